@@ -1,0 +1,40 @@
+# Every target does its own set-up; the stamps under .venv make the second time quick.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+PIP    := $(BIN)/python -m pip --disable-pip-version-check -q
+INSTALL := $(PIP) install --require-hashes --no-deps --no-build-isolation
+
+.PHONY: help up demo test lint stubs lock clean
+
+help: ## Show the targets.
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
+
+$(VENV)/.build: requirements/build.lock
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "facerec needs Python 3.11 or newer; set PYTHON=/path/to/python3.11" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(INSTALL) -r requirements/build.lock
+	@touch $@
+
+$(VENV)/.runtime: $(VENV)/.build requirements/runtime.lock pyproject.toml
+	@echo "installing packages (about a minute the first time) ..."
+	$(INSTALL) -r requirements/runtime.lock
+	$(PIP) install --no-deps --no-build-isolation --no-index -e .
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.runtime requirements/dev.lock
+	$(INSTALL) -r requirements/dev.lock
+	@touch $@
+
+up: $(VENV)/.runtime ## Start both services over an embedded Postgres and print `ready`.
+	@$(BIN)/facerec up
+
+stubs: $(VENV)/.dev ## Generate the protobuf and gRPC stubs from protos/.
+	@scripts/stubs.sh
+
+lock: ## Pin every dependency by hash.
+	@scripts/lock.sh
+
+clean: ## Remove the virtual environment and caches.
+	rm -rf $(VENV) .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist *.egg-info

@@ -1,0 +1,3 @@
+"""Face verification on your own machines: stubs, clients and command line."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,64 @@
+"""The errors of the contract, without a word of gRPC.
+
+    FacerecError            reason, message, field, retry_after_seconds
+    +-- each service's own tree, in encoder_service.errors and matcher_service.errors
+
+A service raises a subclass where the fault is known; `facerec.serving.status` maps its reason to a
+status once. The client raises `FacerecError` itself with what the status carried.
+"""
+
+import enum
+
+
+class Reason(enum.StrEnum):
+    """Why a call failed: `google.rpc.ErrorInfo.reason`, of domain `facerec`."""
+
+    IMAGE_INVALID = "IMAGE_INVALID"
+    IMAGE_TOO_LARGE = "IMAGE_TOO_LARGE"
+    IMAGE_UNSUPPORTED = "IMAGE_UNSUPPORTED"
+    ENCODING_INVALID = "ENCODING_INVALID"
+    ID_INVALID = "ID_INVALID"
+    OPTION_INVALID = "OPTION_INVALID"
+    FACE_NOT_FOUND = "FACE_NOT_FOUND"
+    FACE_AMBIGUOUS = "FACE_AMBIGUOUS"
+    FACE_QUALITY = "FACE_QUALITY"
+    MODEL_MISMATCH = "MODEL_MISMATCH"
+    PERSON_NOT_FOUND = "PERSON_NOT_FOUND"
+    COLLECTION_NOT_FOUND = "COLLECTION_NOT_FOUND"
+    REQUEST_ID_REUSED = "REQUEST_ID_REUSED"
+    COLLECTION_EXISTS = "COLLECTION_EXISTS"
+    OVERLOADED = "OVERLOADED"
+    RATE_LIMITED = "RATE_LIMITED"
+    ENCODER_UNAVAILABLE = "ENCODER_UNAVAILABLE"
+    STORE_UNAVAILABLE = "STORE_UNAVAILABLE"
+    MODEL_UNAVAILABLE = "MODEL_UNAVAILABLE"
+    KEY_MISSING = "KEY_MISSING"
+    KEY_UNKNOWN = "KEY_UNKNOWN"
+    NOT_PERMITTED = "NOT_PERMITTED"
+    INTERNAL = "INTERNAL"
+
+
+class FacerecError(Exception):
+    """A failure a caller can act on.
+
+    `message` is a sentence for people that says how to mend it, `field` the path of the request's
+    field at fault (`items[2].probe.image`, empty where there is none), `retry_after_seconds` how
+    long to wait before trying again where that helps.
+    """
+
+    reason: Reason = Reason.INTERNAL
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        field: str = "",
+        retry_after_seconds: float | None = None,
+        reason: Reason | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.field = field
+        self.retry_after_seconds = retry_after_seconds
+        if reason is not None:
+            self.reason = reason

@@ -1,0 +1,15 @@
+#!/bin/sh
+# Pins every dependency with its hashes. The locks name no index, so each machine uses its own.
+set -eu
+cd "$(dirname "$0")/.."
+tool=$(mktemp -d)
+trap 'rm -rf "$tool"' EXIT
+python3 -m venv "$tool"
+"$tool/bin/pip" install -q uv==0.13.9
+compile() {
+    "$tool/bin/uv" pip compile -q --universal --python-version 3.11 --generate-hashes \
+        --no-emit-index-url --no-emit-find-links --no-header --no-annotate "$@"
+}
+compile requirements/build.in -o requirements/build.lock
+compile pyproject.toml --extra local -o requirements/runtime.lock
+compile pyproject.toml --extra local --group test --group lint -c requirements/runtime.lock -o requirements/dev.lock

@@ -1,0 +1,10 @@
+#!/bin/sh
+# Generates facerec/**/*_pb2*.py from protos/. `stubs.sh DIR` writes below DIR instead.
+set -eu
+cd "$(dirname "$0")/.."
+out=${1:-.}
+PATH="$PWD/.venv/bin:$PATH"
+python -m grpc_tools.protoc -I protos \
+    --python_out="$out" --grpc_python_out="$out" \
+    --mypy_out=quiet:"$out" --mypy_grpc_out=quiet:"$out" \
+    protos/facerec/encoder/v1/encoder.proto protos/facerec/matcher/v1/matcher.proto
