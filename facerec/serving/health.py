@@ -1,0 +1,42 @@
+"""Health for a service that is not ready from its first moment."""
+
+from collections.abc import Iterable
+
+import grpc.aio
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+
+SERVICE_NAME = health.SERVICE_NAME
+OVERALL = ""
+
+
+class Health:
+    """What `grpc.health.v1.Health` answers: a state a service, and SERVING for "" when all are."""
+
+    def __init__(self, names: Iterable[str]) -> None:
+        self._servicer = health.aio.HealthServicer()
+        self._serving = dict.fromkeys(names, False)
+
+    def register(self, server: grpc.aio.Server) -> None:
+        """Add the Health service to a server."""
+        health_pb2_grpc.add_HealthServicer_to_server(self._servicer, server)
+
+    async def publish(self) -> None:
+        """Announce every state. Called once before the server starts: the servicer begins as SERVING."""
+        for name, serving in self._serving.items():
+            await self._servicer.set(name, _state(serving))
+        await self._servicer.set(OVERALL, _state(all(self._serving.values())))
+
+    async def set(self, name: str, serving: bool) -> None:
+        """Announce a service's state, and with it the overall one."""
+        if self._serving[name] != serving:
+            self._serving[name] = serving
+            await self.publish()
+
+    async def shut_down(self) -> None:
+        """Announce NOT_SERVING for good."""
+        await self._servicer.enter_graceful_shutdown()
+
+
+def _state(serving: bool) -> int:
+    response = health_pb2.HealthCheckResponse
+    return response.SERVING if serving else response.NOT_SERVING

@@ -1,0 +1,28 @@
+"""Server reflection under both of its names."""
+
+from collections.abc import Sequence
+
+import grpc
+import grpc.aio
+from grpc_reflection.v1alpha import _async, reflection, reflection_pb2, reflection_pb2_grpc
+
+V1ALPHA = reflection.SERVICE_NAME
+V1 = "grpc.reflection.v1.ServerReflection"
+
+
+def register(server: grpc.aio.Server, names: Sequence[str]) -> None:
+    """Let callers list and describe the named services.
+
+    The package speaks v1alpha only; v1 differs in the service's name alone, so the same servicer
+    answers under both. V1 has no descriptor here and therefore stays out of the list.
+    """
+    servicer = _async.ReflectionServicer([*names, V1ALPHA])
+    add = reflection_pb2_grpc.add_ServerReflectionServicer_to_server
+    add(servicer, server)  # type: ignore[no-untyped-call]
+    handler = grpc.stream_stream_rpc_method_handler(
+        servicer.ServerReflectionInfo,
+        request_deserializer=reflection_pb2.ServerReflectionRequest.FromString,
+        response_serializer=reflection_pb2.ServerReflectionResponse.SerializeToString,
+    )
+    v1 = grpc.method_handlers_generic_handler(V1, {"ServerReflectionInfo": handler})
+    server.add_generic_rpc_handlers((v1,))

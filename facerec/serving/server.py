@@ -1,0 +1,108 @@
+"""A grpc.aio server with health, reflection, mapped errors and a graceful end."""
+
+import asyncio
+import dataclasses
+import signal
+from collections.abc import Callable, Sequence
+
+import grpc.aio
+
+from facerec.serving import address, reflection
+from facerec.serving.errors import AddressInUse
+from facerec.serving.health import SERVICE_NAME as HEALTH
+from facerec.serving.health import Health
+from facerec.serving.interceptor import ErrorInterceptor
+
+
+@dataclasses.dataclass(frozen=True)
+class Service:
+    """One service of the contract and how it is added to a server."""
+
+    full_name: str
+    register: Callable[[grpc.aio.Server], object]
+
+
+@dataclasses.dataclass(frozen=True)
+class ServerOptions:
+    """How the server listens and ends. Times are in seconds, sizes in bytes."""
+
+    address: str
+    insecure: bool = False
+    reflection: bool = True
+    max_request_bytes: int = 48 * 1024 * 1024
+    drain_seconds: float = 0.0
+    grace_seconds: float = 10.0
+
+
+class Server:
+    """A server that answers health from its first moment and is SERVING when told so.
+
+    Raises AddressInvalid, InsecureAddress.
+    """
+
+    def __init__(self, options: ServerOptions, services: Sequence[Service]) -> None:
+        self._options = options
+        self._address = address.parse(options.address)
+        address.check_insecure(self._address, insecure=options.insecure)
+        self._health = Health(service.full_name for service in services)
+        self._server = grpc.aio.server(interceptors=[ErrorInterceptor()], options=_channel_options(options))
+        for service in services:
+            service.register(self._server)
+        self._health.register(self._server)
+        if options.reflection:
+            reflection.register(self._server, [*(service.full_name for service in services), HEALTH])
+
+    @property
+    def port(self) -> int:
+        """The TCP port listened on; 0 before `start` where the system chooses."""
+        return self._address.port
+
+    @property
+    def address(self) -> str:
+        """`HOST:PORT` as listened on."""
+        return str(self._address)
+
+    async def start(self) -> None:
+        """Listen, every service NOT_SERVING. Raises AddressInUse."""
+        await self._health.publish()
+        try:
+            port = self._server.add_insecure_port(str(self._address))
+        except RuntimeError as error:
+            raise AddressInUse(
+                f"cannot listen on {self._address}: the port is taken, or the host is not this machine's"
+            ) from error
+        self._address = dataclasses.replace(self._address, port=port)
+        await self._server.start()
+
+    async def set_serving(self, full_name: str, serving: bool) -> None:
+        """Announce whether a service can do its work now."""
+        await self._health.set(full_name, serving)
+
+    async def stop(self) -> None:
+        """Announce NOT_SERVING, let balancers notice, finish what is in flight, then close."""
+        await self._health.shut_down()
+        await asyncio.sleep(self._options.drain_seconds)
+        await self._server.stop(self._options.grace_seconds)
+
+
+def _channel_options(options: ServerOptions) -> list[tuple[str, int]]:
+    return [
+        ("grpc.max_receive_message_length", options.max_request_bytes),
+        ("grpc.max_send_message_length", options.max_request_bytes),
+        # Two servers on one port would share its calls in silence; the second is to be refused.
+        ("grpc.so_reuseport", 0),
+    ]
+
+
+async def wait_for_termination() -> None:
+    """Return on the first SIGTERM or SIGINT. A second one takes the signal's default course."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    signals = (signal.SIGTERM, signal.SIGINT)
+    for number in signals:
+        loop.add_signal_handler(number, stop.set)
+    try:
+        await stop.wait()
+    finally:
+        for number in signals:
+            loop.remove_signal_handler(number)

@@ -1,0 +1,148 @@
+"""Settings of either service: flag, then environment, then file, then default.
+
+A field's docstring is its `--help`. `--address` on the command line is `ENCODER_ADDRESS` in the
+encoder's environment and `address` in its TOML file; a text setting can also be read from the file
+that `ENCODER_..._FILE` names, which is how a secret is mounted.
+"""
+
+import os
+import sys
+from pathlib import Path
+from typing import Any, ClassVar, TypeVar
+
+import pydantic
+from pydantic.fields import FieldInfo
+from pydantic_settings import (
+    BaseSettings,
+    CliSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    SettingsError,
+    TomlConfigSettingsSource,
+)
+
+from facerec.serving.errors import SettingsInvalid
+from facerec.serving.logs import Format, Level
+from facerec.serving.server import ServerOptions
+
+
+class ServingSettings(BaseSettings):
+    """What both services are told of the wire."""
+
+    model_config = SettingsConfigDict(
+        frozen=True,
+        extra="forbid",
+        use_attribute_docstrings=True,
+        cli_kebab_case=True,
+        cli_avoid_json=True,
+        cli_implicit_flags=True,
+        cli_hide_none_type=True,
+        hide_input_in_errors=True,
+    )
+
+    config_file: ClassVar[Path | None] = None
+
+    address: str
+    """HOST:PORT to listen on; port 0 lets the system choose."""
+
+    insecure: bool = False
+    """Listen in plain text on an address other machines can reach."""
+
+    reflection: bool = True
+    """Answer server reflection, which grpcurl and buf curl need."""
+
+    max_request_bytes: int = pydantic.Field(48 * 1024 * 1024, ge=1024, le=2**31 - 1)
+    """Largest message received or sent, in bytes."""
+
+    drain_seconds: float = pydantic.Field(0.0, ge=0, le=300)
+    """How long to go on answering after NOT_SERVING was announced, in seconds, so that balancers notice."""
+
+    grace_seconds: float = pydantic.Field(10.0, ge=0, le=600)
+    """How long calls in flight may take to finish at the end, in seconds."""
+
+    log_level: Level = "info"
+    """Least level logged: debug, info, warning or error."""
+
+    log_format: Format = "auto"
+    """How a log line is written: console, json, or auto, which is console on a terminal."""
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Order the sources; the flags come before all of these."""
+        toml = TomlConfigSettingsSource(settings_cls, toml_file=cls.config_file)
+        return init_settings, env_settings, _NamedFiles(settings_cls), toml
+
+    def server_options(self) -> ServerOptions:
+        """The part of the settings that the server takes."""
+        return ServerOptions(
+            address=self.address,
+            insecure=self.insecure,
+            reflection=self.reflection,
+            max_request_bytes=self.max_request_bytes,
+            drain_seconds=self.drain_seconds,
+            grace_seconds=self.grace_seconds,
+        )
+
+
+class _NamedFiles(PydanticBaseSettingsSource):
+    """Reads `PREFIX_NAME_FILE`: the path of a file whose text is the setting."""
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
+        path = os.environ.get(f"{self.config.get('env_prefix', '')}{field_name}_FILE".upper())
+        return (Path(path).read_text(encoding="utf-8").strip() if path else None), field_name, False
+
+    def __call__(self) -> dict[str, Any]:
+        found = {
+            name: self.get_field_value(field, name)[0]
+            for name, field in self.settings_cls.model_fields.items()
+        }
+        return {name: value for name, value in found.items() if value is not None}
+
+
+SettingsT = TypeVar("SettingsT", bound=ServingSettings)
+
+
+def load(settings: type[SettingsT], argv: list[str], *, prog: str) -> SettingsT:
+    """Read the settings of one command. `--help` prints them and exits. Raises SettingsInvalid."""
+    argv, path = _take_config(argv)
+    prefix = settings.model_config.get("env_prefix", "")
+    _refuse_unknown_variables(settings, prefix)
+    if path is not None and not path.is_file():
+        raise SettingsInvalid(f"--config: there is no file {path}")
+    settings.config_file = path
+    flags: CliSettingsSource[Any] = CliSettingsSource(settings, cli_prog_name=prog, cli_parse_args=argv)
+    try:
+        return settings(_cli_settings_source=flags)  # type: ignore[call-arg]
+    except pydantic.ValidationError as error:
+        first = error.errors(include_input=False, include_url=False)[0]
+        name = ".".join(str(part) for part in first["loc"])
+        flag, variable = f"--{name.replace('_', '-')}", f"{prefix}{name}".upper()
+        raise SettingsInvalid(f"{flag} ({variable}): {first['msg']}") from None
+    except (SettingsError, OSError, ValueError) as error:
+        raise SettingsInvalid(str(error)) from None
+
+
+def _take_config(argv: list[str]) -> tuple[list[str], Path | None]:
+    """Split `--config FILE` off: the file must be known before the settings are read."""
+    for index, argument in enumerate(argv):
+        if argument == "--config" and index + 1 < len(argv):
+            return [*argv[:index], *argv[index + 2 :]], Path(argv[index + 1])
+        if argument.startswith("--config="):
+            return [*argv[:index], *argv[index + 1 :]], Path(argument.removeprefix("--config="))
+    return argv, None
+
+
+def _refuse_unknown_variables(settings: type[ServingSettings], prefix: str) -> None:
+    """A misspelt variable would otherwise leave its default in force in silence."""
+    known = {f"{prefix}{name}".upper() for name in settings.model_fields}
+    known |= {f"{name}_FILE" for name in known}
+    for variable in os.environ:
+        if prefix and variable.upper().startswith(prefix) and variable.upper() not in known:
+            raise SettingsInvalid(f"{variable}: there is no such setting; `{sys.argv[0]} --help` lists them")

@@ -1,0 +1,104 @@
+"""Errors to statuses: the one place where a reason becomes a gRPC code."""
+
+import traceback
+import uuid
+
+import grpc
+import grpc.aio
+import structlog
+from google.protobuf import any_pb2, duration_pb2, message
+from google.rpc import code_pb2, error_details_pb2, status_pb2
+from grpc_status import rpc_status
+
+from facerec.errors import FacerecError, Reason
+
+DOMAIN = "facerec"
+
+CODES: dict[Reason, int] = {
+    Reason.IMAGE_INVALID: code_pb2.INVALID_ARGUMENT,
+    Reason.IMAGE_TOO_LARGE: code_pb2.INVALID_ARGUMENT,
+    Reason.IMAGE_UNSUPPORTED: code_pb2.INVALID_ARGUMENT,
+    Reason.ENCODING_INVALID: code_pb2.INVALID_ARGUMENT,
+    Reason.ID_INVALID: code_pb2.INVALID_ARGUMENT,
+    Reason.OPTION_INVALID: code_pb2.INVALID_ARGUMENT,
+    Reason.FACE_NOT_FOUND: code_pb2.FAILED_PRECONDITION,
+    Reason.FACE_AMBIGUOUS: code_pb2.FAILED_PRECONDITION,
+    Reason.FACE_QUALITY: code_pb2.FAILED_PRECONDITION,
+    Reason.MODEL_MISMATCH: code_pb2.FAILED_PRECONDITION,
+    Reason.PERSON_NOT_FOUND: code_pb2.NOT_FOUND,
+    Reason.COLLECTION_NOT_FOUND: code_pb2.NOT_FOUND,
+    Reason.REQUEST_ID_REUSED: code_pb2.ALREADY_EXISTS,
+    Reason.COLLECTION_EXISTS: code_pb2.ALREADY_EXISTS,
+    Reason.OVERLOADED: code_pb2.RESOURCE_EXHAUSTED,
+    Reason.RATE_LIMITED: code_pb2.RESOURCE_EXHAUSTED,
+    Reason.ENCODER_UNAVAILABLE: code_pb2.UNAVAILABLE,
+    Reason.STORE_UNAVAILABLE: code_pb2.UNAVAILABLE,
+    Reason.MODEL_UNAVAILABLE: code_pb2.UNAVAILABLE,
+    Reason.KEY_MISSING: code_pb2.UNAUTHENTICATED,
+    Reason.KEY_UNKNOWN: code_pb2.UNAUTHENTICATED,
+    Reason.NOT_PERMITTED: code_pb2.PERMISSION_DENIED,
+    Reason.INTERNAL: code_pb2.INTERNAL,
+}
+
+log = structlog.get_logger(__name__)
+
+
+def to_status(error: FacerecError) -> status_pb2.Status:
+    """The rich status of an error: ErrorInfo always, BadRequest and RetryInfo where they apply."""
+    details: list[message.Message] = [error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN)]
+    if error.field:
+        violation = error_details_pb2.BadRequest.FieldViolation(
+            field=error.field, description=error.message, reason=error.reason
+        )
+        details.append(error_details_pb2.BadRequest(field_violations=[violation]))
+    if error.retry_after_seconds is not None:
+        delay = duration_pb2.Duration()
+        delay.FromNanoseconds(int(error.retry_after_seconds * 1e9))
+        details.append(error_details_pb2.RetryInfo(retry_delay=delay))
+    status = status_pb2.Status(code=CODES[error.reason], message=error.message)
+    for detail in details:
+        packed = any_pb2.Any()
+        packed.Pack(detail)
+        status.details.append(packed)
+    return status
+
+
+def from_rpc_error(error: grpc.RpcError) -> FacerecError | None:
+    """The error a status carries, or None where the status is not one of ours."""
+    try:
+        status = rpc_status.from_call(error)  # type: ignore[arg-type]
+    except ValueError:  # the details disagree with the code: not ours
+        return None
+    if status is None:
+        return None
+    reason, field, retry_after_seconds = None, "", None
+    for detail in status.details:
+        info = error_details_pb2.ErrorInfo()
+        request = error_details_pb2.BadRequest()
+        retry = error_details_pb2.RetryInfo()
+        if detail.Unpack(info) and info.domain == DOMAIN and info.reason in Reason.__members__:
+            reason = Reason(info.reason)
+        elif detail.Unpack(request) and request.field_violations:
+            field = request.field_violations[0].field
+        elif detail.Unpack(retry):
+            retry_after_seconds = retry.retry_delay.ToNanoseconds() / 1e9
+    if reason is None:
+        return None
+    return FacerecError(status.message, field=field, retry_after_seconds=retry_after_seconds, reason=reason)
+
+
+def hide(error: Exception, method: str) -> FacerecError:
+    """Log an unforeseen error under a new id and return what the caller may know: the id."""
+    error_id = uuid.uuid4().hex
+    # The message stays out of the log: a driver's quotes its arguments, which are vectors and ids.
+    stack = traceback.extract_tb(error.__traceback__)
+    frames = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in stack]
+    kind = type(error).__qualname__
+    log.error("internal_error", error_id=error_id, method=method, kind=kind, frames=frames)
+    return FacerecError(f"internal error {error_id}; the server's log has the details under this id")
+
+
+async def abort(context: "grpc.aio.ServicerContext[object, object]", error: FacerecError) -> None:
+    """End the call with the error's status. Always raises grpc.aio.AbortError."""
+    status = rpc_status.to_status(to_status(error))
+    await context.abort(status.code, status.details or "", status.trailing_metadata or ())
