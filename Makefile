@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check -q
+TEST_WORKERS ?= 2
 INSTALL := $(PIP) install --require-hashes --no-deps --no-build-isolation
 
 .PHONY: help up demo test lint stubs lock clean
@@ -29,6 +30,12 @@ $(VENV)/.dev: $(VENV)/.runtime requirements/dev.lock
 
 up: $(VENV)/.runtime ## Start both services over an embedded Postgres and print `ready`.
 	@$(BIN)/facerec up
+
+test: $(VENV)/.dev ## Run the tests, on real servers and a real Postgres.
+	@$(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadfile
+
+lint: $(VENV)/.dev ## Check style, types, layers, the contract and the generated code.
+	@scripts/lint.sh
 
 stubs: $(VENV)/.dev ## Generate the protobuf and gRPC stubs from protos/.
 	@scripts/stubs.sh

@@ -12,4 +12,7 @@ compile() {
 }
 compile requirements/build.in -o requirements/build.lock
 compile pyproject.toml --extra local -o requirements/runtime.lock
+for service in encoder matcher; do
+    compile pyproject.toml --extra "$service" -c requirements/runtime.lock -o "requirements/$service.lock"
+done
 compile pyproject.toml --extra local --group test --group lint -c requirements/runtime.lock -o requirements/dev.lock

@@ -350,7 +350,7 @@ class EncodeRequest(_message.Message):
 
     @_builtins.property
     def face_boxes(self) -> _containers.RepeatedCompositeFieldContainer[Global___BoundingBox]:
-        """face_boxes, where given, are encoded instead of detecting, and answered in
+        """face_boxes are encoded instead of detecting, where given, and answered in
         their order. Unit: pixels of the upright image. Range: 0 to 1000 boxes.
         """
 

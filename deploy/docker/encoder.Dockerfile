@@ -1,0 +1,29 @@
+# The encoder service on a CPU. Build from the repository's root:
+#   docker build -f deploy/docker/encoder.Dockerfile -t facerec-encoder .
+FROM python:3.12-slim-bookworm AS build
+WORKDIR /src
+RUN python -m venv /opt/facerec
+COPY requirements/build.lock requirements/encoder.lock requirements/
+RUN /opt/facerec/bin/pip install --no-cache-dir --require-hashes --no-deps -r requirements/build.lock \
+ && /opt/facerec/bin/pip install --no-cache-dir --require-hashes --no-deps --no-build-isolation -r requirements/encoder.lock
+COPY pyproject.toml README.md ./
+COPY facerec facerec
+COPY encoder_service encoder_service
+COPY matcher_service matcher_service
+RUN /opt/facerec/bin/pip install --no-cache-dir --no-deps --no-build-isolation --no-index .
+
+FROM python:3.12-slim-bookworm
+RUN useradd --uid 10001 --no-create-home --shell /usr/sbin/nologin facerec
+COPY --from=build /opt/facerec /opt/facerec
+ENV PATH=/opt/facerec/bin:$PATH \
+    PYTHONUNBUFFERED=1 \
+    ENCODER_ADDRESS=0.0.0.0:50051 \
+    ENCODER_MODEL_CACHE_DIR=/var/cache/facerec
+# The converted networks are written here on first use; the rest of the file system may be read-only.
+RUN install -d -o facerec -g facerec /var/cache/facerec
+VOLUME /var/cache/facerec
+USER 10001:10001
+EXPOSE 50051
+# Listening beyond loopback is asked for by whoever runs the image: ENCODER_INSECURE=true.
+ENTRYPOINT ["python", "-m", "encoder_service"]
+CMD ["serve"]

@@ -1,0 +1,25 @@
+# The matcher service and its migrations. Build from the repository's root:
+#   docker build -f deploy/docker/matcher.Dockerfile -t facerec-matcher .
+FROM python:3.12-slim-bookworm AS build
+WORKDIR /src
+RUN python -m venv /opt/facerec
+COPY requirements/build.lock requirements/matcher.lock requirements/
+RUN /opt/facerec/bin/pip install --no-cache-dir --require-hashes --no-deps -r requirements/build.lock \
+ && /opt/facerec/bin/pip install --no-cache-dir --require-hashes --no-deps --no-build-isolation -r requirements/matcher.lock
+COPY pyproject.toml README.md ./
+COPY facerec facerec
+COPY encoder_service encoder_service
+COPY matcher_service matcher_service
+RUN /opt/facerec/bin/pip install --no-cache-dir --no-deps --no-build-isolation --no-index .
+
+FROM python:3.12-slim-bookworm
+RUN useradd --uid 10001 --no-create-home --shell /usr/sbin/nologin facerec
+COPY --from=build /opt/facerec /opt/facerec
+ENV PATH=/opt/facerec/bin:$PATH \
+    PYTHONUNBUFFERED=1 \
+    MATCHER_ADDRESS=0.0.0.0:50052
+USER 10001:10001
+EXPOSE 50052
+# Listening beyond loopback is asked for by whoever runs the image: MATCHER_INSECURE=true.
+ENTRYPOINT ["python", "-m", "matcher_service"]
+CMD ["serve"]

@@ -1,0 +1,27 @@
+#!/bin/sh
+# Everything that is checked without running the services. Each line's output names the tool at fault.
+set -eu
+cd "$(dirname "$0")/.."
+PATH="$PWD/.venv/bin:$PATH"
+
+ruff check .
+ruff format --check .
+mypy
+lint-imports
+buf lint protos
+
+# Released contracts are kept: from the first tag on, nothing of them may break.
+released=$(git tag --list 'v*' --sort=-v:refname | head -n 1)
+if [ -n "$released" ]; then
+    buf breaking protos --against ".git#tag=$released,subdir=protos"
+else
+    echo "buf breaking: skipped, there is no release tag yet"
+fi
+
+fresh=$(mktemp -d)
+trap 'rm -rf "$fresh"' EXIT
+scripts/stubs.sh "$fresh"
+(cd "$fresh" && find . -type f) | while read -r stub; do
+    cmp "$fresh/$stub" "$stub" || { echo "$stub is not what protos/ generates: run make stubs" >&2; exit 1; }
+done
+echo "lint: all checks passed"
