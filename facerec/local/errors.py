@@ -1,0 +1,38 @@
+"""What keeps the local stack from running, each a line that says how to mend it.
+
+LocalError
++-- FolderInUse        another process holds the data folder
++-- FolderUnusable     the data folder cannot be made, read or reached
++-- PostgresFailed     the embedded PostgreSQL did not start
++-- DatabaseUnusable   the caller's own PostgreSQL cannot serve
++-- AddressUnusable    an address is malformed, taken, or open to others without consent
++-- ServiceFailed      a service keeps dying, or never became ready
+"""
+
+
+class LocalError(Exception):
+    """The local stack cannot run; the message is meant for the person who started it."""
+
+
+class FolderInUse(LocalError):
+    """Another process holds the data folder."""
+
+
+class FolderUnusable(LocalError):
+    """The data folder cannot be made, read or reached."""
+
+
+class PostgresFailed(LocalError):
+    """The embedded PostgreSQL did not start."""
+
+
+class DatabaseUnusable(LocalError):
+    """The caller's own PostgreSQL cannot serve."""
+
+
+class AddressUnusable(LocalError):
+    """An address is malformed, taken, or open to others without consent."""
+
+
+class ServiceFailed(LocalError):
+    """A service keeps dying, or never became ready."""

@@ -1,0 +1,195 @@
+"""PostgreSQL 18 with pgvector, run as a child process over a data folder."""
+
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+from urllib.parse import quote
+
+from facerec.local import account, binaries, leftovers
+from facerec.local.child import Child, Command
+from facerec.local.errors import FolderUnusable, PostgresFailed
+from facerec.local.folder import DataFolder
+
+START_SECONDS = 120.0  # replaying the log of a killed server can take a while
+STOP_SECONDS = 3.0
+_PORT = "5432"  # only names the socket file; nothing listens on TCP
+_SOCKET_PATH_BYTES = 103  # the shortest limit on a Unix socket's path among our systems (macOS)
+_SETTINGS = (
+    "listen_addresses=",
+    "unix_socket_permissions=0700",
+    "log_checkpoints=off",
+    # Errors reach the caller; their details would put person ids into the log.
+    "log_min_messages=log",
+    "log_error_verbosity=terse",
+)
+_INITDB_OPTIONS = (
+    *("-U", "postgres", "--auth-local=trust", "--auth-host=reject", "--encoding=UTF8"),
+    # The order of text must not change with the system's C library, or indexes on it would break.
+    *("--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"),
+)
+
+
+class EmbeddedPostgres:
+    """A PostgreSQL server that listens on a Unix socket only, inside a folder only its owner can enter.
+
+    Connections are trusted: whoever may enter the folder may use the server. It ends with this process,
+    and a start recovers by itself from whatever an earlier server left. Start it from the main thread.
+    """
+
+    def __init__(self, folder: DataFolder) -> None:
+        self._folder = folder
+        self._cluster = folder.cluster
+        self.socket_folder = folder.cluster
+        self._child: Child | None = None
+
+    @classmethod
+    def open(cls, data_dir: Path) -> Self:
+        """Claim `data_dir`, made if need be, and start a server over it.
+
+        Raises FolderInUse, FolderUnusable or PostgresFailed, each a line that says what to do.
+        """
+        server = cls(DataFolder.claim(data_dir))
+        try:
+            server.start()
+        except BaseException:
+            server.stop()
+            raise
+        return server
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    @property
+    def child(self) -> Child:
+        """The server's process."""
+        assert self._child is not None, "not started"
+        return self._child
+
+    def start(self) -> None:
+        """Make the cluster if need be, clear what an earlier server left, and serve."""
+        user = account.choose(self._cluster)
+        if user is not None:
+            self._folder.open_to(user)
+        programs = binaries.locate(self._folder, user)
+        if not self._cluster.exists():
+            self._create(programs, user)
+        self._check_version()
+        leftovers.clear(self._cluster)
+        self.socket_folder = self._choose_socket_folder(user)
+        settings = [f"unix_socket_directories={self.socket_folder}", *_SETTINGS]
+        self._child = Child.spawn(
+            Command(
+                name="postgres",
+                argv=(
+                    *(str(programs / "postgres"), "-D", str(self._cluster), "-p", _PORT),
+                    *(part for setting in settings for part in ("-c", setting)),
+                ),
+                env=_environment(),
+                log_path=self._folder.logs / "postgres.log",
+                cwd=self._cluster,
+                account=user,
+                orphan_signal=signal.SIGINT,
+            )
+        )
+        self._wait_until_ready()
+
+    def url(self, database: str = "postgres", user: str = "postgres") -> str:
+        """Return the connection URL of a database for asyncpg and libpq."""
+        return f"postgresql://{quote(user)}@/{quote(database)}?host={quote(str(self.socket_folder))}&port={_PORT}"
+
+    def stop(self) -> None:
+        """Stop the server within about `STOP_SECONDS`, its data safe either way, and release the folder."""
+        if self._child is not None:
+            for number, seconds in (
+                (signal.SIGINT, STOP_SECONDS),
+                (signal.SIGQUIT, 1.0),
+                (signal.SIGKILL, 1.0),
+            ):
+                self._child.send(number)
+                if self._child.wait(seconds):
+                    break
+            self._child = None
+        if self.socket_folder != self._cluster:
+            shutil.rmtree(self.socket_folder, ignore_errors=True)
+        self._folder.release()
+
+    def _create(self, programs: Path, user: account.Account | None) -> None:
+        unfinished = self._cluster.with_name("postgres.new")  # a half-made cluster never gets the name
+        shutil.rmtree(unfinished, ignore_errors=True)
+        unfinished.mkdir(mode=0o700)
+        if user is not None:
+            os.chown(unfinished, user.uid, user.gid)
+        result = subprocess.run(
+            [programs / "initdb", "-D", unfinished, *_INITDB_OPTIONS],
+            env=_environment(),
+            cwd=unfinished,
+            user=user.uid if user else None,
+            group=user.gid if user else None,
+            extra_groups=[] if user else None,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+        if result.returncode != 0:
+            raise PostgresFailed(
+                f"cannot make a PostgreSQL cluster in {self._cluster}: {_last_line(result.stderr)}"
+            )
+        unfinished.rename(self._cluster)
+
+    def _check_version(self) -> None:
+        version_file = self._cluster / "PG_VERSION"
+        version = version_file.read_text().strip() if version_file.exists() else "an unknown version"
+        if version != str(binaries.MAJOR_VERSION):
+            raise FolderUnusable(
+                f"{self._cluster} was made by PostgreSQL {version}, and this release runs "
+                f"{binaries.MAJOR_VERSION}: restore a backup into a new data folder"
+            )
+
+    def _choose_socket_folder(self, user: account.Account | None) -> Path:
+        if len(os.fsencode(self._cluster)) + len(f"/.s.PGSQL.{_PORT}") <= _SOCKET_PATH_BYTES:
+            return self._cluster
+        folder = Path(tempfile.mkdtemp(prefix="facerec-", dir="/tmp"))
+        if user is not None:
+            os.chown(folder, user.uid, user.gid)
+        return folder
+
+    def _wait_until_ready(self) -> None:
+        deadline = time.monotonic() + START_SECONDS
+        while not self._answers():
+            if self.child.poll() is not None:
+                raise PostgresFailed(f"PostgreSQL did not start: {_last_line(self.child.tail())}")
+            if time.monotonic() > deadline:
+                raise PostgresFailed(
+                    f"PostgreSQL was not ready after {START_SECONDS:.0f} s: see {self.child.command.log_path}"
+                )
+            time.sleep(0.01)
+
+    def _answers(self) -> bool:
+        try:
+            lines = (self._cluster / "postmaster.pid").read_text().splitlines()
+        except FileNotFoundError:
+            return False
+        return len(lines) >= 8 and lines[0] == str(self.child.pid) and lines[7].strip() == "ready"
+
+
+def _environment() -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("PG", "LC_", "LANG"))}
+    return kept | {"LC_ALL": "C"}
+
+
+def _last_line(output: str | list[str]) -> str:
+    lines = output.splitlines() if isinstance(output, str) else output
+    return next((line.strip() for line in reversed(lines) if line.strip()), "it said nothing")
