@@ -11,7 +11,7 @@ from pathlib import Path
 from google.protobuf import descriptor_pb2
 
 PROTOS = Path(__file__).parents[2] / "protos"
-RANGE = re.compile(r"Range: (?:exactly )?(\d+)(?: to (\d+))?")
+RANGE = re.compile(r"Range: (?:exactly (\d+)|(-?\d+) to (-?\d+))")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,9 +31,10 @@ class Symbol:
     def bounds(self) -> tuple[int, int] | None:
         """The least and greatest value stated, where both are plain numbers."""
         stated = RANGE.search(self.comment)
-        if stated is None or stated[2] is None:
+        if stated is None:
             return None
-        return int(stated[1]), int(stated[2])
+        exactly, least, greatest = stated.groups()
+        return (int(exactly), int(exactly)) if exactly else (int(least), int(greatest))
 
 
 def read() -> list[Symbol]:

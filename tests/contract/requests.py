@@ -1,0 +1,118 @@
+"""Builds requests that are valid but for one field, from the ranges the contract states."""
+
+import dataclasses
+from collections.abc import Iterator
+from typing import Any
+
+from google.protobuf import descriptor, message
+
+from tests.contract import comments
+
+SYMBOLS = {symbol.full_name: symbol for symbol in comments.read()}
+Field = descriptor.FieldDescriptor
+Path = tuple[str | int, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class Case:
+    """One field of one RPC and a value within or beyond its stated range."""
+
+    rpc: str
+    path: Path
+    value: int
+    counts: bool  # the value is a length or a number of items, not the field's own value
+
+    @property
+    def field(self) -> str:
+        """The path as errors name it: `items[0].probe.image`."""
+        parts = [f"[{part}]" if isinstance(part, int) else f".{part}" for part in self.path]
+        return "".join(parts).removeprefix(".")
+
+    def __str__(self) -> str:
+        return f"{self.rpc}:{self.field}={'x' if self.counts else ''}{self.value}"
+
+
+def offered(service: descriptor.ServiceDescriptor) -> list[descriptor.MethodDescriptor]:
+    """The RPCs the contract does not mark as missing."""
+    return [
+        method for method in service.methods if "Not offered yet" not in SYMBOLS[method.full_name].comment
+    ]
+
+
+def inside(method: descriptor.MethodDescriptor, base: message.Message) -> list[Case]:
+    """The least and the greatest value of every field whose range is stated."""
+    return list(_cases(method, base, (0, 0)))
+
+
+def outside(method: descriptor.MethodDescriptor, base: message.Message) -> list[Case]:
+    """The values next below and above every stated range."""
+    return [case for case in _cases(method, base, (-1, 1)) if _can_be_sent(case, method)]
+
+
+def build(case: Case, base: message.Message) -> message.Message:
+    """The base request with the case's field set."""
+    request = type(base)()
+    request.CopyFrom(base)
+    target: Any = request
+    for part in case.path[:-1]:
+        target = target[part] if isinstance(part, int) else getattr(target, part)
+    name = str(case.path[-1])
+    field = target.DESCRIPTOR.fields_by_name[name]
+    if field.is_repeated:
+        items = getattr(target, name)
+        first = items[0] if len(items) else 1.0
+        copies = [first] * case.value
+        del items[:]
+        items.extend(copies)
+    elif field.type == Field.TYPE_STRING:
+        setattr(target, name, "x" * case.value)
+    elif field.type == Field.TYPE_BYTES:
+        setattr(target, name, b"x" * case.value)
+    else:
+        setattr(target, name, case.value)
+    return request
+
+
+def _cases(
+    method: descriptor.MethodDescriptor, base: message.Message, step: tuple[int, int]
+) -> Iterator[Case]:
+    for path, field in _fields(base, ()):
+        bounds = SYMBOLS[field.full_name].bounds
+        if bounds is None:
+            continue
+        counts = field.is_repeated or field.type in (Field.TYPE_STRING, Field.TYPE_BYTES)
+        yield Case(method.name, path, bounds[0] + step[0], counts)
+        yield Case(method.name, path, bounds[1] + step[1], counts)
+
+
+def _fields(target: message.Message, path: Path) -> Iterator[tuple[Path, descriptor.FieldDescriptor]]:
+    """Every scalar or repeated field below a message, through the messages the base request sets."""
+    for field in target.DESCRIPTOR.fields:
+        here = (*path, field.name)
+        scalar = field.is_repeated or field.type != Field.TYPE_MESSAGE
+        chosen = field.containing_oneof is None or _optional(field) or target.HasField(field.name)
+        if scalar and chosen:
+            yield here, field
+        if field.type == Field.TYPE_MESSAGE:
+            value = getattr(target, field.name)
+            if field.is_repeated:
+                for index, item in enumerate(value[:1]):
+                    yield from _fields(item, (*here, index))
+            elif target.HasField(field.name):
+                yield from _fields(value, here)
+
+
+def _optional(field: descriptor.FieldDescriptor) -> bool:
+    return field.containing_oneof is not None and field.containing_oneof.name == f"_{field.name}"
+
+
+def _can_be_sent(case: Case, method: descriptor.MethodDescriptor) -> bool:
+    """Whether protobuf can carry the value: no length and no unsigned number is negative."""
+    if case.value >= 0:
+        return True
+    target = method.input_type
+    for part in case.path[:-1]:
+        if isinstance(part, str):
+            target = target.fields_by_name[part].message_type
+    field = target.fields_by_name[str(case.path[-1])]
+    return not case.counts and field.type not in (Field.TYPE_UINT32, Field.TYPE_UINT64)

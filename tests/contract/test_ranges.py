@@ -1,0 +1,143 @@
+"""The servicers hold what the contract's comments state: ranges are inclusive and nothing beyond gets in."""
+
+import io
+import uuid
+from typing import Any
+
+import grpc
+import grpc.aio
+import pytest
+from google.protobuf import message
+from google.rpc import error_details_pb2
+from grpc_status import rpc_status
+from PIL import Image
+
+import facerec.encoder.v1 as encoder_pb
+import facerec.matcher.v1 as matcher_pb
+from tests.contract import requests
+
+ENCODER = encoder_pb.DESCRIPTOR.services_by_name["EncoderService"]
+MATCHER = matcher_pb.DESCRIPTOR.services_by_name["MatcherService"]
+COLLECTIONS = matcher_pb.DESCRIPTOR.services_by_name["CollectionService"]
+SPACE = "dlib-resnet-v1/small/150x0.25"
+
+
+def flat_picture() -> bytes:
+    """A picture without a face, 64 by 64 pixels."""
+    with io.BytesIO() as out:
+        Image.new("RGB", (64, 64), (90, 120, 150)).save(out, "PNG")
+        return out.getvalue()
+
+
+def probe() -> matcher_pb.Probe:
+    return matcher_pb.Probe(encoding=encoder_pb.Encoding(values=[0.1] * 128, space=SPACE, fingerprint="test"))
+
+
+def encoder_requests() -> dict[str, message.Message]:
+    box = encoder_pb.BoundingBox(top=1, right=60, bottom=60, left=1)
+    return {
+        "Encode": encoder_pb.EncodeRequest(
+            image=flat_picture(), options=encoder_pb.EncodeOptions(max_faces=1), face_boxes=[box]
+        ),
+        "DetectFaces": encoder_pb.DetectFacesRequest(
+            image=flat_picture(), options=encoder_pb.EncodeOptions(max_faces=1)
+        ),
+        "GetModel": encoder_pb.GetModelRequest(),
+    }
+
+
+def matcher_requests() -> dict[str, message.Message]:
+    pb, person = matcher_pb, "somebody"
+    return {
+        "Enroll": pb.EnrollRequest(person_id=person, items=[pb.EnrollItem(probe=probe())]),
+        "Verify": pb.VerifyRequest(person_id=person, probe=probe()),
+        "Identify": pb.IdentifyRequest(probes=[probe()]),
+        "Compare": pb.CompareRequest(probe_a=probe(), probe_b=probe()),
+        "GetPerson": pb.GetPersonRequest(person_id=person),
+        "ListPersons": pb.ListPersonsRequest(),
+        "UpdatePerson": pb.UpdatePersonRequest(person_id=person, display_name="Somebody"),
+        "DeletePerson": pb.DeletePersonRequest(person_id=person),
+        "ListFaces": pb.ListFacesRequest(person_id=person),
+        "DeleteFace": pb.DeleteFaceRequest(face_id=str(uuid.uuid4())),
+    }
+
+
+def cases(kind: Any) -> list[Any]:
+    """Every case of one kind, with its service's fixture."""
+    found = []
+    for service, bases in ((ENCODER, encoder_requests()), (MATCHER, matcher_requests())):
+        for method in requests.offered(service):
+            for case in kind(method, bases[method.name]):
+                # Box edges bound each other, so a single edge at its own limit says nothing.
+                if "face_boxes" not in case.path[:1] or len(case.path) == 1:
+                    found.append(pytest.param(service, case, id=str(case)))
+    return found
+
+
+@pytest.fixture
+async def stubs(encoder_address: str, matcher_address: str) -> Any:
+    """Stubs of both running services, by service name."""
+    async with (
+        grpc.aio.insecure_channel(encoder_address) as encoder,
+        grpc.aio.insecure_channel(matcher_address) as matcher,
+    ):
+        yield {
+            ENCODER.full_name: encoder_pb.EncoderServiceStub(encoder),
+            MATCHER.full_name: matcher_pb.MatcherServiceStub(matcher),
+            COLLECTIONS.full_name: matcher_pb.CollectionServiceStub(matcher),
+        }
+
+
+def request_of(service: Any, case: requests.Case) -> message.Message:
+    bases = encoder_requests() if service is ENCODER else matcher_requests()
+    return requests.build(case, bases[case.rpc])
+
+
+def violated(error: grpc.aio.AioRpcError) -> list[str]:
+    """The fields an error's BadRequest names."""
+    status = rpc_status.from_call(error)  # type: ignore[arg-type]
+    request = error_details_pb2.BadRequest()
+    for packed in status.details if status else ():
+        if packed.Unpack(request):
+            return [violation.field for violation in request.field_violations]
+    return []
+
+
+@pytest.mark.parametrize(("service", "case"), cases(requests.outside))
+async def test_a_value_beyond_its_stated_range_is_refused_by_its_field(
+    stubs: Any, service: Any, case: requests.Case
+) -> None:
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await getattr(stubs[service.full_name], case.rpc)(request_of(service, case))
+    assert caught.value.code() == grpc.StatusCode.INVALID_ARGUMENT, caught.value.details()
+    assert violated(caught.value) == [case.field]
+
+
+@pytest.mark.parametrize(("service", "case"), cases(requests.inside))
+async def test_a_value_at_the_edge_of_its_stated_range_is_accepted(
+    stubs: Any, service: Any, case: requests.Case
+) -> None:
+    try:
+        await getattr(stubs[service.full_name], case.rpc)(request_of(service, case))
+    except grpc.aio.AioRpcError as error:
+        # Somebody may be unknown or a space another, but the field itself is not at fault.
+        assert violated(error) == [], error.details()
+        assert error.code() in (grpc.StatusCode.NOT_FOUND, grpc.StatusCode.FAILED_PRECONDITION), (
+            error.details()
+        )
+
+
+@pytest.mark.parametrize("service", [ENCODER, MATCHER, COLLECTIONS], ids=lambda service: service.name)
+async def test_exactly_the_rpcs_marked_as_not_offered_answer_unimplemented(stubs: Any, service: Any) -> None:
+    offered = {method.name for method in requests.offered(service)}
+    for method in service.methods:
+        call = getattr(stubs[service.full_name], method.name)
+        request = method.input_type._concrete_class()
+        argument = iter([request]) if method.client_streaming else request
+        try:
+            answer = call(argument)
+            await (answer.read() if method.server_streaming else answer)
+            code = grpc.StatusCode.OK
+        except grpc.aio.AioRpcError as error:
+            code = error.code()
+        assert (code != grpc.StatusCode.UNIMPLEMENTED) == (method.name in offered), method.full_name
