@@ -1,6 +1,8 @@
 """A server on the wire: health, reflection, errors, addresses."""
 
 import asyncio
+import pathlib
+import re
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -162,3 +164,15 @@ async def test_an_address_that_is_none_is_refused(address: str) -> None:
 
 def test_every_reason_has_a_code() -> None:
     assert set(CODES) == set(Reason)
+
+
+def test_the_documented_reasons_are_the_ones_there_are() -> None:
+    text = (pathlib.Path(__file__).parents[3] / "docs" / "errors.md").read_text()
+    rows = {
+        reason: line.split("|")[2].strip()
+        for line in text.splitlines()
+        if line.startswith("| `")
+        for reason in re.findall(r"`([A-Z_]+)`", line.split("|")[1])
+    }
+    names = {status.value[0]: status.name for status in grpc.StatusCode}
+    assert rows == {str(reason): names[code] for reason, code in CODES.items()}
