@@ -91,6 +91,9 @@ def _channel_options(options: ServerOptions) -> list[tuple[str, int]]:
         ("grpc.max_send_message_length", options.max_request_bytes),
         # Two servers on one port would share its calls in silence; the second is to be refused.
         ("grpc.so_reuseport", 0),
+        # Clients ping every 30 s, busy or not; by default a server hangs up on whoever does.
+        ("grpc.keepalive_permit_without_calls", 1),
+        ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
     ]
 
 
