@@ -11,7 +11,7 @@ import enum
 
 
 class Reason(enum.StrEnum):
-    """Why a call failed: `google.rpc.ErrorInfo.reason`, of domain `facerec`."""
+    """Why a call failed: `google.rpc.ErrorInfo.reason`, of domain `facerec`, or the client's own word."""
 
     IMAGE_INVALID = "IMAGE_INVALID"
     IMAGE_TOO_LARGE = "IMAGE_TOO_LARGE"
@@ -36,6 +36,9 @@ class Reason(enum.StrEnum):
     KEY_UNKNOWN = "KEY_UNKNOWN"
     NOT_PERMITTED = "NOT_PERMITTED"
     INTERNAL = "INTERNAL"
+    # The client's own, where no service answered.
+    UNREACHABLE = "UNREACHABLE"
+    DEADLINE_EXCEEDED = "DEADLINE_EXCEEDED"
 
 
 class FacerecError(Exception):

@@ -38,6 +38,8 @@ CODES: dict[Reason, int] = {
     Reason.KEY_UNKNOWN: code_pb2.UNAUTHENTICATED,
     Reason.NOT_PERMITTED: code_pb2.PERMISSION_DENIED,
     Reason.INTERNAL: code_pb2.INTERNAL,
+    Reason.UNREACHABLE: code_pb2.UNAVAILABLE,
+    Reason.DEADLINE_EXCEEDED: code_pb2.DEADLINE_EXCEEDED,
 }
 
 log = structlog.get_logger(__name__)

@@ -1,0 +1,70 @@
+"""Clients of both services, blocking and for asyncio.
+
+    with EncoderClient("127.0.0.1:50051") as encoder, MatcherClient("127.0.0.1:50052") as matcher:
+        face = encoder.encode(Path("ann.jpg").read_bytes()).faces[0]
+        matcher.enroll("ann", face.encoding)
+        matcher.verify("ann", Path("door.jpg").read_bytes()).match
+
+The asyncio forms have the same methods, awaited; `list_persons` and `list_faces` iterate over every
+page. Answers are frozen dataclasses with the field names of the contract, vectors numpy arrays.
+
+Every method raises `facerec.errors.FacerecError` with its reason. A call has a deadline
+(`timeout_seconds`, 30 by default, of the client or of `with_options`). UNAVAILABLE is retried by gRPC
+itself, for the RPCs that are safe to retry; OVERLOADED is not: `retry_after_seconds` says when to
+try again.
+"""
+
+from facerec.client.channel import channel_options, target
+from facerec.client.encoder import AsyncEncoderClient, EncoderClient
+from facerec.client.faces import (
+    BoundingBox,
+    DetectedFace,
+    DetectedImage,
+    EncodedFace,
+    EncodedImage,
+    Encoding,
+    Limits,
+    Model,
+)
+from facerec.client.matcher import AsyncMatcherClient, MatcherClient, NewFace, Probe
+from facerec.client.people import (
+    Candidate,
+    Comparison,
+    EnrolledFace,
+    Enrollment,
+    Erasure,
+    Identification,
+    IdentifiedFace,
+    Person,
+    StoredFace,
+    Verification,
+)
+
+__all__ = [
+    "AsyncEncoderClient",
+    "AsyncMatcherClient",
+    "BoundingBox",
+    "Candidate",
+    "Comparison",
+    "DetectedFace",
+    "DetectedImage",
+    "EncodedFace",
+    "EncodedImage",
+    "EncoderClient",
+    "Encoding",
+    "EnrolledFace",
+    "Enrollment",
+    "Erasure",
+    "Identification",
+    "IdentifiedFace",
+    "Limits",
+    "MatcherClient",
+    "Model",
+    "NewFace",
+    "Person",
+    "Probe",
+    "StoredFace",
+    "Verification",
+    "channel_options",
+    "target",
+]

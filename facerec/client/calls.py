@@ -1,0 +1,191 @@
+"""One description of each RPC, asked blocking or on an event loop.
+
+A call is a plain function from arguments to a `Call` (or a `Listing`, for pages): it builds the
+request and says how the response is read. `ask` and `ask_async` turn it into a client's method of the
+same arguments, so that both forms of a client come from one definition.
+"""
+
+import copy
+import dataclasses
+import functools
+import inspect
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from types import TracebackType
+from typing import Any, ClassVar, Concatenate, Generic, ParamSpec, Self, TypeVar
+
+import grpc
+import grpc.aio
+from google.protobuf.message import Message
+
+from facerec.client.channel import MAX_MESSAGE_BYTES, channel_options, target
+from facerec.client.failures import from_rpc_error
+from facerec.errors import FacerecError, Reason
+
+P = ParamSpec("P")
+A = TypeVar("A")
+
+
+@dataclasses.dataclass(frozen=True)
+class Call(Generic[A]):
+    """One unary RPC: the method's name, its request, and how its response is read."""
+
+    method: str
+    request: Message
+    read: Callable[[Any], A]
+
+
+@dataclasses.dataclass(frozen=True)
+class Listing(Generic[A]):
+    """A paged RPC: the first page's request, the response's repeated field, how an item is read."""
+
+    method: str
+    request: Any
+    field: str
+    read: Callable[[Any], A]
+
+    def page(self, token: str) -> Call[tuple[list[A], str]]:
+        """The call for one page, answering its items and the next page's token."""
+        request = copy.deepcopy(self.request)
+        request.page_token = token
+        return Call(self.method, request, self._read_page)
+
+    def _read_page(self, response: Any) -> tuple[list[A], str]:
+        return [self.read(item) for item in getattr(response, self.field)], response.next_page_token
+
+
+class _Channel:
+    """What both forms of a client are made of."""
+
+    service: ClassVar[str]
+    stub: ClassVar[Any]
+    _stub: Any
+
+    def __init__(self, address: str, *, timeout_seconds: float = 30.0) -> None:
+        self.address = address
+        self.timeout_seconds = timeout_seconds
+
+    def with_options(self, *, timeout_seconds: float) -> Self:
+        """The same client over the same channel, with another deadline for each call, in seconds."""
+        other = copy.copy(self)
+        other.timeout_seconds = timeout_seconds
+        return other
+
+    def _send(self, call: Call[Any]) -> Any:
+        size_bytes = call.request.ByteSize()
+        if size_bytes > MAX_MESSAGE_BYTES:
+            raise FacerecError(
+                f"the request has {size_bytes:,} bytes and a message at most {MAX_MESSAGE_BYTES:,}; "
+                "send fewer or smaller images",
+                reason=Reason.IMAGE_TOO_LARGE,
+            )
+        return getattr(self._stub, call.method)(call.request, timeout=self.timeout_seconds)
+
+
+class Client(_Channel):
+    """A blocking client of one service, safe to share between threads. Use it in a `with`, or `close`."""
+
+    def __init__(self, address: str, *, timeout_seconds: float = 30.0) -> None:
+        super().__init__(address, timeout_seconds=timeout_seconds)
+        self._channel = grpc.insecure_channel(target(address), channel_options(self.service))
+        self._stub = self.stub(self._channel)
+
+    def close(self) -> None:
+        """Close the channel; calls in flight are cancelled."""
+        self._channel.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def _ask(self, call: Call[A]) -> A:
+        try:
+            return call.read(self._send(call))
+        except grpc.RpcError as error:
+            raise from_rpc_error(error, self.address) from error
+
+
+class AsyncClient(_Channel):
+    """A client of one service on the running event loop. Use it in an `async with`, or `close`."""
+
+    def __init__(self, address: str, *, timeout_seconds: float = 30.0) -> None:
+        super().__init__(address, timeout_seconds=timeout_seconds)
+        self._channel = grpc.aio.insecure_channel(target(address), channel_options(self.service))
+        self._stub = self.stub(self._channel)
+
+    async def close(self) -> None:
+        """Close the channel; calls in flight are cancelled."""
+        await self._channel.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def _ask(self, call: Call[A]) -> A:
+        try:
+            return call.read(await self._send(call))
+        except grpc.RpcError as error:
+            raise from_rpc_error(error, self.address) from error
+
+
+def ask(build: Callable[P, Call[A]]) -> Callable[Concatenate[Client, P], A]:
+    """A blocking client's method from a call."""
+
+    def method(self: Client, /, *args: P.args, **kwargs: P.kwargs) -> A:
+        return self._ask(build(*args, **kwargs))
+
+    _describe(method, build)
+    return method
+
+
+def ask_async(build: Callable[P, Call[A]]) -> Callable[Concatenate[AsyncClient, P], Coroutine[Any, Any, A]]:
+    """An asyncio client's method from a call."""
+
+    async def method(self: AsyncClient, /, *args: P.args, **kwargs: P.kwargs) -> A:
+        return await self._ask(build(*args, **kwargs))
+
+    _describe(method, build)
+    return method
+
+
+def each(build: Callable[P, Listing[A]]) -> Callable[Concatenate[Client, P], Iterator[A]]:
+    """A blocking client's method that iterates over every item of a listing, a page at a time."""
+
+    def method(self: Client, /, *args: P.args, **kwargs: P.kwargs) -> Iterator[A]:
+        listing, token, more = build(*args, **kwargs), "", True
+        while more:
+            items, token = self._ask(listing.page(token))
+            yield from items
+            more = bool(token)
+
+    _describe(method, build)
+    return method
+
+
+def each_async(build: Callable[P, Listing[A]]) -> Callable[Concatenate[AsyncClient, P], AsyncIterator[A]]:
+    """An asyncio client's method that iterates over every item of a listing, a page at a time."""
+
+    async def method(self: AsyncClient, /, *args: P.args, **kwargs: P.kwargs) -> AsyncIterator[A]:
+        listing, token, more = build(*args, **kwargs), "", True
+        while more:
+            items, token = await self._ask(listing.page(token))
+            for item in items:
+                yield item
+            more = bool(token)
+
+    _describe(method, build)
+    return method
+
+
+def _describe(method: Callable[..., Any], build: Callable[..., Any]) -> None:
+    """Give a method the call's name, docstring and parameters, for `help` and shells."""
+    functools.update_wrapper(method, build)
+    del method.__wrapped__  # type: ignore[attr-defined]
+    this = inspect.Parameter("self", inspect.Parameter.POSITIONAL_ONLY)
+    parameters = [this, *inspect.signature(build).parameters.values()]
+    method.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]

@@ -1,0 +1,85 @@
+"""How a client's channel reaches a service: target, retries, limits and liveness.
+
+Both clients use it, and whoever opens a channel of their own to either service should too:
+`grpc.aio.insecure_channel(target(address), options=channel_options(ENCODER_SERVICE))`.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+
+ENCODER_SERVICE = "facerec.encoder.v1.EncoderService"
+MATCHER_SERVICE = "facerec.matcher.v1.MatcherService"
+
+# The RPCs of which the contract says that they are safe to retry.
+RETRIED: Mapping[str, Sequence[str]] = {
+    ENCODER_SERVICE: ("Encode", "DetectFaces", "GetModel"),
+    MATCHER_SERVICE: (
+        "Enroll",
+        "Verify",
+        "Identify",
+        "Compare",
+        "GetPerson",
+        "ListPersons",
+        "UpdatePerson",
+        "DeletePerson",
+        "ListFaces",
+        "DeleteFace",
+    ),
+}
+
+MAX_MESSAGE_BYTES = 48 * 1024 * 1024
+KEEPALIVE_SECONDS = 30
+KEEPALIVE_TIMEOUT_SECONDS = 10
+
+
+def target(address: str) -> str:
+    """The gRPC target of `HOST:PORT`: every address of the name, asked for anew when one is lost.
+
+    An address that names its own scheme (`unix:/run/facerec.sock`) stays as it is.
+    """
+    named = "://" in address or address.startswith(("unix:", "unix-abstract:"))
+    return address if named else f"dns:///{address}"
+
+
+def service_config(service: str) -> str:
+    """The gRPC service config of a service, as JSON.
+
+    Calls go round the replicas that report SERVING. UNAVAILABLE is tried four times in all, about
+    a second from first to last, and less often when most calls fail.
+    """
+    return json.dumps(
+        {
+            "loadBalancingConfig": [{"round_robin": {}}],
+            "healthCheckConfig": {"serviceName": service},
+            "methodConfig": [
+                {
+                    "name": [{"service": service, "method": method} for method in RETRIED[service]],
+                    "retryPolicy": {
+                        "maxAttempts": 4,
+                        "initialBackoff": "0.1s",
+                        "maxBackoff": "1s",
+                        "backoffMultiplier": 3,
+                        "retryableStatusCodes": ["UNAVAILABLE"],
+                    },
+                }
+            ],
+            "retryThrottling": {"maxTokens": 100, "tokenRatio": 0.5},
+        }
+    )
+
+
+def channel_options(service: str) -> list[tuple[str, str | int]]:
+    """The channel options for a service; sizes in bytes, times in milliseconds."""
+    return [
+        ("grpc.service_config", service_config(service)),
+        # A request larger than this buffer is never retried, and an image is larger than its default.
+        ("grpc.per_rpc_retry_buffer_size", MAX_MESSAGE_BYTES),
+        ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
+        ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
+        ("grpc.keepalive_time_ms", KEEPALIVE_SECONDS * 1000),
+        ("grpc.keepalive_timeout_ms", KEEPALIVE_TIMEOUT_SECONDS * 1000),
+        ("grpc.keepalive_permit_without_calls", 1),
+        ("grpc.http2.max_pings_without_data", 0),
+        # Images of faces don't go through a proxy that the environment happens to name.
+        ("grpc.enable_http_proxy", 0),
+    ]

@@ -1,0 +1,68 @@
+"""From a gRPC status to the error a caller catches."""
+
+from typing import TypeVar
+
+import grpc
+from google.protobuf.message import Message
+from google.rpc import error_details_pb2, status_pb2
+from grpc_status import rpc_status
+
+from facerec.errors import FacerecError, Reason
+
+M = TypeVar("M", bound=Message)
+
+_DOMAIN = "facerec"
+
+# What a status means that carries no reason: no service wrote it, or one that knows more reasons.
+_REASONS = {
+    grpc.StatusCode.UNAVAILABLE: Reason.UNREACHABLE,
+    grpc.StatusCode.DEADLINE_EXCEEDED: Reason.DEADLINE_EXCEEDED,
+}
+
+
+def from_rpc_error(error: grpc.RpcError, address: str) -> FacerecError:
+    """The error of a failed call to `address`.
+
+    Its reason is the service's own where the status carries one; else UNREACHABLE, DEADLINE_EXCEEDED
+    or INTERNAL, by the code.
+    """
+    details = _details(error)
+    info = _first(details, error_details_pb2.ErrorInfo)
+    if info is None or info.domain != _DOMAIN or info.reason not in Reason.__members__:
+        return _without_reason(error, address)
+    fault = _first(details, error_details_pb2.BadRequest)
+    retry = _first(details, error_details_pb2.RetryInfo)
+    return FacerecError(
+        error.details() or info.reason,
+        reason=Reason(info.reason),
+        field=fault.field_violations[0].field if fault and fault.field_violations else "",
+        retry_after_seconds=retry.retry_delay.ToNanoseconds() / 1e9 if retry else None,
+    )
+
+
+def _details(error: grpc.RpcError) -> status_pb2.Status:
+    try:
+        status = rpc_status.from_call(error)  # type: ignore[arg-type]
+    except ValueError:  # its code or message contradict the call's: not written by a facerec service
+        status = None
+    return status or status_pb2.Status()
+
+
+def _first(status: status_pb2.Status, kind: type[M]) -> M | None:
+    for detail in status.details:
+        message = kind()
+        if detail.Unpack(message):
+            return message
+    return None
+
+
+def _without_reason(error: grpc.RpcError, address: str) -> FacerecError:
+    code = error.code()
+    reason = _REASONS.get(code, Reason.INTERNAL)
+    if reason is Reason.UNREACHABLE:
+        message = f"no service is ready at {address}"
+    elif reason is Reason.DEADLINE_EXCEEDED:
+        message = f"{address} did not answer in time"
+    else:
+        message = f"{address} answered {code.name}"
+    return FacerecError(f"{message}: {error.details()}", reason=reason)

@@ -1,0 +1,197 @@
+"""Clients of the matcher."""
+
+import dataclasses
+from typing import Any, ClassVar, TypeAlias
+
+from facerec.client.calls import AsyncClient, Call, Client, Listing, ask, ask_async, each, each_async
+from facerec.client.channel import MATCHER_SERVICE
+from facerec.client.faces import Encoding
+from facerec.client.people import (
+    Comparison,
+    Enrollment,
+    Erasure,
+    Identification,
+    Person,
+    StoredFace,
+    Verification,
+)
+from facerec.matcher import v1
+
+# A face in one of three forms: an image (the bytes of its file), an encoding, a stored face's id.
+Probe: TypeAlias = bytes | Encoding | str
+
+
+@dataclasses.dataclass(frozen=True)
+class NewFace:
+    """A face to enroll with the caller's own reference to it."""
+
+    probe: Probe
+    external_ref: str = ""
+
+
+def enroll(
+    person_id: str,
+    *faces: Probe | NewFace,
+    display_name: str | None = None,
+    request_id: str = "",
+    use_largest_face: bool = False,
+    collection_id: str = "",
+) -> Call[Enrollment]:
+    """Add faces to a person, creating the person when new: all of them or none.
+
+    The same photo or encoding is stored once per person, and `request_id` makes the whole call
+    repeatable. Raises FacerecError: IMAGE_*, ENCODING_INVALID, ID_INVALID, FACE_NOT_FOUND,
+    FACE_AMBIGUOUS, FACE_QUALITY, MODEL_MISMATCH, REQUEST_ID_REUSED, COLLECTION_NOT_FOUND, OVERLOADED,
+    ENCODER_UNAVAILABLE, STORE_UNAVAILABLE, UNREACHABLE, DEADLINE_EXCEEDED.
+    """
+    items = [
+        v1.EnrollItem(probe=_probe(face.probe, use_largest_face), external_ref=face.external_ref)
+        for face in (face if isinstance(face, NewFace) else NewFace(face) for face in faces)
+    ]
+    request = v1.EnrollRequest(
+        collection_id=collection_id,
+        person_id=person_id,
+        display_name=display_name,
+        items=items,
+        request_id=request_id,
+    )
+    return Call("Enroll", request, Enrollment.from_message)
+
+
+def verify(
+    person_id: str,
+    probe: Probe,
+    *,
+    max_distance: float | None = None,
+    use_largest_face: bool = False,
+    collection_id: str = "",
+) -> Call[Verification]:
+    """Say whether a face is the named person's. Raises FacerecError: PERSON_NOT_FOUND and as `enroll`."""
+    request = v1.VerifyRequest(
+        collection_id=collection_id,
+        person_id=person_id,
+        probe=_probe(probe, use_largest_face),
+        max_distance=max_distance,
+    )
+    return Call("Verify", request, Verification.from_message)
+
+
+def identify(
+    *probes: Probe,
+    all_faces: bool = False,
+    max_candidates: int | None = None,
+    max_distance: float | None = None,
+    exact_only: bool = False,
+    use_largest_face: bool = False,
+    collection_id: str = "",
+) -> Call[Identification]:
+    """Say who faces are; `all_faces` answers every face of an image. Raises FacerecError as `enroll`."""
+    request = v1.IdentifyRequest(
+        collection_id=collection_id,
+        probes=[_probe(probe, use_largest_face) for probe in probes],
+        max_candidates=max_candidates,
+        max_distance=max_distance,
+        all_faces=all_faces,
+        exact_only=exact_only,
+    )
+    return Call("Identify", request, Identification.from_message)
+
+
+def compare(
+    a: Probe,
+    b: Probe,
+    *,
+    max_distance: float | None = None,
+    use_largest_face: bool = False,
+    collection_id: str = "",
+) -> Call[Comparison]:
+    """Measure two faces against each other. Raises FacerecError as `enroll`."""
+    request = v1.CompareRequest(
+        collection_id=collection_id,
+        probe_a=_probe(a, use_largest_face),
+        probe_b=_probe(b, use_largest_face),
+        max_distance=max_distance,
+    )
+    return Call("Compare", request, Comparison.from_message)
+
+
+def get_person(person_id: str, *, collection_id: str = "") -> Call[Person]:
+    """One person. Raises FacerecError: PERSON_NOT_FOUND, ID_INVALID and those of any call."""
+    request = v1.GetPersonRequest(collection_id=collection_id, person_id=person_id)
+    return Call("GetPerson", request, lambda response: Person.from_message(response.person))
+
+
+def list_persons(*, page_size: int = 0, collection_id: str = "") -> Listing[Person]:
+    """Everybody of a collection by person_id; `page_size` (0: 100) is how many one call fetches."""
+    request = v1.ListPersonsRequest(collection_id=collection_id, page_size=page_size)
+    return Listing("ListPersons", request, "persons", Person.from_message)
+
+
+def update_person(person_id: str, *, display_name: str, collection_id: str = "") -> Call[Person]:
+    """Change what is known of a person besides the faces. Raises FacerecError as `get_person`."""
+    request = v1.UpdatePersonRequest(
+        collection_id=collection_id, person_id=person_id, display_name=display_name
+    )
+    return Call("UpdatePerson", request, lambda response: Person.from_message(response.person))
+
+
+def delete_person(person_id: str, *, collection_id: str = "") -> Call[Erasure]:
+    """Erase a person and every face of theirs; who is not there gives counts of 0."""
+    request = v1.DeletePersonRequest(collection_id=collection_id, person_id=person_id)
+    return Call("DeletePerson", request, Erasure.from_message)
+
+
+def list_faces(person_id: str, *, page_size: int = 0, collection_id: str = "") -> Listing[StoredFace]:
+    """One person's faces, oldest first; `page_size` (0: 100) is how many one call fetches."""
+    request = v1.ListFacesRequest(collection_id=collection_id, person_id=person_id, page_size=page_size)
+    return Listing("ListFaces", request, "faces", StoredFace.from_message)
+
+
+def delete_face(face_id: str, *, collection_id: str = "") -> Call[Erasure]:
+    """Erase one face; one that is not there gives a count of 0."""
+    request = v1.DeleteFaceRequest(collection_id=collection_id, face_id=face_id)
+    return Call("DeleteFace", request, Erasure.from_message)
+
+
+def _probe(probe: Probe, use_largest_face: bool) -> v1.Probe:
+    if isinstance(probe, Encoding):
+        return v1.Probe(encoding=probe.to_message())
+    if isinstance(probe, str):
+        return v1.Probe(face_id=probe)
+    return v1.Probe(image=probe, use_largest_face=use_largest_face)
+
+
+class MatcherClient(Client):
+    """The matcher, blocking."""
+
+    service = MATCHER_SERVICE
+    stub: ClassVar[Any] = v1.MatcherServiceStub
+
+    enroll = ask(enroll)
+    verify = ask(verify)
+    identify = ask(identify)
+    compare = ask(compare)
+    get_person = ask(get_person)
+    list_persons = each(list_persons)
+    update_person = ask(update_person)
+    delete_person = ask(delete_person)
+    list_faces = each(list_faces)
+    delete_face = ask(delete_face)
+
+
+class AsyncMatcherClient(AsyncClient):
+    """The matcher, on the running event loop."""
+
+    service = MATCHER_SERVICE
+    stub: ClassVar[Any] = v1.MatcherServiceStub
+
+    enroll = ask_async(enroll)
+    verify = ask_async(verify)
+    identify = ask_async(identify)
+    compare = ask_async(compare)
+    get_person = ask_async(get_person)
+    list_persons = each_async(list_persons)
+    update_person = ask_async(update_person)
+    delete_person = ask_async(delete_person)
+    list_faces = each_async(list_faces)
+    delete_face = ask_async(delete_face)

@@ -1,0 +1,189 @@
+"""What the matcher answers. Times are UTC; distances Euclidean in the encodings' space."""
+
+import dataclasses
+import datetime
+from typing import Self
+
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from facerec.client.faces import BoundingBox
+from facerec.matcher import v1
+
+
+@dataclasses.dataclass(frozen=True)
+class Person:
+    """Somebody enrolled."""
+
+    person_id: str
+    display_name: str
+    face_count: int
+    create_time: datetime.datetime
+    update_time: datetime.datetime
+
+    @classmethod
+    def from_message(cls, message: v1.Person) -> Self:
+        """Read the contract's message."""
+        return cls(
+            message.person_id,
+            message.display_name,
+            message.face_count,
+            _time(message.create_time),
+            _time(message.update_time),
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class StoredFace:
+    """One stored face, without its vector."""
+
+    face_id: str
+    person_id: str
+    external_ref: str
+    space: str
+    fingerprint: str
+    create_time: datetime.datetime
+
+    @classmethod
+    def from_message(cls, message: v1.Face) -> Self:
+        """Read the contract's message."""
+        return cls(
+            message.face_id,
+            message.person_id,
+            message.external_ref,
+            message.space,
+            message.fingerprint,
+            _time(message.create_time),
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class EnrolledFace:
+    """The outcome of one item; `already_enrolled` says that nothing was added."""
+
+    face: StoredFace
+    already_enrolled: bool
+
+
+@dataclasses.dataclass(frozen=True)
+class Enrollment:
+    """The person after an enrolment, and one outcome an item, in their order."""
+
+    person: Person
+    faces: tuple[EnrolledFace, ...]
+    person_created: bool
+
+    @classmethod
+    def from_message(cls, message: v1.EnrollResponse) -> Self:
+        """Read the contract's message."""
+        faces = tuple(
+            EnrolledFace(StoredFace.from_message(f.face), f.already_enrolled) for f in message.faces
+        )
+        return cls(Person.from_message(message.person), faces, message.person_created)
+
+
+@dataclasses.dataclass(frozen=True)
+class Verification:
+    """The decision on a claim: the nearest of the person's faces decides."""
+
+    match: bool
+    distance: float
+    threshold: float
+    nearest_face_id: str
+    faces_compared: int
+    space: str
+
+    @classmethod
+    def from_message(cls, message: v1.VerifyResponse) -> Self:
+        """Read the contract's message."""
+        return cls(
+            message.match,
+            message.distance,
+            message.threshold,
+            message.nearest_face_id,
+            message.faces_compared,
+            message.space,
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class Candidate:
+    """A person a face may be, with the nearest of the person's faces."""
+
+    person_id: str
+    display_name: str
+    distance: float
+    face_id: str
+
+
+@dataclasses.dataclass(frozen=True)
+class IdentifiedFace:
+    """The answer for one face: people near enough, nearest first; none for nobody.
+
+    `bounding_box` is None where the probe was not an image. `mode` is exact, index or
+    index_confirmed; `exact` says that no nearer face can have been missed.
+    """
+
+    probe_index: int
+    bounding_box: BoundingBox | None
+    candidates: tuple[Candidate, ...]
+    mode: str
+    exact: bool
+    faces_searched: int
+
+    @classmethod
+    def from_message(cls, message: v1.IdentifiedFace) -> Self:
+        """Read the contract's message."""
+        box = BoundingBox.from_message(message.bounding_box) if message.HasField("bounding_box") else None
+        candidates = tuple(
+            Candidate(c.person_id, c.display_name, c.distance, c.face_id) for c in message.candidates
+        )
+        mode = v1.SearchMode.Name(message.mode).removeprefix("SEARCH_MODE_").lower()
+        return cls(message.probe_index, box, candidates, mode, message.exact, message.faces_searched)
+
+
+@dataclasses.dataclass(frozen=True)
+class Identification:
+    """One answer a probe or, with `all_faces`, one a face of each image, largest first."""
+
+    faces: tuple[IdentifiedFace, ...]
+    threshold: float
+    space: str
+
+    @classmethod
+    def from_message(cls, message: v1.IdentifyResponse) -> Self:
+        """Read the contract's message."""
+        return cls(tuple(map(IdentifiedFace.from_message, message.faces)), message.threshold, message.space)
+
+
+@dataclasses.dataclass(frozen=True)
+class Comparison:
+    """The measure of two faces."""
+
+    match: bool
+    distance: float
+    threshold: float
+    space: str
+
+    @classmethod
+    def from_message(cls, message: v1.CompareResponse) -> Self:
+        """Read the contract's message."""
+        return cls(message.match, message.distance, message.threshold, message.space)
+
+
+@dataclasses.dataclass(frozen=True)
+class Erasure:
+    """The receipt of an erasure: counts of 0 when there was nothing to erase."""
+
+    persons_deleted: int
+    faces_deleted: int
+    delete_time: datetime.datetime
+
+    @classmethod
+    def from_message(cls, message: v1.DeletePersonResponse | v1.DeleteFaceResponse) -> Self:
+        """Read either receipt of the contract; erasing a face erases no person."""
+        persons = message.persons_deleted if isinstance(message, v1.DeletePersonResponse) else 0
+        return cls(persons, message.faces_deleted, _time(message.delete_time))
+
+
+def _time(timestamp: Timestamp) -> datetime.datetime:
+    return timestamp.ToDatetime(tzinfo=datetime.UTC)

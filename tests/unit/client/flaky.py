@@ -1,0 +1,102 @@
+"""A real server whose services answer as a test tells them to."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from typing import Any, TypeAlias
+
+import grpc
+import grpc.aio
+
+from facerec.client.channel import ENCODER_SERVICE, MATCHER_SERVICE
+from facerec.encoder import v1 as encoder_v1
+from facerec.errors import FacerecError, Reason
+from facerec.matcher import v1 as matcher_v1
+from facerec.serving.server import Server, ServerOptions, Service
+
+Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
+
+NAMES = [f"person-{number:02}" for number in range(25)]
+
+
+class FlakyEncoder:
+    """Fails `failures` times with UNAVAILABLE, then answers the size of the image as its width."""
+
+    def __init__(self, failures: int = 0, seconds: float = 0.0) -> None:
+        self.failures = failures
+        self.seconds = seconds
+        self.calls = 0
+
+    async def encode(self, request: encoder_v1.EncodeRequest, context: Context) -> encoder_v1.EncodeResponse:
+        self.calls += 1
+        await asyncio.sleep(self.seconds)
+        if self.calls <= self.failures:
+            await context.abort(grpc.StatusCode.UNAVAILABLE, "not yet")
+        face = encoder_v1.Face(
+            bounding_box=encoder_v1.BoundingBox(top=-1, right=9, bottom=8, left=2),
+            encoding=encoder_v1.Encoding(values=[0.5] * 128, space="a/b/c"),
+        )
+        return encoder_v1.EncodeResponse(faces=[face], image_width=len(request.image))
+
+
+class PagedMatcher:
+    """Has `NAMES` to list, and refuses every enrolment."""
+
+    def __init__(self, error: FacerecError) -> None:
+        self.error = error
+        self.calls = 0
+
+    async def enroll(self, request: matcher_v1.EnrollRequest, context: Context) -> matcher_v1.EnrollResponse:
+        self.calls += 1
+        raise self.error
+
+    async def list_persons(
+        self, request: matcher_v1.ListPersonsRequest, context: Context
+    ) -> matcher_v1.ListPersonsResponse:
+        self.calls += 1
+        first = int(request.page_token or 0)
+        last = first + request.page_size
+        persons = [matcher_v1.Person(person_id=name) for name in NAMES[first:last]]
+        token = str(last) if last < len(NAMES) else ""
+        return matcher_v1.ListPersonsResponse(persons=persons, next_page_token=token)
+
+
+OVERLOADED = FacerecError(
+    "busy", field="items[1].probe.image", retry_after_seconds=1.5, reason=Reason.OVERLOADED
+)
+
+
+@contextlib.asynccontextmanager
+async def serving(
+    encoder: FlakyEncoder | None = None, matcher: PagedMatcher | None = None
+) -> AsyncIterator[Server]:
+    """A server with both services SERVING."""
+    encoder, matcher = encoder or FlakyEncoder(), matcher or PagedMatcher(OVERLOADED)
+    encoding = grpc.unary_unary_rpc_method_handler(
+        encoder.encode, encoder_v1.EncodeRequest.FromString, encoder_v1.EncodeResponse.SerializeToString
+    )
+    enrolling = grpc.unary_unary_rpc_method_handler(
+        matcher.enroll, matcher_v1.EnrollRequest.FromString, matcher_v1.EnrollResponse.SerializeToString
+    )
+    listing = grpc.unary_unary_rpc_method_handler(
+        matcher.list_persons,
+        matcher_v1.ListPersonsRequest.FromString,
+        matcher_v1.ListPersonsResponse.SerializeToString,
+    )
+    services = [
+        _service(ENCODER_SERVICE, {"Encode": encoding}),
+        _service(MATCHER_SERVICE, {"Enroll": enrolling, "ListPersons": listing}),
+    ]
+    server = Server(ServerOptions("127.0.0.1:0"), services)
+    await server.start()
+    for service in services:
+        await server.set_serving(service.full_name, True)
+    try:
+        yield server
+    finally:
+        await server.stop()
+
+
+def _service(name: str, methods: dict[str, Any]) -> Service:
+    handler = grpc.method_handlers_generic_handler(name, methods)
+    return Service(name, lambda server: server.add_generic_rpc_handlers((handler,)))

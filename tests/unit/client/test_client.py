@@ -1,0 +1,146 @@
+import asyncio
+import inspect
+import re
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from facerec.client import (
+    AsyncEncoderClient,
+    AsyncMatcherClient,
+    BoundingBox,
+    EncoderClient,
+    Encoding,
+    MatcherClient,
+)
+from facerec.client.channel import ENCODER_SERVICE, MAX_MESSAGE_BYTES, RETRIED, target
+from facerec.errors import FacerecError, Reason
+from tests.unit.client.flaky import NAMES, OVERLOADED, FlakyEncoder, PagedMatcher, serving
+
+PROTOS = Path(__file__).parents[3] / "protos" / "facerec"
+
+
+async def test_a_large_image_is_sent_again_until_the_service_is_available() -> None:
+    encoder = FlakyEncoder(failures=3)
+    async with serving(encoder=encoder) as server, AsyncEncoderClient(server.address) as client:
+        image = await client.encode(bytes(3_000_000))
+    assert (encoder.calls, image.image_width) == (4, 3_000_000)
+
+
+async def test_the_blocking_client_retries_too_and_gives_up_after_four_tries() -> None:
+    encoder = FlakyEncoder(failures=9)
+    async with serving(encoder=encoder) as server:
+        with EncoderClient(server.address) as client, pytest.raises(FacerecError, match="not yet") as caught:
+            await asyncio.to_thread(client.encode, b"image")
+    assert (encoder.calls, caught.value.reason) == (4, Reason.UNREACHABLE)
+
+
+async def test_an_answer_has_the_vector_as_float32_of_128() -> None:
+    async with serving() as server, AsyncEncoderClient(server.address) as client:
+        face = (await client.encode(b"image", alignment="small", max_faces=1)).faces[0]
+    assert (face.encoding.values.dtype, face.encoding.values.shape) == (np.dtype(np.float32), (128,))
+    assert face.bounding_box == BoundingBox(top=-1, right=9, bottom=8, left=2)
+    assert face.detection_score is None
+
+
+async def test_a_call_ends_at_its_deadline() -> None:
+    async with (
+        serving(encoder=FlakyEncoder(seconds=5)) as server,
+        AsyncEncoderClient(server.address) as client,
+    ):
+        started = time.monotonic()
+        with pytest.raises(FacerecError) as caught:
+            await client.with_options(timeout_seconds=0.2).encode(b"image")
+    assert caught.value.reason is Reason.DEADLINE_EXCEEDED
+    assert time.monotonic() - started < 2
+
+
+async def test_an_error_carries_the_services_reason_field_and_delay() -> None:
+    matcher = PagedMatcher(OVERLOADED)
+    async with serving(matcher=matcher) as server:
+        async with AsyncMatcherClient(server.address) as client:
+            with pytest.raises(FacerecError) as from_async:
+                await client.enroll("ann", b"image")
+        with MatcherClient(server.address) as sync_client, pytest.raises(FacerecError) as from_sync:
+            await asyncio.to_thread(sync_client.enroll, "ann", b"image")
+    for error in (from_async.value, from_sync.value):
+        told = (error.reason, error.message, error.field, error.retry_after_seconds)
+        assert told == (Reason.OVERLOADED, "busy", "items[1].probe.image", 1.5)
+    assert matcher.calls == 2, "a refusal is not retried behind the caller's back"
+
+
+async def test_listing_goes_through_every_page_and_fetches_no_page_unasked() -> None:
+    matcher = PagedMatcher(OVERLOADED)
+    async with serving(matcher=matcher) as server:
+        async with AsyncMatcherClient(server.address) as client:
+            found = [person.person_id async for person in client.list_persons(page_size=10)]
+        assert (found, matcher.calls) == (NAMES, 3)
+        with MatcherClient(server.address) as sync_client:
+            persons = sync_client.list_persons(page_size=10)
+            assert [person.person_id for person in await asyncio.to_thread(list, persons)] == NAMES
+            first = await asyncio.to_thread(next, sync_client.list_persons(page_size=10))
+    assert (first.person_id, matcher.calls) == (NAMES[0], 7)
+
+
+async def test_nobody_at_the_address_is_unreachable_and_says_where() -> None:
+    async with AsyncMatcherClient("127.0.0.1:1") as client:
+        with pytest.raises(FacerecError, match=r"127\.0\.0\.1:1") as caught:
+            await client.get_person("ann")
+    assert caught.value.reason is Reason.UNREACHABLE
+
+
+async def test_a_service_that_is_not_ready_yet_gets_no_call_and_a_ready_one_does() -> None:
+    encoder = FlakyEncoder()
+    async with serving(encoder=encoder) as server, AsyncEncoderClient(server.address) as client:
+        await server.set_serving(ENCODER_SERVICE, False)
+        with pytest.raises(FacerecError, match="unhealthy") as caught:
+            await client.encode(b"image")
+        assert (encoder.calls, caught.value.reason) == (0, Reason.UNREACHABLE)
+        await server.set_serving(ENCODER_SERVICE, True)
+        await client.encode(b"image")
+    assert encoder.calls == 1
+
+
+async def test_a_request_over_the_message_limit_is_refused_before_it_is_sent() -> None:
+    async with AsyncEncoderClient("127.0.0.1:1") as client:
+        with pytest.raises(FacerecError, match="smaller") as caught:
+            await client.encode(bytes(MAX_MESSAGE_BYTES))
+    assert caught.value.reason is Reason.IMAGE_TOO_LARGE
+
+
+def test_an_encoding_survives_the_way_through_its_message() -> None:
+    values = np.random.default_rng(1).normal(size=128).astype(np.float32)
+    back = Encoding.from_message(Encoding(values, "a/b/c", "made here").to_message())
+    assert np.array_equal(back.values, values)
+    assert (back.space, back.fingerprint) == ("a/b/c", "made here")
+
+
+def test_exactly_the_calls_that_the_contract_calls_safe_are_retried() -> None:
+    matcher = (PROTOS / "matcher/v1/matcher.proto").read_text()
+    rpcs = re.findall(r"((?:  //[^\n]*\n)+)  rpc (\w+)\(", matcher.split("service CollectionService")[0])
+    assert [name for comment, name in rpcs if "Safe to retry" in re.sub(r"\s*//\s*", " ", comment)] == list(
+        RETRIED["facerec.matcher.v1.MatcherService"]
+    )
+    encoder = (PROTOS / "encoder/v1/encoder.proto").read_text()
+    assert "Every RPC is free of side effects and safe to retry" in re.sub(r"\s*//\s*", " ", encoder)
+    unary = re.findall(r"  rpc (\w+)\((?!stream)", encoder)
+    assert unary == list(RETRIED["facerec.encoder.v1.EncoderService"])
+
+
+@pytest.mark.parametrize(
+    ("blocking", "on_loop"), [(EncoderClient, AsyncEncoderClient), (MatcherClient, AsyncMatcherClient)]
+)
+def test_both_forms_have_the_same_described_methods(blocking: type, on_loop: type) -> None:
+    def methods(kind: type) -> dict[str, tuple[str, str | None]]:
+        public = ((name, value) for name, value in vars(kind).items() if inspect.isfunction(value))
+        return {name: (str(inspect.signature(value)), value.__doc__) for name, value in public}
+
+    assert methods(blocking) == methods(on_loop)
+    assert all(doc for _, doc in methods(blocking).values())
+
+
+def test_an_address_is_resolved_by_name_unless_it_says_how() -> None:
+    assert target("faces.internal:50051") == "dns:///faces.internal:50051"
+    assert target("unix:/run/facerec.sock") == "unix:/run/facerec.sock"
