@@ -68,7 +68,10 @@ class Child:
 
     def poll(self) -> int | None:
         """Return the exit status, negative for a signal, or None while it runs."""
-        return self._process.poll()
+        status = self._process.poll()
+        if status is not None:
+            self._pump.join(1.0)  # so that its last words are heard
+        return status
 
     def send(self, number: signal.Signals) -> None:
         """Send a signal, unless it has ended."""
@@ -83,11 +86,13 @@ class Child:
         self._pump.join(1.0)
         return True
 
-    def tail(self) -> list[str]:
-        """Return the last lines it wrote."""
-        if self.poll() is not None:
-            self._pump.join(1.0)
-        return list(self._tail)
+    def last_words(self) -> str:
+        """Say where its log is and how it ends, one line of it under another."""
+        return "\n  ".join([f"its log, {self.command.log_path}, ends:", *self._tail])
+
+    def last_line(self) -> str:
+        """Return the last line it wrote."""
+        return next((line.strip() for line in reversed(self._tail) if line.strip()), "it said nothing")
 
     def _keep(self, output: IO[bytes]) -> None:
         path = self.command.log_path

@@ -1,16 +1,18 @@
 """What keeps the local stack from running, each a line that says how to mend it.
 
-LocalError
-+-- FolderInUse        another process holds the data folder
-+-- FolderUnusable     the data folder cannot be made, read or reached
-+-- PostgresFailed     the embedded PostgreSQL did not start
-+-- DatabaseUnusable   the caller's own PostgreSQL cannot serve
-+-- AddressUnusable    an address is malformed, taken, or open to others without consent
-+-- ServiceFailed      a service keeps dying, or never became ready
+StartError (facerec.serving)
++-- LocalError
+    +-- FolderInUse        another process holds the data folder
+    +-- FolderUnusable     the data folder cannot be made, read or reached
+    +-- PostgresFailed     the embedded PostgreSQL did not start
+    +-- DatabaseUnusable   the caller's own PostgreSQL cannot serve
+    +-- ServiceFailed      a service keeps dying, or never became ready
 """
 
+from facerec.serving.errors import StartError
 
-class LocalError(Exception):
+
+class LocalError(StartError):
     """The local stack cannot run; the message is meant for the person who started it."""
 
 
@@ -28,10 +30,6 @@ class PostgresFailed(LocalError):
 
 class DatabaseUnusable(LocalError):
     """The caller's own PostgreSQL cannot serve."""
-
-
-class AddressUnusable(LocalError):
-    """An address is malformed, taken, or open to others without consent."""
 
 
 class ServiceFailed(LocalError):

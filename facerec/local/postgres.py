@@ -3,7 +3,6 @@
 import os
 import shutil
 import signal
-import subprocess
 import tempfile
 import time
 from pathlib import Path
@@ -71,6 +70,11 @@ class EmbeddedPostgres:
         self.stop()
 
     @property
+    def name(self) -> str:
+        """The name shown to people."""
+        return "PostgreSQL"
+
+    @property
     def child(self) -> Child:
         """The server's process."""
         assert self._child is not None, "not started"
@@ -86,7 +90,7 @@ class EmbeddedPostgres:
             self._create(programs, user)
         self._check_version()
         leftovers.clear(self._cluster)
-        self.socket_folder = self._choose_socket_folder(user)
+        self._make_socket_folder(user)
         settings = [f"unix_socket_directories={self.socket_folder}", *_SETTINGS]
         self._child = Child.spawn(
             Command(
@@ -130,23 +134,18 @@ class EmbeddedPostgres:
         unfinished.mkdir(mode=0o700)
         if user is not None:
             os.chown(unfinished, user.uid, user.gid)
-        result = subprocess.run(
-            [programs / "initdb", "-D", unfinished, *_INITDB_OPTIONS],
-            env=_environment(),
-            cwd=unfinished,
-            user=user.uid if user else None,
-            group=user.gid if user else None,
-            extra_groups=[] if user else None,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            text=True,
-            check=False,
-        )
-        if result.returncode != 0:
-            raise PostgresFailed(
-                f"cannot make a PostgreSQL cluster in {self._cluster}: {_last_line(result.stderr)}"
+        initdb = Child.spawn(
+            Command(
+                name="initdb",
+                argv=(str(programs / "initdb"), "-D", str(unfinished), *_INITDB_OPTIONS),
+                env=_environment(),
+                log_path=self._folder.logs / "initdb.log",
+                cwd=unfinished,
+                account=user,
             )
+        )
+        if not initdb.wait(START_SECONDS) or initdb.poll() != 0:
+            raise PostgresFailed(f"cannot make a PostgreSQL cluster in {self._cluster}: {initdb.last_line()}")
         unfinished.rename(self._cluster)
 
     def _check_version(self) -> None:
@@ -158,19 +157,22 @@ class EmbeddedPostgres:
                 f"{binaries.MAJOR_VERSION}: restore a backup into a new data folder"
             )
 
-    def _choose_socket_folder(self, user: account.Account | None) -> Path:
-        if len(os.fsencode(self._cluster)) + len(f"/.s.PGSQL.{_PORT}") <= _SOCKET_PATH_BYTES:
-            return self._cluster
-        folder = Path(tempfile.mkdtemp(prefix="facerec-", dir="/tmp"))
+    def _make_socket_folder(self, user: account.Account | None) -> None:
+        """Choose the folder at the first start and keep to it, as URLs were given out with it."""
+        if self.socket_folder == self._cluster:
+            if len(os.fsencode(self._cluster)) + len(f"/.s.PGSQL.{_PORT}") <= _SOCKET_PATH_BYTES:
+                return
+            self.socket_folder = Path(tempfile.mkdtemp(prefix="facerec-", dir="/tmp"))
+        elif not self.socket_folder.exists():
+            self.socket_folder.mkdir(mode=0o700)
         if user is not None:
-            os.chown(folder, user.uid, user.gid)
-        return folder
+            os.chown(self.socket_folder, user.uid, user.gid)
 
     def _wait_until_ready(self) -> None:
         deadline = time.monotonic() + START_SECONDS
         while not self._answers():
             if self.child.poll() is not None:
-                raise PostgresFailed(f"PostgreSQL did not start: {_last_line(self.child.tail())}")
+                raise PostgresFailed(f"PostgreSQL did not start: {self.child.last_line()}")
             if time.monotonic() > deadline:
                 raise PostgresFailed(
                     f"PostgreSQL was not ready after {START_SECONDS:.0f} s: see {self.child.command.log_path}"
@@ -188,8 +190,3 @@ class EmbeddedPostgres:
 def _environment() -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("PG", "LC_", "LANG"))}
     return kept | {"LC_ALL": "C"}
-
-
-def _last_line(output: str | list[str]) -> str:
-    lines = output.splitlines() if isinstance(output, str) else output
-    return next((line.strip() for line in reversed(lines) if line.strip()), "it said nothing")

@@ -47,9 +47,10 @@ class Runner:
 
 @pytest.fixture
 def data_dir() -> Iterator[Path]:
-    """An empty folder whose parents all users may pass through, as pytest's own are not."""
+    """A folder to be made, whose parents all users may pass through, as pytest's own do not let them."""
     folder = Path(tempfile.mkdtemp(prefix="facerec-test-", dir="/tmp"))
-    yield folder
+    folder.chmod(0o755)
+    yield folder / "data"
     shutil.rmtree(folder)
 
 

@@ -114,7 +114,6 @@ async def test_an_ordinary_user_can_run_it(ordinary_user: Runner) -> None:
 
 
 async def test_a_path_too_long_for_a_socket_is_no_hindrance(data_dir: Path) -> None:
-    data_dir.chmod(0o755)
     with EmbeddedPostgres.open(data_dir / ("d" * 100)) as server:
         await write(server.url(), "far")
         socket_folder = server.socket_folder
@@ -123,6 +122,7 @@ async def test_a_path_too_long_for_a_socket_is_no_hindrance(data_dir: Path) -> N
 
 
 def test_a_folder_with_other_things_in_it_is_refused(data_dir: Path) -> None:
+    data_dir.mkdir()
     (data_dir / "thesis.txt").touch()
     with pytest.raises(FolderUnusable, match="not a facerec data folder"):
         EmbeddedPostgres.open(data_dir)
@@ -130,10 +130,11 @@ def test_a_folder_with_other_things_in_it_is_refused(data_dir: Path) -> None:
 
 @as_root
 def test_root_is_told_of_a_private_parent_and_nothing_above_is_opened(data_dir: Path) -> None:
-    data_dir.chmod(0o700)
-    with pytest.raises(FolderUnusable, match=f"^{data_dir} is private"):
-        EmbeddedPostgres.open(data_dir / "data")
-    assert stat.S_IMODE(data_dir.stat().st_mode) == 0o700
+    parent = data_dir.parent
+    parent.chmod(0o700)
+    with pytest.raises(FolderUnusable, match=f"^{parent} is private"):
+        EmbeddedPostgres.open(data_dir)
+    assert stat.S_IMODE(parent.stat().st_mode) == 0o700
 
 
 @as_root

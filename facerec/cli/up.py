@@ -1,0 +1,79 @@
+"""`facerec up`: the whole of facerec on this machine."""
+
+import os
+import shlex
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from facerec.serving.address import Address
+
+ENCODER_ADDRESS, MATCHER_ADDRESS = "127.0.0.1:50051", "127.0.0.1:50052"
+
+
+def up(
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder for the database and the logs. Default: facerec in your data home; "
+            "for root, /var/lib/facerec.",
+            show_default=False,
+        ),
+    ] = None,
+    encoder_address: Annotated[str, typer.Option(help="HOST:PORT of the encoder.")] = ENCODER_ADDRESS,
+    matcher_address: Annotated[str, typer.Option(help="HOST:PORT of the matcher.")] = MATCHER_ADDRESS,
+    database_url: Annotated[
+        str,
+        typer.Option(
+            envvar="FACEREC_DATABASE_URL",
+            help="Your own PostgreSQL with pgvector, instead of the embedded one.",
+        ),
+    ] = "",
+    insecure: Annotated[
+        bool, typer.Option("--insecure", help="Listen in plain text on addresses other machines can reach.")
+    ] = False,
+) -> None:
+    """Run the encoder and the matcher over an embedded PostgreSQL, until Ctrl-C."""
+    try:
+        from facerec.local import stack
+        from facerec.serving.errors import StartError
+    except ModuleNotFoundError as error:
+        _say(f"error: {error.name} is not installed: pip install 'facerec[local]'")
+        raise typer.Exit(2) from None
+    options = stack.StackOptions(
+        data_dir=data or _data_home(),
+        encoder_address=encoder_address,
+        matcher_address=matcher_address,
+        database_url=database_url,
+        insecure=insecure,
+    )
+    try:
+        stack.run(options, ready=_report, say=_say)
+    except StartError as error:
+        _say(f"error: {error}")
+        raise typer.Exit(2) from None
+
+
+def _data_home() -> Path:
+    """Root's own home is private, and PostgreSQL, which does not run as root, could not reach into it."""
+    import platformdirs
+
+    return Path("/var/lib/facerec") if os.geteuid() == 0 else platformdirs.user_data_path("facerec")
+
+
+def _report(encoder: "Address", matcher: "Address") -> None:
+    variables = ""
+    if (str(encoder), str(matcher)) != (ENCODER_ADDRESS, MATCHER_ADDRESS):
+        variables = f"FACEREC_ENCODER={encoder} FACEREC_MATCHER={matcher} "
+    command = shlex.quote(sys.argv[0])
+    print(
+        f"ready: encoder {encoder}, matcher {matcher}; try: {variables}{command} enroll alice alice.jpg",
+        flush=True,
+    )
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)

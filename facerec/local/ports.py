@@ -1,0 +1,29 @@
+"""Addresses the stack will listen on, looked at before anything is started."""
+
+import dataclasses
+import socket
+
+from facerec.serving import address
+from facerec.serving.address import Address
+from facerec.serving.errors import AddressInUse
+
+
+def find(text: str, *, insecure: bool) -> Address:
+    """Return the address `text` names, port 0 replaced by a free one.
+
+    Raises AddressInvalid, InsecureAddress, or AddressInUse while another process listens there.
+    """
+    wanted = address.parse(text)
+    address.check_insecure(wanted, insecure=insecure)
+    try:
+        [(family, kind, _, _, place), *_] = socket.getaddrinfo(
+            wanted.host, wanted.port, type=socket.SOCK_STREAM
+        )
+        with socket.socket(family, kind) as probe:
+            probe.setsockopt(
+                socket.SOL_SOCKET, socket.SO_REUSEADDR, 1
+            )  # as gRPC does: a port just left is free
+            probe.bind(place)
+            return dataclasses.replace(wanted, port=probe.getsockname()[1])
+    except OSError as error:
+        raise AddressInUse(f"cannot listen on {wanted}: {error.strerror or error}") from None

@@ -1,0 +1,132 @@
+"""The stack itself: PostgreSQL, the schema, the encoder and the matcher, in that order."""
+
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+from facerec.local import database, ports
+from facerec.local.child import Child, Command
+from facerec.local.errors import ServiceFailed
+from facerec.local.folder import DataFolder
+from facerec.local.postgres import EmbeddedPostgres
+from facerec.local.service import CommandService, stop_together
+from facerec.local.supervisor import Supervisor
+from facerec.local.termination import Terminated, Termination
+from facerec.serving.address import Address
+
+READY_SECONDS = 180.0  # the first start of all converts the models
+MIGRATE_SECONDS = 120.0
+GRACE_SECONDS = 4.0  # less than the supervisor waits before it makes a service end
+ENCODER, MATCHER = "facerec.encoder.v1.EncoderService", "facerec.matcher.v1.MatcherService"
+
+
+@dataclass(frozen=True, slots=True)
+class StackOptions:
+    """Where the stack keeps its data and listens; `database_url` empty means the embedded PostgreSQL."""
+
+    data_dir: Path
+    encoder_address: str
+    matcher_address: str
+    database_url: str = ""
+    insecure: bool = False
+
+
+def run(
+    options: StackOptions, *, ready: Callable[[Address, Address], None], say: Callable[[str], None]
+) -> None:
+    """Run the stack until SIGINT, SIGTERM or SIGHUP, calling `ready` once both services are SERVING.
+
+    Returns when all of it is stopped. Raises StartError, likewise with nothing left running.
+    """
+    with Termination() as termination, ExitStack() as cleanup:
+        try:
+            Stack(options, cleanup, say).run(ready)
+        except Terminated:
+            say("stopping")
+        finally:
+            termination.disarm()
+
+
+class Stack:
+    """One run of the stack; what it starts, `cleanup` stops in reverse order."""
+
+    def __init__(self, options: StackOptions, cleanup: ExitStack, say: Callable[[str], None]) -> None:
+        self._options = options
+        self._encoder_address = ports.find(options.encoder_address, insecure=options.insecure)
+        self._matcher_address = ports.find(options.matcher_address, insecure=options.insecure)
+        self._folder = DataFolder.claim(options.data_dir)
+        cleanup.callback(self._folder.release)
+        self._postgres = EmbeddedPostgres(self._folder)
+        cleanup.callback(self._postgres.stop)
+        self._services: list[CommandService] = []
+        cleanup.callback(lambda: stop_together(self._services))
+        self._supervisor = Supervisor(say)
+
+    def run(self, ready: Callable[[Address, Address], None]) -> None:
+        """Start everything, report readiness, and keep it running."""
+        self._serve("encoder", self._encoder_address, {})
+        serving_url = self._prepare_database()
+        self._serve(
+            "matcher",
+            self._matcher_address,
+            {"DATABASE_URL": serving_url, "ENCODER_ADDRESS": str(self._encoder_address)},
+        )
+        self._wait_until_serving()
+        ready(self._encoder_address, self._matcher_address)
+        while True:
+            self._supervisor.tick()
+
+    def _prepare_database(self) -> str:
+        """Bring a database to the schema's head; return the URL to serve it by."""
+        if url := self._options.database_url:
+            database.check(url)
+            self._migrate(url)
+            return url
+        self._postgres.start()
+        self._supervisor.add(self._postgres)
+        self._migrate(database.create(self._postgres))
+        return database.create_login(self._postgres)
+
+    def _serve(self, name: str, address: Address, settings: Mapping[str, str]) -> None:
+        wire = {"ADDRESS": str(address), "GRACE_SECONDS": str(GRACE_SECONDS)}
+        wire["INSECURE"] = "true" if self._options.insecure else "false"
+        service = CommandService(self._command(name, "serve", wire | dict(settings)))
+        service.start()
+        self._services.append(service)
+        self._supervisor.add(service)
+
+    def _command(self, name: str, verb: str, settings: Mapping[str, str]) -> Command:
+        return Command(
+            name=name,
+            argv=(sys.executable, "-m", f"{name}_service", verb),
+            env={**os.environ, **{f"{name.upper()}_{key}": value for key, value in settings.items()}},
+            log_path=self._folder.logs / f"{name}.log",
+        )
+
+    def _migrate(self, url: str) -> None:
+        migration = Child.spawn(self._command("matcher", "migrate", {"DATABASE_URL": url}))
+        try:
+            if not migration.wait(MIGRATE_SECONDS) or migration.poll() != 0:
+                raise ServiceFailed(f"the database could not be migrated; {migration.last_words()}")
+        finally:
+            migration.send(signal.SIGKILL)
+
+    def _wait_until_serving(self) -> None:
+        from facerec.local.readiness import Readiness  # noqa: PLC0415 - gRPC loads while the services do
+
+        deadline = time.monotonic() + READY_SECONDS
+        probes = {"encoder": (self._encoder_address, ENCODER), "matcher": (self._matcher_address, MATCHER)}
+        for name, (address, full_name) in probes.items():
+            with Readiness(address, full_name) as readiness:
+                while not readiness.serving():
+                    self._supervisor.tick()
+                    if time.monotonic() > deadline:
+                        raise ServiceFailed(
+                            f"the {name} was not ready after {READY_SECONDS:.0f} s: "
+                            f"see {self._folder.logs / f'{name}.log'}"
+                        )

@@ -1,0 +1,37 @@
+"""Turns the first request to end into an exception, wherever the main thread is."""
+
+import signal
+from types import FrameType, TracebackType
+from typing import Self
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+class Terminated(BaseException):  # not an error: nothing on the way may take it for one
+    """SIGINT, SIGTERM or SIGHUP arrived."""
+
+
+class Termination:
+    """While open, the first of the signals raises Terminated in the main thread; later ones are ignored."""
+
+    def __init__(self) -> None:
+        self._armed = True
+
+    def __enter__(self) -> Self:
+        self._former = {number: signal.signal(number, self._handle) for number in _SIGNALS}
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for number, handler in self._former.items():
+            signal.signal(number, handler)
+
+    def disarm(self) -> None:
+        """Ignore the signals from here on: the end has begun and must not be cut short."""
+        self._armed = False
+
+    def _handle(self, number: int, frame: FrameType | None) -> None:
+        if self._armed:
+            self._armed = False
+            raise Terminated
