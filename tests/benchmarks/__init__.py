@@ -1,0 +1,1 @@
+"""Measurements: what the services cost beside what people used before."""
