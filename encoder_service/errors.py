@@ -1,0 +1,66 @@
+"""Why the encoder fails.
+
+FacerecError
++-- ImageError            field `image`
+|   +-- ImageInvalid      empty, truncated, undecodable
+|   +-- ImageUnsupported  a format or a depth that is not accepted
+|   +-- ImageTooLarge     too many bytes or pixels
++-- OptionInvalid         an option or a box out of range, or not offered
++-- Overloaded            more waiting than the server takes; come back later
++-- ModelUnavailable      models not loaded, failed their self-test, or the server is stopping
+WeightsInvalid            a .dat file is not what it should be: the server can't start
+ModelDrift                the network does not compute what dlib computes
+"""
+
+from facerec.errors import FacerecError, Reason
+
+
+class ImageError(FacerecError):
+    """The image can't be used."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, field="image")
+
+
+class ImageInvalid(ImageError):
+    """The bytes are no whole image."""
+
+    reason = Reason.IMAGE_INVALID
+
+
+class ImageUnsupported(ImageError):
+    """The image is of a format or depth that is not accepted."""
+
+    reason = Reason.IMAGE_UNSUPPORTED
+
+
+class ImageTooLarge(ImageError):
+    """The image has more bytes or pixels than the server takes."""
+
+    reason = Reason.IMAGE_TOO_LARGE
+
+
+class OptionInvalid(FacerecError):
+    """An option is out of range or not offered; `field` names it."""
+
+    reason = Reason.OPTION_INVALID
+
+
+class Overloaded(FacerecError):
+    """More is waiting than the server takes. `retry_after_seconds` says when to come back."""
+
+    reason = Reason.OVERLOADED
+
+
+class ModelUnavailable(FacerecError):
+    """No model is ready to answer."""
+
+    reason = Reason.MODEL_UNAVAILABLE
+
+
+class WeightsInvalid(Exception):
+    """A weights file is missing, or is not the network it should hold."""
+
+
+class ModelDrift(Exception):
+    """The network's answer to the golden chip lies too far from dlib's."""
