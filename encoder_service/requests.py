@@ -1,0 +1,85 @@
+"""What callers send, checked against the contract and turned into the encoder's own terms."""
+
+from collections.abc import Iterable
+from typing import Final
+
+from encoder_service.errors import OptionInvalid
+from encoder_service.faces import Alignment, BoundingBox, EncodeOptions
+from facerec.encoder.v1 import encoder_pb2 as pb
+
+MAX_FACES: Final = 1000
+MAX_UPSAMPLE: Final = 2
+MAX_FACE_PIXELS: Final = 65_535
+_LEAST_EDGE: Final = -65_536
+_GREATEST_NEAR_EDGE: Final = 65_535
+_GREATEST_FAR_EDGE: Final = 131_071
+
+_ALIGNMENTS: Final = {
+    pb.ALIGNMENT_UNSPECIFIED: Alignment.SMALL,
+    pb.ALIGNMENT_SMALL: Alignment.SMALL,
+    pb.ALIGNMENT_LARGE: Alignment.LARGE,
+}
+
+
+def encode_options(request: pb.EncodeRequest) -> EncodeOptions:
+    """Read the options and boxes of an Encode. Raises OptionInvalid."""
+    options = request.options
+    if not request.face_boxes:
+        return _options(options, boxes=())
+    if len(request.face_boxes) > MAX_FACES:
+        raise OptionInvalid(
+            f"{len(request.face_boxes)} boxes were given; at most {MAX_FACES} are accepted",
+            field="face_boxes",
+        )
+    if options.detector:
+        message = "face_boxes says where the faces are, so nothing is detected; leave one of them out"
+        raise OptionInvalid(message, field="options.detector")
+    return _options(options, boxes=_boxes(request.face_boxes))
+
+
+def detect_options(request: pb.DetectFacesRequest) -> EncodeOptions:
+    """Read the options of a DetectFaces. Raises OptionInvalid."""
+    return _options(request.options, boxes=())
+
+
+def _options(options: pb.EncodeOptions, *, boxes: tuple[BoundingBox, ...]) -> EncodeOptions:
+    if options.detector not in (pb.DETECTOR_UNSPECIFIED, pb.DETECTOR_HOG):
+        raise OptionInvalid("this server offers DETECTOR_HOG only", field="options.detector")
+    if options.alignment not in _ALIGNMENTS:
+        message = "alignment must be ALIGNMENT_SMALL or ALIGNMENT_LARGE"
+        raise OptionInvalid(message, field="options.alignment")
+    if options.HasField("full_resolution") and not options.full_resolution:
+        message = "this server works at full resolution only; leave full_resolution out or set it"
+        raise OptionInvalid(message, field="options.full_resolution")
+    _check_range("max_faces", options.max_faces, MAX_FACES)
+    _check_range("upsample", options.upsample, MAX_UPSAMPLE)
+    _check_range("min_face_pixels", options.min_face_pixels, MAX_FACE_PIXELS)
+    defaults = EncodeOptions()
+    return EncodeOptions(
+        max_faces=options.max_faces,
+        upsample=options.upsample if options.HasField("upsample") else defaults.upsample,
+        min_face_pixels=options.min_face_pixels,
+        alignment=_ALIGNMENTS[options.alignment],
+        boxes=boxes,
+    )
+
+
+def _check_range(name: str, value: int, greatest: int) -> None:
+    if value > greatest:
+        raise OptionInvalid(f"{name} is {value}; it must be 0 to {greatest}", field=f"options.{name}")
+
+
+def _boxes(given: Iterable[pb.BoundingBox]) -> tuple[BoundingBox, ...]:
+    return tuple(_box(box, f"face_boxes[{index}]") for index, box in enumerate(given))
+
+
+def _box(box: pb.BoundingBox, field: str) -> BoundingBox:
+    for near, far in (("left", "right"), ("top", "bottom")):
+        low, high = getattr(box, near), getattr(box, far)
+        if not _LEAST_EDGE <= low <= _GREATEST_NEAR_EDGE:
+            message = f"{near} is {low}; it must be {_LEAST_EDGE} to {_GREATEST_NEAR_EDGE}"
+            raise OptionInvalid(message, field=f"{field}.{near}")
+        if not low < high <= _GREATEST_FAR_EDGE:
+            message = f"{far} is {high}; it must be more than {near}, {low}, and at most {_GREATEST_FAR_EDGE}"
+            raise OptionInvalid(message, field=f"{field}.{far}")
+    return BoundingBox(top=box.top, right=box.right, bottom=box.bottom, left=box.left)
