@@ -1,3 +1,3 @@
 """Fixtures that every test may use."""
 
-pytest_plugins = ["tests.fixtures.encoder"]
+pytest_plugins = ["tests.fixtures.encoder", "tests.fixtures.photos"]
