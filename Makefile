@@ -31,6 +31,9 @@ $(VENV)/.dev: $(VENV)/.runtime requirements/dev.lock
 up: $(VENV)/.runtime ## Start both services over an embedded Postgres and print `ready`.
 	@$(BIN)/facerec up
 
+demo: $(VENV)/.runtime ## Enroll, verify and identify sample photos and show what came out.
+	@$(BIN)/facerec demo
+
 test: $(VENV)/.dev ## Run the tests, on real servers and a real Postgres.
 	@$(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadfile
 

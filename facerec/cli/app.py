@@ -1,0 +1,84 @@
+"""The commands together, and how every failure becomes one line and an exit code."""
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+from typer.exceptions import TyperException
+
+import facerec
+from facerec.cli import output
+from facerec.cli.decide import compare, identify, verify
+from facerec.cli.demo import demo
+from facerec.cli.encode import encode
+from facerec.cli.enroll import enroll
+from facerec.cli.people import people
+from facerec.cli.problems import Problem
+from facerec.cli.up import up
+from facerec.errors import FacerecError
+
+FAILURE = 2
+
+app = typer.Typer(
+    add_completion=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for command in (up, encode, enroll, verify, identify, compare, demo):
+    app.command()(command)
+app.add_typer(people, name="people")
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"facerec {facerec.__version__}")
+        raise typer.Exit
+
+
+@app.callback(invoke_without_command=True)
+def root(
+    context: typer.Context,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """Enroll people from photos, verify a claim, find out who is in a picture.
+
+    `facerec up` starts both services on this machine. Exit codes: 0 done or match, 1 no match or photos
+    refused, 2 error.
+    """
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code; a failure is one line on stderr, never a traceback."""
+    arguments = sys.argv[1:] if arguments is None else list(arguments)
+    try:
+        return app(args=arguments, prog_name="facerec", standalone_mode=False) or 0
+    except TyperException as error:
+        context = getattr(error, "ctx", None)
+        path = context.command_path if context else "facerec"
+        return _fail(f"{error.format_message()} (see {path} --help)", "USAGE", arguments)
+    except (Problem, FacerecError) as error:
+        return _fail(str(error), error.reason, arguments)
+    except (typer.Abort, KeyboardInterrupt):
+        return _fail("interrupted", "INTERRUPTED", arguments)
+    except BrokenPipeError:  # the reader of a pipe has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILURE
+    except Exception as error:
+        if os.environ.get("FACEREC_DEBUG"):
+            raise
+        return _fail(
+            f"unforeseen {type(error).__name__}: {error} (FACEREC_DEBUG=1 shows where)", "INTERNAL", arguments
+        )
+
+
+def _fail(message: str, reason: str, arguments: Sequence[str]) -> int:
+    if "--json" in arguments:
+        output.as_json({"error": {"reason": reason, "message": message}})
+    output.error_line(f"error: {' '.join(message.split())}")
+    return FAILURE

@@ -1,0 +1,124 @@
+"""`facerec verify`, `identify` and `compare`: exit code 0 for a match, 1 for none."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from facerec.cli import output
+from facerec.cli.options import (
+    MATCHER_ADDRESS,
+    Collection,
+    Image,
+    Json,
+    LargestFace,
+    Matcher,
+    MaxDistance,
+    matcher,
+)
+from facerec.cli.problems import naming, read_image
+
+if TYPE_CHECKING:
+    from facerec.client import Identification
+
+NO_MATCH = 1
+
+
+def verify(
+    person: Annotated[str, typer.Argument(metavar="PERSON", help="Who the photo is claimed to show.")],
+    image: Image,
+    max_distance: MaxDistance = None,
+    largest_face: LargestFace = False,
+    collection: Collection = "default",
+    address: Matcher = MATCHER_ADDRESS,
+    json: Json = False,
+) -> None:
+    """Check a claim: does the photo show PERSON?"""
+    data = read_image(image)
+    with matcher(address) as client, naming({"probe": image}):
+        answer = client.verify(
+            person,
+            data,
+            max_distance=max_distance,
+            use_largest_face=largest_face,
+            collection_id=collection,
+        )
+    if json:
+        output.as_json(output.fields(answer, person_id=person, image=image))
+    else:
+        verdict = f"match: {image} is {person}" if answer.match else f"no match: {image} is not {person}"
+        output.line(
+            f"{verdict} (distance {answer.distance:.3f}, threshold {answer.threshold:.3f}, "
+            f"nearest of {answer.faces_compared})"
+        )
+    raise typer.Exit(0 if answer.match else NO_MATCH)
+
+
+def identify(
+    image: Image,
+    annotate: Annotated[
+        Path | None, typer.Option(metavar="OUT.jpg", help="Draw boxes, names and distances into a copy.")
+    ] = None,
+    max_distance: MaxDistance = None,
+    collection: Collection = "default",
+    address: Matcher = MATCHER_ADDRESS,
+    json: Json = False,
+) -> None:
+    """Say who is in a photo: every face, and the people it may be."""
+    data = read_image(image)
+    if annotate:
+        from facerec.cli.annotate import check_target
+
+        check_target(annotate)
+    with matcher(address) as client, naming({"probes": image}):
+        answer = client.identify(data, all_faces=True, max_distance=max_distance, collection_id=collection)
+    if annotate:
+        from facerec.cli.annotate import draw
+
+        draw(data, answer.faces, annotate)
+    if json:
+        output.as_json(output.fields(answer, image=image))
+    else:
+        _show(image, answer)
+    raise typer.Exit(0 if any(face.candidates for face in answer.faces) else NO_MATCH)
+
+
+def _show(image: Path, answer: "Identification") -> None:
+    if not answer.faces:
+        output.line(f"{image}: no face found")
+        return
+    rows: list[tuple[object, ...]] = []
+    for number, face in enumerate(answer.faces, 1):
+        box = face.bounding_box
+        where = (box.top, box.right, box.bottom, box.left) if box else ("",) * 4
+        rows += [
+            (number, *where, candidate.person_id, candidate.display_name, candidate.distance)
+            for candidate in face.candidates
+        ] or [(number, *where, "nobody", "", "")]
+    output.table(("face", "top", "right", "bottom", "left", "person", "name", "distance"), rows)
+    searched = max(face.faces_searched for face in answer.faces)
+    output.line(f"threshold {answer.threshold:.3f}, {searched} enrolled faces searched")
+
+
+def compare(
+    a: Annotated[Path, typer.Argument(metavar="A", help="A photo.")],
+    b: Annotated[Path, typer.Argument(metavar="B", help="Another photo.")],
+    max_distance: MaxDistance = None,
+    largest_face: LargestFace = False,
+    collection: Collection = "default",
+    address: Matcher = MATCHER_ADDRESS,
+    json: Json = False,
+) -> None:
+    """Measure two photos against each other: do they show the same person?"""
+    images = read_image(a), read_image(b)
+    with matcher(address) as client, naming({"probe_a": a, "probe_b": b}):
+        answer = client.compare(
+            *images, max_distance=max_distance, use_largest_face=largest_face, collection_id=collection
+        )
+    if json:
+        output.as_json(output.fields(answer, image_a=a, image_b=b))
+    else:
+        verdict = "match" if answer.match else "no match"
+        measure = f"distance {answer.distance:.3f}, threshold {answer.threshold:.3f}"
+        output.line(f"{verdict}: {a} and {b} ({measure})")
+    raise typer.Exit(0 if answer.match else NO_MATCH)

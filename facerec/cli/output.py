@@ -1,0 +1,72 @@
+"""What the commands print: tables for people, JSON for programs."""
+
+import dataclasses
+import datetime
+import json
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+
+def console(*, stderr: bool = False) -> Console:
+    """A console that prints text as it is. Rich itself follows NO_COLOR and a pipe."""
+    made = Console(stderr=stderr, markup=False, highlight=False, emoji=False, soft_wrap=True)
+    if not made.is_terminal:
+        made.width = 400  # a pipe has no width, and names are not to be cut
+    return made
+
+
+def line(text: str) -> None:
+    """One line to stdout."""
+    console().print(text)
+
+
+def error_line(text: str) -> None:
+    """One line to stderr."""
+    console(stderr=True).print(text)
+
+
+def table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """A table to stdout; numbers stand right."""
+    made = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    lines = [list(row) for row in rows]
+    for index, column in enumerate(columns):
+        numeric = bool(lines) and all(isinstance(row[index], int | float) for row in lines)
+        made.add_column(column, justify="right" if numeric else "left", no_wrap=True)
+    for row in lines:
+        made.add_row(*map(_cell, row))
+    console().print(made)
+
+
+def as_json(document: Mapping[str, Any]) -> None:
+    """One JSON object to stdout. Dataclasses become objects, arrays lists, times ISO 8601 in UTC."""
+    json.dump(document, sys.stdout, default=_plain, ensure_ascii=False)
+    sys.stdout.write("\n")
+    sys.stdout.flush()
+
+
+def fields(answer: Any, **more: object) -> dict[str, Any]:
+    """A dataclass's fields as a JSON object, behind `more`."""
+    return {**more, **{field.name: getattr(answer, field.name) for field in dataclasses.fields(answer)}}
+
+
+def _plain(value: Any) -> Any:
+    if dataclasses.is_dataclass(value):
+        return fields(value)
+    if hasattr(value, "tolist"):  # a numpy array, without importing numpy for it
+        return value.tolist()
+    if isinstance(value, datetime.datetime):
+        return value.isoformat()
+    return str(value)
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, float):
+        return f"{value:.3f}"
+    if isinstance(value, datetime.datetime):
+        return f"{value.astimezone():%Y-%m-%d %H:%M}"
+    return str(value)

@@ -1,0 +1,79 @@
+"""`facerec people`."""
+
+from typing import Annotated
+
+import typer
+
+from facerec.cli import output
+from facerec.cli.options import MATCHER_ADDRESS, Collection, Json, Matcher, matcher
+from facerec.cli.problems import Problem
+
+people = typer.Typer(help="List the people enrolled; show or delete one.", rich_markup_mode=None)
+
+Person = Annotated[str, typer.Argument(metavar="PERSON", help="The person's id.")]
+
+
+@people.callback(invoke_without_command=True)
+def list_people(
+    context: typer.Context,
+    collection: Collection = "default",
+    address: Matcher = MATCHER_ADDRESS,
+    json: Json = False,
+) -> None:
+    """List the people enrolled; show or delete one."""
+    if context.invoked_subcommand:
+        return
+    with matcher(address) as client:
+        persons = list(client.list_persons(page_size=1000, collection_id=collection))
+    if json:
+        output.as_json({"persons": persons})
+        return
+    rows = [(p.person_id, p.display_name, p.face_count, p.create_time, p.update_time) for p in persons]
+    if rows:
+        output.table(("person", "name", "faces", "created", "changed"), rows)
+    output.line(f"{len(persons)} people")
+
+
+@people.command()
+def show(
+    person: Person,
+    collection: Collection = "default",
+    address: Matcher = MATCHER_ADDRESS,
+    json: Json = False,
+) -> None:
+    """Show a person and their faces."""
+    with matcher(address) as client:
+        found = client.get_person(person, collection_id=collection)
+        faces = list(client.list_faces(person, page_size=1000, collection_id=collection))
+    if json:
+        output.as_json({"person": found, "faces": faces})
+        return
+    name = f" ({found.display_name})" if found.display_name else ""
+    output.line(f"{found.person_id}{name}: {found.face_count} faces")
+    if faces:
+        rows = [(face.face_id, face.external_ref, face.space, face.create_time) for face in faces]
+        output.table(("face", "reference", "space", "enrolled"), rows)
+
+
+@people.command()
+def delete(
+    person: Person,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Don't ask.")] = False,
+    collection: Collection = "default",
+    address: Matcher = MATCHER_ADDRESS,
+    json: Json = False,
+) -> None:
+    """Erase a person and every face of theirs."""
+    if not yes:
+        try:
+            typer.confirm(f"Erase {person} and all their faces?", abort=True, err=True)
+        except typer.Abort:
+            raise Problem("nothing was erased; --yes erases without asking", "NOT_CONFIRMED") from None
+    with matcher(address) as client:
+        receipt = client.delete_person(person, collection_id=collection)
+    if json:
+        output.as_json(output.fields(receipt, person_id=person))
+    elif receipt.persons_deleted:
+        output.line(f"erased {person} and {receipt.faces_deleted} faces")
+    else:
+        output.line(f"nobody named {person} was there")

@@ -1,0 +1,137 @@
+"""The photos to enroll, and sending them a few at a time."""
+
+import asyncio
+import dataclasses
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from facerec.cli.problems import ABOUT_PHOTO, Problem, read_image
+from facerec.errors import FacerecError, Reason
+
+if TYPE_CHECKING:
+    from facerec.client import AsyncMatcherClient, Enrollment
+
+# What people keep beside their photos is not worth a refusal each.
+SUFFIXES = frozenset(
+    {".jpg", ".jpeg", ".jpe", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".heic", ".heif", ".avif"}
+)
+
+ENROLLED, ALREADY_ENROLLED, REFUSED = "enrolled", "already_enrolled", "refused"
+
+OVERLOAD_TRIES = 30
+OVERLOAD_SECONDS = 1.0
+MAX_REFERENCE = 256
+
+
+@dataclasses.dataclass(frozen=True)
+class Photo:
+    """A photo of a person."""
+
+    person_id: str
+    path: Path
+
+
+@dataclasses.dataclass(frozen=True)
+class Outcome:
+    """What became of a photo; `status` is enrolled, already_enrolled or refused, then with its reason."""
+
+    person_id: str
+    image: Path
+    status: str
+    face_id: str = ""
+    reason: str = ""
+    message: str = ""
+
+
+def in_folder(folder: Path) -> list[Photo]:
+    """The photos of a folder that holds a folder per person. Raises Problem where it holds none."""
+    try:
+        people = sorted(entry for entry in folder.iterdir() if _is_shown(entry) and entry.is_dir())
+        photos = [
+            Photo(person.name, path)
+            for person in people
+            for path in sorted(person.rglob("*"))
+            if _is_shown(path) and path.suffix.lower() in SUFFIXES and path.is_file()
+        ]
+    except OSError as error:
+        raise Problem(f"{folder}: {(error.strerror or 'cannot be read').lower()}", "FILE") from error
+    if not photos:
+        raise Problem(
+            f"{folder}: no photos found; it should hold a folder per person, named by the person's id, "
+            f"with the photos in it ({folder.name}/ann/1.jpg)",
+            "FILE",
+        )
+    return photos
+
+
+def _is_shown(path: Path) -> bool:
+    return not path.name.startswith(".")
+
+
+@dataclasses.dataclass(frozen=True)
+class Enroller:
+    """Enrolls photos one a call, so that a refused one holds no other back."""
+
+    client: "AsyncMatcherClient"
+    collection_id: str
+    display_name: str | None
+    use_largest_face: bool
+    told: Callable[[Outcome], None]
+
+    async def enroll_all(self, photos: Sequence[Photo], in_flight: int) -> list[Outcome]:
+        """Enroll every photo, `in_flight` of them at a time; outcomes in the photos' order.
+
+        Raises FacerecError for what the next photo would meet as well, such as a service that is gone.
+        """
+        outcomes: dict[Photo, Outcome] = {}
+        waiting = iter(photos)
+        try:
+            async with asyncio.TaskGroup() as group:
+                for _ in range(in_flight):
+                    group.create_task(self._work(waiting, outcomes))
+        except ExceptionGroup as failures:
+            raise failures.exceptions[0] from None
+        return [outcomes[photo] for photo in photos]
+
+    async def _work(self, waiting: Iterator[Photo], outcomes: dict[Photo, Outcome]) -> None:
+        for photo in waiting:
+            outcomes[photo] = await self._outcome(photo)
+            self.told(outcomes[photo])
+
+    async def _outcome(self, photo: Photo) -> Outcome:
+        try:
+            face = (await self._send(photo)).faces[0]
+        except (FacerecError, Problem) as error:
+            if error.reason not in ABOUT_PHOTO | {Reason.ID_INVALID, "FILE"}:
+                raise
+            # A Problem already names the file that the line will name.
+            message = str(error).removeprefix(f"{photo.path}: ")
+            return Outcome(photo.person_id, photo.path, REFUSED, reason=error.reason, message=message)
+        status = ALREADY_ENROLLED if face.already_enrolled else ENROLLED
+        return Outcome(photo.person_id, photo.path, status, face_id=face.face.face_id)
+
+    async def _send(self, photo: Photo) -> "Enrollment":
+        from facerec.client import NewFace
+
+        image = await asyncio.to_thread(read_image, photo.path)
+        face = NewFace(image, external_ref=photo.path.name[-MAX_REFERENCE:])
+        for last in (*[False] * (OVERLOAD_TRIES - 1), True):
+            try:
+                return await self.client.enroll(
+                    photo.person_id,
+                    face,
+                    display_name=self.display_name,
+                    use_largest_face=self.use_largest_face,
+                    collection_id=self.collection_id,
+                )
+            except FacerecError as error:
+                if error.reason is not Reason.OVERLOADED or last:
+                    raise
+                await asyncio.sleep(error.retry_after_seconds or OVERLOAD_SECONDS)
+        raise AssertionError("the last try returns or raises")
+
+
+def count(outcomes: Iterable[Outcome], status: str) -> int:
+    """How many outcomes have a status."""
+    return sum(outcome.status == status for outcome in outcomes)

@@ -1,0 +1,68 @@
+"""Failures in the words of somebody at a terminal: which file, and what to do."""
+
+import contextlib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from facerec.errors import FacerecError, Reason
+
+# About one photo; every other reason would meet the next photo just the same.
+ABOUT_PHOTO = frozenset(
+    {
+        Reason.IMAGE_INVALID,
+        Reason.IMAGE_TOO_LARGE,
+        Reason.IMAGE_UNSUPPORTED,
+        Reason.FACE_NOT_FOUND,
+        Reason.FACE_AMBIGUOUS,
+        Reason.FACE_QUALITY,
+    }
+)
+
+
+class Problem(Exception):
+    """What went wrong and how to mend it, in one line; `reason` is for programs."""
+
+    def __init__(self, message: str, reason: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+@contextlib.contextmanager
+def explaining(service: str, address: str) -> Iterator[None]:
+    """Turn a service's absence into a line that says how to start it."""
+    start = f"start it with `facerec up`, or name another with --{service} or FACEREC_{service.upper()}"
+    try:
+        yield
+    except FacerecError as error:
+        messages = {
+            Reason.UNREACHABLE: f"no {service} is ready at {address}: {start}",
+            Reason.DEADLINE_EXCEEDED: f"the {service} at {address} did not answer in time",
+            Reason.ENCODER_UNAVAILABLE: f"the matcher at {address} cannot reach its encoder: start both "
+            "with `facerec up`, or the encoder with `python -m encoder_service serve`",
+            Reason.STORE_UNAVAILABLE: f"the matcher at {address} cannot reach its database: {error.message}",
+        }
+        raise Problem(messages.get(error.reason, error.message), error.reason) from error
+
+
+@contextlib.contextmanager
+def naming(images: Mapping[str, Path]) -> Iterator[None]:
+    """Put the file at fault before what is said of it; keyed by the request's field it was sent in."""
+    try:
+        yield
+    except FacerecError as error:
+        if error.reason not in ABOUT_PHOTO:
+            raise
+        image = next((path for field, path in images.items() if error.field.startswith(field)), None)
+        image = image or next(iter(images.values()))
+        raise Problem(f"{image}: {error.message}", error.reason) from error
+
+
+def read_image(path: Path) -> bytes:
+    """The bytes of an image's file. Raises Problem naming it."""
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise Problem(f"{path}: {(error.strerror or 'cannot be read').lower()}", "FILE") from error
+    if not data:
+        raise Problem(f"{path}: the file is empty", Reason.IMAGE_INVALID)
+    return data
