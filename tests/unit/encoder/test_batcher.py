@@ -1,0 +1,136 @@
+"""A batch is what queued while the last one ran, and each item has its own fate."""
+
+import threading
+import time
+from collections.abc import Sequence
+from concurrent.futures import Future, wait
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from encoder_service.batcher import Batcher
+from encoder_service.errors import ModelUnavailable, Overloaded
+
+
+class Doubling:
+    """Doubles numbers while its gate is open; negative ones spoil their batch. Records every batch run."""
+
+    def __init__(self) -> None:
+        self.gate = threading.Event()
+        self.started = threading.Event()
+        self.batches: list[list[int]] = []
+
+    def __call__(self, items: Sequence[int]) -> list[int]:
+        self.started.set()
+        assert self.gate.wait(10)
+        self.batches.append(list(items))
+        if any(item < 0 for item in items):
+            raise ValueError("negative")
+        return [2 * item for item in items]
+
+
+def batcher_of(run: Doubling, *, max_batch: int = 4, capacity: int = 1000) -> Batcher[int, int]:
+    return Batcher(run, max_batch=max_batch, capacity=capacity, name="test")
+
+
+def hold(batcher: Batcher[int, int], run: Doubling) -> Future[int]:
+    """Occupy the network with one item, so that what follows queues."""
+    (future,) = batcher.submit([1_000_000])
+    assert run.started.wait(10)
+    return future
+
+
+def expected_batches(items: Sequence[int], max_batch: int) -> list[list[int]]:
+    """What is run for the items that queued: full batches in order, a spoilt one again item by item."""
+    batches: list[list[int]] = []
+    for begin in range(0, len(items), max_batch):
+        batch = list(items[begin : begin + max_batch])
+        batches.append(batch)
+        if len(batch) > 1 and any(item < 0 for item in batch):
+            batches += [[item] for item in batch]
+    return batches
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    groups=st.lists(st.lists(st.integers(-5, 500), max_size=9), max_size=9),
+    gone=st.sets(st.integers(0, 80)),
+    max_batch=st.integers(1, 8),
+    closing=st.booleans(),
+)
+def test_what_queued_runs_in_full_batches_and_each_item_has_its_own_result(
+    groups: list[list[int]], gone: set[int], max_batch: int, closing: bool
+) -> None:
+    run = Doubling()
+    batcher = batcher_of(run, max_batch=max_batch)
+    held = hold(batcher, run)
+    futures = [future for group in groups for future in batcher.submit(group)]
+    items = [item for group in groups for item in group]
+    cancelled = {index for index in gone if index < len(futures) and futures[index].cancel()}
+
+    closer = threading.Thread(target=batcher.close)
+    if closing:  # what waits is finished all the same
+        closer.start()
+    run.gate.set()
+    wait(futures, timeout=10)
+
+    assert held.result(10) == 2_000_000
+    for index, (item, future) in enumerate(zip(items, futures, strict=True)):
+        if index in cancelled:
+            assert future.cancelled()
+        elif item < 0:
+            assert isinstance(future.exception(10), ValueError)
+        else:
+            assert future.result(10) == 2 * item
+    left = [item for index, item in enumerate(items) if index not in cancelled]
+    assert run.batches[1:] == expected_batches(left, max_batch)
+    if not closing:
+        closer.start()
+    closer.join(10)
+    assert not closer.is_alive()
+
+
+def test_a_lone_item_waits_for_nobody() -> None:
+    run = Doubling()
+    run.gate.set()
+    batcher = batcher_of(run)
+    begin = time.monotonic()
+    assert batcher.submit([3])[0].result(1) == 6
+    assert time.monotonic() - begin < 0.5
+    batcher.close()
+
+
+def test_more_than_fits_is_refused_at_once_with_a_hint_and_nothing_of_it_is_queued() -> None:
+    run = Doubling()
+    batcher = batcher_of(run, max_batch=2, capacity=5)
+    hold(batcher, run)
+    kept = batcher.submit([1, 2, 3])
+    begin = time.monotonic()
+    with pytest.raises(Overloaded) as caught:
+        batcher.submit([4, 5, 6])
+    assert time.monotonic() - begin < 0.1
+    assert caught.value.retry_after_seconds is not None and caught.value.retry_after_seconds > 0
+    kept += batcher.submit([7, 8])
+    run.gate.set()
+    assert [future.result(10) for future in kept] == [2, 4, 6, 14, 16]
+    assert run.batches[1:] == [[1, 2], [3, 7], [8]]
+    batcher.close()
+
+
+def test_a_closed_batcher_refuses_new_items() -> None:
+    run = Doubling()
+    run.gate.set()
+    batcher = batcher_of(run)
+    batcher.close()
+    with pytest.raises(ModelUnavailable):
+        batcher.submit([1])
+
+
+def test_a_function_that_loses_results_fails_its_items_instead_of_mixing_them_up() -> None:
+    batcher: Batcher[int, int] = Batcher(lambda items: [0], max_batch=2, capacity=10, name="test")
+    futures = batcher.submit([1, 2])
+    outcomes = [future.exception(10) or future.result() for future in futures]
+    # As a pair they got one result: neither takes it. Alone, each gets its own.
+    assert outcomes == [0, 0]
+    batcher.close()
