@@ -1,0 +1,76 @@
+"""ONNX Runtime computes what dlib computes."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from PIL import Image
+
+from encoder_service import embedding, golden
+from encoder_service.dlib_weights import files, graph, resnet
+from encoder_service.embedding import Embedding
+from encoder_service.errors import ModelDrift
+
+WEIGHTS = files.find().resnet
+
+
+@pytest.fixture(scope="module")
+def network(model_cache: Path) -> Embedding:
+    return embedding.load(files.read(WEIGHTS), cache_folder=model_cache, threads=2)
+
+
+@pytest.fixture(scope="module")
+def chips(sample_photos: Path, face_recognition: Any) -> npt.NDArray[np.uint8]:
+    """Chips of the faces in the sample photos, cut by dlib."""
+    import dlib
+
+    api = face_recognition.api
+    cut = []
+    for path in sorted(sample_photos.glob("*.jpg")):
+        pixels = np.asarray(Image.open(path).convert("RGB"))
+        for location in api.face_locations(pixels, number_of_times_to_upsample=0):
+            box = api._css_to_rect(location)
+            cut.append(dlib.get_face_chip(pixels, api.pose_predictor_5_point(pixels, box), 150, 0.25))
+    return np.stack(cut)
+
+
+@pytest.fixture(scope="module")
+def reference(chips: npt.NDArray[np.uint8]) -> npt.NDArray[np.float64]:
+    """dlib's own vectors of the chips."""
+    import dlib
+
+    return np.array(dlib.face_recognition_model_v1(str(WEIGHTS)).compute_face_descriptor(list(chips)))
+
+
+def test_vectors_of_real_chips_are_dlibs(
+    network: Embedding, chips: npt.NDArray[np.uint8], reference: npt.NDArray[np.float64]
+) -> None:
+    assert len(chips) >= 4
+    vectors = network.embed(chips)
+    assert vectors.dtype == np.float32 and vectors.shape == (len(chips), 128)
+    assert np.linalg.norm(vectors - reference, axis=1).max() <= 1e-5
+
+
+@pytest.mark.parametrize("size", [2, 7, 32])
+def test_a_chip_has_the_same_vector_alone_and_in_any_batch(network: Embedding, size: int) -> None:
+    chips = np.random.default_rng(size).integers(0, 256, (size, 150, 150, 3), dtype=np.uint8)
+    alone = np.concatenate([network.embed(chip[None]) for chip in chips])
+    assert np.abs(network.embed(chips) - alone).max() <= 1e-6
+
+
+def test_the_golden_chip_has_the_vector_recorded_from_dlib(network: Embedding) -> None:
+    golden.check(network, golden.expected("dlib-resnet-v1", WEIGHTS))
+
+
+def test_the_recorded_vector_is_what_dlib_says_here() -> None:
+    recorded = golden.expected("dlib-resnet-v1", WEIGHTS)
+    assert np.linalg.norm(recorded - golden.expected("sha256-of-another", WEIGHTS)) <= 1e-5
+
+
+def test_a_network_with_one_layer_astray_fails_the_self_test() -> None:
+    parsed = resnet.parse(WEIGHTS.read_bytes())
+    astray = resnet.ResNet(parsed.layers, average=(122.782, 117.001, 105.298), chip_pixels=150)
+    with pytest.raises(ModelDrift):
+        golden.check(Embedding(graph.write(astray), threads=2), golden.expected("dlib-resnet-v1", WEIGHTS))
