@@ -1,0 +1,1 @@
+"""The matcher: faces kept in Postgres, and decisions on who a face is."""

@@ -1,0 +1,65 @@
+"""What Postgres itself must offer: its version, its encoding and pgvector."""
+
+import re
+
+import asyncpg
+
+from facerec.serving.errors import StartError
+
+MIN_SERVER_VERSION = 15
+MIN_PGVECTOR = (0, 8, 4)  # 0.8.2 mends a build overflow, 0.8.3 and 0.8.4 an index corrupted by vacuum
+
+
+class DatabaseUnfit(StartError):
+    """The database lacks something only its administrator can add; the message says what."""
+
+
+async def check_server(connection: asyncpg.Connection) -> None:
+    """Raises DatabaseUnfit for a Postgres too old or a database that is not UTF-8."""
+    major = connection.get_server_version().major
+    if major < MIN_SERVER_VERSION:
+        raise DatabaseUnfit(f"Postgres {MIN_SERVER_VERSION} or newer is needed; this is {major}")
+    encoding = await connection.fetchval(
+        "SELECT pg_encoding_to_char(encoding) FROM pg_database WHERE datname = current_database()"
+    )
+    if encoding != "UTF8":
+        raise DatabaseUnfit(f"a database of encoding UTF8 is needed; this one is {encoding}")
+
+
+async def check_extension(connection: asyncpg.Connection, *, create: bool = False) -> str:
+    """Return the schema that pgvector lives in, adding the extension first where asked to.
+
+    Raises DatabaseUnfit when it is missing, too old, or may not be added.
+    """
+    if create:
+        await _create(connection)
+    row = await connection.fetchrow(
+        "SELECT e.extversion, n.nspname FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace "
+        "WHERE e.extname = 'vector'"
+    )
+    if row is None:
+        raise DatabaseUnfit("the database has no pgvector yet: run `matcher_service migrate`")
+    version = tuple(int(part) for part in re.findall(r"\d+", row["extversion"])[:3])
+    if version < MIN_PGVECTOR:
+        needed = ".".join(map(str, MIN_PGVECTOR))
+        raise DatabaseUnfit(
+            f"pgvector {needed} or newer is needed and the database has {row['extversion']}: install a newer "
+            "one on the server, then let a superuser run ALTER EXTENSION vector UPDATE in this database"
+        )
+    return str(row["nspname"])
+
+
+async def _create(connection: asyncpg.Connection) -> None:
+    offered = await connection.fetchval("SELECT true FROM pg_available_extensions WHERE name = 'vector'")
+    if not offered:
+        raise DatabaseUnfit(
+            "this Postgres server has no pgvector: install its package on the server "
+            "(postgresql-NN-pgvector, or the image pgvector/pgvector), then run this again"
+        )
+    try:
+        await connection.execute("CREATE EXTENSION IF NOT EXISTS vector")
+    except asyncpg.InsufficientPrivilegeError:
+        raise DatabaseUnfit(
+            "the migrating user may not add pgvector: let a superuser run CREATE EXTENSION vector in this "
+            "database, then run this again"
+        ) from None

@@ -1,0 +1,348 @@
+-- Every statement the serving role runs. `-- name:` begins one; store.py has a method for each.
+--
+-- All of them name the collection in $1, so each reads one partition and none can cross tenants. All but
+-- the writers begin at facerec.collection: no row means that there is no such collection. `<->` is
+-- pgvector's Euclidean distance, float8; a match is `distance <= threshold`, both float8.
+-- The partition of a collection has two indexes, here called by their columns: (face_id), its primary
+-- key, and (person_key, content_id), both led by collection_id.
+
+-- name: schema_version
+-- The migrations applied. Primary key of a table of a few rows.
+SELECT coalesce(max(version), 0) AS version FROM facerec.schema_migration;
+
+-- name: verify
+-- $2 person, $3 encoding or null, $4 stored face's id or null.
+-- Primary keys of collection and person, face (person_key, content_id); face (face_id) for $4.
+SELECT c.space,
+       c.verify_threshold,
+       p.person_key IS NOT NULL AS person_found,
+       probe.encoding IS NOT NULL AS probe_found,
+       coalesce(nearest.faces, 0) AS faces,
+       nearest.face_id,
+       nearest.distance
+FROM facerec.collection c
+CROSS JOIN LATERAL (
+    SELECT coalesce($3::vector, (
+        SELECT f.encoding FROM facerec.face f WHERE f.collection_id = $1 AND f.face_id = $4::uuid
+    )) AS encoding
+    OFFSET 0
+) probe
+LEFT JOIN facerec.person p ON p.collection_id = $1 AND p.person_id = $2
+LEFT JOIN LATERAL (
+    SELECT count(*) OVER () AS faces, f.face_id, f.encoding <-> probe.encoding AS distance
+    FROM facerec.face f
+    WHERE f.collection_id = $1 AND f.person_key = p.person_key
+    ORDER BY distance, f.face_id
+    LIMIT 1
+) nearest ON true
+WHERE c.collection_id = $1;
+
+-- name: identify
+-- $2 encoding or null, $3 stored face's id or null, $4 largest distance or null, $5 most candidates,
+-- $6 the encoding's space or null. A row a candidate, nearest first; one row without a person for nobody.
+-- Sequential scan of the collection's partition, on purpose: exact, and no index of vectors can serve it
+-- since nothing is ordered by distance before it is computed. It does not run when the probe has no
+-- encoding or is of another space. Then person (person_key).
+-- OFFSET 0 keeps the distance from being computed once for each use; it costs no node and stays parallel.
+WITH asked AS MATERIALIZED (
+    SELECT c.space,
+           coalesce($4::float8, c.identify_threshold) AS threshold,
+           coalesce($2::vector, (
+               SELECT f.encoding FROM facerec.face f WHERE f.collection_id = $1 AND f.face_id = $3::uuid
+           )) AS encoding
+    FROM facerec.collection c
+    WHERE c.collection_id = $1
+), scanned AS MATERIALIZED (
+    SELECT count(*) AS faces,
+           array_agg((s.person_key, s.face_id, s.distance))
+               FILTER (WHERE s.distance <= (SELECT threshold FROM asked)) AS hits
+    FROM (
+        SELECT f.person_key, f.face_id, f.encoding <-> (SELECT encoding FROM asked) AS distance
+        FROM facerec.face f
+        WHERE f.collection_id = $1
+          AND (SELECT encoding IS NOT NULL AND space = coalesce($6::text, space) FROM asked)
+        OFFSET 0
+    ) s
+), nearest AS (
+    SELECT DISTINCT ON (h.person_key) h.person_key, h.face_id, h.distance
+    FROM scanned, unnest(scanned.hits) AS h(person_key bigint, face_id uuid, distance float8)
+    ORDER BY h.person_key, h.distance, h.face_id
+)
+SELECT asked.space,
+       asked.threshold,
+       asked.encoding IS NOT NULL AS probe_found,
+       scanned.faces,
+       candidate.person_id,
+       candidate.display_name,
+       candidate.distance,
+       candidate.face_id
+FROM asked
+CROSS JOIN scanned
+LEFT JOIN LATERAL (
+    SELECT p.person_id, p.display_name, nearest.distance, nearest.face_id
+    FROM nearest JOIN facerec.person p USING (person_key)
+    WHERE p.collection_id = $1
+    ORDER BY nearest.distance, p.person_id
+    LIMIT $5
+) candidate ON true
+ORDER BY candidate.distance, candidate.person_id;
+
+-- name: compare
+-- $2 and $4 encodings or null, $3 and $5 stored faces' ids or null. Face (face_id).
+SELECT c.space,
+       c.verify_threshold,
+       a.encoding IS NOT NULL AS a_found,
+       b.encoding IS NOT NULL AS b_found,
+       a.encoding <-> b.encoding AS distance
+FROM facerec.collection c
+CROSS JOIN LATERAL (
+    SELECT coalesce($2::vector, (
+        SELECT f.encoding FROM facerec.face f WHERE f.collection_id = $1 AND f.face_id = $3::uuid
+    )) AS encoding
+    OFFSET 0
+) a
+CROSS JOIN LATERAL (
+    SELECT coalesce($4::vector, (
+        SELECT f.encoding FROM facerec.face f WHERE f.collection_id = $1 AND f.face_id = $5::uuid
+    )) AS encoding
+    OFFSET 0
+) b
+WHERE c.collection_id = $1;
+
+-- name: preview_enroll
+-- $2 person, $3 request id, $4 content ids: what is known before anything is encoded or locked.
+-- Primary keys of collection, person, enroll_request and model, face (person_key, content_id) and
+-- (face_id).
+SELECT c.space,
+       r.digest,
+       r.person_key = p.person_key AS person_stands,
+       r.person_created,
+       r.face_ids,
+       r.already_enrolled,
+       r.face_times,
+       ARRAY(
+           SELECT m.fingerprint
+           FROM unnest(r.model_keys) WITH ORDINALITY AS k(model_key, place)
+           JOIN facerec.model m USING (model_key)
+           ORDER BY k.place
+       ) AS fingerprints,
+       ARRAY(
+           SELECT f.external_ref
+           FROM unnest(r.face_ids) WITH ORDINALITY AS k(face_id, place)
+           LEFT JOIN facerec.face f ON f.collection_id = $1 AND f.face_id = k.face_id
+           ORDER BY k.place
+       ) AS external_refs,
+       ARRAY(
+           SELECT f.content_id
+           FROM facerec.face f
+           WHERE f.collection_id = $1 AND f.person_key = p.person_key AND f.content_id = ANY ($4::uuid[])
+       ) AS known_content_ids
+FROM facerec.collection c
+LEFT JOIN facerec.person p ON p.collection_id = $1 AND p.person_id = $2
+LEFT JOIN facerec.enroll_request r ON r.collection_id = $1 AND r.request_id = $3
+WHERE c.collection_id = $1;
+
+-- name: lock_enrolled_person
+-- $2 person, $3 space, $4 fingerprints. Creates the person, or locks the one there is until the
+-- transaction's end (DO UPDATE locks the row even where its condition is false), so that the next
+-- statement sees whatever the lock was waited for. A row when the person is new.
+-- Primary key of person; model (space, fingerprint). Models are looked up first: a conflict would use up
+-- a number of the key's sequence at every enrolment.
+WITH new_model AS (
+    INSERT INTO facerec.model (space, fingerprint)
+    SELECT DISTINCT $3::text, u.fingerprint
+    FROM unnest($4::text[]) AS u(fingerprint)
+    WHERE u.fingerprint IS NOT NULL
+      AND NOT EXISTS (
+          SELECT FROM facerec.model m WHERE m.space = $3::text AND m.fingerprint = u.fingerprint
+      )
+    ORDER BY 2
+    ON CONFLICT DO NOTHING
+)
+INSERT INTO facerec.person (collection_id, person_id)
+VALUES ($1, $2)
+ON CONFLICT (collection_id, person_id) DO UPDATE SET person_id = excluded.person_id WHERE false
+RETURNING person_key;
+
+-- name: add_faces
+-- $2 person, locked; $3 display name or null; then a column an item: $4 content ids, $5 encodings,
+-- $6 fingerprints, $7 ids of stored faces to copy, $8 external refs; $9 space. A row an item, in order.
+-- content_id is null where the face to copy is gone, face_id where the photo was known and is no longer.
+-- Face (person_key, content_id) and (face_id), model (space, fingerprint), primary key of person.
+WITH owner AS MATERIALIZED (
+    SELECT p.person_key, p.create_time
+    FROM facerec.person p
+    WHERE p.collection_id = $1 AND p.person_id = $2
+), item AS MATERIALIZED (
+    SELECT i.place,
+           coalesce(i.content_id, source.content_id) AS content_id,
+           coalesce(i.encoding, source.encoding) AS encoding,
+           coalesce(m.model_key, source.model_key) AS model_key,
+           i.external_ref,
+           row_number() OVER (
+               PARTITION BY coalesce(i.content_id, source.content_id)
+               ORDER BY i.encoding IS NULL AND source.encoding IS NULL, i.place
+           ) AS copy
+    FROM unnest($4::uuid[], $5::vector[], $6::text[], $7::uuid[], $8::text[]) WITH ORDINALITY
+        AS i(content_id, encoding, fingerprint, source_id, external_ref, place)
+    LEFT JOIN facerec.face source ON source.collection_id = $1 AND source.face_id = i.source_id
+    LEFT JOIN facerec.model m ON m.space = $9::text AND m.fingerprint = i.fingerprint
+), existing AS MATERIALIZED (
+    SELECT f.face_id, f.content_id, f.model_key, f.external_ref, f.create_time
+    FROM owner JOIN facerec.face f ON f.collection_id = $1 AND f.person_key = owner.person_key
+    WHERE f.content_id IN (SELECT item.content_id FROM item)
+), added AS (
+    INSERT INTO facerec.face (collection_id, person_key, encoding, model_key, content_id, external_ref)
+    SELECT $1, owner.person_key, item.encoding, item.model_key, item.content_id, item.external_ref
+    FROM owner, item
+    WHERE item.copy = 1
+      AND item.encoding IS NOT NULL
+      AND NOT EXISTS (SELECT FROM existing WHERE existing.content_id = item.content_id)
+    ORDER BY item.place
+    RETURNING face_id, content_id, model_key, external_ref, create_time
+), changed AS (
+    UPDATE facerec.person p
+    SET display_name = coalesce($3::text, p.display_name), update_time = clock_timestamp()
+    FROM owner
+    WHERE p.person_key = owner.person_key
+      AND (p.display_name <> $3::text OR EXISTS (SELECT FROM added))
+    RETURNING p.display_name, p.update_time
+), stored AS (
+    SELECT *, true AS existed FROM existing UNION ALL SELECT *, false FROM added
+)
+SELECT item.content_id,
+       stored.face_id,
+       stored.existed OR item.copy > 1 AS already_enrolled,
+       stored.model_key,
+       m.fingerprint,
+       stored.external_ref,
+       stored.create_time AS face_time,
+       p.person_key,
+       coalesce((SELECT display_name FROM changed), p.display_name) AS display_name,
+       p.create_time,
+       coalesce((SELECT update_time FROM changed), p.update_time) AS update_time,
+       (SELECT count(*) FROM facerec.face f WHERE f.collection_id = $1 AND f.person_key = p.person_key)
+           + (SELECT count(*) FROM added) AS faces
+FROM facerec.person p
+CROSS JOIN item
+LEFT JOIN stored USING (content_id)
+LEFT JOIN facerec.model m ON m.model_key = stored.model_key
+WHERE p.collection_id = $1 AND p.person_id = $2
+ORDER BY item.place;
+
+-- name: add_enroll_request
+-- Keeps what a request id was answered with. A row unless the id is taken; its primary key.
+INSERT INTO facerec.enroll_request (
+    collection_id, request_id, digest, person_key, person_created,
+    face_ids, already_enrolled, model_keys, face_times
+)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+ON CONFLICT DO NOTHING
+RETURNING true;
+
+-- name: get_person
+-- $2 person. Primary keys of collection and person, face (person_key, content_id).
+SELECT p.person_id, p.display_name, p.create_time, p.update_time,
+       (SELECT count(*) FROM facerec.face f WHERE f.collection_id = $1 AND f.person_key = p.person_key)
+           AS faces
+FROM facerec.collection c
+LEFT JOIN facerec.person p ON p.collection_id = $1 AND p.person_id = $2
+WHERE c.collection_id = $1;
+
+-- name: list_persons
+-- $2 the last page's last person or '', $3 most rows. Primary key of person, in its order; each person's
+-- faces by (person_key, content_id).
+SELECT p.*,
+       (SELECT count(*) FROM facerec.face f WHERE f.collection_id = $1 AND f.person_key = p.person_key)
+           AS faces
+FROM facerec.collection c
+LEFT JOIN LATERAL (
+    SELECT person_id, display_name, create_time, update_time, person_key
+    FROM facerec.person
+    WHERE collection_id = $1 AND person_id > $2
+    ORDER BY person_id
+    LIMIT $3
+) p ON true
+WHERE c.collection_id = $1
+ORDER BY p.person_id;
+
+-- name: update_person
+-- $2 person, $3 display name. Primary key of person; face (person_key, content_id).
+WITH changed AS (
+    UPDATE facerec.person p
+    SET display_name = $3,
+        update_time = CASE WHEN p.display_name = $3 THEN p.update_time ELSE clock_timestamp() END
+    WHERE p.collection_id = $1 AND p.person_id = $2
+    RETURNING p.person_id, p.display_name, p.create_time, p.update_time, p.person_key
+)
+SELECT changed.*,
+       (SELECT count(*) FROM facerec.face f
+        WHERE f.collection_id = $1 AND f.person_key = changed.person_key) AS faces
+FROM facerec.collection c
+LEFT JOIN changed ON true
+WHERE c.collection_id = $1;
+
+-- name: lock_person
+-- $2 person. Locks the person, if any, until the transaction's end. Primary keys.
+SELECT (
+    SELECT p.person_key FROM facerec.person p WHERE p.collection_id = $1 AND p.person_id = $2 FOR UPDATE
+) AS person_key
+FROM facerec.collection c
+WHERE c.collection_id = $1;
+
+-- name: delete_person
+-- $2 the key of a locked person. Person (person_key), face (person_key, content_id).
+WITH person AS (
+    DELETE FROM facerec.person WHERE collection_id = $1 AND person_key = $2 RETURNING 1
+), face AS (
+    DELETE FROM facerec.face WHERE collection_id = $1 AND person_key = $2 RETURNING 1
+)
+SELECT (SELECT count(*) FROM person) AS persons, (SELECT count(*) FROM face) AS faces,
+       clock_timestamp() AS delete_time;
+
+-- name: list_faces
+-- $2 person, $3 and $4 the last page's last time and id or null, $5 most rows.
+-- Primary keys of collection and person, face (person_key, content_id), sorted: it is one person's.
+SELECT c.space, p.person_key IS NOT NULL AS person_found,
+       f.face_id, f.external_ref, f.create_time, m.fingerprint
+FROM facerec.collection c
+LEFT JOIN facerec.person p ON p.collection_id = $1 AND p.person_id = $2
+LEFT JOIN LATERAL (
+    SELECT face_id, external_ref, create_time, model_key
+    FROM facerec.face
+    WHERE collection_id = $1 AND person_key = p.person_key
+      AND ($3::timestamptz IS NULL OR (create_time, face_id) > ($3::timestamptz, $4::uuid))
+    ORDER BY create_time, face_id
+    LIMIT $5
+) f ON true
+LEFT JOIN facerec.model m ON m.model_key = f.model_key
+WHERE c.collection_id = $1
+ORDER BY f.create_time, f.face_id;
+
+-- name: lock_person_of_face
+-- $2 face. Locks whose it is, as every change of a person's faces does first. Face (face_id), person
+-- (person_key).
+SELECT (
+    SELECT p.person_key
+    FROM facerec.face f JOIN facerec.person p ON p.person_key = f.person_key
+    WHERE f.collection_id = $1 AND f.face_id = $2 AND p.collection_id = $1
+    FOR UPDATE OF p
+) AS person_key
+FROM facerec.collection c
+WHERE c.collection_id = $1;
+
+-- name: delete_face
+-- $2 face, $3 the key of the locked person it is of. Face (face_id), person (person_key).
+WITH face AS (
+    DELETE FROM facerec.face
+    WHERE collection_id = $1 AND face_id = $2 AND person_key = $3
+    RETURNING 1
+), person AS (
+    UPDATE facerec.person SET update_time = clock_timestamp()
+    WHERE collection_id = $1 AND person_key = $3 AND EXISTS (SELECT FROM face)
+)
+SELECT (SELECT count(*) FROM face) AS faces, clock_timestamp() AS delete_time;
+
+-- name: get_collection
+-- Primary key of collection.
+SELECT space, verify_threshold, identify_threshold FROM facerec.collection WHERE collection_id = $1;
