@@ -1,0 +1,133 @@
+"""Messages to what the domain speaks of, checked, and back."""
+
+import numpy as np
+
+from facerec.encoder.v1 import encoder_pb2
+from facerec.matcher.v1 import matcher_pb2 as pb
+from matcher_service import ids
+from matcher_service.errors import EncodingInvalid, ImageRefused, OptionInvalid
+from matcher_service.faces import (
+    BoundingBox,
+    Candidate,
+    Encoding,
+    Enrollment,
+    Face,
+    Identification,
+    Person,
+    Photo,
+    Probe,
+)
+from matcher_service.gallery import Item
+
+DIMENSIONS = 128
+MAX_SPACE_CHARACTERS = 128
+MAX_FINGERPRINT_CHARACTERS = 256
+KNOWN_SPACE = "dlib-resnet-v1/small/150x0.25"
+
+
+def probe(message: pb.Probe, field: str) -> Probe:
+    """Read a probe. Raises EncodingInvalid, ImageRefused, IdInvalid, OptionInvalid."""
+    match message.WhichOneof("face"):
+        case "encoding":
+            return Probe(encoding(message.encoding, f"{field}.encoding"), field)
+        case "image":
+            if not message.image:
+                raise ImageRefused("the picture is empty", field=f"{field}.image")
+            return Probe(Photo(message.image, message.use_largest_face), field)
+        case "face_id":
+            return Probe(ids.face_id(message.face_id, f"{field}.face_id"), field)
+        case _:
+            raise OptionInvalid(
+                f"set {field}.encoding, {field}.image or {field}.face_id: a probe is one of them", field=field
+            )
+
+
+def encoding(message: encoder_pb2.Encoding, field: str) -> Encoding:
+    """Read a vector. Raises EncodingInvalid."""
+    if len(message.values) != DIMENSIONS:
+        raise EncodingInvalid(
+            f"an encoding has {DIMENSIONS} values and this one {len(message.values)}", field=f"{field}.values"
+        )
+    values = np.fromiter(message.values, np.float32, DIMENSIONS)
+    if not np.isfinite(values).all():
+        raise EncodingInvalid("an encoding's values are finite numbers", field=f"{field}.values")
+    if not message.space:
+        raise EncodingInvalid(
+            "say which space the encoding is of: an encoder's answer has it, and for vectors of "
+            f"face_recognition's face_encodings it is {KNOWN_SPACE}",
+            field=f"{field}.space",
+        )
+    if len(message.space) > MAX_SPACE_CHARACTERS or "\0" in message.space:
+        raise EncodingInvalid(
+            f"a space has at most {MAX_SPACE_CHARACTERS} characters and no NUL", field=f"{field}.space"
+        )
+    if len(message.fingerprint) > MAX_FINGERPRINT_CHARACTERS or "\0" in message.fingerprint:
+        raise EncodingInvalid(
+            f"a fingerprint has at most {MAX_FINGERPRINT_CHARACTERS} characters and no NUL",
+            field=f"{field}.fingerprint",
+        )
+    return Encoding(values, message.space, message.fingerprint)
+
+
+def item(message: pb.EnrollItem, field: str) -> Item:
+    """Read one face to add. Raises as `probe` does."""
+    external_ref = ids.free_text(message.external_ref, f"{field}.external_ref")
+    return Item(probe(message.probe, f"{field}.probe"), external_ref)
+
+
+def person_message(person: Person) -> pb.Person:
+    """Write a person."""
+    message = pb.Person(person_id=person.person_id, display_name=person.display_name, face_count=person.faces)
+    message.create_time.FromDatetime(person.create_time)
+    message.update_time.FromDatetime(person.update_time)
+    return message
+
+
+def face_message(face: Face) -> pb.Face:
+    """Write a stored face."""
+    message = pb.Face(
+        face_id=str(face.face_id),
+        person_id=face.person_id,
+        external_ref=face.external_ref,
+        space=face.space,
+        fingerprint=face.fingerprint,
+    )
+    message.create_time.FromDatetime(face.create_time)
+    return message
+
+
+def enrollment_message(enrollment: Enrollment) -> pb.EnrollResponse:
+    """Write the outcome of an enrolment."""
+    return pb.EnrollResponse(
+        person=person_message(enrollment.person),
+        faces=[
+            pb.EnrolledFace(face=face_message(enrolled.face), already_enrolled=enrolled.already_enrolled)
+            for enrolled in enrollment.faces
+        ],
+        person_created=enrollment.person_created,
+    )
+
+
+def identified_message(answer: Identification) -> pb.IdentifiedFace:
+    """Write who one face is; every search is an exact one."""
+    return pb.IdentifiedFace(
+        probe_index=answer.probe_index,
+        bounding_box=None if answer.box is None else _box_message(answer.box),
+        candidates=[_candidate_message(candidate) for candidate in answer.candidates],
+        mode=pb.SEARCH_MODE_EXACT,
+        exact=True,
+        faces_searched=answer.faces,
+    )
+
+
+def _candidate_message(candidate: Candidate) -> pb.Candidate:
+    return pb.Candidate(
+        person_id=candidate.person_id,
+        display_name=candidate.display_name,
+        distance=candidate.distance,
+        face_id=str(candidate.face_id),
+    )
+
+
+def _box_message(box: BoundingBox) -> encoder_pb2.BoundingBox:
+    return encoder_pb2.BoundingBox(top=box.top, right=box.right, bottom=box.bottom, left=box.left)

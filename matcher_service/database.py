@@ -1,0 +1,200 @@
+"""The pool of connections to Postgres, and the one place where the driver's errors become ours."""
+
+import asyncio
+import contextlib
+import dataclasses
+from collections.abc import AsyncIterator, Iterator
+
+import asyncpg
+import numpy as np
+import numpy.typing as npt
+
+from facerec.serving.errors import StartError
+from matcher_service import deadline, migrations
+from matcher_service.errors import MatcherError, Overloaded, StoreUnavailable
+from matcher_service.extension import check_extension, check_server
+from matcher_service.queries import load
+
+RETRY_UNAVAILABLE_SECONDS = 1.0
+RETRY_OVERLOADED_SECONDS = 0.1
+DIMENSIONS = 128
+_VECTOR_HEADER = DIMENSIONS.to_bytes(2, "big") + b"\0\0"
+
+Connection = asyncpg.pool.PoolConnectionProxy
+
+_BUSY = (
+    asyncpg.QueryCanceledError,  # statement_timeout
+    asyncpg.LockNotAvailableError,
+    asyncpg.DeadlockDetectedError,
+    asyncpg.SerializationError,
+    asyncpg.TooManyConnectionsError,
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class DatabaseOptions:
+    """Where the database is and how it is used. Times are in seconds, sizes in connections."""
+
+    url: str
+    pool_min_size: int = 2
+    pool_max_size: int = 10
+    pool_wait_seconds: float = 1.0
+    statement_timeout_seconds: float = 10.0
+    lock_timeout_seconds: float = 3.0
+    connect_timeout_seconds: float = 5.0
+
+
+class Database:
+    """A pool that is opened once the schema is there, and refuses work while the schema does not fit.
+
+    Every session acts as the role facerec_serve, whoever logged in, so it cannot change the schema.
+    """
+
+    def __init__(self, options: DatabaseOptions) -> None:
+        self._options = options
+        self._pool: asyncpg.Pool | None = None
+        self._refusal = "the database has not been reached yet"
+        self.queries = load()
+
+    async def check(self) -> str:
+        """Return why the database cannot be used, or "" when it can; opens the pool the first time.
+
+        Until this finds the schema at head, and after it finds it past head, calls are refused.
+        Raises StoreUnavailable when the database cannot be reached.
+        """
+        with translated():
+            try:
+                if self._pool is None:
+                    self._pool = await self._open()
+                version = await self._pool.fetchval(self.queries["schema_version"])
+            except (asyncpg.UndefinedTableError, asyncpg.InvalidSchemaNameError):
+                version = 0
+            except (
+                StartError,
+                asyncpg.InvalidParameterValueError,
+                asyncpg.InvalidRoleSpecificationError,
+            ) as error:
+                self._refusal = str(error)
+                return self._refusal
+        self._refusal = _describe(version)
+        return self._refusal
+
+    async def close(self) -> None:
+        """Close every connection; those in use get a moment to end."""
+        if self._pool is not None:
+            pool, self._pool = self._pool, None
+            try:
+                async with asyncio.timeout(self._options.connect_timeout_seconds):
+                    await pool.close()
+            except TimeoutError:
+                pool.terminate()
+
+    @contextlib.asynccontextmanager
+    async def connection(self) -> AsyncIterator[Connection]:
+        """A connection of the pool. Raises StoreUnavailable, Overloaded."""
+        pool = self._pool
+        if pool is None or self._refusal:
+            raise StoreUnavailable(self._refusal, retry_after_seconds=RETRY_UNAVAILABLE_SECONDS)
+        with translated():
+            # Half of what is left: refused in time, the caller still hears why.
+            wait_seconds = deadline.remaining_seconds(2 * self._options.pool_wait_seconds) / 2
+            try:
+                connection = await pool.acquire(timeout=wait_seconds)
+            except TimeoutError:
+                raise Overloaded(
+                    "every connection to the database is in use; try again in a moment",
+                    retry_after_seconds=RETRY_OVERLOADED_SECONDS,
+                ) from None
+            try:
+                yield connection
+            finally:
+                await pool.release(connection)
+
+    async def _open(self) -> asyncpg.Pool:
+        options = self._options
+        settings = {
+            "application_name": "facerec-matcher",
+            "jit": "off",
+            "lock_timeout": f"{options.lock_timeout_seconds:.3f}s",
+            "statement_timeout": f"{options.statement_timeout_seconds:.3f}s",
+        }
+        connection = await asyncpg.connect(
+            options.url, timeout=options.connect_timeout_seconds, server_settings=settings
+        )
+        try:
+            await check_server(connection)
+            schema = await check_extension(connection)
+        finally:
+            await connection.close(timeout=options.connect_timeout_seconds)
+
+        async def prepare(connection: asyncpg.Connection, /) -> None:
+            await connection.set_type_codec(
+                "vector", schema=schema, encoder=_as_is, decoder=_as_is, format="binary"
+            )
+
+        return await asyncpg.create_pool(
+            options.url,
+            min_size=options.pool_min_size,
+            max_size=options.pool_max_size,
+            timeout=options.connect_timeout_seconds,
+            command_timeout=options.statement_timeout_seconds + 1,
+            max_cached_statement_lifetime=0,
+            server_settings={**settings, "role": "facerec_serve", "search_path": schema},
+            init=prepare,
+            reset=_keep,
+        )
+
+
+def vector_wire(values: npt.NDArray[np.float32]) -> bytes:
+    """pgvector's binary form of 128 float32 values: int16 dimensions, int16 unused, then big-endian."""
+    return _VECTOR_HEADER + values.astype(">f4").tobytes()
+
+
+@contextlib.contextmanager
+def translated() -> Iterator[None]:
+    """Raise a driver's error as StoreUnavailable or Overloaded; let ours and faults of ours through."""
+    try:
+        yield
+    except (MatcherError, ValueError):  # ValueError: an argument the driver cannot bind, which is our fault
+        raise
+    except _BUSY as error:
+        raise Overloaded(
+            "the database was too busy for this; try again in a moment",
+            retry_after_seconds=RETRY_OVERLOADED_SECONDS,
+        ) from error
+    except (
+        OSError,  # refused, unreachable, reset; TimeoutError is one
+        asyncpg.PostgresConnectionError,
+        asyncpg.OperatorInterventionError,  # shutting down, starting, crashed
+        asyncpg.InvalidAuthorizationSpecificationError,
+        asyncpg.InvalidCatalogNameError,
+        asyncpg.InsufficientPrivilegeError,
+        asyncpg.InsufficientResourcesError,  # disk full, out of memory
+        asyncpg.ReadOnlySQLTransactionError,  # a standby
+        asyncpg.UndefinedTableError,
+        asyncpg.InterfaceError,  # the connection was lost under a statement
+        asyncpg.InternalClientError,
+    ) as error:
+        raise StoreUnavailable(
+            "the database cannot be used now; try again in a moment",
+            retry_after_seconds=RETRY_UNAVAILABLE_SECONDS,
+        ) from error
+
+
+def _describe(version: int) -> str:
+    head = migrations.head()
+    if version < head:
+        return (
+            f"the schema is at version {version} and this release needs {head}: run `matcher_service migrate`"
+        )
+    if version > head:
+        return f"the schema is at version {version}, past the {head} this release knows: run a newer release"
+    return ""
+
+
+def _as_is(value: bytes) -> bytes:
+    return value
+
+
+async def _keep(connection: asyncpg.Connection) -> None:
+    """Nothing to reset: no statement leaves session state, and RESET ALL would cost a round trip."""

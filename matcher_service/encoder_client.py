@@ -1,0 +1,64 @@
+"""The encoder over gRPC, as the matcher's domain sees one."""
+
+from facerec.client import AsyncEncoderClient
+from facerec.errors import FacerecError, Reason
+from matcher_service import deadline
+from matcher_service.errors import EncoderUnavailable, ImageRefused, MatcherError, Overloaded
+from matcher_service.faces import BoundingBox, EncodedFace, Encoding
+
+RETRY_SECONDS = 1.0
+IMAGE_REASONS = (Reason.IMAGE_INVALID, Reason.IMAGE_TOO_LARGE, Reason.IMAGE_UNSUPPORTED)
+
+
+class EncoderClient:
+    """An encoder at an address, asked on the running event loop; it may come and go.
+
+    A call waits no longer than the matcher's own caller, and `timeout_seconds` at most.
+    """
+
+    def __init__(self, address: str, *, timeout_seconds: float) -> None:
+        self._timeout_seconds = timeout_seconds
+        self._client = AsyncEncoderClient(address)
+
+    async def close(self) -> None:
+        """Close the channel."""
+        await self._client.close()
+
+    async def encode(self, image: bytes, *, max_faces: int, field: str) -> list[EncodedFace]:
+        """Return the faces of a picture, largest first, at most `max_faces` (0: all).
+
+        Raises ImageRefused, Overloaded, EncoderUnavailable.
+        """
+        left_seconds = deadline.remaining_seconds(self._timeout_seconds)
+        try:
+            answer = await self._client.with_options(timeout_seconds=left_seconds).encode(
+                image, max_faces=max_faces
+            )
+        except FacerecError as error:
+            raise _ours(error, field) from error
+        return [
+            EncodedFace(
+                Encoding(face.encoding.values, face.encoding.space, face.encoding.fingerprint),
+                BoundingBox(
+                    face.bounding_box.top,
+                    face.bounding_box.right,
+                    face.bounding_box.bottom,
+                    face.bounding_box.left,
+                ),
+            )
+            for face in answer.faces
+        ]
+
+
+def _ours(error: FacerecError, field: str) -> MatcherError:
+    if error.reason in IMAGE_REASONS:
+        return ImageRefused(error.message, field=field, reason=error.reason)
+    if error.reason is Reason.OVERLOADED:
+        return Overloaded(
+            "the encoder has more work than it takes; try again in a moment",
+            retry_after_seconds=error.retry_after_seconds or RETRY_SECONDS,
+        )
+    return EncoderUnavailable(
+        "the encoder cannot encode images now; try again in a moment, or send an encoding instead",
+        retry_after_seconds=error.retry_after_seconds or RETRY_SECONDS,
+    )

@@ -1,0 +1,153 @@
+"""The statements of an enrolment: a look before any work, then one transaction."""
+
+import dataclasses
+import datetime
+import uuid
+
+import asyncpg
+
+from matcher_service.database import vector_wire
+from matcher_service.errors import CollectionNotFound
+from matcher_service.faces import Encoding, EnrolledFace, Enrollment, Face, Person
+from matcher_service.store import Store
+
+
+@dataclasses.dataclass(frozen=True)
+class NewFace:
+    """One item ready to be stored: a vector, or the id of a stored face to copy.
+
+    A photo known before the transaction has neither: `content_id` then finds the face there is.
+    """
+
+    content_id: uuid.UUID | None
+    encoding: Encoding | None
+    source_id: uuid.UUID | None
+    external_ref: str
+
+
+@dataclasses.dataclass(frozen=True)
+class ReplayedFace:
+    """A face as it was answered; `external_ref` is None where the face was deleted since."""
+
+    face_id: uuid.UUID
+    already_enrolled: bool
+    fingerprint: str
+    external_ref: str | None
+    create_time: datetime.datetime
+
+
+@dataclasses.dataclass(frozen=True)
+class Replay:
+    """What a request id was answered with before; `person_stands` unless that person was erased."""
+
+    digest: bytes
+    person_stands: bool
+    person_created: bool
+    faces: list[ReplayedFace]
+
+
+@dataclasses.dataclass(frozen=True)
+class Preview:
+    """What is known of an enrolment before anything is encoded or locked."""
+
+    space: str
+    replay: Replay | None
+    known_content_ids: frozenset[uuid.UUID]
+
+
+class RequestIdTaken(Exception):
+    """Another call committed the same request id meanwhile; nothing of this one was stored."""
+
+
+class FaceVanished(Exception):
+    """The item at `place` needs a face that is gone; nothing of the call was stored."""
+
+    def __init__(self, place: int) -> None:
+        super().__init__(place)
+        self.place = place
+
+
+async def preview(
+    store: Store, collection_id: str, person_id: str, request_id: str, content_ids: list[uuid.UUID]
+) -> Preview:
+    """Look up the space, an earlier answer and the photos the person has. Raises as Store does."""
+    row = await store.row("preview_enroll", collection_id, person_id, request_id, content_ids)
+    if row is None:
+        raise CollectionNotFound
+    replay = None
+    if row["digest"] is not None:
+        columns = ("face_ids", "already_enrolled", "fingerprints", "external_refs", "face_times")
+        faces = [ReplayedFace(*values) for values in zip(*(row[name] for name in columns), strict=True)]
+        replay = Replay(row["digest"], bool(row["person_stands"]), row["person_created"], faces)
+    return Preview(row["space"], replay, frozenset(row["known_content_ids"]))
+
+
+async def commit(
+    store: Store,
+    collection_id: str,
+    person_id: str,
+    *,
+    display_name: str | None,
+    space: str,
+    faces: list[NewFace],
+    request: tuple[str, bytes] | None,
+) -> Enrollment:
+    """Store all the faces, or none. `request` is an id and its content's digest.
+
+    Raises RequestIdTaken, FaceVanished, and as Store does.
+    """
+    fingerprints = [face.encoding.fingerprint if face.encoding else None for face in faces]
+    async with store.transaction() as (connection, queries):
+        created = await connection.fetchrow(
+            queries["lock_enrolled_person"], collection_id, person_id, space, fingerprints
+        )
+        rows = await connection.fetch(
+            queries["add_faces"],
+            collection_id,
+            person_id,
+            display_name,
+            [face.content_id for face in faces],
+            [vector_wire(face.encoding.values) if face.encoding else None for face in faces],
+            fingerprints,
+            [face.source_id for face in faces],
+            [face.external_ref for face in faces],
+            space,
+        )
+        for place, row in enumerate(rows):
+            if row["face_id"] is None:
+                raise FaceVanished(place)
+        if request is not None:
+            kept = await connection.fetchrow(
+                queries["add_enroll_request"],
+                collection_id,
+                *request,
+                rows[0]["person_key"],
+                created is not None,
+                *(
+                    [row[name] for row in rows]
+                    for name in ("face_id", "already_enrolled", "model_key", "face_time")
+                ),
+            )
+            if kept is None:
+                raise RequestIdTaken
+    return _enrollment(rows, person_id, space, created is not None)
+
+
+def _enrollment(rows: list[asyncpg.Record], person_id: str, space: str, created: bool) -> Enrollment:
+    last = rows[0]
+    person = Person(person_id, last["display_name"], last["faces"], last["create_time"], last["update_time"])
+    faces = [
+        EnrolledFace(
+            Face(
+                face_id=row["face_id"],
+                person_id=person_id,
+                external_ref=row["external_ref"],
+                space=space,
+                fingerprint=row["fingerprint"],
+                create_time=row["face_time"],
+            ),
+            row["already_enrolled"],
+        )
+        for row in rows
+    ]
+    return Enrollment(person, created, faces)

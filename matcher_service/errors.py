@@ -1,0 +1,106 @@
+"""What can go wrong in the matcher.
+
+MatcherError
++-- EncodingInvalid       not 128 finite numbers, or of no space
++-- IdInvalid             an id outside its rules
++-- OptionInvalid         an option outside its range
++-- ImageRefused          what the encoder says of a picture; carries the encoder's reason
++-- FaceNotFound          no face where one is meant
++-- FaceAmbiguous         several faces where one is meant
++-- ModelMismatch         a vector of another space than the collection's
++-- PersonNotFound
++-- CollectionNotFound
++-- RequestIdReused       one request id, two contents
++-- Overloaded            no capacity now; retry
++-- EncoderUnavailable    images cannot be encoded now; encodings still work
++-- StoreUnavailable      the database cannot be used now; retry
+"""
+
+from facerec.errors import FacerecError, Reason
+
+
+class MatcherError(FacerecError):
+    """A failure of the matcher that a caller can act on."""
+
+
+class EncodingInvalid(MatcherError):
+    """Not 128 finite numbers, or of no space."""
+
+    reason = Reason.ENCODING_INVALID
+
+
+class IdInvalid(MatcherError):
+    """An id outside its rules."""
+
+    reason = Reason.ID_INVALID
+
+
+class OptionInvalid(MatcherError):
+    """An option outside its range."""
+
+    reason = Reason.OPTION_INVALID
+
+
+class ImageRefused(MatcherError):
+    """A picture that is empty or that the encoder refused, for the reason it gave."""
+
+    reason = Reason.IMAGE_INVALID
+
+
+class FaceNotFound(MatcherError):
+    """No face where one is meant."""
+
+    reason = Reason.FACE_NOT_FOUND
+
+
+class FaceAmbiguous(MatcherError):
+    """Several faces where one is meant."""
+
+    reason = Reason.FACE_AMBIGUOUS
+
+
+class ModelMismatch(MatcherError):
+    """A vector of another space than the collection's."""
+
+    reason = Reason.MODEL_MISMATCH
+
+
+class PersonNotFound(MatcherError):
+    """Nobody of that id."""
+
+    reason = Reason.PERSON_NOT_FOUND
+
+
+class CollectionNotFound(MatcherError):
+    """No collection of that id."""
+
+    reason = Reason.COLLECTION_NOT_FOUND
+
+    def __init__(self) -> None:
+        super().__init__(
+            "there is no such collection; `default` exists from the start", field="collection_id"
+        )
+
+
+class RequestIdReused(MatcherError):
+    """One request id, two contents."""
+
+    reason = Reason.REQUEST_ID_REUSED
+
+
+class Overloaded(MatcherError):
+    """No capacity now."""
+
+    reason = Reason.OVERLOADED
+
+
+class EncoderUnavailable(MatcherError):
+    """Images cannot be encoded now."""
+
+    reason = Reason.ENCODER_UNAVAILABLE
+
+
+class StoreUnavailable(MatcherError):
+    """The database cannot be used now."""
+
+    reason = Reason.STORE_UNAVAILABLE

@@ -1,0 +1,159 @@
+"""What the matcher speaks of: probes, people, faces and decisions."""
+
+import dataclasses
+import datetime
+import uuid
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+
+@dataclasses.dataclass(frozen=True)
+class Encoding:
+    """A face's vector, shape (128,) and finite, with its space and the provenance of both."""
+
+    values: npt.NDArray[np.float32]
+    space: str
+    fingerprint: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class Photo:
+    """A picture showing the face, still encoded (JPEG, PNG, ...)."""
+
+    image: bytes
+    use_largest_face: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class Probe:
+    """A face to compare or to enroll: a vector, a photo, or the id of a face of the same collection.
+
+    `field` is where the request holds it, for errors to name: `items[2].probe`.
+    """
+
+    face: Encoding | Photo | uuid.UUID
+    field: str
+
+
+@dataclasses.dataclass(frozen=True)
+class BoundingBox:
+    """A face's place, in pixels of the upright image, edges inclusive and not clipped to it."""
+
+    top: int
+    right: int
+    bottom: int
+    left: int
+
+
+@dataclasses.dataclass(frozen=True)
+class EncodedFace:
+    """A face the encoder found."""
+
+    encoding: Encoding
+    box: BoundingBox
+
+
+class Encoder(Protocol):
+    """What turns photos into vectors."""
+
+    async def encode(self, image: bytes, *, max_faces: int, field: str) -> list[EncodedFace]:
+        """Return the faces of a picture, largest first, at most `max_faces` (0: all).
+
+        `field` is the request's field that holds the picture. Raises ImageRefused, Overloaded,
+        EncoderUnavailable.
+        """
+
+
+@dataclasses.dataclass(frozen=True)
+class Person:
+    """Somebody enrolled, with a count of their faces."""
+
+    person_id: str
+    display_name: str
+    faces: int
+    create_time: datetime.datetime
+    update_time: datetime.datetime
+
+
+@dataclasses.dataclass(frozen=True)
+class Face:
+    """A stored face without its vector."""
+
+    face_id: uuid.UUID
+    person_id: str
+    external_ref: str
+    space: str
+    fingerprint: str
+    create_time: datetime.datetime
+
+
+@dataclasses.dataclass(frozen=True)
+class EnrolledFace:
+    """The outcome of one item: the face, and whether the person had this photo already."""
+
+    face: Face
+    already_enrolled: bool
+
+
+@dataclasses.dataclass(frozen=True)
+class Enrollment:
+    """The outcome of a call: the person as they are now, and the faces in the items' order."""
+
+    person: Person
+    person_created: bool
+    faces: list[EnrolledFace]
+
+
+@dataclasses.dataclass(frozen=True)
+class Erasure:
+    """The receipt of a deletion."""
+
+    persons: int
+    faces: int
+    delete_time: datetime.datetime
+
+
+@dataclasses.dataclass(frozen=True)
+class Verification:
+    """The decision on a claim, by the nearest of the person's faces."""
+
+    match: bool
+    distance: float
+    threshold: float
+    nearest_face_id: uuid.UUID
+    faces: int
+    space: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Comparison:
+    """The measure of two faces."""
+
+    match: bool
+    distance: float
+    threshold: float
+    space: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Candidate:
+    """A person a face may be, by the nearest of their faces."""
+
+    person_id: str
+    display_name: str
+    distance: float
+    face_id: uuid.UUID
+
+
+@dataclasses.dataclass(frozen=True)
+class Identification:
+    """Who one face is: candidates nearest first, found among `faces` faces, all of them compared."""
+
+    probe_index: int
+    box: BoundingBox | None
+    candidates: list[Candidate]
+    faces: int
+    threshold: float
+    space: str

@@ -1,0 +1,193 @@
+"""People and their faces: enrolling, reading, erasing."""
+
+import dataclasses
+import uuid
+
+from matcher_service import enrolling, pages
+from matcher_service.contents import content_id, request_digest
+from matcher_service.enrolling import FaceVanished, NewFace, Preview, Replay, RequestIdTaken
+from matcher_service.errors import Overloaded, PersonNotFound, RequestIdReused
+from matcher_service.faces import (
+    Encoder,
+    Encoding,
+    EnrolledFace,
+    Enrollment,
+    Erasure,
+    Face,
+    Person,
+    Photo,
+    Probe,
+)
+from matcher_service.photos import check_space, no_such_face, single_faces
+from matcher_service.store import Store
+
+ENROLL_ATTEMPTS = 4
+RETRY_SECONDS = 0.1
+
+
+@dataclasses.dataclass(frozen=True)
+class Item:
+    """One face to add, with the caller's own reference to it."""
+
+    probe: Probe
+    external_ref: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class EnrollOrder:
+    """An enrolment as asked for; no request id is ""."""
+
+    collection_id: str
+    person_id: str
+    display_name: str | None
+    items: list[Item]
+    request_id: str = ""
+
+
+class Gallery:
+    """People and their faces in a store. Every method raises what the store raises."""
+
+    def __init__(self, store: Store, encoder: Encoder) -> None:
+        self._store = store
+        self._encoder = encoder
+
+    async def enroll(self, order: EnrollOrder) -> Enrollment:
+        """Add all the faces to the person, or none; create the person when new.
+
+        Raises RequestIdReused, PersonNotFound for a replay whose person was erased, FaceNotFound,
+        FaceAmbiguous, ModelMismatch, and what the encoder raises.
+        """
+        contents = [
+            item.probe.face if isinstance(item.probe.face, uuid.UUID) else await content_id(item.probe.face)
+            for item in order.items
+        ]
+        parts = [
+            (item.probe, content, item.external_ref)
+            for item, content in zip(order.items, contents, strict=True)
+        ]
+        digest = request_digest(order.person_id, order.display_name, parts)
+        for _ in range(ENROLL_ATTEMPTS):
+            known = await enrolling.preview(
+                self._store, order.collection_id, order.person_id, order.request_id, contents
+            )
+            if known.replay is not None:
+                return await self._replay(order, known.space, known.replay, digest)
+            try:
+                return await self._commit(order, contents, known, digest)
+            except RequestIdTaken:
+                continue  # its answer is there now
+            except FaceVanished as vanished:
+                probe = order.items[vanished.place].probe
+                if isinstance(probe.face, uuid.UUID):
+                    raise no_such_face(probe) from None
+                # The photo was the person's when looked up and is not any more: it is encoded now.
+        raise Overloaded("the person kept changing; try again in a moment", retry_after_seconds=RETRY_SECONDS)
+
+    async def _commit(
+        self, order: EnrollOrder, contents: list[uuid.UUID], known: Preview, digest: bytes
+    ) -> Enrollment:
+        """Encode the photos that are new and store what there is to store."""
+        new = [
+            place
+            for place, item in enumerate(order.items)
+            if not (isinstance(item.probe.face, Photo) and contents[place] in known.known_content_ids)
+        ]
+        looked_at = await single_faces(self._encoder, [order.items[place].probe for place in new])
+        seen = dict(zip(new, looked_at, strict=True))
+        faces = []
+        for place, item in enumerate(order.items):
+            face = seen[place].face if place in seen else None
+            if face is not None:
+                check_space(face, item.probe, known.space)
+            source_id = face if isinstance(face, uuid.UUID) else None
+            encoding = face if isinstance(face, Encoding) else None
+            content = contents[place] if source_id is None else None
+            faces.append(NewFace(content, encoding, source_id, item.external_ref))
+        return await enrolling.commit(
+            self._store,
+            order.collection_id,
+            order.person_id,
+            display_name=order.display_name,
+            space=known.space,
+            faces=faces,
+            request=(order.request_id, digest) if order.request_id else None,
+        )
+
+    async def _replay(self, order: EnrollOrder, space: str, replay: Replay, digest: bytes) -> Enrollment:
+        """Answer as the first call with this request id was answered."""
+        if replay.digest != digest:
+            raise RequestIdReused(
+                "this request id was used for another enrolment: take a new one", field="request_id"
+            )
+        person = await self._store.get_person(order.collection_id, order.person_id)
+        if person is None or not replay.person_stands:
+            raise PersonNotFound(
+                "this enrolment was made and its person erased since; a replay does not bring them back: "
+                "take a new request id to enroll them again",
+                field="request_id",
+            )
+        faces = [
+            EnrolledFace(
+                Face(
+                    face_id=face.face_id,
+                    person_id=order.person_id,
+                    external_ref=item.external_ref if face.external_ref is None else face.external_ref,
+                    space=space,
+                    fingerprint=face.fingerprint,
+                    create_time=face.create_time,
+                ),
+                face.already_enrolled,
+            )
+            for item, face in zip(order.items, replay.faces, strict=True)
+        ]
+        return Enrollment(person, replay.person_created, faces)
+
+    async def get_person(self, collection_id: str, person_id: str) -> Person:
+        """Read one person. Raises PersonNotFound."""
+        return _known(await self._store.get_person(collection_id, person_id))
+
+    async def list_persons(
+        self, collection_id: str, page_size: int, page_token: str
+    ) -> tuple[list[Person], str]:
+        """Read a page of people, by code points of their ids, and the next page's token.
+
+        Raises OptionInvalid for a token of another list.
+        """
+        after = pages.read_person(page_token, collection_id)
+        persons = await self._store.list_persons(collection_id, after, page_size + 1)
+        more = len(persons) > page_size
+        persons = persons[:page_size]
+        return persons, pages.person_token(collection_id, persons[-1]) if more else ""
+
+    async def update_person(self, collection_id: str, person_id: str, display_name: str) -> Person:
+        """Replace a person's display name. Raises PersonNotFound."""
+        return _known(await self._store.update_person(collection_id, person_id, display_name))
+
+    async def delete_person(self, collection_id: str, person_id: str) -> Erasure:
+        """Erase a person and every face of theirs; nobody of that id counts 0."""
+        return await self._store.delete_person(collection_id, person_id)
+
+    async def list_faces(
+        self, collection_id: str, person_id: str, page_size: int, page_token: str
+    ) -> tuple[list[Face], str]:
+        """Read a page of a person's faces, oldest first, and the next page's token.
+
+        Raises PersonNotFound, OptionInvalid for a token of another list.
+        """
+        after = pages.read_face(page_token, collection_id, person_id)
+        faces = await self._store.list_faces(collection_id, person_id, after, page_size + 1)
+        if faces is None:
+            raise PersonNotFound("the collection has nobody of this id", field="person_id")
+        more = len(faces) > page_size
+        faces = faces[:page_size]
+        return faces, pages.face_token(collection_id, faces[-1]) if more else ""
+
+    async def delete_face(self, collection_id: str, face_id: uuid.UUID) -> Erasure:
+        """Erase one face; none of that id counts 0."""
+        return await self._store.delete_face(collection_id, face_id)
+
+
+def _known(person: Person | None) -> Person:
+    if person is None:
+        raise PersonNotFound("the collection has nobody of this id", field="person_id")
+    return person

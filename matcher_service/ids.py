@@ -1,0 +1,88 @@
+"""The rules of ids, texts and numbers in a request; each check names the field at fault."""
+
+import math
+import re
+import unicodedata
+import uuid
+
+from matcher_service.errors import IdInvalid, OptionInvalid
+
+DEFAULT_COLLECTION_ID = "default"
+MAX_PERSON_ID_CHARACTERS = 128
+MAX_REQUEST_ID_CHARACTERS = 128
+MAX_TEXT_CHARACTERS = 256
+MAX_DISTANCE = 4.0
+MAX_PAGE_SIZE = 1000
+DEFAULT_PAGE_SIZE = 100
+_COLLECTION_ID = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
+_FACE_ID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+
+
+def collection_id(text: str) -> str:
+    """The collection's id, `default` for none. Raises IdInvalid."""
+    if not text:
+        return DEFAULT_COLLECTION_ID
+    if not _COLLECTION_ID.fullmatch(text):
+        raise IdInvalid(
+            "a collection id is 1 to 63 of a-z, 0-9, _ and -, and begins with a letter or a digit",
+            field="collection_id",
+        )
+    return text
+
+
+def person_id(text: str) -> str:
+    """The person's id in NFC. Raises IdInvalid."""
+    text = unicodedata.normalize("NFC", text)
+    if not 1 <= len(text) <= MAX_PERSON_ID_CHARACTERS:
+        raise IdInvalid(f"a person id has 1 to {MAX_PERSON_ID_CHARACTERS} characters", field="person_id")
+    if any(unicodedata.category(character) in ("Cc", "Cs") for character in text):
+        raise IdInvalid("a person id has no control characters", field="person_id")
+    if text != text.strip():
+        raise IdInvalid("a person id neither begins nor ends with a space", field="person_id")
+    return text
+
+
+def face_id(text: str, field: str) -> uuid.UUID:
+    """The face's id. Raises IdInvalid."""
+    if not _FACE_ID.fullmatch(text):
+        raise IdInvalid("a face id is a UUID in its 36-character form", field=field)
+    return uuid.UUID(text)
+
+
+def request_id(text: str) -> str:
+    """The request's id, "" for none. Raises IdInvalid."""
+    if len(text) > MAX_REQUEST_ID_CHARACTERS or "\0" in text:
+        raise IdInvalid(
+            f"a request id has at most {MAX_REQUEST_ID_CHARACTERS} characters and no NUL", field="request_id"
+        )
+    return text
+
+
+def free_text(text: str, field: str) -> str:
+    """A text for people or a caller's reference. Raises OptionInvalid."""
+    if len(text) > MAX_TEXT_CHARACTERS or "\0" in text:
+        raise OptionInvalid(f"at most {MAX_TEXT_CHARACTERS} characters and no NUL", field=field)
+    return text
+
+
+def max_distance(value: float) -> float:
+    """A largest distance. Raises OptionInvalid."""
+    if not (math.isfinite(value) and 0 <= value <= MAX_DISTANCE):
+        raise OptionInvalid("max_distance is a number from 0 to 4", field="max_distance")
+    return value
+
+
+def page_size(value: int) -> int:
+    """Rows of a page, 100 for 0. Raises OptionInvalid."""
+    if value > MAX_PAGE_SIZE:
+        raise OptionInvalid(
+            f"page_size is 0 to {MAX_PAGE_SIZE}; 0 means {DEFAULT_PAGE_SIZE}", field="page_size"
+        )
+    return value or DEFAULT_PAGE_SIZE
+
+
+def count(value: int, field: str, least: int, most: int) -> int:
+    """A number of things within a range. Raises OptionInvalid."""
+    if not least <= value <= most:
+        raise OptionInvalid(f"{field} is {least} to {most}, and is {value}", field=field)
+    return value

@@ -1,0 +1,103 @@
+"""Decisions: what is a match, and who a face is."""
+
+from collections.abc import Sequence
+
+from matcher_service.errors import FaceNotFound, PersonNotFound
+from matcher_service.faces import (
+    Comparison,
+    Encoder,
+    Identification,
+    Probe,
+    Verification,
+)
+from matcher_service.photos import Seen, check_space, every_face, no_such_face, single_face, single_faces
+from matcher_service.store import Store
+
+DEFAULT_MAX_CANDIDATES = 5
+
+
+class Matcher:
+    """Decides over the faces of a store; the encoder is asked where a probe is a photo.
+
+    A match is `distance <= threshold`, both float64 as Postgres computed them. Every method raises what
+    the store raises, and for photos what the encoder raises, FaceNotFound and FaceAmbiguous.
+    """
+
+    def __init__(self, store: Store, encoder: Encoder) -> None:
+        self._store = store
+        self._encoder = encoder
+
+    async def verify(
+        self, collection_id: str, person_id: str, probe: Probe, max_distance: float | None
+    ) -> Verification:
+        """Decide whether a face is the person's. Raises PersonNotFound, FaceNotFound, ModelMismatch."""
+        face = (await single_face(self._encoder, probe)).face
+        found = await self._store.verify(collection_id, person_id, face)
+        check_space(face, probe, found.space)
+        if not found.person_found:
+            raise PersonNotFound("the collection has nobody of this id", field="person_id")
+        if not found.probe_found:
+            raise no_such_face(probe)
+        if found.face_id is None or found.distance is None:
+            raise FaceNotFound("the person has no face to compare with: enroll one", field="person_id")
+        threshold = found.threshold if max_distance is None else max_distance
+        return Verification(
+            match=found.distance <= threshold,
+            distance=found.distance,
+            threshold=threshold,
+            nearest_face_id=found.face_id,
+            faces=found.faces,
+            space=found.space,
+        )
+
+    async def compare(self, collection_id: str, a: Probe, b: Probe, max_distance: float | None) -> Comparison:
+        """Measure two faces against each other. Raises FaceNotFound, ModelMismatch."""
+        face_a, face_b = (seen.face for seen in await single_faces(self._encoder, [a, b]))
+        found = await self._store.compare(collection_id, face_a, face_b)
+        check_space(face_a, a, found.space)
+        check_space(face_b, b, found.space)
+        if not found.a_found:
+            raise no_such_face(a)
+        if found.distance is None:
+            raise no_such_face(b)
+        threshold = found.threshold if max_distance is None else max_distance
+        return Comparison(found.distance <= threshold, found.distance, threshold, found.space)
+
+    async def identify(
+        self,
+        collection_id: str,
+        probes: Sequence[Probe],
+        *,
+        max_distance: float | None,
+        max_candidates: int = DEFAULT_MAX_CANDIDATES,
+        all_faces: bool = False,
+    ) -> tuple[list[Identification], float, str]:
+        """Find who the faces are, with the threshold that decided and the space.
+
+        An answer a probe, or with `all_faces` one a face of each photo. A statement each: one for all
+        of them was no quicker for a probe and cannot run on parallel workers.
+        Raises FaceNotFound, ModelMismatch.
+        """
+        answers = []
+        for index, seen in await self._look(probes, all_faces):
+            found = await self._store.identify(collection_id, seen.face, max_distance, max_candidates)
+            check_space(seen.face, probes[index], found.space)
+            if not found.probe_found:
+                raise no_such_face(probes[index])
+            answers.append(
+                Identification(index, seen.box, found.candidates, found.faces, found.threshold, found.space)
+            )
+        if answers:
+            return answers, answers[0].threshold, answers[0].space
+        collection = await self._store.get_collection(collection_id)
+        return [], collection.identify_threshold if max_distance is None else max_distance, collection.space
+
+    async def _look(self, probes: Sequence[Probe], all_faces: bool) -> list[tuple[int, Seen]]:
+        """Every face to look for, with its probe's index."""
+        if not all_faces:
+            return list(enumerate(await single_faces(self._encoder, probes)))
+        return [
+            (index, seen)
+            for index, probe in enumerate(probes)
+            for seen in await every_face(self._encoder, probe)
+        ]

@@ -1,0 +1,110 @@
+"""The matcher put together: database, encoder, domain and server."""
+
+import asyncio
+from typing import Self
+
+import structlog
+
+from facerec.matcher.v1 import matcher_pb2_grpc
+from facerec.serving.server import Server, Service
+from matcher_service.database import Database
+from matcher_service.encoder_client import EncoderClient
+from matcher_service.errors import MatcherError
+from matcher_service.gallery import Gallery
+from matcher_service.matcher import Matcher
+from matcher_service.servicer import MatcherServicer
+from matcher_service.settings import MatcherSettings
+from matcher_service.store import Store
+
+MATCHER = "facerec.matcher.v1.MatcherService"
+COLLECTIONS = "facerec.matcher.v1.CollectionService"
+
+log = structlog.get_logger(__name__)
+
+
+class MatcherService:
+    """A running matcher: answers from the start, and is SERVING while the schema is at head.
+
+    A database that goes away later leaves it SERVING: every replica shares it, so taking them all out
+    of balance would only hide the reason, which calls then carry as STORE_UNAVAILABLE.
+    """
+
+    def __init__(self, settings: MatcherSettings) -> None:
+        self._settings = settings
+        self._database = Database(settings.database_options())
+        self._encoder = EncoderClient(
+            settings.encoder_address, timeout_seconds=settings.encoder_timeout_seconds
+        )
+        store = Store(self._database)
+        matcher, gallery = Matcher(store, self._encoder), Gallery(store, self._encoder)
+        servicer = MatcherServicer(matcher, gallery)  # type: ignore[abstract]
+        self.server = Server(
+            settings.server_options(),
+            [
+                Service(
+                    MATCHER,
+                    lambda server: matcher_pb2_grpc.add_MatcherServiceServicer_to_server(servicer, server),
+                ),
+                # Every RPC of it answers UNIMPLEMENTED.
+                Service(
+                    COLLECTIONS,
+                    lambda server: matcher_pb2_grpc.add_CollectionServiceServicer_to_server(
+                        matcher_pb2_grpc.CollectionServiceServicer(),  # type: ignore[abstract]
+                        server,
+                    ),
+                ),
+            ],
+        )
+        self.looked = asyncio.Event()  # the schema was looked at once, whatever was found
+        self._trouble: str | None = None
+        self._watch: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Listen and begin to watch the schema. Raises StartError."""
+        await self.server.start()
+        self._watch = asyncio.create_task(self._keep_watching())
+
+    async def stop(self) -> None:
+        """Finish what is in flight and close everything."""
+        if self._watch is not None:
+            self._watch.cancel()
+            await asyncio.gather(self._watch, return_exceptions=True)
+        await self.server.stop()
+        await self._encoder.close()
+        await self._database.close()
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.stop()
+
+    async def _keep_watching(self) -> None:
+        while True:
+            await self._look()
+            self.looked.set()
+            await asyncio.sleep(self._settings.schema_check_seconds)
+
+    async def _look(self) -> None:
+        try:
+            trouble = await self._database.check()
+        except MatcherError as error:
+            cause = error.__cause__
+            self._note(f"{error.message} ({type(cause).__name__})")
+            return
+        except Exception as error:  # whatever it is, the next look may find it gone
+            self._note(f"the schema could not be looked at ({type(error).__name__})")
+            return
+        for name in (MATCHER, COLLECTIONS):
+            await self.server.set_serving(name, not trouble)
+        self._note(trouble)
+
+    def _note(self, trouble: str) -> None:
+        """Log a change, once."""
+        if trouble != self._trouble:
+            self._trouble = trouble
+            if trouble:
+                log.warning("database_unusable", why=trouble)
+            else:
+                log.info("database_ready")

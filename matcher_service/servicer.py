@@ -1,0 +1,165 @@
+"""MatcherService on the wire: messages in, messages out, the work elsewhere."""
+
+from typing import Any
+
+import grpc.aio
+
+from facerec.matcher.v1 import matcher_pb2 as pb
+from facerec.matcher.v1 import matcher_pb2_grpc
+from matcher_service import converters, deadline, ids
+from matcher_service.errors import OptionInvalid
+from matcher_service.gallery import EnrollOrder, Gallery
+from matcher_service.matcher import DEFAULT_MAX_CANDIDATES, Matcher
+
+MAX_ITEMS = 64
+MAX_PROBES = 16
+MAX_CANDIDATES = 100
+
+Context = grpc.aio.ServicerContext[Any, Any]
+
+
+class MatcherServicer(matcher_pb2_grpc.MatcherServiceServicer):
+    """Answers every RPC but ImportFaces and ExportFaces, which stay UNIMPLEMENTED."""
+
+    def __init__(self, matcher: Matcher, gallery: Gallery) -> None:
+        self._matcher = matcher
+        self._gallery = gallery
+
+    async def Enroll(self, request: pb.EnrollRequest, context: Context) -> pb.EnrollResponse:
+        """Add faces to a person."""
+        deadline.start(context.time_remaining())
+        ids.count(len(request.items), "items", 1, MAX_ITEMS)
+        named = request.HasField("display_name")
+        order = EnrollOrder(
+            collection_id=ids.collection_id(request.collection_id),
+            person_id=ids.person_id(request.person_id),
+            display_name=ids.free_text(request.display_name, "display_name") if named else None,
+            items=[converters.item(item, f"items[{i}]") for i, item in enumerate(request.items)],
+            request_id=ids.request_id(request.request_id),
+        )
+        return converters.enrollment_message(await self._gallery.enroll(order))
+
+    async def Verify(self, request: pb.VerifyRequest, context: Context) -> pb.VerifyResponse:
+        """Decide a claim."""
+        deadline.start(context.time_remaining())
+        verification = await self._matcher.verify(
+            ids.collection_id(request.collection_id),
+            ids.person_id(request.person_id),
+            converters.probe(request.probe, "probe"),
+            _max_distance(request),
+        )
+        return pb.VerifyResponse(
+            match=verification.match,
+            distance=verification.distance,
+            threshold=verification.threshold,
+            nearest_face_id=str(verification.nearest_face_id),
+            faces_compared=verification.faces,
+            space=verification.space,
+        )
+
+    async def Identify(self, request: pb.IdentifyRequest, context: Context) -> pb.IdentifyResponse:
+        """Find who faces are. Every search is exact, so exact_only changes nothing yet."""
+        deadline.start(context.time_remaining())
+        ids.count(len(request.probes), "probes", 1, MAX_PROBES)
+        most = request.max_candidates if request.HasField("max_candidates") else DEFAULT_MAX_CANDIDATES
+        probes = [converters.probe(probe, f"probes[{i}]") for i, probe in enumerate(request.probes)]
+        for index, probe in enumerate(request.probes):
+            if request.all_faces and probe.use_largest_face:
+                raise OptionInvalid(
+                    "use_largest_face takes one face and all_faces takes each: set one of them",
+                    field=f"probes[{index}].use_largest_face",
+                )
+        answers, threshold, space = await self._matcher.identify(
+            ids.collection_id(request.collection_id),
+            probes,
+            max_distance=_max_distance(request),
+            max_candidates=ids.count(most, "max_candidates", 1, MAX_CANDIDATES),
+            all_faces=request.all_faces,
+        )
+        faces = [converters.identified_message(answer) for answer in answers]
+        return pb.IdentifyResponse(faces=faces, threshold=threshold, space=space)
+
+    async def Compare(self, request: pb.CompareRequest, context: Context) -> pb.CompareResponse:
+        """Measure two faces."""
+        deadline.start(context.time_remaining())
+        comparison = await self._matcher.compare(
+            ids.collection_id(request.collection_id),
+            converters.probe(request.probe_a, "probe_a"),
+            converters.probe(request.probe_b, "probe_b"),
+            _max_distance(request),
+        )
+        return pb.CompareResponse(
+            match=comparison.match,
+            distance=comparison.distance,
+            threshold=comparison.threshold,
+            space=comparison.space,
+        )
+
+    async def GetPerson(self, request: pb.GetPersonRequest, context: Context) -> pb.GetPersonResponse:
+        """Read a person."""
+        deadline.start(context.time_remaining())
+        person = await self._gallery.get_person(
+            ids.collection_id(request.collection_id), ids.person_id(request.person_id)
+        )
+        return pb.GetPersonResponse(person=converters.person_message(person))
+
+    async def ListPersons(self, request: pb.ListPersonsRequest, context: Context) -> pb.ListPersonsResponse:
+        """Read a page of people."""
+        deadline.start(context.time_remaining())
+        persons, token = await self._gallery.list_persons(
+            ids.collection_id(request.collection_id), ids.page_size(request.page_size), request.page_token
+        )
+        messages = [converters.person_message(person) for person in persons]
+        return pb.ListPersonsResponse(persons=messages, next_page_token=token)
+
+    async def UpdatePerson(
+        self, request: pb.UpdatePersonRequest, context: Context
+    ) -> pb.UpdatePersonResponse:
+        """Change a person."""
+        deadline.start(context.time_remaining())
+        if not request.HasField("display_name"):
+            raise OptionInvalid("set display_name: nothing else can be changed", field="display_name")
+        person = await self._gallery.update_person(
+            ids.collection_id(request.collection_id),
+            ids.person_id(request.person_id),
+            ids.free_text(request.display_name, "display_name"),
+        )
+        return pb.UpdatePersonResponse(person=converters.person_message(person))
+
+    async def DeletePerson(
+        self, request: pb.DeletePersonRequest, context: Context
+    ) -> pb.DeletePersonResponse:
+        """Erase a person."""
+        deadline.start(context.time_remaining())
+        erasure = await self._gallery.delete_person(
+            ids.collection_id(request.collection_id), ids.person_id(request.person_id)
+        )
+        message = pb.DeletePersonResponse(persons_deleted=erasure.persons, faces_deleted=erasure.faces)
+        message.delete_time.FromDatetime(erasure.delete_time)
+        return message
+
+    async def ListFaces(self, request: pb.ListFacesRequest, context: Context) -> pb.ListFacesResponse:
+        """Read a page of a person's faces."""
+        deadline.start(context.time_remaining())
+        faces, token = await self._gallery.list_faces(
+            ids.collection_id(request.collection_id),
+            ids.person_id(request.person_id),
+            ids.page_size(request.page_size),
+            request.page_token,
+        )
+        messages = [converters.face_message(face) for face in faces]
+        return pb.ListFacesResponse(faces=messages, next_page_token=token)
+
+    async def DeleteFace(self, request: pb.DeleteFaceRequest, context: Context) -> pb.DeleteFaceResponse:
+        """Erase a face."""
+        deadline.start(context.time_remaining())
+        erasure = await self._gallery.delete_face(
+            ids.collection_id(request.collection_id), ids.face_id(request.face_id, "face_id")
+        )
+        message = pb.DeleteFaceResponse(faces_deleted=erasure.faces)
+        message.delete_time.FromDatetime(erasure.delete_time)
+        return message
+
+
+def _max_distance(request: pb.VerifyRequest | pb.IdentifyRequest | pb.CompareRequest) -> float | None:
+    return ids.max_distance(request.max_distance) if request.HasField("max_distance") else None

@@ -1,0 +1,65 @@
+"""What the matcher's commands are told."""
+
+import pydantic
+from pydantic_settings import SettingsConfigDict
+
+from facerec.serving.settings import ServingSettings
+from matcher_service.database import DatabaseOptions
+
+
+class MatcherSettings(ServingSettings):
+    """Settings of the matcher; times are in seconds."""
+
+    model_config = SettingsConfigDict(env_prefix="MATCHER_")
+
+    address: str = "127.0.0.1:50052"
+    """HOST:PORT to listen on; port 0 lets the system choose."""
+
+    database_url: pydantic.SecretStr
+    """postgresql://USER:PASSWORD@HOST:PORT/DATABASE of a Postgres 15 or newer with pgvector 0.8.4 or newer.
+
+    `serve` acts as the role facerec_serve, of which USER must be a member. Behind PgBouncer let it ignore
+    the start-up parameters jit, lock_timeout, statement_timeout, role and search_path, and give USER the
+    same with ALTER ROLE ... SET.
+    """
+
+    encoder_address: str = "127.0.0.1:50051"
+    """HOST:PORT of the encoder, asked where a request brings an image."""
+
+    encoder_timeout_seconds: float = pydantic.Field(20.0, gt=0, le=600)
+    """Longest wait for the encoder, in seconds; a caller's own deadline cuts it short."""
+
+    pool_min_size: int = pydantic.Field(2, ge=1, le=1000)
+    """Connections to Postgres kept open."""
+
+    pool_max_size: int = pydantic.Field(10, ge=1, le=1000)
+    """Most connections to Postgres; replicas times this must stay under its max_connections."""
+
+    pool_wait_seconds: float = pydantic.Field(1.0, gt=0, le=60)
+    """Longest wait for a free connection before a call is refused as OVERLOADED, in seconds."""
+
+    statement_timeout_seconds: float = pydantic.Field(10.0, gt=0, le=3600)
+    """Longest a statement may run, in seconds."""
+
+    lock_timeout_seconds: float = pydantic.Field(3.0, gt=0, le=3600)
+    """Longest a statement may wait for a lock, in seconds."""
+
+    schema_check_seconds: float = pydantic.Field(1.0, ge=0.05, le=60)
+    """How often the schema's version is looked at, in seconds."""
+
+    @pydantic.model_validator(mode="after")
+    def _pool_has_room(self) -> "MatcherSettings":
+        if self.pool_min_size > self.pool_max_size:
+            raise ValueError("pool_min_size is more than pool_max_size")
+        return self
+
+    def database_options(self) -> DatabaseOptions:
+        """The part of the settings that the database takes."""
+        return DatabaseOptions(
+            url=self.database_url.get_secret_value(),
+            pool_min_size=self.pool_min_size,
+            pool_max_size=self.pool_max_size,
+            pool_wait_seconds=self.pool_wait_seconds,
+            statement_timeout_seconds=self.statement_timeout_seconds,
+            lock_timeout_seconds=self.lock_timeout_seconds,
+        )
