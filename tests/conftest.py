@@ -1,3 +1,8 @@
 """Fixtures that every test may use."""
 
-pytest_plugins = ["tests.fixtures.encoder", "tests.fixtures.photos"]
+pytest_plugins = [
+    "tests.fixtures.encoder",
+    "tests.fixtures.matcher",
+    "tests.fixtures.photos",
+    "tests.fixtures.postgres",
+]

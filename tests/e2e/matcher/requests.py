@@ -1,0 +1,51 @@
+"""Short ways to say what is asked of a matcher."""
+
+import contextlib
+from collections.abc import Iterator
+
+import grpc
+import grpc.aio
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from facerec.encoder.v1 import encoder_pb2
+from facerec.errors import FacerecError, Reason
+from facerec.matcher.v1 import matcher_pb2 as pb
+from facerec.serving.status import CODES, from_rpc_error
+
+SPACE = "dlib-resnet-v1/small/150x0.25"
+Vector = npt.NDArray[np.float32]
+
+
+def vectors(count: int, seed: int = 0) -> Vector:
+    """Vectors of the length of dlib's, float32 of shape (count, 128)."""
+    drawn = np.random.default_rng(seed).normal(size=(count, 128))
+    scaled: Vector = (1.42 * drawn / np.linalg.norm(drawn, axis=1, keepdims=True)).astype(np.float32)
+    return scaled
+
+
+def encoding(vector: Vector, space: str = SPACE, fingerprint: str = "") -> pb.Probe:
+    """A probe that is an encoding."""
+    values = [float(value) for value in vector]
+    return pb.Probe(encoding=encoder_pb2.Encoding(values=values, space=space, fingerprint=fingerprint))
+
+
+def enroll(person_id: str, *probes: pb.Probe, **fields: object) -> pb.EnrollRequest:
+    """An enrolment of faces."""
+    items = [pb.EnrollItem(probe=probe) for probe in probes]
+    return pb.EnrollRequest(person_id=person_id, items=items, **fields)  # type: ignore[arg-type]
+
+
+@contextlib.contextmanager
+def refused(reason: Reason, field: str = "", message: str = "") -> Iterator[None]:
+    """The call inside fails for this reason, with its code, naming this field."""
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        yield
+    error = from_rpc_error(caught.value)
+    assert isinstance(error, FacerecError), f"{caught.value.code()}: {caught.value.details()}"
+    assert (error.reason, error.field) == (reason, field), error.message
+    assert caught.value.code().value[0] == CODES[reason]
+    assert message in error.message
+    if reason in (Reason.OVERLOADED, Reason.STORE_UNAVAILABLE, Reason.ENCODER_UNAVAILABLE):
+        assert error.retry_after_seconds is not None
