@@ -1,0 +1,62 @@
+"""Writes docs/settings.md from the services' settings: each field's docstring is its row.
+
+`settings_docs.py` prints the page; `make lint` compares it with the one checked in.
+"""
+
+from typing import Any
+
+from pydantic.fields import FieldInfo
+
+from encoder_service.settings import EncoderSettings
+from facerec.serving.settings import ServingSettings
+from matcher_service.settings import MatcherSettings
+
+HEAD = """# Settings
+
+Generated from the services' own settings by `make settings-docs`.
+
+Each can be given as a flag, as an environment variable or in a TOML file named by `--config`; a flag
+wins over the environment, the environment over the file, the file over the default. Adding `_FILE` to
+a variable's name reads the setting from the file it names, which is how a secret is mounted. An
+unknown flag, variable or entry is an error.
+"""
+
+
+def page() -> str:
+    """The whole page, in Markdown."""
+    services = (("Encoder", "encoder_service", EncoderSettings), ("Matcher", "matcher_service", MatcherSettings))
+    return HEAD + "".join(section(title, module, settings) for title, module, settings in services)
+
+
+def section(title: str, module: str, settings: type[ServingSettings]) -> str:
+    """One service's table."""
+    prefix = settings.model_config.get("env_prefix", "")
+    rows = "".join(row(prefix, name, field) for name, field in settings.model_fields.items())
+    return f"""
+## {title}
+
+`python -m {module} serve`
+
+| flag | variable | default | meaning |
+| --- | --- | --- | --- |
+{rows}"""
+
+
+def row(prefix: str, name: str, field: FieldInfo) -> str:
+    """One setting's row."""
+    flag, variable = f"--{name.replace('_', '-')}", f"{prefix}{name}".upper()
+    return f"| `{flag}` | `{variable}` | {default(field)} | {' '.join((field.description or '').split())} |\n"
+
+
+def default(field: FieldInfo) -> str:
+    """A default as one would write it."""
+    if field.is_required():
+        return "required"
+    value: Any = field.get_default(call_default_factory=False)
+    if value is None:
+        return "unset" if field.default_factory is None else "computed"
+    return f"`{str(value).lower() if isinstance(value, bool) else value}`"
+
+
+if __name__ == "__main__":
+    print(page(), end="")
