@@ -6,7 +6,7 @@ PIP    := $(BIN)/python -m pip --disable-pip-version-check -q
 TEST_WORKERS ?= 2
 INSTALL := $(PIP) install --require-hashes --no-deps --no-build-isolation
 
-.PHONY: help up demo test lint stubs lock clean
+.PHONY: help up demo test lint stubs settings-docs lock clean
 
 help: ## Show the targets.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -42,6 +42,9 @@ lint: $(VENV)/.dev ## Check style, types, layers, the contract and the generated
 
 stubs: $(VENV)/.dev ## Generate the protobuf and gRPC stubs from protos/.
 	@scripts/stubs.sh
+
+settings-docs: $(VENV)/.dev ## Write docs/settings.md from the services' settings.
+	@$(BIN)/python scripts/settings_docs.py > docs/settings.md
 
 lock: ## Pin every dependency by hash.
 	@scripts/lock.sh

@@ -24,4 +24,8 @@ scripts/stubs.sh "$fresh"
 (cd "$fresh" && find . -type f) | while read -r stub; do
     cmp "$fresh/$stub" "$stub" || { echo "$stub is not what protos/ generates: run make stubs" >&2; exit 1; }
 done
+python scripts/settings_docs.py | cmp -s - docs/settings.md || {
+    echo "docs/settings.md is not what the settings say: run make settings-docs" >&2
+    exit 1
+}
 echo "lint: all checks passed"

@@ -24,8 +24,8 @@ unknown flag, variable or entry is an error.
 
 def page() -> str:
     """The whole page, in Markdown."""
-    services = (("Encoder", "encoder_service", EncoderSettings), ("Matcher", "matcher_service", MatcherSettings))
-    return HEAD + "".join(section(title, module, settings) for title, module, settings in services)
+    encoder = section("Encoder", "encoder_service", EncoderSettings)
+    return HEAD + encoder + section("Matcher", "matcher_service", MatcherSettings)
 
 
 def section(title: str, module: str, settings: type[ServingSettings]) -> str:
@@ -52,9 +52,11 @@ def default(field: FieldInfo) -> str:
     """A default as one would write it."""
     if field.is_required():
         return "required"
-    value: Any = field.get_default(call_default_factory=False)
+    if field.default_factory is not None:
+        return "computed"
+    value: Any = field.default
     if value is None:
-        return "unset" if field.default_factory is None else "computed"
+        return "unset"
     return f"`{str(value).lower() if isinstance(value, bool) else value}`"
 
 

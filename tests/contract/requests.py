@@ -10,6 +10,7 @@ from tests.contract import comments
 
 SYMBOLS = {symbol.full_name: symbol for symbol in comments.read()}
 Field = descriptor.FieldDescriptor
+AnyField = Any  # the pure-Python and the upb descriptors share no base that the type stubs know
 Path = tuple[str | int, ...]
 
 
@@ -85,7 +86,7 @@ def _cases(
         yield Case(method.name, path, bounds[1] + step[1], counts)
 
 
-def _fields(target: message.Message, path: Path) -> Iterator[tuple[Path, descriptor.FieldDescriptor]]:
+def _fields(target: message.Message, path: Path) -> Iterator[tuple[Path, AnyField]]:
     """Every scalar or repeated field below a message, through the messages the base request sets."""
     for field in target.DESCRIPTOR.fields:
         here = (*path, field.name)
@@ -102,7 +103,7 @@ def _fields(target: message.Message, path: Path) -> Iterator[tuple[Path, descrip
                 yield from _fields(value, here)
 
 
-def _optional(field: descriptor.FieldDescriptor) -> bool:
+def _optional(field: AnyField) -> bool:
     return field.containing_oneof is not None and field.containing_oneof.name == f"_{field.name}"
 
 
@@ -110,7 +111,7 @@ def _can_be_sent(case: Case, method: descriptor.MethodDescriptor) -> bool:
     """Whether protobuf can carry the value: no length and no unsigned number is negative."""
     if case.value >= 0:
         return True
-    target = method.input_type
+    target: Any = method.input_type
     for part in case.path[:-1]:
         if isinstance(part, str):
             target = target.fields_by_name[part].message_type

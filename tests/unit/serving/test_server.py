@@ -38,6 +38,9 @@ class Servicer(pb.EncoderServiceServicer):
     async def DetectFaces(self, request: pb.DetectFacesRequest, context: Any) -> pb.DetectFacesResponse:
         raise Overloaded("busy", retry_after_seconds=0.25)
 
+    def EncodeStream(self, request_iterator: Any, context: Any) -> Any:
+        return super().EncodeStream(request_iterator, context)
+
     async def GetModel(self, request: pb.GetModelRequest, context: Any) -> pb.GetModelResponse:
         raise ValueError("a secret the caller must not see")
 
@@ -111,7 +114,7 @@ async def test_a_method_that_is_not_offered_is_unimplemented(channel: grpc.aio.C
 async def test_health_is_not_serving_until_told_and_again_at_the_end(
     server: Server, channel: grpc.aio.Channel
 ) -> None:
-    health = health_pb2_grpc.HealthStub(channel)
+    health: Any = health_pb2_grpc.HealthStub(channel)
     for name in ("", NAME):
         answer = await health.Check(health_pb2.HealthCheckRequest(service=name))
         assert answer.status == NOT_SERVING
@@ -135,8 +138,8 @@ async def test_reflection_lists_the_services_under_both_of_its_names(
         f"/grpc.reflection.{version}.ServerReflection/ServerReflectionInfo",
         request_serializer=reflection_pb2.ServerReflectionRequest.SerializeToString,
         response_deserializer=reflection_pb2.ServerReflectionResponse.FromString,
-    )([reflection_pb2.ServerReflectionRequest(list_services="*")])
-    answer = await call.read()
+    )(iter([reflection_pb2.ServerReflectionRequest(list_services="*")]))
+    answer: Any = await call.read()
     names = {service.name for service in answer.list_services_response.service}
     assert {NAME, "grpc.health.v1.Health"} <= names
 
