@@ -1,5 +1,6 @@
 """`facerec up`: the whole of facerec on this machine."""
 
+import contextlib
 import os
 import shlex
 import sys
@@ -76,4 +77,5 @@ def _report(encoder: "Address", matcher: "Address") -> None:
 
 
 def _say(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
+    with contextlib.suppress(OSError):  # nobody listens any more: no reason to stop
+        print(line, file=sys.stderr, flush=True)

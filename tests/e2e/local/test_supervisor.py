@@ -1,0 +1,81 @@
+"""Services that die are started again, within reason."""
+
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from facerec.local import service
+from facerec.local.child import LOG_BYTES, Child, Command
+from facerec.local.errors import ServiceFailed
+from facerec.local.service import CommandService
+from facerec.local.supervisor import Supervisor
+
+
+def command(code: str, folder: Path) -> Command:
+    return Command("greeter", (sys.executable, "-c", code), dict(os.environ), folder / "greeter.log")
+
+
+def test_a_service_that_is_killed_comes_back_and_a_person_is_told(tmp_path: Path) -> None:
+    told: list[str] = []
+    greeter = CommandService(command("import time; time.sleep(60)", tmp_path))
+    greeter.start()
+    supervisor = Supervisor(told.append)
+    supervisor.add(greeter)
+    first = greeter.child
+    first.send(signal.SIGKILL)
+    deadline = time.monotonic() + 10
+    while greeter.child is first and time.monotonic() < deadline:
+        supervisor.tick()
+    assert greeter.child.pid != first.pid
+    assert greeter.child.poll() is None
+    assert told == ["greeter was ended by SIGKILL: starting it again in 0.2 s"]
+    service.stop_together([greeter])
+    assert not psutil.pid_exists(greeter.child.pid)
+
+
+@pytest.mark.parametrize(
+    ("status", "outcome"), [(1, "ended with status 1, 5 times in 60 s"), (2, "ended with status 2")]
+)
+def test_a_service_that_keeps_dying_is_given_up_with_its_last_words(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, status: int, outcome: str
+) -> None:
+    monkeypatch.setattr(service, "FIRST_DELAY_SECONDS", 0.01)
+    greeter = CommandService(command(f"print('no voice'); raise SystemExit({status})", tmp_path))
+    greeter.start()
+    supervisor = Supervisor(print)
+    supervisor.add(greeter)
+    with pytest.raises(ServiceFailed) as failure:
+        for _ in range(1000):
+            supervisor.tick()
+    assert str(failure.value) == f"greeter {outcome}; its log, {tmp_path / 'greeter.log'}, ends:\n  no voice"
+
+
+def test_a_service_deaf_to_sigterm_is_ended_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service, "STOP_SECONDS", 0.3)
+    deaf = CommandService(
+        command(
+            "from signal import *; signal(15, SIG_IGN); print('deaf', flush=True); pause()",
+            tmp_path,
+        )
+    )
+    deaf.start()
+    deadline = time.monotonic() + 10
+    while deaf.child.last_line() != "deaf" and time.monotonic() < deadline:
+        time.sleep(0.02)
+    service.stop_together([deaf])
+    assert deaf.child.poll() == -signal.SIGKILL
+
+
+def test_a_log_does_not_grow_without_bound(tmp_path: Path) -> None:
+    child = Child.spawn(command(f"for _ in range({3 * LOG_BYTES // 1000}): print('x' * 999)", tmp_path))
+    assert child.wait(30)
+    sizes = {path.name: path.stat().st_size for path in tmp_path.iterdir()}
+    assert set(sizes) == {"greeter.log", "greeter.log.1"}
+    assert max(sizes.values()) <= LOG_BYTES

@@ -1,0 +1,230 @@
+"""`facerec up` brings the whole stack up, keeps it up, and takes all of it down."""
+
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+
+from facerec.client import Encoding, MatcherClient
+from facerec.errors import FacerecError
+from facerec.local import binaries
+from facerec.local.folder import DataFolder
+from facerec.local.postgres import EmbeddedPostgres
+from tests.e2e.local.conftest import Runner
+
+UP = ("-c", "import sys; from facerec.cli import main; sys.exit(main())", "up")
+ANY_PORTS = ("--encoder-address", "127.0.0.1:0", "--matcher-address", "127.0.0.1:0")
+READY = re.compile(r"ready: encoder (\S+), matcher (\S+); try: \S.* enroll ")
+ANN = Encoding(np.full(128, 0.1, np.float32), "dlib-resnet-v1/small/150x0.25")
+
+
+@dataclass
+class Up:
+    """A running `facerec up`."""
+
+    process: "subprocess.Popen[str]"
+    encoder: str
+    matcher: str
+    told: list[str]
+
+    def everything(self) -> list[psutil.Process]:
+        supervisor = psutil.Process(self.process.pid)
+        return [supervisor, *supervisor.children(recursive=True)]
+
+    def child(self, mark: str) -> psutil.Process:
+        """The supervisor's child with `mark` in its command line."""
+        children = psutil.Process(self.process.pid).children()
+        [found] = [child for child in children if mark in " ".join(child.cmdline())]
+        return found
+
+
+@contextmanager
+def running(runner: Runner, data_dir: Path, *options: str) -> Iterator[Up]:
+    process = runner.start(
+        *UP, "--data", str(data_dir), *ANY_PORTS, *options, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    assert process.stdout is not None
+    assert process.stderr is not None
+    told: list[str] = []
+    listener = threading.Thread(target=told.extend, args=(process.stderr,))
+    listener.start()
+    try:
+        with process.stdout:
+            found = READY.match(process.stdout.readline())
+            assert found, told
+            yield Up(process, found[1], found[2], told)
+    finally:
+        process.terminate()
+        process.wait(15)
+        listener.join()
+        process.stderr.close()
+
+
+def alive(processes: list[psutil.Process]) -> list[psutil.Process]:
+    return [
+        process for process in processes if process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    ]
+
+
+def wait_until(condition: Callable[[], bool], seconds: float = 20.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert condition()
+
+
+def end_politely(up: Up) -> None:
+    processes = up.everything()
+    began = time.monotonic()
+    up.process.send_signal(signal.SIGINT)
+    assert up.process.wait(10) == 0
+    assert time.monotonic() - began < 10
+    assert not alive(processes)
+
+
+def kill_everything(up: Up) -> None:
+    for process in up.everything():
+        process.kill()
+
+
+def kill_the_supervisor(up: Up) -> None:
+    orphans = up.everything()[1:]
+    up.process.kill()
+    wait_until(lambda: not alive(orphans))
+
+
+@pytest.mark.parametrize("end", [end_politely, kill_everything, kill_the_supervisor])
+def test_people_are_still_there_after_the_stack_ended(
+    data_dir: Path, myself: Runner, end: Callable[[Up], None]
+) -> None:
+    with running(myself, data_dir) as up:
+        with MatcherClient(up.matcher) as matcher:
+            matcher.enroll("ann", ANN)
+        end(up)
+    with running(myself, data_dir) as up, MatcherClient(up.matcher) as matcher:
+        assert matcher.verify("ann", ANN).match
+
+
+def test_a_process_that_is_killed_comes_back_and_the_stack_does_its_work(
+    data_dir: Path, myself: Runner
+) -> None:
+    with running(myself, data_dir) as up, MatcherClient(up.matcher) as matcher:
+        matcher.enroll("ann", ANN)
+        for mark, name in (("matcher_s", "matcher"), ("encoder_s", "encoder"), ("postgres", "PostgreSQL")):
+            kill_and_await(up, mark, f"{name} was ended by SIGKILL: starting it again in 0.2 s")
+            wait_until(lambda: verifies(matcher))
+
+
+def kill_and_await(up: Up, mark: str, notice: str) -> None:
+    up.child(mark).kill()
+    wait_until(lambda: f"{notice}\n" in up.told)
+    wait_until(lambda: has_child(up, mark))
+
+
+def test_an_ordinary_user_can_run_the_stack(ordinary_user: Runner) -> None:
+    with running(ordinary_user, ordinary_user.home / "data") as up:
+        uids = {process.uids().real for process in up.everything()}
+        with MatcherClient(up.matcher) as matcher:
+            matcher.enroll("ann", ANN)
+        end_politely(up)
+    assert uids == {ordinary_user.home.stat().st_uid}
+
+
+def has_child(up: Up, mark: str) -> bool:
+    try:
+        up.child(mark)
+    except (ValueError, psutil.Error):
+        return False
+    return True
+
+
+def verifies(matcher: MatcherClient) -> bool:
+    try:
+        return matcher.verify("ann", ANN).match
+    except FacerecError:
+        return False
+
+
+def refusal(runner: Runner, *options: str) -> str:
+    """What `facerec up` says on stderr, having refused with exit code 2."""
+    process = runner.start(*UP, *options, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    said, complaint = process.communicate(timeout=60)
+    assert (process.returncode, said) == (2, "")
+    [line] = complaint.splitlines()
+    return line
+
+
+def test_a_taken_port_is_one_line(data_dir: Path, myself: Runner) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        line = refusal(myself, "--data", str(data_dir), "--matcher-address", address)
+    assert line == f"error: cannot listen on {address}: Address already in use"
+
+
+def test_a_folder_in_use_is_one_line_that_names_the_process(data_dir: Path, myself: Runner) -> None:
+    folder = DataFolder.claim(data_dir)
+    holder = (data_dir / "lock").read_text()
+    line = refusal(myself, "--data", str(data_dir), *ANY_PORTS)
+    folder.release()
+    assert line == f"error: {data_dir} is already in use by process {holder}"
+
+
+def test_an_address_open_to_others_needs_asking_for(data_dir: Path, myself: Runner) -> None:
+    line = refusal(myself, "--data", str(data_dir), "--encoder-address", "0.0.0.0:0")
+    assert "pass --insecure" in line
+
+
+def test_a_database_that_does_not_answer_is_one_line(data_dir: Path, myself: Runner) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    line = refusal(
+        myself,
+        "--data",
+        str(data_dir),
+        *ANY_PORTS,
+        "--database-url",
+        f"postgresql://u:secret@127.0.0.1:{port}/d",
+    )
+    assert line.startswith("error: --database-url: cannot connect: ")
+    assert "secret" not in line
+
+
+def test_a_database_of_ones_own_serves(data_dir: Path, myself: Runner) -> None:
+    with EmbeddedPostgres.open(data_dir) as server:
+        options = ("--database-url", server.url())
+        with (
+            running(myself, data_dir.with_name("stack"), *options) as up,
+            MatcherClient(up.matcher) as matcher,
+        ):
+            matcher.enroll("ann", ANN)
+            assert not has_child(up, "postgres")
+
+
+def test_a_database_without_pgvector_is_one_line(
+    data_dir: Path, myself: Runner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    installed = binaries.package()
+    with tempfile.TemporaryDirectory() as private:
+        bare = Path(private) / installed.name
+        shutil.copytree(installed / "pginstall18", bare / "pginstall18", symlinks=True)
+        shutil.copytree(installed.with_name(f"{installed.name}.libs"), bare.with_name(f"{bare.name}.libs"))
+        [control] = bare.rglob("vector.control")
+        control.unlink()
+        monkeypatch.setattr(binaries, "package", lambda: bare)
+        with EmbeddedPostgres.open(data_dir) as server:
+            line = refusal(
+                myself, "--data", str(data_dir.with_name("stack")), *ANY_PORTS, "--database-url", server.url()
+            )
+    assert line.startswith("error: the PostgreSQL server has no pgvector: install it there")
