@@ -5,7 +5,7 @@ StartError (facerec.serving)
     +-- FolderInUse        another process holds the data folder
     +-- FolderUnusable     the data folder cannot be made, read or reached
     +-- PostgresFailed     the embedded PostgreSQL did not start
-    +-- DatabaseUnusable   the caller's own PostgreSQL cannot serve
+    +-- MigrationFailed    the database cannot be brought to the schema's head
     +-- ServiceFailed      a service keeps dying, or never became ready
 """
 
@@ -28,8 +28,8 @@ class PostgresFailed(LocalError):
     """The embedded PostgreSQL did not start."""
 
 
-class DatabaseUnusable(LocalError):
-    """The caller's own PostgreSQL cannot serve."""
+class MigrationFailed(LocalError):
+    """The database cannot be brought to the schema's head: unreachable, without pgvector, and the like."""
 
 
 class ServiceFailed(LocalError):

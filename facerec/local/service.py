@@ -73,14 +73,19 @@ class Restarts:
         self._deaths: deque[float] = deque(maxlen=DEATHS)
 
     def delay_seconds(self, name: str, child: Child) -> float:
-        """Return how long to wait before the next start. Raises ServiceFailed for a crash loop."""
+        """Return how long to wait before the next start. Raises ServiceFailed for a crash loop,
+        and at once with the service's own line where its settings are wrong.
+        """
+        status = child.poll()
+        if status == MISUSE_STATUS:
+            raise ServiceFailed(f"{name}: {child.last_line().removeprefix('error: ')}")
         now = time.monotonic()
         self._deaths.append(now)
-        status = child.poll()
         recent = sum(now - death < WINDOW_SECONDS for death in self._deaths)
-        if recent >= DEATHS or status == MISUSE_STATUS:
-            times = "" if status == MISUSE_STATUS else f", {recent} times in {WINDOW_SECONDS:.0f} s"
-            raise ServiceFailed(f"{name} {describe(status)}{times}; {child.last_words()}")
+        if recent >= DEATHS:
+            raise ServiceFailed(
+                f"{name} {describe(status)}, {recent} times in {WINDOW_SECONDS:.0f} s; {child.last_words()}"
+            )
         return min(FIRST_DELAY_SECONDS * 2.0 ** (recent - 1), LONGEST_DELAY_SECONDS)
 
 

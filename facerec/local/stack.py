@@ -11,10 +11,10 @@ from pathlib import Path
 
 from facerec.local import database, ports
 from facerec.local.child import Child, Command
-from facerec.local.errors import ServiceFailed
+from facerec.local.errors import MigrationFailed, ServiceFailed
 from facerec.local.folder import DataFolder
 from facerec.local.postgres import EmbeddedPostgres
-from facerec.local.service import CommandService, stop_together
+from facerec.local.service import MISUSE_STATUS, CommandService, describe, stop_together
 from facerec.local.supervisor import Supervisor
 from facerec.local.termination import Terminated, Termination
 from facerec.serving.address import Address
@@ -84,7 +84,6 @@ class Stack:
     def _prepare_database(self) -> str:
         """Bring a database to the schema's head; return the URL to serve it by."""
         if url := self._options.database_url:
-            database.check(url)
             self._migrate(url)
             return url
         self._postgres.start()
@@ -111,8 +110,12 @@ class Stack:
     def _migrate(self, url: str) -> None:
         migration = Child.spawn(self._command("matcher", "migrate", {"DATABASE_URL": url}))
         try:
-            if not migration.wait(MIGRATE_SECONDS) or migration.poll() != 0:
-                raise ServiceFailed(f"the database could not be migrated; {migration.last_words()}")
+            if not migration.wait(MIGRATE_SECONDS):
+                raise MigrationFailed(f"the migration was not done after {MIGRATE_SECONDS:.0f} s")
+            if migration.poll() == MISUSE_STATUS:
+                raise MigrationFailed(migration.last_line().removeprefix("error: "))
+            if migration.poll() != 0:
+                raise MigrationFailed(f"the migration {describe(migration.poll())}; {migration.last_words()}")
         finally:
             migration.send(signal.SIGKILL)
 

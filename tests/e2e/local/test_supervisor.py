@@ -39,20 +39,25 @@ def test_a_service_that_is_killed_comes_back_and_a_person_is_told(tmp_path: Path
 
 
 @pytest.mark.parametrize(
-    ("status", "outcome"), [(1, "ended with status 1, 5 times in 60 s"), (2, "ended with status 2")]
+    ("status", "last_words"),
+    [
+        (1, "greeter ended with status 1, 5 times in 60 s; its log, {log}, ends:\n  error: no voice"),
+        (2, "greeter: no voice"),
+    ],
 )
-def test_a_service_that_keeps_dying_is_given_up_with_its_last_words(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, status: int, outcome: str
+def test_a_service_that_cannot_live_is_given_up_with_its_last_words(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, status: int, last_words: str
 ) -> None:
     monkeypatch.setattr(service, "FIRST_DELAY_SECONDS", 0.01)
-    greeter = CommandService(command(f"print('no voice'); raise SystemExit({status})", tmp_path))
+    code = f"import sys; print('error: no voice'); sys.exit({status})"
+    greeter = CommandService(command(code, tmp_path))
     greeter.start()
     supervisor = Supervisor(print)
     supervisor.add(greeter)
     with pytest.raises(ServiceFailed) as failure:
         for _ in range(1000):
             supervisor.tick()
-    assert str(failure.value) == f"greeter {outcome}; its log, {tmp_path / 'greeter.log'}, ends:\n  no voice"
+    assert str(failure.value) == last_words.format(log=tmp_path / "greeter.log")
 
 
 def test_a_service_deaf_to_sigterm_is_ended_all_the_same(

@@ -197,7 +197,7 @@ def test_a_database_that_does_not_answer_is_one_line(data_dir: Path, myself: Run
         "--database-url",
         f"postgresql://u:secret@127.0.0.1:{port}/d",
     )
-    assert line.startswith("error: --database-url: cannot connect: ")
+    assert line.startswith("error: cannot connect to the database: ")
     assert "secret" not in line
 
 
@@ -227,4 +227,4 @@ def test_a_database_without_pgvector_is_one_line(
             line = refusal(
                 myself, "--data", str(data_dir.with_name("stack")), *ANY_PORTS, "--database-url", server.url()
             )
-    assert line.startswith("error: the PostgreSQL server has no pgvector: install it there")
+    assert line.startswith("error: this Postgres server has no pgvector: install its package")
