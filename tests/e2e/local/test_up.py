@@ -160,7 +160,10 @@ def verifies(matcher: MatcherClient) -> bool:
 def refusal(runner: Runner, *options: str) -> str:
     """What `facerec up` says on stderr, having refused with exit code 2."""
     process = runner.start(*UP, *options, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    said, complaint = process.communicate(timeout=60)
+    try:
+        said, complaint = process.communicate(timeout=60)
+    finally:
+        process.kill()
     assert (process.returncode, said) == (2, "")
     [line] = complaint.splitlines()
     return line
