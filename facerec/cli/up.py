@@ -66,9 +66,11 @@ def _data_home() -> Path:
 
 
 def _report(encoder: "Address", matcher: "Address") -> None:
+    from facerec.local import ports
+
     variables = ""
     if (str(encoder), str(matcher)) != (ENCODER_ADDRESS, MATCHER_ADDRESS):
-        variables = f"FACEREC_ENCODER={encoder} FACEREC_MATCHER={matcher} "
+        variables = f"FACEREC_ENCODER={ports.from_here(encoder)} FACEREC_MATCHER={ports.from_here(matcher)} "
     command = shlex.quote(sys.argv[0])
     print(
         f"ready: encoder {encoder}, matcher {matcher}; try: {variables}{command} enroll alice alice.jpg",

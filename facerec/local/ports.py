@@ -1,6 +1,7 @@
 """Addresses the stack will listen on, looked at before anything is started."""
 
 import dataclasses
+import ipaddress
 import socket
 
 from facerec.serving import address
@@ -27,3 +28,14 @@ def find(text: str, *, insecure: bool) -> Address:
             return dataclasses.replace(wanted, port=probe.getsockname()[1])
     except OSError as error:
         raise AddressInUse(f"cannot listen on {wanted}: {error.strerror or error}") from None
+
+
+def from_here(listened: Address) -> Address:
+    """Return the address by which this machine reaches a server that listens on `listened`."""
+    try:
+        host = ipaddress.ip_address(listened.host)
+    except ValueError:  # a name
+        return listened
+    if not host.is_unspecified:
+        return listened
+    return dataclasses.replace(listened, host="127.0.0.1" if host.version == 4 else "::1")

@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from facerec.local import database, ports
+from facerec.local import ports
 from facerec.local.child import Child, Command
 from facerec.local.errors import MigrationFailed, ServiceFailed
 from facerec.local.folder import DataFolder
@@ -74,7 +74,7 @@ class Stack:
         self._serve(
             "matcher",
             self._matcher_address,
-            {"DATABASE_URL": serving_url, "ENCODER_ADDRESS": str(self._encoder_address)},
+            {"DATABASE_URL": serving_url, "ENCODER_ADDRESS": str(ports.from_here(self._encoder_address))},
         )
         self._wait_until_serving()
         ready(self._encoder_address, self._matcher_address)
@@ -86,6 +86,8 @@ class Stack:
         if url := self._options.database_url:
             self._migrate(url)
             return url
+        from facerec.local import database  # noqa: PLC0415 - asyncpg loads while the encoder does
+
         self._postgres.start()
         self._supervisor.add(self._postgres)
         self._migrate(database.create(self._postgres))
@@ -125,7 +127,7 @@ class Stack:
         deadline = time.monotonic() + READY_SECONDS
         probes = {"encoder": (self._encoder_address, ENCODER), "matcher": (self._matcher_address, MATCHER)}
         for name, (address, full_name) in probes.items():
-            with Readiness(address, full_name) as readiness:
+            with Readiness(ports.from_here(address), full_name) as readiness:
                 while not readiness.serving():
                     self._supervisor.tick()
                     if time.monotonic() > deadline:
