@@ -6,6 +6,7 @@ import stat
 import subprocess
 import tempfile
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import asyncpg
@@ -64,7 +65,8 @@ def kill_parent(holder: psutil.Process, data_dir: Path) -> None:
 
 def kill_everything(holder: psutil.Process, data_dir: Path) -> None:
     for process in [holder, *holder.children(recursive=True)]:
-        process.kill()
+        with suppress(psutil.NoSuchProcess):  # the tether was quicker
+            process.kill()
 
 
 def kill_everything_and_reuse_the_pid(holder: psutil.Process, data_dir: Path) -> None:
