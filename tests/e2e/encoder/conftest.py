@@ -1,0 +1,16 @@
+"""How the tests here reach the encoder."""
+
+from collections.abc import AsyncIterator
+
+import grpc.aio
+import pytest
+
+import facerec.encoder.v1 as pb
+from tests.e2e.encoder.wire import CHANNEL_OPTIONS, EncoderStub
+
+
+@pytest.fixture
+async def encoder(encoder_address: str) -> AsyncIterator[EncoderStub]:
+    """A stub of the encoder that serves."""
+    async with grpc.aio.insecure_channel(encoder_address, CHANNEL_OPTIONS) as channel:
+        yield pb.EncoderServiceStub(channel)
