@@ -286,7 +286,9 @@ class VerifyResponse(_message.Message):
     FACES_COMPARED_FIELD_NUMBER: _builtins.int
     SPACE_FIELD_NUMBER: _builtins.int
     match: _builtins.bool
-    """match says whether distance is at most threshold."""
+    """match says whether distance is at most threshold. Always set, so that a
+    false shows in JSON too.
+    """
     distance: _builtins.float
     """distance is from the probe to the nearest of the person's faces. Unit:
     Euclidean distance in the encoding's space.
@@ -302,18 +304,25 @@ class VerifyResponse(_message.Message):
     def __init__(
         self,
         *,
-        match: _builtins.bool = ...,
-        distance: _builtins.float = ...,
+        match: _builtins.bool | None = ...,
+        distance: _builtins.float | None = ...,
         threshold: _builtins.float = ...,
         nearest_face_id: _builtins.str = ...,
         faces_compared: _builtins.int = ...,
         space: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_distance", b"_distance", "_match", b"_match", "distance", b"distance", "match", b"match"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["distance", b"distance", "faces_compared", b"faces_compared", "match", b"match", "nearest_face_id", b"nearest_face_id", "space", b"space", "threshold", b"threshold"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_distance", b"_distance", "_match", b"_match", "distance", b"distance", "faces_compared", b"faces_compared", "match", b"match", "nearest_face_id", b"nearest_face_id", "space", b"space", "threshold", b"threshold"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__distance: _TypeAlias = _typing.Literal["distance"]  # noqa: Y015
+    _WhichOneofArgType__distance: _TypeAlias = _typing.Literal["_distance", b"_distance"]  # noqa: Y015
+    _WhichOneofReturnType__match: _TypeAlias = _typing.Literal["match"]  # noqa: Y015
+    _WhichOneofArgType__match: _TypeAlias = _typing.Literal["_match", b"_match"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__distance) -> _WhichOneofReturnType__distance | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__match) -> _WhichOneofReturnType__match | None: ...
 
 Global___VerifyResponse: _TypeAlias = VerifyResponse  # noqa: Y015
 
@@ -401,14 +410,16 @@ class Candidate(_message.Message):
         *,
         person_id: _builtins.str = ...,
         display_name: _builtins.str = ...,
-        distance: _builtins.float = ...,
+        distance: _builtins.float | None = ...,
         face_id: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_distance", b"_distance", "distance", b"distance"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["display_name", b"display_name", "distance", b"distance", "face_id", b"face_id", "person_id", b"person_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_distance", b"_distance", "display_name", b"display_name", "distance", b"distance", "face_id", b"face_id", "person_id", b"person_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__distance: _TypeAlias = _typing.Literal["distance"]  # noqa: Y015
+    _WhichOneofArgType__distance: _TypeAlias = _typing.Literal["_distance", b"_distance"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__distance) -> _WhichOneofReturnType__distance | None: ...
 
 Global___Candidate: _TypeAlias = Candidate  # noqa: Y015
 
@@ -429,7 +440,7 @@ class IdentifiedFace(_message.Message):
     mode: Global___SearchMode.ValueType
     """mode says how the collection was searched."""
     exact: _builtins.bool
-    """exact says that no nearer face can have been missed."""
+    """exact says that no nearer face can have been missed. Always set."""
     faces_searched: _builtins.int
     """faces_searched counts the faces the search covered."""
     @_builtins.property
@@ -449,14 +460,16 @@ class IdentifiedFace(_message.Message):
         bounding_box: _encoder_pb2.BoundingBox | None = ...,
         candidates: _abc.Iterable[Global___Candidate] | None = ...,
         mode: Global___SearchMode.ValueType = ...,
-        exact: _builtins.bool = ...,
+        exact: _builtins.bool | None = ...,
         faces_searched: _builtins.int = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["bounding_box", b"bounding_box"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_exact", b"_exact", "bounding_box", b"bounding_box", "exact", b"exact"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["bounding_box", b"bounding_box", "candidates", b"candidates", "exact", b"exact", "faces_searched", b"faces_searched", "mode", b"mode", "probe_index", b"probe_index"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_exact", b"_exact", "bounding_box", b"bounding_box", "candidates", b"candidates", "exact", b"exact", "faces_searched", b"faces_searched", "mode", b"mode", "probe_index", b"probe_index"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__exact: _TypeAlias = _typing.Literal["exact"]  # noqa: Y015
+    _WhichOneofArgType__exact: _TypeAlias = _typing.Literal["_exact", b"_exact"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__exact) -> _WhichOneofReturnType__exact | None: ...
 
 Global___IdentifiedFace: _TypeAlias = IdentifiedFace  # noqa: Y015
 
@@ -549,7 +562,9 @@ class CompareResponse(_message.Message):
     THRESHOLD_FIELD_NUMBER: _builtins.int
     SPACE_FIELD_NUMBER: _builtins.int
     match: _builtins.bool
-    """match says whether distance is at most threshold."""
+    """match says whether distance is at most threshold. Always set, so that a
+    false shows in JSON too.
+    """
     distance: _builtins.float
     """distance is between the two. Unit: Euclidean distance in the encoding's
     space.
@@ -561,16 +576,23 @@ class CompareResponse(_message.Message):
     def __init__(
         self,
         *,
-        match: _builtins.bool = ...,
-        distance: _builtins.float = ...,
+        match: _builtins.bool | None = ...,
+        distance: _builtins.float | None = ...,
         threshold: _builtins.float = ...,
         space: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_distance", b"_distance", "_match", b"_match", "distance", b"distance", "match", b"match"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["distance", b"distance", "match", b"match", "space", b"space", "threshold", b"threshold"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_distance", b"_distance", "_match", b"_match", "distance", b"distance", "match", b"match", "space", b"space", "threshold", b"threshold"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__distance: _TypeAlias = _typing.Literal["distance"]  # noqa: Y015
+    _WhichOneofArgType__distance: _TypeAlias = _typing.Literal["_distance", b"_distance"]  # noqa: Y015
+    _WhichOneofReturnType__match: _TypeAlias = _typing.Literal["match"]  # noqa: Y015
+    _WhichOneofArgType__match: _TypeAlias = _typing.Literal["_match", b"_match"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__distance) -> _WhichOneofReturnType__distance | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__match) -> _WhichOneofReturnType__match | None: ...
 
 Global___CompareResponse: _TypeAlias = CompareResponse  # noqa: Y015
 
