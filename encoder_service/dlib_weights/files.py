@@ -23,6 +23,8 @@ class WeightFiles:
     resnet: Path
     landmarks_5: Path
     landmarks_68: Path
+    mmod: Path
+    """Read only where the CNN detector is; `find` does not ask for it."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,6 +55,7 @@ def find(folder: Path | None = None) -> WeightFiles:
         resnet=folder / "dlib_face_recognition_resnet_model_v1.dat",
         landmarks_5=folder / "shape_predictor_5_face_landmarks.dat",
         landmarks_68=folder / "shape_predictor_68_face_landmarks.dat",
+        mmod=folder / "mmod_human_face_detector.dat",
     )
     for path in (files.resnet, files.landmarks_5, files.landmarks_68):
         if not path.is_file():
