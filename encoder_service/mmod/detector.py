@@ -1,0 +1,41 @@
+"""Finding faces with dlib's CNN: pyramid, network, boxes."""
+
+from collections.abc import Callable
+from typing import Final
+
+import numpy as np
+
+from encoder_service.dlib_weights.mmod import Mmod
+from encoder_service.faces import Detection
+from encoder_service.images import Pixels
+from encoder_service.mmod import decoding, pyramid
+from encoder_service.mmod.decoding import Scores
+from encoder_service.mmod.pyramid import Pyramid
+
+_WARM_UP_PIXELS: Final = 80
+
+
+class CnnDetector:
+    """dlib's `cnn_face_detection_model_v1`, the same boxes to the pixel. Safe to share between threads.
+
+    `score` runs the network on one pyramid: at once, or in a batch that others share.
+    """
+
+    def __init__(self, details: Mmod, score: Callable[[Pyramid], Scores]) -> None:
+        self._details = details
+        self._score = score
+
+    def warm_up(self) -> None:
+        """Run the network once, which sets up what its first run needs."""
+        self.detect(np.zeros((_WARM_UP_PIXELS, _WARM_UP_PIXELS, 3), dtype=np.uint8), upsample=0)
+
+    def detect(self, pixels: Pixels, *, upsample: int) -> list[Detection]:
+        """Find the faces of a uint8 RGB image (height, width, 3), doubled in size `upsample` times.
+
+        The largest come first, those of one size surest first. Boxes are in pixels of the image given
+        and not clipped to it. Memory peaks at about 150 bytes for each pixel after doubling. Releases the
+        GIL. Raises what `score` raises.
+        """
+        built = pyramid.build(pixels, self._details.average, upsample=upsample)
+        found = decoding.decode(self._score(built), built, self._details)
+        return sorted(found, key=lambda detection: detection.box.area, reverse=True)
