@@ -66,9 +66,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _fail(str(error), error.reason, arguments)
     except (typer.Abort, KeyboardInterrupt):
         return _fail("interrupted", "INTERRUPTED", arguments)
-    except BrokenPipeError:  # the reader of a pipe has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return FAILURE
     except Exception as error:
         if os.environ.get("FACEREC_DEBUG"):
             raise

@@ -97,7 +97,7 @@ def _show(image: Path, answer: "Identification") -> None:
         ] or [(number, *where, "nobody", "", "")]
     output.table(("face", "top", "right", "bottom", "left", "person", "name", "distance"), rows)
     searched = max(face.faces_searched for face in answer.faces)
-    output.line(f"threshold {answer.threshold:.3f}, {searched} enrolled faces searched")
+    output.line(f"threshold {answer.threshold:.3f}, {output.counted(searched, 'enrolled face')} searched")
 
 
 def compare(

@@ -13,7 +13,8 @@ def encode(image: Image, address: Encoder = ENCODER_ADDRESS, json: Json = False)
     if json:
         output.as_json(output.fields(answer, image=image))
         return
-    output.line(f"{image}: {len(answer.faces)} faces, {answer.image_width} x {answer.image_height} pixels")
+    size = f"{answer.image_width} x {answer.image_height} pixels"
+    output.line(f"{image}: {output.counted(len(answer.faces), 'face')}, {size}")
     rows = [
         (
             number,

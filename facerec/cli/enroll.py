@@ -48,7 +48,8 @@ def enroll(
     else:
         people = len({outcome.person_id for outcome in outcomes if outcome.status != photos.REFUSED})
         output.line(
-            f"{enrolled} photos enrolled, {already} already there, {refused} refused; {people} people"
+            f"{output.counted(enrolled, 'photo')} enrolled, {already} already there, {refused} refused; "
+            f"{output.counted(people, 'person', 'people')}"
         )
     raise typer.Exit(SOME_REFUSED if refused else 0)
 

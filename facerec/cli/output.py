@@ -30,6 +30,11 @@ def error_line(text: str) -> None:
     console(stderr=True).print(text)
 
 
+def counted(number: int, one: str, many: str = "") -> str:
+    """A number and its noun: 1 face, 2 faces."""
+    return f"{number} {one if number == 1 else many or one + 's'}"
+
+
 def table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     """A table to stdout; numbers stand right."""
     made = Table(box=box.SIMPLE_HEAD, pad_edge=False)

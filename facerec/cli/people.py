@@ -1,5 +1,6 @@
 """`facerec people`."""
 
+import sys
 from typing import Annotated
 
 import typer
@@ -31,7 +32,7 @@ def list_people(
     rows = [(p.person_id, p.display_name, p.face_count, p.create_time, p.update_time) for p in persons]
     if rows:
         output.table(("person", "name", "faces", "created", "changed"), rows)
-    output.line(f"{len(persons)} people")
+    output.line(output.counted(len(persons), "person", "people"))
 
 
 @people.command()
@@ -49,7 +50,7 @@ def show(
         output.as_json({"person": found, "faces": faces})
         return
     name = f" ({found.display_name})" if found.display_name else ""
-    output.line(f"{found.person_id}{name}: {found.face_count} faces")
+    output.line(f"{found.person_id}{name}: {output.counted(found.face_count, 'face')}")
     if faces:
         rows = [(face.face_id, face.external_ref, face.space, face.create_time) for face in faces]
         output.table(("face", "reference", "space", "enrolled"), rows)
@@ -65,15 +66,17 @@ def delete(
 ) -> None:
     """Erase a person and every face of theirs."""
     if not yes:
-        try:
-            typer.confirm(f"Erase {person} and all their faces?", abort=True, err=True)
-        except typer.Abort:
-            raise Problem("nothing was erased; --yes erases without asking", "NOT_CONFIRMED") from None
+        if not sys.stdin.isatty():
+            raise Problem(
+                "nothing was erased: nobody is there to ask, and --yes was not given", "NOT_CONFIRMED"
+            )
+        if not typer.confirm(f"Erase {person} and all their faces?", err=True):
+            raise Problem("nothing was erased", "NOT_CONFIRMED")
     with matcher(address) as client:
         receipt = client.delete_person(person, collection_id=collection)
     if json:
         output.as_json(output.fields(receipt, person_id=person))
     elif receipt.persons_deleted:
-        output.line(f"erased {person} and {receipt.faces_deleted} faces")
+        output.line(f"erased {person} and {output.counted(receipt.faces_deleted, 'face')}")
     else:
         output.line(f"nobody named {person} was there")

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import uuid
 from collections.abc import AsyncIterator
 from typing import Any, TypeAlias
 
@@ -40,15 +41,19 @@ class FlakyEncoder:
 
 
 class PagedMatcher:
-    """Has `NAMES` to list, and refuses every enrolment."""
+    """Has `NAMES` to list, and refuses the first `refusals` enrolments; by default every one."""
 
-    def __init__(self, error: FacerecError) -> None:
+    def __init__(self, error: FacerecError, refusals: int = 1000) -> None:
         self.error = error
+        self.refusals = refusals
         self.calls = 0
 
     async def enroll(self, request: matcher_v1.EnrollRequest, context: Context) -> matcher_v1.EnrollResponse:
         self.calls += 1
-        raise self.error
+        if self.calls <= self.refusals:
+            raise self.error
+        face = matcher_v1.Face(face_id=str(uuid.UUID(int=self.calls)), person_id=request.person_id)
+        return matcher_v1.EnrollResponse(faces=[matcher_v1.EnrolledFace(face=face)])
 
     async def list_persons(
         self, request: matcher_v1.ListPersonsRequest, context: Context

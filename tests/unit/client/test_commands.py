@@ -1,0 +1,133 @@
+"""The command line where no service, or a misbehaving one, answers."""
+
+import asyncio
+import io
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from facerec.cli import main
+from facerec.cli.annotate import draw
+from facerec.cli.photos import in_folder
+from facerec.client import BoundingBox, Candidate, IdentifiedFace
+from facerec.errors import FacerecError, Reason
+from tests.unit.client.flaky import PagedMatcher, serving
+
+NOBODY = "127.0.0.1:1"
+
+
+def photo_folder(root: Path, *names: str) -> Path:
+    for name in names:
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"a photo")
+    return root
+
+
+def test_help_and_version_load_neither_grpc_nor_numpy() -> None:
+    script = (
+        "import sys, facerec.cli; facerec.cli.main(['--version']); facerec.cli.main([]); "
+        "print({'grpc', 'numpy', 'PIL', 'google.protobuf'} & set(sys.modules))"
+    )
+    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert run.stdout.startswith("facerec 0.1.0\nUsage: facerec")
+    assert run.stdout.endswith("set()\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["verify", "ann"], "Missing argument 'IMAGE'. (see facerec verify --help)"),
+        (["verify", "ann", "gone.jpg"], "gone.jpg: no such file or directory"),
+        (["verify", "ann", "empty.jpg"], "empty.jpg: the file is empty"),
+        (["verify", "ann", "a.jpg", "--max-distance", "5"], "--max-distance"),
+        (["verify", "ann", "a.jpg", "--matcher", NOBODY], f"no matcher is ready at {NOBODY}: start it with"),
+        (["encode", "a.jpg", "--encoder", NOBODY], f"no encoder is ready at {NOBODY}: start it with"),
+        (["enroll", "ann"], "name a person and their photos, or --folder DIR"),
+        (["enroll", "--folder", "."], "no photos found; it should hold a folder per person"),
+        (["enroll", "ann", "a.jpg", "--matcher", NOBODY], f"no matcher is ready at {NOBODY}"),
+        (["identify", "a.jpg", "--annotate", "out.txt"], "out.txt: name a picture to write"),
+        (["identify", "a.jpg", "--annotate", "no/out.jpg"], "no/out.jpg: there is no folder no"),
+        (["people", "delete", "ann"], "nothing was erased: nobody is there to ask"),
+    ],
+)
+def test_an_error_is_one_line_on_stderr_and_exit_code_2(
+    arguments: list[str],
+    said: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    photo_folder(tmp_path, "a.jpg")
+    (tmp_path / "empty.jpg").touch()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.stdin", io.StringIO())
+    assert main(arguments) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert said in err
+    assert err.count("\n") == 1
+
+
+def test_a_program_gets_the_error_as_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    photo = photo_folder(tmp_path, "a.jpg") / "a.jpg"
+    assert main(["verify", "ann", str(photo), "--matcher", NOBODY, "--json"]) == 2
+    error = json.loads(capsys.readouterr().out)["error"]
+    assert error["reason"] == "UNREACHABLE"
+    assert "facerec up" in error["message"]
+
+
+async def test_a_busy_service_is_asked_again_until_the_photo_is_enrolled(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    photo_folder(tmp_path, "ann/1.jpg", "ben/1.jpg", "ben/2.jpg")
+    busy = FacerecError("busy", reason=Reason.OVERLOADED, retry_after_seconds=0.01)
+    matcher = PagedMatcher(busy, refusals=5)
+    async with serving(matcher=matcher) as server:
+        arguments = ["enroll", "--folder", str(tmp_path), "--matcher", server.address, "--json"]
+        assert await asyncio.to_thread(main, arguments) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert (document["enrolled"], matcher.calls) == (3, 8)
+    assert [photo["person_id"] for photo in document["photos"]] == ["ann", "ben", "ben"]
+
+
+async def test_a_folder_is_given_up_when_the_fault_is_not_the_photos(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    photo_folder(tmp_path, *(f"ann/{number}.jpg" for number in range(40)))
+    matcher = PagedMatcher(FacerecError("gone", reason=Reason.COLLECTION_NOT_FOUND))
+    async with serving(matcher=matcher) as server:
+        arguments = ["enroll", "--folder", str(tmp_path), "--matcher", server.address, "--in-flight", "4"]
+        assert await asyncio.to_thread(main, arguments) == 2
+    assert capsys.readouterr().err == "error: gone\n"
+    assert matcher.calls <= 8
+
+
+def test_a_folder_of_people_gives_their_photos_and_nothing_else(tmp_path: Path) -> None:
+    photo_folder(
+        tmp_path, "ann/1.JPG", "ann/trip/2.png", "ann/.hidden.jpg", "ann/notes.txt", ".git/x.jpg", "loose.jpg"
+    )
+    found = [(photo.person_id, photo.path.name) for photo in in_folder(tmp_path)]
+    assert found == [("ann", "1.JPG"), ("ann", "2.png")]
+
+
+def test_a_box_is_drawn_where_the_face_is_in_the_upright_picture(tmp_path: Path) -> None:
+    sideways = Image.new("RGB", (300, 200), "white")
+    exif = Image.Exif()
+    exif[0x0112] = 6  # turned by 90 degrees: upright it is 200 wide and 300 high
+    data = io.BytesIO()
+    sideways.save(data, "PNG", exif=exif)
+    candidate = Candidate("ann", "Ann", 0.31, "")
+    known = IdentifiedFace(0, BoundingBox(20, 150, 120, 50), (candidate,), "exact", True, 9)
+    unknown = IdentifiedFace(0, BoundingBox(220, 190, 290, 120), (), "exact", True, 9)
+    draw(data.getvalue(), [known, unknown], tmp_path / "out.png")
+    with Image.open(tmp_path / "out.png") as drawn:
+        assert drawn.size == (200, 300)
+        assert drawn.getpixel((50, 70)) == (30, 140, 60), "the left edge of the known face's box"
+        assert drawn.getpixel((190, 250)) == (190, 50, 40), "the right edge of the unknown one's"
+        assert drawn.getpixel((100, 70)) == (255, 255, 255), "nothing inside the box"
+        assert drawn.getpixel((10, 10)) == (255, 255, 255)
