@@ -1,14 +1,7 @@
 """`facerec demo`: the main job on real photos, from an empty folder to a decision."""
 
-import contextlib
 import io
 import itertools
-import re
-import shutil
-import signal
-import subprocess
-import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,6 +12,7 @@ import typer
 
 from facerec.cli import output
 from facerec.cli.problems import Problem, explaining
+from facerec.cli.temporary import temporary_stack
 
 if TYPE_CHECKING:
     from facerec.client import MatcherClient
@@ -26,10 +20,8 @@ if TYPE_CHECKING:
 ENROLLED = {"obama": ("obama.jpg", "obama2.jpg"), "biden": ("biden.jpg",)}
 CLAIMED = "obama3.jpg"
 CLAIMS = {"obama": True, "biden": False}
-READY = re.compile(r"ready: encoder (\S+), matcher ([^\s;]+)")
 GROUP = {CLAIMED: "obama", "biden.jpg": "biden"}
 GROUP_HEIGHT = 1600
-STOP_SECONDS = 20
 
 
 @dataclass(frozen=True)
@@ -57,7 +49,9 @@ def demo(
     except samples.SamplesMissing as error:
         raise Problem(str(error), "SAMPLES") from error
     out.mkdir(parents=True, exist_ok=True)
-    with _stack() as address, explaining("matcher", address), MatcherClient(address) as client:
+    started = time.monotonic()
+    with temporary_stack() as (_, address), explaining("matcher", address), MatcherClient(address) as client:
+        output.line(f"both services ready in {time.monotonic() - started:.1f} s")
         steps = [*_enroll(client, photos), *_verify(client, photos), *_identify(client, photos, out)]
     output.table(
         ("what", "outcome", "expected", "distance", "ms"),
@@ -67,32 +61,6 @@ def demo(
     wrong = [step.action for step in steps if step.outcome != step.expected]
     if wrong:
         raise Problem(f"the demo went wrong: {', '.join(wrong)}", "DEMO")
-
-
-@contextlib.contextmanager
-def _stack() -> Iterator[str]:
-    """`facerec up` in a temporary folder on free ports; yields the matcher's address."""
-    folder = Path(tempfile.mkdtemp(prefix="facerec-demo-"))
-    folder.chmod(0o755)  # root's PostgreSQL runs as another user, who has to pass
-    command = [sys.executable, "-m", "facerec", "up", "--data", str(folder / "data")]
-    command += ["--encoder-address", "127.0.0.1:0", "--matcher-address", "127.0.0.1:0"]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)  # noqa: S603 - all ours
-    try:
-        started = time.monotonic()
-        assert process.stdout is not None
-        ready = next(filter(None, map(READY.match, process.stdout)), None)
-        if ready is None:
-            raise Problem("the stack did not start; what it said is above", "DEMO")
-        output.line(f"both services ready in {time.monotonic() - started:.1f} s")
-        yield ready[2]
-    finally:
-        process.send_signal(signal.SIGINT)
-        try:
-            process.wait(STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _enroll(client: "MatcherClient", photos: Path) -> Iterator[Step]:

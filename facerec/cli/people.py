@@ -68,7 +68,7 @@ def delete(
     if not yes:
         if not sys.stdin.isatty():
             raise Problem(
-                "nothing was erased: nobody is there to ask, and --yes was not given", "NOT_CONFIRMED"
+                "nothing was erased: nobody is there to ask; --yes erases without asking", "NOT_CONFIRMED"
             )
         if not typer.confirm(f"Erase {person} and all their faces?", err=True):
             raise Problem("nothing was erased", "NOT_CONFIRMED")

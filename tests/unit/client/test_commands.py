@@ -131,3 +131,17 @@ def test_a_box_is_drawn_where_the_face_is_in_the_upright_picture(tmp_path: Path)
         assert drawn.getpixel((190, 250)) == (190, 50, 40), "the right edge of the unknown one's"
         assert drawn.getpixel((100, 70)) == (255, 255, 255), "nothing inside the box"
         assert drawn.getpixel((10, 10)) == (255, 255, 255)
+
+
+async def test_a_matcher_without_its_encoder_is_told_apart_from_no_matcher(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    photo = photo_folder(tmp_path, "a.jpg") / "a.jpg"
+    matcher = PagedMatcher(FacerecError("no encoder", reason=Reason.ENCODER_UNAVAILABLE))
+    async with serving(matcher=matcher) as server:
+        arguments = ["enroll", "ann", str(photo), "--matcher", server.address]
+        assert await asyncio.to_thread(main, arguments) == 2
+        expected = (
+            f"error: the matcher at {server.address} cannot reach its encoder: start both with `facerec up`"
+        )
+    assert capsys.readouterr().err.startswith(expected)

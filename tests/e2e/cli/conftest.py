@@ -1,0 +1,80 @@
+import io
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from facerec.cli.temporary import temporary_stack
+
+
+@dataclass(frozen=True)
+class Ran:
+    """What a command printed, and its exit code."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+
+@dataclass(frozen=True)
+class Terminal:
+    """Runs `facerec` as somebody at a terminal does, against one stack."""
+
+    encoder: str
+    matcher: str
+
+    def run(self, *arguments: object) -> Ran:
+        command = [sys.executable, "-m", "facerec", *map(str, arguments)]
+        addresses = {"FACEREC_ENCODER": self.encoder, "FACEREC_MATCHER": self.matcher}
+        done = subprocess.run(
+            command, capture_output=True, text=True, env=os.environ | addresses, timeout=60, check=False
+        )
+        assert "Traceback" not in done.stderr
+        return Ran(done.returncode, done.stdout, done.stderr)
+
+
+@pytest.fixture(scope="module")
+def terminal() -> Iterator[Terminal]:
+    with temporary_stack() as (encoder, matcher):
+        yield Terminal(encoder, matcher)
+
+
+@pytest.fixture(scope="module")
+def album(sample_photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two people with three photos that are fine, and one without a face and one that is no photo."""
+    album = tmp_path_factory.mktemp("album")
+    for person, names in {"obama": ("obama.jpg", "obama2.jpg"), "biden": ("biden.jpg",)}.items():
+        (album / person).mkdir()
+        for name in names:
+            shutil.copy(sample_photos / name, album / person)
+    with Image.open(sample_photos / "obama.jpg") as photo:
+        photo.crop((0, 700, 400, 1100)).save(album / "obama" / "hands.jpg")
+    (album / "biden" / "note.jpg").write_text("no photo at all")
+    return album
+
+
+@pytest.fixture(scope="module")
+def group(sample_photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A picture of both, from one photo that is not in the album and one mirrored; obama is on the left."""
+    with Image.open(sample_photos / "obama3.jpg") as left, Image.open(sample_photos / "biden.jpg") as right:
+        picture = Image.new("RGB", (left.width + right.width, max(left.height, right.height)))
+        picture.paste(left, (0, 0))
+        picture.paste(right.transpose(Image.Transpose.FLIP_LEFT_RIGHT), (left.width, 0))
+        picture.thumbnail((1000, 1000))
+    encoded = io.BytesIO()
+    picture.save(encoded, "PNG")
+    path = tmp_path_factory.mktemp("group") / "group.png"
+    path.write_bytes(encoded.getvalue())
+    return path

@@ -1,0 +1,152 @@
+"""The commands one after another over a real stack, as the README tells them."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from facerec.cli.annotate import KNOWN
+from tests.e2e.cli.conftest import Ran, Terminal
+
+
+@pytest.fixture(scope="module")
+def enrolled(terminal: Terminal, album: Path) -> Ran:
+    return terminal.run("enroll", "--folder", album, "--json")
+
+
+def test_a_folder_is_enrolled_and_each_refused_photo_is_named_with_its_reason(
+    enrolled: Ran, album: Path
+) -> None:
+    assert enrolled.code == 1
+    document = enrolled.json
+    assert (document["enrolled"], document["already_enrolled"], document["refused"]) == (3, 0, 2)
+    told = {Path(photo["image"]).name: (photo["status"], photo["reason"]) for photo in document["photos"]}
+    assert told == {
+        "biden.jpg": ("enrolled", ""),
+        "note.jpg": ("refused", "IMAGE_INVALID"),
+        "hands.jpg": ("refused", "FACE_NOT_FOUND"),
+        "obama.jpg": ("enrolled", ""),
+        "obama2.jpg": ("enrolled", ""),
+    }
+    lines = sorted(enrolled.err.splitlines())
+    assert [line.split(": ")[0] for line in lines] == [
+        f"refused {album / 'biden' / 'note.jpg'}",
+        f"refused {album / 'obama' / 'hands.jpg'}",
+    ]
+    assert [line.split("[")[-1] for line in lines] == ["IMAGE_INVALID]", "FACE_NOT_FOUND]"]
+
+
+@pytest.mark.usefixtures("enrolled")
+def test_the_same_folder_again_adds_nothing(terminal: Terminal, album: Path) -> None:
+    again = terminal.run("enroll", "--folder", album)
+    assert (again.code, again.out) == (
+        1,
+        "0 photos enrolled, 3 already there, 2 refused; 2 people\n",
+    )
+
+
+@pytest.mark.usefixtures("enrolled")
+def test_a_true_claim_exits_0_a_false_one_1_and_an_unknown_person_2(
+    terminal: Terminal, sample_photos: Path, face_recognition: Any
+) -> None:
+    photo = sample_photos / "obama_partial_face.jpg"
+    vectors = [
+        face_recognition.face_encodings(face_recognition.load_image_file(sample_photos / name))[0]
+        for name in ("obama.jpg", "obama2.jpg", photo.name)
+    ]
+    true = terminal.run("verify", "obama", photo, "--json")
+    assert (true.code, true.json["match"], true.json["faces_compared"]) == (0, True, 2)
+    assert true.json["distance"] == pytest.approx(
+        min(face_recognition.face_distance(vectors[:2], vectors[2])), abs=1e-5
+    )
+    assert (true.json["threshold"], true.json["person_id"]) == (0.6, "obama")
+    false = terminal.run("verify", "biden", photo)
+    assert (false.code, false.out.split(":")[0]) == (1, "no match")
+    strict = terminal.run("verify", "obama", photo, "--max-distance", "0.2", "--json")
+    assert (strict.code, strict.json["match"], strict.json["threshold"]) == (1, False, 0.2)
+    unknown = terminal.run("verify", "nobody", photo, "--json")
+    assert (unknown.code, unknown.json["error"]["reason"]) == (2, "PERSON_NOT_FOUND")
+    assert (unknown.err.count("\n"), unknown.err.startswith("error: ")) == (1, True)
+
+
+@pytest.mark.usefixtures("enrolled")
+def test_everybody_in_a_picture_is_named_and_drawn(terminal: Terminal, group: Path, tmp_path: Path) -> None:
+    drawn = tmp_path / "drawn.png"
+    ran = terminal.run("identify", group, "--annotate", drawn, "--json")
+    faces = sorted(ran.json["faces"], key=lambda face: int(face["bounding_box"]["left"]))
+    assert [face["candidates"][0]["person_id"] for face in faces] == ["obama", "biden"]
+    assert (ran.code, ran.json["threshold"], faces[0]["faces_searched"], faces[0]["exact"]) == (
+        0,
+        0.5,
+        3,
+        True,
+    )
+    with Image.open(group) as before, Image.open(drawn) as after:
+        assert before.size == after.size
+        changed = (np.asarray(before) != np.asarray(after)).any(axis=2)
+        for face in faces:
+            box = face["bounding_box"]
+            row = (box["top"] + box["bottom"]) // 2
+            assert after.getpixel((box["left"], row)) == KNOWN
+            assert changed[row, box["left"]]
+            assert not changed[row, (box["left"] + box["right"]) // 2]
+    table = terminal.run("identify", group)
+    assert (table.code, "obama" in table.out, "biden" in table.out) == (0, True, True)
+
+
+@pytest.mark.usefixtures("enrolled")
+def test_a_picture_of_nobody_known_exits_1(terminal: Terminal, album: Path, group: Path) -> None:
+    assert terminal.run("identify", album / "obama" / "hands.jpg").code == 1
+    nobody = terminal.run("identify", group, "--max-distance", "0.01")
+    assert (nobody.code, nobody.out.count("nobody")) == (1, 2)
+
+
+def test_two_photos_are_compared(terminal: Terminal, sample_photos: Path) -> None:
+    same = terminal.run("compare", sample_photos / "obama.jpg", sample_photos / "obama2.jpg", "--json")
+    assert (same.code, same.json["match"]) == (0, True)
+    assert same.json["distance"] == pytest.approx(0.3457, abs=1e-3)
+    assert terminal.run("compare", sample_photos / "obama.jpg", sample_photos / "biden.jpg").code == 1
+
+
+def test_an_ambiguous_photo_is_named_whichever_it_is(
+    terminal: Terminal, sample_photos: Path, group: Path
+) -> None:
+    ran = terminal.run("compare", sample_photos / "obama.jpg", group)
+    assert (ran.code, ran.err.startswith(f"error: {group}: "), ran.err.count("\n")) == (2, True, 1)
+    assert terminal.run("compare", sample_photos / "obama.jpg", group, "--largest-face").code in (0, 1)
+
+
+def test_the_faces_of_a_photo_are_encoded(terminal: Terminal, sample_photos: Path) -> None:
+    ran = terminal.run("encode", sample_photos / "obama.jpg", "--json")
+    (face,) = ran.json["faces"]
+    assert (ran.code, ran.json["image_width"], ran.json["image_height"]) == (0, 910, 1137)
+    assert face["bounding_box"] == {"top": 142, "right": 617, "bottom": 409, "left": 349}
+    assert face["encoding"]["space"] == "dlib-resnet-v1/small/150x0.25"
+    assert face["encoding"]["values"][:3] == pytest.approx([-0.091434, 0.130861, 0.013144], abs=1e-5)
+    assert len(face["encoding"]["values"]) == 128
+
+
+@pytest.mark.usefixtures("enrolled")
+def test_people_are_listed_shown_and_erased(terminal: Terminal, sample_photos: Path) -> None:
+    added = terminal.run("enroll", "ann", sample_photos / "obama.jpg", "--name", "Ann Other", "--json")
+    assert (added.code, added.json["photos"][0]["status"]) == (0, "enrolled")
+    listed = terminal.run("people", "--json").json["persons"]
+    assert [(p["person_id"], p["display_name"], p["face_count"]) for p in listed] == [
+        ("ann", "Ann Other", 1),
+        ("biden", "", 1),
+        ("obama", "", 2),
+    ]
+    shown = terminal.run("people", "show", "ann", "--json").json
+    assert (shown["person"]["person_id"], [f["external_ref"] for f in shown["faces"]]) == (
+        "ann",
+        ["obama.jpg"],
+    )
+    assert shown["faces"][0]["face_id"] == added.json["photos"][0]["face_id"]
+    erased = terminal.run("people", "delete", "ann", "--yes", "--json")
+    assert (erased.code, erased.json["persons_deleted"], erased.json["faces_deleted"]) == (0, 1, 1)
+    again = terminal.run("people", "delete", "ann", "--yes")
+    assert (again.code, again.out) == (0, "nobody named ann was there\n")
+    assert terminal.run("people", "show", "ann").code == 2
+    assert terminal.run("people").out.splitlines()[-1] == "2 people"
