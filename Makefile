@@ -32,7 +32,7 @@ up: $(VENV)/.runtime ## Start both services over an embedded Postgres and print 
 	@$(BIN)/facerec up
 
 demo: $(VENV)/.runtime ## Enroll, verify and identify sample photos and show what came out.
-	@$(BIN)/facerec demo
+	@$(BIN)/facerec demo --photos .cache/samples
 
 test: $(VENV)/.dev ## Run the tests, on real servers and a real Postgres.
 	@$(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadfile

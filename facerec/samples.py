@@ -25,23 +25,26 @@ class SamplesMissing(Exception):
 
 def cache_folder() -> Path:
     """Where a user's samples are kept: below XDG_CACHE_HOME, by default ~/.cache."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "facerec"
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "facerec" / "samples"
 
 
-def sample_photos(cache: Path | None = None) -> Path:
-    """The folder of the sample photos, fetched the first time. Raises SamplesMissing."""
-    photos = (cache or cache_folder()) / "face_recognition-1.3.0"
-    if photos.is_dir():
-        return photos
-    photos.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=photos.parent, prefix=".samples-") as folder:
-        unpacked = _unpack(_download(Path(folder)), Path(folder) / "unpacked")
+def sample_photos(folder: Path) -> Path:
+    """Give back `folder`, with the sample photos in it; fetched the first time. Raises SamplesMissing."""
+    if _is_there(folder):
+        return folder
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".samples-") as temporary:
+        unpacked = _unpack(_download(Path(temporary)), Path(temporary) / "unpacked")
         try:
-            unpacked.rename(photos)
-        except OSError:
-            if not photos.is_dir():  # else another process was quicker
-                raise
-    return photos
+            unpacked.rename(folder)
+        except OSError as error:
+            if not _is_there(folder):  # else another process was quicker
+                raise SamplesMissing(f"{folder} is in the way: it holds something else") from error
+    return folder
+
+
+def _is_there(folder: Path) -> bool:
+    return (folder / "obama.jpg").is_file()
 
 
 def _download(folder: Path) -> Path:

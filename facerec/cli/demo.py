@@ -39,13 +39,19 @@ def demo(
     out: Annotated[
         Path, typer.Option(metavar="DIR", help="A folder for the annotated picture; made where missing.")
     ] = Path("demo-out"),
+    folder: Annotated[
+        Path | None,
+        typer.Option(
+            "--photos", metavar="DIR", help="Where the sample photos are kept.  [default: your cache]"
+        ),
+    ] = None,
 ) -> None:
     """Enroll, verify and identify sample photos on a stack of its own, and show what came out."""
     from facerec import samples
     from facerec.client import MatcherClient
 
     try:
-        photos = samples.sample_photos()
+        photos = samples.sample_photos(folder or samples.cache_folder())
     except samples.SamplesMissing as error:
         raise Problem(str(error), "SAMPLES") from error
     out.mkdir(parents=True, exist_ok=True)

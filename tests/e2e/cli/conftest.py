@@ -1,6 +1,7 @@
 import io
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -23,9 +24,32 @@ class Ran:
     out: str
     err: str
 
+    shape: Any
+
     @property
     def json(self) -> Any:
-        return json.loads(self.out)
+        """The object printed, once it has the shape that docs/cli.md gives it."""
+        document = json.loads(self.out)
+        assert _shape(document) == self.shape
+        return document
+
+
+def _shape(value: Any) -> Any:
+    """Names and types of a JSON value, a list's by its first item."""
+    if isinstance(value, dict):
+        return {name: _shape(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_shape(item) for item in value[:1]]
+    return type(value).__name__
+
+
+def _documented() -> dict[str, Any]:
+    text = (Path(__file__).parents[3] / "docs" / "cli.md").read_text()
+    sections = re.findall(r"^### ([a-z ]+)\n(.*?)(?=^### |\Z)", text, re.MULTILINE | re.DOTALL)
+    return {name: _shape(json.loads(body.split("```json")[1].split("```")[0])) for name, body in sections}
+
+
+SHAPES = _documented()
 
 
 @dataclass(frozen=True)
@@ -42,7 +66,9 @@ class Terminal:
             command, capture_output=True, text=True, env=os.environ | addresses, timeout=60, check=False
         )
         assert "Traceback" not in done.stderr
-        return Ran(done.returncode, done.stdout, done.stderr)
+        named = " ".join(str(word) for word in arguments[:2] if word in ("people", "show", "delete"))
+        shape = SHAPES["error" if done.returncode == 2 else named or str(arguments[0])]
+        return Ran(done.returncode, done.stdout, done.stderr, shape)
 
 
 @pytest.fixture(scope="module")
