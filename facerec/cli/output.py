@@ -40,7 +40,8 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     made = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     lines = [list(row) for row in rows]
     for index, column in enumerate(columns):
-        numeric = bool(lines) and all(isinstance(row[index], int | float) for row in lines)
+        values = [row[index] for row in lines if row[index] != ""]
+        numeric = bool(values) and all(isinstance(value, int | float) for value in values)
         made.add_column(column, justify="right" if numeric else "left", no_wrap=True)
     for row in lines:
         made.add_row(*map(_cell, row))

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from facerec.cli.problems import ABOUT_PHOTO, Problem, read_image
+from facerec.cli.problems import ABOUT_PHOTO, Problem, about_photo, read_image
 from facerec.errors import FacerecError, Reason
 
 if TYPE_CHECKING:
@@ -102,12 +102,12 @@ class Enroller:
     async def _outcome(self, photo: Photo) -> Outcome:
         try:
             face = (await self._send(photo)).faces[0]
-        except (FacerecError, Problem) as error:
-            if error.reason not in ABOUT_PHOTO | {Reason.ID_INVALID, "FILE"}:
+        except FacerecError as error:
+            if error.reason not in ABOUT_PHOTO | {Reason.ID_INVALID}:
                 raise
-            # A Problem already names the file that the line will name.
-            message = str(error).removeprefix(f"{photo.path}: ")
-            return Outcome(photo.person_id, photo.path, REFUSED, reason=error.reason, message=message)
+            return _refused(photo, error.reason, about_photo(error))
+        except Problem as error:  # about the file, which it names and the line will name too
+            return _refused(photo, error.reason, str(error).removeprefix(f"{photo.path}: "))
         status = ALREADY_ENROLLED if face.already_enrolled else ENROLLED
         return Outcome(photo.person_id, photo.path, status, face_id=face.face.face_id)
 
@@ -116,7 +116,9 @@ class Enroller:
 
         image = await asyncio.to_thread(read_image, photo.path)
         face = NewFace(image, external_ref=photo.path.name[-MAX_REFERENCE:])
-        for last in (*[False] * (OVERLOAD_TRIES - 1), True):
+        tries = 0
+        while True:
+            tries += 1
             try:
                 return await self.client.enroll(
                     photo.person_id,
@@ -126,10 +128,13 @@ class Enroller:
                     collection_id=self.collection_id,
                 )
             except FacerecError as error:
-                if error.reason is not Reason.OVERLOADED or last:
+                if error.reason is not Reason.OVERLOADED or tries == OVERLOAD_TRIES:
                     raise
                 await asyncio.sleep(error.retry_after_seconds or OVERLOAD_SECONDS)
-        raise AssertionError("the last try returns or raises")
+
+
+def _refused(photo: Photo, reason: str, message: str) -> Outcome:
+    return Outcome(photo.person_id, photo.path, REFUSED, reason=reason, message=message)
 
 
 def count(outcomes: Iterable[Outcome], status: str) -> int:

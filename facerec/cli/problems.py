@@ -54,7 +54,14 @@ def naming(images: Mapping[str, Path]) -> Iterator[None]:
             raise
         image = next((path for field, path in images.items() if error.field.startswith(field)), None)
         image = image or next(iter(images.values()))
-        raise Problem(f"{image}: {error.message}", error.reason) from error
+        raise Problem(f"{image}: {about_photo(error)}", error.reason) from error
+
+
+def about_photo(error: FacerecError) -> str:
+    """What is wrong with a photo, in this command line's words."""
+    if error.reason is Reason.FACE_AMBIGUOUS:
+        return "it shows several faces; --largest-face takes the largest"
+    return error.message
 
 
 def read_image(path: Path) -> bytes:
