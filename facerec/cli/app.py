@@ -20,6 +20,7 @@ from facerec.cli.up import up
 from facerec.errors import FacerecError
 
 FAILURE = 2
+INTERRUPTED = 130
 
 app = typer.Typer(
     add_completion=False,
@@ -64,8 +65,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _fail(f"{error.format_message()} (see {path} --help)", "USAGE", arguments)
     except (Problem, FacerecError) as error:
         return _fail(str(error), error.reason, arguments)
-    except (typer.Abort, KeyboardInterrupt):
-        return _fail("interrupted", "INTERRUPTED", arguments)
+    except typer.Abort:  # Ctrl-C at a question; elsewhere typer itself answers it with the same code
+        return INTERRUPTED
     except Exception as error:
         if os.environ.get("FACEREC_DEBUG"):
             raise
