@@ -3,7 +3,6 @@
 import traceback
 import uuid
 
-import grpc
 import grpc.aio
 import structlog
 from google.protobuf import any_pb2, duration_pb2, message
@@ -63,30 +62,6 @@ def to_status(error: FacerecError) -> status_pb2.Status:
         packed.Pack(detail)
         status.details.append(packed)
     return status
-
-
-def from_rpc_error(error: grpc.RpcError) -> FacerecError | None:
-    """The error a status carries, or None where the status is not one of ours."""
-    try:
-        status = rpc_status.from_call(error)  # type: ignore[arg-type]
-    except ValueError:  # the details disagree with the code: not ours
-        return None
-    if status is None:
-        return None
-    reason, field, retry_after_seconds = None, "", None
-    for detail in status.details:
-        info = error_details_pb2.ErrorInfo()
-        request = error_details_pb2.BadRequest()
-        retry = error_details_pb2.RetryInfo()
-        if detail.Unpack(info) and info.domain == DOMAIN and info.reason in Reason.__members__:
-            reason = Reason(info.reason)
-        elif detail.Unpack(request) and request.field_violations:
-            field = request.field_violations[0].field
-        elif detail.Unpack(retry):
-            retry_after_seconds = retry.retry_delay.ToNanoseconds() / 1e9
-    if reason is None:
-        return None
-    return FacerecError(status.message, field=field, retry_after_seconds=retry_after_seconds, reason=reason)
 
 
 def hide(error: Exception, method: str) -> FacerecError:

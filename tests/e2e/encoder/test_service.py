@@ -19,8 +19,8 @@ from PIL import Image
 
 import facerec.encoder.v1 as pb
 from encoder_service.dlib_weights import cache, files, graph, resnet
+from facerec.client.failures import from_rpc_error
 from facerec.errors import FacerecError, Reason
-from facerec.serving import status
 from tests.e2e.encoder.wire import CHANNEL_OPTIONS, EncoderStub
 from tests.fixtures.encoder import EncoderProcess
 
@@ -45,9 +45,7 @@ def collage(photo: Path, places: list[tuple[int, int]], side: int) -> bytes:
 async def refusal(call: Awaitable[message.Message]) -> FacerecError:
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         await call
-    error = status.from_rpc_error(caught.value)
-    assert error is not None, caught.value
-    return error
+    return from_rpc_error(caught.value, "the encoder")
 
 
 async def health(channel: grpc.aio.Channel, service: str = NAME) -> int:

@@ -9,10 +9,11 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from facerec.client.failures import from_rpc_error
 from facerec.encoder.v1 import encoder_pb2
-from facerec.errors import FacerecError, Reason
+from facerec.errors import Reason
 from facerec.matcher.v1 import matcher_pb2 as pb
-from facerec.serving.status import CODES, from_rpc_error
+from facerec.serving.status import CODES
 
 SPACE = "dlib-resnet-v1/small/150x0.25"
 Vector = npt.NDArray[np.float32]
@@ -42,8 +43,7 @@ def refused(reason: Reason, field: str = "", message: str = "") -> Iterator[None
     """The call inside fails for this reason, with its code, naming this field."""
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         yield
-    error = from_rpc_error(caught.value)
-    assert isinstance(error, FacerecError), f"{caught.value.code()}: {caught.value.details()}"
+    error = from_rpc_error(caught.value, "the matcher")
     assert (error.reason, error.field) == (reason, field), error.message
     assert caught.value.code().value[0] == CODES[reason]
     assert message in error.message
