@@ -99,7 +99,8 @@ class EncodeOptions(_message.Message):
     """
     upsample: _builtins.int
     """upsample enlarges the picture the detector sees by two, that many times,
-    to find smaller faces. Range: 0 to 2. Default: the server's (1).
+    to find smaller faces. Range: 0 to 2, where 2 needs an image of at most a
+    quarter of GetModel's limits.max_pixels. Default: the server's (1).
     """
     min_face_pixels: _builtins.int
     """min_face_pixels leaves out faces whose box has a shorter side than this.
@@ -351,7 +352,9 @@ class EncodeRequest(_message.Message):
     @_builtins.property
     def face_boxes(self) -> _containers.RepeatedCompositeFieldContainer[Global___BoundingBox]:
         """face_boxes are encoded instead of detecting, where given, and answered in
-        their order. Unit: pixels of the upright image. Range: 0 to 1000 boxes.
+        their order. Each must overlap the image; max_faces and min_face_pixels
+        choose among them as among detected faces. Unit: pixels of the upright
+        image. Range: 0 to 1000 boxes.
         """
 
     def __init__(
