@@ -155,6 +155,13 @@ async def test_an_option_out_of_range_or_not_offered_is_refused_by_its_field(
     assert (error.reason, error.field) == (Reason.OPTION_INVALID, field)
 
 
+async def test_a_large_image_is_not_upsampled_beyond_what_memory_is_meant_for(encoder: EncoderStub) -> None:
+    large = png(Image.new("RGB", (4010, 4010)))  # over a quarter of 64 million pixels
+    options = pb.EncodeOptions(upsample=2)
+    error = await refusal(encoder.Encode(pb.EncodeRequest(image=large, options=options)))
+    assert (error.reason, error.field) == (Reason.OPTION_INVALID, "options.upsample")
+
+
 async def test_options_at_their_defaults_change_nothing(encoder: EncoderStub, sample_photos: Path) -> None:
     image = collage(sample_photos / "obama.jpg", [(0, 0)], 250)
     options = pb.EncodeOptions(
