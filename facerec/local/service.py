@@ -14,7 +14,7 @@ LONGEST_DELAY_SECONDS = 5.0
 DEATHS = 5  # this many within the window are a crash loop
 WINDOW_SECONDS = 60.0
 STOP_SECONDS = 5.0
-MISUSE_STATUS = 2  # how a service says that its settings are wrong, which no restart mends
+MISUSE_STATUS = 2  # how a service says that it can't start as told, which no restart of a first start mends
 
 
 class Service(Protocol):
@@ -74,10 +74,12 @@ class Restarts:
 
     def delay_seconds(self, name: str, child: Child) -> float:
         """Return how long to wait before the next start. Raises ServiceFailed for a crash loop,
-        and at once with the service's own line where its settings are wrong.
+        and at once with the service's own line where its first start shows that its settings are wrong.
         """
         status = child.poll()
-        if status == MISUSE_STATUS:
+        # Later on the settings have proved right, and what is in the way may pass: a port, say, that
+        # some connection of this machine was given while the service was down.
+        if status == MISUSE_STATUS and not self._deaths:
             raise ServiceFailed(f"{name}: {child.last_line().removeprefix('error: ')}")
         now = time.monotonic()
         self._deaths.append(now)

@@ -106,7 +106,7 @@ async def test_an_unforeseen_error_is_hidden_from_the_caller_and_its_message_fro
 
 
 async def test_a_method_that_is_not_offered_is_unimplemented(channel: grpc.aio.Channel) -> None:
-    call = pb.EncoderServiceStub(channel).EncodeStream(iter([pb.EncodeStreamRequest(item_id="a")]))
+    call = pb.EncoderServiceStub(channel).EncodeStream()
     error = await failure(call.read())
     assert error.code() == grpc.StatusCode.UNIMPLEMENTED
 
