@@ -132,7 +132,7 @@ async def test_exactly_the_rpcs_marked_as_not_offered_answer_unimplemented(stubs
     for method in service.methods:
         call = getattr(stubs[service.full_name], method.name)
         try:
-            # Nothing is sent on a stream: a write that meets the server's end fails as the client's own error.
+            # Nothing is sent on a stream: a write that meets the server's end fails on its own.
             answer = call() if method.client_streaming else call(method.input_type._concrete_class())
             await (answer.read() if method.server_streaming else answer)
             code = grpc.StatusCode.OK
