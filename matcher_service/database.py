@@ -30,6 +30,13 @@ _BUSY = (
     asyncpg.TooManyConnectionsError,
 )
 
+_REFUSED = (
+    asyncpg.InsufficientPrivilegeError,  # the role facerec_serve may not be taken, or lacks a grant
+    asyncpg.InvalidParameterValueError,  # there is no such role
+    asyncpg.InvalidAuthorizationSpecificationError,
+    asyncpg.InvalidCatalogNameError,
+)
+
 
 @dataclasses.dataclass(frozen=True)
 class DatabaseOptions:
@@ -69,13 +76,11 @@ class Database:
                 version = await self._pool.fetchval(self.queries["schema_version"])
             except (asyncpg.UndefinedTableError, asyncpg.InvalidSchemaNameError):
                 version = 0
-            except (
-                StartError,
-                asyncpg.InvalidParameterValueError,
-                asyncpg.InvalidRoleSpecificationError,
-            ) as error:
+            except StartError as error:
                 self._refusal = str(error)
                 return self._refusal
+            except _REFUSED as error:  # for the operator; callers need not hear of roles and logins
+                return f"the database refuses the login: {error}; has `matcher_service migrate` been run?"
         self._refusal = _describe(version)
         return self._refusal
 

@@ -204,7 +204,8 @@ WITH owner AS MATERIALIZED (
     UPDATE facerec.person p
     SET display_name = coalesce($3::text, p.display_name), update_time = clock_timestamp()
     FROM owner
-    WHERE p.person_key = owner.person_key
+    WHERE p.collection_id = $1
+      AND p.person_key = owner.person_key
       AND (p.display_name <> $3::text OR EXISTS (SELECT FROM added))
     RETURNING p.display_name, p.update_time
 ), stored AS (

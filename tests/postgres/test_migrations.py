@@ -1,0 +1,126 @@
+"""Bringing a database to head: once, again, from several places, and never past what is known."""
+
+import asyncio
+import dataclasses
+from collections.abc import Callable
+from urllib.parse import urlsplit
+
+import asyncpg
+import pytest
+
+from facerec.serving.errors import StartError
+from matcher_service import extension, migrations
+from matcher_service.migrations import Migration, MigrationError, migrate
+from tests.fixtures.postgres import PostgresServer, as_user
+
+NEXT = Migration(2, "next", "CREATE TABLE facerec.next (id int)", "0" * 64)
+
+
+async def test_migrating_again_applies_nothing(empty_database_url: str) -> None:
+    assert await migrate(empty_database_url) == ["0001_gallery"]
+    assert await migrate(empty_database_url) == []
+    assert migrations.head() == 1
+
+
+async def test_concurrent_runs_apply_each_file_once(make_database: Callable[[str], str]) -> None:
+    urls = [await asyncio.to_thread(make_database, "template0") for _ in range(3)]
+    applied = await asyncio.gather(*(migrate(url) for url in urls for _ in range(3)))
+    assert sorted(applied) == [[]] * 6 + [["0001_gallery"]] * 3
+
+
+async def test_a_later_release_goes_on_from_there(database_url: str) -> None:
+    assert await migrate(database_url, [*migrations.available(), NEXT]) == ["0002_next"]
+    with pytest.raises(MigrationError, match="at version 2 and this release knows 1"):
+        await migrate(database_url)
+
+
+async def test_a_failed_file_leaves_nothing_and_can_be_mended(database_url: str) -> None:
+    broken = dataclasses.replace(NEXT, text=NEXT.text + "; SELECT nonsense()")
+    with pytest.raises(MigrationError, match=r"undone: function nonsense\(\) does not exist"):
+        await migrate(database_url, [*migrations.available(), broken])
+    assert await migrate(database_url, [*migrations.available(), NEXT]) == ["0002_next"]
+
+
+async def test_an_edited_migration_is_refused(database_url: str) -> None:
+    edited = [dataclasses.replace(known, checksum="1" * 64) for known in migrations.available()]
+    with pytest.raises(MigrationError, match="0001_gallery was applied with another text"):
+        await migrate(database_url, edited)
+
+
+async def test_a_migration_waits_for_a_lock_only_so_long(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(migrations, "TABLE_LOCK_WAIT_SECONDS", 0.2)
+    locking = dataclasses.replace(NEXT, text="ALTER TABLE facerec.person ADD COLUMN note text")
+    reader = await asyncpg.connect(database_url)
+    try:
+        async with reader.transaction():
+            await reader.fetch("SELECT FROM facerec.person")
+            with pytest.raises(MigrationError, match="holds a lock"):
+                await migrate(database_url, [*migrations.available(), locking])
+    finally:
+        await reader.close()
+
+
+async def test_what_only_an_administrator_can_add_is_one_clear_line(
+    empty_database_url: str, postgres_server: PostgresServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connection = await asyncpg.connect(empty_database_url)
+    try:
+        await connection.execute("DROP ROLE IF EXISTS plain_login; CREATE ROLE plain_login LOGIN")
+        plain = as_user(empty_database_url, "plain_login")
+        with pytest.raises(StartError, match="let a superuser run CREATE EXTENSION vector"):
+            await migrate(plain)
+        await connection.execute("CREATE EXTENSION vector")
+        with pytest.raises(StartError, match=r"the migrating user lacks a right: .*It needs CREATEROLE"):
+            await migrate(plain)
+        monkeypatch.setattr(extension, "MIN_PGVECTOR", (99, 0, 0))
+        with pytest.raises(StartError, match=r"pgvector 99\.0\.0 or newer is needed"):
+            await migrate(empty_database_url)
+        monkeypatch.setattr(extension, "MIN_SERVER_VERSION", 99)
+        with pytest.raises(StartError, match="Postgres 99 or newer is needed; this is"):
+            await migrate(empty_database_url)
+    finally:
+        await connection.execute("DROP ROLE plain_login")
+        await connection.close()
+
+
+async def test_a_database_of_another_encoding_is_refused(postgres_server: PostgresServer) -> None:
+    name = "facerec_test_latin1"
+    make = (
+        f"CREATE DATABASE {name} TEMPLATE template0 ENCODING 'LATIN1' "
+        "LOCALE_PROVIDER libc LC_COLLATE 'C' LC_CTYPE 'C'"
+    )
+    drop = f"DROP DATABASE IF EXISTS {name} WITH (FORCE)"
+    await asyncio.to_thread(postgres_server.execute, drop, make)
+    try:
+        with pytest.raises(StartError, match="encoding UTF8 is needed; this one is LATIN1"):
+            await migrate(postgres_server.url(name))
+    finally:
+        await asyncio.to_thread(postgres_server.execute, drop)
+
+
+async def test_an_ordinary_user_with_the_rights_named_can_migrate(empty_database_url: str) -> None:
+    connection = await asyncpg.connect(empty_database_url)
+    name = urlsplit(empty_database_url).path.removeprefix("/")
+    try:
+        await connection.execute(
+            "CREATE EXTENSION vector; DROP ROLE IF EXISTS migrator; CREATE ROLE migrator LOGIN CREATEROLE;"
+            f"GRANT CREATE ON DATABASE {name} TO migrator"
+        )
+        exists = await connection.fetchval("SELECT true FROM pg_roles WHERE rolname = 'facerec_owner'")
+        if exists:  # made by another test's superuser, who would now grant it
+            await connection.execute("GRANT facerec_owner TO migrator")
+        assert await migrate(as_user(empty_database_url, "migrator")) == ["0001_gallery"]
+        owner = await connection.fetchval(
+            "SELECT tableowner FROM pg_tables WHERE schemaname = 'facerec' AND tablename = 'face'"
+        )
+        assert owner == "facerec_owner"
+    finally:
+        await connection.execute("DROP OWNED BY migrator; DROP ROLE migrator")
+        await connection.close()
+
+
+async def test_a_database_that_is_not_there_is_one_clear_line() -> None:
+    with pytest.raises(MigrationError, match="cannot connect to the database"):
+        await migrate("postgresql://nobody@127.0.0.1:1/nothing")

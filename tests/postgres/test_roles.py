@@ -1,0 +1,96 @@
+"""What the serving role may do, and that every session of the service is that role."""
+
+from collections.abc import AsyncIterator
+
+import asyncpg
+import pytest
+
+from matcher_service.database import Database, DatabaseOptions
+from tests.fixtures.postgres import as_user
+
+
+@pytest.fixture
+async def database(database_url: str) -> AsyncIterator[Database]:
+    """The service's own pool, opened by a superuser's URL."""
+    database = Database(DatabaseOptions(database_url, pool_min_size=1))
+    assert await database.check() == ""
+    yield database
+    await database.close()
+
+
+FORBIDDEN = [
+    "CREATE TABLE facerec.mine (id int)",
+    "CREATE TABLE public.mine (id int)",
+    "CREATE SCHEMA mine",
+    "DROP TABLE facerec.face_default",
+    "ALTER TABLE facerec.face DETACH PARTITION facerec.face_default",
+    "ALTER TABLE facerec.person ADD COLUMN note text",
+    "CREATE INDEX ON facerec.person (display_name)",
+    "TRUNCATE facerec.face",
+    "TRUNCATE facerec.person CASCADE",
+    "CREATE ROLE mine",
+    "GRANT facerec_owner TO facerec_serve",
+    "SET SESSION AUTHORIZATION facerec_owner",
+    "INSERT INTO facerec.schema_migration VALUES (99, 'mine', '')",
+    "UPDATE facerec.collection SET space = 'mine'",
+    "DELETE FROM facerec.collection",
+    "DELETE FROM facerec.enroll_request",
+    "DELETE FROM facerec.model",
+    "SELECT * FROM facerec.face_default",
+    "SELECT * FROM pg_authid",
+    "SELECT pg_read_file('/etc/hostname')",
+    "COPY facerec.face TO PROGRAM 'cat'",
+]
+
+
+@pytest.fixture
+async def plain_login(database_url: str) -> AsyncIterator[str]:
+    """The URL of a login that is a member of the serving role and nothing else."""
+    administrator = await asyncpg.connect(database_url)
+    await administrator.execute("CREATE ROLE plain_server LOGIN IN ROLE facerec_serve")
+    yield as_user(database_url, "plain_server")
+    await administrator.execute("DROP ROLE plain_server")
+    await administrator.close()
+
+
+async def test_the_serving_role_runs_no_ddl_and_reads_only_what_it_serves(plain_login: str) -> None:
+    connection = await asyncpg.connect(plain_login)
+    try:
+        for statement in FORBIDDEN:
+            with pytest.raises(asyncpg.InsufficientPrivilegeError):
+                await connection.execute(statement)
+                pytest.fail(f"allowed: {statement}")
+    finally:
+        await connection.close()
+
+
+async def test_a_plain_member_of_the_serving_role_can_serve(plain_login: str) -> None:
+    database = Database(DatabaseOptions(plain_login))
+    try:
+        assert await database.check() == ""
+    finally:
+        await database.close()
+
+
+async def test_a_session_of_the_service_is_the_serving_role_whoever_logged_in(database: Database) -> None:
+    async with database.connection() as connection:
+        row = await connection.fetchrow(
+            "SELECT current_user AS role, current_setting('jit') AS jit,"
+            " current_setting('lock_timeout') AS locks, current_setting('statement_timeout') AS statements"
+        )
+        assert row is not None
+        assert tuple(row) == ("facerec_serve", "off", "3s", "10s")
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            await connection.execute("DROP TABLE facerec.face")
+
+
+async def test_a_login_outside_the_serving_role_is_told_so(database_url: str) -> None:
+    connection = await asyncpg.connect(database_url)
+    await connection.execute("CREATE ROLE stranger LOGIN")
+    database = Database(DatabaseOptions(as_user(database_url, "stranger")))
+    try:
+        assert "facerec_serve" in await database.check()
+    finally:
+        await database.close()
+        await connection.execute("DROP ROLE stranger")
+        await connection.close()
