@@ -1,0 +1,228 @@
+"""What callers are told while something the matcher needs is away, and that it comes back by itself."""
+
+import asyncio
+import signal
+import tempfile
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from pathlib import Path
+
+import asyncpg
+import grpc.aio
+import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from facerec.errors import Reason
+from facerec.local.postgres import EmbeddedPostgres
+from facerec.matcher.v1 import matcher_pb2 as pb
+from matcher_service import migrations
+from matcher_service.service import COLLECTIONS, MATCHER
+from tests.e2e.matcher.requests import encoding, enroll, refused, vectors
+from tests.fixtures.matcher import MatcherProcess, RunningMatcher, StartMatcher
+
+SERVING = health_pb2.HealthCheckResponse.SERVING
+NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
+PROBE = encoding(vectors(1)[0])
+CLAIM = pb.VerifyRequest(person_id="ann", probe=PROBE)
+
+
+async def health(matcher: RunningMatcher, name: str = MATCHER) -> int:
+    async with grpc.aio.insecure_channel(matcher.address) as channel:
+        stub = health_pb2_grpc.HealthStub(channel)
+        check = stub.Check  # type: ignore[attr-defined]
+        return int((await check(health_pb2.HealthCheckRequest(service=name))).status)
+
+
+async def until(holds: Callable[[], Awaitable[bool]], seconds: float = 5.0) -> float:
+    """Wait for a condition and return how long it took, in seconds."""
+    began = time.monotonic()
+    while not await holds():
+        assert time.monotonic() - began < seconds
+        await asyncio.sleep(0.02)
+    return time.monotonic() - began
+
+
+@pytest.fixture
+async def administrator(database_url: str) -> AsyncIterator[asyncpg.Connection]:
+    """A superuser's connection to the test's database."""
+    connection = await asyncpg.connect(database_url)
+    yield connection
+    await connection.close()
+
+
+@pytest.fixture
+def own_postgres() -> Iterator[EmbeddedPostgres]:
+    """A Postgres that the test may kill."""
+    with tempfile.TemporaryDirectory(prefix="facerec-test-", ignore_cleanup_errors=True) as folder:
+        Path(folder).chmod(0o755)
+        with EmbeddedPostgres.open(Path(folder) / "data") as server:
+            yield server
+
+
+async def test_calls_survive_a_killed_postgres_without_a_restart_of_the_matcher(
+    own_postgres: EmbeddedPostgres, start_matcher: StartMatcher
+) -> None:
+    await migrations.migrate(own_postgres.url())
+    matcher = await start_matcher(own_postgres.url())
+    await matcher.stub.Enroll(enroll("ann", PROBE))
+    own_postgres.child.send(signal.SIGKILL)
+    await asyncio.to_thread(own_postgres.child.wait, 5)
+    for _ in range(3):
+        with refused(Reason.STORE_UNAVAILABLE):
+            await matcher.stub.Verify(CLAIM)
+        with refused(Reason.STORE_UNAVAILABLE):
+            await matcher.stub.Enroll(enroll("ben", PROBE))
+    assert (
+        await health(matcher) == SERVING
+    )  # its replicas would all be away at once: callers hear why instead
+    own_postgres.start()
+
+    async def answers() -> bool:
+        try:
+            return bool((await matcher.stub.Verify(CLAIM)).match)
+        except grpc.aio.AioRpcError as error:
+            assert error.code() == grpc.StatusCode.UNAVAILABLE
+            return False
+
+    assert await until(answers) < 2
+
+
+async def test_a_matcher_started_before_its_postgres_serves_once_that_is_up(
+    own_postgres: EmbeddedPostgres, start_matcher: StartMatcher
+) -> None:
+    await migrations.migrate(own_postgres.url())
+    url = own_postgres.url()
+    own_postgres.child.send(signal.SIGKILL)
+    await asyncio.to_thread(own_postgres.child.wait, 5)
+    matcher = await start_matcher(url)
+    assert await health(matcher) == NOT_SERVING
+    with refused(Reason.STORE_UNAVAILABLE, message="not been reached yet"):
+        await matcher.stub.Verify(CLAIM)
+    own_postgres.start()
+
+    async def serving() -> bool:
+        return await health(matcher) == SERVING
+
+    assert await until(serving) < 2
+
+
+async def test_a_schema_too_old_or_too_new_is_not_served_until_it_fits(
+    start_matcher: StartMatcher, empty_database_url: str
+) -> None:
+    matcher = await start_matcher(empty_database_url)
+    for name in (MATCHER, COLLECTIONS, ""):
+        assert await health(matcher, name) == NOT_SERVING
+    with refused(Reason.STORE_UNAVAILABLE, message="run `matcher_service migrate`"):
+        await matcher.stub.Verify(CLAIM)
+    await migrations.migrate(empty_database_url)
+
+    async def serving() -> bool:
+        return await health(matcher) == SERVING
+
+    async def not_serving() -> bool:
+        return not await serving()
+
+    await until(serving)
+    await matcher.stub.Enroll(enroll("ann", PROBE))
+    connection = await asyncpg.connect(empty_database_url)
+    try:
+        for version, message in ((99, "run a newer release"), (None, "run `matcher_service migrate`")):
+            if version is None:
+                await connection.execute("UPDATE facerec.schema_migration SET version = 0")
+            else:
+                await connection.execute("INSERT INTO facerec.schema_migration VALUES (99, 'later', '')")
+            await until(not_serving)
+            with refused(Reason.STORE_UNAVAILABLE, message=message):
+                await matcher.stub.Verify(CLAIM)
+            await connection.execute(
+                "DELETE FROM facerec.schema_migration WHERE version = 99;"
+                "UPDATE facerec.schema_migration SET version = 1"
+            )
+            await until(serving)
+            assert (await matcher.stub.Verify(CLAIM)).match
+    finally:
+        await connection.close()
+
+
+async def test_a_full_pool_refuses_within_the_callers_deadline(
+    start_matcher: StartMatcher, database_url: str, administrator: asyncpg.Connection
+) -> None:
+    matcher = await start_matcher(database_url, pool_max_size=2, pool_wait_seconds=5.0)
+    await matcher.stub.Enroll(enroll("ann", PROBE))
+    async with administrator.transaction():
+        await administrator.execute("LOCK TABLE facerec.face")
+        held = [asyncio.ensure_future(matcher.stub.Verify(CLAIM)) for _ in range(2)]
+        await asyncio.sleep(0.1)
+        with refused(Reason.OVERLOADED):
+            await matcher.stub.Verify(CLAIM, timeout=0.6)
+    assert [(await call).match for call in held] == [True, True]
+
+
+async def test_a_lock_or_a_statement_is_not_waited_for_beyond_its_timeout(
+    start_matcher: StartMatcher, database_url: str, administrator: asyncpg.Connection
+) -> None:
+    locks = await start_matcher(database_url, lock_timeout_seconds=0.1)
+    statements = await start_matcher(database_url, statement_timeout_seconds=0.1)
+    await locks.stub.Enroll(enroll("ann", PROBE))
+    for matcher in (locks, statements):
+        async with administrator.transaction():
+            await administrator.execute("LOCK TABLE facerec.face")
+            with refused(Reason.OVERLOADED):
+                await matcher.stub.Verify(CLAIM)
+            with refused(Reason.OVERLOADED):
+                await matcher.stub.Enroll(enroll("ben", PROBE))
+        assert (await matcher.stub.Verify(CLAIM)).match
+    with refused(Reason.PERSON_NOT_FOUND, "person_id"):
+        await locks.stub.GetPerson(pb.GetPersonRequest(person_id="ben"))
+
+
+async def test_a_connection_lost_under_a_call_is_told_and_replaced(
+    matcher: RunningMatcher, administrator: asyncpg.Connection
+) -> None:
+    await matcher.stub.Enroll(enroll("ann", PROBE))
+    async with administrator.transaction():
+        await administrator.execute("LOCK TABLE facerec.face")
+        waiting = asyncio.ensure_future(matcher.stub.Verify(CLAIM))
+        await asyncio.sleep(0.1)
+        await administrator.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE application_name = 'facerec-matcher' AND datname = current_database()"
+        )
+        with refused(Reason.STORE_UNAVAILABLE):
+            await waiting
+    assert (await matcher.stub.Verify(CLAIM)).match
+
+
+async def test_without_an_encoder_images_are_refused_and_encodings_work(matcher: RunningMatcher) -> None:
+    assert await health(matcher) == SERVING
+    await matcher.stub.Enroll(enroll("ann", PROBE))
+    photo = pb.Probe(image=b"\xff\xd8 a photo")
+    for call, request in (
+        (matcher.stub.Verify, pb.VerifyRequest(person_id="ann", probe=photo)),
+        (matcher.stub.Identify, pb.IdentifyRequest(probes=[PROBE, photo])),
+        (matcher.stub.Identify, pb.IdentifyRequest(probes=[photo], all_faces=True)),
+        (matcher.stub.Compare, pb.CompareRequest(probe_a=PROBE, probe_b=photo)),
+        (matcher.stub.Enroll, enroll("ben", PROBE, photo)),
+    ):
+        with refused(Reason.ENCODER_UNAVAILABLE, message="send an encoding instead"):
+            await call(request, timeout=10)
+    assert (await matcher.stub.Verify(CLAIM)).match
+    found = await matcher.stub.Identify(pb.IdentifyRequest(probes=[PROBE]))
+    assert [candidate.person_id for candidate in found.faces[0].candidates] == ["ann"]
+
+
+async def test_something_else_at_the_encoders_address_is_an_encoder_that_is_away(
+    matcher: RunningMatcher, start_matcher: StartMatcher, database_url: str
+) -> None:
+    """Another matcher listens there: its server knows no EncoderService."""
+    lost = await start_matcher(database_url, encoder_address=matcher.address)
+    with refused(Reason.ENCODER_UNAVAILABLE):
+        await lost.stub.Verify(
+            pb.VerifyRequest(person_id="ann", probe=pb.Probe(image=b"\xff\xd8 a photo")), timeout=10
+        )
+
+
+def test_a_matcher_says_what_it_waits_for_and_ends_with_0(empty_database_url: str) -> None:
+    server = MatcherProcess(empty_database_url)
+    assert "run `matcher_service migrate`" in server.event("database_unusable")["why"]
+    assert server.stop() == 0

@@ -1,0 +1,177 @@
+"""Photos through a real encoder: who is enrolled, refused, found."""
+
+import asyncio
+import io
+import time
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import grpc.aio
+import pytest
+from PIL import Image
+
+from facerec.encoder.v1 import encoder_pb2, encoder_pb2_grpc
+from facerec.errors import Reason
+from facerec.matcher.v1 import matcher_pb2 as pb
+from facerec.serving.server import Server, ServerOptions, Service
+from matcher_service.errors import Overloaded
+from tests.e2e.matcher.requests import enroll, refused
+from tests.fixtures.matcher import NOWHERE, RunningMatcher, StartMatcher
+
+Context = grpc.aio.ServicerContext[Any, Any]
+
+
+@pytest.fixture
+async def seeing(start_matcher: StartMatcher, database_url: str, encoder_address: str) -> RunningMatcher:
+    """A matcher whose encoder serves."""
+    return await start_matcher(database_url, encoder_address=encoder_address)
+
+
+@pytest.fixture(scope="session")
+def photo(sample_photos: Path) -> Callable[..., bytes]:
+    """The bytes of a sample photo, or of several side by side."""
+
+    def read(*names: str) -> bytes:
+        if len(names) == 1:
+            return (sample_photos / f"{names[0]}.jpg").read_bytes()
+        opened = [Image.open(sample_photos / f"{name}.jpg").convert("RGB") for name in names]
+        height = max(picture.height for picture in opened)
+        joined = Image.new("RGB", (sum(picture.width for picture in opened), height))
+        left = 0
+        for picture in opened:
+            joined.paste(picture, (left, 0))
+            left += picture.width
+        with io.BytesIO() as out:
+            joined.save(out, "PNG")
+            return out.getvalue()
+
+    return read
+
+
+def flat() -> bytes:
+    """A picture without a face."""
+    with io.BytesIO() as out:
+        Image.new("RGB", (200, 200), (90, 120, 150)).save(out, "PNG")
+        return out.getvalue()
+
+
+async def test_people_enrolled_from_photos_are_told_apart(
+    seeing: RunningMatcher, photo: Callable[..., bytes]
+) -> None:
+    obama, biden = pb.Probe(image=photo("obama")), pb.Probe(image=photo("biden"))
+    enrolled = await seeing.stub.Enroll(enroll("obama", obama))
+    assert enrolled.faces[0].face.fingerprint
+    await seeing.stub.Enroll(enroll("biden", biden))
+
+    other = pb.Probe(image=photo("obama2"))
+    true_claim = await seeing.stub.Verify(pb.VerifyRequest(person_id="obama", probe=other))
+    false_claim = await seeing.stub.Verify(pb.VerifyRequest(person_id="biden", probe=other))
+    assert (true_claim.match, false_claim.match) == (True, False)
+    assert true_claim.distance == pytest.approx(0.3457, abs=1e-3)
+    pair = await seeing.stub.Compare(pb.CompareRequest(probe_a=obama, probe_b=biden))
+    assert pair.distance == pytest.approx(0.8402, abs=1e-3)
+
+    both = pb.Probe(image=photo("obama2", "biden"))
+    found = await seeing.stub.Identify(pb.IdentifyRequest(probes=[other, both], all_faces=True))
+    names = [(face.probe_index, [c.person_id for c in face.candidates]) for face in found.faces]
+    assert sorted(names) == [(0, ["obama"]), (1, ["biden"]), (1, ["obama"])]
+    places = {face.candidates[0].person_id: face.bounding_box for face in found.faces[1:]}
+    assert places["obama"].right < places["biden"].left
+
+
+async def test_a_photo_is_stored_once_and_needs_no_encoder_the_second_time(
+    seeing: RunningMatcher, start_matcher: StartMatcher, database_url: str, photo: Callable[..., bytes]
+) -> None:
+    request = enroll("obama", pb.Probe(image=photo("obama")), pb.Probe(image=photo("obama3")))
+    first = await seeing.stub.Enroll(request)
+    assert [face.already_enrolled for face in first.faces] == [False, False]
+    blind = await start_matcher(database_url, encoder_address=NOWHERE)
+    again = await blind.stub.Enroll(request)
+    assert [face.already_enrolled for face in again.faces] == [True, True]
+    assert [face.face for face in again.faces] == [face.face for face in first.faces]
+    assert again.person == first.person
+    with refused(Reason.ENCODER_UNAVAILABLE):
+        await blind.stub.Enroll(enroll("somebody else", pb.Probe(image=photo("obama"))), timeout=10)
+
+
+async def test_one_bad_photo_among_good_ones_enrolls_nobody(
+    seeing: RunningMatcher, photo: Callable[..., bytes]
+) -> None:
+    good = pb.Probe(image=photo("obama"))
+    crowd = photo("obama2", "biden")
+    bad = [
+        (pb.Probe(image=flat()), Reason.FACE_NOT_FOUND),
+        (pb.Probe(image=crowd), Reason.FACE_AMBIGUOUS),
+        (pb.Probe(image=b"no picture at all"), Reason.IMAGE_INVALID),
+        (pb.Probe(image=b""), Reason.IMAGE_INVALID),
+    ]
+    for probe, reason in bad:
+        with refused(reason, "items[1].probe.image"):
+            await seeing.stub.Enroll(enroll("obama", good, probe))
+    assert not (await seeing.stub.ListPersons(pb.ListPersonsRequest())).persons
+    largest = pb.Probe(image=crowd, use_largest_face=True)
+    assert (await seeing.stub.Enroll(enroll("largest", largest))).person.face_count == 1
+
+
+async def test_a_picture_without_a_face_has_nobody_in_it(seeing: RunningMatcher) -> None:
+    probe = pb.Probe(image=flat())
+    with refused(Reason.FACE_NOT_FOUND, "probe.image"):
+        await seeing.stub.Verify(pb.VerifyRequest(person_id="ann", probe=probe))
+    with refused(Reason.FACE_NOT_FOUND, "probes[0].image"):
+        await seeing.stub.Identify(pb.IdentifyRequest(probes=[probe]))
+    found = await seeing.stub.Identify(pb.IdentifyRequest(probes=[probe], all_faces=True, max_distance=0.25))
+    assert not found.faces
+    assert (found.threshold, found.space) == (0.25, "dlib-resnet-v1/small/150x0.25")
+    with refused(Reason.COLLECTION_NOT_FOUND, "collection_id"):
+        await seeing.stub.Identify(
+            pb.IdentifyRequest(collection_id="elsewhere", probes=[probe], all_faces=True)
+        )
+
+
+class BusyEncoder(encoder_pb2_grpc.EncoderServiceServicer):
+    """An encoder in trouble: it refuses, answers for another space, or hangs."""
+
+    trouble = ""
+
+    async def Encode(
+        self, request: encoder_pb2.EncodeRequest, context: Context
+    ) -> encoder_pb2.EncodeResponse:
+        if self.trouble == "hangs":
+            await asyncio.sleep(30)
+        if self.trouble == "overloaded":
+            raise Overloaded("the queue is full", retry_after_seconds=0.25)
+        encoding = encoder_pb2.Encoding(values=[0.1] * 128, space="dlib-resnet-v1/large/150x0.25")
+        return encoder_pb2.EncodeResponse(faces=[encoder_pb2.Face(encoding=encoding)])
+
+
+@pytest.fixture
+async def busy_encoder() -> AsyncIterator[tuple[BusyEncoder, str]]:
+    """The encoder in trouble and its address."""
+    servicer, name = BusyEncoder(), "facerec.encoder.v1.EncoderService"  # type: ignore[abstract]
+    service = Service(
+        name, lambda server: encoder_pb2_grpc.add_EncoderServiceServicer_to_server(servicer, server)
+    )
+    server = Server(ServerOptions("127.0.0.1:0", grace_seconds=0), [service])
+    await server.start()
+    await server.set_serving(name, True)
+    yield servicer, server.address
+    await server.stop()
+
+
+async def test_the_encoders_troubles_reach_the_caller_as_what_they_are(
+    start_matcher: StartMatcher, database_url: str, busy_encoder: tuple[BusyEncoder, str]
+) -> None:
+    encoder, address = busy_encoder
+    matcher = await start_matcher(database_url, encoder_address=address, encoder_timeout_seconds=0.5)
+    request = pb.VerifyRequest(person_id="ann", probe=pb.Probe(image=b"a photo"))
+    with refused(Reason.MODEL_MISMATCH, "probe.image", message="dlib-resnet-v1/large"):
+        await matcher.stub.Verify(request)
+    encoder.trouble = "overloaded"
+    with refused(Reason.OVERLOADED):
+        await matcher.stub.Verify(request)
+    encoder.trouble = "hangs"
+    began = time.monotonic()
+    with refused(Reason.ENCODER_UNAVAILABLE):
+        await matcher.stub.Verify(request)
+    assert time.monotonic() - began < 2

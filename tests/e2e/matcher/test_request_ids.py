@@ -1,0 +1,131 @@
+"""An enrolment by request id happens once, whatever is lost, doubled or erased meanwhile."""
+
+import asyncio
+
+import asyncpg
+import grpc
+import grpc.aio
+import pytest
+
+from facerec.errors import Reason
+from facerec.matcher.v1 import matcher_pb2 as pb
+from tests.e2e.matcher.requests import encoding, enroll, refused, vectors
+from tests.fixtures.matcher import RunningMatcher, StartMatcher
+
+FIRST, SECOND = vectors(2)
+
+
+async def stored_faces(database_url: str) -> int:
+    connection = await asyncpg.connect(database_url)
+    try:
+        return int(await connection.fetchval("SELECT count(*) FROM facerec.face"))
+    finally:
+        await connection.close()
+
+
+async def test_a_repeated_call_answers_as_the_first_did(matcher: RunningMatcher) -> None:
+    item = pb.EnrollItem(probe=encoding(FIRST, fingerprint="cpu"), external_ref="a.jpg")
+    request = pb.EnrollRequest(person_id="ann", items=[item, item], request_id="r1", display_name="Ann")
+    first = await matcher.stub.Enroll(request)
+    assert await matcher.stub.Enroll(request) == first
+    await matcher.stub.DeleteFace(pb.DeleteFaceRequest(face_id=first.faces[0].face.face_id))
+    again = await matcher.stub.Enroll(request)
+    assert again.faces == first.faces
+    assert again.person.face_count == 0
+
+
+async def test_the_same_id_with_other_content_is_refused_and_stores_nothing(
+    matcher: RunningMatcher, database_url: str
+) -> None:
+    await matcher.stub.Enroll(enroll("ann", encoding(FIRST), request_id="r1"))
+    for other in (
+        enroll("ann", encoding(SECOND), request_id="r1"),
+        enroll("ann", encoding(FIRST), encoding(FIRST), request_id="r1"),
+        enroll("ann", encoding(FIRST), request_id="r1", display_name=""),
+        enroll("ben", encoding(FIRST), request_id="r1"),
+    ):
+        with refused(Reason.REQUEST_ID_REUSED, "request_id"):
+            await matcher.stub.Enroll(other)
+    assert await stored_faces(database_url) == 1
+    with refused(Reason.PERSON_NOT_FOUND, "person_id"):
+        await matcher.stub.GetPerson(pb.GetPersonRequest(person_id="ben"))
+
+
+async def test_a_replay_does_not_bring_an_erased_person_back(
+    matcher: RunningMatcher, database_url: str
+) -> None:
+    request = enroll("ann", encoding(FIRST), request_id="r1")
+    await matcher.stub.Enroll(request)
+    await matcher.stub.DeletePerson(pb.DeletePersonRequest(person_id="ann"))
+    with refused(Reason.PERSON_NOT_FOUND, "request_id", message="erased since"):
+        await matcher.stub.Enroll(request)
+    assert await stored_faces(database_url) == 0
+    await matcher.stub.Enroll(enroll("ann", encoding(FIRST), request_id="r2"))
+    with refused(Reason.PERSON_NOT_FOUND, "request_id", message="erased since"):
+        await matcher.stub.Enroll(request)
+
+
+async def test_what_is_kept_of_a_request_names_nobody(matcher: RunningMatcher, database_url: str) -> None:
+    item = pb.EnrollItem(probe=encoding(FIRST), external_ref="photo of Annabel")
+    await matcher.stub.Enroll(
+        pb.EnrollRequest(person_id="annabel", display_name="Annabel", items=[item], request_id="r1")
+    )
+    await matcher.stub.DeletePerson(pb.DeletePersonRequest(person_id="annabel"))
+    connection = await asyncpg.connect(database_url)
+    try:
+        left = "".join(str(row) for row in await connection.fetch("SELECT * FROM facerec.enroll_request"))
+        assert "r1" in left
+        assert "annabel" not in left.lower()
+    finally:
+        await connection.close()
+
+
+@pytest.mark.parametrize("request_id", ["", "r1"])
+async def test_concurrent_calls_of_one_enrolment_store_one_face(
+    start_matcher: StartMatcher, database_url: str, request_id: str
+) -> None:
+    matchers = [await start_matcher(database_url) for _ in range(2)]
+    for attempt in range(15):
+        face = encoding(vectors(1, seed=attempt)[0])
+        request = enroll(f"p{attempt}", face, request_id=request_id and f"{request_id}-{attempt}")
+        answers = await asyncio.gather(*(matchers[i % 2].stub.Enroll(request) for i in range(6)))
+        assert len({answer.faces[0].face.face_id for answer in answers}) == 1
+        if request_id:
+            assert len({answer.faces[0].already_enrolled for answer in answers}) == 1
+            assert all(answer.person_created for answer in answers)
+        else:
+            assert sorted(answer.faces[0].already_enrolled for answer in answers) == [False] + [True] * 5
+    assert await stored_faces(database_url) == 15
+
+
+async def test_one_id_used_for_two_people_at_once_enrolls_one(
+    start_matcher: StartMatcher, database_url: str
+) -> None:
+    matchers = [await start_matcher(database_url) for _ in range(2)]
+    for attempt in range(15):
+        calls = [
+            matchers[i].stub.Enroll(enroll(f"{name}{attempt}", encoding(FIRST), request_id=f"r{attempt}"))
+            for i, name in enumerate(("ann", "ben"))
+        ]
+        outcomes = await asyncio.gather(*calls, return_exceptions=True)
+        failed = [outcome for outcome in outcomes if isinstance(outcome, grpc.aio.AioRpcError)]
+        assert [error.code() for error in failed] == [grpc.StatusCode.ALREADY_EXISTS]
+    assert await stored_faces(database_url) == 15
+
+
+@pytest.mark.parametrize("request_id", ["", "r1"])
+async def test_a_retry_after_a_lost_answer_stores_one_face(
+    matcher: RunningMatcher, database_url: str, request_id: str
+) -> None:
+    """The first call is dropped by its client at ever later moments, before and after its commit."""
+    lost = 0
+    for attempt in range(40):
+        face = encoding(vectors(1, seed=attempt)[0])
+        request = enroll(f"p{attempt}", face, request_id=request_id and f"{request_id}-{attempt}")
+        first = matcher.stub.Enroll(request)
+        await asyncio.sleep(attempt * 0.0002)
+        lost += first.cancel()
+        answer = await matcher.stub.Enroll(request)
+        assert answer.person.face_count == 1
+    assert lost > 10
+    assert await stored_faces(database_url) == 40

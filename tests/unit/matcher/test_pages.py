@@ -1,0 +1,78 @@
+"""Page tokens go round, and nothing but a token of the same list gets in."""
+
+import datetime
+import uuid
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from matcher_service import pages
+from matcher_service.errors import OptionInvalid
+from matcher_service.faces import Face, Person
+
+NOW = datetime.datetime(2026, 1, 2, 3, 4, 5, 678901, datetime.UTC)
+names = st.text(min_size=1, max_size=128).filter(lambda text: "\0" not in text)
+times = st.datetimes(datetime.datetime(1900, 1, 1), timezones=st.just(datetime.UTC))
+
+
+def person(person_id: str) -> Person:
+    return Person(person_id, "", 0, NOW, NOW)
+
+
+def face(person_id: str, create_time: datetime.datetime = NOW, face_id: uuid.UUID | None = None) -> Face:
+    return Face(face_id or uuid.uuid4(), person_id, "", "", "", create_time)
+
+
+@given(names)
+def test_a_token_of_people_goes_round(name: str) -> None:
+    assert pages.read_person(pages.person_token("default", person(name)), "default") == name
+
+
+@given(names, times, st.uuids())
+def test_a_token_of_faces_goes_round(name: str, time: datetime.datetime, face_id: uuid.UUID) -> None:
+    token = pages.face_token("default", face(name, time, face_id))
+    assert pages.read_face(token, "default", name) == (time, face_id)
+
+
+def test_no_token_is_the_first_page() -> None:
+    assert pages.read_person("", "default") == ""
+    assert pages.read_face("", "default", "ann") is None
+
+
+def test_a_token_of_another_list_is_refused() -> None:
+    of_people, of_faces = pages.person_token("a", person("ann")), pages.face_token("a", face("ann"))
+    for token, collection_id in ((of_people, "b"), (of_faces, "a")):
+        with pytest.raises(OptionInvalid):
+            pages.read_person(token, collection_id)
+    for token, collection_id, person_id in (
+        (of_people, "a", "ann"),
+        (of_faces, "b", "ann"),
+        (of_faces, "a", "x"),
+    ):
+        with pytest.raises(OptionInvalid):
+            pages.read_face(token, collection_id, person_id)
+
+
+@given(st.text(min_size=1) | st.binary(min_size=1).map(lambda raw: raw.hex()))
+def test_any_other_text_is_refused_and_named(text: str) -> None:
+    with pytest.raises(OptionInvalid) as caught:
+        pages.read_person(text, "default")
+    assert caught.value.field == "page_token"
+    with pytest.raises(OptionInvalid):
+        pages.read_face(text, "default", "ann")
+
+
+@given(st.binary(max_size=40))
+def test_any_key_behind_a_true_head_is_read_or_refused(key: bytes) -> None:
+    """A token's head can be copied from a true one, so what follows it is anybody's."""
+    people = pages._encode(pages._scope("persons", "default"), key)
+    faces = pages._encode(pages._scope("faces", "default", "ann"), key)
+    for read in (
+        lambda: pages.read_person(people, "default"),
+        lambda: pages.read_face(faces, "default", "ann"),
+    ):
+        try:
+            read()
+        except OptionInvalid as error:
+            assert error.field == "page_token"
