@@ -13,6 +13,7 @@ SELECT coalesce(max(version), 0) AS version FROM facerec.schema_migration;
 -- name: verify
 -- $2 person, $3 encoding or null, $4 stored face's id or null.
 -- Primary keys of collection and person, face (person_key, content_id); face (face_id) for $4.
+-- OFFSET 0 keeps the probe from being worked out again for each face.
 SELECT c.space,
        c.verify_threshold,
        p.person_key IS NOT NULL AS person_found,
@@ -43,7 +44,8 @@ WHERE c.collection_id = $1;
 -- Sequential scan of the collection's partition, on purpose: exact, and no index of vectors can serve it
 -- since nothing is ordered by distance before it is computed. It does not run when the probe has no
 -- encoding or is of another space. Then person (person_key).
--- OFFSET 0 keeps the distance from being computed once for each use; it costs no node and stays parallel.
+-- The aggregate's argument is computed for the few rows that pass its filter, so each face is measured
+-- once; a named row type lets parallel workers hand over what they found.
 WITH asked AS MATERIALIZED (
     SELECT c.space,
            coalesce($4::float8, c.identify_threshold) AS threshold,
@@ -54,18 +56,14 @@ WITH asked AS MATERIALIZED (
     WHERE c.collection_id = $1
 ), scanned AS MATERIALIZED (
     SELECT count(*) AS faces,
-           array_agg((s.person_key, s.face_id, s.distance))
-               FILTER (WHERE s.distance <= (SELECT threshold FROM asked)) AS hits
-    FROM (
-        SELECT f.person_key, f.face_id, f.encoding <-> (SELECT encoding FROM asked) AS distance
-        FROM facerec.face f
-        WHERE f.collection_id = $1
-          AND (SELECT encoding IS NOT NULL AND space = coalesce($6::text, space) FROM asked)
-        OFFSET 0
-    ) s
+           array_agg((f.person_key, f.face_id, f.encoding <-> (SELECT encoding FROM asked))::facerec.hit)
+               FILTER (WHERE f.encoding <-> (SELECT encoding FROM asked) <= (SELECT threshold FROM asked)) AS hits
+    FROM facerec.face f
+    WHERE f.collection_id = $1
+      AND (SELECT encoding IS NOT NULL AND space = coalesce($6::text, space) FROM asked)
 ), nearest AS (
     SELECT DISTINCT ON (h.person_key) h.person_key, h.face_id, h.distance
-    FROM scanned, unnest(scanned.hits) AS h(person_key bigint, face_id uuid, distance float8)
+    FROM scanned, unnest(scanned.hits) AS h
     ORDER BY h.person_key, h.distance, h.face_id
 )
 SELECT asked.space,

@@ -58,6 +58,9 @@ ALTER TABLE facerec.face ALTER COLUMN encoding SET STORAGE PLAIN;
 
 CREATE TABLE facerec.face_default PARTITION OF facerec.face FOR VALUES IN ('default');
 
+-- A face near enough in a search. Named, because parallel workers cannot hand over rows of an unnamed type.
+CREATE TYPE facerec.hit AS (person_key bigint, face_id uuid, distance float8);
+
 -- What a request id was answered with. The row names nobody: person_key means nothing once the person is
 -- erased, and stays so that a replay finds them gone instead of enrolling them again. The digest covers
 -- the photos, so it cannot be guessed from a name.
