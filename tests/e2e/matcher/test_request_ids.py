@@ -1,6 +1,7 @@
 """An enrolment by request id happens once, whatever is lost, doubled or erased meanwhile."""
 
 import asyncio
+import contextlib
 
 import asyncpg
 import grpc
@@ -9,6 +10,7 @@ import pytest
 
 from facerec.errors import Reason
 from facerec.matcher.v1 import matcher_pb2 as pb
+from facerec.matcher.v1 import matcher_pb2_grpc
 from tests.e2e.matcher.requests import encoding, enroll, refused, vectors
 from tests.fixtures.matcher import RunningMatcher, StartMatcher
 
@@ -113,19 +115,74 @@ async def test_one_id_used_for_two_people_at_once_enrolls_one(
     assert await stored_faces(database_url) == 15
 
 
+class DeafLine:
+    """Carries bytes between a client and a server; while `deaf`, no answer reaches the client."""
+
+    def __init__(self, address: str) -> None:
+        self.host, port = address.rsplit(":", 1)
+        self.port = int(port)
+        self.deaf = False
+        self.writers: list[asyncio.StreamWriter] = []
+
+    async def carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        server_reader, server_writer = await asyncio.open_connection(self.host, self.port)
+        self.writers += [writer, server_writer]
+        await asyncio.gather(
+            self._pump(reader, server_writer, answers=False), self._pump(server_reader, writer, answers=True)
+        )
+
+    async def _pump(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, *, answers: bool) -> None:
+        with contextlib.suppress(OSError):
+            while data := await source.read(65536):
+                if not (answers and self.deaf):
+                    sink.write(data)
+        sink.close()
+
+    def cut(self) -> None:
+        """End every connection."""
+        for writer in self.writers:
+            writer.close()
+        self.writers, self.deaf = [], False
+
+
 @pytest.mark.parametrize("request_id", ["", "r1"])
-async def test_a_retry_after_a_lost_answer_stores_one_face(
+async def test_a_retry_after_an_answer_lost_on_the_way_stores_one_face(
     matcher: RunningMatcher, database_url: str, request_id: str
 ) -> None:
-    """The first call is dropped by its client at ever later moments, before and after its commit."""
-    lost = 0
+    line = DeafLine(matcher.address)
+    server = await asyncio.start_server(line.carry, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    async with server, grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+        stub = matcher_pb2_grpc.MatcherServiceStub(channel)
+        await stub.ListPersons(pb.ListPersonsRequest())
+        line.deaf = True
+        request = enroll("ann", encoding(FIRST), request_id=request_id)
+        lost = asyncio.ensure_future(stub.Enroll(request, timeout=20))
+        for _ in range(500):
+            if await stored_faces(database_url):
+                break
+            await asyncio.sleep(0.01)
+        assert not lost.done()
+        line.cut()
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await lost
+        assert caught.value.code() == grpc.StatusCode.UNAVAILABLE
+        answer = await matcher.stub.Enroll(request)
+        assert (answer.person.face_count, answer.person_created) == (1, bool(request_id))
+    assert await stored_faces(database_url) == 1
+
+
+@pytest.mark.parametrize("request_id", ["", "r1"])
+async def test_a_call_dropped_at_any_moment_and_made_again_stores_one_face(
+    matcher: RunningMatcher, database_url: str, request_id: str
+) -> None:
+    """The client goes away at ever later moments, before and after the commit."""
     for attempt in range(40):
         face = encoding(vectors(1, seed=attempt)[0])
         request = enroll(f"p{attempt}", face, request_id=request_id and f"{request_id}-{attempt}")
         first = matcher.stub.Enroll(request)
         await asyncio.sleep(attempt * 0.0002)
-        lost += first.cancel()
+        first.cancel()
         answer = await matcher.stub.Enroll(request)
         assert answer.person.face_count == 1
-    assert lost > 10
     assert await stored_faces(database_url) == 40
