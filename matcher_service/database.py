@@ -28,6 +28,7 @@ _BUSY = (
     asyncpg.DeadlockDetectedError,
     asyncpg.SerializationError,
     asyncpg.TooManyConnectionsError,
+    asyncpg.InvalidCachedStatementError,  # a migration changed what it reads; the next try prepares it anew
 )
 
 _REFUSED = (
