@@ -7,6 +7,7 @@ import tempfile
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import asyncpg
 import grpc.aio
@@ -194,7 +195,7 @@ async def test_a_connection_lost_under_a_call_is_told_and_replaced(
     assert (await answered(matcher, 20)).match
 
 
-async def answered(matcher: RunningMatcher, tries: int) -> pb.VerifyResponse:
+async def answered(matcher: RunningMatcher, tries: int) -> Any:
     """The first answer; until every lost connection is noticed, calls may still be told of one."""
     for _ in range(tries - 1):
         with contextlib.suppress(grpc.aio.AioRpcError):
