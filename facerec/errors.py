@@ -8,6 +8,7 @@ status once. The client raises `FacerecError` itself with what the status carrie
 """
 
 import enum
+from collections.abc import Mapping
 
 
 class Reason(enum.StrEnum):
@@ -27,6 +28,7 @@ class Reason(enum.StrEnum):
     COLLECTION_NOT_FOUND = "COLLECTION_NOT_FOUND"
     REQUEST_ID_REUSED = "REQUEST_ID_REUSED"
     COLLECTION_EXISTS = "COLLECTION_EXISTS"
+    FACE_DUPLICATE = "FACE_DUPLICATE"
     OVERLOADED = "OVERLOADED"
     RATE_LIMITED = "RATE_LIMITED"
     ENCODER_UNAVAILABLE = "ENCODER_UNAVAILABLE"
@@ -46,7 +48,7 @@ class FacerecError(Exception):
 
     `message` is a sentence for people that says how to mend it, `field` the path of the request's
     field at fault (`items[2].probe.image`, empty where there is none), `retry_after_seconds` how
-    long to wait before trying again where that helps.
+    long to wait before trying again where that helps, `metadata` what a program may read of it.
     """
 
     reason: Reason = Reason.INTERNAL
@@ -58,10 +60,12 @@ class FacerecError(Exception):
         field: str = "",
         retry_after_seconds: float | None = None,
         reason: Reason | None = None,
+        metadata: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(message)
         self.message = message
         self.field = field
         self.retry_after_seconds = retry_after_seconds
+        self.metadata = dict(metadata or {})
         if reason is not None:
             self.reason = reason

@@ -4,6 +4,7 @@ Each kind is hashed under a tag of its own, so that no photo's bytes can pass fo
 """
 
 import asyncio
+import datetime
 import hashlib
 import uuid
 from collections.abc import Sequence
@@ -20,13 +21,18 @@ async def content_id(face: Encoding | Photo) -> uuid.UUID:
 
 
 def request_digest(
-    person_id: str, display_name: str | None, items: Sequence[tuple[Probe, uuid.UUID, str]]
+    person_id: str,
+    display_name: str | None,
+    items: Sequence[tuple[Probe, uuid.UUID, str]],
+    expire_time: datetime.datetime | None = None,
 ) -> bytes:
     """SHA-256 of an enrolment's content: 32 bytes. An item is its probe, content id and external ref."""
     parts = [b"facerec/enroll/1", person_id.encode(), _optional(display_name)]
     for probe, content, external_ref in items:
         largest = isinstance(probe.face, Photo) and probe.face.use_largest_face
         parts += [type(probe.face).__name__.encode(), content.bytes, bytes([largest]), external_ref.encode()]
+    if expire_time is not None:  # after the items, whose parts come in fours
+        parts.append(expire_time.isoformat().encode())
     return _sha256(*parts)
 
 

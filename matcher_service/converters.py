@@ -1,6 +1,9 @@
 """Messages to what the domain speaks of, checked, and back."""
 
+import datetime
+
 import numpy as np
+from google.protobuf.timestamp_pb2 import Timestamp
 
 from facerec.encoder.v1 import encoder_pb2
 from facerec.matcher.v1 import matcher_pb2 as pb
@@ -10,17 +13,24 @@ from matcher_service.faces import (
     BoundingBox,
     Candidate,
     Encoding,
+    EnrolledFace,
     Enrollment,
     Face,
     Identification,
     Person,
     Photo,
     Probe,
+    SearchMode,
 )
 from matcher_service.gallery import Item
 
 DIMENSIONS = 128
 MAX_SPACE_CHARACTERS = 128
+MODES = {
+    SearchMode.EXACT: pb.SEARCH_MODE_EXACT,
+    SearchMode.INDEX: pb.SEARCH_MODE_INDEX,
+    SearchMode.INDEX_CONFIRMED: pb.SEARCH_MODE_INDEX_CONFIRMED,
+}
 MAX_FINGERPRINT_CHARACTERS = 256
 KNOWN_SPACE = "dlib-resnet-v1/small/150x0.25"
 
@@ -57,16 +67,33 @@ def encoding(message: encoder_pb2.Encoding, field: str) -> Encoding:
             f"face_recognition's face_encodings it is {KNOWN_SPACE}",
             field=f"{field}.space",
         )
-    if len(message.space) > MAX_SPACE_CHARACTERS or "\0" in message.space:
-        raise EncodingInvalid(
-            f"a space has at most {MAX_SPACE_CHARACTERS} characters and no NUL", field=f"{field}.space"
-        )
+    space(message.space, f"{field}.space")
     if len(message.fingerprint) > MAX_FINGERPRINT_CHARACTERS or "\0" in message.fingerprint:
         raise EncodingInvalid(
             f"a fingerprint has at most {MAX_FINGERPRINT_CHARACTERS} characters and no NUL",
             field=f"{field}.fingerprint",
         )
     return Encoding(values, message.space, message.fingerprint)
+
+
+def space(text: str, field: str) -> str:
+    """Read a space's name. Raises EncodingInvalid."""
+    if len(text) > MAX_SPACE_CHARACTERS or "\0" in text:
+        raise EncodingInvalid(
+            f"a space has at most {MAX_SPACE_CHARACTERS} characters and no NUL", field=field
+        )
+    return text
+
+
+def moment(message: Timestamp, field: str) -> datetime.datetime:
+    """Read a time to come. Raises OptionInvalid."""
+    try:
+        time = message.ToDatetime(tzinfo=datetime.UTC)
+    except (ValueError, OverflowError):
+        raise OptionInvalid("not a time from the year 1 to 9999", field=field) from None
+    if time <= datetime.datetime.now(datetime.UTC) or time.year == datetime.MAXYEAR:
+        raise OptionInvalid("the time is to come, and before the year 9999", field=field)
+    return time
 
 
 def item(message: pb.EnrollItem, field: str) -> Item:
@@ -93,6 +120,8 @@ def face_message(face: Face) -> pb.Face:
         fingerprint=face.fingerprint,
     )
     message.create_time.FromDatetime(face.create_time)
+    if face.expire_time is not None:
+        message.expire_time.FromDatetime(face.expire_time)
     return message
 
 
@@ -100,22 +129,30 @@ def enrollment_message(enrollment: Enrollment) -> pb.EnrollResponse:
     """Write the outcome of an enrolment."""
     return pb.EnrollResponse(
         person=person_message(enrollment.person),
-        faces=[
-            pb.EnrolledFace(face=face_message(enrolled.face), already_enrolled=enrolled.already_enrolled)
-            for enrolled in enrollment.faces
-        ],
+        faces=[_enrolled_message(enrolled) for enrolled in enrollment.faces],
         person_created=enrollment.person_created,
     )
 
 
+def _enrolled_message(enrolled: EnrolledFace) -> pb.EnrolledFace:
+    message = pb.EnrolledFace(face=face_message(enrolled.face), already_enrolled=enrolled.already_enrolled)
+    if enrolled.duplicates is not None:
+        message.duplicate_check = MODES[enrolled.duplicates.mode]
+        if nearest := enrolled.duplicates.nearest:
+            message.duplicate.person_id = nearest.person_id
+            message.duplicate.distance = nearest.distance
+            message.duplicate.face_id = str(nearest.face_id)
+    return message
+
+
 def identified_message(answer: Identification) -> pb.IdentifiedFace:
-    """Write who one face is; every search is an exact one."""
+    """Write who one face is."""
     return pb.IdentifiedFace(
         probe_index=answer.probe_index,
         bounding_box=None if answer.box is None else _box_message(answer.box),
         candidates=[_candidate_message(candidate) for candidate in answer.candidates],
-        mode=pb.SEARCH_MODE_EXACT,
-        exact=True,
+        mode=MODES[answer.mode],
+        exact=answer.mode is not SearchMode.INDEX,
         faces_searched=answer.faces,
     )
 

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import dataclasses
+import re
 from collections.abc import AsyncIterator, Iterator
 
 import asyncpg
@@ -11,7 +12,7 @@ import numpy.typing as npt
 
 from facerec.serving.errors import StartError
 from matcher_service import deadline, migrations
-from matcher_service.errors import MatcherError, Overloaded, StoreUnavailable
+from matcher_service.errors import CollectionNotFound, MatcherError, Overloaded, StoreUnavailable
 from matcher_service.extension import check_extension, check_server
 from matcher_service.queries import load
 
@@ -19,6 +20,11 @@ RETRY_UNAVAILABLE_SECONDS = 1.0
 RETRY_OVERLOADED_SECONDS = 0.1
 DIMENSIONS = 128
 _VECTOR_HEADER = DIMENSIONS.to_bytes(2, "big") + b"\0\0"
+
+CACHED_STATEMENTS = 256  # a connection's; each collection has its own texts, and a plan takes about 50 kB
+_PARTITION_GONE = re.compile(
+    r'relation "facerec\.(person|face|enroll_request)_[0-9a-f]{32}" does not exist|could not open relation'
+)
 
 Connection = asyncpg.pool.PoolConnectionProxy
 
@@ -50,19 +56,24 @@ class DatabaseOptions:
     statement_timeout_seconds: float = 10.0
     lock_timeout_seconds: float = 3.0
     connect_timeout_seconds: float = 5.0
+    scan_pool_size: int = 2
+    scan_workers: int = 1
+    scan_timeout_seconds: float = 30.0
 
 
 class Database:
-    """A pool that is opened once the schema is there, and refuses work while the schema does not fit.
+    """Two pools, opened once the schema is there, that refuse work while the schema does not fit.
 
-    Every session acts as the role facerec_serve, whoever logged in, so it cannot change the schema.
+    Exact scans of large collections have a pool of their own, of few connections and parallel workers, so
+    that no number of them takes a connection from a call that needs a millisecond. Every session acts
+    as the role facerec_serve, whoever logged in, so it cannot change the schema.
     """
 
     def __init__(self, options: DatabaseOptions) -> None:
         self._options = options
         self._pool: asyncpg.Pool | None = None
+        self._scan_pool: asyncpg.Pool | None = None
         self._refusal = "the database has not been reached yet"
-        self.queries = load()
 
     async def check(self) -> str:
         """Return why the database cannot be used, or "" when it can; opens the pool the first time.
@@ -72,9 +83,9 @@ class Database:
         """
         with translated():
             try:
-                if self._pool is None:
-                    self._pool = await self._open()
-                version = await self._pool.fetchval(self.queries["schema_version"])
+                if self._pool is None or self._scan_pool is None:
+                    await self._open()
+                version = await self._pool.fetchval(load()["schema_version"])  # type: ignore[union-attr]
             except (asyncpg.UndefinedTableError, asyncpg.InvalidSchemaNameError):
                 version = 0
             except StartError as error:
@@ -87,23 +98,30 @@ class Database:
 
     async def close(self) -> None:
         """Close every connection; those in use get a moment to end."""
-        if self._pool is not None:
-            pool, self._pool = self._pool, None
-            try:
-                async with asyncio.timeout(self._options.connect_timeout_seconds):
-                    await pool.close()
-            except TimeoutError:
+        pools = [pool for pool in (self._pool, self._scan_pool) if pool is not None]
+        self._pool = self._scan_pool = None
+        try:
+            async with asyncio.timeout(self._options.connect_timeout_seconds):
+                await asyncio.gather(*(pool.close() for pool in pools))
+        except TimeoutError:
+            for pool in pools:
                 pool.terminate()
 
+    def connection(self) -> contextlib.AbstractAsyncContextManager[Connection]:
+        """A connection for a statement of moments. Raises StoreUnavailable, Overloaded."""
+        return self._connection(self._pool, self._options.pool_wait_seconds)
+
+    def scan_connection(self) -> contextlib.AbstractAsyncContextManager[Connection]:
+        """A connection for an exact scan, as many at once as its pool holds. Raises as `connection`."""
+        return self._connection(self._scan_pool, self._options.scan_timeout_seconds)
+
     @contextlib.asynccontextmanager
-    async def connection(self) -> AsyncIterator[Connection]:
-        """A connection of the pool. Raises StoreUnavailable, Overloaded."""
-        pool = self._pool
+    async def _connection(self, pool: asyncpg.Pool | None, most_seconds: float) -> AsyncIterator[Connection]:
         if pool is None or self._refusal:
             raise StoreUnavailable(self._refusal, retry_after_seconds=RETRY_UNAVAILABLE_SECONDS)
         with translated():
             # Half of what is left: refused in time, the caller still hears why.
-            wait_seconds = deadline.remaining_seconds(2 * self._options.pool_wait_seconds) / 2
+            wait_seconds = deadline.remaining_seconds(2 * most_seconds) / 2
             try:
                 connection = await pool.acquire(timeout=wait_seconds)
             except TimeoutError:
@@ -116,36 +134,55 @@ class Database:
             finally:
                 await pool.release(connection)
 
-    async def _open(self) -> asyncpg.Pool:
+    async def _open(self) -> None:
+        """Open both pools; a second look finds those that did open."""
         options = self._options
-        settings = {
-            "application_name": "facerec-matcher",
-            "jit": "off",
-            "lock_timeout": f"{options.lock_timeout_seconds:.3f}s",
-            "statement_timeout": f"{options.statement_timeout_seconds:.3f}s",
-        }
-        connection = await asyncpg.connect(
-            options.url, timeout=options.connect_timeout_seconds, server_settings=settings
-        )
+        connection = await asyncpg.connect(options.url, timeout=options.connect_timeout_seconds)
         try:
             await check_server(connection)
             schema = await check_extension(connection)
         finally:
             await connection.close(timeout=options.connect_timeout_seconds)
 
+        self._pool = self._pool or await self._pool_of(
+            schema,
+            (options.pool_min_size, options.pool_max_size),
+            statement_seconds=options.statement_timeout_seconds,
+            workers=0,
+        )
+        self._scan_pool = self._scan_pool or await self._pool_of(
+            schema,
+            (0, options.scan_pool_size),
+            statement_seconds=options.scan_timeout_seconds,
+            workers=options.scan_workers,
+        )
+
+    async def _pool_of(
+        self, schema: str, sizes: tuple[int, int], *, statement_seconds: float, workers: int
+    ) -> asyncpg.Pool:
         async def prepare(connection: asyncpg.Connection, /) -> None:
             await connection.set_type_codec(
                 "vector", schema=schema, encoder=_as_is, decoder=_as_is, format="binary"
             )
 
+        least, most = sizes
         return await asyncpg.create_pool(
-            options.url,
-            min_size=options.pool_min_size,
-            max_size=options.pool_max_size,
-            timeout=options.connect_timeout_seconds,
-            command_timeout=options.statement_timeout_seconds + 1,
+            self._options.url,
+            min_size=least,
+            max_size=most,
+            timeout=self._options.connect_timeout_seconds,
+            command_timeout=statement_seconds + 1,
             max_cached_statement_lifetime=0,
-            server_settings={**settings, "role": "facerec_serve", "search_path": schema},
+            statement_cache_size=CACHED_STATEMENTS,
+            server_settings={
+                "application_name": "facerec-matcher",
+                "jit": "off",
+                "lock_timeout": f"{self._options.lock_timeout_seconds:.3f}s",
+                "statement_timeout": f"{statement_seconds:.3f}s",
+                "max_parallel_workers_per_gather": str(workers),
+                "role": "facerec_serve",
+                "search_path": schema,
+            },
             init=prepare,
             reset=_keep,
         )
@@ -163,6 +200,12 @@ def translated() -> Iterator[None]:
         yield
     except (MatcherError, ValueError):  # ValueError: an argument the driver cannot bind, which is our fault
         raise
+    except (asyncpg.UndefinedTableError, asyncpg.InternalServerError) as error:
+        if _PARTITION_GONE.search(str(error)):  # each collection has its own; one is dropped with it
+            raise CollectionNotFound from error
+        if isinstance(error, asyncpg.InternalServerError):
+            raise
+        raise _unavailable() from error
     except _BUSY as error:
         raise Overloaded(
             "the database was too busy for this; try again in a moment",
@@ -177,14 +220,17 @@ def translated() -> Iterator[None]:
         asyncpg.InsufficientPrivilegeError,
         asyncpg.InsufficientResourcesError,  # disk full, out of memory
         asyncpg.ReadOnlySQLTransactionError,  # a standby
-        asyncpg.UndefinedTableError,
         asyncpg.InterfaceError,  # the connection was lost under a statement
         asyncpg.InternalClientError,
     ) as error:
-        raise StoreUnavailable(
-            "the database cannot be used now; try again in a moment",
-            retry_after_seconds=RETRY_UNAVAILABLE_SECONDS,
-        ) from error
+        raise _unavailable() from error
+
+
+def _unavailable() -> StoreUnavailable:
+    return StoreUnavailable(
+        "the database cannot be used now; try again in a moment",
+        retry_after_seconds=RETRY_UNAVAILABLE_SECONDS,
+    )
 
 
 def _describe(version: int) -> str:

@@ -9,7 +9,7 @@ import asyncpg
 from matcher_service.database import vector_wire
 from matcher_service.errors import CollectionNotFound
 from matcher_service.faces import Encoding, EnrolledFace, Enrollment, Face, Person
-from matcher_service.store import Store
+from matcher_service.store import Store, moment
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,6 +34,7 @@ class ReplayedFace:
     fingerprint: str
     external_ref: str | None
     create_time: datetime.datetime
+    expire_time: datetime.datetime | None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,10 +48,20 @@ class Replay:
 
 
 @dataclasses.dataclass(frozen=True)
+class Policy:
+    """What a collection asks of a face to enroll; `duplicates` is allow, flag or refuse."""
+
+    duplicates: str
+    duplicate_threshold: float
+    min_face_pixels: int
+
+
+@dataclasses.dataclass(frozen=True)
 class Preview:
     """What is known of an enrolment before anything is encoded or locked."""
 
     space: str
+    policy: Policy
     replay: Replay | None
     known_content_ids: frozenset[uuid.UUID]
 
@@ -77,9 +88,11 @@ async def preview(
     replay = None
     if row["digest"] is not None:
         columns = ("face_ids", "already_enrolled", "fingerprints", "external_refs", "face_times")
-        faces = [ReplayedFace(*values) for values in zip(*(row[name] for name in columns), strict=True)]
+        kept = zip(*(row[name] for name in columns), map(moment, row["expire_times"]), strict=True)
+        faces = [ReplayedFace(*values) for values in kept]
         replay = Replay(row["digest"], bool(row["person_stands"]), row["person_created"], faces)
-    return Preview(row["space"], replay, frozenset(row["known_content_ids"]))
+    policy = Policy(row["duplicate_policy"], row["duplicate_threshold"], row["min_face_pixels"])
+    return Preview(row["space"], policy, replay, frozenset(row["known_content_ids"]))
 
 
 async def commit(
@@ -90,6 +103,7 @@ async def commit(
     display_name: str | None,
     space: str,
     faces: list[NewFace],
+    expire_time: datetime.datetime | None,
     request: tuple[str, bytes] | None,
 ) -> Enrollment:
     """Store all the faces, or none. `request` is an id and its content's digest.
@@ -97,7 +111,7 @@ async def commit(
     Raises RequestIdTaken, FaceVanished, and as Store does.
     """
     fingerprints = [face.encoding.fingerprint if face.encoding else None for face in faces]
-    async with store.transaction() as (connection, queries):
+    async with store.transaction(collection_id) as (connection, queries):
         created = await connection.fetchrow(
             queries["lock_enrolled_person"], collection_id, person_id, space, fingerprints
         )
@@ -112,6 +126,7 @@ async def commit(
             [face.source_id for face in faces],
             [face.external_ref for face in faces],
             space,
+            expire_time,
         )
         for place, row in enumerate(rows):
             if row["face_id"] is None:
@@ -145,6 +160,7 @@ def _enrollment(rows: list[asyncpg.Record], person_id: str, space: str, created:
                 space=space,
                 fingerprint=row["fingerprint"],
                 create_time=row["face_time"],
+                expire_time=moment(row["expire_time"]),
             ),
             row["already_enrolled"],
         )

@@ -11,6 +11,9 @@ MatcherError
 +-- PersonNotFound
 +-- CollectionNotFound
 +-- RequestIdReused       one request id, two contents
++-- CollectionExists
++-- FaceDuplicate         a face of somebody else, and the collection refuses those
++-- FaceQuality           a face too poor to enroll
 +-- Overloaded            no capacity now; retry
 +-- EncoderUnavailable    images cannot be encoded now; encodings still work
 +-- StoreUnavailable      the database cannot be used now; retry
@@ -86,6 +89,24 @@ class RequestIdReused(MatcherError):
     """One request id, two contents."""
 
     reason = Reason.REQUEST_ID_REUSED
+
+
+class CollectionExists(MatcherError):
+    """A collection of that id is there."""
+
+    reason = Reason.COLLECTION_EXISTS
+
+
+class FaceDuplicate(MatcherError):
+    """A face as near to another person as a duplicate; `metadata` names that person."""
+
+    reason = Reason.FACE_DUPLICATE
+
+
+class FaceQuality(MatcherError):
+    """A face too poor to enroll."""
+
+    reason = Reason.FACE_QUALITY
 
 
 class Overloaded(MatcherError):

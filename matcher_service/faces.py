@@ -2,6 +2,7 @@
 
 import dataclasses
 import datetime
+import enum
 import uuid
 from typing import Protocol
 
@@ -87,6 +88,23 @@ class Face:
     space: str
     fingerprint: str
     create_time: datetime.datetime
+    expire_time: datetime.datetime | None = None
+
+
+class SearchMode(enum.Enum):
+    """How a gallery was searched."""
+
+    EXACT = "exact"  # every face was compared
+    INDEX = "index"  # the index's word stands
+    INDEX_CONFIRMED = "index_confirmed"  # an index was asked and an exact scan decided
+
+
+@dataclasses.dataclass(frozen=True)
+class DuplicateCheck:
+    """How other persons were searched, and the nearest of them where near enough to be a duplicate."""
+
+    mode: SearchMode
+    nearest: "Candidate | None"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -95,6 +113,15 @@ class EnrolledFace:
 
     face: Face
     already_enrolled: bool
+    duplicates: DuplicateCheck | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Merge:
+    """The person left by a merge, and how many faces they were given."""
+
+    person: Person
+    faces_moved: int
 
 
 @dataclasses.dataclass(frozen=True)
@@ -149,7 +176,7 @@ class Candidate:
 
 @dataclasses.dataclass(frozen=True)
 class Identification:
-    """Who one face is: candidates nearest first, found among `faces` faces, all of them compared."""
+    """Who one face is: candidates nearest first; `faces` is how many were compared."""
 
     probe_index: int
     box: BoundingBox | None
@@ -157,3 +184,4 @@ class Identification:
     faces: int
     threshold: float
     space: str
+    mode: SearchMode

@@ -1,9 +1,11 @@
 """People and their faces: enrolling, reading, erasing."""
 
 import dataclasses
+import datetime
 import uuid
 
 from matcher_service import enrolling, pages
+from matcher_service.acceptance import Acceptance
 from matcher_service.contents import content_id, request_digest
 from matcher_service.enrolling import FaceVanished, NewFace, Preview, Replay, RequestIdTaken
 from matcher_service.errors import Overloaded, PersonNotFound, RequestIdReused
@@ -14,6 +16,7 @@ from matcher_service.faces import (
     Enrollment,
     Erasure,
     Face,
+    Merge,
     Person,
     Photo,
     Probe,
@@ -35,27 +38,29 @@ class Item:
 
 @dataclasses.dataclass(frozen=True)
 class EnrollOrder:
-    """An enrolment as asked for; no request id is ""."""
+    """An enrolment as asked for; no request id is "", no expire time is never."""
 
     collection_id: str
     person_id: str
     display_name: str | None
     items: list[Item]
     request_id: str = ""
+    expire_time: datetime.datetime | None = None
 
 
 class Gallery:
     """People and their faces in a store. Every method raises what the store raises."""
 
-    def __init__(self, store: Store, encoder: Encoder) -> None:
+    def __init__(self, store: Store, acceptance: Acceptance, encoder: Encoder) -> None:
         self._store = store
+        self._acceptance = acceptance
         self._encoder = encoder
 
     async def enroll(self, order: EnrollOrder) -> Enrollment:
         """Add all the faces to the person, or none; create the person when new.
 
         Raises RequestIdReused, PersonNotFound for a replay whose person was erased, FaceNotFound,
-        FaceAmbiguous, ModelMismatch, and what the encoder raises.
+        FaceAmbiguous, ModelMismatch, FaceQuality, FaceDuplicate, and what the encoder raises.
         """
         contents = [
             item.probe.face if isinstance(item.probe.face, uuid.UUID) else await content_id(item.probe.face)
@@ -65,13 +70,13 @@ class Gallery:
             (item.probe, content, item.external_ref)
             for item, content in zip(order.items, contents, strict=True)
         ]
-        digest = request_digest(order.person_id, order.display_name, parts)
+        digest = request_digest(order.person_id, order.display_name, parts, order.expire_time)
         for _ in range(ENROLL_ATTEMPTS):
             known = await enrolling.preview(
                 self._store, order.collection_id, order.person_id, order.request_id, contents
             )
             if known.replay is not None:
-                return await self._replay(order, known.space, known.replay, digest)
+                return await self._replay(order, known, known.replay, digest)
             try:
                 return await self._commit(order, contents, known, digest)
             except RequestIdTaken:
@@ -99,21 +104,35 @@ class Gallery:
             face = seen[place].face if place in seen else None
             if face is not None:
                 check_space(face, item.probe, known.space)
+                self._acceptance.check_quality(seen[place], item.probe, known.policy)
             source_id = face if isinstance(face, uuid.UUID) else None
             encoding = face if isinstance(face, Encoding) else None
             content = contents[place] if source_id is None else None
             faces.append(NewFace(content, encoding, source_id, item.external_ref))
-        return await enrolling.commit(
+        checks = {
+            place: await self._acceptance.check_duplicates(
+                order.collection_id, order.person_id, looked.face, order.items[place].probe, known.policy
+            )
+            for place, looked in seen.items()
+            if contents[place] not in known.known_content_ids
+        }
+        enrollment = await enrolling.commit(
             self._store,
             order.collection_id,
             order.person_id,
             display_name=order.display_name,
             space=known.space,
             faces=faces,
+            expire_time=order.expire_time,
             request=(order.request_id, digest) if order.request_id else None,
         )
+        enrolled = [
+            face if face.already_enrolled else dataclasses.replace(face, duplicates=checks.get(place))
+            for place, face in enumerate(enrollment.faces)
+        ]
+        return dataclasses.replace(enrollment, faces=enrolled)
 
-    async def _replay(self, order: EnrollOrder, space: str, replay: Replay, digest: bytes) -> Enrollment:
+    async def _replay(self, order: EnrollOrder, known: Preview, replay: Replay, digest: bytes) -> Enrollment:
         """Answer as the first call with this request id was answered."""
         if replay.digest != digest:
             raise RequestIdReused(
@@ -122,8 +141,8 @@ class Gallery:
         person = await self._store.get_person(order.collection_id, order.person_id)
         if person is None or not replay.person_stands:
             raise PersonNotFound(
-                "this enrolment was made and its person erased since; a replay does not bring them back: "
-                "take a new request id to enroll them again",
+                "this enrolment was made and its person erased or merged since; a replay "
+                "does not bring them back: take a new request id to enroll them again",
                 field="request_id",
             )
         faces = [
@@ -132,11 +151,17 @@ class Gallery:
                     face_id=face.face_id,
                     person_id=order.person_id,
                     external_ref=item.external_ref if face.external_ref is None else face.external_ref,
-                    space=space,
+                    space=known.space,
                     fingerprint=face.fingerprint,
                     create_time=face.create_time,
+                    expire_time=face.expire_time,
                 ),
                 face.already_enrolled,
+                None
+                if face.already_enrolled
+                else await self._acceptance.find_duplicates(
+                    order.collection_id, order.person_id, face.face_id, known.policy
+                ),
             )
             for item, face in zip(order.items, replay.faces, strict=True)
         ]
@@ -162,6 +187,14 @@ class Gallery:
     async def update_person(self, collection_id: str, person_id: str, display_name: str) -> Person:
         """Replace a person's display name. Raises PersonNotFound."""
         return _known(await self._store.update_person(collection_id, person_id, display_name))
+
+    async def merge_persons(self, collection_id: str, source_id: str, target_id: str) -> Merge:
+        """Give all faces of the source to the target and erase the source. Raises PersonNotFound."""
+        merged = await self._store.merge_persons(collection_id, source_id, target_id)
+        if isinstance(merged, str):
+            field = "source_person_id" if merged == source_id else "target_person_id"
+            raise PersonNotFound("the collection has nobody of this id", field=field)
+        return merged
 
     async def delete_person(self, collection_id: str, person_id: str) -> Erasure:
         """Erase a person and every face of theirs; nobody of that id counts 0."""

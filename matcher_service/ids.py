@@ -30,15 +30,15 @@ def collection_id(text: str) -> str:
     return text
 
 
-def person_id(text: str) -> str:
+def person_id(text: str, field: str = "person_id") -> str:
     """The person's id in NFC. Raises IdInvalid."""
     text = unicodedata.normalize("NFC", text)
     if not 1 <= len(text) <= MAX_PERSON_ID_CHARACTERS:
-        raise IdInvalid(f"a person id has 1 to {MAX_PERSON_ID_CHARACTERS} characters", field="person_id")
+        raise IdInvalid(f"a person id has 1 to {MAX_PERSON_ID_CHARACTERS} characters", field=field)
     if any(unicodedata.category(character) in ("Cc", "Cs") for character in text):
-        raise IdInvalid("a person id has no control characters", field="person_id")
+        raise IdInvalid("a person id has no control characters", field=field)
     if text != text.strip():
-        raise IdInvalid("a person id neither begins nor ends with a space", field="person_id")
+        raise IdInvalid("a person id neither begins nor ends with a space", field=field)
     return text
 
 
@@ -65,10 +65,15 @@ def free_text(text: str, field: str) -> str:
     return text
 
 
-def max_distance(value: float) -> float:
+def max_distance(value: float, field: str = "max_distance") -> float:
     """A largest distance. Raises OptionInvalid."""
-    if not (math.isfinite(value) and 0 <= value <= MAX_DISTANCE):
-        raise OptionInvalid("max_distance is a number from 0 to 4", field="max_distance")
+    return number(value, field, 0, MAX_DISTANCE)
+
+
+def number(value: float, field: str, least: float, most: float) -> float:
+    """A number within a range. Raises OptionInvalid."""
+    if not (math.isfinite(value) and least <= value <= most):
+        raise OptionInvalid(f"{field.rpartition('.')[2]} is a number from {least:g} to {most:g}", field=field)
     return value
 
 

@@ -11,6 +11,7 @@ from matcher_service.faces import (
     Verification,
 )
 from matcher_service.photos import Seen, check_space, every_face, no_such_face, single_face, single_faces
+from matcher_service.search import Query, Search
 from matcher_service.store import Store
 
 DEFAULT_MAX_CANDIDATES = 5
@@ -23,8 +24,9 @@ class Matcher:
     the store raises, and for photos what the encoder raises, FaceNotFound and FaceAmbiguous.
     """
 
-    def __init__(self, store: Store, encoder: Encoder) -> None:
+    def __init__(self, store: Store, search: Search, encoder: Encoder) -> None:
         self._store = store
+        self._search = search
         self._encoder = encoder
 
     async def verify(
@@ -71,6 +73,7 @@ class Matcher:
         max_distance: float | None,
         max_candidates: int = DEFAULT_MAX_CANDIDATES,
         all_faces: bool = False,
+        exact_only: bool = False,
     ) -> tuple[list[Identification], float, str]:
         """Find who the faces are, with the threshold that decided and the space.
 
@@ -80,17 +83,26 @@ class Matcher:
         """
         answers = []
         for index, seen in await self._look(probes, all_faces):
-            found = await self._store.identify(collection_id, seen.face, max_distance, max_candidates)
+            query = Query(collection_id, seen.face, max_distance, max_candidates, exact_only)
+            found = await self._search.decide(query)
             check_space(seen.face, probes[index], found.space)
             if not found.probe_found:
                 raise no_such_face(probes[index])
             answers.append(
-                Identification(index, seen.box, found.candidates, found.faces, found.threshold, found.space)
+                Identification(
+                    probe_index=index,
+                    box=seen.box,
+                    candidates=found.candidates,
+                    faces=found.faces,
+                    threshold=found.threshold,
+                    space=found.space,
+                    mode=found.mode,
+                )
             )
         if answers:
             return answers, answers[0].threshold, answers[0].space
-        collection = await self._store.get_collection(collection_id)
-        return [], collection.identify_threshold if max_distance is None else max_distance, collection.space
+        threshold, space = await self._store.search_defaults(collection_id)
+        return [], threshold if max_distance is None else max_distance, space
 
     async def _look(self, probes: Sequence[Probe], all_faces: bool) -> list[tuple[int, Seen]]:
         """Every face to look for, with its probe's index."""

@@ -10,6 +10,7 @@ import hashlib
 import struct
 import uuid
 
+from matcher_service.collection import Collection
 from matcher_service.errors import OptionInvalid
 from matcher_service.faces import Face, Person
 
@@ -27,15 +28,17 @@ def person_token(collection_id: str, last: Person) -> str:
 
 def read_person(token: str, collection_id: str) -> str:
     """The person id a token goes on after; "" for no token. Raises OptionInvalid."""
-    if not token:
-        return ""
-    try:
-        person_id = _decode(token, _scope("persons", collection_id)).decode()
-    except UnicodeDecodeError:
-        raise _refusal() from None
-    if "\0" in person_id:  # Postgres has no such text
-        raise _refusal()
-    return person_id
+    return _read_text(token, _scope("persons", collection_id))
+
+
+def collection_token(last: Collection) -> str:
+    """The token of the collections after `last`."""
+    return _encode(_scope("collections"), last.collection_id.encode())
+
+
+def read_collection(token: str) -> str:
+    """The collection id a token goes on after; "" for no token. Raises OptionInvalid."""
+    return _read_text(token, _scope("collections"))
 
 
 def face_token(collection_id: str, last: Face) -> str:
@@ -54,6 +57,18 @@ def read_face(token: str, collection_id: str, person_id: str) -> tuple[datetime.
         return _EPOCH + micros * _MICROSECOND, uuid.UUID(bytes=face_id)
     except (struct.error, OverflowError):
         raise _refusal() from None
+
+
+def _read_text(token: str, scope: bytes) -> str:
+    if not token:
+        return ""
+    try:
+        text = _decode(token, scope).decode()
+    except UnicodeDecodeError:
+        raise _refusal() from None
+    if "\0" in text:  # Postgres has no such text
+        raise _refusal()
+    return text
 
 
 def _scope(*names: str) -> bytes:

@@ -7,11 +7,16 @@ import structlog
 
 from facerec.matcher.v1 import matcher_pb2_grpc
 from facerec.serving.server import Server, Service
+from matcher_service.acceptance import Acceptance
+from matcher_service.admission import Admission
+from matcher_service.catalog import Catalog
+from matcher_service.collection_servicer import CollectionServicer
 from matcher_service.database import Database
 from matcher_service.encoder_client import EncoderClient
 from matcher_service.errors import MatcherError
 from matcher_service.gallery import Gallery
 from matcher_service.matcher import Matcher
+from matcher_service.search import Search
 from matcher_service.servicer import MatcherServicer
 from matcher_service.settings import MatcherSettings
 from matcher_service.store import Store
@@ -36,8 +41,14 @@ class MatcherService:
             settings.encoder_address, timeout_seconds=settings.encoder_timeout_seconds
         )
         store = Store(self._database)
-        matcher, gallery = Matcher(store, self._encoder), Gallery(store, self._encoder)
-        servicer = MatcherServicer(matcher, gallery)  # type: ignore[abstract]
+        scans = Admission(
+            settings.scan_pool_size, settings.scan_queue_size, wait_seconds=settings.scan_timeout_seconds
+        )
+        search = Search(self._database, scans, scan_apart_above_faces=settings.scan_apart_above_faces)
+        servicer = MatcherServicer(  # type: ignore[abstract]
+            Matcher(store, search, self._encoder), Gallery(store, Acceptance(search), self._encoder)
+        )
+        collections = CollectionServicer(Catalog(store))  # type: ignore[abstract]
         self.server = Server(
             settings.server_options(),
             [
@@ -45,12 +56,10 @@ class MatcherService:
                     MATCHER,
                     lambda server: matcher_pb2_grpc.add_MatcherServiceServicer_to_server(servicer, server),
                 ),
-                # Every RPC of it answers UNIMPLEMENTED.
                 Service(
                     COLLECTIONS,
                     lambda server: matcher_pb2_grpc.add_CollectionServiceServicer_to_server(
-                        matcher_pb2_grpc.CollectionServiceServicer(),  # type: ignore[abstract]
-                        server,
+                        collections, server
                     ),
                 ),
             ],

@@ -36,6 +36,9 @@ class MatcherServicer(matcher_pb2_grpc.MatcherServiceServicer):
             display_name=ids.free_text(request.display_name, "display_name") if named else None,
             items=[converters.item(item, f"items[{i}]") for i, item in enumerate(request.items)],
             request_id=ids.request_id(request.request_id),
+            expire_time=converters.moment(request.expire_time, "expire_time")
+            if request.HasField("expire_time")
+            else None,
         )
         return converters.enrollment_message(await self._gallery.enroll(order))
 
@@ -58,7 +61,7 @@ class MatcherServicer(matcher_pb2_grpc.MatcherServiceServicer):
         )
 
     async def Identify(self, request: pb.IdentifyRequest, context: Context) -> pb.IdentifyResponse:
-        """Find who faces are. Every search is exact, so exact_only changes nothing yet."""
+        """Find who faces are."""
         deadline.start(context.time_remaining())
         ids.count(len(request.probes), "probes", 1, MAX_PROBES)
         most = request.max_candidates if request.HasField("max_candidates") else DEFAULT_MAX_CANDIDATES
@@ -75,6 +78,7 @@ class MatcherServicer(matcher_pb2_grpc.MatcherServiceServicer):
             max_distance=_max_distance(request),
             max_candidates=ids.count(most, "max_candidates", 1, MAX_CANDIDATES),
             all_faces=request.all_faces,
+            exact_only=request.exact_only,
         )
         faces = [converters.identified_message(answer) for answer in answers]
         return pb.IdentifyResponse(faces=faces, threshold=threshold, space=space)
@@ -125,6 +129,20 @@ class MatcherServicer(matcher_pb2_grpc.MatcherServiceServicer):
             ids.free_text(request.display_name, "display_name"),
         )
         return pb.UpdatePersonResponse(person=converters.person_message(person))
+
+    async def MergePersons(
+        self, request: pb.MergePersonsRequest, context: Context
+    ) -> pb.MergePersonsResponse:
+        """Make one person of two."""
+        deadline.start(context.time_remaining())
+        source = ids.person_id(request.source_person_id, "source_person_id")
+        target = ids.person_id(request.target_person_id, "target_person_id")
+        if source == target:
+            raise OptionInvalid("source and target are one person", field="target_person_id")
+        merged = await self._gallery.merge_persons(ids.collection_id(request.collection_id), source, target)
+        return pb.MergePersonsResponse(
+            person=converters.person_message(merged.person), faces_moved=merged.faces_moved
+        )
 
     async def DeletePerson(
         self, request: pb.DeletePersonRequest, context: Context

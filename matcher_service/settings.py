@@ -19,8 +19,8 @@ class MatcherSettings(ServingSettings):
     """postgresql://USER:PASSWORD@HOST:PORT/DATABASE of a Postgres 15 or newer with pgvector 0.8.4 or newer.
 
     `serve` acts as the role facerec_serve, of which USER must be a member. Behind PgBouncer let it ignore
-    the start-up parameters jit, lock_timeout, statement_timeout, role and search_path, and give USER the
-    same with ALTER ROLE ... SET.
+    the start-up parameters jit, lock_timeout, statement_timeout, max_parallel_workers_per_gather, role and
+    search_path, and give USER the same with ALTER ROLE ... SET.
     """
 
     encoder_address: str = "127.0.0.1:50051"
@@ -33,10 +33,26 @@ class MatcherSettings(ServingSettings):
     """Connections to Postgres kept open."""
 
     pool_max_size: int = pydantic.Field(10, ge=1, le=1000)
-    """Most connections to Postgres; replicas times this must stay under its max_connections."""
+    """Most connections to Postgres; replicas times this and scan_pool_size must stay
+    under its max_connections."""
 
     pool_wait_seconds: float = pydantic.Field(1.0, gt=0, le=60)
     """Longest wait for a free connection before a call is refused as OVERLOADED, in seconds."""
+
+    scan_pool_size: int = pydantic.Field(2, ge=1, le=64)
+    """Exact scans of large collections at once, each with a connection besides those of the pool."""
+
+    scan_queue_size: int = pydantic.Field(8, ge=0, le=10000)
+    """Exact scans that may wait for their turn; one more is refused as OVERLOADED at once."""
+
+    scan_workers: int = pydantic.Field(1, ge=0, le=64)
+    """Parallel workers of Postgres that an exact scan may use."""
+
+    scan_timeout_seconds: float = pydantic.Field(30.0, gt=0, le=3600)
+    """Longest an exact scan may wait for its turn, and longest it may run, in seconds."""
+
+    scan_apart_above_faces: int = pydantic.Field(2000, ge=0, le=1_000_000)
+    """Size up to which a collection without an index is scanned at once, with no turn to wait for."""
 
     statement_timeout_seconds: float = pydantic.Field(10.0, gt=0, le=3600)
     """Longest a statement may run, in seconds."""
@@ -62,4 +78,7 @@ class MatcherSettings(ServingSettings):
             pool_wait_seconds=self.pool_wait_seconds,
             statement_timeout_seconds=self.statement_timeout_seconds,
             lock_timeout_seconds=self.lock_timeout_seconds,
+            scan_pool_size=self.scan_pool_size,
+            scan_workers=self.scan_workers,
+            scan_timeout_seconds=self.scan_timeout_seconds,
         )

@@ -7,14 +7,15 @@ import contextlib
 import dataclasses
 import datetime
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 import asyncpg
 
 from matcher_service.database import Connection, Database, vector_wire
 from matcher_service.errors import CollectionNotFound
-from matcher_service.faces import Candidate, Encoding, Erasure, Face, Person
+from matcher_service.faces import Encoding, Erasure, Face, Merge, Person
+from matcher_service.queries import load, of_collection
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,17 +32,6 @@ class Nearest:
 
 
 @dataclasses.dataclass(frozen=True)
-class Search:
-    """What the identify statement found."""
-
-    space: str
-    threshold: float
-    probe_found: bool
-    faces: int
-    candidates: list[Candidate]
-
-
-@dataclasses.dataclass(frozen=True)
 class Measure:
     """What the compare statement found."""
 
@@ -52,15 +42,6 @@ class Measure:
     distance: float | None
 
 
-@dataclasses.dataclass(frozen=True)
-class Collection:
-    """A collection's space and the distances that decide in it."""
-
-    space: str
-    verify_threshold: float
-    identify_threshold: float
-
-
 class Store:
     """The statements that read, and those that change one row set at once."""
 
@@ -69,7 +50,7 @@ class Store:
 
     async def verify(self, collection_id: str, person_id: str, face: Encoding | uuid.UUID) -> Nearest:
         """Measure a face against every face of a person."""
-        row = await self._row("verify", collection_id, person_id, *_vector_or_id(face))
+        row = await self._row("verify", collection_id, person_id, *vector_or_id(face))
         return Nearest(
             space=row["space"],
             threshold=row["verify_threshold"],
@@ -80,35 +61,20 @@ class Store:
             distance=row["distance"],
         )
 
-    async def identify(
-        self, collection_id: str, face: Encoding | uuid.UUID, max_distance: float | None, max_candidates: int
-    ) -> Search:
-        """Measure a face against every face of the collection."""
-        vector, face_id = _vector_or_id(face)
-        space = face.space if isinstance(face, Encoding) else None
-        rows = await self._rows(
-            "identify", collection_id, vector, face_id, max_distance, max_candidates, space
-        )
-        return Search(
-            space=rows[0]["space"],
-            threshold=rows[0]["threshold"],
-            probe_found=rows[0]["probe_found"],
-            faces=rows[0]["faces"],
-            candidates=[
-                Candidate(row["person_id"], row["display_name"], row["distance"], row["face_id"])
-                for row in rows
-                if row["person_id"] is not None
-            ],
-        )
-
     async def compare(self, collection_id: str, a: Encoding | uuid.UUID, b: Encoding | uuid.UUID) -> Measure:
         """Measure two faces against each other."""
-        row = await self._row("compare", collection_id, *_vector_or_id(a), *_vector_or_id(b))
+        row = await self._row("compare", collection_id, *vector_or_id(a), *vector_or_id(b))
         return Measure(row["space"], row["verify_threshold"], row["a_found"], row["b_found"], row["distance"])
 
-    async def get_collection(self, collection_id: str) -> Collection:
-        """Read a collection's space and thresholds."""
-        return Collection(*await self._row("get_collection", collection_id))
+    async def list_collections(self, after: str, limit: int) -> list[asyncpg.Record]:
+        """Read collections in the order of their ids, from after `after`."""
+        async with self._database.connection() as connection:
+            return list(await connection.fetch(load()["list_collections"], after, limit))
+
+    async def search_defaults(self, collection_id: str) -> tuple[float, str]:
+        """Read a collection's identify threshold and space."""
+        row = await self._row("search_defaults", collection_id)
+        return row["identify_threshold"], row["space"]
 
     async def get_person(self, collection_id: str, person_id: str) -> Person | None:
         """Read one person."""
@@ -142,6 +108,7 @@ class Store:
                 space=row["space"],
                 fingerprint=row["fingerprint"],
                 create_time=row["create_time"],
+                expire_time=moment(row["expire_time"]),
             )
             for row in rows
             if row["face_id"] is not None
@@ -149,7 +116,7 @@ class Store:
 
     async def delete_person(self, collection_id: str, person_id: str) -> Erasure:
         """Erase a person and their faces. The lock comes first, so that no face is added meanwhile."""
-        async with self.transaction() as (connection, queries):
+        async with self.transaction(collection_id) as (connection, queries):
             held = await connection.fetchrow(queries["lock_person"], collection_id, person_id)
             key = _found(held)["person_key"]
             row = _found(await connection.fetchrow(queries["delete_person"], collection_id, key))
@@ -157,32 +124,50 @@ class Store:
 
     async def delete_face(self, collection_id: str, face_id: uuid.UUID) -> Erasure:
         """Erase one face, its person locked as for every change of their faces."""
-        async with self.transaction() as (connection, queries):
+        async with self.transaction(collection_id) as (connection, queries):
             held = await connection.fetchrow(queries["lock_person_of_face"], collection_id, face_id)
             key = _found(held)["person_key"]
             row = _found(await connection.fetchrow(queries["delete_face"], collection_id, face_id, key))
         return Erasure(0, row["faces"], row["delete_time"])
 
+    async def merge_persons(self, collection_id: str, source_id: str, target_id: str) -> Merge | str:
+        """Give the source's faces to the target; returns the id of the one who is not there instead."""
+        async with self.transaction(collection_id) as (connection, queries):
+            held = _found(
+                await connection.fetchrow(queries["lock_merged_persons"], collection_id, source_id, target_id)
+            )
+            for key, person_id in (("source_key", source_id), ("target_key", target_id)):
+                if held[key] is None:
+                    return person_id
+            row = _found(
+                await connection.fetchrow(
+                    queries["merge_persons"], collection_id, held["source_key"], held["target_key"]
+                )
+            )
+        person = _person(row)
+        assert person is not None
+        return Merge(person, row["moved"])
+
     @contextlib.asynccontextmanager
-    async def transaction(self) -> AsyncIterator[tuple[Connection, dict[str, str]]]:
+    async def transaction(self, collection_id: str) -> AsyncIterator[tuple[Connection, Mapping[str, str]]]:
         """A transaction whose every statement sees what was committed before it began."""
         async with (
             self._database.connection() as connection,
             connection.transaction(isolation="read_committed"),
         ):
-            yield connection, self._database.queries
+            yield connection, of_collection(collection_id)
 
-    async def row(self, name: str, *arguments: Any) -> asyncpg.Record | None:
+    async def row(self, name: str, collection_id: str, *arguments: Any) -> asyncpg.Record | None:
         """Run a statement on its own and return its row, if it has one."""
         async with self._database.connection() as connection:
-            return await connection.fetchrow(self._database.queries[name], *arguments)
+            return await connection.fetchrow(of_collection(collection_id)[name], collection_id, *arguments)
 
-    async def _row(self, name: str, *arguments: Any) -> asyncpg.Record:
-        return _found(await self.row(name, *arguments))
+    async def _row(self, name: str, collection_id: str, *arguments: Any) -> asyncpg.Record:
+        return _found(await self.row(name, collection_id, *arguments))
 
-    async def _rows(self, name: str, *arguments: Any) -> list[asyncpg.Record]:
+    async def _rows(self, name: str, collection_id: str, *arguments: Any) -> list[asyncpg.Record]:
         async with self._database.connection() as connection:
-            rows = await connection.fetch(self._database.queries[name], *arguments)
+            rows = await connection.fetch(of_collection(collection_id)[name], collection_id, *arguments)
         _found(rows[0] if rows else None)
         return list(rows)
 
@@ -194,8 +179,16 @@ def _found(row: asyncpg.Record | None) -> asyncpg.Record:
     return row
 
 
-def _vector_or_id(face: Encoding | uuid.UUID) -> tuple[bytes | None, uuid.UUID | None]:
+def vector_or_id(face: Encoding | uuid.UUID) -> tuple[bytes | None, uuid.UUID | None]:
+    """A face as the two arguments a statement takes it in, one of them None."""
     return (None, face) if isinstance(face, uuid.UUID) else (vector_wire(face.values), None)
+
+
+def moment(expire_time: datetime.datetime | None) -> datetime.datetime | None:
+    """An expire time as the domain has it: the driver reads infinity as the last moment there is."""
+    if expire_time is None or expire_time.year == datetime.MAXYEAR:
+        return None
+    return expire_time
 
 
 def _person(row: asyncpg.Record) -> Person | None:

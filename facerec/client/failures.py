@@ -37,6 +37,7 @@ def from_rpc_error(error: grpc.RpcError, address: str) -> FacerecError:
         reason=Reason(info.reason),
         field=fault.field_violations[0].field if fault and fault.field_violations else "",
         retry_after_seconds=retry.retry_delay.ToNanoseconds() / 1e9 if retry else None,
+        metadata=dict(info.metadata),
     )
 
 

@@ -28,6 +28,7 @@ CODES: dict[Reason, int] = {
     Reason.COLLECTION_NOT_FOUND: code_pb2.NOT_FOUND,
     Reason.REQUEST_ID_REUSED: code_pb2.ALREADY_EXISTS,
     Reason.COLLECTION_EXISTS: code_pb2.ALREADY_EXISTS,
+    Reason.FACE_DUPLICATE: code_pb2.ALREADY_EXISTS,
     Reason.OVERLOADED: code_pb2.RESOURCE_EXHAUSTED,
     Reason.RATE_LIMITED: code_pb2.RESOURCE_EXHAUSTED,
     Reason.ENCODER_UNAVAILABLE: code_pb2.UNAVAILABLE,
@@ -46,7 +47,9 @@ log = structlog.get_logger(__name__)
 
 def to_status(error: FacerecError) -> status_pb2.Status:
     """The rich status of an error: ErrorInfo always, BadRequest and RetryInfo where they apply."""
-    details: list[message.Message] = [error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN)]
+    details: list[message.Message] = [
+        error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN, metadata=error.metadata)
+    ]
     if error.field:
         violation = error_details_pb2.BadRequest.FieldViolation(
             field=error.field, description=error.message, reason=error.reason

@@ -1,10 +1,14 @@
 -- Every statement the serving role runs. `-- name:` begins one; store.py has a method for each.
 --
--- All of them name the collection in $1, so each reads one partition and none can cross tenants. All but
--- the writers begin at facerec.collection: no row means that there is no such collection. `<->` is
--- pgvector's Euclidean distance, float8; a match is `distance <= threshold`, both float8.
--- The partition of a collection has two indexes, here called by their columns: (face_id), its primary
--- key, and (person_key, content_id), both led by collection_id.
+-- $1 is the collection in all that take one, and :"person", :"face" and :"enroll_request" stand for its own
+-- partitions (psql reads them so too, after \set). So no statement can see another tenant's rows, and none
+-- takes a lock that another tenant's calls could wait for. All but the writers begin at facerec.collection:
+-- no row means that there is no such collection.
+--
+-- `<->` is pgvector's Euclidean distance, float8; a match is `distance <= threshold`, both float8.
+-- A face past its expire_time is not there. Faces have two indexes, here called by their columns: (face_id),
+-- the primary key, and (person_key, content_id); people have (person_id), the primary key, and (person_key).
+-- All are led by collection_id.
 
 -- name: schema_version
 -- The migrations applied. Primary key of a table of a few rows.
@@ -24,15 +28,15 @@ SELECT c.space,
 FROM facerec.collection c
 CROSS JOIN LATERAL (
     SELECT coalesce($3::vector, (
-        SELECT f.encoding FROM facerec.face f WHERE f.collection_id = $1 AND f.face_id = $4::uuid
+        SELECT f.encoding FROM facerec.:"face" f WHERE f.collection_id = $1 AND f.face_id = $4::uuid AND f.expire_time > now()
     )) AS encoding
     OFFSET 0
 ) probe
-LEFT JOIN facerec.person p ON p.collection_id = $1 AND p.person_id = $2
+LEFT JOIN facerec.:"person" p ON p.collection_id = $1 AND p.person_id = $2
 LEFT JOIN LATERAL (
     SELECT count(*) OVER () AS faces, f.face_id, f.encoding <-> probe.encoding AS distance
-    FROM facerec.face f
-    WHERE f.collection_id = $1 AND f.person_key = p.person_key
+    FROM facerec.:"face" f
+    WHERE f.collection_id = $1 AND f.person_key = p.person_key AND f.expire_time > now()
     ORDER BY distance, f.face_id
     LIMIT 1
 ) nearest ON true
@@ -40,36 +44,77 @@ WHERE c.collection_id = $1;
 
 -- name: identify
 -- $2 encoding or null, $3 stored face's id or null, $4 largest distance or null, $5 most candidates,
--- $6 the encoding's space or null. A row a candidate, nearest first; one row without a person for nobody.
--- Sequential scan of the collection's partition, on purpose: exact, and no index of vectors can serve it
--- since nothing is ordered by distance before it is computed. It does not run when the probe has no
--- encoding or is of another space. Then person (person_key).
--- The aggregate's argument is computed for the few rows that pass its filter, so each face is measured
--- once; a named row type lets parallel workers hand over what they found.
+-- $6 the encoding's space or null, $7 true to ask no index, $8 the size up to which a scan may run here, or
+-- null for any. A row a candidate, nearest first; one row without a person for nobody.
+--
+-- `search` is what was done: 'index', 'scan', 'later' for a scan of more faces than $8, or 'none' where the
+-- probe has no encoding or one of another space. `decided` unless the index's word does not stand: it
+-- stands for a nearest candidate within the trust distance, and never for nobody.
+--
+-- scanned: sequential scan of all faces, on purpose: exact, and no index of vectors can serve it, since
+-- nothing is ordered by distance before it is computed. The aggregate's argument is computed for the few rows
+-- that pass its filter, so each face is measured once; a named row type lets parallel workers hand over what
+-- they found. proposed: the index on half of each centroid's dimensions, where there is one, at the effort
+-- measured for it, which is set for this statement alone when `asked` is read, before the index is. measured: face (person_key,
+-- content_id). Either part is skipped where it isn't called for. Then person (person_key).
 WITH asked AS MATERIALIZED (
     SELECT c.space,
+           c.trust_distance,
            coalesce($4::float8, c.identify_threshold) AS threshold,
-           coalesce($2::vector, (
-               SELECT f.encoding FROM facerec.face f WHERE f.collection_id = $1 AND f.face_id = $3::uuid
-           )) AS encoding
+           probe.encoding,
+           CASE
+               WHEN probe.encoding IS NULL OR c.space <> $6::text THEN 'none'
+               WHEN NOT $7::boolean AND NOT c.exact_only AND facerec.use_index(c.index_effort) THEN 'index'
+               WHEN $8::bigint IS NULL OR facerec.estimated_faces($1) <= $8::bigint THEN 'scan'
+               ELSE 'later'
+           END AS search
     FROM facerec.collection c
+    CROSS JOIN LATERAL (
+        SELECT coalesce($2::vector, (
+            SELECT f.encoding
+            FROM facerec.:"face" f
+            WHERE f.collection_id = $1 AND f.face_id = $3::uuid AND f.expire_time > now()
+        )) AS encoding
+        OFFSET 0
+    ) probe
     WHERE c.collection_id = $1
 ), scanned AS MATERIALIZED (
     SELECT count(*) AS faces,
            array_agg((f.person_key, f.face_id, f.encoding <-> (SELECT encoding FROM asked))::facerec.hit)
-               FILTER (WHERE f.encoding <-> (SELECT encoding FROM asked) <= (SELECT threshold FROM asked)) AS hits
-    FROM facerec.face f
-    WHERE f.collection_id = $1
-      AND (SELECT encoding IS NOT NULL AND space = coalesce($6::text, space) FROM asked)
-), nearest AS (
+               FILTER (
+                   WHERE f.encoding <-> (SELECT encoding FROM asked) <= (SELECT threshold FROM asked)
+                     AND f.expire_time > now()
+               ) AS hits
+    FROM facerec.:"face" f
+    WHERE (SELECT search = 'scan' FROM asked)
+), proposed AS MATERIALIZED (
+    SELECT p.person_key
+    FROM facerec.:"person" p
+    WHERE (SELECT search = 'index' FROM asked)
+    ORDER BY subvector(p.centroid, 1, 64)::halfvec(64)
+             <-> (SELECT subvector(encoding, 1, 64)::halfvec(64) FROM asked)
+    LIMIT 100
+), measured AS MATERIALIZED (
+    SELECT f.person_key, f.face_id, f.encoding <-> (SELECT encoding FROM asked) AS distance
+    FROM proposed JOIN facerec.:"face" f ON f.collection_id = $1 AND f.person_key = proposed.person_key
+    WHERE f.expire_time > now()
+), nearest AS MATERIALIZED (
     SELECT DISTINCT ON (h.person_key) h.person_key, h.face_id, h.distance
-    FROM scanned, unnest(scanned.hits) AS h
+    FROM (
+        SELECT hit.person_key, hit.face_id, hit.distance FROM scanned, unnest(scanned.hits) AS hit
+        UNION ALL
+        SELECT measured.* FROM measured WHERE measured.distance <= (SELECT threshold FROM asked)
+    ) h
     ORDER BY h.person_key, h.distance, h.face_id
 )
 SELECT asked.space,
        asked.threshold,
        asked.encoding IS NOT NULL AS probe_found,
-       scanned.faces,
+       asked.search,
+       asked.search = 'scan'
+           OR (asked.search = 'index'
+               AND EXISTS (SELECT FROM nearest WHERE nearest.distance <= asked.trust_distance)) AS decided,
+       scanned.faces + (SELECT count(*) FROM measured) AS faces,
        candidate.person_id,
        candidate.display_name,
        candidate.distance,
@@ -78,12 +123,16 @@ FROM asked
 CROSS JOIN scanned
 LEFT JOIN LATERAL (
     SELECT p.person_id, p.display_name, nearest.distance, nearest.face_id
-    FROM nearest JOIN facerec.person p USING (person_key)
+    FROM nearest JOIN facerec.:"person" p USING (person_key)
     WHERE p.collection_id = $1
     ORDER BY nearest.distance, p.person_id
     LIMIT $5
 ) candidate ON true
 ORDER BY candidate.distance, candidate.person_id;
+
+-- name: search_defaults
+-- Primary key of collection.
+SELECT identify_threshold, space FROM facerec.collection WHERE collection_id = $1;
 
 -- name: compare
 -- $2 and $4 encodings or null, $3 and $5 stored faces' ids or null. Face (face_id).
@@ -95,13 +144,13 @@ SELECT c.space,
 FROM facerec.collection c
 CROSS JOIN LATERAL (
     SELECT coalesce($2::vector, (
-        SELECT f.encoding FROM facerec.face f WHERE f.collection_id = $1 AND f.face_id = $3::uuid
+        SELECT f.encoding FROM facerec.:"face" f WHERE f.collection_id = $1 AND f.face_id = $3::uuid AND f.expire_time > now()
     )) AS encoding
     OFFSET 0
 ) a
 CROSS JOIN LATERAL (
     SELECT coalesce($4::vector, (
-        SELECT f.encoding FROM facerec.face f WHERE f.collection_id = $1 AND f.face_id = $5::uuid
+        SELECT f.encoding FROM facerec.:"face" f WHERE f.collection_id = $1 AND f.face_id = $5::uuid AND f.expire_time > now()
     )) AS encoding
     OFFSET 0
 ) b
@@ -112,6 +161,9 @@ WHERE c.collection_id = $1;
 -- Primary keys of collection, person, enroll_request and model, face (person_key, content_id) and
 -- (face_id).
 SELECT c.space,
+       c.duplicate_policy,
+       c.duplicate_threshold,
+       c.min_face_pixels,
        r.digest,
        r.person_key = p.person_key AS person_stands,
        r.person_created,
@@ -127,24 +179,32 @@ SELECT c.space,
        ARRAY(
            SELECT f.external_ref
            FROM unnest(r.face_ids) WITH ORDINALITY AS k(face_id, place)
-           LEFT JOIN facerec.face f ON f.collection_id = $1 AND f.face_id = k.face_id
+           LEFT JOIN facerec.:"face" f ON f.collection_id = $1 AND f.face_id = k.face_id
            ORDER BY k.place
        ) AS external_refs,
        ARRAY(
+           SELECT f.expire_time
+           FROM unnest(r.face_ids) WITH ORDINALITY AS k(face_id, place)
+           LEFT JOIN facerec.:"face" f ON f.collection_id = $1 AND f.face_id = k.face_id
+           ORDER BY k.place
+       ) AS expire_times,
+       ARRAY(
            SELECT f.content_id
-           FROM facerec.face f
+           FROM facerec.:"face" f
            WHERE f.collection_id = $1 AND f.person_key = p.person_key AND f.content_id = ANY ($4::uuid[])
+             AND f.expire_time > now()
        ) AS known_content_ids
 FROM facerec.collection c
-LEFT JOIN facerec.person p ON p.collection_id = $1 AND p.person_id = $2
-LEFT JOIN facerec.enroll_request r ON r.collection_id = $1 AND r.request_id = $3
+LEFT JOIN facerec.:"person" p ON p.collection_id = $1 AND p.person_id = $2
+LEFT JOIN facerec.:"enroll_request" r ON r.collection_id = $1 AND r.request_id = $3
 WHERE c.collection_id = $1;
 
 -- name: lock_enrolled_person
 -- $2 person, $3 space, $4 fingerprints. Creates the person, or locks the one there is until the
 -- transaction's end (DO UPDATE locks the row even where its condition is false), so that the next
--- statement sees whatever the lock was waited for. A row when the person is new.
--- Primary key of person; model (space, fingerprint). Models are looked up first: a conflict would use up
+-- statement sees whatever the lock was waited for. A row when the person is new. What of the person's has
+-- expired goes, so that the same photo can come again.
+-- Primary key of person, face (person_key, content_id); model (space, fingerprint). Models are looked up first: a conflict would use up
 -- a number of the key's sequence at every enrolment.
 WITH new_model AS (
     INSERT INTO facerec.model (space, fingerprint)
@@ -156,20 +216,26 @@ WITH new_model AS (
       )
     ORDER BY 2
     ON CONFLICT DO NOTHING
+), expired AS (
+    DELETE FROM facerec.:"face" f
+    USING facerec.:"person" p
+    WHERE p.collection_id = $1 AND p.person_id = $2
+      AND f.collection_id = $1 AND f.person_key = p.person_key AND f.expire_time <= now()
 )
-INSERT INTO facerec.person (collection_id, person_id)
+INSERT INTO facerec.:"person" (collection_id, person_id)
 VALUES ($1, $2)
 ON CONFLICT (collection_id, person_id) DO UPDATE SET person_id = excluded.person_id WHERE false
 RETURNING person_key;
 
 -- name: add_faces
 -- $2 person, locked; $3 display name or null; then a column an item: $4 content ids, $5 encodings,
--- $6 fingerprints, $7 ids of stored faces to copy, $8 external refs; $9 space. A row an item, in order.
+-- $6 fingerprints, $7 ids of stored faces to copy, $8 external refs; $9 space, $10 expire time or null. A
+-- row an item, in order.
 -- content_id is null where the face to copy is gone, face_id where the photo was known and is no longer.
 -- Face (person_key, content_id) and (face_id), model (space, fingerprint), primary key of person.
 WITH owner AS MATERIALIZED (
     SELECT p.person_key, p.create_time
-    FROM facerec.person p
+    FROM facerec.:"person" p
     WHERE p.collection_id = $1 AND p.person_id = $2
 ), item AS MATERIALIZED (
     SELECT i.place,
@@ -183,31 +249,49 @@ WITH owner AS MATERIALIZED (
            ) AS copy
     FROM unnest($4::uuid[], $5::vector[], $6::text[], $7::uuid[], $8::text[]) WITH ORDINALITY
         AS i(content_id, encoding, fingerprint, source_id, external_ref, place)
-    LEFT JOIN facerec.face source ON source.collection_id = $1 AND source.face_id = i.source_id
+    LEFT JOIN facerec.:"face" source
+        ON source.collection_id = $1 AND source.face_id = i.source_id AND source.expire_time > now()
     LEFT JOIN facerec.model m ON m.space = $9::text AND m.fingerprint = i.fingerprint
 ), existing AS MATERIALIZED (
-    SELECT f.face_id, f.content_id, f.model_key, f.external_ref, f.create_time
-    FROM owner JOIN facerec.face f ON f.collection_id = $1 AND f.person_key = owner.person_key
+    SELECT f.face_id, f.content_id, f.model_key, f.external_ref, f.create_time, f.expire_time
+    FROM owner JOIN facerec.:"face" f ON f.collection_id = $1 AND f.person_key = owner.person_key
     WHERE f.content_id IN (SELECT item.content_id FROM item)
 ), added AS (
-    INSERT INTO facerec.face (collection_id, person_key, encoding, model_key, content_id, external_ref)
-    SELECT $1, owner.person_key, item.encoding, item.model_key, item.content_id, item.external_ref
+    INSERT INTO facerec.:"face" (
+        collection_id, person_key, encoding, model_key, content_id, external_ref, expire_time
+    )
+    SELECT $1, owner.person_key, item.encoding, item.model_key, item.content_id, item.external_ref,
+           coalesce($10::timestamptz, 'infinity')
     FROM owner, item
     WHERE item.copy = 1
       AND item.encoding IS NOT NULL
       AND NOT EXISTS (SELECT FROM existing WHERE existing.content_id = item.content_id)
     ORDER BY item.place
-    RETURNING face_id, content_id, model_key, external_ref, create_time
+    RETURNING face_id, content_id, model_key, external_ref, create_time, expire_time, encoding
 ), changed AS (
-    UPDATE facerec.person p
-    SET display_name = coalesce($3::text, p.display_name), update_time = clock_timestamp()
+    UPDATE facerec.:"person" p
+    SET display_name = coalesce($3::text, p.display_name),
+        update_time = clock_timestamp(),
+        centroid = (
+            SELECT avg(all_faces.encoding)
+            FROM (
+                SELECT f.encoding
+                FROM facerec.:"face" f
+                WHERE f.collection_id = $1 AND f.person_key = owner.person_key
+                UNION ALL
+                SELECT added.encoding FROM added
+            ) all_faces
+        )
     FROM owner
     WHERE p.collection_id = $1
       AND p.person_key = owner.person_key
       AND (p.display_name <> $3::text OR EXISTS (SELECT FROM added))
     RETURNING p.display_name, p.update_time
 ), stored AS (
-    SELECT *, true AS existed FROM existing UNION ALL SELECT *, false FROM added
+    SELECT face_id, content_id, model_key, external_ref, create_time, expire_time, true AS existed
+    FROM existing
+    UNION ALL
+    SELECT face_id, content_id, model_key, external_ref, create_time, expire_time, false FROM added
 )
 SELECT item.content_id,
        stored.face_id,
@@ -216,13 +300,14 @@ SELECT item.content_id,
        m.fingerprint,
        stored.external_ref,
        stored.create_time AS face_time,
+       stored.expire_time,
        p.person_key,
        coalesce((SELECT display_name FROM changed), p.display_name) AS display_name,
        p.create_time,
        coalesce((SELECT update_time FROM changed), p.update_time) AS update_time,
-       (SELECT count(*) FROM facerec.face f WHERE f.collection_id = $1 AND f.person_key = p.person_key)
+       (SELECT count(*) FROM facerec.:"face" f WHERE f.collection_id = $1 AND f.person_key = p.person_key)
            + (SELECT count(*) FROM added) AS faces
-FROM facerec.person p
+FROM facerec.:"person" p
 CROSS JOIN item
 LEFT JOIN stored USING (content_id)
 LEFT JOIN facerec.model m ON m.model_key = stored.model_key
@@ -231,7 +316,7 @@ ORDER BY item.place;
 
 -- name: add_enroll_request
 -- Keeps what a request id was answered with. A row unless the id is taken; its primary key.
-INSERT INTO facerec.enroll_request (
+INSERT INTO facerec.:"enroll_request" (
     collection_id, request_id, digest, person_key, person_created,
     face_ids, already_enrolled, model_keys, face_times
 )
@@ -242,22 +327,22 @@ RETURNING true;
 -- name: get_person
 -- $2 person. Primary keys of collection and person, face (person_key, content_id).
 SELECT p.person_id, p.display_name, p.create_time, p.update_time,
-       (SELECT count(*) FROM facerec.face f WHERE f.collection_id = $1 AND f.person_key = p.person_key)
-           AS faces
+       (SELECT count(*) FROM facerec.:"face" f WHERE f.collection_id = $1 AND f.person_key = p.person_key
+          AND f.expire_time > now()) AS faces
 FROM facerec.collection c
-LEFT JOIN facerec.person p ON p.collection_id = $1 AND p.person_id = $2
+LEFT JOIN facerec.:"person" p ON p.collection_id = $1 AND p.person_id = $2
 WHERE c.collection_id = $1;
 
 -- name: list_persons
 -- $2 the last page's last person or '', $3 most rows. Primary key of person, in its order; each person's
 -- faces by (person_key, content_id).
 SELECT p.*,
-       (SELECT count(*) FROM facerec.face f WHERE f.collection_id = $1 AND f.person_key = p.person_key)
-           AS faces
+       (SELECT count(*) FROM facerec.:"face" f WHERE f.collection_id = $1 AND f.person_key = p.person_key
+          AND f.expire_time > now()) AS faces
 FROM facerec.collection c
 LEFT JOIN LATERAL (
     SELECT person_id, display_name, create_time, update_time, person_key
-    FROM facerec.person
+    FROM facerec.:"person"
     WHERE collection_id = $1 AND person_id > $2
     ORDER BY person_id
     LIMIT $3
@@ -268,15 +353,16 @@ ORDER BY p.person_id;
 -- name: update_person
 -- $2 person, $3 display name. Primary key of person; face (person_key, content_id).
 WITH changed AS (
-    UPDATE facerec.person p
+    UPDATE facerec.:"person" p
     SET display_name = $3,
         update_time = CASE WHEN p.display_name = $3 THEN p.update_time ELSE clock_timestamp() END
     WHERE p.collection_id = $1 AND p.person_id = $2
     RETURNING p.person_id, p.display_name, p.create_time, p.update_time, p.person_key
 )
 SELECT changed.*,
-       (SELECT count(*) FROM facerec.face f
-        WHERE f.collection_id = $1 AND f.person_key = changed.person_key) AS faces
+       (SELECT count(*) FROM facerec.:"face" f
+        WHERE f.collection_id = $1 AND f.person_key = changed.person_key
+          AND f.expire_time > now()) AS faces
 FROM facerec.collection c
 LEFT JOIN changed ON true
 WHERE c.collection_id = $1;
@@ -284,7 +370,7 @@ WHERE c.collection_id = $1;
 -- name: lock_person
 -- $2 person. Locks the person, if any, until the transaction's end. Primary keys.
 SELECT (
-    SELECT p.person_key FROM facerec.person p WHERE p.collection_id = $1 AND p.person_id = $2 FOR UPDATE
+    SELECT p.person_key FROM facerec.:"person" p WHERE p.collection_id = $1 AND p.person_id = $2 FOR UPDATE
 ) AS person_key
 FROM facerec.collection c
 WHERE c.collection_id = $1;
@@ -292,9 +378,9 @@ WHERE c.collection_id = $1;
 -- name: delete_person
 -- $2 the key of a locked person. Person (person_key), face (person_key, content_id).
 WITH person AS (
-    DELETE FROM facerec.person WHERE collection_id = $1 AND person_key = $2 RETURNING 1
+    DELETE FROM facerec.:"person" WHERE collection_id = $1 AND person_key = $2 RETURNING 1
 ), face AS (
-    DELETE FROM facerec.face WHERE collection_id = $1 AND person_key = $2 RETURNING 1
+    DELETE FROM facerec.:"face" WHERE collection_id = $1 AND person_key = $2 RETURNING 1
 )
 SELECT (SELECT count(*) FROM person) AS persons, (SELECT count(*) FROM face) AS faces,
        clock_timestamp() AS delete_time;
@@ -303,13 +389,13 @@ SELECT (SELECT count(*) FROM person) AS persons, (SELECT count(*) FROM face) AS 
 -- $2 person, $3 and $4 the last page's last time and id or null, $5 most rows.
 -- Primary keys of collection and person, face (person_key, content_id), sorted: it is one person's.
 SELECT c.space, p.person_key IS NOT NULL AS person_found,
-       f.face_id, f.external_ref, f.create_time, m.fingerprint
+       f.face_id, f.external_ref, f.create_time, f.expire_time, m.fingerprint
 FROM facerec.collection c
-LEFT JOIN facerec.person p ON p.collection_id = $1 AND p.person_id = $2
+LEFT JOIN facerec.:"person" p ON p.collection_id = $1 AND p.person_id = $2
 LEFT JOIN LATERAL (
-    SELECT face_id, external_ref, create_time, model_key
-    FROM facerec.face
-    WHERE collection_id = $1 AND person_key = p.person_key
+    SELECT face_id, external_ref, create_time, expire_time, model_key
+    FROM facerec.:"face"
+    WHERE collection_id = $1 AND person_key = p.person_key AND expire_time > now()
       AND ($3::timestamptz IS NULL OR (create_time, face_id) > ($3::timestamptz, $4::uuid))
     ORDER BY create_time, face_id
     LIMIT $5
@@ -323,7 +409,7 @@ ORDER BY f.create_time, f.face_id;
 -- (person_key).
 SELECT (
     SELECT p.person_key
-    FROM facerec.face f JOIN facerec.person p ON p.person_key = f.person_key
+    FROM facerec.:"face" f JOIN facerec.:"person" p ON p.person_key = f.person_key
     WHERE f.collection_id = $1 AND f.face_id = $2 AND p.collection_id = $1
     FOR UPDATE OF p
 ) AS person_key
@@ -333,15 +419,115 @@ WHERE c.collection_id = $1;
 -- name: delete_face
 -- $2 face, $3 the key of the locked person it is of. Face (face_id), person (person_key).
 WITH face AS (
-    DELETE FROM facerec.face
+    DELETE FROM facerec.:"face"
     WHERE collection_id = $1 AND face_id = $2 AND person_key = $3
     RETURNING 1
 ), person AS (
-    UPDATE facerec.person SET update_time = clock_timestamp()
+    UPDATE facerec.:"person"
+    SET update_time = clock_timestamp(),
+        centroid = (
+            SELECT avg(f.encoding)
+            FROM facerec.:"face" f
+            WHERE f.collection_id = $1 AND f.person_key = $3 AND f.face_id <> $2
+        )
     WHERE collection_id = $1 AND person_key = $3 AND EXISTS (SELECT FROM face)
 )
 SELECT (SELECT count(*) FROM face) AS faces, clock_timestamp() AS delete_time;
 
+-- name: lock_merged_persons
+-- $2 source, $3 target. Locks both, always in the order of their ids, until the transaction's end. A row
+-- whatever is there. Primary keys of collection and person.
+WITH held AS MATERIALIZED (
+    SELECT p.person_id, p.person_key
+    FROM facerec.:"person" p
+    WHERE p.collection_id = $1 AND p.person_id IN ($2, $3)
+    ORDER BY p.person_id
+    FOR UPDATE
+)
+SELECT (SELECT held.person_key FROM held WHERE held.person_id = $2) AS source_key,
+       (SELECT held.person_key FROM held WHERE held.person_id = $3) AS target_key
+FROM facerec.collection c
+WHERE c.collection_id = $1;
+
+-- name: merge_persons
+-- $2 source's key, $3 target's key, both locked. What both have stays once. Face (person_key, content_id),
+-- person (person_key).
+WITH doubled AS MATERIALIZED (
+    SELECT f.face_id
+    FROM facerec.:"face" f
+    JOIN facerec.:"face" t ON t.collection_id = $1 AND t.person_key = $3 AND t.content_id = f.content_id
+    WHERE f.collection_id = $1 AND f.person_key = $2
+), moved AS (
+    UPDATE facerec.:"face" f
+    SET person_key = $3
+    WHERE f.collection_id = $1 AND f.person_key = $2 AND f.face_id NOT IN (SELECT face_id FROM doubled)
+    RETURNING 1
+), dropped AS (
+    DELETE FROM facerec.:"face" f
+    WHERE f.collection_id = $1 AND f.person_key = $2 AND f.face_id IN (SELECT face_id FROM doubled)
+), gone AS (
+    DELETE FROM facerec.:"person" p WHERE p.collection_id = $1 AND p.person_key = $2
+), changed AS (
+    UPDATE facerec.:"person" p
+    SET update_time = clock_timestamp(),
+        centroid = (
+            SELECT avg(f.encoding)
+            FROM facerec.:"face" f
+            WHERE f.collection_id = $1 AND f.person_key IN ($2, $3)
+              AND f.face_id NOT IN (SELECT face_id FROM doubled)
+        )
+    WHERE p.collection_id = $1 AND p.person_key = $3
+    RETURNING p.person_id, p.display_name, p.create_time, p.update_time
+)
+SELECT changed.*,
+       (SELECT count(*) FROM moved) AS moved,
+       (SELECT count(*) FROM moved) + (
+           SELECT count(*) FROM facerec.:"face" f
+           WHERE f.collection_id = $1 AND f.person_key = $3 AND f.expire_time > now()
+       ) AS faces
+FROM changed;
+
+-- name: create_collection
+-- $2 space. Whether it is new. A function of the owner's: the serving role makes no tables.
+SELECT facerec.create_collection($1, $2) AS created;
+
+-- name: delete_collection
+-- Counts of what went. A function of the owner's.
+SELECT d.collections, d.persons, d.faces, clock_timestamp() AS delete_time
+FROM facerec.delete_collection($1) d;
+
 -- name: get_collection
--- Primary key of collection.
-SELECT space, verify_threshold, identify_threshold FROM facerec.collection WHERE collection_id = $1;
+-- Primary keys of collection and index_build; the file's size and the catalog's count for the faces.
+SELECT c.*, b.phase AS build_phase, b.done AS build_done, facerec.estimated_faces($1) AS estimated_faces
+FROM facerec.collection c
+LEFT JOIN facerec.index_build b ON b.collection_id = c.collection_id
+WHERE c.collection_id = $1;
+
+-- name: list_collections
+-- $1 the last page's last collection or '', $2 most rows. Primary key of collection, in its order.
+SELECT c.*, b.phase AS build_phase, b.done AS build_done,
+       facerec.estimated_faces(c.collection_id) AS estimated_faces
+FROM facerec.collection c
+LEFT JOIN facerec.index_build b ON b.collection_id = c.collection_id
+WHERE c.collection_id > $1
+ORDER BY c.collection_id
+LIMIT $2;
+
+-- name: update_collection
+-- A column a setting, null where it stays; $12 retention, of 0 for none. A row unless there is no such
+-- collection. Primary key of collection.
+UPDATE facerec.collection
+SET display_name = coalesce($2::text, display_name),
+    verify_threshold = coalesce($3::float8, verify_threshold),
+    identify_threshold = coalesce($4::float8, identify_threshold),
+    duplicate_policy = coalesce($5::text, duplicate_policy),
+    duplicate_threshold = coalesce($6::float8, duplicate_threshold),
+    min_face_pixels = coalesce($7::integer, min_face_pixels),
+    exact_only = coalesce($8::boolean, exact_only),
+    index_above_faces = coalesce($9::bigint, index_above_faces),
+    trust_distance = coalesce($10::float8, trust_distance),
+    target_recall = coalesce($11::float8, target_recall),
+    retention = CASE WHEN $12::interval IS NULL THEN retention ELSE nullif($12::interval, interval '0') END,
+    update_time = clock_timestamp()
+WHERE collection_id = $1
+RETURNING true;

@@ -13,24 +13,25 @@ from matcher_service import extension, migrations
 from matcher_service.migrations import Migration, MigrationError, migrate
 from tests.fixtures.postgres import PostgresServer, as_user
 
-NEXT = Migration(2, "next", "CREATE TABLE facerec.next (id int)", "0" * 64)
+NAMES = ["0001_gallery", "0002_collections"]
+NEXT = Migration(3, "next", "CREATE TABLE facerec.next (id int)", "0" * 64)
 
 
 async def test_migrating_again_applies_nothing(empty_database_url: str) -> None:
-    assert await migrate(empty_database_url) == ["0001_gallery"]
+    assert await migrate(empty_database_url) == NAMES
     assert await migrate(empty_database_url) == []
-    assert migrations.head() == 1
+    assert migrations.head() == 2
 
 
 async def test_concurrent_runs_apply_each_file_once(make_database: Callable[[str], str]) -> None:
     urls = [await asyncio.to_thread(make_database, "template0") for _ in range(3)]
     applied = await asyncio.gather(*(migrate(url) for url in urls for _ in range(3)))
-    assert sorted(applied) == [[]] * 6 + [["0001_gallery"]] * 3
+    assert sorted(applied) == [[]] * 6 + [NAMES] * 3
 
 
 async def test_a_later_release_goes_on_from_there(database_url: str) -> None:
-    assert await migrate(database_url, [*migrations.available(), NEXT]) == ["0002_next"]
-    with pytest.raises(MigrationError, match="at version 2 and this release knows 1"):
+    assert await migrate(database_url, [*migrations.available(), NEXT]) == ["0003_next"]
+    with pytest.raises(MigrationError, match="at version 3 and this release knows 2"):
         await migrate(database_url)
 
 
@@ -38,7 +39,7 @@ async def test_a_failed_file_leaves_nothing_and_can_be_mended(database_url: str)
     broken = dataclasses.replace(NEXT, text=NEXT.text + "; SELECT nonsense()")
     with pytest.raises(MigrationError, match=r"undone: function nonsense\(\) does not exist"):
         await migrate(database_url, [*migrations.available(), broken])
-    assert await migrate(database_url, [*migrations.available(), NEXT]) == ["0002_next"]
+    assert await migrate(database_url, [*migrations.available(), NEXT]) == ["0003_next"]
 
 
 async def test_an_edited_migration_is_refused(database_url: str) -> None:
@@ -111,7 +112,7 @@ async def test_an_ordinary_user_with_the_rights_named_can_migrate(empty_database
         exists = await connection.fetchval("SELECT true FROM pg_roles WHERE rolname = 'facerec_owner'")
         if exists:  # made by another test's superuser, who would now grant it
             await connection.execute("GRANT facerec_owner TO migrator")
-        assert await migrate(as_user(empty_database_url, "migrator")) == ["0001_gallery"]
+        assert await migrate(as_user(empty_database_url, "migrator")) == NAMES
         owner = await connection.fetchval(
             "SELECT tableowner FROM pg_tables WHERE schemaname = 'facerec' AND tablename = 'face'"
         )

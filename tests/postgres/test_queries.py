@@ -1,71 +1,128 @@
-"""The file of statements: named, planned over indexes, and none without its collection."""
+"""The file of statements: named, planned over indexes, and none that can see another tenant's rows."""
 
-import re
+import json
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
 
 import asyncpg
 import numpy as np
 import pytest
 
 from matcher_service.database import Database, DatabaseOptions, vector_wire
-from matcher_service.queries import load, parse
+from matcher_service.queries import PARENTS, load, of_collection, parse, partition_name
 
-QUERIES = load()
-WITHOUT_COLLECTION = {"schema_version"}
-TABLES = re.compile(r"\b(?:FROM|JOIN|INTO|UPDATE)\s+facerec\.(\w+)(?:\s+(?:AS\s+)?(\w+))?")
+# Of no collection, or of all: what they read of each is its settings, never people or faces.
+OF_THE_CATALOG = {"schema_version", "list_collections", "get_collection", "search_defaults"}
+OF_THE_CATALOG |= {"create_collection", "delete_collection", "update_collection"}
+OTHER = "other"
+VECTOR = vector_wire(np.full(128, 0.1, np.float32))
 
 
-@pytest.mark.parametrize("name", sorted(QUERIES))
-async def test_every_statement_is_understood_by_the_serving_role(database_url: str, name: str) -> None:
+@pytest.fixture
+async def database(database_url: str) -> AsyncIterator[Database]:
     database = Database(DatabaseOptions(database_url, pool_min_size=1))
-    try:
-        assert await database.check() == ""
-        async with database.connection() as connection:
-            await connection.prepare(QUERIES[name])
-    finally:
-        await database.close()
+    assert await database.check() == ""
+    async with database.connection() as connection:
+        assert await connection.fetchval(load()["create_collection"], OTHER, "space")
+    yield database
+    await database.close()
 
 
-@pytest.mark.parametrize("name", sorted(set(QUERIES) - WITHOUT_COLLECTION))
-def test_every_table_of_a_tenant_is_read_within_one_collection(name: str) -> None:
-    """As many conditions on the collection as uses of a tenant's table."""
-    text = re.sub(r"--.*", "", QUERIES[name])
-    uses = [table for table, _ in TABLES.findall(text) if table != "model"]
-    bound = len(re.findall(r"collection_id = \$1", text))
-    inserted = len(re.findall(r"INSERT INTO facerec\.(?!model)\w+ \(\s*collection_id,", text))
-    assert uses
-    assert bound + inserted >= len(uses), uses
+async def test_a_partition_has_one_name_in_sql_and_in_python(database: Database) -> None:
+    async with database.connection() as connection:
+        for parent in PARENTS:
+            for collection_id in ("default", "a", "z" * 63):
+                name = await connection.fetchval(
+                    "SELECT facerec.partition_name($1, $2)", parent, collection_id
+                )
+                assert name == partition_name(parent, collection_id)
+                assert len(name) < 64
+
+
+async def test_every_statement_is_understood_by_the_serving_role(database: Database) -> None:
+    async with database.connection() as connection:
+        for text in of_collection("default").values():
+            await connection.prepare(text)
+
+
+async def test_no_statement_reads_or_locks_another_tenants_rows(database: Database) -> None:
+    """Plans every statement for one collection and walks what it scans and writes."""
+    own = {partition_name(parent, "default") for parent in PARENTS}
+    common = {"collection", "index_build", "model", "schema_migration"}
+    walked = set()
+    async with database.connection() as connection:
+        for name, text in of_collection("default").items():
+            count = len((await connection.prepare(text)).get_parameters())
+            async with connection.transaction():
+                await connection.execute("SET LOCAL plan_cache_mode = force_generic_plan")
+                await connection.execute(f"PREPARE walked AS {text}")
+                nulls = f"({', '.join(['NULL'] * count)})" if count else ""
+                row = await connection.fetchval(f"EXPLAIN (FORMAT JSON) EXECUTE walked{nulls}")
+                await connection.execute("DEALLOCATE walked")
+                locked = {
+                    record["relname"]
+                    for record in await connection.fetch(
+                        "SELECT c.relname FROM pg_locks l JOIN pg_class c ON c.oid = l.relation"
+                        " JOIN pg_namespace n ON n.oid = c.relnamespace"
+                        " WHERE l.pid = pg_backend_pid() AND n.nspname = 'facerec'"
+                        " AND c.relkind IN ('r', 'p')"
+                    )
+                }
+            touched = set(relations(json.loads(row)))
+            assert touched | locked <= own | common, name
+            assert touched or name in OF_THE_CATALOG, name
+            walked |= touched
+    assert own <= walked
+
+
+def relations(plan: Any) -> Iterator[str]:
+    """Every table a plan names."""
+    if isinstance(plan, list):
+        for part in plan:
+            yield from relations(part)
+    elif isinstance(plan, dict):
+        if "Relation Name" in plan:
+            yield plan["Relation Name"]
+        for part in plan.values():
+            yield from relations(part)
+
+
+async def test_a_row_cannot_be_put_into_another_tenants_partition(database: Database) -> None:
+    async with database.connection() as connection:
+        with pytest.raises(asyncpg.CheckViolationError):
+            await connection.execute(
+                f"INSERT INTO facerec.{partition_name('person', OTHER)} (collection_id, person_id)"
+                " VALUES ('default', 'ann')"
+            )
 
 
 async def plan(database: Database, name: str, *arguments: object) -> str:
     async with database.connection() as connection:
-        rows = await connection.fetch(f"EXPLAIN {QUERIES[name]}", *arguments)
+        rows = await connection.fetch(f"EXPLAIN {of_collection('default')[name]}", *arguments)
     return "\n".join(row[0] for row in rows)
 
 
-async def test_one_persons_faces_are_found_by_index_and_a_search_scans(database_url: str) -> None:
+async def test_one_persons_faces_are_found_by_index_and_a_search_scans(
+    database: Database, database_url: str
+) -> None:
+    face, person = partition_name("face", "default"), partition_name("person", "default")
     administrator = await asyncpg.connect(database_url)
     await administrator.execute(
-        "INSERT INTO facerec.person (collection_id, person_id)"
+        f"INSERT INTO facerec.{person} (collection_id, person_id)"
         " SELECT 'default', i FROM generate_series(1, 3000) AS i;"
-        "INSERT INTO facerec.face (collection_id, person_key, encoding, model_key, content_id)"
+        f"INSERT INTO facerec.{face} (collection_id, person_key, encoding, model_key, content_id)"
         " SELECT 'default', p.person_key, array_fill(random(), ARRAY[128])::vector, 1, gen_random_uuid()"
-        " FROM facerec.person p, generate_series(1, 3);"
-        "ANALYZE facerec.person, facerec.face"
+        f" FROM facerec.{person} p, generate_series(1, 3);"
+        f"ANALYZE facerec.{person}, facerec.{face}"
     )
     await administrator.close()
-    database = Database(DatabaseOptions(database_url, pool_min_size=1))
-    vector = vector_wire(np.full(128, 0.1, np.float32))
-    try:
-        assert await database.check() == ""
-        verify = await plan(database, "verify", "default", "7", vector, None)
-        assert "Seq Scan on face" not in verify
-        assert "face_default_collection_id_person_key_content_id_key" in verify
-        people = await plan(database, "list_persons", "default", "1000", 100)
-        assert "Seq Scan" not in people.replace("Seq Scan on collection", "")
-        identify = await plan(database, "identify", "default", vector, None, 0.5, 5, "any")
-        assert "Seq Scan on face_default f" in identify
-    finally:
-        await database.close()
+    verify = await plan(database, "verify", "default", "7", VECTOR, None)
+    assert f"Seq Scan on {face}" not in verify
+    assert "(collection_id = 'default'::text) AND (person_key = p.person_key)" in verify
+    people = await plan(database, "list_persons", "default", "1000", 100)
+    assert "Seq Scan" not in people.replace("Seq Scan on collection", "")
+    identify = await plan(database, "identify", "default", VECTOR, None, 0.5, 5, "any", True, None)
+    assert f"Seq Scan on {face} f" in identify
 
 
 def test_two_statements_of_one_name_are_refused() -> None:

@@ -6,6 +6,7 @@ import asyncpg
 import pytest
 
 from matcher_service.database import Database, DatabaseOptions
+from matcher_service.queries import partition_name
 from tests.fixtures.postgres import as_user
 
 
@@ -18,12 +19,13 @@ async def database(database_url: str) -> AsyncIterator[Database]:
     await database.close()
 
 
+FACES = partition_name("face", "default")
 FORBIDDEN = [
     "CREATE TABLE facerec.mine (id int)",
     "CREATE TABLE public.mine (id int)",
     "CREATE SCHEMA mine",
-    "DROP TABLE facerec.face_default",
-    "ALTER TABLE facerec.face DETACH PARTITION facerec.face_default",
+    f"DROP TABLE facerec.{FACES}",
+    f"ALTER TABLE facerec.face DETACH PARTITION facerec.{FACES}",
     "ALTER TABLE facerec.person ADD COLUMN note text",
     "CREATE INDEX ON facerec.person (display_name)",
     "TRUNCATE facerec.face",
@@ -34,9 +36,14 @@ FORBIDDEN = [
     "INSERT INTO facerec.schema_migration VALUES (99, 'mine', '')",
     "UPDATE facerec.collection SET space = 'mine'",
     "DELETE FROM facerec.collection",
-    "DELETE FROM facerec.enroll_request",
+    "INSERT INTO facerec.collection (collection_id, space) VALUES ('mine', 'mine')",
+    "UPDATE facerec.collection SET index_effort = 1",
+    "INSERT INTO facerec.index_build (collection_id, phase) VALUES ('mine', '')",
+    "SELECT facerec.add_partitions('mine')",
     "DELETE FROM facerec.model",
-    "SELECT * FROM facerec.face_default",
+    "SELECT * FROM facerec.face",
+    "SELECT * FROM facerec.person",
+    f"TRUNCATE facerec.{FACES}",
     "SELECT * FROM pg_authid",
     "SELECT pg_read_file('/etc/hostname')",
     "COPY facerec.face TO PROGRAM 'cat'",

@@ -6,6 +6,7 @@ isort:skip_file
 from collections import abc as _abc
 from facerec.encoder.v1 import encoder_pb2 as _encoder_pb2
 from google.protobuf import descriptor as _descriptor
+from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
@@ -32,7 +33,9 @@ class _SearchModeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_SearchMode
     SEARCH_MODE_EXACT: _SearchMode.ValueType  # 1
     """SEARCH_MODE_EXACT compared every face of the collection."""
     SEARCH_MODE_INDEX: _SearchMode.ValueType  # 2
-    """SEARCH_MODE_INDEX took the answer an index proposed, near enough to stand."""
+    """SEARCH_MODE_INDEX took the answer an index proposed: in Identify one near
+    enough to stand, in Enroll's check for duplicates whatever it proposed.
+    """
     SEARCH_MODE_INDEX_CONFIRMED: _SearchMode.ValueType  # 3
     """SEARCH_MODE_INDEX_CONFIRMED asked an index and let an exact scan decide."""
 
@@ -44,10 +47,50 @@ SEARCH_MODE_UNSPECIFIED: SearchMode.ValueType  # 0
 SEARCH_MODE_EXACT: SearchMode.ValueType  # 1
 """SEARCH_MODE_EXACT compared every face of the collection."""
 SEARCH_MODE_INDEX: SearchMode.ValueType  # 2
-"""SEARCH_MODE_INDEX took the answer an index proposed, near enough to stand."""
+"""SEARCH_MODE_INDEX took the answer an index proposed: in Identify one near
+enough to stand, in Enroll's check for duplicates whatever it proposed.
+"""
 SEARCH_MODE_INDEX_CONFIRMED: SearchMode.ValueType  # 3
 """SEARCH_MODE_INDEX_CONFIRMED asked an index and let an exact scan decide."""
 Global___SearchMode: _TypeAlias = SearchMode  # noqa: Y015
+
+class _DuplicatePolicy:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _DuplicatePolicyEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_DuplicatePolicy.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    DUPLICATE_POLICY_UNSPECIFIED: _DuplicatePolicy.ValueType  # 0
+    """DUPLICATE_POLICY_UNSPECIFIED leaves the policy as it is; a new collection's
+    is DUPLICATE_POLICY_FLAG.
+    """
+    DUPLICATE_POLICY_ALLOW: _DuplicatePolicy.ValueType  # 1
+    """DUPLICATE_POLICY_ALLOW does not look, which is quickest."""
+    DUPLICATE_POLICY_FLAG: _DuplicatePolicy.ValueType  # 2
+    """DUPLICATE_POLICY_FLAG enrolls and names the other person in the answer."""
+    DUPLICATE_POLICY_REFUSE: _DuplicatePolicy.ValueType  # 3
+    """DUPLICATE_POLICY_REFUSE enrolls nothing and answers FACE_DUPLICATE, whose
+    ErrorInfo names the other person in its metadata as `person_id`.
+    """
+
+class DuplicatePolicy(_DuplicatePolicy, metaclass=_DuplicatePolicyEnumTypeWrapper):
+    """DuplicatePolicy says what Enroll does about a face as near to another person
+    as a duplicate.
+    """
+
+DUPLICATE_POLICY_UNSPECIFIED: DuplicatePolicy.ValueType  # 0
+"""DUPLICATE_POLICY_UNSPECIFIED leaves the policy as it is; a new collection's
+is DUPLICATE_POLICY_FLAG.
+"""
+DUPLICATE_POLICY_ALLOW: DuplicatePolicy.ValueType  # 1
+"""DUPLICATE_POLICY_ALLOW does not look, which is quickest."""
+DUPLICATE_POLICY_FLAG: DuplicatePolicy.ValueType  # 2
+"""DUPLICATE_POLICY_FLAG enrolls and names the other person in the answer."""
+DUPLICATE_POLICY_REFUSE: DuplicatePolicy.ValueType  # 3
+"""DUPLICATE_POLICY_REFUSE enrolls nothing and answers FACE_DUPLICATE, whose
+ErrorInfo names the other person in its metadata as `person_id`.
+"""
+Global___DuplicatePolicy: _TypeAlias = DuplicatePolicy  # noqa: Y015
 
 @_typing.final
 class Probe(_message.Message):
@@ -133,6 +176,7 @@ class EnrollRequest(_message.Message):
     DISPLAY_NAME_FIELD_NUMBER: _builtins.int
     ITEMS_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
+    EXPIRE_TIME_FIELD_NUMBER: _builtins.int
     collection_id: _builtins.str
     """collection_id names the gallery. Default: `default`."""
     person_id: _builtins.str
@@ -150,6 +194,13 @@ class EnrollRequest(_message.Message):
     def items(self) -> _containers.RepeatedCompositeFieldContainer[Global___EnrollItem]:
         """items are the faces. Range: 1 to 64 items."""
 
+    @_builtins.property
+    def expire_time(self) -> _timestamp_pb2.Timestamp:
+        """expire_time is when the faces are to be gone: no call sees them from then
+        on, and the next maintenance erases them, and with its last face the person.
+        Range: a time to come. Default: unset, never.
+        """
+
     def __init__(
         self,
         *,
@@ -158,16 +209,51 @@ class EnrollRequest(_message.Message):
         display_name: _builtins.str | None = ...,
         items: _abc.Iterable[Global___EnrollItem] | None = ...,
         request_id: _builtins.str = ...,
+        expire_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_display_name", b"_display_name", "display_name", b"display_name"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_display_name", b"_display_name", "display_name", b"display_name", "expire_time", b"expire_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_display_name", b"_display_name", "collection_id", b"collection_id", "display_name", b"display_name", "items", b"items", "person_id", b"person_id", "request_id", b"request_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_display_name", b"_display_name", "collection_id", b"collection_id", "display_name", b"display_name", "expire_time", b"expire_time", "items", b"items", "person_id", b"person_id", "request_id", b"request_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__display_name: _TypeAlias = _typing.Literal["display_name"]  # noqa: Y015
     _WhichOneofArgType__display_name: _TypeAlias = _typing.Literal["_display_name", b"_display_name"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType__display_name) -> _WhichOneofReturnType__display_name | None: ...
 
 Global___EnrollRequest: _TypeAlias = EnrollRequest  # noqa: Y015
+
+@_typing.final
+class Duplicate(_message.Message):
+    """Duplicate is another person whose face is as near as a duplicate's."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PERSON_ID_FIELD_NUMBER: _builtins.int
+    DISTANCE_FIELD_NUMBER: _builtins.int
+    FACE_ID_FIELD_NUMBER: _builtins.int
+    person_id: _builtins.str
+    """person_id names the other person."""
+    distance: _builtins.float
+    """distance is from the enrolled face to the nearest of the other person's.
+    Unit: Euclidean distance in the encoding's space.
+    """
+    face_id: _builtins.str
+    """face_id names that nearest face."""
+    def __init__(
+        self,
+        *,
+        person_id: _builtins.str = ...,
+        distance: _builtins.float | None = ...,
+        face_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_distance", b"_distance", "distance", b"distance"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_distance", b"_distance", "distance", b"distance", "face_id", b"face_id", "person_id", b"person_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__distance: _TypeAlias = _typing.Literal["distance"]  # noqa: Y015
+    _WhichOneofArgType__distance: _TypeAlias = _typing.Literal["_distance", b"_distance"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__distance) -> _WhichOneofReturnType__distance | None: ...
+
+Global___Duplicate: _TypeAlias = Duplicate  # noqa: Y015
 
 @_typing.final
 class EnrolledFace(_message.Message):
@@ -177,23 +263,37 @@ class EnrolledFace(_message.Message):
 
     FACE_FIELD_NUMBER: _builtins.int
     ALREADY_ENROLLED_FIELD_NUMBER: _builtins.int
+    DUPLICATE_FIELD_NUMBER: _builtins.int
+    DUPLICATE_CHECK_FIELD_NUMBER: _builtins.int
     already_enrolled: _builtins.bool
     """already_enrolled says that the person had this very photo or encoding, and
     that nothing was added.
     """
+    duplicate_check: Global___SearchMode.ValueType
+    """duplicate_check says how the others were searched. Unset where they were
+    not: by the collection's policy, or because the face was enrolled already.
+    """
     @_builtins.property
     def face(self) -> Global___Face:
         """face is the stored face."""
+
+    @_builtins.property
+    def duplicate(self) -> Global___Duplicate:
+        """duplicate is the person nearest to this face apart from the one enrolled,
+        where that is within the collection's duplicate_threshold. Unset otherwise.
+        """
 
     def __init__(
         self,
         *,
         face: Global___Face | None = ...,
         already_enrolled: _builtins.bool = ...,
+        duplicate: Global___Duplicate | None = ...,
+        duplicate_check: Global___SearchMode.ValueType = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["face", b"face"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["duplicate", b"duplicate", "face", b"face"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["already_enrolled", b"already_enrolled", "face", b"face"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["already_enrolled", b"already_enrolled", "duplicate", b"duplicate", "duplicate_check", b"duplicate_check", "face", b"face"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -354,7 +454,7 @@ class IdentifyRequest(_message.Message):
     """
     exact_only: _builtins.bool
     """exact_only decides by an exact scan even where an index could. Default:
-    false.
+    the collection's search.exact_only.
     """
     @_builtins.property
     def probes(self) -> _containers.RepeatedCompositeFieldContainer[Global___Probe]:
@@ -442,7 +542,9 @@ class IdentifiedFace(_message.Message):
     exact: _builtins.bool
     """exact says that no nearer face can have been missed. Always set."""
     faces_searched: _builtins.int
-    """faces_searched counts the faces the search covered."""
+    """faces_searched counts the faces whose distance was computed: all of the
+    collection's in an exact search.
+    """
     @_builtins.property
     def bounding_box(self) -> _encoder_pb2.BoundingBox:
         """bounding_box is the face's place in the probe's image. Unset where the
@@ -650,6 +752,7 @@ class Face(_message.Message):
     SPACE_FIELD_NUMBER: _builtins.int
     FINGERPRINT_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
+    EXPIRE_TIME_FIELD_NUMBER: _builtins.int
     face_id: _builtins.str
     """face_id is the face's UUID."""
     person_id: _builtins.str
@@ -666,6 +769,10 @@ class Face(_message.Message):
     def create_time(self) -> _timestamp_pb2.Timestamp:
         """create_time is when it was enrolled."""
 
+    @_builtins.property
+    def expire_time(self) -> _timestamp_pb2.Timestamp:
+        """expire_time is when it is to be gone. Unset for never."""
+
     def __init__(
         self,
         *,
@@ -675,10 +782,11 @@ class Face(_message.Message):
         space: _builtins.str = ...,
         fingerprint: _builtins.str = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
+        expire_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "expire_time", b"expire_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "external_ref", b"external_ref", "face_id", b"face_id", "fingerprint", b"fingerprint", "person_id", b"person_id", "space", b"space"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "expire_time", b"expire_time", "external_ref", b"external_ref", "face_id", b"face_id", "fingerprint", b"fingerprint", "person_id", b"person_id", "space", b"space"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -853,6 +961,68 @@ class UpdatePersonResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___UpdatePersonResponse: _TypeAlias = UpdatePersonResponse  # noqa: Y015
+
+@_typing.final
+class MergePersonsRequest(_message.Message):
+    """MergePersonsRequest names two persons who are one."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    COLLECTION_ID_FIELD_NUMBER: _builtins.int
+    SOURCE_PERSON_ID_FIELD_NUMBER: _builtins.int
+    TARGET_PERSON_ID_FIELD_NUMBER: _builtins.int
+    collection_id: _builtins.str
+    """collection_id names the gallery. Default: `default`."""
+    source_person_id: _builtins.str
+    """source_person_id is the person to give up. Range: 1 to 128 characters."""
+    target_person_id: _builtins.str
+    """target_person_id is the person to keep, with their display_name; must
+    differ from source_person_id. Range: 1 to 128 characters.
+    """
+    def __init__(
+        self,
+        *,
+        collection_id: _builtins.str = ...,
+        source_person_id: _builtins.str = ...,
+        target_person_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["collection_id", b"collection_id", "source_person_id", b"source_person_id", "target_person_id", b"target_person_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MergePersonsRequest: _TypeAlias = MergePersonsRequest  # noqa: Y015
+
+@_typing.final
+class MergePersonsResponse(_message.Message):
+    """MergePersonsResponse holds the person left."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PERSON_FIELD_NUMBER: _builtins.int
+    FACES_MOVED_FIELD_NUMBER: _builtins.int
+    faces_moved: _builtins.int
+    """faces_moved counts the faces the target was given. Photos and encodings
+    that both had are kept once.
+    """
+    @_builtins.property
+    def person(self) -> Global___Person:
+        """person is the target after the merge."""
+
+    def __init__(
+        self,
+        *,
+        person: Global___Person | None = ...,
+        faces_moved: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["person", b"person"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["faces_moved", b"faces_moved", "person", b"person"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MergePersonsResponse: _TypeAlias = MergePersonsResponse  # noqa: Y015
 
 @_typing.final
 class DeletePersonRequest(_message.Message):
@@ -1101,17 +1271,310 @@ class ExportFacesResponse(_message.Message):
 Global___ExportFacesResponse: _TypeAlias = ExportFacesResponse  # noqa: Y015
 
 @_typing.final
-class CreateCollectionRequest(_message.Message):
-    """CreateCollectionRequest is not offered yet."""
+class QualityPolicy(_message.Message):
+    """QualityPolicy says which faces are too poor to enroll. Refused ones are
+    answered as FACE_QUALITY; it holds for images, as only they show quality.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    MIN_FACE_PIXELS_FIELD_NUMBER: _builtins.int
+    min_face_pixels: _builtins.int
+    """min_face_pixels is the least shorter side of a face's box. Unit: pixels of
+    the upright image. Range: 0 to 65535. Default of a new collection: 0, none.
+    """
     def __init__(
         self,
+        *,
+        min_face_pixels: _builtins.int | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_min_face_pixels", b"_min_face_pixels", "min_face_pixels", b"min_face_pixels"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_min_face_pixels", b"_min_face_pixels", "min_face_pixels", b"min_face_pixels"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__min_face_pixels: _TypeAlias = _typing.Literal["min_face_pixels"]  # noqa: Y015
+    _WhichOneofArgType__min_face_pixels: _TypeAlias = _typing.Literal["_min_face_pixels", b"_min_face_pixels"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__min_face_pixels) -> _WhichOneofReturnType__min_face_pixels | None: ...
+
+Global___QualityPolicy: _TypeAlias = QualityPolicy  # noqa: Y015
+
+@_typing.final
+class SearchPolicy(_message.Message):
+    """SearchPolicy says how Identify searches."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    EXACT_ONLY_FIELD_NUMBER: _builtins.int
+    INDEX_ABOVE_FACES_FIELD_NUMBER: _builtins.int
+    TRUST_DISTANCE_FIELD_NUMBER: _builtins.int
+    TARGET_RECALL_FIELD_NUMBER: _builtins.int
+    exact_only: _builtins.bool
+    """exact_only never asks an index. Default of a new collection: false."""
+    index_above_faces: _builtins.int
+    """index_above_faces is the size from which maintenance builds an index. Unit:
+    faces. Range: 1000 to 1000000000. Default of a new collection: 20000.
+    """
+    trust_distance: _builtins.float
+    """trust_distance is the largest distance, inclusive, of a candidate that the
+    index's word is taken for; nobody, or a nearest candidate farther away, is
+    decided by an exact scan. Range: 0 to 4. Default of a new collection: 0.45.
+    """
+    target_recall: _builtins.float
+    """target_recall is the share of searches whose nearest person the index must
+    propose, as maintenance measures and sets it. Unit: 1, a share. Range: 0.5
+    to 1. Default of a new collection: 0.995.
+    """
+    def __init__(
+        self,
+        *,
+        exact_only: _builtins.bool | None = ...,
+        index_above_faces: _builtins.int | None = ...,
+        trust_distance: _builtins.float | None = ...,
+        target_recall: _builtins.float | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_exact_only", b"_exact_only", "_index_above_faces", b"_index_above_faces", "_target_recall", b"_target_recall", "_trust_distance", b"_trust_distance", "exact_only", b"exact_only", "index_above_faces", b"index_above_faces", "target_recall", b"target_recall", "trust_distance", b"trust_distance"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_exact_only", b"_exact_only", "_index_above_faces", b"_index_above_faces", "_target_recall", b"_target_recall", "_trust_distance", b"_trust_distance", "exact_only", b"exact_only", "index_above_faces", b"index_above_faces", "target_recall", b"target_recall", "trust_distance", b"trust_distance"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__exact_only: _TypeAlias = _typing.Literal["exact_only"]  # noqa: Y015
+    _WhichOneofArgType__exact_only: _TypeAlias = _typing.Literal["_exact_only", b"_exact_only"]  # noqa: Y015
+    _WhichOneofReturnType__index_above_faces: _TypeAlias = _typing.Literal["index_above_faces"]  # noqa: Y015
+    _WhichOneofArgType__index_above_faces: _TypeAlias = _typing.Literal["_index_above_faces", b"_index_above_faces"]  # noqa: Y015
+    _WhichOneofReturnType__target_recall: _TypeAlias = _typing.Literal["target_recall"]  # noqa: Y015
+    _WhichOneofArgType__target_recall: _TypeAlias = _typing.Literal["_target_recall", b"_target_recall"]  # noqa: Y015
+    _WhichOneofReturnType__trust_distance: _TypeAlias = _typing.Literal["trust_distance"]  # noqa: Y015
+    _WhichOneofArgType__trust_distance: _TypeAlias = _typing.Literal["_trust_distance", b"_trust_distance"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__exact_only) -> _WhichOneofReturnType__exact_only | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__index_above_faces) -> _WhichOneofReturnType__index_above_faces | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__target_recall) -> _WhichOneofReturnType__target_recall | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__trust_distance) -> _WhichOneofReturnType__trust_distance | None: ...
+
+Global___SearchPolicy: _TypeAlias = SearchPolicy  # noqa: Y015
+
+@_typing.final
+class CollectionSettings(_message.Message):
+    """CollectionSettings are what can be changed of a collection. In
+    UpdateCollection an unset field leaves the setting as it is.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    DISPLAY_NAME_FIELD_NUMBER: _builtins.int
+    VERIFY_THRESHOLD_FIELD_NUMBER: _builtins.int
+    IDENTIFY_THRESHOLD_FIELD_NUMBER: _builtins.int
+    DUPLICATE_POLICY_FIELD_NUMBER: _builtins.int
+    DUPLICATE_THRESHOLD_FIELD_NUMBER: _builtins.int
+    QUALITY_FIELD_NUMBER: _builtins.int
+    SEARCH_FIELD_NUMBER: _builtins.int
+    RETENTION_FIELD_NUMBER: _builtins.int
+    display_name: _builtins.str
+    """display_name is a text for people. Range: 0 to 256 characters. Default of a
+    new collection: empty.
+    """
+    verify_threshold: _builtins.float
+    """verify_threshold decides Verify and Compare where the call brings no
+    max_distance. Range: 0 to 4. Default of a new collection: 0.6.
+    """
+    identify_threshold: _builtins.float
+    """identify_threshold decides Identify where the call brings no max_distance.
+    Range: 0 to 4. Default of a new collection: 0.5.
+    """
+    duplicate_policy: Global___DuplicatePolicy.ValueType
+    """duplicate_policy says what Enroll does about duplicates."""
+    duplicate_threshold: _builtins.float
+    """duplicate_threshold is the largest distance, inclusive, to another person's
+    face that makes a duplicate. Range: 0 to 4. Default of a new collection: 0.5.
+    """
+    @_builtins.property
+    def quality(self) -> Global___QualityPolicy:
+        """quality says which faces are too poor to enroll."""
+
+    @_builtins.property
+    def search(self) -> Global___SearchPolicy:
+        """search says how Identify searches."""
+
+    @_builtins.property
+    def retention(self) -> _duration_pb2.Duration:
+        """retention is how long a face is kept after its enrolment; maintenance erases
+        what is older, and with a person's last face the person. Unit: whole
+        seconds. Range: 0 seconds, which means for ever, to 100 years. Default of a
+        new collection: 0.
+        """
+
+    def __init__(
+        self,
+        *,
+        display_name: _builtins.str | None = ...,
+        verify_threshold: _builtins.float | None = ...,
+        identify_threshold: _builtins.float | None = ...,
+        duplicate_policy: Global___DuplicatePolicy.ValueType = ...,
+        duplicate_threshold: _builtins.float | None = ...,
+        quality: Global___QualityPolicy | None = ...,
+        search: Global___SearchPolicy | None = ...,
+        retention: _duration_pb2.Duration | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_display_name", b"_display_name", "_duplicate_threshold", b"_duplicate_threshold", "_identify_threshold", b"_identify_threshold", "_verify_threshold", b"_verify_threshold", "display_name", b"display_name", "duplicate_threshold", b"duplicate_threshold", "identify_threshold", b"identify_threshold", "quality", b"quality", "retention", b"retention", "search", b"search", "verify_threshold", b"verify_threshold"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_display_name", b"_display_name", "_duplicate_threshold", b"_duplicate_threshold", "_identify_threshold", b"_identify_threshold", "_verify_threshold", b"_verify_threshold", "display_name", b"display_name", "duplicate_policy", b"duplicate_policy", "duplicate_threshold", b"duplicate_threshold", "identify_threshold", b"identify_threshold", "quality", b"quality", "retention", b"retention", "search", b"search", "verify_threshold", b"verify_threshold"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__display_name: _TypeAlias = _typing.Literal["display_name"]  # noqa: Y015
+    _WhichOneofArgType__display_name: _TypeAlias = _typing.Literal["_display_name", b"_display_name"]  # noqa: Y015
+    _WhichOneofReturnType__duplicate_threshold: _TypeAlias = _typing.Literal["duplicate_threshold"]  # noqa: Y015
+    _WhichOneofArgType__duplicate_threshold: _TypeAlias = _typing.Literal["_duplicate_threshold", b"_duplicate_threshold"]  # noqa: Y015
+    _WhichOneofReturnType__identify_threshold: _TypeAlias = _typing.Literal["identify_threshold"]  # noqa: Y015
+    _WhichOneofArgType__identify_threshold: _TypeAlias = _typing.Literal["_identify_threshold", b"_identify_threshold"]  # noqa: Y015
+    _WhichOneofReturnType__verify_threshold: _TypeAlias = _typing.Literal["verify_threshold"]  # noqa: Y015
+    _WhichOneofArgType__verify_threshold: _TypeAlias = _typing.Literal["_verify_threshold", b"_verify_threshold"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__display_name) -> _WhichOneofReturnType__display_name | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__duplicate_threshold) -> _WhichOneofReturnType__duplicate_threshold | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__identify_threshold) -> _WhichOneofReturnType__identify_threshold | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__verify_threshold) -> _WhichOneofReturnType__verify_threshold | None: ...
+
+Global___CollectionSettings: _TypeAlias = CollectionSettings  # noqa: Y015
+
+@_typing.final
+class SearchIndex(_message.Message):
+    """SearchIndex is the state of a collection's index, which maintenance builds."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    READY_FIELD_NUMBER: _builtins.int
+    PERSONS_FIELD_NUMBER: _builtins.int
+    FACES_FIELD_NUMBER: _builtins.int
+    RECALL_FIELD_NUMBER: _builtins.int
+    BUILD_TIME_FIELD_NUMBER: _builtins.int
+    BUILD_PHASE_FIELD_NUMBER: _builtins.int
+    BUILD_DONE_FIELD_NUMBER: _builtins.int
+    ready: _builtins.bool
+    """ready says that Identify may use it."""
+    persons: _builtins.int
+    """persons counts those it was built over. Unit: persons."""
+    faces: _builtins.int
+    """faces counts the collection's faces when it was built, about. Unit: faces."""
+    recall: _builtins.float
+    """recall is the share of searches whose nearest person it proposed when last
+    measured. Unset before. Unit: 1, a share.
+    """
+    build_phase: _builtins.str
+    """build_phase is what a build under way is doing; empty where none is."""
+    build_done: _builtins.float
+    """build_done is how far that phase is, from 0 to 1. Unit: 1, a share."""
+    @_builtins.property
+    def build_time(self) -> _timestamp_pb2.Timestamp:
+        """build_time is when it was built. Unset where there is none."""
+
+    def __init__(
+        self,
+        *,
+        ready: _builtins.bool = ...,
+        persons: _builtins.int = ...,
+        faces: _builtins.int = ...,
+        recall: _builtins.float | None = ...,
+        build_time: _timestamp_pb2.Timestamp | None = ...,
+        build_phase: _builtins.str = ...,
+        build_done: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_recall", b"_recall", "build_time", b"build_time", "recall", b"recall"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_recall", b"_recall", "build_done", b"build_done", "build_phase", b"build_phase", "build_time", b"build_time", "faces", b"faces", "persons", b"persons", "ready", b"ready", "recall", b"recall"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__recall: _TypeAlias = _typing.Literal["recall"]  # noqa: Y015
+    _WhichOneofArgType__recall: _TypeAlias = _typing.Literal["_recall", b"_recall"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__recall) -> _WhichOneofReturnType__recall | None: ...
+
+Global___SearchIndex: _TypeAlias = SearchIndex  # noqa: Y015
+
+@_typing.final
+class Collection(_message.Message):
+    """Collection is a tenant's gallery."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    COLLECTION_ID_FIELD_NUMBER: _builtins.int
+    SPACE_FIELD_NUMBER: _builtins.int
+    SETTINGS_FIELD_NUMBER: _builtins.int
+    ESTIMATED_FACES_FIELD_NUMBER: _builtins.int
+    INDEX_FIELD_NUMBER: _builtins.int
+    CREATE_TIME_FIELD_NUMBER: _builtins.int
+    UPDATE_TIME_FIELD_NUMBER: _builtins.int
+    collection_id: _builtins.str
+    """collection_id names it."""
+    space: _builtins.str
+    """space is the space of its encodings."""
+    estimated_faces: _builtins.int
+    """estimated_faces is how many faces it has, about. Unit: faces."""
+    @_builtins.property
+    def settings(self) -> Global___CollectionSettings:
+        """settings are all set."""
+
+    @_builtins.property
+    def index(self) -> Global___SearchIndex:
+        """index is the state of its index."""
+
+    @_builtins.property
+    def create_time(self) -> _timestamp_pb2.Timestamp:
+        """create_time is when it was created."""
+
+    @_builtins.property
+    def update_time(self) -> _timestamp_pb2.Timestamp:
+        """update_time is when its settings last changed."""
+
+    def __init__(
+        self,
+        *,
+        collection_id: _builtins.str = ...,
+        space: _builtins.str = ...,
+        settings: Global___CollectionSettings | None = ...,
+        estimated_faces: _builtins.int = ...,
+        index: Global___SearchIndex | None = ...,
+        create_time: _timestamp_pb2.Timestamp | None = ...,
+        update_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "index", b"index", "settings", b"settings", "update_time", b"update_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["collection_id", b"collection_id", "create_time", b"create_time", "estimated_faces", b"estimated_faces", "index", b"index", "settings", b"settings", "space", b"space", "update_time", b"update_time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Collection: _TypeAlias = Collection  # noqa: Y015
+
+@_typing.final
+class CreateCollectionRequest(_message.Message):
+    """CreateCollectionRequest describes a new gallery."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    COLLECTION_ID_FIELD_NUMBER: _builtins.int
+    SPACE_FIELD_NUMBER: _builtins.int
+    SETTINGS_FIELD_NUMBER: _builtins.int
+    collection_id: _builtins.str
+    """collection_id names it. Must be set. Range: 1 to 63 characters."""
+    space: _builtins.str
+    """space is the space of its encodings, for good. Range: 0 to 128 characters.
+    Default: `dlib-resnet-v1/small/150x0.25`.
+    """
+    @_builtins.property
+    def settings(self) -> Global___CollectionSettings:
+        """settings are its settings. Default: those of a new collection."""
+
+    def __init__(
+        self,
+        *,
+        collection_id: _builtins.str = ...,
+        space: _builtins.str = ...,
+        settings: Global___CollectionSettings | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["settings", b"settings"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["collection_id", b"collection_id", "settings", b"settings", "space", b"space"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1119,16 +1582,23 @@ Global___CreateCollectionRequest: _TypeAlias = CreateCollectionRequest  # noqa: 
 
 @_typing.final
 class CreateCollectionResponse(_message.Message):
-    """CreateCollectionResponse is not offered yet."""
+    """CreateCollectionResponse holds the new gallery."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    COLLECTION_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def collection(self) -> Global___Collection:
+        """collection is the new gallery."""
+
     def __init__(
         self,
+        *,
+        collection: Global___Collection | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["collection", b"collection"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["collection", b"collection"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1136,16 +1606,21 @@ Global___CreateCollectionResponse: _TypeAlias = CreateCollectionResponse  # noqa
 
 @_typing.final
 class GetCollectionRequest(_message.Message):
-    """GetCollectionRequest is not offered yet."""
+    """GetCollectionRequest names a gallery."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    COLLECTION_ID_FIELD_NUMBER: _builtins.int
+    collection_id: _builtins.str
+    """collection_id names the gallery. Default: `default`."""
     def __init__(
         self,
+        *,
+        collection_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["collection_id", b"collection_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1153,16 +1628,23 @@ Global___GetCollectionRequest: _TypeAlias = GetCollectionRequest  # noqa: Y015
 
 @_typing.final
 class GetCollectionResponse(_message.Message):
-    """GetCollectionResponse is not offered yet."""
+    """GetCollectionResponse holds a gallery."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    COLLECTION_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def collection(self) -> Global___Collection:
+        """collection is the gallery asked for."""
+
     def __init__(
         self,
+        *,
+        collection: Global___Collection | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["collection", b"collection"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["collection", b"collection"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1170,16 +1652,29 @@ Global___GetCollectionResponse: _TypeAlias = GetCollectionResponse  # noqa: Y015
 
 @_typing.final
 class ListCollectionsRequest(_message.Message):
-    """ListCollectionsRequest is not offered yet."""
+    """ListCollectionsRequest asks for a page of galleries."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    page_size: _builtins.int
+    """page_size is the most galleries in the answer. Range: 0 to 1000. Default: 0,
+    which means 100.
+    """
+    page_token: _builtins.str
+    """page_token is the last answer's next_page_token. Default: empty, the first
+    page.
+    """
     def __init__(
         self,
+        *,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1187,16 +1682,27 @@ Global___ListCollectionsRequest: _TypeAlias = ListCollectionsRequest  # noqa: Y0
 
 @_typing.final
 class ListCollectionsResponse(_message.Message):
-    """ListCollectionsResponse is not offered yet."""
+    """ListCollectionsResponse is a page of galleries."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    COLLECTIONS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """next_page_token asks for the next page; empty on the last."""
+    @_builtins.property
+    def collections(self) -> _containers.RepeatedCompositeFieldContainer[Global___Collection]:
+        """collections are ordered by collection_id."""
+
     def __init__(
         self,
+        *,
+        collections: _abc.Iterable[Global___Collection] | None = ...,
+        next_page_token: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["collections", b"collections", "next_page_token", b"next_page_token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1204,16 +1710,29 @@ Global___ListCollectionsResponse: _TypeAlias = ListCollectionsResponse  # noqa: 
 
 @_typing.final
 class UpdateCollectionRequest(_message.Message):
-    """UpdateCollectionRequest is not offered yet."""
+    """UpdateCollectionRequest changes a gallery's settings."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    COLLECTION_ID_FIELD_NUMBER: _builtins.int
+    SETTINGS_FIELD_NUMBER: _builtins.int
+    collection_id: _builtins.str
+    """collection_id names the gallery. Default: `default`."""
+    @_builtins.property
+    def settings(self) -> Global___CollectionSettings:
+        """settings are what to change: at least one must be set, a request that
+        changes nothing is refused as OPTION_INVALID.
+        """
+
     def __init__(
         self,
+        *,
+        collection_id: _builtins.str = ...,
+        settings: Global___CollectionSettings | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["settings", b"settings"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["collection_id", b"collection_id", "settings", b"settings"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1221,16 +1740,23 @@ Global___UpdateCollectionRequest: _TypeAlias = UpdateCollectionRequest  # noqa: 
 
 @_typing.final
 class UpdateCollectionResponse(_message.Message):
-    """UpdateCollectionResponse is not offered yet."""
+    """UpdateCollectionResponse holds the gallery after the change."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    COLLECTION_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def collection(self) -> Global___Collection:
+        """collection is the gallery after the change."""
+
     def __init__(
         self,
+        *,
+        collection: Global___Collection | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["collection", b"collection"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["collection", b"collection"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1238,16 +1764,23 @@ Global___UpdateCollectionResponse: _TypeAlias = UpdateCollectionResponse  # noqa
 
 @_typing.final
 class DeleteCollectionRequest(_message.Message):
-    """DeleteCollectionRequest is not offered yet."""
+    """DeleteCollectionRequest names a gallery to erase."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    COLLECTION_ID_FIELD_NUMBER: _builtins.int
+    collection_id: _builtins.str
+    """collection_id names the gallery. Must be set: no default is erased by
+    mistake. Range: 1 to 63 characters.
+    """
     def __init__(
         self,
+        *,
+        collection_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["collection_id", b"collection_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1255,16 +1788,35 @@ Global___DeleteCollectionRequest: _TypeAlias = DeleteCollectionRequest  # noqa: 
 
 @_typing.final
 class DeleteCollectionResponse(_message.Message):
-    """DeleteCollectionResponse is not offered yet."""
+    """DeleteCollectionResponse is the receipt of an erasure."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
+    COLLECTIONS_DELETED_FIELD_NUMBER: _builtins.int
+    PERSONS_DELETED_FIELD_NUMBER: _builtins.int
+    FACES_DELETED_FIELD_NUMBER: _builtins.int
+    DELETE_TIME_FIELD_NUMBER: _builtins.int
+    collections_deleted: _builtins.int
+    """collections_deleted is 1, or 0 when none of that id was there."""
+    persons_deleted: _builtins.int
+    """persons_deleted counts the people erased with it."""
+    faces_deleted: _builtins.int
+    """faces_deleted counts the faces erased with it."""
+    @_builtins.property
+    def delete_time(self) -> _timestamp_pb2.Timestamp:
+        """delete_time is when the erasure was committed."""
+
     def __init__(
         self,
+        *,
+        collections_deleted: _builtins.int = ...,
+        persons_deleted: _builtins.int = ...,
+        faces_deleted: _builtins.int = ...,
+        delete_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["delete_time", b"delete_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["collections_deleted", b"collections_deleted", "delete_time", b"delete_time", "faces_deleted", b"faces_deleted", "persons_deleted", b"persons_deleted"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

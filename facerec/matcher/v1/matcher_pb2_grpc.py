@@ -35,8 +35,8 @@ class MatcherServiceStub:
     ID_INVALID, OPTION_INVALID (INVALID_ARGUMENT, with a google.rpc.BadRequest
     naming the field), FACE_NOT_FOUND, FACE_AMBIGUOUS, FACE_QUALITY,
     MODEL_MISMATCH (FAILED_PRECONDITION), PERSON_NOT_FOUND, COLLECTION_NOT_FOUND
-    (NOT_FOUND), REQUEST_ID_REUSED, COLLECTION_EXISTS (ALREADY_EXISTS),
-    OVERLOADED (RESOURCE_EXHAUSTED, with a google.rpc.RetryInfo),
+    (NOT_FOUND), REQUEST_ID_REUSED, COLLECTION_EXISTS, FACE_DUPLICATE
+    (ALREADY_EXISTS), OVERLOADED (RESOURCE_EXHAUSTED, with a google.rpc.RetryInfo),
     ENCODER_UNAVAILABLE and STORE_UNAVAILABLE (UNAVAILABLE).
 
     Common to every request: collection_id names the tenant's gallery, matches
@@ -87,6 +87,11 @@ class MatcherServiceStub:
                 request_serializer=facerec_dot_matcher_dot_v1_dot_matcher__pb2.UpdatePersonRequest.SerializeToString,
                 response_deserializer=facerec_dot_matcher_dot_v1_dot_matcher__pb2.UpdatePersonResponse.FromString,
                 _registered_method=True)
+        self.MergePersons = channel.unary_unary(
+                '/facerec.matcher.v1.MatcherService/MergePersons',
+                request_serializer=facerec_dot_matcher_dot_v1_dot_matcher__pb2.MergePersonsRequest.SerializeToString,
+                response_deserializer=facerec_dot_matcher_dot_v1_dot_matcher__pb2.MergePersonsResponse.FromString,
+                _registered_method=True)
         self.DeletePerson = channel.unary_unary(
                 '/facerec.matcher.v1.MatcherService/DeletePerson',
                 request_serializer=facerec_dot_matcher_dot_v1_dot_matcher__pb2.DeletePersonRequest.SerializeToString,
@@ -124,8 +129,8 @@ class MatcherServiceServicer:
     ID_INVALID, OPTION_INVALID (INVALID_ARGUMENT, with a google.rpc.BadRequest
     naming the field), FACE_NOT_FOUND, FACE_AMBIGUOUS, FACE_QUALITY,
     MODEL_MISMATCH (FAILED_PRECONDITION), PERSON_NOT_FOUND, COLLECTION_NOT_FOUND
-    (NOT_FOUND), REQUEST_ID_REUSED, COLLECTION_EXISTS (ALREADY_EXISTS),
-    OVERLOADED (RESOURCE_EXHAUSTED, with a google.rpc.RetryInfo),
+    (NOT_FOUND), REQUEST_ID_REUSED, COLLECTION_EXISTS, FACE_DUPLICATE
+    (ALREADY_EXISTS), OVERLOADED (RESOURCE_EXHAUSTED, with a google.rpc.RetryInfo),
     ENCODER_UNAVAILABLE and STORE_UNAVAILABLE (UNAVAILABLE).
 
     Common to every request: collection_id names the tenant's gallery, matches
@@ -185,6 +190,15 @@ class MatcherServiceServicer:
     def UpdatePerson(self, request, context):
         """UpdatePerson changes what is known of a person besides the faces. Safe to
         retry.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def MergePersons(self, request, context):
+        """MergePersons gives all faces of one person to another and erases the first,
+        for one human enrolled under two ids. A second call finds the first gone and
+        answers PERSON_NOT_FOUND, naming source_person_id.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -266,6 +280,11 @@ def add_MatcherServiceServicer_to_server(servicer, server):
                     request_deserializer=facerec_dot_matcher_dot_v1_dot_matcher__pb2.UpdatePersonRequest.FromString,
                     response_serializer=facerec_dot_matcher_dot_v1_dot_matcher__pb2.UpdatePersonResponse.SerializeToString,
             ),
+            'MergePersons': grpc.unary_unary_rpc_method_handler(
+                    servicer.MergePersons,
+                    request_deserializer=facerec_dot_matcher_dot_v1_dot_matcher__pb2.MergePersonsRequest.FromString,
+                    response_serializer=facerec_dot_matcher_dot_v1_dot_matcher__pb2.MergePersonsResponse.SerializeToString,
+            ),
             'DeletePerson': grpc.unary_unary_rpc_method_handler(
                     servicer.DeletePerson,
                     request_deserializer=facerec_dot_matcher_dot_v1_dot_matcher__pb2.DeletePersonRequest.FromString,
@@ -309,8 +328,8 @@ class MatcherService:
     ID_INVALID, OPTION_INVALID (INVALID_ARGUMENT, with a google.rpc.BadRequest
     naming the field), FACE_NOT_FOUND, FACE_AMBIGUOUS, FACE_QUALITY,
     MODEL_MISMATCH (FAILED_PRECONDITION), PERSON_NOT_FOUND, COLLECTION_NOT_FOUND
-    (NOT_FOUND), REQUEST_ID_REUSED, COLLECTION_EXISTS (ALREADY_EXISTS),
-    OVERLOADED (RESOURCE_EXHAUSTED, with a google.rpc.RetryInfo),
+    (NOT_FOUND), REQUEST_ID_REUSED, COLLECTION_EXISTS, FACE_DUPLICATE
+    (ALREADY_EXISTS), OVERLOADED (RESOURCE_EXHAUSTED, with a google.rpc.RetryInfo),
     ENCODER_UNAVAILABLE and STORE_UNAVAILABLE (UNAVAILABLE).
 
     Common to every request: collection_id names the tenant's gallery, matches
@@ -510,6 +529,33 @@ class MatcherService:
             _registered_method=True)
 
     @staticmethod
+    def MergePersons(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/facerec.matcher.v1.MatcherService/MergePersons',
+            facerec_dot_matcher_dot_v1_dot_matcher__pb2.MergePersonsRequest.SerializeToString,
+            facerec_dot_matcher_dot_v1_dot_matcher__pb2.MergePersonsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def DeletePerson(request,
             target,
             options=(),
@@ -646,8 +692,8 @@ class MatcherService:
 
 
 class CollectionServiceStub:
-    """CollectionService keeps the tenants' galleries. Not offered yet: every RPC
-    answers UNIMPLEMENTED, and the collection `default` exists from the start.
+    """CollectionService keeps the tenants' galleries. The collection `default` exists
+    from the start and always.
     """
 
     def __init__(self, channel):
@@ -694,45 +740,47 @@ class CollectionServiceStub:
 
 
 class CollectionServiceServicer:
-    """CollectionService keeps the tenants' galleries. Not offered yet: every RPC
-    answers UNIMPLEMENTED, and the collection `default` exists from the start.
+    """CollectionService keeps the tenants' galleries. The collection `default` exists
+    from the start and always.
     """
 
     def CreateCollection(self, request, context):
-        """CreateCollection adds an empty gallery. Not offered yet: answers
-        UNIMPLEMENTED.
+        """CreateCollection adds an empty gallery; one of that id is refused as
+        COLLECTION_EXISTS, which after a lost answer means that the call was carried
+        out.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetCollection(self, request, context):
-        """GetCollection returns one gallery's settings. Not offered yet: answers
-        UNIMPLEMENTED.
+        """GetCollection returns one gallery's settings and the state of its index.
+        Safe to retry.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListCollections(self, request, context):
-        """ListCollections pages through the galleries. Not offered yet: answers
-        UNIMPLEMENTED.
+        """ListCollections pages through the galleries, ordered by collection_id. Safe
+        to retry.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def UpdateCollection(self, request, context):
-        """UpdateCollection changes a gallery's settings. Not offered yet: answers
-        UNIMPLEMENTED.
+        """UpdateCollection changes a gallery's settings; every replica follows at its
+        next call. Safe to retry.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def DeleteCollection(self, request, context):
-        """DeleteCollection erases a gallery and everybody in it. Not offered yet:
-        answers UNIMPLEMENTED.
+        """DeleteCollection erases a gallery and everybody in it. Deleting what is not
+        there is OK, with counts of 0; `default` is left empty, with the settings of
+        a new one. Safe to retry.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -801,8 +849,8 @@ def add_CollectionServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class CollectionService:
-    """CollectionService keeps the tenants' galleries. Not offered yet: every RPC
-    answers UNIMPLEMENTED, and the collection `default` exists from the start.
+    """CollectionService keeps the tenants' galleries. The collection `default` exists
+    from the start and always.
     """
 
     @staticmethod

@@ -36,8 +36,8 @@ class MatcherServiceStub:
     ID_INVALID, OPTION_INVALID (INVALID_ARGUMENT, with a google.rpc.BadRequest
     naming the field), FACE_NOT_FOUND, FACE_AMBIGUOUS, FACE_QUALITY,
     MODEL_MISMATCH (FAILED_PRECONDITION), PERSON_NOT_FOUND, COLLECTION_NOT_FOUND
-    (NOT_FOUND), REQUEST_ID_REUSED, COLLECTION_EXISTS (ALREADY_EXISTS),
-    OVERLOADED (RESOURCE_EXHAUSTED, with a google.rpc.RetryInfo),
+    (NOT_FOUND), REQUEST_ID_REUSED, COLLECTION_EXISTS, FACE_DUPLICATE
+    (ALREADY_EXISTS), OVERLOADED (RESOURCE_EXHAUSTED, with a google.rpc.RetryInfo),
     ENCODER_UNAVAILABLE and STORE_UNAVAILABLE (UNAVAILABLE).
 
     Common to every request: collection_id names the tenant's gallery, matches
@@ -76,6 +76,11 @@ class MatcherServiceStub:
     """UpdatePerson changes what is known of a person besides the faces. Safe to
     retry.
     """
+    MergePersons: _grpc.UnaryUnaryMultiCallable[_matcher_pb2.MergePersonsRequest, _matcher_pb2.MergePersonsResponse]
+    """MergePersons gives all faces of one person to another and erases the first,
+    for one human enrolled under two ids. A second call finds the first gone and
+    answers PERSON_NOT_FOUND, naming source_person_id.
+    """
     DeletePerson: _grpc.UnaryUnaryMultiCallable[_matcher_pb2.DeletePersonRequest, _matcher_pb2.DeletePersonResponse]
     """DeletePerson erases a person and every face of theirs. Deleting who is not
     there is OK, with counts of 0. Safe to retry.
@@ -104,8 +109,8 @@ class MatcherServiceAsyncStub(MatcherServiceStub):
     ID_INVALID, OPTION_INVALID (INVALID_ARGUMENT, with a google.rpc.BadRequest
     naming the field), FACE_NOT_FOUND, FACE_AMBIGUOUS, FACE_QUALITY,
     MODEL_MISMATCH (FAILED_PRECONDITION), PERSON_NOT_FOUND, COLLECTION_NOT_FOUND
-    (NOT_FOUND), REQUEST_ID_REUSED, COLLECTION_EXISTS (ALREADY_EXISTS),
-    OVERLOADED (RESOURCE_EXHAUSTED, with a google.rpc.RetryInfo),
+    (NOT_FOUND), REQUEST_ID_REUSED, COLLECTION_EXISTS, FACE_DUPLICATE
+    (ALREADY_EXISTS), OVERLOADED (RESOURCE_EXHAUSTED, with a google.rpc.RetryInfo),
     ENCODER_UNAVAILABLE and STORE_UNAVAILABLE (UNAVAILABLE).
 
     Common to every request: collection_id names the tenant's gallery, matches
@@ -141,6 +146,11 @@ class MatcherServiceAsyncStub(MatcherServiceStub):
     """UpdatePerson changes what is known of a person besides the faces. Safe to
     retry.
     """
+    MergePersons: _aio.UnaryUnaryMultiCallable[_matcher_pb2.MergePersonsRequest, _matcher_pb2.MergePersonsResponse]  # type: ignore[assignment]
+    """MergePersons gives all faces of one person to another and erases the first,
+    for one human enrolled under two ids. A second call finds the first gone and
+    answers PERSON_NOT_FOUND, naming source_person_id.
+    """
     DeletePerson: _aio.UnaryUnaryMultiCallable[_matcher_pb2.DeletePersonRequest, _matcher_pb2.DeletePersonResponse]  # type: ignore[assignment]
     """DeletePerson erases a person and every face of theirs. Deleting who is not
     there is OK, with counts of 0. Safe to retry.
@@ -168,8 +178,8 @@ class MatcherServiceServicer(metaclass=_abc_1.ABCMeta):
     ID_INVALID, OPTION_INVALID (INVALID_ARGUMENT, with a google.rpc.BadRequest
     naming the field), FACE_NOT_FOUND, FACE_AMBIGUOUS, FACE_QUALITY,
     MODEL_MISMATCH (FAILED_PRECONDITION), PERSON_NOT_FOUND, COLLECTION_NOT_FOUND
-    (NOT_FOUND), REQUEST_ID_REUSED, COLLECTION_EXISTS (ALREADY_EXISTS),
-    OVERLOADED (RESOURCE_EXHAUSTED, with a google.rpc.RetryInfo),
+    (NOT_FOUND), REQUEST_ID_REUSED, COLLECTION_EXISTS, FACE_DUPLICATE
+    (ALREADY_EXISTS), OVERLOADED (RESOURCE_EXHAUSTED, with a google.rpc.RetryInfo),
     ENCODER_UNAVAILABLE and STORE_UNAVAILABLE (UNAVAILABLE).
 
     Common to every request: collection_id names the tenant's gallery, matches
@@ -247,6 +257,17 @@ class MatcherServiceServicer(metaclass=_abc_1.ABCMeta):
         """
 
     @_abc_1.abstractmethod
+    def MergePersons(
+        self,
+        request: _matcher_pb2.MergePersonsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_matcher_pb2.MergePersonsResponse, _abc.Awaitable[_matcher_pb2.MergePersonsResponse]]:
+        """MergePersons gives all faces of one person to another and erases the first,
+        for one human enrolled under two ids. A second call finds the first gone and
+        answers PERSON_NOT_FOUND, naming source_person_id.
+        """
+
+    @_abc_1.abstractmethod
     def DeletePerson(
         self,
         request: _matcher_pb2.DeletePersonRequest,
@@ -295,8 +316,8 @@ class MatcherServiceServicer(metaclass=_abc_1.ABCMeta):
 def add_MatcherServiceServicer_to_server(servicer: MatcherServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
 
 class CollectionServiceStub:
-    """CollectionService keeps the tenants' galleries. Not offered yet: every RPC
-    answers UNIMPLEMENTED, and the collection `default` exists from the start.
+    """CollectionService keeps the tenants' galleries. The collection `default` exists
+    from the start and always.
     """
 
     @_typing.overload
@@ -304,24 +325,26 @@ class CollectionServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> CollectionServiceAsyncStub: ...
     CreateCollection: _grpc.UnaryUnaryMultiCallable[_matcher_pb2.CreateCollectionRequest, _matcher_pb2.CreateCollectionResponse]
-    """CreateCollection adds an empty gallery. Not offered yet: answers
-    UNIMPLEMENTED.
+    """CreateCollection adds an empty gallery; one of that id is refused as
+    COLLECTION_EXISTS, which after a lost answer means that the call was carried
+    out.
     """
     GetCollection: _grpc.UnaryUnaryMultiCallable[_matcher_pb2.GetCollectionRequest, _matcher_pb2.GetCollectionResponse]
-    """GetCollection returns one gallery's settings. Not offered yet: answers
-    UNIMPLEMENTED.
+    """GetCollection returns one gallery's settings and the state of its index.
+    Safe to retry.
     """
     ListCollections: _grpc.UnaryUnaryMultiCallable[_matcher_pb2.ListCollectionsRequest, _matcher_pb2.ListCollectionsResponse]
-    """ListCollections pages through the galleries. Not offered yet: answers
-    UNIMPLEMENTED.
+    """ListCollections pages through the galleries, ordered by collection_id. Safe
+    to retry.
     """
     UpdateCollection: _grpc.UnaryUnaryMultiCallable[_matcher_pb2.UpdateCollectionRequest, _matcher_pb2.UpdateCollectionResponse]
-    """UpdateCollection changes a gallery's settings. Not offered yet: answers
-    UNIMPLEMENTED.
+    """UpdateCollection changes a gallery's settings; every replica follows at its
+    next call. Safe to retry.
     """
     DeleteCollection: _grpc.UnaryUnaryMultiCallable[_matcher_pb2.DeleteCollectionRequest, _matcher_pb2.DeleteCollectionResponse]
-    """DeleteCollection erases a gallery and everybody in it. Not offered yet:
-    answers UNIMPLEMENTED.
+    """DeleteCollection erases a gallery and everybody in it. Deleting what is not
+    there is OK, with counts of 0; `default` is left empty, with the settings of
+    a new one. Safe to retry.
     """
     Calibrate: _grpc.UnaryUnaryMultiCallable[_matcher_pb2.CalibrateRequest, _matcher_pb2.CalibrateResponse]
     """Calibrate measures error rates on the gallery's own people. Not offered
@@ -334,30 +357,32 @@ class CollectionServiceStub:
 
 @_typing.type_check_only
 class CollectionServiceAsyncStub(CollectionServiceStub):
-    """CollectionService keeps the tenants' galleries. Not offered yet: every RPC
-    answers UNIMPLEMENTED, and the collection `default` exists from the start.
+    """CollectionService keeps the tenants' galleries. The collection `default` exists
+    from the start and always.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     CreateCollection: _aio.UnaryUnaryMultiCallable[_matcher_pb2.CreateCollectionRequest, _matcher_pb2.CreateCollectionResponse]  # type: ignore[assignment]
-    """CreateCollection adds an empty gallery. Not offered yet: answers
-    UNIMPLEMENTED.
+    """CreateCollection adds an empty gallery; one of that id is refused as
+    COLLECTION_EXISTS, which after a lost answer means that the call was carried
+    out.
     """
     GetCollection: _aio.UnaryUnaryMultiCallable[_matcher_pb2.GetCollectionRequest, _matcher_pb2.GetCollectionResponse]  # type: ignore[assignment]
-    """GetCollection returns one gallery's settings. Not offered yet: answers
-    UNIMPLEMENTED.
+    """GetCollection returns one gallery's settings and the state of its index.
+    Safe to retry.
     """
     ListCollections: _aio.UnaryUnaryMultiCallable[_matcher_pb2.ListCollectionsRequest, _matcher_pb2.ListCollectionsResponse]  # type: ignore[assignment]
-    """ListCollections pages through the galleries. Not offered yet: answers
-    UNIMPLEMENTED.
+    """ListCollections pages through the galleries, ordered by collection_id. Safe
+    to retry.
     """
     UpdateCollection: _aio.UnaryUnaryMultiCallable[_matcher_pb2.UpdateCollectionRequest, _matcher_pb2.UpdateCollectionResponse]  # type: ignore[assignment]
-    """UpdateCollection changes a gallery's settings. Not offered yet: answers
-    UNIMPLEMENTED.
+    """UpdateCollection changes a gallery's settings; every replica follows at its
+    next call. Safe to retry.
     """
     DeleteCollection: _aio.UnaryUnaryMultiCallable[_matcher_pb2.DeleteCollectionRequest, _matcher_pb2.DeleteCollectionResponse]  # type: ignore[assignment]
-    """DeleteCollection erases a gallery and everybody in it. Not offered yet:
-    answers UNIMPLEMENTED.
+    """DeleteCollection erases a gallery and everybody in it. Deleting what is not
+    there is OK, with counts of 0; `default` is left empty, with the settings of
+    a new one. Safe to retry.
     """
     Calibrate: _aio.UnaryUnaryMultiCallable[_matcher_pb2.CalibrateRequest, _matcher_pb2.CalibrateResponse]  # type: ignore[assignment]
     """Calibrate measures error rates on the gallery's own people. Not offered
@@ -369,8 +394,8 @@ class CollectionServiceAsyncStub(CollectionServiceStub):
     """
 
 class CollectionServiceServicer(metaclass=_abc_1.ABCMeta):
-    """CollectionService keeps the tenants' galleries. Not offered yet: every RPC
-    answers UNIMPLEMENTED, and the collection `default` exists from the start.
+    """CollectionService keeps the tenants' galleries. The collection `default` exists
+    from the start and always.
     """
 
     @_abc_1.abstractmethod
@@ -379,8 +404,9 @@ class CollectionServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _matcher_pb2.CreateCollectionRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_matcher_pb2.CreateCollectionResponse, _abc.Awaitable[_matcher_pb2.CreateCollectionResponse]]:
-        """CreateCollection adds an empty gallery. Not offered yet: answers
-        UNIMPLEMENTED.
+        """CreateCollection adds an empty gallery; one of that id is refused as
+        COLLECTION_EXISTS, which after a lost answer means that the call was carried
+        out.
         """
 
     @_abc_1.abstractmethod
@@ -389,8 +415,8 @@ class CollectionServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _matcher_pb2.GetCollectionRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_matcher_pb2.GetCollectionResponse, _abc.Awaitable[_matcher_pb2.GetCollectionResponse]]:
-        """GetCollection returns one gallery's settings. Not offered yet: answers
-        UNIMPLEMENTED.
+        """GetCollection returns one gallery's settings and the state of its index.
+        Safe to retry.
         """
 
     @_abc_1.abstractmethod
@@ -399,8 +425,8 @@ class CollectionServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _matcher_pb2.ListCollectionsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_matcher_pb2.ListCollectionsResponse, _abc.Awaitable[_matcher_pb2.ListCollectionsResponse]]:
-        """ListCollections pages through the galleries. Not offered yet: answers
-        UNIMPLEMENTED.
+        """ListCollections pages through the galleries, ordered by collection_id. Safe
+        to retry.
         """
 
     @_abc_1.abstractmethod
@@ -409,8 +435,8 @@ class CollectionServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _matcher_pb2.UpdateCollectionRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_matcher_pb2.UpdateCollectionResponse, _abc.Awaitable[_matcher_pb2.UpdateCollectionResponse]]:
-        """UpdateCollection changes a gallery's settings. Not offered yet: answers
-        UNIMPLEMENTED.
+        """UpdateCollection changes a gallery's settings; every replica follows at its
+        next call. Safe to retry.
         """
 
     @_abc_1.abstractmethod
@@ -419,8 +445,9 @@ class CollectionServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _matcher_pb2.DeleteCollectionRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_matcher_pb2.DeleteCollectionResponse, _abc.Awaitable[_matcher_pb2.DeleteCollectionResponse]]:
-        """DeleteCollection erases a gallery and everybody in it. Not offered yet:
-        answers UNIMPLEMENTED.
+        """DeleteCollection erases a gallery and everybody in it. Deleting what is not
+        there is OK, with counts of 0; `default` is left empty, with the settings of
+        a new one. Safe to retry.
         """
 
     @_abc_1.abstractmethod

@@ -130,7 +130,7 @@ async def test_a_schema_too_old_or_too_new_is_not_served_until_it_fits(
     try:
         for version, message in ((99, "run a newer release"), (None, "run `matcher_service migrate`")):
             if version is None:
-                await connection.execute("UPDATE facerec.schema_migration SET version = 0")
+                await connection.execute("UPDATE facerec.schema_migration SET version = -version")
             else:
                 await connection.execute("INSERT INTO facerec.schema_migration VALUES (99, 'later', '')")
             await until(not_serving)
@@ -138,7 +138,7 @@ async def test_a_schema_too_old_or_too_new_is_not_served_until_it_fits(
                 await matcher.stub.Verify(CLAIM)
             await connection.execute(
                 "DELETE FROM facerec.schema_migration WHERE version = 99;"
-                "UPDATE facerec.schema_migration SET version = 1"
+                "UPDATE facerec.schema_migration SET version = abs(version)"
             )
             await until(serving)
             assert (await matcher.stub.Verify(CLAIM)).match

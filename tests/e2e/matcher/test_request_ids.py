@@ -59,11 +59,11 @@ async def test_a_replay_does_not_bring_an_erased_person_back(
     request = enroll("ann", encoding(FIRST), request_id="r1")
     await matcher.stub.Enroll(request)
     await matcher.stub.DeletePerson(pb.DeletePersonRequest(person_id="ann"))
-    with refused(Reason.PERSON_NOT_FOUND, "request_id", message="erased since"):
+    with refused(Reason.PERSON_NOT_FOUND, "request_id", message="erased or merged since"):
         await matcher.stub.Enroll(request)
     assert await stored_faces(database_url) == 0
     await matcher.stub.Enroll(enroll("ann", encoding(FIRST), request_id="r2"))
-    with refused(Reason.PERSON_NOT_FOUND, "request_id", message="erased since"):
+    with refused(Reason.PERSON_NOT_FOUND, "request_id", message="erased or merged since"):
         await matcher.stub.Enroll(request)
 
 

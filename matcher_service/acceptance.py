@@ -1,0 +1,59 @@
+"""Which faces a collection takes: good enough, and not somebody else's."""
+
+import uuid
+
+from matcher_service.enrolling import Policy
+from matcher_service.errors import FaceDuplicate, FaceQuality
+from matcher_service.faces import DuplicateCheck, Encoding, Photo, Probe
+from matcher_service.photos import Seen
+from matcher_service.search import Query, Search
+
+
+class Acceptance:
+    """Holds a face to enroll against the collection's policy."""
+
+    def __init__(self, search: Search) -> None:
+        self._search = search
+
+    @staticmethod
+    def check_quality(seen: Seen, probe: Probe, policy: Policy) -> None:
+        """Raises FaceQuality for a photo's face that is smaller than the policy asks."""
+        if seen.box is None or not isinstance(probe.face, Photo):
+            return
+        side = 1 + min(seen.box.bottom - seen.box.top, seen.box.right - seen.box.left)
+        if side < policy.min_face_pixels:
+            raise FaceQuality(
+                f"the face is {side} pixels on its shorter side and the collection asks for "
+                f"{policy.min_face_pixels}: send a larger picture of it",
+                field=f"{probe.field}.image",
+            )
+
+    async def find_duplicates(
+        self, collection_id: str, person_id: str, face: Encoding | uuid.UUID, policy: Policy
+    ) -> DuplicateCheck | None:
+        """Look for another person as near as a duplicate, by the index where there is one.
+
+        The index's word is taken, since an exact scan of a large collection for each new face would cap
+        enrolment at a few a second. None where the policy allows duplicates. It is a look before the
+        transaction: of two calls at once that enroll one face for two people, neither may see the other.
+        Raises as Search does.
+        """
+        if policy.duplicates == "allow":
+            return None
+        found = await self._search.look(Query(collection_id, face, policy.duplicate_threshold, 2))
+        others = [candidate for candidate in found.candidates if candidate.person_id != person_id]
+        return DuplicateCheck(found.mode, others[0] if others else None)
+
+    async def check_duplicates(
+        self, collection_id: str, person_id: str, face: Encoding | uuid.UUID, probe: Probe, policy: Policy
+    ) -> DuplicateCheck | None:
+        """Look likewise, and raise FaceDuplicate where the policy refuses what is found."""
+        check = await self.find_duplicates(collection_id, person_id, face, policy)
+        if check and check.nearest and policy.duplicates == "refuse":
+            raise FaceDuplicate(
+                "the face is another person's, whom the error's metadata names: merge the two, or let "
+                "the collection's duplicate_policy allow it",
+                field=probe.field,
+                metadata={"person_id": check.nearest.person_id},
+            )
+        return check

@@ -1,0 +1,47 @@
+"""The door in front of exact scans: so many run, so many wait, one more is refused at once."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+
+from matcher_service import deadline
+from matcher_service.errors import Overloaded
+
+RETRY_SECONDS = 1.0  # a scan of a million faces takes about a third of one
+
+
+class Admission:
+    """Lets `running` calls in, in the order they came, and keeps at most `waiting` more of them."""
+
+    def __init__(self, running: int, waiting: int, *, wait_seconds: float) -> None:
+        self._turns = asyncio.Semaphore(running)
+        self._room = running + waiting
+        self._wait_seconds = wait_seconds
+
+    @contextlib.asynccontextmanager
+    async def turn(self) -> AsyncIterator[None]:
+        """Wait for a turn and hold it. Raises Overloaded: at once when full, or when none came in time."""
+        if self._room == 0:
+            raise _refusal()
+        self._room -= 1
+        try:
+            # Half of what is left: refused in time, the caller still hears why.
+            wait_seconds = deadline.remaining_seconds(2 * self._wait_seconds) / 2
+            try:
+                async with asyncio.timeout(wait_seconds):
+                    await self._turns.acquire()
+            except TimeoutError:
+                raise _refusal() from None
+            try:
+                yield
+            finally:
+                self._turns.release()
+        finally:
+            self._room += 1
+
+
+def _refusal() -> Overloaded:
+    return Overloaded(
+        "more exact searches are asked for than can be run; try again in a moment",
+        retry_after_seconds=RETRY_SECONDS,
+    )

@@ -1,0 +1,79 @@
+"""The collections: created, read, changed and erased."""
+
+import dataclasses
+import datetime
+
+import asyncpg
+
+from matcher_service import pages
+from matcher_service.collection import Collection, CollectionErasure, CollectionSettings, SearchIndex
+from matcher_service.errors import CollectionExists, CollectionNotFound
+from matcher_service.store import Store
+
+NO_RETENTION = datetime.timedelta(0)
+
+
+class Catalog:
+    """The collections of a store. Every method raises what the store raises."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    async def create(self, collection_id: str, space: str, settings: CollectionSettings) -> Collection:
+        """Add an empty collection. Raises CollectionExists."""
+        async with self._store.transaction(collection_id) as (connection, queries):
+            if not await connection.fetchval(queries["create_collection"], collection_id, space):
+                raise CollectionExists("there is a collection of this id", field="collection_id")
+            if settings != CollectionSettings():
+                await connection.execute(
+                    queries["update_collection"], collection_id, *dataclasses.astuple(settings)
+                )
+            row = await connection.fetchrow(queries["get_collection"], collection_id)
+        return _collection(row)
+
+    async def get(self, collection_id: str) -> Collection:
+        """Read one collection. Raises CollectionNotFound."""
+        return _collection(await self._store.row("get_collection", collection_id))
+
+    async def list(self, page_size: int, page_token: str) -> tuple[list[Collection], str]:
+        """Read a page of collections by their ids, and the next page's token. Raises OptionInvalid."""
+        rows = await self._store.list_collections(pages.read_collection(page_token), page_size + 1)
+        collections = [_collection(row) for row in rows[:page_size]]
+        more = len(rows) > page_size
+        return collections, pages.collection_token(collections[-1]) if more else ""
+
+    async def update(self, collection_id: str, settings: CollectionSettings) -> Collection:
+        """Change settings. Raises CollectionNotFound."""
+        await self._store.row("update_collection", collection_id, *dataclasses.astuple(settings))
+        return await self.get(collection_id)
+
+    async def delete(self, collection_id: str) -> CollectionErasure:
+        """Erase a collection and everybody in it; none of that id counts 0."""
+        row = await self._store.row("delete_collection", collection_id)
+        assert row is not None
+        return CollectionErasure(row["collections"], row["persons"], row["faces"], row["delete_time"])
+
+
+def _collection(row: asyncpg.Record | None) -> Collection:
+    if row is None:
+        raise CollectionNotFound
+    names = [field.name for field in dataclasses.fields(CollectionSettings) if field.name != "retention"]
+    return Collection(
+        collection_id=row["collection_id"],
+        space=row["space"],
+        settings=CollectionSettings(
+            **{name: row[name] for name in names}, retention=row["retention"] or NO_RETENTION
+        ),
+        estimated_faces=row["estimated_faces"],
+        index=SearchIndex(
+            ready=row["index_effort"] is not None,
+            persons=row["index_persons"] or 0,
+            faces=row["index_faces"] or 0,
+            recall=row["index_recall"],
+            build_time=row["index_time"],
+            build_phase=row["build_phase"] or "",
+            build_done=row["build_done"] or 0.0,
+        ),
+        create_time=row["create_time"],
+        update_time=row["update_time"],
+    )

@@ -1,0 +1,60 @@
+"""A tenant's gallery as the domain has it."""
+
+import dataclasses
+import datetime
+
+
+@dataclasses.dataclass(frozen=True)
+class CollectionSettings:
+    """What can be changed of a collection; None leaves a setting as it is.
+
+    Distances are Euclidean, `duplicate_policy` is allow, flag or refuse, a `retention` of 0 is for ever.
+    """
+
+    display_name: str | None = None
+    verify_threshold: float | None = None
+    identify_threshold: float | None = None
+    duplicate_policy: str | None = None
+    duplicate_threshold: float | None = None
+    min_face_pixels: int | None = None
+    exact_only: bool | None = None
+    index_above_faces: int | None = None
+    trust_distance: float | None = None
+    target_recall: float | None = None
+    retention: datetime.timedelta | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class SearchIndex:
+    """The state of a collection's index; the build's phase is "" where none runs."""
+
+    ready: bool
+    persons: int
+    faces: int
+    recall: float | None
+    build_time: datetime.datetime | None
+    build_phase: str
+    build_done: float
+
+
+@dataclasses.dataclass(frozen=True)
+class Collection:
+    """A collection with all its settings."""
+
+    collection_id: str
+    space: str
+    settings: CollectionSettings
+    estimated_faces: int
+    index: SearchIndex
+    create_time: datetime.datetime
+    update_time: datetime.datetime
+
+
+@dataclasses.dataclass(frozen=True)
+class CollectionErasure:
+    """The receipt of a collection's deletion."""
+
+    collections: int
+    persons: int
+    faces: int
+    delete_time: datetime.datetime

@@ -1,0 +1,83 @@
+"""CollectionService on the wire: messages in, messages out, the work elsewhere."""
+
+from typing import Any
+
+import grpc.aio
+
+from facerec.matcher.v1 import matcher_pb2 as pb
+from facerec.matcher.v1 import matcher_pb2_grpc
+from matcher_service import collection_converters, converters, deadline, ids
+from matcher_service.catalog import Catalog
+from matcher_service.collection import CollectionSettings
+from matcher_service.errors import IdInvalid, OptionInvalid
+
+Context = grpc.aio.ServicerContext[Any, Any]
+
+
+class CollectionServicer(matcher_pb2_grpc.CollectionServiceServicer):
+    """Answers every RPC but Calibrate and MeasureRecall, which stay UNIMPLEMENTED."""
+
+    def __init__(self, catalog: Catalog) -> None:
+        self._catalog = catalog
+
+    async def CreateCollection(
+        self, request: pb.CreateCollectionRequest, context: Context
+    ) -> pb.CreateCollectionResponse:
+        """Add a collection."""
+        deadline.start(context.time_remaining())
+        collection = await self._catalog.create(
+            _named(request.collection_id),
+            converters.space(request.space, "space") or converters.KNOWN_SPACE,
+            collection_converters.settings(request.settings),
+        )
+        return pb.CreateCollectionResponse(collection=collection_converters.collection_message(collection))
+
+    async def GetCollection(
+        self, request: pb.GetCollectionRequest, context: Context
+    ) -> pb.GetCollectionResponse:
+        """Read a collection."""
+        deadline.start(context.time_remaining())
+        collection = await self._catalog.get(ids.collection_id(request.collection_id))
+        return pb.GetCollectionResponse(collection=collection_converters.collection_message(collection))
+
+    async def ListCollections(
+        self, request: pb.ListCollectionsRequest, context: Context
+    ) -> pb.ListCollectionsResponse:
+        """Read a page of collections."""
+        deadline.start(context.time_remaining())
+        collections, token = await self._catalog.list(ids.page_size(request.page_size), request.page_token)
+        messages = [collection_converters.collection_message(collection) for collection in collections]
+        return pb.ListCollectionsResponse(collections=messages, next_page_token=token)
+
+    async def UpdateCollection(
+        self, request: pb.UpdateCollectionRequest, context: Context
+    ) -> pb.UpdateCollectionResponse:
+        """Change a collection."""
+        deadline.start(context.time_remaining())
+        collection_id = ids.collection_id(request.collection_id)
+        settings = collection_converters.settings(request.settings)
+        if settings == CollectionSettings():
+            raise OptionInvalid("set at least one setting: this changes nothing", field="settings")
+        collection = await self._catalog.update(collection_id, settings)
+        return pb.UpdateCollectionResponse(collection=collection_converters.collection_message(collection))
+
+    async def DeleteCollection(
+        self, request: pb.DeleteCollectionRequest, context: Context
+    ) -> pb.DeleteCollectionResponse:
+        """Erase a collection."""
+        deadline.start(context.time_remaining())
+        erasure = await self._catalog.delete(_named(request.collection_id))
+        message = pb.DeleteCollectionResponse(
+            collections_deleted=erasure.collections,
+            persons_deleted=erasure.persons,
+            faces_deleted=erasure.faces,
+        )
+        message.delete_time.FromDatetime(erasure.delete_time)
+        return message
+
+
+def _named(text: str) -> str:
+    """A collection's id that must be there. Raises IdInvalid."""
+    if not text:
+        raise IdInvalid("name the collection: here none stands for another", field="collection_id")
+    return ids.collection_id(text)
