@@ -1,7 +1,11 @@
-"""`matcher_service serve | migrate | version`."""
+"""`matcher_service serve | migrate | maintain | version`."""
 
+import asyncio
 import sys
+from collections.abc import Coroutine
+from typing import Any
 
+import asyncpg
 import structlog
 
 import facerec
@@ -10,6 +14,7 @@ from facerec.serving.errors import StartError
 from facerec.serving.server import wait_for_termination
 from facerec.serving.settings import load
 from matcher_service import migrations
+from matcher_service.maintenance import keeper
 from matcher_service.service import MatcherService
 from matcher_service.settings import MatcherSettings
 
@@ -17,6 +22,7 @@ USAGE = """usage: matcher_service COMMAND [--help] [flags]
 
   serve     answer gRPC
   migrate   bring the database's schema to this release
+  maintain  build and check indexes and erase what is past its time, beside the serving; one at a time
   version   print the release and the schema it needs"""
 
 log = structlog.get_logger("matcher_service")
@@ -43,6 +49,34 @@ async def migrate(argv: list[str]) -> None:
     print(f"the schema is at version {migrations.head()}")
 
 
+async def maintain(argv: list[str]) -> None:
+    """Maintain every collection once, or until SIGTERM or SIGINT. Raises StartError."""
+    settings = load(MatcherSettings, argv, prog="matcher_service maintain")
+    logs.configure(settings.log_level, settings.log_format)
+    options = settings.maintenance_options()
+    if not settings.maintain_once:
+        await ended(keeper.run(options))
+        return
+    try:
+        if not await keeper.run_once(options):
+            log.info("another_maintains")
+    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        raise StartError(f"the run was cut short: {type(error).__name__}") from None
+
+
+async def ended(work: Coroutine[Any, Any, None]) -> None:
+    """Run until the work ends or a signal asks to. Raises what the work raises."""
+    tasks = [asyncio.create_task(work), asyncio.create_task(wait_for_termination())]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
 async def version(argv: list[str]) -> None:
     """Print the release and the schema it needs. Raises StartError."""
     if argv:
@@ -50,7 +84,7 @@ async def version(argv: list[str]) -> None:
     print(f"facerec matcher {facerec.__version__}, schema {migrations.head()}")
 
 
-COMMANDS = {"serve": serve, "migrate": migrate, "version": version}
+COMMANDS = {"serve": serve, "migrate": migrate, "maintain": maintain, "version": version}
 
 
 def main(argv: list[str]) -> int:

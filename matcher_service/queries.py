@@ -8,7 +8,7 @@ from importlib import resources
 
 PARENTS = ("person", "face", "enroll_request")
 _NAME = re.compile(r"^-- name: (\w+)$", re.MULTILINE)
-_PARTITION = re.compile(r':"(\w+)"')
+_NAMED = re.compile(r':"(\w+)"')
 
 
 def parse(text: str) -> dict[str, str]:
@@ -26,9 +26,9 @@ def _statement(body: str) -> str:
 
 
 @functools.cache
-def load() -> Mapping[str, str]:
-    """Every statement the serving role runs, its partitions still to be named."""
-    return parse((resources.files("matcher_service") / "sql" / "queries.sql").read_text(encoding="utf-8"))
+def load(file: str = "queries") -> Mapping[str, str]:
+    """Every statement of a file, its partitions still to be named; `queries` is what the service runs."""
+    return parse((resources.files("matcher_service") / "sql" / f"{file}.sql").read_text(encoding="utf-8"))
 
 
 def partition_name(parent: str, collection_id: str) -> str:
@@ -37,7 +37,12 @@ def partition_name(parent: str, collection_id: str) -> str:
 
 
 @functools.lru_cache(maxsize=4096)
-def of_collection(collection_id: str) -> Mapping[str, str]:
-    """Every statement over one collection's partitions."""
+def of_collection(collection_id: str, file: str = "queries") -> Mapping[str, str]:
+    """Every statement over one collection's partitions; names of other things are still to be put in."""
     names = {parent: partition_name(parent, collection_id) for parent in PARENTS}
-    return {name: _PARTITION.sub(lambda match: f'"{names[match[1]]}"', text) for name, text in load().items()}
+    return {name: put(text, names) for name, text in load(file).items()}
+
+
+def put(text: str, names: Mapping[str, str]) -> str:
+    """A statement with names put in where it has `:"name"`, quoted."""
+    return _NAMED.sub(lambda match: f'"{names[match[1]]}"' if match[1] in names else match[0], text)

@@ -5,6 +5,7 @@ from pydantic_settings import SettingsConfigDict
 
 from facerec.serving.settings import ServingSettings
 from matcher_service.database import DatabaseOptions
+from matcher_service.maintenance.keeper import MaintenanceOptions
 
 
 class MatcherSettings(ServingSettings):
@@ -63,11 +64,28 @@ class MatcherSettings(ServingSettings):
     schema_check_seconds: float = pydantic.Field(1.0, ge=0.05, le=60)
     """How often the schema's version is looked at, in seconds."""
 
+    maintain_interval_seconds: float = pydantic.Field(60.0, ge=0.1, le=86400)
+    """How long `maintain` waits between two runs, in seconds."""
+
+    maintain_once: bool = False
+    """End `maintain` after one run, as a CronJob wants it."""
+
+    maintain_index_memory_mib: int = pydantic.Field(1024, ge=64, le=1024 * 1024)
+    """Most memory of Postgres that building an index takes, in MiB; it bounds the lists of an index."""
+
     @pydantic.model_validator(mode="after")
     def _pool_has_room(self) -> "MatcherSettings":
         if self.pool_min_size > self.pool_max_size:
             raise ValueError("pool_min_size is more than pool_max_size")
         return self
+
+    def maintenance_options(self) -> MaintenanceOptions:
+        """The part of the settings that `maintain` takes."""
+        return MaintenanceOptions(
+            url=self.database_url.get_secret_value(),
+            interval_seconds=self.maintain_interval_seconds,
+            index_memory_bytes=self.maintain_index_memory_mib * 1024 * 1024,
+        )
 
     def database_options(self) -> DatabaseOptions:
         """The part of the settings that the database takes."""

@@ -65,7 +65,7 @@ WITH asked AS MATERIALIZED (
            CASE
                WHEN probe.encoding IS NULL OR c.space <> $6::text THEN 'none'
                WHEN NOT $7::boolean AND NOT c.exact_only AND facerec.use_index(c.index_effort) THEN 'index'
-               WHEN $8::bigint IS NULL OR facerec.estimated_faces($1) <= $8::bigint THEN 'scan'
+               WHEN $8::bigint IS NULL OR facerec.estimated_rows('face', $1) <= $8::bigint THEN 'scan'
                ELSE 'later'
            END AS search
     FROM facerec.collection c
@@ -498,7 +498,7 @@ FROM facerec.delete_collection($1) d;
 
 -- name: get_collection
 -- Primary keys of collection and index_build; the file's size and the catalog's count for the faces.
-SELECT c.*, b.phase AS build_phase, b.done AS build_done, facerec.estimated_faces($1) AS estimated_faces
+SELECT c.*, b.phase AS build_phase, b.done AS build_done, facerec.estimated_rows('face', $1) AS estimated_faces
 FROM facerec.collection c
 LEFT JOIN facerec.index_build b ON b.collection_id = c.collection_id
 WHERE c.collection_id = $1;
@@ -506,7 +506,7 @@ WHERE c.collection_id = $1;
 -- name: list_collections
 -- $1 the last page's last collection or '', $2 most rows. Primary key of collection, in its order.
 SELECT c.*, b.phase AS build_phase, b.done AS build_done,
-       facerec.estimated_faces(c.collection_id) AS estimated_faces
+       facerec.estimated_rows('face', c.collection_id) AS estimated_faces
 FROM facerec.collection c
 LEFT JOIN facerec.index_build b ON b.collection_id = c.collection_id
 WHERE c.collection_id > $1

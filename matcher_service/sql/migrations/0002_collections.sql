@@ -91,6 +91,8 @@ CREATE TABLE facerec.face (
     CONSTRAINT face_pkey PRIMARY KEY (collection_id, face_id),
     CONSTRAINT face_content_key UNIQUE (collection_id, person_key, content_id)
 ) PARTITION BY LIST (collection_id);
+-- Next to empty where nothing expires; an enrolled face enters it only with an end.
+CREATE INDEX face_expire_time ON facerec.face (expire_time) WHERE expire_time < 'infinity';
 -- In line: a scan that followed every vector into the TOAST table would be many times slower.
 ALTER TABLE facerec.face ALTER COLUMN encoding SET STORAGE PLAIN;
 
@@ -186,18 +188,18 @@ BEGIN
 END
 $$;
 
--- How many faces a collection has, about: what the last vacuum or analyze counted, carried on by the
--- size of the file as the planner does. Exact counting would read the whole partition.
-CREATE FUNCTION facerec.estimated_faces(collection_id text) RETURNS bigint
+-- How many rows a partition has, about: what the last vacuum or analyze counted, carried on by the size of
+-- the file as the planner does. Exact counting would read the whole partition.
+CREATE FUNCTION facerec.estimated_rows(parent text, collection_id text) RETURNS bigint
 LANGUAGE sql STABLE PARALLEL SAFE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
 RETURN (
     SELECT CASE
         WHEN c.relpages > 0 AND c.reltuples >= 0
             THEN c.reltuples / c.relpages * (pg_relation_size(c.oid) / current_setting('block_size')::bigint)
-        ELSE pg_relation_size(c.oid) / 640
+        ELSE pg_relation_size(c.oid) / 640  -- bytes a row, either way
     END::bigint
     FROM pg_class c
-    WHERE c.oid = to_regclass('facerec.' || facerec.partition_name('face', collection_id))
+    WHERE c.oid = to_regclass('facerec.' || facerec.partition_name(parent, collection_id))
 );
 
 -- Says whether there is an index to use, and has it searched with its effort (IVFFlat's probes) until the
@@ -247,10 +249,10 @@ DROP TABLE facerec.old_person;
 REVOKE EXECUTE ON FUNCTION facerec.add_partitions(text) FROM PUBLIC;
 REVOKE EXECUTE ON FUNCTION facerec.create_collection(text, text) FROM PUBLIC;
 REVOKE EXECUTE ON FUNCTION facerec.delete_collection(text) FROM PUBLIC;
-REVOKE EXECUTE ON FUNCTION facerec.estimated_faces(text) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION facerec.estimated_rows(text, text) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION facerec.create_collection(text, text) TO facerec_serve;
 GRANT EXECUTE ON FUNCTION facerec.delete_collection(text) TO facerec_serve;
-GRANT EXECUTE ON FUNCTION facerec.estimated_faces(text) TO facerec_serve;
+GRANT EXECUTE ON FUNCTION facerec.estimated_rows(text, text) TO facerec_serve;
 GRANT USAGE ON SEQUENCE facerec.person_key TO facerec_serve;
 GRANT SELECT ON facerec.index_build TO facerec_serve;
 GRANT UPDATE (

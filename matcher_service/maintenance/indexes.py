@@ -1,0 +1,121 @@
+"""A collection's index: built when large, rebuilt as it grows on, dropped when broken or needless."""
+
+import asyncio
+import contextlib
+import dataclasses
+import math
+from collections.abc import AsyncIterator
+
+import asyncpg
+import structlog
+
+from matcher_service.maintenance.recall import choose_effort
+from matcher_service.queries import of_collection, partition_name, put
+
+PERSONS_PER_LIST = 250
+LEAST_LISTS = 16
+REBUILD_GROWTH = 1.5  # lists are centres of what there was: grown by so much, they fit no longer
+SHRINK = 0.5  # an index goes once the collection is at this share of the size that gets one
+PROGRESS_SECONDS = 1.0
+# k-means holds about 4 bytes for each pair of list and sample, 50 samples a list, and some more beside.
+_BYTES_PER_LIST_SQUARED = 220
+
+log = structlog.get_logger(__name__)
+
+
+@dataclasses.dataclass(frozen=True)
+class Builder:
+    """Keeps indexes with one connection and watches builds with another. Memory is of a build, in bytes."""
+
+    connection: asyncpg.Connection
+    watcher: asyncpg.Connection
+    memory_bytes: int
+
+    async def keep(self, collection_id: str) -> None:
+        """Bring a collection's index to what its size and policy ask for."""
+        row = await self.connection.fetchrow(_statement(collection_id, "get_policy"), collection_id)
+        if row is None:
+            return
+        await self._drop_others(collection_id, row["index_name"])
+        least_faces = row["index_above_faces"] * (1 if row["index_name"] is None else SHRINK)
+        if row["exact_only"] or row["faces"] < least_faces or row["persons"] == 0:
+            if row["index_name"] is not None:
+                await self.connection.execute(_statement(collection_id, "forget_index"), collection_id)
+                await self._drop_others(collection_id, None)
+                log.info("index_dropped", collection=collection_id)
+        elif row["index_name"] is None or not self._fits(row["index_persons"], row["persons"]):
+            await self._build(collection_id, row)
+
+    @staticmethod
+    def _fits(built_persons: int, persons: int) -> bool:
+        return built_persons / REBUILD_GROWTH <= persons <= built_persons * REBUILD_GROWTH
+
+    async def _build(self, collection_id: str, policy: asyncpg.Record) -> None:
+        """Build beside the old index if there is one, and drop that once no search uses it."""
+        persons = policy["persons"]
+        most_lists = max(LEAST_LISTS, math.isqrt(self.memory_bytes // _BYTES_PER_LIST_SQUARED))
+        lists = min(max(LEAST_LISTS, persons // PERSONS_PER_LIST), most_lists)
+        name = _next_name(collection_id, policy["index_name"])
+        log.info("index_build", collection=collection_id, persons=persons, lists=lists)
+        async with self._watched(collection_id):
+            await self.connection.execute(_statement(collection_id, "analyze"))
+            await self.connection.execute(f"SET maintenance_work_mem = '{self.memory_bytes // 1024}kB'")
+            text = put(_statement(collection_id, "create_index"), {"index": name})
+            await self.connection.execute(text.replace(":lists", str(lists)))
+            await self._put_progress(collection_id, "measuring recall", 0.0)
+            effort = await choose_effort(
+                self.connection, collection_id, lists=lists, target_recall=policy["target_recall"]
+            )
+        await self.connection.execute(
+            _statement(collection_id, "use_index"), collection_id, name, effort.probes, effort.recall, persons
+        )
+        await self._drop_others(collection_id, name)
+        log.info("index_ready", collection=collection_id, probes=effort.probes, recall=effort.recall)
+
+    async def _drop_others(self, collection_id: str, kept: str | None) -> None:
+        """Drop every index but the one in use: older ones, and those whose build was cut short."""
+        table = f"facerec.{partition_name('person', collection_id)}"
+        for row in await self.connection.fetch(_statement(collection_id, "list_indexes"), table):
+            if row["name"] != kept:
+                text = put(_statement(collection_id, "drop_index"), {"index": row["name"]})
+                await self.connection.execute(text)
+
+    @contextlib.asynccontextmanager
+    async def _watched(self, collection_id: str) -> AsyncIterator[None]:
+        """Show how far a build is, in the table that GetCollection reads, and in the log by its phases."""
+        await self._put_progress(collection_id, "starting", 0.0)
+        watch = asyncio.create_task(self._watch(collection_id))
+        try:
+            yield
+        finally:
+            watch.cancel()
+            await asyncio.gather(watch, return_exceptions=True)
+            await self.watcher.execute(_statement(collection_id, "end_progress"), collection_id)
+
+    async def _watch(self, collection_id: str) -> None:
+        table, shown = f"facerec.{partition_name('person', collection_id)}", ""
+        while True:
+            async with self.watcher.transaction():
+                # Postgres shows what a session does to its login, not to the role it acts as.
+                await self.watcher.execute("SET LOCAL ROLE NONE")
+                row = await self.watcher.fetchrow(_statement(collection_id, "get_progress"), table)
+            if row is not None:
+                await self._put_progress(collection_id, row["phase"], row["done"])
+                if row["phase"] != shown:
+                    shown = row["phase"]
+                    log.info("index_phase", collection=collection_id, phase=shown)
+            await asyncio.sleep(PROGRESS_SECONDS)
+
+    async def _put_progress(self, collection_id: str, phase: str, done: float) -> None:
+        text = _statement(collection_id, "put_progress")
+        await self.watcher.execute(text, collection_id, phase, done)
+
+
+def _statement(collection_id: str, name: str) -> str:
+    return of_collection(collection_id, "maintenance")[name]
+
+
+def _next_name(collection_id: str, old: str | None) -> str:
+    """A name that differs from the old index's, which is there until the new one is in use."""
+    number = int(old.rpartition("_")[2]) + 1 if old else 1
+    return f"{partition_name('person', collection_id)}_near_{number}"

@@ -1,0 +1,24 @@
+"""Erasing what is past its time."""
+
+import asyncpg
+
+from matcher_service.queries import of_collection
+
+BATCH_PERSONS = 500  # a transaction's, so that nobody waits long for a person it holds
+
+
+async def purge(connection: asyncpg.Connection, collection_id: str) -> tuple[int, int]:
+    """Erase a collection's faces past their time, and who is left with none; counts faces and persons."""
+    statements = of_collection(collection_id, "maintenance")
+    faces = persons = 0
+    while True:
+        async with connection.transaction(isolation="read_committed"):
+            held = await connection.fetch(statements["lock_due_persons"], collection_id, BATCH_PERSONS)
+            if not held:
+                return faces, persons
+            # A statement of its own: it sees what was committed before the lock was had.
+            keys = [row["person_key"] for row in held]
+            gone = await connection.fetchrow(statements["purge"], collection_id, keys)
+        assert gone is not None
+        faces += gone["faces"]
+        persons += gone["persons"]

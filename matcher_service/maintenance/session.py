@@ -1,0 +1,63 @@
+"""A connection that maintains: as the schema's owner, with no limit on how long a statement takes."""
+
+import contextlib
+from collections.abc import AsyncIterator
+
+import asyncpg
+
+from facerec.serving.errors import StartError
+from matcher_service import migrations
+from matcher_service.extension import check_extension, check_server
+from matcher_service.queries import load
+
+LOCK_KEY = migrations.LOCK_KEY + 1
+LOCK_WAIT_SECONDS = 5.0
+CONNECT_SECONDS = 10.0
+
+
+class MaintenanceError(StartError):
+    """Nothing can be maintained; the message says what to do."""
+
+
+@contextlib.asynccontextmanager
+async def connect(database_url: str) -> AsyncIterator[asyncpg.Connection]:
+    """A connection as facerec_owner to a schema at head. Raises MaintenanceError, and what asyncpg raises."""
+    connection = await asyncpg.connect(database_url, timeout=CONNECT_SECONDS)
+    try:
+        await check_server(connection)
+        schema = await check_extension(connection)
+        await _become_owner(connection)
+        await connection.execute(
+            f"SET lock_timeout = '{LOCK_WAIT_SECONDS}s'; SET statement_timeout = 0; SET jit = off"
+        )
+        await connection.execute("SELECT set_config('search_path', $1, false)", schema)
+        await connection.set_type_codec(
+            "vector", schema=schema, encoder=bytes, decoder=bytes, format="binary"
+        )
+        await _check_schema(connection)
+        yield connection
+    finally:
+        await connection.close(timeout=CONNECT_SECONDS)
+
+
+async def take_turn(connection: asyncpg.Connection) -> bool:
+    """Whether this connection is now the one that maintains; it stays so until it is closed."""
+    return bool(await connection.fetchval("SELECT pg_try_advisory_lock($1)", LOCK_KEY))
+
+
+async def _become_owner(connection: asyncpg.Connection) -> None:
+    try:
+        await connection.execute("SET ROLE facerec_owner")
+    except (asyncpg.InvalidParameterValueError, asyncpg.InsufficientPrivilegeError):
+        raise MaintenanceError(
+            "the login may not act as facerec_owner: maintain with the login that migrates"
+        ) from None
+
+
+async def _check_schema(connection: asyncpg.Connection) -> None:
+    version = await connection.fetchval(load()["schema_version"])
+    if version != migrations.head():
+        raise MaintenanceError(
+            f"the schema is at version {version} and this release maintains {migrations.head()}: "
+            "run `matcher_service migrate`, or the release that migrated it"
+        )

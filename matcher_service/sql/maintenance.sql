@@ -1,0 +1,144 @@
+-- Every statement that `maintain` runs, as facerec_owner and one collection at a time. As in queries.sql,
+-- :"person" and :"face" stand for the collection's partitions and $1 is the collection; :"index" is the name
+-- of an index of :"person", and :lists a number.
+--
+-- The index is over people, not faces, so that its size and cost follow the people however many photos each
+-- has; over half of the dimensions and in half precision, because a proposal need not be exact and reading
+-- memory is what it costs: docs/search.md has what was measured.
+
+-- name: list_collections
+SELECT collection_id FROM facerec.collection ORDER BY collection_id;
+
+-- name: get_policy
+-- What the collection wants and has.
+SELECT c.exact_only, c.index_above_faces, c.target_recall, c.index_name, c.index_effort, c.index_persons,
+       facerec.estimated_rows('face', $1) AS faces,
+       facerec.estimated_rows('person', $1) AS persons
+FROM facerec.collection c
+WHERE c.collection_id = $1;
+
+-- name: list_indexes
+-- $1 the partition of people. Its indexes over centroids; one whose build was cut short is not valid.
+SELECT i.relname AS name, x.indisvalid AS valid
+FROM pg_index x
+JOIN pg_class i ON i.oid = x.indexrelid
+JOIN pg_am a ON a.oid = i.relam
+WHERE x.indrelid = $1::regclass AND a.amname = 'ivfflat'
+ORDER BY 1;
+
+-- name: create_index
+-- Beside readers and writers; outside a transaction.
+CREATE INDEX CONCURRENTLY :"index" ON facerec.:"person"
+USING ivfflat ((subvector(centroid, 1, 64)::halfvec(64)) halfvec_l2_ops) WITH (lists = :lists);
+
+-- name: drop_index
+-- Beside readers and writers; outside a transaction.
+DROP INDEX CONCURRENTLY IF EXISTS facerec.:"index";
+
+-- name: analyze
+-- Counts for the plans of a new index, and statistics of what it is over.
+ANALYZE facerec.:"person", facerec.:"face";
+
+-- name: use_index
+-- $2 name, $3 effort, $4 recall or null, $5 persons. From its commit on every replica's next search uses it.
+UPDATE facerec.collection
+SET index_name = $2, index_effort = $3, index_recall = $4, index_persons = $5,
+    index_faces = facerec.estimated_rows('face', $1), index_time = now()
+WHERE collection_id = $1;
+
+-- name: forget_index
+UPDATE facerec.collection
+SET index_name = NULL, index_effort = NULL, index_recall = NULL, index_persons = NULL, index_faces = NULL,
+    index_time = NULL
+WHERE collection_id = $1;
+
+-- name: get_progress
+-- $1 the partition of people. What Postgres says of the build under way.
+SELECT phase,
+       CASE
+           WHEN tuples_total > 0 THEN tuples_done::float8 / tuples_total
+           WHEN blocks_total > 0 THEN blocks_done::float8 / blocks_total
+           ELSE 0
+       END AS done
+FROM pg_stat_progress_create_index
+WHERE relid = $1::regclass;
+
+-- name: put_progress
+-- $2 phase, $3 how far.
+INSERT INTO facerec.index_build (collection_id, phase, done) VALUES ($1, $2, $3)
+ON CONFLICT (collection_id) DO UPDATE SET phase = excluded.phase, done = excluded.done, update_time = now();
+
+-- name: end_progress
+DELETE FROM facerec.index_build WHERE collection_id = $1;
+
+-- name: sample_probes
+-- $2 how many. Probes as another photo of an enrolled person would be: one of their faces, moved as far from
+-- the centroid as it is from the centroid of their other faces, of which it is not a part. With n faces that
+-- is n / (n - 1) of its offset, so nobody with a single face can be drawn.
+WITH picked AS MATERIALIZED (
+    SELECT person_key, centroid FROM facerec.:"person" WHERE centroid IS NOT NULL ORDER BY random() LIMIT 4 * $2
+), seen AS (
+    SELECT picked.person_key, picked.centroid, f.encoding,
+           count(*) OVER (PARTITION BY picked.person_key) AS faces,
+           row_number() OVER (PARTITION BY picked.person_key ORDER BY random()) AS place
+    FROM picked JOIN facerec.:"face" f ON f.collection_id = $1 AND f.person_key = picked.person_key
+)
+SELECT person_key,
+       centroid + (encoding - centroid) * array_fill((faces::real / (faces - 1))::real, ARRAY[128])::vector
+           AS probe
+FROM seen
+WHERE place = 1 AND faces > 1
+LIMIT $2;
+
+-- name: count_proposed
+-- $1 persons, $2 a probe of each. How many probes the index proposes their person for, as `identify` asks it.
+SELECT count(*)
+FROM unnest($1::bigint[], $2::vector[]) AS sample(person_key, probe)
+WHERE sample.person_key IN (
+    SELECT p.person_key
+    FROM facerec.:"person" p
+    ORDER BY subvector(p.centroid, 1, 64)::halfvec(64) <-> subvector(sample.probe, 1, 64)::halfvec(64)
+    LIMIT 100
+);
+
+-- name: lock_due_persons
+-- $2 most persons. Locks people with a face past its time, leaving out who is being changed now: the next
+-- run finds them. Face (expire_time) where nothing is kept for a time only, else a scan.
+SELECT p.person_key
+FROM facerec.:"person" p
+WHERE p.collection_id = $1
+  AND p.person_key IN (
+      SELECT f.person_key
+      FROM facerec.:"face" f
+      WHERE f.expire_time <= now()
+         OR f.create_time <= now() - (SELECT c.retention FROM facerec.collection c WHERE c.collection_id = $1)
+      LIMIT $2
+  )
+FOR UPDATE SKIP LOCKED;
+
+-- name: purge
+-- $2 keys of locked people. Erases their faces past their time, and who has no other.
+WITH gone AS (
+    DELETE FROM facerec.:"face" f
+    WHERE f.collection_id = $1 AND f.person_key = ANY ($2::bigint[])
+      AND (f.expire_time <= now()
+           OR f.create_time <= now() - (SELECT c.retention FROM facerec.collection c WHERE c.collection_id = $1))
+    RETURNING f.face_id
+), kept AS MATERIALIZED (
+    SELECT k.person_key, avg(f.encoding) AS centroid
+    FROM unnest($2::bigint[]) AS k(person_key)
+    LEFT JOIN facerec.:"face" f
+        ON f.collection_id = $1 AND f.person_key = k.person_key AND f.face_id NOT IN (SELECT face_id FROM gone)
+    GROUP BY k.person_key
+), emptied AS (
+    DELETE FROM facerec.:"person" p
+    USING kept
+    WHERE p.collection_id = $1 AND p.person_key = kept.person_key AND kept.centroid IS NULL
+    RETURNING 1
+), changed AS (
+    UPDATE facerec.:"person" p
+    SET centroid = kept.centroid, update_time = clock_timestamp()
+    FROM kept
+    WHERE p.collection_id = $1 AND p.person_key = kept.person_key AND kept.centroid IS NOT NULL
+)
+SELECT (SELECT count(*) FROM gone) AS faces, (SELECT count(*) FROM emptied) AS persons;
