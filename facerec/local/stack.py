@@ -70,42 +70,48 @@ class Stack:
     def run(self, ready: Callable[[Address, Address], None]) -> None:
         """Start everything, report readiness, and keep it running."""
         self._serve("encoder", self._encoder_address, {})
-        serving_url = self._prepare_database()
+        owning_url, serving_url = self._prepare_database()
         self._serve(
             "matcher",
             self._matcher_address,
             {"DATABASE_URL": serving_url, "ENCODER_ADDRESS": str(ports.from_here(self._encoder_address))},
         )
         self._wait_until_serving()
+        self._watch_over(self._command("matcher", "maintain", {"DATABASE_URL": owning_url}))
         ready(self._encoder_address, self._matcher_address)
         while True:
             self._supervisor.tick()
 
-    def _prepare_database(self) -> str:
-        """Bring a database to the schema's head; return the URL to serve it by."""
+    def _prepare_database(self) -> tuple[str, str]:
+        """Bring a database to the schema's head; return the URLs to maintain and to serve it by."""
         if url := self._options.database_url:
             self._migrate(url)
-            return url
+            return url, url
         from facerec.local import database  # noqa: PLC0415 - asyncpg loads while the encoder does
 
         self._postgres.start()
         self._supervisor.add(self._postgres)
-        self._migrate(database.create(self._postgres))
-        return database.create_login(self._postgres)
+        owning_url = database.create(self._postgres)
+        self._migrate(owning_url)
+        return owning_url, database.create_login(self._postgres)
 
     def _serve(self, name: str, address: Address, settings: Mapping[str, str]) -> None:
         wire = {"ADDRESS": str(address), "GRACE_SECONDS": str(GRACE_SECONDS)}
         wire["INSECURE"] = "true" if self._options.insecure else "false"
-        service = CommandService(self._command(name, "serve", wire | dict(settings)))
+        self._watch_over(self._command(name, "serve", wire | dict(settings)))
+
+    def _watch_over(self, command: Command) -> None:
+        service = CommandService(command)
         service.start()
         self._services.append(service)
         self._supervisor.add(service)
 
-    def _command(self, name: str, verb: str, settings: Mapping[str, str]) -> Command:
+    def _command(self, service: str, verb: str, settings: Mapping[str, str]) -> Command:
+        name = service if verb == "serve" else f"{service}-{verb}"
         return Command(
             name=name,
-            argv=(sys.executable, "-P", "-m", f"{name}_service", verb),
-            env={**os.environ, **{f"{name.upper()}_{key}": value for key, value in settings.items()}},
+            argv=(sys.executable, "-P", "-m", f"{service}_service", verb),
+            env={**os.environ, **{f"{service.upper()}_{key}": value for key, value in settings.items()}},
             log_path=self._folder.logs / f"{name}.log",
         )
 

@@ -125,3 +125,47 @@ async def test_an_ordinary_user_with_the_rights_named_can_migrate(empty_database
 async def test_a_database_that_is_not_there_is_one_clear_line() -> None:
     with pytest.raises(MigrationError, match="cannot connect to the database"):
         await migrate("postgresql://nobody@127.0.0.1:1/nothing")
+
+
+async def test_a_gallery_of_the_first_schema_is_carried_over(empty_database_url: str) -> None:
+    """People, faces and request ids keep what they had; each person gets the mean of their encodings."""
+    assert await migrate(empty_database_url, migrations.available()[:1]) == NAMES[:1]
+    connection = await asyncpg.connect(empty_database_url)
+    try:
+        await connection.execute(
+            "INSERT INTO facerec.model (space, fingerprint) VALUES ('s', 'f');"
+            "INSERT INTO facerec.person (collection_id, person_id, display_name)"
+            " VALUES ('default', 'ann', 'Ann'), ('default', 'ben', '');"
+            "INSERT INTO facerec.face"
+            " (collection_id, person_key, encoding, model_key, content_id, external_ref)"
+            " SELECT 'default', p.person_key, array_fill(v::real, ARRAY[128])::vector, 1,"
+            " gen_random_uuid(), v"
+            " FROM facerec.person p, unnest(ARRAY[0.25, 0.75]) AS v WHERE p.person_id = 'ann';"
+            "INSERT INTO facerec.enroll_request"
+            " SELECT 'default', 'r', 'd', person_key, true, '{}', '{}', '{}', '{}'"
+            " FROM facerec.person WHERE person_id = 'ann'"
+        )
+        faces = "SELECT face_id, person_key, encoding::text, content_id, external_ref, create_time"
+        people = "SELECT person_id, person_key, display_name, create_time, update_time FROM facerec.person"
+        before = [
+            await connection.fetch(f"{faces} FROM facerec.face ORDER BY 1"),
+            await connection.fetch(f"{people} ORDER BY 1"),
+            await connection.fetch("SELECT * FROM facerec.enroll_request"),
+        ]
+        assert await migrate(empty_database_url) == NAMES[1:]
+        after = [
+            await connection.fetch(f"{faces} FROM facerec.face ORDER BY 1"),
+            await connection.fetch(f"{people} ORDER BY 1"),
+            await connection.fetch("SELECT * FROM facerec.enroll_request"),
+        ]
+        assert after == before
+        assert await connection.fetchval(
+            "SELECT centroid = array_fill(0.5::real, ARRAY[128])::vector FROM facerec.person"
+            " WHERE person_id = 'ann'"
+        )
+        key = await connection.fetchval("SELECT max(person_key) FROM facerec.person")
+        assert await connection.fetchval("SELECT nextval('facerec.person_key')") == key + 1
+        left = await connection.fetch("SELECT relname FROM pg_class WHERE relname LIKE 'old%'")
+        assert left == []
+    finally:
+        await connection.close()

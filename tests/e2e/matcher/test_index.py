@@ -1,0 +1,251 @@
+"""Collections large enough for an index: built and kept by `maintain`, and never the last word on nobody."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import asyncpg
+import grpc.aio
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from facerec.encoder.v1 import encoder_pb2
+from facerec.matcher.v1 import matcher_pb2 as pb
+from facerec.matcher.v1 import matcher_pb2_grpc
+from matcher_service.maintenance import keeper
+from matcher_service.maintenance.keeper import MaintenanceOptions
+from matcher_service.maintenance.session import LOCK_KEY
+from matcher_service.queries import partition_name
+from tests.benchmarks.vectors import Faces, Gallery
+from tests.fixtures import gallery
+from tests.fixtures.matcher import RunningMatcher
+
+PEOPLE = Gallery(1000, 3.0, seed=11)
+PERSONS = partition_name("person", "default")
+INDEX, EXACT, CONFIRMED = pb.SEARCH_MODE_INDEX, pb.SEARCH_MODE_EXACT, pb.SEARCH_MODE_INDEX_CONFIRMED
+
+
+@pytest.fixture
+async def administrator(database_url: str) -> AsyncIterator[asyncpg.Connection]:
+    connection = await asyncpg.connect(database_url)
+    yield connection
+    await connection.close()
+
+
+@pytest.fixture
+async def faces(administrator: asyncpg.Connection) -> Faces:
+    """What the collection `default` holds: some 3,000 faces, which it is to index."""
+    faces = PEOPLE.all()
+    await gallery.load(administrator, faces)
+    await administrator.execute("UPDATE facerec.collection SET index_above_faces = 1000")
+    return faces
+
+
+@pytest.fixture
+def collections(matcher: RunningMatcher) -> Any:
+    return Collections(matcher)
+
+
+class Collections:
+    """CollectionService of the matcher under test."""
+
+    def __init__(self, matcher: RunningMatcher) -> None:
+        self._address = matcher.address
+
+    async def __call__(self, method: str, request: Any) -> Any:
+        async with grpc.aio.insecure_channel(self._address) as channel:
+            return await getattr(matcher_pb2_grpc.CollectionServiceStub(channel), method)(request)
+
+    async def index(self) -> pb.SearchIndex:
+        index: pb.SearchIndex = (await self("GetCollection", pb.GetCollectionRequest())).collection.index
+        return index
+
+
+async def maintain(url: str) -> bool:
+    return await keeper.run_once(MaintenanceOptions(url))
+
+
+def probe(vector: npt.NDArray[np.float32]) -> pb.Probe:
+    return pb.Probe(encoding=encoder_pb2.Encoding(values=vector.tolist(), space=gallery.SPACE))
+
+
+async def identify(matcher: RunningMatcher, vector: Any, **options: Any) -> pb.IdentifiedFace:
+    request = pb.IdentifyRequest(probes=[probe(vector)], **options)
+    answer: pb.IdentifiedFace = (await matcher.stub.Identify(request)).faces[0]
+    return answer
+
+
+def nearest(faces: Faces, vector: npt.NDArray[np.float32]) -> tuple[str, float]:
+    """Who numpy finds, and how far away."""
+    distances = np.linalg.norm(faces.encodings.astype(np.float64) - vector.astype(np.float64), axis=1)
+    place = int(np.argmin(distances))
+    return gallery.person_id(int(faces.people[place])), float(distances[place])
+
+
+async def test_decisions_are_numpys_whatever_the_index_proposes(
+    matcher: RunningMatcher, faces: Faces, database_url: str
+) -> None:
+    assert await maintain(database_url)
+    probes = [*PEOPLE.genuine(60).encodings, *PEOPLE.strangers(30)]
+    modes = set()
+    for threshold in (0.4, 0.5, 0.6):
+        for vector in probes:
+            answer = await identify(matcher, vector, max_distance=threshold)
+            who, distance = nearest(faces, vector)
+            if distance <= threshold:
+                assert answer.candidates[0].person_id == who
+                assert answer.candidates[0].distance == pytest.approx(distance, rel=1e-6)
+            else:
+                assert not answer.candidates
+                assert answer.mode == CONFIRMED
+            assert answer.exact == (answer.mode != INDEX)
+            modes.add(answer.mode)
+    assert modes == {INDEX, CONFIRMED}
+
+
+async def test_the_indexs_word_stands_only_within_the_trust_distance(
+    matcher: RunningMatcher, faces: Faces, administrator: asyncpg.Connection, database_url: str
+) -> None:
+    await maintain(database_url)
+    vector = PEOPLE.genuine(1).encodings[0]
+    _, distance = nearest(faces, vector)
+    for trust, mode in ((distance * 1.001, INDEX), (distance * 0.999, CONFIRMED)):
+        await administrator.execute("UPDATE facerec.collection SET trust_distance = $1", trust)
+        answer = await identify(matcher, vector, max_distance=0.6)
+        assert answer.mode == mode
+        assert (answer.faces_searched == len(faces.people)) == (mode == CONFIRMED)
+
+
+async def test_exact_is_what_a_caller_or_a_collection_may_ask_for(
+    matcher: RunningMatcher, faces: Faces, administrator: asyncpg.Connection, database_url: str
+) -> None:
+    await maintain(database_url)
+    vector = faces.encodings[0]
+    assert (await identify(matcher, vector)).mode == INDEX
+    asked = await identify(matcher, vector, exact_only=True)
+    assert (asked.mode, asked.exact, asked.faces_searched) == (EXACT, True, len(faces.people))
+    await administrator.execute("UPDATE facerec.collection SET exact_only = true")
+    assert (await identify(matcher, vector)).mode == EXACT
+
+
+async def test_the_effort_measured_is_the_effort_searched_with(
+    matcher: RunningMatcher, faces: Faces, administrator: asyncpg.Connection, database_url: str
+) -> None:
+    """With a single list searched, some people are missed; with all of them, nobody is."""
+    await maintain(database_url)
+    await administrator.execute("UPDATE facerec.collection SET trust_distance = 4, duplicate_threshold = 4")
+    found = {}
+    for effort in (1, 16):
+        await administrator.execute("UPDATE facerec.collection SET index_effort = $1", effort)
+        answers = [await identify(matcher, v, max_distance=4) for v in PEOPLE.genuine(60, draw=1).encodings]
+        found[effort] = sum(
+            answer.candidates[0].person_id == nearest(faces, vector)[0]
+            for answer, vector in zip(answers, PEOPLE.genuine(60, draw=1).encodings, strict=True)
+        )
+    assert found[1] < found[16] == 60
+
+
+async def test_a_new_person_is_found_by_the_index_and_an_erased_one_is_not(
+    matcher: RunningMatcher, faces: Faces, database_url: str
+) -> None:
+    await maintain(database_url)
+    vector = PEOPLE.strangers(1, draw=5)[0]
+    await matcher.stub.Enroll(pb.EnrollRequest(person_id="new", items=[pb.EnrollItem(probe=probe(vector))]))
+    answer = await identify(matcher, vector)
+    assert (answer.mode, answer.candidates[0].person_id) == (INDEX, "new")
+    await matcher.stub.DeletePerson(pb.DeletePersonRequest(person_id="new"))
+    answer = await identify(matcher, vector)
+    assert "new" not in {candidate.person_id for candidate in answer.candidates}
+
+
+async def test_an_index_comes_with_the_size_is_rebuilt_with_growth_and_goes_again(
+    matcher: RunningMatcher, administrator: asyncpg.Connection, database_url: str, collections: Any
+) -> None:
+    await administrator.execute("UPDATE facerec.collection SET index_above_faces = 1000")
+    few = Gallery(200, 2.0, even=True, seed=3)
+    await gallery.load(administrator, few.all())
+    await maintain(database_url)
+    assert not (await collections.index()).ready
+    assert (await identify(matcher, few.all().encodings[0])).mode == EXACT
+
+    await gallery.load(administrator, _renumbered(Gallery(400, 2.0, even=True, seed=4).all(), 1000))
+    await maintain(database_url)
+    first = await collections.index()
+    assert (first.ready, first.persons) == (True, 600)
+    assert first.recall >= 0.99
+    assert await _indexes(administrator) == [f"{PERSONS}_near_1"]
+    await maintain(database_url)
+    assert (await collections.index()).build_time == first.build_time
+
+    await gallery.load(administrator, _renumbered(Gallery(400, 2.0, even=True, seed=5).all(), 5000))
+    await maintain(database_url)
+    assert (await collections.index()).persons == 1000
+    assert await _indexes(administrator) == [f"{PERSONS}_near_2"]
+
+    await administrator.execute("UPDATE facerec.collection SET index_above_faces = 100000")
+    await maintain(database_url)
+    assert not (await collections.index()).ready
+    assert await _indexes(administrator) == []
+    assert (await identify(matcher, few.all().encodings[0])).mode == EXACT
+
+
+async def test_what_a_build_cut_short_left_behind_is_dropped(
+    matcher: RunningMatcher, faces: Faces, administrator: asyncpg.Connection, database_url: str
+) -> None:
+    await administrator.execute(
+        f"CREATE INDEX {PERSONS}_near_1 ON facerec.{PERSONS}"
+        " USING ivfflat ((subvector(centroid, 1, 64)::halfvec(64)) halfvec_l2_ops) WITH (lists = 16);"
+        f"UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'facerec.{PERSONS}_near_1'::regclass"
+    )
+    await maintain(database_url)
+    valid = await administrator.fetch(
+        "SELECT i.relname, x.indisvalid FROM pg_index x JOIN pg_class i ON i.oid = x.indexrelid"
+        " WHERE i.relname LIKE '%_near_%'"
+    )
+    assert [tuple(row) for row in valid] == [(f"{PERSONS}_near_1", True)]
+    assert (await identify(matcher, faces.encodings[0])).mode == INDEX
+
+
+async def test_a_build_shows_how_far_it_is(
+    faces: Faces, administrator: asyncpg.Connection, database_url: str, collections: Any
+) -> None:
+    """A writer that holds its transaction open keeps the build waiting where it can be seen."""
+    other = await asyncpg.connect(database_url)
+    try:
+        held = other.transaction()
+        await held.start()
+        await other.execute(f"UPDATE facerec.{PERSONS} SET display_name = 'x' WHERE person_id = 'p0'")
+        build = asyncio.create_task(maintain(database_url))
+        for _ in range(400):
+            if "waiting" in (await collections.index()).build_phase:
+                break
+            await asyncio.sleep(0.05)
+        else:
+            pytest.fail("no build was seen waiting")
+        assert not (await collections.index()).ready
+        await held.rollback()
+        assert await build
+    finally:
+        await other.close()
+    index = await collections.index()
+    assert (index.ready, index.build_phase) == (True, "")
+
+
+async def test_only_one_maintains_at_a_time(
+    faces: Faces, administrator: asyncpg.Connection, database_url: str
+) -> None:
+    await administrator.execute("SELECT pg_advisory_lock($1)", LOCK_KEY)
+    assert not await maintain(database_url)
+    assert await _indexes(administrator) == []
+    await administrator.execute("SELECT pg_advisory_unlock_all()")
+    assert await maintain(database_url)
+
+
+def _renumbered(faces: Faces, first: int) -> Faces:
+    return Faces(faces.people + first, faces.encodings)
+
+
+async def _indexes(administrator: asyncpg.Connection) -> list[str]:
+    rows = await administrator.fetch("SELECT relname FROM pg_class WHERE relname LIKE '%_near_%' ORDER BY 1")
+    return [row["relname"] for row in rows]
