@@ -6,7 +6,8 @@ from matcher_service.enrolling import Policy
 from matcher_service.errors import FaceDuplicate, FaceQuality
 from matcher_service.faces import DuplicateCheck, Encoding, Photo, Probe
 from matcher_service.photos import Seen
-from matcher_service.search import Query, Search
+from matcher_service.query import Query
+from matcher_service.search import Search
 
 
 class Acceptance:

@@ -15,6 +15,7 @@ from matcher_service import deadline, migrations
 from matcher_service.errors import CollectionNotFound, MatcherError, Overloaded, StoreUnavailable
 from matcher_service.extension import check_extension, check_server
 from matcher_service.queries import load
+from matcher_service.traffic import Traffic
 
 RETRY_UNAVAILABLE_SECONDS = 1.0
 RETRY_OVERLOADED_SECONDS = 0.1
@@ -74,6 +75,7 @@ class Database:
         self._pool: asyncpg.Pool | None = None
         self._scan_pool: asyncpg.Pool | None = None
         self._refusal = "the database has not been reached yet"
+        self.traffic = Traffic()
 
     async def check(self) -> str:
         """Return why the database cannot be used, or "" when it can; opens the pool the first time.
@@ -107,8 +109,15 @@ class Database:
             for pool in pools:
                 pool.terminate()
 
-    def connection(self) -> contextlib.AbstractAsyncContextManager[Connection]:
-        """A connection for a statement of moments. Raises StoreUnavailable, Overloaded."""
+    @contextlib.asynccontextmanager
+    async def connection(self) -> AsyncIterator[Connection]:
+        """A connection for a call of moments. Raises StoreUnavailable, Overloaded."""
+        with self.traffic.passing():
+            async with self._connection(self._pool, self._options.pool_wait_seconds) as connection:
+                yield connection
+
+    def search_connection(self) -> contextlib.AbstractAsyncContextManager[Connection]:
+        """A connection for a search by index, which takes tens of them. Raises as `connection`."""
         return self._connection(self._pool, self._options.pool_wait_seconds)
 
     def scan_connection(self) -> contextlib.AbstractAsyncContextManager[Connection]:

@@ -11,7 +11,8 @@ from matcher_service.faces import (
     Verification,
 )
 from matcher_service.photos import Seen, check_space, every_face, no_such_face, single_face, single_faces
-from matcher_service.search import Query, Search
+from matcher_service.query import Query
+from matcher_service.search import Search
 from matcher_service.store import Store
 
 DEFAULT_MAX_CANDIDATES = 5

@@ -16,6 +16,7 @@ from matcher_service.encoder_client import EncoderClient
 from matcher_service.errors import MatcherError
 from matcher_service.gallery import Gallery
 from matcher_service.matcher import Matcher
+from matcher_service.scanning import Scanner
 from matcher_service.search import Search
 from matcher_service.servicer import MatcherServicer
 from matcher_service.settings import MatcherSettings
@@ -47,7 +48,12 @@ class MatcherService:
         looks = Admission(
             settings.search_pool_size, settings.search_queue_size, wait_seconds=settings.pool_wait_seconds
         )
-        search = Search(self._database, looks, scans, scan_apart_above_faces=settings.scan_apart_above_faces)
+        search = Search(
+            self._database,
+            looks,
+            Scanner(self._database, scans),
+            scan_apart_above_faces=settings.scan_apart_above_faces,
+        )
         servicer = MatcherServicer(  # type: ignore[abstract]
             Matcher(store, search, self._encoder), Gallery(store, Acceptance(search), self._encoder)
         )

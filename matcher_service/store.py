@@ -12,10 +12,11 @@ from typing import Any
 
 import asyncpg
 
-from matcher_service.database import Connection, Database, vector_wire
+from matcher_service.database import Connection, Database
 from matcher_service.errors import CollectionNotFound
 from matcher_service.faces import Encoding, Erasure, Face, Merge, Person
 from matcher_service.queries import load, of_collection
+from matcher_service.query import vector_or_id
 
 
 @dataclasses.dataclass(frozen=True)
@@ -177,11 +178,6 @@ def _found(row: asyncpg.Record | None) -> asyncpg.Record:
     if row is None:
         raise CollectionNotFound
     return row
-
-
-def vector_or_id(face: Encoding | uuid.UUID) -> tuple[bytes | None, uuid.UUID | None]:
-    """A face as the two arguments a statement takes it in, one of them None."""
-    return (None, face) if isinstance(face, uuid.UUID) else (vector_wire(face.values), None)
 
 
 def moment(expire_time: datetime.datetime | None) -> datetime.datetime | None:

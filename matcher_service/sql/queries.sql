@@ -134,6 +134,67 @@ LEFT JOIN LATERAL (
 ) candidate ON true
 ORDER BY candidate.distance, candidate.person_id;
 
+-- name: begin_scan
+-- $2 encoding or null, $3 stored face's id or null, $4 largest distance or null, $5 the encoding's space or
+-- null. What `identify` would answer before it scans, and the blocks there are to scan. Primary keys.
+SELECT c.space,
+       coalesce($4::float8, c.identify_threshold) AS threshold,
+       probe.found AS probe_found,
+       CASE WHEN NOT probe.found OR c.space <> $5::text THEN 'none' ELSE 'scan' END AS search,
+       pg_relation_size('facerec.:"face"') / current_setting('block_size')::bigint AS blocks
+FROM facerec.collection c
+CROSS JOIN LATERAL (
+    SELECT $2::vector IS NOT NULL OR EXISTS (
+        SELECT FROM facerec.:"face" f
+        WHERE f.collection_id = $1 AND f.face_id = $3::uuid AND f.expire_time > now()
+    ) AS found
+) probe
+WHERE c.collection_id = $1;
+
+-- name: scan_step
+-- $2 encoding or null, $3 stored face's id or null, $4 largest distance, $5 most candidates, $6 and $7 where to
+-- begin and end. A row: the faces there, and the nearest of each of the nearest people as columns. TID range
+-- scan, which reads just those blocks; face (face_id).
+WITH probe AS MATERIALIZED (
+    SELECT coalesce($2::vector, (
+        SELECT f.encoding
+        FROM facerec.:"face" f
+        WHERE f.collection_id = $1 AND f.face_id = $3::uuid AND f.expire_time > now()
+    )) AS encoding
+), scanned AS MATERIALIZED (
+    SELECT count(*) AS faces,
+           array_agg((f.person_key, f.face_id, f.encoding <-> (SELECT encoding FROM probe))::facerec.hit)
+               FILTER (
+                   WHERE f.encoding <-> (SELECT encoding FROM probe) <= $4::float8 AND f.expire_time > now()
+               ) AS hits
+    FROM facerec.:"face" f
+    WHERE f.ctid >= $6::tid AND f.ctid < $7::tid
+), nearest AS (
+    SELECT DISTINCT ON (h.person_key) h.person_key, h.face_id, h.distance
+    FROM scanned, unnest(scanned.hits) AS h
+    ORDER BY h.person_key, h.distance, h.face_id
+), best AS MATERIALIZED (
+    SELECT * FROM nearest ORDER BY distance FETCH FIRST ($5::bigint) ROWS WITH TIES
+)
+SELECT scanned.faces,
+       ARRAY(SELECT best.person_key FROM best) AS person_keys,
+       ARRAY(SELECT best.face_id FROM best) AS face_ids,
+       ARRAY(SELECT best.distance FROM best) AS distances
+FROM scanned;
+
+-- name: name_hits
+-- $2 persons' keys, $3 faces' ids, $4 distances of what the steps found, $5 most candidates. A row a candidate,
+-- nearest first. Person (person_key).
+SELECT p.person_id, p.display_name, h.distance, h.face_id
+FROM (
+    SELECT DISTINCT ON (u.person_key) u.person_key, u.face_id, u.distance
+    FROM unnest($2::bigint[], $3::uuid[], $4::float8[]) AS u(person_key, face_id, distance)
+    ORDER BY u.person_key, u.distance, u.face_id
+) h
+JOIN facerec.:"person" p ON p.collection_id = $1 AND p.person_key = h.person_key
+ORDER BY h.distance, p.person_id
+LIMIT $5;
+
 -- name: search_defaults
 -- Primary key of collection.
 SELECT identify_threshold, space FROM facerec.collection WHERE collection_id = $1;

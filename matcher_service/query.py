@@ -1,0 +1,73 @@
+"""What a search asks and what comes back."""
+
+import dataclasses
+import uuid
+from collections.abc import Sequence
+
+import asyncpg
+
+from matcher_service.database import vector_wire
+from matcher_service.faces import Candidate, Encoding, SearchMode
+
+
+@dataclasses.dataclass(frozen=True)
+class Query:
+    """A face to search for. `max_distance` None means the collection's identify threshold."""
+
+    collection_id: str
+    face: Encoding | uuid.UUID
+    max_distance: float | None
+    max_candidates: int
+    exact_only: bool = False
+
+    @property
+    def space(self) -> str | None:
+        """The space of the face's vector; None for a stored face, which is of the collection's."""
+        return self.face.space if isinstance(self.face, Encoding) else None
+
+
+@dataclasses.dataclass(frozen=True)
+class Found:
+    """What a search found; `faces` is how many were compared."""
+
+    space: str
+    threshold: float
+    probe_found: bool
+    mode: SearchMode
+    faces: int
+    candidates: list[Candidate]
+
+
+@dataclasses.dataclass(frozen=True)
+class Answer:
+    """What one look found. `search` is what was done: index, scan, later (nothing yet) or none."""
+
+    search: str
+    decided: bool
+    found: Found
+
+
+def vector_or_id(face: Encoding | uuid.UUID) -> tuple[bytes | None, uuid.UUID | None]:
+    """A face as the two arguments a statement takes it in, one of them None."""
+    return (None, face) if isinstance(face, uuid.UUID) else (vector_wire(face.values), None)
+
+
+def answer(head: asyncpg.Record, faces: int, found: list[Candidate], *, decided: bool = True) -> Answer:
+    """Put together what the first row of a search says and the candidates found."""
+    return Answer(
+        head["search"],
+        decided,
+        Found(
+            space=head["space"],
+            threshold=head["threshold"],
+            probe_found=head["probe_found"],
+            mode=SearchMode.INDEX if head["search"] == "index" else SearchMode.EXACT,
+            faces=faces,
+            candidates=found,
+        ),
+    )
+
+
+def candidates(rows: Sequence[asyncpg.Record]) -> list[Candidate]:
+    """Read the people found, nearest first."""
+    return [Candidate(row["person_id"], row["display_name"], row["distance"], row["face_id"]) for row in rows]

@@ -1,0 +1,111 @@
+"""Exact scans: in one statement while nothing else is going on, in short steps beside other calls.
+
+A scan keeps a core busy for a third of a second a million faces, and a core's scheduler lets it finish its
+slice before it lets a call of a tenth of a millisecond in. In steps of some two milliseconds, each waiting
+for a lull, the call waits for a step at most. The steps see one snapshot.
+"""
+
+import uuid
+
+import asyncpg
+
+from matcher_service.admission import Admission
+from matcher_service.database import Connection, Database
+from matcher_service.errors import CollectionNotFound
+from matcher_service.queries import of_collection
+from matcher_service.query import Answer, Query, answer, candidates, vector_or_id
+
+STEP_BLOCKS = 400  # of 8 kB: about 5,500 faces
+LULL_SECONDS = 0.005  # the longest wait before a step: at least a quarter of the time is the scan's
+QUIET_SECONDS = 1.0  # without a call of moments for so long, there is nobody to step aside for
+
+
+class Scanner:
+    """Runs exact scans in their own pool, behind their own door."""
+
+    def __init__(self, database: Database, door: Admission) -> None:
+        self._database = database
+        self._door = door
+
+    async def scan(self, query: Query) -> Answer:
+        """Compare every face. Raises as Store does, and Overloaded for want of a turn."""
+        async with self._door.turn(), self._database.scan_connection() as connection:
+            if not self._database.traffic.seen_within(QUIET_SECONDS):
+                return await ask(connection, query, exact_only=True, scan_up_to=None)
+            async with connection.transaction(isolation="repeatable_read", readonly=True):
+                return await self._scan_in_steps(connection, query)
+
+    async def _scan_in_steps(self, connection: Connection, query: Query) -> Answer:
+        statements = of_collection(query.collection_id)
+        vector, face_id = vector_or_id(query.face)
+        head = await connection.fetchrow(
+            statements["begin_scan"], query.collection_id, vector, face_id, query.max_distance, query.space
+        )
+        if head is None:
+            raise CollectionNotFound
+        if head["search"] == "none":
+            return answer(head, 0, [])
+        faces, hits = 0, Hits()
+        first = 0
+        while first < head["blocks"]:
+            traffic = self._database.traffic
+            await traffic.lull(LULL_SECONDS)
+            end = first + STEP_BLOCKS if traffic.seen_within(QUIET_SECONDS) else head["blocks"]
+            step = await connection.fetchrow(
+                statements["scan_step"],
+                query.collection_id,
+                vector,
+                face_id,
+                head["threshold"],
+                query.max_candidates,
+                (first, 0),
+                (end, 0),
+            )
+            assert step is not None
+            faces += step["faces"]
+            hits.add(step)
+            first = end
+        rows = await connection.fetch(
+            statements["name_hits"], query.collection_id, *hits.columns, query.max_candidates
+        )
+        return answer(head, faces, candidates(rows))
+
+
+class Hits:
+    """Faces near enough, as columns: the person's key, the face's id, the distance."""
+
+    def __init__(self) -> None:
+        self._keys: list[int] = []
+        self._face_ids: list[uuid.UUID] = []
+        self._distances: list[float] = []
+
+    @property
+    def columns(self) -> tuple[list[int], list[uuid.UUID], list[float]]:
+        """The columns, as a statement takes them."""
+        return self._keys, self._face_ids, self._distances
+
+    def add(self, step: asyncpg.Record) -> None:
+        """Take over what a step found."""
+        self._keys += step["person_keys"]
+        self._face_ids += step["face_ids"]
+        self._distances += step["distances"]
+
+
+async def ask(connection: Connection, query: Query, *, exact_only: bool, scan_up_to: int | None) -> Answer:
+    """Run the statement that asks an index or scans. Raises CollectionNotFound."""
+    vector, face_id = vector_or_id(query.face)
+    rows: list[asyncpg.Record] = await connection.fetch(
+        of_collection(query.collection_id)["identify"],
+        query.collection_id,
+        vector,
+        face_id,
+        query.max_distance,
+        query.max_candidates,
+        query.space,
+        exact_only,
+        scan_up_to,
+    )
+    if not rows:
+        raise CollectionNotFound
+    found = [row for row in rows if row["person_id"] is not None]
+    return answer(rows[0], rows[0]["faces"], candidates(found), decided=rows[0]["decided"])
