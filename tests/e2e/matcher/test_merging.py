@@ -2,9 +2,9 @@
 
 import asyncio
 import datetime
+from typing import Any
 
 import asyncpg
-import grpc
 import grpc.aio
 import numpy as np
 import pytest
@@ -163,7 +163,7 @@ async def test_opposite_merges_and_enrolments_at_once_lose_nothing(
             answer = await retried(matchers[number % 2].stub.Enroll, enroll(person, drawn[number]))
             acknowledged.add(answer.faces[0].face.face_id)
 
-    async def merging(source: str, target: str, stub: grpc.aio.Channel) -> None:
+    async def merging(source: str, target: str, stub: Any) -> None:
         for _ in range(25):
             await retried(stub.MergePersons, merge(source, target), Reason.PERSON_NOT_FOUND)
             await asyncio.sleep(0)
