@@ -1,6 +1,5 @@
 """What enrolling does about a face that is somebody else's."""
 
-from collections.abc import Callable
 from typing import Any
 
 import grpc.aio
@@ -10,19 +9,11 @@ import pytest
 from facerec.client.failures import from_rpc_error
 from facerec.errors import Reason
 from facerec.matcher.v1 import matcher_pb2 as pb
+from tests.e2e.matcher.catalog import settle
 from tests.e2e.matcher.requests import Vector, encoding, enroll, refused, vectors
-from tests.e2e.matcher.test_photos import photo, seeing
 from tests.fixtures.matcher import RunningMatcher
 
-__all__ = ["photo", "seeing"]  # fixtures
-
 ALLOW, FLAG, REFUSE = pb.DUPLICATE_POLICY_ALLOW, pb.DUPLICATE_POLICY_FLAG, pb.DUPLICATE_POLICY_REFUSE
-
-
-async def settle(matcher: RunningMatcher, **settings: Any) -> None:
-    """Change the settings of `default`."""
-    request = pb.UpdateCollectionRequest(settings=pb.CollectionSettings(**settings))
-    await matcher.collections.UpdateCollection(request)
 
 
 def at(distance: float) -> Vector:
@@ -155,21 +146,3 @@ async def test_a_person_erased_or_merged_is_no_duplicate(matcher: RunningMatcher
     await matcher.stub.MergePersons(pb.MergePersonsRequest(source_person_id="cat", target_person_id="ann"))
     alone = await matcher.stub.Enroll(enroll("ann", encoding(at(0.0625))))
     assert not alone.faces[0].HasField("duplicate")
-
-
-async def test_photos_are_held_against_the_policies(
-    seeing: RunningMatcher,
-    photo: Callable[..., bytes],
-) -> None:
-    first = await seeing.stub.Enroll(enroll("obama", pb.Probe(image=photo("obama"))))
-    assert first.faces[0].duplicate_check == pb.SEARCH_MODE_EXACT
-    flagged = await seeing.stub.Enroll(enroll("barack", pb.Probe(image=photo("obama2"))))
-    assert flagged.faces[0].duplicate.person_id == "obama"
-    assert flagged.faces[0].duplicate.distance == pytest.approx(0.3457, abs=1e-3)
-    await settle(seeing, quality=pb.QualityPolicy(min_face_pixels=1000))
-    with refused(Reason.FACE_QUALITY, "items[0].probe.image", "322 pixels"):
-        await seeing.stub.Enroll(enroll("new", pb.Probe(image=photo("biden"))))
-    await settle(seeing, quality=pb.QualityPolicy(min_face_pixels=100), duplicate_policy=REFUSE)
-    assert (await seeing.stub.Enroll(enroll("biden", pb.Probe(image=photo("biden"))))).person_created
-    with refused(Reason.FACE_DUPLICATE, "items[0].probe"):
-        await seeing.stub.Enroll(enroll("biden", pb.Probe(image=photo("obama3"))))
