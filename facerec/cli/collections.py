@@ -86,7 +86,9 @@ def list_collections(context: typer.Context, address: Matcher = MATCHER_ADDRESS,
 @collections.command()
 def create(
     collection: Id,
-    space: Annotated[str, typer.Option(help="The space of its encodings.  [default: the encoder's]")] = "",
+    space: Annotated[
+        str, typer.Option(help="The space of its encodings, for good.")
+    ] = "dlib-resnet-v1/small/150x0.25",
     name: Name = None,
     verify_threshold: Verify = None,
     identify_threshold: Identify = None,
