@@ -154,7 +154,9 @@ class Gallery:
                     space=known.space,
                     fingerprint=face.fingerprint,
                     create_time=face.create_time,
-                    expire_time=face.expire_time,
+                    expire_time=order.expire_time
+                    if face.external_ref is None and not face.already_enrolled
+                    else face.expire_time,
                 ),
                 face.already_enrolled,
                 None

@@ -12,11 +12,13 @@ from typing import Any
 
 import asyncpg
 
-from matcher_service.database import Connection, Database
-from matcher_service.errors import CollectionNotFound
+from matcher_service.database import RETRY_OVERLOADED_SECONDS, Connection, Database
+from matcher_service.errors import CollectionNotFound, Overloaded
 from matcher_service.faces import Encoding, Erasure, Face, Merge, Person
 from matcher_service.queries import load, of_collection
 from matcher_service.query import vector_or_id
+
+LOCK_ATTEMPTS = 5
 
 
 @dataclasses.dataclass(frozen=True)
@@ -126,8 +128,18 @@ class Store:
     async def delete_face(self, collection_id: str, face_id: uuid.UUID) -> Erasure:
         """Erase one face, its person locked as for every change of their faces."""
         async with self.transaction(collection_id) as (connection, queries):
-            held = await connection.fetchrow(queries["lock_person_of_face"], collection_id, face_id)
-            key = _found(held)["person_key"]
+            for _ in range(LOCK_ATTEMPTS):
+                held = _found(
+                    await connection.fetchrow(queries["lock_person_of_face"], collection_id, face_id)
+                )
+                key = held["person_key"]
+                if key is not None or not held["face_found"]:
+                    break
+            else:
+                raise Overloaded(
+                    "the face kept moving; try again in a moment",
+                    retry_after_seconds=RETRY_OVERLOADED_SECONDS,
+                )
             row = _found(await connection.fetchrow(queries["delete_face"], collection_id, face_id, key))
         return Erasure(0, row["faces"], row["delete_time"])
 
@@ -140,11 +152,9 @@ class Store:
             for key, person_id in (("source_key", source_id), ("target_key", target_id)):
                 if held[key] is None:
                     return person_id
-            row = _found(
-                await connection.fetchrow(
-                    queries["merge_persons"], collection_id, held["source_key"], held["target_key"]
-                )
-            )
+            keys = held["source_key"], held["target_key"]
+            await connection.execute(queries["drop_expired"], collection_id, *keys)
+            row = _found(await connection.fetchrow(queries["merge_persons"], collection_id, *keys))
         person = _person(row)
         assert person is not None
         return Merge(person, row["moved"])

@@ -10,6 +10,7 @@ from typer.exceptions import TyperException
 
 import facerec
 from facerec.cli import output
+from facerec.cli.collections import collections
 from facerec.cli.decide import compare, identify, verify
 from facerec.cli.demo import demo
 from facerec.cli.encode import encode
@@ -30,6 +31,7 @@ app = typer.Typer(
 for command in (up, encode, enroll, verify, identify, compare, demo):
     app.command()(command)
 app.add_typer(people, name="people")
+app.add_typer(collections, name="collections")
 
 
 def _version(wanted: bool) -> None:

@@ -1,6 +1,7 @@
 """`facerec enroll`."""
 
 import asyncio
+import datetime
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
@@ -8,7 +9,7 @@ from typing import Annotated
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from facerec.cli import output, photos
+from facerec.cli import output, photos, times
 from facerec.cli.options import MATCHER_ADDRESS, Collection, Json, LargestFace, Matcher
 from facerec.cli.photos import Enroller, Outcome, Photo
 from facerec.cli.problems import Problem, explaining
@@ -27,6 +28,10 @@ def enroll(
     ] = None,
     display_name: Annotated[str | None, typer.Option("--name", help="The person's name, for people.")] = None,
     largest_face: LargestFace = False,
+    expires: Annotated[
+        str | None,
+        typer.Option(metavar="WHEN", help="When the faces are to be gone: 2027-01-31, or 30d from now."),
+    ] = None,
     in_flight: Annotated[int, typer.Option(min=1, max=256, help="Photos sent at a time.")] = 8,
     collection: Collection = "default",
     address: Matcher = MATCHER_ADDRESS,
@@ -37,8 +42,11 @@ def enroll(
     Exit code 1 when a photo was refused; the others are enrolled.
     """
     wanted = _wanted(person, images or [], folder, display_name)
+    expire_time = None if expires is None else times.time_to_come(expires, "--expires")
     with explaining("matcher", address):
-        outcomes = asyncio.run(_enroll(wanted, address, collection, display_name, largest_face, in_flight))
+        outcomes = asyncio.run(
+            _enroll(wanted, address, collection, display_name, largest_face, expire_time, in_flight)
+        )
     enrolled = photos.count(outcomes, photos.ENROLLED)
     already = photos.count(outcomes, photos.ALREADY_ENROLLED)
     refused = photos.count(outcomes, photos.REFUSED)
@@ -74,6 +82,7 @@ async def _enroll(
     collection: str,
     display_name: str | None,
     largest_face: bool,
+    expire_time: datetime.datetime | None,
     in_flight: int,
 ) -> list[Outcome]:
     from facerec.client import AsyncMatcherClient
@@ -87,7 +96,10 @@ async def _enroll(
             progress.advance(bar)
             if outcome.status == photos.REFUSED:
                 console.print(f"refused {outcome.image}: {outcome.message} [{outcome.reason}]")
+            elif outcome.duplicate_of:
+                other = f"{outcome.duplicate_of} has a face at distance {outcome.duplicate_distance:.3f}"
+                console.print(f"duplicate {outcome.image}: enrolled for {outcome.person_id}, and {other}")
 
         async with AsyncMatcherClient(address, timeout_seconds=120) as client:
-            enroller = Enroller(client, collection, display_name, largest_face, tell)
+            enroller = Enroller(client, collection, display_name, largest_face, expire_time, tell)
             return await enroller.enroll_all(wanted, in_flight)

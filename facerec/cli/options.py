@@ -1,16 +1,17 @@
 """The arguments that several commands share."""
 
 import contextlib
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from facerec.cli.problems import explaining
+from facerec.cli.problems import Problem, explaining
 
 if TYPE_CHECKING:
-    from facerec.client import EncoderClient, MatcherClient
+    from facerec.client import CollectionClient, EncoderClient, MatcherClient
 
 ENCODER_ADDRESS = "127.0.0.1:50051"
 MATCHER_ADDRESS = "127.0.0.1:50052"
@@ -35,6 +36,7 @@ LargestFace = Annotated[
     bool,
     typer.Option("--largest-face", help="Take the largest face of a photo that shows several."),
 ]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Don't ask.")]
 Image = Annotated[Path, typer.Argument(metavar="IMAGE", help="A photo.")]
 
 
@@ -54,3 +56,24 @@ def matcher(address: str) -> "Iterator[MatcherClient]":
 
     with explaining("matcher", address), MatcherClient(address) as client:
         yield client
+
+
+@contextlib.contextmanager
+def collections_of(address: str) -> "Iterator[CollectionClient]":
+    """A client of the matcher's collections, whose failures say what to do."""
+    from facerec.client import CollectionClient
+
+    with explaining("matcher", address), CollectionClient(address) as client:
+        yield client
+
+
+def confirm(question: str, yes: bool) -> None:
+    """Ask before anything is erased. Raises Problem unless somebody says yes."""
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise Problem(
+            "nothing was erased: nobody is there to ask; --yes erases without asking", "NOT_CONFIRMED"
+        )
+    if not typer.confirm(question, err=True):
+        raise Problem("nothing was erased", "NOT_CONFIRMED")

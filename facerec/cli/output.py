@@ -49,7 +49,8 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
 
 
 def as_json(document: Mapping[str, Any]) -> None:
-    """One JSON object to stdout. Dataclasses become objects, arrays lists, times ISO 8601 in UTC."""
+    """One JSON object to stdout. Dataclasses become objects, arrays lists, times ISO 8601 in UTC, lengths of
+    time seconds."""
     json.dump(document, sys.stdout, default=_plain, ensure_ascii=False)
     sys.stdout.write("\n")
     sys.stdout.flush()
@@ -67,6 +68,8 @@ def _plain(value: Any) -> Any:
         return value.tolist()
     if isinstance(value, datetime.datetime):
         return value.isoformat()
+    if isinstance(value, datetime.timedelta):
+        return value.total_seconds()
     return str(value)
 
 

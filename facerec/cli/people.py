@@ -1,15 +1,13 @@
 """`facerec people`."""
 
-import sys
 from typing import Annotated
 
 import typer
 
 from facerec.cli import output
-from facerec.cli.options import MATCHER_ADDRESS, Collection, Json, Matcher, matcher
-from facerec.cli.problems import Problem
+from facerec.cli.options import MATCHER_ADDRESS, Collection, Json, Matcher, Yes, confirm, matcher
 
-people = typer.Typer(help="List the people enrolled; show or delete one.", rich_markup_mode=None)
+people = typer.Typer(help="List the people enrolled; show, merge or delete them.", rich_markup_mode=None)
 
 Person = Annotated[str, typer.Argument(metavar="PERSON", help="The person's id.")]
 
@@ -21,7 +19,7 @@ def list_people(
     address: Matcher = MATCHER_ADDRESS,
     json: Json = False,
 ) -> None:
-    """List the people enrolled; show or delete one."""
+    """List the people enrolled; show, merge or delete them."""
     if context.invoked_subcommand:
         return
     with matcher(address) as client:
@@ -52,26 +50,38 @@ def show(
     name = f" ({found.display_name})" if found.display_name else ""
     output.line(f"{found.person_id}{name}: {output.counted(found.face_count, 'face')}")
     if faces:
-        rows = [(face.face_id, face.external_ref, face.space, face.create_time) for face in faces]
-        output.table(("face", "reference", "space", "enrolled"), rows)
+        rows = [(f.face_id, f.external_ref, f.space, f.create_time, f.expire_time or "never") for f in faces]
+        output.table(("face", "reference", "space", "enrolled", "expires"), rows)
+
+
+@people.command()
+def merge(
+    source: Annotated[str, typer.Argument(metavar="SOURCE", help="The id to give up.")],
+    target: Annotated[str, typer.Argument(metavar="TARGET", help="The id to keep.")],
+    collection: Collection = "default",
+    address: Matcher = MATCHER_ADDRESS,
+    json: Json = False,
+) -> None:
+    """Give all faces of SOURCE to TARGET and erase SOURCE, for one human enrolled under two ids."""
+    with matcher(address) as client:
+        merged = client.merge_persons(source, target, collection_id=collection)
+    if json:
+        output.as_json(output.fields(merged, source_person_id=source))
+    else:
+        moved, held = output.counted(merged.faces_moved, "face"), merged.person.face_count
+        output.line(f"merged {source} into {target}: {moved} moved, {target} has {held} now")
 
 
 @people.command()
 def delete(
     person: Person,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Don't ask.")] = False,
+    yes: Yes = False,
     collection: Collection = "default",
     address: Matcher = MATCHER_ADDRESS,
     json: Json = False,
 ) -> None:
     """Erase a person and every face of theirs."""
-    if not yes:
-        if not sys.stdin.isatty():
-            raise Problem(
-                "nothing was erased: nobody is there to ask; --yes erases without asking", "NOT_CONFIRMED"
-            )
-        if not typer.confirm(f"Erase {person} and all their faces?", err=True):
-            raise Problem("nothing was erased", "NOT_CONFIRMED")
+    confirm(f"Erase {person} and all their faces?", yes)
     with matcher(address) as client:
         receipt = client.delete_person(person, collection_id=collection)
     if json:

@@ -2,6 +2,7 @@
 
 import asyncio
 import dataclasses
+import datetime
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -34,7 +35,10 @@ class Photo:
 
 @dataclasses.dataclass(frozen=True)
 class Outcome:
-    """What became of a photo; `status` is enrolled, already_enrolled or refused, then with its reason."""
+    """What became of a photo; `status` is enrolled, already_enrolled or refused, then with its reason.
+
+    `duplicate_of` is another person with a face as near as a duplicate's, where there is one.
+    """
 
     person_id: str
     image: Path
@@ -42,6 +46,8 @@ class Outcome:
     face_id: str = ""
     reason: str = ""
     message: str = ""
+    duplicate_of: str = ""
+    duplicate_distance: float | None = None
 
 
 def in_folder(folder: Path) -> list[Photo]:
@@ -77,6 +83,7 @@ class Enroller:
     collection_id: str
     display_name: str | None
     use_largest_face: bool
+    expire_time: datetime.datetime | None
     told: Callable[[Outcome], None]
 
     async def enroll_all(self, photos: Sequence[Photo], in_flight: int) -> list[Outcome]:
@@ -105,11 +112,17 @@ class Enroller:
         except FacerecError as error:
             if error.reason not in ABOUT_PHOTO | {Reason.ID_INVALID}:
                 raise
-            return _refused(photo, error.reason, about_photo(error))
+            other = error.metadata.get("person_id", "") if error.reason is Reason.FACE_DUPLICATE else ""
+            return _refused(photo, error.reason, about_photo(error), other)
         except Problem as error:  # about the file, which it names and the line will name too
             return _refused(photo, error.reason, str(error).removeprefix(f"{photo.path}: "))
         status = ALREADY_ENROLLED if face.already_enrolled else ENROLLED
-        return Outcome(photo.person_id, photo.path, status, face_id=face.face.face_id)
+        outcome = Outcome(photo.person_id, photo.path, status, face_id=face.face.face_id)
+        if face.duplicate is None:
+            return outcome
+        return dataclasses.replace(
+            outcome, duplicate_of=face.duplicate.person_id, duplicate_distance=face.duplicate.distance
+        )
 
     async def _send(self, photo: Photo) -> "Enrollment":
         from facerec.client import NewFace
@@ -125,6 +138,7 @@ class Enroller:
                     face,
                     display_name=self.display_name,
                     use_largest_face=self.use_largest_face,
+                    expire_time=self.expire_time,
                     collection_id=self.collection_id,
                 )
             except FacerecError as error:
@@ -133,8 +147,10 @@ class Enroller:
                 await asyncio.sleep(error.retry_after_seconds or OVERLOAD_SECONDS)
 
 
-def _refused(photo: Photo, reason: str, message: str) -> Outcome:
-    return Outcome(photo.person_id, photo.path, REFUSED, reason=reason, message=message)
+def _refused(photo: Photo, reason: str, message: str, duplicate_of: str = "") -> Outcome:
+    return Outcome(
+        photo.person_id, photo.path, REFUSED, reason=reason, message=message, duplicate_of=duplicate_of
+    )
 
 
 def count(outcomes: Iterable[Outcome], status: str) -> int:

@@ -15,6 +15,7 @@ ABOUT_PHOTO = frozenset(
         Reason.FACE_NOT_FOUND,
         Reason.FACE_AMBIGUOUS,
         Reason.FACE_QUALITY,
+        Reason.FACE_DUPLICATE,
     }
 )
 
@@ -61,6 +62,8 @@ def about_photo(error: FacerecError) -> str:
     """What is wrong with a photo, in this command line's words."""
     if error.reason is Reason.FACE_AMBIGUOUS:
         return "it shows several faces; --largest-face takes the largest"
+    if error.reason is Reason.FACE_DUPLICATE and "person_id" in error.metadata:
+        return f"it is {error.metadata['person_id']}'s face, and the collection refuses another's"
     return error.message
 
 

@@ -1,12 +1,13 @@
-"""Clients of both services, blocking and for asyncio.
+"""Clients of both services, blocking and for asyncio; `CollectionClient` keeps the matcher's collections.
 
     with EncoderClient("127.0.0.1:50051") as encoder, MatcherClient("127.0.0.1:50052") as matcher:
         face = encoder.encode(Path("ann.jpg").read_bytes()).faces[0]
         matcher.enroll("ann", face.encoding)
         matcher.verify("ann", Path("door.jpg").read_bytes()).match
 
-The asyncio forms have the same methods, awaited; `list_persons` and `list_faces` iterate over every
-page. Answers are frozen dataclasses with the field names of the contract, vectors numpy arrays.
+The asyncio forms have the same methods, awaited; `list_persons`, `list_faces` and
+`list_collections` iterate over every page. Answers are frozen dataclasses with the field names of the
+contract, vectors numpy arrays.
 
 Every method raises `facerec.errors.FacerecError` with its reason. A call has a deadline
 (`timeout_seconds`, 30 by default, of the client or of `with_options`). UNAVAILABLE is retried by gRPC
@@ -15,6 +16,7 @@ try again.
 """
 
 from facerec.client.channel import channel_options, target
+from facerec.client.collections import AsyncCollectionClient, CollectionClient
 from facerec.client.encoder import AsyncEncoderClient, EncoderClient
 from facerec.client.faces import (
     BoundingBox,
@@ -26,28 +28,37 @@ from facerec.client.faces import (
     Limits,
     Model,
 )
+from facerec.client.galleries import Collection, CollectionErasure, CollectionSettings, SearchIndex
 from facerec.client.matcher import AsyncMatcherClient, MatcherClient, NewFace, Probe
 from facerec.client.people import (
     Candidate,
     Comparison,
+    Duplicate,
     EnrolledFace,
     Enrollment,
     Erasure,
     Identification,
     IdentifiedFace,
+    Merge,
     Person,
     StoredFace,
     Verification,
 )
 
 __all__ = [
+    "AsyncCollectionClient",
     "AsyncEncoderClient",
     "AsyncMatcherClient",
     "BoundingBox",
     "Candidate",
+    "Collection",
+    "CollectionClient",
+    "CollectionErasure",
+    "CollectionSettings",
     "Comparison",
     "DetectedFace",
     "DetectedImage",
+    "Duplicate",
     "EncodedFace",
     "EncodedImage",
     "EncoderClient",
@@ -59,10 +70,12 @@ __all__ = [
     "IdentifiedFace",
     "Limits",
     "MatcherClient",
+    "Merge",
     "Model",
     "NewFace",
     "Person",
     "Probe",
+    "SearchIndex",
     "StoredFace",
     "Verification",
     "channel_options",

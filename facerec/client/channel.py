@@ -1,6 +1,6 @@
 """How a client's channel reaches a service: target, retries, limits and liveness.
 
-Both clients use it, and whoever opens a channel of their own to either service should too:
+Every client uses it, and whoever opens a channel of their own to a service should too:
 `grpc.aio.insecure_channel(target(address), options=channel_options(ENCODER_SERVICE))`.
 """
 
@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 
 ENCODER_SERVICE = "facerec.encoder.v1.EncoderService"
 MATCHER_SERVICE = "facerec.matcher.v1.MatcherService"
+COLLECTION_SERVICE = "facerec.matcher.v1.CollectionService"
 
 # The RPCs of which the contract says that they are safe to retry.
 RETRIED: Mapping[str, Sequence[str]] = {
@@ -25,6 +26,7 @@ RETRIED: Mapping[str, Sequence[str]] = {
         "ListFaces",
         "DeleteFace",
     ),
+    COLLECTION_SERVICE: ("GetCollection", "ListCollections", "UpdateCollection", "DeleteCollection"),
 }
 
 MAX_MESSAGE_BYTES = 48 * 1024 * 1024

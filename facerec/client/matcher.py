@@ -1,6 +1,7 @@
 """Clients of the matcher."""
 
 import dataclasses
+import datetime
 from typing import Any, ClassVar, TypeAlias
 
 from facerec.client.calls import AsyncClient, Call, Client, Listing, ask, ask_async, each, each_async
@@ -11,10 +12,12 @@ from facerec.client.people import (
     Enrollment,
     Erasure,
     Identification,
+    Merge,
     Person,
     StoredFace,
     Verification,
 )
+from facerec.client.times import timestamp
 from facerec.matcher import v1
 
 # A face in one of three forms: an image (the bytes of its file), an encoding, a stored face's id.
@@ -34,15 +37,18 @@ def enroll(
     *faces: Probe | NewFace,
     display_name: str | None = None,
     request_id: str = "",
+    expire_time: datetime.datetime | None = None,
     use_largest_face: bool = False,
     collection_id: str = "",
 ) -> Call[Enrollment]:
     """Add faces to a person, creating the person when new: all of them or none.
 
     The same photo or encoding is stored once per person, and `request_id` makes the whole call
-    repeatable. Raises FacerecError: IMAGE_*, ENCODING_INVALID, ID_INVALID, FACE_NOT_FOUND,
-    FACE_AMBIGUOUS, FACE_QUALITY, MODEL_MISMATCH, REQUEST_ID_REUSED, COLLECTION_NOT_FOUND, OVERLOADED,
-    ENCODER_UNAVAILABLE, STORE_UNAVAILABLE, UNREACHABLE, DEADLINE_EXCEEDED.
+    repeatable. From `expire_time` on, which has a time zone, no call sees the faces. Raises
+    FacerecError: IMAGE_*, ENCODING_INVALID, ID_INVALID, OPTION_INVALID, FACE_NOT_FOUND, FACE_AMBIGUOUS,
+    FACE_QUALITY, FACE_DUPLICATE (its metadata's person_id names the other), MODEL_MISMATCH,
+    REQUEST_ID_REUSED, COLLECTION_NOT_FOUND, OVERLOADED, ENCODER_UNAVAILABLE, STORE_UNAVAILABLE,
+    UNREACHABLE, DEADLINE_EXCEEDED.
     """
     items = [
         v1.EnrollItem(probe=_probe(face.probe, use_largest_face), external_ref=face.external_ref)
@@ -54,6 +60,7 @@ def enroll(
         display_name=display_name,
         items=items,
         request_id=request_id,
+        expire_time=timestamp(expire_time, "expire_time"),
     )
     return Call("Enroll", request, Enrollment.from_message)
 
@@ -135,6 +142,18 @@ def update_person(person_id: str, *, display_name: str, collection_id: str = "")
     return Call("UpdatePerson", request, lambda response: Person.from_message(response.person))
 
 
+def merge_persons(source_person_id: str, target_person_id: str, *, collection_id: str = "") -> Call[Merge]:
+    """Give all faces of the source to the target and erase the source.
+
+    Not retried: PERSON_NOT_FOUND naming source_person_id may mean that it was carried out. Raises
+    FacerecError: PERSON_NOT_FOUND, ID_INVALID, OPTION_INVALID and those of any call.
+    """
+    request = v1.MergePersonsRequest(
+        collection_id=collection_id, source_person_id=source_person_id, target_person_id=target_person_id
+    )
+    return Call("MergePersons", request, Merge.from_message)
+
+
 def delete_person(person_id: str, *, collection_id: str = "") -> Call[Erasure]:
     """Erase a person and every face of theirs; who is not there gives counts of 0."""
     request = v1.DeletePersonRequest(collection_id=collection_id, person_id=person_id)
@@ -174,6 +193,7 @@ class MatcherClient(Client):
     get_person = ask(get_person)
     list_persons = each(list_persons)
     update_person = ask(update_person)
+    merge_persons = ask(merge_persons)
     delete_person = ask(delete_person)
     list_faces = each(list_faces)
     delete_face = ask(delete_face)
@@ -192,6 +212,7 @@ class AsyncMatcherClient(AsyncClient):
     get_person = ask_async(get_person)
     list_persons = each_async(list_persons)
     update_person = ask_async(update_person)
+    merge_persons = ask_async(merge_persons)
     delete_person = ask_async(delete_person)
     list_faces = each_async(list_faces)
     delete_face = ask_async(delete_face)

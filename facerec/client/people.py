@@ -4,9 +4,8 @@ import dataclasses
 import datetime
 from typing import Self
 
-from google.protobuf.timestamp_pb2 import Timestamp
-
 from facerec.client.faces import BoundingBox
+from facerec.client.times import utc
 from facerec.matcher import v1
 
 
@@ -27,14 +26,14 @@ class Person:
             message.person_id,
             message.display_name,
             message.face_count,
-            _time(message.create_time),
-            _time(message.update_time),
+            utc(message.create_time),
+            utc(message.update_time),
         )
 
 
 @dataclasses.dataclass(frozen=True)
 class StoredFace:
-    """One stored face, without its vector."""
+    """One stored face, without its vector. `expire_time` is None for never."""
 
     face_id: str
     person_id: str
@@ -42,6 +41,7 @@ class StoredFace:
     space: str
     fingerprint: str
     create_time: datetime.datetime
+    expire_time: datetime.datetime | None = None
 
     @classmethod
     def from_message(cls, message: v1.Face) -> Self:
@@ -52,16 +52,45 @@ class StoredFace:
             message.external_ref,
             message.space,
             message.fingerprint,
-            _time(message.create_time),
+            utc(message.create_time),
+            utc(message.expire_time) if message.HasField("expire_time") else None,
         )
 
 
 @dataclasses.dataclass(frozen=True)
+class Duplicate:
+    """Another person as near to an enrolled face as a duplicate, by the nearest of their faces."""
+
+    person_id: str
+    distance: float
+    face_id: str
+
+
+@dataclasses.dataclass(frozen=True)
 class EnrolledFace:
-    """The outcome of one item; `already_enrolled` says that nothing was added."""
+    """The outcome of one item; `already_enrolled` says that nothing was added.
+
+    `duplicate` is the nearest other person within the collection's duplicate threshold. `duplicate_check`
+    is how the others were searched, exact or index, or empty where they were not.
+    """
 
     face: StoredFace
     already_enrolled: bool
+    duplicate: Duplicate | None = None
+    duplicate_check: str = ""
+
+    @classmethod
+    def from_message(cls, message: v1.EnrolledFace) -> Self:
+        """Read the contract's message."""
+        found = message.duplicate
+        return cls(
+            StoredFace.from_message(message.face),
+            message.already_enrolled,
+            Duplicate(found.person_id, found.distance, found.face_id)
+            if message.HasField("duplicate")
+            else None,
+            _mode(message.duplicate_check) if message.duplicate_check else "",
+        )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,9 +104,7 @@ class Enrollment:
     @classmethod
     def from_message(cls, message: v1.EnrollResponse) -> Self:
         """Read the contract's message."""
-        faces = tuple(
-            EnrolledFace(StoredFace.from_message(f.face), f.already_enrolled) for f in message.faces
-        )
+        faces = tuple(map(EnrolledFace.from_message, message.faces))
         return cls(Person.from_message(message.person), faces, message.person_created)
 
 
@@ -137,8 +164,9 @@ class IdentifiedFace:
         candidates = tuple(
             Candidate(c.person_id, c.display_name, c.distance, c.face_id) for c in message.candidates
         )
-        mode = v1.SearchMode.Name(message.mode).removeprefix("SEARCH_MODE_").lower()
-        return cls(message.probe_index, box, candidates, mode, message.exact, message.faces_searched)
+        return cls(
+            message.probe_index, box, candidates, _mode(message.mode), message.exact, message.faces_searched
+        )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -171,6 +199,19 @@ class Comparison:
 
 
 @dataclasses.dataclass(frozen=True)
+class Merge:
+    """The person left by a merge, and how many faces they were given."""
+
+    person: Person
+    faces_moved: int
+
+    @classmethod
+    def from_message(cls, message: v1.MergePersonsResponse) -> Self:
+        """Read the contract's message."""
+        return cls(Person.from_message(message.person), message.faces_moved)
+
+
+@dataclasses.dataclass(frozen=True)
 class Erasure:
     """The receipt of an erasure: counts of 0 when there was nothing to erase."""
 
@@ -182,8 +223,8 @@ class Erasure:
     def from_message(cls, message: v1.DeletePersonResponse | v1.DeleteFaceResponse) -> Self:
         """Read either receipt of the contract; erasing a face erases no person."""
         persons = message.persons_deleted if isinstance(message, v1.DeletePersonResponse) else 0
-        return cls(persons, message.faces_deleted, _time(message.delete_time))
+        return cls(persons, message.faces_deleted, utc(message.delete_time))
 
 
-def _time(timestamp: Timestamp) -> datetime.datetime:
-    return timestamp.ToDatetime(tzinfo=datetime.UTC)
+def _mode(mode: v1.SearchMode.ValueType) -> str:
+    return v1.SearchMode.Name(mode).removeprefix("SEARCH_MODE_").lower()

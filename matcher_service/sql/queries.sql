@@ -470,9 +470,13 @@ WHERE c.collection_id = $1
 ORDER BY f.create_time, f.face_id;
 
 -- name: lock_person_of_face
--- $2 face. Locks whose it is, as every change of a person's faces does first. Face (face_id), person
--- (person_key).
-SELECT (
+-- $2 face. Locks whose it is, as every change of a person's faces does first. Where a merge moved the face
+-- while the lock was waited for, face_found is true and person_key null: asked again, it is the new one's.
+-- Face (face_id), person (person_key).
+SELECT EXISTS (
+    SELECT FROM facerec.:"face" f WHERE f.collection_id = $1 AND f.face_id = $2
+) AS face_found,
+(
     SELECT p.person_key
     FROM facerec.:"face" f JOIN facerec.:"person" p ON p.person_key = f.person_key
     WHERE f.collection_id = $1 AND f.face_id = $2 AND p.collection_id = $1
@@ -513,6 +517,12 @@ SELECT (SELECT held.person_key FROM held WHERE held.person_id = $2) AS source_ke
        (SELECT held.person_key FROM held WHERE held.person_id = $3) AS target_key
 FROM facerec.collection c
 WHERE c.collection_id = $1;
+
+-- name: drop_expired
+-- $2 and $3 keys of locked persons. What of theirs has expired goes, so that a merge neither counts it nor
+-- takes it for a copy of what is still there. Face (person_key, content_id).
+DELETE FROM facerec.:"face" f
+WHERE f.collection_id = $1 AND f.person_key IN ($2, $3) AND f.expire_time <= now();
 
 -- name: merge_persons
 -- $2 source's key, $3 target's key, both locked. What both have stays once. Face (person_key, content_id),

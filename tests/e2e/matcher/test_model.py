@@ -1,208 +1,188 @@
-"""Any sequence of calls leaves the gallery as a plain dict would be, distances as numpy has them."""
+"""Any sequence of calls leaves the galleries as plain dicts would be, distances as numpy has them."""
 
 import asyncio
-import itertools
-from collections.abc import Callable, Coroutine
-from typing import Any, TypeVar
+from typing import Any
 
 import asyncpg
-import grpc.aio
 import numpy as np
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
+from hypothesis.stateful import initialize, invariant, rule, run_state_machine_as_test
 
 from facerec.errors import Reason
 from facerec.matcher.v1 import matcher_pb2 as pb
-from facerec.matcher.v1 import matcher_pb2_grpc
-from tests.e2e.matcher.requests import encoding, enroll, refused, vectors
-from tests.fixtures.matcher import matcher_service
+from tests.e2e.matcher.machine import MatcherMachine
+from tests.e2e.matcher.oracle import VECTORS, Tenant
+from tests.e2e.matcher.requests import encoding, enroll, refused
 
-T = TypeVar("T")
-
-# Four clusters a little apart, so that distances fall on both sides of every threshold drawn.
-CENTRES = 0.35 * vectors(4)
-VECTORS = (CENTRES.repeat(3, axis=0) + 0.15 * vectors(12, seed=1)).astype(np.float32)
-
+tenants = st.sampled_from(["default", "default", "other"])
 people = st.sampled_from(["ann", "Ben", "č", "名前"])
 faces = st.integers(0, len(VECTORS) - 1)
 request_ids = st.sampled_from(["", "", "one", "two"])
 
 
-class GalleryMachine(RuleBasedStateMachine):
-    """Drives a matcher over gRPC beside a dict of person to {vector's index: face id}."""
-
-    database_url: str
-    administrator: asyncpg.Connection
-    runner: asyncio.Runner
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.people: dict[str, dict[int, str]] = {}
-        self.lives: dict[str, int] = {}  # which enrolment of the person it is, counted over erasures
-        self.requests: dict[str, tuple[str, tuple[int, ...], int, list[str]]] = {}
-        self.births = itertools.count()
-        self.run(self._open(empty=True))
-
-    def run(self, work: Coroutine[Any, Any, T]) -> T:
-        return self.runner.run(work)
-
-    async def _open(self, *, empty: bool = False) -> None:
-        if empty:
-            await self.administrator.execute("DELETE FROM facerec.face; DELETE FROM facerec.person")
-            await self.administrator.execute("DELETE FROM facerec.enroll_request")
-        self.service = matcher_service(self.database_url)
-        await self.service.start()
-        await self.service.looked.wait()
-        self.channel = grpc.aio.insecure_channel(self.service.server.address)
-        self.stub: Any = matcher_pb2_grpc.MatcherServiceStub(self.channel)
-
-    async def _close(self) -> None:
-        await self.channel.close()
-        await self.service.stop()
-
-    def teardown(self) -> None:
-        self.run(self._close())
+class GalleryMachine(MatcherMachine):
+    """Drives a matcher over gRPC beside an oracle of each collection there is."""
 
     @initialize(person=people, face=faces)
     def begin_with_somebody(self, person: str, face: int) -> None:
-        self.enroll(person, [face], "")
+        self.enroll("default", person, [face], "")
 
-    @rule(person=people, chosen=st.lists(faces, min_size=1, max_size=4), request_id=request_ids)
-    def enroll(self, person: str, chosen: list[int], request_id: str) -> None:
-        self.run(self._enroll(person, chosen, request_id))
+    @rule(name=tenants)
+    def create_collection(self, name: str) -> None:
+        request = pb.CreateCollectionRequest(collection_id=name)
+        self.run(self._create(request))
 
-    async def _enroll(self, person: str, chosen: list[int], request_id: str) -> None:
+    async def _create(self, request: pb.CreateCollectionRequest) -> None:
+        if request.collection_id in self.tenants:
+            with refused(Reason.COLLECTION_EXISTS, "collection_id"):
+                await self.collections.CreateCollection(request)
+        else:
+            await self.collections.CreateCollection(request)
+            self.tenants[request.collection_id] = Tenant()
+
+    @rule(name=st.sampled_from(["default", "other", "other"]))
+    def delete_collection(self, name: str) -> None:
+        request = pb.DeleteCollectionRequest(collection_id=name)
+        receipt = self.run(self._answer(self.collections.DeleteCollection, request))
+        held = self.tenants.pop(name, None)
+        if name == "default":
+            self.tenants[name] = Tenant()
+        expected = (1, len(held.people), held.faces()) if held else (0, 0, 0)
+        assert (receipt.collections_deleted, receipt.persons_deleted, receipt.faces_deleted) == expected
+
+    @rule(name=tenants, person=people, chosen=st.lists(faces, min_size=1, max_size=4), request_id=request_ids)
+    def enroll(self, name: str, person: str, chosen: list[int], request_id: str) -> None:
         request = enroll(person, *(encoding(VECTORS[face]) for face in chosen), request_id=request_id)
-        if request_id in self.requests:
-            before, content, life, answered = self.requests[request_id]
+        tenant = self.tenants.get(name)
+        if tenant and request_id in tenant.requests:
+            before, content, life, answered = tenant.requests[request_id]
             if (before, content) != (person, tuple(chosen)):
-                with refused(Reason.REQUEST_ID_REUSED, "request_id"):
-                    await self.stub.Enroll(request)
-            elif self.lives.get(person) != life:
-                with refused(Reason.PERSON_NOT_FOUND, "request_id"):
-                    await self.stub.Enroll(request)
+                self._refused(name, "Enroll", request, Reason.REQUEST_ID_REUSED, "request_id")
+            elif tenant.lives.get(person) != life:
+                self._refused(name, "Enroll", request, Reason.PERSON_NOT_FOUND, "request_id")
             else:
-                answer = await self.stub.Enroll(request)
+                answer = self._call(name, "Enroll", request)
                 assert [face.face.face_id for face in answer.faces] == answered
             return
-        answer = await self.stub.Enroll(request)
-        assert answer.person_created is (person not in self.people)
-        if person not in self.people:
-            self.people[person], self.lives[person] = {}, next(self.births)
-        for face, enrolled in zip(chosen, answer.faces, strict=True):
-            assert enrolled.already_enrolled is (face in self.people[person])
-            assert self.people[person].setdefault(face, enrolled.face.face_id) == enrolled.face.face_id
-        assert answer.person.face_count == len(self.people[person])
+        answer = self._call(name, "Enroll", request)
+        if tenant:
+            self._note(tenant, person, chosen, request_id, answer)
+
+    def _note(self, tenant: Tenant, person: str, chosen: list[int], request_id: str, answer: Any) -> None:
+        """Hold the answer of a new enrolment against the oracle, which follows."""
+        assert answer.person_created is (person not in tenant.people)
+        others = [tenant.duplicate(person, face) for face in chosen]
+        if person not in tenant.people:
+            tenant.people[person], tenant.lives[person] = {}, next(self.births)
+        held = tenant.people[person]
+        for face, other, enrolled in zip(chosen, others, answer.faces, strict=True):
+            assert enrolled.already_enrolled is (face in held)
+            assert enrolled.duplicate.person_id == ("" if face in held else other)
+            assert held.setdefault(face, enrolled.face.face_id) == enrolled.face.face_id
+        assert answer.person.face_count == len(held)
         if request_id:
             ids = [enrolled.face.face_id for enrolled in answer.faces]
-            self.requests[request_id] = (person, tuple(chosen), self.lives[person], ids)
+            tenant.requests[request_id] = (person, tuple(chosen), tenant.lives[person], ids)
 
-    @rule(person=people)
-    def delete_person(self, person: str) -> None:
-        receipt = self.run(self._call("DeletePerson", pb.DeletePersonRequest(person_id=person)))
-        held = self.people.pop(person, None)
-        self.lives.pop(person, None)
-        assert (receipt.persons_deleted, receipt.faces_deleted) == (held is not None, len(held or ()))
-
-    @rule(person=people, face=faces)
-    def delete_face(self, person: str, face: int) -> None:
-        face_id = self.people.get(person, {}).pop(face, None)
-        if face_id is not None:
-            request = pb.DeleteFaceRequest(face_id=face_id)
-            assert self.run(self._call("DeleteFace", request)).faces_deleted == 1
-            assert self.run(self._call("DeleteFace", request)).faces_deleted == 0
-
-    @rule(person=people, probe=faces)
-    def verify(self, person: str, probe: int) -> None:
-        self.run(self._verify(person, probe))
-
-    async def _verify(self, person: str, probe: int) -> None:
-        request = pb.VerifyRequest(person_id=person, probe=encoding(VECTORS[probe]))
-        if not self.people.get(person):
-            reason = Reason.FACE_NOT_FOUND if person in self.people else Reason.PERSON_NOT_FOUND
-            with refused(reason, "person_id"):
-                await self.stub.Verify(request)
+    @rule(name=tenants, gone=people, kept=people)
+    def merge(self, name: str, gone: str, kept: str) -> None:
+        request = pb.MergePersonsRequest(source_person_id=gone, target_person_id=kept)
+        tenant = self.tenants.get(name, Tenant())
+        if gone == kept:
+            self._refused(name, "MergePersons", request, Reason.OPTION_INVALID, "target_person_id")
             return
-        answer = await self.stub.Verify(request)
-        distance, face_id = self._nearest(person, probe)
-        assert np.isclose(answer.distance, distance, rtol=1e-6, atol=0)
-        assert (answer.match, answer.nearest_face_id) == (distance <= 0.6, face_id)
-        assert answer.faces_compared == len(self.people[person])
+        for person, field in ((gone, "source_person_id"), (kept, "target_person_id")):
+            if name in self.tenants and person not in tenant.people:
+                self._refused(name, "MergePersons", request, Reason.PERSON_NOT_FOUND, field)
+                return
+        if answer := self._call(name, "MergePersons", request):
+            assert answer.faces_moved == tenant.merge(gone, kept)
+            assert answer.person.face_count == len(tenant.people[kept])
 
-    @rule(probe=faces, max_distance=st.sampled_from([0.0, 0.2, 0.5, 0.8, 4.0]), most=st.integers(1, 5))
-    def identify(self, probe: int, max_distance: float, most: int) -> None:
+    @rule(name=tenants, person=people)
+    def delete_person(self, name: str, person: str) -> None:
+        if receipt := self._call(name, "DeletePerson", pb.DeletePersonRequest(person_id=person)):
+            held = self.tenants[name].people.pop(person, None)
+            self.tenants[name].lives.pop(person, None)
+            assert (receipt.persons_deleted, receipt.faces_deleted) == (held is not None, len(held or ()))
+
+    @rule(name=tenants, person=people, face=faces)
+    def delete_face(self, name: str, person: str, face: int) -> None:
+        face_id = self.tenants.get(name, Tenant()).people.get(person, {}).pop(face, None)
+        if face_id is not None:
+            for other in self.tenants.keys() - {name}:
+                assert not self._call(
+                    other, "DeleteFace", pb.DeleteFaceRequest(face_id=face_id)
+                ).faces_deleted
+            for expected in (1, 0):
+                receipt = self._call(name, "DeleteFace", pb.DeleteFaceRequest(face_id=face_id))
+                assert receipt.faces_deleted == expected
+
+    @rule(name=tenants, person=people, probe=faces)
+    def verify(self, name: str, person: str, probe: int) -> None:
+        request = pb.VerifyRequest(person_id=person, probe=encoding(VECTORS[probe]))
+        tenant = self.tenants.get(name)
+        if tenant and not tenant.people.get(person):
+            reason = Reason.FACE_NOT_FOUND if person in tenant.people else Reason.PERSON_NOT_FOUND
+            self._refused(name, "Verify", request, reason, "person_id")
+        elif (answer := self._call(name, "Verify", request)) and tenant:
+            distance, face_id = tenant.nearest(person, probe)
+            assert np.isclose(answer.distance, distance, rtol=1e-6, atol=0)
+            assert (answer.match, answer.nearest_face_id) == (distance <= 0.6, face_id)
+            assert answer.faces_compared == len(tenant.people[person])
+
+    @rule(
+        name=tenants,
+        probe=faces,
+        max_distance=st.sampled_from([0.0, 0.2, 0.5, 0.8, 4.0]),
+        most=st.integers(1, 5),
+    )
+    def identify(self, name: str, probe: int, max_distance: float, most: int) -> None:
         request = pb.IdentifyRequest(
             probes=[encoding(VECTORS[probe])], max_distance=max_distance, max_candidates=most
         )
-        answer = self.run(self._call("Identify", request)).faces[0]
-        ranked = sorted(
-            (self._nearest(person, probe)[0], person) for person in self.people if self.people[person]
-        )
-        expected = [(person, distance) for distance, person in ranked if distance <= max_distance][:most]
-        assert [candidate.person_id for candidate in answer.candidates] == [person for person, _ in expected]
-        found = [candidate.distance for candidate in answer.candidates]
-        np.testing.assert_allclose(found, [distance for _, distance in expected], rtol=1e-6, atol=0)
-        assert answer.faces_searched == sum(map(len, self.people.values()))
+        if answered := self._call(name, "Identify", request):
+            answer, tenant = answered.faces[0], self.tenants[name]
+            expected = [found for found in tenant.ranked(probe) if found[0] <= max_distance][:most]
+            assert [candidate.person_id for candidate in answer.candidates] == [who for _, who in expected]
+            found = [candidate.distance for candidate in answer.candidates]
+            np.testing.assert_allclose(found, [distance for distance, _ in expected], rtol=1e-6, atol=0)
+            assert answer.faces_searched == tenant.faces()
 
     @rule()
     def restart(self) -> None:
         self.run(self._close())
         self.run(self._open())
 
-    @rule(page_size=st.integers(1, 3))
-    def list_people(self, page_size: int) -> None:
-        listed = self._pages(
-            "ListPersons", lambda token: pb.ListPersonsRequest(page_size=page_size, page_token=token)
-        )
-        expected = [(person, len(self.people[person])) for person in sorted(self.people)]
-        assert [(person.person_id, person.face_count) for person in listed] == expected
+    @rule(name=tenants, page_size=st.integers(1, 3))
+    def list_people(self, name: str, page_size: int) -> None:
+        if name in self.tenants:
+            listed = self._pages(name, "ListPersons", pb.ListPersonsRequest(page_size=page_size), "persons")
+            held = self.tenants[name].people
+            expected = [(person, len(held[person])) for person in sorted(held)]
+            assert [(person.person_id, person.face_count) for person in listed] == expected
 
-    @rule(person=people, page_size=st.integers(1, 3))
-    def list_faces(self, person: str, page_size: int) -> None:
-        if person in self.people:
-            listed = self._pages(
-                "ListFaces",
-                lambda token: pb.ListFacesRequest(person_id=person, page_size=page_size, page_token=token),
-            )
-            assert {face.face_id for face in listed} == set(self.people[person].values())
-            assert len(listed) == len(self.people[person])
+    @rule(name=tenants, person=people, page_size=st.integers(1, 3))
+    def list_faces(self, name: str, person: str, page_size: int) -> None:
+        held = self.tenants.get(name, Tenant()).people.get(person)
+        if held is not None:
+            request = pb.ListFacesRequest(person_id=person, page_size=page_size)
+            listed = self._pages(name, "ListFaces", request, "faces")
+            assert sorted(face.face_id for face in listed) == sorted(held.values())
 
     @invariant()
-    def nothing_is_stored_but_what_the_dict_has(self) -> None:
+    def nothing_is_stored_but_what_the_dicts_have(self) -> None:
         rows = self.run(self._stored())
         assert sorted(rows) == sorted(
-            (person, face_id) for person, held in self.people.items() for face_id in held.values()
+            (name, person, face_id)
+            for name, tenant in self.tenants.items()
+            for person, held in tenant.people.items()
+            for face_id in held.values()
         )
 
-    async def _stored(self) -> list[tuple[str | None, str]]:
-        rows = await self.administrator.fetch(
-            "SELECT person_id, face_id FROM facerec.face LEFT JOIN facerec.person USING (person_key)"
-        )
-        return [(row["person_id"], str(row["face_id"])) for row in rows]
 
-    def _nearest(self, person: str, probe: int) -> tuple[float, str]:
-        held = self.people[person]
-        measured = (
-            (float(np.linalg.norm(VECTORS[face].astype(float) - VECTORS[probe])), held[face]) for face in held
-        )
-        return min(measured)
-
-    async def _call(self, method: str, request: Any) -> Any:
-        return await getattr(self.stub, method)(request)
-
-    def _pages(self, method: str, request: Callable[[str], Any]) -> list[Any]:
-        listed, token = [], ""
-        for _ in range(len(VECTORS) + 1):
-            page = self.run(self._call(method, request(token)))
-            listed += page.persons if method == "ListPersons" else page.faces
-            token = page.next_page_token
-            if not token:
-                return listed
-        raise AssertionError("the pages do not end")
-
-
-def test_the_gallery_behaves_as_a_dict_and_numpy_do(database_url: str) -> None:
+def test_the_galleries_behave_as_dicts_and_numpy_do(database_url: str) -> None:
     with asyncio.Runner() as runner:
         administrator = runner.run(asyncpg.connect(database_url))
 
@@ -213,8 +193,8 @@ def test_the_gallery_behaves_as_a_dict_and_numpy_do(database_url: str) -> None:
         run_state_machine_as_test(
             Machine,
             settings=settings(
-                max_examples=20,
-                stateful_step_count=30,
+                max_examples=25,
+                stateful_step_count=40,
                 deadline=None,
                 suppress_health_check=list(HealthCheck),
             ),

@@ -16,6 +16,7 @@ from facerec.errors import Reason
 from facerec.matcher.v1 import matcher_pb2 as pb
 from facerec.serving.server import Server, ServerOptions, Service
 from matcher_service.errors import Overloaded
+from tests.e2e.matcher.catalog import settle
 from tests.e2e.matcher.requests import enroll, refused
 from tests.fixtures.matcher import NOWHERE, RunningMatcher, StartMatcher
 
@@ -175,3 +176,23 @@ async def test_the_encoders_troubles_reach_the_caller_as_what_they_are(
     with refused(Reason.ENCODER_UNAVAILABLE):
         await matcher.stub.Verify(request)
     assert time.monotonic() - began < 2
+
+
+async def test_photos_are_held_against_the_policies(
+    seeing: RunningMatcher,
+    photo: Callable[..., bytes],
+) -> None:
+    first = await seeing.stub.Enroll(enroll("obama", pb.Probe(image=photo("obama"))))
+    assert first.faces[0].duplicate_check == pb.SEARCH_MODE_EXACT
+    flagged = await seeing.stub.Enroll(enroll("barack", pb.Probe(image=photo("obama2"))))
+    assert flagged.faces[0].duplicate.person_id == "obama"
+    assert flagged.faces[0].duplicate.distance == pytest.approx(0.3457, abs=1e-3)
+    await settle(seeing, quality=pb.QualityPolicy(min_face_pixels=1000))
+    with refused(Reason.FACE_QUALITY, "items[0].probe.image", "322 pixels"):
+        await seeing.stub.Enroll(enroll("new", pb.Probe(image=photo("biden"))))
+    await settle(
+        seeing, quality=pb.QualityPolicy(min_face_pixels=100), duplicate_policy=pb.DUPLICATE_POLICY_REFUSE
+    )
+    assert (await seeing.stub.Enroll(enroll("biden", pb.Probe(image=photo("biden"))))).person_created
+    with refused(Reason.FACE_DUPLICATE, "items[0].probe"):
+        await seeing.stub.Enroll(enroll("biden", pb.Probe(image=photo("obama3"))))

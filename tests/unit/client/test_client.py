@@ -1,16 +1,22 @@
 import asyncio
+import dataclasses
+import datetime
 import inspect
 import re
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from facerec.client import (
+    AsyncCollectionClient,
     AsyncEncoderClient,
     AsyncMatcherClient,
     BoundingBox,
+    CollectionClient,
+    CollectionSettings,
     EncoderClient,
     Encoding,
     MatcherClient,
@@ -118,11 +124,13 @@ def test_an_encoding_survives_the_way_through_its_message() -> None:
 
 
 def test_exactly_the_calls_that_the_contract_calls_safe_are_retried() -> None:
-    matcher = (PROTOS / "matcher/v1/matcher.proto").read_text()
-    rpcs = re.findall(r"((?:  //[^\n]*\n)+)  rpc (\w+)\(", matcher.split("service CollectionService")[0])
-    assert [name for comment, name in rpcs if "Safe to retry" in re.sub(r"\s*//\s*", " ", comment)] == list(
-        RETRIED["facerec.matcher.v1.MatcherService"]
-    )
+    contract = (PROTOS / "matcher/v1/matcher.proto").read_text()
+    matcher, collections = contract.split("service CollectionService")
+    for service, text in (("MatcherService", matcher), ("CollectionService", collections)):
+        rpcs = re.findall(r"((?:  //[^\n]*\n)+)  rpc (\w+)\(", text)
+        safe = [name for comment, name in rpcs if "Safe to retry" in re.sub(r"\s*//\s*", " ", comment)]
+        assert safe == list(RETRIED[f"facerec.matcher.v1.{service}"])
+        assert 0 < len(safe) < len(rpcs)
     encoder = (PROTOS / "encoder/v1/encoder.proto").read_text()
     assert "Every RPC is free of side effects and safe to retry" in re.sub(r"\s*//\s*", " ", encoder)
     unary = re.findall(r"  rpc (\w+)\((?!stream)", encoder)
@@ -130,7 +138,12 @@ def test_exactly_the_calls_that_the_contract_calls_safe_are_retried() -> None:
 
 
 @pytest.mark.parametrize(
-    ("blocking", "on_loop"), [(EncoderClient, AsyncEncoderClient), (MatcherClient, AsyncMatcherClient)]
+    ("blocking", "on_loop"),
+    [
+        (EncoderClient, AsyncEncoderClient),
+        (MatcherClient, AsyncMatcherClient),
+        (CollectionClient, AsyncCollectionClient),
+    ],
 )
 def test_both_forms_have_the_same_described_methods(blocking: type, on_loop: type) -> None:
     def methods(kind: type) -> dict[str, tuple[str, str | None]]:
@@ -144,3 +157,51 @@ def test_both_forms_have_the_same_described_methods(blocking: type, on_loop: typ
 def test_an_address_is_resolved_by_name_unless_it_says_how() -> None:
     assert target("faces.internal:50051") == "dns:///faces.internal:50051"
     assert target("unix:/run/facerec.sock") == "unix:/run/facerec.sock"
+
+
+SETTINGS = CollectionSettings(
+    display_name="Staff",
+    verify_threshold=0.0,
+    identify_threshold=0.125,
+    duplicate_policy="refuse",
+    duplicate_threshold=4.0,
+    min_face_pixels=0,
+    exact_only=False,
+    index_above_faces=1000,
+    trust_distance=0.25,
+    target_recall=0.5,
+    retention=datetime.timedelta(0),
+)
+
+
+def test_settings_survive_the_way_through_their_message_and_none_says_nothing() -> None:
+    assert CollectionSettings.from_message(SETTINGS.to_message()) == SETTINGS
+    said = CollectionSettings().to_message()
+    assert not said.duplicate_policy
+    assert not any(said.HasField(name) for name in ("display_name", "verify_threshold", "retention"))
+    assert not said.quality.ListFields()
+    assert not said.search.ListFields()
+
+
+@pytest.mark.parametrize(
+    ("wrong", "field"),
+    [
+        ({"duplicate_policy": "ignore"}, "settings.duplicate_policy"),
+        ({"min_face_pixels": -1}, "settings.quality.min_face_pixels"),
+        ({"index_above_faces": 2**64}, "settings.search.index_above_faces"),
+    ],
+)
+async def test_a_setting_that_no_message_carries_is_refused_by_its_name(
+    wrong: dict[str, Any], field: str
+) -> None:
+    async with AsyncCollectionClient("127.0.0.1:1") as client:
+        with pytest.raises(FacerecError) as caught:
+            await client.update_collection(dataclasses.replace(SETTINGS, **wrong))
+    assert (caught.value.reason, caught.value.field) == (Reason.OPTION_INVALID, field)
+
+
+async def test_a_time_without_a_time_zone_is_refused() -> None:
+    async with AsyncMatcherClient("127.0.0.1:1") as client:
+        with pytest.raises(FacerecError, match="time zone") as caught:
+            await client.enroll("ann", b"image", expire_time=datetime.datetime(2099, 1, 1))
+    assert (caught.value.reason, caught.value.field) == (Reason.OPTION_INVALID, "expire_time")

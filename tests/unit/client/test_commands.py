@@ -53,6 +53,17 @@ def test_help_and_version_load_neither_grpc_nor_numpy() -> None:
         (["identify", "a.jpg", "--annotate", "out.txt"], "out.txt: name a picture to write"),
         (["identify", "a.jpg", "--annotate", "no/out.jpg"], "no/out.jpg: there is no folder no"),
         (["people", "delete", "ann"], "nothing was erased: nobody is there to ask"),
+        (["people", "merge", "ann"], "Missing argument 'TARGET'. (see facerec people merge --help)"),
+        (
+            ["people", "merge", "a", "b", "--matcher", NOBODY],
+            f"no matcher is ready at {NOBODY}: start it with",
+        ),
+        (["collections", "delete", "staff"], "nothing was erased: nobody is there to ask"),
+        (["collections", "--matcher", NOBODY], f"no matcher is ready at {NOBODY}: start it with"),
+        (["collections", "set", "a", "--target-recall", "0.4"], "--target-recall"),
+        (["collections", "set", "a", "--duplicates", "ignore"], "--duplicates"),
+        (["collections", "set", "a", "--retention", "1y"], "--retention 1y: give a length of time such as"),
+        (["enroll", "ann", "a.jpg", "--expires", "2020-01-01"], "--expires 2020-01-01: the time is past"),
     ],
 )
 def test_an_error_is_one_line_on_stderr_and_exit_code_2(
