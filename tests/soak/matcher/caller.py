@@ -5,15 +5,18 @@ import contextlib
 import dataclasses
 import itertools
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from typing import Generic, Self, TypeVar
+from collections.abc import AsyncIterator, Sequence
+from typing import Self
 
-from facerec.client import AsyncMatcherClient, Enrollment, Erasure
+import grpc
+
+from facerec.client import AsyncMatcherClient, Enrollment
+from facerec.client.failures import from_rpc_error
 from facerec.errors import FacerecError, Reason
+from facerec.matcher import v1
+from tests.soak.matcher.calls import Line
 from tests.soak.matcher.faces import Place, encoding
 from tests.soak.matcher.ledger import Ledger
-
-A = TypeVar("A")
 
 TIMEOUT_SECONDS = 5.0
 PATIENCE_SECONDS = 90.0  # a caller that waits longer than this for an answer has found a fault
@@ -23,11 +26,11 @@ RETRIED = frozenset(
 
 
 @dataclasses.dataclass(frozen=True)
-class Answered(Generic[A]):
-    """An answer, and how many attempts before it had none."""
+class Receipt:
+    """How many faces went; `doubtful` where an earlier attempt, without an answer, may have erased more."""
 
-    answer: A
-    unanswered: int
+    faces: int
+    doubtful: bool
 
 
 class Refused(Exception):
@@ -41,8 +44,9 @@ class Refused(Exception):
 class Caller:
     """Asks the replicas in turn. A request id makes an enrolment the same in every attempt."""
 
-    def __init__(self, clients: Sequence[AsyncMatcherClient], ledger: Ledger) -> None:
+    def __init__(self, clients: Sequence[AsyncMatcherClient], lines: Sequence[Line], ledger: Ledger) -> None:
         self._clients = clients
+        self._lines = lines
         self._ledger = ledger
         self._turns = itertools.count()
 
@@ -55,55 +59,53 @@ class Caller:
                 await stack.enter_async_context(AsyncMatcherClient(address, timeout_seconds=TIMEOUT_SECONDS))
                 for address in addresses
             ]
-            yield cls(clients, ledger)
+            lines = [await stack.enter_async_context(Line.open(address)) for address in addresses]
+            yield cls(clients, lines, ledger)
 
     async def enroll_once(
         self, place: Place, numbers: Sequence[int], request_id: str
     ) -> Enrollment | FacerecError:
         """One attempt at an enrolment: its answer, or why it has none. Raises Refused."""
+        client = self._clients[next(self._turns) % len(self._clients)]
         faces = [encoding(number) for number in numbers]
-
-        async def enroll(client: AsyncMatcherClient) -> Enrollment:
+        try:
             return await client.enroll(
                 place.person_id, *faces, request_id=request_id, collection_id=place.collection_id
             )
-
-        return await self._attempt(enroll)
+        except FacerecError as error:
+            return self._retried(error)
 
     def retry_id(self, request_id: str) -> str:
         """The request id of a further attempt."""
         return request_id
 
-    async def delete_person(self, place: Place) -> Answered[Erasure]:
+    async def delete_person(self, place: Place) -> Receipt:
         """Erase a person, however many attempts it takes."""
-        return await self._insist(
-            lambda client: client.delete_person(place.person_id, collection_id=place.collection_id)
-        )
+        request = v1.DeletePersonRequest(collection_id=place.collection_id, person_id=place.person_id)
+        return await self._erase(request)
 
-    async def delete_face(self, place: Place, face_id: str) -> Answered[Erasure]:
+    async def delete_face(self, place: Place, face_id: str) -> Receipt:
         """Erase a face, however many attempts it takes."""
-        return await self._insist(
-            lambda client: client.delete_face(face_id, collection_id=place.collection_id)
-        )
+        return await self._erase(v1.DeleteFaceRequest(collection_id=place.collection_id, face_id=face_id))
 
-    async def _insist(self, ask: Callable[[AsyncMatcherClient], Awaitable[A]]) -> Answered[A]:
+    async def _erase(self, request: v1.DeletePersonRequest | v1.DeleteFaceRequest) -> Receipt:
+        """Ask without a retry that is not seen: the receipt of a second attempt counts nothing."""
         began = time.monotonic()
-        for unanswered in itertools.count():
-            answer = await self._attempt(ask)
-            if not isinstance(answer, FacerecError):
-                return Answered(answer, unanswered)
-            await self.wait(answer, began)
+        for attempt in itertools.count():
+            line = self._lines[next(self._turns) % len(self._lines)]
+            try:
+                answer = await line.send(request, TIMEOUT_SECONDS)
+                return Receipt(answer.faces_deleted, attempt > 0)
+            except grpc.RpcError as error:
+                await self.wait(self._retried(from_rpc_error(error, "the matcher")), began)
         raise AssertionError
 
-    async def _attempt(self, ask: Callable[[AsyncMatcherClient], Awaitable[A]]) -> A | FacerecError:
-        client = self._clients[next(self._turns) % len(self._clients)]
-        try:
-            return await ask(client)
-        except FacerecError as error:
-            if error.reason in RETRIED:
-                self._ledger.retries[error.reason] += 1
-                return error
+    def _retried(self, error: FacerecError) -> FacerecError:
+        """Count an error after which to try again. Raises Refused for any other."""
+        if error.reason not in RETRIED:
             raise Refused(error) from error
+        self._ledger.retries[error.reason] += 1
+        return error
 
     async def wait(self, error: FacerecError, began: float) -> None:
         """Wait as long as an error asks for. Raises TimeoutError when patience is at its end."""

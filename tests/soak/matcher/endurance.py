@@ -16,7 +16,7 @@ from facerec.matcher import v1
 from tests.soak.matcher import storage
 from tests.soak.matcher.caller import Caller
 from tests.soak.matcher.histories import History
-from tests.soak.matcher.ledger import Fault, Ledger
+from tests.soak.matcher.ledger import Ledger, Verdict
 from tests.soak.matcher.recovery import recovery_seconds
 from tests.soak.matcher.stack import Stack
 
@@ -42,8 +42,8 @@ class Outcome:
 
     ledger: Ledger
     kills: collections.Counter[str]
-    faults: collections.Counter[Fault]  # by SQL
-    api_faults: collections.Counter[Fault]
+    stored: Verdict  # by SQL
+    listed: Verdict  # by the API
     recoveries: list[float]
     seconds: float
     internal_errors: list[str]
@@ -51,8 +51,13 @@ class Outcome:
     @property
     def clean(self) -> bool:
         """Whether nothing is wrong."""
-        told = self.ledger.unlike or self.ledger.surprises or self.internal_errors
-        return not (self.faults or self.api_faults or told)
+        told = self.ledger.unlike or self.errors
+        return not (self.stored.counts or self.listed.counts or told)
+
+    @property
+    def errors(self) -> int:
+        """How many errors came that no caller should see."""
+        return sum(self.ledger.surprises.values()) + len(self.internal_errors)
 
 
 class Load:
@@ -98,8 +103,8 @@ def endure(plan: Plan, stack: Stack) -> Outcome:
     return Outcome(
         ledger=load.ledger,
         kills=killing.kills,
-        faults=load.ledger.judge(asyncio.run(storage.from_sql(stack.database_url, load.ledger))),
-        api_faults=load.ledger.judge(asyncio.run(storage.from_api(stack.addresses, load.ledger))),
+        stored=load.ledger.judge(asyncio.run(storage.from_sql(stack.database_url, load.ledger))),
+        listed=load.ledger.judge(asyncio.run(storage.from_api(stack.addresses, load.ledger))),
         recoveries=killing.recoveries,
         seconds=time.monotonic() - began,
         internal_errors=killing.internal_errors + stack.events("internal_error"),

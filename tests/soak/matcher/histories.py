@@ -104,18 +104,16 @@ class History:
     async def _erase_face(self, face_id: str) -> None:
         receipt = await self.caller.delete_face(self.place, face_id)
         entry = self._entries(0)[0]
-        entry.gone, entry.erased = True, receipt.answer.faces_deleted
-        entry.receipt_lost = receipt.unanswered > 0
+        entry.gone, entry.erased, entry.receipt_lost = True, receipt.faces, receipt.doubtful
 
     async def _erase_person(self, faces: Sequence[int], *, final: bool) -> None:
         """Erase the person with `faces`, all of which or none are there."""
         receipt = await self.caller.delete_person(self.place)
-        there = receipt.answer.faces_deleted == len(faces)
+        there = receipt.faces == len(faces)
         for face in faces:
             entry = self.ledger.entries[self.number * FACES + face]
-            entry.gone, entry.erased = final, int(there)
-            entry.receipt_lost = receipt.unanswered > 0
-        if receipt.answer.faces_deleted and not there:
+            entry.gone, entry.erased, entry.receipt_lost = final, int(there), receipt.doubtful
+        if receipt.faces and not there:
             self.ledger.surprises["a part of an enrolment"] += 1
 
     async def _repeat(self, first: Enrollment, *, gone: bool) -> None:

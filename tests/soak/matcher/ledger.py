@@ -35,6 +35,20 @@ class Fault(enum.Enum):
     STRAY = "never acknowledged"  # stored, and no caller knows it
 
 
+@dataclasses.dataclass
+class Verdict:
+    """How many faces have which fault, with words on the first few."""
+
+    counts: collections.Counter[Fault] = dataclasses.field(default_factory=collections.Counter)
+    words: list[str] = dataclasses.field(default_factory=list)
+
+    def add(self, fault: Fault, words: str) -> None:
+        """Count a face."""
+        self.counts[fault] += 1
+        if len(self.words) < 5:
+            self.words.append(f"{fault.value}: {words}")
+
+
 class Ledger:
     """The faces by number."""
 
@@ -50,15 +64,17 @@ class Ledger:
         told = f"retries={dict(self.retries)}, surprises={dict(self.surprises)}, unlike={self.unlike}"
         return f"Ledger(enrolments={self.enrolments}, replays={self.replays}, {told})"
 
-    def judge(self, stored: dict[int, list[Stored]]) -> collections.Counter[Fault]:
+    def judge(self, stored: dict[int, list[Stored]]) -> Verdict:
         """Hold what is stored, by face, against what was told."""
-        faults = collections.Counter[Fault]()
+        verdict = Verdict()
         for number in stored.keys() - self.entries.keys():
-            faults[Fault.STRAY] += len(stored[number])
+            for face in stored[number]:
+                verdict.add(Fault.STRAY, f"{face}")
         for number, entry in self.entries.items():
-            for fault in _faults(entry, stored.get(number, [])):
-                faults[fault] += 1
-        return faults
+            found = stored.get(number, [])
+            for fault in _faults(entry, found):
+                verdict.add(fault, f"face {number}: {entry}, found {found}")
+        return verdict
 
 
 def _faults(entry: Entry, found: list[Stored]) -> set[Fault]:

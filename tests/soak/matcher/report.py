@@ -11,39 +11,37 @@ from tests.soak.matcher.ledger import Fault
 
 RECOVERY_SECONDS = 2.0  # most between Postgres accepting connections and every replica deciding
 
-_console = Console(width=140)
+_console = Console(width=150)
 
 
 def outcomes(seen: Sequence[tuple[str, Outcome]]) -> None:
-    """What came of enrolling under kills, a row a run."""
-    table = Table("run", "kills", "acknowledged", "faces", title="Enrolments under kill -9")
-    for fault in Fault:
-        table.add_column(fault.value, justify="right")
-    for name in ("replays", "answered unlike", "other errors", "recovery median / most"):
-        table.add_column(name, justify="right")
-    for name, outcome in seen:
-        ledger = outcome.ledger
-        kills = ", ".join(f"{count} {what}" for what, count in outcome.kills.items())
-        faults = [
-            f"{outcome.faults[fault]}"
-            + (f" ({outcome.api_faults[fault]} by the API)" if outcome.faults else "")
+    """What came of enrolling under kills: a column a run, and what SQL and the API say of each fault."""
+    table = Table("", *(name for name, _ in seen), title="Enrolments under kill -9")
+    rows = {
+        "kills": [", ".join(f"{n} {what}" for what, n in one.kills.items()) for _, one in seen],
+        "enrolments acknowledged": [f"{one.ledger.enrolments:,}" for _, one in seen],
+        "faces of them": [f"{len(one.ledger.entries):,}" for _, one in seen],
+        "calls made again after an answer": [f"{one.ledger.replays:,}" for _, one in seen],
+        "attempts without an answer": [f"{sum(one.ledger.retries.values()):,}" for _, one in seen],
+        **{
+            f"faces {fault.value}, by SQL / by API": [
+                f"{one.stored.counts[fault]} / {one.listed.counts[fault]}" for _, one in seen
+            ]
             for fault in Fault
-        ]
-        recoveries = outcome.recoveries
-        table.add_row(
-            name,
-            kills,
-            f"{ledger.enrolments:,}",
-            f"{len(ledger.entries):,}",
-            *faults,
-            str(ledger.replays),
-            str(len(ledger.unlike)),
-            str(sum(ledger.surprises.values()) + len(outcome.internal_errors)),
-            f"{statistics.median(recoveries):.2f} / {max(recoveries):.2f} s",
-        )
+        },
+        "enrolments answered unlike at first": [str(len(one.ledger.unlike)) for _, one in seen],
+        "errors no caller should see": [str(one.errors) for _, one in seen],
+        "recovery, median / most": [recoveries(one.recoveries) for _, one in seen],
+        "seconds": [f"{one.seconds:.0f}" for _, one in seen],
+    }
+    for name, cells in rows.items():
+        table.add_row(name, *cells)
     _console.print(table)
-    for name, outcome in seen:
-        retried = ", ".join(f"{count} {reason}" for reason, count in outcome.ledger.retries.most_common())
-        _console.print(f"{name}: {outcome.seconds:.0f} s; attempts without an answer: {retried}")
-        if outcome.ledger.surprises or outcome.internal_errors:
-            _console.print(f"  {dict(outcome.ledger.surprises)} {outcome.internal_errors[:3]}")
+    for name, one in seen:
+        for words in (*one.stored.words, *map(str, one.ledger.surprises.items()), *one.internal_errors[:3]):
+            _console.print(f"{name}: {words}", highlight=False)
+
+
+def recoveries(seconds: Sequence[float]) -> str:
+    """How soon after Postgres accepted connections the replicas decided again."""
+    return f"{statistics.median(seconds):.2f} / {max(seconds):.2f} s"

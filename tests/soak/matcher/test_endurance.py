@@ -26,10 +26,10 @@ def test_kills_lose_double_and_misplace_no_enrolment() -> None:
 
 
 def test_an_acknowledgement_before_the_commit_is_seen_as_a_loss() -> None:
-    assert outcome(PLAN, EARLY).faults[Fault.LOST]
+    assert outcome(PLAN, EARLY).stored.counts[Fault.LOST]
 
 
 def test_a_retry_without_its_request_id_is_seen_as_a_double() -> None:
     seen = outcome(dataclasses.replace(PLAN, caller=ForgetfulCaller))
-    assert seen.faults[Fault.DOUBLED]
-    assert not seen.faults[Fault.LOST]
+    assert seen.stored.counts[Fault.DOUBLED]
+    assert not seen.stored.counts[Fault.LOST]
