@@ -12,13 +12,13 @@ import structlog
 from matcher_service.maintenance.recall import choose_effort
 from matcher_service.queries import of_collection, partition_name, put
 
-PERSONS_PER_LIST = 250
+PERSONS_PER_LIST = 100
 LEAST_LISTS = 16
 REBUILD_GROWTH = 1.5  # lists are centres of what there was: grown by so much, they fit no longer
 SHRINK = 0.5  # an index goes once the collection is at this share of the size that gets one
 PROGRESS_SECONDS = 1.0
 # k-means holds about 4 bytes for each pair of list and sample, 50 samples a list, and some more beside.
-_BYTES_PER_LIST_SQUARED = 220
+_BYTES_PER_LIST_SQUARED = 225
 
 log = structlog.get_logger(__name__)
 

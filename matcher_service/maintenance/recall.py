@@ -28,11 +28,15 @@ async def choose_effort(
     if len(sample[0]) < LEAST_PROBES:
         return Effort(max(1, round(BLIND_SHARE * lists)), None)
     efforts = sorted({max(1, round(share * lists)) for share in _SHARES})
-    for probes in efforts[:-1]:
-        recall = await _measure(connection, collection_id, sample, probes)
-        if recall >= target_recall:
-            return Effort(probes, recall)
-    return Effort(efforts[-1], await _measure(connection, collection_id, sample, efforts[-1]))
+    measured: dict[int, float] = {}
+    low, high = 0, len(efforts) - 1
+    while low < high:  # recall grows with effort
+        middle = (low + high) // 2
+        measured[middle] = await _measure(connection, collection_id, sample, efforts[middle])
+        low, high = (low, middle) if measured[middle] >= target_recall else (middle + 1, high)
+    if low not in measured:
+        measured[low] = await _measure(connection, collection_id, sample, efforts[low])
+    return Effort(efforts[low], measured[low])
 
 
 async def _sample(connection: asyncpg.Connection, collection_id: str) -> tuple[list[int], list[bytes]]:

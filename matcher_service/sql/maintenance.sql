@@ -72,9 +72,10 @@ ON CONFLICT (collection_id) DO UPDATE SET phase = excluded.phase, done = exclude
 DELETE FROM facerec.index_build WHERE collection_id = $1;
 
 -- name: sample_probes
--- $2 how many. Probes as another photo of an enrolled person would be: one of their faces, moved as far from
--- the centroid as it is from the centroid of their other faces, of which it is not a part. With n faces that
--- is n / (n - 1) of its offset, so nobody with a single face can be drawn.
+-- $2 how many. Probes as another photo of an enrolled person would be: one of their faces, moved away from
+-- the centroid, of which it is a part. Of n faces with variance v, a face is v (1 - 1/n) from their mean and
+-- another one v (1 + 1/n): the offset grows by sqrt((n + 1) / (n - 1)). Nobody with a single face can be
+-- drawn.
 WITH picked AS MATERIALIZED (
     SELECT person_key, centroid FROM facerec.:"person" WHERE centroid IS NOT NULL ORDER BY random() LIMIT 4 * $2
 ), seen AS (
@@ -84,8 +85,9 @@ WITH picked AS MATERIALIZED (
     FROM picked JOIN facerec.:"face" f ON f.collection_id = $1 AND f.person_key = picked.person_key
 )
 SELECT person_key,
-       centroid + (encoding - centroid) * array_fill((faces::real / (faces - 1))::real, ARRAY[128])::vector
-           AS probe
+       centroid
+           + (encoding - centroid)
+           * array_fill(sqrt((faces + 1) / (faces - 1)::float8)::real, ARRAY[128])::vector AS probe
 FROM seen
 WHERE place = 1 AND faces > 1
 LIMIT $2;

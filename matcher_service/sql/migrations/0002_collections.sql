@@ -96,6 +96,9 @@ CREATE INDEX face_expire_time ON facerec.face (expire_time) WHERE expire_time < 
 -- In line: a scan that followed every vector into the TOAST table would be many times slower.
 ALTER TABLE facerec.face ALTER COLUMN encoding SET STORAGE PLAIN;
 
+-- What an exact scan found: how many faces it compared, and those near enough.
+CREATE TYPE facerec.scan AS (faces bigint, hits facerec.hit[]);
+
 -- What a request id was answered with. The row names nobody: person_key means nothing once the person is
 -- erased, and stays so that a replay finds them gone instead of enrolling them again. The digest covers
 -- the photos, so it cannot be guessed from a name.

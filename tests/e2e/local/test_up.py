@@ -121,7 +121,12 @@ def test_a_process_that_is_killed_comes_back_and_the_stack_does_its_work(
 ) -> None:
     with running(myself, data_dir) as up, MatcherClient(up.matcher) as matcher:
         matcher.enroll("ann", ANN)
-        for mark, name in (("matcher_s", "matcher"), ("encoder_s", "encoder"), ("postgres", "PostgreSQL")):
+        for mark, name in (
+            ("matcher_service serve", "matcher"),
+            ("matcher_service maintain", "matcher-maintain"),
+            ("encoder_service serve", "encoder"),
+            ("postgres", "PostgreSQL"),
+        ):
             kill_and_await(up, mark, f"{name} was ended by SIGKILL: starting it again in 0.2 s")
             wait_until(lambda: verifies(matcher))
 
