@@ -7,14 +7,13 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
-import asyncpg
 import grpc
 
 from matcher_service.queries import partition_name
 from tests.soak.matcher import calls
 from tests.soak.matcher.calls import Answer, Line
 from tests.soak.matcher.recovery import recovery_seconds
-from tests.soak.matcher.stack import Stack
+from tests.soak.matcher.stack import Stack, connected
 
 FLAGS = ("--scan-apart-above-faces", "0", "--pool-max-size", "4")
 WORKERS = 4  # a replica
@@ -102,20 +101,19 @@ async def exhaust(stack: Stack) -> list[Answer]:
 
     Returns the answers of the latter, each asked with a deadline of DEADLINE_SECONDS.
     """
-    administrator = await asyncpg.connect(stack.database_url)
-    try:
-        async with Line.open(stack.addresses[0]) as line:
-            async with administrator.transaction():
-                await administrator.execute(f"LOCK TABLE facerec.{partition_name('face', HELD)}")
-                waiting = [asyncio.create_task(line.ask(calls.verify(HELD, "ann", 0))) for _ in range(4)]
-                await asyncio.sleep(0.2)
-                turns = [calls.every_rpc("default", 0)[4:] for _ in range(3)]
-                asked = (
-                    line.ask(request, DEADLINE_SECONDS) for request in itertools.chain.from_iterable(turns)
-                )
-                refused = await asyncio.gather(*asked)
-            held = await asyncio.gather(*waiting)
-            assert [answer.code for answer in held] == [calls.OK] * 4, held
-    finally:
-        await administrator.close()
+    async with connected(stack.database_url) as administrator, Line.open(stack.addresses[0]) as line:
+        async with administrator.transaction():
+            await administrator.execute(f"LOCK TABLE facerec.{partition_name('face', HELD)}")
+            waiting = [asyncio.create_task(line.ask(calls.verify(HELD, "ann", 0))) for _ in range(4)]
+            await asyncio.sleep(0.2)
+            requests = calls.every_rpc("default", 0)[4:] * 3
+            refused = await asyncio.gather(*(line.ask(request, DEADLINE_SECONDS) for request in requests))
+        held = await asyncio.gather(*waiting)
+    assert [answer.code for answer in held] == [calls.OK] * 4, held
     return refused
+
+
+def refused_in_time(answer: Answer) -> bool:
+    """Whether a call was told of the exhausted pool, and when to come back, before its caller gave up."""
+    overloaded = answer.code == grpc.StatusCode.RESOURCE_EXHAUSTED
+    return overloaded and answer.calm and answer.seconds < DEADLINE_SECONDS

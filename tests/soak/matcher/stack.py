@@ -6,9 +6,10 @@ import shutil
 import signal
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
+import asyncpg
 import psutil
 
 from facerec.local.postgres import EmbeddedPostgres
@@ -16,6 +17,16 @@ from matcher_service import migrations
 from tests.fixtures.process import ServiceProcess
 
 MATCHER = "matcher_service"
+
+
+@contextlib.asynccontextmanager
+async def connected(database_url: str) -> AsyncIterator[asyncpg.Connection]:
+    """A connection of one's own to the database."""
+    connection = await asyncpg.connect(database_url)
+    try:
+        yield connection
+    finally:
+        await connection.close()
 
 
 class Replica:

@@ -4,13 +4,12 @@ import asyncio
 import collections
 from collections.abc import Sequence
 
-import asyncpg
-
 from facerec.client import AsyncMatcherClient
 from facerec.errors import FacerecError, Reason
 from matcher_service.queries import partition_name
 from tests.soak.matcher.faces import Place, vector
 from tests.soak.matcher.ledger import Ledger, Stored
+from tests.soak.matcher.stack import connected
 
 READERS = 4  # a replica
 
@@ -28,11 +27,8 @@ Found = dict[int, list[Stored]]
 async def from_sql(database_url: str, ledger: Ledger) -> Found:
     """Every face in the database by its number; one that no caller ever sent has a negative one."""
     numbers = {vector(number).astype(">f4").tobytes(): number for number in ledger.entries}
-    connection = await asyncpg.connect(database_url)
-    try:
+    async with connected(database_url) as connection:
         rows = await connection.fetch(FACES)
-    finally:
-        await connection.close()
     found: Found = collections.defaultdict(list)
     for row in rows:
         number = numbers.get(row["encoding"][4:], -1)  # after the header

@@ -9,13 +9,13 @@ import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any
 
-import asyncpg
 import numpy as np
 
 from facerec.matcher import v1
 from matcher_service.queries import PARENTS, partition_name
 from tests.soak.matcher import calls
 from tests.soak.matcher.calls import Answer, Line
+from tests.soak.matcher.stack import connected
 
 FLAGS: tuple[str, ...] = ()  # as released
 STEADY = ("steady-0", "steady-1", "steady-2", "steady-3")
@@ -30,10 +30,10 @@ SAMPLE_SECONDS = 0.01
 # into a collection that is being deleted.
 WAITING = """
 SELECT count(*)
-FROM pg_locks l JOIN pg_stat_activity a USING (pid)
+FROM pg_locks l JOIN pg_stat_activity a USING (pid) JOIN pg_class c ON c.oid = l.relation
 WHERE NOT l.granted AND l.locktype = 'relation' AND a.application_name = 'facerec-matcher'
   AND a.query !~ '(create|delete)_collection'
-  AND NOT EXISTS (SELECT FROM pg_class c WHERE c.oid = l.relation AND c.relname = ANY ($1::text[]))
+  AND c.relname <> ALL ($1::text[])
 """
 
 
@@ -73,6 +73,13 @@ class Seen:
     busy: Phase
     quiet_again: Phase
     churn: Churn
+
+    @property
+    def calm(self) -> bool:
+        """Whether no steady tenant's call failed or waited for a table, and nobody was told nonsense."""
+        phases = (self.quiet, self.busy, self.quiet_again)
+        steady = not any(phase.failures or phase.waits for phase in phases)
+        return steady and not self.churn.wrong and all(answer.calm for answer in self.churn.racing)
 
 
 async def crowd(addresses: Sequence[str], database_url: str, *, others: int, seconds: float) -> Seen:
@@ -116,14 +123,13 @@ async def _ask_ok(line: Line, request: Any) -> Answer:
 @contextlib.asynccontextmanager
 async def _reader(database_url: str) -> AsyncIterator[None]:
     """A transaction of a tenant's that stays open, with the locks and the snapshot of a long report."""
-    connection = await asyncpg.connect(database_url)
-    try:
-        async with connection.transaction(isolation="repeatable_read"):
-            await connection.fetchval(f"SELECT count(*) FROM facerec.{partition_name('face', READ)}")
-            await connection.fetchval(f"SELECT count(*) FROM facerec.{partition_name('person', READ)}")
-            yield
-    finally:
-        await connection.close()
+    async with (
+        connected(database_url) as connection,
+        connection.transaction(isolation="repeatable_read"),
+    ):
+        await connection.fetchval(f"SELECT count(*) FROM facerec.{partition_name('face', READ)}")
+        await connection.fetchval(f"SELECT count(*) FROM facerec.{partition_name('person', READ)}")
+        yield
 
 
 class Watch:
@@ -154,13 +160,11 @@ class Watch:
     async def _sample(self, until: float) -> int:
         """How often a steady tenant's call was seen waiting for a lock."""
         churned = [partition_name(parent, name) for parent in PARENTS for name in CHURNED]
-        connection, waits = await asyncpg.connect(self._database_url), 0
-        try:
+        waits = 0
+        async with connected(self._database_url) as connection:
             while time.monotonic() < until:
                 waits += await connection.fetchval(WAITING, churned)
                 await asyncio.sleep(SAMPLE_SECONDS)
-        finally:
-            await connection.close()
         return waits
 
 

@@ -10,12 +10,8 @@ def test_creating_and_deleting_collections_keeps_no_other_tenant_waiting() -> No
     with Stack.open(*tenants.FLAGS) as stack:
         seen = asyncio.run(tenants.crowd(stack.addresses, stack.database_url, others=24, seconds=2.0))
         assert not stack.events("internal_error")
-    for phase in (seen.quiet, seen.busy, seen.quiet_again):
-        assert not phase.failures
-        assert not phase.waits
+    assert seen.calm, repr(seen)
     assert len(seen.churn.deleted) > 3
-    assert not seen.churn.wrong
-    assert not [answer for answer in seen.churn.racing if not answer.calm]
     codes = {answer.code for answer in seen.churn.racing}
     assert calls.OK in codes
     quiet = max(phase.milliseconds(99) for phase in (seen.quiet, seen.quiet_again))
