@@ -53,8 +53,11 @@ class Search:
     an admission limit, since it takes a hundred times as long.
     """
 
-    def __init__(self, database: Database, scans: Admission, *, scan_apart_above_faces: int) -> None:
+    def __init__(
+        self, database: Database, looks: Admission, scans: Admission, *, scan_apart_above_faces: int
+    ) -> None:
         self._database = database
+        self._looks = looks
         self._scans = scans
         self._scan_apart_above_faces = scan_apart_above_faces
 
@@ -72,7 +75,7 @@ class Search:
         return await self._scan(query) if first.search == "later" else first.found
 
     async def _propose(self, query: Query, *, exact_only: bool) -> _Answer:
-        async with self._database.connection() as connection:
+        async with self._looks.turn(), self._database.connection() as connection:
             return await _ask(connection, query, exact_only, self._scan_apart_above_faces)
 
     async def _scan(self, query: Query) -> Found:

@@ -44,7 +44,10 @@ class MatcherService:
         scans = Admission(
             settings.scan_pool_size, settings.scan_queue_size, wait_seconds=settings.scan_timeout_seconds
         )
-        search = Search(self._database, scans, scan_apart_above_faces=settings.scan_apart_above_faces)
+        looks = Admission(
+            settings.search_pool_size, settings.search_queue_size, wait_seconds=settings.pool_wait_seconds
+        )
+        search = Search(self._database, looks, scans, scan_apart_above_faces=settings.scan_apart_above_faces)
         servicer = MatcherServicer(  # type: ignore[abstract]
             Matcher(store, search, self._encoder), Gallery(store, Acceptance(search), self._encoder)
         )

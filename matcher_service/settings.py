@@ -40,6 +40,12 @@ class MatcherSettings(ServingSettings):
     pool_wait_seconds: float = pydantic.Field(1.0, gt=0, le=60)
     """Longest wait for a free connection before a call is refused as OVERLOADED, in seconds."""
 
+    search_pool_size: int = pydantic.Field(4, ge=1, le=1000)
+    """Searches by index at once; the other connections of the pool are left to calls of moments."""
+
+    search_queue_size: int = pydantic.Field(64, ge=0, le=10000)
+    """Searches that may wait for their turn; one more is refused as OVERLOADED at once."""
+
     scan_pool_size: int = pydantic.Field(2, ge=1, le=64)
     """Exact scans of large collections at once, each with a connection besides those of the pool."""
 
