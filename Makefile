@@ -6,7 +6,7 @@ PIP    := $(BIN)/python -m pip --disable-pip-version-check -q
 TEST_WORKERS ?= 2
 INSTALL := $(PIP) install --require-hashes --no-deps --no-build-isolation
 
-.PHONY: help up demo test lint stubs settings-docs lock clean
+.PHONY: help up demo test soak-matcher lint stubs settings-docs lock clean
 
 help: ## Show the targets.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -36,6 +36,9 @@ demo: $(VENV)/.runtime ## Enroll, verify and identify sample photos and show wha
 
 test: $(VENV)/.dev ## Run the tests, on real servers and a real Postgres.
 	@$(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadfile
+
+soak-matcher: $(VENV)/.dev ## Kill matchers and Postgres under load; count what is lost, doubled or waits.
+	@GRPC_VERBOSITY=ERROR $(BIN)/python -m tests.soak.matcher
 
 lint: $(VENV)/.dev ## Check style, types, layers, the contract and the generated code.
 	@scripts/lint.sh

@@ -6,11 +6,15 @@ when run as root, and loses count of its servers after a SIGKILL.
 
 import importlib.metadata
 import importlib.util
+import os
 import shutil
+import signal
 import subprocess
+import sys
 from pathlib import Path
 
 from facerec.local.account import Account
+from facerec.local.child import TETHER
 from facerec.local.errors import PostgresFailed
 from facerec.local.folder import DataFolder
 
@@ -54,19 +58,10 @@ def package() -> Path:
 
 
 def _runs(programs: Path, account: Account) -> bool:
-    try:
-        result = subprocess.run(
-            [programs / "postgres", "--version"],
-            user=account.uid,
-            group=account.gid,
-            extra_groups=[],
-            cwd="/",
-            capture_output=True,
-            check=False,
-        )
-    except PermissionError:
-        return False
-    return result.returncode == 0
+    # Through the tether: `user=` would have Python fork, and a fork beside gRPC's threads can crash.
+    tether = (str(os.getpid()), str(int(signal.SIGKILL)), str(account.uid), str(account.gid))
+    command = [sys.executable, "-I", "-S", str(TETHER), *tether, str(programs / "postgres"), "--version"]
+    return subprocess.run(command, cwd="/", capture_output=True, check=False).returncode == 0
 
 
 def _copy(installed: Path, target: Path) -> None:

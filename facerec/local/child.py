@@ -15,7 +15,7 @@ from facerec.local.account import Account
 
 LOG_BYTES = 4 * 1024 * 1024
 TAIL_LINES = 12
-_TETHER = Path(__file__).with_name("tether.py")
+TETHER = Path(__file__).with_name("tether.py")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ class Child:
         account = command.account or Account(-1, -1)
         tether = (str(os.getpid()), str(int(command.orphan_signal)), str(account.uid), str(account.gid))
         process = subprocess.Popen(
-            [sys.executable, "-I", "-S", str(_TETHER), *tether, *command.argv],
+            [sys.executable, "-I", "-S", str(TETHER), *tether, *command.argv],
             env=dict(command.env),
             cwd=command.cwd,
             stdin=subprocess.DEVNULL,

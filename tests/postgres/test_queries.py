@@ -96,6 +96,15 @@ async def test_a_row_cannot_be_put_into_another_tenants_partition(database: Data
             )
 
 
+async def test_no_row_can_be_put_into_what_the_partitions_inherit_from(database_url: str) -> None:
+    administrator = await asyncpg.connect(database_url)
+    with pytest.raises(asyncpg.CheckViolationError):
+        await administrator.execute(
+            "INSERT INTO facerec.person (collection_id, person_id) VALUES ('default', 'ann')"
+        )
+    await administrator.close()
+
+
 async def plan(database: Database, name: str, *arguments: object) -> str:
     async with database.connection() as connection:
         rows = await connection.fetch(f"EXPLAIN {of_collection('default')[name]}", *arguments)

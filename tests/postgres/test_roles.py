@@ -25,7 +25,7 @@ FORBIDDEN = [
     "CREATE TABLE public.mine (id int)",
     "CREATE SCHEMA mine",
     f"DROP TABLE facerec.{FACES}",
-    f"ALTER TABLE facerec.face DETACH PARTITION facerec.{FACES}",
+    f"ALTER TABLE facerec.{FACES} NO INHERIT facerec.face",
     "ALTER TABLE facerec.person ADD COLUMN note text",
     "CREATE INDEX ON facerec.person (display_name)",
     "TRUNCATE facerec.face",

@@ -1,9 +1,11 @@
 -- Collections as tenants: each has partitions of its own for its people, faces and request ids, and every
 -- statement addresses them by name. Runs as facerec_owner.
 --
--- The parents are never read while serving. They hold what all partitions have in common, so that a later
--- migration changes them in one place, and they are what attaching and detaching lock: adding or erasing
--- one tenant stops no other one's calls.
+-- The partitions inherit from parents that hold no row and are not touched while serving: a later migration
+-- changes columns in one place, and a report reads all tenants at once (an index is a partition's own).
+-- They are not declared with PARTITION BY, since an INSERT into such a partition locks its parent to read
+-- the bounds, and erasing one locks the parent against that: one tenant's end would be waited for by
+-- others. As it is, adding or erasing a tenant locks nothing that another one's calls need.
 
 -- The name of a collection's partition: the table's, and 128 bits of a hash of the id, which can be as
 -- long as Postgres lets a name be.
@@ -68,7 +70,7 @@ CREATE TABLE facerec.person (
     display_name  text NOT NULL DEFAULT '',
     CONSTRAINT person_pkey PRIMARY KEY (collection_id, person_id),
     CONSTRAINT person_key_key UNIQUE (collection_id, person_key)
-) PARTITION BY LIST (collection_id);
+);
 ALTER TABLE facerec.person ALTER COLUMN centroid SET STORAGE PLAIN;
 
 -- What an exact scan reads comes first, at fixed offsets: it is read a million times a second. expire_time
@@ -90,7 +92,7 @@ CREATE TABLE facerec.face (
     external_ref  text NOT NULL DEFAULT '',
     CONSTRAINT face_pkey PRIMARY KEY (collection_id, face_id),
     CONSTRAINT face_content_key UNIQUE (collection_id, person_key, content_id)
-) PARTITION BY LIST (collection_id);
+);
 -- Next to empty where nothing expires; an enrolled face enters it only with an end.
 CREATE INDEX face_expire_time ON facerec.face (expire_time) WHERE expire_time < 'infinity';
 -- In line: a scan that followed every vector into the TOAST table would be many times slower.
@@ -114,10 +116,14 @@ CREATE TABLE facerec.enroll_request (
     face_times       timestamptz[] NOT NULL,
     create_time      timestamptz NOT NULL DEFAULT now(),
     CONSTRAINT enroll_request_pkey PRIMARY KEY (collection_id, request_id)
-) PARTITION BY LIST (collection_id);
+);
 
--- Makes a collection's partitions. Each is made apart and then attached, which waits for no reader and
--- keeps none waiting; creating it as a partition outright would lock every tenant out meanwhile.
+-- No row is a parent's own.
+ALTER TABLE facerec.person ADD CONSTRAINT person_in_partition CHECK (false) NO INHERIT;
+ALTER TABLE facerec.face ADD CONSTRAINT face_in_partition CHECK (false) NO INHERIT;
+ALTER TABLE facerec.enroll_request ADD CONSTRAINT enroll_request_in_partition CHECK (false) NO INHERIT;
+
+-- Makes a collection's partitions. Waits for no reader, and for no writer but of the same collection.
 CREATE FUNCTION facerec.add_partitions(new_collection_id text) RETURNS void
 LANGUAGE plpgsql AS $$
 DECLARE
@@ -126,13 +132,14 @@ DECLARE
 BEGIN
     FOREACH parent IN ARRAY ARRAY['person', 'face', 'enroll_request'] LOOP
         partition := facerec.partition_name(parent, new_collection_id);
-        EXECUTE format('CREATE TABLE facerec.%I (LIKE facerec.%I INCLUDING ALL)', partition, parent);
+        EXECUTE format(
+            'CREATE TABLE facerec.%I (LIKE facerec.%I INCLUDING ALL EXCLUDING CONSTRAINTS, '
+            'CONSTRAINT %I CHECK (collection_id = %L))',
+            partition, parent, parent || '_collection', new_collection_id
+        );
         EXECUTE format('COMMENT ON TABLE facerec.%I IS %L', partition, new_collection_id);
         EXECUTE format('GRANT SELECT, INSERT, UPDATE, DELETE ON facerec.%I TO facerec_serve', partition);
-        EXECUTE format(
-            'ALTER TABLE facerec.%I ATTACH PARTITION facerec.%I FOR VALUES IN (%L)',
-            parent, partition, new_collection_id
-        );
+        EXECUTE format('ALTER TABLE facerec.%I INHERIT facerec.%I', partition, parent);
     END LOOP;
 END
 $$;
@@ -151,40 +158,45 @@ BEGIN
 END
 $$;
 
--- Erases a collection with its files and counts what went. Detaching locks the parents, which no call
--- reads, and the partitions, which only this tenant's calls read. `default` exists always: it is left empty
--- and as it was made.
+-- Erases a collection with its files and counts what went. This tenant's own calls queue up behind a lock that
+-- is waited for, and each holds a connection that other tenants could use: so it is waited for only a moment
+-- at a time, with longer ones between, for 3 seconds in all. `default` exists always: it is left empty and as
+-- it was made.
 CREATE FUNCTION facerec.delete_collection(
     old_collection_id text, OUT collections bigint, OUT persons bigint, OUT faces bigint
 )
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '50ms' AS $$
 DECLARE
-    parent text;
-    partition text;
-    old_space text;
+    person text := facerec.partition_name('person', old_collection_id);
+    face text := facerec.partition_name('face', old_collection_id);
+    enroll_request text := facerec.partition_name('enroll_request', old_collection_id);
 BEGIN
     collections := 0;
     persons := 0;
     faces := 0;
-    DELETE FROM facerec.collection c WHERE c.collection_id = old_collection_id RETURNING c.space INTO old_space;
-    IF NOT FOUND THEN
-        RETURN;
-    END IF;
+    FOR attempt IN 1..20 LOOP
+        BEGIN
+            EXECUTE format(
+                'LOCK TABLE facerec.%I, facerec.%I, facerec.%I IN ACCESS EXCLUSIVE MODE',
+                person, face, enroll_request
+            );
+            EXIT;
+        EXCEPTION
+            WHEN undefined_table THEN
+                RETURN;
+            WHEN lock_not_available THEN
+                IF attempt = 20 THEN
+                    RAISE;
+                END IF;
+        END;
+        PERFORM pg_sleep(0.1);
+    END LOOP;
+    DELETE FROM facerec.collection c WHERE c.collection_id = old_collection_id;
     collections := 1;
     DELETE FROM facerec.index_build b WHERE b.collection_id = old_collection_id;
-    FOREACH parent IN ARRAY ARRAY['person', 'face', 'enroll_request'] LOOP
-        partition := facerec.partition_name(parent, old_collection_id);
-        EXECUTE format('LOCK TABLE facerec.%I IN ACCESS EXCLUSIVE MODE', partition);
-    END LOOP;
-    EXECUTE format('SELECT count(*) FROM facerec.%I', facerec.partition_name('person', old_collection_id))
-        INTO persons;
-    EXECUTE format('SELECT count(*) FROM facerec.%I', facerec.partition_name('face', old_collection_id))
-        INTO faces;
-    FOREACH parent IN ARRAY ARRAY['person', 'face', 'enroll_request'] LOOP
-        partition := facerec.partition_name(parent, old_collection_id);
-        EXECUTE format('ALTER TABLE facerec.%I DETACH PARTITION facerec.%I', parent, partition);
-        EXECUTE format('DROP TABLE facerec.%I', partition);
-    END LOOP;
+    EXECUTE format('SELECT count(*) FROM facerec.%I', person) INTO persons;
+    EXECUTE format('SELECT count(*) FROM facerec.%I', face) INTO faces;
+    EXECUTE format('DROP TABLE facerec.%I, facerec.%I, facerec.%I', person, face, enroll_request);
     IF old_collection_id = 'default' THEN
         PERFORM facerec.create_collection(old_collection_id, 'dlib-resnet-v1/small/150x0.25');
     END IF;
@@ -225,24 +237,33 @@ DECLARE
 BEGIN
     FOR tenant IN SELECT collection_id FROM facerec.collection LOOP
         PERFORM facerec.add_partitions(tenant);
+        EXECUTE format(
+            'INSERT INTO facerec.%I ('
+            '    person_key, centroid, create_time, update_time, collection_id, person_id, display_name'
+            ') '
+            'SELECT p.person_key, '
+            '       (SELECT avg(f.encoding) FROM facerec.old_face f'
+            '        WHERE f.collection_id = p.collection_id AND f.person_key = p.person_key), '
+            '       p.create_time, p.update_time, p.collection_id, p.person_id, p.display_name '
+            'FROM facerec.old_person p WHERE p.collection_id = $1',
+            facerec.partition_name('person', tenant)
+        ) USING tenant;
+        EXECUTE format(
+            'INSERT INTO facerec.%I ('
+            '    person_key, face_id, model_key, encoding, content_id, create_time, collection_id, external_ref'
+            ') '
+            'SELECT person_key, face_id, model_key, encoding, content_id, create_time, collection_id,'
+            '       external_ref '
+            'FROM facerec.old_face WHERE collection_id = $1',
+            facerec.partition_name('face', tenant)
+        ) USING tenant;
+        EXECUTE format(
+            'INSERT INTO facerec.%I SELECT * FROM facerec.old_enroll_request WHERE collection_id = $1',
+            facerec.partition_name('enroll_request', tenant)
+        ) USING tenant;
     END LOOP;
 END
 $$;
-
-INSERT INTO facerec.person (
-    person_key, centroid, create_time, update_time, collection_id, person_id, display_name
-)
-SELECT p.person_key,
-       (SELECT avg(f.encoding) FROM facerec.old_face f
-        WHERE f.collection_id = p.collection_id AND f.person_key = p.person_key),
-       p.create_time, p.update_time, p.collection_id, p.person_id, p.display_name
-FROM facerec.old_person p;
-INSERT INTO facerec.face (
-    person_key, face_id, model_key, encoding, content_id, create_time, collection_id, external_ref
-)
-SELECT person_key, face_id, model_key, encoding, content_id, create_time, collection_id, external_ref
-FROM facerec.old_face;
-INSERT INTO facerec.enroll_request SELECT * FROM facerec.old_enroll_request;
 SELECT setval('facerec.person_key', (SELECT coalesce(max(person_key), 0) + 1 FROM facerec.person), false);
 
 DROP TABLE facerec.old_enroll_request;

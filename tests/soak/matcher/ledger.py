@@ -1,0 +1,91 @@
+"""What callers were told, and what may therefore be stored."""
+
+import collections
+import dataclasses
+import enum
+
+from tests.soak.matcher.faces import Place
+
+
+@dataclasses.dataclass
+class Entry:
+    """One face of one enrolment. A receipt tells how often it was erased, unless an answer got lost."""
+
+    place: Place
+    face_id: str | None = None  # once acknowledged
+    erased: int = 0
+    gone: bool = False  # an erasure was acknowledged after the enrolment
+    receipt_lost: bool = False  # an attempt at the erasure had no answer, so a count of 0 tells nothing
+
+
+@dataclasses.dataclass(frozen=True)
+class Stored:
+    """A face found at the end."""
+
+    place: Place
+    face_id: str
+
+
+class Fault(enum.Enum):
+    """What can be wrong with a face."""
+
+    LOST = "lost"  # acknowledged, and neither stored nor in a receipt
+    DOUBLED = "doubled"  # one enrolment that took effect twice
+    MISPLACED = "in the wrong collection"  # or of the wrong person
+    STRAY = "never acknowledged"  # stored, and no caller knows it
+
+
+@dataclasses.dataclass
+class Verdict:
+    """How many faces have which fault, with words on the first few."""
+
+    counts: collections.Counter[Fault] = dataclasses.field(default_factory=collections.Counter)
+    words: list[str] = dataclasses.field(default_factory=list)
+
+    def add(self, fault: Fault, words: str) -> None:
+        """Count a face."""
+        self.counts[fault] += 1
+        if len(self.words) < 5:
+            self.words.append(f"{fault.value}: {words}")
+
+
+class Ledger:
+    """The faces by number."""
+
+    def __init__(self) -> None:
+        self.entries: dict[int, Entry] = {}
+        self.enrolments = 0  # acknowledged, each counted once
+        self.replays = 0  # calls made again after their answer
+        self.unlike: list[str] = []  # replays that were answered otherwise than the first call
+        self.retries: collections.Counter[str] = collections.Counter()  # attempts without success, by reason
+        self.surprises: collections.Counter[str] = collections.Counter()  # errors no caller should see
+
+    def __repr__(self) -> str:
+        told = f"retries={dict(self.retries)}, surprises={dict(self.surprises)}, unlike={self.unlike}"
+        return f"Ledger(enrolments={self.enrolments}, replays={self.replays}, {told})"
+
+    def judge(self, stored: dict[int, list[Stored]]) -> Verdict:
+        """Hold what is stored, by face, against what was told."""
+        verdict = Verdict()
+        for number in stored.keys() - self.entries.keys():
+            for face in stored[number]:
+                verdict.add(Fault.STRAY, f"{face}")
+        for number, entry in self.entries.items():
+            found = stored.get(number, [])
+            for fault in _faults(entry, found):
+                verdict.add(fault, f"face {number}: {entry}, found {found}")
+        return verdict
+
+
+def _faults(entry: Entry, found: list[Stored]) -> set[Fault]:
+    faults = set()
+    if any(face.place != entry.place for face in found):
+        faults.add(Fault.MISPLACED)
+    if entry.erased + len(found) > 1 or (entry.gone and found):
+        faults.add(Fault.DOUBLED)
+    if entry.face_id is not None and not entry.gone:
+        if entry.face_id not in {face.face_id for face in found}:
+            faults.add(Fault.LOST)
+    elif entry.gone and entry.face_id is not None and not entry.erased and not entry.receipt_lost:
+        faults.add(Fault.LOST)  # it was gone before it was erased
+    return faults

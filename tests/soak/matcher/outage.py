@@ -1,0 +1,119 @@
+"""Postgres killed under every kind of call, and a pool that has no connection left."""
+
+import asyncio
+import dataclasses
+import itertools
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import grpc
+
+from matcher_service.queries import partition_name
+from tests.soak.matcher import calls
+from tests.soak.matcher.calls import Answer, Line
+from tests.soak.matcher.recovery import recovery_seconds
+from tests.soak.matcher.stack import Stack, connected
+
+FLAGS = ("--scan-apart-above-faces", "0", "--pool-max-size", "4")
+WORKERS = 4  # a replica
+LOAD_SECONDS = 0.7  # before and after each outage
+NOTICE_SECONDS = 0.1  # for the last bytes from the dead server to arrive
+HELD = "held"
+DEADLINE_SECONDS = 0.8
+
+
+@dataclasses.dataclass(frozen=True)
+class Outage:
+    """One kill: what was told while Postgres was down and at all, and how soon each replica recovered."""
+
+    down: list[Answer]
+    others: list[Answer]
+    recoveries: list[float]
+
+    @property
+    def calm(self) -> bool:
+        """Whether everybody was told to come back, and everything else was in order."""
+        told = (answer.code == grpc.StatusCode.UNAVAILABLE and answer.calm for answer in self.down)
+        return bool(self.down) and all(told) and all(answer.calm for answer in self.others)
+
+
+async def prepare(stack: Stack) -> None:
+    """Make a collection with a face, which stays."""
+    async with Line.open(stack.addresses[0]) as line:
+        for request in (calls.every_rpc(HELD, 0)[0], calls.enroll(HELD, "ann", 0)):
+            answer = await line.ask(request)
+            assert answer.code == calls.OK, answer
+
+
+def outage(stack: Stack, *, down_seconds: float) -> Outage:
+    """Kill Postgres mid-load, leave it down for a while, start it, and wait for the replicas."""
+    load = _EveryCall(stack)
+    with ThreadPoolExecutor(1) as pool:
+        work = pool.submit(asyncio.run, load.run())
+        try:
+            time.sleep(LOAD_SECONDS)
+            stack.kill_postgres()
+            down = time.monotonic() + NOTICE_SECONDS
+            time.sleep(down_seconds)
+            up = time.monotonic()
+            accepting = stack.start_postgres()
+            recoveries = recovery_seconds(stack.addresses, HELD, accepting)
+            time.sleep(LOAD_SECONDS)
+        finally:
+            load.enough.set()
+        work.result()
+    within = [down <= answer.began and answer.began + answer.seconds <= up for answer in load.answers]
+    return Outage(
+        down=list(itertools.compress(load.answers, within)),
+        others=[answer for answer, inside in zip(load.answers, within, strict=True) if not inside],
+        recoveries=recoveries,
+    )
+
+
+class _EveryCall:
+    """Workers that call every RPC in turn, each over a collection of its own."""
+
+    def __init__(self, stack: Stack) -> None:
+        self._addresses = stack.addresses
+        self.enough = threading.Event()
+        self.answers: list[Answer] = []
+
+    async def run(self) -> None:
+        async with asyncio.TaskGroup() as group:
+            for replica, worker in itertools.product(range(len(self._addresses)), range(WORKERS)):
+                group.create_task(self._work(self._addresses[replica], f"outage-{replica}-{worker}"))
+
+    async def _work(self, address: str, collection_id: str) -> None:
+        async with Line.open(address) as line:
+            for turn in itertools.count():
+                for request in calls.every_rpc(collection_id, 2 * turn):
+                    if self.enough.is_set():
+                        return
+                    answer = await line.ask(request)
+                    self.answers.append(answer)
+                    if answer.code in calls.TRANSIENT:
+                        await asyncio.sleep(0.02)
+
+
+async def exhaust(stack: Stack) -> list[Answer]:
+    """Take every connection of a replica by calls that wait for a lock; then ask for what needs none.
+
+    Returns the answers of the latter, each asked with a deadline of DEADLINE_SECONDS.
+    """
+    async with connected(stack.database_url) as administrator, Line.open(stack.addresses[0]) as line:
+        async with administrator.transaction():
+            await administrator.execute(f"LOCK TABLE facerec.{partition_name('face', HELD)}")
+            waiting = [asyncio.create_task(line.ask(calls.verify(HELD, "ann", 0))) for _ in range(4)]
+            await asyncio.sleep(0.2)
+            requests = calls.every_rpc("default", 0)[4:] * 3
+            refused = await asyncio.gather(*(line.ask(request, DEADLINE_SECONDS) for request in requests))
+        held = await asyncio.gather(*waiting)
+    assert [answer.code for answer in held] == [calls.OK] * 4, held
+    return refused
+
+
+def refused_in_time(answer: Answer) -> bool:
+    """Whether a call was told of the exhausted pool, and when to come back, before its caller gave up."""
+    overloaded = answer.code == grpc.StatusCode.RESOURCE_EXHAUSTED
+    return overloaded and answer.calm and answer.seconds < DEADLINE_SECONDS

@@ -1,0 +1,54 @@
+"""Two faults planted on purpose, each of which the soak must find.
+
+Run as `python -m tests.soak.matcher.planted serve`, a matcher acknowledges before it commits. The other
+fault is a caller's: it forgets the request id when it tries again.
+"""
+
+import asyncio
+import contextlib
+import sys
+from collections.abc import AsyncIterator, Mapping
+from typing import ClassVar
+
+from matcher_service import __main__, service
+from matcher_service.database import Connection
+from matcher_service.queries import of_collection
+from matcher_service.store import Store
+from tests.soak.matcher.caller import Caller
+
+EARLY_SECONDS = 0.03
+
+
+class EarlyStore(Store):
+    """Lets the caller be answered a moment before the commit."""
+
+    _commits: ClassVar[set[asyncio.Task[None]]] = set()
+
+    @contextlib.asynccontextmanager
+    async def transaction(self, collection_id: str) -> AsyncIterator[tuple[Connection, Mapping[str, str]]]:
+        """A transaction that is left open when the work in it is done."""
+        async with contextlib.AsyncExitStack() as stack:
+            connection = await stack.enter_async_context(self._database.connection())
+            await stack.enter_async_context(connection.transaction(isolation="read_committed"))
+            yield connection, of_collection(collection_id)
+            commit = asyncio.create_task(self._commit(stack.pop_all()))
+            self._commits.add(commit)
+            commit.add_done_callback(self._commits.discard)
+
+    @staticmethod
+    async def _commit(open_transaction: contextlib.AsyncExitStack) -> None:
+        await asyncio.sleep(EARLY_SECONDS)
+        await open_transaction.aclose()
+
+
+class ForgetfulCaller(Caller):
+    """Tries again as if for the first time."""
+
+    def retry_id(self, request_id: str) -> str:
+        """No request id at all."""
+        return ""
+
+
+if __name__ == "__main__":
+    service.Store = EarlyStore  # type: ignore[attr-defined]
+    sys.exit(__main__.main(sys.argv[1:]))

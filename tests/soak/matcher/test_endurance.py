@@ -1,0 +1,35 @@
+"""The soak in small: nothing goes wrong, and what is planted to go wrong is seen."""
+
+import dataclasses
+
+from tests.soak.matcher.endurance import FLAGS, Outcome, Plan, endure
+from tests.soak.matcher.ledger import Fault
+from tests.soak.matcher.planted import ForgetfulCaller
+from tests.soak.matcher.stack import MATCHER, Stack
+
+PLAN = Plan(kills=3, enrolments=300)
+EARLY = "tests.soak.matcher.planted"
+
+
+def outcome(plan: Plan, module: str = MATCHER) -> Outcome:
+    with Stack.open(*FLAGS, module=module) as stack:
+        return endure(plan, stack)
+
+
+def test_kills_lose_double_and_misplace_no_enrolment() -> None:
+    seen = outcome(PLAN)
+    assert seen.clean, repr(seen)
+    assert seen.ledger.enrolments >= PLAN.enrolments
+    assert sum(seen.ledger.retries.values()), "no call was ever in the way of a kill"
+    assert len(seen.recoveries) == 2
+    assert max(seen.recoveries) < 2
+
+
+def test_an_acknowledgement_before_the_commit_is_seen_as_a_loss() -> None:
+    assert outcome(PLAN, EARLY).stored.counts[Fault.LOST]
+
+
+def test_a_retry_without_its_request_id_is_seen_as_a_double() -> None:
+    seen = outcome(dataclasses.replace(PLAN, caller=ForgetfulCaller))
+    assert seen.stored.counts[Fault.DOUBLED]
+    assert not seen.stored.counts[Fault.LOST]
