@@ -6,7 +6,7 @@ PIP    := $(BIN)/python -m pip --disable-pip-version-check -q
 TEST_WORKERS ?= 2
 INSTALL := $(PIP) install --require-hashes --no-deps --no-build-isolation
 
-.PHONY: help up demo test lint stubs settings-docs lock clean
+.PHONY: help up demo test bench-matcher lint stubs settings-docs lock clean
 
 help: ## Show the targets.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -36,6 +36,9 @@ demo: $(VENV)/.runtime ## Enroll, verify and identify sample photos and show wha
 
 test: $(VENV)/.dev ## Run the tests, on real servers and a real Postgres.
 	@$(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadfile
+
+bench-matcher: $(VENV)/.dev ## Measure the matcher beside its peers; FACES=1000000 DATA=/tmp/bench PARTS="verify flood".
+	@$(BIN)/python -m tests.benchmarks.matcher --faces $(or $(FACES),1000000) $(if $(DATA),--data $(DATA)) $(PARTS)
 
 lint: $(VENV)/.dev ## Check style, types, layers, the contract and the generated code.
 	@scripts/lint.sh
