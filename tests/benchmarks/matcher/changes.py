@@ -9,10 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from facerec.matcher.v1 import matcher_pb2 as pb
-from matcher_service.queries import partition_name
 from tests.benchmarks.matcher import calls, driving
 from tests.benchmarks.matcher.peers import KnnPickle, took
-from tests.benchmarks.matcher.stage import Stage, connected
+from tests.benchmarks.matcher.stage import NEWCOMER, Stage, erase_newcomers
 from tests.benchmarks.matcher.tables import Figure, Seconds, Table, milliseconds
 from tests.benchmarks.vectors import Faces, Vectors
 
@@ -64,7 +63,7 @@ async def rates(stage: Stage, fresh: "Newcomers", rounds: int, seconds: float) -
                 seen[name].append(await fresh.rate(seconds, collection))
     finally:
         await put_policy(stage, FLAG)
-        await fresh.clear()
+        await erase_newcomers(stage.url)
         await stage.calls.collections.DeleteCollection(pb.DeleteCollectionRequest(collection_id=UNINDEXED))
     medians = {name: float(np.median(values)) for name, values in seen.items()}
     return [
@@ -93,7 +92,7 @@ class Newcomers:
         self._run = time.time_ns()
 
     def _name(self, number: int) -> str:
-        return f"new-{self._run}-{number}"
+        return f"{NEWCOMER}{self._run}-{number}"
 
     async def one_by_one(self, count: int, collection: str = "default") -> tuple[Seconds, Seconds]:
         """How long adding, and then deleting, each of `count` people takes."""
@@ -108,7 +107,7 @@ class Newcomers:
         return added, await driving.one_by_one(delete, count, first)
 
     async def rate(self, seconds: float, collection: str) -> float:
-        """Enrolments a second; those of `default` are erased by `clear`."""
+        """Enrolments a second; whoever calls erases them."""
 
         async def send(_: int) -> None:
             await self._add(next(self._numbers), collection)
@@ -120,18 +119,6 @@ class Newcomers:
         request = calls.enroll(self._name(number), vector, collection_id=collection)
         response = await self._stage.calls.stub.Enroll(request, timeout=30)
         assert response.person_created
-
-    async def clear(self) -> None:
-        """Erase whoever is left, and what the tables keep of them."""
-        async with connected(self._stage.url) as connection:
-            person, face = (partition_name(parent, "default") for parent in ("person", "face"))
-            await connection.execute(
-                f"WITH gone AS (DELETE FROM facerec.{person} WHERE person_id LIKE 'new-%'"
-                " RETURNING person_key)"
-                f" DELETE FROM facerec.{face} f USING gone WHERE f.collection_id = 'default'"
-                " AND f.person_key = gone.person_key"
-            )
-            await connection.execute(f"VACUUM ANALYZE facerec.{face}, facerec.{person}")
 
 
 async def put_policy(stage: Stage, policy: pb.DuplicatePolicy.ValueType, collection: str = "default") -> None:

@@ -20,7 +20,7 @@ SIZES = (10_000, 100_000)  # and the stage's own
 PHOTOS = (1, 2, 10, 100)
 PHOTOS_AT = 100_000
 MOST_SQL_FACES = 100_000  # a scan of a million takes most of a minute
-NEWCOMER = 1 << 40
+NEWCOMER = 1 << 40  # the peers call people by numbers
 COLUMNS = ("faces x photos a person", "by", "Verify", "who, enrolled", "nobody", "add", "delete", "MB")
 
 
