@@ -21,7 +21,7 @@ ALLOW, FLAG = pb.DUPLICATE_POLICY_ALLOW, pb.DUPLICATE_POLICY_FLAG
 
 
 async def run(
-    stage: Stage, *, changes: int = 300, rounds: int = 3, seconds: float = 4.0, pickle_faces: int = 1_000_000
+    stage: Stage, *, changes: int = 300, rounds: int = 3, seconds: float = 4.0, pickle_faces: int = 100_000
 ) -> Table:
     """Time single changes with and without the check, then enrolling with many in flight."""
     fresh = Newcomers(stage)
