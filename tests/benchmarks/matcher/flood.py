@@ -17,7 +17,7 @@ OK, REFUSED = grpc.StatusCode.OK, grpc.StatusCode.RESOURCE_EXHAUSTED
 TIMES = 10  # as many strangers as can be decided
 
 
-async def run(stage: Stage, *, seconds: float = 12.0, rounds: int = 3) -> Table:
+async def run(stage: Stage, *, seconds: float = 12.0, rounds: int = 3, times: float = TIMES) -> Table:
     """Measure Verify quiet and under the flood, in turn; the median of the rounds' ratios decides."""
     probes = stage.gallery.genuine(500, draw=4)
     strangers = [calls.identify(vector) for vector in stage.gallery.strangers(STRANGERS, draw=4)]
@@ -40,7 +40,7 @@ async def run(stage: Stage, *, seconds: float = 12.0, rounds: int = 3) -> Table:
         quiet.append((await Arrivals().run(claim, per_second=VERIFY_PER_SECOND, seconds=seconds / 2)).seconds)
         claimed, flood = await asyncio.gather(
             Arrivals().run(claim, per_second=VERIFY_PER_SECOND, seconds=seconds),
-            Arrivals().run(strange, per_second=TIMES * capacity, seconds=seconds),
+            Arrivals().run(strange, per_second=times * capacity, seconds=seconds),
         )
         flooded.append(claimed.seconds)
         claim_outcomes += claimed.outcomes
@@ -50,7 +50,7 @@ async def run(stage: Stage, *, seconds: float = 12.0, rounds: int = 3) -> Table:
     others = {code.name: count for code, count in outcomes.items() if code not in (OK, REFUSED)}
     ratios = [milliseconds(f, 99) / milliseconds(q, 99) for f, q in zip(flooded, quiet, strict=True)]
     return Table.of_figures(
-        f"Verify at {VERIFY_PER_SECOND:g} a second beside strangers at {TIMES} times what can be decided",
+        f"Verify at {VERIFY_PER_SECOND:g} a second beside strangers at {times:g} times what can be decided",
         [
             Figure.plain("strangers decided, 4 in flight", capacity, " a second"),
             Figure.plain("Verify, quiet, p50", milliseconds(np.concatenate(quiet)), " ms"),
