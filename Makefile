@@ -6,7 +6,7 @@ PIP    := $(BIN)/python -m pip --disable-pip-version-check -q
 TEST_WORKERS ?= 2
 INSTALL := $(PIP) install --require-hashes --no-deps --no-build-isolation
 
-.PHONY: help up demo test soak-matcher lint stubs settings-docs lock clean
+.PHONY: help up demo test bench-matcher soak-matcher lint stubs settings-docs lock clean
 
 help: ## Show the targets.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -39,6 +39,9 @@ test: $(VENV)/.dev ## Run the tests, on real servers and a real Postgres.
 
 soak-matcher: $(VENV)/.dev ## Kill matchers and Postgres under load; count what is lost, doubled or waits.
 	@GRPC_VERBOSITY=ERROR $(BIN)/python -m tests.soak.matcher
+
+bench-matcher: $(VENV)/.dev ## Measure the matcher beside its peers; FACES=1000000 DATA=/tmp/bench PARTS="verify flood".
+	@$(BIN)/python -m tests.benchmarks.matcher --faces $(or $(FACES),1000000) $(if $(DATA),--data $(DATA)) $(PARTS)
 
 lint: $(VENV)/.dev ## Check style, types, layers, the contract and the generated code.
 	@scripts/lint.sh

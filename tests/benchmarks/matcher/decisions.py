@@ -1,0 +1,112 @@
+"""Who, or nobody: every decision held against numpy's exact one."""
+
+import asyncio
+from dataclasses import dataclass
+
+import numpy as np
+
+from facerec.matcher.v1 import matcher_pb2 as pb
+from tests.benchmarks.matcher import calls
+from tests.benchmarks.matcher.exact import Nearest, nearest
+from tests.benchmarks.matcher.stage import Stage
+from tests.benchmarks.matcher.tables import Figure, Table
+from tests.benchmarks.vectors import Vectors
+
+FALSE_POSITIVES = 1e-3
+IN_FLIGHT = 2  # what the pool for exact scans takes at once
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Decisions that differ, a line each, of how many, and how many the index made alone."""
+
+    differences: list[str]
+    decisions: int
+    by_index: int
+
+
+def threshold_of(strangers: Nearest, rate: float = FALSE_POSITIVES) -> float:
+    """The threshold at which this share of strangers would be taken for somebody."""
+    distances = np.sort(strangers.distances)
+    accepted = round(rate * len(distances))
+    return float(distances[:1][0] - 1e-6 if accepted == 0 else distances[accepted - 1 : accepted + 1].mean())
+
+
+async def compare(stage: Stage, probes: Vectors, truth: Nearest, threshold: float, kind: str) -> Outcome:
+    """Ask for each probe's person at a threshold and list what numpy decides otherwise."""
+    answers: dict[int, pb.IdentifiedFace] = {}
+    waiting = iter(range(len(probes)))
+
+    async def caller() -> None:
+        for number in waiting:
+            request = calls.identify(probes[number], max_candidates=1, max_distance=threshold)
+            answers[number] = await stage.calls.identify(request)
+
+    await asyncio.gather(*(caller() for _ in range(IN_FLIGHT)))
+    differences = [
+        f"{kind} {number} at {threshold:.4f}: {calls.who(answers[number])} ({mode(answers[number])}), numpy"
+        f" {expected} at {truth.distances[number]:.4f}"
+        for number, expected in enumerate(truth.decisions(threshold))
+        if calls.who(answers[number]) != expected
+    ]
+    by_index = sum(answer.mode == pb.SEARCH_MODE_INDEX for answer in answers.values())
+    return Outcome(differences, len(probes), by_index)
+
+
+def mode(answer: pb.IdentifiedFace) -> str:
+    return pb.SearchMode.Name(answer.mode).removeprefix("SEARCH_MODE_")
+
+
+async def run(
+    stage: Stage,
+    *,
+    probes: int = 1000,
+    calibration: int = 5000,
+    loose_strangers: int = 300,
+    loose: float = 0.6,
+) -> Table:
+    """Decide for as many enrolled people and strangers at the calibrated threshold, then at a loose one.
+
+    Nothing is timed, so Postgres has both cores.
+    """
+    genuine = stage.gallery.genuine(probes, draw=5)
+    strangers = stage.gallery.strangers(max(calibration, probes), draw=5)
+    with stage.both_cores():
+        true_genuine = nearest(stage.faces, genuine.encodings)
+        true_strangers = nearest(stage.faces, strangers)
+        threshold = threshold_of(true_strangers)
+        strict = [
+            await compare(stage, genuine.encodings, true_genuine, threshold, "enrolled"),
+            await compare(stage, strangers[:probes], _first(true_strangers, probes), threshold, "stranger"),
+        ]
+        wide = [
+            await compare(stage, genuine.encodings, true_genuine, loose, "enrolled"),
+            await compare(
+                stage, strangers[:loose_strangers], _first(true_strangers, loose_strangers), loose, "stranger"
+            ),
+        ]
+    found = np.mean((true_genuine.people == genuine.people) & (true_genuine.distances <= threshold))
+    listed = [line for outcome in (*strict, *wide) for line in outcome.differences]
+    return Table.of_figures(
+        "Decisions against numpy's exact ones",
+        [
+            Figure.plain(f"threshold with a false-positive rate of {FALSE_POSITIVES:g} here", threshold),
+            Figure.plain("enrolled people whom exact search finds at it", float(found)),
+            *_figures(strict, threshold, goal=True),
+            *_figures(wide, loose, goal=False),
+        ],
+        listed or ["No decision differs."],
+    )
+
+
+def _figures(outcomes: list[Outcome], threshold: float, *, goal: bool) -> list[Figure]:
+    figures = []
+    for kind, outcome in zip(("enrolled", "strangers"), outcomes, strict=True):
+        what = f"{kind} at {threshold:.3f}: decided otherwise"
+        seen = f"{len(outcome.differences)} of {outcome.decisions} ({outcome.by_index} by the index)"
+        figures.append(Figure(what, seen, "0" if goal else "", not outcome.differences if goal else None))
+    return figures
+
+
+def _first(truth: Nearest, count: int) -> Nearest:
+    return Nearest(truth.people[:count], truth.distances[:count])

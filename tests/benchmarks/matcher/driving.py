@@ -1,0 +1,74 @@
+"""How calls are made: one after another, many in flight, or at their own times whatever the answers do."""
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import grpc
+import grpc.aio
+import numpy as np
+
+from tests.benchmarks.matcher.tables import Seconds
+
+Send = Callable[[int], Awaitable[Any]]
+
+
+async def one_by_one(send: Send, count: int, first: int = 0) -> Seconds:
+    """How long each of `count` calls took, the next one made when one has been answered."""
+    times = np.empty(count)
+    for number in range(count):
+        start = time.perf_counter()
+        await send(first + number)
+        times[number] = time.perf_counter() - start
+    return times
+
+
+async def rate(send: Send, *, in_flight: int, seconds: float) -> float:
+    """Calls a second with so many in flight all the time."""
+    end = time.perf_counter() + seconds
+    done = 0
+
+    async def caller(number: int) -> None:
+        nonlocal done
+        while time.perf_counter() < end:
+            await send(number)
+            number += in_flight
+            done += 1
+
+    start = time.perf_counter()
+    await asyncio.gather(*(caller(number) for number in range(in_flight)))
+    return done / (time.perf_counter() - start)
+
+
+class Arrivals:
+    """Calls at their own times: an open loop, which no slow answer holds back, and without retries."""
+
+    def __init__(self) -> None:
+        self.times: list[float] = []
+        self.outcomes: Counter[grpc.StatusCode] = Counter()
+
+    async def run(self, send: Send, *, per_second: float, seconds: float) -> "Arrivals":
+        """Make the calls and wait for the last answer."""
+        start = time.perf_counter()
+        tasks = []
+        for number in range(round(per_second * seconds)):
+            await asyncio.sleep(start + number / per_second - time.perf_counter())
+            tasks.append(asyncio.create_task(self._one(send, number)))
+        await asyncio.gather(*tasks)
+        return self
+
+    async def _one(self, send: Send, number: int) -> None:
+        start = time.perf_counter()
+        try:
+            await send(number)
+        except grpc.aio.AioRpcError as error:
+            self.outcomes[error.code()] += 1
+        else:
+            self.outcomes[grpc.StatusCode.OK] += 1
+            self.times.append(time.perf_counter() - start)
+
+    @property
+    def seconds(self) -> Seconds:
+        return np.array(self.times)

@@ -1,0 +1,67 @@
+"""Identify: the enrolled by the index, strangers by an exact scan beside numpy's."""
+
+import time
+from functools import partial
+
+import numpy as np
+
+from facerec.matcher.v1 import matcher_pb2 as pb
+from tests.benchmarks.matcher import calls, driving, exact
+from tests.benchmarks.matcher.peers import FaissFlat, took
+from tests.benchmarks.matcher.stage import Stage
+from tests.benchmarks.matcher.tables import Figure, Seconds, Table, milliseconds
+
+
+async def run(stage: Stage, *, probes: int = 1000, strangers: int = 21) -> Table:
+    """Time the enrolled one by one, then ask ours, numpy and FAISS for each stranger in turn."""
+    times, by_index = await _enrolled(stage, probes)
+    whole, scans, peers, ratios = await _strangers(stage, strangers)
+    return Table.of_figures(
+        f"Identify, {len(stage.faces.people):,} faces of {stage.gallery.people:,} people",
+        [
+            Figure.at_most("enrolled, p50", milliseconds(times), 15, " ms"),
+            Figure.plain("enrolled, p99", milliseconds(times, 99), " ms"),
+            Figure.at_least("enrolled, right by the index alone", by_index, 0.99),
+            Figure.plain("stranger, index and then scan, p50", milliseconds(whole), " ms"),
+            Figure.plain("stranger, exact scan, p50", milliseconds(scans), " ms"),
+            Figure.plain("numpy's scan, one thread, p50", milliseconds(peers["numpy"]), " ms"),
+            Figure.at_most("exact scan against numpy's", ratios, 1.5, " times"),
+            Figure.plain(
+                "the whole answer against numpy's", float(np.median(whole / peers["numpy"])), " times"
+            ),
+            Figure.plain("FAISS flat, one thread, p50", milliseconds(peers["FAISS"]), " ms"),
+        ],
+    )
+
+
+async def _enrolled(stage: Stage, count: int) -> tuple[Seconds, float]:
+    probes = stage.gallery.genuine(count, draw=3)
+    answers: list[pb.IdentifiedFace] = []
+
+    async def send(number: int) -> None:
+        answers.append(await stage.calls.identify(calls.identify(probes.encodings[number], max_candidates=1)))
+
+    times = await driving.one_by_one(send, count)
+    right = [
+        answer.mode == pb.SEARCH_MODE_INDEX and calls.who(answer) == person
+        for answer, person in zip(answers, probes.people, strict=True)
+    ]
+    return times, float(np.mean(right))
+
+
+async def _strangers(stage: Stage, count: int) -> tuple[Seconds, Seconds, dict[str, Seconds], float]:
+    faiss = FaissFlat(stage.faces)
+    whole: list[float] = []
+    scans: list[float] = []
+    numpys, faisses = [], []
+    vectors = stage.gallery.strangers(count, draw=3)
+    for vector in vectors:
+        for times, exact_only in ((whole, False), (scans, True)):
+            start = time.perf_counter()
+            answer = await stage.calls.identify(calls.identify(vector, exact_only=exact_only))
+            times.append(time.perf_counter() - start)
+            assert answer.mode != pb.SEARCH_MODE_INDEX or answer.candidates
+        numpys.append(took(partial(exact.scan, stage.faces.encodings, vector)))
+        faisses.append(took(partial(faiss.who, vector)))
+    scanned, peers = np.array(scans), {"numpy": np.array(numpys), "FAISS": np.array(faisses)}
+    return np.array(whole), scanned, peers, float(np.median(scanned / peers["numpy"]))

@@ -1,0 +1,164 @@
+"""A Postgres, a gallery in it and a matcher over it, each where it is to run."""
+
+import contextlib
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import asyncpg
+import grpc.aio
+
+from facerec.local.postgres import EmbeddedPostgres
+from matcher_service import migrations
+from matcher_service.queries import partition_name
+from tests.benchmarks.matcher import cores
+from tests.benchmarks.matcher.calls import Calls
+from tests.benchmarks.matcher.cores import Cores
+from tests.benchmarks.vectors import Faces, Gallery
+from tests.fixtures.gallery import SPACE, load_blocks
+from tests.fixtures.matcher import MatcherProcess
+from tests.fixtures.process import ROOT
+
+NEWCOMER = "new-"  # how the ids begin of people who are no part of the gallery
+SETTINGS = {
+    "shared_buffers": "4GB",
+    "max_wal_size": "16GB",
+    "checkpoint_timeout": "30min",
+    "io_method": "sync",
+    "autovacuum": "off",  # it would run beside one measurement and not beside another
+}
+
+
+MATCHER = ("--scan-workers", "0")  # Postgres has a single core, which a second worker would only share
+
+
+@dataclass(frozen=True)
+class Stage:
+    """What a part of the benchmark plays on; `postgres_pid` is None where Postgres is left where it runs."""
+
+    url: str
+    calls: Calls
+    gallery: Gallery
+    faces: Faces
+    cores: Cores
+    postgres_pid: int | None = None
+
+    @contextlib.contextmanager
+    def both_cores(self) -> Iterator[None]:
+        """Let Postgres and this process use both cores: for what is asserted and not timed."""
+        if self.postgres_pid is not None:
+            cores.pin(self.postgres_pid, self.cores.both)
+        try:
+            with cores.on(self.cores.both):
+                yield
+        finally:
+            if self.postgres_pid is not None:
+                cores.pin(self.postgres_pid, self.cores.rest)
+
+
+@contextlib.asynccontextmanager
+async def million(gallery: Gallery, folder: Path | None) -> AsyncIterator[Stage]:
+    """The stage of the whole benchmark. A gallery that a given folder has from before is used again."""
+    with contextlib.ExitStack() as stack:
+        if folder is None:
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="facerec-bench-")))
+        folder.mkdir(exist_ok=True)
+        folder.chmod(0o755)  # run as root, Postgres has a user of its own
+        await _configure(folder)
+        server = stack.enter_context(EmbeddedPostgres.open(folder / "data"))
+        url = server.url()
+        await put_gallery(url, gallery)
+        faces = gallery.all()
+        apart = Cores.apart()
+        cores.pin(server.child.pid, apart.rest)
+        stack.enter_context(cores.on(apart.rest))
+        with running_matcher(url, apart, *MATCHER) as address:
+            async with grpc.aio.insecure_channel(address) as channel:
+                yield Stage(url, Calls(channel), gallery, faces, apart, server.child.pid)
+
+
+async def _configure(folder: Path) -> None:
+    """Write the server's settings, which take a start of their own, and print them."""
+    with EmbeddedPostgres.open(folder / "data") as server:
+        async with connected(server.url()) as connection:
+            version = await connection.fetchval("SHOW server_version")
+            for name, value in SETTINGS.items():
+                await connection.execute(f"ALTER SYSTEM SET {name} = '{value}'")
+    print("matcher:", *MATCHER)
+    print(f"PostgreSQL {version}:", ", ".join(f"{name} = {value}" for name, value in SETTINGS.items()))
+
+
+@contextlib.contextmanager
+def running_matcher(url: str, where: Cores, *flags: str) -> Iterator[str]:
+    """A matcher in a process of its own, on its core; its address."""
+    with cores.on(where.matcher):
+        process = MatcherProcess(url, *flags)
+    try:
+        process.event("database_ready")
+        yield process.address
+    finally:
+        process.stop()
+
+
+@contextlib.asynccontextmanager
+async def connected(url: str) -> AsyncIterator[asyncpg.Connection]:
+    connection = await asyncpg.connect(url)
+    try:
+        yield connection
+    finally:
+        await connection.close()
+
+
+async def put_gallery(url: str, gallery: Gallery, collection_id: str = "default") -> None:
+    """Load a gallery and have `maintain` build its index, unless it is there from an earlier run."""
+    await migrations.migrate(url)
+    async with connected(url) as connection:
+        name = f"{gallery.people} people, {gallery.photos} photos each, seed {gallery.seed}"
+        if await _is_there(connection, name, collection_id):
+            await erase_newcomers(url)
+            return
+        start = time.perf_counter()
+        await connection.fetchval("SELECT facerec.create_collection($1, $2)", collection_id, SPACE)
+        await load_blocks(connection, gallery.blocks(), collection_id)
+        loaded = time.perf_counter()
+        maintain(url)
+        await connection.execute(
+            "UPDATE facerec.collection SET display_name = $2 WHERE collection_id = $1", collection_id, name
+        )
+        query = "SELECT index_effort, index_recall FROM facerec.collection WHERE collection_id = $1"
+        row = await connection.fetchrow(query, collection_id)
+        await connection.execute("CHECKPOINT")
+    print(
+        f"{collection_id}: {name}; loaded in {loaded - start:.0f} s, maintained in"
+        f" {time.perf_counter() - loaded:.0f} s; lists searched and recall measured: {tuple(row or ())}",
+        flush=True,
+    )
+
+
+async def _is_there(connection: asyncpg.Connection, name: str, collection_id: str) -> bool:
+    query = "SELECT display_name FROM facerec.collection WHERE collection_id = $1"
+    return bool(await connection.fetchval(query, collection_id) == name)
+
+
+async def erase_newcomers(url: str) -> None:
+    """Erase whom a benchmark enrolled, if it was cut short or did not do so itself, and what tables keep."""
+    person, face = (partition_name(parent, "default") for parent in ("person", "face"))
+    async with connected(url) as connection:
+        gone = await connection.fetchval(
+            f"WITH gone AS (DELETE FROM facerec.{person} WHERE person_id LIKE '{NEWCOMER}%'"
+            f" RETURNING person_key), faces AS (DELETE FROM facerec.{face} f USING gone"
+            " WHERE f.collection_id = 'default' AND f.person_key = gone.person_key)"
+            " SELECT count(*) FROM gone"
+        )
+        if gone:
+            await connection.execute(f"VACUUM ANALYZE facerec.{face}, facerec.{person}")
+
+
+def maintain(url: str) -> None:
+    """Run the command that builds indexes, once."""
+    command: Sequence[str] = (sys.executable, "-m", "matcher_service", "maintain", "--maintain-once")
+    subprocess.run([*command, "--database-url", url], cwd=ROOT, check=True, stderr=subprocess.DEVNULL)
