@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 
 from tests.soak.matcher import outage, report, tenants
 from tests.soak.matcher.endurance import FLAGS, Outcome, Plan, endure
+from tests.soak.matcher.ledger import Fault
 from tests.soak.matcher.planted import ForgetfulCaller
 from tests.soak.matcher.stack import MATCHER, Stack
 
@@ -38,9 +39,9 @@ def kills() -> bool:
         ("planted: forgets request ids", outcome(FORGETFUL)),
     ]
     report.outcomes(seen)
-    released, *planted = (result for _, result in seen)
+    released, early, forgetful = (result for _, result in seen)
     fine = released.clean and max(released.recoveries) < RECOVERY_SECONDS
-    return fine and not any(result.clean for result in planted)
+    return fine and bool(early.stored.counts[Fault.LOST] and forgetful.stored.counts[Fault.DOUBLED])
 
 
 def outages() -> bool:

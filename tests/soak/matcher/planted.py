@@ -16,7 +16,7 @@ from matcher_service.queries import of_collection
 from matcher_service.store import Store
 from tests.soak.matcher.caller import Caller
 
-EARLY_SECONDS = 0.03
+EARLY_SECONDS = 0.1
 
 
 class EarlyStore(Store):

@@ -40,7 +40,11 @@ def outcomes(seen: Sequence[tuple[str, Outcome]]) -> None:
         table.add_row(name, *cells)
     _console.print(table)
     for name, one in seen:
-        for words in (*one.stored.words, *map(str, one.ledger.surprises.items()), *one.internal_errors[:3]):
+        for words in (
+            *one.stored.words[:1],
+            *map(str, one.ledger.surprises.items()),
+            *one.internal_errors[:3],
+        ):
             _console.print(f"{name}: {words}", highlight=False)
 
 

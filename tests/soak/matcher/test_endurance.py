@@ -8,6 +8,7 @@ from tests.soak.matcher.planted import ForgetfulCaller
 from tests.soak.matcher.stack import MATCHER, Stack
 
 PLAN = Plan(kills=3, enrolments=300)
+PLANTED = Plan(kills=2, enrolments=180)
 EARLY = "tests.soak.matcher.planted"
 
 
@@ -26,10 +27,10 @@ def test_kills_lose_double_and_misplace_no_enrolment() -> None:
 
 
 def test_an_acknowledgement_before_the_commit_is_seen_as_a_loss() -> None:
-    assert outcome(PLAN, EARLY).stored.counts[Fault.LOST]
+    assert outcome(PLANTED, EARLY).stored.counts[Fault.LOST]
 
 
 def test_a_retry_without_its_request_id_is_seen_as_a_double() -> None:
-    seen = outcome(dataclasses.replace(PLAN, caller=ForgetfulCaller))
+    seen = outcome(dataclasses.replace(PLANTED, caller=ForgetfulCaller))
     assert seen.stored.counts[Fault.DOUBLED]
     assert not seen.stored.counts[Fault.LOST]

@@ -8,7 +8,7 @@ from tests.soak.matcher.stack import Stack
 
 def test_creating_and_deleting_collections_keeps_no_other_tenant_waiting() -> None:
     with Stack.open(*tenants.FLAGS) as stack:
-        seen = asyncio.run(tenants.crowd(stack.addresses, stack.database_url, others=24, seconds=2.0))
+        seen = asyncio.run(tenants.crowd(stack.addresses, stack.database_url, others=24, seconds=1.5))
         assert not stack.events("internal_error")
     assert seen.calm, repr(seen)
     assert len(seen.churn.deleted) > 3
