@@ -14,18 +14,24 @@ from tests.benchmarks.matcher.tables import Figure, Seconds, Table, milliseconds
 
 async def run(stage: Stage, *, probes: int = 1000, strangers: int = 21) -> Table:
     """Time the enrolled one by one, then ask ours, numpy and FAISS for each stranger in turn."""
-    times, by_index = await _enrolled(stage, probes)
+    times, by_index, right = await _enrolled(stage, probes)
     whole, scans, peers, ratios = await _strangers(stage, strangers)
+    # numpy allocates half a gigabyte each time; where memory is scarce or shared that alone takes a second.
+    best = float(scans.min() / peers["numpy"].min())
     return Table.of_figures(
         f"Identify, {len(stage.faces.people):,} faces of {stage.gallery.people:,} people",
         [
             Figure.at_most("enrolled, p50", milliseconds(times), 15, " ms"),
             Figure.plain("enrolled, p99", milliseconds(times, 99), " ms"),
-            Figure.at_least("enrolled, right by the index alone", by_index, 0.99),
+            Figure.at_least("enrolled, right by the index alone", by_index * right, 0.99),
+            Figure.plain("enrolled, within the trust distance of the index's word", by_index),
+            Figure.plain("of those, right", right),
             Figure.plain("stranger, index and then scan, p50", milliseconds(whole), " ms"),
             Figure.plain("stranger, exact scan, p50", milliseconds(scans), " ms"),
             Figure.plain("numpy's scan, one thread, p50", milliseconds(peers["numpy"]), " ms"),
-            Figure.at_most("exact scan against numpy's", ratios, 1.5, " times"),
+            Figure.plain("numpy's scan at its best", milliseconds(peers["numpy"], 0), " ms"),
+            Figure.plain("exact scan against numpy's, p50", ratios, " times"),
+            Figure.at_most("exact scan against numpy's, both at their best", best, 1.5, " times"),
             Figure.plain(
                 "the whole answer against numpy's", float(np.median(whole / peers["numpy"])), " times"
             ),
@@ -34,7 +40,8 @@ async def run(stage: Stage, *, probes: int = 1000, strangers: int = 21) -> Table
     )
 
 
-async def _enrolled(stage: Stage, count: int) -> tuple[Seconds, float]:
+async def _enrolled(stage: Stage, count: int) -> tuple[Seconds, float, float]:
+    """Times, the share that the index decides alone, and the share of those that it decides right."""
     probes = stage.gallery.genuine(count, draw=3)
     answers: list[pb.IdentifiedFace] = []
 
@@ -43,10 +50,11 @@ async def _enrolled(stage: Stage, count: int) -> tuple[Seconds, float]:
 
     times = await driving.one_by_one(send, count)
     right = [
-        answer.mode == pb.SEARCH_MODE_INDEX and calls.who(answer) == person
+        calls.who(answer) == person
         for answer, person in zip(answers, probes.people, strict=True)
+        if answer.mode == pb.SEARCH_MODE_INDEX
     ]
-    return times, float(np.mean(right))
+    return times, len(right) / count, float(np.mean(right))
 
 
 async def _strangers(stage: Stage, count: int) -> tuple[Seconds, Seconds, dict[str, Seconds], float]:
