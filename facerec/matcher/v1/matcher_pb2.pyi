@@ -1322,7 +1322,7 @@ class SearchPolicy(_message.Message):
     target_recall: _builtins.float
     """target_recall is the share of searches whose nearest person the index must
     propose, as maintenance measures and sets it. Unit: 1, a share. Range: 0.5
-    to 1. Default of a new collection: 0.995.
+    to 1. Default of a new collection: 0.998.
     """
     def __init__(
         self,

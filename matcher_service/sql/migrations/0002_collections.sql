@@ -25,7 +25,7 @@ ALTER TABLE facerec.collection
     ADD exact_only          boolean NOT NULL DEFAULT false,
     ADD index_above_faces   bigint NOT NULL DEFAULT 20000 CHECK (index_above_faces BETWEEN 1000 AND 1000000000),
     ADD trust_distance      float8 NOT NULL DEFAULT 0.45 CHECK (trust_distance BETWEEN 0 AND 4),
-    ADD target_recall       float8 NOT NULL DEFAULT 0.995 CHECK (target_recall BETWEEN 0.5 AND 1),
+    ADD target_recall       float8 NOT NULL DEFAULT 0.998 CHECK (target_recall BETWEEN 0.5 AND 1),
     ADD retention           interval CHECK (retention > interval '0'),
     ADD update_time         timestamptz NOT NULL DEFAULT now(),
     ADD index_name          text,

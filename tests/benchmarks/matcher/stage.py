@@ -33,7 +33,8 @@ SETTINGS = {
 }
 
 
-MATCHER = ("--scan-workers", "0")  # Postgres has a single core, which a second worker would only share
+# Postgres has a single core, which a second scan, search or worker would only share.
+MATCHER = ("--scan-workers", "0", "--scan-pool-size", "1", "--search-pool-size", "1")
 
 
 @dataclass(frozen=True)

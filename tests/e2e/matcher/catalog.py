@@ -15,7 +15,7 @@ NEW = pb.CollectionSettings(
     duplicate_threshold=0.5,
     quality=pb.QualityPolicy(min_face_pixels=0),
     search=pb.SearchPolicy(
-        exact_only=False, index_above_faces=20000, trust_distance=0.45, target_recall=0.995
+        exact_only=False, index_above_faces=20000, trust_distance=0.45, target_recall=0.998
     ),
     retention=Duration(),
 )
