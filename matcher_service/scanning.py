@@ -91,8 +91,19 @@ class Hits:
         self._distances += step["distances"]
 
 
-async def ask(connection: Connection, query: Query, *, exact_only: bool, scan_up_to: int | None) -> Answer:
-    """Run the statement that asks an index or scans. Raises CollectionNotFound."""
+async def ask(
+    connection: Connection,
+    query: Query,
+    *,
+    exact_only: bool,
+    scan_up_to: int | None,
+    effort: float = 1.0,
+    trust: float = 1.0,
+) -> Answer:
+    """Run the statement that asks an index or scans. Raises CollectionNotFound.
+
+    `effort` and `trust` are shares of the index's effort and of the collection's trust distance.
+    """
     vector, face_id = vector_or_id(query.face)
     rows: list[asyncpg.Record] = await connection.fetch(
         of_collection(query.collection_id)["identify"],
@@ -104,6 +115,8 @@ async def ask(connection: Connection, query: Query, *, exact_only: bool, scan_up
         query.space,
         exact_only,
         scan_up_to,
+        effort,
+        trust,
     )
     if not rows:
         raise CollectionNotFound

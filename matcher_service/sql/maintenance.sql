@@ -100,7 +100,7 @@ WHERE sample.person_key IN (
     SELECT p.person_key
     FROM facerec.:"person" p
     ORDER BY subvector(p.centroid, 1, 64)::halfvec(64) <-> subvector(sample.probe, 1, 64)::halfvec(64)
-    LIMIT 100
+    LIMIT 50
 );
 
 -- name: lock_due_persons

@@ -45,11 +45,12 @@ WHERE c.collection_id = $1;
 -- name: identify
 -- $2 encoding or null, $3 stored face's id or null, $4 largest distance or null, $5 most candidates,
 -- $6 the encoding's space or null, $7 true to ask no index, $8 the size up to which a scan may run here, or
--- null for any. A row a candidate, nearest first; one row without a person for nobody.
+-- null for any, $9 and $10 the shares of the index's effort and of the trust distance. A row a candidate, nearest first; one row without a person for nobody.
 --
 -- `search` is what was done: 'index', 'scan', 'later' for a scan of more faces than $8, or 'none' where the
 -- probe has no encoding or one of another space. `decided` unless the index's word does not stand: it
--- stands for a nearest candidate within the trust distance, and never for nobody.
+-- stands for a nearest candidate within the trust distance, and never for nobody. The index proposes 50
+-- people, so whoever wants more candidates gets a scan.
 --
 -- scanned: sequential scan of all faces, on purpose: exact, and no index of vectors can serve it, since
 -- nothing is ordered by distance before it is computed. The aggregate's argument is computed for the few rows
@@ -59,12 +60,13 @@ WHERE c.collection_id = $1;
 -- content_id). Either part is skipped where it isn't called for. Then person (person_key).
 WITH asked AS MATERIALIZED (
     SELECT c.space,
-           c.trust_distance,
+           c.trust_distance * $10::float8 AS trust_distance,
            coalesce($4::float8, c.identify_threshold) AS threshold,
            probe.encoding,
            CASE
                WHEN probe.encoding IS NULL OR c.space <> $6::text THEN 'none'
-               WHEN NOT $7::boolean AND NOT c.exact_only AND facerec.use_index(c.index_effort) THEN 'index'
+               WHEN NOT $7::boolean AND NOT c.exact_only AND $5 <= 50
+                   AND facerec.use_index(ceil(c.index_effort * $9::float8)::integer) THEN 'index'
                WHEN $8::bigint IS NULL OR facerec.estimated_rows('face', $1) <= $8::bigint THEN 'scan'
                ELSE 'later'
            END AS search
@@ -97,7 +99,7 @@ WITH asked AS MATERIALIZED (
     WHERE (SELECT search = 'index' FROM asked)
     ORDER BY subvector(p.centroid, 1, 64)::halfvec(64)
              <-> (SELECT subvector(encoding, 1, 64)::halfvec(64) FROM asked)
-    LIMIT 100
+    LIMIT 50
 ), measured AS MATERIALIZED (
     SELECT f.person_key, f.face_id, f.encoding <-> (SELECT encoding FROM asked) AS distance
     FROM proposed JOIN facerec.:"face" f ON f.collection_id = $1 AND f.person_key = proposed.person_key
