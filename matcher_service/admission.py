@@ -18,11 +18,15 @@ class Admission:
         self._room = running + waiting
         self._wait_seconds = wait_seconds
 
+    def check_room(self) -> None:
+        """Raises Overloaded where a turn would be refused at once."""
+        if self._room == 0:
+            raise _refusal()
+
     @contextlib.asynccontextmanager
     async def turn(self) -> AsyncIterator[None]:
         """Wait for a turn and hold it. Raises Overloaded: at once when full, or when none came in time."""
-        if self._room == 0:
-            raise _refusal()
+        self.check_room()
         self._room -= 1
         try:
             # Half of what is left: refused in time, the caller still hears why.

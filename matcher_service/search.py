@@ -11,7 +11,7 @@ from matcher_service.scanning import LULL_SECONDS, Scanner, ask
 # A quick look finds 19 of 20 of those whom the whole effort finds. What it misses may be nearer than what it
 # found, so its word is taken only where hardly any impostor is: among a million faces no stranger of 1,000
 # was within 0.40, and 0.85 of the default trust distance is 0.38.
-QUICK_EFFORT = 0.3
+QUICK_EFFORT = 0.25
 QUICK_TRUST = 0.85
 
 
@@ -37,6 +37,8 @@ class Search:
         """Find who is near, as Identify means it. Raises as Store does, and Overloaded for want of a turn."""
         first = await self._propose(query, effort=QUICK_EFFORT, trust=QUICK_TRUST)
         if not first.decided and first.search == "index":
+            # Most who come here are strangers: where their scan is refused anyway, so is the dearer look.
+            self._scanner.check_room()
             first = await self._propose(query)
         if first.decided or first.search == "none":
             return first.found
