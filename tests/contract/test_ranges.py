@@ -67,6 +67,8 @@ def cases(kind: Any) -> list[Any]:
     found = []
     for service, bases in ((ENCODER, encoder_requests()), (MATCHER, matcher_requests())):
         for method in requests.offered(service):
+            if method.client_streaming:  # an item's fault is answered within the stream: tested end to end
+                continue
             for case in kind(method, bases[method.name]):
                 # Box edges bound each other, so a single edge at its own limit says nothing.
                 if "face_boxes" not in case.path[:1] or len(case.path) == 1:
@@ -134,6 +136,8 @@ async def test_exactly_the_rpcs_marked_as_not_offered_answer_unimplemented(stubs
         try:
             # Nothing is sent on a stream: a write that meets the server's end fails on its own.
             answer = call() if method.client_streaming else call(method.input_type._concrete_class())
+            if method.client_streaming:
+                await answer.done_writing()
             await (answer.read() if method.server_streaming else answer)
             code = grpc.StatusCode.OK
         except grpc.aio.AioRpcError as error:
