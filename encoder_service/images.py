@@ -102,6 +102,11 @@ class Picture:
     def __exit__(self, *_: object) -> None:
         self._image.close()
 
+    @property
+    def decoded_scale(self) -> float:
+        """The scale at which it is decoded so far; 0 where it is not."""
+        return self._decoded.scale if self._decoded else 0.0
+
     def pixels(self, scale: float) -> Scaled:
         """Decode at `scale` (at most 1) or more; a JPEG at 1/8, 1/4 or 1/2 where that is enough.
 

@@ -14,14 +14,20 @@ from encoder_service.detection import Detector
 from encoder_service.embedding import CHIP_PIXELS
 from encoder_service.errors import OptionInvalid
 from encoder_service.faces import BoundingBox, Detection, DetectorName, EncodeOptions, Landmarks, Quality
-from encoder_service.images import ImageLimits, Picture, Pixels
+from encoder_service.images import ImageLimits, Picture, Pixels, Scaled
 from encoder_service.quality import Judge
 
-_COPY_DENSITY: Final = 1.5
-"""A copy is made from at least this many times its own pixels a side, where the picture has them."""
+_COPY_DENSITY: Final = 3.0
+"""A copy is made from at least this many times its own pixels a side, where the picture has them.
+
+A JPEG's bits cost most of its decoding at any scale, so what the chip will need is better decoded at once.
+"""
 
 _CHIP_DENSITY: Final = 3.0
 """A face is cut from pixels at least this many times as dense as the chip's, where the picture has them."""
+
+_ENOUGH_DENSITY: Final = 2.0
+"""What is decoded already is taken from here on: more is not worth another decoding."""
 
 _CHIP_SHARE: Final = 0.8
 """The side of a face's box over that of its chip, about."""
@@ -80,7 +86,7 @@ class Scanner:
         """
         with Picture(image, self._limits) as picture:
             detections = _choose(self._find(picture, options), options)
-            source = picture.pixels(_needed_scale(detections, options)) if detections else None
+            source = _source(picture, detections, options)
         landmarks, qualities, chips = [], [], []
         for detection in detections:
             assert source is not None
@@ -102,7 +108,8 @@ class Scanner:
             return [Detection(box, score=None) for box in options.boxes]
         detector = self._detectors[options.detector]
         if options.full_resolution:
-            return _look(detector, picture, copies.whole(width, height, options.upsample), "upsample")
+            option = "upsample" if options.upsample else "full_resolution"
+            return _look(detector, picture, copies.whole(width, height, options.upsample), option)
         if options.min_face_pixels:
             copy = copies.showing(
                 width,
@@ -139,11 +146,17 @@ def _resize(pixels: Pixels, copy: Copy) -> Pixels:
     return np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.BILINEAR, reducing_gap=2.0))
 
 
-def _needed_scale(detections: Sequence[Detection], options: EncodeOptions) -> float:
+def _source(picture: Picture, detections: Sequence[Detection], options: EncodeOptions) -> Scaled | None:
+    """The pixels to cut the smallest face from; None where there is no face."""
+    if not detections:
+        return None
     if options.full_resolution:
-        return 1.0
+        return picture.pixels(1.0)
     side = min(max(detection.box.width, detection.box.height) for detection in detections)
-    return min(1.0, _CHIP_DENSITY * CHIP_PIXELS * _CHIP_SHARE / side)
+    chip_scale = CHIP_PIXELS * _CHIP_SHARE / side
+    if picture.decoded_scale >= min(1.0, _ENOUGH_DENSITY * chip_scale):
+        return picture.pixels(picture.decoded_scale)
+    return picture.pixels(min(1.0, _CHIP_DENSITY * chip_scale))
 
 
 def _scaled(box: BoundingBox, scale: float) -> BoundingBox:

@@ -25,6 +25,7 @@ from facerec.client.faces import (
     Encoding,
     Limits,
     Model,
+    Quality,
 )
 from facerec.client.matcher import AsyncMatcherClient, MatcherClient, NewFace, Probe
 from facerec.client.people import (
@@ -63,6 +64,7 @@ __all__ = [
     "NewFace",
     "Person",
     "Probe",
+    "Quality",
     "StoredFace",
     "Verification",
     "channel_options",
