@@ -33,6 +33,9 @@ _ORIENTATIONS: Final[dict[int, Callable[[Pixels], Pixels]]] = {
 _LYING: Final = (5, 6, 7, 8)
 """Orientations in which the stored rows are the upright picture's columns."""
 
+_JPEG_FORMATS: Final = ("JPEG", "MPO")
+"""An MPO is a JPEG followed by others, as some phones write their photos."""
+
 _JPEG_SCALES: Final = (0.125, 0.25, 0.5, 1.0)
 """Where libjpeg's inverse transform has quick kernels; the eighths between cost more than all of it."""
 
@@ -131,12 +134,13 @@ class Picture:
         return Scaled(np.ascontiguousarray(make_upright(pixels) if make_upright else pixels), factor)
 
     def _as_stored(self, scale: float) -> tuple[Pixels, float]:
-        if self._image.format == "JPEG" and self._image.mode in ("RGB", "L"):
-            factor = next(factor for factor in _JPEG_SCALES if factor >= scale)
-            pixels = _decode_jpeg(self._data, self._image.size, factor)
-            if pixels is not None:
-                return pixels, factor
-        return _to_rgb(self._image), 1.0
+        if self._image.format not in _JPEG_FORMATS:
+            return _to_rgb(self._image), 1.0
+        factor = next(factor for factor in _JPEG_SCALES if factor >= scale)
+        pixels = (
+            _decode_jpeg(self._data, self._image.size, factor) if self._image.mode in ("RGB", "L") else None
+        )
+        return (_draft(self._data, factor) if pixels is None else pixels), factor
 
 
 def _check_bytes(data: bytes, limits: ImageLimits) -> None:
@@ -170,7 +174,7 @@ def _check_header(image: Image.Image, data: bytes, limits: ImageLimits) -> None:
         raise ImageUnsupported(_ONE_BIT)
     if image.mode not in _CONVERTED and not image.mode.startswith("I;16"):
         raise ImageUnsupported(f"images of mode {image.mode} are not supported; send 8 or 16 bits a channel")
-    if image.format in ("JPEG", "MPO") and data.count(b"\xff\xda") > _MAX_SCANS:
+    if image.format in _JPEG_FORMATS and data.count(b"\xff\xda") > _MAX_SCANS:
         raise ImageInvalid(f"the JPEG image has more than {_MAX_SCANS} scans")
 
 
@@ -180,7 +184,7 @@ def _to_rgb(image: Image.Image) -> Pixels:
         grey = (_to_array(image).astype(np.uint32) + 128) // 257
         return np.repeat(grey.astype(np.uint8)[..., None], 3, axis=2)
     pixels: Pixels = _to_array(image.convert("RGB"))
-    colors = image.getcolors(2) if image.mode in ("P", "L") and image.format not in ("JPEG", "MPO") else None
+    colors = image.getcolors(2) if image.mode in ("P", "L") and image.format not in _JPEG_FORMATS else None
     if colors is not None and len(colors) == 2:  # 1-bit in a format or a palette that has no such depth
         raise ImageUnsupported(_ONE_BIT)
     return pixels
@@ -191,6 +195,14 @@ def _to_array(image: Image.Image) -> npt.NDArray[Any]:
     strips = range(0, image.height, _STRIP_ROWS)
     boxes = ((0, top, image.width, min(top + _STRIP_ROWS, image.height)) for top in strips)
     return np.concatenate([np.asarray(image.crop(box)) for box in boxes])
+
+
+def _draft(data: bytes, scale: float) -> Pixels:
+    """Decode a JPEG by Pillow, at a scale libjpeg offers."""
+    with Image.open(io.BytesIO(data), formats=("JPEG",)) as image:
+        # A draft is never smaller than asked for, and one pixel more would take the next larger scale.
+        image.draft(None, (max(1, int(image.width * scale)), max(1, int(image.height * scale))))
+        return _to_rgb(image)
 
 
 def _decode_jpeg(data: bytes, size: tuple[int, int], scale: float) -> Pixels | None:

@@ -15,4 +15,5 @@ compile pyproject.toml --extra local -o requirements/runtime.lock
 for service in encoder matcher; do
     compile pyproject.toml --extra "$service" -c requirements/runtime.lock -o "requirements/$service.lock"
 done
+compile pyproject.toml --extra gpu -c requirements/runtime.lock -o requirements/gpu.lock
 compile pyproject.toml --extra local --group test --group lint -c requirements/runtime.lock -o requirements/dev.lock

@@ -47,12 +47,14 @@ def sgemm_rate() -> float:
     return best
 
 
-def embedding_rows(built: Engine, batches: Sequence[int] = (1, 8, 32)) -> Iterator[Row]:
+def embedding_rows(built: Engine, batches: Sequence[int] = (1, 8, 32), runs: int = 3) -> Iterator[Row]:
     """Faces a second by batch, beside dlib-bin and beside the core's best sgemm."""
     peer = dlib.face_recognition_model_v1(str(files.find().resnet))
     for batch in batches:
         chips = np.random.default_rng(batch).integers(0, 256, (batch, 150, 150, 3), dtype=np.uint8)
-        theirs = median_seconds(functools.partial(peer.compute_face_descriptor, list(chips)), runs=3) / batch
+        theirs = (
+            median_seconds(functools.partial(peer.compute_face_descriptor, list(chips)), runs=runs) / batch
+        )
         ours = median_seconds(functools.partial(built.embedding.embed, chips), runs=10) / batch
         share = FACE_FLOPS / ours / sgemm_rate()
         yield f"ResNet, batch {batch}", _ms(theirs), _ms(ours), _times(theirs, ours), f"{share:.0%} of sgemm"

@@ -77,6 +77,14 @@ def test_a_jpeg_is_decoded_pixel_for_pixel_as_pillow_does(options: dict[str, Any
     assert (images.decode(data, LIMITS) == pillow_rgb(data)).all()
 
 
+def test_a_phones_mpo_is_its_first_picture() -> None:
+    first, second = Image.fromarray(colors()), Image.fromarray(colors()[::-1])
+    data = encoded(first, "MPO", save_all=True, append_images=[second])
+    assert Image.open(io.BytesIO(data)).format == "MPO"
+    assert (images.decode(data, LIMITS) == pillow_rgb(data)).all()
+    assert (pillow_rgb(data) == pillow_rgb(encoded(first, "JPEG"))).all()
+
+
 def test_photos_are_decoded_as_face_recognition_loads_them(sample_photos: Path) -> None:
     for path in (sample_photos / "obama.jpg", sample_photos / "32bit.png"):
         assert (images.decode(path.read_bytes(), LIMITS) == pillow_rgb(path.read_bytes())).all()
@@ -96,7 +104,7 @@ def test_every_exif_orientation_is_set_upright(name: str, orientation: int) -> N
 
 
 @pytest.mark.parametrize("share", [0.1, 0.125, 0.2, 0.3, 0.5, 0.6, 1.0])
-@pytest.mark.parametrize("mode", ["RGB", "L"])
+@pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
 def test_a_jpeg_is_decoded_no_larger_than_asked_for_and_upright(mode: str, share: float) -> None:
     exif = Image.Exif()
     exif[0x0112] = 6
