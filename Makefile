@@ -6,7 +6,7 @@ PIP    := $(BIN)/python -m pip --disable-pip-version-check -q
 TEST_WORKERS ?= 2
 INSTALL := $(PIP) install --require-hashes --no-deps --no-build-isolation
 
-.PHONY: help up demo test bench-matcher soak-matcher lint stubs settings-docs lock clean
+.PHONY: help up demo test bench-matcher soak-matcher bench-encoder soak-encoder lint stubs settings-docs lock clean
 
 help: ## Show the targets.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -57,3 +57,9 @@ lock: ## Pin every dependency by hash.
 
 clean: ## Remove the virtual environment and caches.
 	rm -rf $(VENV) .cache .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist *.egg-info
+
+bench-encoder: $(VENV)/.dev ## Measure the encoder beside its peers; PHOTOS=DIR adds people/NAME/*.jpg of yours.
+	@OPENBLAS_NUM_THREADS=1 $(BIN)/python -m tests.benchmarks.encoder bench $(if $(PHOTOS),--photos $(PHOTOS))
+
+soak-encoder: $(VENV)/.dev ## Overload the encoder for five minutes, then send it 100,000 mutated images.
+	@$(BIN)/python -m tests.benchmarks.encoder soak

@@ -1,14 +1,45 @@
-"""Finding faces: dlib's HOG detector, one to a thread."""
+"""Finding faces: what a detector is, and dlib's HOG detector, one to a thread."""
 
+import math
 import threading
-from typing import Final
+from typing import Final, Protocol
 
 import dlib
 
+from encoder_service import copies
+from encoder_service.copies import Copy
 from encoder_service.faces import BoundingBox, Detection
 from encoder_service.images import Pixels
 
 _THRESHOLD_ADJUSTMENT: Final = 0.0  # face_recognition's: the detector's own threshold
+_WINDOW_PIXELS: Final = 72
+_CELL_PIXELS: Final = 8
+_FIRST_CELL: Final = 5  # a window's edges lie at 5 plus whole cells of its level
+
+
+class Detector(Protocol):
+    """What finds faces in pixels. Safe to share between threads."""
+
+    @property
+    def window_pixels(self) -> int:
+        """The side of the smallest box it finds where nothing is doubled."""
+
+    @property
+    def max_pixels(self) -> int:
+        """The most pixels it is shown, after doubling."""
+
+    def warm_up(self) -> None:
+        """Do on the calling thread what its first call would wait for."""
+
+    def detect(self, pixels: Pixels, *, upsample: int) -> list[Detection]:
+        """Find the faces of a uint8 RGB image (height, width, 3), doubled in size `upsample` times.
+
+        The largest come first, those of one size in the detector's order, surest first. Boxes are in
+        pixels of the image given and not clipped to it. Releases the GIL.
+        """
+
+    def to_picture(self, box: BoundingBox, copy: Copy) -> BoundingBox:
+        """Carry a box found on a copy to the picture it is a copy of."""
 
 
 class HogDetector:
@@ -18,7 +49,10 @@ class HogDetector:
     its first call, which takes 0.3 s: `warm_up` spends that early.
     """
 
-    def __init__(self) -> None:
+    window_pixels = _WINDOW_PIXELS
+
+    def __init__(self, *, max_pixels: int) -> None:
+        self.max_pixels: Final = max_pixels
         self._of_thread = threading.local()
 
     def warm_up(self) -> None:
@@ -26,11 +60,7 @@ class HogDetector:
         self._detector()
 
     def detect(self, pixels: Pixels, *, upsample: int) -> list[Detection]:
-        """Find the faces of a uint8 RGB image (height, width, 3), doubled in size `upsample` times.
-
-        The largest come first, those of one size in the detector's order, surest first. Boxes are in
-        pixels of the image given and not clipped to it. Releases the GIL.
-        """
+        """Find the faces of an image, as a Detector does."""
         rectangles, scores, _ = self._detector().run(pixels, upsample, _THRESHOLD_ADJUSTMENT)
         found = [
             Detection(_to_box(rectangle), float(score))
@@ -38,10 +68,39 @@ class HogDetector:
         ]
         return sorted(found, key=lambda detection: detection.box.area, reverse=True)
 
+    def to_picture(self, box: BoundingBox, copy: Copy) -> BoundingBox:
+        """Carry a box found on a copy to the picture it is a copy of.
+
+        dlib rounds a box on its way up. The cells it was found at are known all the same: its size
+        gives the level, and there its edges lie on a grid. From them it goes up again, rounded as dlib
+        rounds when it comes from the whole pyramid.
+        """
+        depth = copies.levels_of(min(box.width, box.height) - 1, _WINDOW_PIXELS)
+
+        def carried(x: int, y: int) -> tuple[int, int]:
+            cell_x, cell_y = (_to_cell(copies.reduce(value, depth)) for value in (x, y))
+            levels = depth + copy.level
+            far_x, far_y = copies.to_picture(
+                _round(copies.enlarge(cell_x, levels)), _round(copies.enlarge(cell_y, levels)), copy
+            )
+            return _round(far_x), _round(far_y)
+
+        left, top = carried(box.left, box.top)
+        right, bottom = carried(box.right, box.bottom)
+        return BoundingBox(top=top, right=right, bottom=bottom, left=left)
+
     def _detector(self) -> dlib.fhog_object_detector:
         if not hasattr(self._of_thread, "detector"):
             self._of_thread.detector = dlib.get_frontal_face_detector()
         return self._of_thread.detector
+
+
+def _to_cell(value: float) -> int:
+    return _CELL_PIXELS * _round((value - _FIRST_CELL) / _CELL_PIXELS) + _FIRST_CELL
+
+
+def _round(value: float) -> int:
+    return math.floor(value + 0.5)
 
 
 def _to_box(rectangle: dlib.rectangle) -> BoundingBox:

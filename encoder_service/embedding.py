@@ -6,8 +6,8 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
-import onnxruntime
 
+from encoder_service.device import Device, Precision
 from encoder_service.dlib_weights import cache, files, resnet
 
 DIMENSIONS: Final = 128
@@ -20,30 +20,41 @@ Encodings = npt.NDArray[np.float32]
 class Embedding:
     """A loaded network. Safe to share between threads; it runs without the GIL."""
 
-    def __init__(self, model: bytes, *, threads: int) -> None:
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.inter_op_num_threads = 1
-        # A thread that spins while it waits takes its core from detection.
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        self.provider: Final = "CPUExecutionProvider"
-        self._session = onnxruntime.InferenceSession(model, options, providers=[self.provider])
-        self._input = self._session.get_inputs()[0].name
+    def __init__(self, model: bytes, device: Device) -> None:
+        self._session = device.open(model)
+        self._batch_sizes = device.batch_sizes
+
+    def warm_up(self) -> None:
+        """Run every fixed batch size."""
+        for size in self._batch_sizes:
+            self.embed(np.zeros((size, CHIP_PIXELS, CHIP_PIXELS, 3), dtype=np.uint8))
 
     def embed(self, chips: Chips) -> Encodings:
-        """Encode face chips, uint8 RGB (n, 150, 150, 3), as float32 (n, 128); n >= 1."""
-        (encodings,) = self._session.run(None, {self._input: chips})
-        result: Encodings = encodings
-        return result
+        """Encode face chips, uint8 RGB (n, 150, 150, 3), as float32 (n, 128); n >= 1.
+
+        Where batch sizes are fixed, what is missing to the next is filled up.
+        """
+        count = len(chips)
+        size = next((size for size in self._batch_sizes if size >= count), count)
+        if size > count:
+            chips = np.concatenate([chips, np.zeros((size - count, *chips.shape[1:]), dtype=np.uint8)])
+        return self._session.run({self._session.inputs[0]: chips})[:count]
 
     def embed_all(self, chips: Sequence[Chips]) -> Sequence[Encodings]:
         """Encode single chips (150, 150, 3) as one batch; each answer is (128,)."""
         return list(self.embed(np.stack(chips)))
 
 
-def load(weights: files.Weights, *, cache_folder: Path, threads: int) -> Embedding:
-    """Load the network of a ResNet weights file, converting it on first use. Raises WeightsInvalid."""
-    return Embedding(cache.fetch(cache_folder, weights, convert), threads=threads)
+def load(
+    weights: files.Weights, device: Device, *, cache_folder: Path, precision: Precision = Precision.FLOAT32
+) -> Embedding:
+    """Load the network of a ResNet weights file, converting it on first use.
+
+    Raises WeightsInvalid, DeviceMissing.
+    """
+    half = precision is Precision.FP16
+    variant, to_onnx = ("fp16", convert_to_half) if half else ("", convert)
+    return Embedding(cache.fetch(cache_folder, weights, to_onnx, variant=variant), device)
 
 
 def convert(data: bytes) -> bytes:
@@ -51,3 +62,10 @@ def convert(data: bytes) -> bytes:
     from encoder_service.dlib_weights import graph  # noqa: PLC0415  (onnx takes 0.3 s to import)
 
     return graph.write(resnet.parse(data))
+
+
+def convert_to_half(data: bytes) -> bytes:
+    """Convert a ResNet weights file to ONNX in half precision. Raises WeightsInvalid."""
+    from encoder_service.dlib_weights import graph  # noqa: PLC0415
+
+    return graph.write(resnet.parse(data), half=True)

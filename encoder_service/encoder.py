@@ -1,7 +1,6 @@
-"""One image's way: admit, decode, detect, align, embed."""
+"""One image's way: admit, scan on a thread, embed in a batch."""
 
 import asyncio
-import dataclasses
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -12,37 +11,24 @@ from typing import Final, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from encoder_service import images
-from encoder_service.alignment import Aligner
 from encoder_service.batcher import Batcher
-from encoder_service.detection import HogDetector
-from encoder_service.errors import OptionInvalid, Overloaded
-from encoder_service.faces import Detection, EncodeOptions, Encoding, Face, FacesOfImage, Landmarks
-from encoder_service.images import ImageLimits, Pixels
+from encoder_service.errors import Overloaded
+from encoder_service.faces import EncodeOptions, Encoding, Face, FacesOfImage
+from encoder_service.images import Pixels
+from encoder_service.mmod.decoding import Scores
+from encoder_service.mmod.pyramid import Pyramid
 from encoder_service.model import Model
+from encoder_service.scanner import Scan, Scanner
 
 Vector = npt.NDArray[np.float32]
 Networks = Batcher[Pixels, Vector]
+DetectionNetworks = Batcher[Pyramid, Scores]
 Result = TypeVar("Result")
-
-_UPSAMPLED_SHARE: Final = 4
-"""The detector sees at most this many times `max_pixels`: an image of that size, doubled once."""
 
 _IMAGES_PER_THREAD: Final = 2
 """One at work and one next, so that no thread waits for the event loop."""
 
 _SECONDS_SMOOTHING: Final = 0.1
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class _Aligned:
-    """What the threads make of an image; no chips where no encoding was asked for."""
-
-    detections: Sequence[Detection]
-    landmarks: Sequence[Landmarks]
-    chips: Sequence[Pixels]
-    width: int
-    height: int
 
 
 class Encoder:
@@ -55,18 +41,18 @@ class Encoder:
         self,
         *,
         model: Model,
-        limits: ImageLimits,
-        detector: HogDetector,
-        aligner: Aligner,
+        defaults: EncodeOptions,
+        scanner: Scanner,
         network: Networks,
+        detection_network: DetectionNetworks,
         threads: int,
         max_images: int,
     ) -> None:
         self.model: Final = model
-        self._limits = limits
-        self._detector = detector
-        self._aligner = aligner
+        self.defaults: Final = defaults
+        self._scanner = scanner
         self._network = network
+        self._detection_network = detection_network
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="image")
         self._thread_count = threads
         self._turns = asyncio.Semaphore(threads * _IMAGES_PER_THREAD)
@@ -78,11 +64,11 @@ class Encoder:
         """Start every thread and load its detector, so that no first image waits for that."""
         everyone = threading.Barrier(self._thread_count)
 
-        def load_detector() -> None:
-            self._detector.warm_up()
+        def warm_thread() -> None:
+            self._scanner.warm_up()
             everyone.wait(timeout=60)
 
-        for started in [self._threads.submit(load_detector) for _ in range(self._thread_count)]:
+        for started in [self._threads.submit(warm_thread) for _ in range(self._thread_count)]:
             started.result()
 
     async def encode(self, image: bytes, options: EncodeOptions) -> FacesOfImage:
@@ -91,21 +77,21 @@ class Encoder:
         Raises ImageError, OptionInvalid, Overloaded, ModelUnavailable.
         """
         async with self._admitted():
-            aligned = await self._in_thread(lambda: self._align(image, options, cut_chips=True))
-            vectors = await self._embed(aligned.chips)
-        space = self.model.space(options.alignment)
-        encodings = [Encoding(vector, space, self.model.fingerprint) for vector in vectors]
-        return _to_faces(aligned, encodings)
+            scan = await self._in_thread(lambda: self._scanner.scan(image, options))
+            vectors = await self._embed(scan.chips)
+        space, fingerprint = self.model.space(options.alignment), self.model.fingerprint(options)
+        return _to_faces(scan, [Encoding(vector, space, fingerprint) for vector in vectors])
 
     async def detect(self, image: bytes, options: EncodeOptions) -> FacesOfImage:
         """Find the faces of an image, largest first, without encoding them. Raises as `encode` does."""
         async with self._admitted():
-            aligned = await self._in_thread(lambda: self._align(image, options, cut_chips=False))
-        return _to_faces(aligned, [None] * len(aligned.detections))
+            scan = await self._in_thread(lambda: self._scanner.scan(image, options))
+        return _to_faces(scan, [None] * len(scan.detections))
 
     def close(self) -> None:
         """Finish what is under way. Called when no request can come any more."""
         self._threads.shutdown(wait=True, cancel_futures=True)
+        self._detection_network.close()
         self._network.close()
 
     @asynccontextmanager
@@ -140,33 +126,6 @@ class Encoder:
         future.add_done_callback(lambda _: loop.call_soon_threadsafe(self._turns.release))
         return await asyncio.wrap_future(future)
 
-    def _align(self, image: bytes, options: EncodeOptions, *, cut_chips: bool) -> _Aligned:
-        pixels = images.decode(image, self._limits)
-        height, width = pixels.shape[:2]
-        detections = self._find(pixels, options)
-        landmarks, chips = [], []
-        for detection in detections:
-            if cut_chips:
-                points, chip = self._aligner.cut(pixels, detection.box, options.alignment)
-                chips.append(chip)
-            else:
-                points = self._aligner.place(pixels, detection.box, options.alignment)
-            landmarks.append(points)
-        return _Aligned(detections, landmarks, chips, width, height)
-
-    def _find(self, pixels: Pixels, options: EncodeOptions) -> list[Detection]:
-        height, width = pixels.shape[:2]
-        for index, box in enumerate(options.boxes):
-            if not box.overlaps(width, height):
-                message = f"the box lies outside the image of {width} x {height} pixels"
-                raise OptionInvalid(message, field=f"face_boxes[{index}]")
-        if options.boxes:
-            return _choose([Detection(box, score=None) for box in options.boxes], options)
-        if width * height * 4**options.upsample > self._limits.max_pixels * _UPSAMPLED_SHARE:
-            message = f"an image of {width} x {height} pixels is too large to be upsampled that often"
-            raise OptionInvalid(message, field="options.upsample")
-        return _choose(self._detector.detect(pixels, upsample=options.upsample), options)
-
     async def _embed(self, chips: Sequence[Pixels]) -> list[Vector]:
         """Embed in portions of a batch, so that a picture of a crowd can't fill the queue alone."""
         vectors: list[Vector] = []
@@ -176,13 +135,6 @@ class Encoder:
         return vectors
 
 
-def _choose(found: Sequence[Detection], options: EncodeOptions) -> list[Detection]:
-    """Leave out small faces and keep the largest `max_faces`, in the order given."""
-    kept = [face for face in found if min(face.box.width, face.box.height) >= options.min_face_pixels]
-    by_area = sorted(range(len(kept)), key=lambda index: kept[index].box.area, reverse=True)
-    return [kept[index] for index in sorted(by_area[: options.max_faces or None])]
-
-
-def _to_faces(aligned: _Aligned, encodings: Sequence[Encoding | None]) -> FacesOfImage:
-    faces = map(Face, aligned.detections, aligned.landmarks, encodings)
-    return FacesOfImage(tuple(faces), aligned.width, aligned.height)
+def _to_faces(scan: Scan, encodings: Sequence[Encoding | None]) -> FacesOfImage:
+    faces = map(Face, scan.detections, scan.landmarks, scan.qualities, encodings)
+    return FacesOfImage(tuple(faces), scan.width, scan.height)

@@ -6,10 +6,12 @@ FacerecError
 |   +-- ImageUnsupported  a format or a depth that is not accepted
 |   +-- ImageTooLarge     too many bytes or pixels
 +-- OptionInvalid         an option or a box out of range, or not offered
++-- IdInvalid             an item of a stream without a name of the right length
 +-- Overloaded            more waiting than the server takes; come back later
 +-- ModelUnavailable      models not loaded, failed their self-test, or the server is stopping
 WeightsInvalid            a .dat file is not what it should be: the server can't start
 ModelDrift                the network does not compute what dlib computes
+DeviceMissing             the GPU asked for is not there or does not work
 """
 
 from facerec.errors import FacerecError, Reason
@@ -46,6 +48,12 @@ class OptionInvalid(FacerecError):
     reason = Reason.OPTION_INVALID
 
 
+class IdInvalid(FacerecError):
+    """The name of a stream's item is missing or too long."""
+
+    reason = Reason.ID_INVALID
+
+
 class Overloaded(FacerecError):
     """More is waiting than the server takes. `retry_after_seconds` says when to come back."""
 
@@ -64,3 +72,7 @@ class WeightsInvalid(Exception):
 
 class ModelDrift(Exception):
     """The network's answer to the golden chip lies too far from dlib's."""
+
+
+class DeviceMissing(Exception):
+    """The GPU asked for is not there or does not work."""

@@ -14,6 +14,13 @@ class Alignment(enum.StrEnum):
     LARGE = "large"
 
 
+class DetectorName(enum.StrEnum):
+    """What finds the faces."""
+
+    HOG = "hog"
+    CNN = "cnn"
+
+
 @dataclasses.dataclass(frozen=True)
 class BoundingBox:
     """A rectangle in pixels of the upright image, edges inclusive, not clipped to the image."""
@@ -37,6 +44,12 @@ class BoundingBox:
     def area(self) -> int:
         """Pixels covered."""
         return self.width * self.height
+
+    def area_within(self, width: int, height: int) -> int:
+        """Pixels covered of an image of that size."""
+        columns = min(self.right, width - 1) - max(self.left, 0) + 1
+        rows = min(self.bottom, height - 1) - max(self.top, 0) + 1
+        return max(columns, 0) * max(rows, 0)
 
     def overlaps(self, width: int, height: int) -> bool:
         """Whether any of it lies in an image of that size."""
@@ -69,12 +82,62 @@ class Encoding:
     fingerprint: str
 
 
+class QualityReason(enum.StrEnum):
+    """Why a face is poor."""
+
+    TOO_SMALL = "TOO_SMALL"
+    BLURRED = "BLURRED"
+    TOO_DARK = "TOO_DARK"
+    TOO_BRIGHT = "TOO_BRIGHT"
+    LOW_CONTRAST = "LOW_CONTRAST"
+    TURNED = "TURNED"
+    CUT_BY_BORDER = "CUT_BY_BORDER"
+
+
+@dataclasses.dataclass(frozen=True)
+class Pose:
+    """How a head is held, from the outer corners of the eyes and the base of the nose.
+
+    `yaw` and `pitch` are the nose's place beside and below the middle between the eyes, over the
+    distance between the eyes: about 0 and 0.55 for a face seen from the front.
+    """
+
+    roll_degrees: float
+    yaw: float
+    pitch: float
+
+
+@dataclasses.dataclass(frozen=True)
+class Quality:
+    """How fit a face is to be compared; `reasons` say why it is poor, and there are none where it is not."""
+
+    face_pixels: int
+    """The shorter side of its box, in pixels of the picture."""
+
+    sharpness: float
+    """How much neighbouring pixels of the chip differ, over how much all of them do."""
+
+    brightness: float
+    """Mean luma of the face, 0 to 1."""
+
+    contrast: float
+    """Standard deviation of the face's luma, 0 to 0.5."""
+
+    pose: Pose
+
+    outside: float
+    """The share of the box that lies outside the picture."""
+
+    reasons: tuple[QualityReason, ...] = ()
+
+
 @dataclasses.dataclass(frozen=True, eq=False)
 class Face:
     """One face of an image. `encoding` is None where only its place was asked for."""
 
     detection: Detection
     landmarks: Landmarks
+    quality: Quality
     encoding: Encoding | None
 
 
@@ -99,6 +162,11 @@ class EncodeOptions:
 
     min_face_pixels: int = 0
     """Leave out boxes whose shorter side is less."""
+
+    full_resolution: bool = False
+    """Seek on every pixel, rather than on a copy as large as is needed."""
+
+    detector: DetectorName = DetectorName.HOG
 
     alignment: Alignment = Alignment.SMALL
 

@@ -10,11 +10,12 @@ from typing import Final
 import dlib
 import numpy as np
 
+from encoder_service.device import Precision
 from encoder_service.embedding import CHIP_PIXELS, Chips, Embedding, Encodings
 from encoder_service.errors import ModelDrift
 
-MAX_DRIFT: Final = 1e-4
-"""The most L2 distance from dlib's vector that is taken for the same in float32."""
+MAX_DRIFT: Final = {Precision.FLOAT32: 1e-4, Precision.TF32: 1.6e-3, Precision.FP16: 2.2e-3}
+"""The most L2 distance from dlib's vector that is taken for the same: twice the drift of a precision."""
 
 
 def chip() -> Chips:
@@ -33,13 +34,14 @@ def expected(name: str, resnet: Path) -> Encodings:
     return np.array(network.compute_face_descriptor(chip()), dtype=np.float32)
 
 
-def check(embedding: Embedding, vector: Encodings) -> None:
+def check(embedding: Embedding, vector: Encodings, precision: Precision = Precision.FLOAT32) -> None:
     """Embed the chip and compare. Raises ModelDrift where the answer lies too far from `vector`."""
     (actual,) = embedding.embed(chip()[None])
     drift = float(np.linalg.norm(actual - vector))
-    if not drift <= MAX_DRIFT:  # a NaN fails too
+    if not drift <= MAX_DRIFT[precision]:  # a NaN fails too
         raise ModelDrift(
-            f"the network's vector of the golden chip lies {drift:.2g} from dlib's, over {MAX_DRIFT}"
+            f"the network's vector of the golden chip lies {drift:.2g} from dlib's, over "
+            f"{MAX_DRIFT[precision]}"
         )
 
 

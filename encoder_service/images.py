@@ -2,8 +2,9 @@
 
 import dataclasses
 import io
+import math
 from collections.abc import Callable
-from typing import Final
+from typing import Any, Final, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -28,6 +29,17 @@ _ORIENTATIONS: Final[dict[int, Callable[[Pixels], Pixels]]] = {
     8: lambda pixels: pixels[:, ::-1].swapaxes(0, 1),
 }
 """How to make upright what EXIF says lies otherwise (EXIF 2.32, 4.6.4, tag Orientation)."""
+
+_LYING: Final = (5, 6, 7, 8)
+"""Orientations in which the stored rows are the upright picture's columns."""
+
+_JPEG_FORMATS: Final = ("JPEG", "MPO")
+"""An MPO is a JPEG followed by others, as some phones write their photos."""
+
+_JPEG_SCALES: Final = (0.125, 0.25, 0.5, 1.0)
+"""Where libjpeg's inverse transform has quick kernels; the eighths between cost more than all of it."""
+
+_STRIP_ROWS: Final = 256
 
 _MAX_SCANS: Final = 100
 """Scans of a progressive JPEG; cameras write about ten, each is a pass over every pixel."""
@@ -56,22 +68,79 @@ def decode(data: bytes, limits: ImageLimits) -> Pixels:
     `face_recognition.load_image_file` gives. Of an animation the first frame counts, of a TIFF the
     first page. Raises ImageTooLarge, ImageUnsupported, ImageInvalid.
     """
-    _check_bytes(data, limits)
-    try:
-        image = Image.open(io.BytesIO(data), formats=FORMATS)
-    except Exception as error:
-        raise _unreadable(data, error) from None
-    with image:
-        _check_header(image, data, limits)
+    with Picture(data, limits) as picture:
+        return picture.pixels(1.0).values
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Scaled:
+    """The upright pixels of a picture, uint8 RGB (height, width, 3), `scale` times its size."""
+
+    values: Pixels
+    scale: float
+
+
+class Picture:
+    """An image whose header was read and found within the limits, decoded as far as it is asked for.
+
+    `width` and `height` are the upright image's. Raises ImageTooLarge, ImageUnsupported, ImageInvalid.
+    """
+
+    def __init__(self, data: bytes, limits: ImageLimits) -> None:
+        _check_bytes(data, limits)
         try:
-            pixels = _to_rgb(image, data)
-            make_upright = _ORIENTATIONS.get(_orientation(image))
+            self._image = Image.open(io.BytesIO(data), formats=FORMATS)
+        except Exception as error:
+            raise _unreadable(data, error) from None
+        _check_header(self._image, data, limits)
+        self._data = data
+        self._orientation = _orientation(self._image)
+        width, height = self._image.size
+        self.width, self.height = (height, width) if self._orientation in _LYING else (width, height)
+        self._decoded: Scaled | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._image.close()
+
+    @property
+    def decoded_scale(self) -> float:
+        """The scale at which it is decoded so far; 0 where it is not."""
+        return self._decoded.scale if self._decoded else 0.0
+
+    def pixels(self, scale: float) -> Scaled:
+        """Decode at `scale` (at most 1) or more; a JPEG at 1/8, 1/4 or 1/2 where that is enough.
+
+        What was decoded last is kept and serves what needs no more. Raises ImageUnsupported,
+        ImageInvalid.
+        """
+        if self._decoded is None or self._decoded.scale < scale:
+            self._decoded = None
+            self._decoded = self._decode(scale)
+        return self._decoded
+
+    def _decode(self, scale: float) -> Scaled:
+        try:
+            pixels, factor = self._as_stored(scale)
         except (MemoryError, ImageUnsupported):
             raise
         except Exception:
             # Decoders of hostile bytes raise nearly anything; whatever it is, the bytes are at fault.
-            raise ImageInvalid(f"the {image.format} image is truncated or damaged; send all of it") from None
-    return np.ascontiguousarray(pixels if make_upright is None else make_upright(pixels))
+            name = self._image.format
+            raise ImageInvalid(f"the {name} image is truncated or damaged; send all of it") from None
+        make_upright = _ORIENTATIONS.get(self._orientation)
+        return Scaled(np.ascontiguousarray(make_upright(pixels) if make_upright else pixels), factor)
+
+    def _as_stored(self, scale: float) -> tuple[Pixels, float]:
+        if self._image.format not in _JPEG_FORMATS:
+            return _to_rgb(self._image), 1.0
+        factor = next(factor for factor in _JPEG_SCALES if factor >= scale)
+        pixels = (
+            _decode_jpeg(self._data, self._image.size, factor) if self._image.mode in ("RGB", "L") else None
+        )
+        return (_draft(self._data, factor) if pixels is None else pixels), factor
 
 
 def _check_bytes(data: bytes, limits: ImageLimits) -> None:
@@ -105,40 +174,54 @@ def _check_header(image: Image.Image, data: bytes, limits: ImageLimits) -> None:
         raise ImageUnsupported(_ONE_BIT)
     if image.mode not in _CONVERTED and not image.mode.startswith("I;16"):
         raise ImageUnsupported(f"images of mode {image.mode} are not supported; send 8 or 16 bits a channel")
-    if image.format in ("JPEG", "MPO") and data.count(b"\xff\xda") > _MAX_SCANS:
+    if image.format in _JPEG_FORMATS and data.count(b"\xff\xda") > _MAX_SCANS:
         raise ImageInvalid(f"the JPEG image has more than {_MAX_SCANS} scans")
 
 
-def _to_rgb(image: Image.Image, data: bytes) -> Pixels:
-    if image.format == "JPEG" and image.mode == "RGB":
-        pixels = _decode_jpeg(data, image.size)
-        if pixels is not None:
-            return pixels
+def _to_rgb(image: Image.Image) -> Pixels:
     if image.mode.startswith("I;16"):
         # Pillow's own conversion clips at 255, which leaves white.
-        grey = (np.asarray(image).astype(np.uint32) + 128) // 257
+        grey = (_to_array(image).astype(np.uint32) + 128) // 257
         return np.repeat(grey.astype(np.uint8)[..., None], 3, axis=2)
-    pixels = np.asarray(image.convert("RGB"))
-    colors = image.getcolors(2) if image.mode in ("P", "L") else None
+    pixels: Pixels = _to_array(image.convert("RGB"))
+    colors = image.getcolors(2) if image.mode in ("P", "L") and image.format not in _JPEG_FORMATS else None
     if colors is not None and len(colors) == 2:  # 1-bit in a format or a palette that has no such depth
         raise ImageUnsupported(_ONE_BIT)
     return pixels
 
 
-def _decode_jpeg(data: bytes, size: tuple[int, int]) -> Pixels | None:
+def _to_array(image: Image.Image) -> npt.NDArray[Any]:
+    """Copy an image strip by strip: one copy of a large one keeps the event loop from the GIL for long."""
+    strips = range(0, image.height, _STRIP_ROWS)
+    boxes = ((0, top, image.width, min(top + _STRIP_ROWS, image.height)) for top in strips)
+    return np.concatenate([np.asarray(image.crop(box)) for box in boxes])
+
+
+def _draft(data: bytes, scale: float) -> Pixels:
+    """Decode a JPEG by Pillow, at a scale libjpeg offers."""
+    with Image.open(io.BytesIO(data), formats=("JPEG",)) as image:
+        # A draft is never smaller than asked for, and one pixel more would take the next larger scale.
+        image.draft(None, (max(1, int(image.width * scale)), max(1, int(image.height * scale))))
+        return _to_rgb(image)
+
+
+def _decode_jpeg(data: bytes, size: tuple[int, int], scale: float) -> Pixels | None:
     """Decode by TurboJPEG, pixel for pixel what Pillow gives and quicker; None leaves it to Pillow."""
     try:
         height, width, colorspace, _ = simplejpeg.decode_jpeg_header(data)
-        if colorspace != "YCbCr" or (width, height) != size:
+        if colorspace not in ("YCbCr", "Gray") or (width, height) != size:
             return None
-        pixels: Pixels = simplejpeg.decode_jpeg(data, "RGB")
+        rows, columns = (math.ceil(pixels * scale) for pixels in (height, width))
+        pixels: Pixels = simplejpeg.decode_jpeg(data, "RGB", min_height=rows, min_width=columns)
     except ValueError:  # Pillow tells the truncated from the merely unusual
         return None
     return pixels
 
 
 def _orientation(image: Image.Image) -> int:
-    """The EXIF orientation, 1 where there is none or it can't be read."""
+    """The EXIF orientation, 1 where there is none, it can't be read, or Pillow follows it by itself."""
+    if image.format == "TIFF":
+        return 1
     try:
         value = image.getexif().get(_ORIENTATION_TAG, 1)
     except Exception:  # a damaged EXIF block does not spoil the picture

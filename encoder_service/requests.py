@@ -3,11 +3,12 @@
 from collections.abc import Iterable
 from typing import Final
 
-from encoder_service.errors import OptionInvalid
-from encoder_service.faces import Alignment, BoundingBox, EncodeOptions
+from encoder_service.errors import IdInvalid, ImageInvalid, OptionInvalid
+from encoder_service.faces import Alignment, BoundingBox, DetectorName, EncodeOptions
 from facerec.encoder.v1 import encoder_pb2 as pb
 
 MAX_FACES: Final = 1000
+MAX_ITEM_ID: Final = 128
 MAX_UPSAMPLE: Final = 2
 MAX_FACE_PIXELS: Final = 65_535
 _LEAST_EDGE: Final = -65_536
@@ -19,13 +20,25 @@ _ALIGNMENTS: Final = {
     pb.ALIGNMENT_SMALL: Alignment.SMALL,
     pb.ALIGNMENT_LARGE: Alignment.LARGE,
 }
+_DETECTORS: Final = {pb.DETECTOR_HOG: DetectorName.HOG, pb.DETECTOR_CNN: DetectorName.CNN}
 
 
-def encode_options(request: pb.EncodeRequest) -> EncodeOptions:
+def item(message: pb.EncodeStreamRequest) -> pb.EncodeRequest:
+    """Read an item of a stream. Raises IdInvalid, ImageInvalid."""
+    if not 1 <= len(message.item_id) <= MAX_ITEM_ID:
+        raise IdInvalid(
+            f"item_id has {len(message.item_id)} characters; it must be 1 to {MAX_ITEM_ID}", field="item_id"
+        )
+    if not message.HasField("request"):
+        raise ImageInvalid("the item brings no request")
+    return message.request
+
+
+def encode_options(request: pb.EncodeRequest, defaults: EncodeOptions) -> EncodeOptions:
     """Read the options and boxes of an Encode. Raises OptionInvalid."""
     options = request.options
     if not request.face_boxes:
-        return _options(options, boxes=())
+        return _options(options, defaults, boxes=())
     if len(request.face_boxes) > MAX_FACES:
         raise OptionInvalid(
             f"{len(request.face_boxes)} boxes were given; at most {MAX_FACES} are accepted",
@@ -34,31 +47,32 @@ def encode_options(request: pb.EncodeRequest) -> EncodeOptions:
     if options.detector:
         message = "face_boxes says where the faces are, so nothing is detected; leave one of them out"
         raise OptionInvalid(message, field="options.detector")
-    return _options(options, boxes=_boxes(request.face_boxes))
+    return _options(options, defaults, boxes=_boxes(request.face_boxes))
 
 
-def detect_options(request: pb.DetectFacesRequest) -> EncodeOptions:
+def detect_options(request: pb.DetectFacesRequest, defaults: EncodeOptions) -> EncodeOptions:
     """Read the options of a DetectFaces. Raises OptionInvalid."""
-    return _options(request.options, boxes=())
+    return _options(request.options, defaults, boxes=())
 
 
-def _options(options: pb.EncodeOptions, *, boxes: tuple[BoundingBox, ...]) -> EncodeOptions:
-    if options.detector not in (pb.DETECTOR_UNSPECIFIED, pb.DETECTOR_HOG):
-        raise OptionInvalid("this server offers DETECTOR_HOG only", field="options.detector")
+def _options(
+    options: pb.EncodeOptions, defaults: EncodeOptions, *, boxes: tuple[BoundingBox, ...]
+) -> EncodeOptions:
+    if options.detector and options.detector not in _DETECTORS:
+        raise OptionInvalid("detector must be DETECTOR_HOG or DETECTOR_CNN", field="options.detector")
     if options.alignment not in _ALIGNMENTS:
         message = "alignment must be ALIGNMENT_SMALL or ALIGNMENT_LARGE"
         raise OptionInvalid(message, field="options.alignment")
-    if options.HasField("full_resolution") and not options.full_resolution:
-        message = "this server works at full resolution only; leave full_resolution out or set it"
-        raise OptionInvalid(message, field="options.full_resolution")
     _check_range("max_faces", options.max_faces, MAX_FACES)
     _check_range("upsample", options.upsample, MAX_UPSAMPLE)
     _check_range("min_face_pixels", options.min_face_pixels, MAX_FACE_PIXELS)
-    defaults = EncodeOptions()
+    given = options.HasField
     return EncodeOptions(
         max_faces=options.max_faces,
-        upsample=options.upsample if options.HasField("upsample") else defaults.upsample,
+        upsample=options.upsample if given("upsample") else defaults.upsample,
         min_face_pixels=options.min_face_pixels,
+        full_resolution=options.full_resolution if given("full_resolution") else defaults.full_resolution,
+        detector=_DETECTORS.get(options.detector, defaults.detector),
         alignment=_ALIGNMENTS[options.alignment],
         boxes=boxes,
     )

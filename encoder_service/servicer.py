@@ -1,19 +1,22 @@
 """The contract's EncoderService over the encoder: messages in and out, nothing else."""
 
 import asyncio
+from collections.abc import AsyncIterator
 from typing import Any, Final
 
 import grpc.aio
 
-from encoder_service import model, requests
+from encoder_service import model, requests, streaming
 from encoder_service.embedding import DIMENSIONS
 from encoder_service.encoder import Encoder
 from encoder_service.errors import ModelUnavailable
-from encoder_service.faces import Alignment, Encoding, Face, FacesOfImage, Landmarks
+from encoder_service.faces import Alignment, DetectorName, Encoding, Face, FacesOfImage, Landmarks, Quality
 from encoder_service.images import FORMATS
 from encoder_service.settings import EncoderSettings
 from facerec.encoder.v1 import encoder_pb2 as pb
 from facerec.encoder.v1 import encoder_pb2_grpc
+from facerec.errors import FacerecError
+from facerec.serving import status
 
 SERVICE_NAME: Final = pb.DESCRIPTOR.services_by_name["EncoderService"].full_name
 
@@ -21,6 +24,7 @@ _ALIGNMENTS: Final = {
     Alignment.SMALL: pb.ALIGNMENT_SMALL,
     Alignment.LARGE: pb.ALIGNMENT_LARGE,
 }
+_DETECTORS: Final = {DetectorName.HOG: pb.DETECTOR_HOG, DetectorName.CNN: pb.DETECTOR_CNN}
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -49,41 +53,78 @@ class EncoderServicer(encoder_pb2_grpc.EncoderServiceServicer):
         return self._encoder
 
     async def Encode(self, request: pb.EncodeRequest, context: Context) -> pb.EncodeResponse:  # noqa: D102
-        options = requests.encode_options(request)
-        found = await self.encoder.encode(request.image, options)
-        with_landmarks = request.options.return_landmarks
-        return await asyncio.to_thread(_encode_response, found, with_landmarks=with_landmarks)
+        return await self._encode(request)
 
     async def DetectFaces(  # noqa: D102
         self, request: pb.DetectFacesRequest, context: Context
     ) -> pb.DetectFacesResponse:
-        options = requests.detect_options(request)
+        options = requests.detect_options(request, self.encoder.defaults)
         found = await self.encoder.detect(request.image, options)
         return await asyncio.to_thread(_detect_response, found)
 
-    def EncodeStream(self, request_iterator: Any, context: Any) -> Any:
-        """Answer UNIMPLEMENTED, as the generated method does."""
-        return super().EncodeStream(request_iterator, context)
+    async def EncodeStream(  # noqa: D102
+        self, request_iterator: AsyncIterator[pb.EncodeStreamRequest], context: Context
+    ) -> AsyncIterator[pb.EncodeStreamResponse]:
+        window = self._settings.stream_window
+        async for answer in streaming.answer_each(request_iterator, self._answer_item, window=window):
+            yield answer
 
     async def GetModel(self, request: pb.GetModelRequest, context: Context) -> pb.GetModelResponse:  # noqa: D102
-        loaded = self.encoder.model
-        return pb.GetModelResponse(
-            name=loaded.name,
-            space=loaded.space(Alignment.SMALL),
-            spaces=[loaded.space(alignment) for alignment in Alignment],
-            fingerprint=loaded.fingerprint,
-            dimensions=DIMENSIONS,
-            detectors=[pb.DETECTOR_HOG],
-            alignments=[_ALIGNMENTS[alignment] for alignment in Alignment],
-            execution_provider=loaded.provider,
-            limits=pb.Limits(
-                max_image_bytes=self._settings.max_image_bytes,
-                max_pixels=self._settings.max_pixels,
-                max_request_bytes=self._settings.max_request_bytes,
-                image_formats=FORMATS,
-            ),
-            server_version=model.server_version(),
-        )
+        return _model_response(self.encoder, self._settings)
+
+    async def _encode(self, request: pb.EncodeRequest) -> pb.EncodeResponse:
+        options = requests.encode_options(request, self.encoder.defaults)
+        found = await self.encoder.encode(request.image, options)
+        with_landmarks = request.options.return_landmarks
+        return await asyncio.to_thread(_encode_response, found, with_landmarks=with_landmarks)
+
+    async def _answer_item(self, item: pb.EncodeStreamRequest) -> pb.EncodeStreamResponse:
+        try:
+            response = await self._encode(requests.item(item))
+        except Exception as error:
+            known = error if isinstance(error, FacerecError) else status.hide(error, "EncodeStream")
+            return pb.EncodeStreamResponse(item_id=item.item_id, error=_item_error(known))
+        return pb.EncodeStreamResponse(item_id=item.item_id, response=response)
+
+
+def _model_response(encoder: Encoder, settings: EncoderSettings) -> pb.GetModelResponse:
+    loaded, defaults = encoder.model, encoder.defaults
+    return pb.GetModelResponse(
+        name=loaded.name,
+        space=loaded.space(defaults.alignment),
+        spaces=[loaded.space(alignment) for alignment in Alignment],
+        fingerprint=loaded.fingerprint(defaults),
+        dimensions=DIMENSIONS,
+        detectors=[
+            _DETECTORS[name] for name in sorted(DetectorName, key=lambda name: name != defaults.detector)
+        ],
+        alignments=[_ALIGNMENTS[alignment] for alignment in Alignment],
+        execution_provider=loaded.provider,
+        execution_note=loaded.provider_note,
+        full_resolution=defaults.full_resolution,
+        copy_side_pixels=settings.copy_side,
+        second_copy_side_pixels=settings.second_copy_side,
+        limits=pb.Limits(
+            max_image_bytes=settings.max_image_bytes,
+            max_pixels=settings.max_pixels,
+            max_request_bytes=settings.max_request_bytes,
+            image_formats=FORMATS,
+            max_hog_pixels=settings.max_hog_pixels,
+            max_cnn_pixels=settings.max_cnn_pixels,
+            stream_window=settings.stream_window,
+        ),
+        server_version=model.server_version(),
+    )
+
+
+def _item_error(error: FacerecError) -> pb.ItemError:
+    return pb.ItemError(
+        code=status.CODES[error.reason],
+        reason=error.reason,
+        message=error.message,
+        field=error.field,
+        retry_after_seconds=error.retry_after_seconds,
+    )
 
 
 def _encode_response(found: FacesOfImage, *, with_landmarks: bool) -> pb.EncodeResponse:
@@ -109,6 +150,20 @@ def _face(face: Face, *, with_landmarks: bool) -> pb.Face:
         detection_score=face.detection.score,
         encoding=_encoding(face.encoding) if face.encoding else None,
         landmarks=_landmarks(face.landmarks) if with_landmarks else None,
+        quality=_quality(face.quality),
+    )
+
+
+def _quality(quality: Quality) -> pb.Quality:
+    pose = quality.pose
+    return pb.Quality(
+        face_pixels=quality.face_pixels,
+        sharpness=quality.sharpness,
+        brightness=quality.brightness,
+        contrast=quality.contrast,
+        pose=pb.Pose(roll_degrees=pose.roll_degrees, yaw=pose.yaw, pitch=pose.pitch),
+        outside=quality.outside,
+        reasons=[pb.QualityReason.Value(f"QUALITY_REASON_{reason}") for reason in quality.reasons],
     )
 
 

@@ -1,16 +1,62 @@
 """The encoder's settings: each field's docstring is its `--help`."""
 
 from pathlib import Path
+from typing import Literal
 
 import pydantic
 from pydantic_settings import SettingsConfigDict
 
 from encoder_service import cores
+from encoder_service.device import Precision, Provider
 from encoder_service.dlib_weights import cache
+from encoder_service.quality import Thresholds
 from facerec.serving.settings import ServingSettings
 
+_POOR = Thresholds()
 
-class EncoderSettings(ServingSettings):
+
+class QualitySettings(ServingSettings):
+    """From where on a face is called poor. Callers see the reasons; nothing is refused here."""
+
+    quality_min_face_pixels: int = pydantic.Field(_POOR.min_face_pixels, ge=0)
+    """A face whose box has a shorter side is TOO_SMALL, in pixels."""
+
+    quality_min_sharpness: float = pydantic.Field(_POOR.min_sharpness, ge=0)
+    """A face below it is BLURRED."""
+
+    quality_min_brightness: float = pydantic.Field(_POOR.min_brightness, ge=0, le=1)
+    """A face below it is TOO_DARK, as a share of white."""
+
+    quality_max_brightness: float = pydantic.Field(_POOR.max_brightness, ge=0, le=1)
+    """A face above it is TOO_BRIGHT, as a share of white."""
+
+    quality_min_contrast: float = pydantic.Field(_POOR.min_contrast, ge=0, le=0.5)
+    """A face below it is of LOW_CONTRAST, as a share of white."""
+
+    quality_max_yaw: float = pydantic.Field(_POOR.max_yaw, ge=0)
+    """A face whose nose lies further aside is TURNED, in distances between the eyes."""
+
+    quality_min_pitch: float = pydantic.Field(_POOR.min_pitch)
+    """A face whose nose lies nearer to the eyes is TURNED, in distances between the eyes."""
+
+    quality_max_pitch: float = pydantic.Field(_POOR.max_pitch)
+    """A face whose nose lies further from the eyes is TURNED, in distances between the eyes."""
+
+    quality_max_outside: float = pydantic.Field(_POOR.max_outside, ge=0, le=1)
+    """A face of whose box a larger share lies outside the picture is CUT_BY_BORDER."""
+
+    def thresholds(self) -> Thresholds:
+        """The part of the settings that judges faces."""
+        prefix = "quality_"
+        values = {
+            name.removeprefix(prefix): value
+            for name, value in self.model_dump().items()
+            if name.startswith(prefix)
+        }
+        return Thresholds(**values)
+
+
+class EncoderSettings(QualitySettings):
     """What the encoder is told at its start."""
 
     model_config = SettingsConfigDict(env_prefix="ENCODER_")
@@ -30,14 +76,55 @@ class EncoderSettings(ServingSettings):
     max_images: int = pydantic.Field(64, ge=1, le=65536)
     """Images under way at once, waiting ones included; more are refused as OVERLOADED."""
 
+    stream_window: int = pydantic.Field(8, ge=1, le=1024)
+    """Items of one EncodeStream under way at once; the next is read when an answer was taken."""
+
     max_image_bytes: int = pydantic.Field(16 * 1024 * 1024, ge=1024, le=2**30)
     """Largest encoded image, in bytes."""
 
     max_pixels: int = pydantic.Field(64_000_000, ge=1, le=1_000_000_000)
     """Largest width times height of an image, in pixels, read from its header before it is decoded."""
 
+    max_hog_pixels: int = pydantic.Field(256_000_000, ge=1, le=2_000_000_000)
+    """Most pixels the HOG detector searches, after upsampling; docs/encoder.md states the memory."""
+
+    max_cnn_pixels: int = pydantic.Field(10_000_000, ge=1, le=2_000_000_000)
+    """Most pixels the CNN detector searches, after upsampling; each takes about 150 bytes of memory."""
+
+    full_resolution: bool = False
+    """Search and cut at full resolution where a request does not say: face_recognition's own vectors."""
+
+    copy_side: int = pydantic.Field(640, ge=80, le=65535)
+    """Longer side, in pixels, of the copy that is searched for faces where not every pixel is."""
+
+    second_copy_side: int = pydantic.Field(1280, ge=80, le=65535)
+    """Longer side, in pixels, of the copy searched next where the first showed no face."""
+
+    detector: Literal["auto", "hog", "cnn"] = "auto"
+    """Detector where a request names none: hog, cnn, or auto, which is hog on a CPU and cnn on a GPU."""
+
+    provider: Provider = Provider.AUTO
+    """What runs the networks: cpu, cuda, or auto, which is a GPU where one works and else the CPU."""
+
+    precision: Precision = Precision.FLOAT32
+    """Arithmetic of the encoding network: float32, tf32 (GPU) or fp16. Vectors drift with all but float32."""
+
+    gpu_memory_bytes: int = pydantic.Field(4 * 1024**3, ge=2**28)
+    """Most memory of the GPU that a network's arena takes, in bytes; there are two networks."""
+
+    lag_report_seconds: float = pydantic.Field(60.0, gt=0, le=86400)
+    """How often the event loop's lag is logged, in seconds."""
+
     @pydantic.model_validator(mode="after")
     def _check_sizes(self) -> "EncoderSettings":
         if self.max_image_bytes > self.max_request_bytes:
             raise ValueError("max_image_bytes is more than max_request_bytes, the largest message received")
+        if self.second_copy_side < self.copy_side:
+            raise ValueError("second_copy_side is less than copy_side, the first look")
+        return self
+
+    @pydantic.model_validator(mode="after")
+    def _check_precision(self) -> "EncoderSettings":
+        if self.precision is Precision.TF32 and self.provider is not Provider.CUDA:
+            raise ValueError("precision tf32 is a GPU's; set provider cuda with it")
         return self

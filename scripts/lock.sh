@@ -17,3 +17,4 @@ for service in encoder matcher; do
 done
 compile pyproject.toml --extra local --group test --group bench --group lint \
     -c requirements/runtime.lock -o requirements/dev.lock
+compile pyproject.toml --extra gpu -c requirements/runtime.lock -o requirements/gpu.lock

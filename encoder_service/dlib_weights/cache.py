@@ -16,7 +16,7 @@ import structlog
 
 from encoder_service.dlib_weights.files import Weights
 
-CONVERTER_VERSION: Final = 1
+CONVERTER_VERSION: Final = 2
 """Raised whenever the same weights would make another graph."""
 
 _DIGEST_BYTES: Final = 32
@@ -31,18 +31,20 @@ def default_folder() -> Path:
     return (Path(home) if Path(home).is_absolute() else Path.home() / ".cache") / "facerec" / "models"
 
 
-def entry_path(folder: Path, weights: Weights) -> Path:
-    """Where the converted form of these weights is kept."""
-    return folder / f"{weights.sha256}-{CONVERTER_VERSION}.onnx"
+def entry_path(folder: Path, weights: Weights, variant: str = "") -> Path:
+    """Where a converted form of these weights is kept."""
+    return folder / f"{weights.sha256}-{CONVERTER_VERSION}{variant and '-'}{variant}.onnx"
 
 
-def fetch(folder: Path, weights: Weights, convert: Callable[[bytes], bytes]) -> bytes:
+def fetch(folder: Path, weights: Weights, convert: Callable[[bytes], bytes], *, variant: str = "") -> bytes:
     """Return the ONNX file of these weights: the whole one on disk, else converted and kept.
+
+    `variant` names what `convert` makes where it can make several.
 
     A folder that can't be written costs a conversion at each start and a line in the log. Raises
     what `convert` raises.
     """
-    path = entry_path(folder, weights)
+    path = entry_path(folder, weights, variant)
     kept = _read(path)
     if kept is not None:
         return kept

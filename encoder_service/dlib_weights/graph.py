@@ -30,14 +30,15 @@ Shape = tuple[int, int, int]
 Double = npt.NDArray[np.float64]
 
 
-def write(network: ResNet) -> bytes:
+def write(network: ResNet, *, half: bool = False) -> bytes:
     """Return the ONNX file: uint8 NHWC `chips` (n, 150, 150, 3) RGB -> float32 `encodings` (n, 128).
 
     Affine layers and the input's `(x - average) / 256` are folded into the convolutions beside them,
-    in double precision. Raises WeightsInvalid where the layers do not fit together.
+    in double precision. `half` computes in float16 between input and output. Raises WeightsInvalid
+    where the layers do not fit together.
     """
     side = network.chip_pixels
-    graph = _Graph((3, side, side))
+    graph = _Graph((3, side, side), half=half)
     graph.take_bytes(network.average)
     layers = list(network.layers)
     while layers:
@@ -51,7 +52,7 @@ def write(network: ResNet) -> bytes:
     encodings = helper.make_tensor_value_info(OUTPUT, TensorProto.FLOAT, ["n", graph.shape[0]])
     model = helper.make_model(
         helper.make_graph(
-            [*graph.nodes, helper.make_node("Identity", [graph.current], [OUTPUT])],
+            [*graph.nodes, helper.make_node("Cast", [graph.current], [OUTPUT], to=TensorProto.FLOAT)],
             "dlib_resnet",
             [chips],
             [encodings],
@@ -68,18 +69,19 @@ def write(network: ResNet) -> bytes:
 class _Graph:
     """A graph being written: the current output, its (channels, rows, columns), and the tagged ones."""
 
-    def __init__(self, shape: Shape) -> None:
+    def __init__(self, shape: Shape, *, half: bool) -> None:
         self.nodes: list[onnx.NodeProto] = []
         self.constants: list[onnx.TensorProto] = []
         self.current = INPUT
         self.shape = shape
+        self._half = half
         self._tagged: dict[int, tuple[str, Shape]] = {}
         self._input_scale: Double | None = None
         self._input_average: Double = np.zeros(3)
 
     def take_bytes(self, average: tuple[float, float, float]) -> None:
         """Begin with uint8 NHWC; the first convolution takes the normalisation `(x - average) / 256`."""
-        self._apply("Cast", to=TensorProto.FLOAT)
+        self._apply("Cast", to=TensorProto.FLOAT16 if self._half else TensorProto.FLOAT)
         self._apply("Transpose", perm=[0, 3, 1, 2])
         self._input_scale = np.full(3, 1 / 256)
         self._input_average = np.array(average)
@@ -170,7 +172,9 @@ class _Graph:
         self.nodes.append(helper.make_node(operator, [self.current, *inputs], [output], **attributes))
         self.current = output
 
-    def _constant(self, values: npt.NDArray[np.float32] | npt.NDArray[np.int64]) -> str:
+    def _constant(self, values: npt.NDArray[Any]) -> str:
         name = f"constant_{len(self.constants)}"
+        if self._half and values.dtype == np.float32:
+            values = values.astype(np.float16)
         self.constants.append(numpy_helper.from_array(values, name))
         return name

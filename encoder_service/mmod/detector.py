@@ -5,8 +5,10 @@ from typing import Final
 
 import numpy as np
 
+from encoder_service import copies
+from encoder_service.copies import Copy
 from encoder_service.dlib_weights.mmod import Mmod
-from encoder_service.faces import Detection
+from encoder_service.faces import BoundingBox, Detection
 from encoder_service.images import Pixels
 from encoder_service.mmod import decoding, pyramid
 from encoder_service.mmod.decoding import Scores
@@ -21,7 +23,9 @@ class CnnDetector:
     `score` runs the network on one pyramid: at once, or in a batch that others share.
     """
 
-    def __init__(self, details: Mmod, score: Callable[[Pyramid], Scores]) -> None:
+    def __init__(self, details: Mmod, score: Callable[[Pyramid], Scores], *, max_pixels: int) -> None:
+        self.window_pixels: Final = details.window_pixels
+        self.max_pixels: Final = max_pixels
         self._details = details
         self._score = score
 
@@ -39,3 +43,16 @@ class CnnDetector:
         built = pyramid.build(pixels, self._details.average, upsample=upsample)
         found = decoding.decode(self._score(built), built, self._details)
         return sorted(found, key=lambda detection: detection.box.area, reverse=True)
+
+    def to_picture(self, box: BoundingBox, copy: Copy) -> BoundingBox:
+        """Carry a box found on a copy to the picture it is a copy of."""
+
+        def carried(x: int, y: int) -> tuple[int, int]:
+            far_x, far_y = copies.to_picture(
+                copies.enlarge(x, copy.level), copies.enlarge(y, copy.level), copy
+            )
+            return round(far_x), round(far_y)
+
+        left, top = carried(box.left, box.top)
+        right, bottom = carried(box.right, box.bottom)
+        return BoundingBox(top=top, right=right, bottom=bottom, left=left)

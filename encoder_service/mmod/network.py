@@ -7,13 +7,16 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
-import onnxruntime
 
+from encoder_service.device import Device
 from encoder_service.dlib_weights import cache, files, mmod
 from encoder_service.dlib_weights.mmod import Mmod
 from encoder_service.mmod import tiling
 from encoder_service.mmod.decoding import Scores
 from encoder_service.mmod.pyramid import Pyramid
+
+_MAX_BATCH: Final = 4
+"""The most pictures scored together: beyond it memory grows and speed hardly does."""
 
 Shape = tuple[int, int]
 """Height and width in pixels."""
@@ -22,32 +25,20 @@ Shape = tuple[int, int]
 class Network:
     """A loaded network. Safe to share between threads; it runs without the GIL.
 
-    `image_sizes`, (width, height) after doubling, and `batch_sizes` fix the shapes it runs in, for a
-    device that prepares itself for each: a pyramid is filled up to the smallest shape that holds it
+    The device's `image_sizes`, (width, height) after doubling, and `batch_sizes` fix the shapes it runs
+    in: a pyramid is filled up to the smallest shape that holds it
     and a batch to the next size, which changes no score. A pyramid larger than all of them runs in its
     own shape. With neither, everything does.
     """
 
-    def __init__(
-        self,
-        model: bytes,
-        details: Mmod,
-        *,
-        threads: int,
-        image_sizes: Sequence[tuple[int, int]] = (),
-        batch_sizes: Sequence[int] = (),
-    ) -> None:
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.inter_op_num_threads = 1
-        # A thread that spins while it waits takes its core from other images.
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    def __init__(self, model: bytes, details: Mmod, device: Device) -> None:
         self.details: Final = details
-        self.provider: Final = "CPUExecutionProvider"
-        self._session = onnxruntime.InferenceSession(model, options, providers=[self.provider])
-        layouts = (tiling.lay_out(*size) for size in image_sizes)
+        self._session = device.open(model)
+        layouts = (tiling.lay_out(*size) for size in device.image_sizes)
         self._shapes = sorted(((each.height, each.width) for each in layouts), key=_area)
-        self._batch_sizes = sorted(batch_sizes)
+        self._batch_sizes = sorted(size for size in device.batch_sizes if size <= _MAX_BATCH)
+        # On a CPU a batch takes as long as its pictures one by one, and their memory together.
+        self.max_batch: Final = _MAX_BATCH if device.on_gpu else 1
 
     def warm_up(self) -> None:
         """Run every fixed shape in every batch size."""
@@ -85,26 +76,16 @@ class Network:
         for index, (rows, columns) in enumerate(own_cells):
             inside[index, :, :rows, :columns] = 1
         feed = {"pictures": _stack(pyramids, shape, size), "inside": inside}
-        (scores,) = self._session.run(None, feed)
+        scores = self._session.run(feed)
         return [score[:rows, :columns] for score, (rows, columns) in zip(scores, own_cells, strict=False)]
 
 
-def load(
-    weights: files.Weights,
-    *,
-    cache_folder: Path,
-    threads: int,
-    image_sizes: Sequence[tuple[int, int]] = (),
-    batch_sizes: Sequence[int] = (),
-) -> Network:
-    """Load the network of an MMOD weights file, converting it on first use. Raises WeightsInvalid."""
-    return Network(
-        cache.fetch(cache_folder, weights, convert),
-        mmod.parse(weights.data),
-        threads=threads,
-        image_sizes=image_sizes,
-        batch_sizes=batch_sizes,
-    )
+def load(weights: files.Weights, device: Device, *, cache_folder: Path) -> Network:
+    """Load the network of an MMOD weights file, converting it on first use.
+
+    Raises WeightsInvalid, DeviceMissing.
+    """
+    return Network(cache.fetch(cache_folder, weights, convert), mmod.parse(weights.data), device)
 
 
 def convert(data: bytes) -> bytes:

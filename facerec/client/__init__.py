@@ -27,6 +27,7 @@ from facerec.client.faces import (
     Encoding,
     Limits,
     Model,
+    Quality,
 )
 from facerec.client.galleries import Collection, CollectionErasure, CollectionSettings, SearchIndex
 from facerec.client.matcher import AsyncMatcherClient, MatcherClient, NewFace, Probe
@@ -76,6 +77,7 @@ __all__ = [
     "Person",
     "Probe",
     "SearchIndex",
+    "Quality",
     "StoredFace",
     "Verification",
     "channel_options",

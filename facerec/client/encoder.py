@@ -1,12 +1,19 @@
 """Clients of the encoder."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator, Sequence
 from typing import Any, ClassVar, Literal, TypedDict, Unpack
+
+import grpc
 
 from facerec.client.calls import AsyncClient, Call, Client, ask, ask_async
 from facerec.client.channel import ENCODER_SERVICE
 from facerec.client.faces import BoundingBox, DetectedImage, EncodedImage, Model
+from facerec.client.failures import from_rpc_error
 from facerec.encoder import v1
+from facerec.errors import FacerecError, Reason
+
+Outcome = tuple[str, EncodedImage | FacerecError]
+"""An image's id and its faces, or why it failed."""
 
 DetectorName = Literal["hog", "cnn"]
 AlignmentName = Literal["small", "large"]
@@ -57,11 +64,40 @@ def _message(options: Options) -> v1.EncodeOptions:
     return v1.EncodeOptions(**fields)
 
 
+def _item(item_id: str, image: bytes, options: v1.EncodeOptions) -> v1.EncodeStreamRequest:
+    return v1.EncodeStreamRequest(item_id=item_id, request=v1.EncodeRequest(image=image, options=options))
+
+
+def _outcome(answer: v1.EncodeStreamResponse) -> Outcome:
+    if answer.HasField("response"):
+        return answer.item_id, EncodedImage.from_message(answer.response)
+    error = answer.error
+    retry = error.retry_after_seconds if error.HasField("retry_after_seconds") else None
+    reason = Reason(error.reason) if error.reason in Reason.__members__ else Reason.INTERNAL
+    failed = FacerecError(error.message, field=error.field, retry_after_seconds=retry, reason=reason)
+    return answer.item_id, failed
+
+
 class EncoderClient(Client):
     """The encoder, blocking."""
 
     service = ENCODER_SERVICE
     stub: ClassVar[Any] = v1.EncoderServiceStub
+
+    def encode_stream(
+        self, images: Iterable[tuple[str, bytes]], **options: Unpack[Options]
+    ) -> Iterator[Outcome]:
+        """Encode many images, each under an id of yours, over one call without a deadline.
+
+        Yields each id with its EncodedImage, or with the FacerecError it failed with, as they finish.
+        Raises FacerecError where the call itself fails.
+        """
+        message = _message(options)
+        requests = (_item(item_id, image, message) for item_id, image in images)
+        try:
+            yield from map(_outcome, self._stub.EncodeStream(requests))
+        except grpc.RpcError as error:
+            raise from_rpc_error(error, self.address) from error
 
     encode = ask(encode)
     detect_faces = ask(detect_faces)
@@ -73,6 +109,22 @@ class AsyncEncoderClient(AsyncClient):
 
     service = ENCODER_SERVICE
     stub: ClassVar[Any] = v1.EncoderServiceStub
+
+    async def encode_stream(
+        self, images: AsyncIterable[tuple[str, bytes]], **options: Unpack[Options]
+    ) -> AsyncIterator[Outcome]:
+        """Encode many images, each under an id of yours, over one call without a deadline.
+
+        Yields each id with its EncodedImage, or with the FacerecError it failed with, as they finish.
+        Raises FacerecError where the call itself fails.
+        """
+        message = _message(options)
+        requests = (_item(item_id, image, message) async for item_id, image in images)
+        try:
+            async for answer in self._stub.EncodeStream(requests):
+                yield _outcome(answer)
+        except grpc.RpcError as error:
+            raise from_rpc_error(error, self.address) from error
 
     encode = ask_async(encode)
     detect_faces = ask_async(detect_faces)

@@ -48,6 +48,40 @@ class BoundingBox:
 
 
 @dataclasses.dataclass(frozen=True)
+class Quality:
+    """How fit a face is to be compared, in the contract's units; `reasons` say why it is poor.
+
+    They are words as TOO_SMALL, BLURRED, TOO_DARK, TOO_BRIGHT, LOW_CONTRAST, TURNED, CUT_BY_BORDER.
+    """
+
+    face_pixels: int
+    sharpness: float
+    brightness: float
+    contrast: float
+    roll_degrees: float
+    yaw: float
+    pitch: float
+    outside: float
+    reasons: tuple[str, ...]
+
+    @classmethod
+    def from_message(cls, message: v1.Quality) -> Self:
+        """Read the contract's message."""
+        names = (v1.QualityReason.Name(reason) for reason in message.reasons)
+        return cls(
+            face_pixels=message.face_pixels,
+            sharpness=message.sharpness,
+            brightness=message.brightness,
+            contrast=message.contrast,
+            roll_degrees=message.pose.roll_degrees,
+            yaw=message.pose.yaw,
+            pitch=message.pose.pitch,
+            outside=message.outside,
+            reasons=tuple(name.removeprefix("QUALITY_REASON_") for name in names),
+        )
+
+
+@dataclasses.dataclass(frozen=True)
 class DetectedFace:
     """A face's place. `detection_score` is None where the caller gave the box.
 
@@ -57,6 +91,7 @@ class DetectedFace:
     bounding_box: BoundingBox
     detection_score: float | None
     landmarks: tuple[tuple[int, int], ...]
+    quality: Quality
 
     @classmethod
     def from_message(cls, message: v1.Face) -> Self:
@@ -76,11 +111,12 @@ class EncodedFace(DetectedFace):
         return cls(*_place(message), encoding=Encoding.from_message(message.encoding))
 
 
-def _place(message: v1.Face) -> tuple[BoundingBox, float | None, tuple[tuple[int, int], ...]]:
+def _place(message: v1.Face) -> tuple[BoundingBox, float | None, tuple[tuple[int, int], ...], Quality]:
     return (
         BoundingBox.from_message(message.bounding_box),
         message.detection_score if message.HasField("detection_score") else None,
         tuple((point.x, point.y) for point in message.landmarks.points),
+        Quality.from_message(message.quality),
     )
 
 
@@ -122,6 +158,9 @@ class Limits:
     max_pixels: int
     max_request_bytes: int
     image_formats: tuple[str, ...]
+    max_hog_pixels: int
+    max_cnn_pixels: int
+    stream_window: int
 
 
 @dataclasses.dataclass(frozen=True)
@@ -136,6 +175,8 @@ class Model:
     detectors: tuple[str, ...]
     alignments: tuple[str, ...]
     execution_provider: str
+    execution_note: str
+    full_resolution: bool
     limits: Limits
     server_version: str
 
@@ -152,11 +193,16 @@ class Model:
             detectors=tuple(_word(v1.Detector.Name(value)) for value in message.detectors),
             alignments=tuple(_word(v1.Alignment.Name(value)) for value in message.alignments),
             execution_provider=message.execution_provider,
+            execution_note=message.execution_note,
+            full_resolution=message.full_resolution,
             limits=Limits(
                 limits.max_image_bytes,
                 limits.max_pixels,
                 limits.max_request_bytes,
                 tuple(limits.image_formats),
+                limits.max_hog_pixels,
+                limits.max_cnn_pixels,
+                limits.stream_window,
             ),
             server_version=message.server_version,
         )

@@ -94,6 +94,8 @@ def cases(kind: Any) -> list[Any]:
     for service in (ENCODER, MATCHER, COLLECTIONS):
         bases = BASES[service.full_name]()
         for method in requests.offered(service):
+            if method.client_streaming:  # an item's fault is answered within the stream: tested end to end
+                continue
             for case in kind(method, bases[method.name]):
                 # Box edges bound each other, so a single edge at its own limit says nothing.
                 if "face_boxes" not in case.path[:1] or len(case.path) == 1:
@@ -162,6 +164,8 @@ async def test_exactly_the_rpcs_marked_as_not_offered_answer_unimplemented(stubs
         try:
             # Nothing is sent on a stream: a write that meets the server's end fails on its own.
             answer = call() if method.client_streaming else call(method.input_type._concrete_class())
+            if method.client_streaming:
+                await answer.done_writing()
             await (answer.read() if method.server_streaming else answer)
             code = grpc.StatusCode.OK
         except grpc.aio.AioRpcError as error:

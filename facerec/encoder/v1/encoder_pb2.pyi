@@ -30,8 +30,8 @@ class _DetectorEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Detector.Val
     DETECTOR_HOG: _Detector.ValueType  # 1
     """DETECTOR_HOG is dlib's histogram-of-gradients frontal detector."""
     DETECTOR_CNN: _Detector.ValueType  # 2
-    """DETECTOR_CNN is dlib's max-margin network. Not offered yet: refused as
-    OPTION_INVALID.
+    """DETECTOR_CNN is dlib's max-margin network: it finds faces HOG does not, and
+    costs several times as much on a CPU.
     """
 
 class Detector(_Detector, metaclass=_DetectorEnumTypeWrapper):
@@ -42,8 +42,8 @@ DETECTOR_UNSPECIFIED: Detector.ValueType  # 0
 DETECTOR_HOG: Detector.ValueType  # 1
 """DETECTOR_HOG is dlib's histogram-of-gradients frontal detector."""
 DETECTOR_CNN: Detector.ValueType  # 2
-"""DETECTOR_CNN is dlib's max-margin network. Not offered yet: refused as
-OPTION_INVALID.
+"""DETECTOR_CNN is dlib's max-margin network: it finds faces HOG does not, and
+costs several times as much on a CPU.
 """
 Global___Detector: _TypeAlias = Detector  # noqa: Y015
 
@@ -74,6 +74,52 @@ ALIGNMENT_LARGE: Alignment.ValueType  # 2
 """ALIGNMENT_LARGE uses 68 landmarks."""
 Global___Alignment: _TypeAlias = Alignment  # noqa: Y015
 
+class _QualityReason:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _QualityReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_QualityReason.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    QUALITY_REASON_UNSPECIFIED: _QualityReason.ValueType  # 0
+    """QUALITY_REASON_UNSPECIFIED is never answered."""
+    QUALITY_REASON_TOO_SMALL: _QualityReason.ValueType  # 1
+    """QUALITY_REASON_TOO_SMALL says that the face has too few pixels."""
+    QUALITY_REASON_BLURRED: _QualityReason.ValueType  # 2
+    """QUALITY_REASON_BLURRED says that the face is out of focus, moved, or enlarged."""
+    QUALITY_REASON_TOO_DARK: _QualityReason.ValueType  # 3
+    """QUALITY_REASON_TOO_DARK says that the face is underexposed."""
+    QUALITY_REASON_TOO_BRIGHT: _QualityReason.ValueType  # 4
+    """QUALITY_REASON_TOO_BRIGHT says that the face is overexposed."""
+    QUALITY_REASON_LOW_CONTRAST: _QualityReason.ValueType  # 5
+    """QUALITY_REASON_LOW_CONTRAST says that the face is nearly of one shade."""
+    QUALITY_REASON_TURNED: _QualityReason.ValueType  # 6
+    """QUALITY_REASON_TURNED says that the head is turned away, raised or lowered."""
+    QUALITY_REASON_CUT_BY_BORDER: _QualityReason.ValueType  # 7
+    """QUALITY_REASON_CUT_BY_BORDER says that too much of the face lies outside the image."""
+
+class QualityReason(_QualityReason, metaclass=_QualityReasonEnumTypeWrapper):
+    """QualityReason says why a face is poor. The server's operator sets the
+    thresholds.
+    """
+
+QUALITY_REASON_UNSPECIFIED: QualityReason.ValueType  # 0
+"""QUALITY_REASON_UNSPECIFIED is never answered."""
+QUALITY_REASON_TOO_SMALL: QualityReason.ValueType  # 1
+"""QUALITY_REASON_TOO_SMALL says that the face has too few pixels."""
+QUALITY_REASON_BLURRED: QualityReason.ValueType  # 2
+"""QUALITY_REASON_BLURRED says that the face is out of focus, moved, or enlarged."""
+QUALITY_REASON_TOO_DARK: QualityReason.ValueType  # 3
+"""QUALITY_REASON_TOO_DARK says that the face is underexposed."""
+QUALITY_REASON_TOO_BRIGHT: QualityReason.ValueType  # 4
+"""QUALITY_REASON_TOO_BRIGHT says that the face is overexposed."""
+QUALITY_REASON_LOW_CONTRAST: QualityReason.ValueType  # 5
+"""QUALITY_REASON_LOW_CONTRAST says that the face is nearly of one shade."""
+QUALITY_REASON_TURNED: QualityReason.ValueType  # 6
+"""QUALITY_REASON_TURNED says that the head is turned away, raised or lowered."""
+QUALITY_REASON_CUT_BY_BORDER: QualityReason.ValueType  # 7
+"""QUALITY_REASON_CUT_BY_BORDER says that too much of the face lies outside the image."""
+Global___QualityReason: _TypeAlias = QualityReason  # noqa: Y015
+
 @_typing.final
 class EncodeOptions(_message.Message):
     """EncodeOptions tunes how faces are found and encoded. Every unset field takes
@@ -98,18 +144,28 @@ class EncodeOptions(_message.Message):
     to 1000. Default: 0, every face.
     """
     upsample: _builtins.int
-    """upsample enlarges the picture the detector sees by two, that many times,
-    to find smaller faces. Range: 0 to 2, where 2 needs an image of at most a
-    quarter of GetModel's limits.max_pixels. Default: the server's (1).
+    """upsample lets the detector see the picture enlarged by two, that many
+    times, to find smaller faces. With full_resolution it is enlarged so, and
+    the result may have at most GetModel's limits.max_hog_pixels or
+    limits.max_cnn_pixels; without, it is the most a small picture is enlarged.
+    Range: 0 to 2. Default: the server's (1).
     """
     min_face_pixels: _builtins.int
     """min_face_pixels leaves out faces whose box has a shorter side than this.
-    Unit: pixels of the upright image. Range: 0 to 65535. Default: 0, no limit.
+    Without full_resolution it also decides what the search costs: the picture
+    is searched on the smallest copy that shows faces of this size, and on no
+    second one. Unit: pixels of the upright image. Range: 0 to 65535. Default:
+    0, the faces a copy of GetModel's copy_side_pixels shows (about a ninth of
+    the picture's longer side and larger), or one of second_copy_side_pixels
+    where there are none.
     """
     full_resolution: _builtins.bool
-    """full_resolution detects on every pixel of the image, which together with
-    DETECTOR_HOG and upsample 1 gives the vectors of
-    `face_recognition.face_encodings`. Default: the server's (true).
+    """full_resolution searches every pixel of the image and cuts faces from all
+    of them, which together with DETECTOR_HOG and upsample 1 gives the vectors
+    of `face_recognition.face_encodings`. Without it the work is bounded: a
+    JPEG is decoded no larger than needed and a small copy is searched, whose
+    faces mostly have the same boxes and vectors. Default: the server's (false,
+    unless its operator chose otherwise).
     """
     alignment: Global___Alignment.ValueType
     """alignment chooses the landmark model, and with it the encoding's space.
@@ -297,6 +353,7 @@ class Face(_message.Message):
     DETECTION_SCORE_FIELD_NUMBER: _builtins.int
     ENCODING_FIELD_NUMBER: _builtins.int
     LANDMARKS_FIELD_NUMBER: _builtins.int
+    QUALITY_FIELD_NUMBER: _builtins.int
     detection_score: _builtins.float
     """detection_score is the detector's confidence; higher is surer, 0 is its
     threshold. Unset where the caller gave the box.
@@ -313,6 +370,10 @@ class Face(_message.Message):
     def landmarks(self) -> Global___Landmarks:
         """landmarks are the face's points. Unset unless asked for."""
 
+    @_builtins.property
+    def quality(self) -> Global___Quality:
+        """quality is how fit the face is to be compared."""
+
     def __init__(
         self,
         *,
@@ -320,16 +381,121 @@ class Face(_message.Message):
         detection_score: _builtins.float | None = ...,
         encoding: Global___Encoding | None = ...,
         landmarks: Global___Landmarks | None = ...,
+        quality: Global___Quality | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_detection_score", b"_detection_score", "bounding_box", b"bounding_box", "detection_score", b"detection_score", "encoding", b"encoding", "landmarks", b"landmarks"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_detection_score", b"_detection_score", "bounding_box", b"bounding_box", "detection_score", b"detection_score", "encoding", b"encoding", "landmarks", b"landmarks", "quality", b"quality"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_detection_score", b"_detection_score", "bounding_box", b"bounding_box", "detection_score", b"detection_score", "encoding", b"encoding", "landmarks", b"landmarks"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_detection_score", b"_detection_score", "bounding_box", b"bounding_box", "detection_score", b"detection_score", "encoding", b"encoding", "landmarks", b"landmarks", "quality", b"quality"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__detection_score: _TypeAlias = _typing.Literal["detection_score"]  # noqa: Y015
     _WhichOneofArgType__detection_score: _TypeAlias = _typing.Literal["_detection_score", b"_detection_score"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType__detection_score) -> _WhichOneofReturnType__detection_score | None: ...
 
 Global___Face: _TypeAlias = Face  # noqa: Y015
+
+@_typing.final
+class Quality(_message.Message):
+    """Quality is how fit a face is to be compared. It informs: the encoder refuses
+    no face for it.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FACE_PIXELS_FIELD_NUMBER: _builtins.int
+    SHARPNESS_FIELD_NUMBER: _builtins.int
+    BRIGHTNESS_FIELD_NUMBER: _builtins.int
+    CONTRAST_FIELD_NUMBER: _builtins.int
+    POSE_FIELD_NUMBER: _builtins.int
+    OUTSIDE_FIELD_NUMBER: _builtins.int
+    REASONS_FIELD_NUMBER: _builtins.int
+    face_pixels: _builtins.int
+    """face_pixels is the shorter side of the face's box. Unit: pixels of the
+    upright image.
+    """
+    sharpness: _builtins.float
+    """sharpness is how much neighbouring pixels of the face differ, over how much
+    all of them do; below about 0.1 a face is blurred. Unit: none. Range: 0 to
+    8.
+    """
+    brightness: _builtins.float
+    """brightness is the mean luma of the face. Unit: share of white. Range: 0 to
+    1.
+    """
+    contrast: _builtins.float
+    """contrast is the standard deviation of the face's luma. Unit: share of
+    white. Range: 0 to 0.5.
+    """
+    outside: _builtins.float
+    """outside is how much of the face's box lies outside the image. Unit: share
+    of its area. Range: 0 to 1.
+    """
+    @_builtins.property
+    def pose(self) -> Global___Pose:
+        """pose is how the head is held."""
+
+    @_builtins.property
+    def reasons(self) -> _containers.RepeatedScalarFieldContainer[Global___QualityReason.ValueType]:
+        """reasons say why the face is poor, by the server's thresholds; empty where
+        it is not.
+        """
+
+    def __init__(
+        self,
+        *,
+        face_pixels: _builtins.int = ...,
+        sharpness: _builtins.float = ...,
+        brightness: _builtins.float = ...,
+        contrast: _builtins.float = ...,
+        pose: Global___Pose | None = ...,
+        outside: _builtins.float = ...,
+        reasons: _abc.Iterable[Global___QualityReason.ValueType] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["pose", b"pose"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["brightness", b"brightness", "contrast", b"contrast", "face_pixels", b"face_pixels", "outside", b"outside", "pose", b"pose", "reasons", b"reasons", "sharpness", b"sharpness"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Quality: _TypeAlias = Quality  # noqa: Y015
+
+@_typing.final
+class Pose(_message.Message):
+    """Pose is how a head is held, estimated from the outer corners of the eyes and
+    the base of the nose.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ROLL_DEGREES_FIELD_NUMBER: _builtins.int
+    YAW_FIELD_NUMBER: _builtins.int
+    PITCH_FIELD_NUMBER: _builtins.int
+    roll_degrees: _builtins.float
+    """roll_degrees is the turn in the picture's plane, clockwise. Unit: degrees.
+    Range: -180 to 180.
+    """
+    yaw: _builtins.float
+    """yaw is how far the nose lies beside the middle between the eyes, to the
+    right in the picture. Unit: distances between the eyes. 0 for a face seen
+    from the front.
+    """
+    pitch: _builtins.float
+    """pitch is how far the nose lies below the middle between the eyes. Unit:
+    distances between the eyes. About 0.55 for a face seen from the front.
+    """
+    def __init__(
+        self,
+        *,
+        roll_degrees: _builtins.float = ...,
+        yaw: _builtins.float = ...,
+        pitch: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["pitch", b"pitch", "roll_degrees", b"roll_degrees", "yaw", b"yaw"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Pose: _TypeAlias = Pose  # noqa: Y015
 
 @_typing.final
 class EncodeRequest(_message.Message):
@@ -482,6 +648,7 @@ class ItemError(_message.Message):
     REASON_FIELD_NUMBER: _builtins.int
     MESSAGE_FIELD_NUMBER: _builtins.int
     FIELD_FIELD_NUMBER: _builtins.int
+    RETRY_AFTER_SECONDS_FIELD_NUMBER: _builtins.int
     code: _builtins.int
     """code is the google.rpc.Code the item would have failed with on its own."""
     reason: _builtins.str
@@ -489,7 +656,13 @@ class ItemError(_message.Message):
     message: _builtins.str
     """message is a sentence for people."""
     field: _builtins.str
-    """field names the request's field at fault; empty where there is none."""
+    """field names the field of EncodeRequest at fault, or `item_id`; empty where
+    there is none.
+    """
+    retry_after_seconds: _builtins.float
+    """retry_after_seconds is how long to wait before sending the item again. Unit:
+    seconds. Unset where that does not help.
+    """
     def __init__(
         self,
         *,
@@ -497,12 +670,15 @@ class ItemError(_message.Message):
         reason: _builtins.str = ...,
         message: _builtins.str = ...,
         field: _builtins.str = ...,
+        retry_after_seconds: _builtins.float | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_retry_after_seconds", b"_retry_after_seconds", "retry_after_seconds", b"retry_after_seconds"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["code", b"code", "field", b"field", "message", b"message", "reason", b"reason"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_retry_after_seconds", b"_retry_after_seconds", "code", b"code", "field", b"field", "message", b"message", "reason", b"reason", "retry_after_seconds", b"retry_after_seconds"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__retry_after_seconds: _TypeAlias = _typing.Literal["retry_after_seconds"]  # noqa: Y015
+    _WhichOneofArgType__retry_after_seconds: _TypeAlias = _typing.Literal["_retry_after_seconds", b"_retry_after_seconds"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__retry_after_seconds) -> _WhichOneofReturnType__retry_after_seconds | None: ...
 
 Global___ItemError: _TypeAlias = ItemError  # noqa: Y015
 
@@ -603,6 +779,10 @@ class GetModelResponse(_message.Message):
     EXECUTION_PROVIDER_FIELD_NUMBER: _builtins.int
     LIMITS_FIELD_NUMBER: _builtins.int
     SERVER_VERSION_FIELD_NUMBER: _builtins.int
+    EXECUTION_NOTE_FIELD_NUMBER: _builtins.int
+    FULL_RESOLUTION_FIELD_NUMBER: _builtins.int
+    COPY_SIDE_PIXELS_FIELD_NUMBER: _builtins.int
+    SECOND_COPY_SIDE_PIXELS_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """name is the network's name."""
     space: _builtins.str
@@ -615,6 +795,20 @@ class GetModelResponse(_message.Message):
     """execution_provider names what runs the networks, as ONNX Runtime calls it."""
     server_version: _builtins.str
     """server_version is the release of the service."""
+    execution_note: _builtins.str
+    """execution_note says why the networks do not run on a GPU where one was hoped
+    for; empty where there is nothing to say.
+    """
+    full_resolution: _builtins.bool
+    """full_resolution is what an unset EncodeOptions.full_resolution means here."""
+    copy_side_pixels: _builtins.int
+    """copy_side_pixels is the longer side of the copy that is searched without
+    full_resolution and min_face_pixels. Unit: pixels.
+    """
+    second_copy_side_pixels: _builtins.int
+    """second_copy_side_pixels is that of the copy searched where the first showed
+    no face. Unit: pixels.
+    """
     @_builtins.property
     def spaces(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """spaces are all the spaces this server can encode in, one an alignment."""
@@ -644,10 +838,14 @@ class GetModelResponse(_message.Message):
         execution_provider: _builtins.str = ...,
         limits: Global___Limits | None = ...,
         server_version: _builtins.str = ...,
+        execution_note: _builtins.str = ...,
+        full_resolution: _builtins.bool = ...,
+        copy_side_pixels: _builtins.int = ...,
+        second_copy_side_pixels: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["limits", b"limits"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["alignments", b"alignments", "detectors", b"detectors", "dimensions", b"dimensions", "execution_provider", b"execution_provider", "fingerprint", b"fingerprint", "limits", b"limits", "name", b"name", "server_version", b"server_version", "space", b"space", "spaces", b"spaces"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["alignments", b"alignments", "copy_side_pixels", b"copy_side_pixels", "detectors", b"detectors", "dimensions", b"dimensions", "execution_note", b"execution_note", "execution_provider", b"execution_provider", "fingerprint", b"fingerprint", "full_resolution", b"full_resolution", "limits", b"limits", "name", b"name", "second_copy_side_pixels", b"second_copy_side_pixels", "server_version", b"server_version", "space", b"space", "spaces", b"spaces"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -663,12 +861,27 @@ class Limits(_message.Message):
     MAX_PIXELS_FIELD_NUMBER: _builtins.int
     MAX_REQUEST_BYTES_FIELD_NUMBER: _builtins.int
     IMAGE_FORMATS_FIELD_NUMBER: _builtins.int
+    MAX_HOG_PIXELS_FIELD_NUMBER: _builtins.int
+    MAX_CNN_PIXELS_FIELD_NUMBER: _builtins.int
+    STREAM_WINDOW_FIELD_NUMBER: _builtins.int
     max_image_bytes: _builtins.int
     """max_image_bytes is the largest image. Unit: bytes."""
     max_pixels: _builtins.int
     """max_pixels is the largest width times height. Unit: pixels."""
     max_request_bytes: _builtins.int
     """max_request_bytes is the largest message. Unit: bytes."""
+    max_hog_pixels: _builtins.int
+    """max_hog_pixels is the most DETECTOR_HOG searches, after upsampling. Unit:
+    pixels.
+    """
+    max_cnn_pixels: _builtins.int
+    """max_cnn_pixels is the most DETECTOR_CNN searches, after upsampling. Unit:
+    pixels.
+    """
+    stream_window: _builtins.int
+    """stream_window is how many items of one EncodeStream are under way. Unit:
+    items.
+    """
     @_builtins.property
     def image_formats(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """image_formats are the formats accepted, in capitals."""
@@ -680,10 +893,13 @@ class Limits(_message.Message):
         max_pixels: _builtins.int = ...,
         max_request_bytes: _builtins.int = ...,
         image_formats: _abc.Iterable[_builtins.str] | None = ...,
+        max_hog_pixels: _builtins.int = ...,
+        max_cnn_pixels: _builtins.int = ...,
+        stream_window: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["image_formats", b"image_formats", "max_image_bytes", b"max_image_bytes", "max_pixels", b"max_pixels", "max_request_bytes", b"max_request_bytes"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["image_formats", b"image_formats", "max_cnn_pixels", b"max_cnn_pixels", "max_hog_pixels", b"max_hog_pixels", "max_image_bytes", b"max_image_bytes", "max_pixels", b"max_pixels", "max_request_bytes", b"max_request_bytes", "stream_window", b"stream_window"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -89,8 +89,11 @@ class EncoderServiceServicer:
 
     def EncodeStream(self, request_iterator, context):
         """EncodeStream encodes many images over one call; answers come as they
-        finish, not in the order of the requests. Not offered yet: answers
-        UNIMPLEMENTED.
+        finish, not in the order of the requests. Each item succeeds or fails by
+        itself. The server works on at most GetModel's limits.stream_window items
+        of a stream and reads the next when an answer was taken, so a caller that
+        sends or reads slowly costs no memory. Items that are answered OVERLOADED
+        may be sent again.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -49,8 +49,11 @@ class EncoderServiceStub:
     """
     EncodeStream: _grpc.StreamStreamMultiCallable[_encoder_pb2.EncodeStreamRequest, _encoder_pb2.EncodeStreamResponse]
     """EncodeStream encodes many images over one call; answers come as they
-    finish, not in the order of the requests. Not offered yet: answers
-    UNIMPLEMENTED.
+    finish, not in the order of the requests. Each item succeeds or fails by
+    itself. The server works on at most GetModel's limits.stream_window items
+    of a stream and reads the next when an answer was taken, so a caller that
+    sends or reads slowly costs no memory. Items that are answered OVERLOADED
+    may be sent again.
     """
     DetectFaces: _grpc.UnaryUnaryMultiCallable[_encoder_pb2.DetectFacesRequest, _encoder_pb2.DetectFacesResponse]
     """DetectFaces finds the faces of one image, with boxes and landmarks and
@@ -80,8 +83,11 @@ class EncoderServiceAsyncStub(EncoderServiceStub):
     """
     EncodeStream: _aio.StreamStreamMultiCallable[_encoder_pb2.EncodeStreamRequest, _encoder_pb2.EncodeStreamResponse]  # type: ignore[assignment]
     """EncodeStream encodes many images over one call; answers come as they
-    finish, not in the order of the requests. Not offered yet: answers
-    UNIMPLEMENTED.
+    finish, not in the order of the requests. Each item succeeds or fails by
+    itself. The server works on at most GetModel's limits.stream_window items
+    of a stream and reads the next when an answer was taken, so a caller that
+    sends or reads slowly costs no memory. Items that are answered OVERLOADED
+    may be sent again.
     """
     DetectFaces: _aio.UnaryUnaryMultiCallable[_encoder_pb2.DetectFacesRequest, _encoder_pb2.DetectFacesResponse]  # type: ignore[assignment]
     """DetectFaces finds the faces of one image, with boxes and landmarks and
@@ -120,8 +126,11 @@ class EncoderServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_encoder_pb2.EncodeStreamResponse], _abc.AsyncIterator[_encoder_pb2.EncodeStreamResponse]]:
         """EncodeStream encodes many images over one call; answers come as they
-        finish, not in the order of the requests. Not offered yet: answers
-        UNIMPLEMENTED.
+        finish, not in the order of the requests. Each item succeeds or fails by
+        itself. The server works on at most GetModel's limits.stream_window items
+        of a stream and reads the next when an answer was taken, so a caller that
+        sends or reads slowly costs no memory. Items that are answered OVERLOADED
+        may be sent again.
         """
 
     @_abc_1.abstractmethod

@@ -17,6 +17,7 @@ PHOTOS = [
     *("obama_partial_face.jpg", "obama_partial_face2.jpg", "32bit.png"),
 ]
 SAME = 1e-5
+EXACT = pb.EncodeOptions(full_resolution=True)
 
 Box = tuple[int, int, int, int]
 
@@ -45,7 +46,7 @@ async def test_a_photo_gives_the_boxes_and_vectors_of_face_recognition(
             strict=True,
         )
     )
-    answer = await encoder.Encode(pb.EncodeRequest(image=path.read_bytes()))
+    answer = await encoder.Encode(pb.EncodeRequest(image=path.read_bytes(), options=EXACT))
     assert (answer.image_height, answer.image_width) == pixels.shape[:2]
     vectors = by_box(answer.faces)
     assert vectors.keys() == references.keys()
@@ -61,7 +62,7 @@ async def test_the_large_alignment_is_that_of_68_points(
     pixels = face_recognition.load_image_file(str(path))
     (reference,) = face_recognition.face_encodings(pixels, model="large")
     points = face_recognition.api._raw_face_landmarks(pixels)[0].parts()
-    options = pb.EncodeOptions(alignment=pb.ALIGNMENT_LARGE, return_landmarks=True)
+    options = pb.EncodeOptions(alignment=pb.ALIGNMENT_LARGE, return_landmarks=True, full_resolution=True)
     (face,) = (await encoder.Encode(pb.EncodeRequest(image=path.read_bytes(), options=options))).faces
     assert np.linalg.norm(np.array(face.encoding.values) - reference) <= SAME
     assert face.encoding.space == "dlib-resnet-v1/large/150x0.25"
@@ -78,7 +79,7 @@ async def test_given_boxes_are_encoded_in_their_order_as_face_recognition_does(
     given = [
         pb.BoundingBox(top=top, right=right, bottom=bottom, left=left) for top, right, bottom, left in boxes
     ]
-    answer = await encoder.Encode(pb.EncodeRequest(image=path.read_bytes(), face_boxes=given))
+    answer = await encoder.Encode(pb.EncodeRequest(image=path.read_bytes(), face_boxes=given, options=EXACT))
     assert [box_of(face) for face in answer.faces] == boxes
     for face, reference in zip(answer.faces, references, strict=True):
         assert np.linalg.norm(np.array(face.encoding.values) - reference) <= SAME
@@ -100,7 +101,9 @@ async def test_upsampling_is_the_detectors_own(
         face_recognition.api._rect_to_css(rectangle): score
         for rectangle, score in zip(rectangles, scores, strict=True)
     }
-    request = pb.DetectFacesRequest(image=image, options=pb.EncodeOptions(upsample=upsample))
+    request = pb.DetectFacesRequest(
+        image=image, options=pb.EncodeOptions(upsample=upsample, full_resolution=True)
+    )
     faces = (await encoder.DetectFaces(request)).faces
     assert faces
     assert {box_of(face): face.detection_score for face in faces} == pytest.approx(expected)

@@ -64,7 +64,7 @@ async def test_faces_are_ordered_limited_and_filtered_by_size(
 ) -> None:
     large = Image.open(io.BytesIO(collage(sample_photos / "obama.jpg", [(0, 0)], 300)))
     small = (
-        Image.open(sample_photos / "biden.jpg").convert("RGB").crop((300, 100, 900, 700)).resize((250, 250))
+        Image.open(sample_photos / "biden.jpg").convert("RGB").crop((300, 100, 900, 700)).resize((180, 180))
     )
     large.paste(small, (320, 320))
     image = png(large)
@@ -131,10 +131,8 @@ def box(top: int, right: int, bottom: int, left: int) -> pb.BoundingBox:
         (request_with(options=pb.EncodeOptions(max_faces=1001)), "options.max_faces"),
         (request_with(options=pb.EncodeOptions(upsample=3)), "options.upsample"),
         (request_with(options=pb.EncodeOptions(min_face_pixels=65536)), "options.min_face_pixels"),
-        (request_with(options=pb.EncodeOptions(detector=pb.DETECTOR_CNN)), "options.detector"),
         (request_with(options=pb.EncodeOptions(detector=9)), "options.detector"),  # type: ignore[arg-type]
         (request_with(options=pb.EncodeOptions(alignment=9)), "options.alignment"),  # type: ignore[arg-type]
-        (request_with(options=pb.EncodeOptions(full_resolution=False)), "options.full_resolution"),
         (
             request_with(face_boxes=[box(0, 9, 9, 0)], options=pb.EncodeOptions(detector=pb.DETECTOR_HOG)),
             "options.detector",
@@ -157,7 +155,7 @@ async def test_an_option_out_of_range_or_not_offered_is_refused_by_its_field(
 
 async def test_a_large_image_is_not_upsampled_beyond_what_memory_is_meant_for(encoder: EncoderStub) -> None:
     large = png(Image.new("RGB", (4010, 4010)))  # over a quarter of 64 million pixels
-    options = pb.EncodeOptions(upsample=2)
+    options = pb.EncodeOptions(upsample=2, full_resolution=True)
     error = await refusal(encoder.Encode(pb.EncodeRequest(image=large, options=options)))
     assert (error.reason, error.field) == (Reason.OPTION_INVALID, "options.upsample")
 
@@ -168,7 +166,7 @@ async def test_options_at_their_defaults_change_nothing(encoder: EncoderStub, sa
         detector=pb.DETECTOR_HOG,
         upsample=1,
         max_faces=0,
-        full_resolution=True,
+        full_resolution=False,
         alignment=pb.ALIGNMENT_SMALL,
     )
     plain = await encoder.Encode(pb.EncodeRequest(image=image))
@@ -182,7 +180,13 @@ async def test_the_model_says_what_it_computes_and_accepts(encoder: EncoderStub)
     assert model.space == "dlib-resnet-v1/small/150x0.25"
     assert list(model.spaces) == [model.space, "dlib-resnet-v1/large/150x0.25"]
     assert model.dimensions == 128
-    assert list(model.detectors) == [pb.DETECTOR_HOG]
+    assert list(model.detectors) == [pb.DETECTOR_HOG, pb.DETECTOR_CNN]
+    assert (model.full_resolution, model.copy_side_pixels, model.second_copy_side_pixels) == (
+        False,
+        640,
+        1280,
+    )
+    assert model.execution_provider == "CPUExecutionProvider"
     assert model.limits.max_image_bytes == 16 * 1024 * 1024 and model.limits.max_pixels == 64_000_000
     assert 0 < len(model.fingerprint) <= 256
 
@@ -208,7 +212,10 @@ async def test_beyond_its_limit_the_server_refuses_at_once_and_goes_on(model_cac
         server.event("serving")
         async with grpc.aio.insecure_channel(server.address, CHANNEL_OPTIONS) as channel:
             encoder = pb.EncoderServiceStub(channel)
-            slow = pb.EncodeRequest(image=png(Image.new("RGB", (1600, 1600), "teal")))
+            slow = pb.EncodeRequest(
+                image=png(Image.new("RGB", (1600, 1600), "teal")),
+                options=pb.EncodeOptions(full_resolution=True),
+            )
             admitted = [asyncio.ensure_future(encoder.Encode(slow)) for _ in range(2)]
             await asyncio.sleep(0.3)
             begin = time.monotonic()
@@ -245,7 +252,9 @@ async def test_sigterm_finishes_what_is_under_way(model_cache: Path) -> None:
     server = EncoderProcess("--threads", "1", cache=model_cache)
     server.event("serving")
     async with grpc.aio.insecure_channel(server.address, CHANNEL_OPTIONS) as channel:
-        slow = pb.EncodeRequest(image=png(Image.new("RGB", (1600, 1600), "teal")))
+        slow = pb.EncodeRequest(
+            image=png(Image.new("RGB", (1600, 1600), "teal")), options=pb.EncodeOptions(full_resolution=True)
+        )
         call = asyncio.ensure_future(pb.EncoderServiceStub(channel).Encode(slow))
         await asyncio.sleep(0.3)
         stopped = asyncio.create_task(asyncio.to_thread(server.stop))

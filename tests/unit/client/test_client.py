@@ -148,7 +148,10 @@ def test_exactly_the_calls_that_the_contract_calls_safe_are_retried() -> None:
 def test_both_forms_have_the_same_described_methods(blocking: type, on_loop: type) -> None:
     def methods(kind: type) -> dict[str, tuple[str, str | None]]:
         public = ((name, value) for name, value in vars(kind).items() if inspect.isfunction(value))
-        return {name: (str(inspect.signature(value)), value.__doc__) for name, value in public}
+        return {
+            name: (str(inspect.signature(value)).replace("Async", ""), value.__doc__)
+            for name, value in public
+        }
 
     assert methods(blocking) == methods(on_loop)
     assert all(doc for _, doc in methods(blocking).values())

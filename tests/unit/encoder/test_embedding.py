@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from encoder_service import embedding, golden
+from encoder_service.device import CPU, Device, Precision
 from encoder_service.dlib_weights import files, graph, resnet
 from encoder_service.embedding import Embedding
 from encoder_service.errors import ModelDrift
@@ -18,7 +19,7 @@ WEIGHTS = files.find().resnet
 
 @pytest.fixture(scope="module")
 def network(model_cache: Path) -> Embedding:
-    return embedding.load(files.read(WEIGHTS), cache_folder=model_cache, threads=2)
+    return embedding.load(files.read(WEIGHTS), Device(CPU, 2), cache_folder=model_cache)
 
 
 @pytest.fixture(scope="module")
@@ -73,4 +74,32 @@ def test_a_network_with_one_layer_astray_fails_the_self_test() -> None:
     parsed = resnet.parse(WEIGHTS.read_bytes())
     astray = resnet.ResNet(parsed.layers, average=(122.782, 117.001, 105.298), chip_pixels=150)
     with pytest.raises(ModelDrift):
-        golden.check(Embedding(graph.write(astray), threads=2), golden.expected("dlib-resnet-v1", WEIGHTS))
+        golden.check(
+            Embedding(graph.write(astray), Device(CPU, 2)), golden.expected("dlib-resnet-v1", WEIGHTS)
+        )
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 5])
+def test_a_batch_filled_up_to_a_fixed_size_has_the_same_vectors(
+    network: Embedding, model_cache: Path, count: int
+) -> None:
+    device = Device(CPU, 1, batch_sizes=(2, 4))
+    fixed = embedding.load(files.read(WEIGHTS), device, cache_folder=model_cache)
+    fixed.warm_up()
+    chips = np.random.default_rng(count).integers(0, 256, (count, 150, 150, 3), dtype=np.uint8)
+    vectors = fixed.embed(chips)
+    assert vectors.shape == (count, 128)
+    assert np.abs(vectors - network.embed(chips)).max() <= 1e-6
+
+
+def test_half_precision_drifts_no_further_than_documented(
+    network: Embedding, model_cache: Path, chips: npt.NDArray[np.uint8]
+) -> None:
+    half = embedding.load(
+        files.read(WEIGHTS), Device(CPU, 2), cache_folder=model_cache, precision=Precision.FP16
+    )
+    drift = np.linalg.norm(half.embed(chips) - network.embed(chips), axis=1)
+    assert 1e-5 < drift.max() <= golden.MAX_DRIFT[Precision.FP16]
+    golden.check(half, golden.expected("dlib-resnet-v1", WEIGHTS), Precision.FP16)
+    with pytest.raises(ModelDrift):
+        golden.check(half, golden.expected("dlib-resnet-v1", WEIGHTS))

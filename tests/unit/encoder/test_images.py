@@ -1,6 +1,7 @@
 """Image bytes become upright RGB, or a refusal that says why, before memory is spent on them."""
 
 import io
+import math
 import struct
 import time
 import tracemalloc
@@ -17,7 +18,7 @@ from PIL import Image, ImageOps
 
 from encoder_service import images
 from encoder_service.errors import ImageError, ImageInvalid, ImageTooLarge, ImageUnsupported
-from encoder_service.images import ImageLimits
+from encoder_service.images import ImageLimits, Picture
 
 LIMITS = ImageLimits()
 MODES = {
@@ -76,6 +77,14 @@ def test_a_jpeg_is_decoded_pixel_for_pixel_as_pillow_does(options: dict[str, Any
     assert (images.decode(data, LIMITS) == pillow_rgb(data)).all()
 
 
+def test_a_phones_mpo_is_its_first_picture() -> None:
+    first, second = Image.fromarray(colors()), Image.fromarray(colors()[::-1])
+    data = encoded(first, "MPO", save_all=True, append_images=[second])
+    assert Image.open(io.BytesIO(data)).format == "MPO"
+    assert (images.decode(data, LIMITS) == pillow_rgb(data)).all()
+    assert (pillow_rgb(data) == pillow_rgb(encoded(first, "JPEG"))).all()
+
+
 def test_photos_are_decoded_as_face_recognition_loads_them(sample_photos: Path) -> None:
     for path in (sample_photos / "obama.jpg", sample_photos / "32bit.png"):
         assert (images.decode(path.read_bytes(), LIMITS) == pillow_rgb(path.read_bytes())).all()
@@ -90,6 +99,25 @@ def test_every_exif_orientation_is_set_upright(name: str, orientation: int) -> N
     upright = np.asarray(ImageOps.exif_transpose(Image.open(io.BytesIO(data))).convert("RGB"))
     assert upright.shape == ((48, 64, 3) if orientation < 5 else (64, 48, 3))
     assert (images.decode(data, LIMITS) == upright).all()
+    with Picture(data, LIMITS) as picture:
+        assert (picture.height, picture.width) == upright.shape[:2]
+
+
+@pytest.mark.parametrize("share", [0.1, 0.125, 0.2, 0.3, 0.5, 0.6, 1.0])
+@pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
+def test_a_jpeg_is_decoded_no_larger_than_asked_for_and_upright(mode: str, share: float) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    large = Image.fromarray(colors()).resize((509, 381), Image.Resampling.BICUBIC).convert(mode)
+    data = encoded(large, "JPEG", exif=exif, quality=95)
+    with Picture(data, LIMITS) as picture:
+        scaled = picture.pixels(share)
+        assert share <= scaled.scale < 2 * share or scaled.scale == 0.125
+        height, width = (math.ceil(side * scaled.scale) for side in (509, 381))
+        assert scaled.values.shape == (height, width, 3) and scaled.values.flags.c_contiguous
+        expected = large.convert("RGB").transpose(Image.Transpose.ROTATE_270).resize((width, height))
+        assert np.abs(scaled.values.astype(int) - np.asarray(expected)).mean() < 3
+        assert picture.pixels(share / 2) is scaled
 
 
 @pytest.mark.parametrize("exif", [b"Exif\0\0garbage", b"Exif\0\0II*\0\xff\xff\xff\xff", b""])

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from encoder_service.batcher import Batcher
+from encoder_service.device import CPU, Device
 from encoder_service.dlib_weights import files
 from encoder_service.faces import Detection
 from encoder_service.images import Pixels
@@ -25,12 +26,12 @@ WEIGHTS = files.find().mmod
 
 @pytest.fixture(scope="module")
 def cnn(model_cache: Path) -> Network:
-    return network.load(files.read(WEIGHTS), cache_folder=model_cache, threads=1)
+    return network.load(files.read(WEIGHTS), Device(CPU, 1), cache_folder=model_cache)
 
 
 @pytest.fixture(scope="module")
 def detector(cnn: Network) -> CnnDetector:
-    return CnnDetector(cnn.details, lambda built: cnn.score([built])[0])
+    return CnnDetector(cnn.details, lambda built: cnn.score([built])[0], max_pixels=10**7)
 
 
 @pytest.fixture(scope="module")
@@ -95,9 +96,7 @@ def test_fixed_shapes_and_batches_change_no_score(cnn: Network, photos: dict[str
     fixed = Network(
         network.convert(WEIGHTS.read_bytes()),
         details,
-        threads=1,
-        image_sizes=[(300, 300), (420, 250)],
-        batch_sizes=[2, 4],
+        Device(CPU, 1, image_sizes=((300, 300), (420, 250)), batch_sizes=(2, 4)),
     )
     fixed.warm_up()
     built = [pyramid.build(photo, details.average, upsample=0) for photo in photos.values()]
@@ -112,7 +111,7 @@ def test_threads_share_a_detector_whose_runs_are_batched(
 ) -> None:
     names = [name for name in photos for _ in range(3)]
     batcher: Batcher[Pyramid, Scores] = Batcher(cnn.score, max_batch=4, capacity=64, name="cnn")
-    batched = CnnDetector(cnn.details, lambda built: batcher.submit([built])[0].result())
+    batched = CnnDetector(cnn.details, lambda built: batcher.submit([built])[0].result(), max_pixels=10**7)
     with ThreadPoolExecutor(4) as threads:
         found = list(threads.map(lambda name: batched.detect(photos[name], upsample=0), names))
     batcher.close()

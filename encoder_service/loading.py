@@ -1,0 +1,136 @@
+"""From settings to an encoder that is ready: devices, networks, self-test, threads."""
+
+import asyncio
+import time
+from typing import Final
+
+import structlog
+
+from encoder_service import device, embedding, golden
+from encoder_service.alignment import Aligner
+from encoder_service.batcher import Batcher
+from encoder_service.detection import Detector, HogDetector
+from encoder_service.device import Device, Provider
+from encoder_service.dlib_weights import files
+from encoder_service.embedding import Embedding
+from encoder_service.encoder import Encoder
+from encoder_service.errors import DeviceMissing
+from encoder_service.faces import Alignment, DetectorName, EncodeOptions
+from encoder_service.images import ImageLimits
+from encoder_service.mmod import network as mmod_network
+from encoder_service.mmod.decoding import Scores
+from encoder_service.mmod.detector import CnnDetector
+from encoder_service.mmod.network import Network
+from encoder_service.mmod.pyramid import Pyramid
+from encoder_service.model import Model
+from encoder_service.quality import Judge
+from encoder_service.scanner import Bounds, Scanner
+from encoder_service.settings import EncoderSettings
+
+_CPU_BATCH: Final = 32
+_GPU_BATCHES: Final = (1, 2, 4, 8, 16, 32, 64, 128, 256)
+
+log = structlog.get_logger("encoder_service")
+
+
+async def load(settings: EncoderSettings) -> Encoder:
+    """Load every model. Raises WeightsInvalid, ModelDrift, DeviceMissing."""
+    begin = time.monotonic()
+    encoder = await asyncio.to_thread(_build, settings)
+    await asyncio.to_thread(encoder.warm_up)
+    log.info(
+        "models_loaded",
+        seconds=round(time.monotonic() - begin, 2),
+        space=encoder.model.space(Alignment.SMALL),
+        provider=encoder.model.provider,
+        note=encoder.model.provider_note,
+        detector=encoder.defaults.detector,
+    )
+    return encoder
+
+
+def _build(settings: EncoderSettings) -> Encoder:
+    paths = files.find(settings.weights_dir)
+    weights = files.read(paths.resnet)
+    chosen, embedder, cnn = _open_networks(settings, paths, weights)
+    golden.check(embedder, golden.expected(weights.name, paths.resnet), settings.precision)
+    max_batch = _GPU_BATCHES[-1] if chosen.on_gpu else _CPU_BATCH
+    # Every admitted image has at most one batch's portion in the queue, so none is refused there.
+    network = Batcher(
+        embedder.embed_all, max_batch=max_batch, capacity=max_batch * settings.max_images, name="network"
+    )
+    pictures: Batcher[Pyramid, Scores] = Batcher(
+        cnn.score, max_batch=cnn.max_batch, capacity=max(settings.threads, cnn.max_batch), name="detector"
+    )
+    bounds = Bounds(settings.copy_side, settings.second_copy_side)
+    scanner = Scanner(
+        limits=ImageLimits(max_bytes=settings.max_image_bytes, max_pixels=settings.max_pixels),
+        detectors=_detectors(settings, cnn, pictures),
+        aligner=Aligner(paths.landmarks_5, paths.landmarks_68),
+        judge=Judge(settings.thresholds()),
+        bounds=bounds,
+    )
+    return Encoder(
+        model=Model(weights.name, chosen.name, settings.precision, bounds, chosen.note),
+        defaults=EncodeOptions(
+            full_resolution=settings.full_resolution, detector=_default_detector(settings, chosen)
+        ),
+        scanner=scanner,
+        network=network,
+        detection_network=pictures,
+        threads=settings.threads,
+        max_images=settings.max_images,
+    )
+
+
+def _detectors(
+    settings: EncoderSettings, cnn: Network, pictures: Batcher[Pyramid, Scores]
+) -> dict[DetectorName, Detector]:
+    def score(built: Pyramid) -> Scores:
+        (scores,) = pictures.submit([built])
+        return scores.result()
+
+    return {
+        DetectorName.HOG: HogDetector(max_pixels=settings.max_hog_pixels),
+        DetectorName.CNN: CnnDetector(cnn.details, score, max_pixels=settings.max_cnn_pixels),
+    }
+
+
+def _default_detector(settings: EncoderSettings, chosen: Device) -> DetectorName:
+    if settings.detector == "auto":
+        return DetectorName.CNN if chosen.on_gpu else DetectorName.HOG
+    return DetectorName(settings.detector)
+
+
+def _open_networks(
+    settings: EncoderSettings, paths: files.WeightFiles, weights: files.Weights
+) -> tuple[Device, Embedding, Network]:
+    """Open both networks on the device chosen, on the CPU where `auto` finds that the GPU does not work."""
+    sides = settings.copy_side, settings.second_copy_side
+    chosen = device.choose(
+        settings.provider,
+        threads=settings.threads,
+        tf32=settings.precision is device.Precision.TF32,
+        memory_bytes=settings.gpu_memory_bytes,
+        batch_sizes=_GPU_BATCHES,
+        image_sizes=[size for side in sides for size in ((side, side * 3 // 4), (side, side))],
+    )
+    try:
+        return chosen, *_open(settings, paths, weights, chosen)
+    except DeviceMissing as error:
+        if settings.provider is Provider.CUDA:
+            raise
+        log.warning("gpu_unusable", error=str(error), action="running on the CPU")
+        instead = device.fall_back(chosen, str(error))
+        return instead, *_open(settings, paths, weights, instead)
+
+
+def _open(
+    settings: EncoderSettings, paths: files.WeightFiles, weights: files.Weights, chosen: Device
+) -> tuple[Embedding, Network]:
+    folder = settings.model_cache_dir
+    embedder = embedding.load(weights, chosen, cache_folder=folder, precision=settings.precision)
+    cnn = mmod_network.load(files.read(paths.mmod), chosen, cache_folder=folder)
+    embedder.warm_up()
+    cnn.warm_up()
+    return embedder, cnn

@@ -1,0 +1,47 @@
+"""The commands behind `make bench-encoder` and `make soak-encoder`."""
+
+import argparse
+import sys
+from pathlib import Path
+
+
+def main(argv: list[str]) -> int:
+    """Run one command."""
+    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.encoder")
+    commands = parser.add_subparsers(dest="command", required=True)
+    bench = commands.add_parser("bench", help="speed, accuracy and the service's overhead")
+    bench.add_argument("parts", nargs="*", help="speed, service, accuracy; by default all of them")
+    bench.add_argument("--photos", type=Path, help="a folder with more photos, people/NAME/*.jpg")
+    soak = commands.add_parser("soak", help="overload and hostile input")
+    soak.add_argument("parts", nargs="*", help="overload, fuzz; by default both")
+    soak.add_argument("--seconds", type=float, default=300.0, help="how long to overload")
+    soak.add_argument("--inputs", type=int, default=100_000, help="how many inputs to mutate")
+    given = parser.parse_args(argv)
+    parts = given.parts or (
+        ["speed", "service", "accuracy"] if given.command == "bench" else ["overload", "fuzz"]
+    )
+    for part in parts:
+        _run(part, given)
+    return 0
+
+
+def _run(part: str, given: argparse.Namespace) -> None:
+    from tests.benchmarks.encoder import accuracy, fuzz, overload, service, speed
+
+    print(f"\n## {part}\n", flush=True)
+    if part == "speed":
+        speed.run()
+    elif part == "service":
+        service.run()
+    elif part == "accuracy":
+        accuracy.run(given.photos, [(480, 960), (640, 1280), (960, 1280)])
+    elif part == "overload":
+        overload.run(given.seconds)
+    elif part == "fuzz":
+        fuzz.run(given.inputs)
+    else:
+        sys.exit(f"there is no part {part}")
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

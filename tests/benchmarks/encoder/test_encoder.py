@@ -1,0 +1,66 @@
+"""Short forms of the encoder's measurements, held to floors that no busy machine brings down."""
+
+import asyncio
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from encoder_service.errors import ImageError
+from tests.benchmarks.encoder import engine, fuzz, overload, pictures, speed
+
+CORPUS = Path(__file__).parent / "corpus"
+
+
+@pytest.fixture(scope="module")
+def built(sample_photos: Path) -> engine.Engine:
+    return engine.build()
+
+
+def test_encoding_is_many_times_faster_than_dlib_on_the_same_core(built: engine.Engine) -> None:
+    for row in speed.embedding_rows(built, batches=(4,), runs=1):
+        assert float(str(row[3]).rstrip("x")) > 6
+
+
+def test_the_cnn_is_many_times_faster_than_dlibs_with_its_boxes(built: engine.Engine) -> None:
+    row = speed.cnn_row(built, runs=1)
+    assert row[4] == "1 boxes, identical"
+    assert float(str(row[3]).rstrip("x")) > 6
+
+
+@pytest.mark.timeout(180)
+def test_under_overload_refusals_are_quick_and_memory_stays() -> None:
+    saturated, overloaded = overload.attempt(6)
+    assert not saturated.failures and not overloaded.failures
+    assert len(overloaded.refused) > len(overloaded.answered) > 0
+    assert np.median(overloaded.refused) < 0.25
+    assert np.quantile(overloaded.answered, 0.99) < 4 * np.quantile(saturated.answered, 0.99)
+    settled = overloaded.memory[1]
+    assert max(overloaded.memory[1:]) < 1.2 * settled
+
+
+@pytest.mark.timeout(180)
+def test_mutated_images_are_answered_or_refused_and_nothing_else() -> None:
+    outcome, lived = fuzz.attempt(1500, seed=7)
+    assert lived
+    assert not outcome.bad, [code for code, _ in outcome.bad]
+    assert outcome.codes["OK"] > 100 and outcome.codes["INVALID_ARGUMENT"] > 100
+    assert outcome.slowest_seconds < 10
+    assert outcome.peak_bytes - outcome.idle_bytes < 1_000_000_000
+
+
+@pytest.mark.parametrize("path", sorted(CORPUS.iterdir()), ids=lambda path: path.name)
+def test_what_once_did_harm_or_nearly_did_is_answered_or_refused(built: engine.Engine, path: Path) -> None:
+    try:
+        assert built.encode(path.read_bytes()) == []
+    except ImageError as error:
+        assert error.message
+
+
+async def test_the_clients_phone_photo_has_one_face_in_either_profile(built: engine.Engine) -> None:
+    image = pictures.camera_photo()
+    (near,), (whole,) = await asyncio.gather(
+        asyncio.to_thread(built.encode, image),
+        asyncio.to_thread(built.encode, image, engine.FULL),
+    )
+    assert np.linalg.norm(near.vector - whole.vector) <= 0.05

@@ -1,0 +1,127 @@
+"""EncodeStream: many images over one call, each with its own id and its own outcome."""
+
+import asyncio
+import io
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+from PIL import Image
+
+import facerec.encoder.v1 as pb
+from facerec.client import AsyncEncoderClient, EncodedImage, EncoderClient
+from facerec.errors import FacerecError, Reason
+from tests.e2e.encoder.wire import EncoderStub
+from tests.fixtures.encoder import EncoderProcess
+
+
+@pytest.fixture(scope="module")
+def face(sample_photos: Path) -> bytes:
+    picture = Image.open(sample_photos / "obama.jpg").convert("RGB").crop((250, 50, 750, 550))
+    with io.BytesIO() as out:
+        picture.resize((200, 200)).save(out, "PNG")
+        return out.getvalue()
+
+
+async def test_each_item_has_the_answer_it_has_alone(encoder_address: str, face: bytes) -> None:
+    blank = Image.new("RGB", (90, 60))
+    with io.BytesIO() as out:
+        blank.save(out, "PNG")
+        none = out.getvalue()
+
+    async def images() -> AsyncIterator[tuple[str, bytes]]:
+        for number in range(30):
+            yield f"face-{number}", face
+            yield f"none-{number}", none
+            yield f"bad-{number}", b"no image"
+
+    async with AsyncEncoderClient(encoder_address) as client:
+        alone = (await client.encode(face)).faces[0].encoding.values
+        outcomes = {item_id: outcome async for item_id, outcome in client.encode_stream(images())}
+    assert len(outcomes) == 90
+    for item_id, outcome in outcomes.items():
+        if item_id.startswith("bad"):
+            assert isinstance(outcome, FacerecError)
+            assert (outcome.reason, outcome.field) == (Reason.IMAGE_INVALID, "image")
+            continue
+        assert isinstance(outcome, EncodedImage)
+        assert len(outcome.faces) == item_id.startswith("face")
+        assert all(np.abs(each.encoding.values - alone).max() <= 1e-5 for each in outcome.faces)
+
+
+async def test_the_blocking_client_streams_too(encoder_address: str, face: bytes) -> None:
+    def images() -> Iterator[tuple[str, bytes]]:
+        yield from ((str(number), face) for number in range(5))
+
+    with EncoderClient(encoder_address) as client:
+        outcomes = await asyncio.to_thread(lambda: dict(client.encode_stream(images(), max_faces=1)))
+    assert sorted(outcomes) == ["0", "1", "2", "3", "4"]
+    assert all(isinstance(outcome, EncodedImage) for outcome in outcomes.values())
+
+
+@pytest.mark.parametrize(
+    ("item", "reason", "field"),
+    [
+        (pb.EncodeStreamRequest(request=pb.EncodeRequest(image=b"x")), Reason.ID_INVALID, "item_id"),
+        (
+            pb.EncodeStreamRequest(item_id="x" * 129, request=pb.EncodeRequest(image=b"x")),
+            Reason.ID_INVALID,
+            "item_id",
+        ),
+        (pb.EncodeStreamRequest(item_id="x" * 128), Reason.IMAGE_INVALID, "image"),
+        (
+            pb.EncodeStreamRequest(
+                item_id="x", request=pb.EncodeRequest(options=pb.EncodeOptions(max_faces=1001))
+            ),
+            Reason.OPTION_INVALID,
+            "options.max_faces",
+        ),
+    ],
+)
+async def test_an_items_own_fault_is_its_answer_and_the_stream_goes_on(
+    encoder: EncoderStub, face: bytes, item: pb.EncodeStreamRequest, reason: Reason, field: str
+) -> None:
+    good = pb.EncodeStreamRequest(item_id="good", request=pb.EncodeRequest(image=face))
+    answers = {each.item_id: each async for each in encoder.EncodeStream(iter([item, good]))}
+    error = answers[item.item_id].error
+    assert (error.code, error.reason, error.field) == (3, reason, field)
+    assert len(answers["good"].response.faces) == 1
+
+
+async def test_a_reader_that_stops_reading_stops_the_work(
+    encoder: EncoderStub, encoder_server: EncoderProcess
+) -> None:
+    refused = pb.EncodeRequest(options=pb.EncodeOptions(max_faces=1001))
+    item = pb.EncodeStreamRequest(item_id="x" * 128, request=refused)  # small to send, an answer of 250 bytes
+    process = psutil.Process(encoder_server.process.pid)
+    call = encoder.EncodeStream()
+    sent = 0
+
+    async def flood() -> None:
+        nonlocal sent
+        while True:
+            await call.write(item)
+            sent += 1
+
+    async def busy() -> float:
+        process.cpu_percent()
+        await asyncio.sleep(1)
+        return process.cpu_percent()
+
+    flooding = asyncio.create_task(flood())
+    assert await busy() > 50
+    deadline = asyncio.get_running_loop().time() + 60
+    while await busy() > 20:
+        assert asyncio.get_running_loop().time() < deadline, f"still at work after {sent} items"
+    stalled_at = sent
+    await asyncio.sleep(1)
+    assert sent == stalled_at
+    for _ in range(stalled_at):  # read again, and the work goes on
+        answer = await call.read()
+        assert isinstance(answer, pb.EncodeStreamResponse)
+        assert answer.error.reason == Reason.OPTION_INVALID
+    assert sent > stalled_at
+    flooding.cancel()
+    call.cancel()

@@ -1,0 +1,84 @@
+"""A device is what was asked for or says so, and one that fails ends the process."""
+
+import subprocess
+import sys
+
+import onnxruntime
+import pytest
+
+from encoder_service import device
+from encoder_service.device import CPU, CUDA, FAILED_STATUS, Device, Provider
+from encoder_service.errors import DeviceMissing
+from encoder_service.settings import EncoderSettings
+from facerec.serving.errors import SettingsInvalid
+from facerec.serving.settings import load
+from tests.fixtures.process import ROOT
+
+without_cuda = pytest.mark.skipif(
+    CUDA in onnxruntime.get_available_providers(), reason="this ONNX Runtime has CUDA"
+)
+
+
+def choose(provider: Provider) -> Device:
+    return device.choose(
+        provider, threads=1, tf32=False, memory_bytes=2**30, batch_sizes=(1, 2), image_sizes=((640, 480),)
+    )
+
+
+def test_the_cpu_asked_for_is_taken_without_a_word() -> None:
+    assert choose(Provider.CPU) == Device(CPU, 1)
+
+
+@without_cuda
+def test_auto_takes_the_cpu_where_there_is_no_cuda_and_says_so() -> None:
+    chosen = choose(Provider.AUTO)
+    assert (chosen.name, chosen.on_gpu) == (CPU, False)
+    assert "no CUDA provider" in chosen.note
+
+
+@without_cuda
+def test_cuda_asked_for_is_never_replaced() -> None:
+    with pytest.raises(DeviceMissing, match="extra `gpu`"):
+        choose(Provider.CUDA)
+
+
+def test_tf32_is_refused_without_a_gpu() -> None:
+    with pytest.raises(SettingsInvalid, match="tf32"):
+        load(EncoderSettings, ["--precision", "tf32"], prog="encoder")
+
+
+@pytest.mark.parametrize(
+    ("message", "what"),
+    [
+        ("BFCArena::AllocateRawInternal Available memory of 0 is smaller", "out_of_memory"),
+        ("Failed to allocate memory for requested buffer of size 9", "out_of_memory"),
+        ("CUDA failure 719: unspecified launch failure", "device_lost"),
+        ("CUDNN_STATUS_EXECUTION_FAILED", "device_lost"),
+        ("Got invalid dimensions for input: chips", ""),
+    ],
+)
+def test_a_failed_device_is_told_from_a_bad_item(message: str, what: str) -> None:
+    assert device.failure(RuntimeError(message)) == what
+
+
+def test_a_network_that_runs_out_of_memory_ends_the_process_with_a_clear_line() -> None:
+    script = """
+import resource, numpy as np
+from encoder_service import embedding
+from encoder_service.device import CPU, Device
+from encoder_service.dlib_weights import files
+from pathlib import Path
+network = embedding.load(files.read(files.find().resnet), Device(CPU, 1), cache_folder=Path(".cache/models"))
+network.embed(np.zeros((1, 150, 150, 3), np.uint8))
+chips = np.zeros((512, 150, 150, 3), np.uint8)
+used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (used + 200_000_000,) * 2)
+network.embed(chips)
+"""
+    run = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert run.returncode == FAILED_STATUS, run.stderr
+    assert "device_failed" in run.stdout + run.stderr
+    assert "out_of_memory" in run.stdout + run.stderr
+    assert "Traceback" not in run.stderr

@@ -1,0 +1,27 @@
+"""The event loop's lag is measured as callers feel it."""
+
+import asyncio
+import time
+
+from encoder_service.lag import LagMeter, summarize
+
+
+async def test_a_loop_that_is_held_shows_it_and_an_idle_one_does_not() -> None:
+    meter = LagMeter(report_seconds=60)
+    measuring = asyncio.create_task(meter.run())
+    await asyncio.sleep(0.3)
+    meter.report()
+    assert meter.last.p50_ms < 10
+    assert meter.last.samples > 10
+    time.sleep(0.2)  # noqa: ASYNC251 - holding the loop is the point
+    await asyncio.sleep(0.05)
+    meter.report()
+    measuring.cancel()
+    assert 150 < meter.last.max_ms < 1000
+
+
+def test_a_long_wait_counts_for_all_that_was_due_in_it() -> None:
+    lag = summarize([0.1, 0.09, 0.08] + [0.001] * 97)
+    assert (lag.p50_ms, lag.max_ms, lag.samples) == (1.0, 100.0, 100)
+    assert lag.p99_ms == 100.0
+    assert summarize([]).samples == 0

@@ -1,0 +1,93 @@
+"""Faces are called poor for what is wrong with them, and good ones are not."""
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image, ImageEnhance, ImageFilter
+
+from encoder_service.alignment import Aligner
+from encoder_service.dlib_weights import files
+from encoder_service.faces import Alignment, BoundingBox, Landmarks, Quality, QualityReason
+from encoder_service.quality import Judge, Thresholds
+from tests.benchmarks.encoder import engine, pictures
+
+GOOD = ("obama.jpg", "obama2.jpg", "obama3.jpg", "biden.jpg")
+JUDGE = Judge(Thresholds())
+
+
+@pytest.fixture(scope="module")
+def faces(sample_photos: Path) -> dict[str, tuple[Image.Image, BoundingBox]]:
+    built = engine.build()
+    return {
+        photo.name: (photo.image, built.encode(pictures.jpeg(photo.image, 95))[0].detection.box)
+        for photo in pictures.photos()
+    }
+
+
+def judged(image: Image.Image, box: BoundingBox, alignment: Alignment = Alignment.SMALL) -> Quality:
+    paths = files.find()
+    pixels = np.asarray(image)
+    landmarks, chip = Aligner(paths.landmarks_5, paths.landmarks_68).cut(pixels, box, alignment)
+    return JUDGE.judge(chip, landmarks, box, image.size)
+
+
+@pytest.mark.parametrize("name", GOOD)
+@pytest.mark.parametrize("alignment", list(Alignment))
+def test_an_ordinary_portrait_is_not_poor(
+    faces: dict[str, tuple[Image.Image, BoundingBox]], name: str, alignment: Alignment
+) -> None:
+    quality = judged(*faces[name], alignment)
+    assert quality.reasons == ()
+    assert abs(quality.pose.yaw) < 0.2 and 0.3 < quality.pose.pitch < 0.8
+
+
+@pytest.mark.parametrize("name", GOOD)
+@pytest.mark.parametrize(
+    ("reason", "degrade"),
+    [
+        (QualityReason.BLURRED, lambda image: image.filter(ImageFilter.GaussianBlur(7))),
+        (QualityReason.TOO_DARK, lambda image: ImageEnhance.Brightness(image).enhance(0.12)),
+        (QualityReason.TOO_BRIGHT, lambda image: ImageEnhance.Brightness(image).enhance(4)),
+        (QualityReason.LOW_CONTRAST, lambda image: ImageEnhance.Contrast(image).enhance(0.12)),
+    ],
+    ids=lambda value: str(value) if isinstance(value, QualityReason) else "",
+)
+def test_a_degraded_portrait_is_poor_for_its_reason(
+    faces: dict[str, tuple[Image.Image, BoundingBox]], name: str, reason: QualityReason, degrade: object
+) -> None:
+    image, box = faces[name]
+    assert reason in judged(degrade(image), box).reasons  # type: ignore[operator]
+
+
+def test_a_face_of_few_pixels_is_too_small(faces: dict[str, tuple[Image.Image, BoundingBox]]) -> None:
+    image, box = faces["obama.jpg"]
+    scale = 40 / box.width
+    small = image.resize((round(image.width * scale), round(image.height * scale)))
+    edges = {name: round(getattr(box, name) * scale) for name in ("top", "right", "bottom", "left")}
+    assert QualityReason.TOO_SMALL in judged(small, BoundingBox(**edges)).reasons
+
+
+def test_a_face_cut_by_the_border_is_told_apart(faces: dict[str, tuple[Image.Image, BoundingBox]]) -> None:
+    image, box = faces["obama.jpg"]
+    left = box.left + box.width // 4
+    cut = image.crop((left, 0, image.width, image.height))
+    shifted = dataclasses.replace(box, left=box.left - left, right=box.right - left)
+    quality = judged(cut, shifted)
+    assert quality.outside == pytest.approx(0.25, abs=0.01)
+    assert QualityReason.CUT_BY_BORDER in quality.reasons
+
+
+@pytest.mark.parametrize(
+    ("nose", "turned"), [((50, 78), False), ((85, 78), True), ((15, 78), True), ((50, 35), True)]
+)
+def test_a_head_is_turned_when_its_nose_is_not_below_the_middle_of_the_eyes(
+    nose: tuple[int, int], turned: bool
+) -> None:
+    points = np.array([(100, 50), (75, 50), (0, 50), (25, 50), (nose[0], nose[1] + 30)], dtype=np.int32)
+    chip = np.random.default_rng(1).integers(60, 190, (150, 150, 3), dtype=np.uint8)
+    landmarks = Landmarks(Alignment.SMALL, points)
+    quality = JUDGE.judge(chip, landmarks, BoundingBox(0, 99, 99, 0), (200, 200))
+    assert (QualityReason.TURNED in quality.reasons) == turned
+    assert quality.pose.roll_degrees == 0
