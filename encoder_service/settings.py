@@ -86,7 +86,7 @@ class EncoderSettings(QualitySettings):
     """Largest width times height of an image, in pixels, read from its header before it is decoded."""
 
     max_hog_pixels: int = pydantic.Field(256_000_000, ge=1, le=2_000_000_000)
-    """Most pixels the HOG detector searches, after upsampling; docs/encoder.md states the memory."""
+    """Most pixels the HOG detector searches, after upsampling."""
 
     max_cnn_pixels: int = pydantic.Field(10_000_000, ge=1, le=2_000_000_000)
     """Most pixels the CNN detector searches, after upsampling; each takes about 150 bytes of memory."""
