@@ -1,52 +1,72 @@
 """The encoder's composition root: settings -> models -> encoder -> servicer -> server.
 
-`python -m encoder_service serve [flags]` serves until SIGTERM; `version` prints the release.
+`python -m encoder_service serve [flags]` serves until SIGTERM; the other commands look at what it would
+serve with.
 """
 
 import asyncio
 import functools
+import json
 import sys
 import warnings
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 import structlog
 
-from encoder_service import loading, model
+from encoder_service import doctor, loading, model
 from encoder_service.errors import DeviceMissing, ModelDrift, WeightsInvalid
 from encoder_service.lag import LagMeter
 from encoder_service.servicer import SERVICE_NAME, EncoderServicer
 from encoder_service.settings import EncoderSettings
 from facerec.encoder.v1.encoder_pb2_grpc import add_EncoderServiceServicer_to_server
-from facerec.serving import logs, loop
+from facerec.serving import checkup, logs, loop
 from facerec.serving import settings as serving_settings
 from facerec.serving.errors import StartError
 from facerec.serving.server import Server, Service, wait_for_termination
+from facerec.serving.watchdog import Watchdog
 
 SWITCH_SECONDS = 0.001
 
-USAGE = "usage: python -m encoder_service serve [--help | flags] | version"
+USAGE = """usage: python -m encoder_service COMMAND [--help] [flags]
+
+  serve         answer gRPC
+  check-config  print the settings and where each came from
+  doctor        look at all that serving needs and say what is amiss
+  version       print the release; with --json for programs"""
 
 log = structlog.get_logger("encoder_service")
 
 
 def main(argv: list[str]) -> int:
-    """Run a command and return the process's exit code."""
-    match argv:
-        case ["serve", *flags]:
-            return loop.run(_serve(flags))
-        case ["version"]:
-            print(model.server_version())
-            return 0
-        case ["-h" | "--help"]:
-            print(USAGE)
-            return 0
-        case _:
-            print(USAGE, file=sys.stderr)
-            return 2
+    """Run one command and return the process's exit code: 0, 1 for a doctor's finding, 2 for misuse."""
+    if not argv or argv[0] in ("-h", "--help"):
+        print(USAGE)
+        return 0 if argv else 2
+    if argv[0] not in COMMANDS:
+        print(f"error: there is no command {argv[0]}\n{USAGE}", file=sys.stderr)
+        return 2
+    return loop.run(COMMANDS[argv[0]](argv[1:]))
+
+
+def _load(command: str, flags: list[str]) -> EncoderSettings:
+    return serving_settings.load(EncoderSettings, flags, prog=f"python -m encoder_service {command}")
+
+
+async def _check_config(flags: list[str]) -> int:
+    return checkup.check_config(_load("check-config", flags), flags)
+
+
+async def _doctor(flags: list[str]) -> int:
+    settings = _load("doctor", flags)
+    logs.configure("error", settings.log_format)
+    return await asyncio.to_thread(lambda: checkup.report(doctor.examine(settings)))
 
 
 async def _serve(flags: list[str]) -> None:
-    settings = serving_settings.load(EncoderSettings, flags, prog="python -m encoder_service serve")
+    settings = _load("serve", flags)
     logs.configure(settings.log_level, settings.log_format)
+    log.info("starting", release=model.server_version(), **_banner(settings))
     # What Pillow warns of in callers' images is answered to the caller where it matters.
     warnings.filterwarnings("ignore", module="PIL")
     # Image threads give the GIL up sooner than by default: the event loop waits for it beside them.
@@ -58,11 +78,13 @@ async def _serve(flags: list[str]) -> None:
     log.info("listening", address=server.address)
     termination = asyncio.create_task(wait_for_termination())
     lag = LagMeter(settings.lag_report_seconds)
+    watchdog = Watchdog(settings.stuck_seconds)
     encoder = None
     try:
-        encoder = await loading.load(settings)
+        encoder = await loading.load(settings, watchdog)
+        watchdog.start()
         servicer.serve(encoder)
-        measuring = asyncio.create_task(lag.run())
+        measuring = [asyncio.create_task(lag.run()), asyncio.create_task(watchdog.watch_loop())]
         await server.set_serving(SERVICE_NAME, True)
         log.info("serving", address=server.address, threads=settings.threads)
     except ModelDrift as error:
@@ -75,10 +97,40 @@ async def _serve(flags: list[str]) -> None:
     log.info("stopping")
     await server.stop()
     if encoder is not None:
-        measuring.cancel()
+        for task in measuring:
+            task.cancel()
         lag.report()
         await asyncio.to_thread(encoder.close)
 
+
+async def _version(flags: list[str]) -> None:
+    if flags == ["--json"]:
+        print(json.dumps({"service": "encoder", "release": model.server_version()}))
+        return
+    if flags:
+        raise StartError("version takes --json or nothing")
+    print(model.server_version())
+
+
+def _banner(settings: EncoderSettings) -> dict[str, object]:
+    """What an operator reading the log wants to know first."""
+    return {
+        "address": settings.address,
+        "provider": settings.provider,
+        "precision": settings.precision,
+        "threads": settings.threads,
+        "max_images": settings.max_images,
+        "max_image_bytes": settings.max_image_bytes,
+        "max_pixels": settings.max_pixels,
+    }
+
+
+COMMANDS: dict[str, Callable[[list[str]], Coroutine[Any, Any, int | None]]] = {
+    "serve": _serve,
+    "check-config": _check_config,
+    "doctor": _doctor,
+    "version": _version,
+}
 
 if __name__ == "__main__":
     sys.exit(main(sys.argv[1:]))

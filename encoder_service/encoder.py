@@ -19,6 +19,7 @@ from encoder_service.mmod.decoding import Scores
 from encoder_service.mmod.pyramid import Pyramid
 from encoder_service.model import Model
 from encoder_service.scanner import Scan, Scanner
+from facerec.serving.watchdog import Watchdog
 
 Vector = npt.NDArray[np.float32]
 Networks = Batcher[Pixels, Vector]
@@ -47,6 +48,7 @@ class Encoder:
         detection_network: DetectionNetworks,
         threads: int,
         max_images: int,
+        watchdog: Watchdog,
     ) -> None:
         self.model: Final = model
         self.defaults: Final = defaults
@@ -57,6 +59,7 @@ class Encoder:
         self._thread_count = threads
         self._turns = asyncio.Semaphore(threads * _IMAGES_PER_THREAD)
         self._max_images = max_images
+        self._watchdog = watchdog
         self._images = 0
         self._image_seconds = 0.1
 
@@ -117,7 +120,8 @@ class Encoder:
         def timed() -> Result:
             begin = time.monotonic()
             try:
-                return work()
+                with self._watchdog.watching("image"):
+                    return work()
             finally:
                 self._image_seconds += _SECONDS_SMOOTHING * (time.monotonic() - begin - self._image_seconds)
 

@@ -26,6 +26,7 @@ from encoder_service.model import Model
 from encoder_service.quality import Judge
 from encoder_service.scanner import Bounds, Scanner
 from encoder_service.settings import EncoderSettings
+from facerec.serving.watchdog import Watchdog
 
 _CPU_BATCH: Final = 32
 _GPU_BATCHES: Final = (1, 2, 4, 8, 16, 32, 64, 128, 256)
@@ -33,10 +34,10 @@ _GPU_BATCHES: Final = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 log = structlog.get_logger("encoder_service")
 
 
-async def load(settings: EncoderSettings) -> Encoder:
-    """Load every model. Raises WeightsInvalid, ModelDrift, DeviceMissing."""
+async def load(settings: EncoderSettings, watchdog: Watchdog) -> Encoder:
+    """Load every model; images and batches are watched. Raises WeightsInvalid, ModelDrift, DeviceMissing."""
     begin = time.monotonic()
-    encoder = await asyncio.to_thread(_build, settings)
+    encoder = await asyncio.to_thread(build, settings, watchdog)
     await asyncio.to_thread(encoder.warm_up)
     log.info(
         "models_loaded",
@@ -49,7 +50,8 @@ async def load(settings: EncoderSettings) -> Encoder:
     return encoder
 
 
-def _build(settings: EncoderSettings) -> Encoder:
+def build(settings: EncoderSettings, watchdog: Watchdog) -> Encoder:
+    """Read the weights, open the networks and hold them to the golden chip. Raises as `load` does."""
     paths = files.find(settings.weights_dir)
     weights = files.read(paths.resnet)
     chosen, embedder, cnn = _open_networks(settings, paths, weights)
@@ -57,10 +59,16 @@ def _build(settings: EncoderSettings) -> Encoder:
     max_batch = _GPU_BATCHES[-1] if chosen.on_gpu else _CPU_BATCH
     # Every admitted image has at most one batch's portion in the queue, so none is refused there.
     network = Batcher(
-        embedder.embed_all, max_batch=max_batch, capacity=max_batch * settings.max_images, name="network"
+        watchdog.watched("encoding_batch", embedder.embed_all),
+        max_batch=max_batch,
+        capacity=max_batch * settings.max_images,
+        name="network",
     )
     pictures: Batcher[Pyramid, Scores] = Batcher(
-        cnn.score, max_batch=cnn.max_batch, capacity=max(settings.threads, cnn.max_batch), name="detector"
+        watchdog.watched("detection_batch", cnn.score),
+        max_batch=cnn.max_batch,
+        capacity=max(settings.threads, cnn.max_batch),
+        name="detector",
     )
     bounds = Bounds(settings.copy_side, settings.second_copy_side)
     scanner = Scanner(
@@ -80,6 +88,7 @@ def _build(settings: EncoderSettings) -> Encoder:
         detection_network=pictures,
         threads=settings.threads,
         max_images=settings.max_images,
+        watchdog=watchdog,
     )
 
 

@@ -1,29 +1,33 @@
-"""`matcher_service serve | migrate | maintain | version`."""
+"""`matcher_service serve | migrate | maintain | check-config | doctor | version`."""
 
 import asyncio
+import json
 import sys
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 import asyncpg
 import structlog
 
 import facerec
-from facerec.serving import logs, loop
+from facerec.serving import checkup, logs, loop
 from facerec.serving.errors import StartError
 from facerec.serving.server import wait_for_termination
 from facerec.serving.settings import load
-from matcher_service import migrations
+from facerec.serving.watchdog import Watchdog
+from matcher_service import doctor, migrations
 from matcher_service.maintenance import keeper
 from matcher_service.service import MatcherService
 from matcher_service.settings import MatcherSettings
 
 USAGE = """usage: matcher_service COMMAND [--help] [flags]
 
-  serve     answer gRPC
-  migrate   bring the database's schema to this release
-  maintain  build and check indexes and erase what is past its time, beside the serving; one at a time
-  version   print the release and the schema it needs"""
+  serve         answer gRPC
+  migrate       bring the database's schema to this release
+  maintain      build and check indexes and erase what is past its time, beside the serving; one at a time
+  check-config  print the settings and where each came from
+  doctor        look at all that serving needs and say what is amiss
+  version       print the release and the schema it needs; with --json for programs"""
 
 log = structlog.get_logger("matcher_service")
 
@@ -32,12 +36,25 @@ async def serve(argv: list[str]) -> None:
     """Answer until SIGTERM or SIGINT. Raises StartError."""
     settings = load(MatcherSettings, argv, prog="matcher_service serve")
     logs.configure(settings.log_level, settings.log_format)
+    log.info(
+        "starting",
+        release=facerec.__version__,
+        schema=migrations.head(),
+        address=settings.address,
+        encoder=settings.encoder_address,
+        connections=settings.pool_max_size + settings.scan_pool_size,
+        max_request_bytes=settings.max_request_bytes,
+    )
     service = MatcherService(settings)
     await service.start()
+    watchdog = Watchdog(settings.stuck_seconds)
+    watchdog.start()
+    watching = asyncio.create_task(watchdog.watch_loop())
     log.info("listening", address=service.server.address, encoder=settings.encoder_address)
     await wait_for_termination()
     log.info("stopping")
     await service.stop()
+    watching.cancel()
 
 
 async def migrate(argv: list[str]) -> None:
@@ -77,14 +94,37 @@ async def ended(work: Coroutine[Any, Any, None]) -> None:
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
+async def check_config(argv: list[str]) -> int:
+    """Print what serving would be told. Raises StartError."""
+    return checkup.check_config(load(MatcherSettings, argv, prog="matcher_service check-config"), argv)
+
+
+async def examine(argv: list[str]) -> int:
+    """Print what a look at database and encoder found. Raises StartError."""
+    settings = load(MatcherSettings, argv, prog="matcher_service doctor")
+    logs.configure("error", settings.log_format)
+    return checkup.report([finding async for finding in doctor.examine(settings)])
+
+
 async def version(argv: list[str]) -> None:
     """Print the release and the schema it needs. Raises StartError."""
+    if argv == ["--json"]:
+        found = {"service": "matcher", "release": facerec.__version__, "schema": migrations.head()}
+        print(json.dumps(found))
+        return
     if argv:
-        raise StartError("version takes no arguments")
+        raise StartError("version takes --json or nothing")
     print(f"facerec matcher {facerec.__version__}, schema {migrations.head()}")
 
 
-COMMANDS = {"serve": serve, "migrate": migrate, "maintain": maintain, "version": version}
+COMMANDS: dict[str, Callable[[list[str]], Coroutine[Any, Any, int | None]]] = {
+    "serve": serve,
+    "migrate": migrate,
+    "maintain": maintain,
+    "check-config": check_config,
+    "doctor": examine,
+    "version": version,
+}
 
 
 def main(argv: list[str]) -> int:

@@ -8,10 +8,13 @@ from collections.abc import Callable, Sequence
 import grpc.aio
 
 from facerec.serving import address, reflection
+from facerec.serving.deadlines import DeadlineInterceptor
 from facerec.serving.errors import AddressInUse
 from facerec.serving.health import SERVICE_NAME as HEALTH
 from facerec.serving.health import Health
 from facerec.serving.interceptor import ErrorInterceptor
+
+KEEPALIVE_TIMEOUT_SECONDS = 20.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,6 +35,9 @@ class ServerOptions:
     max_request_bytes: int = 48 * 1024 * 1024
     drain_seconds: float = 0.0
     grace_seconds: float = 10.0
+    max_call_seconds: float = 60.0
+    max_connection_age_seconds: float = 0.0
+    keepalive_seconds: float = 60.0
 
 
 class Server:
@@ -45,7 +51,10 @@ class Server:
         self._address = address.parse(options.address)
         address.check_insecure(self._address, insecure=options.insecure)
         self._health = Health(service.full_name for service in services)
-        self._server = grpc.aio.server(interceptors=[ErrorInterceptor()], options=_channel_options(options))
+        self._server = grpc.aio.server(
+            interceptors=[ErrorInterceptor(), DeadlineInterceptor(options.max_call_seconds)],
+            options=_channel_options(options),
+        )
         for service in services:
             service.register(self._server)
         self._health.register(self._server)
@@ -86,7 +95,7 @@ class Server:
 
 
 def _channel_options(options: ServerOptions) -> list[tuple[str, int]]:
-    return [
+    chosen = [
         ("grpc.max_receive_message_length", options.max_request_bytes),
         ("grpc.max_send_message_length", options.max_request_bytes),
         # Two servers on one port would share its calls in silence; the second is to be refused.
@@ -94,7 +103,14 @@ def _channel_options(options: ServerOptions) -> list[tuple[str, int]]:
         # Clients ping every 30 s, busy or not; by default a server hangs up on whoever does.
         ("grpc.keepalive_permit_without_calls", 1),
         ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
+        # A client that vanished without a word is noticed, and its work dropped.
+        ("grpc.keepalive_time_ms", int(1000 * options.keepalive_seconds)),
+        ("grpc.keepalive_timeout_ms", int(1000 * KEEPALIVE_TIMEOUT_SECONDS)),
     ]
+    if options.max_connection_age_seconds:
+        # Calls and streams under way finish on the old connection, however long they take.
+        chosen.append(("grpc.max_connection_age_ms", int(1000 * options.max_connection_age_seconds)))
+    return chosen
 
 
 async def wait_for_termination() -> None:

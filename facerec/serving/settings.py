@@ -60,6 +60,20 @@ class ServingSettings(BaseSettings):
     grace_seconds: float = pydantic.Field(10.0, ge=0, le=600)
     """How long calls in flight may take to finish at the end, in seconds."""
 
+    max_call_seconds: float = pydantic.Field(60.0, gt=0, le=3600)
+    """Longest a unary call may take whose caller gave no deadline, in seconds."""
+
+    max_connection_age_seconds: float = pydantic.Field(300.0, ge=0, le=86400)
+    """Age at which a connection is closed once its calls have ended, in seconds, so that clients look for
+    new replicas; 0 never."""
+
+    keepalive_seconds: float = pydantic.Field(60.0, ge=10, le=86400)
+    """How often a silent client is asked whether it is still there, in seconds."""
+
+    stuck_seconds: float = pydantic.Field(300.0, ge=0, le=86400)
+    """How long one piece of work may hold a thread or the event loop before the process ends itself, in
+    seconds; 0 for ever."""
+
     log_level: Level = "info"
     """Least level logged: debug, info, warning or error."""
 
@@ -88,6 +102,9 @@ class ServingSettings(BaseSettings):
             max_request_bytes=self.max_request_bytes,
             drain_seconds=self.drain_seconds,
             grace_seconds=self.grace_seconds,
+            max_call_seconds=self.max_call_seconds,
+            max_connection_age_seconds=self.max_connection_age_seconds,
+            keepalive_seconds=self.keepalive_seconds,
         )
 
 

@@ -1,0 +1,63 @@
+"""What `encoder_service doctor` looks at: all that serving needs, each by itself."""
+
+import tempfile
+from collections.abc import Iterator
+
+from encoder_service import cores, loading
+from encoder_service.dlib_weights import files
+from encoder_service.errors import DeviceMissing, ModelDrift, WeightsInvalid
+from encoder_service.faces import Alignment
+from encoder_service.settings import EncoderSettings
+from facerec.serving.checkup import Finding
+from facerec.serving.watchdog import Watchdog
+
+
+def examine(settings: EncoderSettings) -> Iterator[Finding]:
+    """Look at the machine and the files, then load the models as serving does."""
+    yield _examine_cores(settings)
+    yield _examine_cache(settings)
+    try:
+        paths = files.find(settings.weights_dir)
+    except WeightsInvalid as error:
+        yield Finding("weights", "fail", str(error))
+        return
+    yield Finding("weights", "ok", f"in {paths.resnet.parent}")
+    yield from _examine_models(settings)
+
+
+def _examine_cores(settings: EncoderSettings) -> Finding:
+    usable = cores.count()
+    text = f"{settings.threads} threads on {usable} cores"
+    if settings.threads > usable:
+        return Finding("cores", "warn", f"{text}: they fight for them; lower ENCODER_THREADS")
+    return Finding("cores", "ok", text)
+
+
+def _examine_cache(settings: EncoderSettings) -> Finding:
+    folder = settings.model_cache_dir
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        return Finding(
+            "model cache", "warn", f"{folder}: {error.strerror}; the networks are converted at each start"
+        )
+    return Finding("model cache", "ok", str(folder))
+
+
+def _examine_models(settings: EncoderSettings) -> Iterator[Finding]:
+    try:
+        encoder = loading.build(settings, Watchdog(0))
+    except (WeightsInvalid, DeviceMissing) as error:
+        yield Finding("models", "fail", str(error))
+        return
+    except ModelDrift as error:
+        yield Finding("self-test", "fail", str(error))
+        return
+    model = encoder.model
+    encoder.close()
+    yield Finding("models", "ok", f"{model.space(Alignment.SMALL)} in {settings.precision}")
+    yield Finding("self-test", "ok", "the golden chip's vector is dlib's")
+    note = model.provider_note
+    yield Finding("provider", "warn" if note else "ok", f"{model.provider}{note and ': '}{note}")

@@ -1,0 +1,107 @@
+"""What `matcher_service doctor` looks at: all that serving needs, each by itself."""
+
+from collections.abc import AsyncIterator
+
+import asyncpg
+
+from facerec.client import AsyncEncoderClient
+from facerec.errors import FacerecError
+from facerec.serving.checkup import Finding
+from facerec.serving.errors import StartError
+from matcher_service import migrations
+from matcher_service.extension import check_extension, check_server
+from matcher_service.queries import load
+from matcher_service.settings import MatcherSettings
+
+_CONNECT_SECONDS = 5.0
+
+
+async def examine(settings: MatcherSettings) -> AsyncIterator[Finding]:
+    """Look at the database as the serving login, then at the encoder."""
+    async for finding in _examine_database(settings):
+        yield finding
+    yield await _examine_encoder(settings)
+
+
+async def _examine_database(settings: MatcherSettings) -> AsyncIterator[Finding]:
+    try:
+        connection = await asyncpg.connect(settings.database_url.get_secret_value(), timeout=_CONNECT_SECONDS)
+    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError, ValueError) as error:
+        yield Finding(
+            "database", "fail", f"cannot connect ({type(error).__name__}): see MATCHER_DATABASE_URL"
+        )
+        return
+    try:
+        version = ".".join(map(str, connection.get_server_version()[:2]))
+        yield Finding("database", "ok", f"connected to Postgres {version}")
+        yield await _examine_extension(connection)
+        role = await _examine_role(connection)
+        yield role
+        if role.state == "ok":
+            yield await _examine_schema(connection)
+        yield await _examine_room(connection, settings)
+    finally:
+        await connection.close(timeout=_CONNECT_SECONDS)
+
+
+async def _examine_extension(connection: asyncpg.Connection) -> Finding:
+    try:
+        await check_server(connection)
+        await check_extension(connection)
+    except StartError as error:
+        return Finding("pgvector", "fail", str(error))
+    version = await connection.fetchval("SELECT extversion FROM pg_extension WHERE extname = 'vector'")
+    return Finding("pgvector", "ok", f"version {version}")
+
+
+async def _examine_role(connection: asyncpg.Connection) -> Finding:
+    try:
+        await connection.execute("SET ROLE facerec_serve")
+    except asyncpg.PostgresError:
+        return Finding(
+            "role",
+            "fail",
+            "the login may not act as facerec_serve: run `matcher_service migrate` with a login that may "
+            "migrate, then GRANT facerec_serve TO the serving login",
+        )
+    return Finding("role", "ok", "acts as facerec_serve")
+
+
+async def _examine_schema(connection: asyncpg.Connection) -> Finding:
+    head = migrations.head()
+    try:
+        version = await connection.fetchval(load()["schema_version"])
+    except (asyncpg.UndefinedTableError, asyncpg.InvalidSchemaNameError):
+        version = 0
+    if version < head:
+        return Finding(
+            "schema", "fail", f"at version {version} and {head} is needed: run `matcher_service migrate`"
+        )
+    if version > head:
+        return Finding("schema", "fail", f"at version {version}, past the {head} known: run a newer release")
+    return Finding("schema", "ok", f"at version {version}")
+
+
+async def _examine_room(connection: asyncpg.Connection, settings: MatcherSettings) -> Finding:
+    """How many replicas the server has connections for."""
+    allowed = int(await connection.fetchval("SHOW max_connections"))
+    kept = int(await connection.fetchval("SHOW superuser_reserved_connections"))
+    each = settings.pool_max_size + settings.scan_pool_size
+    replicas = (allowed - kept) // each
+    text = f"{each} a replica of {allowed - kept}: room for {replicas}"
+    if replicas < 1:
+        return Finding("connections", "fail", f"{text}; lower MATCHER_POOL_MAX_SIZE or raise max_connections")
+    return Finding("connections", "ok" if replicas > 1 else "warn", text)
+
+
+async def _examine_encoder(settings: MatcherSettings) -> Finding:
+    async with AsyncEncoderClient(settings.encoder_address, timeout_seconds=_CONNECT_SECONDS) as client:
+        try:
+            model = await client.get_model()
+        except FacerecError as error:
+            return Finding(
+                "encoder",
+                "warn",
+                f"{error.message}; requests with images are answered ENCODER_UNAVAILABLE until it is there",
+            )
+    return Finding("encoder", "ok", f"{model.space} on {model.execution_provider}")

@@ -1,0 +1,135 @@
+"""What an operator asks the services before and beside serving."""
+
+import io
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from facerec.client import EncoderClient
+from facerec.errors import FacerecError
+from matcher_service import migrations
+from tests.fixtures.encoder import EncoderProcess
+from tests.fixtures.postgres import PostgresServer, as_user
+
+SECRET = "kept-to-oneself"
+
+
+def run(*command: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", *command],
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def test_check_config_tells_each_setting_and_its_origin_and_masks_secrets(tmp_path: Path) -> None:
+    file = tmp_path / "matcher.toml"
+    file.write_text("pool_max_size = 7\n")
+    url = f"postgresql://facerec:{SECRET}@database/facerec"
+    checked = run(
+        "matcher_service", "check-config", "--config", str(file), "--drain-seconds=3",
+        MATCHER_DATABASE_URL=url, MATCHER_SCAN_POOL_SIZE="3",
+    )  # fmt: skip
+    assert checked.returncode == 0
+    lines = checked.stdout.splitlines()
+    assert "pool_max_size = 7  (file)" in lines
+    assert "drain_seconds = 3.0  (flag)" in lines
+    assert "scan_pool_size = 3  (MATCHER_SCAN_POOL_SIZE)" in lines
+    assert "pool_min_size = 2  (default)" in lines
+    assert "database_url = **********  (MATCHER_DATABASE_URL)" in lines
+    assert SECRET not in checked.stdout + checked.stderr
+
+
+def test_check_config_refuses_what_serving_would() -> None:
+    checked = run("encoder_service", "check-config", "--threads", "0")
+    assert checked.returncode == 2
+    assert "--threads (ENCODER_THREADS)" in checked.stderr
+
+
+@pytest.mark.parametrize("service", ["encoder", "matcher"])
+def test_the_version_is_told_to_programs(service: str) -> None:
+    told = json.loads(run(f"{service}_service", "version", "--json").stdout)
+    assert told["service"] == service
+    assert told["release"] in run(f"{service}_service", "version").stdout
+    if service == "matcher":
+        assert told["schema"] == migrations.head()
+
+
+def test_the_matchers_doctor_finds_all_in_order(database_url: str, encoder_address: str) -> None:
+    seen = run(
+        "matcher_service",
+        "doctor",
+        MATCHER_DATABASE_URL=database_url,
+        MATCHER_ENCODER_ADDRESS=encoder_address,
+    )
+    assert seen.returncode == 0, seen.stdout
+    found = {line.split()[1].rstrip(":"): line.split()[0] for line in seen.stdout.splitlines()}
+    assert found == dict.fromkeys(["database", "pgvector", "role", "schema", "connections", "encoder"], "ok")
+
+
+def test_the_matchers_doctor_says_what_to_do_about_a_database_never_migrated(
+    make_database: Callable[[str], str],
+) -> None:
+    seen = run("matcher_service", "doctor", MATCHER_DATABASE_URL=make_database("template0"))
+    assert seen.returncode == 1
+    assert "run `matcher_service migrate`" in seen.stdout
+    assert "warn  encoder" in seen.stdout
+
+
+def test_the_matchers_doctor_tells_a_database_that_is_away() -> None:
+    url = f"postgresql://facerec:{SECRET}@127.0.0.1:1/facerec"
+    seen = run("matcher_service", "doctor", MATCHER_DATABASE_URL=url)
+    assert seen.returncode == 1
+    assert "fail  database" in seen.stdout
+    assert SECRET not in seen.stdout + seen.stderr
+
+
+def test_the_matchers_doctor_tells_a_login_without_the_role(
+    database_url: str, postgres_server: PostgresServer
+) -> None:
+    postgres_server.execute("CREATE ROLE doctors_stranger LOGIN")
+    try:
+        url = as_user(database_url, "doctors_stranger")
+        seen = run("matcher_service", "doctor", MATCHER_DATABASE_URL=url)
+    finally:
+        postgres_server.execute("DROP ROLE doctors_stranger")
+    assert seen.returncode == 1
+    assert "fail  role" in seen.stdout
+    assert "GRANT facerec_serve" in seen.stdout
+
+
+def test_the_encoders_doctor_finds_all_in_order(model_cache: Path) -> None:
+    seen = run("encoder_service", "doctor", "--model-cache-dir", str(model_cache), "--provider", "cpu")
+    assert seen.returncode == 0, seen.stdout + seen.stderr
+    assert {line.split()[0] for line in seen.stdout.splitlines()} == {"ok"}
+    assert "self-test" in seen.stdout
+
+
+def test_the_encoders_doctor_tells_weights_that_are_missing(tmp_path: Path) -> None:
+    seen = run(
+        "encoder_service", "doctor", "--weights-dir", str(tmp_path), "--model-cache-dir", str(tmp_path)
+    )
+    assert seen.returncode == 1
+    assert "fail  weights: there is no weights file" in seen.stdout
+
+
+def test_an_image_that_holds_its_thread_too_long_ends_the_encoder(model_cache: Path) -> None:
+    with io.BytesIO() as out:
+        Image.effect_noise((4000, 4000), 64).save(out, "JPEG")
+        image = out.getvalue()
+    server = EncoderProcess("--stuck-seconds", "1", cache=model_cache)
+    server.event("serving")
+    with EncoderClient(server.address, timeout_seconds=30) as client, pytest.raises(FacerecError):
+        client.encode(image, full_resolution=True)
+    assert server.process.wait(10) == 70
+    assert server.event("stuck")["work"] == "image"
+    server.kill()

@@ -1,0 +1,92 @@
+"""A call without a deadline gets one, and the work for it ends with it."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import grpc
+import grpc.aio
+import pytest
+
+import facerec.encoder.v1 as pb
+from facerec.serving.server import Server, ServerOptions, Service
+
+MOST_SECONDS = 0.3
+
+
+class Slow(pb.EncoderServiceServicer):
+    """Answers when told to and notes whose work was dropped."""
+
+    def __init__(self) -> None:
+        self.answer = asyncio.Event()
+        self.dropped = asyncio.Event()
+
+    async def GetModel(self, request: pb.GetModelRequest, context: Any) -> pb.GetModelResponse:
+        try:
+            await self.answer.wait()
+        except asyncio.CancelledError:
+            self.dropped.set()
+            raise
+        return pb.GetModelResponse(name="slow")
+
+    async def DetectFaces(self, request: pb.DetectFacesRequest, context: Any) -> pb.DetectFacesResponse:
+        raise TimeoutError("the handler's own")
+
+
+@pytest.fixture
+def servicer() -> Slow:
+    return Slow()
+
+
+@pytest.fixture
+async def stub(servicer: Slow) -> AsyncIterator[Any]:
+    name = "facerec.encoder.v1.EncoderService"
+    service = Service(name, lambda server: pb.add_EncoderServiceServicer_to_server(servicer, server))
+    options = ServerOptions("127.0.0.1:0", grace_seconds=0.1, max_call_seconds=MOST_SECONDS)
+    server = Server(options, [service])
+    await server.start()
+    async with grpc.aio.insecure_channel(server.address) as channel:
+        yield pb.EncoderServiceStub(channel)
+    await server.stop()
+
+
+async def test_a_call_without_a_deadline_ends_after_the_most_a_call_may_take(
+    stub: Any, servicer: Slow
+) -> None:
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await stub.GetModel(pb.GetModelRequest())
+    assert caught.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+    assert "0.3 s" in (caught.value.details() or "")
+    assert servicer.dropped.is_set()
+
+
+async def test_a_callers_own_deadline_may_be_longer(stub: Any, servicer: Slow) -> None:
+    call = asyncio.create_task(_ask(stub))
+    await asyncio.sleep(2 * MOST_SECONDS)
+    assert not call.done()
+    servicer.answer.set()
+    assert (await call).name == "slow"
+
+
+async def test_a_callers_deadline_drops_the_work(stub: Any, servicer: Slow) -> None:
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await stub.GetModel(pb.GetModelRequest(), timeout=0.1)
+    assert caught.value.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+    await asyncio.wait_for(servicer.dropped.wait(), 5)
+
+
+async def test_a_caller_who_hangs_up_has_the_work_dropped(stub: Any, servicer: Slow) -> None:
+    call = stub.GetModel(pb.GetModelRequest(), timeout=10)
+    await asyncio.sleep(0.1)
+    call.cancel()
+    await asyncio.wait_for(servicer.dropped.wait(), 5)
+
+
+async def test_a_handlers_own_timeout_is_not_taken_for_the_callers(stub: Any) -> None:
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await stub.DetectFaces(pb.DetectFacesRequest())
+    assert caught.value.code() is grpc.StatusCode.INTERNAL
+
+
+async def _ask(stub: Any) -> Any:
+    return await stub.GetModel(pb.GetModelRequest(), timeout=10)

@@ -1,0 +1,72 @@
+"""A process whose thread or loop is held for good ends itself, and says what held it."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from facerec.serving.watchdog import FAILED_STATUS, Watchdog
+
+PROGRAM = """
+import asyncio, sys, threading, time
+from facerec.serving.watchdog import Watchdog
+
+async def main(held, seconds):
+    watchdog = Watchdog(1.0)
+    watchdog.start()
+    watching = asyncio.create_task(watchdog.watch_loop())
+    await asyncio.sleep(0)
+    if held == "loop":
+        time.sleep(seconds)
+    elif held == "thread":
+        await asyncio.to_thread(watchdog.watched("image", time.sleep), seconds)
+    else:
+        print("ready", flush=True)
+        await asyncio.sleep(seconds)
+    watching.cancel()
+
+asyncio.run(main(sys.argv[1], float(sys.argv[2])))
+"""
+
+
+def run(held: str, seconds: float) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", PROGRAM, held, str(seconds)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+
+
+@pytest.mark.parametrize(("held", "work"), [("loop", "event_loop"), ("thread", "image")])
+def test_what_is_held_too_long_ends_the_process(held: str, work: str) -> None:
+    begin = time.monotonic()
+    ended = run(held, 20)
+    assert ended.returncode == FAILED_STATUS
+    assert time.monotonic() - begin < 15
+    assert "stuck" in ended.stdout + ended.stderr
+    assert work in ended.stdout + ended.stderr
+
+
+def test_work_that_ends_in_time_is_left_alone() -> None:
+    assert run("thread", 0.3).returncode == 0
+
+
+def test_a_process_that_was_stopped_and_goes_on_is_not_taken_for_stuck() -> None:
+    command = [sys.executable, "-c", PROGRAM, "nothing", "5"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        os.kill(process.pid, signal.SIGSTOP)
+        time.sleep(3)
+        os.kill(process.pid, signal.SIGCONT)
+        assert process.wait(timeout=20) == 0
+
+
+async def test_a_watchdog_told_to_watch_nothing_starts_no_thread() -> None:
+    watchdog = Watchdog(0)
+    watchdog.start()
+    watching = asyncio.create_task(watchdog.watch_loop())
+    await asyncio.sleep(0)
+    watching.cancel()
+    watchdog.stop()
