@@ -6,7 +6,7 @@ PIP    := $(BIN)/python -m pip --disable-pip-version-check -q
 TEST_WORKERS ?= 2
 INSTALL := $(PIP) install --require-hashes --no-deps --no-build-isolation
 
-.PHONY: help up demo test bench-matcher soak-matcher bench-encoder soak-encoder lint stubs settings-docs lock clean
+.PHONY: help up demo test bench-matcher soak-matcher bench-encoder soak-encoder lint check-deploy stubs settings-docs lock clean
 
 help: ## Show the targets.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -42,6 +42,14 @@ soak-matcher: $(VENV)/.dev ## Kill matchers and Postgres under load; count what 
 
 bench-matcher: $(VENV)/.dev ## Measure the matcher beside its peers; FACES=1000000 DATA=/tmp/bench PARTS="verify flood".
 	@$(BIN)/python -m tests.benchmarks.matcher --faces $(or $(FACES),1000000) $(if $(DATA),--data $(DATA)) $(PARTS)
+
+$(VENV)/deploy/.done: $(VENV)/.build requirements/deploy.lock
+	$(PYTHON) -m venv $(VENV)/deploy
+	$(VENV)/deploy/bin/python -m pip --disable-pip-version-check -q install --require-hashes --no-deps -r requirements/deploy.lock
+	@touch $@
+
+check-deploy: $(VENV)/deploy/.done ## Render, validate and scan the Kubernetes overlays and the images' recipes; needs kubectl.
+	@scripts/check_deploy.sh
 
 lint: $(VENV)/.dev ## Check style, types, layers, the contract and the generated code.
 	@scripts/lint.sh

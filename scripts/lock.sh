@@ -18,3 +18,4 @@ done
 compile pyproject.toml --extra local --group test --group bench --group lint \
     -c requirements/runtime.lock -o requirements/dev.lock
 compile pyproject.toml --extra gpu -c requirements/runtime.lock -o requirements/gpu.lock
+compile requirements/deploy.in -o requirements/deploy.lock

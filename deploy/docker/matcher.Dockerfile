@@ -20,6 +20,7 @@ ENV PATH=/opt/facerec/bin:$PATH \
     MATCHER_ADDRESS=0.0.0.0:50052
 USER 10001:10001
 EXPOSE 50052
+HEALTHCHECK --interval=10s --start-period=60s CMD ["python", "-m", "facerec.serving.probe", "127.0.0.1:50052"]
 # Listening beyond loopback is asked for by whoever runs the image: MATCHER_INSECURE=true.
 ENTRYPOINT ["python", "-m", "matcher_service"]
 CMD ["serve"]

@@ -10,7 +10,10 @@ import pytest
 import yaml
 
 ROOT = Path(__file__).parents[2]
-BASE = ROOT / "deploy" / "kubernetes" / "base"
+DEPLOY = ROOT / "deploy"
+BASE = DEPLOY / "kubernetes" / "base"
+OVERLAYS = sorted(path.name for path in (DEPLOY / "kubernetes" / "overlays").iterdir())
+OPERATORS = {"postgresql.cnpg.io", "keda.sh", "monitoring.coreos.com", "cert-manager.io"}
 KUBERNETES = "1.34"
 
 needs_kubectl = pytest.mark.skipif(shutil.which("kubectl") is None, reason="kubectl is not on this machine")
@@ -26,16 +29,83 @@ def known_settings(service: str) -> set[str]:
     return names | {f"{name}_FILE" for name in names}
 
 
+def rendered(overlay: str) -> list[dict[str, Any]]:
+    """What an overlay deploys."""
+    folder = DEPLOY / "kubernetes" / "overlays" / overlay
+    text = subprocess.run(["kubectl", "kustomize", str(folder)], check=True, capture_output=True).stdout
+    return list(yaml.safe_load_all(text))
+
+
 @needs_kubectl
-def test_the_base_renders_and_validates(tmp_path: Path) -> None:
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_an_overlay_renders_and_validates(overlay: str) -> None:
     import kubernetes_validate
 
-    rendered = subprocess.run(["kubectl", "kustomize", str(BASE)], check=True, capture_output=True).stdout
-    resources = list(yaml.safe_load_all(rendered))
+    resources = rendered(overlay)
     for resource in resources:
-        kubernetes_validate.validate(resource, KUBERNETES, strict=True)
+        if resource["apiVersion"].split("/")[0] not in OPERATORS:
+            kubernetes_validate.validate(resource, KUBERNETES, strict=True)
     kinds = {resource["kind"] for resource in resources}
-    assert {"Deployment", "Service", "Job", "ConfigMap", "Secret"} <= kinds
+    assert {"Namespace", "Deployment", "Service", "Job", "CronJob", "NetworkPolicy"} <= kinds
+    assert {"ConfigMap", "PodDisruptionBudget"} <= kinds
+
+
+@needs_kubectl
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_every_pod_of_an_overlay_is_restricted_and_has_no_token(overlay: str) -> None:
+    for resource in rendered(overlay):
+        spec = (
+            resource["spec"]["jobTemplate"]["spec"]
+            if resource["kind"] == "CronJob"
+            else resource.get("spec", {})
+        )
+        pod = spec.get("template", {}).get("spec")
+        if pod is None:
+            continue
+        assert pod["securityContext"]["runAsNonRoot"]
+        assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+        assert pod["automountServiceAccountToken"] is False
+        for container in pod["containers"]:
+            context = container["securityContext"]
+            assert context["readOnlyRootFilesystem"]
+            assert not context["allowPrivilegeEscalation"]
+            assert context["capabilities"] == {"drop": ["ALL"]}
+
+
+@needs_kubectl
+@pytest.mark.parametrize("overlay", ["prod", "gpu"])
+def test_no_password_is_deployed_to_production(overlay: str) -> None:
+    assert not [resource for resource in rendered(overlay) if resource["kind"] == "Secret"]
+
+
+@needs_kubectl
+def test_a_gpu_overlay_never_runs_the_encoder_on_a_cpu() -> None:
+    (encoder,) = [
+        resource
+        for resource in rendered("gpu")
+        if resource["kind"] == "Deployment" and resource["metadata"]["name"] == "encoder"
+    ]
+    (container,) = encoder["spec"]["template"]["spec"]["containers"]
+    assert container["resources"]["limits"]["nvidia.com/gpu"] == 1
+    assert container["image"].startswith("facerec-encoder-gpu")
+    (settings,) = [
+        resource
+        for resource in rendered("gpu")
+        if resource["kind"] == "ConfigMap" and resource["metadata"]["name"] == "encoder-settings"
+    ]
+    assert settings["data"]["ENCODER_PROVIDER"] == "cuda"
+
+
+def test_the_compose_file_builds_what_is_here_and_names_settings_that_exist() -> None:
+    compose = yaml.safe_load((DEPLOY / "compose.yaml").read_text())
+    for name, service in compose["services"].items():
+        if build := service.get("build"):
+            assert (DEPLOY / build["context"] / build["dockerfile"]).is_file()
+        for variable in service.get("environment", {}):
+            if name != "postgres":
+                assert variable in known_settings(variable.split("_")[0].lower())
+        for port in service.get("ports", []):
+            assert port.startswith("127.0.0.1:")
 
 
 def manifests() -> list[dict[str, Any]]:
@@ -51,9 +121,10 @@ def test_every_setting_in_the_config_maps_is_one_of_the_service() -> None:
         assert set(config_map["data"]) <= known_settings(service)
 
 
-@pytest.mark.parametrize("service", ["encoder", "matcher"])
-def test_every_setting_in_the_image_is_one_of_the_service(service: str) -> None:
-    dockerfile = (ROOT / "deploy" / "docker" / f"{service}.Dockerfile").read_text()
+@pytest.mark.parametrize("image", ["encoder", "encoder-gpu", "matcher"])
+def test_every_setting_in_the_image_is_one_of_the_service(image: str) -> None:
+    service = image.split("-", maxsplit=1)[0]
+    dockerfile = (ROOT / "deploy" / "docker" / f"{image}.Dockerfile").read_text()
     assigned = set(re.findall(rf"\b({service.upper()}_[A-Z_]+)=", dockerfile))
     assert assigned
     assert assigned <= known_settings(service)

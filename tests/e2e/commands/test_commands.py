@@ -15,6 +15,7 @@ from facerec.client import EncoderClient
 from facerec.errors import FacerecError
 from matcher_service import migrations
 from tests.fixtures.encoder import EncoderProcess
+from tests.fixtures.matcher import MatcherProcess
 from tests.fixtures.postgres import PostgresServer, as_user
 
 SECRET = "kept-to-oneself"
@@ -133,3 +134,15 @@ def test_an_image_that_holds_its_thread_too_long_ends_the_encoder(model_cache: P
     assert server.process.wait(10) == 70
     assert server.event("stuck")["work"] == "image"
     server.kill()
+
+
+def test_a_containers_probe_tells_serving_from_not_and_from_nobody(
+    encoder_address: str, make_database: Callable[[str], str]
+) -> None:
+    assert run("facerec.serving.probe", encoder_address).returncode == 0
+    assert run("facerec.serving.probe", "127.0.0.1:1").returncode == 1
+    unmigrated = MatcherProcess(make_database("template0"))
+    try:
+        assert run("facerec.serving.probe", unmigrated.address).returncode == 1
+    finally:
+        unmigrated.stop()

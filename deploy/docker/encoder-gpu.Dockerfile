@@ -1,0 +1,35 @@
+# The encoder service on an NVIDIA GPU. The CUDA libraries come with the Python packages, the driver with the
+# machine. Build from the repository's root:
+#   docker build -f deploy/docker/encoder-gpu.Dockerfile -t facerec-encoder-gpu .
+FROM python:3.12-slim-bookworm AS build
+WORKDIR /src
+RUN python -m venv /opt/facerec
+COPY requirements/build.lock requirements/gpu.lock requirements/
+RUN /opt/facerec/bin/pip install --no-cache-dir --require-hashes --no-deps -r requirements/build.lock \
+ && /opt/facerec/bin/pip install --no-cache-dir --require-hashes --no-deps --no-build-isolation -r requirements/gpu.lock
+COPY pyproject.toml README.md ./
+COPY facerec facerec
+COPY encoder_service encoder_service
+COPY matcher_service matcher_service
+RUN /opt/facerec/bin/pip install --no-cache-dir --no-deps --no-build-isolation --no-index .
+# Converts the networks once, into the image, and holds them to their self-test: a start writes nothing.
+RUN /opt/facerec/bin/python -m encoder_service doctor --model-cache-dir /opt/models --provider cpu \
+ && chmod -R a+rX /opt/models
+
+FROM python:3.12-slim-bookworm
+RUN useradd --uid 10001 --no-create-home --shell /usr/sbin/nologin facerec
+COPY --from=build /opt/facerec /opt/facerec
+COPY --from=build /opt/models /opt/models
+ENV PATH=/opt/facerec/bin:$PATH \
+    PYTHONUNBUFFERED=1 \
+    ENCODER_ADDRESS=0.0.0.0:50051 \
+    ENCODER_MODEL_CACHE_DIR=/opt/models \
+    ENCODER_PROVIDER=cuda \
+    NVIDIA_VISIBLE_DEVICES=all \
+    NVIDIA_DRIVER_CAPABILITIES=compute,utility
+USER 10001:10001
+EXPOSE 50051
+HEALTHCHECK --interval=10s --start-period=60s CMD ["python", "-m", "facerec.serving.probe", "127.0.0.1:50051"]
+# Listening beyond loopback is asked for by whoever runs the image: ENCODER_INSECURE=true.
+ENTRYPOINT ["python", "-m", "encoder_service"]
+CMD ["serve"]

@@ -1,0 +1,25 @@
+"""`python -m facerec.serving.probe HOST:PORT [SERVICE]`: whether a service is SERVING, for a container's
+HEALTHCHECK. Exit code 0 where it is, 1 where it is not or does not answer in time.
+"""
+
+import sys
+
+import grpc
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+WAIT_SECONDS = 3.0
+
+
+def is_serving(address: str, service: str = "") -> bool:
+    """Ask the standard health service in plain text; "" asks for all services at once."""
+    with grpc.insecure_channel(address, options=[("grpc.enable_http_proxy", 0)]) as channel:
+        request = health_pb2.HealthCheckRequest(service=service)
+        try:
+            answer = health_pb2_grpc.HealthStub(channel).Check(request, timeout=WAIT_SECONDS)
+        except grpc.RpcError:
+            return False
+    return bool(answer.status == health_pb2.HealthCheckResponse.SERVING)
+
+
+if __name__ == "__main__":
+    sys.exit(0 if is_serving(*sys.argv[1:3]) else 1)
