@@ -3,6 +3,7 @@ HEALTHCHECK. Exit code 0 where it is, 1 where it is not or does not answer in ti
 """
 
 import sys
+from typing import Any
 
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
@@ -13,9 +14,10 @@ WAIT_SECONDS = 3.0
 def is_serving(address: str, service: str = "") -> bool:
     """Ask the standard health service in plain text; "" asks for all services at once."""
     with grpc.insecure_channel(address, options=[("grpc.enable_http_proxy", 0)]) as channel:
+        stub: Any = health_pb2_grpc.HealthStub(channel)
         request = health_pb2.HealthCheckRequest(service=service)
         try:
-            answer = health_pb2_grpc.HealthStub(channel).Check(request, timeout=WAIT_SECONDS)
+            answer = stub.Check(request, timeout=WAIT_SECONDS)
         except grpc.RpcError:
             return False
     return bool(answer.status == health_pb2.HealthCheckResponse.SERVING)
