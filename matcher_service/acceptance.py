@@ -4,7 +4,7 @@ import uuid
 
 from matcher_service.enrolling import Policy
 from matcher_service.errors import FaceDuplicate, FaceQuality
-from matcher_service.faces import DuplicateCheck, Encoding, Photo, Probe
+from matcher_service.faces import DuplicateCheck, Encoding, Probe
 from matcher_service.photos import Seen
 from matcher_service.query import Query
 from matcher_service.search import Search
@@ -18,15 +18,25 @@ class Acceptance:
 
     @staticmethod
     def check_quality(seen: Seen, probe: Probe, policy: Policy) -> None:
-        """Raises FaceQuality for a photo's face that is smaller than the policy asks."""
-        if seen.box is None or not isinstance(probe.face, Photo):
+        """Raises FaceQuality for a photo's face that is smaller or poorer than the policy asks."""
+        if seen.quality is None:
             return
-        side = 1 + min(seen.box.bottom - seen.box.top, seen.box.right - seen.box.left)
+        side = seen.quality.face_pixels
         if side < policy.min_face_pixels:
             raise FaceQuality(
                 f"the face is {side} pixels on its shorter side and the collection asks for "
                 f"{policy.min_face_pixels}: send a larger picture of it",
                 field=f"{probe.field}.image",
+                metadata={"reasons": "TOO_SMALL"},
+            )
+        poor = [reason for reason in seen.quality.reasons if reason in policy.refused_qualities]
+        if poor:
+            words = " and ".join(reason.lower().replace("_", " ") for reason in poor)
+            raise FaceQuality(
+                f"the face is {words}: send a better picture of it, or let the collection's quality policy "
+                "take such faces",
+                field=f"{probe.field}.image",
+                metadata={"reasons": ",".join(poor)},
             )
 
     async def find_duplicates(

@@ -11,6 +11,7 @@ from matcher_service.errors import CollectionExists, CollectionNotFound
 from matcher_service.store import Store
 
 NO_RETENTION = datetime.timedelta(0)
+CONVERTED = ("retention", "refused_qualities")
 
 
 class Catalog:
@@ -57,12 +58,14 @@ class Catalog:
 def _collection(row: asyncpg.Record | None) -> Collection:
     if row is None:
         raise CollectionNotFound
-    names = [field.name for field in dataclasses.fields(CollectionSettings) if field.name != "retention"]
+    plain = [field.name for field in dataclasses.fields(CollectionSettings) if field.name not in CONVERTED]
     return Collection(
         collection_id=row["collection_id"],
         space=row["space"],
         settings=CollectionSettings(
-            **{name: row[name] for name in names}, retention=row["retention"] or NO_RETENTION
+            **{name: row[name] for name in plain},
+            retention=row["retention"] or NO_RETENTION,
+            refused_qualities=tuple(row["refused_qualities"]),
         ),
         estimated_faces=row["estimated_faces"],
         index=SearchIndex(

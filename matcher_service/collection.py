@@ -8,7 +8,8 @@ import datetime
 class CollectionSettings:
     """What can be changed of a collection; None leaves a setting as it is.
 
-    Distances are Euclidean, `duplicate_policy` is allow, flag or refuse, a `retention` of 0 is for ever.
+    Distances are Euclidean, `duplicate_policy` is allow, flag or refuse, a `retention` of 0 is for ever;
+    `refused_qualities` are the encoder's reasons, as BLURRED, for which no face is enrolled.
     """
 
     display_name: str | None = None
@@ -22,6 +23,7 @@ class CollectionSettings:
     trust_distance: float | None = None
     target_recall: float | None = None
     retention: datetime.timedelta | None = None
+    refused_qualities: tuple[str, ...] | None = None
 
 
 @dataclasses.dataclass(frozen=True)

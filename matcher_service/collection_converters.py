@@ -4,6 +4,7 @@ import datetime
 
 from google.protobuf.duration_pb2 import Duration
 
+from facerec.encoder.v1 import encoder_pb2
 from facerec.matcher.v1 import matcher_pb2 as pb
 from matcher_service import ids
 from matcher_service.collection import Collection, CollectionSettings, SearchIndex
@@ -15,6 +16,12 @@ POLICIES = {
     "refuse": pb.DUPLICATE_POLICY_REFUSE,
 }
 _POLICY_NAMES = {number: name for name, number in POLICIES.items()}
+_REASONS = {
+    name.removeprefix("QUALITY_REASON_"): number
+    for name, number in encoder_pb2.QualityReason.items()
+    if number != encoder_pb2.QUALITY_REASON_UNSPECIFIED
+}
+_REASON_NAMES = {number: name for name, number in _REASONS.items()}
 MAX_FACE_PIXELS = 65535
 MAX_RETENTION_SECONDS = 100 * 366 * 24 * 3600
 INDEX_ABOVE_FACES = (1000, 1_000_000_000)
@@ -37,6 +44,7 @@ def settings(message: pb.CollectionSettings) -> CollectionSettings:
         trust_distance=_number(search, "trust_distance", path="settings.search"),
         target_recall=_number(search, "target_recall", path="settings.search", least=0.5, most=1),
         retention=_retention(message.retention) if message.HasField("retention") else None,
+        refused_qualities=_reasons(quality.refused) if quality.HasField("refused") else None,
     )
 
 
@@ -65,6 +73,15 @@ def _number(
     if not message.HasField(name):  # type: ignore[arg-type]
         return None
     return ids.number(getattr(message, name), f"{path}.{name}", least, most)
+
+
+def _reasons(message: pb.RefusedQualities) -> tuple[str, ...]:
+    field = "settings.quality.refused.reasons"
+    ids.count(len(message.reasons), field, 0, len(_REASON_NAMES))
+    for number in message.reasons:
+        if number not in _REASON_NAMES:
+            raise OptionInvalid("there is no such reason", field=field)
+    return tuple(dict.fromkeys(_REASON_NAMES[number] for number in message.reasons))
 
 
 def _policy(number: pb.DuplicatePolicy.ValueType) -> str | None:
@@ -96,7 +113,12 @@ def _settings_message(settings: CollectionSettings) -> pb.CollectionSettings:
         identify_threshold=settings.identify_threshold,
         duplicate_policy=POLICIES[settings.duplicate_policy or "flag"],
         duplicate_threshold=settings.duplicate_threshold,
-        quality=pb.QualityPolicy(min_face_pixels=settings.min_face_pixels),
+        quality=pb.QualityPolicy(
+            min_face_pixels=settings.min_face_pixels,
+            refused=pb.RefusedQualities(
+                reasons=[_REASONS[reason] for reason in settings.refused_qualities or ()]
+            ),
+        ),
         search=pb.SearchPolicy(
             exact_only=settings.exact_only,
             index_above_faces=settings.index_above_faces,

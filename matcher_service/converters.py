@@ -20,6 +20,7 @@ from matcher_service.faces import (
     Person,
     Photo,
     Probe,
+    Quality,
     SearchMode,
 )
 from matcher_service.gallery import Item
@@ -135,7 +136,11 @@ def enrollment_message(enrollment: Enrollment) -> pb.EnrollResponse:
 
 
 def _enrolled_message(enrolled: EnrolledFace) -> pb.EnrolledFace:
-    message = pb.EnrolledFace(face=face_message(enrolled.face), already_enrolled=enrolled.already_enrolled)
+    message = pb.EnrolledFace(
+        face=face_message(enrolled.face),
+        already_enrolled=enrolled.already_enrolled,
+        quality=quality_message(enrolled.quality),
+    )
     if enrolled.duplicates is not None:
         message.duplicate_check = MODES[enrolled.duplicates.mode]
         if nearest := enrolled.duplicates.nearest:
@@ -154,6 +159,22 @@ def identified_message(answer: Identification) -> pb.IdentifiedFace:
         mode=MODES[answer.mode],
         exact=answer.mode is not SearchMode.INDEX,
         faces_searched=answer.faces,
+        quality=quality_message(answer.quality),
+    )
+
+
+def quality_message(quality: Quality | None) -> encoder_pb2.Quality | None:
+    """Write how fit a face is to be compared, where a picture showed it."""
+    if quality is None:
+        return None
+    return encoder_pb2.Quality(
+        face_pixels=quality.face_pixels,
+        sharpness=quality.sharpness,
+        brightness=quality.brightness,
+        contrast=quality.contrast,
+        pose=encoder_pb2.Pose(roll_degrees=quality.roll_degrees, yaw=quality.yaw, pitch=quality.pitch),
+        outside=quality.outside,
+        reasons=[encoder_pb2.QualityReason.Value(f"QUALITY_REASON_{reason}") for reason in quality.reasons],
     )
 
 

@@ -1,10 +1,13 @@
 """The encoder over gRPC, as the matcher's domain sees one."""
 
+import dataclasses
+
+from facerec import client
 from facerec.client import AsyncEncoderClient
 from facerec.errors import FacerecError, Reason
 from matcher_service import deadline
 from matcher_service.errors import EncoderUnavailable, ImageRefused, MatcherError, Overloaded
-from matcher_service.faces import BoundingBox, EncodedFace, Encoding
+from matcher_service.faces import BoundingBox, EncodedFace, Encoding, Quality
 
 RETRY_SECONDS = 1.0
 IMAGE_REASONS = (Reason.IMAGE_INVALID, Reason.IMAGE_TOO_LARGE, Reason.IMAGE_UNSUPPORTED)
@@ -24,7 +27,9 @@ class EncoderClient:
         """Close the channel."""
         await self._client.close()
 
-    async def encode(self, image: bytes, *, max_faces: int, field: str) -> list[EncodedFace]:
+    async def encode(
+        self, image: bytes, *, max_faces: int, field: str, min_face_pixels: int = 0
+    ) -> list[EncodedFace]:
         """Return the faces of a picture, largest first, at most `max_faces` (0: all).
 
         Raises ImageRefused, Overloaded, EncoderUnavailable.
@@ -32,22 +37,20 @@ class EncoderClient:
         left_seconds = deadline.remaining_seconds(self._timeout_seconds)
         try:
             answer = await self._client.with_options(timeout_seconds=left_seconds).encode(
-                image, max_faces=max_faces
+                image, max_faces=max_faces, min_face_pixels=min_face_pixels
             )
         except FacerecError as error:
             raise _ours(error, field) from error
-        return [
-            EncodedFace(
-                Encoding(face.encoding.values, face.encoding.space, face.encoding.fingerprint),
-                BoundingBox(
-                    face.bounding_box.top,
-                    face.bounding_box.right,
-                    face.bounding_box.bottom,
-                    face.bounding_box.left,
-                ),
-            )
-            for face in answer.faces
-        ]
+        return [_face(face) for face in answer.faces]
+
+
+def _face(face: client.EncodedFace) -> EncodedFace:
+    encoding, box = face.encoding, face.bounding_box
+    return EncodedFace(
+        Encoding(encoding.values, encoding.space, encoding.fingerprint),
+        BoundingBox(box.top, box.right, box.bottom, box.left),
+        Quality(**dataclasses.asdict(face.quality)),
+    )
 
 
 def _ours(error: FacerecError, field: str) -> MatcherError:

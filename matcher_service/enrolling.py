@@ -49,11 +49,15 @@ class Replay:
 
 @dataclasses.dataclass(frozen=True)
 class Policy:
-    """What a collection asks of a face to enroll; `duplicates` is allow, flag or refuse."""
+    """What a collection asks of a face to enroll; `duplicates` is allow, flag or refuse.
+
+    `refused_qualities` are the encoder's reasons for which a face is refused.
+    """
 
     duplicates: str
     duplicate_threshold: float
     min_face_pixels: int
+    refused_qualities: frozenset[str]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -91,7 +95,12 @@ async def preview(
         kept = zip(*(row[name] for name in columns), map(moment, row["expire_times"]), strict=True)
         faces = [ReplayedFace(*values) for values in kept]
         replay = Replay(row["digest"], bool(row["person_stands"]), row["person_created"], faces)
-    policy = Policy(row["duplicate_policy"], row["duplicate_threshold"], row["min_face_pixels"])
+    policy = Policy(
+        row["duplicate_policy"],
+        row["duplicate_threshold"],
+        row["min_face_pixels"],
+        frozenset(row["refused_qualities"]),
+    )
     return Preview(row["space"], policy, replay, frozenset(row["known_content_ids"]))
 
 

@@ -49,19 +49,38 @@ class BoundingBox:
 
 
 @dataclasses.dataclass(frozen=True)
+class Quality:
+    """How fit a face is to be compared, in the contract's units; `reasons`, as BLURRED, say why not."""
+
+    face_pixels: int
+    sharpness: float
+    brightness: float
+    contrast: float
+    roll_degrees: float
+    yaw: float
+    pitch: float
+    outside: float
+    reasons: tuple[str, ...]
+
+
+@dataclasses.dataclass(frozen=True)
 class EncodedFace:
     """A face the encoder found."""
 
     encoding: Encoding
     box: BoundingBox
+    quality: Quality
 
 
 class Encoder(Protocol):
     """What turns photos into vectors."""
 
-    async def encode(self, image: bytes, *, max_faces: int, field: str) -> list[EncodedFace]:
+    async def encode(
+        self, image: bytes, *, max_faces: int, field: str, min_face_pixels: int = 0
+    ) -> list[EncodedFace]:
         """Return the faces of a picture, largest first, at most `max_faces` (0: all).
 
+        `min_face_pixels` has faces of that shorter side sought (0: the encoder's own choice).
         `field` is the request's field that holds the picture. Raises ImageRefused, Overloaded,
         EncoderUnavailable.
         """
@@ -114,6 +133,7 @@ class EnrolledFace:
     face: Face
     already_enrolled: bool
     duplicates: DuplicateCheck | None = None
+    quality: Quality | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -152,6 +172,7 @@ class Verification:
     nearest_face_id: uuid.UUID
     faces: int
     space: str
+    quality: Quality | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -162,6 +183,8 @@ class Comparison:
     distance: float
     threshold: float
     space: str
+    quality_a: Quality | None = None
+    quality_b: Quality | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -185,3 +208,4 @@ class Identification:
     threshold: float
     space: str
     mode: SearchMode
+    quality: Quality | None = None

@@ -127,7 +127,11 @@ class Gallery:
             request=(order.request_id, digest) if order.request_id else None,
         )
         enrolled = [
-            face if face.already_enrolled else dataclasses.replace(face, duplicates=checks.get(place))
+            face
+            if face.already_enrolled
+            else dataclasses.replace(
+                face, duplicates=checks.get(place), quality=seen[place].quality if place in seen else None
+            )
             for place, face in enumerate(enrollment.faces)
         ]
         return dataclasses.replace(enrollment, faces=enrolled)

@@ -34,7 +34,8 @@ class Matcher:
         self, collection_id: str, person_id: str, probe: Probe, max_distance: float | None
     ) -> Verification:
         """Decide whether a face is the person's. Raises PersonNotFound, FaceNotFound, ModelMismatch."""
-        face = (await single_face(self._encoder, probe)).face
+        seen = await single_face(self._encoder, probe)
+        face = seen.face
         found = await self._store.verify(collection_id, person_id, face)
         check_space(face, probe, found.space)
         if not found.person_found:
@@ -51,11 +52,13 @@ class Matcher:
             nearest_face_id=found.face_id,
             faces=found.faces,
             space=found.space,
+            quality=seen.quality,
         )
 
     async def compare(self, collection_id: str, a: Probe, b: Probe, max_distance: float | None) -> Comparison:
         """Measure two faces against each other. Raises FaceNotFound, ModelMismatch."""
-        face_a, face_b = (seen.face for seen in await single_faces(self._encoder, [a, b]))
+        seen_a, seen_b = await single_faces(self._encoder, [a, b])
+        face_a, face_b = seen_a.face, seen_b.face
         found = await self._store.compare(collection_id, face_a, face_b)
         check_space(face_a, a, found.space)
         check_space(face_b, b, found.space)
@@ -64,7 +67,14 @@ class Matcher:
         if found.distance is None:
             raise no_such_face(b)
         threshold = found.threshold if max_distance is None else max_distance
-        return Comparison(found.distance <= threshold, found.distance, threshold, found.space)
+        return Comparison(
+            match=found.distance <= threshold,
+            distance=found.distance,
+            threshold=threshold,
+            space=found.space,
+            quality_a=seen_a.quality,
+            quality_b=seen_b.quality,
+        )
 
     async def identify(
         self,
@@ -75,6 +85,7 @@ class Matcher:
         max_candidates: int = DEFAULT_MAX_CANDIDATES,
         all_faces: bool = False,
         exact_only: bool = False,
+        min_face_pixels: int = 0,
     ) -> tuple[list[Identification], float, str]:
         """Find who the faces are, with the threshold that decided and the space.
 
@@ -83,7 +94,7 @@ class Matcher:
         Raises FaceNotFound, ModelMismatch.
         """
         answers = []
-        for index, seen in await self._look(probes, all_faces):
+        for index, seen in await self._look(probes, all_faces, min_face_pixels):
             query = Query(collection_id, seen.face, max_distance, max_candidates, exact_only)
             found = await self._search.decide(query)
             check_space(seen.face, probes[index], found.space)
@@ -98,6 +109,7 @@ class Matcher:
                     threshold=found.threshold,
                     space=found.space,
                     mode=found.mode,
+                    quality=seen.quality,
                 )
             )
         if answers:
@@ -105,12 +117,14 @@ class Matcher:
         threshold, space = await self._store.search_defaults(collection_id)
         return [], threshold if max_distance is None else max_distance, space
 
-    async def _look(self, probes: Sequence[Probe], all_faces: bool) -> list[tuple[int, Seen]]:
+    async def _look(
+        self, probes: Sequence[Probe], all_faces: bool, min_face_pixels: int
+    ) -> list[tuple[int, Seen]]:
         """Every face to look for, with its probe's index."""
         if not all_faces:
             return list(enumerate(await single_faces(self._encoder, probes)))
         return [
             (index, seen)
             for index, probe in enumerate(probes)
-            for seen in await every_face(self._encoder, probe)
+            for seen in await every_face(self._encoder, probe, min_face_pixels)
         ]

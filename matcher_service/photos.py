@@ -6,17 +6,18 @@ import uuid
 from collections.abc import Sequence
 
 from matcher_service.errors import FaceAmbiguous, FaceNotFound, ModelMismatch
-from matcher_service.faces import BoundingBox, Encoder, Encoding, Photo, Probe
+from matcher_service.faces import BoundingBox, EncodedFace, Encoder, Encoding, Photo, Probe, Quality
 
 PHOTOS_IN_FLIGHT = 4  # of one call: enough to keep an encoder of a few cores busy, no call takes it all
 
 
 @dataclasses.dataclass(frozen=True)
 class Seen:
-    """A face to compare: a vector, with its place where a photo showed it, or a stored face's id."""
+    """A face to compare: a stored face's id, or a vector, with place and quality where a photo showed it."""
 
     face: Encoding | uuid.UUID
     box: BoundingBox | None = None
+    quality: Quality | None = None
 
 
 async def single_face(encoder: Encoder, probe: Probe) -> Seen:
@@ -35,7 +36,7 @@ async def single_face(encoder: Encoder, probe: Probe) -> Seen:
         raise FaceAmbiguous(
             "the picture shows several faces: send one that shows one, or set use_largest_face", field=field
         )
-    return Seen(found[0].encoding, found[0].box)
+    return _seen(found[0])
 
 
 async def single_faces(encoder: Encoder, probes: Sequence[Probe]) -> list[Seen]:
@@ -55,12 +56,18 @@ async def single_faces(encoder: Encoder, probes: Sequence[Probe]) -> list[Seen]:
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def every_face(encoder: Encoder, probe: Probe) -> list[Seen]:
+async def every_face(encoder: Encoder, probe: Probe, min_face_pixels: int) -> list[Seen]:
     """Every face of a photo, largest first; of another probe its one face. Raises what the encoder raises."""
     if not isinstance(probe.face, Photo):
         return [Seen(probe.face)]
-    found = await encoder.encode(probe.face.image, max_faces=0, field=f"{probe.field}.image")
-    return [Seen(face.encoding, face.box) for face in found]
+    found = await encoder.encode(
+        probe.face.image, max_faces=0, field=f"{probe.field}.image", min_face_pixels=min_face_pixels
+    )
+    return list(map(_seen, found))
+
+
+def _seen(face: EncodedFace) -> Seen:
+    return Seen(face.encoding, face.box, face.quality)
 
 
 def check_space(face: Encoding | uuid.UUID, probe: Probe, space: str) -> None:

@@ -14,6 +14,7 @@ from matcher_service.matcher import DEFAULT_MAX_CANDIDATES, Matcher
 MAX_ITEMS = 64
 MAX_PROBES = 16
 MAX_CANDIDATES = 100
+MAX_FACE_PIXELS = 65535
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -58,6 +59,7 @@ class MatcherServicer(matcher_pb2_grpc.MatcherServiceServicer):
             nearest_face_id=str(verification.nearest_face_id),
             faces_compared=verification.faces,
             space=verification.space,
+            quality=converters.quality_message(verification.quality),
         )
 
     async def Identify(self, request: pb.IdentifyRequest, context: Context) -> pb.IdentifyResponse:
@@ -79,6 +81,7 @@ class MatcherServicer(matcher_pb2_grpc.MatcherServiceServicer):
             max_candidates=ids.count(most, "max_candidates", 1, MAX_CANDIDATES),
             all_faces=request.all_faces,
             exact_only=request.exact_only,
+            min_face_pixels=ids.count(request.min_face_pixels, "min_face_pixels", 0, MAX_FACE_PIXELS),
         )
         faces = [converters.identified_message(answer) for answer in answers]
         return pb.IdentifyResponse(faces=faces, threshold=threshold, space=space)
@@ -97,6 +100,8 @@ class MatcherServicer(matcher_pb2_grpc.MatcherServiceServicer):
             distance=comparison.distance,
             threshold=comparison.threshold,
             space=comparison.space,
+            quality_a=converters.quality_message(comparison.quality_a),
+            quality_b=converters.quality_message(comparison.quality_b),
         )
 
     async def GetPerson(self, request: pb.GetPersonRequest, context: Context) -> pb.GetPersonResponse:

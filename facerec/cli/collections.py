@@ -64,6 +64,14 @@ Retention = Annotated[
     typer.Option(metavar="LENGTH", help="How long faces are kept, such as 90d or 52w; 0 is for ever."),
 ]
 
+RefuseQuality = Annotated[
+    str | None,
+    typer.Option(
+        metavar="REASONS",
+        help="For which the encoder's reasons no face is enrolled, such as blurred,too-dark; or none.",
+    ),
+]
+
 
 @collections.callback(invoke_without_command=True)
 def list_collections(context: typer.Context, address: Matcher = MATCHER_ADDRESS, json: Json = False) -> None:
@@ -100,6 +108,7 @@ def create(
     trust_distance: Trust = None,
     target_recall: Recall = None,
     retention: Retention = None,
+    refuse_quality: RefuseQuality = None,
     address: Matcher = MATCHER_ADDRESS,
     json: Json = False,
 ) -> None:
@@ -116,6 +125,7 @@ def create(
         trust_distance,
         target_recall,
         retention,
+        refuse_quality,
     )
     with collections_of(address) as client:
         created = client.create_collection(collection, settings, space=space)
@@ -144,6 +154,7 @@ def change(
     trust_distance: Trust = None,
     target_recall: Recall = None,
     retention: Retention = None,
+    refuse_quality: RefuseQuality = None,
     address: Matcher = MATCHER_ADDRESS,
     json: Json = False,
 ) -> None:
@@ -160,6 +171,7 @@ def change(
         trust_distance,
         target_recall,
         retention,
+        refuse_quality,
     )
     with collections_of(address) as client:
         changed = client.update_collection(settings, collection_id=collection)
@@ -193,6 +205,7 @@ def _settings(
     trust_distance: float | None,
     target_recall: float | None,
     retention: str | None,
+    refuse_quality: str | None,
 ) -> "CollectionSettings":
     from facerec.client import CollectionSettings
 
@@ -208,7 +221,15 @@ def _settings(
         trust_distance=trust_distance,
         target_recall=target_recall,
         retention=None if retention is None else times.duration(retention, "--retention"),
+        refused_qualities=None if refuse_quality is None else _reasons(refuse_quality),
     )
+
+
+def _reasons(text: str) -> tuple[str, ...]:
+    """Read `blurred,too-dark`, or `none`."""
+    if text.lower() == "none":
+        return ()
+    return tuple(word.strip().upper().replace("-", "_") for word in text.split(","))
 
 
 def _tell(collection: "Collection", title: str, json: bool) -> None:
@@ -224,6 +245,7 @@ def _tell(collection: "Collection", title: str, json: bool) -> None:
         ("identify threshold", f"{settings.identify_threshold:.3f}"),
         ("duplicates", f"{settings.duplicate_policy} within {settings.duplicate_threshold:.3f}"),
         ("smallest face", f"{settings.min_face_pixels} pixels" if settings.min_face_pixels else "any"),
+        ("faces refused", ", ".join(settings.refused_qualities or ()).lower() or "none for their quality"),
         ("search", "exact only" if settings.exact_only else "by index where there is one"),
         ("index above", f"{settings.index_above_faces} faces"),
         ("trust distance", f"{settings.trust_distance:.3f}"),

@@ -19,7 +19,7 @@ from facerec.cli.options import (
 from facerec.cli.problems import naming, read_image
 
 if TYPE_CHECKING:
-    from facerec.client import Identification
+    from facerec.client import Identification, Quality
 
 NO_MATCH = 1
 
@@ -51,6 +51,7 @@ def verify(
             f"{verdict} (distance {answer.distance:.3f}, threshold {answer.threshold:.3f}, "
             f"nearest of {answer.faces_compared})"
         )
+        _warn(image, answer.quality)
     raise typer.Exit(0 if answer.match else NO_MATCH)
 
 
@@ -60,6 +61,9 @@ def identify(
         Path | None, typer.Option(metavar="OUT.jpg", help="Draw boxes, names and distances into a copy.")
     ] = None,
     max_distance: MaxDistance = None,
+    min_face_pixels: Annotated[
+        int, typer.Option(min=0, max=65535, help="Look for faces as small as that, which takes longer.")
+    ] = 0,
     collection: Collection = "default",
     address: Matcher = MATCHER_ADDRESS,
     json: Json = False,
@@ -71,7 +75,13 @@ def identify(
 
         check_target(annotate)
     with matcher(address) as client, naming({"probes": image}):
-        answer = client.identify(data, all_faces=True, max_distance=max_distance, collection_id=collection)
+        answer = client.identify(
+            data,
+            all_faces=True,
+            max_distance=max_distance,
+            min_face_pixels=min_face_pixels,
+            collection_id=collection,
+        )
     if annotate:
         from facerec.cli.annotate import draw
 
@@ -100,6 +110,13 @@ def _show(image: Path, answer: "Identification") -> None:
     output.line(f"threshold {answer.threshold:.3f}, {output.counted(searched, 'enrolled face')} searched")
 
 
+def _warn(image: Path, quality: "Quality | None") -> None:
+    """Say that a photo is a poor one to decide by."""
+    if quality and quality.reasons:
+        words = ", ".join(reason.lower().replace("_", " ") for reason in quality.reasons)
+        output.error_line(f"note: the face in {image} is {words}; a better photo decides better")
+
+
 def compare(
     a: Annotated[Path, typer.Argument(metavar="A", help="A photo.")],
     b: Annotated[Path, typer.Argument(metavar="B", help="Another photo.")],
@@ -121,4 +138,6 @@ def compare(
         verdict = "match" if answer.match else "no match"
         measure = f"distance {answer.distance:.3f}, threshold {answer.threshold:.3f}"
         output.line(f"{verdict}: {a} and {b} ({measure})")
+        _warn(a, answer.quality_a)
+        _warn(b, answer.quality_b)
     raise typer.Exit(0 if answer.match else NO_MATCH)

@@ -29,7 +29,13 @@ from facerec.client.faces import (
     Model,
     Quality,
 )
-from facerec.client.galleries import Collection, CollectionErasure, CollectionSettings, SearchIndex
+from facerec.client.galleries import (
+    QUALITY_REASONS,
+    Collection,
+    CollectionErasure,
+    CollectionSettings,
+    SearchIndex,
+)
 from facerec.client.matcher import AsyncMatcherClient, MatcherClient, NewFace, Probe
 from facerec.client.people import (
     Candidate,
@@ -47,6 +53,7 @@ from facerec.client.people import (
 )
 
 __all__ = [
+    "QUALITY_REASONS",
     "AsyncCollectionClient",
     "AsyncEncoderClient",
     "AsyncMatcherClient",

@@ -7,17 +7,24 @@ from typing import Self
 from google.protobuf.duration_pb2 import Duration
 
 from facerec.client.times import utc
+from facerec.encoder import v1 as encoder
 from facerec.errors import FacerecError, Reason
 from facerec.matcher import v1
 
 POLICIES = ("allow", "flag", "refuse")
+QUALITY_REASONS = tuple(
+    name.removeprefix("QUALITY_REASON_")
+    for name, number in encoder.QualityReason.items()
+    if number != encoder.QUALITY_REASON_UNSPECIFIED
+)
 
 
 @dataclasses.dataclass(frozen=True)
 class CollectionSettings:
     """What can be changed of a collection; in a request None leaves a setting as it is.
 
-    `duplicate_policy` is allow, flag or refuse; a `retention` of 0 is for ever.
+    `duplicate_policy` is allow, flag or refuse; a `retention` of 0 is for ever; `refused_qualities` are of
+    QUALITY_REASONS, and an empty tuple refuses no face.
     """
 
     display_name: str | None = None
@@ -31,6 +38,7 @@ class CollectionSettings:
     trust_distance: float | None = None
     target_recall: float | None = None
     retention: datetime.timedelta | None = None
+    refused_qualities: tuple[str, ...] | None = None
 
     @classmethod
     def from_message(cls, message: v1.CollectionSettings) -> Self:
@@ -49,6 +57,10 @@ class CollectionSettings:
             trust_distance=message.search.trust_distance,
             target_recall=message.search.target_recall,
             retention=message.retention.ToTimedelta(),
+            refused_qualities=tuple(
+                encoder.QualityReason.Name(reason).removeprefix("QUALITY_REASON_")
+                for reason in message.quality.refused.reasons
+            ),
         )
 
     def to_message(self) -> v1.CollectionSettings:
@@ -60,7 +72,8 @@ class CollectionSettings:
             duplicate_policy=_policy(self.duplicate_policy),
             duplicate_threshold=self.duplicate_threshold,
             quality=v1.QualityPolicy(
-                min_face_pixels=_whole(self.min_face_pixels, "settings.quality.min_face_pixels", 32)
+                min_face_pixels=_whole(self.min_face_pixels, "settings.quality.min_face_pixels", 32),
+                refused=_refused(self.refused_qualities),
             ),
             search=v1.SearchPolicy(
                 exact_only=self.exact_only,
@@ -82,6 +95,21 @@ def _policy(name: str | None) -> v1.DuplicatePolicy.ValueType:
             field="settings.duplicate_policy",
         )
     return v1.DuplicatePolicy.Value(f"DUPLICATE_POLICY_{name.upper()}")
+
+
+def _refused(names: tuple[str, ...] | None) -> v1.RefusedQualities | None:
+    if names is None:
+        return None
+    for name in names:
+        if name not in QUALITY_REASONS:
+            raise FacerecError(
+                f"{name} is none of {', '.join(QUALITY_REASONS)}",
+                reason=Reason.OPTION_INVALID,
+                field="settings.quality.refused.reasons",
+            )
+    return v1.RefusedQualities(
+        reasons=[encoder.QualityReason.Value(f"QUALITY_REASON_{name}") for name in names]
+    )
 
 
 def _whole(number: int | None, field: str, bits: int) -> int | None:

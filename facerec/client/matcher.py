@@ -90,9 +90,12 @@ def identify(
     max_distance: float | None = None,
     exact_only: bool = False,
     use_largest_face: bool = False,
+    min_face_pixels: int = 0,
     collection_id: str = "",
 ) -> Call[Identification]:
-    """Say who faces are; `all_faces` answers every face of an image. Raises FacerecError as `enroll`."""
+    """Say who faces are; `all_faces` answers every face of an image, small ones beside large ones where
+    `min_face_pixels` asks for them. Raises FacerecError as `enroll`.
+    """
     request = v1.IdentifyRequest(
         collection_id=collection_id,
         probes=[_probe(probe, use_largest_face) for probe in probes],
@@ -100,6 +103,7 @@ def identify(
         max_distance=max_distance,
         all_faces=all_faces,
         exact_only=exact_only,
+        min_face_pixels=min_face_pixels,
     )
     return Call("Identify", request, Identification.from_message)
 

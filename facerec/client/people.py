@@ -2,9 +2,9 @@
 
 import dataclasses
 import datetime
-from typing import Self
+from typing import Any, Self
 
-from facerec.client.faces import BoundingBox
+from facerec.client.faces import BoundingBox, Quality
 from facerec.client.times import utc
 from facerec.matcher import v1
 
@@ -78,6 +78,7 @@ class EnrolledFace:
     already_enrolled: bool
     duplicate: Duplicate | None = None
     duplicate_check: str = ""
+    quality: Quality | None = None
 
     @classmethod
     def from_message(cls, message: v1.EnrolledFace) -> Self:
@@ -90,6 +91,7 @@ class EnrolledFace:
             if message.HasField("duplicate")
             else None,
             _mode(message.duplicate_check) if message.duplicate_check else "",
+            _quality(message, "quality"),
         )
 
 
@@ -118,6 +120,7 @@ class Verification:
     nearest_face_id: str
     faces_compared: int
     space: str
+    quality: Quality | None = None
 
     @classmethod
     def from_message(cls, message: v1.VerifyResponse) -> Self:
@@ -129,6 +132,7 @@ class Verification:
             message.nearest_face_id,
             message.faces_compared,
             message.space,
+            _quality(message, "quality"),
         )
 
 
@@ -156,6 +160,7 @@ class IdentifiedFace:
     mode: str
     exact: bool
     faces_searched: int
+    quality: Quality | None = None
 
     @classmethod
     def from_message(cls, message: v1.IdentifiedFace) -> Self:
@@ -165,7 +170,13 @@ class IdentifiedFace:
             Candidate(c.person_id, c.display_name, c.distance, c.face_id) for c in message.candidates
         )
         return cls(
-            message.probe_index, box, candidates, _mode(message.mode), message.exact, message.faces_searched
+            message.probe_index,
+            box,
+            candidates,
+            _mode(message.mode),
+            message.exact,
+            message.faces_searched,
+            _quality(message, "quality"),
         )
 
 
@@ -191,11 +202,20 @@ class Comparison:
     distance: float
     threshold: float
     space: str
+    quality_a: Quality | None = None
+    quality_b: Quality | None = None
 
     @classmethod
     def from_message(cls, message: v1.CompareResponse) -> Self:
         """Read the contract's message."""
-        return cls(message.match, message.distance, message.threshold, message.space)
+        return cls(
+            message.match,
+            message.distance,
+            message.threshold,
+            message.space,
+            _quality(message, "quality_a"),
+            _quality(message, "quality_b"),
+        )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -224,6 +244,11 @@ class Erasure:
         """Read either receipt of the contract; erasing a face erases no person."""
         persons = message.persons_deleted if isinstance(message, v1.DeletePersonResponse) else 0
         return cls(persons, message.faces_deleted, utc(message.delete_time))
+
+
+def _quality(message: Any, field: str) -> Quality | None:
+    """How fit a probe's face is to be compared; None where the probe is not an image."""
+    return Quality.from_message(getattr(message, field)) if message.HasField(field) else None
 
 
 def _mode(mode: v1.SearchMode.ValueType) -> str:

@@ -231,6 +231,7 @@ SELECT c.space,
        c.duplicate_policy,
        c.duplicate_threshold,
        c.min_face_pixels,
+       c.refused_qualities,
        r.digest,
        r.person_key = p.person_key AS person_stands,
        r.person_created,
@@ -605,6 +606,7 @@ SET display_name = coalesce($2::text, display_name),
     trust_distance = coalesce($10::float8, trust_distance),
     target_recall = coalesce($11::float8, target_recall),
     retention = CASE WHEN $12::interval IS NULL THEN retention ELSE nullif($12::interval, interval '0') END,
+    refused_qualities = coalesce($13::text[], refused_qualities),
     update_time = clock_timestamp()
 WHERE collection_id = $1
 RETURNING true;

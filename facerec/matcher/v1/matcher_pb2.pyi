@@ -265,6 +265,7 @@ class EnrolledFace(_message.Message):
     ALREADY_ENROLLED_FIELD_NUMBER: _builtins.int
     DUPLICATE_FIELD_NUMBER: _builtins.int
     DUPLICATE_CHECK_FIELD_NUMBER: _builtins.int
+    QUALITY_FIELD_NUMBER: _builtins.int
     already_enrolled: _builtins.bool
     """already_enrolled says that the person had this very photo or encoding, and
     that nothing was added.
@@ -283,6 +284,12 @@ class EnrolledFace(_message.Message):
         where that is within the collection's duplicate_threshold. Unset otherwise.
         """
 
+    @_builtins.property
+    def quality(self) -> _encoder_pb2.Quality:
+        """quality is how fit the face is to be compared. Unset where the probe is not
+        an image, or was enrolled already.
+        """
+
     def __init__(
         self,
         *,
@@ -290,10 +297,11 @@ class EnrolledFace(_message.Message):
         already_enrolled: _builtins.bool = ...,
         duplicate: Global___Duplicate | None = ...,
         duplicate_check: Global___SearchMode.ValueType = ...,
+        quality: _encoder_pb2.Quality | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["duplicate", b"duplicate", "face", b"face"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["duplicate", b"duplicate", "face", b"face", "quality", b"quality"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["already_enrolled", b"already_enrolled", "duplicate", b"duplicate", "duplicate_check", b"duplicate_check", "face", b"face"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["already_enrolled", b"already_enrolled", "duplicate", b"duplicate", "duplicate_check", b"duplicate_check", "face", b"face", "quality", b"quality"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -385,6 +393,7 @@ class VerifyResponse(_message.Message):
     NEAREST_FACE_ID_FIELD_NUMBER: _builtins.int
     FACES_COMPARED_FIELD_NUMBER: _builtins.int
     SPACE_FIELD_NUMBER: _builtins.int
+    QUALITY_FIELD_NUMBER: _builtins.int
     match: _builtins.bool
     """match says whether distance is at most threshold. Always set, so that a
     false shows in JSON too.
@@ -401,6 +410,12 @@ class VerifyResponse(_message.Message):
     """faces_compared counts the person's faces, all of which were compared."""
     space: _builtins.str
     """space is the space of the vectors compared."""
+    @_builtins.property
+    def quality(self) -> _encoder_pb2.Quality:
+        """quality is how fit the probe's face is to be compared: it informs, and no
+        claim is refused for it. Unset where the probe is not an image.
+        """
+
     def __init__(
         self,
         *,
@@ -410,10 +425,11 @@ class VerifyResponse(_message.Message):
         nearest_face_id: _builtins.str = ...,
         faces_compared: _builtins.int = ...,
         space: _builtins.str = ...,
+        quality: _encoder_pb2.Quality | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_distance", b"_distance", "_match", b"_match", "distance", b"distance", "match", b"match"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_distance", b"_distance", "_match", b"_match", "distance", b"distance", "match", b"match", "quality", b"quality"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_distance", b"_distance", "_match", b"_match", "distance", b"distance", "faces_compared", b"faces_compared", "match", b"match", "nearest_face_id", b"nearest_face_id", "space", b"space", "threshold", b"threshold"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_distance", b"_distance", "_match", b"_match", "distance", b"distance", "faces_compared", b"faces_compared", "match", b"match", "nearest_face_id", b"nearest_face_id", "quality", b"quality", "space", b"space", "threshold", b"threshold"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__distance: _TypeAlias = _typing.Literal["distance"]  # noqa: Y015
     _WhichOneofArgType__distance: _TypeAlias = _typing.Literal["_distance", b"_distance"]  # noqa: Y015
@@ -438,6 +454,7 @@ class IdentifyRequest(_message.Message):
     MAX_DISTANCE_FIELD_NUMBER: _builtins.int
     ALL_FACES_FIELD_NUMBER: _builtins.int
     EXACT_ONLY_FIELD_NUMBER: _builtins.int
+    MIN_FACE_PIXELS_FIELD_NUMBER: _builtins.int
     collection_id: _builtins.str
     """collection_id names the gallery. Default: `default`."""
     max_candidates: _builtins.int
@@ -456,6 +473,13 @@ class IdentifyRequest(_message.Message):
     """exact_only decides by an exact scan even where an index could. Default:
     the collection's search.exact_only.
     """
+    min_face_pixels: _builtins.int
+    """min_face_pixels is the least shorter side of the faces sought with
+    all_faces. Small faces beside large ones are found only where it is set, and
+    the smaller it is the dearer the search. Unit: pixels of the upright image.
+    Range: 0 to 65535. Default: 0, faces of about an eighth of the image's longer
+    side, and smaller ones where there is none.
+    """
     @_builtins.property
     def probes(self) -> _containers.RepeatedCompositeFieldContainer[Global___Probe]:
         """probes are the faces. Range: 1 to 16 probes."""
@@ -469,10 +493,11 @@ class IdentifyRequest(_message.Message):
         max_distance: _builtins.float | None = ...,
         all_faces: _builtins.bool = ...,
         exact_only: _builtins.bool = ...,
+        min_face_pixels: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_max_candidates", b"_max_candidates", "_max_distance", b"_max_distance", "max_candidates", b"max_candidates", "max_distance", b"max_distance"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_max_candidates", b"_max_candidates", "_max_distance", b"_max_distance", "all_faces", b"all_faces", "collection_id", b"collection_id", "exact_only", b"exact_only", "max_candidates", b"max_candidates", "max_distance", b"max_distance", "probes", b"probes"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_max_candidates", b"_max_candidates", "_max_distance", b"_max_distance", "all_faces", b"all_faces", "collection_id", b"collection_id", "exact_only", b"exact_only", "max_candidates", b"max_candidates", "max_distance", b"max_distance", "min_face_pixels", b"min_face_pixels", "probes", b"probes"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__max_candidates: _TypeAlias = _typing.Literal["max_candidates"]  # noqa: Y015
     _WhichOneofArgType__max_candidates: _TypeAlias = _typing.Literal["_max_candidates", b"_max_candidates"]  # noqa: Y015
@@ -535,6 +560,7 @@ class IdentifiedFace(_message.Message):
     MODE_FIELD_NUMBER: _builtins.int
     EXACT_FIELD_NUMBER: _builtins.int
     FACES_SEARCHED_FIELD_NUMBER: _builtins.int
+    QUALITY_FIELD_NUMBER: _builtins.int
     probe_index: _builtins.int
     """probe_index is the place of the probe in the request, from 0."""
     mode: Global___SearchMode.ValueType
@@ -555,6 +581,12 @@ class IdentifiedFace(_message.Message):
     def candidates(self) -> _containers.RepeatedCompositeFieldContainer[Global___Candidate]:
         """candidates are the people near enough, nearest first; empty for nobody."""
 
+    @_builtins.property
+    def quality(self) -> _encoder_pb2.Quality:
+        """quality is how fit the face is to be compared: it informs. Unset where the
+        probe is not an image.
+        """
+
     def __init__(
         self,
         *,
@@ -564,10 +596,11 @@ class IdentifiedFace(_message.Message):
         mode: Global___SearchMode.ValueType = ...,
         exact: _builtins.bool | None = ...,
         faces_searched: _builtins.int = ...,
+        quality: _encoder_pb2.Quality | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_exact", b"_exact", "bounding_box", b"bounding_box", "exact", b"exact"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_exact", b"_exact", "bounding_box", b"bounding_box", "exact", b"exact", "quality", b"quality"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_exact", b"_exact", "bounding_box", b"bounding_box", "candidates", b"candidates", "exact", b"exact", "faces_searched", b"faces_searched", "mode", b"mode", "probe_index", b"probe_index"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_exact", b"_exact", "bounding_box", b"bounding_box", "candidates", b"candidates", "exact", b"exact", "faces_searched", b"faces_searched", "mode", b"mode", "probe_index", b"probe_index", "quality", b"quality"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__exact: _TypeAlias = _typing.Literal["exact"]  # noqa: Y015
     _WhichOneofArgType__exact: _TypeAlias = _typing.Literal["_exact", b"_exact"]  # noqa: Y015
@@ -663,6 +696,8 @@ class CompareResponse(_message.Message):
     DISTANCE_FIELD_NUMBER: _builtins.int
     THRESHOLD_FIELD_NUMBER: _builtins.int
     SPACE_FIELD_NUMBER: _builtins.int
+    QUALITY_A_FIELD_NUMBER: _builtins.int
+    QUALITY_B_FIELD_NUMBER: _builtins.int
     match: _builtins.bool
     """match says whether distance is at most threshold. Always set, so that a
     false shows in JSON too.
@@ -675,6 +710,18 @@ class CompareResponse(_message.Message):
     """threshold is what decided: the request's max_distance or the collection's."""
     space: _builtins.str
     """space is the space of both encodings."""
+    @_builtins.property
+    def quality_a(self) -> _encoder_pb2.Quality:
+        """quality_a is how fit probe_a's face is to be compared: it informs. Unset
+        where the probe is not an image.
+        """
+
+    @_builtins.property
+    def quality_b(self) -> _encoder_pb2.Quality:
+        """quality_b is how fit probe_b's face is to be compared: it informs. Unset
+        where the probe is not an image.
+        """
+
     def __init__(
         self,
         *,
@@ -682,10 +729,12 @@ class CompareResponse(_message.Message):
         distance: _builtins.float | None = ...,
         threshold: _builtins.float = ...,
         space: _builtins.str = ...,
+        quality_a: _encoder_pb2.Quality | None = ...,
+        quality_b: _encoder_pb2.Quality | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_distance", b"_distance", "_match", b"_match", "distance", b"distance", "match", b"match"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_distance", b"_distance", "_match", b"_match", "distance", b"distance", "match", b"match", "quality_a", b"quality_a", "quality_b", b"quality_b"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_distance", b"_distance", "_match", b"_match", "distance", b"distance", "match", b"match", "space", b"space", "threshold", b"threshold"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_distance", b"_distance", "_match", b"_match", "distance", b"distance", "match", b"match", "quality_a", b"quality_a", "quality_b", b"quality_b", "space", b"space", "threshold", b"threshold"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__distance: _TypeAlias = _typing.Literal["distance"]  # noqa: Y015
     _WhichOneofArgType__distance: _TypeAlias = _typing.Literal["_distance", b"_distance"]  # noqa: Y015
@@ -1279,24 +1328,60 @@ class QualityPolicy(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     MIN_FACE_PIXELS_FIELD_NUMBER: _builtins.int
+    REFUSED_FIELD_NUMBER: _builtins.int
     min_face_pixels: _builtins.int
     """min_face_pixels is the least shorter side of a face's box. Unit: pixels of
     the upright image. Range: 0 to 65535. Default of a new collection: 0, none.
     """
+    @_builtins.property
+    def refused(self) -> Global___RefusedQualities:
+        """refused says which of the encoder's reasons refuse a face. Unset leaves it as
+        it is. Default of a new collection: BLURRED, TOO_DARK, TOO_BRIGHT and
+        LOW_CONTRAST, which were seen to move a face's vector by half the distance
+        that makes a stranger.
+        """
+
     def __init__(
         self,
         *,
         min_face_pixels: _builtins.int | None = ...,
+        refused: Global___RefusedQualities | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_min_face_pixels", b"_min_face_pixels", "min_face_pixels", b"min_face_pixels"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_min_face_pixels", b"_min_face_pixels", "min_face_pixels", b"min_face_pixels", "refused", b"refused"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_min_face_pixels", b"_min_face_pixels", "min_face_pixels", b"min_face_pixels"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_min_face_pixels", b"_min_face_pixels", "min_face_pixels", b"min_face_pixels", "refused", b"refused"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__min_face_pixels: _TypeAlias = _typing.Literal["min_face_pixels"]  # noqa: Y015
     _WhichOneofArgType__min_face_pixels: _TypeAlias = _typing.Literal["_min_face_pixels", b"_min_face_pixels"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType__min_face_pixels) -> _WhichOneofReturnType__min_face_pixels | None: ...
 
 Global___QualityPolicy: _TypeAlias = QualityPolicy  # noqa: Y015
+
+@_typing.final
+class RefusedQualities(_message.Message):
+    """RefusedQualities are reasons that refuse an enrolment."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REASONS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def reasons(self) -> _containers.RepeatedScalarFieldContainer[_encoder_pb2.QualityReason.ValueType]:
+        """reasons refuse a face that has any of them; none refuses no face. Range: 0
+        to 7 reasons.
+        """
+
+    def __init__(
+        self,
+        *,
+        reasons: _abc.Iterable[_encoder_pb2.QualityReason.ValueType] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["reasons", b"reasons"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RefusedQualities: _TypeAlias = RefusedQualities  # noqa: Y015
 
 @_typing.final
 class SearchPolicy(_message.Message):

@@ -61,7 +61,7 @@ def _documented() -> dict[str, Any]:
 
 
 SHAPES = _documented()
-NULLABLE = {"expire_time", "duplicate_distance", "recall", "build_time"}
+NULLABLE = {"expire_time", "duplicate_distance", "recall", "build_time", "quality", "quality_a", "quality_b"}
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from typing import Any
 
 from google.protobuf.duration_pb2 import Duration
 
+from facerec.encoder.v1 import encoder_pb2
 from facerec.matcher.v1 import matcher_pb2 as pb
 from tests.fixtures.matcher import RunningMatcher
 
@@ -13,7 +14,17 @@ NEW = pb.CollectionSettings(
     identify_threshold=0.5,
     duplicate_policy=pb.DUPLICATE_POLICY_FLAG,
     duplicate_threshold=0.5,
-    quality=pb.QualityPolicy(min_face_pixels=0),
+    quality=pb.QualityPolicy(
+        min_face_pixels=0,
+        refused=pb.RefusedQualities(
+            reasons=[
+                encoder_pb2.QUALITY_REASON_BLURRED,
+                encoder_pb2.QUALITY_REASON_TOO_DARK,
+                encoder_pb2.QUALITY_REASON_TOO_BRIGHT,
+                encoder_pb2.QUALITY_REASON_LOW_CONTRAST,
+            ]
+        ),
+    ),
     search=pb.SearchPolicy(
         exact_only=False, index_above_faces=20000, trust_distance=0.45, target_recall=0.998
     ),

@@ -30,6 +30,7 @@ SETTINGS = CollectionSettings(
     trust_distance=0.375,
     target_recall=0.75,
     retention=datetime.timedelta(days=30),
+    refused_qualities=("TURNED", "BLURRED"),
 )
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import grpc.aio
 import pytest
-from PIL import Image
+from PIL import Image, ImageFilter
 
 from facerec.encoder.v1 import encoder_pb2, encoder_pb2_grpc
 from facerec.errors import Reason
@@ -196,3 +196,84 @@ async def test_photos_are_held_against_the_policies(
     assert (await seeing.stub.Enroll(enroll("biden", pb.Probe(image=photo("biden"))))).person_created
     with refused(Reason.FACE_DUPLICATE, "items[0].probe"):
         await seeing.stub.Enroll(enroll("biden", pb.Probe(image=photo("obama3"))))
+
+
+def blurred(image: bytes) -> bytes:
+    """The same picture out of focus."""
+    with io.BytesIO() as out:
+        picture = Image.open(io.BytesIO(image)).convert("RGB")
+        picture.filter(ImageFilter.GaussianBlur(picture.width / 150)).save(out, "PNG")
+        return out.getvalue()
+
+
+def reasons(quality: encoder_pb2.Quality) -> list[str]:
+    """The reasons as words."""
+    return [encoder_pb2.QualityReason.Name(reason)[15:] for reason in quality.reasons]
+
+
+async def test_a_poor_face_is_refused_to_enroll_and_only_told_of_when_deciding(
+    seeing: RunningMatcher, photo: Callable[..., bytes]
+) -> None:
+    sharp, poor = photo("obama"), blurred(photo("obama"))
+    enrolled = await seeing.stub.Enroll(enroll("obama", pb.Probe(image=sharp)))
+    assert enrolled.faces[0].quality.face_pixels > 100
+    assert not enrolled.faces[0].quality.reasons
+    with refused(Reason.FACE_QUALITY, "items[1].probe.image", "blurred"):
+        await seeing.stub.Enroll(enroll("two", pb.Probe(image=photo("biden")), pb.Probe(image=poor)))
+    with refused(Reason.PERSON_NOT_FOUND, "person_id"):  # all or nothing
+        await seeing.stub.GetPerson(pb.GetPersonRequest(person_id="two"))
+    verified = await seeing.stub.Verify(pb.VerifyRequest(person_id="obama", probe=pb.Probe(image=poor)))
+    assert verified.match
+    assert reasons(verified.quality) == ["BLURRED"]
+    compared = await seeing.stub.Compare(
+        pb.CompareRequest(probe_a=pb.Probe(image=poor), probe_b=pb.Probe(image=sharp))
+    )
+    assert (reasons(compared.quality_a), reasons(compared.quality_b)) == (["BLURRED"], [])
+    identified = await seeing.stub.Identify(pb.IdentifyRequest(probes=[pb.Probe(image=poor)]))
+    assert reasons(identified.faces[0].quality) == ["BLURRED"]
+    by_id = pb.Probe(face_id=enrolled.faces[0].face.face_id)
+    stored = await seeing.stub.Verify(pb.VerifyRequest(person_id="obama", probe=by_id))
+    assert not stored.HasField("quality")
+
+
+async def test_a_collection_chooses_which_reasons_refuse(
+    seeing: RunningMatcher, photo: Callable[..., bytes]
+) -> None:
+    poor = pb.Probe(image=blurred(photo("obama")))
+    turned = pb.RefusedQualities(reasons=[encoder_pb2.QUALITY_REASON_TURNED])
+    await settle(seeing, quality=pb.QualityPolicy(refused=turned))
+    assert (await seeing.stub.Enroll(enroll("one", poor))).person_created
+    await settle(seeing, quality=pb.QualityPolicy(min_face_pixels=10))  # says nothing of reasons
+    blur = pb.RefusedQualities(reasons=[encoder_pb2.QUALITY_REASON_BLURRED])
+    await settle(seeing, quality=pb.QualityPolicy(refused=blur))
+    with refused(Reason.FACE_QUALITY, "items[0].probe.image", "blurred"):
+        await seeing.stub.Enroll(enroll("two", poor))
+    await settle(seeing, quality=pb.QualityPolicy(refused=pb.RefusedQualities()))
+    assert (await seeing.stub.Enroll(enroll("two", poor))).person_created
+    with refused(Reason.OPTION_INVALID, "settings.quality.refused.reasons"):
+        nonsense = pb.RefusedQualities(reasons=[99])  # type: ignore[list-item]
+        await settle(seeing, quality=pb.QualityPolicy(refused=nonsense))
+
+
+async def test_small_faces_beside_a_large_one_are_found_where_asked_for(
+    seeing: RunningMatcher, photo: Callable[..., bytes]
+) -> None:
+    large = Image.open(io.BytesIO(photo("obama"))).convert("RGB").resize((1200, 1500))
+    small = Image.open(io.BytesIO(photo("biden"))).convert("RGB")
+    small.thumbnail((400, 400))
+    scene = Image.new("RGB", (1800, 1500), (90, 100, 110))
+    scene.paste(large, (0, 0))
+    scene.paste(small, (1400, 100))
+    with io.BytesIO() as out:
+        scene.save(out, "JPEG", quality=95)
+        group = pb.Probe(image=out.getvalue())
+    for name in ("obama", "biden"):
+        await seeing.stub.Enroll(enroll(name, pb.Probe(image=photo(name))))
+
+    async def people(min_face_pixels: int) -> set[str]:
+        request = pb.IdentifyRequest(probes=[group], all_faces=True, min_face_pixels=min_face_pixels)
+        answer = await seeing.stub.Identify(request)
+        return {face.candidates[0].person_id for face in answer.faces if face.candidates}
+
+    assert await people(0) == {"obama"}
+    assert await people(50) == {"obama", "biden"}

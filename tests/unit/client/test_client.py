@@ -174,6 +174,7 @@ SETTINGS = CollectionSettings(
     trust_distance=0.25,
     target_recall=0.5,
     retention=datetime.timedelta(0),
+    refused_qualities=(),
 )
 
 
@@ -192,6 +193,7 @@ def test_settings_survive_the_way_through_their_message_and_none_says_nothing() 
         ({"duplicate_policy": "ignore"}, "settings.duplicate_policy"),
         ({"min_face_pixels": -1}, "settings.quality.min_face_pixels"),
         ({"index_above_faces": 2**64}, "settings.search.index_above_faces"),
+        ({"refused_qualities": ("UGLY",)}, "settings.quality.refused.reasons"),
     ],
 )
 async def test_a_setting_that_no_message_carries_is_refused_by_its_name(
