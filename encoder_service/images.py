@@ -183,7 +183,8 @@ def _to_rgb(image: Image.Image) -> Pixels:
         # Pillow's own conversion clips at 255, which leaves white.
         grey = (_to_array(image).astype(np.uint32) + 128) // 257
         return np.repeat(grey.astype(np.uint8)[..., None], 3, axis=2)
-    pixels: Pixels = _to_array(image.convert("RGB"))
+    # Converting what is RGB already would copy it.
+    pixels: Pixels = _to_array(image if image.mode == "RGB" else image.convert("RGB"))
     colors = image.getcolors(2) if image.mode in ("P", "L") and image.format not in _JPEG_FORMATS else None
     if colors is not None and len(colors) == 2:  # 1-bit in a format or a palette that has no such depth
         raise ImageUnsupported(_ONE_BIT)
@@ -192,9 +193,12 @@ def _to_rgb(image: Image.Image) -> Pixels:
 
 def _to_array(image: Image.Image) -> npt.NDArray[Any]:
     """Copy an image strip by strip: one copy of a large one keeps the event loop from the GIL for long."""
-    strips = range(0, image.height, _STRIP_ROWS)
-    boxes = ((0, top, image.width, min(top + _STRIP_ROWS, image.height)) for top in strips)
-    return np.concatenate([np.asarray(image.crop(box)) for box in boxes])
+    first = np.asarray(image.crop((0, 0, image.width, 1)))
+    pixels = np.empty((image.height, *first.shape[1:]), first.dtype)
+    for top in range(0, image.height, _STRIP_ROWS):
+        bottom = min(top + _STRIP_ROWS, image.height)
+        pixels[top:bottom] = np.asarray(image.crop((0, top, image.width, bottom)))
+    return pixels
 
 
 def _draft(data: bytes, scale: float) -> Pixels:

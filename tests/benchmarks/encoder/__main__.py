@@ -13,12 +13,12 @@ def main(argv: list[str]) -> int:
     bench.add_argument("parts", nargs="*", help="speed, service, accuracy; by default all of them")
     bench.add_argument("--photos", type=Path, help="a folder with more photos, people/NAME/*.jpg")
     soak = commands.add_parser("soak", help="overload and hostile input")
-    soak.add_argument("parts", nargs="*", help="overload, fuzz; by default both")
+    soak.add_argument("parts", nargs="*", help="overload, fuzz, memory; by default all of them")
     soak.add_argument("--seconds", type=float, default=300.0, help="how long to overload")
     soak.add_argument("--inputs", type=int, default=100_000, help="how many inputs to mutate")
     given = parser.parse_args(argv)
     parts = given.parts or (
-        ["speed", "service", "accuracy"] if given.command == "bench" else ["overload", "fuzz"]
+        ["speed", "service", "accuracy"] if given.command == "bench" else ["overload", "fuzz", "memory"]
     )
     for part in parts:
         _run(part, given)
@@ -26,7 +26,7 @@ def main(argv: list[str]) -> int:
 
 
 def _run(part: str, given: argparse.Namespace) -> None:
-    from tests.benchmarks.encoder import accuracy, fuzz, overload, service, speed
+    from tests.benchmarks.encoder import accuracy, fuzz, memory, overload, service, speed
 
     print(f"\n## {part}\n", flush=True)
     if part == "speed":
@@ -39,6 +39,8 @@ def _run(part: str, given: argparse.Namespace) -> None:
         overload.run(given.seconds)
     elif part == "fuzz":
         fuzz.run(given.inputs)
+    elif part == "memory":
+        memory.run()
     else:
         sys.exit(f"there is no part {part}")
 

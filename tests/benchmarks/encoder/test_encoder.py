@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from encoder_service.errors import ImageError
-from tests.benchmarks.encoder import engine, fuzz, overload, pictures, speed
+from tests.benchmarks.encoder import engine, fuzz, memory, overload, pictures, speed
 
 CORPUS = Path(__file__).parent / "corpus"
 
@@ -47,6 +47,20 @@ def test_mutated_images_are_answered_or_refused_and_nothing_else() -> None:
     assert outcome.codes["OK"] > 100 and outcome.codes["INVALID_ARGUMENT"] > 100
     assert outcome.slowest_seconds < 10
     assert outcome.peak_bytes - outcome.idle_bytes < 1_000_000_000
+
+
+@pytest.mark.timeout(180)
+def test_a_request_costs_no_more_memory_than_is_stated() -> None:
+    kinds = ("JPEG, turned by EXIF", "WebP")
+    costs = list(
+        memory.attempt(9_000_000, max_image_bytes=2**24, profiles=("default", "full_resolution"), only=kinds)
+    )
+    assert len(costs) == 4
+    for cost in costs:
+        assert cost.answer.endswith("faces"), cost
+        stated = memory.CEILINGS[cost.profile] * cost.pixels + memory.FIXED_BYTES
+        assert cost.above_idle_bytes < stated, cost
+    assert max(cost.above_idle_bytes for cost in costs) > 20 * 5_000_000  # it is measured at all
 
 
 @pytest.mark.parametrize("path", sorted(CORPUS.iterdir()), ids=lambda path: path.name)

@@ -1,0 +1,175 @@
+"""What one request costs in memory at the most: the largest picture of each kind, by each way of looking."""
+
+import asyncio
+import dataclasses
+import io
+import math
+import os
+import re
+from collections.abc import Callable, Collection, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from facerec.client import AsyncEncoderClient
+from facerec.errors import FacerecError
+from tests.benchmarks.encoder import pictures
+from tests.benchmarks.encoder.service import PinnedServer
+from tests.benchmarks.encoder.tables import table
+
+MIB = 2**20
+CEILINGS = {"default": 24, "default, CNN": 24, "full_resolution": 64}
+"""Bytes for each pixel of the picture as sent that docs/encoder.md states, over FIXED_BYTES."""
+
+FIXED_BYTES = 48 * MIB
+CNN_BYTES = 150
+"""For each pixel the CNN searches, when that is more."""
+
+LYING = 6  # an EXIF orientation that turns the picture, for which it is copied
+
+
+@dataclasses.dataclass(frozen=True)
+class Cost:
+    """The peak of resident memory above what the process took before, in bytes, and what was answered."""
+
+    kind: str
+    profile: str
+    pixels: int
+    encoded_bytes: int
+    above_idle_bytes: int
+    answer: str
+
+    @property
+    def bytes_per_pixel(self) -> float:
+        """Of the picture as it was sent."""
+        return self.above_idle_bytes / self.pixels
+
+
+def scene(pixels: int) -> Image.Image:
+    """A square picture with one face that fills a ninth of it, and little else to compress."""
+    side = math.isqrt(pixels)
+    portrait = next(photo for photo in pictures.photos() if photo.name == "obama.jpg").image
+    made = Image.new("RGB", (side, side), (96, 104, 112))
+    made.paste(portrait.resize((side // 2, side // 2), Image.Resampling.BILINEAR), (side // 4, side // 4))
+    return made
+
+
+def kinds() -> dict[str, Callable[[Image.Image], bytes]]:
+    """How a picture is encoded, by the name of the kind."""
+
+    def saved(name: str, convert: str | None = None, **options: Any) -> Callable[[Image.Image], bytes]:
+        def save(picture: Image.Image) -> bytes:
+            with io.BytesIO() as out:
+                (picture.convert(convert) if convert else picture).save(out, name, **options)
+                return out.getvalue()
+
+        return save
+
+    lying = Image.Exif()
+    lying[0x0112] = LYING
+    return {
+        "JPEG": saved("JPEG"),
+        "JPEG, turned by EXIF": saved("JPEG", exif=lying),
+        "JPEG, progressive": saved("JPEG", progressive=True),
+        "JPEG, grey": saved("JPEG", "L"),
+        "JPEG, CMYK": saved("JPEG", "CMYK"),
+        "PNG": saved("PNG", compress_level=1),
+        "PNG, turned by EXIF": saved("PNG", compress_level=1, exif=lying),
+        "PNG, alpha": saved("PNG", "RGBA", compress_level=1),
+        "PNG, palette": saved("PNG", "P", compress_level=1),
+        "PNG, 16-bit grey": _sixteen_bit,
+        "WebP": saved("WEBP", quality=50, method=0),
+        "WebP, lossless": saved("WEBP", lossless=True, quality=0, method=0),
+        "GIF": saved("GIF", "P"),
+        "TIFF, deflate": saved("TIFF", compression="tiff_adobe_deflate"),
+        "TIFF, CMYK": saved("TIFF", "CMYK", compression="tiff_adobe_deflate"),
+        "BMP": saved("BMP"),
+    }
+
+
+def _sixteen_bit(picture: Image.Image) -> bytes:
+    grey = np.asarray(picture.convert("L")).astype(np.uint16) * 257
+    with io.BytesIO() as out:
+        Image.fromarray(grey).save(out, "PNG", compress_level=1)
+        return out.getvalue()
+
+
+PROFILES: dict[str, dict[str, Any]] = {
+    "default": {},
+    "default, CNN": {"detector": "cnn"},
+    "full_resolution": {"full_resolution": True},
+}
+
+
+def _status(pid: int, name: str) -> int:
+    text = Path(f"/proc/{pid}/status").read_text()
+    found = re.search(rf"^{name}:\s+(\d+) kB", text, re.MULTILINE)
+    assert found is not None
+    return int(found[1]) * 1024
+
+
+def peak(pid: int) -> int:
+    """The most resident memory since it was last forgotten, in bytes."""
+    return _status(pid, "VmHWM")
+
+
+def forget_peak(pid: int) -> None:
+    """Let the kernel count the peak anew."""
+    Path(f"/proc/{pid}/clear_refs").write_text("5")
+
+
+async def _cost(
+    client: AsyncEncoderClient, pid: int, image: bytes, options: dict[str, Any]
+) -> tuple[int, str]:
+    idle = _status(pid, "VmRSS")
+    forget_peak(pid)
+    try:
+        answer = f"{len((await client.encode(image, **options)).faces)} faces"
+    except FacerecError as error:
+        answer = str(error.reason)
+    return peak(pid) - idle, answer
+
+
+def attempt(
+    pixels: int, *, max_image_bytes: int, profiles: Collection[str], only: Collection[str] = ()
+) -> Iterator[Cost]:
+    """Send one picture of each kind in each profile, each to a server that has seen nothing else large."""
+    picture = scene(pixels)
+    for kind, encode in kinds().items():
+        if only and kind not in only:
+            continue
+        image = encode(picture)
+        if len(image) > max_image_bytes:
+            yield Cost(kind, "", pixels, len(image), 0, "more bytes than are taken")
+            continue
+        for profile in profiles:
+            with PinnedServer(sorted(os.sched_getaffinity(0)), "--threads", "1") as server:
+                above, answer = asyncio.run(_ask(server.address, server.process.pid, image, profile))
+            yield Cost(kind, profile, pixels, len(image), above, answer)
+
+
+async def _ask(address: str, pid: int, image: bytes, profile: str) -> tuple[int, str]:
+    async with AsyncEncoderClient(address, timeout_seconds=300) as client:
+        await client.encode(pictures.camera_photo())
+        return await _cost(client, pid, image, PROFILES[profile])
+
+
+def run(pixels: int = 63_900_000, max_image_bytes: int = 16 * MIB) -> None:
+    """Print the table."""
+    rows = []
+    for cost in attempt(pixels, max_image_bytes=max_image_bytes, profiles=list(PROFILES)):
+        row = (
+            cost.kind,
+            cost.profile,
+            f"{cost.encoded_bytes / MIB:.1f}",
+            f"{cost.above_idle_bytes / MIB:.0f}",
+            f"{cost.bytes_per_pixel:.1f}",
+            cost.answer,
+        )
+        print("  ".join(map(str, row)), flush=True)
+        rows.append(row)
+    head = ("kind", "profile", "MiB sent", "MiB above idle, at most", "bytes a pixel", "answer")
+    print(f"\n{pixels / 1e6:.0f} megapixels, one image at a time\n")
+    print(table(head, rows))
