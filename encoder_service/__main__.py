@@ -16,13 +16,14 @@ import structlog
 
 from encoder_service import doctor, loading, model
 from encoder_service.errors import DeviceMissing, ModelDrift, WeightsInvalid
-from encoder_service.lag import LagMeter
 from encoder_service.servicer import SERVICE_NAME, EncoderServicer
 from encoder_service.settings import EncoderSettings
 from facerec.encoder.v1.encoder_pb2_grpc import add_EncoderServiceServicer_to_server
 from facerec.serving import checkup, logs, loop
 from facerec.serving import settings as serving_settings
 from facerec.serving.errors import StartError
+from facerec.serving.lag import LagMeter
+from facerec.serving.metrics import BUILD
 from facerec.serving.server import Server, Service, wait_for_termination
 from facerec.serving.watchdog import Watchdog
 
@@ -71,11 +72,12 @@ async def _serve(flags: list[str]) -> None:
     warnings.filterwarnings("ignore", module="PIL")
     # Image threads give the GIL up sooner than by default: the event loop waits for it beside them.
     sys.setswitchinterval(SWITCH_SECONDS)
+    BUILD.labels("encoder", model.server_version()).set(1)
     servicer = EncoderServicer(settings)
     register = functools.partial(add_EncoderServiceServicer_to_server, servicer)
     server = Server(settings.server_options(), [Service(SERVICE_NAME, register)])
     await server.start()
-    log.info("listening", address=server.address)
+    log.info("listening", address=server.address, admin=server.admin_address)
     termination = asyncio.create_task(wait_for_termination())
     lag = LagMeter(settings.lag_report_seconds)
     watchdog = Watchdog(settings.stuck_seconds)

@@ -44,6 +44,11 @@ class Batcher(Generic[Item, Result]):
         """The most items run together."""
         return self._max_batch
 
+    @property
+    def waiting(self) -> int:
+        """Items that wait for a batch."""
+        return len(self._waiting)
+
     def submit(self, items: Sequence[Item]) -> list[Future[Result]]:
         """Queue items, all or none, and return a future for each.
 

@@ -11,6 +11,7 @@ from typing import Final, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from encoder_service import metrics
 from encoder_service.batcher import Batcher
 from encoder_service.errors import Overloaded
 from encoder_service.faces import EncodeOptions, Encoding, Face, FacesOfImage
@@ -81,7 +82,9 @@ class Encoder:
         """
         async with self._admitted():
             scan = await self._in_thread(lambda: self._scanner.scan(image, options))
-            vectors = await self._embed(scan.chips)
+            with metrics.EMBED_SECONDS.time():
+                vectors = await self._embed(scan.chips)
+        metrics.FACES.inc(len(vectors))
         space, fingerprint = self.model.space(options.alignment), self.model.fingerprint(options)
         return _to_faces(scan, [Encoding(vector, space, fingerprint) for vector in vectors])
 
@@ -100,15 +103,18 @@ class Encoder:
     @asynccontextmanager
     async def _admitted(self) -> AsyncIterator[None]:
         if self._images >= self._max_images:
+            metrics.REFUSED.inc()
             raise Overloaded(
                 f"{self._images} images are under way and the server takes no more at once",
                 retry_after_seconds=self._images * self._image_seconds / self._thread_count,
             )
         self._images += 1
+        metrics.IMAGES.inc()
         try:
             yield
         finally:
             self._images -= 1
+            metrics.IMAGES.dec()
 
     async def _in_thread(self, work: Callable[[], Result]) -> Result:
         """Run on an image thread, in the order of arrival.
@@ -120,12 +126,13 @@ class Encoder:
         def timed() -> Result:
             begin = time.monotonic()
             try:
-                with self._watchdog.watching("image"):
+                with self._watchdog.watching("image"), metrics.SCAN_SECONDS.time():
                     return work()
             finally:
                 self._image_seconds += _SECONDS_SMOOTHING * (time.monotonic() - begin - self._image_seconds)
 
-        await self._turns.acquire()
+        with metrics.QUEUE_SECONDS.time():
+            await self._turns.acquire()
         future = self._threads.submit(timed)
         future.add_done_callback(lambda _: loop.call_soon_threadsafe(self._turns.release))
         return await asyncio.wrap_future(future)

@@ -6,7 +6,7 @@ from typing import Final
 
 import structlog
 
-from encoder_service import device, embedding, golden
+from encoder_service import device, embedding, golden, metrics
 from encoder_service.alignment import Aligner
 from encoder_service.batcher import Batcher
 from encoder_service.detection import Detector, HogDetector
@@ -39,6 +39,10 @@ async def load(settings: EncoderSettings, watchdog: Watchdog) -> Encoder:
     begin = time.monotonic()
     encoder = await asyncio.to_thread(build, settings, watchdog)
     await asyncio.to_thread(encoder.warm_up)
+    metrics.MODEL.labels(
+        encoder.model.space(Alignment.SMALL), encoder.model.provider, settings.precision
+    ).set(1)
+    metrics.FELL_BACK.set(bool(settings.provider is Provider.AUTO and encoder.model.provider_note))
     log.info(
         "models_loaded",
         seconds=round(time.monotonic() - begin, 2),
@@ -59,17 +63,19 @@ def build(settings: EncoderSettings, watchdog: Watchdog) -> Encoder:
     max_batch = _GPU_BATCHES[-1] if chosen.on_gpu else _CPU_BATCH
     # Every admitted image has at most one batch's portion in the queue, so none is refused there.
     network = Batcher(
-        watchdog.watched("encoding_batch", embedder.embed_all),
+        metrics.batched("encoding", watchdog.watched("encoding_batch", embedder.embed_all)),
         max_batch=max_batch,
         capacity=max_batch * settings.max_images,
         name="network",
     )
     pictures: Batcher[Pyramid, Scores] = Batcher(
-        watchdog.watched("detection_batch", cnn.score),
+        metrics.batched("detection", watchdog.watched("detection_batch", cnn.score)),
         max_batch=cnn.max_batch,
         capacity=max(settings.threads, cnn.max_batch),
         name="detector",
     )
+    metrics.QUEUED.labels("encoding").set_function(lambda: network.waiting)
+    metrics.QUEUED.labels("detection").set_function(lambda: pictures.waiting)
     bounds = Bounds(settings.copy_side, settings.second_copy_side)
     scanner = Scanner(
         limits=ImageLimits(max_bytes=settings.max_image_bytes, max_pixels=settings.max_pixels),

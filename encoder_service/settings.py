@@ -112,9 +112,6 @@ class EncoderSettings(QualitySettings):
     gpu_memory_bytes: int = pydantic.Field(4 * 1024**3, ge=2**28)
     """Most memory of the GPU that a network's arena takes, in bytes; there are two networks."""
 
-    lag_report_seconds: float = pydantic.Field(60.0, gt=0, le=86400)
-    """How often the event loop's lag is logged, in seconds."""
-
     @pydantic.model_validator(mode="after")
     def _check_sizes(self) -> "EncoderSettings":
         if self.max_image_bytes > self.max_request_bytes:

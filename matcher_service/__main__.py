@@ -12,6 +12,8 @@ import structlog
 import facerec
 from facerec.serving import checkup, logs, loop
 from facerec.serving.errors import StartError
+from facerec.serving.lag import LagMeter
+from facerec.serving.metrics import BUILD
 from facerec.serving.server import wait_for_termination
 from facerec.serving.settings import load
 from facerec.serving.watchdog import Watchdog
@@ -45,16 +47,19 @@ async def serve(argv: list[str]) -> None:
         connections=settings.pool_max_size + settings.scan_pool_size,
         max_request_bytes=settings.max_request_bytes,
     )
+    BUILD.labels("matcher", facerec.__version__).set(1)
     service = MatcherService(settings)
     await service.start()
     watchdog = Watchdog(settings.stuck_seconds)
     watchdog.start()
-    watching = asyncio.create_task(watchdog.watch_loop())
-    log.info("listening", address=service.server.address, encoder=settings.encoder_address)
+    lag = LagMeter(settings.lag_report_seconds)
+    watching = [asyncio.create_task(watchdog.watch_loop()), asyncio.create_task(lag.run())]
+    log.info("listening", address=service.server.address, admin=service.server.admin_address)
     await wait_for_termination()
     log.info("stopping")
     await service.stop()
-    watching.cancel()
+    for task in watching:
+        task.cancel()
 
 
 async def migrate(argv: list[str]) -> None:

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 
-from matcher_service import deadline
+from matcher_service import deadline, metrics
 from matcher_service.errors import Overloaded
 
 RETRY_SECONDS = 1.0  # a scan of a million faces takes about a third of one
@@ -13,14 +13,17 @@ RETRY_SECONDS = 1.0  # a scan of a million faces takes about a third of one
 class Admission:
     """Lets `running` calls in, in the order they came, and keeps at most `waiting` more of them."""
 
-    def __init__(self, running: int, waiting: int, *, wait_seconds: float) -> None:
+    def __init__(self, running: int, waiting: int, *, wait_seconds: float, kind: str) -> None:
         self._turns = asyncio.Semaphore(running)
         self._room = running + waiting
         self._wait_seconds = wait_seconds
+        self._refused = metrics.REFUSED.labels(kind)
+        metrics.WAITING.labels(kind).set_function(lambda: max(0, waiting - self._room))
 
     def check_room(self) -> None:
         """Raises Overloaded where a turn would be refused at once."""
         if self._room == 0:
+            self._refused.inc()
             raise _refusal()
 
     @contextlib.asynccontextmanager
@@ -35,6 +38,7 @@ class Admission:
                 async with asyncio.timeout(wait_seconds):
                     await self._turns.acquire()
             except TimeoutError:
+                self._refused.inc()
                 raise _refusal() from None
             try:
                 yield

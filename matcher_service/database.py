@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import dataclasses
 import re
+import time
 from collections.abc import AsyncIterator, Iterator
 
 import asyncpg
@@ -11,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from facerec.serving.errors import StartError
-from matcher_service import deadline, migrations
+from matcher_service import deadline, metrics, migrations
 from matcher_service.errors import CollectionNotFound, MatcherError, Overloaded, StoreUnavailable
 from matcher_service.extension import check_extension, check_server
 from matcher_service.queries import load
@@ -131,6 +132,7 @@ class Database:
         with translated():
             # Half of what is left: refused in time, the caller still hears why.
             wait_seconds = deadline.remaining_seconds(2 * most_seconds) / 2
+            asked = time.perf_counter()
             try:
                 connection = await pool.acquire(timeout=wait_seconds)
             except TimeoutError:
@@ -138,9 +140,12 @@ class Database:
                     "every connection to the database is in use; try again in a moment",
                     retry_after_seconds=RETRY_OVERLOADED_SECONDS,
                 ) from None
+            had = time.perf_counter()
+            metrics.POOL_SECONDS.observe(had - asked)
             try:
                 yield connection
             finally:
+                metrics.DATABASE_SECONDS.observe(time.perf_counter() - had)
                 await pool.release(connection)
 
     async def _open(self) -> None:
@@ -165,6 +170,8 @@ class Database:
             statement_seconds=options.scan_timeout_seconds,
             workers=options.scan_workers,
         )
+        _show_connections("calls", self._pool)
+        _show_connections("scans", self._scan_pool)
 
     async def _pool_of(
         self, schema: str, sizes: tuple[int, int], *, statement_seconds: float, workers: int
@@ -195,6 +202,11 @@ class Database:
             init=prepare,
             reset=_keep,
         )
+
+
+def _show_connections(name: str, pool: asyncpg.Pool) -> None:
+    metrics.CONNECTIONS.labels(name, "open").set_function(pool.get_size)
+    metrics.CONNECTIONS.labels(name, "used").set_function(lambda: pool.get_size() - pool.get_idle_size())
 
 
 def vector_wire(values: npt.NDArray[np.float32]) -> bytes:

@@ -1,11 +1,12 @@
 """The encoder over gRPC, as the matcher's domain sees one."""
 
 import dataclasses
+import time
 
 from facerec import client
 from facerec.client import AsyncEncoderClient
 from facerec.errors import FacerecError, Reason
-from matcher_service import deadline
+from matcher_service import deadline, metrics
 from matcher_service.errors import EncoderUnavailable, ImageRefused, MatcherError, Overloaded
 from matcher_service.faces import BoundingBox, EncodedFace, Encoding, Quality
 
@@ -35,12 +36,15 @@ class EncoderClient:
         Raises ImageRefused, Overloaded, EncoderUnavailable.
         """
         left_seconds = deadline.remaining_seconds(self._timeout_seconds)
+        began = time.perf_counter()
         try:
             answer = await self._client.with_options(timeout_seconds=left_seconds).encode(
                 image, max_faces=max_faces, min_face_pixels=min_face_pixels
             )
         except FacerecError as error:
             raise _ours(error, field) from error
+        finally:
+            metrics.ENCODER_SECONDS.observe(time.perf_counter() - began)
         return [_face(face) for face in answer.faces]
 
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 
+from matcher_service import metrics
 from matcher_service.admission import Admission
 from matcher_service.database import Database
 from matcher_service.faces import SearchMode
@@ -35,6 +36,11 @@ class Search:
 
     async def decide(self, query: Query) -> Found:
         """Find who is near, as Identify means it. Raises as Store does, and Overloaded for want of a turn."""
+        found = await self._decide(query)
+        metrics.SEARCHES.labels(found.mode.value).inc()
+        return found
+
+    async def _decide(self, query: Query) -> Found:
         first = await self._propose(query, effort=QUICK_EFFORT, trust=QUICK_TRUST)
         if not first.decided and first.search == "index":
             # Most who come here are strangers: where their scan is refused anyway, so is the dearer look.

@@ -1,12 +1,14 @@
 """The matcher put together: database, encoder, domain and server."""
 
 import asyncio
+import time
 from typing import Self
 
 import structlog
 
 from facerec.matcher.v1 import matcher_pb2_grpc
 from facerec.serving.server import Server, Service
+from matcher_service import metrics
 from matcher_service.acceptance import Acceptance
 from matcher_service.admission import Admission
 from matcher_service.catalog import Catalog
@@ -25,6 +27,8 @@ from matcher_service.store import Store
 MATCHER = "facerec.matcher.v1.MatcherService"
 COLLECTIONS = "facerec.matcher.v1.CollectionService"
 
+INDEX_LOOK_SECONDS = 30.0
+
 log = structlog.get_logger(__name__)
 
 
@@ -41,12 +45,18 @@ class MatcherService:
         self._encoder = EncoderClient(
             settings.encoder_address, timeout_seconds=settings.encoder_timeout_seconds
         )
-        store = Store(self._database)
+        store = self._store = Store(self._database)
         scans = Admission(
-            settings.scan_pool_size, settings.scan_queue_size, wait_seconds=settings.scan_timeout_seconds
+            settings.scan_pool_size,
+            settings.scan_queue_size,
+            wait_seconds=settings.scan_timeout_seconds,
+            kind="scan",
         )
         looks = Admission(
-            settings.search_pool_size, settings.search_queue_size, wait_seconds=settings.pool_wait_seconds
+            settings.search_pool_size,
+            settings.search_queue_size,
+            wait_seconds=settings.pool_wait_seconds,
+            kind="index",
         )
         search = Search(
             self._database,
@@ -75,6 +85,7 @@ class MatcherService:
         )
         self.looked = asyncio.Event()  # the schema was looked at once, whatever was found
         self._trouble: str | None = None
+        self._indexes_due = 0.0
         self._watch: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -114,9 +125,21 @@ class MatcherService:
         except Exception as error:  # whatever it is, the next look may find it gone
             self._note(f"the schema could not be looked at ({type(error).__name__})")
             return
+        metrics.SCHEMA.set(not trouble)
+        if not trouble:
+            await self._look_at_indexes()
         for name in (MATCHER, COLLECTIONS):
             await self.server.set_serving(name, not trouble)
         self._note(trouble)
+
+    async def _look_at_indexes(self) -> None:
+        """What maintenance last measured, for the metrics; now and then, as it reads every collection."""
+        if time.monotonic() < self._indexes_due:
+            return
+        self._indexes_due = time.monotonic() + INDEX_LOOK_SECONDS
+        indexes, least_recall = await self._store.index_summary()
+        metrics.INDEXES.set(indexes)
+        metrics.LEAST_RECALL.set(1.0 if least_recall is None else least_recall)
 
     def _note(self, trouble: str) -> None:
         """Log a change, once."""

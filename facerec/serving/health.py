@@ -32,8 +32,13 @@ class Health:
             self._serving[name] = serving
             await self.publish()
 
+    def states(self) -> dict[str, bool]:
+        """Which services are SERVING."""
+        return dict(self._serving)
+
     async def shut_down(self) -> None:
         """Announce NOT_SERVING for good."""
+        self._serving = dict.fromkeys(self._serving, False)
         await self._servicer.enter_graceful_shutdown()
 
 

@@ -8,6 +8,8 @@ from collections.abc import Callable, Sequence
 import grpc.aio
 
 from facerec.serving import address, reflection
+from facerec.serving.admin import Admin
+from facerec.serving.counting import MetricsInterceptor
 from facerec.serving.deadlines import DeadlineInterceptor
 from facerec.serving.errors import AddressInUse
 from facerec.serving.health import SERVICE_NAME as HEALTH
@@ -38,6 +40,7 @@ class ServerOptions:
     max_call_seconds: float = 60.0
     max_connection_age_seconds: float = 0.0
     keepalive_seconds: float = 60.0
+    admin_address: str | None = None
 
 
 class Server:
@@ -52,8 +55,17 @@ class Server:
         address.check_insecure(self._address, insecure=options.insecure)
         self._health = Health(service.full_name for service in services)
         self._server = grpc.aio.server(
-            interceptors=[ErrorInterceptor(), DeadlineInterceptor(options.max_call_seconds)],
+            interceptors=[
+                MetricsInterceptor(),
+                ErrorInterceptor(),
+                DeadlineInterceptor(options.max_call_seconds),
+            ],
             options=_channel_options(options),
+        )
+        self._admin = (
+            Admin(options.admin_address, self._health.states, insecure=options.insecure)
+            if options.admin_address
+            else None
         )
         for service in services:
             service.register(self._server)
@@ -71,6 +83,11 @@ class Server:
         """`HOST:PORT` as listened on."""
         return str(self._address)
 
+    @property
+    def admin_address(self) -> str | None:
+        """`HOST:PORT` of the admin port; None where there is none."""
+        return self._admin.address if self._admin else None
+
     async def start(self) -> None:
         """Listen, every service NOT_SERVING. Raises AddressInUse."""
         await self._health.publish()
@@ -81,6 +98,8 @@ class Server:
                 f"cannot listen on {self._address}: the port is taken, or the host is not this machine's"
             ) from error
         self._address = dataclasses.replace(self._address, port=port)
+        if self._admin:
+            self._admin.start()
         await self._server.start()
 
     async def set_serving(self, full_name: str, serving: bool) -> None:
@@ -92,6 +111,8 @@ class Server:
         await self._health.shut_down()
         await asyncio.sleep(self._options.drain_seconds)
         await self._server.stop(self._options.grace_seconds)
+        if self._admin:
+            await asyncio.to_thread(self._admin.stop)
 
 
 def _channel_options(options: ServerOptions) -> list[tuple[str, int]]:

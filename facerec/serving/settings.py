@@ -48,6 +48,9 @@ class ServingSettings(BaseSettings):
     insecure: bool = False
     """Listen in plain text on an address other machines can reach."""
 
+    admin_address: str | None = None
+    """HOST:PORT for metrics, liveness and readiness over HTTP; none is opened where it is not set."""
+
     reflection: bool = True
     """Answer server reflection, which grpcurl and buf curl need."""
 
@@ -73,6 +76,9 @@ class ServingSettings(BaseSettings):
     stuck_seconds: float = pydantic.Field(300.0, ge=0, le=86400)
     """How long one piece of work may hold a thread or the event loop before the process ends itself, in
     seconds; 0 for ever."""
+
+    lag_report_seconds: float = pydantic.Field(60.0, gt=0, le=86400)
+    """How often the event loop's lag is logged, in seconds."""
 
     log_level: Level = "info"
     """Least level logged: debug, info, warning or error."""
@@ -105,6 +111,7 @@ class ServingSettings(BaseSettings):
             max_call_seconds=self.max_call_seconds,
             max_connection_age_seconds=self.max_connection_age_seconds,
             keepalive_seconds=self.keepalive_seconds,
+            admin_address=self.admin_address,
         )
 
 

@@ -591,6 +591,12 @@ WHERE c.collection_id > $1
 ORDER BY c.collection_id
 LIMIT $2;
 
+-- name: index_summary
+-- All collections; a scan of a small table.
+SELECT count(*) AS indexes, min(c.index_recall) AS least_recall
+FROM facerec.collection c
+WHERE c.index_effort IS NOT NULL;
+
 -- name: update_collection
 -- A column a setting, null where it stays; $12 retention, of 0 for none. A row unless there is no such
 -- collection. Primary key of collection.

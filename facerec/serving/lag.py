@@ -7,9 +7,11 @@ from typing import Final
 
 import structlog
 
+from facerec.serving.metrics import LOOP_LAG_SECONDS
+
 _INTERVAL_SECONDS: Final = 0.01
 
-log = structlog.get_logger("encoder_service")
+log = structlog.get_logger(__name__)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,9 +52,13 @@ class LagMeter:
     def _add(self, late_seconds: float) -> None:
         """Count what was late together with everything that would have been due meanwhile."""
         while late_seconds > _INTERVAL_SECONDS:
-            self._lags.append(late_seconds)
+            self._note(late_seconds)
             late_seconds -= _INTERVAL_SECONDS
-        self._lags.append(max(late_seconds, 0.0))
+        self._note(max(late_seconds, 0.0))
+
+    def _note(self, late_seconds: float) -> None:
+        self._lags.append(late_seconds)
+        LOOP_LAG_SECONDS.observe(late_seconds)
 
 
 def summarize(lags: list[float]) -> Lag:

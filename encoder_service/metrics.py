@@ -1,0 +1,60 @@
+"""What the encoder counts beside its calls."""
+
+import time
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+from prometheus_client import Counter, Gauge, Histogram
+
+from facerec.serving.metrics import SECONDS
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+STAGE_SECONDS = Histogram(
+    "facerec_encoder_stage_seconds",
+    "Time of an image in a stage: queue (waiting for a thread), scan (decoding, detecting, aligning), "
+    "embed (the network, its queue included).",
+    ("stage",),
+    buckets=SECONDS,
+)
+QUEUE_SECONDS = STAGE_SECONDS.labels("queue")
+SCAN_SECONDS = STAGE_SECONDS.labels("scan")
+EMBED_SECONDS = STAGE_SECONDS.labels("embed")
+
+IMAGES = Gauge("facerec_encoder_images_in_flight", "Images admitted and not answered.")
+FACES = Counter("facerec_encoder_faces", "Faces encoded.")
+REFUSED = Counter("facerec_encoder_overloaded", "Images refused for want of room.")
+QUEUED = Gauge("facerec_encoder_queued_items", "Items that wait for a network.", ("network",))
+BATCH_ITEMS = Histogram(
+    "facerec_encoder_batch_items",
+    "Items a network ran together.",
+    ("network",),
+    buckets=(1, 2, 4, 8, 16, 32, 64, 128, 256),
+)
+BATCH_SECONDS = Histogram(
+    "facerec_encoder_batch_seconds", "Time of a network for a batch.", ("network",), buckets=SECONDS
+)
+FELL_BACK = Gauge(
+    "facerec_encoder_provider_fallback", "1 where a GPU was hoped for and the CPU runs the networks."
+)
+MODEL = Gauge(
+    "facerec_encoder_model_info", "1, with the model that is served.", ("space", "provider", "precision")
+)
+
+
+def batched(
+    network: str, run: Callable[[Sequence[Item]], Sequence[Result]]
+) -> Callable[[Sequence[Item]], Sequence[Result]]:
+    """The same function, with its batches counted."""
+    items, seconds = BATCH_ITEMS.labels(network), BATCH_SECONDS.labels(network)
+
+    def count(batch: Sequence[Item]) -> Sequence[Result]:
+        items.observe(len(batch))
+        began = time.perf_counter()
+        try:
+            return run(batch)
+        finally:
+            seconds.observe(time.perf_counter() - began)
+
+    return count

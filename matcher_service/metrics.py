@@ -1,0 +1,34 @@
+"""What the matcher counts beside its calls."""
+
+from prometheus_client import Counter, Gauge, Histogram
+
+from facerec.serving.metrics import SECONDS
+
+STAGE_SECONDS = Histogram(
+    "facerec_matcher_stage_seconds",
+    "Time of a call in a stage: encoder (asking it), pool (waiting for a connection), database (using one).",
+    ("stage",),
+    buckets=SECONDS,
+)
+ENCODER_SECONDS = STAGE_SECONDS.labels("encoder")
+POOL_SECONDS = STAGE_SECONDS.labels("pool")
+DATABASE_SECONDS = STAGE_SECONDS.labels("database")
+
+CONNECTIONS = Gauge(
+    "facerec_matcher_connections",
+    "Connections to Postgres, by pool and state (open, used).",
+    ("pool", "state"),
+)
+WAITING = Gauge("facerec_matcher_waiting_searches", "Searches that wait for their turn.", ("kind",))
+SEARCHES = Counter(
+    "facerec_matcher_searches",
+    "Searches of Identify by what decided: index, exact, or index_confirmed (an exact scan after an index).",
+    ("mode",),
+)
+REFUSED = Counter("facerec_matcher_overloaded", "Searches refused for want of a turn.", ("kind",))
+INDEXES = Gauge("facerec_matcher_indexes", "Collections that are searched by an index.")
+LEAST_RECALL = Gauge(
+    "facerec_matcher_index_recall_min",
+    "The least recall that maintenance last measured of an index; 1 where there is none.",
+)
+SCHEMA = Gauge("facerec_matcher_database_ready", "1 while the database is usable and its schema at head.")
