@@ -44,7 +44,7 @@ async def serve(argv: list[str]) -> None:
         schema=migrations.head(),
         address=settings.address,
         encoder=settings.encoder_address,
-        connections=settings.pool_max_size + settings.scan_pool_size,
+        connections=settings.pool_max_size + settings.scan_pool_size + settings.transfer_pool_size,
         max_request_bytes=settings.max_request_bytes,
     )
     BUILD.labels("matcher", facerec.__version__).set(1)

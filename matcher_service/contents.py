@@ -9,6 +9,9 @@ import hashlib
 import uuid
 from collections.abc import Sequence
 
+import numpy as np
+import numpy.typing as npt
+
 from matcher_service.faces import Encoding, Photo, Probe
 
 
@@ -18,6 +21,16 @@ async def content_id(face: Encoding | Photo) -> uuid.UUID:
         return await asyncio.to_thread(_digest, b"facerec/photo/1", face.image)
     space = face.space.encode()
     return _digest(b"facerec/encoding/1", space, face.values.astype("<f4").tobytes())
+
+
+def encoding_ids(space: str, encodings: npt.NDArray[np.float32]) -> list[uuid.UUID]:
+    """The content ids of many encodings, shape (n, 128), as `content_id` has each."""
+    named, wire = space.encode(), encodings.astype("<f4").tobytes()
+    size = encodings.shape[1] * 4
+    return [
+        _digest(b"facerec/encoding/1", named, wire[begin : begin + size])
+        for begin in range(0, len(wire), size)
+    ]
 
 
 def request_digest(

@@ -61,6 +61,7 @@ class DatabaseOptions:
     scan_pool_size: int = 2
     scan_workers: int = 1
     scan_timeout_seconds: float = 30.0
+    transfer_pool_size: int = 2
 
 
 class Database:
@@ -75,6 +76,7 @@ class Database:
         self._options = options
         self._pool: asyncpg.Pool | None = None
         self._scan_pool: asyncpg.Pool | None = None
+        self._transfer_pool: asyncpg.Pool | None = None
         self._refusal = "the database has not been reached yet"
         self.traffic = Traffic()
 
@@ -86,7 +88,7 @@ class Database:
         """
         with translated():
             try:
-                if self._pool is None or self._scan_pool is None:
+                if self._pool is None or self._scan_pool is None or self._transfer_pool is None:
                     await self._open()
                 version = await self._pool.fetchval(load()["schema_version"])  # type: ignore[union-attr]
             except (asyncpg.UndefinedTableError, asyncpg.InvalidSchemaNameError):
@@ -101,8 +103,9 @@ class Database:
 
     async def close(self) -> None:
         """Close every connection; those in use get a moment to end."""
-        pools = [pool for pool in (self._pool, self._scan_pool) if pool is not None]
-        self._pool = self._scan_pool = None
+        opened = (self._pool, self._scan_pool, self._transfer_pool)
+        pools = [pool for pool in opened if pool is not None]
+        self._pool = self._scan_pool = self._transfer_pool = None
         try:
             async with asyncio.timeout(self._options.connect_timeout_seconds):
                 await asyncio.gather(*(pool.close() for pool in pools))
@@ -124,6 +127,10 @@ class Database:
     def scan_connection(self) -> contextlib.AbstractAsyncContextManager[Connection]:
         """A connection for an exact scan, as many at once as its pool holds. Raises as `connection`."""
         return self._connection(self._scan_pool, self._options.scan_timeout_seconds)
+
+    def transfer_connection(self) -> contextlib.AbstractAsyncContextManager[Connection]:
+        """A connection for work in bulk, as many at once as its pool holds. Raises as `connection`."""
+        return self._connection(self._transfer_pool, self._options.scan_timeout_seconds)
 
     @contextlib.asynccontextmanager
     async def _connection(self, pool: asyncpg.Pool | None, most_seconds: float) -> AsyncIterator[Connection]:
@@ -170,8 +177,15 @@ class Database:
             statement_seconds=options.scan_timeout_seconds,
             workers=options.scan_workers,
         )
+        self._transfer_pool = self._transfer_pool or await self._pool_of(
+            schema,
+            (0, options.transfer_pool_size),
+            statement_seconds=options.scan_timeout_seconds,
+            workers=0,
+        )
         _show_connections("calls", self._pool)
         _show_connections("scans", self._scan_pool)
+        _show_connections("transfers", self._transfer_pool)
 
     async def _pool_of(
         self, schema: str, sizes: tuple[int, int], *, statement_seconds: float, workers: int

@@ -58,6 +58,15 @@ def request_id(text: str) -> str:
     return text
 
 
+def import_id(text: str, field: str) -> str:
+    """The import's id. Raises IdInvalid."""
+    if not 1 <= len(text) <= MAX_REQUEST_ID_CHARACTERS or "\0" in text:
+        raise IdInvalid(
+            f"an import id has 1 to {MAX_REQUEST_ID_CHARACTERS} characters and no NUL", field=field
+        )
+    return text
+
+
 def free_text(text: str, field: str) -> str:
     """A text for people or a caller's reference. Raises OptionInvalid."""
     if len(text) > MAX_TEXT_CHARACTERS or "\0" in text:

@@ -23,6 +23,7 @@ from matcher_service.search import Search
 from matcher_service.servicer import MatcherServicer
 from matcher_service.settings import MatcherSettings
 from matcher_service.store import Store
+from matcher_service.transfer import Transfer
 
 MATCHER = "facerec.matcher.v1.MatcherService"
 COLLECTIONS = "facerec.matcher.v1.CollectionService"
@@ -64,8 +65,12 @@ class MatcherService:
             Scanner(self._database, scans),
             scan_apart_above_faces=settings.scan_apart_above_faces,
         )
-        servicer = MatcherServicer(  # type: ignore[abstract]
-            Matcher(store, search, self._encoder), Gallery(store, Acceptance(search), self._encoder)
+        transfers = Admission(
+            settings.transfer_pool_size, 0, wait_seconds=settings.pool_wait_seconds, kind="transfer"
+        )
+        transfer = Transfer(self._database, transfers, export_seconds=settings.export_timeout_seconds)
+        servicer = MatcherServicer(
+            Matcher(store, search, self._encoder), Gallery(store, Acceptance(search), self._encoder), transfer
         )
         collections = CollectionServicer(Catalog(store))  # type: ignore[abstract]
         self.server = Server(

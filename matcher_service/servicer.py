@@ -1,15 +1,19 @@
 """MatcherService on the wire: messages in, messages out, the work elsewhere."""
 
+import asyncio
+from collections.abc import AsyncIterator
 from typing import Any
 
 import grpc.aio
 
 from facerec.matcher.v1 import matcher_pb2 as pb
 from facerec.matcher.v1 import matcher_pb2_grpc
-from matcher_service import converters, deadline, ids
+from facerec.matcher.v1 import transfer_pb2 as transfer_pb
+from matcher_service import converters, deadline, ids, transfer_converters
 from matcher_service.errors import OptionInvalid
 from matcher_service.gallery import EnrollOrder, Gallery
 from matcher_service.matcher import DEFAULT_MAX_CANDIDATES, Matcher
+from matcher_service.transfer import Progress, Refused, Transfer
 
 MAX_ITEMS = 64
 MAX_PROBES = 16
@@ -20,11 +24,12 @@ Context = grpc.aio.ServicerContext[Any, Any]
 
 
 class MatcherServicer(matcher_pb2_grpc.MatcherServiceServicer):
-    """Answers every RPC but ImportFaces and ExportFaces, which stay UNIMPLEMENTED."""
+    """Answers every RPC of the service."""
 
-    def __init__(self, matcher: Matcher, gallery: Gallery) -> None:
+    def __init__(self, matcher: Matcher, gallery: Gallery, transfer: Transfer) -> None:
         self._matcher = matcher
         self._gallery = gallery
+        self._transfer = transfer
 
     async def Enroll(self, request: pb.EnrollRequest, context: Context) -> pb.EnrollResponse:
         """Add faces to a person."""
@@ -182,6 +187,39 @@ class MatcherServicer(matcher_pb2_grpc.MatcherServiceServicer):
         message = pb.DeleteFaceResponse(faces_deleted=erasure.faces)
         message.delete_time.FromDatetime(erasure.delete_time)
         return message
+
+    async def ImportFaces(
+        self, request_iterator: AsyncIterator[transfer_pb.ImportFacesRequest], context: Context
+    ) -> transfer_pb.ImportFacesResponse:
+        """Add faces in bulk."""
+        deadline.start(context.time_remaining())
+        header = await transfer_converters.header(request_iterator)
+        total, told = Progress(next_row=header.first_row), list[Refused]()
+        async with self._transfer.importing(header) as job:
+            async for request in request_iterator:
+                chunk = await asyncio.to_thread(transfer_converters.chunk, request)
+                done, refused = await job.add(chunk)
+                total = total.and_then(done)
+                told += refused[: transfer_converters.MAX_TOLD - len(told)]
+        return transfer_converters.import_message(total, told)
+
+    async def GetImport(
+        self, request: transfer_pb.GetImportRequest, context: Context
+    ) -> transfer_pb.GetImportResponse:
+        """Say how far an import came."""
+        deadline.start(context.time_remaining())
+        progress = await self._transfer.get_import(
+            ids.collection_id(request.collection_id), ids.import_id(request.import_id, "import_id")
+        )
+        return transfer_converters.progress_message(progress)
+
+    async def ExportFaces(
+        self, request: transfer_pb.ExportFacesRequest, context: Context
+    ) -> AsyncIterator[transfer_pb.ExportFacesResponse]:
+        """Read all faces of a collection."""
+        deadline.start(context.time_remaining())
+        async for space, chunk in self._transfer.export(ids.collection_id(request.collection_id)):
+            yield await asyncio.to_thread(transfer_converters.export_message, space, chunk)
 
 
 def _max_distance(request: pb.VerifyRequest | pb.IdentifyRequest | pb.CompareRequest) -> float | None:

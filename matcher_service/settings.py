@@ -34,8 +34,8 @@ class MatcherSettings(ServingSettings):
     """Connections to Postgres kept open."""
 
     pool_max_size: int = pydantic.Field(10, ge=1, le=1000)
-    """Most connections to Postgres; replicas times this and scan_pool_size must stay
-    under its max_connections."""
+    """Most connections to Postgres; replicas times this, scan_pool_size and
+    transfer_pool_size must stay under its max_connections."""
 
     pool_wait_seconds: float = pydantic.Field(1.0, gt=0, le=60)
     """Longest wait for a free connection before a call is refused as OVERLOADED, in seconds."""
@@ -57,6 +57,13 @@ class MatcherSettings(ServingSettings):
 
     scan_timeout_seconds: float = pydantic.Field(30.0, gt=0, le=3600)
     """Longest an exact scan may wait for its turn, and longest it may run, in seconds."""
+
+    transfer_pool_size: int = pydantic.Field(2, ge=1, le=64)
+    """Imports and exports at once, each with a connection besides those of the pools; one more is refused as
+    OVERLOADED at once."""
+
+    export_timeout_seconds: float = pydantic.Field(3600.0, gt=0, le=86400)
+    """Longest an export may take, in seconds: its snapshot keeps deleted rows from vacuum meanwhile."""
 
     scan_apart_above_faces: int = pydantic.Field(2000, ge=0, le=1_000_000)
     """Size up to which a collection without an index is scanned at once, with no turn to wait for."""
@@ -105,4 +112,5 @@ class MatcherSettings(ServingSettings):
             scan_pool_size=self.scan_pool_size,
             scan_workers=self.scan_workers,
             scan_timeout_seconds=self.scan_timeout_seconds,
+            transfer_pool_size=self.transfer_pool_size,
         )

@@ -7,4 +7,4 @@ PATH="$PWD/.venv/bin:$PATH"
 python -m grpc_tools.protoc -I protos \
     --python_out="$out" --grpc_python_out="$out" \
     --mypy_out=quiet:"$out" --mypy_grpc_out=quiet:"$out" \
-    protos/facerec/encoder/v1/encoder.proto protos/facerec/matcher/v1/matcher.proto
+    $(find protos -name '*.proto' | sort)

@@ -616,3 +616,132 @@ SET display_name = coalesce($2::text, display_name),
     update_time = clock_timestamp()
 WHERE collection_id = $1
 RETURNING true;
+
+-- name: lock_import
+-- $2 import. Its row, made when new and held until the transaction's end: of two calls of one import the second
+-- waits for the first's chunk. Primary key.
+INSERT INTO facerec.face_import (collection_id, import_id)
+SELECT c.collection_id, $2 FROM facerec.collection c WHERE c.collection_id = $1
+ON CONFLICT (collection_id, import_id) DO UPDATE SET update_time = now()
+RETURNING next_row, (SELECT c.space FROM facerec.collection c WHERE c.collection_id = $1) AS space;
+
+-- name: add_models
+-- $1 space, $2 fingerprints. Makes what is missing: import_faces, the next statement, sees it and what others made
+-- meanwhile. Model (space, fingerprint).
+INSERT INTO facerec.model (space, fingerprint)
+SELECT DISTINCT $1::text, given.fingerprint
+FROM unnest($2::text[]) AS given(fingerprint)
+WHERE NOT EXISTS (SELECT FROM facerec.model m WHERE m.space = $1::text AND m.fingerprint = given.fingerprint)
+ON CONFLICT DO NOTHING;
+
+-- name: import_faces
+-- A column a face, no (person, content) twice: $2 person ids, $3 display names, $4 external refs, $5 content ids,
+-- $6 encodings, $7 fingerprints, $8 expire times; $9 space. Counts of what is new, and the keys of people who
+-- were there before and got a face. Persons are made, or locked as for every change of their faces, in the order
+-- of their ids, so that no two imports wait for each other. Primary key of person, face (person_key, content_id),
+-- model.
+-- A new person's centroid is the mean of what is added; another's is worked out afterwards.
+WITH item AS MATERIALIZED (
+    SELECT i.*
+    FROM unnest($2::text[], $3::text[], $4::text[], $5::uuid[], $6::vector[], $7::text[], $8::timestamptz[])
+        WITH ORDINALITY
+        AS i(person_id, display_name, external_ref, content_id, encoding, fingerprint, expire_time, place)
+), owner AS (
+    INSERT INTO facerec.:"person" AS p (collection_id, person_id, display_name, centroid)
+    SELECT $1, item.person_id, max(item.display_name), avg(item.encoding)
+    FROM item
+    GROUP BY item.person_id
+    ORDER BY item.person_id
+    ON CONFLICT (collection_id, person_id) DO UPDATE
+        SET update_time = clock_timestamp(),
+            display_name = CASE WHEN excluded.display_name = '' THEN p.display_name ELSE excluded.display_name END
+    RETURNING p.person_key, p.person_id, p.xmax = 0 AS is_new
+), added AS (
+    INSERT INTO facerec.:"face" AS f (
+        collection_id, person_key, encoding, model_key, content_id, external_ref, expire_time
+    )
+    SELECT $1, owner.person_key, item.encoding, m.model_key, item.content_id, item.external_ref,
+           coalesce(item.expire_time, 'infinity')
+    FROM item
+    JOIN owner USING (person_id)
+    JOIN facerec.model m ON m.space = $9::text AND m.fingerprint = item.fingerprint
+    ORDER BY item.place
+    -- One past its time is there no more, and is taken anew.
+    ON CONFLICT (collection_id, person_key, content_id) DO UPDATE
+        SET face_id = gen_random_uuid(),
+            encoding = excluded.encoding,
+            model_key = excluded.model_key,
+            external_ref = excluded.external_ref,
+            expire_time = excluded.expire_time,
+            create_time = clock_timestamp()
+        WHERE f.expire_time <= now()
+    RETURNING f.person_key
+)
+SELECT (SELECT count(*) FROM added) AS faces,
+       (SELECT count(*) FROM owner WHERE owner.is_new) AS persons,
+       ARRAY(
+           SELECT DISTINCT added.person_key
+           FROM added JOIN owner USING (person_key)
+           WHERE NOT owner.is_new
+       ) AS grown;
+
+-- name: work_out_centroids
+-- $2 keys of locked people. Person (person_key), face (person_key, content_id).
+UPDATE facerec.:"person" p
+SET centroid = (
+    SELECT avg(f.encoding) FROM facerec.:"face" f WHERE f.collection_id = $1 AND f.person_key = p.person_key
+)
+WHERE p.collection_id = $1 AND p.person_key = ANY ($2::bigint[]);
+
+-- name: count_known
+-- A column a face: $2 person ids, $3 content ids. How many of them are there. Primary key of person, face
+-- (person_key, content_id).
+SELECT count(*) AS known
+FROM unnest($2::text[], $3::uuid[]) AS i(person_id, content_id)
+JOIN facerec.:"person" p ON p.collection_id = $1 AND p.person_id = i.person_id
+JOIN facerec.:"face" f ON f.collection_id = $1 AND f.person_key = p.person_key AND f.content_id = i.content_id
+WHERE f.expire_time > now();
+
+-- name: count_strangers
+-- $2 person ids. How many of them are nobody yet. Primary key of person.
+SELECT count(DISTINCT i.person_id) AS strangers
+FROM unnest($2::text[]) AS i(person_id)
+WHERE NOT EXISTS (SELECT FROM facerec.:"person" p WHERE p.collection_id = $1 AND p.person_id = i.person_id);
+
+-- name: note_import
+-- $2 import, locked; $3 next row; then what the chunk added: $4 faces, $5 faces there, $6 refused, $7 persons.
+UPDATE facerec.face_import i
+SET next_row = $3,
+    faces_added = i.faces_added + $4,
+    faces_already_there = i.faces_already_there + $5,
+    rows_refused = i.rows_refused + $6,
+    persons_added = i.persons_added + $7
+WHERE i.collection_id = $1 AND i.import_id = $2;
+
+-- name: get_import
+-- $2 import. A row where there is the collection. Primary keys.
+SELECT coalesce(i.next_row, 0) AS next_row,
+       coalesce(i.faces_added, 0) AS faces_added,
+       coalesce(i.faces_already_there, 0) AS faces_already_there,
+       coalesce(i.rows_refused, 0) AS rows_refused,
+       coalesce(i.persons_added, 0) AS persons_added,
+       c.space
+FROM facerec.collection c
+LEFT JOIN facerec.face_import i ON i.collection_id = c.collection_id AND i.import_id = $2
+WHERE c.collection_id = $1;
+
+-- name: export_faces
+-- $2 the last person exported or '', $3 most people. Their faces, by person and age; a row without a face for a
+-- person who has none. Primary key of person in its order, face (person_key, content_id), model.
+SELECT p.person_id, p.display_name, f.encoding, f.external_ref, f.expire_time, m.fingerprint
+FROM (
+    SELECT p.person_id, p.person_key, p.display_name
+    FROM facerec.:"person" p
+    WHERE p.collection_id = $1 AND p.person_id > $2
+    ORDER BY p.person_id
+    LIMIT $3
+) p
+LEFT JOIN facerec.:"face" f
+    ON f.collection_id = $1 AND f.person_key = p.person_key AND f.expire_time > now()
+LEFT JOIN facerec.model m ON m.model_key = f.model_key
+ORDER BY p.person_id, f.create_time, f.face_id;

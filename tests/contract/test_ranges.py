@@ -15,11 +15,12 @@ from PIL import Image
 
 import facerec.encoder.v1 as encoder_pb
 import facerec.matcher.v1 as matcher_pb
+from facerec.matcher.v1 import matcher_pb2
 from tests.contract import requests
 
 ENCODER = encoder_pb.DESCRIPTOR.services_by_name["EncoderService"]
-MATCHER = matcher_pb.DESCRIPTOR.services_by_name["MatcherService"]
-COLLECTIONS = matcher_pb.DESCRIPTOR.services_by_name["CollectionService"]
+MATCHER = matcher_pb2.DESCRIPTOR.services_by_name["MatcherService"]
+COLLECTIONS = matcher_pb2.DESCRIPTOR.services_by_name["CollectionService"]
 SPACE = "dlib-resnet-v1/small/150x0.25"
 
 
@@ -61,6 +62,8 @@ def matcher_requests() -> dict[str, message.Message]:
         "DeletePerson": pb.DeletePersonRequest(person_id=person),
         "ListFaces": pb.ListFacesRequest(person_id=person),
         "DeleteFace": pb.DeleteFaceRequest(face_id=str(uuid.uuid4())),
+        "GetImport": pb.GetImportRequest(import_id="an import"),
+        "ExportFaces": pb.ExportFacesRequest(),
     }
 
 

@@ -13,7 +13,7 @@ from matcher_service.queries import PARENTS, load, of_collection, parse, partiti
 
 # Of no collection, or of all: what they read of each is its settings, never people or faces.
 OF_THE_CATALOG = {"schema_version", "list_collections", "get_collection", "search_defaults"}
-OF_THE_CATALOG |= {"create_collection", "delete_collection", "update_collection"}
+OF_THE_CATALOG |= {"create_collection", "delete_collection", "update_collection", "index_summary"}
 OTHER = "other"
 VECTOR = vector_wire(np.full(128, 0.1, np.float32))
 
@@ -48,7 +48,7 @@ async def test_every_statement_is_understood_by_the_serving_role(database: Datab
 async def test_no_statement_reads_or_locks_another_tenants_rows(database: Database) -> None:
     """Plans every statement for one collection and walks what it scans and writes."""
     own = {partition_name(parent, "default") for parent in PARENTS}
-    common = {"collection", "index_build", "model", "schema_migration"}
+    common = {"collection", "index_build", "model", "schema_migration", "face_import"}
     walked = set()
     async with database.connection() as connection:
         for name, text in of_collection("default").items():

@@ -2,3 +2,4 @@
 
 from facerec.matcher.v1.matcher_pb2 import *  # noqa: F403
 from facerec.matcher.v1.matcher_pb2_grpc import *  # noqa: F403
+from facerec.matcher.v1.transfer_pb2 import *  # noqa: F403

@@ -4,6 +4,7 @@ import grpc
 import warnings
 
 from facerec.matcher.v1 import matcher_pb2 as facerec_dot_matcher_dot_v1_dot_matcher__pb2
+from facerec.matcher.v1 import transfer_pb2 as facerec_dot_matcher_dot_v1_dot_transfer__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
 GRPC_VERSION = grpc.__version__
@@ -109,13 +110,18 @@ class MatcherServiceStub:
                 _registered_method=True)
         self.ImportFaces = channel.stream_unary(
                 '/facerec.matcher.v1.MatcherService/ImportFaces',
-                request_serializer=facerec_dot_matcher_dot_v1_dot_matcher__pb2.ImportFacesRequest.SerializeToString,
-                response_deserializer=facerec_dot_matcher_dot_v1_dot_matcher__pb2.ImportFacesResponse.FromString,
+                request_serializer=facerec_dot_matcher_dot_v1_dot_transfer__pb2.ImportFacesRequest.SerializeToString,
+                response_deserializer=facerec_dot_matcher_dot_v1_dot_transfer__pb2.ImportFacesResponse.FromString,
+                _registered_method=True)
+        self.GetImport = channel.unary_unary(
+                '/facerec.matcher.v1.MatcherService/GetImport',
+                request_serializer=facerec_dot_matcher_dot_v1_dot_transfer__pb2.GetImportRequest.SerializeToString,
+                response_deserializer=facerec_dot_matcher_dot_v1_dot_transfer__pb2.GetImportResponse.FromString,
                 _registered_method=True)
         self.ExportFaces = channel.unary_stream(
                 '/facerec.matcher.v1.MatcherService/ExportFaces',
-                request_serializer=facerec_dot_matcher_dot_v1_dot_matcher__pb2.ExportFacesRequest.SerializeToString,
-                response_deserializer=facerec_dot_matcher_dot_v1_dot_matcher__pb2.ExportFacesResponse.FromString,
+                request_serializer=facerec_dot_matcher_dot_v1_dot_transfer__pb2.ExportFacesRequest.SerializeToString,
+                response_deserializer=facerec_dot_matcher_dot_v1_dot_transfer__pb2.ExportFacesResponse.FromString,
                 _registered_method=True)
 
 
@@ -228,15 +234,25 @@ class MatcherServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ImportFaces(self, request_iterator, context):
-        """ImportFaces adds encodings in bulk. Not offered yet: answers UNIMPLEMENTED.
+        """ImportFaces adds encodings in bulk, each chunk in a transaction of its own:
+        what was committed before an interruption stays, and GetImport says where to
+        go on. A face at fault is refused and told of, the others are taken. The
+        same encoding is stored once per person.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetImport(self, request, context):
+        """GetImport says how far an import came. Safe to retry.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ExportFaces(self, request, context):
-        """ExportFaces reads a collection's encodings in bulk. Not offered yet:
-        answers UNIMPLEMENTED.
+        """ExportFaces reads all faces of a collection as they were at one moment,
+        ordered by person_id, and holds up nobody. Safe to retry.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -302,13 +318,18 @@ def add_MatcherServiceServicer_to_server(servicer, server):
             ),
             'ImportFaces': grpc.stream_unary_rpc_method_handler(
                     servicer.ImportFaces,
-                    request_deserializer=facerec_dot_matcher_dot_v1_dot_matcher__pb2.ImportFacesRequest.FromString,
-                    response_serializer=facerec_dot_matcher_dot_v1_dot_matcher__pb2.ImportFacesResponse.SerializeToString,
+                    request_deserializer=facerec_dot_matcher_dot_v1_dot_transfer__pb2.ImportFacesRequest.FromString,
+                    response_serializer=facerec_dot_matcher_dot_v1_dot_transfer__pb2.ImportFacesResponse.SerializeToString,
+            ),
+            'GetImport': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetImport,
+                    request_deserializer=facerec_dot_matcher_dot_v1_dot_transfer__pb2.GetImportRequest.FromString,
+                    response_serializer=facerec_dot_matcher_dot_v1_dot_transfer__pb2.GetImportResponse.SerializeToString,
             ),
             'ExportFaces': grpc.unary_stream_rpc_method_handler(
                     servicer.ExportFaces,
-                    request_deserializer=facerec_dot_matcher_dot_v1_dot_matcher__pb2.ExportFacesRequest.FromString,
-                    response_serializer=facerec_dot_matcher_dot_v1_dot_matcher__pb2.ExportFacesResponse.SerializeToString,
+                    request_deserializer=facerec_dot_matcher_dot_v1_dot_transfer__pb2.ExportFacesRequest.FromString,
+                    response_serializer=facerec_dot_matcher_dot_v1_dot_transfer__pb2.ExportFacesResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -651,8 +672,35 @@ class MatcherService:
             request_iterator,
             target,
             '/facerec.matcher.v1.MatcherService/ImportFaces',
-            facerec_dot_matcher_dot_v1_dot_matcher__pb2.ImportFacesRequest.SerializeToString,
-            facerec_dot_matcher_dot_v1_dot_matcher__pb2.ImportFacesResponse.FromString,
+            facerec_dot_matcher_dot_v1_dot_transfer__pb2.ImportFacesRequest.SerializeToString,
+            facerec_dot_matcher_dot_v1_dot_transfer__pb2.ImportFacesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetImport(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/facerec.matcher.v1.MatcherService/GetImport',
+            facerec_dot_matcher_dot_v1_dot_transfer__pb2.GetImportRequest.SerializeToString,
+            facerec_dot_matcher_dot_v1_dot_transfer__pb2.GetImportResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -678,8 +726,8 @@ class MatcherService:
             request,
             target,
             '/facerec.matcher.v1.MatcherService/ExportFaces',
-            facerec_dot_matcher_dot_v1_dot_matcher__pb2.ExportFacesRequest.SerializeToString,
-            facerec_dot_matcher_dot_v1_dot_matcher__pb2.ExportFacesResponse.FromString,
+            facerec_dot_matcher_dot_v1_dot_transfer__pb2.ExportFacesRequest.SerializeToString,
+            facerec_dot_matcher_dot_v1_dot_transfer__pb2.ExportFacesResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -5,6 +5,7 @@ isort:skip_file
 
 from collections import abc as _abc
 from facerec.matcher.v1 import matcher_pb2 as _matcher_pb2
+from facerec.matcher.v1 import transfer_pb2 as _transfer_pb2
 from grpc import aio as _aio
 import abc as _abc_1
 import grpc as _grpc
@@ -91,11 +92,17 @@ class MatcherServiceStub:
     """DeleteFace erases one face. Deleting what is not there is OK, with a count
     of 0. Safe to retry.
     """
-    ImportFaces: _grpc.StreamUnaryMultiCallable[_matcher_pb2.ImportFacesRequest, _matcher_pb2.ImportFacesResponse]
-    """ImportFaces adds encodings in bulk. Not offered yet: answers UNIMPLEMENTED."""
-    ExportFaces: _grpc.UnaryStreamMultiCallable[_matcher_pb2.ExportFacesRequest, _matcher_pb2.ExportFacesResponse]
-    """ExportFaces reads a collection's encodings in bulk. Not offered yet:
-    answers UNIMPLEMENTED.
+    ImportFaces: _grpc.StreamUnaryMultiCallable[_transfer_pb2.ImportFacesRequest, _transfer_pb2.ImportFacesResponse]
+    """ImportFaces adds encodings in bulk, each chunk in a transaction of its own:
+    what was committed before an interruption stays, and GetImport says where to
+    go on. A face at fault is refused and told of, the others are taken. The
+    same encoding is stored once per person.
+    """
+    GetImport: _grpc.UnaryUnaryMultiCallable[_transfer_pb2.GetImportRequest, _transfer_pb2.GetImportResponse]
+    """GetImport says how far an import came. Safe to retry."""
+    ExportFaces: _grpc.UnaryStreamMultiCallable[_transfer_pb2.ExportFacesRequest, _transfer_pb2.ExportFacesResponse]
+    """ExportFaces reads all faces of a collection as they were at one moment,
+    ordered by person_id, and holds up nobody. Safe to retry.
     """
 
 @_typing.type_check_only
@@ -161,11 +168,17 @@ class MatcherServiceAsyncStub(MatcherServiceStub):
     """DeleteFace erases one face. Deleting what is not there is OK, with a count
     of 0. Safe to retry.
     """
-    ImportFaces: _aio.StreamUnaryMultiCallable[_matcher_pb2.ImportFacesRequest, _matcher_pb2.ImportFacesResponse]  # type: ignore[assignment]
-    """ImportFaces adds encodings in bulk. Not offered yet: answers UNIMPLEMENTED."""
-    ExportFaces: _aio.UnaryStreamMultiCallable[_matcher_pb2.ExportFacesRequest, _matcher_pb2.ExportFacesResponse]  # type: ignore[assignment]
-    """ExportFaces reads a collection's encodings in bulk. Not offered yet:
-    answers UNIMPLEMENTED.
+    ImportFaces: _aio.StreamUnaryMultiCallable[_transfer_pb2.ImportFacesRequest, _transfer_pb2.ImportFacesResponse]  # type: ignore[assignment]
+    """ImportFaces adds encodings in bulk, each chunk in a transaction of its own:
+    what was committed before an interruption stays, and GetImport says where to
+    go on. A face at fault is refused and told of, the others are taken. The
+    same encoding is stored once per person.
+    """
+    GetImport: _aio.UnaryUnaryMultiCallable[_transfer_pb2.GetImportRequest, _transfer_pb2.GetImportResponse]  # type: ignore[assignment]
+    """GetImport says how far an import came. Safe to retry."""
+    ExportFaces: _aio.UnaryStreamMultiCallable[_transfer_pb2.ExportFacesRequest, _transfer_pb2.ExportFacesResponse]  # type: ignore[assignment]
+    """ExportFaces reads all faces of a collection as they were at one moment,
+    ordered by person_id, and holds up nobody. Safe to retry.
     """
 
 class MatcherServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -298,19 +311,31 @@ class MatcherServiceServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
     def ImportFaces(
         self,
-        request_iterator: _MaybeAsyncIterator[_matcher_pb2.ImportFacesRequest],
+        request_iterator: _MaybeAsyncIterator[_transfer_pb2.ImportFacesRequest],
         context: _ServicerContext,
-    ) -> _typing.Union[_matcher_pb2.ImportFacesResponse, _abc.Awaitable[_matcher_pb2.ImportFacesResponse]]:
-        """ImportFaces adds encodings in bulk. Not offered yet: answers UNIMPLEMENTED."""
+    ) -> _typing.Union[_transfer_pb2.ImportFacesResponse, _abc.Awaitable[_transfer_pb2.ImportFacesResponse]]:
+        """ImportFaces adds encodings in bulk, each chunk in a transaction of its own:
+        what was committed before an interruption stays, and GetImport says where to
+        go on. A face at fault is refused and told of, the others are taken. The
+        same encoding is stored once per person.
+        """
+
+    @_abc_1.abstractmethod
+    def GetImport(
+        self,
+        request: _transfer_pb2.GetImportRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_transfer_pb2.GetImportResponse, _abc.Awaitable[_transfer_pb2.GetImportResponse]]:
+        """GetImport says how far an import came. Safe to retry."""
 
     @_abc_1.abstractmethod
     def ExportFaces(
         self,
-        request: _matcher_pb2.ExportFacesRequest,
+        request: _transfer_pb2.ExportFacesRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_abc.Iterator[_matcher_pb2.ExportFacesResponse], _abc.AsyncIterator[_matcher_pb2.ExportFacesResponse]]:
-        """ExportFaces reads a collection's encodings in bulk. Not offered yet:
-        answers UNIMPLEMENTED.
+    ) -> _typing.Union[_abc.Iterator[_transfer_pb2.ExportFacesResponse], _abc.AsyncIterator[_transfer_pb2.ExportFacesResponse]]:
+        """ExportFaces reads all faces of a collection as they were at one moment,
+        ordered by person_id, and holds up nobody. Safe to retry.
         """
 
 def add_MatcherServiceServicer_to_server(servicer: MatcherServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

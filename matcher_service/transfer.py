@@ -1,0 +1,307 @@
+"""Faces in bulk: imported chunk by chunk so that nothing is lost or doubled, exported from one snapshot."""
+
+import asyncio
+import contextlib
+import dataclasses
+import datetime
+import uuid
+from collections.abc import AsyncIterator, Mapping, Sequence
+
+import asyncpg
+import numpy as np
+import numpy.typing as npt
+
+from matcher_service import ids
+from matcher_service.admission import Admission
+from matcher_service.contents import encoding_ids
+from matcher_service.database import DIMENSIONS, Connection, Database, vector_wire
+from matcher_service.errors import CollectionNotFound, MatcherError, ModelMismatch, OptionInvalid, Overloaded
+from matcher_service.queries import of_collection
+
+RETRY_SECONDS = 60.0
+EXPORT_PERSONS = 1000  # a page: a few megabytes at two faces each
+CHUNK_FACES = 2000
+
+Vectors = npt.NDArray[np.float32]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Chunk:
+    """Faces in columns: vectors of shape (n, 128), and n items each. None in `expire_times` is never."""
+
+    encodings: Vectors
+    person_ids: Sequence[str]
+    display_names: Sequence[str]
+    external_refs: Sequence[str]
+    expire_times: Sequence[datetime.datetime | None]
+    fingerprints: Sequence[str]
+
+    def __len__(self) -> int:
+        return len(self.person_ids)
+
+
+@dataclasses.dataclass(frozen=True)
+class Refused:
+    """A row that is not taken: its place in the import, the column at fault, and how to mend it."""
+
+    row: int
+    field: str
+    message: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Header:
+    """An import: `first_row` is the place of the first face sent in all of it."""
+
+    collection_id: str
+    space: str
+    import_id: str
+    first_row: int
+    dry_run: bool
+
+
+@dataclasses.dataclass(frozen=True)
+class Progress:
+    """What an import did: counts of faces and persons, and the row it goes on at."""
+
+    next_row: int = 0
+    faces_added: int = 0
+    faces_already_there: int = 0
+    rows_refused: int = 0
+    persons_added: int = 0
+
+    def and_then(self, more: "Progress") -> "Progress":
+        """Both together."""
+        return Progress(
+            more.next_row,
+            self.faces_added + more.faces_added,
+            self.faces_already_there + more.faces_already_there,
+            self.rows_refused + more.rows_refused,
+            self.persons_added + more.persons_added,
+        )
+
+
+class Transfer:
+    """Bulk work on connections of its own, behind its own door: it keeps no connection from other calls."""
+
+    def __init__(self, database: Database, door: Admission, *, export_seconds: float) -> None:
+        self._database = database
+        self._door = door
+        self._export_seconds = export_seconds
+
+    async def get_import(self, collection_id: str, import_id: str) -> Progress:
+        """Say how far an import came. Raises as Store does."""
+        async with self._database.connection() as connection:
+            queries = of_collection(collection_id)
+            row = await connection.fetchrow(queries["get_import"], collection_id, import_id)
+        if row is None:
+            raise CollectionNotFound
+        return Progress(**{field.name: row[field.name] for field in dataclasses.fields(Progress)})
+
+    @contextlib.asynccontextmanager
+    async def importing(self, header: Header) -> AsyncIterator["Import"]:
+        """Begin an import or go on with one. Raises as Store does, Overloaded, ModelMismatch."""
+        async with self._door.turn():
+            async with self._database.connection() as connection:
+                queries = of_collection(header.collection_id)
+                row = await connection.fetchrow(queries["get_import"], header.collection_id, header.import_id)
+            if row is None:
+                raise CollectionNotFound
+            _check_space(header, row["space"])
+            yield Import(self._database, header)
+
+    async def export(self, collection_id: str) -> AsyncIterator[tuple[str, Chunk]]:
+        """Every face that has not expired, by person and age, with the space of all. Raises as Store does.
+
+        One snapshot, which keeps vacuum from removing what is deleted meanwhile: it lasts `export_seconds`
+        at most.
+        """
+        try:
+            async with asyncio.timeout(self._export_seconds) as limit:
+                async for part in self._export(collection_id):
+                    yield part
+        except TimeoutError:
+            if not limit.expired():
+                raise
+            raise Overloaded(
+                f"the export took longer than {self._export_seconds:g} s: read it faster, or raise "
+                "export_timeout_seconds",
+                retry_after_seconds=RETRY_SECONDS,
+            ) from None
+
+    async def _export(self, collection_id: str) -> AsyncIterator[tuple[str, Chunk]]:
+        async with (
+            self._door.turn(),
+            self._database.transfer_connection() as connection,
+            connection.transaction(isolation="repeatable_read", readonly=True),
+        ):
+            queries = of_collection(collection_id)
+            head = await connection.fetchrow(queries["get_import"], collection_id, "")
+            if head is None:
+                raise CollectionNotFound
+            after = ""
+            while rows := await connection.fetch(
+                queries["export_faces"], collection_id, after, EXPORT_PERSONS
+            ):
+                after = rows[-1]["person_id"]
+                faces = [row for row in rows if row["encoding"] is not None]
+                for first in range(0, len(faces), CHUNK_FACES):
+                    yield head["space"], _chunk(faces[first : first + CHUNK_FACES])
+
+
+class Import:
+    """One call's part of an import."""
+
+    def __init__(self, database: Database, header: Header) -> None:
+        self._database = database
+        self._header = header
+        self._next_row = header.first_row
+
+    async def add(self, chunk: Chunk) -> tuple[Progress, list[Refused]]:
+        """Store a chunk, but for rows at fault, in one transaction with how far the import came.
+
+        Raises as Store does, and OptionInvalid where these rows are not the next.
+        """
+        checked = await asyncio.to_thread(_check, chunk, self._next_row, self._header.space)
+        store = self._look if self._header.dry_run else self._store
+        done = await store(chunk, checked)
+        self._next_row = done.next_row
+        return done, checked.refused
+
+    def _count(self, chunk: Chunk, checked: "Checked", *, added: int, persons: int) -> Progress:
+        return Progress(
+            next_row=self._next_row + len(chunk),
+            faces_added=added,
+            faces_already_there=len(chunk) - len(checked.refused) - added,
+            rows_refused=len(checked.refused),
+            persons_added=persons,
+        )
+
+    async def _look(self, chunk: Chunk, checked: "Checked") -> Progress:
+        """What storing would do."""
+        collection_id, persons = self._header.collection_id, checked.person_ids
+        async with self._database.transfer_connection() as connection:
+            queries = of_collection(collection_id)
+            known = await connection.fetchval(
+                queries["count_known"], collection_id, persons, checked.contents
+            )
+            strangers = await connection.fetchval(queries["count_strangers"], collection_id, persons)
+        return self._count(chunk, checked, added=len(persons) - known, persons=strangers)
+
+    async def _store(self, chunk: Chunk, checked: "Checked") -> Progress:
+        header = self._header
+        async with (
+            self._database.transfer_connection() as connection,
+            connection.transaction(isolation="read_committed"),
+        ):
+            queries = of_collection(header.collection_id)
+            held = await connection.fetchrow(queries["lock_import"], header.collection_id, header.import_id)
+            if held is None:
+                raise CollectionNotFound
+            _check_space(header, held["space"])
+            if held["next_row"] != self._next_row:
+                raise OptionInvalid(
+                    f"the import goes on at row {held['next_row']} and row {self._next_row} was sent: ask "
+                    "GetImport where to go on",
+                    field="header.first_row",
+                )
+            done = self._count(chunk, checked, added=0, persons=0)
+            if checked.places:
+                added = await _insert(connection, queries, header, chunk, checked)
+                done = self._count(chunk, checked, added=added["faces"], persons=added["persons"])
+            counts = dataclasses.astuple(done)
+            await connection.execute(queries["note_import"], header.collection_id, header.import_id, *counts)
+        return done
+
+
+async def _insert(
+    connection: Connection,
+    queries: Mapping[str, str],
+    header: Header,
+    chunk: Chunk,
+    checked: "Checked",
+) -> asyncpg.Record:
+    taken = checked.places
+    await connection.execute(queries["add_models"], header.space, list(set(chunk.fingerprints)))
+    row = await connection.fetchrow(
+        queries["import_faces"],
+        header.collection_id,
+        checked.person_ids,
+        [chunk.display_names[place] for place in taken],
+        [chunk.external_refs[place] for place in taken],
+        checked.contents,
+        [vector_wire(chunk.encodings[place]) for place in taken],
+        [chunk.fingerprints[place] for place in taken],
+        [chunk.expire_times[place] for place in taken],
+        header.space,
+    )
+    assert row is not None
+    if row["grown"]:
+        await connection.execute(queries["work_out_centroids"], header.collection_id, row["grown"])
+    return row
+
+
+def _check_space(header: Header, space: str) -> None:
+    if header.space != space:
+        raise ModelMismatch(
+            f"the encodings are of space {header.space} and the collection holds {space}; distances between "
+            "spaces mean nothing",
+            field="header.space",
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class Checked:
+    """The places of a chunk to store, with the person and content of each, and the rows at fault."""
+
+    places: list[int]
+    person_ids: list[str]
+    contents: list[uuid.UUID]
+    refused: list[Refused]
+
+
+def _check(chunk: Chunk, first_row: int, space: str) -> Checked:
+    """Hold every row to the contract's rules. Of equal faces of one person the first counts."""
+    finite: list[bool] = np.isfinite(chunk.encodings).all(axis=1).tolist()  # type: ignore[assignment]
+    contents = encoding_ids(space, chunk.encodings)
+    now = datetime.datetime.now(datetime.UTC)
+    checked = Checked([], [], [], [])
+    seen: set[tuple[str, uuid.UUID]] = set()
+    for place, content in enumerate(contents):
+        try:
+            person_id = _check_row(chunk, place, finite[place], now)
+        except MatcherError as error:
+            checked.refused.append(Refused(first_row + place, error.field, error.message))
+            continue
+        if (person_id, content) not in seen:
+            seen.add((person_id, content))
+            checked.places.append(place)
+            checked.person_ids.append(person_id)
+            checked.contents.append(content)
+    return checked
+
+
+def _check_row(chunk: Chunk, place: int, finite: bool, now: datetime.datetime) -> str:
+    """The row's person. Raises MatcherError naming the column at fault."""
+    if not finite:
+        raise OptionInvalid("an encoding's values are finite numbers", field="encodings")
+    ids.free_text(chunk.display_names[place], "display_names")
+    ids.free_text(chunk.external_refs[place], "external_refs")
+    ids.free_text(chunk.fingerprints[place], "fingerprints")
+    expires = chunk.expire_times[place]
+    if expires is not None and expires <= now:
+        raise OptionInvalid("the face's time is over", field="expire_times")
+    return ids.person_id(chunk.person_ids[place], "person_ids")
+
+
+def _chunk(rows: Sequence[asyncpg.Record]) -> Chunk:
+    wire = b"".join(row["encoding"][4:] for row in rows)
+    vectors = np.frombuffer(wire, ">f4").reshape(-1, DIMENSIONS).astype(np.float32)
+    return Chunk(
+        vectors,
+        [row["person_id"] for row in rows],
+        [row["display_name"] for row in rows],
+        [row["external_ref"] for row in rows],
+        [None if row["expire_time"].year == datetime.MAXYEAR else row["expire_time"] for row in rows],
+        [row["fingerprint"] for row in rows],
+    )

@@ -1,0 +1,230 @@
+"""Faces in bulk: nothing lost, nothing doubled, what is at fault told of, and out again as they came in."""
+
+import asyncio
+import uuid
+from collections.abc import Sequence
+
+import asyncpg
+import grpc.aio
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from facerec.errors import Reason
+from facerec.matcher.v1 import matcher_pb2 as pb
+from facerec.matcher.v1 import transfer_pb2
+from matcher_service.queries import partition_name
+from tests.e2e.matcher.requests import SPACE, encoding, enroll, refused, vectors
+from tests.fixtures.matcher import RunningMatcher, StartMatcher
+
+Vectors = npt.NDArray[np.float32]
+Request = transfer_pb2.ImportFacesRequest
+Response = transfer_pb2.ImportFacesResponse
+
+
+def header(import_id: str = "first", first_row: int = 0, **fields: object) -> Request:
+    made = transfer_pb2.ImportHeader(space=SPACE, import_id=import_id, first_row=first_row)
+    for name, value in fields.items():
+        setattr(made, name, value)
+    return Request(header=made)
+
+
+def chunk(faces: Vectors, people: Sequence[str], **columns: Sequence[object]) -> Request:
+    wire = faces.astype("<f4").tobytes()
+    made = transfer_pb2.FaceChunk(encodings=wire, person_ids=people, **columns)  # type: ignore[arg-type]
+    return Request(chunk=made)
+
+
+async def send(matcher: RunningMatcher, *requests: Request) -> Response:
+    answer: Response = await matcher.stub.ImportFaces(iter(requests))
+    return answer
+
+
+async def export(matcher: RunningMatcher, collection_id: str = "") -> list[transfer_pb2.ExportFacesResponse]:
+    request = transfer_pb2.ExportFacesRequest(collection_id=collection_id)
+    return [part async for part in matcher.stub.ExportFaces(request)]
+
+
+def exported(parts: Sequence[transfer_pb2.ExportFacesResponse]) -> tuple[list[str], Vectors]:
+    people = [person for part in parts for person in part.chunk.person_ids]
+    wire = b"".join(part.chunk.encodings for part in parts)
+    return people, np.frombuffer(wire, "<f4").reshape(-1, 128)
+
+
+def people(count: int) -> list[str]:
+    """Two faces a person."""
+    return [f"p{place // 2:05}" for place in range(count)]
+
+
+async def test_what_is_imported_is_found_and_comes_out_again(matcher: RunningMatcher) -> None:
+    faces, names = vectors(600), people(600)
+    answer = await send(matcher, header(), chunk(faces[:350], names[:350]), chunk(faces[350:], names[350:]))
+    assert (answer.faces_added, answer.persons_added, answer.next_row) == (600, 300, 600)
+    for place in (0, 349, 350, 599):
+        found = await matcher.stub.Identify(pb.IdentifyRequest(probes=[encoding(faces[place])]))
+        assert found.faces[0].candidates[0].person_id == names[place]
+    came_out, out = exported(await export(matcher))
+    assert came_out == sorted(names)
+    went_in = sorted(zip(names, faces.tolist(), strict=True))
+    assert sorted(zip(came_out, out.tolist(), strict=True)) == went_in
+
+
+async def test_the_means_of_people_are_right_whether_new_or_known(
+    matcher: RunningMatcher, database_url: str
+) -> None:
+    faces = vectors(30)
+    await matcher.stub.Enroll(enroll("p0", encoding(faces[0])))
+    names = [f"p{place % 3}" for place in range(1, 30)]
+    await send(matcher, header(), chunk(faces[1:15], names[:14]), chunk(faces[15:], names[14:]))
+    connection = await asyncpg.connect(database_url)
+    try:
+        rows = await connection.fetch(
+            f"SELECT person_id, centroid::text FROM facerec.{partition_name('person', 'default')}"
+        )
+    finally:
+        await connection.close()
+    means = {row["person_id"]: np.array(row["centroid"][1:-1].split(","), np.float32) for row in rows}
+    for person in range(3):
+        assert np.allclose(means[f"p{person}"], faces[person::3].mean(axis=0), atol=1e-6)
+
+
+async def test_the_same_face_is_stored_once_per_person(matcher: RunningMatcher) -> None:
+    faces = vectors(4)
+    twice = np.concatenate([faces, faces])
+    names = ["ann", "ann", "bob", "bob", "ann", "ann", "ann", "bob"]
+    answer = await send(matcher, header(), chunk(twice, names))
+    assert (answer.faces_added, answer.faces_already_there) == (5, 3)
+    again = await send(matcher, header("second"), chunk(twice, names))
+    assert (again.faces_added, again.faces_already_there, again.persons_added) == (0, 8, 0)
+    enrolled = await matcher.stub.Enroll(enroll("ann", encoding(faces[0])))
+    assert enrolled.faces[0].already_enrolled
+
+
+async def test_rows_at_fault_are_told_of_and_the_others_taken(matcher: RunningMatcher) -> None:
+    faces = vectors(6)
+    faces[1, 7] = np.nan
+    faces[2, 0] = np.inf
+    names = ["ann", "ann", "ann", " space", "x" * 129, "bob"]
+    answer = await send(matcher, header(), chunk(faces, names, external_refs=["", "", "", "", "", "r" * 257]))
+    assert [(row.row, row.field) for row in answer.refused] == [
+        (1, "encodings"), (2, "encodings"), (3, "person_ids"), (4, "person_ids"), (5, "external_refs"),
+    ]  # fmt: skip
+    assert (answer.faces_added, answer.rows_refused, answer.next_row) == (1, 5, 6)
+    progress = await matcher.stub.GetImport(transfer_pb2.GetImportRequest(import_id="first"))
+    assert (progress.next_row, progress.rows_refused, progress.faces_added) == (6, 5, 1)
+
+
+async def test_a_dry_run_tells_what_would_be_and_writes_nothing(matcher: RunningMatcher) -> None:
+    faces = vectors(4)
+    await matcher.stub.Enroll(enroll("ann", encoding(faces[0])))
+    answer = await send(matcher, header(dry_run=True), chunk(faces, ["ann", "ann", "bob", "bob"]))
+    assert (answer.faces_added, answer.faces_already_there, answer.persons_added) == (3, 1, 1)
+    assert exported(await export(matcher))[0] == ["ann"]
+    progress = await matcher.stub.GetImport(transfer_pb2.GetImportRequest(import_id="first"))
+    assert progress.next_row == 0
+
+
+async def test_an_import_goes_on_where_it_was_cut_short(matcher: RunningMatcher) -> None:
+    faces, names = vectors(100), people(100)
+
+    async def cut_short() -> object:
+        yield header()
+        yield chunk(faces[:40], names[:40])
+        await asyncio.sleep(0.5)
+        raise RuntimeError("the client dies")
+
+    with pytest.raises((RuntimeError, grpc.aio.AioRpcError, asyncio.CancelledError)):
+        await matcher.stub.ImportFaces(cut_short())
+    progress = await matcher.stub.GetImport(transfer_pb2.GetImportRequest(import_id="first"))
+    assert progress.next_row == 40
+    with refused(Reason.OPTION_INVALID, "header.first_row", "goes on at row 40"):
+        await send(matcher, header(), chunk(faces, names))
+    answer = await send(matcher, header(first_row=40), chunk(faces[40:], names[40:]))
+    assert (answer.faces_added, answer.next_row) == (60, 100)
+    assert exported(await export(matcher))[0] == sorted(names)
+
+
+async def test_two_calls_of_one_import_never_double(matcher: RunningMatcher) -> None:
+    faces, names = vectors(200), people(200)
+
+    async def attempt() -> int:
+        try:
+            return int((await send(matcher, header(), chunk(faces, names))).faces_added)
+        except Exception:
+            return 0
+
+    assert sum(await asyncio.gather(attempt(), attempt())) == 200
+    assert len(exported(await export(matcher))[0]) == 200
+
+
+async def test_an_import_that_is_no_import_is_refused_by_its_field(matcher: RunningMatcher) -> None:
+    faces = vectors(2)
+    cases = [
+        ([chunk(faces, ["a", "b"])], Reason.OPTION_INVALID, "header"),
+        ([header(), header()], Reason.OPTION_INVALID, "chunk"),
+        ([header(import_id="")], Reason.ID_INVALID, "header.import_id"),
+        ([header(space="")], Reason.ENCODING_INVALID, "header.space"),
+        ([header(space="another/space")], Reason.MODEL_MISMATCH, "header.space"),
+        ([header(collection_id="nowhere")], Reason.COLLECTION_NOT_FOUND, "collection_id"),
+        ([header(), chunk(faces, ["a"])], Reason.ENCODING_INVALID, "chunk.encodings"),
+        ([header(), chunk(faces[:0], [])], Reason.OPTION_INVALID, "chunk.person_ids"),
+        (
+            [header(), chunk(faces, ["a", "b"], external_refs=[""])],
+            Reason.OPTION_INVALID,
+            "chunk.external_refs",
+        ),
+    ]  # fmt: skip
+    for requests, reason, field in cases:
+        with refused(reason, field):
+            await send(matcher, *requests)
+    assert not await export(matcher)
+
+
+async def test_an_export_is_of_one_moment_and_holds_up_nobody(matcher: RunningMatcher) -> None:
+    faces, names = vectors(4000), [f"p{place:05}" for place in range(4000)]
+    await send(matcher, header(), chunk(faces, names))
+    call = aiter(matcher.stub.ExportFaces(transfer_pb2.ExportFacesRequest()))
+    first = await anext(call)
+    assert first.chunk.person_ids[0] == names[0]
+    erased = await matcher.stub.DeletePerson(pb.DeletePersonRequest(person_id=names[-1]))
+    assert erased.faces_deleted == 1
+    await matcher.stub.Enroll(enroll("zed", encoding(vectors(1, seed=9)[0])))
+    rest = [part async for part in call]
+    assert exported([first, *rest])[0] == names
+    later = exported(await export(matcher))[0]
+    assert later == [*names[:-1], "zed"]
+
+
+async def test_one_transfer_too_many_is_refused_at_once(
+    start_matcher: StartMatcher, database_url: str
+) -> None:
+    matcher = await start_matcher(database_url, transfer_pool_size=1)
+    faces, names = vectors(4000), [f"p{place:05}" for place in range(4000)]
+    await send(matcher, header(), chunk(faces, names))
+    waiting = asyncio.Event()
+
+    async def slow() -> object:
+        yield header("slow")
+        await waiting.wait()
+
+    call = asyncio.ensure_future(matcher.stub.ImportFaces(slow()))
+    await asyncio.sleep(0.3)
+    with refused(Reason.OVERLOADED):
+        await export(matcher)
+    waiting.set()
+    assert (await call).next_row == 0
+
+
+async def test_an_import_goes_with_its_collection(matcher: RunningMatcher, database_url: str) -> None:
+    await matcher.collections.CreateCollection(pb.CreateCollectionRequest(collection_id="staff"))
+    await send(matcher, header(collection_id="staff"), chunk(vectors(1), ["ann"]))
+    await matcher.collections.DeleteCollection(pb.DeleteCollectionRequest(collection_id="staff"))
+    connection = await asyncpg.connect(database_url)
+    try:
+        assert not await connection.fetch("SELECT FROM facerec.face_import")
+    finally:
+        await connection.close()
+    with refused(Reason.COLLECTION_NOT_FOUND, "collection_id"):
+        await matcher.stub.GetImport(
+            transfer_pb2.GetImportRequest(collection_id="staff", import_id=str(uuid.uuid4()))
+        )
