@@ -6,7 +6,7 @@ PIP    := $(BIN)/python -m pip --disable-pip-version-check -q
 TEST_WORKERS ?= 2
 INSTALL := $(PIP) install --require-hashes --no-deps --no-build-isolation
 
-.PHONY: help up demo test bench-matcher soak-matcher bench-encoder soak-encoder lint check-deploy stubs settings-docs lock clean
+.PHONY: help up demo test bench-matcher soak-matcher bench-encoder soak-encoder bench-import soak-import lint check-deploy stubs settings-docs lock clean
 
 help: ## Show the targets.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -71,3 +71,9 @@ bench-encoder: $(VENV)/.dev ## Measure the encoder beside its peers; PHOTOS=DIR 
 
 soak-encoder: $(VENV)/.dev ## Overload the encoder for five minutes, send it 100,000 mutated images, and the largest of each kind.
 	@$(BIN)/python -m tests.benchmarks.encoder soak
+
+bench-import: $(VENV)/.dev ## Measure moving encodings in and out; FACES=1000000.
+	@$(BIN)/python -m tests.benchmarks.imports --faces $(or $(FACES),1000000)
+
+soak-import: $(VENV)/.dev ## Kill the client, the matcher and Postgres under an import of a million faces.
+	@GRPC_VERBOSITY=ERROR $(BIN)/python -m tests.soak.imports --faces $(or $(FACES),1000000)

@@ -15,6 +15,7 @@ from facerec.cli.decide import compare, identify, verify
 from facerec.cli.demo import demo
 from facerec.cli.encode import encode
 from facerec.cli.enroll import enroll
+from facerec.cli.moving import export, import_
 from facerec.cli.people import people
 from facerec.cli.problems import Problem
 from facerec.cli.up import up
@@ -30,6 +31,8 @@ app = typer.Typer(
 )
 for command in (up, encode, enroll, verify, identify, compare, demo):
     app.command()(command)
+app.command(name="import")(import_)
+app.command()(export)
 app.add_typer(people, name="people")
 app.add_typer(collections, name="collections")
 

@@ -51,6 +51,7 @@ from facerec.client.people import (
     StoredFace,
     Verification,
 )
+from facerec.client.transfer import FaceBatch, ImportReport, RefusedRow
 
 __all__ = [
     "QUALITY_REASONS",
@@ -74,8 +75,10 @@ __all__ = [
     "EnrolledFace",
     "Enrollment",
     "Erasure",
+    "FaceBatch",
     "Identification",
     "IdentifiedFace",
+    "ImportReport",
     "Limits",
     "MatcherClient",
     "Merge",
@@ -84,6 +87,7 @@ __all__ = [
     "Person",
     "Probe",
     "Quality",
+    "RefusedRow",
     "SearchIndex",
     "StoredFace",
     "Verification",

@@ -25,6 +25,8 @@ RETRIED: Mapping[str, Sequence[str]] = {
         "DeletePerson",
         "ListFaces",
         "DeleteFace",
+        "GetImport",
+        "ExportFaces",
     ),
     COLLECTION_SERVICE: ("GetCollection", "ListCollections", "UpdateCollection", "DeleteCollection"),
 }

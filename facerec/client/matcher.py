@@ -2,11 +2,16 @@
 
 import dataclasses
 import datetime
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
 from typing import Any, ClassVar, TypeAlias
 
+import grpc
+
+from facerec.client import transfer
 from facerec.client.calls import AsyncClient, Call, Client, Listing, ask, ask_async, each, each_async
 from facerec.client.channel import MATCHER_SERVICE
 from facerec.client.faces import Encoding
+from facerec.client.failures import from_rpc_error
 from facerec.client.people import (
     Comparison,
     Enrollment,
@@ -18,6 +23,7 @@ from facerec.client.people import (
     Verification,
 )
 from facerec.client.times import timestamp
+from facerec.client.transfer import FaceBatch, ImportReport
 from facerec.matcher import v1
 
 # A face in one of three forms: an image (the bytes of its file), an encoding, a stored face's id.
@@ -176,6 +182,10 @@ def delete_face(face_id: str, *, collection_id: str = "") -> Call[Erasure]:
     return Call("DeleteFace", request, Erasure.from_message)
 
 
+def _export(collection_id: str) -> v1.ExportFacesRequest:
+    return v1.ExportFacesRequest(collection_id=collection_id)
+
+
 def _probe(probe: Probe, use_largest_face: bool) -> v1.Probe:
     if isinstance(probe, Encoding):
         return v1.Probe(encoding=probe.to_message())
@@ -184,11 +194,64 @@ def _probe(probe: Probe, use_largest_face: bool) -> v1.Probe:
     return v1.Probe(image=probe, use_largest_face=use_largest_face)
 
 
+def get_import(import_id: str, *, collection_id: str = "") -> Call[ImportReport]:
+    """How far an import came; one that was never begun is at row 0. Raises FacerecError as `get_person`."""
+    request = v1.GetImportRequest(collection_id=collection_id, import_id=import_id)
+    return Call("GetImport", request, ImportReport.from_message)
+
+
 class MatcherClient(Client):
     """The matcher, blocking."""
 
     service = MATCHER_SERVICE
     stub: ClassVar[Any] = v1.MatcherServiceStub
+
+    def import_faces(
+        self,
+        batches: Iterable[FaceBatch],
+        *,
+        space: str,
+        import_id: str,
+        first_row: int = 0,
+        dry_run: bool = False,
+        collection_id: str = "",
+    ) -> ImportReport:
+        """Add faces in bulk, each batch committed at once, over one call without a deadline.
+
+        `import_id` names the import; after an interruption `get_import` says at which row to go on, which
+        is `first_row` of the first batch given. Faces at fault are told of in the report, the others taken.
+        Raises FacerecError: MODEL_MISMATCH where `space` is not the collection's, OPTION_INVALID,
+        ENCODING_INVALID, OVERLOADED and those of any call.
+        """
+
+        def requests() -> Iterator[v1.ImportFacesRequest]:
+            yield transfer.header(
+                space=space,
+                import_id=import_id,
+                first_row=first_row,
+                dry_run=dry_run,
+                collection_id=collection_id,
+            )
+            for batch in batches:
+                yield v1.ImportFacesRequest(chunk=batch.to_message())
+
+        try:
+            return ImportReport.from_message(self._stub.ImportFaces(requests()))
+        except grpc.RpcError as error:
+            raise from_rpc_error(error, self.address) from error
+
+    def export_faces(self, *, collection_id: str = "") -> Iterator[FaceBatch]:
+        """All faces of a collection as they are at one moment, ordered by person.
+
+        Over one call without a deadline. Raises FacerecError: COLLECTION_NOT_FOUND, OVERLOADED and those of
+        any call.
+        """
+        try:
+            yield from map(FaceBatch.from_message, self._stub.ExportFaces(_export(collection_id)))
+        except grpc.RpcError as error:
+            raise from_rpc_error(error, self.address) from error
+
+    get_import = ask(get_import)
 
     enroll = ask(enroll)
     verify = ask(verify)
@@ -208,6 +271,54 @@ class AsyncMatcherClient(AsyncClient):
 
     service = MATCHER_SERVICE
     stub: ClassVar[Any] = v1.MatcherServiceStub
+
+    async def import_faces(
+        self,
+        batches: AsyncIterable[FaceBatch],
+        *,
+        space: str,
+        import_id: str,
+        first_row: int = 0,
+        dry_run: bool = False,
+        collection_id: str = "",
+    ) -> ImportReport:
+        """Add faces in bulk, each batch committed at once, over one call without a deadline.
+
+        `import_id` names the import; after an interruption `get_import` says at which row to go on, which
+        is `first_row` of the first batch given. Faces at fault are told of in the report, the others taken.
+        Raises FacerecError: MODEL_MISMATCH where `space` is not the collection's, OPTION_INVALID,
+        ENCODING_INVALID, OVERLOADED and those of any call.
+        """
+
+        async def requests() -> AsyncIterator[v1.ImportFacesRequest]:
+            yield transfer.header(
+                space=space,
+                import_id=import_id,
+                first_row=first_row,
+                dry_run=dry_run,
+                collection_id=collection_id,
+            )
+            async for batch in batches:
+                yield v1.ImportFacesRequest(chunk=batch.to_message())
+
+        try:
+            return ImportReport.from_message(await self._stub.ImportFaces(requests()))
+        except grpc.RpcError as error:
+            raise from_rpc_error(error, self.address) from error
+
+    async def export_faces(self, *, collection_id: str = "") -> AsyncIterator[FaceBatch]:
+        """All faces of a collection as they are at one moment, ordered by person.
+
+        Over one call without a deadline. Raises FacerecError: COLLECTION_NOT_FOUND, OVERLOADED and those of
+        any call.
+        """
+        try:
+            async for message in self._stub.ExportFaces(_export(collection_id)):
+                yield FaceBatch.from_message(message)
+        except grpc.RpcError as error:
+            raise from_rpc_error(error, self.address) from error
+
+    get_import = ask_async(get_import)
 
     enroll = ask_async(enroll)
     verify = ask_async(verify)

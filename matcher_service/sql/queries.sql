@@ -619,11 +619,14 @@ RETURNING true;
 
 -- name: lock_import
 -- $2 import. Its row, made when new and held until the transaction's end: of two calls of one import the second
--- waits for the first's chunk. Primary key.
+-- waits for the first's chunk. Primary key. For import_faces, next in the transaction, whose arrays the planner
+-- takes for a few rows: nested loops over them took twice the time at 2,000 rows and ten times at 10,000.
 INSERT INTO facerec.face_import (collection_id, import_id)
 SELECT c.collection_id, $2 FROM facerec.collection c WHERE c.collection_id = $1
 ON CONFLICT (collection_id, import_id) DO UPDATE SET update_time = now()
-RETURNING next_row, (SELECT c.space FROM facerec.collection c WHERE c.collection_id = $1) AS space;
+RETURNING next_row,
+          (SELECT c.space FROM facerec.collection c WHERE c.collection_id = $1) AS space,
+          set_config('enable_nestloop', 'off', true) AS planned;
 
 -- name: add_models
 -- $1 space, $2 fingerprints. Makes what is missing: import_faces, the next statement, sees it and what others made

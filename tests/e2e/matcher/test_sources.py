@@ -1,0 +1,222 @@
+"""`facerec import` and `export` over a real matcher: every source, what is refused, and going on."""
+
+import asyncio
+import csv
+import json
+import pickle
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import numpy as np
+import pytest
+from sklearn.neighbors import KNeighborsClassifier
+
+from facerec.client import Encoding, MatcherClient
+from tests.benchmarks import vectors as generated
+from tests.e2e.matcher.requests import SPACE, vectors
+from tests.fixtures.matcher import MatcherProcess
+
+Run = Callable[..., "Ran"]
+PEOPLE = [f"p{place // 2}" for place in range(40)]
+
+
+class Ran:
+    """What a command printed, and its exit code."""
+
+    def __init__(self, done: subprocess.CompletedProcess[str]) -> None:
+        self.code, self.out, self.err = done.returncode, done.stdout, done.stderr
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+
+@pytest.fixture(scope="module")
+def matcher(make_database: Callable[[str], str], template_database: str) -> Any:
+    server = MatcherProcess(make_database(template_database))
+    server.event("database_ready")
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def collection(matcher: MatcherProcess, request: pytest.FixtureRequest) -> str:
+    name = f"c{abs(hash(request.node.name))}"
+    run_command(matcher, "collections", "create", name)
+    return name
+
+
+def run_command(matcher: MatcherProcess, *arguments: object) -> Ran:
+    command = [sys.executable, "-m", "facerec", *map(str, arguments), "--matcher", matcher.address]
+    return Ran(subprocess.run(command, capture_output=True, text=True, timeout=60, check=False))
+
+
+@pytest.fixture
+def run(matcher: MatcherProcess, collection: str) -> Run:
+    return lambda *arguments: run_command(matcher, *arguments, "--collection", collection)
+
+
+def as_pickle(path: Path, faces: Any) -> Path:
+    path.write_bytes(pickle.dumps({"encodings": list(faces), "names": PEOPLE}))
+    return path
+
+
+def as_npz(path: Path, faces: Any) -> Path:
+    np.savez(path, encodings=faces, names=np.array(PEOPLE))
+    return path
+
+
+def as_csv(path: Path, faces: Any) -> Path:
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["person_id", *(f"e{at}" for at in range(128))])
+        writer.writerows(
+            [person, *map(repr, face.tolist())] for person, face in zip(PEOPLE, faces, strict=True)
+        )
+    return path
+
+
+def as_json_lines(path: Path, faces: Any) -> Path:
+    lines = [
+        json.dumps({"person_id": person, "encoding": face.tolist()})
+        for person, face in zip(PEOPLE, faces, strict=True)
+    ]
+    path.write_text("\n".join(lines))
+    return path
+
+
+WRITERS = {"pkl": as_pickle, "npz": as_npz, "csv": as_csv, "jsonl": as_json_lines}
+
+
+@pytest.mark.parametrize("suffix", WRITERS)
+def test_a_gallery_moves_in_once_from_every_kind_of_file(
+    run: Run, matcher: MatcherProcess, collection: str, tmp_path: Path, suffix: str
+) -> None:
+    faces = vectors(40)
+    source = WRITERS[suffix](tmp_path / f"gallery.{suffix}", faces)
+    tried = run("import", source, "--dry-run", "--json")
+    assert (tried.code, tried.json["faces_added"], tried.json["persons_added"]) == (0, 40, 20)
+    first = run("import", source, "--json")
+    assert (first.code, first.json["faces_added"], first.json["persons_added"]) == (0, 40, 20)
+    again = run("import", source)
+    assert (again.code, again.out.split(" added")[0]) == (0, "40 faces")  # of this import in all
+    with MatcherClient(matcher.address) as client:
+        assert sum(p.face_count for p in client.list_persons(collection_id=collection)) == 40
+        answer = client.verify("p3", Encoding(faces[6], SPACE), collection_id=collection)
+        assert answer.distance == pytest.approx(0, abs=1e-6)
+
+
+def test_a_classifier_of_scikit_learn_decides_as_identify_does_after_the_import(
+    run: Run, matcher: MatcherProcess, collection: str, tmp_path: Path
+) -> None:
+    gallery = generated.Gallery(100, photos=4, even=True, seed=3).all()
+    faces, people = gallery.encodings, [f"p{number}" for number in gallery.people]
+    fitted = KNeighborsClassifier(n_neighbors=1).fit(faces.astype(np.float64), people)
+    source = tmp_path / "trained.clf"
+    source.write_bytes(pickle.dumps(fitted))
+    assert run("import", source, "--json").json["faces_added"] == len(faces)
+    noise = np.random.default_rng(5).normal(scale=0.02, size=faces.shape)
+    probes = (faces + noise).astype(np.float32)[::4]
+    wanted = fitted.predict(probes.astype(np.float64))
+    with MatcherClient(matcher.address) as client:
+        for probe, person in zip(probes, wanted, strict=True):
+            answer = client.identify(Encoding(probe, SPACE), max_distance=4, collection_id=collection)
+            assert answer.faces[0].candidates[0].person_id == person
+
+
+def test_another_postgres_moves_in_by_a_query(
+    run: Run, make_database: Callable[[str], str], tmp_path: Path
+) -> None:
+    url = make_database("template0")
+    faces = vectors(10)
+
+    async def fill() -> None:
+        connection = await asyncpg.connect(url)
+        await connection.execute("CREATE TABLE old (id serial, name text, vector float8[])")
+        rows = [(f"p{place}", face.tolist()) for place, face in enumerate(faces)]
+        await connection.executemany("INSERT INTO old (name, vector) VALUES ($1, $2)", rows)
+        await connection.execute("INSERT INTO old (name, vector) VALUES ('short', '{1,2}')")
+        await connection.close()
+
+    asyncio.run(fill())
+    query = "SELECT name AS person_id, vector AS encoding FROM old ORDER BY id"
+    moved = run("import", "--database-url", url, "--query", query, "--json")
+    assert (moved.code, moved.json["faces_added"], moved.json["left_out"]) == (1, 10, 1)
+    assert moved.json["refused"][0]["place"] == "row 11"
+    wrong = run("import", "--database-url", url, "--query", "SELECT nonsense")
+    assert (wrong.code, "the query failed" in wrong.err) == (2, True)
+
+
+def test_each_refused_row_is_a_line_that_says_where_and_why(run: Run, tmp_path: Path) -> None:
+    good = json.dumps({"person_id": "ann", "encoding": vectors(1)[0].tolist()})
+    lines = [
+        good,
+        "no json",
+        json.dumps({"person_id": "ann", "encoding": [1, 2]}),
+        json.dumps({"person_id": " ann", "encoding": vectors(2)[1].tolist()}),
+        json.dumps({"person_id": "ann", "encoding": vectors(1)[0].tolist(), "expire_time": "2001-01-01"}),
+        json.dumps({"encoding": vectors(1)[0].tolist()}),
+    ]
+    (tmp_path / "some.jsonl").write_text("\n".join(lines))
+    ran = run("import", tmp_path / "some.jsonl")
+    assert ran.code == 1
+    told = sorted(line for line in ran.err.splitlines() if line.startswith("refused"))
+    assert [line.split(":")[0] for line in told] == [f"refused line {n}" for n in (2, 3, 4, 5, 6)]
+    assert "1 face added" in ran.out
+    assert "5 refused" in ran.out
+
+
+def test_a_hostile_pickle_is_one_line_and_exit_code_2(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "evil.pkl").write_bytes(b"cos\nsystem\n(S'touch pwned'\ntR.")
+    ran = run("import", tmp_path / "evil.pkl")
+    assert (ran.code, ran.err.count("\n")) == (2, 1)
+    assert "it names os.system" in ran.err
+
+
+@pytest.mark.parametrize("suffix", ["npz", "jsonl"])
+def test_what_is_exported_imports_to_the_same_answers(
+    run: Run, matcher: MatcherProcess, collection: str, tmp_path: Path, suffix: str
+) -> None:
+    faces = vectors(200)
+    people = [f"p{place // 3}" for place in range(200)]
+    np.savez(tmp_path / "in.npz", encodings=faces, person_ids=np.array(people))
+    run("import", tmp_path / "in.npz")
+    out = tmp_path / f"out.{suffix}"
+    exported = run("export", out, "--json")
+    assert (exported.code, exported.json["faces"]) == (0, 200)
+    assert out.stat().st_mode & 0o077 == 0
+    copy = f"{collection}-copy"[-60:].lstrip("-")
+    run_command(matcher, "collections", "create", copy)
+    moved = run_command(matcher, "import", out, "--collection", copy, "--json")
+    assert (moved.code, moved.json["faces_added"]) == (0, 200)
+    probes = vectors(1000, seed=8)
+    with MatcherClient(matcher.address) as client:
+
+        def answers(name: str) -> list[Any]:
+            found = [
+                client.identify(Encoding(probe, SPACE), max_distance=4, collection_id=name)
+                for probe in probes
+            ]
+            return [[(c.person_id, c.distance) for c in answer.faces[0].candidates] for answer in found]
+
+        assert answers(collection) == answers(copy)
+
+
+def test_what_is_no_source_is_refused_in_one_line(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "odd.xyz").write_text("x")
+    (tmp_path / "bad.npz").write_text("x")
+    (tmp_path / "bad.csv").write_text("a,b\n1,2\n")
+    for arguments in (
+        [],
+        [tmp_path / "odd.xyz"],
+        [tmp_path / "bad.npz"],
+        [tmp_path / "bad.csv"],
+        [tmp_path / "no.npz"],
+    ):
+        ran = run("import", *arguments)
+        assert (ran.code, ran.err.count("\n"), ran.err.startswith("error: ")) == (2, 1, True), ran.err
+    assert run("export", tmp_path / "out.txt").code == 2

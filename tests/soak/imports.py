@@ -1,0 +1,135 @@
+"""An import that is killed again and again, its client, its matcher or its Postgres, and loses nothing.
+
+`python -m tests.soak.imports [--faces 1000000] [--kills 10]`
+"""
+
+import argparse
+import asyncio
+import contextlib
+import dataclasses
+import json
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+
+from matcher_service.queries import partition_name
+from tests.benchmarks.vectors import Gallery
+from tests.soak.matcher.stack import Stack, connected
+
+VICTIMS = ("client", "matcher", "postgres")
+
+
+@dataclasses.dataclass(frozen=True)
+class Outcome:
+    """What was there in the end, and what was done to it on the way."""
+
+    expected: int
+    stored: int
+    doubled: int
+    lost: int
+    wrong_means: int
+    kills: dict[str, int]
+    seconds: float
+    report: dict[str, int]
+
+
+def attempt(faces: int, kills: int, *, seed: int = 1, pause_seconds: tuple[float, float]) -> Outcome:
+    """Import a generated gallery while something is killed, until it is in."""
+    chosen = random.Random(seed)
+    with Stack.open() as stack, tempfile.TemporaryDirectory() as folder:
+        source = Path(folder) / "gallery.npz"
+        gallery = Gallery(faces // 2, photos=2, even=True, seed=seed).all()
+        people = np.array([f"p{number}" for number in gallery.people])
+        np.savez(source, encodings=gallery.encodings, person_ids=people)
+        address = stack.addresses[0]
+        done: dict[str, int] = dict.fromkeys(VICTIMS, 0)
+        began = time.monotonic()
+        client = _start(source, address)
+        for turn in range(kills):
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                client.wait(chosen.uniform(*pause_seconds))
+            if client.poll() == 0:
+                break
+            victim = VICTIMS[turn % len(VICTIMS)]
+            _kill(stack, client, victim)
+            done[victim] += 1
+            if client.poll() is not None:
+                client.communicate()
+                client = _start(source, address)
+        report = _finish(client, source, address)
+        seconds = time.monotonic() - began
+        return asyncio.run(_count(stack.database_url, people, done, seconds, report))
+
+
+def _start(source: Path, address: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "facerec", "import", str(source), "--matcher", address, "--json"]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+
+
+def _kill(stack: Stack, client: "subprocess.Popen[str]", victim: str) -> None:
+    if victim == "client":
+        client.send_signal(signal.SIGKILL)
+        client.communicate(timeout=10)
+    elif victim == "matcher":
+        stack.replicas[0].kill()
+        stack.replicas[0].start()
+    else:
+        stack.kill_postgres()
+        stack.start_postgres()
+
+
+def _finish(client: "subprocess.Popen[str]", source: Path, address: str) -> dict[str, int]:
+    """Let it end, and run it again where it gave up: the last run tells of all."""
+    for _ in range(20):
+        out, _ = client.communicate(timeout=600)
+        if client.returncode == 0:
+            report: dict[str, int] = json.loads(out)
+            return report
+        client = _start(source, address)
+    raise AssertionError("the import never came to its end")
+
+
+async def _count(
+    url: str, people: "np.ndarray[tuple[int], np.dtype[np.str_]]", kills: dict[str, int], seconds: float,
+    report: dict[str, int],
+) -> Outcome:  # fmt: skip
+    face, person = (partition_name(parent, "default") for parent in ("face", "person"))
+    async with connected(url) as connection:
+        stored = await connection.fetchval(f"SELECT count(*) FROM facerec.{face}")
+        each = await connection.fetch(
+            f"SELECT p.person_id, count(f.*) AS faces, count(DISTINCT f.encoding::text) AS kinds "
+            f"FROM facerec.{person} p LEFT JOIN facerec.{face} f USING (person_key) GROUP BY 1"
+        )
+        wrong = await connection.fetchval(
+            f"SELECT count(*) FROM facerec.{person} p WHERE p.centroid <-> "
+            f"(SELECT avg(f.encoding) FROM facerec.{face} f WHERE f.person_key = p.person_key) > 1e-5"
+        )
+    names, counts = np.unique(people, return_counts=True)
+    wanted = dict(zip(names.tolist(), counts.tolist(), strict=True))
+    have = {row["person_id"]: row["kinds"] for row in each}
+    lost = sum(max(0, count - have.get(name, 0)) for name, count in wanted.items())
+    doubled = sum(row["faces"] - row["kinds"] for row in each)
+    return Outcome(len(people), stored, doubled, lost, wrong, kills, seconds, report)
+
+
+def main() -> int:
+    """Print the outcome; exit code 1 where anything was lost or doubled."""
+    parser = argparse.ArgumentParser(prog="python -m tests.soak.imports")
+    parser.add_argument("--faces", type=int, default=1_000_000)
+    parser.add_argument("--kills", type=int, default=10)
+    given = parser.parse_args()
+    seconds = given.faces / 20_000
+    outcome = attempt(given.faces, given.kills, pause_seconds=(seconds / 40, seconds / 8))
+    for name, value in dataclasses.asdict(outcome).items():
+        print(f"{name}: {value}")
+    return int(bool(outcome.lost or outcome.doubled or outcome.stored != outcome.expected))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,191 @@
+"""A pickle is read for what it holds, and nothing of it is executed whatever it asks for."""
+
+import contextlib
+import io
+import os
+import pickle
+import pickletools
+import struct
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.neighbors import KNeighborsClassifier
+
+from facerec.sources.pickles import Bare, PickleRefused, read
+
+PROTOCOLS = range(pickle.HIGHEST_PROTOCOL + 1)
+VECTORS = np.random.default_rng(0).random((12, 128))
+NAMES = ["ann", "bob", "cid"] * 4
+CANARY = "FACEREC_PICKLE_CANARY"
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+@pytest.mark.parametrize("algorithm", ["auto", "ball_tree", "kd_tree", "brute"])
+@pytest.mark.parametrize(
+    "labels", [NAMES, np.array(NAMES, object), [1, 2, 3] * 4], ids=["text", "object", "int"]
+)
+def test_a_fitted_classifier_is_read_as_scikit_learn_has_it(
+    protocol: int, algorithm: str, labels: Any
+) -> None:
+    fitted = KNeighborsClassifier(n_neighbors=1, algorithm=algorithm).fit(VECTORS, labels)
+    found = read(pickle.dumps(fitted, protocol))
+    assert isinstance(found, Bare)
+    assert found.kind.name == "KNeighborsClassifier"
+    assert np.array_equal(found.state["_fit_X"], VECTORS)
+    assert list(found.state["classes_"]) == list(fitted.classes_)
+    assert np.array_equal(found.state["_y"], fitted._y)
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+@pytest.mark.parametrize(
+    "encodings",
+    [VECTORS, VECTORS.astype(np.float32), np.asfortranarray(VECTORS), VECTORS.astype(">f8"), list(VECTORS)],
+    ids=["float64", "float32", "by columns", "big-endian", "a list"],
+)
+def test_a_dict_of_encodings_and_names_is_read(protocol: int, encodings: Any) -> None:
+    for names in (NAMES, np.array(NAMES), [np.str_(name) for name in NAMES], tuple(NAMES)):
+        found = read(pickle.dumps({"encodings": encodings, "names": names}, protocol))
+        assert np.array_equal(np.stack(list(found["encodings"])), np.stack(list(encodings)))
+        assert list(found["names"]) == NAMES
+
+
+class Calls:
+    """Pickles to a call."""
+
+    def __init__(self, function: Callable[..., Any], *arguments: Any) -> None:
+        self.call = function, arguments
+
+    def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
+        return self.call
+
+
+class WithState:
+    """Pickles to an object with a state."""
+
+
+def short(text: str) -> bytes:
+    return b"\x8c" + bytes([len(text)]) + text.encode()
+
+
+def hostile() -> dict[str, bytes]:
+    shell = f"export {CANARY}=1"
+    deep = b"(" * 100_000 + b"I1\n" + b"t" * 100_000 + b"."
+    stated = WithState()
+    stated.command = shell  # type: ignore[attr-defined]
+    return {
+        **{f"reduce {p}": pickle.dumps(Calls(os.putenv, CANARY, "1"), p) for p in PROTOCOLS},
+        **{f"in a dict {p}": pickle.dumps({"names": [Calls(os.system, shell)]}, p) for p in PROTOCOLS},
+        "eval": pickle.dumps(Calls(eval, f"__import__('os').putenv('{CANARY}', '1')")),
+        "an object of a class here": pickle.dumps(stated),
+        "a name alone": b"cos\nsystem\n.",
+        "a name from the stack": b"\x80\x04" + short("os") + short("system") + b"\x93.",
+        "inst": b"(S'true'\nios\nsystem\n.",
+        "obj": b"(cos\nsystem\nS'true'\no.",
+        "an extension's code": b"\x80\x02\x82\x01.",
+        "a persistent id": b"Psomething\n.",
+        "a persistent id from the stack": b"\x80\x02" + short("x") + b"Q.",
+        "numpy's loader": b"cnumpy\nload\n(S'/etc/passwd'\ntR.",
+        "a dotted way out of numpy": b"\x80\x04" + short("numpy") + short("os.system") + b"\x93.",
+        "sklearn's name with a call's result inside": b"csklearn.x\ny\n(cos\nsystem\n(S'true'\ntRtR.",
+        "codecs of another kind": b"c_codecs\nencode\n(S'x'\nS'zip'\ntR.",
+        "build on a name": b"cnumpy\nndarray\n}b.",
+        "a length of 2**62 bytes": b"\x80\x04\x8d" + struct.pack("<Q", 2**62) + b"x.",
+        "an array larger than its bytes": pickle.dumps(VECTORS, 2).replace(b"K\x0cK\x80", b"K\x7fK\x80"),
+        "an array of objects": pickle.dumps(np.array([Calls(os.system, shell)], object)),
+        "a buffer out of band": pickle.dumps(VECTORS, 5, buffer_callback=lambda _: None),
+        "next buffer": b"\x80\x05\x97.",
+        "memo never put": b"\x80\x04h\x07.",
+        "a dict for a key": b"}(}K\x01u.",
+        "stack underflow": b"\x80\x04R.",
+        "no stop": b"\x80\x04N",
+        "nothing": b"",
+        "not a pickle": b"\x89PNG\r\n\x1a\n",
+        "too deep to be damaged": deep[:-1],
+    }
+
+
+@pytest.fixture
+def no_canary() -> Iterator[None]:
+    os.environ.pop(CANARY, None)
+    yield
+    assert CANARY not in os.environ
+    with os.popen(f"echo ${CANARY}") as shell:
+        assert shell.read().strip() == ""
+
+
+@pytest.mark.usefixtures("no_canary")
+@pytest.mark.parametrize("name", hostile())
+def test_a_hostile_pickle_executes_nothing_and_is_refused_in_one_line(name: str) -> None:
+    with pytest.raises(PickleRefused) as caught:
+        read(hostile()[name])
+    assert str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_the_canary_sings_where_a_pickle_is_loaded() -> None:
+    pickle.loads(hostile()["reduce 4"])
+    with os.popen(f"echo ${CANARY}") as shell:
+        assert shell.read().strip() == "1"
+    os.unsetenv(CANARY)
+
+
+def test_a_small_pickle_does_not_fill_the_memory() -> None:
+    doubled: list[Any] = ["x"] * 100
+    for _ in range(30):
+        doubled = [doubled] * 100
+    read(pickle.dumps({"encodings": doubled, "names": doubled}))
+    itself: list[Any] = []
+    itself.append(itself)
+    read(pickle.dumps({"encodings": itself, "names": itself}))
+
+
+BENIGN = [
+    pickle.dumps({"encodings": list(VECTORS[:2]), "names": NAMES[:2]}, protocol) for protocol in PROTOCOLS
+] + [
+    pickle.dumps(KNeighborsClassifier(n_neighbors=1).fit(VECTORS, NAMES), protocol) for protocol in PROTOCOLS
+]
+
+
+@settings(max_examples=400, deadline=None)
+@given(
+    st.sampled_from(BENIGN),
+    st.lists(st.tuples(st.floats(0, 1), st.integers(0, 255)), max_size=6),
+    st.floats(0, 1),
+)
+def test_a_mutated_pickle_is_read_or_refused_and_nothing_else(
+    benign: bytes, changes: list[tuple[float, int]], cut: float
+) -> None:
+    mutated = bytearray(benign)
+    for where, value in changes:
+        mutated[int(where * (len(mutated) - 1))] = value
+    if cut < 0.2:
+        del mutated[int(len(mutated) * cut * 5) :]
+    with contextlib.suppress(PickleRefused):
+        read(bytes(mutated))
+
+
+def test_every_operation_there_is_is_either_carried_out_or_refused() -> None:
+    for operation in pickletools.opcodes:
+        with io.BytesIO() as out:
+            out.write(b"\x80\x05" + operation.code.encode("latin1") + b"\x01\x00\x00\x00x\n\n" * 3 + b".")
+            try:
+                read(out.getvalue())
+            except PickleRefused as refused:
+                assert str(refused)
+
+
+def test_reading_imports_no_module_that_a_pickle_names(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = tmp_path / "sklearn_of_mine"
+    package.mkdir()
+    (package / "__init__.py").write_text(f"import os; os.environ['{CANARY}'] = '1'")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with pytest.raises(PickleRefused, match=r"sklearn_of_mine\.model"):
+        read(b"csklearn_of_mine\nmodel\n.")
+    assert CANARY not in os.environ
