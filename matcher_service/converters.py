@@ -6,6 +6,7 @@ import numpy as np
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from facerec.encoder.v1 import encoder_pb2
+from facerec.matcher.v1 import erasure_pb2
 from facerec.matcher.v1 import matcher_pb2 as pb
 from matcher_service import ids
 from matcher_service.errors import EncodingInvalid, ImageRefused, OptionInvalid
@@ -15,6 +16,7 @@ from matcher_service.faces import (
     Encoding,
     EnrolledFace,
     Enrollment,
+    Erasure,
     Face,
     Identification,
     Person,
@@ -161,6 +163,24 @@ def identified_message(answer: Identification) -> pb.IdentifiedFace:
         faces_searched=answer.faces,
         quality=quality_message(answer.quality),
     )
+
+
+def erasure_message(erasure: Erasure) -> erasure_pb2.GetErasureResponse:
+    """Write what has become of an erasure."""
+    state = erasure_pb2.ERASURE_STATE_PENDING
+    if erasure.vacuum_time is not None:
+        state = erasure_pb2.ERASURE_STATE_VACUUMED
+    if erasure.scrub_time is not None:
+        state = erasure_pb2.ERASURE_STATE_SCRUBBED
+    message = erasure_pb2.GetErasureResponse(
+        state=state, persons_deleted=erasure.persons, faces_deleted=erasure.faces
+    )
+    message.delete_time.FromDatetime(erasure.delete_time)
+    if erasure.vacuum_time is not None:
+        message.vacuum_time.FromDatetime(erasure.vacuum_time)
+    if erasure.scrub_time is not None:
+        message.scrub_time.FromDatetime(erasure.scrub_time)
+    return message
 
 
 def quality_message(quality: Quality | None) -> encoder_pb2.Quality | None:

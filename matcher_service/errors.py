@@ -10,6 +10,7 @@ MatcherError
 +-- ModelMismatch         a vector of another space than the collection's
 +-- PersonNotFound
 +-- CollectionNotFound
++-- ErasureNotFound
 +-- RequestIdReused       one request id, two contents
 +-- CollectionExists
 +-- FaceDuplicate         a face of somebody else, and the collection refuses those
@@ -83,6 +84,12 @@ class CollectionNotFound(MatcherError):
         super().__init__(
             "there is no such collection; `default` exists from the start", field="collection_id"
         )
+
+
+class ErasureNotFound(MatcherError):
+    """No erasure of that id."""
+
+    reason = Reason.ERASURE_NOT_FOUND
 
 
 class RequestIdReused(MatcherError):

@@ -155,11 +155,17 @@ class Enrollment:
 
 @dataclasses.dataclass(frozen=True)
 class Erasure:
-    """The receipt of a deletion."""
+    """The receipt of a deletion, without an id where nothing was there.
+
+    `vacuum_time` is when no dead row was left, `scrub_time` when the files had been written anew.
+    """
 
     persons: int
     faces: int
     delete_time: datetime.datetime
+    erasure_id: uuid.UUID | None = None
+    vacuum_time: datetime.datetime | None = None
+    scrub_time: datetime.datetime | None = None
 
 
 @dataclasses.dataclass(frozen=True)

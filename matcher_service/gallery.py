@@ -8,7 +8,7 @@ from matcher_service import enrolling, pages
 from matcher_service.acceptance import Acceptance
 from matcher_service.contents import content_id, request_digest
 from matcher_service.enrolling import FaceVanished, NewFace, Preview, Replay, RequestIdTaken
-from matcher_service.errors import Overloaded, PersonNotFound, RequestIdReused
+from matcher_service.errors import ErasureNotFound, Overloaded, PersonNotFound, RequestIdReused
 from matcher_service.faces import (
     Encoder,
     Encoding,
@@ -224,6 +224,13 @@ class Gallery:
     async def delete_face(self, collection_id: str, face_id: uuid.UUID) -> Erasure:
         """Erase one face; none of that id counts 0."""
         return await self._store.delete_face(collection_id, face_id)
+
+    async def get_erasure(self, collection_id: str, erasure_id: uuid.UUID) -> Erasure:
+        """Say what has become of an erasure. Raises ErasureNotFound."""
+        erasure = await self._store.get_erasure(collection_id, erasure_id)
+        if erasure is None:
+            raise ErasureNotFound("the collection has no erasure of this id", field="erasure_id")
+        return erasure
 
 
 def _known(person: Person | None) -> Person:

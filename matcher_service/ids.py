@@ -45,7 +45,7 @@ def person_id(text: str, field: str = "person_id") -> str:
 def face_id(text: str, field: str) -> uuid.UUID:
     """The face's id. Raises IdInvalid."""
     if not _FACE_ID.fullmatch(text):
-        raise IdInvalid("a face id is a UUID in its 36-character form", field=field)
+        raise IdInvalid("an id of this kind is a UUID in its 36-character form", field=field)
     return uuid.UUID(text)
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import grpc.aio
 
+from facerec.matcher.v1 import erasure_pb2 as erasure_pb
 from facerec.matcher.v1 import matcher_pb2 as pb
 from facerec.matcher.v1 import matcher_pb2_grpc
 from facerec.matcher.v1 import transfer_pb2 as transfer_pb
@@ -162,7 +163,11 @@ class MatcherServicer(matcher_pb2_grpc.MatcherServiceServicer):
         erasure = await self._gallery.delete_person(
             ids.collection_id(request.collection_id), ids.person_id(request.person_id)
         )
-        message = pb.DeletePersonResponse(persons_deleted=erasure.persons, faces_deleted=erasure.faces)
+        message = pb.DeletePersonResponse(
+            persons_deleted=erasure.persons,
+            faces_deleted=erasure.faces,
+            erasure_id=str(erasure.erasure_id or ""),
+        )
         message.delete_time.FromDatetime(erasure.delete_time)
         return message
 
@@ -184,9 +189,19 @@ class MatcherServicer(matcher_pb2_grpc.MatcherServiceServicer):
         erasure = await self._gallery.delete_face(
             ids.collection_id(request.collection_id), ids.face_id(request.face_id, "face_id")
         )
-        message = pb.DeleteFaceResponse(faces_deleted=erasure.faces)
+        message = pb.DeleteFaceResponse(faces_deleted=erasure.faces, erasure_id=str(erasure.erasure_id or ""))
         message.delete_time.FromDatetime(erasure.delete_time)
         return message
+
+    async def GetErasure(
+        self, request: erasure_pb.GetErasureRequest, context: Context
+    ) -> erasure_pb.GetErasureResponse:
+        """Say what has become of an erasure."""
+        deadline.start(context.time_remaining())
+        erasure = await self._gallery.get_erasure(
+            ids.collection_id(request.collection_id), ids.face_id(request.erasure_id, "erasure_id")
+        )
+        return converters.erasure_message(erasure)
 
     async def ImportFaces(
         self, request_iterator: AsyncIterator[transfer_pb.ImportFacesRequest], context: Context

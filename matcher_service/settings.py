@@ -83,6 +83,10 @@ class MatcherSettings(ServingSettings):
     maintain_once: bool = False
     """End `maintain` after one run, as a CronJob wants it."""
 
+    scrub: bool = False
+    """With `maintain`: write a collection's files anew from which something was erased, so that no byte of it
+    is left there; each table is locked while it is written."""
+
     maintain_index_memory_mib: int = pydantic.Field(1024, ge=64, le=1024 * 1024)
     """Most memory of Postgres that building an index takes, in MiB; it bounds the lists of an index."""
 
@@ -97,6 +101,7 @@ class MatcherSettings(ServingSettings):
         return MaintenanceOptions(
             url=self.database_url.get_secret_value(),
             interval_seconds=self.maintain_interval_seconds,
+            scrub=self.scrub,
             index_memory_bytes=self.maintain_index_memory_mib * 1024 * 1024,
         )
 

@@ -129,7 +129,7 @@ class Store:
             held = await connection.fetchrow(queries["lock_person"], collection_id, person_id)
             key = _found(held)["person_key"]
             row = _found(await connection.fetchrow(queries["delete_person"], collection_id, key))
-        return Erasure(row["persons"], row["faces"], row["delete_time"])
+        return Erasure(row["persons"], row["faces"], row["delete_time"], row["erasure_id"])
 
     async def delete_face(self, collection_id: str, face_id: uuid.UUID) -> Erasure:
         """Erase one face, its person locked as for every change of their faces."""
@@ -147,7 +147,15 @@ class Store:
                     retry_after_seconds=RETRY_OVERLOADED_SECONDS,
                 )
             row = _found(await connection.fetchrow(queries["delete_face"], collection_id, face_id, key))
-        return Erasure(0, row["faces"], row["delete_time"])
+        return Erasure(0, row["faces"], row["delete_time"], row["erasure_id"])
+
+    async def get_erasure(self, collection_id: str, erasure_id: uuid.UUID) -> Erasure | None:
+        """Read a receipt, with what has become of it since."""
+        row = await self._row("get_erasure", collection_id, erasure_id)
+        if row["delete_time"] is None:
+            return None
+        times = row["delete_time"], erasure_id, row["vacuum_time"], row["scrub_time"]
+        return Erasure(row["persons"], row["faces"], *times)
 
     async def merge_persons(self, collection_id: str, source_id: str, target_id: str) -> Merge | str:
         """Give the source's faces to the target; returns the id of the one who is not there instead."""

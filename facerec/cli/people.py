@@ -87,6 +87,27 @@ def delete(
     if json:
         output.as_json(output.fields(receipt, person_id=person))
     elif receipt.persons_deleted:
-        output.line(f"erased {person} and {output.counted(receipt.faces_deleted, 'face')}")
+        faces = output.counted(receipt.faces_deleted, "face")
+        output.line(f"erased {person} and {faces}; `facerec people erasure {receipt.erasure_id}` follows it")
     else:
         output.line(f"nobody named {person} was there")
+
+
+@people.command()
+def erasure(
+    erasure_id: Annotated[str, typer.Argument(metavar="ERASURE", help="The id of a receipt.")],
+    collection: Collection = "default",
+    address: Matcher = MATCHER_ADDRESS,
+    json: Json = False,
+) -> None:
+    """Say whether the bytes of what was erased are gone: pending, vacuumed or scrubbed."""
+    with matcher(address) as client:
+        receipt = client.get_erasure(erasure_id, collection_id=collection)
+    if json:
+        output.as_json(output.fields(receipt))
+    else:
+        people_gone = output.counted(receipt.persons_deleted, "person", "people")
+        faces = output.counted(receipt.faces_deleted, "face")
+        output.line(
+            f"{receipt.state}: {people_gone}, {faces}, erased {receipt.delete_time:%Y-%m-%d %H:%M} UTC"
+        )

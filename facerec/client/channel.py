@@ -25,6 +25,7 @@ RETRIED: Mapping[str, Sequence[str]] = {
         "DeletePerson",
         "ListFaces",
         "DeleteFace",
+        "GetErasure",
         "GetImport",
         "ExportFaces",
     ),

@@ -194,6 +194,12 @@ def _probe(probe: Probe, use_largest_face: bool) -> v1.Probe:
     return v1.Probe(image=probe, use_largest_face=use_largest_face)
 
 
+def get_erasure(erasure_id: str, *, collection_id: str = "") -> Call[Erasure]:
+    """What has become of an erasure. Raises FacerecError ERASURE_NOT_FOUND and as `get_person`."""
+    request = v1.GetErasureRequest(collection_id=collection_id, erasure_id=erasure_id)
+    return Call("GetErasure", request, lambda response: Erasure.from_progress(response, erasure_id))
+
+
 def get_import(import_id: str, *, collection_id: str = "") -> Call[ImportReport]:
     """How far an import came; one that was never begun is at row 0. Raises FacerecError as `get_person`."""
     request = v1.GetImportRequest(collection_id=collection_id, import_id=import_id)
@@ -264,6 +270,7 @@ class MatcherClient(Client):
     delete_person = ask(delete_person)
     list_faces = each(list_faces)
     delete_face = ask(delete_face)
+    get_erasure = ask(get_erasure)
 
 
 class AsyncMatcherClient(AsyncClient):
@@ -331,3 +338,4 @@ class AsyncMatcherClient(AsyncClient):
     delete_person = ask_async(delete_person)
     list_faces = each_async(list_faces)
     delete_face = ask_async(delete_face)
+    get_erasure = ask_async(get_erasure)

@@ -233,17 +233,39 @@ class Merge:
 
 @dataclasses.dataclass(frozen=True)
 class Erasure:
-    """The receipt of an erasure: counts of 0 when there was nothing to erase."""
+    """The receipt of an erasure: counts of 0 and no id when there was nothing to erase.
+
+    `state` is pending (committed, and seen by no call), vacuumed (no dead row is left) or scrubbed (the
+    tables' files were written anew); a receipt just given is pending, or empty without an id.
+    """
 
     persons_deleted: int
     faces_deleted: int
     delete_time: datetime.datetime
+    erasure_id: str = ""
+    state: str = ""
+    vacuum_time: datetime.datetime | None = None
+    scrub_time: datetime.datetime | None = None
 
     @classmethod
     def from_message(cls, message: v1.DeletePersonResponse | v1.DeleteFaceResponse) -> Self:
         """Read either receipt of the contract; erasing a face erases no person."""
         persons = message.persons_deleted if isinstance(message, v1.DeletePersonResponse) else 0
-        return cls(persons, message.faces_deleted, utc(message.delete_time))
+        state = "pending" if message.erasure_id else ""
+        return cls(persons, message.faces_deleted, utc(message.delete_time), message.erasure_id, state)
+
+    @classmethod
+    def from_progress(cls, message: v1.GetErasureResponse, erasure_id: str) -> Self:
+        """Read what has become of an erasure."""
+        return cls(
+            message.persons_deleted,
+            message.faces_deleted,
+            utc(message.delete_time),
+            erasure_id,
+            v1.ErasureState.Name(message.state).removeprefix("ERASURE_STATE_").lower(),
+            utc(message.vacuum_time) if message.HasField("vacuum_time") else None,
+            utc(message.scrub_time) if message.HasField("scrub_time") else None,
+        )
 
 
 def _quality(message: Any, field: str) -> Quality | None:

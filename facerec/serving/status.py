@@ -26,6 +26,7 @@ CODES: dict[Reason, int] = {
     Reason.MODEL_MISMATCH: code_pb2.FAILED_PRECONDITION,
     Reason.PERSON_NOT_FOUND: code_pb2.NOT_FOUND,
     Reason.COLLECTION_NOT_FOUND: code_pb2.NOT_FOUND,
+    Reason.ERASURE_NOT_FOUND: code_pb2.NOT_FOUND,
     Reason.REQUEST_ID_REUSED: code_pb2.ALREADY_EXISTS,
     Reason.COLLECTION_EXISTS: code_pb2.ALREADY_EXISTS,
     Reason.FACE_DUPLICATE: code_pb2.ALREADY_EXISTS,

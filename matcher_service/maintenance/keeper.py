@@ -9,6 +9,7 @@ import structlog
 from facerec.serving.errors import StartError
 from matcher_service.maintenance.indexes import Builder
 from matcher_service.maintenance.purging import purge
+from matcher_service.maintenance.scrubbing import scrub, vacuum
 from matcher_service.maintenance.session import connect, take_turn
 from matcher_service.queries import load
 
@@ -19,11 +20,15 @@ _PASSING = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError
 
 @dataclasses.dataclass(frozen=True)
 class MaintenanceOptions:
-    """Where the database is and how it is maintained; memory is an index build's."""
+    """Where the database is and how it is maintained; memory is an index build's.
+
+    `scrub` writes the files of collections anew from which something was erased.
+    """
 
     url: str
     interval_seconds: float = 60.0
     index_memory_bytes: int = 1024 * 1024 * 1024
+    scrub: bool = False
 
 
 async def run_once(options: MaintenanceOptions) -> bool:
@@ -67,6 +72,7 @@ async def _maintain(
             if faces:
                 log.info("purged", collection=collection_id, faces=faces, persons=persons)
             await builder.keep(collection_id)
+            await (scrub if options.scrub else vacuum)(connection, collection_id)
         except asyncpg.UndefinedTableError:
             log.info("collection_gone", collection=collection_id)  # erased meanwhile
         except (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError) as error:

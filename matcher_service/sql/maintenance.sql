@@ -142,5 +142,40 @@ WITH gone AS (
     SET centroid = kept.centroid, update_time = clock_timestamp()
     FROM kept
     WHERE p.collection_id = $1 AND p.person_key = kept.person_key AND kept.centroid IS NOT NULL
+), receipt AS (
+    INSERT INTO facerec.erasure (collection_id, persons, faces)
+    SELECT $1, (SELECT count(*) FROM emptied), (SELECT count(*) FROM gone)
+    WHERE EXISTS (SELECT FROM gone)
 )
 SELECT (SELECT count(*) FROM gone) AS faces, (SELECT count(*) FROM emptied) AS persons;
+
+-- name: list_unvacuumed
+-- The collection's erasures whose dead rows are still there.
+SELECT e.erasure_id FROM facerec.erasure e WHERE e.collection_id = $1 AND e.vacuum_time IS NULL;
+
+-- name: list_unscrubbed
+-- The collection's erasures whose bytes may still be there.
+SELECT e.erasure_id FROM facerec.erasure e WHERE e.collection_id = $1 AND e.scrub_time IS NULL;
+
+-- name: vacuum
+-- Beside readers and writers; outside a transaction.
+VACUUM (VERBOSE, INDEX_CLEANUP ON) facerec.:"person", facerec.:"face";
+
+-- name: rewrite_persons
+-- Writes the files of table and indexes anew, under a lock that keeps everybody out; outside a transaction.
+VACUUM (FULL, VERBOSE) facerec.:"person";
+
+-- name: rewrite_faces
+-- Likewise.
+VACUUM (FULL, VERBOSE) facerec.:"face";
+
+-- name: note_vacuumed
+-- $2 erasures.
+UPDATE facerec.erasure SET vacuum_time = clock_timestamp()
+WHERE collection_id = $1 AND erasure_id = ANY ($2::uuid[]) AND vacuum_time IS NULL;
+
+-- name: note_scrubbed
+-- $2 erasures.
+UPDATE facerec.erasure
+SET vacuum_time = coalesce(vacuum_time, clock_timestamp()), scrub_time = clock_timestamp()
+WHERE collection_id = $1 AND erasure_id = ANY ($2::uuid[]);

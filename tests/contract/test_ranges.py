@@ -62,6 +62,7 @@ def matcher_requests() -> dict[str, message.Message]:
         "DeletePerson": pb.DeletePersonRequest(person_id=person),
         "ListFaces": pb.ListFacesRequest(person_id=person),
         "DeleteFace": pb.DeleteFaceRequest(face_id=str(uuid.uuid4())),
+        "GetErasure": pb.GetErasureRequest(erasure_id=str(uuid.uuid4())),
         "GetImport": pb.GetImportRequest(import_id="an import"),
         "ExportFaces": pb.ExportFacesRequest(),
     }

@@ -1108,10 +1108,15 @@ class DeletePersonResponse(_message.Message):
     PERSONS_DELETED_FIELD_NUMBER: _builtins.int
     FACES_DELETED_FIELD_NUMBER: _builtins.int
     DELETE_TIME_FIELD_NUMBER: _builtins.int
+    ERASURE_ID_FIELD_NUMBER: _builtins.int
     persons_deleted: _builtins.int
     """persons_deleted is 1, or 0 when nobody of that id was there."""
     faces_deleted: _builtins.int
     """faces_deleted counts the faces erased with the person."""
+    erasure_id: _builtins.str
+    """erasure_id is for GetErasure to tell what became of the bytes. Empty where
+    nothing was erased.
+    """
     @_builtins.property
     def delete_time(self) -> _timestamp_pb2.Timestamp:
         """delete_time is when the erasure was committed."""
@@ -1122,10 +1127,11 @@ class DeletePersonResponse(_message.Message):
         persons_deleted: _builtins.int = ...,
         faces_deleted: _builtins.int = ...,
         delete_time: _timestamp_pb2.Timestamp | None = ...,
+        erasure_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["delete_time", b"delete_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["delete_time", b"delete_time", "faces_deleted", b"faces_deleted", "persons_deleted", b"persons_deleted"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["delete_time", b"delete_time", "erasure_id", b"erasure_id", "faces_deleted", b"faces_deleted", "persons_deleted", b"persons_deleted"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1231,8 +1237,13 @@ class DeleteFaceResponse(_message.Message):
 
     FACES_DELETED_FIELD_NUMBER: _builtins.int
     DELETE_TIME_FIELD_NUMBER: _builtins.int
+    ERASURE_ID_FIELD_NUMBER: _builtins.int
     faces_deleted: _builtins.int
     """faces_deleted is 1, or 0 when no such face was there."""
+    erasure_id: _builtins.str
+    """erasure_id is for GetErasure to tell what became of the bytes. Empty where
+    nothing was erased.
+    """
     @_builtins.property
     def delete_time(self) -> _timestamp_pb2.Timestamp:
         """delete_time is when the erasure was committed."""
@@ -1242,10 +1253,11 @@ class DeleteFaceResponse(_message.Message):
         *,
         faces_deleted: _builtins.int = ...,
         delete_time: _timestamp_pb2.Timestamp | None = ...,
+        erasure_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["delete_time", b"delete_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["delete_time", b"delete_time", "faces_deleted", b"faces_deleted"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["delete_time", b"delete_time", "erasure_id", b"erasure_id", "faces_deleted", b"faces_deleted"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -3,6 +3,7 @@
 import grpc
 import warnings
 
+from facerec.matcher.v1 import erasure_pb2 as facerec_dot_matcher_dot_v1_dot_erasure__pb2
 from facerec.matcher.v1 import matcher_pb2 as facerec_dot_matcher_dot_v1_dot_matcher__pb2
 from facerec.matcher.v1 import transfer_pb2 as facerec_dot_matcher_dot_v1_dot_transfer__pb2
 
@@ -35,8 +36,8 @@ class MatcherServiceStub:
     of IMAGE_INVALID, IMAGE_TOO_LARGE, IMAGE_UNSUPPORTED, ENCODING_INVALID,
     ID_INVALID, OPTION_INVALID (INVALID_ARGUMENT, with a google.rpc.BadRequest
     naming the field), FACE_NOT_FOUND, FACE_AMBIGUOUS, FACE_QUALITY,
-    MODEL_MISMATCH (FAILED_PRECONDITION), PERSON_NOT_FOUND, COLLECTION_NOT_FOUND
-    (NOT_FOUND), REQUEST_ID_REUSED, COLLECTION_EXISTS, FACE_DUPLICATE
+    MODEL_MISMATCH (FAILED_PRECONDITION), PERSON_NOT_FOUND, COLLECTION_NOT_FOUND,
+    ERASURE_NOT_FOUND (NOT_FOUND), REQUEST_ID_REUSED, COLLECTION_EXISTS, FACE_DUPLICATE
     (ALREADY_EXISTS), OVERLOADED (RESOURCE_EXHAUSTED, with a google.rpc.RetryInfo),
     ENCODER_UNAVAILABLE and STORE_UNAVAILABLE (UNAVAILABLE).
 
@@ -108,6 +109,11 @@ class MatcherServiceStub:
                 request_serializer=facerec_dot_matcher_dot_v1_dot_matcher__pb2.DeleteFaceRequest.SerializeToString,
                 response_deserializer=facerec_dot_matcher_dot_v1_dot_matcher__pb2.DeleteFaceResponse.FromString,
                 _registered_method=True)
+        self.GetErasure = channel.unary_unary(
+                '/facerec.matcher.v1.MatcherService/GetErasure',
+                request_serializer=facerec_dot_matcher_dot_v1_dot_erasure__pb2.GetErasureRequest.SerializeToString,
+                response_deserializer=facerec_dot_matcher_dot_v1_dot_erasure__pb2.GetErasureResponse.FromString,
+                _registered_method=True)
         self.ImportFaces = channel.stream_unary(
                 '/facerec.matcher.v1.MatcherService/ImportFaces',
                 request_serializer=facerec_dot_matcher_dot_v1_dot_transfer__pb2.ImportFacesRequest.SerializeToString,
@@ -134,8 +140,8 @@ class MatcherServiceServicer:
     of IMAGE_INVALID, IMAGE_TOO_LARGE, IMAGE_UNSUPPORTED, ENCODING_INVALID,
     ID_INVALID, OPTION_INVALID (INVALID_ARGUMENT, with a google.rpc.BadRequest
     naming the field), FACE_NOT_FOUND, FACE_AMBIGUOUS, FACE_QUALITY,
-    MODEL_MISMATCH (FAILED_PRECONDITION), PERSON_NOT_FOUND, COLLECTION_NOT_FOUND
-    (NOT_FOUND), REQUEST_ID_REUSED, COLLECTION_EXISTS, FACE_DUPLICATE
+    MODEL_MISMATCH (FAILED_PRECONDITION), PERSON_NOT_FOUND, COLLECTION_NOT_FOUND,
+    ERASURE_NOT_FOUND (NOT_FOUND), REQUEST_ID_REUSED, COLLECTION_EXISTS, FACE_DUPLICATE
     (ALREADY_EXISTS), OVERLOADED (RESOURCE_EXHAUSTED, with a google.rpc.RetryInfo),
     ENCODER_UNAVAILABLE and STORE_UNAVAILABLE (UNAVAILABLE).
 
@@ -233,6 +239,14 @@ class MatcherServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetErasure(self, request, context):
+        """GetErasure says whether the bytes of what was erased are gone, by the
+        receipt's erasure_id. Safe to retry.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ImportFaces(self, request_iterator, context):
         """ImportFaces adds encodings in bulk, each chunk in a transaction of its own:
         what was committed before an interruption stays, and GetImport says where to
@@ -316,6 +330,11 @@ def add_MatcherServiceServicer_to_server(servicer, server):
                     request_deserializer=facerec_dot_matcher_dot_v1_dot_matcher__pb2.DeleteFaceRequest.FromString,
                     response_serializer=facerec_dot_matcher_dot_v1_dot_matcher__pb2.DeleteFaceResponse.SerializeToString,
             ),
+            'GetErasure': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetErasure,
+                    request_deserializer=facerec_dot_matcher_dot_v1_dot_erasure__pb2.GetErasureRequest.FromString,
+                    response_serializer=facerec_dot_matcher_dot_v1_dot_erasure__pb2.GetErasureResponse.SerializeToString,
+            ),
             'ImportFaces': grpc.stream_unary_rpc_method_handler(
                     servicer.ImportFaces,
                     request_deserializer=facerec_dot_matcher_dot_v1_dot_transfer__pb2.ImportFacesRequest.FromString,
@@ -348,8 +367,8 @@ class MatcherService:
     of IMAGE_INVALID, IMAGE_TOO_LARGE, IMAGE_UNSUPPORTED, ENCODING_INVALID,
     ID_INVALID, OPTION_INVALID (INVALID_ARGUMENT, with a google.rpc.BadRequest
     naming the field), FACE_NOT_FOUND, FACE_AMBIGUOUS, FACE_QUALITY,
-    MODEL_MISMATCH (FAILED_PRECONDITION), PERSON_NOT_FOUND, COLLECTION_NOT_FOUND
-    (NOT_FOUND), REQUEST_ID_REUSED, COLLECTION_EXISTS, FACE_DUPLICATE
+    MODEL_MISMATCH (FAILED_PRECONDITION), PERSON_NOT_FOUND, COLLECTION_NOT_FOUND,
+    ERASURE_NOT_FOUND (NOT_FOUND), REQUEST_ID_REUSED, COLLECTION_EXISTS, FACE_DUPLICATE
     (ALREADY_EXISTS), OVERLOADED (RESOURCE_EXHAUSTED, with a google.rpc.RetryInfo),
     ENCODER_UNAVAILABLE and STORE_UNAVAILABLE (UNAVAILABLE).
 
@@ -647,6 +666,33 @@ class MatcherService:
             '/facerec.matcher.v1.MatcherService/DeleteFace',
             facerec_dot_matcher_dot_v1_dot_matcher__pb2.DeleteFaceRequest.SerializeToString,
             facerec_dot_matcher_dot_v1_dot_matcher__pb2.DeleteFaceResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetErasure(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/facerec.matcher.v1.MatcherService/GetErasure',
+            facerec_dot_matcher_dot_v1_dot_erasure__pb2.GetErasureRequest.SerializeToString,
+            facerec_dot_matcher_dot_v1_dot_erasure__pb2.GetErasureResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -4,6 +4,7 @@ isort:skip_file
 """
 
 from collections import abc as _abc
+from facerec.matcher.v1 import erasure_pb2 as _erasure_pb2
 from facerec.matcher.v1 import matcher_pb2 as _matcher_pb2
 from facerec.matcher.v1 import transfer_pb2 as _transfer_pb2
 from grpc import aio as _aio
@@ -36,8 +37,8 @@ class MatcherServiceStub:
     of IMAGE_INVALID, IMAGE_TOO_LARGE, IMAGE_UNSUPPORTED, ENCODING_INVALID,
     ID_INVALID, OPTION_INVALID (INVALID_ARGUMENT, with a google.rpc.BadRequest
     naming the field), FACE_NOT_FOUND, FACE_AMBIGUOUS, FACE_QUALITY,
-    MODEL_MISMATCH (FAILED_PRECONDITION), PERSON_NOT_FOUND, COLLECTION_NOT_FOUND
-    (NOT_FOUND), REQUEST_ID_REUSED, COLLECTION_EXISTS, FACE_DUPLICATE
+    MODEL_MISMATCH (FAILED_PRECONDITION), PERSON_NOT_FOUND, COLLECTION_NOT_FOUND,
+    ERASURE_NOT_FOUND (NOT_FOUND), REQUEST_ID_REUSED, COLLECTION_EXISTS, FACE_DUPLICATE
     (ALREADY_EXISTS), OVERLOADED (RESOURCE_EXHAUSTED, with a google.rpc.RetryInfo),
     ENCODER_UNAVAILABLE and STORE_UNAVAILABLE (UNAVAILABLE).
 
@@ -92,6 +93,10 @@ class MatcherServiceStub:
     """DeleteFace erases one face. Deleting what is not there is OK, with a count
     of 0. Safe to retry.
     """
+    GetErasure: _grpc.UnaryUnaryMultiCallable[_erasure_pb2.GetErasureRequest, _erasure_pb2.GetErasureResponse]
+    """GetErasure says whether the bytes of what was erased are gone, by the
+    receipt's erasure_id. Safe to retry.
+    """
     ImportFaces: _grpc.StreamUnaryMultiCallable[_transfer_pb2.ImportFacesRequest, _transfer_pb2.ImportFacesResponse]
     """ImportFaces adds encodings in bulk, each chunk in a transaction of its own:
     what was committed before an interruption stays, and GetImport says where to
@@ -115,8 +120,8 @@ class MatcherServiceAsyncStub(MatcherServiceStub):
     of IMAGE_INVALID, IMAGE_TOO_LARGE, IMAGE_UNSUPPORTED, ENCODING_INVALID,
     ID_INVALID, OPTION_INVALID (INVALID_ARGUMENT, with a google.rpc.BadRequest
     naming the field), FACE_NOT_FOUND, FACE_AMBIGUOUS, FACE_QUALITY,
-    MODEL_MISMATCH (FAILED_PRECONDITION), PERSON_NOT_FOUND, COLLECTION_NOT_FOUND
-    (NOT_FOUND), REQUEST_ID_REUSED, COLLECTION_EXISTS, FACE_DUPLICATE
+    MODEL_MISMATCH (FAILED_PRECONDITION), PERSON_NOT_FOUND, COLLECTION_NOT_FOUND,
+    ERASURE_NOT_FOUND (NOT_FOUND), REQUEST_ID_REUSED, COLLECTION_EXISTS, FACE_DUPLICATE
     (ALREADY_EXISTS), OVERLOADED (RESOURCE_EXHAUSTED, with a google.rpc.RetryInfo),
     ENCODER_UNAVAILABLE and STORE_UNAVAILABLE (UNAVAILABLE).
 
@@ -168,6 +173,10 @@ class MatcherServiceAsyncStub(MatcherServiceStub):
     """DeleteFace erases one face. Deleting what is not there is OK, with a count
     of 0. Safe to retry.
     """
+    GetErasure: _aio.UnaryUnaryMultiCallable[_erasure_pb2.GetErasureRequest, _erasure_pb2.GetErasureResponse]  # type: ignore[assignment]
+    """GetErasure says whether the bytes of what was erased are gone, by the
+    receipt's erasure_id. Safe to retry.
+    """
     ImportFaces: _aio.StreamUnaryMultiCallable[_transfer_pb2.ImportFacesRequest, _transfer_pb2.ImportFacesResponse]  # type: ignore[assignment]
     """ImportFaces adds encodings in bulk, each chunk in a transaction of its own:
     what was committed before an interruption stays, and GetImport says where to
@@ -190,8 +199,8 @@ class MatcherServiceServicer(metaclass=_abc_1.ABCMeta):
     of IMAGE_INVALID, IMAGE_TOO_LARGE, IMAGE_UNSUPPORTED, ENCODING_INVALID,
     ID_INVALID, OPTION_INVALID (INVALID_ARGUMENT, with a google.rpc.BadRequest
     naming the field), FACE_NOT_FOUND, FACE_AMBIGUOUS, FACE_QUALITY,
-    MODEL_MISMATCH (FAILED_PRECONDITION), PERSON_NOT_FOUND, COLLECTION_NOT_FOUND
-    (NOT_FOUND), REQUEST_ID_REUSED, COLLECTION_EXISTS, FACE_DUPLICATE
+    MODEL_MISMATCH (FAILED_PRECONDITION), PERSON_NOT_FOUND, COLLECTION_NOT_FOUND,
+    ERASURE_NOT_FOUND (NOT_FOUND), REQUEST_ID_REUSED, COLLECTION_EXISTS, FACE_DUPLICATE
     (ALREADY_EXISTS), OVERLOADED (RESOURCE_EXHAUSTED, with a google.rpc.RetryInfo),
     ENCODER_UNAVAILABLE and STORE_UNAVAILABLE (UNAVAILABLE).
 
@@ -306,6 +315,16 @@ class MatcherServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_matcher_pb2.DeleteFaceResponse, _abc.Awaitable[_matcher_pb2.DeleteFaceResponse]]:
         """DeleteFace erases one face. Deleting what is not there is OK, with a count
         of 0. Safe to retry.
+        """
+
+    @_abc_1.abstractmethod
+    def GetErasure(
+        self,
+        request: _erasure_pb2.GetErasureRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_erasure_pb2.GetErasureResponse, _abc.Awaitable[_erasure_pb2.GetErasureResponse]]:
+        """GetErasure says whether the bytes of what was erased are gone, by the
+        receipt's erasure_id. Safe to retry.
         """
 
     @_abc_1.abstractmethod

@@ -1,0 +1,74 @@
+"""Removing what was erased from the tables' files: dead rows by vacuum, their bytes by a rewrite."""
+
+import re
+import time
+from typing import Any
+
+import asyncpg
+import structlog
+
+from matcher_service.queries import of_collection
+
+log = structlog.get_logger(__name__)
+
+_REMAINING = re.compile(r"(\d+) are dead but not yet removable|(\d+) dead row versions cannot be removed yet")
+
+
+async def vacuum(connection: asyncpg.Connection, collection_id: str) -> int:
+    """Vacuum after erasures; returns how many of them now have no dead row left.
+
+    Rows that an older snapshot can still see stay, an export's say: the erasures are then left for the
+    next run.
+    """
+    statements = of_collection(collection_id, "maintenance")
+    due = await _due(connection, statements["list_unvacuumed"], collection_id)
+    if not due:
+        return 0
+    if await _remaining(connection, statements["vacuum"]):
+        log.info("vacuum_waits_for_a_snapshot", collection=collection_id)
+        return 0
+    await connection.execute(statements["note_vacuumed"], collection_id, due)
+    return len(due)
+
+
+async def scrub(connection: asyncpg.Connection, collection_id: str) -> int:
+    """Write the files anew after erasures; returns how many of them have no byte left there.
+
+    Each table is locked against everybody while it is written. Nothing is done where nothing was erased.
+    """
+    statements = of_collection(collection_id, "maintenance")
+    due = await _due(connection, statements["list_unscrubbed"], collection_id)
+    if not due:
+        return 0
+    remaining = 0
+    for table in ("rewrite_persons", "rewrite_faces"):
+        began = time.monotonic()
+        remaining += await _remaining(connection, statements[table])
+        seconds = round(time.monotonic() - began, 2)
+        log.info("rewritten", collection=collection_id, what=table, locked_seconds=seconds)
+    if remaining:
+        log.info("scrub_waits_for_a_snapshot", collection=collection_id)
+        return 0
+    await connection.execute(statements["note_scrubbed"], collection_id, due)
+    return len(due)
+
+
+async def _due(connection: asyncpg.Connection, statement: str, collection_id: str) -> list[Any]:
+    return [row["erasure_id"] for row in await connection.fetch(statement, collection_id)]
+
+
+async def _remaining(connection: asyncpg.Connection, statement: str) -> int:
+    """Run a vacuum and read from what it tells how many dead rows a snapshot kept it from removing."""
+    told: list[str] = []
+
+    def listen(_: Any, message: Any) -> None:
+        told.append(f"{message.message} {message.detail or ''}")
+
+    connection.add_log_listener(listen)
+    try:
+        await connection.execute(statement)
+    finally:
+        connection.remove_log_listener(listen)
+    found = [int(one or other) for line in told for one, other in _REMAINING.findall(line)]
+    # A server that tells it in other words is not taken at a word it did not give.
+    return sum(found) if found else 1

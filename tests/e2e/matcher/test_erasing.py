@@ -1,0 +1,215 @@
+"""After an erasure nobody sees the person; after a scrub no byte of their vectors is left in the files."""
+
+import asyncio
+import shutil
+import tempfile
+import uuid
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import asyncpg
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from facerec.errors import Reason
+from facerec.local.postgres import EmbeddedPostgres
+from facerec.matcher.v1 import erasure_pb2, transfer_pb2
+from facerec.matcher.v1 import matcher_pb2 as pb
+from matcher_service import migrations
+from matcher_service.maintenance import keeper
+from matcher_service.maintenance.keeper import MaintenanceOptions
+from matcher_service.queries import partition_name
+from tests.e2e.matcher.requests import encoding, enroll, refused, vectors
+from tests.e2e.matcher.test_transfer import chunk, header
+from tests.fixtures.matcher import RunningMatcher, StartMatcher
+
+State = erasure_pb2
+TABLES = [partition_name(parent, "default") for parent in ("person", "face", "enroll_request")]
+Vectors = npt.NDArray[np.float32]
+
+
+async def get(matcher: RunningMatcher, erasure_id: str) -> erasure_pb2.GetErasureResponse:
+    request = erasure_pb2.GetErasureRequest(erasure_id=erasure_id)
+    found: erasure_pb2.GetErasureResponse = await matcher.stub.GetErasure(request)
+    return found
+
+
+async def test_a_receipt_says_pending_then_vacuumed_then_scrubbed(
+    matcher: RunningMatcher, database_url: str
+) -> None:
+    faces = vectors(3)
+    await matcher.stub.Enroll(enroll("ann", *map(encoding, faces)))
+    receipt = await matcher.stub.DeletePerson(pb.DeletePersonRequest(person_id="ann"))
+    assert (receipt.persons_deleted, receipt.faces_deleted) == (1, 3)
+    pending = await get(matcher, receipt.erasure_id)
+    assert (pending.state, pending.persons_deleted, pending.faces_deleted) == (
+        State.ERASURE_STATE_PENDING,
+        1,
+        3,
+    )
+    assert not pending.HasField("vacuum_time")
+    await keeper.run_once(MaintenanceOptions(database_url))
+    assert (await get(matcher, receipt.erasure_id)).state == State.ERASURE_STATE_VACUUMED
+    await keeper.run_once(MaintenanceOptions(database_url, scrub=True))
+    done = await get(matcher, receipt.erasure_id)
+    assert done.state == State.ERASURE_STATE_SCRUBBED
+    assert done.delete_time.ToDatetime() <= done.vacuum_time.ToDatetime() <= done.scrub_time.ToDatetime()
+
+
+async def test_a_face_erased_has_a_receipt_and_nothing_erased_has_none(matcher: RunningMatcher) -> None:
+    enrolled = await matcher.stub.Enroll(enroll("ann", *map(encoding, vectors(2))))
+    face_id = enrolled.faces[0].face.face_id
+    receipt = await matcher.stub.DeleteFace(pb.DeleteFaceRequest(face_id=face_id))
+    found = await get(matcher, receipt.erasure_id)
+    assert (found.persons_deleted, found.faces_deleted) == (0, 1)
+    again = await matcher.stub.DeleteFace(pb.DeleteFaceRequest(face_id=face_id))
+    assert (again.faces_deleted, again.erasure_id) == (0, "")
+    nobody = await matcher.stub.DeletePerson(pb.DeletePersonRequest(person_id="nobody"))
+    assert (nobody.persons_deleted, nobody.erasure_id) == (0, "")
+    with refused(Reason.ERASURE_NOT_FOUND, "erasure_id"):
+        await get(matcher, str(uuid.uuid4()))
+    with refused(Reason.ID_INVALID, "erasure_id"):
+        await get(matcher, "no id")
+
+
+async def test_rows_that_an_older_snapshot_sees_keep_an_erasure_pending(
+    matcher: RunningMatcher, database_url: str
+) -> None:
+    await matcher.stub.Enroll(enroll("ann", encoding(vectors(1)[0])))
+    reader = await asyncpg.connect(database_url)
+    try:
+        async with reader.transaction(isolation="repeatable_read", readonly=True):
+            await reader.fetch("SELECT 1 FROM facerec.collection")
+            receipt = await matcher.stub.DeletePerson(pb.DeletePersonRequest(person_id="ann"))
+            await keeper.run_once(MaintenanceOptions(database_url))
+            await keeper.run_once(MaintenanceOptions(database_url))
+            assert (await get(matcher, receipt.erasure_id)).state == State.ERASURE_STATE_PENDING
+    finally:
+        await reader.close()
+    await keeper.run_once(MaintenanceOptions(database_url))
+    assert (await get(matcher, receipt.erasure_id)).state == State.ERASURE_STATE_VACUUMED
+
+
+@pytest.fixture
+async def own(start_matcher: StartMatcher) -> AsyncIterator[tuple[RunningMatcher, str]]:
+    """A matcher over a Postgres whose files can be read."""
+    folder = Path(tempfile.mkdtemp(prefix="facerec-test-"))
+    folder.chmod(0o755)  # run as root, Postgres has a user of its own
+    opened = await asyncio.to_thread(lambda: EmbeddedPostgres.open(folder / "data"))
+    try:
+        url = opened.url()
+        await migrations.migrate(url)
+        yield await start_matcher(url), url
+    finally:
+        await asyncio.to_thread(opened.stop)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+async def files(url: str) -> bytes:
+    """Every byte of the collection's tables and indexes on disk."""
+    connection = await asyncpg.connect(url)
+    try:
+        await connection.execute("CHECKPOINT")
+        data = Path(await connection.fetchval("SHOW data_directory"))
+        paths = await connection.fetch(
+            "SELECT pg_relation_filepath(c.oid) AS path FROM pg_class c"
+            " WHERE c.relname = ANY ($1) OR c.oid IN ("
+            "   SELECT x.indexrelid FROM pg_index x JOIN pg_class t ON t.oid = x.indrelid"
+            "   WHERE t.relname = ANY ($1))",
+            TABLES,
+        )
+    finally:
+        await connection.close()
+    found = [each for row in paths for each in (data / row["path"]).parent.glob(f"{Path(row['path']).name}*")]
+    assert len(found) >= 6
+    return b"".join(await asyncio.to_thread(lambda: [each.read_bytes() for each in found]))
+
+
+async def everything(url: str) -> str:
+    """Every row of every table of ours, as text."""
+    connection = await asyncpg.connect(url)
+    try:
+        tables = await connection.fetch(
+            "SELECT c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
+            " WHERE n.nspname = 'facerec' AND c.relkind = 'r'"
+        )
+        rows = [await connection.fetch(f"SELECT t::text FROM facerec.{row['relname']} t") for row in tables]
+    finally:
+        await connection.close()
+    return "\n".join(row[0] for each in rows for row in each)
+
+
+def pieces(faces: Vectors) -> list[bytes]:
+    """A recognizable part of each vector as Postgres has it on disk."""
+    return [face.astype("<f4").tobytes()[64:128] for face in faces]
+
+
+def halves(means: Vectors) -> list[bytes]:
+    """A part of each mean as the index has it, in half precision."""
+    return [mean[:64].astype("<f2").tobytes()[32:64] for mean in means]
+
+
+@pytest.mark.timeout(120)
+async def test_after_a_scrub_no_byte_of_who_was_erased_is_left(own: tuple[RunningMatcher, str]) -> None:
+    matcher, url = own
+    faces = vectors(4000)
+    names = [f"person-{place // 2:05}-x" for place in range(4000)]
+    await matcher.collections.UpdateCollection(
+        pb.UpdateCollectionRequest(
+            settings=pb.CollectionSettings(search=pb.SearchPolicy(index_above_faces=1000))
+        )
+    )
+    await matcher.stub.ImportFaces(iter([header(), chunk(faces, names)]))
+    await keeper.run_once(MaintenanceOptions(url))
+    gone = sorted(set(names))[::20]
+    erased = np.array([name in set(gone) for name in names])
+    means = faces.reshape(-1, 2, 128).mean(axis=1)[erased[::2]]
+    kept, lost = pieces(faces[~erased][:50]), pieces(faces[erased])
+    before = await files(url)
+    assert all(piece in before for piece in [*kept, *lost, *pieces(means), *halves(means)])
+    ids = [face.face_id for name in gone for face in await stored(matcher, name)]
+
+    for name in gone:
+        await matcher.stub.DeletePerson(pb.DeletePersonRequest(person_id=name))
+    await assert_unseen(matcher, url, gone, ids, faces[erased])
+
+    await keeper.run_once(MaintenanceOptions(url))
+    await keeper.run_once(MaintenanceOptions(url, scrub=True))
+    after = await files(url)
+    assert all(piece in after for piece in kept)
+    assert not [piece for piece in [*lost, *pieces(means), *halves(means)] if piece in after]
+    assert not [name for name in gone if name.encode() in after]
+
+
+async def stored(matcher: RunningMatcher, person_id: str) -> list[pb.Face]:
+    answer = await matcher.stub.ListFaces(pb.ListFacesRequest(person_id=person_id))
+    return list(answer.faces)
+
+
+async def assert_unseen(
+    matcher: RunningMatcher, url: str, gone: list[str], ids: list[str], faces: Vectors
+) -> None:
+    """No call, export or row of any table shows them."""
+    page, listed = "", set()
+    while True:
+        answer = await matcher.stub.ListPersons(pb.ListPersonsRequest(page_size=1000, page_token=page))
+        listed |= {person.person_id for person in answer.persons}
+        page = answer.next_page_token
+        if not page:
+            break
+    parts = [part async for part in matcher.stub.ExportFaces(transfer_pb2.ExportFacesRequest())]
+    listed |= {name for part in parts for name in part.chunk.person_ids}
+    assert not listed & set(gone)
+    wire = b"".join(part.chunk.encodings for part in parts)
+    assert not [piece for piece in pieces(faces) if piece in wire]
+    for name in gone[:5]:
+        with refused(Reason.PERSON_NOT_FOUND, "person_id"):
+            await matcher.stub.GetPerson(pb.GetPersonRequest(person_id=name))
+        with refused(Reason.PERSON_NOT_FOUND, "person_id"):
+            await matcher.stub.Verify(pb.VerifyRequest(person_id=name, probe=encoding(faces[0])))
+    for face in faces[:10]:
+        found = await matcher.stub.Identify(pb.IdentifyRequest(probes=[encoding(face)], max_distance=4))
+        assert not {c.person_id for c in found.faces[0].candidates} & set(gone)
+    rows = await everything(url)
+    assert not [text for text in (*gone, *ids) if text in rows]
