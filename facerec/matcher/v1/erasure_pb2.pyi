@@ -65,7 +65,7 @@ class GetErasureRequest(_message.Message):
     collection_id: _builtins.str
     """collection_id names the gallery. Default: `default`."""
     erasure_id: _builtins.str
-    """erasure_id is of the receipt. Range: 36 to 36 characters, a UUID."""
+    """erasure_id is of the receipt: a UUID in its 36-character form."""
     def __init__(
         self,
         *,

@@ -4,7 +4,7 @@ import asyncio
 import shutil
 import tempfile
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import asyncpg
@@ -92,10 +92,17 @@ async def test_rows_that_an_older_snapshot_sees_keep_an_erasure_pending(
 
 
 @pytest.fixture
-async def own(start_matcher: StartMatcher) -> AsyncIterator[tuple[RunningMatcher, str]]:
+def folder() -> Iterator[Path]:
+    """A folder that Postgres, which has a user of its own where the tests run as root, can pass through."""
+    made = Path(tempfile.mkdtemp(prefix="facerec-test-"))
+    made.chmod(0o755)
+    yield made
+    shutil.rmtree(made, ignore_errors=True)
+
+
+@pytest.fixture
+async def own(start_matcher: StartMatcher, folder: Path) -> AsyncIterator[tuple[RunningMatcher, str]]:
     """A matcher over a Postgres whose files can be read."""
-    folder = Path(tempfile.mkdtemp(prefix="facerec-test-"))
-    folder.chmod(0o755)  # run as root, Postgres has a user of its own
     opened = await asyncio.to_thread(lambda: EmbeddedPostgres.open(folder / "data"))
     try:
         url = opened.url()
@@ -103,7 +110,6 @@ async def own(start_matcher: StartMatcher) -> AsyncIterator[tuple[RunningMatcher
         yield await start_matcher(url), url
     finally:
         await asyncio.to_thread(opened.stop)
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 async def files(url: str) -> bytes:
