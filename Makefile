@@ -6,7 +6,7 @@ PIP    := $(BIN)/python -m pip --disable-pip-version-check -q
 TEST_WORKERS ?= 2
 INSTALL := $(PIP) install --require-hashes --no-deps --no-build-isolation
 
-.PHONY: help up demo test bench-matcher soak-matcher bench-encoder soak-encoder bench-import soak-import lint check-deploy stubs settings-docs lock clean
+.PHONY: help up demo test bench-matcher soak-matcher bench-encoder soak-encoder bench-import soak-import bench-calibration lint check-deploy stubs settings-docs lock clean
 
 help: ## Show the targets.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -77,3 +77,6 @@ bench-import: $(VENV)/.dev ## Measure moving encodings in and out; FACES=1000000
 
 soak-import: $(VENV)/.dev ## Kill the client, the matcher and Postgres under an import of a million faces.
 	@GRPC_VERBOSITY=ERROR $(BIN)/python -m tests.soak.imports --faces $(or $(FACES),1000000)
+
+bench-calibration: $(VENV)/.dev ## Count how often a calibration's intervals hold the truth, on 1,000 populations.
+	@$(BIN)/python -m tests.benchmarks.calibration

@@ -4,9 +4,11 @@ from typing import Any
 
 import grpc.aio
 
+from facerec.matcher.v1 import calibration_pb2 as calibration_pb
 from facerec.matcher.v1 import matcher_pb2 as pb
 from facerec.matcher.v1 import matcher_pb2_grpc
-from matcher_service import collection_converters, converters, deadline, ids
+from matcher_service import calibration_converters, collection_converters, converters, deadline, ids
+from matcher_service.calibrating import Calibrator
 from matcher_service.catalog import Catalog
 from matcher_service.collection import CollectionSettings
 from matcher_service.errors import IdInvalid, OptionInvalid
@@ -15,10 +17,11 @@ Context = grpc.aio.ServicerContext[Any, Any]
 
 
 class CollectionServicer(matcher_pb2_grpc.CollectionServiceServicer):
-    """Answers every RPC but Calibrate and MeasureRecall, which stay UNIMPLEMENTED."""
+    """Answers every RPC but MeasureRecall, which stays UNIMPLEMENTED."""
 
-    def __init__(self, catalog: Catalog) -> None:
+    def __init__(self, catalog: Catalog, calibrator: Calibrator) -> None:
         self._catalog = catalog
+        self._calibrator = calibrator
 
     async def CreateCollection(
         self, request: pb.CreateCollectionRequest, context: Context
@@ -74,6 +77,26 @@ class CollectionServicer(matcher_pb2_grpc.CollectionServiceServicer):
         )
         message.delete_time.FromDatetime(erasure.delete_time)
         return message
+
+    async def Calibrate(
+        self, request: calibration_pb.CalibrateRequest, context: Context
+    ) -> calibration_pb.CalibrateResponse:
+        """Measure a collection's error rates."""
+        deadline.start(context.time_remaining())
+        found = await self._calibrator.calibrate(
+            ids.collection_id(request.collection_id), calibration_converters.target(request)
+        )
+        return calibration_converters.calibration_message(found)
+
+    async def ApplyCalibration(
+        self, request: calibration_pb.ApplyCalibrationRequest, context: Context
+    ) -> calibration_pb.ApplyCalibrationResponse:
+        """Put a calibration's thresholds in force."""
+        deadline.start(context.time_remaining())
+        applied = await self._calibrator.apply(
+            ids.collection_id(request.collection_id), ids.face_id(request.calibration_id, "calibration_id")
+        )
+        return calibration_converters.applied_message(applied)
 
 
 def _named(text: str) -> str:

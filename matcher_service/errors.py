@@ -11,6 +11,8 @@ MatcherError
 +-- PersonNotFound
 +-- CollectionNotFound
 +-- ErasureNotFound
++-- CalibrationNotFound
++-- CalibrationUnsupported  too few persons for the error rate asked for
 +-- RequestIdReused       one request id, two contents
 +-- CollectionExists
 +-- FaceDuplicate         a face of somebody else, and the collection refuses those
@@ -84,6 +86,18 @@ class CollectionNotFound(MatcherError):
         super().__init__(
             "there is no such collection; `default` exists from the start", field="collection_id"
         )
+
+
+class CalibrationUnsupported(MatcherError):
+    """Too few persons for the error rate asked for; `metadata` tells how many pairs it takes."""
+
+    reason = Reason.CALIBRATION_UNSUPPORTED
+
+
+class CalibrationNotFound(MatcherError):
+    """No calibration of that id."""
+
+    reason = Reason.CALIBRATION_NOT_FOUND
 
 
 class ErasureNotFound(MatcherError):

@@ -11,6 +11,7 @@ from facerec.serving.server import Server, Service
 from matcher_service import metrics
 from matcher_service.acceptance import Acceptance
 from matcher_service.admission import Admission
+from matcher_service.calibrating import Calibrator
 from matcher_service.catalog import Catalog
 from matcher_service.collection_servicer import CollectionServicer
 from matcher_service.database import Database
@@ -72,7 +73,7 @@ class MatcherService:
         servicer = MatcherServicer(
             Matcher(store, search, self._encoder), Gallery(store, Acceptance(search), self._encoder), transfer
         )
-        collections = CollectionServicer(Catalog(store))  # type: ignore[abstract]
+        collections = CollectionServicer(Catalog(store), Calibrator(self._database, scans))  # type: ignore[abstract]
         self.server = Server(
             settings.server_options(),
             [

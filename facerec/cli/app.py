@@ -10,6 +10,7 @@ from typer.exceptions import TyperException
 
 import facerec
 from facerec.cli import output
+from facerec.cli.calibrate import calibrate
 from facerec.cli.collections import collections
 from facerec.cli.decide import compare, identify, verify
 from facerec.cli.demo import demo
@@ -31,6 +32,7 @@ app = typer.Typer(
 )
 for command in (up, encode, enroll, verify, identify, compare, demo):
     app.command()(command)
+app.command()(calibrate)
 app.command(name="import")(import_)
 app.command()(export)
 app.add_typer(people, name="people")

@@ -15,6 +15,7 @@ itself, for the RPCs that are safe to retry; OVERLOADED is not: `retry_after_sec
 try again.
 """
 
+from facerec.client.calibrations import AppliedCalibration, Calibration, OperatingPoint, Rate, Suspect
 from facerec.client.channel import channel_options, target
 from facerec.client.collections import AsyncCollectionClient, CollectionClient
 from facerec.client.encoder import AsyncEncoderClient, EncoderClient
@@ -55,10 +56,12 @@ from facerec.client.transfer import FaceBatch, ImportReport, RefusedRow
 
 __all__ = [
     "QUALITY_REASONS",
+    "AppliedCalibration",
     "AsyncCollectionClient",
     "AsyncEncoderClient",
     "AsyncMatcherClient",
     "BoundingBox",
+    "Calibration",
     "Candidate",
     "Collection",
     "CollectionClient",
@@ -84,12 +87,15 @@ __all__ = [
     "Merge",
     "Model",
     "NewFace",
+    "OperatingPoint",
     "Person",
     "Probe",
     "Quality",
+    "Rate",
     "RefusedRow",
     "SearchIndex",
     "StoredFace",
+    "Suspect",
     "Verification",
     "channel_options",
     "target",

@@ -29,7 +29,13 @@ RETRIED: Mapping[str, Sequence[str]] = {
         "GetImport",
         "ExportFaces",
     ),
-    COLLECTION_SERVICE: ("GetCollection", "ListCollections", "UpdateCollection", "DeleteCollection"),
+    COLLECTION_SERVICE: (
+        "GetCollection",
+        "ListCollections",
+        "UpdateCollection",
+        "DeleteCollection",
+        "ApplyCalibration",
+    ),
 }
 
 MAX_MESSAGE_BYTES = 48 * 1024 * 1024

@@ -2,6 +2,7 @@
 
 from typing import Any, ClassVar
 
+from facerec.client.calibrations import AppliedCalibration, Calibration
 from facerec.client.calls import AsyncClient, Call, Client, Listing, ask, ask_async, each, each_async
 from facerec.client.channel import COLLECTION_SERVICE
 from facerec.client.galleries import Collection, CollectionErasure, CollectionSettings
@@ -50,6 +51,33 @@ def delete_collection(collection_id: str) -> Call[CollectionErasure]:
     return Call("DeleteCollection", request, CollectionErasure.from_message)
 
 
+def calibrate(
+    *,
+    target_far: float | None = None,
+    target_false_hits: float | None = None,
+    max_persons: int = 0,
+    collection_id: str = "",
+) -> Call[Calibration]:
+    """Measure a collection's error rates on its own people; nothing is changed.
+
+    Raises FacerecError: CALIBRATION_UNSUPPORTED, whose metadata tells the pairs it takes,
+    COLLECTION_NOT_FOUND, OPTION_INVALID, OVERLOADED and those of any call.
+    """
+    request = v1.CalibrateRequest(
+        collection_id=collection_id,
+        target_far=target_far,
+        target_false_hits=target_false_hits,
+        max_persons=max_persons,
+    )
+    return Call("Calibrate", request, Calibration.from_message)
+
+
+def apply_calibration(calibration_id: str, *, collection_id: str = "") -> Call[AppliedCalibration]:
+    """Put a calibration's thresholds in force. Raises FacerecError CALIBRATION_NOT_FOUND and of any call."""
+    request = v1.ApplyCalibrationRequest(collection_id=collection_id, calibration_id=calibration_id)
+    return Call("ApplyCalibration", request, AppliedCalibration.from_message)
+
+
 class CollectionClient(Client):
     """The matcher's collections, blocking."""
 
@@ -61,6 +89,8 @@ class CollectionClient(Client):
     list_collections = each(list_collections)
     update_collection = ask(update_collection)
     delete_collection = ask(delete_collection)
+    calibrate = ask(calibrate)
+    apply_calibration = ask(apply_calibration)
 
 
 class AsyncCollectionClient(AsyncClient):
@@ -74,3 +104,5 @@ class AsyncCollectionClient(AsyncClient):
     list_collections = each_async(list_collections)
     update_collection = ask_async(update_collection)
     delete_collection = ask_async(delete_collection)
+    calibrate = ask_async(calibrate)
+    apply_calibration = ask_async(apply_calibration)

@@ -773,3 +773,117 @@ LEFT JOIN LATERAL (
 ) f ON true
 LEFT JOIN facerec.model m ON m.model_key = f.model_key
 ORDER BY p.person_id, f.create_time, f.face_id;
+
+-- name: measure_genuine
+-- $2 most persons, $3 most pairs of each, $4 a bin's width, $5 bins. How many pairs of a person's own faces lie in
+-- each bin, for people drawn at random with two faces or more. Primary key of person, face (person_key,
+-- content_id).
+WITH picked AS MATERIALIZED (
+    SELECT p.person_key
+    FROM facerec.:"person" p
+    WHERE p.centroid IS NOT NULL
+    ORDER BY random()
+    LIMIT 4 * $2::bigint
+), face AS MATERIALIZED (
+    SELECT f.person_key, f.encoding, f.place
+    FROM picked
+    CROSS JOIN LATERAL (
+        SELECT f.person_key, f.encoding, row_number() OVER (ORDER BY random()) AS place
+        FROM facerec.:"face" f
+        WHERE f.collection_id = $1 AND f.person_key = picked.person_key AND f.expire_time > now()
+        LIMIT 10
+    ) f
+), pair AS MATERIALIZED (
+    SELECT a.person_key,
+           a.encoding <-> b.encoding AS distance,
+           row_number() OVER (PARTITION BY a.person_key ORDER BY random()) AS place
+    FROM face a JOIN face b ON b.person_key = a.person_key AND b.place > a.place
+), kept AS MATERIALIZED (
+    SELECT DISTINCT pair.person_key FROM pair LIMIT $2::bigint
+)
+SELECT pair.person_key, least(floor(pair.distance / $4::float8)::integer, $5::integer - 1) AS bin, count(*) AS pairs
+FROM pair JOIN kept USING (person_key)
+WHERE pair.place <= $3::bigint
+GROUP BY 1, 2;
+
+-- name: draw_impostors
+-- $2 most persons. A face of each of some people drawn at random. Primary key of person, face (person_key,
+-- content_id).
+SELECT picked.person_key, f.face_id
+FROM (
+    SELECT p.person_key FROM facerec.:"person" p WHERE p.centroid IS NOT NULL ORDER BY random() LIMIT $2::bigint
+) picked
+CROSS JOIN LATERAL (
+    SELECT f.face_id
+    FROM facerec.:"face" f
+    WHERE f.collection_id = $1 AND f.person_key = picked.person_key AND f.expire_time > now()
+    ORDER BY random()
+    LIMIT 1
+) f;
+
+-- name: measure_impostors
+-- $2 ids of faces of different persons, $3 some of them, $4 a bin's width, $5 bins. How many of the others lie in
+-- each bin, for each of $3. Face (face_id).
+WITH every AS MATERIALIZED (
+    SELECT f.face_id, f.encoding FROM facerec.:"face" f
+    WHERE f.collection_id = $1 AND f.face_id = ANY ($2::uuid[])
+), one AS MATERIALIZED (
+    SELECT every.* FROM every WHERE every.face_id = ANY ($3::uuid[])
+)
+SELECT one.face_id,
+       least(floor((one.encoding <-> every.encoding) / $4::float8)::integer, $5::integer - 1) AS bin,
+       count(*) AS pairs
+FROM one JOIN every ON every.face_id <> one.face_id
+GROUP BY 1, 2;
+
+-- name: list_suspects
+-- $2 ids of faces of different persons, $3 largest distance, $4 most rows. The nearest pairs, and whose they are.
+-- Face (face_id), person (person_key).
+WITH every AS MATERIALIZED (
+    SELECT f.face_id, f.person_key, f.encoding FROM facerec.:"face" f
+    WHERE f.collection_id = $1 AND f.face_id = ANY ($2::uuid[])
+), near AS MATERIALIZED (
+    SELECT a.person_key AS a, b.person_key AS b, a.encoding <-> b.encoding AS distance
+    FROM every a JOIN every b ON b.face_id > a.face_id
+    WHERE a.encoding <-> b.encoding <= $3::float8
+    ORDER BY 3
+    LIMIT $4
+)
+SELECT pa.person_id AS a, pb.person_id AS b, near.distance
+FROM near
+JOIN facerec.:"person" pa ON pa.collection_id = $1 AND pa.person_key = near.a
+JOIN facerec.:"person" pb ON pb.collection_id = $1 AND pb.person_key = near.b
+ORDER BY near.distance;
+
+-- name: add_calibration
+-- $2 verify threshold, $3 identify threshold or null, $4 evidence. Primary key of collection.
+INSERT INTO facerec.calibration (collection_id, verify_threshold, identify_threshold, evidence)
+SELECT c.collection_id, $2, $3, $4::jsonb FROM facerec.collection c WHERE c.collection_id = $1
+RETURNING calibration_id, create_time;
+
+-- name: apply_calibration
+-- $2 calibration. A row where there is the collection, without thresholds where there is no such calibration. The
+-- old thresholds are read under the lock that the update takes. Primary keys.
+WITH old AS MATERIALIZED (
+    SELECT c.collection_id, c.verify_threshold, c.identify_threshold
+    FROM facerec.collection c
+    WHERE c.collection_id = $1
+    FOR UPDATE
+), applied AS (
+    UPDATE facerec.calibration k
+    SET applied_time = clock_timestamp()
+    FROM old
+    WHERE k.collection_id = old.collection_id AND k.calibration_id = $2
+    RETURNING k.verify_threshold, k.identify_threshold
+), changed AS (
+    UPDATE facerec.collection c
+    SET verify_threshold = applied.verify_threshold,
+        identify_threshold = coalesce(applied.identify_threshold, c.identify_threshold),
+        update_time = clock_timestamp()
+    FROM applied
+    WHERE c.collection_id = $1
+    RETURNING c.verify_threshold, c.identify_threshold
+)
+SELECT old.verify_threshold AS old_verify, old.identify_threshold AS old_identify,
+       changed.verify_threshold AS new_verify, changed.identify_threshold AS new_identify
+FROM old LEFT JOIN changed ON true;

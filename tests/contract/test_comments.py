@@ -10,7 +10,7 @@ SYMBOLS = comments.read()
 NUMBERS = {Field.TYPE_UINT32, Field.TYPE_UINT64, Field.TYPE_INT32, Field.TYPE_SINT32, Field.TYPE_DOUBLE}
 RANGED = NUMBERS | {Field.TYPE_STRING, Field.TYPE_BYTES}
 # Identifiers whose form the service's own comment states once.
-STATED_ONCE = {"collection_id", "face_id", "erasure_id", "page_token"}
+STATED_ONCE = {"collection_id", "face_id", "erasure_id", "calibration_id", "page_token"}
 
 
 def inputs() -> list[comments.Symbol]:

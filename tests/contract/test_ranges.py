@@ -82,6 +82,8 @@ def collection_requests() -> dict[str, message.Message]:
         "ListCollections": pb.ListCollectionsRequest(),
         "UpdateCollection": pb.UpdateCollectionRequest(collection_id=name, settings=settings),
         "DeleteCollection": pb.DeleteCollectionRequest(collection_id=name),
+        "Calibrate": pb.CalibrateRequest(collection_id=name),
+        "ApplyCalibration": pb.ApplyCalibrationRequest(collection_id=name, calibration_id=str(uuid.uuid4())),
     }
 
 

@@ -48,7 +48,15 @@ async def test_every_statement_is_understood_by_the_serving_role(database: Datab
 async def test_no_statement_reads_or_locks_another_tenants_rows(database: Database) -> None:
     """Plans every statement for one collection and walks what it scans and writes."""
     own = {partition_name(parent, "default") for parent in PARENTS}
-    common = {"collection", "index_build", "model", "schema_migration", "face_import", "erasure"}
+    common = {
+        "collection",
+        "index_build",
+        "model",
+        "schema_migration",
+        "face_import",
+        "erasure",
+        "calibration",
+    }
     walked = set()
     async with database.connection() as connection:
         for name, text in of_collection("default").items():

@@ -3,6 +3,7 @@
 import grpc
 import warnings
 
+from facerec.matcher.v1 import calibration_pb2 as facerec_dot_matcher_dot_v1_dot_calibration__pb2
 from facerec.matcher.v1 import erasure_pb2 as facerec_dot_matcher_dot_v1_dot_erasure__pb2
 from facerec.matcher.v1 import matcher_pb2 as facerec_dot_matcher_dot_v1_dot_matcher__pb2
 from facerec.matcher.v1 import transfer_pb2 as facerec_dot_matcher_dot_v1_dot_transfer__pb2
@@ -36,8 +37,8 @@ class MatcherServiceStub:
     of IMAGE_INVALID, IMAGE_TOO_LARGE, IMAGE_UNSUPPORTED, ENCODING_INVALID,
     ID_INVALID, OPTION_INVALID (INVALID_ARGUMENT, with a google.rpc.BadRequest
     naming the field), FACE_NOT_FOUND, FACE_AMBIGUOUS, FACE_QUALITY,
-    MODEL_MISMATCH (FAILED_PRECONDITION), PERSON_NOT_FOUND, COLLECTION_NOT_FOUND,
-    ERASURE_NOT_FOUND (NOT_FOUND), REQUEST_ID_REUSED, COLLECTION_EXISTS, FACE_DUPLICATE
+    MODEL_MISMATCH, CALIBRATION_UNSUPPORTED (FAILED_PRECONDITION), PERSON_NOT_FOUND, COLLECTION_NOT_FOUND,
+    ERASURE_NOT_FOUND, CALIBRATION_NOT_FOUND (NOT_FOUND), REQUEST_ID_REUSED, COLLECTION_EXISTS, FACE_DUPLICATE
     (ALREADY_EXISTS), OVERLOADED (RESOURCE_EXHAUSTED, with a google.rpc.RetryInfo),
     ENCODER_UNAVAILABLE and STORE_UNAVAILABLE (UNAVAILABLE).
 
@@ -140,8 +141,8 @@ class MatcherServiceServicer:
     of IMAGE_INVALID, IMAGE_TOO_LARGE, IMAGE_UNSUPPORTED, ENCODING_INVALID,
     ID_INVALID, OPTION_INVALID (INVALID_ARGUMENT, with a google.rpc.BadRequest
     naming the field), FACE_NOT_FOUND, FACE_AMBIGUOUS, FACE_QUALITY,
-    MODEL_MISMATCH (FAILED_PRECONDITION), PERSON_NOT_FOUND, COLLECTION_NOT_FOUND,
-    ERASURE_NOT_FOUND (NOT_FOUND), REQUEST_ID_REUSED, COLLECTION_EXISTS, FACE_DUPLICATE
+    MODEL_MISMATCH, CALIBRATION_UNSUPPORTED (FAILED_PRECONDITION), PERSON_NOT_FOUND, COLLECTION_NOT_FOUND,
+    ERASURE_NOT_FOUND, CALIBRATION_NOT_FOUND (NOT_FOUND), REQUEST_ID_REUSED, COLLECTION_EXISTS, FACE_DUPLICATE
     (ALREADY_EXISTS), OVERLOADED (RESOURCE_EXHAUSTED, with a google.rpc.RetryInfo),
     ENCODER_UNAVAILABLE and STORE_UNAVAILABLE (UNAVAILABLE).
 
@@ -367,8 +368,8 @@ class MatcherService:
     of IMAGE_INVALID, IMAGE_TOO_LARGE, IMAGE_UNSUPPORTED, ENCODING_INVALID,
     ID_INVALID, OPTION_INVALID (INVALID_ARGUMENT, with a google.rpc.BadRequest
     naming the field), FACE_NOT_FOUND, FACE_AMBIGUOUS, FACE_QUALITY,
-    MODEL_MISMATCH (FAILED_PRECONDITION), PERSON_NOT_FOUND, COLLECTION_NOT_FOUND,
-    ERASURE_NOT_FOUND (NOT_FOUND), REQUEST_ID_REUSED, COLLECTION_EXISTS, FACE_DUPLICATE
+    MODEL_MISMATCH, CALIBRATION_UNSUPPORTED (FAILED_PRECONDITION), PERSON_NOT_FOUND, COLLECTION_NOT_FOUND,
+    ERASURE_NOT_FOUND, CALIBRATION_NOT_FOUND (NOT_FOUND), REQUEST_ID_REUSED, COLLECTION_EXISTS, FACE_DUPLICATE
     (ALREADY_EXISTS), OVERLOADED (RESOURCE_EXHAUSTED, with a google.rpc.RetryInfo),
     ENCODER_UNAVAILABLE and STORE_UNAVAILABLE (UNAVAILABLE).
 
@@ -823,8 +824,13 @@ class CollectionServiceStub:
                 _registered_method=True)
         self.Calibrate = channel.unary_unary(
                 '/facerec.matcher.v1.CollectionService/Calibrate',
-                request_serializer=facerec_dot_matcher_dot_v1_dot_matcher__pb2.CalibrateRequest.SerializeToString,
-                response_deserializer=facerec_dot_matcher_dot_v1_dot_matcher__pb2.CalibrateResponse.FromString,
+                request_serializer=facerec_dot_matcher_dot_v1_dot_calibration__pb2.CalibrateRequest.SerializeToString,
+                response_deserializer=facerec_dot_matcher_dot_v1_dot_calibration__pb2.CalibrateResponse.FromString,
+                _registered_method=True)
+        self.ApplyCalibration = channel.unary_unary(
+                '/facerec.matcher.v1.CollectionService/ApplyCalibration',
+                request_serializer=facerec_dot_matcher_dot_v1_dot_calibration__pb2.ApplyCalibrationRequest.SerializeToString,
+                response_deserializer=facerec_dot_matcher_dot_v1_dot_calibration__pb2.ApplyCalibrationResponse.FromString,
                 _registered_method=True)
         self.MeasureRecall = channel.unary_unary(
                 '/facerec.matcher.v1.CollectionService/MeasureRecall',
@@ -881,8 +887,18 @@ class CollectionServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def Calibrate(self, request, context):
-        """Calibrate measures error rates on the gallery's own people. Not offered
-        yet: answers UNIMPLEMENTED.
+        """Calibrate measures error rates on the gallery's own people and names the
+        thresholds that keep a target; it changes nothing. A target that the people
+        there are can't support is refused as CALIBRATION_UNSUPPORTED, whose
+        ErrorInfo tells `pairs`, `needed_pairs`, `persons` and `needed_persons`.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ApplyCalibration(self, request, context):
+        """ApplyCalibration puts the thresholds of a calibration in force, which stays
+        on record as their evidence. Safe to retry.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -926,8 +942,13 @@ def add_CollectionServiceServicer_to_server(servicer, server):
             ),
             'Calibrate': grpc.unary_unary_rpc_method_handler(
                     servicer.Calibrate,
-                    request_deserializer=facerec_dot_matcher_dot_v1_dot_matcher__pb2.CalibrateRequest.FromString,
-                    response_serializer=facerec_dot_matcher_dot_v1_dot_matcher__pb2.CalibrateResponse.SerializeToString,
+                    request_deserializer=facerec_dot_matcher_dot_v1_dot_calibration__pb2.CalibrateRequest.FromString,
+                    response_serializer=facerec_dot_matcher_dot_v1_dot_calibration__pb2.CalibrateResponse.SerializeToString,
+            ),
+            'ApplyCalibration': grpc.unary_unary_rpc_method_handler(
+                    servicer.ApplyCalibration,
+                    request_deserializer=facerec_dot_matcher_dot_v1_dot_calibration__pb2.ApplyCalibrationRequest.FromString,
+                    response_serializer=facerec_dot_matcher_dot_v1_dot_calibration__pb2.ApplyCalibrationResponse.SerializeToString,
             ),
             'MeasureRecall': grpc.unary_unary_rpc_method_handler(
                     servicer.MeasureRecall,
@@ -1097,8 +1118,35 @@ class CollectionService:
             request,
             target,
             '/facerec.matcher.v1.CollectionService/Calibrate',
-            facerec_dot_matcher_dot_v1_dot_matcher__pb2.CalibrateRequest.SerializeToString,
-            facerec_dot_matcher_dot_v1_dot_matcher__pb2.CalibrateResponse.FromString,
+            facerec_dot_matcher_dot_v1_dot_calibration__pb2.CalibrateRequest.SerializeToString,
+            facerec_dot_matcher_dot_v1_dot_calibration__pb2.CalibrateResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ApplyCalibration(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/facerec.matcher.v1.CollectionService/ApplyCalibration',
+            facerec_dot_matcher_dot_v1_dot_calibration__pb2.ApplyCalibrationRequest.SerializeToString,
+            facerec_dot_matcher_dot_v1_dot_calibration__pb2.ApplyCalibrationResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -4,6 +4,7 @@ isort:skip_file
 """
 
 from collections import abc as _abc
+from facerec.matcher.v1 import calibration_pb2 as _calibration_pb2
 from facerec.matcher.v1 import erasure_pb2 as _erasure_pb2
 from facerec.matcher.v1 import matcher_pb2 as _matcher_pb2
 from facerec.matcher.v1 import transfer_pb2 as _transfer_pb2
@@ -37,8 +38,8 @@ class MatcherServiceStub:
     of IMAGE_INVALID, IMAGE_TOO_LARGE, IMAGE_UNSUPPORTED, ENCODING_INVALID,
     ID_INVALID, OPTION_INVALID (INVALID_ARGUMENT, with a google.rpc.BadRequest
     naming the field), FACE_NOT_FOUND, FACE_AMBIGUOUS, FACE_QUALITY,
-    MODEL_MISMATCH (FAILED_PRECONDITION), PERSON_NOT_FOUND, COLLECTION_NOT_FOUND,
-    ERASURE_NOT_FOUND (NOT_FOUND), REQUEST_ID_REUSED, COLLECTION_EXISTS, FACE_DUPLICATE
+    MODEL_MISMATCH, CALIBRATION_UNSUPPORTED (FAILED_PRECONDITION), PERSON_NOT_FOUND, COLLECTION_NOT_FOUND,
+    ERASURE_NOT_FOUND, CALIBRATION_NOT_FOUND (NOT_FOUND), REQUEST_ID_REUSED, COLLECTION_EXISTS, FACE_DUPLICATE
     (ALREADY_EXISTS), OVERLOADED (RESOURCE_EXHAUSTED, with a google.rpc.RetryInfo),
     ENCODER_UNAVAILABLE and STORE_UNAVAILABLE (UNAVAILABLE).
 
@@ -120,8 +121,8 @@ class MatcherServiceAsyncStub(MatcherServiceStub):
     of IMAGE_INVALID, IMAGE_TOO_LARGE, IMAGE_UNSUPPORTED, ENCODING_INVALID,
     ID_INVALID, OPTION_INVALID (INVALID_ARGUMENT, with a google.rpc.BadRequest
     naming the field), FACE_NOT_FOUND, FACE_AMBIGUOUS, FACE_QUALITY,
-    MODEL_MISMATCH (FAILED_PRECONDITION), PERSON_NOT_FOUND, COLLECTION_NOT_FOUND,
-    ERASURE_NOT_FOUND (NOT_FOUND), REQUEST_ID_REUSED, COLLECTION_EXISTS, FACE_DUPLICATE
+    MODEL_MISMATCH, CALIBRATION_UNSUPPORTED (FAILED_PRECONDITION), PERSON_NOT_FOUND, COLLECTION_NOT_FOUND,
+    ERASURE_NOT_FOUND, CALIBRATION_NOT_FOUND (NOT_FOUND), REQUEST_ID_REUSED, COLLECTION_EXISTS, FACE_DUPLICATE
     (ALREADY_EXISTS), OVERLOADED (RESOURCE_EXHAUSTED, with a google.rpc.RetryInfo),
     ENCODER_UNAVAILABLE and STORE_UNAVAILABLE (UNAVAILABLE).
 
@@ -199,8 +200,8 @@ class MatcherServiceServicer(metaclass=_abc_1.ABCMeta):
     of IMAGE_INVALID, IMAGE_TOO_LARGE, IMAGE_UNSUPPORTED, ENCODING_INVALID,
     ID_INVALID, OPTION_INVALID (INVALID_ARGUMENT, with a google.rpc.BadRequest
     naming the field), FACE_NOT_FOUND, FACE_AMBIGUOUS, FACE_QUALITY,
-    MODEL_MISMATCH (FAILED_PRECONDITION), PERSON_NOT_FOUND, COLLECTION_NOT_FOUND,
-    ERASURE_NOT_FOUND (NOT_FOUND), REQUEST_ID_REUSED, COLLECTION_EXISTS, FACE_DUPLICATE
+    MODEL_MISMATCH, CALIBRATION_UNSUPPORTED (FAILED_PRECONDITION), PERSON_NOT_FOUND, COLLECTION_NOT_FOUND,
+    ERASURE_NOT_FOUND, CALIBRATION_NOT_FOUND (NOT_FOUND), REQUEST_ID_REUSED, COLLECTION_EXISTS, FACE_DUPLICATE
     (ALREADY_EXISTS), OVERLOADED (RESOURCE_EXHAUSTED, with a google.rpc.RetryInfo),
     ENCODER_UNAVAILABLE and STORE_UNAVAILABLE (UNAVAILABLE).
 
@@ -390,9 +391,15 @@ class CollectionServiceStub:
     there is OK, with counts of 0; `default` is left empty, with the settings of
     a new one. Safe to retry.
     """
-    Calibrate: _grpc.UnaryUnaryMultiCallable[_matcher_pb2.CalibrateRequest, _matcher_pb2.CalibrateResponse]
-    """Calibrate measures error rates on the gallery's own people. Not offered
-    yet: answers UNIMPLEMENTED.
+    Calibrate: _grpc.UnaryUnaryMultiCallable[_calibration_pb2.CalibrateRequest, _calibration_pb2.CalibrateResponse]
+    """Calibrate measures error rates on the gallery's own people and names the
+    thresholds that keep a target; it changes nothing. A target that the people
+    there are can't support is refused as CALIBRATION_UNSUPPORTED, whose
+    ErrorInfo tells `pairs`, `needed_pairs`, `persons` and `needed_persons`.
+    """
+    ApplyCalibration: _grpc.UnaryUnaryMultiCallable[_calibration_pb2.ApplyCalibrationRequest, _calibration_pb2.ApplyCalibrationResponse]
+    """ApplyCalibration puts the thresholds of a calibration in force, which stays
+    on record as their evidence. Safe to retry.
     """
     MeasureRecall: _grpc.UnaryUnaryMultiCallable[_matcher_pb2.MeasureRecallRequest, _matcher_pb2.MeasureRecallResponse]
     """MeasureRecall compares the gallery's index with exact search. Not offered
@@ -428,9 +435,15 @@ class CollectionServiceAsyncStub(CollectionServiceStub):
     there is OK, with counts of 0; `default` is left empty, with the settings of
     a new one. Safe to retry.
     """
-    Calibrate: _aio.UnaryUnaryMultiCallable[_matcher_pb2.CalibrateRequest, _matcher_pb2.CalibrateResponse]  # type: ignore[assignment]
-    """Calibrate measures error rates on the gallery's own people. Not offered
-    yet: answers UNIMPLEMENTED.
+    Calibrate: _aio.UnaryUnaryMultiCallable[_calibration_pb2.CalibrateRequest, _calibration_pb2.CalibrateResponse]  # type: ignore[assignment]
+    """Calibrate measures error rates on the gallery's own people and names the
+    thresholds that keep a target; it changes nothing. A target that the people
+    there are can't support is refused as CALIBRATION_UNSUPPORTED, whose
+    ErrorInfo tells `pairs`, `needed_pairs`, `persons` and `needed_persons`.
+    """
+    ApplyCalibration: _aio.UnaryUnaryMultiCallable[_calibration_pb2.ApplyCalibrationRequest, _calibration_pb2.ApplyCalibrationResponse]  # type: ignore[assignment]
+    """ApplyCalibration puts the thresholds of a calibration in force, which stays
+    on record as their evidence. Safe to retry.
     """
     MeasureRecall: _aio.UnaryUnaryMultiCallable[_matcher_pb2.MeasureRecallRequest, _matcher_pb2.MeasureRecallResponse]  # type: ignore[assignment]
     """MeasureRecall compares the gallery's index with exact search. Not offered
@@ -497,11 +510,23 @@ class CollectionServiceServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
     def Calibrate(
         self,
-        request: _matcher_pb2.CalibrateRequest,
+        request: _calibration_pb2.CalibrateRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_matcher_pb2.CalibrateResponse, _abc.Awaitable[_matcher_pb2.CalibrateResponse]]:
-        """Calibrate measures error rates on the gallery's own people. Not offered
-        yet: answers UNIMPLEMENTED.
+    ) -> _typing.Union[_calibration_pb2.CalibrateResponse, _abc.Awaitable[_calibration_pb2.CalibrateResponse]]:
+        """Calibrate measures error rates on the gallery's own people and names the
+        thresholds that keep a target; it changes nothing. A target that the people
+        there are can't support is refused as CALIBRATION_UNSUPPORTED, whose
+        ErrorInfo tells `pairs`, `needed_pairs`, `persons` and `needed_persons`.
+        """
+
+    @_abc_1.abstractmethod
+    def ApplyCalibration(
+        self,
+        request: _calibration_pb2.ApplyCalibrationRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_calibration_pb2.ApplyCalibrationResponse, _abc.Awaitable[_calibration_pb2.ApplyCalibrationResponse]]:
+        """ApplyCalibration puts the thresholds of a calibration in force, which stays
+        on record as their evidence. Safe to retry.
         """
 
     @_abc_1.abstractmethod

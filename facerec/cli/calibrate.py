@@ -1,0 +1,98 @@
+"""`facerec calibrate`."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from facerec.cli import output
+from facerec.cli.options import MATCHER_ADDRESS, Collection, Json, Matcher, collections_of
+from facerec.cli.problems import Problem
+
+if TYPE_CHECKING:
+    from facerec.client import Calibration, OperatingPoint, Rate
+
+TIMEOUT_SECONDS = 120
+SHOWN = (0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7)
+
+
+def calibrate(
+    target_far: Annotated[
+        float | None, typer.Option(min=1e-7, max=0.1, help="Share of false claims to let through.")
+    ] = None,
+    target_false_hits: Annotated[
+        float | None, typer.Option(min=1e-4, max=10, help="False hits a search for a stranger may expect.")
+    ] = None,
+    max_persons: Annotated[int, typer.Option(min=0, max=4000, help="Most people compared; 0 is 1000.")] = 0,
+    plot: Annotated[Path | None, typer.Option(metavar="OUT.png", help="Draw distances and rates.")] = None,
+    apply: Annotated[
+        bool, typer.Option("--apply", help="Put the thresholds in force, with this as their evidence.")
+    ] = False,
+    collection: Collection = "default",
+    address: Matcher = MATCHER_ADDRESS,
+    json: Json = False,
+) -> None:
+    """Measure error rates on a collection's own people, and the thresholds that keep a target."""
+    if plot:
+        _check_plot()
+    with collections_of(address) as client:
+        patient = client.with_options(timeout_seconds=TIMEOUT_SECONDS)
+        found = patient.calibrate(
+            target_far=target_far,
+            target_false_hits=target_false_hits,
+            max_persons=max_persons,
+            collection_id=collection,
+        )
+        applied = client.apply_calibration(found.calibration_id, collection_id=collection) if apply else None
+    if plot:
+        from facerec.cli.plotting import draw
+
+        draw(found, plot)
+    if json:
+        output.as_json({"calibration": found, "applied": applied})
+        return
+    _show(found)
+    if applied:
+        output.line(
+            f"in force: verify {applied.old_verify_threshold:.3f} -> {applied.verify_threshold:.3f}, "
+            f"identify {applied.old_identify_threshold:.3f} -> {applied.identify_threshold:.3f}"
+        )
+    else:
+        output.line("nothing was changed; --apply puts these thresholds in force")
+
+
+def _check_plot() -> None:
+    from importlib.util import find_spec
+
+    if find_spec("matplotlib") is None:
+        raise Problem("drawing takes matplotlib: pip install facerec[plot]", "USAGE")
+
+
+def _show(found: "Calibration") -> None:
+    output.line(
+        f"{output.counted(found.genuine_pairs, 'pair')} of {found.genuine_persons} people's own faces, "
+        f"{output.counted(found.impostor_pairs, 'pair')} of {found.impostor_persons} different people"
+    )
+    steps = [point for point in found.curve if any(abs(point.threshold - t) < 1e-6 for t in SHOWN)]
+    rows = [("", point) for point in steps]
+    rows.append((f"verify: FAR {found.target_far:g}", found.verify))
+    if found.identify:
+        rows.append((f"identify: {found.target_false_hits:g} hits", found.identify))
+    rows.sort(key=lambda row: row[1].threshold)
+    columns = ("", "threshold", "FAR", "95 %", "FRR", "95 %", "false hits a search")
+    output.table(columns, [(name, *_cells(point)) for name, point in rows])
+    if found.identify_needs:
+        output.line(f"no identify threshold: {found.identify_needs}")
+    for each in found.suspects:
+        output.line(
+            f"probably one person: {each.person_id_a} and {each.person_id_b} ({each.distance:.3f} apart)"
+        )
+
+
+def _cells(point: "OperatingPoint") -> tuple[str, ...]:
+    hits = f"{point.expected_false_hits:.2g}"
+    return (f"{point.threshold:.3f}", *_rate(point.far), *(_rate(point.frr) if point.frr else ("", "")), hits)
+
+
+def _rate(rate: "Rate") -> tuple[str, str]:
+    return f"{rate.value:.2g}", f"{rate.low:.2g} to {rate.high:.2g}"

@@ -1,0 +1,145 @@
+"""Error rates out of measured distances, with intervals that are of persons and not of pairs.
+
+Two photos of one person are a genuine pair, two of different persons an impostor pair. At a threshold t the
+false accept rate FAR(t) is the share of impostor pairs at t or nearer, the false reject rate FRR(t) the share
+of genuine pairs farther than t (ISO/IEC 19795-1 calls them false match and false non-match rate).
+
+Pairs are not independent: each impostor pair has two persons, and a person is in many. So
+
+- FRR is the mean over persons of each one's share, and its variance that of the persons' shares;
+- FAR is a U-statistic over persons, and its variance the jackknife's that leaves one person out at a time
+  (Arvesen 1969), which the rows' sums give exactly;
+- either variance gives the number of independent pairs that would have it (Kish's effective sample size), and
+  the interval is Wilson's (1927) with that number.
+"""
+
+import dataclasses
+import math
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+BIN: Final = 0.005
+BINS: Final = 400
+"""Distances are counted in bins of this width, of which the last takes all that is farther."""
+
+Z: Final = 1.959963984540054
+"""The normal distribution's quantile for 95 %, two-sided."""
+
+EVENTS: Final = 10
+"""A rate is said to be supported where so many errors are to be expected among the pairs."""
+
+MIN_PERSONS: Final = 20
+"""Of fewer persons no interval is worth its name."""
+
+Counts = npt.NDArray[np.int64]
+
+
+@dataclasses.dataclass(frozen=True)
+class Rate:
+    """A rate and its 95 % interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclasses.dataclass(frozen=True)
+class Point:
+    """The rates at one threshold; FRR is None where nobody has two faces."""
+
+    threshold: float
+    far: Rate
+    frr: Rate | None
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Sample:
+    """What was measured: counts of distances by bin, a row a person.
+
+    `genuine` is (p, BINS), the pairs of each person's own faces. `impostor` is (s, BINS), each person against
+    every other of the sample, so that a pair is counted in both its rows.
+    """
+
+    genuine: Counts
+    impostor: Counts
+
+    @property
+    def genuine_pairs(self) -> int:
+        """Pairs of two faces of one person."""
+        return int(self.genuine.sum())
+
+    @property
+    def impostor_pairs(self) -> int:
+        """Pairs of two faces of different persons."""
+        return int(self.impostor.sum()) // 2
+
+
+def thresholds() -> npt.NDArray[np.float64]:
+    """The thresholds at which rates are given: the upper edges of the bins but the last."""
+    return np.round(BIN * np.arange(1, BINS), 6)
+
+
+def needed_pairs(target: float) -> int:
+    """Impostor pairs it takes to support a target FAR."""
+    return math.ceil(EVENTS / target)
+
+
+def needed_persons(pairs: int) -> int:
+    """Persons it takes for so many pairs of different ones."""
+    return math.ceil((1 + math.sqrt(1 + 8 * pairs)) / 2)
+
+
+def curve(sample: Sample) -> list[Point]:
+    """The rates at every threshold."""
+    far = false_accepts(sample.impostor)
+    frr: Sequence[Rate | None] = (
+        false_rejects(sample.genuine) if len(sample.genuine) >= MIN_PERSONS else [None] * (BINS - 1)
+    )
+    return [Point(float(t), a, r) for t, a, r in zip(thresholds(), far, frr, strict=True)]
+
+
+def false_accepts(impostor: Counts) -> list[Rate]:
+    """FAR at every threshold, of rows as `Sample.impostor` has them."""
+    persons = len(impostor)
+    near = np.cumsum(impostor, axis=1)[:, :-1]  # (s, thresholds): each person's pairs that near
+    pairs = persons * (persons - 1) / 2
+    total = near.sum(axis=0) / 2
+    value = total / pairs
+    left_out = (total - near) / ((persons - 1) * (persons - 2) / 2)
+    variance = (persons - 1) / persons * ((left_out - left_out.mean(axis=0)) ** 2).sum(axis=0)
+    return _rates(value, variance, least=persons / 2, most=pairs)
+
+
+def false_rejects(genuine: Counts) -> list[Rate]:
+    """FRR at every threshold, of rows as `Sample.genuine` has them; each row has a pair at least."""
+    persons, pairs = len(genuine), genuine.sum(axis=1, keepdims=True)
+    far_apart = 1 - np.cumsum(genuine, axis=1)[:, :-1] / pairs  # (p, thresholds): each person's share
+    value = far_apart.mean(axis=0)
+    variance = far_apart.var(axis=0, ddof=1) / persons
+    return _rates(value, variance, least=persons, most=float(pairs.sum()))
+
+
+def _rates(
+    value: npt.NDArray[np.float64], variance: npt.NDArray[np.float64], *, least: float, most: float
+) -> list[Rate]:
+    """Wilson's interval by the effective number of pairs.
+
+    Where no error was seen the variance says nothing, and `least`, the pairs that share no person, stands in.
+    """
+    spread = value * (1 - value)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        effective = np.where((variance > 0) & (spread > 0), spread / variance, least)
+    effective = np.clip(effective, least, most)
+    center = (value + Z**2 / (2 * effective)) / (1 + Z**2 / effective)
+    half = Z / (1 + Z**2 / effective) * np.sqrt(spread / effective + Z**2 / (4 * effective**2))
+    low, high = np.clip(center - half, 0, 1), np.clip(center + half, 0, 1)
+    return [Rate(*each) for each in zip(value.tolist(), low.tolist(), high.tolist(), strict=True)]
+
+
+def largest_within(points: Sequence[Point], most_far: float) -> Point | None:
+    """The point of the largest threshold whose FAR is at most that; None where the first is past it."""
+    within = [point for point in points if point.far.value <= most_far]
+    return within[-1] if within else None

@@ -1,0 +1,156 @@
+"""A collection's error rates: counted as numpy counts, refused where they can't be told, applied on record."""
+
+import uuid
+from typing import Any
+
+import asyncpg
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from facerec.client.failures import from_rpc_error
+from facerec.errors import Reason
+from facerec.matcher.v1 import calibration_pb2
+from facerec.matcher.v1 import matcher_pb2 as pb
+from matcher_service import calibration
+from tests.benchmarks.vectors import Faces, Gallery
+from tests.e2e.matcher.requests import encoding, enroll, refused, vectors
+from tests.e2e.matcher.test_transfer import chunk, header
+from tests.fixtures.gallery import load
+from tests.fixtures.matcher import RunningMatcher
+
+Calibration = calibration_pb2.Calibration
+
+
+async def calibrate(matcher: RunningMatcher, **fields: Any) -> Calibration:
+    request = calibration_pb2.CalibrateRequest(**fields)
+    found: Calibration = (await matcher.collections.Calibrate(request)).calibration
+    return found
+
+
+async def fill(url: str, faces: Faces) -> None:
+    connection = await asyncpg.connect(url)
+    try:
+        await load(connection, faces)
+    finally:
+        await connection.close()
+
+
+def binned(distances: npt.NDArray[Any]) -> list[int]:
+    places = np.minimum(np.floor(distances / calibration.BIN).astype(int), calibration.BINS - 1)
+    counts: list[int] = np.bincount(places, minlength=calibration.BINS).tolist()
+    return counts
+
+
+async def test_every_pair_is_counted_as_numpy_counts_it(matcher: RunningMatcher, database_url: str) -> None:
+    gallery = Gallery(120, photos=3, even=True, seed=4).all()
+    await fill(database_url, gallery)
+    found = await calibrate(matcher, target_far=0.1)
+    faces = gallery.encodings.astype(np.float64).reshape(120, 3, 128)
+    own = np.concatenate(
+        [np.linalg.norm(faces[:, a] - faces[:, b], axis=1) for a, b in ((0, 1), (0, 2), (1, 2))]
+    )
+    assert (found.genuine_persons, found.genuine_pairs) == (120, 360)
+    assert (found.impostor_persons, found.impostor_pairs) == (120, 120 * 119 // 2)
+    differences = np.array(binned(own)) - np.array(found.genuine_counts)
+    assert np.abs(differences).sum() <= 2  # a distance at a bin's very edge
+    assert sum(found.impostor_counts) == found.impostor_pairs
+    everyone = np.linalg.norm(faces[:, 0, None] - faces[None, :, 0], axis=2)[np.triu_indices(120, 1)]
+    drawn = np.repeat(np.arange(calibration.BINS), found.impostor_counts) * calibration.BIN
+    assert np.median(drawn) == pytest.approx(np.median(everyone), abs=0.02)
+
+
+async def test_the_threshold_keeps_the_target_and_says_what_it_costs(
+    matcher: RunningMatcher, database_url: str
+) -> None:
+    await fill(database_url, Gallery(600, photos=2, even=True, seed=5).all())
+    found = await calibrate(matcher, target_far=0.01)
+    assert (
+        found.verify.far.value
+        <= 0.01
+        < next(point.far.value for point in found.curve if point.threshold > found.verify.threshold)
+    )
+    assert found.verify.far.low < found.verify.far.value < found.verify.far.high
+    assert 0.6 < found.verify.threshold < 0.7  # about 1 % of different people lie under 0.64
+    assert found.verify.frr.value < 0.02
+    assert not found.HasField("identify")  # 0.01 hits among 1,200 faces are a rate of 8e-6
+    assert "persons" in found.identify_needs
+    loose = await calibrate(matcher, target_far=0.01, target_false_hits=5)
+    assert loose.identify.expected_false_hits <= 5
+    rates = [point.far.value for point in found.curve]
+    assert rates == sorted(rates)
+
+
+async def test_what_the_people_cannot_support_is_refused_with_what_it_takes(
+    matcher: RunningMatcher, database_url: str
+) -> None:
+    await fill(database_url, Gallery(60, photos=2, even=True, seed=6).all())
+    with pytest.raises(Exception) as caught:
+        await calibrate(matcher, target_far=1e-4)
+    error = from_rpc_error(caught.value, "the matcher")  # type: ignore[arg-type]
+    assert error.reason is Reason.CALIBRATION_UNSUPPORTED
+    assert error.metadata == {
+        "pairs": "1770", "needed_pairs": "100000", "persons": "60", "needed_persons": "448",
+    }  # fmt: skip
+    assert (await calibrate(matcher, target_far=0.01)).verify.threshold > 0
+
+
+async def test_without_two_faces_of_anybody_there_is_a_far_and_no_frr(matcher: RunningMatcher) -> None:
+    faces = vectors(60)
+    await matcher.stub.ImportFaces(iter([header(), chunk(faces, [f"p{place}" for place in range(60)])]))
+    found = await calibrate(matcher, target_far=0.1)
+    assert (found.genuine_persons, found.genuine_pairs) == (0, 0)
+    assert found.verify.HasField("far")
+    assert not found.verify.HasField("frr")
+
+
+async def test_one_person_under_two_ids_is_named(matcher: RunningMatcher, database_url: str) -> None:
+    gallery = Gallery(100, photos=2, even=True, seed=7).all()
+    await fill(database_url, gallery)
+    twin = gallery.encodings[0] + np.random.default_rng(0).normal(scale=0.005, size=128)
+    await matcher.stub.Enroll(enroll("twin", encoding(twin.astype(np.float32))))
+    found = await calibrate(matcher, target_far=0.01)
+    pairs = {frozenset((each.person_id_a, each.person_id_b)) for each in found.suspects}
+    one_of_two = any("twin" in pair for pair in pairs)
+    assert one_of_two or not pairs  # the face drawn of p0 may be the other one
+    again = [await calibrate(matcher, target_far=0.01) for _ in range(6)]
+    assert any("twin" in (each.person_id_a, each.person_id_b) for one in again for each in one.suspects)
+
+
+async def test_a_calibration_is_applied_once_asked_and_stays_on_record(
+    matcher: RunningMatcher, database_url: str
+) -> None:
+    await fill(database_url, Gallery(200, photos=2, even=True, seed=8).all())
+    found = await calibrate(matcher, target_far=0.01)
+    before = (await matcher.collections.GetCollection(pb.GetCollectionRequest())).collection.settings
+    assert (before.verify_threshold, before.identify_threshold) == (0.6, 0.5)
+    request = calibration_pb2.ApplyCalibrationRequest(calibration_id=found.calibration_id)
+    applied = await matcher.collections.ApplyCalibration(request)
+    assert (applied.old_verify_threshold, applied.verify_threshold) == (0.6, found.verify.threshold)
+    after = (await matcher.collections.GetCollection(pb.GetCollectionRequest())).collection.settings
+    assert after.verify_threshold == found.verify.threshold
+    assert after.identify_threshold == (found.identify.threshold if found.HasField("identify") else 0.5)
+    connection = await asyncpg.connect(database_url)
+    try:
+        row = await connection.fetchrow("SELECT evidence::text, applied_time FROM facerec.calibration")
+    finally:
+        await connection.close()
+    assert row is not None
+    assert row["applied_time"] is not None
+    assert str(found.impostor_persons) in row["evidence"]
+    assert "p1" not in row["evidence"]
+    with refused(Reason.CALIBRATION_NOT_FOUND, "calibration_id"):
+        await matcher.collections.ApplyCalibration(
+            calibration_pb2.ApplyCalibrationRequest(calibration_id=str(uuid.uuid4()))
+        )
+
+
+async def test_an_empty_collection_says_how_many_people_it_takes(matcher: RunningMatcher) -> None:
+    with refused(Reason.CALIBRATION_UNSUPPORTED, message="142 persons"):
+        await calibrate(matcher)
+    with refused(Reason.OPTION_INVALID, "target_far"):
+        await calibrate(matcher, target_far=0.5)
+    with refused(Reason.OPTION_INVALID, "max_persons"):
+        await calibrate(matcher, max_persons=3)
+    with refused(Reason.COLLECTION_NOT_FOUND, "collection_id"):
+        await calibrate(matcher, collection_id="nowhere")

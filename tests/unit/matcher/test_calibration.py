@@ -1,0 +1,46 @@
+"""Intervals of error rates hold the truth about as often as they say."""
+
+import numpy as np
+import pytest
+
+from matcher_service import calibration
+from matcher_service.calibration import BINS, Sample
+from tests.benchmarks.calibration import cover, measured, population
+
+
+@pytest.mark.parametrize(("persons", "photos"), [(60, 3), (200, 2)])
+def test_intervals_hold_the_truth_in_about_95_of_100_populations(persons: int, photos: int) -> None:
+    found = cover(200, persons, photos, seed=11)
+    # 95 % of 200 within 3.3 standard deviations; the command behind `make bench-calibration` draws 1,000.
+    assert 0.90 <= found.far <= 1.0
+    assert 0.90 <= found.frr <= 0.995
+
+
+def test_an_interval_is_wider_than_that_of_independent_pairs() -> None:
+    sample = measured(population(np.random.default_rng(3), 300, 4))
+    points = calibration.curve(sample)
+    chosen = calibration.largest_within(points, 0.01)
+    assert chosen is not None
+    naive = 1.96 * np.sqrt(chosen.far.value * (1 - chosen.far.value) / sample.impostor_pairs)
+    assert chosen.far.high - chosen.far.value > 2 * naive
+
+
+def test_no_error_seen_is_no_proof_of_none() -> None:
+    impostor = np.zeros((100, BINS), np.int64)
+    impostor[:, 300] = 99
+    rate = calibration.false_accepts(impostor)[100]
+    assert rate.value == 0
+    assert rate.low == 0
+    assert 3 / 100 < rate.high < 0.1  # by 50 pairs that share nobody, not by 4,950
+
+
+def test_the_pairs_it_takes_are_of_as_many_persons_as_make_them() -> None:
+    assert calibration.needed_pairs(1e-3) == 10_000
+    persons = calibration.needed_persons(10_000)
+    assert persons * (persons - 1) // 2 >= 10_000 > (persons - 1) * (persons - 2) // 2
+
+
+def test_where_nobody_has_two_faces_there_is_no_frr() -> None:
+    sample = measured(population(np.random.default_rng(4), 50, 2))
+    alone = Sample(sample.genuine[:0], sample.impostor)
+    assert all(point.frr is None for point in calibration.curve(alone))
