@@ -35,6 +35,7 @@ MIN_PERSONS: Final = 20
 """Of fewer persons no interval is worth its name."""
 
 Counts = npt.NDArray[np.int64]
+Shares = npt.NDArray[np.float64]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -110,7 +111,11 @@ def false_accepts(impostor: Counts) -> list[Rate]:
     value = total / pairs
     left_out = (total - near) / ((persons - 1) * (persons - 2) / 2)
     variance = (persons - 1) / persons * ((left_out - left_out.mean(axis=0)) ** 2).sum(axis=0)
-    return _rates(value, variance, least=persons / 2, most=pairs)
+    low, high = _interval(value, variance, least=persons / 2, most=pairs)
+    # A larger threshold lets in no less: what bounds its rate bounds this one's, which matters where this one
+    # saw no error.
+    low, high = np.maximum.accumulate(low), np.minimum.accumulate(high[::-1])[::-1]
+    return _rates(value, low, high)
 
 
 def false_rejects(genuine: Counts) -> list[Rate]:
@@ -119,12 +124,17 @@ def false_rejects(genuine: Counts) -> list[Rate]:
     far_apart = 1 - np.cumsum(genuine, axis=1)[:, :-1] / pairs  # (p, thresholds): each person's share
     value = far_apart.mean(axis=0)
     variance = far_apart.var(axis=0, ddof=1) / persons
-    return _rates(value, variance, least=persons, most=float(pairs.sum()))
+    low, high = _interval(value, variance, least=persons, most=float(pairs.sum()))
+    # A larger threshold turns away no more.
+    low, high = np.maximum.accumulate(low[::-1])[::-1], np.minimum.accumulate(high)
+    return _rates(value, low, high)
 
 
-def _rates(
-    value: npt.NDArray[np.float64], variance: npt.NDArray[np.float64], *, least: float, most: float
-) -> list[Rate]:
+def _rates(value: Shares, low: Shares, high: Shares) -> list[Rate]:
+    return [Rate(*each) for each in zip(value.tolist(), low.tolist(), high.tolist(), strict=True)]
+
+
+def _interval(value: Shares, variance: Shares, *, least: float, most: float) -> tuple[Shares, Shares]:
     """Wilson's interval by the effective number of pairs.
 
     Where no error was seen the variance says nothing, and `least`, the pairs that share no person, stands in.
@@ -135,8 +145,9 @@ def _rates(
     effective = np.clip(effective, least, most)
     center = (value + Z**2 / (2 * effective)) / (1 + Z**2 / effective)
     half = Z / (1 + Z**2 / effective) * np.sqrt(spread / effective + Z**2 / (4 * effective**2))
-    low, high = np.clip(center - half, 0, 1), np.clip(center + half, 0, 1)
-    return [Rate(*each) for each in zip(value.tolist(), low.tolist(), high.tolist(), strict=True)]
+    low = np.where(value > 0, np.clip(center - half, 0, 1), 0.0)
+    high = np.where(value < 1, np.clip(center + half, 0, 1), 1.0)
+    return low, high
 
 
 def largest_within(points: Sequence[Point], most_far: float) -> Point | None:

@@ -9,7 +9,7 @@ from facerec.cli.problems import Problem
 from facerec.client.calibrations import BIN_DISTANCE
 
 if TYPE_CHECKING:
-    from facerec.client import Calibration, OperatingPoint
+    from facerec.client import Calibration, OperatingPoint, Rate
 
 SAME, DIFFERENT = "#1b7f4d", "#b3372f"
 BARS = 4  # bins a bar
@@ -41,9 +41,13 @@ def draw(found: "Calibration", target: Path) -> None:
 
 def _takeaway(found: "Calibration") -> str:
     point = found.verify
-    missed = f"{point.frr.value:.1%} of true claims turned away" if point.frr else "true claims not measured"
-    let_in = f"1 in {1 / point.far.value:,.0f}" if point.far.value else "none seen"
-    return f"At {point.threshold:.3f}: {missed}, false claims let in: {let_in}"
+    missed = f"{_share(point.frr)} of true claims turned away" if point.frr else "true claims not measured"
+    let_in = f"1 false claim in {1 / (point.far.value or point.far.high):,.0f} let in"
+    return f"A threshold of {point.threshold:.3f}: {missed}, {let_in}"
+
+
+def _share(rate: "Rate") -> str:
+    return f"{rate.value:.1%}" if rate.value else f"under {rate.high:.1%}"
 
 
 def _distances(axes: Any, found: "Calibration") -> None:
@@ -57,7 +61,7 @@ def _distances(axes: Any, found: "Calibration") -> None:
             heights = bars / bars.sum()
             axes.bar(left, heights, BIN_DISTANCE * BARS, align="edge", color=color, alpha=0.6, label=name)
     axes.set_ylabel("share of pairs")
-    axes.legend(frameon=False, loc="upper left")
+    axes.legend(frameon=False, loc="upper right")
 
 
 def _rates(axes: Any, found: "Calibration") -> None:
@@ -79,7 +83,8 @@ def _band(axes: Any, x: list[float], rates: list[Any], color: str, name: str) ->
         np.maximum([getattr(rate, end) for rate in rates], SMALLEST) for end in ("low", "value", "high")
     )
     axes.fill_between(x, low, high, color=color, alpha=0.2, linewidth=0)
-    axes.plot(x, middle, color=color, label=name)
+    # Where no error was seen there is no rate to draw, only what bounds it.
+    axes.plot(x, np.where(middle > SMALLEST, middle, np.nan), color=color, label=name)
 
 
 def _mark(axes: Any, point: "OperatingPoint", name: str, color: str) -> None:

@@ -61,7 +61,10 @@ def _documented() -> dict[str, Any]:
 
 
 SHAPES = _documented()
-NULLABLE = {"expire_time", "duplicate_distance", "recall", "build_time", "quality", "quality_a", "quality_b"}
+NULLABLE = {
+    *("expire_time", "duplicate_distance", "recall", "build_time", "quality", "quality_a", "quality_b"),
+    *("vacuum_time", "scrub_time", "applied", "frr", "identify"),
+}
 
 
 @dataclass(frozen=True)

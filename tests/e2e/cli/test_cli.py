@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 
 from facerec.cli.annotate import KNOWN
+from tests.benchmarks.vectors import Gallery
 from tests.e2e.cli.conftest import Ran, Terminal
 
 
@@ -153,3 +154,34 @@ def test_people_are_listed_shown_and_erased(terminal: Terminal, sample_photos: P
     assert (again.code, again.out) == (0, "nobody named ann was there\n")
     assert terminal.run("people", "show", "ann").code == 2
     assert terminal.run("people").out.splitlines()[-1] == "2 people"
+
+
+@pytest.mark.usefixtures("enrolled")
+def test_too_few_people_to_calibrate_on_are_told_how_many_it_takes(terminal: Terminal) -> None:
+    refused = terminal.run("calibrate")
+    assert (refused.code, refused.err.count("\n")) == (2, 1)
+    assert "142 persons" in refused.err
+
+
+def test_a_gallery_is_calibrated_drawn_and_the_thresholds_put_in_force(
+    terminal: Terminal, tmp_path: Path
+) -> None:
+    terminal.run("collections", "create", "calibrated")
+    faces = Gallery(200, photos=2, even=True, seed=9).all()
+    people = np.array([f"p{number}" for number in faces.people])
+    np.savez(tmp_path / "in.npz", encodings=faces.encodings, person_ids=people)
+    moved = terminal.run("import", tmp_path / "in.npz", "--collection", "calibrated", "--json")
+    assert (moved.code, moved.json["faces_added"]) == (0, 400)
+    picture = tmp_path / "rates.png"
+    calibrate = ("calibrate", "--target-far", "0.01", "--collection", "calibrated")
+    drawn = terminal.run(*calibrate, "--plot", picture)
+    assert (drawn.code, "nothing was changed" in drawn.out) == (0, True)
+    with Image.open(picture) as opened:
+        assert opened.size[0] > 800
+    applied = terminal.run(*calibrate, "--apply", "--json")
+    threshold = applied.json["applied"]["verify_threshold"]
+    assert threshold == applied.json["calibration"]["verify"]["threshold"]
+    shown = terminal.run("collections", "show", "calibrated", "--json")
+    assert shown.json["collection"]["settings"]["verify_threshold"] == threshold
+    exported = terminal.run("export", tmp_path / "out.jsonl", "--collection", "calibrated", "--json")
+    assert exported.json["faces"] == 400

@@ -1,4 +1,4 @@
-"""A collection's error rates: counted as numpy counts, refused where they can't be told, applied on record."""
+"""A collection's error rates: counted as numpy does, refused where they can't be told, applied on record."""
 
 import uuid
 from typing import Any
