@@ -12,6 +12,7 @@ import numpy as np
 
 from matcher_service import calibration
 from matcher_service.admission import Admission
+from matcher_service.audit.changes import Action, Change, note
 from matcher_service.calibration import BIN, BINS, MIN_PERSONS, Counts, Point, Sample
 from matcher_service.database import Connection, Database
 from matcher_service.errors import CalibrationNotFound, CalibrationUnsupported, CollectionNotFound
@@ -104,7 +105,7 @@ class Calibrator:
                 collection_id,
                 verify.threshold,
                 identify.threshold if identify else None,
-                json.dumps(_evidence(sample, faces, target, verify, identify)),
+                json.dumps(_evidence(sample, faces, target, curve, (verify, identify))),
             )
         assert kept is not None
         return Calibration(
@@ -122,14 +123,21 @@ class Calibrator:
 
     async def apply(self, collection_id: str, calibration_id: uuid.UUID) -> Applied:
         """Put a calibration's thresholds in force. Raises as Store does, CalibrationNotFound."""
-        async with self._database.connection() as connection:
-            row = await connection.fetchrow(
-                of_collection(collection_id)["apply_calibration"], collection_id, calibration_id
-            )
-        if row is None:
-            raise CollectionNotFound
-        if row["new_verify"] is None:
-            raise CalibrationNotFound("the collection has no calibration of this id", field="calibration_id")
+        queries = of_collection(collection_id)
+        async with self._database.connection() as connection, connection.transaction():
+            row = await connection.fetchrow(queries["apply_calibration"], collection_id, calibration_id)
+            if row is None:
+                raise CollectionNotFound
+            if row["new_verify"] is None:
+                raise CalibrationNotFound(
+                    "the collection has no calibration of this id", field="calibration_id"
+                )
+            details = {
+                "calibration_id": str(calibration_id),
+                "verify_threshold": f"{row['old_verify']:g} -> {row['new_verify']:g}",
+                "identify_threshold": f"{row['old_identify']:g} -> {row['new_identify']:g}",
+            }
+            await note(connection, queries, collection_id, Change(Action.APPLY_CALIBRATION, details=details))
         return Applied(row["old_verify"], row["new_verify"], row["old_identify"], row["new_identify"])
 
 
@@ -217,9 +225,14 @@ async def _suspects(
 
 
 def _evidence(
-    sample: Sample, faces: int, target: Target, verify: Point, identify: Point | None
+    sample: Sample,
+    faces: int,
+    target: Target,
+    curve: Sequence[Point],
+    chosen: tuple[Point, Point | None],
 ) -> dict[str, Any]:
     """What the thresholds rest on, without anybody in it."""
+    verify, identify = chosen
     return {
         "faces": faces,
         "target": dataclasses.asdict(target),
@@ -229,4 +242,6 @@ def _evidence(
         "impostor_counts": (sample.impostor.sum(axis=0) // 2).tolist(),
         "verify": dataclasses.asdict(verify),
         "identify": dataclasses.asdict(identify) if identify else None,
+        "far": [point.far.value for point in curve],
+        "far_high": [point.far.high for point in curve],
     }

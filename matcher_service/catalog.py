@@ -6,6 +6,7 @@ import datetime
 import asyncpg
 
 from matcher_service import pages
+from matcher_service.audit.changes import Action, Change, note
 from matcher_service.collection import Collection, CollectionErasure, CollectionSettings, SearchIndex
 from matcher_service.errors import CollectionExists, CollectionNotFound
 from matcher_service.store import Store
@@ -30,6 +31,7 @@ class Catalog:
                     queries["update_collection"], collection_id, *dataclasses.astuple(settings)
                 )
             row = await connection.fetchrow(queries["get_collection"], collection_id)
+            await note(connection, queries, collection_id, Change(Action.CREATE_COLLECTION))
         return _collection(row)
 
     async def get(self, collection_id: str) -> Collection:
@@ -45,14 +47,36 @@ class Catalog:
 
     async def update(self, collection_id: str, settings: CollectionSettings) -> Collection:
         """Change settings. Raises CollectionNotFound."""
-        await self._store.row("update_collection", collection_id, *dataclasses.astuple(settings))
-        return await self.get(collection_id)
+        async with self._store.transaction(collection_id) as (connection, queries):
+            await connection.fetchrow(queries["lock_collection"], collection_id)
+            old = _collection(await connection.fetchrow(queries["get_collection"], collection_id))
+            await connection.fetchrow(
+                queries["update_collection"], collection_id, *dataclasses.astuple(settings)
+            )
+            new = _collection(await connection.fetchrow(queries["get_collection"], collection_id))
+            change = Change(Action.UPDATE_COLLECTION, details=_differences(old.settings, new.settings))
+            await note(connection, queries, collection_id, change)
+        return new
 
     async def delete(self, collection_id: str) -> CollectionErasure:
         """Erase a collection and everybody in it; none of that id counts 0."""
-        row = await self._store.row("delete_collection", collection_id)
-        assert row is not None
+        async with self._store.transaction(collection_id) as (connection, queries):
+            row = await connection.fetchrow(queries["delete_collection"], collection_id)
+            assert row is not None
+            if row["collections"]:
+                change = Change(Action.DELETE_COLLECTION, None, row["persons"], row["faces"])
+                await note(connection, queries, collection_id, change)
         return CollectionErasure(row["collections"], row["persons"], row["faces"], row["delete_time"])
+
+
+def _differences(old: CollectionSettings, new: CollectionSettings) -> dict[str, str]:
+    """The settings that changed, before and after; a name, which may be a person's, only by its own."""
+    names = [field.name for field in dataclasses.fields(CollectionSettings)]
+    changed = [name for name in names if getattr(old, name) != getattr(new, name)]
+    return {
+        name: "changed" if name == "display_name" else f"{getattr(old, name)} -> {getattr(new, name)}"
+        for name in changed
+    }
 
 
 def _collection(row: asyncpg.Record | None) -> Collection:
@@ -76,7 +100,9 @@ def _collection(row: asyncpg.Record | None) -> Collection:
             build_time=row["index_time"],
             build_phase=row["build_phase"] or "",
             build_done=row["build_done"] or 0.0,
+            recall_time=row["recall_time"],
         ),
         create_time=row["create_time"],
         update_time=row["update_time"],
+        calibration_id=row["calibration_id"],
     )

@@ -2,6 +2,7 @@
 
 import dataclasses
 import datetime
+import uuid
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,11 +38,12 @@ class SearchIndex:
     build_time: datetime.datetime | None
     build_phase: str
     build_done: float
+    recall_time: datetime.datetime | None
 
 
 @dataclasses.dataclass(frozen=True)
 class Collection:
-    """A collection with all its settings."""
+    """A collection with all its settings, and the calibration that was last applied."""
 
     collection_id: str
     space: str
@@ -50,6 +52,7 @@ class Collection:
     index: SearchIndex
     create_time: datetime.datetime
     update_time: datetime.datetime
+    calibration_id: uuid.UUID | None
 
 
 @dataclasses.dataclass(frozen=True)

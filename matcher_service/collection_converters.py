@@ -56,6 +56,7 @@ def collection_message(collection: Collection) -> pb.Collection:
         settings=_settings_message(collection.settings),
         estimated_faces=collection.estimated_faces,
         index=_index_message(collection.index),
+        calibration_id=str(collection.calibration_id or ""),
     )
     message.create_time.FromDatetime(collection.create_time)
     message.update_time.FromDatetime(collection.update_time)
@@ -141,4 +142,6 @@ def _index_message(index: SearchIndex) -> pb.SearchIndex:
     )
     if index.build_time is not None:
         message.build_time.FromDatetime(index.build_time)
+    if index.recall_time is not None:
+        message.recall_time.FromDatetime(index.recall_time)
     return message

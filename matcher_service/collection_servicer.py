@@ -4,24 +4,47 @@ from typing import Any
 
 import grpc.aio
 
+from facerec.matcher.v1 import audit_pb2 as audit_pb
 from facerec.matcher.v1 import calibration_pb2 as calibration_pb
 from facerec.matcher.v1 import matcher_pb2 as pb
 from facerec.matcher.v1 import matcher_pb2_grpc
-from matcher_service import calibration_converters, collection_converters, converters, deadline, ids
+from facerec.matcher.v1 import review_pb2 as review_pb
+from matcher_service import (
+    audit_converters,
+    calibration_converters,
+    collection_converters,
+    converters,
+    deadline,
+    ids,
+    review_converters,
+)
+from matcher_service.audit.reading import AuditReader
 from matcher_service.calibrating import Calibrator
 from matcher_service.catalog import Catalog
 from matcher_service.collection import CollectionSettings
 from matcher_service.errors import IdInvalid, OptionInvalid
+from matcher_service.recall import DEFAULT_SAMPLES, MAX_SAMPLES, MIN_SAMPLES, RecallMeter
+from matcher_service.reviewing import Reviewer
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
 
 class CollectionServicer(matcher_pb2_grpc.CollectionServiceServicer):
-    """Answers every RPC but MeasureRecall, which stays UNIMPLEMENTED."""
+    """Answers every RPC of the service."""
 
-    def __init__(self, catalog: Catalog, calibrator: Calibrator) -> None:
+    def __init__(
+        self,
+        catalog: Catalog,
+        calibrator: Calibrator,
+        meter: RecallMeter,
+        reviewer: Reviewer,
+        audit: AuditReader,
+    ) -> None:
         self._catalog = catalog
         self._calibrator = calibrator
+        self._meter = meter
+        self._reviewer = reviewer
+        self._audit = audit
 
     async def CreateCollection(
         self, request: pb.CreateCollectionRequest, context: Context
@@ -97,6 +120,60 @@ class CollectionServicer(matcher_pb2_grpc.CollectionServiceServicer):
             ids.collection_id(request.collection_id), ids.face_id(request.calibration_id, "calibration_id")
         )
         return calibration_converters.applied_message(applied)
+
+    async def MeasureRecall(
+        self, request: review_pb.MeasureRecallRequest, context: Context
+    ) -> review_pb.MeasureRecallResponse:
+        """Compare the index with exact search."""
+        deadline.start(context.time_remaining())
+        samples = request.samples or DEFAULT_SAMPLES
+        found = await self._meter.measure(
+            ids.collection_id(request.collection_id), ids.count(samples, "samples", MIN_SAMPLES, MAX_SAMPLES)
+        )
+        return review_converters.recall_message(found)
+
+    async def ListDuplicates(
+        self, request: review_pb.ListDuplicatesRequest, context: Context
+    ) -> review_pb.ListDuplicatesResponse:
+        """Read a page of persons who may be one."""
+        deadline.start(context.time_remaining())
+        page = await self._reviewer.list(
+            ids.collection_id(request.collection_id),
+            ids.max_distance(request.max_distance) if request.HasField("max_distance") else None,
+            ids.page_size(request.page_size),
+            request.page_token,
+            include_dismissed=request.include_dismissed,
+        )
+        return review_converters.page_message(page)
+
+    async def DismissDuplicate(
+        self, request: review_pb.DismissDuplicateRequest, context: Context
+    ) -> review_pb.DismissDuplicateResponse:
+        """Note that two persons are two."""
+        deadline.start(context.time_remaining())
+        a = ids.person_id(request.person_id_a, "person_id_a")
+        b = ids.person_id(request.person_id_b, "person_id_b")
+        if a == b:
+            raise OptionInvalid("both are one person", field="person_id_b")
+        changed = await self._reviewer.dismiss(
+            ids.collection_id(request.collection_id), a, b, restore=request.restore
+        )
+        return review_pb.DismissDuplicateResponse(changed=changed)
+
+    async def ListAuditEvents(
+        self, request: audit_pb.ListAuditEventsRequest, context: Context
+    ) -> audit_pb.ListAuditEventsResponse:
+        """Read a page of what was done."""
+        deadline.start(context.time_remaining())
+        events, token = await self._audit.list(
+            ids.collection_id(request.collection_id),
+            audit_converters.wanted(request),
+            ids.page_size(request.page_size),
+            request.page_token,
+        )
+        return audit_pb.ListAuditEventsResponse(
+            events=[audit_converters.event_message(event) for event in events], next_page_token=token
+        )
 
 
 def _named(text: str) -> str:

@@ -6,6 +6,7 @@ import uuid
 
 import asyncpg
 
+from matcher_service.audit.changes import Action, Change, note
 from matcher_service.database import vector_wire
 from matcher_service.errors import CollectionNotFound
 from matcher_service.faces import Encoding, EnrolledFace, Enrollment, Face, Person
@@ -140,6 +141,10 @@ async def commit(
         for place, row in enumerate(rows):
             if row["face_id"] is None:
                 raise FaceVanished(place)
+        added = sum(not row["already_enrolled"] for row in rows)
+        if added or created is not None:
+            change = Change(Action.ENROLL, rows[0]["person_tag"], persons=1, faces=added)
+            await note(connection, queries, collection_id, change)
         if request is not None:
             kept = await connection.fetchrow(
                 queries["add_enroll_request"],

@@ -215,3 +215,12 @@ class Identification:
     space: str
     mode: SearchMode
     quality: Quality | None = None
+    expected: "ExpectedHits | None" = None
+
+
+@dataclasses.dataclass(frozen=True)
+class ExpectedHits:
+    """How many faces a stranger's is to be expected to match, and the upper end of its 95 % interval."""
+
+    faces: float
+    high: float

@@ -2,7 +2,10 @@
 
 from collections.abc import Sequence
 
+from matcher_service.audit.changes import Action
+from matcher_service.audit.decisions import DecisionLog
 from matcher_service.errors import FaceNotFound, PersonNotFound
+from matcher_service.evidence import Evidence
 from matcher_service.faces import (
     Comparison,
     Encoder,
@@ -25,8 +28,12 @@ class Matcher:
     the store raises, and for photos what the encoder raises, FaceNotFound and FaceAmbiguous.
     """
 
-    def __init__(self, store: Store, search: Search, encoder: Encoder) -> None:
+    def __init__(
+        self, store: Store, search: Search, encoder: Encoder, evidence: Evidence, decisions: DecisionLog
+    ) -> None:
         self._store = store
+        self._evidence = evidence
+        self._decisions = decisions
         self._search = search
         self._encoder = encoder
 
@@ -45,8 +52,10 @@ class Matcher:
         if found.face_id is None or found.distance is None:
             raise FaceNotFound("the person has no face to compare with: enroll one", field="person_id")
         threshold = found.threshold if max_distance is None else max_distance
+        match = found.distance <= threshold
+        self._decisions.add(collection_id, Action.VERIFY, person_id, match=match)
         return Verification(
-            match=found.distance <= threshold,
+            match=match,
             distance=found.distance,
             threshold=threshold,
             nearest_face_id=found.face_id,
@@ -67,8 +76,10 @@ class Matcher:
         if found.distance is None:
             raise no_such_face(b)
         threshold = found.threshold if max_distance is None else max_distance
+        match = found.distance <= threshold
+        self._decisions.add(collection_id, Action.COMPARE, None, match=match)
         return Comparison(
-            match=found.distance <= threshold,
+            match=match,
             distance=found.distance,
             threshold=threshold,
             space=found.space,
@@ -110,8 +121,11 @@ class Matcher:
                     space=found.space,
                     mode=found.mode,
                     quality=seen.quality,
+                    expected=await self._evidence.expected_hits(collection_id, found),
                 )
             )
+            nearest = found.candidates[0].person_id if found.candidates else None
+            self._decisions.add(collection_id, Action.IDENTIFY, nearest, match=nearest is not None)
         if answers:
             return answers, answers[0].threshold, answers[0].space
         threshold, space = await self._store.search_defaults(collection_id)

@@ -31,4 +31,11 @@ LEAST_RECALL = Gauge(
     "facerec_matcher_index_recall_min",
     "The least recall that maintenance last measured of an index; 1 where there is none.",
 )
+DECISIONS = Counter(
+    "facerec_matcher_audit_decisions",
+    "Decisions for the audit, by fate: written, or dropped (the database was away for too long).",
+    ("fate",),
+)
+DECISIONS_WRITTEN = DECISIONS.labels("written")
+DECISIONS_DROPPED = DECISIONS.labels("dropped")
 SCHEMA = Gauge("facerec_matcher_database_ready", "1 while the database is usable and its schema at head.")

@@ -18,6 +18,7 @@ _VERSION = b"\x01"
 _SCOPE_BYTES = 8
 _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 _MICROSECOND = datetime.timedelta(microseconds=1)
+_NUMBER = struct.Struct(">q")
 _FACE_KEY = struct.Struct(">q16s")  # microseconds since 1970, then the face's id
 
 
@@ -57,6 +58,36 @@ def read_face(token: str, collection_id: str, person_id: str) -> tuple[datetime.
         return _EPOCH + micros * _MICROSECOND, uuid.UUID(bytes=face_id)
     except (struct.error, OverflowError):
         raise _refusal() from None
+
+
+def event_token(collection_id: str, event_id: int) -> str:
+    """The token of the events before this one."""
+    return _encode(_scope("audit", collection_id), _NUMBER.pack(event_id))
+
+
+def read_event(token: str, collection_id: str) -> int | None:
+    """The event a token goes on before; None for no token. Raises OptionInvalid."""
+    return _read_number(token, _scope("audit", collection_id))
+
+
+def review_token(collection_id: str, person_key: int) -> str:
+    """The token of the pairs of people whose keys are larger."""
+    return _encode(_scope("review", collection_id), _NUMBER.pack(person_key))
+
+
+def read_review(token: str, collection_id: str) -> int:
+    """The key a token goes on after; 0 for no token. Raises OptionInvalid."""
+    return _read_number(token, _scope("review", collection_id)) or 0
+
+
+def _read_number(token: str, scope: bytes) -> int | None:
+    if not token:
+        return None
+    try:
+        (number,) = _NUMBER.unpack(_decode(token, scope))
+    except struct.error:
+        raise _refusal() from None
+    return int(number)
 
 
 def _read_text(token: str, scope: bytes) -> str:

@@ -28,7 +28,10 @@ class Query:
 
 @dataclasses.dataclass(frozen=True)
 class Found:
-    """What a search found; `faces` is how many were compared."""
+    """What a search found; `faces` is how many were compared.
+
+    `gallery_faces` is about how many there are, where a calibration is in force.
+    """
 
     space: str
     threshold: float
@@ -36,6 +39,8 @@ class Found:
     mode: SearchMode
     faces: int
     candidates: list[Candidate]
+    calibration_id: uuid.UUID | None = None
+    gallery_faces: int = 0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,6 +69,8 @@ def answer(head: asyncpg.Record, faces: int, found: list[Candidate], *, decided:
             mode=SearchMode.INDEX if head["search"] == "index" else SearchMode.EXACT,
             faces=faces,
             candidates=found,
+            calibration_id=head["calibration_id"],
+            gallery_faces=head["gallery_faces"] or 0,
         ),
     )
 

@@ -56,6 +56,19 @@ class Search:
         first = await self._propose(query)
         return (await self._scanner.scan(query)).found if first.search == "later" else first.found
 
+    async def answers(self, query: Query) -> tuple[Found, Found, bool]:
+        """What the index finds, what of it `decide` would answer, and whether a scan would decide instead.
+
+        Raises as `decide`.
+        """
+        quick = await self._propose(query, effort=QUICK_EFFORT, trust=QUICK_TRUST)
+        whole = await self._propose(query)
+        return (
+            whole.found,
+            quick.found if quick.decided else whole.found,
+            not (quick.decided or whole.decided),
+        )
+
     async def _propose(self, query: Query, *, effort: float = 1.0, trust: float = 1.0) -> Answer:
         async with self._looks.turn():
             await self._database.traffic.lull(LULL_SECONDS)

@@ -11,14 +11,19 @@ from facerec.serving.server import Server, Service
 from matcher_service import metrics
 from matcher_service.acceptance import Acceptance
 from matcher_service.admission import Admission
+from matcher_service.audit.decisions import DecisionLog
+from matcher_service.audit.reading import AuditReader
 from matcher_service.calibrating import Calibrator
 from matcher_service.catalog import Catalog
 from matcher_service.collection_servicer import CollectionServicer
 from matcher_service.database import Database
 from matcher_service.encoder_client import EncoderClient
 from matcher_service.errors import MatcherError
+from matcher_service.evidence import Evidence
 from matcher_service.gallery import Gallery
 from matcher_service.matcher import Matcher
+from matcher_service.recall import RecallMeter
+from matcher_service.reviewing import Reviewer
 from matcher_service.scanning import Scanner
 from matcher_service.search import Search
 from matcher_service.servicer import MatcherServicer
@@ -48,6 +53,7 @@ class MatcherService:
             settings.encoder_address, timeout_seconds=settings.encoder_timeout_seconds
         )
         store = self._store = Store(self._database)
+        self._decisions = DecisionLog(self._database, enabled=settings.audit_decisions)
         scans = Admission(
             settings.scan_pool_size,
             settings.scan_queue_size,
@@ -60,10 +66,11 @@ class MatcherService:
             wait_seconds=settings.pool_wait_seconds,
             kind="index",
         )
+        scanner = Scanner(self._database, scans)
         search = Search(
             self._database,
             looks,
-            Scanner(self._database, scans),
+            scanner,
             scan_apart_above_faces=settings.scan_apart_above_faces,
         )
         transfers = Admission(
@@ -71,9 +78,17 @@ class MatcherService:
         )
         transfer = Transfer(self._database, transfers, export_seconds=settings.export_timeout_seconds)
         servicer = MatcherServicer(
-            Matcher(store, search, self._encoder), Gallery(store, Acceptance(search), self._encoder), transfer
+            Matcher(store, search, self._encoder, Evidence(self._database), self._decisions),
+            Gallery(store, Acceptance(search), self._encoder),
+            transfer,
         )
-        collections = CollectionServicer(Catalog(store), Calibrator(self._database, scans))  # type: ignore[abstract]
+        collections = CollectionServicer(
+            Catalog(store),
+            Calibrator(self._database, scans),
+            RecallMeter(self._database, search, scanner),
+            Reviewer(self._database, scans),
+            AuditReader(self._database),
+        )
         self.server = Server(
             settings.server_options(),
             [
@@ -97,6 +112,7 @@ class MatcherService:
     async def start(self) -> None:
         """Listen and begin to watch the schema. Raises StartError."""
         await self.server.start()
+        self._decisions.start()
         self._watch = asyncio.create_task(self._keep_watching())
 
     async def stop(self) -> None:
@@ -105,6 +121,7 @@ class MatcherService:
             self._watch.cancel()
             await asyncio.gather(self._watch, return_exceptions=True)
         await self.server.stop()
+        await self._decisions.stop()
         await self._encoder.close()
         await self._database.close()
 

@@ -90,7 +90,15 @@ class MatcherServicer(matcher_pb2_grpc.MatcherServiceServicer):
             min_face_pixels=ids.count(request.min_face_pixels, "min_face_pixels", 0, MAX_FACE_PIXELS),
         )
         faces = [converters.identified_message(answer) for answer in answers]
-        return pb.IdentifyResponse(faces=faces, threshold=threshold, space=space)
+        # One threshold and one gallery for all: the last answer's is the newest.
+        expected = answers[-1].expected if answers else None
+        return pb.IdentifyResponse(
+            faces=faces,
+            threshold=threshold,
+            space=space,
+            expected_false_hits=expected.faces if expected else None,
+            expected_false_hits_high=expected.high if expected else None,
+        )
 
     async def Compare(self, request: pb.CompareRequest, context: Context) -> pb.CompareResponse:
         """Measure two faces."""

@@ -87,6 +87,18 @@ class MatcherSettings(ServingSettings):
     """With `maintain`: write a collection's files anew from which something was erased, so that no byte of it
     is left there; each table is locked while it is written."""
 
+    audit_decisions: bool = True
+    """Put verified, identified and compared faces on record, in batches; changes always are."""
+
+    audit_retention_days: int = pydantic.Field(365, ge=0, le=36500)
+    """How long `maintain` keeps the record of changes, in days; 0 for ever."""
+
+    decision_retention_days: int = pydantic.Field(30, ge=0, le=36500)
+    """How long `maintain` keeps the record of decisions, in days; 0 for ever."""
+
+    recall_check_seconds: float = pydantic.Field(6 * 3600.0, ge=1, le=30 * 86400)
+    """How often `maintain` measures an index's recall anew, in seconds; sooner where people came or went."""
+
     maintain_index_memory_mib: int = pydantic.Field(1024, ge=64, le=1024 * 1024)
     """Most memory of Postgres that building an index takes, in MiB; it bounds the lists of an index."""
 
@@ -103,6 +115,9 @@ class MatcherSettings(ServingSettings):
             interval_seconds=self.maintain_interval_seconds,
             scrub=self.scrub,
             index_memory_bytes=self.maintain_index_memory_mib * 1024 * 1024,
+            recall_check_seconds=self.recall_check_seconds,
+            audit_retention_days=self.audit_retention_days,
+            decision_retention_days=self.decision_retention_days,
         )
 
     def database_options(self) -> DatabaseOptions:

@@ -12,6 +12,7 @@ from typing import Any
 
 import asyncpg
 
+from matcher_service.audit.changes import Action, Change, note
 from matcher_service.database import RETRY_OVERLOADED_SECONDS, Connection, Database
 from matcher_service.errors import CollectionNotFound, Overloaded
 from matcher_service.faces import Encoding, Erasure, Face, Merge, Person
@@ -96,7 +97,15 @@ class Store:
 
     async def update_person(self, collection_id: str, person_id: str, display_name: str) -> Person | None:
         """Replace a person's display name."""
-        return _person(await self._row("update_person", collection_id, person_id, display_name))
+        async with self.transaction(collection_id) as (connection, queries):
+            row = _found(
+                await connection.fetchrow(queries["update_person"], collection_id, person_id, display_name)
+            )
+            if row["person_id"] is not None:
+                await note(
+                    connection, queries, collection_id, Change(Action.UPDATE_PERSON, row["person_tag"], 1)
+                )
+        return _person(row)
 
     async def list_faces(
         self,
@@ -127,8 +136,13 @@ class Store:
         """Erase a person and their faces. The lock comes first, so that no face is added meanwhile."""
         async with self.transaction(collection_id) as (connection, queries):
             held = await connection.fetchrow(queries["lock_person"], collection_id, person_id)
-            key = _found(held)["person_key"]
-            row = _found(await connection.fetchrow(queries["delete_person"], collection_id, key))
+            held = _found(held)
+            row = _found(
+                await connection.fetchrow(queries["delete_person"], collection_id, held["person_key"])
+            )
+            if row["persons"]:
+                change = Change(Action.DELETE_PERSON, held["person_tag"], persons=1, faces=row["faces"])
+                await note(connection, queries, collection_id, change)
         return Erasure(row["persons"], row["faces"], row["delete_time"], row["erasure_id"])
 
     async def delete_face(self, collection_id: str, face_id: uuid.UUID) -> Erasure:
@@ -147,6 +161,9 @@ class Store:
                     retry_after_seconds=RETRY_OVERLOADED_SECONDS,
                 )
             row = _found(await connection.fetchrow(queries["delete_face"], collection_id, face_id, key))
+            if row["faces"]:
+                change = Change(Action.DELETE_FACE, held["person_tag"], persons=1, faces=row["faces"])
+                await note(connection, queries, collection_id, change)
         return Erasure(0, row["faces"], row["delete_time"], row["erasure_id"])
 
     async def get_erasure(self, collection_id: str, erasure_id: uuid.UUID) -> Erasure | None:
@@ -169,6 +186,9 @@ class Store:
             keys = held["source_key"], held["target_key"]
             await connection.execute(queries["drop_expired"], collection_id, *keys)
             row = _found(await connection.fetchrow(queries["merge_persons"], collection_id, *keys))
+            details = {"source_person_tag": held["source_tag"].hex()}
+            change = Change(Action.MERGE_PERSONS, held["target_tag"], 2, row["moved"], details)
+            await note(connection, queries, collection_id, change)
         person = _person(row)
         assert person is not None
         return Merge(person, row["moved"])

@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from matcher_service import ids
 from matcher_service.admission import Admission
+from matcher_service.audit.changes import Action, Change, note
 from matcher_service.contents import encoding_ids
 from matcher_service.database import DIMENSIONS, Connection, Database, vector_wire
 from matcher_service.errors import CollectionNotFound, MatcherError, ModelMismatch, OptionInvalid, Overloaded
@@ -139,6 +140,7 @@ class Transfer:
             head = await connection.fetchrow(queries["get_import"], collection_id, "")
             if head is None:
                 raise CollectionNotFound
+            await self._note_export(collection_id)
             after = ""
             while rows := await connection.fetch(
                 queries["export_faces"], collection_id, after, EXPORT_PERSONS
@@ -147,6 +149,11 @@ class Transfer:
                 faces = [row for row in rows if row["encoding"] is not None]
                 for first in range(0, len(faces), CHUNK_FACES):
                     yield head["space"], _chunk(faces[first : first + CHUNK_FACES])
+
+    async def _note_export(self, collection_id: str) -> None:
+        """Put on record that all faces are read, before any is."""
+        async with self._database.connection() as connection:
+            await note(connection, of_collection(collection_id), collection_id, Change(Action.EXPORT))
 
 
 class Import:
@@ -209,6 +216,10 @@ class Import:
             if checked.places:
                 added = await _insert(connection, queries, header, chunk, checked)
                 done = self._count(chunk, checked, added=added["faces"], persons=added["persons"])
+                change = Change(
+                    Action.IMPORT, None, added["persons"], added["faces"], {"import_id": header.import_id}
+                )
+                await note(connection, queries, header.collection_id, change)
             counts = dataclasses.astuple(done)
             await connection.execute(queries["note_import"], header.collection_id, header.import_id, *counts)
         return done

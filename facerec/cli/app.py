@@ -10,15 +10,18 @@ from typer.exceptions import TyperException
 
 import facerec
 from facerec.cli import output
+from facerec.cli.audit import audit
 from facerec.cli.calibrate import calibrate
 from facerec.cli.collections import collections
 from facerec.cli.decide import compare, identify, verify
 from facerec.cli.demo import demo
+from facerec.cli.duplicates import duplicates
 from facerec.cli.encode import encode
 from facerec.cli.enroll import enroll
 from facerec.cli.moving import export, import_
 from facerec.cli.people import people
 from facerec.cli.problems import Problem
+from facerec.cli.recall import measure_recall
 from facerec.cli.up import up
 from facerec.errors import FacerecError
 
@@ -33,6 +36,9 @@ app = typer.Typer(
 for command in (up, encode, enroll, verify, identify, compare, demo):
     app.command()(command)
 app.command()(calibrate)
+app.command(name="measure-recall")(measure_recall)
+app.command()(duplicates)
+app.command()(audit)
 app.command(name="import")(import_)
 app.command()(export)
 app.add_typer(people, name="people")

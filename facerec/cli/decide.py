@@ -108,6 +108,11 @@ def _show(image: Path, answer: "Identification") -> None:
     output.table(("face", "top", "right", "bottom", "left", "person", "name", "distance"), rows)
     searched = max(face.faces_searched for face in answer.faces)
     output.line(f"threshold {answer.threshold:.3f}, {output.counted(searched, 'enrolled face')} searched")
+    if answer.expected_false_hits is not None:
+        output.line(
+            f"a stranger is to expect {answer.expected_false_hits:.2g} false hits here "
+            f"(at most {answer.expected_false_hits_high:.2g}, 95 %)"
+        )
 
 
 def _warn(image: Path, quality: "Quality | None") -> None:

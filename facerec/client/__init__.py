@@ -15,6 +15,7 @@ itself, for the RPCs that are safe to retry; OVERLOADED is not: `retry_after_sec
 try again.
 """
 
+from facerec.client.audit import AuditEvent
 from facerec.client.calibrations import AppliedCalibration, Calibration, OperatingPoint, Rate, Suspect
 from facerec.client.channel import channel_options, target
 from facerec.client.collections import AsyncCollectionClient, CollectionClient
@@ -52,6 +53,7 @@ from facerec.client.people import (
     StoredFace,
     Verification,
 )
+from facerec.client.reviews import DuplicatePair, Proportion, Recall
 from facerec.client.transfer import FaceBatch, ImportReport, RefusedRow
 
 __all__ = [
@@ -60,6 +62,7 @@ __all__ = [
     "AsyncCollectionClient",
     "AsyncEncoderClient",
     "AsyncMatcherClient",
+    "AuditEvent",
     "BoundingBox",
     "Calibration",
     "Candidate",
@@ -71,6 +74,7 @@ __all__ = [
     "DetectedFace",
     "DetectedImage",
     "Duplicate",
+    "DuplicatePair",
     "EncodedFace",
     "EncodedImage",
     "EncoderClient",
@@ -90,8 +94,10 @@ __all__ = [
     "OperatingPoint",
     "Person",
     "Probe",
+    "Proportion",
     "Quality",
     "Rate",
+    "Recall",
     "RefusedRow",
     "SearchIndex",
     "StoredFace",

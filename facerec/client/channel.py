@@ -35,6 +35,10 @@ RETRIED: Mapping[str, Sequence[str]] = {
         "UpdateCollection",
         "DeleteCollection",
         "ApplyCalibration",
+        "MeasureRecall",
+        "ListDuplicates",
+        "DismissDuplicate",
+        "ListAuditEvents",
     ),
 }
 

@@ -144,6 +144,7 @@ class SearchIndex:
     build_time: datetime.datetime | None
     build_phase: str
     build_done: float
+    recall_time: datetime.datetime | None
 
     @classmethod
     def from_message(cls, message: v1.SearchIndex) -> Self:
@@ -156,12 +157,16 @@ class SearchIndex:
             build_time=utc(message.build_time) if message.HasField("build_time") else None,
             build_phase=message.build_phase,
             build_done=message.build_done,
+            recall_time=utc(message.recall_time) if message.HasField("recall_time") else None,
         )
 
 
 @dataclasses.dataclass(frozen=True)
 class Collection:
-    """A tenant's gallery, with all its settings; `estimated_faces` is about how many it has."""
+    """A tenant's gallery, with all its settings; `estimated_faces` is about how many it has.
+
+    `calibration_id` is of the calibration that was last applied, empty where none was.
+    """
 
     collection_id: str
     space: str
@@ -170,6 +175,7 @@ class Collection:
     index: SearchIndex
     create_time: datetime.datetime
     update_time: datetime.datetime
+    calibration_id: str
 
     @classmethod
     def from_message(cls, message: v1.Collection) -> Self:
@@ -182,6 +188,7 @@ class Collection:
             index=SearchIndex.from_message(message.index),
             create_time=utc(message.create_time),
             update_time=utc(message.update_time),
+            calibration_id=message.calibration_id,
         )
 
 

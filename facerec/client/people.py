@@ -182,16 +182,29 @@ class IdentifiedFace:
 
 @dataclasses.dataclass(frozen=True)
 class Identification:
-    """One answer a probe or, with `all_faces`, one a face of each image, largest first."""
+    """One answer a probe or, with `all_faces`, one a face of each image, largest first.
+
+    `expected_false_hits` is how many faces a stranger's is to be expected to match, by the calibration in
+    force, with the upper end of its 95 % interval; None without one.
+    """
 
     faces: tuple[IdentifiedFace, ...]
     threshold: float
     space: str
+    expected_false_hits: float | None = None
+    expected_false_hits_high: float | None = None
 
     @classmethod
     def from_message(cls, message: v1.IdentifyResponse) -> Self:
         """Read the contract's message."""
-        return cls(tuple(map(IdentifiedFace.from_message, message.faces)), message.threshold, message.space)
+        calibrated = message.HasField("expected_false_hits")
+        return cls(
+            tuple(map(IdentifiedFace.from_message, message.faces)),
+            message.threshold,
+            message.space,
+            message.expected_false_hits if calibrated else None,
+            message.expected_false_hits_high if calibrated else None,
+        )
 
 
 @dataclasses.dataclass(frozen=True)

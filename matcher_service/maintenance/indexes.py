@@ -9,12 +9,13 @@ from collections.abc import AsyncIterator
 import asyncpg
 import structlog
 
-from matcher_service.maintenance.recall import choose_effort
+from matcher_service.maintenance.recall import check_effort, choose_effort
 from matcher_service.queries import of_collection, partition_name, put
 
 PERSONS_PER_LIST = 100
 LEAST_LISTS = 16
 REBUILD_GROWTH = 1.5  # lists are centres of what there was: grown by so much, they fit no longer
+RECALL_GROWTH = 0.05  # a share of the people who came or went, after which recall is measured anew
 SHRINK = 0.5  # an index goes once the collection is at this share of the size that gets one
 PROGRESS_SECONDS = 1.0
 # k-means holds about 4 bytes for each pair of list and sample, 50 samples a list, and some more beside.
@@ -25,11 +26,15 @@ log = structlog.get_logger(__name__)
 
 @dataclasses.dataclass(frozen=True)
 class Builder:
-    """Keeps indexes with one connection and watches builds with another. Memory is of a build, in bytes."""
+    """Keeps indexes with one connection and watches builds with another. Memory is of a build, in bytes.
+
+    Recall is measured at a build, every `recall_check_seconds`, and where people came or went meanwhile.
+    """
 
     connection: asyncpg.Connection
     watcher: asyncpg.Connection
     memory_bytes: int
+    recall_check_seconds: float
 
     async def keep(self, collection_id: str) -> None:
         """Bring a collection's index to what its size and policy ask for."""
@@ -45,6 +50,33 @@ class Builder:
                 log.info("index_dropped", collection=collection_id)
         elif row["index_name"] is None or not self._fits(row["index_persons"], row["persons"]):
             await self._build(collection_id, row)
+        elif self._recall_is_due(row):
+            await self._measure(collection_id, row)
+
+    def _recall_is_due(self, policy: asyncpg.Record) -> bool:
+        measured = policy["recall_persons"] or 0
+        moved = abs(policy["persons"] - measured) > RECALL_GROWTH * measured
+        age = policy["recall_age_seconds"]
+        return moved or age is None or age >= self.recall_check_seconds
+
+    async def _measure(self, collection_id: str, policy: asyncpg.Record) -> None:
+        """Measure what the index does now; where that is less than the target, search more of its lists."""
+        lists = await self.connection.fetchval(_statement(collection_id, "count_lists"), policy["index_name"])
+        effort = await check_effort(
+            self.connection,
+            collection_id,
+            lists=lists,
+            effort=policy["index_effort"],
+            target_recall=policy["target_recall"],
+        )
+        await self.connection.execute(
+            _statement(collection_id, "note_recall"),
+            collection_id,
+            effort.probes,
+            effort.recall,
+            policy["persons"],
+        )
+        log.info("index_recall", collection=collection_id, probes=effort.probes, recall=effort.recall)
 
     @staticmethod
     def _fits(built_persons: int, persons: int) -> bool:

@@ -8,10 +8,10 @@ import structlog
 
 from facerec.serving.errors import StartError
 from matcher_service.maintenance.indexes import Builder
-from matcher_service.maintenance.purging import purge
+from matcher_service.maintenance.purging import forget_audit, purge
 from matcher_service.maintenance.scrubbing import scrub, vacuum
 from matcher_service.maintenance.session import connect, take_turn
-from matcher_service.queries import load
+from matcher_service.queries import load, of_collection
 
 log = structlog.get_logger(__name__)
 
@@ -22,13 +22,17 @@ _PASSING = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError
 class MaintenanceOptions:
     """Where the database is and how it is maintained; memory is an index build's.
 
-    `scrub` writes the files of collections anew from which something was erased.
+    `scrub` writes the files of collections anew from which something was erased. Retention is in days,
+    0 for ever.
     """
 
     url: str
     interval_seconds: float = 60.0
     index_memory_bytes: int = 1024 * 1024 * 1024
     scrub: bool = False
+    recall_check_seconds: float = 6 * 3600.0
+    audit_retention_days: int = 365
+    decision_retention_days: int = 30
 
 
 async def run_once(options: MaintenanceOptions) -> bool:
@@ -64,7 +68,7 @@ async def run(options: MaintenanceOptions) -> None:
 async def _maintain(
     options: MaintenanceOptions, connection: asyncpg.Connection, watcher: asyncpg.Connection
 ) -> None:
-    builder = Builder(connection, watcher, options.index_memory_bytes)
+    builder = Builder(connection, watcher, options.index_memory_bytes, options.recall_check_seconds)
     for row in await connection.fetch(load("maintenance")["list_collections"]):
         collection_id = row["collection_id"]
         try:
@@ -72,8 +76,14 @@ async def _maintain(
             if faces:
                 log.info("purged", collection=collection_id, faces=faces, persons=persons)
             await builder.keep(collection_id)
+            await connection.execute(
+                of_collection(collection_id, "maintenance")["forget_dismissed"], collection_id
+            )
             await (scrub if options.scrub else vacuum)(connection, collection_id)
         except asyncpg.UndefinedTableError:
             log.info("collection_gone", collection=collection_id)  # erased meanwhile
         except (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError) as error:
             log.warning("collection_skipped", collection=collection_id, why=type(error).__name__)
+    forgotten = await forget_audit(connection, options.audit_retention_days, options.decision_retention_days)
+    if forgotten:
+        log.info("audit_forgotten", events=forgotten)

@@ -1,9 +1,12 @@
 """Erasing what is past its time."""
 
+import datetime
+
 import asyncpg
 
-from matcher_service.queries import of_collection
+from matcher_service.queries import load, of_collection
 
+BATCH_EVENTS = 10_000
 BATCH_PERSONS = 500  # a transaction's, so that nobody waits long for a person it holds
 
 
@@ -22,3 +25,15 @@ async def purge(connection: asyncpg.Connection, collection_id: str) -> tuple[int
         assert gone is not None
         faces += gone["faces"]
         persons += gone["persons"]
+
+
+async def forget_audit(connection: asyncpg.Connection, change_days: int, decision_days: int) -> int:
+    """Delete what was put on record longer ago, 0 days for never; counts events."""
+    now = datetime.datetime.now(datetime.UTC)
+    ends = [now - datetime.timedelta(days=days) if days else None for days in (change_days, decision_days)]
+    if not any(ends):
+        return 0
+    forgotten = 0
+    while gone := await connection.fetchval(load("maintenance")["forget_audit"], *ends, BATCH_EVENTS):
+        forgotten += gone
+    return forgotten

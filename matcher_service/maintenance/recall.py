@@ -39,6 +39,20 @@ async def choose_effort(
     return Effort(efforts[low], measured[low])
 
 
+async def check_effort(
+    connection: asyncpg.Connection, collection_id: str, *, lists: int, effort: int, target_recall: float
+) -> Effort:
+    """Measure an effort, and choose another one only where it falls short of the target."""
+    sample = await _sample(connection, collection_id)
+    if len(sample[0]) < LEAST_PROBES:
+        return Effort(effort, None)
+    recall = await _measure(connection, collection_id, sample, effort)
+    if recall >= target_recall or effort >= lists:
+        return Effort(effort, recall)
+    better = await choose_effort(connection, collection_id, lists=lists, target_recall=target_recall)
+    return better if better.probes > effort else Effort(effort, recall)
+
+
 async def _sample(connection: asyncpg.Connection, collection_id: str) -> tuple[list[int], list[bytes]]:
     text = of_collection(collection_id, "maintenance")["sample_probes"]
     rows = await connection.fetch(text, collection_id, SAMPLE_PROBES)

@@ -12,6 +12,7 @@ SELECT collection_id FROM facerec.collection ORDER BY collection_id;
 -- name: get_policy
 -- What the collection wants and has.
 SELECT c.exact_only, c.index_above_faces, c.target_recall, c.index_name, c.index_effort, c.index_persons,
+       c.recall_persons, extract(epoch FROM now() - c.recall_time)::float8 AS recall_age_seconds,
        facerec.estimated_rows('face', $1) AS faces,
        facerec.estimated_rows('person', $1) AS persons
 FROM facerec.collection c
@@ -25,6 +26,12 @@ JOIN pg_class i ON i.oid = x.indexrelid
 JOIN pg_am a ON a.oid = i.relam
 WHERE x.indrelid = $1::regclass AND a.amname = 'ivfflat'
 ORDER BY 1;
+
+-- name: count_lists
+-- $1 an index's name. Of how many lists it was built.
+SELECT (SELECT option_value FROM pg_options_to_table(c.reloptions) WHERE option_name = 'lists')::integer
+FROM pg_class c
+WHERE c.oid = to_regclass('facerec.' || quote_ident($1::text));
 
 -- name: create_index
 -- Beside readers and writers; outside a transaction.
@@ -43,13 +50,20 @@ ANALYZE facerec.:"person", facerec.:"face";
 -- $2 name, $3 effort, $4 recall or null, $5 persons. From its commit on every replica's next search uses it.
 UPDATE facerec.collection
 SET index_name = $2, index_effort = $3, index_recall = $4, index_persons = $5,
-    index_faces = facerec.estimated_rows('face', $1), index_time = now()
+    index_faces = facerec.estimated_rows('face', $1), index_time = now(),
+    recall_time = now(), recall_persons = $5
 WHERE collection_id = $1;
+
+-- name: note_recall
+-- $2 effort, $3 recall or null, $4 persons. What the index was found to do since it was built.
+UPDATE facerec.collection
+SET index_effort = $2, index_recall = $3, recall_persons = $4, recall_time = now()
+WHERE collection_id = $1 AND index_name IS NOT NULL;
 
 -- name: forget_index
 UPDATE facerec.collection
 SET index_name = NULL, index_effort = NULL, index_recall = NULL, index_persons = NULL, index_faces = NULL,
-    index_time = NULL
+    index_time = NULL, recall_time = NULL, recall_persons = NULL
 WHERE collection_id = $1;
 
 -- name: get_progress
@@ -146,8 +160,35 @@ WITH gone AS (
     INSERT INTO facerec.erasure (collection_id, persons, faces)
     SELECT $1, (SELECT count(*) FROM emptied), (SELECT count(*) FROM gone)
     WHERE EXISTS (SELECT FROM gone)
+), noted AS (
+    INSERT INTO facerec.audit (collection_id, action, caller, persons, faces)
+    SELECT $1, 'EXPIRE', 'maintain', (SELECT count(*) FROM emptied), (SELECT count(*) FROM gone)
+    WHERE EXISTS (SELECT FROM gone)
 )
 SELECT (SELECT count(*) FROM gone) AS faces, (SELECT count(*) FROM emptied) AS persons;
+
+-- name: forget_dismissed
+-- Pairs of whom one is erased.
+DELETE FROM facerec.dismissed_duplicate d
+WHERE d.collection_id = $1
+  AND NOT (
+      EXISTS (SELECT FROM facerec.:"person" p WHERE p.collection_id = $1 AND p.person_key = d.low_key)
+      AND EXISTS (SELECT FROM facerec.:"person" p WHERE p.collection_id = $1 AND p.person_key = d.high_key)
+  );
+
+-- name: forget_audit
+-- $1 before when changes are forgotten, $2 before when decisions are, either null for never, $3 most rows. Of all
+-- collections, erased ones too. Audit (event_time), by its greatest of the two.
+WITH old AS (
+    SELECT a.event_id
+    FROM facerec.audit a
+    WHERE a.event_time < greatest($1::timestamptz, $2::timestamptz)
+      AND a.event_time < CASE WHEN a.outcome IS NULL THEN $1::timestamptz ELSE $2::timestamptz END
+    LIMIT $3
+), gone AS (
+    DELETE FROM facerec.audit a USING old WHERE a.event_id = old.event_id RETURNING 1
+)
+SELECT count(*) AS gone FROM gone;
 
 -- name: list_unvacuumed
 -- The collection's erasures whose dead rows are still there.

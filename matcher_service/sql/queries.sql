@@ -60,6 +60,7 @@ WHERE c.collection_id = $1;
 -- content_id). Either part is skipped where it isn't called for. Then person (person_key).
 WITH asked AS MATERIALIZED (
     SELECT c.space,
+           c.calibration_id,
            c.trust_distance * $10::float8 AS trust_distance,
            coalesce($4::float8, c.identify_threshold) AS threshold,
            probe.encoding,
@@ -115,6 +116,8 @@ WITH asked AS MATERIALIZED (
 )
 SELECT asked.space,
        asked.threshold,
+       asked.calibration_id,
+       CASE WHEN asked.calibration_id IS NOT NULL THEN facerec.estimated_rows('face', $1) END AS gallery_faces,
        asked.encoding IS NOT NULL AS probe_found,
        asked.search,
        asked.search = 'scan'
@@ -141,6 +144,8 @@ ORDER BY candidate.distance, candidate.person_id;
 -- null. What `identify` would answer before it scans, and the blocks there are to scan. Primary keys.
 SELECT c.space,
        coalesce($4::float8, c.identify_threshold) AS threshold,
+       c.calibration_id,
+       CASE WHEN c.calibration_id IS NOT NULL THEN facerec.estimated_rows('face', $1) END AS gallery_faces,
        probe.found AS probe_found,
        CASE WHEN NOT probe.found OR c.space <> $5::text THEN 'none' ELSE 'scan' END AS search,
        pg_relation_size('facerec.:"face"') / current_setting('block_size')::bigint AS blocks
@@ -370,6 +375,7 @@ SELECT item.content_id,
        stored.create_time AS face_time,
        stored.expire_time,
        p.person_key,
+       facerec.audit_tag(p.audit_key, p.person_id) AS person_tag,
        coalesce((SELECT display_name FROM changed), p.display_name) AS display_name,
        p.create_time,
        coalesce((SELECT update_time FROM changed), p.update_time) AS update_time,
@@ -425,7 +431,8 @@ WITH changed AS (
     SET display_name = $3,
         update_time = CASE WHEN p.display_name = $3 THEN p.update_time ELSE clock_timestamp() END
     WHERE p.collection_id = $1 AND p.person_id = $2
-    RETURNING p.person_id, p.display_name, p.create_time, p.update_time, p.person_key
+    RETURNING p.person_id, p.display_name, p.create_time, p.update_time, p.person_key,
+              facerec.audit_tag(p.audit_key, p.person_id) AS person_tag
 )
 SELECT changed.*,
        (SELECT count(*) FROM facerec.:"face" f
@@ -437,10 +444,15 @@ WHERE c.collection_id = $1;
 
 -- name: lock_person
 -- $2 person. Locks the person, if any, until the transaction's end. Primary keys.
-SELECT (
-    SELECT p.person_key FROM facerec.:"person" p WHERE p.collection_id = $1 AND p.person_id = $2 FOR UPDATE
-) AS person_key
+WITH held AS MATERIALIZED (
+    SELECT p.person_key, facerec.audit_tag(p.audit_key, p.person_id) AS person_tag
+    FROM facerec.:"person" p
+    WHERE p.collection_id = $1 AND p.person_id = $2
+    FOR UPDATE
+)
+SELECT held.person_key, held.person_tag
 FROM facerec.collection c
+LEFT JOIN held ON true
 WHERE c.collection_id = $1;
 
 -- name: delete_person
@@ -481,16 +493,19 @@ ORDER BY f.create_time, f.face_id;
 -- $2 face. Locks whose it is, as every change of a person's faces does first. Where a merge moved the face
 -- while the lock was waited for, face_found is true and person_key null: asked again, it is the new one's.
 -- Face (face_id), person (person_key).
-SELECT EXISTS (
-    SELECT FROM facerec.:"face" f WHERE f.collection_id = $1 AND f.face_id = $2
-) AS face_found,
-(
-    SELECT p.person_key
+WITH held AS MATERIALIZED (
+    SELECT p.person_key, facerec.audit_tag(p.audit_key, p.person_id) AS person_tag
     FROM facerec.:"face" f JOIN facerec.:"person" p ON p.person_key = f.person_key
     WHERE f.collection_id = $1 AND f.face_id = $2 AND p.collection_id = $1
     FOR UPDATE OF p
-) AS person_key
+)
+SELECT EXISTS (
+           SELECT FROM facerec.:"face" f WHERE f.collection_id = $1 AND f.face_id = $2
+       ) AS face_found,
+       held.person_key,
+       held.person_tag
 FROM facerec.collection c
+LEFT JOIN held ON true
 WHERE c.collection_id = $1;
 
 -- name: delete_face
@@ -527,15 +542,19 @@ WHERE c.collection_id = $1;
 -- $2 source, $3 target. Locks both, always in the order of their ids, until the transaction's end. A row
 -- whatever is there. Primary keys of collection and person.
 WITH held AS MATERIALIZED (
-    SELECT p.person_id, p.person_key
+    SELECT p.person_id, p.person_key, facerec.audit_tag(p.audit_key, p.person_id) AS person_tag
     FROM facerec.:"person" p
     WHERE p.collection_id = $1 AND p.person_id IN ($2, $3)
     ORDER BY p.person_id
     FOR UPDATE
 )
-SELECT (SELECT held.person_key FROM held WHERE held.person_id = $2) AS source_key,
-       (SELECT held.person_key FROM held WHERE held.person_id = $3) AS target_key
+SELECT source.person_key AS source_key,
+       source.person_tag AS source_tag,
+       target.person_key AS target_key,
+       target.person_tag AS target_tag
 FROM facerec.collection c
+LEFT JOIN held source ON source.person_id = $2
+LEFT JOIN held target ON target.person_id = $3
 WHERE c.collection_id = $1;
 
 -- name: drop_expired
@@ -616,6 +635,10 @@ LIMIT $2;
 SELECT count(*) AS indexes, min(c.index_recall) AS least_recall
 FROM facerec.collection c
 WHERE c.index_effort IS NOT NULL;
+
+-- name: lock_collection
+-- Holds the settings until the transaction's end, so that what is noted as changed is. Primary key.
+SELECT true FROM facerec.collection c WHERE c.collection_id = $1 FOR NO KEY UPDATE;
 
 -- name: update_collection
 -- A column a setting, null where it stays; $12 retention, of 0 for none. A row unless there is no such
@@ -879,6 +902,7 @@ WITH old AS MATERIALIZED (
     UPDATE facerec.collection c
     SET verify_threshold = applied.verify_threshold,
         identify_threshold = coalesce(applied.identify_threshold, c.identify_threshold),
+        calibration_id = $2,
         update_time = clock_timestamp()
     FROM applied
     WHERE c.collection_id = $1
@@ -887,3 +911,171 @@ WITH old AS MATERIALIZED (
 SELECT old.verify_threshold AS old_verify, old.identify_threshold AS old_identify,
        changed.verify_threshold AS new_verify, changed.identify_threshold AS new_identify
 FROM old LEFT JOIN changed ON true;
+
+-- name: get_evidence
+-- $2 calibration. Primary key.
+SELECT k.evidence::text AS evidence FROM facerec.calibration k WHERE k.collection_id = $1 AND k.calibration_id = $2;
+
+-- name: draw_probes
+-- $2 how many. Probes as another photo of an enrolled person would be, as sample_probes of maintenance.sql has them.
+-- Primary key of person, face (person_key, content_id).
+WITH picked AS MATERIALIZED (
+    SELECT p.person_key, p.centroid
+    FROM facerec.:"person" p
+    WHERE p.centroid IS NOT NULL
+    ORDER BY random()
+    LIMIT 4 * $2::bigint
+), seen AS (
+    SELECT picked.person_key, picked.centroid, f.encoding,
+           count(*) OVER (PARTITION BY picked.person_key) AS faces,
+           row_number() OVER (PARTITION BY picked.person_key ORDER BY random()) AS place
+    FROM picked
+    CROSS JOIN LATERAL (
+        SELECT f.encoding
+        FROM facerec.:"face" f
+        WHERE f.collection_id = $1 AND f.person_key = picked.person_key AND f.expire_time > now()
+        OFFSET 0
+    ) f
+)
+SELECT seen.centroid
+           + (seen.encoding - seen.centroid)
+           * array_fill(sqrt((seen.faces + 1) / (seen.faces - 1)::float8)::real, ARRAY[128])::vector AS probe
+FROM seen
+WHERE seen.place = 1 AND seen.faces > 1
+LIMIT $2::bigint;
+
+-- name: begin_review
+-- $2 a largest distance or null. What a look for persons enrolled twice goes by; where an index may propose, it is
+-- searched with its effort and nothing else is, until the transaction's end. Primary key of collection.
+SELECT coalesce($2::float8, c.duplicate_threshold) AS max_distance,
+       NOT c.exact_only AND facerec.use_index(c.index_effort) AS indexed,
+       facerec.estimated_rows('face', $1) AS faces,
+       CASE WHEN NOT c.exact_only AND c.index_effort IS NOT NULL THEN set_config('enable_seqscan', 'off', true)
+       END AS planned
+FROM facerec.collection c
+WHERE c.collection_id = $1;
+
+-- name: pick_reviewed
+-- $2 the last person's key, $3 most persons. Person (person_key).
+SELECT p.person_key
+FROM facerec.:"person" p
+WHERE p.collection_id = $1 AND p.person_key > $2::bigint AND p.centroid IS NOT NULL
+ORDER BY p.person_key
+LIMIT $3;
+
+-- name: review_exactly
+-- $2 keys of persons, $3 largest distance, $4 whether dismissed pairs count. Each of the persons with everybody of a
+-- larger key who has a face that near. Sequential scan of all faces; face (person_key, content_id), person
+-- (person_key).
+WITH own AS MATERIALIZED (
+    SELECT f.person_key, f.face_id, f.encoding
+    FROM facerec.:"face" f
+    WHERE f.collection_id = $1 AND f.person_key = ANY ($2::bigint[]) AND f.expire_time > now()
+), near AS MATERIALIZED (
+    SELECT DISTINCT ON (own.person_key, f.person_key)
+           own.person_key AS low_key, f.person_key AS high_key,
+           own.face_id AS low_face, f.face_id AS high_face,
+           own.encoding <-> f.encoding AS distance
+    FROM own JOIN facerec.:"face" f ON f.person_key > own.person_key
+    WHERE own.encoding <-> f.encoding <= $3::float8 AND f.expire_time > now()
+    ORDER BY own.person_key, f.person_key, 5, own.face_id, f.face_id
+)
+SELECT a.person_id AS a, b.person_id AS b, near.low_face, near.high_face, near.distance,
+       d.low_key IS NOT NULL AS dismissed
+FROM near
+JOIN facerec.:"person" a ON a.collection_id = $1 AND a.person_key = near.low_key
+JOIN facerec.:"person" b ON b.collection_id = $1 AND b.person_key = near.high_key
+LEFT JOIN facerec.dismissed_duplicate d
+    ON d.collection_id = $1 AND d.low_key = near.low_key AND d.high_key = near.high_key
+WHERE d.low_key IS NULL OR $4::boolean
+ORDER BY near.distance;
+
+-- name: review_by_index
+-- As review_exactly, of those whom the index proposes for each person. The index on half of each centroid's
+-- dimensions; face (person_key, content_id), person (person_key).
+WITH own AS MATERIALIZED (
+    SELECT p.person_key, p.centroid
+    FROM facerec.:"person" p
+    WHERE p.collection_id = $1 AND p.person_key = ANY ($2::bigint[])
+), proposed AS MATERIALIZED (
+    SELECT own.person_key AS low_key, other.person_key AS high_key
+    FROM own
+    CROSS JOIN LATERAL (
+        SELECT p.person_key
+        FROM facerec.:"person" p
+        ORDER BY subvector(p.centroid, 1, 64)::halfvec(64) <-> subvector(own.centroid, 1, 64)::halfvec(64)
+        LIMIT 50
+    ) other
+    WHERE other.person_key > own.person_key
+), near AS MATERIALIZED (
+    SELECT DISTINCT ON (proposed.low_key, proposed.high_key)
+           proposed.low_key, proposed.high_key,
+           low.face_id AS low_face, high.face_id AS high_face,
+           low.encoding <-> high.encoding AS distance
+    FROM proposed
+    JOIN facerec.:"face" low ON low.collection_id = $1 AND low.person_key = proposed.low_key
+    JOIN facerec.:"face" high ON high.collection_id = $1 AND high.person_key = proposed.high_key
+    WHERE low.encoding <-> high.encoding <= $3::float8 AND low.expire_time > now() AND high.expire_time > now()
+    ORDER BY proposed.low_key, proposed.high_key, 5, low.face_id, high.face_id
+)
+SELECT a.person_id AS a, b.person_id AS b, near.low_face, near.high_face, near.distance,
+       d.low_key IS NOT NULL AS dismissed
+FROM near
+JOIN facerec.:"person" a ON a.collection_id = $1 AND a.person_key = near.low_key
+JOIN facerec.:"person" b ON b.collection_id = $1 AND b.person_key = near.high_key
+LEFT JOIN facerec.dismissed_duplicate d
+    ON d.collection_id = $1 AND d.low_key = near.low_key AND d.high_key = near.high_key
+WHERE d.low_key IS NULL OR $4::boolean
+ORDER BY near.distance;
+
+-- name: dismiss_duplicate
+-- $2 and $3 keys of locked persons. A row where it is new. Primary key.
+INSERT INTO facerec.dismissed_duplicate (collection_id, low_key, high_key)
+VALUES ($1, least($2::bigint, $3::bigint), greatest($2::bigint, $3::bigint))
+ON CONFLICT DO NOTHING
+RETURNING true;
+
+-- name: restore_duplicate
+-- $2 and $3 keys of locked persons. A row where it was dismissed. Primary key.
+DELETE FROM facerec.dismissed_duplicate
+WHERE collection_id = $1 AND low_key = least($2::bigint, $3::bigint) AND high_key = greatest($2::bigint, $3::bigint)
+RETURNING true;
+
+-- name: note_change
+-- $2 action, $3 caller, $4 person's tag or null, $5 persons, $6 faces, $7 detail as JSON. In the change's own
+-- transaction.
+INSERT INTO facerec.audit (collection_id, action, caller, person_tag, persons, faces, detail)
+VALUES ($1, $2, $3, $4, $5, $6, $7::jsonb);
+
+-- name: add_decisions
+-- A column a decision: $2 times, $3 actions, $4 callers, $5 person ids or null, $6 outcomes. Whoever is erased by
+-- now gets no tag. Primary key of person.
+INSERT INTO facerec.audit (collection_id, event_time, action, caller, person_tag, persons, faces, outcome)
+SELECT $1, i.event_time, i.action, i.caller, facerec.audit_tag(p.audit_key, p.person_id),
+       CASE WHEN i.person_id IS NULL THEN 0 ELSE 1 END, 1, i.outcome
+FROM unnest($2::timestamptz[], $3::text[], $4::text[], $5::text[], $6::text[]) WITH ORDINALITY
+    AS i(event_time, action, caller, person_id, outcome, place)
+LEFT JOIN facerec.:"person" p ON p.collection_id = $1 AND p.person_id = i.person_id
+ORDER BY i.place;
+
+-- name: get_person_tag
+-- $2 person. Primary key of person.
+SELECT facerec.audit_tag(p.audit_key, p.person_id) AS person_tag
+FROM facerec.:"person" p
+WHERE p.collection_id = $1 AND p.person_id = $2;
+
+-- name: list_audit_events
+-- $2 the last page's last event or null, $3 a person's tag or null, $4 true for decisions, false for changes, null
+-- for both, $5 from, $6 until, either null, $7 most rows. Newest first. Audit (collection_id, event_id) or
+-- (collection_id, person_tag, event_id).
+SELECT a.event_id, a.event_time, a.action, a.caller, a.person_tag, a.persons, a.faces, a.outcome,
+       a.detail::text AS detail
+FROM facerec.audit a
+WHERE a.collection_id = $1
+  AND ($2::bigint IS NULL OR a.event_id < $2::bigint)
+  AND ($3::bytea IS NULL OR a.person_tag = $3::bytea)
+  AND ($4::boolean IS NULL OR (a.outcome IS NOT NULL) = $4::boolean)
+  AND ($5::timestamptz IS NULL OR a.event_time >= $5::timestamptz)
+  AND ($6::timestamptz IS NULL OR a.event_time < $6::timestamptz)
+ORDER BY a.event_id DESC
+LIMIT $7;

@@ -84,6 +84,12 @@ def collection_requests() -> dict[str, message.Message]:
         "DeleteCollection": pb.DeleteCollectionRequest(collection_id=name),
         "Calibrate": pb.CalibrateRequest(collection_id=name),
         "ApplyCalibration": pb.ApplyCalibrationRequest(collection_id=name, calibration_id=str(uuid.uuid4())),
+        "MeasureRecall": pb.MeasureRecallRequest(collection_id=name),
+        "ListDuplicates": pb.ListDuplicatesRequest(collection_id=name),
+        "DismissDuplicate": pb.DismissDuplicateRequest(
+            collection_id=name, person_id_a="somebody", person_id_b="somebody else"
+        ),
+        "ListAuditEvents": pb.ListAuditEventsRequest(collection_id=name),
     }
 
 

@@ -56,6 +56,8 @@ async def test_no_statement_reads_or_locks_another_tenants_rows(database: Databa
         "face_import",
         "erasure",
         "calibration",
+        "dismissed_duplicate",
+        "audit",
     }
     walked = set()
     async with database.connection() as connection:

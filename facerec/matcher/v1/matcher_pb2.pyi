@@ -617,10 +617,21 @@ class IdentifyResponse(_message.Message):
     FACES_FIELD_NUMBER: _builtins.int
     THRESHOLD_FIELD_NUMBER: _builtins.int
     SPACE_FIELD_NUMBER: _builtins.int
+    EXPECTED_FALSE_HITS_FIELD_NUMBER: _builtins.int
+    EXPECTED_FALSE_HITS_HIGH_FIELD_NUMBER: _builtins.int
     threshold: _builtins.float
     """threshold is what decided: the request's max_distance or the collection's."""
     space: _builtins.str
     """space is the space of the vectors compared."""
+    expected_false_hits: _builtins.float
+    """expected_false_hits is how many faces of the gallery a stranger's face is to
+    be expected to match at this threshold and size, by the calibration in force.
+    Unset where there is none. Unit: faces.
+    """
+    expected_false_hits_high: _builtins.float
+    """expected_false_hits_high is the upper end of that number's 95 % interval.
+    Unit: faces.
+    """
     @_builtins.property
     def faces(self) -> _containers.RepeatedCompositeFieldContainer[Global___IdentifiedFace]:
         """faces holds one answer a probe or, with all_faces, one a face of each
@@ -633,12 +644,21 @@ class IdentifyResponse(_message.Message):
         faces: _abc.Iterable[Global___IdentifiedFace] | None = ...,
         threshold: _builtins.float = ...,
         space: _builtins.str = ...,
+        expected_false_hits: _builtins.float | None = ...,
+        expected_false_hits_high: _builtins.float | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_expected_false_hits", b"_expected_false_hits", "_expected_false_hits_high", b"_expected_false_hits_high", "expected_false_hits", b"expected_false_hits", "expected_false_hits_high", b"expected_false_hits_high"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["faces", b"faces", "space", b"space", "threshold", b"threshold"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_expected_false_hits", b"_expected_false_hits", "_expected_false_hits_high", b"_expected_false_hits_high", "expected_false_hits", b"expected_false_hits", "expected_false_hits_high", b"expected_false_hits_high", "faces", b"faces", "space", b"space", "threshold", b"threshold"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__expected_false_hits: _TypeAlias = _typing.Literal["expected_false_hits"]  # noqa: Y015
+    _WhichOneofArgType__expected_false_hits: _TypeAlias = _typing.Literal["_expected_false_hits", b"_expected_false_hits"]  # noqa: Y015
+    _WhichOneofReturnType__expected_false_hits_high: _TypeAlias = _typing.Literal["expected_false_hits_high"]  # noqa: Y015
+    _WhichOneofArgType__expected_false_hits_high: _TypeAlias = _typing.Literal["_expected_false_hits_high", b"_expected_false_hits_high"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__expected_false_hits) -> _WhichOneofReturnType__expected_false_hits | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__expected_false_hits_high) -> _WhichOneofReturnType__expected_false_hits_high | None: ...
 
 Global___IdentifyResponse: _TypeAlias = IdentifyResponse  # noqa: Y015
 
@@ -1482,6 +1502,7 @@ class SearchIndex(_message.Message):
     BUILD_TIME_FIELD_NUMBER: _builtins.int
     BUILD_PHASE_FIELD_NUMBER: _builtins.int
     BUILD_DONE_FIELD_NUMBER: _builtins.int
+    RECALL_TIME_FIELD_NUMBER: _builtins.int
     ready: _builtins.bool
     """ready says that Identify may use it."""
     persons: _builtins.int
@@ -1490,7 +1511,8 @@ class SearchIndex(_message.Message):
     """faces counts the collection's faces when it was built, about. Unit: faces."""
     recall: _builtins.float
     """recall is the share of searches whose nearest person it proposed when last
-    measured. Unset before. Unit: 1, a share.
+    measured, which `maintain` does again and again. Unset before. Unit: 1, a
+    share.
     """
     build_phase: _builtins.str
     """build_phase is what a build under way is doing; empty where none is."""
@@ -1499,6 +1521,10 @@ class SearchIndex(_message.Message):
     @_builtins.property
     def build_time(self) -> _timestamp_pb2.Timestamp:
         """build_time is when it was built. Unset where there is none."""
+
+    @_builtins.property
+    def recall_time(self) -> _timestamp_pb2.Timestamp:
+        """recall_time is when recall was measured. Unset before."""
 
     def __init__(
         self,
@@ -1510,10 +1536,11 @@ class SearchIndex(_message.Message):
         build_time: _timestamp_pb2.Timestamp | None = ...,
         build_phase: _builtins.str = ...,
         build_done: _builtins.float = ...,
+        recall_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_recall", b"_recall", "build_time", b"build_time", "recall", b"recall"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_recall", b"_recall", "build_time", b"build_time", "recall", b"recall", "recall_time", b"recall_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_recall", b"_recall", "build_done", b"build_done", "build_phase", b"build_phase", "build_time", b"build_time", "faces", b"faces", "persons", b"persons", "ready", b"ready", "recall", b"recall"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_recall", b"_recall", "build_done", b"build_done", "build_phase", b"build_phase", "build_time", b"build_time", "faces", b"faces", "persons", b"persons", "ready", b"ready", "recall", b"recall", "recall_time", b"recall_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__recall: _TypeAlias = _typing.Literal["recall"]  # noqa: Y015
     _WhichOneofArgType__recall: _TypeAlias = _typing.Literal["_recall", b"_recall"]  # noqa: Y015
@@ -1534,12 +1561,17 @@ class Collection(_message.Message):
     INDEX_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     UPDATE_TIME_FIELD_NUMBER: _builtins.int
+    CALIBRATION_ID_FIELD_NUMBER: _builtins.int
     collection_id: _builtins.str
     """collection_id names it."""
     space: _builtins.str
     """space is the space of its encodings."""
     estimated_faces: _builtins.int
     """estimated_faces is how many faces it has, about. Unit: faces."""
+    calibration_id: _builtins.str
+    """calibration_id is the calibration that was last applied; empty where none
+    was.
+    """
     @_builtins.property
     def settings(self) -> Global___CollectionSettings:
         """settings are all set."""
@@ -1566,10 +1598,11 @@ class Collection(_message.Message):
         index: Global___SearchIndex | None = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
         update_time: _timestamp_pb2.Timestamp | None = ...,
+        calibration_id: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "index", b"index", "settings", b"settings", "update_time", b"update_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["collection_id", b"collection_id", "create_time", b"create_time", "estimated_faces", b"estimated_faces", "index", b"index", "settings", b"settings", "space", b"space", "update_time", b"update_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["calibration_id", b"calibration_id", "collection_id", b"collection_id", "create_time", b"create_time", "estimated_faces", b"estimated_faces", "index", b"index", "settings", b"settings", "space", b"space", "update_time", b"update_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1850,37 +1883,3 @@ class DeleteCollectionResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___DeleteCollectionResponse: _TypeAlias = DeleteCollectionResponse  # noqa: Y015
-
-@_typing.final
-class MeasureRecallRequest(_message.Message):
-    """MeasureRecallRequest is not offered yet."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    def __init__(
-        self,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___MeasureRecallRequest: _TypeAlias = MeasureRecallRequest  # noqa: Y015
-
-@_typing.final
-class MeasureRecallResponse(_message.Message):
-    """MeasureRecallResponse is not offered yet."""
-
-    DESCRIPTOR: _descriptor.Descriptor
-
-    def __init__(
-        self,
-    ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
-    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
-
-Global___MeasureRecallResponse: _TypeAlias = MeasureRecallResponse  # noqa: Y015

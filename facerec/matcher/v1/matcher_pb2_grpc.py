@@ -3,9 +3,11 @@
 import grpc
 import warnings
 
+from facerec.matcher.v1 import audit_pb2 as facerec_dot_matcher_dot_v1_dot_audit__pb2
 from facerec.matcher.v1 import calibration_pb2 as facerec_dot_matcher_dot_v1_dot_calibration__pb2
 from facerec.matcher.v1 import erasure_pb2 as facerec_dot_matcher_dot_v1_dot_erasure__pb2
 from facerec.matcher.v1 import matcher_pb2 as facerec_dot_matcher_dot_v1_dot_matcher__pb2
+from facerec.matcher.v1 import review_pb2 as facerec_dot_matcher_dot_v1_dot_review__pb2
 from facerec.matcher.v1 import transfer_pb2 as facerec_dot_matcher_dot_v1_dot_transfer__pb2
 
 GRPC_GENERATED_VERSION = '1.85.1'
@@ -834,8 +836,23 @@ class CollectionServiceStub:
                 _registered_method=True)
         self.MeasureRecall = channel.unary_unary(
                 '/facerec.matcher.v1.CollectionService/MeasureRecall',
-                request_serializer=facerec_dot_matcher_dot_v1_dot_matcher__pb2.MeasureRecallRequest.SerializeToString,
-                response_deserializer=facerec_dot_matcher_dot_v1_dot_matcher__pb2.MeasureRecallResponse.FromString,
+                request_serializer=facerec_dot_matcher_dot_v1_dot_review__pb2.MeasureRecallRequest.SerializeToString,
+                response_deserializer=facerec_dot_matcher_dot_v1_dot_review__pb2.MeasureRecallResponse.FromString,
+                _registered_method=True)
+        self.ListDuplicates = channel.unary_unary(
+                '/facerec.matcher.v1.CollectionService/ListDuplicates',
+                request_serializer=facerec_dot_matcher_dot_v1_dot_review__pb2.ListDuplicatesRequest.SerializeToString,
+                response_deserializer=facerec_dot_matcher_dot_v1_dot_review__pb2.ListDuplicatesResponse.FromString,
+                _registered_method=True)
+        self.DismissDuplicate = channel.unary_unary(
+                '/facerec.matcher.v1.CollectionService/DismissDuplicate',
+                request_serializer=facerec_dot_matcher_dot_v1_dot_review__pb2.DismissDuplicateRequest.SerializeToString,
+                response_deserializer=facerec_dot_matcher_dot_v1_dot_review__pb2.DismissDuplicateResponse.FromString,
+                _registered_method=True)
+        self.ListAuditEvents = channel.unary_unary(
+                '/facerec.matcher.v1.CollectionService/ListAuditEvents',
+                request_serializer=facerec_dot_matcher_dot_v1_dot_audit__pb2.ListAuditEventsRequest.SerializeToString,
+                response_deserializer=facerec_dot_matcher_dot_v1_dot_audit__pb2.ListAuditEventsResponse.FromString,
                 _registered_method=True)
 
 
@@ -905,8 +922,33 @@ class CollectionServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def MeasureRecall(self, request, context):
-        """MeasureRecall compares the gallery's index with exact search. Not offered
-        yet: answers UNIMPLEMENTED.
+        """MeasureRecall searches for the gallery's own people by its index and exactly,
+        and tells how often both agree. Safe to retry.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListDuplicates(self, request, context):
+        """ListDuplicates pages through pairs of persons whose faces are near enough to
+        be one person's, for somebody to merge (MergePersons) or to dismiss. Safe to
+        retry.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DismissDuplicate(self, request, context):
+        """DismissDuplicate notes that two persons are two, so that ListDuplicates
+        leaves them out. Safe to retry.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListAuditEvents(self, request, context):
+        """ListAuditEvents pages through what was done in a gallery, newest first. Safe
+        to retry.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -952,8 +994,23 @@ def add_CollectionServiceServicer_to_server(servicer, server):
             ),
             'MeasureRecall': grpc.unary_unary_rpc_method_handler(
                     servicer.MeasureRecall,
-                    request_deserializer=facerec_dot_matcher_dot_v1_dot_matcher__pb2.MeasureRecallRequest.FromString,
-                    response_serializer=facerec_dot_matcher_dot_v1_dot_matcher__pb2.MeasureRecallResponse.SerializeToString,
+                    request_deserializer=facerec_dot_matcher_dot_v1_dot_review__pb2.MeasureRecallRequest.FromString,
+                    response_serializer=facerec_dot_matcher_dot_v1_dot_review__pb2.MeasureRecallResponse.SerializeToString,
+            ),
+            'ListDuplicates': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListDuplicates,
+                    request_deserializer=facerec_dot_matcher_dot_v1_dot_review__pb2.ListDuplicatesRequest.FromString,
+                    response_serializer=facerec_dot_matcher_dot_v1_dot_review__pb2.ListDuplicatesResponse.SerializeToString,
+            ),
+            'DismissDuplicate': grpc.unary_unary_rpc_method_handler(
+                    servicer.DismissDuplicate,
+                    request_deserializer=facerec_dot_matcher_dot_v1_dot_review__pb2.DismissDuplicateRequest.FromString,
+                    response_serializer=facerec_dot_matcher_dot_v1_dot_review__pb2.DismissDuplicateResponse.SerializeToString,
+            ),
+            'ListAuditEvents': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListAuditEvents,
+                    request_deserializer=facerec_dot_matcher_dot_v1_dot_audit__pb2.ListAuditEventsRequest.FromString,
+                    response_serializer=facerec_dot_matcher_dot_v1_dot_audit__pb2.ListAuditEventsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -1172,8 +1229,89 @@ class CollectionService:
             request,
             target,
             '/facerec.matcher.v1.CollectionService/MeasureRecall',
-            facerec_dot_matcher_dot_v1_dot_matcher__pb2.MeasureRecallRequest.SerializeToString,
-            facerec_dot_matcher_dot_v1_dot_matcher__pb2.MeasureRecallResponse.FromString,
+            facerec_dot_matcher_dot_v1_dot_review__pb2.MeasureRecallRequest.SerializeToString,
+            facerec_dot_matcher_dot_v1_dot_review__pb2.MeasureRecallResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListDuplicates(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/facerec.matcher.v1.CollectionService/ListDuplicates',
+            facerec_dot_matcher_dot_v1_dot_review__pb2.ListDuplicatesRequest.SerializeToString,
+            facerec_dot_matcher_dot_v1_dot_review__pb2.ListDuplicatesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DismissDuplicate(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/facerec.matcher.v1.CollectionService/DismissDuplicate',
+            facerec_dot_matcher_dot_v1_dot_review__pb2.DismissDuplicateRequest.SerializeToString,
+            facerec_dot_matcher_dot_v1_dot_review__pb2.DismissDuplicateResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListAuditEvents(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/facerec.matcher.v1.CollectionService/ListAuditEvents',
+            facerec_dot_matcher_dot_v1_dot_audit__pb2.ListAuditEventsRequest.SerializeToString,
+            facerec_dot_matcher_dot_v1_dot_audit__pb2.ListAuditEventsResponse.FromString,
             options,
             channel_credentials,
             insecure,

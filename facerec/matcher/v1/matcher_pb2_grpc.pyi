@@ -4,9 +4,11 @@ isort:skip_file
 """
 
 from collections import abc as _abc
+from facerec.matcher.v1 import audit_pb2 as _audit_pb2
 from facerec.matcher.v1 import calibration_pb2 as _calibration_pb2
 from facerec.matcher.v1 import erasure_pb2 as _erasure_pb2
 from facerec.matcher.v1 import matcher_pb2 as _matcher_pb2
+from facerec.matcher.v1 import review_pb2 as _review_pb2
 from facerec.matcher.v1 import transfer_pb2 as _transfer_pb2
 from grpc import aio as _aio
 import abc as _abc_1
@@ -401,9 +403,22 @@ class CollectionServiceStub:
     """ApplyCalibration puts the thresholds of a calibration in force, which stays
     on record as their evidence. Safe to retry.
     """
-    MeasureRecall: _grpc.UnaryUnaryMultiCallable[_matcher_pb2.MeasureRecallRequest, _matcher_pb2.MeasureRecallResponse]
-    """MeasureRecall compares the gallery's index with exact search. Not offered
-    yet: answers UNIMPLEMENTED.
+    MeasureRecall: _grpc.UnaryUnaryMultiCallable[_review_pb2.MeasureRecallRequest, _review_pb2.MeasureRecallResponse]
+    """MeasureRecall searches for the gallery's own people by its index and exactly,
+    and tells how often both agree. Safe to retry.
+    """
+    ListDuplicates: _grpc.UnaryUnaryMultiCallable[_review_pb2.ListDuplicatesRequest, _review_pb2.ListDuplicatesResponse]
+    """ListDuplicates pages through pairs of persons whose faces are near enough to
+    be one person's, for somebody to merge (MergePersons) or to dismiss. Safe to
+    retry.
+    """
+    DismissDuplicate: _grpc.UnaryUnaryMultiCallable[_review_pb2.DismissDuplicateRequest, _review_pb2.DismissDuplicateResponse]
+    """DismissDuplicate notes that two persons are two, so that ListDuplicates
+    leaves them out. Safe to retry.
+    """
+    ListAuditEvents: _grpc.UnaryUnaryMultiCallable[_audit_pb2.ListAuditEventsRequest, _audit_pb2.ListAuditEventsResponse]
+    """ListAuditEvents pages through what was done in a gallery, newest first. Safe
+    to retry.
     """
 
 @_typing.type_check_only
@@ -445,9 +460,22 @@ class CollectionServiceAsyncStub(CollectionServiceStub):
     """ApplyCalibration puts the thresholds of a calibration in force, which stays
     on record as their evidence. Safe to retry.
     """
-    MeasureRecall: _aio.UnaryUnaryMultiCallable[_matcher_pb2.MeasureRecallRequest, _matcher_pb2.MeasureRecallResponse]  # type: ignore[assignment]
-    """MeasureRecall compares the gallery's index with exact search. Not offered
-    yet: answers UNIMPLEMENTED.
+    MeasureRecall: _aio.UnaryUnaryMultiCallable[_review_pb2.MeasureRecallRequest, _review_pb2.MeasureRecallResponse]  # type: ignore[assignment]
+    """MeasureRecall searches for the gallery's own people by its index and exactly,
+    and tells how often both agree. Safe to retry.
+    """
+    ListDuplicates: _aio.UnaryUnaryMultiCallable[_review_pb2.ListDuplicatesRequest, _review_pb2.ListDuplicatesResponse]  # type: ignore[assignment]
+    """ListDuplicates pages through pairs of persons whose faces are near enough to
+    be one person's, for somebody to merge (MergePersons) or to dismiss. Safe to
+    retry.
+    """
+    DismissDuplicate: _aio.UnaryUnaryMultiCallable[_review_pb2.DismissDuplicateRequest, _review_pb2.DismissDuplicateResponse]  # type: ignore[assignment]
+    """DismissDuplicate notes that two persons are two, so that ListDuplicates
+    leaves them out. Safe to retry.
+    """
+    ListAuditEvents: _aio.UnaryUnaryMultiCallable[_audit_pb2.ListAuditEventsRequest, _audit_pb2.ListAuditEventsResponse]  # type: ignore[assignment]
+    """ListAuditEvents pages through what was done in a gallery, newest first. Safe
+    to retry.
     """
 
 class CollectionServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -532,11 +560,42 @@ class CollectionServiceServicer(metaclass=_abc_1.ABCMeta):
     @_abc_1.abstractmethod
     def MeasureRecall(
         self,
-        request: _matcher_pb2.MeasureRecallRequest,
+        request: _review_pb2.MeasureRecallRequest,
         context: _ServicerContext,
-    ) -> _typing.Union[_matcher_pb2.MeasureRecallResponse, _abc.Awaitable[_matcher_pb2.MeasureRecallResponse]]:
-        """MeasureRecall compares the gallery's index with exact search. Not offered
-        yet: answers UNIMPLEMENTED.
+    ) -> _typing.Union[_review_pb2.MeasureRecallResponse, _abc.Awaitable[_review_pb2.MeasureRecallResponse]]:
+        """MeasureRecall searches for the gallery's own people by its index and exactly,
+        and tells how often both agree. Safe to retry.
+        """
+
+    @_abc_1.abstractmethod
+    def ListDuplicates(
+        self,
+        request: _review_pb2.ListDuplicatesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_review_pb2.ListDuplicatesResponse, _abc.Awaitable[_review_pb2.ListDuplicatesResponse]]:
+        """ListDuplicates pages through pairs of persons whose faces are near enough to
+        be one person's, for somebody to merge (MergePersons) or to dismiss. Safe to
+        retry.
+        """
+
+    @_abc_1.abstractmethod
+    def DismissDuplicate(
+        self,
+        request: _review_pb2.DismissDuplicateRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_review_pb2.DismissDuplicateResponse, _abc.Awaitable[_review_pb2.DismissDuplicateResponse]]:
+        """DismissDuplicate notes that two persons are two, so that ListDuplicates
+        leaves them out. Safe to retry.
+        """
+
+    @_abc_1.abstractmethod
+    def ListAuditEvents(
+        self,
+        request: _audit_pb2.ListAuditEventsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_audit_pb2.ListAuditEventsResponse, _abc.Awaitable[_audit_pb2.ListAuditEventsResponse]]:
+        """ListAuditEvents pages through what was done in a gallery, newest first. Safe
+        to retry.
         """
 
 def add_CollectionServiceServicer_to_server(servicer: CollectionServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

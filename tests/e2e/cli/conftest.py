@@ -56,13 +56,14 @@ def _fits(shape: Any, documented: Any, name: str = "") -> bool:
 
 def _documented() -> dict[str, Any]:
     text = (Path(__file__).parents[3] / "docs" / "cli.md").read_text()
-    sections = re.findall(r"^### ([a-z ]+)\n(.*?)(?=^### |\Z)", text, re.MULTILINE | re.DOTALL)
+    sections = re.findall(r"^### ([a-z -]+)\n(.*?)(?=^### |\Z)", text, re.MULTILINE | re.DOTALL)
     return {name: _shape(json.loads(body.split("```json")[1].split("```")[0])) for name, body in sections}
 
 
 SHAPES = _documented()
 NULLABLE = {
     *("expire_time", "duplicate_distance", "recall", "build_time", "quality", "quality_a", "quality_b"),
+    *("recall_time", "match", "expected_false_hits", "expected_false_hits_high", "agreement", "confirmed"),
     *("vacuum_time", "scrub_time", "applied", "frr", "identify"),
 }
 

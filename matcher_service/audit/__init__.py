@@ -1,0 +1,1 @@
+"""What was done, by whom and when: changes in their own transactions, decisions in batches."""

@@ -1,0 +1,58 @@
+"""Changes: each put on record in the transaction that makes it, so that there is none without the other."""
+
+import dataclasses
+import enum
+import json
+from collections.abc import Mapping
+
+from facerec.serving import caller
+from matcher_service.database import Connection
+
+
+class Action(enum.StrEnum):
+    """What is put on record; the contract's AuditAction without its prefix."""
+
+    ENROLL = "ENROLL"
+    IMPORT = "IMPORT"
+    UPDATE_PERSON = "UPDATE_PERSON"
+    MERGE_PERSONS = "MERGE_PERSONS"
+    DELETE_PERSON = "DELETE_PERSON"
+    DELETE_FACE = "DELETE_FACE"
+    EXPIRE = "EXPIRE"  # written by `maintain`
+    EXPORT = "EXPORT"
+    CREATE_COLLECTION = "CREATE_COLLECTION"
+    UPDATE_COLLECTION = "UPDATE_COLLECTION"
+    DELETE_COLLECTION = "DELETE_COLLECTION"
+    APPLY_CALIBRATION = "APPLY_CALIBRATION"
+    VERIFY = "VERIFY"
+    IDENTIFY = "IDENTIFY"
+    COMPARE = "COMPARE"
+
+
+@dataclasses.dataclass(frozen=True)
+class Change:
+    """A change and what it is about: a person by their tag (16 bytes), or nobody; counts; texts without a
+    person, a vector or a distance in them.
+    """
+
+    action: Action
+    person_tag: bytes | None = None
+    persons: int = 0
+    faces: int = 0
+    details: Mapping[str, str] = dataclasses.field(default_factory=dict)
+
+
+async def note(
+    connection: Connection, queries: Mapping[str, str], collection_id: str, change: Change
+) -> None:
+    """Put a change on record under whoever called."""
+    await connection.execute(
+        queries["note_change"],
+        collection_id,
+        change.action.value,
+        caller.name(),
+        change.person_tag,
+        change.persons,
+        change.faces,
+        json.dumps(dict(change.details)),
+    )

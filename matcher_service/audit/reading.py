@@ -1,0 +1,86 @@
+"""Reading what was put on record."""
+
+import dataclasses
+import datetime
+import json
+from collections.abc import Mapping
+
+from matcher_service import pages
+from matcher_service.audit.changes import Action
+from matcher_service.database import Database
+from matcher_service.errors import PersonNotFound
+from matcher_service.queries import of_collection
+
+
+@dataclasses.dataclass(frozen=True)
+class Event:
+    """One thing that was done; `match` is None of what decides nothing, `person_tag` of nobody or several."""
+
+    event_id: int
+    time: datetime.datetime
+    action: Action
+    caller: str
+    person_tag: bytes | None
+    persons: int
+    faces: int
+    match: bool | None
+    details: Mapping[str, str]
+
+
+@dataclasses.dataclass(frozen=True)
+class Filter:
+    """Which events: of a person, decisions alone or changes alone, from a time (inclusive) to a time."""
+
+    person_id: str | None = None
+    decisions: bool | None = None
+    start: datetime.datetime | None = None
+    end: datetime.datetime | None = None
+
+
+class AuditReader:
+    """Reads events of a collection, there or erased."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def list(
+        self, collection_id: str, wanted: Filter, page_size: int, page_token: str
+    ) -> tuple[list[Event], str]:
+        """A page of events, newest first, and the next page's token.
+
+        Raises PersonNotFound, OptionInvalid for a token of another list, StoreUnavailable, Overloaded.
+        """
+        before = pages.read_event(page_token, collection_id)
+        queries = of_collection(collection_id)
+        async with self._database.connection() as connection:
+            tag = None
+            if wanted.person_id is not None:
+                tag = await connection.fetchval(queries["get_person_tag"], collection_id, wanted.person_id)
+                if tag is None:
+                    raise PersonNotFound("the collection has nobody of this id", field="person_id")
+            rows = await connection.fetch(
+                queries["list_audit_events"],
+                collection_id,
+                before,
+                tag,
+                wanted.decisions,
+                wanted.start,
+                wanted.end,
+                page_size + 1,
+            )
+        events = [
+            Event(
+                event_id=row["event_id"],
+                time=row["event_time"],
+                action=Action(row["action"]),
+                caller=row["caller"],
+                person_tag=row["person_tag"],
+                persons=row["persons"],
+                faces=row["faces"],
+                match=None if row["outcome"] is None else row["outcome"] == "match",
+                details=json.loads(row["detail"]),
+            )
+            for row in rows[:page_size]
+        ]
+        more = len(rows) > page_size
+        return events, pages.event_token(collection_id, events[-1].event_id) if more else ""

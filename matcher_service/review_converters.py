@@ -1,0 +1,44 @@
+"""What is looked over, as the messages of the contract."""
+
+from facerec.matcher.v1 import review_pb2 as pb
+from matcher_service.recall import Proportion, Recall
+from matcher_service.reviewing import Page
+
+
+def recall_message(found: Recall) -> pb.MeasureRecallResponse:
+    """Write what was measured of an index."""
+    if not found.samples:
+        return pb.MeasureRecallResponse(indexed=found.indexed)
+    return pb.MeasureRecallResponse(
+        indexed=found.indexed,
+        samples=found.samples,
+        recall=_proportion(found.found, found.known) if found.known else None,
+        agreement=_proportion(found.agreed, found.samples),
+        confirmed=_proportion(found.confirmed, found.samples),
+    )
+
+
+def page_message(page: Page) -> pb.ListDuplicatesResponse:
+    """Write a page of pairs."""
+    return pb.ListDuplicatesResponse(
+        pairs=[
+            pb.DuplicatePair(
+                person_id_a=pair.a,
+                person_id_b=pair.b,
+                face_id_a=str(pair.face_a),
+                face_id_b=str(pair.face_b),
+                distance=pair.distance,
+                dismissed=pair.dismissed,
+            )
+            for pair in page.pairs
+        ],
+        persons_examined=page.persons,
+        exact=page.exact,
+        next_page_token=page.token,
+    )
+
+
+def _proportion(count: int, of: int) -> pb.Proportion:
+    share = Proportion(count, of)
+    low, high = share.interval
+    return pb.Proportion(count=count, value=share.value, low=low, high=high)

@@ -1,0 +1,51 @@
+"""Duplicates, recall and the audit at a terminal, over a real stack."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.cli.conftest import Terminal
+
+STAFF = ("--collection", "reviewed")
+
+
+@pytest.fixture
+def reviewed(terminal: Terminal, sample_photos: Path) -> None:
+    """A collection with one human under two ids."""
+    terminal.run("collections", "delete", "reviewed", "--yes")
+    terminal.run("collections", "create", "reviewed")
+    for person, photo in (("obama", "obama.jpg"), ("barack", "obama2.jpg"), ("biden", "biden.jpg")):
+        terminal.run("enroll", person, sample_photos / photo, *STAFF)
+
+
+@pytest.mark.usefixtures("reviewed")
+def test_duplicates_are_listed_dismissed_and_shown_again(terminal: Terminal) -> None:
+    (pair,) = terminal.run("duplicates", *STAFF, "--json").json["pairs"]
+    assert (pair["person_id_a"], pair["person_id_b"], pair["dismissed"]) == ("obama", "barack", False)
+    assert pair["distance"] == pytest.approx(0.3457, abs=1e-3)
+    assert "0.346" in terminal.run("duplicates", *STAFF).out
+    done = terminal.run("duplicates", "--dismiss", "barack", "obama", *STAFF)
+    assert (done.code, done.out) == (0, "dismissed barack and obama\n")
+    assert terminal.run("duplicates", *STAFF).out == "0 pairs\n"
+    assert "dismissed" in terminal.run("duplicates", "--all", *STAFF).out
+    assert terminal.run("duplicates", "--restore", "barack", "obama", *STAFF).code == 0
+    assert terminal.run("duplicates", *STAFF).out.endswith("1 pair\n")
+    unknown = terminal.run("duplicates", "--dismiss", "barack", "nobody", *STAFF)
+    assert (unknown.code, "nobody" in unknown.err) == (2, True)
+
+
+@pytest.mark.usefixtures("reviewed")
+def test_what_was_done_is_shown_newest_first(terminal: Terminal) -> None:
+    terminal.run("collections", "set", "reviewed", "--verify-threshold", "0.5")
+    events = terminal.run("audit", "--changes", "--limit", 3, *STAFF).out
+    assert all(word in events for word in ("UPDATE_COLLECTION", "verify_threshold: 0.6 -> 0.5", "ENROLL"))
+    assert "obama" not in events
+    (first,) = terminal.run("audit", "--person", "biden", "--changes", *STAFF, "--json").json["events"]
+    assert (first["action"], first["faces"], first["match"]) == ("ENROLL", 1, None)
+    assert terminal.run("audit", "--since", "2999-01-01", *STAFF).out == "0 events\n"
+
+
+@pytest.mark.usefixtures("reviewed")
+def test_a_small_gallery_has_no_recall_to_measure(terminal: Terminal) -> None:
+    assert terminal.run("measure-recall", *STAFF).out == "no index: every answer is exact\n"
+    assert terminal.run("measure-recall", *STAFF, "--json").json["indexed"] is False

@@ -1,0 +1,244 @@
+"""What was done is on record with the change itself, and names nobody."""
+
+import asyncio
+import datetime
+from typing import Any
+
+import asyncpg
+import numpy as np
+import pytest
+
+from facerec.errors import Reason
+from facerec.matcher.v1 import audit_pb2, calibration_pb2, transfer_pb2
+from facerec.matcher.v1 import matcher_pb2 as pb
+from matcher_service.audit import decisions
+from matcher_service.audit.changes import Action
+from matcher_service.maintenance import keeper
+from matcher_service.maintenance.keeper import MaintenanceOptions
+from tests.benchmarks.vectors import Gallery
+from tests.e2e.matcher.requests import encoding, enroll, refused, vectors
+from tests.e2e.matcher.test_transfer import chunk, header
+from tests.fixtures.gallery import load
+from tests.fixtures.matcher import RunningMatcher, StartMatcher
+
+
+async def events(matcher: RunningMatcher, **fields: Any) -> list[audit_pb2.AuditEvent]:
+    """The events of all pages, two a page."""
+    found, token = list[audit_pb2.AuditEvent](), ""
+    while True:
+        request = audit_pb2.ListAuditEventsRequest(page_size=2, page_token=token, **fields)
+        answer = await matcher.collections.ListAuditEvents(request)
+        found += answer.events
+        token = answer.next_page_token
+        if not token:
+            return found
+
+
+def actions(found: list[audit_pb2.AuditEvent]) -> list[str]:
+    return [audit_pb2.AuditAction.Name(each.action).removeprefix("AUDIT_ACTION_") for each in found]
+
+
+async def written(matcher: RunningMatcher, count: int) -> list[audit_pb2.AuditEvent]:
+    """The decisions on record, once there are so many."""
+    async with asyncio.timeout(10):
+        while len(found := await events(matcher, kind=audit_pb2.AUDIT_KIND_DECISIONS)) < count:  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+    return found
+
+
+async def test_every_change_is_on_record_newest_first(matcher: RunningMatcher) -> None:
+    faces = vectors(6)
+    enrolled = await matcher.stub.Enroll(enroll("ann", *map(encoding, faces[:3])))
+    await matcher.stub.Enroll(enroll("ann", encoding(faces[0])))  # there already: nothing changed
+    await matcher.stub.Enroll(enroll("bob", encoding(faces[3])))
+    await matcher.stub.UpdatePerson(pb.UpdatePersonRequest(person_id="ann", display_name="Ann"))
+    await matcher.stub.DeleteFace(pb.DeleteFaceRequest(face_id=enrolled.faces[0].face.face_id))
+    await matcher.stub.MergePersons(pb.MergePersonsRequest(source_person_id="bob", target_person_id="ann"))
+    await matcher.stub.ImportFaces(iter([header(), chunk(faces[4:], ["cy", "di"])]))
+    async for _ in matcher.stub.ExportFaces(transfer_pb2.ExportFacesRequest()):
+        pass
+    settings = pb.CollectionSettings(verify_threshold=0.55, display_name="Secret Name")
+    await matcher.collections.UpdateCollection(pb.UpdateCollectionRequest(settings=settings))
+    await matcher.stub.DeletePerson(pb.DeletePersonRequest(person_id="cy"))
+    await matcher.stub.DeletePerson(pb.DeletePersonRequest(person_id="nobody"))
+
+    found = await events(matcher, kind=audit_pb2.AUDIT_KIND_CHANGES)
+    assert actions(found) == [
+        "DELETE_PERSON", "UPDATE_COLLECTION", "EXPORT", "IMPORT", "MERGE_PERSONS", "DELETE_FACE",
+        "UPDATE_PERSON", "ENROLL", "ENROLL",
+    ]  # fmt: skip
+    by_action = dict(zip(actions(found), found, strict=True))
+    assert by_action["UPDATE_COLLECTION"].details == {
+        "verify_threshold": "0.6 -> 0.55",
+        "display_name": "changed",
+    }
+    assert (by_action["IMPORT"].persons, by_action["IMPORT"].faces) == (2, 2)
+    assert found[-1].faces == 3
+    ann = by_action["UPDATE_PERSON"].person_tag
+    assert len(ann) == 32
+    assert by_action["MERGE_PERSONS"].person_tag == ann
+    bob = next(each for each in found if actions([each]) == ["ENROLL"] and each.person_tag != ann)
+    assert by_action["MERGE_PERSONS"].details == {"source_person_tag": bob.person_tag}
+    of_ann = await events(matcher, person_id="ann")
+    assert actions(of_ann) == ["MERGE_PERSONS", "DELETE_FACE", "UPDATE_PERSON", "ENROLL"]
+
+
+async def test_nothing_is_on_record_of_a_change_that_was_not_made(
+    matcher: RunningMatcher, database_url: str
+) -> None:
+    connection = await asyncpg.connect(database_url)
+    await connection.execute("REVOKE INSERT ON facerec.audit FROM facerec_serve")
+    with pytest.raises(Exception):  # noqa: B017
+        await matcher.stub.Enroll(enroll("ann", encoding(vectors(1)[0])))
+    await connection.execute("GRANT INSERT ON facerec.audit TO facerec_serve")
+    with refused(Reason.PERSON_NOT_FOUND, "person_id"):
+        await matcher.stub.GetPerson(pb.GetPersonRequest(person_id="ann"))
+    assert await events(matcher) == []
+    await connection.execute("SET ROLE facerec_serve")
+    for forbidden in ("DELETE FROM facerec.audit", "UPDATE facerec.audit SET caller = 'x'"):
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            await connection.execute(forbidden)
+    await connection.close()
+
+
+async def test_decisions_follow_in_batches_with_their_outcome(matcher: RunningMatcher) -> None:
+    near, far = vectors(2)
+    await matcher.stub.Enroll(enroll("ann", encoding(near)))
+    await matcher.stub.Verify(pb.VerifyRequest(person_id="ann", probe=encoding(near)))
+    await matcher.stub.Verify(pb.VerifyRequest(person_id="ann", probe=encoding(far)))
+    await matcher.stub.Identify(pb.IdentifyRequest(probes=[encoding(near), encoding(far)]))
+    await matcher.stub.Compare(pb.CompareRequest(probe_a=encoding(near), probe_b=encoding(near)))
+    found = await written(matcher, 5)
+    ann = (await events(matcher, kind=audit_pb2.AUDIT_KIND_CHANGES))[0].person_tag
+    match, no_match = audit_pb2.AUDIT_OUTCOME_MATCH, audit_pb2.AUDIT_OUTCOME_NO_MATCH
+    assert [(*actions([each]), each.outcome, each.person_tag) for each in found] == [
+        ("COMPARE", match, ""),
+        ("IDENTIFY", no_match, ""),
+        ("IDENTIFY", match, ann),
+        ("VERIFY", no_match, ann),
+        ("VERIFY", match, ann),
+    ]
+    times = [each.event_time.ToDatetime() for each in found]
+    assert times == sorted(times, reverse=True)
+
+
+async def test_whoever_is_erased_is_not_to_be_found_in_it(matcher: RunningMatcher, database_url: str) -> None:
+    faces = vectors(2)
+    await matcher.stub.Enroll(enroll("somebody in particular", encoding(faces[0])))
+    await matcher.stub.Verify(pb.VerifyRequest(person_id="somebody in particular", probe=encoding(faces[0])))
+    old = (await written(matcher, 1))[0].person_tag
+    await matcher.stub.DeletePerson(pb.DeletePersonRequest(person_id="somebody in particular"))
+    with refused(Reason.PERSON_NOT_FOUND, "person_id"):
+        await events(matcher, person_id="somebody in particular")
+    await matcher.stub.Enroll(enroll("somebody in particular", encoding(faces[0])))
+    anew = await events(matcher, person_id="somebody in particular")
+    assert actions(anew) == ["ENROLL"]
+    assert anew[0].person_tag != old  # another key: what was done before is another's
+    connection = await asyncpg.connect(database_url)
+    rows = await connection.fetch("SELECT a::text AS row FROM facerec.audit a")
+    await connection.close()
+    assert len(rows) == 4
+    assert not any("somebody" in row["row"] for row in rows)
+
+
+async def test_a_stop_writes_what_waits_and_a_database_away_loses_nothing(
+    start_matcher: StartMatcher, matcher: RunningMatcher, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(decisions, "WRITE_SECONDS", 3600.0)
+    other = await start_matcher(database_url)
+    face = encoding(vectors(1)[0])
+    await other.stub.Enroll(enroll("ann", face))
+    for _ in range(7):
+        await other.stub.Verify(pb.VerifyRequest(person_id="ann", probe=face))
+    assert await events(matcher, kind=audit_pb2.AUDIT_KIND_DECISIONS) == []
+    connection = await asyncpg.connect(database_url)
+    log = other.service._decisions
+    await connection.execute("REVOKE INSERT ON facerec.audit FROM facerec_serve")
+    await log._write_all()
+    await connection.execute("GRANT INSERT ON facerec.audit TO facerec_serve")
+    log.add("erased-meanwhile", Action.VERIFY, "ann", match=True)
+    await connection.close()
+    await other.service.stop()
+    assert len(await events(matcher, kind=audit_pb2.AUDIT_KIND_DECISIONS)) == 7
+
+
+async def test_decisions_can_be_left_out(start_matcher: StartMatcher, database_url: str) -> None:
+    matcher = await start_matcher(database_url, audit_decisions=False)
+    face = encoding(vectors(1)[0])
+    await matcher.stub.Enroll(enroll("ann", face))
+    await matcher.stub.Verify(pb.VerifyRequest(person_id="ann", probe=face))
+    await matcher.service.stop()
+    connection = await asyncpg.connect(database_url)
+    assert await connection.fetchval("SELECT count(*) FROM facerec.audit") == 1
+    await connection.close()
+
+
+async def test_each_kind_is_forgotten_when_its_time_is_over(
+    matcher: RunningMatcher, database_url: str
+) -> None:
+    face = encoding(vectors(1)[0])
+    await matcher.collections.CreateCollection(pb.CreateCollectionRequest(collection_id="lab"))
+    await matcher.stub.Enroll(enroll("ann", face, collection_id="lab"))
+    await matcher.stub.Verify(pb.VerifyRequest(person_id="ann", probe=face, collection_id="lab"))
+    async with asyncio.timeout(10):
+        while len(await events(matcher, collection_id="lab")) < 3:  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+    await matcher.collections.DeleteCollection(pb.DeleteCollectionRequest(collection_id="lab"))
+    # What was done in a gallery outlasts it.
+    assert actions(await events(matcher, collection_id="lab")) == [
+        "DELETE_COLLECTION", "VERIFY", "ENROLL", "CREATE_COLLECTION",
+    ]  # fmt: skip
+    connection = await asyncpg.connect(database_url)
+    await connection.execute("UPDATE facerec.audit SET event_time = now() - interval '40 days'")
+    await connection.close()
+    await keeper.run_once(MaintenanceOptions(database_url, audit_retention_days=0, decision_retention_days=0))
+    assert len(await events(matcher, collection_id="lab")) == 4
+    await keeper.run_once(MaintenanceOptions(database_url))
+    left = actions(await events(matcher, collection_id="lab"))
+    assert left == ["DELETE_COLLECTION", "ENROLL", "CREATE_COLLECTION"]
+    await keeper.run_once(MaintenanceOptions(database_url, audit_retention_days=39))
+    assert await events(matcher, collection_id="lab") == []
+
+
+async def test_a_time_can_be_asked_for(matcher: RunningMatcher) -> None:
+    await matcher.stub.Enroll(enroll("ann", encoding(vectors(1)[0])))
+    (event,) = await events(matcher)
+    time = event.event_time.ToDatetime(tzinfo=datetime.UTC)
+    request = audit_pb2.ListAuditEventsRequest()
+    request.start_time.FromDatetime(time + datetime.timedelta(seconds=1))
+    assert not (await matcher.collections.ListAuditEvents(request)).events
+    request.start_time.FromDatetime(time)
+    assert len((await matcher.collections.ListAuditEvents(request)).events) == 1
+    request.end_time.FromDatetime(time)
+    assert not (await matcher.collections.ListAuditEvents(request)).events
+
+
+async def test_a_calibration_applied_is_on_record_and_tells_of_false_hits(
+    matcher: RunningMatcher, database_url: str
+) -> None:
+    gallery = Gallery(400, photos=2, even=True, seed=9).all()
+    connection = await asyncpg.connect(database_url)
+    await load(connection, gallery)
+    await connection.execute("ANALYZE")
+    await connection.close()
+    identify = pb.IdentifyRequest(probes=[encoding(gallery.encodings[0])], max_distance=0.6)
+    assert not (await matcher.stub.Identify(identify)).HasField("expected_false_hits")
+    found = (
+        await matcher.collections.Calibrate(calibration_pb2.CalibrateRequest(target_far=0.01))
+    ).calibration
+    await matcher.collections.ApplyCalibration(
+        calibration_pb2.ApplyCalibrationRequest(calibration_id=found.calibration_id)
+    )
+    collection = (await matcher.collections.GetCollection(pb.GetCollectionRequest())).collection
+    assert collection.calibration_id == found.calibration_id
+    (event,) = [each for each in await events(matcher) if each.details.get("calibration_id")]
+    assert event.details["verify_threshold"] == f"0.6 -> {found.verify.threshold:g}"
+    answer = await matcher.stub.Identify(identify)
+    point = next(point for point in found.curve if abs(point.threshold - 0.6) < 1e-9)
+    assert answer.expected_false_hits == pytest.approx(point.far.value * 800, rel=0.01)
+    assert answer.expected_false_hits_high == pytest.approx(point.far.high * 800, rel=0.01)
+    # What is told is what happens: as many false hits as that, for the average of everybody else's faces.
+    distances = np.linalg.norm(gallery.encodings[:, None] - gallery.encodings[None], axis=2)
+    strangers = gallery.people[:, None] != gallery.people[None]
+    hits = ((distances <= 0.6) & strangers).sum(axis=1).mean()
+    assert answer.expected_false_hits == pytest.approx(hits, rel=0.5)

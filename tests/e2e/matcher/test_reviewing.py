@@ -1,0 +1,137 @@
+"""Persons who may be one: every pair that numpy finds, in pages; dismissed once looked at."""
+
+from typing import Any
+
+import asyncpg
+import numpy as np
+import pytest
+
+from facerec.errors import Reason
+from facerec.matcher.v1 import matcher_pb2 as pb
+from facerec.matcher.v1 import review_pb2
+from matcher_service.maintenance import keeper
+from matcher_service.maintenance.keeper import MaintenanceOptions
+from tests.benchmarks.vectors import Faces, Gallery
+from tests.e2e.matcher.requests import encoding, enroll, refused, vectors
+from tests.fixtures.gallery import load, person_id
+from tests.fixtures.matcher import RunningMatcher
+
+PEOPLE = Gallery(1000, photos=2, even=True, seed=13)
+NEAR = 0.55
+
+
+async def every_pair(matcher: RunningMatcher, **fields: Any) -> list[review_pb2.DuplicatePair]:
+    """The pairs of all pages."""
+    found, token = list[review_pb2.DuplicatePair](), ""
+    for _ in range(2000):
+        request = review_pb2.ListDuplicatesRequest(page_token=token, **fields)
+        page = await matcher.collections.ListDuplicates(request)
+        found += page.pairs
+        token = page.next_page_token
+        if not token:
+            return found
+    raise AssertionError("the pages don't end")
+
+
+def near_in_numpy(faces: Faces) -> dict[tuple[str, str], float]:
+    """Every two persons with faces within NEAR, by the nearest."""
+    wide = faces.encodings.astype(np.float64)
+    squares = (wide**2).sum(axis=1)
+    nearly = squares[:, None] + squares[None] - 2 * wide @ wide.T <= (NEAR + 1e-3) ** 2
+    found: dict[tuple[str, str], float] = {}
+    for a, b in np.argwhere(nearly):
+        one, other = int(faces.people[a]), int(faces.people[b])
+        distance = float(np.linalg.norm(wide[a] - wide[b]))
+        if one < other and distance <= NEAR:
+            key = (person_id(one), person_id(other))
+            found[key] = min(found.get(key, 9.0), distance)
+    return found
+
+
+async def filled(url: str) -> asyncpg.Connection:
+    connection = await asyncpg.connect(url)
+    await load(connection, PEOPLE.all())
+    return connection
+
+
+async def test_every_pair_is_found_once_whatever_the_page(matcher: RunningMatcher, database_url: str) -> None:
+    await (await filled(database_url)).close()
+    expected = near_in_numpy(PEOPLE.all())
+    assert len(expected) > 20
+    for size in (0, 1, 7):
+        pairs = await every_pair(matcher, max_distance=NEAR, page_size=size)
+        found = {(pair.person_id_a, pair.person_id_b): pair.distance for pair in pairs}
+        assert len(pairs) == len(found)
+        unordered = {frozenset(key): distance for key, distance in found.items()}
+        assert unordered == {
+            frozenset(key): pytest.approx(distance, rel=1e-5) for key, distance in expected.items()
+        }
+    page = await matcher.collections.ListDuplicates(
+        review_pb2.ListDuplicatesRequest(max_distance=NEAR, page_size=1000)
+    )
+    assert (page.exact, page.persons_examined, page.next_page_token) == (True, 1000, "")
+    assert [pair.distance for pair in page.pairs] == sorted(pair.distance for pair in page.pairs)
+
+
+async def test_an_index_proposes_nearly_all_of_them(matcher: RunningMatcher, database_url: str) -> None:
+    connection = await filled(database_url)
+    again = PEOPLE.genuine(60)  # another photo of people who are there, enrolled under an id of its own
+    for place, vector in enumerate(again.encodings):
+        await matcher.stub.Enroll(enroll(f"again {place}", encoding(vector)))
+    await connection.execute("UPDATE facerec.collection SET index_above_faces = 1000")
+    await connection.close()
+    await keeper.run_once(MaintenanceOptions(database_url))
+    page = await matcher.collections.ListDuplicates(review_pb2.ListDuplicatesRequest(page_size=1))
+    assert not page.exact
+    found = {frozenset((p.person_id_a, p.person_id_b)) for p in await every_pair(matcher, max_distance=NEAR)}
+    near = {frozenset(key) for key in near_in_numpy(PEOPLE.all())}
+    assert {pair for pair in found if not any(person.startswith("again") for person in pair)} <= near
+    enrolled_twice = [{person_id(int(person)), f"again {place}"} for place, person in enumerate(again.people)]
+    assert sum(pair in found for pair in enrolled_twice) >= 57
+
+
+async def test_a_pair_dismissed_is_told_only_where_asked_for_until_one_is_erased(
+    matcher: RunningMatcher, database_url: str
+) -> None:
+    one, other = vectors(2)
+    await matcher.stub.Enroll(enroll("ann", encoding(one)))
+    await matcher.stub.Enroll(enroll("annie", encoding(one + np.float32(0.001))))
+    await matcher.stub.Enroll(enroll("bob", encoding(other)))
+    (pair,) = await every_pair(matcher)
+    assert (pair.person_id_a, pair.person_id_b, pair.dismissed) == ("ann", "annie", False)
+    assert pair.distance == pytest.approx(0.001 * 128**0.5, rel=1e-2)
+
+    dismiss = review_pb2.DismissDuplicateRequest(person_id_a="annie", person_id_b="ann")
+    assert (await matcher.collections.DismissDuplicate(dismiss)).changed
+    assert not (await matcher.collections.DismissDuplicate(dismiss)).changed
+    assert await every_pair(matcher) == []
+    (told,) = await every_pair(matcher, include_dismissed=True)
+    assert told.dismissed
+    dismiss.restore = True
+    assert (await matcher.collections.DismissDuplicate(dismiss)).changed
+    assert len(await every_pair(matcher)) == 1
+
+    dismiss.restore = False
+    await matcher.collections.DismissDuplicate(dismiss)
+    await matcher.stub.DeletePerson(pb.DeletePersonRequest(person_id="annie"))
+    await keeper.run_once(MaintenanceOptions(database_url))
+    connection = await asyncpg.connect(database_url)
+    assert await connection.fetchval("SELECT count(*) FROM facerec.dismissed_duplicate") == 0
+    await connection.close()
+    # Somebody else of that id is another person, and a pair to look at.
+    await matcher.stub.Enroll(enroll("annie", encoding(one + np.float32(0.001))))
+    assert len(await every_pair(matcher)) == 1
+
+
+async def test_bad_requests_name_their_field(matcher: RunningMatcher) -> None:
+    await matcher.stub.Enroll(enroll("ann", encoding(vectors(1)[0])))
+    with refused(Reason.PERSON_NOT_FOUND, "person_id_b"):
+        await matcher.collections.DismissDuplicate(
+            review_pb2.DismissDuplicateRequest(person_id_a="ann", person_id_b="nobody")
+        )
+    with refused(Reason.OPTION_INVALID, "person_id_b"):
+        await matcher.collections.DismissDuplicate(
+            review_pb2.DismissDuplicateRequest(person_id_a="ann", person_id_b="ann")
+        )
+    with refused(Reason.OPTION_INVALID, "page_token"):
+        await matcher.collections.ListDuplicates(review_pb2.ListDuplicatesRequest(page_token="x"))
