@@ -45,13 +45,17 @@ class Builder:
         least_faces = row["index_above_faces"] * (1 if row["index_name"] is None else SHRINK)
         if row["exact_only"] or row["faces"] < least_faces or row["persons"] == 0:
             if row["index_name"] is not None:
-                await self.connection.execute(_statement(collection_id, "forget_index"), collection_id)
-                await self._drop_others(collection_id, None)
-                log.info("index_dropped", collection=collection_id)
+                await self.drop(collection_id)
         elif row["index_name"] is None or not self._fits(row["index_persons"], row["persons"]):
             await self._build(collection_id, row)
         elif self._recall_is_due(row):
             await self._measure(collection_id, row)
+
+    async def drop(self, collection_id: str) -> None:
+        """Have the collection searched exactly, and drop its index."""
+        await self.connection.execute(_statement(collection_id, "forget_index"), collection_id)
+        await self._drop_others(collection_id, None)
+        log.info("index_dropped", collection=collection_id)
 
     def _recall_is_due(self, policy: asyncpg.Record) -> bool:
         measured = policy["recall_persons"] or 0

@@ -75,11 +75,13 @@ async def _maintain(
             faces, persons = await purge(connection, collection_id)
             if faces:
                 log.info("purged", collection=collection_id, faces=faces, persons=persons)
+            if options.scrub:
+                await scrub(connection, builder, collection_id)
             await builder.keep(collection_id)
             await connection.execute(
                 of_collection(collection_id, "maintenance")["forget_dismissed"], collection_id
             )
-            await (scrub if options.scrub else vacuum)(connection, collection_id)
+            await vacuum(connection, collection_id)
         except asyncpg.UndefinedTableError:
             log.info("collection_gone", collection=collection_id)  # erased meanwhile
         except (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError) as error:

@@ -7,6 +7,7 @@ from typing import Any
 import asyncpg
 import structlog
 
+from matcher_service.maintenance.indexes import Builder
 from matcher_service.queries import of_collection
 
 log = structlog.get_logger(__name__)
@@ -31,15 +32,18 @@ async def vacuum(connection: asyncpg.Connection, collection_id: str) -> int:
     return len(due)
 
 
-async def scrub(connection: asyncpg.Connection, collection_id: str) -> int:
+async def scrub(connection: asyncpg.Connection, builder: Builder, collection_id: str) -> int:
     """Write the files anew after erasures; returns how many of them have no byte left there.
 
-    Each table is locked against everybody while it is written. Nothing is done where nothing was erased.
+    Each table is locked against everybody while it is written, with its indexes. The one that searches go by
+    takes the longest and is dropped before: until it is built anew, beside everybody, searches are exact.
+    Nothing is done where nothing was erased.
     """
     statements = of_collection(collection_id, "maintenance")
     due = await _due(connection, statements["list_unscrubbed"], collection_id)
     if not due:
         return 0
+    await builder.drop(collection_id)
     remaining = 0
     for table in ("rewrite_persons", "rewrite_faces"):
         began = time.monotonic()

@@ -159,16 +159,22 @@ def halves(means: Vectors) -> list[bytes]:
 @pytest.mark.timeout(120)
 async def test_after_a_scrub_no_byte_of_who_was_erased_is_left(own: tuple[RunningMatcher, str]) -> None:
     matcher, url = own
-    faces = vectors(4000)
-    names = [f"person-{place // 2:05}-x" for place in range(4000)]
+    await erase_and_search(matcher, url, people=2000)
+
+
+async def erase_and_search(matcher: RunningMatcher, url: str, *, people: int) -> None:
+    """Enroll people with two faces each, erase 100 of them, and look for them everywhere."""
+    faces = vectors(2 * people)
+    names = [f"person-{place // 2:05}-x" for place in range(2 * people)]
     await matcher.collections.UpdateCollection(
         pb.UpdateCollectionRequest(
             settings=pb.CollectionSettings(search=pb.SearchPolicy(index_above_faces=1000))
         )
     )
-    await matcher.stub.ImportFaces(iter([header(), chunk(faces, names)]))
+    parts = [chunk(faces[at : at + 2000], names[at : at + 2000]) for at in range(0, len(faces), 2000)]
+    await matcher.stub.ImportFaces(iter([header(), *parts]))
     await keeper.run_once(MaintenanceOptions(url))
-    gone = sorted(set(names))[::20]
+    gone = sorted(set(names))[:: people // 100]
     erased = np.array([name in set(gone) for name in names])
     means = faces.reshape(-1, 2, 128).mean(axis=1)[erased[::2]]
     kept, lost = pieces(faces[~erased][:50]), pieces(faces[erased])
