@@ -54,7 +54,8 @@ async def serve(argv: list[str]) -> None:
     watchdog.start()
     lag = LagMeter(settings.lag_report_seconds)
     watching = [asyncio.create_task(watchdog.watch_loop()), asyncio.create_task(lag.run())]
-    log.info("listening", address=service.server.address, admin=service.server.admin_address)
+    server = service.server
+    log.info("listening", address=server.address, admin=server.admin_address, health=server.health_address)
     await wait_for_termination()
     log.info("stopping")
     await service.stop()

@@ -9,6 +9,7 @@ from facerec.matcher.v1 import calibration_pb2 as calibration_pb
 from facerec.matcher.v1 import matcher_pb2 as pb
 from facerec.matcher.v1 import matcher_pb2_grpc
 from facerec.matcher.v1 import review_pb2 as review_pb
+from facerec.serving import caller
 from matcher_service import (
     audit_converters,
     calibration_converters,
@@ -22,7 +23,7 @@ from matcher_service.audit.reading import AuditReader
 from matcher_service.calibrating import Calibrator
 from matcher_service.catalog import Catalog
 from matcher_service.collection import CollectionSettings
-from matcher_service.errors import IdInvalid, OptionInvalid
+from matcher_service.errors import IdInvalid, OptionInvalid, ScoresWithheld
 from matcher_service.recall import DEFAULT_SAMPLES, MAX_SAMPLES, MIN_SAMPLES, RecallMeter
 from matcher_service.reviewing import Reviewer
 
@@ -137,6 +138,8 @@ class CollectionServicer(matcher_pb2_grpc.CollectionServiceServicer):
     ) -> review_pb.ListDuplicatesResponse:
         """Read a page of persons who may be one."""
         deadline.start(context.time_remaining())
+        if request.HasField("max_distance") and not caller.may_see_scores():
+            raise ScoresWithheld("distances are not for this caller", field="max_distance")
         page = await self._reviewer.list(
             ids.collection_id(request.collection_id),
             ids.max_distance(request.max_distance) if request.HasField("max_distance") else None,

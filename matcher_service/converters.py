@@ -8,6 +8,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from facerec.encoder.v1 import encoder_pb2
 from facerec.matcher.v1 import erasure_pb2
 from facerec.matcher.v1 import matcher_pb2 as pb
+from facerec.serving import caller
 from matcher_service import ids
 from matcher_service.errors import EncodingInvalid, ImageRefused, OptionInvalid
 from matcher_service.faces import (
@@ -88,6 +89,11 @@ def space(text: str, field: str) -> str:
     return text
 
 
+def score(distance: float) -> float | None:
+    """A distance as the present caller may see it: not at all, unless scores are theirs."""
+    return distance if caller.may_see_scores() else None
+
+
 def moment(message: Timestamp, field: str) -> datetime.datetime:
     """Read a time to come. Raises OptionInvalid."""
     try:
@@ -147,7 +153,9 @@ def _enrolled_message(enrolled: EnrolledFace) -> pb.EnrolledFace:
         message.duplicate_check = MODES[enrolled.duplicates.mode]
         if nearest := enrolled.duplicates.nearest:
             message.duplicate.person_id = nearest.person_id
-            message.duplicate.distance = nearest.distance
+            shown = score(nearest.distance)
+            if shown is not None:
+                message.duplicate.distance = shown
             message.duplicate.face_id = str(nearest.face_id)
     return message
 
@@ -202,7 +210,7 @@ def _candidate_message(candidate: Candidate) -> pb.Candidate:
     return pb.Candidate(
         person_id=candidate.person_id,
         display_name=candidate.display_name,
-        distance=candidate.distance,
+        distance=score(candidate.distance),
         face_id=str(candidate.face_id),
     )
 

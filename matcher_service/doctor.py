@@ -95,7 +95,9 @@ async def _examine_room(connection: asyncpg.Connection, settings: MatcherSetting
 
 
 async def _examine_encoder(settings: MatcherSettings) -> Finding:
-    async with AsyncEncoderClient(settings.encoder_address, timeout_seconds=_CONNECT_SECONDS) as client:
+    async with AsyncEncoderClient(
+        settings.encoder_address, timeout_seconds=_CONNECT_SECONDS, security=settings.encoder_security()
+    ) as client:
         try:
             model = await client.get_model()
         except FacerecError as error:

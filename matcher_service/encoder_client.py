@@ -1,32 +1,74 @@
 """The encoder over gRPC, as the matcher's domain sees one."""
 
+import asyncio
 import dataclasses
 import time
 
+import structlog
+
 from facerec import client
-from facerec.client import AsyncEncoderClient
+from facerec.client import AsyncEncoderClient, Security
+from facerec.client.security import PLAIN
 from facerec.errors import FacerecError, Reason
+from facerec.serving import request_ids
+from facerec.serving.access import files
 from matcher_service import deadline, metrics
 from matcher_service.errors import EncoderUnavailable, ImageRefused, MatcherError, Overloaded
 from matcher_service.faces import BoundingBox, EncodedFace, Encoding, Quality
 
 RETRY_SECONDS = 1.0
+log = structlog.get_logger(__name__)
 IMAGE_REASONS = (Reason.IMAGE_INVALID, Reason.IMAGE_TOO_LARGE, Reason.IMAGE_UNSUPPORTED)
 
 
 class EncoderClient:
     """An encoder at an address, asked on the running event loop; it may come and go.
 
-    A call waits no longer than the matcher's own caller, and `timeout_seconds` at most.
+    A call waits no longer than the matcher's own caller, and `timeout_seconds` at most. Certificates that
+    change are taken up by a new channel; calls under way end on the old one.
     """
 
-    def __init__(self, address: str, *, timeout_seconds: float) -> None:
+    def __init__(self, address: str, *, timeout_seconds: float, security: Security = PLAIN) -> None:
+        self._address = address
         self._timeout_seconds = timeout_seconds
-        self._client = AsyncEncoderClient(address)
+        self._security = security
+        self._stamp = self._look()
+        self._looked = time.monotonic()
+        self._client = AsyncEncoderClient(address, security=security)
+        self._closing: set[asyncio.Task[None]] = set()
 
     async def close(self) -> None:
         """Close the channel."""
+        for task in self._closing:
+            task.cancel()
         await self._client.close()
+
+    def _look(self) -> files.Stamp | None:
+        try:
+            return files.stamp(self._security.files)
+        except OSError:
+            return None
+
+    def _follow(self) -> None:
+        """Open a channel anew where its files have changed, looking now and then."""
+        if not self._security.files or time.monotonic() - self._looked < files.POLL_SECONDS:
+            return
+        self._looked = time.monotonic()
+        stamp = self._look()
+        if stamp is None or stamp == self._stamp:
+            return
+        self._stamp = stamp
+        old, self._client = self._client, AsyncEncoderClient(self._address, security=self._security)
+        closing = asyncio.create_task(self._close_later(old))
+        self._closing.add(closing)
+        closing.add_done_callback(self._closing.discard)
+        log.info("encoder_certificates_read")
+
+    async def _close_later(self, old: AsyncEncoderClient) -> None:
+        try:
+            await asyncio.sleep(self._timeout_seconds)
+        finally:
+            await old.close()
 
     async def encode(
         self, image: bytes, *, max_faces: int, field: str, min_face_pixels: int = 0
@@ -38,9 +80,10 @@ class EncoderClient:
         left_seconds = deadline.remaining_seconds(self._timeout_seconds)
         began = time.perf_counter()
         try:
-            answer = await self._client.with_options(timeout_seconds=left_seconds).encode(
-                image, max_faces=max_faces, min_face_pixels=min_face_pixels
-            )
+            self._follow()
+            answer = await self._client.with_options(
+                timeout_seconds=left_seconds, request_id=request_ids.current()
+            ).encode(image, max_faces=max_faces, min_face_pixels=min_face_pixels)
         except FacerecError as error:
             raise _ours(error, field) from error
         finally:

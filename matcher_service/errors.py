@@ -17,6 +17,7 @@ MatcherError
 +-- CollectionExists
 +-- FaceDuplicate         a face of somebody else, and the collection refuses those
 +-- FaceQuality           a face too poor to enroll
++-- ScoresWithheld        a distance, asked of someone who may not see any
 +-- Overloaded            no capacity now; retry
 +-- EncoderUnavailable    images cannot be encoded now; encodings still work
 +-- StoreUnavailable      the database cannot be used now; retry
@@ -146,3 +147,9 @@ class StoreUnavailable(MatcherError):
     """The database cannot be used now."""
 
     reason = Reason.STORE_UNAVAILABLE
+
+
+class ScoresWithheld(MatcherError):
+    """A caller who may not see distances asks by one."""
+
+    reason = Reason.NOT_PERMITTED

@@ -1,6 +1,7 @@
 """What is looked over, as the messages of the contract."""
 
 from facerec.matcher.v1 import review_pb2 as pb
+from matcher_service.converters import score
 from matcher_service.recall import Proportion, Recall
 from matcher_service.reviewing import Page
 
@@ -27,7 +28,7 @@ def page_message(page: Page) -> pb.ListDuplicatesResponse:
                 person_id_b=pair.b,
                 face_id_a=str(pair.face_a),
                 face_id_b=str(pair.face_b),
-                distance=pair.distance,
+                distance=score(pair.distance),
                 dismissed=pair.dismissed,
             )
             for pair in page.pairs

@@ -24,6 +24,7 @@ from matcher_service.gallery import Gallery
 from matcher_service.matcher import Matcher
 from matcher_service.recall import RecallMeter
 from matcher_service.reviewing import Reviewer
+from matcher_service.roles import COLLECTION_ROLES, MATCHER_ROLES
 from matcher_service.scanning import Scanner
 from matcher_service.search import Search
 from matcher_service.servicer import MatcherServicer
@@ -50,7 +51,9 @@ class MatcherService:
         self._settings = settings
         self._database = Database(settings.database_options())
         self._encoder = EncoderClient(
-            settings.encoder_address, timeout_seconds=settings.encoder_timeout_seconds
+            settings.encoder_address,
+            timeout_seconds=settings.encoder_timeout_seconds,
+            security=settings.encoder_security(),
         )
         store = self._store = Store(self._database)
         self._decisions = DecisionLog(self._database, enabled=settings.audit_decisions)
@@ -95,12 +98,14 @@ class MatcherService:
                 Service(
                     MATCHER,
                     lambda server: matcher_pb2_grpc.add_MatcherServiceServicer_to_server(servicer, server),
+                    MATCHER_ROLES,
                 ),
                 Service(
                     COLLECTIONS,
                     lambda server: matcher_pb2_grpc.add_CollectionServiceServicer_to_server(
                         collections, server
                     ),
+                    COLLECTION_ROLES,
                 ),
             ],
         )

@@ -10,8 +10,9 @@ from facerec.matcher.v1 import erasure_pb2 as erasure_pb
 from facerec.matcher.v1 import matcher_pb2 as pb
 from facerec.matcher.v1 import matcher_pb2_grpc
 from facerec.matcher.v1 import transfer_pb2 as transfer_pb
+from facerec.serving import caller
 from matcher_service import converters, deadline, ids, transfer_converters
-from matcher_service.errors import OptionInvalid
+from matcher_service.errors import OptionInvalid, ScoresWithheld
 from matcher_service.gallery import EnrollOrder, Gallery
 from matcher_service.matcher import DEFAULT_MAX_CANDIDATES, Matcher
 from matcher_service.transfer import Progress, Refused, Transfer
@@ -60,7 +61,7 @@ class MatcherServicer(matcher_pb2_grpc.MatcherServiceServicer):
         )
         return pb.VerifyResponse(
             match=verification.match,
-            distance=verification.distance,
+            distance=converters.score(verification.distance),
             threshold=verification.threshold,
             nearest_face_id=str(verification.nearest_face_id),
             faces_compared=verification.faces,
@@ -111,7 +112,7 @@ class MatcherServicer(matcher_pb2_grpc.MatcherServiceServicer):
         )
         return pb.CompareResponse(
             match=comparison.match,
-            distance=comparison.distance,
+            distance=converters.score(comparison.distance),
             threshold=comparison.threshold,
             space=comparison.space,
             quality_a=converters.quality_message(comparison.quality_a),
@@ -246,4 +247,11 @@ class MatcherServicer(matcher_pb2_grpc.MatcherServiceServicer):
 
 
 def _max_distance(request: pb.VerifyRequest | pb.IdentifyRequest | pb.CompareRequest) -> float | None:
-    return ids.max_distance(request.max_distance) if request.HasField("max_distance") else None
+    if not request.HasField("max_distance"):
+        return None
+    if not caller.may_see_scores():
+        raise ScoresWithheld(
+            "distances are not for this caller, who therefore may not choose how large one may be",
+            field="max_distance",
+        )
+    return ids.max_distance(request.max_distance)

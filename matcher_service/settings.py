@@ -1,8 +1,11 @@
 """What the matcher's commands are told."""
 
+from pathlib import Path
+
 import pydantic
 from pydantic_settings import SettingsConfigDict
 
+from facerec.client.security import Security
 from facerec.serving.settings import ServingSettings
 from matcher_service.database import DatabaseOptions
 from matcher_service.maintenance.keeper import MaintenanceOptions
@@ -26,6 +29,24 @@ class MatcherSettings(ServingSettings):
 
     encoder_address: str = "127.0.0.1:50051"
     """HOST:PORT of the encoder, asked where a request brings an image."""
+
+    encoder_api_key: pydantic.SecretStr = pydantic.SecretStr("")
+    """Key that the encoder knows the matcher by, with the role encode."""
+
+    encoder_tls_ca_file: Path | None = None
+    """PEM file of the CA that signed the encoder's certificate; with it the encoder is spoken to by TLS."""
+
+    encoder_tls_cert_file: Path | None = None
+    """PEM file of the matcher's own certificate, for an encoder that asks for one."""
+
+    encoder_tls_key_file: Path | None = None
+    """PEM file of that certificate's key."""
+
+    encoder_server_name: str = ""
+    """Name to find in the encoder's certificate, where it is not the address's."""
+
+    encoder_plaintext_key: bool = False
+    """Send the key in plain text to an encoder on another machine, where the network keeps others out."""
 
     encoder_timeout_seconds: float = pydantic.Field(20.0, gt=0, le=600)
     """Longest wait for the encoder, in seconds; a caller's own deadline cuts it short."""
@@ -107,6 +128,17 @@ class MatcherSettings(ServingSettings):
         if self.pool_min_size > self.pool_max_size:
             raise ValueError("pool_min_size is more than pool_max_size")
         return self
+
+    def encoder_security(self) -> Security:
+        """The part of the settings that says how the encoder is spoken to."""
+        return Security(
+            api_key=self.encoder_api_key.get_secret_value(),
+            ca_file=self.encoder_tls_ca_file,
+            cert_file=self.encoder_tls_cert_file,
+            key_file=self.encoder_tls_key_file,
+            server_name=self.encoder_server_name,
+            plaintext_key=self.encoder_plaintext_key,
+        )
 
     def maintenance_options(self) -> MaintenanceOptions:
         """The part of the settings that `maintain` takes."""

@@ -40,7 +40,9 @@ def _mark(canvas: ImageDraw.ImageDraw, face: IdentifiedFace, size: tuple[int, in
     if box is None:
         return
     best = face.candidates[0] if face.candidates else None
-    text = f"{best.display_name or best.person_id} {best.distance:.2f}" if best else "nobody"
+    text = best.display_name or best.person_id if best else "nobody"
+    if best and best.distance is not None:
+        text = f"{text} {best.distance:.2f}"
     color = KNOWN if best else UNKNOWN
     line_pixels = max(2, max(size) // 400)
     canvas.rectangle((box.left, box.top, box.right, box.bottom), outline=color, width=line_pixels)

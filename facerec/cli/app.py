@@ -18,6 +18,7 @@ from facerec.cli.demo import demo
 from facerec.cli.duplicates import duplicates
 from facerec.cli.encode import encode
 from facerec.cli.enroll import enroll
+from facerec.cli.keys import keys
 from facerec.cli.moving import export, import_
 from facerec.cli.people import people
 from facerec.cli.problems import Problem
@@ -43,6 +44,7 @@ app.command(name="import")(import_)
 app.command()(export)
 app.add_typer(people, name="people")
 app.add_typer(collections, name="collections")
+app.add_typer(keys, name="keys")
 
 
 def _version(wanted: bool) -> None:

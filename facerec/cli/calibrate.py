@@ -84,9 +84,8 @@ def _show(found: "Calibration") -> None:
     if found.identify_needs:
         output.line(f"no identify threshold: {found.identify_needs}")
     for each in found.suspects:
-        output.line(
-            f"probably one person: {each.person_id_a} and {each.person_id_b} ({each.distance:.3f} apart)"
-        )
+        apart = output.distance(each.distance)
+        output.line(f"probably one person: {each.person_id_a} and {each.person_id_b} ({apart} apart)")
 
 
 def _cells(point: "OperatingPoint") -> tuple[str, ...]:

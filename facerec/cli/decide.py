@@ -48,7 +48,7 @@ def verify(
     else:
         verdict = f"match: {image} is {person}" if answer.match else f"no match: {image} is not {person}"
         output.line(
-            f"{verdict} (distance {answer.distance:.3f}, threshold {answer.threshold:.3f}, "
+            f"{verdict} (distance {output.distance(answer.distance)}, threshold {answer.threshold:.3f}, "
             f"nearest of {answer.faces_compared})"
         )
         _warn(image, answer.quality)
@@ -102,7 +102,7 @@ def _show(image: Path, answer: "Identification") -> None:
         box = face.bounding_box
         where = (box.top, box.right, box.bottom, box.left) if box else ("",) * 4
         rows += [
-            (number, *where, candidate.person_id, candidate.display_name, candidate.distance)
+            (number, *where, candidate.person_id, candidate.display_name, _or_withheld(candidate.distance))
             for candidate in face.candidates
         ] or [(number, *where, "nobody", "", "")]
     output.table(("face", "top", "right", "bottom", "left", "person", "name", "distance"), rows)
@@ -113,6 +113,10 @@ def _show(image: Path, answer: "Identification") -> None:
             f"a stranger is to expect {answer.expected_false_hits:.2g} false hits here "
             f"(at most {answer.expected_false_hits_high:.2g}, 95 %)"
         )
+
+
+def _or_withheld(distance: float | None) -> float | str:
+    return output.distance(None) if distance is None else distance
 
 
 def _warn(image: Path, quality: "Quality | None") -> None:
@@ -141,7 +145,7 @@ def compare(
         output.as_json(output.fields(answer, image_a=a, image_b=b))
     else:
         verdict = "match" if answer.match else "no match"
-        measure = f"distance {answer.distance:.3f}, threshold {answer.threshold:.3f}"
+        measure = f"distance {output.distance(answer.distance)}, threshold {answer.threshold:.3f}"
         output.line(f"{verdict}: {a} and {b} ({measure})")
         _warn(a, answer.quality_a)
         _warn(b, answer.quality_b)

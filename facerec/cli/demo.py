@@ -84,7 +84,9 @@ def _verify(client: "MatcherClient", photos: Path) -> Iterator[Step]:
         started = time.monotonic()
         answer = client.verify(person, (photos / CLAIMED).read_bytes())
         seconds = time.monotonic() - started
-        yield Step(f"verify {person} {CLAIMED}", words[answer.match], words[match], answer.distance, seconds)
+        yield Step(
+            f"verify {person} {CLAIMED}", words[answer.match], words[match], answer.distance or "", seconds
+        )
 
 
 def _identify(client: "MatcherClient", photos: Path, out: Path) -> Iterator[Step]:
@@ -102,7 +104,7 @@ def _identify(client: "MatcherClient", photos: Path, out: Path) -> Iterator[Step
             f"identify face {faces.index(face) + 1 if face else '-'} of the group",
             best.person_id if best else "nobody" if face else "not found",
             person or "no face",
-            best.distance if best else "",
+            (best.distance or "") if best else "",
             seconds / max(1, len(faces)),
         )
 

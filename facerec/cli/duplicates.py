@@ -53,6 +53,14 @@ def duplicates(
         output.as_json({"pairs": found})
         return
     if found:
-        rows = [(p.person_id_a, p.person_id_b, p.distance, "dismissed" if p.dismissed else "") for p in found]
+        rows = [
+            (
+                p.person_id_a,
+                p.person_id_b,
+                "" if p.distance is None else p.distance,
+                "dismissed" if p.dismissed else "",
+            )
+            for p in found
+        ]
         output.table(("person", "and person", "distance", ""), rows)
     output.line(f"{output.counted(len(found), 'pair')}{' or more' if len(found) == limit else ''}")

@@ -85,7 +85,7 @@ async def _enroll(
     expire_time: datetime.datetime | None,
     in_flight: int,
 ) -> list[Outcome]:
-    from facerec.client import AsyncMatcherClient
+    from facerec.client import AsyncMatcherClient, Security
 
     console = output.console(stderr=True)
     columns = (TextColumn("enrolling"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
@@ -97,9 +97,12 @@ async def _enroll(
             if outcome.status == photos.REFUSED:
                 console.print(f"refused {outcome.image}: {outcome.message} [{outcome.reason}]")
             elif outcome.duplicate_of:
-                other = f"{outcome.duplicate_of} has a face at distance {outcome.duplicate_distance:.3f}"
+                apart = output.distance(outcome.duplicate_distance)
+                other = f"{outcome.duplicate_of} has a face at distance {apart}"
                 console.print(f"duplicate {outcome.image}: enrolled for {outcome.person_id}, and {other}")
 
-        async with AsyncMatcherClient(address, timeout_seconds=120) as client:
+        async with AsyncMatcherClient(
+            address, timeout_seconds=120, security=Security.from_environment()
+        ) as client:
             enroller = Enroller(client, collection, display_name, largest_face, expire_time, tell)
             return await enroller.enroll_all(wanted, in_flight)

@@ -104,14 +104,16 @@ async def _each(rows: "Iterator[Row]") -> "AsyncIterator[Row]":
 
 
 async def _import(job: Job, address: str, told: Told) -> "ImportReport":
-    from facerec.client import AsyncMatcherClient
+    from facerec.client import AsyncMatcherClient, Security
     from facerec.sources.rows import SourceRefused
 
     console = output.console(stderr=True)
     columns = (SpinnerColumn(), TextColumn("{task.completed:,} faces"), TimeElapsedColumn())
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
         bar = progress.add_task("", total=None)
-        async with AsyncMatcherClient(address, timeout_seconds=60) as client:
+        async with AsyncMatcherClient(
+            address, timeout_seconds=60, security=Security.from_environment()
+        ) as client:
             sender = Sender(client, job, told)
             try:
                 async for batches in calls(job.reader.rows, await sender.begin()):

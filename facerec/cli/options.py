@@ -43,27 +43,36 @@ Image = Annotated[Path, typer.Argument(metavar="IMAGE", help="A photo.")]
 @contextlib.contextmanager
 def encoder(address: str) -> "Iterator[EncoderClient]":
     """A client of the encoder, whose failures say what to do."""
-    from facerec.client import EncoderClient
+    from facerec.client import EncoderClient, Security
 
-    with explaining("encoder", address), EncoderClient(address) as client:
+    with (
+        explaining("encoder", address),
+        EncoderClient(address, security=Security.from_environment()) as client,
+    ):
         yield client
 
 
 @contextlib.contextmanager
 def matcher(address: str) -> "Iterator[MatcherClient]":
     """A client of the matcher, whose failures say what to do."""
-    from facerec.client import MatcherClient
+    from facerec.client import MatcherClient, Security
 
-    with explaining("matcher", address), MatcherClient(address) as client:
+    with (
+        explaining("matcher", address),
+        MatcherClient(address, security=Security.from_environment()) as client,
+    ):
         yield client
 
 
 @contextlib.contextmanager
 def collections_of(address: str) -> "Iterator[CollectionClient]":
     """A client of the matcher's collections, whose failures say what to do."""
-    from facerec.client import CollectionClient
+    from facerec.client import CollectionClient, Security
 
-    with explaining("matcher", address), CollectionClient(address) as client:
+    with (
+        explaining("matcher", address),
+        CollectionClient(address, security=Security.from_environment()) as client,
+    ):
         yield client
 
 

@@ -56,6 +56,11 @@ def as_json(document: Mapping[str, Any]) -> None:
     sys.stdout.flush()
 
 
+def distance(value: float | None) -> str:
+    """A distance as text, or that it is not for this caller."""
+    return "withheld" if value is None else f"{value:.3f}"
+
+
 def fields(answer: Any, **more: object) -> dict[str, Any]:
     """A dataclass's fields as a JSON object, behind `more`."""
     return {**more, **{field.name: getattr(answer, field.name) for field in dataclasses.fields(answer)}}

@@ -54,6 +54,7 @@ from facerec.client.people import (
     Verification,
 )
 from facerec.client.reviews import DuplicatePair, Proportion, Recall
+from facerec.client.security import Security
 from facerec.client.transfer import FaceBatch, ImportReport, RefusedRow
 
 __all__ = [
@@ -100,6 +101,7 @@ __all__ = [
     "Recall",
     "RefusedRow",
     "SearchIndex",
+    "Security",
     "StoredFace",
     "Suspect",
     "Verification",

@@ -4,6 +4,7 @@ import dataclasses
 import datetime
 from typing import Self
 
+from facerec.client.scores import distance
 from facerec.client.times import utc
 from facerec.matcher import v1
 
@@ -46,7 +47,7 @@ class Suspect:
 
     person_id_a: str
     person_id_b: str
-    distance: float
+    distance: float | None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -92,7 +93,7 @@ class Calibration:
             identify=OperatingPoint.from_message(message.identify) if message.HasField("identify") else None,
             identify_needs=message.identify_needs,
             suspects=tuple(
-                Suspect(each.person_id_a, each.person_id_b, each.distance) for each in message.suspects
+                Suspect(each.person_id_a, each.person_id_b, distance(each)) for each in message.suspects
             ),
             curve=tuple(map(OperatingPoint.from_message, message.curve)),
             genuine_counts=tuple(message.genuine_counts),

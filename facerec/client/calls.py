@@ -19,6 +19,7 @@ from google.protobuf.message import Message
 
 from facerec.client.channel import MAX_MESSAGE_BYTES, channel_options, target
 from facerec.client.failures import from_rpc_error
+from facerec.client.security import PLAIN, Security
 from facerec.errors import FacerecError, Reason
 
 P = ParamSpec("P")
@@ -60,14 +61,23 @@ class _Channel:
     stub: ClassVar[Any]
     _stub: Any
 
-    def __init__(self, address: str, *, timeout_seconds: float = 30.0) -> None:
+    def __init__(self, address: str, *, timeout_seconds: float = 30.0, security: Security = PLAIN) -> None:
         self.address = address
         self.timeout_seconds = timeout_seconds
+        self._metadata = security.metadata(address)
+        self._options = [*channel_options(self.service), *security.options()]
 
-    def with_options(self, *, timeout_seconds: float) -> Self:
-        """The same client over the same channel, with another deadline for each call, in seconds."""
+    def with_options(self, *, timeout_seconds: float | None = None, request_id: str = "") -> Self:
+        """The same client over the same channel, with another deadline for each call, in seconds.
+
+        `request_id`, of up to 64 letters, digits, dots, dashes and underscores, is in every line that the
+        services log of its calls.
+        """
         other = copy.copy(self)
-        other.timeout_seconds = timeout_seconds
+        if timeout_seconds is not None:
+            other.timeout_seconds = timeout_seconds
+        if request_id:
+            other._metadata = (*self._metadata, ("x-request-id", request_id))
         return other
 
     def _send(self, call: Call[Any]) -> Any:
@@ -78,15 +88,21 @@ class _Channel:
                 "send fewer or smaller images",
                 reason=Reason.IMAGE_TOO_LARGE,
             )
-        return getattr(self._stub, call.method)(call.request, timeout=self.timeout_seconds)
+        return getattr(self._stub, call.method)(
+            call.request, timeout=self.timeout_seconds, metadata=self._metadata
+        )
 
 
 class Client(_Channel):
     """A blocking client of one service, safe to share between threads. Use it in a `with`, or `close`."""
 
-    def __init__(self, address: str, *, timeout_seconds: float = 30.0) -> None:
-        super().__init__(address, timeout_seconds=timeout_seconds)
-        self._channel = grpc.insecure_channel(target(address), channel_options(self.service))
+    def __init__(self, address: str, *, timeout_seconds: float = 30.0, security: Security = PLAIN) -> None:
+        super().__init__(address, timeout_seconds=timeout_seconds, security=security)
+        self._channel = (
+            grpc.secure_channel(target(address), security.credentials(), self._options)
+            if security.is_tls
+            else grpc.insecure_channel(target(address), self._options)
+        )
         self._stub = self.stub(self._channel)
 
     def close(self) -> None:
@@ -109,9 +125,13 @@ class Client(_Channel):
 class AsyncClient(_Channel):
     """A client of one service on the running event loop. Use it in an `async with`, or `close`."""
 
-    def __init__(self, address: str, *, timeout_seconds: float = 30.0) -> None:
-        super().__init__(address, timeout_seconds=timeout_seconds)
-        self._channel = grpc.aio.insecure_channel(target(address), channel_options(self.service))
+    def __init__(self, address: str, *, timeout_seconds: float = 30.0, security: Security = PLAIN) -> None:
+        super().__init__(address, timeout_seconds=timeout_seconds, security=security)
+        self._channel = (
+            grpc.aio.secure_channel(target(address), security.credentials(), self._options)
+            if security.is_tls
+            else grpc.aio.insecure_channel(target(address), self._options)
+        )
         self._stub = self.stub(self._channel)
 
     async def close(self) -> None:

@@ -95,7 +95,7 @@ class EncoderClient(Client):
         message = _message(options)
         requests = (_item(item_id, image, message) for item_id, image in images)
         try:
-            yield from map(_outcome, self._stub.EncodeStream(requests))
+            yield from map(_outcome, self._stub.EncodeStream(requests, metadata=self._metadata))
         except grpc.RpcError as error:
             raise from_rpc_error(error, self.address) from error
 
@@ -121,7 +121,7 @@ class AsyncEncoderClient(AsyncClient):
         message = _message(options)
         requests = (_item(item_id, image, message) async for item_id, image in images)
         try:
-            async for answer in self._stub.EncodeStream(requests):
+            async for answer in self._stub.EncodeStream(requests, metadata=self._metadata):
                 yield _outcome(answer)
         except grpc.RpcError as error:
             raise from_rpc_error(error, self.address) from error

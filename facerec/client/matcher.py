@@ -242,7 +242,7 @@ class MatcherClient(Client):
                 yield v1.ImportFacesRequest(chunk=batch.to_message())
 
         try:
-            return ImportReport.from_message(self._stub.ImportFaces(requests()))
+            return ImportReport.from_message(self._stub.ImportFaces(requests(), metadata=self._metadata))
         except grpc.RpcError as error:
             raise from_rpc_error(error, self.address) from error
 
@@ -253,7 +253,10 @@ class MatcherClient(Client):
         any call.
         """
         try:
-            yield from map(FaceBatch.from_message, self._stub.ExportFaces(_export(collection_id)))
+            yield from map(
+                FaceBatch.from_message,
+                self._stub.ExportFaces(_export(collection_id), metadata=self._metadata),
+            )
         except grpc.RpcError as error:
             raise from_rpc_error(error, self.address) from error
 
@@ -309,7 +312,9 @@ class AsyncMatcherClient(AsyncClient):
                 yield v1.ImportFacesRequest(chunk=batch.to_message())
 
         try:
-            return ImportReport.from_message(await self._stub.ImportFaces(requests()))
+            return ImportReport.from_message(
+                await self._stub.ImportFaces(requests(), metadata=self._metadata)
+            )
         except grpc.RpcError as error:
             raise from_rpc_error(error, self.address) from error
 
@@ -320,7 +325,7 @@ class AsyncMatcherClient(AsyncClient):
         any call.
         """
         try:
-            async for message in self._stub.ExportFaces(_export(collection_id)):
+            async for message in self._stub.ExportFaces(_export(collection_id), metadata=self._metadata):
                 yield FaceBatch.from_message(message)
         except grpc.RpcError as error:
             raise from_rpc_error(error, self.address) from error

@@ -1,10 +1,14 @@
-"""What the matcher answers. Times are UTC; distances Euclidean in the encodings' space."""
+"""What the matcher answers. Times are UTC; distances Euclidean in the encodings' space.
+
+A distance is None where it is withheld from the caller, whose key has no scores.
+"""
 
 import dataclasses
 import datetime
 from typing import Any, Self
 
 from facerec.client.faces import BoundingBox, Quality
+from facerec.client.scores import distance
 from facerec.client.times import utc
 from facerec.matcher import v1
 
@@ -62,7 +66,7 @@ class Duplicate:
     """Another person as near to an enrolled face as a duplicate, by the nearest of their faces."""
 
     person_id: str
-    distance: float
+    distance: float | None
     face_id: str
 
 
@@ -87,7 +91,7 @@ class EnrolledFace:
         return cls(
             StoredFace.from_message(message.face),
             message.already_enrolled,
-            Duplicate(found.person_id, found.distance, found.face_id)
+            Duplicate(found.person_id, distance(found), found.face_id)
             if message.HasField("duplicate")
             else None,
             _mode(message.duplicate_check) if message.duplicate_check else "",
@@ -115,7 +119,7 @@ class Verification:
     """The decision on a claim: the nearest of the person's faces decides."""
 
     match: bool
-    distance: float
+    distance: float | None
     threshold: float
     nearest_face_id: str
     faces_compared: int
@@ -127,7 +131,7 @@ class Verification:
         """Read the contract's message."""
         return cls(
             message.match,
-            message.distance,
+            distance(message),
             message.threshold,
             message.nearest_face_id,
             message.faces_compared,
@@ -142,7 +146,7 @@ class Candidate:
 
     person_id: str
     display_name: str
-    distance: float
+    distance: float | None
     face_id: str
 
 
@@ -167,7 +171,7 @@ class IdentifiedFace:
         """Read the contract's message."""
         box = BoundingBox.from_message(message.bounding_box) if message.HasField("bounding_box") else None
         candidates = tuple(
-            Candidate(c.person_id, c.display_name, c.distance, c.face_id) for c in message.candidates
+            Candidate(c.person_id, c.display_name, distance(c), c.face_id) for c in message.candidates
         )
         return cls(
             message.probe_index,
@@ -212,7 +216,7 @@ class Comparison:
     """The measure of two faces."""
 
     match: bool
-    distance: float
+    distance: float | None
     threshold: float
     space: str
     quality_a: Quality | None = None
@@ -223,7 +227,7 @@ class Comparison:
         """Read the contract's message."""
         return cls(
             message.match,
-            message.distance,
+            distance(message),
             message.threshold,
             message.space,
             _quality(message, "quality_a"),

@@ -3,6 +3,7 @@
 import dataclasses
 from typing import Self
 
+from facerec.client.scores import distance
 from facerec.matcher import v1
 
 
@@ -55,7 +56,7 @@ class DuplicatePair:
     person_id_b: str
     face_id_a: str
     face_id_b: str
-    distance: float
+    distance: float | None
     dismissed: bool
 
     @classmethod
@@ -66,6 +67,6 @@ class DuplicatePair:
             message.person_id_b,
             message.face_id_a,
             message.face_id_b,
-            message.distance,
+            distance(message),
             message.dismissed,
         )

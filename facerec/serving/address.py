@@ -40,6 +40,7 @@ def check_insecure(address: Address, *, insecure: bool) -> None:
     """Refuse to listen in plain text where others can reach it. Raises InsecureAddress."""
     if not address.is_loopback and not insecure:
         raise InsecureAddress(
-            f"{address} can be reached from other machines and the service speaks plain text without keys: "
-            "listen on 127.0.0.1, or pass --insecure where the network keeps others out"
+            f"{address} can be reached from other machines and the service speaks plain text there: set "
+            "tls_cert_file and tls_key_file, listen on 127.0.0.1, or pass --insecure where the network keeps "
+            "others out"
         )

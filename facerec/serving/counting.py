@@ -1,23 +1,34 @@
-"""The interceptor that counts calls."""
+"""The interceptor that counts calls, gives each an id, and logs how it ended."""
 
 import asyncio
 import inspect
 import time
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, Literal
 
 import grpc
 import grpc.aio
+import structlog
 
+from facerec.serving import caller, request_ids
 from facerec.serving.metrics import HANDLED, HANDLING_SECONDS, IN_FLIGHT, STARTED
 
+HEALTH = "/grpc.health.v1.Health/"
+
 Context = grpc.aio.ServicerContext[Any, Any]
+LogCalls = Literal["off", "failed", "all"]
+
+log = structlog.get_logger(__name__)
 
 
 class MetricsInterceptor(grpc.aio.ServerInterceptor):
-    """Counts every call of a known method. The outermost interceptor, so that refused calls are counted."""
+    """Counts every call of a known method. The outermost interceptor, so that refused calls are counted.
 
-    def __init__(self) -> None:
+    A line is logged of every call, of those that failed, or of none; health is never worth one.
+    """
+
+    def __init__(self, log_calls: LogCalls = "failed") -> None:
+        self._log_calls = log_calls
         self._methods: dict[str, _Method] = {}
 
     async def intercept_service(
@@ -32,14 +43,14 @@ class MetricsInterceptor(grpc.aio.ServerInterceptor):
         name = str(handler_call_details.method)
         method = self._methods.get(name)
         if method is None:
-            method = self._methods[name] = _Method(name, handler)
+            method = self._methods[name] = _Method(name, handler, self._log_calls)
         return method.wrap(handler)
 
 
 class _Method:
     """The counters of one method, found once."""
 
-    def __init__(self, name: str, handler: Any) -> None:
+    def __init__(self, name: str, handler: Any, log_calls: LogCalls) -> None:
         requests = "stream" if handler.request_streaming else "unary"
         answers = "stream" if handler.response_streaming else "unary"
         self._kind = f"{requests}_{answers}"
@@ -48,6 +59,8 @@ class _Method:
         self._started = STARTED.labels(*self._labels)
         self._seconds = HANDLING_SECONDS.labels(*self._labels)
         self._codes: dict[str, Any] = {}
+        self._name = method
+        self._log_calls = "off" if name.startswith(HEALTH) else log_calls
 
     def wrap(self, handler: Any) -> Any:
         """The same handler, counted."""
@@ -61,7 +74,7 @@ class _Method:
 
     def _awaiting(self, behavior: Callable[..., Any]) -> Callable[..., Any]:
         async def handle(request: Any, context: Context) -> Any:
-            began = self._begin()
+            began = self._begin(context)
             code = "OK"
             try:
                 return await behavior(request, context)
@@ -75,7 +88,7 @@ class _Method:
 
     def _generating(self, behavior: Callable[..., Any]) -> Callable[..., Any]:
         async def handle(request: Any, context: Context) -> Any:
-            began = self._begin()
+            began = self._begin(context)
             code = "OK"
             try:
                 async for answer in behavior(request, context):
@@ -88,18 +101,23 @@ class _Method:
 
         return handle
 
-    def _begin(self) -> float:
+    def _begin(self, context: Context) -> float:
+        request_ids.enter(context.invocation_metadata())
         self._started.inc()
         IN_FLIGHT.inc()
         return time.perf_counter()
 
     def _end(self, began: float, code: str) -> None:
         IN_FLIGHT.dec()
-        self._seconds.observe(time.perf_counter() - began)
+        seconds = time.perf_counter() - began
+        self._seconds.observe(seconds)
         counter = self._codes.get(code)
         if counter is None:
             counter = self._codes[code] = HANDLED.labels(*self._labels, code)
         counter.inc()
+        if self._log_calls == "all" or (self._log_calls == "failed" and code != "OK"):
+            # Neither the message nor what the call was about, which may be somebody.
+            log.info("call", method=self._name, code=code, seconds=round(seconds, 4), caller=caller.name())
 
 
 def _code(error: BaseException, context: Context) -> str:

@@ -1,9 +1,13 @@
 """Health for a service that is not ready from its first moment."""
 
+import dataclasses
 from collections.abc import Iterable
 
 import grpc.aio
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+
+from facerec.serving import address
+from facerec.serving.errors import AddressInUse
 
 SERVICE_NAME = health.SERVICE_NAME
 OVERALL = ""
@@ -40,6 +44,33 @@ class Health:
         """Announce NOT_SERVING for good."""
         self._serving = dict.fromkeys(self._serving, False)
         await self._servicer.enter_graceful_shutdown()
+
+
+class HealthPort:
+    """Health and nothing else, in plain text: for probes that speak neither TLS nor keys."""
+
+    def __init__(self, at: str, health_service: Health) -> None:
+        self._address = address.parse(at)
+        self._server = grpc.aio.server(options=[("grpc.so_reuseport", 0)])
+        health_service.register(self._server)
+
+    @property
+    def address(self) -> str:
+        """`HOST:PORT` as listened on."""
+        return str(self._address)
+
+    async def start(self) -> None:
+        """Listen. Raises AddressInUse."""
+        try:
+            port = self._server.add_insecure_port(str(self._address))
+        except RuntimeError as error:
+            raise AddressInUse(f"cannot listen on {self._address}: the port is taken") from error
+        self._address = dataclasses.replace(self._address, port=port)
+        await self._server.start()
+
+    async def stop(self) -> None:
+        """Close the port."""
+        await self._server.stop(0)
 
 
 def _state(serving: bool) -> int:

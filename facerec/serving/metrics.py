@@ -23,3 +23,4 @@ LOOP_LAG_SECONDS = Histogram(
     "How late the event loop ran what was due.",
     buckets=(0.001, 0.0025, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 1),
 )
+DENIED = Counter("facerec_denied", "Calls that were not let in, by the reason of their error.", ("reason",))

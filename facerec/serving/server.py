@@ -3,17 +3,22 @@
 import asyncio
 import dataclasses
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 
 import grpc.aio
 
 from facerec.serving import address, reflection
+from facerec.serving.access.grants import Role
+from facerec.serving.access.interceptor import AccessInterceptor
+from facerec.serving.access.keyring import Keyring
+from facerec.serving.access.tls import ServerTls
 from facerec.serving.admin import Admin
-from facerec.serving.counting import MetricsInterceptor
+from facerec.serving.counting import LogCalls, MetricsInterceptor
 from facerec.serving.deadlines import DeadlineInterceptor
-from facerec.serving.errors import AddressInUse
+from facerec.serving.errors import AddressInUse, SettingsInvalid
 from facerec.serving.health import SERVICE_NAME as HEALTH
-from facerec.serving.health import Health
+from facerec.serving.health import Health, HealthPort
 from facerec.serving.interceptor import ErrorInterceptor
 
 KEEPALIVE_TIMEOUT_SECONDS = 20.0
@@ -21,10 +26,11 @@ KEEPALIVE_TIMEOUT_SECONDS = 20.0
 
 @dataclasses.dataclass(frozen=True)
 class Service:
-    """One service of the contract and how it is added to a server."""
+    """One service of the contract, how it is added to a server, and the role that each method takes."""
 
     full_name: str
     register: Callable[[grpc.aio.Server], object]
+    roles: Mapping[str, Role] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,26 +47,41 @@ class ServerOptions:
     max_connection_age_seconds: float = 0.0
     keepalive_seconds: float = 60.0
     admin_address: str | None = None
+    health_address: str | None = None
+    log_calls: LogCalls = "off"
+    keys_file: Path | None = None
+    tls_cert_file: Path | None = None
+    tls_key_file: Path | None = None
+    tls_client_ca_file: Path | None = None
 
 
 class Server:
     """A server that answers health from its first moment and is SERVING when told so.
 
-    Raises AddressInvalid, InsecureAddress.
+    With a file of keys nobody is let in who is not in it. Raises AddressInvalid, InsecureAddress,
+    SettingsInvalid.
     """
 
     def __init__(self, options: ServerOptions, services: Sequence[Service]) -> None:
         self._options = options
         self._address = address.parse(options.address)
-        address.check_insecure(self._address, insecure=options.insecure)
+        self._tls = _tls(options)
+        if self._tls is None:
+            address.check_insecure(self._address, insecure=options.insecure)
+        self._keyring = Keyring(options.keys_file) if options.keys_file else None
+        self._watch: asyncio.Task[None] | None = None
         self._health = Health(service.full_name for service in services)
         self._server = grpc.aio.server(
             interceptors=[
-                MetricsInterceptor(),
+                MetricsInterceptor(options.log_calls),
                 ErrorInterceptor(),
+                *([AccessInterceptor(self._keyring, _roles(services))] if self._keyring else []),
                 DeadlineInterceptor(options.max_call_seconds),
             ],
             options=_channel_options(options),
+        )
+        self._health_port = (
+            HealthPort(options.health_address, self._health) if options.health_address else None
         )
         self._admin = (
             Admin(options.admin_address, self._health.states, insecure=options.insecure)
@@ -84,6 +105,11 @@ class Server:
         return str(self._address)
 
     @property
+    def health_address(self) -> str | None:
+        """`HOST:PORT` of the port for health alone; None where there is none."""
+        return self._health_port.address if self._health_port else None
+
+    @property
     def admin_address(self) -> str | None:
         """`HOST:PORT` of the admin port; None where there is none."""
         return self._admin.address if self._admin else None
@@ -92,7 +118,12 @@ class Server:
         """Listen, every service NOT_SERVING. Raises AddressInUse."""
         await self._health.publish()
         try:
-            port = self._server.add_insecure_port(str(self._address))
+            at = str(self._address)
+            port = (
+                self._server.add_secure_port(at, self._tls.credentials())
+                if self._tls
+                else self._server.add_insecure_port(at)
+            )
         except RuntimeError as error:
             raise AddressInUse(
                 f"cannot listen on {self._address}: the port is taken, or the host is not this machine's"
@@ -101,6 +132,10 @@ class Server:
         if self._admin:
             self._admin.start()
         await self._server.start()
+        if self._health_port:
+            await self._health_port.start()
+        if self._keyring:
+            self._watch = asyncio.create_task(self._keyring.watch())
 
     async def set_serving(self, full_name: str, serving: bool) -> None:
         """Announce whether a service can do its work now."""
@@ -111,8 +146,29 @@ class Server:
         await self._health.shut_down()
         await asyncio.sleep(self._options.drain_seconds)
         await self._server.stop(self._options.grace_seconds)
+        if self._watch:
+            self._watch.cancel()
+        if self._health_port:
+            await self._health_port.stop()
         if self._admin:
             await asyncio.to_thread(self._admin.stop)
+
+
+def _roles(services: Sequence[Service]) -> dict[str, Role]:
+    return {
+        f"/{service.full_name}/{method}": role
+        for service in services
+        for method, role in service.roles.items()
+    }
+
+
+def _tls(options: ServerOptions) -> ServerTls | None:
+    cert, key, client_ca = options.tls_cert_file, options.tls_key_file, options.tls_client_ca_file
+    if cert and key:
+        return ServerTls(cert, key, client_ca)
+    if cert or key or client_ca:
+        raise SettingsInvalid("TLS takes tls_cert_file and tls_key_file together")
+    return None
 
 
 def _channel_options(options: ServerOptions) -> list[tuple[str, int]]:

@@ -21,6 +21,7 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from facerec.serving.counting import LogCalls
 from facerec.serving.errors import SettingsInvalid
 from facerec.serving.logs import Format, Level
 from facerec.serving.server import ServerOptions
@@ -50,6 +51,23 @@ class ServingSettings(BaseSettings):
 
     admin_address: str | None = None
     """HOST:PORT for metrics, liveness and readiness over HTTP; none is opened where it is not set."""
+
+    health_address: str | None = None
+    """HOST:PORT for gRPC health alone, in plain text, for probes that speak neither TLS nor keys; none is
+    opened where it is not set."""
+
+    keys_file: Path | None = None
+    """TOML file of the API keys and client certificates that are let in, and what each may do; read anew when
+    it changes. Without it everybody may do everything."""
+
+    tls_cert_file: Path | None = None
+    """PEM file of the server's certificate and those between it and the CA; read anew when it changes."""
+
+    tls_key_file: Path | None = None
+    """PEM file of the certificate's key."""
+
+    tls_client_ca_file: Path | None = None
+    """PEM file of the CAs whose client certificates are let in; with it, nobody without one is."""
 
     reflection: bool = True
     """Answer server reflection, which grpcurl and buf curl need."""
@@ -83,6 +101,10 @@ class ServingSettings(BaseSettings):
     log_level: Level = "info"
     """Least level logged: debug, info, warning or error."""
 
+    log_calls: LogCalls = "failed"
+    """Of which calls a line is logged: off, failed or all. It has method, code, time, caller and request
+    id."""
+
     log_format: Format = "auto"
     """How a log line is written: console, json, or auto, which is console on a terminal."""
 
@@ -112,6 +134,12 @@ class ServingSettings(BaseSettings):
             max_connection_age_seconds=self.max_connection_age_seconds,
             keepalive_seconds=self.keepalive_seconds,
             admin_address=self.admin_address,
+            health_address=self.health_address,
+            log_calls=self.log_calls,
+            keys_file=self.keys_file,
+            tls_cert_file=self.tls_cert_file,
+            tls_key_file=self.tls_key_file,
+            tls_client_ca_file=self.tls_client_ca_file,
         )
 
 

@@ -214,14 +214,16 @@ class DuplicatePair(_message.Message):
         person_id_b: _builtins.str = ...,
         face_id_a: _builtins.str = ...,
         face_id_b: _builtins.str = ...,
-        distance: _builtins.float = ...,
+        distance: _builtins.float | None = ...,
         dismissed: _builtins.bool = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_distance", b"_distance", "distance", b"distance"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["dismissed", b"dismissed", "distance", b"distance", "face_id_a", b"face_id_a", "face_id_b", b"face_id_b", "person_id_a", b"person_id_a", "person_id_b", b"person_id_b"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_distance", b"_distance", "dismissed", b"dismissed", "distance", b"distance", "face_id_a", b"face_id_a", "face_id_b", b"face_id_b", "person_id_a", b"person_id_a", "person_id_b", b"person_id_b"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    def WhichOneof(self, oneof_group: _Never) -> None: ...
+    _WhichOneofReturnType__distance: _TypeAlias = _typing.Literal["distance"]  # noqa: Y015
+    _WhichOneofArgType__distance: _TypeAlias = _typing.Literal["_distance", b"_distance"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__distance) -> _WhichOneofReturnType__distance | None: ...
 
 Global___DuplicatePair: _TypeAlias = DuplicatePair  # noqa: Y015
 

@@ -1,0 +1,5 @@
+"""The role that each method of the encoder takes."""
+
+from facerec.serving.access.grants import Role
+
+ROLES = dict.fromkeys(("Encode", "EncodeStream", "DetectFaces", "GetModel"), Role.ENCODE)

@@ -1,0 +1,106 @@
+"""How a client shows who it is, and knows whom it talks to."""
+
+import dataclasses
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Self
+
+import grpc
+import grpc.aio
+
+from facerec.errors import FacerecError, Reason
+
+LOOPBACK = ("127.", "localhost:", "[::1]:", "unix:", "unix-abstract:")
+
+
+@dataclasses.dataclass(frozen=True)
+class Security:
+    """A key and certificates, PEM files all; without any of them a client speaks plain text.
+
+    `ca_file` signed the server's certificate (`tls` alone trusts what this machine trusts). `cert_file` and
+    `key_file` are the client's own, for servers that ask for one. `server_name` is the name to find in the
+    server's certificate where it is not the address's. `api_key` is sent with every call; in plain text it is
+    sent to this machine only, unless `plaintext_key` says that the network keeps others out.
+    """
+
+    api_key: str = dataclasses.field(default="", repr=False)
+    tls: bool = False
+    ca_file: Path | None = None
+    cert_file: Path | None = None
+    key_file: Path | None = None
+    server_name: str = ""
+    plaintext_key: bool = False
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Self:
+        """Read FACEREC_API_KEY or FACEREC_API_KEY_FILE (its path), FACEREC_TLS (1), FACEREC_TLS_CA_FILE,
+        FACEREC_TLS_CERT_FILE, FACEREC_TLS_KEY_FILE, FACEREC_TLS_SERVER_NAME, FACEREC_PLAINTEXT_KEY (1).
+
+        Raises FacerecError OPTION_INVALID where the key's file can't be read.
+        """
+
+        def path(name: str) -> Path | None:
+            return Path(environment[name]) if environment.get(name) else None
+
+        key, key_path = environment.get("FACEREC_API_KEY", ""), path("FACEREC_API_KEY_FILE")
+        return cls(
+            api_key=key or (_read(key_path, "api_key").decode().strip() if key_path else ""),
+            tls=environment.get("FACEREC_TLS", "") in ("1", "true"),
+            ca_file=path("FACEREC_TLS_CA_FILE"),
+            cert_file=path("FACEREC_TLS_CERT_FILE"),
+            key_file=path("FACEREC_TLS_KEY_FILE"),
+            server_name=environment.get("FACEREC_TLS_SERVER_NAME", ""),
+            plaintext_key=environment.get("FACEREC_PLAINTEXT_KEY", "") in ("1", "true"),
+        )
+
+    @property
+    def is_tls(self) -> bool:
+        """Whether the channel is encrypted."""
+        return self.tls or self.ca_file is not None or self.cert_file is not None
+
+    @property
+    def files(self) -> list[Path]:
+        """The files it is read from."""
+        return [path for path in (self.ca_file, self.cert_file, self.key_file) if path]
+
+    def credentials(self) -> grpc.ChannelCredentials:
+        """What a channel is opened with. Raises FacerecError OPTION_INVALID where a file can't be read."""
+        if (self.cert_file is None) != (self.key_file is None):
+            raise FacerecError(
+                "a client's certificate and its key come together", reason=Reason.OPTION_INVALID
+            )
+        return grpc.ssl_channel_credentials(
+            root_certificates=_read(self.ca_file, "ca_file") if self.ca_file else None,
+            private_key=_read(self.key_file, "key_file") if self.key_file else None,
+            certificate_chain=_read(self.cert_file, "cert_file") if self.cert_file else None,
+        )
+
+    def options(self) -> list[tuple[str, str | int]]:
+        """What it adds to a channel's options."""
+        return (
+            [("grpc.ssl_target_name_override", self.server_name)] if self.is_tls and self.server_name else []
+        )
+
+    def metadata(self, address: str) -> tuple[tuple[str, str], ...]:
+        """What every call to an address carries. Raises FacerecError NOT_PERMITTED for plain text."""
+        if not self.api_key:
+            return ()
+        local = address.removeprefix("dns:///").startswith(LOOPBACK)
+        if not (self.is_tls or self.plaintext_key or local):
+            raise FacerecError(
+                f"the key is not sent to {address} in plain text: set a CA file, or plaintext_key where the "
+                "network keeps others out",
+                reason=Reason.NOT_PERMITTED,
+            )
+        return (("authorization", f"Bearer {self.api_key}"),)
+
+
+PLAIN = Security()
+
+
+def _read(path: Path, name: str) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise FacerecError(f"{name} {path}: {error.strerror}", reason=Reason.OPTION_INVALID) from None

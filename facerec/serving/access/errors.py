@@ -1,0 +1,34 @@
+"""Why a call is not let in.
+
+FacerecError
++-- KeyMissing      neither a key nor a known certificate
++-- KeyUnknown      a key that is not in the file, or whose time is over
++-- NotPermitted    known, and not entitled to this
++-- RateLimited     more calls than were granted
+"""
+
+from facerec.errors import FacerecError, Reason
+
+
+class KeyMissing(FacerecError):
+    """The call brings neither a key nor a certificate that is known."""
+
+    reason = Reason.KEY_MISSING
+
+
+class KeyUnknown(FacerecError):
+    """The key is not in the file, or its time is over."""
+
+    reason = Reason.KEY_UNKNOWN
+
+
+class NotPermitted(FacerecError):
+    """The caller is known and not entitled to this."""
+
+    reason = Reason.NOT_PERMITTED
+
+
+class RateLimited(FacerecError):
+    """The caller asks more often than was granted."""
+
+    reason = Reason.RATE_LIMITED

@@ -1,0 +1,112 @@
+"""The grants in force: read at the start, and again when their file changes."""
+
+import asyncio
+import datetime
+import hashlib
+import hmac
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import structlog
+
+from facerec.serving.access import files, grants
+from facerec.serving.access.errors import KeyMissing, KeyUnknown, RateLimited
+from facerec.serving.access.grants import Grant
+from facerec.serving.access.rates import Bucket
+from facerec.serving.errors import SettingsInvalid
+
+SCHEME = "bearer "
+
+log = structlog.get_logger(__name__)
+
+
+class Keyring:
+    """Finds out who calls. Raises SettingsInvalid where the file is at fault.
+
+    A file that is at fault later on, or gone, changes nothing but the log: the grants read before stay.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._grants = grants.read(path)
+        self._stamp = files.stamp([path])
+        self._buckets: dict[Grant, Bucket] = {}
+
+    async def watch(self) -> None:
+        """Follow the file. Ends when cancelled."""
+        while True:
+            await asyncio.sleep(files.POLL_SECONDS)
+            await asyncio.to_thread(self.follow)
+
+    def follow(self) -> None:
+        """Read the file anew if it changed."""
+        try:
+            found = files.stamp([self._path])
+            if found == self._stamp:
+                return
+            self._stamp = found
+            read = grants.read(self._path)
+        except (OSError, SettingsInvalid) as error:
+            why = str(error) if isinstance(error, SettingsInvalid) else type(error).__name__
+            log.error("keys_not_read", why=why, kept=len(self._grants.keys))
+            return
+        self._grants = read
+        log.info("keys_read", keys=len(read.keys), certificates=len(read.certificates))
+
+    def find(self, authorization: str, peer: Sequence[str]) -> Grant:
+        """Who calls: by the key if the call brings one, else by the names in the peer's certificate.
+
+        Raises KeyMissing, KeyUnknown.
+        """
+        found: Grant | None
+        if authorization:
+            found = self._by_key(authorization)
+            if found is None:
+                raise KeyUnknown("the key is not known here")
+        else:
+            found = next((each for each in self._grants.certificates if each.subject in peer), None)
+            if found is None:
+                raise KeyMissing(
+                    "send a key, as `authorization: Bearer KEY`"
+                    + ("; the certificate's name is not known here" if peer else "")
+                )
+        if found.is_over(datetime.datetime.now(datetime.UTC)):
+            raise KeyUnknown(f"the time of {found.name} is over")
+        return found
+
+    def _by_key(self, authorization: str) -> Grant | None:
+        """Looks at every key, and at each for as long as at any other."""
+        if authorization[: len(SCHEME)].lower() != SCHEME:
+            raise KeyUnknown("authorization has the form `Bearer KEY`")
+        digest = hashlib.sha256(authorization[len(SCHEME) :].strip().encode()).digest()
+        found = None
+        for each in self._grants.keys:
+            if hmac.compare_digest(each.digest, digest):
+                found = each
+        return found
+
+    def take(self, grant: Grant) -> None:
+        """Count a call. Raises RateLimited."""
+        seconds = self.wait_seconds(grant)
+        if seconds:
+            raise RateLimited(
+                f"{grant.name} may call {grant.calls_per_second:g} times a second",
+                retry_after_seconds=seconds,
+            )
+
+    def wait_seconds(self, grant: Grant) -> float:
+        """Count a call, or say how long it has to wait."""
+        if grant.calls_per_second is None:
+            return 0.0
+        bucket = self._buckets.get(grant)
+        if bucket is None:
+            burst = grant.burst or max(1, math.ceil(2 * grant.calls_per_second))
+            bucket = self._buckets[grant] = Bucket(grant.calls_per_second, burst)
+            self._forget_others()
+        return bucket.take()
+
+    def _forget_others(self) -> None:
+        """Drop the buckets of grants that are no more."""
+        kept: Mapping[Grant, None] = dict.fromkeys((*self._grants.keys, *self._grants.certificates))
+        self._buckets = {grant: bucket for grant, bucket in self._buckets.items() if grant in kept}

@@ -1,0 +1,186 @@
+"""Keys come and go with their file; scores, rates and names are what was granted."""
+
+import asyncio
+import datetime
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import pytest
+
+from facerec.cli import main
+from facerec.client import AsyncMatcherClient, Security
+from facerec.errors import FacerecError, Reason
+from facerec.matcher.v1 import matcher_pb2 as pb
+from facerec.matcher.v1 import review_pb2
+from facerec.serving.access import files, grants
+from facerec.serving.errors import SettingsInvalid
+from tests.e2e.access.conftest import bearer, entry
+from tests.e2e.matcher.requests import encoding, enroll, refused, vectors
+from tests.fixtures.matcher import RunningMatcher, StartMatcher
+
+WriteKeys = Callable[..., Path]
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(files, "POLL_SECONDS", 0.05)
+
+
+async def verify(matcher: RunningMatcher, key: str, **fields: Any) -> pb.VerifyResponse:
+    request = pb.VerifyRequest(person_id="ann", probe=encoding(vectors(1)[0]), **fields)
+    answer: pb.VerifyResponse = await matcher.stub.Verify(request, metadata=bearer(key))
+    return answer
+
+
+async def enrolled(matcher: RunningMatcher, key: str) -> None:
+    await matcher.stub.Enroll(enroll("ann", encoding(vectors(1)[0])), metadata=bearer(key))
+
+
+async def test_a_key_is_let_in_and_shut_out_without_a_restart(
+    start_matcher: StartMatcher, database_url: str, keys_file: WriteKeys, capsys: pytest.CaptureFixture[str]
+) -> None:
+    admin = entry("admin", "a", ["admin"])
+    matcher = await start_matcher(database_url, keys_file=keys_file(admin))
+    await enrolled(matcher, "a")
+    with refused(Reason.KEY_UNKNOWN):
+        await verify(matcher, "b")
+    keys_file(admin, entry("door", "b", ["verify"]))
+    async with asyncio.timeout(5):
+        while True:
+            try:
+                assert (await verify(matcher, "b")).match
+                break
+            except Exception:
+                await asyncio.sleep(0.05)
+    keys_file("this is no file of keys")
+    await asyncio.sleep(0.3)
+    assert (await verify(matcher, "b")).match, "a file at fault leaves the keys as they were"
+    keys_file(admin)
+    await asyncio.sleep(0.3)
+    with refused(Reason.KEY_UNKNOWN):
+        await verify(matcher, "b")
+    told = capsys.readouterr().out
+    assert "keys_not_read" in told
+    assert "Bearer" not in told
+
+
+async def test_scores_are_for_whom_they_were_granted(
+    start_matcher: StartMatcher, database_url: str, keys_file: WriteKeys
+) -> None:
+    path = keys_file(
+        entry("admin", "a", ["admin"]),
+        entry("door", "b", ["verify", "identify", "enroll", "manage"]),
+        entry("desk", "c", ["verify"], "scores = true"),
+    )
+    matcher = await start_matcher(database_url, keys_file=path)
+    await enrolled(matcher, "a")
+    assert (await verify(matcher, "a")).distance == 0
+    assert (await verify(matcher, "c", max_distance=0.3)).HasField("distance")
+    blind = await verify(matcher, "b")
+    assert (blind.match, blind.HasField("distance")) == (True, False)
+    face = encoding(vectors(1)[0])
+    found = await matcher.stub.Identify(pb.IdentifyRequest(probes=[face]), metadata=bearer("b"))
+    assert found.faces[0].candidates[0].person_id == "ann"
+    assert not found.faces[0].candidates[0].HasField("distance")
+    again = await matcher.stub.Enroll(enroll("anna", face), metadata=bearer("b"))
+    assert again.faces[0].duplicate.person_id == "ann"
+    assert not again.faces[0].duplicate.HasField("distance")
+    pairs = await matcher.collections.ListDuplicates(review_pb2.ListDuplicatesRequest(), metadata=bearer("b"))
+    assert pairs.pairs
+    assert not pairs.pairs[0].HasField("distance")
+    compared = await matcher.stub.Compare(pb.CompareRequest(probe_a=face, probe_b=face), metadata=bearer("b"))
+    assert not compared.HasField("distance")
+    # Otherwise a few questions about one face would give its distance after all.
+    with refused(Reason.NOT_PERMITTED, "max_distance"):
+        await verify(matcher, "b", max_distance=0.3)
+    with refused(Reason.NOT_PERMITTED, "max_distance"):
+        await matcher.stub.Identify(pb.IdentifyRequest(probes=[face], max_distance=0.3), metadata=bearer("b"))
+    with refused(Reason.NOT_PERMITTED, "max_distance"):
+        await matcher.collections.ListDuplicates(
+            review_pb2.ListDuplicatesRequest(max_distance=0.3), metadata=bearer("b")
+        )
+
+
+async def test_calls_beyond_the_rate_are_refused_with_a_time_to_wait(
+    start_matcher: StartMatcher, database_url: str, keys_file: WriteKeys
+) -> None:
+    path = keys_file(
+        entry("admin", "a", ["admin"]),
+        entry("door", "b", ["verify"], "calls_per_second = 2\nburst = 3"),
+    )
+    matcher = await start_matcher(database_url, keys_file=path)
+    await enrolled(matcher, "a")
+    for _ in range(3):
+        await verify(matcher, "b")
+    with pytest.raises(FacerecError) as caught:
+        async with AsyncMatcherClient(matcher.address, security=Security(api_key="b")) as client:
+            await client.verify("ann", "00000000-0000-4000-8000-000000000000")
+    assert caught.value.reason is Reason.RATE_LIMITED
+    assert caught.value.retry_after_seconds is not None
+    assert 0 < caught.value.retry_after_seconds <= 0.5
+    await verify(matcher, "a")  # nobody else waits for it
+    await asyncio.sleep(caught.value.retry_after_seconds + 0.05)
+    await verify(matcher, "b")
+
+
+async def test_the_audit_names_the_key(
+    start_matcher: StartMatcher, database_url: str, keys_file: WriteKeys
+) -> None:
+    path = keys_file(entry("onboarding", "a", ["enroll"]), entry("door-7", "b", ["verify"]))
+    matcher = await start_matcher(database_url, keys_file=path)
+    await enrolled(matcher, "a")
+    await verify(matcher, "b")
+    await matcher.service.stop()
+    connection = await asyncpg.connect(database_url)
+    rows = await connection.fetch("SELECT action, caller FROM facerec.audit ORDER BY event_id")
+    await connection.close()
+    assert [tuple(row) for row in rows] == [("ENROLL", "onboarding"), ("VERIFY", "door-7")]
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("[[keys]]", "keys.0.name"),
+        (entry("a b", "k", ["verify"]), "keys.0.name"),
+        (entry("door", "k", ["everything"]), "keys.0.roles"),
+        (entry("door", "k", []), "keys.0.roles"),
+        (entry("door", "k", ["verify"], "collection = 'a'"), "collection"),
+        (entry("door", "k", ["verify"], "expires = 2027-01-01T00:00:00"), "expires"),
+        (entry("door", "k", ["verify"]) + entry("desk", "k", ["verify"]), "two grants have one sha256"),
+        (entry("door", "k", ["verify"]) + entry("door", "l", ["verify"]), "two grants have one name"),
+        ("[[keys]\n", "keys.toml"),
+    ],
+)
+def test_a_file_at_fault_says_where_and_shows_no_hash(keys_file: WriteKeys, text: str, told: str) -> None:
+    with pytest.raises(SettingsInvalid) as caught:
+        grants.read(keys_file(text))
+    assert told in str(caught.value)
+    assert entry("door", "k", ["verify"]).split('"')[3] not in str(caught.value)
+
+
+def test_a_key_is_not_sent_to_another_machine_in_plain_text() -> None:
+    with pytest.raises(FacerecError) as caught:
+        AsyncMatcherClient("matcher.example:50052", security=Security(api_key="k"))
+    assert caught.value.reason is Reason.NOT_PERMITTED
+    assert "k" not in repr(Security(api_key="k")).replace("key_file", "").replace("plaintext_key", "")
+
+
+def test_a_key_made_at_a_terminal_is_what_the_file_takes(
+    keys_file: WriteKeys, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = "--role verify --role identify --collection staff --scores --days 30 --calls-per-second 5"
+    assert main(["keys", "new", "door-7", *options.split()]) == 0
+    told = capsys.readouterr()
+    key = told.err.split()[-1]
+    assert key not in told.out
+    (grant,) = grants.read(keys_file(told.out)).keys
+    assert grant.digest == hashlib.sha256(key.encode()).digest()
+    assert (grant.name, sorted(grant.roles), grant.scores) == ("door-7", ["identify", "verify"], True)
+    assert set(grant.collections or ()) == {"staff"}
+    assert grant.expires is not None
+    assert 29 < (grant.expires - datetime.datetime.now(datetime.UTC)).days + 1 <= 30
+    assert main(["keys", "new", "door", "--role", "everything"]) == 2
+    assert "everything" in capsys.readouterr().err
