@@ -1,5 +1,6 @@
 """What is deployed renders, validates, and names settings that exist."""
 
+import json
 import re
 import shutil
 import subprocess
@@ -154,3 +155,41 @@ def test_a_pod_outlives_its_drain_and_grace() -> None:
                 data[f"{name.upper()}_GRACE_SECONDS"]
             )
             assert manifest["spec"]["template"]["spec"]["terminationGracePeriodSeconds"] > needed
+
+
+@needs_kubectl
+def test_every_variable_that_a_container_is_given_is_a_setting() -> None:
+    seen = set()
+    for resource in rendered("prod"):
+        if resource["kind"] != "Deployment":
+            continue
+        (container,) = resource["spec"]["template"]["spec"]["containers"]
+        names = {each["name"] for each in container["env"]}
+        assert names <= known_settings(resource["metadata"]["name"]), resource["metadata"]["name"]
+        seen |= names
+    assert {"ENCODER_TLS_CLIENT_CA_FILE", "MATCHER_KEYS_FILE", "MATCHER_ENCODER_TLS_CERT_FILE"} <= seen
+
+
+def told_metrics() -> set[str]:
+    """The metrics of docs/operations.md, which a test holds to be those there are."""
+    text = (ROOT / "docs" / "operations.md").read_text()
+    return set(re.findall(r"^\| `([a-z_]+)` \| (?:both|encoder|matcher) \|", text, re.MULTILINE))
+
+
+def used_metrics(text: str) -> set[str]:
+    """The metrics that queries name, a histogram's parts as the histogram."""
+    names = re.findall(r"\b((?:facerec|grpc_server)_[a-z_]+)(?=[\[{) ]|$)", text)
+    return {re.sub(r"_(bucket|sum|count)$", "", name) for name in names}
+
+
+def test_dashboard_and_alerts_ask_for_metrics_that_there_are() -> None:
+    dashboard = json.loads((DEPLOY / "monitoring" / "dashboard.json").read_text())
+    queries = [target["expr"] for panel in dashboard["panels"] for target in panel.get("targets", ())]
+    rules = yaml.safe_load((DEPLOY / "kubernetes" / "overlays" / "prod" / "alerts.yaml").read_text())
+    alerts = [rule for group in rules["spec"]["groups"] for rule in group["rules"]]
+    used = used_metrics("\n".join([*queries, *(rule["expr"] for rule in alerts)]))
+    assert len(used) > 15
+    assert used <= told_metrics()
+    runbook = (ROOT / "docs" / "operations.md").read_text()
+    for rule in alerts:
+        assert f"| `{rule['alert']}` | " in runbook

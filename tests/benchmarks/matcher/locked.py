@@ -1,0 +1,140 @@
+"""What TLS, keys, metrics, logs and the audit cost: Verify without them, and with one after another."""
+
+import asyncio
+import contextlib
+import hashlib
+import tempfile
+import urllib.request
+from collections.abc import AsyncIterator, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import grpc.aio
+import numpy as np
+import trustme
+
+from facerec.client import Security
+from tests.benchmarks.matcher import calls, cores, driving
+from tests.benchmarks.matcher.stage import Stage
+from tests.benchmarks.matcher.tables import Figure, Table
+from tests.fixtures.process import ServiceProcess
+
+IN_FLIGHT = 64
+REQUESTS = 2000
+SCRAPE_SECONDS = 1.0
+KEY = "fr_a-key-of-the-benchmark"
+BARE, WHOLE = "tests.benchmarks.matcher.bare", "matcher_service"
+GOAL_PERCENT = 85
+PLAIN = ("--log-calls", "off", "--no-audit-decisions")
+
+
+def _variants(folder: Path) -> dict[str, tuple[str, tuple[str, ...]]]:
+    """The module that serves and its flags, by what is switched on; each has all that came before."""
+    tls = ("--tls-cert-file", f"{folder}/server.pem", "--tls-key-file", f"{folder}/server.key")
+    keys = ("--keys-file", f"{folder}/keys.toml")
+    metrics = ("--admin-address", "127.0.0.1:0")
+    logs = ("--log-calls", "all", "--no-audit-decisions")
+    return {
+        "bare": (BARE, PLAIN),
+        "metrics, scraped": (WHOLE, (*PLAIN, *metrics)),
+        "and keys": (WHOLE, (*PLAIN, *metrics, *keys)),
+        "and TLS": (WHOLE, (*PLAIN, *metrics, *keys, *tls)),
+        "and a log line a call": (WHOLE, (*logs, *metrics, *keys, *tls)),
+        "and decisions on record": (WHOLE, ("--log-calls", "all", *metrics, *keys, *tls)),
+    }
+
+
+def _write(folder: Path) -> Security:
+    ca = trustme.CA()
+    made = ca.issue_cert("127.0.0.1", "localhost")
+    ca.cert_pem.write_to_path(str(folder / "ca.pem"))
+    made.cert_chain_pems[0].write_to_path(str(folder / "server.pem"))
+    made.private_key_pem.write_to_path(str(folder / "server.key"))
+    digest = hashlib.sha256(KEY.encode()).hexdigest()
+    entry = f'[[keys]]\nname = "bench"\nsha256 = "{digest}"\nroles = ["verify"]\nscores = true\n'
+    others = "".join(
+        f'[[keys]]\nname = "other-{number}"\nsha256 = "{number:064x}"\nroles = ["verify"]\n'
+        for number in range(100)
+    )
+    (folder / "keys.toml").write_text(others + entry)
+    return Security(api_key=KEY, ca_file=folder / "ca.pem")
+
+
+@contextlib.contextmanager
+def _running(stage: Stage, module: str, flags: tuple[str, ...]) -> Iterator[ServiceProcess]:
+    with cores.on(stage.cores.matcher):
+        process = ServiceProcess(module, "--database-url", stage.url, *flags)
+    try:
+        process.event("database_ready")
+        yield process
+    finally:
+        process.stop()
+
+
+@contextlib.asynccontextmanager
+async def _scraped(address: str | None) -> AsyncIterator[None]:
+    """Read the metrics again and again, as Prometheus would."""
+
+    async def scrape() -> None:
+        while True:
+            with await asyncio.to_thread(urllib.request.urlopen, f"http://{address}/metrics") as answer:
+                await asyncio.to_thread(answer.read)
+            await asyncio.sleep(SCRAPE_SECONDS)
+
+    task = asyncio.create_task(scrape()) if address else None
+    try:
+        yield
+    finally:
+        if task:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+
+async def run(stage: Stage, *, rounds: int = 5, seconds: float = 3.0) -> Table:
+    """Measure every variant in each round, so that none has a quieter machine; medians of the ratios."""
+    probes = stage.gallery.genuine(REQUESTS, draw=11)
+    requests = [
+        calls.verify(int(person), vector).SerializeToString()
+        for person, vector in zip(probes.people, probes.encodings, strict=True)
+    ]
+    found: dict[str, list[float]] = {}
+    with tempfile.TemporaryDirectory() as made:
+        security, variants = _write(Path(made)), _variants(Path(made))
+        async with contextlib.AsyncExitStack() as stack:
+            sends = {}
+            for name, (module, flags) in variants.items():
+                process = stack.enter_context(_running(stage, module, flags))
+                channel = await stack.enter_async_context(
+                    grpc.aio.secure_channel(process.address, security.credentials())
+                    if "--tls-cert-file" in flags
+                    else grpc.aio.insecure_channel(process.address)
+                )
+                verify: Any = channel.unary_unary("/facerec.matcher.v1.MatcherService/Verify")
+                metadata = security.metadata(process.address) if "--keys-file" in flags else ()
+                sends[name] = partial(_send, verify, requests, metadata)
+                await stack.enter_async_context(_scraped(process.event("listening")["admin"]))
+            for _ in range(rounds):
+                for name, send in sends.items():
+                    found.setdefault(name, []).append(
+                        await driving.rate(send, in_flight=IN_FLIGHT, seconds=seconds)
+                    )
+    bare = np.array(found["bare"])
+    figures = [Figure.plain("bare", float(np.median(bare)), " a second")]
+    figures += [
+        Figure.plain(f"{name}, of bare", 100 * float(np.median(np.array(rates) / bare)), " %")
+        for name, rates in found.items()
+        if name not in ("bare", "and a log line a call")
+    ]
+    whole = 100 * float(np.median(np.array(found["and a log line a call"]) / bare))
+    figures.insert(-1, Figure.at_least("and a log line a call, of bare", whole, GOAL_PERCENT, " %"))
+    return Table.of_figures(f"Verify locked and watched, {IN_FLIGHT} in flight", figures)
+
+
+async def _send(
+    verify: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes],
+    requests: list[bytes],
+    metadata: tuple[tuple[str, str], ...],
+    number: int,
+) -> None:
+    await verify(requests[number % len(requests)], metadata=metadata)
