@@ -1,8 +1,7 @@
 """The interceptor that turns what a servicer raises into the call's status."""
 
 import contextlib
-import inspect
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import grpc
@@ -10,8 +9,7 @@ import grpc.aio
 
 from facerec.errors import FacerecError
 from facerec.serving import status
-
-Context = grpc.aio.ServicerContext[Any, Any]
+from facerec.serving.wrapping import Context, WrappingInterceptor, behavior, made_anew
 
 
 @contextlib.asynccontextmanager
@@ -32,43 +30,27 @@ async def mapped(context: Context, method: str) -> AsyncIterator[None]:
         await status.abort(context, status.hide(error, method))
 
 
-class ErrorInterceptor(grpc.aio.ServerInterceptor):
+class ErrorInterceptor(WrappingInterceptor):
     """Maps errors of every handler. The servicers' methods are coroutines or async generators."""
 
-    async def intercept_service(
-        self,
-        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Any]],
-        handler_call_details: grpc.HandlerCallDetails,
-    ) -> Any:
-        """Wrap the handler found for the call."""
-        handler = await continuation(handler_call_details)
-        if handler is None:  # an unknown method: grpc answers UNIMPLEMENTED itself
-            return None
-        method = str(handler_call_details.method)
-        requests = "stream" if handler.request_streaming else "unary"
-        answers = "stream" if handler.response_streaming else "unary"
-        kind = f"{requests}_{answers}"
-        behavior = getattr(handler, kind)
-        wrap = _generating if inspect.isasyncgenfunction(behavior) else _awaiting
-        return getattr(grpc, f"{kind}_rpc_method_handler")(
-            wrap(behavior, method),
-            request_deserializer=handler.request_deserializer,
-            response_serializer=handler.response_serializer,
-        )
+    def wrap(self, method: str, handler: Any) -> Any:
+        """The same handler, its errors mapped."""
+        does, generates = behavior(handler)
+        return made_anew(handler, (_generating if generates else _awaiting)(does, method))
 
 
-def _awaiting(behavior: Callable[..., Any], method: str) -> Callable[..., Any]:
+def _awaiting(does: Callable[..., Any], method: str) -> Callable[..., Any]:
     async def handle(request: Any, context: Context) -> Any:
         async with mapped(context, method):
-            return await behavior(request, context)
+            return await does(request, context)
 
     return handle
 
 
-def _generating(behavior: Callable[..., AsyncIterator[Any]], method: str) -> Callable[..., Any]:
+def _generating(does: Callable[..., AsyncIterator[Any]], method: str) -> Callable[..., Any]:
     async def handle(request: Any, context: Context) -> AsyncIterator[Any]:
         async with mapped(context, method):
-            async for answer in behavior(request, context):
+            async for answer in does(request, context):
                 yield answer
 
     return handle

@@ -1,12 +1,10 @@
 """The interceptor that lets calls in: who calls, with which role, into which gallery, how often."""
 
 import asyncio
-import inspect
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+import functools
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from typing import Any
 
-import grpc
-import grpc.aio
 from google.protobuf.message import DecodeError
 
 from facerec.errors import FacerecError, Reason
@@ -15,15 +13,14 @@ from facerec.serving.access.errors import NotPermitted
 from facerec.serving.access.grants import Grant, Role
 from facerec.serving.access.keyring import Keyring
 from facerec.serving.metrics import DENIED
+from facerec.serving.wrapping import Context, WrappingInterceptor, behavior, made_anew
 
 OPEN = "/grpc.health.v1.Health/"  # tells whether a service is ready, to probes that have no key
 OURS = "/facerec."
 DEFAULT_COLLECTION_ID = "default"
 
-Context = grpc.aio.ServicerContext[Any, Any]
 
-
-class AccessInterceptor(grpc.aio.ServerInterceptor):
+class AccessInterceptor(WrappingInterceptor):
     """Lets a call of a method in whose role its caller has; `roles` is by `/SERVICE/METHOD`.
 
     Nothing of a message is parsed before its sender is known. A method of ours without a role is nobody's;
@@ -31,41 +28,30 @@ class AccessInterceptor(grpc.aio.ServerInterceptor):
     """
 
     def __init__(self, keyring: Keyring, roles: Mapping[str, Role]) -> None:
+        super().__init__()
         self._keyring = keyring
         self._roles = roles
 
-    async def intercept_service(
-        self,
-        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Any]],
-        handler_call_details: grpc.HandlerCallDetails,
-    ) -> Any:
-        """Wrap the handler found for the call."""
-        handler = await continuation(handler_call_details)
-        method = str(handler_call_details.method)
-        if handler is None or method.startswith(OPEN):
+    def wrap(self, method: str, handler: Any) -> Any:
+        """The same handler behind its door."""
+        if method.startswith(OPEN):
             return handler
-        requests = "stream" if handler.request_streaming else "unary"
-        answers = "stream" if handler.response_streaming else "unary"
-        kind = f"{requests}_{answers}"
-        behavior, parse = getattr(handler, kind), handler.request_deserializer
-        wrap = self._generating if inspect.isasyncgenfunction(behavior) else self._awaiting
-        return getattr(grpc, f"{kind}_rpc_method_handler")(
-            wrap(method, behavior, self._items if handler.request_streaming else self._one, parse),
-            request_deserializer=None,
-            response_serializer=handler.response_serializer,
-        )
+        does, generates = behavior(handler)
+        wrap = self._generating if generates else self._awaiting
+        read = self._items if handler.request_streaming else self._one
+        return made_anew(handler, wrap(method, does, read, handler.request_deserializer), deserializer=None)
 
-    def _awaiting(self, method: str, behavior: Any, read: Any, parse: Any) -> Callable[..., Any]:
+    def _awaiting(self, method: str, does: Any, read: Any, parse: Any) -> Callable[..., Any]:
         async def handle(raw: Any, context: Context) -> Any:
             grant = self._admit(method, context)
-            return await behavior(read(raw, grant, parse), context)
+            return await does(read(raw, grant, parse), context)
 
         return handle
 
-    def _generating(self, method: str, behavior: Any, read: Any, parse: Any) -> Callable[..., Any]:
+    def _generating(self, method: str, does: Any, read: Any, parse: Any) -> Callable[..., Any]:
         async def handle(raw: Any, context: Context) -> AsyncIterator[Any]:
             grant = self._admit(method, context)
-            async for answer in behavior(read(raw, grant, parse), context):
+            async for answer in does(read(raw, grant, parse), context):
                 yield answer
 
         return handle
@@ -73,7 +59,7 @@ class AccessInterceptor(grpc.aio.ServerInterceptor):
     def _admit(self, method: str, context: Context) -> Grant:
         """Raises KeyMissing, KeyUnknown, NotPermitted, RateLimited."""
         try:
-            grant = self._keyring.find(_authorization(context), _peer(context))
+            grant = self._keyring.find(_authorization(context), functools.partial(_peer, context))
             role = self._roles.get(method)
             if method.startswith(OURS) and (role is None or not grant.permits(role)):
                 raise NotPermitted(f"{grant.name} does not have the role {role or 'for this'}")

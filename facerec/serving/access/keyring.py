@@ -5,7 +5,7 @@ import datetime
 import hashlib
 import hmac
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import structlog
@@ -17,6 +17,7 @@ from facerec.serving.access.rates import Bucket
 from facerec.serving.errors import SettingsInvalid
 
 SCHEME = "bearer "
+NOBODY = bytes(32)
 
 log = structlog.get_logger(__name__)
 
@@ -30,6 +31,7 @@ class Keyring:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._grants = grants.read(path)
+        self._by_digest = {each.digest: each for each in self._grants.keys}
         self._stamp = files.stamp([path])
         self._buckets: dict[Grant, Bucket] = {}
 
@@ -51,11 +53,12 @@ class Keyring:
             why = str(error) if isinstance(error, SettingsInvalid) else type(error).__name__
             log.error("keys_not_read", why=why, kept=len(self._grants.keys))
             return
-        self._grants = read
+        self._grants, self._by_digest = read, {each.digest: each for each in read.keys}
         log.info("keys_read", keys=len(read.keys), certificates=len(read.certificates))
 
-    def find(self, authorization: str, peer: Sequence[str]) -> Grant:
-        """Who calls: by the key if the call brings one, else by the names in the peer's certificate.
+    def find(self, authorization: str, peer: Callable[[], Sequence[str]]) -> Grant:
+        """Who calls: by the key if the call brings one, else by the names in the peer's certificate,
+        which are asked for only then.
 
         Raises KeyMissing, KeyUnknown.
         """
@@ -65,26 +68,25 @@ class Keyring:
             if found is None:
                 raise KeyUnknown("the key is not known here")
         else:
-            found = next((each for each in self._grants.certificates if each.subject in peer), None)
+            names = peer()
+            found = next((each for each in self._grants.certificates if each.subject in names), None)
             if found is None:
                 raise KeyMissing(
                     "send a key, as `authorization: Bearer KEY`"
-                    + ("; the certificate's name is not known here" if peer else "")
+                    + ("; the certificate's name is not known here" if names else "")
                 )
-        if found.is_over(datetime.datetime.now(datetime.UTC)):
+        if found.expires is not None and found.is_over(datetime.datetime.now(datetime.UTC)):
             raise KeyUnknown(f"the time of {found.name} is over")
         return found
 
     def _by_key(self, authorization: str) -> Grant | None:
-        """Looks at every key, and at each for as long as at any other."""
+        """Found by the hash, of which nobody can choose a part, and then compared in constant time."""
         if authorization[: len(SCHEME)].lower() != SCHEME:
             raise KeyUnknown("authorization has the form `Bearer KEY`")
         digest = hashlib.sha256(authorization[len(SCHEME) :].strip().encode()).digest()
-        found = None
-        for each in self._grants.keys:
-            if hmac.compare_digest(each.digest, digest):
-                found = each
-        return found
+        found = self._by_digest.get(digest)
+        same = hmac.compare_digest(found.digest if found else NOBODY, digest)
+        return found if same else None
 
     def take(self, grant: Grant) -> None:
         """Count a call. Raises RateLimited."""
