@@ -50,9 +50,10 @@ KEEPALIVE_TIMEOUT_SECONDS = 10
 def target(address: str) -> str:
     """The gRPC target of `HOST:PORT`: every address of the name, asked for anew when one is lost.
 
-    An address that names its own scheme (`unix:/run/facerec.sock`) stays as it is.
+    An address that names its own scheme stays as it is: `unix:/run/facerec.sock`, or replicas without a name
+    of their own, `ipv4:10.0.0.1:50052,10.0.0.2:50052`.
     """
-    named = "://" in address or address.startswith(("unix:", "unix-abstract:"))
+    named = "://" in address or address.startswith(("unix:", "unix-abstract:", "ipv4:", "ipv6:"))
     return address if named else f"dns:///{address}"
 
 

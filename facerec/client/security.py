@@ -86,7 +86,8 @@ class Security:
         """What every call to an address carries. Raises FacerecError NOT_PERMITTED for plain text."""
         if not self.api_key:
             return ()
-        local = address.removeprefix("dns:///").startswith(LOOPBACK)
+        hosts = address.removeprefix("dns:///").removeprefix("ipv4:").split(",")
+        local = all(host.startswith(LOOPBACK) for host in hosts)
         if not (self.is_tls or self.plaintext_key or local):
             raise FacerecError(
                 f"the key is not sent to {address} in plain text: set a CA file, or plaintext_key where the "

@@ -1,0 +1,123 @@
+"""`python -m tests.soak.service [rolling] [faults] [hostile] [endurance]`: all without any named.
+
+Prints what was seen, and ends with 1 where any of it is wrong.
+"""
+
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from facerec.samples import cache_folder, sample_photos
+from tests.soak.service import endurance, expiry, faults, hostile, rolling
+from tests.soak.service.stack import Stack
+
+TIMES = 3
+FAULT_SECONDS = 5.0
+FRAMES = 50_000
+IDLE = 1000
+ENDURANCE_SECONDS = 20 * 60.0
+MEMORY_BYTES = 64 * 2**20
+
+
+def photo() -> Path:
+    """A photo with one face."""
+    return sample_photos(cache_folder()) / "obama.jpg"
+
+
+def roll() -> bool:
+    """Replace every replica three times."""
+    with Stack.open() as stack:
+        found = rolling.roll(stack, photo(), times=TIMES)
+    print(
+        f"rolling: {found.replaced} replaced, {found.seen.calls} calls, "
+        f"{found.seen.failures.total()} failed {dict(found.seen.failures)}, {found.seen.wrong} wrong, "
+        f"longest {found.seen.longest_seconds:.2f} s; {found.enrolled} enrolled, {found.lost} lost"
+    )
+    return found.fine
+
+
+def suffer() -> bool:
+    """Every fault, one after another, over one stack, and what expires over another one that is locked."""
+    print("| fault | fired | calls | failed | wrong | lost | longest | normal after |")
+    print("| --- | --- | --- | --- | --- | --- | --- | --- |")
+    fine, internal = True, []
+    with Stack.open() as stack:
+        for fault in faults.FAULTS.values():
+            if fault.name == "disk full" and not faults.can_mount(stack.folder):
+                print(f"| {fault.name} | skipped: no file system can be made here | | | | | | |")
+                continue
+            fine = _row(faults.suffer(stack, fault, photo(), seconds=fault.seconds or FAULT_SECONDS)) and fine
+        internal += stack.internal_errors()
+    with tempfile.TemporaryDirectory() as folder:
+        locks = expiry.Locks.make(Path(folder))
+        with Stack.open(matcher=locks.flags) as stack:
+            for fault in expiry.faults(locks):
+                found = faults.suffer(stack, fault, photo(), seconds=FAULT_SECONDS, security=locks.security)
+                fine = _row(found) and fine
+            internal += stack.internal_errors()
+    print(f"unforeseen errors: {len(internal)}")
+    return fine and not internal
+
+
+def _row(found: faults.Result) -> bool:
+    told = ", ".join(f"{count} {reason}" for reason, count in found.seen.failures.items()) or "0"
+    print(
+        f"| {found.fault.name} | {'yes' if found.fired else 'NO'} | {found.seen.calls} | {told} | "
+        f"{found.seen.wrong} | {found.lost} | {found.seen.longest_seconds:.2f} s | "
+        f"{found.seen.recovery_seconds:.2f} s |{'' if found.fine else ' NOT FINE'}",
+        flush=True,
+    )
+    return found.fine
+
+
+def attack() -> bool:
+    """Hostile traffic against one matcher of two."""
+    with Stack.open() as stack:
+        found = hostile.attack(stack, frames=FRAMES, idle=IDLE)
+    print(
+        f"hostile: {found.frames} frames, {found.connections} idle connections; alive {found.alive}, healthy "
+        f"callers' p99 {1000 * found.p99:.1f} ms against {1000 * found.quiet_p99:.1f} ms "
+        f"({found.p99 / found.quiet_p99:.2f} times), {found.failures} failed; memory "
+        f"{found.memory_growth_bytes / 2**20:+.1f} MiB, {found.internal_errors} unforeseen errors, "
+        f"nothing lost {found.intact}"
+    )
+    small = found.memory_growth_bytes < MEMORY_BYTES
+    return found.alive and small and found.intact and not found.internal_errors and not found.failures
+
+
+def endure() -> bool:
+    """Twenty minutes at a steady load."""
+    with Stack.open() as stack:
+        found = endurance.endure(stack, photo(), seconds=ENDURANCE_SECONDS, workers=8, pause_seconds=0.02)
+        internal = stack.internal_errors()
+    rate = found.calls / found.seconds
+    print(
+        f"endurance: {found.seconds / 60:.0f} min, {found.calls} calls, {rate:.0f} a second; "
+        f"{found.failures} failed, {found.wrong} wrong, {found.lost} lost, {len(internal)} unforeseen"
+    )
+    for each in found.processes:
+        print(
+            f"  {each.name}: {each.first_mib:.1f} -> {each.last_mib:.1f} MiB, {each.mib_an_hour:+.1f} an "
+            f"hour (noise {each.noise_mib:.2f}), files {each.files}, threads {each.threads}, flat {each.flat}"
+        )
+    flat = all(each.flat for each in found.processes)
+    return flat and not (found.failures or found.wrong or found.lost or internal)
+
+
+PARTS: dict[str, Callable[[], bool]] = {
+    "rolling": roll,
+    "faults": suffer,
+    "hostile": attack,
+    "endurance": endure,
+}
+
+
+def main(names: list[str]) -> int:
+    """Run the parts that are named."""
+    found = [PARTS[name]() for name in names or PARTS]  # each of them, whatever another one found
+    return int(not all(found))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

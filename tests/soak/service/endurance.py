@@ -1,0 +1,89 @@
+"""Left to run: memory, files, threads and connections stay where they are."""
+
+import dataclasses
+import time
+from pathlib import Path
+
+import numpy as np
+import psutil
+
+from tests.soak.service.load import Load
+from tests.soak.service.stack import Stack
+
+SAMPLE_SECONDS = 5.0
+WARM_SHARE = 0.25  # of the time, in which caches and pools fill
+
+
+@dataclasses.dataclass(frozen=True)
+class Process:
+    """A process over time: memory at first and last, its slope, and the most of what should be flat."""
+
+    name: str
+    first_mib: float
+    last_mib: float
+    mib_an_hour: float
+    noise_mib: float
+    files: tuple[int, int]
+    threads: tuple[int, int]
+
+    @property
+    def flat(self) -> bool:
+        """Whether it grew by no more than it goes up and down."""
+        return self.last_mib - self.first_mib <= max(3 * self.noise_mib, 0.03 * self.first_mib)
+
+
+@dataclasses.dataclass(frozen=True)
+class Endured:
+    """What was seen in all that time."""
+
+    seconds: float
+    calls: int
+    failures: int
+    wrong: int
+    lost: int
+    processes: list[Process]
+
+
+def endure(stack: Stack, photo: Path, *, seconds: float, workers: int, pause_seconds: float) -> Endured:
+    """Run a load for so long and look at every process meanwhile."""
+    load = Load(stack.target, photo, workers=workers, pause_seconds=pause_seconds)
+    stack.loop.run(load.start())
+    names = {f"matcher {n}": each.pid for n, each in enumerate(stack.matchers)}
+    names |= {f"encoder {n}": each.pid for n, each in enumerate(stack.encoders)}
+    samples: dict[str, list[tuple[float, float, int, int]]] = {name: [] for name in names}
+    began = time.monotonic()
+    try:
+        while time.monotonic() - began < seconds:
+            for name, pid in names.items():
+                process = psutil.Process(pid)
+                mib = process.memory_info().rss / 2**20
+                samples[name].append(
+                    (time.monotonic() - began, mib, process.num_fds(), process.num_threads())
+                )
+            time.sleep(min(SAMPLE_SECONDS, seconds / 20))
+    finally:
+        stack.loop.run(load.stop())
+    return Endured(
+        seconds=time.monotonic() - began,
+        calls=len(load.answers),
+        failures=sum(each.reason is not None for each in load.answers),
+        wrong=sum(each.wrong for each in load.answers),
+        lost=len(stack.loop.run(load.lost())),
+        processes=[_process(name, rows) for name, rows in samples.items()],
+    )
+
+
+def _process(name: str, rows: list[tuple[float, float, int, int]]) -> Process:
+    warm = np.array(rows[int(WARM_SHARE * len(rows)) :])
+    times, mib, files, threads = warm.T
+    slope, level = np.polyfit(times, mib, 1)
+    part = max(1, len(warm) // 5)
+    return Process(
+        name=name,
+        first_mib=float(np.median(mib[:part])),
+        last_mib=float(np.median(mib[-part:])),
+        mib_an_hour=float(slope * 3600),
+        noise_mib=float(np.std(mib - (slope * times + level))),
+        files=(int(files[0]), int(files.max())),
+        threads=(int(threads[0]), int(threads.max())),
+    )

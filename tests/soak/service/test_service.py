@@ -1,0 +1,55 @@
+"""The long runs in short: the same code over one stack, with both services in it."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.soak.service import endurance, faults, hostile, rolling
+from tests.soak.service.stack import Stack
+
+pytestmark = pytest.mark.timeout(180)
+
+
+@pytest.fixture(scope="module")
+def stack() -> Iterator[Stack]:
+    with Stack.open() as opened:
+        yield opened
+        assert not opened.internal_errors()
+
+
+@pytest.fixture(scope="module")
+def photo(sample_photos: Path) -> Path:
+    return sample_photos / "obama.jpg"
+
+
+def test_nobody_notices_that_a_replica_is_replaced(stack: Stack, photo: Path) -> None:
+    found = rolling.roll(stack, photo, times=1, calm_seconds=0.3)
+    assert found.replaced == 4
+    assert found.fine, found
+    assert found.enrolled > 5
+
+
+@pytest.mark.parametrize(
+    "name", ["matcher killed", "database connections reset", "lock held, pool exhausted"]
+)
+def test_a_fault_is_survived_without_a_wrong_answer(stack: Stack, photo: Path, name: str) -> None:
+    found = faults.suffer(stack, faults.FAULTS[name], photo, seconds=1.5)
+    assert found.fine, found
+
+
+def test_frames_at_fault_leave_the_service_and_its_callers_alone(stack: Stack) -> None:
+    found = hostile.attack(stack, frames=500, idle=50, quiet_seconds=1.0)
+    assert found.alive
+    assert found.intact
+    assert not found.failures
+    assert not found.internal_errors
+
+
+def test_a_load_is_answered_in_full_and_leaks_no_file(stack: Stack, photo: Path) -> None:
+    found = endurance.endure(stack, photo, seconds=4.0, workers=2, pause_seconds=0.02)
+    assert found.calls > 50
+    assert (found.failures, found.wrong, found.lost) == (0, 0, 0)
+    for process in found.processes:
+        first, most = process.files
+        assert most <= first + 10, process
