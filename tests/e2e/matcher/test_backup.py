@@ -1,0 +1,80 @@
+"""A dump restored into another server, by the commands of docs/operations.md, gives the same answers."""
+
+import asyncio
+import os
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from facerec.local import binaries
+from facerec.local.postgres import EmbeddedPostgres
+from facerec.matcher.v1 import matcher_pb2 as pb
+from matcher_service import migrations
+from tests.e2e.matcher.requests import encoding, enroll, vectors
+from tests.fixtures.matcher import StartMatcher
+
+PROGRAMS = binaries.package() / f"pginstall{binaries.MAJOR_VERSION}" / "bin"
+PEOPLE = 20
+
+
+@pytest.fixture
+def servers() -> Iterator[tuple[EmbeddedPostgres, EmbeddedPostgres]]:
+    """Two servers of their own."""
+    with tempfile.TemporaryDirectory(prefix="facerec-test-") as folder:
+        Path(folder).chmod(0o755)
+        first = EmbeddedPostgres.open(Path(folder) / "first")
+        try:
+            second = EmbeddedPostgres.open(Path(folder) / "second")
+            try:
+                yield first, second
+            finally:
+                second.stop()
+        finally:
+            first.stop()
+
+
+def run(program: str, *arguments: str, stdin: bytes = b"") -> bytes:
+    """Run one of Postgres' own programs."""
+    libraries = str(PROGRAMS.parent / "lib")
+    return subprocess.run(
+        [PROGRAMS / program, *arguments],
+        input=stdin,
+        capture_output=True,
+        check=True,
+        env=os.environ | {"LD_LIBRARY_PATH": libraries},
+    ).stdout
+
+
+async def answers(start_matcher: StartMatcher, url: str, *, fill: bool) -> list[object]:
+    """What a matcher over a database answers of everybody."""
+    matcher = await start_matcher(url, audit_decisions=False)
+    if fill:
+        for number, face in enumerate(vectors(PEOPLE)):
+            await matcher.stub.Enroll(enroll(f"p{number}", encoding(face), display_name=f"Person {number}"))
+    found: list[object] = []
+    for face in [*vectors(PEOPLE), *vectors(5, seed=9)]:
+        answer = await matcher.stub.Identify(pb.IdentifyRequest(probes=[encoding(face)]))
+        found.append(
+            [(c.person_id, c.display_name, c.distance, c.face_id) for c in answer.faces[0].candidates]
+        )
+    await matcher.service.stop()
+    return found
+
+
+async def test_a_dump_restored_elsewhere_gives_the_same_answers(
+    start_matcher: StartMatcher, servers: tuple[EmbeddedPostgres, EmbeddedPostgres]
+) -> None:
+    first, second = (server.url() for server in servers)
+    await migrations.migrate(first)
+    before = await answers(start_matcher, first, fill=True)
+    roles = await asyncio.to_thread(run, "pg_dumpall", "--roles-only", f"--dbname={first}")
+    dump = await asyncio.to_thread(run, "pg_dump", "--format=custom", f"--dbname={first}")
+    await asyncio.to_thread(run, "psql", f"--dbname={second}", "--quiet", stdin=roles)
+    await asyncio.to_thread(run, "pg_restore", "--exit-on-error", f"--dbname={second}", stdin=dump)
+    assert await answers(start_matcher, second, fill=False) == before
+    assert [len(found) for found in before] == [1] * PEOPLE + [0] * 5  # type: ignore[arg-type]
+    # The restored database is a whole one: a release migrates it, and people are enrolled on.
+    assert await migrations.migrate(second) == []
