@@ -1,43 +1,80 @@
-"""A request id is in every line of its call, in both services; nothing of a person is in any."""
+"""A request id is in every line of its call, in both services; no person, face or key is in any."""
 
+import contextlib
 import json
+import urllib.request
+from collections.abc import Callable
 from pathlib import Path
 
-from facerec.client import EncoderClient, MatcherClient
+from facerec.client import EncoderClient, MatcherClient, Security
 from facerec.errors import FacerecError
+from tests.e2e.access.conftest import entry
 from tests.fixtures.encoder import EncoderProcess
 from tests.fixtures.matcher import MatcherProcess
+from tests.fixtures.process import ServiceProcess
+
+KEY = "fr_a-key-that-nobody-may-see"
+PERSON = "a very particular person"
 
 
-def test_calls_are_logged_by_id_in_both_services(
-    database_url: str, model_cache: Path, sample_photos: Path
+def metrics(process: ServiceProcess) -> str:
+    with urllib.request.urlopen(f"http://{process.event('listening')['admin']}/metrics") as answer:
+        return str(answer.read().decode())
+
+
+def test_calls_are_logged_by_id_and_nobody_is_in_logs_or_metrics(
+    database_url: str, model_cache: Path, sample_photos: Path, keys_file: Callable[..., Path]
 ) -> None:
     photo = (sample_photos / "obama.jpg").read_bytes()
-    encoder = EncoderProcess("--log-calls", "all", cache=model_cache)
-    matcher = MatcherProcess(database_url, "--log-calls", "all", "--encoder-address", encoder.address)
+    other = (sample_photos / "obama2.jpg").read_bytes()
+    flags = ("--log-calls", "all", "--log-level", "debug", "--admin-address", "127.0.0.1:0")
+    locked = ("--keys-file", str(keys_file(entry("door-7", KEY, ["admin"]))))
+    encoder = EncoderProcess(*flags, *locked, cache=model_cache)
+    matcher = MatcherProcess(
+        database_url, *flags, *locked, "--encoder-address", encoder.address, "--encoder-api-key", KEY
+    )
+    security = Security(api_key=KEY)
     try:
         encoder.event("serving")
         matcher.event("database_ready")
-        with MatcherClient(matcher.address) as client:
+        with EncoderClient(encoder.address, security=security) as client_of_encoder:
+            face = client_of_encoder.encode(photo).faces[0].encoding
+        with MatcherClient(matcher.address, security=security) as client:
             asked = client.with_options(request_id="from-the-door.7")
-            asked.enroll("a very particular person", photo, display_name="Particular")
-            asked.verify("a very particular person", photo)
-            for odd in ("has spaces", "x" * 65, "a\tb"):
+            asked.enroll(PERSON, photo, display_name="Particular")
+            distance = asked.verify(PERSON, other).distance
+            stored = [each.face_id for each in client.list_faces(PERSON)]
+            client.identify(face, max_distance=1.0)
+            client.compare(face, stored[0])
+            for odd in ("has spaces", "x" * 65):
                 try:
                     client.with_options(request_id=odd).get_person("somebody who is not there")
-                except (FacerecError, ValueError):
+                except FacerecError:
                     continue
-        with EncoderClient(encoder.address) as client_of_encoder:
-            client_of_encoder.encode(photo)
+            with (
+                contextlib.suppress(FacerecError),
+                MatcherClient(matcher.address, security=Security(api_key=KEY[:-1])) as stranger,
+            ):
+                stranger.get_person(PERSON)
+            client.delete_person(PERSON)
+        exposed = metrics(matcher) + metrics(encoder)
     finally:
         matcher.stop()
         encoder.stop()
     lines = [json.loads(line) for line in (*matcher.lines, *encoder.lines) if line.startswith("{")]
-    calls = [(each["method"], each["code"]) for each in lines if each.get("request_id") == "from-the-door.7"]
-    assert sorted(calls) == [("Encode", "OK"), ("Encode", "OK"), ("Enroll", "OK"), ("Verify", "OK")]
     all_calls = [each for each in lines if each["event"] == "call"]
+    named = [each for each in all_calls if each["request_id"] == "from-the-door.7"]
+    assert sorted((each["method"], each["code"]) for each in named) == [
+        ("Encode", "OK"), ("Encode", "OK"), ("Enroll", "OK"), ("Verify", "OK"),
+    ]  # fmt: skip
     assert all(each["request_id"] for each in all_calls)
-    assert ("GetPerson", "NOT_FOUND") in {(each["method"], each["code"]) for each in all_calls}
-    text = "\n".join((*matcher.lines, *encoder.lines))
-    for secret in ("particular", "Particular", "somebody", "has spaces", "xxxxx"):
-        assert secret not in text
+    assert {("GetPerson", "NOT_FOUND", "door-7"), ("GetPerson", "UNAUTHENTICATED", "")} <= {
+        (each["method"], each["code"], each["caller"]) for each in all_calls
+    }
+    assert distance is not None
+    secrets = [PERSON, "particular", "Particular", "somebody", "has spaces", "xxxxx", KEY, KEY[:-1], *stored]
+    secrets.append(str(distance)[:8])
+    secrets += [str(float(value))[:8] for value in face.values]
+    text = "\n".join((*matcher.lines, *encoder.lines, exposed))
+    assert "grpc_server_handled_total" in text
+    assert not [secret for secret in secrets if secret in text]
