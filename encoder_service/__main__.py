@@ -20,7 +20,7 @@ from encoder_service.roles import ROLES
 from encoder_service.servicer import SERVICE_NAME, EncoderServicer
 from encoder_service.settings import EncoderSettings
 from facerec.encoder.v1.encoder_pb2_grpc import add_EncoderServiceServicer_to_server
-from facerec.serving import checkup, logs, loop
+from facerec.serving import checkup, logs, loop, spans
 from facerec.serving import settings as serving_settings
 from facerec.serving.errors import StartError
 from facerec.serving.lag import LagMeter
@@ -74,6 +74,8 @@ async def _serve(flags: list[str]) -> None:
     # Image threads give the GIL up sooner than by default: the event loop waits for it beside them.
     sys.setswitchinterval(SWITCH_SECONDS)
     BUILD.labels("encoder", model.server_version()).set(1)
+    if settings.trace_endpoint:
+        spans.configure("encoder", model.server_version(), settings.trace_endpoint)
     servicer = EncoderServicer(settings)
     register = functools.partial(add_EncoderServiceServicer_to_server, servicer)
     server = Server(settings.server_options(), [Service(SERVICE_NAME, register, ROLES)])
@@ -104,6 +106,7 @@ async def _serve(flags: list[str]) -> None:
             task.cancel()
         lag.report()
         await asyncio.to_thread(encoder.close)
+    await asyncio.to_thread(spans.stop)
 
 
 async def _version(flags: list[str]) -> None:

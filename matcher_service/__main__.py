@@ -10,7 +10,7 @@ import asyncpg
 import structlog
 
 import facerec
-from facerec.serving import checkup, logs, loop
+from facerec.serving import checkup, logs, loop, spans
 from facerec.serving.errors import StartError
 from facerec.serving.lag import LagMeter
 from facerec.serving.metrics import BUILD
@@ -48,6 +48,8 @@ async def serve(argv: list[str]) -> None:
         max_request_bytes=settings.max_request_bytes,
     )
     BUILD.labels("matcher", facerec.__version__).set(1)
+    if settings.trace_endpoint:
+        spans.configure("matcher", facerec.__version__, settings.trace_endpoint)
     service = MatcherService(settings)
     await service.start()
     watchdog = Watchdog(settings.stuck_seconds)
@@ -59,6 +61,7 @@ async def serve(argv: list[str]) -> None:
     await wait_for_termination()
     log.info("stopping")
     await service.stop()
+    await asyncio.to_thread(spans.stop)
     for task in watching:
         task.cancel()
 

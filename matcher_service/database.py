@@ -11,6 +11,7 @@ import asyncpg
 import numpy as np
 import numpy.typing as npt
 
+from facerec.serving import spans
 from facerec.serving.errors import StartError
 from matcher_service import deadline, metrics, migrations
 from matcher_service.errors import CollectionNotFound, MatcherError, Overloaded, StoreUnavailable
@@ -150,7 +151,8 @@ class Database:
             had = time.perf_counter()
             metrics.POOL_SECONDS.observe(had - asked)
             try:
-                yield connection
+                with spans.of_part("postgres"):
+                    yield connection
             finally:
                 metrics.DATABASE_SECONDS.observe(time.perf_counter() - had)
                 await pool.release(connection)

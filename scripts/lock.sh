@@ -13,9 +13,9 @@ compile() {
 compile requirements/build.in -o requirements/build.lock
 compile pyproject.toml --extra local -o requirements/runtime.lock
 for service in encoder matcher; do
-    compile pyproject.toml --extra "$service" -c requirements/runtime.lock -o "requirements/$service.lock"
+    compile pyproject.toml --extra "$service" --extra tracing -c requirements/runtime.lock -o "requirements/$service.lock"
 done
-compile pyproject.toml --extra local --extra plot --group test --group bench --group lint \
+compile pyproject.toml --extra local --extra plot --extra tracing --group test --group bench --group lint \
     -c requirements/runtime.lock -o requirements/dev.lock
 compile pyproject.toml --extra gpu -c requirements/runtime.lock -o requirements/gpu.lock
 compile requirements/deploy.in -o requirements/deploy.lock

@@ -67,17 +67,21 @@ class _Channel:
         self._metadata = security.metadata(address)
         self._options = [*channel_options(self.service), *security.options()]
 
-    def with_options(self, *, timeout_seconds: float | None = None, request_id: str = "") -> Self:
+    def with_options(
+        self, *, timeout_seconds: float | None = None, request_id: str = "", trace_parent: str = ""
+    ) -> Self:
         """The same client over the same channel, with another deadline for each call, in seconds.
 
         `request_id`, of up to 64 letters, digits, dots, dashes and underscores, is in every line that the
-        services log of its calls.
+        services log of its calls; `trace_parent` is the W3C's `traceparent` of the trace they are part of.
         """
         other = copy.copy(self)
         if timeout_seconds is not None:
             other.timeout_seconds = timeout_seconds
         if request_id:
-            other._metadata = (*self._metadata, ("x-request-id", request_id))
+            other._metadata = (*other._metadata, ("x-request-id", request_id))
+        if trace_parent:
+            other._metadata = (*other._metadata, ("traceparent", trace_parent))
         return other
 
     def _send(self, call: Call[Any]) -> Any:

@@ -56,7 +56,7 @@ class _Method:
             try:
                 return await does(request, context)
             except BaseException as error:
-                code = _code(error, context)
+                code = code_of(error, context)
                 raise
             finally:
                 self._end(began, code)
@@ -71,7 +71,7 @@ class _Method:
                 async for answer in does(request, context):
                     yield answer
             except BaseException as error:
-                code = _code(error, context)
+                code = code_of(error, context)
                 raise
             finally:
                 self._end(began, code)
@@ -97,7 +97,8 @@ class _Method:
             log.info("call", method=self._name, code=code, seconds=round(seconds, 4), caller=caller.name())
 
 
-def _code(error: BaseException, context: Context) -> str:
+def code_of(error: BaseException, context: Context) -> str:
+    """The code that a call ends with by what its handler raised."""
     if isinstance(error, asyncio.CancelledError | GeneratorExit):  # the caller hung up or ran out of time
         return "CANCELLED"
     code = context.code()

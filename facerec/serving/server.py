@@ -8,7 +8,7 @@ from pathlib import Path
 
 import grpc.aio
 
-from facerec.serving import address, reflection
+from facerec.serving import address, reflection, spans
 from facerec.serving.access.grants import Role
 from facerec.serving.access.interceptor import AccessInterceptor
 from facerec.serving.access.keyring import Keyring
@@ -20,6 +20,7 @@ from facerec.serving.errors import AddressInUse, SettingsInvalid
 from facerec.serving.health import SERVICE_NAME as HEALTH
 from facerec.serving.health import Health, HealthPort
 from facerec.serving.interceptor import ErrorInterceptor
+from facerec.serving.tracing import TracingInterceptor
 
 KEEPALIVE_TIMEOUT_SECONDS = 20.0
 
@@ -73,6 +74,7 @@ class Server:
         self._health = Health(service.full_name for service in services)
         self._server = grpc.aio.server(
             interceptors=[
+                *([TracingInterceptor()] if spans.enabled() else []),
                 MetricsInterceptor(options.log_calls),
                 ErrorInterceptor(),
                 *([AccessInterceptor(self._keyring, _roles(services))] if self._keyring else []),

@@ -95,6 +95,10 @@ class ServingSettings(BaseSettings):
     """How long one piece of work may hold a thread or the event loop before the process ends itself, in
     seconds; 0 for ever."""
 
+    trace_endpoint: str | None = None
+    """HOST:PORT of an OpenTelemetry collector (OTLP over gRPC, in plain text) that spans are sent to; none
+    are made where it is not set. Takes the packages of the extra `tracing`."""
+
     lag_report_seconds: float = pydantic.Field(60.0, gt=0, le=86400)
     """How often the event loop's lag is logged, in seconds."""
 

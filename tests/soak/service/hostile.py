@@ -5,6 +5,8 @@ import contextlib
 import dataclasses
 import random
 import struct
+import subprocess
+import sys
 import time
 from typing import Any
 
@@ -14,6 +16,7 @@ import numpy as np
 import psutil
 
 from facerec.matcher import v1
+from tests.fixtures.process import ROOT
 from tests.soak.service.load import Answer, Load
 from tests.soak.service.stack import Stack
 
@@ -57,7 +60,7 @@ def attack(stack: Stack, *, frames: int, idle: int, quiet_seconds: float = 5.0, 
         quiet = _window(load, quiet_seconds)
         before = _memory(pids)
         began = time.monotonic()
-        stack.loop.run(_attack(stack.matchers[0].address, frames, idle, random.Random(seed)))
+        _attack_apart(stack.matchers[0].address, frames, idle, seed)
         during = [each for each in load.answers if each.began >= began]
         time.sleep(1.0)
         growth = _memory(pids) - before
@@ -76,6 +79,14 @@ def attack(stack: Stack, *, frames: int, idle: int, quiet_seconds: float = 5.0, 
         memory_growth_bytes=growth,
         internal_errors=len(stack.internal_errors()),
         intact=intact,
+    )
+
+
+def _attack_apart(address: str, frames: int, idle: int, seed: int) -> None:
+    """Attack from a process of its own, which yields the cores that it would not have on this machine."""
+    module = [sys.executable, "-m", "tests.soak.service.hostile"]
+    subprocess.run(
+        ["nice", "-n", "19", *module, address, str(frames), str(idle), str(seed)], cwd=ROOT, check=True
     )
 
 
@@ -172,3 +183,9 @@ async def _strange_requests(address: str) -> None:
         for call in raw.values():
             with contextlib.suppress(grpc.aio.AioRpcError):
                 await call(b"", metadata=metadata, timeout=10)
+
+
+if __name__ == "__main__":
+    target, *numbers = sys.argv[1:]
+    count, quiet, start = map(int, numbers)
+    asyncio.run(_attack(target, count, quiet, random.Random(start)))
