@@ -35,6 +35,8 @@ class Builder:
     watcher: asyncpg.Connection
     memory_bytes: int
     recall_check_seconds: float
+    # The watcher is asked by the build and by whoever watches it, one at a time.
+    _turn: asyncio.Lock = dataclasses.field(default_factory=asyncio.Lock)
 
     async def keep(self, collection_id: str) -> None:
         """Bring a collection's index to what its size and policy ask for."""
@@ -131,7 +133,7 @@ class Builder:
     async def _watch(self, collection_id: str) -> None:
         table, shown = f"facerec.{partition_name('person', collection_id)}", ""
         while True:
-            async with self.watcher.transaction():
+            async with self._turn, self.watcher.transaction():
                 # Postgres shows what a session does to its login, not to the role it acts as.
                 await self.watcher.execute("SET LOCAL ROLE NONE")
                 row = await self.watcher.fetchrow(_statement(collection_id, "get_progress"), table)
@@ -144,7 +146,8 @@ class Builder:
 
     async def _put_progress(self, collection_id: str, phase: str, done: float) -> None:
         text = _statement(collection_id, "put_progress")
-        await self.watcher.execute(text, collection_id, phase, done)
+        async with self._turn:
+            await self.watcher.execute(text, collection_id, phase, done)
 
 
 def _statement(collection_id: str, name: str) -> str:

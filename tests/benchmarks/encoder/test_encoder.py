@@ -30,7 +30,7 @@ def test_the_cnn_is_many_times_faster_than_dlibs_with_its_boxes(built: engine.En
 
 @pytest.mark.timeout(180)
 def test_under_overload_refusals_are_quick_and_memory_stays() -> None:
-    saturated, overloaded = overload.attempt(6)
+    saturated, overloaded = overload.attempt(3)
     assert not saturated.failures and not overloaded.failures
     assert len(overloaded.refused) > len(overloaded.answered) > 0
     assert np.median(overloaded.refused) < 0.25
@@ -51,11 +51,11 @@ def test_mutated_images_are_answered_or_refused_and_nothing_else() -> None:
 
 @pytest.mark.timeout(180)
 def test_a_request_costs_no_more_memory_than_is_stated() -> None:
-    kinds = ("JPEG, turned by EXIF", "WebP")
+    kinds = ("WebP",)  # the dearest
     costs = list(
         memory.attempt(9_000_000, max_image_bytes=2**24, profiles=("default", "full_resolution"), only=kinds)
     )
-    assert len(costs) == 4
+    assert len(costs) == 2
     for cost in costs:
         assert cost.answer.endswith("faces"), cost
         stated = memory.CEILINGS[cost.profile] * cost.pixels + memory.FIXED_BYTES
