@@ -1,8 +1,9 @@
 """The interceptor that counts calls, gives each an id, and logs how it ended."""
 
 import asyncio
+import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator
 from typing import Any, Literal
 
 import grpc
@@ -10,9 +11,7 @@ import structlog
 
 from facerec.serving import caller, request_ids
 from facerec.serving.metrics import HANDLED, HANDLING_SECONDS, IN_FLIGHT, STARTED
-from facerec.serving.wrapping import Context, WrappingInterceptor, behavior, kind, made_anew
-
-HEALTH = "/grpc.health.v1.Health/"
+from facerec.serving.wrapping import HEALTH, Context, WrappingInterceptor, kind, within
 
 LogCalls = Literal["off", "failed", "all"]
 
@@ -32,7 +31,7 @@ class MetricsInterceptor(WrappingInterceptor):
 
     def wrap(self, method: str, handler: Any) -> Any:
         """The same handler, counted."""
-        return _Method(method, handler, self._log_calls).wrapped
+        return within(handler, _Method(method, handler, self._log_calls).counted)
 
 
 class _Method:
@@ -46,37 +45,19 @@ class _Method:
         self._codes: dict[str, Any] = {}
         self._name = method
         self._log_calls = "off" if name.startswith(HEALTH) else log_calls
-        does, generates = behavior(handler)
-        self.wrapped = made_anew(handler, (self._generating if generates else self._awaiting)(does))
 
-    def _awaiting(self, does: Callable[..., Any]) -> Callable[..., Any]:
-        async def handle(request: Any, context: Context) -> Any:
-            began = self._begin(context)
-            code = "OK"
-            try:
-                return await does(request, context)
-            except BaseException as error:
-                code = code_of(error, context)
-                raise
-            finally:
-                self._end(began, code)
-
-        return handle
-
-    def _generating(self, does: Callable[..., Any]) -> Callable[..., Any]:
-        async def handle(request: Any, context: Context) -> Any:
-            began = self._begin(context)
-            code = "OK"
-            try:
-                async for answer in does(request, context):
-                    yield answer
-            except BaseException as error:
-                code = code_of(error, context)
-                raise
-            finally:
-                self._end(began, code)
-
-        return handle
+    @contextlib.asynccontextmanager
+    async def counted(self, context: Context) -> AsyncIterator[None]:
+        """Around a call."""
+        began = self._begin(context)
+        code = "OK"
+        try:
+            yield
+        except BaseException as error:
+            code = code_of(error, context)
+            raise
+        finally:
+            self._end(began, code)
 
     def _begin(self, context: Context) -> float:
         request_ids.enter(context.invocation_metadata())

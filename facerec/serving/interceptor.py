@@ -1,7 +1,7 @@
 """The interceptor that turns what a servicer raises into the call's status."""
 
 import contextlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from typing import Any
 
 import grpc
@@ -9,7 +9,7 @@ import grpc.aio
 
 from facerec.errors import FacerecError
 from facerec.serving import status
-from facerec.serving.wrapping import Context, WrappingInterceptor, behavior, made_anew
+from facerec.serving.wrapping import Context, WrappingInterceptor, within
 
 
 @contextlib.asynccontextmanager
@@ -35,22 +35,4 @@ class ErrorInterceptor(WrappingInterceptor):
 
     def wrap(self, method: str, handler: Any) -> Any:
         """The same handler, its errors mapped."""
-        does, generates = behavior(handler)
-        return made_anew(handler, (_generating if generates else _awaiting)(does, method))
-
-
-def _awaiting(does: Callable[..., Any], method: str) -> Callable[..., Any]:
-    async def handle(request: Any, context: Context) -> Any:
-        async with mapped(context, method):
-            return await does(request, context)
-
-    return handle
-
-
-def _generating(does: Callable[..., AsyncIterator[Any]], method: str) -> Callable[..., Any]:
-    async def handle(request: Any, context: Context) -> AsyncIterator[Any]:
-        async with mapped(context, method):
-            async for answer in does(request, context):
-                yield answer
-
-    return handle
+        return within(handler, lambda context: mapped(context, method))

@@ -1,14 +1,18 @@
 """What every interceptor of ours is made of: a handler is wrapped once, not at every call."""
 
+import contextlib
 import inspect
 from abc import abstractmethod
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import grpc
 import grpc.aio
 
 Context = grpc.aio.ServicerContext[Any, Any]
+
+HEALTH = "/grpc.health.v1.Health/"
+"""How the methods of health begin, which probes without a key may call again and again."""
 
 
 class WrappingInterceptor(grpc.aio.ServerInterceptor):
@@ -48,6 +52,22 @@ def behavior(handler: Any) -> tuple[Callable[..., Any], bool]:
     """What the handler does, a coroutine function or, where the second is true, an async generator's."""
     found = getattr(handler, kind(handler))
     return found, inspect.isasyncgenfunction(found)
+
+
+def within(handler: Any, around: Callable[[Context], contextlib.AbstractAsyncContextManager[Any]]) -> Any:
+    """A handler that does the same within a context, which sees what it raises."""
+    does, generates = behavior(handler)
+
+    async def await_it(request: Any, context: Context) -> Any:
+        async with around(context):
+            return await does(request, context)
+
+    async def iterate(request: Any, context: Context) -> AsyncIterator[Any]:
+        async with around(context):
+            async for answer in does(request, context):
+                yield answer
+
+    return made_anew(handler, iterate if generates else await_it)
 
 
 KEPT = object()

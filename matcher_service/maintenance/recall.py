@@ -54,7 +54,7 @@ async def check_effort(
 
 
 async def _sample(connection: asyncpg.Connection, collection_id: str) -> tuple[list[int], list[bytes]]:
-    text = of_collection(collection_id, "maintenance")["sample_probes"]
+    text = of_collection(collection_id)["draw_probes"]
     rows = await connection.fetch(text, collection_id, SAMPLE_PROBES)
     return [row["person_key"] for row in rows], [row["probe"] for row in rows]
 

@@ -85,27 +85,6 @@ ON CONFLICT (collection_id) DO UPDATE SET phase = excluded.phase, done = exclude
 -- name: end_progress
 DELETE FROM facerec.index_build WHERE collection_id = $1;
 
--- name: sample_probes
--- $2 how many. Probes as another photo of an enrolled person would be: one of their faces, moved away from
--- the centroid, of which it is a part. Of n faces with variance v, a face is v (1 - 1/n) from their mean and
--- another one v (1 + 1/n): the offset grows by sqrt((n + 1) / (n - 1)). Nobody with a single face can be
--- drawn.
-WITH picked AS MATERIALIZED (
-    SELECT person_key, centroid FROM facerec.:"person" WHERE centroid IS NOT NULL ORDER BY random() LIMIT 4 * $2
-), seen AS (
-    SELECT picked.person_key, picked.centroid, f.encoding,
-           count(*) OVER (PARTITION BY picked.person_key) AS faces,
-           row_number() OVER (PARTITION BY picked.person_key ORDER BY random()) AS place
-    FROM picked JOIN facerec.:"face" f ON f.collection_id = $1 AND f.person_key = picked.person_key
-)
-SELECT person_key,
-       centroid
-           + (encoding - centroid)
-           * array_fill(sqrt((faces + 1) / (faces - 1)::float8)::real, ARRAY[128])::vector AS probe
-FROM seen
-WHERE place = 1 AND faces > 1
-LIMIT $2;
-
 -- name: count_proposed
 -- $1 persons, $2 a probe of each. How many probes the index proposes their person for, as `identify` asks it.
 SELECT count(*)

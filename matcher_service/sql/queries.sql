@@ -917,8 +917,10 @@ FROM old LEFT JOIN changed ON true;
 SELECT k.evidence::text AS evidence FROM facerec.calibration k WHERE k.collection_id = $1 AND k.calibration_id = $2;
 
 -- name: draw_probes
--- $2 how many. Probes as another photo of an enrolled person would be, as sample_probes of maintenance.sql has them.
--- Primary key of person, face (person_key, content_id).
+-- $2 how many. Probes as another photo of an enrolled person would be: one of their faces, moved away from the
+-- centroid, of which it is a part. Of n faces with variance v, a face is v (1 - 1/n) from their mean and another one
+-- v (1 + 1/n): the offset grows by sqrt((n + 1) / (n - 1)). Nobody with a single face can be drawn. `maintain` asks it
+-- too. Primary key of person, face (person_key, content_id).
 WITH picked AS MATERIALIZED (
     SELECT p.person_key, p.centroid
     FROM facerec.:"person" p
@@ -937,7 +939,8 @@ WITH picked AS MATERIALIZED (
         OFFSET 0
     ) f
 )
-SELECT seen.centroid
+SELECT seen.person_key,
+       seen.centroid
            + (seen.encoding - seen.centroid)
            * array_fill(sqrt((seen.faces + 1) / (seen.faces - 1)::float8)::real, ARRAY[128])::vector AS probe
 FROM seen

@@ -1,8 +1,9 @@
 """The interceptor that lets calls in: who calls, with which role, into which gallery, how often."""
 
 import asyncio
+import contextlib
 import functools
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from google.protobuf.message import DecodeError
@@ -13,9 +14,8 @@ from facerec.serving.access.errors import NotPermitted
 from facerec.serving.access.grants import Grant, Role
 from facerec.serving.access.keyring import Keyring
 from facerec.serving.metrics import DENIED
-from facerec.serving.wrapping import Context, WrappingInterceptor, behavior, made_anew
+from facerec.serving.wrapping import HEALTH, Context, WrappingInterceptor, behavior, made_anew
 
-OPEN = "/grpc.health.v1.Health/"  # tells whether a service is ready, to probes that have no key
 OURS = "/facerec."
 DEFAULT_COLLECTION_ID = "default"
 
@@ -34,7 +34,7 @@ class AccessInterceptor(WrappingInterceptor):
 
     def wrap(self, method: str, handler: Any) -> Any:
         """The same handler behind its door."""
-        if method.startswith(OPEN):
+        if method.startswith(HEALTH):
             return handler
         does, generates = behavior(handler)
         wrap = self._generating if generates else self._awaiting
@@ -58,21 +58,19 @@ class AccessInterceptor(WrappingInterceptor):
 
     def _admit(self, method: str, context: Context) -> Grant:
         """Raises KeyMissing, KeyUnknown, NotPermitted, RateLimited."""
-        try:
+        with _counted():
             grant = self._keyring.find(_authorization(context), functools.partial(_peer, context))
             role = self._roles.get(method)
             if method.startswith(OURS) and (role is None or not grant.permits(role)):
                 raise NotPermitted(f"{grant.name} does not have the role {role or 'for this'}")
             self._keyring.take(grant)
-        except FacerecError as error:
-            DENIED.labels(error.reason.value).inc()
-            raise
         caller.enter(grant.name, scores=grant.scores or grant.permits(Role.ADMIN))
         return grant
 
     def _one(self, raw: bytes, grant: Grant, parse: Callable[[bytes], Any]) -> Any:
         request = _parsed(raw, parse)
-        _check_collection(request, grant, "collection_id")
+        with _counted():
+            _check_collection(request, grant, "collection_id")
         return request
 
     async def _items(
@@ -87,8 +85,19 @@ class AccessInterceptor(WrappingInterceptor):
             first = False
             request = _parsed(raw, parse)
             if "header" in request.DESCRIPTOR.fields_by_name and request.HasField("header"):
-                _check_collection(request.header, grant, "header.collection_id")
+                with _counted():
+                    _check_collection(request.header, grant, "header.collection_id")
             yield request
+
+
+@contextlib.contextmanager
+def _counted() -> Iterator[None]:
+    """Count whoever is not let in."""
+    try:
+        yield
+    except FacerecError as error:
+        DENIED.labels(error.reason.value).inc()
+        raise
 
 
 def _parsed(raw: bytes, parse: Callable[[bytes], Any]) -> Any:
@@ -106,11 +115,9 @@ def _check_collection(message: Any, grant: Grant, field: str) -> None:
         return
     if "collection_id" not in message.DESCRIPTOR.fields_by_name:
         if message.DESCRIPTOR.full_name.startswith("facerec."):
-            DENIED.labels(Reason.NOT_PERMITTED.value).inc()
             raise NotPermitted(f"{grant.name} may reach some collections, and this is about all")
         return
     if not grant.reaches(message.collection_id or DEFAULT_COLLECTION_ID):
-        DENIED.labels(Reason.NOT_PERMITTED.value).inc()
         raise NotPermitted(f"{grant.name} may not reach this collection", field=field)
 
 
