@@ -9,7 +9,7 @@ from facerec.matcher.v1 import calibration_pb2 as calibration_pb
 from facerec.matcher.v1 import matcher_pb2 as pb
 from facerec.matcher.v1 import matcher_pb2_grpc
 from facerec.matcher.v1 import review_pb2 as review_pb
-from facerec.serving import caller
+from facerec.serving import call
 from matcher_service import (
     audit_converters,
     calibration_converters,
@@ -138,7 +138,7 @@ class CollectionServicer(matcher_pb2_grpc.CollectionServiceServicer):
     ) -> review_pb.ListDuplicatesResponse:
         """Read a page of persons who may be one."""
         deadline.start(context.time_remaining())
-        if request.HasField("max_distance") and not caller.may_see_scores():
+        if request.HasField("max_distance") and not call.may_see_scores():
             raise ScoresWithheld("distances are not for this caller", field="max_distance")
         page = await self._reviewer.list(
             ids.collection_id(request.collection_id),

@@ -8,7 +8,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from facerec.encoder.v1 import encoder_pb2
 from facerec.matcher.v1 import erasure_pb2
 from facerec.matcher.v1 import matcher_pb2 as pb
-from facerec.serving import caller
+from facerec.serving import call
 from matcher_service import ids
 from matcher_service.errors import EncodingInvalid, ImageRefused, OptionInvalid
 from matcher_service.faces import (
@@ -91,7 +91,7 @@ def space(text: str, field: str) -> str:
 
 def score(distance: float) -> float | None:
     """A distance as the present caller may see it: not at all, unless scores are theirs."""
-    return distance if caller.may_see_scores() else None
+    return distance if call.may_see_scores() else None
 
 
 def moment(message: Timestamp, field: str) -> datetime.datetime:

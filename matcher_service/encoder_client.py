@@ -10,7 +10,7 @@ from facerec import client
 from facerec.client import AsyncEncoderClient, Security
 from facerec.client.security import PLAIN
 from facerec.errors import FacerecError, Reason
-from facerec.serving import request_ids, spans
+from facerec.serving import call, spans
 from facerec.serving.access import files
 from matcher_service import deadline, metrics
 from matcher_service.errors import EncoderUnavailable, ImageRefused, MatcherError, Overloaded
@@ -84,7 +84,7 @@ class EncoderClient:
             with spans.of_part("encoder"):
                 answer = await self._client.with_options(
                     timeout_seconds=left_seconds,
-                    request_id=request_ids.current(),
+                    request_id=call.request_id(),
                     trace_parent=spans.parent(),
                 ).encode(image, max_faces=max_faces, min_face_pixels=min_face_pixels)
         except FacerecError as error:

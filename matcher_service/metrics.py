@@ -2,7 +2,7 @@
 
 from prometheus_client import Counter, Gauge, Histogram
 
-from facerec.serving.metrics import SECONDS
+from facerec.serving.call_metrics import SECONDS
 
 STAGE_SECONDS = Histogram(
     "facerec_matcher_stage_seconds",

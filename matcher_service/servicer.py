@@ -10,7 +10,7 @@ from facerec.matcher.v1 import erasure_pb2 as erasure_pb
 from facerec.matcher.v1 import matcher_pb2 as pb
 from facerec.matcher.v1 import matcher_pb2_grpc
 from facerec.matcher.v1 import transfer_pb2 as transfer_pb
-from facerec.serving import caller
+from facerec.serving import call
 from matcher_service import converters, deadline, ids, transfer_converters
 from matcher_service.errors import OptionInvalid, ScoresWithheld
 from matcher_service.gallery import EnrollOrder, Gallery
@@ -249,7 +249,7 @@ class MatcherServicer(matcher_pb2_grpc.MatcherServiceServicer):
 def _max_distance(request: pb.VerifyRequest | pb.IdentifyRequest | pb.CompareRequest) -> float | None:
     if not request.HasField("max_distance"):
         return None
-    if not caller.may_see_scores():
+    if not call.may_see_scores():
         raise ScoresWithheld(
             "distances are not for this caller, who therefore may not choose how large one may be",
             field="max_distance",

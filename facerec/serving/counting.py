@@ -1,81 +1,69 @@
-"""The interceptor that counts calls, gives each an id, and logs how it ended."""
+"""The layer that counts calls and logs how each ended."""
 
 import asyncio
-import contextlib
 import time
-from collections.abc import AsyncIterator
+from types import TracebackType
 from typing import Any, Literal
 
 import grpc
-import structlog
 
-from facerec.serving import caller, request_ids
-from facerec.serving.metrics import HANDLED, HANDLING_SECONDS, IN_FLIGHT, STARTED
-from facerec.serving.wrapping import HEALTH, Context, WrappingInterceptor, kind, within
+from facerec.serving import call
+from facerec.serving.call_log import CallLog
+from facerec.serving.call_metrics import MethodCalls
+from facerec.serving.layers import HEALTH, Context, kind, within
+from facerec.serving.metrics import CALLS
 
 LogCalls = Literal["off", "failed", "all"]
 
-log = structlog.get_logger(__name__)
 
-
-class MetricsInterceptor(WrappingInterceptor):
-    """Counts every call of a known method. The outermost interceptor, so that refused calls are counted.
+class Counting:
+    """Counts every call of a known method. The outermost layer but traces, so that refused calls are counted.
 
     A line is logged of every call, of those that failed, or of none; health is never worth one. The name
     of an unknown method is the caller's own text, and no label.
     """
 
     def __init__(self, log_calls: LogCalls = "failed") -> None:
-        super().__init__()
         self._log_calls = log_calls
+        self.log = CallLog()
 
-    def wrap(self, method: str, handler: Any) -> Any:
+    def __call__(self, method: str, handler: Any) -> Any:
         """The same handler, counted."""
-        return within(handler, _Method(method, handler, self._log_calls).counted)
+        service, _, name = method.lstrip("/").partition("/")
+        calls = CALLS.of(kind(handler), service, name)
+        log_calls = "off" if method.startswith(HEALTH) else self._log_calls
+        log = self.log if log_calls != "off" else None
+        return within(handler, lambda context: _Counted(context, calls, name, log, log_calls == "all"))
 
 
-class _Method:
-    """A method with its counters, found once."""
+class _Counted:
+    """Around a call. A class, because a generator's context manager costs as much as all of its work."""
 
-    def __init__(self, name: str, handler: Any, log_calls: LogCalls) -> None:
-        service, _, method = name.lstrip("/").partition("/")
-        self._labels = (kind(handler), service, method)
-        self._started = STARTED.labels(*self._labels)
-        self._seconds = HANDLING_SECONDS.labels(*self._labels)
-        self._codes: dict[str, Any] = {}
-        self._name = method
-        self._log_calls = "off" if name.startswith(HEALTH) else log_calls
+    __slots__ = ("_all", "_began", "_call", "_calls", "_context", "_log", "_name")
 
-    @contextlib.asynccontextmanager
-    async def counted(self, context: Context) -> AsyncIterator[None]:
-        """Around a call."""
-        began = self._begin(context)
-        code = "OK"
-        try:
-            yield
-        except BaseException as error:
-            code = code_of(error, context)
-            raise
-        finally:
-            self._end(began, code)
+    def __init__(
+        self, context: Context, calls: MethodCalls, name: str, log: CallLog | None, log_all: bool
+    ) -> None:
+        self._context = context
+        self._calls = calls
+        self._name = name
+        self._log = log
+        self._all = log_all
 
-    def _begin(self, context: Context) -> float:
-        request_ids.enter(context.invocation_metadata())
-        self._started.inc()
-        IN_FLIGHT.inc()
-        return time.perf_counter()
+    def __enter__(self) -> None:
+        self._call = call.begin(self._context.invocation_metadata())
+        self._calls.begin()
+        self._began = time.perf_counter()
 
-    def _end(self, began: float, code: str) -> None:
-        IN_FLIGHT.dec()
-        seconds = time.perf_counter() - began
-        self._seconds.observe(seconds)
-        counter = self._codes.get(code)
-        if counter is None:
-            counter = self._codes[code] = HANDLED.labels(*self._labels, code)
-        counter.inc()
-        if self._log_calls == "all" or (self._log_calls == "failed" and code != "OK"):
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        seconds = time.perf_counter() - self._began
+        code = "OK" if error is None else code_of(error, self._context)
+        self._calls.end(code, seconds)
+        if self._log is not None and (self._all or code != "OK"):
             # Neither the message nor what the call was about, which may be somebody.
-            log.info("call", method=self._name, code=code, seconds=round(seconds, 4), caller=caller.name())
+            self._log.add(self._name, code, seconds, self._call)
 
 
 def code_of(error: BaseException, context: Context) -> str:

@@ -1,24 +1,23 @@
-"""The interceptor that gives a call a deadline where its caller gave none."""
+"""The layer that gives a call a deadline where its caller gave none."""
 
 import asyncio
 from typing import Any
 
 from facerec.errors import FacerecError, Reason
 from facerec.serving import status
-from facerec.serving.wrapping import Context, WrappingInterceptor, made_anew
+from facerec.serving.layers import Context, made_anew
 
 
-class DeadlineInterceptor(WrappingInterceptor):
+class Deadlines:
     """Ends a unary call without a deadline after `most_seconds`, and with it the work for it.
 
     gRPC itself ends those that bring one. A stream lasts as long as its items come.
     """
 
     def __init__(self, most_seconds: float) -> None:
-        super().__init__()
         self._most_seconds = most_seconds
 
-    def wrap(self, method: str, handler: Any) -> Any:
+    def __call__(self, method: str, handler: Any) -> Any:
         """The same handler, ended in time."""
         del method
         if handler.request_streaming or handler.response_streaming:

@@ -1,13 +1,29 @@
 """Logs of either service: one event a line, to stderr."""
 
+import datetime
+import json
 import logging
 import sys
-from typing import Literal
+from collections.abc import Iterable, Mapping
+from typing import Any, Literal
 
 import structlog
 
+from facerec.serving import call
+
 Level = Literal["debug", "info", "warning", "error"]
 Format = Literal["auto", "console", "json"]
+
+
+_to_json = json.JSONEncoder(default=repr).encode
+
+
+def _json(logger: Any, name: str, event: structlog.typing.EventDict) -> str:
+    del logger, name
+    return _to_json(event)
+
+
+_render: structlog.typing.Processor = _json
 
 
 def configure(level: Level, format: Format) -> None:
@@ -15,16 +31,17 @@ def configure(level: Level, format: Format) -> None:
 
     `auto` writes text to a terminal and JSON anywhere else.
     """
+    global _render  # noqa: PLW0603
     as_text = format == "console" or (format == "auto" and sys.stderr.isatty())
-    renderer = structlog.dev.ConsoleRenderer() if as_text else structlog.processors.JSONRenderer()
+    _render = structlog.dev.ConsoleRenderer() if as_text else _json
     shared: list[structlog.typing.Processor] = [
-        structlog.contextvars.merge_contextvars,
+        _add_request_id,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
     # Ours go straight to stderr: by way of the standard library a line takes several times as long.
     structlog.configure(
-        processors=[_add_name, *shared, renderer],
+        processors=[_add_name, *shared, _render],
         logger_factory=_Lines,
         wrapper_class=structlog.make_filtering_bound_logger(level),
         cache_logger_on_first_use=True,
@@ -33,10 +50,30 @@ def configure(level: Level, format: Format) -> None:
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=[structlog.stdlib.add_logger_name, *shared],
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, _render],
         )
     )
     logging.basicConfig(handlers=[handler], level=level.upper(), force=True)
+
+
+def write(logger: str, event: str, happened: Iterable[tuple[float, Mapping[str, Any]]]) -> None:
+    """Write lines of a while ago in one go, as each would have been written then, at the level info.
+
+    `happened` has the time of each, in seconds since 1970, and its values.
+    """
+    if not structlog.get_logger().is_enabled_for(logging.INFO):
+        return
+    lines = [
+        _render(None, "info", {**values, "event": event, "logger": logger, **_at(time)})
+        for time, values in happened
+    ]
+    if lines:
+        _Lines().info("\n".join(map(str, lines)))
+
+
+def _at(time: float) -> dict[str, str]:
+    moment = datetime.datetime.fromtimestamp(time, datetime.UTC).isoformat(timespec="microseconds")
+    return {"level": "info", "timestamp": moment.replace("+00:00", "Z")}
 
 
 class _Lines(structlog.WriteLogger):
@@ -49,4 +86,11 @@ class _Lines(structlog.WriteLogger):
 
 def _add_name(logger: _Lines, _: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
     event["logger"] = logger.name
+    return event
+
+
+def _add_request_id(_: Any, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    present = call.current()
+    if present:
+        event["request_id"] = present.request_id
     return event

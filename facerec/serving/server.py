@@ -5,22 +5,23 @@ import dataclasses
 import signal
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import cast
 
 import grpc.aio
 
-from facerec.serving import address, reflection, spans
+from facerec.serving import address, reflection, spans, status
+from facerec.serving.access.door import Door
 from facerec.serving.access.grants import Role
-from facerec.serving.access.interceptor import AccessInterceptor
 from facerec.serving.access.keyring import Keyring
 from facerec.serving.access.tls import ServerTls
 from facerec.serving.admin import Admin
-from facerec.serving.counting import LogCalls, MetricsInterceptor
-from facerec.serving.deadlines import DeadlineInterceptor
+from facerec.serving.counting import Counting, LogCalls
+from facerec.serving.deadlines import Deadlines
 from facerec.serving.errors import AddressInUse, SettingsInvalid
 from facerec.serving.health import SERVICE_NAME as HEALTH
 from facerec.serving.health import Health, HealthPort
-from facerec.serving.interceptor import ErrorInterceptor
-from facerec.serving.tracing import TracingInterceptor
+from facerec.serving.layers import LayeredServer
+from facerec.serving.tracing import traced
 
 KEEPALIVE_TIMEOUT_SECONDS = 20.0
 
@@ -72,15 +73,17 @@ class Server:
         self._keyring = Keyring(options.keys_file) if options.keys_file else None
         self._watch: asyncio.Task[None] | None = None
         self._health = Health(service.full_name for service in services)
-        self._server = grpc.aio.server(
-            interceptors=[
-                *([TracingInterceptor()] if spans.enabled() else []),
-                MetricsInterceptor(options.log_calls),
-                ErrorInterceptor(),
-                *([AccessInterceptor(self._keyring, _roles(services))] if self._keyring else []),
-                DeadlineInterceptor(options.max_call_seconds),
+        self._server = grpc.aio.server(options=_channel_options(options))
+        self._counting = Counting(options.log_calls)
+        layers = LayeredServer(
+            self._server,
+            [
+                *([traced] if spans.enabled() else []),
+                self._counting,
+                status.mapped,
+                *([Door(self._keyring, _roles(services))] if self._keyring else []),
+                Deadlines(options.max_call_seconds),
             ],
-            options=_channel_options(options),
         )
         self._health_port = (
             HealthPort(options.health_address, self._health) if options.health_address else None
@@ -90,11 +93,12 @@ class Server:
             if options.admin_address
             else None
         )
+        layered = cast(grpc.aio.Server, layers)  # it has the two methods that registering takes
         for service in services:
-            service.register(self._server)
-        self._health.register(self._server)
+            service.register(layered)
+        self._health.register(layered)
         if options.reflection:
-            reflection.register(self._server, [*(service.full_name for service in services), HEALTH])
+            reflection.register(layered, [*(service.full_name for service in services), HEALTH])
 
     @property
     def port(self) -> int:
@@ -148,6 +152,7 @@ class Server:
         await self._health.shut_down()
         await asyncio.sleep(self._options.drain_seconds)
         await self._server.stop(self._options.grace_seconds)
+        self._counting.log.flush()
         if self._watch:
             self._watch.cancel()
         if self._health_port:

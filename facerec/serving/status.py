@@ -1,8 +1,11 @@
-"""Errors to statuses: the one place where a reason becomes a gRPC code."""
+"""Errors to statuses: the one place where a reason becomes a gRPC code, and the layer that does it."""
 
 import traceback
 import uuid
+from collections.abc import AsyncIterator
+from typing import Any, NoReturn
 
+import grpc
 import grpc.aio
 import structlog
 from google.protobuf import any_pb2, duration_pb2, message
@@ -10,6 +13,8 @@ from google.rpc import code_pb2, error_details_pb2, status_pb2
 from grpc_status import rpc_status
 
 from facerec.errors import FacerecError, Reason
+from facerec.serving import call
+from facerec.serving.layers import Context, behavior, made_anew
 
 DOMAIN = "facerec"
 
@@ -81,7 +86,42 @@ def hide(error: Exception, method: str) -> FacerecError:
     return FacerecError(f"internal error {error_id}; the server's log has the details under this id")
 
 
-async def abort(context: "grpc.aio.ServicerContext[object, object]", error: FacerecError) -> None:
+async def abort(context: Context, error: FacerecError) -> NoReturn:
     """End the call with the error's status. Always raises grpc.aio.AbortError."""
+    present = call.current()
+    if present:
+        present.reason = error.reason.value
     status = rpc_status.to_status(to_status(error))
     await context.abort(status.code, status.details or "", status.trailing_metadata or ())
+    raise AssertionError  # abort has raised
+
+
+def mapped(method: str, handler: Any) -> Any:
+    """The layer that ends a call with the status of what its handler raised; it hides nothing useful."""
+    does, generates = behavior(handler)
+
+    async def await_it(request: Any, context: Context) -> Any:
+        try:
+            return await does(request, context)
+        except Exception as error:
+            await _end(error, context, method)
+
+    async def iterate(request: Any, context: Context) -> AsyncIterator[Any]:
+        try:
+            async for answer in does(request, context):
+                yield answer
+        except Exception as error:
+            await _end(error, context, method)
+
+    return made_anew(handler, iterate if generates else await_it)
+
+
+async def _end(error: Exception, context: Context, method: str) -> NoReturn:
+    if isinstance(error, grpc.aio.AbortError):
+        raise error
+    if isinstance(error, FacerecError):
+        await abort(context, error)
+    # The generated servicer sets the code before it raises; anything else is a fault of ours.
+    if isinstance(error, NotImplementedError) and context.code() == grpc.StatusCode.UNIMPLEMENTED:
+        await context.abort(grpc.StatusCode.UNIMPLEMENTED, f"{method} is not offered by this version")
+    await abort(context, hide(error, method))

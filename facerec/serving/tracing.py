@@ -1,26 +1,26 @@
-"""The interceptor that makes a span of each call."""
+"""The layer that makes a span of each call."""
 
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import Iterator
 from typing import Any
 
 from facerec.serving import spans
 from facerec.serving.counting import code_of
-from facerec.serving.wrapping import HEALTH, Context, WrappingInterceptor, within
+from facerec.serving.layers import HEALTH, Context, within
 
 
-class TracingInterceptor(WrappingInterceptor):
-    """Outside of all others, so that a span has the time and the code that the caller sees."""
+def traced(method: str, handler: Any) -> Any:
+    """The same handler within a span; health is not worth one.
 
-    def wrap(self, method: str, handler: Any) -> Any:
-        """The same handler within a span; health is not worth one."""
-        if method.startswith(HEALTH):
-            return handler
-        return within(handler, lambda context: _traced(method.lstrip("/"), context))
+    Outside of all other layers, so that a span has the time and the code that the caller sees.
+    """
+    if method.startswith(HEALTH):
+        return handler
+    return within(handler, lambda context: _span(method.lstrip("/"), context))
 
 
-@contextlib.asynccontextmanager
-async def _traced(method: str, context: Context) -> AsyncIterator[None]:
+@contextlib.contextmanager
+def _span(method: str, context: Context) -> Iterator[None]:
     with spans.of_call(method, context.invocation_metadata()) as span:
         code = "OK"
         try:

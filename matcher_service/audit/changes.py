@@ -5,7 +5,7 @@ import enum
 import json
 from collections.abc import Mapping
 
-from facerec.serving import caller
+from facerec.serving import call
 from matcher_service.database import Connection
 
 
@@ -50,7 +50,7 @@ async def note(
         queries["note_change"],
         collection_id,
         change.action.value,
-        caller.name(),
+        call.caller_name(),
         change.person_tag,
         change.persons,
         change.faces,

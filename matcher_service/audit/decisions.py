@@ -10,7 +10,7 @@ import datetime
 
 import structlog
 
-from facerec.serving import caller
+from facerec.serving import call
 from matcher_service import metrics
 from matcher_service.audit.changes import Action
 from matcher_service.database import Database
@@ -51,7 +51,7 @@ class DecisionLog:
         if not self._enabled:
             return
         now = datetime.datetime.now(datetime.UTC)
-        self._waiting.append(Decision(now, collection_id, action, caller.name(), person_id, match))
+        self._waiting.append(Decision(now, collection_id, action, call.caller_name(), person_id, match))
         if len(self._waiting) > MOST_WAITING:
             self._waiting.popleft()
             metrics.DECISIONS_DROPPED.inc()

@@ -17,12 +17,14 @@ roles = ["enroll"]
 
 import datetime
 import enum
+import functools
 import tomllib
 from pathlib import Path
 from typing import Annotated
 
 import pydantic
 
+from facerec.serving.call import Caller
 from facerec.serving.errors import SettingsInvalid
 
 Name = Annotated[str, pydantic.StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._@-]{0,63}$")]
@@ -52,6 +54,11 @@ class Grant(pydantic.BaseModel):
     expires: pydantic.AwareDatetime | None = None
     calls_per_second: float | None = pydantic.Field(None, gt=0, le=1_000_000)
     burst: int | None = pydantic.Field(None, ge=1, le=1_000_000)
+
+    @functools.cached_property
+    def caller(self) -> Caller:
+        """Who this is to the rest of the service."""
+        return Caller(self.name, scores=self.scores or self.permits(Role.ADMIN))
 
     def permits(self, role: Role) -> bool:
         """Whether the caller has this role."""

@@ -68,9 +68,11 @@ def test_calls_are_logged_by_id_and_nobody_is_in_logs_or_metrics(
         ("Encode", "OK"), ("Encode", "OK"), ("Enroll", "OK"), ("Verify", "OK"),
     ]  # fmt: skip
     assert all(each["request_id"] for each in all_calls)
-    assert {("GetPerson", "NOT_FOUND", "door-7"), ("GetPerson", "UNAUTHENTICATED", "")} <= {
-        (each["method"], each["code"], each["caller"]) for each in all_calls
-    }
+    assert {
+        ("GetPerson", "NOT_FOUND", "PERSON_NOT_FOUND", "door-7"),
+        ("GetPerson", "UNAUTHENTICATED", "KEY_UNKNOWN", ""),
+    } <= {(each["method"], each["code"], each.get("reason"), each["caller"]) for each in all_calls}
+    assert not [each for each in named if "reason" in each]
     assert distance is not None
     secrets = [PERSON, "particular", "Particular", "somebody", "has spaces", "xxxxx", KEY, KEY[:-1], *stored]
     secrets.append(str(distance)[:8])

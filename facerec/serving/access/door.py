@@ -1,26 +1,24 @@
-"""The interceptor that lets calls in: who calls, with which role, into which gallery, how often."""
+"""The layer that lets calls in: who calls, with which role, into which gallery, how often."""
 
 import asyncio
-import contextlib
-import functools
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from typing import Any
 
 from google.protobuf.message import DecodeError
 
 from facerec.errors import FacerecError, Reason
-from facerec.serving import caller
+from facerec.serving import call
 from facerec.serving.access.errors import NotPermitted
 from facerec.serving.access.grants import Grant, Role
 from facerec.serving.access.keyring import Keyring
+from facerec.serving.layers import HEALTH, Context, behavior, made_anew
 from facerec.serving.metrics import DENIED
-from facerec.serving.wrapping import HEALTH, Context, WrappingInterceptor, behavior, made_anew
 
 OURS = "/facerec."
 DEFAULT_COLLECTION_ID = "default"
 
 
-class AccessInterceptor(WrappingInterceptor):
+class Door:
     """Lets a call of a method in whose role its caller has; `roles` is by `/SERVICE/METHOD`.
 
     Nothing of a message is parsed before its sender is known. A method of ours without a role is nobody's;
@@ -28,11 +26,10 @@ class AccessInterceptor(WrappingInterceptor):
     """
 
     def __init__(self, keyring: Keyring, roles: Mapping[str, Role]) -> None:
-        super().__init__()
         self._keyring = keyring
         self._roles = roles
 
-    def wrap(self, method: str, handler: Any) -> Any:
+    def __call__(self, method: str, handler: Any) -> Any:
         """The same handler behind its door."""
         if method.startswith(HEALTH):
             return handler
@@ -58,19 +55,21 @@ class AccessInterceptor(WrappingInterceptor):
 
     def _admit(self, method: str, context: Context) -> Grant:
         """Raises KeyMissing, KeyUnknown, NotPermitted, RateLimited."""
-        with _counted():
-            grant = self._keyring.find(_authorization(context), functools.partial(_peer, context))
+        present = call.current() or call.begin(context.invocation_metadata())
+        try:
+            grant = self._keyring.find(present.header("authorization"), lambda: _peer(context))
             role = self._roles.get(method)
             if method.startswith(OURS) and (role is None or not grant.permits(role)):
                 raise NotPermitted(f"{grant.name} does not have the role {role or 'for this'}")
             self._keyring.take(grant)
-        caller.enter(grant.name, scores=grant.scores or grant.permits(Role.ADMIN))
+        except FacerecError as error:
+            raise _counted(error) from None
+        present.caller = grant.caller
         return grant
 
     def _one(self, raw: bytes, grant: Grant, parse: Callable[[bytes], Any]) -> Any:
         request = _parsed(raw, parse)
-        with _counted():
-            _check_collection(request, grant, "collection_id")
+        _check_collection(request, grant, "collection_id")
         return request
 
     async def _items(
@@ -85,19 +84,14 @@ class AccessInterceptor(WrappingInterceptor):
             first = False
             request = _parsed(raw, parse)
             if "header" in request.DESCRIPTOR.fields_by_name and request.HasField("header"):
-                with _counted():
-                    _check_collection(request.header, grant, "header.collection_id")
+                _check_collection(request.header, grant, "header.collection_id")
             yield request
 
 
-@contextlib.contextmanager
-def _counted() -> Iterator[None]:
+def _counted(error: FacerecError) -> FacerecError:
     """Count whoever is not let in."""
-    try:
-        yield
-    except FacerecError as error:
-        DENIED.labels(error.reason.value).inc()
-        raise
+    DENIED.labels(error.reason.value).inc()
+    return error
 
 
 def _parsed(raw: bytes, parse: Callable[[bytes], Any]) -> Any:
@@ -115,16 +109,10 @@ def _check_collection(message: Any, grant: Grant, field: str) -> None:
         return
     if "collection_id" not in message.DESCRIPTOR.fields_by_name:
         if message.DESCRIPTOR.full_name.startswith("facerec."):
-            raise NotPermitted(f"{grant.name} may reach some collections, and this is about all")
+            raise _counted(NotPermitted(f"{grant.name} may reach some collections, and this is about all"))
         return
     if not grant.reaches(message.collection_id or DEFAULT_COLLECTION_ID):
-        raise NotPermitted(f"{grant.name} may not reach this collection", field=field)
-
-
-def _authorization(context: Context) -> str:
-    return next(
-        (_text(value) for name, value in context.invocation_metadata() or () if name == "authorization"), ""
-    )
+        raise _counted(NotPermitted(f"{grant.name} may not reach this collection", field=field))
 
 
 def _peer(context: Context) -> list[str]:

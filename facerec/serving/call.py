@@ -1,0 +1,87 @@
+"""The present call: who makes it and under which id, without passing either through every floor."""
+
+import contextvars
+import dataclasses
+import random
+import re
+from collections.abc import Iterable, Sequence
+
+REQUEST_ID = "x-request-id"
+"""The header with the id by which the log lines of caller, matcher and encoder are found together."""
+
+_FORM = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_ids = random.Random()  # noqa: S311 - ids are unlike one another, not secret, and the system's are dear
+
+Metadata = Sequence[tuple[str, str | bytes]]
+
+
+@dataclasses.dataclass(frozen=True)
+class Caller:
+    """The name of the key or certificate, "" where none is asked for, and whether scores are for them."""
+
+    name: str = ""
+    scores: bool = True
+
+
+ANYBODY = Caller()
+
+
+class Call:
+    """One call. Its caller is anybody until somebody is let in; `reason` is the error's that ended it."""
+
+    __slots__ = ("_metadata", "_request_id", "caller", "reason")
+
+    def __init__(self, metadata: Metadata) -> None:
+        self._metadata = metadata
+        self._request_id = ""
+        self.caller = ANYBODY
+        self.reason = ""
+
+    def header(self, name: str) -> str:
+        """The first value of a header; "" without one. What is not text comes with replacements."""
+        for key, value in self._metadata:
+            if key == name:
+                return value if isinstance(value, str) else value.decode(errors="replace")
+        return ""
+
+    @property
+    def request_id(self) -> str:
+        """The id that the caller chose, or else one made when it is first asked for."""
+        if not self._request_id:
+            given = self.header(REQUEST_ID)
+            # Whatever else somebody sends as an id is not for the log.
+            self._request_id = given if _FORM.fullmatch(given) else f"{_ids.getrandbits(64):016x}"
+        return self._request_id
+
+
+_call: contextvars.ContextVar[Call | None] = contextvars.ContextVar("call", default=None)
+
+
+def begin(metadata: Iterable[tuple[str, str | bytes]] | None) -> Call:
+    """Note a call at its beginning."""
+    call = Call(tuple(metadata or ()))
+    _call.set(call)
+    return call
+
+
+def current() -> Call | None:
+    """The present call; None outside of one."""
+    return _call.get()
+
+
+def request_id() -> str:
+    """The present call's id; "" outside of one."""
+    call = _call.get()
+    return call.request_id if call else ""
+
+
+def caller_name() -> str:
+    """The caller's name; "" where no key is asked for."""
+    call = _call.get()
+    return call.caller.name if call else ""
+
+
+def may_see_scores() -> bool:
+    """Whether distances may be answered: from many of them a face can be rebuilt."""
+    call = _call.get()
+    return call.caller.scores if call else True

@@ -1,0 +1,83 @@
+"""The counts of calls, in plain numbers that are made into Prometheus' when somebody reads them.
+
+Every call passes here: five of the library's own metrics, each with a lock, take ten times as long.
+The names are those of grpc-ecosystem's go-grpc-prometheus, which dashboards know.
+"""
+
+import bisect
+from collections.abc import Iterator
+from typing import Final
+
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+_CALL: Final = ("grpc_type", "grpc_service", "grpc_method")
+_BOUNDS: Final = (*(str(float(each)) for each in SECONDS), "+Inf")
+
+
+class MethodCalls:
+    """The calls of one method. Changed on the event loop alone; read from any thread."""
+
+    __slots__ = ("buckets", "codes", "labels", "seconds", "started")
+
+    def __init__(self, labels: tuple[str, str, str]) -> None:
+        self.labels = labels
+        self.started = 0
+        self.seconds = 0.0
+        self.codes: dict[str, int] = {}
+        self.buckets = [0] * len(_BOUNDS)
+
+    def begin(self) -> None:
+        """Count a call that begins."""
+        self.started += 1
+
+    def end(self, code: str, seconds: float) -> None:
+        """Count a call that has ended."""
+        self.codes[code] = self.codes.get(code, 0) + 1
+        self.seconds += seconds
+        self.buckets[bisect.bisect_left(SECONDS, seconds)] += 1
+
+
+class CallMetrics(Collector):
+    """The calls of every method."""
+
+    def __init__(self) -> None:
+        self._methods: dict[tuple[str, str, str], MethodCalls] = {}
+
+    def of(self, kind: str, service: str, method: str) -> MethodCalls:
+        """The counts of a method, which are the same for whoever asks."""
+        labels = (kind, service, method)
+        return self._methods.setdefault(labels, MethodCalls(labels))
+
+    def collect(self) -> Iterator[Metric]:
+        """The counts as they are now."""
+        started = CounterMetricFamily("grpc_server_started", "Calls begun.", labels=_CALL)
+        handled = CounterMetricFamily(
+            "grpc_server_handled", "Calls ended, by their code.", labels=(*_CALL, "grpc_code")
+        )
+        handling = HistogramMetricFamily(
+            "grpc_server_handling_seconds", "From a call's beginning to its end.", labels=_CALL
+        )
+        in_flight = 0
+        for method in list(self._methods.values()):
+            # What has ended is read first, so that nothing seems to have ended before it began.
+            codes, buckets, seconds = dict(method.codes), list(method.buckets), method.seconds
+            started.add_metric(method.labels, method.started)
+            in_flight += method.started - sum(codes.values())
+            for code, calls in codes.items():
+                handled.add_metric((*method.labels, code), calls)
+            handling.add_metric(method.labels, _cumulative(buckets), seconds)
+        yield started
+        yield handled
+        yield handling
+        yield GaugeMetricFamily("grpc_server_in_flight", "Calls begun and not ended.", in_flight)
+
+
+def _cumulative(buckets: list[int]) -> list[tuple[str, float]]:
+    total = 0
+    found = []
+    for bound, calls in zip(_BOUNDS, buckets, strict=True):
+        total += calls
+        found.append((bound, float(total)))
+    return found

@@ -1,0 +1,97 @@
+"""The lines of calls: a moment later, many at once, each as if it had been written then."""
+
+import asyncio
+import datetime
+import json
+import logging
+from collections.abc import Iterator
+
+import pytest
+import structlog
+
+from facerec.serving import call, logs
+from facerec.serving.call_log import MOST_WAITING, WRITE_SECONDS, CallLog
+
+
+@pytest.fixture(autouse=True)
+def settings_kept() -> Iterator[None]:
+    kept, root = structlog.get_config(), logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    structlog.configure(**kept)
+    root.handlers[:] = handlers
+    root.setLevel(level)
+
+
+def written(capsys: pytest.CaptureFixture[str]) -> list[dict[str, object]]:
+    return [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+
+
+def some_call(request_id: str) -> call.Call:
+    return call.Call([(call.REQUEST_ID, request_id)])
+
+
+async def test_lines_come_a_moment_later_with_the_time_of_their_call(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    logs.configure("info", "json")
+    log = CallLog()
+    before = datetime.datetime.now(datetime.UTC)
+    log.add("Verify", "OK", 0.00123456, some_call("first"))
+    after = datetime.datetime.now(datetime.UTC)
+    failed = some_call("second")
+    failed.reason = "PERSON_NOT_FOUND"
+    log.add("Verify", "NOT_FOUND", 0.5, failed)
+    assert written(capsys) == []
+    await asyncio.sleep(2 * WRITE_SECONDS)
+    first, second = written(capsys)
+    assert before <= datetime.datetime.fromisoformat(str(first.pop("timestamp"))) <= after
+    assert first == {
+        "event": "call", "level": "info", "logger": "facerec.serving.call_log", "method": "Verify",
+        "code": "OK", "seconds": 0.0012, "caller": "", "request_id": "first",
+    }  # fmt: skip
+    assert (second["request_id"], second["reason"]) == ("second", "PERSON_NOT_FOUND")
+
+
+async def test_a_flood_of_lines_does_not_wait(capsys: pytest.CaptureFixture[str]) -> None:
+    logs.configure("info", "json")
+    log = CallLog()
+    for number in range(MOST_WAITING):
+        log.add("Verify", "OK", 0.001, some_call(str(number)))
+    assert [line["request_id"] for line in written(capsys)] == [str(n) for n in range(MOST_WAITING)]
+
+
+async def test_what_waits_at_the_end_is_written(capsys: pytest.CaptureFixture[str]) -> None:
+    logs.configure("info", "json")
+    log = CallLog()
+    log.add("Verify", "OK", 0.001, some_call("last"))
+    log.flush()
+    assert [line["request_id"] for line in written(capsys)] == ["last"]
+    log.flush()
+    assert written(capsys) == []
+
+
+async def test_no_line_is_written_below_the_level_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
+    logs.configure("warning", "json")
+    log = CallLog()
+    log.add("Verify", "OK", 0.001, some_call("one"))
+    log.flush()
+    assert written(capsys) == []
+
+
+async def test_lines_for_people_are_text(capsys: pytest.CaptureFixture[str]) -> None:
+    logs.configure("info", "console")
+    log = CallLog()
+    log.add("Verify", "OK", 0.001, some_call("one"))
+    log.flush()
+    assert "Verify" in capsys.readouterr().err
+
+
+def test_an_id_is_the_callers_or_a_new_one() -> None:
+    assert some_call("from-the-door.7").request_id == "from-the-door.7"
+    for odd in ("", "has spaces", "x" * 65, "line\nbreak"):
+        made = some_call(odd)
+        assert made.request_id != odd
+        assert made.request_id == made.request_id
+        assert len(made.request_id) == 16
+    assert len({call.Call(()).request_id for _ in range(1000)}) == 1000

@@ -1,0 +1,105 @@
+"""Layers are around every handler, however it was registered, and are put on once."""
+
+from collections.abc import AsyncIterator, Callable
+from typing import Any, cast
+
+import grpc
+import grpc.aio
+import pytest
+
+from facerec.serving.layers import LayeredServer, behavior, made_anew
+
+SERVICE = "test.Echo"
+METHODS = {
+    "One": grpc.unary_unary_rpc_method_handler,
+    "Many": grpc.unary_stream_rpc_method_handler,
+    "Add": grpc.stream_unary_rpc_method_handler,
+    "Each": grpc.stream_stream_rpc_method_handler,
+}
+
+
+async def one(request: bytes, context: Any) -> bytes:
+    return request
+
+
+async def many(request: bytes, context: Any) -> AsyncIterator[bytes]:
+    yield request
+    yield request
+
+
+async def add(requests: AsyncIterator[bytes], context: Any) -> bytes:
+    return b"".join([request async for request in requests])
+
+
+async def each(requests: AsyncIterator[bytes], context: Any) -> AsyncIterator[bytes]:
+    async for request in requests:
+        yield request
+
+
+def handlers() -> dict[str, Any]:
+    does = {"One": one, "Many": many, "Add": add, "Each": each}
+    return {name: METHODS[name](cast(Any, does[name])) for name in METHODS}
+
+
+def by_name(server: LayeredServer) -> None:
+    server.add_registered_method_handlers(SERVICE, handlers())
+
+
+def when_asked(server: LayeredServer) -> None:
+    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE, handlers()),))
+
+
+def tagging(tag: bytes, wrapped: list[str]) -> Callable[[str, Any], Any]:
+    """A layer that puts its tag in front of every answer."""
+
+    def layer(method: str, handler: Any) -> Any:
+        wrapped.append(method)
+        does, generates = behavior(handler)
+
+        async def await_it(request: Any, context: Any) -> bytes:
+            return tag + cast(bytes, await does(request, context))
+
+        async def iterate(request: Any, context: Any) -> AsyncIterator[bytes]:
+            async for answer in does(request, context):
+                yield tag + answer
+
+        return made_anew(handler, iterate if generates else await_it)
+
+    return layer
+
+
+async def items(*messages: bytes) -> AsyncIterator[bytes]:
+    for message in messages:
+        yield message
+
+
+@pytest.mark.parametrize("register", [by_name, when_asked])
+async def test_every_kind_of_handler_goes_through_every_layer_outermost_first(
+    register: Callable[[LayeredServer], None],
+) -> None:
+    wrapped: list[str] = []
+    server = grpc.aio.server()
+    register(LayeredServer(server, [tagging(b"outer ", wrapped), tagging(b"inner ", wrapped)]))
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    try:
+        async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+            for _ in range(3):
+                one: Any = channel.unary_unary(f"/{SERVICE}/One")
+                assert await one(b"a") == b"outer inner a"
+                many: Any = channel.unary_stream(f"/{SERVICE}/Many")
+                assert [answer async for answer in many(b"a")] == [b"outer inner a"] * 2
+                add: Any = channel.stream_unary(f"/{SERVICE}/Add")
+                assert await add(items(b"a", b"b")) == b"outer inner ab"
+                each: Any = channel.stream_stream(f"/{SERVICE}/Each")
+                assert [answer async for answer in each(items(b"a", b"b"))] == [
+                    b"outer inner a",
+                    b"outer inner b",
+                ]
+            unknown: Any = channel.unary_unary(f"/{SERVICE}/Unknown")
+            with pytest.raises(grpc.aio.AioRpcError) as caught:
+                await unknown(b"a")
+            assert caught.value.code() == grpc.StatusCode.UNIMPLEMENTED
+    finally:
+        await server.stop(0)
+    assert sorted(wrapped) == sorted(2 * [f"/{SERVICE}/{method}" for method in METHODS])
