@@ -40,8 +40,9 @@ USAGE = """usage: python -m encoder_service COMMAND [--help] [flags]
 log = structlog.get_logger("encoder_service")
 
 
-def main(argv: list[str]) -> int:
+def main(argv: list[str] | None = None) -> int:
     """Run one command and return the process's exit code: 0, 1 for a doctor's finding, 2 for misuse."""
+    argv = sys.argv[1:] if argv is None else argv
     if not argv or argv[0] in ("-h", "--help"):
         print(USAGE)
         return 0 if argv else 2
@@ -139,4 +140,4 @@ COMMANDS: dict[str, Callable[[list[str]], Coroutine[Any, Any, int | None]]] = {
 }
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main())

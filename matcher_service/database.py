@@ -222,6 +222,7 @@ class Database:
 
 def _show_connections(name: str, pool: asyncpg.Pool) -> None:
     metrics.CONNECTIONS.labels(name, "open").set_function(pool.get_size)
+    metrics.CONNECTIONS.labels(name, "most").set_function(pool.get_max_size)
     metrics.CONNECTIONS.labels(name, "used").set_function(lambda: pool.get_size() - pool.get_idle_size())
 
 

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 import asyncpg
 
 from facerec.client import AsyncEncoderClient
-from facerec.errors import FacerecError
+from facerec.errors import FacerecError, Reason
 from facerec.serving.checkup import Finding
 from facerec.serving.errors import StartError
 from matcher_service import migrations
@@ -27,8 +27,10 @@ async def _examine_database(settings: MatcherSettings) -> AsyncIterator[Finding]
     try:
         connection = await asyncpg.connect(settings.database_url.get_secret_value(), timeout=_CONNECT_SECONDS)
     except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError, ValueError) as error:
+        # A ValueError's message quotes the URL, which may hold the password.
+        why = "" if isinstance(error, ValueError) or not str(error) else f": {str(error).splitlines()[0]}"
         yield Finding(
-            "database", "fail", f"cannot connect ({type(error).__name__}): see MATCHER_DATABASE_URL"
+            "database", "fail", f"cannot connect ({type(error).__name__}{why}); see MATCHER_DATABASE_URL"
         )
         return
     try:
@@ -101,9 +103,10 @@ async def _examine_encoder(settings: MatcherSettings) -> Finding:
         try:
             model = await client.get_model()
         except FacerecError as error:
+            # One that is away may come; one that refuses will go on refusing.
             return Finding(
                 "encoder",
-                "warn",
-                f"{error.message}; requests with images are answered ENCODER_UNAVAILABLE until it is there",
+                "warn" if error.reason in (Reason.UNREACHABLE, Reason.DEADLINE_EXCEEDED) else "fail",
+                f"{error.message}; until this is mended images are answered ENCODER_UNAVAILABLE",
             )
     return Finding("encoder", "ok", f"{model.space} on {model.execution_provider}")

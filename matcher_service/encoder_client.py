@@ -19,6 +19,7 @@ from matcher_service.faces import BoundingBox, EncodedFace, Encoding, Quality
 RETRY_SECONDS = 1.0
 log = structlog.get_logger(__name__)
 IMAGE_REASONS = (Reason.IMAGE_INVALID, Reason.IMAGE_TOO_LARGE, Reason.IMAGE_UNSUPPORTED)
+LOCKED_REASONS = (Reason.KEY_MISSING, Reason.KEY_UNKNOWN, Reason.NOT_PERMITTED, Reason.RATE_LIMITED)
 
 
 class EncoderClient:
@@ -36,6 +37,7 @@ class EncoderClient:
         self._looked = time.monotonic()
         self._client = AsyncEncoderClient(address, security=security)
         self._closing: set[asyncio.Task[None]] = set()
+        self._trouble: Reason | None = None
 
     async def close(self) -> None:
         """Close the channel."""
@@ -88,10 +90,22 @@ class EncoderClient:
                     trace_parent=spans.parent(),
                 ).encode(image, max_faces=max_faces, min_face_pixels=min_face_pixels)
         except FacerecError as error:
-            raise _ours(error, field) from error
+            ours = _ours(error, field)
+            if isinstance(ours, EncoderUnavailable):
+                self._note(error)
+            raise ours from error
         finally:
             metrics.ENCODER_SECONDS.observe(time.perf_counter() - began)
+        if self._trouble:
+            self._trouble = None
+            log.info("encoder_usable")
         return [_face(face) for face in answer.faces]
+
+    def _note(self, error: FacerecError) -> None:
+        """Log why the encoder is of no use, once."""
+        if error.reason is not self._trouble:
+            self._trouble = error.reason
+            log.warning("encoder_unusable", reason=error.reason.value, why=error.message)
 
 
 def _face(face: client.EncodedFace) -> EncodedFace:
@@ -109,6 +123,12 @@ def _ours(error: FacerecError, field: str) -> MatcherError:
     if error.reason is Reason.OVERLOADED:
         return Overloaded(
             "the encoder has more work than it takes; try again in a moment",
+            retry_after_seconds=error.retry_after_seconds or RETRY_SECONDS,
+        )
+    if error.reason in LOCKED_REASONS:
+        return EncoderUnavailable(
+            f"the encoder does not let this matcher in ({error.reason}); an operator must give it a "
+            "key, or name its certificate there",
             retry_after_seconds=error.retry_after_seconds or RETRY_SECONDS,
         )
     return EncoderUnavailable(

@@ -16,7 +16,7 @@ DATABASE_SECONDS = STAGE_SECONDS.labels("database")
 
 CONNECTIONS = Gauge(
     "facerec_matcher_connections",
-    "Connections to Postgres, by pool and state (open, used).",
+    "Connections to Postgres, by pool and state (open, used, and most that may be open).",
     ("pool", "state"),
 )
 WAITING = Gauge("facerec_matcher_waiting_searches", "Searches that wait for their turn.", ("kind",))

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from facerec.errors import FacerecError, Reason
+from facerec.tls_trouble import tls_trouble
 
 # About one photo; every other reason would meet the next photo just the same.
 ABOUT_PHOTO = frozenset(
@@ -36,10 +37,10 @@ def explaining(service: str, address: str) -> Iterator[None]:
         yield
     except FacerecError as error:
         messages = {
-            Reason.UNREACHABLE: f"no {service} is ready at {address}: {start}",
+            Reason.UNREACHABLE: f"no {service} is ready at {address}: {tls_trouble(error.message) or start}",
             Reason.DEADLINE_EXCEEDED: f"the {service} at {address} did not answer in time",
-            Reason.ENCODER_UNAVAILABLE: f"the matcher at {address} cannot reach its encoder: start both "
-            "with `facerec up`, or the encoder with `python -m encoder_service serve`",
+            Reason.ENCODER_UNAVAILABLE: f"the matcher at {address} gets nothing from its encoder: "
+            f"{error.message}. `facerec up` starts both; `matcher_service doctor` looks at what is wrong",
             Reason.STORE_UNAVAILABLE: f"the matcher at {address} cannot reach its database: {error.message}",
         }
         raise Problem(messages.get(error.reason, error.message), error.reason) from error

@@ -26,9 +26,9 @@ class Security:
 
     api_key: str = dataclasses.field(default="", repr=False)
     tls: bool = False
-    ca_file: Path | None = None
-    cert_file: Path | None = None
-    key_file: Path | None = None
+    ca_file: str | Path | None = None
+    cert_file: str | Path | None = None
+    key_file: str | Path | None = None
     server_name: str = ""
     plaintext_key: bool = False
 
@@ -62,7 +62,7 @@ class Security:
     @property
     def files(self) -> list[Path]:
         """The files it is read from."""
-        return [path for path in (self.ca_file, self.cert_file, self.key_file) if path]
+        return [Path(path) for path in (self.ca_file, self.cert_file, self.key_file) if path]
 
     def credentials(self) -> grpc.ChannelCredentials:
         """What a channel is opened with. Raises FacerecError OPTION_INVALID where a file can't be read."""
@@ -100,8 +100,8 @@ class Security:
 PLAIN = Security()
 
 
-def _read(path: Path, name: str) -> bytes:
+def _read(path: str | Path, name: str) -> bytes:
     try:
-        return path.read_bytes()
+        return Path(path).read_bytes()
     except OSError as error:
         raise FacerecError(f"{name} {path}: {error.strerror}", reason=Reason.OPTION_INVALID) from None

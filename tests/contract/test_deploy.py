@@ -193,3 +193,71 @@ def test_dashboard_and_alerts_ask_for_metrics_that_there_are() -> None:
     runbook = (ROOT / "docs" / "operations.md").read_text()
     for rule in alerts:
         assert f"| `{rule['alert']}` | " in runbook
+
+
+def named(overlay: str, kind: str, name: str) -> dict[str, Any]:
+    (found,) = [
+        each for each in rendered(overlay) if (each["kind"], each["metadata"]["name"]) == (kind, name)
+    ]
+    return found
+
+
+@needs_kubectl
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_no_probe_speaks_plain_grpc_to_a_port_of_tls(overlay: str) -> None:
+    for name in ("encoder", "matcher"):
+        (container,) = named(overlay, "Deployment", name)["spec"]["template"]["spec"]["containers"]
+        probes = [container[f"{each}Probe"] for each in ("startup", "readiness", "liveness")]
+        locked = any(each["name"].endswith("_TLS_CERT_FILE") for each in container.get("env", ()))
+        assert locked is (overlay != "dev")
+        for probe in probes:
+            assert len({"grpc", "httpGet", "tcpSocket"} & set(probe)) == 1
+            assert not (locked and "grpc" in probe)
+
+
+@needs_kubectl
+def test_every_replica_finds_room_in_the_database() -> None:
+    from matcher_service.settings import MatcherSettings
+
+    fields = MatcherSettings.model_fields
+    each = sum(fields[f"{pool}_size"].default for pool in ("pool_max", "scan_pool", "transfer_pool"))
+    replicas = named("prod", "HorizontalPodAutoscaler", "matcher")["spec"]["maxReplicas"]
+    surge = named("prod", "Deployment", "matcher")["spec"]["strategy"]["rollingUpdate"]["maxSurge"]
+    parameters = named("prod", "Cluster", "facerec-db")["spec"]["postgresql"]["parameters"]
+    # And the migration, maintenance with a parallel build, the operator's own, and those kept for superusers.
+    assert (replicas + surge) * each + 20 <= int(parameters["max_connections"])
+
+
+@needs_kubectl
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_a_labelled_caller_gets_out_and_in(overlay: str) -> None:
+    label = {"facerec-client": "true"}
+    out = named(overlay, "NetworkPolicy", "clients")["spec"]
+    assert out["podSelector"]["matchLabels"] == label
+    ways = {
+        (rule["to"][0]["podSelector"]["matchLabels"]["app.kubernetes.io/name"], rule["ports"][0]["port"])
+        for rule in out["egress"]
+    }
+    assert ways == {("encoder", 50051), ("matcher", 50052)}
+    for name, port in ways:
+        (rule,) = named(overlay, "NetworkPolicy", name)["spec"]["ingress"]
+        assert {"protocol": "TCP", "port": port} in rule["ports"]
+        assert {"podSelector": {"matchLabels": label}} in rule["from"]
+        assert {
+            "namespaceSelector": {"matchLabels": label},
+            "podSelector": {"matchLabels": label},
+        } in rule["from"]
+
+
+def test_every_secret_that_prod_asks_for_is_told() -> None:
+    told = (DEPLOY / "README.md").read_text()
+    text = "\n".join(
+        path.read_text() for path in (DEPLOY / "kubernetes").rglob("*.yaml") if "dev" not in path.parts
+    )
+    asked = set(re.findall(r"secretName: ([\w-]+)", text)) | set(
+        re.findall(r"[sS]ecret:\n\s+name: ([\w-]+)", text)
+    )
+    made = set(re.findall(r"^  secretName: ([\w-]+)", text, re.MULTILINE))  # by cert-manager
+    assert {"facerec-database", "facerec-keys", "facerec-migrate-login"} <= asked - made
+    for name in asked - made:
+        assert name in told, name

@@ -1,8 +1,12 @@
 """Bringing a database to head: once, again, from several places, and never past what is known."""
 
 import asyncio
+import contextlib
 import dataclasses
+import os
+import re
 from collections.abc import Callable
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import asyncpg
@@ -13,6 +17,7 @@ from matcher_service import extension, migrations
 from matcher_service.migrations import Migration, MigrationError, migrate
 from tests.fixtures.postgres import PostgresServer, as_user
 
+OPERATIONS = Path(__file__).parents[2] / "docs" / "operations.md"
 NAMES = [f"{each.version:04d}_{each.name}" for each in migrations.available()]
 NEXT = Migration(len(NAMES) + 1, "next", "CREATE TABLE facerec.next (id int)", "0" * 64)
 
@@ -122,6 +127,35 @@ async def test_an_ordinary_user_with_the_rights_named_can_migrate(empty_database
     finally:
         await connection.execute("DROP OWNED BY migrator; DROP ROLE migrator")
         await connection.close()
+
+
+async def test_what_the_docs_have_a_superuser_run_is_what_migrating_needs(
+    postgres_server: PostgresServer,
+) -> None:
+    told = re.search(r"```sql\n(CREATE ROLE facerec_owner.*?)```", OPERATIONS.read_text(), re.DOTALL)
+    assert told
+    before, after = re.sub(r"--.*", "", told[1]).split("\\connect facerec\n")
+    # A name of the test's own; the two roles are the cluster's, and may be another test's already.
+    name, logins = f"facerec_told_{os.getpid()}", ("facerec_migrate", "facerec_matcher")
+    statements = [each.strip() for each in before.replace("DATABASE facerec", f"DATABASE {name}").split(";")]
+    for statement in filter(None, statements):
+        with contextlib.suppress(asyncpg.DuplicateObjectError):
+            await asyncio.to_thread(postgres_server.execute, statement)
+    try:
+        await asyncio.to_thread(postgres_server.execute, after, database=name)
+        url = postgres_server.url(name)
+        assert await migrate(as_user(url, "facerec_migrate")) == NAMES
+        serving = await asyncpg.connect(as_user(url, "facerec_matcher"))
+        try:
+            await serving.execute("SET ROLE facerec_serve")
+            assert await serving.fetchval("SELECT count(*) FROM facerec.collection") == 1
+            with pytest.raises(asyncpg.InsufficientPrivilegeError):
+                await serving.execute("DROP TABLE facerec.collection")
+        finally:
+            await serving.close()
+    finally:
+        await asyncio.to_thread(postgres_server.execute, f"DROP DATABASE {name}")
+        await asyncio.to_thread(postgres_server.execute, *(f"DROP ROLE {login}" for login in logins))
 
 
 async def test_a_database_that_is_not_there_is_one_clear_line() -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import datetime
 import hashlib
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from facerec.serving.access import files, grants
 from facerec.serving.errors import SettingsInvalid
 from tests.e2e.access.conftest import bearer, entry
 from tests.e2e.matcher.requests import encoding, enroll, refused, vectors
-from tests.fixtures.matcher import RunningMatcher, StartMatcher
+from tests.fixtures.matcher import MatcherProcess, RunningMatcher, StartMatcher
 
 WriteKeys = Callable[..., Path]
 
@@ -124,6 +125,37 @@ async def test_calls_beyond_the_rate_are_refused_with_a_time_to_wait(
     await verify(matcher, "a")  # nobody else waits for it
     await asyncio.sleep(caught.value.retry_after_seconds + 0.05)
     await verify(matcher, "b")
+
+
+async def test_an_encoder_that_does_not_let_the_matcher_in_is_told_apart_from_one_that_is_away(
+    start_encoder: Callable[..., Any], keys_file: WriteKeys, database_url: str
+) -> None:
+    server = await start_encoder(keys_file=keys_file(entry("other", "k", ["encode"])))
+    await server.set_serving("facerec.encoder.v1.EncoderService", True)
+    process = await asyncio.to_thread(
+        MatcherProcess, database_url, "--encoder-address", server.address, "--log-calls", "failed"
+    )
+    try:
+        await asyncio.to_thread(process.event, "database_ready")
+        async with AsyncMatcherClient(process.address) as client:
+            for _ in range(2):
+                with pytest.raises(FacerecError) as caught:
+                    await client.identify(b"a photo")
+                assert caught.value.reason is Reason.ENCODER_UNAVAILABLE
+                assert "does not let this matcher in (KEY_MISSING)" in caught.value.message
+        logged = await asyncio.to_thread(process.event, "encoder_unusable")
+        assert logged["reason"] == "KEY_MISSING"
+        doctor = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "matcher_service", "doctor",
+            "--database-url", database_url, "--encoder-address", server.address,
+            stdout=asyncio.subprocess.PIPE,
+        )  # fmt: skip
+        told, _ = await doctor.communicate()
+        assert doctor.returncode == 1
+        assert "fail  encoder: send a key" in told.decode()
+    finally:
+        await asyncio.to_thread(process.stop)
+    assert len([line for line in process.lines if "encoder_unusable" in line]) == 1
 
 
 async def test_the_audit_names_the_key(

@@ -16,6 +16,7 @@ from facerec.client import AsyncEncoderClient, AsyncMatcherClient, Security
 from facerec.errors import FacerecError, Reason
 from facerec.serving.access import files
 from facerec.serving.errors import SettingsInvalid
+from facerec.tls_trouble import tls_trouble
 from matcher_service.encoder_client import EncoderClient
 from matcher_service.errors import EncoderUnavailable
 from tests.e2e.access.conftest import Authority, entry
@@ -56,6 +57,30 @@ async def test_a_server_with_a_certificate_is_known_by_its_ca_and_speaks_nothing
     assert await answers(server.address, Security(ca_file=stranger.ca_file)) not in LET_IN
     elsewhere = Security(ca_file=authority.ca_file, server_name="elsewhere.example")
     assert await answers(server.address, elsewhere) not in LET_IN
+
+
+async def test_an_end_that_is_not_let_in_is_told_why(
+    authority: Authority, start_encoder: StartEncoder
+) -> None:
+    ca = authority.ca_file
+    by_tls = await start_encoder(**tls(authority))
+    by_certificate = await start_encoder(**tls(authority, tls_client_ca_file=ca))
+    plain = await start_encoder()
+    stranger = Authority(trustme.CA(), authority.folder / "other")
+    stranger.folder.mkdir()
+    for address, security, told in (
+        (by_tls.address, Security(ca_file=str(stranger.ca_file)), "not signed by the CA"),
+        (by_tls.address, Security(ca_file=ca, server_name="elsewhere.example"), "for another name"),
+        (by_tls.address, Security(), "if it speaks TLS, name its CA"),
+        (by_certificate.address, Security(ca_file=ca), "certificate"),
+        (plain.address, Security(ca_file=ca), "it speaks plain text"),
+    ):
+        async with AsyncEncoderClient(address, timeout_seconds=SOON, security=security) as client:
+            with pytest.raises(FacerecError) as caught:
+                await client.get_model()
+        assert caught.value.reason is Reason.UNREACHABLE
+        assert told in tls_trouble(caught.value.message), caught.value.message
+        assert told in caught.value.message
 
 
 async def test_with_a_client_ca_only_its_certificates_are_let_in_while_their_time_lasts(

@@ -152,7 +152,5 @@ async def test_a_matcher_without_its_encoder_is_told_apart_from_no_matcher(
     async with serving(matcher=matcher) as server:
         arguments = ["enroll", "ann", str(photo), "--matcher", server.address]
         assert await asyncio.to_thread(main, arguments) == 2
-        expected = (
-            f"error: the matcher at {server.address} cannot reach its encoder: start both with `facerec up`"
-        )
+        expected = f"error: the matcher at {server.address} gets nothing from its encoder: no encoder."
     assert capsys.readouterr().err.startswith(expected)
