@@ -85,6 +85,9 @@ class CollectionServicer(matcher_pb2_grpc.CollectionServiceServicer):
         settings = collection_converters.settings(request.settings)
         if settings == CollectionSettings():
             raise OptionInvalid("set at least one setting: this changes nothing", field="settings")
+        for name in ("verify_threshold", "identify_threshold", "duplicate_threshold"):
+            if request.settings.HasField(name):
+                _check_scores(f"settings.{name}")
         collection = await self._catalog.update(collection_id, settings)
         return pb.UpdateCollectionResponse(collection=collection_converters.collection_message(collection))
 
@@ -117,6 +120,7 @@ class CollectionServicer(matcher_pb2_grpc.CollectionServiceServicer):
     ) -> calibration_pb.ApplyCalibrationResponse:
         """Put a calibration's thresholds in force."""
         deadline.start(context.time_remaining())
+        _check_scores("calibration_id")
         applied = await self._calibrator.apply(
             ids.collection_id(request.collection_id), ids.face_id(request.calibration_id, "calibration_id")
         )
@@ -176,6 +180,14 @@ class CollectionServicer(matcher_pb2_grpc.CollectionServiceServicer):
         )
         return audit_pb.ListAuditEventsResponse(
             events=[audit_converters.event_message(event) for event in events], next_page_token=token
+        )
+
+
+def _check_scores(field: str) -> None:
+    """Whoever moves a threshold to and fro learns each distance by it. Raises ScoresWithheld."""
+    if not call.may_see_scores():
+        raise ScoresWithheld(
+            "distances are not for this caller, who therefore may not choose a threshold", field=field
         )
 
 

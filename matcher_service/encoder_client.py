@@ -13,7 +13,7 @@ from facerec.errors import FacerecError, Reason
 from facerec.serving import call, spans
 from facerec.serving.access import files
 from matcher_service import deadline, metrics
-from matcher_service.errors import EncoderUnavailable, ImageRefused, MatcherError, Overloaded
+from matcher_service.errors import EncoderUnavailable, ImageRefused, MatcherError, OptionInvalid, Overloaded
 from matcher_service.faces import BoundingBox, EncodedFace, Encoding, Quality
 
 RETRY_SECONDS = 1.0
@@ -77,7 +77,7 @@ class EncoderClient:
     ) -> list[EncodedFace]:
         """Return the faces of a picture, largest first, at most `max_faces` (0: all).
 
-        Raises ImageRefused, Overloaded, EncoderUnavailable.
+        Raises ImageRefused, OptionInvalid, Overloaded, EncoderUnavailable.
         """
         left_seconds = deadline.remaining_seconds(self._timeout_seconds)
         began = time.perf_counter()
@@ -120,6 +120,8 @@ def _face(face: client.EncodedFace) -> EncodedFace:
 def _ours(error: FacerecError, field: str) -> MatcherError:
     if error.reason in IMAGE_REASONS:
         return ImageRefused(error.message, field=field, reason=error.reason)
+    if error.reason is Reason.OPTION_INVALID:  # the only option that a caller chooses
+        return OptionInvalid(error.message, field="min_face_pixels")
     if error.reason is Reason.OVERLOADED:
         return Overloaded(
             "the encoder has more work than it takes; try again in a moment",

@@ -9,6 +9,7 @@ from matcher_service.errors import IdInvalid, OptionInvalid
 
 DEFAULT_COLLECTION_ID = "default"
 MAX_PERSON_ID_CHARACTERS = 128
+LONGEST_DECOMPOSITION = 4  # characters that one of NFC's may stand for
 MAX_REQUEST_ID_CHARACTERS = 128
 MAX_TEXT_CHARACTERS = 256
 MAX_DISTANCE = 4.0
@@ -32,7 +33,10 @@ def collection_id(text: str) -> str:
 
 def person_id(text: str, field: str = "person_id") -> str:
     """The person's id in NFC. Raises IdInvalid."""
-    text = unicodedata.normalize("NFC", text)
+    # Putting marks in their order takes a time that grows with the square of their number: what is too long
+    # either way is not tried.
+    if len(text) <= MAX_PERSON_ID_CHARACTERS * LONGEST_DECOMPOSITION:
+        text = unicodedata.normalize("NFC", text)
     if not 1 <= len(text) <= MAX_PERSON_ID_CHARACTERS:
         raise IdInvalid(f"a person id has 1 to {MAX_PERSON_ID_CHARACTERS} characters", field=field)
     if any(unicodedata.category(character) in ("Cc", "Cs") for character in text):

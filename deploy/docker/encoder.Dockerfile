@@ -22,10 +22,12 @@ COPY --from=build /opt/models /opt/models
 ENV PATH=/opt/facerec/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     ENCODER_ADDRESS=0.0.0.0:50051 \
+    ENCODER_HEALTH_ADDRESS=127.0.0.1:50061 \
     ENCODER_MODEL_CACHE_DIR=/opt/models
 USER 10001:10001
 EXPOSE 50051
-HEALTHCHECK --interval=10s --start-period=60s CMD ["python", "-m", "facerec.serving.probe", "127.0.0.1:50051"]
+# In plain text on a port of its own, whatever the other speaks.
+HEALTHCHECK --interval=10s --start-period=60s CMD ["python", "-m", "facerec.serving.probe", "127.0.0.1:50061"]
 # Listening beyond loopback is asked for by whoever runs the image: ENCODER_INSECURE=true.
 ENTRYPOINT ["python", "-m", "encoder_service"]
 CMD ["serve"]

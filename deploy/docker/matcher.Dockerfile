@@ -17,10 +17,12 @@ RUN useradd --uid 10001 --no-create-home --shell /usr/sbin/nologin facerec
 COPY --from=build /opt/facerec /opt/facerec
 ENV PATH=/opt/facerec/bin:$PATH \
     PYTHONUNBUFFERED=1 \
-    MATCHER_ADDRESS=0.0.0.0:50052
+    MATCHER_ADDRESS=0.0.0.0:50052 \
+    MATCHER_HEALTH_ADDRESS=127.0.0.1:50062
 USER 10001:10001
 EXPOSE 50052
-HEALTHCHECK --interval=10s --start-period=60s CMD ["python", "-m", "facerec.serving.probe", "127.0.0.1:50052"]
+# In plain text on a port of its own, whatever the other speaks.
+HEALTHCHECK --interval=10s --start-period=60s CMD ["python", "-m", "facerec.serving.probe", "127.0.0.1:50062"]
 # Listening beyond loopback is asked for by whoever runs the image: MATCHER_INSECURE=true.
 ENTRYPOINT ["python", "-m", "matcher_service"]
 CMD ["serve"]

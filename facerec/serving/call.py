@@ -5,6 +5,7 @@ import dataclasses
 import random
 import re
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 REQUEST_ID = "x-request-id"
 """The header with the id by which the log lines of caller, matcher and encoder are found together."""
@@ -17,10 +18,12 @@ Metadata = Sequence[tuple[str, str | bytes]]
 
 @dataclasses.dataclass(frozen=True)
 class Caller:
-    """The name of the key or certificate, "" where none is asked for, and whether scores are for them."""
+    """The name of the key or certificate, "" where none is asked for; whether scores are for them; and the
+    collections they may reach, None for all."""
 
     name: str = ""
     scores: bool = True
+    collections: frozenset[str] | None = None
 
 
 ANYBODY = Caller()
@@ -29,12 +32,13 @@ ANYBODY = Caller()
 class Call:
     """One call. Its caller is anybody until somebody is let in; `reason` is the error's that ended it."""
 
-    __slots__ = ("_metadata", "_request_id", "caller", "reason")
+    __slots__ = ("_metadata", "_request_id", "caller", "grant", "reason")
 
     def __init__(self, metadata: Metadata) -> None:
         self._metadata = metadata
         self._request_id = ""
         self.caller = ANYBODY
+        self.grant: Any = None  # what the caller was let in by, which only the door looks at
         self.reason = ""
 
     def header(self, name: str) -> str:

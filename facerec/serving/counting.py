@@ -2,15 +2,13 @@
 
 import asyncio
 import time
-from types import TracebackType
 from typing import Any, Literal
 
 import grpc
 
 from facerec.serving import call
 from facerec.serving.call_log import CallLog
-from facerec.serving.call_metrics import MethodCalls
-from facerec.serving.layers import HEALTH, Context, kind, within
+from facerec.serving.layers import Context, Does, Method
 from facerec.serving.metrics import CALLS
 
 LogCalls = Literal["off", "failed", "all"]
@@ -27,43 +25,31 @@ class Counting:
         self._log_calls = log_calls
         self.log = CallLog()
 
-    def __call__(self, method: str, handler: Any) -> Any:
-        """The same handler, counted."""
-        service, _, name = method.lstrip("/").partition("/")
-        calls = CALLS.of(kind(handler), service, name)
-        log_calls = "off" if method.startswith(HEALTH) else self._log_calls
-        log = self.log if log_calls != "off" else None
-        return within(handler, lambda context: _Counted(context, calls, name, log, log_calls == "all"))
+    def __call__(self, method: Method, does: Does) -> Does:
+        """The same, counted."""
+        calls = CALLS.of(method.kind, method.service, method.name)
+        log_calls = "off" if method.is_health else self._log_calls
+        log, log_all, name = self.log, log_calls == "all", method.name
+        log_failed = log_calls != "off"
 
+        async def handle(request: Any, context: Context) -> Any:
+            present = call.begin(context.invocation_metadata())
+            calls.begin()
+            began = time.perf_counter()
+            code = "OK"
+            try:
+                return await does(request, context)
+            except BaseException as error:
+                code = code_of(error, context)
+                raise
+            finally:
+                seconds = time.perf_counter() - began
+                calls.end(code, seconds)
+                if log_all or (log_failed and code != "OK"):
+                    # Neither the message nor what the call was about, which may be somebody.
+                    log.add(name, code, seconds, present)
 
-class _Counted:
-    """Around a call. A class, because a generator's context manager costs as much as all of its work."""
-
-    __slots__ = ("_all", "_began", "_call", "_calls", "_context", "_log", "_name")
-
-    def __init__(
-        self, context: Context, calls: MethodCalls, name: str, log: CallLog | None, log_all: bool
-    ) -> None:
-        self._context = context
-        self._calls = calls
-        self._name = name
-        self._log = log
-        self._all = log_all
-
-    def __enter__(self) -> None:
-        self._call = call.begin(self._context.invocation_metadata())
-        self._calls.begin()
-        self._began = time.perf_counter()
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        seconds = time.perf_counter() - self._began
-        code = "OK" if error is None else code_of(error, self._context)
-        self._calls.end(code, seconds)
-        if self._log is not None and (self._all or code != "OK"):
-            # Neither the message nor what the call was about, which may be somebody.
-            self._log.add(self._name, code, seconds, self._call)
+        return handle
 
 
 def code_of(error: BaseException, context: Context) -> str:

@@ -4,8 +4,7 @@ import asyncio
 from typing import Any
 
 from facerec.errors import FacerecError, Reason
-from facerec.serving import status
-from facerec.serving.layers import Context, made_anew
+from facerec.serving.layers import Context, Does, Method
 
 
 class Deadlines:
@@ -17,12 +16,11 @@ class Deadlines:
     def __init__(self, most_seconds: float) -> None:
         self._most_seconds = most_seconds
 
-    def __call__(self, method: str, handler: Any) -> Any:
-        """The same handler, ended in time."""
-        del method
-        if handler.request_streaming or handler.response_streaming:
-            return handler
-        does, most_seconds = handler.unary_unary, self._most_seconds
+    def __call__(self, method: Method, does: Does) -> Does:
+        """The same, ended in time. Raises FacerecError DEADLINE_EXCEEDED."""
+        if method.request_streaming or method.response_streaming:
+            return does
+        most_seconds = self._most_seconds
 
         async def handle(request: Any, context: Context) -> Any:
             if context.time_remaining() is not None:
@@ -34,6 +32,6 @@ class Deadlines:
                 if not limit.expired():
                     raise
                 late = f"the call brought no deadline and took longer than {most_seconds:g} s"
-                await status.abort(context, FacerecError(late, reason=Reason.DEADLINE_EXCEEDED))
+                raise FacerecError(late, reason=Reason.DEADLINE_EXCEEDED) from None
 
-        return made_anew(handler, handle)
+        return handle

@@ -1,23 +1,57 @@
 """What is around every handler: layers, each put on once, when a service is registered.
 
-gRPC's interceptors are asked at every call, each through a coroutine of its own, and all they could do for
-us is hand back the same handler.
+gRPC's interceptors are asked at every call, each through a coroutine of its own, and all they could do for us
+is hand back the same handler. Nor can they refuse a caller by its certificate before its message is read.
+
+To a layer every method is one coroutine function of a request and a context. Answers that stream are written
+to the context, so that a call's whole life is within its layers. A request that does not stream is read by
+the layer `intake`; outside of it a layer finds gRPC's iterator in its place, of which nothing has been read.
 """
 
+import dataclasses
 import inspect
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import grpc
 import grpc.aio
 
 Context = grpc.aio.ServicerContext[Any, Any]
-Layer = Callable[[str, Any], Any]
-"""Takes a method, `/SERVICE/METHOD`, and its handler, and returns the handler to put in its place."""
+Does = Callable[[Any, Context], Awaitable[Any]]
+Layer = Callable[["Method", Does], Does]
+"""Takes a method and what it does, and returns what it is to do instead."""
 
-HEALTH = "/grpc.health.v1.Health/"
-"""How the methods of health begin, which probes without a key may call again and again."""
+_HEALTH = "/grpc.health.v1.Health/"
+
+
+@dataclasses.dataclass(frozen=True)
+class Method:
+    """A method of a service; `parse` makes a message of a request's bytes."""
+
+    path: str  # /SERVICE/METHOD
+    request_streaming: bool
+    response_streaming: bool
+    parse: Callable[[bytes], Any]
+
+    @property
+    def service(self) -> str:
+        """The service's full name."""
+        return self.path.split("/")[1]
+
+    @property
+    def name(self) -> str:
+        """The method's own name."""
+        return self.path.split("/")[2]
+
+    @property
+    def kind(self) -> str:
+        """unary_unary, unary_stream, stream_unary or stream_stream."""
+        return f"{_kind(self.request_streaming)}_{_kind(self.response_streaming)}"
+
+    @property
+    def is_health(self) -> bool:
+        """Whether it is of health, which probes without a key may call again and again."""
+        return self.path.startswith(_HEALTH)
 
 
 class LayeredServer:
@@ -39,16 +73,33 @@ class LayeredServer:
         """Register handlers that are asked for a method."""
         self._server.add_generic_rpc_handlers(tuple(_Asked(each, self._wrap) for each in handlers))
 
-    def _wrap(self, method: str, handler: Any) -> Any:
+    def _wrap(self, path: str, handler: Any) -> Any:
+        method = Method(
+            path,
+            handler.request_streaming,
+            handler.response_streaming,
+            handler.request_deserializer or bytes,
+        )
+        does = _coroutine(getattr(handler, method.kind))
         for layer in reversed(self._layers):
-            handler = layer(method, handler)
-        return handler
+            does = layer(method, does)
+        # On the wire one message is a stream of one: so it is for us to say when it is read, and whether.
+        make = (
+            grpc.stream_stream_rpc_method_handler
+            if method.response_streaming
+            else grpc.stream_unary_rpc_method_handler
+        )
+        return make(
+            does,
+            request_deserializer=method.parse if method.request_streaming else None,
+            response_serializer=handler.response_serializer,
+        )
 
 
 class _Asked(grpc.GenericRpcHandler):
     """What another says of a method, wrapped the first time."""
 
-    def __init__(self, asked: grpc.GenericRpcHandler, wrap: Layer) -> None:
+    def __init__(self, asked: grpc.GenericRpcHandler, wrap: Callable[[str, Any], Any]) -> None:
         self._asked = asked
         self._wrap = wrap
         self._wrapped: dict[str, Any] = {}
@@ -64,42 +115,21 @@ class _Asked(grpc.GenericRpcHandler):
         return self._wrapped[method]
 
 
-def kind(handler: Any) -> str:
-    """unary_unary, unary_stream, stream_unary or stream_stream."""
-    requests = "stream" if handler.request_streaming else "unary"
-    answers = "stream" if handler.response_streaming else "unary"
-    return f"{requests}_{answers}"
+def _kind(streaming: bool) -> str:
+    return "stream" if streaming else "unary"
 
 
-def behavior(handler: Any) -> tuple[Callable[..., Any], bool]:
-    """What the handler does, a coroutine function or, where the second is true, an async generator's."""
-    found = getattr(handler, kind(handler))
-    return found, inspect.isasyncgenfunction(found)
+def _coroutine(does: Any) -> Does:
+    """What a generator yields is written by us, not by gRPC: a call that is ended meanwhile ends here."""
+    if not inspect.isasyncgenfunction(does):
+        return does  # type: ignore[no-any-return]
 
+    async def write_all(request: Any, context: Context) -> None:
+        answers = does(request, context)
+        try:
+            async for answer in answers:
+                await context.write(answer)
+        finally:
+            await answers.aclose()
 
-def within(handler: Any, around: Callable[[Context], AbstractContextManager[Any]]) -> Any:
-    """A handler that does the same within a context, which sees what it raises."""
-    does, generates = behavior(handler)
-
-    async def await_it(request: Any, context: Context) -> Any:
-        with around(context):
-            return await does(request, context)
-
-    async def iterate(request: Any, context: Context) -> AsyncIterator[Any]:
-        with around(context):
-            async for answer in does(request, context):
-                yield answer
-
-    return made_anew(handler, iterate if generates else await_it)
-
-
-KEPT = object()
-
-
-def made_anew(handler: Any, does: Callable[..., Any], *, deserializer: Any = KEPT) -> Any:
-    """A handler of the same kind that does something else."""
-    return getattr(grpc, f"{kind(handler)}_rpc_method_handler")(
-        does,
-        request_deserializer=handler.request_deserializer if deserializer is KEPT else deserializer,
-        response_serializer=handler.response_serializer,
-    )
+    return write_all

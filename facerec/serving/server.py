@@ -20,6 +20,7 @@ from facerec.serving.deadlines import Deadlines
 from facerec.serving.errors import AddressInUse, SettingsInvalid
 from facerec.serving.health import SERVICE_NAME as HEALTH
 from facerec.serving.health import Health, HealthPort
+from facerec.serving.intake import Intake
 from facerec.serving.layers import LayeredServer
 from facerec.serving.tracing import traced
 
@@ -43,6 +44,7 @@ class ServerOptions:
     insecure: bool = False
     reflection: bool = True
     max_request_bytes: int = 48 * 1024 * 1024
+    max_bytes_in_flight: int = 256 * 1024 * 1024
     drain_seconds: float = 0.0
     grace_seconds: float = 10.0
     max_call_seconds: float = 60.0
@@ -70,7 +72,7 @@ class Server:
         self._tls = _tls(options)
         if self._tls is None:
             address.check_insecure(self._address, insecure=options.insecure)
-        self._keyring = Keyring(options.keys_file) if options.keys_file else None
+        self._door = Door(Keyring(options.keys_file), _roles(services)) if options.keys_file else None
         self._watch: asyncio.Task[None] | None = None
         self._health = Health(service.full_name for service in services)
         self._server = grpc.aio.server(options=_channel_options(options))
@@ -81,8 +83,14 @@ class Server:
                 *([traced] if spans.enabled() else []),
                 self._counting,
                 status.mapped,
-                *([Door(self._keyring, _roles(services))] if self._keyring else []),
+                *([self._door.admit] if self._door else []),
                 Deadlines(options.max_call_seconds),
+                Intake(
+                    room_bytes=options.max_bytes_in_flight,
+                    largest_bytes=options.max_request_bytes,
+                    most_seconds=options.max_call_seconds,
+                ),
+                *([self._door.check] if self._door else []),
             ],
         )
         self._health_port = (
@@ -140,8 +148,8 @@ class Server:
         await self._server.start()
         if self._health_port:
             await self._health_port.start()
-        if self._keyring:
-            self._watch = asyncio.create_task(self._keyring.watch())
+        if self._door:
+            self._watch = asyncio.create_task(self._door.watch())
 
     async def set_serving(self, full_name: str, serving: bool) -> None:
         """Announce whether a service can do its work now."""

@@ -8,7 +8,7 @@ that `ENCODER_..._FILE` names, which is how a secret is mounted.
 import os
 import sys
 from pathlib import Path
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, Self, TypeVar
 
 import pydantic
 from pydantic.fields import FieldInfo
@@ -75,6 +75,11 @@ class ServingSettings(BaseSettings):
     max_request_bytes: int = pydantic.Field(48 * 1024 * 1024, ge=1024, le=2**31 - 1)
     """Largest message received or sent, in bytes."""
 
+    max_bytes_in_flight: int = pydantic.Field(256 * 1024 * 1024, ge=1024, le=2**40)
+    """Most that the messages of all calls may take together, in bytes; at least max_request_bytes. A call
+    beyond it is refused as OVERLOADED. A message still coming after a quarter of a second counts as the
+    largest."""
+
     drain_seconds: float = pydantic.Field(0.0, ge=0, le=300)
     """How long to go on answering after NOT_SERVING was announced, in seconds, so that balancers notice."""
 
@@ -112,6 +117,12 @@ class ServingSettings(BaseSettings):
     log_format: Format = "auto"
     """How a log line is written: console, json, or auto, which is console on a terminal."""
 
+    @pydantic.model_validator(mode="after")
+    def _room_for_one(self) -> Self:
+        if self.max_bytes_in_flight < self.max_request_bytes:
+            raise ValueError("max_bytes_in_flight must be at least max_request_bytes")
+        return self
+
     @classmethod
     def settings_customise_sources(
         cls,
@@ -132,6 +143,7 @@ class ServingSettings(BaseSettings):
             insecure=self.insecure,
             reflection=self.reflection,
             max_request_bytes=self.max_request_bytes,
+            max_bytes_in_flight=self.max_bytes_in_flight,
             drain_seconds=self.drain_seconds,
             grace_seconds=self.grace_seconds,
             max_call_seconds=self.max_call_seconds,

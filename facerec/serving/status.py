@@ -2,7 +2,6 @@
 
 import traceback
 import uuid
-from collections.abc import AsyncIterator
 from typing import Any, NoReturn
 
 import grpc
@@ -14,7 +13,7 @@ from grpc_status import rpc_status
 
 from facerec.errors import FacerecError, Reason
 from facerec.serving import call
-from facerec.serving.layers import Context, behavior, made_anew
+from facerec.serving.layers import Context, Does, Method
 
 DOMAIN = "facerec"
 
@@ -96,24 +95,16 @@ async def abort(context: Context, error: FacerecError) -> NoReturn:
     raise AssertionError  # abort has raised
 
 
-def mapped(method: str, handler: Any) -> Any:
+def mapped(method: Method, does: Does) -> Does:
     """The layer that ends a call with the status of what its handler raised; it hides nothing useful."""
-    does, generates = behavior(handler)
 
-    async def await_it(request: Any, context: Context) -> Any:
+    async def handle(request: Any, context: Context) -> Any:
         try:
             return await does(request, context)
         except Exception as error:
-            await _end(error, context, method)
+            await _end(error, context, method.path)
 
-    async def iterate(request: Any, context: Context) -> AsyncIterator[Any]:
-        try:
-            async for answer in does(request, context):
-                yield answer
-        except Exception as error:
-            await _end(error, context, method)
-
-    return made_anew(handler, iterate if generates else await_it)
+    return handle
 
 
 async def _end(error: Exception, context: Context, method: str) -> NoReturn:

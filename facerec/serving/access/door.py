@@ -1,91 +1,144 @@
-"""The layer that lets calls in: who calls, with which role, into which gallery, how often."""
+"""The layers that let calls in: who calls, with which role, how often; and then into which gallery."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from typing import Any
 
-from google.protobuf.message import DecodeError
-
-from facerec.errors import FacerecError, Reason
+from facerec.errors import FacerecError
 from facerec.serving import call
+from facerec.serving.access import files
 from facerec.serving.access.errors import NotPermitted
 from facerec.serving.access.grants import Grant, Role
 from facerec.serving.access.keyring import Keyring
-from facerec.serving.layers import HEALTH, Context, behavior, made_anew
+from facerec.serving.layers import Context, Does, Method
 from facerec.serving.metrics import DENIED
 
-OURS = "/facerec."
+OURS = "facerec."
 DEFAULT_COLLECTION_ID = "default"
 
 
 class Door:
     """Lets a call of a method in whose role its caller has; `roles` is by `/SERVICE/METHOD`.
 
-    Nothing of a message is parsed before its sender is known. A method of ours without a role is nobody's;
-    reflection, which shows the public contract, is anybody's who is known.
+    `admit` stands before a message is read, `check` after. A method of ours without a role is nobody's;
+    reflection, which shows the public contract, is anybody's who is known. A stream ends when its caller's
+    grant does.
     """
 
     def __init__(self, keyring: Keyring, roles: Mapping[str, Role]) -> None:
         self._keyring = keyring
         self._roles = roles
+        self._streams: set[_Stream] = set()
 
-    def __call__(self, method: str, handler: Any) -> Any:
-        """The same handler behind its door."""
-        if method.startswith(HEALTH):
-            return handler
-        does, generates = behavior(handler)
-        wrap = self._generating if generates else self._awaiting
-        read = self._items if handler.request_streaming else self._one
-        return made_anew(handler, wrap(method, does, read, handler.request_deserializer), deserializer=None)
+    async def watch(self) -> None:
+        """Follow the file of grants, and look whose streams are to end. Ends when cancelled."""
+        while True:
+            await asyncio.sleep(files.POLL_SECONDS)
+            await asyncio.to_thread(self._keyring.follow)
+            for stream in list(self._streams):
+                try:
+                    self._again(stream.grant, stream.method)
+                except FacerecError as error:
+                    stream.end(_counted(error))
 
-    def _awaiting(self, method: str, does: Any, read: Any, parse: Any) -> Callable[..., Any]:
-        async def handle(raw: Any, context: Context) -> Any:
-            grant = self._admit(method, context)
-            return await does(read(raw, grant, parse), context)
+    def admit(self, method: Method, does: Does) -> Does:
+        """Nothing of a message is read before its sender is let in.
+
+        Raises KeyMissing, KeyUnknown, NotPermitted, RateLimited.
+        """
+        if method.is_health:
+            return does
+
+        async def handle(request: Any, context: Context) -> Any:
+            self._admit(method, context)
+            return await does(request, context)
+
+        async def handle_stream(request: Any, context: Context) -> Any:
+            task = asyncio.current_task()
+            assert task is not None
+            stream = _Stream(task, self._admit(method, context), method)
+            self._streams.add(stream)
+            try:
+                return await does(request, context)
+            except asyncio.CancelledError:
+                if stream.error is None:
+                    raise
+                task.uncancel()
+                raise stream.error from None
+            finally:
+                self._streams.discard(stream)
+
+        return handle_stream if method.request_streaming or method.response_streaming else handle
+
+    def check(self, method: Method, does: Does) -> Does:
+        """Hold what a message is about to what its sender may reach. Raises NotPermitted."""
+        if method.is_health:
+            return does
+
+        async def handle(request: Any, context: Context) -> Any:
+            if method.request_streaming:
+                return await does(self._items(method, request), context)
+            _check_collection(request, "collection_id")
+            return await does(request, context)
 
         return handle
 
-    def _generating(self, method: str, does: Any, read: Any, parse: Any) -> Callable[..., Any]:
-        async def handle(raw: Any, context: Context) -> AsyncIterator[Any]:
-            grant = self._admit(method, context)
-            async for answer in does(read(raw, grant, parse), context):
-                yield answer
-
-        return handle
-
-    def _admit(self, method: str, context: Context) -> Grant:
-        """Raises KeyMissing, KeyUnknown, NotPermitted, RateLimited."""
+    def _admit(self, method: Method, context: Context) -> Grant:
         present = call.current() or call.begin(context.invocation_metadata())
         try:
             grant = self._keyring.find(present.header("authorization"), lambda: _peer(context))
-            role = self._roles.get(method)
-            if method.startswith(OURS) and (role is None or not grant.permits(role)):
-                raise NotPermitted(f"{grant.name} does not have the role {role or 'for this'}")
+            self._check_role(grant, method)
             self._keyring.take(grant)
         except FacerecError as error:
             raise _counted(error) from None
-        present.caller = grant.caller
+        present.grant, present.caller = grant, grant.caller
         return grant
 
-    def _one(self, raw: bytes, grant: Grant, parse: Callable[[bytes], Any]) -> Any:
-        request = _parsed(raw, parse)
-        _check_collection(request, grant, "collection_id")
-        return request
+    def _again(self, grant: Grant, method: Method) -> Grant:
+        """The same caller's grant as it is now. Raises KeyUnknown, NotPermitted."""
+        grant = self._keyring.again(grant)
+        self._check_role(grant, method)
+        return grant
 
-    async def _items(
-        self, raws: AsyncIterator[bytes], grant: Grant, parse: Callable[[bytes], Any]
-    ) -> AsyncIterator[Any]:
+    def _check_role(self, grant: Grant, method: Method) -> None:
+        role = self._roles.get(method.path)
+        if method.service.startswith(OURS) and (role is None or not grant.permits(role)):
+            raise NotPermitted(f"{grant.name} does not have the role {role or 'for this'}")
+
+    async def _items(self, method: Method, items: AsyncIterator[Any]) -> AsyncIterator[Any]:
         """The messages of a stream. One too many a second waits: what is under way is not thrown away."""
+        present = call.current()
+        assert present is not None
         first = True
-        async for raw in raws:
+        async for item in items:
+            try:
+                present.grant = self._again(present.grant, method)
+            except FacerecError as error:
+                raise _counted(error) from None
+            present.caller = present.grant.caller
             if not first:
-                while wait_seconds := self._keyring.wait_seconds(grant):  # noqa: ASYNC110
+                while wait_seconds := self._keyring.wait_seconds(present.grant):  # noqa: ASYNC110
                     await asyncio.sleep(wait_seconds)
             first = False
-            request = _parsed(raw, parse)
-            if "header" in request.DESCRIPTOR.fields_by_name and request.HasField("header"):
-                _check_collection(request.header, grant, "header.collection_id")
-            yield request
+            if "header" in item.DESCRIPTOR.fields_by_name and item.HasField("header"):
+                _check_collection(item.header, "header.collection_id")
+            yield item
+
+
+class _Stream:
+    """A call that lasts, and by whose grant."""
+
+    def __init__(self, task: "asyncio.Task[Any]", grant: Grant, method: Method) -> None:
+        self._task = task
+        self.grant = grant
+        self.method = method
+        self.error: FacerecError | None = None
+
+    def end(self, error: FacerecError) -> None:
+        """End it with an error."""
+        if self.error is None:
+            self.error = error
+            self._task.cancel()
 
 
 def _counted(error: FacerecError) -> FacerecError:
@@ -94,33 +147,24 @@ def _counted(error: FacerecError) -> FacerecError:
     return error
 
 
-def _parsed(raw: bytes, parse: Callable[[bytes], Any]) -> Any:
-    try:
-        return parse(raw)
-    except DecodeError:
-        raise FacerecError(
-            "the request is not a message of this type", reason=Reason.OPTION_INVALID
-        ) from None
-
-
-def _check_collection(message: Any, grant: Grant, field: str) -> None:
+def _check_collection(message: Any, field: str) -> None:
     """Raises NotPermitted where it is about a gallery that the caller may not reach, or about all."""
-    if grant.collections is None or message.DESCRIPTOR.full_name.startswith("facerec.encoder."):
+    present = call.current()
+    assert present is not None
+    reachable = present.caller.collections
+    if reachable is None or message.DESCRIPTOR.full_name.startswith("facerec.encoder."):
         return
     if "collection_id" not in message.DESCRIPTOR.fields_by_name:
-        if message.DESCRIPTOR.full_name.startswith("facerec."):
-            raise _counted(NotPermitted(f"{grant.name} may reach some collections, and this is about all"))
+        if message.DESCRIPTOR.full_name.startswith(OURS):
+            who = present.caller.name
+            raise _counted(NotPermitted(f"{who} may reach some collections, and this is about all"))
         return
-    if not grant.reaches(message.collection_id or DEFAULT_COLLECTION_ID):
-        raise _counted(NotPermitted(f"{grant.name} may not reach this collection", field=field))
+    if (message.collection_id or DEFAULT_COLLECTION_ID) not in reachable:
+        raise _counted(NotPermitted(f"{present.caller.name} may not reach this collection", field=field))
 
 
 def _peer(context: Context) -> list[str]:
     """The names in the certificate that the peer has shown, which the handshake has verified."""
     found: Mapping[str, Iterable[bytes]] = context.auth_context() or {}
     names = ("x509_subject_alternative_name", "x509_common_name")
-    return [_text(value) for name in names for value in found.get(name, ())]
-
-
-def _text(value: str | bytes) -> str:
-    return value if isinstance(value, str) else value.decode(errors="replace")
+    return [value.decode(errors="replace") for name in names for value in found.get(name, ())]

@@ -58,15 +58,11 @@ class Grant(pydantic.BaseModel):
     @functools.cached_property
     def caller(self) -> Caller:
         """Who this is to the rest of the service."""
-        return Caller(self.name, scores=self.scores or self.permits(Role.ADMIN))
+        return Caller(self.name, self.scores or self.permits(Role.ADMIN), self.collections)
 
     def permits(self, role: Role) -> bool:
         """Whether the caller has this role."""
         return role in self.roles or Role.ADMIN in self.roles
-
-    def reaches(self, collection_id: str) -> bool:
-        """Whether the caller may reach this collection."""
-        return self.collections is None or collection_id in self.collections
 
     def is_over(self, now: datetime.datetime) -> bool:
         """Whether its time is over."""
@@ -78,7 +74,7 @@ class KeyGrant(Grant):
 
     sha256: Annotated[str, pydantic.StringConstraints(pattern=r"^[0-9a-fA-F]{64}$")]
 
-    @property
+    @functools.cached_property
     def digest(self) -> bytes:
         """The SHA-256 of the key, 32 bytes."""
         return bytes.fromhex(self.sha256)

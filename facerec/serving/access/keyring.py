@@ -1,18 +1,17 @@
 """The grants in force: read at the start, and again when their file changes."""
 
-import asyncio
 import datetime
 import hashlib
 import hmac
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import structlog
 
 from facerec.serving.access import files, grants
 from facerec.serving.access.errors import KeyMissing, KeyUnknown, RateLimited
-from facerec.serving.access.grants import Grant
+from facerec.serving.access.grants import Grant, KeyGrant
 from facerec.serving.access.rates import Bucket
 from facerec.serving.errors import SettingsInvalid
 
@@ -33,13 +32,7 @@ class Keyring:
         self._grants = grants.read(path)
         self._by_digest = {each.digest: each for each in self._grants.keys}
         self._stamp = files.stamp([path])
-        self._buckets: dict[Grant, Bucket] = {}
-
-    async def watch(self) -> None:
-        """Follow the file. Ends when cancelled."""
-        while True:
-            await asyncio.sleep(files.POLL_SECONDS)
-            await asyncio.to_thread(self.follow)
+        self._buckets: dict[str, tuple[tuple[float, int], Bucket]] = {}
 
     def follow(self) -> None:
         """Read the file anew if it changed."""
@@ -54,6 +47,7 @@ class Keyring:
             log.error("keys_not_read", why=why, kept=len(self._grants.keys))
             return
         self._grants, self._by_digest = read, {each.digest: each for each in read.keys}
+        self._forget_others()
         log.info("keys_read", keys=len(read.keys), certificates=len(read.certificates))
 
     def find(self, authorization: str, peer: Callable[[], Sequence[str]]) -> Grant:
@@ -75,8 +69,7 @@ class Keyring:
                     "send a key, as `authorization: Bearer KEY`"
                     + ("; the certificate's name is not known here" if names else "")
                 )
-        if found.expires is not None and found.is_over(datetime.datetime.now(datetime.UTC)):
-            raise KeyUnknown(f"the time of {found.name} is over")
+        _check_time(found)
         return found
 
     def _by_key(self, authorization: str) -> Grant | None:
@@ -87,6 +80,18 @@ class Keyring:
         found = self._by_digest.get(digest)
         same = hmac.compare_digest(found.digest if found else NOBODY, digest)
         return found if same else None
+
+    def again(self, grant: Grant) -> Grant:
+        """What the key or certificate of a grant is entitled to now. Raises KeyUnknown."""
+        found: Grant | None
+        if isinstance(grant, KeyGrant):
+            found = self._by_digest.get(grant.digest)
+        else:
+            found = next((each for each in self._grants.certificates if each.name == grant.name), None)
+        if found is None:
+            raise KeyUnknown(f"{grant.name} is not known here any more")
+        _check_time(found)
+        return found
 
     def take(self, grant: Grant) -> None:
         """Count a call. Raises RateLimited."""
@@ -101,14 +106,18 @@ class Keyring:
         """Count a call, or say how long it has to wait."""
         if grant.calls_per_second is None:
             return 0.0
-        bucket = self._buckets.get(grant)
-        if bucket is None:
-            burst = grant.burst or max(1, math.ceil(2 * grant.calls_per_second))
-            bucket = self._buckets[grant] = Bucket(grant.calls_per_second, burst)
-            self._forget_others()
-        return bucket.take()
+        rate = (grant.calls_per_second, grant.burst or max(1, math.ceil(2 * grant.calls_per_second)))
+        known = self._buckets.get(grant.name)
+        if known is None or known[0] != rate:
+            known = self._buckets[grant.name] = (rate, Bucket(*rate))
+        return known[1].take()
 
     def _forget_others(self) -> None:
         """Drop the buckets of grants that are no more."""
-        kept: Mapping[Grant, None] = dict.fromkeys((*self._grants.keys, *self._grants.certificates))
-        self._buckets = {grant: bucket for grant, bucket in self._buckets.items() if grant in kept}
+        kept = {each.name for each in (*self._grants.keys, *self._grants.certificates)}
+        self._buckets = {name: known for name, known in self._buckets.items() if name in kept}
+
+
+def _check_time(grant: Grant) -> None:
+    if grant.expires is not None and grant.is_over(datetime.datetime.now(datetime.UTC)):
+        raise KeyUnknown(f"the time of {grant.name} is over")

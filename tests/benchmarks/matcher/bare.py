@@ -1,20 +1,20 @@
 """A matcher that counts nothing, to measure against: `python -m tests.benchmarks.matcher.bare serve ...`."""
 
 import sys
-from typing import Any
 
 from facerec.serving import server
 from facerec.serving.counting import Counting
+from facerec.serving.layers import Does, Method
 from matcher_service.__main__ import main
 
 
 class Nothing(Counting):
-    """Takes the place of the layer that counts and logs, and leaves every handler as it is."""
+    """Takes the place of the layer that counts and logs, and leaves every call as it is."""
 
-    def __call__(self, method: str, handler: Any) -> Any:
-        """The handler itself."""
+    def __call__(self, method: Method, does: Does) -> Does:
+        """The same."""
         del method
-        return handler
+        return does
 
 
 if __name__ == "__main__":

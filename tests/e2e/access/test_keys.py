@@ -4,6 +4,7 @@ import asyncio
 import datetime
 import hashlib
 import sys
+import uuid
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,8 +15,8 @@ import pytest
 from facerec.cli import main
 from facerec.client import AsyncMatcherClient, Security
 from facerec.errors import FacerecError, Reason
+from facerec.matcher.v1 import calibration_pb2, review_pb2
 from facerec.matcher.v1 import matcher_pb2 as pb
-from facerec.matcher.v1 import review_pb2
 from facerec.serving.access import files, grants
 from facerec.serving.errors import SettingsInvalid
 from tests.e2e.access.conftest import bearer, entry
@@ -103,6 +104,31 @@ async def test_scores_are_for_whom_they_were_granted(
         await matcher.collections.ListDuplicates(
             review_pb2.ListDuplicatesRequest(max_distance=0.3), metadata=bearer("b")
         )
+
+
+async def test_thresholds_are_moved_by_those_who_may_see_distances(
+    start_matcher: StartMatcher, database_url: str, keys_file: WriteKeys
+) -> None:
+    """Otherwise whoever may verify and manage halves the way to a distance at each try."""
+    path = keys_file(
+        entry("blind", "b", ["verify", "enroll", "manage"]), entry("desk", "c", ["manage"], "scores = true")
+    )
+    matcher = await start_matcher(database_url, keys_file=path)
+    update = matcher.collections.UpdateCollection
+    for name in ("verify_threshold", "identify_threshold", "duplicate_threshold"):
+        settings = pb.CollectionSettings()
+        setattr(settings, name, 0.45)
+        request = pb.UpdateCollectionRequest(settings=settings)
+        with refused(Reason.NOT_PERMITTED, f"settings.{name}"):
+            await update(request, metadata=bearer("b"))
+        await update(request, metadata=bearer("c"))
+    other = pb.UpdateCollectionRequest(settings=pb.CollectionSettings(display_name="Staff"))
+    await update(other, metadata=bearer("b"))
+    apply = calibration_pb2.ApplyCalibrationRequest(calibration_id=str(uuid.uuid4()))
+    with refused(Reason.NOT_PERMITTED, "calibration_id"):
+        await matcher.collections.ApplyCalibration(apply, metadata=bearer("b"))
+    with refused(Reason.CALIBRATION_NOT_FOUND, "calibration_id"):
+        await matcher.collections.ApplyCalibration(apply, metadata=bearer("c"))
 
 
 async def test_calls_beyond_the_rate_are_refused_with_a_time_to_wait(

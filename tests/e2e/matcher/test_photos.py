@@ -18,6 +18,7 @@ from facerec.serving.server import Server, ServerOptions, Service
 from matcher_service.errors import Overloaded
 from tests.e2e.matcher.catalog import settle
 from tests.e2e.matcher.requests import enroll, refused
+from tests.fixtures.encoder import EncoderProcess
 from tests.fixtures.matcher import NOWHERE, RunningMatcher, StartMatcher
 
 Context = grpc.aio.ServicerContext[Any, Any]
@@ -277,3 +278,17 @@ async def test_small_faces_beside_a_large_one_are_found_where_asked_for(
 
     assert await people(0) == {"obama"}
     assert await people(50) == {"obama", "biden"}
+
+
+async def test_an_option_too_fine_for_a_picture_is_the_callers_and_not_the_encoders(
+    start_matcher: StartMatcher, database_url: str, model_cache: Path, photo: Callable[..., bytes]
+) -> None:
+    encoder = await asyncio.to_thread(EncoderProcess, "--max-hog-pixels", "100000", cache=model_cache)
+    try:
+        await asyncio.to_thread(encoder.event, "serving")
+        seeing = await start_matcher(database_url, encoder_address=encoder.address)
+        probe = pb.Probe(image=photo("obama"))
+        with refused(Reason.OPTION_INVALID, "min_face_pixels", "100000 pixels at most"):
+            await seeing.stub.Identify(pb.IdentifyRequest(probes=[probe], all_faces=True, min_face_pixels=1))
+    finally:
+        await asyncio.to_thread(encoder.stop)

@@ -1,5 +1,6 @@
 """What is refused, for which reason, naming which field."""
 
+import asyncio
 import math
 import uuid
 from collections.abc import Callable
@@ -160,6 +161,16 @@ async def test_every_call_tells_an_unknown_collection_from_an_empty_one(matcher:
 async def test_an_encoding_without_a_space_is_told_what_to_put(matcher: RunningMatcher) -> None:
     with refused(Reason.ENCODING_INVALID, "probe.encoding.space", message=SPACE):
         await matcher.stub.Verify(claim(probe=values(space="")))
+
+
+async def test_a_long_id_takes_no_long_time(matcher: RunningMatcher) -> None:
+    # Marks out of their order, which to put in order takes the square of their number: here, minutes.
+    marks = "a" + "\u0315\u0300" * 250_000
+    async with asyncio.timeout(10):
+        with refused(Reason.ID_INVALID, "person_id"):
+            await matcher.stub.GetPerson(pb.GetPersonRequest(person_id=marks))
+        with refused(Reason.PERSON_NOT_FOUND, "person_id"):  # 512 characters, and 128 in NFC
+            await matcher.stub.GetPerson(pb.GetPersonRequest(person_id="\u03b1\u0313\u0300\u0345" * 128))
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,8 @@ import grpc
 import grpc.aio
 import pytest
 
-from facerec.serving.layers import LayeredServer, behavior, made_anew
+from facerec.serving.intake import Intake
+from facerec.serving.layers import Does, LayeredServer, Method
 
 SERVICE = "test.Echo"
 METHODS = {
@@ -49,23 +50,22 @@ def when_asked(server: LayeredServer) -> None:
     server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE, handlers()),))
 
 
-def tagging(tag: bytes, wrapped: list[str]) -> Callable[[str, Any], Any]:
-    """A layer that puts its tag in front of every answer."""
+def tagging(tag: bytes, wrapped: list[str]) -> Callable[[Method, Does], Does]:
+    """A layer that notes its tag at each call."""
 
-    def layer(method: str, handler: Any) -> Any:
-        wrapped.append(method)
-        does, generates = behavior(handler)
+    def layer(method: Method, does: Does) -> Does:
+        wrapped.append(method.path)
 
-        async def await_it(request: Any, context: Any) -> bytes:
-            return tag + cast(bytes, await does(request, context))
+        async def handle(request: Any, context: Any) -> Any:
+            seen.append(tag)
+            return await does(request, context)
 
-        async def iterate(request: Any, context: Any) -> AsyncIterator[bytes]:
-            async for answer in does(request, context):
-                yield tag + answer
-
-        return made_anew(handler, iterate if generates else await_it)
+        return handle
 
     return layer
+
+
+seen: list[bytes] = []
 
 
 async def items(*messages: bytes) -> AsyncIterator[bytes]:
@@ -79,23 +79,23 @@ async def test_every_kind_of_handler_goes_through_every_layer_outermost_first(
 ) -> None:
     wrapped: list[str] = []
     server = grpc.aio.server()
-    register(LayeredServer(server, [tagging(b"outer ", wrapped), tagging(b"inner ", wrapped)]))
+    intake = Intake(room_bytes=1000, largest_bytes=1000, most_seconds=10)
+    register(LayeredServer(server, [tagging(b"outer", wrapped), intake, tagging(b"inner", wrapped)]))
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
     try:
         async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
             for _ in range(3):
+                seen.clear()
                 one: Any = channel.unary_unary(f"/{SERVICE}/One")
-                assert await one(b"a") == b"outer inner a"
+                assert await one(b"a") == b"a"
                 many: Any = channel.unary_stream(f"/{SERVICE}/Many")
-                assert [answer async for answer in many(b"a")] == [b"outer inner a"] * 2
+                assert [answer async for answer in many(b"a")] == [b"a"] * 2
                 add: Any = channel.stream_unary(f"/{SERVICE}/Add")
-                assert await add(items(b"a", b"b")) == b"outer inner ab"
+                assert await add(items(b"a", b"b")) == b"ab"
                 each: Any = channel.stream_stream(f"/{SERVICE}/Each")
-                assert [answer async for answer in each(items(b"a", b"b"))] == [
-                    b"outer inner a",
-                    b"outer inner b",
-                ]
+                assert [answer async for answer in each(items(b"a", b"b"))] == [b"a", b"b"]
+                assert seen == [b"outer", b"inner"] * len(METHODS)
             unknown: Any = channel.unary_unary(f"/{SERVICE}/Unknown")
             with pytest.raises(grpc.aio.AioRpcError) as caught:
                 await unknown(b"a")
