@@ -86,6 +86,8 @@ async def maintain(argv: list[str]) -> None:
     try:
         if not await keeper.run_once(options):
             log.info("another_maintains")
+    except keeper.CollectionsFailed as error:
+        raise StartError(str(error)) from None
     except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
         raise StartError(f"the run was cut short: {type(error).__name__}") from None
 

@@ -10,7 +10,7 @@ from matcher_service.audit.changes import Action, Change, note
 from matcher_service.database import vector_wire
 from matcher_service.errors import CollectionNotFound
 from matcher_service.faces import Encoding, EnrolledFace, Enrollment, Face, Person
-from matcher_service.store import Store, moment
+from matcher_service.store import Store, drop_expired, moment
 
 
 @dataclasses.dataclass(frozen=True)
@@ -125,6 +125,8 @@ async def commit(
         created = await connection.fetchrow(
             queries["lock_enrolled_person"], collection_id, person_id, space, fingerprints
         )
+        if created is None:
+            await drop_expired(connection, queries, collection_id, [person_id])
         rows = await connection.fetch(
             queries["add_faces"],
             collection_id,

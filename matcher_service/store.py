@@ -184,7 +184,7 @@ class Store:
                 if held[key] is None:
                     return person_id
             keys = held["source_key"], held["target_key"]
-            await connection.execute(queries["drop_expired"], collection_id, *keys)
+            await drop_expired(connection, queries, collection_id, [source_id, target_id])
             row = _found(await connection.fetchrow(queries["merge_persons"], collection_id, *keys))
             details = {"source_person_tag": held["source_tag"].hex()}
             change = Change(Action.MERGE_PERSONS, held["target_tag"], 2, row["moved"], details)
@@ -222,6 +222,15 @@ def _found(row: asyncpg.Record | None) -> asyncpg.Record:
     if row is None:
         raise CollectionNotFound
     return row
+
+
+async def drop_expired(
+    connection: Connection, queries: Mapping[str, str], collection_id: str, person_ids: list[str]
+) -> None:
+    """Erase what locked persons have past its time, with a receipt, and put it on record for each of them."""
+    for row in await connection.fetch(queries["drop_expired"], collection_id, person_ids):
+        change = Change(Action.EXPIRE, row["person_tag"], faces=row["faces"])
+        await note(connection, queries, collection_id, change)
 
 
 def moment(expire_time: datetime.datetime | None) -> datetime.datetime | None:

@@ -216,6 +216,9 @@ class Import:
             if checked.places:
                 added = await _insert(connection, queries, header, chunk, checked)
                 done = self._count(chunk, checked, added=added["faces"], persons=added["persons"])
+                if added["expired"]:
+                    change = Change(Action.EXPIRE, faces=added["expired"])
+                    await note(connection, queries, header.collection_id, change)
                 change = Change(
                     Action.IMPORT, None, added["persons"], added["faces"], {"import_id": header.import_id}
                 )

@@ -18,7 +18,7 @@ class Action(enum.StrEnum):
     MERGE_PERSONS = "MERGE_PERSONS"
     DELETE_PERSON = "DELETE_PERSON"
     DELETE_FACE = "DELETE_FACE"
-    EXPIRE = "EXPIRE"  # written by `maintain`
+    EXPIRE = "EXPIRE"  # by `maintain`, or by a change that comes upon such faces first
     EXPORT = "EXPORT"
     CREATE_COLLECTION = "CREATE_COLLECTION"
     UPDATE_COLLECTION = "UPDATE_COLLECTION"

@@ -2,11 +2,13 @@
 
 import asyncio
 import dataclasses
+from collections.abc import Awaitable, Callable, Sequence
 
 import asyncpg
 import structlog
 
 from facerec.serving.errors import StartError
+from matcher_service.errors import MatcherError
 from matcher_service.maintenance.indexes import Builder
 from matcher_service.maintenance.purging import forget_audit, purge
 from matcher_service.maintenance.scrubbing import scrub, vacuum
@@ -16,6 +18,11 @@ from matcher_service.queries import load, of_collection
 log = structlog.get_logger(__name__)
 
 _PASSING = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
+_BUSY = (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError)
+
+
+class CollectionsFailed(Exception):
+    """Collections could not be maintained, of each of which the log told; all others were."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,11 +43,15 @@ class MaintenanceOptions:
 
 
 async def run_once(options: MaintenanceOptions) -> bool:
-    """Maintain every collection once; False when another process is at it. Raises MaintenanceError."""
+    """Maintain every collection once; False when another process is at it.
+
+    Raises MaintenanceError, and CollectionsFailed after the run.
+    """
     async with connect(options.url) as connection, connect(options.url) as watcher:
         if not await take_turn(connection):
             return False
-        await _maintain(options, connection, watcher)
+        builder = Builder(connection, watcher, options.index_memory_bytes, options.recall_check_seconds)
+        await _Run(options, connection, builder).maintain()
         return True
 
 
@@ -56,6 +67,8 @@ async def run(options: MaintenanceOptions) -> None:
             reached = True
             if not done:
                 log.info("another_maintains")
+        except CollectionsFailed:
+            reached = True
         except StartError as error:
             if not reached:
                 raise
@@ -65,27 +78,70 @@ async def run(options: MaintenanceOptions) -> None:
         await asyncio.sleep(options.interval_seconds)
 
 
-async def _maintain(
-    options: MaintenanceOptions, connection: asyncpg.Connection, watcher: asyncpg.Connection
-) -> None:
-    builder = Builder(connection, watcher, options.index_memory_bytes, options.recall_check_seconds)
-    for row in await connection.fetch(load("maintenance")["list_collections"]):
-        collection_id = row["collection_id"]
-        try:
-            faces, persons = await purge(connection, collection_id)
-            if faces:
-                log.info("purged", collection=collection_id, faces=faces, persons=persons)
-            if options.scrub:
-                await scrub(connection, builder, collection_id)
-            await builder.keep(collection_id)
-            await connection.execute(
-                of_collection(collection_id, "maintenance")["forget_dismissed"], collection_id
+@dataclasses.dataclass(frozen=True)
+class _Run:
+    """One run: what is past its time goes in all collections before what takes long begins in one."""
+
+    options: MaintenanceOptions
+    connection: asyncpg.Connection
+    builder: Builder
+
+    async def maintain(self) -> None:
+        """Maintain all of them. Raises CollectionsFailed once everything else is done."""
+        rows = await self.connection.fetch(load("maintenance")["list_collections"])
+        collection_ids = [row["collection_id"] for row in rows]
+        failed = {
+            collection_id
+            for step in (self.erase, self.keep)
+            for collection_id in await self._each(collection_ids, step)
+        }
+        options = self.options
+        forgotten = await forget_audit(
+            self.connection, options.audit_retention_days, options.decision_retention_days
+        )
+        if forgotten:
+            log.info("audit_forgotten", events=forgotten)
+        if failed:
+            raise CollectionsFailed(
+                f"collections that could not be maintained: {len(failed)}; the log says which and why"
             )
-            await vacuum(connection, collection_id)
-        except asyncpg.UndefinedTableError:
-            log.info("collection_gone", collection=collection_id)  # erased meanwhile
-        except (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError) as error:
-            log.warning("collection_skipped", collection=collection_id, why=type(error).__name__)
-    forgotten = await forget_audit(connection, options.audit_retention_days, options.decision_retention_days)
-    if forgotten:
-        log.info("audit_forgotten", events=forgotten)
+
+    async def erase(self, collection_id: str) -> None:
+        """Erase what is past its time, and what says something of who is erased."""
+        faces, persons = await purge(self.connection, collection_id)
+        if faces:
+            log.info("purged", collection=collection_id, faces=faces, persons=persons)
+        statements = of_collection(collection_id, "maintenance")
+        await self.connection.execute(statements["forget_dismissed"], collection_id)
+
+    async def keep(self, collection_id: str) -> None:
+        """Remove what was erased from the files, and then keep the index: that waits for no build."""
+        if self.options.scrub:
+            await scrub(self.connection, self.builder, collection_id)
+        await vacuum(self.connection, collection_id)
+        await self.builder.keep(collection_id)
+
+    async def _each(self, collection_ids: Sequence[str], step: Callable[[str], Awaitable[None]]) -> list[str]:
+        """Take a step in every collection; returns those where it failed."""
+        failed = []
+        for collection_id in collection_ids:
+            try:
+                await step(collection_id)
+            except (asyncpg.PostgresError, MatcherError) as error:
+                why = type(error).__name__
+                # Asked of the database, so that one that is away ends the run.
+                if not await self.connection.fetchval(load("maintenance")["has_collection"], collection_id):
+                    log.info("collection_gone", collection=collection_id)  # erased meanwhile
+                elif isinstance(error, _BUSY):
+                    log.warning("collection_skipped", collection=collection_id, why=why)
+                else:
+                    failed.append(collection_id)
+                    sqlstate = getattr(error, "sqlstate", "")
+                    log.error(
+                        "collection_failed",
+                        collection=collection_id,
+                        step=step.__name__,
+                        why=why,
+                        sqlstate=sqlstate,
+                    )
+        return failed

@@ -9,6 +9,9 @@
 -- name: list_collections
 SELECT collection_id FROM facerec.collection ORDER BY collection_id;
 
+-- name: has_collection
+SELECT EXISTS (SELECT FROM facerec.collection c WHERE c.collection_id = $1) AS there;
+
 -- name: get_policy
 -- What the collection wants and has.
 SELECT c.exact_only, c.index_above_faces, c.target_recall, c.index_name, c.index_effort, c.index_persons,

@@ -275,9 +275,8 @@ WHERE c.collection_id = $1;
 -- name: lock_enrolled_person
 -- $2 person, $3 space, $4 fingerprints. Creates the person, or locks the one there is until the
 -- transaction's end (DO UPDATE locks the row even where its condition is false), so that the next
--- statement sees whatever the lock was waited for. A row when the person is new. What of the person's has
--- expired goes, so that the same photo can come again.
--- Primary key of person, face (person_key, content_id); model (space, fingerprint). Models are looked up first: a conflict would use up
+-- statement sees whatever the lock was waited for. A row when the person is new.
+-- Primary key of person, model (space, fingerprint). Models are looked up first: a conflict would use up
 -- a number of the key's sequence at every enrolment.
 WITH new_model AS (
     INSERT INTO facerec.model (space, fingerprint)
@@ -289,16 +288,40 @@ WITH new_model AS (
       )
     ORDER BY 2
     ON CONFLICT DO NOTHING
-), expired AS (
-    DELETE FROM facerec.:"face" f
-    USING facerec.:"person" p
-    WHERE p.collection_id = $1 AND p.person_id = $2
-      AND f.collection_id = $1 AND f.person_key = p.person_key AND f.expire_time <= now()
 )
 INSERT INTO facerec.:"person" (collection_id, person_id)
 VALUES ($1, $2)
 ON CONFLICT (collection_id, person_id) DO UPDATE SET person_id = excluded.person_id WHERE false
 RETURNING person_key;
+
+-- name: drop_expired
+-- $2 ids of locked persons. Erases what of theirs has expired, as `maintain` would, so that the same photo can
+-- come again and a merge neither counts it nor takes it for a copy of what is still there. A row for each who
+-- had some. Primary key of person, face (person_key, content_id).
+WITH gone AS (
+    DELETE FROM facerec.:"face" f
+    USING facerec.:"person" p
+    WHERE p.collection_id = $1 AND p.person_id = ANY ($2::text[])
+      AND f.collection_id = $1 AND f.person_key = p.person_key AND f.expire_time <= now()
+    RETURNING f.person_key
+), changed AS (
+    UPDATE facerec.:"person" p
+    SET update_time = clock_timestamp(),
+        centroid = (
+            SELECT avg(f.encoding)
+            FROM facerec.:"face" f
+            WHERE f.collection_id = $1 AND f.person_key = p.person_key AND f.expire_time > now()
+        )
+    WHERE p.collection_id = $1 AND p.person_id = ANY ($2::text[])
+      AND EXISTS (SELECT FROM gone WHERE gone.person_key = p.person_key)
+    RETURNING p.person_key, facerec.audit_tag(p.audit_key, p.person_id) AS person_tag
+), receipt AS (
+    INSERT INTO facerec.erasure (collection_id, persons, faces)
+    SELECT $1, 0, (SELECT count(*) FROM gone)
+    WHERE EXISTS (SELECT FROM gone)
+)
+SELECT changed.person_tag, (SELECT count(*) FROM gone WHERE gone.person_key = changed.person_key) AS faces
+FROM changed;
 
 -- name: add_faces
 -- $2 person, locked; $3 display name or null; then a column an item: $4 content ids, $5 encodings,
@@ -557,12 +580,6 @@ LEFT JOIN held source ON source.person_id = $2
 LEFT JOIN held target ON target.person_id = $3
 WHERE c.collection_id = $1;
 
--- name: drop_expired
--- $2 and $3 keys of locked persons. What of theirs has expired goes, so that a merge neither counts it nor
--- takes it for a copy of what is still there. Face (person_key, content_id).
-DELETE FROM facerec.:"face" f
-WHERE f.collection_id = $1 AND f.person_key IN ($2, $3) AND f.expire_time <= now();
-
 -- name: merge_persons
 -- $2 source's key, $3 target's key, both locked. What both have stays once. Face (person_key, content_id),
 -- person (person_key).
@@ -682,10 +699,10 @@ ON CONFLICT DO NOTHING;
 
 -- name: import_faces
 -- A column a face, no (person, content) twice: $2 person ids, $3 display names, $4 external refs, $5 content ids,
--- $6 encodings, $7 fingerprints, $8 expire times; $9 space. Counts of what is new, and the keys of people who
--- were there before and got a face. Persons are made, or locked as for every change of their faces, in the order
--- of their ids, so that no two imports wait for each other. Primary key of person, face (person_key, content_id),
--- model.
+-- $6 encodings, $7 fingerprints, $8 expire times; $9 space. Counts of what is new and of the expired faces it took
+-- the place of, and the keys of people who were there before and got a face. Persons are made, or locked as for
+-- every change of their faces, in the order of their ids, so that no two imports wait for each other. Primary key
+-- of person, face (person_key, content_id), model.
 -- A new person's centroid is the mean of what is added; another's is worked out afterwards.
 WITH item AS MATERIALIZED (
     SELECT i.*
@@ -721,9 +738,14 @@ WITH item AS MATERIALIZED (
             expire_time = excluded.expire_time,
             create_time = clock_timestamp()
         WHERE f.expire_time <= now()
-    RETURNING f.person_key
+    RETURNING f.person_key, f.xmax <> 0 AS replaced
+), receipt AS (
+    INSERT INTO facerec.erasure (collection_id, persons, faces)
+    SELECT $1, 0, (SELECT count(*) FROM added WHERE added.replaced)
+    WHERE EXISTS (SELECT FROM added WHERE added.replaced)
 )
 SELECT (SELECT count(*) FROM added) AS faces,
+       (SELECT count(*) FROM added WHERE added.replaced) AS expired,
        (SELECT count(*) FROM owner WHERE owner.is_new) AS persons,
        ARRAY(
            SELECT DISTINCT added.person_key

@@ -138,6 +138,8 @@ async def test_one_persons_faces_are_found_by_index_and_a_search_scans(
     verify = await plan(database, "verify", "default", "7", VECTOR, None)
     assert f"Seq Scan on {face}" not in verify
     assert "(collection_id = 'default'::text) AND (person_key = p.person_key)" in verify
+    expired = await plan(database, "drop_expired", "default", ["7", "8"])
+    assert "Seq Scan" not in expired
     people = await plan(database, "list_persons", "default", "1000", 100)
     assert "Seq Scan" not in people.replace("Seq Scan on collection", "")
     identify = await plan(database, "identify", "default", VECTOR, None, 0.5, 5, "any", True, None, 1.0, 1.0)

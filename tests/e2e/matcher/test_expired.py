@@ -1,0 +1,140 @@
+"""A change that comes upon faces past their time erases them as `maintain` does, in its own transaction."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+import asyncpg
+import grpc.aio
+import pytest
+
+from facerec.matcher.v1 import audit_pb2
+from facerec.matcher.v1 import matcher_pb2 as pb
+from matcher_service.maintenance import keeper
+from matcher_service.maintenance.keeper import MaintenanceOptions
+from matcher_service.queries import partition_name
+from tests.e2e.matcher.requests import encoding, enroll, vectors
+from tests.e2e.matcher.test_audit import actions, events
+from tests.e2e.matcher.test_purging import centroid_error
+from tests.e2e.matcher.test_transfer import chunk, header
+from tests.fixtures.matcher import RunningMatcher
+
+FACES = partition_name("face", "default")
+LASTING, BRIEF, OTHER, OTHER_BRIEF = vectors(4)
+Make = Callable[[RunningMatcher], Awaitable[object]]
+
+
+async def enroll_it_again(matcher: RunningMatcher) -> object:
+    return await matcher.stub.Enroll(enroll("ann", encoding(BRIEF)))
+
+
+async def enroll_what_is_there(matcher: RunningMatcher) -> object:
+    return await matcher.stub.Enroll(enroll("ann", encoding(LASTING)))
+
+
+async def merge(matcher: RunningMatcher) -> object:
+    request = pb.MergePersonsRequest(source_person_id="ben", target_person_id="ann")
+    return await matcher.stub.MergePersons(request)
+
+
+async def import_it_again(matcher: RunningMatcher) -> object:
+    return await matcher.stub.ImportFaces(iter([header(), chunk(BRIEF[None], ["ann"])]))
+
+
+CHANGES = [enroll_it_again, enroll_what_is_there, merge, import_it_again]
+
+
+@pytest.fixture
+async def administrator(database_url: str) -> AsyncIterator[asyncpg.Connection]:
+    connection = await asyncpg.connect(database_url)
+    yield connection
+    await connection.close()
+
+
+@pytest.fixture
+async def gone(matcher: RunningMatcher, administrator: asyncpg.Connection) -> list[str]:
+    """Ids of two faces past their time, of people who have another each; the first is ann's."""
+    found = []
+    for name, lasting, brief in (("ann", LASTING, BRIEF), ("ben", OTHER, OTHER_BRIEF)):
+        answer = await matcher.stub.Enroll(enroll(name, encoding(brief), encoding(lasting)))
+        found.append(answer.faces[0].face.face_id)
+    await expire(administrator, found)
+    return found
+
+
+async def expire(administrator: asyncpg.Connection, face_ids: list[str]) -> None:
+    await administrator.execute(
+        f"UPDATE facerec.{FACES} SET expire_time = now() - interval '1 s' WHERE face_id::text = ANY ($1)",
+        face_ids,
+    )
+
+
+async def left(administrator: asyncpg.Connection, face_ids: list[str]) -> list[bool]:
+    """Whether each face still has a row."""
+    rows = await administrator.fetch(f"SELECT face_id::text FROM facerec.{FACES}")
+    return [face_id in {row[0] for row in rows} for face_id in face_ids]
+
+
+async def receipts(administrator: asyncpg.Connection) -> list[tuple[int, int]]:
+    """Persons and faces of every receipt."""
+    rows = await administrator.fetch("SELECT persons, faces FROM facerec.erasure ORDER BY delete_time")
+    return [tuple(row) for row in rows]
+
+
+async def expirations(matcher: RunningMatcher) -> list[audit_pb2.AuditEvent]:
+    changes = await events(matcher, kind=audit_pb2.AUDIT_KIND_CHANGES)
+    return [each for each in changes if actions([each]) == ["EXPIRE"]]
+
+
+@pytest.mark.parametrize("change", CHANGES)
+async def test_a_change_leaves_receipt_and_event_of_what_it_erases_and_a_right_mean(
+    matcher: RunningMatcher,
+    administrator: asyncpg.Connection,
+    gone: list[str],
+    database_url: str,
+    change: Make,
+) -> None:
+    (ann,) = {each.person_tag for each in await events(matcher, person_id="ann")}
+    (ben,) = {each.person_tag for each in await events(matcher, person_id="ben")}
+    await change(matcher)
+    assert await left(administrator, gone) == [False, change is not merge]
+    assert await receipts(administrator) == ([(0, 2), (1, 0)] if change is merge else [(0, 1)])
+    tags = [ann, ben] if change is merge else [""] if change is import_it_again else [ann]
+    found = await expirations(matcher)
+    assert sorted(each.person_tag for each in found) == sorted(tags)
+    assert {(each.persons, each.faces) for each in found} == {(0, 1)}
+    assert await centroid_error(database_url) < 1e-6
+    await keeper.run_once(MaintenanceOptions(database_url, scrub=True))
+    assert not await administrator.fetch("SELECT FROM facerec.erasure WHERE scrub_time IS NULL")
+
+
+@pytest.mark.parametrize("change", CHANGES)
+async def test_a_change_that_is_undone_erases_nothing(
+    matcher: RunningMatcher, administrator: asyncpg.Connection, gone: list[str], change: Make
+) -> None:
+    await administrator.execute("REVOKE INSERT ON facerec.audit FROM facerec_serve")
+    with pytest.raises(grpc.aio.AioRpcError):
+        await change(matcher)
+    assert await left(administrator, gone) == [True, True]
+    assert await receipts(administrator) == []
+    await administrator.execute("GRANT INSERT ON facerec.audit TO facerec_serve")
+    await change(matcher)
+    assert await left(administrator, gone) == [False, change is not merge]
+
+
+@pytest.mark.parametrize("change", [enroll_it_again, enroll_what_is_there, import_it_again])
+async def test_where_nothing_is_past_its_time_there_is_neither(
+    matcher: RunningMatcher, administrator: asyncpg.Connection, change: Make
+) -> None:
+    await matcher.stub.Enroll(enroll("ann", encoding(BRIEF), encoding(LASTING)))
+    await change(matcher)
+    assert await receipts(administrator) == []
+    assert await expirations(matcher) == []
+
+
+async def test_whose_last_face_is_past_its_time_has_no_mean_after_a_merge(
+    matcher: RunningMatcher, administrator: asyncpg.Connection, gone: list[str]
+) -> None:
+    every = await administrator.fetch(f"SELECT face_id::text FROM facerec.{FACES}")
+    await expire(administrator, [row[0] for row in every])
+    await merge(matcher)
+    assert await receipts(administrator) == [(0, 4), (1, 0)]
+    assert await administrator.fetchval("SELECT array_agg(centroid IS NULL) FROM facerec.person") == [True]

@@ -1,0 +1,164 @@
+"""What fails in one collection keeps `maintain` from no other, and is told."""
+
+import asyncio
+import contextlib
+import json
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from typing import Any
+
+import asyncpg
+import pytest
+
+from facerec.matcher.v1 import matcher_pb2 as pb
+from matcher_service.maintenance import keeper
+from matcher_service.maintenance.keeper import CollectionsFailed, MaintenanceOptions
+from matcher_service.queries import partition_name
+from tests.benchmarks.vectors import Gallery
+from tests.e2e.matcher.catalog import create, delete
+from tests.e2e.matcher.requests import encoding, enroll, vectors
+from tests.fixtures import gallery
+from tests.fixtures.matcher import RunningMatcher
+
+LATER = "staff"  # after `default`
+BROKEN, LATER_FACES = partition_name("person", "default"), partition_name("face", LATER)
+IN_THE_WAY = f"facerec.{BROKEN}_near_1"  # what the first index of `default` is to be called
+
+
+@pytest.fixture
+async def administrator(database_url: str) -> AsyncIterator[asyncpg.Connection]:
+    connection = await asyncpg.connect(database_url)
+    yield connection
+    await connection.close()
+
+
+@pytest.fixture
+async def later(matcher: RunningMatcher) -> str:
+    """A collection with a person who has a face that ends soon and one that stays."""
+    await create(matcher, LATER)
+    for face, end in zip(vectors(2), (1 << 33, 0), strict=True):
+        request = enroll("ann", encoding(face), collection_id=LATER)
+        if end:
+            request.expire_time.seconds = end
+        await matcher.stub.Enroll(request)
+    return LATER
+
+
+async def expire(administrator: asyncpg.Connection) -> None:
+    """Have the face of `later` end now."""
+    await administrator.execute(
+        f"UPDATE facerec.{LATER_FACES} SET expire_time = now() - interval '1 s'"
+        " WHERE expire_time < 'infinity'"
+    )
+
+
+async def maintain_once(url: str, *flags: str) -> tuple[int, list[dict[str, Any]], str]:
+    """Run the command; its exit code, its log and the last line."""
+    command = [sys.executable, "-m", "matcher_service", "maintain", "--maintain-once", "--log-format", "json"]
+    ran = await asyncio.to_thread(
+        subprocess.run, [*command, "--database-url", url, *flags], capture_output=True, text=True, timeout=60
+    )
+    lines = ran.stderr.splitlines()
+    return ran.returncode, [json.loads(line) for line in lines if line.startswith("{")], lines[-1]
+
+
+def told(log: list[dict[str, Any]], event: str) -> list[dict[str, Any]]:
+    return [line for line in log if line["event"] == event]
+
+
+async def receipts(administrator: asyncpg.Connection, collection_id: str) -> list[tuple[int, bool, bool]]:
+    """Faces of each receipt, and whether they are vacuumed and scrubbed."""
+    rows = await administrator.fetch(
+        "SELECT faces, vacuum_time IS NOT NULL, scrub_time IS NOT NULL FROM facerec.erasure"
+        " WHERE collection_id = $1",
+        collection_id,
+    )
+    return [tuple(row) for row in rows]
+
+
+@pytest.mark.parametrize("scrub", [False, True])
+async def test_an_index_that_cannot_be_built_fails_its_collection_alone(
+    matcher: RunningMatcher, administrator: asyncpg.Connection, database_url: str, later: str, scrub: bool
+) -> None:
+    await gallery.load(administrator, Gallery(400, 3.0, seed=11).all())
+    await administrator.execute("UPDATE facerec.collection SET index_above_faces = 1000")
+    await administrator.execute(
+        f"CREATE TABLE {IN_THE_WAY} (); ALTER TABLE {IN_THE_WAY} OWNER TO facerec_owner"
+    )
+    await matcher.stub.DeletePerson(pb.DeletePersonRequest(person_id="p7"))
+    await expire(administrator)
+    code, log, last = await maintain_once(database_url, *(["--scrub"] if scrub else []))
+    assert code == 2
+    assert last == "error: collections that could not be maintained: 1; the log says which and why"
+    (failed,) = told(log, "collection_failed")
+    assert failed.items() >= {
+        ("collection", "default"), ("step", "keep"), ("why", "DuplicateTableError"), ("sqlstate", "42P07")
+    }  # fmt: skip
+    assert not [line for line in log if "already exists" in json.dumps(line)]
+    events = [(line["event"], line["collection"]) for line in log if "collection" in line]
+    assert events.index(("purged", later)) < events.index(("index_build", "default"))
+    assert await receipts(administrator, later) == [(1, True, scrub)]
+    # What was erased in the collection itself doesn't wait for its index either.
+    assert [each[1:] for each in await receipts(administrator, "default")] == [(True, scrub)]
+
+    await administrator.execute(f"DROP TABLE {IN_THE_WAY}")
+    code, log, _ = await maintain_once(database_url)
+    assert code == 0
+    assert [line["collection"] for line in told(log, "index_ready")] == ["default"]
+
+
+async def test_a_collection_whose_table_is_missing_is_not_taken_for_an_erased_one(
+    administrator: asyncpg.Connection, database_url: str, later: str
+) -> None:
+    await administrator.execute(f"ALTER TABLE facerec.{BROKEN} RENAME TO elsewhere")
+    await expire(administrator)
+    code, log, _ = await maintain_once(database_url)
+    assert code == 2
+    assert {(line["collection"], line["sqlstate"]) for line in told(log, "collection_failed")} == {
+        ("default", "42P01")
+    }
+    assert not told(log, "collection_gone")
+    assert await receipts(administrator, later) == [(1, True, False)]
+
+
+async def test_a_collection_erased_meanwhile_is_no_failure(
+    matcher: RunningMatcher, administrator: asyncpg.Connection, database_url: str, later: str
+) -> None:
+    """The erasure holds its locks when `maintain` comes to the collection, and commits then."""
+    await matcher.stub.Enroll(enroll("ann", encoding(vectors(1)[0])))
+    await expire(administrator)
+    watcher = await asyncpg.connect(database_url)
+    try:
+        async with administrator.transaction():
+            await administrator.execute("SELECT facerec.delete_collection($1)", later)
+            run = asyncio.create_task(keeper.run_once(MaintenanceOptions(database_url)))
+            for _ in range(200):
+                if await watcher.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted"):
+                    break
+                await asyncio.sleep(0.02)
+            assert not run.done()
+        assert await run
+    finally:
+        await watcher.close()
+    assert await delete(matcher, "default") == (1, 1, 1)
+
+
+async def test_one_run_after_another_goes_on_over_what_fails(
+    administrator: asyncpg.Connection, database_url: str, later: str
+) -> None:
+    await administrator.execute(f"ALTER TABLE facerec.{BROKEN} RENAME TO elsewhere")
+    with pytest.raises(CollectionsFailed):
+        await keeper.run_once(MaintenanceOptions(database_url))
+    running = asyncio.create_task(keeper.run(MaintenanceOptions(database_url, interval_seconds=0.1)))
+    try:
+        await asyncio.sleep(0.5)
+        await expire(administrator)
+        async with asyncio.timeout(20):
+            while not await receipts(administrator, later):  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
+        assert not running.done()
+    finally:
+        running.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await running
