@@ -26,7 +26,7 @@ from matcher_service.collection import CollectionSettings
 from matcher_service.errors import IdInvalid, OptionInvalid, ScoresWithheld
 from matcher_service.pages import PairList
 from matcher_service.recall import DEFAULT_SAMPLES, MAX_SAMPLES, MIN_SAMPLES, RecallMeter
-from matcher_service.reviewing import Reviewer
+from matcher_service.reviewing import MAX_DISTANCE, Reviewer
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -143,7 +143,9 @@ class CollectionServicer(matcher_pb2_grpc.CollectionServiceServicer):
             raise ScoresWithheld("distances are not for this caller", field="max_distance")
         listed = PairList(
             ids.collection_id(request.collection_id),
-            ids.max_distance(request.max_distance) if request.HasField("max_distance") else None,
+            ids.number(request.max_distance, "max_distance", 0, MAX_DISTANCE)
+            if request.HasField("max_distance")
+            else None,
             request.include_dismissed,
         )
         page = await self._reviewer.list(listed, ids.page_size(request.page_size), request.page_token)

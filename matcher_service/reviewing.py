@@ -15,6 +15,7 @@ from matcher_service.errors import CollectionNotFound, PersonNotFound
 from matcher_service.pages import PairList
 from matcher_service.queries import of_collection
 
+MAX_DISTANCE = 0.6  # of a request's: what the network was trained to tell two persons apart by
 PAGE_SECONDS = 5.0  # a page may be short of pairs, and says where to go on
 STATEMENT_DISTANCES = 5_000_000  # measured by one exact statement: about a second
 MOST_PERSONS = 200  # an exact statement's

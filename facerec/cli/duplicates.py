@@ -17,7 +17,7 @@ def duplicates(
     max_distance: Annotated[
         float | None,
         typer.Option(
-            min=0, max=4, help="How near faces of two persons are.  [default: the collection's threshold]"
+            min=0, max=0.6, help="How near faces of two persons are.  [default: the collection's threshold]"
         ),
     ] = None,
     limit: Annotated[int, typer.Option(min=1, help="Most pairs to show.")] = 1000,

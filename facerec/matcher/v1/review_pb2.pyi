@@ -149,8 +149,8 @@ class ListDuplicatesRequest(_message.Message):
     """collection_id names the gallery. Default: `default`."""
     max_distance: _builtins.float
     """max_distance is the largest distance, inclusive, between a face of each.
-    Unit: Euclidean distance. Range: 0 to 4. Default: the gallery's
-    duplicate_threshold.
+    Unit: Euclidean distance. Range: 0 to 0.6. Default: the gallery's
+    duplicate_threshold, even where that is larger.
     """
     include_dismissed: _builtins.bool
     """include_dismissed tells pairs too that were dismissed. Default: false."""

@@ -231,3 +231,5 @@ async def test_bad_requests_name_their_field(matcher: RunningMatcher) -> None:
         )
     with refused(Reason.OPTION_INVALID, "page_token"):
         await matcher.collections.ListDuplicates(review_pb2.ListDuplicatesRequest(page_token="x"))
+    with refused(Reason.OPTION_INVALID, "max_distance", "from 0 to 0.6"):
+        await matcher.collections.ListDuplicates(review_pb2.ListDuplicatesRequest(max_distance=0.61))
