@@ -24,8 +24,9 @@ from matcher_service.calibrating import Calibrator
 from matcher_service.catalog import Catalog
 from matcher_service.collection import CollectionSettings
 from matcher_service.errors import IdInvalid, OptionInvalid, ScoresWithheld
+from matcher_service.pages import PairList
 from matcher_service.recall import DEFAULT_SAMPLES, MAX_SAMPLES, MIN_SAMPLES, RecallMeter
-from matcher_service.reviewing import Reviewer
+from matcher_service.reviewing import MAX_DISTANCE, Reviewer
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -144,13 +145,14 @@ class CollectionServicer(matcher_pb2_grpc.CollectionServiceServicer):
         deadline.start(context.time_remaining())
         if request.HasField("max_distance") and not call.may_see_scores():
             raise ScoresWithheld("distances are not for this caller", field="max_distance")
-        page = await self._reviewer.list(
+        listed = PairList(
             ids.collection_id(request.collection_id),
-            ids.max_distance(request.max_distance) if request.HasField("max_distance") else None,
-            ids.page_size(request.page_size),
-            request.page_token,
-            include_dismissed=request.include_dismissed,
+            ids.number(request.max_distance, "max_distance", 0, MAX_DISTANCE)
+            if request.HasField("max_distance")
+            else None,
+            request.include_dismissed,
         )
+        page = await self._reviewer.list(listed, ids.page_size(request.page_size), request.page_token)
         return review_converters.page_message(page)
 
     async def DismissDuplicate(

@@ -5,6 +5,7 @@ A token is base64url of one version byte, 8 bytes of a hash of what was listed, 
 
 import base64
 import binascii
+import dataclasses
 import datetime
 import hashlib
 import struct
@@ -19,6 +20,8 @@ _SCOPE_BYTES = 8
 _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
 _MICROSECOND = datetime.timedelta(microseconds=1)
 _NUMBER = struct.Struct(">q")
+_PAIR = struct.Struct(">qq")
+_SAME = "collection and person"
 _FACE_KEY = struct.Struct(">q16s")  # microseconds since 1970, then the face's id
 
 
@@ -67,27 +70,45 @@ def event_token(collection_id: str, event_id: int) -> str:
 
 def read_event(token: str, collection_id: str) -> int | None:
     """The event a token goes on before; None for no token. Raises OptionInvalid."""
-    return _read_number(token, _scope("audit", collection_id))
-
-
-def review_token(collection_id: str, person_key: int) -> str:
-    """The token of the pairs of people whose keys are larger."""
-    return _encode(_scope("review", collection_id), _NUMBER.pack(person_key))
-
-
-def read_review(token: str, collection_id: str) -> int:
-    """The key a token goes on after; 0 for no token. Raises OptionInvalid."""
-    return _read_number(token, _scope("review", collection_id)) or 0
-
-
-def _read_number(token: str, scope: bytes) -> int | None:
     if not token:
         return None
     try:
-        (number,) = _NUMBER.unpack(_decode(token, scope))
+        (event_id,) = _NUMBER.unpack(_decode(token, _scope("audit", collection_id)))
     except struct.error:
         raise _refusal() from None
-    return int(number)
+    return int(event_id)
+
+
+@dataclasses.dataclass(frozen=True)
+class PairList:
+    """What a list of pairs is of, as it was asked for: `max_distance` None is the collection's threshold."""
+
+    collection_id: str
+    max_distance: float | None
+    include_dismissed: bool
+
+    @property
+    def scope(self) -> bytes:
+        """What binds a token to this list."""
+        distance = "" if self.max_distance is None else repr(self.max_distance)
+        return _scope("pairs", self.collection_id, distance, str(self.include_dismissed))
+
+
+def pair_token(listed: PairList, low_key: int, high_key: int) -> str:
+    """The token of the pairs after these keys, by the smaller key and then by the larger."""
+    return _encode(listed.scope, _PAIR.pack(low_key, high_key))
+
+
+def read_pair(token: str, listed: PairList) -> tuple[int, int]:
+    """The keys a token goes on after; zeros for no token. Raises OptionInvalid."""
+    if not token:
+        return 0, 0
+    same = "collection_id, max_distance and include_dismissed"
+    try:
+        low_key, high_key = _PAIR.unpack(_decode(token, listed.scope, same))
+    except struct.error:
+        raise _refusal(same) from None
+    return low_key, high_key
 
 
 def _read_text(token: str, scope: bytes) -> str:
@@ -110,20 +131,19 @@ def _encode(scope: bytes, key: bytes) -> str:
     return base64.urlsafe_b64encode(_VERSION + scope + key).decode().rstrip("=")
 
 
-def _decode(token: str, scope: bytes) -> bytes:
+def _decode(token: str, scope: bytes, same: str = _SAME) -> bytes:
     try:
         raw = base64.b64decode(token + "=" * (-len(token) % 4), altchars=b"-_", validate=True)
     except (binascii.Error, ValueError):
-        raise _refusal() from None
+        raise _refusal(same) from None
     head = _VERSION + scope
     if not raw.startswith(head):
-        raise _refusal()
+        raise _refusal(same)
     return raw[len(head) :]
 
 
-def _refusal() -> OptionInvalid:
+def _refusal(same: str = _SAME) -> OptionInvalid:
     return OptionInvalid(
-        "not a token of this list: send the next_page_token of its last page, with the same collection and "
-        "person",
+        f"not a token of this list: send the next_page_token of its last page, with the same {same}",
         field="page_token",
     )

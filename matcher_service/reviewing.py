@@ -1,19 +1,27 @@
 """Persons who may be one: pairs near enough, for somebody to merge or to dismiss."""
 
+import bisect
 import dataclasses
+import itertools
 import time
 import uuid
 
+import asyncpg
+
 from matcher_service import deadline, pages
 from matcher_service.admission import Admission
-from matcher_service.database import Database
+from matcher_service.database import Connection, Database
 from matcher_service.errors import CollectionNotFound, PersonNotFound
+from matcher_service.pages import PairList
 from matcher_service.queries import of_collection
 
+MAX_DISTANCE = 0.6  # of a request's: what the network was trained to tell two persons apart by
 PAGE_SECONDS = 5.0  # a page may be short of pairs, and says where to go on
-STATEMENT_DISTANCES = 5_000_000  # measured by one statement: about a second
-MOST_PERSONS = 200  # a statement's
+STATEMENT_DISTANCES = 5_000_000  # measured by one exact statement: about a second
+MOST_PERSONS = 200  # an exact statement's
 INDEX_PERSONS = 50
+INDEX_FACES = 1000  # of the persons whom the index is asked about; of those it proposes, 50 times as many
+LAST_KEY = 2**63 - 1
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,7 +38,7 @@ class Pair:
 
 @dataclasses.dataclass(frozen=True)
 class Page:
-    """Pairs, nearest first, of the persons examined with those enrolled after them."""
+    """The next pairs, of this page the nearest first, and how many persons are done with."""
 
     pairs: list[Pair]
     persons: int
@@ -45,58 +53,32 @@ class Reviewer:
         self._database = database
         self._door = door
 
-    async def list(
-        self,
-        collection_id: str,
-        max_distance: float | None,
-        page_size: int,
-        page_token: str,
-        *,
-        include_dismissed: bool,
-    ) -> Page:
+    async def list(self, listed: PairList, page_size: int, page_token: str) -> Page:
         """Examine people from where the token says, until there are pairs enough or the page's time is over.
 
         Raises as Store does, Overloaded, OptionInvalid for a token of another list.
         """
-        last = pages.read_review(page_token, collection_id)
+        told = pages.read_pair(page_token, listed)
         ends = time.monotonic() + min(PAGE_SECONDS, deadline.remaining_seconds(2 * PAGE_SECONDS) / 2)
-        queries = of_collection(collection_id)
+        queries = of_collection(listed.collection_id)
         found: list[Pair] = []
-        persons = 0
         async with (
             self._door.turn(),
             self._database.scan_connection() as connection,
             connection.transaction(isolation="read_committed"),
         ):
-            head = await connection.fetchrow(queries["begin_review"], collection_id, max_distance)
+            head = await connection.fetchrow(
+                queries["begin_review"], listed.collection_id, listed.max_distance
+            )
             if head is None:
                 raise CollectionNotFound
-            exact = not head["indexed"]
-            # Of the faces of two persons in three: an average has more than one.
-            batch = STATEMENT_DISTANCES // (2 * max(1, head["faces"])) if exact else INDEX_PERSONS
-            batch = min(max(1, batch), MOST_PERSONS)
-            statement = queries["review_exactly" if exact else "review_by_index"]
-            while len(found) < page_size and (time.monotonic() < ends or not persons):
-                rows = await connection.fetch(queries["pick_reviewed"], collection_id, last, batch)
-                if not rows:
-                    return Page(_nearest_first(found), persons, exact, "")
-                keys = [row["person_key"] for row in rows]
-                near = await connection.fetch(
-                    statement, collection_id, keys, head["max_distance"], include_dismissed
-                )
-                found += [
-                    Pair(
-                        row["a"],
-                        row["b"],
-                        row["low_face"],
-                        row["high_face"],
-                        row["distance"],
-                        row["dismissed"],
-                    )
-                    for row in near
-                ]
-                last, persons = keys[-1], persons + len(keys)
-        return Page(_nearest_first(found), persons, exact, pages.review_token(collection_id, last))
+            look = _Look(connection, listed, head, told)
+            while len(found) < page_size and (time.monotonic() < ends or not look.steps):
+                found += await look.step(page_size - len(found))
+                if look.over:
+                    break
+        token = "" if look.over else pages.pair_token(listed, *look.told)
+        return Page(_nearest_first(found), look.persons, look.exact, token)
 
     async def dismiss(self, collection_id: str, a: str, b: str, *, restore: bool) -> bool:
         """Note that two persons are two, or take that back; says whether it changed anything.
@@ -117,6 +99,88 @@ class Reviewer:
             statement = queries["restore_duplicate" if restore else "dismiss_duplicate"]
             keys = held["source_key"], held["target_key"]
             return bool(await connection.fetchval(statement, collection_id, *keys))
+
+
+class _Look:
+    """One page's look at people, in the order of their keys, on one connection.
+
+    Pairs are told by their smaller key and then by the larger; `told` is how far. The first step is at one
+    person and each at twice as many as the last: where many are near, little is compared in vain beyond the
+    page's last pair, and where few are, the steps are few.
+    """
+
+    def __init__(
+        self, connection: Connection, listed: PairList, head: asyncpg.Record, told: tuple[int, int]
+    ) -> None:
+        self._connection = connection
+        self._listed = listed
+        self._queries = of_collection(listed.collection_id)
+        self._max_distance = head["max_distance"]
+        self.exact = not head["indexed"]
+        self._most_persons = MOST_PERSONS if self.exact else INDEX_PERSONS
+        self._most_faces = STATEMENT_DISTANCES // max(1, head["faces"]) if self.exact else INDEX_FACES
+        self._size = 1
+        self.told = told
+        self.steps = 0
+        self.persons = 0
+        self.over = False
+
+    async def step(self, most: int) -> list[Pair]:
+        """Find the next pairs, at most so many, of the next people; none may be among these."""
+        low, high = self.told
+        rows = await self._connection.fetch(
+            self._queries["pick_reviewed"], self._listed.collection_id, low, self._size
+        )
+        self.steps += 1
+        self._size = min(2 * self._size, self._most_persons)
+        if not rows:
+            self.over = True
+            return []
+        faces = itertools.accumulate(row["faces"] for row in rows)
+        within = sum(total <= self._most_faces for total in faces)
+        keys = [row["person_key"] for row in rows[: max(1, within)]]
+        after, until = keys[0], LAST_KEY
+        if len(keys) == 1 and after == low:
+            after = max(low, high)
+        if self.exact and not within:
+            until = await self._bound(after, rows[0]["faces"])
+        near = await self._connection.fetch(
+            self._queries["review_exactly" if self.exact else "review_by_index"],
+            self._listed.collection_id,
+            keys,
+            self._max_distance,
+            self._listed.include_dismissed,
+            low,
+            high,
+            most + 1,
+            *((after, until) if self.exact else ()),
+        )
+        if len(near) > most:
+            near = near[:most]
+            self.told = near[-1]["low_key"], near[-1]["high_key"]
+            self.persons += bisect.bisect_left(keys, self.told[0])
+        elif until < LAST_KEY:
+            self.told = keys[0], until
+        else:
+            self.told = keys[-1] + 1, 0
+            self.persons += len(keys)
+        return [_pair(row) for row in near]
+
+    async def _bound(self, after: int, faces: int) -> int:
+        """How far beyond a key somebody of very many faces can be compared with people by one statement."""
+        bound = await self._connection.fetchval(
+            self._queries["bound_reviewed"],
+            self._listed.collection_id,
+            after,
+            max(1, STATEMENT_DISTANCES // faces),
+        )
+        return LAST_KEY if bound is None else int(bound)
+
+
+def _pair(row: asyncpg.Record) -> Pair:
+    return Pair(
+        row["a"], row["b"], row["low_face"], row["high_face"], row["distance"], dismissed=row["dismissed"]
+    )
 
 
 def _nearest_first(pairs: list[Pair]) -> list[Pair]:

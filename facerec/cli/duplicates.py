@@ -10,13 +10,14 @@ from facerec.cli.options import MATCHER_ADDRESS, Collection, Json, Matcher, coll
 from facerec.cli.problems import Problem
 
 TIMEOUT_SECONDS = 60
+PAGE_PAIRS = 1000  # the most that one call answers
 
 
 def duplicates(
     max_distance: Annotated[
         float | None,
         typer.Option(
-            min=0, max=4, help="How near faces of two persons are.  [default: the collection's threshold]"
+            min=0, max=0.6, help="How near faces of two persons are.  [default: the collection's threshold]"
         ),
     ] = None,
     limit: Annotated[int, typer.Option(min=1, help="Most pairs to show.")] = 1000,
@@ -46,7 +47,10 @@ def duplicates(
                 output.line(f"{done} {pair[0]} and {pair[1]}" if changed else "it was so already")
             return
         listing = client.with_options(timeout_seconds=TIMEOUT_SECONDS).list_duplicates(
-            max_distance=max_distance, include_dismissed=everything, collection_id=collection
+            max_distance=max_distance,
+            include_dismissed=everything,
+            page_size=min(limit, PAGE_PAIRS),
+            collection_id=collection,
         )
         found = list(itertools.islice(listing, limit))
     if json:

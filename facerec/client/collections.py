@@ -100,8 +100,9 @@ def list_duplicates(
 ) -> Listing[DuplicatePair]:
     """Every pair of persons with faces that near, for somebody to merge or to dismiss.
 
-    `max_distance` defaults to the collection's duplicate threshold. Raises FacerecError:
-    COLLECTION_NOT_FOUND, OPTION_INVALID, OVERLOADED and those of any call.
+    `max_distance`, 0.6 at most, defaults to the collection's duplicate threshold; `page_size` (0: 100) is how
+    many one call fetches. Raises FacerecError: COLLECTION_NOT_FOUND, OPTION_INVALID, OVERLOADED and those of
+    any call.
     """
     request = v1.ListDuplicatesRequest(
         collection_id=collection_id,

@@ -11,7 +11,9 @@ from pathlib import Path
 from google.protobuf import descriptor_pb2
 
 PROTOS = Path(__file__).parents[2] / "protos"
-RANGE = re.compile(r"Range: (?:exactly (\d+)|(-?\d+) to (-?\d+))")
+NUMBER = r"-?\d+(?:\.\d+)?"
+RANGE = re.compile(rf"Range: (?:exactly (\d+)|({NUMBER}) to ({NUMBER}))")
+Bound = int | float
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,13 +30,17 @@ class Symbol:
         return self.full_name.rpartition(".")[2]
 
     @property
-    def bounds(self) -> tuple[int, int] | None:
+    def bounds(self) -> tuple[Bound, Bound] | None:
         """The least and greatest value stated, where both are plain numbers."""
         stated = RANGE.search(self.comment)
         if stated is None:
             return None
         exactly, least, greatest = stated.groups()
-        return (int(exactly), int(exactly)) if exactly else (int(least), int(greatest))
+        return (int(exactly), int(exactly)) if exactly else (_number(least), _number(greatest))
+
+
+def _number(text: str) -> Bound:
+    return float(text) if "." in text else int(text)
 
 
 def read() -> list[Symbol]:

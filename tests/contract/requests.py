@@ -20,7 +20,7 @@ class Case:
 
     rpc: str
     path: Path
-    value: int
+    value: comments.Bound
     counts: bool  # the value is a length or a number of items, not the field's own value
 
     @property
@@ -62,13 +62,13 @@ def build(case: Case, base: message.Message) -> message.Message:
     if field.is_repeated:
         items = getattr(target, name)
         first = items[0] if len(items) else 1.0
-        copies = [first] * case.value
+        copies = [first] * int(case.value)
         del items[:]
         items.extend(copies)
     elif field.type == Field.TYPE_STRING:
-        setattr(target, name, "x" * case.value)
+        setattr(target, name, "x" * int(case.value))
     elif field.type == Field.TYPE_BYTES:
-        setattr(target, name, b"x" * case.value)
+        setattr(target, name, b"x" * int(case.value))
     else:
         setattr(target, name, case.value)
     return request

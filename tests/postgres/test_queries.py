@@ -10,6 +10,8 @@ import pytest
 
 from matcher_service.database import Database, DatabaseOptions, vector_wire
 from matcher_service.queries import PARENTS, load, of_collection, parse, partition_name
+from tests.benchmarks.vectors import Faces
+from tests.fixtures.gallery import load as load_gallery
 
 # Of no collection, or of all: what they read of each is its settings, never people or faces.
 OF_THE_CATALOG = {"schema_version", "list_collections", "get_collection", "search_defaults"}
@@ -144,6 +146,41 @@ async def test_one_persons_faces_are_found_by_index_and_a_search_scans(
     assert "Seq Scan" not in people.replace("Seq Scan on collection", "")
     identify = await plan(database, "identify", "default", VECTOR, None, 0.5, 5, "any", True, None, 1.0, 1.0)
     assert f"Seq Scan on {face} f" in identify
+    review = ("review_exactly", "default", [1, 2, 3], 0.5, False, 0, 0, 101)
+    everybody, some = await plan(database, *review, 1, 2**63 - 1), await plan(database, *review, 1, 40)
+    assert everybody.count(f"Seq Scan on {face} ") == 1
+    assert f"Seq Scan on {face} " not in some
+
+
+async def test_no_more_pairs_leave_the_database_than_are_asked_for(
+    database: Database, database_url: str
+) -> None:
+    people = 300
+    administrator = await asyncpg.connect(database_url)
+    encoding = np.full(128, 0.1, np.float32)
+    await load_gallery(administrator, Faces(np.arange(people), np.tile(encoding, (people, 1))))
+    await administrator.close()
+    statements = of_collection("default")
+    async with database.connection() as connection:
+        keys = [
+            row["person_key"]
+            for row in await connection.fetch(statements["pick_reviewed"], "default", 0, people)
+        ]
+        for told, expected in ((0, keys[1:]), (keys[100], keys[101:])):
+            arguments = ("default", keys, 0.5, False, keys[0], told)
+            exact = await connection.fetch(statements["review_exactly"], *arguments, 9, keys[0], 2**63 - 1)
+            assert [(row["low_key"], row["high_key"]) for row in exact] == [
+                (keys[0], key) for key in expected[:9]
+            ]
+            proposed = await connection.fetch(statements["review_by_index"], *arguments, 9)
+            assert len(proposed) == 9
+        # A bound on the others holds too, and so does the size where there are fewer.
+        few = await connection.fetch(
+            statements["review_exactly"], "default", keys[:1], 0.5, False, 0, 0, 9, keys[0], keys[4]
+        )
+        assert [row["high_key"] for row in few] == keys[1:5]
+        assert await connection.fetchval(statements["bound_reviewed"], "default", keys[0], 4) == keys[4]
+        assert await connection.fetchval(statements["bound_reviewed"], "default", keys[-3], 3) is None
 
 
 def test_two_statements_of_one_name_are_refused() -> None:

@@ -149,17 +149,18 @@ class ListDuplicatesRequest(_message.Message):
     """collection_id names the gallery. Default: `default`."""
     max_distance: _builtins.float
     """max_distance is the largest distance, inclusive, between a face of each.
-    Unit: Euclidean distance. Range: 0 to 4. Default: the gallery's
-    duplicate_threshold.
+    Unit: Euclidean distance. Range: 0 to 0.6. Default: the gallery's
+    duplicate_threshold, even where that is larger.
     """
     include_dismissed: _builtins.bool
     """include_dismissed tells pairs too that were dismissed. Default: false."""
     page_size: _builtins.int
-    """page_size is about how many pairs are in the answer. Unit: pairs. Range: 0
-    to 1000. Default: 0, which means 100.
+    """page_size is the most pairs in the answer. Unit: pairs. Range: 0 to 1000.
+    Default: 0, which means 100.
     """
     page_token: _builtins.str
-    """page_token is the last answer's next_page_token. Default: empty, the first
+    """page_token is the last answer's next_page_token, of a request with the same
+    collection_id, max_distance and include_dismissed. Default: empty, the first
     page.
     """
     def __init__(
@@ -238,7 +239,9 @@ class ListDuplicatesResponse(_message.Message):
     EXACT_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     persons_examined: _builtins.int
-    """persons_examined counts the people examined for this page. Unit: persons."""
+    """persons_examined counts the people each of whose pairs is told with this
+    page, if not before. Unit: persons.
+    """
     exact: _builtins.bool
     """exact says that everybody's every face was compared. Otherwise an index
     proposed whom to compare each person with.
@@ -247,8 +250,9 @@ class ListDuplicatesResponse(_message.Message):
     """next_page_token asks for what follows; empty at the end."""
     @_builtins.property
     def pairs(self) -> _containers.RepeatedCompositeFieldContainer[Global___DuplicatePair]:
-        """pairs are of the persons examined for this page with those enrolled after
-        them, nearest first. There may be none although more pages follow.
+        """pairs are the next ones in the order in which a, and then b, was enrolled;
+        those of this answer nearest first. There may be fewer than page_size, or
+        none, although more pages follow.
         """
 
     def __init__(

@@ -24,6 +24,7 @@ def test_duplicates_are_listed_dismissed_and_shown_again(terminal: Terminal) -> 
     assert (pair["person_id_a"], pair["person_id_b"], pair["dismissed"]) == ("obama", "barack", False)
     assert pair["distance"] == pytest.approx(0.3457, abs=1e-3)
     assert "0.346" in terminal.run("duplicates", *STAFF).out
+    assert terminal.run("duplicates", "--limit", 1, *STAFF).out.endswith("1 pair or more\n")
     done = terminal.run("duplicates", "--dismiss", "barack", "obama", *STAFF)
     assert (done.code, done.out) == (0, "dismissed barack and obama\n")
     assert terminal.run("duplicates", *STAFF).out == "0 pairs\n"

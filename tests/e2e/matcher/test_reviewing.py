@@ -1,4 +1,4 @@
-"""Persons who may be one: every pair that numpy finds, in pages; dismissed once looked at."""
+"""Persons who may be one: every pair that numpy finds, in pages of bounded size; dismissed once looked at."""
 
 from typing import Any
 
@@ -9,28 +9,44 @@ import pytest
 from facerec.errors import Reason
 from facerec.matcher.v1 import matcher_pb2 as pb
 from facerec.matcher.v1 import review_pb2
+from matcher_service import reviewing
 from matcher_service.maintenance import keeper
 from matcher_service.maintenance.keeper import MaintenanceOptions
 from tests.benchmarks.vectors import Faces, Gallery
-from tests.e2e.matcher.requests import encoding, enroll, refused, vectors
+from tests.e2e.matcher.requests import SPACE, encoding, enroll, refused, vectors
 from tests.fixtures.gallery import load, person_id
 from tests.fixtures.matcher import RunningMatcher
 
 PEOPLE = Gallery(1000, photos=2, even=True, seed=13)
 NEAR = 0.55
+Pairs = list[review_pb2.DuplicatePair]
 
 
-async def every_pair(matcher: RunningMatcher, **fields: Any) -> list[review_pb2.DuplicatePair]:
-    """The pairs of all pages."""
-    found, token = list[review_pb2.DuplicatePair](), ""
+async def every_pair(matcher: RunningMatcher, **fields: Any) -> Pairs:
+    """The pairs of all pages, none of which may hold more than was asked for."""
+    found, token = Pairs(), ""
     for _ in range(2000):
         request = review_pb2.ListDuplicatesRequest(page_token=token, **fields)
         page = await matcher.collections.ListDuplicates(request)
+        assert len(page.pairs) <= (request.page_size or 100)
         found += page.pairs
         token = page.next_page_token
         if not token:
             return found
     raise AssertionError("the pages don't end")
+
+
+def crowd(people: int, photos: int = 2, spread: float = 0.03) -> Faces:
+    """People of whom most are about 16 times the spread from each other."""
+    around = vectors(1) + np.random.default_rng(5).normal(0, spread, (people * photos, 128))
+    return Faces(np.repeat(np.arange(people), photos), around.astype(np.float32))
+
+
+def assert_exactly(pairs: Pairs, expected: dict[tuple[str, str], float]) -> None:
+    """The pairs are those, each once, the earlier enrolled first."""
+    found = {(pair.person_id_a, pair.person_id_b): pair.distance for pair in pairs}
+    assert len(pairs) == len(found)
+    assert found == {key: pytest.approx(distance, rel=1e-5) for key, distance in expected.items()}
 
 
 def near_in_numpy(faces: Faces) -> dict[tuple[str, str], float]:
@@ -48,10 +64,17 @@ def near_in_numpy(faces: Faces) -> dict[tuple[str, str], float]:
     return found
 
 
-async def filled(url: str) -> asyncpg.Connection:
+async def filled(url: str, faces: Faces | None = None) -> asyncpg.Connection:
     connection = await asyncpg.connect(url)
-    await load(connection, PEOPLE.all())
+    await load(connection, faces or PEOPLE.all())
     return connection
+
+
+async def index(connection: asyncpg.Connection, url: str) -> None:
+    """Have the gallery searched by an index, and leave the connection."""
+    await connection.execute("UPDATE facerec.collection SET index_above_faces = 1000")
+    await connection.close()
+    await keeper.run_once(MaintenanceOptions(url))
 
 
 async def test_every_pair_is_found_once_whatever_the_page(matcher: RunningMatcher, database_url: str) -> None:
@@ -59,13 +82,7 @@ async def test_every_pair_is_found_once_whatever_the_page(matcher: RunningMatche
     expected = near_in_numpy(PEOPLE.all())
     assert len(expected) > 20
     for size in (0, 1, 7):
-        pairs = await every_pair(matcher, max_distance=NEAR, page_size=size)
-        found = {(pair.person_id_a, pair.person_id_b): pair.distance for pair in pairs}
-        assert len(pairs) == len(found)
-        unordered = {frozenset(key): distance for key, distance in found.items()}
-        assert unordered == {
-            frozenset(key): pytest.approx(distance, rel=1e-5) for key, distance in expected.items()
-        }
+        assert_exactly(await every_pair(matcher, max_distance=NEAR, page_size=size), expected)
     page = await matcher.collections.ListDuplicates(
         review_pb2.ListDuplicatesRequest(max_distance=NEAR, page_size=1000)
     )
@@ -73,17 +90,96 @@ async def test_every_pair_is_found_once_whatever_the_page(matcher: RunningMatche
     assert [pair.distance for pair in page.pairs] == sorted(pair.distance for pair in page.pairs)
 
 
+@pytest.mark.parametrize("distances", [reviewing.STATEMENT_DISTANCES, 100])
+async def test_every_pair_of_a_crowd_is_found_one_by_one(
+    matcher: RunningMatcher, database_url: str, distances: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However little one statement may compare."""
+    monkeypatch.setattr(reviewing, "STATEMENT_DISTANCES", distances)
+    people = crowd(40)
+    await (await filled(database_url, people)).close()
+    expected = near_in_numpy(people)
+    assert 600 < len(expected) <= 780
+    for size in (1, 9):
+        assert_exactly(await every_pair(matcher, max_distance=NEAR, page_size=size), expected)
+
+
+async def test_somebody_like_thousands_fills_no_page_beyond_its_size(
+    matcher: RunningMatcher, database_url: str
+) -> None:
+    connection = await filled(database_url, crowd(5001, photos=1, spread=0.003))
+    found, token, persons = Pairs(), "", []
+    for _ in range(6):
+        page = await matcher.collections.ListDuplicates(
+            review_pb2.ListDuplicatesRequest(max_distance=NEAR, page_size=1000, page_token=token)
+        )
+        found += page.pairs
+        persons.append(page.persons_examined)
+        token = page.next_page_token
+        assert len(page.pairs) == 1000
+        assert [pair.distance for pair in page.pairs] == sorted(pair.distance for pair in page.pairs)
+    firsts = [(person_id(0), person_id(other)) for other in range(1, 5001)]
+    seconds = [(person_id(1), person_id(other)) for other in range(2, 1002)]
+    assert {(pair.person_id_a, pair.person_id_b) for pair in found} == {*firsts, *seconds}
+    assert sum(persons) == 1
+
+    await index(connection, database_url)
+    by_index, token = Pairs(), ""
+    for _ in range(20):
+        page = await matcher.collections.ListDuplicates(
+            review_pb2.ListDuplicatesRequest(max_distance=NEAR, page_size=7, page_token=token)
+        )
+        by_index += page.pairs
+        token = page.next_page_token
+        assert (len(page.pairs), page.exact) == (7, False)
+    assert len({(pair.person_id_a, pair.person_id_b) for pair in by_index}) == 140
+
+
+async def test_a_list_goes_on_although_somebody_is_erased(matcher: RunningMatcher, database_url: str) -> None:
+    await (await filled(database_url, crowd(6, spread=0.003))).close()
+    first = await matcher.collections.ListDuplicates(review_pb2.ListDuplicatesRequest(page_size=2))
+    await matcher.stub.DeletePerson(pb.DeletePersonRequest(person_id=person_id(0)))
+    others = await every_pair(matcher)
+    rest = await matcher.collections.ListDuplicates(
+        review_pb2.ListDuplicatesRequest(page_token=first.next_page_token)
+    )
+    assert (len(first.pairs), len(others)) == (2, 10)
+    assert list(rest.pairs) == others
+
+
+async def test_a_token_is_of_one_list(matcher: RunningMatcher, database_url: str) -> None:
+    connection = await filled(database_url, crowd(3, spread=0.003))
+    await connection.fetch("SELECT facerec.create_collection('other', $1)", SPACE)
+    await connection.close()
+    ask = review_pb2.ListDuplicatesRequest
+    page = await matcher.collections.ListDuplicates(ask(max_distance=0.4, page_size=1))
+    token = page.next_page_token
+    for other in (
+        ask(max_distance=0.41, page_size=1, page_token=token),
+        ask(max_distance=0.4, page_size=1, page_token=token, collection_id="other"),
+        ask(max_distance=0.4, page_size=1, page_token=token, include_dismissed=True),
+        ask(page_size=1, page_token=token),
+    ):
+        with refused(Reason.OPTION_INVALID, "page_token", "the same collection_id, max_distance"):
+            await matcher.collections.ListDuplicates(other)
+    # How many pairs a page holds is another matter.
+    page = await matcher.collections.ListDuplicates(ask(max_distance=0.4, page_token=token))
+    assert len(page.pairs) == 2
+
+
 async def test_an_index_proposes_nearly_all_of_them(matcher: RunningMatcher, database_url: str) -> None:
     connection = await filled(database_url)
     again = PEOPLE.genuine(60)  # another photo of people who are there, enrolled under an id of its own
     for place, vector in enumerate(again.encodings):
         await matcher.stub.Enroll(enroll(f"again {place}", encoding(vector)))
-    await connection.execute("UPDATE facerec.collection SET index_above_faces = 1000")
-    await connection.close()
-    await keeper.run_once(MaintenanceOptions(database_url))
+    await index(connection, database_url)
     page = await matcher.collections.ListDuplicates(review_pb2.ListDuplicatesRequest(page_size=1))
     assert not page.exact
-    found = {frozenset((p.person_id_a, p.person_id_b)) for p in await every_pair(matcher, max_distance=NEAR)}
+    pairs = await every_pair(matcher, max_distance=NEAR)
+    found = {frozenset((p.person_id_a, p.person_id_b)) for p in pairs}
+    assert len(found) == len(pairs)
+    in_small_pages = await every_pair(matcher, max_distance=NEAR, page_size=3)
+    assert sorted(in_small_pages, key=str) == sorted(pairs, key=str)
     near = {frozenset(key) for key in near_in_numpy(PEOPLE.all())}
     assert {pair for pair in found if not any(person.startswith("again") for person in pair)} <= near
     enrolled_twice = [{person_id(int(person)), f"again {place}"} for place, person in enumerate(again.people)]
@@ -135,3 +231,5 @@ async def test_bad_requests_name_their_field(matcher: RunningMatcher) -> None:
         )
     with refused(Reason.OPTION_INVALID, "page_token"):
         await matcher.collections.ListDuplicates(review_pb2.ListDuplicatesRequest(page_token="x"))
+    with refused(Reason.OPTION_INVALID, "max_distance", "from 0 to 0.6"):
+        await matcher.collections.ListDuplicates(review_pb2.ListDuplicatesRequest(max_distance=0.61))

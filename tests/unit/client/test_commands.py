@@ -42,6 +42,7 @@ def test_help_and_version_load_neither_grpc_nor_numpy() -> None:
     ("arguments", "said"),
     [
         (["verify", "ann"], "Missing argument 'IMAGE'. (see facerec verify --help)"),
+        (["duplicates", "--max-distance", "0.7"], "--max-distance"),
         (["verify", "ann", "gone.jpg"], "gone.jpg: no such file or directory"),
         (["verify", "ann", "empty.jpg"], "empty.jpg: the file is empty"),
         (["verify", "ann", "a.jpg", "--max-distance", "5"], "--max-distance"),

@@ -1,5 +1,6 @@
 """Page tokens go round, and nothing but a token of the same list gets in."""
 
+import dataclasses
 import datetime
 import uuid
 
@@ -11,6 +12,7 @@ from matcher_service import pages
 from matcher_service.errors import OptionInvalid
 from matcher_service.faces import Face, Person
 
+PAIRS = pages.PairList("default", 0.5, include_dismissed=False)
 NOW = datetime.datetime(2026, 1, 2, 3, 4, 5, 678901, datetime.UTC)
 names = st.text(min_size=1, max_size=128).filter(lambda text: "\0" not in text)
 times = st.datetimes(datetime.datetime(1900, 1, 1), timezones=st.just(datetime.UTC))
@@ -35,7 +37,25 @@ def test_a_token_of_faces_goes_round(name: str, time: datetime.datetime, face_id
     assert pages.read_face(token, "default", name) == (time, face_id)
 
 
+@given(st.integers(-(2**63), 2**63 - 1), st.integers(-(2**63), 2**63 - 1))
+def test_a_token_of_pairs_goes_round(low: int, high: int) -> None:
+    assert pages.read_pair(pages.pair_token(PAIRS, low, high), PAIRS) == (low, high)
+
+
+def test_a_token_of_other_pairs_is_refused_and_says_what_has_to_be_the_same() -> None:
+    token = pages.pair_token(PAIRS, 1, 2)
+    for others in (
+        {"collection_id": "a"},
+        {"max_distance": None},
+        {"max_distance": 0.4},
+        {"include_dismissed": True},
+    ):
+        with pytest.raises(OptionInvalid, match="the same collection_id, max_distance and include_dismissed"):
+            pages.read_pair(token, dataclasses.replace(PAIRS, **others))
+
+
 def test_no_token_is_the_first_page() -> None:
+    assert pages.read_pair("", PAIRS) == (0, 0)
     assert pages.read_person("", "default") == ""
     assert pages.read_face("", "default", "ann") is None
 
@@ -61,6 +81,8 @@ def test_any_other_text_is_refused_and_named(text: str) -> None:
     assert caught.value.field == "page_token"
     with pytest.raises(OptionInvalid):
         pages.read_face(text, "default", "ann")
+    with pytest.raises(OptionInvalid):
+        pages.read_pair(text, PAIRS)
 
 
 @given(st.binary(max_size=40))
@@ -68,9 +90,11 @@ def test_any_key_behind_a_true_head_is_read_or_refused(key: bytes) -> None:
     """A token's head can be copied from a true one, so what follows it is anybody's."""
     people = pages._encode(pages._scope("persons", "default"), key)
     faces = pages._encode(pages._scope("faces", "default", "ann"), key)
+    pairs = pages._encode(PAIRS.scope, key)
     for read in (
         lambda: pages.read_person(people, "default"),
         lambda: pages.read_face(faces, "default", "ann"),
+        lambda: pages.read_pair(pairs, PAIRS),
     ):
         try:
             read()
