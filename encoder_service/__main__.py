@@ -6,6 +6,7 @@ serve with.
 
 import asyncio
 import functools
+import gc
 import json
 import sys
 import warnings
@@ -99,6 +100,7 @@ async def _serve(flags: list[str]) -> None:
     except (WeightsInvalid, DeviceMissing) as error:
         await server.stop()
         raise StartError(str(error)) from error
+    gc.freeze()  # what is here by now stays, and need not be looked through at each collection
     await termination
     log.info("stopping")
     await server.stop()

@@ -1,6 +1,7 @@
 """`matcher_service serve | migrate | maintain | check-config | doctor | version`."""
 
 import asyncio
+import gc
 import json
 import sys
 from collections.abc import Callable, Coroutine
@@ -58,6 +59,7 @@ async def serve(argv: list[str]) -> None:
     watching = [asyncio.create_task(watchdog.watch_loop()), asyncio.create_task(lag.run())]
     server = service.server
     log.info("listening", address=server.address, admin=server.admin_address, health=server.health_address)
+    gc.freeze()  # what is here by now stays, and need not be looked through at each collection
     await wait_for_termination()
     log.info("stopping")
     await service.stop()

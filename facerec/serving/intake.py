@@ -1,6 +1,7 @@
 """The layer that reads a call's message, and keeps the messages of all calls within a budget of bytes."""
 
 import asyncio
+import gc
 from collections.abc import Callable
 from typing import Any
 
@@ -17,13 +18,18 @@ RETRY_SECONDS = 1.0
 class Intake:
     """Reads requests that do not stream. A message counts from when it is there until its call has ended.
 
-    How large one is that is still coming nobody knows: after a moment it counts as the largest that is taken.
-    Where there is no room for it, its call is refused; and so is one that takes longer than `most_seconds` to
-    come, whatever its caller's deadline. Raises FacerecError: OVERLOADED, DEADLINE_EXCEEDED, OPTION_INVALID.
+    How large one is that is still coming nobody knows, so that few are read at a time: as many of the largest
+    as there is room for. One that is not there after a moment counts as the largest, and the next is read.
+    Where there is no room for a message its call is refused; and so is one that takes longer than
+    `most_seconds` to come, whatever its caller's deadline.
+    Raises FacerecError: OVERLOADED, DEADLINE_EXCEEDED, OPTION_INVALID.
     """
 
     def __init__(self, *, room_bytes: int, largest_bytes: int, most_seconds: float) -> None:
         self._room = _Room(room_bytes)
+        self._turns = asyncio.Semaphore(max(2, room_bytes // largest_bytes))
+        self._collect_bytes = room_bytes // 4
+        self._failed_bytes = 0
         self._largest_bytes = largest_bytes
         self._most_seconds = most_seconds
 
@@ -39,17 +45,30 @@ class Intake:
             room.take(size)
             try:
                 request = _parsed(raw, parse)
-                del raw  # what was made of it is enough to keep
-                return await does(request, context)
+                answer = does(request, context)
+                # What is made of them is enough to keep, and they are large.
+                del raw, request
+                return await answer
+            except BaseException:
+                self._fail(size)
+                raise
             finally:
                 room.give(size)
 
         return handle
 
+    def _fail(self, size: int) -> None:
+        """An error and its frames may hold each other, and a request, until they are collected."""
+        self._failed_bytes += size
+        if self._failed_bytes > self._collect_bytes:
+            self._failed_bytes = 0
+            asyncio.get_running_loop().call_soon(gc.collect)
+
     async def _receive(self, context: Context) -> bytes:
         task = asyncio.current_task()
         assert task is not None
-        coming = _Coming(self._room, self._largest_bytes, self._most_seconds, task)
+        await self._turns.acquire()
+        coming = _Coming(self._turns, self._room, self._largest_bytes, self._most_seconds, task)
         timer = task.get_loop().call_later(SLOW_SECONDS, coming.count)
         try:
             raw = await context.read()
@@ -88,13 +107,28 @@ class _Room:
 
 
 class _Coming:
-    """A message that is still coming."""
+    """A message that is still coming, in its turn until it turns out to be slow."""
 
-    __slots__ = ("_counted", "_largest_bytes", "_late", "_most_seconds", "_room", "_task", "refusal")
+    __slots__ = (
+        "_counted",
+        "_largest_bytes",
+        "_late",
+        "_most_seconds",
+        "_room",
+        "_task",
+        "_turns",
+        "refusal",
+    )
 
     def __init__(
-        self, room: _Room, largest_bytes: int, most_seconds: float, task: "asyncio.Task[Any]"
+        self,
+        turns: asyncio.Semaphore,
+        room: _Room,
+        largest_bytes: int,
+        most_seconds: float,
+        task: "asyncio.Task[Any]",
     ) -> None:
+        self._turns = turns
         self._room = room
         self._largest_bytes = largest_bytes
         self._most_seconds = most_seconds
@@ -111,6 +145,7 @@ class _Coming:
             self._refuse(error)
             return
         self._counted = self._largest_bytes
+        self._turns.release()
         late = FacerecError(
             f"the message took longer than {self._most_seconds:g} s to arrive",
             reason=Reason.DEADLINE_EXCEEDED,
@@ -123,9 +158,11 @@ class _Coming:
 
     def end(self) -> None:
         """It is there, or never will be."""
-        self._room.give(self._counted)
-        if self._late is not None:
+        if self._late is None:
+            self._turns.release()
+        else:
             self._late.cancel()
+        self._room.give(self._counted)
 
 
 def _parsed(raw: bytes, parse: Callable[[bytes], Any]) -> Any:

@@ -44,7 +44,7 @@ class ServerOptions:
     insecure: bool = False
     reflection: bool = True
     max_request_bytes: int = 48 * 1024 * 1024
-    max_bytes_in_flight: int = 256 * 1024 * 1024
+    max_bytes_in_flight: int = 128 * 1024 * 1024
     drain_seconds: float = 0.0
     grace_seconds: float = 10.0
     max_call_seconds: float = 60.0
@@ -192,6 +192,8 @@ def _channel_options(options: ServerOptions) -> list[tuple[str, int]]:
         ("grpc.max_send_message_length", options.max_request_bytes),
         # Two servers on one port would share its calls in silence; the second is to be refused.
         ("grpc.so_reuseport", 0),
+        # Of a message that nobody reads yet its first 64 KB are taken in, however quick its sender is.
+        ("grpc.http2.bdp_probe", 0),
         # Clients ping every 30 s, busy or not; by default a server hangs up on whoever does.
         ("grpc.keepalive_permit_without_calls", 1),
         ("grpc.http2.min_ping_interval_without_data_ms", 10_000),

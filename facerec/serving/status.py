@@ -2,7 +2,7 @@
 
 import traceback
 import uuid
-from typing import Any, NoReturn
+from typing import Any
 
 import grpc
 import grpc.aio
@@ -85,34 +85,32 @@ def hide(error: Exception, method: str) -> FacerecError:
     return FacerecError(f"internal error {error_id}; the server's log has the details under this id")
 
 
-async def abort(context: Context, error: FacerecError) -> NoReturn:
-    """End the call with the error's status. Always raises grpc.aio.AbortError."""
-    present = call.current()
-    if present:
-        present.reason = error.reason.value
-    status = rpc_status.to_status(to_status(error))
-    await context.abort(status.code, status.details or "", status.trailing_metadata or ())
-    raise AssertionError  # abort has raised
-
-
 def mapped(method: Method, does: Does) -> Does:
     """The layer that ends a call with the status of what its handler raised; it hides nothing useful."""
 
     async def handle(request: Any, context: Context) -> Any:
         try:
             return await does(request, context)
+        except grpc.aio.AbortError:
+            raise
         except Exception as error:
-            await _end(error, context, method.path)
+            failure = _failure(error, context, method.path)
+        # Here and not above, where the error that ends the call would hold on to this one, its frames and
+        # with them the request, for as long as the collector pleases.
+        await context.abort(failure.code, failure.details or "", failure.trailing_metadata or ())
 
     return handle
 
 
-async def _end(error: Exception, context: Context, method: str) -> NoReturn:
-    if isinstance(error, grpc.aio.AbortError):
-        raise error
-    if isinstance(error, FacerecError):
-        await abort(context, error)
+def _failure(error: Exception, context: Context, path: str) -> grpc.Status:
     # The generated servicer sets the code before it raises; anything else is a fault of ours.
     if isinstance(error, NotImplementedError) and context.code() == grpc.StatusCode.UNIMPLEMENTED:
-        await context.abort(grpc.StatusCode.UNIMPLEMENTED, f"{method} is not offered by this version")
-    await abort(context, hide(error, method))
+        unimplemented = code_pb2.UNIMPLEMENTED
+        return rpc_status.to_status(
+            status_pb2.Status(code=unimplemented, message=f"{path} is not offered by this version")
+        )
+    known = error if isinstance(error, FacerecError) else hide(error, path)
+    present = call.current()
+    if present:
+        present.reason = known.reason.value
+    return rpc_status.to_status(to_status(known))
