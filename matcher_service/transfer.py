@@ -5,7 +5,7 @@ import contextlib
 import dataclasses
 import datetime
 import uuid
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 
 import asyncpg
 import numpy as np
@@ -82,6 +82,10 @@ class Progress:
         )
 
 
+Write = Callable[[str, Chunk], Awaitable[None]]
+"""Takes the space of an export's faces and some of them, and returns when it can take more."""
+
+
 class Transfer:
     """Bulk work on connections of its own, behind its own door: it keeps no connection from other calls."""
 
@@ -111,16 +115,15 @@ class Transfer:
             _check_space(header, row["space"])
             yield Import(self._database, header)
 
-    async def export(self, collection_id: str) -> AsyncIterator[tuple[str, Chunk]]:
-        """Every face that has not expired, by person and age, with the space of all. Raises as Store does.
+    async def export(self, collection_id: str, write: Write) -> None:
+        """Write every face that has not expired, by person and age. Raises as Store does, Overloaded.
 
         One snapshot, which keeps vacuum from removing what is deleted meanwhile: it lasts `export_seconds`
-        at most.
+        at most, however slowly is read what is written.
         """
         try:
             async with asyncio.timeout(self._export_seconds) as limit:
-                async for part in self._export(collection_id):
-                    yield part
+                await self._export(collection_id, write)
         except TimeoutError:
             if not limit.expired():
                 raise
@@ -130,7 +133,7 @@ class Transfer:
                 retry_after_seconds=RETRY_SECONDS,
             ) from None
 
-    async def _export(self, collection_id: str) -> AsyncIterator[tuple[str, Chunk]]:
+    async def _export(self, collection_id: str, write: Write) -> None:
         async with (
             self._door.turn(),
             self._database.transfer_connection() as connection,
@@ -148,7 +151,7 @@ class Transfer:
                 after = rows[-1]["person_id"]
                 faces = [row for row in rows if row["encoding"] is not None]
                 for first in range(0, len(faces), CHUNK_FACES):
-                    yield head["space"], _chunk(faces[first : first + CHUNK_FACES])
+                    await write(head["space"], _chunk(faces[first : first + CHUNK_FACES]))
 
     async def _note_export(self, collection_id: str) -> None:
         """Put on record that all faces are read, before any is."""

@@ -195,6 +195,38 @@ async def test_an_export_is_of_one_moment_and_holds_up_nobody(matcher: RunningMa
     assert later == [*names[:-1], "zed"]
 
 
+async def transactions(database_url: str) -> int:
+    """How many transactions matchers have open in the database."""
+    connection = await asyncpg.connect(database_url)
+    try:
+        count: int = await connection.fetchval(
+            "SELECT count(*) FROM pg_stat_activity"
+            " WHERE datname = current_database() AND application_name = 'facerec-matcher'"
+            " AND xact_start IS NOT NULL"
+        )
+    finally:
+        await connection.close()
+    return count
+
+
+async def test_an_export_that_nobody_reads_ends_in_time_and_says_so(
+    start_matcher: StartMatcher, database_url: str
+) -> None:
+    matcher = await start_matcher(database_url, export_timeout_seconds=1)
+    faces, names = vectors(8000), [f"p{place:05}" for place in range(8000)]
+    await send(matcher, header(), chunk(faces, names))
+    async with asyncio.timeout(20):
+        call = matcher.stub.ExportFaces(transfer_pb2.ExportFacesRequest())
+        await call.initial_metadata()  # comes with the first faces, which wait to be read from then on
+        assert await transactions(database_url) == 1
+        while await transactions(database_url):  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+        assert exported(await export(matcher))[0] == names
+        with refused(Reason.OVERLOADED, message="read it faster, or raise export_timeout_seconds"):
+            async for part in call:
+                assert part.chunk.person_ids[0] in names
+
+
 async def test_one_transfer_too_many_is_refused_at_once(
     start_matcher: StartMatcher, database_url: str
 ) -> None:
