@@ -20,8 +20,7 @@ from matcher_service.errors import CollectionNotFound, MatcherError, ModelMismat
 from matcher_service.queries import of_collection
 
 RETRY_SECONDS = 60.0
-EXPORT_PERSONS = 1000  # a page: a few megabytes at two faces each
-CHUNK_FACES = 2000
+EXPORT_FACES = 2000  # a page and a message: 1.2 MB, or 8 where every text is as long as it may be
 
 Vectors = npt.NDArray[np.float32]
 
@@ -144,14 +143,13 @@ class Transfer:
             if head is None:
                 raise CollectionNotFound
             await self._note_export(collection_id)
-            after = ""
+            after: tuple[str, datetime.datetime | None, uuid.UUID | None] = ("", None, None)
             while rows := await connection.fetch(
-                queries["export_faces"], collection_id, after, EXPORT_PERSONS
+                queries["export_faces"], collection_id, *after, EXPORT_FACES
             ):
-                after = rows[-1]["person_id"]
-                faces = [row for row in rows if row["encoding"] is not None]
-                for first in range(0, len(faces), CHUNK_FACES):
-                    await write(head["space"], _chunk(faces[first : first + CHUNK_FACES]))
+                after = (rows[-1]["person_id"], rows[-1]["create_time"], rows[-1]["face_id"])
+                if faces := [row for row in rows if row["face_id"] is not None]:
+                    await write(head["space"], _chunk(faces))
 
     async def _note_export(self, collection_id: str) -> None:
         """Put on record that all faces are read, before any is."""

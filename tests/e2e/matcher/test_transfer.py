@@ -14,6 +14,7 @@ from facerec.errors import Reason
 from facerec.matcher.v1 import matcher_pb2 as pb
 from facerec.matcher.v1 import transfer_pb2
 from matcher_service.queries import partition_name
+from matcher_service.transfer import EXPORT_FACES
 from tests.e2e.matcher.requests import SPACE, encoding, enroll, refused, vectors
 from tests.fixtures.matcher import RunningMatcher, StartMatcher
 
@@ -193,6 +194,60 @@ async def test_an_export_is_of_one_moment_and_holds_up_nobody(matcher: RunningMa
     assert exported([first, *rest])[0] == names
     later = exported(await export(matcher))[0]
     assert later == [*names[:-1], "zed"]
+
+
+async def stored(database_url: str) -> list[str]:
+    """The references of all faces that stand, by person and age."""
+    face, person = partition_name("face", "default"), partition_name("person", "default")
+    connection = await asyncpg.connect(database_url)
+    try:
+        rows = await connection.fetch(
+            f"SELECT f.external_ref FROM facerec.{face} f JOIN facerec.{person} p USING (person_key)"
+            " WHERE f.expire_time > now() ORDER BY p.person_id, f.create_time, f.face_id"
+        )
+    finally:
+        await connection.close()
+    return [row["external_ref"] for row in rows]
+
+
+async def check_export(matcher: RunningMatcher, database_url: str, faces: Vectors, most: int) -> int:
+    """Hold an export against the database and the imported faces; returns how many messages it took."""
+    parts = await export(matcher)
+    assert all(0 < len(part.chunk.person_ids) <= most for part in parts)
+    refs = [ref for part in parts for ref in part.chunk.external_refs]
+    assert refs == await stored(database_url)
+    assert np.array_equal(exported(parts)[1], faces[[int(ref) for ref in refs]])
+    return len(parts)
+
+
+async def test_one_person_with_thousands_of_faces_comes_out_page_by_page(
+    matcher: RunningMatcher, database_url: str
+) -> None:
+    names = [*people(100), *["p00024x"] * 6000, *people(100)]
+    faces = vectors(len(names))
+    await send(matcher, header(), chunk(faces, names, external_refs=list(map(str, range(len(names))))))
+    assert await check_export(matcher, database_url, faces, EXPORT_FACES) == 4
+
+
+@pytest.mark.parametrize("page", [1, 2, 3, 5])
+async def test_pages_may_end_anywhere(
+    matcher: RunningMatcher, database_url: str, page: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("matcher_service.transfer.EXPORT_FACES", page)
+    assert not await export(matcher)
+    names = ["a"] * 4 + ["b", "c"] + ["d"] * 5 + ["e", "f", "f"]
+    faces = vectors(len(names))
+    await send(matcher, header(), chunk(faces, names, external_refs=list(map(str, range(len(names))))))
+    connection = await asyncpg.connect(database_url)
+    try:  # whose face is past its time has none
+        await connection.execute(
+            f"UPDATE facerec.{partition_name('face', 'default')} SET expire_time = now()"
+            " WHERE external_ref IN ('3', '4', '5', '8', '13')"
+        )
+    finally:
+        await connection.close()
+    assert len(await stored(database_url)) == 9
+    await check_export(matcher, database_url, faces, page)
 
 
 async def transactions(database_url: str) -> int:
