@@ -10,13 +10,14 @@ from matcher_service.errors import Overloaded
 
 RETRY_SECONDS = 1.0  # a scan of a million faces takes about a third of one
 
-Kind = Literal["index", "scan", "transfer"]
+Kind = Literal["index", "scan", "import", "export"]
 """What waits at a door, and the label of its metrics."""
 
 _ASKED: Final[dict[Kind, str]] = {
     "index": "searches",
     "scan": "exact searches",
-    "transfer": "imports and exports",
+    "import": "imports",
+    "export": "exports",
 }
 
 

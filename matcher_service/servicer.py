@@ -219,12 +219,12 @@ class MatcherServicer(matcher_pb2_grpc.MatcherServiceServicer):
         deadline.start(context.time_remaining())
         header = await transfer_converters.header(request_iterator)
         total, told = Progress(next_row=header.first_row), list[Refused]()
-        async with self._transfer.importing(header) as job:
-            async for request in request_iterator:
-                chunk = await asyncio.to_thread(transfer_converters.chunk, request)
-                done, refused = await job.add(chunk)
-                total = total.and_then(done)
-                told += refused[: transfer_converters.MAX_TOLD - len(told)]
+        job = await self._transfer.begin_import(header)
+        async for request in request_iterator:
+            chunk = await asyncio.to_thread(transfer_converters.chunk, request)
+            done, refused = await job.add(chunk)
+            total = total.and_then(done)
+            told += refused[: transfer_converters.MAX_TOLD - len(told)]
         return transfer_converters.import_message(total, told)
 
     async def GetImport(

@@ -1,11 +1,10 @@
 """Faces in bulk: imported chunk by chunk so that nothing is lost or doubled, exported from one snapshot."""
 
 import asyncio
-import contextlib
 import dataclasses
 import datetime
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 import asyncpg
 import numpy as np
@@ -86,11 +85,17 @@ Write = Callable[[str, Chunk], Awaitable[None]]
 
 
 class Transfer:
-    """Bulk work on connections of its own, behind its own door: it keeps no connection from other calls."""
+    """Bulk work on connections of its own: it keeps none from other calls.
 
-    def __init__(self, database: Database, door: Admission, *, export_seconds: float) -> None:
+    Behind two doors, of which an import passes one for each chunk and an export the other once.
+    """
+
+    def __init__(
+        self, database: Database, imports: Admission, exports: Admission, *, export_seconds: float
+    ) -> None:
         self._database = database
-        self._door = door
+        self._imports = imports
+        self._exports = exports
         self._export_seconds = export_seconds
 
     async def get_import(self, collection_id: str, import_id: str) -> Progress:
@@ -102,17 +107,15 @@ class Transfer:
             raise CollectionNotFound
         return Progress(**{field.name: row[field.name] for field in dataclasses.fields(Progress)})
 
-    @contextlib.asynccontextmanager
-    async def importing(self, header: Header) -> AsyncIterator["Import"]:
-        """Begin an import or go on with one. Raises as Store does, Overloaded, ModelMismatch."""
-        async with self._door.turn():
-            async with self._database.connection() as connection:
-                queries = of_collection(header.collection_id)
-                row = await connection.fetchrow(queries["get_import"], header.collection_id, header.import_id)
-            if row is None:
-                raise CollectionNotFound
-            _check_space(header, row["space"])
-            yield Import(self._database, header)
+    async def begin_import(self, header: Header) -> "Import":
+        """Begin an import or go on with one. Raises as Store does, ModelMismatch."""
+        async with self._database.connection() as connection:
+            queries = of_collection(header.collection_id)
+            row = await connection.fetchrow(queries["get_import"], header.collection_id, header.import_id)
+        if row is None:
+            raise CollectionNotFound
+        _check_space(header, row["space"])
+        return Import(self._database, self._imports, header)
 
     async def export(self, collection_id: str, write: Write) -> None:
         """Write every face that has not expired, by person and age. Raises as Store does, Overloaded.
@@ -134,7 +137,7 @@ class Transfer:
 
     async def _export(self, collection_id: str, write: Write) -> None:
         async with (
-            self._door.turn(),
+            self._exports.turn(),
             self._database.transfer_connection() as connection,
             connection.transaction(isolation="repeatable_read", readonly=True),
         ):
@@ -158,21 +161,24 @@ class Transfer:
 
 
 class Import:
-    """One call's part of an import."""
+    """One call's part of an import. Between its chunks it holds nothing that others could wait for."""
 
-    def __init__(self, database: Database, header: Header) -> None:
+    def __init__(self, database: Database, door: Admission, header: Header) -> None:
         self._database = database
+        self._door = door
         self._header = header
         self._next_row = header.first_row
 
     async def add(self, chunk: Chunk) -> tuple[Progress, list[Refused]]:
         """Store a chunk, but for rows at fault, in one transaction with how far the import came.
 
-        Raises as Store does, and OptionInvalid where these rows are not the next.
+        Waits for its turn. Raises as Store does, Overloaded, and OptionInvalid where these rows are not the
+        next.
         """
-        checked = await asyncio.to_thread(_check, chunk, self._next_row, self._header.space)
-        store = self._look if self._header.dry_run else self._store
-        done = await store(chunk, checked)
+        async with self._door.turn():
+            checked = await asyncio.to_thread(_check, chunk, self._next_row, self._header.space)
+            store = self._look if self._header.dry_run else self._store
+            done = await store(chunk, checked)
         self._next_row = done.next_row
         return done, checked.refused
 

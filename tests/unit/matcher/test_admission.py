@@ -21,7 +21,7 @@ async def test_a_refusal_says_of_what_there_is_too_much(kind: Kind) -> None:
     door, end = Admission(1, 0, wait_seconds=1, kind=kind), asyncio.Event()
     held = asyncio.create_task(hold(door, end))
     await asyncio.sleep(0)
-    what = {"scan": "exact searches", "index": "searches", "transfer": "imports and exports"}
+    what = {"scan": "exact searches", "index": "searches", "import": "imports", "export": "exports"}
     with pytest.raises(Overloaded, match=f"^more {what[kind]} are asked for than can be run"):
         await hold(door, end)
     end.set()
