@@ -1,30 +1,41 @@
-"""The door in front of exact scans: so many run, so many wait, one more is refused at once."""
+"""The door in front of dear work: so many run, so many wait, one more is refused at once."""
 
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
+from typing import Final, Literal
 
 from matcher_service import deadline, metrics
 from matcher_service.errors import Overloaded
 
 RETRY_SECONDS = 1.0  # a scan of a million faces takes about a third of one
 
+Kind = Literal["index", "scan", "import", "export"]
+"""What waits at a door, and the label of its metrics."""
+
+_ASKED: Final[dict[Kind, str]] = {
+    "index": "searches",
+    "scan": "exact searches",
+    "import": "imports",
+    "export": "exports",
+}
+
 
 class Admission:
     """Lets `running` calls in, in the order they came, and keeps at most `waiting` more of them."""
 
-    def __init__(self, running: int, waiting: int, *, wait_seconds: float, kind: str) -> None:
+    def __init__(self, running: int, waiting: int, *, wait_seconds: float, kind: Kind) -> None:
         self._turns = asyncio.Semaphore(running)
         self._room = running + waiting
         self._wait_seconds = wait_seconds
+        self._asked = _ASKED[kind]
         self._refused = metrics.REFUSED.labels(kind)
         metrics.WAITING.labels(kind).set_function(lambda: max(0, waiting - self._room))
 
     def check_room(self) -> None:
         """Raises Overloaded where a turn would be refused at once."""
         if self._room == 0:
-            self._refused.inc()
-            raise _refusal()
+            raise self._refusal()
 
     @contextlib.asynccontextmanager
     async def turn(self) -> AsyncIterator[None]:
@@ -38,8 +49,7 @@ class Admission:
                 async with asyncio.timeout(wait_seconds):
                     await self._turns.acquire()
             except TimeoutError:
-                self._refused.inc()
-                raise _refusal() from None
+                raise self._refusal() from None
             try:
                 yield
             finally:
@@ -47,9 +57,10 @@ class Admission:
         finally:
             self._room += 1
 
-
-def _refusal() -> Overloaded:
-    return Overloaded(
-        "more exact searches are asked for than can be run; try again in a moment",
-        retry_after_seconds=RETRY_SECONDS,
-    )
+    def _refusal(self) -> Overloaded:
+        """Count a refusal and say of what there is too much."""
+        self._refused.inc()
+        return Overloaded(
+            f"more {self._asked} are asked for than can be run; try again in a moment",
+            retry_after_seconds=RETRY_SECONDS,
+        )

@@ -19,13 +19,19 @@ CONNECTIONS = Gauge(
     "Connections to Postgres, by pool and state (open, used, and most that may be open).",
     ("pool", "state"),
 )
-WAITING = Gauge("facerec_matcher_waiting_searches", "Searches that wait for their turn.", ("kind",))
+WAITING = Gauge(
+    "facerec_matcher_waiting_searches", "Searches and chunks of imports that wait for their turn.", ("kind",)
+)
 SEARCHES = Counter(
     "facerec_matcher_searches",
     "Searches of Identify by what decided: index, exact, or index_confirmed (an exact scan after an index).",
     ("mode",),
 )
-REFUSED = Counter("facerec_matcher_overloaded", "Searches refused for want of a turn.", ("kind",))
+REFUSED = Counter(
+    "facerec_matcher_overloaded",
+    "Searches, chunks of imports, and exports refused for want of a turn.",
+    ("kind",),
+)
 INDEXES = Gauge("facerec_matcher_indexes", "Collections that are searched by an index.")
 LEAST_RECALL = Gauge(
     "facerec_matcher_index_recall_min",

@@ -36,6 +36,8 @@ MATCHER = "facerec.matcher.v1.MatcherService"
 COLLECTIONS = "facerec.matcher.v1.CollectionService"
 
 INDEX_LOOK_SECONDS = 30.0
+IMPORT_QUEUE_SIZE = 64  # chunks: of 2,000 faces each, they take about 4 s
+IMPORT_WAIT_SECONDS = 30.0
 
 log = structlog.get_logger(__name__)
 
@@ -76,10 +78,17 @@ class MatcherService:
             scanner,
             scan_apart_above_faces=settings.scan_apart_above_faces,
         )
-        transfers = Admission(
-            settings.transfer_pool_size, 0, wait_seconds=settings.pool_wait_seconds, kind="transfer"
+        imports = Admission(
+            settings.transfer_pool_size, IMPORT_QUEUE_SIZE, wait_seconds=IMPORT_WAIT_SECONDS, kind="import"
         )
-        transfer = Transfer(self._database, transfers, export_seconds=settings.export_timeout_seconds)
+        # An export keeps its connection while it is read: one is left to imports where there are two.
+        exports = Admission(
+            max(1, settings.transfer_pool_size - 1),
+            0,
+            wait_seconds=settings.pool_wait_seconds,
+            kind="export",
+        )
+        transfer = Transfer(self._database, imports, exports, export_seconds=settings.export_timeout_seconds)
         servicer = MatcherServicer(
             Matcher(store, search, self._encoder, Evidence(self._database), self._decisions),
             Gallery(store, Acceptance(search), self._encoder),

@@ -15,7 +15,7 @@ from matcher_service import converters, deadline, ids, transfer_converters
 from matcher_service.errors import OptionInvalid, ScoresWithheld
 from matcher_service.gallery import EnrollOrder, Gallery
 from matcher_service.matcher import DEFAULT_MAX_CANDIDATES, Matcher
-from matcher_service.transfer import Progress, Refused, Transfer
+from matcher_service.transfer import Chunk, Progress, Refused, Transfer
 
 MAX_ITEMS = 64
 MAX_PROBES = 16
@@ -219,12 +219,12 @@ class MatcherServicer(matcher_pb2_grpc.MatcherServiceServicer):
         deadline.start(context.time_remaining())
         header = await transfer_converters.header(request_iterator)
         total, told = Progress(next_row=header.first_row), list[Refused]()
-        async with self._transfer.importing(header) as job:
-            async for request in request_iterator:
-                chunk = await asyncio.to_thread(transfer_converters.chunk, request)
-                done, refused = await job.add(chunk)
-                total = total.and_then(done)
-                told += refused[: transfer_converters.MAX_TOLD - len(told)]
+        job = await self._transfer.begin_import(header)
+        async for request in request_iterator:
+            chunk = await asyncio.to_thread(transfer_converters.chunk, request)
+            done, refused = await job.add(chunk)
+            total = total.and_then(done)
+            told += refused[: transfer_converters.MAX_TOLD - len(told)]
         return transfer_converters.import_message(total, told)
 
     async def GetImport(
@@ -237,13 +237,20 @@ class MatcherServicer(matcher_pb2_grpc.MatcherServiceServicer):
         )
         return transfer_converters.progress_message(progress)
 
-    async def ExportFaces(
+    async def ExportFaces(  # type: ignore[override]  # the stubs know of generators alone
         self, request: transfer_pb.ExportFacesRequest, context: Context
-    ) -> AsyncIterator[transfer_pb.ExportFacesResponse]:
-        """Read all faces of a collection."""
+    ) -> None:
+        """Read all faces of a collection.
+
+        Writes, where a generator would yield: a limit around a `yield` may end within gRPC, which then tells
+        the caller nothing.
+        """
         deadline.start(context.time_remaining())
-        async for space, chunk in self._transfer.export(ids.collection_id(request.collection_id)):
-            yield await asyncio.to_thread(transfer_converters.export_message, space, chunk)
+
+        async def write(space: str, chunk: Chunk) -> None:
+            await context.write(await asyncio.to_thread(transfer_converters.export_message, space, chunk))
+
+        await self._transfer.export(ids.collection_id(request.collection_id), write)
 
 
 def _max_distance(request: pb.VerifyRequest | pb.IdentifyRequest | pb.CompareRequest) -> float | None:

@@ -80,8 +80,9 @@ class MatcherSettings(ServingSettings):
     """Longest an exact scan may wait for its turn, and longest it may run, in seconds."""
 
     transfer_pool_size: int = pydantic.Field(2, ge=1, le=64)
-    """Imports and exports at once, each with a connection besides those of the pools; one more is refused as
-    OVERLOADED at once."""
+    """Connections for imports and exports, besides those of the pools. An import waits for one at each chunk.
+    An export keeps one while it lasts; all but one may be kept so, or the only one, and one export more is
+    refused as OVERLOADED at once."""
 
     export_timeout_seconds: float = pydantic.Field(3600.0, gt=0, le=86400)
     """Longest an export may take, in seconds: its snapshot keeps deleted rows from vacuum meanwhile."""

@@ -1,11 +1,10 @@
 """Faces in bulk: imported chunk by chunk so that nothing is lost or doubled, exported from one snapshot."""
 
 import asyncio
-import contextlib
 import dataclasses
 import datetime
 import uuid
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 import asyncpg
 import numpy as np
@@ -20,8 +19,7 @@ from matcher_service.errors import CollectionNotFound, MatcherError, ModelMismat
 from matcher_service.queries import of_collection
 
 RETRY_SECONDS = 60.0
-EXPORT_PERSONS = 1000  # a page: a few megabytes at two faces each
-CHUNK_FACES = 2000
+EXPORT_FACES = 2000  # a page and a message: 1.2 MB, or 8 where every text is as long as it may be
 
 Vectors = npt.NDArray[np.float32]
 
@@ -82,12 +80,22 @@ class Progress:
         )
 
 
-class Transfer:
-    """Bulk work on connections of its own, behind its own door: it keeps no connection from other calls."""
+Write = Callable[[str, Chunk], Awaitable[None]]
+"""Takes the space of an export's faces and some of them, and returns when it can take more."""
 
-    def __init__(self, database: Database, door: Admission, *, export_seconds: float) -> None:
+
+class Transfer:
+    """Bulk work on connections of its own: it keeps none from other calls.
+
+    Behind two doors, of which an import passes one for each chunk and an export the other once.
+    """
+
+    def __init__(
+        self, database: Database, imports: Admission, exports: Admission, *, export_seconds: float
+    ) -> None:
         self._database = database
-        self._door = door
+        self._imports = imports
+        self._exports = exports
         self._export_seconds = export_seconds
 
     async def get_import(self, collection_id: str, import_id: str) -> Progress:
@@ -99,28 +107,25 @@ class Transfer:
             raise CollectionNotFound
         return Progress(**{field.name: row[field.name] for field in dataclasses.fields(Progress)})
 
-    @contextlib.asynccontextmanager
-    async def importing(self, header: Header) -> AsyncIterator["Import"]:
-        """Begin an import or go on with one. Raises as Store does, Overloaded, ModelMismatch."""
-        async with self._door.turn():
-            async with self._database.connection() as connection:
-                queries = of_collection(header.collection_id)
-                row = await connection.fetchrow(queries["get_import"], header.collection_id, header.import_id)
-            if row is None:
-                raise CollectionNotFound
-            _check_space(header, row["space"])
-            yield Import(self._database, header)
+    async def begin_import(self, header: Header) -> "Import":
+        """Begin an import or go on with one. Raises as Store does, ModelMismatch."""
+        async with self._database.connection() as connection:
+            queries = of_collection(header.collection_id)
+            row = await connection.fetchrow(queries["get_import"], header.collection_id, header.import_id)
+        if row is None:
+            raise CollectionNotFound
+        _check_space(header, row["space"])
+        return Import(self._database, self._imports, header)
 
-    async def export(self, collection_id: str) -> AsyncIterator[tuple[str, Chunk]]:
-        """Every face that has not expired, by person and age, with the space of all. Raises as Store does.
+    async def export(self, collection_id: str, write: Write) -> None:
+        """Write every face that has not expired, by person and age. Raises as Store does, Overloaded.
 
         One snapshot, which keeps vacuum from removing what is deleted meanwhile: it lasts `export_seconds`
-        at most.
+        at most, however slowly is read what is written.
         """
         try:
             async with asyncio.timeout(self._export_seconds) as limit:
-                async for part in self._export(collection_id):
-                    yield part
+                await self._export(collection_id, write)
         except TimeoutError:
             if not limit.expired():
                 raise
@@ -130,9 +135,9 @@ class Transfer:
                 retry_after_seconds=RETRY_SECONDS,
             ) from None
 
-    async def _export(self, collection_id: str) -> AsyncIterator[tuple[str, Chunk]]:
+    async def _export(self, collection_id: str, write: Write) -> None:
         async with (
-            self._door.turn(),
+            self._exports.turn(),
             self._database.transfer_connection() as connection,
             connection.transaction(isolation="repeatable_read", readonly=True),
         ):
@@ -141,14 +146,13 @@ class Transfer:
             if head is None:
                 raise CollectionNotFound
             await self._note_export(collection_id)
-            after = ""
+            after: tuple[str, datetime.datetime | None, uuid.UUID | None] = ("", None, None)
             while rows := await connection.fetch(
-                queries["export_faces"], collection_id, after, EXPORT_PERSONS
+                queries["export_faces"], collection_id, *after, EXPORT_FACES
             ):
-                after = rows[-1]["person_id"]
-                faces = [row for row in rows if row["encoding"] is not None]
-                for first in range(0, len(faces), CHUNK_FACES):
-                    yield head["space"], _chunk(faces[first : first + CHUNK_FACES])
+                after = (rows[-1]["person_id"], rows[-1]["create_time"], rows[-1]["face_id"])
+                if faces := [row for row in rows if row["face_id"] is not None]:
+                    await write(head["space"], _chunk(faces))
 
     async def _note_export(self, collection_id: str) -> None:
         """Put on record that all faces are read, before any is."""
@@ -157,21 +161,24 @@ class Transfer:
 
 
 class Import:
-    """One call's part of an import."""
+    """One call's part of an import. Between its chunks it holds nothing that others could wait for."""
 
-    def __init__(self, database: Database, header: Header) -> None:
+    def __init__(self, database: Database, door: Admission, header: Header) -> None:
         self._database = database
+        self._door = door
         self._header = header
         self._next_row = header.first_row
 
     async def add(self, chunk: Chunk) -> tuple[Progress, list[Refused]]:
         """Store a chunk, but for rows at fault, in one transaction with how far the import came.
 
-        Raises as Store does, and OptionInvalid where these rows are not the next.
+        Waits for its turn. Raises as Store does, Overloaded, and OptionInvalid where these rows are not the
+        next.
         """
-        checked = await asyncio.to_thread(_check, chunk, self._next_row, self._header.space)
-        store = self._look if self._header.dry_run else self._store
-        done = await store(chunk, checked)
+        async with self._door.turn():
+            checked = await asyncio.to_thread(_check, chunk, self._next_row, self._header.space)
+            store = self._look if self._header.dry_run else self._store
+            done = await store(chunk, checked)
         self._next_row = done.next_row
         return done, checked.refused
 

@@ -799,25 +799,28 @@ LEFT JOIN facerec.face_import i ON i.collection_id = c.collection_id AND i.impor
 WHERE c.collection_id = $1;
 
 -- name: export_faces
--- $2 the last person exported or '', $3 most people. Their faces, by person and age; a row without a face for a
--- person who has none. Primary key of person in its order, face (person_key, content_id), model. OFFSET 0 keeps
--- the planner from reading all faces for each page of people, which took 30 times as long at a million.
-SELECT p.person_id, p.display_name, f.encoding, f.external_ref, f.expire_time, m.fingerprint
+-- $2 the last row's person or '', $3 and $4 its face's time and id or null, $5 most rows. Faces by person and age; a
+-- row without a face for a person who has none, or none left. Primary key of person in its order, face (person_key,
+-- content_id), each person's faces sorted by themselves; model. OFFSET 0 keeps the planner from reading all faces for
+-- each page, which took 30 times as long at a million.
+SELECT p.person_id, p.display_name, f.face_id, f.create_time, f.encoding, f.external_ref, f.expire_time, m.fingerprint
 FROM (
     SELECT p.person_id, p.person_key, p.display_name
     FROM facerec.:"person" p
-    WHERE p.collection_id = $1 AND p.person_id > $2
+    WHERE p.collection_id = $1 AND p.person_id >= $2 AND (p.person_id > $2 OR $3::timestamptz IS NOT NULL)
     ORDER BY p.person_id
-    LIMIT $3
+    LIMIT $5
 ) p
 LEFT JOIN LATERAL (
-    SELECT f.encoding, f.external_ref, f.expire_time, f.model_key, f.create_time, f.face_id
+    SELECT f.face_id, f.create_time, f.encoding, f.external_ref, f.expire_time, f.model_key
     FROM facerec.:"face" f
     WHERE f.collection_id = $1 AND f.person_key = p.person_key AND f.expire_time > now()
+      AND (p.person_id > $2 OR (f.create_time, f.face_id) > ($3::timestamptz, $4::uuid))
     OFFSET 0
 ) f ON true
 LEFT JOIN facerec.model m ON m.model_key = f.model_key
-ORDER BY p.person_id, f.create_time, f.face_id;
+ORDER BY p.person_id, f.create_time, f.face_id
+LIMIT $5;
 
 -- name: measure_genuine
 -- $2 most persons, $3 most pairs of each, $4 a bin's width, $5 bins. How many pairs of a person's own faces lie in

@@ -1,6 +1,8 @@
 """The file of statements: named, planned over indexes, and none that can see another tenant's rows."""
 
+import datetime
 import json
+import uuid
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
@@ -144,6 +146,12 @@ async def test_one_persons_faces_are_found_by_index_and_a_search_scans(
     assert "Seq Scan" not in expired
     people = await plan(database, "list_persons", "default", "1000", 100)
     assert "Seq Scan" not in people.replace("Seq Scan on collection", "")
+    export = await plan(
+        database, "export_faces", "default", "7", datetime.datetime.now(datetime.UTC), uuid.uuid4(), 100
+    )
+    assert "Seq Scan" not in export.replace("Seq Scan on model", "")
+    assert "(collection_id = 'default'::text) AND (person_key = p.person_key)" in export
+    assert "Presorted Key: p.person_id" in export  # so that it ends with the page's last row
     identify = await plan(database, "identify", "default", VECTOR, None, 0.5, 5, "any", True, None, 1.0, 1.0)
     assert f"Seq Scan on {face} f" in identify
     review = ("review_exactly", "default", [1, 2, 3], 0.5, False, 0, 0, 101)

@@ -14,12 +14,17 @@ from facerec.errors import Reason
 from facerec.matcher.v1 import matcher_pb2 as pb
 from facerec.matcher.v1 import transfer_pb2
 from matcher_service.queries import partition_name
+from matcher_service.transfer import EXPORT_FACES
 from tests.e2e.matcher.requests import SPACE, encoding, enroll, refused, vectors
 from tests.fixtures.matcher import RunningMatcher, StartMatcher
 
 Vectors = npt.NDArray[np.float32]
 Request = transfer_pb2.ImportFacesRequest
 Response = transfer_pb2.ImportFacesResponse
+Export = grpc.aio.UnaryStreamCall[transfer_pb2.ExportFacesRequest, transfer_pb2.ExportFacesResponse]
+
+HOLDING = "xact_start < clock_timestamp() - interval '0.2 s'"
+LOCKED = "wait_event_type = 'Lock'"
 
 
 def header(import_id: str = "first", first_row: int = 0, **fields: object) -> Request:
@@ -195,24 +200,171 @@ async def test_an_export_is_of_one_moment_and_holds_up_nobody(matcher: RunningMa
     assert later == [*names[:-1], "zed"]
 
 
-async def test_one_transfer_too_many_is_refused_at_once(
+async def stored(database_url: str) -> list[str]:
+    """The references of all faces that stand, by person and age."""
+    face, person = partition_name("face", "default"), partition_name("person", "default")
+    connection = await asyncpg.connect(database_url)
+    try:
+        rows = await connection.fetch(
+            f"SELECT f.external_ref FROM facerec.{face} f JOIN facerec.{person} p USING (person_key)"
+            " WHERE f.expire_time > now() ORDER BY p.person_id, f.create_time, f.face_id"
+        )
+    finally:
+        await connection.close()
+    return [row["external_ref"] for row in rows]
+
+
+async def check_export(matcher: RunningMatcher, database_url: str, faces: Vectors, most: int) -> int:
+    """Hold an export against the database and the imported faces; returns how many messages it took."""
+    parts = await export(matcher)
+    assert all(0 < len(part.chunk.person_ids) <= most for part in parts)
+    refs = [ref for part in parts for ref in part.chunk.external_refs]
+    assert refs == await stored(database_url)
+    assert np.array_equal(exported(parts)[1], faces[[int(ref) for ref in refs]])
+    return len(parts)
+
+
+async def test_one_person_with_thousands_of_faces_comes_out_page_by_page(
+    matcher: RunningMatcher, database_url: str
+) -> None:
+    names = [*people(100), *["p00024x"] * 6000, *people(100)]
+    faces = vectors(len(names))
+    await send(matcher, header(), chunk(faces, names, external_refs=list(map(str, range(len(names))))))
+    assert await check_export(matcher, database_url, faces, EXPORT_FACES) == 4
+
+
+@pytest.mark.parametrize("page", [1, 2, 3, 5])
+async def test_pages_may_end_anywhere(
+    matcher: RunningMatcher, database_url: str, page: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("matcher_service.transfer.EXPORT_FACES", page)
+    assert not await export(matcher)
+    names = ["a"] * 4 + ["b", "c"] + ["d"] * 5 + ["e", "f", "f"]
+    faces = vectors(len(names))
+    await send(matcher, header(), chunk(faces, names, external_refs=list(map(str, range(len(names))))))
+    connection = await asyncpg.connect(database_url)
+    try:  # whose face is past its time has none
+        await connection.execute(
+            f"UPDATE facerec.{partition_name('face', 'default')} SET expire_time = now()"
+            " WHERE external_ref IN ('3', '4', '5', '8', '13')"
+        )
+    finally:
+        await connection.close()
+    assert len(await stored(database_url)) == 9
+    await check_export(matcher, database_url, faces, page)
+
+
+async def connections(database_url: str, condition: str) -> int:
+    """How many connections that matchers have to the database are so."""
+    connection = await asyncpg.connect(database_url)
+    try:
+        count: int = await connection.fetchval(
+            "SELECT count(*) FROM pg_stat_activity"
+            f" WHERE datname = current_database() AND application_name = 'facerec-matcher' AND {condition}"
+        )
+    finally:
+        await connection.close()
+    return count
+
+
+async def unread(matcher: RunningMatcher) -> Export:
+    """An export under way that nobody reads; `default` has more faces than fit into what is sent ahead."""
+    call: Export = matcher.stub.ExportFaces(transfer_pb2.ExportFacesRequest())
+    await call.initial_metadata()  # comes with the first faces
+    return call
+
+
+async def test_an_export_that_nobody_reads_ends_in_time_and_says_so(
     start_matcher: StartMatcher, database_url: str
 ) -> None:
-    matcher = await start_matcher(database_url, transfer_pool_size=1)
-    faces, names = vectors(4000), [f"p{place:05}" for place in range(4000)]
+    matcher = await start_matcher(database_url, export_timeout_seconds=1)
+    faces, names = vectors(8000), [f"p{place:05}" for place in range(8000)]
     await send(matcher, header(), chunk(faces, names))
-    waiting = asyncio.Event()
+    async with asyncio.timeout(20):
+        call = await unread(matcher)
+        while not await connections(database_url, HOLDING):  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+        while await connections(database_url, HOLDING):  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+        assert exported(await export(matcher))[0] == names
+        with refused(Reason.OVERLOADED, message="read it faster, or raise export_timeout_seconds"):
+            async for part in call:
+                assert part.chunk.person_ids[0] in names
 
-    async def slow() -> object:
-        yield header("slow")
-        await waiting.wait()
 
-    call = asyncio.ensure_future(matcher.stub.ImportFaces(slow()))
-    await asyncio.sleep(0.3)
-    with refused(Reason.OVERLOADED):
+async def test_one_export_too_many_is_refused_at_once_and_imports_go_on(matcher: RunningMatcher) -> None:
+    faces, names = vectors(8000), [f"p{place:05}" for place in range(8000)]
+    await send(matcher, header(), chunk(faces, names))
+    call = await unread(matcher)
+    with refused(Reason.OVERLOADED, message="more exports are asked for than can be run"):
         await export(matcher)
-    waiting.set()
-    assert (await call).next_row == 0
+    answer = await send(matcher, header("second"), chunk(vectors(2, seed=1), ["ann", "bob"]))
+    assert answer.faces_added == 2
+    call.cancel()
+
+
+async def test_an_import_waits_for_an_export_that_has_the_only_connection(
+    start_matcher: StartMatcher, database_url: str
+) -> None:
+    matcher = await start_matcher(database_url, transfer_pool_size=1, export_timeout_seconds=2)
+    faces, names = vectors(8000), [f"p{place:05}" for place in range(8000)]
+    await send(matcher, header(), chunk(faces, names))
+    call = await unread(matcher)
+    answer = await send(matcher, header("second"), chunk(vectors(2, seed=1), ["ann", "bob"]))
+    assert answer.faces_added == 2
+    call.cancel()
+
+
+async def test_imports_that_send_nothing_are_in_nobodys_way(matcher: RunningMatcher) -> None:
+    for collection_id in ("a", "b", "c"):
+        await matcher.collections.CreateCollection(pb.CreateCollectionRequest(collection_id=collection_id))
+    faces, end = vectors(20), asyncio.Event()
+
+    async def idle(*requests: Request) -> object:
+        for request in requests:
+            yield request
+        await end.wait()
+
+    calls = [
+        asyncio.ensure_future(matcher.stub.ImportFaces(idle(*requests)))
+        for requests in [
+            [header("header", collection_id="a")],
+            [header("header", collection_id="b")],
+            [header("chunk", collection_id="a"), chunk(faces[:10], people(10))],
+            [header("chunk", collection_id="b"), chunk(faces[:10], people(10))],
+        ]
+    ]
+    for collection_id in ("a", "b"):
+        asked = transfer_pb2.GetImportRequest(collection_id=collection_id, import_id="chunk")
+        while not (await matcher.stub.GetImport(asked)).next_row:  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
+    answer = await send(matcher, header(collection_id="c"), chunk(faces, people(20)))
+    assert answer.faces_added == 20
+    assert exported(await export(matcher, "c"))[0] == people(20)
+    assert not any(call.done() for call in calls)
+    end.set()
+    assert [(await call).next_row for call in calls] == [0, 0, 10, 10]
+
+
+async def test_a_chunk_too_many_is_refused_and_goes_in_later(
+    start_matcher: StartMatcher, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("matcher_service.service.IMPORT_QUEUE_SIZE", 0)
+    matcher = await start_matcher(database_url, transfer_pool_size=1, lock_timeout_seconds=10)
+    faces = vectors(2)
+    connection = await asyncpg.connect(database_url)
+    try:
+        async with connection.transaction():
+            await connection.execute("INSERT INTO facerec.face_import VALUES ('default', 'first')")
+            held = asyncio.ensure_future(matcher.stub.ImportFaces(iter([header(), chunk(faces, ["a", "b"])])))
+            while not await connections(database_url, LOCKED):  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
+            with refused(Reason.OVERLOADED, message="more imports are asked for than can be run"):
+                await send(matcher, header("second"), chunk(faces, ["c", "d"]))
+    finally:
+        await connection.close()
+    assert (await held).faces_added == 2
+    assert (await send(matcher, header("second"), chunk(faces, ["c", "d"]))).faces_added == 2
 
 
 async def test_an_import_goes_with_its_collection(matcher: RunningMatcher, database_url: str) -> None:
