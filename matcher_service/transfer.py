@@ -19,6 +19,7 @@ from matcher_service.errors import CollectionNotFound, MatcherError, ModelMismat
 from matcher_service.queries import of_collection
 
 RETRY_SECONDS = 60.0
+STALLED_SECONDS = 60.0
 EXPORT_FACES = 2000  # a page and a message: 1.2 MB, or 8 where every text is as long as it may be
 
 Vectors = npt.NDArray[np.float32]
@@ -121,7 +122,7 @@ class Transfer:
         """Write every face that has not expired, by person and age. Raises as Store does, Overloaded.
 
         One snapshot, which keeps vacuum from removing what is deleted meanwhile: it lasts `export_seconds`
-        at most, however slowly is read what is written.
+        at most, however slowly is read what is written, and ends when nothing is read for STALLED_SECONDS.
         """
         try:
             async with asyncio.timeout(self._export_seconds) as limit:
@@ -152,12 +153,25 @@ class Transfer:
             ):
                 after = (rows[-1]["person_id"], rows[-1]["create_time"], rows[-1]["face_id"])
                 if faces := [row for row in rows if row["face_id"] is not None]:
-                    await write(head["space"], _chunk(faces))
+                    await _write_in_time(write, head["space"], _chunk(faces))
 
     async def _note_export(self, collection_id: str) -> None:
         """Put on record that all faces are read, before any is."""
         async with self._database.connection() as connection:
             await note(connection, of_collection(collection_id), collection_id, Change(Action.EXPORT))
+
+
+async def _write_in_time(write: Write, space: str, chunk: Chunk) -> None:
+    try:
+        async with asyncio.timeout(STALLED_SECONDS) as limit:
+            await write(space, chunk)
+    except TimeoutError:
+        if not limit.expired():
+            raise
+        raise Overloaded(
+            f"the export was not read for {STALLED_SECONDS:g} s, and others wait for it",
+            retry_after_seconds=RETRY_SECONDS,
+        ) from None
 
 
 class Import:

@@ -13,6 +13,7 @@ import pytest
 from facerec.errors import Reason
 from facerec.matcher.v1 import matcher_pb2 as pb
 from facerec.matcher.v1 import transfer_pb2
+from matcher_service import transfer
 from matcher_service.queries import partition_name
 from matcher_service.transfer import EXPORT_FACES
 from tests.e2e.matcher.requests import SPACE, encoding, enroll, refused, vectors
@@ -290,6 +291,25 @@ async def test_an_export_that_nobody_reads_ends_in_time_and_says_so(
         with refused(Reason.OVERLOADED, message="read it faster, or raise export_timeout_seconds"):
             async for part in call:
                 assert part.chunk.person_ids[0] in names
+
+
+async def test_an_export_that_is_read_no_further_gives_its_turn_back(
+    start_matcher: StartMatcher, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transfer, "STALLED_SECONDS", 0.5)
+    matcher = await start_matcher(database_url)
+    faces, names = vectors(8000), [f"p{place:05}" for place in range(8000)]
+    await send(matcher, header(), chunk(faces, names))
+    async with asyncio.timeout(20):
+        call = await unread(matcher)
+        while not await connections(database_url, HOLDING):  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+        while await connections(database_url, HOLDING):  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+        with refused(Reason.OVERLOADED, message="the export was not read for 0.5 s"):
+            async for _ in call:
+                pass
+        assert exported(await export(matcher))[0] == names
 
 
 async def test_one_export_too_many_is_refused_at_once_and_imports_go_on(matcher: RunningMatcher) -> None:
