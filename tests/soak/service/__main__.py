@@ -17,7 +17,11 @@ FAULT_SECONDS = 5.0
 FRAMES = 50_000
 IDLE = 1000
 ENDURANCE_SECONDS = 20 * 60.0
+LOAD_SHARE = 0.7
+WORKERS = 16
+PACE_SECONDS = 15.0
 MEMORY_BYTES = 64 * 2**20
+CALM_TIMES = 2.0  # the quiet p99, at the most, for callers beside hostile ones
 
 
 def photo() -> Path:
@@ -83,17 +87,25 @@ def attack() -> bool:
         f"nothing lost {found.intact}"
     )
     small = found.memory_growth_bytes < MEMORY_BYTES
-    return found.alive and small and found.intact and not found.internal_errors and not found.failures
+    calm = found.p99 <= CALM_TIMES * found.quiet_p99
+    return (
+        calm and found.alive and small and found.intact and not found.internal_errors and not found.failures
+    )
 
 
 def endure() -> bool:
-    """Twenty minutes at a steady load."""
+    """Twenty minutes at seven tenths of the load that saturates."""
     with Stack.open() as stack:
-        found = endurance.endure(stack, photo(), seconds=ENDURANCE_SECONDS, workers=8, pause_seconds=0.02)
+        pace = endurance.pace(stack, photo(), share=LOAD_SHARE, workers=WORKERS, seconds=PACE_SECONDS)
+        print(f"saturated at {pace.saturated_rate:.0f} calls a second", flush=True)
+        found = endurance.endure(
+            stack, photo(), seconds=ENDURANCE_SECONDS, workers=WORKERS, pause_seconds=pace.pause_seconds
+        )
         internal = stack.internal_errors()
     rate = found.calls / found.seconds
     print(
-        f"endurance: {found.seconds / 60:.0f} min, {found.calls} calls, {rate:.0f} a second; "
+        f"endurance: {found.seconds / 60:.0f} min, {found.calls} calls, {rate:.0f} a second, "
+        f"{100 * rate / pace.saturated_rate:.0f} % of what saturates; "
         f"{found.failures} failed, {found.wrong} wrong, {found.lost} lost, {len(internal)} unforeseen"
     )
     for each in found.processes:

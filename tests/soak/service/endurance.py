@@ -12,6 +12,7 @@ from tests.soak.service.stack import Stack
 
 SAMPLE_SECONDS = 5.0
 WARM_SHARE = 0.25  # of the time, in which caches and pools fill
+PACE_TRIES = 3
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,9 +45,41 @@ class Endured:
     processes: list[Process]
 
 
+@dataclasses.dataclass(frozen=True)
+class Pace:
+    """A share of the load that saturates: calls a second of both, and the pause between two claims."""
+
+    saturated_rate: float
+    rate: float
+    pause_seconds: float
+
+
+def pace(stack: Stack, photo: Path, *, share: float, workers: int, seconds: float) -> Pace:
+    """Find out how many calls a second there are without a pause, and which pause leaves a share of them."""
+    saturated = _rate(stack, photo, workers, 0.0, seconds)
+    wanted, pause_seconds = share * saturated, (1 / share - 1) * workers / saturated
+    for _ in range(PACE_TRIES):
+        rate = _rate(stack, photo, workers, pause_seconds, seconds)
+        # A worker takes turns of 1 / rate of all; what is too little or too much is the pause's.
+        pause_seconds = max(0.0, pause_seconds + workers / wanted - workers / rate)
+    return Pace(saturated, rate, pause_seconds)
+
+
+def _rate(stack: Stack, photo: Path, workers: int, pause_seconds: float, seconds: float) -> float:
+    load = Load(stack.target, photo, workers=workers, claim_pause_seconds=pause_seconds)
+    stack.loop.run(load.start())
+    time.sleep(seconds / 4)
+    before, began = len(load.answers), time.monotonic()
+    time.sleep(seconds)
+    rate = (len(load.answers) - before) / (time.monotonic() - began)
+    stack.loop.run(load.stop())
+    stack.loop.run(load.lost())
+    return rate
+
+
 def endure(stack: Stack, photo: Path, *, seconds: float, workers: int, pause_seconds: float) -> Endured:
     """Run a load for so long and look at every process meanwhile."""
-    load = Load(stack.target, photo, workers=workers, pause_seconds=pause_seconds)
+    load = Load(stack.target, photo, workers=workers, claim_pause_seconds=pause_seconds)
     stack.loop.run(load.start())
     names = {f"matcher {n}": each.pid for n, each in enumerate(stack.matchers)}
     names |= {f"encoder {n}": each.pid for n, each in enumerate(stack.encoders)}

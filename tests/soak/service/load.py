@@ -57,12 +57,13 @@ class Load:
 
     def __init__(
         self, target: str, photo: Path | None, *, workers: int = 4, pause_seconds: float = 0.02,
-        security: Security | None = None,
+        claim_pause_seconds: float | None = None, security: Security | None = None,
     ) -> None:  # fmt: skip
         self._target = target
         self._photo = photo.read_bytes() if photo else b""
         self._workers = workers
         self._pause_seconds = pause_seconds
+        self._claim_pause_seconds = pause_seconds if claim_pause_seconds is None else claim_pause_seconds
         self._security = security or Security()
         self._tasks: list[asyncio.Task[None]] = []
         self.answers: list[Answer] = []
@@ -99,7 +100,7 @@ class Load:
             probe = Encoding(vector(person if true else person + 1), SPACE)
             await self._verify("claim", f"p{person}", probe, true=true)
             turn += self._workers
-            await asyncio.sleep(self._pause_seconds)
+            await asyncio.sleep(self._claim_pause_seconds)
 
     async def _photos(self) -> None:
         turn = 0

@@ -46,6 +46,12 @@ def test_frames_at_fault_leave_the_service_and_its_callers_alone(stack: Stack) -
     assert not found.internal_errors
 
 
+def test_a_share_of_what_saturates_is_found(stack: Stack, photo: Path) -> None:
+    found = endurance.pace(stack, photo, share=0.5, workers=4, seconds=0.5)
+    assert found.pause_seconds > 0
+    assert 0 < found.rate < found.saturated_rate
+
+
 def test_a_load_is_answered_in_full_and_leaks_no_file(stack: Stack, photo: Path) -> None:
     found = endurance.endure(stack, photo, seconds=4.0, workers=2, pause_seconds=0.02)
     assert found.calls > 50
