@@ -2,7 +2,7 @@
 
 import asyncio
 import gc
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import grpc.aio
@@ -10,39 +10,53 @@ from google.protobuf.message import DecodeError
 
 from facerec.errors import FacerecError, Reason
 from facerec.serving.layers import Context, Does, Method
+from facerec.serving.memory import Memory
 
-SLOW_SECONDS = 0.25
+AT_ONCE = 8  # messages that are read and may be there any moment
+LOOK_SECONDS = 0.01
+SLOW_LOOKS = 2  # of which nothing came: one might be the event loop's own delay
+SLOW_BYTES = 4 * 1024 * 1024  # what a message that does not come at once counts as,
+SLOW_BYTES_A_SECOND = 4 * 1024 * 1024  # and for how much more with time
+SMALL_BYTES = 64 * 1024
+KEPT_BYTES = 64 * SMALL_BYTES
+HEALTH_BYTES = 4096
+GONE_SECONDS = 0.05  # until a call is known to be cancelled whose messages have ended
 RETRY_SECONDS = 1.0
 
 
 class Intake:
-    """Reads requests that do not stream. A message counts from when it is there until its call has ended.
+    """Reads the messages of requests, one or many. Each counts from when it is there until it is done with.
 
-    How large one is that is still coming nobody knows, so that few are read at a time: as many of the largest
-    as there is room for. One that is not there after a moment counts as the largest, and the next is read.
-    Where there is no room for a message its call is refused; and so is one that takes longer than
-    `most_seconds` to come, whatever its caller's deadline.
+    Of a message that nobody reads gRPC holds 64 KB at the most. How large one is that is being read nobody
+    knows until it is there: so few are read at a time, each for a moment. One that is not there by then is
+    slow, counts as some megabytes, and as more with time, up to the largest. Where there is no room for
+    it, or little memory left to the process, its call is refused; and so is one that takes longer than
+    `most_seconds` to come, whatever its caller's deadline. Health, which strangers may ask for, has turns of
+    its own and no room for what is slow.
     Raises FacerecError: OVERLOADED, DEADLINE_EXCEEDED, OPTION_INVALID.
     """
 
     def __init__(self, *, room_bytes: int, largest_bytes: int, most_seconds: float) -> None:
-        self._room = _Room(room_bytes)
-        self._turns = asyncio.Semaphore(max(2, room_bytes // largest_bytes))
+        self._calls = _Lane(_Room(room_bytes), largest_bytes, most_seconds)
+        self._health = _Lane(_Room(0), largest_bytes, most_seconds)
         self._collect_bytes = room_bytes // 4
         self._failed_bytes = 0
-        self._largest_bytes = largest_bytes
-        self._most_seconds = most_seconds
 
     def __call__(self, method: Method, does: Does) -> Does:
-        """The same with its message read."""
+        """The same with its messages read."""
         if method.request_streaming:
-            return does
-        parse, room = method.parse, self._room
+            return self._stream(method, does)
+        return self._health_check(method, does) if method.is_health else self._one(method, does)
+
+    def _one(self, method: Method, does: Does) -> Does:
+        parse, lane = method.parse, self._calls
 
         async def handle(_: Any, context: Context) -> Any:
-            raw = await self._receive(context)
+            raw = await _receive(lane, context)
             size = len(raw)
-            room.take(size)
+            if size > SLOW_BYTES and lane.memory.tight():
+                raise _no_room()
+            lane.room.take(size)
             try:
                 request = _parsed(raw, parse)
                 answer = does(request, context)
@@ -53,7 +67,36 @@ class Intake:
                 self._fail(size)
                 raise
             finally:
-                room.give(size)
+                lane.room.give(size)
+
+        return handle
+
+    def _health_check(self, method: Method, does: Does) -> Does:
+        parse, lane = method.parse, self._health
+
+        async def handle(_: Any, context: Context) -> Any:
+            raw = await _receive(lane, context)
+            if len(raw) > HEALTH_BYTES:
+                raise FacerecError("the name of no service is as long", reason=Reason.OPTION_INVALID)
+            return await does(_parsed(raw, parse), context)
+
+        return handle
+
+    def _stream(self, method: Method, does: Does) -> Does:
+        parse, room = method.parse, self._calls.room
+
+        async def items(raws: AsyncIterator[bytes]) -> AsyncIterator[Any]:
+            async for raw in raws:
+                size = len(raw)
+                await room.wait_for(size)
+                try:
+                    yield _parsed(raw, parse)
+                finally:
+                    room.give(size)
+            await asyncio.sleep(GONE_SECONDS)
+
+        async def handle(raws: AsyncIterator[bytes], context: Context) -> Any:
+            return await does(items(raws), context)
 
         return handle
 
@@ -64,42 +107,59 @@ class Intake:
             self._failed_bytes = 0
             asyncio.get_running_loop().call_soon(gc.collect)
 
-    async def _receive(self, context: Context) -> bytes:
-        task = asyncio.current_task()
-        assert task is not None
-        await self._turns.acquire()
-        coming = _Coming(self._turns, self._room, self._largest_bytes, self._most_seconds, task)
-        timer = task.get_loop().call_later(SLOW_SECONDS, coming.count)
-        try:
-            raw = await context.read()
-        except asyncio.CancelledError:
-            if coming.refusal is None:
-                raise
-            task.uncancel()
-            raise coming.refusal from None
-        finally:
-            timer.cancel()
-            coming.end()
-        if raw is grpc.aio.EOF:
-            raise FacerecError("the call brought no message", reason=Reason.OPTION_INVALID)
-        return raw  # type: ignore[no-any-return]
+
+class _Lane:
+    """Turns to be read in, and room for what is slow."""
+
+    def __init__(self, room: "_Room", largest_bytes: int, most_seconds: float) -> None:
+        self.turns = asyncio.Semaphore(AT_ONCE)
+        self.room = room
+        self.largest_bytes = largest_bytes
+        self.most_seconds = most_seconds
+        self.memory = Memory()
+
+
+async def _receive(lane: _Lane, context: Context) -> bytes:
+    task = asyncio.current_task()
+    assert task is not None
+    await lane.turns.acquire()
+    coming = _Coming(lane, task)
+    try:
+        raw = await context.read()
+    except asyncio.CancelledError:
+        if coming.refusal is None:
+            raise
+        task.uncancel()
+        raise coming.refusal from None
+    finally:
+        coming.end()
+    if raw is grpc.aio.EOF:
+        await asyncio.sleep(GONE_SECONDS)
+        raise FacerecError("the call brought no message", reason=Reason.OPTION_INVALID)
+    return raw  # type: ignore[no-any-return]
 
 
 class _Room:
-    """So many bytes."""
+    """So many bytes, and some more that are kept for small messages, whoever else floods."""
 
     def __init__(self, size: int) -> None:
         self._left = size
+        self._kept = KEPT_BYTES if size else 0
 
     def take(self, size: int) -> None:
         """Raises FacerecError OVERLOADED where they are not left."""
-        if size > self._left:
-            raise FacerecError(
-                "more is being sent than there is room for; try again in a moment",
-                reason=Reason.OVERLOADED,
-                retry_after_seconds=RETRY_SECONDS,
-            )
+        if not self._has(size):
+            raise _no_room()
         self._left -= size
+
+    async def wait_for(self, size: int) -> None:
+        """Take them when they are left: a stream can wait."""
+        while not self._has(size):  # noqa: ASYNC110 - whoever gives some back need not know who waits
+            await asyncio.sleep(LOOK_SECONDS)
+        self._left -= size
+
+    def _has(self, size: int) -> bool:
+        return size <= self._left + (self._kept if size <= SMALL_BYTES else 0)
 
     def give(self, size: int) -> None:
         """Give them back."""
@@ -107,62 +167,60 @@ class _Room:
 
 
 class _Coming:
-    """A message that is still coming, in its turn until it turns out to be slow."""
+    """A message that is being read, in its turn until it turns out to be slow."""
 
-    __slots__ = (
-        "_counted",
-        "_largest_bytes",
-        "_late",
-        "_most_seconds",
-        "_room",
-        "_task",
-        "_turns",
-        "refusal",
-    )
+    __slots__ = ("_counted", "_lane", "_looks", "_task", "_timer", "refusal")
 
-    def __init__(
-        self,
-        turns: asyncio.Semaphore,
-        room: _Room,
-        largest_bytes: int,
-        most_seconds: float,
-        task: "asyncio.Task[Any]",
-    ) -> None:
-        self._turns = turns
-        self._room = room
-        self._largest_bytes = largest_bytes
-        self._most_seconds = most_seconds
+    def __init__(self, lane: _Lane, task: "asyncio.Task[Any]") -> None:
+        self._lane = lane
         self._task = task
+        self._looks = 0
         self._counted = 0
-        self._late: asyncio.TimerHandle | None = None
         self.refusal: FacerecError | None = None
+        self._timer = task.get_loop().call_later(LOOK_SECONDS, self._look)
 
-    def count(self) -> None:
-        """Count it as the largest, or refuse it."""
+    def _look(self) -> None:
+        """Count what it may have become, or refuse it."""
+        self._looks += 1
         try:
-            self._room.take(self._largest_bytes)
+            if self._looks == SLOW_LOOKS:
+                self._lane.turns.release()
+            if self._looks >= SLOW_LOOKS:
+                self._count((self._looks - SLOW_LOOKS) * LOOK_SECONDS)
         except FacerecError as error:
-            self._refuse(error)
+            self.refusal = error
+            self._task.cancel()
             return
-        self._counted = self._largest_bytes
-        self._turns.release()
-        late = FacerecError(
-            f"the message took longer than {self._most_seconds:g} s to arrive",
-            reason=Reason.DEADLINE_EXCEEDED,
-        )
-        self._late = self._task.get_loop().call_later(self._most_seconds, self._refuse, late)
+        self._timer = self._task.get_loop().call_later(LOOK_SECONDS, self._look)
 
-    def _refuse(self, error: FacerecError) -> None:
-        self.refusal = error
-        self._task.cancel()
+    def _count(self, slow_seconds: float) -> None:
+        lane = self._lane
+        if slow_seconds > lane.most_seconds:
+            raise FacerecError(
+                f"the message took longer than {lane.most_seconds:g} s to arrive",
+                reason=Reason.DEADLINE_EXCEEDED,
+            )
+        if lane.memory.tight():
+            raise _no_room()
+        size = min(lane.largest_bytes, SLOW_BYTES + int(SLOW_BYTES_A_SECOND * slow_seconds))
+        if size > self._counted:
+            lane.room.take(size - self._counted)
+            self._counted = size
 
     def end(self) -> None:
         """It is there, or never will be."""
-        if self._late is None:
-            self._turns.release()
-        else:
-            self._late.cancel()
-        self._room.give(self._counted)
+        self._timer.cancel()
+        if self._looks < SLOW_LOOKS:
+            self._lane.turns.release()
+        self._lane.room.give(self._counted)
+
+
+def _no_room() -> FacerecError:
+    return FacerecError(
+        "more is being sent than there is room for; try again in a moment",
+        reason=Reason.OVERLOADED,
+        retry_after_seconds=RETRY_SECONDS,
+    )
 
 
 def _parsed(raw: bytes, parse: Callable[[bytes], Any]) -> Any:

@@ -4,8 +4,8 @@ gRPC's interceptors are asked at every call, each through a coroutine of its own
 is hand back the same handler. Nor can they refuse a caller by its certificate before its message is read.
 
 To a layer every method is one coroutine function of a request and a context. Answers that stream are written
-to the context, so that a call's whole life is within its layers. A request that does not stream is read by
-the layer `intake`; outside of it a layer finds gRPC's iterator in its place, of which nothing has been read.
+to the context, so that a call's whole life is within its layers. Requests are read by the layer `intake`;
+outside of it a layer finds gRPC's iterator of bytes in their place, of which nothing has been read.
 """
 
 import dataclasses
@@ -26,7 +26,7 @@ _HEALTH = "/grpc.health.v1.Health/"
 
 @dataclasses.dataclass(frozen=True)
 class Method:
-    """A method of a service; `parse` makes a message of a request's bytes."""
+    """A method of a service; `parse` makes a message of a request's bytes, which is the intake's to do."""
 
     path: str  # /SERVICE/METHOD
     request_streaming: bool
@@ -83,7 +83,8 @@ class LayeredServer:
         does = _coroutine(getattr(handler, method.kind))
         for layer in reversed(self._layers):
             does = layer(method, does)
-        # On the wire one message is a stream of one: so it is for us to say when it is read, and whether.
+        # On the wire one message is a stream of one: so it is for us to say when it is read, and whether. Nor
+        # does gRPC make messages of the bytes: what is none would be a fault of ours to it.
         make = (
             grpc.stream_stream_rpc_method_handler
             if method.response_streaming
@@ -91,7 +92,7 @@ class LayeredServer:
         )
         return make(
             does,
-            request_deserializer=method.parse if method.request_streaming else None,
+            request_deserializer=None,
             response_serializer=handler.response_serializer,
         )
 

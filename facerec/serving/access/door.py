@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping
 from typing import Any
 
+import structlog
+
 from facerec.errors import FacerecError
 from facerec.serving import call
 from facerec.serving.access import files
@@ -14,6 +16,7 @@ from facerec.serving.layers import Context, Does, Method
 from facerec.serving.metrics import DENIED
 
 OURS = "facerec."
+log = structlog.get_logger(__name__)
 DEFAULT_COLLECTION_ID = "default"
 
 
@@ -34,12 +37,20 @@ class Door:
         """Follow the file of grants, and look whose streams are to end. Ends when cancelled."""
         while True:
             await asyncio.sleep(files.POLL_SECONDS)
-            await asyncio.to_thread(self._keyring.follow)
-            for stream in list(self._streams):
-                try:
-                    self._again(stream.grant, stream.method)
-                except FacerecError as error:
-                    stream.end(_counted(error))
+            try:
+                await asyncio.to_thread(self._keyring.follow)
+                self._keyring.forget_others()
+                self._review()
+            except Exception as error:  # whatever it is, keys that are taken away must not stay in force
+                log.error("keys_not_followed", why=type(error).__name__)
+
+    def _review(self) -> None:
+        """End the streams of those who are let in no more."""
+        for stream in list(self._streams):
+            try:
+                self._again(stream.grant, stream.method)
+            except FacerecError as error:
+                stream.end(_counted(error))
 
     def admit(self, method: Method, does: Does) -> Does:
         """Nothing of a message is read before its sender is let in.

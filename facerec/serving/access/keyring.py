@@ -11,7 +11,7 @@ import structlog
 
 from facerec.serving.access import files, grants
 from facerec.serving.access.errors import KeyMissing, KeyUnknown, RateLimited
-from facerec.serving.access.grants import Grant, KeyGrant
+from facerec.serving.access.grants import CertificateGrant, Grant, KeyGrant
 from facerec.serving.access.rates import Bucket
 from facerec.serving.errors import SettingsInvalid
 
@@ -42,12 +42,11 @@ class Keyring:
                 return
             self._stamp = found
             read = grants.read(self._path)
-        except (OSError, SettingsInvalid) as error:
+        except Exception as error:  # a text can be at fault in more ways than its reader foresees
             why = str(error) if isinstance(error, SettingsInvalid) else type(error).__name__
             log.error("keys_not_read", why=why, kept=len(self._grants.keys))
             return
         self._grants, self._by_digest = read, {each.digest: each for each in read.keys}
-        self._forget_others()
         log.info("keys_read", keys=len(read.keys), certificates=len(read.certificates))
 
     def find(self, authorization: str, peer: Callable[[], Sequence[str]]) -> Grant:
@@ -87,7 +86,7 @@ class Keyring:
         if isinstance(grant, KeyGrant):
             found = self._by_digest.get(grant.digest)
         else:
-            found = next((each for each in self._grants.certificates if each.name == grant.name), None)
+            found = next((each for each in self._grants.certificates if _is_same(each, grant)), None)
         if found is None:
             raise KeyUnknown(f"{grant.name} is not known here any more")
         _check_time(found)
@@ -112,10 +111,14 @@ class Keyring:
             known = self._buckets[grant.name] = (rate, Bucket(*rate))
         return known[1].take()
 
-    def _forget_others(self) -> None:
-        """Drop the buckets of grants that are no more."""
+    def forget_others(self) -> None:
+        """Drop the buckets of grants that are no more. On the event loop, as are all changes of buckets."""
         kept = {each.name for each in (*self._grants.keys, *self._grants.certificates)}
         self._buckets = {name: known for name, known in self._buckets.items() if name in kept}
+
+
+def _is_same(certificate: CertificateGrant, grant: Grant) -> bool:
+    return isinstance(grant, CertificateGrant) and certificate.subject == grant.subject
 
 
 def _check_time(grant: Grant) -> None:

@@ -4,13 +4,19 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from typing import Any
 
 import grpc.aio
 import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from facerec.errors import Reason
+from facerec.matcher.v1 import matcher_pb2 as pb
 from facerec.matcher.v1 import transfer_pb2
 from facerec.serving.access import files
+from facerec.serving.access.errors import KeyUnknown
+from facerec.serving.access.keyring import Keyring
+from facerec.serving.metrics import CALLS
 from tests.e2e.access.conftest import bearer, entry
 from tests.e2e.matcher.requests import encoding, enroll, refused, vectors
 from tests.e2e.matcher.test_transfer import chunk, header
@@ -142,3 +148,82 @@ async def test_a_key_beside_is_not_disturbed(
 
     assert (await matcher.stub.ImportFaces(slowly(), metadata=bearer("a"))).faces_added == 1
     await matcher.stub.Enroll(enroll("bob", encoding(vectors(1, seed=9)[0])), metadata=bearer("a"))
+
+
+async def test_strangers_who_ask_for_health_hold_nobody_up(
+    start_matcher: StartMatcher, database_url: str, keys_file: WriteKeys
+) -> None:
+    matcher = await start_matcher(database_url, keys_file=keys_file(ADMIN))
+    await matcher.stub.Enroll(enroll("ann", encoding(vectors(1)[0])), metadata=bearer("a"))
+    dripping = await Dripping.open(port(matcher))
+    request = health_pb2.HealthCheckRequest()
+    try:
+        for stream in range(1, 401, 2):
+            dripping.begin(stream, "/grpc.health.v1.Health/Check")
+        async with asyncio.timeout(3):
+            claim = pb.VerifyRequest(person_id="ann", probe=encoding(vectors(1)[0]))
+            assert (await matcher.stub.Verify(claim, metadata=bearer("a"))).match
+        await dripping.ended(399)
+        async with grpc.aio.insecure_channel(matcher.address) as channel:
+            health: Any = health_pb2_grpc.HealthStub(channel)
+            assert (await health.Check(request, timeout=3)).status == health_pb2.HealthCheckResponse.SERVING
+            with refused(Reason.OPTION_INVALID):
+                await health.Check(health_pb2.HealthCheckRequest(service="x" * 100_000))
+    finally:
+        dripping.close()
+
+
+async def test_an_item_that_is_no_message_is_its_callers_fault(
+    start_matcher: StartMatcher, database_url: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    matcher = await start_matcher(database_url)
+    async with grpc.aio.insecure_channel(matcher.address) as channel:
+        raw: Any = channel.stream_unary("/facerec.matcher.v1.MatcherService/ImportFaces")
+        with refused(Reason.OPTION_INVALID, message="not a message of this type"):
+            await raw(iter([b"\xff\xff\xff"]))
+    assert "internal_error" not in "".join(capfd.readouterr())
+
+
+async def test_keys_are_followed_whatever_a_file_of_them_was(
+    start_matcher: StartMatcher, database_url: str, keys_file: WriteKeys
+) -> None:
+    matcher = await start_matcher(database_url, keys_file=keys_file(ADMIN, entry("x", "b", ["manage"])))
+    people = pb.ListPersonsRequest()
+    await matcher.stub.ListPersons(people, metadata=bearer("b"))
+    keys_file("x = " + "9" * 5000)  # more digits than Python makes a number of
+    await asyncio.sleep(0.3)
+    await matcher.stub.ListPersons(people, metadata=bearer("b"))
+    keys_file(ADMIN)
+    await asyncio.sleep(0.5)
+    with refused(Reason.KEY_UNKNOWN):
+        await matcher.stub.ListPersons(people, metadata=bearer("b"))
+
+
+def test_a_certificate_of_another_name_is_somebody_else(keys_file: WriteKeys) -> None:
+    def certificate(subject: str) -> str:
+        return f'[[certificates]]\nname = "door"\nsubject = "{subject}"\nroles = ["verify"]\n'
+
+    ring = Keyring(keys_file(certificate("old.example")))
+    grant = ring.find("", lambda: ["old.example"])
+    assert ring.again(grant) == grant
+    keys_file(certificate("new.example"))
+    ring.follow()
+    with pytest.raises(KeyUnknown):
+        ring.again(grant)
+
+
+async def test_a_caller_who_hangs_up_within_a_message_is_counted_as_cancelled(
+    start_matcher: StartMatcher, database_url: str
+) -> None:
+    matcher = await start_matcher(database_url)
+    counts = CALLS.of("unary_unary", "facerec.matcher.v1.MatcherService", "Verify")
+    before = dict(counts.codes)
+    dripping = await Dripping.open(port(matcher))
+    for stream in range(1, 21, 2):
+        dripping.begin(stream, VERIFY)
+    await asyncio.sleep(0.1)
+    dripping.close()
+    async with asyncio.timeout(5):
+        while counts.codes.get("CANCELLED", 0) < before.get("CANCELLED", 0) + 10:  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
+    assert counts.codes.get("INVALID_ARGUMENT", 0) == before.get("INVALID_ARGUMENT", 0)

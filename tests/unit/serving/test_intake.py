@@ -7,14 +7,16 @@ from typing import Any
 
 import grpc
 import grpc.aio
+import psutil
 import pytest
 from google.protobuf.wrappers_pb2 import BytesValue
 
 from facerec.client.failures import from_rpc_error
 from facerec.errors import FacerecError, Reason
-from facerec.serving import status
-from facerec.serving.intake import SLOW_SECONDS, Intake
+from facerec.serving import intake, status
+from facerec.serving.intake import LOOK_SECONDS, SLOW_LOOKS, Intake
 from facerec.serving.layers import LayeredServer
+from facerec.serving.memory import Memory
 from tests.fixtures.http2 import Dripping
 
 LARGEST = 1_000_000
@@ -46,7 +48,7 @@ Start = Callable[..., Any]
 async def start() -> AsyncIterator[Start]:
     servers: list[grpc.aio.Server] = []
 
-    async def begin(*, most_seconds: float = 10) -> Running:
+    async def begin(*, most_seconds: float = 10, room_bytes: int = ROOM) -> Running:
         server = grpc.aio.server()
         servers.append(server)
         running = Running(0)
@@ -57,13 +59,13 @@ async def start() -> AsyncIterator[Start]:
             running.held -= 1
             return BytesValue(value=b"x")
 
-        intake = Intake(room_bytes=ROOM, largest_bytes=LARGEST, most_seconds=most_seconds)
+        reads = Intake(room_bytes=room_bytes, largest_bytes=LARGEST, most_seconds=most_seconds)
         handler = grpc.unary_unary_rpc_method_handler(
             hold,
             request_deserializer=BytesValue.FromString,
             response_serializer=BytesValue.SerializeToString,
         )
-        LayeredServer(server, [status.mapped, intake]).add_registered_method_handlers(
+        LayeredServer(server, [status.mapped, reads]).add_registered_method_handlers(
             "test.Holder", {"Hold": handler}
         )
         running.port = server.add_insecure_port("127.0.0.1:0")
@@ -126,7 +128,7 @@ async def test_a_message_that_does_not_come_counts_as_the_largest(start: Start) 
     try:
         for stream in (1, 3):
             dripping.begin(stream, PATH)
-        await asyncio.sleep(2 * SLOW_SECONDS)
+        await asyncio.sleep(2 * SLOW_LOOKS * LOOK_SECONDS)
         dripping.begin(5, PATH)  # the third finds no room
         await dripping.ended(5)
         with pytest.raises(FacerecError) as caught:
@@ -146,6 +148,41 @@ async def test_a_message_that_does_not_come_counts_as_the_largest(start: Start) 
             assert asyncio.get_running_loop().time() < ends
         else:
             break
+
+
+async def test_slow_messages_are_in_nobodys_way(start: Start) -> None:
+    running = await start(room_bytes=64 * LARGEST)
+    running.go.set()
+    dripping = await Dripping.open(running.port)
+    try:
+        for stream in range(1, 101, 2):
+            dripping.begin(stream, PATH)
+        async with asyncio.timeout(3):
+            for _ in range(20):
+                assert await running.call(1000) == 3
+    finally:
+        dripping.close()
+
+
+async def test_a_slow_message_is_refused_where_memory_is_tight(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(intake, "Memory", lambda: Memory(limit_bytes=1000))
+    running = await start()
+    running.go.set()
+    dripping = await Dripping.open(running.port)
+    try:
+        dripping.begin(1, PATH)
+        await dripping.ended(1)
+        assert await running.call(1000) == 3
+    finally:
+        dripping.close()
+
+
+def test_memory_is_tight_by_what_the_process_takes() -> None:
+    taken = psutil.Process().memory_info().rss
+    assert Memory(limit_bytes=taken).tight()
+    assert not Memory(limit_bytes=2 * taken).tight()
 
 
 async def test_a_message_that_takes_too_long_to_come_is_waited_for_no_longer(start: Start) -> None:
