@@ -8,6 +8,7 @@ import asyncio
 import functools
 import gc
 import json
+import os
 import sys
 import warnings
 from collections.abc import Callable, Coroutine
@@ -108,8 +109,12 @@ async def _serve(flags: list[str]) -> None:
         for task in measuring:
             task.cancel()
         lag.report()
-        await asyncio.to_thread(encoder.close)
+        ended = await asyncio.to_thread(encoder.close)
     await asyncio.to_thread(spans.stop)
+    if encoder is not None and not ended:
+        log.warning("work_left", action="ending without it: its callers were answered")
+        sys.stderr.flush()
+        os._exit(0)  # else Python would wait for the threads, in a native call for as long as it takes
 
 
 async def _version(flags: list[str]) -> None:

@@ -69,12 +69,16 @@ class Batcher(Generic[Item, Result]):
             self._changed.notify()
         return futures
 
-    def close(self) -> None:
-        """Refuse new items, finish those that wait, and return when the last is answered."""
+    def close(self, wait_seconds: float | None = None) -> bool:
+        """Refuse new items and finish those that wait.
+
+        Returns when the last is answered, or False after `wait_seconds`.
+        """
         with self._changed:
             self._closed = True
             self._changed.notify()
-        self._thread.join()
+        self._thread.join(wait_seconds)
+        return not self._thread.is_alive()
 
     def _work(self) -> None:
         while batch := self._next_batch():

@@ -4,9 +4,9 @@ import asyncio
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import asynccontextmanager
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -31,6 +31,9 @@ _IMAGES_PER_THREAD: Final = 2
 """One at work and one next, so that no thread waits for the event loop."""
 
 _SECONDS_SMOOTHING: Final = 0.1
+
+_CLOSE_SECONDS: Final = 0.5
+"""What is nearly done at the end gets this long, images and either network."""
 
 
 class Encoder:
@@ -58,6 +61,7 @@ class Encoder:
         self._detection_network = detection_network
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="image")
         self._thread_count = threads
+        self._at_work: set[Future[Any]] = set()
         self._turns = asyncio.Semaphore(threads * _IMAGES_PER_THREAD)
         self._max_images = max_images
         self._watchdog = watchdog
@@ -94,11 +98,14 @@ class Encoder:
             scan = await self._in_thread(lambda: self._scanner.scan(image, options))
         return _to_faces(scan, [None] * len(scan.detections))
 
-    def close(self) -> None:
-        """Finish what is under way. Called when no request can come any more."""
-        self._threads.shutdown(wait=True, cancel_futures=True)
-        self._detection_network.close()
-        self._network.close()
+    def close(self) -> bool:
+        """End, and say whether all work has. Called when no request can come and no caller waits any more.
+
+        A native call cannot be interrupted: where one goes on, Python waits for its thread at its own end.
+        """
+        self._threads.shutdown(wait=False, cancel_futures=True)
+        closed = [network.close(_CLOSE_SECONDS) for network in (self._detection_network, self._network)]
+        return all(closed) and not wait(list(self._at_work), _CLOSE_SECONDS).not_done
 
     @asynccontextmanager
     async def _admitted(self) -> AsyncIterator[None]:
@@ -134,6 +141,8 @@ class Encoder:
         with metrics.QUEUE_SECONDS.time():
             await self._turns.acquire()
         future = self._threads.submit(timed)
+        self._at_work.add(future)
+        future.add_done_callback(self._at_work.discard)
         future.add_done_callback(lambda _: loop.call_soon_threadsafe(self._turns.release))
         return await asyncio.wrap_future(future)
 

@@ -3,12 +3,10 @@
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator, Sequence
 from typing import Any, ClassVar, Literal, TypedDict, Unpack
 
-import grpc
-
 from facerec.client.calls import AsyncClient, Call, Client, ask, ask_async
 from facerec.client.channel import ENCODER_SERVICE
 from facerec.client.faces import BoundingBox, DetectedImage, EncodedImage, Model
-from facerec.client.failures import from_rpc_error
+from facerec.client.sending import AsyncRequests, Requests
 from facerec.encoder import v1
 from facerec.errors import FacerecError, Reason
 
@@ -90,14 +88,13 @@ class EncoderClient(Client):
         """Encode many images, each under an id of yours, over one call without a deadline.
 
         Yields each id with its EncodedImage, or with the FacerecError it failed with, as they finish.
-        Raises FacerecError where the call itself fails.
+        Raises FacerecError where the call itself fails, and what `images` raises.
         """
         message = _message(options)
-        requests = (_item(item_id, image, message) for item_id, image in images)
-        try:
-            yield from map(_outcome, self._stub.EncodeStream(requests, metadata=self._metadata))
-        except grpc.RpcError as error:
-            raise from_rpc_error(error, self.address) from error
+        requests = Requests(_item(item_id, image, message) for item_id, image in images)
+        call = self._stub.EncodeStream(requests, metadata=self._metadata)
+        with requests.sent_by(call, self.address):
+            yield from map(_outcome, call)
 
     encode = ask(encode)
     detect_faces = ask(detect_faces)
@@ -116,15 +113,14 @@ class AsyncEncoderClient(AsyncClient):
         """Encode many images, each under an id of yours, over one call without a deadline.
 
         Yields each id with its EncodedImage, or with the FacerecError it failed with, as they finish.
-        Raises FacerecError where the call itself fails.
+        Raises FacerecError where the call itself fails, and what `images` raises.
         """
         message = _message(options)
-        requests = (_item(item_id, image, message) async for item_id, image in images)
-        try:
-            async for answer in self._stub.EncodeStream(requests, metadata=self._metadata):
+        requests = AsyncRequests(_item(item_id, image, message) async for item_id, image in images)
+        call = self._stub.EncodeStream(requests, metadata=self._metadata)
+        with requests.sent_by(call, self.address):
+            async for answer in call:
                 yield _outcome(answer)
-        except grpc.RpcError as error:
-            raise from_rpc_error(error, self.address) from error
 
     encode = ask_async(encode)
     detect_faces = ask_async(detect_faces)

@@ -22,6 +22,7 @@ from facerec.client.people import (
     StoredFace,
     Verification,
 )
+from facerec.client.sending import AsyncRequests, Requests
 from facerec.client.times import timestamp
 from facerec.client.transfer import FaceBatch, ImportReport
 from facerec.matcher import v1
@@ -227,7 +228,7 @@ class MatcherClient(Client):
         `import_id` names the import; after an interruption `get_import` says at which row to go on, which
         is `first_row` of the first batch given. Faces at fault are told of in the report, the others taken.
         Raises FacerecError: MODEL_MISMATCH where `space` is not the collection's, OPTION_INVALID,
-        ENCODING_INVALID, OVERLOADED and those of any call.
+        ENCODING_INVALID, OVERLOADED and those of any call; and what `batches` raises.
         """
 
         def requests() -> Iterator[v1.ImportFacesRequest]:
@@ -241,10 +242,10 @@ class MatcherClient(Client):
             for batch in batches:
                 yield v1.ImportFacesRequest(chunk=batch.to_message())
 
-        try:
-            return ImportReport.from_message(self._stub.ImportFaces(requests(), metadata=self._metadata))
-        except grpc.RpcError as error:
-            raise from_rpc_error(error, self.address) from error
+        sent = Requests(requests())
+        call = self._stub.ImportFaces.future(sent, metadata=self._metadata)
+        with sent.sent_by(call, self.address):
+            return ImportReport.from_message(call.result())
 
     def export_faces(self, *, collection_id: str = "") -> Iterator[FaceBatch]:
         """All faces of a collection as they are at one moment, ordered by person.
@@ -297,7 +298,7 @@ class AsyncMatcherClient(AsyncClient):
         `import_id` names the import; after an interruption `get_import` says at which row to go on, which
         is `first_row` of the first batch given. Faces at fault are told of in the report, the others taken.
         Raises FacerecError: MODEL_MISMATCH where `space` is not the collection's, OPTION_INVALID,
-        ENCODING_INVALID, OVERLOADED and those of any call.
+        ENCODING_INVALID, OVERLOADED and those of any call; and what `batches` raises.
         """
 
         async def requests() -> AsyncIterator[v1.ImportFacesRequest]:
@@ -311,12 +312,10 @@ class AsyncMatcherClient(AsyncClient):
             async for batch in batches:
                 yield v1.ImportFacesRequest(chunk=batch.to_message())
 
-        try:
-            return ImportReport.from_message(
-                await self._stub.ImportFaces(requests(), metadata=self._metadata)
-            )
-        except grpc.RpcError as error:
-            raise from_rpc_error(error, self.address) from error
+        sent = AsyncRequests(requests())
+        call = self._stub.ImportFaces(sent, metadata=self._metadata)
+        with sent.sent_by(call, self.address):
+            return ImportReport.from_message(await call)
 
     async def export_faces(self, *, collection_id: str = "") -> AsyncIterator[FaceBatch]:
         """All faces of a collection as they are at one moment, ordered by person.

@@ -129,8 +129,19 @@ class Server:
         return self._admin.address if self._admin else None
 
     async def start(self) -> None:
-        """Listen, every service NOT_SERVING. Raises AddressInUse."""
+        """Listen, every service NOT_SERVING. Raises AddressInUse, and listens nowhere then."""
         await self._health.publish()
+        try:
+            await self._listen()
+        except AddressInUse:
+            await self._server.stop(0)
+            if self._admin:
+                await asyncio.to_thread(self._admin.stop)
+            raise
+        if self._door:
+            self._watch = asyncio.create_task(self._door.watch())
+
+    async def _listen(self) -> None:
         try:
             at = str(self._address)
             port = (
@@ -143,13 +154,11 @@ class Server:
                 f"cannot listen on {self._address}: the port is taken, or the host is not this machine's"
             ) from error
         self._address = dataclasses.replace(self._address, port=port)
+        await self._server.start()  # one that was not started keeps its port when stopped
         if self._admin:
             self._admin.start()
-        await self._server.start()
         if self._health_port:
             await self._health_port.start()
-        if self._door:
-            self._watch = asyncio.create_task(self._door.watch())
 
     async def set_serving(self, full_name: str, serving: bool) -> None:
         """Announce whether a service can do its work now."""

@@ -262,6 +262,23 @@ async def test_sigterm_finishes_what_is_under_way(model_cache: Path) -> None:
         assert await stopped == 0
 
 
+async def test_sigterm_waits_for_no_image_beyond_the_grace(model_cache: Path) -> None:
+    server = EncoderProcess("--threads", "1", "--grace-seconds", "1", cache=model_cache)
+    server.event("serving")
+    async with grpc.aio.insecure_channel(server.address, CHANNEL_OPTIONS) as channel:
+        slow = pb.EncodeRequest(
+            image=png(Image.new("RGB", (7000, 7000), "teal")), options=pb.EncodeOptions(full_resolution=True)
+        )
+        calls = [asyncio.ensure_future(pb.EncoderServiceStub(channel).Encode(slow)) for _ in range(3)]
+        await asyncio.sleep(2)
+        begin = time.monotonic()
+        assert await asyncio.to_thread(server.stop) == 0
+        assert time.monotonic() - begin < 1 + 3
+        for call in calls:
+            await refusal(call)
+    server.event("work_left")
+
+
 async def test_a_network_that_drifted_keeps_the_server_from_serving(tmp_path: Path) -> None:
     weights = files.read(files.find().resnet)
     parsed = resnet.parse(weights.data)

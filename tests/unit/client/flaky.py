@@ -28,6 +28,8 @@ class FlakyEncoder:
         self.seconds = seconds
         self.calls = 0
 
+        self.ended = asyncio.Event()
+
     async def encode(self, request: encoder_v1.EncodeRequest, context: Context) -> encoder_v1.EncodeResponse:
         self.calls += 1
         await asyncio.sleep(self.seconds)
@@ -39,6 +41,18 @@ class FlakyEncoder:
         )
         return encoder_v1.EncodeResponse(faces=[face], image_width=len(request.image))
 
+    async def encode_stream(
+        self, requests: AsyncIterator[encoder_v1.EncodeStreamRequest], context: Context
+    ) -> AsyncIterator[encoder_v1.EncodeStreamResponse]:
+        """Answer each; `ended` is set when no more come."""
+        try:
+            async for item in requests:
+                yield encoder_v1.EncodeStreamResponse(
+                    item_id=item.item_id, response=await self.encode(item.request, context)
+                )
+        finally:
+            self.ended.set()
+
 
 class PagedMatcher:
     """Has `NAMES` to list, and refuses the first `refusals` enrolments; by default every one."""
@@ -47,6 +61,7 @@ class PagedMatcher:
         self.error = error
         self.refusals = refusals
         self.calls = 0
+        self.ended = asyncio.Event()
 
     async def enroll(self, request: matcher_v1.EnrollRequest, context: Context) -> matcher_v1.EnrollResponse:
         self.calls += 1
@@ -64,6 +79,20 @@ class PagedMatcher:
         persons = [matcher_v1.Person(person_id=name) for name in NAMES[first:last]]
         token = str(last) if last < len(NAMES) else ""
         return matcher_v1.ListPersonsResponse(persons=persons, next_page_token=token)
+
+    async def import_faces(
+        self, requests: AsyncIterator[matcher_v1.ImportFacesRequest], context: Context
+    ) -> matcher_v1.ImportFacesResponse:
+        """Count the faces, those of "nobody" refused at once; `ended` is set when no more come."""
+        added = 0
+        try:
+            async for request in requests:
+                if "nobody" in request.chunk.person_ids:
+                    raise self.error
+                added += len(request.chunk.person_ids)
+        finally:
+            self.ended.set()
+        return matcher_v1.ImportFacesResponse(next_row=added, faces_added=added)
 
 
 OVERLOADED = FacerecError(
@@ -88,9 +117,19 @@ async def serving(
         matcher_v1.ListPersonsRequest.FromString,
         matcher_v1.ListPersonsResponse.SerializeToString,
     )
+    streaming = grpc.stream_stream_rpc_method_handler(
+        encoder.encode_stream,
+        encoder_v1.EncodeStreamRequest.FromString,
+        encoder_v1.EncodeStreamResponse.SerializeToString,
+    )
+    importing = grpc.stream_unary_rpc_method_handler(
+        matcher.import_faces,
+        matcher_v1.ImportFacesRequest.FromString,
+        matcher_v1.ImportFacesResponse.SerializeToString,
+    )
     services = [
-        _service(ENCODER_SERVICE, {"Encode": encoding}),
-        _service(MATCHER_SERVICE, {"Enroll": enrolling, "ListPersons": listing}),
+        _service(ENCODER_SERVICE, {"Encode": encoding, "EncodeStream": streaming}),
+        _service(MATCHER_SERVICE, {"Enroll": enrolling, "ListPersons": listing, "ImportFaces": importing}),
     ]
     server = Server(ServerOptions("127.0.0.1:0"), services)
     await server.start()

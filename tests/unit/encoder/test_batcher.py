@@ -127,6 +127,16 @@ def test_a_closed_batcher_refuses_new_items() -> None:
         batcher.submit([1])
 
 
+def test_closing_waits_no_longer_than_it_is_told() -> None:
+    run = Doubling()
+    batcher = batcher_of(run)
+    held = hold(batcher, run)
+    assert not batcher.close(0.05)
+    run.gate.set()
+    assert batcher.close(10)
+    assert held.result(0) == 2_000_000
+
+
 def test_a_function_that_loses_results_fails_its_items_instead_of_mixing_them_up() -> None:
     batcher: Batcher[int, int] = Batcher(lambda items: [0], max_batch=2, capacity=10, name="test")
     futures = batcher.submit([1, 2])

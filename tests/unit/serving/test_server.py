@@ -3,7 +3,10 @@
 import asyncio
 import pathlib
 import re
-from collections.abc import AsyncIterator
+import socket
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import grpc
@@ -148,6 +151,47 @@ async def test_a_taken_port_is_a_clear_refusal(server: Server) -> None:
     second = Server(ServerOptions(server.address), [service()])
     with pytest.raises(AddressInUse, match=str(server.port)):
         await second.start()
+
+
+@pytest.fixture
+def taken() -> Iterator[str]:
+    """An address where somebody else listens."""
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        yield f"127.0.0.1:{other.getsockname()[1]}"
+
+
+PORTS = ["address", "admin_address", "health_address"]
+
+
+def options_of(port: str, taken: str) -> ServerOptions:
+    """All ports of the system's choice, but for one."""
+    addresses: dict[str, Any] = dict.fromkeys(PORTS, "127.0.0.1:0") | {port: taken}
+    return ServerOptions(**addresses)
+
+
+@pytest.mark.parametrize("port", PORTS)
+async def test_where_one_port_is_taken_none_is_listened_on(port: str, taken: str) -> None:
+    refused = Server(options_of(port, taken), [service()])
+    with pytest.raises(AddressInUse, match=taken):
+        await refused.start()
+    for address in (refused.address, refused.admin_address, refused.health_address):
+        assert address is not None
+        if address != taken:
+            with pytest.raises(ConnectionRefusedError):
+                await asyncio.open_connection(*address.split(":"))
+
+
+@pytest.mark.parametrize("port", PORTS)
+def test_a_process_whose_port_is_taken_ends_with_one_line(port: str, taken: str) -> None:
+    script = (
+        "import sys; from facerec.serving import loop; from facerec.serving.server import *\n"
+        f"async def serve(): await Server({options_of(port, taken)}, []).start()\n"
+        "sys.exit(loop.run(serve()))"
+    )
+    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    told = [line for line in run.stderr.splitlines() if "add_port.cc" not in line]  # gRPC's own
+    assert (run.returncode, len(told)) == (2, 1), run.stderr
+    assert told[0].startswith(f"error: cannot listen on {taken}: ")
 
 
 @pytest.mark.parametrize("address", ["0.0.0.0:0", "[::]:0", "192.0.2.1:0", "example.org:0"])
