@@ -40,6 +40,16 @@ async def connect(database_url: str) -> AsyncIterator[asyncpg.Connection]:
         await connection.close(timeout=CONNECT_SECONDS)
 
 
+@contextlib.asynccontextmanager
+async def lock_wait(connection: asyncpg.Connection, seconds: float) -> AsyncIterator[None]:
+    """Wait for each lock so long, and afterwards as before."""
+    await connection.execute(f"SET lock_timeout = '{seconds}s'")
+    try:
+        yield
+    finally:
+        await connection.execute(f"SET lock_timeout = '{LOCK_WAIT_SECONDS}s'")
+
+
 async def take_turn(connection: asyncpg.Connection) -> bool:
     """Whether this connection is now the one that maintains; it stays so until it is closed."""
     return bool(await connection.fetchval("SELECT pg_try_advisory_lock($1)", LOCK_KEY))

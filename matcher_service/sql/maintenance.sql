@@ -36,6 +36,27 @@ SELECT (SELECT option_value FROM pg_options_to_table(c.reloptions) WHERE option_
 FROM pg_class c
 WHERE c.oid = to_regclass('facerec.' || quote_ident($1::text));
 
+-- name: count_old_transactions
+-- $1 the partition of people, $2 seconds. Others' transactions that have lasted longer and that a build would wait
+-- for: with a snapshot, of whatever table, or with a lock on the partition that writers take. Postgres shows
+-- when another login's began only to members of pg_read_all_stats.
+SELECT count(*)
+FROM pg_stat_activity a
+WHERE a.datname = current_database()
+  AND a.xact_start < now() - make_interval(secs => $2)
+  AND a.pid <> pg_backend_pid()
+  AND a.backend_type <> 'autovacuum worker'
+  AND a.pid NOT IN (SELECT v.pid FROM pg_stat_progress_vacuum v)
+  AND (
+      a.backend_xmin IS NOT NULL
+      OR EXISTS (
+          SELECT FROM pg_locks l
+          JOIN pg_class c ON c.oid = l.relation
+          WHERE l.pid = a.pid AND l.granted AND c.relname = $1
+            AND l.mode NOT IN ('AccessShareLock', 'RowShareLock')
+      )
+  );
+
 -- name: create_index
 -- Beside readers and writers; outside a transaction.
 CREATE INDEX CONCURRENTLY :"index" ON facerec.:"person"
