@@ -12,14 +12,18 @@ from matcher_service.queries import of_collection
 
 log = structlog.get_logger(__name__)
 
-_REMAINING = re.compile(r"(\d+) are dead but not yet removable|(\d+) dead row versions cannot be removed yet")
+_REMAINING = re.compile(
+    r"(\d+) are dead but not yet removable"
+    r"|tuples missed: (\d+) dead"  # on pages that somebody was reading
+    r"|(\d+) dead row versions cannot be removed yet"
+)
 
 
 async def vacuum(connection: asyncpg.Connection, collection_id: str) -> int:
     """Vacuum after erasures; returns how many of them now have no dead row left.
 
-    Rows that an older snapshot can still see stay, an export's say: the erasures are then left for the
-    next run.
+    Rows that an older snapshot can still see stay, an export's say, and so do those on a page that somebody
+    is reading: the erasures are then left for the next run.
     """
     statements = of_collection(collection_id, "maintenance")
     due = await _due(connection, statements["list_unvacuumed"], collection_id)
@@ -62,7 +66,7 @@ async def _due(connection: asyncpg.Connection, statement: str, collection_id: st
 
 
 async def _remaining(connection: asyncpg.Connection, statement: str) -> int:
-    """Run a vacuum and read from what it tells how many dead rows a snapshot kept it from removing."""
+    """Run a vacuum and read from what it tells how many dead rows others kept it from removing."""
     told: list[str] = []
 
     def listen(_: Any, message: Any) -> None:
@@ -73,6 +77,6 @@ async def _remaining(connection: asyncpg.Connection, statement: str) -> int:
         await connection.execute(statement)
     finally:
         connection.remove_log_listener(listen)
-    found = [int(one or other) for line in told for one, other in _REMAINING.findall(line)]
+    found = [int(count) for line in told for counts in _REMAINING.findall(line) for count in counts if count]
     # A server that tells it in other words is not taken at a word it did not give.
     return sum(found) if found else 1

@@ -6,6 +6,7 @@ import tempfile
 import uuid
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import asyncpg
 import numpy as np
@@ -19,10 +20,12 @@ from facerec.matcher.v1 import matcher_pb2 as pb
 from matcher_service import migrations
 from matcher_service.maintenance import keeper
 from matcher_service.maintenance.keeper import MaintenanceOptions
+from matcher_service.maintenance.session import connect
 from matcher_service.queries import partition_name
 from tests.e2e.matcher.requests import encoding, enroll, refused, vectors
 from tests.e2e.matcher.test_transfer import chunk, header
 from tests.fixtures.matcher import RunningMatcher, StartMatcher
+from tests.fixtures.postgres import PostgresServer, as_user
 
 State = erasure_pb2
 TABLES = [partition_name(parent, "default") for parent in ("person", "face", "enroll_request")]
@@ -89,6 +92,43 @@ async def test_rows_that_an_older_snapshot_sees_keep_an_erasure_pending(
         await reader.close()
     await keeper.run_once(MaintenanceOptions(database_url))
     assert (await get(matcher, receipt.erasure_id)).state == State.ERASURE_STATE_VACUUMED
+
+
+async def test_a_row_on_a_page_that_is_being_read_keeps_an_erasure_pending(
+    matcher: RunningMatcher, database_url: str
+) -> None:
+    """The reader's snapshot is of after the erasure: what is in the way is that its cursor holds the page."""
+    for name, face in zip(("ann", "ben"), vectors(2), strict=True):
+        await matcher.stub.Enroll(enroll(name, encoding(face)))
+    receipt = await matcher.stub.DeletePerson(pb.DeletePersonRequest(person_id="ben"))
+    reader = await asyncpg.connect(database_url)
+    try:
+        async with reader.transaction():
+            await reader.execute(f"DECLARE resting CURSOR FOR SELECT 1 FROM facerec.{TABLES[1]}")
+            await reader.execute("FETCH 1 FROM resting")
+            await keeper.run_once(MaintenanceOptions(database_url))
+            assert (await get(matcher, receipt.erasure_id)).state == State.ERASURE_STATE_PENDING
+    finally:
+        await reader.close()
+    await keeper.run_once(MaintenanceOptions(database_url))
+    assert (await get(matcher, receipt.erasure_id)).state == State.ERASURE_STATE_VACUUMED
+
+
+async def test_what_a_vacuum_left_is_asked_for_in_english_where_the_login_may(
+    database_url: str, postgres_server: PostgresServer
+) -> None:
+    database = urlsplit(database_url).path.removeprefix("/")
+    await asyncio.to_thread(
+        postgres_server.execute,
+        f"ALTER DATABASE {database} SET lc_messages = 'POSIX'",
+        "DROP ROLE IF EXISTS plain_maintainer",
+        "CREATE ROLE plain_maintainer LOGIN",
+        "GRANT facerec_owner TO plain_maintainer",
+    )
+    for url, expected in ((database_url, "C"), (as_user(database_url, "plain_maintainer"), "POSIX")):
+        async with connect(url) as connection:
+            assert await connection.fetchval("SHOW lc_messages") == expected
+    await asyncio.to_thread(postgres_server.execute, "DROP ROLE plain_maintainer")
 
 
 @pytest.fixture
