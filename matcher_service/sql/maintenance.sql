@@ -120,17 +120,32 @@ WHERE sample.person_key IN (
     LIMIT 50
 );
 
--- name: lock_due_persons
--- $2 most persons. Locks people with a face past its time, leaving out who is being changed now: the next
--- run finds them. Face (expire_time) where nothing is kept for a time only, else a scan.
+-- name: has_retention
+SELECT c.retention IS NOT NULL AS kept FROM facerec.collection c WHERE c.collection_id = $1;
+
+-- name: lock_expired_persons
+-- $2 most persons. Locks people with a face past its expire_time, leaving out who is being changed now: the next
+-- run finds them. Face (expire_time), which has those alone that expire.
 SELECT p.person_key
 FROM facerec.:"person" p
 WHERE p.collection_id = $1
   AND p.person_key IN (
       SELECT f.person_key
       FROM facerec.:"face" f
-      WHERE f.expire_time <= now()
-         OR f.create_time <= now() - (SELECT c.retention FROM facerec.collection c WHERE c.collection_id = $1)
+      WHERE f.expire_time <= now() AND f.expire_time < 'infinity'
+      LIMIT $2
+  )
+FOR UPDATE SKIP LOCKED;
+
+-- name: lock_outlived_persons
+-- $2 most persons. Likewise, people with a face older than the collection's retention. A scan of all faces.
+SELECT p.person_key
+FROM facerec.:"person" p
+WHERE p.collection_id = $1
+  AND p.person_key IN (
+      SELECT f.person_key
+      FROM facerec.:"face" f
+      WHERE f.create_time <= now() - (SELECT c.retention FROM facerec.collection c WHERE c.collection_id = $1)
       LIMIT $2
   )
 FOR UPDATE SKIP LOCKED;
