@@ -8,7 +8,10 @@ import asyncpg
 import structlog
 
 from matcher_service.maintenance.indexes import Builder
+from matcher_service.maintenance.session import lock_wait
 from matcher_service.queries import of_collection
+
+TRY_SECONDS = 1.0  # for each table, and everybody of the collection waits behind it
 
 log = structlog.get_logger(__name__)
 
@@ -41,12 +44,15 @@ async def scrub(connection: asyncpg.Connection, builder: Builder, collection_id:
 
     Each table is locked against everybody while it is written, with its indexes. The one that searches go by
     takes the longest and is dropped before: until it is built anew, beside everybody, searches are exact.
-    Nothing is done where nothing was erased.
+    Nothing is done where nothing was erased, or where somebody reads on for longer than a moment: that raises
+    asyncpg.LockNotAvailableError.
     """
     statements = of_collection(collection_id, "maintenance")
     due = await _due(connection, statements["list_unscrubbed"], collection_id)
     if not due:
         return 0
+    async with lock_wait(connection, TRY_SECONDS), connection.transaction():
+        await connection.execute(statements["lock_tables"])
     await builder.drop(collection_id)
     remaining = 0
     for table in ("rewrite_persons", "rewrite_faces"):

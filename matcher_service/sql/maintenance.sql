@@ -220,6 +220,10 @@ SELECT e.erasure_id FROM facerec.erasure e WHERE e.collection_id = $1 AND e.scru
 -- Beside readers and writers; outside a transaction.
 VACUUM (VERBOSE, INDEX_CLEANUP ON) facerec.:"person", facerec.:"face";
 
+-- name: lock_tables
+-- As a rewrite does, until the transaction's end.
+LOCK TABLE facerec.:"person", facerec.:"face" IN ACCESS EXCLUSIVE MODE;
+
 -- name: rewrite_persons
 -- Writes the files of table and indexes anew, under a lock that keeps everybody out; outside a transaction.
 VACUUM (FULL, VERBOSE) facerec.:"person";

@@ -18,7 +18,7 @@ from facerec.local.postgres import EmbeddedPostgres
 from facerec.matcher.v1 import erasure_pb2, transfer_pb2
 from facerec.matcher.v1 import matcher_pb2 as pb
 from matcher_service import migrations
-from matcher_service.maintenance import keeper
+from matcher_service.maintenance import keeper, scrubbing
 from matcher_service.maintenance.keeper import MaintenanceOptions
 from matcher_service.maintenance.session import connect
 from matcher_service.queries import partition_name
@@ -129,6 +129,36 @@ async def test_what_a_vacuum_left_is_asked_for_in_english_where_the_login_may(
         async with connect(url) as connection:
             assert await connection.fetchval("SHOW lc_messages") == expected
     await asyncio.to_thread(postgres_server.execute, "DROP ROLE plain_maintainer")
+
+
+async def test_a_scrub_that_somebody_reads_on_against_leaves_the_index_alone(
+    matcher: RunningMatcher, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scrubbing, "TRY_SECONDS", 0.2)
+    policy = pb.CollectionSettings(search=pb.SearchPolicy(index_above_faces=1000))
+    await matcher.collections.UpdateCollection(pb.UpdateCollectionRequest(settings=policy))
+    names = [f"p{place}" for place in range(1200)]
+    await matcher.stub.ImportFaces(iter([header(), chunk(vectors(len(names)), names)]))
+    await keeper.run_once(MaintenanceOptions(database_url))
+    receipt = await matcher.stub.DeletePerson(pb.DeletePersonRequest(person_id="p7"))
+
+    async def index_is_ready() -> bool:
+        ready: bool = (
+            await matcher.collections.GetCollection(pb.GetCollectionRequest())
+        ).collection.index.ready
+        return ready
+
+    reader = await asyncpg.connect(database_url)
+    try:
+        async with reader.transaction():
+            await reader.fetch(f"SELECT 1 FROM facerec.{TABLES[1]} LIMIT 1")
+            await keeper.run_once(MaintenanceOptions(database_url, scrub=True))
+            assert await index_is_ready()
+    finally:
+        await reader.close()
+    await keeper.run_once(MaintenanceOptions(database_url, scrub=True))
+    assert (await get(matcher, receipt.erasure_id)).state == State.ERASURE_STATE_SCRUBBED
+    assert await index_is_ready()
 
 
 @pytest.fixture
