@@ -45,7 +45,11 @@ class Builder:
 
     async def keep(self, collection_id: str) -> None:
         """Bring a collection's index to what its size and policy ask for."""
-        row = await self.connection.fetchrow(_statement(collection_id, "get_policy"), collection_id)
+        row = await self._policy(collection_id)
+        if row is not None and await self._is_lost(collection_id, row["index_name"]):
+            log.warning("index_missing", collection=collection_id)
+            await self.drop(collection_id)
+            row = await self._policy(collection_id)
         if row is None:
             return
         await self._drop_others(collection_id, row["index_name"])
@@ -57,6 +61,20 @@ class Builder:
             await self._build(collection_id, row)
         elif row["index_name"] is not None and self._recall_is_due(row):
             await self._measure(collection_id, row)
+
+    async def _policy(self, collection_id: str) -> asyncpg.Record | None:
+        return await self.connection.fetchrow(_statement(collection_id, "get_policy"), collection_id)
+
+    async def _is_lost(self, collection_id: str, name: str | None) -> bool:
+        """Whether the index that searches go by is gone or not valid: by other hands, or a restore's."""
+        if name is None:
+            return False
+        return not any(row["name"] == name and row["valid"] for row in await self._list(collection_id))
+
+    async def _list(self, collection_id: str) -> list[asyncpg.Record]:
+        """The indexes that are there, whatever is searched by."""
+        table = f"facerec.{partition_name('person', collection_id)}"
+        return list(await self.connection.fetch(_statement(collection_id, "list_indexes"), table))
 
     async def drop(self, collection_id: str) -> None:
         """Have the collection searched exactly, and drop its index."""
@@ -133,8 +151,7 @@ class Builder:
 
     async def _drop_others(self, collection_id: str, kept: str | None) -> None:
         """Drop every index but the one in use: older ones, and those whose build was cut short."""
-        table = f"facerec.{partition_name('person', collection_id)}"
-        for row in await self.connection.fetch(_statement(collection_id, "list_indexes"), table):
+        for row in await self._list(collection_id):
             if row["name"] != kept:
                 text = put(_statement(collection_id, "drop_index"), {"index": row["name"]})
                 await self.connection.execute(text)

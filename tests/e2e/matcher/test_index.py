@@ -214,6 +214,27 @@ async def test_what_a_build_cut_short_left_behind_is_dropped(
     assert (await identify(matcher, faces.encodings[0])).mode == INDEX
 
 
+@pytest.mark.parametrize(
+    "statement",
+    ["DROP INDEX {0}", "UPDATE pg_index SET indisvalid = false WHERE indexrelid = '{0}'::regclass"],
+)
+async def test_an_index_lost_by_others_hands_is_noticed_and_built_anew(
+    matcher: RunningMatcher,
+    faces: Faces,
+    administrator: asyncpg.Connection,
+    database_url: str,
+    statement: str,
+) -> None:
+    await maintain(database_url)
+    await administrator.execute(statement.format(f"facerec.{PERSONS}_near_1"))
+    await maintain(database_url)
+    assert await administrator.fetchval(
+        "SELECT x.indisvalid FROM facerec.collection c"
+        " JOIN pg_index x ON x.indexrelid = ('facerec.' || c.index_name)::regclass"
+    )
+    assert (await identify(matcher, faces.encodings[0])).mode == INDEX
+
+
 async def test_a_build_shows_how_far_it_is(
     faces: Faces, administrator: asyncpg.Connection, database_url: str, collections: Any
 ) -> None:
