@@ -87,15 +87,19 @@ class Builder:
 
     async def _has_to_wait(self, collection_id: str) -> bool:
         """Whether a build is better left to another run, as it would end only with a long transaction."""
-        table = partition_name("person", collection_id)
-        async with self._turn, self.watcher.transaction():
-            await self.watcher.execute("SET LOCAL ROLE NONE")  # as in _watch
-            old = await self.watcher.fetchval(
-                _statement(collection_id, "count_old_transactions"), table, OLD_SECONDS
-            )
+        old = await self.count_old_transactions(collection_id, OLD_SECONDS)
         if old:
             log.info("index_waits_for_a_snapshot", collection=collection_id, transactions=old)
         return bool(old)
+
+    async def count_old_transactions(self, collection_id: str, seconds: float) -> int:
+        """Count the transactions, older than that, for which dead rows are kept and a build would wait."""
+        table = partition_name("person", collection_id)
+        async with self._turn, self.watcher.transaction():
+            await self.watcher.execute("SET LOCAL ROLE NONE")  # as in _watch
+            text = _statement(collection_id, "count_old_transactions")
+            count: int = await self.watcher.fetchval(text, table, seconds)
+        return count
 
     def _recall_is_due(self, policy: asyncpg.Record) -> bool:
         measured = policy["recall_persons"] or 0

@@ -11,6 +11,7 @@ from matcher_service.maintenance.indexes import Builder
 from matcher_service.maintenance.session import lock_wait
 from matcher_service.queries import of_collection
 
+MOMENT_SECONDS = 1.0  # a transaction that is younger will have ended
 TRY_SECONDS = 1.0  # for each table, and everybody of the collection waits behind it
 
 log = structlog.get_logger(__name__)
@@ -29,7 +30,8 @@ async def vacuum(connection: asyncpg.Connection, collection_id: str) -> int:
     is reading: the erasures are then left for the next run.
     """
     statements = of_collection(collection_id, "maintenance")
-    due = await _due(connection, statements["list_unvacuumed"], collection_id)
+    rows = await connection.fetch(statements["list_unvacuumed"], collection_id)
+    due = [row["erasure_id"] for row in rows]
     if not due:
         return 0
     if await _remaining(connection, statements["vacuum"]):
@@ -44,12 +46,17 @@ async def scrub(connection: asyncpg.Connection, builder: Builder, collection_id:
 
     Each table is locked against everybody while it is written, with its indexes. The one that searches go by
     takes the longest and is dropped before: until it is built anew, beside everybody, searches are exact.
-    Nothing is done where nothing was erased, or where somebody reads on for longer than a moment: that raises
-    asyncpg.LockNotAvailableError.
+    Nothing is done where nothing was erased, or where a snapshot still sees what was, or where somebody reads
+    on for longer than a moment: that raises asyncpg.LockNotAvailableError.
     """
     statements = of_collection(collection_id, "maintenance")
-    due = await _due(connection, statements["list_unscrubbed"], collection_id)
+    rows = await connection.fetch(statements["list_unscrubbed"], collection_id)
+    due = [row["erasure_id"] for row in rows]
     if not due:
+        return 0
+    latest = min(row["age_seconds"] for row in rows)
+    if await builder.count_old_transactions(collection_id, max(latest, MOMENT_SECONDS)):
+        log.info("scrub_waits_for_a_snapshot", collection=collection_id)
         return 0
     async with lock_wait(connection, TRY_SECONDS), connection.transaction():
         await connection.execute(statements["lock_tables"])
@@ -65,10 +72,6 @@ async def scrub(connection: asyncpg.Connection, builder: Builder, collection_id:
         return 0
     await connection.execute(statements["note_scrubbed"], collection_id, due)
     return len(due)
-
-
-async def _due(connection: asyncpg.Connection, statement: str, collection_id: str) -> list[Any]:
-    return [row["erasure_id"] for row in await connection.fetch(statement, collection_id)]
 
 
 async def _remaining(connection: asyncpg.Connection, statement: str) -> int:

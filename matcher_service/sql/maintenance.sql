@@ -214,7 +214,9 @@ SELECT e.erasure_id FROM facerec.erasure e WHERE e.collection_id = $1 AND e.vacu
 
 -- name: list_unscrubbed
 -- The collection's erasures whose bytes may still be there.
-SELECT e.erasure_id FROM facerec.erasure e WHERE e.collection_id = $1 AND e.scrub_time IS NULL;
+SELECT e.erasure_id, extract(epoch FROM clock_timestamp() - e.delete_time)::float8 AS age_seconds
+FROM facerec.erasure e
+WHERE e.collection_id = $1 AND e.scrub_time IS NULL;
 
 -- name: vacuum
 -- Beside readers and writers; outside a transaction.

@@ -131,16 +131,18 @@ async def test_what_a_vacuum_left_is_asked_for_in_english_where_the_login_may(
     await asyncio.to_thread(postgres_server.execute, "DROP ROLE plain_maintainer")
 
 
+@pytest.mark.parametrize("begun", ["before", "after"])
 async def test_a_scrub_that_somebody_reads_on_against_leaves_the_index_alone(
-    matcher: RunningMatcher, database_url: str, monkeypatch: pytest.MonkeyPatch
+    matcher: RunningMatcher, database_url: str, monkeypatch: pytest.MonkeyPatch, begun: str
 ) -> None:
+    """A transaction from before the erasure, or one from after it that reads the collection itself."""
+    monkeypatch.setattr(scrubbing, "MOMENT_SECONDS", 0.2)
     monkeypatch.setattr(scrubbing, "TRY_SECONDS", 0.2)
     policy = pb.CollectionSettings(search=pb.SearchPolicy(index_above_faces=1000))
     await matcher.collections.UpdateCollection(pb.UpdateCollectionRequest(settings=policy))
     names = [f"p{place}" for place in range(1200)]
     await matcher.stub.ImportFaces(iter([header(), chunk(vectors(len(names)), names)]))
     await keeper.run_once(MaintenanceOptions(database_url))
-    receipt = await matcher.stub.DeletePerson(pb.DeletePersonRequest(person_id="p7"))
 
     async def index_is_ready() -> bool:
         ready: bool = (
@@ -150,10 +152,16 @@ async def test_a_scrub_that_somebody_reads_on_against_leaves_the_index_alone(
 
     reader = await asyncpg.connect(database_url)
     try:
-        async with reader.transaction():
+        if begun == "before":
+            await reader.execute("BEGIN ISOLATION LEVEL REPEATABLE READ")
+            await reader.fetch("SELECT 1 FROM facerec.model")
+        receipt = await matcher.stub.DeletePerson(pb.DeletePersonRequest(person_id="p7"))
+        if begun == "after":
+            await reader.execute("BEGIN")
             await reader.fetch(f"SELECT 1 FROM facerec.{TABLES[1]} LIMIT 1")
-            await keeper.run_once(MaintenanceOptions(database_url, scrub=True))
-            assert await index_is_ready()
+        await asyncio.sleep(0.3)
+        await keeper.run_once(MaintenanceOptions(database_url, scrub=True))
+        assert await index_is_ready()
     finally:
         await reader.close()
     await keeper.run_once(MaintenanceOptions(database_url, scrub=True))
