@@ -5,21 +5,25 @@ import datetime
 
 import asyncpg
 
-from matcher_service import pages
+from matcher_service import deadline, pages
 from matcher_service.audit.changes import Action, Change, note
 from matcher_service.collection import Collection, CollectionErasure, CollectionSettings, SearchIndex
+from matcher_service.database import Database
 from matcher_service.errors import CollectionExists, CollectionNotFound
+from matcher_service.queries import of_collection
 from matcher_service.store import Store
 
 NO_RETENTION = datetime.timedelta(0)
 CONVERTED = ("retention", "refused_qualities")
+DELETION_SECONDS = 3600.0  # the longest, where the caller waits so long: what goes is counted row by row
 
 
 class Catalog:
     """The collections of a store. Every method raises what the store raises."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, database: Database) -> None:
         self._store = store
+        self._database = database
 
     async def create(self, collection_id: str, space: str, settings: CollectionSettings) -> Collection:
         """Add an empty collection. Raises CollectionExists."""
@@ -59,9 +63,20 @@ class Catalog:
         return new
 
     async def delete(self, collection_id: str) -> CollectionErasure:
-        """Erase a collection and everybody in it; none of that id counts 0."""
-        async with self._store.transaction(collection_id) as (connection, queries):
-            row = await connection.fetchrow(queries["delete_collection"], collection_id)
+        """Erase a collection and everybody in it; none of that id counts 0.
+
+        Work in bulk where it is large: it may take what the caller's deadline leaves, however long other
+        statements may run.
+        """
+        queries = of_collection(collection_id)
+        async with (
+            self._database.transfer_connection() as connection,
+            connection.transaction(isolation="read_committed"),
+        ):
+            seconds = max(0.001, deadline.remaining_seconds(DELETION_SECONDS))
+            limit = f"{seconds * 1000:.0f}ms"
+            await connection.execute("SELECT set_config('statement_timeout', $1, true)", limit)
+            row = await connection.fetchrow(queries["delete_collection"], collection_id, timeout=seconds + 1)
             assert row is not None
             if row["collections"]:
                 change = Change(Action.DELETE_COLLECTION, None, row["persons"], row["faces"])

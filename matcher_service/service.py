@@ -95,7 +95,7 @@ class MatcherService:
             transfer,
         )
         collections = CollectionServicer(
-            Catalog(store),
+            Catalog(store, self._database),
             Calibrator(self._database, scans),
             RecallMeter(self._database, search, scanner),
             Reviewer(self._database, scans),

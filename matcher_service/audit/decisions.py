@@ -14,22 +14,22 @@ from facerec.serving import call
 from matcher_service import metrics
 from matcher_service.audit.changes import Action
 from matcher_service.database import Database
-from matcher_service.errors import CollectionNotFound, MatcherError
+from matcher_service.errors import CollectionNotFound, MatcherError, StoreUnavailable
 from matcher_service.queries import of_collection
 
 WRITE_SECONDS = 0.5
 BATCH = 2000
 MOST_WAITING = 200_000  # some 50 MB; with the database away for longer than these take, the oldest go
+DROPPED_AT_ONCE = 100  # or half of a collection's, so that whose they are need not be found out each time
 
 log = structlog.get_logger(__name__)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Decision:
-    """One decision; `person_id` is whom it is about, None for nobody."""
+    """One decision in a collection; `person_id` is whom it is about, None for nobody."""
 
     time: datetime.datetime
-    collection_id: str
     action: Action
     caller: str
     person_id: str | None
@@ -37,75 +37,98 @@ class Decision:
 
 
 class DecisionLog:
-    """Takes decisions at once and writes them by and by. Without `enabled` it takes none."""
+    """Takes decisions at once and writes them by and by. Without `enabled` it takes none.
+
+    Each collection's wait in their own order. Those of one that cannot be written, as its table is locked,
+    are tried by a second writer, so that no other collection's wait for them.
+    """
 
     def __init__(self, database: Database, *, enabled: bool) -> None:
         self._database = database
         self._enabled = enabled
-        self._waiting: collections.deque[Decision] = collections.deque()
-        self._writer: asyncio.Task[None] | None = None
+        self._queues: dict[str, collections.deque[Decision]] = {}
+        self._waiting = 0  # in all queues
+        self._stuck: set[str] = set()  # collections that the second writer has
+        self._writers: list[asyncio.Task[None]] = []
         self._dropping = False
 
     def add(self, collection_id: str, action: Action, person_id: str | None, *, match: bool) -> None:
         """Put a decision on record, soon."""
         if not self._enabled:
             return
+        queue = self._queues.get(collection_id)
+        if queue is None:
+            queue = self._queues[collection_id] = collections.deque()
         now = datetime.datetime.now(datetime.UTC)
-        self._waiting.append(Decision(now, collection_id, action, call.caller_name(), person_id, match))
-        if len(self._waiting) > MOST_WAITING:
-            self._waiting.popleft()
-            metrics.DECISIONS_DROPPED.inc()
-            if not self._dropping:
-                self._dropping = True
-                log.error("decisions_dropped", waiting=MOST_WAITING)
+        queue.append(Decision(now, action, call.caller_name(), person_id, match))
+        self._waiting += 1
+        if self._waiting > MOST_WAITING:
+            self._drop_some()
 
     def start(self) -> None:
         """Begin to write."""
-        self._writer = asyncio.create_task(self._keep_writing())
+        self._writers = [asyncio.create_task(self._keep_writing(stuck=stuck)) for stuck in (False, True)]
 
     async def stop(self) -> None:
         """Write what waits, if the database can be reached, and end."""
-        if self._writer is not None:
-            self._writer.cancel()
-            await asyncio.gather(self._writer, return_exceptions=True)
-        await self._write_all()
+        for writer in self._writers:
+            writer.cancel()
+        await asyncio.gather(*self._writers, return_exceptions=True)
+        await asyncio.gather(self._write_all(), self._write_all(stuck=True))
         if self._waiting:
-            metrics.DECISIONS_DROPPED.inc(len(self._waiting))
-            log.error("decisions_dropped", waiting=len(self._waiting))
+            metrics.DECISIONS_DROPPED.inc(self._waiting)
+            log.error("decisions_dropped", waiting=self._waiting)
 
-    async def _keep_writing(self) -> None:
+    def _drop_some(self) -> None:
+        """Make room with the oldest of the collection that has the most: it takes none of the others'."""
+        queue = max(self._queues.values(), key=len)
+        count = min(DROPPED_AT_ONCE, (len(queue) + 1) // 2)
+        for _ in range(count):
+            queue.popleft()
+        self._waiting -= count
+        metrics.DECISIONS_DROPPED.inc(count)
+        if not self._dropping:
+            self._dropping = True
+            log.error("decisions_dropped", waiting=MOST_WAITING)
+
+    async def _keep_writing(self, *, stuck: bool) -> None:
         while True:
             await asyncio.sleep(WRITE_SECONDS)
-            await self._write_all()
+            await self._write_all(stuck=stuck)
 
-    async def _write_all(self) -> None:
-        while self._waiting:
-            batch = [self._waiting.popleft() for _ in range(min(BATCH, len(self._waiting)))]
+    async def _write_all(self, *, stuck: bool = False) -> None:
+        """Write what waits in every collection that is stuck, or in every other one."""
+        for collection_id in [each for each in self._queues if (each in self._stuck) == stuck]:
             try:
-                await self._write(batch)
+                await self._write_queue(collection_id)
             except Exception as error:  # whatever it is: they wait for the next try
                 if not isinstance(error, MatcherError):
                     log.error("decisions_not_written", why=type(error).__name__)
-                return
-            self._dropping = False
+                self._stuck.add(collection_id)
+                self._queues[collection_id] = self._queues.pop(collection_id)  # the last to be tried again
+                if isinstance(error, StoreUnavailable):
+                    return  # nor can others be written, most likely
 
-    async def _write(self, batch: list[Decision]) -> None:
-        """Write a batch, a collection at a time; what could not be written waits on, in its order."""
-        by_collection: dict[str, list[Decision]] = {}
-        for decision in batch:
-            by_collection.setdefault(decision.collection_id, []).append(decision)
-        for collection_id in list(by_collection):
+    async def _write_queue(self, collection_id: str) -> None:
+        """Write all that waits in a collection; what cannot be written waits on, in its order."""
+        queue = self._queues[collection_id]
+        while queue:
+            batch = [queue.popleft() for _ in range(min(BATCH, len(queue)))]
+            self._waiting -= len(batch)
             try:
-                await self._write_one(collection_id, by_collection[collection_id])
+                await self._write(collection_id, batch)
             except CollectionNotFound:
                 pass  # erased meanwhile, and what was decided there with it
             except BaseException:
-                left = [decision for decision in batch if decision.collection_id in by_collection]
-                self._waiting.extendleft(reversed(left))
+                queue.extendleft(reversed(batch))
+                self._waiting += len(batch)
                 raise
-            del by_collection[collection_id]
+        del self._queues[collection_id]
+        self._stuck.discard(collection_id)
+        if self._waiting <= MOST_WAITING // 2:
+            self._dropping = False
 
-    async def _write_one(self, collection_id: str, decisions: list[Decision]) -> None:
+    async def _write(self, collection_id: str, decisions: list[Decision]) -> None:
         # Not among the calls of moments: nobody waits for it, and exact scans need not step aside.
         async with self._database.search_connection() as connection:
             await connection.execute(

@@ -10,6 +10,7 @@ import asyncpg
 import structlog
 
 from matcher_service.maintenance.recall import check_effort, choose_effort
+from matcher_service.maintenance.session import lock_wait
 from matcher_service.queries import of_collection, partition_name, put
 
 PERSONS_PER_LIST = 100
@@ -18,6 +19,10 @@ REBUILD_GROWTH = 1.5  # lists are centres of what there was: grown by so much, t
 RECALL_GROWTH = 0.05  # a share of the people who came or went, after which recall is measured anew
 SHRINK = 0.5  # an index goes once the collection is at this share of the size that gets one
 PROGRESS_SECONDS = 1.0
+# A build ends by waiting for every transaction that began before, and is lost where it gives up. Nobody
+# queues up behind that wait. It outlasts an export; where one is old already, the build does not begin.
+BUILD_WAIT_SECONDS = 3900.0
+OLD_SECONDS = 60.0
 # k-means holds about 4 bytes for each pair of list and sample, 50 samples a list, and some more beside.
 _BYTES_PER_LIST_SQUARED = 225
 
@@ -40,7 +45,11 @@ class Builder:
 
     async def keep(self, collection_id: str) -> None:
         """Bring a collection's index to what its size and policy ask for."""
-        row = await self.connection.fetchrow(_statement(collection_id, "get_policy"), collection_id)
+        row = await self._policy(collection_id)
+        if row is not None and await self._is_lost(collection_id, row["index_name"]):
+            log.warning("index_missing", collection=collection_id)
+            await self.drop(collection_id)
+            row = await self._policy(collection_id)
         if row is None:
             return
         await self._drop_others(collection_id, row["index_name"])
@@ -48,16 +57,49 @@ class Builder:
         if row["exact_only"] or row["faces"] < least_faces or row["persons"] == 0:
             if row["index_name"] is not None:
                 await self.drop(collection_id)
-        elif row["index_name"] is None or not self._fits(row["index_persons"], row["persons"]):
+        elif self._build_is_due(row) and not await self._has_to_wait(collection_id):
             await self._build(collection_id, row)
-        elif self._recall_is_due(row):
+        elif row["index_name"] is not None and self._recall_is_due(row):
             await self._measure(collection_id, row)
+
+    async def _policy(self, collection_id: str) -> asyncpg.Record | None:
+        return await self.connection.fetchrow(_statement(collection_id, "get_policy"), collection_id)
+
+    async def _is_lost(self, collection_id: str, name: str | None) -> bool:
+        """Whether the index that searches go by is gone or not valid: by other hands, or a restore's."""
+        if name is None:
+            return False
+        return not any(row["name"] == name and row["valid"] for row in await self._list(collection_id))
+
+    async def _list(self, collection_id: str) -> list[asyncpg.Record]:
+        """The indexes that are there, whatever is searched by."""
+        table = f"facerec.{partition_name('person', collection_id)}"
+        return list(await self.connection.fetch(_statement(collection_id, "list_indexes"), table))
 
     async def drop(self, collection_id: str) -> None:
         """Have the collection searched exactly, and drop its index."""
         await self.connection.execute(_statement(collection_id, "forget_index"), collection_id)
         await self._drop_others(collection_id, None)
         log.info("index_dropped", collection=collection_id)
+
+    def _build_is_due(self, policy: asyncpg.Record) -> bool:
+        return policy["index_name"] is None or not self._fits(policy["index_persons"], policy["persons"])
+
+    async def _has_to_wait(self, collection_id: str) -> bool:
+        """Whether a build is better left to another run, as it would end only with a long transaction."""
+        old = await self.count_old_transactions(collection_id, OLD_SECONDS)
+        if old:
+            log.info("index_waits_for_a_snapshot", collection=collection_id, transactions=old)
+        return bool(old)
+
+    async def count_old_transactions(self, collection_id: str, seconds: float) -> int:
+        """Count the transactions, older than that, for which dead rows are kept and a build would wait."""
+        table = partition_name("person", collection_id)
+        async with self._turn, self.watcher.transaction():
+            await self.watcher.execute("SET LOCAL ROLE NONE")  # as in _watch
+            text = _statement(collection_id, "count_old_transactions")
+            count: int = await self.watcher.fetchval(text, table, seconds)
+        return count
 
     def _recall_is_due(self, policy: asyncpg.Record) -> bool:
         measured = policy["recall_persons"] or 0
@@ -99,7 +141,8 @@ class Builder:
             await self.connection.execute(_statement(collection_id, "analyze"))
             await self.connection.execute(f"SET maintenance_work_mem = '{self.memory_bytes // 1024}kB'")
             text = put(_statement(collection_id, "create_index"), {"index": name})
-            await self.connection.execute(text.replace(":lists", str(lists)))
+            async with lock_wait(self.connection, BUILD_WAIT_SECONDS):
+                await self.connection.execute(text.replace(":lists", str(lists)))
             await self._put_progress(collection_id, "measuring recall", 0.0)
             effort = await choose_effort(
                 self.connection, collection_id, lists=lists, target_recall=policy["target_recall"]
@@ -112,8 +155,7 @@ class Builder:
 
     async def _drop_others(self, collection_id: str, kept: str | None) -> None:
         """Drop every index but the one in use: older ones, and those whose build was cut short."""
-        table = f"facerec.{partition_name('person', collection_id)}"
-        for row in await self.connection.fetch(_statement(collection_id, "list_indexes"), table):
+        for row in await self._list(collection_id):
             if row["name"] != kept:
                 text = put(_statement(collection_id, "drop_index"), {"index": row["name"]})
                 await self.connection.execute(text)

@@ -13,18 +13,27 @@ BATCH_PERSONS = 500  # a transaction's, so that nobody waits long for a person i
 async def purge(connection: asyncpg.Connection, collection_id: str) -> tuple[int, int]:
     """Erase a collection's faces past their time, and who is left with none; counts faces and persons."""
     statements = of_collection(collection_id, "maintenance")
+    locks = ["lock_expired_persons"]
+    if await connection.fetchval(statements["has_retention"], collection_id):
+        locks.append("lock_outlived_persons")
     faces = persons = 0
-    while True:
-        async with connection.transaction(isolation="read_committed"):
-            held = await connection.fetch(statements["lock_due_persons"], collection_id, BATCH_PERSONS)
-            if not held:
-                return faces, persons
-            # A statement of its own: it sees what was committed before the lock was had.
-            keys = [row["person_key"] for row in held]
-            gone = await connection.fetchrow(statements["purge"], collection_id, keys)
-        assert gone is not None
-        faces += gone["faces"]
-        persons += gone["persons"]
+    for lock in locks:
+        while gone := await _purge_some(connection, collection_id, statements[lock]):
+            faces += gone["faces"]
+            persons += gone["persons"]
+    return faces, persons
+
+
+async def _purge_some(connection: asyncpg.Connection, collection_id: str, lock: str) -> asyncpg.Record | None:
+    """Erase what is past its time of those whom a statement locks; None where it locks nobody."""
+    async with connection.transaction(isolation="read_committed"):
+        held = await connection.fetch(lock, collection_id, BATCH_PERSONS)
+        if not held:
+            return None
+        # A statement of its own: it sees what was committed before the lock was had.
+        keys = [row["person_key"] for row in held]
+        text = of_collection(collection_id, "maintenance")["purge"]
+        return await connection.fetchrow(text, collection_id, keys)
 
 
 async def forget_audit(connection: asyncpg.Connection, change_days: int, decision_days: int) -> int:

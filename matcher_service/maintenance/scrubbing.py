@@ -8,21 +8,30 @@ import asyncpg
 import structlog
 
 from matcher_service.maintenance.indexes import Builder
+from matcher_service.maintenance.session import lock_wait
 from matcher_service.queries import of_collection
+
+MOMENT_SECONDS = 1.0  # a transaction that is younger will have ended
+TRY_SECONDS = 1.0  # for each table, and everybody of the collection waits behind it
 
 log = structlog.get_logger(__name__)
 
-_REMAINING = re.compile(r"(\d+) are dead but not yet removable|(\d+) dead row versions cannot be removed yet")
+_REMAINING = re.compile(
+    r"(\d+) are dead but not yet removable"
+    r"|tuples missed: (\d+) dead"  # on pages that somebody was reading
+    r"|(\d+) dead row versions cannot be removed yet"
+)
 
 
 async def vacuum(connection: asyncpg.Connection, collection_id: str) -> int:
     """Vacuum after erasures; returns how many of them now have no dead row left.
 
-    Rows that an older snapshot can still see stay, an export's say: the erasures are then left for the
-    next run.
+    Rows that an older snapshot can still see stay, an export's say, and so do those on a page that somebody
+    is reading: the erasures are then left for the next run.
     """
     statements = of_collection(collection_id, "maintenance")
-    due = await _due(connection, statements["list_unvacuumed"], collection_id)
+    rows = await connection.fetch(statements["list_unvacuumed"], collection_id)
+    due = [row["erasure_id"] for row in rows]
     if not due:
         return 0
     if await _remaining(connection, statements["vacuum"]):
@@ -37,12 +46,20 @@ async def scrub(connection: asyncpg.Connection, builder: Builder, collection_id:
 
     Each table is locked against everybody while it is written, with its indexes. The one that searches go by
     takes the longest and is dropped before: until it is built anew, beside everybody, searches are exact.
-    Nothing is done where nothing was erased.
+    Nothing is done where nothing was erased, or where a snapshot still sees what was, or where somebody reads
+    on for longer than a moment: that raises asyncpg.LockNotAvailableError.
     """
     statements = of_collection(collection_id, "maintenance")
-    due = await _due(connection, statements["list_unscrubbed"], collection_id)
+    rows = await connection.fetch(statements["list_unscrubbed"], collection_id)
+    due = [row["erasure_id"] for row in rows]
     if not due:
         return 0
+    latest = min(row["age_seconds"] for row in rows)
+    if await builder.count_old_transactions(collection_id, max(latest, MOMENT_SECONDS)):
+        log.info("scrub_waits_for_a_snapshot", collection=collection_id)
+        return 0
+    async with lock_wait(connection, TRY_SECONDS), connection.transaction():
+        await connection.execute(statements["lock_tables"])
     await builder.drop(collection_id)
     remaining = 0
     for table in ("rewrite_persons", "rewrite_faces"):
@@ -57,12 +74,8 @@ async def scrub(connection: asyncpg.Connection, builder: Builder, collection_id:
     return len(due)
 
 
-async def _due(connection: asyncpg.Connection, statement: str, collection_id: str) -> list[Any]:
-    return [row["erasure_id"] for row in await connection.fetch(statement, collection_id)]
-
-
 async def _remaining(connection: asyncpg.Connection, statement: str) -> int:
-    """Run a vacuum and read from what it tells how many dead rows a snapshot kept it from removing."""
+    """Run a vacuum and read from what it tells how many dead rows others kept it from removing."""
     told: list[str] = []
 
     def listen(_: Any, message: Any) -> None:
@@ -73,6 +86,6 @@ async def _remaining(connection: asyncpg.Connection, statement: str) -> int:
         await connection.execute(statement)
     finally:
         connection.remove_log_listener(listen)
-    found = [int(one or other) for line in told for one, other in _REMAINING.findall(line)]
+    found = [int(count) for line in told for counts in _REMAINING.findall(line) for count in counts if count]
     # A server that tells it in other words is not taken at a word it did not give.
     return sum(found) if found else 1

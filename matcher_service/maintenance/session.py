@@ -26,6 +26,7 @@ async def connect(database_url: str) -> AsyncIterator[asyncpg.Connection]:
     try:
         await check_server(connection)
         schema = await check_extension(connection)
+        await _speak_english(connection)
         await _become_owner(connection)
         await connection.execute(
             f"SET lock_timeout = '{LOCK_WAIT_SECONDS}s'; SET statement_timeout = 0; SET jit = off"
@@ -40,9 +41,25 @@ async def connect(database_url: str) -> AsyncIterator[asyncpg.Connection]:
         await connection.close(timeout=CONNECT_SECONDS)
 
 
+@contextlib.asynccontextmanager
+async def lock_wait(connection: asyncpg.Connection, seconds: float) -> AsyncIterator[None]:
+    """Wait for each lock so long, and afterwards as before."""
+    await connection.execute(f"SET lock_timeout = '{seconds}s'")
+    try:
+        yield
+    finally:
+        await connection.execute(f"SET lock_timeout = '{LOCK_WAIT_SECONDS}s'")
+
+
 async def take_turn(connection: asyncpg.Connection) -> bool:
     """Whether this connection is now the one that maintains; it stays so until it is closed."""
     return bool(await connection.fetchval("SELECT pg_try_advisory_lock($1)", LOCK_KEY))
+
+
+async def _speak_english(connection: asyncpg.Connection) -> None:
+    """Have the server tell in English what a vacuum left, where the login may say so: docs/erasure.md."""
+    with contextlib.suppress(asyncpg.InsufficientPrivilegeError):
+        await connection.execute("SET lc_messages = 'C'")
 
 
 async def _become_owner(connection: asyncpg.Connection) -> None:

@@ -36,6 +36,27 @@ SELECT (SELECT option_value FROM pg_options_to_table(c.reloptions) WHERE option_
 FROM pg_class c
 WHERE c.oid = to_regclass('facerec.' || quote_ident($1::text));
 
+-- name: count_old_transactions
+-- $1 the partition of people, $2 seconds. Others' transactions that have lasted longer and that a build would wait
+-- for: with a snapshot, of whatever table, or with a lock on the partition that writers take. Postgres shows
+-- when another login's began only to members of pg_read_all_stats.
+SELECT count(*)
+FROM pg_stat_activity a
+WHERE a.datname = current_database()
+  AND a.xact_start < now() - make_interval(secs => $2)
+  AND a.pid <> pg_backend_pid()
+  AND a.backend_type <> 'autovacuum worker'
+  AND a.pid NOT IN (SELECT v.pid FROM pg_stat_progress_vacuum v)
+  AND (
+      a.backend_xmin IS NOT NULL
+      OR EXISTS (
+          SELECT FROM pg_locks l
+          JOIN pg_class c ON c.oid = l.relation
+          WHERE l.pid = a.pid AND l.granted AND c.relname = $1
+            AND l.mode NOT IN ('AccessShareLock', 'RowShareLock')
+      )
+  );
+
 -- name: create_index
 -- Beside readers and writers; outside a transaction.
 CREATE INDEX CONCURRENTLY :"index" ON facerec.:"person"
@@ -99,17 +120,32 @@ WHERE sample.person_key IN (
     LIMIT 50
 );
 
--- name: lock_due_persons
--- $2 most persons. Locks people with a face past its time, leaving out who is being changed now: the next
--- run finds them. Face (expire_time) where nothing is kept for a time only, else a scan.
+-- name: has_retention
+SELECT c.retention IS NOT NULL AS kept FROM facerec.collection c WHERE c.collection_id = $1;
+
+-- name: lock_expired_persons
+-- $2 most persons. Locks people with a face past its expire_time, leaving out who is being changed now: the next
+-- run finds them. Face (expire_time), which has those alone that expire.
 SELECT p.person_key
 FROM facerec.:"person" p
 WHERE p.collection_id = $1
   AND p.person_key IN (
       SELECT f.person_key
       FROM facerec.:"face" f
-      WHERE f.expire_time <= now()
-         OR f.create_time <= now() - (SELECT c.retention FROM facerec.collection c WHERE c.collection_id = $1)
+      WHERE f.expire_time <= now() AND f.expire_time < 'infinity'
+      LIMIT $2
+  )
+FOR UPDATE SKIP LOCKED;
+
+-- name: lock_outlived_persons
+-- $2 most persons. Likewise, people with a face older than the collection's retention. A scan of all faces.
+SELECT p.person_key
+FROM facerec.:"person" p
+WHERE p.collection_id = $1
+  AND p.person_key IN (
+      SELECT f.person_key
+      FROM facerec.:"face" f
+      WHERE f.create_time <= now() - (SELECT c.retention FROM facerec.collection c WHERE c.collection_id = $1)
       LIMIT $2
   )
 FOR UPDATE SKIP LOCKED;
@@ -178,11 +214,17 @@ SELECT e.erasure_id FROM facerec.erasure e WHERE e.collection_id = $1 AND e.vacu
 
 -- name: list_unscrubbed
 -- The collection's erasures whose bytes may still be there.
-SELECT e.erasure_id FROM facerec.erasure e WHERE e.collection_id = $1 AND e.scrub_time IS NULL;
+SELECT e.erasure_id, extract(epoch FROM clock_timestamp() - e.delete_time)::float8 AS age_seconds
+FROM facerec.erasure e
+WHERE e.collection_id = $1 AND e.scrub_time IS NULL;
 
 -- name: vacuum
 -- Beside readers and writers; outside a transaction.
 VACUUM (VERBOSE, INDEX_CLEANUP ON) facerec.:"person", facerec.:"face";
+
+-- name: lock_tables
+-- As a rewrite does, until the transaction's end.
+LOCK TABLE facerec.:"person", facerec.:"face" IN ACCESS EXCLUSIVE MODE;
 
 -- name: rewrite_persons
 -- Writes the files of table and indexes anew, under a lock that keeps everybody out; outside a transaction.

@@ -119,9 +119,9 @@ async def test_no_row_can_be_put_into_what_the_partitions_inherit_from(database_
     await administrator.close()
 
 
-async def plan(database: Database, name: str, *arguments: object) -> str:
+async def plan(database: Database, name: str, *arguments: object, file: str = "queries") -> str:
     async with database.connection() as connection:
-        rows = await connection.fetch(f"EXPLAIN {of_collection('default')[name]}", *arguments)
+        rows = await connection.fetch(f"EXPLAIN {of_collection('default', file)[name]}", *arguments)
     return "\n".join(row[0] for row in rows)
 
 
@@ -144,6 +144,9 @@ async def test_one_persons_faces_are_found_by_index_and_a_search_scans(
     assert "(collection_id = 'default'::text) AND (person_key = p.person_key)" in verify
     expired = await plan(database, "drop_expired", "default", ["7", "8"])
     assert "Seq Scan" not in expired
+    due = await plan(database, "lock_expired_persons", "default", 500, file="maintenance")
+    assert "Seq Scan" not in due
+    assert f"Index Scan using {face}_expire_time_idx on {face}" in due
     people = await plan(database, "list_persons", "default", "1000", 100)
     assert "Seq Scan" not in people.replace("Seq Scan on collection", "")
     export = await plan(

@@ -15,6 +15,7 @@ from matcher_service.audit import decisions
 from matcher_service.audit.changes import Action
 from matcher_service.maintenance import keeper
 from matcher_service.maintenance.keeper import MaintenanceOptions
+from matcher_service.queries import partition_name
 from tests.benchmarks.vectors import Gallery
 from tests.e2e.matcher.requests import encoding, enroll, refused, vectors
 from tests.e2e.matcher.test_transfer import chunk, header
@@ -160,6 +161,32 @@ async def test_a_stop_writes_what_waits_and_a_database_away_loses_nothing(
     await connection.close()
     await other.service.stop()
     assert len(await events(matcher, kind=audit_pb2.AUDIT_KIND_DECISIONS)) == 7
+
+
+async def test_a_collection_that_is_locked_holds_up_no_others_decisions(
+    matcher: RunningMatcher, database_url: str
+) -> None:
+    face = encoding(vectors(1)[0])
+    await matcher.collections.CreateCollection(pb.CreateCollectionRequest(collection_id="lab"))
+    for name in ("lab", "default"):
+        await matcher.stub.Enroll(enroll("ann", face, collection_id=name))
+    connection = await asyncpg.connect(database_url)
+    try:
+        async with connection.transaction():
+            for name in ("lab", "default", "lab"):
+                await matcher.stub.Verify(pb.VerifyRequest(person_id="ann", probe=face, collection_id=name))
+            table = partition_name("person", "lab")
+            await connection.execute(f"LOCK TABLE facerec.{table} IN ACCESS EXCLUSIVE MODE")
+            await written(matcher, 1)
+            for count in (2, 3):  # at once, and not after the lock was waited for again
+                await matcher.stub.Verify(pb.VerifyRequest(person_id="ann", probe=face))
+                async with asyncio.timeout(2):
+                    await written(matcher, count)
+    finally:
+        await connection.close()
+    async with asyncio.timeout(10):
+        while len(await events(matcher, collection_id="lab")) < 4:  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
 
 
 async def test_decisions_can_be_left_out(start_matcher: StartMatcher, database_url: str) -> None:

@@ -6,6 +6,7 @@ import tempfile
 import uuid
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import asyncpg
 import numpy as np
@@ -17,12 +18,14 @@ from facerec.local.postgres import EmbeddedPostgres
 from facerec.matcher.v1 import erasure_pb2, transfer_pb2
 from facerec.matcher.v1 import matcher_pb2 as pb
 from matcher_service import migrations
-from matcher_service.maintenance import keeper
+from matcher_service.maintenance import keeper, scrubbing
 from matcher_service.maintenance.keeper import MaintenanceOptions
+from matcher_service.maintenance.session import connect
 from matcher_service.queries import partition_name
 from tests.e2e.matcher.requests import encoding, enroll, refused, vectors
 from tests.e2e.matcher.test_transfer import chunk, header
 from tests.fixtures.matcher import RunningMatcher, StartMatcher
+from tests.fixtures.postgres import PostgresServer, as_user
 
 State = erasure_pb2
 TABLES = [partition_name(parent, "default") for parent in ("person", "face", "enroll_request")]
@@ -89,6 +92,81 @@ async def test_rows_that_an_older_snapshot_sees_keep_an_erasure_pending(
         await reader.close()
     await keeper.run_once(MaintenanceOptions(database_url))
     assert (await get(matcher, receipt.erasure_id)).state == State.ERASURE_STATE_VACUUMED
+
+
+async def test_a_row_on_a_page_that_is_being_read_keeps_an_erasure_pending(
+    matcher: RunningMatcher, database_url: str
+) -> None:
+    """The reader's snapshot is of after the erasure: what is in the way is that its cursor holds the page."""
+    for name, face in zip(("ann", "ben"), vectors(2), strict=True):
+        await matcher.stub.Enroll(enroll(name, encoding(face)))
+    receipt = await matcher.stub.DeletePerson(pb.DeletePersonRequest(person_id="ben"))
+    reader = await asyncpg.connect(database_url)
+    try:
+        async with reader.transaction():
+            await reader.execute(f"DECLARE resting CURSOR FOR SELECT 1 FROM facerec.{TABLES[1]}")
+            await reader.execute("FETCH 1 FROM resting")
+            await keeper.run_once(MaintenanceOptions(database_url))
+            assert (await get(matcher, receipt.erasure_id)).state == State.ERASURE_STATE_PENDING
+    finally:
+        await reader.close()
+    await keeper.run_once(MaintenanceOptions(database_url))
+    assert (await get(matcher, receipt.erasure_id)).state == State.ERASURE_STATE_VACUUMED
+
+
+async def test_what_a_vacuum_left_is_asked_for_in_english_where_the_login_may(
+    database_url: str, postgres_server: PostgresServer
+) -> None:
+    database = urlsplit(database_url).path.removeprefix("/")
+    await asyncio.to_thread(
+        postgres_server.execute,
+        f"ALTER DATABASE {database} SET lc_messages = 'POSIX'",
+        "DROP ROLE IF EXISTS plain_maintainer",
+        "CREATE ROLE plain_maintainer LOGIN",
+        "GRANT facerec_owner TO plain_maintainer",
+    )
+    for url, expected in ((database_url, "C"), (as_user(database_url, "plain_maintainer"), "POSIX")):
+        async with connect(url) as connection:
+            assert await connection.fetchval("SHOW lc_messages") == expected
+    await asyncio.to_thread(postgres_server.execute, "DROP ROLE plain_maintainer")
+
+
+@pytest.mark.parametrize("begun", ["before", "after"])
+async def test_a_scrub_that_somebody_reads_on_against_leaves_the_index_alone(
+    matcher: RunningMatcher, database_url: str, monkeypatch: pytest.MonkeyPatch, begun: str
+) -> None:
+    """A transaction from before the erasure, or one from after it that reads the collection itself."""
+    monkeypatch.setattr(scrubbing, "MOMENT_SECONDS", 0.2)
+    monkeypatch.setattr(scrubbing, "TRY_SECONDS", 0.2)
+    policy = pb.CollectionSettings(search=pb.SearchPolicy(index_above_faces=1000))
+    await matcher.collections.UpdateCollection(pb.UpdateCollectionRequest(settings=policy))
+    names = [f"p{place}" for place in range(1200)]
+    await matcher.stub.ImportFaces(iter([header(), chunk(vectors(len(names)), names)]))
+    await keeper.run_once(MaintenanceOptions(database_url))
+
+    async def index_is_ready() -> bool:
+        ready: bool = (
+            await matcher.collections.GetCollection(pb.GetCollectionRequest())
+        ).collection.index.ready
+        return ready
+
+    reader = await asyncpg.connect(database_url)
+    try:
+        if begun == "before":
+            await reader.execute("BEGIN ISOLATION LEVEL REPEATABLE READ")
+            await reader.fetch("SELECT 1 FROM facerec.model")
+        receipt = await matcher.stub.DeletePerson(pb.DeletePersonRequest(person_id="p7"))
+        if begun == "after":
+            await reader.execute("BEGIN")
+            await reader.fetch(f"SELECT 1 FROM facerec.{TABLES[1]} LIMIT 1")
+        await asyncio.sleep(0.3)
+        await keeper.run_once(MaintenanceOptions(database_url, scrub=True))
+        assert await index_is_ready()
+    finally:
+        await reader.close()
+    await keeper.run_once(MaintenanceOptions(database_url, scrub=True))
+    assert (await get(matcher, receipt.erasure_id)).state == State.ERASURE_STATE_SCRUBBED
+    assert await index_is_ready()
 
 
 @pytest.fixture

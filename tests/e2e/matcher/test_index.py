@@ -10,11 +10,12 @@ import grpc.aio
 import numpy as np
 import numpy.typing as npt
 import pytest
+import structlog.testing
 
 from facerec.encoder.v1 import encoder_pb2
 from facerec.matcher.v1 import matcher_pb2 as pb
 from facerec.matcher.v1 import matcher_pb2_grpc
-from matcher_service.maintenance import keeper
+from matcher_service.maintenance import indexes, keeper, session
 from matcher_service.maintenance.keeper import MaintenanceOptions
 from matcher_service.maintenance.session import LOCK_KEY
 from matcher_service.queries import partition_name
@@ -213,6 +214,27 @@ async def test_what_a_build_cut_short_left_behind_is_dropped(
     assert (await identify(matcher, faces.encodings[0])).mode == INDEX
 
 
+@pytest.mark.parametrize(
+    "statement",
+    ["DROP INDEX {0}", "UPDATE pg_index SET indisvalid = false WHERE indexrelid = '{0}'::regclass"],
+)
+async def test_an_index_lost_by_others_hands_is_noticed_and_built_anew(
+    matcher: RunningMatcher,
+    faces: Faces,
+    administrator: asyncpg.Connection,
+    database_url: str,
+    statement: str,
+) -> None:
+    await maintain(database_url)
+    await administrator.execute(statement.format(f"facerec.{PERSONS}_near_1"))
+    await maintain(database_url)
+    assert await administrator.fetchval(
+        "SELECT x.indisvalid FROM facerec.collection c"
+        " JOIN pg_index x ON x.indexrelid = ('facerec.' || c.index_name)::regclass"
+    )
+    assert (await identify(matcher, faces.encodings[0])).mode == INDEX
+
+
 async def test_a_build_shows_how_far_it_is(
     faces: Faces, administrator: asyncpg.Connection, database_url: str, collections: Any
 ) -> None:
@@ -236,6 +258,60 @@ async def test_a_build_shows_how_far_it_is(
         await other.close()
     index = await collections.index()
     assert (index.ready, index.build_phase) == (True, "")
+
+
+@pytest.fixture
+async def snapshot(faces: Faces, database_url: str) -> AsyncIterator[asyncpg.Connection]:
+    """A transaction with a snapshot, of another table than those of `default`, until it is ended."""
+    other = await asyncpg.connect(database_url)
+    await other.execute("BEGIN ISOLATION LEVEL REPEATABLE READ")
+    await other.execute("SELECT 1 FROM facerec.model")
+    yield other
+    await other.close()
+
+
+async def test_a_build_outlasts_a_snapshot_that_began_before(
+    snapshot: asyncpg.Connection,
+    administrator: asyncpg.Connection,
+    database_url: str,
+    collections: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(session, "LOCK_WAIT_SECONDS", 0.2)
+    build = asyncio.create_task(maintain(database_url))
+    async with asyncio.timeout(20):
+        while "old snapshots" not in (await collections.index()).build_phase:  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+    await asyncio.sleep(0.5)
+    # Beside it people are read and written.
+    await administrator.execute(f"UPDATE facerec.{PERSONS} SET display_name = 'x' WHERE person_id = 'p0'")
+    await snapshot.execute("ROLLBACK")
+    assert await build
+    assert (await collections.index()).ready
+    assert await _indexes(administrator) == [f"{PERSONS}_near_1"]
+
+
+@pytest.mark.parametrize("held", ["a snapshot", "a writer's lock"])
+async def test_a_build_is_left_for_later_where_an_old_transaction_would_keep_it_waiting(
+    snapshot: asyncpg.Connection,
+    database_url: str,
+    collections: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    held: str,
+) -> None:
+    monkeypatch.setattr(indexes, "OLD_SECONDS", 0.0)
+    if held != "a snapshot":
+        await snapshot.execute("ROLLBACK")
+        await snapshot.execute("BEGIN")
+        await snapshot.execute(f"UPDATE facerec.{PERSONS} SET display_name = 'x' WHERE person_id = 'p0'")
+    with structlog.testing.capture_logs() as told:
+        assert await maintain(database_url)
+    assert [line["event"] for line in told] == ["index_waits_for_a_snapshot"]
+    await snapshot.execute("ROLLBACK")
+    assert await _indexes(snapshot) == []
+    monkeypatch.undo()  # of the matcher's own moments none is to be taken for old
+    assert await maintain(database_url)
+    assert (await collections.index()).ready
 
 
 async def test_only_one_maintains_at_a_time(

@@ -7,6 +7,8 @@ import asyncpg
 from facerec.matcher.v1 import matcher_pb2 as pb
 from matcher_service.maintenance import keeper
 from matcher_service.maintenance.keeper import MaintenanceOptions
+from matcher_service.maintenance.purging import purge
+from matcher_service.maintenance.session import connect
 from matcher_service.queries import partition_name
 from tests.e2e.matcher.requests import encoding, enroll, vectors
 from tests.fixtures.matcher import RunningMatcher
@@ -79,6 +81,24 @@ async def test_a_retention_erases_what_is_older_than_it(matcher: RunningMatcher,
         await keeper.run_once(MaintenanceOptions(database_url))
         assert await people(matcher) == left
     assert await centroid_error(database_url) < 1e-6
+
+
+async def test_a_collection_that_keeps_for_ever_is_not_scanned_for_what_is_old(
+    matcher: RunningMatcher, database_url: str
+) -> None:
+    """Postgres counts the scans of a table."""
+    await matcher.stub.Enroll(enroll("ann", encoding(vectors(1)[0])))
+    scans = f"SELECT seq_scan FROM pg_stat_user_tables WHERE relname = '{FACES}'"
+    async with connect(database_url) as connection:
+        await connection.execute("SET enable_seqscan = off")  # a table of one row is not worth an index
+        counts = []
+        for retention in ("NULL", "interval '1 day'"):
+            await connection.execute(f"UPDATE facerec.collection SET retention = {retention}")
+            before = await connection.fetchval(scans)
+            assert await purge(connection, "default") == (0, 0)
+            await connection.execute("SELECT pg_stat_force_next_flush()")
+            counts.append(await connection.fetchval(scans) - before)
+    assert counts == [0, 1]
 
 
 async def test_a_person_being_changed_is_left_for_the_next_run(

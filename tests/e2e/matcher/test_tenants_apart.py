@@ -79,6 +79,20 @@ async def test_a_deletion_that_waits_lets_its_own_tenants_calls_through(
         await matcher.stub.Verify(claim)
 
 
+async def test_a_deletion_may_take_longer_than_other_statements(
+    start_matcher: StartMatcher, database_url: str, report: asyncpg.Connection
+) -> None:
+    """As counting a large collection does; here it is a lock that takes it so long."""
+    matcher = await start_matcher(database_url, statement_timeout_seconds=0.2, scan_timeout_seconds=0.2)
+    await collections(matcher, pb.CreateCollectionRequest(collection_id="gone"))
+    async with report.transaction():
+        await report.execute(f"SELECT FROM facerec.{partition_name('face', 'gone')}")
+        deletion = asyncio.create_task(collections(matcher, pb.DeleteCollectionRequest(collection_id="gone")))
+        await asyncio.sleep(1.5)
+        assert not deletion.done()
+    await deletion
+
+
 async def test_a_deletion_that_cannot_be_made_in_time_says_so_and_changes_nothing(
     matcher: RunningMatcher, report: asyncpg.Connection
 ) -> None:

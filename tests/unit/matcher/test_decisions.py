@@ -1,0 +1,110 @@
+"""Decisions wait a collection apart: what keeps one from being written costs the others nothing."""
+
+import contextlib
+from collections.abc import AsyncIterator
+from typing import Any, cast
+
+import pytest
+
+from matcher_service.audit import decisions
+from matcher_service.audit.changes import Action
+from matcher_service.audit.decisions import DecisionLog
+from matcher_service.database import Database
+from matcher_service.errors import CollectionNotFound, Overloaded, StoreUnavailable
+
+
+class Written:
+    """A database that takes decisions, but for those of some collections."""
+
+    def __init__(self) -> None:
+        self.refused: dict[str, Exception] = {}
+        self.persons: dict[str, list[str]] = {}
+
+    @contextlib.asynccontextmanager
+    async def search_connection(self) -> AsyncIterator["Written"]:
+        yield self
+
+    async def execute(self, _: str, collection_id: str, *columns: Any) -> None:
+        if collection_id in self.refused:
+            raise self.refused[collection_id]
+        self.persons.setdefault(collection_id, []).extend(columns[3])
+
+
+@pytest.fixture
+def database() -> Written:
+    return Written()
+
+
+@pytest.fixture
+def log(database: Written) -> DecisionLog:
+    return DecisionLog(cast(Database, database), enabled=True)
+
+
+def decide(log: DecisionLog, collection_id: str, *numbers: int) -> None:
+    for number in numbers:
+        log.add(collection_id, Action.VERIFY, f"p{number}", match=True)
+
+
+def people(*numbers: int) -> list[str]:
+    return [f"p{number}" for number in numbers]
+
+
+BUSY = Overloaded("the database was too busy for this; try again in a moment")
+AWAY = StoreUnavailable("the database cannot be used now; try again in a moment")
+
+
+@pytest.mark.parametrize("error", [BUSY, AWAY, RuntimeError("a fault of ours")])
+async def test_what_one_collection_cannot_write_waits_in_order_and_others_go_on(
+    log: DecisionLog, database: Written, error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(decisions, "BATCH", 2)
+    database.refused["locked"] = error
+    decide(log, "locked", 1, 2, 3)
+    decide(log, "free", 1, 2, 3)
+    for _ in range(2):
+        await log._write_all()
+    decide(log, "locked", 4)
+    decide(log, "free", 4)
+    await log._write_all()
+    await log._write_all(stuck=True)
+    assert database.persons == {"free": people(1, 2, 3, 4)}
+    del database.refused["locked"]
+    await log._write_all(stuck=True)
+    assert database.persons["locked"] == people(1, 2, 3, 4)
+    decide(log, "locked", 5)
+    await log._write_all()
+    assert database.persons["locked"] == people(1, 2, 3, 4, 5)
+
+
+async def test_who_cannot_be_written_is_tried_after_others_that_could_not(
+    log: DecisionLog, database: Written
+) -> None:
+    for name in ("first", "second"):
+        database.refused[name] = AWAY
+        decide(log, name, 1)
+        await log._write_all()
+    del database.refused["second"]
+    for _ in range(2):
+        await log._write_all(stuck=True)
+    assert database.persons == {"second": people(1)}
+
+
+async def test_an_erased_collections_go_with_it(log: DecisionLog, database: Written) -> None:
+    database.refused["erased"] = CollectionNotFound()
+    decide(log, "erased", 1)
+    decide(log, "free", 1)
+    await log.stop()
+    assert database.persons == {"free": people(1)}
+    assert log._waiting == 0
+
+
+async def test_the_one_with_the_most_makes_room_with_its_oldest(
+    log: DecisionLog, database: Written, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(decisions, "MOST_WAITING", 100)
+    monkeypatch.setattr(decisions, "DROPPED_AT_ONCE", 10)
+    decide(log, "few", *range(20))
+    decide(log, "many", *range(81))
+    decide(log, "few", *range(20, 25))
+    await log.stop()
+    assert database.persons == {"few": people(*range(25)), "many": people(*range(10, 81))}
