@@ -15,7 +15,15 @@ from matcher_service.admission import Admission
 from matcher_service.audit.changes import Action, Change, note
 from matcher_service.contents import encoding_ids
 from matcher_service.database import DIMENSIONS, Connection, Database, vector_wire
-from matcher_service.errors import CollectionNotFound, MatcherError, ModelMismatch, OptionInvalid, Overloaded
+from matcher_service.errors import (
+    CollectionNotFound,
+    EncodingInvalid,
+    MatcherError,
+    ModelMismatch,
+    OptionInvalid,
+    Overloaded,
+)
+from matcher_service.faces import MAX_VALUE
 from matcher_service.queries import of_collection
 
 RETRY_SECONDS = 60.0
@@ -297,14 +305,14 @@ class Checked:
 
 def _check(chunk: Chunk, first_row: int, space: str) -> Checked:
     """Hold every row to the contract's rules. Of equal faces of one person the first counts."""
-    finite: list[bool] = np.isfinite(chunk.encodings).all(axis=1).tolist()  # type: ignore[assignment]
+    in_range = np.all(np.abs(chunk.encodings) <= MAX_VALUE, axis=1)
     contents = encoding_ids(space, chunk.encodings)
     now = datetime.datetime.now(datetime.UTC)
     checked = Checked([], [], [], [])
     seen: set[tuple[str, uuid.UUID]] = set()
     for place, content in enumerate(contents):
         try:
-            person_id = _check_row(chunk, place, finite[place], now)
+            person_id = _check_row(chunk, place, bool(in_range[place]), now)
         except MatcherError as error:
             checked.refused.append(Refused(first_row + place, error.field, error.message))
             continue
@@ -316,10 +324,12 @@ def _check(chunk: Chunk, first_row: int, space: str) -> Checked:
     return checked
 
 
-def _check_row(chunk: Chunk, place: int, finite: bool, now: datetime.datetime) -> str:
+def _check_row(chunk: Chunk, place: int, in_range: bool, now: datetime.datetime) -> str:
     """The row's person. Raises MatcherError naming the column at fault."""
-    if not finite:
-        raise OptionInvalid("an encoding's values are finite numbers", field="encodings")
+    if not in_range:
+        raise EncodingInvalid(
+            f"an encoding's values are numbers from {-MAX_VALUE:g} to {MAX_VALUE:g}", field="encodings"
+        )
     ids.free_text(chunk.display_names[place], "display_names")
     ids.free_text(chunk.external_refs[place], "external_refs")
     ids.free_text(chunk.fingerprints[place], "fingerprints")

@@ -33,7 +33,8 @@ class FaceChunk(_message.Message):
     FINGERPRINTS_FIELD_NUMBER: _builtins.int
     encodings: _builtins.bytes
     """encodings are the vectors one after another, 128 little-endian float32
-    numbers each. Unit: bytes. Range: 512 to 5120000 bytes.
+    numbers each, from -1000 to 1000: a row beyond is refused. Unit: bytes.
+    Range: 512 to 5120000 bytes.
     """
     @_builtins.property
     def person_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:

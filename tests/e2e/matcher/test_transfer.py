@@ -107,17 +107,21 @@ async def test_the_same_face_is_stored_once_per_person(matcher: RunningMatcher) 
 
 
 async def test_rows_at_fault_are_told_of_and_the_others_taken(matcher: RunningMatcher) -> None:
-    faces = vectors(6)
+    faces = vectors(7)
     faces[1, 7] = np.nan
     faces[2, 0] = np.inf
-    names = ["ann", "ann", "ann", " space", "x" * 129, "bob"]
-    answer = await send(matcher, header(), chunk(faces, names, external_refs=["", "", "", "", "", "r" * 257]))
+    faces[6, 127] = -1001
+    names = ["ann", "ann", "ann", " space", "x" * 129, "bob", "ann"]
+    references = ["", "", "", "", "", "r" * 257, ""]
+    answer = await send(matcher, header(), chunk(faces, names, external_refs=references))
     assert [(row.row, row.field) for row in answer.refused] == [
         (1, "encodings"), (2, "encodings"), (3, "person_ids"), (4, "person_ids"), (5, "external_refs"),
+        (6, "encodings"),
     ]  # fmt: skip
-    assert (answer.faces_added, answer.rows_refused, answer.next_row) == (1, 5, 6)
+    assert "from -1000 to 1000" in answer.refused[-1].message
+    assert (answer.faces_added, answer.rows_refused, answer.next_row) == (1, 6, 7)
     progress = await matcher.stub.GetImport(transfer_pb2.GetImportRequest(import_id="first"))
-    assert (progress.next_row, progress.rows_refused, progress.faces_added) == (6, 5, 1)
+    assert (progress.next_row, progress.rows_refused, progress.faces_added) == (7, 6, 1)
 
 
 async def test_a_dry_run_tells_what_would_be_and_writes_nothing(matcher: RunningMatcher) -> None:
