@@ -227,7 +227,7 @@ def _found(row: asyncpg.Record | None) -> asyncpg.Record:
 async def drop_expired(
     connection: Connection, queries: Mapping[str, str], collection_id: str, person_ids: list[str]
 ) -> None:
-    """Erase what locked persons have past its time, with a receipt, and put it on record for each of them."""
+    """Erase what locked persons have past its time or the retention, with a receipt and an event for each."""
     for row in await connection.fetch(queries["drop_expired"], collection_id, person_ids):
         change = Change(Action.EXPIRE, row["person_tag"], faces=row["faces"])
         await note(connection, queries, collection_id, change)

@@ -6,7 +6,8 @@
 -- no row means that there is no such collection.
 --
 -- `<->` is pgvector's Euclidean distance, float8; a match is `distance <= threshold`, both float8.
--- A face past its expire_time is not there. Faces have two indexes, here called by their columns: (face_id),
+-- A face past its expire_time is not there. One past the collection's retention is there until `maintain` erases
+-- it, or a change of its person's faces does. Faces have two indexes, here called by their columns: (face_id),
 -- the primary key, and (person_key, content_id); people have (person_id), the primary key, and (person_key).
 -- All are led by collection_id.
 
@@ -265,7 +266,7 @@ SELECT c.space,
            SELECT f.content_id
            FROM facerec.:"face" f
            WHERE f.collection_id = $1 AND f.person_key = p.person_key AND f.content_id = ANY ($4::uuid[])
-             AND f.expire_time > now()
+             AND f.expire_time > now() AND (f.create_time <= now() - c.retention) IS NOT TRUE
        ) AS known_content_ids
 FROM facerec.collection c
 LEFT JOIN facerec.:"person" p ON p.collection_id = $1 AND p.person_id = $2
@@ -295,22 +296,25 @@ ON CONFLICT (collection_id, person_id) DO UPDATE SET person_id = excluded.person
 RETURNING person_key;
 
 -- name: drop_expired
--- $2 ids of locked persons. Erases what of theirs has expired, as `maintain` would, so that the same photo can
--- come again and a merge neither counts it nor takes it for a copy of what is still there. A row for each who
--- had some. Primary key of person, face (person_key, content_id).
+-- $2 ids of locked persons. Erases what of theirs has expired or is past the retention, as `maintain` would, so
+-- that the same photo can come again and a merge neither counts it nor takes it for a copy of what is still there.
+-- A row for each who had some. Primary keys of collection and person, face (person_key, content_id).
 WITH gone AS (
     DELETE FROM facerec.:"face" f
     USING facerec.:"person" p
     WHERE p.collection_id = $1 AND p.person_id = ANY ($2::text[])
-      AND f.collection_id = $1 AND f.person_key = p.person_key AND f.expire_time <= now()
-    RETURNING f.person_key
+      AND f.collection_id = $1 AND f.person_key = p.person_key
+      AND (f.expire_time <= now()
+           OR f.create_time <= now() - (SELECT c.retention FROM facerec.collection c WHERE c.collection_id = $1))
+    RETURNING f.person_key, f.face_id
 ), changed AS (
     UPDATE facerec.:"person" p
     SET update_time = clock_timestamp(),
         centroid = (
             SELECT avg(f.encoding)
             FROM facerec.:"face" f
-            WHERE f.collection_id = $1 AND f.person_key = p.person_key AND f.expire_time > now()
+            WHERE f.collection_id = $1 AND f.person_key = p.person_key
+              AND f.face_id NOT IN (SELECT gone.face_id FROM gone)
         )
     WHERE p.collection_id = $1 AND p.person_id = ANY ($2::text[])
       AND EXISTS (SELECT FROM gone WHERE gone.person_key = p.person_key)
@@ -699,10 +703,10 @@ ON CONFLICT DO NOTHING;
 
 -- name: import_faces
 -- A column a face, no (person, content) twice: $2 person ids, $3 display names, $4 external refs, $5 content ids,
--- $6 encodings, $7 fingerprints, $8 expire times; $9 space. Counts of what is new and of the expired faces it took
--- the place of, and the keys of people who were there before and got a face. Persons are made, or locked as for
--- every change of their faces, in the order of their ids, so that no two imports wait for each other. Primary key
--- of person, face (person_key, content_id), model.
+-- $6 encodings, $7 fingerprints, $8 expire times; $9 space. Counts of what is new and of the faces past their time
+-- it took the place of, and the keys of people who were there before and got a face. Persons are made, or locked as for
+-- every change of their faces, in the order of their ids, so that no two imports wait for each other. Primary keys
+-- of person and collection, face (person_key, content_id), model.
 -- A new person's centroid is the mean of what is added; another's is worked out afterwards.
 WITH item AS MATERIALIZED (
     SELECT i.*
@@ -729,7 +733,7 @@ WITH item AS MATERIALIZED (
     JOIN owner USING (person_id)
     JOIN facerec.model m ON m.space = $9::text AND m.fingerprint = item.fingerprint
     ORDER BY item.place
-    -- One past its time is there no more, and is taken anew.
+    -- One past its time, or the retention, is taken anew: it is there no more, or would not be for long.
     ON CONFLICT (collection_id, person_key, content_id) DO UPDATE
         SET face_id = gen_random_uuid(),
             encoding = excluded.encoding,
@@ -738,6 +742,7 @@ WITH item AS MATERIALIZED (
             expire_time = excluded.expire_time,
             create_time = clock_timestamp()
         WHERE f.expire_time <= now()
+           OR f.create_time <= now() - (SELECT c.retention FROM facerec.collection c WHERE c.collection_id = $1)
     RETURNING f.person_key, f.xmax <> 0 AS replaced
 ), receipt AS (
     INSERT INTO facerec.erasure (collection_id, persons, faces)
@@ -762,13 +767,14 @@ SET centroid = (
 WHERE p.collection_id = $1 AND p.person_key = ANY ($2::bigint[]);
 
 -- name: count_known
--- A column a face: $2 person ids, $3 content ids. How many of them are there. Primary key of person, face
--- (person_key, content_id).
+-- A column a face: $2 person ids, $3 content ids. How many of them are there, and not to be taken anew. Primary keys
+-- of collection and person, face (person_key, content_id).
 SELECT count(*) AS known
 FROM unnest($2::text[], $3::uuid[]) AS i(person_id, content_id)
 JOIN facerec.:"person" p ON p.collection_id = $1 AND p.person_id = i.person_id
 JOIN facerec.:"face" f ON f.collection_id = $1 AND f.person_key = p.person_key AND f.content_id = i.content_id
-WHERE f.expire_time > now();
+WHERE f.expire_time > now()
+  AND (f.create_time <= now() - (SELECT c.retention FROM facerec.collection c WHERE c.collection_id = $1)) IS NOT TRUE;
 
 -- name: count_strangers
 -- $2 person ids. How many of them are nobody yet. Primary key of person.

@@ -143,7 +143,7 @@ async def test_one_persons_faces_are_found_by_index_and_a_search_scans(
     assert f"Seq Scan on {face}" not in verify
     assert "(collection_id = 'default'::text) AND (person_key = p.person_key)" in verify
     expired = await plan(database, "drop_expired", "default", ["7", "8"])
-    assert "Seq Scan" not in expired
+    assert "Seq Scan" not in expired.replace("Seq Scan on collection", "")
     people = await plan(database, "list_persons", "default", "1000", 100)
     assert "Seq Scan" not in people.replace("Seq Scan on collection", "")
     export = await plan(
