@@ -404,6 +404,7 @@ SELECT item.content_id,
        p.person_key,
        facerec.audit_tag(p.audit_key, p.person_id) AS person_tag,
        coalesce((SELECT display_name FROM changed), p.display_name) AS display_name,
+       p.display_name <> $3::text AS renamed,
        p.create_time,
        coalesce((SELECT update_time FROM changed), p.update_time) AS update_time,
        (SELECT count(*) FROM facerec.:"face" f WHERE f.collection_id = $1 AND f.person_key = p.person_key)
