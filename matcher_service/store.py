@@ -184,7 +184,10 @@ class Store:
                 if held[key] is None:
                     return person_id
             keys = held["source_key"], held["target_key"]
-            await drop_expired(connection, queries, collection_id, [source_id, target_id])
+            # Where neither has a lasting face, the target's stay: by them `maintain` finds whom to erase.
+            lasts = await connection.fetchval(queries["any_lasts"], collection_id, keys)
+            dropped = [source_id, target_id] if lasts else [source_id]
+            await drop_expired(connection, queries, collection_id, dropped)
             row = _found(await connection.fetchrow(queries["merge_persons"], collection_id, *keys))
             details = {"source_person_tag": held["source_tag"].hex()}
             change = Change(Action.MERGE_PERSONS, held["target_tag"], 2, row["moved"], details)

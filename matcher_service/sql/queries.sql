@@ -327,6 +327,16 @@ WITH gone AS (
 SELECT changed.person_tag, (SELECT count(*) FROM gone WHERE gone.person_key = changed.person_key) AS faces
 FROM changed;
 
+-- name: any_lasts
+-- $2 keys of locked persons. Whether they have a face that drop_expired leaves. Primary key of collection, face
+-- (person_key, content_id).
+SELECT EXISTS (
+    SELECT FROM facerec.:"face" f
+    WHERE f.collection_id = $1 AND f.person_key = ANY ($2::bigint[])
+      AND f.expire_time > now()
+      AND (f.create_time <= now() - (SELECT c.retention FROM facerec.collection c WHERE c.collection_id = $1)) IS NOT TRUE
+) AS lasts;
+
 -- name: add_faces
 -- $2 person, locked; $3 display name or null; then a column an item: $4 content ids, $5 encodings,
 -- $6 fingerprints, $7 ids of stored faces to copy, $8 external refs; $9 space, $10 expire time or null. A

@@ -146,11 +146,32 @@ async def test_what_is_too_old_comes_again_and_stays(
     assert [(each.person_id, each.face_count) for each in persons] == [("ann", 1), ("ben", 1)]
 
 
-async def test_whose_last_face_is_past_its_time_has_no_mean_after_a_merge(
-    matcher: RunningMatcher, administrator: asyncpg.Connection, gone: list[str]
+@pytest.mark.parametrize("past", [EXPIRED, TOO_OLD], ids=["expired", "too old"])
+async def test_whose_faces_are_all_past_their_time_is_erased_after_a_merge_too(
+    matcher: RunningMatcher, administrator: asyncpg.Connection, gone: list[str], database_url: str, past: str
 ) -> None:
     every = await administrator.fetch(f"SELECT face_id::text FROM facerec.{FACES}")
-    await administrator.execute(EXPIRED, [row[0] for row in every])
+    await administrator.execute(past, [row[0] for row in every])
     await merge(matcher)
-    assert await receipts(administrator) == [(0, 4), (1, 0)]
-    assert await administrator.fetchval("SELECT array_agg(centroid IS NULL) FROM facerec.person") == [True]
+    assert await receipts(administrator) == [(0, 2), (1, 0)]
+    await keeper.run_once(MaintenanceOptions(database_url))
+    assert await receipts(administrator) == [(0, 2), (1, 0), (1, 2)]
+    assert await administrator.fetchval("SELECT count(*) FROM facerec.person") == 0
+
+
+@pytest.mark.parametrize("source", ["ann", "ben"])
+async def test_who_has_a_lasting_face_keeps_it_and_no_other_through_a_merge(
+    matcher: RunningMatcher,
+    administrator: asyncpg.Connection,
+    gone: list[str],
+    database_url: str,
+    source: str,
+) -> None:
+    listed = await matcher.stub.ListFaces(pb.ListFacesRequest(person_id="ann"))
+    await administrator.execute(EXPIRED, [face.face_id for face in listed.faces])
+    target = "ben" if source == "ann" else "ann"
+    request = pb.MergePersonsRequest(source_person_id=source, target_person_id=target)
+    merged = await matcher.stub.MergePersons(request)
+    assert (merged.person.face_count, merged.faces_moved) == (1, source == "ben")
+    assert await administrator.fetchval(f"SELECT count(*) FROM facerec.{FACES}") == 1
+    assert await centroid_error(database_url) < 1e-6
