@@ -391,6 +391,24 @@ async def test_a_chunk_too_many_is_refused_and_goes_in_later(
     assert (await send(matcher, header("second"), chunk(faces, ["c", "d"]))).faces_added == 2
 
 
+async def test_an_import_whose_collection_is_being_deleted_hears_that_it_is_gone(
+    matcher: RunningMatcher, database_url: str
+) -> None:
+    await matcher.collections.CreateCollection(pb.CreateCollectionRequest(collection_id="staff"))
+    connection = await asyncpg.connect(database_url)
+    try:
+        async with connection.transaction():
+            await connection.execute("SELECT facerec.delete_collection('staff')")
+            requests = (header(collection_id="staff"), chunk(vectors(1), ["ann"]))
+            sending = asyncio.create_task(send(matcher, *requests))
+            while not await connections(database_url, LOCKED):  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
+    finally:
+        await connection.close()
+    with refused(Reason.COLLECTION_NOT_FOUND, "collection_id"):
+        await sending
+
+
 async def test_an_import_goes_with_its_collection(matcher: RunningMatcher, database_url: str) -> None:
     await matcher.collections.CreateCollection(pb.CreateCollectionRequest(collection_id="staff"))
     await send(matcher, header(collection_id="staff"), chunk(vectors(1), ["ann"]))
