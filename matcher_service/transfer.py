@@ -28,6 +28,7 @@ from matcher_service.queries import of_collection
 
 RETRY_SECONDS = 60.0
 STALLED_SECONDS = 60.0
+MAX_ROWS = 2**32 - 1  # an import's, for the contract to tell the next one
 EXPORT_FACES = 2000  # a page and a message: 1.2 MB, or 8 where every text is as long as it may be
 
 Vectors = npt.NDArray[np.float32]
@@ -195,8 +196,10 @@ class Import:
         """Store a chunk, but for rows at fault, in one transaction with how far the import came.
 
         Waits for its turn. Raises as Store does, Overloaded, and OptionInvalid where these rows are not the
-        next.
+        next or beyond MAX_ROWS.
         """
+        if self._next_row + len(chunk) > MAX_ROWS:
+            raise OptionInvalid(f"an import has {MAX_ROWS} rows at most", field="header.first_row")
         async with self._door.turn():
             checked = await asyncio.to_thread(_check, chunk, self._next_row, self._header.space)
             store = self._look if self._header.dry_run else self._store

@@ -105,7 +105,8 @@ class ImportHeader(_message.Message):
     """
     first_row: _builtins.int
     """first_row is the place of the first face sent in the whole import, from 0:
-    GetImport's next_row. Unit: faces. Range: 0 to 4294967295. Default: 0.
+    GetImport's next_row. An import has 4294967295 rows at most. Unit: faces.
+    Range: 0 to 4294967295. Default: 0.
     """
     dry_run: _builtins.bool
     """dry_run checks everything and writes nothing. Default: false."""

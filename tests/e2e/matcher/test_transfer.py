@@ -178,6 +178,12 @@ async def test_an_import_that_is_no_import_is_refused_by_its_field(matcher: Runn
         ([header(collection_id="nowhere")], Reason.COLLECTION_NOT_FOUND, "collection_id"),
         ([header(), chunk(faces, ["a"])], Reason.ENCODING_INVALID, "chunk.encodings"),
         ([header(), chunk(faces[:0], [])], Reason.OPTION_INVALID, "chunk.person_ids"),
+        ([header(first_row=2**32 - 1), chunk(faces, ["a", "b"])], Reason.OPTION_INVALID, "header.first_row"),
+        (
+            [header(first_row=2**32 - 2, dry_run=True), chunk(faces, ["a", "b"])],
+            Reason.OPTION_INVALID,
+            "header.first_row",
+        ),
         (
             [header(), chunk(faces, ["a", "b"], external_refs=[""])],
             Reason.OPTION_INVALID,
