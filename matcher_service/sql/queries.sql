@@ -716,20 +716,47 @@ ON CONFLICT DO NOTHING;
 -- A column a face, no (person, content) twice: $2 person ids, $3 display names, $4 external refs, $5 content ids,
 -- $6 encodings, $7 fingerprints, $8 expire times; $9 space. Counts of what is new and of the faces past their time
 -- it took the place of, and the keys of people who were there before and got a face. Persons are made, or locked as for
--- every change of their faces, in the order of their ids, so that no two imports wait for each other. Primary keys
--- of person and collection, face (person_key, content_id), model.
+-- every change of their faces, in the order of their ids, so that no two imports wait for each other; who has all of
+-- it is left as they are. Primary keys of person and collection, person (person_key), face (person_key, content_id),
+-- model. What there is is looked up in subqueries, one by one: as joins they would read all of it for each chunk.
 -- A new person's centroid is the mean of what is added; another's is worked out afterwards.
 WITH item AS MATERIALIZED (
     SELECT i.*
     FROM unnest($2::text[], $3::text[], $4::text[], $5::uuid[], $6::vector[], $7::text[], $8::timestamptz[])
         WITH ORDINALITY
         AS i(person_id, display_name, external_ref, content_id, encoding, fingerprint, expire_time, place)
-), owner AS (
-    INSERT INTO facerec.:"person" AS p (collection_id, person_id, display_name, centroid)
-    SELECT $1, item.person_id, max(item.display_name), avg(item.encoding)
+), named AS MATERIALIZED (
+    SELECT item.person_id,
+           max(item.display_name) AS display_name,
+           avg(item.encoding) AS centroid,
+           (
+               SELECT p.person_key FROM facerec.:"person" p WHERE p.collection_id = $1 AND p.person_id = item.person_id
+           ) AS person_key
     FROM item
     GROUP BY item.person_id
-    ORDER BY item.person_id
+), grown AS (
+    SELECT named.person_id
+    FROM named JOIN item USING (person_id)
+    WHERE (
+        SELECT f.face_id
+        FROM facerec.:"face" f
+        WHERE f.collection_id = $1 AND f.person_key = named.person_key AND f.content_id = item.content_id
+          AND f.expire_time > now()
+          AND (f.create_time <= now() - (SELECT c.retention FROM facerec.collection c WHERE c.collection_id = $1))
+              IS NOT TRUE
+    ) IS NULL
+), owner AS (
+    INSERT INTO facerec.:"person" AS p (collection_id, person_id, display_name, centroid)
+    SELECT $1, named.person_id, named.display_name, named.centroid
+    FROM named
+    WHERE named.person_id IN (SELECT grown.person_id FROM grown)
+       OR (
+           named.display_name <> ''
+           AND named.display_name <> (
+               SELECT p.display_name FROM facerec.:"person" p WHERE p.collection_id = $1 AND p.person_key = named.person_key
+           )
+       )
+    ORDER BY named.person_id
     ON CONFLICT (collection_id, person_id) DO UPDATE
         SET update_time = clock_timestamp(),
             display_name = CASE WHEN excluded.display_name = '' THEN p.display_name ELSE excluded.display_name END

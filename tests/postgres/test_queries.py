@@ -144,6 +144,10 @@ async def test_one_persons_faces_are_found_by_index_and_a_search_scans(
     assert "(collection_id = 'default'::text) AND (person_key = p.person_key)" in verify
     expired = await plan(database, "drop_expired", "default", ["7", "8"])
     assert "Seq Scan" not in expired.replace("Seq Scan on collection", "")
+    row = ["7"], [""], [""], [uuid.uuid4()], [VECTOR], [""], [None]
+    taken = await plan(database, "import_faces", "default", *row, "space")
+    assert f"Seq Scan on {face}" not in taken
+    assert f"Seq Scan on {person}" not in taken
     people = await plan(database, "list_persons", "default", "1000", 100)
     assert "Seq Scan" not in people.replace("Seq Scan on collection", "")
     export = await plan(

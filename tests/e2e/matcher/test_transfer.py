@@ -106,6 +106,30 @@ async def test_the_same_face_is_stored_once_per_person(matcher: RunningMatcher) 
     assert enrolled.faces[0].already_enrolled
 
 
+async def test_an_import_of_what_is_there_changes_nobody(matcher: RunningMatcher) -> None:
+    faces, names = vectors(4), ["ann", "ann", "bob", "bob"]
+    await send(matcher, header(), chunk(faces, names, display_names=["A", "Ann", "", "Bob"]))
+
+    async def persons() -> list[pb.Person]:
+        return list((await matcher.stub.ListPersons(pb.ListPersonsRequest())).persons)
+
+    ann, bob = await persons()
+    assert (ann.display_name, bob.display_name) == ("Ann", "Bob")
+    for number, given in enumerate(([], ["Ann", "A", "", "Bob"])):
+        answer = await send(matcher, header(f"again{number}"), chunk(faces, names, display_names=given))
+        assert (answer.faces_added, answer.faces_already_there) == (0, 4)
+        assert await persons() == [ann, bob]
+    await send(matcher, header("name"), chunk(faces, names, display_names=["", "", "Rob", ""]))
+    same, renamed = await persons()
+    assert (same, renamed.display_name) == (ann, "Rob")
+    assert renamed.update_time.ToDatetime() > bob.update_time.ToDatetime()
+    new = np.concatenate([faces[:3], vectors(5)[4:]])
+    assert (await send(matcher, header("face"), chunk(new, names))).faces_added == 1
+    same, grown = await persons()
+    assert (same, grown.face_count) == (ann, 3)
+    assert grown.update_time.ToDatetime() > renamed.update_time.ToDatetime()
+
+
 async def test_rows_at_fault_are_told_of_and_the_others_taken(matcher: RunningMatcher) -> None:
     faces = vectors(7)
     faces[1, 7] = np.nan
