@@ -278,7 +278,8 @@ WHERE c.collection_id = $1;
 -- transaction's end (DO UPDATE locks the row even where its condition is false), so that the next
 -- statement sees whatever the lock was waited for. A row when the person is new.
 -- Primary key of person, model (space, fingerprint). Models are looked up first: a conflict would use up
--- a number of the key's sequence at every enrolment.
+-- a number of the key's sequence at every enrolment. They are made before the person is locked, since the
+-- condition counts them: as imports do, so that neither waits for the other.
 WITH new_model AS (
     INSERT INTO facerec.model (space, fingerprint)
     SELECT DISTINCT $3::text, u.fingerprint
@@ -289,9 +290,11 @@ WITH new_model AS (
       )
     ORDER BY 2
     ON CONFLICT DO NOTHING
+    RETURNING model_key
 )
 INSERT INTO facerec.:"person" (collection_id, person_id)
-VALUES ($1, $2)
+SELECT $1, $2
+WHERE (SELECT count(*) FROM new_model) >= 0
 ON CONFLICT (collection_id, person_id) DO UPDATE SET person_id = excluded.person_id WHERE false
 RETURNING person_key;
 
@@ -577,7 +580,7 @@ LEFT JOIN facerec.erasure e ON e.collection_id = c.collection_id AND e.erasure_i
 WHERE c.collection_id = $1;
 
 -- name: lock_merged_persons
--- $2 source, $3 target. Locks both, always in the order of their ids, until the transaction's end. A row
+-- $2 source, $3 target. Locks both, always in the order of their ids by code points, until the transaction's end. A row
 -- whatever is there. Primary keys of collection and person.
 WITH held AS MATERIALIZED (
     SELECT p.person_id, p.person_key, facerec.audit_tag(p.audit_key, p.person_id) AS person_tag
@@ -705,20 +708,22 @@ RETURNING next_row,
 
 -- name: add_models
 -- $1 space, $2 fingerprints. Makes what is missing: import_faces, the next statement, sees it and what others made
--- meanwhile. Model (space, fingerprint).
+-- meanwhile. Before any person is locked, and in order, as lock_enrolled_person does. Model (space, fingerprint).
 INSERT INTO facerec.model (space, fingerprint)
 SELECT DISTINCT $1::text, given.fingerprint
 FROM unnest($2::text[]) AS given(fingerprint)
 WHERE NOT EXISTS (SELECT FROM facerec.model m WHERE m.space = $1::text AND m.fingerprint = given.fingerprint)
+ORDER BY 2
 ON CONFLICT DO NOTHING;
 
 -- name: import_faces
--- A column a face, no (person, content) twice: $2 person ids, $3 display names, $4 external refs, $5 content ids,
--- $6 encodings, $7 fingerprints, $8 expire times; $9 space. Counts of what is new and of the faces past their time
--- it took the place of, and the keys of people who were there before and got a face. Persons are made, or locked as for
--- every change of their faces, in the order of their ids, so that no two imports wait for each other; who has all of
--- it is left as they are. Primary keys of person and collection, person (person_key), face (person_key, content_id),
--- model. What there is is looked up in subqueries, one by one: as joins they would read all of it for each chunk.
+-- A column a face, no (person, content) twice: $2 person ids, $3 display names, $4 external refs, $5 content ids, $6
+-- encodings, $7 fingerprints, $8 expire times; $9 space. Counts of what is new and of the faces past their time it
+-- took the place of, and the keys of people who were there before and got a face. Persons are made, or locked as for
+-- every change of their faces, in the order that merges lock them in, so that no two calls wait for each other; who
+-- has all of it is left as they are. Primary keys of person and collection, person (person_key), face (person_key,
+-- content_id), model. What there is is looked up in subqueries, one by one: as joins they would read all of it for
+-- each chunk.
 -- A new person's centroid is the mean of what is added; another's is worked out afterwards.
 WITH item AS MATERIALIZED (
     SELECT i.*
@@ -756,7 +761,7 @@ WITH item AS MATERIALIZED (
                SELECT p.display_name FROM facerec.:"person" p WHERE p.collection_id = $1 AND p.person_key = named.person_key
            )
        )
-    ORDER BY named.person_id
+    ORDER BY named.person_id COLLATE "C"
     ON CONFLICT (collection_id, person_id) DO UPDATE
         SET update_time = clock_timestamp(),
             display_name = CASE WHEN excluded.display_name = '' THEN p.display_name ELSE excluded.display_name END
