@@ -12,6 +12,7 @@ from facerec.serving import call
 from matcher_service import ids
 from matcher_service.errors import EncodingInvalid, ImageRefused, OptionInvalid
 from matcher_service.faces import (
+    MAX_VALUE,
     BoundingBox,
     Candidate,
     Encoding,
@@ -63,8 +64,10 @@ def encoding(message: encoder_pb2.Encoding, field: str) -> Encoding:
             f"an encoding has {DIMENSIONS} values and this one {len(message.values)}", field=f"{field}.values"
         )
     values = np.fromiter(message.values, np.float32, DIMENSIONS)
-    if not np.isfinite(values).all():
-        raise EncodingInvalid("an encoding's values are finite numbers", field=f"{field}.values")
+    if not (np.abs(values) <= MAX_VALUE).all():
+        raise EncodingInvalid(
+            f"an encoding's values are numbers from {-MAX_VALUE:g} to {MAX_VALUE:g}", field=f"{field}.values"
+        )
     if not message.space:
         raise EncodingInvalid(
             "say which space the encoding is of: an encoder's answer has it, and for vectors of "

@@ -29,6 +29,8 @@ _PARTITION_GONE = re.compile(
     r'relation "facerec\.(person|face|enroll_request)_[0-9a-f]{32}" does not exist|could not open relation'
 )
 
+_COLLECTION_GONE = "_collection_id_fkey"  # how the constraints end that want a row's collection to be there
+
 Connection = asyncpg.pool.PoolConnectionProxy
 
 _BUSY = (
@@ -244,6 +246,10 @@ def translated() -> Iterator[None]:
         if isinstance(error, asyncpg.InternalServerError):
             raise
         raise _unavailable() from error
+    except asyncpg.ForeignKeyViolationError as error:
+        if str(error.constraint_name).endswith(_COLLECTION_GONE):  # deleted since the call looked it up
+            raise CollectionNotFound from error
+        raise
     except _BUSY as error:
         raise Overloaded(
             "the database was too busy for this; try again in a moment",

@@ -147,6 +147,9 @@ async def commit(
         if added or created is not None:
             change = Change(Action.ENROLL, rows[0]["person_tag"], persons=1, faces=added)
             await note(connection, queries, collection_id, change)
+        if created is None and rows[0]["renamed"]:
+            change = Change(Action.UPDATE_PERSON, rows[0]["person_tag"], persons=1)
+            await note(connection, queries, collection_id, change)
         if request is not None:
             kept = await connection.fetchrow(
                 queries["add_enroll_request"],

@@ -1,7 +1,7 @@
 """What can go wrong in the matcher.
 
 MatcherError
-+-- EncodingInvalid       not 128 finite numbers, or of no space
++-- EncodingInvalid       not 128 numbers from -1000 to 1000, or of no space
 +-- IdInvalid             an id outside its rules
 +-- OptionInvalid         an option outside its range
 +-- ImageRefused          what the encoder says of a picture; carries the encoder's reason
@@ -31,7 +31,7 @@ class MatcherError(FacerecError):
 
 
 class EncodingInvalid(MatcherError):
-    """Not 128 finite numbers, or of no space."""
+    """Not 128 numbers from -1000 to 1000, or of no space."""
 
     reason = Reason.ENCODING_INVALID
 

@@ -9,10 +9,12 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
+MAX_VALUE = 1000.0  # an encoding's, either way: dlib's stay within 1, and an index holds none beyond 65504
+
 
 @dataclasses.dataclass(frozen=True)
 class Encoding:
-    """A face's vector, shape (128,) and finite, with its space and the provenance of both."""
+    """A face's vector, shape (128,) and within MAX_VALUE, with its space and the provenance of both."""
 
     values: npt.NDArray[np.float32]
     space: str

@@ -184,7 +184,10 @@ class Store:
                 if held[key] is None:
                     return person_id
             keys = held["source_key"], held["target_key"]
-            await drop_expired(connection, queries, collection_id, [source_id, target_id])
+            # Where neither has a lasting face, the target's stay: by them `maintain` finds whom to erase.
+            lasts = await connection.fetchval(queries["any_lasts"], collection_id, keys)
+            dropped = [source_id, target_id] if lasts else [source_id]
+            await drop_expired(connection, queries, collection_id, dropped)
             row = _found(await connection.fetchrow(queries["merge_persons"], collection_id, *keys))
             details = {"source_person_tag": held["source_tag"].hex()}
             change = Change(Action.MERGE_PERSONS, held["target_tag"], 2, row["moved"], details)
@@ -227,7 +230,7 @@ def _found(row: asyncpg.Record | None) -> asyncpg.Record:
 async def drop_expired(
     connection: Connection, queries: Mapping[str, str], collection_id: str, person_ids: list[str]
 ) -> None:
-    """Erase what locked persons have past its time, with a receipt, and put it on record for each of them."""
+    """Erase what locked persons have past its time or the retention, with a receipt and an event for each."""
     for row in await connection.fetch(queries["drop_expired"], collection_id, person_ids):
         change = Change(Action.EXPIRE, row["person_tag"], faces=row["faces"])
         await note(connection, queries, collection_id, change)

@@ -15,11 +15,20 @@ from matcher_service.admission import Admission
 from matcher_service.audit.changes import Action, Change, note
 from matcher_service.contents import encoding_ids
 from matcher_service.database import DIMENSIONS, Connection, Database, vector_wire
-from matcher_service.errors import CollectionNotFound, MatcherError, ModelMismatch, OptionInvalid, Overloaded
+from matcher_service.errors import (
+    CollectionNotFound,
+    EncodingInvalid,
+    MatcherError,
+    ModelMismatch,
+    OptionInvalid,
+    Overloaded,
+)
+from matcher_service.faces import MAX_VALUE
 from matcher_service.queries import of_collection
 
 RETRY_SECONDS = 60.0
 STALLED_SECONDS = 60.0
+MAX_ROWS = 2**32 - 1  # an import's, for the contract to tell the next one
 EXPORT_FACES = 2000  # a page and a message: 1.2 MB, or 8 where every text is as long as it may be
 
 Vectors = npt.NDArray[np.float32]
@@ -187,8 +196,10 @@ class Import:
         """Store a chunk, but for rows at fault, in one transaction with how far the import came.
 
         Waits for its turn. Raises as Store does, Overloaded, and OptionInvalid where these rows are not the
-        next.
+        next or beyond MAX_ROWS.
         """
+        if self._next_row + len(chunk) > MAX_ROWS:
+            raise OptionInvalid(f"an import has {MAX_ROWS} rows at most", field="header.first_row")
         async with self._door.turn():
             checked = await asyncio.to_thread(_check, chunk, self._next_row, self._header.space)
             store = self._look if self._header.dry_run else self._store
@@ -297,14 +308,14 @@ class Checked:
 
 def _check(chunk: Chunk, first_row: int, space: str) -> Checked:
     """Hold every row to the contract's rules. Of equal faces of one person the first counts."""
-    finite: list[bool] = np.isfinite(chunk.encodings).all(axis=1).tolist()  # type: ignore[assignment]
+    in_range = np.all(np.abs(chunk.encodings) <= MAX_VALUE, axis=1)
     contents = encoding_ids(space, chunk.encodings)
     now = datetime.datetime.now(datetime.UTC)
     checked = Checked([], [], [], [])
     seen: set[tuple[str, uuid.UUID]] = set()
     for place, content in enumerate(contents):
         try:
-            person_id = _check_row(chunk, place, finite[place], now)
+            person_id = _check_row(chunk, place, bool(in_range[place]), now)
         except MatcherError as error:
             checked.refused.append(Refused(first_row + place, error.field, error.message))
             continue
@@ -316,10 +327,12 @@ def _check(chunk: Chunk, first_row: int, space: str) -> Checked:
     return checked
 
 
-def _check_row(chunk: Chunk, place: int, finite: bool, now: datetime.datetime) -> str:
+def _check_row(chunk: Chunk, place: int, in_range: bool, now: datetime.datetime) -> str:
     """The row's person. Raises MatcherError naming the column at fault."""
-    if not finite:
-        raise OptionInvalid("an encoding's values are finite numbers", field="encodings")
+    if not in_range:
+        raise EncodingInvalid(
+            f"an encoding's values are numbers from {-MAX_VALUE:g} to {MAX_VALUE:g}", field="encodings"
+        )
     ids.free_text(chunk.display_names[place], "display_names")
     ids.free_text(chunk.external_refs[place], "external_refs")
     ids.free_text(chunk.fingerprints[place], "fingerprints")

@@ -11,7 +11,7 @@ from facerec.encoder import v1
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Encoding:
-    """A face's vector: float32 of shape (128,), comparable only within its space."""
+    """A face's vector: float32 of shape (128,), from -1000 to 1000, comparable only within its space."""
 
     values: npt.NDArray[np.float32]
     space: str

@@ -20,8 +20,8 @@ DIMENSIONS = 128
 class FaceBatch:
     """Some faces in columns: vectors, float32 of shape (n, 128), and as many items in each other column.
 
-    An empty column stands for nothing in all of it; an expire time of None is never. An import commits a
-    batch, of at most 10,000 faces, at once.
+    A vector's values are from -1000 to 1000. An empty column stands for nothing in all of it; an expire
+    time of None is never. An import commits a batch, of at most 10,000 faces, at once.
     """
 
     encodings: npt.NDArray[np.float32]

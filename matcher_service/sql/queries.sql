@@ -6,7 +6,8 @@
 -- no row means that there is no such collection.
 --
 -- `<->` is pgvector's Euclidean distance, float8; a match is `distance <= threshold`, both float8.
--- A face past its expire_time is not there. Faces have two indexes, here called by their columns: (face_id),
+-- A face past its expire_time is not there. One past the collection's retention is there until `maintain` erases
+-- it, or a change of its person's faces does. Faces have two indexes, here called by their columns: (face_id),
 -- the primary key, and (person_key, content_id); people have (person_id), the primary key, and (person_key).
 -- All are led by collection_id.
 
@@ -265,7 +266,7 @@ SELECT c.space,
            SELECT f.content_id
            FROM facerec.:"face" f
            WHERE f.collection_id = $1 AND f.person_key = p.person_key AND f.content_id = ANY ($4::uuid[])
-             AND f.expire_time > now()
+             AND f.expire_time > now() AND (f.create_time <= now() - c.retention) IS NOT TRUE
        ) AS known_content_ids
 FROM facerec.collection c
 LEFT JOIN facerec.:"person" p ON p.collection_id = $1 AND p.person_id = $2
@@ -277,7 +278,8 @@ WHERE c.collection_id = $1;
 -- transaction's end (DO UPDATE locks the row even where its condition is false), so that the next
 -- statement sees whatever the lock was waited for. A row when the person is new.
 -- Primary key of person, model (space, fingerprint). Models are looked up first: a conflict would use up
--- a number of the key's sequence at every enrolment.
+-- a number of the key's sequence at every enrolment. They are made before the person is locked, since the
+-- condition counts them: as imports do, so that neither waits for the other.
 WITH new_model AS (
     INSERT INTO facerec.model (space, fingerprint)
     SELECT DISTINCT $3::text, u.fingerprint
@@ -288,29 +290,34 @@ WITH new_model AS (
       )
     ORDER BY 2
     ON CONFLICT DO NOTHING
+    RETURNING model_key
 )
 INSERT INTO facerec.:"person" (collection_id, person_id)
-VALUES ($1, $2)
+SELECT $1, $2
+WHERE (SELECT count(*) FROM new_model) >= 0
 ON CONFLICT (collection_id, person_id) DO UPDATE SET person_id = excluded.person_id WHERE false
 RETURNING person_key;
 
 -- name: drop_expired
--- $2 ids of locked persons. Erases what of theirs has expired, as `maintain` would, so that the same photo can
--- come again and a merge neither counts it nor takes it for a copy of what is still there. A row for each who
--- had some. Primary key of person, face (person_key, content_id).
+-- $2 ids of locked persons. Erases what of theirs has expired or is past the retention, as `maintain` would, so
+-- that the same photo can come again and a merge neither counts it nor takes it for a copy of what is still there.
+-- A row for each who had some. Primary keys of collection and person, face (person_key, content_id).
 WITH gone AS (
     DELETE FROM facerec.:"face" f
     USING facerec.:"person" p
     WHERE p.collection_id = $1 AND p.person_id = ANY ($2::text[])
-      AND f.collection_id = $1 AND f.person_key = p.person_key AND f.expire_time <= now()
-    RETURNING f.person_key
+      AND f.collection_id = $1 AND f.person_key = p.person_key
+      AND (f.expire_time <= now()
+           OR f.create_time <= now() - (SELECT c.retention FROM facerec.collection c WHERE c.collection_id = $1))
+    RETURNING f.person_key, f.face_id
 ), changed AS (
     UPDATE facerec.:"person" p
     SET update_time = clock_timestamp(),
         centroid = (
             SELECT avg(f.encoding)
             FROM facerec.:"face" f
-            WHERE f.collection_id = $1 AND f.person_key = p.person_key AND f.expire_time > now()
+            WHERE f.collection_id = $1 AND f.person_key = p.person_key
+              AND f.face_id NOT IN (SELECT gone.face_id FROM gone)
         )
     WHERE p.collection_id = $1 AND p.person_id = ANY ($2::text[])
       AND EXISTS (SELECT FROM gone WHERE gone.person_key = p.person_key)
@@ -322,6 +329,16 @@ WITH gone AS (
 )
 SELECT changed.person_tag, (SELECT count(*) FROM gone WHERE gone.person_key = changed.person_key) AS faces
 FROM changed;
+
+-- name: any_lasts
+-- $2 keys of locked persons. Whether they have a face that drop_expired leaves. Primary key of collection, face
+-- (person_key, content_id).
+SELECT EXISTS (
+    SELECT FROM facerec.:"face" f
+    WHERE f.collection_id = $1 AND f.person_key = ANY ($2::bigint[])
+      AND f.expire_time > now()
+      AND (f.create_time <= now() - (SELECT c.retention FROM facerec.collection c WHERE c.collection_id = $1)) IS NOT TRUE
+) AS lasts;
 
 -- name: add_faces
 -- $2 person, locked; $3 display name or null; then a column an item: $4 content ids, $5 encodings,
@@ -400,6 +417,7 @@ SELECT item.content_id,
        p.person_key,
        facerec.audit_tag(p.audit_key, p.person_id) AS person_tag,
        coalesce((SELECT display_name FROM changed), p.display_name) AS display_name,
+       p.display_name <> $3::text AS renamed,
        p.create_time,
        coalesce((SELECT update_time FROM changed), p.update_time) AS update_time,
        (SELECT count(*) FROM facerec.:"face" f WHERE f.collection_id = $1 AND f.person_key = p.person_key)
@@ -562,7 +580,7 @@ LEFT JOIN facerec.erasure e ON e.collection_id = c.collection_id AND e.erasure_i
 WHERE c.collection_id = $1;
 
 -- name: lock_merged_persons
--- $2 source, $3 target. Locks both, always in the order of their ids, until the transaction's end. A row
+-- $2 source, $3 target. Locks both, always in the order of their ids by code points, until the transaction's end. A row
 -- whatever is there. Primary keys of collection and person.
 WITH held AS MATERIALIZED (
     SELECT p.person_id, p.person_key, facerec.audit_tag(p.audit_key, p.person_id) AS person_tag
@@ -690,31 +708,60 @@ RETURNING next_row,
 
 -- name: add_models
 -- $1 space, $2 fingerprints. Makes what is missing: import_faces, the next statement, sees it and what others made
--- meanwhile. Model (space, fingerprint).
+-- meanwhile. Before any person is locked, and in order, as lock_enrolled_person does. Model (space, fingerprint).
 INSERT INTO facerec.model (space, fingerprint)
 SELECT DISTINCT $1::text, given.fingerprint
 FROM unnest($2::text[]) AS given(fingerprint)
 WHERE NOT EXISTS (SELECT FROM facerec.model m WHERE m.space = $1::text AND m.fingerprint = given.fingerprint)
+ORDER BY 2
 ON CONFLICT DO NOTHING;
 
 -- name: import_faces
--- A column a face, no (person, content) twice: $2 person ids, $3 display names, $4 external refs, $5 content ids,
--- $6 encodings, $7 fingerprints, $8 expire times; $9 space. Counts of what is new and of the expired faces it took
--- the place of, and the keys of people who were there before and got a face. Persons are made, or locked as for
--- every change of their faces, in the order of their ids, so that no two imports wait for each other. Primary key
--- of person, face (person_key, content_id), model.
+-- A column a face, no (person, content) twice: $2 person ids, $3 display names, $4 external refs, $5 content ids, $6
+-- encodings, $7 fingerprints, $8 expire times; $9 space. Counts of what is new and of the faces past their time it
+-- took the place of, and the keys of people who were there before and got a face. Persons are made, or locked as for
+-- every change of their faces, in the order that merges lock them in, so that no two calls wait for each other; who
+-- has all of it is left as they are. Primary keys of person and collection, person (person_key), face (person_key,
+-- content_id), model. What there is is looked up in subqueries, one by one: as joins they would read all of it for
+-- each chunk.
 -- A new person's centroid is the mean of what is added; another's is worked out afterwards.
 WITH item AS MATERIALIZED (
     SELECT i.*
     FROM unnest($2::text[], $3::text[], $4::text[], $5::uuid[], $6::vector[], $7::text[], $8::timestamptz[])
         WITH ORDINALITY
         AS i(person_id, display_name, external_ref, content_id, encoding, fingerprint, expire_time, place)
-), owner AS (
-    INSERT INTO facerec.:"person" AS p (collection_id, person_id, display_name, centroid)
-    SELECT $1, item.person_id, max(item.display_name), avg(item.encoding)
+), named AS MATERIALIZED (
+    SELECT item.person_id,
+           max(item.display_name) AS display_name,
+           avg(item.encoding) AS centroid,
+           (
+               SELECT p.person_key FROM facerec.:"person" p WHERE p.collection_id = $1 AND p.person_id = item.person_id
+           ) AS person_key
     FROM item
     GROUP BY item.person_id
-    ORDER BY item.person_id
+), grown AS (
+    SELECT named.person_id
+    FROM named JOIN item USING (person_id)
+    WHERE (
+        SELECT f.face_id
+        FROM facerec.:"face" f
+        WHERE f.collection_id = $1 AND f.person_key = named.person_key AND f.content_id = item.content_id
+          AND f.expire_time > now()
+          AND (f.create_time <= now() - (SELECT c.retention FROM facerec.collection c WHERE c.collection_id = $1))
+              IS NOT TRUE
+    ) IS NULL
+), owner AS (
+    INSERT INTO facerec.:"person" AS p (collection_id, person_id, display_name, centroid)
+    SELECT $1, named.person_id, named.display_name, named.centroid
+    FROM named
+    WHERE named.person_id IN (SELECT grown.person_id FROM grown)
+       OR (
+           named.display_name <> ''
+           AND named.display_name <> (
+               SELECT p.display_name FROM facerec.:"person" p WHERE p.collection_id = $1 AND p.person_key = named.person_key
+           )
+       )
+    ORDER BY named.person_id COLLATE "C"
     ON CONFLICT (collection_id, person_id) DO UPDATE
         SET update_time = clock_timestamp(),
             display_name = CASE WHEN excluded.display_name = '' THEN p.display_name ELSE excluded.display_name END
@@ -729,7 +776,7 @@ WITH item AS MATERIALIZED (
     JOIN owner USING (person_id)
     JOIN facerec.model m ON m.space = $9::text AND m.fingerprint = item.fingerprint
     ORDER BY item.place
-    -- One past its time is there no more, and is taken anew.
+    -- One past its time, or the retention, is taken anew: it is there no more, or would not be for long.
     ON CONFLICT (collection_id, person_key, content_id) DO UPDATE
         SET face_id = gen_random_uuid(),
             encoding = excluded.encoding,
@@ -738,6 +785,7 @@ WITH item AS MATERIALIZED (
             expire_time = excluded.expire_time,
             create_time = clock_timestamp()
         WHERE f.expire_time <= now()
+           OR f.create_time <= now() - (SELECT c.retention FROM facerec.collection c WHERE c.collection_id = $1)
     RETURNING f.person_key, f.xmax <> 0 AS replaced
 ), receipt AS (
     INSERT INTO facerec.erasure (collection_id, persons, faces)
@@ -762,13 +810,14 @@ SET centroid = (
 WHERE p.collection_id = $1 AND p.person_key = ANY ($2::bigint[]);
 
 -- name: count_known
--- A column a face: $2 person ids, $3 content ids. How many of them are there. Primary key of person, face
--- (person_key, content_id).
+-- A column a face: $2 person ids, $3 content ids. How many of them are there, and not to be taken anew. Primary keys
+-- of collection and person, face (person_key, content_id).
 SELECT count(*) AS known
 FROM unnest($2::text[], $3::uuid[]) AS i(person_id, content_id)
 JOIN facerec.:"person" p ON p.collection_id = $1 AND p.person_id = i.person_id
 JOIN facerec.:"face" f ON f.collection_id = $1 AND f.person_key = p.person_key AND f.content_id = i.content_id
-WHERE f.expire_time > now();
+WHERE f.expire_time > now()
+  AND (f.create_time <= now() - (SELECT c.retention FROM facerec.collection c WHERE c.collection_id = $1)) IS NOT TRUE;
 
 -- name: count_strangers
 -- $2 person ids. How many of them are nobody yet. Primary key of person.

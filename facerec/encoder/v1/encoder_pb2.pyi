@@ -326,7 +326,9 @@ class Encoding(_message.Message):
     """
     @_builtins.property
     def values(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
-        """values is the vector. Range: exactly 128 finite float32 numbers."""
+        """values is the vector. Range: exactly 128 float32 numbers, from -1000 to 1000
+        each.
+        """
 
     def __init__(
         self,

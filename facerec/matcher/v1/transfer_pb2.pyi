@@ -33,7 +33,8 @@ class FaceChunk(_message.Message):
     FINGERPRINTS_FIELD_NUMBER: _builtins.int
     encodings: _builtins.bytes
     """encodings are the vectors one after another, 128 little-endian float32
-    numbers each. Unit: bytes. Range: 512 to 5120000 bytes.
+    numbers each, from -1000 to 1000: a row beyond is refused. Unit: bytes.
+    Range: 512 to 5120000 bytes.
     """
     @_builtins.property
     def person_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
@@ -104,7 +105,8 @@ class ImportHeader(_message.Message):
     """
     first_row: _builtins.int
     """first_row is the place of the first face sent in the whole import, from 0:
-    GetImport's next_row. Unit: faces. Range: 0 to 4294967295. Default: 0.
+    GetImport's next_row. An import has 4294967295 rows at most. Unit: faces.
+    Range: 0 to 4294967295. Default: 0.
     """
     dry_run: _builtins.bool
     """dry_run checks everything and writes nothing. Default: false."""

@@ -84,6 +84,16 @@ async def test_every_change_is_on_record_newest_first(matcher: RunningMatcher) -
     assert actions(of_ann) == ["MERGE_PERSONS", "DELETE_FACE", "UPDATE_PERSON", "ENROLL"]
 
 
+async def test_a_new_name_is_on_record_however_it_comes(matcher: RunningMatcher) -> None:
+    first, second = map(encoding, vectors(2))
+    for face, name in ((first, "Ann"), (first, "Ann"), (first, "Anna"), (second, "Anne"), (first, "Anne")):
+        await matcher.stub.Enroll(enroll("ann", face, display_name=name))
+    await matcher.stub.Enroll(enroll("ann", first))
+    found = await events(matcher, person_id="ann")
+    assert actions(found) == ["UPDATE_PERSON", "ENROLL", "UPDATE_PERSON", "ENROLL"]
+    assert [(each.persons, each.faces) for each in found] == [(1, 0), (1, 1), (1, 0), (1, 1)]
+
+
 async def test_nothing_is_on_record_of_a_change_that_was_not_made(
     matcher: RunningMatcher, database_url: str
 ) -> None:

@@ -1,4 +1,4 @@
-"""A change that comes upon faces past their time erases them as `maintain` does, in its own transaction."""
+"""A change that comes upon faces past their time, or the retention, erases them as `maintain` does."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 
@@ -40,6 +40,8 @@ async def import_it_again(matcher: RunningMatcher) -> object:
 
 
 CHANGES = [enroll_it_again, enroll_what_is_there, merge, import_it_again]
+EXPIRED = f"UPDATE facerec.{FACES} SET expire_time = now() - interval '1 s' WHERE face_id::text = ANY ($1)"
+TOO_OLD = f"UPDATE facerec.{FACES} SET create_time = now() - interval '2 h' WHERE face_id::text = ANY ($1)"
 
 
 @pytest.fixture
@@ -49,22 +51,18 @@ async def administrator(database_url: str) -> AsyncIterator[asyncpg.Connection]:
     await connection.close()
 
 
-@pytest.fixture
-async def gone(matcher: RunningMatcher, administrator: asyncpg.Connection) -> list[str]:
+@pytest.fixture(params=[EXPIRED, TOO_OLD], ids=["expired", "too old"])
+async def gone(
+    matcher: RunningMatcher, administrator: asyncpg.Connection, request: pytest.FixtureRequest
+) -> list[str]:
     """Ids of two faces past their time, of people who have another each; the first is ann's."""
     found = []
     for name, lasting, brief in (("ann", LASTING, BRIEF), ("ben", OTHER, OTHER_BRIEF)):
         answer = await matcher.stub.Enroll(enroll(name, encoding(brief), encoding(lasting)))
         found.append(answer.faces[0].face.face_id)
-    await expire(administrator, found)
+    await administrator.execute("UPDATE facerec.collection SET retention = interval '1 h'")
+    await administrator.execute(request.param, found)
     return found
-
-
-async def expire(administrator: asyncpg.Connection, face_ids: list[str]) -> None:
-    await administrator.execute(
-        f"UPDATE facerec.{FACES} SET expire_time = now() - interval '1 s' WHERE face_id::text = ANY ($1)",
-        face_ids,
-    )
 
 
 async def left(administrator: asyncpg.Connection, face_ids: list[str]) -> list[bool]:
@@ -130,11 +128,50 @@ async def test_where_nothing_is_past_its_time_there_is_neither(
     assert await expirations(matcher) == []
 
 
-async def test_whose_last_face_is_past_its_time_has_no_mean_after_a_merge(
-    matcher: RunningMatcher, administrator: asyncpg.Connection, gone: list[str]
+async def test_what_is_too_old_comes_again_and_stays(
+    matcher: RunningMatcher, administrator: asyncpg.Connection, database_url: str
+) -> None:
+    await administrator.execute("UPDATE facerec.collection SET retention = interval '1 h'")
+    await matcher.stub.ImportFaces(iter([header(), chunk(vectors(2), ["ann", "ben"])]))
+    await administrator.execute(f"UPDATE facerec.{FACES} SET create_time = now() - interval '2 h'")
+    again = chunk(vectors(2), ["ann", "ben"])
+    tried = await matcher.stub.ImportFaces(iter([header("second", dry_run=True), again]))
+    assert (tried.faces_added, tried.faces_already_there) == (2, 0)
+    enrolled = await matcher.stub.Enroll(enroll("ann", encoding(vectors(2)[0])))
+    assert not enrolled.faces[0].already_enrolled
+    imported = await matcher.stub.ImportFaces(iter([header("second"), again]))
+    assert (imported.faces_added, imported.faces_already_there) == (1, 1)
+    await keeper.run_once(MaintenanceOptions(database_url))
+    persons = (await matcher.stub.ListPersons(pb.ListPersonsRequest())).persons
+    assert [(each.person_id, each.face_count) for each in persons] == [("ann", 1), ("ben", 1)]
+
+
+@pytest.mark.parametrize("past", [EXPIRED, TOO_OLD], ids=["expired", "too old"])
+async def test_whose_faces_are_all_past_their_time_is_erased_after_a_merge_too(
+    matcher: RunningMatcher, administrator: asyncpg.Connection, gone: list[str], database_url: str, past: str
 ) -> None:
     every = await administrator.fetch(f"SELECT face_id::text FROM facerec.{FACES}")
-    await expire(administrator, [row[0] for row in every])
+    await administrator.execute(past, [row[0] for row in every])
     await merge(matcher)
-    assert await receipts(administrator) == [(0, 4), (1, 0)]
-    assert await administrator.fetchval("SELECT array_agg(centroid IS NULL) FROM facerec.person") == [True]
+    assert await receipts(administrator) == [(0, 2), (1, 0)]
+    await keeper.run_once(MaintenanceOptions(database_url))
+    assert await receipts(administrator) == [(0, 2), (1, 0), (1, 2)]
+    assert await administrator.fetchval("SELECT count(*) FROM facerec.person") == 0
+
+
+@pytest.mark.parametrize("source", ["ann", "ben"])
+async def test_who_has_a_lasting_face_keeps_it_and_no_other_through_a_merge(
+    matcher: RunningMatcher,
+    administrator: asyncpg.Connection,
+    gone: list[str],
+    database_url: str,
+    source: str,
+) -> None:
+    listed = await matcher.stub.ListFaces(pb.ListFacesRequest(person_id="ann"))
+    await administrator.execute(EXPIRED, [face.face_id for face in listed.faces])
+    target = "ben" if source == "ann" else "ann"
+    request = pb.MergePersonsRequest(source_person_id=source, target_person_id=target)
+    merged = await matcher.stub.MergePersons(request)
+    assert (merged.person.face_count, merged.faces_moved) == (1, source == "ben")
+    assert await administrator.fetchval(f"SELECT count(*) FROM facerec.{FACES}") == 1
+    assert await centroid_error(database_url) < 1e-6

@@ -166,6 +166,19 @@ async def test_a_new_person_is_found_by_the_index_and_an_erased_one_is_not(
     assert "new" not in {candidate.person_id for candidate in answer.candidates}
 
 
+async def test_the_largest_numbers_an_encoding_may_have_fit_an_index(
+    matcher: RunningMatcher, faces: Faces, database_url: str
+) -> None:
+    largest = np.full(128, 1000, np.float32)
+    for name, vector in (("low", -largest), ("high", largest)):
+        item = pb.EnrollItem(probe=probe(vector))
+        await matcher.stub.Enroll(pb.EnrollRequest(person_id=name, items=[item]))
+    await maintain(database_url)
+    for name, vector in (("low", -largest), ("high", largest)):
+        answer = await identify(matcher, vector)
+        assert (answer.mode, answer.candidates[0].person_id) == (INDEX, name)
+
+
 async def test_an_index_comes_with_the_size_is_rebuilt_with_growth_and_goes_again(
     matcher: RunningMatcher, administrator: asyncpg.Connection, database_url: str, collections: Any
 ) -> None:

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import grpc.aio
 import pytest
 from PIL import Image, ImageFilter
@@ -16,6 +17,7 @@ from facerec.errors import Reason
 from facerec.matcher.v1 import matcher_pb2 as pb
 from facerec.serving.server import Server, ServerOptions, Service
 from matcher_service.errors import Overloaded
+from matcher_service.queries import partition_name
 from tests.e2e.matcher.catalog import settle
 from tests.e2e.matcher.requests import enroll, refused
 from tests.fixtures.encoder import EncoderProcess
@@ -95,6 +97,22 @@ async def test_a_photo_is_stored_once_and_needs_no_encoder_the_second_time(
     assert again.person == first.person
     with refused(Reason.ENCODER_UNAVAILABLE):
         await blind.stub.Enroll(enroll("somebody else", pb.Probe(image=photo("obama"))), timeout=10)
+
+
+async def test_a_photo_past_the_retention_is_encoded_again(
+    seeing: RunningMatcher, database_url: str, photo: Callable[..., bytes]
+) -> None:
+    request = enroll("obama", pb.Probe(image=photo("obama")))
+    first = await seeing.stub.Enroll(request)
+    connection = await asyncpg.connect(database_url)
+    await connection.execute("UPDATE facerec.collection SET retention = interval '1 h'")
+    await connection.execute(
+        f"UPDATE facerec.{partition_name('face', 'default')} SET create_time = now() - interval '2 h'"
+    )
+    await connection.close()
+    again = await seeing.stub.Enroll(request)
+    assert not again.faces[0].already_enrolled
+    assert again.faces[0].face.face_id != first.faces[0].face.face_id
 
 
 async def test_one_bad_photo_among_good_ones_enrolls_nobody(

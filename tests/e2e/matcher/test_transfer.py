@@ -106,18 +106,46 @@ async def test_the_same_face_is_stored_once_per_person(matcher: RunningMatcher) 
     assert enrolled.faces[0].already_enrolled
 
 
+async def test_an_import_of_what_is_there_changes_nobody(matcher: RunningMatcher) -> None:
+    faces, names = vectors(4), ["ann", "ann", "bob", "bob"]
+    await send(matcher, header(), chunk(faces, names, display_names=["A", "Ann", "", "Bob"]))
+
+    async def persons() -> list[pb.Person]:
+        return list((await matcher.stub.ListPersons(pb.ListPersonsRequest())).persons)
+
+    ann, bob = await persons()
+    assert (ann.display_name, bob.display_name) == ("Ann", "Bob")
+    for number, given in enumerate(([], ["Ann", "A", "", "Bob"])):
+        answer = await send(matcher, header(f"again{number}"), chunk(faces, names, display_names=given))
+        assert (answer.faces_added, answer.faces_already_there) == (0, 4)
+        assert await persons() == [ann, bob]
+    await send(matcher, header("name"), chunk(faces, names, display_names=["", "", "Rob", ""]))
+    same, renamed = await persons()
+    assert (same, renamed.display_name) == (ann, "Rob")
+    assert renamed.update_time.ToDatetime() > bob.update_time.ToDatetime()
+    new = np.concatenate([faces[:3], vectors(5)[4:]])
+    assert (await send(matcher, header("face"), chunk(new, names))).faces_added == 1
+    same, grown = await persons()
+    assert (same, grown.face_count) == (ann, 3)
+    assert grown.update_time.ToDatetime() > renamed.update_time.ToDatetime()
+
+
 async def test_rows_at_fault_are_told_of_and_the_others_taken(matcher: RunningMatcher) -> None:
-    faces = vectors(6)
+    faces = vectors(7)
     faces[1, 7] = np.nan
     faces[2, 0] = np.inf
-    names = ["ann", "ann", "ann", " space", "x" * 129, "bob"]
-    answer = await send(matcher, header(), chunk(faces, names, external_refs=["", "", "", "", "", "r" * 257]))
+    faces[6, 127] = -1001
+    names = ["ann", "ann", "ann", " space", "x" * 129, "bob", "ann"]
+    references = ["", "", "", "", "", "r" * 257, ""]
+    answer = await send(matcher, header(), chunk(faces, names, external_refs=references))
     assert [(row.row, row.field) for row in answer.refused] == [
         (1, "encodings"), (2, "encodings"), (3, "person_ids"), (4, "person_ids"), (5, "external_refs"),
+        (6, "encodings"),
     ]  # fmt: skip
-    assert (answer.faces_added, answer.rows_refused, answer.next_row) == (1, 5, 6)
+    assert "from -1000 to 1000" in answer.refused[-1].message
+    assert (answer.faces_added, answer.rows_refused, answer.next_row) == (1, 6, 7)
     progress = await matcher.stub.GetImport(transfer_pb2.GetImportRequest(import_id="first"))
-    assert (progress.next_row, progress.rows_refused, progress.faces_added) == (6, 5, 1)
+    assert (progress.next_row, progress.rows_refused, progress.faces_added) == (7, 6, 1)
 
 
 async def test_a_dry_run_tells_what_would_be_and_writes_nothing(matcher: RunningMatcher) -> None:
@@ -174,6 +202,12 @@ async def test_an_import_that_is_no_import_is_refused_by_its_field(matcher: Runn
         ([header(collection_id="nowhere")], Reason.COLLECTION_NOT_FOUND, "collection_id"),
         ([header(), chunk(faces, ["a"])], Reason.ENCODING_INVALID, "chunk.encodings"),
         ([header(), chunk(faces[:0], [])], Reason.OPTION_INVALID, "chunk.person_ids"),
+        ([header(first_row=2**32 - 1), chunk(faces, ["a", "b"])], Reason.OPTION_INVALID, "header.first_row"),
+        (
+            [header(first_row=2**32 - 2, dry_run=True), chunk(faces, ["a", "b"])],
+            Reason.OPTION_INVALID,
+            "header.first_row",
+        ),
         (
             [header(), chunk(faces, ["a", "b"], external_refs=[""])],
             Reason.OPTION_INVALID,
@@ -385,6 +419,24 @@ async def test_a_chunk_too_many_is_refused_and_goes_in_later(
         await connection.close()
     assert (await held).faces_added == 2
     assert (await send(matcher, header("second"), chunk(faces, ["c", "d"]))).faces_added == 2
+
+
+async def test_an_import_whose_collection_is_being_deleted_hears_that_it_is_gone(
+    matcher: RunningMatcher, database_url: str
+) -> None:
+    await matcher.collections.CreateCollection(pb.CreateCollectionRequest(collection_id="staff"))
+    connection = await asyncpg.connect(database_url)
+    try:
+        async with connection.transaction():
+            await connection.execute("SELECT facerec.delete_collection('staff')")
+            requests = (header(collection_id="staff"), chunk(vectors(1), ["ann"]))
+            sending = asyncio.create_task(send(matcher, *requests))
+            while not await connections(database_url, LOCKED):  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
+    finally:
+        await connection.close()
+    with refused(Reason.COLLECTION_NOT_FOUND, "collection_id"):
+        await sending
 
 
 async def test_an_import_goes_with_its_collection(matcher: RunningMatcher, database_url: str) -> None:
