@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import grpc
 
+from facerec.matcher import v1
 from matcher_service.queries import partition_name
 from tests.soak.matcher import calls
 from tests.soak.matcher.calls import Answer, Line
@@ -97,7 +98,7 @@ class _EveryCall:
 
 
 async def exhaust(stack: Stack) -> list[Answer]:
-    """Take every connection of a replica by calls that wait for a lock; then ask for what needs none.
+    """Take every connection of a replica by calls that wait for a lock; then ask for what needs one of them.
 
     Returns the answers of the latter, each asked with a deadline of DEADLINE_SECONDS.
     """
@@ -106,7 +107,11 @@ async def exhaust(stack: Stack) -> list[Answer]:
             await administrator.execute(f"LOCK TABLE facerec.{partition_name('face', HELD)}")
             waiting = [asyncio.create_task(line.ask(calls.verify(HELD, "ann", 0))) for _ in range(4)]
             await asyncio.sleep(0.2)
-            requests = calls.every_rpc("default", 0)[4:] * 3
+            requests = [
+                each
+                for each in calls.every_rpc("default", 0)[4:]
+                if not isinstance(each, v1.DeleteCollectionRequest)  # of another pool
+            ] * 3
             refused = await asyncio.gather(*(line.ask(request, DEADLINE_SECONDS) for request in requests))
         held = await asyncio.gather(*waiting)
     assert [answer.code for answer in held] == [calls.OK] * 4, held
