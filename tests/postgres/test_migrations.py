@@ -155,7 +155,9 @@ async def test_what_the_docs_have_a_superuser_run_is_what_migrating_needs(
             await serving.close()
     finally:
         await asyncio.to_thread(postgres_server.execute, f"DROP DATABASE {name}")
-        await asyncio.to_thread(postgres_server.execute, *(f"DROP ROLE {login}" for login in logins))
+        for login in logins:
+            drop = (f"DROP OWNED BY {login}", f"DROP ROLE {login}")
+            await asyncio.to_thread(postgres_server.execute, *drop)
 
 
 async def test_a_database_that_is_not_there_is_one_clear_line() -> None:

@@ -106,7 +106,8 @@ def endure() -> bool:
     print(
         f"endurance: {found.seconds / 60:.0f} min, {found.calls} calls, {rate:.0f} a second, "
         f"{100 * rate / pace.saturated_rate:.0f} % of what saturates; "
-        f"{found.failures} failed, {found.wrong} wrong, {found.lost} lost, {len(internal)} unforeseen"
+        f"{found.failures.total()} failed {dict(found.failures)}, {found.wrong} wrong, {found.lost} lost, "
+        f"longest {found.longest_seconds:.2f} s, {len(internal)} unforeseen"
     )
     for each in found.processes:
         print(

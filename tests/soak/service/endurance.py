@@ -2,11 +2,13 @@
 
 import dataclasses
 import time
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
 import psutil
 
+from facerec.errors import Reason
 from tests.soak.service.load import Load
 from tests.soak.service.stack import Stack
 
@@ -39,7 +41,8 @@ class Endured:
 
     seconds: float
     calls: int
-    failures: int
+    failures: Counter[Reason]
+    longest_seconds: float
     wrong: int
     lost: int
     processes: list[Process]
@@ -99,7 +102,8 @@ def endure(stack: Stack, photo: Path, *, seconds: float, workers: int, pause_sec
     return Endured(
         seconds=time.monotonic() - began,
         calls=len(load.answers),
-        failures=sum(each.reason is not None for each in load.answers),
+        failures=Counter(each.reason for each in load.answers if each.reason is not None),
+        longest_seconds=max(each.ended - each.began for each in load.answers),
         wrong=sum(each.wrong for each in load.answers),
         lost=len(stack.loop.run(load.lost())),
         processes=[_process(name, rows) for name, rows in samples.items()],
