@@ -1,10 +1,11 @@
 """Faces in bulk: imported chunk by chunk so that nothing is lost or doubled, exported from one snapshot."""
 
 import asyncio
+import contextlib
 import dataclasses
 import datetime
 import uuid
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 
 import asyncpg
 import numpy as np
@@ -133,17 +134,10 @@ class Transfer:
         One snapshot, which keeps vacuum from removing what is deleted meanwhile: it lasts `export_seconds`
         at most, however slowly is read what is written, and ends when nothing is read for STALLED_SECONDS.
         """
-        try:
-            async with asyncio.timeout(self._export_seconds) as limit:
-                await self._export(collection_id, write)
-        except TimeoutError:
-            if not limit.expired():
-                raise
-            raise Overloaded(
-                f"the export took longer than {self._export_seconds:g} s: read it faster, or raise "
-                "export_timeout_seconds",
-                retry_after_seconds=RETRY_SECONDS,
-            ) from None
+        late = "read it faster, or raise export_timeout_seconds"
+        message = f"the export took longer than {self._export_seconds:g} s: {late}"
+        async with _limit(self._export_seconds, message):
+            await self._export(collection_id, write)
 
     async def _export(self, collection_id: str, write: Write) -> None:
         async with (
@@ -162,7 +156,8 @@ class Transfer:
             ):
                 after = (rows[-1]["person_id"], rows[-1]["create_time"], rows[-1]["face_id"])
                 if faces := [row for row in rows if row["face_id"] is not None]:
-                    await _write_in_time(write, head["space"], _chunk(faces))
+                    async with _limit(STALLED_SECONDS, f"the export was not read for {STALLED_SECONDS:g} s"):
+                        await write(head["space"], _chunk(faces))
 
     async def _note_export(self, collection_id: str) -> None:
         """Put on record that all faces are read, before any is."""
@@ -170,17 +165,16 @@ class Transfer:
             await note(connection, of_collection(collection_id), collection_id, Change(Action.EXPORT))
 
 
-async def _write_in_time(write: Write, space: str, chunk: Chunk) -> None:
+@contextlib.asynccontextmanager
+async def _limit(seconds: float, message: str) -> AsyncIterator[None]:
+    """End what takes longer. Raises Overloaded with the message."""
     try:
-        async with asyncio.timeout(STALLED_SECONDS) as limit:
-            await write(space, chunk)
+        async with asyncio.timeout(seconds) as limit:
+            yield
     except TimeoutError:
         if not limit.expired():
             raise
-        raise Overloaded(
-            f"the export was not read for {STALLED_SECONDS:g} s, and others wait for it",
-            retry_after_seconds=RETRY_SECONDS,
-        ) from None
+        raise Overloaded(message, retry_after_seconds=RETRY_SECONDS) from None
 
 
 class Import:

@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import time
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
@@ -169,11 +170,12 @@ class _Room:
 class _Coming:
     """A message that is being read, in its turn until it turns out to be slow."""
 
-    __slots__ = ("_counted", "_lane", "_looks", "_task", "_timer", "refusal")
+    __slots__ = ("_began", "_counted", "_lane", "_looks", "_task", "_timer", "refusal")
 
     def __init__(self, lane: _Lane, task: "asyncio.Task[Any]") -> None:
         self._lane = lane
         self._task = task
+        self._began = time.monotonic()
         self._looks = 0
         self._counted = 0
         self.refusal: FacerecError | None = None
@@ -186,23 +188,23 @@ class _Coming:
             if self._looks == SLOW_LOOKS:
                 self._lane.turns.release()
             if self._looks >= SLOW_LOOKS:
-                self._count((self._looks - SLOW_LOOKS) * LOOK_SECONDS)
+                self._count(time.monotonic() - self._began)
         except FacerecError as error:
             self.refusal = error
             self._task.cancel()
             return
         self._timer = self._task.get_loop().call_later(LOOK_SECONDS, self._look)
 
-    def _count(self, slow_seconds: float) -> None:
+    def _count(self, seconds: float) -> None:
         lane = self._lane
-        if slow_seconds > lane.most_seconds:
+        if seconds > lane.most_seconds:
             raise FacerecError(
                 f"the message took longer than {lane.most_seconds:g} s to arrive",
                 reason=Reason.DEADLINE_EXCEEDED,
             )
         if lane.memory.tight():
             raise _no_room()
-        size = min(lane.largest_bytes, SLOW_BYTES + int(SLOW_BYTES_A_SECOND * slow_seconds))
+        size = min(lane.largest_bytes, SLOW_BYTES + int(SLOW_BYTES_A_SECOND * seconds))
         if size > self._counted:
             lane.room.take(size - self._counted)
             self._counted = size

@@ -119,3 +119,5 @@ def read(path: Path) -> Grants:
         first = error.errors(include_input=False, include_url=False, include_context=False)[0]
         where = ".".join(str(part) for part in first["loc"]) or "file"
         raise SettingsInvalid(f"keys_file {path}: {where}: {first['msg']}") from None
+    except (ValueError, RecursionError):  # a number of too many digits, or nested beyond what can be read
+        raise SettingsInvalid(f"keys_file {path}: cannot be read as TOML") from None

@@ -42,7 +42,7 @@ class Keyring:
                 return
             self._stamp = found
             read = grants.read(self._path)
-        except Exception as error:  # a text can be at fault in more ways than its reader foresees
+        except (OSError, SettingsInvalid) as error:
             why = str(error) if isinstance(error, SettingsInvalid) else type(error).__name__
             log.error("keys_not_read", why=why, kept=len(self._grants.keys))
             return

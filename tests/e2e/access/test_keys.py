@@ -210,6 +210,7 @@ async def test_the_audit_names_the_key(
         (entry("door", "k", ["verify"]) + entry("desk", "k", ["verify"]), "two grants have one sha256"),
         (entry("door", "k", ["verify"]) + entry("door", "l", ["verify"]), "two grants have one name"),
         ("[[keys]\n", "keys.toml"),
+        ("x = " + "9" * 5000, "cannot be read as TOML"),  # more digits than Python makes a number of
     ],
 )
 def test_a_file_at_fault_says_where_and_shows_no_hash(keys_file: WriteKeys, text: str, told: str) -> None:

@@ -1,6 +1,6 @@
 """A change that comes upon faces past their time, or the retention, erases them as `maintain` does."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 
 import asyncpg
 import grpc.aio
@@ -42,13 +42,6 @@ async def import_it_again(matcher: RunningMatcher) -> object:
 CHANGES = [enroll_it_again, enroll_what_is_there, merge, import_it_again]
 EXPIRED = f"UPDATE facerec.{FACES} SET expire_time = now() - interval '1 s' WHERE face_id::text = ANY ($1)"
 TOO_OLD = f"UPDATE facerec.{FACES} SET create_time = now() - interval '2 h' WHERE face_id::text = ANY ($1)"
-
-
-@pytest.fixture
-async def administrator(database_url: str) -> AsyncIterator[asyncpg.Connection]:
-    connection = await asyncpg.connect(database_url)
-    yield connection
-    await connection.close()
 
 
 @pytest.fixture(params=[EXPIRED, TOO_OLD], ids=["expired", "too old"])

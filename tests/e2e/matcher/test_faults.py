@@ -5,7 +5,7 @@ import contextlib
 import signal
 import tempfile
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -42,14 +42,6 @@ async def until(holds: Callable[[], Awaitable[bool]], seconds: float = 5.0) -> f
         assert time.monotonic() - began < seconds
         await asyncio.sleep(0.02)
     return time.monotonic() - began
-
-
-@pytest.fixture
-async def administrator(database_url: str) -> AsyncIterator[asyncpg.Connection]:
-    """A superuser's connection to the test's database."""
-    connection = await asyncpg.connect(database_url)
-    yield connection
-    await connection.close()
 
 
 @pytest.fixture

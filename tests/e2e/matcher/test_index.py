@@ -30,13 +30,6 @@ INDEX, EXACT, CONFIRMED = pb.SEARCH_MODE_INDEX, pb.SEARCH_MODE_EXACT, pb.SEARCH_
 
 
 @pytest.fixture
-async def administrator(database_url: str) -> AsyncIterator[asyncpg.Connection]:
-    connection = await asyncpg.connect(database_url)
-    yield connection
-    await connection.close()
-
-
-@pytest.fixture
 async def faces(administrator: asyncpg.Connection) -> Faces:
     """What the collection `default` holds: some 3,000 faces, which it is to index."""
     faces = PEOPLE.all()

@@ -5,7 +5,6 @@ import contextlib
 import json
 import subprocess
 import sys
-from collections.abc import AsyncIterator
 from typing import Any
 
 import asyncpg
@@ -24,13 +23,6 @@ from tests.fixtures.matcher import RunningMatcher
 LATER = "staff"  # after `default`
 BROKEN, LATER_FACES = partition_name("person", "default"), partition_name("face", LATER)
 IN_THE_WAY = f"facerec.{BROKEN}_near_1"  # what the first index of `default` is to be called
-
-
-@pytest.fixture
-async def administrator(database_url: str) -> AsyncIterator[asyncpg.Connection]:
-    connection = await asyncpg.connect(database_url)
-    yield connection
-    await connection.close()
 
 
 @pytest.fixture
