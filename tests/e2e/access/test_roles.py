@@ -16,7 +16,7 @@ from facerec.errors import Reason
 from facerec.matcher.v1 import matcher_pb2
 from tests.contract import test_ranges as bases
 from tests.e2e.access.conftest import bearer, entry
-from tests.e2e.matcher.test_transfer import header
+from tests.e2e.matcher.transfers import header
 from tests.fixtures.matcher import StartMatcher
 
 ROLES = ("encode", "verify", "identify", "enroll", "manage", "admin")

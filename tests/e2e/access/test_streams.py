@@ -19,7 +19,7 @@ from facerec.serving.access.keyring import Keyring
 from facerec.serving.metrics import CALLS
 from tests.e2e.access.conftest import bearer, entry
 from tests.e2e.matcher.requests import encoding, enroll, refused, vectors
-from tests.e2e.matcher.test_transfer import chunk, header
+from tests.e2e.matcher.transfers import chunk, header
 from tests.fixtures.http2 import Dripping
 from tests.fixtures.matcher import RunningMatcher, StartMatcher
 

@@ -18,7 +18,7 @@ from matcher_service.maintenance.keeper import MaintenanceOptions
 from matcher_service.queries import partition_name
 from tests.benchmarks.vectors import Gallery
 from tests.e2e.matcher.requests import encoding, enroll, refused, vectors
-from tests.e2e.matcher.test_transfer import chunk, header
+from tests.e2e.matcher.transfers import chunk, header
 from tests.fixtures.gallery import load
 from tests.fixtures.matcher import RunningMatcher, StartMatcher
 

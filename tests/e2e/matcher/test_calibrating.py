@@ -15,7 +15,7 @@ from facerec.matcher.v1 import matcher_pb2 as pb
 from matcher_service import calibration
 from tests.benchmarks.vectors import Faces, Gallery
 from tests.e2e.matcher.requests import encoding, enroll, refused, vectors
-from tests.e2e.matcher.test_transfer import chunk, header
+from tests.e2e.matcher.transfers import chunk, header
 from tests.fixtures.gallery import load
 from tests.fixtures.matcher import RunningMatcher
 

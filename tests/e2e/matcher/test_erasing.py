@@ -23,7 +23,7 @@ from matcher_service.maintenance.keeper import MaintenanceOptions
 from matcher_service.maintenance.session import connect
 from matcher_service.queries import partition_name
 from tests.e2e.matcher.requests import encoding, enroll, refused, vectors
-from tests.e2e.matcher.test_transfer import chunk, header
+from tests.e2e.matcher.transfers import chunk, header
 from tests.fixtures.matcher import RunningMatcher, StartMatcher
 from tests.fixtures.postgres import PostgresServer, as_user
 

@@ -14,7 +14,7 @@ from matcher_service.queries import partition_name
 from tests.e2e.matcher.requests import encoding, enroll, vectors
 from tests.e2e.matcher.test_audit import actions, events
 from tests.e2e.matcher.test_purging import centroid_error
-from tests.e2e.matcher.test_transfer import chunk, header
+from tests.e2e.matcher.transfers import chunk, header
 from tests.fixtures.matcher import RunningMatcher
 
 FACES = partition_name("face", "default")

@@ -1,0 +1,145 @@
+"""Exports: of one moment, page by page, and ended where nobody reads them."""
+
+import asyncio
+
+import asyncpg
+import numpy as np
+import pytest
+
+from facerec.errors import Reason
+from facerec.matcher.v1 import matcher_pb2 as pb
+from facerec.matcher.v1 import transfer_pb2
+from matcher_service import transfer
+from matcher_service.queries import partition_name
+from matcher_service.transfer import EXPORT_FACES
+from tests.e2e.matcher.requests import encoding, enroll, refused, vectors
+from tests.e2e.matcher.transfers import (
+    HOLDING,
+    Vectors,
+    chunk,
+    connections,
+    export,
+    exported,
+    header,
+    people,
+    send,
+    unread,
+)
+from tests.fixtures.matcher import RunningMatcher, StartMatcher
+
+
+async def test_an_export_is_of_one_moment_and_holds_up_nobody(matcher: RunningMatcher) -> None:
+    faces, names = vectors(4000), [f"p{place:05}" for place in range(4000)]
+    await send(matcher, header(), chunk(faces, names))
+    call = aiter(matcher.stub.ExportFaces(transfer_pb2.ExportFacesRequest()))
+    first = await anext(call)
+    assert first.chunk.person_ids[0] == names[0]
+    erased = await matcher.stub.DeletePerson(pb.DeletePersonRequest(person_id=names[-1]))
+    assert erased.faces_deleted == 1
+    await matcher.stub.Enroll(enroll("zed", encoding(vectors(1, seed=9)[0])))
+    rest = [part async for part in call]
+    assert exported([first, *rest])[0] == names
+    later = exported(await export(matcher))[0]
+    assert later == [*names[:-1], "zed"]
+
+
+async def stored(database_url: str) -> list[str]:
+    """The references of all faces that stand, by person and age."""
+    face, person = partition_name("face", "default"), partition_name("person", "default")
+    connection = await asyncpg.connect(database_url)
+    try:
+        rows = await connection.fetch(
+            f"SELECT f.external_ref FROM facerec.{face} f JOIN facerec.{person} p USING (person_key)"
+            " WHERE f.expire_time > now() ORDER BY p.person_id, f.create_time, f.face_id"
+        )
+    finally:
+        await connection.close()
+    return [row["external_ref"] for row in rows]
+
+
+async def check_export(matcher: RunningMatcher, database_url: str, faces: Vectors, most: int) -> int:
+    """Hold an export against the database and the imported faces; returns how many messages it took."""
+    parts = await export(matcher)
+    assert all(0 < len(part.chunk.person_ids) <= most for part in parts)
+    refs = [ref for part in parts for ref in part.chunk.external_refs]
+    assert refs == await stored(database_url)
+    assert np.array_equal(exported(parts)[1], faces[[int(ref) for ref in refs]])
+    return len(parts)
+
+
+async def test_one_person_with_thousands_of_faces_comes_out_page_by_page(
+    matcher: RunningMatcher, database_url: str
+) -> None:
+    names = [*people(100), *["p00024x"] * 6000, *people(100)]
+    faces = vectors(len(names))
+    await send(matcher, header(), chunk(faces, names, external_refs=list(map(str, range(len(names))))))
+    assert await check_export(matcher, database_url, faces, EXPORT_FACES) == 4
+
+
+@pytest.mark.parametrize("page", [1, 2, 3, 5])
+async def test_pages_may_end_anywhere(
+    matcher: RunningMatcher, database_url: str, page: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("matcher_service.transfer.EXPORT_FACES", page)
+    assert not await export(matcher)
+    names = ["a"] * 4 + ["b", "c"] + ["d"] * 5 + ["e", "f", "f"]
+    faces = vectors(len(names))
+    await send(matcher, header(), chunk(faces, names, external_refs=list(map(str, range(len(names))))))
+    connection = await asyncpg.connect(database_url)
+    try:  # whose face is past its time has none
+        await connection.execute(
+            f"UPDATE facerec.{partition_name('face', 'default')} SET expire_time = now()"
+            " WHERE external_ref IN ('3', '4', '5', '8', '13')"
+        )
+    finally:
+        await connection.close()
+    assert len(await stored(database_url)) == 9
+    await check_export(matcher, database_url, faces, page)
+
+
+async def test_an_export_that_nobody_reads_ends_in_time_and_says_so(
+    start_matcher: StartMatcher, database_url: str
+) -> None:
+    matcher = await start_matcher(database_url, export_timeout_seconds=1)
+    faces, names = vectors(8000), [f"p{place:05}" for place in range(8000)]
+    await send(matcher, header(), chunk(faces, names))
+    async with asyncio.timeout(20):
+        call = await unread(matcher)
+        while not await connections(database_url, HOLDING):  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+        while await connections(database_url, HOLDING):  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+        assert exported(await export(matcher))[0] == names
+        with refused(Reason.OVERLOADED, message="read it faster, or raise export_timeout_seconds"):
+            async for part in call:
+                assert part.chunk.person_ids[0] in names
+
+
+async def test_an_export_that_is_read_no_further_gives_its_turn_back(
+    start_matcher: StartMatcher, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transfer, "STALLED_SECONDS", 0.5)
+    matcher = await start_matcher(database_url)
+    faces, names = vectors(8000), [f"p{place:05}" for place in range(8000)]
+    await send(matcher, header(), chunk(faces, names))
+    async with asyncio.timeout(20):
+        call = await unread(matcher)
+        while not await connections(database_url, HOLDING):  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+        while await connections(database_url, HOLDING):  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+        with refused(Reason.OVERLOADED, message="the export was not read for 0.5 s"):
+            async for _ in call:
+                pass
+        assert exported(await export(matcher))[0] == names
+
+
+async def test_one_export_too_many_is_refused_at_once_and_imports_go_on(matcher: RunningMatcher) -> None:
+    faces, names = vectors(8000), [f"p{place:05}" for place in range(8000)]
+    await send(matcher, header(), chunk(faces, names))
+    call = await unread(matcher)
+    with refused(Reason.OVERLOADED, message="more exports are asked for than can be run"):
+        await export(matcher)
+    answer = await send(matcher, header("second"), chunk(vectors(2, seed=1), ["ann", "bob"]))
+    assert answer.faces_added == 2
+    call.cancel()
