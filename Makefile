@@ -6,7 +6,7 @@ PIP    := $(BIN)/python -m pip --disable-pip-version-check -q
 TEST_WORKERS ?= 2
 INSTALL := $(PIP) install --require-hashes --no-deps --no-build-isolation
 
-.PHONY: help up demo test bench-matcher soak-matcher bench-encoder soak-encoder bench-import soak-import soak-erasing soak-service bench-calibration lint check-deploy stubs settings-docs lock clean
+.PHONY: help up demo test bench-matcher soak-matcher bench-encoder soak-encoder bench-import soak-import soak-erasing soak-service soak-hostile bench-calibration lint check-deploy stubs settings-docs lock clean
 
 help: ## Show the targets.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -80,6 +80,9 @@ soak-erasing: $(VENV)/.dev ## Erase 100 of 10,000 people and search every byte; 
 
 soak-service: $(VENV)/.dev ## Both services: rolled, broken in a dozen ways, attacked, and left to run for 20 minutes.
 	@GRPC_VERBOSITY=NONE $(BIN)/python -m tests.soak.service
+
+soak-hostile: $(VENV)/.dev ## Attack a running pair on loopback; a figure each, and whether the promise held.
+	@GRPC_VERBOSITY=NONE $(BIN)/python -m tests.soak.hostile $(PARTS)
 
 soak-import: $(VENV)/.dev ## Kill the client, the matcher and Postgres under an import of a million faces.
 	@GRPC_VERBOSITY=ERROR $(BIN)/python -m tests.soak.imports --faces $(or $(FACES),1000000)
