@@ -8,10 +8,10 @@ from typing import Any, Final, NoReturn
 
 import numpy as np
 import numpy.typing as npt
-import onnxruntime
 import structlog
 
 from encoder_service.errors import DeviceMissing
+from encoder_service.runtime import onnxruntime
 
 CPU: Final = "CPUExecutionProvider"
 CUDA: Final = "CUDAExecutionProvider"

@@ -22,6 +22,7 @@ COPY --from=build /opt/facerec /opt/facerec
 COPY --from=build /opt/models /opt/models
 ENV PATH=/opt/facerec/bin:$PATH \
     PYTHONUNBUFFERED=1 \
+    ORT_DISABLE_TELEMETRY=1 \
     ENCODER_ADDRESS=0.0.0.0:50051 \
     ENCODER_HEALTH_ADDRESS=127.0.0.1:50061 \
     ENCODER_MODEL_CACHE_DIR=/opt/models \

@@ -12,6 +12,7 @@ from facerec.serving.address import Address
 PROBE_SECONDS = 1.0
 # A service just starting refuses connections; gRPC's own back-off would begin at a second.
 _OPTIONS = [(f"grpc.{name}_reconnect_backoff_ms", 50) for name in ("initial", "min", "max")]
+_OPTIONS.append(("grpc.enable_http_proxy", 0))  # a proxy that the environment names can't reach this machine
 
 
 class Readiness:

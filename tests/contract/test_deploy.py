@@ -131,6 +131,12 @@ def test_every_setting_in_the_image_is_one_of_the_service(image: str) -> None:
     assert assigned <= known_settings(service)
 
 
+def test_every_image_with_onnx_runtime_turns_its_telemetry_off() -> None:
+    for image in ("encoder", "encoder-gpu"):
+        lines = (DEPLOY / "docker" / f"{image}.Dockerfile").read_text().rpartition("FROM ")[2].splitlines()
+        assert any(line.strip(" \\") == "ORT_DISABLE_TELEMETRY=1" for line in lines), image
+
+
 @pytest.mark.parametrize("service", ["encoder", "matcher"])
 def test_everything_the_image_copies_is_in_the_repository(service: str) -> None:
     dockerfile = (ROOT / "deploy" / "docker" / f"{service}.Dockerfile").read_text()

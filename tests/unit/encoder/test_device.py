@@ -3,12 +3,12 @@
 import subprocess
 import sys
 
-import onnxruntime
 import pytest
 
 from encoder_service import device
 from encoder_service.device import CPU, CUDA, FAILED_STATUS, Device, Provider
 from encoder_service.errors import DeviceMissing
+from encoder_service.runtime import onnxruntime
 from encoder_service.settings import EncoderSettings
 from facerec.serving.errors import SettingsInvalid
 from facerec.serving.settings import load
