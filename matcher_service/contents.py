@@ -39,7 +39,10 @@ def request_digest(
     items: Sequence[tuple[Probe, uuid.UUID, str]],
     expire_time: datetime.datetime | None = None,
 ) -> bytes:
-    """SHA-256 of an enrolment's content: 32 bytes. An item is its probe, content id and external ref."""
+    """SHA-256 of an enrolment's content: 32 bytes. An item is its probe, content id and external ref.
+
+    It is kept as an HMAC under the person's own key only: a bare hash could be tried against guesses.
+    """
     parts = [b"facerec/enroll/1", person_id.encode(), _optional(display_name)]
     for probe, content, external_ref in items:
         largest = isinstance(probe.face, Photo) and probe.face.use_largest_face

@@ -36,7 +36,6 @@ MODES = {
     SearchMode.INDEX: pb.SEARCH_MODE_INDEX,
     SearchMode.INDEX_CONFIRMED: pb.SEARCH_MODE_INDEX_CONFIRMED,
 }
-MAX_FINGERPRINT_CHARACTERS = 256
 KNOWN_SPACE = "dlib-resnet-v1/small/150x0.25"
 
 
@@ -75,12 +74,7 @@ def encoding(message: encoder_pb2.Encoding, field: str) -> Encoding:
             field=f"{field}.space",
         )
     space(message.space, f"{field}.space")
-    if len(message.fingerprint) > MAX_FINGERPRINT_CHARACTERS or "\0" in message.fingerprint:
-        raise EncodingInvalid(
-            f"a fingerprint has at most {MAX_FINGERPRINT_CHARACTERS} characters and no NUL",
-            field=f"{field}.fingerprint",
-        )
-    return Encoding(values, message.space, message.fingerprint)
+    return Encoding(values, message.space, ids.fingerprint(message.fingerprint, f"{field}.fingerprint"))
 
 
 def space(text: str, field: str) -> str:

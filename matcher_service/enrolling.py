@@ -40,9 +40,12 @@ class ReplayedFace:
 
 @dataclasses.dataclass(frozen=True)
 class Replay:
-    """What a request id was answered with before; `person_stands` unless that person was erased."""
+    """What a request id was answered with before; `person_stands` unless that person was erased.
 
-    digest: bytes
+    `same_content` says whether that was asked for which is asked for now, and False for an erased person's.
+    """
+
+    same_content: bool
     person_stands: bool
     person_created: bool
     faces: list[ReplayedFace]
@@ -84,18 +87,26 @@ class FaceVanished(Exception):
 
 
 async def preview(
-    store: Store, collection_id: str, person_id: str, request_id: str, content_ids: list[uuid.UUID]
+    store: Store,
+    collection_id: str,
+    person_id: str,
+    request: tuple[str, bytes],
+    content_ids: list[uuid.UUID],
 ) -> Preview:
-    """Look up the space, an earlier answer and the photos the person has. Raises as Store does."""
-    row = await store.row("preview_enroll", collection_id, person_id, request_id, content_ids)
+    """Look up the space, an earlier answer and the photos the person has. `request` is as for `commit`.
+
+    Raises as Store does.
+    """
+    request_id, digest = request
+    row = await store.row("preview_enroll", collection_id, person_id, request_id, content_ids, digest)
     if row is None:
         raise CollectionNotFound
     replay = None
-    if row["digest"] is not None:
+    if row["replayed"]:
         columns = ("face_ids", "already_enrolled", "fingerprints", "external_refs", "face_times")
         kept = zip(*(row[name] for name in columns), map(moment, row["expire_times"]), strict=True)
         faces = [ReplayedFace(*values) for values in kept]
-        replay = Replay(row["digest"], bool(row["person_stands"]), row["person_created"], faces)
+        replay = Replay(bool(row["same_content"]), row["person_stands"], row["person_created"], faces)
     policy = Policy(
         row["duplicate_policy"],
         row["duplicate_threshold"],
@@ -114,9 +125,9 @@ async def commit(
     space: str,
     faces: list[NewFace],
     expire_time: datetime.datetime | None,
-    request: tuple[str, bytes] | None,
+    request: tuple[str, bytes],
 ) -> Enrollment:
-    """Store all the faces, or none. `request` is an id and its content's digest.
+    """Store all the faces, or none. `request` is an id, "" for none, and its content's digest.
 
     Raises RequestIdTaken, FaceVanished, and as Store does.
     """
@@ -150,7 +161,7 @@ async def commit(
         if created is None and rows[0]["renamed"]:
             change = Change(Action.UPDATE_PERSON, rows[0]["person_tag"], persons=1)
             await note(connection, queries, collection_id, change)
-        if request is not None:
+        if request[0]:
             kept = await connection.fetchrow(
                 queries["add_enroll_request"],
                 collection_id,

@@ -71,14 +71,15 @@ class Gallery:
             for item, content in zip(order.items, contents, strict=True)
         ]
         digest = request_digest(order.person_id, order.display_name, parts, order.expire_time)
+        request = (order.request_id, digest)
         for _ in range(ENROLL_ATTEMPTS):
             known = await enrolling.preview(
-                self._store, order.collection_id, order.person_id, order.request_id, contents
+                self._store, order.collection_id, order.person_id, request, contents
             )
             if known.replay is not None:
-                return await self._replay(order, known, known.replay, digest)
+                return await self._replay(order, known, known.replay)
             try:
-                return await self._commit(order, contents, known, digest)
+                return await self._commit(order, contents, known, request)
             except RequestIdTaken:
                 continue  # its answer is there now
             except FaceVanished as vanished:
@@ -89,7 +90,7 @@ class Gallery:
         raise Overloaded("the person kept changing; try again in a moment", retry_after_seconds=RETRY_SECONDS)
 
     async def _commit(
-        self, order: EnrollOrder, contents: list[uuid.UUID], known: Preview, digest: bytes
+        self, order: EnrollOrder, contents: list[uuid.UUID], known: Preview, request: tuple[str, bytes]
     ) -> Enrollment:
         """Encode the photos that are new and store what there is to store."""
         new = [
@@ -124,7 +125,7 @@ class Gallery:
             space=known.space,
             faces=faces,
             expire_time=order.expire_time,
-            request=(order.request_id, digest) if order.request_id else None,
+            request=request,
         )
         enrolled = [
             face
@@ -136,17 +137,17 @@ class Gallery:
         ]
         return dataclasses.replace(enrollment, faces=enrolled)
 
-    async def _replay(self, order: EnrollOrder, known: Preview, replay: Replay, digest: bytes) -> Enrollment:
+    async def _replay(self, order: EnrollOrder, known: Preview, replay: Replay) -> Enrollment:
         """Answer as the first call with this request id was answered."""
-        if replay.digest != digest:
+        if replay.person_stands and not replay.same_content:
             raise RequestIdReused(
                 "this request id was used for another enrolment: take a new one", field="request_id"
             )
         person = await self._store.get_person(order.collection_id, order.person_id)
         if person is None or not replay.person_stands:
             raise PersonNotFound(
-                "this enrolment was made and its person erased or merged since; a replay "
-                "does not bring them back: take a new request id to enroll them again",
+                "an enrolment of this request id was made and its person erased or merged since; a replay "
+                "does not bring them back: take a new request id to enroll anybody",
                 field="request_id",
             )
         faces = [

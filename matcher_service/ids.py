@@ -5,18 +5,21 @@ import re
 import unicodedata
 import uuid
 
-from matcher_service.errors import IdInvalid, OptionInvalid
+from matcher_service.errors import EncodingInvalid, IdInvalid, OptionInvalid
 
 DEFAULT_COLLECTION_ID = "default"
 MAX_PERSON_ID_CHARACTERS = 128
 LONGEST_DECOMPOSITION = 4  # characters that one of NFC's may stand for
 MAX_REQUEST_ID_CHARACTERS = 128
 MAX_TEXT_CHARACTERS = 256
+MAX_FINGERPRINT_CHARACTERS = 256
 MAX_DISTANCE = 4.0
 MAX_PAGE_SIZE = 1000
 DEFAULT_PAGE_SIZE = 100
 _COLLECTION_ID = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 _FACE_ID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+_PART = r"[A-Za-z0-9._+-]+(=[A-Za-z0-9._+-]+)?"
+_FINGERPRINT = re.compile(f"{_PART}(;{_PART})*")
 
 
 def collection_id(text: str) -> str:
@@ -67,6 +70,20 @@ def import_id(text: str, field: str) -> str:
     if not 1 <= len(text) <= MAX_REQUEST_ID_CHARACTERS or "\0" in text:
         raise IdInvalid(
             f"an import id has 1 to {MAX_REQUEST_ID_CHARACTERS} characters and no NUL", field=field
+        )
+    return text
+
+
+def fingerprint(text: str, field: str) -> str:
+    """What computed an encoding, "" for unknown: parts joined by `;`. Raises EncodingInvalid.
+
+    All collections share a table of them that outlives persons, so it is no place for free text.
+    """
+    if text and not (len(text) <= MAX_FINGERPRINT_CHARACTERS and _FINGERPRINT.fullmatch(text)):
+        raise EncodingInvalid(
+            f"a fingerprint has at most {MAX_FINGERPRINT_CHARACTERS} characters: parts joined by ';', each a "
+            "name or name=value of letters, digits, '.', '_', '+' and '-'; leave it empty if it is unknown",
+            field=field,
         )
     return text
 

@@ -118,6 +118,10 @@ class MatcherSettings(ServingSettings):
     decision_retention_days: int = pydantic.Field(30, ge=0, le=36500)
     """How long `maintain` keeps the record of decisions, in days; 0 for ever."""
 
+    request_retention_days: int = pydantic.Field(30, ge=0, le=36500)
+    """How long `maintain` keeps request ids of enrolments and how far imports came, in days; 0 for ever. A
+    request id that is used again later is taken for a new one."""
+
     recall_check_seconds: float = pydantic.Field(6 * 3600.0, ge=1, le=30 * 86400)
     """How often `maintain` measures an index's recall anew, in seconds; sooner where people came or went."""
 
@@ -151,6 +155,7 @@ class MatcherSettings(ServingSettings):
             recall_check_seconds=self.recall_check_seconds,
             audit_retention_days=self.audit_retention_days,
             decision_retention_days=self.decision_retention_days,
+            request_retention_days=self.request_retention_days,
         )
 
     def database_options(self) -> DatabaseOptions:

@@ -262,7 +262,8 @@ async def _insert(
     checked: "Checked",
 ) -> asyncpg.Record:
     taken = checked.places
-    await connection.execute(queries["add_models"], header.space, list(set(chunk.fingerprints)))
+    fingerprints = {chunk.fingerprints[place] for place in taken}
+    await connection.execute(queries["add_models"], header.space, list(fingerprints))
     row = await connection.fetchrow(
         queries["import_faces"],
         header.collection_id,
@@ -329,7 +330,7 @@ def _check_row(chunk: Chunk, place: int, in_range: bool, now: datetime.datetime)
         )
     ids.free_text(chunk.display_names[place], "display_names")
     ids.free_text(chunk.external_refs[place], "external_refs")
-    ids.free_text(chunk.fingerprints[place], "fingerprints")
+    ids.fingerprint(chunk.fingerprints[place], "fingerprints")
     expires = chunk.expire_times[place]
     if expires is not None and expires <= now:
         raise OptionInvalid("the face's time is over", field="expire_times")

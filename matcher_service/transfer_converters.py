@@ -14,6 +14,7 @@ from matcher_service.errors import EncodingInvalid, OptionInvalid
 from matcher_service.transfer import Chunk, Header, Progress, Refused
 
 MAX_CHUNK_FACES = 10_000
+MAX_CHUNK_FINGERPRINTS = 64
 MAX_TOLD = 1000
 _ROW_BYTES = 4 * DIMENSIONS
 
@@ -47,6 +48,13 @@ def chunk(request: pb.ImportFacesRequest) -> Chunk:
             f"{faces} faces have {faces * _ROW_BYTES} bytes of encodings and these are "
             f"{len(message.encodings)}",
             field="chunk.encodings",
+        )
+    fingerprints = len(set(message.fingerprints))
+    if fingerprints > MAX_CHUNK_FINGERPRINTS:
+        raise EncodingInvalid(
+            f"a chunk has at most {MAX_CHUNK_FINGERPRINTS} different fingerprints and this one has "
+            f"{fingerprints}: a fingerprint tells what computed an encoding, and not whose it is",
+            field="chunk.fingerprints",
         )
     return Chunk(
         np.frombuffer(message.encodings, "<f4").reshape(faces, DIMENSIONS).astype(np.float32),

@@ -26,6 +26,9 @@ _SETTINGS = (
     # Errors reach the caller; their details would put person ids into the log.
     "log_min_messages=log",
     "log_error_verbosity=terse",
+    # Where somebody has statements logged, their parameters are vectors and names.
+    "log_parameter_max_length=0",
+    "log_parameter_max_length_on_error=0",
 )
 _INITDB_OPTIONS = (
     *("-U", "postgres", "--auth-local=trust", "--auth-host=reject", "--encoding=UTF8"),

@@ -143,6 +143,8 @@ class Builder:
             text = put(_statement(collection_id, "create_index"), {"index": name})
             async with lock_wait(self.connection, BUILD_WAIT_SECONDS):
                 await self.connection.execute(text.replace(":lists", str(lists)))
+            text = put(_statement(collection_id, "keep_index_from_statistics"), {"index": name})
+            await self.connection.execute(text)
             await self._put_progress(collection_id, "measuring recall", 0.0)
             effort = await choose_effort(
                 self.connection, collection_id, lists=lists, target_recall=policy["target_recall"]

@@ -10,7 +10,7 @@ import structlog
 from facerec.serving.errors import StartError
 from matcher_service.errors import MatcherError
 from matcher_service.maintenance.indexes import Builder
-from matcher_service.maintenance.purging import forget_audit, purge
+from matcher_service.maintenance.purging import forget_audit, forget_requests, purge
 from matcher_service.maintenance.scrubbing import scrub, vacuum
 from matcher_service.maintenance.session import connect, take_turn
 from matcher_service.queries import load, of_collection
@@ -40,6 +40,7 @@ class MaintenanceOptions:
     recall_check_seconds: float = 6 * 3600.0
     audit_retention_days: int = 365
     decision_retention_days: int = 30
+    request_retention_days: int = 30
 
 
 async def run_once(options: MaintenanceOptions) -> bool:
@@ -113,6 +114,7 @@ class _Run:
             log.info("purged", collection=collection_id, faces=faces, persons=persons)
         statements = of_collection(collection_id, "maintenance")
         await self.connection.execute(statements["forget_dismissed"], collection_id)
+        await forget_requests(self.connection, collection_id, self.options.request_retention_days)
 
     async def keep(self, collection_id: str) -> None:
         """Remove what was erased from the files, and then keep the index: that waits for no build."""

@@ -36,6 +36,16 @@ async def _purge_some(connection: asyncpg.Connection, collection_id: str, lock: 
         return await connection.fetchrow(text, collection_id, keys)
 
 
+async def forget_requests(connection: asyncpg.Connection, collection_id: str, days: int) -> None:
+    """Delete a collection's request ids and ended imports of longer ago, 0 days for never."""
+    if not days:
+        return
+    end = datetime.datetime.now(datetime.UTC) - datetime.timedelta(days=days)
+    statements = of_collection(collection_id, "maintenance")
+    for name in ("forget_requests", "forget_imports"):
+        await connection.execute(statements[name], collection_id, end)
+
+
 async def forget_audit(connection: asyncpg.Connection, change_days: int, decision_days: int) -> int:
     """Delete what was put on record longer ago, 0 days for never; counts events."""
     now = datetime.datetime.now(datetime.UTC)

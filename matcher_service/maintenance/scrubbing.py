@@ -34,6 +34,7 @@ async def vacuum(connection: asyncpg.Connection, collection_id: str) -> int:
     due = [row["erasure_id"] for row in rows]
     if not due:
         return 0
+    await connection.execute(statements["blank_requests"], collection_id)
     if await _remaining(connection, statements["vacuum"]):
         log.info("vacuum_waits_for_a_snapshot", collection=collection_id)
         return 0
@@ -47,7 +48,8 @@ async def scrub(connection: asyncpg.Connection, builder: Builder, collection_id:
     Each table is locked against everybody while it is written, with its indexes. The one that searches go by
     takes the longest and is dropped before: until it is built anew, beside everybody, searches are exact.
     Nothing is done where nothing was erased, or where a snapshot still sees what was, or where somebody reads
-    on for longer than a moment: that raises asyncpg.LockNotAvailableError.
+    on for longer than a moment: that raises asyncpg.LockNotAvailableError. None counts as scrubbed where the
+    database's statistics hold persons, or held some and may not be written anew by this login.
     """
     statements = of_collection(collection_id, "maintenance")
     rows = await connection.fetch(statements["list_unscrubbed"], collection_id)
@@ -60,18 +62,60 @@ async def scrub(connection: asyncpg.Connection, builder: Builder, collection_id:
         return 0
     async with lock_wait(connection, TRY_SECONDS), connection.transaction():
         await connection.execute(statements["lock_tables"])
+    await connection.execute(statements["blank_requests"], collection_id)
     await builder.drop(collection_id)
-    remaining = 0
-    for table in ("rewrite_persons", "rewrite_faces"):
+    if not (
+        await _rewrite_tables(connection, collection_id)
+        and await _rewrite_statistics(connection, collection_id)
+        and await _statistics_are_clear(connection, collection_id)
+    ):
+        return 0
+    await connection.execute(statements["note_scrubbed"], collection_id, due)
+    return len(due)
+
+
+async def _rewrite_tables(connection: asyncpg.Connection, collection_id: str) -> bool:
+    """Write a collection's tables anew; whether no dead row is left in them."""
+    statements, remaining = of_collection(collection_id, "maintenance"), 0
+    for table in ("rewrite_persons", "rewrite_faces", "rewrite_requests"):
         began = time.monotonic()
         remaining += await _remaining(connection, statements[table])
         seconds = round(time.monotonic() - began, 2)
         log.info("rewritten", collection=collection_id, what=table, locked_seconds=seconds)
     if remaining:
         log.info("scrub_waits_for_a_snapshot", collection=collection_id)
-        return 0
-    await connection.execute(statements["note_scrubbed"], collection_id, due)
-    return len(due)
+    return not remaining
+
+
+async def _rewrite_statistics(connection: asyncpg.Connection, collection_id: str) -> bool:
+    """Write the catalog of statistics anew; whether no dead row is left in it.
+
+    Meanwhile, for a moment, nobody plans a statement. The owner of our tables has no right to it: the login
+    has, where it is a superuser or owns the database.
+    """
+    statements = of_collection(collection_id, "maintenance")
+    before = await connection.fetchval(statements["statistics_file"])
+    await connection.execute("SET ROLE NONE")
+    try:
+        async with lock_wait(connection, TRY_SECONDS):
+            remaining = await _remaining(connection, statements["rewrite_statistics"])
+    finally:
+        await connection.execute("SET ROLE facerec_owner")
+    if await connection.fetchval(statements["statistics_file"]) == before:
+        log.error("scrub_lacks_a_right", collection=collection_id, on="pg_catalog.pg_statistic")
+        return False
+    if remaining:
+        log.info("scrub_waits_for_a_snapshot", collection=collection_id)
+    return not remaining
+
+
+async def _statistics_are_clear(connection: asyncpg.Connection, collection_id: str) -> bool:
+    """Whether the database's statistics hold no person of the collection."""
+    text = of_collection(collection_id, "maintenance")["list_person_statistics"]
+    held = await connection.fetch(text, collection_id)
+    if held:
+        log.error("statistics_hold_persons", collection=collection_id, columns=[row["name"] for row in held])
+    return not held
 
 
 async def _remaining(connection: asyncpg.Connection, statement: str) -> int:

@@ -62,12 +62,16 @@ WHERE a.datname = current_database()
 CREATE INDEX CONCURRENTLY :"index" ON facerec.:"person"
 USING ivfflat ((subvector(centroid, 1, 64)::halfvec(64)) halfvec_l2_ops) WITH (lists = :lists);
 
+-- name: keep_index_from_statistics
+-- ANALYZE would copy what the index is over, centroids, into pg_statistic.
+ALTER INDEX facerec.:"index" ALTER COLUMN 1 SET STATISTICS 0;
+
 -- name: drop_index
 -- Beside readers and writers; outside a transaction.
 DROP INDEX CONCURRENTLY IF EXISTS facerec.:"index";
 
 -- name: analyze
--- Counts for the plans of a new index, and statistics of what it is over.
+-- Counts for the plans of a new index, and statistics of the columns that name nobody.
 ANALYZE facerec.:"person", facerec.:"face";
 
 -- name: use_index
@@ -125,16 +129,18 @@ SELECT c.retention IS NOT NULL AS kept FROM facerec.collection c WHERE c.collect
 
 -- name: lock_expired_persons
 -- $2 most persons. Locks people with a face past its expire_time, leaving out who is being changed now: the next
--- run finds them. Face (expire_time), which has those alone that expire.
+-- run finds them. Face (expire_time), which has those alone that expire; in its order, or without statistics of the
+-- column all faces would be read.
 SELECT p.person_key
 FROM facerec.:"person" p
 WHERE p.collection_id = $1
-  AND p.person_key IN (
+  AND p.person_key = ANY (ARRAY(
       SELECT f.person_key
       FROM facerec.:"face" f
       WHERE f.expire_time <= now() AND f.expire_time < 'infinity'
+      ORDER BY f.expire_time
       LIMIT $2
-  )
+  ))
 FOR UPDATE SKIP LOCKED;
 
 -- name: lock_outlived_persons
@@ -161,8 +167,12 @@ WITH gone AS (
 ), kept AS MATERIALIZED (
     SELECT k.person_key, avg(f.encoding) AS centroid
     FROM unnest($2::bigint[]) AS k(person_key)
-    LEFT JOIN facerec.:"face" f
-        ON f.collection_id = $1 AND f.person_key = k.person_key AND f.face_id NOT IN (SELECT face_id FROM gone)
+    LEFT JOIN LATERAL (
+        SELECT f.encoding
+        FROM facerec.:"face" f
+        WHERE f.collection_id = $1 AND f.person_key = k.person_key AND f.face_id NOT IN (SELECT face_id FROM gone)
+        OFFSET 0
+    ) f ON true
     GROUP BY k.person_key
 ), emptied AS (
     DELETE FROM facerec.:"person" p
@@ -194,6 +204,21 @@ WHERE d.collection_id = $1
       AND EXISTS (SELECT FROM facerec.:"person" p WHERE p.collection_id = $1 AND p.person_key = d.high_key)
   );
 
+-- name: forget_requests
+-- $2 before when request ids are forgotten. A scan of them.
+DELETE FROM facerec.:"enroll_request" r WHERE r.collection_id = $1 AND r.create_time < $2;
+
+-- name: forget_imports
+-- $2 before when imports are forgotten that nobody went on with. Primary key, of one collection's.
+DELETE FROM facerec.face_import i WHERE i.collection_id = $1 AND i.update_time < $2;
+
+-- name: blank_requests
+-- Of requests whose person is erased: what is kept is that they were made. A scan of them; person (person_key).
+UPDATE facerec.:"enroll_request" r
+SET digest = '', face_ids = '{}', already_enrolled = '{}', model_keys = '{}', face_times = '{}'
+WHERE r.collection_id = $1 AND r.digest <> ''
+  AND NOT EXISTS (SELECT FROM facerec.:"person" p WHERE p.collection_id = $1 AND p.person_key = r.person_key);
+
 -- name: forget_audit
 -- $1 before when changes are forgotten, $2 before when decisions are, either null for never, $3 most rows. Of all
 -- collections, erased ones too. Audit (event_time), by its greatest of the two.
@@ -220,11 +245,11 @@ WHERE e.collection_id = $1 AND e.scrub_time IS NULL;
 
 -- name: vacuum
 -- Beside readers and writers; outside a transaction.
-VACUUM (VERBOSE, INDEX_CLEANUP ON) facerec.:"person", facerec.:"face";
+VACUUM (VERBOSE, INDEX_CLEANUP ON) facerec.:"person", facerec.:"face", facerec.:"enroll_request";
 
 -- name: lock_tables
 -- As a rewrite does, until the transaction's end.
-LOCK TABLE facerec.:"person", facerec.:"face" IN ACCESS EXCLUSIVE MODE;
+LOCK TABLE facerec.:"person", facerec.:"face", facerec.:"enroll_request" IN ACCESS EXCLUSIVE MODE;
 
 -- name: rewrite_persons
 -- Writes the files of table and indexes anew, under a lock that keeps everybody out; outside a transaction.
@@ -233,6 +258,46 @@ VACUUM (FULL, VERBOSE) facerec.:"person";
 -- name: rewrite_faces
 -- Likewise.
 VACUUM (FULL, VERBOSE) facerec.:"face";
+
+-- name: rewrite_requests
+-- Likewise.
+VACUUM (FULL, VERBOSE) facerec.:"enroll_request";
+
+-- name: list_person_statistics
+-- What the database's statistics hold of the collection's persons: nothing, unless somebody had it collected.
+SELECT s.tablename || '.' || s.attname AS name
+FROM pg_stats s
+WHERE s.schemaname = 'facerec'
+  AND s.attname NOT IN ('collection_id', 'person_key', 'model_key')
+  AND s.tablename IN (
+      SELECT c.relname
+      FROM pg_class t
+      JOIN pg_class c ON c.oid = t.oid OR c.oid IN (SELECT x.indexrelid FROM pg_index x WHERE x.indrelid = t.oid)
+      WHERE t.relnamespace = 'facerec'::regnamespace
+        AND t.relname IN (
+            facerec.partition_name('person', $1),
+            facerec.partition_name('face', $1),
+            facerec.partition_name('enroll_request', $1)
+        )
+  )
+UNION ALL
+SELECT e.tablename || '.' || e.statistics_name
+FROM pg_stats_ext e
+WHERE e.schemaname = 'facerec'
+  AND e.tablename IN (
+      facerec.partition_name('person', $1),
+      facerec.partition_name('face', $1),
+      facerec.partition_name('enroll_request', $1)
+  )
+ORDER BY 1;
+
+-- name: rewrite_statistics
+-- By a superuser, the database's owner or whoever may MAINTAIN the catalog; others' is left out with a warning.
+VACUUM (FULL, VERBOSE) pg_catalog.pg_statistic;
+
+-- name: statistics_file
+-- Changes when the catalog's files are written anew.
+SELECT pg_relation_filenode('pg_catalog.pg_statistic');
 
 -- name: note_vacuumed
 -- $2 erasures.

@@ -230,16 +230,18 @@ CROSS JOIN LATERAL (
 WHERE c.collection_id = $1;
 
 -- name: preview_enroll
--- $2 person, $3 request id, $4 content ids: what is known before anything is encoded or locked.
--- Primary keys of collection, person, enroll_request and model, face (person_key, content_id) and
+-- $2 person, $3 request id, $4 content ids, $5 the request's digest: what is known before anything is encoded or
+-- locked. An earlier request's content can be compared only while its person is there, whose key its digest has.
+-- Primary keys of collection, person, enroll_request and model, person (person_key), face (person_key, content_id) and
 -- (face_id).
 SELECT c.space,
        c.duplicate_policy,
        c.duplicate_threshold,
        c.min_face_pixels,
        c.refused_qualities,
-       r.digest,
-       r.person_key = p.person_key AS person_stands,
+       r.request_tag IS NOT NULL AS replayed,
+       requested.person_key IS NOT NULL AS person_stands,
+       r.digest = facerec.request_digest(requested.audit_key, $5) AS same_content,
        r.person_created,
        r.face_ids,
        r.already_enrolled,
@@ -270,7 +272,8 @@ SELECT c.space,
        ) AS known_content_ids
 FROM facerec.collection c
 LEFT JOIN facerec.:"person" p ON p.collection_id = $1 AND p.person_id = $2
-LEFT JOIN facerec.:"enroll_request" r ON r.collection_id = $1 AND r.request_id = $3
+LEFT JOIN facerec.:"enroll_request" r ON r.collection_id = $1 AND r.request_tag = facerec.request_tag($3)
+LEFT JOIN facerec.:"person" requested ON requested.collection_id = $1 AND requested.person_key = r.person_key
 WHERE c.collection_id = $1;
 
 -- name: lock_enrolled_person
@@ -301,12 +304,15 @@ RETURNING person_key;
 -- name: drop_expired
 -- $2 ids of locked persons. Erases what of theirs has expired or is past the retention, as `maintain` would, so
 -- that the same photo can come again and a merge neither counts it nor takes it for a copy of what is still there.
--- A row for each who had some. Primary keys of collection and person, face (person_key, content_id).
+-- A row for each who had some. Primary keys of collection and person, face (person_key, content_id), person
+-- (person_key). Keys as arrays: there are no statistics of person_id, and a join by it could read all faces.
 WITH gone AS (
     DELETE FROM facerec.:"face" f
-    USING facerec.:"person" p
-    WHERE p.collection_id = $1 AND p.person_id = ANY ($2::text[])
-      AND f.collection_id = $1 AND f.person_key = p.person_key
+    WHERE f.collection_id = $1
+      AND f.person_key = ANY (ARRAY(
+          SELECT (SELECT p.person_key FROM facerec.:"person" p WHERE p.collection_id = $1 AND p.person_id = i.person_id)
+          FROM unnest($2::text[]) AS i(person_id)
+      ))
       AND (f.expire_time <= now()
            OR f.create_time <= now() - (SELECT c.retention FROM facerec.collection c WHERE c.collection_id = $1))
     RETURNING f.person_key, f.face_id
@@ -319,8 +325,7 @@ WITH gone AS (
             WHERE f.collection_id = $1 AND f.person_key = p.person_key
               AND f.face_id NOT IN (SELECT gone.face_id FROM gone)
         )
-    WHERE p.collection_id = $1 AND p.person_id = ANY ($2::text[])
-      AND EXISTS (SELECT FROM gone WHERE gone.person_key = p.person_key)
+    WHERE p.collection_id = $1 AND p.person_key = ANY (ARRAY(SELECT gone.person_key FROM gone))
     RETURNING p.person_key, facerec.audit_tag(p.audit_key, p.person_id) AS person_tag
 ), receipt AS (
     INSERT INTO facerec.erasure (collection_id, persons, faces)
@@ -430,12 +435,15 @@ WHERE p.collection_id = $1 AND p.person_id = $2
 ORDER BY item.place;
 
 -- name: add_enroll_request
--- Keeps what a request id was answered with. A row unless the id is taken; its primary key.
+-- $2 request id, $3 its content's digest, $4 the key of a locked person. Keeps what a request id was answered with. A
+-- row unless the id is taken; its primary key. Person (person_key).
 INSERT INTO facerec.:"enroll_request" (
-    collection_id, request_id, digest, person_key, person_created,
+    collection_id, request_tag, digest, person_key, person_created,
     face_ids, already_enrolled, model_keys, face_times
 )
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+SELECT $1, facerec.request_tag($2), facerec.request_digest(p.audit_key, $3), $4, $5, $6, $7, $8, $9
+FROM facerec.:"person" p
+WHERE p.collection_id = $1 AND p.person_key = $4
 ON CONFLICT DO NOTHING
 RETURNING true;
 
@@ -811,11 +819,19 @@ WHERE p.collection_id = $1 AND p.person_key = ANY ($2::bigint[]);
 
 -- name: count_known
 -- A column a face: $2 person ids, $3 content ids. How many of them are there, and not to be taken anew. Primary keys
--- of collection and person, face (person_key, content_id).
+-- of collection and person, face (person_key, content_id). OFFSET 0 has each looked up: there are no statistics of
+-- either, and a join could read all faces.
 SELECT count(*) AS known
 FROM unnest($2::text[], $3::uuid[]) AS i(person_id, content_id)
-JOIN facerec.:"person" p ON p.collection_id = $1 AND p.person_id = i.person_id
-JOIN facerec.:"face" f ON f.collection_id = $1 AND f.person_key = p.person_key AND f.content_id = i.content_id
+CROSS JOIN LATERAL (
+    SELECT p.person_key FROM facerec.:"person" p WHERE p.collection_id = $1 AND p.person_id = i.person_id OFFSET 0
+) p
+CROSS JOIN LATERAL (
+    SELECT f.expire_time, f.create_time
+    FROM facerec.:"face" f
+    WHERE f.collection_id = $1 AND f.person_key = p.person_key AND f.content_id = i.content_id
+    OFFSET 0
+) f
 WHERE f.expire_time > now()
   AND (f.create_time <= now() - (SELECT c.retention FROM facerec.collection c WHERE c.collection_id = $1)) IS NOT TRUE;
 
@@ -920,10 +936,13 @@ CROSS JOIN LATERAL (
 
 -- name: measure_impostors
 -- $2 ids of faces of different persons, $3 some of them, $4 a bin's width, $5 bins. How many of the others lie in
--- each bin, for each of $3. Face (face_id).
+-- each bin, for each of $3. Face (face_id), one by one: there are no statistics of it, and more would read all faces.
 WITH every AS MATERIALIZED (
-    SELECT f.face_id, f.encoding FROM facerec.:"face" f
-    WHERE f.collection_id = $1 AND f.face_id = ANY ($2::uuid[])
+    SELECT f.face_id, f.encoding
+    FROM unnest($2::uuid[]) AS i(face_id)
+    CROSS JOIN LATERAL (
+        SELECT f.face_id, f.encoding FROM facerec.:"face" f WHERE f.collection_id = $1 AND f.face_id = i.face_id OFFSET 0
+    ) f
 ), one AS MATERIALIZED (
     SELECT every.* FROM every WHERE every.face_id = ANY ($3::uuid[])
 )
@@ -935,10 +954,16 @@ GROUP BY 1, 2;
 
 -- name: list_suspects
 -- $2 ids of faces of different persons, $3 largest distance, $4 most rows. The nearest pairs, and whose they are.
--- Face (face_id), person (person_key).
+-- Face (face_id) and person (person_key), one by one as in measure_impostors.
 WITH every AS MATERIALIZED (
-    SELECT f.face_id, f.person_key, f.encoding FROM facerec.:"face" f
-    WHERE f.collection_id = $1 AND f.face_id = ANY ($2::uuid[])
+    SELECT f.face_id, f.person_key, f.encoding
+    FROM unnest($2::uuid[]) AS i(face_id)
+    CROSS JOIN LATERAL (
+        SELECT f.face_id, f.person_key, f.encoding
+        FROM facerec.:"face" f
+        WHERE f.collection_id = $1 AND f.face_id = i.face_id
+        OFFSET 0
+    ) f
 ), near AS MATERIALIZED (
     SELECT a.person_key AS a, b.person_key AS b, a.encoding <-> b.encoding AS distance
     FROM every a JOIN every b ON b.face_id > a.face_id
@@ -948,8 +973,12 @@ WITH every AS MATERIALIZED (
 )
 SELECT pa.person_id AS a, pb.person_id AS b, near.distance
 FROM near
-JOIN facerec.:"person" pa ON pa.collection_id = $1 AND pa.person_key = near.a
-JOIN facerec.:"person" pb ON pb.collection_id = $1 AND pb.person_key = near.b
+CROSS JOIN LATERAL (
+    SELECT p.person_id FROM facerec.:"person" p WHERE p.collection_id = $1 AND p.person_key = near.a OFFSET 0
+) pa
+CROSS JOIN LATERAL (
+    SELECT p.person_id FROM facerec.:"person" p WHERE p.collection_id = $1 AND p.person_key = near.b OFFSET 0
+) pb
 ORDER BY near.distance;
 
 -- name: add_calibration

@@ -185,16 +185,17 @@ async def test_a_gallery_of_the_first_schema_is_carried_over(empty_database_url:
         )
         faces = "SELECT face_id, person_key, encoding::text, content_id, external_ref, create_time"
         people = "SELECT person_id, person_key, display_name, create_time, update_time FROM facerec.person"
+        requests = "SELECT person_key, person_created, face_ids, create_time FROM facerec.enroll_request"
         before = [
             await connection.fetch(f"{faces} FROM facerec.face ORDER BY 1"),
             await connection.fetch(f"{people} ORDER BY 1"),
-            await connection.fetch("SELECT * FROM facerec.enroll_request"),
+            await connection.fetch(requests),
         ]
         assert await migrate(empty_database_url) == NAMES[1:]
         after = [
             await connection.fetch(f"{faces} FROM facerec.face ORDER BY 1"),
             await connection.fetch(f"{people} ORDER BY 1"),
-            await connection.fetch("SELECT * FROM facerec.enroll_request"),
+            await connection.fetch(requests),
         ]
         assert after == before
         assert await connection.fetchval(

@@ -15,17 +15,16 @@ from pathlib import Path
 import asyncpg
 import grpc.aio
 
-from facerec.local.postgres import EmbeddedPostgres
 from facerec.matcher.v1 import matcher_pb2 as pb
-from facerec.matcher.v1 import matcher_pb2_grpc
-from matcher_service import migrations
 from matcher_service.maintenance import keeper
 from matcher_service.maintenance.keeper import MaintenanceOptions
 from tests.benchmarks.vectors import Gallery
 from tests.e2e.matcher.requests import encoding
-from tests.e2e.matcher.test_erasing import erase_and_search
 from tests.fixtures.gallery import load
-from tests.fixtures.matcher import RunningMatcher, matcher_service
+from tests.fixtures.matcher import RunningMatcher
+from tests.soak.hostile.erasure import attack
+from tests.soak.hostile.report import HEAD
+from tests.soak.stage import start, stop
 
 ERASED = 100
 PAUSE_SECONDS = 0.005
@@ -42,18 +41,9 @@ class Wait:
     refused: int
 
 
-async def searched(folder: Path, people: int) -> None:
-    """Erase of so many people and look for them everywhere. Raises AssertionError where one is found."""
-    opened, matcher, channel = await _start(folder)
-    try:
-        await erase_and_search(matcher, opened.url(), people=people)
-    finally:
-        await _stop(opened, matcher, channel)
-
-
 async def timed(folder: Path, faces: int) -> Wait:
     """Erase people of a gallery and scrub it, while somebody else is verified all the time."""
-    opened, matcher, channel = await _start(folder)
+    opened, matcher, channel = await start(folder)
     try:
         people = Gallery(faces // 2, photos=2, even=True, seed=3).all()
         connection = await asyncpg.connect(opened.url())
@@ -70,7 +60,7 @@ async def timed(folder: Path, faces: int) -> Wait:
         _, longest, refused = await _verify_for(matcher, claim, scrub)
         return Wait(faces, time.monotonic() - began, usual, longest, refused)
     finally:
-        await _stop(opened, matcher, channel)
+        await stop(opened, matcher, channel)
 
 
 async def _verify_for(
@@ -90,46 +80,26 @@ async def _verify_for(
     return sorted(waits)[len(waits) // 2], max(waits), refused
 
 
-async def _start(folder: Path) -> tuple[EmbeddedPostgres, RunningMatcher, grpc.aio.Channel]:
-    opened = await asyncio.to_thread(lambda: EmbeddedPostgres.open(folder / "data"))
-    await migrations.migrate(opened.url())
-    service = matcher_service(opened.url())
-    await service.start()
-    await service.looked.wait()
-    channel = grpc.aio.insecure_channel(service.server.address)
-    stubs = matcher_pb2_grpc.MatcherServiceStub(channel), matcher_pb2_grpc.CollectionServiceStub(channel)
-    return opened, RunningMatcher(service, *stubs), channel
-
-
-async def _stop(opened: EmbeddedPostgres, matcher: RunningMatcher, channel: grpc.aio.Channel) -> None:
-    await channel.close()
-    await matcher.service.stop()
-    await asyncio.to_thread(opened.stop)
-
-
 def main() -> int:
-    """Print what was found."""
+    """Print what was found; returns 1 where something was left."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--faces", type=int, default=1_000_000)
-    parser.add_argument("--people", type=int, default=10_000)
     chosen = parser.parse_args()
-    for what in ("search", 100_000, chosen.faces):
+    found = attack(short=False)
+    print("\n".join([HEAD, *(finding.row for finding in found)]), flush=True)
+    for faces in (100_000, chosen.faces):
         folder = Path(tempfile.mkdtemp(prefix="facerec-soak-"))
         folder.chmod(0o755)  # Postgres, which has a user of its own under root, passes through
         try:
-            if isinstance(what, int):
-                wait = asyncio.run(timed(folder, what))
-                print(
-                    f"{wait.faces:,} faces: scrubbed in {wait.scrub_seconds:.1f} s; a Verify takes "
-                    f"{1000 * wait.usual_seconds:.1f} ms, at worst {wait.longest_seconds:.2f} s meanwhile, "
-                    f"{wait.refused} refused"
-                )
-            else:
-                asyncio.run(searched(folder, chosen.people))
-                print(f"{ERASED} of {chosen.people:,} people erased: nothing of them left in any row or byte")
+            wait = asyncio.run(timed(folder, faces))
+            print(
+                f"{wait.faces:,} faces: scrubbed in {wait.scrub_seconds:.1f} s; a Verify takes "
+                f"{1000 * wait.usual_seconds:.1f} ms, at worst {wait.longest_seconds:.2f} s meanwhile, "
+                f"{wait.refused} refused"
+            )
         finally:
             shutil.rmtree(folder, ignore_errors=True)
-    return 0
+    return int(not all(finding.holds for finding in found))
 
 
 if __name__ == "__main__":

@@ -322,7 +322,9 @@ class Encoding(_message.Message):
     fingerprint: _builtins.str
     """fingerprint tells what computed the vector (precision, execution provider,
     library versions, profile). It is provenance: shown, never compared.
-    Range: 0 to 256 characters.
+    Empty where it is unknown; else parts joined by `;`, each a name or
+    `name=value` of letters, digits, `.`, `_`, `+` and `-`. The matcher refuses
+    others as ENCODING_INVALID. Range: 0 to 256 characters.
     """
     @_builtins.property
     def values(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:

@@ -188,7 +188,11 @@ class EnrollRequest(_message.Message):
     request_id: _builtins.str
     """request_id makes the call repeatable: a second call with the same id and
     content answers as the first did, and one with other content is refused as
-    REQUEST_ID_REUSED. Range: 0 to 128 characters. Default: empty, none.
+    REQUEST_ID_REUSED. After its person was erased or merged it is refused as
+    PERSON_NOT_FOUND, whatever the content. It is remembered for
+    request_retention_days (30), as a hash that anybody who reads the database
+    can try guesses against: take random ones. Range: 0 to 128 characters.
+    Default: empty, none.
     """
     @_builtins.property
     def items(self) -> _containers.RepeatedCompositeFieldContainer[Global___EnrollItem]:

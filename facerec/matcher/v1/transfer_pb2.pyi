@@ -60,8 +60,9 @@ class FaceChunk(_message.Message):
 
     @_builtins.property
     def fingerprints(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """fingerprints tell what computed each encoding. Range: 0 to 10000 items, none
-        or one a face.
+        """fingerprints tell what computed each encoding, as Encoding.fingerprint does:
+        rows with others are refused, and so is a chunk with more than 64 different
+        ones. Range: 0 to 10000 items, none or one a face.
         """
 
     def __init__(

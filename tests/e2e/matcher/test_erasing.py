@@ -1,11 +1,7 @@
-"""After an erasure nobody sees the person; after a scrub no byte of their vectors is left in the files."""
+"""After an erasure nobody sees the person, and its receipt says what became of them."""
 
 import asyncio
-import shutil
-import tempfile
 import uuid
-from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
 from urllib.parse import urlsplit
 
 import asyncpg
@@ -14,17 +10,15 @@ import numpy.typing as npt
 import pytest
 
 from facerec.errors import Reason
-from facerec.local.postgres import EmbeddedPostgres
 from facerec.matcher.v1 import erasure_pb2, transfer_pb2
 from facerec.matcher.v1 import matcher_pb2 as pb
-from matcher_service import migrations
 from matcher_service.maintenance import keeper, scrubbing
 from matcher_service.maintenance.keeper import MaintenanceOptions
 from matcher_service.maintenance.session import connect
 from matcher_service.queries import partition_name
 from tests.e2e.matcher.requests import encoding, enroll, refused, vectors
 from tests.e2e.matcher.transfers import chunk, header
-from tests.fixtures.matcher import RunningMatcher, StartMatcher
+from tests.fixtures.matcher import RunningMatcher
 from tests.fixtures.postgres import PostgresServer, as_user
 
 State = erasure_pb2
@@ -169,47 +163,6 @@ async def test_a_scrub_that_somebody_reads_on_against_leaves_the_index_alone(
     assert await index_is_ready()
 
 
-@pytest.fixture
-def folder() -> Iterator[Path]:
-    """A folder that Postgres, which has a user of its own where the tests run as root, can pass through."""
-    made = Path(tempfile.mkdtemp(prefix="facerec-test-"))
-    made.chmod(0o755)
-    yield made
-    shutil.rmtree(made, ignore_errors=True)
-
-
-@pytest.fixture
-async def own(start_matcher: StartMatcher, folder: Path) -> AsyncIterator[tuple[RunningMatcher, str]]:
-    """A matcher over a Postgres whose files can be read."""
-    opened = await asyncio.to_thread(lambda: EmbeddedPostgres.open(folder / "data"))
-    try:
-        url = opened.url()
-        await migrations.migrate(url)
-        yield await start_matcher(url), url
-    finally:
-        await asyncio.to_thread(opened.stop)
-
-
-async def files(url: str) -> bytes:
-    """Every byte of the collection's tables and indexes on disk."""
-    connection = await asyncpg.connect(url)
-    try:
-        await connection.execute("CHECKPOINT")
-        data = Path(await connection.fetchval("SHOW data_directory"))
-        paths = await connection.fetch(
-            "SELECT pg_relation_filepath(c.oid) AS path FROM pg_class c"
-            " WHERE c.relname = ANY ($1) OR c.oid IN ("
-            "   SELECT x.indexrelid FROM pg_index x JOIN pg_class t ON t.oid = x.indrelid"
-            "   WHERE t.relname = ANY ($1))",
-            TABLES,
-        )
-    finally:
-        await connection.close()
-    found = [each for row in paths for each in (data / row["path"]).parent.glob(f"{Path(row['path']).name}*")]
-    assert len(found) >= 6
-    return b"".join(await asyncio.to_thread(lambda: [each.read_bytes() for each in found]))
-
-
 async def everything(url: str) -> str:
     """Every row of every table of ours, as text."""
     connection = await asyncpg.connect(url)
@@ -225,51 +178,80 @@ async def everything(url: str) -> str:
 
 
 def pieces(faces: Vectors) -> list[bytes]:
-    """A recognizable part of each vector as Postgres has it on disk."""
+    """A recognizable part of each vector as an export has it."""
     return [face.astype("<f4").tobytes()[64:128] for face in faces]
 
 
-def halves(means: Vectors) -> list[bytes]:
-    """A part of each mean as the index has it, in half precision."""
-    return [mean[:64].astype("<f2").tobytes()[32:64] for mean in means]
-
-
-@pytest.mark.timeout(120)
-async def test_after_a_scrub_no_byte_of_who_was_erased_is_left(own: tuple[RunningMatcher, str]) -> None:
-    matcher, url = own
-    await erase_and_search(matcher, url, people=2000)
-
-
-async def erase_and_search(matcher: RunningMatcher, url: str, *, people: int) -> None:
-    """Enroll people with two faces each, erase 100 of them, and look for them everywhere."""
+async def test_who_was_erased_is_in_no_answer_no_export_and_no_row(
+    matcher: RunningMatcher, database_url: str
+) -> None:
+    people = 600
     faces = vectors(2 * people)
     names = [f"person-{place // 2:05}-x" for place in range(2 * people)]
-    await matcher.collections.UpdateCollection(
-        pb.UpdateCollectionRequest(
-            settings=pb.CollectionSettings(search=pb.SearchPolicy(index_above_faces=1000))
-        )
-    )
-    parts = [chunk(faces[at : at + 2000], names[at : at + 2000]) for at in range(0, len(faces), 2000)]
-    await matcher.stub.ImportFaces(iter([header(), *parts]))
-    await keeper.run_once(MaintenanceOptions(url))
-    gone = sorted(set(names))[:: people // 100]
+    await matcher.stub.ImportFaces(iter([header(), chunk(faces, names)]))
+    gone = sorted(set(names))[::20]
+    for name in gone:
+        first = encoding(faces[names.index(name)])
+        await matcher.stub.Enroll(enroll(name, first, request_id=f"enroll {name}"))
     erased = np.array([name in set(gone) for name in names])
-    means = faces.reshape(-1, 2, 128).mean(axis=1)[erased[::2]]
-    kept, lost = pieces(faces[~erased][:50]), pieces(faces[erased])
-    before = await files(url)
-    assert all(piece in before for piece in [*kept, *lost, *pieces(means), *halves(means)])
     ids = [face.face_id for name in gone for face in await stored(matcher, name)]
-
+    assert len(ids) == erased.sum()
     for name in gone:
         await matcher.stub.DeletePerson(pb.DeletePersonRequest(person_id=name))
-    await assert_unseen(matcher, url, gone, ids, faces[erased])
+    await keeper.run_once(MaintenanceOptions(database_url))
+    await assert_unseen(matcher, database_url, gone, ids, faces[erased])
 
-    await keeper.run_once(MaintenanceOptions(url))
-    await keeper.run_once(MaintenanceOptions(url, scrub=True))
-    after = await files(url)
-    assert all(piece in after for piece in kept)
-    assert not [piece for piece in [*lost, *pieces(means), *halves(means)] if piece in after]
-    assert not [name for name in gone if name.encode() in after]
+
+@pytest.mark.parametrize("owns_database", [False, True])
+async def test_a_scrub_is_whole_only_where_the_login_may_rewrite_the_statistics(
+    matcher: RunningMatcher, database_url: str, postgres_server: PostgresServer, owns_database: bool
+) -> None:
+    database = urlsplit(database_url).path.removeprefix("/")
+    login = f"scrubber_{database}"
+    make = [f"CREATE ROLE {login} LOGIN IN ROLE facerec_owner", f"GRANT pg_read_all_stats TO {login}"]
+    # Only the owner of a database may VACUUM its catalogs.
+    make += [f"ALTER DATABASE {database} OWNER TO {login}"] if owns_database else []
+    await asyncio.to_thread(postgres_server.execute, *make)
+    try:
+        await matcher.stub.Enroll(enroll("ann", encoding(vectors(1)[0])))
+        receipt = await matcher.stub.DeletePerson(pb.DeletePersonRequest(person_id="ann"))
+        await keeper.run_once(MaintenanceOptions(as_user(database_url, login), scrub=True))
+        state = (await get(matcher, receipt.erasure_id)).state
+        whole, part = State.ERASURE_STATE_SCRUBBED, State.ERASURE_STATE_VACUUMED
+        assert state == (whole if owns_database else part)
+        await keeper.run_once(MaintenanceOptions(database_url, scrub=True))
+        assert (await get(matcher, receipt.erasure_id)).state == whole
+    finally:
+        give_back = f"ALTER DATABASE {database} OWNER TO postgres"
+        await asyncio.to_thread(postgres_server.execute, give_back, f"DROP ROLE {login}")
+
+
+@pytest.mark.parametrize("what", ["columns", "extended"])
+async def test_a_scrub_is_not_whole_while_somebody_has_statistics_of_persons_collected(
+    matcher: RunningMatcher, database_url: str, what: str
+) -> None:
+    await matcher.stub.ImportFaces(iter([header(), chunk(vectors(200), [f"p{n}" for n in range(200)])]))
+    collect = {
+        "columns": f"ALTER TABLE facerec.{TABLES[0]} ALTER COLUMN person_id SET STATISTICS 100",
+        "extended": f"CREATE STATISTICS facerec.mine ON (person_id || 'x') FROM facerec.{TABLES[0]}",
+    }
+    mend = {
+        "columns": "ALTER TABLE facerec.person ALTER COLUMN person_id SET STATISTICS 0,"
+        ' ALTER COLUMN person_id TYPE text COLLATE "C"',
+        "extended": "DROP STATISTICS facerec.mine",
+    }
+    administrator = await asyncpg.connect(database_url)
+    try:
+        await administrator.execute(collect[what])
+        await administrator.execute(f"ANALYZE facerec.{TABLES[0]}")
+        receipt = await matcher.stub.DeletePerson(pb.DeletePersonRequest(person_id="p7"))
+        await keeper.run_once(MaintenanceOptions(database_url, scrub=True))
+        assert (await get(matcher, receipt.erasure_id)).state == State.ERASURE_STATE_VACUUMED
+        await administrator.execute(mend[what])
+        await keeper.run_once(MaintenanceOptions(database_url, scrub=True))
+        assert (await get(matcher, receipt.erasure_id)).state == State.ERASURE_STATE_SCRUBBED
+    finally:
+        await administrator.close()
 
 
 async def stored(matcher: RunningMatcher, person_id: str) -> list[pb.Face]:

@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+import hashlib
+import hmac
 
 import asyncpg
 import grpc
@@ -11,7 +13,13 @@ import pytest
 from facerec.errors import Reason
 from facerec.matcher.v1 import matcher_pb2 as pb
 from facerec.matcher.v1 import matcher_pb2_grpc
-from tests.e2e.matcher.requests import encoding, enroll, refused, vectors
+from facerec.matcher.v1.transfer_pb2 import GetImportRequest
+from matcher_service.contents import content_id, request_digest
+from matcher_service.faces import Encoding, Probe
+from matcher_service.maintenance import keeper
+from matcher_service.maintenance.keeper import MaintenanceOptions
+from tests.e2e.matcher.requests import SPACE, encoding, enroll, refused, vectors
+from tests.e2e.matcher.transfers import chunk, header, send
 from tests.fixtures.matcher import RunningMatcher, StartMatcher
 
 FIRST, SECOND = vectors(2)
@@ -61,25 +69,57 @@ async def test_a_replay_does_not_bring_an_erased_person_back(
     await matcher.stub.DeletePerson(pb.DeletePersonRequest(person_id="ann"))
     with refused(Reason.PERSON_NOT_FOUND, "request_id", message="erased or merged since"):
         await matcher.stub.Enroll(request)
+    # Their key is gone, so nobody can tell whether another content is meant.
+    for name, face in (("ann", SECOND), ("ben", FIRST)):
+        with refused(Reason.PERSON_NOT_FOUND, "request_id", message="take a new request id"):
+            await matcher.stub.Enroll(enroll(name, encoding(face), request_id="r1"))
     assert await stored_faces(database_url) == 0
     await matcher.stub.Enroll(enroll("ann", encoding(FIRST), request_id="r2"))
     with refused(Reason.PERSON_NOT_FOUND, "request_id", message="erased or merged since"):
         await matcher.stub.Enroll(request)
 
 
-async def test_what_is_kept_of_a_request_names_nobody(matcher: RunningMatcher, database_url: str) -> None:
+async def test_what_is_kept_of_a_request_is_keyed_by_the_person_and_names_nobody(
+    matcher: RunningMatcher, administrator: asyncpg.Connection, database_url: str
+) -> None:
     item = pb.EnrollItem(probe=encoding(FIRST), external_ref="photo of Annabel")
     await matcher.stub.Enroll(
-        pb.EnrollRequest(person_id="annabel", display_name="Annabel", items=[item], request_id="r1")
+        pb.EnrollRequest(person_id="annabel", display_name="Annabel", items=[item], request_id="annabel 1")
     )
+    key = (await administrator.fetchval("SELECT audit_key FROM facerec.person")).bytes
+    face = Encoding(FIRST, SPACE)
+    items = [(Probe(face, ""), await content_id(face), "photo of Annabel")]
+    digest = request_digest("annabel", "Annabel", items)
+    (row,) = await administrator.fetch("SELECT * FROM facerec.enroll_request")
+    assert row["digest"] == hmac.digest(key, digest, "sha256")
+    assert row["request_tag"] == hashlib.sha256(b"annabel 1").digest()
     await matcher.stub.DeletePerson(pb.DeletePersonRequest(person_id="annabel"))
-    connection = await asyncpg.connect(database_url)
-    try:
-        left = "".join(str(row) for row in await connection.fetch("SELECT * FROM facerec.enroll_request"))
-        assert "r1" in left
-        assert "annabel" not in left.lower()
-    finally:
-        await connection.close()
+    await keeper.run_once(MaintenanceOptions(database_url))
+    (row,) = await administrator.fetch("SELECT * FROM facerec.enroll_request")
+    assert row["request_tag"] == hashlib.sha256(b"annabel 1").digest()
+    left = [row[name] for name in ("digest", "face_ids", "already_enrolled", "model_keys", "face_times")]
+    assert left == [b"", [], [], [], []]
+    assert "annabel" not in str(row).lower()
+
+
+async def test_request_ids_and_imports_are_forgotten_after_their_time(
+    matcher: RunningMatcher, administrator: asyncpg.Connection, database_url: str
+) -> None:
+    request = enroll("ann", encoding(FIRST), request_id="r1")
+    await matcher.stub.Enroll(request)
+    await send(matcher, header("i1"), chunk(vectors(2, seed=3), ["ben", "ben"]))
+    await matcher.stub.DeletePerson(pb.DeletePersonRequest(person_id="ann"))
+    age = "interval '30 days 1 hour'"
+    await administrator.execute(f"UPDATE facerec.enroll_request SET create_time = create_time - {age}")
+    await administrator.execute(f"UPDATE facerec.face_import SET update_time = update_time - {age}")
+    for kept_days in (0, 31):
+        await keeper.run_once(MaintenanceOptions(database_url, request_retention_days=kept_days))
+        with refused(Reason.PERSON_NOT_FOUND, "request_id"):
+            await matcher.stub.Enroll(request)
+    assert (await matcher.stub.GetImport(GetImportRequest(import_id="i1"))).next_row == 2
+    await keeper.run_once(MaintenanceOptions(database_url))
+    assert (await matcher.stub.Enroll(request)).person_created
+    assert (await matcher.stub.GetImport(GetImportRequest(import_id="i1"))).next_row == 0
 
 
 @pytest.mark.parametrize("request_id", ["", "r1"])

@@ -58,7 +58,15 @@ REFUSED: list[tuple[str, Any, Reason, str]] = [
     ),
     ("Verify", claim(probe=values(space="")), Reason.ENCODING_INVALID, "probe.encoding.space"),
     ("Verify", claim(probe=values(space="a\0b")), Reason.ENCODING_INVALID, "probe.encoding.space"),
-    ("Verify", claim(probe=values(fingerprint="\0")), Reason.ENCODING_INVALID, "probe.encoding.fingerprint"),
+    *(
+        (
+            "Verify",
+            claim(probe=values(fingerprint=text)),
+            Reason.ENCODING_INVALID,
+            "probe.encoding.fingerprint",
+        )
+        for text in ("\0", "photo of Ann", "cpu;", "a==b", "cpu\n", "x" * 257, "é")
+    ),
     (
         "Identify",
         search(probes=[PROBE, values(math.nan)]),

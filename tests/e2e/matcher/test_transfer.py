@@ -96,22 +96,28 @@ async def test_an_import_of_what_is_there_changes_nobody(matcher: RunningMatcher
     assert grown.update_time.ToDatetime() > renamed.update_time.ToDatetime()
 
 
-async def test_rows_at_fault_are_told_of_and_the_others_taken(matcher: RunningMatcher) -> None:
+async def test_rows_at_fault_are_told_of_and_the_others_taken(
+    matcher: RunningMatcher, administrator: asyncpg.Connection
+) -> None:
     faces = vectors(7)
     faces[1, 7] = np.nan
     faces[2, 0] = np.inf
     faces[6, 127] = -1001
     names = ["ann", "ann", "ann", " space", "x" * 129, "bob", "ann"]
     references = ["", "", "", "", "", "r" * 257, ""]
-    answer = await send(matcher, header(), chunk(faces, names, external_refs=references))
+    fingerprints = ["", "", "", "photo of Ann", "", "cpu", ""]  # of refused rows none is kept
+    columns = {"external_refs": references, "fingerprints": fingerprints}
+    answer = await send(matcher, header(), chunk(faces, names, **columns))
     assert [(row.row, row.field) for row in answer.refused] == [
-        (1, "encodings"), (2, "encodings"), (3, "person_ids"), (4, "person_ids"), (5, "external_refs"),
+        (1, "encodings"), (2, "encodings"), (3, "fingerprints"), (4, "person_ids"), (5, "external_refs"),
         (6, "encodings"),
     ]  # fmt: skip
     assert "from -1000 to 1000" in answer.refused[-1].message
     assert (answer.faces_added, answer.rows_refused, answer.next_row) == (1, 6, 7)
     progress = await matcher.stub.GetImport(transfer_pb2.GetImportRequest(import_id="first"))
     assert (progress.next_row, progress.rows_refused, progress.faces_added) == (7, 6, 1)
+    models = await administrator.fetch("SELECT fingerprint FROM facerec.model")
+    assert [row["fingerprint"] for row in models] == [""]
 
 
 async def test_a_dry_run_tells_what_would_be_and_writes_nothing(matcher: RunningMatcher) -> None:
@@ -178,6 +184,11 @@ async def test_an_import_that_is_no_import_is_refused_by_its_field(matcher: Runn
             [header(), chunk(faces, ["a", "b"], external_refs=[""])],
             Reason.OPTION_INVALID,
             "chunk.external_refs",
+        ),
+        (
+            [header(), chunk(vectors(65), ["a"] * 65, fingerprints=[f"model={n}" for n in range(65)])],
+            Reason.ENCODING_INVALID,
+            "chunk.fingerprints",
         ),
     ]  # fmt: skip
     for requests, reason, field in cases:

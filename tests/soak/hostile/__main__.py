@@ -5,7 +5,13 @@ import sys
 
 from tests.soak.hostile.report import HEAD, Finding
 
-ATTACKS: tuple[str, ...] = ("egress",)
+ATTACKS: tuple[str, ...] = (
+    "duplicates",
+    "egress",
+    "erasure",
+    "scores",
+    "template",
+)
 """Modules of this package. Each has `attack(*, short: bool) -> list[Finding]`; a test runs its short form."""
 
 

@@ -1,0 +1,52 @@
+"""Plans of every statement at size: they go by the indexes without statistics of persons' columns."""
+
+import asyncpg
+
+from matcher_service.queries import PARENTS, load, of_collection, partition_name, put
+from tests.benchmarks.vectors import Gallery
+from tests.fixtures.gallery import load as load_gallery
+
+FACES = 40_000
+SCANS = {
+    # All faces, on purpose.
+    "identify": {"face"},
+    "review_exactly": {"face"},
+    "lock_outlived_persons": {"face"},
+    # All people: a sample is drawn, or those are looked for who are no more.
+    "measure_genuine": {"person"},
+    "draw_impostors": {"person"},
+    "draw_probes": {"person"},
+    # All requests.
+    "forget_requests": {"enroll_request"},
+    "blank_requests": {"enroll_request"},
+}
+
+
+async def test_no_statement_reads_a_whole_table_that_need_not(administrator: asyncpg.Connection) -> None:
+    """As planned for any parameters, which is how a statement is run that is run often."""
+    people = Gallery(FACES // 2, photos=2, even=True, seed=3).all()
+    await load_gallery(administrator, people)
+    schema = await administrator.fetchval(
+        "SELECT extnamespace::regnamespace::text FROM pg_extension WHERE extname = 'vector'"
+    )
+    await administrator.execute(
+        f"SET search_path = {schema}; SET plan_cache_mode = force_generic_plan; SET jit = off"
+    )
+    index = put(of_collection("default", "maintenance")["create_index"], {"index": "near"})
+    await administrator.execute(index.replace(":lists", "100"))
+    partitions = {partition_name(parent, "default"): parent for parent in PARENTS}
+    read: dict[str, set[str]] = {}
+    for file in ("queries", "maintenance"):
+        for name in load(file):
+            text = of_collection("default", file)[name]
+            if not text.upper().startswith(("SELECT", "WITH", "INSERT", "UPDATE", "DELETE")):
+                continue
+            text = text.replace("FOR UPDATE SKIP LOCKED", "")
+            count = len((await administrator.prepare(text)).get_parameters())
+            await administrator.execute(f"PREPARE planned AS {text}")
+            nulls = f"({', '.join(['NULL'] * count)})" if count else ""
+            rows = await administrator.fetch(f"EXPLAIN EXECUTE planned{nulls}")
+            await administrator.execute("DEALLOCATE planned")
+            lines = "\n".join(row[0] for row in rows)
+            read[name] = {parent for table, parent in partitions.items() if f"Seq Scan on {table}" in lines}
+    assert {name: tables for name, tables in read.items() if tables - SCANS.get(name, set())} == {}

@@ -1,0 +1,30 @@
+"""A Postgres of its own whose files can be read, and a matcher over it in this process."""
+
+import asyncio
+from pathlib import Path
+
+import grpc.aio
+
+from facerec.local.postgres import EmbeddedPostgres
+from facerec.matcher.v1 import matcher_pb2_grpc
+from matcher_service import migrations
+from tests.fixtures.matcher import RunningMatcher, matcher_service
+
+
+async def start(folder: Path) -> tuple[EmbeddedPostgres, RunningMatcher, grpc.aio.Channel]:
+    """Start both, migrated, the data in a folder of `folder`."""
+    opened = await asyncio.to_thread(lambda: EmbeddedPostgres.open(folder / "data"))
+    await migrations.migrate(opened.url())
+    service = matcher_service(opened.url())
+    await service.start()
+    await service.looked.wait()
+    channel = grpc.aio.insecure_channel(service.server.address)
+    stubs = matcher_pb2_grpc.MatcherServiceStub(channel), matcher_pb2_grpc.CollectionServiceStub(channel)
+    return opened, RunningMatcher(service, *stubs), channel
+
+
+async def stop(opened: EmbeddedPostgres, matcher: RunningMatcher, channel: grpc.aio.Channel) -> None:
+    """End both."""
+    await channel.close()
+    await matcher.service.stop()
+    await asyncio.to_thread(opened.stop)
