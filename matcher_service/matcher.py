@@ -1,7 +1,9 @@
 """Decisions: what is a match, and who a face is."""
 
+import collections
 from collections.abc import Sequence
 
+from facerec.serving import call
 from matcher_service.audit.changes import Action
 from matcher_service.audit.decisions import DecisionLog
 from matcher_service.errors import FaceNotFound, PersonNotFound
@@ -102,10 +104,13 @@ class Matcher:
 
         An answer a probe, or with `all_faces` one a face of each photo. A statement each: one for all
         of them was no quicker for a probe and cannot run on parallel workers.
-        Raises FaceNotFound, ModelMismatch.
+        Raises FaceNotFound, ModelMismatch, RateLimited for more faces than the caller's rate has left.
         """
         answers = []
-        for index, seen in await self._look(probes, all_faces, min_face_pixels):
+        looked = await self._look(probes, all_faces, min_face_pixels)
+        found_in = collections.Counter(index for index, _ in looked)
+        call.charge(sum(max(1, found_in[index]) for index in range(len(probes))))
+        for index, seen in looked:
             query = Query(collection_id, seen.face, max_distance, max_candidates, exact_only)
             found = await self._search.decide(query)
             check_space(seen.face, probes[index], found.space)

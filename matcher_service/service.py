@@ -24,7 +24,7 @@ from matcher_service.gallery import Gallery
 from matcher_service.matcher import Matcher
 from matcher_service.recall import RecallMeter
 from matcher_service.reviewing import Reviewer
-from matcher_service.roles import COLLECTION_ROLES, MATCHER_ROLES
+from matcher_service.roles import COLLECTION_ROLES, MATCHER_PROBES, MATCHER_ROLES
 from matcher_service.scanning import Scanner
 from matcher_service.search import Search
 from matcher_service.servicer import MatcherServicer
@@ -108,6 +108,7 @@ class MatcherService:
                     MATCHER,
                     lambda server: matcher_pb2_grpc.add_MatcherServiceServicer_to_server(servicer, server),
                     MATCHER_ROLES,
+                    MATCHER_PROBES,
                 ),
                 Service(
                     COLLECTIONS,

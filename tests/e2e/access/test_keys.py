@@ -136,7 +136,7 @@ async def test_calls_beyond_the_rate_are_refused_with_a_time_to_wait(
 ) -> None:
     path = keys_file(
         entry("admin", "a", ["admin"]),
-        entry("door", "b", ["verify"], "calls_per_second = 2\nburst = 3"),
+        entry("door", "b", ["verify"], "probes_per_second = 2\nburst = 3"),
     )
     matcher = await start_matcher(database_url, keys_file=path)
     await enrolled(matcher, "a")
@@ -230,7 +230,7 @@ def test_a_key_is_not_sent_to_another_machine_in_plain_text() -> None:
 def test_a_key_made_at_a_terminal_is_what_the_file_takes(
     keys_file: WriteKeys, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    options = "--role verify --role identify --collection staff --scores --days 30 --calls-per-second 5"
+    options = "--role verify --role identify --collection staff --scores --days 30 --probes-per-second 5"
     assert main(["keys", "new", "door-7", *options.split()]) == 0
     told = capsys.readouterr()
     key = told.err.split()[-1]
