@@ -1,6 +1,7 @@
 """Decisions: what is a match, and who a face is."""
 
 import collections
+import functools
 from collections.abc import Sequence
 
 from facerec.serving import call
@@ -15,10 +16,11 @@ from matcher_service.faces import (
     Probe,
     Verification,
 )
+from matcher_service.failed_tries import FailedTries
 from matcher_service.photos import Seen, check_space, every_face, no_such_face, single_face, single_faces
 from matcher_service.query import Query
 from matcher_service.search import Search
-from matcher_service.store import Store
+from matcher_service.store import Nearest, Store
 
 DEFAULT_MAX_CANDIDATES = 5
 
@@ -31,9 +33,17 @@ class Matcher:
     """
 
     def __init__(
-        self, store: Store, search: Search, encoder: Encoder, evidence: Evidence, decisions: DecisionLog
+        self,
+        store: Store,
+        search: Search,
+        encoder: Encoder,
+        evidence: Evidence,
+        decisions: DecisionLog,
+        *,
+        tries: FailedTries,
     ) -> None:
         self._store = store
+        self._tries = tries
         self._evidence = evidence
         self._decisions = decisions
         self._search = search
@@ -42,29 +52,21 @@ class Matcher:
     async def verify(
         self, collection_id: str, person_id: str, probe: Probe, max_distance: float | None
     ) -> Verification:
-        """Decide whether a face is the person's. Raises PersonNotFound, FaceNotFound, ModelMismatch."""
+        """Decide whether a face is the person's.
+
+        Raises PersonNotFound, FaceNotFound, ModelMismatch, and TriesExhausted for callers whose tries are
+        counted.
+        """
         seen = await single_face(self._encoder, probe)
-        face = seen.face
-        found = await self._store.verify(collection_id, person_id, face)
-        check_space(face, probe, found.space)
-        if not found.person_found:
-            raise PersonNotFound("the collection has nobody of this id", field="person_id")
-        if not found.probe_found:
-            raise no_such_face(probe)
-        if found.face_id is None or found.distance is None:
-            raise FaceNotFound("the person has no face to compare with: enroll one", field="person_id")
-        threshold = found.threshold if max_distance is None else max_distance
-        match = found.distance <= threshold
-        self._decisions.add(collection_id, Action.VERIFY, person_id, match=match)
-        return Verification(
-            match=match,
-            distance=found.distance,
-            threshold=threshold,
-            nearest_face_id=found.face_id,
-            faces=found.faces,
-            space=found.space,
-            quality=seen.quality,
+        per_day = call.failed_tries_per_day()
+        decide = functools.partial(_decide, probe=probe, seen=seen, max_distance=max_distance)
+        verification = (
+            decide(await self._store.verify(collection_id, person_id, seen.face))
+            if per_day is None
+            else await self._tries.verify(collection_id, person_id, seen.face, decide, per_day)
         )
+        self._decisions.add(collection_id, Action.VERIFY, person_id, match=verification.match)
+        return verification
 
     async def compare(self, collection_id: str, a: Probe, b: Probe, max_distance: float | None) -> Comparison:
         """Measure two faces against each other. Raises FaceNotFound, ModelMismatch."""
@@ -147,3 +149,24 @@ class Matcher:
             for index, probe in enumerate(probes)
             for seen in await every_face(self._encoder, probe, min_face_pixels)
         ]
+
+
+def _decide(found: Nearest, *, probe: Probe, seen: Seen, max_distance: float | None) -> Verification:
+    """Decide a claim by what was found. Raises PersonNotFound, FaceNotFound, ModelMismatch."""
+    check_space(seen.face, probe, found.space)
+    if not found.person_found:
+        raise PersonNotFound("the collection has nobody of this id", field="person_id")
+    if not found.probe_found:
+        raise no_such_face(probe)
+    if found.face_id is None or found.distance is None:
+        raise FaceNotFound("the person has no face to compare with: enroll one", field="person_id")
+    threshold = found.threshold if max_distance is None else max_distance
+    return Verification(
+        match=found.distance <= threshold,
+        distance=found.distance,
+        threshold=threshold,
+        nearest_face_id=found.face_id,
+        faces=found.faces,
+        space=found.space,
+        quality=seen.quality,
+    )

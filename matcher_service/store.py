@@ -54,16 +54,8 @@ class Store:
 
     async def verify(self, collection_id: str, person_id: str, face: Encoding | uuid.UUID) -> Nearest:
         """Measure a face against every face of a person."""
-        row = await self._row("verify", collection_id, person_id, *vector_or_id(face))
-        return Nearest(
-            space=row["space"],
-            threshold=row["verify_threshold"],
-            person_found=row["person_found"],
-            probe_found=row["probe_found"],
-            faces=row["faces"],
-            face_id=row["face_id"],
-            distance=row["distance"],
-        )
+        async with self._database.connection() as connection:
+            return await nearest_face(connection, collection_id, person_id, face)
 
     async def compare(self, collection_id: str, a: Encoding | uuid.UUID, b: Encoding | uuid.UUID) -> Measure:
         """Measure two faces against each other."""
@@ -98,7 +90,7 @@ class Store:
     async def update_person(self, collection_id: str, person_id: str, display_name: str) -> Person | None:
         """Replace a person's display name."""
         async with self.transaction(collection_id) as (connection, queries):
-            row = _found(
+            row = found_row(
                 await connection.fetchrow(queries["update_person"], collection_id, person_id, display_name)
             )
             if row["person_id"] is not None:
@@ -136,8 +128,8 @@ class Store:
         """Erase a person and their faces. The lock comes first, so that no face is added meanwhile."""
         async with self.transaction(collection_id) as (connection, queries):
             held = await connection.fetchrow(queries["lock_person"], collection_id, person_id)
-            held = _found(held)
-            row = _found(
+            held = found_row(held)
+            row = found_row(
                 await connection.fetchrow(queries["delete_person"], collection_id, held["person_key"])
             )
             if row["persons"]:
@@ -149,7 +141,7 @@ class Store:
         """Erase one face, its person locked as for every change of their faces."""
         async with self.transaction(collection_id) as (connection, queries):
             for _ in range(LOCK_ATTEMPTS):
-                held = _found(
+                held = found_row(
                     await connection.fetchrow(queries["lock_person_of_face"], collection_id, face_id)
                 )
                 key = held["person_key"]
@@ -160,7 +152,7 @@ class Store:
                     "the face kept moving; try again in a moment",
                     retry_after_seconds=RETRY_OVERLOADED_SECONDS,
                 )
-            row = _found(await connection.fetchrow(queries["delete_face"], collection_id, face_id, key))
+            row = found_row(await connection.fetchrow(queries["delete_face"], collection_id, face_id, key))
             if row["faces"]:
                 change = Change(Action.DELETE_FACE, held["person_tag"], persons=1, faces=row["faces"])
                 await note(connection, queries, collection_id, change)
@@ -177,7 +169,7 @@ class Store:
     async def merge_persons(self, collection_id: str, source_id: str, target_id: str) -> Merge | str:
         """Give the source's faces to the target; returns the id of the one who is not there instead."""
         async with self.transaction(collection_id) as (connection, queries):
-            held = _found(
+            held = found_row(
                 await connection.fetchrow(queries["lock_merged_persons"], collection_id, source_id, target_id)
             )
             for key, person_id in (("source_key", source_id), ("target_key", target_id)):
@@ -188,7 +180,7 @@ class Store:
             lasts = await connection.fetchval(queries["any_lasts"], collection_id, keys)
             dropped = [source_id, target_id] if lasts else [source_id]
             await drop_expired(connection, queries, collection_id, dropped)
-            row = _found(await connection.fetchrow(queries["merge_persons"], collection_id, *keys))
+            row = found_row(await connection.fetchrow(queries["merge_persons"], collection_id, *keys))
             details = {"source_person_tag": held["source_tag"].hex()}
             change = Change(Action.MERGE_PERSONS, held["target_tag"], 2, row["moved"], details)
             await note(connection, queries, collection_id, change)
@@ -211,16 +203,33 @@ class Store:
             return await connection.fetchrow(of_collection(collection_id)[name], collection_id, *arguments)
 
     async def _row(self, name: str, collection_id: str, *arguments: Any) -> asyncpg.Record:
-        return _found(await self.row(name, collection_id, *arguments))
+        return found_row(await self.row(name, collection_id, *arguments))
 
     async def _rows(self, name: str, collection_id: str, *arguments: Any) -> list[asyncpg.Record]:
         async with self._database.connection() as connection:
             rows = await connection.fetch(of_collection(collection_id)[name], collection_id, *arguments)
-        _found(rows[0] if rows else None)
+        found_row(rows[0] if rows else None)
         return list(rows)
 
 
-def _found(row: asyncpg.Record | None) -> asyncpg.Record:
+async def nearest_face(
+    connection: Connection, collection_id: str, person_id: str, face: Encoding | uuid.UUID
+) -> Nearest:
+    """Measure a face against every face of a person, on a connection at hand. Raises as Store does."""
+    text = of_collection(collection_id)["verify"]
+    row = found_row(await connection.fetchrow(text, collection_id, person_id, *vector_or_id(face)))
+    return Nearest(
+        space=row["space"],
+        threshold=row["verify_threshold"],
+        person_found=row["person_found"],
+        probe_found=row["probe_found"],
+        faces=row["faces"],
+        face_id=row["face_id"],
+        distance=row["distance"],
+    )
+
+
+def found_row(row: asyncpg.Record | None) -> asyncpg.Record:
     """Every statement begins at the collection: no row means that there is none."""
     if row is None:
         raise CollectionNotFound

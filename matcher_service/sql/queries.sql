@@ -43,6 +43,43 @@ LEFT JOIN LATERAL (
 ) nearest ON true
 WHERE c.collection_id = $1;
 
+-- name: lock_tries
+-- Until the transaction's end, so that the next statement sees what was committed by whoever held it before. Two
+-- numbers and not one: a space of locks of their own, so that no person's id can be made to block a migration.
+SELECT pg_advisory_xact_lock($1::integer, $2::integer);
+
+-- name: get_tries
+-- $2 person, $3 caller. How long it is until all tries are regained. By the clock of the database, which all
+-- replicas share. Primary keys.
+SELECT p.person_key,
+       coalesce(extract(epoch FROM t.full_time - clock_timestamp())::float8, 0) AS missing_seconds
+FROM facerec.collection c
+LEFT JOIN facerec.:"person" p ON p.collection_id = $1 AND p.person_id = $2
+LEFT JOIN facerec.failed_try t ON t.collection_id = $1 AND t.person_key = p.person_key AND t.caller = $3
+WHERE c.collection_id = $1;
+
+-- name: take_try
+-- $2 person's key or 0, $3 caller, $4 seconds in which one try is regained, $5 the most that may be missing for one
+-- more. A row where it was taken. Primary key.
+INSERT INTO facerec.failed_try AS t (collection_id, person_key, caller, full_time)
+VALUES ($1, $2, $3, clock_timestamp() + make_interval(secs => $4::float8))
+ON CONFLICT (collection_id, person_key, caller) DO UPDATE
+SET full_time = greatest(t.full_time, clock_timestamp()) + make_interval(secs => $4::float8)
+WHERE t.full_time <= clock_timestamp() + make_interval(secs => $5::float8)
+RETURNING true;
+
+-- name: give_try_back
+-- $2 person's key or 0, $3 caller, $4 seconds in which one try is regained. Primary key.
+UPDATE facerec.failed_try t
+SET full_time = t.full_time - make_interval(secs => $4::float8)
+WHERE t.collection_id = $1 AND t.person_key = $2 AND t.caller = $3;
+
+-- name: missing_seconds
+-- $2 person's key or 0, $3 caller. How long it is until all tries are regained. Primary key.
+SELECT extract(epoch FROM t.full_time - clock_timestamp())::float8 AS missing_seconds
+FROM facerec.failed_try t
+WHERE t.collection_id = $1 AND t.person_key = $2 AND t.caller = $3;
+
 -- name: identify
 -- $2 encoding or null, $3 stored face's id or null, $4 largest distance or null, $5 most candidates,
 -- $6 the encoding's space or null, $7 true to ask no index, $8 the size up to which a scan may run here, or
@@ -502,6 +539,8 @@ WITH person AS (
     DELETE FROM facerec.:"person" WHERE collection_id = $1 AND person_key = $2 RETURNING 1
 ), face AS (
     DELETE FROM facerec.:"face" WHERE collection_id = $1 AND person_key = $2 RETURNING 1
+), tries AS (
+    DELETE FROM facerec.failed_try WHERE collection_id = $1 AND person_key = $2
 ), receipt AS (
     INSERT INTO facerec.erasure (collection_id, persons, faces)
     SELECT $1, (SELECT count(*) FROM person), (SELECT count(*) FROM face)
@@ -616,6 +655,8 @@ WITH doubled AS MATERIALIZED (
     WHERE f.collection_id = $1 AND f.person_key = $2 AND f.face_id IN (SELECT face_id FROM doubled)
 ), gone AS (
     DELETE FROM facerec.:"person" p WHERE p.collection_id = $1 AND p.person_key = $2
+), tries AS (
+    DELETE FROM facerec.failed_try t WHERE t.collection_id = $1 AND t.person_key = $2
 ), receipt AS (
     INSERT INTO facerec.erasure (collection_id, persons, faces)
     SELECT $1, 1, (SELECT count(*) FROM doubled)

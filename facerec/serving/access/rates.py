@@ -13,7 +13,7 @@ class Bucket:
         self._seen = time.monotonic()
 
     def take(self, cost: float = 1.0, held: float = 0.0) -> float:
-        """Take `cost` for a call that has taken `held` of it; returns 0, or the seconds until both would pass.
+        """Take `cost` for a call that has taken `held` before; returns 0, or the seconds until both pass.
 
         A call dearer than the burst passes when the bucket is full, and the level then falls below zero:
         later calls wait until what it took is regained. So no two such calls pass at once.

@@ -124,7 +124,9 @@ async def test_a_rate_that_is_lowered_holds_for_a_stream_under_way(
     async def chunks() -> AsyncIterator[transfer_pb2.ImportFacesRequest]:
         yield header()
         yield chunk(vectors(1), ["ann"])
-        keys_file(ADMIN, entry("importer", "b", ["enroll"], "encodings = true\nprobes_per_second = 4\nburst = 1"))
+        keys_file(
+            ADMIN, entry("importer", "b", ["enroll"], "encodings = true\nprobes_per_second = 4\nburst = 1")
+        )
         await asyncio.sleep(0.5)
         times.append(time.monotonic())
         for number in range(1, 6):
