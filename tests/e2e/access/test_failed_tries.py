@@ -23,6 +23,10 @@ WriteKeys = Callable[..., Path]
 NEAR, FAR = vectors(1)[0], vectors(1, seed=5)[0]
 MAY = "encodings = true\n"
 HOUR = 3600.0
+WAITING = (
+    "SELECT count(DISTINCT pid) FROM pg_locks WHERE NOT granted"
+    " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+)
 
 
 @pytest.fixture
@@ -121,6 +125,33 @@ async def test_a_count_holds_for_all_replicas_together_also_at_once(
     asked = [verify(each, "d") for each in (matcher, *others) for _ in range(12)]
     answers = await asyncio.gather(*asked, return_exceptions=True)
     assert [answer for answer in answers if not isinstance(answer, BaseException)] == [False] * 5
+
+
+async def test_while_a_try_is_decided_the_next_one_waits_and_is_refused_if_it_was_the_last(
+    start_matcher: StartMatcher,
+    matcher: RunningMatcher,
+    database_url: str,
+    keys: Path,
+    administrator: asyncpg.Connection,
+) -> None:
+    """Decided beside it, a match would be told from a failure that is no longer counted."""
+    other = await start_matcher(database_url, keys_file=keys)
+    for _ in range(4):
+        await verify(matcher, "d")
+    async with administrator.transaction():
+        await administrator.execute("LOCK TABLE facerec.failed_try IN EXCLUSIVE MODE")
+        last = asyncio.ensure_future(verify(matcher, "d"))
+        await _waiting(administrator, 1)
+        next_ones = [asyncio.ensure_future(refusal(each, "d", NEAR)) for each in (other, matcher)]
+        await _waiting(administrator, 2)
+    assert not await last
+    assert [(await each).reason for each in next_ones] == [Reason.RATE_LIMITED] * 2
+
+
+async def _waiting(administrator: asyncpg.Connection, sessions: int) -> None:
+    async with asyncio.timeout(5):
+        while await administrator.fetchval(WAITING) != sessions:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
 
 
 async def test_whoever_hangs_up_before_the_answer_has_tried_all_the_same(

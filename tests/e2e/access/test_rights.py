@@ -118,9 +118,9 @@ async def test_a_key_that_is_narrowed_while_its_import_runs_stores_no_more(
 
     importing = asyncio.ensure_future(_ended(matcher.stub.ImportFaces(chunks(), metadata=bearer("b"))))
     keys_file(ADMIN, entry("importer", "b", ["enroll"]))
-    mismatched = enroll("eve", encoding(vectors(1)[0], space="of another model"))
+    asked = enroll("eve", encoding(vectors(1)[0], space="of another model"))
     async with asyncio.timeout(10):
-        while (await _ended(matcher.stub.Enroll(mismatched, metadata=bearer("b")))).reason is not NARROWED:
+        while (await _ended(matcher.stub.Enroll(asked, metadata=bearer("b")))).reason is not NARROWED:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
     narrowed.set()
     error = await importing
