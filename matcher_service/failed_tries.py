@@ -7,23 +7,18 @@ So tries are counted where they fail. docs/decisions/0001-failed-tries.md has th
 import asyncio
 import contextlib
 import dataclasses
-import hashlib
 import uuid
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator
 from typing import Final
 
 from facerec.errors import FacerecError
 from facerec.serving import call
 from facerec.serving.metrics import DENIED
-from matcher_service.database import Connection
 from matcher_service.errors import FaceDuplicate, TriesExhausted
-from matcher_service.faces import Encoding, Verification
-from matcher_service.store import Nearest, Store, found_row, nearest_face
+from matcher_service.faces import Encoding
+from matcher_service.store import Count, Nearest, Store
 
 DAY_SECONDS: Final = 86400.0
-ENROLMENTS: Final = 0  # no person's key: a caller's enrolments that were refused as duplicates
-PERSON: Final = "this person"
-ENROLLED: Final = "the faces enrolled"
 MAX_WAITING = 16  # tries of one caller against one person that wait for their turn
 RETRY_SECONDS = 1.0
 
@@ -49,61 +44,43 @@ class Budget:
 
 
 class FailedTries:
-    """Decides for callers who have so many failed tries a day, and counts those that fail."""
+    """Counts the tries that fail, of callers who have so many a day."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
         self._turns = Turns()
-        self._deciding: set[asyncio.Task[Verification]] = set()
+        self._deciding: set[asyncio.Task[Nearest]] = set()
 
     async def verify(
         self,
         collection_id: str,
         person_id: str,
         face: Encoding | uuid.UUID,
-        decide: Callable[[Nearest], Verification],
+        max_distance: float | None,
         per_day: float,
-    ) -> Verification:
-        """Decide a claim. A match counts nothing and regains nothing.
+    ) -> Nearest:
+        """Measure a face as Store does, and count it where it is no match. A match regains nothing.
 
-        Raises TriesExhausted, whatever the distance would have been and with nothing decided; what `decide`
-        raises, which counts nothing; and as Store does.
+        Raises TriesExhausted, whatever the distance is, and as Store does.
         """
-        key = (collection_id, person_id, call.caller_name())
+        key, budget = (collection_id, person_id, call.caller_name()), Budget(per_day)
+        count = Count(key[2], max_distance, budget.try_seconds, budget.most_missing_seconds)
         await self._turns.take(key)
-        deciding = asyncio.create_task(self._verify(key, face, decide, Budget(per_day)))
+        deciding = asyncio.create_task(self._store.verify(collection_id, person_id, face, count))
         self._deciding.add(deciding)
         deciding.add_done_callback(lambda done: self._end(key, done))
-        # A match is answered sooner than a failure is counted. Whoever hangs up in between has failed all
-        # the same: it is counted to the end.
-        return await asyncio.shield(deciding)
+        # A match is answered sooner than a failure is counted. Whoever hangs up in between has failed
+        # all the same: it is counted to the end.
+        found = await asyncio.shield(deciding)
+        if found.wait_seconds:
+            raise _exhausted("this person", budget, found.wait_seconds)
+        return found
 
-    def _end(self, key: Key, done: "asyncio.Task[Verification]") -> None:
+    def _end(self, key: Key, done: "asyncio.Task[Nearest]") -> None:
         self._turns.give(key)
         self._deciding.discard(done)
         if not done.cancelled():
             done.exception()  # nobody may be left to be told
-
-    async def _verify(
-        self,
-        key: Key,
-        face: Encoding | uuid.UUID,
-        decide: Callable[[Nearest], Verification],
-        budget: Budget,
-    ) -> Verification:
-        collection_id, person_id, caller = key
-        async with self._store.transaction(collection_id) as (connection, queries):
-            await connection.execute(queries["lock_tries"], *_lock_numbers(key))
-            tries = found_row(await connection.fetchrow(queries["get_tries"], *key))
-            _check(budget, tries["missing_seconds"], PERSON)
-            found = await nearest_face(connection, collection_id, person_id, face)
-            if tries["person_key"] is None:  # whoever was enrolled between the statements is not known yet
-                found = dataclasses.replace(found, person_found=False)
-            verification = decide(found)
-            if not verification.match:
-                whose = collection_id, tries["person_key"], caller
-                await _take(connection, queries, whose, budget, PERSON)
-        return verification
 
     @contextlib.asynccontextmanager
     async def refusals(self, collection_id: str, per_day: float) -> AsyncIterator[None]:
@@ -111,32 +88,27 @@ class FailedTries:
 
         Nor is it given back where the caller hangs up. Raises TriesExhausted, and as Store does.
         """
-        key, budget = (collection_id, "", call.caller_name()), Budget(per_day)
+        caller, budget = call.caller_name(), Budget(per_day)
+        key = (collection_id, "", caller)
+        limits = budget.try_seconds, budget.most_missing_seconds
         await self._turns.take(key)
         try:
-            await self._take_for_enrolment(key, budget)
+            row = await self._store.row("count_refusal", collection_id, caller, *limits)
+            if row and row["wait_seconds"]:
+                raise _exhausted("the faces enrolled", budget, row["wait_seconds"])
             try:
                 yield
             except FaceDuplicate:
                 raise
             except FacerecError:
-                await self._give_back(key, budget)
+                await self._give_back(collection_id, caller, budget)
                 raise
-            await self._give_back(key, budget)
+            await self._give_back(collection_id, caller, budget)
         finally:
             self._turns.give(key)
 
-    async def _take_for_enrolment(self, key: Key, budget: Budget) -> None:
-        collection_id, _, caller = key
-        async with self._store.transaction(collection_id) as (connection, queries):
-            await _take(connection, queries, (collection_id, ENROLMENTS, caller), budget, ENROLLED)
-
-    async def _give_back(self, key: Key, budget: Budget) -> None:
-        collection_id, _, caller = key
-        async with self._store.transaction(collection_id) as (connection, queries):
-            await connection.execute(
-                queries["give_try_back"], collection_id, ENROLMENTS, caller, budget.try_seconds
-            )
+    async def _give_back(self, collection_id: str, caller: str, budget: Budget) -> None:
+        await self._store.row("give_refusal_back", collection_id, caller, budget.try_seconds)
 
 
 class Turns:
@@ -168,34 +140,15 @@ class Turns:
             self._locks[key] = (lock, wanted - 1)
 
 
-async def _take(
-    connection: Connection, queries: Mapping[str, str], whose: tuple[str, int, str], budget: Budget, what: str
-) -> None:
-    """Count a failed try. Raises TriesExhausted where none is left."""
-    limits = budget.try_seconds, budget.most_missing_seconds
-    if not await connection.fetchval(queries["take_try"], *whose, *limits):
-        missing_seconds = await connection.fetchval(queries["missing_seconds"], *whose) or 0.0
-        _check(budget, max(missing_seconds, budget.most_missing_seconds + 0.001), what)
-
-
-def _check(budget: Budget, missing_seconds: float, what: str) -> None:
-    """Raises TriesExhausted where no try is left."""
-    wait_seconds = missing_seconds - budget.most_missing_seconds
-    if wait_seconds > 0:
-        raise _refusal(
-            f"no failed try against {what} is left to this key, which has {budget.per_day:g} a day: try "
-            "again when one is regained, or have `failed_tries_per_day` raised on the key",
-            wait_seconds,
-        )
+def _exhausted(what: str, budget: Budget, wait_seconds: float) -> TriesExhausted:
+    return _refusal(
+        f"no failed try against {what} is left to this key, which has {budget.per_day:g} a day: try "
+        "again when one is regained, or have `failed_tries_per_day` raised on the key",
+        wait_seconds,
+    )
 
 
 def _refusal(message: str, retry_after_seconds: float) -> TriesExhausted:
     error = TriesExhausted(message, retry_after_seconds=retry_after_seconds)
     DENIED.labels(error.reason.value).inc()
     return error
-
-
-def _lock_numbers(key: Key) -> tuple[int, int]:
-    """64 bits of a hash, as two integers of Postgres. The parts hold no NUL."""
-    digest = hashlib.sha256("\0".join(key).encode()).digest()
-    return int.from_bytes(digest[:4], "big", signed=True), int.from_bytes(digest[4:8], "big", signed=True)

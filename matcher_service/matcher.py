@@ -1,7 +1,6 @@
 """Decisions: what is a match, and who a face is."""
 
 import collections
-import functools
 from collections.abc import Sequence
 
 from facerec.serving import call
@@ -59,12 +58,12 @@ class Matcher:
         """
         seen = await single_face(self._encoder, probe)
         per_day = call.failed_tries_per_day()
-        decide = functools.partial(_decide, probe=probe, seen=seen, max_distance=max_distance)
-        verification = (
-            decide(await self._store.verify(collection_id, person_id, seen.face))
+        found = (
+            await self._store.verify(collection_id, person_id, seen.face)
             if per_day is None
-            else await self._tries.verify(collection_id, person_id, seen.face, decide, per_day)
+            else await self._tries.verify(collection_id, person_id, seen.face, max_distance, per_day)
         )
+        verification = _decided(found, probe, seen, max_distance)
         self._decisions.add(collection_id, Action.VERIFY, person_id, match=verification.match)
         return verification
 
@@ -151,7 +150,7 @@ class Matcher:
         ]
 
 
-def _decide(found: Nearest, *, probe: Probe, seen: Seen, max_distance: float | None) -> Verification:
+def _decided(found: Nearest, probe: Probe, seen: Seen, max_distance: float | None) -> Verification:
     """Decide a claim by what was found. Raises PersonNotFound, FaceNotFound, ModelMismatch."""
     check_space(seen.face, probe, found.space)
     if not found.person_found:

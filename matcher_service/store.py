@@ -20,11 +20,28 @@ from matcher_service.queries import load, of_collection
 from matcher_service.query import vector_or_id
 
 LOCK_ATTEMPTS = 5
+NOT_COUNTED = (None,) * 5
+
+
+@dataclasses.dataclass(frozen=True)
+class Count:
+    """Whose failed tries are counted, and how: `max_distance` None means the collection's verify threshold.
+
+    A try is regained in `try_seconds`, and one is left while no more than `most_missing_seconds` are missing.
+    """
+
+    caller: str
+    max_distance: float | None
+    try_seconds: float
+    most_missing_seconds: float
 
 
 @dataclasses.dataclass(frozen=True)
 class Nearest:
-    """What the verify statement found; `face_id` and `distance` are None without a face or a probe."""
+    """What the verify statement found; `face_id` and `distance` are None without a face or a probe.
+
+    `wait_seconds` is not 0 where no failed try is left: then nothing of the rest may be told.
+    """
 
     space: str
     threshold: float
@@ -33,6 +50,7 @@ class Nearest:
     faces: int
     face_id: uuid.UUID | None
     distance: float | None
+    wait_seconds: float = 0.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,10 +70,27 @@ class Store:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def verify(self, collection_id: str, person_id: str, face: Encoding | uuid.UUID) -> Nearest:
-        """Measure a face against every face of a person."""
-        async with self._database.connection() as connection:
-            return await nearest_face(connection, collection_id, person_id, face)
+    async def verify(
+        self, collection_id: str, person_id: str, face: Encoding | uuid.UUID, count: Count | None = None
+    ) -> Nearest:
+        """Measure a face against every face of a person, and count it as a failed try where it is one."""
+        space = face.space if isinstance(face, Encoding) else None
+        counted = (
+            (count.caller, count.max_distance, space, count.try_seconds, count.most_missing_seconds)
+            if count
+            else NOT_COUNTED
+        )
+        row = await self._row("verify", collection_id, person_id, *vector_or_id(face), *counted)
+        return Nearest(
+            space=row["space"],
+            threshold=row["verify_threshold"],
+            person_found=row["person_found"],
+            probe_found=row["probe_found"],
+            faces=row["faces"],
+            face_id=row["face_id"],
+            distance=row["distance"],
+            wait_seconds=row["wait_seconds"] or 0.0,
+        )
 
     async def compare(self, collection_id: str, a: Encoding | uuid.UUID, b: Encoding | uuid.UUID) -> Measure:
         """Measure two faces against each other."""
@@ -90,7 +125,7 @@ class Store:
     async def update_person(self, collection_id: str, person_id: str, display_name: str) -> Person | None:
         """Replace a person's display name."""
         async with self.transaction(collection_id) as (connection, queries):
-            row = found_row(
+            row = _found(
                 await connection.fetchrow(queries["update_person"], collection_id, person_id, display_name)
             )
             if row["person_id"] is not None:
@@ -128,8 +163,8 @@ class Store:
         """Erase a person and their faces. The lock comes first, so that no face is added meanwhile."""
         async with self.transaction(collection_id) as (connection, queries):
             held = await connection.fetchrow(queries["lock_person"], collection_id, person_id)
-            held = found_row(held)
-            row = found_row(
+            held = _found(held)
+            row = _found(
                 await connection.fetchrow(queries["delete_person"], collection_id, held["person_key"])
             )
             if row["persons"]:
@@ -141,7 +176,7 @@ class Store:
         """Erase one face, its person locked as for every change of their faces."""
         async with self.transaction(collection_id) as (connection, queries):
             for _ in range(LOCK_ATTEMPTS):
-                held = found_row(
+                held = _found(
                     await connection.fetchrow(queries["lock_person_of_face"], collection_id, face_id)
                 )
                 key = held["person_key"]
@@ -152,7 +187,7 @@ class Store:
                     "the face kept moving; try again in a moment",
                     retry_after_seconds=RETRY_OVERLOADED_SECONDS,
                 )
-            row = found_row(await connection.fetchrow(queries["delete_face"], collection_id, face_id, key))
+            row = _found(await connection.fetchrow(queries["delete_face"], collection_id, face_id, key))
             if row["faces"]:
                 change = Change(Action.DELETE_FACE, held["person_tag"], persons=1, faces=row["faces"])
                 await note(connection, queries, collection_id, change)
@@ -169,7 +204,7 @@ class Store:
     async def merge_persons(self, collection_id: str, source_id: str, target_id: str) -> Merge | str:
         """Give the source's faces to the target; returns the id of the one who is not there instead."""
         async with self.transaction(collection_id) as (connection, queries):
-            held = found_row(
+            held = _found(
                 await connection.fetchrow(queries["lock_merged_persons"], collection_id, source_id, target_id)
             )
             for key, person_id in (("source_key", source_id), ("target_key", target_id)):
@@ -180,7 +215,7 @@ class Store:
             lasts = await connection.fetchval(queries["any_lasts"], collection_id, keys)
             dropped = [source_id, target_id] if lasts else [source_id]
             await drop_expired(connection, queries, collection_id, dropped)
-            row = found_row(await connection.fetchrow(queries["merge_persons"], collection_id, *keys))
+            row = _found(await connection.fetchrow(queries["merge_persons"], collection_id, *keys))
             details = {"source_person_tag": held["source_tag"].hex()}
             change = Change(Action.MERGE_PERSONS, held["target_tag"], 2, row["moved"], details)
             await note(connection, queries, collection_id, change)
@@ -203,33 +238,16 @@ class Store:
             return await connection.fetchrow(of_collection(collection_id)[name], collection_id, *arguments)
 
     async def _row(self, name: str, collection_id: str, *arguments: Any) -> asyncpg.Record:
-        return found_row(await self.row(name, collection_id, *arguments))
+        return _found(await self.row(name, collection_id, *arguments))
 
     async def _rows(self, name: str, collection_id: str, *arguments: Any) -> list[asyncpg.Record]:
         async with self._database.connection() as connection:
             rows = await connection.fetch(of_collection(collection_id)[name], collection_id, *arguments)
-        found_row(rows[0] if rows else None)
+        _found(rows[0] if rows else None)
         return list(rows)
 
 
-async def nearest_face(
-    connection: Connection, collection_id: str, person_id: str, face: Encoding | uuid.UUID
-) -> Nearest:
-    """Measure a face against every face of a person, on a connection at hand. Raises as Store does."""
-    text = of_collection(collection_id)["verify"]
-    row = found_row(await connection.fetchrow(text, collection_id, person_id, *vector_or_id(face)))
-    return Nearest(
-        space=row["space"],
-        threshold=row["verify_threshold"],
-        person_found=row["person_found"],
-        probe_found=row["probe_found"],
-        faces=row["faces"],
-        face_id=row["face_id"],
-        distance=row["distance"],
-    )
-
-
-def found_row(row: asyncpg.Record | None) -> asyncpg.Record:
+def _found(row: asyncpg.Record | None) -> asyncpg.Record:
     """Every statement begins at the collection: no row means that there is none."""
     if row is None:
         raise CollectionNotFound

@@ -16,7 +16,9 @@
 SELECT coalesce(max(version), 0) AS version FROM facerec.schema_migration;
 
 -- name: verify
--- $2 person, $3 encoding or null, $4 stored face's id or null.
+-- $2 person, $3 encoding or null, $4 stored face's id or null; $5 the caller where its failed tries are counted, with
+-- $6 largest distance or null, $7 the encoding's space or null, $8 and $9 as `count_refusal` has them. wait_seconds is
+-- null where nothing is decided or counted.
 -- Primary keys of collection and person, face (person_key, content_id); face (face_id) for $4.
 -- OFFSET 0 keeps the probe from being worked out again for each face.
 SELECT c.space,
@@ -25,7 +27,13 @@ SELECT c.space,
        probe.encoding IS NOT NULL AS probe_found,
        coalesce(nearest.faces, 0) AS faces,
        nearest.face_id,
-       nearest.distance
+       nearest.distance,
+       CASE
+           WHEN $5::text IS NOT NULL AND nearest.distance IS NOT NULL AND c.space = coalesce($7::text, c.space)
+               THEN facerec.count_try(
+                   $1, p.person_key, $5, nearest.distance > coalesce($6::float8, c.verify_threshold), $8, $9
+               )
+       END AS wait_seconds
 FROM facerec.collection c
 CROSS JOIN LATERAL (
     SELECT coalesce($3::vector, (
@@ -43,42 +51,16 @@ LEFT JOIN LATERAL (
 ) nearest ON true
 WHERE c.collection_id = $1;
 
--- name: lock_tries
--- Until the transaction's end, so that the next statement sees what was committed by whoever held it before. Two
--- numbers and not one: a space of locks of their own, so that no person's id can be made to block a migration.
-SELECT pg_advisory_xact_lock($1::integer, $2::integer);
+-- name: count_refusal
+-- $2 caller, $3 seconds in which one try is regained, $4 the most that may be missing for one more. Counts an enrolment
+-- as refused; 0, or the seconds until another may be.
+SELECT facerec.count_try($1, 0, $2, true, $3, $4) AS wait_seconds;
 
--- name: get_tries
--- $2 person, $3 caller. How long it is until all tries are regained. By the clock of the database, which all
--- replicas share. Primary keys.
-SELECT p.person_key,
-       coalesce(extract(epoch FROM t.full_time - clock_timestamp())::float8, 0) AS missing_seconds
-FROM facerec.collection c
-LEFT JOIN facerec.:"person" p ON p.collection_id = $1 AND p.person_id = $2
-LEFT JOIN facerec.failed_try t ON t.collection_id = $1 AND t.person_key = p.person_key AND t.caller = $3
-WHERE c.collection_id = $1;
-
--- name: take_try
--- $2 person's key or 0, $3 caller, $4 seconds in which one try is regained, $5 the most that may be missing for one
--- more. A row where it was taken. Primary key.
-INSERT INTO facerec.failed_try AS t (collection_id, person_key, caller, full_time)
-VALUES ($1, $2, $3, clock_timestamp() + make_interval(secs => $4::float8))
-ON CONFLICT (collection_id, person_key, caller) DO UPDATE
-SET full_time = greatest(t.full_time, clock_timestamp()) + make_interval(secs => $4::float8)
-WHERE t.full_time <= clock_timestamp() + make_interval(secs => $5::float8)
-RETURNING true;
-
--- name: give_try_back
--- $2 person's key or 0, $3 caller, $4 seconds in which one try is regained. Primary key.
+-- name: give_refusal_back
+-- $2 caller, $3 seconds in which one try is regained. Primary key.
 UPDATE facerec.failed_try t
-SET full_time = t.full_time - make_interval(secs => $4::float8)
-WHERE t.collection_id = $1 AND t.person_key = $2 AND t.caller = $3;
-
--- name: missing_seconds
--- $2 person's key or 0, $3 caller. How long it is until all tries are regained. Primary key.
-SELECT extract(epoch FROM t.full_time - clock_timestamp())::float8 AS missing_seconds
-FROM facerec.failed_try t
-WHERE t.collection_id = $1 AND t.person_key = $2 AND t.caller = $3;
+SET full_time = t.full_time - make_interval(secs => $3::float8)
+WHERE t.collection_id = $1 AND t.person_key = 0 AND t.caller = $2;
 
 -- name: identify
 -- $2 encoding or null, $3 stored face's id or null, $4 largest distance or null, $5 most candidates,
