@@ -16,7 +16,8 @@ from facerec.serving import call
 from facerec.serving.metrics import DENIED
 from matcher_service.errors import FaceDuplicate, TriesExhausted
 from matcher_service.faces import Encoding
-from matcher_service.store import Count, Nearest, Store
+from matcher_service.query import Count, Nearest
+from matcher_service.store import Store
 
 DAY_SECONDS: Final = 86400.0
 MAX_WAITING = 16  # tries of one caller against one person that wait for their turn

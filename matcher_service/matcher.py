@@ -17,9 +17,9 @@ from matcher_service.faces import (
 )
 from matcher_service.failed_tries import FailedTries
 from matcher_service.photos import Seen, check_space, every_face, no_such_face, single_face, single_faces
-from matcher_service.query import Query
+from matcher_service.query import Nearest, Query
 from matcher_service.search import Search
-from matcher_service.store import Nearest, Store
+from matcher_service.store import Store
 
 DEFAULT_MAX_CANDIDATES = 5
 

@@ -4,7 +4,6 @@ Every method raises CollectionNotFound where there is no such collection, StoreU
 """
 
 import contextlib
-import dataclasses
 import datetime
 import uuid
 from collections.abc import AsyncIterator, Mapping
@@ -17,51 +16,10 @@ from matcher_service.database import RETRY_OVERLOADED_SECONDS, Connection, Datab
 from matcher_service.errors import CollectionNotFound, Overloaded
 from matcher_service.faces import Encoding, Erasure, Face, Merge, Person
 from matcher_service.queries import load, of_collection
-from matcher_service.query import vector_or_id
+from matcher_service.query import Count, Measure, Nearest, vector_or_id
 
 LOCK_ATTEMPTS = 5
 NOT_COUNTED = (None,) * 5
-
-
-@dataclasses.dataclass(frozen=True)
-class Count:
-    """Whose failed tries are counted, and how: `max_distance` None means the collection's verify threshold.
-
-    A try is regained in `try_seconds`, and one is left while no more than `most_missing_seconds` are missing.
-    """
-
-    caller: str
-    max_distance: float | None
-    try_seconds: float
-    most_missing_seconds: float
-
-
-@dataclasses.dataclass(frozen=True)
-class Nearest:
-    """What the verify statement found; `face_id` and `distance` are None without a face or a probe.
-
-    `wait_seconds` is not 0 where no failed try is left: then nothing of the rest may be told.
-    """
-
-    space: str
-    threshold: float
-    person_found: bool
-    probe_found: bool
-    faces: int
-    face_id: uuid.UUID | None
-    distance: float | None
-    wait_seconds: float = 0.0
-
-
-@dataclasses.dataclass(frozen=True)
-class Measure:
-    """What the compare statement found."""
-
-    space: str
-    threshold: float
-    a_found: bool
-    b_found: bool
-    distance: float | None
 
 
 class Store:

@@ -277,7 +277,8 @@ class EnrolledFace(_message.Message):
     """
     duplicate_check: Global___SearchMode.ValueType
     """duplicate_check says how the others were searched. Unset where they were
-    not: by the collection's policy, or because the face was enrolled already.
+    not: by the collection's policy, because the face was enrolled already, or
+    because the caller, who may choose its vector, may not be told.
     """
     @_builtins.property
     def face(self) -> Global___Face:
