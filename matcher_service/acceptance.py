@@ -2,9 +2,12 @@
 
 import uuid
 
+from facerec.serving import call
+from matcher_service import rights
 from matcher_service.enrolling import Policy
 from matcher_service.errors import FaceDuplicate, FaceQuality
 from matcher_service.faces import DuplicateCheck, Encoding, Probe
+from matcher_service.failed_tries import FailedTries
 from matcher_service.photos import Seen
 from matcher_service.query import Query
 from matcher_service.search import Search
@@ -13,8 +16,9 @@ from matcher_service.search import Search
 class Acceptance:
     """Holds a face to enroll against the collection's policy."""
 
-    def __init__(self, search: Search) -> None:
+    def __init__(self, search: Search, tries: FailedTries) -> None:
         self._search = search
+        self._tries = tries
 
     @staticmethod
     def check_quality(seen: Seen, probe: Probe, policy: Policy) -> None:
@@ -40,17 +44,22 @@ class Acceptance:
             )
 
     async def find_duplicates(
-        self, collection_id: str, person_id: str, face: Encoding | uuid.UUID, policy: Policy
+        self, collection_id: str, person_id: str, face: Encoding | uuid.UUID, probe: Probe, policy: Policy
     ) -> DuplicateCheck | None:
         """Look for another person as near as a duplicate, by the index where there is one.
 
         The index's word is taken, since an exact scan of a large collection for each new face would cap
         enrolment at a few a second. None where the policy allows duplicates. It is a look before the
         transaction: of two calls at once that enroll one face for two people, neither may see the other.
-        Raises as Search does.
+        Nor is there a look for a caller without scores who may have chosen the vector. Raises as Search does.
         """
-        if policy.duplicates == "allow":
+        if policy.duplicates == "allow" or rights.chose_vector(probe):
             return None
+        return await self._look(collection_id, person_id, face, policy)
+
+    async def _look(
+        self, collection_id: str, person_id: str, face: Encoding | uuid.UUID, policy: Policy
+    ) -> DuplicateCheck:
         found = await self._search.look(Query(collection_id, face, policy.duplicate_threshold, 2))
         others = [candidate for candidate in found.candidates if candidate.person_id != person_id]
         return DuplicateCheck(found.mode, others[0] if others else None)
@@ -58,13 +67,27 @@ class Acceptance:
     async def check_duplicates(
         self, collection_id: str, person_id: str, face: Encoding | uuid.UUID, probe: Probe, policy: Policy
     ) -> DuplicateCheck | None:
-        """Look likewise, and raise FaceDuplicate where the policy refuses what is found."""
-        check = await self.find_duplicates(collection_id, person_id, face, policy)
-        if check and check.nearest and policy.duplicates == "refuse":
-            raise FaceDuplicate(
-                "the face is another person's, whom the error's metadata names: merge the two, or let "
-                "the collection's duplicate_policy allow it",
-                field=probe.field,
-                metadata={"person_id": check.nearest.person_id},
-            )
-        return check
+        """Look likewise, and raise FaceDuplicate where the policy refuses what is found.
+
+        Whoever may have chosen the vector has so many refusals. Raises TriesExhausted.
+        """
+        if policy.duplicates != "refuse":
+            return await self.find_duplicates(collection_id, person_id, face, probe, policy)
+        per_day = call.failed_tries_per_day()
+        if per_day is None or not rights.chose_vector(probe):
+            return _accepted(await self._look(collection_id, person_id, face, policy), probe)
+        async with self._tries.refusals(collection_id, per_day):
+            _accepted(await self._look(collection_id, person_id, face, policy), probe)
+        return None
+
+
+def _accepted(check: DuplicateCheck, probe: Probe) -> DuplicateCheck:
+    """Raises FaceDuplicate where somebody was found."""
+    if check.nearest:
+        raise FaceDuplicate(
+            "the face is another person's, whom the error's metadata names: merge the two, or let "
+            "the collection's duplicate_policy allow it",
+            field=probe.field,
+            metadata={"person_id": check.nearest.person_id},
+        )
+    return check

@@ -18,6 +18,7 @@ from matcher_service import (
     deadline,
     ids,
     review_converters,
+    rights,
 )
 from matcher_service.audit.reading import AuditReader
 from matcher_service.calibrating import Calibrator
@@ -143,6 +144,7 @@ class CollectionServicer(matcher_pb2_grpc.CollectionServiceServicer):
     ) -> review_pb.ListDuplicatesResponse:
         """Read a page of persons who may be one."""
         deadline.start(context.time_remaining())
+        rights.check_search("")
         if request.HasField("max_distance") and not call.may_see_scores():
             raise ScoresWithheld("distances are not for this caller", field="max_distance")
         listed = PairList(

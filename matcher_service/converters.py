@@ -9,7 +9,7 @@ from facerec.encoder.v1 import encoder_pb2
 from facerec.matcher.v1 import erasure_pb2
 from facerec.matcher.v1 import matcher_pb2 as pb
 from facerec.serving import call
-from matcher_service import ids
+from matcher_service import ids, rights
 from matcher_service.errors import EncodingInvalid, ImageRefused, OptionInvalid
 from matcher_service.faces import (
     MAX_VALUE,
@@ -39,9 +39,17 @@ MODES = {
 KNOWN_SPACE = "dlib-resnet-v1/small/150x0.25"
 
 
-def probe(message: pb.Probe, field: str) -> Probe:
-    """Read a probe. Raises EncodingInvalid, ImageRefused, IdInvalid, OptionInvalid."""
-    match message.WhichOneof("face"):
+def probe(message: pb.Probe, field: str, *, searched: bool = False) -> Probe:
+    """Read a probe; `searched` where no failed tries are counted.
+
+    Raises EncodingInvalid, ImageRefused, IdInvalid, OptionInvalid, EncodingsNotPermitted, ScoresWithheld.
+    """
+    kind = message.WhichOneof("face")
+    if kind == "encoding":
+        rights.check_encoding(f"{field}.encoding")
+    if searched and kind in ("encoding", "face_id"):
+        rights.check_search(f"{field}.{kind}")
+    match kind:
         case "encoding":
             return Probe(encoding(message.encoding, f"{field}.encoding"), field)
         case "image":

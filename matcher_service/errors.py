@@ -18,6 +18,8 @@ MatcherError
 +-- FaceDuplicate         a face of somebody else, and the collection refuses those
 +-- FaceQuality           a face too poor to enroll
 +-- ScoresWithheld        a distance, asked of someone who may not see any
++-- EncodingsNotPermitted a vector, sent by someone who may send images alone
++-- TriesExhausted        too many failed tries; retry when one is regained
 +-- Overloaded            no capacity now; retry
 +-- EncoderUnavailable    images cannot be encoded now; encodings still work
 +-- StoreUnavailable      the database cannot be used now; retry
@@ -153,3 +155,15 @@ class ScoresWithheld(MatcherError):
     """A caller who may not see distances asks by one."""
 
     reason = Reason.NOT_PERMITTED
+
+
+class EncodingsNotPermitted(MatcherError):
+    """A caller who may send images alone sends a vector."""
+
+    reason = Reason.NOT_PERMITTED
+
+
+class TriesExhausted(MatcherError):
+    """The caller has failed as often as it may, against one person or with enrolments."""
+
+    reason = Reason.RATE_LIMITED

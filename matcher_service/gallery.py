@@ -167,7 +167,7 @@ class Gallery:
                 None
                 if face.already_enrolled
                 else await self._acceptance.find_duplicates(
-                    order.collection_id, order.person_id, face.face_id, known.policy
+                    order.collection_id, order.person_id, face.face_id, item.probe, known.policy
                 ),
             )
             for item, face in zip(order.items, replay.faces, strict=True)

@@ -1,7 +1,9 @@
 """Decisions: what is a match, and who a face is."""
 
+import collections
 from collections.abc import Sequence
 
+from facerec.serving import call
 from matcher_service.audit.changes import Action
 from matcher_service.audit.decisions import DecisionLog
 from matcher_service.errors import FaceNotFound, PersonNotFound
@@ -13,8 +15,9 @@ from matcher_service.faces import (
     Probe,
     Verification,
 )
+from matcher_service.failed_tries import FailedTries
 from matcher_service.photos import Seen, check_space, every_face, no_such_face, single_face, single_faces
-from matcher_service.query import Query
+from matcher_service.query import Nearest, Query
 from matcher_service.search import Search
 from matcher_service.store import Store
 
@@ -29,9 +32,17 @@ class Matcher:
     """
 
     def __init__(
-        self, store: Store, search: Search, encoder: Encoder, evidence: Evidence, decisions: DecisionLog
+        self,
+        store: Store,
+        search: Search,
+        encoder: Encoder,
+        evidence: Evidence,
+        decisions: DecisionLog,
+        *,
+        tries: FailedTries,
     ) -> None:
         self._store = store
+        self._tries = tries
         self._evidence = evidence
         self._decisions = decisions
         self._search = search
@@ -40,29 +51,21 @@ class Matcher:
     async def verify(
         self, collection_id: str, person_id: str, probe: Probe, max_distance: float | None
     ) -> Verification:
-        """Decide whether a face is the person's. Raises PersonNotFound, FaceNotFound, ModelMismatch."""
+        """Decide whether a face is the person's.
+
+        Raises PersonNotFound, FaceNotFound, ModelMismatch, and TriesExhausted for callers whose tries are
+        counted.
+        """
         seen = await single_face(self._encoder, probe)
-        face = seen.face
-        found = await self._store.verify(collection_id, person_id, face)
-        check_space(face, probe, found.space)
-        if not found.person_found:
-            raise PersonNotFound("the collection has nobody of this id", field="person_id")
-        if not found.probe_found:
-            raise no_such_face(probe)
-        if found.face_id is None or found.distance is None:
-            raise FaceNotFound("the person has no face to compare with: enroll one", field="person_id")
-        threshold = found.threshold if max_distance is None else max_distance
-        match = found.distance <= threshold
-        self._decisions.add(collection_id, Action.VERIFY, person_id, match=match)
-        return Verification(
-            match=match,
-            distance=found.distance,
-            threshold=threshold,
-            nearest_face_id=found.face_id,
-            faces=found.faces,
-            space=found.space,
-            quality=seen.quality,
+        per_day = call.failed_tries_per_day()
+        found = (
+            await self._store.verify(collection_id, person_id, seen.face)
+            if per_day is None
+            else await self._tries.verify(collection_id, person_id, seen.face, max_distance, per_day)
         )
+        verification = _decided(found, probe, seen, max_distance)
+        self._decisions.add(collection_id, Action.VERIFY, person_id, match=verification.match)
+        return verification
 
     async def compare(self, collection_id: str, a: Probe, b: Probe, max_distance: float | None) -> Comparison:
         """Measure two faces against each other. Raises FaceNotFound, ModelMismatch."""
@@ -102,10 +105,13 @@ class Matcher:
 
         An answer a probe, or with `all_faces` one a face of each photo. A statement each: one for all
         of them was no quicker for a probe and cannot run on parallel workers.
-        Raises FaceNotFound, ModelMismatch.
+        Raises FaceNotFound, ModelMismatch, RateLimited for more faces than the caller's rate has left.
         """
         answers = []
-        for index, seen in await self._look(probes, all_faces, min_face_pixels):
+        looked = await self._look(probes, all_faces, min_face_pixels)
+        found_in = collections.Counter(index for index, _ in looked)
+        call.charge(sum(max(1, found_in[index]) for index in range(len(probes))))
+        for index, seen in looked:
             query = Query(collection_id, seen.face, max_distance, max_candidates, exact_only)
             found = await self._search.decide(query)
             check_space(seen.face, probes[index], found.space)
@@ -142,3 +148,24 @@ class Matcher:
             for index, probe in enumerate(probes)
             for seen in await every_face(self._encoder, probe, min_face_pixels)
         ]
+
+
+def _decided(found: Nearest, probe: Probe, seen: Seen, max_distance: float | None) -> Verification:
+    """Decide a claim by what was found. Raises PersonNotFound, FaceNotFound, ModelMismatch."""
+    check_space(seen.face, probe, found.space)
+    if not found.person_found:
+        raise PersonNotFound("the collection has nobody of this id", field="person_id")
+    if not found.probe_found:
+        raise no_such_face(probe)
+    if found.face_id is None or found.distance is None:
+        raise FaceNotFound("the person has no face to compare with: enroll one", field="person_id")
+    threshold = found.threshold if max_distance is None else max_distance
+    return Verification(
+        match=found.distance <= threshold,
+        distance=found.distance,
+        threshold=threshold,
+        nearest_face_id=found.face_id,
+        faces=found.faces,
+        space=found.space,
+        quality=seen.quality,
+    )

@@ -1,4 +1,4 @@
-"""What a search asks and what comes back."""
+"""What a search or a comparison asks and what comes back."""
 
 import dataclasses
 import uuid
@@ -50,6 +50,47 @@ class Answer:
     search: str
     decided: bool
     found: Found
+
+
+@dataclasses.dataclass(frozen=True)
+class Count:
+    """Whose failed tries are counted, and how: `max_distance` None means the collection's verify threshold.
+
+    A try is regained in `try_seconds`, and one is left while no more than `most_missing_seconds` are missing.
+    """
+
+    caller: str
+    max_distance: float | None
+    try_seconds: float
+    most_missing_seconds: float
+
+
+@dataclasses.dataclass(frozen=True)
+class Nearest:
+    """What the verify statement found; `face_id` and `distance` are None without a face or a probe.
+
+    `wait_seconds` is not 0 where no failed try is left: then nothing of the rest may be told.
+    """
+
+    space: str
+    threshold: float
+    person_found: bool
+    probe_found: bool
+    faces: int
+    face_id: uuid.UUID | None
+    distance: float | None
+    wait_seconds: float = 0.0
+
+
+@dataclasses.dataclass(frozen=True)
+class Measure:
+    """What the compare statement found."""
+
+    space: str
+    threshold: float
+    a_found: bool
+    b_found: bool
+    distance: float | None
 
 
 def vector_or_id(face: Encoding | uuid.UUID) -> tuple[bytes | None, uuid.UUID | None]:

@@ -1,4 +1,7 @@
-"""The role that each method of the matcher takes."""
+"""The role that each method of the matcher takes, and how many probes its message brings."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
 
 from facerec.serving.access.grants import Role
 
@@ -32,4 +35,11 @@ COLLECTION_ROLES = {
     "ListDuplicates": Role.MANAGE,
     "DismissDuplicate": Role.MANAGE,
     "ListAuditEvents": Role.ADMIN,
+}
+
+# Of the others each brings one, and so does a chunk of an import, which asks nothing.
+MATCHER_PROBES: Final[Mapping[str, Callable[[Any], int]]] = {
+    "Compare": lambda request: 2,
+    "Identify": lambda request: len(request.probes),  # with all_faces the matcher counts the faces found
+    "Enroll": lambda request: len(request.items),
 }

@@ -20,11 +20,12 @@ from matcher_service.database import Database
 from matcher_service.encoder_client import EncoderClient
 from matcher_service.errors import MatcherError
 from matcher_service.evidence import Evidence
+from matcher_service.failed_tries import FailedTries
 from matcher_service.gallery import Gallery
 from matcher_service.matcher import Matcher
 from matcher_service.recall import RecallMeter
 from matcher_service.reviewing import Reviewer
-from matcher_service.roles import COLLECTION_ROLES, MATCHER_ROLES
+from matcher_service.roles import COLLECTION_ROLES, MATCHER_PROBES, MATCHER_ROLES
 from matcher_service.scanning import Scanner
 from matcher_service.search import Search
 from matcher_service.servicer import MatcherServicer
@@ -89,9 +90,10 @@ class MatcherService:
             kind="export",
         )
         transfer = Transfer(self._database, imports, exports, export_seconds=settings.export_timeout_seconds)
+        tries = FailedTries(store)
         servicer = MatcherServicer(
-            Matcher(store, search, self._encoder, Evidence(self._database), self._decisions),
-            Gallery(store, Acceptance(search), self._encoder),
+            Matcher(store, search, self._encoder, Evidence(self._database), self._decisions, tries=tries),
+            Gallery(store, Acceptance(search, tries), self._encoder),
             transfer,
         )
         collections = CollectionServicer(
@@ -108,6 +110,7 @@ class MatcherService:
                     MATCHER,
                     lambda server: matcher_pb2_grpc.add_MatcherServiceServicer_to_server(servicer, server),
                     MATCHER_ROLES,
+                    MATCHER_PROBES,
                 ),
                 Service(
                     COLLECTIONS,

@@ -74,7 +74,9 @@ class MatcherServicer(matcher_pb2_grpc.MatcherServiceServicer):
         deadline.start(context.time_remaining())
         ids.count(len(request.probes), "probes", 1, MAX_PROBES)
         most = request.max_candidates if request.HasField("max_candidates") else DEFAULT_MAX_CANDIDATES
-        probes = [converters.probe(probe, f"probes[{i}]") for i, probe in enumerate(request.probes)]
+        probes = [
+            converters.probe(probe, f"probes[{i}]", searched=True) for i, probe in enumerate(request.probes)
+        ]
         for index, probe in enumerate(request.probes):
             if request.all_faces and probe.use_largest_face:
                 raise OptionInvalid(
@@ -106,8 +108,8 @@ class MatcherServicer(matcher_pb2_grpc.MatcherServiceServicer):
         deadline.start(context.time_remaining())
         comparison = await self._matcher.compare(
             ids.collection_id(request.collection_id),
-            converters.probe(request.probe_a, "probe_a"),
-            converters.probe(request.probe_b, "probe_b"),
+            converters.probe(request.probe_a, "probe_a", searched=True),
+            converters.probe(request.probe_b, "probe_b", searched=True),
             _max_distance(request),
         )
         return pb.CompareResponse(

@@ -4,7 +4,6 @@ Every method raises CollectionNotFound where there is no such collection, StoreU
 """
 
 import contextlib
-import dataclasses
 import datetime
 import uuid
 from collections.abc import AsyncIterator, Mapping
@@ -17,33 +16,10 @@ from matcher_service.database import RETRY_OVERLOADED_SECONDS, Connection, Datab
 from matcher_service.errors import CollectionNotFound, Overloaded
 from matcher_service.faces import Encoding, Erasure, Face, Merge, Person
 from matcher_service.queries import load, of_collection
-from matcher_service.query import vector_or_id
+from matcher_service.query import Count, Measure, Nearest, vector_or_id
 
 LOCK_ATTEMPTS = 5
-
-
-@dataclasses.dataclass(frozen=True)
-class Nearest:
-    """What the verify statement found; `face_id` and `distance` are None without a face or a probe."""
-
-    space: str
-    threshold: float
-    person_found: bool
-    probe_found: bool
-    faces: int
-    face_id: uuid.UUID | None
-    distance: float | None
-
-
-@dataclasses.dataclass(frozen=True)
-class Measure:
-    """What the compare statement found."""
-
-    space: str
-    threshold: float
-    a_found: bool
-    b_found: bool
-    distance: float | None
+NOT_COUNTED = (None,) * 5
 
 
 class Store:
@@ -52,9 +28,17 @@ class Store:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def verify(self, collection_id: str, person_id: str, face: Encoding | uuid.UUID) -> Nearest:
-        """Measure a face against every face of a person."""
-        row = await self._row("verify", collection_id, person_id, *vector_or_id(face))
+    async def verify(
+        self, collection_id: str, person_id: str, face: Encoding | uuid.UUID, count: Count | None = None
+    ) -> Nearest:
+        """Measure a face against every face of a person, and count it as a failed try where it is one."""
+        space = face.space if isinstance(face, Encoding) else None
+        counted = (
+            (count.caller, count.max_distance, space, count.try_seconds, count.most_missing_seconds)
+            if count
+            else NOT_COUNTED
+        )
+        row = await self._row("verify", collection_id, person_id, *vector_or_id(face), *counted)
         return Nearest(
             space=row["space"],
             threshold=row["verify_threshold"],
@@ -63,6 +47,7 @@ class Store:
             faces=row["faces"],
             face_id=row["face_id"],
             distance=row["distance"],
+            wait_seconds=row["wait_seconds"] or 0.0,
         )
 
     async def compare(self, collection_id: str, a: Encoding | uuid.UUID, b: Encoding | uuid.UUID) -> Measure:

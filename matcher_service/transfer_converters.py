@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from facerec.matcher.v1 import transfer_pb2 as pb
-from matcher_service import ids
+from matcher_service import ids, rights
 from matcher_service.converters import space
 from matcher_service.database import DIMENSIONS
 from matcher_service.errors import EncodingInvalid, OptionInvalid
@@ -20,8 +20,12 @@ _ROW_BYTES = 4 * DIMENSIONS
 
 
 async def header(requests: AsyncIterator[pb.ImportFacesRequest]) -> Header:
-    """Read a stream's first request. Raises OptionInvalid, IdInvalid, EncodingInvalid."""
+    """Read a stream's first request.
+
+    Raises OptionInvalid, IdInvalid, EncodingInvalid, EncodingsNotPermitted.
+    """
     async for request in requests:
+        rights.check_encoding("header")
         message = request.header
         if request.WhichOneof("part") != "header":
             break
@@ -38,7 +42,8 @@ async def header(requests: AsyncIterator[pb.ImportFacesRequest]) -> Header:
 
 
 def chunk(request: pb.ImportFacesRequest) -> Chunk:
-    """Read one chunk. Raises OptionInvalid, EncodingInvalid."""
+    """Read one chunk. Raises OptionInvalid, EncodingInvalid, EncodingsNotPermitted."""
+    rights.check_encoding("chunk.encodings")  # each time: a key may be narrowed while its stream runs
     if request.WhichOneof("part") != "chunk":
         raise OptionInvalid("after the header come chunks", field="chunk")
     message = request.chunk

@@ -31,10 +31,21 @@ def new(
         list[str] | None, typer.Option("--collection", metavar="ID", help="Only there; may be repeated.")
     ] = None,
     scores: Annotated[bool, typer.Option("--scores", help="Answer distances to it.")] = False,
+    encodings: Annotated[
+        bool, typer.Option("--encodings", help="Let it send vectors, and not images and face ids alone.")
+    ] = False,
     days: Annotated[
         int | None, typer.Option(min=1, help="How long it is good for.  [default: for ever]")
     ] = None,
-    calls_per_second: Annotated[float | None, typer.Option(min=0.001, help="Most calls a second.")] = None,
+    probes_per_second: Annotated[float | None, typer.Option(min=0.001, help="Most probes a second.")] = None,
+    failed_tries_per_day: Annotated[
+        float | None,
+        typer.Option(
+            min=0.001,
+            help="Most failed tries a day against one person.  [default: 50; 5 with --encodings; "
+            "any number with --scores]",
+        ),
+    ] = None,
     json: Json = False,
 ) -> None:
     """Print a new key, which is kept nowhere, and the entry that a service's keys file takes for it."""
@@ -52,11 +63,15 @@ def new(
         lines.append(f"collections = [{', '.join(map(_text, collection))}]")
     if scores:
         lines.append("scores = true")
+    if encodings:
+        lines.append("encodings = true")
     if days:
         end = datetime.datetime.now(datetime.UTC) + datetime.timedelta(days=days)
         lines.append(f"expires = {end:%Y-%m-%dT%H:%M:%SZ}")
-    if calls_per_second:
-        lines.append(f"calls_per_second = {calls_per_second:g}")
+    if probes_per_second:
+        lines.append(f"probes_per_second = {probes_per_second:g}")
+    if failed_tries_per_day:
+        lines.append(f"failed_tries_per_day = {failed_tries_per_day:g}")
     entry = "\n".join(lines)
     if json:
         output.as_json({"key": key, "entry": entry})

@@ -5,7 +5,7 @@ import dataclasses
 import random
 import re
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 REQUEST_ID = "x-request-id"
 """The header with the id by which the log lines of caller, matcher and encoder are found together."""
@@ -18,27 +18,39 @@ Metadata = Sequence[tuple[str, str | bytes]]
 
 @dataclasses.dataclass(frozen=True)
 class Caller:
-    """The name of the key or certificate, "" where none is asked for; whether scores are for them; and the
-    collections they may reach, None for all."""
+    """The name of the key or certificate, "" where none is asked for; whether scores are for them; the
+    collections they may reach, None for all; whether they may send vectors; and how many failed tries a day
+    they have against one person, None for any number."""
 
     name: str = ""
     scores: bool = True
     collections: frozenset[str] | None = None
+    encodings: bool = True
+    failed_tries_per_day: float | None = None
 
 
 ANYBODY = Caller()
 
 
+class Rates(Protocol):
+    """What counts the probes of calls."""
+
+    def charge(self, present: "Call", probes: float) -> None:
+        """Count so many probes of the call in all. Raises RateLimited."""
+
+
 class Call:
     """One call. Its caller is anybody until somebody is let in; `reason` is the error's that ended it."""
 
-    __slots__ = ("_metadata", "_request_id", "caller", "grant", "reason")
+    __slots__ = ("_metadata", "_request_id", "caller", "charged", "grant", "rates", "reason")
 
     def __init__(self, metadata: Metadata) -> None:
         self._metadata = metadata
         self._request_id = ""
         self.caller = ANYBODY
         self.grant: Any = None  # what the caller was let in by, which only the door looks at
+        self.rates: Rates | None = None
+        self.charged = 0.0  # probes counted so far
         self.reason = ""
 
     def header(self, name: str) -> str:
@@ -89,3 +101,25 @@ def may_see_scores() -> bool:
     """Whether distances may be answered: from many of them a face can be rebuilt."""
     call = _call.get()
     return call.caller.scores if call else True
+
+
+def may_send_encodings() -> bool:
+    """Whether requests may carry vectors: chosen at will, they tell of a stored face what no picture does."""
+    call = _call.get()
+    return call.caller.encodings if call else True
+
+
+def failed_tries_per_day() -> float | None:
+    """How many failed tries a day the caller has against one person; None for any number."""
+    call = _call.get()
+    return call.caller.failed_tries_per_day if call else None
+
+
+def charge(probes: float) -> None:
+    """Count probes against the caller's rate: how many the call has brought in all, as far as is known now.
+
+    Raises RateLimited where there is a rate and not as many are left.
+    """
+    call = _call.get()
+    if call and call.rates:
+        call.rates.charge(call, probes)

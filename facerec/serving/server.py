@@ -5,7 +5,7 @@ import dataclasses
 import signal
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import cast
+from typing import Any, TypeVar, cast
 
 import grpc.aio
 
@@ -25,15 +25,20 @@ from facerec.serving.layers import LayeredServer
 from facerec.serving.tracing import traced
 
 KEEPALIVE_TIMEOUT_SECONDS = 20.0
+T = TypeVar("T")
 
 
 @dataclasses.dataclass(frozen=True)
 class Service:
-    """One service of the contract, how it is added to a server, and the role that each method takes."""
+    """One service of the contract, how it is added to a server, and the role that each method takes.
+
+    `probes` says of methods how many probes a message brings, where that is not one.
+    """
 
     full_name: str
     register: Callable[[grpc.aio.Server], object]
     roles: Mapping[str, Role] = dataclasses.field(default_factory=dict)
+    probes: Mapping[str, Callable[[Any], int]] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,7 +77,15 @@ class Server:
         self._tls = _tls(options)
         if self._tls is None:
             address.check_insecure(self._address, insecure=options.insecure)
-        self._door = Door(Keyring(options.keys_file), _roles(services)) if options.keys_file else None
+        self._door = (
+            Door(
+                Keyring(options.keys_file),
+                _by_path(services, lambda service: service.roles),
+                _by_path(services, lambda service: service.probes),
+            )
+            if options.keys_file
+            else None
+        )
         self._watch: asyncio.Task[None] | None = None
         self._health = Health(service.full_name for service in services)
         self._server = grpc.aio.server(options=_channel_options(options))
@@ -178,11 +191,12 @@ class Server:
             await asyncio.to_thread(self._admin.stop)
 
 
-def _roles(services: Sequence[Service]) -> dict[str, Role]:
+def _by_path(services: Sequence[Service], table: Callable[[Service], Mapping[str, T]]) -> dict[str, T]:
+    """What services say of their methods, by `/SERVICE/METHOD`."""
     return {
-        f"/{service.full_name}/{method}": role
+        f"/{service.full_name}/{method}": said
         for service in services
-        for method, role in service.roles.items()
+        for method, said in table(service).items()
     }
 
 

@@ -113,7 +113,8 @@ class _Run:
         if faces:
             log.info("purged", collection=collection_id, faces=faces, persons=persons)
         statements = of_collection(collection_id, "maintenance")
-        await self.connection.execute(statements["forget_dismissed"], collection_id)
+        for name in ("forget_dismissed", "forget_tries"):
+            await self.connection.execute(statements[name], collection_id)
         await forget_requests(self.connection, collection_id, self.options.request_retention_days)
 
     async def keep(self, collection_id: str) -> None:

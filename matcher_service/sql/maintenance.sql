@@ -219,6 +219,14 @@ SET digest = '', face_ids = '{}', already_enrolled = '{}', model_keys = '{}', fa
 WHERE r.collection_id = $1 AND r.digest <> ''
   AND NOT EXISTS (SELECT FROM facerec.:"person" p WHERE p.collection_id = $1 AND p.person_key = r.person_key);
 
+-- name: forget_tries
+-- What is regained, and of whoever is erased: a decision under way may have left it. 0 is nobody's key.
+DELETE FROM facerec.failed_try t
+WHERE t.collection_id = $1
+  AND (t.full_time <= now()
+       OR t.person_key <> 0
+          AND NOT EXISTS (SELECT FROM facerec.:"person" p WHERE p.collection_id = $1 AND p.person_key = t.person_key));
+
 -- name: forget_audit
 -- $1 before when changes are forgotten, $2 before when decisions are, either null for never, $3 most rows. Of all
 -- collections, erased ones too. Audit (event_time), by its greatest of the two.

@@ -16,7 +16,9 @@
 SELECT coalesce(max(version), 0) AS version FROM facerec.schema_migration;
 
 -- name: verify
--- $2 person, $3 encoding or null, $4 stored face's id or null.
+-- $2 person, $3 encoding or null, $4 stored face's id or null; $5 the caller where its failed tries are counted, with
+-- $6 largest distance or null, $7 the encoding's space or null, $8 and $9 as `count_refusal` has them. wait_seconds is
+-- null where nothing is decided or counted.
 -- Primary keys of collection and person, face (person_key, content_id); face (face_id) for $4.
 -- OFFSET 0 keeps the probe from being worked out again for each face.
 SELECT c.space,
@@ -25,7 +27,13 @@ SELECT c.space,
        probe.encoding IS NOT NULL AS probe_found,
        coalesce(nearest.faces, 0) AS faces,
        nearest.face_id,
-       nearest.distance
+       nearest.distance,
+       CASE
+           WHEN $5::text IS NOT NULL AND nearest.distance IS NOT NULL AND c.space = coalesce($7::text, c.space)
+               THEN facerec.count_try(
+                   $1, p.person_key, $5, nearest.distance > coalesce($6::float8, c.verify_threshold), $8, $9
+               )
+       END AS wait_seconds
 FROM facerec.collection c
 CROSS JOIN LATERAL (
     SELECT coalesce($3::vector, (
@@ -42,6 +50,17 @@ LEFT JOIN LATERAL (
     LIMIT 1
 ) nearest ON true
 WHERE c.collection_id = $1;
+
+-- name: count_refusal
+-- $2 caller, $3 seconds in which one try is regained, $4 the most that may be missing for one more. Counts an enrolment
+-- as refused; 0, or the seconds until another may be.
+SELECT facerec.count_try($1, 0, $2, true, $3, $4) AS wait_seconds;
+
+-- name: give_refusal_back
+-- $2 caller, $3 seconds in which one try is regained. Primary key.
+UPDATE facerec.failed_try t
+SET full_time = t.full_time - make_interval(secs => $3::float8)
+WHERE t.collection_id = $1 AND t.person_key = 0 AND t.caller = $2;
 
 -- name: identify
 -- $2 encoding or null, $3 stored face's id or null, $4 largest distance or null, $5 most candidates,
@@ -510,6 +529,8 @@ WITH person AS (
     DELETE FROM facerec.:"person" WHERE collection_id = $1 AND person_key = $2 RETURNING 1
 ), face AS (
     DELETE FROM facerec.:"face" WHERE collection_id = $1 AND person_key = $2 RETURNING 1
+), tries AS (
+    DELETE FROM facerec.failed_try WHERE collection_id = $1 AND person_key = $2
 ), receipt AS (
     INSERT INTO facerec.erasure (collection_id, persons, faces)
     SELECT $1, (SELECT count(*) FROM person), (SELECT count(*) FROM face)
@@ -624,6 +645,8 @@ WITH doubled AS MATERIALIZED (
     WHERE f.collection_id = $1 AND f.person_key = $2 AND f.face_id IN (SELECT face_id FROM doubled)
 ), gone AS (
     DELETE FROM facerec.:"person" p WHERE p.collection_id = $1 AND p.person_key = $2
+), tries AS (
+    DELETE FROM facerec.failed_try t WHERE t.collection_id = $1 AND t.person_key = $2
 ), receipt AS (
     INSERT INTO facerec.erasure (collection_id, persons, faces)
     SELECT $1, 1, (SELECT count(*) FROM doubled)

@@ -19,6 +19,7 @@ from tests.fixtures.gallery import load as load_gallery
 # Of no collection, or of all: what they read of each is its settings, never people or faces.
 OF_THE_CATALOG = {"schema_version", "list_collections", "get_collection", "search_defaults"}
 OF_THE_CATALOG |= {"create_collection", "delete_collection", "update_collection", "index_summary"}
+OF_THE_CATALOG |= {"count_refusal"}
 OTHER = "other"
 VECTOR = vector_wire(np.full(128, 0.1, np.float32))
 
@@ -62,6 +63,7 @@ async def test_no_statement_reads_or_locks_another_tenants_rows(database: Databa
         "erasure",
         "calibration",
         "dismissed_duplicate",
+        "failed_try",
         "audit",
     }
     walked = set()
@@ -140,7 +142,7 @@ async def test_one_persons_faces_are_found_by_index_and_a_search_scans(
         f"ANALYZE facerec.{person}, facerec.{face}"
     )
     await administrator.close()
-    verify = await plan(database, "verify", "default", "7", VECTOR, None)
+    verify = await plan(database, "verify", "default", "7", VECTOR, None, *[None] * 5)
     assert f"Seq Scan on {face}" not in verify
     assert "(collection_id = 'default'::text) AND (person_key = p.person_key)" in verify
     expired = await plan(database, "drop_expired", "default", ["7", "8"])

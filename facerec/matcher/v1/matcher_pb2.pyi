@@ -108,14 +108,19 @@ class Probe(_message.Message):
     encoder's limits.max_image_bytes.
     """
     face_id: _builtins.str
-    """face_id names a face stored in the same collection."""
+    """face_id names a face stored in the same collection. A caller with
+    `encodings` takes `scores` for it too in Identify and Compare.
+    """
     use_largest_face: _builtins.bool
     """use_largest_face takes the largest face of an image that shows several,
     which is otherwise refused as FACE_AMBIGUOUS. Default: false.
     """
     @_builtins.property
     def encoding(self) -> _encoder_pb2.Encoding:
-        """encoding is a vector the caller has, with the space it is of."""
+        """encoding is a vector the caller has, with the space it is of. Where keys
+        are in force it takes `encodings` on the caller's, and in Identify and
+        Compare `scores` too.
+        """
 
     def __init__(
         self,
@@ -276,7 +281,8 @@ class EnrolledFace(_message.Message):
     """
     duplicate_check: Global___SearchMode.ValueType
     """duplicate_check says how the others were searched. Unset where they were
-    not: by the collection's policy, or because the face was enrolled already.
+    not: by the collection's policy, because the face was enrolled already, or
+    because the caller, who may choose its vector, may not be told.
     """
     @_builtins.property
     def face(self) -> Global___Face:

@@ -1,7 +1,7 @@
 """The layers that let calls in: who calls, with which role, how often; and then into which gallery."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from typing import Any
 
 import structlog
@@ -25,12 +25,18 @@ class Door:
 
     `admit` stands before a message is read, `check` after. A method of ours without a role is nobody's;
     reflection, which shows the public contract, is anybody's who is known. A stream ends when its caller's
-    grant does.
+    grant does. `probes` says by method how many probes a message brings, where that is not one.
     """
 
-    def __init__(self, keyring: Keyring, roles: Mapping[str, Role]) -> None:
+    def __init__(
+        self,
+        keyring: Keyring,
+        roles: Mapping[str, Role],
+        probes: Mapping[str, Callable[[Any], int]],
+    ) -> None:
         self._keyring = keyring
         self._roles = roles
+        self._probes = probes
         self._streams: set[_Stream] = set()
 
     async def watch(self) -> None:
@@ -82,17 +88,33 @@ class Door:
         return handle_stream if method.request_streaming or method.response_streaming else handle
 
     def check(self, method: Method, does: Does) -> Does:
-        """Hold what a message is about to what its sender may reach. Raises NotPermitted."""
+        """Hold what a message is about to what its sender may reach, and count the probes that it brings.
+
+        Raises NotPermitted, RateLimited.
+        """
         if method.is_health:
             return does
+        probes = self._probes.get(method.path)
 
         async def handle(request: Any, context: Context) -> Any:
             if method.request_streaming:
                 return await does(self._items(method, request), context)
             _check_collection(request, "collection_id")
+            if probes:
+                call.charge(probes(request))
             return await does(request, context)
 
         return handle
+
+    def charge(self, present: call.Call, probes: float) -> None:
+        """Count so many probes of a call in all. Raises RateLimited."""
+        if probes <= present.charged:
+            return
+        try:
+            self._keyring.take(present.grant, probes - present.charged, present.charged)
+        except FacerecError as error:
+            raise _counted(error) from None
+        present.charged = probes
 
     def _admit(self, method: Method, context: Context) -> Grant:
         present = call.current() or call.begin(context.invocation_metadata())
@@ -103,6 +125,7 @@ class Door:
         except FacerecError as error:
             raise _counted(error) from None
         present.grant, present.caller = grant, grant.caller
+        present.rates, present.charged = self, 1.0
         return grant
 
     def _again(self, grant: Grant, method: Method) -> Grant:

@@ -4,7 +4,7 @@ FacerecError
 +-- KeyMissing      neither a key nor a known certificate
 +-- KeyUnknown      a key that is not in the file, or whose time is over
 +-- NotPermitted    known, and not entitled to this
-+-- RateLimited     more calls than were granted
++-- RateLimited     more probes than were granted
 """
 
 from facerec.errors import FacerecError, Reason
@@ -29,6 +29,6 @@ class NotPermitted(FacerecError):
 
 
 class RateLimited(FacerecError):
-    """The caller asks more often than was granted."""
+    """The caller sends more probes than were granted."""
 
     reason = Reason.RATE_LIMITED

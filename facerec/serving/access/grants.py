@@ -6,8 +6,10 @@ sha256 = "2c26b46b68ffc68f..."     # of the key, 64 hexadecimal characters
 roles = ["verify"]
 collections = ["staff"]            # all without
 scores = false                     # distances in answers
+encodings = false                  # vectors in the matcher's requests; images and face ids without
 expires = 2027-06-30T00:00:00Z     # never without
-calls_per_second = 20              # unlimited without; `burst` at once, twice that without
+probes_per_second = 20             # unlimited without; `burst` at once, twice that without
+failed_tries_per_day = 50          # against one person; without, 5 with encodings, and no limit with scores
 
 [[certificates]]
 name = "enrolment"
@@ -28,6 +30,9 @@ from facerec.serving.call import Caller
 from facerec.serving.errors import SettingsInvalid
 
 Name = Annotated[str, pydantic.StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._@-]{0,63}$")]
+TRIES_WITH_ENCODINGS = 5.0  # a day against one person: each can tell a number about a stored vector
+TRIES_WITH_IMAGES = 50.0  # the same by pictures, whose vectors nobody chooses at will: poor photos count too
+
 CollectionId = Annotated[str, pydantic.StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
 
 
@@ -51,14 +56,21 @@ class Grant(pydantic.BaseModel):
     roles: frozenset[Role] = pydantic.Field(min_length=1)
     collections: frozenset[CollectionId] | None = pydantic.Field(None, min_length=1)
     scores: bool = False
+    encodings: bool = False
     expires: pydantic.AwareDatetime | None = None
-    calls_per_second: float | None = pydantic.Field(None, gt=0, le=1_000_000)
+    probes_per_second: float | None = pydantic.Field(None, gt=0, le=1_000_000)
     burst: int | None = pydantic.Field(None, ge=1, le=1_000_000)
+    failed_tries_per_day: float | None = pydantic.Field(None, gt=0, le=1_000_000)
 
     @functools.cached_property
     def caller(self) -> Caller:
         """Who this is to the rest of the service."""
-        return Caller(self.name, self.scores or self.permits(Role.ADMIN), self.collections)
+        scores = self.scores or self.permits(Role.ADMIN)
+        encodings = self.encodings or self.permits(Role.ADMIN)
+        tries = self.failed_tries_per_day
+        if tries is None and not scores:
+            tries = TRIES_WITH_ENCODINGS if encodings else TRIES_WITH_IMAGES
+        return Caller(self.name, scores, self.collections, encodings, tries)
 
     def permits(self, role: Role) -> bool:
         """Whether the caller has this role."""

@@ -92,24 +92,24 @@ class Keyring:
         _check_time(found)
         return found
 
-    def take(self, grant: Grant) -> None:
-        """Count a call. Raises RateLimited."""
-        seconds = self.wait_seconds(grant)
+    def take(self, grant: Grant, probes: float = 1.0, held: float = 0.0) -> None:
+        """Count probes of a call of which `held` are counted. Raises RateLimited."""
+        seconds = self.wait_seconds(grant, probes, held)
         if seconds:
             raise RateLimited(
-                f"{grant.name} may call {grant.calls_per_second:g} times a second",
+                f"{grant.name} may send {grant.probes_per_second:g} probes a second",
                 retry_after_seconds=seconds,
             )
 
-    def wait_seconds(self, grant: Grant) -> float:
-        """Count a call, or say how long it has to wait."""
-        if grant.calls_per_second is None:
+    def wait_seconds(self, grant: Grant, probes: float = 1.0, held: float = 0.0) -> float:
+        """Count probes likewise, or say how long they have to wait."""
+        if grant.probes_per_second is None:
             return 0.0
-        rate = (grant.calls_per_second, grant.burst or max(1, math.ceil(2 * grant.calls_per_second)))
+        rate = (grant.probes_per_second, grant.burst or max(1, math.ceil(2 * grant.probes_per_second)))
         known = self._buckets.get(grant.name)
         if known is None or known[0] != rate:
             known = self._buckets[grant.name] = (rate, Bucket(*rate))
-        return known[1].take()
+        return known[1].take(probes, held)
 
     def forget_others(self) -> None:
         """Drop the buckets of grants that are no more. On the event loop, as are all changes of buckets."""

@@ -59,7 +59,8 @@ def _write(folder: Path) -> Security:
     made.cert_chain_pems[0].write_to_path(str(folder / "server.pem"))
     made.private_key_pem.write_to_path(str(folder / "server.key"))
     digest = hashlib.sha256(KEY.encode()).hexdigest()
-    entry = f'[[keys]]\nname = "bench"\nsha256 = "{digest}"\nroles = ["verify"]\nscores = true\n'
+    entry = f'[[keys]]\nname = "bench"\nsha256 = "{digest}"\nroles = ["verify"]\n'
+    entry += "scores = true\nencodings = true\n"
     others = "".join(
         f'[[keys]]\nname = "other-{number}"\nsha256 = "{number:064x}"\nroles = ["verify"]\n'
         for number in range(100)

@@ -24,6 +24,7 @@ from tests.e2e.matcher.requests import encoding, enroll, refused, vectors
 from tests.fixtures.matcher import MatcherProcess, RunningMatcher, StartMatcher
 
 WriteKeys = Callable[..., Path]
+MAY = "encodings = true"
 
 
 @pytest.fixture(autouse=True)
@@ -49,7 +50,7 @@ async def test_a_key_is_let_in_and_shut_out_without_a_restart(
     await enrolled(matcher, "a")
     with refused(Reason.KEY_UNKNOWN):
         await verify(matcher, "b")
-    keys_file(admin, entry("door", "b", ["verify"]))
+    keys_file(admin, entry("door", "b", ["verify"], "encodings = true"))
     async with asyncio.timeout(5):
         while True:
             try:
@@ -75,15 +76,17 @@ async def test_scores_are_for_whom_they_were_granted(
     path = keys_file(
         entry("admin", "a", ["admin"]),
         entry("door", "b", ["verify", "identify", "enroll", "manage"]),
-        entry("desk", "c", ["verify"], "scores = true"),
+        entry("gate", "d", ["verify"], "encodings = true"),
+        entry("desk", "c", ["verify"], "scores = true\nencodings = true"),
     )
     matcher = await start_matcher(database_url, keys_file=path)
     await enrolled(matcher, "a")
-    assert (await verify(matcher, "a")).distance == 0
+    verified = await verify(matcher, "a")
+    assert verified.distance == 0
     assert (await verify(matcher, "c", max_distance=0.3)).HasField("distance")
-    blind = await verify(matcher, "b")
+    blind = await verify(matcher, "d")
     assert (blind.match, blind.HasField("distance")) == (True, False)
-    face = encoding(vectors(1)[0])
+    face = pb.Probe(face_id=verified.nearest_face_id)
     found = await matcher.stub.Identify(pb.IdentifyRequest(probes=[face]), metadata=bearer("b"))
     assert found.faces[0].candidates[0].person_id == "ann"
     assert not found.faces[0].candidates[0].HasField("distance")
@@ -97,7 +100,7 @@ async def test_scores_are_for_whom_they_were_granted(
     assert not compared.HasField("distance")
     # Otherwise a few questions about one face would give its distance after all.
     with refused(Reason.NOT_PERMITTED, "max_distance"):
-        await verify(matcher, "b", max_distance=0.3)
+        await verify(matcher, "d", max_distance=0.3)
     with refused(Reason.NOT_PERMITTED, "max_distance"):
         await matcher.stub.Identify(pb.IdentifyRequest(probes=[face], max_distance=0.3), metadata=bearer("b"))
     with refused(Reason.NOT_PERMITTED, "max_distance"):
@@ -136,7 +139,7 @@ async def test_calls_beyond_the_rate_are_refused_with_a_time_to_wait(
 ) -> None:
     path = keys_file(
         entry("admin", "a", ["admin"]),
-        entry("door", "b", ["verify"], "calls_per_second = 2\nburst = 3"),
+        entry("door", "b", ["verify"], "encodings = true\nprobes_per_second = 2\nburst = 3"),
     )
     matcher = await start_matcher(database_url, keys_file=path)
     await enrolled(matcher, "a")
@@ -187,7 +190,7 @@ async def test_an_encoder_that_does_not_let_the_matcher_in_is_told_apart_from_on
 async def test_the_audit_names_the_key(
     start_matcher: StartMatcher, database_url: str, keys_file: WriteKeys
 ) -> None:
-    path = keys_file(entry("onboarding", "a", ["enroll"]), entry("door-7", "b", ["verify"]))
+    path = keys_file(entry("onboarding", "a", ["enroll"], MAY), entry("door-7", "b", ["verify"], MAY))
     matcher = await start_matcher(database_url, keys_file=path)
     await enrolled(matcher, "a")
     await verify(matcher, "b")
@@ -230,14 +233,17 @@ def test_a_key_is_not_sent_to_another_machine_in_plain_text() -> None:
 def test_a_key_made_at_a_terminal_is_what_the_file_takes(
     keys_file: WriteKeys, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    options = "--role verify --role identify --collection staff --scores --days 30 --calls-per-second 5"
+    options = "--role verify --role identify --collection staff --scores --encodings --days 30"
+    options += " --probes-per-second 5 --failed-tries-per-day 2.5"
     assert main(["keys", "new", "door-7", *options.split()]) == 0
     told = capsys.readouterr()
     key = told.err.split()[-1]
     assert key not in told.out
     (grant,) = grants.read(keys_file(told.out)).keys
     assert grant.digest == hashlib.sha256(key.encode()).digest()
-    assert (grant.name, sorted(grant.roles), grant.scores) == ("door-7", ["identify", "verify"], True)
+    assert (grant.name, sorted(grant.roles)) == ("door-7", ["identify", "verify"])
+    assert (grant.scores, grant.encodings) == (True, True)
+    assert (grant.probes_per_second, grant.failed_tries_per_day) == (5, 2.5)
     assert set(grant.collections or ()) == {"staff"}
     assert grant.expires is not None
     assert 29 < (grant.expires - datetime.datetime.now(datetime.UTC)).days + 1 <= 30

@@ -97,7 +97,7 @@ async def callers(
     keys_file: Callable[..., Path],
 ) -> Any:
     path = keys_file(
-        *(entry(role, f"key-{role}", [role], "scores = true") for role in ROLES),
+        *(entry(role, f"key-{role}", [role], "scores = true\nencodings = true") for role in ROLES),
         entry("over", "key-over", ROLES, OVER),
         entry("tenant", "key-tenant", ROLES, 'collections = ["theirs"]'),
     )

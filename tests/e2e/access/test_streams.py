@@ -54,7 +54,7 @@ async def test_whoever_is_not_let_in_hears_so_before_anything_of_a_message_is_re
 async def test_a_stream_ends_with_its_callers_key(
     start_matcher: StartMatcher, database_url: str, keys_file: WriteKeys
 ) -> None:
-    importer = entry("importer", "b", ["enroll"])
+    importer = entry("importer", "b", ["enroll"], "encodings = true")
     matcher = await start_matcher(database_url, keys_file=keys_file(ADMIN, importer))
     sent = asyncio.Event()
 
@@ -79,7 +79,7 @@ async def test_a_stream_ends_when_its_caller_may_not_do_it_any_more(
     start_matcher: StartMatcher, database_url: str, keys_file: WriteKeys
 ) -> None:
     matcher = await start_matcher(
-        database_url, keys_file=keys_file(ADMIN, entry("importer", "b", ["enroll"]))
+        database_url, keys_file=keys_file(ADMIN, entry("importer", "b", ["enroll"], "encodings = true"))
     )
 
     async def header_alone() -> AsyncIterator[transfer_pb2.ImportFacesRequest]:
@@ -117,14 +117,16 @@ async def test_a_rate_that_is_lowered_holds_for_a_stream_under_way(
     start_matcher: StartMatcher, database_url: str, keys_file: WriteKeys
 ) -> None:
     matcher = await start_matcher(
-        database_url, keys_file=keys_file(ADMIN, entry("importer", "b", ["enroll"]))
+        database_url, keys_file=keys_file(ADMIN, entry("importer", "b", ["enroll"], "encodings = true"))
     )
     times = []
 
     async def chunks() -> AsyncIterator[transfer_pb2.ImportFacesRequest]:
         yield header()
         yield chunk(vectors(1), ["ann"])
-        keys_file(ADMIN, entry("importer", "b", ["enroll"], "calls_per_second = 4\nburst = 1"))
+        keys_file(
+            ADMIN, entry("importer", "b", ["enroll"], "encodings = true\nprobes_per_second = 4\nburst = 1")
+        )
         await asyncio.sleep(0.5)
         times.append(time.monotonic())
         for number in range(1, 6):

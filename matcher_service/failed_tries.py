@@ -1,0 +1,155 @@
+"""How often a caller may fail against one person: one count in the database for all replicas.
+
+Whoever may not see distances learns a stored vector by failing: each failed try can tell a number about it.
+So tries are counted where they fail. docs/decisions/0001-failed-tries.md has the reasons.
+"""
+
+import asyncio
+import contextlib
+import dataclasses
+import uuid
+from collections.abc import AsyncIterator
+from typing import Final
+
+from facerec.errors import FacerecError
+from facerec.serving import call
+from facerec.serving.metrics import DENIED
+from matcher_service.errors import FaceDuplicate, TriesExhausted
+from matcher_service.faces import Encoding
+from matcher_service.query import Count, Nearest
+from matcher_service.store import Store
+
+DAY_SECONDS: Final = 86400.0
+MAX_WAITING = 16  # tries of one caller against one person that wait for their turn
+RETRY_SECONDS = 1.0
+
+Key = tuple[str, str, str]
+"""Collection, person ("" for enrolments) and caller, whose tries are made one after another."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Budget:
+    """So many failed tries at once, and as many regained evenly over a day; one at once where it is less."""
+
+    per_day: float
+
+    @property
+    def try_seconds(self) -> float:
+        """How long it takes to regain one."""
+        return DAY_SECONDS / self.per_day
+
+    @property
+    def most_missing_seconds(self) -> float:
+        """How long the regaining of what is missing may take at the most for one more to be left."""
+        return (max(1.0, self.per_day) - 1.0) * self.try_seconds
+
+
+class FailedTries:
+    """Counts the tries that fail, of callers who have so many a day."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._turns = Turns()
+        self._deciding: set[asyncio.Task[Nearest]] = set()
+
+    async def verify(
+        self,
+        collection_id: str,
+        person_id: str,
+        face: Encoding | uuid.UUID,
+        max_distance: float | None,
+        per_day: float,
+    ) -> Nearest:
+        """Measure a face as Store does, and count it where it is no match. A match regains nothing.
+
+        Raises TriesExhausted, whatever the distance is, and as Store does.
+        """
+        key, budget = (collection_id, person_id, call.caller_name()), Budget(per_day)
+        count = Count(key[2], max_distance, budget.try_seconds, budget.most_missing_seconds)
+        await self._turns.take(key)
+        deciding = asyncio.create_task(self._store.verify(collection_id, person_id, face, count))
+        self._deciding.add(deciding)
+        deciding.add_done_callback(lambda done: self._end(key, done))
+        # A match is answered sooner than a failure is counted. Whoever hangs up in between has failed
+        # all the same: it is counted to the end.
+        found = await asyncio.shield(deciding)
+        if found.wait_seconds:
+            raise _exhausted("this person", budget, found.wait_seconds)
+        return found
+
+    def _end(self, key: Key, done: "asyncio.Task[Nearest]") -> None:
+        self._turns.give(key)
+        self._deciding.discard(done)
+        if not done.cancelled():
+            done.exception()  # nobody may be left to be told
+
+    @contextlib.asynccontextmanager
+    async def refusals(self, collection_id: str, per_day: float) -> AsyncIterator[None]:
+        """Around a look for duplicates: take a try before it; give it back unless FaceDuplicate ends it.
+
+        Nor is it given back where the caller hangs up. Raises TriesExhausted, and as Store does.
+        """
+        caller, budget = call.caller_name(), Budget(per_day)
+        key = (collection_id, "", caller)
+        limits = budget.try_seconds, budget.most_missing_seconds
+        await self._turns.take(key)
+        try:
+            row = await self._store.row("count_refusal", collection_id, caller, *limits)
+            if row and row["wait_seconds"]:
+                raise _exhausted("the faces enrolled", budget, row["wait_seconds"])
+            try:
+                yield
+            except FaceDuplicate:
+                raise
+            except FacerecError:
+                await self._give_back(collection_id, caller, budget)
+                raise
+            await self._give_back(collection_id, caller, budget)
+        finally:
+            self._turns.give(key)
+
+    async def _give_back(self, collection_id: str, caller: str, budget: Budget) -> None:
+        await self._store.row("give_refusal_back", collection_id, caller, budget.try_seconds)
+
+
+class Turns:
+    """One at a time of each key in this process, so that whoever waits holds no database connection."""
+
+    def __init__(self) -> None:
+        self._locks: dict[Key, tuple[asyncio.Lock, int]] = {}
+
+    async def take(self, key: Key) -> None:
+        """Wait for a turn. Raises TriesExhausted where too many wait."""
+        lock, wanted = self._locks.get(key, (asyncio.Lock(), 0))
+        if wanted > MAX_WAITING:
+            raise _refusal("more tries at once than are taken; send one after another", RETRY_SECONDS)
+        self._locks[key] = (lock, wanted + 1)
+        try:
+            await lock.acquire()
+        except BaseException:
+            self._forget(key)
+            raise
+
+    def give(self, key: Key) -> None:
+        """Let the next one have it."""
+        self._locks[key][0].release()
+        self._forget(key)
+
+    def _forget(self, key: Key) -> None:
+        lock, wanted = self._locks.pop(key)
+        if wanted > 1:
+            self._locks[key] = (lock, wanted - 1)
+
+
+def _exhausted(what: str, budget: Budget, wait_seconds: float) -> TriesExhausted:
+    return _refusal(
+        f"no failed try against {what} is left to this key, which has {budget.per_day:g} a day: try "
+        "again when one is regained, or have `failed_tries_per_day` raised on the key",
+        wait_seconds,
+    )
+
+
+def _refusal(message: str, retry_after_seconds: float) -> TriesExhausted:
+    error = TriesExhausted(message, retry_after_seconds=retry_after_seconds)
+    DENIED.labels(error.reason.value).inc()
+    return error

@@ -1,0 +1,267 @@
+"""A caller without scores fails so often against one person, on all replicas together, and no oftener."""
+
+import asyncio
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import grpc.aio
+import numpy as np
+import pytest
+from prometheus_client import REGISTRY
+
+from facerec.client.failures import from_rpc_error
+from facerec.errors import FacerecError, Reason
+from facerec.matcher.v1 import matcher_pb2 as pb
+from matcher_service.maintenance import keeper
+from tests.e2e.access.conftest import bearer, entry
+from tests.e2e.matcher.requests import Vector, encoding, enroll, refused, vectors
+from tests.fixtures.matcher import RunningMatcher, StartMatcher
+
+WriteKeys = Callable[..., Path]
+NEAR, FAR = vectors(1)[0], vectors(1, seed=5)[0]
+MAY = "encodings = true\n"
+HOUR = 3600.0
+WAITING = (
+    "SELECT count(DISTINCT pid) FROM pg_locks WHERE NOT granted"
+    " AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+)
+
+
+@pytest.fixture
+def keys(keys_file: WriteKeys) -> Path:
+    return keys_file(
+        entry("admin", "a", ["admin"]),
+        entry("door", "d", ["verify"], MAY),
+        entry("gate", "g", ["verify"], MAY),
+        entry("camera", "c", ["verify"]),
+        entry("desk", "s", ["verify"], MAY + "scores = true"),
+        entry("held", "h", ["verify"], MAY + "scores = true\nfailed_tries_per_day = 2"),
+        entry("slow", "l", ["verify"], MAY + "failed_tries_per_day = 0.5"),
+        entry("wide", "w", ["verify"], MAY + "failed_tries_per_day = 100"),
+        entry("onboarding", "o", ["enroll"], MAY),
+    )
+
+
+@pytest.fixture
+async def matcher(start_matcher: StartMatcher, database_url: str, keys: Path) -> RunningMatcher:
+    running = await start_matcher(database_url, keys_file=keys)
+    for person_id in ("ann", "ben"):
+        await running.stub.Enroll(enroll(person_id, encoding(NEAR)), metadata=bearer("a"))
+    return running
+
+
+async def verify(
+    matcher: RunningMatcher, key: str, vector: Vector = FAR, person_id: str = "ann", **options: Any
+) -> bool:
+    request = pb.VerifyRequest(person_id=person_id, probe=encoding(vector))
+    answer = await matcher.stub.Verify(request, metadata=bearer(key), **options)
+    return bool(answer.match)
+
+
+async def refusal(matcher: RunningMatcher, key: str, vector: Vector = FAR) -> FacerecError:
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await verify(matcher, key, vector)
+    return from_rpc_error(caught.value, "the matcher")
+
+
+async def tries(administrator: asyncpg.Connection) -> list[tuple[str, float]]:
+    """Whose tries are missing, and how many hours until all are regained."""
+    rows = await administrator.fetch(
+        "SELECT caller, extract(epoch FROM full_time - clock_timestamp())::float8 / 3600 AS hours"
+        " FROM facerec.failed_try ORDER BY caller"
+    )
+    return [(row["caller"], round(row["hours"], 1)) for row in rows]
+
+
+async def test_after_five_failed_tries_nothing_is_decided_whatever_the_distance(
+    matcher: RunningMatcher, administrator: asyncpg.Connection
+) -> None:
+    denied = {"reason": "RATE_LIMITED"}
+    before = REGISTRY.get_sample_value("facerec_denied_total", denied) or 0
+    assert [await verify(matcher, "d") for _ in range(5)] == [False] * 5
+    for vector in (FAR, NEAR):
+        error = await refusal(matcher, "d", vector)
+        assert error.reason is Reason.RATE_LIMITED
+        assert error.retry_after_seconds == pytest.approx(24 / 5 * HOUR, abs=60)
+        assert "ann" not in error.message
+    assert REGISTRY.get_sample_value("facerec_denied_total", denied) == before + 2
+    assert await verify(matcher, "d", NEAR, "ben"), "another person has a count of their own"
+    assert await verify(matcher, "g", NEAR), "and so has another caller"
+    assert await tries(administrator) == [("door", 24.0)]
+
+
+async def test_a_match_counts_nothing_and_regains_nothing(
+    matcher: RunningMatcher, administrator: asyncpg.Connection
+) -> None:
+    for _ in range(4):
+        assert not await verify(matcher, "d")
+    for _ in range(20):
+        assert await verify(matcher, "d", NEAR)
+    assert await tries(administrator) == [("door", 19.2)]
+    assert not await verify(matcher, "d")
+    assert (await refusal(matcher, "d", NEAR)).reason is Reason.RATE_LIMITED
+
+
+async def test_tries_are_regained_evenly_over_a_day(
+    matcher: RunningMatcher, administrator: asyncpg.Connection
+) -> None:
+    for _ in range(5):
+        await verify(matcher, "d")
+    await refusal(matcher, "d")
+    await administrator.execute("UPDATE facerec.failed_try SET full_time = full_time - interval '4.81 hours'")
+    assert not await verify(matcher, "d")
+    assert (await refusal(matcher, "d")).reason is Reason.RATE_LIMITED
+    await administrator.execute("UPDATE facerec.failed_try SET full_time = now() - interval '30 days'")
+    assert [await verify(matcher, "d") for _ in range(5)] == [False] * 5, "no more than five are ever there"
+    assert (await refusal(matcher, "d")).reason is Reason.RATE_LIMITED
+
+
+async def test_a_count_holds_for_all_replicas_together_also_at_once(
+    start_matcher: StartMatcher, matcher: RunningMatcher, database_url: str, keys: Path
+) -> None:
+    others = [await start_matcher(database_url, keys_file=keys) for _ in range(2)]
+    asked = [verify(each, "d") for each in (matcher, *others) for _ in range(12)]
+    answers = await asyncio.gather(*asked, return_exceptions=True)
+    assert [answer for answer in answers if not isinstance(answer, BaseException)] == [False] * 5
+
+
+async def test_while_a_try_is_decided_the_next_one_waits_and_is_refused_if_it_was_the_last(
+    start_matcher: StartMatcher,
+    matcher: RunningMatcher,
+    database_url: str,
+    keys: Path,
+    administrator: asyncpg.Connection,
+) -> None:
+    """Decided beside it, a match would be told from a failure that is no longer counted."""
+    other = await start_matcher(database_url, keys_file=keys)
+    for _ in range(4):
+        await verify(matcher, "d")
+    async with administrator.transaction():
+        await administrator.execute("LOCK TABLE facerec.failed_try IN EXCLUSIVE MODE")
+        last = asyncio.ensure_future(verify(matcher, "d"))
+        await _waiting(administrator, 1)
+        next_ones = [asyncio.ensure_future(refusal(each, "d", NEAR)) for each in (other, matcher)]
+        await _waiting(administrator, 2)
+    assert not await last
+    assert [(await each).reason for each in next_ones] == [Reason.RATE_LIMITED] * 2
+
+
+async def _waiting(administrator: asyncpg.Connection, sessions: int) -> None:
+    async with asyncio.timeout(5):
+        while await administrator.fetchval(WAITING) != sessions:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+
+
+async def test_whoever_hangs_up_before_the_answer_has_tried_all_the_same(
+    matcher: RunningMatcher, administrator: asyncpg.Connection
+) -> None:
+    """A match is answered before a failure is counted: a deadline in between would tell them apart."""
+    async with administrator.transaction():
+        await administrator.execute("LOCK TABLE facerec.failed_try IN EXCLUSIVE MODE")
+        assert await verify(matcher, "d", NEAR, timeout=5), "a match waits for no count"
+        with pytest.raises(grpc.aio.AioRpcError):
+            await verify(matcher, "d", timeout=0.5)
+    async with asyncio.timeout(5):
+        while await tries(administrator) != [("door", 4.8)]:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+
+
+async def test_whose_tries_are_counted_is_told_by_the_key(matcher: RunningMatcher) -> None:
+    assert [await verify(matcher, "s") for _ in range(10)] == [False] * 10, "scores tell more than tries do"
+    assert [await verify(matcher, "h") for _ in range(2)] == [False] * 2
+    assert (await refusal(matcher, "h", NEAR)).reason is Reason.RATE_LIMITED
+    assert not await verify(matcher, "l")
+    assert (await refusal(matcher, "l")).retry_after_seconds == pytest.approx(48 * HOUR, abs=60)
+    assert [await verify(matcher, "w") for _ in range(60)] == [False] * 60
+
+
+async def test_a_caller_of_images_alone_has_fifty_tries(matcher: RunningMatcher) -> None:
+    face = await matcher.stub.Enroll(enroll("eve", encoding(FAR)), metadata=bearer("a"))
+    request = pb.VerifyRequest(person_id="ann", probe=pb.Probe(face_id=face.faces[0].face.face_id))
+    for _ in range(50):
+        assert not (await matcher.stub.Verify(request, metadata=bearer("c"))).match
+    with refused(Reason.RATE_LIMITED):
+        await matcher.stub.Verify(request, metadata=bearer("c"))
+
+
+async def test_what_decides_nothing_counts_nothing(
+    matcher: RunningMatcher, administrator: asyncpg.Connection
+) -> None:
+    for _ in range(10):
+        with refused(Reason.PERSON_NOT_FOUND, "person_id"):
+            await verify(matcher, "d", FAR, "nobody")
+        other = pb.VerifyRequest(person_id="ann", probe=encoding(FAR, space="another"))
+        with refused(Reason.MODEL_MISMATCH, "probe.encoding.space"):
+            await matcher.stub.Verify(other, metadata=bearer("d"))
+    assert await tries(administrator) == []
+
+
+@pytest.mark.parametrize("erased", ["person", "merged", "collection", "maintained"])
+async def test_a_count_ends_with_the_person_and_when_it_says_nothing_more(
+    matcher: RunningMatcher, administrator: asyncpg.Connection, database_url: str, erased: str
+) -> None:
+    await verify(matcher, "d")
+    await verify(matcher, "d", FAR, "ben")
+    admin = bearer("a")
+    match erased:
+        case "person":
+            for person_id in ("ann", "ben"):
+                await matcher.stub.DeletePerson(pb.DeletePersonRequest(person_id=person_id), metadata=admin)
+        case "merged":
+            merge = pb.MergePersonsRequest(source_person_id="ann", target_person_id="ben")
+            await matcher.stub.MergePersons(merge, metadata=admin)
+            assert await tries(administrator) == [("door", 4.8)]
+            await matcher.stub.DeletePerson(pb.DeletePersonRequest(person_id="ben"), metadata=admin)
+        case "collection":
+            gone = pb.DeleteCollectionRequest(collection_id="default")
+            await matcher.collections.DeleteCollection(gone, metadata=admin)
+        case "maintained":
+            await _leave_rows(administrator)
+            assert await keeper.run_once(keeper.MaintenanceOptions(database_url))
+            left = await administrator.fetch("SELECT person_key FROM facerec.failed_try ORDER BY 1")
+            assert len(left) == 2
+            assert left[0]["person_key"] == 0
+            return
+    assert await tries(administrator) == []
+
+
+async def _leave_rows(administrator: asyncpg.Connection) -> None:
+    """Of two counts one is regained; one more is of nobody who is enrolled, and one of enrolments."""
+    await administrator.execute(
+        "UPDATE facerec.failed_try SET full_time = now()"
+        " WHERE person_key = (SELECT min(person_key) FROM facerec.failed_try)"
+    )
+    for key in (0, 999_999):
+        await administrator.execute(
+            "INSERT INTO facerec.failed_try VALUES ('default', $1, 'door', now() + interval '1 hour')", key
+        )
+
+
+async def test_refused_duplicates_are_counted_too_and_new_faces_are_not(
+    matcher: RunningMatcher, administrator: asyncpg.Connection
+) -> None:
+    settings = pb.CollectionSettings(duplicate_policy=pb.DUPLICATE_POLICY_REFUSE)
+    await matcher.collections.UpdateCollection(
+        pb.UpdateCollectionRequest(settings=settings), metadata=bearer("a")
+    )
+    new = iter(vectors(100, seed=77))
+    for _ in range(20):
+        await matcher.stub.Enroll(enroll("eve", encoding(next(new))), metadata=bearer("o"))
+    near = _beside(NEAR)
+    for _ in range(5):
+        with refused(Reason.FACE_DUPLICATE, "items[0].probe"):
+            await matcher.stub.Enroll(enroll("eve", encoding(next(near))), metadata=bearer("o"))
+    for vector in (next(near), next(new)):
+        with refused(Reason.RATE_LIMITED):
+            await matcher.stub.Enroll(enroll("eve", encoding(vector)), metadata=bearer("o"))
+    assert await tries(administrator) == [("onboarding", 24.0)]
+    await matcher.stub.Enroll(enroll("eve", encoding(next(new))), metadata=bearer("a"))
+
+
+def _beside(vector: Vector) -> Iterator[Vector]:
+    """Vectors near another one."""
+    generator = np.random.default_rng(3)
+    while True:
+        yield (vector + generator.normal(0, 0.001, 128)).astype(np.float32)

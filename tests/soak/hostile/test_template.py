@@ -1,0 +1,28 @@
+"""A stored vector is not recovered by a key that has no right to more than a few failed tries."""
+
+import re
+
+import pytest
+
+from facerec.serving.access.grants import TRIES_WITH_ENCODINGS
+from tests.fixtures.process import ROOT
+from tests.soak.hostile import template
+from tests.soak.hostile.recovery import expected_distance
+
+ROW = re.compile(r"\| (at once|a day|a week|a month) \| (\d+) \| ([\d.]+) \| ([\d.]+) \| ([\d.]+) \|")
+DAYS = {"at once": 0, "a day": 1, "a week": 7, "a month": 30}
+
+
+@pytest.mark.timeout(300)
+def test_a_stored_vector_is_recovered_by_nobody_but_whom_it_was_granted_to() -> None:
+    found = template.attack(short=True)
+    assert all(finding.holds for finding in found), "\n".join(finding.row for finding in found)
+
+
+def test_what_the_docs_say_of_failed_tries_is_what_the_arithmetic_says() -> None:
+    rows = ROW.findall((ROOT / "docs" / "security.md").read_text(encoding="utf-8"))
+    assert len(rows) == len(DAYS)
+    for after, tries, *distances in rows:
+        assert int(tries) == TRIES_WITH_ENCODINGS * (1 + DAYS[after])
+        worked_out = [expected_distance(template.DISTANCE, int(tries), walked) for walked in (1, 100, 5000)]
+        assert [float(distance) for distance in distances] == [round(each, 2) for each in worked_out]

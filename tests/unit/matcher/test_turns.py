@@ -1,0 +1,46 @@
+"""Tries of one caller against one person are made one after another, and only so many wait."""
+
+import asyncio
+
+import pytest
+
+from matcher_service.errors import TriesExhausted
+from matcher_service.failed_tries import MAX_WAITING, Turns
+
+ANN, BEN = ("default", "ann", "door"), ("default", "ben", "door")
+
+
+async def test_one_waits_for_the_other_and_nobody_for_another_person() -> None:
+    turns = Turns()
+    await turns.take(ANN)
+    await turns.take(BEN)
+    second = asyncio.ensure_future(turns.take(ANN))
+    await asyncio.sleep(0)
+    assert not second.done()
+    turns.give(ANN)
+    await second
+
+
+async def test_too_many_that_wait_are_refused_and_told_when_to_come_again() -> None:
+    turns = Turns()
+    await turns.take(ANN)
+    waiting = [asyncio.ensure_future(turns.take(ANN)) for _ in range(MAX_WAITING)]
+    await asyncio.sleep(0)
+    with pytest.raises(TriesExhausted) as caught:
+        await turns.take(ANN)
+    assert caught.value.retry_after_seconds
+    for each in waiting:
+        turns.give(ANN)
+        await each
+
+
+async def test_whoever_gives_up_waiting_leaves_the_turn_to_the_next() -> None:
+    turns = Turns()
+    await turns.take(ANN)
+    gone, next_one = (asyncio.ensure_future(turns.take(ANN)) for _ in range(2))
+    await asyncio.sleep(0)
+    gone.cancel()
+    turns.give(ANN)
+    await next_one
+    turns.give(ANN)
+    await turns.take(ANN)
