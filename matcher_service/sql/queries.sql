@@ -231,13 +231,14 @@ WHERE c.collection_id = $1;
 
 -- name: preview_enroll
 -- $2 person, $3 request id, $4 content ids: what is known before anything is encoded or locked.
--- Primary keys of collection, person, enroll_request and model, face (person_key, content_id) and
+-- Primary keys of collection, recent_enrollment, person, enroll_request and model, face (person_key, content_id) and
 -- (face_id).
 SELECT c.space,
        c.duplicate_policy,
        c.duplicate_threshold,
        c.min_face_pixels,
        c.refused_qualities,
+       recent.enrolled,
        r.digest,
        r.person_key = p.person_key AS person_stands,
        r.person_created,
@@ -269,6 +270,7 @@ SELECT c.space,
              AND f.expire_time > now() AND (f.create_time <= now() - c.retention) IS NOT TRUE
        ) AS known_content_ids
 FROM facerec.collection c
+LEFT JOIN facerec.recent_enrollment recent ON recent.collection_id = c.collection_id
 LEFT JOIN facerec.:"person" p ON p.collection_id = $1 AND p.person_id = $2
 LEFT JOIN facerec.:"enroll_request" r ON r.collection_id = $1 AND r.request_id = $3
 WHERE c.collection_id = $1;
@@ -279,12 +281,16 @@ WHERE c.collection_id = $1;
 -- statement sees whatever the lock was waited for. A row when the person is new.
 -- Primary key of person, model (space, fingerprint). Models are looked up first: a conflict would use up
 -- a number of the key's sequence at every enrolment. They are made before the person is locked, since the
--- condition counts them: as imports do, so that neither waits for the other.
-WITH new_model AS (
+-- condition counts them: as imports do, so that neither waits for the other. Before both comes the lock that a
+-- change of the policy waits for: what reads the policy next reads the one in force.
+WITH entered AS MATERIALIZED (
+    SELECT facerec.enter_enrollment($1)
+), new_model AS (
     INSERT INTO facerec.model (space, fingerprint)
     SELECT DISTINCT $3::text, u.fingerprint
     FROM unnest($4::text[]) AS u(fingerprint)
-    WHERE u.fingerprint IS NOT NULL
+    WHERE (SELECT count(*) FROM entered) = 1
+      AND u.fingerprint IS NOT NULL
       AND NOT EXISTS (
           SELECT FROM facerec.model m WHERE m.space = $3::text AND m.fingerprint = u.fingerprint
       )
@@ -294,7 +300,7 @@ WITH new_model AS (
 )
 INSERT INTO facerec.:"person" (collection_id, person_id)
 SELECT $1, $2
-WHERE (SELECT count(*) FROM new_model) >= 0
+WHERE (SELECT count(*) FROM entered) = 1 AND (SELECT count(*) FROM new_model) >= 0
 ON CONFLICT (collection_id, person_id) DO UPDATE SET person_id = excluded.person_id WHERE false
 RETURNING person_key;
 
@@ -344,8 +350,9 @@ SELECT EXISTS (
 -- $2 person, locked; $3 display name or null; then a column an item: $4 content ids, $5 encodings,
 -- $6 fingerprints, $7 ids of stored faces to copy, $8 external refs; $9 space, $10 expire time or null. A
 -- row an item, in order.
--- content_id is null where the face to copy is gone, face_id where the photo was known and is no longer.
--- Face (person_key, content_id) and (face_id), model (space, fingerprint), primary key of person.
+-- content_id is null where the face to copy is gone, face_id where the photo was known and is no longer. The policy
+-- is the one in force.
+-- Face (person_key, content_id) and (face_id), model (space, fingerprint), primary keys of person and collection.
 WITH owner AS MATERIALIZED (
     SELECT p.person_key, p.create_time
     FROM facerec.:"person" p
@@ -421,13 +428,60 @@ SELECT item.content_id,
        p.create_time,
        coalesce((SELECT update_time FROM changed), p.update_time) AS update_time,
        (SELECT count(*) FROM facerec.:"face" f WHERE f.collection_id = $1 AND f.person_key = p.person_key)
-           + (SELECT count(*) FROM added) AS faces
+           + (SELECT count(*) FROM added) AS faces,
+       c.duplicate_policy,
+       c.duplicate_threshold
 FROM facerec.:"person" p
+JOIN facerec.collection c ON c.collection_id = $1
 CROSS JOIN item
 LEFT JOIN stored USING (content_id)
 LEFT JOIN facerec.model m ON m.model_key = stored.model_key
 WHERE p.collection_id = $1 AND p.person_id = $2
 ORDER BY item.place;
+
+-- name: begin_refusing
+-- Makes the row that enrolments of a collection that refuses duplicates lock. Primary key.
+INSERT INTO facerec.recent_enrollment (collection_id)
+SELECT c.collection_id FROM facerec.collection c WHERE c.collection_id = $1
+ON CONFLICT DO NOTHING;
+
+-- name: lock_recent_enrollment
+-- Lets one enrolment at a time add faces, until the transaction's end. Taken after the person, by all who take both,
+-- so that none waits for another. Primary key.
+SELECT r.enrolled, cardinality(r.face_ids) AS kept
+FROM facerec.recent_enrollment r
+WHERE r.collection_id = $1
+FOR UPDATE;
+
+-- name: find_recent_duplicate
+-- $2 person, $3 how many of the last faces to compare, $4 encodings or null, $5 ids of stored faces or null, an item
+-- each, $6 largest distance. The first item that is so near to another person's face, and who that is; no row for none.
+-- Primary key of recent_enrollment, face (face_id), person (person_key).
+SELECT i.place, p.person_id
+FROM facerec.recent_enrollment r
+CROSS JOIN LATERAL unnest(r.face_ids[cardinality(r.face_ids) - $3::integer + 1 :]) AS recent(face_id)
+JOIN facerec.:"face" f ON f.collection_id = $1 AND f.face_id = recent.face_id AND f.expire_time > now()
+JOIN facerec.:"person" p ON p.collection_id = $1 AND p.person_key = f.person_key AND p.person_id <> $2
+CROSS JOIN unnest($4::vector[], $5::uuid[]) WITH ORDINALITY AS i(encoding, source_id, place)
+LEFT JOIN facerec.:"face" source
+    ON source.collection_id = $1 AND source.face_id = i.source_id AND source.expire_time > now()
+WHERE r.collection_id = $1 AND coalesce(i.encoding, source.encoding) <-> f.encoding <= $6::float8
+ORDER BY i.place, coalesce(i.encoding, source.encoding) <-> f.encoding, p.person_id
+LIMIT 1;
+
+-- name: note_recent_enrollment
+-- $2 ids of the faces added, $3 how many to keep. Primary key.
+UPDATE facerec.recent_enrollment r
+SET enrolled = r.enrolled + cardinality($2::uuid[]),
+    face_ids = (r.face_ids || $2::uuid[])[
+        greatest(1, cardinality(r.face_ids) + cardinality($2::uuid[]) - $3::integer + 1) :
+    ]
+WHERE r.collection_id = $1;
+
+-- name: outdate_searches
+-- Has every enrolment under way search anew, where the collection has ever refused duplicates: for faces in bulk, and
+-- for faces that are another person's now. Primary key.
+UPDATE facerec.recent_enrollment r SET enrolled = r.enrolled + 1, face_ids = '{}' WHERE r.collection_id = $1;
 
 -- name: add_enroll_request
 -- Keeps what a request id was answered with. A row unless the id is taken; its primary key.
@@ -671,6 +725,10 @@ SELECT count(*) AS indexes, min(c.index_recall) AS least_recall
 FROM facerec.collection c
 WHERE c.index_effort IS NOT NULL;
 
+-- name: stop_enrollment
+-- Waits until no enrolment is under way and lets none begin until the transaction's end. Before lock_collection.
+SELECT facerec.stop_enrollment($1);
+
 -- name: lock_collection
 -- Holds the settings until the transaction's end, so that what is noted as changed is. Primary key.
 SELECT true FROM facerec.collection c WHERE c.collection_id = $1 FOR NO KEY UPDATE;
@@ -699,8 +757,12 @@ RETURNING true;
 -- $2 import. Its row, made when new and held until the transaction's end: of two calls of one import the second
 -- waits for the first's chunk. Primary key. For import_faces, next in the transaction, whose arrays the planner
 -- takes for a few rows: nested loops over them took twice the time at 2,000 rows and ten times at 10,000.
+-- First comes the lock that a change of the policy waits for.
+WITH entered AS MATERIALIZED (
+    SELECT facerec.enter_enrollment($1)
+)
 INSERT INTO facerec.face_import (collection_id, import_id)
-SELECT c.collection_id, $2 FROM facerec.collection c WHERE c.collection_id = $1
+SELECT c.collection_id, $2 FROM entered, facerec.collection c WHERE c.collection_id = $1
 ON CONFLICT (collection_id, import_id) DO UPDATE SET update_time = now()
 RETURNING next_row,
           (SELECT c.space FROM facerec.collection c WHERE c.collection_id = $1) AS space,
@@ -827,13 +889,15 @@ WHERE NOT EXISTS (SELECT FROM facerec.:"person" p WHERE p.collection_id = $1 AND
 
 -- name: note_import
 -- $2 import, locked; $3 next row; then what the chunk added: $4 faces, $5 faces there, $6 refused, $7 persons.
+-- Answers the policy in force. Primary keys.
 UPDATE facerec.face_import i
 SET next_row = $3,
     faces_added = i.faces_added + $4,
     faces_already_there = i.faces_already_there + $5,
     rows_refused = i.rows_refused + $6,
     persons_added = i.persons_added + $7
-WHERE i.collection_id = $1 AND i.import_id = $2;
+WHERE i.collection_id = $1 AND i.import_id = $2
+RETURNING (SELECT c.duplicate_policy FROM facerec.collection c WHERE c.collection_id = $1) AS duplicate_policy;
 
 -- name: get_import
 -- $2 import. A row where there is the collection. Primary keys.
@@ -842,7 +906,8 @@ SELECT coalesce(i.next_row, 0) AS next_row,
        coalesce(i.faces_already_there, 0) AS faces_already_there,
        coalesce(i.rows_refused, 0) AS rows_refused,
        coalesce(i.persons_added, 0) AS persons_added,
-       c.space
+       c.space,
+       c.duplicate_policy
 FROM facerec.collection c
 LEFT JOIN facerec.face_import i ON i.collection_id = c.collection_id AND i.import_id = $2
 WHERE c.collection_id = $1;

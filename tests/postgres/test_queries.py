@@ -19,6 +19,7 @@ from tests.fixtures.gallery import load as load_gallery
 # Of no collection, or of all: what they read of each is its settings, never people or faces.
 OF_THE_CATALOG = {"schema_version", "list_collections", "get_collection", "search_defaults"}
 OF_THE_CATALOG |= {"create_collection", "delete_collection", "update_collection", "index_summary"}
+OF_THE_CATALOG |= {"stop_enrollment"}
 OTHER = "other"
 VECTOR = vector_wire(np.full(128, 0.1, np.float32))
 
@@ -63,6 +64,7 @@ async def test_no_statement_reads_or_locks_another_tenants_rows(database: Databa
         "calibration",
         "dismissed_duplicate",
         "audit",
+        "recent_enrollment",
     }
     walked = set()
     async with database.connection() as connection:
