@@ -18,12 +18,13 @@ Metadata = Sequence[tuple[str, str | bytes]]
 
 @dataclasses.dataclass(frozen=True)
 class Caller:
-    """The name of the key or certificate, "" where none is asked for; whether scores are for them; and the
-    collections they may reach, None for all."""
+    """The name of the key or certificate, "" where none is asked for; whether scores are for them; the
+    collections they may reach, None for all; and whether theirs is the role admin."""
 
     name: str = ""
     scores: bool = True
     collections: frozenset[str] | None = None
+    is_admin: bool = True
 
 
 ANYBODY = Caller()
@@ -89,3 +90,9 @@ def may_see_scores() -> bool:
     """Whether distances may be answered: from many of them a face can be rebuilt."""
     call = _call.get()
     return call.caller.scores if call else True
+
+
+def is_admin() -> bool:
+    """Whether the caller has the role admin, as everybody has where no key is asked for."""
+    call = _call.get()
+    return call.caller.is_admin if call else True

@@ -58,7 +58,8 @@ class Grant(pydantic.BaseModel):
     @functools.cached_property
     def caller(self) -> Caller:
         """Who this is to the rest of the service."""
-        return Caller(self.name, self.scores or self.permits(Role.ADMIN), self.collections)
+        is_admin = self.permits(Role.ADMIN)
+        return Caller(self.name, self.scores or is_admin, self.collections, is_admin)
 
     def permits(self, role: Role) -> bool:
         """Whether the caller has this role."""
