@@ -10,7 +10,7 @@ from matcher_service.audit.changes import Action, Change, note
 from matcher_service.database import vector_wire
 from matcher_service.errors import CollectionNotFound
 from matcher_service.faces import Encoding, EnrolledFace, Enrollment, Face, Person
-from matcher_service.refusing import SearchOutdated, check_recent, note_recent
+from matcher_service.refusing import SearchOutdated, check_added
 from matcher_service.store import Store, drop_expired, moment
 
 
@@ -133,33 +133,21 @@ async def commit(
     SearchOutdated, DuplicateFound, and as Store does.
     """
     fingerprints = [face.encoding.fingerprint if face.encoding else None for face in faces]
-    wires = [vector_wire(face.encoding.values) if face.encoding else None for face in faces]
-    source_ids = [face.source_id for face in faces]
     async with store.transaction(collection_id) as (connection, queries):
         created = await connection.fetchrow(
             queries["lock_enrolled_person"], collection_id, person_id, known.space, fingerprints
         )
         if created is None:
             await drop_expired(connection, queries, collection_id, [person_id])
-        if known.policy.duplicates == "refuse":
-            await check_recent(
-                connection,
-                collection_id,
-                person_id,
-                wires,
-                source_ids,
-                enrolled=known.enrolled,
-                threshold=known.policy.duplicate_threshold,
-            )
         rows = await connection.fetch(
             queries["add_faces"],
             collection_id,
             person_id,
             display_name,
             [face.content_id for face in faces],
-            wires,
+            [vector_wire(face.encoding.values) if face.encoding else None for face in faces],
             fingerprints,
-            source_ids,
+            [face.source_id for face in faces],
             [face.external_ref for face in faces],
             known.space,
             expire_time,
@@ -168,12 +156,9 @@ async def commit(
         for place, row in enumerate(rows):
             if row["face_id"] is None:
                 raise FaceVanished(place)
-        face_ids = [row["face_id"] for row in rows if not row["already_enrolled"]]
-        added = len(face_ids)
-        if face_ids and known.policy.duplicates == "refuse":
-            await note_recent(connection, collection_id, face_ids)
-        if added or created is not None:
-            change = Change(Action.ENROLL, rows[0]["person_tag"], persons=1, faces=added)
+        new = {row["face_id"]: place for place, row in enumerate(rows) if not row["already_enrolled"]}
+        if new or created is not None:
+            change = Change(Action.ENROLL, rows[0]["person_tag"], persons=1, faces=len(new))
             await note(connection, queries, collection_id, change)
         if created is None and rows[0]["renamed"]:
             change = Change(Action.UPDATE_PERSON, rows[0]["person_tag"], persons=1)
@@ -192,6 +177,15 @@ async def commit(
             )
             if kept is None:
                 raise RequestIdTaken
+        if new and known.policy.duplicates == "refuse":
+            await check_added(
+                connection,
+                collection_id,
+                person_id,
+                new,
+                enrolled=known.enrolled,
+                threshold=known.policy.duplicate_threshold,
+            )
     return _enrollment(rows, person_id, known.space, created is not None)
 
 

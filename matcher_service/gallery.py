@@ -36,6 +36,7 @@ from matcher_service.store import Store
 
 ENROLL_ATTEMPTS = 4
 RETRY_SECONDS = 0.1
+REFUSING_AT_ONCE = 3  # a collection's, in a matcher: while one commits, others add their faces
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,7 +66,7 @@ class Gallery:
         self._store = store
         self._acceptance = acceptance
         self._encoder = encoder
-        self._turns: weakref.WeakValueDictionary[str, asyncio.Lock] = weakref.WeakValueDictionary()
+        self._turns: weakref.WeakValueDictionary[str, asyncio.Semaphore] = weakref.WeakValueDictionary()
 
     async def enroll(self, order: EnrollOrder) -> Enrollment:
         """Add all the faces to the person, or none; create the person when new.
@@ -158,10 +159,12 @@ class Gallery:
         return dataclasses.replace(enrollment, faces=enrolled)
 
     def _turn(self, collection_id: str, policy: Policy) -> contextlib.AbstractAsyncContextManager[None]:
-        """Where duplicates are refused, one transaction at a time: those that wait hold no connection."""
+        """Where duplicates are refused, few transactions at a time: they commit one by one, and those that
+        wait for that would each hold a connection.
+        """
         if policy.duplicates != "refuse":
             return contextlib.nullcontext()
-        return self._turns.setdefault(collection_id, asyncio.Lock())
+        return self._turns.setdefault(collection_id, asyncio.Semaphore(REFUSING_AT_ONCE))
 
     async def _replay(self, order: EnrollOrder, known: Preview, replay: Replay, digest: bytes) -> Enrollment:
         """Answer as the first call with this request id was answered."""

@@ -1,11 +1,11 @@
-"""Refusing duplicates: a search before an enrolment, then in its transaction a look at what came since.
+"""Refusing duplicates: a search before an enrolment, and a look at what came since at the end of it.
 
 So the search of a large collection holds no lock, and of two enrolments of one face at once the second finds
 the first.
 """
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping
 
 from matcher_service.database import Connection
 from matcher_service.queries import of_collection
@@ -26,44 +26,34 @@ class DuplicateFound(Exception):
         self.person_id = person_id
 
 
-async def check_recent(
+async def check_added(
     connection: Connection,
     collection_id: str,
     person_id: str,
-    encodings: Sequence[bytes | None],
-    source_ids: Sequence[uuid.UUID | None],
+    places: Mapping[uuid.UUID, int],
     *,
     enrolled: int | None,
     threshold: float,
 ) -> None:
-    """Compare faces with what was enrolled since the search; no other is enrolled until the transaction ends.
+    """Compare the faces just added with what others enrolled since the search, as a transaction's last step.
 
-    Each face is an encoding as pgvector reads it, the id of a stored face, or neither where the person has
-    it. `enrolled` is what the collection had counted before the search, `threshold` the largest distance of
-    a duplicate. Raises SearchOutdated, DuplicateFound.
+    No other is enrolled until the transaction ends. `places` are the items' by the ids of their faces,
+    `enrolled` is what the collection had counted before the search, `threshold` the largest distance of a
+    duplicate. Raises SearchOutdated, DuplicateFound.
     """
-    queries = of_collection(collection_id)
-    recent = await connection.fetchrow(queries["lock_recent_enrollment"], collection_id)
+    queries, face_ids = of_collection(collection_id), list(places)
+    recent = await connection.fetchrow(
+        queries["note_recent_enrollment"], collection_id, face_ids, RECENT_FACES
+    )
     if recent is None or enrolled is None:
         raise SearchOutdated
     missed = recent["enrolled"] - enrolled
-    if not 0 <= missed <= recent["kept"]:
+    compared = missed + len(face_ids)
+    if not len(face_ids) <= compared <= recent["kept"]:
         raise SearchOutdated
     if missed:
         near = await connection.fetchrow(
-            queries["find_recent_duplicate"],
-            collection_id,
-            person_id,
-            missed,
-            encodings,
-            source_ids,
-            threshold,
+            queries["find_recent_duplicate"], collection_id, person_id, face_ids, compared, threshold
         )
         if near is not None:
-            raise DuplicateFound(near["place"] - 1, near["person_id"])
-
-
-async def note_recent(connection: Connection, collection_id: str, face_ids: Sequence[uuid.UUID]) -> None:
-    """Count faces that were added, for the searches under way."""
-    query = of_collection(collection_id)["note_recent_enrollment"]
-    await connection.execute(query, collection_id, face_ids, RECENT_FACES)
+            raise DuplicateFound(places[near["face_id"]], near["person_id"])

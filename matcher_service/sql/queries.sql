@@ -445,38 +445,31 @@ INSERT INTO facerec.recent_enrollment (collection_id)
 SELECT c.collection_id FROM facerec.collection c WHERE c.collection_id = $1
 ON CONFLICT DO NOTHING;
 
--- name: lock_recent_enrollment
--- Lets one enrolment at a time add faces, until the transaction's end. Taken after the person, by all who take both,
--- so that none waits for another. Primary key.
-SELECT r.enrolled, cardinality(r.face_ids) AS kept
-FROM facerec.recent_enrollment r
-WHERE r.collection_id = $1
-FOR UPDATE;
-
--- name: find_recent_duplicate
--- $2 person, $3 how many of the last faces to compare, $4 encodings or null, $5 ids of stored faces or null, an item
--- each, $6 largest distance. The first item that is so near to another person's face, and who that is; no row for none.
--- Primary key of recent_enrollment, face (face_id), person (person_key).
-SELECT i.place, p.person_id
-FROM facerec.recent_enrollment r
-CROSS JOIN LATERAL unnest(r.face_ids[cardinality(r.face_ids) - $3::integer + 1 :]) AS recent(face_id)
-JOIN facerec.:"face" f ON f.collection_id = $1 AND f.face_id = recent.face_id AND f.expire_time > now()
-JOIN facerec.:"person" p ON p.collection_id = $1 AND p.person_key = f.person_key AND p.person_id <> $2
-CROSS JOIN unnest($4::vector[], $5::uuid[]) WITH ORDINALITY AS i(encoding, source_id, place)
-LEFT JOIN facerec.:"face" source
-    ON source.collection_id = $1 AND source.face_id = i.source_id AND source.expire_time > now()
-WHERE r.collection_id = $1 AND coalesce(i.encoding, source.encoding) <-> f.encoding <= $6::float8
-ORDER BY i.place, coalesce(i.encoding, source.encoding) <-> f.encoding, p.person_id
-LIMIT 1;
-
 -- name: note_recent_enrollment
--- $2 ids of the faces added, $3 how many to keep. Primary key.
+-- $2 ids of the faces added, $3 how many to keep. Lets one enrolment at a time commit, until the transaction's end: the
+-- last thing an enrolment, a merge or an import locks, so that none waits for another. A row with what was counted
+-- before, and how many faces are kept now. Primary key.
 UPDATE facerec.recent_enrollment r
 SET enrolled = r.enrolled + cardinality($2::uuid[]),
     face_ids = (r.face_ids || $2::uuid[])[
         greatest(1, cardinality(r.face_ids) + cardinality($2::uuid[]) - $3::integer + 1) :
     ]
-WHERE r.collection_id = $1;
+WHERE r.collection_id = $1
+RETURNING r.enrolled - cardinality($2::uuid[]) AS enrolled, cardinality(r.face_ids) AS kept;
+
+-- name: find_recent_duplicate
+-- $2 person, $3 ids of the faces added, $4 how many of the last faces to compare with, $5 largest distance. The first
+-- of the faces added that is so near to another person's, and who that is; no row for none. Primary key of
+-- recent_enrollment, face (face_id), person (person_key).
+SELECT added.face_id, p.person_id
+FROM facerec.recent_enrollment r
+CROSS JOIN LATERAL unnest(r.face_ids[cardinality(r.face_ids) - $4::integer + 1 :]) AS recent(face_id)
+JOIN facerec.:"face" f ON f.collection_id = $1 AND f.face_id = recent.face_id AND f.expire_time > now()
+JOIN facerec.:"person" p ON p.collection_id = $1 AND p.person_key = f.person_key AND p.person_id <> $2
+JOIN facerec.:"face" added ON added.collection_id = $1 AND added.face_id = ANY ($3::uuid[])
+WHERE r.collection_id = $1 AND added.encoding <-> f.encoding <= $5::float8
+ORDER BY array_position($3::uuid[], added.face_id), added.encoding <-> f.encoding, p.person_id
+LIMIT 1;
 
 -- name: outdate_searches
 -- Has every enrolment under way search anew, where the collection has ever refused duplicates: for faces in bulk, and

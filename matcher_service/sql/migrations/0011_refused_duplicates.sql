@@ -1,7 +1,7 @@
 -- What a collection that refuses duplicates keeps of its latest enrolments. Runs as facerec_owner.
 --
--- An enrolment searches for duplicates before its transaction. In it, it locks this row and compares its faces with
--- those that were enrolled since the search, so that of two enrolments of one face at once the second finds the first.
+-- An enrolment searches for duplicates before its transaction. At its end it locks this row and compares its faces
+-- with those that were enrolled since the search, so that of two enrolments of one face at once the second finds the first.
 -- `enrolled` counts what the collection took, and face_ids are the last of them, oldest first: where it counted more
 -- than there are ids, the search is done anew. It starts at the time in microseconds, so that no count of a collection
 -- erased and created anew equals an earlier one. A row for each collection that has ever refused duplicates; it goes
