@@ -49,8 +49,8 @@ class Acceptance:
         """Look for another person as near as a duplicate, by the index where there is one.
 
         The index's word is taken, since an exact scan of a large collection for each new face would cap
-        enrolment at a few a second. None where the policy allows duplicates. It is a look before the
-        transaction: of two calls at once that enroll one face for two people, neither may see the other.
+        enrolment at a few a second. None where the policy allows duplicates. It is a search before the
+        transaction, which then compares with what was enrolled since where the policy refuses duplicates.
         Nor is there a look for a caller without scores who may have chosen the vector. Raises as Search does.
         """
         if policy.duplicates == "allow" or rights.chose_vector(probe):
@@ -81,13 +81,18 @@ class Acceptance:
         return None
 
 
+def face_duplicate(probe: Probe, person_id: str) -> FaceDuplicate:
+    """The error of a face that is this other person's."""
+    return FaceDuplicate(
+        "the face is another person's, whom the error's metadata names: merge the two, or let "
+        "the collection's duplicate_policy allow it",
+        field=probe.field,
+        metadata={"person_id": person_id},
+    )
+
+
 def _accepted(check: DuplicateCheck, probe: Probe) -> DuplicateCheck:
     """Raises FaceDuplicate where somebody was found."""
     if check.nearest:
-        raise FaceDuplicate(
-            "the face is another person's, whom the error's metadata names: merge the two, or let "
-            "the collection's duplicate_policy allow it",
-            field=probe.field,
-            metadata={"person_id": check.nearest.person_id},
-        )
+        raise face_duplicate(probe, check.nearest.person_id)
     return check

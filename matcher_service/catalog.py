@@ -2,13 +2,14 @@
 
 import dataclasses
 import datetime
+from collections.abc import Mapping
 
 import asyncpg
 
 from matcher_service import deadline, pages
 from matcher_service.audit.changes import Action, Change, note
 from matcher_service.collection import Collection, CollectionErasure, CollectionSettings, SearchIndex
-from matcher_service.database import Database
+from matcher_service.database import Connection, Database
 from matcher_service.errors import CollectionExists, CollectionNotFound
 from matcher_service.queries import of_collection
 from matcher_service.store import Store
@@ -34,6 +35,7 @@ class Catalog:
                 await connection.execute(
                     queries["update_collection"], collection_id, *dataclasses.astuple(settings)
                 )
+            await _begin_refusing(connection, queries, collection_id, settings)
             row = await connection.fetchrow(queries["get_collection"], collection_id)
             await note(connection, queries, collection_id, Change(Action.CREATE_COLLECTION))
         return _collection(row)
@@ -50,13 +52,20 @@ class Catalog:
         return collections, pages.collection_token(collections[-1]) if more else ""
 
     async def update(self, collection_id: str, settings: CollectionSettings) -> Collection:
-        """Change settings. Raises CollectionNotFound."""
+        """Change settings. Raises CollectionNotFound.
+
+        What refuses duplicates is changed while no enrolment is under way, and holds for all that follow:
+        Overloaded where there was no such moment.
+        """
         async with self._store.transaction(collection_id) as (connection, queries):
+            if settings.duplicate_policy is not None or settings.duplicate_threshold is not None:
+                await connection.execute(queries["stop_enrollment"], collection_id)
             await connection.fetchrow(queries["lock_collection"], collection_id)
             old = _collection(await connection.fetchrow(queries["get_collection"], collection_id))
             await connection.fetchrow(
                 queries["update_collection"], collection_id, *dataclasses.astuple(settings)
             )
+            await _begin_refusing(connection, queries, collection_id, settings)
             new = _collection(await connection.fetchrow(queries["get_collection"], collection_id))
             change = Change(Action.UPDATE_COLLECTION, details=_differences(old.settings, new.settings))
             await note(connection, queries, collection_id, change)
@@ -82,6 +91,13 @@ class Catalog:
                 change = Change(Action.DELETE_COLLECTION, None, row["persons"], row["faces"])
                 await note(connection, queries, collection_id, change)
         return CollectionErasure(row["collections"], row["persons"], row["faces"], row["delete_time"])
+
+
+async def _begin_refusing(
+    connection: Connection, queries: Mapping[str, str], collection_id: str, settings: CollectionSettings
+) -> None:
+    if settings.duplicate_policy == "refuse":
+        await connection.execute(queries["begin_refusing"], collection_id)
 
 
 def _differences(old: CollectionSettings, new: CollectionSettings) -> dict[str, str]:

@@ -10,6 +10,7 @@ from matcher_service.audit.changes import Action, Change, note
 from matcher_service.database import vector_wire
 from matcher_service.errors import CollectionNotFound
 from matcher_service.faces import Encoding, EnrolledFace, Enrollment, Face, Person
+from matcher_service.refusing import SearchOutdated, check_added
 from matcher_service.store import Store, drop_expired, moment
 
 
@@ -63,15 +64,25 @@ class Policy:
     min_face_pixels: int
     refused_qualities: frozenset[str]
 
+    def check_current(self, duplicates: str, threshold: float) -> None:
+        """Raises SearchOutdated where the policy in force refuses what was not searched for by this one."""
+        searched = (self.duplicates, self.duplicate_threshold)
+        if duplicates == "refuse" and searched != (duplicates, threshold):
+            raise SearchOutdated
+
 
 @dataclasses.dataclass(frozen=True)
 class Preview:
-    """What is known of an enrolment before anything is encoded or locked."""
+    """What is known of an enrolment before anything is encoded or locked.
+
+    `enrolled` counts the faces that the collection took, where it refuses duplicates.
+    """
 
     space: str
     policy: Policy
     replay: Replay | None
     known_content_ids: frozenset[uuid.UUID]
+    enrolled: int | None
 
 
 class RequestIdTaken(Exception):
@@ -113,7 +124,7 @@ async def preview(
         row["min_face_pixels"],
         frozenset(row["refused_qualities"]),
     )
-    return Preview(row["space"], policy, replay, frozenset(row["known_content_ids"]))
+    return Preview(row["space"], policy, replay, frozenset(row["known_content_ids"]), row["enrolled"])
 
 
 async def commit(
@@ -122,19 +133,20 @@ async def commit(
     person_id: str,
     *,
     display_name: str | None,
-    space: str,
+    known: Preview,
     faces: list[NewFace],
     expire_time: datetime.datetime | None,
     request: tuple[str, bytes],
 ) -> Enrollment:
     """Store all the faces, or none. `request` is an id, "" for none, and its content's digest.
 
-    Raises RequestIdTaken, FaceVanished, and as Store does.
+    `known` is what the faces were searched for duplicates by. Raises RequestIdTaken, FaceVanished,
+    SearchOutdated, DuplicateFound, and as Store does.
     """
     fingerprints = [face.encoding.fingerprint if face.encoding else None for face in faces]
     async with store.transaction(collection_id) as (connection, queries):
         created = await connection.fetchrow(
-            queries["lock_enrolled_person"], collection_id, person_id, space, fingerprints
+            queries["lock_enrolled_person"], collection_id, person_id, known.space, fingerprints
         )
         if created is None:
             await drop_expired(connection, queries, collection_id, [person_id])
@@ -148,15 +160,16 @@ async def commit(
             fingerprints,
             [face.source_id for face in faces],
             [face.external_ref for face in faces],
-            space,
+            known.space,
             expire_time,
         )
+        known.policy.check_current(rows[0]["duplicate_policy"], rows[0]["duplicate_threshold"])
         for place, row in enumerate(rows):
             if row["face_id"] is None:
                 raise FaceVanished(place)
-        added = sum(not row["already_enrolled"] for row in rows)
-        if added or created is not None:
-            change = Change(Action.ENROLL, rows[0]["person_tag"], persons=1, faces=added)
+        new = {row["face_id"]: place for place, row in enumerate(rows) if not row["already_enrolled"]}
+        if new or created is not None:
+            change = Change(Action.ENROLL, rows[0]["person_tag"], persons=1, faces=len(new))
             await note(connection, queries, collection_id, change)
         if created is None and rows[0]["renamed"]:
             change = Change(Action.UPDATE_PERSON, rows[0]["person_tag"], persons=1)
@@ -175,7 +188,16 @@ async def commit(
             )
             if kept is None:
                 raise RequestIdTaken
-    return _enrollment(rows, person_id, space, created is not None)
+        if new and known.policy.duplicates == "refuse":
+            await check_added(
+                connection,
+                collection_id,
+                person_id,
+                new,
+                enrolled=known.enrolled,
+                threshold=known.policy.duplicate_threshold,
+            )
+    return _enrollment(rows, person_id, known.space, created is not None)
 
 
 def _enrollment(rows: list[asyncpg.Record], person_id: str, space: str, created: bool) -> Enrollment:

@@ -1,13 +1,23 @@
 """People and their faces: enrolling, reading, erasing."""
 
+import asyncio
+import contextlib
 import dataclasses
 import datetime
 import uuid
+import weakref
 
 from matcher_service import enrolling, pages
-from matcher_service.acceptance import Acceptance
+from matcher_service.acceptance import Acceptance, face_duplicate
 from matcher_service.contents import content_id, request_digest
-from matcher_service.enrolling import FaceVanished, NewFace, Preview, Replay, RequestIdTaken
+from matcher_service.enrolling import (
+    FaceVanished,
+    NewFace,
+    Policy,
+    Preview,
+    Replay,
+    RequestIdTaken,
+)
 from matcher_service.errors import ErasureNotFound, Overloaded, PersonNotFound, RequestIdReused
 from matcher_service.faces import (
     Encoder,
@@ -18,14 +28,15 @@ from matcher_service.faces import (
     Face,
     Merge,
     Person,
-    Photo,
     Probe,
 )
-from matcher_service.photos import check_space, no_such_face, single_faces
+from matcher_service.photos import Seen, check_space, no_such_face, single_faces
+from matcher_service.refusing import DuplicateFound, SearchOutdated
 from matcher_service.store import Store
 
 ENROLL_ATTEMPTS = 4
 RETRY_SECONDS = 0.1
+REFUSING_AT_ONCE = 3  # a collection's, in a matcher: while one commits, others add their faces
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,6 +66,7 @@ class Gallery:
         self._store = store
         self._acceptance = acceptance
         self._encoder = encoder
+        self._turns: weakref.WeakValueDictionary[str, asyncio.Semaphore] = weakref.WeakValueDictionary()
 
     async def enroll(self, order: EnrollOrder) -> Enrollment:
         """Add all the faces to the person, or none; create the person when new.
@@ -72,6 +84,7 @@ class Gallery:
         ]
         digest = request_digest(order.person_id, order.display_name, parts, order.expire_time)
         request = (order.request_id, digest)
+        seen: dict[int, Seen] = {}
         for _ in range(ENROLL_ATTEMPTS):
             known = await enrolling.preview(
                 self._store, order.collection_id, order.person_id, request, contents
@@ -79,54 +92,63 @@ class Gallery:
             if known.replay is not None:
                 return await self._replay(order, known, known.replay)
             try:
-                return await self._commit(order, contents, known, request)
+                return await self._commit(order, contents, known, request, seen)
             except RequestIdTaken:
                 continue  # its answer is there now
+            except SearchOutdated:
+                continue  # much was enrolled since, or the policy changed
+            except DuplicateFound as found:
+                raise face_duplicate(order.items[found.place].probe, found.person_id) from None
             except FaceVanished as vanished:
                 probe = order.items[vanished.place].probe
                 if isinstance(probe.face, uuid.UUID):
                     raise no_such_face(probe) from None
-                # The photo was the person's when looked up and is not any more: it is encoded now.
-        raise Overloaded("the person kept changing; try again in a moment", retry_after_seconds=RETRY_SECONDS)
+                # The face was the person's when looked up and is not any more: it is added now.
+        raise Overloaded(
+            "the person or the collection kept changing; try again in a moment",
+            retry_after_seconds=RETRY_SECONDS,
+        )
 
     async def _commit(
-        self, order: EnrollOrder, contents: list[uuid.UUID], known: Preview, request: tuple[str, bytes]
+        self,
+        order: EnrollOrder,
+        contents: list[uuid.UUID],
+        known: Preview,
+        request: tuple[str, bytes],
+        seen: dict[int, Seen],
     ) -> Enrollment:
-        """Encode the photos that are new and store what there is to store."""
-        new = [
-            place
-            for place, item in enumerate(order.items)
-            if not (isinstance(item.probe.face, Photo) and contents[place] in known.known_content_ids)
-        ]
-        looked_at = await single_faces(self._encoder, [order.items[place].probe for place in new])
-        seen = dict(zip(new, looked_at, strict=True))
+        """Encode the photos that are new and not in `seen` yet, and store what there is to store."""
+        new = [place for place, content in enumerate(contents) if content not in known.known_content_ids]
+        unseen = [place for place in new if place not in seen]
+        looked_at = await single_faces(self._encoder, [order.items[place].probe for place in unseen])
+        seen.update(zip(unseen, looked_at, strict=True))
+        for place in new:
+            check_space(seen[place].face, order.items[place].probe, known.space)
+            self._acceptance.check_quality(seen[place], order.items[place].probe, known.policy)
+        checks = {
+            place: await self._acceptance.check_duplicates(
+                order.collection_id, order.person_id, seen[place].face, order.items[place].probe, known.policy
+            )
+            for place in new
+        }
         faces = []
         for place, item in enumerate(order.items):
-            face = seen[place].face if place in seen else None
-            if face is not None:
-                check_space(face, item.probe, known.space)
-                self._acceptance.check_quality(seen[place], item.probe, known.policy)
+            face = seen[place].face if place in checks else None
             source_id = face if isinstance(face, uuid.UUID) else None
             encoding = face if isinstance(face, Encoding) else None
             content = contents[place] if source_id is None else None
             faces.append(NewFace(content, encoding, source_id, item.external_ref))
-        checks = {
-            place: await self._acceptance.check_duplicates(
-                order.collection_id, order.person_id, looked.face, order.items[place].probe, known.policy
+        async with self._turn(order.collection_id, known.policy):
+            enrollment = await enrolling.commit(
+                self._store,
+                order.collection_id,
+                order.person_id,
+                display_name=order.display_name,
+                known=known,
+                faces=faces,
+                expire_time=order.expire_time,
+                request=request,
             )
-            for place, looked in seen.items()
-            if contents[place] not in known.known_content_ids
-        }
-        enrollment = await enrolling.commit(
-            self._store,
-            order.collection_id,
-            order.person_id,
-            display_name=order.display_name,
-            space=known.space,
-            faces=faces,
-            expire_time=order.expire_time,
-            request=request,
-        )
         enrolled = [
             face
             if face.already_enrolled
@@ -136,6 +158,14 @@ class Gallery:
             for place, face in enumerate(enrollment.faces)
         ]
         return dataclasses.replace(enrollment, faces=enrolled)
+
+    def _turn(self, collection_id: str, policy: Policy) -> contextlib.AbstractAsyncContextManager[None]:
+        """Where duplicates are refused, few transactions at a time: they commit one by one, and those that
+        wait for that would each hold a connection.
+        """
+        if policy.duplicates != "refuse":
+            return contextlib.nullcontext()
+        return self._turns.setdefault(collection_id, asyncio.Semaphore(REFUSING_AT_ONCE))
 
     async def _replay(self, order: EnrollOrder, known: Preview, replay: Replay) -> Enrollment:
         """Answer as the first call with this request id was answered."""

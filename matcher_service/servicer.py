@@ -11,11 +11,12 @@ from facerec.matcher.v1 import matcher_pb2 as pb
 from facerec.matcher.v1 import matcher_pb2_grpc
 from facerec.matcher.v1 import transfer_pb2 as transfer_pb
 from facerec.serving import call
+from facerec.serving.access.errors import NotPermitted
 from matcher_service import converters, deadline, ids, transfer_converters
 from matcher_service.errors import OptionInvalid, ScoresWithheld
 from matcher_service.gallery import EnrollOrder, Gallery
 from matcher_service.matcher import DEFAULT_MAX_CANDIDATES, Matcher
-from matcher_service.transfer import Chunk, Progress, Refused, Transfer
+from matcher_service.transfer import Chunk, Header, Progress, Refused, Transfer
 
 MAX_ITEMS = 64
 MAX_PROBES = 16
@@ -221,8 +222,10 @@ class MatcherServicer(matcher_pb2_grpc.MatcherServiceServicer):
         deadline.start(context.time_remaining())
         header = await transfer_converters.header(request_iterator)
         total, told = Progress(next_row=header.first_row), list[Refused]()
+        _check_ignoring(header)
         job = await self._transfer.begin_import(header)
         async for request in request_iterator:
+            _check_ignoring(header)
             chunk = await asyncio.to_thread(transfer_converters.chunk, request)
             done, refused = await job.add(chunk)
             total = total.and_then(done)
@@ -253,6 +256,14 @@ class MatcherServicer(matcher_pb2_grpc.MatcherServiceServicer):
             await context.write(await asyncio.to_thread(transfer_converters.export_message, space, chunk))
 
         await self._transfer.export(ids.collection_id(request.collection_id), write)
+
+
+def _check_ignoring(header: Header) -> None:
+    if header.ignores_policy and not call.is_admin():
+        raise NotPermitted(
+            "only a key of the role admin may take faces without looking for duplicates",
+            field="header.ignore_duplicate_policy",
+        )
 
 
 def _max_distance(request: pb.VerifyRequest | pb.IdentifyRequest | pb.CompareRequest) -> float | None:

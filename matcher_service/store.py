@@ -174,6 +174,8 @@ class Store:
             dropped = [source_id, target_id] if lasts else [source_id]
             await drop_expired(connection, queries, collection_id, dropped)
             row = _found(await connection.fetchrow(queries["merge_persons"], collection_id, *keys))
+            # An enrolment for the source would begin them anew, and took the target's faces for their own.
+            await connection.execute(queries["outdate_searches"], collection_id)
             details = {"source_person_tag": held["source_tag"].hex()}
             change = Change(Action.MERGE_PERSONS, held["target_tag"], 2, row["moved"], details)
             await note(connection, queries, collection_id, change)

@@ -61,13 +61,17 @@ class Refused:
 
 @dataclasses.dataclass(frozen=True)
 class Header:
-    """An import: `first_row` is the place of the first face sent in all of it."""
+    """An import: `first_row` is the place of the first face sent in all of it.
+
+    `ignores_policy` where faces are taken without looking for duplicates, whatever the collection's policy.
+    """
 
     collection_id: str
     space: str
     import_id: str
     first_row: int
     dry_run: bool
+    ignores_policy: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -119,13 +123,17 @@ class Transfer:
         return Progress(**{field.name: row[field.name] for field in dataclasses.fields(Progress)})
 
     async def begin_import(self, header: Header) -> "Import":
-        """Begin an import or go on with one. Raises as Store does, ModelMismatch."""
+        """Begin an import or go on with one.
+
+        Raises as Store does, ModelMismatch, and OptionInvalid where the collection refuses duplicates.
+        """
         async with self._database.connection() as connection:
             queries = of_collection(header.collection_id)
             row = await connection.fetchrow(queries["get_import"], header.collection_id, header.import_id)
         if row is None:
             raise CollectionNotFound
         _check_space(header, row["space"])
+        _check_policy(header, row["duplicate_policy"])
         return Import(self._database, self._imports, header)
 
     async def export(self, collection_id: str, write: Write) -> None:
@@ -190,7 +198,7 @@ class Import:
         """Store a chunk, but for rows at fault, in one transaction with how far the import came.
 
         Waits for its turn. Raises as Store does, Overloaded, and OptionInvalid where these rows are not the
-        next or beyond MAX_ROWS.
+        next or beyond MAX_ROWS, or the collection has come to refuse duplicates.
         """
         if self._next_row + len(chunk) > MAX_ROWS:
             raise OptionInvalid(f"an import has {MAX_ROWS} rows at most", field="header.first_row")
@@ -245,13 +253,24 @@ class Import:
                 if added["expired"]:
                     change = Change(Action.EXPIRE, faces=added["expired"])
                     await note(connection, queries, header.collection_id, change)
-                change = Change(
-                    Action.IMPORT, None, added["persons"], added["faces"], {"import_id": header.import_id}
-                )
-                await note(connection, queries, header.collection_id, change)
-            counts = dataclasses.astuple(done)
-            await connection.execute(queries["note_import"], header.collection_id, header.import_id, *counts)
+            await _finish(connection, queries, header, done)
         return done
+
+
+async def _finish(connection: Connection, queries: Mapping[str, str], header: Header, done: Progress) -> None:
+    """Note how far the import came and put on record what it added. Raises OptionInvalid by the policy."""
+    policy = await connection.fetchval(
+        queries["note_import"], header.collection_id, header.import_id, *dataclasses.astuple(done)
+    )
+    _check_policy(header, policy)
+    details = {"import_id": header.import_id}
+    if policy == "refuse":
+        details["duplicate_policy"] = "ignored"
+        if done.faces_added:
+            await connection.execute(queries["outdate_searches"], header.collection_id)
+    if done.faces_added or done.faces_already_there:
+        change = Change(Action.IMPORT, None, done.persons_added, done.faces_added, details)
+        await note(connection, queries, header.collection_id, change)
 
 
 async def _insert(
@@ -288,6 +307,16 @@ def _check_space(header: Header, space: str) -> None:
             f"the encodings are of space {header.space} and the collection holds {space}; distances between "
             "spaces mean nothing",
             field="header.space",
+        )
+
+
+def _check_policy(header: Header, duplicate_policy: str) -> None:
+    if duplicate_policy == "refuse" and not header.ignores_policy:
+        raise OptionInvalid(
+            "the collection refuses duplicates and an import looks for none: enroll the faces one by one, or "
+            "set ignore_duplicate_policy, for which a key takes the role admin, and see what ListDuplicates "
+            "finds afterwards",
+            field="header.ignore_duplicate_policy",
         )
 
 

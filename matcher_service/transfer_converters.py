@@ -37,6 +37,7 @@ async def header(requests: AsyncIterator[pb.ImportFacesRequest]) -> Header:
             ids.import_id(message.import_id, "header.import_id"),
             message.first_row,
             message.dry_run,
+            message.ignore_duplicate_policy,
         )
     raise OptionInvalid("an import begins with its header", field="header")
 

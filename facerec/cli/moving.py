@@ -44,6 +44,13 @@ def import_(
         str, typer.Option(metavar="SQL", help="Answers person_id and encoding (float8[]), in one order.")
     ] = "",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Check everything and write nothing.")] = False,
+    ignore_duplicate_policy: Annotated[
+        bool,
+        typer.Option(
+            "--ignore-duplicate-policy",
+            help="Take faces without looking for duplicates, where the collection refuses those.",
+        ),
+    ] = False,
     collection: Collection = "default",
     address: Matcher = MATCHER_ADDRESS,
     json: Json = False,
@@ -56,11 +63,13 @@ def import_(
     if source and source.is_dir():
         if dry_run:
             raise Problem("photos are enrolled as they are read; there is no dry run of a folder", "USAGE")
+        if ignore_duplicate_policy:
+            raise Problem("photos are enrolled by the collection's duplicate policy", "USAGE")
         enroll(folder=source, collection=collection, address=address, json=json)
         return
     told = Told(json)
     reader = _reader(source, format, database_url, query, told)
-    job = Job(reader, space, dry_run, collection)
+    job = Job(reader, space, dry_run, collection, ignore_duplicate_policy)
     with explaining("matcher", address):
         report = asyncio.run(_import(job, address, told))
     refused = report.rows_refused + told.left_out

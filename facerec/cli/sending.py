@@ -54,6 +54,7 @@ class Job:
     space: str
     dry_run: bool
     collection: str
+    ignore_duplicate_policy: bool = False
 
     @property
     def import_id(self) -> str:
@@ -131,6 +132,7 @@ class Sender:
             import_id=job.import_id,
             first_row=self.next_row,
             dry_run=job.dry_run,
+            ignore_duplicate_policy=job.ignore_duplicate_policy,
             collection_id=job.collection,
         )
 

@@ -221,12 +221,15 @@ class MatcherClient(Client):
         import_id: str,
         first_row: int = 0,
         dry_run: bool = False,
+        ignore_duplicate_policy: bool = False,
         collection_id: str = "",
     ) -> ImportReport:
         """Add faces in bulk, each batch committed at once, over one call without a deadline.
 
         `import_id` names the import; after an interruption `get_import` says at which row to go on, which
         is `first_row` of the first batch given. Faces at fault are told of in the report, the others taken.
+        A collection that refuses duplicates takes an import with `ignore_duplicate_policy` alone, for which
+        a key takes the role admin.
         Raises FacerecError: MODEL_MISMATCH where `space` is not the collection's, OPTION_INVALID,
         ENCODING_INVALID, OVERLOADED and those of any call; and what `batches` raises.
         """
@@ -237,6 +240,7 @@ class MatcherClient(Client):
                 import_id=import_id,
                 first_row=first_row,
                 dry_run=dry_run,
+                ignore_duplicate_policy=ignore_duplicate_policy,
                 collection_id=collection_id,
             )
             for batch in batches:
@@ -291,12 +295,15 @@ class AsyncMatcherClient(AsyncClient):
         import_id: str,
         first_row: int = 0,
         dry_run: bool = False,
+        ignore_duplicate_policy: bool = False,
         collection_id: str = "",
     ) -> ImportReport:
         """Add faces in bulk, each batch committed at once, over one call without a deadline.
 
         `import_id` names the import; after an interruption `get_import` says at which row to go on, which
         is `first_row` of the first batch given. Faces at fault are told of in the report, the others taken.
+        A collection that refuses duplicates takes an import with `ignore_duplicate_policy` alone, for which
+        a key takes the role admin.
         Raises FacerecError: MODEL_MISMATCH where `space` is not the collection's, OPTION_INVALID,
         ENCODING_INVALID, OVERLOADED and those of any call; and what `batches` raises.
         """
@@ -307,6 +314,7 @@ class AsyncMatcherClient(AsyncClient):
                 import_id=import_id,
                 first_row=first_row,
                 dry_run=dry_run,
+                ignore_duplicate_policy=ignore_duplicate_policy,
                 collection_id=collection_id,
             )
             async for batch in batches:

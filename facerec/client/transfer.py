@@ -107,7 +107,13 @@ class ImportReport:
 
 
 def header(
-    *, space: str, import_id: str, first_row: int = 0, dry_run: bool = False, collection_id: str = ""
+    *,
+    space: str,
+    import_id: str,
+    first_row: int = 0,
+    dry_run: bool = False,
+    ignore_duplicate_policy: bool = False,
+    collection_id: str = "",
 ) -> v1.ImportFacesRequest:
     """What an import begins with."""
     return v1.ImportFacesRequest(
@@ -117,6 +123,7 @@ def header(
             import_id=import_id,
             first_row=first_row,
             dry_run=dry_run,
+            ignore_duplicate_policy=ignore_duplicate_policy,
         )
     )
 

@@ -19,14 +19,15 @@ Metadata = Sequence[tuple[str, str | bytes]]
 @dataclasses.dataclass(frozen=True)
 class Caller:
     """The name of the key or certificate, "" where none is asked for; whether scores are for them; the
-    collections they may reach, None for all; whether they may send vectors; and how many failed tries a day
-    they have against one person, None for any number."""
+    collections they may reach, None for all; whether they may send vectors; how many failed tries a day they
+    have against one person, None for any number; and whether theirs is the role admin."""
 
     name: str = ""
     scores: bool = True
     collections: frozenset[str] | None = None
     encodings: bool = True
     failed_tries_per_day: float | None = None
+    is_admin: bool = True
 
 
 ANYBODY = Caller()
@@ -123,3 +124,9 @@ def charge(probes: float) -> None:
     call = _call.get()
     if call and call.rates:
         call.rates.charge(call, probes)
+
+
+def is_admin() -> bool:
+    """Whether the caller has the role admin, as everybody has where no key is asked for."""
+    call = _call.get()
+    return call.caller.is_admin if call else True

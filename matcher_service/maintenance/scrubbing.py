@@ -34,7 +34,8 @@ async def vacuum(connection: asyncpg.Connection, collection_id: str) -> int:
     due = [row["erasure_id"] for row in rows]
     if not due:
         return 0
-    await connection.execute(statements["blank_requests"], collection_id)
+    for name in ("blank_requests", "forget_recent"):
+        await connection.execute(statements[name], collection_id)
     if await _remaining(connection, statements["vacuum"]):
         log.info("vacuum_waits_for_a_snapshot", collection=collection_id)
         return 0
@@ -62,7 +63,8 @@ async def scrub(connection: asyncpg.Connection, builder: Builder, collection_id:
         return 0
     async with lock_wait(connection, TRY_SECONDS), connection.transaction():
         await connection.execute(statements["lock_tables"])
-    await connection.execute(statements["blank_requests"], collection_id)
+    for name in ("blank_requests", "forget_recent"):
+        await connection.execute(statements[name], collection_id)
     await builder.drop(collection_id)
     if not (
         await _rewrite_tables(connection, collection_id)

@@ -219,6 +219,18 @@ SET digest = '', face_ids = '{}', already_enrolled = '{}', model_keys = '{}', fa
 WHERE r.collection_id = $1 AND r.digest <> ''
   AND NOT EXISTS (SELECT FROM facerec.:"person" p WHERE p.collection_id = $1 AND p.person_key = r.person_key);
 
+-- name: forget_recent
+-- Of the latest enrolments: searches under way are done anew where one of these faces is gone. Primary key, face (face_id).
+UPDATE facerec.recent_enrollment r
+SET enrolled = r.enrolled + 1, face_ids = '{}'
+WHERE r.collection_id = $1 AND cardinality(r.face_ids) > (
+    SELECT count(*)
+    FROM unnest(r.face_ids) AS recent(face_id)
+    CROSS JOIN LATERAL (
+        SELECT FROM facerec.:"face" f WHERE f.collection_id = $1 AND f.face_id = recent.face_id OFFSET 0
+    ) there
+);
+
 -- name: forget_tries
 -- What is regained, and of whoever is erased: a decision under way may have left it. 0 is nobody's key.
 DELETE FROM facerec.failed_try t

@@ -251,13 +251,14 @@ WHERE c.collection_id = $1;
 -- name: preview_enroll
 -- $2 person, $3 request id, $4 content ids, $5 the request's digest: what is known before anything is encoded or
 -- locked. An earlier request's content can be compared only while its person is there, whose key its digest has.
--- Primary keys of collection, person, enroll_request and model, person (person_key), face (person_key, content_id) and
+-- Primary keys of collection, recent_enrollment, person, enroll_request and model, person (person_key), face (person_key, content_id) and
 -- (face_id).
 SELECT c.space,
        c.duplicate_policy,
        c.duplicate_threshold,
        c.min_face_pixels,
        c.refused_qualities,
+       recent.enrolled,
        r.request_tag IS NOT NULL AS replayed,
        requested.person_key IS NOT NULL AS person_stands,
        r.digest = facerec.request_digest(requested.audit_key, $5) AS same_content,
@@ -290,6 +291,7 @@ SELECT c.space,
              AND f.expire_time > now() AND (f.create_time <= now() - c.retention) IS NOT TRUE
        ) AS known_content_ids
 FROM facerec.collection c
+LEFT JOIN facerec.recent_enrollment recent ON recent.collection_id = c.collection_id
 LEFT JOIN facerec.:"person" p ON p.collection_id = $1 AND p.person_id = $2
 LEFT JOIN facerec.:"enroll_request" r ON r.collection_id = $1 AND r.request_tag = facerec.request_tag($3)
 LEFT JOIN facerec.:"person" requested ON requested.collection_id = $1 AND requested.person_key = r.person_key
@@ -301,12 +303,16 @@ WHERE c.collection_id = $1;
 -- statement sees whatever the lock was waited for. A row when the person is new.
 -- Primary key of person, model (space, fingerprint). Models are looked up first: a conflict would use up
 -- a number of the key's sequence at every enrolment. They are made before the person is locked, since the
--- condition counts them: as imports do, so that neither waits for the other.
-WITH new_model AS (
+-- condition counts them: as imports do, so that neither waits for the other. Before both comes the lock that a
+-- change of the policy waits for: what reads the policy next reads the one in force.
+WITH entered AS MATERIALIZED (
+    SELECT facerec.enter_enrollment($1)
+), new_model AS (
     INSERT INTO facerec.model (space, fingerprint)
     SELECT DISTINCT $3::text, u.fingerprint
     FROM unnest($4::text[]) AS u(fingerprint)
-    WHERE u.fingerprint IS NOT NULL
+    WHERE (SELECT count(*) FROM entered) = 1
+      AND u.fingerprint IS NOT NULL
       AND NOT EXISTS (
           SELECT FROM facerec.model m WHERE m.space = $3::text AND m.fingerprint = u.fingerprint
       )
@@ -316,7 +322,7 @@ WITH new_model AS (
 )
 INSERT INTO facerec.:"person" (collection_id, person_id)
 SELECT $1, $2
-WHERE (SELECT count(*) FROM new_model) >= 0
+WHERE (SELECT count(*) FROM entered) = 1 AND (SELECT count(*) FROM new_model) >= 0
 ON CONFLICT (collection_id, person_id) DO UPDATE SET person_id = excluded.person_id WHERE false
 RETURNING person_key;
 
@@ -368,8 +374,9 @@ SELECT EXISTS (
 -- $2 person, locked; $3 display name or null; then a column an item: $4 content ids, $5 encodings,
 -- $6 fingerprints, $7 ids of stored faces to copy, $8 external refs; $9 space, $10 expire time or null. A
 -- row an item, in order.
--- content_id is null where the face to copy is gone, face_id where the photo was known and is no longer.
--- Face (person_key, content_id) and (face_id), model (space, fingerprint), primary key of person.
+-- content_id is null where the face to copy is gone, face_id where the photo was known and is no longer. The policy
+-- is the one in force.
+-- Face (person_key, content_id) and (face_id), model (space, fingerprint), primary keys of person and collection.
 WITH owner AS MATERIALIZED (
     SELECT p.person_key, p.create_time
     FROM facerec.:"person" p
@@ -445,13 +452,53 @@ SELECT item.content_id,
        p.create_time,
        coalesce((SELECT update_time FROM changed), p.update_time) AS update_time,
        (SELECT count(*) FROM facerec.:"face" f WHERE f.collection_id = $1 AND f.person_key = p.person_key)
-           + (SELECT count(*) FROM added) AS faces
+           + (SELECT count(*) FROM added) AS faces,
+       c.duplicate_policy,
+       c.duplicate_threshold
 FROM facerec.:"person" p
+JOIN facerec.collection c ON c.collection_id = $1
 CROSS JOIN item
 LEFT JOIN stored USING (content_id)
 LEFT JOIN facerec.model m ON m.model_key = stored.model_key
 WHERE p.collection_id = $1 AND p.person_id = $2
 ORDER BY item.place;
+
+-- name: begin_refusing
+-- Makes the row that enrolments of a collection that refuses duplicates lock. Primary key.
+INSERT INTO facerec.recent_enrollment (collection_id)
+SELECT c.collection_id FROM facerec.collection c WHERE c.collection_id = $1
+ON CONFLICT DO NOTHING;
+
+-- name: note_recent_enrollment
+-- $2 ids of the faces added, $3 how many to keep. Lets one enrolment at a time commit, until the transaction's end: the
+-- last thing an enrolment, a merge or an import locks, so that none waits for another. A row with what was counted
+-- before, and how many faces are kept now. Primary key.
+UPDATE facerec.recent_enrollment r
+SET enrolled = r.enrolled + cardinality($2::uuid[]),
+    face_ids = (r.face_ids || $2::uuid[])[
+        greatest(1, cardinality(r.face_ids) + cardinality($2::uuid[]) - $3::integer + 1) :
+    ]
+WHERE r.collection_id = $1
+RETURNING r.enrolled - cardinality($2::uuid[]) AS enrolled, cardinality(r.face_ids) AS kept;
+
+-- name: find_recent_duplicate
+-- $2 person, $3 ids of the faces added, $4 how many of the last faces to compare with, $5 largest distance. The first
+-- of the faces added that is so near to another person's, and who that is; no row for none. Primary key of
+-- recent_enrollment, face (face_id), person (person_key).
+SELECT added.face_id, p.person_id
+FROM facerec.recent_enrollment r
+CROSS JOIN LATERAL unnest(r.face_ids[cardinality(r.face_ids) - $4::integer + 1 :]) AS recent(face_id)
+JOIN facerec.:"face" f ON f.collection_id = $1 AND f.face_id = recent.face_id AND f.expire_time > now()
+JOIN facerec.:"person" p ON p.collection_id = $1 AND p.person_key = f.person_key AND p.person_id <> $2
+JOIN facerec.:"face" added ON added.collection_id = $1 AND added.face_id = ANY ($3::uuid[])
+WHERE r.collection_id = $1 AND added.encoding <-> f.encoding <= $5::float8
+ORDER BY array_position($3::uuid[], added.face_id), p.person_id
+LIMIT 1;
+
+-- name: outdate_searches
+-- Has every enrolment under way search anew, where the collection has ever refused duplicates: for faces in bulk, and
+-- for faces that are another person's now. Primary key.
+UPDATE facerec.recent_enrollment r SET enrolled = r.enrolled + 1, face_ids = '{}' WHERE r.collection_id = $1;
 
 -- name: add_enroll_request
 -- $2 request id, $3 its content's digest, $4 the key of a locked person. Keeps what a request id was answered with. A
@@ -702,6 +749,10 @@ SELECT count(*) AS indexes, min(c.index_recall) AS least_recall
 FROM facerec.collection c
 WHERE c.index_effort IS NOT NULL;
 
+-- name: stop_enrollment
+-- Waits until no enrolment is under way and lets none begin until the transaction's end. Before lock_collection.
+SELECT facerec.stop_enrollment($1);
+
 -- name: lock_collection
 -- Holds the settings until the transaction's end, so that what is noted as changed is. Primary key.
 SELECT true FROM facerec.collection c WHERE c.collection_id = $1 FOR NO KEY UPDATE;
@@ -730,8 +781,12 @@ RETURNING true;
 -- $2 import. Its row, made when new and held until the transaction's end: of two calls of one import the second
 -- waits for the first's chunk. Primary key. For import_faces, next in the transaction, whose arrays the planner
 -- takes for a few rows: nested loops over them took twice the time at 2,000 rows and ten times at 10,000.
+-- First comes the lock that a change of the policy waits for.
+WITH entered AS MATERIALIZED (
+    SELECT facerec.enter_enrollment($1)
+)
 INSERT INTO facerec.face_import (collection_id, import_id)
-SELECT c.collection_id, $2 FROM facerec.collection c WHERE c.collection_id = $1
+SELECT c.collection_id, $2 FROM entered, facerec.collection c WHERE c.collection_id = $1
 ON CONFLICT (collection_id, import_id) DO UPDATE SET update_time = now()
 RETURNING next_row,
           (SELECT c.space FROM facerec.collection c WHERE c.collection_id = $1) AS space,
@@ -866,13 +921,15 @@ WHERE NOT EXISTS (SELECT FROM facerec.:"person" p WHERE p.collection_id = $1 AND
 
 -- name: note_import
 -- $2 import, locked; $3 next row; then what the chunk added: $4 faces, $5 faces there, $6 refused, $7 persons.
+-- Answers the policy in force. Primary keys.
 UPDATE facerec.face_import i
 SET next_row = $3,
     faces_added = i.faces_added + $4,
     faces_already_there = i.faces_already_there + $5,
     rows_refused = i.rows_refused + $6,
     persons_added = i.persons_added + $7
-WHERE i.collection_id = $1 AND i.import_id = $2;
+WHERE i.collection_id = $1 AND i.import_id = $2
+RETURNING (SELECT c.duplicate_policy FROM facerec.collection c WHERE c.collection_id = $1) AS duplicate_policy;
 
 -- name: get_import
 -- $2 import. A row where there is the collection. Primary keys.
@@ -881,7 +938,8 @@ SELECT coalesce(i.next_row, 0) AS next_row,
        coalesce(i.faces_already_there, 0) AS faces_already_there,
        coalesce(i.rows_refused, 0) AS rows_refused,
        coalesce(i.persons_added, 0) AS persons_added,
-       c.space
+       c.space,
+       c.duplicate_policy
 FROM facerec.collection c
 LEFT JOIN facerec.face_import i ON i.collection_id = c.collection_id AND i.import_id = $2
 WHERE c.collection_id = $1;

@@ -217,7 +217,8 @@ class AuditEvent(_message.Message):
     @_builtins.property
     def details(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
         """details tells more of a change: settings before and after, an import's id, a
-        calibration's.
+        calibration's; `duplicate_policy` is `ignored` for an import into a collection
+        that refuses duplicates.
         """
 
     def __init__(

@@ -70,7 +70,11 @@ class _DuplicatePolicyEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Dupli
     """DUPLICATE_POLICY_FLAG enrolls and names the other person in the answer."""
     DUPLICATE_POLICY_REFUSE: _DuplicatePolicy.ValueType  # 3
     """DUPLICATE_POLICY_REFUSE enrolls nothing and answers FACE_DUPLICATE, whose
-    ErrorInfo names the other person in its metadata as `person_id`.
+    ErrorInfo names the other person in its metadata as `person_id`. Of calls that
+    enroll one face for several persons at once, one is taken. ImportFaces, which
+    looks for no duplicates, is refused unless it says ignore_duplicate_policy.
+    Enroll is answered as OVERLOADED where others, such an import for one, enroll
+    faster than it can search.
     """
 
 class DuplicatePolicy(_DuplicatePolicy, metaclass=_DuplicatePolicyEnumTypeWrapper):
@@ -88,7 +92,11 @@ DUPLICATE_POLICY_FLAG: DuplicatePolicy.ValueType  # 2
 """DUPLICATE_POLICY_FLAG enrolls and names the other person in the answer."""
 DUPLICATE_POLICY_REFUSE: DuplicatePolicy.ValueType  # 3
 """DUPLICATE_POLICY_REFUSE enrolls nothing and answers FACE_DUPLICATE, whose
-ErrorInfo names the other person in its metadata as `person_id`.
+ErrorInfo names the other person in its metadata as `person_id`. Of calls that
+enroll one face for several persons at once, one is taken. ImportFaces, which
+looks for no duplicates, is refused unless it says ignore_duplicate_policy.
+Enroll is answered as OVERLOADED where others, such an import for one, enroll
+faster than it can search.
 """
 Global___DuplicatePolicy: _TypeAlias = DuplicatePolicy  # noqa: Y015
 

@@ -94,6 +94,7 @@ class ImportHeader(_message.Message):
     IMPORT_ID_FIELD_NUMBER: _builtins.int
     FIRST_ROW_FIELD_NUMBER: _builtins.int
     DRY_RUN_FIELD_NUMBER: _builtins.int
+    IGNORE_DUPLICATE_POLICY_FIELD_NUMBER: _builtins.int
     collection_id: _builtins.str
     """collection_id names the gallery. Default: `default`."""
     space: _builtins.str
@@ -111,6 +112,13 @@ class ImportHeader(_message.Message):
     """
     dry_run: _builtins.bool
     """dry_run checks everything and writes nothing. Default: false."""
+    ignore_duplicate_policy: _builtins.bool
+    """ignore_duplicate_policy takes faces without looking for duplicates: an import
+    into a collection of DUPLICATE_POLICY_REFUSE is answered as OPTION_INVALID
+    without it. Where keys are asked for it takes the role admin, and is answered
+    as NOT_PERMITTED otherwise. ListDuplicates finds them afterwards. Default:
+    false.
+    """
     def __init__(
         self,
         *,
@@ -119,10 +127,11 @@ class ImportHeader(_message.Message):
         import_id: _builtins.str = ...,
         first_row: _builtins.int = ...,
         dry_run: _builtins.bool = ...,
+        ignore_duplicate_policy: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["collection_id", b"collection_id", "dry_run", b"dry_run", "first_row", b"first_row", "import_id", b"import_id", "space", b"space"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["collection_id", b"collection_id", "dry_run", b"dry_run", "first_row", b"first_row", "ignore_duplicate_policy", b"ignore_duplicate_policy", "import_id", b"import_id", "space", b"space"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

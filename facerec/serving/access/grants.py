@@ -65,12 +65,13 @@ class Grant(pydantic.BaseModel):
     @functools.cached_property
     def caller(self) -> Caller:
         """Who this is to the rest of the service."""
-        scores = self.scores or self.permits(Role.ADMIN)
-        encodings = self.encodings or self.permits(Role.ADMIN)
+        is_admin = self.permits(Role.ADMIN)
+        scores = self.scores or is_admin
+        encodings = self.encodings or is_admin
         tries = self.failed_tries_per_day
         if tries is None and not scores:
             tries = TRIES_WITH_ENCODINGS if encodings else TRIES_WITH_IMAGES
-        return Caller(self.name, scores, self.collections, encodings, tries)
+        return Caller(self.name, scores, self.collections, encodings, tries, is_admin)
 
     def permits(self, role: Role) -> bool:
         """Whether the caller has this role."""

@@ -229,3 +229,44 @@ async def test_a_caller_who_hangs_up_within_a_message_is_counted_as_cancelled(
         while counts.codes.get("CANCELLED", 0) < before.get("CANCELLED", 0) + 10:  # noqa: ASYNC110
             await asyncio.sleep(0.02)
     assert counts.codes.get("INVALID_ARGUMENT", 0) == before.get("INVALID_ARGUMENT", 0)
+
+
+async def test_only_an_admin_imports_without_looking_for_duplicates(
+    start_matcher: StartMatcher, database_url: str, keys_file: WriteKeys
+) -> None:
+    importer = entry("importer", "b", ["enroll", "manage"])
+    matcher = await start_matcher(database_url, keys_file=keys_file(ADMIN, importer))
+    faces = chunk(vectors(1), ["ann"])
+    for number, policy in enumerate((pb.DUPLICATE_POLICY_FLAG, pb.DUPLICATE_POLICY_REFUSE)):
+        settings = pb.CollectionSettings(duplicate_policy=policy)
+        await matcher.collections.UpdateCollection(
+            pb.UpdateCollectionRequest(settings=settings), metadata=bearer("a")
+        )
+        ignoring = header(f"import{number}", ignore_duplicate_policy=True)
+        with refused(Reason.NOT_PERMITTED, "header.ignore_duplicate_policy", "role admin"):
+            await matcher.stub.ImportFaces(iter([ignoring, faces]), metadata=bearer("b"))
+        answer = await matcher.stub.ImportFaces(iter([ignoring, faces]), metadata=bearer("a"))
+        assert answer.next_row == 1
+
+
+async def test_an_import_that_looks_for_no_duplicates_ends_with_its_callers_role(
+    start_matcher: StartMatcher, database_url: str, keys_file: WriteKeys
+) -> None:
+    other = entry("other", "b", ["admin"])
+    matcher = await start_matcher(database_url, keys_file=keys_file(ADMIN, other))
+    begun, changed = asyncio.Event(), asyncio.Event()
+
+    async def chunks() -> AsyncIterator[transfer_pb2.ImportFacesRequest]:
+        yield header(ignore_duplicate_policy=True)
+        begun.set()
+        await changed.wait()
+        for number in range(1000):
+            yield chunk(vectors(1, seed=number), ["ann"])
+            await asyncio.sleep(0.01)
+
+    call = asyncio.ensure_future(matcher.stub.ImportFaces(chunks(), metadata=bearer("b")))
+    await begun.wait()
+    keys_file(ADMIN, entry("other", "b", ["enroll"]))
+    changed.set()
+    with refused(Reason.NOT_PERMITTED, "header.ignore_duplicate_policy"):
+        await call

@@ -157,6 +157,23 @@ def test_people_are_listed_shown_and_erased(terminal: Terminal, sample_photos: P
 
 
 @pytest.mark.usefixtures("enrolled")
+def test_an_import_says_that_it_looks_for_no_duplicates_where_they_are_refused(
+    terminal: Terminal, tmp_path: Path
+) -> None:
+    assert not terminal.run("collections", "create", "refusing", "--duplicates", "refuse").code
+    faces = Gallery(4, photos=1, even=True, seed=3).all()
+    people = np.array([f"p{number}" for number in faces.people])
+    np.savez(tmp_path / "in.npz", encodings=faces.encodings, person_ids=people)
+    command = ("import", tmp_path / "in.npz", "--collection", "refusing")
+    refused = terminal.run(*command)
+    assert (refused.code, refused.err.count("\n")) == (2, 1)
+    assert "ignore_duplicate_policy" in refused.err
+    moved = terminal.run(*command, "--ignore-duplicate-policy", "--json")
+    assert (moved.code, moved.json["faces_added"]) == (0, 4)
+    folder = terminal.run("import", tmp_path, "--ignore-duplicate-policy")
+    assert (folder.code, "duplicate policy" in folder.err) == (2, True)
+
+
 def test_too_few_people_to_calibrate_on_are_told_how_many_it_takes(terminal: Terminal) -> None:
     refused = terminal.run("calibrate")
     assert (refused.code, refused.err.count("\n")) == (2, 1)
