@@ -40,9 +40,17 @@ class Acceptance:
             )
 
     async def find_duplicates(
-        self, collection_id: str, person_id: str, face: Encoding | uuid.UUID, policy: Policy
+        self,
+        collection_id: str,
+        person_id: str,
+        face: Encoding | uuid.UUID,
+        policy: Policy,
+        *,
+        scores: bool = True,
     ) -> DuplicateCheck | None:
         """Look for another person as near as a duplicate, by the index where there is one.
+
+        With `scores` the nearest is told, without them the one whose id comes first.
 
         The index's word is taken, since an exact scan of a large collection for each new face would cap
         enrolment at a few a second. None where the policy allows duplicates. It is a look before the
@@ -51,20 +59,28 @@ class Acceptance:
         """
         if policy.duplicates == "allow":
             return None
-        found = await self._search.look(Query(collection_id, face, policy.duplicate_threshold, 2))
+        query = Query(collection_id, face, policy.duplicate_threshold, 2, scores=scores)
+        found = await self._search.look(query)
         others = [candidate for candidate in found.candidates if candidate.person_id != person_id]
         return DuplicateCheck(found.mode, others[0] if others else None)
 
     async def check_duplicates(
-        self, collection_id: str, person_id: str, face: Encoding | uuid.UUID, probe: Probe, policy: Policy
+        self,
+        collection_id: str,
+        person_id: str,
+        face: Encoding | uuid.UUID,
+        probe: Probe,
+        policy: Policy,
+        *,
+        scores: bool = True,
     ) -> DuplicateCheck | None:
         """Look likewise, and raise FaceDuplicate where the policy refuses what is found."""
-        check = await self.find_duplicates(collection_id, person_id, face, policy)
-        if check and check.nearest and policy.duplicates == "refuse":
+        check = await self.find_duplicates(collection_id, person_id, face, policy, scores=scores)
+        if check and check.other and policy.duplicates == "refuse":
             raise FaceDuplicate(
                 "the face is another person's, whom the error's metadata names: merge the two, or let "
                 "the collection's duplicate_policy allow it",
                 field=probe.field,
-                metadata={"person_id": check.nearest.person_id},
+                metadata={"person_id": check.other.person_id},
             )
         return check

@@ -38,7 +38,10 @@ class Item:
 
 @dataclasses.dataclass(frozen=True)
 class EnrollOrder:
-    """An enrolment as asked for; no request id is "", no expire time is never."""
+    """An enrolment as asked for; no request id is "", no expire time is never.
+
+    `scores` tells whether whoever asks may learn which duplicate is the nearest.
+    """
 
     collection_id: str
     person_id: str
@@ -46,6 +49,7 @@ class EnrollOrder:
     items: list[Item]
     request_id: str = ""
     expire_time: datetime.datetime | None = None
+    scores: bool = True
 
 
 class Gallery:
@@ -111,7 +115,12 @@ class Gallery:
             faces.append(NewFace(content, encoding, source_id, item.external_ref))
         checks = {
             place: await self._acceptance.check_duplicates(
-                order.collection_id, order.person_id, looked.face, order.items[place].probe, known.policy
+                order.collection_id,
+                order.person_id,
+                looked.face,
+                order.items[place].probe,
+                known.policy,
+                scores=order.scores,
             )
             for place, looked in seen.items()
             if contents[place] not in known.known_content_ids
@@ -166,7 +175,7 @@ class Gallery:
                 None
                 if face.already_enrolled
                 else await self._acceptance.find_duplicates(
-                    order.collection_id, order.person_id, face.face_id, known.policy
+                    order.collection_id, order.person_id, face.face_id, known.policy, scores=order.scores
                 ),
             )
             for item, face in zip(order.items, replay.faces, strict=True)
