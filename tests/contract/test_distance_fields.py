@@ -1,4 +1,4 @@
-"""What a caller without scores is told of distances: every field is classified, and documented if it depends."""
+"""What a caller without scores is told of distances: each field is classified, and documented if needed."""
 
 import re
 from pathlib import Path
