@@ -7,7 +7,7 @@ from tests.contract import comments
 from tests.contract.distance_fields import FIELDS, METADATA, Told, answered, twice
 
 SECURITY = Path(__file__).parents[2] / "docs" / "security.md"
-ROW = re.compile(r"^\| `(\w+)` \| ([^|]*) \| ([^|]*) \| ([^|]*) \|$", re.MULTILINE)
+ROW = re.compile(r"^\| `(\w+)` \|([^|]*)\|([^|]*)\|([^|]*)\|$", re.MULTILINE)
 NAME = re.compile(r"`(\w+)`")
 
 

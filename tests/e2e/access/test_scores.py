@@ -3,6 +3,9 @@
 Two collections differ in nothing but such distances; every RPC is asked of both by keys of each role.
 """
 
+import asyncio
+import os
+import sys
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
@@ -149,6 +152,32 @@ async def test_people_come_by_their_ids_and_more_than_one_shows_with_a_single_ca
     request.max_candidates = 5
     (face,) = (await locked.stub.Identify(request, metadata=bearer("identify"))).faces
     assert [each.person_id for each in face.candidates] == names
+
+
+async def test_the_command_says_that_several_are_within_the_threshold(
+    locked: RunningMatcher, administrator: asyncpg.Connection, tmp_path: Path
+) -> None:
+    await worlds.build(locked, administrator, "near", 0, SPARES, background=False)
+    cluster = worlds.CLUSTERS.index((worlds.PAIRS[0], worlds.RULED))
+    photo, key = tmp_path / "photo", tmp_path / "key"
+    photo.write_bytes(picture(worlds.base(cluster)))
+    said = {}
+    for name in ("identify", "sighted"):
+        key.write_text(name)
+        command = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "facerec", "identify", photo, "--collection", "near"),
+            *("--matcher", locked.address),
+            env=os.environ | {"FACEREC_API_KEY_FILE": str(key)},
+            stdout=asyncio.subprocess.PIPE,
+        )
+        out, _ = await command.communicate()
+        assert command.returncode == 0
+        said[name] = out.decode()
+    assert "face 1: 3 people are within the threshold, in the order of their ids" in said["identify"]
+    assert "searched" not in said["identify"]
+    assert said["identify"].count("withheld") == 3
+    assert "in the order" not in said["sighted"]
+    assert "faces searched" in said["sighted"]
 
 
 async def test_more_people_than_an_index_proposes_are_counted_by_a_scan(
