@@ -44,9 +44,18 @@ class Acceptance:
             )
 
     async def find_duplicates(
-        self, collection_id: str, person_id: str, face: Encoding | uuid.UUID, probe: Probe, policy: Policy
+        self,
+        collection_id: str,
+        person_id: str,
+        face: Encoding | uuid.UUID,
+        probe: Probe,
+        policy: Policy,
+        *,
+        scores: bool = True,
     ) -> DuplicateCheck | None:
         """Look for another person as near as a duplicate, by the index where there is one.
+
+        With `scores` the nearest is told, without them the one whose id comes first.
 
         The index's word is taken, since an exact scan of a large collection for each new face would cap
         enrolment at a few a second. None where the policy allows duplicates. It is a search before the
@@ -55,29 +64,37 @@ class Acceptance:
         """
         if policy.duplicates == "allow" or rights.chose_vector(probe):
             return None
-        return await self._look(collection_id, person_id, face, policy)
+        return await self._look(collection_id, person_id, face, policy, scores=scores)
 
     async def _look(
-        self, collection_id: str, person_id: str, face: Encoding | uuid.UUID, policy: Policy
+        self, collection_id: str, person_id: str, face: Encoding | uuid.UUID, policy: Policy, *, scores: bool
     ) -> DuplicateCheck:
-        found = await self._search.look(Query(collection_id, face, policy.duplicate_threshold, 2))
+        query = Query(collection_id, face, policy.duplicate_threshold, 2, scores=scores)
+        found = await self._search.look(query)
         others = [candidate for candidate in found.candidates if candidate.person_id != person_id]
         return DuplicateCheck(found.mode, others[0] if others else None)
 
     async def check_duplicates(
-        self, collection_id: str, person_id: str, face: Encoding | uuid.UUID, probe: Probe, policy: Policy
+        self,
+        collection_id: str,
+        person_id: str,
+        face: Encoding | uuid.UUID,
+        probe: Probe,
+        policy: Policy,
+        *,
+        scores: bool = True,
     ) -> DuplicateCheck | None:
         """Look likewise, and raise FaceDuplicate where the policy refuses what is found.
 
         Whoever may have chosen the vector has so many refusals. Raises TriesExhausted.
         """
         if policy.duplicates != "refuse":
-            return await self.find_duplicates(collection_id, person_id, face, probe, policy)
+            return await self.find_duplicates(collection_id, person_id, face, probe, policy, scores=scores)
         per_day = call.failed_tries_per_day()
         if per_day is None or not rights.chose_vector(probe):
-            return _accepted(await self._look(collection_id, person_id, face, policy), probe)
+            return _accepted(await self._look(collection_id, person_id, face, policy, scores=scores), probe)
         async with self._tries.refusals(collection_id, per_day):
-            _accepted(await self._look(collection_id, person_id, face, policy), probe)
+            _accepted(await self._look(collection_id, person_id, face, policy, scores=scores), probe)
         return None
 
 
@@ -93,6 +110,6 @@ def face_duplicate(probe: Probe, person_id: str) -> FaceDuplicate:
 
 def _accepted(check: DuplicateCheck, probe: Probe) -> DuplicateCheck:
     """Raises FaceDuplicate where somebody was found."""
-    if check.nearest:
-        raise face_duplicate(probe, check.nearest.person_id)
+    if check.other:
+        raise face_duplicate(probe, check.other.person_id)
     return check

@@ -4,7 +4,6 @@ from facerec.matcher.v1 import calibration_pb2 as pb
 from matcher_service import ids
 from matcher_service.calibrating import Applied, Calibration, Target
 from matcher_service.calibration import MIN_PERSONS, Point, Rate
-from matcher_service.converters import score
 
 TARGET_FAR = (1e-7, 0.1)
 TARGET_FALSE_HITS = (1e-4, 10.0)
@@ -46,7 +45,7 @@ def calibration_message(found: Calibration) -> pb.CalibrateResponse:
         genuine_counts=sample.genuine.sum(axis=0).tolist(),
         impostor_counts=(sample.impostor.sum(axis=0) // 2).tolist(),
         suspects=[
-            pb.Suspect(person_id_a=each.a, person_id_b=each.b, distance=score(each.distance))
+            pb.Suspect(person_id_a=each.a, person_id_b=each.b, distance=each.distance)
             for each in found.suspects
         ],
         identify_needs=found.identify_needs,

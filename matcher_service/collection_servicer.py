@@ -87,9 +87,7 @@ class CollectionServicer(matcher_pb2_grpc.CollectionServiceServicer):
         settings = collection_converters.settings(request.settings)
         if settings == CollectionSettings():
             raise OptionInvalid("set at least one setting: this changes nothing", field="settings")
-        for name in ("verify_threshold", "identify_threshold", "duplicate_threshold"):
-            if request.settings.HasField(name):
-                _check_scores(f"settings.{name}")
+        _check_scores_of(request.settings)
         collection = await self._catalog.update(collection_id, settings)
         return pb.UpdateCollectionResponse(collection=collection_converters.collection_message(collection))
 
@@ -112,6 +110,7 @@ class CollectionServicer(matcher_pb2_grpc.CollectionServiceServicer):
     ) -> calibration_pb.CalibrateResponse:
         """Measure a collection's error rates."""
         deadline.start(context.time_remaining())
+        _check_scores("collection_id")
         found = await self._calibrator.calibrate(
             ids.collection_id(request.collection_id), calibration_converters.target(request)
         )
@@ -133,6 +132,7 @@ class CollectionServicer(matcher_pb2_grpc.CollectionServiceServicer):
     ) -> review_pb.MeasureRecallResponse:
         """Compare the index with exact search."""
         deadline.start(context.time_remaining())
+        _check_scores("collection_id")
         samples = request.samples or DEFAULT_SAMPLES
         found = await self._meter.measure(
             ids.collection_id(request.collection_id), ids.count(samples, "samples", MIN_SAMPLES, MAX_SAMPLES)
@@ -145,8 +145,8 @@ class CollectionServicer(matcher_pb2_grpc.CollectionServiceServicer):
         """Read a page of persons who may be one."""
         deadline.start(context.time_remaining())
         rights.check_search("")
-        if request.HasField("max_distance") and not call.may_see_scores():
-            raise ScoresWithheld("distances are not for this caller", field="max_distance")
+        if request.HasField("max_distance"):
+            _check_scores("max_distance")
         listed = PairList(
             ids.collection_id(request.collection_id),
             ids.number(request.max_distance, "max_distance", 0, MAX_DISTANCE)
@@ -154,7 +154,12 @@ class CollectionServicer(matcher_pb2_grpc.CollectionServiceServicer):
             else None,
             request.include_dismissed,
         )
-        page = await self._reviewer.list(listed, ids.page_size(request.page_size), request.page_token)
+        page = await self._reviewer.list(
+            listed,
+            ids.page_size(request.page_size),
+            request.page_token,
+            scores=call.may_see_scores(),
+        )
         return review_converters.page_message(page)
 
     async def DismissDuplicate(
@@ -187,11 +192,22 @@ class CollectionServicer(matcher_pb2_grpc.CollectionServiceServicer):
         )
 
 
-def _check_scores(field: str) -> None:
+def _check_scores_of(settings: pb.CollectionSettings) -> None:
     """Whoever moves a threshold to and fro learns each distance by it. Raises ScoresWithheld."""
+    for name in ("verify_threshold", "identify_threshold", "duplicate_threshold"):
+        if settings.HasField(name):
+            _check_scores(f"settings.{name}")
+    if settings.search.HasField("trust_distance"):
+        _check_scores("settings.search.trust_distance")
+
+
+def _check_scores(field: str) -> None:
+    """Raises ScoresWithheld for a caller who may not see distances, nor measure or bound them."""
     if not call.may_see_scores():
         raise ScoresWithheld(
-            "distances are not for this caller, who therefore may not choose a threshold", field=field
+            "distances are not for this caller, who may neither set a limit to them nor have them measured: "
+            "use a key with scores",
+            field=field,
         )
 
 

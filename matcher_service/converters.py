@@ -1,6 +1,7 @@
 """Messages to what the domain speaks of, checked, and back."""
 
 import datetime
+from typing import TypeVar
 
 import numpy as np
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -15,6 +16,7 @@ from matcher_service.faces import (
     MAX_VALUE,
     BoundingBox,
     Candidate,
+    DuplicateCheck,
     Encoding,
     EnrolledFace,
     Enrollment,
@@ -29,6 +31,8 @@ from matcher_service.faces import (
 )
 from matcher_service.gallery import Item
 
+T = TypeVar("T")
+U = TypeVar("U")
 DIMENSIONS = 128
 MAX_SPACE_CHARACTERS = 128
 MODES = {
@@ -94,9 +98,9 @@ def space(text: str, field: str) -> str:
     return text
 
 
-def score(distance: float) -> float | None:
-    """A distance as the present caller may see it: not at all, unless scores are theirs."""
-    return distance if call.may_see_scores() else None
+def if_scores(value: T, withheld: U) -> T | U:
+    """A distance, or what tells more of one than a match, as the present caller may see it."""
+    return value if call.may_see_scores() else withheld
 
 
 def moment(message: Timestamp, field: str) -> datetime.datetime:
@@ -155,14 +159,22 @@ def _enrolled_message(enrolled: EnrolledFace) -> pb.EnrolledFace:
         quality=quality_message(enrolled.quality),
     )
     if enrolled.duplicates is not None:
-        message.duplicate_check = MODES[enrolled.duplicates.mode]
-        if nearest := enrolled.duplicates.nearest:
-            message.duplicate.person_id = nearest.person_id
-            shown = score(nearest.distance)
-            if shown is not None:
-                message.duplicate.distance = shown
-            message.duplicate.face_id = str(nearest.face_id)
+        message.MergeFrom(_duplicates_message(enrolled.duplicates))
     return message
+
+
+def _duplicates_message(check: DuplicateCheck) -> pb.EnrolledFace:
+    other = check.other
+    return pb.EnrolledFace(
+        duplicate_check=if_scores(MODES[check.mode], pb.SEARCH_MODE_UNSPECIFIED),
+        duplicate=None
+        if other is None
+        else pb.Duplicate(
+            person_id=other.person_id,
+            distance=if_scores(other.distance, None),
+            face_id=if_scores(str(other.face_id), ""),
+        ),
+    )
 
 
 def identified_message(answer: Identification) -> pb.IdentifiedFace:
@@ -171,10 +183,11 @@ def identified_message(answer: Identification) -> pb.IdentifiedFace:
         probe_index=answer.probe_index,
         bounding_box=None if answer.box is None else _box_message(answer.box),
         candidates=[_candidate_message(candidate) for candidate in answer.candidates],
-        mode=MODES[answer.mode],
-        exact=answer.mode is not SearchMode.INDEX,
-        faces_searched=answer.faces,
+        mode=if_scores(MODES[answer.mode], pb.SEARCH_MODE_UNSPECIFIED),
+        exact=if_scores(answer.mode is not SearchMode.INDEX, None),
+        faces_searched=if_scores(answer.faces, 0),
         quality=quality_message(answer.quality),
+        matched_persons=answer.matched_persons,
     )
 
 
@@ -215,8 +228,8 @@ def _candidate_message(candidate: Candidate) -> pb.Candidate:
     return pb.Candidate(
         person_id=candidate.person_id,
         display_name=candidate.display_name,
-        distance=score(candidate.distance),
-        face_id=str(candidate.face_id),
+        distance=if_scores(candidate.distance, None),
+        face_id=if_scores(str(candidate.face_id), ""),
     )
 
 

@@ -122,10 +122,10 @@ class SearchMode(enum.Enum):
 
 @dataclasses.dataclass(frozen=True)
 class DuplicateCheck:
-    """How other persons were searched, and the nearest of them where near enough to be a duplicate."""
+    """How other persons were searched, and the one told of those near enough to be a duplicate."""
 
     mode: SearchMode
-    nearest: "Candidate | None"
+    other: "Candidate | None"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -207,11 +207,12 @@ class Candidate:
 
 @dataclasses.dataclass(frozen=True)
 class Identification:
-    """Who one face is: candidates nearest first; `faces` is how many were compared."""
+    """Who one face is: `faces` were compared and `matched_persons` are near enough."""
 
     probe_index: int
     box: BoundingBox | None
     candidates: list[Candidate]
+    matched_persons: int
     faces: int
     threshold: float
     space: str

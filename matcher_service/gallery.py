@@ -49,7 +49,10 @@ class Item:
 
 @dataclasses.dataclass(frozen=True)
 class EnrollOrder:
-    """An enrolment as asked for; no request id is "", no expire time is never."""
+    """An enrolment as asked for; no request id is "", no expire time is never.
+
+    `scores` tells whether whoever asks may learn which duplicate is the nearest.
+    """
 
     collection_id: str
     person_id: str
@@ -57,6 +60,7 @@ class EnrollOrder:
     items: list[Item]
     request_id: str = ""
     expire_time: datetime.datetime | None = None
+    scores: bool = True
 
 
 class Gallery:
@@ -127,7 +131,12 @@ class Gallery:
             self._acceptance.check_quality(seen[place], order.items[place].probe, known.policy)
         checks = {
             place: await self._acceptance.check_duplicates(
-                order.collection_id, order.person_id, seen[place].face, order.items[place].probe, known.policy
+                order.collection_id,
+                order.person_id,
+                seen[place].face,
+                order.items[place].probe,
+                known.policy,
+                scores=order.scores,
             )
             for place in new
         }
@@ -197,7 +206,12 @@ class Gallery:
                 None
                 if face.already_enrolled
                 else await self._acceptance.find_duplicates(
-                    order.collection_id, order.person_id, face.face_id, item.probe, known.policy
+                    order.collection_id,
+                    order.person_id,
+                    face.face_id,
+                    item.probe,
+                    known.policy,
+                    scores=order.scores,
                 ),
             )
             for item, face in zip(order.items, replay.faces, strict=True)

@@ -100,8 +100,12 @@ class Matcher:
         all_faces: bool = False,
         exact_only: bool = False,
         min_face_pixels: int = 0,
+        scores: bool = True,
     ) -> tuple[list[Identification], float, str]:
         """Find who the faces are, with the threshold that decided and the space.
+
+        Candidates are the nearest, nearest first; without `scores` they are the first in the order of their
+        ids, and how they are searched depends on nothing but who is within the threshold.
 
         An answer a probe, or with `all_faces` one a face of each photo. A statement each: one for all
         of them was no quicker for a probe and cannot run on parallel workers.
@@ -112,7 +116,7 @@ class Matcher:
         found_in = collections.Counter(index for index, _ in looked)
         call.charge(sum(max(1, found_in[index]) for index in range(len(probes))))
         for index, seen in looked:
-            query = Query(collection_id, seen.face, max_distance, max_candidates, exact_only)
+            query = Query(collection_id, seen.face, max_distance, max_candidates, exact_only, scores=scores)
             found = await self._search.decide(query)
             check_space(seen.face, probes[index], found.space)
             if not found.probe_found:
@@ -122,6 +126,7 @@ class Matcher:
                     probe_index=index,
                     box=seen.box,
                     candidates=found.candidates,
+                    matched_persons=found.matched_persons,
                     faces=found.faces,
                     threshold=found.threshold,
                     space=found.space,
@@ -130,8 +135,8 @@ class Matcher:
                     expected=await self._evidence.expected_hits(collection_id, found),
                 )
             )
-            nearest = found.candidates[0].person_id if found.candidates else None
-            self._decisions.add(collection_id, Action.IDENTIFY, nearest, match=nearest is not None)
+            first = found.candidates[0].person_id if found.candidates else None
+            self._decisions.add(collection_id, Action.IDENTIFY, first, match=first is not None)
         if answers:
             return answers, answers[0].threshold, answers[0].space
         threshold, space = await self._store.search_defaults(collection_id)

@@ -9,16 +9,24 @@ import asyncpg
 from matcher_service.database import vector_wire
 from matcher_service.faces import Candidate, Encoding, SearchMode
 
+PROPOSED_PERSONS = 50  # by an index, as the statements have it
+COUNTED_PERSONS = 101  # of those near enough: one more than can be answered
+
 
 @dataclasses.dataclass(frozen=True)
 class Query:
-    """A face to search for. `max_distance` None means the collection's identify threshold."""
+    """A face to search for. `max_distance` None means the collection's identify threshold.
+
+    Without `scores` the asker may learn of a distance only whether it is within that threshold: candidates
+    come in the order of their ids, and nothing that is done depends on how near they are.
+    """
 
     collection_id: str
     face: Encoding | uuid.UUID
     max_distance: float | None
     max_candidates: int
     exact_only: bool = False
+    scores: bool = True
 
     @property
     def space(self) -> str | None:
@@ -28,7 +36,8 @@ class Query:
 
 @dataclasses.dataclass(frozen=True)
 class Found:
-    """What a search found; `faces` is how many were compared.
+    """What a search found; `faces` is how many were compared, `matched_persons` how many people were near
+    enough: of those an index proposed, or of all, and counted up to COUNTED_PERSONS.
 
     `gallery_faces` is about how many there are, where a calibration is in force.
     """
@@ -39,6 +48,7 @@ class Found:
     mode: SearchMode
     faces: int
     candidates: list[Candidate]
+    matched_persons: int
     calibration_id: uuid.UUID | None = None
     gallery_faces: int = 0
 
@@ -98,7 +108,9 @@ def vector_or_id(face: Encoding | uuid.UUID) -> tuple[bytes | None, uuid.UUID | 
     return (None, face) if isinstance(face, uuid.UUID) else (vector_wire(face.values), None)
 
 
-def answer(head: asyncpg.Record, faces: int, found: list[Candidate], *, decided: bool = True) -> Answer:
+def answer(
+    head: asyncpg.Record, faces: int, found: list[Candidate], matched_persons: int, *, decided: bool = True
+) -> Answer:
     """Put together what the first row of a search says and the candidates found."""
     return Answer(
         head["search"],
@@ -110,6 +122,7 @@ def answer(head: asyncpg.Record, faces: int, found: list[Candidate], *, decided:
             mode=SearchMode.INDEX if head["search"] == "index" else SearchMode.EXACT,
             faces=faces,
             candidates=found,
+            matched_persons=matched_persons,
             calibration_id=head["calibration_id"],
             gallery_faces=head["gallery_faces"] or 0,
         ),
@@ -117,5 +130,5 @@ def answer(head: asyncpg.Record, faces: int, found: list[Candidate], *, decided:
 
 
 def candidates(rows: Sequence[asyncpg.Record]) -> list[Candidate]:
-    """Read the people found, nearest first."""
+    """Read the people found, in the order of the rows."""
     return [Candidate(row["person_id"], row["display_name"], row["distance"], row["face_id"]) for row in rows]

@@ -1,7 +1,7 @@
 """What is looked over, as the messages of the contract."""
 
 from facerec.matcher.v1 import review_pb2 as pb
-from matcher_service.converters import score
+from matcher_service.converters import if_scores
 from matcher_service.recall import Proportion, Recall
 from matcher_service.reviewing import Page
 
@@ -26,9 +26,9 @@ def page_message(page: Page) -> pb.ListDuplicatesResponse:
             pb.DuplicatePair(
                 person_id_a=pair.a,
                 person_id_b=pair.b,
-                face_id_a=str(pair.face_a),
-                face_id_b=str(pair.face_b),
-                distance=score(pair.distance),
+                face_id_a=if_scores(str(pair.face_a), ""),
+                face_id_b=if_scores(str(pair.face_b), ""),
+                distance=if_scores(pair.distance, None),
                 dismissed=pair.dismissed,
             )
             for pair in page.pairs

@@ -38,7 +38,7 @@ class Pair:
 
 @dataclasses.dataclass(frozen=True)
 class Page:
-    """The next pairs, of this page the nearest first, and how many persons are done with."""
+    """The next pairs, and how many persons are done with."""
 
     pairs: list[Pair]
     persons: int
@@ -53,8 +53,10 @@ class Reviewer:
         self._database = database
         self._door = door
 
-    async def list(self, listed: PairList, page_size: int, page_token: str) -> Page:
+    async def list(self, listed: PairList, page_size: int, page_token: str, *, scores: bool = True) -> Page:
         """Examine people from where the token says, until there are pairs enough or the page's time is over.
+
+        With `scores` the pairs of the page come nearest first, without them in the order of enrolment.
 
         Raises as Store does, Overloaded, OptionInvalid for a token of another list.
         """
@@ -78,7 +80,7 @@ class Reviewer:
                 if look.over:
                     break
         token = "" if look.over else pages.pair_token(listed, *look.told)
-        return Page(_nearest_first(found), look.persons, look.exact, token)
+        return Page(_nearest_first(found) if scores else found, look.persons, look.exact, token)
 
     async def dismiss(self, collection_id: str, a: str, b: str, *, restore: bool) -> bool:
         """Note that two persons are two, or take that back; says whether it changed anything.

@@ -13,7 +13,7 @@ from matcher_service.admission import Admission
 from matcher_service.database import Connection, Database
 from matcher_service.errors import CollectionNotFound
 from matcher_service.queries import of_collection
-from matcher_service.query import Answer, Query, answer, candidates, vector_or_id
+from matcher_service.query import COUNTED_PERSONS, Answer, Query, answer, candidates, vector_or_id
 
 STEP_BLOCKS = 250  # of 8 kB: about 3,300 faces, or a millisecond
 LULL_SECONDS = 0.005  # the longest wait before a step: at least a quarter of the time is the scan's
@@ -48,7 +48,7 @@ class Scanner:
         if head is None:
             raise CollectionNotFound
         if head["search"] == "none":
-            return answer(head, 0, [])
+            return answer(head, 0, [], 0)
         faces, hits = 0, Hits()
         first = 0
         while first < head["blocks"]:
@@ -61,18 +61,23 @@ class Scanner:
                 vector,
                 face_id,
                 head["threshold"],
-                query.max_candidates,
+                COUNTED_PERSONS,
                 (first, 0),
                 (end, 0),
+                not query.scores,
             )
             assert step is not None
             faces += step["faces"]
             hits.add(step)
             first = end
         rows = await connection.fetch(
-            statements["name_hits"], query.collection_id, *hits.columns, query.max_candidates
+            statements["name_hits"],
+            query.collection_id,
+            *hits.columns,
+            query.max_candidates,
+            not query.scores,
         )
-        return answer(head, faces, candidates(rows))
+        return answer(head, faces, candidates(rows), rows[0]["matched_persons"] if rows else 0)
 
 
 class Hits:
@@ -121,8 +126,9 @@ async def ask(
         scan_up_to,
         effort,
         trust,
+        not query.scores,
     )
     if not rows:
         raise CollectionNotFound
-    found = [row for row in rows if row["person_id"] is not None]
-    return answer(rows[0], rows[0]["faces"], candidates(found), decided=rows[0]["decided"])
+    head, found = rows[0], [row for row in rows if row["person_id"] is not None]
+    return answer(head, head["faces"], candidates(found), head["matched_persons"], decided=head["decided"])

@@ -6,7 +6,7 @@ from matcher_service import metrics
 from matcher_service.admission import Admission
 from matcher_service.database import Database
 from matcher_service.faces import SearchMode
-from matcher_service.query import Answer, Found, Query
+from matcher_service.query import PROPOSED_PERSONS, Answer, Found, Query
 from matcher_service.scanning import LULL_SECONDS, Scanner, ask
 
 # A quick look finds 19 of 20 of those whom the whole effort finds. What it misses may be nearer than what it
@@ -24,6 +24,10 @@ class Search:
     collection's trust distance: first with a part of the effort and for one nearer still, as most enrolled
     people's are, then with all of it. For anything else an exact scan decides, in a pool of its own and
     behind an admission limit, since it takes a hundred times as long.
+
+    A query without scores must not tell a distance by its time: which statements it takes depends on who is
+    within the threshold alone. It asks the index once, with all of the effort, and accepts what is found
+    wherever somebody is within the threshold, unless all whom the index proposed are: then there may be more.
     """
 
     def __init__(
@@ -41,20 +45,36 @@ class Search:
         return found
 
     async def _decide(self, query: Query) -> Found:
+        if query.scores:
+            first = await self._ask_index(query)
+            accepted = first.decided
+        else:
+            first = await self._propose(query)
+            accepted = first.search == "scan" or 0 < first.found.matched_persons < PROPOSED_PERSONS
+        if accepted or first.search == "none":
+            return first.found
+        mode = SearchMode.INDEX_CONFIRMED if first.search == "index" else SearchMode.EXACT
+        return dataclasses.replace((await self._scanner.scan(query)).found, mode=mode)
+
+    async def _ask_index(self, query: Query) -> Answer:
+        """Ask with a part of the effort, and where that does not decide with all of it."""
         first = await self._propose(query, effort=QUICK_EFFORT, trust=QUICK_TRUST)
         if not first.decided and first.search == "index":
             # Most who come here are strangers: where their scan is refused anyway, so is the dearer look.
             self._scanner.check_room()
             first = await self._propose(query)
-        if first.decided or first.search == "none":
-            return first.found
-        mode = SearchMode.INDEX_CONFIRMED if first.search == "index" else SearchMode.EXACT
-        return dataclasses.replace((await self._scanner.scan(query)).found, mode=mode)
+        return first
 
     async def look(self, query: Query) -> Found:
-        """Find who is near, taking the index's word where there is an index. Raises as `decide`."""
+        """Find who is near, taking the index's word where there is an index. Raises as `decide`.
+
+        Without scores it is not taken where all whom the index proposed are within the threshold: it would
+        tell who of more than these are the nearest.
+        """
         first = await self._propose(query)
-        return (await self._scanner.scan(query)).found if first.search == "later" else first.found
+        cut = not query.scores and first.search == "index"
+        cut = cut and first.found.matched_persons >= PROPOSED_PERSONS
+        return (await self._scanner.scan(query)).found if cut or first.search == "later" else first.found
 
     async def answers(self, query: Query) -> tuple[Found, Found, bool]:
         """What the index finds, what of it `decide` would answer, and whether a scan would decide instead.

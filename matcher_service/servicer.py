@@ -48,6 +48,7 @@ class MatcherServicer(matcher_pb2_grpc.MatcherServiceServicer):
             expire_time=converters.moment(request.expire_time, "expire_time")
             if request.HasField("expire_time")
             else None,
+            scores=call.may_see_scores(),
         )
         return converters.enrollment_message(await self._gallery.enroll(order))
 
@@ -62,9 +63,9 @@ class MatcherServicer(matcher_pb2_grpc.MatcherServiceServicer):
         )
         return pb.VerifyResponse(
             match=verification.match,
-            distance=converters.score(verification.distance),
+            distance=converters.if_scores(verification.distance, None),
             threshold=verification.threshold,
-            nearest_face_id=str(verification.nearest_face_id),
+            nearest_face_id=converters.if_scores(str(verification.nearest_face_id), ""),
             faces_compared=verification.faces,
             space=verification.space,
             quality=converters.quality_message(verification.quality),
@@ -92,6 +93,7 @@ class MatcherServicer(matcher_pb2_grpc.MatcherServiceServicer):
             all_faces=request.all_faces,
             exact_only=request.exact_only,
             min_face_pixels=ids.count(request.min_face_pixels, "min_face_pixels", 0, MAX_FACE_PIXELS),
+            scores=call.may_see_scores(),
         )
         faces = [converters.identified_message(answer) for answer in answers]
         # One threshold and one gallery for all: the last answer's is the newest.
@@ -115,7 +117,7 @@ class MatcherServicer(matcher_pb2_grpc.MatcherServiceServicer):
         )
         return pb.CompareResponse(
             match=comparison.match,
-            distance=converters.score(comparison.distance),
+            distance=converters.if_scores(comparison.distance, None),
             threshold=comparison.threshold,
             space=comparison.space,
             quality_a=converters.quality_message(comparison.quality_a),

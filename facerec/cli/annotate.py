@@ -23,7 +23,10 @@ def check_target(path: Path) -> None:
 
 
 def draw(image: bytes, faces: Sequence[IdentifiedFace], path: Path) -> None:
-    """Write a copy of the image, upright, with each face's box, best candidate and distance."""
+    """Write a copy of the image, upright, with each face's box, best candidate and distance.
+
+    Where distances are withheld and there are several candidates, how many take the place of the best.
+    """
     try:
         with Image.open(io.BytesIO(image)) as opened:
             picture = ImageOps.exif_transpose(opened).convert("RGB")
@@ -43,6 +46,8 @@ def _mark(canvas: ImageDraw.ImageDraw, face: IdentifiedFace, size: tuple[int, in
     text = best.display_name or best.person_id if best else "nobody"
     if best and best.distance is not None:
         text = f"{text} {best.distance:.2f}"
+    elif face.matched_persons > 1:  # in the order of ids, the first no likelier than the others
+        text = f"one of {face.matched_persons}"
     color = KNOWN if best else UNKNOWN
     line_pixels = max(2, max(size) // 400)
     canvas.rectangle((box.left, box.top, box.right, box.bottom), outline=color, width=line_pixels)

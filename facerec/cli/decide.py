@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from facerec.client import Identification, Quality
 
 NO_MATCH = 1
+MAX_CANDIDATES = 100  # of an answer; beyond it matches are not counted
 
 
 def verify(
@@ -106,13 +107,24 @@ def _show(image: Path, answer: "Identification") -> None:
             for candidate in face.candidates
         ] or [(number, *where, "nobody", "", "")]
     output.table(("face", "top", "right", "bottom", "left", "person", "name", "distance"), rows)
-    searched = max(face.faces_searched for face in answer.faces)
-    output.line(f"threshold {answer.threshold:.3f}, {output.counted(searched, 'enrolled face')} searched")
+    searched = [face.faces_searched for face in answer.faces if face.faces_searched is not None]
+    faces = f", {output.counted(max(searched), 'enrolled face')} searched" if searched else ""
+    output.line(f"threshold {answer.threshold:.3f}{faces}")
+    for number, face in enumerate(answer.faces, 1):
+        if face.exact is None and face.matched_persons > 1:
+            output.line(
+                f"face {number}: {_people(face.matched_persons)} within the threshold, in the order of their "
+                "ids: which of them it is takes a key with scores, or somebody who looks"
+            )
     if answer.expected_false_hits is not None:
         output.line(
             f"a stranger is to expect {answer.expected_false_hits:.2g} false hits here "
             f"(at most {answer.expected_false_hits_high:.2g}, 95 %)"
         )
+
+
+def _people(matched: int) -> str:
+    return f"more than {MAX_CANDIDATES} people are" if matched > MAX_CANDIDATES else f"{matched} people are"
 
 
 def _or_withheld(distance: float | None) -> float | str:

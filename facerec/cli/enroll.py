@@ -97,8 +97,9 @@ async def _enroll(
             if outcome.status == photos.REFUSED:
                 console.print(f"refused {outcome.image}: {outcome.message} [{outcome.reason}]")
             elif outcome.duplicate_of:
-                apart = output.distance(outcome.duplicate_distance)
-                other = f"{outcome.duplicate_of} has a face at distance {apart}"
+                apart = outcome.duplicate_distance
+                near = "as near as a duplicate's" if apart is None else f"at distance {apart:.3f}"
+                other = f"{outcome.duplicate_of} has a face {near}"
                 console.print(f"duplicate {outcome.image}: enrolled for {outcome.person_id}, and {other}")
 
         async with AsyncMatcherClient(

@@ -1,6 +1,7 @@
 """What the matcher answers. Times are UTC; distances Euclidean in the encodings' space.
 
-A distance is None where it is withheld from the caller, whose key has no scores.
+A caller whose key has no scores learns of a distance only whether it is within the threshold: distances are
+None, the ids of the faces they are measured to are empty, and people come in the order of their ids.
 """
 
 import dataclasses
@@ -63,7 +64,10 @@ class StoredFace:
 
 @dataclasses.dataclass(frozen=True)
 class Duplicate:
-    """Another person as near to an enrolled face as a duplicate, by the nearest of their faces."""
+    """Another person as near to an enrolled face as a duplicate, by the nearest of their faces.
+
+    Without scores `distance` is None and `face_id` empty.
+    """
 
     person_id: str
     distance: float | None
@@ -74,8 +78,9 @@ class Duplicate:
 class EnrolledFace:
     """The outcome of one item; `already_enrolled` says that nothing was added.
 
-    `duplicate` is the nearest other person within the collection's duplicate threshold. `duplicate_check`
-    is how the others were searched, exact or index, or empty where they were not.
+    `duplicate` is the nearest other person within the collection's duplicate threshold, without scores the
+    first by id. `duplicate_check` is how the others were searched, exact or index; empty where they were not,
+    and without scores.
     """
 
     face: StoredFace
@@ -116,7 +121,10 @@ class Enrollment:
 
 @dataclasses.dataclass(frozen=True)
 class Verification:
-    """The decision on a claim: the nearest of the person's faces decides."""
+    """The decision on a claim: the nearest of the person's faces decides.
+
+    Without scores `distance` is None and `nearest_face_id` empty.
+    """
 
     match: bool
     distance: float | None
@@ -142,7 +150,10 @@ class Verification:
 
 @dataclasses.dataclass(frozen=True)
 class Candidate:
-    """A person a face may be, with the nearest of the person's faces."""
+    """A person a face may be, with the nearest of the person's faces.
+
+    Without scores `distance` is None and `face_id` empty.
+    """
 
     person_id: str
     display_name: str
@@ -155,21 +166,27 @@ class IdentifiedFace:
     """The answer for one face: people near enough, nearest first; none for nobody.
 
     `bounding_box` is None where the probe was not an image. `mode` is exact, index or
-    index_confirmed; `exact` says that no nearer face can have been missed.
+    index_confirmed; `exact` says that no nearer face can have been missed. `matched_persons` counts the
+    people near enough, of whom `candidates` may be a part; 101 means more than 100.
+
+    Without scores the candidates come in the order of their ids: where `matched_persons` is more than one,
+    the first is not the likeliest. `mode` is then empty, `exact` and `faces_searched` are None.
     """
 
     probe_index: int
     bounding_box: BoundingBox | None
     candidates: tuple[Candidate, ...]
     mode: str
-    exact: bool
-    faces_searched: int
+    exact: bool | None
+    faces_searched: int | None
     quality: Quality | None = None
+    matched_persons: int = 0
 
     @classmethod
     def from_message(cls, message: v1.IdentifiedFace) -> Self:
         """Read the contract's message."""
         box = BoundingBox.from_message(message.bounding_box) if message.HasField("bounding_box") else None
+        told = message.HasField("exact")
         candidates = tuple(
             Candidate(c.person_id, c.display_name, distance(c), c.face_id) for c in message.candidates
         )
@@ -177,10 +194,11 @@ class IdentifiedFace:
             message.probe_index,
             box,
             candidates,
-            _mode(message.mode),
-            message.exact,
-            message.faces_searched,
+            _mode(message.mode) if told else "",
+            message.exact if told else None,
+            message.faces_searched if told else None,
             _quality(message, "quality"),
+            message.matched_persons,
         )
 
 

@@ -50,7 +50,10 @@ class Recall:
 
 @dataclasses.dataclass(frozen=True)
 class DuplicatePair:
-    """Two persons who may be one, the earlier enrolled first, by their nearest faces."""
+    """Two persons who may be one, the earlier enrolled first, by their nearest faces.
+
+    Without scores `distance` is None and the faces' ids are empty.
+    """
 
     person_id_a: str
     person_id_b: str

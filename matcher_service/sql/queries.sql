@@ -65,7 +65,9 @@ WHERE t.collection_id = $1 AND t.person_key = 0 AND t.caller = $2;
 -- name: identify
 -- $2 encoding or null, $3 stored face's id or null, $4 largest distance or null, $5 most candidates,
 -- $6 the encoding's space or null, $7 true to ask no index, $8 the size up to which a scan may run here, or
--- null for any, $9 and $10 the shares of the index's effort and of the trust distance. A row a candidate, nearest first; one row without a person for nobody.
+-- null for any, $9 and $10 the shares of the index's effort and of the trust distance, $11 true for the candidates in
+-- the order of their ids, of all that are near enough the first $5. A row a candidate, else nearest first; one row
+-- without a person for nobody. `matched_persons` counts whoever is near enough, up to 101.
 --
 -- `search` is what was done: 'index', 'scan', 'later' for a scan of more faces than $8, or 'none' where the
 -- probe has no encoding or one of another space. `decided` unless the index's word does not stand: it
@@ -144,6 +146,7 @@ SELECT asked.space,
            OR (asked.search = 'index'
                AND EXISTS (SELECT FROM nearest WHERE nearest.distance <= asked.trust_distance)) AS decided,
        coalesce((scanned.found).faces, 0) + (SELECT count(*) FROM measured) AS faces,
+       (SELECT least(count(*), 101) FROM nearest) AS matched_persons,
        candidate.person_id,
        candidate.display_name,
        candidate.distance,
@@ -154,10 +157,10 @@ LEFT JOIN LATERAL (
     SELECT p.person_id, p.display_name, nearest.distance, nearest.face_id
     FROM nearest JOIN facerec.:"person" p USING (person_key)
     WHERE p.collection_id = $1
-    ORDER BY nearest.distance, p.person_id
+    ORDER BY CASE WHEN NOT $11::boolean THEN nearest.distance END, p.person_id
     LIMIT $5
 ) candidate ON true
-ORDER BY candidate.distance, candidate.person_id;
+ORDER BY CASE WHEN NOT $11::boolean THEN candidate.distance END, candidate.person_id;
 
 -- name: begin_scan
 -- $2 encoding or null, $3 stored face's id or null, $4 largest distance or null, $5 the encoding's space or
@@ -179,9 +182,10 @@ CROSS JOIN LATERAL (
 WHERE c.collection_id = $1;
 
 -- name: scan_step
--- $2 encoding or null, $3 stored face's id or null, $4 largest distance, $5 most candidates, $6 and $7 where to
--- begin and end. A row: the faces there, and the nearest of each of the nearest people as columns. TID range
--- scan, which reads just those blocks; face (face_id).
+-- $2 encoding or null, $3 stored face's id or null, $4 largest distance, $5 most people, $6 and $7 where to
+-- begin and end, $8 true for the people whose ids come first instead of the nearest. A row: the faces there, and the
+-- nearest of each of those people as columns. TID range scan, which reads just those blocks; face (face_id), and by id
+-- person (person_key).
 WITH probe AS MATERIALIZED (
     SELECT coalesce($2::vector, (
         SELECT f.encoding
@@ -201,7 +205,17 @@ WITH probe AS MATERIALIZED (
     FROM scanned, unnest(scanned.hits) AS h
     ORDER BY h.person_key, h.distance, h.face_id
 ), best AS MATERIALIZED (
-    SELECT * FROM nearest ORDER BY distance FETCH FIRST ($5::bigint) ROWS WITH TIES
+    SELECT nearest.*
+    FROM nearest
+    ORDER BY CASE
+                 WHEN $8::boolean THEN (
+                     SELECT p.person_id
+                     FROM facerec.:"person" p
+                     WHERE p.collection_id = $1 AND p.person_key = nearest.person_key
+                 )
+             END,
+             CASE WHEN NOT $8::boolean THEN nearest.distance END
+    FETCH FIRST ($5::bigint) ROWS WITH TIES
 )
 SELECT scanned.faces,
        ARRAY(SELECT best.person_key FROM best) AS person_keys,
@@ -210,16 +224,16 @@ SELECT scanned.faces,
 FROM scanned;
 
 -- name: name_hits
--- $2 persons' keys, $3 faces' ids, $4 distances of what the steps found, $5 most candidates. A row a candidate,
--- nearest first. Person (person_key).
-SELECT p.person_id, p.display_name, h.distance, h.face_id
+-- $2 persons' keys, $3 faces' ids, $4 distances of what the steps found, $5 most candidates, $6 true for the order of
+-- ids. A row a candidate, else nearest first, and of how many people they are, up to 101. Person (person_key).
+SELECT p.person_id, p.display_name, h.distance, h.face_id, least(count(*) OVER (), 101) AS matched_persons
 FROM (
     SELECT DISTINCT ON (u.person_key) u.person_key, u.face_id, u.distance
     FROM unnest($2::bigint[], $3::uuid[], $4::float8[]) AS u(person_key, face_id, distance)
     ORDER BY u.person_key, u.distance, u.face_id
 ) h
 JOIN facerec.:"person" p ON p.collection_id = $1 AND p.person_key = h.person_key
-ORDER BY h.distance, p.person_id
+ORDER BY CASE WHEN NOT $6::boolean THEN h.distance END, p.person_id
 LIMIT $5;
 
 -- name: search_defaults

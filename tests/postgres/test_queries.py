@@ -164,7 +164,9 @@ async def test_one_persons_faces_are_found_by_index_and_a_search_scans(
     assert "Seq Scan" not in export.replace("Seq Scan on model", "")
     assert "(collection_id = 'default'::text) AND (person_key = p.person_key)" in export
     assert "Presorted Key: p.person_id" in export  # so that it ends with the page's last row
-    identify = await plan(database, "identify", "default", VECTOR, None, 0.5, 5, "any", True, None, 1.0, 1.0)
+    identify = await plan(
+        database, "identify", "default", VECTOR, None, 0.5, 5, "any", True, None, 1.0, 1.0, False
+    )
     assert f"Seq Scan on {face} f" in identify
     review = ("review_exactly", "default", [1, 2, 3], 0.5, False, 0, 0, 101)
     everybody, some = await plan(database, *review, 1, 2**63 - 1), await plan(database, *review, 1, 40)

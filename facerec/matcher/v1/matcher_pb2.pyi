@@ -29,7 +29,7 @@ class _SearchMode:
 class _SearchModeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_SearchMode.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
     SEARCH_MODE_UNSPECIFIED: _SearchMode.ValueType  # 0
-    """SEARCH_MODE_UNSPECIFIED is never answered."""
+    """SEARCH_MODE_UNSPECIFIED is answered without scores."""
     SEARCH_MODE_EXACT: _SearchMode.ValueType  # 1
     """SEARCH_MODE_EXACT compared every face of the collection."""
     SEARCH_MODE_INDEX: _SearchMode.ValueType  # 2
@@ -43,7 +43,7 @@ class SearchMode(_SearchMode, metaclass=_SearchModeEnumTypeWrapper):
     """SearchMode says how a gallery was searched."""
 
 SEARCH_MODE_UNSPECIFIED: SearchMode.ValueType  # 0
-"""SEARCH_MODE_UNSPECIFIED is never answered."""
+"""SEARCH_MODE_UNSPECIFIED is answered without scores."""
 SEARCH_MODE_EXACT: SearchMode.ValueType  # 1
 """SEARCH_MODE_EXACT compared every face of the collection."""
 SEARCH_MODE_INDEX: SearchMode.ValueType  # 2
@@ -70,11 +70,11 @@ class _DuplicatePolicyEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Dupli
     """DUPLICATE_POLICY_FLAG enrolls and names the other person in the answer."""
     DUPLICATE_POLICY_REFUSE: _DuplicatePolicy.ValueType  # 3
     """DUPLICATE_POLICY_REFUSE enrolls nothing and answers FACE_DUPLICATE, whose
-    ErrorInfo names the other person in its metadata as `person_id`. Of calls that
-    enroll one face for several persons at once, one is taken. ImportFaces, which
-    looks for no duplicates, is refused unless it says ignore_duplicate_policy.
-    Enroll is answered as OVERLOADED where others, such an import for one, enroll
-    faster than it can search.
+    ErrorInfo names the other person, as EnrolledFace.duplicate does, in its
+    metadata as `person_id`. Of calls that enroll one face for several persons at
+    once, one is taken. ImportFaces, which looks for no duplicates, is refused
+    unless it says ignore_duplicate_policy. Enroll is answered as OVERLOADED where
+    others, such an import for one, enroll faster than it can search.
     """
 
 class DuplicatePolicy(_DuplicatePolicy, metaclass=_DuplicatePolicyEnumTypeWrapper):
@@ -92,11 +92,11 @@ DUPLICATE_POLICY_FLAG: DuplicatePolicy.ValueType  # 2
 """DUPLICATE_POLICY_FLAG enrolls and names the other person in the answer."""
 DUPLICATE_POLICY_REFUSE: DuplicatePolicy.ValueType  # 3
 """DUPLICATE_POLICY_REFUSE enrolls nothing and answers FACE_DUPLICATE, whose
-ErrorInfo names the other person in its metadata as `person_id`. Of calls that
-enroll one face for several persons at once, one is taken. ImportFaces, which
-looks for no duplicates, is refused unless it says ignore_duplicate_policy.
-Enroll is answered as OVERLOADED where others, such an import for one, enroll
-faster than it can search.
+ErrorInfo names the other person, as EnrolledFace.duplicate does, in its
+metadata as `person_id`. Of calls that enroll one face for several persons at
+once, one is taken. ImportFaces, which looks for no duplicates, is refused
+unless it says ignore_duplicate_policy. Enroll is answered as OVERLOADED where
+others, such an import for one, enroll faster than it can search.
 """
 Global___DuplicatePolicy: _TypeAlias = DuplicatePolicy  # noqa: Y015
 
@@ -251,10 +251,10 @@ class Duplicate(_message.Message):
     """person_id names the other person."""
     distance: _builtins.float
     """distance is from the enrolled face to the nearest of the other person's.
-    Unit: Euclidean distance in the encoding's space.
+    Unit: Euclidean distance in the encoding's space. Unset without scores.
     """
     face_id: _builtins.str
-    """face_id names that nearest face."""
+    """face_id names that nearest face. Empty without scores."""
     def __init__(
         self,
         *,
@@ -290,7 +290,8 @@ class EnrolledFace(_message.Message):
     duplicate_check: Global___SearchMode.ValueType
     """duplicate_check says how the others were searched. Unset where they were
     not: by the collection's policy, because the face was enrolled already, or
-    because the caller, who may choose its vector, may not be told.
+    because the caller, who may choose its vector, may not be told; and without
+    scores.
     """
     @_builtins.property
     def face(self) -> Global___Face:
@@ -299,7 +300,8 @@ class EnrolledFace(_message.Message):
     @_builtins.property
     def duplicate(self) -> Global___Duplicate:
         """duplicate is the person nearest to this face apart from the one enrolled,
-        where that is within the collection's duplicate_threshold. Unset otherwise.
+        where that is within the collection's duplicate_threshold; without scores,
+        the first by person_id of those within it. Unset otherwise.
         """
 
     @_builtins.property
@@ -374,8 +376,9 @@ class VerifyRequest(_message.Message):
     person_id: _builtins.str
     """person_id is the person claimed. Range: 1 to 128 characters."""
     max_distance: _builtins.float
-    """max_distance is the largest distance, inclusive, that is a match. Range: 0
-    to 4. Default: the collection's verify threshold (0.6 from the start).
+    """max_distance is the largest distance, inclusive, that is a match. Refused
+    without scores. Range: 0 to 4. Default: the collection's verify threshold
+    (0.6 from the start).
     """
     @_builtins.property
     def probe(self) -> Global___Probe:
@@ -418,12 +421,12 @@ class VerifyResponse(_message.Message):
     """
     distance: _builtins.float
     """distance is from the probe to the nearest of the person's faces. Unit:
-    Euclidean distance in the encoding's space.
+    Euclidean distance in the encoding's space. Unset without scores.
     """
     threshold: _builtins.float
     """threshold is what decided: the request's max_distance or the collection's."""
     nearest_face_id: _builtins.str
-    """nearest_face_id names the face that decided."""
+    """nearest_face_id names the face that decided. Empty without scores."""
     faces_compared: _builtins.int
     """faces_compared counts the person's faces, all of which were compared."""
     space: _builtins.str
@@ -476,12 +479,13 @@ class IdentifyRequest(_message.Message):
     collection_id: _builtins.str
     """collection_id names the gallery. Default: `default`."""
     max_candidates: _builtins.int
-    """max_candidates is how many people are answered for each face. Range: 1 to
-    100. Default: 5.
+    """max_candidates is how many people are answered for each face: the nearest,
+    or without scores the first by person_id. Range: 1 to 100. Default: 5.
     """
     max_distance: _builtins.float
-    """max_distance is the largest distance, inclusive, of a candidate. Range: 0
-    to 4. Default: the collection's identify threshold (0.5 from the start).
+    """max_distance is the largest distance, inclusive, of a candidate. Refused
+    without scores. Range: 0 to 4. Default: the collection's identify threshold
+    (0.5 from the start).
     """
     all_faces: _builtins.bool
     """all_faces answers every face of an image instead of refusing one that shows
@@ -544,10 +548,10 @@ class Candidate(_message.Message):
     """display_name is the person's text for people."""
     distance: _builtins.float
     """distance is from the probe to the nearest of the person's faces. Unit:
-    Euclidean distance in the encoding's space.
+    Euclidean distance in the encoding's space. Unset without scores.
     """
     face_id: _builtins.str
-    """face_id names that face."""
+    """face_id names that face. Empty without scores."""
     def __init__(
         self,
         *,
@@ -579,15 +583,26 @@ class IdentifiedFace(_message.Message):
     EXACT_FIELD_NUMBER: _builtins.int
     FACES_SEARCHED_FIELD_NUMBER: _builtins.int
     QUALITY_FIELD_NUMBER: _builtins.int
+    MATCHED_PERSONS_FIELD_NUMBER: _builtins.int
     probe_index: _builtins.int
     """probe_index is the place of the probe in the request, from 0."""
     mode: Global___SearchMode.ValueType
-    """mode says how the collection was searched."""
+    """mode says how the collection was searched. Unspecified without scores: it
+    would tell more of a distance than a match.
+    """
     exact: _builtins.bool
-    """exact says that no nearer face can have been missed. Always set."""
+    """exact says that no nearer face can have been missed. Unset without scores,
+    and only then.
+    """
     faces_searched: _builtins.int
     """faces_searched counts the faces whose distance was computed: all of the
-    collection's in an exact search.
+    collection's in an exact search. 0 without scores.
+    """
+    matched_persons: _builtins.int
+    """matched_persons counts the people near enough: more than one, and which of
+    them it is has to be decided otherwise. 101 means more than 100. An answer
+    by an index counts the 50 people at most whom the index proposed. Unit:
+    persons.
     """
     @_builtins.property
     def bounding_box(self) -> _encoder_pb2.BoundingBox:
@@ -597,7 +612,10 @@ class IdentifiedFace(_message.Message):
 
     @_builtins.property
     def candidates(self) -> _containers.RepeatedCompositeFieldContainer[Global___Candidate]:
-        """candidates are the people near enough, nearest first; empty for nobody."""
+        """candidates are the people near enough, nearest first, at most
+        max_candidates; empty for nobody. Without scores they are the first by
+        person_id, in that order.
+        """
 
     @_builtins.property
     def quality(self) -> _encoder_pb2.Quality:
@@ -615,10 +633,11 @@ class IdentifiedFace(_message.Message):
         exact: _builtins.bool | None = ...,
         faces_searched: _builtins.int = ...,
         quality: _encoder_pb2.Quality | None = ...,
+        matched_persons: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["_exact", b"_exact", "bounding_box", b"bounding_box", "exact", b"exact", "quality", b"quality"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_exact", b"_exact", "bounding_box", b"bounding_box", "candidates", b"candidates", "exact", b"exact", "faces_searched", b"faces_searched", "mode", b"mode", "probe_index", b"probe_index", "quality", b"quality"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_exact", b"_exact", "bounding_box", b"bounding_box", "candidates", b"candidates", "exact", b"exact", "faces_searched", b"faces_searched", "matched_persons", b"matched_persons", "mode", b"mode", "probe_index", b"probe_index", "quality", b"quality"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__exact: _TypeAlias = _typing.Literal["exact"]  # noqa: Y015
     _WhichOneofArgType__exact: _TypeAlias = _typing.Literal["_exact", b"_exact"]  # noqa: Y015
@@ -695,8 +714,8 @@ class CompareRequest(_message.Message):
     of. Default: `default`.
     """
     max_distance: _builtins.float
-    """max_distance is the largest distance, inclusive, that is a match. Range: 0
-    to 4. Default: the collection's verify threshold.
+    """max_distance is the largest distance, inclusive, that is a match. Refused
+    without scores. Range: 0 to 4. Default: the collection's verify threshold.
     """
     @_builtins.property
     def probe_a(self) -> Global___Probe:
@@ -742,7 +761,7 @@ class CompareResponse(_message.Message):
     """
     distance: _builtins.float
     """distance is between the two. Unit: Euclidean distance in the encoding's
-    space.
+    space. Unset without scores.
     """
     threshold: _builtins.float
     """threshold is what decided: the request's max_distance or the collection's."""
@@ -1384,7 +1403,9 @@ class SearchPolicy(_message.Message):
     trust_distance: _builtins.float
     """trust_distance is the largest distance, inclusive, of a candidate that the
     index's word is taken for; nobody, or a nearest candidate farther away, is
-    decided by an exact scan. Range: 0 to 4. Default of a new collection: 0.45.
+    decided by an exact scan. For a caller without scores the index's word is
+    taken up to the threshold. Changed with scores only. Range: 0 to 4. Default
+    of a new collection: 0.45.
     """
     target_recall: _builtins.float
     """target_recall is the share of searches whose nearest person the index must
@@ -1444,17 +1465,17 @@ class CollectionSettings(_message.Message):
     """
     verify_threshold: _builtins.float
     """verify_threshold decides Verify and Compare where the call brings no
-    max_distance. Range: 0 to 4. Default of a new collection: 0.6.
+    max_distance. Changed with scores only. Range: 0 to 4. Default of a new collection: 0.6.
     """
     identify_threshold: _builtins.float
     """identify_threshold decides Identify where the call brings no max_distance.
-    Range: 0 to 4. Default of a new collection: 0.5.
+    Changed with scores only. Range: 0 to 4. Default of a new collection: 0.5.
     """
     duplicate_policy: Global___DuplicatePolicy.ValueType
     """duplicate_policy says what Enroll does about duplicates."""
     duplicate_threshold: _builtins.float
     """duplicate_threshold is the largest distance, inclusive, to another person's
-    face that makes a duplicate. Range: 0 to 4. Default of a new collection: 0.5.
+    face that makes a duplicate. Changed with scores only. Range: 0 to 4. Default of a new collection: 0.5.
     """
     @_builtins.property
     def quality(self) -> Global___QualityPolicy:

@@ -44,6 +44,11 @@ class MatcherServiceStub:
     (ALREADY_EXISTS), OVERLOADED (RESOURCE_EXHAUSTED, with a google.rpc.RetryInfo),
     ENCODER_UNAVAILABLE and STORE_UNAVAILABLE (UNAVAILABLE).
 
+    A caller whose key has no `scores` learns of a distance only whether it is
+    within the threshold in force. What would tell more is unset, people come in
+    the order of their ids, and a limit or setting by which a distance could be
+    found is refused as NOT_PERMITTED; the fields concerned say so.
+
     Common to every request: collection_id names the tenant's gallery, matches
     `^[a-z0-9][a-z0-9_-]{0,62}$`, and is `default` when empty. person_id is the
     caller's own name for a person: 1 to 128 characters of Unicode, kept in NFC,
@@ -148,6 +153,11 @@ class MatcherServiceServicer:
     (ALREADY_EXISTS), OVERLOADED (RESOURCE_EXHAUSTED, with a google.rpc.RetryInfo),
     ENCODER_UNAVAILABLE and STORE_UNAVAILABLE (UNAVAILABLE).
 
+    A caller whose key has no `scores` learns of a distance only whether it is
+    within the threshold in force. What would tell more is unset, people come in
+    the order of their ids, and a limit or setting by which a distance could be
+    found is refused as NOT_PERMITTED; the fields concerned say so.
+
     Common to every request: collection_id names the tenant's gallery, matches
     `^[a-z0-9][a-z0-9_-]{0,62}$`, and is `default` when empty. person_id is the
     caller's own name for a person: 1 to 128 characters of Unicode, kept in NFC,
@@ -174,7 +184,8 @@ class MatcherServiceServicer:
 
     def Identify(self, request, context):
         """Identify says who a face is: the people with a face near enough, nearest
-        first, each at most once. An empty list means nobody. Safe to retry.
+        first (ordered by person_id without scores), each at most once. An empty
+        list means nobody. Safe to retry.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -374,6 +385,11 @@ class MatcherService:
     ERASURE_NOT_FOUND, CALIBRATION_NOT_FOUND (NOT_FOUND), REQUEST_ID_REUSED, COLLECTION_EXISTS, FACE_DUPLICATE
     (ALREADY_EXISTS), OVERLOADED (RESOURCE_EXHAUSTED, with a google.rpc.RetryInfo),
     ENCODER_UNAVAILABLE and STORE_UNAVAILABLE (UNAVAILABLE).
+
+    A caller whose key has no `scores` learns of a distance only whether it is
+    within the threshold in force. What would tell more is unset, people come in
+    the order of their ids, and a limit or setting by which a distance could be
+    found is refused as NOT_PERMITTED; the fields concerned say so.
 
     Common to every request: collection_id names the tenant's gallery, matches
     `^[a-z0-9][a-z0-9_-]{0,62}$`, and is `default` when empty. person_id is the
@@ -905,7 +921,8 @@ class CollectionServiceServicer:
 
     def Calibrate(self, request, context):
         """Calibrate measures error rates on the gallery's own people and names the
-        thresholds that keep a target; it changes nothing. A target that the people
+        thresholds that keep a target; it changes nothing. Refused without scores. A
+        target that the people
         there are can't support is refused as CALIBRATION_UNSUPPORTED, whose
         ErrorInfo tells `pairs`, `needed_pairs`, `persons` and `needed_persons`.
         """
@@ -915,7 +932,7 @@ class CollectionServiceServicer:
 
     def ApplyCalibration(self, request, context):
         """ApplyCalibration puts the thresholds of a calibration in force, which stays
-        on record as their evidence. Safe to retry.
+        on record as their evidence. Refused without scores. Safe to retry.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -923,7 +940,7 @@ class CollectionServiceServicer:
 
     def MeasureRecall(self, request, context):
         """MeasureRecall searches for the gallery's own people by its index and exactly,
-        and tells how often both agree. Safe to retry.
+        and tells how often both agree. Refused without scores. Safe to retry.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -45,6 +45,11 @@ class MatcherServiceStub:
     (ALREADY_EXISTS), OVERLOADED (RESOURCE_EXHAUSTED, with a google.rpc.RetryInfo),
     ENCODER_UNAVAILABLE and STORE_UNAVAILABLE (UNAVAILABLE).
 
+    A caller whose key has no `scores` learns of a distance only whether it is
+    within the threshold in force. What would tell more is unset, people come in
+    the order of their ids, and a limit or setting by which a distance could be
+    found is refused as NOT_PERMITTED; the fields concerned say so.
+
     Common to every request: collection_id names the tenant's gallery, matches
     `^[a-z0-9][a-z0-9_-]{0,62}$`, and is `default` when empty. person_id is the
     caller's own name for a person: 1 to 128 characters of Unicode, kept in NFC,
@@ -67,7 +72,8 @@ class MatcherServiceStub:
     """
     Identify: _grpc.UnaryUnaryMultiCallable[_matcher_pb2.IdentifyRequest, _matcher_pb2.IdentifyResponse]
     """Identify says who a face is: the people with a face near enough, nearest
-    first, each at most once. An empty list means nobody. Safe to retry.
+    first (ordered by person_id without scores), each at most once. An empty
+    list means nobody. Safe to retry.
     """
     Compare: _grpc.UnaryUnaryMultiCallable[_matcher_pb2.CompareRequest, _matcher_pb2.CompareResponse]
     """Compare measures two faces against each other. Safe to retry."""
@@ -128,6 +134,11 @@ class MatcherServiceAsyncStub(MatcherServiceStub):
     (ALREADY_EXISTS), OVERLOADED (RESOURCE_EXHAUSTED, with a google.rpc.RetryInfo),
     ENCODER_UNAVAILABLE and STORE_UNAVAILABLE (UNAVAILABLE).
 
+    A caller whose key has no `scores` learns of a distance only whether it is
+    within the threshold in force. What would tell more is unset, people come in
+    the order of their ids, and a limit or setting by which a distance could be
+    found is refused as NOT_PERMITTED; the fields concerned say so.
+
     Common to every request: collection_id names the tenant's gallery, matches
     `^[a-z0-9][a-z0-9_-]{0,62}$`, and is `default` when empty. person_id is the
     caller's own name for a person: 1 to 128 characters of Unicode, kept in NFC,
@@ -147,7 +158,8 @@ class MatcherServiceAsyncStub(MatcherServiceStub):
     """
     Identify: _aio.UnaryUnaryMultiCallable[_matcher_pb2.IdentifyRequest, _matcher_pb2.IdentifyResponse]  # type: ignore[assignment]
     """Identify says who a face is: the people with a face near enough, nearest
-    first, each at most once. An empty list means nobody. Safe to retry.
+    first (ordered by person_id without scores), each at most once. An empty
+    list means nobody. Safe to retry.
     """
     Compare: _aio.UnaryUnaryMultiCallable[_matcher_pb2.CompareRequest, _matcher_pb2.CompareResponse]  # type: ignore[assignment]
     """Compare measures two faces against each other. Safe to retry."""
@@ -207,6 +219,11 @@ class MatcherServiceServicer(metaclass=_abc_1.ABCMeta):
     (ALREADY_EXISTS), OVERLOADED (RESOURCE_EXHAUSTED, with a google.rpc.RetryInfo),
     ENCODER_UNAVAILABLE and STORE_UNAVAILABLE (UNAVAILABLE).
 
+    A caller whose key has no `scores` learns of a distance only whether it is
+    within the threshold in force. What would tell more is unset, people come in
+    the order of their ids, and a limit or setting by which a distance could be
+    found is refused as NOT_PERMITTED; the fields concerned say so.
+
     Common to every request: collection_id names the tenant's gallery, matches
     `^[a-z0-9][a-z0-9_-]{0,62}$`, and is `default` when empty. person_id is the
     caller's own name for a person: 1 to 128 characters of Unicode, kept in NFC,
@@ -242,7 +259,8 @@ class MatcherServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_matcher_pb2.IdentifyResponse, _abc.Awaitable[_matcher_pb2.IdentifyResponse]]:
         """Identify says who a face is: the people with a face near enough, nearest
-        first, each at most once. An empty list means nobody. Safe to retry.
+        first (ordered by person_id without scores), each at most once. An empty
+        list means nobody. Safe to retry.
         """
 
     @_abc_1.abstractmethod
@@ -395,17 +413,18 @@ class CollectionServiceStub:
     """
     Calibrate: _grpc.UnaryUnaryMultiCallable[_calibration_pb2.CalibrateRequest, _calibration_pb2.CalibrateResponse]
     """Calibrate measures error rates on the gallery's own people and names the
-    thresholds that keep a target; it changes nothing. A target that the people
+    thresholds that keep a target; it changes nothing. Refused without scores. A
+    target that the people
     there are can't support is refused as CALIBRATION_UNSUPPORTED, whose
     ErrorInfo tells `pairs`, `needed_pairs`, `persons` and `needed_persons`.
     """
     ApplyCalibration: _grpc.UnaryUnaryMultiCallable[_calibration_pb2.ApplyCalibrationRequest, _calibration_pb2.ApplyCalibrationResponse]
     """ApplyCalibration puts the thresholds of a calibration in force, which stays
-    on record as their evidence. Safe to retry.
+    on record as their evidence. Refused without scores. Safe to retry.
     """
     MeasureRecall: _grpc.UnaryUnaryMultiCallable[_review_pb2.MeasureRecallRequest, _review_pb2.MeasureRecallResponse]
     """MeasureRecall searches for the gallery's own people by its index and exactly,
-    and tells how often both agree. Safe to retry.
+    and tells how often both agree. Refused without scores. Safe to retry.
     """
     ListDuplicates: _grpc.UnaryUnaryMultiCallable[_review_pb2.ListDuplicatesRequest, _review_pb2.ListDuplicatesResponse]
     """ListDuplicates pages through pairs of persons whose faces are near enough to
@@ -452,17 +471,18 @@ class CollectionServiceAsyncStub(CollectionServiceStub):
     """
     Calibrate: _aio.UnaryUnaryMultiCallable[_calibration_pb2.CalibrateRequest, _calibration_pb2.CalibrateResponse]  # type: ignore[assignment]
     """Calibrate measures error rates on the gallery's own people and names the
-    thresholds that keep a target; it changes nothing. A target that the people
+    thresholds that keep a target; it changes nothing. Refused without scores. A
+    target that the people
     there are can't support is refused as CALIBRATION_UNSUPPORTED, whose
     ErrorInfo tells `pairs`, `needed_pairs`, `persons` and `needed_persons`.
     """
     ApplyCalibration: _aio.UnaryUnaryMultiCallable[_calibration_pb2.ApplyCalibrationRequest, _calibration_pb2.ApplyCalibrationResponse]  # type: ignore[assignment]
     """ApplyCalibration puts the thresholds of a calibration in force, which stays
-    on record as their evidence. Safe to retry.
+    on record as their evidence. Refused without scores. Safe to retry.
     """
     MeasureRecall: _aio.UnaryUnaryMultiCallable[_review_pb2.MeasureRecallRequest, _review_pb2.MeasureRecallResponse]  # type: ignore[assignment]
     """MeasureRecall searches for the gallery's own people by its index and exactly,
-    and tells how often both agree. Safe to retry.
+    and tells how often both agree. Refused without scores. Safe to retry.
     """
     ListDuplicates: _aio.UnaryUnaryMultiCallable[_review_pb2.ListDuplicatesRequest, _review_pb2.ListDuplicatesResponse]  # type: ignore[assignment]
     """ListDuplicates pages through pairs of persons whose faces are near enough to
@@ -542,7 +562,8 @@ class CollectionServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_calibration_pb2.CalibrateResponse, _abc.Awaitable[_calibration_pb2.CalibrateResponse]]:
         """Calibrate measures error rates on the gallery's own people and names the
-        thresholds that keep a target; it changes nothing. A target that the people
+        thresholds that keep a target; it changes nothing. Refused without scores. A
+        target that the people
         there are can't support is refused as CALIBRATION_UNSUPPORTED, whose
         ErrorInfo tells `pairs`, `needed_pairs`, `persons` and `needed_persons`.
         """
@@ -554,7 +575,7 @@ class CollectionServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_calibration_pb2.ApplyCalibrationResponse, _abc.Awaitable[_calibration_pb2.ApplyCalibrationResponse]]:
         """ApplyCalibration puts the thresholds of a calibration in force, which stays
-        on record as their evidence. Safe to retry.
+        on record as their evidence. Refused without scores. Safe to retry.
         """
 
     @_abc_1.abstractmethod
@@ -564,7 +585,7 @@ class CollectionServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_review_pb2.MeasureRecallResponse, _abc.Awaitable[_review_pb2.MeasureRecallResponse]]:
         """MeasureRecall searches for the gallery's own people by its index and exactly,
-        and tells how often both agree. Safe to retry.
+        and tells how often both agree. Refused without scores. Safe to retry.
         """
 
     @_abc_1.abstractmethod

@@ -1,0 +1,150 @@
+"""Every field of every answer of the matcher, by what it tells of a distance to a caller without scores.
+
+docs/security.md has the same table in words; tests/e2e/access/test_scores.py holds the services to it.
+"""
+
+import enum
+from collections.abc import Iterator
+from typing import Any
+
+from facerec.matcher.v1 import matcher_pb2
+
+
+class Told(enum.Enum):
+    """What a field tells of a distance."""
+
+    NOTHING = "nothing"  # it follows from no distance
+    MATCH = "match"  # it follows from who is within the threshold in force
+    PUBLIC = "public"  # a setting or a share over a whole collection, about no face
+    WITHHELD = "withheld"  # it is unset, empty or 0 without scores
+    REFUSED = "refused"  # the whole call is refused without scores
+
+
+_NOTHING = """
+EnrollResponse: person faces person_created
+Person: person_id display_name face_count create_time update_time
+EnrolledFace: face already_enrolled quality
+Face: face_id person_id external_ref space fingerprint create_time expire_time
+VerifyResponse: faces_compared space quality
+Quality: face_pixels sharpness brightness contrast pose outside reasons
+Pose: roll_degrees yaw pitch
+BoundingBox: top right bottom left
+IdentifyResponse: faces space
+IdentifiedFace: probe_index bounding_box quality
+CompareResponse: space quality_a quality_b
+GetPersonResponse: person
+ListPersonsResponse: persons next_page_token
+UpdatePersonResponse: person
+MergePersonsResponse: person faces_moved
+DeletePersonResponse: persons_deleted faces_deleted delete_time erasure_id
+ListFacesResponse: faces next_page_token
+DeleteFaceResponse: faces_deleted delete_time erasure_id
+GetErasureResponse: state persons_deleted faces_deleted delete_time vacuum_time scrub_time
+ImportFacesResponse: faces_added faces_already_there rows_refused persons_added refused next_row
+RefusedRow: row field message
+GetImportResponse: next_row faces_added faces_already_there rows_refused persons_added
+CreateCollectionResponse: collection
+GetCollectionResponse: collection
+UpdateCollectionResponse: collection
+ListCollectionsResponse: collections next_page_token
+DeleteCollectionResponse: collections_deleted persons_deleted faces_deleted delete_time
+Collection: collection_id space settings estimated_faces index create_time update_time
+CollectionSettings: display_name duplicate_policy quality search retention
+QualityPolicy: min_face_pixels refused
+RefusedQualities: reasons
+SearchPolicy: exact_only index_above_faces target_recall
+SearchIndex: ready persons faces build_time build_phase build_done recall_time
+ListDuplicatesResponse: exact
+DuplicatePair: dismissed
+DismissDuplicateResponse: changed
+"""
+_MATCH = """
+VerifyResponse: match
+CompareResponse: match
+IdentifiedFace: candidates matched_persons
+Candidate: person_id display_name
+EnrolledFace: duplicate
+Duplicate: person_id
+ListDuplicatesResponse: pairs persons_examined next_page_token
+DuplicatePair: person_id_a person_id_b
+"""
+_PUBLIC = """
+VerifyResponse: threshold
+CompareResponse: threshold
+IdentifyResponse: threshold expected_false_hits expected_false_hits_high
+Collection: calibration_id
+CollectionSettings: verify_threshold identify_threshold duplicate_threshold
+SearchPolicy: trust_distance
+SearchIndex: recall
+"""
+_WITHHELD = """
+VerifyResponse: distance nearest_face_id
+CompareResponse: distance
+IdentifiedFace: mode exact faces_searched
+Candidate: distance face_id
+EnrolledFace: duplicate_check
+Duplicate: distance face_id
+DuplicatePair: distance face_id_a face_id_b
+"""
+_REFUSED = """
+CalibrateResponse: calibration
+Calibration: calibration_id create_time faces genuine_persons genuine_pairs impostor_persons impostor_pairs
+Calibration: target_far target_false_hits verify identify curve genuine_counts impostor_counts suspects
+Calibration: identify_needs
+OperatingPoint: threshold far frr expected_false_hits
+Rate: value low high
+Suspect: person_id_a person_id_b distance
+ApplyCalibrationResponse: old_verify_threshold verify_threshold old_identify_threshold identify_threshold
+MeasureRecallResponse: indexed samples recall agreement confirmed
+Proportion: count value low high
+ExportFacesResponse: space chunk
+FaceChunk: encodings person_ids display_names external_refs expire_times fingerprints
+ListAuditEventsResponse: events next_page_token
+AuditEvent: event_id event_time action caller person_tag persons faces outcome details
+"""
+METADATA = {("FACE_DUPLICATE", "person_id"): Told.MATCH}
+"""What an error's ErrorInfo tells that depends on distances, by reason and key."""
+
+
+def _read(text: str, told: Told) -> Iterator[tuple[str, Told]]:
+    for line in text.strip().splitlines():
+        message, _, fields = line.partition(": ")
+        for field in fields.split():
+            yield f"{message}.{field}", told
+
+
+_ROWS = [
+    *_read(_NOTHING, Told.NOTHING),
+    *_read(_MATCH, Told.MATCH),
+    *_read(_PUBLIC, Told.PUBLIC),
+    *_read(_WITHHELD, Told.WITHHELD),
+    *_read(_REFUSED, Told.REFUSED),
+]
+FIELDS = dict(_ROWS)
+"""By `Message.field`."""
+
+
+def twice() -> list[str]:
+    """Fields that the table has more than once."""
+    names = [name for name, _ in _ROWS]
+    return sorted({name for name in names if names.count(name) > 1})
+
+
+def answered() -> set[str]:
+    """Every field that an answer of the two services can hold, as `Message.field`."""
+    found: dict[str, None] = {}
+
+    def walk(message: Any) -> None:
+        if not message.full_name.startswith("facerec."):
+            return
+        for field in message.fields:
+            name = f"{message.name}.{field.name}"
+            if name not in found:
+                found[name] = None
+                if field.message_type is not None and not field.message_type.GetOptions().map_entry:
+                    walk(field.message_type)
+
+    for service in matcher_pb2.DESCRIPTOR.services_by_name.values():
+        for method in service.methods:
+            walk(method.output_type)
+    return set(found)
