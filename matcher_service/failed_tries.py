@@ -1,7 +1,7 @@
 """How often a caller may fail against one person: one count in the database for all replicas.
 
-Whoever may not see distances learns a stored vector by failing: each failed try can tell a number about it.
-So tries are counted where they fail. docs/decisions/0001-failed-tries.md has the reasons.
+Whoever may not see distances learns a stored vector by failing: each failed try can tell a number about it,
+and more the more tries matched before. docs/decisions/0001-failed-tries.md has the reasons.
 """
 
 import asyncio
@@ -20,6 +20,7 @@ from matcher_service.query import Count, Nearest
 from matcher_service.store import Store
 
 DAY_SECONDS: Final = 86400.0
+MATCH_TRIES: Final = 0.05  # what a match takes where the caller chooses vectors; with images it takes nothing
 MAX_WAITING = 16  # tries of one caller against one person that wait for their turn
 RETRY_SECONDS = 1.0
 
@@ -60,17 +61,22 @@ class FailedTries:
         max_distance: float | None,
         per_day: float,
     ) -> Nearest:
-        """Measure a face as Store does, and count it where it is no match. A match regains nothing.
+        """Measure a face as Store does, and count it where it is no match.
+
+        A match counts MATCH_TRIES where the caller may send vectors, else nothing; it regains nothing.
 
         Raises TriesExhausted, whatever the distance is, and as Store does.
         """
         key, budget = (collection_id, person_id, call.caller_name()), Budget(per_day)
-        count = Count(key[2], max_distance, budget.try_seconds, budget.most_missing_seconds)
+        match_tries = MATCH_TRIES if call.may_send_encodings() else 0.0
+        count = Count(
+            key[2], max_distance, budget.try_seconds, budget.most_missing_seconds, match_tries=match_tries
+        )
         await self._turns.take(key)
         deciding = asyncio.create_task(self._store.verify(collection_id, person_id, face, count))
         self._deciding.add(deciding)
         deciding.add_done_callback(lambda done: self._end(key, done))
-        # A match is answered sooner than a failure is counted. Whoever hangs up in between has failed
+        # What takes nothing is answered sooner than what is counted. Whoever hangs up in between has tried
         # all the same: it is counted to the end.
         found = await asyncio.shield(deciding)
         if found.wait_seconds:

@@ -67,12 +67,14 @@ class Count:
     """Whose failed tries are counted, and how: `max_distance` None means the collection's verify threshold.
 
     A try is regained in `try_seconds`, and one is left while no more than `most_missing_seconds` are missing.
+    A match takes `match_tries` of one.
     """
 
     caller: str
     max_distance: float | None
     try_seconds: float
     most_missing_seconds: float
+    match_tries: float
 
 
 @dataclasses.dataclass(frozen=True)

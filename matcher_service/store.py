@@ -19,7 +19,7 @@ from matcher_service.queries import load, of_collection
 from matcher_service.query import Count, Measure, Nearest, vector_or_id
 
 LOCK_ATTEMPTS = 5
-NOT_COUNTED = (None,) * 5
+NOT_COUNTED = (None,) * 6
 
 
 class Store:
@@ -34,7 +34,14 @@ class Store:
         """Measure a face against every face of a person, and count it as a failed try where it is one."""
         space = face.space if isinstance(face, Encoding) else None
         counted = (
-            (count.caller, count.max_distance, space, count.try_seconds, count.most_missing_seconds)
+            (
+                count.caller,
+                count.max_distance,
+                space,
+                count.try_seconds,
+                count.most_missing_seconds,
+                count.match_tries,
+            )
             if count
             else NOT_COUNTED
         )

@@ -17,8 +17,8 @@ SELECT coalesce(max(version), 0) AS version FROM facerec.schema_migration;
 
 -- name: verify
 -- $2 person, $3 encoding or null, $4 stored face's id or null; $5 the caller where its failed tries are counted, with
--- $6 largest distance or null, $7 the encoding's space or null, $8 and $9 as `count_refusal` has them. wait_seconds is
--- null where nothing is decided or counted.
+-- $6 largest distance or null, $7 the encoding's space or null, $8 and $9 as `count_refusal` has them, $10 how much of a
+-- try a match takes. wait_seconds is null where nothing is decided or counted.
 -- Primary keys of collection and person, face (person_key, content_id); face (face_id) for $4.
 -- OFFSET 0 keeps the probe from being worked out again for each face.
 SELECT c.space,
@@ -31,7 +31,9 @@ SELECT c.space,
        CASE
            WHEN $5::text IS NOT NULL AND nearest.distance IS NOT NULL AND c.space = coalesce($7::text, c.space)
                THEN facerec.count_try(
-                   $1, p.person_key, $5, nearest.distance > coalesce($6::float8, c.verify_threshold), $8, $9
+                   $1, p.person_key, $5,
+                   CASE WHEN nearest.distance > coalesce($6::float8, c.verify_threshold) THEN 1 ELSE $10::float8 END,
+                   $8, $9
                )
        END AS wait_seconds
 FROM facerec.collection c
@@ -54,7 +56,7 @@ WHERE c.collection_id = $1;
 -- name: count_refusal
 -- $2 caller, $3 seconds in which one try is regained, $4 the most that may be missing for one more. Counts an enrolment
 -- as refused; 0, or the seconds until another may be.
-SELECT facerec.count_try($1, 0, $2, true, $3, $4) AS wait_seconds;
+SELECT facerec.count_try($1, 0, $2, 1, $3, $4) AS wait_seconds;
 
 -- name: give_refusal_back
 -- $2 caller, $3 seconds in which one try is regained. Primary key.

@@ -12,15 +12,15 @@ CREATE TABLE facerec.failed_try (
     PRIMARY KEY (collection_id, person_key, caller)
 );
 
--- Counts a try where it failed, and returns 0; or, where none is left, the seconds until one is regained: then nothing
--- of the try may be told, whatever came of it. A try is regained in try_seconds, and one is left while no more than
+-- Takes so many tries, and returns 0; or, where none is left, the seconds until one is regained: then nothing of the try
+-- may be told, whatever came of it. A try is regained in try_seconds, and one is left while no more than
 -- most_missing_seconds are missing.
 --
 -- Of one caller and person there is one at a time: the lock is held until the transaction's end, and what is read then
 -- was committed before, since each statement of a volatile function takes a snapshot of its own. Two numbers and not
 -- one: a space of locks of its own. The clock is the database's, which all replicas share.
 CREATE FUNCTION facerec.count_try(
-    tried_collection_id text, tried_person_key bigint, tried_caller text, failed boolean,
+    tried_collection_id text, tried_person_key bigint, tried_caller text, tries float8,
     try_seconds float8, most_missing_seconds float8
 ) RETURNS float8
 LANGUAGE plpgsql VOLATILE AS $$
@@ -36,19 +36,19 @@ BEGIN
     IF missing_seconds > most_missing_seconds THEN
         RETURN missing_seconds - most_missing_seconds;
     END IF;
-    IF failed THEN
+    IF tries > 0 THEN
         INSERT INTO facerec.failed_try AS t (collection_id, person_key, caller, full_time)
         VALUES (
             tried_collection_id, tried_person_key, tried_caller,
-            clock_timestamp() + make_interval(secs => try_seconds)
+            clock_timestamp() + make_interval(secs => tries * try_seconds)
         )
         ON CONFLICT (collection_id, person_key, caller) DO UPDATE
-        SET full_time = greatest(t.full_time, clock_timestamp()) + make_interval(secs => try_seconds);
+        SET full_time = greatest(t.full_time, clock_timestamp()) + make_interval(secs => tries * try_seconds);
     END IF;
     RETURN 0;
 END
 $$;
 
-REVOKE EXECUTE ON FUNCTION facerec.count_try(text, bigint, text, boolean, float8, float8) FROM PUBLIC;
-GRANT EXECUTE ON FUNCTION facerec.count_try(text, bigint, text, boolean, float8, float8) TO facerec_serve;
+REVOKE EXECUTE ON FUNCTION facerec.count_try(text, bigint, text, float8, float8, float8) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION facerec.count_try(text, bigint, text, float8, float8, float8) TO facerec_serve;
 GRANT SELECT, INSERT, UPDATE, DELETE ON facerec.failed_try TO facerec_serve;

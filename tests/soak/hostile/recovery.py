@@ -3,7 +3,7 @@
 An attacker begins with a vector that matches and looks for points of the sphere around the stored one. A
 point found by bisection takes half a dozen failed tries, one found by a walk from inside takes one. One found
 by walking along many directions at once takes one too and tells more: the first to fail is the one that leads
-farthest away. Matches cost nothing.
+farthest away. It takes a match along each of the others, which the service counts as a part of a try.
 """
 
 import dataclasses
@@ -13,11 +13,14 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
+from matcher_service.failed_tries import MATCH_TRIES
+
 Vector = npt.NDArray[np.float64]
 Matches = Callable[[Vector], bool]
 """Whether a vector matches. Raises Exhausted."""
 
 DIMENSIONS = 128
+WALKED = (1, 5, 10, 20, 50, 100, 1000)
 
 
 class Exhausted(Exception):
@@ -83,7 +86,7 @@ def walk_many(
 ) -> None:
     """Walk along `count` directions at once, a step along each in turn, to where one first fails.
 
-    Worked out and not asked for: a try of this kind takes a hundred thousand matches.
+    Worked out and not asked for: a try of this kind takes at least a match a direction.
     """
     base = knowledge.stored()
     found = directions(count, generator)
@@ -98,15 +101,36 @@ def walk_many(
     knowledge.points.append(base + (radii[first] + generator.uniform(-step, step) / 2) * found[first])
 
 
-def expected_distance(start: float, failed: int, walked: int = 1) -> float:
-    """How far an attacker's estimate is from the stored vector after failed tries, by the best way we know.
+def points_for(tries: float, walked: int) -> int:
+    """How many points so many tries pay for, where `walked` directions are walked for each.
 
-    Each tells one component of the offset, of 128: along one direction by chance it holds 1 / m of what is
-    left in m of them, and along the most telling of `walked` directions some 2 ln(walked) / m. Where one is
-    walked the first tells how long the offset is and nothing else; who walks many is taken to know that.
+    A point takes a failed try, and at least one match along each of the other directions.
     """
+    return int(tries / (1 + (walked - 1) * MATCH_TRIES))
+
+
+def expected_distance(start: float, points: int, walked: int = 1) -> float:
+    """How far an attacker's estimate is from the stored vector after so many points, by the best way we know.
+
+    Each tells one component of the offset, of 128: along one direction by chance it holds 1 / m of the
+    square that is left in m of them, and along the most telling of `walked` directions as much more as the
+    mean square of the largest of so many normal deviates. Where one is walked the first point tells how long
+    the offset is and nothing else; who walks many is taken to know that.
+    """
+    told = _largest_square(walked)
     left = 1.0
-    for place in range(failed - (walked == 1)):
-        told = 1.0 if walked == 1 else 2 * math.log(walked) - math.log(4 * math.pi * math.log(walked))
+    for place in range(points - (walked == 1)):
         left *= max(0.0, 1 - told / max(told, DIMENSIONS - place))
     return start * math.sqrt(left)
+
+
+def nearest_distance(start: float, tries: float) -> float:
+    """How near so many tries bring an attacker who walks the best number of directions for each point."""
+    return min(expected_distance(start, points_for(tries, walked), walked) for walked in WALKED)
+
+
+def _largest_square(count: int) -> float:
+    """The mean square of the largest of so many normal deviates: the integral of x^2 dF(x)^count."""
+    places = np.linspace(-8, 8, 16001)
+    below = np.array([math.erfc(-place / math.sqrt(2)) / 2 for place in places]) ** count
+    return float(np.sum(((places[1:] + places[:-1]) / 2) ** 2 * np.diff(below)))

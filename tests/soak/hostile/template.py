@@ -21,6 +21,7 @@ from facerec.matcher.v1 import matcher_pb2 as pb
 from facerec.matcher.v1 import matcher_pb2_grpc
 from facerec.serving.access.grants import TRIES_WITH_ENCODINGS
 from matcher_service import migrations
+from matcher_service.failed_tries import MATCH_TRIES
 from tests.fixtures.gallery import SPACE
 from tests.fixtures.matcher import MatcherProcess
 from tests.soak.hostile.recovery import (
@@ -30,7 +31,8 @@ from tests.soak.hostile.recovery import (
     Vector,
     bisect,
     directions,
-    expected_distance,
+    nearest_distance,
+    points_for,
     walk,
     walk_many,
 )
@@ -118,27 +120,28 @@ def _with_a_budget(attacker: Attacker, knowledge: Knowledge, stored: Vector, tri
                 else bisect(matches, start, direction, steps=12, most=1.3)
             )
     distance = float(np.linalg.norm(knowledge.stored() - stored))
-    least = expected_distance(DISTANCE, len(knowledge.points))
+    least = nearest_distance(DISTANCE, tries)
+    taken = attacker.failed + MATCH_TRIES * attacker.matched
     return Finding(
         f"template, `encodings` and {tries} failed tries a day, {way}",
-        f"{attacker.failed} failed of {attacker.asked} tries; {len(knowledge.points)} points; "
-        f"from {DISTANCE} to {distance:.3f}, {least:.3f} expected",
-        attacker.failed == tries and distance > 0.9 * least,
+        f"{attacker.failed} tries failed, {attacker.matched} matched; {len(knowledge.points)} points; "
+        f"from {DISTANCE} to {distance:.3f}, {least:.3f} at best by arithmetic",
+        taken <= tries + 1 and distance > 0.9 * least,
     )
 
 
 def _by_many_matches(stored: Vector, knowledge: Knowledge) -> Finding:
-    """The same with matches without number, worked out: no nearer than docs/security.md says."""
+    """The same along many directions at once, worked out: no nearer than docs/security.md says."""
     generator = np.random.default_rng(6)
-    tries, walked = 40, 5000
-    for _ in range(tries):
+    tries, walked = 40, 20
+    for _ in range(points_for(tries, walked)):
         walk_many(stored, knowledge, count=walked, step=0.002, generator=generator)
     distance = float(np.linalg.norm(knowledge.stored() - stored))
-    least = expected_distance(DISTANCE, tries, walked)
+    least = nearest_distance(DISTANCE, tries)
     return Finding(
-        f"template, {tries} failed tries, {walked} directions walked for each (worked out)",
-        f"from {DISTANCE} to {distance:.3f}, {least:.3f} expected",
-        distance > 0.5 * least,
+        f"template, {tries} tries, {walked} directions walked for each point (worked out)",
+        f"from {DISTANCE} to {distance:.3f}, {least:.3f} at best by arithmetic",
+        distance > 0.9 * least,
     )
 
 
