@@ -57,12 +57,12 @@ def new(
         lines.append(f"expires = {end:%Y-%m-%dT%H:%M:%SZ}")
     if calls_per_second:
         lines.append(f"calls_per_second = {calls_per_second:g}")
-    entry = "\n".join(lines)
     if json:
-        output.as_json({"key": key, "entry": entry})
+        output.as_json({"key": key, "entry": "\n".join(lines)})
         return
     output.error_line(f"the key, shown this once: {key}")
-    output.line(entry)
+    for line in lines:
+        output.line(line)
 
 
 def _text(text: str) -> str:
