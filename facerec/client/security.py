@@ -15,7 +15,7 @@ from facerec.environment import boolean
 from facerec.errors import FacerecError, Reason
 from facerec.loopback import is_loopback_target
 
-_KEY = re.compile("[!-~]+")  # visible ASCII: what a header may hold
+_KEY = re.compile("[!-~]([ -~]*[!-~])?")  # what a header holds: ASCII, no space at either end
 
 
 @dataclasses.dataclass(frozen=True)
@@ -98,7 +98,7 @@ class Security:
             return ()
         if not _KEY.fullmatch(self.api_key):
             raise FacerecError(
-                "the key has spaces, line breaks or other characters that no key has; give its text alone",
+                "the key has a line break, a space at an end or characters that no key has; give its text",
                 reason=Reason.OPTION_INVALID,
                 field="api_key",
             )
