@@ -73,8 +73,8 @@ def oldest(tmp_path: Path) -> Iterator[Path]:
     constraints.write_text("".join(f"{each.name}=={lower(each)}\n" for each in CLIENT))
     python = tmp_path / "venv" / "bin" / "python"
     subprocess.run([sys.executable, "-m", "venv", tmp_path / "venv"], check=True)
-    pip = [python, "-m", "pip", "--disable-pip-version-check", "-q", "install"]
-    subprocess.run([*pip, "-c", constraints, source], check=True)
+    pip = [str(python), "-m", "pip", "--disable-pip-version-check", "-q", "install"]
+    subprocess.run([*pip, "-c", str(constraints), str(source)], check=True)
     yield python
 
 

@@ -35,7 +35,8 @@ def test_a_licence_is_the_one_that_the_package_states() -> None:
 
 def _stated(name: str) -> str | None:
     try:
-        return metadata.metadata(name).get("License-Expression")
+        stated: dict[str, str] = metadata.metadata(name).json  # type: ignore[assignment]
+        return stated.get("license_expression")
     except metadata.PackageNotFoundError:  # of another system, or a GPU's
         return None
 
