@@ -72,9 +72,7 @@ def test_a_value_out_of_range_names_its_flag_and_variable(argv: list[str]) -> No
         read(*argv)
 
 
-@pytest.mark.parametrize(
-    "text", ["1", "true", "True", "YES", "on", "0", "false", "FALSE", "No", "off"]
-)
+@pytest.mark.parametrize("text", ["1", "true", "True", "YES", "on", "0", "false", "FALSE", "No", "off"])
 def test_a_switch_is_read_as_the_clients_read_theirs(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TESTED_INSECURE", text)
     assert read().insecure is boolean("TESTED_INSECURE", {"TESTED_INSECURE": text})
