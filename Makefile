@@ -6,7 +6,7 @@ PIP    := $(BIN)/python -m pip --disable-pip-version-check -q
 TEST_WORKERS ?= 2
 INSTALL := $(PIP) install --require-hashes --no-deps --no-build-isolation
 
-.PHONY: help up demo test bench-matcher soak-matcher bench-encoder soak-encoder bench-import soak-import soak-erasing soak-service soak-hostile bench-calibration lint check-deploy stubs settings-docs lock clean
+.PHONY: help up demo test bench-matcher soak-matcher bench-encoder soak-encoder bench-import soak-import soak-erasing soak-service soak-hostile bench-calibration lint check-bounds check-deploy stubs settings-docs lock clean
 
 help: ## Show the targets.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -53,6 +53,9 @@ check-deploy: $(VENV)/deploy/.done ## Render, validate and scan the Kubernetes o
 
 lint: $(VENV)/.dev ## Check style, types, layers, the contract and the generated code.
 	@scripts/lint.sh
+
+check-bounds: $(VENV)/.dev ## Install the client with the oldest packages that it allows, and call with it; needs the index.
+	@CHECK_BOUNDS=1 $(BIN)/python -m pytest -q -n 0 tests/contract/test_bounds.py
 
 stubs: $(VENV)/.dev ## Generate the protobuf and gRPC stubs from protos/.
 	@scripts/stubs.sh

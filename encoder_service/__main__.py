@@ -22,6 +22,7 @@ from encoder_service.roles import ROLES
 from encoder_service.servicer import SERVICE_NAME, EncoderServicer
 from encoder_service.settings import EncoderSettings
 from facerec.encoder.v1.encoder_pb2_grpc import add_EncoderServiceServicer_to_server
+from facerec.printable import printable
 from facerec.serving import checkup, logs, loop, spans
 from facerec.serving import settings as serving_settings
 from facerec.serving.errors import StartError
@@ -49,7 +50,7 @@ def main(argv: list[str] | None = None) -> int:
         print(USAGE)
         return 0 if argv else 2
     if argv[0] not in COMMANDS:
-        print(f"error: there is no command {argv[0]}\n{USAGE}", file=sys.stderr)
+        print(f"error: there is no command {printable(argv[0])}\n{USAGE}", file=sys.stderr)
         return 2
     return loop.run(COMMANDS[argv[0]](argv[1:]))
 

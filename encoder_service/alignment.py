@@ -16,16 +16,20 @@ POINTS: Final = {Alignment.SMALL: 5, Alignment.LARGE: 68}
 
 
 class Aligner:
-    """dlib's landmark models. Safe to share between threads.
+    """dlib's landmark models, that of 68 points only where its file is given. Safe to share between threads.
 
     Raises WeightsInvalid where a file is no such model.
     """
 
-    def __init__(self, landmarks_5: Path, landmarks_68: Path) -> None:
-        self._predictors = {
-            Alignment.SMALL: _load(landmarks_5),
-            Alignment.LARGE: _load(landmarks_68),
-        }
+    def __init__(self, landmarks_5: Path, landmarks_68: Path | None = None) -> None:
+        self._predictors = {Alignment.SMALL: _load(landmarks_5)}
+        if landmarks_68 is not None:
+            self._predictors[Alignment.LARGE] = _load(landmarks_68)
+
+    @property
+    def alignments(self) -> tuple[Alignment, ...]:
+        """Those it has a model for, the default first."""
+        return tuple(self._predictors)
 
     def place(self, pixels: Pixels, box: BoundingBox, alignment: Alignment) -> Landmarks:
         """Place a face's landmarks in a uint8 RGB image (height, width, 3)."""

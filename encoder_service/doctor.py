@@ -17,7 +17,7 @@ def examine(settings: EncoderSettings) -> Iterator[Finding]:
     yield _examine_cores(settings)
     yield _examine_cache(settings)
     try:
-        paths = files.find(settings.weights_dir)
+        paths = files.find(settings.weights_dir, large_landmarks=settings.large_landmarks)
     except WeightsInvalid as error:
         yield Finding("weights", "fail", str(error))
         return

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from encoder_service import metrics
 from encoder_service.batcher import Batcher
 from encoder_service.errors import Overloaded
-from encoder_service.faces import EncodeOptions, Encoding, Face, FacesOfImage
+from encoder_service.faces import Alignment, EncodeOptions, Encoding, Face, FacesOfImage
 from encoder_service.images import Pixels
 from encoder_service.mmod.decoding import Scores
 from encoder_service.mmod.pyramid import Pyramid
@@ -67,6 +67,11 @@ class Encoder:
         self._watchdog = watchdog
         self._images = 0
         self._image_seconds = 0.1
+
+    @property
+    def alignments(self) -> tuple[Alignment, ...]:
+        """Those that faces can be turned upright by, the default first."""
+        return self._scanner.alignments
 
     def warm_up(self) -> None:
         """Start every thread and load its detector, so that no first image waits for that."""

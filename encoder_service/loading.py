@@ -56,7 +56,7 @@ async def load(settings: EncoderSettings, watchdog: Watchdog) -> Encoder:
 
 def build(settings: EncoderSettings, watchdog: Watchdog) -> Encoder:
     """Read the weights, open the networks and hold them to the golden chip. Raises as `load` does."""
-    paths = files.find(settings.weights_dir)
+    paths = files.find(settings.weights_dir, large_landmarks=settings.large_landmarks)
     weights = files.read(paths.resnet)
     chosen, embedder, cnn = _open_networks(settings, paths, weights)
     golden.check(embedder, golden.expected(weights.name, paths.resnet), settings.precision)

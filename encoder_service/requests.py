@@ -1,6 +1,6 @@
 """What callers send, checked against the contract and turned into the encoder's own terms."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Final
 
 from encoder_service.errors import IdInvalid, ImageInvalid, OptionInvalid
@@ -34,11 +34,13 @@ def item(message: pb.EncodeStreamRequest) -> pb.EncodeRequest:
     return message.request
 
 
-def encode_options(request: pb.EncodeRequest, defaults: EncodeOptions) -> EncodeOptions:
-    """Read the options and boxes of an Encode. Raises OptionInvalid."""
+def encode_options(
+    request: pb.EncodeRequest, defaults: EncodeOptions, alignments: Collection[Alignment]
+) -> EncodeOptions:
+    """Read the options and boxes of an Encode; `alignments` are those offered. Raises OptionInvalid."""
     options = request.options
     if not request.face_boxes:
-        return _options(options, defaults, boxes=())
+        return _options(options, defaults, alignments, boxes=())
     if len(request.face_boxes) > MAX_FACES:
         raise OptionInvalid(
             f"{len(request.face_boxes)} boxes were given; at most {MAX_FACES} are accepted",
@@ -47,22 +49,26 @@ def encode_options(request: pb.EncodeRequest, defaults: EncodeOptions) -> Encode
     if options.detector:
         message = "face_boxes says where the faces are, so nothing is detected; leave one of them out"
         raise OptionInvalid(message, field="options.detector")
-    return _options(options, defaults, boxes=_boxes(request.face_boxes))
+    return _options(options, defaults, alignments, boxes=_boxes(request.face_boxes))
 
 
-def detect_options(request: pb.DetectFacesRequest, defaults: EncodeOptions) -> EncodeOptions:
-    """Read the options of a DetectFaces. Raises OptionInvalid."""
-    return _options(request.options, defaults, boxes=())
+def detect_options(
+    request: pb.DetectFacesRequest, defaults: EncodeOptions, alignments: Collection[Alignment]
+) -> EncodeOptions:
+    """Read the options of a DetectFaces; `alignments` are those offered. Raises OptionInvalid."""
+    return _options(request.options, defaults, alignments, boxes=())
 
 
 def _options(
-    options: pb.EncodeOptions, defaults: EncodeOptions, *, boxes: tuple[BoundingBox, ...]
+    options: pb.EncodeOptions,
+    defaults: EncodeOptions,
+    alignments: Collection[Alignment],
+    *,
+    boxes: tuple[BoundingBox, ...],
 ) -> EncodeOptions:
     if options.detector and options.detector not in _DETECTORS:
         raise OptionInvalid("detector must be DETECTOR_HOG or DETECTOR_CNN", field="options.detector")
-    if options.alignment not in _ALIGNMENTS:
-        message = "alignment must be ALIGNMENT_SMALL or ALIGNMENT_LARGE"
-        raise OptionInvalid(message, field="options.alignment")
+    alignment = _alignment(options.alignment, alignments)
     _check_range("max_faces", options.max_faces, MAX_FACES)
     _check_range("upsample", options.upsample, MAX_UPSAMPLE)
     _check_range("min_face_pixels", options.min_face_pixels, MAX_FACE_PIXELS)
@@ -73,9 +79,24 @@ def _options(
         min_face_pixels=options.min_face_pixels,
         full_resolution=options.full_resolution if given("full_resolution") else defaults.full_resolution,
         detector=_DETECTORS.get(options.detector, defaults.detector),
-        alignment=_ALIGNMENTS[options.alignment],
+        alignment=alignment,
         boxes=boxes,
     )
+
+
+def _alignment(given: pb.Alignment.ValueType, offered: Collection[Alignment]) -> Alignment:
+    found = _ALIGNMENTS.get(given)
+    if found is None:
+        message = "alignment must be ALIGNMENT_SMALL or ALIGNMENT_LARGE"
+    elif found in offered:
+        return found
+    else:
+        message = (
+            "ALIGNMENT_LARGE is not offered here: the photos that its 68-point model was trained on are not "
+            "licensed for commercial use. Leave alignment out for 5 points, or have the operator set "
+            "large_landmarks where that licence allows it"
+        )
+    raise OptionInvalid(message, field="options.alignment")
 
 
 def _check_range(name: str, value: int, greatest: int) -> None:

@@ -13,7 +13,15 @@ from encoder_service.copies import Copy
 from encoder_service.detection import Detector
 from encoder_service.embedding import CHIP_PIXELS
 from encoder_service.errors import OptionInvalid
-from encoder_service.faces import BoundingBox, Detection, DetectorName, EncodeOptions, Landmarks, Quality
+from encoder_service.faces import (
+    Alignment,
+    BoundingBox,
+    Detection,
+    DetectorName,
+    EncodeOptions,
+    Landmarks,
+    Quality,
+)
 from encoder_service.images import ImageLimits, Picture, Pixels, Scaled
 from encoder_service.quality import Judge
 
@@ -73,6 +81,11 @@ class Scanner:
         self._aligner = aligner
         self._judge = judge
         self._bounds = bounds
+
+    @property
+    def alignments(self) -> tuple[Alignment, ...]:
+        """Those that faces can be turned upright by, the default first."""
+        return self._aligner.alignments
 
     def warm_up(self) -> None:
         """Do on the calling thread what its first image would wait for."""

@@ -58,8 +58,9 @@ class EncoderServicer(encoder_pb2_grpc.EncoderServiceServicer):
     async def DetectFaces(  # noqa: D102
         self, request: pb.DetectFacesRequest, context: Context
     ) -> pb.DetectFacesResponse:
-        options = requests.detect_options(request, self.encoder.defaults)
-        found = await self.encoder.detect(request.image, options)
+        encoder = self.encoder
+        options = requests.detect_options(request, encoder.defaults, encoder.alignments)
+        found = await encoder.detect(request.image, options)
         return await asyncio.to_thread(_detect_response, found)
 
     async def EncodeStream(  # noqa: D102
@@ -73,8 +74,9 @@ class EncoderServicer(encoder_pb2_grpc.EncoderServiceServicer):
         return _model_response(self.encoder, self._settings)
 
     async def _encode(self, request: pb.EncodeRequest) -> pb.EncodeResponse:
-        options = requests.encode_options(request, self.encoder.defaults)
-        found = await self.encoder.encode(request.image, options)
+        encoder = self.encoder
+        options = requests.encode_options(request, encoder.defaults, encoder.alignments)
+        found = await encoder.encode(request.image, options)
         with_landmarks = request.options.return_landmarks
         return await asyncio.to_thread(_encode_response, found, with_landmarks=with_landmarks)
 
@@ -92,13 +94,13 @@ def _model_response(encoder: Encoder, settings: EncoderSettings) -> pb.GetModelR
     return pb.GetModelResponse(
         name=loaded.name,
         space=loaded.space(defaults.alignment),
-        spaces=[loaded.space(alignment) for alignment in Alignment],
+        spaces=[loaded.space(alignment) for alignment in encoder.alignments],
         fingerprint=loaded.fingerprint(defaults),
         dimensions=DIMENSIONS,
         detectors=[
             _DETECTORS[name] for name in sorted(DetectorName, key=lambda name: name != defaults.detector)
         ],
-        alignments=[_ALIGNMENTS[alignment] for alignment in Alignment],
+        alignments=[_ALIGNMENTS[alignment] for alignment in encoder.alignments],
         execution_provider=loaded.provider,
         execution_note=loaded.provider_note,
         full_resolution=defaults.full_resolution,

@@ -70,6 +70,10 @@ class EncoderSettings(QualitySettings):
     weights_dir: Path | None = None
     """Folder with dlib's .dat files; by default that of the installed face_recognition_models."""
 
+    large_landmarks: bool = False
+    """Load dlib's 68-point landmark model and offer ALIGNMENT_LARGE. The photos it was trained on are
+    licensed for non-commercial use only."""
+
     threads: int = pydantic.Field(default_factory=cores.count, ge=1, le=1024)
     """Images worked on at once, and threads of the network; by default the cores this process may use."""
 

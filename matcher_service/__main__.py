@@ -11,6 +11,8 @@ import asyncpg
 import structlog
 
 import facerec
+from facerec.errors import FacerecError
+from facerec.printable import printable
 from facerec.serving import checkup, logs, loop, spans
 from facerec.serving.errors import StartError
 from facerec.serving.lag import LagMeter
@@ -51,7 +53,10 @@ async def serve(argv: list[str]) -> None:
     BUILD.labels("matcher", facerec.__version__).set(1)
     if settings.trace_endpoint:
         spans.configure("matcher", facerec.__version__, settings.trace_endpoint)
-    service = MatcherService(settings)
+    try:
+        service = MatcherService(settings)
+    except FacerecError as error:  # of its own client: the key or a certificate of the encoder's
+        raise StartError(f"{error} (the settings encoder_...)") from None
     await service.start()
     watchdog = Watchdog(settings.stuck_seconds)
     watchdog.start()
@@ -147,7 +152,7 @@ def main(argv: list[str] | None = None) -> int:
         print(USAGE)
         return 0 if argv else 2
     if argv[0] not in COMMANDS:
-        print(f"error: there is no command {argv[0]}\n{USAGE}", file=sys.stderr)
+        print(f"error: there is no command {printable(argv[0])}\n{USAGE}", file=sys.stderr)
         return 2
     return loop.run(COMMANDS[argv[0]](argv[1:]))
 

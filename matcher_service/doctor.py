@@ -97,16 +97,16 @@ async def _examine_room(connection: asyncpg.Connection, settings: MatcherSetting
 
 
 async def _examine_encoder(settings: MatcherSettings) -> Finding:
-    async with AsyncEncoderClient(
-        settings.encoder_address, timeout_seconds=_CONNECT_SECONDS, security=settings.encoder_security()
-    ) as client:
-        try:
+    try:
+        async with AsyncEncoderClient(
+            settings.encoder_address, timeout_seconds=_CONNECT_SECONDS, security=settings.encoder_security()
+        ) as client:
             model = await client.get_model()
-        except FacerecError as error:
-            # One that is away may come; one that refuses will go on refusing.
-            return Finding(
-                "encoder",
-                "warn" if error.reason in (Reason.UNREACHABLE, Reason.DEADLINE_EXCEEDED) else "fail",
-                f"{error.message}; until this is mended images are answered ENCODER_UNAVAILABLE",
-            )
+    except FacerecError as error:
+        # One that is away may come; one that refuses will go on refusing.
+        return Finding(
+            "encoder",
+            "warn" if error.reason in (Reason.UNREACHABLE, Reason.DEADLINE_EXCEEDED) else "fail",
+            f"{error.message}; until this is mended images are answered ENCODER_UNAVAILABLE",
+        )
     return Finding("encoder", "ok", f"{model.space} on {model.execution_provider}")

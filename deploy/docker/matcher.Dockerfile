@@ -6,7 +6,7 @@ RUN python -m venv /opt/facerec
 COPY requirements/build.lock requirements/matcher.lock requirements/
 RUN /opt/facerec/bin/pip install --no-cache-dir --require-hashes --no-deps -r requirements/build.lock \
  && /opt/facerec/bin/pip install --no-cache-dir --require-hashes --no-deps --no-build-isolation -r requirements/matcher.lock
-COPY pyproject.toml README.md ./
+COPY pyproject.toml README.md LICENSE ./
 COPY facerec facerec
 COPY encoder_service encoder_service
 COPY matcher_service matcher_service

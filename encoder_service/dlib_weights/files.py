@@ -22,7 +22,8 @@ class WeightFiles:
 
     resnet: Path
     landmarks_5: Path
-    landmarks_68: Path
+    landmarks_68: Path | None
+    """None where it was not asked for."""
     mmod: Path
     """Read only where the CNN detector is; `find` does not ask for it."""
 
@@ -40,10 +41,11 @@ class Weights:
         return KNOWN_NAMES.get(self.sha256, f"sha256-{self.sha256[:16]}")
 
 
-def find(folder: Path | None = None) -> WeightFiles:
+def find(folder: Path | None = None, *, large_landmarks: bool = False) -> WeightFiles:
     """Find the files in `folder`, by default in the installed face_recognition_models.
 
-    That package is located and never imported: importing it needs pkg_resources. Raises
+    That package is located and never imported: importing it needs pkg_resources. The model of 68 landmarks,
+    whose training data may not be used commercially, is looked for with `large_landmarks` only. Raises
     WeightsInvalid where a file is missing.
     """
     if folder is None:
@@ -54,11 +56,11 @@ def find(folder: Path | None = None) -> WeightFiles:
     files = WeightFiles(
         resnet=folder / "dlib_face_recognition_resnet_model_v1.dat",
         landmarks_5=folder / "shape_predictor_5_face_landmarks.dat",
-        landmarks_68=folder / "shape_predictor_68_face_landmarks.dat",
+        landmarks_68=folder / "shape_predictor_68_face_landmarks.dat" if large_landmarks else None,
         mmod=folder / "mmod_human_face_detector.dat",
     )
     for path in (files.resnet, files.landmarks_5, files.landmarks_68):
-        if not path.is_file():
+        if path is not None and not path.is_file():
             raise WeightsInvalid(f"there is no weights file {path}")
     return files
 

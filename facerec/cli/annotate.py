@@ -8,6 +8,7 @@ from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from facerec.cli.problems import Problem
 from facerec.client import IdentifiedFace
+from facerec.printable import printable
 
 KNOWN = (30, 140, 60)
 UNKNOWN = (190, 50, 40)
@@ -43,7 +44,7 @@ def _mark(canvas: ImageDraw.ImageDraw, face: IdentifiedFace, size: tuple[int, in
     if box is None:
         return
     best = face.candidates[0] if face.candidates else None
-    text = best.display_name or best.person_id if best else "nobody"
+    text = printable(best.display_name or best.person_id) if best else "nobody"
     if best and best.distance is not None:
         text = f"{text} {best.distance:.2f}"
     elif face.matched_persons > 1:  # in the order of ids, the first no likelier than the others

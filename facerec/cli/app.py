@@ -1,6 +1,5 @@
 """The commands together, and how every failure becomes one line and an exit code."""
 
-import os
 import sys
 from collections.abc import Sequence
 from typing import Annotated
@@ -24,6 +23,7 @@ from facerec.cli.people import people
 from facerec.cli.problems import Problem
 from facerec.cli.recall import measure_recall
 from facerec.cli.up import up
+from facerec.environment import boolean
 from facerec.errors import FacerecError
 
 FAILURE = 2
@@ -72,7 +72,9 @@ def root(
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code; a failure is one line on stderr, never a traceback."""
     arguments = sys.argv[1:] if arguments is None else list(arguments)
+    debug = False
     try:
+        debug = boolean("FACEREC_DEBUG")
         return app(args=arguments, prog_name="facerec", standalone_mode=False) or 0
     except TyperException as error:
         context = getattr(error, "ctx", None)
@@ -83,7 +85,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except typer.Abort:  # Ctrl-C at a question; elsewhere typer itself answers it with the same code
         return INTERRUPTED
     except Exception as error:
-        if os.environ.get("FACEREC_DEBUG"):
+        if debug:
             raise
         return _fail(
             f"unforeseen {type(error).__name__}: {error} (FACEREC_DEBUG=1 shows where)", "INTERNAL", arguments

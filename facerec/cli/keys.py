@@ -72,12 +72,12 @@ def new(
         lines.append(f"probes_per_second = {probes_per_second:g}")
     if failed_tries_per_day:
         lines.append(f"failed_tries_per_day = {failed_tries_per_day:g}")
-    entry = "\n".join(lines)
     if json:
-        output.as_json({"key": key, "entry": entry})
+        output.as_json({"key": key, "entry": "\n".join(lines)})
         return
     output.error_line(f"the key, shown this once: {key}")
-    output.line(entry)
+    for line in lines:
+        output.line(line)
 
 
 def _text(text: str) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from facerec.cli.problems import Problem, explaining
+from facerec.printable import printable
 
 if TYPE_CHECKING:
     from facerec.client import CollectionClient, EncoderClient, MatcherClient
@@ -84,5 +85,5 @@ def confirm(question: str, yes: bool) -> None:
         raise Problem(
             "nothing was erased: nobody is there to ask; --yes erases without asking", "NOT_CONFIRMED"
         )
-    if not typer.confirm(question, err=True):
+    if not typer.confirm(printable(question), err=True):
         raise Problem("nothing was erased", "NOT_CONFIRMED")

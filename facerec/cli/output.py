@@ -1,4 +1,8 @@
-"""What the commands print: tables for people, JSON for programs."""
+"""What the commands print: tables for people, JSON for programs.
+
+Names, ids and references are other people's text, and so is much of an error. All of it goes through a
+console of this module, to a terminal and to a pipe alike: escaped by `printable`, and never read as markup.
+"""
 
 import dataclasses
 import datetime
@@ -10,11 +14,22 @@ from typing import Any
 from rich import box
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
+
+from facerec.printable import printable
+
+
+class _Console(Console):
+    """A console that shows every text as `printable` has it: what is printed, and each cell of a table."""
+
+    def render_str(self, text: str, **options: Any) -> Text:
+        """Make the text that rich draws."""
+        return super().render_str(printable(text), **options)
 
 
 def console(*, stderr: bool = False) -> Console:
-    """A console that prints text as it is. Rich itself follows NO_COLOR and a pipe."""
-    made = Console(stderr=stderr, markup=False, highlight=False, emoji=False, soft_wrap=True)
+    """A console that prints text as lines. Rich itself follows NO_COLOR and a pipe."""
+    made = _Console(stderr=stderr, markup=False, highlight=False, emoji=False, soft_wrap=True)
     if not made.is_terminal:
         made.width = 400  # a pipe has no width, and names are not to be cut
     return made
@@ -49,9 +64,11 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
 
 
 def as_json(document: Mapping[str, Any]) -> None:
-    """One JSON object to stdout. Dataclasses become objects, arrays lists, times ISO 8601 in UTC, lengths of
-    time seconds."""
-    json.dump(document, sys.stdout, default=_plain, ensure_ascii=False)
+    """One JSON object to stdout, in ASCII: what is not is escaped, and steers no terminal.
+
+    Dataclasses become objects, arrays lists, times ISO 8601 in UTC, lengths of time seconds.
+    """
+    json.dump(document, sys.stdout, default=_plain)
     sys.stdout.write("\n")
     sys.stdout.flush()
 

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from facerec.printable import printable
+
 if TYPE_CHECKING:
     from facerec.serving.address import Address
 
@@ -72,12 +74,10 @@ def _report(encoder: "Address", matcher: "Address") -> None:
     if (str(encoder), str(matcher)) != (ENCODER_ADDRESS, MATCHER_ADDRESS):
         variables = f"FACEREC_ENCODER={ports.from_here(encoder)} FACEREC_MATCHER={ports.from_here(matcher)} "
     command = shlex.quote(sys.argv[0])
-    print(
-        f"ready: encoder {encoder}, matcher {matcher}; try: {variables}{command} enroll alice alice.jpg",
-        flush=True,
-    )
+    ready = f"ready: encoder {encoder}, matcher {matcher}; try: {variables}{command} enroll alice alice.jpg"
+    print(printable(ready), flush=True)
 
 
-def _say(line: str) -> None:
+def _say(lines: str) -> None:
     with contextlib.suppress(OSError):  # nobody listens any more: no reason to stop
-        print(line, file=sys.stderr, flush=True)
+        print("\n".join(map(printable, lines.split("\n"))), file=sys.stderr, flush=True)

@@ -35,7 +35,7 @@ def _json_lines(target: Path, batches: "Iterable[FaceBatch]") -> int:
         for batch in batches:
             for place, vector in enumerate(batch.encodings.tolist()):
                 record = {"person_id": batch.person_ids[place], "encoding": vector, **_known(batch, place)}
-                file.write(json.dumps(record, ensure_ascii=False).encode() + b"\n")
+                file.write(json.dumps(record).encode() + b"\n")
             faces += len(batch)
     return faces
 

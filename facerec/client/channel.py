@@ -7,6 +7,8 @@ Every client uses it, and whoever opens a channel of their own to a service shou
 import json
 from collections.abc import Mapping, Sequence
 
+from facerec.proxies import NO_PROXY
+
 ENCODER_SERVICE = "facerec.encoder.v1.EncoderService"
 MATCHER_SERVICE = "facerec.matcher.v1.MatcherService"
 COLLECTION_SERVICE = "facerec.matcher.v1.CollectionService"
@@ -96,6 +98,5 @@ def channel_options(service: str) -> list[tuple[str, str | int]]:
         ("grpc.keepalive_timeout_ms", KEEPALIVE_TIMEOUT_SECONDS * 1000),
         ("grpc.keepalive_permit_without_calls", 1),
         ("grpc.http2.max_pings_without_data", 0),
-        # Images of faces don't go through a proxy that the environment happens to name.
-        ("grpc.enable_http_proxy", 0),
+        *NO_PROXY,
     ]

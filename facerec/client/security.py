@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Self
@@ -9,19 +10,23 @@ from typing import Self
 import grpc
 import grpc.aio
 
+from facerec.client.channel import target
+from facerec.environment import boolean
 from facerec.errors import FacerecError, Reason
+from facerec.loopback import is_loopback_target
 
-LOOPBACK = ("127.", "localhost:", "[::1]:", "unix:", "unix-abstract:")
+_KEY = re.compile("[!-~]([ -~]*[!-~])?")  # what a header holds: ASCII, no space at either end
 
 
 @dataclasses.dataclass(frozen=True)
 class Security:
-    """A key and certificates, PEM files all; without any of them a client speaks plain text.
+    """A key and certificates, PEM files all; without any of the latter a client speaks plain text.
 
     `ca_file` signed the server's certificate (`tls` alone trusts what this machine trusts). `cert_file` and
     `key_file` are the client's own, for servers that ask for one. `server_name` is the name to find in the
-    server's certificate where it is not the address's. `api_key` is sent with every call; in plain text it is
-    sent to this machine only, unless `plaintext_key` says that the network keeps others out.
+    server's certificate where it is not the address's. Each of these means TLS. `api_key` is sent with every
+    call; in plain text it is sent to this machine only (a loopback address, `localhost`, a Unix socket),
+    unless `plaintext_key` says that the network keeps others out.
     """
 
     api_key: str = dataclasses.field(default="", repr=False)
@@ -34,10 +39,11 @@ class Security:
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Self:
-        """Read FACEREC_API_KEY or FACEREC_API_KEY_FILE (its path), FACEREC_TLS (1), FACEREC_TLS_CA_FILE,
-        FACEREC_TLS_CERT_FILE, FACEREC_TLS_KEY_FILE, FACEREC_TLS_SERVER_NAME, FACEREC_PLAINTEXT_KEY (1).
+        """Read FACEREC_API_KEY or FACEREC_API_KEY_FILE (its path), FACEREC_TLS (1 or 0), FACEREC_TLS_CA_FILE,
+        FACEREC_TLS_CERT_FILE, FACEREC_TLS_KEY_FILE, FACEREC_TLS_SERVER_NAME, FACEREC_PLAINTEXT_KEY (1 or 0).
 
-        Raises FacerecError OPTION_INVALID where the key's file can't be read.
+        Raises FacerecError OPTION_INVALID where the key's file can't be read, or a switch is neither on nor
+        off.
         """
 
         def path(name: str) -> Path | None:
@@ -45,19 +51,19 @@ class Security:
 
         key, key_path = environment.get("FACEREC_API_KEY", ""), path("FACEREC_API_KEY_FILE")
         return cls(
-            api_key=key or (_read(key_path, "api_key").decode().strip() if key_path else ""),
-            tls=environment.get("FACEREC_TLS", "") in ("1", "true"),
+            api_key=key or (_read(key_path, "api_key").decode("latin-1").strip() if key_path else ""),
+            tls=boolean("FACEREC_TLS", environment),
             ca_file=path("FACEREC_TLS_CA_FILE"),
             cert_file=path("FACEREC_TLS_CERT_FILE"),
             key_file=path("FACEREC_TLS_KEY_FILE"),
             server_name=environment.get("FACEREC_TLS_SERVER_NAME", ""),
-            plaintext_key=environment.get("FACEREC_PLAINTEXT_KEY", "") in ("1", "true"),
+            plaintext_key=boolean("FACEREC_PLAINTEXT_KEY", environment),
         )
 
     @property
     def is_tls(self) -> bool:
         """Whether the channel is encrypted."""
-        return self.tls or self.ca_file is not None or self.cert_file is not None
+        return self.tls or bool(self.files) or bool(self.server_name)
 
     @property
     def files(self) -> list[Path]:
@@ -83,12 +89,20 @@ class Security:
         )
 
     def metadata(self, address: str) -> tuple[tuple[str, str], ...]:
-        """What every call to an address carries. Raises FacerecError NOT_PERMITTED for plain text."""
+        """What every call to an address carries.
+
+        Raises FacerecError NOT_PERMITTED where the key would leave this machine in plain text, OPTION_INVALID
+        where it has characters that no key has.
+        """
         if not self.api_key:
             return ()
-        hosts = address.removeprefix("dns:///").removeprefix("ipv4:").split(",")
-        local = all(host.startswith(LOOPBACK) for host in hosts)
-        if not (self.is_tls or self.plaintext_key or local):
+        if not _KEY.fullmatch(self.api_key):
+            raise FacerecError(
+                "the key has a line break, a space at an end or characters that no key has; give its text",
+                reason=Reason.OPTION_INVALID,
+                field="api_key",
+            )
+        if not (self.is_tls or self.plaintext_key or is_loopback_target(target(address))):
             raise FacerecError(
                 f"the key is not sent to {address} in plain text: set a CA file, or plaintext_key where the "
                 "network keeps others out",

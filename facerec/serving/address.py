@@ -1,8 +1,8 @@
 """Where a server listens, and which addresses need asking for."""
 
 import dataclasses
-import ipaddress
 
+from facerec.loopback import is_loopback_host
 from facerec.serving.errors import AddressInvalid, InsecureAddress
 
 
@@ -19,12 +19,7 @@ class Address:
     @property
     def is_loopback(self) -> bool:
         """Whether only this machine can reach it."""
-        if self.host == "localhost":
-            return True
-        try:
-            return ipaddress.ip_address(self.host).is_loopback
-        except ValueError:  # a name: where it leads can change
-            return False
+        return is_loopback_host(self.host)
 
 
 def parse(text: str) -> Address:

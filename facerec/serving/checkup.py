@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Literal
 
+from facerec.printable import printable
 from facerec.serving.settings import ServingSettings
 
 State = Literal["ok", "warn", "fail"]
@@ -26,7 +27,7 @@ def report(findings: Iterable[Finding]) -> int:
     """Print each finding as it comes and return the exit code: 1 where anything failed."""
     failed = False
     for finding in findings:
-        print(f"{finding.state:<5} {finding.subject}: {finding.text}", flush=True)
+        print(printable(f"{finding.state:<5} {finding.subject}: {finding.text}"), flush=True)
         failed = failed or finding.state == "fail"
     return int(failed)
 
@@ -66,6 +67,6 @@ def _entries(argv: list[str]) -> dict[str, Any]:
 def check_config(settings: ServingSettings, argv: list[str]) -> int:
     """Print what a service would be started with. The settings were found right by having been read."""
     for line in describe(settings, argv):
-        print(line)
+        print(printable(line))
     print("the settings are in order", file=sys.stderr)
     return 0

@@ -4,11 +4,13 @@ import datetime
 import json
 import logging
 import sys
+import traceback
 from collections.abc import Iterable, Mapping
 from typing import Any, Literal
 
 import structlog
 
+from facerec.printable import printable
 from facerec.serving import call
 
 Level = Literal["debug", "info", "warning", "error"]
@@ -23,6 +25,23 @@ def _json(logger: Any, name: str, event: structlog.typing.EventDict) -> str:
     return _to_json(event)
 
 
+def _text(renderer: structlog.typing.Processor) -> structlog.typing.Processor:
+    """A renderer for terminals, to which callers' text brings no escape codes."""
+
+    def render(logger: Any, name: str, event: structlog.typing.EventDict) -> Any:
+        return renderer(logger, name, {printable(key): _shown(value) for key, value in event.items()})
+
+    return render
+
+
+def _shown(value: Any) -> Any:
+    if isinstance(value, str):
+        return printable(value)
+    text = repr(value)  # as the renderer has it
+    shown = printable(text)
+    return value if shown == text else shown
+
+
 _render: structlog.typing.Processor = _json
 
 
@@ -33,9 +52,10 @@ def configure(level: Level, format: Format) -> None:
     """
     global _render  # noqa: PLW0603
     as_text = format == "console" or (format == "auto" and sys.stderr.isatty())
-    _render = structlog.dev.ConsoleRenderer() if as_text else _json
+    _render = _text(structlog.dev.ConsoleRenderer()) if as_text else _json
     shared: list[structlog.typing.Processor] = [
         _add_request_id,
+        _describe_exception,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
@@ -54,6 +74,16 @@ def configure(level: Level, format: Format) -> None:
         )
     )
     logging.basicConfig(handlers=[handler], level=level.upper(), force=True)
+
+
+def describe(error: BaseException) -> dict[str, Any]:
+    """What a log says of an exception: its `kind` and the `frames` it passed.
+
+    The message stays out: a driver's quotes its arguments, which are vectors and ids.
+    """
+    stack = traceback.extract_tb(error.__traceback__)
+    frames = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in stack]
+    return {"kind": type(error).__qualname__, "frames": frames}
 
 
 def write(logger: str, event: str, happened: Iterable[tuple[float, Mapping[str, Any]]]) -> None:
@@ -86,6 +116,15 @@ class _Lines(structlog.WriteLogger):
 
 def _add_name(logger: _Lines, _: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
     event["logger"] = logger.name
+    return event
+
+
+def _describe_exception(_: Any, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    """Of an exception that a library logs, put what we say of our own, and neither message nor variables."""
+    given = event.pop("exc_info", None)
+    error = given[1] if isinstance(given, tuple) else given
+    if isinstance(error, BaseException):
+        event.update(describe(error))
     return event
 
 

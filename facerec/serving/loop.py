@@ -5,6 +5,7 @@ import sys
 from collections.abc import Coroutine
 from typing import Any
 
+from facerec.printable import printable
 from facerec.serving.errors import StartError
 
 if sys.platform == "win32":
@@ -19,5 +20,5 @@ def run(main: Coroutine[Any, Any, int | None]) -> int:
         try:
             return runner.run(main) or 0
         except StartError as error:
-            print(f"error: {error}", file=sys.stderr)
+            print(printable(f"error: {error}"), file=sys.stderr)
             return 2

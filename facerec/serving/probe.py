@@ -8,12 +8,14 @@ from typing import Any
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from facerec.proxies import NO_PROXY
+
 WAIT_SECONDS = 3.0
 
 
 def is_serving(address: str, service: str = "") -> bool:
     """Ask the standard health service in plain text; "" asks for all services at once."""
-    with grpc.insecure_channel(address, options=[("grpc.enable_http_proxy", 0)]) as channel:
+    with grpc.insecure_channel(address, options=NO_PROXY) as channel:
         stub: Any = health_pb2_grpc.HealthStub(channel)
         request = health_pb2.HealthCheckRequest(service=service)
         try:

@@ -1,6 +1,5 @@
 """Errors to statuses: the one place where a reason becomes a gRPC code, and the layer that does it."""
 
-import traceback
 import uuid
 from typing import Any
 
@@ -12,7 +11,7 @@ from google.rpc import code_pb2, error_details_pb2, status_pb2
 from grpc_status import rpc_status
 
 from facerec.errors import FacerecError, Reason
-from facerec.serving import call
+from facerec.serving import call, logs
 from facerec.serving.layers import Context, Does, Method
 
 DOMAIN = "facerec"
@@ -77,11 +76,7 @@ def to_status(error: FacerecError) -> status_pb2.Status:
 def hide(error: Exception, method: str) -> FacerecError:
     """Log an unforeseen error under a new id and return what the caller may know: the id."""
     error_id = uuid.uuid4().hex
-    # The message stays out of the log: a driver's quotes its arguments, which are vectors and ids.
-    stack = traceback.extract_tb(error.__traceback__)
-    frames = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in stack]
-    kind = type(error).__qualname__
-    log.error("internal_error", error_id=error_id, method=method, kind=kind, frames=frames)
+    log.error("internal_error", error_id=error_id, method=method, **logs.describe(error))
     return FacerecError(f"internal error {error_id}; the server's log has the details under this id")
 
 

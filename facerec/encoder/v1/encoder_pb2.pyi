@@ -58,7 +58,11 @@ class _AlignmentEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Alignment.V
     ALIGNMENT_SMALL: _Alignment.ValueType  # 1
     """ALIGNMENT_SMALL uses 5 landmarks, as `face_recognition` does by default."""
     ALIGNMENT_LARGE: _Alignment.ValueType  # 2
-    """ALIGNMENT_LARGE uses 68 landmarks."""
+    """ALIGNMENT_LARGE uses 68 landmarks. It is offered where the server's operator
+    set large_landmarks, because the photos that its model was trained on are
+    licensed for non-commercial use only; elsewhere it is refused as
+    OPTION_INVALID. GetModel's alignments tell.
+    """
 
 class Alignment(_Alignment, metaclass=_AlignmentEnumTypeWrapper):
     """Alignment names the landmark model by which a face is turned upright and cut
@@ -71,7 +75,11 @@ ALIGNMENT_UNSPECIFIED: Alignment.ValueType  # 0
 ALIGNMENT_SMALL: Alignment.ValueType  # 1
 """ALIGNMENT_SMALL uses 5 landmarks, as `face_recognition` does by default."""
 ALIGNMENT_LARGE: Alignment.ValueType  # 2
-"""ALIGNMENT_LARGE uses 68 landmarks."""
+"""ALIGNMENT_LARGE uses 68 landmarks. It is offered where the server's operator
+set large_landmarks, because the photos that its model was trained on are
+licensed for non-commercial use only; elsewhere it is refused as
+OPTION_INVALID. GetModel's alignments tell.
+"""
 Global___Alignment: _TypeAlias = Alignment  # noqa: Y015
 
 class _QualityReason:
@@ -168,7 +176,8 @@ class EncodeOptions(_message.Message):
     unless its operator chose otherwise).
     """
     alignment: Global___Alignment.ValueType
-    """alignment chooses the landmark model, and with it the encoding's space.
+    """alignment chooses the landmark model, and with it the encoding's space and
+    the points of return_landmarks. Range: those of GetModel's alignments.
     Default: ALIGNMENT_SMALL.
     """
     return_landmarks: _builtins.bool
@@ -823,7 +832,9 @@ class GetModelResponse(_message.Message):
 
     @_builtins.property
     def alignments(self) -> _containers.RepeatedScalarFieldContainer[Global___Alignment.ValueType]:
-        """alignments are the ones this server offers, its default first."""
+        """alignments are the ones this server offers, its default first;
+        ALIGNMENT_LARGE only where its operator set large_landmarks.
+        """
 
     @_builtins.property
     def limits(self) -> Global___Limits:

@@ -63,7 +63,7 @@ def build(*, threads: int = 1, bounds: Bounds | None = None) -> Engine:
     scanner = Scanner(
         limits=ImageLimits(),
         detectors={DetectorName.HOG: hog, DetectorName.CNN: detector},
-        aligner=Aligner(paths.landmarks_5, paths.landmarks_68),
+        aligner=Aligner(paths.landmarks_5),
         judge=Judge(Thresholds()),
         bounds=bounds or Bounds(),
     )

@@ -56,6 +56,18 @@ def test_check_config_refuses_what_serving_would() -> None:
     assert "--threads (ENCODER_THREADS)" in checked.stderr
 
 
+def test_a_matcher_does_not_start_where_its_key_would_go_to_another_machine_in_plain_text() -> None:
+    started = run(
+        "matcher_service", "serve", "--address", "127.0.0.1:0", "--log-level", "error",
+        MATCHER_DATABASE_URL="postgresql://facerec@127.0.0.1:1/facerec",
+        MATCHER_ENCODER_ADDRESS="127.attacker.example:50051",
+        MATCHER_ENCODER_API_KEY=SECRET,
+    )  # fmt: skip
+    assert (started.returncode, started.stderr.count("\n")) == (2, 1)
+    assert "the key is not sent to 127.attacker.example:50051 in plain text" in started.stderr
+    assert SECRET not in started.stderr
+
+
 @pytest.mark.parametrize("service", ["encoder", "matcher"])
 def test_the_version_is_told_to_programs(service: str) -> None:
     told = json.loads(run(f"{service}_service", "version", "--json").stdout)

@@ -14,3 +14,10 @@ async def encoder(encoder_address: str) -> AsyncIterator[EncoderStub]:
     """A stub of the encoder that serves."""
     async with grpc.aio.insecure_channel(encoder_address, CHANNEL_OPTIONS) as channel:
         yield pb.EncoderServiceStub(channel)
+
+
+@pytest.fixture
+async def large_encoder(large_landmarks_address: str) -> AsyncIterator[EncoderStub]:
+    """A stub of an encoder that was let load the model of 68 points."""
+    async with grpc.aio.insecure_channel(large_landmarks_address, CHANNEL_OPTIONS) as channel:
+        yield pb.EncoderServiceStub(channel)

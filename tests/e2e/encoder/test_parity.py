@@ -56,14 +56,14 @@ async def test_a_photo_gives_the_boxes_and_vectors_of_face_recognition(
 
 
 async def test_the_large_alignment_is_that_of_68_points(
-    encoder: EncoderStub, sample_photos: Path, face_recognition: Any
+    large_encoder: EncoderStub, sample_photos: Path, face_recognition: Any
 ) -> None:
     path = sample_photos / "obama.jpg"
     pixels = face_recognition.load_image_file(str(path))
     (reference,) = face_recognition.face_encodings(pixels, model="large")
     points = face_recognition.api._raw_face_landmarks(pixels)[0].parts()
     options = pb.EncodeOptions(alignment=pb.ALIGNMENT_LARGE, return_landmarks=True, full_resolution=True)
-    (face,) = (await encoder.Encode(pb.EncodeRequest(image=path.read_bytes(), options=options))).faces
+    (face,) = (await large_encoder.Encode(pb.EncodeRequest(image=path.read_bytes(), options=options))).faces
     assert np.linalg.norm(np.array(face.encoding.values) - reference) <= SAME
     assert face.encoding.space == "dlib-resnet-v1/large/150x0.25"
     assert [(point.x, point.y) for point in face.landmarks.points] == [(point.x, point.y) for point in points]

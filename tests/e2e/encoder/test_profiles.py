@@ -79,13 +79,13 @@ async def test_a_face_is_the_same_however_its_picture_lies(
 )
 @pytest.mark.parametrize("name", ["obama.jpg", "obama2.jpg", "biden.jpg"])
 async def test_the_other_detector_and_alignment_are_near_in_the_default_profile_too(
-    encoder: EncoderStub, sample_photos: Path, name: str, options: pb.EncodeOptions
+    large_encoder: EncoderStub, sample_photos: Path, name: str, options: pb.EncodeOptions
 ) -> None:
     image = (sample_photos / name).read_bytes()
     exact = pb.EncodeOptions(full_resolution=True, upsample=0)
     exact.MergeFrom(options)
-    (near,) = (await encoder.Encode(pb.EncodeRequest(image=image, options=options))).faces
-    (whole,) = (await encoder.Encode(pb.EncodeRequest(image=image, options=exact))).faces
+    (near,) = (await large_encoder.Encode(pb.EncodeRequest(image=image, options=options))).faces
+    (whole,) = (await large_encoder.Encode(pb.EncodeRequest(image=image, options=exact))).faces
     assert np.linalg.norm(np.subtract(near.encoding.values, whole.encoding.values)) <= 0.2
     assert near.encoding.space == whole.encoding.space
 

@@ -179,7 +179,7 @@ async def test_the_model_says_what_it_computes_and_accepts(encoder: EncoderStub)
     model = await encoder.GetModel(pb.GetModelRequest())
     assert model.name == "dlib-resnet-v1"
     assert model.space == "dlib-resnet-v1/small/150x0.25"
-    assert list(model.spaces) == [model.space, "dlib-resnet-v1/large/150x0.25"]
+    assert (list(model.spaces), list(model.alignments)) == ([model.space], [pb.ALIGNMENT_SMALL])
     assert model.dimensions == 128
     assert list(model.detectors) == [pb.DETECTOR_HOG, pb.DETECTOR_CNN]
     assert (model.full_resolution, model.copy_side_pixels, model.second_copy_side_pixels) == (

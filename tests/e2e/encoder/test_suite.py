@@ -38,11 +38,11 @@ def suite() -> Path:
 
 
 @pytest.mark.timeout(300)
-def test_the_packages_own_tests_pass(suite: Path, encoder_address: str) -> None:
+def test_the_packages_own_tests_pass(suite: Path, large_landmarks_address: str) -> None:
     path = os.pathsep.join([str(ROOT), str(suite)])
     run = subprocess.run(
         [sys.executable, "-c", RUN],
-        env={**os.environ, "PYTHONPATH": path, "FACEREC_ENCODER": encoder_address},
+        env={**os.environ, "PYTHONPATH": path, "FACEREC_ENCODER": large_landmarks_address},
         capture_output=True,
         text=True,
         check=False,

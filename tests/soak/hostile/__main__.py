@@ -11,6 +11,7 @@ ATTACKS: tuple[str, ...] = (
     "erasure",
     "scores",
     "template",
+    "terminal",
 )
 """Modules of this package. Each has `attack(*, short: bool) -> list[Finding]`; a test runs its short form."""
 

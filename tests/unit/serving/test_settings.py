@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from pydantic_settings import SettingsConfigDict
 
+from facerec.environment import boolean
 from facerec.serving.errors import SettingsInvalid
 from facerec.serving.settings import ServingSettings, load
 
@@ -69,6 +70,19 @@ def test_a_value_out_of_range_names_its_flag_and_variable(argv: list[str]) -> No
     variable = "TESTED_" + flag.removeprefix("--").replace("-", "_").upper()
     with pytest.raises(SettingsInvalid, match=f"{flag} .{variable}."):
         read(*argv)
+
+
+@pytest.mark.parametrize("text", ["1", "true", "True", "YES", "on", "0", "false", "FALSE", "No", "off"])
+def test_a_switch_is_read_as_the_clients_read_theirs(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TESTED_INSECURE", text)
+    assert read().insecure is boolean("TESTED_INSECURE", {"TESTED_INSECURE": text})
+
+
+@pytest.mark.parametrize("text", ["2", "maybe", "enabled"])
+def test_a_switch_that_is_neither_on_nor_off_is_an_error(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TESTED_INSECURE", text)
+    with pytest.raises(SettingsInvalid, match="TESTED_INSECURE"):
+        read()
 
 
 def test_help_shows_each_field_s_docstring(capsys: pytest.CaptureFixture[str]) -> None:

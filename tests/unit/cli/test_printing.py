@@ -1,0 +1,160 @@
+"""What a terminal gets of other people's text."""
+
+import io
+import json
+import logging
+import re
+import unicodedata
+from pathlib import Path
+
+import numpy as np
+import pytest
+import structlog
+from PIL import Image
+
+from facerec.cli import output
+from facerec.cli.annotate import draw
+from facerec.cli.writing import WRITERS
+from facerec.client import BoundingBox, Candidate, FaceBatch, IdentifiedFace
+from facerec.printable import printable
+from facerec.serving import logs
+
+TITLE, CLEAR, ERASE, CLIPBOARD = "\x1b]0;owned\x07", "\x1b[2J", "\x1b[1A\x1b[2K", "\x1b]52;c;cm0gLXJmIH4=\x07"
+HOSTILE = {
+    "a window's title": TITLE,
+    "clearing": CLEAR,
+    "erasing the line above": ERASE,
+    "the clipboard": CLIPBOARD,
+    "an eight-bit control": "\x9b2J",
+    "a line": "Ann\nerased mallory",
+    "a carriage return": "Ann\rMallory",
+    "a line separator": "Ann\u2028mallory",
+    "an override": "ann\u202eevil",
+    "an isolate": "ann\u2067evil\u2069",
+    "a mark": "ann\u200f",
+    "a zero-width space": "an\u200bn",
+    "a joiner": "an\u2060n",
+    "a byte order mark": "\ufeffann",
+    "a filler": "ann\u3164",
+    "a variation selector": "ann\ufe01",
+    "a tag": "ann\U000e0041",
+    "half a pair": "ann\udcff",
+    "a soft hyphen": "an\u00adn",
+}
+COLORS = re.compile(r"\x1b\[\d*m")  # the renderer's own
+KEPT = ("Ann O'Neill-Žižek", "山田　太郎", "שלום", "مريم", "Ἀριάδνη", "é", "😀", "C:\\photos", "50\u00a0%")
+
+
+@pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
+def test_what_steers_a_terminal_or_is_not_seen_is_escaped(text: str) -> None:
+    shown = printable(text)
+    assert shown.isascii()
+    assert shown.isprintable()
+    assert shown.encode().decode("unicode_escape") == text, "nothing is lost"
+
+
+@pytest.mark.parametrize("text", KEPT)
+def test_letters_of_every_script_stay_as_they_are(text: str) -> None:
+    assert printable(text) == text
+
+
+def test_no_character_of_a_steering_kind_passes() -> None:
+    passed = {
+        unicodedata.category(printable(chr(code)))
+        for code in range(0x110000)
+        if len(printable(chr(code))) == 1
+    }
+    assert not passed & {"Cc", "Cf", "Cs", "Cn", "Co", "Zl", "Zp"}
+
+
+@pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
+def test_lines_tables_and_progress_show_text_escaped(text: str, capfd: pytest.CaptureFixture[str]) -> None:
+    output.line(f"erased {text}")
+    output.error_line(f"error: {text}")
+    output.table((text, "faces"), [(text, 1), (f"{text}[bold]", 2)])
+    output.console(stderr=True).print(f"refused {text}.jpg")
+    told = capfd.readouterr()
+    for shown in (told.out, told.err):
+        assert printable(text) in shown
+        assert all(printable(line) == line for line in shown.split("\n"))
+    assert len(told.err.split("\n")) == 3, "a line a message"
+
+
+@pytest.mark.parametrize(
+    "text", ["[bold]ann[/bold]", "[link=https://a.example]ann[/link]", "[red]", ":smile:", "[/]"]
+)
+def test_markup_in_a_name_is_text(text: str, capsys: pytest.CaptureFixture[str]) -> None:
+    output.line(text)
+    output.table(("person",), [(text,)])
+    assert capsys.readouterr().out.count(text) == 2
+
+
+@pytest.mark.parametrize("text", [*HOSTILE.values(), *KEPT])
+def test_json_has_the_exact_text_in_ascii(text: str, capsys: pytest.CaptureFixture[str]) -> None:
+    output.as_json({"name": text})
+    told = capsys.readouterr().out
+    assert told.isascii()
+    assert json.loads(told) == {"name": text}
+    assert told.removesuffix("\n").isprintable()
+
+
+def annotated(name: str, path: Path) -> bytes:
+    photo = io.BytesIO()
+    Image.new("RGB", (400, 300), "white").save(photo, "PNG")
+    face = IdentifiedFace(
+        0, BoundingBox(20, 150, 120, 50), (Candidate("x", name, 0.31, ""),), "exact", True, 9
+    )
+    draw(photo.getvalue(), [face], path)
+    with Image.open(path) as drawn:
+        return drawn.tobytes()
+
+
+def test_a_label_in_a_picture_shows_a_name_escaped(tmp_path: Path) -> None:
+    path = tmp_path / "out.png"
+    assert annotated("Ann\nBen", path) == annotated("Ann\\nBen", path)
+    assert annotated("Ann\u202eBen", path) == annotated("Ann\\u202eBen", path) != annotated("AnnBen", path)
+
+
+def test_an_export_in_json_lines_has_the_exact_text_in_ascii(tmp_path: Path) -> None:
+    name = "".join(HOSTILE[kind] for kind in HOSTILE if kind != "half a pair")
+    batch = FaceBatch(np.zeros((1, 128), np.float32), ["a"], [name], [""], [None], [""])
+    assert WRITERS[".jsonl"](tmp_path / "out.jsonl", [batch]) == 1
+    written = (tmp_path / "out.jsonl").read_bytes()
+    assert written.isascii()
+    assert json.loads(written)["display_name"] == name
+
+
+@pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
+@pytest.mark.parametrize("told_format", ["console", "json"])
+def test_a_service_s_log_on_a_terminal_is_escaped(
+    text: str, told_format: logs.Format, capfd: pytest.CaptureFixture[str]
+) -> None:
+    log_everywhere(text, told_format)
+    told = capfd.readouterr().err
+    assert not {each for line in told.split("\n") for each in COLORS.sub("", line) if printable(each) != each}
+    assert told.count("\n") == 3, "a line an event"
+
+
+def log_everywhere(text: str, told_format: logs.Format) -> None:
+    structlog.reset_defaults()
+    logs.configure("info", told_format)
+    structlog.get_logger("ours").info("event", name=text, many=[text], **{"key": text})
+    logging.getLogger("another").warning("said %s", text)
+    logs.write("calls", text, [(1.0, {"caller": text})])
+
+
+@pytest.mark.parametrize("told_format", ["console", "json"])
+def test_an_exception_that_a_library_logs_shows_neither_message_nor_variables(
+    told_format: logs.Format, capfd: pytest.CaptureFixture[str]
+) -> None:
+    structlog.reset_defaults()
+    logs.configure("info", told_format)
+    vector = "of-a-face"
+    try:
+        raise ValueError(f"not to be told: {vector}")
+    except ValueError:
+        logging.getLogger("another").exception("failed")
+    told = capfd.readouterr().err
+    assert "of-a-face" not in told
+    assert "ValueError" in told
+    assert "test_printing.py" in told
