@@ -234,7 +234,7 @@ async def test_a_caller_who_hangs_up_within_a_message_is_counted_as_cancelled(
 async def test_only_an_admin_imports_without_looking_for_duplicates(
     start_matcher: StartMatcher, database_url: str, keys_file: WriteKeys
 ) -> None:
-    importer = entry("importer", "b", ["enroll", "manage"])
+    importer = entry("importer", "b", ["enroll", "manage"], "encodings = true\n")
     matcher = await start_matcher(database_url, keys_file=keys_file(ADMIN, importer))
     faces = chunk(vectors(1), ["ann"])
     for number, policy in enumerate((pb.DUPLICATE_POLICY_FLAG, pb.DUPLICATE_POLICY_REFUSE)):
@@ -266,7 +266,7 @@ async def test_an_import_that_looks_for_no_duplicates_ends_with_its_callers_role
 
     call = asyncio.ensure_future(matcher.stub.ImportFaces(chunks(), metadata=bearer("b")))
     await begun.wait()
-    keys_file(ADMIN, entry("other", "b", ["enroll"]))
+    keys_file(ADMIN, entry("other", "b", ["enroll"], "encodings = true\n"))
     changed.set()
     with refused(Reason.NOT_PERMITTED, "header.ignore_duplicate_policy"):
         await call

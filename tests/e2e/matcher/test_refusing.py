@@ -115,7 +115,7 @@ async def test_a_stricter_policy_waits_for_enrollments_that_follow_the_old_one(
     await settle(pair[0], **before)
     taken = (
         f"INSERT INTO facerec.{partition_name('enroll_request', 'default')}"
-        " VALUES ('default', 'r', '', 1, true, '{}', '{}', '{}', '{}')"
+        " VALUES ('default', facerec.request_tag('r'), '', 1, true, '{}', '{}', '{}', '{}')"
     )
     connection = await asyncpg.connect(database_url)
     try:

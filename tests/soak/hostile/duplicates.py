@@ -106,7 +106,9 @@ def _attack() -> Iterator[Attack]:
 
 def _entry(key: str, roles: str) -> str:
     digest = hashlib.sha256(key.encode()).hexdigest()
-    return f'[[keys]]\nname = "{key}"\nsha256 = "{digest}"\nroles = {roles}\n'
+    return (
+        f'[[keys]]\nname = "{key}"\nsha256 = "{digest}"\nroles = {roles}\nscores = true\nencodings = true\n'
+    )
 
 
 def attack(*, short: bool) -> list[Finding]:
