@@ -5,7 +5,7 @@ import sys
 
 from tests.soak.hostile.report import HEAD, Finding
 
-ATTACKS: tuple[str, ...] = ()
+ATTACKS: tuple[str, ...] = ("sources",)
 """Modules of this package. Each has `attack(*, short: bool) -> list[Finding]`; a test runs its short form."""
 
 
