@@ -6,7 +6,7 @@ PIP    := $(BIN)/python -m pip --disable-pip-version-check -q
 TEST_WORKERS ?= 2
 INSTALL := $(PIP) install --require-hashes --no-deps --no-build-isolation
 
-.PHONY: help up demo test bench-matcher soak-matcher bench-encoder soak-encoder bench-import soak-import soak-erasing soak-service soak-hostile bench-calibration lint check-bounds check-deploy stubs settings-docs lock clean
+.PHONY: help up demo test bench-matcher soak-matcher bench-encoder soak-encoder bench-import bench-reading soak-import soak-erasing soak-service soak-hostile bench-calibration lint check-bounds check-deploy stubs settings-docs lock clean
 
 help: ## Show the targets.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -77,6 +77,9 @@ soak-encoder: $(VENV)/.dev ## Overload the encoder for five minutes, send it 100
 
 bench-import: $(VENV)/.dev ## Measure moving encodings in and out; FACES=1000000.
 	@$(BIN)/python -m tests.benchmarks.imports --faces $(or $(FACES),1000000)
+
+bench-reading: $(VENV)/.dev ## Measure reading an import's sources; ROWS=1000000 KINDS="npz csv" AGAINST=another/checkout.
+	@$(BIN)/python -m tests.benchmarks.reading --rows $(or $(ROWS),1000000) $(if $(AGAINST),--against $(AGAINST)) $(KINDS)
 
 soak-erasing: $(VENV)/.dev ## Erase 100 of 10,000 people and search every byte; time the lock that a scrub takes.
 	@GRPC_VERBOSITY=ERROR $(BIN)/python -m tests.soak.erasing --faces $(or $(FACES),1000000)

@@ -67,7 +67,7 @@ def import_(
             raise Problem("photos are enrolled by the collection's duplicate policy", "USAGE")
         enroll(folder=source, collection=collection, address=address, json=json)
         return
-    told = Told(json)
+    told = Told(json, source or "the query")
     reader = _reader(source, format, database_url, query, told)
     job = Job(reader, space, dry_run, collection, ignore_duplicate_policy)
     with explaining("matcher", address):
@@ -88,7 +88,7 @@ def import_(
 
 def _reader(source: Path | None, format: str, url: str, query: str, told: Told) -> Reader:
     from facerec.sources import files, postgres
-    from facerec.sources.rows import SourceRefused
+    from facerec.sources.errors import SourceRefused
 
     if bool(source) == bool(query):
         raise Problem("name a file or folder, or a --query with --database-url", "USAGE")
@@ -100,9 +100,10 @@ def _reader(source: Path | None, format: str, url: str, query: str, told: Told) 
         known = format or files.format_of(source)
         if known not in files.FORMATS.values():
             raise SourceRefused("a format is pickle, npz, csv or jsonl")
-        return Reader(files.digest(source), _each(files.rows(source, known, told.refuse)))
+        rows = files.rows(source, known, told.refuse)  # first, as a file of another kind may have no end
+        return Reader(files.digest(source), _each(rows))
     except SourceRefused as error:
-        raise Problem(f"{source}: {error}", "FILE") from None
+        raise Problem(error.of(source), "FILE") from None
     except OSError as error:
         raise Problem(f"{source}: {(error.strerror or 'cannot be read').lower()}", "FILE") from None
 
@@ -114,7 +115,7 @@ async def _each(rows: "Iterator[Row]") -> "AsyncIterator[Row]":
 
 async def _import(job: Job, address: str, told: Told) -> "ImportReport":
     from facerec.client import AsyncMatcherClient, Security
-    from facerec.sources.rows import SourceRefused
+    from facerec.sources.errors import SourceRefused
 
     console = output.console(stderr=True)
     columns = (SpinnerColumn(), TextColumn("{task.completed:,} faces"), TimeElapsedColumn())
@@ -129,7 +130,10 @@ async def _import(job: Job, address: str, told: Told) -> "ImportReport":
                     await sender.send(batches)
                     progress.update(bar, completed=sender.next_row)
             except SourceRefused as error:
-                raise Problem(str(error), "FILE") from None
+                raise Problem(error.of(told.source), "FILE") from None
+            except OSError as error:
+                reason = (error.strerror or "cannot be read").lower()
+                raise Problem(f"{told.source}: {reason}", "FILE") from None
             return await sender.report()
 
 

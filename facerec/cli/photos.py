@@ -54,6 +54,10 @@ def in_folder(folder: Path) -> list[Photo]:
     """The photos of a folder that holds a folder per person. Raises Problem where it holds none."""
     try:
         people = sorted(entry for entry in folder.iterdir() if _is_shown(entry) and entry.is_dir())
+        for person in people:
+            # Everybody's photos would be enrolled as those of one person.
+            if folder.resolve().is_relative_to(person.resolve()):
+                raise Problem(f"{person}: it is a link to the folder that it stands in: remove it", "FILE")
         photos = [
             Photo(person.name, path)
             for person in people

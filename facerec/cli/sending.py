@@ -16,13 +16,17 @@ if TYPE_CHECKING:
 CALL_BATCHES = 10
 TRIES = 10
 LONGEST_DELAY_SECONDS = 10.0
+MAX_TOLD_ROWS = 1000
+"""Of so many refused rows one fault is the cause, and the file may hold millions."""
 
 
 class Told:
-    """The rows refused, each a line on stderr as it comes."""
+    """The refused rows of a source: of the first 1,000 a line each on stderr as it comes, or `rows`."""
 
-    def __init__(self, json: bool) -> None:
+    def __init__(self, json: bool, source: object) -> None:
         self._console = None if json else output.console(stderr=True)
+        self._told = 0
+        self.source = source
         self.rows: list[dict[str, str]] = []
         self.left_out = 0
 
@@ -33,9 +37,16 @@ class Told:
 
     def tell(self, place: str, field: str, message: str) -> None:
         """A row refused here or by the service."""
-        self.rows.append({"place": place, "field": field, "message": message})
-        if self._console:
-            self._console.print(f"refused {place}: {field}: {message}")
+        self._told += 1
+        if self._told > MAX_TOLD_ROWS:
+            return
+        if self._console is None:
+            self.rows.append({"place": place, "field": field, "message": message})
+            return
+        what = f"{field}: {message}" if field else message
+        self._console.print(f"refused {self.source}, {place}: {what}")
+        if self._told == MAX_TOLD_ROWS:
+            self._console.print("further rows that are refused are only counted")
 
 
 @dataclasses.dataclass(frozen=True)

@@ -3,7 +3,8 @@
 import hashlib
 from collections.abc import AsyncIterator
 
-from facerec.sources.rows import Refuse, Row, SourceRefused, person_id, vector
+from facerec.sources.errors import SourceRefused
+from facerec.sources.rows import Refuse, Row, face
 
 PREFETCH_ROWS = 2000
 
@@ -33,19 +34,18 @@ async def rows(url: str, query: str, refuse: Refuse) -> AsyncIterator[Row]:
                 if not {"person_id", "encoding"} <= set(record.keys()):
                     raise SourceRefused("the query answers columns named person_id and encoding")
                 number += 1
-                texts = {
+                known = {
                     name: str(record[name] or "")
                     for name in ("display_name", "external_ref")
                     if name in record.keys()  # noqa: SIM118
                 }
-                try:
-                    values, named = vector(record["encoding"]), person_id(record["person_id"])
-                except ValueError as error:
-                    refuse(f"row {number}", "encoding", str(error))
-                    continue
-                name, ref = texts.get("display_name", ""), texts.get("external_ref", "")
-                yield Row(f"row {number}", named, values, display_name=name, external_ref=ref)
-    except asyncpg.PostgresError as error:
-        raise SourceRefused(f"the query failed: {' '.join(str(error).split())}") from None
+                known["person_id"] = record["person_id"]
+                if row := face(f"row {number}", record["encoding"], known, refuse):
+                    yield row
+    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
+        said = " ".join(str(error).split())
+        raise SourceRefused(
+            f"the query failed: {said}", place=f"row {number + 1}" if number else ""
+        ) from None
     finally:
         await connection.close(timeout=10)

@@ -2,8 +2,9 @@
 
 import dataclasses
 import datetime
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any
+import struct
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -12,13 +13,16 @@ from facerec.client import FaceBatch
 from facerec.client.transfer import DIMENSIONS
 
 BATCH_FACES = 2000
+MAX_TEXT_CHARACTERS: Final = 1024
+"""More than the matcher takes of any text, and little enough to be sent 2,000 times in a message."""
+
+TEXTS: Final = ("display_name", "external_ref", "expire_time", "fingerprint")
+"""Fields of a face besides its person's id."""
+
+_FLOATS: Final = struct.Struct(f"={DIMENSIONS}f")
 
 Refuse = Callable[[str, str, str], None]
 """Told of a row that is left out: its place in the source, the field at fault, how to mend it."""
-
-
-class SourceRefused(Exception):
-    """The source as a whole can't be read; the message says why."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -42,35 +46,80 @@ class SourceBatch:
     places: Sequence[str]
 
 
-def vector(values: Any) -> npt.NDArray[np.float32]:
-    """A vector of what a source holds for one. Raises ValueError that says what is wrong."""
+def face(place: str, encoding: Any, record: Mapping[str, Any], refuse: Refuse) -> Row | None:
+    """A face of what a source holds of it, by field; None where `refuse` was told what is wrong with it."""
+    field = "encoding"
     try:
-        made = np.asarray(values, np.float64)
-    except (TypeError, ValueError):
-        raise ValueError("an encoding is a list of numbers") from None
-    if made.shape != (DIMENSIONS,):
-        raise ValueError(f"an encoding has {DIMENSIONS} numbers, and this one has shape {made.shape}")
-    with np.errstate(over="ignore"):
-        return made.astype(np.float32)
+        values = vector(encoding)
+        field = "person_id"
+        named = person_id(record.get("person_id"))
+        texts = {}
+        for field in TEXTS:
+            texts[field] = text(record.get(field) or "")
+        field = "expire_time"
+        expires = parse_time(texts.pop(field))
+    except ValueError as error:
+        refuse(place, field, str(error))
+        return None
+    return Row(place, named, values, expire_time=expires, **texts)
+
+
+def vector(values: Any) -> npt.NDArray[np.float32]:
+    """A vector of what a source holds for one: an array, or a list of numbers.
+
+    Nothing in a list is looked into. Raises ValueError that says what is wrong.
+    """
+    if isinstance(values, np.ndarray) and values.dtype.kind in "fiu":
+        if values.shape != (DIMENSIONS,):
+            raise ValueError(f"an encoding has {DIMENSIONS} numbers, and this one has shape {values.shape}")
+        with np.errstate(over="ignore"):
+            return values.astype(np.float32)
+    if isinstance(values, np.ndarray) and values.ndim == 1:
+        values = values.tolist()
+    if not isinstance(values, list | tuple):
+        raise ValueError("an encoding is a list of numbers")
+    if len(values) != DIMENSIONS:
+        raise ValueError(f"an encoding has {DIMENSIONS} numbers, and this one has {len(values)}")
+    try:
+        return np.frombuffer(_FLOATS.pack(*values), np.float32)
+    except (struct.error, TypeError, OverflowError):
+        raise ValueError("an encoding is a list of numbers from -1000 to 1000") from None
 
 
 def person_id(value: Any) -> str:
     """A person's id of what a source holds for one: a text, or a whole number. Raises ValueError."""
     if isinstance(value, str):
-        return value
+        return text(value)
     if isinstance(value, int | np.integer) and not isinstance(value, bool):
-        return str(value)
+        return text(str(value))
     raise ValueError("a person's id is a text or a whole number")
 
 
-def moment(text: str) -> datetime.datetime | None:
+def text(value: Any) -> str:
+    """A text that can be sent. Raises ValueError."""
+    if not isinstance(value, str):
+        raise ValueError("it is to be a text")
+    if len(value) > MAX_TEXT_CHARACTERS:
+        raise ValueError(f"a text has at most {MAX_TEXT_CHARACTERS} characters, and this one {len(value)}")
+    if not value.isascii():
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            raise ValueError("it has half a character (a lone surrogate): write it anew") from None
+    return value
+
+
+def parse_time(written: str) -> datetime.datetime | None:
     """A time in ISO 8601 with its zone; none of an empty text. Raises ValueError."""
-    if not text:
+    if not written:
         return None
-    time = datetime.datetime.fromisoformat(text)
-    if time.tzinfo is None:
-        raise ValueError("an expire_time names its time zone, as 2027-01-31T00:00:00Z does")
-    return time
+    try:
+        time = datetime.datetime.fromisoformat(written)
+        if time.tzinfo is not None:
+            return time.astimezone(datetime.UTC)
+    except (ValueError, OverflowError):
+        pass
+    raise ValueError("a time is written with its time zone, as 2027-01-31T00:00:00Z is")
 
 
 def batches(rows: Iterable[Row], *, skip: int = 0) -> Iterator[SourceBatch]:

@@ -19,6 +19,7 @@ from facerec.client import Encoding, MatcherClient
 from tests.benchmarks import vectors as generated
 from tests.e2e.matcher.requests import SPACE, vectors
 from tests.fixtures.matcher import MatcherProcess
+from tests.unit.sources import hostile
 
 Run = Callable[..., "Ran"]
 PEOPLE = [f"p{place // 2}" for place in range(40)]
@@ -165,9 +166,92 @@ def test_each_refused_row_is_a_line_that_says_where_and_why(run: Run, tmp_path: 
     ran = run("import", tmp_path / "some.jsonl")
     assert ran.code == 1
     told = sorted(line for line in ran.err.splitlines() if line.startswith("refused"))
-    assert [line.split(":")[0] for line in told] == [f"refused line {n}" for n in (2, 3, 4, 5, 6)]
+    source = tmp_path / "some.jsonl"
+    assert [line.split(":")[0] for line in told] == [f"refused {source}, line {n}" for n in (2, 3, 4, 5, 6)]
     assert "1 face added" in ran.out
     assert "5 refused" in ran.out
+
+
+def test_numbers_that_are_none_and_texts_that_cannot_be_kept_are_refused_by_row(
+    run: Run, tmp_path: Path
+) -> None:
+    good = ",".join(map(repr, vectors(1)[0].tolist()))
+    rows = [
+        ("ann", good),
+        ("ann", good.replace(",", ",nan,", 1).rpartition(",")[0]),
+        ("ann", good.replace(",", ",1e400,", 1).rpartition(",")[0]),
+        ("ann", good.replace(",", f",{'9' * 4000},", 1).rpartition(",")[0]),
+        ("a" * 200, good),
+        ("a" * 2000, good),
+        ("a\x1bb", good),
+    ]
+    source = tmp_path / "some.csv"
+    header = ",".join(["person_id", *(f"e{at}" for at in range(128))])
+    source.write_text("\n".join([header, *(",".join(row) for row in rows)]))
+    ran = run("import", source, "--json")
+    assert (ran.code, ran.json["faces_added"]) == (1, 1)
+    refused = {each["place"]: each["field"].removesuffix("s") for each in ran.json["refused"]}
+    assert refused == {
+        **{f"line {number}": "encoding" for number in (3, 4, 5)},
+        **{f"line {number}": "person_id" for number in (6, 7, 8)},
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "said"),
+    [
+        ("latin.csv", b"person_id,encoding\n\xe9,[]\n", ", line 2: it is not UTF-8: convert the file with"),
+        ("latin.jsonl", b'{"person_id":"\xe9"}\n', ", line 1: it is not UTF-8: convert the file with"),
+        ("quote.csv", b'person_id,encoding\n"' + b"a\n" * 200_000, "close each quote"),
+        ("cut.pkl", b"\x80\x04}", ", byte 2: the pickle is not imported: it ends too early"),
+        ("rows.npz", hostile.npzs()["2,000,000,000 rows of nothing"], ", encodings: it has shape"),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_one_line_that_says_where_and_how_to_mend_it(
+    run: Run, tmp_path: Path, name: str, data: bytes, said: str
+) -> None:
+    (tmp_path / name).write_bytes(data)
+    ran = run("import", tmp_path / name)
+    assert (ran.code, ran.err.count("\n")) == (2, 1)
+    assert ran.err.startswith(f"error: {tmp_path / name}, ")
+    assert said in ran.err
+
+
+def test_of_thousands_of_refused_rows_the_first_thousand_are_told(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "no.jsonl").write_text("1\n" * 20_000)
+    ran = run("import", tmp_path / "no.jsonl")
+    assert (ran.code, len([line for line in ran.err.splitlines() if line.startswith("refused ")])) == (
+        1,
+        1000,
+    )
+    assert "further rows that are refused are only counted" in ran.err
+    assert "20000 refused" in ran.out
+    as_json = run("import", tmp_path / "no.jsonl", "--json").json
+    assert (as_json["left_out"], len(as_json["refused"])) == (20_000, 1000)
+
+
+def test_rows_before_a_fault_are_in_by_whole_calls_and_stored_once_when_it_is_mended(
+    run: Run, matcher: MatcherProcess, collection: str, tmp_path: Path
+) -> None:
+    line = json.dumps({"person_id": "ann", "encoding": vectors(1)[0].tolist()}).encode() + b"\n"
+    source = tmp_path / "broken.jsonl"
+    source.write_bytes(line * 20_100 + b"\xff\n" + line)
+    broken = run("import", source)
+    assert (broken.code, f"{source}, line 20101: it is not UTF-8" in broken.err) == (2, True)
+    with MatcherClient(matcher.address) as client:
+        assert [p.face_count for p in client.list_persons(collection_id=collection)] == [1]
+    source.write_bytes(line * 20_101)
+    mended = run("import", source, "--json")
+    assert (mended.code, mended.json["faces_added"], mended.json["faces_already_there"]) == (0, 0, 20_101)
+
+
+def test_a_person_that_is_a_link_to_all_of_the_folder_is_refused(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "people" / "ann").mkdir(parents=True)
+    (tmp_path / "people" / "ann" / "1.jpg").write_bytes(b"x")
+    (tmp_path / "people" / "all").symlink_to(tmp_path / "people")
+    ran = run("import", tmp_path / "people")
+    assert (ran.code, ran.err.count("\n")) == (2, 1)
+    assert "people/all: it is a link to the folder that it stands in" in ran.err
 
 
 def test_a_hostile_pickle_is_one_line_and_exit_code_2(run: Run, tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ ATTACKS: tuple[str, ...] = (
     "egress",
     "erasure",
     "scores",
+    "sources",
     "template",
     "terminal",
 )

@@ -1,0 +1,151 @@
+"""Encodings in an npz of numpy's: a zip of arrays, of which only those known here are read."""
+
+import io
+import math
+import warnings
+import zipfile
+from collections.abc import Iterator
+from typing import Any, BinaryIO, Final
+
+import numpy as np
+import numpy.typing as npt
+from numpy.lib import format as npy
+
+from facerec.client.transfer import DIMENSIONS
+from facerec.sources.budget import MAX_DIRECTORY_BYTES, NO_MEMORY, Budget
+from facerec.sources.columns import column_rows
+from facerec.sources.errors import SourceRefused
+from facerec.sources.rows import TEXTS, Refuse, Row
+from facerec.sources.source_file import SourceFile
+
+_HEADER_BYTES: Final = 2**14
+_PART_BYTES: Final = 2**20
+_COMPRESSIONS: Final = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+"""What numpy writes; others may take any memory to unpack."""
+
+_ENCRYPTED: Final = 1
+_NAMES: Final = frozenset({"encodings", "person_ids", "names", *(f"{field}s" for field in TEXTS)})
+
+
+def rows(file: SourceFile, refuse: Refuse) -> Iterator[Row]:
+    """The faces of an npz in its order. Raises SourceRefused."""
+    budget = Budget(file.size)
+    members = _members(file.stream)
+    people = "person_ids" if "person_ids" in members.found else "names"
+    if not {"encodings", people} <= members.found.keys():
+        raise SourceRefused("an npz holds the arrays encodings, of shape (n, 128), and person_ids")
+    encodings = members.array("encodings", "fiu", budget)
+    if encodings.ndim != 2 or encodings.shape[1] != DIMENSIONS:
+        raise SourceRefused(f"it has shape {encodings.shape}, and not (n, {DIMENSIONS})", place="encodings")
+    columns = {"person_id": members.array(people, "Uiu", budget)}
+    for field in TEXTS:
+        if f"{field}s" in members.found:
+            columns[field] = members.array(f"{field}s", "U", budget)
+    file.check_unchanged()
+    for field, column in columns.items():
+        if column.shape != (len(encodings),):
+            raise SourceRefused(
+                f"there are {len(encodings)} encodings, and {field} has shape {column.shape}: give each one"
+            )
+    named = {field: column.tolist() for field, column in columns.items()}
+    yield from column_rows(encodings, named, budget, refuse)
+
+
+class _Opening:
+    """Bounds what zipfile reads at once while it opens a zip: its list of members is read in one piece."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+        self.is_open = False
+        self.seek, self.tell, self.seekable = stream.seek, stream.tell, stream.seekable
+
+    def read(self, size: int = -1) -> bytes:
+        if self.is_open:
+            return self._stream.read(size)
+        data = self._stream.read(MAX_DIRECTORY_BYTES + 1 if size < 0 else min(size, MAX_DIRECTORY_BYTES + 1))
+        if len(data) > MAX_DIRECTORY_BYTES:
+            raise SourceRefused("its list of arrays has more than a MiB: write it anew with numpy.savez")
+        return data
+
+
+class _Members:
+    """The arrays of a zip by name."""
+
+    def __init__(self, archive: zipfile.ZipFile) -> None:
+        self._archive = archive
+        self.found: dict[str, zipfile.ZipInfo] = {}
+        for info in archive.infolist():
+            name = info.filename.removesuffix(".npy")
+            if name not in _NAMES:
+                continue
+            if name in self.found:
+                raise SourceRefused("it stands twice in the npz: write it anew with numpy.savez", place=name)
+            self.found[name] = info
+
+    def array(self, name: str, kinds: str, budget: Budget) -> npt.NDArray[Any]:
+        """The array of a member, whose type is of one of numpy's `kinds`. Raises SourceRefused naming it."""
+        info = self.found[name]
+        if info.flag_bits & _ENCRYPTED:
+            raise SourceRefused("it is encrypted: write it anew with numpy.savez", place=name)
+        if info.compress_type not in _COMPRESSIONS:
+            raise SourceRefused("it is compressed otherwise than numpy does: use numpy.savez", place=name)
+        try:
+            budget.spend(built_bytes=info.file_size)
+            with self._archive.open(info) as member:
+                return _array(member, info.file_size, kinds)
+        except SourceRefused as error:
+            raise SourceRefused(error.message, place=name) from None
+        except MemoryError:
+            raise SourceRefused(NO_MEMORY, place=name) from None
+        except Exception as error:  # zipfile and zlib raise a dozen kinds for damage
+            raise SourceRefused(
+                f"it is damaged ({type(error).__name__}): write it anew with numpy.savez", place=name
+            ) from None
+
+
+def _members(stream: BinaryIO) -> _Members:
+    opening = _Opening(stream)
+    try:
+        archive = zipfile.ZipFile(opening)
+    except SourceRefused:
+        raise
+    except Exception:  # as above
+        raise SourceRefused("it is no npz, or damaged: write it with numpy.savez") from None
+    opening.is_open = True
+    return _Members(archive)
+
+
+def _array(member: Any, size: int, kinds: str) -> npt.NDArray[Any]:
+    """The array of an open npy of `size` bytes. Its header is believed only where the bytes are there."""
+    begun = member.read(min(size, _HEADER_BYTES))
+    shape, fortran, dtype, header_bytes = _header(begun)
+    if dtype.hasobject or dtype.kind not in kinds:
+        wanted = "numbers" if "f" in kinds else "texts" if kinds == "U" else "texts or whole numbers"
+        raise SourceRefused(f"it is of type {str(dtype)[:40]}, and not of {wanted}: write it anew as those")
+    if any(length < 0 for length in shape) or math.prod(shape) * dtype.itemsize != size - header_bytes:
+        raise SourceRefused(f"its shape {shape} of {dtype} is not that of its bytes: write it anew")
+    array = np.empty(shape, dtype, "F" if fortran else "C")
+    if array.nbytes:
+        _fill(array.reshape(-1, order="A").view(np.uint8).data, begun[header_bytes:], member)
+    return array
+
+
+def _fill(into: memoryview, begun: bytes, member: Any) -> None:
+    """The bytes of an array: those read with its header, and the rest of its member."""
+    into[: len(begun)] = begun
+    at = len(begun)
+    while part := member.read(_PART_BYTES):  # to the end, where the checksum is looked at
+        into[at : at + len(part)] = part
+        at += len(part)
+    if at != len(into):
+        raise SourceRefused("it ends too early: write it anew")
+
+
+def _header(begun: bytes) -> tuple[tuple[int, ...], bool, np.dtype[Any], int]:
+    """Shape, whether by columns, type, and bytes of the header of an npy."""
+    head = io.BytesIO(begun)
+    version = npy.read_magic(head)
+    read = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
+    with warnings.catch_warnings(action="ignore"):  # numpy's words about headers of old versions
+        shape, fortran, dtype = read(head)
+    return shape, fortran, dtype, head.tell()

@@ -1,0 +1,170 @@
+"""What a pickle's names stand for: numpy arrays, made here, and the bare state of scikit-learn's objects."""
+
+import dataclasses
+import math
+import re
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from facerec.sources.errors import SourceRefused
+
+_CODE: Final = re.compile(r"[biufcmMOSUV?]\d{0,9}")
+"""A plain type of numpy's; of others `numpy.dtype` takes pages of text."""
+
+_KINDS: Final = frozenset("biufUSV")
+"""Kinds of numpy's plain types: bool, integers, float, text, bytes, and records, which are left out."""
+
+_NUMPY: Final = ("numpy", "numpy.core.multiarray", "numpy._core.multiarray")
+_NUMERIC: Final = ("numpy.core.numeric", "numpy._core.numeric")
+_BUILTINS: Final = ("builtins", "__builtin__")
+_KNOWN: Final = frozenset(
+    {
+        *((module, each) for module in _NUMPY for each in ("ndarray", "dtype", "_reconstruct", "scalar")),
+        *((module, "_frombuffer") for module in _NUMERIC),
+        *((module, "_reconstructor") for module in ("copyreg", "copy_reg")),
+        *((module, each) for module in _BUILTINS for each in ("object", "bytearray")),
+        ("_codecs", "encode"),
+    }
+)
+_MAX_SHOWN_CHARACTERS: Final = 100
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Name:
+    """What a pickle would have imported; as text it is cut to 100 printable characters."""
+
+    module: str
+    name: str
+
+    def __str__(self) -> str:
+        shown = f"{self.module}.{self.name}"[:_MAX_SHOWN_CHARACTERS]
+        return shown if shown.isprintable() else ascii(shown)
+
+
+@dataclasses.dataclass(eq=False, slots=True)
+class Bare:
+    """An object as its class's name and its state."""
+
+    kind: Name
+    state: Any = None
+
+
+@dataclasses.dataclass(eq=False, slots=True)
+class Type:
+    """A numpy type being built: `f8` and the like, or `O8` for texts; `order` is that of its bytes."""
+
+    code: str
+    order: str = "="
+
+    def made(self) -> np.dtype[Any]:
+        """The numpy type."""
+        if self.code == "O8":
+            return np.dtype(object)
+        made = np.dtype(self.code)
+        return made.newbyteorder(self.order) if self.order in {"<", ">"} else made  # type: ignore[arg-type]
+
+
+@dataclasses.dataclass(eq=False, slots=True)
+class Array:
+    """A numpy array whose state comes next; `value` is None until then."""
+
+    value: npt.NDArray[Any] | None = None
+
+
+def of_type(value: Any, kind: type) -> Any:
+    """The value. Raises SourceRefused where it is of another type."""
+    if not isinstance(value, kind):
+        raise SourceRefused("it is damaged")
+    return value
+
+
+def known(name: Name) -> Name:
+    """A name that may stand in a pickle; it is never imported. Raises SourceRefused."""
+    if (name.module, name.name) in _KNOWN or _is_scikit_learn(name):
+        return name
+    raise SourceRefused(f"it names {name}, and nothing that a pickle names is executed here")
+
+
+def bare(kind: Name) -> Array | Bare:
+    """An object without its state. Raises SourceRefused where nothing of its class is read."""
+    if kind.name == "ndarray" and kind.module in _NUMPY:
+        return Array()
+    if _is_scikit_learn(kind):
+        return Bare(kind)
+    raise SourceRefused(f"it makes an object of {kind}, which is not read here")
+
+
+def called(name: Name, arguments: tuple[Any, ...]) -> Any:  # noqa: PLR0911
+    """What calling the name would give, for the few whose result is plain. Raises SourceRefused."""
+    match name.name, arguments:
+        case "dtype", (str(code), *_):
+            return _type(code)
+        case "_reconstruct", _:
+            return Array()
+        case "scalar", (Type() as kind, bytes(data)):
+            return np.frombuffer(data, kind.made(), 1)[0].item()
+        case "scalar", (Type(code="O8"), str(text)):
+            return text
+        case "_frombuffer", (bytes() | bytearray() as data, Type() as kind, tuple(shape), order):
+            return _array(kind, shape, data, fortran=order == "F")
+        case "_reconstructor", (Name() as kind, *_) if _is_scikit_learn(kind):
+            return Bare(kind)
+        case "encode", (str(text), "latin1"):
+            return text.encode("latin1")
+        case "bytearray", ():
+            return bytearray()
+        case "bytearray", (bytes(data),):
+            return bytearray(data)
+        case _ if _is_scikit_learn(name):  # a tree of a fitted classifier, of which nothing is needed
+            return Bare(name)
+    raise SourceRefused(f"it calls {name}, and nothing that a pickle names is executed here")
+
+
+def give_state(target: Any, state: Any) -> None:
+    """Give an object its state. Raises SourceRefused where the two don't fit."""
+    match target, state:
+        case Array(value=None), (_, tuple(shape), Type() as kind, fortran, data):
+            target.value = _array(kind, shape, data, fortran=bool(fortran))
+        case Type(), (_, str(order), *_):
+            target.order = order
+        case Bare(), _:
+            target.state = state
+        case _:
+            raise SourceRefused("it is damaged")
+
+
+def _is_scikit_learn(name: Name) -> bool:
+    return name.module == "sklearn" or name.module.startswith("sklearn.")
+
+
+def _type(code: str) -> Type:
+    if not _CODE.fullmatch(code) or (code != "O8" and np.dtype(code).kind not in _KINDS):
+        shown = ascii(code[:_MAX_SHOWN_CHARACTERS])
+        raise SourceRefused(f"it has numpy values of type {shown}, which is not read here")
+    return Type(code)
+
+
+def _array(kind: Type, shape: tuple[Any, ...], data: Any, *, fortran: bool) -> npt.NDArray[Any]:
+    dtype = kind.made()
+    if dtype.kind == "V":  # a part of a classifier's tree
+        return np.empty(0, np.uint8)
+    items = data.encode("latin1") if isinstance(data, str) else data
+    items = of_type(items, list if dtype.hasobject else bytes | bytearray)  # type: ignore[arg-type]
+    sizes = [of_type(size, int) for size in shape]
+    count = math.prod(sizes)
+    width = 1 if dtype.hasobject else dtype.itemsize
+    if any(size < 0 for size in sizes) or count * width != len(items) or (count and not width):
+        raise SourceRefused("it is damaged: it has an array of another size than its bytes")
+    if count == 0:
+        if sizes[0] > 0:  # rows without numbers: as many of them as somebody cares to write
+            raise SourceRefused(f"it has an array of {sizes[0]} rows without anything in them")
+        return np.empty(0, np.uint8)
+    order: Any = "F" if fortran else "C"
+    if not dtype.hasobject:
+        return np.frombuffer(items, dtype).reshape(sizes, order=order)
+    made = np.empty(count, object)
+    for place, item in enumerate(items):  # numpy itself would look into lists in lists
+        made[place] = item
+    return made.reshape(sizes, order=order)

@@ -1,0 +1,48 @@
+"""A source's file: regular, of the size that it had when it was opened, and unchanged when it was read."""
+
+import hashlib
+import os
+import stat
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+
+from facerec.sources.errors import SourceRefused
+
+BUFFER_BYTES: Final = 2**18
+
+
+class SourceFile:
+    """A file open for reading at `stream`; `size` in bytes. Raises SourceRefused and OSError."""
+
+    def __init__(self, path: Path) -> None:
+        # A pipe would wait for its writer to be opened, and a device has no end.
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise SourceRefused("it is a device, a pipe or a socket: save what it gives to a file first")
+        self.stream = path.open("rb", buffering=BUFFER_BYTES)
+        self._opened = os.fstat(self.stream.fileno())
+        self.size = self._opened.st_size
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stream.close()
+
+    def check_unchanged(self) -> None:
+        """Raises SourceRefused where the file was written to since it was opened."""
+        now = os.fstat(self.stream.fileno())
+        if (now.st_size, now.st_mtime_ns) != (self._opened.st_size, self._opened.st_mtime_ns):
+            raise SourceRefused("it changed while it was read: import it again once nothing writes to it")
+
+    def digest(self) -> str:
+        """SHA-256 of the file, in hexadecimal. Raises SourceRefused where it changes meanwhile."""
+        hashed = hashlib.sha256()
+        left = self.size
+        while left > 0 and (part := self.stream.read(min(left, BUFFER_BYTES))):
+            hashed.update(part)
+            left -= len(part)
+        self.check_unchanged()
+        return hashed.hexdigest()

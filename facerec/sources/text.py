@@ -1,0 +1,157 @@
+"""Encodings in texts, a face at a time: CSV and JSON lines."""
+
+import csv
+import json
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Final, Self
+
+from facerec.client.transfer import DIMENSIONS
+from facerec.sources.budget import MAX_FACE_BYTES
+from facerec.sources.errors import SourceRefused
+from facerec.sources.rows import TEXTS, Refuse, Row, face
+from facerec.sources.source_file import SourceFile
+
+_NUMBERED: Final = tuple(f"e{at}" for at in range(DIMENSIONS))
+_COLUMNS: Final = frozenset({"person_id", "encoding", *TEXTS, *_NUMBERED})
+_UTF_16: Final = (b"\xff\xfe", b"\xfe\xff")
+
+
+class _NotJson(ValueError):
+    """A text is no JSON; the message says what is wrong."""
+
+
+class _Lines:
+    """The lines of a file as texts, with their ends; `number` is that of the line given last, from 1.
+
+    One face may have 1 MiB of lines: whoever has read one says so by `next_face`. Raises SourceRefused.
+    """
+
+    def __init__(self, file: SourceFile) -> None:
+        self._file = file
+        self._left = file.size
+        self._face_bytes = 0
+        self.number = 0
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> str:
+        line = self._file.stream.readline(MAX_FACE_BYTES + 1)
+        if not line or self._left < 0:
+            self._file.check_unchanged()
+            raise StopIteration
+        self.number += 1
+        self._left -= len(line)
+        self._face_bytes += len(line)
+        if self._face_bytes > MAX_FACE_BYTES:
+            raise self._refused(
+                f"a face takes more than {MAX_FACE_BYTES >> 20} MiB: end each line, and close each quote"
+            )
+        try:
+            text = line.decode()
+        except UnicodeDecodeError:
+            before = "UTF-16" if self.number == 1 and line.startswith(_UTF_16) else "WINDOWS-1252"
+            raise self._refused(
+                f"it is not UTF-8: convert the file with `iconv -f {before} -t UTF-8`, or from what it is in"
+            ) from None
+        if "\0" in text:
+            raise self._refused(
+                "it holds NUL: write the file anew, or convert it with `iconv -f UTF-16 -t UTF-8`"
+            )
+        return text.removeprefix("\ufeff") if self.number == 1 else text
+
+    def next_face(self) -> None:
+        """What comes now is of another face."""
+        self._face_bytes = 0
+
+    def _refused(self, message: str) -> SourceRefused:
+        return SourceRefused(message, place=f"line {self.number}")
+
+
+def json_rows(file: SourceFile, refuse: Refuse) -> Iterator[Row]:
+    """An object a line: person_id, encoding, and what else is known of the face."""
+    lines = _Lines(file)
+    for line in lines:
+        lines.next_face()
+        if line.isspace():
+            continue
+        place = f"line {lines.number}"
+        try:
+            record = _json(line)
+        except _NotJson as error:
+            refuse(place, "", str(error))
+            continue
+        if not isinstance(record, dict):
+            refuse(place, "", "the line is no JSON object")
+        elif row := face(place, record.get("encoding"), record, refuse):
+            yield row
+
+
+def csv_rows(file: SourceFile, refuse: Refuse) -> Iterator[Row]:
+    """A header, then a face a line; its vector is a JSON list in `encoding`, or 128 columns e0 to e127."""
+    lines = _Lines(file)
+    records = csv.reader(lines, strict=True)
+    try:
+        header = next(records, [])
+        encoding_of = _encoding_of(header)
+        places = {field: header.index(field) for field in ("person_id", *TEXTS) if field in header}
+        for record in records:
+            lines.next_face()
+            if not record:
+                continue
+            place = f"line {lines.number}"
+            if len(record) != len(header):
+                refuse(place, "", f"it has {len(record)} columns, and the header {len(header)}")
+                continue
+            try:
+                encoding = encoding_of(record)
+            except ValueError:
+                refuse(place, "encoding", "an encoding is a list of numbers, or 128 columns of them")
+                continue
+            if row := face(place, encoding, {field: record[at] for field, at in places.items()}, refuse):
+                yield row
+    except csv.Error as error:
+        raise SourceRefused(
+            f"it is no CSV from there on ({error}): close each quote, and end each line with a line feed",
+            place=f"line {lines.number}",
+        ) from None
+
+
+def _encoding_of(header: Sequence[str]) -> Callable[[Sequence[str]], Any]:
+    """What takes the encoding of a record under this header. Raises SourceRefused."""
+    known = [name for name in header if name in _COLUMNS]
+    if len(set(known)) != len(known):
+        raise SourceRefused("a column stands twice: name each once", place="line 1")
+    numbered = [header.index(name) for name in _NUMBERED] if set(_NUMBERED) <= set(header) else []
+    listed = header.index("encoding") if "encoding" in header else None
+    if "person_id" not in header or (listed is None and not numbered):
+        raise SourceRefused("a CSV has the columns person_id, and encoding or e0 to e127", place="line 1")
+
+    def encoding_of(record: Sequence[str]) -> Any:
+        if listed is not None and record[listed]:
+            return _json(record[listed])
+        return [float(record[at]) for at in numbered]  # none where the encoding is missing
+
+    return encoding_of
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    made = dict(pairs)
+    if len(made) != len(pairs):
+        raise _NotJson("a key stands twice in the line's JSON object")
+    return made
+
+
+_DECODER: Final = json.JSONDecoder(object_pairs_hook=_object)
+
+
+def _json(text: str) -> Any:
+    """What a JSON text holds. Raises _NotJson."""
+    try:
+        return _DECODER.decode(text)
+    except json.JSONDecodeError as error:
+        raise _NotJson(f"the line is no JSON: {error.msg} at character {error.colno}") from None
+    except _NotJson:
+        raise
+    except (ValueError, RecursionError):
+        raise _NotJson("the line's JSON has a number too long, or lists in lists too deep") from None
