@@ -14,10 +14,11 @@ from google.protobuf.wrappers_pb2 import BytesValue
 from facerec.client.failures import from_rpc_error
 from facerec.errors import FacerecError, Reason
 from facerec.serving import intake, status
-from facerec.serving.intake import LOOK_SECONDS, SLOW_LOOKS, Intake
+from facerec.serving.intake import Intake
 from facerec.serving.layers import LayeredServer
 from facerec.serving.memory import Memory
 from tests.fixtures.http2 import Dripping
+from tests.fixtures.waiting import LIMIT_SECONDS, until
 
 LARGEST = 1_000_000
 ROOM = 2_500_000  # for two of the largest
@@ -32,11 +33,12 @@ class Running:
     held: int = 0
     go: asyncio.Event = dataclasses.field(default_factory=asyncio.Event)
 
-    async def call(self, size: int, *, seconds: float = 10) -> int:
+    async def call(self, size: int) -> int:
         async with grpc.aio.insecure_channel(f"127.0.0.1:{self.port}") as channel:
             method: Any = channel.unary_unary(PATH)
             try:
-                return len(await method(BytesValue(value=bytes(size)).SerializeToString(), timeout=seconds))
+                message = BytesValue(value=bytes(size)).SerializeToString()
+                return len(await method(message, timeout=LIMIT_SECONDS))
             except grpc.aio.AioRpcError as error:
                 raise from_rpc_error(error, "") from None
 
@@ -48,15 +50,17 @@ Start = Callable[..., Any]
 async def start() -> AsyncIterator[Start]:
     servers: list[grpc.aio.Server] = []
 
-    async def begin(*, most_seconds: float = 10, room_bytes: int = ROOM) -> Running:
+    async def begin(*, most_seconds: float = 10 * LIMIT_SECONDS, room_bytes: int = ROOM) -> Running:
         server = grpc.aio.server()
         servers.append(server)
         running = Running(0)
 
         async def hold(request: BytesValue, context: Any) -> BytesValue:
             running.held += 1
-            await running.go.wait()
-            running.held -= 1
+            try:
+                await running.go.wait()
+            finally:
+                running.held -= 1
             return BytesValue(value=b"x")
 
         reads = Intake(room_bytes=room_bytes, largest_bytes=LARGEST, most_seconds=most_seconds)
@@ -77,12 +81,6 @@ async def start() -> AsyncIterator[Start]:
         await server.stop(0)
 
 
-async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(5):
-        while not condition():  # noqa: ASYNC110
-            await asyncio.sleep(0.01)
-
-
 async def test_a_message_counts_until_its_call_has_ended(start: Start) -> None:
     running = await start()
     two = [asyncio.create_task(running.call(LARGEST - 10)) for _ in range(2)]
@@ -101,8 +99,10 @@ async def test_a_message_counts_until_its_call_has_ended(start: Start) -> None:
 async def test_a_call_that_is_given_up_gives_its_room_back(start: Start) -> None:
     running = await start()
     for _ in range(5):
-        with pytest.raises(FacerecError):
-            await running.call(LARGEST - 10, seconds=0.2)
+        given_up = asyncio.create_task(running.call(LARGEST - 10))
+        await until(lambda: running.held == 1)
+        given_up.cancel()
+        await until(lambda: running.held == 0)
     running.go.set()
     assert await running.call(LARGEST - 10) == 3
 
@@ -128,7 +128,6 @@ async def test_a_message_that_does_not_come_counts_as_the_largest(start: Start) 
     try:
         for stream in (1, 3):
             dripping.begin(stream, PATH)
-        await asyncio.sleep(2 * SLOW_LOOKS * LOOK_SECONDS)
         dripping.begin(5, PATH)  # the third finds no room
         await dripping.ended(5)
         with pytest.raises(FacerecError) as caught:
@@ -140,14 +139,15 @@ async def test_a_message_that_does_not_come_counts_as_the_largest(start: Start) 
         await small
     finally:
         dripping.close()
-    ends = asyncio.get_running_loop().time() + 5  # what hung up gives its room back
-    while True:
+
+    async def has_room() -> bool:
         try:
-            assert await running.call(LARGEST - 10) == 3
-        except FacerecError:
-            assert asyncio.get_running_loop().time() < ends
-        else:
-            break
+            return await running.call(LARGEST - 10) == 3
+        except FacerecError as error:
+            assert error.reason is Reason.OVERLOADED
+            return False
+
+    await until(has_room)  # what hung up gives its own back
 
 
 async def test_slow_messages_are_in_nobodys_way(start: Start) -> None:
@@ -157,9 +157,8 @@ async def test_slow_messages_are_in_nobodys_way(start: Start) -> None:
     try:
         for stream in range(1, 101, 2):
             dripping.begin(stream, PATH)
-        async with asyncio.timeout(3):
-            for _ in range(20):
-                assert await running.call(1000) == 3
+        for _ in range(20):  # the slow ones are still under way
+            assert await running.call(1000) == 3
     finally:
         dripping.close()
 
