@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 
 from facerec.cli.temporary import temporary_stack
+from tests.fixtures.waiting import LIMIT_SECONDS
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,12 @@ class Terminal:
         command = [sys.executable, "-m", "facerec", *map(str, arguments)]
         addresses = {"FACEREC_ENCODER": self.encoder, "FACEREC_MATCHER": self.matcher}
         done = subprocess.run(
-            command, capture_output=True, text=True, env=os.environ | addresses, timeout=60, check=False
+            command,
+            capture_output=True,
+            text=True,
+            env=os.environ | addresses,
+            timeout=LIMIT_SECONDS,
+            check=False,
         )
         assert "Traceback" not in done.stderr
         both = " ".join(map(str, arguments[:2]))

@@ -17,6 +17,7 @@ from matcher_service import migrations
 from tests.fixtures.encoder import EncoderProcess
 from tests.fixtures.matcher import MatcherProcess
 from tests.fixtures.postgres import PostgresServer, as_user
+from tests.fixtures.waiting import LIMIT_SECONDS
 
 SECRET = "kept-to-oneself"
 
@@ -27,7 +28,7 @@ def run(*command: str, **environment: str) -> subprocess.CompletedProcess[str]:
         env={**os.environ, **environment},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=LIMIT_SECONDS,
         check=False,
     )
 
@@ -129,9 +130,9 @@ def test_an_image_that_holds_its_thread_too_long_ends_the_encoder(model_cache: P
         image = out.getvalue()
     server = EncoderProcess("--stuck-seconds", "1", cache=model_cache)
     server.event("serving")
-    with EncoderClient(server.address, timeout_seconds=30) as client, pytest.raises(FacerecError):
+    with EncoderClient(server.address, timeout_seconds=LIMIT_SECONDS) as client, pytest.raises(FacerecError):
         client.encode(image, full_resolution=True)
-    assert server.process.wait(10) == 70
+    assert server.process.wait(LIMIT_SECONDS) == 70
     assert server.event("stuck")["work"] == "image"
     server.kill()
 

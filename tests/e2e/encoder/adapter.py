@@ -18,7 +18,7 @@ from facerec.client import BoundingBox, DetectedFace, EncoderClient
 Css = tuple[int, int, int, int]
 Pixels = npt.NDArray[np.uint8]
 
-_client = EncoderClient(os.environ["FACEREC_ENCODER"], timeout_seconds=120)
+_client = EncoderClient(os.environ["FACEREC_ENCODER"], timeout_seconds=300)
 
 
 class Point(NamedTuple):

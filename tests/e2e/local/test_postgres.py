@@ -17,6 +17,7 @@ from facerec.local import binaries
 from facerec.local.errors import FolderInUse, FolderUnusable
 from facerec.local.postgres import EmbeddedPostgres
 from tests.e2e.local.conftest import Runner
+from tests.fixtures.waiting import LIMIT_SECONDS
 
 HOLDER = """
 import sys, time
@@ -24,7 +25,7 @@ from pathlib import Path
 from facerec.local.postgres import EmbeddedPostgres
 with EmbeddedPostgres.open(Path(sys.argv[1])) as server:
     print(server.url(), flush=True)
-    time.sleep(60)
+    time.sleep(3600)
 """
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="concerns a server started by root")
 
@@ -95,7 +96,7 @@ async def test_the_server_ends_when_the_process_that_started_it_is_killed(
     with holder:
         servers = psutil.Process(holder.pid).children(recursive=True)
         holder.kill()
-    _, alive = psutil.wait_procs(servers, timeout=20)
+    _, alive = psutil.wait_procs(servers, timeout=LIMIT_SECONDS)
     assert servers
     assert not alive
 
