@@ -13,6 +13,7 @@ from facerec.matcher.v1 import matcher_pb2 as pb
 from facerec.matcher.v1 import matcher_pb2_grpc
 from tests.e2e.matcher.requests import encoding, enroll, refused, vectors
 from tests.fixtures.matcher import RunningMatcher, StartMatcher
+from tests.fixtures.waiting import LIMIT_SECONDS, until
 
 FIRST, SECOND = vectors(2)
 
@@ -157,11 +158,12 @@ async def test_a_retry_after_an_answer_lost_on_the_way_stores_one_face(
         await stub.ListPersons(pb.ListPersonsRequest())
         line.deaf = True
         request = enroll("ann", encoding(FIRST), request_id=request_id)
-        lost = asyncio.ensure_future(stub.Enroll(request, timeout=20))
-        for _ in range(500):
-            if await stored_faces(database_url):
-                break
-            await asyncio.sleep(0.01)
+        lost = asyncio.ensure_future(stub.Enroll(request, timeout=LIMIT_SECONDS))
+
+        async def stored() -> bool:
+            return await stored_faces(database_url) > 0
+
+        await until(stored)
         assert not lost.done()
         line.cut()
         with pytest.raises(grpc.aio.AioRpcError) as caught:
