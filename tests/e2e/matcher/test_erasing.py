@@ -234,7 +234,6 @@ def halves(means: Vectors) -> list[bytes]:
     return [mean[:64].astype("<f2").tobytes()[32:64] for mean in means]
 
 
-@pytest.mark.timeout(120)
 async def test_after_a_scrub_no_byte_of_who_was_erased_is_left(own: tuple[RunningMatcher, str]) -> None:
     matcher, url = own
     await erase_and_search(matcher, url, people=2000)
