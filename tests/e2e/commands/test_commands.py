@@ -15,7 +15,7 @@ from facerec.client import EncoderClient
 from facerec.errors import FacerecError
 from matcher_service import migrations
 from tests.fixtures.encoder import EncoderProcess
-from tests.fixtures.matcher import MatcherProcess
+from tests.fixtures.matcher import NOWHERE, MatcherProcess
 from tests.fixtures.postgres import PostgresServer, as_user
 from tests.fixtures.waiting import LIMIT_SECONDS
 
@@ -25,7 +25,7 @@ SECRET = "kept-to-oneself"
 def run(*command: str, **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", *command],
-        env={**os.environ, **environment},
+        env={**os.environ, "MATCHER_ENCODER_ADDRESS": NOWHERE, **environment},
         capture_output=True,
         text=True,
         timeout=LIMIT_SECONDS,
@@ -141,7 +141,7 @@ def test_a_containers_probe_tells_serving_from_not_and_from_nobody(
     encoder_address: str, make_database: Callable[[str], str]
 ) -> None:
     assert run("facerec.serving.probe", encoder_address).returncode == 0
-    assert run("facerec.serving.probe", "127.0.0.1:1").returncode == 1
+    assert run("facerec.serving.probe", NOWHERE).returncode == 1
     unmigrated = MatcherProcess(make_database("template0"))
     try:
         assert run("facerec.serving.probe", unmigrated.address).returncode == 1
