@@ -4,7 +4,8 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check -q
 TEST_WORKERS ?= 2
-INSTALL := $(PIP) install --require-hashes --no-deps --no-build-isolation
+# Most modules of the packages are never imported: Python compiles the others when they are.
+INSTALL := $(PIP) install --no-compile --require-hashes --no-deps --no-build-isolation
 
 .PHONY: help up demo test bench-matcher soak-matcher bench-encoder soak-encoder bench-import bench-reading soak-import soak-erasing soak-service soak-hostile bench-calibration lint check-bounds check-deploy stubs settings-docs lock clean
 
@@ -35,7 +36,7 @@ demo: $(VENV)/.runtime ## Enroll, verify and identify sample photos and show wha
 	@$(BIN)/facerec demo --photos .cache/samples
 
 test: $(VENV)/.dev ## Run the tests, on real servers and a real Postgres.
-	@$(BIN)/python -m pytest -n $(TEST_WORKERS) --dist loadfile
+	@TEST_WORKERS=$(TEST_WORKERS) scripts/test.sh
 
 soak-matcher: $(VENV)/.dev ## Kill matchers and Postgres under load; count what is lost, doubled or waits.
 	@GRPC_VERBOSITY=ERROR $(BIN)/python -m tests.soak.matcher

@@ -33,13 +33,13 @@ class Intake:
     slow, counts as some megabytes, and as more with time, up to the largest. Where there is no room for
     it, or little memory left to the process, its call is refused; and so is one that takes longer than
     `most_seconds` to come, whatever its caller's deadline. Health, which strangers may ask for, has turns of
-    its own and no room for what is slow.
+    its own, and room for one slow message: on a busy machine any may be.
     Raises FacerecError: OVERLOADED, DEADLINE_EXCEEDED, OPTION_INVALID.
     """
 
     def __init__(self, *, room_bytes: int, largest_bytes: int, most_seconds: float) -> None:
         self._calls = _Lane(_Room(room_bytes), largest_bytes, most_seconds)
-        self._health = _Lane(_Room(0), largest_bytes, most_seconds)
+        self._health = _Lane(_Room(largest_bytes), largest_bytes, most_seconds)
         self._collect_bytes = room_bytes // 4
         self._failed_bytes = 0
 

@@ -1,7 +1,6 @@
 """What the admin port shows of two services that do real work: metrics, liveness, readiness."""
 
 import re
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -15,6 +14,7 @@ from facerec.serving.admin import Admin
 from facerec.serving.errors import InsecureAddress
 from tests.fixtures.encoder import EncoderProcess
 from tests.fixtures.matcher import MatcherProcess
+from tests.fixtures.waiting import LIMIT_SECONDS, wait_until
 
 ADMIN = ("--admin-address", "127.0.0.1:0")
 TYPE = re.compile(r"^# TYPE ((?:facerec|grpc)_\w+) ", re.MULTILINE)
@@ -23,7 +23,7 @@ Samples = dict[str, float]
 
 def fetch(address: str, path: str) -> tuple[int, str]:
     try:
-        with urllib.request.urlopen(f"http://{address}{path}", timeout=10) as answer:
+        with urllib.request.urlopen(f"http://{address}{path}", timeout=LIMIT_SECONDS) as answer:
             return answer.status, answer.read().decode()
     except urllib.error.HTTPError as error:
         return error.code, error.read().decode()
@@ -77,9 +77,9 @@ def test_calls_are_counted_by_method_and_code_the_refused_ones_too(
         with pytest.raises(FacerecError):
             client.verify("nobody", photo)
     handled = "grpc_server_handled_total"
-    ends = time.monotonic() + 5  # a call is counted when it has ended, a moment after its answer
-    while not counted(seen := scrape(admin(matcher)), handled, grpc_code="NOT_FOUND"):
-        assert time.monotonic() < ends
+    # A call is counted when it has ended, a moment after its answer.
+    wait_until(lambda: counted(scrape(admin(matcher)), handled, grpc_code="NOT_FOUND") > 0)
+    seen = scrape(admin(matcher))
     assert counted(seen, handled, grpc_method="Enroll", grpc_code="OK") == 1
     assert counted(seen, handled, grpc_method="Verify", grpc_code="OK") == 1
     assert counted(seen, handled, grpc_method="Verify", grpc_code="NOT_FOUND") == 1
@@ -111,10 +111,8 @@ def test_a_broken_image_is_counted_by_its_code(encoder: EncoderProcess) -> None:
             samples, "grpc_server_handled_total", grpc_method="Encode", grpc_code="INVALID_ARGUMENT"
         )
 
-    ends = time.monotonic() + 5  # a call is counted when it has ended, a moment after its answer
-    while refused(after := scrape(admin(encoder))) == refused(before):
-        assert time.monotonic() < ends
-    assert refused(after) == refused(before) + 1
+    wait_until(lambda: refused(scrape(admin(encoder))) != refused(before))
+    assert refused(scrape(admin(encoder))) == refused(before) + 1
 
 
 def test_a_service_that_is_alive_may_not_be_ready(

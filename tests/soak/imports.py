@@ -5,7 +5,6 @@
 
 import argparse
 import asyncio
-import contextlib
 import dataclasses
 import json
 import random
@@ -23,6 +22,7 @@ from tests.benchmarks.vectors import Gallery
 from tests.soak.matcher.stack import Stack, connected
 
 VICTIMS = ("client", "matcher", "postgres")
+LONGEST_SECONDS = 600.0  # ends a soak whose import stands still
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Outcome:
     report: dict[str, int]
 
 
-def attempt(faces: int, kills: int, *, seed: int = 1, pause_seconds: tuple[float, float]) -> Outcome:
+def attempt(faces: int, kills: int, *, seed: int = 1) -> Outcome:
     """Import a generated gallery while something is killed, until it is in."""
     chosen = random.Random(seed)
     with Stack.open() as stack, tempfile.TemporaryDirectory() as folder:
@@ -52,8 +52,9 @@ def attempt(faces: int, kills: int, *, seed: int = 1, pause_seconds: tuple[float
         began = time.monotonic()
         client = _start(source, address)
         for turn in range(kills):
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                client.wait(chosen.uniform(*pause_seconds))
+            client = _until_in(
+                stack, client, source, chosen.randrange(1, faces // kills) + turn * faces // kills
+            )
             if client.poll() == 0:
                 break
             victim = VICTIMS[turn % len(VICTIMS)]
@@ -72,10 +73,28 @@ def _start(source: Path, address: str) -> subprocess.Popen[str]:
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
 
 
+def _until_in(stack: Stack, client: subprocess.Popen[str], source: Path, faces: int) -> subprocess.Popen[str]:
+    """Wait until so many faces are in, or all; returns the client, another one where it gave up meanwhile."""
+    stored = "SELECT coalesce(max(next_row), 0) FROM facerec.face_import"
+
+    async def rows() -> int:
+        async with connected(stack.database_url) as connection:
+            return int(await connection.fetchval(stored))
+
+    ends = time.monotonic() + LONGEST_SECONDS
+    while client.poll() != 0 and asyncio.run(rows()) < faces:
+        assert time.monotonic() < ends, "the import stands still"
+        if client.poll() is not None:
+            client.communicate()
+            client = _start(source, stack.addresses[0])
+        time.sleep(0.02)
+    return client
+
+
 def _kill(stack: Stack, client: "subprocess.Popen[str]", victim: str) -> None:
     if victim == "client":
         client.send_signal(signal.SIGKILL)
-        client.communicate(timeout=10)
+        client.communicate(timeout=LONGEST_SECONDS)
     elif victim == "matcher":
         stack.replicas[0].kill()
         stack.replicas[0].start()
@@ -124,8 +143,7 @@ def main() -> int:
     parser.add_argument("--faces", type=int, default=1_000_000)
     parser.add_argument("--kills", type=int, default=10)
     given = parser.parse_args()
-    seconds = given.faces / 20_000
-    outcome = attempt(given.faces, given.kills, pause_seconds=(seconds / 40, seconds / 8))
+    outcome = attempt(given.faces, given.kills)
     for name, value in dataclasses.asdict(outcome).items():
         print(f"{name}: {value}")
     return int(bool(outcome.lost or outcome.doubled or outcome.stored != outcome.expected))

@@ -20,29 +20,30 @@ def main(argv: list[str]) -> int:
     parts = given.parts or (
         ["speed", "service", "accuracy"] if given.command == "bench" else ["overload", "fuzz", "memory"]
     )
-    for part in parts:
-        _run(part, given)
-    return 0
+    held = [_run(part, given) for part in parts]
+    return int(not all(held))
 
 
-def _run(part: str, given: argparse.Namespace) -> None:
+def _run(part: str, given: argparse.Namespace) -> bool:
+    """Run one part; returns whether what it is held to held."""
     from tests.benchmarks.encoder import accuracy, fuzz, memory, overload, service, speed
 
     print(f"\n## {part}\n", flush=True)
     if part == "speed":
-        speed.run()
+        return speed.run()
     elif part == "service":
         service.run()
     elif part == "accuracy":
         accuracy.run(given.photos, [(480, 960), (640, 1280), (960, 1280)])
     elif part == "overload":
-        overload.run(given.seconds)
+        return overload.run(given.seconds)
     elif part == "fuzz":
-        fuzz.run(given.inputs)
+        return fuzz.run(given.inputs)
     elif part == "memory":
         memory.run()
     else:
         sys.exit(f"there is no part {part}")
+    return True
 
 
 if __name__ == "__main__":

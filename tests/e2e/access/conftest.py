@@ -14,8 +14,11 @@ import trustme
 from encoder_service.roles import ROLES
 from encoder_service.servicer import SERVICE_NAME, EncoderServicer
 from encoder_service.settings import EncoderSettings
+from facerec.client import AsyncMatcherClient, Security
 from facerec.encoder.v1 import encoder_pb2_grpc
+from facerec.errors import FacerecError, Reason
 from facerec.serving.server import Server, Service
+from tests.fixtures.matcher import RunningMatcher
 
 YESTERDAY = datetime.datetime.now(datetime.UTC) - datetime.timedelta(days=1)
 
@@ -30,6 +33,16 @@ def entry(name: str, key: str, roles: Iterable[str], more: str = "") -> str:
 def bearer(key: str) -> tuple[tuple[str, str], ...]:
     """The metadata of a call with a key."""
     return (("authorization", f"Bearer {key}"),)
+
+
+async def known(matcher: RunningMatcher, key: str) -> bool:
+    """Whether the matcher has read of a key: its file is looked at now and then."""
+    async with AsyncMatcherClient(matcher.address, security=Security(api_key=key)) as client:
+        try:
+            await client.get_person("nobody")
+        except FacerecError as error:
+            return error.reason is not Reason.KEY_UNKNOWN
+    return True
 
 
 @dataclasses.dataclass(frozen=True)

@@ -23,7 +23,7 @@ from tests.e2e.access.conftest import Authority, entry
 from tests.fixtures.matcher import StartMatcher, matcher_service
 
 StartEncoder = Callable[..., Any]
-SOON = 2.5
+SOON = 30
 
 
 def tls(authority: Authority, **settings: Any) -> dict[str, Any]:

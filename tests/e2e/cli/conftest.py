@@ -5,7 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,9 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from facerec.cli.temporary import temporary_stack
+from facerec.client import CollectionClient, MatcherClient
+from tests.fixtures.matcher import MatcherProcess
+from tests.fixtures.waiting import LIMIT_SECONDS
 
 
 @dataclass(frozen=True)
@@ -79,7 +81,12 @@ class Terminal:
         command = [sys.executable, "-m", "facerec", *map(str, arguments)]
         addresses = {"FACEREC_ENCODER": self.encoder, "FACEREC_MATCHER": self.matcher}
         done = subprocess.run(
-            command, capture_output=True, text=True, env=os.environ | addresses, timeout=60, check=False
+            command,
+            capture_output=True,
+            text=True,
+            env=os.environ | addresses,
+            timeout=LIMIT_SECONDS,
+            check=False,
         )
         assert "Traceback" not in done.stderr
         both = " ".join(map(str, arguments[:2]))
@@ -88,9 +95,35 @@ class Terminal:
 
 
 @pytest.fixture(scope="module")
-def terminal() -> Iterator[Terminal]:
-    with temporary_stack() as (encoder, matcher):
-        yield Terminal(encoder, matcher)
+def terminal(
+    make_database: Callable[[str], str], template_database: str, encoder_address: str
+) -> Iterator[Terminal]:
+    server = MatcherProcess(make_database(template_database), "--encoder-address", encoder_address)
+    try:
+        server.event("database_ready")
+        yield Terminal(encoder_address, server.address)
+    finally:
+        server.stop()
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Puts collections and people there before a test asks the commands about them."""
+
+    address: str
+
+    def collection(self, name: str, people: Mapping[str, Path] | None = None) -> None:
+        """A collection as a new one is, with these people's photos."""
+        with CollectionClient(self.address) as collections, MatcherClient(self.address) as matcher:
+            collections.delete_collection(name)
+            collections.create_collection(name)
+            for person, photo in (people or {}).items():
+                matcher.enroll(person, photo.read_bytes(), collection_id=name)
+
+
+@pytest.fixture(scope="module")
+def prepared(terminal: Terminal) -> Prepared:
+    return Prepared(terminal.matcher)
 
 
 @pytest.fixture(scope="module")

@@ -1,5 +1,6 @@
 """The commands one after another over a real stack, as the README tells them."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -8,8 +9,16 @@ import pytest
 from PIL import Image
 
 from facerec.cli.annotate import KNOWN
+from facerec.cli.temporary import temporary_stack
 from tests.benchmarks.vectors import Gallery
 from tests.e2e.cli.conftest import Ran, Terminal
+
+
+@pytest.fixture(scope="module")
+def terminal() -> Iterator[Terminal]:
+    """As `facerec demo` has it: everything for a while."""
+    with temporary_stack() as (encoder, matcher):
+        yield Terminal(encoder, matcher)
 
 
 @pytest.fixture(scope="module")

@@ -6,14 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.cli.conftest import Terminal
+from tests.e2e.cli.conftest import Prepared, Terminal
 
 
 @pytest.fixture
-def staff(terminal: Terminal) -> str:
+def staff(prepared: Prepared) -> str:
     """The id of an empty collection."""
-    terminal.run("collections", "delete", "staff", "--yes")
-    assert terminal.run("collections", "create", "staff").code == 0
+    prepared.collection("staff")
     return "staff"
 
 

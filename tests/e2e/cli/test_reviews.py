@@ -4,18 +4,16 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.cli.conftest import Terminal
+from tests.e2e.cli.conftest import Prepared, Terminal
 
 STAFF = ("--collection", "reviewed")
 
 
 @pytest.fixture
-def reviewed(terminal: Terminal, sample_photos: Path) -> None:
+def reviewed(prepared: Prepared, sample_photos: Path) -> None:
     """A collection with one human under two ids."""
-    terminal.run("collections", "delete", "reviewed", "--yes")
-    terminal.run("collections", "create", "reviewed")
-    for person, photo in (("obama", "obama.jpg"), ("barack", "obama2.jpg"), ("biden", "biden.jpg")):
-        terminal.run("enroll", person, sample_photos / photo, *STAFF)
+    names = {"obama": "obama.jpg", "barack": "obama2.jpg", "biden": "biden.jpg"}
+    prepared.collection("reviewed", {person: sample_photos / photo for person, photo in names.items()})
 
 
 @pytest.mark.usefixtures("reviewed")

@@ -15,8 +15,9 @@ from facerec.client import EncoderClient
 from facerec.errors import FacerecError
 from matcher_service import migrations
 from tests.fixtures.encoder import EncoderProcess
-from tests.fixtures.matcher import MatcherProcess
+from tests.fixtures.matcher import NOWHERE, MatcherProcess
 from tests.fixtures.postgres import PostgresServer, as_user
+from tests.fixtures.waiting import LIMIT_SECONDS
 
 SECRET = "kept-to-oneself"
 
@@ -24,10 +25,10 @@ SECRET = "kept-to-oneself"
 def run(*command: str, **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", *command],
-        env={**os.environ, **environment},
+        env={**os.environ, "MATCHER_ENCODER_ADDRESS": NOWHERE, **environment},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=LIMIT_SECONDS,
         check=False,
     )
 
@@ -141,9 +142,9 @@ def test_an_image_that_holds_its_thread_too_long_ends_the_encoder(model_cache: P
         image = out.getvalue()
     server = EncoderProcess("--stuck-seconds", "1", cache=model_cache)
     server.event("serving")
-    with EncoderClient(server.address, timeout_seconds=30) as client, pytest.raises(FacerecError):
+    with EncoderClient(server.address, timeout_seconds=LIMIT_SECONDS) as client, pytest.raises(FacerecError):
         client.encode(image, full_resolution=True)
-    assert server.process.wait(10) == 70
+    assert server.process.wait(LIMIT_SECONDS) == 70
     assert server.event("stuck")["work"] == "image"
     server.kill()
 
@@ -152,7 +153,7 @@ def test_a_containers_probe_tells_serving_from_not_and_from_nobody(
     encoder_address: str, make_database: Callable[[str], str]
 ) -> None:
     assert run("facerec.serving.probe", encoder_address).returncode == 0
-    assert run("facerec.serving.probe", "127.0.0.1:1").returncode == 1
+    assert run("facerec.serving.probe", NOWHERE).returncode == 1
     unmigrated = MatcherProcess(make_database("template0"))
     try:
         assert run("facerec.serving.probe", unmigrated.address).returncode == 1

@@ -1,9 +1,11 @@
 """The functions of face_recognition.api, answered by the encoder service.
 
 The service's address is in FACEREC_ENCODER. Arrays go there as BMP, which loses nothing, and
-full_resolution makes the answers those of the package itself.
+full_resolution makes the answers those of the package itself. The suite asks for the same again and again:
+a question is asked once.
 """
 
+import functools
 import io
 import os
 from collections.abc import Sequence
@@ -18,7 +20,7 @@ from facerec.client import BoundingBox, DetectedFace, EncoderClient
 Css = tuple[int, int, int, int]
 Pixels = npt.NDArray[np.uint8]
 
-_client = EncoderClient(os.environ["FACEREC_ENCODER"], timeout_seconds=120)
+_client = EncoderClient(os.environ["FACEREC_ENCODER"], timeout_seconds=300)
 
 
 class Point(NamedTuple):
@@ -69,16 +71,18 @@ def _bytes(image: Pixels) -> bytes:
         return out.getvalue()
 
 
-def _detected(image: Pixels, upsample: int, model: str) -> tuple[DetectedFace, ...]:
+@functools.cache
+def _detected(image: bytes, upsample: int, model: str) -> tuple[DetectedFace, ...]:
     detector: Any = "cnn" if model == "cnn" else "hog"
-    answer = _client.detect_faces(_bytes(image), upsample=upsample, detector=detector, full_resolution=True)
-    return answer.faces
+    return _client.detect_faces(image, upsample=upsample, detector=detector, full_resolution=True).faces
 
 
 def _raw_face_locations(
     image: Pixels, number_of_times_to_upsample: int = 1, model: str = "hog"
 ) -> list[Rectangle]:
-    return [Rectangle(face.bounding_box) for face in _detected(image, number_of_times_to_upsample, model)]
+    return [
+        Rectangle(face.bounding_box) for face in _detected(_bytes(image), number_of_times_to_upsample, model)
+    ]
 
 
 def _trimmed(found: Rectangle, shape: tuple[int, ...]) -> Css:
@@ -108,12 +112,17 @@ def batch_face_locations(
 
 
 def _encoded(image: Pixels, locations: Sequence[Css] | None, model: str) -> Any:
+    return _asked(_bytes(image), None if locations is None else tuple(map(tuple, locations)), model)
+
+
+@functools.cache
+def _asked(image: bytes, locations: tuple[Css, ...] | None, model: str) -> Any:
     boxes = [BoundingBox(*location) for location in locations or ()]
     if locations is not None and not boxes:
         return ()
     alignment: Any = "small" if model == "small" else "large"
     return _client.encode(
-        _bytes(image), face_boxes=boxes, alignment=alignment, full_resolution=True, return_landmarks=True
+        image, face_boxes=boxes, alignment=alignment, full_resolution=True, return_landmarks=True
     ).faces
 
 

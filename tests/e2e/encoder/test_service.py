@@ -5,7 +5,7 @@ import hashlib
 import io
 import subprocess
 import sys
-import time
+import urllib.request
 from collections.abc import Awaitable
 from pathlib import Path
 
@@ -24,8 +24,10 @@ from facerec.errors import FacerecError, Reason
 from matcher_service import ids
 from tests.e2e.encoder.wire import CHANNEL_OPTIONS, EncoderStub
 from tests.fixtures.encoder import EncoderProcess
+from tests.fixtures.waiting import LIMIT_SECONDS, until
 
 NAME = "facerec.encoder.v1.EncoderService"
+ADMIN = ("--admin-address", "127.0.0.1:0")
 
 
 def png(image: Image.Image) -> bytes:
@@ -53,6 +55,28 @@ async def health(channel: grpc.aio.Channel, service: str = NAME) -> int:
     stub = health_pb2_grpc.HealthStub(channel)
     answer = await stub.Check(health_pb2.HealthCheckRequest(service=service))  # type: ignore[attr-defined]
     return int(answer.status)
+
+
+async def working(server: EncoderProcess, calls: int) -> None:
+    """Wait until a server with ADMIN has so many calls under way."""
+    url = f"http://{server.event('listening')['admin']}/metrics"
+
+    def in_flight() -> float:
+        with urllib.request.urlopen(url, timeout=LIMIT_SECONDS) as answer:
+            lines = answer.read().decode().splitlines()
+        (value,) = [line.split()[1] for line in lines if line.startswith("grpc_server_in_flight ")]
+        return float(value)
+
+    async def reached() -> bool:
+        return await asyncio.to_thread(in_flight) == calls
+
+    await until(reached)
+
+
+def teal(side: int) -> pb.EncodeRequest:
+    """An image that takes long, as all of its pixels are looked at."""
+    image = png(Image.new("RGB", (side, side), "teal"))
+    return pb.EncodeRequest(image=image, options=pb.EncodeOptions(full_resolution=True))
 
 
 async def test_an_image_without_a_face_is_answered_with_none(encoder: EncoderStub) -> None:
@@ -208,29 +232,24 @@ async def test_calls_side_by_side_each_get_their_own_faces(encoder: EncoderStub,
 
 
 async def test_beyond_its_limit_the_server_refuses_at_once_and_goes_on(model_cache: Path) -> None:
-    server = EncoderProcess("--max-images", "2", "--threads", "1", cache=model_cache)
+    server = EncoderProcess("--max-images", "2", "--threads", "1", *ADMIN, cache=model_cache)
     try:
         server.event("serving")
         async with grpc.aio.insecure_channel(server.address, CHANNEL_OPTIONS) as channel:
             encoder = pb.EncoderServiceStub(channel)
-            slow = pb.EncodeRequest(
-                image=png(Image.new("RGB", (1600, 1600), "teal")),
-                options=pb.EncodeOptions(full_resolution=True),
-            )
-            admitted = [asyncio.ensure_future(encoder.Encode(slow)) for _ in range(2)]
-            await asyncio.sleep(0.3)
-            begin = time.monotonic()
-            error = await refusal(encoder.Encode(slow))
-            assert time.monotonic() - begin < 0.5  # an image alone takes longer
+            slow = teal(1600)
+            calls = [asyncio.ensure_future(encoder.Encode(slow)) for _ in range(3)]
+            (ended,), admitted = await asyncio.wait(calls, return_when=asyncio.FIRST_COMPLETED)
+            error = await refusal(ended)  # while the others are at work: it waited for none of them
             assert error.reason == Reason.OVERLOADED and (error.retry_after_seconds or 0) > 0
             assert [list((await call).faces) for call in admitted] == [[], []]
             assert list((await encoder.Encode(slow)).faces) == []
             # Callers that went away leave their places to others.
             gone = [encoder.Encode(slow) for _ in range(2)]
-            await asyncio.sleep(0.1)
+            await working(server, 2)
             for call in gone:
                 call.cancel()
-            await asyncio.sleep(0.1)
+            await working(server, 0)
             assert list((await encoder.Encode(slow)).faces) == []
     finally:
         assert server.stop() == 0
@@ -250,31 +269,25 @@ async def test_a_started_server_is_not_serving_until_its_models_are_loaded(tmp_p
 
 
 async def test_sigterm_finishes_what_is_under_way(model_cache: Path) -> None:
-    server = EncoderProcess("--threads", "1", cache=model_cache)
+    grace = ("--grace-seconds", str(LIMIT_SECONDS))
+    server = EncoderProcess("--threads", "1", *grace, *ADMIN, cache=model_cache)
     server.event("serving")
     async with grpc.aio.insecure_channel(server.address, CHANNEL_OPTIONS) as channel:
-        slow = pb.EncodeRequest(
-            image=png(Image.new("RGB", (1600, 1600), "teal")), options=pb.EncodeOptions(full_resolution=True)
-        )
-        call = asyncio.ensure_future(pb.EncoderServiceStub(channel).Encode(slow))
-        await asyncio.sleep(0.3)
+        call = asyncio.ensure_future(pb.EncoderServiceStub(channel).Encode(teal(1600)))
+        await working(server, 1)
         stopped = asyncio.create_task(asyncio.to_thread(server.stop))
         assert list((await call).faces) == []
         assert await stopped == 0
 
 
 async def test_sigterm_waits_for_no_image_beyond_the_grace(model_cache: Path) -> None:
-    server = EncoderProcess("--threads", "1", "--grace-seconds", "1", cache=model_cache)
+    server = EncoderProcess("--threads", "1", "--grace-seconds", "1", *ADMIN, cache=model_cache)
     server.event("serving")
     async with grpc.aio.insecure_channel(server.address, CHANNEL_OPTIONS) as channel:
-        slow = pb.EncodeRequest(
-            image=png(Image.new("RGB", (7000, 7000), "teal")), options=pb.EncodeOptions(full_resolution=True)
-        )
+        slow = teal(7000)
         calls = [asyncio.ensure_future(pb.EncoderServiceStub(channel).Encode(slow)) for _ in range(3)]
-        await asyncio.sleep(2)
-        begin = time.monotonic()
+        await working(server, 3)
         assert await asyncio.to_thread(server.stop) == 0
-        assert time.monotonic() - begin < 1 + 3
         for call in calls:
             await refusal(call)
     server.event("work_left")
@@ -306,7 +319,9 @@ def test_without_weights_the_server_says_so_in_one_line(tmp_path: Path, missing:
         resnet_path.write_bytes(files.find().resnet.read_bytes()[:-1])
     command = [sys.executable, "-m", "encoder_service", "serve", "--address", "127.0.0.1:0"]
     folders = ["--weights-dir", str(tmp_path), "--model-cache-dir", str(tmp_path / "cache")]
-    done = subprocess.run([*command, *folders], capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(
+        [*command, *folders], capture_output=True, text=True, timeout=LIMIT_SECONDS, check=False
+    )
     assert done.returncode == 2
     assert done.stderr.splitlines()[-1].startswith("error: ")
     assert "Traceback" not in done.stderr

@@ -15,6 +15,7 @@ from facerec.client import AsyncEncoderClient, EncodedImage, EncoderClient
 from facerec.errors import FacerecError, Reason
 from tests.e2e.encoder.wire import EncoderStub
 from tests.fixtures.encoder import EncoderProcess
+from tests.fixtures.waiting import until
 
 
 @pytest.fixture(scope="module")
@@ -105,18 +106,19 @@ async def test_a_reader_that_stops_reading_stops_the_work(
             await call.write(item)
             sent += 1
 
-    async def busy() -> float:
-        process.cpu_percent()
-        await asyncio.sleep(1)
-        return process.cpu_percent()
+    async def stalled() -> bool:
+        """Whether nothing more is sent while the server answers other calls."""
+        before = sent
+        for _ in range(200):
+            await encoder.GetModel(pb.GetModelRequest())
+        return sent == before > 0
 
     flooding = asyncio.create_task(flood())
-    assert await busy() > 50
-    deadline = asyncio.get_running_loop().time() + 60
-    while await busy() > 20:
-        assert asyncio.get_running_loop().time() < deadline, f"still at work after {sent} items"
+    await until(stalled)
     stalled_at = sent
+    worked = sum(process.cpu_times()[:2])
     await asyncio.sleep(1)
+    assert sum(process.cpu_times()[:2]) - worked < 0.2
     assert sent == stalled_at
     for _ in range(stalled_at):  # read again, and the work goes on
         answer = await call.read()

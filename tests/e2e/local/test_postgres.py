@@ -1,7 +1,6 @@
 """The embedded PostgreSQL keeps its data through restarts, kills and rival starters."""
 
 import os
-import signal
 import stat
 import subprocess
 import tempfile
@@ -17,14 +16,15 @@ from facerec.local import binaries
 from facerec.local.errors import FolderInUse, FolderUnusable
 from facerec.local.postgres import EmbeddedPostgres
 from tests.e2e.local.conftest import Runner
+from tests.fixtures.waiting import LIMIT_SECONDS
 
 HOLDER = """
-import sys, time
+import sys
 from pathlib import Path
 from facerec.local.postgres import EmbeddedPostgres
 with EmbeddedPostgres.open(Path(sys.argv[1])) as server:
     print(server.url(), flush=True)
-    time.sleep(60)
+    sys.stdin.read()  # until the test closes it, or ends
 """
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="concerns a server started by root")
 
@@ -45,7 +45,7 @@ async def read(url: str) -> list[str]:
 
 
 def hold(data_dir: Path, runner: Runner) -> tuple["subprocess.Popen[str]", str]:
-    holder = runner.start("-c", HOLDER, str(data_dir), stdout=subprocess.PIPE)
+    holder = runner.start("-c", HOLDER, str(data_dir), stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     assert holder.stdout is not None
     return holder, holder.stdout.readline().strip()
 
@@ -95,7 +95,7 @@ async def test_the_server_ends_when_the_process_that_started_it_is_killed(
     with holder:
         servers = psutil.Process(holder.pid).children(recursive=True)
         holder.kill()
-    _, alive = psutil.wait_procs(servers, timeout=20)
+    _, alive = psutil.wait_procs(servers, timeout=LIMIT_SECONDS)
     assert servers
     assert not alive
 
@@ -112,7 +112,6 @@ async def test_an_ordinary_user_can_run_it(ordinary_user: Runner) -> None:
         assert (ordinary_user.home / "data").stat().st_uid != 0
         await write(url, "mine")
         assert await read(url) == ["mine"]
-        holder.send_signal(signal.SIGINT)
 
 
 async def test_a_path_too_long_for_a_socket_is_no_hindrance(data_dir: Path) -> None:

@@ -7,8 +7,7 @@ import socket
 import subprocess
 import tempfile
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +22,7 @@ from facerec.local import binaries
 from facerec.local.folder import DataFolder
 from facerec.local.postgres import EmbeddedPostgres
 from tests.e2e.local.conftest import Runner
+from tests.fixtures.waiting import LIMIT_SECONDS, wait_until
 
 UP = ("-c", "import sys; from facerec.cli import main; sys.exit(main())", "up")
 ANY_PORTS = ("--encoder-address", "127.0.0.1:0", "--matcher-address", "127.0.0.1:0")
@@ -67,7 +67,7 @@ def running(runner: Runner, data_dir: Path, *options: str) -> Iterator[Up]:
             yield Up(process, found[1], found[2], told)
     finally:
         process.terminate()
-        process.wait(15)
+        process.wait(LIMIT_SECONDS)
         listener.join()
         process.stderr.close()
 
@@ -78,19 +78,10 @@ def alive(processes: list[psutil.Process]) -> list[psutil.Process]:
     ]
 
 
-def wait_until(condition: Callable[[], bool], seconds: float = 20.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition() and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert condition()
-
-
 def end_politely(up: Up) -> None:
     processes = up.everything()
-    began = time.monotonic()
     up.process.send_signal(signal.SIGINT)
-    assert up.process.wait(10) == 0
-    assert time.monotonic() - began < 10
+    assert up.process.wait(LIMIT_SECONDS) == 0
     assert not alive(processes)
 
 
@@ -165,7 +156,7 @@ def refusal(runner: Runner, *options: str) -> str:
     """What `facerec up` says on stderr, having refused with exit code 2."""
     process = runner.start(*UP, *options, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     try:
-        said, complaint = process.communicate(timeout=60)
+        said, complaint = process.communicate(timeout=LIMIT_SECONDS)
     finally:
         process.kill()
     assert (process.returncode, said) == (2, "")

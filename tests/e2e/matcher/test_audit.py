@@ -21,6 +21,7 @@ from tests.e2e.matcher.requests import encoding, enroll, refused, vectors
 from tests.e2e.matcher.transfers import chunk, header
 from tests.fixtures.gallery import load
 from tests.fixtures.matcher import RunningMatcher, StartMatcher
+from tests.fixtures.waiting import until
 
 
 async def events(matcher: RunningMatcher, **fields: Any) -> list[audit_pb2.AuditEvent]:
@@ -41,10 +42,21 @@ def actions(found: list[audit_pb2.AuditEvent]) -> list[str]:
 
 async def written(matcher: RunningMatcher, count: int) -> list[audit_pb2.AuditEvent]:
     """The decisions on record, once there are so many."""
-    async with asyncio.timeout(10):
-        while len(found := await events(matcher, kind=audit_pb2.AUDIT_KIND_DECISIONS)) < count:  # noqa: ASYNC110
-            await asyncio.sleep(0.05)
-    return found
+
+    async def there() -> bool:
+        return len(await events(matcher, kind=audit_pb2.AUDIT_KIND_DECISIONS)) >= count
+
+    await until(there)
+    return await events(matcher, kind=audit_pb2.AUDIT_KIND_DECISIONS)
+
+
+async def on_record(matcher: RunningMatcher, collection_id: str, count: int) -> None:
+    """Wait until so many events of a collection are on record."""
+
+    async def there() -> bool:
+        return len(await events(matcher, collection_id=collection_id)) >= count
+
+    await until(there)
 
 
 async def test_every_change_is_on_record_newest_first(matcher: RunningMatcher) -> None:
@@ -174,8 +186,9 @@ async def test_a_stop_writes_what_waits_and_a_database_away_loses_nothing(
 
 
 async def test_a_collection_that_is_locked_holds_up_no_others_decisions(
-    matcher: RunningMatcher, database_url: str
+    start_matcher: StartMatcher, database_url: str
 ) -> None:
+    matcher = await start_matcher(database_url, lock_timeout_seconds=5)
     face = encoding(vectors(1)[0])
     await matcher.collections.CreateCollection(pb.CreateCollectionRequest(collection_id="lab"))
     for name in ("lab", "default"):
@@ -190,13 +203,11 @@ async def test_a_collection_that_is_locked_holds_up_no_others_decisions(
             await written(matcher, 1)
             for count in (2, 3):  # at once, and not after the lock was waited for again
                 await matcher.stub.Verify(pb.VerifyRequest(person_id="ann", probe=face))
-                async with asyncio.timeout(2):
+                async with asyncio.timeout(4.5):
                     await written(matcher, count)
     finally:
         await connection.close()
-    async with asyncio.timeout(10):
-        while len(await events(matcher, collection_id="lab")) < 4:  # noqa: ASYNC110
-            await asyncio.sleep(0.05)
+    await on_record(matcher, "lab", 4)
 
 
 async def test_decisions_can_be_left_out(start_matcher: StartMatcher, database_url: str) -> None:
@@ -217,9 +228,7 @@ async def test_each_kind_is_forgotten_when_its_time_is_over(
     await matcher.collections.CreateCollection(pb.CreateCollectionRequest(collection_id="lab"))
     await matcher.stub.Enroll(enroll("ann", face, collection_id="lab"))
     await matcher.stub.Verify(pb.VerifyRequest(person_id="ann", probe=face, collection_id="lab"))
-    async with asyncio.timeout(10):
-        while len(await events(matcher, collection_id="lab")) < 3:  # noqa: ASYNC110
-            await asyncio.sleep(0.05)
+    await on_record(matcher, "lab", 3)
     await matcher.collections.DeleteCollection(pb.DeleteCollectionRequest(collection_id="lab"))
     # What was done in a gallery outlasts it.
     assert actions(await events(matcher, collection_id="lab")) == [

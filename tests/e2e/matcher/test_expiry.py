@@ -1,33 +1,24 @@
 """A face past its time is seen by no call, and nothing else is lost with it."""
 
-import asyncio
-import datetime
 import time
 
+import asyncpg
 import pytest
 
 from facerec.errors import Reason
 from facerec.matcher.v1 import matcher_pb2 as pb
+from tests.e2e.matcher.expiry import expire
 from tests.e2e.matcher.requests import encoding, enroll, refused, vectors
 from tests.fixtures.matcher import RunningMatcher
 
-SECONDS = 3.0  # what is asked before must be answered by then, on a busy machine too
 BRIEF, LASTING, OTHER = vectors(3)
 
 
-def expiring(
-    person_id: str, *probes: pb.Probe, seconds: float = SECONDS, **fields: object
-) -> pb.EnrollRequest:
+def expiring(person_id: str, *probes: pb.Probe, seconds: float = 3600, **fields: object) -> pb.EnrollRequest:
     """An enrolment of faces that are gone after so many seconds."""
     request = enroll(person_id, *probes, **fields)
     request.expire_time.FromNanoseconds(time.time_ns() // 1000 * 1000 + int(seconds * 1e9))
     return request
-
-
-async def past(answer: pb.EnrollResponse) -> None:
-    """Wait until the time of an enrolment's first face is over."""
-    end = answer.faces[0].face.expire_time.ToDatetime(tzinfo=datetime.UTC)
-    await asyncio.sleep((end - datetime.datetime.now(datetime.UTC)).total_seconds() + 0.05)
 
 
 async def test_until_its_time_a_face_is_as_any_other_and_says_when(matcher: RunningMatcher) -> None:
@@ -42,13 +33,15 @@ async def test_until_its_time_a_face_is_as_any_other_and_says_when(matcher: Runn
     assert (claim.match, claim.faces_compared) == (True, 2)
 
 
-async def test_past_its_time_no_call_sees_it(matcher: RunningMatcher) -> None:
+async def test_past_its_time_no_call_sees_it(
+    matcher: RunningMatcher, administrator: asyncpg.Connection
+) -> None:
     answer = await matcher.stub.Enroll(expiring("ann", encoding(BRIEF)))
     await matcher.stub.Enroll(enroll("ann", encoding(LASTING)))
     gone = pb.Probe(face_id=answer.faces[0].face.face_id)
     pair = pb.CompareRequest(probe_a=gone, probe_b=encoding(BRIEF))
     assert (await matcher.stub.Compare(pair)).match
-    await past(answer)
+    await expire(administrator)
 
     claim = await matcher.stub.Verify(pb.VerifyRequest(person_id="ann", probe=encoding(BRIEF)))
     assert (claim.match, claim.faces_compared) == (False, 1)
@@ -73,19 +66,24 @@ async def test_past_its_time_no_call_sees_it(matcher: RunningMatcher) -> None:
     assert not other.faces[0].HasField("duplicate"), "an expired face is nobody's"
 
 
-async def test_a_person_whose_faces_are_all_past_matches_nobody(matcher: RunningMatcher) -> None:
-    await past(await matcher.stub.Enroll(expiring("ann", encoding(BRIEF))))
+async def test_a_person_whose_faces_are_all_past_matches_nobody(
+    matcher: RunningMatcher, administrator: asyncpg.Connection
+) -> None:
+    await matcher.stub.Enroll(expiring("ann", encoding(BRIEF)))
+    await expire(administrator)
     with refused(Reason.FACE_NOT_FOUND, "person_id"):
         await matcher.stub.Verify(pb.VerifyRequest(person_id="ann", probe=encoding(BRIEF)))
     assert not (await matcher.stub.ListFaces(pb.ListFacesRequest(person_id="ann"))).faces
 
 
-async def test_what_is_past_can_be_enrolled_again(matcher: RunningMatcher) -> None:
+async def test_what_is_past_can_be_enrolled_again(
+    matcher: RunningMatcher, administrator: asyncpg.Connection
+) -> None:
     first = await matcher.stub.Enroll(expiring("ann", encoding(BRIEF)))
     within = await matcher.stub.Enroll(enroll("ann", encoding(BRIEF)))
     assert within.faces[0].already_enrolled
     assert within.faces[0].face.expire_time == first.faces[0].face.expire_time, "it keeps its time"
-    await past(first)
+    await expire(administrator)
     again = await matcher.stub.Enroll(enroll("ann", encoding(BRIEF)))
     assert not again.faces[0].already_enrolled
     assert not again.faces[0].face.HasField("expire_time")

@@ -1,7 +1,5 @@
 """Exports: of one moment, page by page, and ended where nobody reads them."""
 
-import asyncio
-
 import asyncpg
 import numpy as np
 import pytest
@@ -26,6 +24,7 @@ from tests.e2e.matcher.transfers import (
     unread,
 )
 from tests.fixtures.matcher import RunningMatcher, StartMatcher
+from tests.fixtures.waiting import until
 
 
 async def test_an_export_is_of_one_moment_and_holds_up_nobody(matcher: RunningMatcher) -> None:
@@ -100,38 +99,46 @@ async def test_pages_may_end_anywhere(
 async def test_an_export_that_nobody_reads_ends_in_time_and_says_so(
     start_matcher: StartMatcher, database_url: str
 ) -> None:
+    patient = await start_matcher(database_url)
     matcher = await start_matcher(database_url, export_timeout_seconds=1)
     faces, names = vectors(8000), [f"p{place:05}" for place in range(8000)]
     await send(matcher, header(), chunk(faces, names))
-    async with asyncio.timeout(20):
-        call = await unread(matcher)
-        while not await connections(database_url, HOLDING):  # noqa: ASYNC110
-            await asyncio.sleep(0.05)
-        while await connections(database_url, HOLDING):  # noqa: ASYNC110
-            await asyncio.sleep(0.05)
-        assert exported(await export(matcher))[0] == names
-        with refused(Reason.OVERLOADED, message="read it faster, or raise export_timeout_seconds"):
-            async for part in call:
-                assert part.chunk.person_ids[0] in names
+    call = await unread(matcher)
+    await held_and_let_go(database_url)
+    assert exported(await export(patient))[0] == names
+    with refused(Reason.OVERLOADED, message="read it faster, or raise export_timeout_seconds"):
+        async for part in call:
+            assert part.chunk.person_ids[0] in names
+
+
+async def held_and_let_go(database_url: str) -> None:
+    """Wait until an export holds a snapshot, and until none does any more."""
+
+    async def held() -> bool:
+        return await connections(database_url, HOLDING) > 0
+
+    async def let_go() -> bool:
+        return not await held()
+
+    await until(held)
+    await until(let_go)
 
 
 async def test_an_export_that_is_read_no_further_gives_its_turn_back(
     start_matcher: StartMatcher, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    usual_seconds = transfer.STALLED_SECONDS
     monkeypatch.setattr(transfer, "STALLED_SECONDS", 0.5)
     matcher = await start_matcher(database_url)
     faces, names = vectors(8000), [f"p{place:05}" for place in range(8000)]
     await send(matcher, header(), chunk(faces, names))
-    async with asyncio.timeout(20):
-        call = await unread(matcher)
-        while not await connections(database_url, HOLDING):  # noqa: ASYNC110
-            await asyncio.sleep(0.05)
-        while await connections(database_url, HOLDING):  # noqa: ASYNC110
-            await asyncio.sleep(0.05)
-        with refused(Reason.OVERLOADED, message="the export was not read for 0.5 s"):
-            async for _ in call:
-                pass
-        assert exported(await export(matcher))[0] == names
+    call = await unread(matcher)
+    await held_and_let_go(database_url)
+    with refused(Reason.OVERLOADED, message="the export was not read for 0.5 s"):
+        async for _ in call:
+            pass
+    monkeypatch.setattr(transfer, "STALLED_SECONDS", usual_seconds)
+    assert exported(await export(matcher))[0] == names
 
 
 async def test_one_export_too_many_is_refused_at_once_and_imports_go_on(matcher: RunningMatcher) -> None:

@@ -23,6 +23,7 @@ from matcher_service.search import QUICK_EFFORT
 from tests.benchmarks.vectors import Faces, Gallery
 from tests.fixtures import gallery
 from tests.fixtures.matcher import RunningMatcher
+from tests.fixtures.waiting import until
 
 PEOPLE = Gallery(1000, 3.0, seed=11)
 PERSONS = partition_name("person", "default")
@@ -251,12 +252,11 @@ async def test_a_build_shows_how_far_it_is(
         await held.start()
         await other.execute(f"UPDATE facerec.{PERSONS} SET display_name = 'x' WHERE person_id = 'p0'")
         build = asyncio.create_task(maintain(database_url))
-        for _ in range(400):
-            if "waiting" in (await collections.index()).build_phase:
-                break
-            await asyncio.sleep(0.05)
-        else:
-            pytest.fail("no build was seen waiting")
+
+        async def waits() -> bool:
+            return "waiting" in (await collections.index()).build_phase
+
+        await until(waits)
         assert not (await collections.index()).ready
         await held.rollback()
         assert await build
@@ -285,9 +285,11 @@ async def test_a_build_outlasts_a_snapshot_that_began_before(
 ) -> None:
     monkeypatch.setattr(session, "LOCK_WAIT_SECONDS", 0.2)
     build = asyncio.create_task(maintain(database_url))
-    async with asyncio.timeout(20):
-        while "old snapshots" not in (await collections.index()).build_phase:  # noqa: ASYNC110
-            await asyncio.sleep(0.05)
+
+    async def waits() -> bool:
+        return "old snapshots" in (await collections.index()).build_phase
+
+    await until(waits)
     await asyncio.sleep(0.5)
     # Beside it people are read and written.
     await administrator.execute(f"UPDATE facerec.{PERSONS} SET display_name = 'x' WHERE person_id = 'p0'")

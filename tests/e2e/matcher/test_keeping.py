@@ -9,6 +9,7 @@ from typing import Any
 
 import asyncpg
 import pytest
+import structlog
 
 from facerec.matcher.v1 import matcher_pb2 as pb
 from matcher_service.maintenance import keeper
@@ -19,6 +20,7 @@ from tests.e2e.matcher.catalog import create, delete
 from tests.e2e.matcher.requests import encoding, enroll, vectors
 from tests.fixtures import gallery
 from tests.fixtures.matcher import RunningMatcher
+from tests.fixtures.waiting import LIMIT_SECONDS, until
 
 LATER = "staff"  # after `default`
 BROKEN, LATER_FACES = partition_name("person", "default"), partition_name("face", LATER)
@@ -49,7 +51,11 @@ async def maintain_once(url: str, *flags: str) -> tuple[int, list[dict[str, Any]
     """Run the command; its exit code, its log and the last line."""
     command = [sys.executable, "-m", "matcher_service", "maintain", "--maintain-once", "--log-format", "json"]
     ran = await asyncio.to_thread(
-        subprocess.run, [*command, "--database-url", url, *flags], capture_output=True, text=True, timeout=60
+        subprocess.run,
+        [*command, "--database-url", url, *flags],
+        capture_output=True,
+        text=True,
+        timeout=LIMIT_SECONDS,
     )
     lines = ran.stderr.splitlines()
     return ran.returncode, [json.loads(line) for line in lines if line.startswith("{")], lines[-1]
@@ -125,10 +131,11 @@ async def test_a_collection_erased_meanwhile_is_no_failure(
         async with administrator.transaction():
             await administrator.execute("SELECT facerec.delete_collection($1)", later)
             run = asyncio.create_task(keeper.run_once(MaintenanceOptions(database_url)))
-            for _ in range(200):
-                if await watcher.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted"):
-                    break
-                await asyncio.sleep(0.02)
+
+            async def waits() -> bool:
+                return bool(await watcher.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted"))
+
+            await until(waits)
             assert not run.done()
         assert await run
     finally:
@@ -144,11 +151,14 @@ async def test_one_run_after_another_goes_on_over_what_fails(
         await keeper.run_once(MaintenanceOptions(database_url))
     running = asyncio.create_task(keeper.run(MaintenanceOptions(database_url, interval_seconds=0.1)))
     try:
-        await asyncio.sleep(0.5)
+        with structlog.testing.capture_logs() as log:
+            await until(lambda: len([line for line in log if line["event"] == "collection_failed"]) > 1)
         await expire(administrator)
-        async with asyncio.timeout(20):
-            while not await receipts(administrator, later):  # noqa: ASYNC110
-                await asyncio.sleep(0.05)
+
+        async def kept() -> bool:
+            return bool(await receipts(administrator, later))
+
+        await until(kept)
         assert not running.done()
     finally:
         running.cancel()

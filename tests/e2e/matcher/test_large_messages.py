@@ -13,6 +13,7 @@ from facerec.client import AsyncMatcherClient, Encoding
 from facerec.errors import FacerecError, Reason
 from tests.e2e.matcher.requests import SPACE, vectors
 from tests.fixtures.matcher import NOWHERE, MatcherProcess
+from tests.fixtures.waiting import LIMIT_SECONDS
 
 MIB = 1024 * 1024
 LARGEST = 8 * MIB
@@ -54,7 +55,7 @@ async def test_a_flood_of_the_largest_messages_takes_no_more_than_so_much(
     seen: Counter[Reason] = Counter()
 
     async def send() -> None:
-        async with AsyncMatcherClient(matcher.address, timeout_seconds=60) as client:
+        async with AsyncMatcherClient(matcher.address, timeout_seconds=LIMIT_SECONDS) as client:
             try:
                 await client.verify(person, photo)
             except FacerecError as error:
@@ -62,7 +63,7 @@ async def test_a_flood_of_the_largest_messages_takes_no_more_than_so_much(
 
     async def ask() -> None:
         face = Encoding(vectors(1)[0], SPACE)
-        async with AsyncMatcherClient(matcher.address, timeout_seconds=10) as client:
+        async with AsyncMatcherClient(matcher.address, timeout_seconds=LIMIT_SECONDS) as client:
             while True:
                 with pytest.raises(FacerecError) as caught:
                     await client.verify("nobody", face)

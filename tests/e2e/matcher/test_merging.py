@@ -13,8 +13,10 @@ from facerec.client.failures import from_rpc_error
 from facerec.errors import Reason
 from facerec.matcher.v1 import matcher_pb2 as pb
 from matcher_service.queries import partition_name
+from tests.e2e.matcher.expiry import expire
 from tests.e2e.matcher.requests import encoding, enroll, refused, vectors
 from tests.fixtures.matcher import RunningMatcher, StartMatcher
+from tests.fixtures.waiting import LIMIT_SECONDS, until
 
 FACE, PERSON = partition_name("face", "default"), partition_name("person", "default")
 
@@ -95,10 +97,10 @@ async def test_who_is_not_there_is_named_by_the_field(matcher: RunningMatcher) -
 
 @pytest.mark.parametrize("expired", ["annie", "ann"])
 async def test_an_expired_copy_neither_counts_nor_takes_the_living_ones_place(
-    matcher: RunningMatcher, expired: str
+    matcher: RunningMatcher, administrator: asyncpg.Connection, expired: str
 ) -> None:
     shared, own = vectors(2)
-    soon = datetime.datetime.now(datetime.UTC) + datetime.timedelta(seconds=3)
+    soon = datetime.datetime.now(datetime.UTC) + datetime.timedelta(hours=1)
     for person in ("annie", "ann"):
         request = enroll(person, encoding(shared))
         if person == expired:
@@ -108,7 +110,7 @@ async def test_an_expired_copy_neither_counts_nor_takes_the_living_ones_place(
     brief.expire_time.FromDatetime(soon)
     await matcher.stub.Enroll(brief)
     await matcher.stub.Enroll(enroll("ann", encoding(own)))
-    await asyncio.sleep((soon - datetime.datetime.now(datetime.UTC)).total_seconds() + 0.1)
+    await expire(administrator)
     merged = await matcher.stub.MergePersons(merge("annie", "ann"))
     assert merged.faces_moved == (1 if expired == "ann" else 0)
     assert merged.person.face_count == 2
@@ -135,13 +137,14 @@ async def test_a_face_deleted_while_it_moves_is_deleted(matcher: RunningMatcher,
             )
             await connection.execute(f"DELETE FROM facerec.{PERSON} WHERE person_key = $1", keys["annie"])
             deleting = asyncio.ensure_future(
-                matcher.stub.DeleteFace(pb.DeleteFaceRequest(face_id=face_id), timeout=10)
+                matcher.stub.DeleteFace(pb.DeleteFaceRequest(face_id=face_id), timeout=LIMIT_SECONDS)
             )
             watcher = await asyncpg.connect(database_url)
-            for _ in range(200):
-                if await watcher.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted"):
-                    break
-                await asyncio.sleep(0.02)
+
+            async def waits() -> bool:
+                return bool(await watcher.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted"))
+
+            await until(waits)
             await watcher.close()
             assert not deleting.done()
         assert (await deleting).faces_deleted == 1
@@ -183,7 +186,7 @@ async def retried(call: object, request: object, *expected: Reason) -> pb.Enroll
     """An answer, asked for again while the matcher says OVERLOADED; one expected refusal is none."""
     for _ in range(50):
         try:
-            return await call(request, timeout=20)  # type: ignore[operator,no-any-return]
+            return await call(request, timeout=LIMIT_SECONDS)  # type: ignore[operator,no-any-return]
         except grpc.aio.AioRpcError as error:
             failure = from_rpc_error(error, "the matcher")
             if failure.reason in expected:

@@ -21,6 +21,7 @@ from matcher_service.maintenance.keeper import MaintenanceOptions
 from tests.e2e.matcher.requests import SPACE, encoding, enroll, refused, vectors
 from tests.e2e.matcher.transfers import chunk, header, send
 from tests.fixtures.matcher import RunningMatcher, StartMatcher
+from tests.fixtures.waiting import LIMIT_SECONDS, until
 
 FIRST, SECOND = vectors(2)
 
@@ -197,11 +198,12 @@ async def test_a_retry_after_an_answer_lost_on_the_way_stores_one_face(
         await stub.ListPersons(pb.ListPersonsRequest())
         line.deaf = True
         request = enroll("ann", encoding(FIRST), request_id=request_id)
-        lost = asyncio.ensure_future(stub.Enroll(request, timeout=20))
-        for _ in range(500):
-            if await stored_faces(database_url):
-                break
-            await asyncio.sleep(0.01)
+        lost = asyncio.ensure_future(stub.Enroll(request, timeout=LIMIT_SECONDS))
+
+        async def stored() -> bool:
+            return await stored_faces(database_url) > 0
+
+        await until(stored)
         assert not lost.done()
         line.cut()
         with pytest.raises(grpc.aio.AioRpcError) as caught:

@@ -15,10 +15,11 @@ import numpy as np
 import pytest
 from sklearn.neighbors import KNeighborsClassifier
 
-from facerec.client import Encoding, MatcherClient
+from facerec.client import CollectionClient, Encoding, MatcherClient
 from tests.benchmarks import vectors as generated
 from tests.e2e.matcher.requests import SPACE, vectors
 from tests.fixtures.matcher import MatcherProcess
+from tests.fixtures.waiting import LIMIT_SECONDS
 from tests.unit.sources import hostile
 
 Run = Callable[..., "Ran"]
@@ -47,13 +48,14 @@ def matcher(make_database: Callable[[str], str], template_database: str) -> Any:
 @pytest.fixture
 def collection(matcher: MatcherProcess, request: pytest.FixtureRequest) -> str:
     name = f"c{abs(hash(request.node.name))}"
-    run_command(matcher, "collections", "create", name)
+    with CollectionClient(matcher.address) as client:
+        client.create_collection(name)
     return name
 
 
 def run_command(matcher: MatcherProcess, *arguments: object) -> Ran:
     command = [sys.executable, "-m", "facerec", *map(str, arguments), "--matcher", matcher.address]
-    return Ran(subprocess.run(command, capture_output=True, text=True, timeout=60, check=False))
+    return Ran(subprocess.run(command, capture_output=True, text=True, timeout=LIMIT_SECONDS, check=False))
 
 
 @pytest.fixture

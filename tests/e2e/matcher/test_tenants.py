@@ -10,6 +10,7 @@ from facerec.matcher.v1 import matcher_pb2 as pb
 from tests.e2e.matcher.catalog import NEW, create, delete, get, merged
 from tests.e2e.matcher.requests import encoding, enroll, refused, vectors
 from tests.fixtures.matcher import RunningMatcher
+from tests.fixtures.waiting import LIMIT_SECONDS, until
 
 FIRST, SECOND = vectors(2)
 
@@ -145,7 +146,8 @@ async def test_a_tenant_erased_under_load_takes_no_other_with_it(
             if not busy:
                 return
             answer = await other.stub.Enroll(
-                enroll(f"k{number}", encoding(vectors(1, seed=number)[0]), collection_id="kept"), timeout=5
+                enroll(f"k{number}", encoding(vectors(1, seed=number)[0]), collection_id="kept"),
+                timeout=LIMIT_SECONDS,
             )
             stored.add(answer.faces[0].face.face_id)
 
@@ -156,8 +158,10 @@ async def test_a_tenant_erased_under_load_takes_no_other_with_it(
             probe = encoding(vectors(1, seed=number)[0])
             claim = pb.VerifyRequest(collection_id="gone", person_id=f"p{number}", probe=probe)
             try:
-                await other.stub.Enroll(enroll(f"p{number}", probe, collection_id="gone"), timeout=5)
-                await one.stub.Verify(claim, timeout=5)
+                await other.stub.Enroll(
+                    enroll(f"p{number}", probe, collection_id="gone"), timeout=LIMIT_SECONDS
+                )
+                await one.stub.Verify(claim, timeout=LIMIT_SECONDS)
             except grpc.aio.AioRpcError as error:
                 reason = from_rpc_error(error, "").reason
                 assert reason in {Reason.COLLECTION_NOT_FOUND, Reason.OVERLOADED, Reason.PERSON_NOT_FOUND}
@@ -165,8 +169,9 @@ async def test_a_tenant_erased_under_load_takes_no_other_with_it(
     tasks = [asyncio.create_task(work) for work in (keeping(), losing(0), losing(1), losing(2))]
     for _ in range(6):
         await create(one, "gone")
-        await asyncio.sleep(0.15)
-        for _ in range(10):
+        before = len(stored)
+        await until(lambda: len(stored) > before + 2)  # noqa: B023 - it is awaited here
+        for _ in range(100):
             try:
                 await delete(one, "gone")
                 break

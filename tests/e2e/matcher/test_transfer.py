@@ -26,6 +26,7 @@ from tests.e2e.matcher.transfers import (
     unread,
 )
 from tests.fixtures.matcher import RunningMatcher, StartMatcher
+from tests.fixtures.waiting import until
 
 
 async def test_what_is_imported_is_found_and_comes_out_again(matcher: RunningMatcher) -> None:
@@ -136,8 +137,12 @@ async def test_an_import_goes_on_where_it_was_cut_short(matcher: RunningMatcher)
     async def cut_short() -> object:
         yield header()
         yield chunk(faces[:40], names[:40])
-        await asyncio.sleep(0.5)
+        await until(is_in)
         raise RuntimeError("the client dies")
+
+    async def is_in() -> bool:
+        asked = transfer_pb2.GetImportRequest(import_id="first")
+        return bool((await matcher.stub.GetImport(asked)).next_row == 40)
 
     with pytest.raises((RuntimeError, grpc.aio.AioRpcError, asyncio.CancelledError)):
         await matcher.stub.ImportFaces(cut_short())
@@ -244,7 +249,7 @@ async def test_a_chunk_too_many_is_refused_and_goes_in_later(
     start_matcher: StartMatcher, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("matcher_service.service.IMPORT_QUEUE_SIZE", 0)
-    matcher = await start_matcher(database_url, transfer_pool_size=1, lock_timeout_seconds=10)
+    matcher = await start_matcher(database_url, transfer_pool_size=1, lock_timeout_seconds=60)
     faces = vectors(2)
     connection = await asyncpg.connect(database_url)
     try:

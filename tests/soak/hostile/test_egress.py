@@ -6,7 +6,6 @@ from tests.fixtures.watching.watcher import CannotWatch
 from tests.soak.hostile import egress
 from tests.soak.hostile.commands import CONTROL
 
-pytestmark = pytest.mark.timeout(300)
 COMMANDS = egress.stated()
 
 

@@ -13,6 +13,7 @@ from facerec.matcher import v1
 from tests.soak.matcher.faces import encoding
 from tests.soak.matcher.recovery import retry_seconds
 
+CALL_SECONDS = 5.0
 OK = grpc.StatusCode.OK
 TRANSIENT = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.RESOURCE_EXHAUSTED)
 
@@ -61,12 +62,12 @@ class Line:
         finally:
             await line._channel.close()
 
-    async def ask(self, request: Any, timeout_seconds: float = 5.0) -> Answer:
-        """Make one call and say what came of it."""
+    async def ask(self, request: Any, timeout_seconds: float | None = None) -> Answer:
+        """Make one call, with a deadline of CALL_SECONDS or another, and say what came of it."""
         began = time.monotonic()
         code, retry_after_seconds, message = OK, None, None
         try:
-            message = await self.send(request, timeout_seconds)
+            message = await self.send(request, timeout_seconds or CALL_SECONDS)
         except grpc.aio.AioRpcError as error:
             code, retry_after_seconds = error.code(), retry_seconds(error)
         seconds = time.monotonic() - began

@@ -11,6 +11,7 @@ import grpc
 
 from facerec.matcher import v1
 from matcher_service.queries import partition_name
+from tests.fixtures.waiting import until, wait_until
 from tests.soak.matcher import calls
 from tests.soak.matcher.calls import Answer, Line
 from tests.soak.matcher.recovery import recovery_seconds
@@ -48,7 +49,9 @@ async def prepare(stack: Stack) -> None:
 
 
 def outage(stack: Stack, *, down_seconds: float) -> Outage:
-    """Kill Postgres mid-load, leave it down for a while, start it, and wait for the replicas."""
+    """Kill Postgres mid-load, leave it down until some call was told so and for a while at the least, start
+    it, and wait for the replicas.
+    """
     load = _EveryCall(stack)
     with ThreadPoolExecutor(1) as pool:
         work = pool.submit(asyncio.run, load.run())
@@ -57,6 +60,7 @@ def outage(stack: Stack, *, down_seconds: float) -> Outage:
             stack.kill_postgres()
             down = time.monotonic() + NOTICE_SECONDS
             time.sleep(down_seconds)
+            wait_until(lambda: any(answer.began >= down for answer in tuple(load.answers)))
             up = time.monotonic()
             accepting = stack.start_postgres()
             recoveries = recovery_seconds(stack.addresses, HELD, accepting)
@@ -97,28 +101,34 @@ class _EveryCall:
                         await asyncio.sleep(0.02)
 
 
-async def exhaust(stack: Stack) -> list[Answer]:
+async def exhaust(stack: Stack, deadline_seconds: float = DEADLINE_SECONDS) -> list[Answer]:
     """Take every connection of a replica by calls that wait for a lock; then ask for what needs one of them.
 
-    Returns the answers of the latter, each asked with a deadline of DEADLINE_SECONDS.
+    Returns the answers of the latter, each asked with that deadline.
     """
     async with connected(stack.database_url) as administrator, Line.open(stack.addresses[0]) as line:
         async with administrator.transaction():
             await administrator.execute(f"LOCK TABLE facerec.{partition_name('face', HELD)}")
             waiting = [asyncio.create_task(line.ask(calls.verify(HELD, "ann", 0))) for _ in range(4)]
-            await asyncio.sleep(0.2)
+
+            async def full() -> bool:
+                return bool(
+                    await administrator.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted") == 4
+                )
+
+            await until(full)
             requests = [
                 each
                 for each in calls.every_rpc("default", 0)[4:]
                 if not isinstance(each, v1.DeleteCollectionRequest)  # of another pool
             ] * 3
-            refused = await asyncio.gather(*(line.ask(request, DEADLINE_SECONDS) for request in requests))
+            refused = await asyncio.gather(*(line.ask(request, deadline_seconds) for request in requests))
         held = await asyncio.gather(*waiting)
     assert [answer.code for answer in held] == [calls.OK] * 4, held
     return refused
 
 
-def refused_in_time(answer: Answer) -> bool:
+def refused_in_time(answer: Answer, deadline_seconds: float = DEADLINE_SECONDS) -> bool:
     """Whether a call was told of the exhausted pool, and when to come back, before its caller gave up."""
     overloaded = answer.code == grpc.StatusCode.RESOURCE_EXHAUSTED
-    return overloaded and answer.calm and answer.seconds < DEADLINE_SECONDS
+    return overloaded and answer.calm and answer.seconds < deadline_seconds

@@ -11,7 +11,8 @@ from grpc_status import rpc_status
 from facerec.matcher import v1
 from tests.soak.matcher.faces import encoding
 
-LONGEST_SECONDS = 20.0
+LONGEST_SECONDS = 120.0  # ends a soak whose replica never decides again
+CALL_SECONDS = 60.0
 TRANSIENT = {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.RESOURCE_EXHAUSTED}
 PROBE = v1.Probe(encoding=encoding(1 << 40).to_message())
 
@@ -38,8 +39,8 @@ def _decides(address: str, collection_id: str) -> float:
         stub = v1.MatcherServiceStub(channel)
         verify = v1.VerifyRequest(collection_id=collection_id, person_id="nobody", probe=PROBE)
         identify = v1.IdentifyRequest(collection_id=collection_id, probes=[PROBE], exact_only=True)
-        _until_answered(lambda: stub.Verify(verify, timeout=5))
-        _until_answered(lambda: stub.Identify(identify, timeout=5))
+        _until_answered(lambda: stub.Verify(verify, timeout=CALL_SECONDS))
+        _until_answered(lambda: stub.Identify(identify, timeout=CALL_SECONDS))
     return time.monotonic()
 
 

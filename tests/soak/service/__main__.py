@@ -1,4 +1,4 @@
-"""`python -m tests.soak.service [rolling] [faults] [hostile] [endurance]`: all without any named.
+"""`python -m tests.soak.service [rolling] [faults] [crashes] [hostile] [endurance]`: all without any named.
 
 Prints what was seen, and ends with 1 where any of it is wrong.
 """
@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from facerec.samples import cache_folder, sample_photos
-from tests.soak.service import endurance, expiry, faults, hostile, rolling
+from tests.soak.service import crash, endurance, expiry, faults, hostile, rolling
 from tests.soak.service.stack import Stack
 
 TIMES = 3
@@ -75,6 +75,15 @@ def _row(found: faults.Result) -> bool:
     return found.fine
 
 
+def crashes() -> bool:
+    """An encoder that crashes in native code, under `facerec up`."""
+    image = photo().read_bytes()
+    found = {number.name: crash.crash(number, image) for number in crash.CRASHES}
+    for name, seconds in found.items():
+        print(f"crash by {name}: the encoder answered again after {seconds:.1f} s")
+    return max(found.values()) <= crash.BACK_SECONDS
+
+
 def attack() -> bool:
     """Hostile traffic against one matcher of two."""
     with Stack.open() as stack:
@@ -121,6 +130,7 @@ def endure() -> bool:
 PARTS: dict[str, Callable[[], bool]] = {
     "rolling": roll,
     "faults": suffer,
+    "crashes": crashes,
     "hostile": attack,
     "endurance": endure,
 }

@@ -52,8 +52,13 @@ class Survived:
     intact: bool
 
 
-def attack(stack: Stack, *, frames: int, idle: int, quiet_seconds: float = 5.0, seed: int = 1) -> Survived:
-    """Send so many frames at fault while claims are decided, with so many connections that say nothing."""
+def attack(
+    stack: Stack, *, frames: int, idle: int, quiet_seconds: float = 5.0, seed: int = 1, aside: bool = True
+) -> Survived:
+    """Send so many frames at fault while claims are decided, with so many connections that say nothing.
+
+    Attackers have cores of their own elsewhere: `aside`, they take what is left of these.
+    """
     load = Load(stack.target, None, workers=2)
     stack.loop.run(load.start())
     pids = [replica.pid for replica in stack.matchers]
@@ -61,7 +66,7 @@ def attack(stack: Stack, *, frames: int, idle: int, quiet_seconds: float = 5.0, 
         quiet = _window(load, quiet_seconds)
         before = _memory(pids)
         began = time.monotonic()
-        _attack_apart(stack.matchers[0].address, frames, idle, seed)
+        _attack_apart(stack.matchers[0].address, frames, idle, seed, aside)
         during = [each for each in load.answers if each.began >= began]
         time.sleep(1.0)
         growth = _memory(pids) - before
@@ -83,10 +88,12 @@ def attack(stack: Stack, *, frames: int, idle: int, quiet_seconds: float = 5.0, 
     )
 
 
-def _attack_apart(address: str, frames: int, idle: int, seed: int) -> None:
+def _attack_apart(address: str, frames: int, idle: int, seed: int, aside: bool) -> None:
     """Attack from a process of its own."""
     module = [sys.executable, "-m", "tests.soak.service.hostile"]
-    subprocess.run([*module, address, str(frames), str(idle), str(seed)], cwd=ROOT, check=True)
+    subprocess.run(
+        [*module, address, str(frames), str(idle), str(seed), str(int(aside))], cwd=ROOT, check=True
+    )
 
 
 def _window(load: Load, seconds: float) -> list[Answer]:
@@ -185,9 +192,8 @@ async def _strange_requests(address: str) -> None:
 
 
 if __name__ == "__main__":
-    if hasattr(os, "SCHED_IDLE"):
-        # Attackers have cores of their own elsewhere: here they take what is left of these.
-        os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
     target, *numbers = sys.argv[1:]
-    count, quiet, start = map(int, numbers)
+    count, quiet, start, idly = map(int, numbers)
+    if idly and hasattr(os, "SCHED_IDLE"):
+        os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
     asyncio.run(_attack(target, count, quiet, random.Random(start)))

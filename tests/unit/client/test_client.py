@@ -3,7 +3,6 @@ import dataclasses
 import datetime
 import inspect
 import re
-import time
 from pathlib import Path
 from typing import Any
 
@@ -53,14 +52,12 @@ async def test_an_answer_has_the_vector_as_float32_of_128() -> None:
 
 async def test_a_call_ends_at_its_deadline() -> None:
     async with (
-        serving(encoder=FlakyEncoder(seconds=5)) as server,
+        serving(encoder=FlakyEncoder(seconds=3600)) as server,
         AsyncEncoderClient(server.address) as client,
     ):
-        started = time.monotonic()
         with pytest.raises(FacerecError) as caught:
             await client.with_options(timeout_seconds=0.2).encode(b"image")
     assert caught.value.reason is Reason.DEADLINE_EXCEEDED
-    assert time.monotonic() - started < 2
 
 
 async def test_an_error_carries_the_services_reason_field_and_delay() -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from facerec.client import AsyncEncoderClient, AsyncMatcherClient, EncoderClient, FaceBatch, MatcherClient
 from facerec.errors import FacerecError, Reason
+from tests.fixtures.waiting import LIMIT_SECONDS
 from tests.unit.client.flaky import OVERLOADED, FlakyEncoder, PagedMatcher, serving
 
 GOOD = FaceBatch(np.zeros((1, 128), np.float32), ["ann"])
@@ -62,9 +63,9 @@ class Given(Generic[T]):
     async def left(self) -> None:
         """Wait until nothing takes items any more."""
         if self._task:
-            await asyncio.wait_for(asyncio.wait([self._task]), 10)
+            await asyncio.wait_for(asyncio.wait([self._task]), LIMIT_SECONDS)
         if self._thread:
-            await asyncio.to_thread(self._thread.join, 10)
+            await asyncio.to_thread(self._thread.join, LIMIT_SECONDS)
             assert not self._thread.is_alive()
 
 
@@ -83,7 +84,7 @@ async def test_images_that_fail_are_the_callers_own_exception(
         assert caught.value is fault
         await given.left()
         if images:
-            await asyncio.wait_for(encoder.ended.wait(), 10)
+            await asyncio.wait_for(encoder.ended.wait(), LIMIT_SECONDS)
     assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
 
 
@@ -103,10 +104,10 @@ async def test_images_that_fail_are_the_blocking_callers_own_exception(
         assert caught.value is fault
 
     async with serving(encoder=encoder) as server:
-        await asyncio.wait_for(asyncio.to_thread(encode), 10)
+        await asyncio.wait_for(asyncio.to_thread(encode), LIMIT_SECONDS)
         await given.left()
         if images:
-            await asyncio.wait_for(encoder.ended.wait(), 10)
+            await asyncio.wait_for(encoder.ended.wait(), LIMIT_SECONDS)
     assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
 
 
@@ -153,7 +154,7 @@ async def test_a_stream_that_is_read_no_further_ends() -> None:
         assert (await anext(outcomes))[0] == "a"
         await outcomes.aclose()  # type: ignore[attr-defined]
         await given.left()
-        await asyncio.wait_for(encoder.ended.wait(), 10)
+        await asyncio.wait_for(encoder.ended.wait(), LIMIT_SECONDS)
 
 
 async def test_a_caller_that_is_cancelled_is_told_so_though_the_images_fail_with_it() -> None:
@@ -170,4 +171,4 @@ async def test_a_caller_that_is_cancelled_is_told_so_though_the_images_fail_with
         with pytest.raises(asyncio.CancelledError):
             await task
         await given.left()
-        await asyncio.wait_for(encoder.ended.wait(), 10)
+        await asyncio.wait_for(encoder.ended.wait(), LIMIT_SECONDS)

@@ -6,12 +6,19 @@ from collections.abc import AsyncIterator
 import pytest
 
 from encoder_service.streaming import answer_each
+from tests.fixtures.waiting import LIMIT_SECONDS
 
 
 async def numbers(count: int, read: list[int]) -> AsyncIterator[int]:
     for number in range(count):
         read.append(number)
         yield number
+
+
+async def settle() -> None:
+    """Let every task go on until it waits for another: none of them waits for the clock."""
+    for _ in range(1000):
+        await asyncio.sleep(0)
 
 
 async def test_every_item_is_answered_once_as_it_finishes() -> None:
@@ -32,10 +39,10 @@ async def test_no_more_items_are_read_than_the_window_while_nobody_takes_answers
 
     answers = answer_each(numbers(100, read), answer, window=5)
     assert await anext(answers) in range(5)
-    await asyncio.sleep(0.05)
+    await settle()
     assert len(read) == 5
     assert await anext(answers) in range(6)
-    await asyncio.sleep(0.05)
+    await settle()
     assert len(read) == 6
     await answers.aclose()  # type: ignore[attr-defined]
 
@@ -59,7 +66,7 @@ async def test_a_consumer_that_leaves_stops_the_work() -> None:
         if number == 0:
             return 0
         try:
-            await asyncio.sleep(60)
+            await asyncio.Event().wait()
         except asyncio.CancelledError:
             cancelled.set()
             raise
@@ -68,4 +75,4 @@ async def test_a_consumer_that_leaves_stops_the_work() -> None:
     answers = answer_each(numbers(10, []), answer, window=3)
     assert await anext(answers) == 0
     await answers.aclose()  # type: ignore[attr-defined]
-    await asyncio.wait_for(cancelled.wait(), 1)
+    await asyncio.wait_for(cancelled.wait(), LIMIT_SECONDS)

@@ -1,6 +1,5 @@
 """The lines of calls: a moment later, many at once, each as if it had been written then."""
 
-import asyncio
 import datetime
 import json
 import logging
@@ -10,7 +9,8 @@ import pytest
 import structlog
 
 from facerec.serving import call, logs
-from facerec.serving.call_log import MOST_WAITING, WRITE_SECONDS, CallLog
+from facerec.serving.call_log import MOST_WAITING, CallLog
+from tests.fixtures.waiting import until
 
 
 @pytest.fixture(autouse=True)
@@ -43,8 +43,14 @@ async def test_lines_come_a_moment_later_with_the_time_of_their_call(
     failed.reason = "PERSON_NOT_FOUND"
     log.add("Verify", "NOT_FOUND", 0.5, failed)
     assert written(capsys) == []
-    await asyncio.sleep(2 * WRITE_SECONDS)
-    first, second = written(capsys)
+    lines: list[dict[str, object]] = []
+
+    def come() -> bool:
+        lines.extend(written(capsys))
+        return bool(lines)
+
+    await until(come)
+    first, second = lines
     assert before <= datetime.datetime.fromisoformat(str(first.pop("timestamp"))) <= after
     assert first == {
         "event": "call", "level": "info", "logger": "facerec.serving.call_log", "method": "Verify",

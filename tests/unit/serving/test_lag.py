@@ -11,13 +11,14 @@ async def test_a_loop_that_is_held_shows_it_and_an_idle_one_does_not() -> None:
     measuring = asyncio.create_task(meter.run())
     await asyncio.sleep(0.3)
     meter.report()
-    assert meter.last.p50_ms < 10
-    assert meter.last.samples > 10
-    time.sleep(0.2)  # noqa: ASYNC251 - holding the loop is the point
+    idle = meter.last
+    assert idle.samples > 10
+    time.sleep(0.5)  # noqa: ASYNC251 - holding the loop is the point
     await asyncio.sleep(0.05)
     meter.report()
     measuring.cancel()
-    assert 150 < meter.last.max_ms < 1000
+    assert meter.last.max_ms > 450
+    assert idle.p50_ms < meter.last.max_ms / 2
 
 
 def test_a_long_wait_counts_for_all_that_was_due_in_it() -> None:

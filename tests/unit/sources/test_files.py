@@ -30,7 +30,6 @@ def lines(count: int) -> str:
 
 
 @pytest.mark.parametrize("format", ["pickle", "npz", "csv", "jsonl"])
-@pytest.mark.timeout(20)
 def test_a_pipe_and_a_device_are_refused_without_waiting(tmp_path: Path, format: str) -> None:
     os.mkfifo(tmp_path / "pipe")
     for path in (tmp_path / "pipe", Path("/dev/zero")):

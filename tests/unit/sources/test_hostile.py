@@ -11,7 +11,6 @@ import pytest
 
 from tests.unit.sources import hostile
 
-pytestmark = pytest.mark.timeout(300)  # all are read before the first test
 MAX_CPU_SECONDS = 5  # it is about one where the machine does nothing else
 MAX_MIB = 200
 
