@@ -167,7 +167,7 @@ def refusal(runner: Runner, *options: str) -> str:
 def test_a_taken_port_is_one_line(data_dir: Path, myself: Runner) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         address = f"127.0.0.1:{taken.getsockname()[1]}"
-        line = refusal(myself, "--data", str(data_dir), "--matcher-address", address)
+        line = refusal(myself, "--data", str(data_dir), *ANY_PORTS[:2], "--matcher-address", address)
     assert line == f"error: cannot listen on {address}: Address already in use"
 
 
@@ -180,7 +180,7 @@ def test_a_folder_in_use_is_one_line_that_names_the_process(data_dir: Path, myse
 
 
 def test_an_address_open_to_others_needs_asking_for(data_dir: Path, myself: Runner) -> None:
-    line = refusal(myself, "--data", str(data_dir), "--encoder-address", "0.0.0.0:0")
+    line = refusal(myself, "--data", str(data_dir), *ANY_PORTS[2:], "--encoder-address", "0.0.0.0:0")
     assert "pass --insecure" in line
 
 

@@ -9,10 +9,12 @@ from tests.fixtures.waiting import LIMIT_SECONDS
 from tests.soak.service import endurance, faults, hostile, load, rolling
 from tests.soak.service.stack import Stack
 
+DRAIN = ("--drain-seconds", "3")  # for callers to notice on a busy machine too
+
 
 @pytest.fixture(scope="module")
 def stack() -> Iterator[Stack]:
-    with Stack.open() as opened:
+    with Stack.open(matcher=DRAIN, encoder=DRAIN) as opened:
         yield opened
         assert not opened.internal_errors()
 
