@@ -92,7 +92,7 @@ class EncoderSettings(QualitySettings):
 
     max_cnn_pixels: int = pydantic.Field(10_000_000, ge=1, le=2_000_000_000)
     """Most pixels the CNN detector searches, after upsampling; these take about 5 seconds of a CPU's core
-    and 150 bytes of memory each. A narrow picture counts as a quarter of its pyramid."""
+    and 170 bytes of memory each. A narrow picture counts as a quarter of its pyramid."""
 
     full_resolution: bool = False
     """Search and cut at full resolution where a request does not say: face_recognition's own vectors."""

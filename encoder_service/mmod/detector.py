@@ -55,7 +55,7 @@ class CnnDetector:
         """Find the faces of a uint8 RGB image (height, width, 3), doubled in size `upsample` times.
 
         The largest come first, those of one size surest first. Boxes are in pixels of the image given
-        and not clipped to it. Memory peaks at about 150 bytes for each pixel after doubling. Releases the
+        and not clipped to it. Memory peaks at about 170 bytes for each pixel after doubling. Releases the
         GIL. Raises what `score` raises.
         """
         built = pyramid.build(pixels, self._details.average, upsample=upsample)

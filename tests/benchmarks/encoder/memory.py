@@ -23,7 +23,7 @@ MIB = 2**20
 DECODED_BYTES = 24
 """For each pixel of the picture as sent, as docs/encoder.md states, over FIXED_BYTES."""
 
-SEARCHED_BYTES = {"hog": 12, "cnn": 150}
+SEARCHED_BYTES = {"hog": 12, "cnn": 170}
 """For each pixel searched by `full_resolution`, beside that."""
 
 FIXED_BYTES = 48 * MIB
