@@ -73,7 +73,7 @@ clean: ## Remove the virtual environment and caches.
 bench-encoder: $(VENV)/.dev ## Measure the encoder beside its peers; PHOTOS=DIR adds people/NAME/*.jpg of yours.
 	@OPENBLAS_NUM_THREADS=1 $(BIN)/python -m tests.benchmarks.encoder bench $(if $(PHOTOS),--photos $(PHOTOS))
 
-soak-encoder: $(VENV)/.dev ## Overload the encoder for five minutes, send it 100,000 mutated images, and the largest of each kind.
+soak-encoder: $(VENV)/.dev ## Overload the encoder for five minutes, send it 100,000 mutated images.
 	@$(BIN)/python -m tests.benchmarks.encoder soak
 
 bench-import: $(VENV)/.dev ## Measure moving encodings in and out; FACES=1000000.

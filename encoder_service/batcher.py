@@ -1,7 +1,9 @@
 """The queue in front of a network.
 
 There is no timer: a batch is what queued while the last one ran, so a lone item waits for nothing
-and a crowd shares. What an item is, only the function that runs a batch knows.
+and a crowd shares. Items that were submitted together are a group, and a batch takes one of each group in
+turn: one face is not behind all faces of somebody's crowd. What an item is, only the function that runs a
+batch knows.
 """
 
 import threading
@@ -32,7 +34,8 @@ class Batcher(Generic[Item, Result]):
         self._run = run
         self._max_batch = max_batch
         self._capacity = capacity
-        self._waiting: deque[tuple[Item, Future[Result]]] = deque()
+        self._groups: deque[deque[tuple[Item, Future[Result]]]] = deque()
+        self._waiting = 0
         self._changed = threading.Condition()
         self._closed = False
         self._batch_seconds = 0.0
@@ -47,7 +50,7 @@ class Batcher(Generic[Item, Result]):
     @property
     def waiting(self) -> int:
         """Items that wait for a batch."""
-        return len(self._waiting)
+        return self._waiting
 
     def submit(self, items: Sequence[Item]) -> list[Future[Result]]:
         """Queue items, all or none, and return a future for each.
@@ -59,14 +62,16 @@ class Batcher(Generic[Item, Result]):
         with self._changed:
             if self._closed:
                 raise ModelUnavailable("the server is stopping", retry_after_seconds=1.0)
-            if len(self._waiting) + len(items) > self._capacity:
-                batches = len(self._waiting) / self._max_batch + 1
+            if self._waiting + len(items) > self._capacity:
+                batches = self._waiting / self._max_batch + 1
                 raise Overloaded(
                     "more faces wait to be encoded than the server takes",
                     retry_after_seconds=max(0.1, batches * self._batch_seconds),
                 )
-            self._waiting.extend(zip(items, futures, strict=True))
-            self._changed.notify()
+            if items:
+                self._groups.append(deque(zip(items, futures, strict=True)))
+                self._waiting += len(items)
+                self._changed.notify()
         return futures
 
     def close(self, wait_seconds: float | None = None) -> bool:
@@ -96,10 +101,18 @@ class Batcher(Generic[Item, Result]):
                 if not self._waiting:
                     return []
                 while self._waiting and len(batch) < self._max_batch:
-                    item, future = self._waiting.popleft()
+                    item, future = self._next_item()
                     if future.set_running_or_notify_cancel():
                         batch.append((item, future))
         return batch
+
+    def _next_item(self) -> tuple[Item, Future[Result]]:
+        group = self._groups.popleft()
+        item = group.popleft()
+        self._waiting -= 1
+        if group:
+            self._groups.append(group)
+        return item
 
     def _answer(self, batch: list[tuple[Item, Future[Result]]]) -> None:
         try:

@@ -26,7 +26,14 @@ class Detector(Protocol):
 
     @property
     def max_pixels(self) -> int:
-        """The most pixels it is shown, after doubling."""
+        """The most pixels it searches, after doubling."""
+
+    @property
+    def weight(self) -> float:
+        """What a pixel that it searches costs over one that HOG does."""
+
+    def searched_pixels(self, copy: Copy) -> int:
+        """The pixels it searches on a copy, doubled as that is; what its time and memory grow with."""
 
     def warm_up(self) -> None:
         """Do on the calling thread what its first call would wait for."""
@@ -50,6 +57,7 @@ class HogDetector:
     """
 
     window_pixels = _WINDOW_PIXELS
+    weight = 1.0
 
     def __init__(self, *, max_pixels: int) -> None:
         self.max_pixels: Final = max_pixels
@@ -58,6 +66,10 @@ class HogDetector:
     def warm_up(self) -> None:
         """Load the calling thread's detector."""
         self._detector()
+
+    def searched_pixels(self, copy: Copy) -> int:
+        """All of the copy's."""
+        return copy.width * copy.height
 
     def detect(self, pixels: Pixels, *, upsample: int) -> list[Detection]:
         """Find the faces of an image, as a Detector does."""

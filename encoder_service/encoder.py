@@ -1,25 +1,28 @@
-"""One image's way: admit, scan on a thread, embed in a batch."""
+"""One image's way: admit, plan, scan on a thread of its lane, embed in a batch."""
 
 import asyncio
 import threading
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import asynccontextmanager
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from encoder_service import metrics
 from encoder_service.batcher import Batcher
+from encoder_service.cost import SHORT_PROBES
 from encoder_service.errors import Overloaded
 from encoder_service.faces import Alignment, EncodeOptions, Encoding, Face, FacesOfImage
 from encoder_service.images import Pixels
+from encoder_service.lanes import Lane
 from encoder_service.mmod.decoding import Scores
 from encoder_service.mmod.pyramid import Pyramid
 from encoder_service.model import Model
 from encoder_service.scanner import Scan, Scanner
+from facerec.serving import call
 from facerec.serving.watchdog import Watchdog
 
 Vector = npt.NDArray[np.float32]
@@ -27,19 +30,23 @@ Networks = Batcher[Pixels, Vector]
 DetectionNetworks = Batcher[Pyramid, Scores]
 Result = TypeVar("Result")
 
-_IMAGES_PER_THREAD: Final = 2
-"""One at work and one next, so that no thread waits for the event loop."""
+_CALLER_SHARE: Final = 3
+"""A caller has at most this many images under way for each that there is still room for.
+
+So one caller gets three quarters of `max_images`, two get three sevenths each, and there is always room left.
+"""
 
 _SECONDS_SMOOTHING: Final = 0.1
 
 _CLOSE_SECONDS: Final = 0.5
-"""What is nearly done at the end gets this long, images and either network."""
+"""What is nearly done at the end gets this long, images of either lane and each network."""
 
 
 class Encoder:
-    """Encodes images on `threads` threads and one network; at most `max_images` are under way.
+    """Encodes images by one network; at most `max_images` are under way, shared by their callers.
 
-    Coroutines belong to one event loop, on which nothing of an image is handled.
+    Short work and long each have `threads` threads, and headers, which tell them apart, have one. Coroutines
+    belong to one event loop, on which nothing of an image is handled.
     """
 
     def __init__(
@@ -49,7 +56,7 @@ class Encoder:
         defaults: EncodeOptions,
         scanner: Scanner,
         network: Networks,
-        detection_network: DetectionNetworks,
+        detection_networks: Sequence[DetectionNetworks],
         threads: int,
         max_images: int,
         watchdog: Watchdog,
@@ -58,14 +65,14 @@ class Encoder:
         self.defaults: Final = defaults
         self._scanner = scanner
         self._network = network
-        self._detection_network = detection_network
-        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="image")
+        self._detection_networks = detection_networks
+        self._headers = Lane("header", 1, ahead=1)
+        self._short = Lane("image", threads, ahead=threads)
+        self._long = Lane("long-image", threads)
         self._thread_count = threads
-        self._at_work: set[Future[Any]] = set()
-        self._turns = asyncio.Semaphore(threads * _IMAGES_PER_THREAD)
         self._max_images = max_images
         self._watchdog = watchdog
-        self._images = 0
+        self._images: Counter[str] = Counter()  # under way, by their caller
         self._image_seconds = 0.1
 
     @property
@@ -75,22 +82,24 @@ class Encoder:
 
     def warm_up(self) -> None:
         """Start every thread and load its detector, so that no first image waits for that."""
-        everyone = threading.Barrier(self._thread_count)
+        everyone = threading.Barrier(2 * self._thread_count)
 
         def warm_thread() -> None:
             self._scanner.warm_up()
             everyone.wait(timeout=60)
 
-        for started in [self._threads.submit(warm_thread) for _ in range(self._thread_count)]:
+        pools = [lane.threads for lane in (self._short, self._long)]
+        for started in [pool.submit(warm_thread) for pool in pools for _ in range(self._thread_count)]:
             started.result()
 
     async def encode(self, image: bytes, options: EncodeOptions) -> FacesOfImage:
         """Encode the faces of an image, largest first, or in the order of `options.boxes`.
 
-        Raises ImageError, OptionInvalid, Overloaded, ModelUnavailable.
+        Raises ImageError, OptionInvalid, Overloaded, ModelUnavailable, and RateLimited: the call is charged
+        for what the image costs before it is decoded, and for the faces found before they are encoded.
         """
         async with self._admitted():
-            scan = await self._in_thread(lambda: self._scanner.scan(image, options))
+            scan = await self._scan(image, options)
             with metrics.EMBED_SECONDS.time():
                 vectors = await self._embed(scan.chips)
         metrics.FACES.inc(len(vectors))
@@ -100,7 +109,7 @@ class Encoder:
     async def detect(self, image: bytes, options: EncodeOptions) -> FacesOfImage:
         """Find the faces of an image, largest first, without encoding them. Raises as `encode` does."""
         async with self._admitted():
-            scan = await self._in_thread(lambda: self._scanner.scan(image, options))
+            scan = await self._scan(image, options)
         return _to_faces(scan, [None] * len(scan.detections))
 
     def close(self) -> bool:
@@ -108,48 +117,61 @@ class Encoder:
 
         A native call cannot be interrupted: where one goes on, Python waits for its thread at its own end.
         """
-        self._threads.shutdown(wait=False, cancel_futures=True)
-        closed = [network.close(_CLOSE_SECONDS) for network in (self._detection_network, self._network)]
-        return all(closed) and not wait(list(self._at_work), _CLOSE_SECONDS).not_done
+        closed = [network.close(_CLOSE_SECONDS) for network in self._detection_networks]
+        closed.append(self._network.close(_CLOSE_SECONDS))
+        ended = [lane.close(_CLOSE_SECONDS) for lane in (self._headers, self._short, self._long)]
+        return all(closed) and all(ended)
 
     @asynccontextmanager
     async def _admitted(self) -> AsyncIterator[None]:
-        if self._images >= self._max_images:
+        caller = call.caller_key()
+        under_way = self._images.total()
+        if self._images[caller] >= _CALLER_SHARE * (self._max_images - under_way):
             metrics.REFUSED.inc()
             raise Overloaded(
-                f"{self._images} images are under way and the server takes no more at once",
-                retry_after_seconds=self._images * self._image_seconds / self._thread_count,
+                f"{under_way} images are under way, {self._images[caller]} of them this caller's, and the "
+                "server takes no more of them at once",
+                retry_after_seconds=max(1, self._images[caller]) * self._image_seconds / self._thread_count,
             )
-        self._images += 1
+        self._images[caller] += 1
         metrics.IMAGES.inc()
         try:
             yield
         finally:
-            self._images -= 1
+            self._images[caller] -= 1
+            if not self._images[caller]:
+                del self._images[caller]
             metrics.IMAGES.dec()
 
-    async def _in_thread(self, work: Callable[[], Result]) -> Result:
-        """Run on an image thread, in the order of arrival.
+    async def _scan(self, image: bytes, options: EncodeOptions) -> Scan:
+        """Plan, charge, and scan in the lane that the plan belongs to."""
+        caller = call.caller_key()
+        plan = await self._headers.run(caller, self._watched(lambda: self._scanner.plan(image, options)))
+        probes = plan.probes(len(options.boxes))
+        await call.charge_message(probes)
 
-        Work waits here and not in the pool, which would keep an image whose caller went away.
-        """
-        loop = asyncio.get_running_loop()
+        queued = time.monotonic()
 
-        def timed() -> Result:
+        def timed() -> Scan:
             begin = time.monotonic()
+            metrics.QUEUE_SECONDS.observe(begin - queued)
             try:
-                with self._watchdog.watching("image"), metrics.SCAN_SECONDS.time():
-                    return work()
+                with metrics.SCAN_SECONDS.time():
+                    return self._scanner.scan(image, options, plan)
             finally:
                 self._image_seconds += _SECONDS_SMOOTHING * (time.monotonic() - begin - self._image_seconds)
 
-        with metrics.QUEUE_SECONDS.time():
-            await self._turns.acquire()
-        future = self._threads.submit(timed)
-        self._at_work.add(future)
-        future.add_done_callback(self._at_work.discard)
-        future.add_done_callback(lambda _: loop.call_soon_threadsafe(self._turns.release))
-        return await asyncio.wrap_future(future)
+        lane = self._short if probes <= SHORT_PROBES else self._long
+        scan = await lane.run(caller, self._watched(timed))
+        await call.charge_message(plan.probes(len(scan.detections)), probes)
+        return scan
+
+    def _watched(self, work: Callable[[], Result]) -> Callable[[], Result]:
+        def watch() -> Result:
+            with self._watchdog.watching("image"):
+                return work()
+
+        return watch
 
     async def _embed(self, chips: Sequence[Pixels]) -> list[Vector]:
         """Embed in portions of a batch, so that a picture of a crowd can't fill the queue alone."""

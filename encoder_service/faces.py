@@ -2,9 +2,13 @@
 
 import dataclasses
 import enum
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
+
+MAX_FACES: Final = 1000
+"""The most faces of one picture, found or given."""
 
 
 class Alignment(enum.StrEnum):
@@ -155,7 +159,7 @@ class EncodeOptions:
     """How faces are found and encoded."""
 
     max_faces: int = 0
-    """Keep that many, the largest; 0 keeps all."""
+    """Keep that many, the largest; 0 keeps all, MAX_FACES at most."""
 
     upsample: int = 1
     """How many times the picture is doubled before detection."""

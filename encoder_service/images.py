@@ -44,6 +44,9 @@ _STRIP_ROWS: Final = 256
 _MAX_SCANS: Final = 100
 """Scans of a progressive JPEG; cameras write about ten, each is a pass over every pixel."""
 
+_MAX_FULL_SCANS: Final = 32
+"""Scans of a JPEG of `max_pixels`; smaller ones may have more, as long as they cost no more."""
+
 _CONVERTED: Final = {"RGB", "L", "LA", "La", "P", "PA", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr", "LAB", "HSV"}
 """Pillow's modes of 8 bits a channel, which its own conversion to RGB serves."""
 
@@ -59,6 +62,25 @@ class ImageLimits:
 
     max_bytes: int = 16 * 1024 * 1024
     max_pixels: int = 64_000_000
+
+
+@dataclasses.dataclass(frozen=True)
+class Header:
+    """What is known of an image before it is decoded: its size in pixels as stored, and a JPEG's scans."""
+
+    width: int
+    height: int
+    scans: int = 0
+    """0 where it is no JPEG."""
+
+
+def read_header(data: bytes, limits: ImageLimits) -> Header:
+    """Hold an image to the limits without decoding it.
+
+    Raises ImageTooLarge, ImageUnsupported, ImageInvalid.
+    """
+    with _open(data, limits) as image:
+        return _check_header(image, data, limits)
 
 
 def decode(data: bytes, limits: ImageLimits) -> Pixels:
@@ -83,16 +105,14 @@ class Scaled:
 class Picture:
     """An image whose header was read and found within the limits, decoded as far as it is asked for.
 
-    `width` and `height` are the upright image's. Raises ImageTooLarge, ImageUnsupported, ImageInvalid.
+    `header` is what `read_header` said of it, where it was asked before. `width` and `height` are the upright
+    image's. Raises ImageTooLarge, ImageUnsupported, ImageInvalid.
     """
 
-    def __init__(self, data: bytes, limits: ImageLimits) -> None:
-        _check_bytes(data, limits)
-        try:
-            self._image = Image.open(io.BytesIO(data), formats=FORMATS)
-        except Exception as error:
-            raise _unreadable(data, error) from None
-        _check_header(self._image, data, limits)
+    def __init__(self, data: bytes, limits: ImageLimits, header: Header | None = None) -> None:
+        self._image = _open(data, limits)
+        if header is None:
+            _check_header(self._image, data, limits)
         self._data = data
         self._orientation = _orientation(self._image)
         width, height = self._image.size
@@ -143,6 +163,14 @@ class Picture:
         return (_draft(self._data, factor) if pixels is None else pixels), factor
 
 
+def _open(data: bytes, limits: ImageLimits) -> Image.Image:
+    _check_bytes(data, limits)
+    try:
+        return Image.open(io.BytesIO(data), formats=FORMATS)
+    except Exception as error:
+        raise _unreadable(data, error) from None
+
+
 def _check_bytes(data: bytes, limits: ImageLimits) -> None:
     if not data:
         raise ImageInvalid("the image is empty")
@@ -162,7 +190,7 @@ def _unreadable(data: bytes, error: Exception) -> ImageInvalid | ImageUnsupporte
     return ImageInvalid(f"the bytes are no image; {accepted}")
 
 
-def _check_header(image: Image.Image, data: bytes, limits: ImageLimits) -> None:
+def _check_header(image: Image.Image, data: bytes, limits: ImageLimits) -> Header:
     width, height = image.size
     if width * height > limits.max_pixels:
         raise ImageTooLarge(
@@ -174,8 +202,13 @@ def _check_header(image: Image.Image, data: bytes, limits: ImageLimits) -> None:
         raise ImageUnsupported(_ONE_BIT)
     if image.mode not in _CONVERTED and not image.mode.startswith("I;16"):
         raise ImageUnsupported(f"images of mode {image.mode} are not supported; send 8 or 16 bits a channel")
-    if image.format in _JPEG_FORMATS and data.count(b"\xff\xda") > _MAX_SCANS:
-        raise ImageInvalid(f"the JPEG image has more than {_MAX_SCANS} scans")
+    scans = max(1, data.count(b"\xff\xda")) if image.format in _JPEG_FORMATS else 0
+    most = min(_MAX_SCANS, _MAX_FULL_SCANS * limits.max_pixels // (width * height))
+    if scans > most:
+        raise ImageInvalid(
+            f"the JPEG image has {scans} scans; at most {most} of {width} x {height} pixels are accepted"
+        )
+    return Header(width, height, scans)
 
 
 def _to_rgb(image: Image.Image) -> Pixels:

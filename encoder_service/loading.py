@@ -2,11 +2,12 @@
 
 import asyncio
 import time
+from collections.abc import Sequence
 from typing import Final
 
 import structlog
 
-from encoder_service import device, embedding, golden, metrics
+from encoder_service import cancellation, cost, device, embedding, golden, metrics
 from encoder_service.alignment import Aligner
 from encoder_service.batcher import Batcher
 from encoder_service.detection import Detector, HogDetector
@@ -19,7 +20,7 @@ from encoder_service.faces import Alignment, DetectorName, EncodeOptions
 from encoder_service.images import ImageLimits
 from encoder_service.mmod import network as mmod_network
 from encoder_service.mmod.decoding import Scores
-from encoder_service.mmod.detector import CnnDetector
+from encoder_service.mmod.detector import PYRAMID_PIXELS, CnnDetector
 from encoder_service.mmod.network import Network
 from encoder_service.mmod.pyramid import Pyramid
 from encoder_service.model import Model
@@ -68,18 +69,23 @@ def build(settings: EncoderSettings, watchdog: Watchdog) -> Encoder:
         capacity=max_batch * settings.max_images,
         name="network",
     )
-    pictures: Batcher[Pyramid, Scores] = Batcher(
-        metrics.batched("detection", watchdog.watched("detection_batch", cnn.score)),
-        max_batch=cnn.max_batch,
-        capacity=max(settings.threads, cnn.max_batch),
-        name="detector",
-    )
+    score = metrics.batched("detection", watchdog.watched("detection_batch", cnn.score))
+    # On a CPU a large picture takes seconds: small ones do not wait behind it. Both together run on a GPU.
+    pictures: list[Batcher[Pyramid, Scores]] = [
+        Batcher(
+            score,
+            max_batch=cnn.max_batch,
+            capacity=max(2 * settings.threads, cnn.max_batch),
+            name="detector",
+        )
+        for _ in range(1 if chosen.on_gpu else 2)
+    ]
     metrics.QUEUED.labels("encoding").set_function(lambda: network.waiting)
-    metrics.QUEUED.labels("detection").set_function(lambda: pictures.waiting)
+    metrics.QUEUED.labels("detection").set_function(lambda: sum(each.waiting for each in pictures))
     bounds = Bounds(settings.copy_side, settings.second_copy_side)
     scanner = Scanner(
         limits=ImageLimits(max_bytes=settings.max_image_bytes, max_pixels=settings.max_pixels),
-        detectors=_detectors(settings, cnn, pictures),
+        detectors=_detectors(settings, cnn, pictures, weight=1.0 if chosen.on_gpu else cost.CNN_WEIGHT),
         aligner=Aligner(paths.landmarks_5, paths.landmarks_68),
         judge=Judge(settings.thresholds()),
         bounds=bounds,
@@ -91,7 +97,7 @@ def build(settings: EncoderSettings, watchdog: Watchdog) -> Encoder:
         ),
         scanner=scanner,
         network=network,
-        detection_network=pictures,
+        detection_networks=pictures,
         threads=settings.threads,
         max_images=settings.max_images,
         watchdog=watchdog,
@@ -99,15 +105,18 @@ def build(settings: EncoderSettings, watchdog: Watchdog) -> Encoder:
 
 
 def _detectors(
-    settings: EncoderSettings, cnn: Network, pictures: Batcher[Pyramid, Scores]
+    settings: EncoderSettings, cnn: Network, pictures: Sequence[Batcher[Pyramid, Scores]], *, weight: float
 ) -> dict[DetectorName, Detector]:
+    short_pixels = PYRAMID_PIXELS * cost.SHORT_PROBES * cost.PROBE_PIXELS / weight
+
     def score(built: Pyramid) -> Scores:
-        (scores,) = pictures.submit([built])
-        return scores.result()
+        is_long = built.tiling.width * built.tiling.height > short_pixels
+        (scores,) = pictures[-1 if is_long else 0].submit([built])
+        return cancellation.wait_for(scores)
 
     return {
         DetectorName.HOG: HogDetector(max_pixels=settings.max_hog_pixels),
-        DetectorName.CNN: CnnDetector(cnn.details, score, max_pixels=settings.max_cnn_pixels),
+        DetectorName.CNN: CnnDetector(cnn.details, score, max_pixels=settings.max_cnn_pixels, weight=weight),
     }
 
 

@@ -4,10 +4,9 @@ from collections.abc import Collection, Iterable
 from typing import Final
 
 from encoder_service.errors import IdInvalid, ImageInvalid, OptionInvalid
-from encoder_service.faces import Alignment, BoundingBox, DetectorName, EncodeOptions
+from encoder_service.faces import MAX_FACES, Alignment, BoundingBox, DetectorName, EncodeOptions
 from facerec.encoder.v1 import encoder_pb2 as pb
 
-MAX_FACES: Final = 1000
 MAX_ITEM_ID: Final = 128
 MAX_UPSAMPLE: Final = 2
 MAX_FACE_PIXELS: Final = 65_535

@@ -7,13 +7,15 @@ from typing import Final
 import numpy as np
 from PIL import Image
 
-from encoder_service import copies
+from encoder_service import cancellation, copies, images
 from encoder_service.alignment import Aligner
 from encoder_service.copies import Copy
+from encoder_service.cost import Plan
 from encoder_service.detection import Detector
 from encoder_service.embedding import CHIP_PIXELS
 from encoder_service.errors import OptionInvalid
 from encoder_service.faces import (
+    MAX_FACES,
     Alignment,
     BoundingBox,
     Detection,
@@ -22,7 +24,7 @@ from encoder_service.faces import (
     Landmarks,
     Quality,
 )
-from encoder_service.images import ImageLimits, Picture, Pixels, Scaled
+from encoder_service.images import Header, ImageLimits, Picture, Pixels, Scaled
 from encoder_service.quality import Judge
 
 _COPY_DENSITY: Final = 3.0
@@ -39,6 +41,9 @@ _ENOUGH_DENSITY: Final = 2.0
 
 _CHIP_SHARE: Final = 0.8
 """The side of a face's box over that of its chip, about."""
+
+_BOXES_PIXELS: Final = 4
+"""Pixels in all boxes that are given, over the most of a picture: each chip is made from all in its box."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -92,17 +97,29 @@ class Scanner:
         for detector in self._detectors.values():
             detector.warm_up()
 
-    def scan(self, image: bytes, options: EncodeOptions) -> Scan:
-        """Find the faces of an image, largest first, or in the order of `options.boxes`.
+    def plan(self, image: bytes, options: EncodeOptions) -> Plan:
+        """Say what `scan` will do, without decoding the image. Raises ImageError, OptionInvalid."""
+        header = images.read_header(image, self._limits)
+        if options.boxes:
+            return Plan(header, box_pixels=self._box_pixels(header, options.boxes))
+        detector = self._detectors[options.detector]
+        looks, option = self._looks(detector, header.width, header.height, options)
+        _check_searched(detector, looks[0], (header.width, header.height), option)
+        return Plan(header, sum(map(detector.searched_pixels, looks)), detector.weight)
 
-        Raises ImageError, OptionInvalid, and what the detector raises.
+    def scan(self, image: bytes, options: EncodeOptions, plan: Plan | None = None) -> Scan:
+        """Find the faces of an image, largest first, or in the order of `options.boxes`, as planned.
+
+        Raises ImageError, OptionInvalid, what the detector raises, and Cancelled.
         """
-        with Picture(image, self._limits) as picture:
+        plan = plan or self.plan(image, options)
+        with Picture(image, self._limits, plan.header) as picture:
             detections = _choose(self._find(picture, options), options)
             source = _source(picture, detections, options)
         landmarks, qualities, chips = [], [], []
         for detection in detections:
             assert source is not None
+            cancellation.check()
             box = _scaled(detection.box, source.scale)
             points, chip = self._aligner.cut(source.values, box, options.alignment)
             landmarks.append(_unscaled(points, source.scale))
@@ -120,35 +137,63 @@ class Scanner:
         if options.boxes:
             return [Detection(box, score=None) for box in options.boxes]
         detector = self._detectors[options.detector]
+        looks, option = self._looks(detector, width, height, options)
+        for copy in looks:
+            _check_searched(detector, copy, (width, height), option)
+            if found := _look(detector, picture, copy):
+                return found
+        return []
+
+    def _looks(
+        self, detector: Detector, width: int, height: int, options: EncodeOptions
+    ) -> tuple[Sequence[Copy], str]:
+        """The copies searched, each where those before it show no face, and the option that chose them."""
+        upsample = options.upsample
         if options.full_resolution:
-            option = "upsample" if options.upsample else "full_resolution"
-            return _look(detector, picture, copies.whole(width, height, options.upsample), option)
+            return [copies.whole(width, height, upsample)], "upsample" if upsample else "full_resolution"
         if options.min_face_pixels:
-            copy = copies.showing(
-                width,
-                height,
-                options.upsample,
-                face=options.min_face_pixels,
-                window=detector.window_pixels,
+            least, window = options.min_face_pixels, detector.window_pixels
+            return [copies.showing(width, height, upsample, face=least, window=window)], "min_face_pixels"
+        first = copies.within(width, height, upsample, self._bounds.first_side)
+        again = copies.within(width, height, upsample, self._bounds.again_side)
+        return [first] if again == first else [first, again], "upsample"
+
+    def _box_pixels(self, header: Header, boxes: Sequence[BoundingBox]) -> int:
+        """The pixels in all of the boxes. Raises OptionInvalid where they are too many."""
+        pixels = sum(min(box.area, header.width * header.height) for box in boxes)
+        most = _BOXES_PIXELS * self._limits.max_pixels
+        if pixels > most:
+            raise OptionInvalid(
+                f"the boxes cover {pixels} pixels, each counted by itself; at most {most} are accepted: send "
+                "fewer boxes, or a smaller picture",
+                field="face_boxes",
             )
-            return _look(detector, picture, copy, "min_face_pixels")
-        first = copies.within(width, height, options.upsample, self._bounds.first_side)
-        again = copies.within(width, height, options.upsample, self._bounds.again_side)
-        found = _look(detector, picture, first, "upsample")
-        return found if found or again == first else _look(detector, picture, again, "upsample")
+        return pixels
 
 
-def _look(detector: Detector, picture: Picture, copy: Copy, option: str) -> list[Detection]:
-    """Find the faces on a copy. Raises OptionInvalid naming the option that makes it too large."""
-    if copy.width * copy.height > detector.max_pixels:
+def _check_searched(detector: Detector, copy: Copy, size: tuple[int, int], option: str) -> None:
+    """Raise OptionInvalid naming the option that makes a picture's copy too large to be searched."""
+    pixels = detector.searched_pixels(copy)
+    if pixels > detector.max_pixels:
+        mend = "lower upsample" if copy.upsample else "search without full_resolution"
+        mend = "raise min_face_pixels" if option == "min_face_pixels" else mend
         raise OptionInvalid(
-            f"an image of {picture.width} x {picture.height} pixels would be searched on {copy.width} x "
-            f"{copy.height}; this detector takes {detector.max_pixels} pixels at most",
+            f"an image of {size[0]} x {size[1]} pixels would be searched on {copy.width} x {copy.height}, "
+            f"{pixels} pixels; this detector searches at most {detector.max_pixels}: {mend}, or send a "
+            "smaller image",
             field=f"options.{option}",
         )
+
+
+def _look(detector: Detector, picture: Picture, copy: Copy) -> list[Detection]:
+    """Find the faces on a copy."""
+    cancellation.check()
     if copy.level == 0:
-        return detector.detect(picture.pixels(1.0).values, upsample=copy.upsample)
+        pixels = picture.pixels(1.0).values
+        cancellation.check()
+        return detector.detect(pixels, upsample=copy.upsample)
     source = picture.pixels(min(1.0, _COPY_DENSITY * copy.scale)).values
+    cancellation.check()
     found = detector.detect(_resize(source, copy), upsample=0)
     carried = [Detection(detector.to_picture(each.box, copy), each.score) for each in found]
     return sorted(carried, key=lambda each: each.box.area, reverse=True)
@@ -189,7 +234,7 @@ def _unscaled(landmarks: Landmarks, scale: float) -> Landmarks:
 
 
 def _choose(found: Sequence[Detection], options: EncodeOptions) -> list[Detection]:
-    """Leave out small faces and keep the largest `max_faces`, in the order given."""
+    """Leave out small faces and keep the largest `max_faces`, MAX_FACES at most, in the order given."""
     kept = [face for face in found if min(face.box.width, face.box.height) >= options.min_face_pixels]
     by_area = sorted(range(len(kept)), key=lambda index: kept[index].box.area, reverse=True)
-    return [kept[index] for index in sorted(by_area[: options.max_faces or None])]
+    return [kept[index] for index in sorted(by_area[: options.max_faces or MAX_FACES])]

@@ -75,10 +75,12 @@ class EncoderSettings(QualitySettings):
     licensed for non-commercial use only."""
 
     threads: int = pydantic.Field(default_factory=cores.count, ge=1, le=1024)
-    """Images worked on at once, and threads of the network; by default the cores this process may use."""
+    """Short images worked on at once, long ones beside them, and threads of the network; by default the cores
+    this process may use."""
 
     max_images: int = pydantic.Field(64, ge=1, le=65536)
-    """Images under way at once, waiting ones included; more are refused as OVERLOADED."""
+    """Images under way at once, waiting ones included; more are refused as OVERLOADED. One caller has at most
+    three times as many as there is room left for."""
 
     stream_window: int = pydantic.Field(8, ge=1, le=1024)
     """Items of one EncodeStream under way at once; the next is read when an answer was taken."""
@@ -89,11 +91,12 @@ class EncoderSettings(QualitySettings):
     max_pixels: int = pydantic.Field(64_000_000, ge=1, le=1_000_000_000)
     """Largest width times height of an image, in pixels, read from its header before it is decoded."""
 
-    max_hog_pixels: int = pydantic.Field(256_000_000, ge=1, le=2_000_000_000)
-    """Most pixels the HOG detector searches, after upsampling."""
+    max_hog_pixels: int = pydantic.Field(50_000_000, ge=1, le=2_000_000_000)
+    """Most pixels the HOG detector searches, after upsampling; these take about 4 seconds of a core."""
 
     max_cnn_pixels: int = pydantic.Field(10_000_000, ge=1, le=2_000_000_000)
-    """Most pixels the CNN detector searches, after upsampling; each takes about 150 bytes of memory."""
+    """Most pixels the CNN detector searches, after upsampling; these take about 5 seconds of a CPU's core
+    and 170 bytes of memory each. A narrow picture counts as a quarter of its pyramid."""
 
     full_resolution: bool = False
     """Search and cut at full resolution where a request does not say: face_recognition's own vectors."""

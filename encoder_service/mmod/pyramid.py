@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 import numpy.typing as npt
 
+from encoder_service import cancellation
 from encoder_service.images import Pixels
 from encoder_service.mmod import resizing, tiling
 from encoder_service.mmod.tiling import Tiling
@@ -38,6 +39,7 @@ def build(pixels: Pixels, average: Color, *, upsample: int) -> Pyramid:
     picture = np.zeros((3, layout.height, layout.width), dtype=np.float32)
     level -= np.array(average, dtype=np.float32)[:, None, None]
     for place in layout.levels:
+        cancellation.check()
         if level.shape[1:] != (place.height, place.width):
             level = resizing.resize(level, place.height, place.width)
         picture[:, place.top : place.bottom, place.left : place.right] = level

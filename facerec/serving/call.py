@@ -4,7 +4,7 @@ import contextvars
 import dataclasses
 import random
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Protocol
 
 REQUEST_ID = "x-request-id"
@@ -39,19 +39,34 @@ class Rates(Protocol):
     def charge(self, present: "Call", probes: float) -> None:
         """Count so many probes of the call in all. Raises RateLimited."""
 
+    async def charge_message(self, present: "Call", probes: float, counted: float) -> None:
+        """Count so many probes of a message in all, of which some are counted. Raises RateLimited."""
+
 
 class Call:
     """One call. Its caller is anybody until somebody is let in; `reason` is the error's that ended it."""
 
-    __slots__ = ("_metadata", "_request_id", "caller", "charged", "grant", "rates", "reason")
+    __slots__ = (
+        "_metadata",
+        "_peer",
+        "_request_id",
+        "caller",
+        "charged",
+        "grant",
+        "rates",
+        "reason",
+        "streams",
+    )
 
-    def __init__(self, metadata: Metadata) -> None:
+    def __init__(self, metadata: Metadata, peer: Callable[[], str] | None = None) -> None:
         self._metadata = metadata
+        self._peer = peer
         self._request_id = ""
         self.caller = ANYBODY
         self.grant: Any = None  # what the caller was let in by, which only the door looks at
         self.rates: Rates | None = None
         self.charged = 0.0  # probes counted so far
+        self.streams = False  # whether messages go on coming
         self.reason = ""
 
     def header(self, name: str) -> str:
@@ -60,6 +75,11 @@ class Call:
             if key == name:
                 return value if isinstance(value, str) else value.decode(errors="replace")
         return ""
+
+    @property
+    def peer(self) -> str:
+        """The address of the connection, as gRPC writes it; "" where it is not known."""
+        return self._peer() if self._peer else ""
 
     @property
     def request_id(self) -> str:
@@ -74,9 +94,9 @@ class Call:
 _call: contextvars.ContextVar[Call | None] = contextvars.ContextVar("call", default=None)
 
 
-def begin(metadata: Iterable[tuple[str, str | bytes]] | None) -> Call:
-    """Note a call at its beginning."""
-    call = Call(tuple(metadata or ()))
+def begin(metadata: Iterable[tuple[str, str | bytes]] | None, peer: Callable[[], str] | None = None) -> Call:
+    """Note a call at its beginning. `peer` gives the connection's address, and is asked where that counts."""
+    call = Call(tuple(metadata or ()), peer)
     _call.set(call)
     return call
 
@@ -96,6 +116,13 @@ def caller_name() -> str:
     """The caller's name; "" where no key is asked for."""
     call = _call.get()
     return call.caller.name if call else ""
+
+
+def caller_key() -> str:
+    """What tells callers apart who share a queue: the name of the key or certificate, or where none is asked
+    for the connection's address; "" outside of a call."""
+    call = _call.get()
+    return (call.caller.name or call.peer) if call else ""
 
 
 def may_see_scores() -> bool:
@@ -124,6 +151,17 @@ def charge(probes: float) -> None:
     call = _call.get()
     if call and call.rates:
         call.rates.charge(call, probes)
+
+
+async def charge_message(probes: float, counted: float = 1.0) -> None:
+    """Count the probes of one message, how many in all, of which `counted` are counted already.
+
+    Where messages go on coming this waits until there are as many: what is under way is not thrown away.
+    Elsewhere it raises RateLimited, as `charge` does.
+    """
+    call = _call.get()
+    if call and call.rates:
+        await call.rates.charge_message(call, probes, counted)
 
 
 def is_admin() -> bool:

@@ -149,7 +149,7 @@ class EncodeOptions(_message.Message):
     """
     max_faces: _builtins.int
     """max_faces keeps that many faces, the largest first. Unit: faces. Range: 0
-    to 1000. Default: 0, every face.
+    to 1000. Default: 0, every face, 1000 at most.
     """
     upsample: _builtins.int
     """upsample lets the detector see the picture enlarged by two, that many
@@ -532,8 +532,9 @@ class EncodeRequest(_message.Message):
     def face_boxes(self) -> _containers.RepeatedCompositeFieldContainer[Global___BoundingBox]:
         """face_boxes are encoded instead of detecting, where given, and answered in
         their order. Each must overlap the image; max_faces and min_face_pixels
-        choose among them as among detected faces. Unit: pixels of the upright
-        image. Range: 0 to 1000 boxes.
+        choose among them as among detected faces. Together they may cover 4 times
+        GetModel's limits.max_pixels, each counted by itself. Unit: pixels of the
+        upright image. Range: 0 to 1000 boxes.
         """
 
     def __init__(
@@ -890,8 +891,9 @@ class Limits(_message.Message):
     pixels.
     """
     max_cnn_pixels: _builtins.int
-    """max_cnn_pixels is the most DETECTOR_CNN searches, after upsampling. Unit:
-    pixels.
+    """max_cnn_pixels is the most DETECTOR_CNN searches, after upsampling. A
+    picture so narrow that its pyramid has more than 4 times its pixels counts as
+    a quarter of that. Unit: pixels.
     """
     stream_window: _builtins.int
     """stream_window is how many items of one EncodeStream are under way. Unit:

@@ -36,6 +36,11 @@ class EncoderServiceStub:
     OVERLOADED (RESOURCE_EXHAUSTED, with a google.rpc.RetryInfo) and
     MODEL_UNAVAILABLE (UNAVAILABLE). An option this version does not offer is
     refused as OPTION_INVALID, never ignored.
+
+    Where the server limits how many probes a key sends in a second, an image
+    counts by what it costs: one probe for an ordinary photo, more for one that is
+    searched on more than 2 million pixels, and for each 17 faces. An image of a
+    stream waits for its probes, others are answered RATE_LIMITED.
     """
 
     def __init__(self, channel):
@@ -77,6 +82,11 @@ class EncoderServiceServicer:
     OVERLOADED (RESOURCE_EXHAUSTED, with a google.rpc.RetryInfo) and
     MODEL_UNAVAILABLE (UNAVAILABLE). An option this version does not offer is
     refused as OPTION_INVALID, never ignored.
+
+    Where the server limits how many probes a key sends in a second, an image
+    counts by what it costs: one probe for an ordinary photo, more for one that is
+    searched on more than 2 million pixels, and for each 17 faces. An image of a
+    stream waits for its probes, others are answered RATE_LIMITED.
     """
 
     def Encode(self, request, context):
@@ -156,6 +166,11 @@ class EncoderService:
     OVERLOADED (RESOURCE_EXHAUSTED, with a google.rpc.RetryInfo) and
     MODEL_UNAVAILABLE (UNAVAILABLE). An option this version does not offer is
     refused as OPTION_INVALID, never ignored.
+
+    Where the server limits how many probes a key sends in a second, an image
+    counts by what it costs: one probe for an ordinary photo, more for one that is
+    searched on more than 2 million pixels, and for each 17 faces. An image of a
+    stream waits for its probes, others are answered RATE_LIMITED.
     """
 
     @staticmethod

@@ -37,6 +37,11 @@ class EncoderServiceStub:
     OVERLOADED (RESOURCE_EXHAUSTED, with a google.rpc.RetryInfo) and
     MODEL_UNAVAILABLE (UNAVAILABLE). An option this version does not offer is
     refused as OPTION_INVALID, never ignored.
+
+    Where the server limits how many probes a key sends in a second, an image
+    counts by what it costs: one probe for an ordinary photo, more for one that is
+    searched on more than 2 million pixels, and for each 17 faces. An image of a
+    stream waits for its probes, others are answered RATE_LIMITED.
     """
 
     @_typing.overload
@@ -74,6 +79,11 @@ class EncoderServiceAsyncStub(EncoderServiceStub):
     OVERLOADED (RESOURCE_EXHAUSTED, with a google.rpc.RetryInfo) and
     MODEL_UNAVAILABLE (UNAVAILABLE). An option this version does not offer is
     refused as OPTION_INVALID, never ignored.
+
+    Where the server limits how many probes a key sends in a second, an image
+    counts by what it costs: one probe for an ordinary photo, more for one that is
+    searched on more than 2 million pixels, and for each 17 faces. An image of a
+    stream waits for its probes, others are answered RATE_LIMITED.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -107,6 +117,11 @@ class EncoderServiceServicer(metaclass=_abc_1.ABCMeta):
     OVERLOADED (RESOURCE_EXHAUSTED, with a google.rpc.RetryInfo) and
     MODEL_UNAVAILABLE (UNAVAILABLE). An option this version does not offer is
     refused as OPTION_INVALID, never ignored.
+
+    Where the server limits how many probes a key sends in a second, an image
+    counts by what it costs: one probe for an ordinary photo, more for one that is
+    searched on more than 2 million pixels, and for each 17 faces. An image of a
+    stream waits for its probes, others are answered RATE_LIMITED.
     """
 
     @_abc_1.abstractmethod

@@ -116,8 +116,19 @@ class Door:
             raise _counted(error) from None
         present.charged = probes
 
+    async def charge_message(self, present: call.Call, probes: float, counted: float) -> None:
+        """Count so many probes of a message in all. Raises RateLimited where it is the only one."""
+        if not present.streams:
+            self.charge(present, probes)
+            return
+        while probes > counted:
+            wait_seconds = self._keyring.wait_seconds(present.grant, probes - counted, counted)
+            if not wait_seconds:
+                return
+            await asyncio.sleep(wait_seconds)
+
     def _admit(self, method: Method, context: Context) -> Grant:
-        present = call.current() or call.begin(context.invocation_metadata())
+        present = call.current() or call.begin(context.invocation_metadata(), context.peer)
         try:
             grant = self._keyring.find(present.header("authorization"), lambda: _peer(context))
             self._check_role(grant, method)
@@ -126,6 +137,7 @@ class Door:
             raise _counted(error) from None
         present.grant, present.caller = grant, grant.caller
         present.rates, present.charged = self, 1.0
+        present.streams = method.request_streaming
         return grant
 
     def _again(self, grant: Grant, method: Method) -> Grant:

@@ -13,19 +13,23 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from facerec.client import AsyncEncoderClient
+from facerec.client import AsyncEncoderClient, BoundingBox
 from facerec.errors import FacerecError
 from tests.benchmarks.encoder import pictures
 from tests.benchmarks.encoder.service import PinnedServer
 from tests.benchmarks.encoder.tables import table
 
 MIB = 2**20
-CEILINGS = {"default": 24, "default, CNN": 24, "full_resolution": 64}
-"""Bytes for each pixel of the picture as sent that docs/encoder.md states, over FIXED_BYTES."""
+DECODED_BYTES = 24
+"""For each pixel of the picture as sent, as docs/encoder.md states, over FIXED_BYTES."""
+
+SEARCHED_BYTES = {"hog": 12, "cnn": 170}
+"""For each pixel searched by `full_resolution`, beside that."""
 
 FIXED_BYTES = 48 * MIB
-CNN_BYTES = 150
-"""For each pixel the CNN searches, when that is more."""
+MAX_PIXELS = 63_900_000
+MAX_SEARCHED = {"hog": 49_500_000, "cnn": 9_900_000}
+"""Just within the default limits."""
 
 LYING = 6  # an EXIF orientation that turns the picture, for which it is copied
 
@@ -37,6 +41,7 @@ class Cost:
     kind: str
     profile: str
     pixels: int
+    searched_pixels: int
     encoded_bytes: int
     above_idle_bytes: int
     answer: str
@@ -45,6 +50,12 @@ class Cost:
     def bytes_per_pixel(self) -> float:
         """Of the picture as it was sent."""
         return self.above_idle_bytes / self.pixels
+
+    @property
+    def stated_bytes(self) -> int:
+        """The most it may be."""
+        searched = SEARCHED_BYTES["cnn" if "CNN" in self.profile else "hog"] * self.searched_pixels
+        return DECODED_BYTES * self.pixels + searched + FIXED_BYTES
 
 
 def scene(pixels: int) -> Image.Image:
@@ -96,10 +107,35 @@ def _sixteen_bit(picture: Image.Image) -> bytes:
         return out.getvalue()
 
 
-PROFILES: dict[str, dict[str, Any]] = {
-    "default": {},
-    "default, CNN": {"detector": "cnn"},
-    "full_resolution": {"full_resolution": True},
+@dataclasses.dataclass(frozen=True)
+class Profile:
+    """A way of looking: the options, and by which detector every pixel is searched, if any does."""
+
+    options: dict[str, Any]
+    detector: str = ""
+
+    def pixels(self, share: float) -> int:
+        """The pixels of a picture of that share of the largest."""
+        doubled = self.options.get("upsample", 0)
+        most = MAX_SEARCHED[self.detector] >> 2 * doubled if self.detector else MAX_PIXELS
+        return int(share * most)
+
+    def searched(self, pixels: int) -> int:
+        """The pixels searched of so many."""
+        return pixels << 2 * self.options.get("upsample", 0) if self.detector else 0
+
+
+def _full(detector: str, upsample: int) -> Profile:
+    return Profile({"full_resolution": True, "detector": detector, "upsample": upsample}, detector)
+
+
+PROFILES: dict[str, Profile] = {
+    "default": Profile({}),
+    "default, 68 landmarks": Profile({"alignment": "large", "return_landmarks": True}),
+    "default, CNN": Profile({"detector": "cnn"}),
+    "face_boxes": Profile({"face_boxes": True}),
+    **{f"full_resolution, HOG, upsample {doubled}": _full("hog", doubled) for doubled in range(3)},
+    **{f"full_resolution, CNN, upsample {doubled}": _full("cnn", doubled) for doubled in range(3)},
 }
 
 
@@ -133,43 +169,53 @@ async def _cost(
 
 
 def attempt(
-    pixels: int, *, max_image_bytes: int, profiles: Collection[str], only: Collection[str] = ()
+    *, share: float = 1.0, max_image_bytes: int, profiles: Collection[str], only: Collection[str] = ()
 ) -> Iterator[Cost]:
-    """Send one picture of each kind in each profile, each to a server that has seen nothing else large."""
-    picture = scene(pixels)
-    for kind, encode in kinds().items():
-        if only and kind not in only:
-            continue
-        image = encode(picture)
-        if len(image) > max_image_bytes:
-            yield Cost(kind, "", pixels, len(image), 0, "more bytes than are taken")
-            continue
-        for profile in profiles:
+    """Send one picture of each kind in each profile, each to a server that has seen nothing else large.
+
+    The pictures have that share of the pixels that the default limits let in.
+    """
+    for profile in profiles:
+        pixels = PROFILES[profile].pixels(share)
+        searched, picture = PROFILES[profile].searched(pixels), scene(pixels)
+        for kind, encode in kinds().items():
+            if only and kind not in only:
+                continue
+            image = encode(picture)
+            if len(image) > max_image_bytes:
+                yield Cost(kind, profile, pixels, searched, len(image), 0, "more bytes than are taken")
+                continue
             with PinnedServer(sorted(os.sched_getaffinity(0)), "--threads", "1") as server:
-                above, answer = asyncio.run(_ask(server.address, server.process.pid, image, profile))
-            yield Cost(kind, profile, pixels, len(image), above, answer)
+                above, answer = asyncio.run(_ask(server.address, server.process.pid, image, profile, pixels))
+            yield Cost(kind, profile, pixels, searched, len(image), above, answer)
 
 
-async def _ask(address: str, pid: int, image: bytes, profile: str) -> tuple[int, str]:
+async def _ask(address: str, pid: int, image: bytes, profile: str, pixels: int) -> tuple[int, str]:
+    options, side = dict(PROFILES[profile].options), math.isqrt(pixels)
+    if options.pop("face_boxes", False):  # a small one, for which all pixels are decoded, and the whole
+        edges = ((0, 40, 40, 0), (0, side - 1, side - 1, 0))
+        options["face_boxes"] = [BoundingBox(*each) for each in edges]
     async with AsyncEncoderClient(address, timeout_seconds=300) as client:
         await client.encode(pictures.camera_photo())
-        return await _cost(client, pid, image, PROFILES[profile])
+        return await _cost(client, pid, image, options)
 
 
-def run(pixels: int = 63_900_000, max_image_bytes: int = 16 * MIB) -> None:
-    """Print the table."""
+def run(max_image_bytes: int = 16 * MIB, only: Collection[str] = ()) -> None:
+    """Print the table: every kind in every profile, at the default limits."""
     rows = []
-    for cost in attempt(pixels, max_image_bytes=max_image_bytes, profiles=list(PROFILES)):
+    for cost in attempt(max_image_bytes=max_image_bytes, profiles=list(PROFILES), only=only):
         row = (
             cost.kind,
             cost.profile,
+            f"{cost.pixels / 1e6:.1f}",
             f"{cost.encoded_bytes / MIB:.1f}",
             f"{cost.above_idle_bytes / MIB:.0f}",
             f"{cost.bytes_per_pixel:.1f}",
+            f"{cost.above_idle_bytes / cost.stated_bytes:.0%}",
             cost.answer,
         )
         print("  ".join(map(str, row)), flush=True)
         rows.append(row)
-    head = ("kind", "profile", "MiB sent", "MiB above idle, at most", "bytes a pixel", "answer")
-    print(f"\n{pixels / 1e6:.0f} megapixels, one image at a time\n")
-    print(table(head, rows))
+    head = ("kind", "profile", "megapixels", "MiB sent", "MiB above idle, at most", "bytes a pixel")
+    print("\none image at a time\n")
+    print(table((*head, "of what is stated", "answer"), rows))

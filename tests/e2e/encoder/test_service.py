@@ -179,10 +179,11 @@ async def test_an_option_out_of_range_or_not_offered_is_refused_by_its_field(
 
 
 async def test_a_large_image_is_not_upsampled_beyond_what_memory_is_meant_for(encoder: EncoderStub) -> None:
-    large = png(Image.new("RGB", (4010, 4010)))  # over a quarter of 64 million pixels
+    large = png(Image.new("RGB", (1800, 1800)))  # 52 million pixels when doubled twice
     options = pb.EncodeOptions(upsample=2, full_resolution=True)
     error = await refusal(encoder.Encode(pb.EncodeRequest(image=large, options=options)))
     assert (error.reason, error.field) == (Reason.OPTION_INVALID, "options.upsample")
+    assert "1800 x 1800" in error.message and "at most 50000000: lower upsample" in error.message
 
 
 async def test_options_at_their_defaults_change_nothing(encoder: EncoderStub, sample_photos: Path) -> None:
@@ -281,7 +282,8 @@ async def test_sigterm_finishes_what_is_under_way(model_cache: Path) -> None:
 
 
 async def test_sigterm_waits_for_no_image_beyond_the_grace(model_cache: Path) -> None:
-    server = EncoderProcess("--threads", "1", "--grace-seconds", "1", *ADMIN, cache=model_cache)
+    flags = ("--threads", "1", "--grace-seconds", "1", "--max-hog-pixels", "256000000")
+    server = EncoderProcess(*flags, *ADMIN, cache=model_cache)
     server.event("serving")
     async with grpc.aio.insecure_channel(server.address, CHANNEL_OPTIONS) as channel:
         slow = teal(7000)

@@ -8,6 +8,7 @@ from tests.soak.hostile.report import HEAD, Finding
 ATTACKS: tuple[str, ...] = (
     "duplicates",
     "egress",
+    "encoder_cost",
     "erasure",
     "scores",
     "sources",

@@ -1,6 +1,7 @@
 """A batch is what queued while the last one ran, and each item has its own fate."""
 
 import threading
+from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import Future, wait
 
@@ -39,6 +40,17 @@ def hold(batcher: Batcher[int, int], run: Doubling) -> Future[int]:
     (future,) = batcher.submit([1_000_000])
     assert run.started.wait(LIMIT_SECONDS)
     return future
+
+
+def in_turn(groups: Sequence[Sequence[int]]) -> list[int]:
+    """One item of each group, and again, while any has some."""
+    left, order = deque(deque(group) for group in groups if group), list[int]()
+    while left:
+        group = left.popleft()
+        order.append(group.popleft())
+        if group:
+            left.append(group)
+    return order
 
 
 def expected_batches(items: Sequence[int], max_batch: int) -> list[list[int]]:
@@ -83,7 +95,9 @@ def test_what_queued_runs_in_full_batches_and_each_item_has_its_own_result(
             assert isinstance(future.exception(LIMIT_SECONDS), ValueError)
         else:
             assert future.result(LIMIT_SECONDS) == 2 * item
-    left = [item for index, item in enumerate(items) if index not in cancelled]
+    numbers = iter(range(len(items)))
+    order = in_turn([[next(numbers) for _ in group] for group in groups])
+    left = [items[index] for index in order if index not in cancelled]
     assert run.batches[1:] == expected_batches(left, max_batch)
     if not closing:
         closer.start()
@@ -110,7 +124,20 @@ def test_more_than_fits_is_refused_at_once_with_a_hint_and_nothing_of_it_is_queu
     kept += batcher.submit([7, 8])
     run.gate.set()
     assert [future.result(LIMIT_SECONDS) for future in kept] == [2, 4, 6, 14, 16]
-    assert run.batches[1:] == [[1, 2], [3, 7], [8]]
+    assert run.batches[1:] == [[1, 7], [2, 8], [3]]
+    batcher.close()
+
+
+def test_one_face_is_in_the_next_batch_however_many_a_crowd_has() -> None:
+    run = Doubling()
+    batcher = batcher_of(run)
+    hold(batcher, run)
+    crowd = batcher.submit(range(100, 150))
+    (lone,) = batcher.submit([1])
+    run.gate.set()
+    assert lone.result(LIMIT_SECONDS) == 2
+    wait(crowd, timeout=LIMIT_SECONDS)
+    assert 1 in run.batches[1]
     batcher.close()
 
 

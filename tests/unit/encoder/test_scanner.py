@@ -34,8 +34,8 @@ def shown(scanner: Scanner, name: DetectorName, seen: list[tuple[int, int]]) -> 
     detector = scanner._detectors[name]
 
     class Noting:
-        window_pixels, max_pixels = detector.window_pixels, detector.max_pixels
-        warm_up, to_picture = detector.warm_up, detector.to_picture
+        window_pixels, max_pixels, weight = detector.window_pixels, detector.max_pixels, detector.weight
+        searched_pixels, warm_up, to_picture = detector.searched_pixels, detector.warm_up, detector.to_picture
 
         def detect(self, pixels: engine.Vectors, *, upsample: int) -> Sequence[Detection]:
             seen.append((pixels.shape[1] << upsample, pixels.shape[0] << upsample))

@@ -1,0 +1,211 @@
+"""Small pictures that cost an encoder much, while somebody else sends a photo now and then."""
+
+import asyncio
+import contextlib
+import io
+import shutil
+import statistics
+import tempfile
+import time
+from collections.abc import AsyncIterator, Awaitable, Sequence
+from pathlib import Path
+from typing import Any
+
+import grpc
+import grpc.aio
+import psutil
+from PIL import Image
+
+import facerec.encoder.v1 as pb
+from facerec.client.failures import from_rpc_error
+from facerec.errors import FacerecError
+from tests.benchmarks.encoder import engine, pictures
+from tests.benchmarks.encoder.memory import forget_peak, kinds, peak
+from tests.e2e.access.conftest import bearer, entry
+from tests.fixtures.encoder import EncoderProcess
+from tests.soak.hostile.report import Finding
+
+MIB = 2**20
+CHANNEL = [("grpc.max_send_message_length", -1)]
+SECONDS_AT_THE_BOUND = 5.0  # of a core for one picture, as docs/encoder.md states
+BYTES_AT_THE_BOUND = 1600 * MIB
+FULL = pb.EncodeOptions(detector=pb.DETECTOR_HOG, full_resolution=True, upsample=1)
+QUIET_SECONDS = 120
+
+
+class Victim:
+    """An encoder of two threads, and stubs that call it with a key each."""
+
+    def __init__(self, server: EncoderProcess, stubs: dict[str, Any]) -> None:
+        self.process = psutil.Process(server.process.pid)
+        self.stubs = stubs
+
+    def cpu_seconds(self) -> float:
+        """What it used so far."""
+        times = self.process.cpu_times()
+        return float(times.user + times.system)
+
+    def encode(self, key: str, image: bytes, **fields: Any) -> Awaitable[pb.EncodeResponse]:
+        """Call Encode with a key."""
+        request = pb.EncodeRequest(image=image, **fields)
+        answer: Awaitable[pb.EncodeResponse] = self.stubs[key].Encode(request, metadata=bearer(key))
+        return answer
+
+
+def blank(width: int, height: int) -> bytes:
+    """A grey PNG, which takes next to no bytes."""
+    with io.BytesIO() as out:
+        Image.new("RGB", (width, height), (127, 120, 110)).save(out, "PNG", optimize=True)
+        return out.getvalue()
+
+
+def many_scans(side: int, scans: int) -> bytes:
+    """A progressive JPEG whose last scan comes again and again."""
+    image = kinds()["JPEG, progressive"](Image.new("RGB", (side, side), (96, 104, 112)))
+    last = image[image.rindex(b"\xff\xda") : -2]
+    return image[:-2] + last * (scans - image.count(b"\xff\xda")) + image[-2:]
+
+
+def refused() -> dict[str, tuple[bytes, dict[str, Any], str]]:
+    """What is too dear, by its name: the image, the fields beside it, and the field that is refused."""
+    whole = pb.BoundingBox(top=0, left=0, bottom=7_989, right=7_989)
+    return {
+        "3,990 x 3,990, doubled twice, HOG": (
+            blank(3990, 3990),
+            {"options": pb.EncodeOptions(detector=pb.DETECTOR_HOG, upsample=2, full_resolution=True)},
+            "options.upsample",
+        ),
+        "7,990 x 7,990, not doubled, HOG": (
+            blank(7990, 7990),
+            {"options": pb.EncodeOptions(detector=pb.DETECTOR_HOG, upsample=0, full_resolution=True)},
+            "options.full_resolution",
+        ),
+        "3,990 x 3,990, the least face 1 pixel": (
+            blank(3990, 3990),
+            {"options": pb.EncodeOptions(detector=pb.DETECTOR_HOG, min_face_pixels=1)},
+            "options.min_face_pixels",
+        ),
+        "9,000,000 x 1, CNN": (
+            blank(9_000_000, 1),
+            {"options": pb.EncodeOptions(detector=pb.DETECTOR_CNN, upsample=0, full_resolution=True)},
+            "options.full_resolution",
+        ),
+        "1,000 boxes that each hold 64 megapixels": (
+            blank(7990, 7990),
+            {"face_boxes": [whole] * 1000},
+            "face_boxes",
+        ),
+        "a JPEG of 64 megapixels in 98 scans": (many_scans(7990, 98), {}, "image"),
+    }
+
+
+async def failure(call: Awaitable[pb.EncodeResponse]) -> FacerecError | None:
+    """What a call fails with."""
+    try:
+        await call
+    except grpc.aio.AioRpcError as error:
+        return from_rpc_error(error, "the encoder")
+    return None
+
+
+async def _dear_pictures(victim: Victim) -> AsyncIterator[Finding]:
+    for name, (image, fields, field) in refused().items():
+        used = victim.cpu_seconds()
+        error = await failure(victim.encode("unlimited", image, **fields))
+        used = victim.cpu_seconds() - used
+        said = f"refused, naming {error.field}" if error else "searched"
+        holds = error is not None and error.field == field
+        yield Finding(f"encoder cost: {name}, {len(image):,} bytes", f"{said}; {used:.1f} s of a core", holds)
+
+
+async def _rate(victim: Victim, dear: bytes) -> Finding:
+    """Two at once of a key that has four probes at once: it takes a full bucket for one to pass."""
+    errors = await asyncio.gather(*(failure(victim.encode("slow", dear, options=FULL)) for _ in range(2)))
+    reasons = sorted(error.reason if error else "OK" for error in errors)
+    name = "encoder cost: two of the dearest at once, by a key of 2 probes a second"
+    return Finding(name, ", ".join(reasons), reasons.count("OK") <= 1)
+
+
+async def _beside(victim: Victim, dear: bytes, photos: int) -> AsyncIterator[Finding]:
+    """Photos of somebody else's while eight of the dearest are under way; then their caller hangs up."""
+    photo = pictures.camera_photo()
+    await victim.encode("other", photo)
+    forget_peak(victim.process.pid)
+    idle_bytes = victim.process.memory_info().rss
+    hostile = [asyncio.ensure_future(victim.encode("unlimited", dear, options=FULL)) for _ in range(8)]
+    seconds: list[float] = []
+    ahead = 0  # that finished before the first photo was answered
+    for _ in range(photos):
+        begin = time.monotonic()
+        assert len((await victim.encode("other", photo)).faces) == 1
+        seconds.append(time.monotonic() - begin)
+        ahead = ahead if len(seconds) > 1 else sum(call.done() for call in hostile)
+    waited = sorted(seconds)
+    yield Finding(
+        "encoder cost: another's photos, one by one, beside eight of the dearest",
+        f"{ahead} of the eight came first; p50 {statistics.median(waited):.2f} s, "
+        f"p99 {waited[int(0.99 * len(waited))]:.2f} s",
+        ahead == 0,
+    )
+    used = victim.cpu_seconds()
+    for call in hostile:
+        call.cancel()
+    await asyncio.gather(*hostile, return_exceptions=True)
+    await _quiet(victim)
+    used = victim.cpu_seconds() - used
+    name = "encoder cost: after the caller of eight of the dearest hung up"
+    yield Finding(name, f"{used:.1f} s of a core", used < 2 * SECONDS_AT_THE_BOUND)
+    above = peak(victim.process.pid) - idle_bytes
+    name = "encoder cost: memory above idle beside eight of the dearest"
+    yield Finding(name, f"{above / MIB:.0f} MiB", above < BYTES_AT_THE_BOUND)
+
+
+async def _quiet(victim: Victim) -> None:
+    """Return when it works no more."""
+    end = time.monotonic() + QUIET_SECONDS
+    before = victim.cpu_seconds()
+    while time.monotonic() < end:
+        await asyncio.sleep(1)
+        now = victim.cpu_seconds()
+        if now - before < 0.05:
+            return
+        before = now
+
+
+async def _attack(server: EncoderProcess, *, short: bool) -> list[Finding]:
+    async with contextlib.AsyncExitStack() as stack:
+        stubs = {}
+        for number, key in enumerate(("unlimited", "slow", "other")):
+            options = [*CHANNEL, ("grpc.n", number)]  # a connection each
+            channel = await stack.enter_async_context(grpc.aio.insecure_channel(server.address, options))
+            stubs[key] = pb.EncoderServiceStub(channel)
+        victim = Victim(server, stubs)
+        dear = blank(1400, 1400) if short else blank(3500, 3500)  # 8 and 49 megapixels when doubled
+        found = [finding async for finding in _dear_pictures(victim)]
+        found.append(await _rate(victim, dear))
+        found += [finding async for finding in _beside(victim, dear, photos=3 if short else 25)]
+        return found
+
+
+def _keys() -> Sequence[str]:
+    return (
+        entry("unlimited", "unlimited", ["encode"]),
+        entry("slow", "slow", ["encode"], "probes_per_second = 2"),
+        entry("other", "other", ["encode"]),
+    )
+
+
+def attack(*, short: bool) -> list[Finding]:
+    """Try each dear picture, what a rate makes of them, and what others notice of the dearest that pass."""
+    folder = Path(tempfile.mkdtemp(prefix="facerec-hostile-"))
+    try:
+        (folder / "keys.toml").write_text("\n".join(_keys()))
+        flags = ("--threads", "2", "--keys-file", str(folder / "keys.toml"), "--max-call-seconds", "600")
+        server = EncoderProcess(*flags, cache=engine.MODELS)
+        try:
+            server.event("serving")
+            return asyncio.run(_attack(server, short=short))
+        finally:
+            server.stop()
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,119 @@
+"""Callers take a lane's threads in turn, and work that nobody waits for ends."""
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import Future
+
+import pytest
+
+from encoder_service import cancellation
+from encoder_service.cancellation import Cancelled
+from encoder_service.lanes import Lane
+
+
+class Held:
+    """Work that stands still until it is let go; notes its name when it begins."""
+
+    def __init__(self, began: list[str]) -> None:
+        self._began = began
+        self.started = threading.Event()
+        self.gate = threading.Event()
+
+    def named(self, name: str) -> Callable[[], str]:
+        def work() -> str:
+            self._began.append(name)
+            self.started.set()
+            assert self.gate.wait(20)
+            return name
+
+        return work
+
+
+@pytest.fixture
+async def lane() -> AsyncIterator[Lane]:
+    opened = Lane("test", 1)
+    yield opened
+    assert await asyncio.to_thread(opened.close, 20)
+
+
+async def waiting(lane: Lane, caller: str, work: Callable[[], str]) -> "asyncio.Task[str]":
+    """A task that stands in the queue when this returns."""
+    task = asyncio.create_task(lane.run(caller, work))
+    await asyncio.sleep(0)  # one turn of the loop takes it there
+    return task
+
+
+async def test_a_callers_flood_leaves_every_second_turn_to_another(lane: Lane) -> None:
+    began: list[str] = []
+    held = Held(began)
+    tasks = [await waiting(lane, "flood", held.named(f"flood-{number}")) for number in range(5)]
+    tasks += [await waiting(lane, "other", held.named(f"other-{number}")) for number in range(2)]
+    held.gate.set()
+    assert await asyncio.gather(*tasks) == [f"flood-{n}" for n in range(5)] + ["other-0", "other-1"]
+    assert began == ["flood-0", "flood-1", "other-0", "flood-2", "other-1", "flood-3", "flood-4"]
+
+
+async def test_who_hangs_up_while_waiting_takes_no_turn_and_costs_nobody_one(lane: Lane) -> None:
+    began: list[str] = []
+    held = Held(began)
+    first = await waiting(lane, "a", held.named("first"))
+    gone = await waiting(lane, "b", held.named("gone"))
+    last = await waiting(lane, "a", held.named("last"))
+    gone.cancel()
+    await asyncio.gather(gone, return_exceptions=True)
+    held.gate.set()
+    assert [await first, await last] == ["first", "last"]
+    assert began == ["first", "last"]
+    assert await lane.run("c", lambda: "free again") == "free again"
+
+
+async def test_a_turn_that_comes_as_its_caller_hangs_up_goes_to_the_next(lane: Lane) -> None:
+    held = Held([])
+    first = await waiting(lane, "a", held.named("first"))
+    gone = await waiting(lane, "b", held.named("gone"))
+    last = await waiting(lane, "c", held.named("last"))
+    first.add_done_callback(lambda _: gone.cancel())
+    held.gate.set()
+    await first
+    await asyncio.gather(gone, return_exceptions=True)
+    assert await last == "last"
+
+
+async def test_work_at_hand_ends_at_its_next_check_when_its_caller_hangs_up(lane: Lane) -> None:
+    held, ended = Held([]), threading.Event()
+
+    def work() -> str:
+        held.named("work")()
+        try:
+            cancellation.check()
+        except Cancelled:
+            ended.set()
+            raise
+        return "never"
+
+    task = asyncio.create_task(lane.run("a", work))
+    assert await asyncio.to_thread(held.started.wait, 20)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    held.gate.set()
+    assert await asyncio.to_thread(ended.wait, 20)
+
+
+async def test_what_work_waits_for_is_cancelled_with_it(lane: Lane) -> None:
+    elsewhere: Future[str] = Future()
+    started = threading.Event()
+
+    def work() -> str:
+        started.set()
+        return cancellation.wait_for(elsewhere)
+
+    task = asyncio.create_task(lane.run("a", work))
+    assert await asyncio.to_thread(started.wait, 20)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    assert await lane.run("b", elsewhere.cancelled)
+
+
+def test_outside_of_work_that_may_be_cancelled_nothing_is() -> None:
+    cancellation.check()
