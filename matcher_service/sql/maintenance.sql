@@ -295,6 +295,7 @@ WHERE s.schemaname = 'facerec'
       JOIN pg_class c ON c.oid = t.oid OR c.oid IN (SELECT x.indexrelid FROM pg_index x WHERE x.indrelid = t.oid)
       WHERE t.relnamespace = 'facerec'::regnamespace
         AND t.relname IN (
+            'person', 'face', 'enroll_request',
             facerec.partition_name('person', $1),
             facerec.partition_name('face', $1),
             facerec.partition_name('enroll_request', $1)
@@ -305,6 +306,7 @@ SELECT e.tablename || '.' || e.statistics_name
 FROM pg_stats_ext e
 WHERE e.schemaname = 'facerec'
   AND e.tablename IN (
+      'person', 'face', 'enroll_request',
       facerec.partition_name('person', $1),
       facerec.partition_name('face', $1),
       facerec.partition_name('enroll_request', $1)
