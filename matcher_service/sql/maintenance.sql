@@ -144,16 +144,17 @@ WHERE p.collection_id = $1
 FOR UPDATE SKIP LOCKED;
 
 -- name: lock_outlived_persons
--- $2 most persons. Likewise, people with a face older than the collection's retention. A scan of all faces.
+-- $2 most persons. Likewise, people with a face older than the collection's retention. A scan of all faces; person
+-- (person_key).
 SELECT p.person_key
 FROM facerec.:"person" p
 WHERE p.collection_id = $1
-  AND p.person_key IN (
+  AND p.person_key = ANY (ARRAY(
       SELECT f.person_key
       FROM facerec.:"face" f
       WHERE f.create_time <= now() - (SELECT c.retention FROM facerec.collection c WHERE c.collection_id = $1)
       LIMIT $2
-  )
+  ))
 FOR UPDATE SKIP LOCKED;
 
 -- name: purge
