@@ -97,6 +97,12 @@ class Acceptance:
             _accepted(await self._look(collection_id, person_id, face, policy, scores=scores), probe)
         return None
 
+    async def note_refusal(self, collection_id: str, probe: Probe) -> None:
+        """Count a duplicate that was found as the face was stored. Raises TriesExhausted."""
+        per_day = call.failed_tries_per_day()
+        if per_day is not None and rights.chose_vector(probe):
+            await self._tries.refused(collection_id, per_day)
+
 
 def face_duplicate(probe: Probe, person_id: str) -> FaceDuplicate:
     """The error of a face that is this other person's."""

@@ -51,7 +51,7 @@ def probe(message: pb.Probe, field: str, *, searched: bool = False) -> Probe:
     kind = message.WhichOneof("face")
     if kind == "encoding":
         rights.check_encoding(f"{field}.encoding")
-    if searched and kind in ("encoding", "face_id"):
+    if kind == "face_id" or (searched and kind == "encoding"):
         rights.check_search(f"{field}.{kind}")
     match kind:
         case "encoding":

@@ -91,18 +91,16 @@ class FailedTries:
 
     @contextlib.asynccontextmanager
     async def refusals(self, collection_id: str, per_day: float) -> AsyncIterator[None]:
-        """Around a look for duplicates: take a try before it; give it back unless FaceDuplicate ends it.
+        """Around a look for duplicates: take a try before it; give most of it back where nobody is found.
 
-        Nor is it given back where the caller hangs up. Raises TriesExhausted, and as Store does.
+        A part is kept as of a match of Verify: the answer that costs less must not be free. Nothing is given
+        back for FaceDuplicate or where the caller hangs up. Raises TriesExhausted, and as Store does.
         """
         caller, budget = call.caller_name(), Budget(per_day)
         key = (collection_id, "", caller)
-        limits = budget.try_seconds, budget.most_missing_seconds
         await self._turns.take(key)
         try:
-            row = await self._store.row("count_refusal", collection_id, caller, *limits)
-            if row and row["wait_seconds"]:
-                raise _exhausted("the faces enrolled", budget, row["wait_seconds"])
+            await self._count_refusal(collection_id, budget)
             try:
                 yield
             except FaceDuplicate:
@@ -115,7 +113,18 @@ class FailedTries:
             self._turns.give(key)
 
     async def _give_back(self, collection_id: str, caller: str, budget: Budget) -> None:
-        await self._store.row("give_refusal_back", collection_id, caller, budget.try_seconds)
+        given = 1 - MATCH_TRIES
+        await self._store.row("give_refusal_back", collection_id, caller, budget.try_seconds, given)
+
+    async def refused(self, collection_id: str, per_day: float) -> None:
+        """Count a duplicate that was found after the look. Raises TriesExhausted, and as Store does."""
+        await self._count_refusal(collection_id, Budget(per_day))
+
+    async def _count_refusal(self, collection_id: str, budget: Budget) -> None:
+        limits = budget.try_seconds, budget.most_missing_seconds
+        row = await self._store.row("count_refusal", collection_id, call.caller_name(), *limits)
+        if row and row["wait_seconds"]:
+            raise _exhausted("the faces enrolled", budget, row["wait_seconds"])
 
 
 class Turns:

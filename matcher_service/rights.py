@@ -2,7 +2,8 @@
 
 Yes and no alone give a stored vector away to whoever chooses the vectors that are compared with it: each
 point where the answer changes is an equation about it. So vectors take a right, and whoever has it without
-`scores` is answered only where failed tries are counted: about one person, or a key's enrolments.
+`scores` is answered only where failed tries are counted: about one person, or a key's enrolments. A stored
+face that is named by its id may be one that somebody chose, or a copy of another's: it takes `scores`.
 """
 
 from facerec.serving import call
@@ -20,18 +21,17 @@ def check_encoding(field: str) -> None:
 
 
 def check_search(field: str) -> None:
-    """Raises ScoresWithheld where a face that the caller may have chosen would be compared without a count.
+    """Raises ScoresWithheld where a face that somebody may have chosen would be compared without a count.
 
-    It chose a vector that it sends, and it may have stored the face that it names, or faces that are listed.
+    A caller chose the vector that it sends, and whoever works with it may have stored the face that it names.
     """
-    if call.may_send_encodings() and not call.may_see_scores():
+    if not call.may_see_scores():
         raise ScoresWithheld(
-            "whoever may send encodings has such answers only with `scores`: have `scores = true` put on the "
-            "key, or use one without `encodings` and send images",
+            "this takes `scores`: have `scores = true` put on the key, or send the image",
             field=field,
         )
 
 
 def chose_vector(probe: Probe) -> bool:
     """Whether it is a face that the caller may have chosen, and distances are not for them."""
-    return not isinstance(probe.face, Photo) and call.may_send_encodings() and not call.may_see_scores()
+    return not isinstance(probe.face, Photo) and not call.may_see_scores()

@@ -7,12 +7,13 @@ from typing import Self
 import grpc
 from grpc_health.v1 import health_pb2
 
+from facerec.proxies import NO_PROXY
 from facerec.serving.address import Address
 
 PROBE_SECONDS = 1.0
 # A service just starting refuses connections; gRPC's own back-off would begin at a second.
-_OPTIONS = [(f"grpc.{name}_reconnect_backoff_ms", 50) for name in ("initial", "min", "max")]
-_OPTIONS.append(("grpc.enable_http_proxy", 0))  # a proxy that the environment names can't reach this machine
+_BACKOFF = [(f"grpc.{name}_reconnect_backoff_ms", 50) for name in ("initial", "min", "max")]
+_OPTIONS = [*_BACKOFF, *NO_PROXY]  # a proxy that the environment names cannot reach this machine
 
 
 class Readiness:

@@ -8,6 +8,7 @@ import contextlib
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from facerec.proxies import NO_PROXY
 from facerec.serving.errors import StartError
 
 PARENT = "traceparent"  # of the W3C's Trace Context
@@ -28,9 +29,9 @@ def configure(service: str, release: str, endpoint: str) -> None:
         raise StartError("trace_endpoint takes more packages: pip install facerec[tracing]") from None
     resource = Resource.create({"service.name": f"facerec-{service}", "service.version": release})
     _provider = TracerProvider(resource=resource)
-    direct = (("grpc.enable_http_proxy", 0),)  # through no proxy that the environment happens to name
     # Its annotation knows options of text alone.
-    exporter = OTLPSpanExporter(endpoint=endpoint, insecure=True, channel_options=direct)  # type: ignore[arg-type]
+    direct: Any = tuple(NO_PROXY)
+    exporter = OTLPSpanExporter(endpoint=endpoint, insecure=True, channel_options=direct)
     _provider.add_span_processor(BatchSpanProcessor(exporter))
     _tracer = _provider.get_tracer("facerec")
 

@@ -122,7 +122,8 @@ def _array(member: Any, size: int, kinds: str) -> npt.NDArray[Any]:
     if dtype.hasobject or dtype.kind not in kinds:
         wanted = "numbers" if "f" in kinds else "texts" if kinds == "U" else "texts or whole numbers"
         raise SourceRefused(f"it is of type {str(dtype)[:40]}, and not of {wanted}: write it anew as those")
-    if any(length < 0 for length in shape) or math.prod(shape) * dtype.itemsize != size - header_bytes:
+    claimed = math.prod(shape) * dtype.itemsize
+    if not dtype.itemsize or any(length < 0 for length in shape) or claimed != size - header_bytes:
         raise SourceRefused(f"its shape {shape} of {dtype} is not that of its bytes: write it anew")
     array = np.empty(shape, dtype, "F" if fortran else "C")
     if array.nbytes:

@@ -144,16 +144,17 @@ WHERE p.collection_id = $1
 FOR UPDATE SKIP LOCKED;
 
 -- name: lock_outlived_persons
--- $2 most persons. Likewise, people with a face older than the collection's retention. A scan of all faces.
+-- $2 most persons. Likewise, people with a face older than the collection's retention. A scan of all faces; person
+-- (person_key).
 SELECT p.person_key
 FROM facerec.:"person" p
 WHERE p.collection_id = $1
-  AND p.person_key IN (
+  AND p.person_key = ANY (ARRAY(
       SELECT f.person_key
       FROM facerec.:"face" f
       WHERE f.create_time <= now() - (SELECT c.retention FROM facerec.collection c WHERE c.collection_id = $1)
       LIMIT $2
-  )
+  ))
 FOR UPDATE SKIP LOCKED;
 
 -- name: purge
@@ -295,6 +296,7 @@ WHERE s.schemaname = 'facerec'
       JOIN pg_class c ON c.oid = t.oid OR c.oid IN (SELECT x.indexrelid FROM pg_index x WHERE x.indrelid = t.oid)
       WHERE t.relnamespace = 'facerec'::regnamespace
         AND t.relname IN (
+            'person', 'face', 'enroll_request',
             facerec.partition_name('person', $1),
             facerec.partition_name('face', $1),
             facerec.partition_name('enroll_request', $1)
@@ -305,6 +307,7 @@ SELECT e.tablename || '.' || e.statistics_name
 FROM pg_stats_ext e
 WHERE e.schemaname = 'facerec'
   AND e.tablename IN (
+      'person', 'face', 'enroll_request',
       facerec.partition_name('person', $1),
       facerec.partition_name('face', $1),
       facerec.partition_name('enroll_request', $1)

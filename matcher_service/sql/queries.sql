@@ -59,9 +59,9 @@ WHERE c.collection_id = $1;
 SELECT facerec.count_try($1, 0, $2, 1, $3, $4) AS wait_seconds;
 
 -- name: give_refusal_back
--- $2 caller, $3 seconds in which one try is regained. Primary key.
+-- $2 caller, $3 seconds in which one try is regained, $4 how much of it is given back. Primary key.
 UPDATE facerec.failed_try t
-SET full_time = t.full_time - make_interval(secs => $3::float8)
+SET full_time = t.full_time - make_interval(secs => $3::float8 * $4::float8)
 WHERE t.collection_id = $1 AND t.person_key = 0 AND t.caller = $2;
 
 -- name: identify
@@ -709,7 +709,12 @@ WITH doubled AS MATERIALIZED (
 ), gone AS (
     DELETE FROM facerec.:"person" p WHERE p.collection_id = $1 AND p.person_key = $2
 ), tries AS (
-    DELETE FROM facerec.failed_try t WHERE t.collection_id = $1 AND t.person_key = $2
+    DELETE FROM facerec.failed_try t WHERE t.collection_id = $1 AND t.person_key = $2 RETURNING t.caller, t.full_time
+), kept_tries AS (
+    INSERT INTO facerec.failed_try AS t (collection_id, person_key, caller, full_time)
+    SELECT $1, $3, tries.caller, tries.full_time FROM tries
+    ON CONFLICT (collection_id, person_key, caller) DO UPDATE
+    SET full_time = greatest(t.full_time, excluded.full_time)
 ), receipt AS (
     INSERT INTO facerec.erasure (collection_id, persons, faces)
     SELECT $1, 1, (SELECT count(*) FROM doubled)

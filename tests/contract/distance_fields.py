@@ -54,8 +54,6 @@ QualityPolicy: min_face_pixels refused
 RefusedQualities: reasons
 SearchPolicy: exact_only index_above_faces target_recall
 SearchIndex: ready persons faces build_time build_phase build_done recall_time
-ListDuplicatesResponse: exact
-DuplicatePair: dismissed
 DismissDuplicateResponse: changed
 """
 _MATCH = """
@@ -65,8 +63,6 @@ IdentifiedFace: candidates matched_persons
 Candidate: person_id display_name
 EnrolledFace: duplicate
 Duplicate: person_id
-ListDuplicatesResponse: pairs persons_examined next_page_token
-DuplicatePair: person_id_a person_id_b
 """
 _PUBLIC = """
 VerifyResponse: threshold
@@ -84,7 +80,6 @@ IdentifiedFace: mode exact faces_searched
 Candidate: distance face_id
 EnrolledFace: duplicate_check
 Duplicate: distance face_id
-DuplicatePair: distance face_id_a face_id_b
 """
 _REFUSED = """
 CalibrateResponse: calibration
@@ -95,6 +90,8 @@ OperatingPoint: threshold far frr expected_false_hits
 Rate: value low high
 Suspect: person_id_a person_id_b distance
 ApplyCalibrationResponse: old_verify_threshold verify_threshold old_identify_threshold identify_threshold
+ListDuplicatesResponse: pairs persons_examined exact next_page_token
+DuplicatePair: person_id_a person_id_b face_id_a face_id_b distance dismissed
 MeasureRecallResponse: indexed samples recall agreement confirmed
 Proportion: count value low high
 ExportFacesResponse: space chunk

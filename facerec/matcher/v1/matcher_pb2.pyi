@@ -116,8 +116,8 @@ class Probe(_message.Message):
     encoder's limits.max_image_bytes.
     """
     face_id: _builtins.str
-    """face_id names a face stored in the same collection. A caller with
-    `encodings` takes `scores` for it too in Identify and Compare.
+    """face_id names a face stored in the same collection. Where keys are in
+    force it takes `scores` on the caller's.
     """
     use_largest_face: _builtins.bool
     """use_largest_face takes the largest face of an image that shows several,

@@ -948,8 +948,8 @@ class CollectionServiceServicer:
 
     def ListDuplicates(self, request, context):
         """ListDuplicates pages through pairs of persons whose faces are near enough to
-        be one person's, for somebody to merge (MergePersons) or to dismiss. Safe to
-        retry.
+        be one person's, for somebody to merge (MergePersons) or to dismiss. Refused
+        without scores. Safe to retry.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

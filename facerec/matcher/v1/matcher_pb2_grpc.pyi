@@ -428,8 +428,8 @@ class CollectionServiceStub:
     """
     ListDuplicates: _grpc.UnaryUnaryMultiCallable[_review_pb2.ListDuplicatesRequest, _review_pb2.ListDuplicatesResponse]
     """ListDuplicates pages through pairs of persons whose faces are near enough to
-    be one person's, for somebody to merge (MergePersons) or to dismiss. Safe to
-    retry.
+    be one person's, for somebody to merge (MergePersons) or to dismiss. Refused
+    without scores. Safe to retry.
     """
     DismissDuplicate: _grpc.UnaryUnaryMultiCallable[_review_pb2.DismissDuplicateRequest, _review_pb2.DismissDuplicateResponse]
     """DismissDuplicate notes that two persons are two, so that ListDuplicates
@@ -486,8 +486,8 @@ class CollectionServiceAsyncStub(CollectionServiceStub):
     """
     ListDuplicates: _aio.UnaryUnaryMultiCallable[_review_pb2.ListDuplicatesRequest, _review_pb2.ListDuplicatesResponse]  # type: ignore[assignment]
     """ListDuplicates pages through pairs of persons whose faces are near enough to
-    be one person's, for somebody to merge (MergePersons) or to dismiss. Safe to
-    retry.
+    be one person's, for somebody to merge (MergePersons) or to dismiss. Refused
+    without scores. Safe to retry.
     """
     DismissDuplicate: _aio.UnaryUnaryMultiCallable[_review_pb2.DismissDuplicateRequest, _review_pb2.DismissDuplicateResponse]  # type: ignore[assignment]
     """DismissDuplicate notes that two persons are two, so that ListDuplicates
@@ -595,8 +595,8 @@ class CollectionServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_review_pb2.ListDuplicatesResponse, _abc.Awaitable[_review_pb2.ListDuplicatesResponse]]:
         """ListDuplicates pages through pairs of persons whose faces are near enough to
-        be one person's, for somebody to merge (MergePersons) or to dismiss. Safe to
-        retry.
+        be one person's, for somebody to merge (MergePersons) or to dismiss. Refused
+        without scores. Safe to retry.
         """
 
     @_abc_1.abstractmethod

@@ -150,7 +150,7 @@ class ListDuplicatesRequest(_message.Message):
     max_distance: _builtins.float
     """max_distance is the largest distance, inclusive, between a face of each.
     Unit: Euclidean distance. Range: 0 to 0.6. Default: the gallery's
-    duplicate_threshold, even where that is larger. Refused without scores.
+    duplicate_threshold, even where that is larger.
     """
     include_dismissed: _builtins.bool
     """include_dismissed tells pairs too that were dismissed. Default: false."""
@@ -199,12 +199,12 @@ class DuplicatePair(_message.Message):
     person_id_b: _builtins.str
     """person_id_b names the other."""
     face_id_a: _builtins.str
-    """face_id_a is the face of a that is nearest to b. Empty without scores."""
+    """face_id_a is the face of a that is nearest to b."""
     face_id_b: _builtins.str
-    """face_id_b is the face of b that is nearest to a. Empty without scores."""
+    """face_id_b is the face of b that is nearest to a."""
     distance: _builtins.float
     """distance is between the two faces. Unit: Euclidean distance in the
-    encodings' space. Unset without scores.
+    encodings' space.
     """
     dismissed: _builtins.bool
     """dismissed says that somebody has found them to be two persons."""
@@ -251,7 +251,7 @@ class ListDuplicatesResponse(_message.Message):
     @_builtins.property
     def pairs(self) -> _containers.RepeatedCompositeFieldContainer[Global___DuplicatePair]:
         """pairs are the next ones in the order in which a, and then b, was enrolled;
-        those of this answer nearest first, or without scores in that order. There may be fewer than page_size, or
+        those of this answer nearest first. There may be fewer than page_size, or
         none, although more pages follow.
         """
 

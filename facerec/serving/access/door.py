@@ -99,6 +99,7 @@ class Door:
         async def handle(request: Any, context: Context) -> Any:
             if method.request_streaming:
                 return await does(self._items(method, request), context)
+            self._refresh(method)  # its message may have been long in coming
             _check_collection(request, "collection_id")
             if probes:
                 call.charge(probes(request))
@@ -146,6 +147,16 @@ class Door:
         self._check_role(grant, method)
         return grant
 
+    def _refresh(self, method: Method) -> None:
+        """Go on by what the caller is granted now. Raises KeyUnknown, NotPermitted."""
+        present = call.current()
+        assert present is not None
+        try:
+            present.grant = self._again(present.grant, method)
+        except FacerecError as error:
+            raise _counted(error) from None
+        present.caller = present.grant.caller
+
     def _check_role(self, grant: Grant, method: Method) -> None:
         role = self._roles.get(method.path)
         if method.service.startswith(OURS) and (role is None or not grant.permits(role)):
@@ -157,11 +168,7 @@ class Door:
         assert present is not None
         first = True
         async for item in items:
-            try:
-                present.grant = self._again(present.grant, method)
-            except FacerecError as error:
-                raise _counted(error) from None
-            present.caller = present.grant.caller
+            self._refresh(method)
             if not first:
                 while wait_seconds := self._keyring.wait_seconds(present.grant):  # noqa: ASYNC110
                     await asyncio.sleep(wait_seconds)

@@ -27,6 +27,10 @@ LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
     missing_seconds float8;
 BEGIN
+    -- Where a failure cannot be counted a match is not told either.
+    IF current_setting('transaction_read_only')::boolean THEN
+        RAISE read_only_sql_transaction USING MESSAGE = 'tries are counted where the database can be written';
+    END IF;
     PERFORM pg_advisory_xact_lock(hashtext(tried_caller), (tried_person_key % 2147483647)::integer);
     SELECT extract(epoch FROM t.full_time - clock_timestamp()) INTO missing_seconds
     FROM facerec.failed_try t

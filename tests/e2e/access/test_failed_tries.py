@@ -14,6 +14,7 @@ from prometheus_client import REGISTRY
 from facerec.client.failures import from_rpc_error
 from facerec.errors import FacerecError, Reason
 from facerec.matcher.v1 import matcher_pb2 as pb
+from facerec.serving.access.grants import Grant, Role
 from matcher_service.maintenance import keeper
 from tests.e2e.access.conftest import bearer, entry
 from tests.e2e.matcher.requests import Vector, encoding, enroll, refused, vectors
@@ -60,9 +61,11 @@ async def verify(
     return bool(answer.match)
 
 
-async def refusal(matcher: RunningMatcher, key: str, vector: Vector = FAR) -> FacerecError:
+async def refusal(
+    matcher: RunningMatcher, key: str, vector: Vector = FAR, person_id: str = "ann"
+) -> FacerecError:
     with pytest.raises(grpc.aio.AioRpcError) as caught:
-        await verify(matcher, key, vector)
+        await verify(matcher, key, vector, person_id)
     return from_rpc_error(caught.value, "the matcher")
 
 
@@ -180,13 +183,36 @@ async def test_whose_tries_are_counted_is_told_by_the_key(matcher: RunningMatche
     assert [await verify(matcher, "w") for _ in range(60)] == [False] * 60
 
 
-async def test_a_caller_of_images_alone_has_fifty_tries(matcher: RunningMatcher) -> None:
-    face = await matcher.stub.Enroll(enroll("eve", encoding(FAR)), metadata=bearer("a"))
-    request = pb.VerifyRequest(person_id="ann", probe=pb.Probe(face_id=face.faces[0].face.face_id))
-    for _ in range(50):
-        assert not (await matcher.stub.Verify(request, metadata=bearer("c"))).match
-    with refused(Reason.RATE_LIMITED):
-        await matcher.stub.Verify(request, metadata=bearer("c"))
+def test_a_caller_of_images_alone_has_fifty_tries_and_one_of_scores_any_number() -> None:
+    def tries(**rights: Any) -> float | None:
+        return Grant(name="door", roles=frozenset({Role.VERIFY}), **rights).caller.failed_tries_per_day
+
+    assert (tries(), tries(encodings=True), tries(scores=True)) == (50, 5, None)
+
+
+async def test_a_merge_keeps_the_failed_tries_of_both(
+    matcher: RunningMatcher, administrator: asyncpg.Connection
+) -> None:
+    for _ in range(5):
+        await verify(matcher, "d")
+    merge = pb.MergePersonsRequest(source_person_id="ann", target_person_id="ben")
+    await matcher.stub.MergePersons(merge, metadata=bearer("a"))
+    assert (await refusal(matcher, "d", NEAR, "ben")).reason is Reason.RATE_LIMITED
+    assert await tries(administrator) == [("door", 24.0)]
+
+
+async def test_nothing_is_told_where_failures_cannot_be_counted(
+    matcher: RunningMatcher, administrator: asyncpg.Connection
+) -> None:
+    """By a key that may send images alone a match writes nothing, so it would be told."""
+    database = await administrator.fetchval("SELECT current_database()")
+    await administrator.execute(f"ALTER DATABASE {database} SET default_transaction_read_only = on")
+    await administrator.execute(
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+        " WHERE datname = current_database() AND application_name = 'facerec-matcher'"
+    )
+    for vector in (NEAR, FAR):
+        assert (await refusal(matcher, "d", vector)).reason is Reason.STORE_UNAVAILABLE
 
 
 async def test_what_decides_nothing_counts_nothing(

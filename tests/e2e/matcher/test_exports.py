@@ -96,13 +96,23 @@ async def test_pages_may_end_anywhere(
     await check_export(matcher, database_url, faces, page)
 
 
+async def fill(matcher: RunningMatcher) -> list[str]:
+    """Import more faces than a connection takes in unread, 16 MB at the most; their people, in order."""
+    faces, names = vectors(30_000), [f"p{place:05}" for place in range(30_000)]
+    parts = [
+        chunk(faces[first : first + 10_000], names[first : first + 10_000])
+        for first in range(0, len(names), 10_000)
+    ]
+    await send(matcher, header(), *parts)
+    return names
+
+
 async def test_an_export_that_nobody_reads_ends_in_time_and_says_so(
     start_matcher: StartMatcher, database_url: str
 ) -> None:
     patient = await start_matcher(database_url)
     matcher = await start_matcher(database_url, export_timeout_seconds=1)
-    faces, names = vectors(8000), [f"p{place:05}" for place in range(8000)]
-    await send(matcher, header(), chunk(faces, names))
+    names = await fill(matcher)
     call = await unread(matcher)
     await held_and_let_go(database_url)
     assert exported(await export(patient))[0] == names
@@ -130,8 +140,7 @@ async def test_an_export_that_is_read_no_further_gives_its_turn_back(
     usual_seconds = transfer.STALLED_SECONDS
     monkeypatch.setattr(transfer, "STALLED_SECONDS", 0.5)
     matcher = await start_matcher(database_url)
-    faces, names = vectors(8000), [f"p{place:05}" for place in range(8000)]
-    await send(matcher, header(), chunk(faces, names))
+    names = await fill(matcher)
     call = await unread(matcher)
     await held_and_let_go(database_url)
     with refused(Reason.OVERLOADED, message="the export was not read for 0.5 s"):

@@ -57,10 +57,10 @@ class GalleryMachine(MatcherMachine):
         tenant = self.tenants.get(name)
         if tenant and request_id in tenant.requests:
             before, content, life, answered = tenant.requests[request_id]
-            if (before, content) != (person, tuple(chosen)):
-                self._refused(name, "Enroll", request, Reason.REQUEST_ID_REUSED, "request_id")
-            elif tenant.lives.get(person) != life:
+            if tenant.lives.get(before) != life:  # whose request it was, and of what, cannot be told any more
                 self._refused(name, "Enroll", request, Reason.PERSON_NOT_FOUND, "request_id")
+            elif (before, content) != (person, tuple(chosen)):
+                self._refused(name, "Enroll", request, Reason.REQUEST_ID_REUSED, "request_id")
             else:
                 answer = self._call(name, "Enroll", request)
                 assert [face.face.face_id for face in answer.faces] == answered

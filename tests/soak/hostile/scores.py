@@ -112,12 +112,9 @@ async def call(attacker: Attacker, key: str) -> tuple[str, float, Features, floa
     distance = float(attacker.random.uniform(BANDS[0], BANDS[-1]))
     vector, target = attacker.at(person, distance), f"p{person}"
     probe = pb.Probe(image=picture(vector))
-    method = str(attacker.random.choice(["Identify", "Identify", "Verify", "Compare", "Enroll"]))
-    if method == "Compare":
-        listed = await attacker.ask("ListFaces", pb.ListFacesRequest(person_id=target), "admin")
-        request: Any = pb.CompareRequest(probe_a=probe, probe_b=pb.Probe(face_id=listed.faces[0].face_id))
-    elif method == "Verify":
-        request = pb.VerifyRequest(person_id=target, probe=probe)
+    method = str(attacker.random.choice(["Identify", "Identify", "Verify", "Enroll"]))
+    if method == "Verify":
+        request: Any = pb.VerifyRequest(person_id=target, probe=probe)
     elif method == "Enroll":
         request = pb.EnrollRequest(person_id="new", items=[pb.EnrollItem(probe=probe)])
     else:
