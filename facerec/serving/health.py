@@ -6,11 +6,12 @@ from collections.abc import Iterable
 import grpc.aio
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
-from facerec.serving import address
+from facerec.serving import address, wire
 from facerec.serving.errors import AddressInUse
 
 SERVICE_NAME = health.SERVICE_NAME
 OVERALL = ""
+MAX_REQUEST_BYTES = 4096  # the name of no service is as long
 
 
 class Health:
@@ -51,7 +52,7 @@ class HealthPort:
 
     def __init__(self, at: str, health_service: Health) -> None:
         self._address = address.parse(at)
-        self._server = grpc.aio.server(options=[("grpc.so_reuseport", 0)])
+        self._server = wire.server(wire.limits(MAX_REQUEST_BYTES))
         health_service.register(self._server)
 
     @property

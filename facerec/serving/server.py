@@ -9,7 +9,7 @@ from typing import Any, TypeVar, cast
 
 import grpc.aio
 
-from facerec.serving import address, reflection, spans, status
+from facerec.serving import address, reflection, spans, status, wire
 from facerec.serving.access.door import Door
 from facerec.serving.access.grants import Role
 from facerec.serving.access.keyring import Keyring
@@ -88,7 +88,7 @@ class Server:
         )
         self._watch: asyncio.Task[None] | None = None
         self._health = Health(service.full_name for service in services)
-        self._server = grpc.aio.server(options=_channel_options(options))
+        self._server = wire.server(_channel_options(options))
         self._counting = Counting(options.log_calls)
         layers = LayeredServer(
             self._server,
@@ -211,12 +211,7 @@ def _tls(options: ServerOptions) -> ServerTls | None:
 
 def _channel_options(options: ServerOptions) -> list[tuple[str, int]]:
     chosen = [
-        ("grpc.max_receive_message_length", options.max_request_bytes),
-        ("grpc.max_send_message_length", options.max_request_bytes),
-        # Two servers on one port would share its calls in silence; the second is to be refused.
-        ("grpc.so_reuseport", 0),
-        # Of a message that nobody reads yet its first 64 KB are taken in, however quick its sender is.
-        ("grpc.http2.bdp_probe", 0),
+        *wire.limits(options.max_request_bytes),
         # Clients ping every 30 s, busy or not; by default a server hangs up on whoever does.
         ("grpc.keepalive_permit_without_calls", 1),
         ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
