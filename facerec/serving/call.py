@@ -4,7 +4,7 @@ import contextvars
 import dataclasses
 import random
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Protocol
 
 REQUEST_ID = "x-request-id"
@@ -40,10 +40,33 @@ class Rates(Protocol):
         """Count so many probes of the call in all. Raises RateLimited."""
 
 
+class Message:
+    """A stream's message and the room that it takes, given back by `give_back` when it is done with."""
+
+    __slots__ = ("_give_back", "_kept")
+
+    def __init__(self, give_back: Callable[[], None]) -> None:
+        self._give_back = give_back
+        self._kept = False
+
+    def keep(self) -> None:
+        """Hold the room past the next message, until `end` or until this is collected."""
+        self._kept = True
+
+    def end_unless_kept(self) -> None:
+        """The next message is asked for."""
+        if not self._kept:
+            self._give_back()
+
+    def end(self) -> None:
+        """Give the room back; more than once is once."""
+        self._give_back()
+
+
 class Call:
     """One call. Its caller is anybody until somebody is let in; `reason` is the error's that ended it."""
 
-    __slots__ = ("_metadata", "_request_id", "caller", "charged", "grant", "rates", "reason")
+    __slots__ = ("_metadata", "_request_id", "caller", "charged", "grant", "message", "rates", "reason")
 
     def __init__(self, metadata: Metadata) -> None:
         self._metadata = metadata
@@ -52,6 +75,7 @@ class Call:
         self.grant: Any = None  # what the caller was let in by, which only the door looks at
         self.rates: Rates | None = None
         self.charged = 0.0  # probes counted so far
+        self.message: Message | None = None  # of a stream, the last that was read
         self.reason = ""
 
     def header(self, name: str) -> str:
@@ -96,6 +120,26 @@ def caller_name() -> str:
     """The caller's name; "" where no key is asked for."""
     call = _call.get()
     return call.caller.name if call else ""
+
+
+def offer_message(message: Message) -> None:
+    """Note a stream's message, for its handler to keep."""
+    call = _call.get()
+    if call:
+        call.message = message
+
+
+def keep_message() -> Message | None:
+    """Keep the room of the stream's message that was read last, past the next one.
+
+    For a handler that works on several at once. None outside of a call of a stream.
+    """
+    call = _call.get()
+    if call is None or call.message is None:
+        return None
+    message, call.message = call.message, None
+    message.keep()
+    return message
 
 
 def may_see_scores() -> bool:

@@ -20,8 +20,8 @@ from facerec.serving.deadlines import Deadlines
 from facerec.serving.errors import AddressInUse, SettingsInvalid
 from facerec.serving.health import SERVICE_NAME as HEALTH
 from facerec.serving.health import Health, HealthPort
-from facerec.serving.intake import Intake
 from facerec.serving.layers import LayeredServer
+from facerec.serving.reading.reader import RequestReader
 from facerec.serving.tracing import traced
 
 KEEPALIVE_TIMEOUT_SECONDS = 20.0
@@ -32,13 +32,15 @@ T = TypeVar("T")
 class Service:
     """One service of the contract, how it is added to a server, and the role that each method takes.
 
-    `probes` says of methods how many probes a message brings, where that is not one.
+    `probes` says of methods how many probes a message brings, where that is not one; `large` are the methods
+    whose requests carry images or faces in bulk, those of all others being small.
     """
 
     full_name: str
     register: Callable[[grpc.aio.Server], object]
     roles: Mapping[str, Role] = dataclasses.field(default_factory=dict)
     probes: Mapping[str, Callable[[Any], int]] = dataclasses.field(default_factory=dict)
+    large: frozenset[str] = frozenset()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -98,10 +100,11 @@ class Server:
                 status.mapped,
                 *([self._door.admit] if self._door else []),
                 Deadlines(options.max_call_seconds),
-                Intake(
-                    room_bytes=options.max_bytes_in_flight,
-                    largest_bytes=options.max_request_bytes,
-                    most_seconds=options.max_call_seconds,
+                RequestReader(
+                    budget_bytes=options.max_bytes_in_flight,
+                    max_message_bytes=options.max_request_bytes,
+                    max_seconds=options.max_call_seconds,
+                    large={f"/{each.full_name}/{method}" for each in services for method in each.large},
                 ),
                 *([self._door.check] if self._door else []),
             ],
@@ -182,7 +185,7 @@ class Server:
         await self._health.shut_down()
         await asyncio.sleep(self._options.drain_seconds)
         await self._server.stop(self._options.grace_seconds)
-        self._counting.log.flush()
+        self._counting.log.close()
         if self._watch:
             self._watch.cancel()
         if self._health_port:
