@@ -8,16 +8,20 @@ from facerec.serving.reading.budget import Lease, overloaded
 from facerec.serving.reading.lanes import Lane
 
 LOOK_SECONDS = 0.01
+ROOM_SECONDS = 1.0  # that a late message keeps its permit for want of room, if nobody else wants it
 LATE_LOOKS = 2  # of which nothing came: one might be the event loop's own delay
 
 
 class LateMessage:
     """Watches a message that the present task reads, with a permit of the lane until it is late.
 
+    Where there is no room for it then, it keeps its permit a while: after a stall of the machine, or of its
+    sender, many are late at once and there a moment later.
+
     Where it is refused the task is cancelled, and `raise_refusal` says why.
     """
 
-    __slots__ = ("_began", "_lane", "_lease", "_looks", "_refusal", "_task", "_timer")
+    __slots__ = ("_began", "_entered", "_lane", "_lease", "_looks", "_refusal", "_task", "_timer")
 
     def __init__(self, lane: Lane, lease: Lease) -> None:
         task = asyncio.current_task()
@@ -26,6 +30,7 @@ class LateMessage:
         self._lane = lane
         self._lease = lease
         self._began = time.monotonic()
+        self._entered = False
         self._looks = 0
         self._refusal: FacerecError | None = None
         self._timer = task.get_loop().call_later(LOOK_SECONDS, self._look)
@@ -39,23 +44,33 @@ class LateMessage:
     def end(self) -> None:
         """It is there, or never will be."""
         self._timer.cancel()
-        if self._looks < LATE_LOOKS:
-            self._lane.permits.release(self._lease.owner)
-        else:
+        if self._entered:
             self._lane.exit(self._lease, self)
+        else:
+            self._lane.permits.release(self._lease.owner)
 
     def _look(self) -> None:
         self._looks += 1
         try:
-            if self._looks == LATE_LOOKS:
-                self._lane.permits.release(self._lease.owner)
-                self._lane.enter(self._lease, self, self._leave)
-            elif self._looks > LATE_LOOKS:
+            if self._looks >= LATE_LOOKS:
                 self._check()
+                if not self._entered:
+                    self._enter()
         except FacerecError as error:
             self._refuse(error)
             return
         self._timer = self._task.get_loop().call_later(LOOK_SECONDS, self._look)
+
+    def _enter(self) -> None:
+        lane, owner = self._lane, self._lease.owner
+        try:
+            lane.enter(self._lease, self, self._leave)
+        except FacerecError:
+            if time.monotonic() - self._began > ROOM_SECONDS or lane.permits.wanted_by_others(owner):
+                raise
+            return
+        self._entered = True
+        lane.permits.release(owner)
 
     def _check(self) -> None:
         if time.monotonic() - self._began > self._lane.max_seconds:

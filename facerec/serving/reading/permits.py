@@ -51,6 +51,10 @@ class Permits:
         if self._waiting:
             self._pass_on()
 
+    def wanted_by_others(self, owner: str) -> bool:
+        """Whether another caller waits for a permit."""
+        return any(each != owner for each in self._waiting)
+
     def _pass_on(self) -> None:
         for owner in list(self._waiting):
             if not self._free:
