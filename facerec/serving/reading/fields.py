@@ -8,27 +8,26 @@ from typing import Any, Final
 
 from facerec.errors import FacerecError, Reason
 
-MAX_FIELDS: Final = 100_000  # a chunk of 10,000 faces has 80,000
+MAX_FIELDS: Final = 20_000  # 64 faces whose numbers are not packed have 9,000
+MAX_STREAM_FIELDS: Final = 100_000  # a chunk of 10,000 faces has 80,000
 LEAST_BYTES: Final = 2  # of a field
-UNCOUNTED_BYTES: Final = MAX_FIELDS * LEAST_BYTES
-"""Shorter messages cannot have more."""
 
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 _FIXED: Final = {_FIXED64: 8, _FIXED32: 4}
 _GROUP_ENDS: Final = (3, 4)
 
 
-def check(raw: bytes, descriptor: Any) -> None:
+def check(raw: bytes, descriptor: Any, max_fields: int) -> None:
     """Count fields, those within messages too; `descriptor` is the type's. Raises FacerecError.
 
-    OPTION_INVALID where there are more than MAX_FIELDS.
+    OPTION_INVALID where there are more than `max_fields`.
     What is no message at all passes: it is the parser that refuses it, and it stops there.
     """
     count = at = 0
     ends: list[tuple[int, Any]] = []
     size = len(raw)
     try:
-        while size - at > (MAX_FIELDS - count) * LEAST_BYTES:
+        while size - at > (max_fields - count) * LEAST_BYTES:
             while ends and at >= ends[-1][0]:
                 descriptor = ends.pop()[1]
             tag, at = _varint(raw, at)
@@ -48,9 +47,9 @@ def check(raw: bytes, descriptor: Any) -> None:
                 at += _FIXED[kind]
             elif kind not in _GROUP_ENDS:
                 return
-            if count > MAX_FIELDS:
+            if count > max_fields:
                 raise FacerecError(
-                    f"the request has more than {MAX_FIELDS:,} fields; send less at once",
+                    f"the request has more than {max_fields:,} fields; send less at once",
                     reason=Reason.OPTION_INVALID,
                 )
     except IndexError:

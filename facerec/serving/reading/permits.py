@@ -62,20 +62,34 @@ class Permits:
             held = self._held.get(owner, 0)
             if held >= self._per_owner:
                 continue
-            ready = self._waiting[owner].popleft()
-            if self._waiting[owner]:
-                self._waiting.move_to_end(owner)  # behind those who have not had a turn
-            else:
-                del self._waiting[owner]
-            self._free -= 1
-            self._held[owner] = held + 1
-            ready.set_result(None)
+            ready = self._next(owner)
+            if ready is not None:
+                self._free -= 1
+                self._held[owner] = held + 1
+                ready.set_result(None)
+
+    def _next(self, owner: str) -> "asyncio.Future[None] | None":
+        """The longest waiting call of a caller, who is then behind all others; None where all were cancelled
+        and only do not know it yet."""
+        waiting = self._waiting[owner]
+        while waiting:
+            ready = waiting.popleft()
+            if not ready.done():
+                break
+        else:
+            ready = None
+        if waiting:
+            self._waiting.move_to_end(owner)
+        else:
+            del self._waiting[owner]
+        return ready
 
     def _forget(self, owner: str, ready: "asyncio.Future[None]") -> None:
-        waiting = self._waiting[owner]
-        waiting.remove(ready)
-        if not waiting:
-            del self._waiting[owner]
+        waiting = self._waiting.get(owner)
+        if waiting is not None and ready in waiting:
+            waiting.remove(ready)
+            if not waiting:
+                del self._waiting[owner]
 
 
 class Crowd:

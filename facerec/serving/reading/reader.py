@@ -72,8 +72,7 @@ class RequestReader:
                 size = len(raw)
                 self._admit(size, max_bytes)
                 lease.take(size)
-                if size > fields.UNCOUNTED_BYTES:
-                    await parse.check(raw)
+                await parse.check(raw)
                 answer = does(parse(raw), context)
                 del raw  # what is made of it is enough to keep, and it is large
                 return await answer
@@ -110,8 +109,7 @@ class RequestReader:
                         break
                     self._admit(len(raw), max_bytes)
                     await lease.wait(len(raw), STREAM_WAIT_SECONDS)
-                    if len(raw) > fields.UNCOUNTED_BYTES:
-                        await parse.check(raw)
+                    await parse.check(raw)
                     item = parse(raw)
                     del raw
                     kept = call.Message(lease.end)
@@ -157,10 +155,13 @@ class _Parser:
         self._parse = method.parse
         owner = getattr(method.parse, "__self__", None)
         self._descriptor = getattr(owner, "DESCRIPTOR", None)
+        self._max_fields = fields.MAX_STREAM_FIELDS if method.request_streaming else fields.MAX_FIELDS
+        self._uncounted_bytes = self._max_fields * fields.LEAST_BYTES
 
     async def check(self, raw: bytes) -> None:
         """Refuse what has too many fields. On a thread: it may take some 50 ms."""
-        await asyncio.to_thread(fields.check, raw, self._descriptor)
+        if len(raw) > self._uncounted_bytes:
+            await asyncio.to_thread(fields.check, raw, self._descriptor, self._max_fields)
 
     def __call__(self, raw: bytes) -> Any:
         """The message."""

@@ -9,6 +9,7 @@ ATTACKS: tuple[str, ...] = (
     "duplicates",
     "egress",
     "erasure",
+    "flood",
     "scores",
     "template",
 )

@@ -8,6 +8,7 @@ from facerec.serving.reading import fields
 
 IDENTIFY = matcher_pb2.IdentifyRequest.DESCRIPTOR
 IMPORT = transfer_pb2.ImportFacesRequest.DESCRIPTOR
+LIMIT = fields.MAX_STREAM_FIELDS
 PROBE = b"\x12\x00"  # IdentifyRequest.probes, empty
 UNKNOWN = b"\xf8\x01\x00"  # a number in a field that there is not
 TIME = b"\x2a\x00"  # FaceChunk.expire_times, empty
@@ -26,14 +27,14 @@ def nested(part: bytes, count: int) -> bytes:
 @pytest.mark.parametrize(
     ("raw", "descriptor"),
     [
-        (PROBE * (fields.MAX_FIELDS + 1), IDENTIFY),
-        (UNKNOWN * (fields.MAX_FIELDS + 1), IDENTIFY),
-        (nested(TIME, fields.MAX_FIELDS + 1), IMPORT),
+        (PROBE * (LIMIT + 1), IDENTIFY),
+        (UNKNOWN * (LIMIT + 1), IDENTIFY),
+        (nested(TIME, LIMIT + 1), IMPORT),
     ],
 )
 def test_too_many_fields_are_refused_wherever_they_are(raw: bytes, descriptor: object) -> None:
     with pytest.raises(FacerecError, match="fields") as caught:
-        fields.check(raw, descriptor)
+        fields.check(raw, descriptor, LIMIT)
     assert caught.value.reason is Reason.OPTION_INVALID
 
 
@@ -48,11 +49,11 @@ def test_the_largest_messages_of_the_contract_pass() -> None:
     )
     for _ in range(rows):
         chunk.expire_times.add(seconds=2_000_000_000, nanos=1)
-    fields.check(transfer_pb2.ImportFacesRequest(chunk=chunk).SerializeToString(), IMPORT)
+    fields.check(transfer_pb2.ImportFacesRequest(chunk=chunk).SerializeToString(), IMPORT, LIMIT)
     photos = [matcher_pb2.Probe(image=PROBE * 500_000)] * 16
-    fields.check(matcher_pb2.IdentifyRequest(probes=photos).SerializeToString(), IDENTIFY)
+    fields.check(matcher_pb2.IdentifyRequest(probes=photos).SerializeToString(), IDENTIFY, fields.MAX_FIELDS)
 
 
 @pytest.mark.parametrize("raw", [b"\xff" * 300_000, b"\x07" * 300_000, b"\x12\xff\xff\xff\x7f" * 60_000])
 def test_what_is_no_message_is_left_to_the_parser(raw: bytes) -> None:
-    fields.check(raw, IDENTIFY)
+    fields.check(raw, IDENTIFY, LIMIT)

@@ -55,6 +55,18 @@ async def test_a_call_that_ends_while_it_waits_takes_no_permit() -> None:
         await permits.acquire("d")
 
 
+async def test_a_permit_is_not_lost_to_a_call_that_is_cancelled_in_the_same_moment() -> None:
+    permits = Permits(1, 1, 10)
+    await permits.acquire("a")
+    gone = asyncio.create_task(permits.acquire("b"))
+    await asyncio.sleep(0)
+    gone.cancel()
+    permits.release("a")
+    await asyncio.gather(gone, return_exceptions=True)
+    async with asyncio.timeout(5):
+        await permits.acquire("c")
+
+
 async def test_so_many_calls_of_one_caller_wait_and_no_more() -> None:
     permits = Permits(1, 1, 2)
     await permits.acquire("a")
