@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import grpc
 import numpy as np
@@ -54,15 +55,15 @@ class Caller:
     def _run(self) -> None:
         metadata = (("authorization", "Bearer caller"),)
         with grpc.insecure_channel(self._address, [("grpc.use_local_subchannel_pool", 1)]) as channel:
-            ask = channel.unary_unary(SERVICE + "ListPersons")
-            check = channel.unary_unary("/grpc.health.v1.Health/Check")
+            ask: Any = channel.unary_unary(SERVICE + "ListPersons")
+            check: Any = channel.unary_unary("/grpc.health.v1.Health/Check")
             while not self._ended.is_set():
                 began = time.monotonic()
                 try:
                     ask(b"", timeout=30, metadata=metadata)
                     check(b"", timeout=30)
                 except grpc.RpcError as error:
-                    self.failures.append(error.code().name)  # type: ignore[attr-defined]
+                    self.failures.append(error.code().name)
                 self.seconds.append(time.monotonic() - began)
                 self._ended.wait(0.02)
 
@@ -132,6 +133,7 @@ async def _for(sender: Sender, port: int, seconds: float) -> None:
     await asyncio.wait([task], timeout=seconds)
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
+    await asyncio.sleep(0.05)  # what was aborted is closed in the loop's next rounds
 
 
 async def _beside_a_listener(sender: Sender, seconds: float) -> None:

@@ -23,7 +23,7 @@ async def _each(port: int, begin: Callable[[Dripping, int], None], *, connection
     """Begin many calls on so many connections, and again when they have had a moment."""
     while True:
         opened = []
-        with contextlib.suppress(OSError):
+        try:
             for _ in range(connections):
                 dripping = await Dripping.open(port)
                 opened.append(dripping)
@@ -31,9 +31,10 @@ async def _each(port: int, begin: Callable[[Dripping, int], None], *, connection
                     begin(dripping, stream)
                     if stream % 50 == 1:
                         await asyncio.sleep(0)
-        await asyncio.sleep(PAUSE_SECONDS)
-        for dripping in opened:
-            dripping.close()
+            await asyncio.sleep(PAUSE_SECONDS)
+        finally:
+            for dripping in opened:
+                dripping.abort()
 
 
 async def headers_alone(port: int) -> None:
@@ -113,7 +114,7 @@ async def _stream_of(port: int, path: bytes, payload: bytes, *, at_once: int) ->
                     await dripping.send(1, message_head(len(payload)) + payload)
                     await dripping.ended(1)
                 finally:
-                    dripping.close()
+                    dripping.abort()
             await asyncio.sleep(PAUSE_SECONDS)
 
     await asyncio.gather(*(one() for _ in range(at_once)))
