@@ -11,7 +11,9 @@ AT_ONCE = 8  # messages that are read and may be there any moment
 AT_ONCE_PER_CALLER = 6
 MAX_WAITING_CALLS = 4096  # of one caller, each of which takes some 20 KB
 MAX_WAITING_HEALTH = 256  # of one host
-LATE_HEALTH_MESSAGES = 8
+HEALTH_AT_ONCE = 4
+HEALTH_AT_ONCE_PER_HOST = 3
+LATE_HEALTH_MESSAGES = 4
 
 
 class Lane(Protocol):
@@ -60,7 +62,7 @@ class HealthLane:
     """A check that is late is not refused for want of room: an older one goes, of the host that has most."""
 
     def __init__(self, max_seconds: float) -> None:
-        self.permits = Permits(AT_ONCE, AT_ONCE_PER_CALLER, MAX_WAITING_HEALTH)
+        self.permits = Permits(HEALTH_AT_ONCE, HEALTH_AT_ONCE_PER_HOST, MAX_WAITING_HEALTH)
         self.max_seconds = max_seconds
         self._crowd = Crowd(LATE_HEALTH_MESSAGES)
 

@@ -9,7 +9,7 @@ import grpc.aio
 import pytest
 
 from tests.e2e.access.conftest import bearer, entry
-from tests.fixtures.http2 import Dripping, message_head
+from tests.fixtures.http2 import MAX_CONCURRENT_STREAMS, Dripping, message_head
 from tests.fixtures.matcher import MatcherProcess
 
 CHECK = "/grpc.health.v1.Health/Check"
@@ -85,6 +85,23 @@ async def test_a_method_that_there_is_not_is_unimplemented_with_a_key_and_withou
             with pytest.raises(grpc.aio.AioRpcError) as caught:
                 await call(b"", metadata=metadata, timeout=10)
             assert caught.value.code() is grpc.StatusCode.UNIMPLEMENTED
+
+
+async def test_headers_beyond_16_kb_are_refused(matcher: MatcherProcess) -> None:
+    async with grpc.aio.insecure_channel(matcher.address) as channel:
+        check: Any = channel.unary_unary(CHECK)
+        assert await check(b"", metadata=(("x-a", "a" * 12_000),), timeout=10)
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            await check(b"", metadata=(("x-a", "a" * 20_000),), timeout=10)
+        assert caught.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+
+
+async def test_a_connection_may_have_256_calls_at_once(matcher: MatcherProcess) -> None:
+    for address in (matcher.address, str(matcher.event("listening")["health"])):
+        dripping = await Dripping.open(port(address))
+        settings = await dripping.settings()
+        dripping.close()
+        assert settings[MAX_CONCURRENT_STREAMS] == 256
 
 
 async def test_the_health_port_takes_no_message_longer_than_a_services_name(matcher: MatcherProcess) -> None:
