@@ -18,7 +18,7 @@ import structlog
 
 from encoder_service import doctor, loading, model
 from encoder_service.errors import DeviceMissing, ModelDrift, WeightsInvalid
-from encoder_service.roles import ROLES
+from encoder_service.roles import LARGE, ROLES
 from encoder_service.servicer import SERVICE_NAME, EncoderServicer
 from encoder_service.settings import EncoderSettings
 from facerec.encoder.v1.encoder_pb2_grpc import add_EncoderServiceServicer_to_server
@@ -82,7 +82,7 @@ async def _serve(flags: list[str]) -> None:
         spans.configure("encoder", model.server_version(), settings.trace_endpoint)
     servicer = EncoderServicer(settings)
     register = functools.partial(add_EncoderServiceServicer_to_server, servicer)
-    server = Server(settings.server_options(), [Service(SERVICE_NAME, register, ROLES)])
+    server = Server(settings.server_options(), [Service(SERVICE_NAME, register, ROLES, large=LARGE)])
     await server.start()
     log.info("listening", address=server.address, admin=server.admin_address, health=server.health_address)
     termination = asyncio.create_task(wait_for_termination())

@@ -3,3 +3,6 @@
 from facerec.serving.access.grants import Role
 
 ROLES = dict.fromkeys(("Encode", "EncodeStream", "DetectFaces", "GetModel"), Role.ENCODE)
+
+LARGE = frozenset({"Encode", "EncodeStream", "DetectFaces"})
+"""The methods whose requests carry images."""

@@ -16,7 +16,7 @@ from encoder_service.settings import EncoderSettings
 from facerec.encoder.v1 import encoder_pb2 as pb
 from facerec.encoder.v1 import encoder_pb2_grpc
 from facerec.errors import FacerecError
-from facerec.serving import status
+from facerec.serving import call, status
 
 SERVICE_NAME: Final = pb.DESCRIPTOR.services_by_name["EncoderService"].full_name
 
@@ -67,7 +67,8 @@ class EncoderServicer(encoder_pb2_grpc.EncoderServiceServicer):
         self, request_iterator: AsyncIterator[pb.EncodeStreamRequest], context: Context
     ) -> AsyncIterator[pb.EncodeStreamResponse]:
         window = self._settings.stream_window
-        async for answer in streaming.answer_each(request_iterator, self._answer_item, window=window):
+        items = ((item, call.keep_message()) async for item in request_iterator)
+        async for answer in streaming.answer_each(items, self._answer_kept, window=window):
             yield answer
 
     async def GetModel(self, request: pb.GetModelRequest, context: Context) -> pb.GetModelResponse:  # noqa: D102
@@ -79,6 +80,17 @@ class EncoderServicer(encoder_pb2_grpc.EncoderServiceServicer):
         found = await encoder.encode(request.image, options)
         with_landmarks = request.options.return_landmarks
         return await asyncio.to_thread(_encode_response, found, with_landmarks=with_landmarks)
+
+    async def _answer_kept(
+        self, kept: tuple[pb.EncodeStreamRequest, call.Message | None]
+    ) -> pb.EncodeStreamResponse:
+        """Answer an item, whose room is taken as long as that lasts."""
+        item, message = kept
+        try:
+            return await self._answer_item(item)
+        finally:
+            if message:
+                message.end()
 
     async def _answer_item(self, item: pb.EncodeStreamRequest) -> pb.EncodeStreamResponse:
         try:

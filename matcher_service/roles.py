@@ -37,6 +37,9 @@ COLLECTION_ROLES = {
     "ListAuditEvents": Role.ADMIN,
 }
 
+MATCHER_LARGE: Final = frozenset({"Enroll", "Verify", "Identify", "Compare", "ImportFaces"})
+"""The methods whose requests carry images or faces in bulk."""
+
 # Of the others each brings one, and so does a chunk of an import, which asks nothing.
 MATCHER_PROBES: Final[Mapping[str, Callable[[Any], int]]] = {
     "Compare": lambda request: 2,

@@ -25,7 +25,7 @@ from matcher_service.gallery import Gallery
 from matcher_service.matcher import Matcher
 from matcher_service.recall import RecallMeter
 from matcher_service.reviewing import Reviewer
-from matcher_service.roles import COLLECTION_ROLES, MATCHER_PROBES, MATCHER_ROLES
+from matcher_service.roles import COLLECTION_ROLES, MATCHER_LARGE, MATCHER_PROBES, MATCHER_ROLES
 from matcher_service.scanning import Scanner
 from matcher_service.search import Search
 from matcher_service.servicer import MatcherServicer
@@ -111,6 +111,7 @@ class MatcherService:
                     lambda server: matcher_pb2_grpc.add_MatcherServiceServicer_to_server(servicer, server),
                     MATCHER_ROLES,
                     MATCHER_PROBES,
+                    MATCHER_LARGE,
                 ),
                 Service(
                     COLLECTIONS,

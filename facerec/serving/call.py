@@ -43,6 +43,29 @@ class Rates(Protocol):
         """Count so many probes of a message in all, of which some are counted. Raises RateLimited."""
 
 
+class Message:
+    """A stream's message and the room that it takes, given back by `give_back` when it is done with."""
+
+    __slots__ = ("_give_back", "_kept")
+
+    def __init__(self, give_back: Callable[[], None]) -> None:
+        self._give_back = give_back
+        self._kept = False
+
+    def keep(self) -> None:
+        """Hold the room past the next message, until `end` or until this is collected."""
+        self._kept = True
+
+    def end_unless_kept(self) -> None:
+        """The next message is asked for."""
+        if not self._kept:
+            self._give_back()
+
+    def end(self) -> None:
+        """Give the room back; more than once is once."""
+        self._give_back()
+
+
 class Call:
     """One call. Its caller is anybody until somebody is let in; `reason` is the error's that ended it."""
 
@@ -53,6 +76,7 @@ class Call:
         "caller",
         "charged",
         "grant",
+        "message",
         "rates",
         "reason",
         "streams",
@@ -67,6 +91,7 @@ class Call:
         self.rates: Rates | None = None
         self.charged = 0.0  # probes counted so far
         self.streams = False  # whether messages go on coming
+        self.message: Message | None = None  # of a stream, the last that was read
         self.reason = ""
 
     def header(self, name: str) -> str:
@@ -123,6 +148,26 @@ def caller_key() -> str:
     for the connection's address; "" outside of a call."""
     call = _call.get()
     return (call.caller.name or call.peer) if call else ""
+
+
+def offer_message(message: Message) -> None:
+    """Note a stream's message, for its handler to keep."""
+    call = _call.get()
+    if call:
+        call.message = message
+
+
+def keep_message() -> Message | None:
+    """Keep the room of the stream's message that was read last, past the next one.
+
+    For a handler that works on several at once. None outside of a call of a stream.
+    """
+    call = _call.get()
+    if call is None or call.message is None:
+        return None
+    message, call.message = call.message, None
+    message.keep()
+    return message
 
 
 def may_see_scores() -> bool:

@@ -8,27 +8,62 @@ killed loses that fifth of a second of them, and no other line: those are writte
 import asyncio
 import time
 
+from facerec.errors import Reason
 from facerec.serving import logs
 from facerec.serving.call import Call
 
 WRITE_SECONDS = 0.2
 MOST_WAITING = 1000
+REFUSED_SECONDS = 1.0
+UNKNOWN_CALLERS = frozenset({Reason.KEY_MISSING, Reason.KEY_UNKNOWN})
 
 
 class CallLog:
-    """Takes lines on the event loop."""
+    """Takes lines on the event loop.
+
+    Of calls without a key that is known there is, by method, one line a second and a count of the others:
+    whoever sends them would fill the log.
+    """
 
     def __init__(self) -> None:
+        self._refused: dict[tuple[str, str, str], int] = {}
         self._waiting: list[tuple[float, str, str, float, Call]] = []
         self._due: asyncio.TimerHandle | None = None
 
     def add(self, method: str, code: str, seconds: float, call: Call) -> None:
         """Write a line soon."""
+        if call.reason in UNKNOWN_CALLERS and self._is_counted(method, code, call.reason):
+            return
         self._waiting.append((time.time(), method, code, seconds, call))
         if len(self._waiting) >= MOST_WAITING:
             self.flush()
         elif self._due is None:
             self._due = asyncio.get_running_loop().call_later(WRITE_SECONDS, self.flush)
+
+    def close(self) -> None:
+        """Write all there is."""
+        self.flush()
+        self._write_refused()
+
+    def _is_counted(self, method: str, code: str, reason: str) -> bool:
+        """Whether this second has a line of such a call already."""
+        if not self._refused:
+            asyncio.get_running_loop().call_later(REFUSED_SECONDS, self._write_refused)
+        kind = (method, code, reason)
+        self._refused[kind] = self._refused.get(kind, -1) + 1
+        return self._refused[kind] > 0
+
+    def _write_refused(self) -> None:
+        refused, self._refused = self._refused, {}
+        logs.write(
+            __name__,
+            "calls_refused",
+            (
+                (time.time(), {"method": method, "code": code, "reason": reason, "calls": calls})
+                for (method, code, reason), calls in refused.items()
+                if calls
+            ),
+        )
 
     def flush(self) -> None:
         """Write what waits."""

@@ -1,23 +1,59 @@
 """Health for a service that is not ready from its first moment."""
 
+import asyncio
 import dataclasses
 from collections.abc import Iterable
 
+import grpc
 import grpc.aio
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
-from facerec.serving import address
+from facerec.serving import address, wire
 from facerec.serving.errors import AddressInUse
+from facerec.serving.layers import Context, host
+from facerec.serving.reading.permits import Crowd
 
 SERVICE_NAME = health.SERVICE_NAME
 OVERALL = ""
+MAX_WATCHES = 2048  # of some 20 KB each
+MAX_REQUEST_BYTES = 4096  # the name of no service is as long
+
+
+class _Servicer(health.aio.HealthServicer):
+    """Of the streams of Watch, which take no key, so many are kept: beyond, the oldest of whichever host has
+    most ends as RESOURCE_EXHAUSTED."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._watching = Crowd(MAX_WATCHES)
+
+    async def Watch(self, request: health_pb2.HealthCheckRequest, context: Context) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        owner, ended = host(context), False
+
+        def leave() -> None:
+            nonlocal ended
+            ended = True
+            task.cancel()
+
+        self._watching.enter(owner, task, leave)
+        try:
+            await super().Watch(request, context)
+        except asyncio.CancelledError:
+            if not ended:
+                raise
+            task.uncancel()
+        finally:
+            self._watching.exit(owner, task)
+        await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, f"{MAX_WATCHES} others watch health here")
 
 
 class Health:
     """What `grpc.health.v1.Health` answers: a state a service, and SERVING for "" when all are."""
 
     def __init__(self, names: Iterable[str]) -> None:
-        self._servicer = health.aio.HealthServicer()
+        self._servicer = _Servicer()
         self._serving = dict.fromkeys(names, False)
 
     def register(self, server: grpc.aio.Server) -> None:
@@ -51,7 +87,7 @@ class HealthPort:
 
     def __init__(self, at: str, health_service: Health) -> None:
         self._address = address.parse(at)
-        self._server = grpc.aio.server(options=[("grpc.so_reuseport", 0)])
+        self._server = wire.server(wire.limits(MAX_REQUEST_BYTES))
         health_service.register(self._server)
 
     @property

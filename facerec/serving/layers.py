@@ -4,8 +4,9 @@ gRPC's interceptors are asked at every call, each through a coroutine of its own
 is hand back the same handler. Nor can they refuse a caller by its certificate before its message is read.
 
 To a layer every method is one coroutine function of a request and a context. Answers that stream are written
-to the context, so that a call's whole life is within its layers. Requests are read by the layer `intake`;
-outside of it a layer finds gRPC's iterator of bytes in their place, of which nothing has been read.
+to the context, so that a call's whole life is within its layers. Requests are read by the layer
+`RequestReader`; outside of it a layer finds gRPC's iterator of bytes in their place, of which nothing has
+been read.
 """
 
 import dataclasses
@@ -26,7 +27,7 @@ _HEALTH = "/grpc.health.v1.Health/"
 
 @dataclasses.dataclass(frozen=True)
 class Method:
-    """A method of a service; `parse` makes a message of a request's bytes, which is the intake's to do."""
+    """A method of a service; `parse` makes a message of a request's bytes, for the request reader to call."""
 
     path: str  # /SERVICE/METHOD
     request_streaming: bool
@@ -114,6 +115,11 @@ class _Asked(grpc.GenericRpcHandler):
                 return None
             self._wrapped[method] = self._wrap(method, handler)
         return self._wrapped[method]
+
+
+def host(context: Context) -> str:
+    """The peer's address without its port: whoever has no key may open as many connections as they like."""
+    return str(context.peer()).rpartition(":")[0]
 
 
 def _kind(streaming: bool) -> str:

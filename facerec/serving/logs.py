@@ -15,6 +15,7 @@ from facerec.serving import call
 
 Level = Literal["debug", "info", "warning", "error"]
 Format = Literal["auto", "console", "json"]
+GRPC_CORE = "grpc._cython.cygrpc"
 
 
 _to_json = json.JSONEncoder(default=repr).encode
@@ -73,6 +74,7 @@ def configure(level: Level, format: Format) -> None:
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, _render],
         )
     )
+    handler.addFilter(_without_arguments)
     logging.basicConfig(handlers=[handler], level=level.upper(), force=True)
 
 
@@ -84,6 +86,23 @@ def describe(error: BaseException) -> dict[str, Any]:
     stack = traceback.extract_tb(error.__traceback__)
     frames = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in stack]
     return {"kind": type(error).__qualname__, "frames": frames}
+
+
+def _without_arguments(record: logging.LogRecord) -> bool:
+    """Take out of gRPC's and asyncio's own records what a call brought.
+
+    They quote headers that are no text, keys too, and exceptions with their arguments. Their text and the
+    exception's type stay. Of such headers there is no line at all: whoever sends them would fill the log.
+    """
+    if record.name == GRPC_CORE and str(record.msg).startswith("Invalid encoding"):
+        return False
+    if record.name.partition(".")[0] in ("grpc", "asyncio"):
+        text = record.msg if isinstance(record.msg, str) else type(record.msg).__name__
+        record.msg, _, _ = text.partition("\n")
+        if record.exc_info and record.exc_info[0]:
+            record.msg += f" ({record.exc_info[0].__name__})"
+        record.args, record.exc_info, record.exc_text = (), None, None
+    return True
 
 
 def write(logger: str, event: str, happened: Iterable[tuple[float, Mapping[str, Any]]]) -> None:

@@ -9,7 +9,7 @@ from typing import Any, TypeVar, cast
 
 import grpc.aio
 
-from facerec.serving import address, reflection, spans, status
+from facerec.serving import address, reflection, spans, status, wire
 from facerec.serving.access.door import Door
 from facerec.serving.access.grants import Role
 from facerec.serving.access.keyring import Keyring
@@ -20,8 +20,8 @@ from facerec.serving.deadlines import Deadlines
 from facerec.serving.errors import AddressInUse, SettingsInvalid
 from facerec.serving.health import SERVICE_NAME as HEALTH
 from facerec.serving.health import Health, HealthPort
-from facerec.serving.intake import Intake
 from facerec.serving.layers import LayeredServer
+from facerec.serving.reading.reader import RequestReader
 from facerec.serving.tracing import traced
 
 KEEPALIVE_TIMEOUT_SECONDS = 20.0
@@ -32,13 +32,15 @@ T = TypeVar("T")
 class Service:
     """One service of the contract, how it is added to a server, and the role that each method takes.
 
-    `probes` says of methods how many probes a message brings, where that is not one.
+    `probes` says of methods how many probes a message brings, where that is not one; `large` are the methods
+    whose requests carry images or faces in bulk, those of all others being small.
     """
 
     full_name: str
     register: Callable[[grpc.aio.Server], object]
     roles: Mapping[str, Role] = dataclasses.field(default_factory=dict)
     probes: Mapping[str, Callable[[Any], int]] = dataclasses.field(default_factory=dict)
+    large: frozenset[str] = frozenset()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -88,7 +90,7 @@ class Server:
         )
         self._watch: asyncio.Task[None] | None = None
         self._health = Health(service.full_name for service in services)
-        self._server = grpc.aio.server(options=_channel_options(options))
+        self._server = wire.server(_channel_options(options))
         self._counting = Counting(options.log_calls)
         layers = LayeredServer(
             self._server,
@@ -98,10 +100,11 @@ class Server:
                 status.mapped,
                 *([self._door.admit] if self._door else []),
                 Deadlines(options.max_call_seconds),
-                Intake(
-                    room_bytes=options.max_bytes_in_flight,
-                    largest_bytes=options.max_request_bytes,
-                    most_seconds=options.max_call_seconds,
+                RequestReader(
+                    budget_bytes=options.max_bytes_in_flight,
+                    max_message_bytes=options.max_request_bytes,
+                    max_seconds=options.max_call_seconds,
+                    large={f"/{each.full_name}/{method}" for each in services for method in each.large},
                 ),
                 *([self._door.check] if self._door else []),
             ],
@@ -182,7 +185,7 @@ class Server:
         await self._health.shut_down()
         await asyncio.sleep(self._options.drain_seconds)
         await self._server.stop(self._options.grace_seconds)
-        self._counting.log.flush()
+        self._counting.log.close()
         if self._watch:
             self._watch.cancel()
         if self._health_port:
@@ -211,12 +214,7 @@ def _tls(options: ServerOptions) -> ServerTls | None:
 
 def _channel_options(options: ServerOptions) -> list[tuple[str, int]]:
     chosen = [
-        ("grpc.max_receive_message_length", options.max_request_bytes),
-        ("grpc.max_send_message_length", options.max_request_bytes),
-        # Two servers on one port would share its calls in silence; the second is to be refused.
-        ("grpc.so_reuseport", 0),
-        # Of a message that nobody reads yet its first 64 KB are taken in, however quick its sender is.
-        ("grpc.http2.bdp_probe", 0),
+        *wire.limits(options.max_request_bytes),
         # Clients ping every 30 s, busy or not; by default a server hangs up on whoever does.
         ("grpc.keepalive_permit_without_calls", 1),
         ("grpc.http2.min_ping_interval_without_data_ms", 10_000),

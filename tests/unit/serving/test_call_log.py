@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 import structlog
 
-from facerec.serving import call, logs
+from facerec.serving import call, call_log, logs
 from facerec.serving.call_log import MOST_WAITING, CallLog
 from tests.fixtures.waiting import until
 
@@ -101,3 +101,41 @@ def test_an_id_is_the_callers_or_a_new_one() -> None:
         assert made.request_id == made.request_id
         assert len(made.request_id) == 16
     assert len({call.Call(()).request_id for _ in range(1000)}) == 1000
+
+
+async def test_calls_without_a_known_key_have_one_line_a_second_and_a_count(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    logs.configure("info", "json")
+    log = CallLog()
+    for number in range(1000):
+        refused = some_call(str(number))
+        refused.reason = "KEY_UNKNOWN" if number % 4 else "KEY_MISSING"
+        log.add("Verify", "UNAUTHENTICATED", 0.001, refused)
+    log.add("Verify", "OK", 0.001, some_call("known"))
+    log.close()
+    *calls, missing, unknown = written(capsys)
+    assert [line["request_id"] for line in calls] == ["0", "1", "known"]
+    for line, reason, count in ((missing, "KEY_MISSING", 249), (unknown, "KEY_UNKNOWN", 749)):
+        assert (line["event"], line["reason"], line["calls"]) == ("calls_refused", reason, count)
+        assert (line["method"], line["code"]) == ("Verify", "UNAUTHENTICATED")
+
+
+async def test_the_count_is_written_when_the_second_is_over(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(call_log, "REFUSED_SECONDS", 0.05)
+    logs.configure("info", "json")
+    log = CallLog()
+    lines: list[dict[str, object]] = []
+    for _ in range(2):
+        refused = some_call("x")
+        refused.reason = "KEY_MISSING"
+        log.add("Verify", "UNAUTHENTICATED", 0.001, refused)
+
+    def told() -> bool:
+        lines.extend(written(capsys))
+        return "calls_refused" in [line["event"] for line in lines]
+
+    await until(told)
+    assert lines[-1]["calls"] == 1

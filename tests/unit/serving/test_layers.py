@@ -7,8 +7,8 @@ import grpc
 import grpc.aio
 import pytest
 
-from facerec.serving.intake import Intake
 from facerec.serving.layers import Does, LayeredServer, Method
+from facerec.serving.reading.reader import RequestReader
 
 SERVICE = "test.Echo"
 METHODS = {
@@ -79,8 +79,8 @@ async def test_every_kind_of_handler_goes_through_every_layer_outermost_first(
 ) -> None:
     wrapped: list[str] = []
     server = grpc.aio.server()
-    intake = Intake(room_bytes=1000, largest_bytes=1000, most_seconds=10)
-    register(LayeredServer(server, [tagging(b"outer", wrapped), intake, tagging(b"inner", wrapped)]))
+    reader = RequestReader(budget_bytes=1000, max_message_bytes=1000, max_seconds=10, large=())
+    register(LayeredServer(server, [tagging(b"outer", wrapped), reader, tagging(b"inner", wrapped)]))
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
     try:

@@ -1,0 +1,1 @@
+"""How messages of requests are read: whose next, within how much memory, and whether one is worth parsing."""

@@ -1,0 +1,195 @@
+"""The layer that reads a call's messages, within a budget of bytes for all calls together."""
+
+import asyncio
+import gc
+from collections.abc import AsyncIterator, Collection
+from typing import Any
+
+import grpc.aio
+from google.protobuf.message import DecodeError
+
+from facerec.errors import FacerecError, Reason
+from facerec.serving import call
+from facerec.serving.layers import Context, Does, Method, host
+from facerec.serving.memory import Memory
+from facerec.serving.reading import fields
+from facerec.serving.reading.budget import SMALL_BYTES, ByteBudget, Lease, overloaded
+from facerec.serving.reading.lanes import CallLane, HealthLane, Lane
+from facerec.serving.reading.late import LateMessage
+
+HEALTH_BYTES = 4096
+LARGE_BYTES = 4 * 1024 * 1024
+LATE_SHARE = 8
+STREAM_WAIT_SECONDS = 5.0
+GONE_SECONDS = 0.05  # until a call is known to be cancelled whose messages have ended
+
+
+class RequestReader:
+    """Reads the messages of requests, one or many, within `budget_bytes`. Raises FacerecError: OVERLOADED,
+    DEADLINE_EXCEEDED, OPTION_INVALID.
+
+    Of a message that nobody reads gRPC holds 64 KB at the most; how long one is that is being read nobody
+    knows until it is there. So each of them holds an eighth of `max_message_bytes`, the longest, in the
+    budget: a call's one message as soon as it is late, a stream's before it is read. Those that are not late
+    yet are few (`lanes`). A message holds its own length from when it is there until its call has ended, or
+    for a stream's until the next is asked for, unless its handler keeps it longer (`call.keep_message`).
+    Methods whose path is not in `large` take messages up to SMALL_BYTES.
+    """
+
+    def __init__(
+        self,
+        *,
+        budget_bytes: int,
+        max_message_bytes: int,
+        max_seconds: float,
+        large: Collection[str],
+    ) -> None:
+        self._budget = ByteBudget(budget_bytes)
+        self._late_bytes = max(1, max_message_bytes // LATE_SHARE)
+        self._memory = Memory()
+        self._calls = CallLane(self._late_bytes, max_seconds, self._memory)
+        self._health = HealthLane(max_seconds)
+        self._large = large
+        self._max_message_bytes = max_message_bytes
+        self._collect_bytes = budget_bytes // 4
+        self._failed_bytes = 0
+
+    def __call__(self, method: Method, does: Does) -> Does:
+        """The same with its messages read."""
+        if method.request_streaming:
+            return self._stream(method, does)
+        return self._health_check(method, does) if method.is_health else self._one(method, does)
+
+    def _one(self, method: Method, does: Does) -> Does:
+        max_bytes, lane, budget = self._max_bytes(method), self._calls, self._budget
+        parse = _Parser(method)
+
+        async def handle(_: Any, context: Context) -> Any:
+            lease = Lease(budget, _caller(context))
+            size = 0
+            try:
+                raw = await _receive(lane, lease, context)
+                size = len(raw)
+                self._admit(size, max_bytes)
+                lease.take(size)
+                await parse.check(raw)
+                answer = does(parse(raw), context)
+                del raw  # what is made of it is enough to keep, and it is large
+                return await answer
+            except BaseException:
+                self._fail(size)
+                raise
+            finally:
+                lease.end()
+
+        return handle
+
+    def _health_check(self, method: Method, does: Does) -> Does:
+        lane, parse, none = self._health, _Parser(method), ByteBudget(0)
+
+        async def handle(_: Any, context: Context) -> Any:
+            raw = await _receive(lane, Lease(none, host(context)), context)
+            if len(raw) > HEALTH_BYTES:
+                raise FacerecError("the name of no service is as long", reason=Reason.OPTION_INVALID)
+            return await does(parse(raw), context)
+
+        return handle
+
+    def _stream(self, method: Method, does: Does) -> Does:
+        parse, max_bytes = _Parser(method), self._max_bytes(method)
+
+        async def items(context: Context) -> AsyncIterator[Any]:
+            owner = _caller(context)
+            while True:
+                lease = Lease(self._budget, owner)
+                try:
+                    await lease.wait(self._late_bytes, STREAM_WAIT_SECONDS)
+                    raw = await context.read()
+                    if raw is grpc.aio.EOF:
+                        break
+                    self._admit(len(raw), max_bytes)
+                    await lease.wait(len(raw), STREAM_WAIT_SECONDS)
+                    await parse.check(raw)
+                    item = parse(raw)
+                    del raw
+                    kept = call.Message(lease.end)
+                    call.offer_message(kept)
+                    yield item
+                    del item
+                    kept.end_unless_kept()
+                except BaseException:
+                    lease.end()
+                    raise
+            lease.end()
+            await asyncio.sleep(GONE_SECONDS)
+
+        async def handle(_: Any, context: Context) -> Any:
+            return await does(items(context), context)
+
+        return handle
+
+    def _max_bytes(self, method: Method) -> int:
+        return self._max_message_bytes if method.path in self._large else SMALL_BYTES
+
+    def _admit(self, size: int, max_bytes: int) -> None:
+        if size > max_bytes:
+            raise FacerecError(
+                f"the request has {size:,} bytes and this method takes {max_bytes:,} at most",
+                reason=Reason.OPTION_INVALID,
+            )
+        if size > LARGE_BYTES and self._memory.tight():
+            raise overloaded()
+
+    def _fail(self, size: int) -> None:
+        """An error and its frames may hold each other, and a request, until they are collected."""
+        self._failed_bytes += size
+        if self._failed_bytes > self._collect_bytes:
+            self._failed_bytes = 0
+            asyncio.get_running_loop().call_soon(gc.collect)
+
+
+class _Parser:
+    """Makes messages of bytes. Raises FacerecError OPTION_INVALID."""
+
+    def __init__(self, method: Method) -> None:
+        self._parse = method.parse
+        owner = getattr(method.parse, "__self__", None)
+        self._descriptor = getattr(owner, "DESCRIPTOR", None)
+        self._max_fields = fields.MAX_STREAM_FIELDS if method.request_streaming else fields.MAX_FIELDS
+        self._uncounted_bytes = self._max_fields * fields.LEAST_BYTES
+
+    async def check(self, raw: bytes) -> None:
+        """Refuse what has too many fields. On a thread: it may take some 50 ms."""
+        if len(raw) > self._uncounted_bytes:
+            await asyncio.to_thread(fields.check, raw, self._descriptor, self._max_fields)
+
+    def __call__(self, raw: bytes) -> Any:
+        """The message."""
+        try:
+            return self._parse(raw)
+        except DecodeError:
+            raise FacerecError(
+                "the request is not a message of this type", reason=Reason.OPTION_INVALID
+            ) from None
+
+
+async def _receive(lane: Lane, lease: Lease, context: Context) -> bytes:
+    """Read a call's one message, in its turn until it turns out to be late."""
+    await lane.permits.acquire(lease.owner)
+    late = LateMessage(lane, lease)
+    try:
+        raw = await context.read()
+    except asyncio.CancelledError:
+        late.raise_refusal()
+        raise
+    finally:
+        late.end()
+    if raw is grpc.aio.EOF:
+        await asyncio.sleep(GONE_SECONDS)
+        raise FacerecError("the call brought no message", reason=Reason.OPTION_INVALID)
+    return raw  # type: ignore[no-any-return]
+
+
+def _caller(context: Context) -> str:
+    """Whose share a message counts in: the name of the key or certificate, or else the connection."""
+    return call.caller_name() or context.peer()

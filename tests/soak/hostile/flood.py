@@ -1,0 +1,171 @@
+"""Floods of calls that cost a service more than their sender: who else is served, and in how much memory.
+
+Beside each goes a caller of another key, once against the service that is flooded and once with the same
+flood going to a listener that only reads: two cores are shared by all of it here.
+"""
+
+import asyncio
+import contextlib
+import hashlib
+import shutil
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import grpc
+import numpy as np
+import psutil
+
+from facerec.local.postgres import EmbeddedPostgres
+from matcher_service import migrations
+from tests.fixtures.matcher import MatcherProcess
+from tests.soak.hostile.report import Finding
+from tests.soak.hostile.senders import SENDERS, SERVICE, Sender
+
+BUDGET_BYTES = 64 << 20
+MAX_MESSAGE_BYTES = 48 << 20
+MEMORY_BYTES = 8 * BUDGET_BYTES + 8 * MAX_MESSAGE_BYTES + 3 * BUDGET_BYTES + (64 << 20)
+"""What docs/security.md allows beyond an idle service: being read, not late yet, held, and the calls."""
+
+FLAGS = ("--max-bytes-in-flight", str(BUDGET_BYTES), "--max-request-bytes", str(MAX_MESSAGE_BYTES))
+KEYS = {"attacker": ("verify", "enroll"), "caller": ("manage",)}
+
+
+class Caller:
+    """Asks for people again and again, by a key of its own, from a thread of its own."""
+
+    def __init__(self, address: str) -> None:
+        self._address = address
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self.seconds: list[float] = []
+        self.failures: list[str] = []
+
+    def __enter__(self) -> "Caller":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ended.set()
+        self._thread.join(60)
+
+    def _run(self) -> None:
+        metadata = (("authorization", "Bearer caller"),)
+        with grpc.insecure_channel(self._address, [("grpc.use_local_subchannel_pool", 1)]) as channel:
+            ask: Any = channel.unary_unary(SERVICE + "ListPersons")
+            check: Any = channel.unary_unary("/grpc.health.v1.Health/Check")
+            while not self._ended.is_set():
+                began = time.monotonic()
+                try:
+                    ask(b"", timeout=30, metadata=metadata)
+                    check(b"", timeout=30)
+                except grpc.RpcError as error:
+                    self.failures.append(error.code().name)
+                self.seconds.append(time.monotonic() - began)
+                self._ended.wait(0.02)
+
+    @property
+    def p99_ms(self) -> float:
+        """Of a call and a check together."""
+        return 1000 * float(np.percentile(self.seconds, 99)) if self.seconds else float("nan")
+
+
+def attack(*, short: bool) -> list[Finding]:
+    """Flood a matcher with each kind in turn."""
+    seconds = 1.5 if short else 10.0
+    with _matcher() as matcher:
+        return [_flood(matcher, name, sender, seconds, short) for name, sender in SENDERS.items()]
+
+
+def _flood(matcher: MatcherProcess, name: str, sender: Sender, seconds: float, short: bool) -> Finding:
+    process = psutil.Process(matcher.process.pid)
+    beside = float("nan")
+    if not short:
+        with Caller(matcher.address) as quiet:
+            asyncio.run(_beside_a_listener(sender, seconds))
+        beside = quiet.p99_ms
+    idle, cpu, began = process.memory_info().rss, _cpu(process), time.monotonic()
+    with _Highest(process) as highest, Caller(matcher.address) as caller:
+        asyncio.run(_for(sender, int(matcher.address.rpartition(":")[2]), seconds))
+    share = (_cpu(process) - cpu) / (time.monotonic() - began)
+    grown = highest.seen - idle
+    return Finding(
+        name,
+        f"others: {len(caller.seconds)} calls, {len(caller.failures)} failed, p99 {caller.p99_ms:.0f} ms"
+        + ("" if short else f" ({beside:.0f} ms with the flood elsewhere)")
+        + f"; memory +{grown >> 20} MiB of {MEMORY_BYTES >> 20}; CPU {share:.0%} of a core",
+        bool(caller.seconds) and not caller.failures and grown < MEMORY_BYTES and process.is_running(),
+    )
+
+
+class _Highest:
+    """The most memory that a process has had meanwhile, looked at each 10 ms."""
+
+    def __init__(self, process: psutil.Process) -> None:
+        self._process = process
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self.seen = 0
+
+    def __enter__(self) -> "_Highest":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ended.set()
+        self._thread.join(10)
+
+    def _run(self) -> None:
+        while not self._ended.wait(0.01):
+            self.seen = max(self.seen, self._process.memory_info().rss)
+
+
+def _cpu(process: psutil.Process) -> float:
+    times = process.cpu_times()
+    return float(times.user + times.system)
+
+
+async def _for(sender: Sender, port: int, seconds: float) -> None:
+    task = asyncio.ensure_future(sender(port))
+    await asyncio.wait([task], timeout=seconds)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    await asyncio.sleep(0.05)  # what was aborted is closed in the loop's next rounds
+
+
+async def _beside_a_listener(sender: Sender, seconds: float) -> None:
+    async def read(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while await reader.read(1 << 16):
+            pass
+        writer.close()
+
+    server = await asyncio.start_server(read, "127.0.0.1", 0)
+    async with server:
+        await _for(sender, server.sockets[0].getsockname()[1], seconds)
+
+
+@contextlib.contextmanager
+def _matcher() -> Iterator[MatcherProcess]:
+    folder = Path(tempfile.mkdtemp(prefix="facerec-hostile-"))
+    folder.chmod(0o755)  # run as root, Postgres has a user of its own
+    keys = folder / "keys.toml"
+    keys.write_text("\n".join(_entry(name, roles) for name, roles in KEYS.items()))
+    try:
+        with EmbeddedPostgres.open(folder / "data") as postgres:
+            asyncio.run(migrations.migrate(postgres.url()))
+            process = MatcherProcess(postgres.url(), "--keys-file", str(keys), "--pool-min-size", "1", *FLAGS)
+            try:
+                process.event("database_ready")
+                yield process
+            finally:
+                process.stop()
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _entry(name: str, roles: tuple[str, ...]) -> str:
+    digest = hashlib.sha256(name.encode()).hexdigest()
+    return f'[[keys]]\nname = "{name}"\nsha256 = "{digest}"\nroles = {list(roles)}\nencodings = true\n'

@@ -1,0 +1,70 @@
+"""Health by callers without a key: bounded, and there for whoever else asks."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import grpc
+import grpc.aio
+import pytest
+from grpc_health.v1 import health_pb2
+
+from facerec.serving import health
+from facerec.serving.reading import lanes
+from facerec.serving.server import Server, ServerOptions
+from tests.fixtures.http2 import Dripping, message_head
+
+CHECK, WATCH = "/grpc.health.v1.Health/Check", "/grpc.health.v1.Health/Watch"
+
+
+@pytest.fixture
+async def server(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Server]:
+    monkeypatch.setattr(health, "MAX_WATCHES", 20)
+    running = Server(ServerOptions("127.0.0.1:0", grace_seconds=0.1, health_address="127.0.0.1:0"), [])
+    await running.start()
+    yield running
+    await running.stop()
+
+
+def address(server: Server, port: str) -> str:
+    return server.address if port == "calls" else str(server.health_address)
+
+
+@pytest.mark.parametrize("port", ["calls", "health"])
+async def test_so_many_watch_and_the_oldest_ends_for_one_more(server: Server, port: str) -> None:
+    async with grpc.aio.insecure_channel(address(server, port)) as channel:
+        watch: Any = channel.unary_stream(
+            WATCH, response_deserializer=health_pb2.HealthCheckResponse.FromString
+        )
+        calls = []
+        for _ in range(25):
+            calls.append(watch(b""))
+            assert (await calls[-1].read()).status == health_pb2.HealthCheckResponse.SERVING
+        for call in calls[:5]:
+            assert await call.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+        assert not [call for call in calls[5:] if call.done()]
+
+
+@pytest.mark.parametrize("port", ["calls", "health"])
+async def test_a_check_whose_message_is_late_is_answered(server: Server, port: str) -> None:
+    dripping = await Dripping.open(int(address(server, port).rpartition(":")[2]))
+    try:
+        dripping.head(1, CHECK.encode())
+        await asyncio.sleep(0.2)
+        dripping.data(1, message_head(0), end=True)
+        assert await dripping.ended(1) == b"0"
+    finally:
+        dripping.close()
+
+
+async def test_checks_that_bring_no_message_end_for_others(server: Server) -> None:
+    dripping = await Dripping.open(server.port)
+    try:
+        for stream in range(1, 2 * lanes.LATE_HEALTH_MESSAGES + 40, 2):
+            dripping.head(stream, CHECK.encode())
+        await dripping.ended(1)  # the oldest
+        async with grpc.aio.insecure_channel(server.address) as channel:
+            check: Any = channel.unary_unary(CHECK)
+            assert await check(b"", timeout=10)
+    finally:
+        dripping.close()

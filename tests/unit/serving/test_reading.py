@@ -1,0 +1,306 @@
+"""Messages of all calls within a budget that callers share: those that are there, and those still coming."""
+
+import asyncio
+import dataclasses
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import grpc
+import grpc.aio
+import psutil
+import pytest
+from google.protobuf.wrappers_pb2 import BytesValue
+
+from facerec.client.failures import from_rpc_error
+from facerec.errors import FacerecError, Reason
+from facerec.serving import call, status, wire
+from facerec.serving.layers import LayeredServer
+from facerec.serving.memory import Memory
+from facerec.serving.reading import reader
+from facerec.serving.reading.budget import SMALL_BYTES
+from facerec.serving.reading.reader import LATE_SHARE, RequestReader
+from tests.fixtures.http2 import Dripping, message_head
+
+LARGEST = 1_000_000
+ROOM = 2_500_000  # for two of the largest
+OF_ITS_OWN = (("grpc.use_local_subchannel_pool", 1),)  # a connection: else channels share one
+PATH, EACH, SMALL = "/test.Holder/Hold", "/test.Holder/Each", "/test.Holder/Small"
+MOST_LATE = 15  # of the 20 for which there is room: a caller leaves a quarter
+
+
+@dataclasses.dataclass
+class Running:
+    """A server whose unary method waits until it is let go, and how many messages it has."""
+
+    port: int
+    held: int = 0
+    keeps: bool = False
+    go: asyncio.Event = dataclasses.field(default_factory=asyncio.Event)
+
+    async def call(self, size: int, *, seconds: float = 10, path: str = PATH) -> int:
+        async with grpc.aio.insecure_channel(f"127.0.0.1:{self.port}", options=OF_ITS_OWN) as channel:
+            method: Any = channel.unary_unary(path)
+            try:
+                return len(await method(BytesValue(value=bytes(size)).SerializeToString(), timeout=seconds))
+            except grpc.aio.AioRpcError as error:
+                raise from_rpc_error(error, "") from None
+
+    async def hold(self, request: BytesValue, context: Any) -> BytesValue:
+        self.held += 1
+        await self.go.wait()
+        self.held -= 1
+        return BytesValue(value=b"x")
+
+    async def each(self, requests: AsyncIterator[BytesValue], context: Any) -> AsyncIterator[BytesValue]:
+        kept = []
+        async for request in requests:
+            self.held += 1
+            if self.keeps:
+                kept.append((request, call.keep_message()))
+            yield BytesValue(value=b"x")
+
+
+Start = Callable[..., Any]
+
+
+def begun(method: Any, does: Any) -> Any:
+    """The layer that begins a call, without what it counts."""
+
+    async def handle(request: Any, context: Any) -> Any:
+        call.begin(context.invocation_metadata())
+        return await does(request, context)
+
+    return handle
+
+
+@pytest.fixture
+async def start() -> AsyncIterator[Start]:
+    servers: list[grpc.aio.Server] = []
+
+    async def begin(*, max_seconds: float = 10, room_bytes: int = ROOM) -> Running:
+        server = wire.server(wire.limits(2 * LARGEST))
+        servers.append(server)
+        running = Running(0)
+        reads = RequestReader(
+            budget_bytes=room_bytes, max_message_bytes=LARGEST, max_seconds=max_seconds, large={PATH, EACH}
+        )
+        forms: Any = {
+            "request_deserializer": BytesValue.FromString,
+            "response_serializer": BytesValue.SerializeToString,
+        }
+        unary = grpc.unary_unary_rpc_method_handler(running.hold, **forms)
+        stream = grpc.stream_stream_rpc_method_handler(running.each, **forms)
+        LayeredServer(server, [begun, status.mapped, reads]).add_registered_method_handlers(
+            "test.Holder", {"Hold": unary, "Small": unary, "Each": stream}
+        )
+        running.port = server.add_insecure_port("127.0.0.1:0")
+        await server.start()
+        return running
+
+    yield begin
+    for server in servers:
+        await server.stop(0)
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(10):
+        while not condition():  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+
+
+async def test_a_message_counts_until_its_call_has_ended(start: Start) -> None:
+    running = await start()
+    two = [asyncio.create_task(running.call(LARGEST - 10)) for _ in range(2)]
+    await until(lambda: running.held == 2)
+    small = asyncio.create_task(running.call(100_000))
+    await until(lambda: running.held == 3)
+    with pytest.raises(FacerecError) as caught:
+        await running.call(LARGEST - 10)
+    assert caught.value.reason is Reason.OVERLOADED
+    assert caught.value.retry_after_seconds
+    running.go.set()
+    await asyncio.gather(*two, small)
+    assert await running.call(LARGEST - 10) == 3
+
+
+async def test_a_call_that_is_given_up_gives_its_room_back(start: Start) -> None:
+    running = await start()
+    for _ in range(5):
+        with pytest.raises(FacerecError):
+            await running.call(LARGEST - 10, seconds=0.2)
+    running.go.set()
+    assert await running.call(LARGEST - 10) == 3
+
+
+async def test_what_is_no_message_is_told_so(start: Start) -> None:
+    running = await start()
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{running.port}") as channel:
+        unary: Any = channel.unary_unary(PATH)
+        stream: Any = channel.stream_unary(PATH)
+        for sent, told in (
+            (unary(b"\xff\xff"), "not a message of this type"),
+            (stream(iter(())), "brought no"),
+        ):
+            with pytest.raises(grpc.aio.AioRpcError) as caught:
+                await sent
+            assert caught.value.code() == grpc.StatusCode.INVALID_ARGUMENT
+            assert told in str(caught.value.details())
+
+
+async def begin_many(running: Running) -> Dripping:
+    """A connection with more late messages than its share."""
+    dripping = await Dripping.open(running.port)
+    for stream in range(1, 2 * MOST_LATE + 4, 2):
+        dripping.begin(stream, PATH)
+    await dripping.ended_any()
+    return dripping
+
+
+async def test_late_messages_of_one_caller_leave_a_share_to_others(start: Start) -> None:
+    running = await start()
+    dripping = await begin_many(running)
+    try:
+        other = asyncio.create_task(running.call(4 * LARGEST // LATE_SHARE))
+        await until(lambda: running.held == 1)
+        running.go.set()
+        await other
+    finally:
+        dripping.close()
+
+
+async def test_many_that_are_late_at_once_and_come_a_moment_later_are_all_answered(start: Start) -> None:
+    running = await start()
+    running.go.set()
+    dripping = await Dripping.open(running.port)
+    streams = range(1, 4 * MOST_LATE, 2)
+    try:
+        for stream in streams:
+            dripping.head(stream, PATH.encode())
+        await asyncio.sleep(0.2)
+        for stream in streams:
+            dripping.data(stream, message_head(0), end=True)
+        # A status that was told before comes as its number in a table, and another would not.
+        assert {(await dripping.ended_any())[1] for _ in streams} <= {b"0", b""}
+    finally:
+        dripping.close()
+
+
+async def test_what_hangs_up_gives_its_room_back(start: Start) -> None:
+    running = await start()
+    running.go.set()
+    dripping = await begin_many(running)
+    with pytest.raises(FacerecError):
+        await running.call(LARGEST - 10)
+    dripping.close()
+    async with asyncio.timeout(10):
+        while True:
+            try:
+                assert await running.call(LARGEST - 10) == 3
+            except FacerecError:
+                await asyncio.sleep(0.02)
+            else:
+                return
+
+
+async def test_a_late_message_as_long_as_the_whole_budget_is_taken(start: Start) -> None:
+    running = await start(room_bytes=LARGEST)
+    running.go.set()
+    dripping = await Dripping.open(running.port)
+    payload = BytesValue(value=bytes(LARGEST - 20_000)).SerializeToString()
+    try:
+        dripping.head(1, PATH.encode())
+        dripping.data(1, message_head(len(payload)))
+        await asyncio.sleep(0.1)  # late by now
+        await dripping.send(1, payload)
+        assert await dripping.ended(1) == b"0"
+    finally:
+        dripping.close()
+
+
+async def test_streams_that_are_idle_leave_a_share_to_others(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reader, "STREAM_WAIT_SECONDS", 0.2)
+    running = await start()
+    running.go.set()
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{running.port}") as channel:
+        each: Any = channel.stream_stream(EACH)
+        streams = [each() for _ in range(MOST_LATE + 4)]
+        await until(lambda: sum(stream.done() for stream in streams) == 4)
+        assert await running.call(4 * LARGEST // LATE_SHARE) == 3
+        for stream in streams:
+            stream.cancel()
+
+
+async def test_messages_of_a_stream_that_its_handler_keeps_are_counted_until_it_is_done(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reader, "STREAM_WAIT_SECONDS", 0.2)
+    running = await start()
+    running.keeps = True
+    item = BytesValue(value=bytes(LARGEST // 2)).SerializeToString()
+    async with grpc.aio.insecure_channel(f"127.0.0.1:{running.port}") as channel:
+        each: Any = channel.stream_stream(EACH)
+        with pytest.raises(grpc.aio.AioRpcError) as caught:
+            async for _ in each(iter([item] * 10)):
+                pass
+        assert from_rpc_error(caught.value, "").reason is Reason.OVERLOADED
+        assert 1 < running.held < 5
+        running.keeps = False
+        assert len([answer async for answer in each(iter([item] * 10))]) == 10
+
+
+async def test_a_method_that_carries_no_image_takes_small_messages_alone(start: Start) -> None:
+    running = await start()
+    running.go.set()
+    assert await running.call(SMALL_BYTES - 10, path=SMALL) == 3
+    with pytest.raises(FacerecError, match="takes 65,536 at most") as caught:
+        await running.call(SMALL_BYTES, path=SMALL)
+    assert caught.value.reason is Reason.OPTION_INVALID
+
+
+async def test_late_messages_are_in_nobodys_way(start: Start) -> None:
+    running = await start(room_bytes=64 * LARGEST)
+    running.go.set()
+    dripping = await Dripping.open(running.port)
+    try:
+        for stream in range(1, 101, 2):
+            dripping.begin(stream, PATH)
+        async with asyncio.timeout(5):
+            for _ in range(20):
+                assert await running.call(1000) == 3
+    finally:
+        dripping.close()
+
+
+async def test_a_late_message_is_refused_where_memory_is_tight(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reader, "Memory", lambda: Memory(limit_bytes=1000))
+    running = await start()
+    running.go.set()
+    dripping = await Dripping.open(running.port)
+    try:
+        dripping.begin(1, PATH)
+        await dripping.ended(1)
+        assert await running.call(1000) == 3
+    finally:
+        dripping.close()
+
+
+def test_memory_is_tight_by_what_the_process_takes() -> None:
+    taken = psutil.Process().memory_info().rss
+    assert Memory(limit_bytes=taken).tight()
+    assert not Memory(limit_bytes=2 * taken).tight()
+
+
+async def test_a_message_that_takes_too_long_to_come_is_waited_for_no_longer(start: Start) -> None:
+    running = await start(max_seconds=0.3)
+    running.go.set()
+    dripping = await Dripping.open(running.port)
+    try:
+        dripping.begin(1, PATH)
+        await dripping.ended(1)
+    finally:
+        dripping.close()
+    assert await running.call(LARGEST - 10) == 3
