@@ -15,6 +15,10 @@
 -- The migrations applied. Primary key of a table of a few rows.
 SELECT coalesce(max(version), 0) AS version FROM facerec.schema_migration;
 
+-- name: any_table_gone
+-- Whether one of our tables of these names is not there. Catalogs alone.
+SELECT bool_or(to_regclass('facerec.' || quote_ident(name)) IS NULL) FROM unnest($1::text[]) AS name;
+
 -- name: verify
 -- $2 person, $3 encoding or null, $4 stored face's id or null; $5 the caller where its failed tries are counted, with
 -- $6 largest distance or null, $7 the encoding's space or null, $8 and $9 as `count_refusal` has them, $10 how much of a
