@@ -143,7 +143,7 @@ async def test_one_persons_faces_are_found_by_index_and_a_search_scans(
         f"ANALYZE facerec.{person}, facerec.{face}"
     )
     await administrator.close()
-    verify = await plan(database, "verify", "default", "7", VECTOR, None, *[None] * 5)
+    verify = await plan(database, "verify", "default", "7", VECTOR, None, *[None] * 6)
     assert f"Seq Scan on {face}" not in verify
     assert "(collection_id = 'default'::text) AND (person_key = p.person_key)" in verify
     expired = await plan(database, "drop_expired", "default", ["7", "8"])
@@ -152,10 +152,12 @@ async def test_one_persons_faces_are_found_by_index_and_a_search_scans(
     assert "Seq Scan" not in due
     assert f"Index Scan using {face}_expire_time_idx on {face}" in due
     row = ["7"], [""], [""], [uuid.uuid4()], [VECTOR], [""], [None]
-    taken = await plan(database, "import_faces", "default", *row, "space")
+    taken = await plan(database, "import_faces", "default", *row, "space", [7])
     assert f"Seq Scan on {face}" not in taken
     assert f"Seq Scan on {person}" not in taken
     assert 'person_id COLLATE "C"' in taken  # merges lock people in that order too
+    locked = await plan(database, "lock_imported_persons", "default", ["7"])
+    assert f"Seq Scan on {person}" not in locked
     people = await plan(database, "list_persons", "default", "1000", 100)
     assert "Seq Scan" not in people.replace("Seq Scan on collection", "")
     export = await plan(
