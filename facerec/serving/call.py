@@ -43,13 +43,16 @@ class Rates(Protocol):
 class Call:
     """One call. Its caller is anybody until somebody is let in; `reason` is the error's that ended it."""
 
-    __slots__ = ("_metadata", "_request_id", "caller", "charged", "grant", "rates", "reason")
+    __slots__ = ("_metadata", "_request_id", "about", "caller", "charged", "grant", "rates", "reason")
 
     def __init__(self, metadata: Metadata) -> None:
         self._metadata = metadata
         self._request_id = ""
         self.caller = ANYBODY
         self.grant: Any = None  # what the caller was let in by, which only the door looks at
+        self.about: tuple[str, str] | None = (
+            None  # the collection, once a message names it, and in which field
+        )
         self.rates: Rates | None = None
         self.charged = 0.0  # probes counted so far
         self.reason = ""
