@@ -25,9 +25,8 @@ DIMENSIONS = 128
 _VECTOR_HEADER = DIMENSIONS.to_bytes(2, "big") + b"\0\0"
 
 CACHED_STATEMENTS = 256  # a connection's; each collection has its own texts, and a plan takes about 50 kB
-_PARTITION_GONE = re.compile(
-    r'relation "facerec\.(person|face|enroll_request)_[0-9a-f]{32}" does not exist|could not open relation'
-)
+_PARTITION = re.compile(r"\b(?:person|face|enroll_request)_[0-9a-f]{32}\b")  # as our statements name them
+_OPENING = "relation_open"  # the server's function that finds a table dropped under a statement
 
 _COLLECTION_GONE = "_collection_id_fkey"  # how the constraints end that want a row's collection to be there
 
@@ -155,6 +154,9 @@ class Database:
             try:
                 with spans.of_part("postgres"):
                     yield connection
+            except (asyncpg.UndefinedTableError, asyncpg.InternalServerError) as error:
+                await _explain_lost_table(connection, error)
+                raise
             finally:
                 metrics.DATABASE_SECONDS.observe(time.perf_counter() - had)
                 await pool.release(connection)
@@ -240,10 +242,8 @@ def translated() -> Iterator[None]:
         yield
     except (MatcherError, ValueError):  # ValueError: an argument the driver cannot bind, which is our fault
         raise
-    except (asyncpg.UndefinedTableError, asyncpg.InternalServerError) as error:
-        if _PARTITION_GONE.search(str(error)):  # each collection has its own; one is dropped with it
-            raise CollectionNotFound from error
-        if isinstance(error, asyncpg.InternalServerError):
+    except asyncpg.InternalServerError as error:
+        if not _is_of_a_lost_table(error):
             raise
         raise _unavailable() from error
     except asyncpg.ForeignKeyViolationError as error:
@@ -258,6 +258,7 @@ def translated() -> Iterator[None]:
     except (
         OSError,  # refused, unreachable, reset; TimeoutError is one
         asyncpg.PostgresConnectionError,
+        asyncpg.UndefinedTableError,
         asyncpg.OperatorInterventionError,  # shutting down, starting, crashed
         asyncpg.InvalidAuthorizationSpecificationError,
         asyncpg.InvalidCatalogNameError,
@@ -268,6 +269,28 @@ def translated() -> Iterator[None]:
         asyncpg.InternalClientError,
     ) as error:
         raise _unavailable() from error
+
+
+def _is_of_a_lost_table(error: asyncpg.PostgresError) -> bool:
+    """Whether a table was not there any more. Read from codes and names: messages are in any language."""
+    return isinstance(error, asyncpg.UndefinedTableError) or error.server_source_function == _OPENING
+
+
+async def _explain_lost_table(connection: Connection, error: asyncpg.PostgresError) -> None:
+    """Say what became of the collection where a table of its own was not there.
+
+    Which table that was is only in the server's message, so those that the statement names are asked for.
+    Raises CollectionNotFound where one is gone, Overloaded where they are there again.
+    """
+    tables = set(_PARTITION.findall(getattr(error, "query", None) or ""))
+    if not tables or not _is_of_a_lost_table(error):
+        return
+    if await connection.fetchval(load()["any_table_gone"], list(tables)):
+        raise CollectionNotFound from error
+    raise Overloaded(
+        "the collection was erased and made anew meanwhile; try again in a moment",
+        retry_after_seconds=RETRY_OVERLOADED_SECONDS,
+    ) from error
 
 
 def _unavailable() -> StoreUnavailable:

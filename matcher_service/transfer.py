@@ -283,6 +283,9 @@ async def _insert(
     taken = checked.places
     fingerprints = {chunk.fingerprints[place] for place in taken}
     await connection.execute(queries["add_models"], header.space, list(fingerprints))
+    locked = await connection.fetch(
+        queries["lock_imported_persons"], header.collection_id, list(set(checked.person_ids))
+    )
     row = await connection.fetchrow(
         queries["import_faces"],
         header.collection_id,
@@ -294,6 +297,7 @@ async def _insert(
         [chunk.fingerprints[place] for place in taken],
         [chunk.expire_times[place] for place in taken],
         header.space,
+        [each["person_key"] for each in locked],
     )
     assert row is not None
     if row["grown"]:

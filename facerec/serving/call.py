@@ -73,6 +73,7 @@ class Call:
         "_metadata",
         "_peer",
         "_request_id",
+        "about",
         "caller",
         "charged",
         "grant",
@@ -88,6 +89,9 @@ class Call:
         self._request_id = ""
         self.caller = ANYBODY
         self.grant: Any = None  # what the caller was let in by, which only the door looks at
+        self.about: tuple[str, str] | None = (
+            None  # the collection, once a message names it, and in which field
+        )
         self.rates: Rates | None = None
         self.charged = 0.0  # probes counted so far
         self.streams = False  # whether messages go on coming

@@ -121,17 +121,24 @@ async def _statistics_are_clear(connection: asyncpg.Connection, collection_id: s
 
 
 async def _remaining(connection: asyncpg.Connection, statement: str) -> int:
-    """Run a vacuum and read from what it tells how many dead rows others kept it from removing."""
-    told: list[str] = []
+    """Run a vacuum and read from its report how many dead rows others kept it from removing.
+
+    Postgres reports it in prose alone, in the language of lc_messages. A report in other words counts as
+    rows left: nothing is called erased by a word that was not understood.
+    """
+    report: list[Any] = []
 
     def listen(_: Any, message: Any) -> None:
-        told.append(f"{message.message} {message.detail or ''}")
+        report.append(message)
 
     connection.add_log_listener(listen)
     try:
         await connection.execute(statement)
     finally:
         connection.remove_log_listener(listen)
-    found = [int(count) for line in told for counts in _REMAINING.findall(line) for count in counts if count]
-    # A server that tells it in other words is not taken at a word it did not give.
+    lines = [f"{message.message} {message.detail or ''}" for message in report]
+    found = [int(count) for line in lines for counts in _REMAINING.findall(line) for count in counts if count]
+    if not found and any(message.severity_en == "INFO" for message in report):
+        language = await connection.fetchval("SHOW lc_messages")
+        log.error("vacuum_report_not_understood", lc_messages=language, needs="C")
     return sum(found) if found else 1

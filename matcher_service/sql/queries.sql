@@ -15,6 +15,10 @@
 -- The migrations applied. Primary key of a table of a few rows.
 SELECT coalesce(max(version), 0) AS version FROM facerec.schema_migration;
 
+-- name: any_table_gone
+-- Whether one of our tables of these names is not there. Catalogs alone.
+SELECT bool_or(to_regclass('facerec.' || quote_ident(name)) IS NULL) FROM unnest($1::text[]) AS name;
+
 -- name: verify
 -- $2 person, $3 encoding or null, $4 stored face's id or null; $5 the caller where its failed tries are counted, with
 -- $6 largest distance or null, $7 the encoding's space or null, $8 and $9 as `count_refusal` has them, $10 how much of a
@@ -823,12 +827,22 @@ WHERE NOT EXISTS (SELECT FROM facerec.model m WHERE m.space = $1::text AND m.fin
 ORDER BY 2
 ON CONFLICT DO NOTHING;
 
+-- name: lock_imported_persons
+-- $2 person ids. Locks those who are there, in the order that merges lock them in, until the transaction's end, so that
+-- import_faces, the next statement, sees their faces as they stay. Their keys. Primary key of person.
+SELECT p.person_key
+FROM facerec.:"person" p
+WHERE p.collection_id = $1 AND p.person_id = ANY ($2::text[])
+ORDER BY p.person_id
+FOR UPDATE;
+
 -- name: import_faces
 -- A column a face, no (person, content) twice: $2 person ids, $3 display names, $4 external refs, $5 content ids, $6
--- encodings, $7 fingerprints, $8 expire times; $9 space. Counts of what is new and of the faces past their time it
--- took the place of, and the keys of people who were there before and got a face. Persons are made, or locked as for
--- every change of their faces, in the order that merges lock them in, so that no two calls wait for each other; who
--- has all of it is left as they are. Primary keys of person and collection, person (person_key), face (person_key,
+-- encodings, $7 fingerprints, $8 expire times; $9 space; $10 keys of the persons who are locked. Counts of what is new
+-- and of the faces past their time it took the place of, and the keys of people who were there before and got a face.
+-- Who is locked and has all of it is left as they are. Others are made, or locked by the update as they are then: what
+-- the statement's snapshot says of them decides nothing, so that the chunk is of one moment. In the order of locking,
+-- so that no two calls wait for each other. Primary keys of person and collection, person (person_key), face (person_key,
 -- content_id), model. What there is is looked up in subqueries, one by one: as joins they would read all of it for
 -- each chunk.
 -- A new person's centroid is the mean of what is added; another's is worked out afterwards.
@@ -861,7 +875,9 @@ WITH item AS MATERIALIZED (
     INSERT INTO facerec.:"person" AS p (collection_id, person_id, display_name, centroid)
     SELECT $1, named.person_id, named.display_name, named.centroid
     FROM named
-    WHERE named.person_id IN (SELECT grown.person_id FROM grown)
+    WHERE named.person_key IS NULL
+       OR named.person_key NOT IN (SELECT unnest($10::bigint[]))
+       OR named.person_id IN (SELECT grown.person_id FROM grown)
        OR (
            named.display_name <> ''
            AND named.display_name <> (

@@ -19,7 +19,7 @@ from tests.fixtures.gallery import load as load_gallery
 # Of no collection, or of all: what they read of each is its settings, never people or faces.
 OF_THE_CATALOG = {"schema_version", "list_collections", "get_collection", "search_defaults"}
 OF_THE_CATALOG |= {"create_collection", "delete_collection", "update_collection", "index_summary"}
-OF_THE_CATALOG |= {"count_refusal", "stop_enrollment"}
+OF_THE_CATALOG |= {"count_refusal", "stop_enrollment", "any_table_gone"}
 OTHER = "other"
 VECTOR = vector_wire(np.full(128, 0.1, np.float32))
 
@@ -152,10 +152,12 @@ async def test_one_persons_faces_are_found_by_index_and_a_search_scans(
     assert "Seq Scan" not in due
     assert f"Index Scan using {face}_expire_time_idx on {face}" in due
     row = ["7"], [""], [""], [uuid.uuid4()], [VECTOR], [""], [None]
-    taken = await plan(database, "import_faces", "default", *row, "space")
+    taken = await plan(database, "import_faces", "default", *row, "space", [7])
     assert f"Seq Scan on {face}" not in taken
     assert f"Seq Scan on {person}" not in taken
     assert 'person_id COLLATE "C"' in taken  # merges lock people in that order too
+    locked = await plan(database, "lock_imported_persons", "default", ["7"])
+    assert f"Seq Scan on {person}" not in locked
     people = await plan(database, "list_persons", "default", "1000", 100)
     assert "Seq Scan" not in people.replace("Seq Scan on collection", "")
     export = await plan(

@@ -151,7 +151,9 @@ class ImportFacesRequest(_message.Message):
 
     @_builtins.property
     def chunk(self) -> Global___FaceChunk:
-        """chunk holds faces, committed together."""
+        """chunk holds faces, committed together: no change of the persons whom it
+        names, by a merge, an erasure or an enrolment, comes in between.
+        """
 
     def __init__(
         self,

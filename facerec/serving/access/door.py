@@ -54,7 +54,7 @@ class Door:
         """End the streams of those who are let in no more."""
         for stream in list(self._streams):
             try:
-                self._again(stream.grant, stream.method)
+                self._again(stream.call, stream.method)
             except FacerecError as error:
                 stream.end(_counted(error))
 
@@ -73,7 +73,10 @@ class Door:
         async def handle_stream(request: Any, context: Context) -> Any:
             task = asyncio.current_task()
             assert task is not None
-            stream = _Stream(task, self._admit(method, context), method)
+            self._admit(method, context)
+            present = call.current()
+            assert present is not None
+            stream = _Stream(task, present, method)
             self._streams.add(stream)
             try:
                 return await does(request, context)
@@ -141,21 +144,25 @@ class Door:
         present.streams = method.request_streaming
         return grant
 
-    def _again(self, grant: Grant, method: Method) -> Grant:
-        """The same caller's grant as it is now. Raises KeyUnknown, NotPermitted."""
-        grant = self._keyring.again(grant)
+    def _again(self, present: call.Call, method: Method) -> None:
+        """Give a call under way the rights that its caller has now.
+
+        Raises KeyUnknown, and NotPermitted where what it is about is not within them any more.
+        """
+        grant = self._keyring.again(present.grant)
         self._check_role(grant, method)
-        return grant
+        if present.about is not None:
+            _check_reach(grant.caller, *present.about)
+        present.grant, present.caller = grant, grant.caller
 
     def _refresh(self, method: Method) -> None:
         """Go on by what the caller is granted now. Raises KeyUnknown, NotPermitted."""
         present = call.current()
         assert present is not None
         try:
-            present.grant = self._again(present.grant, method)
+            self._again(present, method)
         except FacerecError as error:
             raise _counted(error) from None
-        present.caller = present.grant.caller
 
     def _check_role(self, grant: Grant, method: Method) -> None:
         role = self._roles.get(method.path)
@@ -179,11 +186,11 @@ class Door:
 
 
 class _Stream:
-    """A call that lasts, and by whose grant."""
+    """A call that lasts."""
 
-    def __init__(self, task: "asyncio.Task[Any]", grant: Grant, method: Method) -> None:
+    def __init__(self, task: "asyncio.Task[Any]", present: call.Call, method: Method) -> None:
         self._task = task
-        self.grant = grant
+        self.call = present
         self.method = method
         self.error: FacerecError | None = None
 
@@ -204,16 +211,24 @@ def _check_collection(message: Any, field: str) -> None:
     """Raises NotPermitted where it is about a gallery that the caller may not reach, or about all."""
     present = call.current()
     assert present is not None
-    reachable = present.caller.collections
-    if reachable is None or message.DESCRIPTOR.full_name.startswith("facerec.encoder."):
+    if message.DESCRIPTOR.full_name.startswith("facerec.encoder."):
         return
     if "collection_id" not in message.DESCRIPTOR.fields_by_name:
-        if message.DESCRIPTOR.full_name.startswith(OURS):
+        if present.caller.collections is not None and message.DESCRIPTOR.full_name.startswith(OURS):
             who = present.caller.name
             raise _counted(NotPermitted(f"{who} may reach some collections, and this is about all"))
         return
-    if (message.collection_id or DEFAULT_COLLECTION_ID) not in reachable:
-        raise _counted(NotPermitted(f"{present.caller.name} may not reach this collection", field=field))
+    present.about = (message.collection_id or DEFAULT_COLLECTION_ID, field)
+    try:
+        _check_reach(present.caller, *present.about)
+    except FacerecError as error:
+        raise _counted(error) from None
+
+
+def _check_reach(caller: call.Caller, collection_id: str, field: str) -> None:
+    """Raises NotPermitted where the caller may not reach a collection, which this field names."""
+    if caller.collections is not None and collection_id not in caller.collections:
+        raise NotPermitted(f"{caller.name} may not reach this collection", field=field)
 
 
 def _peer(context: Context) -> list[str]:

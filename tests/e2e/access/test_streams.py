@@ -119,6 +119,45 @@ async def test_an_export_ends_with_its_callers_key(
     assert read < len(faces)
 
 
+@pytest.mark.parametrize("sends", ["nothing", "chunks"])
+async def test_an_import_ends_when_its_caller_may_not_reach_the_collection_any_more(
+    start_matcher: StartMatcher, database_url: str, keys_file: WriteKeys, sends: str
+) -> None:
+    importer = entry("importer", "b", ["enroll"], "encodings = true")
+    matcher = await start_matcher(database_url, keys_file=keys_file(ADMIN, importer))
+    narrowed = entry("importer", "b", ["enroll"], 'encodings = true\ncollections = ["other"]')
+
+    async def chunks() -> AsyncIterator[transfer_pb2.ImportFacesRequest]:
+        yield header()
+        yield chunk(vectors(1), ["ann"])
+        keys_file(ADMIN, narrowed)
+        for number in range(1, 1000):
+            await asyncio.sleep(30 if sends == "nothing" else 0.01)
+            yield chunk(vectors(1, seed=number), ["ann"])
+
+    with refused(Reason.NOT_PERMITTED, "header.collection_id"):
+        await matcher.stub.ImportFaces(chunks(), metadata=bearer("b"))
+
+
+async def test_an_export_ends_when_its_caller_may_not_reach_the_collection_any_more(
+    start_matcher: StartMatcher, database_url: str, keys_file: WriteKeys
+) -> None:
+    names = [f"p{place}" for place in range(10_000)]
+    matcher = await start_matcher(database_url, keys_file=keys_file(ADMIN, entry("exporter", "b", ["admin"])))
+    for first in range(4):  # more than the connection takes in unread
+        rows = chunk(vectors(len(names), seed=first), names)
+        await matcher.stub.ImportFaces(iter([header(f"i{first}"), rows]), metadata=bearer("a"))
+    call = matcher.stub.ExportFaces(transfer_pb2.ExportFacesRequest(), metadata=bearer("b"))
+    assert await call.read()
+    keys_file(ADMIN, entry("exporter", "b", ["admin"], 'collections = ["other"]'))
+    read = 0
+    with refused(Reason.NOT_PERMITTED, "collection_id"):
+        while (part := await call.read()) is not grpc.aio.EOF:
+            read += len(part.chunk.person_ids)
+            await asyncio.sleep(0.1)
+    assert read < 4 * len(names)
+
+
 async def test_a_rate_that_is_lowered_holds_for_a_stream_under_way(
     start_matcher: StartMatcher, database_url: str, keys_file: WriteKeys
 ) -> None:
