@@ -268,7 +268,7 @@ async def _leave_rows(administrator: asyncpg.Connection) -> None:
         )
 
 
-async def test_refused_duplicates_are_counted_too_and_new_faces_are_not(
+async def test_refused_duplicates_are_counted_too_and_new_faces_as_a_twentieth(
     matcher: RunningMatcher, administrator: asyncpg.Connection
 ) -> None:
     settings = pb.CollectionSettings(duplicate_policy=pb.DUPLICATE_POLICY_REFUSE)
@@ -278,8 +278,9 @@ async def test_refused_duplicates_are_counted_too_and_new_faces_are_not(
     new = iter(vectors(100, seed=77))
     for _ in range(20):
         await matcher.stub.Enroll(enroll("eve", encoding(next(new))), metadata=bearer("o"))
+    assert await tries(administrator) == [("onboarding", 4.8)]
     near = _beside(NEAR)
-    for _ in range(5):
+    for _ in range(4):
         with refused(Reason.FACE_DUPLICATE, "items[0].probe"):
             await matcher.stub.Enroll(enroll("eve", encoding(next(near))), metadata=bearer("o"))
     for vector in (next(near), next(new)):
