@@ -4,7 +4,7 @@ import contextvars
 import dataclasses
 import random
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Protocol
 
 REQUEST_ID = "x-request-id"
@@ -43,10 +43,12 @@ class Rates(Protocol):
 class Call:
     """One call. Its caller is anybody until somebody is let in; `reason` is the error's that ended it."""
 
-    __slots__ = ("_metadata", "_request_id", "caller", "charged", "grant", "rates", "reason")
+    __slots__ = ("_key", "_metadata", "_peer", "_request_id", "caller", "charged", "grant", "rates", "reason")
 
-    def __init__(self, metadata: Metadata) -> None:
+    def __init__(self, metadata: Metadata, peer: Callable[[], str] = str) -> None:
         self._metadata = metadata
+        self._peer = peer
+        self._key = ""
         self._request_id = ""
         self.caller = ANYBODY
         self.grant: Any = None  # what the caller was let in by, which only the door looks at
@@ -70,13 +72,23 @@ class Call:
             self._request_id = given if _FORM.fullmatch(given) else f"{_ids.getrandbits(64):016x}"
         return self._request_id
 
+    @property
+    def key(self) -> str:
+        """Whose share of the service the call takes: the caller's name, else its host's address."""
+        if self.caller.name:
+            return self.caller.name
+        if not self._key:
+            # Without the port, which is another for each connection that a caller opens.
+            self._key = self._peer().rpartition(":")[0] or "unknown"
+        return self._key
+
 
 _call: contextvars.ContextVar[Call | None] = contextvars.ContextVar("call", default=None)
 
 
-def begin(metadata: Iterable[tuple[str, str | bytes]] | None) -> Call:
-    """Note a call at its beginning."""
-    call = Call(tuple(metadata or ()))
+def begin(metadata: Iterable[tuple[str, str | bytes]] | None, peer: Callable[[], str] = str) -> Call:
+    """Note a call at its beginning; `peer` says its connection's other end as gRPC writes it."""
+    call = Call(tuple(metadata or ()), peer)
     _call.set(call)
     return call
 
@@ -96,6 +108,15 @@ def caller_name() -> str:
     """The caller's name; "" where no key is asked for."""
     call = _call.get()
     return call.caller.name if call else ""
+
+
+def caller_key() -> str:
+    """Whose share of the service is taken: the key's or certificate's name, else the peer's address.
+
+    The address is the host's, as `ipv4:192.0.2.7`, whatever the connection. "" outside of a call.
+    """
+    call = _call.get()
+    return call.key if call else ""
 
 
 def may_see_scores() -> bool:

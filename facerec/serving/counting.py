@@ -33,7 +33,7 @@ class Counting:
         log_failed = log_calls != "off"
 
         async def handle(request: Any, context: Context) -> Any:
-            present = call.begin(context.invocation_metadata())
+            present = call.begin(context.invocation_metadata(), context.peer)
             calls.begin()
             began = time.perf_counter()
             code = "OK"

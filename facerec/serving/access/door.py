@@ -117,7 +117,7 @@ class Door:
         present.charged = probes
 
     def _admit(self, method: Method, context: Context) -> Grant:
-        present = call.current() or call.begin(context.invocation_metadata())
+        present = call.current() or call.begin(context.invocation_metadata(), context.peer)
         try:
             grant = self._keyring.find(present.header("authorization"), lambda: _peer(context))
             self._check_role(grant, method)
