@@ -143,7 +143,7 @@ async def test_one_persons_faces_are_found_by_index_and_a_search_scans(
         f"ANALYZE facerec.{person}, facerec.{face}"
     )
     await administrator.close()
-    verify = await plan(database, "verify", "default", "7", VECTOR, None, *[None] * 5)
+    verify = await plan(database, "verify", "default", "7", VECTOR, None, *[None] * 6)
     assert f"Seq Scan on {face}" not in verify
     assert "(collection_id = 'default'::text) AND (person_key = p.person_key)" in verify
     expired = await plan(database, "drop_expired", "default", ["7", "8"])
