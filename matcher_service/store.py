@@ -64,7 +64,7 @@ class Store:
 
     async def list_collections(self, after: str, limit: int) -> list[asyncpg.Record]:
         """Read collections in the order of their ids, from after `after`."""
-        async with self._database.connection() as connection:
+        async with self._database.search_connection() as connection:
             return list(await connection.fetch(load()["list_collections"], after, limit))
 
     async def index_summary(self) -> tuple[int, float | None]:
@@ -208,7 +208,8 @@ class Store:
         return _found(await self.row(name, collection_id, *arguments))
 
     async def _rows(self, name: str, collection_id: str, *arguments: Any) -> list[asyncpg.Record]:
-        async with self._database.connection() as connection:
+        """A page of a list: it may take tens of milliseconds."""
+        async with self._database.search_connection() as connection:
             rows = await connection.fetch(of_collection(collection_id)[name], collection_id, *arguments)
         _found(rows[0] if rows else None)
         return list(rows)

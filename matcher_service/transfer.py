@@ -12,7 +12,6 @@ import numpy as np
 import numpy.typing as npt
 
 from matcher_service import ids
-from matcher_service.admission import Admission
 from matcher_service.audit.changes import Action, Change, note
 from matcher_service.contents import encoding_ids
 from matcher_service.database import DIMENSIONS, Connection, Database, vector_wire
@@ -102,15 +101,11 @@ Write = Callable[[str, Chunk], Awaitable[None]]
 class Transfer:
     """Bulk work on connections of its own: it keeps none from other calls.
 
-    Behind two doors, of which an import passes one for each chunk and an export the other once.
+    An import takes one for each chunk and an export one for as long as it lasts.
     """
 
-    def __init__(
-        self, database: Database, imports: Admission, exports: Admission, *, export_seconds: float
-    ) -> None:
+    def __init__(self, database: Database, *, export_seconds: float) -> None:
         self._database = database
-        self._imports = imports
-        self._exports = exports
         self._export_seconds = export_seconds
 
     async def get_import(self, collection_id: str, import_id: str) -> Progress:
@@ -134,7 +129,7 @@ class Transfer:
             raise CollectionNotFound
         _check_space(header, row["space"])
         _check_policy(header, row["duplicate_policy"])
-        return Import(self._database, self._imports, header)
+        return Import(self._database, header)
 
     async def export(self, collection_id: str, write: Write) -> None:
         """Write every face that has not expired, by person and age. Raises as Store does, Overloaded.
@@ -149,8 +144,7 @@ class Transfer:
 
     async def _export(self, collection_id: str, write: Write) -> None:
         async with (
-            self._exports.turn(),
-            self._database.transfer_connection() as connection,
+            self._database.export_connection() as connection,
             connection.transaction(isolation="repeatable_read", readonly=True),
         ):
             queries = of_collection(collection_id)
@@ -188,24 +182,22 @@ async def _limit(seconds: float, message: str) -> AsyncIterator[None]:
 class Import:
     """One call's part of an import. Between its chunks it holds nothing that others could wait for."""
 
-    def __init__(self, database: Database, door: Admission, header: Header) -> None:
+    def __init__(self, database: Database, header: Header) -> None:
         self._database = database
-        self._door = door
         self._header = header
         self._next_row = header.first_row
 
     async def add(self, chunk: Chunk) -> tuple[Progress, list[Refused]]:
         """Store a chunk, but for rows at fault, in one transaction with how far the import came.
 
-        Waits for its turn. Raises as Store does, Overloaded, and OptionInvalid where these rows are not the
-        next or beyond MAX_ROWS, or the collection has come to refuse duplicates.
+        Waits for a connection. Raises as Store does, Overloaded, and OptionInvalid where these rows are not
+        the next or beyond MAX_ROWS, or the collection has come to refuse duplicates.
         """
         if self._next_row + len(chunk) > MAX_ROWS:
             raise OptionInvalid(f"an import has {MAX_ROWS} rows at most", field="header.first_row")
-        async with self._door.turn():
-            checked = await asyncio.to_thread(_check, chunk, self._next_row, self._header.space)
-            store = self._look if self._header.dry_run else self._store
-            done = await store(chunk, checked)
+        checked = await asyncio.to_thread(_check, chunk, self._next_row, self._header.space)
+        store = self._look if self._header.dry_run else self._store
+        done = await store(chunk, checked)
         self._next_row = done.next_row
         return done, checked.refused
 

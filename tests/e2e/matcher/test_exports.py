@@ -134,7 +134,7 @@ async def test_an_export_that_is_read_no_further_gives_its_turn_back(
         assert exported(await export(matcher))[0] == names
 
 
-async def test_one_export_too_many_is_refused_at_once_and_imports_go_on(matcher: RunningMatcher) -> None:
+async def test_a_callers_second_export_is_refused_and_imports_go_on(matcher: RunningMatcher) -> None:
     faces, names = vectors(8000), [f"p{place:05}" for place in range(8000)]
     await send(matcher, header(), chunk(faces, names))
     call = await unread(matcher)
