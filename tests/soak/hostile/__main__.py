@@ -9,6 +9,7 @@ ATTACKS: tuple[str, ...] = (
     "duplicates",
     "egress",
     "erasure",
+    "fairness",
     "scores",
     "template",
 )
