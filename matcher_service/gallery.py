@@ -77,7 +77,7 @@ class Gallery:
         """Add all the faces to the person, or none; create the person when new.
 
         Raises RequestIdReused, PersonNotFound for a replay whose person was erased, FaceNotFound,
-        FaceAmbiguous, ModelMismatch, FaceQuality, FaceDuplicate, and what the encoder raises.
+        FaceAmbiguous, ModelMismatch, FaceQuality, FaceDuplicate, PersonFull, and what the encoder raises.
         """
         contents = [
             item.probe.face if isinstance(item.probe.face, uuid.UUID) else await content_id(item.probe.face)
@@ -242,7 +242,10 @@ class Gallery:
         return _known(await self._store.update_person(collection_id, person_id, display_name))
 
     async def merge_persons(self, collection_id: str, source_id: str, target_id: str) -> Merge:
-        """Give all faces of the source to the target and erase the source. Raises PersonNotFound."""
+        """Give all faces of the source to the target and erase the source.
+
+        Raises PersonNotFound, PersonFull.
+        """
         merged = await self._store.merge_persons(collection_id, source_id, target_id)
         if isinstance(merged, str):
             field = "source_person_id" if merged == source_id else "target_person_id"

@@ -56,13 +56,15 @@ class MatcherService:
             security=settings.encoder_security(),
             max_images=settings.encoder_max_images,
         )
-        store = self._store = Store(self._database)
+        max_faces = settings.max_faces_per_person
+        store = self._store = Store(self._database, max_faces_per_person=max_faces)
         self._decisions = DecisionLog(self._database, enabled=settings.audit_decisions)
         scanner = Scanner(self._database)
         search = Search(self._database, scanner, scan_apart_above_faces=settings.scan_apart_above_faces)
         transfer = Transfer(
             self._database,
             export_seconds=settings.export_timeout_seconds,
+            max_faces_per_person=max_faces,
         )
         tries = FailedTries(store)
         servicer = MatcherServicer(

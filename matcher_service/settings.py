@@ -87,6 +87,9 @@ class MatcherSettings(ServingSettings):
     An export keeps one while it lasts; all but one may be kept so, or the only one, and half of those by one
     caller. One export more is refused as OVERLOADED after pool_wait_seconds."""
 
+    max_faces_per_person: int = pydantic.Field(1000, ge=1, le=1_000_000)
+    """Faces that a person may have; more are refused as PERSON_FULL. Verify compares all of them."""
+
     export_timeout_seconds: float = pydantic.Field(3600.0, gt=0, le=86400)
     """Longest an export may take, in seconds: its snapshot keeps deleted rows from vacuum meanwhile."""
 

@@ -68,8 +68,9 @@ async def check_export(matcher: RunningMatcher, database_url: str, faces: Vector
 
 
 async def test_one_person_with_thousands_of_faces_comes_out_page_by_page(
-    matcher: RunningMatcher, database_url: str
+    start_matcher: StartMatcher, database_url: str
 ) -> None:
+    matcher = await start_matcher(database_url, max_faces_per_person=6000)
     names = [*people(100), *["p00024x"] * 6000, *people(100)]
     faces = vectors(len(names))
     await send(matcher, header(), chunk(faces, names, external_refs=list(map(str, range(len(names))))))

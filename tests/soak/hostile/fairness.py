@@ -152,8 +152,8 @@ def _flood(tenants: dict[str, Tenant], kind: str, work: Callable[[Tenant], objec
             over.set()
         for seen in flooding:
             flood += seen
-    unforeseen = [reason for reason in flood if reason not in (None, Reason.OVERLOADED)]
-    refused = calls - polite[None]
+    unforeseen = [reason for reason in flood if reason not in (None, Reason.OVERLOADED, Reason.PERSON_FULL)]
+    refused = calls - polite[None] - polite[Reason.PERSON_FULL]
     figure = (
         f"{kind}: {refused} of {calls} calls refused, beside {flood.total()} of the flood's "
         f"{CALLERS} callers ({flood[Reason.OVERLOADED]} refused); {len(unforeseen)} other errors"
