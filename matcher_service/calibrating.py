@@ -11,7 +11,6 @@ import asyncpg
 import numpy as np
 
 from matcher_service import calibration
-from matcher_service.admission import Admission
 from matcher_service.audit.changes import Action, Change, note
 from matcher_service.calibration import BIN, BINS, MIN_PERSONS, Counts, Point, Sample
 from matcher_service.database import Connection, Database
@@ -70,11 +69,10 @@ class Applied:
 
 
 class Calibrator:
-    """Measures on the connections of exact scans and behind their door, in short statements."""
+    """Measures on the connections of exact scans, in short statements."""
 
-    def __init__(self, database: Database, door: Admission) -> None:
+    def __init__(self, database: Database) -> None:
         self._database = database
-        self._door = door
 
     async def calibrate(self, collection_id: str, target: Target) -> Calibration:
         """Measure the collection and keep what was found. Changes nothing else.
@@ -82,7 +80,7 @@ class Calibrator:
         Raises as Store does, Overloaded, and CalibrationUnsupported with the pairs it would take.
         """
         queries = of_collection(collection_id)
-        async with self._door.turn(), self._database.scan_connection() as connection:
+        async with self._database.maintenance_connection() as connection:
             row = await connection.fetchrow(queries["get_collection"], collection_id)
             if row is None:
                 raise CollectionNotFound

@@ -79,7 +79,7 @@ class Catalog:
         """
         queries = of_collection(collection_id)
         async with (
-            self._database.transfer_connection() as connection,
+            self._database.transfer_connection(long=True) as connection,
             connection.transaction(isolation="read_committed"),
         ):
             seconds = max(0.001, deadline.remaining_seconds(DELETION_SECONDS))

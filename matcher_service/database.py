@@ -14,6 +14,7 @@ import numpy.typing as npt
 from facerec.serving import spans
 from facerec.serving.errors import StartError
 from matcher_service import deadline, metrics, migrations
+from matcher_service.admission import Gate, most_of
 from matcher_service.errors import CollectionNotFound, MatcherError, Overloaded, StoreUnavailable
 from matcher_service.extension import check_extension, check_server
 from matcher_service.queries import load
@@ -21,6 +22,9 @@ from matcher_service.traffic import Traffic
 
 RETRY_UNAVAILABLE_SECONDS = 1.0
 RETRY_OVERLOADED_SECONDS = 0.1
+RELEASE_SECONDS = 1.0  # for a statement whose caller hung up to be cancelled; its connection is closed else
+BULK_WAIT_SECONDS = 30.0  # for a chunk of an import, which takes about a tenth of one
+LULL_SECONDS = 0.005  # the longest wait for short requests, before a statement or a step of a scan
 DIMENSIONS = 128
 _VECTOR_HEADER = DIMENSIONS.to_bytes(2, "big") + b"\0\0"
 
@@ -57,21 +61,24 @@ class DatabaseOptions:
     pool_min_size: int = 2
     pool_max_size: int = 10
     pool_wait_seconds: float = 1.0
+    search_pool_size: int = 4
     statement_timeout_seconds: float = 10.0
     lock_timeout_seconds: float = 3.0
     connect_timeout_seconds: float = 5.0
     scan_pool_size: int = 2
     scan_workers: int = 1
+    scan_wait_seconds: float = 5.0
     scan_timeout_seconds: float = 30.0
-    transfer_pool_size: int = 2
+    transfer_pool_size: int = 3
 
 
 class Database:
-    """Two pools, opened once the schema is there, that refuse work while the schema does not fit.
+    """Three pools, opened once the schema is there, that refuse work while the schema does not fit.
 
     Exact scans of large collections have a pool of their own, of few connections and parallel workers, so
-    that no number of them takes a connection from a call that needs a millisecond. Every session acts
-    as the role facerec_serve, whoever logged in, so it cannot change the schema.
+    that no number of them takes a connection from a call that needs a millisecond; and so has work in bulk.
+    In front of each pool is a gate of as many permits, so that callers share it and nobody waits within.
+    Every session acts as the role facerec_serve, whoever logged in, so it cannot change the schema.
     """
 
     def __init__(self, options: DatabaseOptions) -> None:
@@ -81,6 +88,23 @@ class Database:
         self._transfer_pool: asyncpg.Pool | None = None
         self._refusal = "the database has not been reached yet"
         self.traffic = Traffic()
+        # Waiting for a row's lock holds a connection for seconds: one caller's may not hold them all.
+        self._calls = Gate(
+            options.pool_max_size,
+            wait_seconds=options.pool_wait_seconds,
+            kind="call",
+            share=most_of(options.pool_max_size),
+        )
+        self._searches = Gate(options.search_pool_size, wait_seconds=options.pool_wait_seconds, kind="index")
+        self._scans = Gate(options.scan_pool_size, wait_seconds=options.scan_wait_seconds, kind="scan")
+        self._maintenance = Gate(
+            max(1, options.scan_pool_size - 1), wait_seconds=options.scan_timeout_seconds, kind="maintenance"
+        )
+        self._transfers = Gate(options.transfer_pool_size, wait_seconds=BULK_WAIT_SECONDS, kind="transfer")
+        exports = max(1, options.transfer_pool_size - 1)
+        self._exports = Gate(
+            exports, wait_seconds=options.pool_wait_seconds, kind="export", share=max(1, exports // 2)
+        )
 
     async def check(self) -> str:
         """Return why the database cannot be used, or "" when it can; opens the pool the first time.
@@ -117,52 +141,84 @@ class Database:
 
     @contextlib.asynccontextmanager
     async def connection(self) -> AsyncIterator[Connection]:
-        """A connection for a call of moments. Raises StoreUnavailable, Overloaded."""
+        """A connection for a short request. Raises StoreUnavailable, Overloaded."""
         with self.traffic.passing():
-            async with self._connection(self._pool, self._options.pool_wait_seconds) as connection:
+            async with self._connection(self._pool, self._calls) as connection:
                 yield connection
 
-    def search_connection(self) -> contextlib.AbstractAsyncContextManager[Connection]:
-        """A connection for a search by index, which takes tens of them. Raises as `connection`."""
-        return self._connection(self._pool, self._options.pool_wait_seconds)
+    @contextlib.asynccontextmanager
+    async def search_connection(self) -> AsyncIterator[Connection]:
+        """A connection for a statement of milliseconds, as a search by index or a page of a list is: so many
+        at once, and after short requests. Raises as `connection`.
+        """
+        async with self._searches.permit():
+            await self.traffic.lull(LULL_SECONDS)
+            async with self._connection(self._pool, self._calls) as connection:
+                yield connection
 
     def scan_connection(self) -> contextlib.AbstractAsyncContextManager[Connection]:
         """A connection for an exact scan, as many at once as its pool holds. Raises as `connection`."""
-        return self._connection(self._scan_pool, self._options.scan_timeout_seconds)
+        return self._connection(self._scan_pool, self._scans)
 
-    def transfer_connection(self) -> contextlib.AbstractAsyncContextManager[Connection]:
-        """A connection for work in bulk, as many at once as its pool holds. Raises as `connection`."""
-        return self._connection(self._transfer_pool, self._options.scan_timeout_seconds)
+    def check_scan(self) -> None:
+        """Raises Overloaded where a scan would be refused at once."""
+        self._scans.check_room()
 
     @contextlib.asynccontextmanager
-    async def _connection(self, pool: asyncpg.Pool | None, most_seconds: float) -> AsyncIterator[Connection]:
+    async def maintenance_connection(self) -> AsyncIterator[Connection]:
+        """A connection of the scans' for seconds of short statements; it leaves one to scans where there are
+        two. Raises as `connection`.
+        """
+        async with (
+            self._maintenance.permit(),
+            self._connection(self._scan_pool, self._scans, long=True) as connection,
+        ):
+            yield connection
+
+    def transfer_connection(
+        self, *, long: bool = False
+    ) -> contextlib.AbstractAsyncContextManager[Connection]:
+        """A connection for work in bulk, as many at once as its pool holds; `long` for work that takes longer
+        than a chunk of an import. Raises as `connection`.
+        """
+        return self._connection(self._transfer_pool, self._transfers, long=long)
+
+    @contextlib.asynccontextmanager
+    async def export_connection(self) -> AsyncIterator[Connection]:
+        """A connection for work in bulk that is kept while its caller reads: one is left to imports where
+        there are two, and one to other callers' exports where there are three. Raises as `connection`.
+        """
+        async with self._exports.permit(), self.transfer_connection(long=True) as connection:
+            yield connection
+
+    @contextlib.asynccontextmanager
+    async def _connection(
+        self, pool: asyncpg.Pool | None, gate: Gate, *, long: bool = False
+    ) -> AsyncIterator[Connection]:
         if pool is None or self._refusal:
             raise StoreUnavailable(self._refusal, retry_after_seconds=RETRY_UNAVAILABLE_SECONDS)
         with translated():
-            # Half of what is left: refused in time, the caller still hears why.
-            wait_seconds = deadline.remaining_seconds(2 * most_seconds) / 2
             asked = time.perf_counter()
+            permit = await gate.enter()
+            had: float | None = None
             try:
-                connection = await pool.acquire(timeout=wait_seconds)
-            except TimeoutError:
-                raise Overloaded(
-                    "every connection to the database is in use; try again in a moment",
-                    retry_after_seconds=RETRY_OVERLOADED_SECONDS,
-                ) from None
-            had = time.perf_counter()
-            metrics.POOL_SECONDS.observe(had - asked)
-            try:
-                with spans.of_part("postgres"):
-                    yield connection
-            except (asyncpg.UndefinedTableError, asyncpg.InternalServerError) as error:
-                await _explain_lost_table(connection, error)
-                raise
+                connection = await _acquired(pool, self._options.connect_timeout_seconds)
+                had = time.perf_counter()
+                metrics.POOL_SECONDS.observe(had - asked)
+                try:
+                    with spans.of_part("postgres"):
+                        yield connection
+                except (asyncpg.UndefinedTableError, asyncpg.InternalServerError) as error:
+                    await _explain_lost_table(connection, error)
+                    raise
+                finally:
+                    metrics.DATABASE_SECONDS.observe(time.perf_counter() - had)
+                    await pool.release(connection, timeout=RELEASE_SECONDS)
             finally:
-                metrics.DATABASE_SECONDS.observe(time.perf_counter() - had)
-                await pool.release(connection)
+                gate.leave(permit, None if long or had is None else time.perf_counter() - had)
 
     async def _open(self) -> None:
-        """Open both pools; a second look finds those that did open."""
+        """Open the pools; a second look finds those that did open."""
         options = self._options
         connection = await asyncpg.connect(options.url, timeout=options.connect_timeout_seconds)
         try:
@@ -222,6 +278,19 @@ class Database:
             init=prepare,
             reset=_keep,
         )
+
+
+async def _acquired(pool: asyncpg.Pool, most_seconds: float) -> Connection:
+    """A connection whose permit is held: one is free, or may be opened. Raises Overloaded."""
+    # Half of what is left: refused in time, the caller still hears why.
+    wait_seconds = deadline.remaining_seconds(2 * most_seconds) / 2
+    try:
+        return await pool.acquire(timeout=wait_seconds)
+    except TimeoutError:
+        raise Overloaded(
+            "no connection to the database came in time; try again in a moment",
+            retry_after_seconds=RETRY_OVERLOADED_SECONDS,
+        ) from None
 
 
 def _show_connections(name: str, pool: asyncpg.Pool) -> None:

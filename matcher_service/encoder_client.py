@@ -13,6 +13,7 @@ from facerec.errors import FacerecError, Reason
 from facerec.serving import call, spans
 from facerec.serving.access import files
 from matcher_service import deadline, metrics
+from matcher_service.admission import Gate, most_of
 from matcher_service.errors import EncoderUnavailable, ImageRefused, MatcherError, OptionInvalid, Overloaded
 from matcher_service.faces import BoundingBox, EncodedFace, Encoding, Quality
 
@@ -25,12 +26,18 @@ LOCKED_REASONS = (Reason.KEY_MISSING, Reason.KEY_UNKNOWN, Reason.NOT_PERMITTED, 
 class EncoderClient:
     """An encoder at an address, asked on the running event loop; it may come and go.
 
-    A call waits no longer than the matcher's own caller, and `timeout_seconds` at most. Certificates that
-    change are taken up by a new channel; calls under way end on the old one.
+    A call waits no longer than the matcher's own caller, and `timeout_seconds` at most. `max_images` are
+    sent at once, three quarters of them for one caller. Certificates that change are taken up by a new
+    channel; calls under way end on the old one.
     """
 
-    def __init__(self, address: str, *, timeout_seconds: float, security: Security = PLAIN) -> None:
+    def __init__(
+        self, address: str, *, timeout_seconds: float, security: Security = PLAIN, max_images: int
+    ) -> None:
         self._address = address
+        self._images = Gate(
+            max_images, wait_seconds=timeout_seconds / 2, kind="encoder", share=most_of(max_images)
+        )
         self._timeout_seconds = timeout_seconds
         self._security = security
         self._stamp = self._look()
@@ -79,6 +86,14 @@ class EncoderClient:
 
         Raises ImageRefused, OptionInvalid, Overloaded, EncoderUnavailable.
         """
+        async with self._images.permit():
+            return await self._encode(
+                image, max_faces=max_faces, field=field, min_face_pixels=min_face_pixels
+            )
+
+    async def _encode(
+        self, image: bytes, *, max_faces: int, field: str, min_face_pixels: int
+    ) -> list[EncodedFace]:
         left_seconds = deadline.remaining_seconds(self._timeout_seconds)
         began = time.perf_counter()
         try:

@@ -8,7 +8,7 @@ import asyncpg
 
 from matcher_service.audit.changes import Action, Change, note
 from matcher_service.database import vector_wire
-from matcher_service.errors import CollectionNotFound
+from matcher_service.errors import CollectionNotFound, PersonFull
 from matcher_service.faces import Encoding, EnrolledFace, Enrollment, Face, Person
 from matcher_service.refusing import SearchOutdated, check_added
 from matcher_service.store import Store, drop_expired, moment
@@ -141,7 +141,7 @@ async def commit(
     """Store all the faces, or none. `request` is an id, "" for none, and its content's digest.
 
     `known` is what the faces were searched for duplicates by. Raises RequestIdTaken, FaceVanished,
-    SearchOutdated, DuplicateFound, and as Store does.
+    SearchOutdated, DuplicateFound, PersonFull, and as Store does.
     """
     fingerprints = [face.encoding.fingerprint if face.encoding else None for face in faces]
     async with store.transaction(collection_id) as (connection, queries):
@@ -168,6 +168,8 @@ async def commit(
             if row["face_id"] is None:
                 raise FaceVanished(place)
         new = {row["face_id"]: place for place, row in enumerate(rows) if not row["already_enrolled"]}
+        if new and rows[0]["faces"] > store.max_faces_per_person:
+            raise PersonFull(store.max_faces_per_person, field="person_id")
         if new or created is not None:
             change = Change(Action.ENROLL, rows[0]["person_tag"], persons=1, faces=len(new))
             await note(connection, queries, collection_id, change)

@@ -17,6 +17,7 @@ MatcherError
 +-- CollectionExists
 +-- FaceDuplicate         a face of somebody else, and the collection refuses those
 +-- FaceQuality           a face too poor to enroll
++-- PersonFull            more faces than a person may have
 +-- ScoresWithheld        a distance, asked of someone who may not see any
 +-- EncodingsNotPermitted a vector, sent by someone who may send images alone
 +-- TriesExhausted        too many failed tries; retry when one is regained
@@ -131,6 +132,19 @@ class FaceQuality(MatcherError):
     """A face too poor to enroll."""
 
     reason = Reason.FACE_QUALITY
+
+
+class PersonFull(MatcherError):
+    """More faces than a person may have, which is `max_faces`; `field` names the person."""
+
+    reason = Reason.PERSON_FULL
+
+    def __init__(self, max_faces: int, *, field: str) -> None:
+        super().__init__(
+            f"a person has {max_faces} faces at most (max_faces_per_person): delete some of theirs, or send "
+            "fewer",
+            field=field,
+        )
 
 
 class Overloaded(MatcherError):

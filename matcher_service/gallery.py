@@ -1,6 +1,5 @@
 """People and their faces: enrolling, reading, erasing."""
 
-import asyncio
 import contextlib
 import dataclasses
 import datetime
@@ -9,6 +8,7 @@ import weakref
 
 from matcher_service import enrolling, pages
 from matcher_service.acceptance import Acceptance, face_duplicate
+from matcher_service.admission import Gate
 from matcher_service.contents import content_id, request_digest
 from matcher_service.enrolling import (
     FaceVanished,
@@ -36,6 +36,7 @@ from matcher_service.store import Store
 
 ENROLL_ATTEMPTS = 4
 RETRY_SECONDS = 0.1
+REFUSING_WAIT_SECONDS = 30.0
 REFUSING_AT_ONCE = 3  # a collection's, in a matcher: while one commits, others add their faces
 
 
@@ -70,13 +71,13 @@ class Gallery:
         self._store = store
         self._acceptance = acceptance
         self._encoder = encoder
-        self._turns: weakref.WeakValueDictionary[str, asyncio.Semaphore] = weakref.WeakValueDictionary()
+        self._turns: weakref.WeakValueDictionary[str, Gate] = weakref.WeakValueDictionary()
 
     async def enroll(self, order: EnrollOrder) -> Enrollment:
         """Add all the faces to the person, or none; create the person when new.
 
         Raises RequestIdReused, PersonNotFound for a replay whose person was erased, FaceNotFound,
-        FaceAmbiguous, ModelMismatch, FaceQuality, FaceDuplicate, and what the encoder raises.
+        FaceAmbiguous, ModelMismatch, FaceQuality, FaceDuplicate, PersonFull, and what the encoder raises.
         """
         contents = [
             item.probe.face if isinstance(item.probe.face, uuid.UUID) else await content_id(item.probe.face)
@@ -175,7 +176,8 @@ class Gallery:
         """
         if policy.duplicates != "refuse":
             return contextlib.nullcontext()
-        return self._turns.setdefault(collection_id, asyncio.Semaphore(REFUSING_AT_ONCE))
+        gate = Gate(REFUSING_AT_ONCE, wait_seconds=REFUSING_WAIT_SECONDS, kind="enroll")
+        return self._turns.setdefault(collection_id, gate).permit()
 
     async def _replay(self, order: EnrollOrder, known: Preview, replay: Replay) -> Enrollment:
         """Answer as the first call with this request id was answered."""
@@ -241,7 +243,10 @@ class Gallery:
         return _known(await self._store.update_person(collection_id, person_id, display_name))
 
     async def merge_persons(self, collection_id: str, source_id: str, target_id: str) -> Merge:
-        """Give all faces of the source to the target and erase the source. Raises PersonNotFound."""
+        """Give all faces of the source to the target and erase the source.
+
+        Raises PersonNotFound, PersonFull.
+        """
         merged = await self._store.merge_persons(collection_id, source_id, target_id)
         if isinstance(merged, str):
             field = "source_person_id" if merged == source_id else "target_person_id"

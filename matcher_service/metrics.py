@@ -20,7 +20,7 @@ CONNECTIONS = Gauge(
     ("pool", "state"),
 )
 WAITING = Gauge(
-    "facerec_matcher_waiting_searches", "Searches and chunks of imports that wait for their turn.", ("kind",)
+    "facerec_matcher_waiting", "Requests that wait for a connection or for the encoder.", ("kind",)
 )
 SEARCHES = Counter(
     "facerec_matcher_searches",
@@ -29,7 +29,7 @@ SEARCHES = Counter(
 )
 REFUSED = Counter(
     "facerec_matcher_overloaded",
-    "Searches, chunks of imports, and exports refused for want of a turn.",
+    "Requests refused because they would wait too long, or did.",
     ("kind",),
 )
 INDEXES = Gauge("facerec_matcher_indexes", "Collections that are searched by an index.")

@@ -58,7 +58,7 @@ class Recall:
 
 
 class RecallMeter:
-    """Searches twice for each probe: as Identify does, and exactly, behind the doors that those have."""
+    """Searches twice for each probe: as Identify does, and exactly, on the connections that those have."""
 
     def __init__(self, database: Database, search: Search, scanner: Scanner) -> None:
         self._database = database

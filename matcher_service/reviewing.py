@@ -9,7 +9,6 @@ import uuid
 import asyncpg
 
 from matcher_service import deadline, pages
-from matcher_service.admission import Admission
 from matcher_service.database import Connection, Database
 from matcher_service.errors import CollectionNotFound, PersonNotFound
 from matcher_service.pages import PairList
@@ -47,11 +46,10 @@ class Page:
 
 
 class Reviewer:
-    """Compares people with each other on the connections of exact scans and behind their door."""
+    """Compares people with each other on the connections of exact scans."""
 
-    def __init__(self, database: Database, door: Admission) -> None:
+    def __init__(self, database: Database) -> None:
         self._database = database
-        self._door = door
 
     async def list(self, listed: PairList, page_size: int, page_token: str, *, scores: bool = True) -> Page:
         """Examine people from where the token says, until there are pairs enough or the page's time is over.
@@ -65,8 +63,7 @@ class Reviewer:
         queries = of_collection(listed.collection_id)
         found: list[Pair] = []
         async with (
-            self._door.turn(),
-            self._database.scan_connection() as connection,
+            self._database.maintenance_connection() as connection,
             connection.transaction(isolation="read_committed"),
         ):
             head = await connection.fetchrow(

@@ -9,31 +9,28 @@ import uuid
 
 import asyncpg
 
-from matcher_service.admission import Admission
-from matcher_service.database import Connection, Database
+from matcher_service.database import LULL_SECONDS, Connection, Database
 from matcher_service.errors import CollectionNotFound
 from matcher_service.queries import of_collection
 from matcher_service.query import COUNTED_PERSONS, Answer, Query, answer, candidates, vector_or_id
 
 STEP_BLOCKS = 250  # of 8 kB: about 3,300 faces, or a millisecond
-LULL_SECONDS = 0.005  # the longest wait before a step: at least a quarter of the time is the scan's
 QUIET_SECONDS = 1.0  # without a call of moments for so long, there is nobody to step aside for
 
 
 class Scanner:
-    """Runs exact scans in their own pool, behind their own door."""
+    """Runs exact scans in their own pool."""
 
-    def __init__(self, database: Database, door: Admission) -> None:
+    def __init__(self, database: Database) -> None:
         self._database = database
-        self._door = door
 
     def check_room(self) -> None:
         """Raises Overloaded where a scan would be refused at once."""
-        self._door.check_room()
+        self._database.check_scan()
 
     async def scan(self, query: Query) -> Answer:
-        """Compare every face. Raises as Store does, and Overloaded for want of a turn."""
-        async with self._door.turn(), self._database.scan_connection() as connection:
+        """Compare every face. Raises as Store does, and Overloaded where too many are asked for."""
+        async with self._database.scan_connection() as connection:
             if not self._database.traffic.seen_within(QUIET_SECONDS):
                 return await ask(connection, query, exact_only=True, scan_up_to=None)
             async with connection.transaction(isolation="repeatable_read", readonly=True):

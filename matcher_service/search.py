@@ -3,11 +3,10 @@
 import dataclasses
 
 from matcher_service import metrics
-from matcher_service.admission import Admission
 from matcher_service.database import Database
 from matcher_service.faces import SearchMode
 from matcher_service.query import PROPOSED_PERSONS, Answer, Found, Query
-from matcher_service.scanning import LULL_SECONDS, Scanner, ask
+from matcher_service.scanning import Scanner, ask
 
 # A quick look finds 19 of 20 of those whom the whole effort finds. What it misses may be nearer than what it
 # found, so its word is taken only where hardly any impostor is: among a million faces no stranger of 1,000
@@ -30,11 +29,8 @@ class Search:
     wherever somebody is within the threshold, unless all whom the index proposed are: then there may be more.
     """
 
-    def __init__(
-        self, database: Database, looks: Admission, scanner: Scanner, *, scan_apart_above_faces: int
-    ) -> None:
+    def __init__(self, database: Database, scanner: Scanner, *, scan_apart_above_faces: int) -> None:
         self._database = database
-        self._looks = looks
         self._scanner = scanner
         self._scan_apart_above_faces = scan_apart_above_faces
 
@@ -90,14 +86,12 @@ class Search:
         )
 
     async def _propose(self, query: Query, *, effort: float = 1.0, trust: float = 1.0) -> Answer:
-        async with self._looks.turn():
-            await self._database.traffic.lull(LULL_SECONDS)
-            async with self._database.search_connection() as connection:
-                return await ask(
-                    connection,
-                    query,
-                    exact_only=query.exact_only,
-                    scan_up_to=self._scan_apart_above_faces,
-                    effort=effort,
-                    trust=trust,
-                )
+        async with self._database.search_connection() as connection:
+            return await ask(
+                connection,
+                query,
+                exact_only=query.exact_only,
+                scan_up_to=self._scan_apart_above_faces,
+                effort=effort,
+                trust=trust,
+            )

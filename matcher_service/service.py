@@ -10,7 +10,6 @@ from facerec.matcher.v1 import matcher_pb2_grpc
 from facerec.serving.server import Server, Service
 from matcher_service import metrics
 from matcher_service.acceptance import Acceptance
-from matcher_service.admission import Admission
 from matcher_service.audit.decisions import DecisionLog
 from matcher_service.audit.reading import AuditReader
 from matcher_service.calibrating import Calibrator
@@ -37,8 +36,6 @@ MATCHER = "facerec.matcher.v1.MatcherService"
 COLLECTIONS = "facerec.matcher.v1.CollectionService"
 
 INDEX_LOOK_SECONDS = 30.0
-IMPORT_QUEUE_SIZE = 64  # chunks: of 2,000 faces each, they take about 4 s
-IMPORT_WAIT_SECONDS = 30.0
 
 log = structlog.get_logger(__name__)
 
@@ -57,39 +54,18 @@ class MatcherService:
             settings.encoder_address,
             timeout_seconds=settings.encoder_timeout_seconds,
             security=settings.encoder_security(),
+            max_images=settings.encoder_max_images,
         )
-        store = self._store = Store(self._database)
+        max_faces = settings.max_faces_per_person
+        store = self._store = Store(self._database, max_faces_per_person=max_faces)
         self._decisions = DecisionLog(self._database, enabled=settings.audit_decisions)
-        scans = Admission(
-            settings.scan_pool_size,
-            settings.scan_queue_size,
-            wait_seconds=settings.scan_timeout_seconds,
-            kind="scan",
-        )
-        looks = Admission(
-            settings.search_pool_size,
-            settings.search_queue_size,
-            wait_seconds=settings.pool_wait_seconds,
-            kind="index",
-        )
-        scanner = Scanner(self._database, scans)
-        search = Search(
+        scanner = Scanner(self._database)
+        search = Search(self._database, scanner, scan_apart_above_faces=settings.scan_apart_above_faces)
+        transfer = Transfer(
             self._database,
-            looks,
-            scanner,
-            scan_apart_above_faces=settings.scan_apart_above_faces,
+            export_seconds=settings.export_timeout_seconds,
+            max_faces_per_person=max_faces,
         )
-        imports = Admission(
-            settings.transfer_pool_size, IMPORT_QUEUE_SIZE, wait_seconds=IMPORT_WAIT_SECONDS, kind="import"
-        )
-        # An export keeps its connection while it is read: one is left to imports where there are two.
-        exports = Admission(
-            max(1, settings.transfer_pool_size - 1),
-            0,
-            wait_seconds=settings.pool_wait_seconds,
-            kind="export",
-        )
-        transfer = Transfer(self._database, imports, exports, export_seconds=settings.export_timeout_seconds)
         tries = FailedTries(store)
         servicer = MatcherServicer(
             Matcher(store, search, self._encoder, Evidence(self._database), self._decisions, tries=tries),
@@ -98,9 +74,9 @@ class MatcherService:
         )
         collections = CollectionServicer(
             Catalog(store, self._database),
-            Calibrator(self._database, scans),
+            Calibrator(self._database),
             RecallMeter(self._database, search, scanner),
-            Reviewer(self._database, scans),
+            Reviewer(self._database),
             AuditReader(self._database),
         )
         self.server = Server(

@@ -51,6 +51,10 @@ class MatcherSettings(ServingSettings):
     encoder_timeout_seconds: float = pydantic.Field(20.0, gt=0, le=600)
     """Longest wait for the encoder, in seconds; a caller's own deadline cuts it short."""
 
+    encoder_max_images: int = pydantic.Field(32, ge=1, le=65536)
+    """Images sent to the encoder at once, three quarters of them by one caller; replicas times this should be
+    within the encoders' max_images."""
+
     pool_min_size: int = pydantic.Field(2, ge=1, le=1000)
     """Connections to Postgres kept open."""
 
@@ -62,27 +66,29 @@ class MatcherSettings(ServingSettings):
     """Longest wait for a free connection before a call is refused as OVERLOADED, in seconds."""
 
     search_pool_size: int = pydantic.Field(4, ge=1, le=1000)
-    """Searches by index at once; the other connections of the pool are left to calls of moments."""
-
-    search_queue_size: int = pydantic.Field(64, ge=0, le=10000)
-    """Searches that may wait for their turn; one more is refused as OVERLOADED at once."""
+    """Searches by index, and pages of lists, at once; the pool's other connections are left to short
+    requests. They wait pool_wait_seconds at most."""
 
     scan_pool_size: int = pydantic.Field(2, ge=1, le=64)
     """Exact scans of large collections at once, each with a connection besides those of the pool."""
 
-    scan_queue_size: int = pydantic.Field(8, ge=0, le=10000)
-    """Exact scans that may wait for their turn; one more is refused as OVERLOADED at once."""
+    scan_wait_seconds: float = pydantic.Field(5.0, gt=0, le=600)
+    """Longest an exact scan may wait for a connection, in seconds; one that would wait longer is refused as
+    OVERLOADED at once."""
 
     scan_workers: int = pydantic.Field(1, ge=0, le=64)
     """Parallel workers of Postgres that an exact scan may use."""
 
     scan_timeout_seconds: float = pydantic.Field(30.0, gt=0, le=3600)
-    """Longest an exact scan may wait for its turn, and longest it may run, in seconds."""
+    """Longest an exact scan may run, and longest Calibrate and ListDuplicates may wait, in seconds."""
 
-    transfer_pool_size: int = pydantic.Field(2, ge=1, le=64)
+    transfer_pool_size: int = pydantic.Field(3, ge=1, le=64)
     """Connections for imports and exports, besides those of the pools. An import waits for one at each chunk.
-    An export keeps one while it lasts; all but one may be kept so, or the only one, and one export more is
-    refused as OVERLOADED at once."""
+    An export keeps one while it lasts; all but one may be kept so, or the only one, and half of those by one
+    caller. One export more is refused as OVERLOADED after pool_wait_seconds."""
+
+    max_faces_per_person: int = pydantic.Field(1000, ge=1, le=1_000_000)
+    """Faces that a person may have; more are refused as PERSON_FULL. Verify compares all of them."""
 
     export_timeout_seconds: float = pydantic.Field(3600.0, gt=0, le=86400)
     """Longest an export may take, in seconds: its snapshot keeps deleted rows from vacuum meanwhile."""
@@ -165,10 +171,12 @@ class MatcherSettings(ServingSettings):
             pool_min_size=self.pool_min_size,
             pool_max_size=self.pool_max_size,
             pool_wait_seconds=self.pool_wait_seconds,
+            search_pool_size=self.search_pool_size,
             statement_timeout_seconds=self.statement_timeout_seconds,
             lock_timeout_seconds=self.lock_timeout_seconds,
             scan_pool_size=self.scan_pool_size,
             scan_workers=self.scan_workers,
+            scan_wait_seconds=self.scan_wait_seconds,
             scan_timeout_seconds=self.scan_timeout_seconds,
             transfer_pool_size=self.transfer_pool_size,
         )

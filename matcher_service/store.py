@@ -13,7 +13,7 @@ import asyncpg
 
 from matcher_service.audit.changes import Action, Change, note
 from matcher_service.database import RETRY_OVERLOADED_SECONDS, Connection, Database
-from matcher_service.errors import CollectionNotFound, Overloaded
+from matcher_service.errors import CollectionNotFound, Overloaded, PersonFull
 from matcher_service.faces import Encoding, Erasure, Face, Merge, Person
 from matcher_service.queries import load, of_collection
 from matcher_service.query import Count, Measure, Nearest, vector_or_id
@@ -23,10 +23,14 @@ NOT_COUNTED = (None,) * 6
 
 
 class Store:
-    """The statements that read, and those that change one row set at once."""
+    """The statements that read, and those that change one row set at once.
 
-    def __init__(self, database: Database) -> None:
+    `max_faces_per_person` is how many faces nobody may come to exceed.
+    """
+
+    def __init__(self, database: Database, *, max_faces_per_person: int) -> None:
         self._database = database
+        self.max_faces_per_person = max_faces_per_person
 
     async def verify(
         self, collection_id: str, person_id: str, face: Encoding | uuid.UUID, count: Count | None = None
@@ -64,7 +68,7 @@ class Store:
 
     async def list_collections(self, after: str, limit: int) -> list[asyncpg.Record]:
         """Read collections in the order of their ids, from after `after`."""
-        async with self._database.connection() as connection:
+        async with self._database.search_connection() as connection:
             return list(await connection.fetch(load()["list_collections"], after, limit))
 
     async def index_summary(self) -> tuple[int, float | None]:
@@ -167,7 +171,10 @@ class Store:
         return Erasure(row["persons"], row["faces"], *times)
 
     async def merge_persons(self, collection_id: str, source_id: str, target_id: str) -> Merge | str:
-        """Give the source's faces to the target; returns the id of the one who is not there instead."""
+        """Give the source's faces to the target; returns the id of the one who is not there instead.
+
+        Raises PersonFull.
+        """
         async with self.transaction(collection_id) as (connection, queries):
             held = _found(
                 await connection.fetchrow(queries["lock_merged_persons"], collection_id, source_id, target_id)
@@ -180,6 +187,11 @@ class Store:
             lasts = await connection.fetchval(queries["any_lasts"], collection_id, keys)
             dropped = [source_id, target_id] if lasts else [source_id]
             await drop_expired(connection, queries, collection_id, dropped)
+            if (
+                await connection.fetchval(queries["count_merged"], collection_id, keys)
+                > self.max_faces_per_person
+            ):
+                raise PersonFull(self.max_faces_per_person, field="target_person_id")
             row = _found(await connection.fetchrow(queries["merge_persons"], collection_id, *keys))
             # An enrolment for the source would begin them anew, and took the target's faces for their own.
             await connection.execute(queries["outdate_searches"], collection_id)
@@ -208,7 +220,8 @@ class Store:
         return _found(await self.row(name, collection_id, *arguments))
 
     async def _rows(self, name: str, collection_id: str, *arguments: Any) -> list[asyncpg.Record]:
-        async with self._database.connection() as connection:
+        """A page of a list: it may take tens of milliseconds."""
+        async with self._database.search_connection() as connection:
             rows = await connection.fetch(of_collection(collection_id)[name], collection_id, *arguments)
         _found(rows[0] if rows else None)
         return list(rows)

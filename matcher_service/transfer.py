@@ -1,18 +1,18 @@
 """Faces in bulk: imported chunk by chunk so that nothing is lost or doubled, exported from one snapshot."""
 
 import asyncio
+import collections
 import contextlib
 import dataclasses
 import datetime
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 
 import asyncpg
 import numpy as np
 import numpy.typing as npt
 
 from matcher_service import ids
-from matcher_service.admission import Admission
 from matcher_service.audit.changes import Action, Change, note
 from matcher_service.contents import encoding_ids
 from matcher_service.database import DIMENSIONS, Connection, Database, vector_wire
@@ -23,6 +23,7 @@ from matcher_service.errors import (
     ModelMismatch,
     OptionInvalid,
     Overloaded,
+    PersonFull,
 )
 from matcher_service.faces import MAX_VALUE
 from matcher_service.queries import of_collection
@@ -30,6 +31,7 @@ from matcher_service.queries import of_collection
 RETRY_SECONDS = 60.0
 STALLED_SECONDS = 60.0
 MAX_ROWS = 2**32 - 1  # an import's, for the contract to tell the next one
+MANY_ROWS = 10  # a person's in a chunk: looked at before they are written, others only afterwards
 EXPORT_FACES = 2000  # a page and a message: 1.2 MB, or 8 where every text is as long as it may be
 
 Vectors = npt.NDArray[np.float32]
@@ -102,16 +104,13 @@ Write = Callable[[str, Chunk], Awaitable[None]]
 class Transfer:
     """Bulk work on connections of its own: it keeps none from other calls.
 
-    Behind two doors, of which an import passes one for each chunk and an export the other once.
+    An import takes one for each chunk and an export one for as long as it lasts.
     """
 
-    def __init__(
-        self, database: Database, imports: Admission, exports: Admission, *, export_seconds: float
-    ) -> None:
+    def __init__(self, database: Database, *, export_seconds: float, max_faces_per_person: int) -> None:
         self._database = database
-        self._imports = imports
-        self._exports = exports
         self._export_seconds = export_seconds
+        self._max_faces_per_person = max_faces_per_person
 
     async def get_import(self, collection_id: str, import_id: str) -> Progress:
         """Say how far an import came. Raises as Store does."""
@@ -134,7 +133,7 @@ class Transfer:
             raise CollectionNotFound
         _check_space(header, row["space"])
         _check_policy(header, row["duplicate_policy"])
-        return Import(self._database, self._imports, header)
+        return Import(self._database, header, max_faces_per_person=self._max_faces_per_person)
 
     async def export(self, collection_id: str, write: Write) -> None:
         """Write every face that has not expired, by person and age. Raises as Store does, Overloaded.
@@ -149,8 +148,7 @@ class Transfer:
 
     async def _export(self, collection_id: str, write: Write) -> None:
         async with (
-            self._exports.turn(),
-            self._database.transfer_connection() as connection,
+            self._database.export_connection() as connection,
             connection.transaction(isolation="repeatable_read", readonly=True),
         ):
             queries = of_collection(collection_id)
@@ -188,24 +186,23 @@ async def _limit(seconds: float, message: str) -> AsyncIterator[None]:
 class Import:
     """One call's part of an import. Between its chunks it holds nothing that others could wait for."""
 
-    def __init__(self, database: Database, door: Admission, header: Header) -> None:
+    def __init__(self, database: Database, header: Header, *, max_faces_per_person: int) -> None:
         self._database = database
-        self._door = door
         self._header = header
+        self._max_faces_per_person = max_faces_per_person
         self._next_row = header.first_row
 
     async def add(self, chunk: Chunk) -> tuple[Progress, list[Refused]]:
         """Store a chunk, but for rows at fault, in one transaction with how far the import came.
 
-        Waits for its turn. Raises as Store does, Overloaded, and OptionInvalid where these rows are not the
-        next or beyond MAX_ROWS, or the collection has come to refuse duplicates.
+        Waits for a connection. Raises as Store does, Overloaded, and OptionInvalid where these rows are not
+        the next or beyond MAX_ROWS, or the collection has come to refuse duplicates.
         """
         if self._next_row + len(chunk) > MAX_ROWS:
             raise OptionInvalid(f"an import has {MAX_ROWS} rows at most", field="header.first_row")
-        async with self._door.turn():
-            checked = await asyncio.to_thread(_check, chunk, self._next_row, self._header.space)
-            store = self._look if self._header.dry_run else self._store
-            done = await store(chunk, checked)
+        checked = await asyncio.to_thread(_check, chunk, self._next_row, self._header.space)
+        store = self._look if self._header.dry_run else self._store
+        done = await store(chunk, checked)
         self._next_row = done.next_row
         return done, checked.refused
 
@@ -223,11 +220,47 @@ class Import:
         collection_id, persons = self._header.collection_id, checked.person_ids
         async with self._database.transfer_connection() as connection:
             queries = of_collection(collection_id)
+            await self._refuse_beyond(connection, queries, checked, set(persons))
             known = await connection.fetchval(
                 queries["count_known"], collection_id, persons, checked.contents
             )
             strangers = await connection.fetchval(queries["count_strangers"], collection_id, persons)
         return self._count(chunk, checked, added=len(persons) - known, persons=strangers)
+
+    async def _refuse_beyond(
+        self,
+        connection: Connection,
+        queries: Mapping[str, str],
+        checked: "Checked",
+        person_ids: Collection[str],
+    ) -> list[asyncpg.Record]:
+        """Refuse the rows of some people beyond what a person may have; returns what `find_beyond` does."""
+        items = [item for item, person in enumerate(checked.person_ids) if person in person_ids]
+        beyond: list[asyncpg.Record] = await connection.fetch(
+            queries["find_beyond"],
+            self._header.collection_id,
+            [checked.person_ids[item] for item in items],
+            [checked.contents[item] for item in items],
+            self._max_faces_per_person,
+        )
+        error = PersonFull(self._max_faces_per_person, field="person_ids")
+        checked.refuse([items[row["place"] - 1] for row in beyond], self._next_row, error)
+        return beyond
+
+    async def _drop_beyond(
+        self, connection: Connection, queries: Mapping[str, str], checked: "Checked", grown: list[int]
+    ) -> int:
+        """Take back what was added to people, whom this has locked, beyond what they may have; how many."""
+        collection_id = self._header.collection_id
+        full = await connection.fetch(queries["find_full"], collection_id, grown, self._max_faces_per_person)
+        if not full:
+            return 0
+        names = {row["person_id"] for row in full}
+        beyond = await self._refuse_beyond(connection, queries, checked, names)
+        await connection.execute(queries["drop_beyond"], collection_id, [row["face_id"] for row in beyond])
+        keys = list({row["person_key"] for row in beyond})
+        await connection.execute(queries["work_out_centroids"], collection_id, keys)
+        return len(beyond)
 
     async def _store(self, chunk: Chunk, checked: "Checked") -> Progress:
         header = self._header
@@ -246,10 +279,13 @@ class Import:
                     "GetImport where to go on",
                     field="header.first_row",
                 )
+            if many := checked.people_of_more_than(min(MANY_ROWS, self._max_faces_per_person)):
+                await self._refuse_beyond(connection, queries, checked, many)
             done = self._count(chunk, checked, added=0, persons=0)
             if checked.places:
                 added = await _insert(connection, queries, header, chunk, checked)
-                done = self._count(chunk, checked, added=added["faces"], persons=added["persons"])
+                beyond = await self._drop_beyond(connection, queries, checked, added["grown"])
+                done = self._count(chunk, checked, added=added["faces"] - beyond, persons=added["persons"])
                 if added["expired"]:
                     change = Change(Action.EXPIRE, faces=added["expired"])
                     await note(connection, queries, header.collection_id, change)
@@ -332,6 +368,23 @@ class Checked:
     person_ids: list[str]
     contents: list[uuid.UUID]
     refused: list[Refused]
+
+    def people_of_more_than(self, rows: int) -> set[str]:
+        """Who has more rows of those to store."""
+        counts = collections.Counter(self.person_ids)
+        return {person_id for person_id, count in counts.items() if count > rows}
+
+    def refuse(self, items: Collection[int], first_row: int, error: MatcherError) -> None:
+        """Move some of what is to store, by its number there, to what is refused."""
+        if not items:
+            return
+        for item in items:
+            self.refused.append(Refused(first_row + self.places[item], error.field, error.message))
+        kept = sorted(set(range(len(self.places))).difference(items))
+        self.places[:] = [self.places[item] for item in kept]
+        self.person_ids[:] = [self.person_ids[item] for item in kept]
+        self.contents[:] = [self.contents[item] for item in kept]
+        self.refused.sort(key=lambda refused: refused.row)
 
 
 def _check(chunk: Chunk, first_row: int, space: str) -> Checked:

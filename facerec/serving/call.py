@@ -70,6 +70,7 @@ class Call:
     """One call. Its caller is anybody until somebody is let in; `reason` is the error's that ended it."""
 
     __slots__ = (
+        "_key",
         "_metadata",
         "_peer",
         "_request_id",
@@ -83,15 +84,14 @@ class Call:
         "streams",
     )
 
-    def __init__(self, metadata: Metadata, peer: Callable[[], str] | None = None) -> None:
+    def __init__(self, metadata: Metadata, peer: Callable[[], str] = str) -> None:
         self._metadata = metadata
         self._peer = peer
+        self._key = ""
         self._request_id = ""
         self.caller = ANYBODY
         self.grant: Any = None  # what the caller was let in by, which only the door looks at
-        self.about: tuple[str, str] | None = (
-            None  # the collection, once a message names it, and in which field
-        )
+        self.about: tuple[str, str] | None = None  # the collection that a message names, and in which field
         self.rates: Rates | None = None
         self.charged = 0.0  # probes counted so far
         self.streams = False  # whether messages go on coming
@@ -106,11 +106,6 @@ class Call:
         return ""
 
     @property
-    def peer(self) -> str:
-        """The address of the connection, as gRPC writes it; "" where it is not known."""
-        return self._peer() if self._peer else ""
-
-    @property
     def request_id(self) -> str:
         """The id that the caller chose, or else one made when it is first asked for."""
         if not self._request_id:
@@ -119,12 +114,22 @@ class Call:
             self._request_id = given if _FORM.fullmatch(given) else f"{_ids.getrandbits(64):016x}"
         return self._request_id
 
+    @property
+    def key(self) -> str:
+        """Whose share of the service the call takes: the caller's name, else its host's address."""
+        if self.caller.name:
+            return self.caller.name
+        if not self._key:
+            # Without the port, which is another for each connection that a caller opens.
+            self._key = self._peer().rpartition(":")[0] or "unknown"
+        return self._key
+
 
 _call: contextvars.ContextVar[Call | None] = contextvars.ContextVar("call", default=None)
 
 
-def begin(metadata: Iterable[tuple[str, str | bytes]] | None, peer: Callable[[], str] | None = None) -> Call:
-    """Note a call at its beginning. `peer` gives the connection's address, and is asked where that counts."""
+def begin(metadata: Iterable[tuple[str, str | bytes]] | None, peer: Callable[[], str] = str) -> Call:
+    """Note a call at its beginning; `peer` says its connection's other end as gRPC writes it."""
     call = Call(tuple(metadata or ()), peer)
     _call.set(call)
     return call
@@ -148,10 +153,12 @@ def caller_name() -> str:
 
 
 def caller_key() -> str:
-    """What tells callers apart who share a queue: the name of the key or certificate, or where none is asked
-    for the connection's address; "" outside of a call."""
+    """Whose share of the service is taken: the key's or certificate's name, else the peer's address.
+
+    The address is the host's, as `ipv4:192.0.2.7`, whatever the connection. "" outside of a call.
+    """
     call = _call.get()
-    return (call.caller.name or call.peer) if call else ""
+    return call.key if call else ""
 
 
 def offer_message(message: Message) -> None:

@@ -52,7 +52,7 @@ class AuditReader:
         """
         before = pages.read_event(page_token, collection_id)
         queries = of_collection(collection_id)
-        async with self._database.connection() as connection:
+        async with self._database.search_connection() as connection:
             tag = None
             if wanted.person_id is not None:
                 tag = await connection.fetchval(queries["get_person_tag"], collection_id, wanted.person_id)

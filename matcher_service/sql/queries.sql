@@ -390,6 +390,12 @@ SELECT EXISTS (
       AND (f.create_time <= now() - (SELECT c.retention FROM facerec.collection c WHERE c.collection_id = $1)) IS NOT TRUE
 ) AS lasts;
 
+-- name: count_merged
+-- $2 keys of locked persons. How many faces one person of them would have. Face (person_key, content_id).
+SELECT count(DISTINCT f.content_id) AS faces
+FROM facerec.:"face" f
+WHERE f.collection_id = $1 AND f.person_key = ANY ($2::bigint[]) AND f.expire_time > now();
+
 -- name: add_faces
 -- $2 person, locked; $3 display name or null; then a column an item: $4 content ids, $5 encodings,
 -- $6 fingerprints, $7 ids of stored faces to copy, $8 external refs; $9 space, $10 expire time or null. A
@@ -931,6 +937,62 @@ SET centroid = (
     SELECT avg(f.encoding) FROM facerec.:"face" f WHERE f.collection_id = $1 AND f.person_key = p.person_key
 )
 WHERE p.collection_id = $1 AND p.person_key = ANY ($2::bigint[]);
+
+-- name: find_full
+-- $2 keys of locked people, $3 the most faces that a person may have. The ids of those who have more. Person
+-- (person_key), face (person_key, content_id), no more of each person's than tell.
+SELECT p.person_id
+FROM facerec.:"person" p
+WHERE p.collection_id = $1 AND p.person_key = ANY ($2::bigint[])
+  AND (
+      SELECT count(*)
+      FROM (
+          SELECT
+          FROM facerec.:"face" f
+          WHERE f.collection_id = $1 AND f.person_key = p.person_key AND f.expire_time > now()
+          LIMIT $3::bigint + 1
+      ) few
+  ) > $3::bigint;
+
+-- name: find_beyond
+-- A column a face: $2 person ids, $3 content ids; $4 the most faces that a person may have. The places, from 1, of the
+-- faces that this transaction added, or that are to be added, beyond that many, with the person's key and the face's id
+-- or null. Those of a person count in the order of their places. A face is this transaction's by its xmin. Person
+-- (person_id), face (person_key, content_id), each looked up: there are no statistics of either.
+SELECT n.place, n.person_key, n.face_id
+FROM (
+    SELECT i.place,
+           p.person_key,
+           f.face_id,
+           row_number() OVER (PARTITION BY i.person_id ORDER BY i.place) AS number,
+           (
+               SELECT count(*)
+               FROM facerec.:"face" f
+               WHERE f.collection_id = $1 AND f.person_key = p.person_key AND f.expire_time > now()
+                 AND f.xmin IS DISTINCT FROM pg_current_xact_id_if_assigned()::xid
+           ) AS others
+    FROM unnest($2::text[], $3::uuid[]) WITH ORDINALITY AS i(person_id, content_id, place)
+    LEFT JOIN LATERAL (
+        SELECT p.person_key FROM facerec.:"person" p WHERE p.collection_id = $1 AND p.person_id = i.person_id OFFSET 0
+    ) p ON true
+    LEFT JOIN LATERAL (
+        SELECT f.face_id,
+               f.xmin IS DISTINCT FROM pg_current_xact_id_if_assigned()::xid
+               AND f.expire_time > now()
+               AND (f.create_time <= now() - (SELECT c.retention FROM facerec.collection c WHERE c.collection_id = $1))
+                   IS NOT TRUE AS was_there
+        FROM facerec.:"face" f
+        WHERE f.collection_id = $1 AND f.person_key = p.person_key AND f.content_id = i.content_id
+        OFFSET 0
+    ) f ON true
+    WHERE f.was_there IS NOT TRUE
+) n
+WHERE n.number > $4::bigint - n.others
+ORDER BY n.place;
+
+-- name: drop_beyond
+-- $2 ids of faces that this transaction added. Face (face_id).
+DELETE FROM facerec.:"face" f WHERE f.collection_id = $1 AND f.face_id = ANY ($2::uuid[]);
 
 -- name: count_known
 -- A column a face: $2 person ids, $3 content ids. How many of them are there, and not to be taken anew. Primary keys

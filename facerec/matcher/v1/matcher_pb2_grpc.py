@@ -39,7 +39,7 @@ class MatcherServiceStub:
     of IMAGE_INVALID, IMAGE_TOO_LARGE, IMAGE_UNSUPPORTED, ENCODING_INVALID,
     ID_INVALID, OPTION_INVALID (INVALID_ARGUMENT, with a google.rpc.BadRequest
     naming the field), FACE_NOT_FOUND, FACE_AMBIGUOUS, FACE_QUALITY,
-    MODEL_MISMATCH, CALIBRATION_UNSUPPORTED (FAILED_PRECONDITION), PERSON_NOT_FOUND, COLLECTION_NOT_FOUND,
+    MODEL_MISMATCH, PERSON_FULL, CALIBRATION_UNSUPPORTED (FAILED_PRECONDITION), PERSON_NOT_FOUND, COLLECTION_NOT_FOUND,
     ERASURE_NOT_FOUND, CALIBRATION_NOT_FOUND (NOT_FOUND), REQUEST_ID_REUSED, COLLECTION_EXISTS, FACE_DUPLICATE
     (ALREADY_EXISTS), OVERLOADED (RESOURCE_EXHAUSTED, with a google.rpc.RetryInfo),
     ENCODER_UNAVAILABLE and STORE_UNAVAILABLE (UNAVAILABLE).
@@ -148,7 +148,7 @@ class MatcherServiceServicer:
     of IMAGE_INVALID, IMAGE_TOO_LARGE, IMAGE_UNSUPPORTED, ENCODING_INVALID,
     ID_INVALID, OPTION_INVALID (INVALID_ARGUMENT, with a google.rpc.BadRequest
     naming the field), FACE_NOT_FOUND, FACE_AMBIGUOUS, FACE_QUALITY,
-    MODEL_MISMATCH, CALIBRATION_UNSUPPORTED (FAILED_PRECONDITION), PERSON_NOT_FOUND, COLLECTION_NOT_FOUND,
+    MODEL_MISMATCH, PERSON_FULL, CALIBRATION_UNSUPPORTED (FAILED_PRECONDITION), PERSON_NOT_FOUND, COLLECTION_NOT_FOUND,
     ERASURE_NOT_FOUND, CALIBRATION_NOT_FOUND (NOT_FOUND), REQUEST_ID_REUSED, COLLECTION_EXISTS, FACE_DUPLICATE
     (ALREADY_EXISTS), OVERLOADED (RESOURCE_EXHAUSTED, with a google.rpc.RetryInfo),
     ENCODER_UNAVAILABLE and STORE_UNAVAILABLE (UNAVAILABLE).
@@ -168,7 +168,9 @@ class MatcherServiceServicer:
     def Enroll(self, request, context):
         """Enroll adds faces to a person, creating the person when new: all of them or
         none. Safe to retry: the same photo or encoding is stored once per person,
-        and a request_id makes the whole call repeatable.
+        and a request_id makes the whole call repeatable. A person who would have
+        more faces than the service's max_faces_per_person, 1000 by default, is
+        refused as PERSON_FULL.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -224,7 +226,8 @@ class MatcherServiceServicer:
     def MergePersons(self, request, context):
         """MergePersons gives all faces of one person to another and erases the first,
         for one human enrolled under two ids. A second call finds the first gone and
-        answers PERSON_NOT_FOUND, naming source_person_id.
+        answers PERSON_NOT_FOUND, naming source_person_id. Where the other would have
+        more faces than a person may have, the answer is PERSON_FULL.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -264,8 +267,8 @@ class MatcherServiceServicer:
     def ImportFaces(self, request_iterator, context):
         """ImportFaces adds encodings in bulk, each chunk in a transaction of its own:
         what was committed before an interruption stays, and GetImport says where to
-        go on. A face at fault is refused and told of, the others are taken. The
-        same encoding is stored once per person.
+        go on. A face at fault, or beyond what its person may have, is refused and
+        told of, the others are taken. The same encoding is stored once per person.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -381,7 +384,7 @@ class MatcherService:
     of IMAGE_INVALID, IMAGE_TOO_LARGE, IMAGE_UNSUPPORTED, ENCODING_INVALID,
     ID_INVALID, OPTION_INVALID (INVALID_ARGUMENT, with a google.rpc.BadRequest
     naming the field), FACE_NOT_FOUND, FACE_AMBIGUOUS, FACE_QUALITY,
-    MODEL_MISMATCH, CALIBRATION_UNSUPPORTED (FAILED_PRECONDITION), PERSON_NOT_FOUND, COLLECTION_NOT_FOUND,
+    MODEL_MISMATCH, PERSON_FULL, CALIBRATION_UNSUPPORTED (FAILED_PRECONDITION), PERSON_NOT_FOUND, COLLECTION_NOT_FOUND,
     ERASURE_NOT_FOUND, CALIBRATION_NOT_FOUND (NOT_FOUND), REQUEST_ID_REUSED, COLLECTION_EXISTS, FACE_DUPLICATE
     (ALREADY_EXISTS), OVERLOADED (RESOURCE_EXHAUSTED, with a google.rpc.RetryInfo),
     ENCODER_UNAVAILABLE and STORE_UNAVAILABLE (UNAVAILABLE).

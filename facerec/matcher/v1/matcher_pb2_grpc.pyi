@@ -40,7 +40,7 @@ class MatcherServiceStub:
     of IMAGE_INVALID, IMAGE_TOO_LARGE, IMAGE_UNSUPPORTED, ENCODING_INVALID,
     ID_INVALID, OPTION_INVALID (INVALID_ARGUMENT, with a google.rpc.BadRequest
     naming the field), FACE_NOT_FOUND, FACE_AMBIGUOUS, FACE_QUALITY,
-    MODEL_MISMATCH, CALIBRATION_UNSUPPORTED (FAILED_PRECONDITION), PERSON_NOT_FOUND, COLLECTION_NOT_FOUND,
+    MODEL_MISMATCH, PERSON_FULL, CALIBRATION_UNSUPPORTED (FAILED_PRECONDITION), PERSON_NOT_FOUND, COLLECTION_NOT_FOUND,
     ERASURE_NOT_FOUND, CALIBRATION_NOT_FOUND (NOT_FOUND), REQUEST_ID_REUSED, COLLECTION_EXISTS, FACE_DUPLICATE
     (ALREADY_EXISTS), OVERLOADED (RESOURCE_EXHAUSTED, with a google.rpc.RetryInfo),
     ENCODER_UNAVAILABLE and STORE_UNAVAILABLE (UNAVAILABLE).
@@ -64,7 +64,9 @@ class MatcherServiceStub:
     Enroll: _grpc.UnaryUnaryMultiCallable[_matcher_pb2.EnrollRequest, _matcher_pb2.EnrollResponse]
     """Enroll adds faces to a person, creating the person when new: all of them or
     none. Safe to retry: the same photo or encoding is stored once per person,
-    and a request_id makes the whole call repeatable.
+    and a request_id makes the whole call repeatable. A person who would have
+    more faces than the service's max_faces_per_person, 1000 by default, is
+    refused as PERSON_FULL.
     """
     Verify: _grpc.UnaryUnaryMultiCallable[_matcher_pb2.VerifyRequest, _matcher_pb2.VerifyResponse]
     """Verify says whether a face is the named person's: the nearest of all that
@@ -90,7 +92,8 @@ class MatcherServiceStub:
     MergePersons: _grpc.UnaryUnaryMultiCallable[_matcher_pb2.MergePersonsRequest, _matcher_pb2.MergePersonsResponse]
     """MergePersons gives all faces of one person to another and erases the first,
     for one human enrolled under two ids. A second call finds the first gone and
-    answers PERSON_NOT_FOUND, naming source_person_id.
+    answers PERSON_NOT_FOUND, naming source_person_id. Where the other would have
+    more faces than a person may have, the answer is PERSON_FULL.
     """
     DeletePerson: _grpc.UnaryUnaryMultiCallable[_matcher_pb2.DeletePersonRequest, _matcher_pb2.DeletePersonResponse]
     """DeletePerson erases a person and every face of theirs. Deleting who is not
@@ -109,8 +112,8 @@ class MatcherServiceStub:
     ImportFaces: _grpc.StreamUnaryMultiCallable[_transfer_pb2.ImportFacesRequest, _transfer_pb2.ImportFacesResponse]
     """ImportFaces adds encodings in bulk, each chunk in a transaction of its own:
     what was committed before an interruption stays, and GetImport says where to
-    go on. A face at fault is refused and told of, the others are taken. The
-    same encoding is stored once per person.
+    go on. A face at fault, or beyond what its person may have, is refused and
+    told of, the others are taken. The same encoding is stored once per person.
     """
     GetImport: _grpc.UnaryUnaryMultiCallable[_transfer_pb2.GetImportRequest, _transfer_pb2.GetImportResponse]
     """GetImport says how far an import came. Safe to retry."""
@@ -129,7 +132,7 @@ class MatcherServiceAsyncStub(MatcherServiceStub):
     of IMAGE_INVALID, IMAGE_TOO_LARGE, IMAGE_UNSUPPORTED, ENCODING_INVALID,
     ID_INVALID, OPTION_INVALID (INVALID_ARGUMENT, with a google.rpc.BadRequest
     naming the field), FACE_NOT_FOUND, FACE_AMBIGUOUS, FACE_QUALITY,
-    MODEL_MISMATCH, CALIBRATION_UNSUPPORTED (FAILED_PRECONDITION), PERSON_NOT_FOUND, COLLECTION_NOT_FOUND,
+    MODEL_MISMATCH, PERSON_FULL, CALIBRATION_UNSUPPORTED (FAILED_PRECONDITION), PERSON_NOT_FOUND, COLLECTION_NOT_FOUND,
     ERASURE_NOT_FOUND, CALIBRATION_NOT_FOUND (NOT_FOUND), REQUEST_ID_REUSED, COLLECTION_EXISTS, FACE_DUPLICATE
     (ALREADY_EXISTS), OVERLOADED (RESOURCE_EXHAUSTED, with a google.rpc.RetryInfo),
     ENCODER_UNAVAILABLE and STORE_UNAVAILABLE (UNAVAILABLE).
@@ -150,7 +153,9 @@ class MatcherServiceAsyncStub(MatcherServiceStub):
     Enroll: _aio.UnaryUnaryMultiCallable[_matcher_pb2.EnrollRequest, _matcher_pb2.EnrollResponse]  # type: ignore[assignment]
     """Enroll adds faces to a person, creating the person when new: all of them or
     none. Safe to retry: the same photo or encoding is stored once per person,
-    and a request_id makes the whole call repeatable.
+    and a request_id makes the whole call repeatable. A person who would have
+    more faces than the service's max_faces_per_person, 1000 by default, is
+    refused as PERSON_FULL.
     """
     Verify: _aio.UnaryUnaryMultiCallable[_matcher_pb2.VerifyRequest, _matcher_pb2.VerifyResponse]  # type: ignore[assignment]
     """Verify says whether a face is the named person's: the nearest of all that
@@ -176,7 +181,8 @@ class MatcherServiceAsyncStub(MatcherServiceStub):
     MergePersons: _aio.UnaryUnaryMultiCallable[_matcher_pb2.MergePersonsRequest, _matcher_pb2.MergePersonsResponse]  # type: ignore[assignment]
     """MergePersons gives all faces of one person to another and erases the first,
     for one human enrolled under two ids. A second call finds the first gone and
-    answers PERSON_NOT_FOUND, naming source_person_id.
+    answers PERSON_NOT_FOUND, naming source_person_id. Where the other would have
+    more faces than a person may have, the answer is PERSON_FULL.
     """
     DeletePerson: _aio.UnaryUnaryMultiCallable[_matcher_pb2.DeletePersonRequest, _matcher_pb2.DeletePersonResponse]  # type: ignore[assignment]
     """DeletePerson erases a person and every face of theirs. Deleting who is not
@@ -195,8 +201,8 @@ class MatcherServiceAsyncStub(MatcherServiceStub):
     ImportFaces: _aio.StreamUnaryMultiCallable[_transfer_pb2.ImportFacesRequest, _transfer_pb2.ImportFacesResponse]  # type: ignore[assignment]
     """ImportFaces adds encodings in bulk, each chunk in a transaction of its own:
     what was committed before an interruption stays, and GetImport says where to
-    go on. A face at fault is refused and told of, the others are taken. The
-    same encoding is stored once per person.
+    go on. A face at fault, or beyond what its person may have, is refused and
+    told of, the others are taken. The same encoding is stored once per person.
     """
     GetImport: _aio.UnaryUnaryMultiCallable[_transfer_pb2.GetImportRequest, _transfer_pb2.GetImportResponse]  # type: ignore[assignment]
     """GetImport says how far an import came. Safe to retry."""
@@ -214,7 +220,7 @@ class MatcherServiceServicer(metaclass=_abc_1.ABCMeta):
     of IMAGE_INVALID, IMAGE_TOO_LARGE, IMAGE_UNSUPPORTED, ENCODING_INVALID,
     ID_INVALID, OPTION_INVALID (INVALID_ARGUMENT, with a google.rpc.BadRequest
     naming the field), FACE_NOT_FOUND, FACE_AMBIGUOUS, FACE_QUALITY,
-    MODEL_MISMATCH, CALIBRATION_UNSUPPORTED (FAILED_PRECONDITION), PERSON_NOT_FOUND, COLLECTION_NOT_FOUND,
+    MODEL_MISMATCH, PERSON_FULL, CALIBRATION_UNSUPPORTED (FAILED_PRECONDITION), PERSON_NOT_FOUND, COLLECTION_NOT_FOUND,
     ERASURE_NOT_FOUND, CALIBRATION_NOT_FOUND (NOT_FOUND), REQUEST_ID_REUSED, COLLECTION_EXISTS, FACE_DUPLICATE
     (ALREADY_EXISTS), OVERLOADED (RESOURCE_EXHAUSTED, with a google.rpc.RetryInfo),
     ENCODER_UNAVAILABLE and STORE_UNAVAILABLE (UNAVAILABLE).
@@ -239,7 +245,9 @@ class MatcherServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_matcher_pb2.EnrollResponse, _abc.Awaitable[_matcher_pb2.EnrollResponse]]:
         """Enroll adds faces to a person, creating the person when new: all of them or
         none. Safe to retry: the same photo or encoding is stored once per person,
-        and a request_id makes the whole call repeatable.
+        and a request_id makes the whole call repeatable. A person who would have
+        more faces than the service's max_faces_per_person, 1000 by default, is
+        refused as PERSON_FULL.
         """
 
     @_abc_1.abstractmethod
@@ -307,7 +315,8 @@ class MatcherServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_matcher_pb2.MergePersonsResponse, _abc.Awaitable[_matcher_pb2.MergePersonsResponse]]:
         """MergePersons gives all faces of one person to another and erases the first,
         for one human enrolled under two ids. A second call finds the first gone and
-        answers PERSON_NOT_FOUND, naming source_person_id.
+        answers PERSON_NOT_FOUND, naming source_person_id. Where the other would have
+        more faces than a person may have, the answer is PERSON_FULL.
         """
 
     @_abc_1.abstractmethod
@@ -356,8 +365,8 @@ class MatcherServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_transfer_pb2.ImportFacesResponse, _abc.Awaitable[_transfer_pb2.ImportFacesResponse]]:
         """ImportFaces adds encodings in bulk, each chunk in a transaction of its own:
         what was committed before an interruption stays, and GetImport says where to
-        go on. A face at fault is refused and told of, the others are taken. The
-        same encoding is stored once per person.
+        go on. A face at fault, or beyond what its person may have, is refused and
+        told of, the others are taken. The same encoding is stored once per person.
         """
 
     @_abc_1.abstractmethod

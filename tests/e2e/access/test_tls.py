@@ -179,7 +179,7 @@ async def test_the_matcher_shows_the_encoder_its_own_certificate_and_key_and_fol
     await server.set_serving("facerec.encoder.v1.EncoderService", True)
     old = authority.issue("matcher", "matcher", expired=True)
     security = Security(api_key="k", ca_file=authority.ca_file, cert_file=old[0], key_file=old[1])
-    client = EncoderClient(server.address, timeout_seconds=SOON, security=security)
+    client = EncoderClient(server.address, timeout_seconds=SOON, security=security, max_images=1)
     try:
         with pytest.raises(EncoderUnavailable) as caught:
             await client.encode(b"x", max_faces=1, field="probe.image")

@@ -10,6 +10,7 @@ import asyncpg
 import grpc.aio
 import pytest
 from PIL import Image, ImageFilter
+from prometheus_client import REGISTRY
 
 from facerec.encoder.v1 import encoder_pb2, encoder_pb2_grpc
 from facerec.errors import Reason
@@ -156,9 +157,18 @@ class BusyEncoder(encoder_pb2_grpc.EncoderServiceServicer):
 
     trouble = ""
 
+    def __init__(self) -> None:
+        self.under_way = self.most = 0
+        self.go_on = asyncio.Event()
+
     async def Encode(
         self, request: encoder_pb2.EncodeRequest, context: Context
     ) -> encoder_pb2.EncodeResponse:
+        if self.trouble == "slow":
+            self.under_way += 1
+            self.most = max(self.most, self.under_way)
+            await self.go_on.wait()
+            self.under_way -= 1
         if self.trouble == "hangs":
             await asyncio.Event().wait()
         if self.trouble == "overloaded":
@@ -311,3 +321,21 @@ async def test_an_option_too_fine_for_a_picture_is_the_callers_and_not_the_encod
             await seeing.stub.Identify(pb.IdentifyRequest(probes=[probe], all_faces=True, min_face_pixels=1))
     finally:
         await asyncio.to_thread(encoder.stop)
+
+
+async def test_one_caller_sends_the_encoder_three_quarters_of_the_images_that_it_is_sent_at_once(
+    start_matcher: StartMatcher, database_url: str, busy_encoder: tuple[BusyEncoder, str]
+) -> None:
+    encoder, address = busy_encoder
+    encoder.trouble = "slow"
+    matcher = await start_matcher(database_url, encoder_address=address, encoder_max_images=4)
+    probe = pb.Probe(image=flat())
+    claim = pb.VerifyRequest(person_id="ann", probe=probe)
+    calls = [asyncio.ensure_future(matcher.stub.Verify(claim)) for _ in range(6)]
+    while REGISTRY.get_sample_value("facerec_matcher_waiting", {"kind": "encoder"}) != 3:  # noqa: ASYNC110
+        await asyncio.sleep(0.01)
+    while encoder.under_way < 3:  # noqa: ASYNC110
+        await asyncio.sleep(0.01)
+    encoder.go_on.set()
+    await asyncio.gather(*calls, return_exceptions=True)
+    assert encoder.most == 3

@@ -139,7 +139,7 @@ async def test_a_stricter_policy_waits_for_enrollments_that_follow_the_old_one(
 async def test_enrollments_that_wait_for_each_other_leave_connections_to_others(
     start_matcher: StartMatcher, database_url: str
 ) -> None:
-    matcher = await start_matcher(database_url, pool_max_size=4)
+    matcher = await start_matcher(database_url, pool_max_size=5)
     faces = vectors(8)
     await matcher.stub.Enroll(enroll("ann", encoding(faces[0])))
     await settle(matcher, duplicate_policy=REFUSE)

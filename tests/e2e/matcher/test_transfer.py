@@ -248,7 +248,7 @@ async def test_imports_that_send_nothing_are_in_nobodys_way(matcher: RunningMatc
 async def test_a_chunk_too_many_is_refused_and_goes_in_later(
     start_matcher: StartMatcher, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("matcher_service.service.IMPORT_QUEUE_SIZE", 0)
+    monkeypatch.setattr("matcher_service.database.BULK_WAIT_SECONDS", 0.2)
     matcher = await start_matcher(database_url, transfer_pool_size=1, lock_timeout_seconds=60)
     faces = vectors(2)
     connection = await asyncpg.connect(database_url)
@@ -258,7 +258,7 @@ async def test_a_chunk_too_many_is_refused_and_goes_in_later(
             held = asyncio.ensure_future(matcher.stub.ImportFaces(iter([header(), chunk(faces, ["a", "b"])])))
             while not await connections(database_url, LOCKED):  # noqa: ASYNC110
                 await asyncio.sleep(0.02)
-            with refused(Reason.OVERLOADED, message="more imports are asked for than can be run"):
+            with refused(Reason.OVERLOADED, message="more imports and deletions"):
                 await send(matcher, header("second"), chunk(faces, ["c", "d"]))
     finally:
         await connection.close()

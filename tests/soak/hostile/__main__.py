@@ -10,6 +10,7 @@ ATTACKS: tuple[str, ...] = (
     "egress",
     "encoder_cost",
     "erasure",
+    "fairness",
     "flood",
     "scores",
     "sources",

@@ -1,64 +1,196 @@
-"""A door lets calls in in their order, and whoever is refused hears why, in time."""
+"""Permits go round among callers, and whoever is refused hears why, in time."""
 
 import asyncio
+import contextlib
 import time
+from collections.abc import Awaitable
 from typing import get_args
 
 import pytest
 
+from facerec.serving import call
+from facerec.serving.call import Caller
 from matcher_service import deadline
-from matcher_service.admission import Admission, Kind
+from matcher_service.admission import Gate, Kind, most_of
 from matcher_service.errors import Overloaded
 
 
-async def hold(door: Admission, until: asyncio.Event) -> None:
-    async with door.turn():
-        await until.wait()
+class Line:
+    """Requests of named callers at a gate; `served` is in whose order permits came."""
+
+    def __init__(self, gate: Gate) -> None:
+        self.gate = gate
+        self.served: list[str] = []
+        self.holds: list[asyncio.Event] = []
+
+    async def _ask(self, name: str, deadline_seconds: float | None) -> None:
+        call.begin(()).caller = Caller(name)
+        deadline.start(deadline_seconds)
+        async with self.gate.permit():
+            self.served.append(name)
+            hold = asyncio.Event()
+            self.holds.append(hold)
+            await hold.wait()
+
+    async def ask(self, *names: str, deadline_seconds: float | None = None) -> list["asyncio.Task[None]"]:
+        """Ask for a permit for each name; returns once all hold one or wait."""
+        tasks = [asyncio.create_task(self._ask(name, deadline_seconds)) for name in names]
+        await settle()
+        return tasks
+
+    async def end(self, place: int) -> None:
+        """End what was served in this place."""
+        self.holds[place].set()
+        await settle()
+
+    async def end_all(self) -> None:
+        """End all that are served, and those that are thereupon."""
+        for place in range(100):
+            if place == len(self.holds):
+                return
+            await self.end(place)
+
+
+async def settle() -> None:
+    for _ in range(5):
+        await asyncio.sleep(0)
+
+
+def gate(permits: int, *, wait_seconds: float = 30, share: int | None = None) -> Gate:
+    return Gate(permits, wait_seconds=wait_seconds, kind="scan", share=share)
+
+
+async def refused(asking: Awaitable[object]) -> Overloaded:
+    with pytest.raises(Overloaded) as caught:
+        await asking
+    assert caught.value.retry_after_seconds
+    return caught.value
 
 
 @pytest.mark.parametrize("kind", get_args(Kind))
 async def test_a_refusal_says_of_what_there_is_too_much(kind: Kind) -> None:
-    door, end = Admission(1, 0, wait_seconds=1, kind=kind), asyncio.Event()
-    held = asyncio.create_task(hold(door, end))
-    await asyncio.sleep(0)
-    what = {"scan": "exact searches", "index": "searches", "import": "imports", "export": "exports"}
-    with pytest.raises(Overloaded, match=f"^more {what[kind]} are asked for than can be run"):
-        await hold(door, end)
-    end.set()
-    await held
+    line = Line(Gate(1, wait_seconds=0.01, kind=kind))
+    await line.ask("a")
+    (second,) = await line.ask("a")
+    what = {
+        "call": "calls",
+        "index": "searches and pages",
+        "scan": "exact searches",
+        "maintenance": "calibrations and reviews",
+        "transfer": "imports and deletions of collections",
+        "export": "exports",
+        "enroll": "enrollments of this collection",
+        "encoder": "images",
+    }
+    assert (await refused(second)).message.startswith(f"more {what[kind]} are asked for than can be run")
 
 
-async def test_those_who_wait_are_let_in_in_their_order() -> None:
-    door, came = Admission(1, 3, wait_seconds=60, kind="scan"), list[int]()
+async def test_one_callers_requests_are_served_in_their_order() -> None:
+    free, came = gate(1), list[int]()
 
-    async def call(number: int) -> None:
-        async with door.turn():
+    async def numbered(number: int) -> None:
+        async with free.permit():
             came.append(number)
-            await asyncio.sleep(0.01)
+            await settle()
 
-    calls = [asyncio.create_task(call(number)) for number in range(4)]
-    await asyncio.sleep(0)
+    await asyncio.gather(*(numbered(number) for number in range(5)))
+    assert came == list(range(5))
+
+
+async def test_callers_are_served_in_turn_however_much_one_of_them_asks_for() -> None:
+    line = Line(gate(1))
+    await line.ask(*["flood"] * 6, "b", "b", "c")
+    await line.end_all()
+    assert line.served == ["flood", "flood", "b", "c", "flood", "b", "flood", "flood", "flood"]
+
+
+async def test_the_next_permit_goes_to_whoever_holds_the_fewest() -> None:
+    line = Line(gate(4))
+    await line.ask("a", "a", "a", "b")
+    await line.ask("a", "a", "b", "b")
+    await line.end(0)
+    assert line.served[4:] == ["b"]
+    await line.end(1)
+    assert line.served[4:] == ["b", "a"]
+    await line.end_all()
+    assert sorted(line.served) == ["a"] * 5 + ["b"] * 3
+
+
+async def test_one_caller_leaves_the_rest_of_its_share_to_others() -> None:
+    line = Line(gate(4, share=most_of(4)))
+    await line.ask(*["flood"] * 10)
+    assert line.served == ["flood"] * 3
+    await line.ask("b")
+    assert line.served == ["flood"] * 3 + ["b"]
+    await line.end_all()
+    assert sorted(line.served) == ["b"] + ["flood"] * 10
+
+
+async def test_a_request_is_refused_at_once_where_those_before_it_take_too_long() -> None:
+    line = Line(gate(2, wait_seconds=10))
+    line.gate._service_seconds = 4.0
+    held = await line.ask("flood", "flood")
+    waiting = await line.ask(*["flood"] * 6)  # five before it take 10 s
+    (late,) = await line.ask("flood")
+    error = await refused(late)
+    assert error.retry_after_seconds == pytest.approx(12)
     with pytest.raises(Overloaded):
-        door.check_room()
-    await asyncio.gather(*calls)
-    assert came == [0, 1, 2, 3]
-    door.check_room()
+        call.begin(()).caller = Caller("flood")
+        line.gate.check_room()
+    (other,) = await line.ask("b")  # of the flood one is before it
+    (hurried,) = await line.ask("c", deadline_seconds=1)  # 2 before it, of 4 s each on 2 permits
+    await refused(hurried)
+    line.gate._service_seconds = 0.0
+    await line.end_all()
+    await asyncio.gather(*held, *waiting, other)
+
+
+async def test_a_queue_has_no_limit_but_time() -> None:
+    line = Line(gate(2, wait_seconds=5))
+    tasks = await line.ask(*["a"] * 60)
+    await line.end_all()
+    await asyncio.gather(*tasks)
+    assert line.served == ["a"] * 60
 
 
 async def test_whoever_waits_is_refused_while_they_still_listen() -> None:
-    door, end = Admission(1, 1, wait_seconds=60, kind="scan"), asyncio.Event()
-    held = asyncio.create_task(hold(door, end))
-    await asyncio.sleep(0)
-
-    async def hurried() -> None:
-        deadline.start(3)
-        with pytest.raises(Overloaded):
-            await hold(door, end)
-        assert deadline.remaining_seconds(3) > 0
-
+    line = Line(gate(1, wait_seconds=5))
+    (held,) = await line.ask("a")
     began = time.monotonic()
-    await asyncio.create_task(hurried())
-    assert time.monotonic() - began > 1.4
-    end.set()
+    (hurried,) = await line.ask("b", deadline_seconds=1)
+    await refused(hurried)
+    assert 0.45 < time.monotonic() - began < 1
+    await line.end(0)
     await held
-    door.check_room()
+    assert not line.gate._callers
+    assert not line.gate._waiting
+
+
+@pytest.mark.parametrize("granted", [False, True])
+async def test_a_permit_is_not_lost_with_a_caller_who_hangs_up(granted: bool) -> None:
+    line = Line(gate(1))
+    (held,) = await line.ask("a")
+    (gone,) = await line.ask("b")
+    if granted:  # the permit comes and its caller goes before it could be told
+        line.holds[0].set()
+        await asyncio.sleep(0)  # the holder gives it back
+        assert not line.gate._waiting
+    gone.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await gone
+    line.holds[0].set()
+    await held
+    (next_,) = await line.ask("c")
+    await line.end_all()
+    await next_
+    assert line.served == ["a", "c"]
+    assert not line.gate._callers
+
+
+async def test_a_free_permit_is_taken_without_leaving_the_event_loop() -> None:
+    free = gate(1)
+    entering = free.enter()
+    with pytest.raises(StopIteration) as entered:
+        entering.send(None)
+    free.leave(entered.value.value, 0.1)
+    assert free._service_seconds > 0

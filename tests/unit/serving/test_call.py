@@ -1,0 +1,31 @@
+"""Whose share of a service a call takes."""
+
+import contextvars
+
+import pytest
+
+from facerec.serving import call
+from facerec.serving.call import Caller
+
+
+def key_of(peer: str, caller: Caller = call.ANYBODY) -> str:
+    call.begin((), lambda: peer).caller = caller
+    return call.caller_key()
+
+
+@pytest.mark.parametrize(
+    ("peer", "key"),
+    [
+        ("ipv4:192.0.2.7:50312", "ipv4:192.0.2.7"),
+        ("ipv4:192.0.2.7:50313", "ipv4:192.0.2.7"),
+        ("ipv6:%5B2001:db8::7%5D:50312", "ipv6:%5B2001:db8::7%5D"),
+        ("unix:", "unix"),
+        ("", "unknown"),
+    ],
+)
+def test_without_a_key_a_call_is_its_hosts_whatever_the_connection(peer: str, key: str) -> None:
+    assert contextvars.Context().run(key_of, peer) == key
+
+
+def test_a_keys_or_certificates_name_goes_before_the_host() -> None:
+    assert contextvars.Context().run(key_of, "ipv4:192.0.2.7:50312", Caller("door")) == "door"
