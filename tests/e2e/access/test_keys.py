@@ -127,7 +127,7 @@ async def test_calls_beyond_the_rate_are_refused_with_a_time_to_wait(
 ) -> None:
     path = keys_file(
         entry("admin", "a", ["admin"]),
-        entry("door", "b", ["verify"], "scores = true\nprobes_per_second = 2\nburst = 3"),
+        entry("door", "b", ["verify"], "scores = true\nencodings = true\nprobes_per_second = 2\nburst = 3"),
     )
     matcher = await start_matcher(database_url, keys_file=path)
     await enrolled(matcher, "a")
