@@ -317,7 +317,7 @@ async def test_an_option_too_fine_for_a_picture_is_the_callers_and_not_the_encod
         await asyncio.to_thread(encoder.event, "serving")
         seeing = await start_matcher(database_url, encoder_address=encoder.address)
         probe = pb.Probe(image=photo("obama"))
-        with refused(Reason.OPTION_INVALID, "min_face_pixels", "100000 pixels at most"):
+        with refused(Reason.OPTION_INVALID, "min_face_pixels", "at most 100000"):
             await seeing.stub.Identify(pb.IdentifyRequest(probes=[probe], all_faces=True, min_face_pixels=1))
     finally:
         await asyncio.to_thread(encoder.stop)
