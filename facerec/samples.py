@@ -12,6 +12,8 @@ import tarfile
 import tempfile
 from pathlib import Path
 
+from facerec import ownership
+
 RELEASE = "face_recognition==1.3.0"
 SHA256 = "5e5efdd1686aa566af0d3cc1313b131e4b197657a8ffd03669e6d3fad92705ec"
 IMAGES = "face_recognition-1.3.0/tests/test_images"
@@ -32,6 +34,10 @@ def sample_photos(folder: Path) -> Path:
     """Give back `folder`, with the sample photos in it; fetched the first time. Raises SamplesMissing."""
     if _is_there(folder):
         return folder
+    if why := ownership.why_unsafe(folder):
+        raise SamplesMissing(
+            f"{why}, who could thereby have root run other code: set XDG_CACHE_HOME, or HOME"
+        )
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".samples-") as temporary:
         unpacked = _unpack(_download(Path(temporary)), Path(temporary) / "unpacked")

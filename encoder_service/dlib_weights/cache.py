@@ -15,6 +15,7 @@ from typing import Final
 import structlog
 
 from encoder_service.dlib_weights.files import Weights
+from facerec import ownership
 
 CONVERTER_VERSION: Final = 2
 """Raised whenever the same weights would make another graph."""
@@ -41,9 +42,12 @@ def fetch(folder: Path, weights: Weights, convert: Callable[[bytes], bytes], *, 
 
     `variant` names what `convert` makes where it can make several.
 
-    A folder that can't be written costs a conversion at each start and a line in the log. Raises
-    what `convert` raises.
+    A folder that can't be written, or where others could give root a network of theirs, costs a conversion at
+    each start and a line in the log. Raises what `convert` raises.
     """
+    if why := ownership.why_unsafe(folder):
+        log.warning("model_cache_unsafe", folder=str(folder), error=why)
+        return convert(weights.data)
     path = entry_path(folder, weights, variant)
     kept = _read(path)
     if kept is not None:

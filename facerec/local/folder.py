@@ -1,10 +1,13 @@
 """The folder that holds all the local stack keeps, claimed by one process at a time."""
 
+import errno
 import fcntl
 import os
+import stat
 from pathlib import Path
 from typing import Self
 
+from facerec import ownership
 from facerec.local.account import Account
 from facerec.local.errors import FolderInUse, FolderUnusable
 
@@ -24,9 +27,14 @@ class DataFolder:
         """Make the folder if need be and hold it.
 
         Raises FolderInUse while another process holds it, FolderUnusable where it cannot be written
-        or holds something else.
+        or holds something else, or where others could have root write elsewhere by it.
         """
         path = path.expanduser().absolute()
+        if why := ownership.why_unsafe(path):
+            raise FolderUnusable(
+                f"{why}, who could thereby have root write elsewhere: start as that user, or choose a data "
+                "folder that root alone can change, such as /var/lib/facerec"
+            )
         try:
             if not path.exists():
                 path.mkdir(parents=True)
@@ -35,7 +43,7 @@ class DataFolder:
                 raise FolderUnusable(
                     f"{path} is not empty and not a facerec data folder: name a new or an empty one"
                 )
-            lock_fd = os.open(path / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+            lock_fd = _open_lock(path / "lock")
         except OSError as error:
             raise FolderUnusable(f"cannot use {path} as data folder: {error.strerror}") from error
         try:
@@ -80,3 +88,13 @@ class DataFolder:
             os.ftruncate(self._lock_fd, 0)
             os.close(self._lock_fd)
             self._lock_fd = None
+
+
+def _open_lock(path: Path) -> int:
+    """Open a file of one's own, made if need be, and nothing that a link leads to. Raises OSError."""
+    lock_fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    found = os.fstat(lock_fd)
+    if stat.S_ISREG(found.st_mode) and found.st_uid == os.geteuid():
+        return lock_fd
+    os.close(lock_fd)
+    raise PermissionError(errno.EPERM, f"{path.name} is not a file of this user")

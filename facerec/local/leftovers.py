@@ -1,7 +1,9 @@
 """What an earlier PostgreSQL left in a cluster after it, or its parent, was killed."""
 
+import os
 import shutil
 import signal
+import stat
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -9,6 +11,8 @@ from pathlib import Path
 import psutil
 
 SHUTDOWN_SECONDS = 5.0
+READ_BYTES = 65536
+SOCKET_PARENT, SOCKET_PREFIX = Path("/tmp"), "facerec-"  # noqa: S108 - where mkdtemp makes one, for a path too long
 
 
 def clear(cluster: Path) -> None:
@@ -18,9 +22,10 @@ def clear(cluster: Path) -> None:
     postmaster is asked to shut down (it may be doing so already), then made to.
     """
     pid_file = cluster / "postmaster.pid"
-    if not pid_file.exists():
+    lines = read(pid_file).splitlines()
+    if not lines:
+        pid_file.unlink(missing_ok=True)
         return
-    lines = pid_file.read_text().splitlines()
     for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGKILL):
         orphans = _serving(cluster)
         if not orphans:
@@ -53,9 +58,30 @@ def _serving(cluster: Path) -> list[psutil.Process]:
     return found
 
 
+def read(path: Path) -> str:
+    """The text of a small file that Postgres wrote; "" where there is none, or it is a link, say."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        return ""
+    with os.fdopen(descriptor, "rb") as file:
+        return (
+            file.read(READ_BYTES).decode(errors="replace")
+            if stat.S_ISREG(os.fstat(descriptor).st_mode)
+            else ""
+        )
+
+
 def _remove_socket(folder: Path, cluster: Path) -> None:
-    if folder.name.startswith("facerec-") and folder != cluster:
-        shutil.rmtree(folder, ignore_errors=True)
+    """Remove the socket of a killed server, and its folder where that was made for it.
+
+    The path is what the cluster's account wrote: for root no reason to remove anything but that account's.
+    """
+    if folder.parent == SOCKET_PARENT and folder.name.startswith(SOCKET_PREFIX):
+        with suppress(OSError):
+            found = folder.lstat()
+            if stat.S_ISDIR(found.st_mode) and found.st_uid == cluster.stat().st_uid:
+                shutil.rmtree(folder, ignore_errors=True)
         return
     for name in (".s.PGSQL.5432", ".s.PGSQL.5432.lock"):
         (cluster / name).unlink(missing_ok=True)

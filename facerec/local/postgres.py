@@ -1,8 +1,10 @@
 """PostgreSQL 18 with pgvector, run as a child process over a data folder."""
 
+import contextlib
 import os
 import shutil
 import signal
+import stat
 import tempfile
 import time
 from pathlib import Path
@@ -152,8 +154,7 @@ class EmbeddedPostgres:
         unfinished.rename(self._cluster)
 
     def _check_version(self) -> None:
-        version_file = self._cluster / "PG_VERSION"
-        version = version_file.read_text().strip() if version_file.exists() else "an unknown version"
+        version = leftovers.read(self._cluster / "PG_VERSION").strip()[:20] or "an unknown version"
         if version != str(binaries.MAJOR_VERSION):
             raise FolderUnusable(
                 f"{self._cluster} was made by PostgreSQL {version}, and this release runs "
@@ -165,11 +166,21 @@ class EmbeddedPostgres:
         if self.socket_folder == self._cluster:
             if len(os.fsencode(self._cluster)) + len(f"/.s.PGSQL.{_PORT}") <= _SOCKET_PATH_BYTES:
                 return
-            self.socket_folder = Path(tempfile.mkdtemp(prefix="facerec-", dir="/tmp"))
-        elif not self.socket_folder.exists():
-            self.socket_folder.mkdir(mode=0o700)
+            self.socket_folder = Path(
+                tempfile.mkdtemp(prefix=leftovers.SOCKET_PREFIX, dir=leftovers.SOCKET_PARENT)
+            )
+        else:
+            self._make_socket_folder_again(user)
         if user is not None:
-            os.chown(self.socket_folder, user.uid, user.gid)
+            os.chown(self.socket_folder, user.uid, user.gid, follow_symlinks=False)
+
+    def _make_socket_folder_again(self, user: account.Account | None) -> None:
+        """Whoever else takes its name meanwhile is not trusted with it. Raises PostgresFailed."""
+        with contextlib.suppress(FileExistsError):
+            self.socket_folder.mkdir(mode=0o700)
+        found, owner = self.socket_folder.lstat(), user.uid if user else os.geteuid()
+        if not stat.S_ISDIR(found.st_mode) or found.st_uid not in (owner, os.geteuid()):
+            raise PostgresFailed(f"{self.socket_folder} is in the way: it belongs to user {found.st_uid}")
 
     def _wait_until_ready(self) -> None:
         deadline = time.monotonic() + START_SECONDS
@@ -183,10 +194,7 @@ class EmbeddedPostgres:
             time.sleep(0.01)
 
     def _answers(self) -> bool:
-        try:
-            lines = (self._cluster / "postmaster.pid").read_text().splitlines()
-        except FileNotFoundError:
-            return False
+        lines = leftovers.read(self._cluster / "postmaster.pid").splitlines()
         return len(lines) >= 8 and lines[0] == str(self.child.pid) and lines[7].strip() == "ready"
 
 
