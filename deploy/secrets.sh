@@ -1,0 +1,16 @@
+#!/bin/sh
+# Makes the secrets of compose.yaml in deploy/secrets, once: passwords, and the URLs that hold them. The folder is yours
+# alone; what lies in it must be readable to the containers' own users, who see just the files they are given.
+set -eu
+folder=$(dirname "$0")/secrets
+if [ -e "$folder" ]; then
+    echo "$folder is there already: the database was made with its passwords" >&2
+    exit 1
+fi
+mkdir -m 700 "$folder"
+for name in superuser migrate serve; do
+    openssl rand -hex 24 > "$folder/$name-password"
+done
+printf 'postgresql://facerec_migrate:%s@postgres:5432/facerec\n' "$(cat "$folder/migrate-password")" > "$folder/migrate-url"
+printf 'postgresql://facerec_matcher:%s@postgres:5432/facerec\n' "$(cat "$folder/serve-password")" > "$folder/serve-url"
+chmod 644 "$folder"/*
