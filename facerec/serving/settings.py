@@ -5,8 +5,10 @@ encoder's environment and `address` in its TOML file; a text setting can also be
 that `ENCODER_..._FILE` names, which is how a secret is mounted.
 """
 
+import difflib
 import os
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, ClassVar, Self, TypeVar
 
@@ -193,6 +195,9 @@ def load(settings: type[SettingsT], argv: list[str], *, prog: str) -> SettingsT:
         first = error.errors(include_input=False, include_url=False)[0]
         name = ".".join(str(part) for part in first["loc"])
         flag, variable = f"--{name.replace('_', '-')}", f"{prefix}{name}".upper()
+        if first["type"] == "extra_forbidden":
+            meant = _suggest(name, settings.model_fields)
+            raise SettingsInvalid(f"{path}: there is no setting {name}; {meant}") from None
         raise SettingsInvalid(f"{flag} ({variable}): {first['msg']}") from None
     except (SettingsError, OSError, ValueError) as error:
         raise SettingsInvalid(str(error)) from None
@@ -214,4 +219,13 @@ def _refuse_unknown_variables(settings: type[ServingSettings], prefix: str) -> N
     known |= {f"{name}_FILE" for name in known}
     for variable in os.environ:
         if prefix and variable.upper().startswith(prefix) and variable.upper() not in known:
-            raise SettingsInvalid(f"{variable}: there is no such setting; `{sys.argv[0]} --help` lists them")
+            raise SettingsInvalid(
+                f"{variable}: there is no such setting; {_suggest(variable.upper(), known, prefix)}"
+            )
+
+
+def _suggest(name: str, known: Iterable[str], prefix: str = "") -> str:
+    """The setting of a name most like this one, which had perhaps been meant, or where all are listed."""
+    by_rest = {each.removeprefix(prefix): each for each in known}  # a prefix in common is no likeness
+    near = difflib.get_close_matches(name.removeprefix(prefix), by_rest, n=1)
+    return f"did you mean {by_rest[near[0]]}?" if near else f"`{sys.argv[0]} --help` lists them"

@@ -55,10 +55,14 @@ def test_an_unknown_variable_or_file_entry_is_an_error(
 ) -> None:
     file = tmp_path / "tested.toml"
     file.write_text("adress = 1\n")
-    with pytest.raises(SettingsInvalid, match="adress"):
+    with pytest.raises(SettingsInvalid, match=r"there is no setting adress; did you mean address\?"):
         read("--config", str(file))
     monkeypatch.setenv("TESTED_ADRESS", "127.0.0.1:3")
-    with pytest.raises(SettingsInvalid, match="TESTED_ADRESS"):
+    with pytest.raises(SettingsInvalid, match=r"TESTED_ADRESS: .*did you mean TESTED_ADDRESS\?"):
+        read()
+    monkeypatch.delenv("TESTED_ADRESS")
+    monkeypatch.setenv("TESTED_NOTHING_LIKE_IT", "1")
+    with pytest.raises(SettingsInvalid, match=r"TESTED_NOTHING_LIKE_IT: .*--help` lists them"):
         read()
 
 
