@@ -21,6 +21,7 @@ from facerec.serving.server import wait_for_termination
 from facerec.serving.settings import load
 from facerec.serving.watchdog import Watchdog
 from matcher_service import doctor, migrations
+from matcher_service.database_address import why_unverified
 from matcher_service.maintenance import keeper
 from matcher_service.service import MatcherService
 from matcher_service.settings import MatcherSettings
@@ -50,6 +51,8 @@ async def serve(argv: list[str]) -> None:
         connections=settings.pool_max_size + settings.scan_pool_size + settings.transfer_pool_size,
         max_request_bytes=settings.max_request_bytes,
     )
+    if why := why_unverified(settings.database_url.get_secret_value()):
+        log.warning("database_unverified", why=why)
     BUILD.labels("matcher", facerec.__version__).set(1)
     if settings.trace_endpoint:
         spans.configure("matcher", facerec.__version__, settings.trace_endpoint)

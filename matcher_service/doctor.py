@@ -9,6 +9,7 @@ from facerec.errors import FacerecError, Reason
 from facerec.serving.checkup import Finding
 from facerec.serving.errors import StartError
 from matcher_service import migrations
+from matcher_service.database_address import why_unverified
 from matcher_service.extension import check_extension, check_server
 from matcher_service.queries import load
 from matcher_service.settings import MatcherSettings
@@ -24,6 +25,8 @@ async def examine(settings: MatcherSettings) -> AsyncIterator[Finding]:
 
 
 async def _examine_database(settings: MatcherSettings) -> AsyncIterator[Finding]:
+    if why := why_unverified(settings.database_url.get_secret_value()):
+        yield Finding("certificate", "warn", why)
     try:
         connection = await asyncpg.connect(settings.database_url.get_secret_value(), timeout=_CONNECT_SECONDS)
     except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError, ValueError) as error:

@@ -22,6 +22,7 @@ class MatcherSettings(ServingSettings):
     database_url: pydantic.SecretStr
     """postgresql://USER:PASSWORD@HOST:PORT/DATABASE of a Postgres 15 or newer with pgvector 0.8.4 or newer.
 
+    On another machine followed by ?sslmode=verify-full&sslrootcert=FILE, the CA of the server's certificate.
     `serve` acts as the role facerec_serve, of which USER must be a member. Behind PgBouncer let it ignore
     the start-up parameters jit, lock_timeout, statement_timeout, max_parallel_workers_per_gather, role and
     search_path, and give USER the same with ALTER ROLE ... SET.

@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 import yaml
 
+from matcher_service.database_address import why_unverified
+
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
 BASE = DEPLOY / "kubernetes" / "base"
@@ -267,3 +269,30 @@ def test_every_secret_that_prod_asks_for_is_told() -> None:
     assert {"facerec-database", "facerec-keys", "facerec-migrate-login"} <= asked - made
     for name in asked - made:
         assert name in told, name
+
+
+def pods_of_the_database(overlay: str) -> dict[str, dict[str, Any]]:
+    """The pods that are given a URL of the database, by the kind of what makes them."""
+    found = {}
+    for resource in rendered(overlay):
+        spec = resource.get("spec", {})
+        pod = (spec.get("jobTemplate", {}).get("spec", spec)).get("template", {}).get("spec", {})
+        for container in pod.get("containers", ()):
+            if any(each["name"] == "MATCHER_DATABASE_URL_FILE" for each in container.get("env", ())):
+                found[resource["kind"]] = pod
+    return found
+
+
+@needs_kubectl
+@pytest.mark.parametrize("overlay", ["prod", "gpu"])
+def test_whoever_talks_to_the_database_of_production_has_the_ca_that_the_urls_name(overlay: str) -> None:
+    pods = pods_of_the_database(overlay)
+    assert set(pods) == {"Deployment", "Job", "CronJob"}
+    for pod in pods.values():
+        (volume,) = [each for each in pod["volumes"] if each["name"] == "database-ca"]
+        assert volume["secret"]["secretName"] == "facerec-db-ca"
+        (container,) = pod["containers"]
+        (mount,) = [each for each in container["volumeMounts"] if each["name"] == "database-ca"]
+        verify = f"sslmode=verify-full&sslrootcert={mount['mountPath']}/ca.crt"
+        assert f'VERIFY="{verify}"' in (DEPLOY / "README.md").read_text()
+    assert not why_unverified(f"postgresql://facerec_matcher:x@facerec-db-rw:5432/facerec?{verify}", {})

@@ -107,6 +107,18 @@ def test_the_matchers_doctor_tells_a_database_that_is_away() -> None:
     assert SECRET not in seen.stdout + seen.stderr
 
 
+def test_a_database_elsewhere_whose_certificate_is_not_verified_is_told_by_doctor_and_at_the_start() -> None:
+    url = f"postgresql://facerec:{SECRET}@database.invalid/facerec?sslmode=require"
+    seen = run("matcher_service", "doctor", MATCHER_DATABASE_URL=url)
+    assert "warn  certificate: sslmode=require does not verify" in seen.stdout
+    matcher = MatcherProcess(url)
+    try:
+        assert "sslmode=verify-full" in matcher.event("database_unverified")["why"]
+    finally:
+        matcher.stop()
+    assert SECRET not in seen.stdout + seen.stderr + "".join(matcher.lines)
+
+
 def test_the_matchers_doctor_tells_a_login_without_the_role(
     database_url: str, postgres_server: PostgresServer
 ) -> None:
