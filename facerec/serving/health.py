@@ -6,7 +6,7 @@ from collections.abc import Iterable
 import grpc.aio
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
-from facerec.serving import address
+from facerec.serving import address, unknown_methods
 from facerec.serving.errors import AddressInUse
 
 SERVICE_NAME = health.SERVICE_NAME
@@ -51,7 +51,7 @@ class HealthPort:
 
     def __init__(self, at: str, health_service: Health) -> None:
         self._address = address.parse(at)
-        self._server = grpc.aio.server(options=[("grpc.so_reuseport", 0)])
+        self._server = unknown_methods.make([("grpc.so_reuseport", 0)])
         health_service.register(self._server)
 
     @property

@@ -24,5 +24,4 @@ def register(server: grpc.aio.Server, names: Sequence[str]) -> None:
         request_deserializer=reflection_pb2.ServerReflectionRequest.FromString,
         response_serializer=reflection_pb2.ServerReflectionResponse.SerializeToString,
     )
-    v1 = grpc.method_handlers_generic_handler(V1, {"ServerReflectionInfo": handler})
-    server.add_generic_rpc_handlers((v1,))
+    server.add_registered_method_handlers(V1, {"ServerReflectionInfo": handler})

@@ -9,7 +9,7 @@ from typing import Any, TypeVar, cast
 
 import grpc.aio
 
-from facerec.serving import address, reflection, spans, status
+from facerec.serving import address, reflection, spans, status, unknown_methods
 from facerec.serving.access.door import Door
 from facerec.serving.access.grants import Role
 from facerec.serving.access.keyring import Keyring
@@ -88,7 +88,7 @@ class Server:
         )
         self._watch: asyncio.Task[None] | None = None
         self._health = Health(service.full_name for service in services)
-        self._server = grpc.aio.server(options=_channel_options(options))
+        self._server = unknown_methods.make(_channel_options(options))
         self._counting = Counting(options.log_calls)
         layers = LayeredServer(
             self._server,
