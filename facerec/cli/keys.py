@@ -32,7 +32,7 @@ def new(
     ] = None,
     scores: Annotated[bool, typer.Option("--scores", help="Answer distances to it.")] = False,
     encodings: Annotated[
-        bool, typer.Option("--encodings", help="Let it send vectors, and not images and face ids alone.")
+        bool, typer.Option("--encodings", help="Let it send vectors, and not images alone.")
     ] = False,
     days: Annotated[
         int | None, typer.Option(min=1, help="How long it is good for.  [default: for ever]")

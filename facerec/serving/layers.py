@@ -66,13 +66,12 @@ class LayeredServer:
         self._layers = layers
 
     def add_registered_method_handlers(self, service: str, handlers: Mapping[str, Any]) -> None:
-        """Register methods by name, which gRPC looks up first."""
+        """Register methods by name."""
         wrapped = {method: self._wrap(f"/{service}/{method}", handlers[method]) for method in handlers}
         self._server.add_registered_method_handlers(service, wrapped)
 
     def add_generic_rpc_handlers(self, handlers: Iterable[grpc.GenericRpcHandler]) -> None:
-        """Register handlers that are asked for a method."""
-        self._server.add_generic_rpc_handlers(tuple(_Asked(each, self._wrap) for each in handlers))
+        """Nothing: generated code hands the same methods over by name, and no other is served."""
 
     def _wrap(self, path: str, handler: Any) -> Any:
         method = Method(
@@ -96,25 +95,6 @@ class LayeredServer:
             request_deserializer=None,
             response_serializer=handler.response_serializer,
         )
-
-
-class _Asked(grpc.GenericRpcHandler):
-    """What another says of a method, wrapped the first time."""
-
-    def __init__(self, asked: grpc.GenericRpcHandler, wrap: Callable[[str, Any], Any]) -> None:
-        self._asked = asked
-        self._wrap = wrap
-        self._wrapped: dict[str, Any] = {}
-
-    def service(self, handler_call_details: grpc.HandlerCallDetails) -> Any:
-        """The wrapped handler; None for a method that the other does not know."""
-        method = str(handler_call_details.method)
-        if method not in self._wrapped:
-            handler = self._asked.service(handler_call_details)
-            if handler is None:  # not kept: unknown names are without number
-                return None
-            self._wrapped[method] = self._wrap(method, handler)
-        return self._wrapped[method]
 
 
 def host(context: Context) -> str:

@@ -65,7 +65,7 @@ def configure(level: Level, format: Format) -> None:
         processors=[_add_name, *shared, _render],
         logger_factory=_Lines,
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        cache_logger_on_first_use=True,
+        cache_logger_on_first_use=False,  # a logger kept would write to where an earlier configuration did
     )
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(

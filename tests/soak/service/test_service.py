@@ -9,12 +9,13 @@ from tests.fixtures.waiting import LIMIT_SECONDS
 from tests.soak.service import endurance, faults, hostile, load, rolling
 from tests.soak.service.stack import Stack
 
-DRAIN = ("--drain-seconds", "3")  # for callers to notice on a busy machine too
+# For callers to notice on a busy machine too, and to see when they have come back.
+FLAGS = ("--drain-seconds", "3", "--log-calls", "all")
 
 
 @pytest.fixture(scope="module")
 def stack() -> Iterator[Stack]:
-    with Stack.open(matcher=DRAIN, encoder=DRAIN) as opened:
+    with Stack.open(matcher=FLAGS, encoder=FLAGS) as opened:
         yield opened
         assert not opened.internal_errors()
 
@@ -31,7 +32,7 @@ def patient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_nobody_notices_that_a_replica_is_replaced(stack: Stack, photo: Path) -> None:
-    found = rolling.roll(stack, photo, times=1, calm_seconds=0.3)
+    found = rolling.roll(stack, photo, times=1, calm_seconds=0.3, until_called=True)
     assert found.replaced == 4
     assert found.fine, found
     assert found.enrolled > 5

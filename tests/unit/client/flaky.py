@@ -142,5 +142,4 @@ async def serving(
 
 
 def _service(name: str, methods: dict[str, Any]) -> Service:
-    handler = grpc.method_handlers_generic_handler(name, methods)
-    return Service(name, lambda server: server.add_generic_rpc_handlers((handler,)))
+    return Service(name, lambda server: server.add_registered_method_handlers(name, methods))

@@ -1,0 +1,48 @@
+"""Whatever a caller names as a method, the server goes on serving."""
+
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import grpc.aio
+import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from facerec.serving.server import Server
+from tests.fixtures.http2 import Dripping
+
+NAMES = ["/\xff", "/facerec.encoder.v1.EncoderService/Encode\xff\xfe", "/\xf0\x9f", "no/path", "/", "/a/b/c"]
+
+
+@pytest.fixture
+async def server(start_encoder: Callable[..., Any]) -> AsyncIterator[Server]:
+    yield await start_encoder(health_address="127.0.0.1:0")
+
+
+async def serves(address: str) -> bool:
+    async with grpc.aio.insecure_channel(address) as channel:
+        health: Any = health_pb2_grpc.HealthStub(channel)
+        answer = await health.Check(health_pb2.HealthCheckRequest(), timeout=5)
+    return bool(answer.status == health_pb2.HealthCheckResponse.NOT_SERVING)  # no model is loaded
+
+
+async def test_a_method_whose_name_is_no_text_ends_neither_the_server_nor_the_port_for_health(
+    server: Server,
+) -> None:
+    assert server.health_address
+    for address in (server.address, server.health_address):
+        dripping = await Dripping.open(int(address.rpartition(":")[2]))
+        for place, name in enumerate(NAMES):
+            dripping.begin(2 * place + 1, name)
+            await dripping.ended(2 * place + 1)
+        dripping.close()
+        assert await serves(address)
+
+
+@pytest.mark.parametrize("name", ["/facerec.encoder.v1.EncoderService/Unknown", "/nobody/Knows"])
+async def test_a_method_that_is_unknown_is_unimplemented(server: Server, name: str) -> None:
+    async with grpc.aio.insecure_channel(server.address) as channel:
+        unknown: Any = channel.unary_unary(name)
+        for _ in range(3):
+            with pytest.raises(grpc.aio.AioRpcError) as caught:
+                await unknown(b"a" * 100_000, timeout=5)
+            assert caught.value.code() == grpc.StatusCode.UNIMPLEMENTED
