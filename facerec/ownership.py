@@ -26,7 +26,7 @@ def why_unsafe(path: Path) -> str:
 def _why_unsafe(path: Path, *, may_be_shared: bool) -> str:
     try:
         found = path.lstat()
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):  # nothing can be written there at all
         return ""
     if found.st_uid != 0:
         return f"{path} belongs to user {found.st_uid} and not to root"

@@ -150,7 +150,7 @@ def test_the_encoders_doctor_tells_weights_that_are_missing(tmp_path: Path) -> N
 
 def test_an_image_that_holds_its_thread_too_long_ends_the_encoder(model_cache: Path) -> None:
     with io.BytesIO() as out:
-        Image.effect_noise((4000, 4000), 64).save(out, "JPEG")
+        Image.effect_noise((3500, 3500), 64).save(out, "JPEG")
         image = out.getvalue()
     server = EncoderProcess("--stuck-seconds", "1", cache=model_cache)
     server.event("serving")

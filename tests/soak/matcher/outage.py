@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import grpc
 
 from facerec.matcher import v1
+from matcher_service.admission import most_of
 from matcher_service.queries import partition_name
 from tests.fixtures.waiting import until, wait_until
 from tests.soak.matcher import calls
@@ -17,7 +18,8 @@ from tests.soak.matcher.calls import Answer, Line
 from tests.soak.matcher.recovery import recovery_seconds
 from tests.soak.matcher.stack import Stack, connected
 
-FLAGS = ("--scan-apart-above-faces", "0", "--pool-max-size", "4")
+POOL = 4
+FLAGS = ("--scan-apart-above-faces", "0", "--pool-max-size", str(POOL))
 WORKERS = 4  # a replica
 LOAD_SECONDS = 0.7  # before and after each outage
 NOTICE_SECONDS = 0.1  # for the last bytes from the dead server to arrive
@@ -102,19 +104,21 @@ class _EveryCall:
 
 
 async def exhaust(stack: Stack, deadline_seconds: float = DEADLINE_SECONDS) -> list[Answer]:
-    """Take every connection of a replica by calls that wait for a lock; then ask for what needs one of them.
+    """Take as many connections of a replica as a caller may by calls that wait for a lock; then ask for what
+    needs one more of them.
 
     Returns the answers of the latter, each asked with that deadline.
     """
     async with connected(stack.database_url) as administrator, Line.open(stack.addresses[0]) as line:
         async with administrator.transaction():
             await administrator.execute(f"LOCK TABLE facerec.{partition_name('face', HELD)}")
-            waiting = [asyncio.create_task(line.ask(calls.verify(HELD, "ann", 0))) for _ in range(4)]
+            waiting = [
+                asyncio.create_task(line.ask(calls.verify(HELD, "ann", 0))) for _ in range(most_of(POOL))
+            ]
 
             async def full() -> bool:
-                return bool(
-                    await administrator.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted") == 4
-                )
+                count = await administrator.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted")
+                return bool(count == most_of(POOL))
 
             await until(full)
             requests = [
@@ -124,7 +128,7 @@ async def exhaust(stack: Stack, deadline_seconds: float = DEADLINE_SECONDS) -> l
             ] * 3
             refused = await asyncio.gather(*(line.ask(request, deadline_seconds) for request in requests))
         held = await asyncio.gather(*waiting)
-    assert [answer.code for answer in held] == [calls.OK] * 4, held
+    assert [answer.code for answer in held] == [calls.OK] * most_of(POOL), held
     return refused
 
 

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from typing import Any, TypeAlias
 
 import grpc
@@ -128,7 +128,7 @@ async def serving(
         matcher_v1.ImportFacesResponse.SerializeToString,
     )
     services = [
-        _service(ENCODER_SERVICE, {"Encode": encoding, "EncodeStream": streaming}),
+        _service(ENCODER_SERVICE, {"Encode": encoding, "EncodeStream": streaming}, large={"Encode"}),
         _service(MATCHER_SERVICE, {"Enroll": enrolling, "ListPersons": listing, "ImportFaces": importing}),
     ]
     server = Server(ServerOptions("127.0.0.1:0"), services)
@@ -141,5 +141,7 @@ async def serving(
         await server.stop()
 
 
-def _service(name: str, methods: dict[str, Any]) -> Service:
-    return Service(name, lambda server: server.add_registered_method_handlers(name, methods))
+def _service(name: str, methods: dict[str, Any], large: Iterable[str] = ()) -> Service:
+    return Service(
+        name, lambda server: server.add_registered_method_handlers(name, methods), large=frozenset(large)
+    )
