@@ -115,7 +115,7 @@ class EmbeddedPostgres:
 
     def url(self, database: str = "postgres", user: str = "postgres") -> str:
         """Return the connection URL of a database for asyncpg and libpq."""
-        return f"postgresql://{quote(user)}@/{quote(database)}?host={quote(str(self.socket_folder))}&port={_PORT}"
+        return url(self.socket_folder, database, user)
 
     def stop(self) -> None:
         """Stop the server within about `STOP_SECONDS`, its data safe either way, and release the folder."""
@@ -196,6 +196,15 @@ class EmbeddedPostgres:
     def _answers(self) -> bool:
         lines = leftovers.read(self._cluster / "postmaster.pid").splitlines()
         return len(lines) >= 8 and lines[0] == str(self.child.pid) and lines[7].strip() == "ready"
+
+
+def url(socket_folder: Path, database: str = "postgres", user: str = "postgres") -> str:
+    """Return the URL of a database whose server has its socket in a folder.
+
+    It leaves nothing that matters to variables such as PGSSLMODE, which are about another server.
+    """
+    query = f"host={quote(str(socket_folder))}&port={_PORT}&sslmode=disable&target_session_attrs=any"
+    return f"postgresql://{quote(user)}@/{quote(database)}?{query}"
 
 
 def _environment() -> dict[str, str]:
