@@ -104,7 +104,7 @@ class EmbeddedPostgres:
                     *(str(programs / "postgres"), "-D", str(self._cluster), "-p", _PORT),
                     *(part for setting in settings for part in ("-c", setting)),
                 ),
-                env=_environment(),
+                env=environment(),
                 log_path=self._folder.logs / "postgres.log",
                 cwd=self._cluster,
                 account=user,
@@ -143,7 +143,7 @@ class EmbeddedPostgres:
             Command(
                 name="initdb",
                 argv=(str(programs / "initdb"), "-D", str(unfinished), *_INITDB_OPTIONS),
-                env=_environment(),
+                env=environment(),
                 log_path=self._folder.logs / "initdb.log",
                 cwd=unfinished,
                 account=user,
@@ -207,6 +207,7 @@ def url(socket_folder: Path, database: str = "postgres", user: str = "postgres")
     return f"postgresql://{quote(user)}@/{quote(database)}?{query}"
 
 
-def _environment() -> dict[str, str]:
+def environment() -> dict[str, str]:
+    """The environment of PostgreSQL's programs: nothing in it chooses a server or a language for them."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("PG", "LC_", "LANG"))}
     return kept | {"LC_ALL": "C"}
