@@ -1,6 +1,8 @@
 """`facerec backup` and `facerec restore`: the gallery in one file, and back."""
 
 import asyncio
+import os
+import pwd
 import random
 import shutil
 import signal
@@ -153,6 +155,16 @@ def test_what_is_no_backup_is_told_and_changes_nothing(data_dir: Path, content: 
     with pytest.raises(BackupFailed, match=rf"{file}|pg_restore: error: "):
         backup.restore(data_dir, file)
     assert not data_dir.exists()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="concerns a restore by root")
+def test_root_restores_no_file_that_another_user_could_change(data_dir: Path) -> None:
+    file = data_dir.with_name("gallery.backup")
+    note(data_dir, "first")
+    backup.backup(data_dir, file)
+    os.chown(file, pwd.getpwnam("nobody").pw_uid, -1)
+    with pytest.raises(BackupFailed, match=rf"{file} belongs to user \d+ and not to root"):
+        backup.restore(data_dir, file, replace=True)
 
 
 def test_a_backup_that_is_ended_leaves_no_file(data_dir: Path, myself: Runner) -> None:
