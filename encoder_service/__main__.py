@@ -33,12 +33,19 @@ from facerec.serving.watchdog import Watchdog
 
 SWITCH_SECONDS = 0.001
 
-USAGE = """usage: python -m encoder_service COMMAND [--help] [flags]
-
-  serve         answer gRPC
-  check-config  print the settings and where each came from
-  doctor        look at all that serving needs and say what is amiss
-  version       print the release; with --json for programs"""
+ABOUT = {
+    "serve": "answer gRPC",
+    "check-config": "print the settings and where each came from",
+    "doctor": "look at all that serving needs and say what is amiss",
+    "version": "print the release; with --json for programs",
+}
+USAGE = "\n".join(
+    [
+        "usage: python -m encoder_service COMMAND [--help] [flags]",
+        "",
+        *(f"  {name:<12}  {about}" for name, about in ABOUT.items()),
+    ]
+)
 
 log = structlog.get_logger("encoder_service")
 
@@ -56,7 +63,8 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _load(command: str, flags: list[str]) -> EncoderSettings:
-    return serving_settings.load(EncoderSettings, flags, prog=f"python -m encoder_service {command}")
+    prog = f"python -m encoder_service {command}"
+    return serving_settings.load(EncoderSettings, flags, prog=prog, about=ABOUT[command])
 
 
 async def _check_config(flags: list[str]) -> int:
@@ -119,6 +127,9 @@ async def _serve(flags: list[str]) -> None:
 
 
 async def _version(flags: list[str]) -> None:
+    if flags in (["--help"], ["-h"]):
+        print(f"usage: python -m encoder_service version [--json]\n\n{ABOUT['version']}")
+        return
     if flags == ["--json"]:
         print(json.dumps({"service": "encoder", "release": model.server_version()}))
         return

@@ -24,23 +24,36 @@ from matcher_service import doctor, migrations
 from matcher_service.database_address import why_unverified
 from matcher_service.maintenance import keeper
 from matcher_service.service import MatcherService
-from matcher_service.settings import MatcherSettings
+from matcher_service.settings import EXAMINED, MAINTAINING, MIGRATING, SERVING, MatcherSettings
 
-USAGE = """usage: matcher_service COMMAND [--help] [flags]
-
-  serve         answer gRPC
-  migrate       bring the database's schema to this release
-  maintain      build and check indexes and erase what is past its time, beside the serving; one at a time
-  check-config  print the settings and where each came from
-  doctor        look at all that serving needs and say what is amiss
-  version       print the release and the schema it needs; with --json for programs"""
+ABOUT = {
+    "serve": "answer gRPC",
+    "migrate": "bring the database's schema to this release",
+    "maintain": "build and check indexes and erase what is past its time, beside the serving; one at a time",
+    "check-config": "print the settings and where each came from",
+    "doctor": "look at all that serving needs and say what is amiss",
+    "version": "print the release and the schema it needs; with --json for programs",
+}
+USAGE = "\n".join(
+    [
+        "usage: matcher_service COMMAND [--help] [flags]",
+        "",
+        *(f"  {name:<12}  {about}" for name, about in ABOUT.items()),
+    ]
+)
+TAKES = {"serve": SERVING, "migrate": MIGRATING, "maintain": MAINTAINING, "doctor": EXAMINED}
 
 log = structlog.get_logger("matcher_service")
 
 
+def _load(command: str, argv: list[str]) -> MatcherSettings:
+    prog, takes = f"matcher_service {command}", TAKES.get(command)
+    return load(MatcherSettings, argv, prog=prog, about=ABOUT[command], takes=takes)
+
+
 async def serve(argv: list[str]) -> None:
     """Answer until SIGTERM or SIGINT. Raises StartError."""
-    settings = load(MatcherSettings, argv, prog="matcher_service serve")
+    settings = _load("serve", argv)
     logs.configure(settings.log_level, settings.log_format)
     log.info(
         "starting",
@@ -78,7 +91,7 @@ async def serve(argv: list[str]) -> None:
 
 async def migrate(argv: list[str]) -> None:
     """Bring the schema to head and say what was applied. Raises StartError."""
-    settings = load(MatcherSettings, argv, prog="matcher_service migrate")
+    settings = _load("migrate", argv)
     applied = await migrations.migrate(settings.database_url.get_secret_value())
     for name in applied:
         print(f"applied {name}")
@@ -87,7 +100,7 @@ async def migrate(argv: list[str]) -> None:
 
 async def maintain(argv: list[str]) -> None:
     """Maintain every collection once, or until SIGTERM or SIGINT. Raises StartError."""
-    settings = load(MatcherSettings, argv, prog="matcher_service maintain")
+    settings = _load("maintain", argv)
     logs.configure(settings.log_level, settings.log_format)
     options = settings.maintenance_options()
     if not settings.maintain_once:
@@ -117,18 +130,21 @@ async def ended(work: Coroutine[Any, Any, None]) -> None:
 
 async def check_config(argv: list[str]) -> int:
     """Print what serving would be told. Raises StartError."""
-    return checkup.check_config(load(MatcherSettings, argv, prog="matcher_service check-config"), argv)
+    return checkup.check_config(_load("check-config", argv), argv)
 
 
 async def examine(argv: list[str]) -> int:
     """Print what a look at database and encoder found. Raises StartError."""
-    settings = load(MatcherSettings, argv, prog="matcher_service doctor")
+    settings = _load("doctor", argv)
     logs.configure("error", settings.log_format)
     return checkup.report([finding async for finding in doctor.examine(settings)])
 
 
 async def version(argv: list[str]) -> None:
     """Print the release and the schema it needs. Raises StartError."""
+    if argv in (["--help"], ["-h"]):
+        print(f"usage: matcher_service version [--json]\n\n{ABOUT['version']}")
+        return
     if argv == ["--json"]:
         found = {"service": "matcher", "release": facerec.__version__, "schema": migrations.head()}
         print(json.dumps(found))

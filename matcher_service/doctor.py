@@ -10,8 +10,7 @@ from facerec.serving.checkup import Finding
 from facerec.serving.errors import StartError
 from matcher_service import migrations
 from matcher_service.database_address import why_unverified
-from matcher_service.extension import check_extension, check_server
-from matcher_service.queries import load
+from matcher_service.extension import check_extension, check_server, server_version
 from matcher_service.settings import MatcherSettings
 
 _CONNECT_SECONDS = 5.0
@@ -37,8 +36,7 @@ async def _examine_database(settings: MatcherSettings) -> AsyncIterator[Finding]
         )
         return
     try:
-        version = ".".join(map(str, connection.get_server_version()[:2]))
-        yield Finding("database", "ok", f"connected to Postgres {version}")
+        yield Finding("database", "ok", f"connected to Postgres {server_version(connection)}")
         yield await _examine_extension(connection)
         role = await _examine_role(connection)
         yield role
@@ -75,15 +73,15 @@ async def _examine_role(connection: asyncpg.Connection) -> Finding:
 async def _examine_schema(connection: asyncpg.Connection) -> Finding:
     head = migrations.head()
     try:
-        version = await connection.fetchval(load()["schema_version"])
+        version = await migrations.check_applied(connection)
     except (asyncpg.UndefinedTableError, asyncpg.InvalidSchemaNameError):
         version = 0
+    except migrations.MigrationError as error:
+        return Finding("schema", "fail", str(error))
     if version < head:
         return Finding(
             "schema", "fail", f"at version {version} and {head} is needed: run `matcher_service migrate`"
         )
-    if version > head:
-        return Finding("schema", "fail", f"at version {version}, past the {head} known: run a newer release")
     return Finding("schema", "ok", f"at version {version}")
 
 

@@ -12,6 +12,7 @@ from facerec.client.security import PLAIN
 from facerec.errors import FacerecError, Reason
 from facerec.serving import call, spans
 from facerec.serving.access import files
+from facerec.serving.access.files import FollowedFiles
 from matcher_service import deadline, metrics
 from matcher_service.admission import Gate, most_of
 from matcher_service.errors import EncoderUnavailable, ImageRefused, MatcherError, OptionInvalid, Overloaded
@@ -28,21 +29,23 @@ class EncoderClient:
 
     A call waits no longer than the matcher's own caller, and `timeout_seconds` at most. `max_images` are
     sent at once, three quarters of them for one caller. Certificates that change are taken up by a new
-    channel; calls under way end on the old one.
+    channel once they can be used; calls under way end on the old one. Raises FacerecError OPTION_INVALID
+    where they cannot be used at the start.
     """
 
     def __init__(
         self, address: str, *, timeout_seconds: float, security: Security = PLAIN, max_images: int
     ) -> None:
-        self._address = address
         self._images = Gate(
             max_images, wait_seconds=timeout_seconds / 2, kind="encoder", share=most_of(max_images)
         )
         self._timeout_seconds = timeout_seconds
-        self._security = security
-        self._stamp = self._look()
+        self._files = FollowedFiles(
+            security.files,
+            lambda: AsyncEncoderClient(address, security=security),
+            name="encoder_certificates",
+        )
         self._looked = time.monotonic()
-        self._client = AsyncEncoderClient(address, security=security)
         self._closing: set[asyncio.Task[None]] = set()
         self._trouble: Reason | None = None
 
@@ -50,28 +53,19 @@ class EncoderClient:
         """Close the channel."""
         for task in self._closing:
             task.cancel()
-        await self._client.close()
-
-    def _look(self) -> files.Stamp | None:
-        try:
-            return files.stamp(self._security.files)
-        except OSError:
-            return None
+        await self._files.value.close()
 
     def _follow(self) -> None:
         """Open a channel anew where its files have changed, looking now and then."""
-        if not self._security.files or time.monotonic() - self._looked < files.POLL_SECONDS:
+        if time.monotonic() - self._looked < files.POLL_SECONDS:
             return
         self._looked = time.monotonic()
-        stamp = self._look()
-        if stamp is None or stamp == self._stamp:
-            return
-        self._stamp = stamp
-        old, self._client = self._client, AsyncEncoderClient(self._address, security=self._security)
-        closing = asyncio.create_task(self._close_later(old))
-        self._closing.add(closing)
-        closing.add_done_callback(self._closing.discard)
-        log.info("encoder_certificates_read")
+        old = self._files.value
+        if self._files.follow():
+            closing = asyncio.create_task(self._close_later(old))
+            self._closing.add(closing)
+            closing.add_done_callback(self._closing.discard)
+            log.info("encoder_certificates_read")
 
     async def _close_later(self, old: AsyncEncoderClient) -> None:
         try:
@@ -99,7 +93,7 @@ class EncoderClient:
         try:
             self._follow()
             with spans.of_part("encoder"):
-                answer = await self._client.with_options(
+                answer = await self._files.value.with_options(
                     timeout_seconds=left_seconds,
                     request_id=call.request_id(),
                     trace_parent=spans.parent(),

@@ -9,6 +9,12 @@ from facerec.serving.errors import StartError
 MIN_SERVER_VERSION = 15
 MIN_PGVECTOR = (0, 8, 4)  # 0.8.2 mends a build overflow, 0.8.3 and 0.8.4 an index corrupted by vacuum
 
+_INSTALLED = """
+SELECT e.extversion, n.nspname
+FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace
+WHERE e.extname = 'vector'
+"""
+
 
 class DatabaseUnfit(StartError):
     """The database lacks something only its administrator can add; the message says what."""
@@ -31,31 +37,59 @@ async def check_extension(connection: asyncpg.Connection, *, create: bool = Fals
 
     Raises DatabaseUnfit when it is missing, too old, or may not be added.
     """
-    if create:
+    found = await connection.fetch(_INSTALLED)
+    if not found:
+        await _check_offered(connection)
+        if not create:
+            raise DatabaseUnfit("the database has no pgvector yet: run `matcher_service migrate`")
         await _create(connection)
-    row = await connection.fetchrow(
-        "SELECT e.extversion, n.nspname FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace "
-        "WHERE e.extname = 'vector'"
-    )
-    if row is None:
-        raise DatabaseUnfit("the database has no pgvector yet: run `matcher_service migrate`")
-    version = tuple(int(part) for part in re.findall(r"\d+", row["extversion"])[:3])
-    if version < MIN_PGVECTOR:
-        needed = ".".join(map(str, MIN_PGVECTOR))
+        found = await connection.fetch(_INSTALLED)
+    [row] = found
+    if not _is_new_enough(row["extversion"]):
         raise DatabaseUnfit(
-            f"pgvector {needed} or newer is needed and the database has {row['extversion']}: install a newer "
-            "one on the server, then let a superuser run ALTER EXTENSION vector UPDATE in this database"
+            f"pgvector {_needed()} or newer is needed and the database has {row['extversion']}: "
+            f"{_how_to_install(connection)}, then let a superuser run ALTER EXTENSION vector UPDATE in this "
+            "database"
         )
     return str(row["nspname"])
 
 
-async def _create(connection: asyncpg.Connection) -> None:
-    offered = await connection.fetchval("SELECT true FROM pg_available_extensions WHERE name = 'vector'")
-    if not offered:
+def server_version(connection: asyncpg.Connection) -> str:
+    """What the server calls its version, such as `15.20 (Debian 15.20-1)`."""
+    return str(connection.get_settings().server_version)
+
+
+async def _check_offered(connection: asyncpg.Connection) -> None:
+    """Raises DatabaseUnfit where the server's packages lack pgvector, or have one too old."""
+    offered = await connection.fetchval(
+        "SELECT default_version FROM pg_available_extensions WHERE name = 'vector'"
+    )
+    if offered is None or not _is_new_enough(offered):
+        has = "no pgvector" if offered is None else f"pgvector {offered}, and {_needed()} or newer is needed"
         raise DatabaseUnfit(
-            "this Postgres server has no pgvector: install its package on the server "
-            "(postgresql-NN-pgvector, or the image pgvector/pgvector), then run this again"
+            f"this Postgres server ({server_version(connection)}) has {has}: {_how_to_install(connection)}, "
+            "then run this again"
         )
+
+
+def _needed() -> str:
+    return ".".join(map(str, MIN_PGVECTOR))
+
+
+def _is_new_enough(version: str) -> bool:
+    return tuple(int(part) for part in re.findall(r"\d+", version)[:3]) >= MIN_PGVECTOR
+
+
+def _how_to_install(connection: asyncpg.Connection) -> str:
+    major = connection.get_server_version().major
+    return (
+        f"install pgvector {_needed()} or newer on the server (from PostgreSQL's own repositories: "
+        f"postgresql-{major}-pgvector on Debian and Ubuntu, pgvector_{major} on Red Hat and SUSE; or the "
+        f"image pgvector/pgvector:pg{major})"
+    )
+
+
+async def _create(connection: asyncpg.Connection) -> None:
     try:
         await connection.execute("CREATE EXTENSION IF NOT EXISTS vector")
     except asyncpg.InsufficientPrivilegeError:

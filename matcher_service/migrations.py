@@ -84,9 +84,7 @@ async def _migrate(connection: asyncpg.Connection, migrations: Sequence[Migratio
     await connection.execute(f"SET lock_timeout = '{TABLE_LOCK_WAIT_SECONDS}s'")
     extension_schema = await check_extension(connection, create=True)
     await _lay_foundation(connection)
-    rows = await connection.fetch("SELECT version, name, checksum FROM facerec.schema_migration ORDER BY 1")
-    _check_applied([(row["version"], row["name"], row["checksum"]) for row in rows], migrations)
-    missing = migrations[len(rows) :]
+    missing = migrations[await check_applied(connection, migrations) :]
     for migration in missing:
         async with connection.transaction():
             await connection.execute("SET LOCAL ROLE facerec_owner")
@@ -115,7 +113,14 @@ async def _lay_foundation(connection: asyncpg.Connection) -> None:
             return
 
 
-def _check_applied(applied: list[tuple[int, str, str]], migrations: Sequence[Migration]) -> None:
+async def check_applied(connection: asyncpg.Connection, migrations: Sequence[Migration] | None = None) -> int:
+    """Return how many migrations the database has had.
+
+    Raises MigrationError where they are more than this release's (or those given), or others.
+    """
+    migrations = available() if migrations is None else migrations
+    rows = await connection.fetch("SELECT version, name, checksum FROM facerec.schema_migration ORDER BY 1")
+    applied = [(row["version"], row["name"], row["checksum"]) for row in rows]
     if len(applied) > len(migrations):
         raise MigrationError(
             f"the database is at version {applied[-1][0]} and this release knows {len(migrations)}: "
@@ -127,6 +132,7 @@ def _check_applied(applied: list[tuple[int, str, str]], migrations: Sequence[Mig
                 f"migration {version:04d}_{name} was applied with another text than this release has: "
                 "run the release that migrated the database"
             )
+    return len(applied)
 
 
 def _line(error: BaseException) -> str:

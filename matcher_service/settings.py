@@ -181,3 +181,24 @@ class MatcherSettings(ServingSettings):
             scan_timeout_seconds=self.scan_timeout_seconds,
             transfer_pool_size=self.transfer_pool_size,
         )
+
+
+# What each command makes use of; all of them take the whole of a shared file or environment.
+_MAINTAINING_ALONE = frozenset(
+    {
+        "maintain_interval_seconds",
+        "maintain_once",
+        "scrub",
+        "audit_retention_days",
+        "decision_retention_days",
+        "request_retention_days",
+        "recall_check_seconds",
+        "maintain_index_memory_mib",
+    }
+)
+SERVING = frozenset(MatcherSettings.model_fields) - _MAINTAINING_ALONE
+MIGRATING = frozenset({"database_url"})
+MAINTAINING = _MAINTAINING_ALONE | {"database_url", "log_level", "log_format"}
+EXAMINED = frozenset(name for name in SERVING if name.startswith("encoder_")) | {
+    *("database_url", "pool_max_size", "scan_pool_size", "transfer_pool_size", "log_format"),
+}

@@ -10,6 +10,7 @@ from typer.exceptions import TyperException
 import facerec
 from facerec.cli import output
 from facerec.cli.audit import audit
+from facerec.cli.backup import backup, restore
 from facerec.cli.calibrate import calibrate
 from facerec.cli.collections import collections
 from facerec.cli.decide import compare, identify, verify
@@ -42,6 +43,8 @@ app.command()(duplicates)
 app.command()(audit)
 app.command(name="import")(import_)
 app.command()(export)
+app.command()(backup)
+app.command()(restore)
 app.add_typer(people, name="people")
 app.add_typer(collections, name="collections")
 app.add_typer(keys, name="keys")

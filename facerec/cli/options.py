@@ -1,6 +1,7 @@
 """The arguments that several commands share."""
 
 import contextlib
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -38,7 +39,25 @@ LargestFace = Annotated[
     typer.Option("--largest-face", help="Take the largest face of a photo that shows several."),
 ]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Don't ask.")]
+Data = Annotated[
+    Path | None,
+    typer.Option(
+        help="Folder for the database and the logs. Default: facerec in your data home; for root, "
+        "/var/lib/facerec.",
+        show_default=False,
+    ),
+]
 Image = Annotated[Path, typer.Argument(metavar="IMAGE", help="A photo.")]
+
+
+def data_home() -> Path:
+    """The data folder of `facerec up` where none is named.
+
+    Root's own home is private, and PostgreSQL, which does not run as root, could not reach into it.
+    """
+    import platformdirs
+
+    return Path("/var/lib/facerec") if os.geteuid() == 0 else platformdirs.user_data_path("facerec")
 
 
 @contextlib.contextmanager

@@ -1,6 +1,7 @@
 """Both services for a while, in a folder that is gone afterwards."""
 
 import contextlib
+import os
 import re
 import shutil
 import signal
@@ -11,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from facerec.cli.problems import Problem
+from facerec.local import environment
 
 READY = re.compile(r"ready: encoder (\S+), matcher ([^\s;]+)")
 STOP_SECONDS = 20
@@ -20,13 +22,16 @@ STOP_SECONDS = 20
 def temporary_stack() -> Iterator[tuple[str, str]]:
     """`facerec up` in a temporary folder on free ports; yields the encoder's and the matcher's address.
 
-    What it says goes to stderr. Raises Problem where it does not become ready.
+    Of the environment's settings it takes those of this machine, and no keys and no other database. What it
+    says goes to stderr. Raises Problem where it does not become ready.
     """
     folder = Path(tempfile.mkdtemp(prefix="facerec-"))
     folder.chmod(0o755)  # root's PostgreSQL runs as another user, who has to pass
     command = [sys.executable, "-m", "facerec", "up", "--data", str(folder / "data")]
     command += ["--encoder-address", "127.0.0.1:0", "--matcher-address", "127.0.0.1:0"]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)  # noqa: S603 - all words are ours
+    process = subprocess.Popen(  # noqa: S603 - all words are ours
+        command, stdout=subprocess.PIPE, text=True, env=environment.without_settings(os.environ)
+    )
     try:
         assert process.stdout is not None
         ready = next(filter(None, map(READY.match, process.stdout)), None)

@@ -1,14 +1,13 @@
 """`facerec up`: the whole of facerec on this machine."""
 
 import contextlib
-import os
 import shlex
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from facerec.cli.options import Data, data_home
 from facerec.printable import printable
 
 if TYPE_CHECKING:
@@ -18,14 +17,7 @@ ENCODER_ADDRESS, MATCHER_ADDRESS = "127.0.0.1:50051", "127.0.0.1:50052"
 
 
 def up(
-    data: Annotated[
-        Path | None,
-        typer.Option(
-            help="Folder for the database and the logs. Default: facerec in your data home; "
-            "for root, /var/lib/facerec.",
-            show_default=False,
-        ),
-    ] = None,
+    data: Data = None,
     encoder_address: Annotated[str, typer.Option(help="HOST:PORT of the encoder.")] = ENCODER_ADDRESS,
     matcher_address: Annotated[str, typer.Option(help="HOST:PORT of the matcher.")] = MATCHER_ADDRESS,
     database_url: Annotated[
@@ -47,7 +39,7 @@ def up(
         _say(f"error: {error.name} is not installed: pip install 'facerec[local]'")
         raise typer.Exit(2) from None
     options = stack.StackOptions(
-        data_dir=data or _data_home(),
+        data_dir=data or data_home(),
         encoder_address=encoder_address,
         matcher_address=matcher_address,
         database_url=database_url,
@@ -58,13 +50,6 @@ def up(
     except StartError as error:
         _say(f"error: {error}")
         raise typer.Exit(2) from None
-
-
-def _data_home() -> Path:
-    """Root's own home is private, and PostgreSQL, which does not run as root, could not reach into it."""
-    import platformdirs
-
-    return Path("/var/lib/facerec") if os.geteuid() == 0 else platformdirs.user_data_path("facerec")
 
 
 def _report(encoder: "Address", matcher: "Address") -> None:

@@ -47,6 +47,11 @@ RETRIED: Mapping[str, Sequence[str]] = {
 MAX_MESSAGE_BYTES = 48 * 1024 * 1024
 KEEPALIVE_SECONDS = 30
 KEEPALIVE_TIMEOUT_SECONDS = 10
+MIN_RESOLUTION_SECONDS = 1
+"""Least time between two questions to DNS. They are asked when a connection is lost; gRPC's own 30 seconds
+keep calls failing as long after a replica was replaced by one at another address."""
+MAX_RECONNECT_SECONDS = 5
+"""Longest wait between two tries to connect to a replica that is away, where gRPC's own is two minutes."""
 
 
 def target(address: str) -> str:
@@ -98,5 +103,7 @@ def channel_options(service: str) -> list[tuple[str, str | int]]:
         ("grpc.keepalive_timeout_ms", KEEPALIVE_TIMEOUT_SECONDS * 1000),
         ("grpc.keepalive_permit_without_calls", 1),
         ("grpc.http2.max_pings_without_data", 0),
+        ("grpc.max_reconnect_backoff_ms", MAX_RECONNECT_SECONDS * 1000),
+        ("grpc.dns_min_time_between_resolutions_ms", MIN_RESOLUTION_SECONDS * 1000),
         *NO_PROXY,
     ]

@@ -10,6 +10,8 @@ from typing import Self
 import grpc
 import grpc.aio
 
+from facerec import certificates
+from facerec.certificates import CertificatesInvalid
 from facerec.client.channel import target
 from facerec.environment import boolean
 from facerec.errors import FacerecError, Reason
@@ -71,16 +73,27 @@ class Security:
         return [Path(path) for path in (self.ca_file, self.cert_file, self.key_file) if path]
 
     def credentials(self) -> grpc.ChannelCredentials:
-        """What a channel is opened with. Raises FacerecError OPTION_INVALID where a file can't be read."""
-        if (self.cert_file is None) != (self.key_file is None):
+        """What a channel is opened with, from the files as they are now.
+
+        Raises FacerecError OPTION_INVALID, naming the field, where a file cannot be read, is no PEM, or where
+        key and certificate don't fit together.
+        """
+        if bool(self.cert_file) != bool(self.key_file):
             raise FacerecError(
-                "a client's certificate and its key come together", reason=Reason.OPTION_INVALID
+                "a client's certificate and its key come together: set both cert_file and key_file",
+                reason=Reason.OPTION_INVALID,
+                field="key_file" if self.cert_file else "cert_file",
             )
-        return grpc.ssl_channel_credentials(
-            root_certificates=_read(self.ca_file, "ca_file") if self.ca_file else None,
-            private_key=_read(self.key_file, "key_file") if self.key_file else None,
-            certificate_chain=_read(self.cert_file, "cert_file") if self.cert_file else None,
-        )
+        try:
+            authorities = certificates.read_authorities(Path(self.ca_file)) if self.ca_file else None
+            cert = key = None
+            if self.cert_file and self.key_file:
+                cert, key = certificates.read_pair(Path(self.cert_file), Path(self.key_file))
+        except CertificatesInvalid as error:
+            raise FacerecError(
+                f"{error.field}: {error}", reason=Reason.OPTION_INVALID, field=error.field
+            ) from None
+        return grpc.ssl_channel_credentials(authorities, key, cert)
 
     def options(self) -> list[tuple[str, str | int]]:
         """What it adds to a channel's options."""

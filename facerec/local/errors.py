@@ -6,6 +6,8 @@ StartError (facerec.serving)
     +-- FolderUnusable     the data folder cannot be made, read or reached
     +-- PostgresFailed     the embedded PostgreSQL did not start
     +-- MigrationFailed    the database cannot be brought to the schema's head
+    +-- BackupFailed       a backup cannot be written, or not be restored
+    +-- VariableRefused    the environment has a setting that the stack does not take
     +-- ServiceFailed      a service keeps dying, or never became ready
 """
 
@@ -30,6 +32,14 @@ class PostgresFailed(LocalError):
 
 class MigrationFailed(LocalError):
     """The database cannot be brought to the schema's head: unreachable, without pgvector, and the like."""
+
+
+class BackupFailed(LocalError):
+    """A backup cannot be written, or not be restored."""
+
+
+class VariableRefused(LocalError):
+    """The environment has a setting that the stack does not take."""
 
 
 class ServiceFailed(LocalError):

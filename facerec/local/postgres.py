@@ -104,7 +104,7 @@ class EmbeddedPostgres:
                     *(str(programs / "postgres"), "-D", str(self._cluster), "-p", _PORT),
                     *(part for setting in settings for part in ("-c", setting)),
                 ),
-                env=_environment(),
+                env=environment(),
                 log_path=self._folder.logs / "postgres.log",
                 cwd=self._cluster,
                 account=user,
@@ -115,7 +115,7 @@ class EmbeddedPostgres:
 
     def url(self, database: str = "postgres", user: str = "postgres") -> str:
         """Return the connection URL of a database for asyncpg and libpq."""
-        return f"postgresql://{quote(user)}@/{quote(database)}?host={quote(str(self.socket_folder))}&port={_PORT}"
+        return url(self.socket_folder, database, user)
 
     def stop(self) -> None:
         """Stop the server within about `STOP_SECONDS`, its data safe either way, and release the folder."""
@@ -143,7 +143,7 @@ class EmbeddedPostgres:
             Command(
                 name="initdb",
                 argv=(str(programs / "initdb"), "-D", str(unfinished), *_INITDB_OPTIONS),
-                env=_environment(),
+                env=environment(),
                 log_path=self._folder.logs / "initdb.log",
                 cwd=unfinished,
                 account=user,
@@ -198,6 +198,16 @@ class EmbeddedPostgres:
         return len(lines) >= 8 and lines[0] == str(self.child.pid) and lines[7].strip() == "ready"
 
 
-def _environment() -> dict[str, str]:
+def url(socket_folder: Path, database: str = "postgres", user: str = "postgres") -> str:
+    """Return the URL of a database whose server has its socket in a folder.
+
+    It leaves nothing that matters to variables such as PGSSLMODE, which are about another server.
+    """
+    query = f"host={quote(str(socket_folder))}&port={_PORT}&sslmode=disable&target_session_attrs=any"
+    return f"postgresql://{quote(user)}@/{quote(database)}?{query}"
+
+
+def environment() -> dict[str, str]:
+    """The environment of PostgreSQL's programs: nothing in it chooses a server or a language for them."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("PG", "LC_", "LANG"))}
     return kept | {"LC_ALL": "C"}

@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from facerec.local import ports
+from facerec.local import environment, ports
 from facerec.local.child import Child, Command
 from facerec.local.errors import MigrationFailed, ServiceFailed
 from facerec.local.folder import DataFolder
@@ -56,6 +56,7 @@ class Stack:
     """One run of the stack; what it starts, `cleanup` stops in reverse order."""
 
     def __init__(self, options: StackOptions, cleanup: ExitStack, say: Callable[[str], None]) -> None:
+        environment.check(os.environ)
         self._options = options
         self._encoder_address = ports.find(options.encoder_address, insecure=options.insecure)
         self._matcher_address = ports.find(options.matcher_address, insecure=options.insecure)
@@ -77,7 +78,8 @@ class Stack:
             {"DATABASE_URL": serving_url, "ENCODER_ADDRESS": str(ports.from_here(self._encoder_address))},
         )
         self._wait_until_serving()
-        self._watch_over(self._command("matcher", "maintain", {"DATABASE_URL": owning_url}))
+        maintaining = {"DATABASE_URL": owning_url, "MAINTAIN_ONCE": "false"}  # each end would be a failure
+        self._watch_over(self._command("matcher", "maintain", maintaining))
         ready(self._encoder_address, self._matcher_address)
         while True:
             self._supervisor.tick()
@@ -111,7 +113,9 @@ class Stack:
         return Command(
             name=name,
             argv=(sys.executable, "-P", "-m", f"{service}_service", verb),
-            env={**os.environ, **{f"{service.upper()}_{key}": value for key, value in settings.items()}},
+            env=environment.hand_on(
+                os.environ, {f"{service.upper()}_{key}": value for key, value in settings.items()}
+            ),
             log_path=self._folder.logs / f"{name}.log",
         )
 

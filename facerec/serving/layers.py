@@ -9,10 +9,11 @@ to the context, so that a call's whole life is within its layers. Requests are r
 been read.
 """
 
+import asyncio
 import dataclasses
 import inspect
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 import grpc
 import grpc.aio
@@ -83,6 +84,8 @@ class LayeredServer:
         does = _coroutine(getattr(handler, method.kind))
         for layer in reversed(self._layers):
             does = layer(method, does)
+        if method.response_streaming:
+            does = _with_whole_writes(does)
         # On the wire one message is a stream of one: so it is for us to say when it is read, and whether. Nor
         # does gRPC make messages of the bytes: what is none would be a fault of ours to it.
         make = (
@@ -95,6 +98,45 @@ class LayeredServer:
             request_deserializer=None,
             response_serializer=handler.response_serializer,
         )
+
+
+def _with_whole_writes(does: Does) -> Does:
+    async def handle(request: Any, context: Context) -> Any:
+        return await does(request, cast(Context, _WholeWrites(context)))
+
+    return handle
+
+
+class _WholeWrites:
+    """A context whose call can be ended while an answer waits to be read: gRPC takes no status until then.
+
+    The wait for it is the last thing that the call does, for as long as its caller neither reads nor goes.
+    """
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._writing: asyncio.Task[None] | None = None
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._context, name)
+
+    async def write(self, answer: Any) -> None:
+        """Write an answer, which goes on where whoever waits for it is cancelled."""
+        self._writing = asyncio.ensure_future(self._context.write(answer))
+        self._writing.add_done_callback(_seen)
+        await asyncio.shield(self._writing)
+
+    async def abort(self, *status: Any) -> None:
+        """End the call with a status once the answer before it is read."""
+        if self._writing:
+            await asyncio.wait([self._writing])
+        await self._context.abort(*status)
+
+
+def _seen(writing: "asyncio.Task[None]") -> None:
+    """Its caller went away meanwhile, which ends the call by itself."""
+    if not writing.cancelled():
+        writing.exception()
 
 
 def host(context: Context) -> str:

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import structlog
 
-from facerec.serving.access import files, grants
+from facerec.serving.access import grants
 from facerec.serving.access.errors import KeyMissing, KeyUnknown, RateLimited
+from facerec.serving.access.files import FollowedFiles
 from facerec.serving.access.grants import CertificateGrant, Grant, KeyGrant
 from facerec.serving.access.rates import Bucket
-from facerec.serving.errors import SettingsInvalid
 
 SCHEME = "bearer "
 NOBODY = bytes(32)
@@ -28,26 +28,19 @@ class Keyring:
     """
 
     def __init__(self, path: Path) -> None:
-        self._path = path
-        self._grants = grants.read(path)
-        self._by_digest = {each.digest: each for each in self._grants.keys}
-        self._stamp = files.stamp([path])
+        self._file = FollowedFiles([path], lambda: grants.read(path), name="keys")
+        self._take_up()
         self._buckets: dict[str, tuple[tuple[float, int], Bucket]] = {}
 
     def follow(self) -> None:
         """Read the file anew if it changed."""
-        try:
-            found = files.stamp([self._path])
-            if found == self._stamp:
-                return
-            self._stamp = found
-            read = grants.read(self._path)
-        except (OSError, SettingsInvalid) as error:
-            why = str(error) if isinstance(error, SettingsInvalid) else type(error).__name__
-            log.error("keys_not_read", why=why, kept=len(self._grants.keys))
-            return
-        self._grants, self._by_digest = read, {each.digest: each for each in read.keys}
-        log.info("keys_read", keys=len(read.keys), certificates=len(read.certificates))
+        if self._file.follow():
+            self._take_up()
+            log.info("keys_read", keys=len(self._grants.keys), certificates=len(self._grants.certificates))
+
+    def _take_up(self) -> None:
+        self._grants = self._file.value
+        self._by_digest = {each.digest: each for each in self._grants.keys}
 
     def find(self, authorization: str, peer: Callable[[], Sequence[str]]) -> Grant:
         """Who calls: by the key if the call brings one, else by the names in the peer's certificate,

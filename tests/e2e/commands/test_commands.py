@@ -1,19 +1,25 @@
 """What an operator asks the services before and beside serving."""
 
+import asyncio
+import inspect
 import io
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import asyncpg
 import pytest
 from PIL import Image
 
 from facerec.client import EncoderClient
 from facerec.errors import FacerecError
 from matcher_service import migrations
+from matcher_service.migrations import MigrationError
+from matcher_service.settings import MatcherSettings
 from tests.fixtures.encoder import EncoderProcess
 from tests.fixtures.matcher import NOWHERE, MatcherProcess
 from tests.fixtures.postgres import PostgresServer, as_user
@@ -86,6 +92,7 @@ def test_the_matchers_doctor_finds_all_in_order(database_url: str, encoder_addre
         MATCHER_ENCODER_ADDRESS=encoder_address,
     )
     assert seen.returncode == 0, seen.stdout
+    assert re.search(r"connected to Postgres \d\d\.\d+( |$)", seen.stdout, re.MULTILINE), seen.stdout
     found = {line.split()[1].rstrip(":"): line.split()[0] for line in seen.stdout.splitlines()}
     assert found == dict.fromkeys(["database", "pgvector", "role", "schema", "connections", "encoder"], "ok")
 
@@ -97,6 +104,41 @@ def test_the_matchers_doctor_says_what_to_do_about_a_database_never_migrated(
     assert seen.returncode == 1
     assert "run `matcher_service migrate`" in seen.stdout
     assert "warn  encoder" in seen.stdout
+
+
+async def test_the_matchers_doctor_tells_a_schema_that_a_migration_would_refuse(
+    database_url: str, administrator: asyncpg.Connection
+) -> None:
+    await administrator.execute("UPDATE facerec.schema_migration SET checksum = repeat('0', 64)")
+    with pytest.raises(MigrationError) as refused:
+        await migrations.migrate(database_url)
+    seen = await asyncio.to_thread(run, "matcher_service", "doctor", MATCHER_DATABASE_URL=database_url)
+    assert f"fail  schema: {refused.value}" in seen.stdout
+
+
+@pytest.mark.parametrize("service", ["encoder_service", "matcher_service"])
+def test_every_command_has_a_help_whatever_the_environment_says(service: str) -> None:
+    commands = re.findall(r"^  (\S+)", run(service, "--help").stdout, re.MULTILINE)
+    assert "doctor" in commands
+    for command in commands:
+        told = run(service, command, "--help", ENCODER_NOTHING="1", MATCHER_NOTHING="1")
+        assert (told.returncode, told.stderr) == (0, "")
+        assert re.match(rf"usage: .*{service} {command} ", told.stdout)
+
+
+def test_the_help_of_a_command_lists_the_settings_that_it_makes_use_of() -> None:
+    def listed(command: str) -> set[str]:
+        told = run("matcher_service", command, "--help").stdout
+        return {flag.replace("-", "_") for flag in re.findall(r"^  --([a-z-]+)", told, re.MULTILINE)}
+
+    options = inspect.getsource(MatcherSettings.maintenance_options)
+    used = set(re.findall(r"self\.(\w+)", options))
+    assert listed("maintain") == used | {"maintain_once", "log_level", "log_format"}
+    assert listed("migrate") == {"database_url"}
+    assert listed("serve") | used | {"maintain_once"} == set(MatcherSettings.model_fields)
+    assert listed("serve") & used == {"database_url"}
+    assert listed("check-config") == set(MatcherSettings.model_fields)
+    assert {"database_url", "encoder_address", "pool_max_size"} < listed("doctor") < listed("serve")
 
 
 def test_the_matchers_doctor_tells_a_database_that_is_away() -> None:

@@ -225,4 +225,9 @@ def test_a_database_without_pgvector_is_one_line(
             line = refusal(
                 myself, "--data", str(data_dir.with_name("stack")), *ANY_PORTS, "--database-url", server.url()
             )
-    assert line.startswith("error: this Postgres server has no pgvector: install its package")
+            doctor = ("-m", "matcher_service", "doctor", "--database-url", server.url())
+            with myself.start(*doctor, stdout=subprocess.PIPE) as process:
+                seen, _ = process.communicate(timeout=LIMIT_SECONDS)
+    assert re.match(r"error: this Postgres server \(18.*\) has no pgvector: install pgvector 0\.8\.4", line)
+    assert "postgresql-18-pgvector" in line
+    assert line.removeprefix("error: ") in seen, "doctor says what migrating would"

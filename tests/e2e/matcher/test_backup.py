@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import asyncpg
 import pytest
 
 from facerec.local import binaries
@@ -18,6 +19,12 @@ from tests.fixtures.matcher import StartMatcher
 
 PROGRAMS = binaries.package() / f"pginstall{binaries.MAJOR_VERSION}" / "bin"
 PEOPLE = 20
+LOGINS = """
+CREATE ROLE matcher_login LOGIN IN ROLE facerec_serve;
+CREATE ROLE other_login LOGIN;
+REVOKE ALL ON DATABASE facerec FROM PUBLIC;
+GRANT CONNECT ON DATABASE facerec TO matcher_login;
+"""
 
 
 @pytest.fixture
@@ -48,6 +55,14 @@ def run(program: str, *arguments: str, stdin: bytes = b"") -> bytes:
     ).stdout
 
 
+async def execute(url: str, statements: str) -> None:
+    connection = await asyncpg.connect(url)
+    try:
+        await connection.execute(statements)
+    finally:
+        await connection.close()
+
+
 async def answers(start_matcher: StartMatcher, url: str, *, fill: bool) -> list[object]:
     """What a matcher over a database answers of everybody."""
     matcher = await start_matcher(url, audit_decisions=False)
@@ -67,14 +82,21 @@ async def answers(start_matcher: StartMatcher, url: str, *, fill: bool) -> list[
 async def test_a_dump_restored_elsewhere_gives_the_same_answers(
     start_matcher: StartMatcher, servers: tuple[EmbeddedPostgres, EmbeddedPostgres]
 ) -> None:
-    first, second = (server.url() for server in servers)
-    await migrations.migrate(first)
-    before = await answers(start_matcher, first, fill=True)
-    roles = await asyncio.to_thread(run, "pg_dumpall", "--roles-only", f"--dbname={first}")
-    dump = await asyncio.to_thread(run, "pg_dump", "--format=custom", f"--dbname={first}")
-    await asyncio.to_thread(run, "psql", f"--dbname={second}", "--quiet", stdin=roles)
-    await asyncio.to_thread(run, "pg_restore", "--exit-on-error", f"--dbname={second}", stdin=dump)
-    assert await answers(start_matcher, second, fill=False) == before
+    old, new = servers
+    await execute(old.url(), "CREATE DATABASE facerec")
+    await migrations.migrate(old.url("facerec"))
+    await execute(old.url("facerec"), LOGINS)
+    before = await answers(start_matcher, old.url("facerec", "matcher_login"), fill=True)
+    roles = await asyncio.to_thread(run, "pg_dumpall", "--roles-only", f"--dbname={old.url()}")
+    dumping = ("--create", "--format=custom", f"--dbname={old.url('facerec')}")
+    dump = await asyncio.to_thread(run, "pg_dump", *dumping)
+    await asyncio.to_thread(run, "psql", f"--dbname={new.url()}", "--quiet", stdin=roles)
+    restoring = ("--create", "--exit-on-error", f"--dbname={new.url()}")
+    await asyncio.to_thread(run, "pg_restore", *restoring, stdin=dump)
+    second = new.url("facerec")
+    assert await answers(start_matcher, new.url("facerec", "matcher_login"), fill=False) == before
     assert [len(found) for found in before] == [1] * PEOPLE + [0] * 5  # type: ignore[arg-type]
+    with pytest.raises(asyncpg.InsufficientPrivilegeError, match="permission denied for database"):
+        await execute(new.url("facerec", "other_login"), "SELECT 1")
     # The restored database is a whole one: a release migrates it, and people are enrolled on.
     assert await migrations.migrate(second) == []

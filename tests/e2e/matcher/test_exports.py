@@ -1,12 +1,15 @@
 """Exports: of one moment, page by page, and ended where nobody reads them."""
 
+from typing import Any
+
 import asyncpg
+import grpc.aio
 import numpy as np
 import pytest
 
 from facerec.errors import Reason
 from facerec.matcher.v1 import matcher_pb2 as pb
-from facerec.matcher.v1 import transfer_pb2
+from facerec.matcher.v1 import matcher_pb2_grpc, transfer_pb2
 from matcher_service import transfer
 from matcher_service.queries import partition_name
 from matcher_service.transfer import EXPORT_FACES
@@ -24,7 +27,7 @@ from tests.e2e.matcher.transfers import (
     unread,
 )
 from tests.fixtures.matcher import RunningMatcher, StartMatcher
-from tests.fixtures.waiting import until
+from tests.fixtures.waiting import LIMIT_SECONDS, until
 
 
 async def test_an_export_is_of_one_moment_and_holds_up_nobody(matcher: RunningMatcher) -> None:
@@ -120,6 +123,22 @@ async def test_an_export_that_nobody_reads_ends_in_time_and_says_so(
     with refused(Reason.OVERLOADED, message="read it faster, or raise export_timeout_seconds"):
         async for part in call:
             assert part.chunk.person_ids[0] in names
+
+
+async def test_its_reader_is_told_so_however_little_is_sent_ahead(
+    start_matcher: StartMatcher, database_url: str
+) -> None:
+    matcher = await start_matcher(database_url, export_timeout_seconds=1)
+    names = await fill(matcher)
+    options = [("grpc.http2.bdp_probe", 0)]  # so that an answer is half written when the export ends
+    async with grpc.aio.insecure_channel(matcher.address, options=options) as channel:
+        stub: Any = matcher_pb2_grpc.MatcherServiceStub(channel)
+        call = stub.ExportFaces(transfer_pb2.ExportFacesRequest(), timeout=LIMIT_SECONDS)
+        await call.initial_metadata()
+        await held_and_let_go(database_url)
+        with refused(Reason.OVERLOADED, message="read it faster, or raise export_timeout_seconds"):
+            async for part in call:
+                assert part.chunk.person_ids[0] in names
 
 
 async def held_and_let_go(database_url: str) -> None:

@@ -108,6 +108,9 @@ class Commands:
                 if _READY.match(line):
                     process.send_signal(signal.SIGINT)
         assert process.returncode == 0, said
+        data = ("--data", str(self.folder / "data"))
+        self._facerec("backup", str(self._out / "gallery.backup"), *data)
+        self._facerec("restore", str(self._out / "gallery.backup"), *data, "--replace")
 
     def _control(self) -> None:
         with self._start(CONTROL, "-c", _CONTROL_CODE, stdin=subprocess.PIPE):

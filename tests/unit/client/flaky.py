@@ -102,7 +102,7 @@ OVERLOADED = FacerecError(
 
 @contextlib.asynccontextmanager
 async def serving(
-    encoder: FlakyEncoder | None = None, matcher: PagedMatcher | None = None
+    encoder: FlakyEncoder | None = None, matcher: PagedMatcher | None = None, address: str = "127.0.0.1:0"
 ) -> AsyncIterator[Server]:
     """A server with both services SERVING."""
     encoder, matcher = encoder or FlakyEncoder(), matcher or PagedMatcher(OVERLOADED)
@@ -131,7 +131,7 @@ async def serving(
         _service(ENCODER_SERVICE, {"Encode": encoding, "EncodeStream": streaming}, large={"Encode"}),
         _service(MATCHER_SERVICE, {"Enroll": enrolling, "ListPersons": listing, "ImportFaces": importing}),
     ]
-    server = Server(ServerOptions("127.0.0.1:0"), services)
+    server = Server(ServerOptions(address), services)
     await server.start()
     for service in services:
         await server.set_serving(service.full_name, True)

@@ -1,0 +1,70 @@
+"""Certificates and keys in PEM files, refused where TLS could not be spoken with them."""
+
+import ssl
+from pathlib import Path
+
+
+class CertificatesInvalid(ValueError):
+    """A file cannot be used, or two don't fit; `field` says which: ca_file, cert_file or key_file."""
+
+    def __init__(self, message: str, field: str) -> None:
+        super().__init__(message)
+        self.field = field
+
+
+def read_authorities(path: Path) -> bytes:
+    """Read the CAs that are trusted: one or several certificates, as PEM. Raises CertificatesInvalid."""
+    data = _read(path, "ca_file")
+    if not _holds_certificates(data):
+        raise CertificatesInvalid(f"{path} holds no certificate as PEM", "ca_file")
+    return data
+
+
+def read_pair(cert: Path, key: Path) -> tuple[bytes, bytes]:
+    """Read a certificate, followed by those between it and its CA, and its key, both as PEM.
+
+    What is returned is what was checked. Raises CertificatesInvalid, where the key is another's too.
+    """
+    data = _read(cert, "cert_file"), _read(key, "key_file")
+    if not _holds_certificates(data[0]):
+        raise CertificatesInvalid(f"{cert} holds no certificate as PEM", "cert_file")
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(cert, key, password=_refuse_password)
+    except _Encrypted:
+        raise CertificatesInvalid(f"{key} is encrypted: write it without a password", "key_file") from None
+    except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
+        raise CertificatesInvalid(_why_unfit(cert, key, error), "key_file") from None
+    if data != (_read(cert, "cert_file"), _read(key, "key_file")):
+        raise CertificatesInvalid(f"{cert} or {key} changed while they were read", "cert_file")
+    return data
+
+
+def _why_unfit(cert: Path, key: Path, error: Exception) -> str:
+    reason = getattr(error, "reason", None)
+    if reason == "KEY_VALUES_MISMATCH":
+        return f"the certificate of {cert} and the key of {key} don't fit together"
+    return f"{cert} and {key} cannot be used ({reason})" if reason else f"{key} holds no key as PEM"
+
+
+class _Encrypted(Exception):
+    """The key asks for a password."""
+
+
+def _refuse_password() -> str:
+    """Without it OpenSSL would ask at the terminal, and wait."""
+    raise _Encrypted
+
+
+def _holds_certificates(data: bytes) -> bool:
+    try:  # what is not ASCII is a comment, such as a name
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata=data.decode("ascii", "ignore"))
+    except (ssl.SSLError, ValueError):
+        return False
+    return True
+
+
+def _read(path: Path, field: str) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise CertificatesInvalid(f"{path}: {error.strerror}", field) from None

@@ -1,0 +1,126 @@
+"""The gallery of the embedded PostgreSQL in one file, and the way back."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
+
+from facerec import ownership
+from facerec.local import binaries, database, leftovers, postgres
+from facerec.local.child import TETHER
+from facerec.local.errors import BackupFailed, FolderInUse
+from facerec.local.postgres import EmbeddedPostgres
+
+_MAGIC = b"PGDMP"  # what a file of pg_dump's custom format begins with
+_OURS = b" SCHEMA - facerec "  # a line of the list of what is in it
+
+
+def backup(data_dir: Path, target: Path) -> int:
+    """Write the gallery of a data folder to a new file that its owner alone can read; returns its bytes.
+
+    The stack may run meanwhile: the file holds one moment. Raises BackupFailed, FolderUnusable,
+    PostgresFailed.
+    """
+    data_dir = data_dir.expanduser().absolute()
+    if os.path.lexists(target):
+        raise BackupFailed(f"{target} is there already: name another file")
+    if not leftovers.read(data_dir / "postgres" / "PG_VERSION"):
+        raise BackupFailed(f"{data_dir} holds no gallery: name the data folder of `facerec up` by --data")
+    with _new_file(target) as file, _serving(data_dir) as url:
+        _run("pg_dump", "--format=custom", "--no-statistics", f"--dbname={url}", stdout=file)
+        return os.fstat(file.fileno()).st_size
+
+
+def restore(data_dir: Path, source: Path, *, replace: bool = False) -> None:
+    """Bring the gallery of a backup into a data folder, made if need be, of a stack that does not run.
+
+    A gallery that is there is erased where `replace` says so, once the backup's is whole, and otherwise a
+    reason to refuse. Raises BackupFailed, FolderInUse, FolderUnusable, PostgresFailed.
+    """
+    with _backup_file(source) as file:
+        listed = _run("pg_restore", "--list", stdin=file)
+        if _OURS not in listed:
+            raise BackupFailed(f"{source} is no backup of a gallery")
+        file.seek(0)
+        with EmbeddedPostgres.open(data_dir) as server:
+            url = database.create_restored(server, replace=replace)
+            try:
+                _run("pg_restore", "--exit-on-error", f"--dbname={url}", stdin=file)
+            except BaseException:
+                database.drop_restored(server)
+                raise
+            database.put_in_place(server)
+
+
+@contextlib.contextmanager
+def _new_file(target: Path) -> Iterator[IO[bytes]]:
+    """A file that takes its name when all of it is written, unless something has that name by then."""
+    name = ""
+    try:
+        descriptor, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}-")  # of mode 0600
+        with os.fdopen(descriptor, "wb") as file:
+            yield file
+            os.fsync(file.fileno())
+        os.link(name, target)  # which replaces nothing
+    except OSError as error:
+        raise BackupFailed(f"cannot write {target}: {error.strerror}") from None
+    finally:
+        if name:
+            Path(name).unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def _backup_file(source: Path) -> Iterator[IO[bytes]]:
+    if why := ownership.why_unsafe(source):
+        raise BackupFailed(f"{why}, who could thereby have root's database run what is in it")
+    try:
+        file = source.open("rb", buffering=0)  # a program goes on reading where this ends
+    except OSError as error:
+        raise BackupFailed(f"cannot read {source}: {error.strerror}") from None
+    with file:
+        if file.read(len(_MAGIC)) != _MAGIC:
+            raise BackupFailed(f"{source} is not a file that `facerec backup` wrote")
+        file.seek(0)
+        yield file
+
+
+@contextlib.contextmanager
+def _serving(data_dir: Path) -> Iterator[str]:
+    """The URL of the gallery's database, by the stack's own server where the stack runs."""
+    try:
+        server = EmbeddedPostgres.open(data_dir)
+    except FolderInUse as error:
+        lines = leftovers.read(data_dir / "postgres" / "postmaster.pid").splitlines()
+        if len(lines) < 5:
+            raise BackupFailed(f"{error}, whose PostgreSQL does not run yet: try again") from None
+        yield postgres.url(Path(lines[4]), database.NAME)
+    else:
+        with server:
+            yield server.url(database.NAME)
+
+
+def _run(
+    program: str, *arguments: str, stdin: IO[bytes] | None = None, stdout: IO[bytes] | None = None
+) -> bytes:
+    """Run one of PostgreSQL's own programs, which ends when this process does; returns what it printed."""
+    path = binaries.package() / f"pginstall{binaries.MAJOR_VERSION}" / "bin" / program
+    tether = (str(os.getpid()), str(int(signal.SIGKILL)), "-1", "-1")
+    done = subprocess.run(
+        [sys.executable, "-I", "-S", str(TETHER), *tether, str(path), *arguments],
+        env=postgres.environment(),
+        stdin=stdin or subprocess.DEVNULL,
+        stdout=stdout or subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+        check=False,
+    )
+    if done.returncode != 0:
+        lines = done.stderr.decode(errors="replace").splitlines()
+        # What follows the line of the error may quote rows.
+        raise BackupFailed(next((line for line in lines if "error:" in line), f"{program} failed"))
+    return done.stdout or b""

@@ -1,0 +1,71 @@
+"""The services' settings in the environment of `facerec up`: those it hands on, and those it refuses."""
+
+from collections.abc import Mapping
+
+from facerec.local.errors import VariableRefused
+
+_PLAIN = (
+    "it and its services speak plain text to each other: unset it, or run the services by themselves, as "
+    "docs/security.md shows"
+)
+_REFUSED: Mapping[str, str] = {
+    "ENCODER_ADDRESS": "give --encoder-address instead",
+    "MATCHER_ADDRESS": "give --matcher-address instead",
+    "ENCODER_INSECURE": "give --insecure instead",
+    "MATCHER_INSECURE": "give --insecure instead",
+    "MATCHER_DATABASE_URL": "give --database-url instead, or set FACEREC_DATABASE_URL",
+    "MATCHER_ENCODER_ADDRESS": "it starts an encoder of its own: unset it",
+    "MATCHER_ENCODER_SERVER_NAME": _PLAIN,
+    **{
+        f"{service}_TLS_{name}": _PLAIN
+        for service in ("ENCODER", "MATCHER", "MATCHER_ENCODER")
+        for name in ("CERT_FILE", "KEY_FILE", "CLIENT_CA_FILE", "CA_FILE")
+    },
+}
+_KEY = "MATCHER_ENCODER_API_KEY"
+
+# About the machine and the models: of these the demo's stack makes use as well.
+OF_THE_MACHINE = (
+    *("ENCODER_MODEL_CACHE_DIR", "ENCODER_WEIGHTS_DIR", "ENCODER_THREADS"),
+    *("ENCODER_PROVIDER", "ENCODER_PRECISION", "ENCODER_GPU_MEMORY_BYTES"),
+)
+
+
+def check(environment: Mapping[str, str]) -> None:
+    """Raises VariableRefused, naming it, for a setting that the stack would not follow or not work with."""
+    for setting, how in _REFUSED.items():
+        if found := _find(environment, setting):
+            raise VariableRefused(f"{found}: `facerec up` does not take it; {how}")
+    keys = _find(environment, "ENCODER_KEYS_FILE")
+    if keys and not _find(environment, _KEY):
+        raise VariableRefused(
+            f"{keys}: the matcher needs a key that is in it, with the role encode: set {_KEY} or {_KEY}_FILE"
+        )
+
+
+def hand_on(environment: Mapping[str, str], settings: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment for a service: what is inherited but for `settings`, by variable, and those."""
+    variables = {name for setting in settings for name in _variables(setting)}
+    inherited = {name: value for name, value in environment.items() if name.upper() not in variables}
+    return inherited | dict(settings)
+
+
+def without_settings(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment for a stack that is to show what it does by default, on this machine."""
+    kept = {name for setting in OF_THE_MACHINE for name in _variables(setting)}
+    prefixes = ("ENCODER_", "MATCHER_", "FACEREC_")
+    return {
+        name: value
+        for name, value in environment.items()
+        if not name.upper().startswith(prefixes) or name.upper() in kept
+    }
+
+
+def _variables(setting: str) -> tuple[str, str]:
+    """What a setting is read from, in any case: the variable, and the one that names a file of it."""
+    return setting, f"{setting}_FILE"
+
+
+def _find(environment: Mapping[str, str], setting: str) -> str:
+    """The variable that holds a setting, as it is written there; "" where none does."""
+    return next((name for name in environment if name.upper() in _variables(setting)), "")

@@ -1,0 +1,109 @@
+"""What `facerec up` and `facerec demo` make of the services' settings in the environment."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from encoder_service.settings import EncoderSettings
+from facerec.cli.temporary import temporary_stack
+from facerec.client import MatcherClient, Security
+from facerec.local import environment
+from facerec.local.errors import VariableRefused
+from facerec.serving.settings import ServingSettings
+from matcher_service.settings import MatcherSettings
+from tests.e2e.access.conftest import entry
+from tests.e2e.local.conftest import Runner
+from tests.e2e.local.test_up import ANN, ANY_PORTS, end_politely, refusal, running
+
+SETTINGS: dict[str, type[ServingSettings]] = {"ENCODER_": EncoderSettings, "MATCHER_": MatcherSettings}
+REFUSED = {
+    *("ENCODER_ADDRESS", "ENCODER_INSECURE", "MATCHER_ADDRESS", "MATCHER_INSECURE"),
+    *("ENCODER_TLS_CERT_FILE", "ENCODER_TLS_KEY_FILE", "ENCODER_TLS_CLIENT_CA_FILE"),
+    *("MATCHER_TLS_CERT_FILE", "MATCHER_TLS_KEY_FILE", "MATCHER_TLS_CLIENT_CA_FILE"),
+    *("MATCHER_ENCODER_TLS_CA_FILE", "MATCHER_ENCODER_TLS_CERT_FILE", "MATCHER_ENCODER_TLS_KEY_FILE"),
+    *("MATCHER_DATABASE_URL", "MATCHER_ENCODER_ADDRESS", "MATCHER_ENCODER_SERVER_NAME"),
+}
+
+
+def every_setting() -> Iterable[tuple[str, Any]]:
+    """The variable of each setting of the services, and its default."""
+    for prefix, settings in SETTINGS.items():
+        for name, field in settings.model_fields.items():
+            yield f"{prefix}{name}".upper(), field.get_default(call_default_factory=True, validated_data={})
+
+
+def test_settings_that_the_stack_would_not_follow_are_refused_and_no_others() -> None:
+    refused = set()
+    for variable, _ in every_setting():
+        for name in (variable, variable.lower(), f"{variable}_FILE"):
+            try:
+                environment.check({"MATCHER_ENCODER_API_KEY": "k", "PATH": "/bin", name: "x"})
+            except VariableRefused as error:
+                assert str(error).startswith(f"{name}: ")
+                refused.add(variable)
+    assert refused == REFUSED
+
+
+@pytest.mark.parametrize(
+    ("variable", "told"),
+    [
+        ("ENCODER_TLS_CERT_FILE", "speak plain text to each other"),
+        ("MATCHER_TLS_CLIENT_CA_FILE", "speak plain text to each other"),
+        ("MATCHER_ENCODER_TLS_CA_FILE", "speak plain text to each other"),
+        ("MATCHER_DATABASE_URL", "set FACEREC_DATABASE_URL"),
+        ("ENCODER_KEYS_FILE", "set MATCHER_ENCODER_API_KEY"),
+    ],
+)
+def test_such_a_variable_is_one_line_that_names_it(
+    data_dir: Path, myself: Runner, monkeypatch: pytest.MonkeyPatch, variable: str, told: str
+) -> None:
+    monkeypatch.setenv(variable, "somewhere")
+    line = refusal(myself, "--data", str(data_dir), *ANY_PORTS)
+    assert line.startswith(f"error: {variable}: ")
+    assert told in line
+    assert not data_dir.exists(), "refused before anything was made"
+
+
+def test_with_every_other_setting_of_the_environment_the_stack_serves(
+    data_dir: Path, myself: Runner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for variable, default in every_setting():
+        if variable not in REFUSED and default is not None and default != "":
+            monkeypatch.setenv(variable, getattr(default, "value", str(default)))
+    keys = data_dir.parent / "keys.toml"
+    keys.write_text(entry("all", "k", ["admin"]))
+    keys.chmod(0o644)
+    for service in ("ENCODER", "MATCHER"):
+        monkeypatch.setenv(f"{service}_KEYS_FILE", str(keys))
+        monkeypatch.setenv(f"{service}_ADMIN_ADDRESS", "127.0.0.1:0")
+        monkeypatch.setenv(f"{service}_HEALTH_ADDRESS", "127.0.0.1:0")
+    monkeypatch.setenv("MATCHER_ENCODER_API_KEY", "k")
+    monkeypatch.setenv("MATCHER_MAINTAIN_ONCE", "true")
+    monkeypatch.setenv("matcher_grace_seconds", "600")
+    monkeypatch.setenv("PGSSLMODE", "verify-full")
+    monkeypatch.setenv("PGTARGETSESSIONATTRS", "standby")
+    with (
+        running(myself, data_dir) as up,
+        MatcherClient(up.matcher, security=Security(api_key="k")) as matcher,
+    ):
+        matcher.enroll("ann", ANN)
+        assert matcher.verify("ann", ANN).match
+        assert up.child("matcher_service maintain").environ()["MATCHER_MAINTAIN_ONCE"] == "false"
+        assert "matcher_grace_seconds" not in up.child("matcher_service serve").environ()
+        end_politely(up)
+    assert up.told == ["stopping\n"]
+
+
+def test_the_demos_stack_uses_no_database_keys_or_certificates_of_the_environment(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for variable, _ in every_setting():
+        if variable.removesuffix("_FILE") not in environment.OF_THE_MACHINE:
+            monkeypatch.setenv(variable, "somewhere")
+    monkeypatch.setenv("FACEREC_DATABASE_URL", "postgresql://nobody@127.0.0.1:1/nowhere")
+    monkeypatch.setenv("FACEREC_API_KEY", "k")
+    with temporary_stack() as (_, address), MatcherClient(address) as matcher:
+        matcher.enroll("ann", ANN)
+        assert matcher.verify("ann", ANN).match
