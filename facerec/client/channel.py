@@ -105,5 +105,7 @@ def channel_options(service: str) -> list[tuple[str, str | int]]:
         ("grpc.http2.max_pings_without_data", 0),
         ("grpc.max_reconnect_backoff_ms", MAX_RECONNECT_SECONDS * 1000),
         ("grpc.dns_min_time_between_resolutions_ms", MIN_RESOLUTION_SECONDS * 1000),
+        # Else a new client would wait out the delay before the next attempt of another to the same address.
+        ("grpc.use_local_subchannel_pool", 1),
         *NO_PROXY,
     ]

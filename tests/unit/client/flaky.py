@@ -27,11 +27,12 @@ class FlakyEncoder:
         self.failures = failures
         self.seconds = seconds
         self.calls = 0
-
+        self.connections: set[str] = set()
         self.ended = asyncio.Event()
 
     async def encode(self, request: encoder_v1.EncodeRequest, context: Context) -> encoder_v1.EncodeResponse:
         self.calls += 1
+        self.connections.add(context.peer())
         await asyncio.sleep(self.seconds)
         if self.calls <= self.failures:
             await context.abort(grpc.StatusCode.UNAVAILABLE, "not yet")

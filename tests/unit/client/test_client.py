@@ -42,6 +42,18 @@ async def test_the_blocking_client_retries_too_and_gives_up_after_four_tries() -
     assert (encoder.calls, caught.value.reason) == (4, Reason.UNREACHABLE)
 
 
+async def test_each_client_has_a_connection_of_its_own() -> None:
+    encoder = FlakyEncoder()
+    async with (
+        serving(encoder=encoder) as server,
+        AsyncEncoderClient(server.address) as one,
+        AsyncEncoderClient(server.address) as other,
+    ):
+        await one.encode(b"image")
+        await other.encode(b"image")
+    assert len(encoder.connections) == 2
+
+
 async def test_an_answer_has_the_vector_as_float32_of_128() -> None:
     async with serving() as server, AsyncEncoderClient(server.address) as client:
         face = (await client.encode(b"image", alignment="small", max_faces=1)).faces[0]
