@@ -30,12 +30,13 @@ _ASKED: Final[dict[Kind, str]] = {
 }
 
 
-class _Caller:
+class Holder:
     """What one caller holds, and its requests that wait, oldest first; `turn` tells who was served last."""
 
-    __slots__ = ("in_use", "turn", "waiting")
+    __slots__ = ("in_use", "key", "turn", "waiting")
 
-    def __init__(self, turn: int) -> None:
+    def __init__(self, key: str, turn: int) -> None:
+        self.key = key
         self.in_use = 0
         self.turn = turn
         self.waiting: dict[asyncio.Future[None], None] = {}
@@ -62,19 +63,19 @@ class Gate:
         self._refused = metrics.REFUSED.labels(kind)
         self._queued = metrics.WAITING.labels(kind)
         self._service_seconds = 0.0
-        self._callers: dict[str, _Caller] = {}
-        self._waiting: dict[str, _Caller] = {}
+        self._callers: dict[str, Holder] = {}
+        self._waiting: dict[str, Holder] = {}
         self._turns = itertools.count()
 
     @contextlib.asynccontextmanager
     async def permit(self, *, long: bool = False) -> AsyncIterator[None]:
         """Hold a permit, waiting for one. Raises Overloaded. `long` as for `leave`."""
-        key = await self.enter()
+        caller = await self.enter()
         entered = time.monotonic()
         try:
             yield
         finally:
-            self.leave(key, None if long else time.monotonic() - entered)
+            self.leave(caller, None if long else time.monotonic() - entered)
 
     def check_room(self) -> None:
         """Raises Overloaded where a request would be refused at once."""
@@ -82,52 +83,51 @@ class Gate:
         if not self._free or (caller and caller.in_use >= self._share):
             self._allowed_seconds(len(caller.waiting) if caller else 0)
 
-    async def enter(self) -> str:
-        """Take a permit, waiting for one; returns whose it is, for `leave`. Raises Overloaded."""
+    async def enter(self) -> Holder:
+        """Take a permit, waiting for one; returns who holds it, for `leave`. Raises Overloaded."""
         key = call.caller_key()
         caller = self._callers.get(key)
         if caller is None:
-            caller = self._callers[key] = _Caller(next(self._turns))
+            caller = self._callers[key] = Holder(key, next(self._turns))
         if self._free and caller.in_use < self._share:  # nobody waits who could have it
             self._take(caller)
-            return key
+            return caller
         try:
-            await self._wait(key, caller)
+            await self._wait(caller)
         finally:
-            self._forget(key, caller)
-        return key
+            self._forget(caller)
+        return caller
 
-    def leave(self, key: str, service_seconds: float | None) -> None:
+    def leave(self, caller: Holder, service_seconds: float | None) -> None:
         """Give a permit back; `service_seconds` is how long it was held, None where that was exceptional."""
         if service_seconds is not None:
             self._service_seconds += SMOOTHING * (service_seconds - self._service_seconds)
-        caller = self._callers[key]
         caller.in_use -= 1
         self._free += 1
         if self._waiting:
             self._grant()
-        self._forget(key, caller)
+        self._forget(caller)
 
-    async def _wait(self, key: str, caller: _Caller) -> None:
+    async def _wait(self, caller: Holder) -> None:
         allowed_seconds = self._allowed_seconds(len(caller.waiting))
         granted: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         caller.waiting[granted] = None
-        self._waiting[key] = caller
+        self._waiting[caller.key] = caller
         self._queued.inc()
         try:
             async with asyncio.timeout(allowed_seconds):
                 await granted
         except BaseException as error:
             if granted.done() and not granted.cancelled():  # a permit came just as the wait ended
-                self.leave(key, None)
+                self.leave(caller, None)
             if isinstance(error, TimeoutError):
                 raise self._refusal(allowed_seconds) from None
             raise
         finally:
             self._queued.dec()
             caller.waiting.pop(granted, None)
-            if not caller.waiting:
-                self._waiting.pop(key, None)
+            if not caller.waiting and self._waiting.get(caller.key) is caller:
+                del self._waiting[caller.key]
 
     def _allowed_seconds(self, own: int) -> float:
         """How long a caller with `own` requests waiting may wait for one more. Raises Overloaded."""
@@ -141,27 +141,31 @@ class Gate:
     def _grant(self) -> None:
         """Hand free permits to those who wait."""
         while self._free:
-            fair = [each for each in self._waiting.items() if each[1].in_use < self._share]
+            fair = [each for each in self._waiting.values() if each.in_use < self._share]
             if not fair:
                 return
-            key, caller = min(fair, key=lambda each: (each[1].in_use, each[1].turn))
+            caller = min(fair, key=lambda each: (each.in_use, each.turn))
             granted = next(iter(caller.waiting))
             del caller.waiting[granted]
             if not caller.waiting:
-                del self._waiting[key]
+                del self._waiting[caller.key]
             if granted.done():  # its caller hung up, and is not told yet
                 continue
             self._take(caller)
             granted.set_result(None)
 
-    def _take(self, caller: _Caller) -> None:
+    def _take(self, caller: Holder) -> None:
         self._free -= 1
         caller.in_use += 1
         caller.turn = next(self._turns)
 
-    def _forget(self, key: str, caller: _Caller) -> None:
-        if not caller.in_use and not caller.waiting:
-            self._callers.pop(key, None)
+    def _forget(self, caller: Holder) -> None:
+        """Drop a caller who has nothing here.
+
+        By then another may have the same key: a cancelled request learns of it after newer ones came.
+        """
+        if not caller.in_use and not caller.waiting and self._callers.get(caller.key) is caller:
+            del self._callers[caller.key]
 
     def _refusal(self, seconds: float) -> Overloaded:
         """Count a refusal and say of what there is too much."""

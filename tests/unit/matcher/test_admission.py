@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Awaitable
+from random import Random
 from typing import get_args
 
 import pytest
@@ -194,3 +195,35 @@ async def test_a_free_permit_is_taken_without_leaving_the_event_loop() -> None:
         entering.send(None)
     free.leave(entered.value.value, 0.1)
     assert free._service_seconds > 0
+
+
+@pytest.mark.parametrize("seed", range(50))
+async def test_no_permit_is_lost_whenever_callers_hang_up(seed: int) -> None:
+    random = Random(seed)
+    tested = gate(4, share=3, wait_seconds=random.choice([0.001, 0.01, 1]))
+
+    async def ask() -> None:
+        call.begin(()).caller = Caller(random.choice("abc"))
+        with contextlib.suppress(Overloaded):
+            async with tested.permit(long=random.random() < 0.2):
+                for _ in range(random.randrange(4)):
+                    await asyncio.sleep(0)
+
+    tasks: list[asyncio.Task[None]] = []
+    for _ in range(300):
+        tasks.append(asyncio.create_task(ask()))
+        if random.random() < 0.5:
+            await asyncio.sleep(0)
+        for task in tasks[-20:]:
+            if random.random() < 0.08:
+                task.cancel()
+    ended = await asyncio.gather(*tasks, return_exceptions=True)
+    assert {type(each) for each in ended} <= {type(None), asyncio.CancelledError}
+    call.begin(()).caller = Caller("a")
+    free = [tested.enter() for _ in range(3)]
+    await asyncio.wait_for(asyncio.gather(*free), 30)
+    call.begin(()).caller = Caller("d")
+    await asyncio.wait_for(tested.enter(), 30)
+    with pytest.raises(Overloaded):
+        deadline.start(0.02)
+        await tested.enter()
