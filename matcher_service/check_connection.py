@@ -1,6 +1,7 @@
 """The connection over which a matcher asks whether its database can be used."""
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
@@ -26,23 +27,23 @@ class CheckConnection:
     async def ask(self, question: Callable[[asyncpg.Connection], Awaitable[T]]) -> T:
         """Ask the database. Raises what the driver raises, TimeoutError too."""
         if self._kept is not None:
-            try:
-                return await self._ask(self._kept, question)
-            except _LOST:
-                self.close()
-        async with asyncio.timeout(CHECK_SECONDS):
-            self._kept = await self._connect()
-            try:
-                return await question(self._kept)
-            except BaseException:
-                self.close()
-                raise
+            with contextlib.suppress(*_LOST):
+                return await self.ask_once(question)
+        return await self.ask_once(question)
 
-    async def _ask(
-        self, connection: asyncpg.Connection, question: Callable[[asyncpg.Connection], Awaitable[T]]
-    ) -> T:
-        async with asyncio.timeout(CHECK_SECONDS):
-            return await question(connection)
+    async def ask_once(self, question: Callable[[asyncpg.Connection], Awaitable[T]]) -> T:
+        """Ask within CHECK_SECONDS, over the connection that is kept or a new one; one that fails is dropped.
+
+        Raises as `ask`.
+        """
+        try:
+            async with asyncio.timeout(CHECK_SECONDS):
+                if self._kept is None:
+                    self._kept = await self._connect()
+                return await question(self._kept)
+        except BaseException:
+            self.close()
+            raise
 
     def close(self) -> None:
         """Drop the connection without a word to the server, which may not be listening."""

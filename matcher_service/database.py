@@ -132,12 +132,12 @@ class Database:
         return self._refusal
 
     async def maintenance_summary(self) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-        """What maintenance left to do, and a row of each of its steps. Asked as `check` does, after it.
+        """What maintenance left to do, and a row of each of its steps. Asked once, over `check`'s connection.
 
         Raises StoreUnavailable, Overloaded.
         """
         with translated():
-            return await self._checking.ask(_maintenance_summary)
+            return await self._checking.ask_once(_maintenance_summary)
 
     async def close(self) -> None:
         """Close every connection; those in use get a moment to end."""

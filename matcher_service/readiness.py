@@ -1,4 +1,4 @@
-"""Whether calls can be answered now: the database is asked again and again, over a connection of its own."""
+"""Whether calls can be answered now: the database is asked again and again, over a connection apart."""
 
 import asyncio
 import time
@@ -50,20 +50,26 @@ class Readiness:
             await self._announce(not trouble)
             self._log(trouble)
             self.looked.set()
+            if not trouble and time.monotonic() >= self._summary_due:
+                await self._show_maintenance()
+                self._summary_due = time.monotonic() + SUMMARY_SECONDS
             await asyncio.sleep(self._interval_seconds)
 
     async def _trouble_now(self) -> str:
         """Why the database cannot be used, "" where it can."""
         try:
-            trouble = await self._database.check()
-            if not trouble and time.monotonic() >= self._summary_due:
-                metrics.MAINTENANCE.show(*await self._database.maintenance_summary())
-                self._summary_due = time.monotonic() + SUMMARY_SECONDS
+            return await self._database.check()
         except MatcherError as error:
             return f"{error.message} ({type(error.__cause__).__name__})"
         except Exception as error:  # whatever it is, the next look may find it gone
             return f"the schema could not be looked at ({type(error).__name__})"
-        return trouble
+
+    async def _show_maintenance(self) -> None:
+        """Read what maintenance did, for the metrics; whether it can be read makes nobody unready."""
+        try:
+            metrics.MAINTENANCE.show(*await self._database.maintenance_summary())
+        except Exception as error:
+            log.warning("maintenance_not_read", why=type(error).__name__)
 
     def _log(self, trouble: str) -> None:
         """Log a change, once."""

@@ -14,13 +14,14 @@ from urllib.parse import parse_qsl
 import asyncpg
 import grpc.aio
 import pytest
+import structlog
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from facerec.client import AsyncMatcherClient, Encoding
 from facerec.errors import FacerecError
 from facerec.local.postgres import EmbeddedPostgres
 from facerec.matcher.v1 import matcher_pb2 as pb
-from matcher_service import migrations
+from matcher_service import metrics, migrations, readiness
 from matcher_service.service import COLLECTIONS, MATCHER
 from tests.e2e.matcher.requests import SPACE, encoding, enroll, vectors
 from tests.e2e.matcher.transfers import LOCKED, connections
@@ -47,8 +48,8 @@ def read(matcher: RunningMatcher, path: str) -> tuple[int, str]:
 async def shown(matcher: RunningMatcher) -> tuple[int, float, dict[str, str]]:
     """What /readyz, the metric and gRPC health say."""
     status, _ = await asyncio.to_thread(read, matcher, "/readyz")
-    _, metrics = await asyncio.to_thread(read, matcher, "/metrics")
-    (gauge,) = re.findall(r"^facerec_matcher_database_ready (\S+)$", metrics, re.MULTILINE)
+    _, text = await asyncio.to_thread(read, matcher, "/metrics")
+    (gauge,) = re.findall(r"^facerec_matcher_database_ready (\S+)$", text, re.MULTILINE)
     return status, float(gauge), await health(matcher)
 
 
@@ -174,11 +175,25 @@ async def looked(database_url: str) -> object:
         await connection.close()
 
 
-async def test_a_matcher_goes_on_looking_whatever_a_look_finds(
-    start_matcher: StartMatcher, database_url: str, administrator: asyncpg.Connection
+async def test_what_cannot_be_read_of_maintenance_makes_no_matcher_unready(
+    start_matcher: StartMatcher,
+    database_url: str,
+    administrator: asyncpg.Connection,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(readiness, "SUMMARY_SECONDS", 0.1)
+    monkeypatch.setattr(metrics.MAINTENANCE, "_steps", ())  # another matcher's, in this process
     await administrator.execute("ALTER TABLE facerec.maintenance RENAME TO elsewhere")
-    matcher = await start_matcher(database_url, **ADMIN)
-    assert await shown(matcher) == UNREADY
+    with structlog.testing.capture_logs() as log:
+        matcher = await start_matcher(database_url, **ADMIN)
+        await until(lambda: "maintenance_not_read" in [line["event"] for line in log])
+    assert await shown(matcher) == READY
+    assert "last_success_timestamp_seconds{" not in read(matcher, "/metrics")[1]
     await administrator.execute("ALTER TABLE facerec.elsewhere RENAME TO maintenance")
-    await until_shown(matcher, READY)
+
+    async def told() -> bool:
+        text = (await asyncio.to_thread(read, matcher, "/metrics"))[1]
+        return 'facerec_maintenance_last_success_timestamp_seconds{step="erase"} 0.0' in text
+
+    await until(told)
+    assert await shown(matcher) == READY
