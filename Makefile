@@ -7,7 +7,7 @@ TEST_WORKERS ?= 2
 # Most modules of the packages are never imported: Python compiles the others when they are.
 INSTALL := $(PIP) install --no-compile --require-hashes --no-deps --no-build-isolation
 
-.PHONY: help up demo test bench-matcher soak-matcher bench-encoder soak-encoder bench-import bench-reading soak-import soak-erasing soak-service soak-hostile bench-calibration lint check-bounds check-deploy stubs settings-docs lock clean
+.PHONY: help up demo test bench-matcher soak-matcher bench-encoder soak-encoder bench-import bench-reading soak-import soak-erasing soak-service soak-hostile bench-calibration lint alert-rules check-alerts check-bounds check-deploy stubs settings-docs lock clean
 
 help: ## Show the targets.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -51,6 +51,13 @@ $(VENV)/deploy/.done: $(VENV)/.build requirements/deploy.lock
 
 check-deploy: $(VENV)/deploy/.done ## Render, validate and scan the Kubernetes overlays and the images' recipes; needs kubectl.
 	@scripts/check_deploy.sh
+
+alert-rules: ## Write the prod overlay's PrometheusRule from deploy/monitoring/rules.yaml.
+	@scripts/alert_rules.sh > deploy/kubernetes/overlays/prod/alerts.yaml
+
+check-alerts: $(VENV)/.dev ## Have real servers make every alert fire and end in a real Prometheus; needs prometheus and promtool; ONNXRUNTIME_GPU=DIR for that of a lost GPU.
+	@{ command -v prometheus && command -v promtool; } >/dev/null || { echo "prometheus and promtool are needed (Debian: the package prometheus)" >&2; exit 1; }
+	@CHECK_ALERTS=1 $(BIN)/python -m pytest -q -n 0 tests/alerts
 
 lint: $(VENV)/.dev ## Check style, types, layers, the contract and the generated code.
 	@scripts/lint.sh

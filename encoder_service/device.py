@@ -128,6 +128,14 @@ def fall_back(device: Device, why: str) -> Device:
     return Device(CPU, device.threads, note=why)
 
 
+def fell_back(asked: Provider, name: str) -> bool:
+    """Whether a CPU runs what a GPU was expected to: AUTO was asked for and ONNX Runtime is the one for CUDA.
+
+    Whoever installs the one for CPUs expects no GPU, and CUDA that was asked for is never replaced.
+    """
+    return asked is Provider.AUTO and name == CPU and CUDA in onnxruntime.get_available_providers()
+
+
 def failure(error: BaseException) -> str:
     """Name the failure of a device, out of memory or lost; empty where the error is another."""
     text = str(error).lower()

@@ -43,7 +43,7 @@ async def load(settings: EncoderSettings, watchdog: Watchdog) -> Encoder:
     metrics.MODEL.labels(
         encoder.model.space(Alignment.SMALL), encoder.model.provider, settings.precision
     ).set(1)
-    metrics.FELL_BACK.set(bool(settings.provider is Provider.AUTO and encoder.model.provider_note))
+    metrics.FELL_BACK.set(device.fell_back(settings.provider, encoder.model.provider))
     log.info(
         "models_loaded",
         seconds=round(time.monotonic() - begin, 2),

@@ -36,7 +36,8 @@ BATCH_SECONDS = Histogram(
     "facerec_encoder_batch_seconds", "Time of a network for a batch.", ("network",), buckets=SECONDS
 )
 FELL_BACK = Gauge(
-    "facerec_encoder_provider_fallback", "1 where a GPU was hoped for and the CPU runs the networks."
+    "facerec_encoder_provider_fallback",
+    "1 where the CPU runs the networks by provider=auto though ONNX Runtime is the one for GPUs.",
 )
 MODEL = Gauge(
     "facerec_encoder_model_info", "1, with the model that is served.", ("space", "provider", "precision")

@@ -61,7 +61,7 @@ async def serve(argv: list[str]) -> None:
         schema=migrations.head(),
         address=settings.address,
         encoder=settings.encoder_address,
-        connections=settings.pool_max_size + settings.scan_pool_size + settings.transfer_pool_size,
+        connections=settings.max_connections(),
         max_request_bytes=settings.max_request_bytes,
     )
     if why := why_unverified(settings.database_url.get_secret_value()):

@@ -6,6 +6,7 @@ import dataclasses
 import re
 import time
 from collections.abc import AsyncIterator, Iterator
+from typing import Any
 
 import asyncpg
 import numpy as np
@@ -15,6 +16,7 @@ from facerec.serving import spans
 from facerec.serving.errors import StartError
 from matcher_service import deadline, metrics, migrations
 from matcher_service.admission import Gate, most_of
+from matcher_service.check_connection import CHECK_SECONDS, CheckConnection
 from matcher_service.errors import CollectionNotFound, MatcherError, Overloaded, StoreUnavailable
 from matcher_service.extension import check_extension, check_server
 from matcher_service.queries import load
@@ -78,6 +80,7 @@ class Database:
     Exact scans of large collections have a pool of their own, of few connections and parallel workers, so
     that no number of them takes a connection from a call that needs a millisecond; and so has work in bulk.
     In front of each pool is a gate of as many permits, so that callers share it and nobody waits within.
+    `check` has a connection besides: what it says does not depend on how busy calls keep the others.
     Every session acts as the role facerec_serve, whoever logged in, so it cannot change the schema.
     """
 
@@ -87,6 +90,8 @@ class Database:
         self._scan_pool: asyncpg.Pool | None = None
         self._transfer_pool: asyncpg.Pool | None = None
         self._refusal = "the database has not been reached yet"
+        self._schema = ""  # pgvector's
+        self._checking = CheckConnection(self._connect_check)
         self.traffic = Traffic()
         # Waiting for a row's lock holds a connection for seconds: one caller's may not hold them all.
         self._calls = Gate(
@@ -109,16 +114,15 @@ class Database:
     async def check(self) -> str:
         """Return why the database cannot be used, or "" when it can; opens the pool the first time.
 
-        Until this finds the schema at head, and after it finds it past head, calls are refused.
-        Raises StoreUnavailable when the database cannot be reached.
+        Until this finds the schema at head, and after it finds it past head, calls are refused. It is asked
+        over a connection of its own, and answered within 2 * CHECK_SECONDS once the pools are open.
+        Raises StoreUnavailable when the database cannot be reached or does not answer.
         """
         with translated():
             try:
                 if self._pool is None or self._scan_pool is None or self._transfer_pool is None:
                     await self._open()
-                version = await self._pool.fetchval(load()["schema_version"])  # type: ignore[union-attr]
-            except (asyncpg.UndefinedTableError, asyncpg.InvalidSchemaNameError):
-                version = 0
+                version = await self._checking.ask(_schema_version)
             except StartError as error:
                 self._refusal = str(error)
                 return self._refusal
@@ -127,8 +131,17 @@ class Database:
         self._refusal = _describe(version)
         return self._refusal
 
+    async def maintenance_summary(self) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+        """What maintenance left to do, and a row of each of its steps. Asked once, over `check`'s connection.
+
+        Raises StoreUnavailable, Overloaded.
+        """
+        with translated():
+            return await self._checking.ask_once(_maintenance_summary)
+
     async def close(self) -> None:
         """Close every connection; those in use get a moment to end."""
+        self._checking.close()
         opened = (self._pool, self._scan_pool, self._transfer_pool)
         pools = [pool for pool in opened if pool is not None]
         self._pool = self._scan_pool = self._transfer_pool = None
@@ -223,7 +236,7 @@ class Database:
         connection = await asyncpg.connect(options.url, timeout=options.connect_timeout_seconds)
         try:
             await check_server(connection)
-            schema = await check_extension(connection)
+            schema = self._schema = await check_extension(connection)
         finally:
             await connection.close(timeout=options.connect_timeout_seconds)
 
@@ -266,18 +279,45 @@ class Database:
             command_timeout=statement_seconds + 1,
             max_cached_statement_lifetime=0,
             statement_cache_size=CACHED_STATEMENTS,
-            server_settings={
-                "application_name": "facerec-matcher",
-                "jit": "off",
-                "lock_timeout": f"{self._options.lock_timeout_seconds:.3f}s",
-                "statement_timeout": f"{statement_seconds:.3f}s",
-                "max_parallel_workers_per_gather": str(workers),
-                "role": "facerec_serve",
-                "search_path": schema,
-            },
+            server_settings=self._session(schema, statement_seconds, workers),
             init=prepare,
             reset=_keep,
         )
+
+    async def _connect_check(self) -> asyncpg.Connection:
+        options = self._options
+        return await asyncpg.connect(
+            options.url,
+            timeout=options.connect_timeout_seconds,
+            server_settings=self._session(self._schema, CHECK_SECONDS, workers=0),
+        )
+
+    def _session(self, schema: str, statement_seconds: float, workers: int) -> dict[str, str]:
+        """What each of our sessions is set to when it begins."""
+        return {
+            "application_name": "facerec-matcher",
+            "jit": "off",
+            "lock_timeout": f"{self._options.lock_timeout_seconds:.3f}s",
+            "statement_timeout": f"{statement_seconds:.3f}s",
+            "max_parallel_workers_per_gather": str(workers),
+            "role": "facerec_serve",
+            "search_path": schema,
+        }
+
+
+async def _schema_version(connection: asyncpg.Connection) -> int:
+    try:
+        version: int = await connection.fetchval(load()["schema_version"])
+    except (asyncpg.UndefinedTableError, asyncpg.InvalidSchemaNameError):
+        return 0
+    return version
+
+
+async def _maintenance_summary(
+    connection: asyncpg.Connection,
+) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    (left,) = await connection.fetch(load()["maintenance_left"])
+    return dict(left), [dict(row) for row in await connection.fetch(load()["maintenance_steps"])]
 
 
 async def _acquired(pool: asyncpg.Pool, most_seconds: float) -> Connection:

@@ -89,7 +89,7 @@ async def _examine_room(connection: asyncpg.Connection, settings: MatcherSetting
     """How many replicas the server has connections for."""
     allowed = int(await connection.fetchval("SHOW max_connections"))
     kept = int(await connection.fetchval("SHOW superuser_reserved_connections"))
-    each = settings.pool_max_size + settings.scan_pool_size + settings.transfer_pool_size
+    each = settings.max_connections()
     replicas = (allowed - kept) // each
     text = f"{each} a replica of {allowed - kept}: room for {replicas}"
     if replicas < 1:

@@ -1,6 +1,11 @@
 """What the matcher counts beside its calls."""
 
-from prometheus_client import Counter, Gauge, Histogram
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from prometheus_client import REGISTRY, Counter, Gauge, Histogram
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
 
 from facerec.serving.call_metrics import SECONDS
 
@@ -44,4 +49,70 @@ DECISIONS = Counter(
 )
 DECISIONS_WRITTEN = DECISIONS.labels("written")
 DECISIONS_DROPPED = DECISIONS.labels("dropped")
-SCHEMA = Gauge("facerec_matcher_database_ready", "1 while the database is usable and its schema at head.")
+DATABASE_READY = Gauge(
+    "facerec_matcher_database_ready", "1 while the database is usable and its schema at head."
+)
+
+
+class Maintenance(Collector):
+    """What `maintain` did, as the matcher last read it in the database; nothing before the first reading.
+
+    `maintain` itself may be a job that nobody can scrape, so every matcher tells of it, and all the same.
+    """
+
+    def __init__(self) -> None:
+        self._steps: Sequence[Mapping[str, Any]] = ()
+        self._pending_since: float | None = None
+        self._below_target: int | None = None
+
+    def show(self, left: Mapping[str, Any], steps: Sequence[Mapping[str, Any]]) -> None:
+        """Tell from now on what a row of `maintenance_left` and those of `maintenance_steps` say."""
+        INDEXES.set(left["indexes"])
+        LEAST_RECALL.set(1.0 if left["least_recall"] is None else left["least_recall"])
+        self._below_target = left["below_target"]
+        self._pending_since = left["pending_since"] or 0.0
+        self._steps = steps
+
+    def collect(self) -> Iterator[Metric]:
+        """What was read last."""
+        success = GaugeMetricFamily(
+            "facerec_maintenance_last_success_timestamp_seconds",
+            "When a step of maintenance last ended without a failure, in seconds since 1970; 0 for never.",
+            labels=("step",),
+        )
+        failures = CounterMetricFamily(
+            "facerec_maintenance_failures",
+            "Collections, or runs, in which a step of maintenance failed.",
+            labels=("step",),
+        )
+        waiting = GaugeMetricFamily(
+            "facerec_maintenance_collections_waiting",
+            "Collections in which the last run left something for a later one.",
+            labels=("step",),
+        )
+        for row in self._steps:
+            success.add_metric((row["step"],), row["success_time"] or 0.0)
+            failures.add_metric((row["step"],), row["failures"])
+            waiting.add_metric((row["step"],), row["waiting"])
+        yield from (success, failures, waiting)
+        yield _of(
+            "facerec_maintenance_oldest_erasure_timestamp_seconds",
+            "When the oldest erasure was made that no vacuum followed, in seconds since 1970; 0 for none.",
+            self._pending_since,
+        )
+        yield _of(
+            "facerec_maintenance_indexes_below_target",
+            "Indexes whose recall was last measured below what their collection asks for.",
+            self._below_target,
+        )
+
+
+def _of(name: str, text: str, value: float | None) -> GaugeMetricFamily:
+    family = GaugeMetricFamily(name, text)
+    if value is not None:
+        family.add_metric((), value)
+    return family
+
+
+MAINTENANCE = Maintenance()
+REGISTRY.register(MAINTENANCE)

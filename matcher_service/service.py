@@ -1,14 +1,9 @@
 """The matcher put together: database, encoder, domain and server."""
 
-import asyncio
-import time
 from typing import Self
-
-import structlog
 
 from facerec.matcher.v1 import matcher_pb2_grpc
 from facerec.serving.server import Server, Service
-from matcher_service import metrics
 from matcher_service.acceptance import Acceptance
 from matcher_service.audit.decisions import DecisionLog
 from matcher_service.audit.reading import AuditReader
@@ -17,11 +12,11 @@ from matcher_service.catalog import Catalog
 from matcher_service.collection_servicer import CollectionServicer
 from matcher_service.database import Database
 from matcher_service.encoder_client import EncoderClient
-from matcher_service.errors import MatcherError
 from matcher_service.evidence import Evidence
 from matcher_service.failed_tries import FailedTries
 from matcher_service.gallery import Gallery
 from matcher_service.matcher import Matcher
+from matcher_service.readiness import Readiness
 from matcher_service.recall import RecallMeter
 from matcher_service.reviewing import Reviewer
 from matcher_service.roles import COLLECTION_ROLES, MATCHER_LARGE, MATCHER_PROBES, MATCHER_ROLES
@@ -35,16 +30,12 @@ from matcher_service.transfer import Transfer
 MATCHER = "facerec.matcher.v1.MatcherService"
 COLLECTIONS = "facerec.matcher.v1.CollectionService"
 
-INDEX_LOOK_SECONDS = 30.0
-
-log = structlog.get_logger(__name__)
-
 
 class MatcherService:
-    """A running matcher: answers from the start, and is SERVING while the schema is at head.
+    """A running matcher: answers from the start, and is SERVING while the database can be used.
 
-    A database that goes away later leaves it SERVING: every replica shares it, so taking them all out
-    of balance would only hide the reason, which calls then carry as STORE_UNAVAILABLE.
+    A replica that cannot reach the database is NOT_SERVING, so that calls go to those that can. Whoever
+    calls it all the same is told why, as STORE_UNAVAILABLE.
     """
 
     def __init__(self, settings: MatcherSettings) -> None:
@@ -98,22 +89,20 @@ class MatcherService:
                 ),
             ],
         )
-        self.looked = asyncio.Event()  # the schema was looked at once, whatever was found
-        self._trouble: str | None = None
-        self._indexes_due = 0.0
-        self._watch: asyncio.Task[None] | None = None
+        self._readiness = Readiness(
+            self._database, self._announce, interval_seconds=settings.schema_check_seconds
+        )
+        self.looked = self._readiness.looked
 
     async def start(self) -> None:
-        """Listen and begin to watch the schema. Raises StartError."""
+        """Listen and begin to watch the database. Raises StartError."""
         await self.server.start()
         self._decisions.start()
-        self._watch = asyncio.create_task(self._keep_watching())
+        self._readiness.start()
 
     async def stop(self) -> None:
         """Finish what is in flight and close everything."""
-        if self._watch is not None:
-            self._watch.cancel()
-            await asyncio.gather(self._watch, return_exceptions=True)
+        await self._readiness.stop()
         await self.server.stop()
         await self._decisions.stop()
         await self._encoder.close()
@@ -126,43 +115,6 @@ class MatcherService:
     async def __aexit__(self, *_: object) -> None:
         await self.stop()
 
-    async def _keep_watching(self) -> None:
-        while True:
-            await self._look()
-            self.looked.set()
-            await asyncio.sleep(self._settings.schema_check_seconds)
-
-    async def _look(self) -> None:
-        try:
-            trouble = await self._database.check()
-        except MatcherError as error:
-            cause = error.__cause__
-            self._note(f"{error.message} ({type(cause).__name__})")
-            return
-        except Exception as error:  # whatever it is, the next look may find it gone
-            self._note(f"the schema could not be looked at ({type(error).__name__})")
-            return
-        metrics.SCHEMA.set(not trouble)
-        if not trouble:
-            await self._look_at_indexes()
+    async def _announce(self, usable: bool) -> None:
         for name in (MATCHER, COLLECTIONS):
-            await self.server.set_serving(name, not trouble)
-        self._note(trouble)
-
-    async def _look_at_indexes(self) -> None:
-        """What maintenance last measured, for the metrics; now and then, as it reads every collection."""
-        if time.monotonic() < self._indexes_due:
-            return
-        self._indexes_due = time.monotonic() + INDEX_LOOK_SECONDS
-        indexes, least_recall = await self._store.index_summary()
-        metrics.INDEXES.set(indexes)
-        metrics.LEAST_RECALL.set(1.0 if least_recall is None else least_recall)
-
-    def _note(self, trouble: str) -> None:
-        """Log a change, once."""
-        if trouble != self._trouble:
-            self._trouble = trouble
-            if trouble:
-                log.warning("database_unusable", why=trouble)
-            else:
-                log.info("database_ready")
+            await self.server.set_serving(name, usable)

@@ -60,8 +60,8 @@ class MatcherSettings(ServingSettings):
     """Connections to Postgres kept open."""
 
     pool_max_size: int = pydantic.Field(10, ge=1, le=1000)
-    """Most connections to Postgres; replicas times this, scan_pool_size and
-    transfer_pool_size must stay under its max_connections."""
+    """Most connections to Postgres; replicas times this, scan_pool_size, transfer_pool_size and one must stay
+    under its max_connections."""
 
     pool_wait_seconds: float = pydantic.Field(1.0, gt=0, le=60)
     """Longest wait for a free connection before a call is refused as OVERLOADED, in seconds."""
@@ -140,6 +140,10 @@ class MatcherSettings(ServingSettings):
         if self.pool_min_size > self.pool_max_size:
             raise ValueError("pool_min_size is more than pool_max_size")
         return self
+
+    def max_connections(self) -> int:
+        """The most connections to Postgres of one matcher: its pools', and one for readiness."""
+        return self.pool_max_size + self.scan_pool_size + self.transfer_pool_size + 1
 
     def encoder_security(self) -> Security:
         """The part of the settings that says how the encoder is spoken to."""

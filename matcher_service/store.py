@@ -71,12 +71,6 @@ class Store:
         async with self._database.search_connection() as connection:
             return list(await connection.fetch(load()["list_collections"], after, limit))
 
-    async def index_summary(self) -> tuple[int, float | None]:
-        """How many collections have an index, and the least recall that was measured of one."""
-        async with self._database.connection() as connection:
-            (row,) = await connection.fetch(load()["index_summary"])
-        return row["indexes"], row["least_recall"]
-
     async def search_defaults(self, collection_id: str) -> tuple[float, str]:
         """Read a collection's identify threshold and space."""
         row = await self._row("search_defaults", collection_id)

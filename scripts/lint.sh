@@ -24,6 +24,10 @@ scripts/stubs.sh "$fresh"
 (cd "$fresh" && find . -type f) | while read -r stub; do
     cmp "$fresh/$stub" "$stub" || { echo "$stub is not what protos/ generates: run make stubs" >&2; exit 1; }
 done
+scripts/alert_rules.sh | cmp -s - deploy/kubernetes/overlays/prod/alerts.yaml || {
+    echo "the prod overlay's alerts are not what deploy/monitoring/rules.yaml says: run make alert-rules" >&2
+    exit 1
+}
 python scripts/settings_docs.py | cmp -s - docs/settings.md || {
     echo "docs/settings.md is not what the settings say: run make settings-docs" >&2
     exit 1

@@ -21,20 +21,23 @@ UNKNOWN_CALLERS = frozenset({Reason.KEY_MISSING, Reason.KEY_UNKNOWN})
 class CallLog:
     """Takes lines on the event loop.
 
-    Of calls without a key that is known there is, by method, one line a second and a count of the others:
-    whoever sends them would fill the log.
+    Of calls without a key that is known there is, by method, one line a second, with the address of the host
+    that sent it as `peer`, and a count of the others: whoever sends them would fill the log.
     """
 
     def __init__(self) -> None:
         self._refused: dict[tuple[str, str, str], int] = {}
-        self._waiting: list[tuple[float, str, str, float, Call]] = []
+        self._waiting: list[tuple[float, str, str, float, Call, str]] = []
         self._due: asyncio.TimerHandle | None = None
 
     def add(self, method: str, code: str, seconds: float, call: Call) -> None:
         """Write a line soon."""
-        if call.reason in UNKNOWN_CALLERS and self._is_counted(method, code, call.reason):
-            return
-        self._waiting.append((time.time(), method, code, seconds, call))
+        peer = ""
+        if call.reason in UNKNOWN_CALLERS:
+            if self._is_counted(method, code, call.reason):
+                return
+            peer = call.key  # now: the connection may be gone when the line is written
+        self._waiting.append((time.time(), method, code, seconds, call, peer))
         if len(self._waiting) >= MOST_WAITING:
             self.flush()
         elif self._due is None:
@@ -83,9 +86,10 @@ class CallLog:
                         **({"reason": call.reason} if call.reason else {}),
                         "seconds": round(seconds, 4),
                         "caller": call.caller.name,
+                        **({"peer": peer} if peer else {}),
                         "request_id": call.request_id,
                     },
                 )
-                for ended, method, code, seconds, call in waiting
+                for ended, method, code, seconds, call, peer in waiting
             ),
         )

@@ -11,6 +11,7 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from facerec.serving import address, wire
 from facerec.serving.errors import AddressInUse
 from facerec.serving.layers import Context, host
+from facerec.serving.metrics import SERVING
 from facerec.serving.reading.permits import Crowd
 
 SERVICE_NAME = health.SERVICE_NAME
@@ -63,6 +64,7 @@ class Health:
     async def publish(self) -> None:
         """Announce every state. Called once before the server starts: the servicer begins as SERVING."""
         for name, serving in self._serving.items():
+            SERVING.labels(name).set(serving)
             await self._servicer.set(name, _state(serving))
         await self._servicer.set(OVERALL, _state(all(self._serving.values())))
 
@@ -79,6 +81,8 @@ class Health:
     async def shut_down(self) -> None:
         """Announce NOT_SERVING for good."""
         self._serving = dict.fromkeys(self._serving, False)
+        for name in self._serving:
+            SERVING.labels(name).set(0)
         await self._servicer.enter_graceful_shutdown()
 
 

@@ -13,6 +13,9 @@ from facerec.serving.call_metrics import CallMetrics
 CALLS: Final = CallMetrics()
 REGISTRY.register(CALLS)
 BUILD = Gauge("facerec_build_info", "1, with the release that runs.", ("service", "release"))
+SERVING = Gauge(
+    "facerec_serving", "1 while a service is SERVING, as health and readiness say it.", ("grpc_service",)
+)
 LOOP_LAG_SECONDS = Histogram(
     "facerec_loop_lag_seconds",
     "How late the event loop ran what was due.",

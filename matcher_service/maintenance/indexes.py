@@ -43,24 +43,26 @@ class Builder:
     # The watcher is asked by the build and by whoever watches it, one at a time.
     _turn: asyncio.Lock = dataclasses.field(default_factory=asyncio.Lock)
 
-    async def keep(self, collection_id: str) -> None:
-        """Bring a collection's index to what its size and policy ask for."""
+    async def keep(self, collection_id: str) -> bool:
+        """Bring a collection's index to what its size and policy ask for; False where a later run has to."""
         row = await self._policy(collection_id)
         if row is not None and await self._is_lost(collection_id, row["index_name"]):
             log.warning("index_missing", collection=collection_id)
             await self.drop(collection_id)
             row = await self._policy(collection_id)
         if row is None:
-            return
+            return True
         await self._drop_others(collection_id, row["index_name"])
+        waits = False
         least_faces = row["index_above_faces"] * (1 if row["index_name"] is None else SHRINK)
         if row["exact_only"] or row["faces"] < least_faces or row["persons"] == 0:
             if row["index_name"] is not None:
                 await self.drop(collection_id)
-        elif self._build_is_due(row) and not await self._has_to_wait(collection_id):
+        elif self._build_is_due(row) and not (waits := await self._has_to_wait(collection_id)):
             await self._build(collection_id, row)
         elif row["index_name"] is not None and self._recall_is_due(row):
             await self._measure(collection_id, row)
+        return not waits
 
     async def _policy(self, collection_id: str) -> asyncpg.Record | None:
         return await self.connection.fetchrow(_statement(collection_id, "get_policy"), collection_id)

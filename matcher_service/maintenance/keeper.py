@@ -96,19 +96,14 @@ class _Run:
             for step in (self.erase, self.keep)
             for collection_id in await self._each(collection_ids, step)
         }
-        options = self.options
-        forgotten = await forget_audit(
-            self.connection, options.audit_retention_days, options.decision_retention_days
-        )
-        if forgotten:
-            log.info("audit_forgotten", events=forgotten)
+        await self._forget_audit()
         if failed:
             raise CollectionsFailed(
                 f"collections that could not be maintained: {len(failed)}; the log says which and why"
             )
 
-    async def erase(self, collection_id: str) -> None:
-        """Erase what is past its time, and what says something of who is erased."""
+    async def erase(self, collection_id: str) -> bool:
+        """Erase what is past its time, and what says something of who is erased; True, as nothing is left."""
         faces, persons = await purge(self.connection, collection_id)
         if faces:
             log.info("purged", collection=collection_id, faces=faces, persons=persons)
@@ -116,26 +111,50 @@ class _Run:
         for name in ("forget_dismissed", "forget_tries"):
             await self.connection.execute(statements[name], collection_id)
         await forget_requests(self.connection, collection_id, self.options.request_retention_days)
+        return True
 
-    async def keep(self, collection_id: str) -> None:
-        """Remove what was erased from the files, and then keep the index: that waits for no build."""
+    async def keep(self, collection_id: str) -> bool:
+        """Remove what was erased from the files, and then keep the index: that waits for no build.
+
+        Returns whether the index is as it is to be, or False where its build is left for a later run.
+        """
         if self.options.scrub:
             await scrub(self.connection, self.builder, collection_id)
         await vacuum(self.connection, collection_id)
-        await self.builder.keep(collection_id)
+        return await self.builder.keep(collection_id)
 
-    async def _each(self, collection_ids: Sequence[str], step: Callable[[str], Awaitable[None]]) -> list[str]:
+    async def _forget_audit(self) -> None:
+        """Forget what was put on record long ago."""
+        options = self.options
+        try:
+            forgotten = await forget_audit(
+                self.connection, options.audit_retention_days, options.decision_retention_days
+            )
+        except asyncpg.PostgresError:
+            await self._note("audit", failed=1)
+            raise
+        await self._note("audit")
+        if forgotten:
+            log.info("audit_forgotten", events=forgotten)
+
+    async def _note(self, step: str, *, failed: int = 0, waiting: int = 0) -> None:
+        """Put on record how a step ended, for the matchers' metrics."""
+        await self.connection.execute(load("maintenance")["note_step"], step, failed, waiting)
+
+    async def _each(self, collection_ids: Sequence[str], step: Callable[[str], Awaitable[bool]]) -> list[str]:
         """Take a step in every collection; returns those where it failed."""
         failed = []
+        waiting = 0
         for collection_id in collection_ids:
             try:
-                await step(collection_id)
+                waiting += not await step(collection_id)
             except (asyncpg.PostgresError, MatcherError) as error:
                 why = type(error).__name__
                 # Asked of the database, so that one that is away ends the run.
                 if not await self.connection.fetchval(load("maintenance")["has_collection"], collection_id):
                     log.info("collection_gone", collection=collection_id)  # erased meanwhile
                 elif isinstance(error, _BUSY):
+                    waiting += 1
                     log.warning("collection_skipped", collection=collection_id, why=why)
                 else:
                     failed.append(collection_id)
@@ -147,4 +166,5 @@ class _Run:
                         why=why,
                         sqlstate=sqlstate,
                     )
+        await self._note(step.__name__, failed=len(failed), waiting=waiting)
         return failed

@@ -332,3 +332,11 @@ WHERE collection_id = $1 AND erasure_id = ANY ($2::uuid[]) AND vacuum_time IS NU
 UPDATE facerec.erasure
 SET vacuum_time = coalesce(vacuum_time, clock_timestamp()), scrub_time = clock_timestamp()
 WHERE collection_id = $1 AND erasure_id = ANY ($2::uuid[]);
+
+-- name: note_step
+-- $1 step, $2 in how many collections it failed, $3 in how many something was left for a later run.
+UPDATE facerec.maintenance
+SET success_time = CASE WHEN $2 = 0 THEN clock_timestamp() ELSE success_time END,
+    failures = failures + $2,
+    waiting = $3
+WHERE step = $1;

@@ -774,11 +774,20 @@ WHERE c.collection_id > $1
 ORDER BY c.collection_id
 LIMIT $2;
 
--- name: index_summary
--- All collections; a scan of a small table.
-SELECT count(*) AS indexes, min(c.index_recall) AS least_recall
-FROM facerec.collection c
-WHERE c.index_effort IS NOT NULL;
+-- name: maintenance_left
+-- Indexes, the least recall measured of one, how many have less than their collection asks for, and since when
+-- an erasure waits for its vacuum (seconds since 1970). A scan of a row a collection; erasure_unvacuumed.
+SELECT count(c.index_effort) AS indexes,
+       min(c.index_recall) AS least_recall,
+       count(*) FILTER (WHERE c.index_recall < c.target_recall) AS below_target,
+       (SELECT extract(epoch FROM min(e.delete_time))::float8 FROM facerec.erasure e WHERE e.vacuum_time IS NULL)
+           AS pending_since
+FROM facerec.collection c;
+
+-- name: maintenance_steps
+-- A row a step of maintenance that was ever taken. A scan of a table of three.
+SELECT m.step, extract(epoch FROM m.success_time)::float8 AS success_time, m.failures, m.waiting
+FROM facerec.maintenance m;
 
 -- name: stop_enrollment
 -- Waits until no enrolment is under way and lets none begin until the transaction's end. Before lock_collection.

@@ -193,14 +193,47 @@ def used_metrics(text: str) -> set[str]:
 def test_dashboard_and_alerts_ask_for_metrics_that_there_are() -> None:
     dashboard = json.loads((DEPLOY / "monitoring" / "dashboard.json").read_text())
     queries = [target["expr"] for panel in dashboard["panels"] for target in panel.get("targets", ())]
-    rules = yaml.safe_load((DEPLOY / "kubernetes" / "overlays" / "prod" / "alerts.yaml").read_text())
-    alerts = [rule for group in rules["spec"]["groups"] for rule in group["rules"]]
+    rules = yaml.safe_load((DEPLOY / "monitoring" / "rules.yaml").read_text())
+    alerts = [rule for group in rules["groups"] for rule in group["rules"]]
     used = used_metrics("\n".join([*queries, *(rule["expr"] for rule in alerts)]))
     assert len(used) > 15
     assert used <= told_metrics()
     runbook = (ROOT / "docs" / "operations.md").read_text()
     for rule in alerts:
-        assert f"| `{rule['alert']}` | " in runbook
+        assert f"| `{rule['alert']}`, {rule['labels']['severity']} | " in runbook
+
+
+def test_the_operators_rules_are_those_of_a_plain_prometheus() -> None:
+    made = subprocess.run([ROOT / "scripts" / "alert_rules.sh"], check=True, capture_output=True).stdout
+    kept = (DEPLOY / "kubernetes" / "overlays" / "prod" / "alerts.yaml").read_bytes()
+    assert kept == made, "run make alert-rules"
+    plain = yaml.safe_load((DEPLOY / "monitoring" / "rules.yaml").read_text())
+    resource = yaml.safe_load(kept)
+    assert (resource["kind"], resource["spec"]) == ("PrometheusRule", plain)
+
+
+def test_every_service_is_scraped_by_the_name_that_the_rules_know() -> None:
+    config = yaml.safe_load((DEPLOY / "monitoring" / "prometheus.yaml").read_text())
+    compose = yaml.safe_load((DEPLOY / "compose.yaml").read_text())["services"]
+    jobs = {job["job_name"]: job["static_configs"][0]["targets"] for job in config["scrape_configs"]}
+    for name in ("encoder", "matcher"):
+        listens = compose[name]["environment"][f"{name.upper()}_ADMIN_ADDRESS"]
+        assert jobs[f"facerec-{name}"] == [f"{name}:{listens.rpartition(':')[2]}"]
+
+
+@needs_kubectl
+def test_the_operator_scrapes_by_the_same_names() -> None:
+    monitor = named("prod", "ServiceMonitor", "facerec")["spec"]
+    label = "app.kubernetes.io/name"
+    (relabeling,) = monitor["endpoints"][0]["relabelings"]
+    assert relabeling["sourceLabels"] == ["__meta_kubernetes_service_label_app_kubernetes_io_name"]
+    assert (relabeling["targetLabel"], relabeling["replacement"]) == ("job", "facerec-$1")
+    (selected,) = monitor["selector"]["matchExpressions"]
+    assert (selected["key"], set(selected["values"])) == (label, {"encoder", "matcher"})
+    for name in selected["values"]:
+        service = named("prod", "Service", name)
+        assert service["metadata"]["labels"][label] == name
+        assert monitor["endpoints"][0]["port"] in {port["name"] for port in service["spec"]["ports"]}
 
 
 def named(overlay: str, kind: str, name: str) -> dict[str, Any]:
@@ -227,8 +260,7 @@ def test_no_probe_speaks_plain_grpc_to_a_port_of_tls(overlay: str) -> None:
 def test_every_replica_finds_room_in_the_database() -> None:
     from matcher_service.settings import MatcherSettings
 
-    fields = MatcherSettings.model_fields
-    each = sum(fields[f"{pool}_size"].default for pool in ("pool_max", "scan_pool", "transfer_pool"))
+    each = MatcherSettings.model_validate({"database_url": "postgresql:///"}).max_connections()
     replicas = named("prod", "HorizontalPodAutoscaler", "matcher")["spec"]["maxReplicas"]
     surge = named("prod", "Deployment", "matcher")["spec"]["strategy"]["rollingUpdate"]["maxSurge"]
     parameters = named("prod", "Cluster", "facerec-db")["spec"]["postgresql"]["parameters"]

@@ -18,8 +18,8 @@ from tests.fixtures.gallery import load as load_gallery
 
 # Of no collection, or of all: what they read of each is its settings, never people or faces.
 OF_THE_CATALOG = {"schema_version", "list_collections", "get_collection", "search_defaults"}
-OF_THE_CATALOG |= {"create_collection", "delete_collection", "update_collection", "index_summary"}
-OF_THE_CATALOG |= {"count_refusal", "stop_enrollment", "any_table_gone"}
+OF_THE_CATALOG |= {"create_collection", "delete_collection", "update_collection", "maintenance_left"}
+OF_THE_CATALOG |= {"count_refusal", "stop_enrollment", "any_table_gone", "maintenance_steps"}
 OTHER = "other"
 VECTOR = vector_wire(np.full(128, 0.1, np.float32))
 
@@ -66,6 +66,7 @@ async def test_no_statement_reads_or_locks_another_tenants_rows(database: Databa
         "failed_try",
         "audit",
         "recent_enrollment",
+        "maintenance",
     }
     walked = set()
     async with database.connection() as connection:

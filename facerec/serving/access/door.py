@@ -135,11 +135,12 @@ class Door:
         present = call.current() or call.begin(context.invocation_metadata(), context.peer)
         try:
             grant = self._keyring.find(present.header("authorization"), lambda: _peer(context))
+            # Before they are refused: the line of the call says who was.
+            present.grant, present.caller = grant, grant.caller
             self._check_role(grant, method)
             self._keyring.take(grant)
         except FacerecError as error:
             raise _counted(error) from None
-        present.grant, present.caller = grant, grant.caller
         present.rates, present.charged = self, 1.0
         present.streams = method.request_streaming
         return grant

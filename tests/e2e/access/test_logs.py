@@ -14,6 +14,7 @@ from tests.fixtures.matcher import MatcherProcess
 from tests.fixtures.process import ServiceProcess
 
 KEY = "fr_a-key-that-nobody-may-see"
+READER = "fr_another-key-that-nobody-may-see"
 PERSON = "a very particular person"
 
 
@@ -28,7 +29,8 @@ def test_calls_are_logged_by_id_and_nobody_is_in_logs_or_metrics(
     photo = (sample_photos / "obama.jpg").read_bytes()
     other = (sample_photos / "obama2.jpg").read_bytes()
     flags = ("--log-calls", "all", "--log-level", "debug", "--admin-address", "127.0.0.1:0")
-    locked = ("--keys-file", str(keys_file(entry("door-7", KEY, ["admin"]))))
+    entries = entry("door-7", KEY, ["admin"]), entry("reader-1", READER, ["verify"])
+    locked = ("--keys-file", str(keys_file(*entries)))
     encoder = EncoderProcess(*flags, *locked, cache=model_cache)
     matcher = MatcherProcess(
         database_url, *flags, *locked, "--encoder-address", encoder.address, "--encoder-api-key", KEY
@@ -56,6 +58,11 @@ def test_calls_are_logged_by_id_and_nobody_is_in_logs_or_metrics(
                 MatcherClient(matcher.address, security=Security(api_key=KEY[:-1])) as stranger,
             ):
                 stranger.get_person(PERSON)
+            with (
+                contextlib.suppress(FacerecError),
+                MatcherClient(matcher.address, security=Security(api_key=READER)) as reader,
+            ):
+                reader.delete_person(PERSON)
             client.delete_person(PERSON)
         exposed = metrics(matcher) + metrics(encoder)
     finally:
@@ -71,10 +78,25 @@ def test_calls_are_logged_by_id_and_nobody_is_in_logs_or_metrics(
     assert {
         ("GetPerson", "NOT_FOUND", "PERSON_NOT_FOUND", "door-7"),
         ("GetPerson", "UNAUTHENTICATED", "KEY_UNKNOWN", ""),
+        ("DeletePerson", "PERMISSION_DENIED", "NOT_PERMITTED", "reader-1"),
     } <= {(each["method"], each["code"], each.get("reason"), each["caller"]) for each in all_calls}
     assert not [each for each in named if "reason" in each]
+    # Of whom the name is not known, the host is told, and of nobody else.
+    assert {each["peer"] for each in all_calls if each.get("reason") == "KEY_UNKNOWN"} == {"ipv4:127.0.0.1"}
+    assert {each["reason"] for each in all_calls if "peer" in each} == {"KEY_UNKNOWN"}
     assert distance is not None
-    secrets = [PERSON, "particular", "Particular", "somebody", "has spaces", "xxxxx", KEY, KEY[:-1], *stored]
+    secrets = [
+        PERSON,
+        "particular",
+        "Particular",
+        "somebody",
+        "has spaces",
+        "xxxxx",
+        KEY,
+        KEY[:-1],
+        READER,
+        *stored,
+    ]
     secrets.append(str(distance)[:8])
     secrets += [str(float(value))[:8] for value in face.values]
     text = "\n".join((*matcher.lines, *encoder.lines, exposed))

@@ -316,10 +316,13 @@ async def test_a_build_is_left_for_later_where_an_old_transaction_would_keep_it_
         assert await maintain(database_url)
     assert [line["event"] for line in told] == ["index_waits_for_a_snapshot"]
     await snapshot.execute("ROLLBACK")
+    waiting = "SELECT waiting FROM facerec.maintenance WHERE step = 'keep'"
+    assert await snapshot.fetchval(waiting) == 1
     assert await _indexes(snapshot) == []
     monkeypatch.undo()  # of the matcher's own moments none is to be taken for old
     assert await maintain(database_url)
     assert (await collections.index()).ready
+    assert await snapshot.fetchval(waiting) == 0
 
 
 async def test_only_one_maintains_at_a_time(

@@ -12,7 +12,7 @@ import pytest
 import structlog
 
 from facerec.matcher.v1 import matcher_pb2 as pb
-from matcher_service.maintenance import keeper
+from matcher_service.maintenance import keeper, session
 from matcher_service.maintenance.keeper import CollectionsFailed, MaintenanceOptions
 from matcher_service.queries import partition_name
 from tests.benchmarks.vectors import Gallery
@@ -164,3 +164,43 @@ async def test_one_run_after_another_goes_on_over_what_fails(
         running.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await running
+
+
+Row = tuple[bool, int, int]
+
+
+async def noted(administrator: asyncpg.Connection) -> dict[str, Row]:
+    """Of each step whether it ever ended well, its failures, and where it left something for later."""
+    rows = await administrator.fetch("SELECT * FROM facerec.maintenance")
+    return {row["step"]: (row["success_time"] is not None, row["failures"], row["waiting"]) for row in rows}
+
+
+async def test_every_step_puts_on_record_how_it_ended(
+    administrator: asyncpg.Connection, database_url: str
+) -> None:
+    assert await noted(administrator) == dict.fromkeys(("erase", "keep", "audit"), (False, 0, 0))
+    await administrator.execute(f"ALTER TABLE facerec.{BROKEN} RENAME TO elsewhere")
+    for failures in (1, 2):
+        with pytest.raises(CollectionsFailed):
+            await keeper.run_once(MaintenanceOptions(database_url))
+        assert (await noted(administrator))["erase"] == (False, failures, 0)
+    assert (await noted(administrator))["audit"] == (True, 0, 0)
+    await administrator.execute(f"ALTER TABLE facerec.elsewhere RENAME TO {BROKEN}")
+    await keeper.run_once(MaintenanceOptions(database_url))
+    assert (await noted(administrator))["erase"] == (True, 2, 0)
+    await administrator.execute("ALTER TABLE facerec.audit RENAME TO elsewhere")
+    with pytest.raises(asyncpg.UndefinedTableError):
+        await keeper.run_once(MaintenanceOptions(database_url))
+    assert (await noted(administrator))["audit"] == (True, 1, 0)
+
+
+async def test_a_collection_that_somebody_holds_is_counted_as_left_for_later(
+    administrator: asyncpg.Connection, database_url: str, later: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(session, "LOCK_WAIT_SECONDS", 0.1)
+    async with administrator.transaction():
+        await administrator.execute(f"LOCK TABLE facerec.{LATER_FACES}")
+        await keeper.run_once(MaintenanceOptions(database_url))
+    assert (await noted(administrator))["erase"] == (True, 0, 1)
+    await keeper.run_once(MaintenanceOptions(database_url))
+    assert (await noted(administrator))["erase"] == (True, 0, 0)

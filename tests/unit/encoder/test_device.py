@@ -42,6 +42,22 @@ def test_cuda_asked_for_is_never_replaced() -> None:
         choose(Provider.CUDA)
 
 
+@pytest.mark.parametrize(
+    ("available", "asked", "runs", "fell_back"),
+    [
+        ([CPU], Provider.AUTO, CPU, False),  # installed for CPUs: no GPU is missed
+        ([CUDA, CPU], Provider.AUTO, CPU, True),
+        ([CUDA, CPU], Provider.AUTO, CUDA, False),
+        ([CUDA, CPU], Provider.CPU, CPU, False),
+    ],
+)
+def test_a_gpu_is_missed_only_where_the_runtime_is_the_one_for_gpus(
+    available: list[str], asked: Provider, runs: str, fell_back: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: available)
+    assert device.fell_back(asked, runs) is fell_back
+
+
 def test_tf32_is_refused_without_a_gpu() -> None:
     with pytest.raises(SettingsInvalid, match="tf32"):
         load(EncoderSettings, ["--precision", "tf32"], prog="encoder")

@@ -1,0 +1,81 @@
+"""Whether calls can be answered now: the database is asked again and again, over a connection apart."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+
+import structlog
+
+from matcher_service import metrics
+from matcher_service.database import Database
+from matcher_service.errors import MatcherError
+
+SUMMARY_SECONDS = 10.0  # between two readings of what maintenance did, which read a row a collection
+
+log = structlog.get_logger(__name__)
+
+
+class Readiness:
+    """Looks at the database every `interval_seconds` and announces whether it can be used.
+
+    A look takes no permit and no connection from calls, so that a matcher whose connections are all in use is
+    busy and not unready. `looked` is set once the first look has ended, whatever it found.
+    """
+
+    def __init__(
+        self, database: Database, announce: Callable[[bool], Awaitable[None]], *, interval_seconds: float
+    ) -> None:
+        self._database = database
+        self._announce = announce
+        self._interval_seconds = interval_seconds
+        self._trouble: str | None = None
+        self._summary_due = 0.0
+        self._task: asyncio.Task[None] | None = None
+        self.looked = asyncio.Event()
+
+    def start(self) -> None:
+        """Begin to look."""
+        self._task = asyncio.create_task(self._run())
+
+    async def stop(self) -> None:
+        """Look no more."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    async def _run(self) -> None:
+        while True:
+            trouble = await self._trouble_now()
+            metrics.DATABASE_READY.set(not trouble)
+            await self._announce(not trouble)
+            self._log(trouble)
+            self.looked.set()
+            if not trouble and time.monotonic() >= self._summary_due:
+                await self._show_maintenance()
+                self._summary_due = time.monotonic() + SUMMARY_SECONDS
+            await asyncio.sleep(self._interval_seconds)
+
+    async def _trouble_now(self) -> str:
+        """Why the database cannot be used, "" where it can."""
+        try:
+            return await self._database.check()
+        except MatcherError as error:
+            return f"{error.message} ({type(error.__cause__).__name__})"
+        except Exception as error:  # whatever it is, the next look may find it gone
+            return f"the schema could not be looked at ({type(error).__name__})"
+
+    async def _show_maintenance(self) -> None:
+        """Read what maintenance did, for the metrics; whether it can be read makes nobody unready."""
+        try:
+            metrics.MAINTENANCE.show(*await self._database.maintenance_summary())
+        except Exception as error:
+            log.warning("maintenance_not_read", why=type(error).__name__)
+
+    def _log(self, trouble: str) -> None:
+        """Log a change, once."""
+        if trouble != self._trouble:
+            self._trouble = trouble
+            if trouble:
+                log.warning("database_unusable", why=trouble)
+            else:
+                log.info("database_ready")

@@ -1,0 +1,13 @@
+#!/bin/sh
+# Prints the prod overlay's PrometheusRule, made of the plain rules.
+set -eu
+cd "$(dirname "$0")/.."
+cat <<'HEAD'
+# Made of deploy/monitoring/rules.yaml by `make alert-rules`.
+apiVersion: monitoring.coreos.com/v1
+kind: PrometheusRule
+metadata:
+  name: facerec
+spec:
+HEAD
+sed -n '/^groups:/,$ s/^/  /p' deploy/monitoring/rules.yaml

@@ -1,0 +1,29 @@
+"""A superuser who does to the database what goes wrong with it."""
+
+import asyncio
+
+import asyncpg
+
+from tests.benchmarks.vectors import Gallery
+from tests.fixtures import gallery
+
+
+class Administrator:
+    """A superuser's connection, used from the test's own thread."""
+
+    def __init__(self, url: str) -> None:
+        self._loop = asyncio.new_event_loop()
+        self.connection = self._loop.run_until_complete(asyncpg.connect(url))
+
+    def execute(self, statement: str) -> None:
+        """Run a statement, in the transaction that an earlier one began."""
+        self._loop.run_until_complete(self.connection.execute(statement))
+
+    def load(self, persons: int) -> None:
+        """Put a generated gallery in."""
+        self._loop.run_until_complete(gallery.load(self.connection, Gallery(persons, 3.0, seed=11).all()))
+
+    def close(self) -> None:
+        """Close it; what was not committed is undone."""
+        self._loop.run_until_complete(self.connection.close())
+        self._loop.close()

@@ -1,0 +1,53 @@
+"""The connection that readiness is judged by answers in time, whatever became of it."""
+
+import asyncio
+import functools
+from collections.abc import Iterator
+
+import asyncpg
+import pytest
+
+from matcher_service import check_connection
+from matcher_service.check_connection import CheckConnection
+
+
+@pytest.fixture
+def checking(database_url: str) -> Iterator[CheckConnection]:
+    connection = CheckConnection(functools.partial(asyncpg.connect, database_url))
+    yield connection
+
+
+async def backend(connection: asyncpg.Connection) -> int:
+    pid: int = await connection.fetchval("SELECT pg_backend_pid()")
+    return pid
+
+
+async def test_one_connection_is_kept_and_replaced_when_it_is_lost(
+    checking: CheckConnection, administrator: asyncpg.Connection
+) -> None:
+    first = await checking.ask(backend)
+    assert await checking.ask(backend) == first
+    await administrator.execute("SELECT pg_terminate_backend($1)", first)
+    assert await checking.ask(backend) != first
+    checking.close()
+
+
+async def test_an_answer_that_does_not_come_is_not_waited_for(
+    checking: CheckConnection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = await checking.ask(backend)
+    asked = []
+
+    async def for_ever(connection: asyncpg.Connection) -> None:
+        asked.append(await backend(connection))
+        await connection.execute("SELECT pg_sleep(3600)")
+
+    with monkeypatch.context() as context:
+        context.setattr(check_connection, "CHECK_SECONDS", 0.5)
+        with pytest.raises(TimeoutError):
+            await checking.ask(for_ever)
+    assert asked[0] == first
+    assert len(asked) == 2  # and once more over a new one
+    assert await checking.ask(backend) not in asked
+    checking.close()
+    await asyncio.sleep(0)
