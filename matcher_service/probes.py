@@ -10,6 +10,9 @@ from matcher_service.database import DIMENSIONS, Connection, vector_wire
 from matcher_service.queries import of_collection
 
 PHOTO_STEP = 0.35  # between two photos of a person, on median
+# Of a probe so near to a face unlike the person's others a look-alike within the trust distance may be told
+# instead. Farther away hardly anybody is within it.
+FAR_STEP = 0.15
 PERSONS_A_PROBE = 2
 PERSONS_A_FAR_PROBE = 20  # looked at for each probe, so that what is far is the farthest twentieth
 
@@ -41,9 +44,18 @@ async def draw_probes(
         of_collection(collection_id)["draw_probes"], collection_id, persons, count, far
     )
     faces, means = (_values([row[name] for row in rows]) for name in ("encoding", "centroid"))
-    lone = np.array([far or row["is_center"] or row["faces"] == 1 for row in rows], bool)
+    keys = [row["person_key"] for row in rows]
+    if far:
+        return Probes(keys, step(faces, FAR_STEP))
+    lone = np.array([row["is_center"] or row["faces"] == 1 for row in rows], bool)
     counts = np.array([row["faces"] for row in rows], np.int64)
-    return Probes([row["person_key"] for row in rows], move(faces, means, counts, lone))
+    return Probes(keys, move(faces, means, counts, lone))
+
+
+def step(faces: Vectors, distance: float) -> Vectors:
+    """Move faces, (n, 128), so far in random directions."""
+    steps = np.random.default_rng().normal(size=faces.shape)
+    return np.asarray(faces + steps * distance / np.linalg.norm(steps, axis=1, keepdims=True), np.float32)
 
 
 def move(
@@ -57,11 +69,9 @@ def move(
     direction. `faces` and `means` are (n, 128), `counts` and `lone` (n,); `counts` is how many faces each
     person has.
     """
-    steps = np.random.default_rng().normal(size=faces.shape)
-    stepped = faces + steps * PHOTO_STEP / np.linalg.norm(steps, axis=1, keepdims=True)
     several = np.maximum(counts, 2)[:, None]
     grown = means + (faces - means) * np.sqrt((several + 1) / (several - 1))
-    return np.asarray(np.where(lone[:, None], stepped, grown), np.float32)
+    return np.asarray(np.where(lone[:, None], step(faces, PHOTO_STEP), grown), np.float32)
 
 
 def _values(wires: list[bytes]) -> Vectors:
