@@ -10,7 +10,27 @@ from matcher_service.queries import of_collection
 
 SAMPLE_PROBES = 1000
 LEAST_PROBES = 100  # fewer say nothing about a share close to 1
-_SHARES = (0.005, 0.01, 0.02, 0.03, 0.04, 0.05, 0.06, 0.07, 0.08, 0.1, 0.13, 0.17, 0.25, 0.4, 0.7, 1.0)
+_SHARES = (
+    0.005,
+    0.01,
+    0.02,
+    0.03,
+    0.04,
+    0.05,
+    0.06,
+    0.07,
+    0.08,
+    0.1,
+    0.13,
+    0.17,
+    0.2,
+    0.25,
+    0.3,
+    0.4,
+    0.55,
+    0.75,
+    1.0,
+)
 
 
 @dataclasses.dataclass(frozen=True)

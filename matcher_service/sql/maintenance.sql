@@ -156,11 +156,16 @@ WHERE sample.person_key IN (
     ORDER BY subvector(p.centroid, 1, 64)::halfvec(64) <-> subvector(sample.probe, 1, 64)::halfvec(64)
     LIMIT 50
 ) OR sample.person_key IN (
-    SELECT f.person_key
-    FROM facerec.:"face" f
-    WHERE f.is_center
-    ORDER BY subvector(f.encoding, 1, 64)::halfvec(64) <-> subvector(sample.probe, 1, 64)::halfvec(64)
-    LIMIT 50
+    SELECT near.person_key
+    FROM (
+        SELECT f.person_key, f.encoding
+        FROM facerec.:"face" f
+        WHERE f.is_center
+        ORDER BY subvector(f.encoding, 1, 64)::halfvec(64) <-> subvector(sample.probe, 1, 64)::halfvec(64)
+        LIMIT 50
+    ) near
+    ORDER BY near.encoding <-> sample.probe
+    LIMIT 10
 );
 
 -- name: has_retention

@@ -78,8 +78,8 @@ WHERE t.collection_id = $1 AND t.person_key = 0 AND t.caller = $2;
 -- `search` is what was done: 'index', 'scan', 'later' for a scan of more faces than $8, or 'none' where the
 -- probe has no encoding or one of another space. `decided` unless the index's word does not stand: it
 -- stands for a nearest candidate within the trust distance, and never for nobody. The indexes propose 50
--- people by their means and 50 faces that are centers, so whoever wants more candidates gets a scan. `cut` where all 50 of
--- either are within the threshold: there may be more.
+-- people by their means, and 50 faces that are centers, of which the 10 nearest count: so whoever wants more candidates
+-- gets a scan. `cut` where all of either are within the threshold: there may be more.
 --
 -- scanned: sequential scan of all faces, on purpose: exact, and no index of vectors can serve it, since
 -- nothing is ordered by distance before it is computed. The aggregate's argument is computed for the few rows
@@ -131,12 +131,17 @@ WITH asked AS MATERIALIZED (
              <-> (SELECT subvector(encoding, 1, 64)::halfvec(64) FROM asked)
     LIMIT 50
 ), by_center AS MATERIALIZED (
-    SELECT f.person_key, f.encoding <-> (SELECT encoding FROM asked) AS distance
-    FROM facerec.:"face" f
-    WHERE f.is_center AND (SELECT search = 'index' FROM asked)
-    ORDER BY subvector(f.encoding, 1, 64)::halfvec(64)
-             <-> (SELECT subvector(encoding, 1, 64)::halfvec(64) FROM asked)
-    LIMIT 50
+    SELECT near.person_key, near.encoding <-> (SELECT encoding FROM asked) AS distance
+    FROM (
+        SELECT f.person_key, f.encoding
+        FROM facerec.:"face" f
+        WHERE f.is_center AND (SELECT search = 'index' FROM asked)
+        ORDER BY subvector(f.encoding, 1, 64)::halfvec(64)
+                 <-> (SELECT subvector(encoding, 1, 64)::halfvec(64) FROM asked)
+        LIMIT 50
+    ) near
+    ORDER BY distance
+    LIMIT 10
 ), measured AS MATERIALIZED (
     SELECT f.person_key, f.face_id, f.encoding <-> (SELECT encoding FROM asked) AS distance
     FROM (SELECT by_mean.person_key FROM by_mean UNION SELECT by_center.person_key FROM by_center) proposed
@@ -162,7 +167,7 @@ SELECT asked.space,
                AND EXISTS (SELECT FROM nearest WHERE nearest.distance <= asked.trust_distance)) AS decided,
        asked.search = 'index'
            AND ((SELECT count(*) FROM nearest) >= 50
-                OR (SELECT count(*) FROM by_center WHERE by_center.distance <= asked.threshold) >= 50) AS cut,
+                OR (SELECT count(*) FROM by_center WHERE by_center.distance <= asked.threshold) >= 10) AS cut,
        coalesce((scanned.found).faces, 0) + (SELECT count(*) FROM measured) AS faces,
        (SELECT least(count(*), 101) FROM nearest) AS matched_persons,
        candidate.person_id,

@@ -20,6 +20,9 @@ LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE AS $$
 DECLARE
     centers uuid[] := '{}';
 BEGIN
+    IF cardinality(encodings) = 1 THEN
+        RETURN centers;
+    END IF;
     SELECT array_agg(apart.content_id ORDER BY apart.distance DESC, apart.content_id),
            array_agg(apart.encoding ORDER BY apart.distance DESC, apart.content_id)
     INTO content_ids, encodings
