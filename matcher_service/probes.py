@@ -1,6 +1,7 @@
 """Probes made of a collection's own faces, to measure its index with."""
 
 import dataclasses
+import itertools
 
 import asyncpg
 import numpy as np
@@ -13,8 +14,7 @@ PHOTO_STEP = 0.35  # between two photos of a person, on median
 # Of a probe so near to a face unlike the person's others a look-alike within the trust distance may be told
 # instead. Farther away hardly anybody is within it.
 FAR_STEP = 0.15
-PERSONS_A_PROBE = 2
-PERSONS_A_FAR_PROBE = 20  # looked at for each probe, so that what is far is the farthest twentieth
+PERSONS_A_FAR_PROBE = 20  # looked at for each probe, as what is far is the farthest twentieth
 
 Vectors = npt.NDArray[np.float32]
 
@@ -37,12 +37,13 @@ async def draw_probes(
 ) -> Probes:
     """Draw people at random and make a probe of a face of each, up to `count`.
 
-    `far` takes the faces that lie farthest from the nearest center of their person, else any.
+    `far` takes the faces that lie farthest from the nearest center of their person: of the twentieth of
+    people who have such, several probes of each where these are fewer. Else it is any face.
     """
-    persons = count * (PERSONS_A_FAR_PROBE if far else PERSONS_A_PROBE)
-    rows = await connection.fetch(
-        of_collection(collection_id)["draw_probes"], collection_id, persons, count, far
-    )
+    persons = count * (PERSONS_A_FAR_PROBE if far else 1)
+    rows = await connection.fetch(of_collection(collection_id)["draw_probes"], collection_id, persons, far)
+    if far and rows:
+        rows = list(itertools.islice(itertools.cycle(rows), count))
     faces, means = (_values([row[name] for row in rows]) for name in ("encoding", "centroid"))
     keys = [row["person_key"] for row in rows]
     if far:

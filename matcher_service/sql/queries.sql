@@ -1266,8 +1266,8 @@ FROM old LEFT JOIN changed ON true;
 SELECT k.evidence::text AS evidence FROM facerec.calibration k WHERE k.collection_id = $1 AND k.calibration_id = $2;
 
 -- name: draw_probes
--- $2 people to look at, $3 most rows, $4 true for the faces farthest from their person's centers. A face of each of some
--- people drawn at random, to make probes of: with the mean of the person's faces and how many these are. `maintain` asks it too. Primary key of person, face (person_key, content_id).
+-- $2 most people to look at, $3 true for the twentieth of them with the faces farthest from their centers. A face of each of
+-- some people drawn at random, to make probes of: with the mean of the person's faces and how many these are. `maintain` asks it too. Primary key of person, face (person_key, content_id).
 WITH picked AS MATERIALIZED (
     SELECT p.person_key, p.centroid FROM facerec.:"person" p WHERE p.centroid IS NOT NULL ORDER BY random() LIMIT $2::bigint
 ), seen AS MATERIALIZED (
@@ -1295,15 +1295,15 @@ WITH picked AS MATERIALIZED (
            count(*) OVER (PARTITION BY placed.person_key) AS faces,
            row_number() OVER (
                PARTITION BY placed.person_key
-               ORDER BY CASE WHEN $4::boolean THEN -placed.distance ELSE random() END
+               ORDER BY CASE WHEN $3::boolean THEN -placed.distance ELSE random() END
            ) AS place
     FROM placed
 )
 SELECT chosen.person_key, chosen.encoding, chosen.is_center, chosen.centroid, chosen.faces
 FROM chosen
 WHERE chosen.place = 1
-ORDER BY CASE WHEN $4::boolean THEN -chosen.distance END
-LIMIT $3::bigint;
+ORDER BY CASE WHEN $3::boolean THEN -chosen.distance END
+LIMIT CASE WHEN $3::boolean THEN (SELECT ceil(count(*) / 20.0) FROM picked)::bigint END;
 
 -- name: begin_review
 -- $2 a largest distance or null. What a look for persons enrolled twice goes by; where an index may propose, it is

@@ -170,7 +170,7 @@ def make_probes(faces: Faces, count: int, *, far: bool, seed: int = 7) -> tuple[
     people = random.permutation(len(starts))[: 20 * count if far else count]
     if far:
         rows = np.array([starts[p] + np.argmax(apart[starts[p] : starts[p] + counts[p]]) for p in people])
-        chosen = np.argsort(-apart[rows], kind="stable")[: len(people) // 20]
+        chosen = np.resize(np.argsort(-apart[rows], kind="stable")[: -(-len(people) // 20)], count)
     else:
         rows = starts[people] + random.integers(0, counts[people])
         chosen = np.arange(len(people))
