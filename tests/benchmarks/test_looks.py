@@ -17,9 +17,9 @@ async def test_no_answer_of_the_index_alone_hides_a_nearer_face(
     await looks.load(database_url, population)
     outcomes = await looks.ask(matcher, population)
     assert [each.photos for each in outcomes] == list(looks.PHOTOS)
-    assert all(each.accepted > 0.9 * each.probes for each in outcomes)
-    # At most 0.002 of them may: of 1,000, 6 in one case of 200.
+    # At most 0.002 of them may: of 1,000, more than 6 in one case of 200.
     assert sum(each.hidden for each in outcomes) <= 6
+    assert all(each.accepted > 0.9 * each.probes for each in outcomes)
 
 
 async def test_maintain_measures_the_recall_that_numpy_finds(
