@@ -52,7 +52,9 @@ async def needles(connection: asyncpg.Connection, person_ids: Sequence[str]) -> 
         vector = np.array(row["encoding"], np.float32)
         found.append(Needle("encoding", row["person_id"], vector.astype("<f4").tobytes()[64:128]))
         if row["is_center"]:
-            found.append(Needle("half encoding", row["person_id"], vector[:64].astype("<f2").tobytes()[32:64]))
+            found.append(
+                Needle("half encoding", row["person_id"], vector[:64].astype("<f2").tobytes()[32:64])
+            )
     return found
 
 
