@@ -7,7 +7,7 @@ TEST_WORKERS ?= 2
 # Most modules of the packages are never imported: Python compiles the others when they are.
 INSTALL := $(PIP) install --no-compile --require-hashes --no-deps --no-build-isolation
 
-.PHONY: help up demo test bench-matcher soak-matcher bench-encoder soak-encoder bench-import bench-reading soak-import soak-erasing soak-service soak-hostile bench-calibration lint alert-rules check-alerts check-bounds check-deploy stubs settings-docs lock clean
+.PHONY: help up demo test bench-matcher soak-matcher bench-encoder soak-encoder bench-import bench-reading soak-import soak-erasing soak-service soak-hostile bench-calibration bench-looks lint alert-rules check-alerts check-bounds check-deploy stubs settings-docs lock clean
 
 help: ## Show the targets.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -103,3 +103,6 @@ soak-import: $(VENV)/.dev ## Kill the client, the matcher and Postgres under an 
 
 bench-calibration: $(VENV)/.dev ## Count how often a calibration's intervals hold the truth, on 1,000 populations.
 	@$(BIN)/python -m tests.benchmarks.calibration
+
+bench-looks: $(VENV)/.dev ## Count what an index hides of people with photos of two looks; PEOPLE="24000 200000".
+	@GRPC_VERBOSITY=ERROR $(BIN)/python -m tests.benchmarks.looks --people $(or $(PEOPLE),24000 200000)

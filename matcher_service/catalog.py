@@ -11,6 +11,7 @@ from matcher_service.audit.changes import Action, Change, note
 from matcher_service.collection import Collection, CollectionErasure, CollectionSettings, SearchIndex
 from matcher_service.database import Connection, Database
 from matcher_service.errors import CollectionExists, CollectionNotFound
+from matcher_service.proportion import Proportion
 from matcher_service.queries import of_collection
 from matcher_service.store import Store
 
@@ -132,8 +133,16 @@ def _collection(row: asyncpg.Record | None) -> Collection:
             build_phase=row["build_phase"] or "",
             build_done=row["build_done"] or 0.0,
             recall_time=row["recall_time"],
+            recall_low=_low(row["index_recall"], row["recall_samples"]),
+            far_recall=row["index_far_recall"],
+            far_recall_low=_low(row["index_far_recall"], row["far_samples"]),
         ),
         create_time=row["create_time"],
         update_time=row["update_time"],
         calibration_id=row["calibration_id"],
     )
+
+
+def _low(share: float | None, samples: int | None) -> float | None:
+    """The lower end of a share's interval, where it was measured and on how much is known."""
+    return None if share is None or not samples else Proportion(round(share * samples), samples).interval[0]

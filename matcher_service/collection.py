@@ -29,7 +29,11 @@ class CollectionSettings:
 
 @dataclasses.dataclass(frozen=True)
 class SearchIndex:
-    """The state of a collection's index; the build's phase is "" where none runs."""
+    """The state of a collection's index; the build's phase is "" where none runs.
+
+    `far_recall` is the recall of faces far from their person's centers; what ends in `_low` is the lower end
+    of a 95 % interval.
+    """
 
     ready: bool
     persons: int
@@ -39,6 +43,9 @@ class SearchIndex:
     build_phase: str
     build_done: float
     recall_time: datetime.datetime | None
+    recall_low: float | None
+    far_recall: float | None
+    far_recall_low: float | None
 
 
 @dataclasses.dataclass(frozen=True)

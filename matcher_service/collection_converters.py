@@ -8,6 +8,7 @@ from facerec.encoder.v1 import encoder_pb2
 from facerec.matcher.v1 import matcher_pb2 as pb
 from matcher_service import ids
 from matcher_service.collection import Collection, CollectionSettings, SearchIndex
+from matcher_service.converters import if_scores
 from matcher_service.errors import OptionInvalid
 
 POLICIES = {
@@ -136,9 +137,12 @@ def _index_message(index: SearchIndex) -> pb.SearchIndex:
         ready=index.ready,
         persons=index.persons,
         faces=index.faces,
-        recall=index.recall,
+        recall=if_scores(index.recall, None),
         build_phase=index.build_phase,
         build_done=index.build_done,
+        recall_low=if_scores(index.recall_low, None),
+        far_recall=if_scores(index.far_recall, None),
+        far_recall_low=if_scores(index.far_recall_low, None),
     )
     if index.build_time is not None:
         message.build_time.FromDatetime(index.build_time)

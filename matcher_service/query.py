@@ -9,7 +9,6 @@ import asyncpg
 from matcher_service.database import vector_wire
 from matcher_service.faces import Candidate, Encoding, SearchMode
 
-PROPOSED_PERSONS = 50  # by an index, as the statements have it
 COUNTED_PERSONS = 101  # of those near enough: one more than can be answered
 
 
@@ -55,11 +54,15 @@ class Found:
 
 @dataclasses.dataclass(frozen=True)
 class Answer:
-    """What one look found. `search` is what was done: index, scan, later (nothing yet) or none."""
+    """What one look found. `search` is what was done: index, scan, later (nothing yet) or none.
+
+    `cut` says that all whom the index proposed are within the threshold, so that there may be more.
+    """
 
     search: str
     decided: bool
     found: Found
+    cut: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -111,7 +114,13 @@ def vector_or_id(face: Encoding | uuid.UUID) -> tuple[bytes | None, uuid.UUID | 
 
 
 def answer(
-    head: asyncpg.Record, faces: int, found: list[Candidate], matched_persons: int, *, decided: bool = True
+    head: asyncpg.Record,
+    faces: int,
+    found: list[Candidate],
+    matched_persons: int,
+    *,
+    decided: bool = True,
+    cut: bool = False,
 ) -> Answer:
     """Put together what the first row of a search says and the candidates found."""
     return Answer(
@@ -128,6 +137,7 @@ def answer(
             calibration_id=head["calibration_id"],
             gallery_faces=head["gallery_faces"] or 0,
         ),
+        cut,
     )
 
 

@@ -2,7 +2,8 @@
 
 from facerec.matcher.v1 import review_pb2 as pb
 from matcher_service.converters import if_scores
-from matcher_service.recall import Proportion, Recall
+from matcher_service.proportion import Proportion
+from matcher_service.recall import Recall
 from matcher_service.reviewing import Page
 
 
@@ -14,6 +15,7 @@ def recall_message(found: Recall) -> pb.MeasureRecallResponse:
         indexed=found.indexed,
         samples=found.samples,
         recall=_proportion(found.found, found.known) if found.known else None,
+        far_recall=_proportion(found.far_found, found.far_known) if found.far_known else None,
         agreement=_proportion(found.agreed, found.samples),
         confirmed=_proportion(found.confirmed, found.samples),
     )

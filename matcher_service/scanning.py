@@ -128,4 +128,11 @@ async def ask(
     if not rows:
         raise CollectionNotFound
     head, found = rows[0], [row for row in rows if row["person_id"] is not None]
-    return answer(head, head["faces"], candidates(found), head["matched_persons"], decided=head["decided"])
+    return answer(
+        head,
+        head["faces"],
+        candidates(found),
+        head["matched_persons"],
+        decided=head["decided"],
+        cut=head["cut"],
+    )

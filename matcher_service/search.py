@@ -5,7 +5,7 @@ import dataclasses
 from matcher_service import metrics
 from matcher_service.database import Database
 from matcher_service.faces import SearchMode
-from matcher_service.query import PROPOSED_PERSONS, Answer, Found, Query
+from matcher_service.query import Answer, Found, Query
 from matcher_service.scanning import Scanner, ask
 
 # A quick look finds 19 of 20 of those whom the whole effort finds. What it misses may be nearer than what it
@@ -46,7 +46,7 @@ class Search:
             accepted = first.decided
         else:
             first = await self._propose(query)
-            accepted = first.search == "scan" or 0 < first.found.matched_persons < PROPOSED_PERSONS
+            accepted = first.search == "scan" or (first.found.matched_persons > 0 and not first.cut)
         if accepted or first.search == "none":
             return first.found
         mode = SearchMode.INDEX_CONFIRMED if first.search == "index" else SearchMode.EXACT
@@ -68,8 +68,7 @@ class Search:
         tell who of more than these are the nearest.
         """
         first = await self._propose(query)
-        cut = not query.scores and first.search == "index"
-        cut = cut and first.found.matched_persons >= PROPOSED_PERSONS
+        cut = not query.scores and first.cut
         return (await self._scanner.scan(query)).found if cut or first.search == "later" else first.found
 
     async def answers(self, query: Query) -> tuple[Found, Found, bool]:

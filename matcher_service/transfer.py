@@ -258,8 +258,6 @@ class Import:
         names = {row["person_id"] for row in full}
         beyond = await self._refuse_beyond(connection, queries, checked, names)
         await connection.execute(queries["drop_beyond"], collection_id, [row["face_id"] for row in beyond])
-        keys = list({row["person_key"] for row in beyond})
-        await connection.execute(queries["work_out_centroids"], collection_id, keys)
         return len(beyond)
 
     async def _store(self, chunk: Chunk, checked: "Checked") -> Progress:
@@ -285,6 +283,10 @@ class Import:
             if checked.places:
                 added = await _insert(connection, queries, header, chunk, checked)
                 beyond = await self._drop_beyond(connection, queries, checked, added["grown"])
+                # Last: what it writes anew counts as added by this transaction.
+                if added["grown"]:
+                    text = queries["work_out_centers"]
+                    await connection.execute(text, header.collection_id, added["grown"])
                 done = self._count(chunk, checked, added=added["faces"] - beyond, persons=added["persons"])
                 if added["expired"]:
                     change = Change(Action.EXPIRE, faces=added["expired"])
@@ -336,8 +338,6 @@ async def _insert(
         [each["person_key"] for each in locked],
     )
     assert row is not None
-    if row["grown"]:
-        await connection.execute(queries["work_out_centroids"], header.collection_id, row["grown"])
     return row
 
 

@@ -259,7 +259,11 @@ def _tell(collection: "Collection", title: str, json: bool) -> None:
 def _state(index: "SearchIndex") -> str:
     building = f"{index.build_phase}, {index.build_done:.0%}" if index.build_phase else ""
     if not index.ready:
+        if index.build_time is not None and not building:
+            return "not used: it misses the target recall, and every search is exact"
         return f"building: {building}" if building else "none"
     recall = "" if index.recall is None else f", recall {index.recall:.3f}"
+    if index.far_recall is not None:
+        recall += f" and {index.far_recall:.3f} of faces unlike the person's others"
     over = f"over {output.counted(index.persons, 'person', 'people')}{recall}"
     return f"{over}; rebuilding: {building}" if building else over

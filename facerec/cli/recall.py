@@ -27,10 +27,11 @@ def measure_recall(
     elif not found.indexed:
         output.line("no index: every answer is exact")
     elif not found.samples:
-        output.line("nobody to measure on: it takes people with two faces or more")
+        output.line("nobody to measure on")
     else:
         shares = (
             ("the index alone finds the nearest", found.recall),
+            ("likewise, for faces unlike the person's others", found.far_recall),
             ("Identify answers as an exact scan does", found.agreement),
             ("Identify took an exact scan", found.confirmed),
         )

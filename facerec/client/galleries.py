@@ -134,7 +134,9 @@ class SearchIndex:
     """The state of a collection's index, which maintenance builds.
 
     `recall` is None before it was measured, `build_time` None where there is no index, `build_phase`
-    empty where no build is under way; `build_done` is from 0 to 1.
+    empty where no build is under way; `build_done` is from 0 to 1. `far_recall` is the recall of faces far
+    from the centers that the index goes by; `recall_low` and `far_recall_low` are lower ends of 95 %
+    intervals. An index that was built and is not `ready` misses its target, and every search is exact.
     """
 
     ready: bool
@@ -145,6 +147,9 @@ class SearchIndex:
     build_phase: str
     build_done: float
     recall_time: datetime.datetime | None
+    recall_low: float | None
+    far_recall: float | None
+    far_recall_low: float | None
 
     @classmethod
     def from_message(cls, message: v1.SearchIndex) -> Self:
@@ -158,6 +163,9 @@ class SearchIndex:
             build_phase=message.build_phase,
             build_done=message.build_done,
             recall_time=utc(message.recall_time) if message.HasField("recall_time") else None,
+            recall_low=message.recall_low if message.HasField("recall_low") else None,
+            far_recall=message.far_recall if message.HasField("far_recall") else None,
+            far_recall_low=message.far_recall_low if message.HasField("far_recall_low") else None,
         )
 
 

@@ -26,8 +26,8 @@ class Proportion:
 class Recall:
     """How searches by an index compare with exact ones; None where there was nothing to compare.
 
-    `recall` is the index's alone, `agreement` that of Identify's answers, `confirmed` the share of them that
-    took an exact scan.
+    `recall` is the index's alone, `far_recall` its recall of faces far from the centers that it goes by,
+    `agreement` that of Identify's answers, `confirmed` the share of them that took an exact scan.
     """
 
     indexed: bool
@@ -35,6 +35,7 @@ class Recall:
     recall: Proportion | None
     agreement: Proportion | None
     confirmed: Proportion | None
+    far_recall: Proportion | None
 
     @classmethod
     def from_message(cls, message: v1.MeasureRecallResponse) -> Self:
@@ -45,6 +46,7 @@ class Recall:
             Proportion.from_message(message.recall) if message.HasField("recall") else None,
             Proportion.from_message(message.agreement) if message.HasField("agreement") else None,
             Proportion.from_message(message.confirmed) if message.HasField("confirmed") else None,
+            Proportion.from_message(message.far_recall) if message.HasField("far_recall") else None,
         )
 
 

@@ -1,4 +1,4 @@
-"""A collection's index: built when large, rebuilt as it grows on, dropped when broken or needless."""
+"""A collection's pair of indexes: built when large, rebuilt as it grows, dropped when broken or needless."""
 
 import asyncio
 import contextlib
@@ -9,12 +9,14 @@ from collections.abc import AsyncIterator
 import asyncpg
 import structlog
 
-from matcher_service.maintenance.recall import check_effort, choose_effort
+from matcher_service.maintenance.centers import mark_centers
+from matcher_service.maintenance.recall import Effort, EffortMeter
 from matcher_service.maintenance.session import lock_wait
 from matcher_service.queries import of_collection, partition_name, put
 
 PERSONS_PER_LIST = 100
-LEAST_LISTS = 16
+LEAST_LISTS = 16  # of the index over means; that over centers may have one, which is searched always
+FEW_CENTERS = 1000  # so many in one list cost less than a search of the means
 REBUILD_GROWTH = 1.5  # lists are centres of what there was: grown by so much, they fit no longer
 RECALL_GROWTH = 0.05  # a share of the people who came or went, after which recall is measured anew
 SHRINK = 0.5  # an index goes once the collection is at this share of the size that gets one
@@ -25,6 +27,8 @@ BUILD_WAIT_SECONDS = 3900.0
 OLD_SECONDS = 60.0
 # k-means holds about 4 bytes for each pair of list and sample, 50 samples a list, and some more beside.
 _BYTES_PER_LIST_SQUARED = 225
+
+INDEXED = ("person", "face")  # the tables with an index each
 
 log = structlog.get_logger(__name__)
 
@@ -44,7 +48,7 @@ class Builder:
     _turn: asyncio.Lock = dataclasses.field(default_factory=asyncio.Lock)
 
     async def keep(self, collection_id: str) -> bool:
-        """Bring a collection's index to what its size and policy ask for; False where a later run has to."""
+        """Bring a collection's indexes to what its size and policy ask for; False where a later run has to."""
         row = await self._policy(collection_id)
         if row is not None and await self._is_lost(collection_id, row["index_name"]):
             log.warning("index_missing", collection=collection_id)
@@ -58,10 +62,12 @@ class Builder:
         if row["exact_only"] or row["faces"] < least_faces or row["persons"] == 0:
             if row["index_name"] is not None:
                 await self.drop(collection_id)
-        elif self._build_is_due(row) and not (waits := await self._has_to_wait(collection_id)):
-            await self._build(collection_id, row)
-        elif row["index_name"] is not None and self._recall_is_due(row):
-            await self._measure(collection_id, row)
+        elif await self._build_is_due(collection_id, row):
+            waits = await self._has_to_wait(collection_id)
+            if not waits:
+                await self._build(collection_id, row)
+        elif self._recall_is_due(row):
+            await self._note_recall(collection_id, row, await self._measure(collection_id, row))
         return not waits
 
     async def _policy(self, collection_id: str) -> asyncpg.Record | None:
@@ -71,12 +77,14 @@ class Builder:
         """Whether the index that searches go by is gone or not valid: by other hands, or a restore's."""
         if name is None:
             return False
-        return not any(row["name"] == name and row["valid"] for row in await self._list(collection_id))
+        valid = {row["name"] for row in await self._list(collection_id) if row["valid"]}
+        return not valid.issuperset(_pair(collection_id, name))
 
     async def _list(self, collection_id: str) -> list[asyncpg.Record]:
         """The indexes that are there, whatever is searched by."""
-        table = f"facerec.{partition_name('person', collection_id)}"
-        return list(await self.connection.fetch(_statement(collection_id, "list_indexes"), table))
+        return list(
+            await self.connection.fetch(_statement(collection_id, "list_indexes"), _tables(collection_id))
+        )
 
     async def drop(self, collection_id: str) -> None:
         """Have the collection searched exactly, and drop its index."""
@@ -84,8 +92,13 @@ class Builder:
         await self._drop_others(collection_id, None)
         log.info("index_dropped", collection=collection_id)
 
-    def _build_is_due(self, policy: asyncpg.Record) -> bool:
-        return policy["index_name"] is None or not self._fits(policy["index_persons"], policy["persons"])
+    async def _build_is_due(self, collection_id: str, policy: asyncpg.Record) -> bool:
+        if policy["index_name"] is None or not self._fits(policy["index_persons"], policy["persons"]):
+            return True
+        if not self._recall_is_due(policy):
+            return False
+        centers = await self.connection.fetchval(_statement(collection_id, "count_centers"))
+        return bool(centers > REBUILD_GROWTH * max(policy["index_centers"], FEW_CENTERS))
 
     async def _has_to_wait(self, collection_id: str) -> bool:
         """Whether a build is better left to another run, as it would end only with a long transaction."""
@@ -96,11 +109,11 @@ class Builder:
 
     async def count_old_transactions(self, collection_id: str, seconds: float) -> int:
         """Count the transactions, older than that, for which dead rows are kept and a build would wait."""
-        table = partition_name("person", collection_id)
+        tables = [partition_name(parent, collection_id) for parent in INDEXED]
         async with self._turn, self.watcher.transaction():
             await self.watcher.execute("SET LOCAL ROLE NONE")  # as in _watch
             text = _statement(collection_id, "count_old_transactions")
-            count: int = await self.watcher.fetchval(text, table, seconds)
+            count: int = await self.watcher.fetchval(text, tables, seconds)
         return count
 
     def _recall_is_due(self, policy: asyncpg.Record) -> bool:
@@ -109,58 +122,71 @@ class Builder:
         age = policy["recall_age_seconds"]
         return moved or age is None or age >= self.recall_check_seconds
 
-    async def _measure(self, collection_id: str, policy: asyncpg.Record) -> None:
-        """Measure what the index does now; where that is less than the target, search more of its lists."""
-        lists = await self.connection.fetchval(_statement(collection_id, "count_lists"), policy["index_name"])
-        effort = await check_effort(
-            self.connection,
-            collection_id,
-            lists=lists,
-            effort=policy["index_effort"],
-            target_recall=policy["target_recall"],
+    async def _measure(self, collection_id: str, policy: asyncpg.Record, name: str | None = None) -> Effort:
+        """Measure what an index does; where that is less than the target, search more of its lists.
+
+        `name` is of one just built, else it is the one in use.
+        """
+        if await mark_centers(self.connection, collection_id):
+            log.info("centers_marked", collection=collection_id)
+        lists = await self.connection.fetchval(
+            _statement(collection_id, "count_lists"), name or policy["index_name"]
         )
+        meter = EffortMeter(
+            self.connection, collection_id, lists=lists, target_recall=policy["target_recall"]
+        )
+        return await meter.choose(None if name else policy["index_effort"])
+
+    async def _note_recall(self, collection_id: str, policy: asyncpg.Record, effort: Effort) -> None:
+        """Have searches use the index with the effort found, or not at all where none is enough."""
         await self.connection.execute(
-            _statement(collection_id, "note_recall"),
-            collection_id,
-            effort.probes,
-            effort.recall,
-            policy["persons"],
+            _statement(collection_id, "note_recall"), collection_id, policy["persons"], *effort.columns
         )
-        log.info("index_recall", collection=collection_id, probes=effort.probes, recall=effort.recall)
+        log.info("index_recall", collection=collection_id, **effort.told)
+        if effort.probes is None:
+            log.warning("index_misses", collection=collection_id, target_recall=policy["target_recall"])
 
     @staticmethod
     def _fits(built_persons: int, persons: int) -> bool:
         return built_persons / REBUILD_GROWTH <= persons <= built_persons * REBUILD_GROWTH
 
     async def _build(self, collection_id: str, policy: asyncpg.Record) -> None:
-        """Build beside the old index if there is one, and drop that once no search uses it."""
-        persons = policy["persons"]
-        most_lists = max(LEAST_LISTS, math.isqrt(self.memory_bytes // _BYTES_PER_LIST_SQUARED))
-        lists = min(max(LEAST_LISTS, persons // PERSONS_PER_LIST), most_lists)
+        """Build beside the old indexes if there are some, and drop those once no search uses them."""
         name = _next_name(collection_id, policy["index_name"])
-        log.info("index_build", collection=collection_id, persons=persons, lists=lists)
+        means, centers = _pair(collection_id, name)
         async with self._watched(collection_id):
+            await mark_centers(self.connection, collection_id)
             await self.connection.execute(_statement(collection_id, "analyze"))
-            await self.connection.execute(f"SET maintenance_work_mem = '{self.memory_bytes // 1024}kB'")
-            text = put(_statement(collection_id, "create_index"), {"index": name})
-            async with lock_wait(self.connection, BUILD_WAIT_SECONDS):
-                await self.connection.execute(text.replace(":lists", str(lists)))
-            text = put(_statement(collection_id, "keep_index_from_statistics"), {"index": name})
-            await self.connection.execute(text)
+            await self._create(collection_id, "means", means, policy["persons"], LEAST_LISTS)
+            count = await self.connection.fetchval(_statement(collection_id, "count_centers"))
+            await self._create(collection_id, "centers", centers, count, 1)
             await self._put_progress(collection_id, "measuring recall", 0.0)
-            effort = await choose_effort(
-                self.connection, collection_id, lists=lists, target_recall=policy["target_recall"]
+            effort = await self._measure(collection_id, policy, name)
+        async with self.connection.transaction():
+            await self.connection.execute(
+                _statement(collection_id, "use_index"), collection_id, name, policy["persons"], count
             )
-        await self.connection.execute(
-            _statement(collection_id, "use_index"), collection_id, name, effort.probes, effort.recall, persons
-        )
+            await self._note_recall(collection_id, policy, effort)
         await self._drop_others(collection_id, name)
-        log.info("index_ready", collection=collection_id, probes=effort.probes, recall=effort.recall)
+        log.info("index_ready", collection=collection_id, centers=count, **effort.told)
+
+    async def _create(self, collection_id: str, over: str, name: str, rows: int, least: int) -> None:
+        """Create an index of lists of about PERSONS_PER_LIST rows, at least so many lists."""
+        most_lists = max(LEAST_LISTS, math.isqrt(self.memory_bytes // _BYTES_PER_LIST_SQUARED))
+        lists = min(max(least, rows // PERSONS_PER_LIST), most_lists)
+        log.info("index_build", collection=collection_id, over=over, rows=rows, lists=lists)
+        await self.connection.execute(f"SET maintenance_work_mem = '{self.memory_bytes // 1024}kB'")
+        text = put(_statement(collection_id, f"index_{over}"), {"index": name})
+        async with lock_wait(self.connection, BUILD_WAIT_SECONDS):
+            await self.connection.execute(text.replace(":lists", str(lists)))
+        text = put(_statement(collection_id, "keep_index_from_statistics"), {"index": name})
+        await self.connection.execute(text)
 
     async def _drop_others(self, collection_id: str, kept: str | None) -> None:
-        """Drop every index but the one in use: older ones, and those whose build was cut short."""
+        """Drop every index but the pair in use: older ones, and those whose build was cut short."""
+        used = _pair(collection_id, kept) if kept else ()
         for row in await self._list(collection_id):
-            if row["name"] != kept:
+            if row["name"] not in used:
                 text = put(_statement(collection_id, "drop_index"), {"index": row["name"]})
                 await self.connection.execute(text)
 
@@ -177,12 +203,12 @@ class Builder:
             await self.watcher.execute(_statement(collection_id, "end_progress"), collection_id)
 
     async def _watch(self, collection_id: str) -> None:
-        table, shown = f"facerec.{partition_name('person', collection_id)}", ""
+        tables, shown = _tables(collection_id), ""
         while True:
             async with self._turn, self.watcher.transaction():
                 # Postgres shows what a session does to its login, not to the role it acts as.
                 await self.watcher.execute("SET LOCAL ROLE NONE")
-                row = await self.watcher.fetchrow(_statement(collection_id, "get_progress"), table)
+                row = await self.watcher.fetchrow(_statement(collection_id, "get_progress"), tables)
             if row is not None:
                 await self._put_progress(collection_id, row["phase"], row["done"])
                 if row["phase"] != shown:
@@ -198,6 +224,16 @@ class Builder:
 
 def _statement(collection_id: str, name: str) -> str:
     return of_collection(collection_id, "maintenance")[name]
+
+
+def _tables(collection_id: str) -> list[str]:
+    return [f"facerec.{partition_name(parent, collection_id)}" for parent in INDEXED]
+
+
+def _pair(collection_id: str, name: str) -> tuple[str, str]:
+    """The names of the index over means, by which the pair goes, and of that over centers."""
+    number = name.rpartition("_")[2]
+    return name, f"{partition_name('face', collection_id)}_near_{number}"
 
 
 def _next_name(collection_id: str, old: str | None) -> str:

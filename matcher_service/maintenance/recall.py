@@ -4,67 +4,120 @@ import dataclasses
 
 import asyncpg
 
+from matcher_service.probes import Probes, draw_probes
+from matcher_service.proportion import Proportion
 from matcher_service.queries import of_collection
 
 SAMPLE_PROBES = 1000
 LEAST_PROBES = 100  # fewer say nothing about a share close to 1
-BLIND_SHARE = 0.1  # of the lists, where nothing can be measured
-_SHARES = (0.005, 0.01, 0.02, 0.03, 0.04, 0.05, 0.06, 0.07, 0.08, 0.1, 0.13, 0.17, 0.25, 0.4, 0.7, 1.0)
+_SHARES = (
+    0.005,
+    0.01,
+    0.02,
+    0.03,
+    0.04,
+    0.05,
+    0.06,
+    0.07,
+    0.08,
+    0.1,
+    0.13,
+    0.17,
+    0.2,
+    0.25,
+    0.3,
+    0.4,
+    0.55,
+    0.75,
+    1.0,
+)
 
 
 @dataclasses.dataclass(frozen=True)
 class Effort:
-    """Lists to search, of all that an index has, and the share found by them; None where unmeasured."""
+    """Lists to search, and the shares of probes whose person is proposed: of any faces and of those far from
+    their person's centers. Both are None where people are too few to say.
 
-    probes: int
-    recall: float | None
+    `probes` is None where even all lists fall short of the target: then the index is not to be asked.
+    """
 
+    probes: int | None
+    ordinary: Proportion | None
+    far: Proportion | None
 
-async def choose_effort(
-    connection: asyncpg.Connection, collection_id: str, *, lists: int, target_recall: float
-) -> Effort:
-    """Measure on the collection's own people, and return the least effort that reaches the target."""
-    sample = await _sample(connection, collection_id)
-    if len(sample[0]) < LEAST_PROBES:
-        return Effort(max(1, round(BLIND_SHARE * lists)), None)
-    efforts = sorted({max(1, round(share * lists)) for share in _SHARES})
-    measured: dict[int, float] = {}
-    low, high = 0, len(efforts) - 1
-    while low < high:  # recall grows with effort
-        middle = (low + high) // 2
-        measured[middle] = await _measure(connection, collection_id, sample, efforts[middle])
-        low, high = (low, middle) if measured[middle] >= target_recall else (middle + 1, high)
-    if low not in measured:
-        measured[low] = await _measure(connection, collection_id, sample, efforts[low])
-    return Effort(efforts[low], measured[low])
+    @property
+    def columns(self) -> tuple[int | None, float | None, int | None, float | None, int | None]:
+        """As `note_recall` takes them."""
+        ordinary, far = self.ordinary, self.far
+        return (
+            self.probes,
+            ordinary.value if ordinary else None,
+            ordinary.of if ordinary else None,
+            far.value if far else None,
+            far.of if far else None,
+        )
 
-
-async def check_effort(
-    connection: asyncpg.Connection, collection_id: str, *, lists: int, effort: int, target_recall: float
-) -> Effort:
-    """Measure an effort, and choose another one only where it falls short of the target."""
-    sample = await _sample(connection, collection_id)
-    if len(sample[0]) < LEAST_PROBES:
-        return Effort(effort, None)
-    recall = await _measure(connection, collection_id, sample, effort)
-    if recall >= target_recall or effort >= lists:
-        return Effort(effort, recall)
-    better = await choose_effort(connection, collection_id, lists=lists, target_recall=target_recall)
-    return better if better.probes > effort else Effort(effort, recall)
+    @property
+    def told(self) -> dict[str, object]:
+        """What the log says of it."""
+        told: dict[str, object] = {"probes": self.probes}
+        for name, share in (("recall", self.ordinary), ("far_recall", self.far)):
+            told[name] = share and share.value
+            told[f"{name}_interval"] = share and [round(end, 4) for end in share.interval]
+        return told
 
 
-async def _sample(connection: asyncpg.Connection, collection_id: str) -> tuple[list[int], list[bytes]]:
-    text = of_collection(collection_id)["draw_probes"]
-    rows = await connection.fetch(text, collection_id, SAMPLE_PROBES)
-    return [row["person_key"] for row in rows], [row["probe"] for row in rows]
+class EffortMeter:
+    """Measures a collection's index on probes of its own people, of faces anywhere and of those far away."""
 
+    def __init__(
+        self, connection: asyncpg.Connection, collection_id: str, *, lists: int, target_recall: float
+    ) -> None:
+        self._connection = connection
+        self._collection_id = collection_id
+        self._lists = lists
+        self._target = target_recall
+        self._samples: list[Probes] = []
 
-async def _measure(
-    connection: asyncpg.Connection, collection_id: str, sample: tuple[list[int], list[bytes]], probes: int
-) -> float:
-    async with connection.transaction():
-        await connection.execute("SET LOCAL enable_seqscan = off")
-        await connection.execute("SELECT set_config('ivfflat.probes', $1, true)", str(probes))
-        text = of_collection(collection_id, "maintenance")["count_proposed"]
-        found = await connection.fetchval(text, *sample)
-    return float(found / len(sample[0]))
+    async def choose(self, effort: int | None = None) -> Effort:
+        """Find the least number of lists that reaches the target on both kinds, `effort` where it does.
+
+        Where people are too few to measure on, all lists are searched.
+        """
+        ordinary, far = [
+            await draw_probes(self._connection, self._collection_id, SAMPLE_PROBES, far=far)
+            for far in (False, True)
+        ]
+        if min(len(ordinary.person_keys), len(far.person_keys)) < LEAST_PROBES:
+            return Effort(self._lists, None, None)
+        self._samples = [ordinary, far]
+        if effort is not None and self._reaches(kept := await self._measure(effort)):
+            return kept
+        return await self._least()
+
+    async def _least(self) -> Effort:
+        efforts = sorted({max(1, round(share * self._lists)) for share in _SHARES})
+        measured: dict[int, Effort] = {}
+        low, high = 0, len(efforts) - 1
+        while low < high:  # recall grows with effort
+            middle = (low + high) // 2
+            measured[middle] = await self._measure(efforts[middle])
+            low, high = (low, middle) if self._reaches(measured[middle]) else (middle + 1, high)
+        found = measured[low] if low in measured else await self._measure(efforts[low])
+        return found if self._reaches(found) else dataclasses.replace(found, probes=None)
+
+    def _reaches(self, effort: Effort) -> bool:
+        return all(
+            share is not None and share.value >= self._target for share in (effort.ordinary, effort.far)
+        )
+
+    async def _measure(self, probes: int) -> Effort:
+        text = of_collection(self._collection_id, "maintenance")["count_proposed"]
+        shares = []
+        async with self._connection.transaction():
+            await self._connection.execute("SET LOCAL enable_seqscan = off")
+            await self._connection.execute("SELECT set_config('ivfflat.probes', $1, true)", str(probes))
+            for sample in self._samples:
+                found = await self._connection.fetchval(text, sample.person_keys, sample.wires)
+                shares.append(Proportion(found, len(sample.person_keys)))
+        return Effort(probes, *shares)

@@ -1,10 +1,11 @@
 -- Every statement that `maintain` runs, as facerec_owner and one collection at a time. As in queries.sql,
 -- :"person" and :"face" stand for the collection's partitions and $1 is the collection; :"index" is the name
--- of an index of :"person", and :lists a number.
+-- of an index of theirs, and :lists a number.
 --
--- The index is over people, not faces, so that its size and cost follow the people however many photos each
--- has; over half of the dimensions and in half precision, because a proposal need not be exact and reading
--- memory is what it costs: docs/search.md has what was measured.
+-- The indexes are a pair: over the mean of each person's faces, so that size and cost follow the people however many
+-- photos each has, and over the few faces that are centers because they are far from it. Both are over half of the
+-- dimensions and in half precision, because a proposal need not be exact and reading memory is what it costs:
+-- docs/search.md has what was measured.
 
 -- name: list_collections
 SELECT collection_id FROM facerec.collection ORDER BY collection_id;
@@ -15,19 +16,19 @@ SELECT EXISTS (SELECT FROM facerec.collection c WHERE c.collection_id = $1) AS t
 -- name: get_policy
 -- What the collection wants and has.
 SELECT c.exact_only, c.index_above_faces, c.target_recall, c.index_name, c.index_effort, c.index_persons,
-       c.recall_persons, extract(epoch FROM now() - c.recall_time)::float8 AS recall_age_seconds,
+       c.index_centers, c.recall_persons, extract(epoch FROM now() - c.recall_time)::float8 AS recall_age_seconds,
        facerec.estimated_rows('face', $1) AS faces,
        facerec.estimated_rows('person', $1) AS persons
 FROM facerec.collection c
 WHERE c.collection_id = $1;
 
 -- name: list_indexes
--- $1 the partition of people. Its indexes over centroids; one whose build was cut short is not valid.
+-- $1 the partitions of people and faces. Their indexes over centers; one whose build was cut short is not valid.
 SELECT i.relname AS name, x.indisvalid AS valid
 FROM pg_index x
 JOIN pg_class i ON i.oid = x.indexrelid
 JOIN pg_am a ON a.oid = i.relam
-WHERE x.indrelid = $1::regclass AND a.amname = 'ivfflat'
+WHERE x.indrelid = ANY ($1::text[]::regclass[]) AND a.amname = 'ivfflat'
 ORDER BY 1;
 
 -- name: count_lists
@@ -36,9 +37,33 @@ SELECT (SELECT option_value FROM pg_options_to_table(c.reloptions) WHERE option_
 FROM pg_class c
 WHERE c.oid = to_regclass('facerec.' || quote_ident($1::text));
 
+-- name: count_centers
+-- The faces that are centers. A scan of all faces.
+SELECT count(*) FROM facerec.:"face" f WHERE f.is_center;
+
+-- name: list_unmarked
+-- People with a face that is far from each of their centers: enrolled before there were marks, or by a matcher of then.
+-- A scan of all faces and people.
+SELECT DISTINCT f.person_key
+FROM facerec.:"face" f
+JOIN facerec.:"person" p ON p.person_key = f.person_key
+WHERE f.encoding <-> p.centroid > facerec.center_radius() + 1e-6 AND NOT f.is_center
+  AND NOT EXISTS (
+      SELECT FROM facerec.:"face" m
+      WHERE m.collection_id = $1 AND m.person_key = f.person_key AND m.is_center
+        AND m.encoding <-> f.encoding <= facerec.center_radius() + 1e-6
+  );
+
+-- name: lock_unmarked
+-- $2 keys of people. Locks them, leaving out who is being changed now.
+SELECT p.person_key
+FROM facerec.:"person" p
+WHERE p.collection_id = $1 AND p.person_key = ANY ($2::bigint[])
+FOR UPDATE SKIP LOCKED;
+
 -- name: count_old_transactions
--- $1 the partition of people, $2 seconds. Others' transactions that have lasted longer and that a build would wait
--- for: with a snapshot, of whatever table, or with a lock on the partition that writers take. Postgres shows
+-- $1 the partitions of people and faces, $2 seconds. Others' transactions that have lasted longer and that a build would
+-- wait for: with a snapshot, of whatever table, or with a lock on them that writers take. Postgres shows
 -- when another login's began only to members of pg_read_all_stats.
 SELECT count(*)
 FROM pg_stat_activity a
@@ -52,18 +77,23 @@ WHERE a.datname = current_database()
       OR EXISTS (
           SELECT FROM pg_locks l
           JOIN pg_class c ON c.oid = l.relation
-          WHERE l.pid = a.pid AND l.granted AND c.relname = $1
+          WHERE l.pid = a.pid AND l.granted AND c.relname = ANY ($1::text[])
             AND l.mode NOT IN ('AccessShareLock', 'RowShareLock')
       )
   );
 
--- name: create_index
+-- name: index_means
 -- Beside readers and writers; outside a transaction.
 CREATE INDEX CONCURRENTLY :"index" ON facerec.:"person"
 USING ivfflat ((subvector(centroid, 1, 64)::halfvec(64)) halfvec_l2_ops) WITH (lists = :lists);
 
+-- name: index_centers
+-- Likewise.
+CREATE INDEX CONCURRENTLY :"index" ON facerec.:"face"
+USING ivfflat ((subvector(encoding, 1, 64)::halfvec(64)) halfvec_l2_ops) WITH (lists = :lists) WHERE is_center;
+
 -- name: keep_index_from_statistics
--- ANALYZE would copy what the index is over, centroids, into pg_statistic.
+-- ANALYZE would copy what the index is over, means or faces, into pg_statistic.
 ALTER INDEX facerec.:"index" ALTER COLUMN 1 SET STATISTICS 0;
 
 -- name: drop_index
@@ -75,27 +105,30 @@ DROP INDEX CONCURRENTLY IF EXISTS facerec.:"index";
 ANALYZE facerec.:"person", facerec.:"face";
 
 -- name: use_index
--- $2 name, $3 effort, $4 recall or null, $5 persons. From its commit on every replica's next search uses it.
+-- $2 name, $3 persons, $4 centers. From the commit of `note_recall`, in the same transaction, on every replica's next
+-- search uses it.
 UPDATE facerec.collection
-SET index_name = $2, index_effort = $3, index_recall = $4, index_persons = $5,
-    index_faces = facerec.estimated_rows('face', $1), index_time = now(),
-    recall_time = now(), recall_persons = $5
+SET index_name = $2, index_persons = $3, index_centers = $4,
+    index_faces = facerec.estimated_rows('face', $1), index_time = now()
 WHERE collection_id = $1;
 
 -- name: note_recall
--- $2 effort, $3 recall or null, $4 persons. What the index was found to do since it was built.
+-- $2 persons, $3 effort or null where the index is not to be asked, $4 recall or null and $5 of how many probes, $6 and $7
+-- likewise on faces far from their centers.
 UPDATE facerec.collection
-SET index_effort = $2, index_recall = $3, recall_persons = $4, recall_time = now()
+SET recall_persons = $2, recall_time = now(), index_effort = $3,
+    index_recall = $4, recall_samples = $5, index_far_recall = $6, far_samples = $7
 WHERE collection_id = $1 AND index_name IS NOT NULL;
 
 -- name: forget_index
 UPDATE facerec.collection
 SET index_name = NULL, index_effort = NULL, index_recall = NULL, index_persons = NULL, index_faces = NULL,
-    index_time = NULL, recall_time = NULL, recall_persons = NULL
+    index_time = NULL, recall_time = NULL, recall_persons = NULL, index_centers = NULL, index_far_recall = NULL,
+    recall_samples = NULL, far_samples = NULL
 WHERE collection_id = $1;
 
 -- name: get_progress
--- $1 the partition of people. What Postgres says of the build under way.
+-- $1 the partitions of people and faces. What Postgres says of the build under way.
 SELECT phase,
        CASE
            WHEN tuples_total > 0 THEN tuples_done::float8 / tuples_total
@@ -103,7 +136,7 @@ SELECT phase,
            ELSE 0
        END AS done
 FROM pg_stat_progress_create_index
-WHERE relid = $1::regclass;
+WHERE relid = ANY ($1::text[]::regclass[]);
 
 -- name: put_progress
 -- $2 phase, $3 how far.
@@ -114,7 +147,7 @@ ON CONFLICT (collection_id) DO UPDATE SET phase = excluded.phase, done = exclude
 DELETE FROM facerec.index_build WHERE collection_id = $1;
 
 -- name: count_proposed
--- $1 persons, $2 a probe of each. How many probes the index proposes their person for, as `identify` asks it.
+-- $1 persons, $2 a probe of each. How many probes the indexes propose their person for, as `identify` asks them.
 SELECT count(*)
 FROM unnest($1::bigint[], $2::vector[]) AS sample(person_key, probe)
 WHERE sample.person_key IN (
@@ -122,6 +155,17 @@ WHERE sample.person_key IN (
     FROM facerec.:"person" p
     ORDER BY subvector(p.centroid, 1, 64)::halfvec(64) <-> subvector(sample.probe, 1, 64)::halfvec(64)
     LIMIT 50
+) OR sample.person_key IN (
+    SELECT near.person_key
+    FROM (
+        SELECT f.person_key, f.encoding
+        FROM facerec.:"face" f
+        WHERE f.is_center
+        ORDER BY subvector(f.encoding, 1, 64)::halfvec(64) <-> subvector(sample.probe, 1, 64)::halfvec(64)
+        LIMIT 50
+    ) near
+    ORDER BY near.encoding <-> sample.probe
+    LIMIT 10
 );
 
 -- name: has_retention
@@ -166,15 +210,23 @@ WITH gone AS (
            OR f.create_time <= now() - (SELECT c.retention FROM facerec.collection c WHERE c.collection_id = $1))
     RETURNING f.face_id
 ), kept AS MATERIALIZED (
-    SELECT k.person_key, avg(f.encoding) AS centroid
+    SELECT k.person_key,
+           avg(f.encoding) AS centroid,
+           facerec.pick_centers(array_agg(f.content_id), array_agg(f.encoding)) AS centers
     FROM unnest($2::bigint[]) AS k(person_key)
     LEFT JOIN LATERAL (
-        SELECT f.encoding
+        SELECT f.content_id, f.encoding
         FROM facerec.:"face" f
         WHERE f.collection_id = $1 AND f.person_key = k.person_key AND f.face_id NOT IN (SELECT face_id FROM gone)
         OFFSET 0
     ) f ON true
     GROUP BY k.person_key
+), marked AS (
+    UPDATE facerec.:"face" f
+    SET is_center = NOT f.is_center
+    FROM kept
+    WHERE f.collection_id = $1 AND f.person_key = ANY ($2::bigint[]) AND f.face_id NOT IN (SELECT face_id FROM gone)
+      AND f.person_key = kept.person_key AND f.is_center <> (f.content_id = ANY (kept.centers))
 ), emptied AS (
     DELETE FROM facerec.:"person" p
     USING kept

@@ -77,15 +77,16 @@ WHERE t.collection_id = $1 AND t.person_key = 0 AND t.caller = $2;
 --
 -- `search` is what was done: 'index', 'scan', 'later' for a scan of more faces than $8, or 'none' where the
 -- probe has no encoding or one of another space. `decided` unless the index's word does not stand: it
--- stands for a nearest candidate within the trust distance, and never for nobody. The index proposes 50
--- people, so whoever wants more candidates gets a scan.
+-- stands for a nearest candidate within the trust distance, and never for nobody. The indexes propose 50
+-- people by their means, and 50 faces that are centers, of which the 10 nearest count: so whoever wants more candidates
+-- gets a scan. `cut` where all of either are within the threshold: there may be more.
 --
 -- scanned: sequential scan of all faces, on purpose: exact, and no index of vectors can serve it, since
 -- nothing is ordered by distance before it is computed. The aggregate's argument is computed for the few rows
 -- that pass its filter, so each face is measured once; named row types let parallel workers hand over what
--- they found; and a CASE skips it, where a condition would put one more step between each row and the sum. proposed: the index on half of each centroid's dimensions, where there is one, at the effort
--- measured for it, which is set for this statement alone when `asked` is read, before the index is. measured: face (person_key,
--- content_id). Either part is skipped where it isn't called for. Then person (person_key).
+-- they found; and a CASE skips it, where a condition would put one more step between each row and the sum. by_mean and by_center: the indexes on half of the dimensions of means and of centers, where there are some, at the effort
+-- measured for them, which is set for this statement alone when `asked` is read, before the indexes are. measured: face
+-- (person_key, content_id). Either part is skipped where it isn't called for. Then person (person_key).
 WITH asked AS MATERIALIZED (
     SELECT c.space,
            c.calibration_id,
@@ -122,16 +123,29 @@ WITH asked AS MATERIALIZED (
                FROM facerec.:"face" f
            ) END AS found
     FROM asked
-), proposed AS MATERIALIZED (
+), by_mean AS MATERIALIZED (
     SELECT p.person_key
     FROM facerec.:"person" p
     WHERE (SELECT search = 'index' FROM asked)
     ORDER BY subvector(p.centroid, 1, 64)::halfvec(64)
              <-> (SELECT subvector(encoding, 1, 64)::halfvec(64) FROM asked)
     LIMIT 50
+), by_center AS MATERIALIZED (
+    SELECT near.person_key, near.encoding <-> (SELECT encoding FROM asked) AS distance
+    FROM (
+        SELECT f.person_key, f.encoding
+        FROM facerec.:"face" f
+        WHERE f.is_center AND (SELECT search = 'index' FROM asked)
+        ORDER BY subvector(f.encoding, 1, 64)::halfvec(64)
+                 <-> (SELECT subvector(encoding, 1, 64)::halfvec(64) FROM asked)
+        LIMIT 50
+    ) near
+    ORDER BY distance
+    LIMIT 10
 ), measured AS MATERIALIZED (
     SELECT f.person_key, f.face_id, f.encoding <-> (SELECT encoding FROM asked) AS distance
-    FROM proposed JOIN facerec.:"face" f ON f.collection_id = $1 AND f.person_key = proposed.person_key
+    FROM (SELECT by_mean.person_key FROM by_mean UNION SELECT by_center.person_key FROM by_center) proposed
+    JOIN facerec.:"face" f ON f.collection_id = $1 AND f.person_key = proposed.person_key
     WHERE f.expire_time > now()
 ), nearest AS MATERIALIZED (
     SELECT DISTINCT ON (h.person_key) h.person_key, h.face_id, h.distance
@@ -151,6 +165,9 @@ SELECT asked.space,
        asked.search = 'scan'
            OR (asked.search = 'index'
                AND EXISTS (SELECT FROM nearest WHERE nearest.distance <= asked.trust_distance)) AS decided,
+       asked.search = 'index'
+           AND ((SELECT count(*) FROM nearest) >= 50
+                OR (SELECT count(*) FROM by_center WHERE by_center.distance <= asked.threshold) >= 10) AS cut,
        coalesce((scanned.found).faces, 0) + (SELECT count(*) FROM measured) AS faces,
        (SELECT least(count(*), 101) FROM nearest) AS matched_persons,
        candidate.person_id,
@@ -361,15 +378,25 @@ WITH gone AS (
       AND (f.expire_time <= now()
            OR f.create_time <= now() - (SELECT c.retention FROM facerec.collection c WHERE c.collection_id = $1))
     RETURNING f.person_key, f.face_id
+), kept AS MATERIALIZED (
+    SELECT f.person_key,
+           avg(f.encoding) AS centroid,
+           facerec.pick_centers(array_agg(f.content_id), array_agg(f.encoding)) AS centers
+    FROM facerec.:"face" f
+    WHERE f.collection_id = $1 AND f.person_key = ANY (ARRAY(SELECT gone.person_key FROM gone))
+      AND f.face_id NOT IN (SELECT gone.face_id FROM gone)
+    GROUP BY f.person_key
+), marked AS (
+    UPDATE facerec.:"face" f
+    SET is_center = NOT f.is_center
+    FROM kept
+    WHERE f.collection_id = $1 AND f.person_key = ANY (ARRAY(SELECT gone.person_key FROM gone))
+      AND f.person_key = kept.person_key AND f.is_center <> (f.content_id = ANY (kept.centers))
+      AND f.face_id NOT IN (SELECT gone.face_id FROM gone)
 ), changed AS (
     UPDATE facerec.:"person" p
     SET update_time = clock_timestamp(),
-        centroid = (
-            SELECT avg(f.encoding)
-            FROM facerec.:"face" f
-            WHERE f.collection_id = $1 AND f.person_key = p.person_key
-              AND f.face_id NOT IN (SELECT gone.face_id FROM gone)
-        )
+        centroid = (SELECT kept.centroid FROM kept WHERE kept.person_key = p.person_key)
     WHERE p.collection_id = $1 AND p.person_key = ANY (ARRAY(SELECT gone.person_key FROM gone))
     RETURNING p.person_key, facerec.audit_tag(p.audit_key, p.person_id) AS person_tag
 ), receipt AS (
@@ -426,33 +453,43 @@ WITH owner AS MATERIALIZED (
     SELECT f.face_id, f.content_id, f.model_key, f.external_ref, f.create_time, f.expire_time
     FROM owner JOIN facerec.:"face" f ON f.collection_id = $1 AND f.person_key = owner.person_key
     WHERE f.content_id IN (SELECT item.content_id FROM item)
-), added AS (
-    INSERT INTO facerec.:"face" (
-        collection_id, person_key, encoding, model_key, content_id, external_ref, expire_time
-    )
-    SELECT $1, owner.person_key, item.encoding, item.model_key, item.content_id, item.external_ref,
-           coalesce($10::timestamptz, 'infinity')
-    FROM owner, item
+), fresh AS MATERIALIZED (
+    SELECT item.*
+    FROM item
     WHERE item.copy = 1
       AND item.encoding IS NOT NULL
       AND NOT EXISTS (SELECT FROM existing WHERE existing.content_id = item.content_id)
-    ORDER BY item.place
-    RETURNING face_id, content_id, model_key, external_ref, create_time, expire_time, encoding
+), grown AS MATERIALIZED (
+    SELECT avg(every.encoding) AS centroid,
+           facerec.pick_centers(array_agg(every.content_id), array_agg(every.encoding)) AS centers
+    FROM (
+        SELECT f.content_id, f.encoding
+        FROM owner JOIN facerec.:"face" f ON f.collection_id = $1 AND f.person_key = owner.person_key
+        UNION ALL
+        SELECT fresh.content_id, fresh.encoding FROM fresh
+    ) every
+    WHERE EXISTS (SELECT FROM fresh)
+), marked AS (
+    UPDATE facerec.:"face" f
+    SET is_center = NOT f.is_center
+    FROM owner, grown
+    WHERE f.collection_id = $1 AND f.person_key = owner.person_key
+      AND f.is_center <> (f.content_id = ANY (grown.centers))
+), added AS (
+    INSERT INTO facerec.:"face" (
+        collection_id, person_key, encoding, model_key, content_id, external_ref, expire_time, is_center
+    )
+    SELECT $1, owner.person_key, fresh.encoding, fresh.model_key, fresh.content_id, fresh.external_ref,
+           coalesce($10::timestamptz, 'infinity'), fresh.content_id = ANY (grown.centers)
+    FROM owner, fresh, grown
+    ORDER BY fresh.place
+    RETURNING face_id, content_id, model_key, external_ref, create_time, expire_time
 ), changed AS (
     UPDATE facerec.:"person" p
     SET display_name = coalesce($3::text, p.display_name),
         update_time = clock_timestamp(),
-        centroid = (
-            SELECT avg(all_faces.encoding)
-            FROM (
-                SELECT f.encoding
-                FROM facerec.:"face" f
-                WHERE f.collection_id = $1 AND f.person_key = owner.person_key
-                UNION ALL
-                SELECT added.encoding FROM added
-            ) all_faces
-        )
-    FROM owner
+        centroid = coalesce(grown.centroid, p.centroid)
+    FROM owner, grown
     WHERE p.collection_id = $1
       AND p.person_key = owner.person_key
       AND (p.display_name <> $3::text OR EXISTS (SELECT FROM added))
@@ -657,14 +694,20 @@ WITH face AS (
     DELETE FROM facerec.:"face"
     WHERE collection_id = $1 AND face_id = $2 AND person_key = $3
     RETURNING 1
+), kept AS MATERIALIZED (
+    SELECT avg(f.encoding) AS centroid,
+           facerec.pick_centers(array_agg(f.content_id), array_agg(f.encoding)) AS centers
+    FROM facerec.:"face" f
+    WHERE f.collection_id = $1 AND f.person_key = $3 AND f.face_id <> $2 AND EXISTS (SELECT FROM face)
+), marked AS (
+    UPDATE facerec.:"face" f
+    SET is_center = NOT f.is_center
+    FROM kept
+    WHERE f.collection_id = $1 AND f.person_key = $3 AND f.face_id <> $2
+      AND f.is_center <> (f.content_id = ANY (kept.centers))
 ), person AS (
     UPDATE facerec.:"person"
-    SET update_time = clock_timestamp(),
-        centroid = (
-            SELECT avg(f.encoding)
-            FROM facerec.:"face" f
-            WHERE f.collection_id = $1 AND f.person_key = $3 AND f.face_id <> $2
-        )
+    SET update_time = clock_timestamp(), centroid = (SELECT kept.centroid FROM kept)
     WHERE collection_id = $1 AND person_key = $3 AND EXISTS (SELECT FROM face)
 ), receipt AS (
     INSERT INTO facerec.erasure (collection_id, persons, faces)
@@ -708,11 +751,22 @@ WITH doubled AS MATERIALIZED (
     FROM facerec.:"face" f
     JOIN facerec.:"face" t ON t.collection_id = $1 AND t.person_key = $3 AND t.content_id = f.content_id
     WHERE f.collection_id = $1 AND f.person_key = $2
+), kept AS MATERIALIZED (
+    SELECT avg(f.encoding) AS centroid,
+           facerec.pick_centers(array_agg(f.content_id), array_agg(f.encoding)) AS centers
+    FROM facerec.:"face" f
+    WHERE f.collection_id = $1 AND f.person_key IN ($2, $3) AND f.face_id NOT IN (SELECT face_id FROM doubled)
 ), moved AS (
     UPDATE facerec.:"face" f
-    SET person_key = $3
+    SET person_key = $3, is_center = f.content_id = ANY (kept.centers)
+    FROM kept
     WHERE f.collection_id = $1 AND f.person_key = $2 AND f.face_id NOT IN (SELECT face_id FROM doubled)
     RETURNING 1
+), marked AS (
+    UPDATE facerec.:"face" f
+    SET is_center = NOT f.is_center
+    FROM kept
+    WHERE f.collection_id = $1 AND f.person_key = $3 AND f.is_center <> (f.content_id = ANY (kept.centers))
 ), dropped AS (
     DELETE FROM facerec.:"face" f
     WHERE f.collection_id = $1 AND f.person_key = $2 AND f.face_id IN (SELECT face_id FROM doubled)
@@ -730,13 +784,7 @@ WITH doubled AS MATERIALIZED (
     SELECT $1, 1, (SELECT count(*) FROM doubled)
 ), changed AS (
     UPDATE facerec.:"person" p
-    SET update_time = clock_timestamp(),
-        centroid = (
-            SELECT avg(f.encoding)
-            FROM facerec.:"face" f
-            WHERE f.collection_id = $1 AND f.person_key IN ($2, $3)
-              AND f.face_id NOT IN (SELECT face_id FROM doubled)
-        )
+    SET update_time = clock_timestamp(), centroid = (SELECT kept.centroid FROM kept)
     WHERE p.collection_id = $1 AND p.person_key = $3
     RETURNING p.person_id, p.display_name, p.create_time, p.update_time
 )
@@ -778,8 +826,8 @@ LIMIT $2;
 -- Indexes, the least recall measured of one, how many have less than their collection asks for, and since when
 -- an erasure waits for its vacuum (seconds since 1970). A scan of a row a collection; erasure_unvacuumed.
 SELECT count(c.index_effort) AS indexes,
-       min(c.index_recall) AS least_recall,
-       count(*) FILTER (WHERE c.index_recall < c.target_recall) AS below_target,
+       min(least(c.index_recall, c.index_far_recall)) AS least_recall,
+       count(*) FILTER (WHERE least(c.index_recall, c.index_far_recall) < c.target_recall) AS below_target,
        (SELECT extract(epoch FROM min(e.delete_time))::float8 FROM facerec.erasure e WHERE e.vacuum_time IS NULL)
            AS pending_since
 FROM facerec.collection c;
@@ -854,13 +902,14 @@ FOR UPDATE;
 -- name: import_faces
 -- A column a face, no (person, content) twice: $2 person ids, $3 display names, $4 external refs, $5 content ids, $6
 -- encodings, $7 fingerprints, $8 expire times; $9 space; $10 keys of the persons who are locked. Counts of what is new
--- and of the faces past their time it took the place of, and the keys of people who were there before and got a face.
+-- and of the faces past their time it took the place of, and the keys of people whose centers are still to be worked out.
 -- Who is locked and has all of it is left as they are. Others are made, or locked by the update as they are then: what
 -- the statement's snapshot says of them decides nothing, so that the chunk is of one moment. In the order of locking,
 -- so that no two calls wait for each other. Primary keys of person and collection, person (person_key), face (person_key,
 -- content_id), model. What there is is looked up in subqueries, one by one: as joins they would read all of it for
 -- each chunk.
--- A new person's centroid is the mean of what is added; another's is worked out afterwards.
+-- A new person's centroid is the mean of what is added; another's, and who has a face far from it, is worked out
+-- afterwards.
 WITH item AS MATERIALIZED (
     SELECT i.*
     FROM unnest($2::text[], $3::text[], $4::text[], $5::uuid[], $6::vector[], $7::text[], $8::timestamptz[])
@@ -875,6 +924,10 @@ WITH item AS MATERIALIZED (
            ) AS person_key
     FROM item
     GROUP BY item.person_id
+), apart AS (
+    SELECT DISTINCT named.person_id
+    FROM named JOIN item USING (person_id)
+    WHERE item.encoding <-> named.centroid > facerec.center_radius()
 ), grown AS (
     SELECT named.person_id
     FROM named JOIN item USING (person_id)
@@ -936,16 +989,29 @@ SELECT (SELECT count(*) FROM added) AS faces,
        ARRAY(
            SELECT DISTINCT added.person_key
            FROM added JOIN owner USING (person_key)
-           WHERE NOT owner.is_new
+           WHERE NOT owner.is_new OR owner.person_id IN (SELECT apart.person_id FROM apart)
        ) AS grown;
 
--- name: work_out_centroids
+-- name: work_out_centers
 -- $2 keys of locked people. Person (person_key), face (person_key, content_id).
-UPDATE facerec.:"person" p
-SET centroid = (
-    SELECT avg(f.encoding) FROM facerec.:"face" f WHERE f.collection_id = $1 AND f.person_key = p.person_key
+WITH kept AS MATERIALIZED (
+    SELECT f.person_key,
+           avg(f.encoding) AS centroid,
+           facerec.pick_centers(array_agg(f.content_id), array_agg(f.encoding)) AS centers
+    FROM facerec.:"face" f
+    WHERE f.collection_id = $1 AND f.person_key = ANY ($2::bigint[])
+    GROUP BY f.person_key
+), marked AS (
+    UPDATE facerec.:"face" f
+    SET is_center = NOT f.is_center
+    FROM kept
+    WHERE f.collection_id = $1 AND f.person_key = ANY ($2::bigint[])
+      AND f.person_key = kept.person_key AND f.is_center <> (f.content_id = ANY (kept.centers))
 )
-WHERE p.collection_id = $1 AND p.person_key = ANY ($2::bigint[]);
+UPDATE facerec.:"person" p
+SET centroid = kept.centroid
+FROM unnest($2::bigint[]) AS k(person_key) LEFT JOIN kept USING (person_key)
+WHERE p.collection_id = $1 AND p.person_key = ANY ($2::bigint[]) AND p.person_key = k.person_key;
 
 -- name: find_full
 -- $2 keys of locked people, $3 the most faces that a person may have. The ids of those who have more. Person
@@ -1209,35 +1275,44 @@ FROM old LEFT JOIN changed ON true;
 SELECT k.evidence::text AS evidence FROM facerec.calibration k WHERE k.collection_id = $1 AND k.calibration_id = $2;
 
 -- name: draw_probes
--- $2 how many. Probes as another photo of an enrolled person would be: one of their faces, moved away from the
--- centroid, of which it is a part. Of n faces with variance v, a face is v (1 - 1/n) from their mean and another one
--- v (1 + 1/n): the offset grows by sqrt((n + 1) / (n - 1)). Nobody with a single face can be drawn. `maintain` asks it
--- too. Primary key of person, face (person_key, content_id).
+-- $2 most people to look at, $3 true for the twentieth of them with the faces farthest from their centers. A face of each of
+-- some people drawn at random, to make probes of: with the mean of the person's faces and how many these are. `maintain` asks it too. Primary key of person, face (person_key, content_id).
 WITH picked AS MATERIALIZED (
-    SELECT p.person_key, p.centroid
-    FROM facerec.:"person" p
-    WHERE p.centroid IS NOT NULL
-    ORDER BY random()
-    LIMIT 4 * $2::bigint
-), seen AS (
-    SELECT picked.person_key, picked.centroid, f.encoding,
-           count(*) OVER (PARTITION BY picked.person_key) AS faces,
-           row_number() OVER (PARTITION BY picked.person_key ORDER BY random()) AS place
+    SELECT p.person_key, p.centroid FROM facerec.:"person" p WHERE p.centroid IS NOT NULL ORDER BY random() LIMIT $2::bigint
+), seen AS MATERIALIZED (
+    SELECT picked.person_key, picked.centroid, f.encoding, f.is_center
     FROM picked
     CROSS JOIN LATERAL (
-        SELECT f.encoding
+        SELECT f.encoding, f.is_center
         FROM facerec.:"face" f
         WHERE f.collection_id = $1 AND f.person_key = picked.person_key AND f.expire_time > now()
         OFFSET 0
     ) f
+), placed AS MATERIALIZED (
+    SELECT seen.*,
+           least(
+               seen.encoding <-> seen.centroid,
+               (
+                   SELECT min(seen.encoding <-> m.encoding)
+                   FROM facerec.:"face" m
+                   WHERE m.collection_id = $1 AND m.person_key = seen.person_key AND m.is_center
+               )
+           ) AS distance
+    FROM seen
+), chosen AS (
+    SELECT placed.*,
+           count(*) OVER (PARTITION BY placed.person_key) AS faces,
+           row_number() OVER (
+               PARTITION BY placed.person_key
+               ORDER BY CASE WHEN $3::boolean THEN -placed.distance ELSE random() END
+           ) AS place
+    FROM placed
 )
-SELECT seen.person_key,
-       seen.centroid
-           + (seen.encoding - seen.centroid)
-           * array_fill(sqrt((seen.faces + 1) / (seen.faces - 1)::float8)::real, ARRAY[128])::vector AS probe
-FROM seen
-WHERE seen.place = 1 AND seen.faces > 1
-LIMIT $2::bigint;
+SELECT chosen.person_key, chosen.encoding, chosen.is_center, chosen.centroid, chosen.faces
+FROM chosen
+WHERE chosen.place = 1
+ORDER BY CASE WHEN $3::boolean THEN -chosen.distance END
+LIMIT CASE WHEN $3::boolean THEN (SELECT ceil(count(*) / 20.0) FROM picked)::bigint END;
 
 -- name: begin_review
 -- $2 a largest distance or null. What a look for persons enrolled twice goes by; where an index may propose, it is
@@ -1319,20 +1394,38 @@ JOIN facerec.:"person" b ON b.collection_id = $1 AND b.person_key = pair.high_ke
 ORDER BY pair.low_key, pair.high_key;
 
 -- name: review_by_index
--- As review_exactly but for $8 and $9, of the 50 whom the index proposes for each person. The index on half of each
--- centroid's dimensions; face (person_key, content_id), person (person_key).
+-- As review_exactly but for $8 and $9, of the 50 whom either index proposes for each center of a person. The indexes on
+-- half of the dimensions of means and of centers; face (person_key, content_id), person (person_key).
 WITH own AS MATERIALIZED (
-    SELECT p.person_key, p.centroid,
-           greatest(p.person_key, CASE WHEN p.person_key = $5::bigint THEN $6::bigint END) AS told_key
-    FROM facerec.:"person" p
-    WHERE p.collection_id = $1 AND p.person_key = ANY ($2::bigint[])
+    SELECT c.person_key, c.center,
+           greatest(c.person_key, CASE WHEN c.person_key = $5::bigint THEN $6::bigint END) AS told_key
+    FROM (
+        SELECT p.person_key, p.centroid AS center
+        FROM facerec.:"person" p
+        WHERE p.collection_id = $1 AND p.person_key = ANY ($2::bigint[])
+        UNION ALL
+        SELECT f.person_key, f.encoding
+        FROM facerec.:"face" f
+        WHERE f.collection_id = $1 AND f.person_key = ANY ($2::bigint[]) AND f.is_center
+    ) c
 ), proposed AS MATERIALIZED (
     SELECT own.person_key AS low_key, other.person_key AS high_key
     FROM own
     CROSS JOIN LATERAL (
         SELECT p.person_key
         FROM facerec.:"person" p
-        ORDER BY subvector(p.centroid, 1, 64)::halfvec(64) <-> subvector(own.centroid, 1, 64)::halfvec(64)
+        ORDER BY subvector(p.centroid, 1, 64)::halfvec(64) <-> subvector(own.center, 1, 64)::halfvec(64)
+        LIMIT 50
+    ) other
+    WHERE other.person_key > own.told_key
+    UNION
+    SELECT own.person_key, other.person_key
+    FROM own
+    CROSS JOIN LATERAL (
+        SELECT f.person_key
+        FROM facerec.:"face" f
+        WHERE f.is_center
+        ORDER BY subvector(f.encoding, 1, 64)::halfvec(64) <-> subvector(own.center, 1, 64)::halfvec(64)
         LIMIT 50
     ) other
     WHERE other.person_key > own.told_key

@@ -71,7 +71,6 @@ IdentifyResponse: threshold expected_false_hits expected_false_hits_high
 Collection: calibration_id
 CollectionSettings: verify_threshold identify_threshold duplicate_threshold
 SearchPolicy: trust_distance
-SearchIndex: recall
 """
 _WITHHELD = """
 VerifyResponse: distance nearest_face_id
@@ -80,6 +79,7 @@ IdentifiedFace: mode exact faces_searched
 Candidate: distance face_id
 EnrolledFace: duplicate_check
 Duplicate: distance face_id
+SearchIndex: recall recall_low far_recall far_recall_low
 """
 _REFUSED = """
 CalibrateResponse: calibration
@@ -92,7 +92,7 @@ Suspect: person_id_a person_id_b distance
 ApplyCalibrationResponse: old_verify_threshold verify_threshold old_identify_threshold identify_threshold
 ListDuplicatesResponse: pairs persons_examined exact next_page_token
 DuplicatePair: person_id_a person_id_b face_id_a face_id_b distance dismissed
-MeasureRecallResponse: indexed samples recall agreement confirmed
+MeasureRecallResponse: indexed samples recall agreement confirmed far_recall
 Proportion: count value low high
 ExportFacesResponse: space chunk
 FaceChunk: encodings person_ids display_names external_refs expire_times fingerprints

@@ -208,3 +208,15 @@ async def test_a_gallery_of_the_first_schema_is_carried_over(empty_database_url:
         assert left == []
     finally:
         await connection.close()
+
+
+async def test_an_index_over_means_alone_is_asked_no_more(empty_database_url: str) -> None:
+    await migrate(empty_database_url, migrations.available()[:11])
+    connection = await asyncpg.connect(empty_database_url)
+    try:
+        await connection.execute("UPDATE facerec.collection SET index_name = 'near_1', index_effort = 4")
+        await migrate(empty_database_url)
+        asked = "SELECT index_effort IS NOT NULL FROM facerec.collection WHERE index_name = 'near_1'"
+        assert await connection.fetchval(asked) is False
+    finally:
+        await connection.close()

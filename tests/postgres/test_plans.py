@@ -12,6 +12,8 @@ SCANS = {
     "identify": {"face"},
     "review_exactly": {"face"},
     "lock_outlived_persons": {"face"},
+    "count_centers": {"face"},
+    "list_unmarked": {"face", "person"},
     # All people: a sample is drawn, or those are looked for who are no more.
     "measure_genuine": {"person"},
     "draw_impostors": {"person"},
@@ -32,8 +34,9 @@ async def test_no_statement_reads_a_whole_table_that_need_not(administrator: asy
     await administrator.execute(
         f"SET search_path = {schema}; SET plan_cache_mode = force_generic_plan; SET jit = off"
     )
-    index = put(of_collection("default", "maintenance")["create_index"], {"index": "near"})
-    await administrator.execute(index.replace(":lists", "100"))
+    for name, lists in (("index_means", "100"), ("index_centers", "1")):
+        index = put(of_collection("default", "maintenance")[name], {"index": name})
+        await administrator.execute(index.replace(":lists", lists))
     partitions = {partition_name(parent, "default"): parent for parent in PARENTS}
     read: dict[str, set[str]] = {}
     for file in ("queries", "maintenance"):

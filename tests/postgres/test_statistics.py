@@ -11,7 +11,7 @@ import asyncpg
 
 from matcher_service import migrations
 from matcher_service.migrations import migrate
-from matcher_service.queries import load, partition_name
+from matcher_service.queries import of_collection, partition_name, put
 from tests.benchmarks.vectors import Gallery
 from tests.fixtures.gallery import load as load_gallery
 
@@ -70,19 +70,22 @@ async def test_no_statistics_are_collected_of_what_tells_of_a_person(
     assert not await administrator.fetch("SELECT FROM pg_statistic_ext")
 
 
-async def test_an_index_over_centroids_keeps_none_in_statistics(administrator: asyncpg.Connection) -> None:
+async def test_indexes_over_means_and_faces_keep_none_in_statistics(
+    administrator: asyncpg.Connection,
+) -> None:
     await load_gallery(administrator, Gallery(200, photos=2, even=True, seed=3).all())
     schema = await administrator.fetchval(
         "SELECT extnamespace::regnamespace::text FROM pg_extension WHERE extname = 'vector'"
     )
     await administrator.execute(f"SET search_path = {schema}")
-    person = partition_name("person", "default")
-    statements = load("maintenance")
-    for name in ("create_index", "keep_index_from_statistics"):
-        text = statements[name].replace(':"index"', "near").replace(':"person"', person)
-        await administrator.execute(text.replace(":lists", "16"))
+    await administrator.execute(f"UPDATE facerec.{partition_name('face', 'default')} SET is_center = true")
+    statements = of_collection("default", "maintenance")
+    for over in ("means", "centers"):
+        for name in (f"index_{over}", "keep_index_from_statistics"):
+            text = put(statements[name], {"index": f"near_{over}"})
+            await administrator.execute(text.replace(":lists", "16"))
     await administrator.execute("ANALYZE")
-    assert not {name for name in await names(administrator, COLLECTED) if name.startswith("near.")}
+    assert not {name for name in await names(administrator, COLLECTED) if name.startswith("near_")}
 
 
 async def test_a_migration_clears_what_statistics_held(empty_database_url: str) -> None:

@@ -37,7 +37,7 @@ async def needles(connection: asyncpg.Connection, person_ids: Sequence[str]) -> 
     faces = await connection.fetch(
         "SELECT p.person_id, uuid_send(f.face_id) AS face_id, uuid_send(f.content_id) AS content_id,"
         " f.face_id::text AS face_id_text, f.external_ref AS reference, f.encoding::float4[] AS encoding,"
-        " left(f.encoding::text, 32) AS encoding_text"
+        " left(f.encoding::text, 32) AS encoding_text, f.is_center"
         " FROM facerec.face f JOIN facerec.person p USING (person_key) WHERE p.person_id = ANY ($1)",
         person_ids,
     )
@@ -51,6 +51,10 @@ async def needles(connection: asyncpg.Connection, person_ids: Sequence[str]) -> 
         found += _texts(row, "face_id", "content_id", "face_id_text", "reference", "encoding_text")
         vector = np.array(row["encoding"], np.float32)
         found.append(Needle("encoding", row["person_id"], vector.astype("<f4").tobytes()[64:128]))
+        if row["is_center"]:
+            found.append(
+                Needle("half encoding", row["person_id"], vector[:64].astype("<f2").tobytes()[32:64])
+            )
     return found
 
 

@@ -1542,21 +1542,41 @@ class SearchIndex(_message.Message):
     BUILD_PHASE_FIELD_NUMBER: _builtins.int
     BUILD_DONE_FIELD_NUMBER: _builtins.int
     RECALL_TIME_FIELD_NUMBER: _builtins.int
+    RECALL_LOW_FIELD_NUMBER: _builtins.int
+    FAR_RECALL_FIELD_NUMBER: _builtins.int
+    FAR_RECALL_LOW_FIELD_NUMBER: _builtins.int
     ready: _builtins.bool
-    """ready says that Identify may use it."""
+    """ready says that Identify uses it. Where build_time is set and this is false,
+    it was built and misses its target_recall with all its lists: every answer is
+    exact.
+    """
     persons: _builtins.int
     """persons counts those it was built over. Unit: persons."""
     faces: _builtins.int
     """faces counts the collection's faces when it was built, about. Unit: faces."""
     recall: _builtins.float
     """recall is the share of searches whose nearest person it proposed when last
-    measured, which `maintain` does again and again. Unset before. Unit: 1, a
-    share.
+    measured, which `maintain` does again and again. Unset before, and where
+    people are too few to measure on: then it is searched whole. Unset without
+    scores. Unit: 1, a share.
     """
     build_phase: _builtins.str
     """build_phase is what a build under way is doing; empty where none is."""
     build_done: _builtins.float
     """build_done is how far that phase is, from 0 to 1. Unit: 1, a share."""
+    recall_low: _builtins.float
+    """recall_low is the lower end of recall's 95 % interval (Wilson's). Unset where
+    recall is, and without scores. Unit: 1, a share.
+    """
+    far_recall: _builtins.float
+    """far_recall is what recall is, of searches for the faces that are farthest from
+    the centers that the index goes by. Both reach target_recall where it is ready.
+    Unset where recall is, and without scores. Unit: 1, a share.
+    """
+    far_recall_low: _builtins.float
+    """far_recall_low is the lower end of far_recall's 95 % interval. Unset where
+    recall is, and without scores. Unit: 1, a share.
+    """
     @_builtins.property
     def build_time(self) -> _timestamp_pb2.Timestamp:
         """build_time is when it was built. Unset where there is none."""
@@ -1576,14 +1596,30 @@ class SearchIndex(_message.Message):
         build_phase: _builtins.str = ...,
         build_done: _builtins.float = ...,
         recall_time: _timestamp_pb2.Timestamp | None = ...,
+        recall_low: _builtins.float | None = ...,
+        far_recall: _builtins.float | None = ...,
+        far_recall_low: _builtins.float | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_recall", b"_recall", "build_time", b"build_time", "recall", b"recall", "recall_time", b"recall_time"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_far_recall", b"_far_recall", "_far_recall_low", b"_far_recall_low", "_recall", b"_recall", "_recall_low", b"_recall_low", "build_time", b"build_time", "far_recall", b"far_recall", "far_recall_low", b"far_recall_low", "recall", b"recall", "recall_low", b"recall_low", "recall_time", b"recall_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_recall", b"_recall", "build_done", b"build_done", "build_phase", b"build_phase", "build_time", b"build_time", "faces", b"faces", "persons", b"persons", "ready", b"ready", "recall", b"recall", "recall_time", b"recall_time"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_far_recall", b"_far_recall", "_far_recall_low", b"_far_recall_low", "_recall", b"_recall", "_recall_low", b"_recall_low", "build_done", b"build_done", "build_phase", b"build_phase", "build_time", b"build_time", "faces", b"faces", "far_recall", b"far_recall", "far_recall_low", b"far_recall_low", "persons", b"persons", "ready", b"ready", "recall", b"recall", "recall_low", b"recall_low", "recall_time", b"recall_time"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__far_recall: _TypeAlias = _typing.Literal["far_recall"]  # noqa: Y015
+    _WhichOneofArgType__far_recall: _TypeAlias = _typing.Literal["_far_recall", b"_far_recall"]  # noqa: Y015
+    _WhichOneofReturnType__far_recall_low: _TypeAlias = _typing.Literal["far_recall_low"]  # noqa: Y015
+    _WhichOneofArgType__far_recall_low: _TypeAlias = _typing.Literal["_far_recall_low", b"_far_recall_low"]  # noqa: Y015
     _WhichOneofReturnType__recall: _TypeAlias = _typing.Literal["recall"]  # noqa: Y015
     _WhichOneofArgType__recall: _TypeAlias = _typing.Literal["_recall", b"_recall"]  # noqa: Y015
+    _WhichOneofReturnType__recall_low: _TypeAlias = _typing.Literal["recall_low"]  # noqa: Y015
+    _WhichOneofArgType__recall_low: _TypeAlias = _typing.Literal["_recall_low", b"_recall_low"]  # noqa: Y015
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__far_recall) -> _WhichOneofReturnType__far_recall | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__far_recall_low) -> _WhichOneofReturnType__far_recall_low | None: ...
+    @_typing.overload
     def WhichOneof(self, oneof_group: _WhichOneofArgType__recall) -> _WhichOneofReturnType__recall | None: ...
+    @_typing.overload
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__recall_low) -> _WhichOneofReturnType__recall_low | None: ...
 
 Global___SearchIndex: _TypeAlias = SearchIndex  # noqa: Y015
 

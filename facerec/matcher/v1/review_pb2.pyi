@@ -91,18 +91,21 @@ class MeasureRecallResponse(_message.Message):
     RECALL_FIELD_NUMBER: _builtins.int
     AGREEMENT_FIELD_NUMBER: _builtins.int
     CONFIRMED_FIELD_NUMBER: _builtins.int
+    FAR_RECALL_FIELD_NUMBER: _builtins.int
     indexed: _builtins.bool
     """indexed says whether the gallery is searched by an index. Where it is not,
     every answer is exact, and nothing else is set.
     """
     samples: _builtins.int
     """samples is how many searches were compared: fewer than asked for where the
-    time was up, or where fewer people have two faces. Unit: searches.
+    time was up, or where people are fewer. Half of them are for faces far from
+    the centers that the index goes by. Unit: searches.
     """
     @_builtins.property
     def recall(self) -> Global___Proportion:
         """recall is the share of searches for which the index alone found the nearest
-        person, of those for which an exact scan found somebody. Unset without one.
+        person, of those for any faces for which an exact scan found somebody. Unset
+        without one.
         """
 
     @_builtins.property
@@ -117,6 +120,12 @@ class MeasureRecallResponse(_message.Message):
         scan. Unset without a sample.
         """
 
+    @_builtins.property
+    def far_recall(self) -> Global___Proportion:
+        """far_recall is what recall is, of the searches for faces far from the centers
+        that the index goes by. Unset without one.
+        """
+
     def __init__(
         self,
         *,
@@ -125,10 +134,11 @@ class MeasureRecallResponse(_message.Message):
         recall: Global___Proportion | None = ...,
         agreement: Global___Proportion | None = ...,
         confirmed: Global___Proportion | None = ...,
+        far_recall: Global___Proportion | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["agreement", b"agreement", "confirmed", b"confirmed", "recall", b"recall"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["agreement", b"agreement", "confirmed", b"confirmed", "far_recall", b"far_recall", "recall", b"recall"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agreement", b"agreement", "confirmed", b"confirmed", "indexed", b"indexed", "recall", b"recall", "samples", b"samples"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agreement", b"agreement", "confirmed", b"confirmed", "far_recall", b"far_recall", "indexed", b"indexed", "recall", b"recall", "samples", b"samples"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -26,7 +26,7 @@ from tests.fixtures.matcher import RunningMatcher
 from tests.fixtures.waiting import until
 
 PEOPLE = Gallery(1000, 3.0, seed=11)
-PERSONS = partition_name("person", "default")
+PERSONS, FACES = (partition_name(parent, "default") for parent in ("person", "face"))
 INDEX, EXACT, CONFIRMED = pb.SEARCH_MODE_INDEX, pb.SEARCH_MODE_EXACT, pb.SEARCH_MODE_INDEX_CONFIRMED
 
 
@@ -188,14 +188,14 @@ async def test_an_index_comes_with_the_size_is_rebuilt_with_growth_and_goes_agai
     first = await collections.index()
     assert (first.ready, first.persons) == (True, 600)
     assert first.recall >= 0.99
-    assert await _indexes(administrator) == [f"{PERSONS}_near_1"]
+    assert await _indexes(administrator) == _pair(1)
     await maintain(database_url)
     assert (await collections.index()).build_time == first.build_time
 
     await gallery.load(administrator, _renumbered(Gallery(400, 2.0, even=True, seed=5).all(), 5000))
     await maintain(database_url)
     assert (await collections.index()).persons == 1000
-    assert await _indexes(administrator) == [f"{PERSONS}_near_2"]
+    assert await _indexes(administrator) == _pair(2)
 
     await administrator.execute("UPDATE facerec.collection SET index_above_faces = 100000")
     await maintain(database_url)
@@ -217,29 +217,32 @@ async def test_what_a_build_cut_short_left_behind_is_dropped(
         "SELECT i.relname, x.indisvalid FROM pg_index x JOIN pg_class i ON i.oid = x.indexrelid"
         " WHERE i.relname LIKE '%_near_%'"
     )
-    assert [tuple(row) for row in valid] == [(f"{PERSONS}_near_1", True)]
+    assert sorted(tuple(row) for row in valid) == [(name, True) for name in _pair(1)]
     assert (await identify(matcher, faces.encodings[0])).mode == INDEX
 
 
+@pytest.mark.parametrize("index", [f"facerec.{table}_near_1" for table in (PERSONS, FACES)])
 @pytest.mark.parametrize(
     "statement",
     ["DROP INDEX {0}", "UPDATE pg_index SET indisvalid = false WHERE indexrelid = '{0}'::regclass"],
 )
+@pytest.mark.usefixtures("faces")
 async def test_an_index_lost_by_others_hands_is_noticed_and_built_anew(
     matcher: RunningMatcher,
-    faces: Faces,
     administrator: asyncpg.Connection,
     database_url: str,
+    index: str,
     statement: str,
 ) -> None:
     await maintain(database_url)
-    await administrator.execute(statement.format(f"facerec.{PERSONS}_near_1"))
+    await administrator.execute(statement.format(index))
     await maintain(database_url)
-    assert await administrator.fetchval(
-        "SELECT x.indisvalid FROM facerec.collection c"
-        " JOIN pg_index x ON x.indexrelid = ('facerec.' || c.index_name)::regclass"
+    valid = await administrator.fetch(
+        "SELECT x.indisvalid FROM pg_index x JOIN pg_class i ON i.oid = x.indexrelid"
+        " WHERE i.relname LIKE '%_near_%'"
     )
-    assert (await identify(matcher, faces.encodings[0])).mode == INDEX
+    assert [row["indisvalid"] for row in valid] == [True, True]
+    assert (await identify(matcher, PEOPLE.all().encodings[0])).mode == INDEX
 
 
 async def test_a_build_shows_how_far_it_is(
@@ -296,7 +299,7 @@ async def test_a_build_outlasts_a_snapshot_that_began_before(
     await snapshot.execute("ROLLBACK")
     assert await build
     assert (await collections.index()).ready
-    assert await _indexes(administrator) == [f"{PERSONS}_near_1"]
+    assert await _indexes(administrator) == _pair(1)
 
 
 @pytest.mark.parametrize("held", ["a snapshot", "a writer's lock"])
@@ -337,6 +340,10 @@ async def test_only_one_maintains_at_a_time(
 
 def _renumbered(faces: Faces, first: int) -> Faces:
     return Faces(faces.people + first, faces.encodings)
+
+
+def _pair(number: int) -> list[str]:
+    return [f"{table}_near_{number}" for table in (FACES, PERSONS)]
 
 
 async def _indexes(administrator: asyncpg.Connection) -> list[str]:
