@@ -48,7 +48,7 @@ class Builder:
     _turn: asyncio.Lock = dataclasses.field(default_factory=asyncio.Lock)
 
     async def keep(self, collection_id: str) -> bool:
-        """Bring a collection's indexes to what its size and policy ask for. False where another run has to."""
+        """Bring a collection's indexes to what its size and policy ask for, or return False to wait."""
         row = await self._policy(collection_id)
         if row is not None and await self._is_lost(collection_id, row["index_name"]):
             log.warning("index_missing", collection=collection_id)
