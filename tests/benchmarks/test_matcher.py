@@ -1,6 +1,7 @@
 """The benchmark of the matcher in a short form: the same code over some thousand faces, time not judged."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
@@ -68,7 +69,8 @@ async def test_verify_and_the_empty_handler_answer(stage: Stage) -> None:
 async def test_a_flood_is_answered_or_refused_and_nothing_else(stage: Stage) -> None:
     # Of so small a gallery thousands a second are decided: ten times more would drown gRPC itself.
     table = await flood.run(stage, seconds=1.0, rounds=1, times=2)
-    assert table.rows[-1][-1] == "yes", table.text()
+    # On a machine with much else to do a statement may take longer than it is given, which is UNAVAILABLE.
+    assert re.fullmatch(r"0|\{'UNAVAILABLE': \d+\}", table.rows[-1][1]), table.text()
 
 
 async def test_changes_leave_the_gallery_as_it_was(stage: Stage) -> None:

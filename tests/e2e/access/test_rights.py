@@ -17,6 +17,7 @@ from tests.e2e.access.conftest import bearer, entry
 from tests.e2e.matcher.requests import encoding, enroll, refused, vectors
 from tests.e2e.matcher.transfers import chunk, header
 from tests.fixtures.matcher import RunningMatcher, StartMatcher
+from tests.fixtures.waiting import until
 
 WriteKeys = Callable[..., Path]
 ADMIN = entry("admin", "a", ["admin"])
@@ -116,17 +117,26 @@ async def test_a_key_that_is_narrowed_while_its_import_runs_stores_no_more(
         await narrowed.wait()
         yield chunk(vectors(1), ["ben"])
 
+    async def stored() -> list[str]:
+        listed = await matcher.stub.ListPersons(pb.ListPersonsRequest(), metadata=bearer("a"))
+        return [person.person_id for person in listed.persons]
+
+    async def begun() -> bool:
+        return await stored() == ["ann"]
+
     importing = asyncio.ensure_future(_ended(matcher.stub.ImportFaces(chunks(), metadata=bearer("b"))))
+    await until(begun)
     keys_file(ADMIN, entry("importer", "b", ["enroll"]))
     asked = enroll("eve", encoding(vectors(1)[0], space="of another model"))
-    async with asyncio.timeout(10):
-        while (await _ended(matcher.stub.Enroll(asked, metadata=bearer("b")))).reason is not NARROWED:  # noqa: ASYNC110
-            await asyncio.sleep(0.01)
+
+    async def followed() -> bool:
+        return (await _ended(matcher.stub.Enroll(asked, metadata=bearer("b")))).reason is NARROWED
+
+    await until(followed)
     narrowed.set()
     error = await importing
     assert (error.reason, error.field) == (Reason.NOT_PERMITTED, "chunk.encodings")
-    listed = await matcher.stub.ListPersons(pb.ListPersonsRequest(), metadata=bearer("a"))
-    assert [person.person_id for person in listed.persons] == ["ann"]
+    assert await stored() == ["ann"]
 
 
 async def _ended(call: Any) -> Any:
