@@ -241,9 +241,13 @@ async def test_messages_of_a_stream_that_its_handler_keeps_are_counted_until_it_
     item = BytesValue(value=bytes(LARGEST // 2)).SerializeToString()
     async with grpc.aio.insecure_channel(f"127.0.0.1:{running.port}") as channel:
         each: Any = channel.stream_stream(EACH)
-        with pytest.raises(grpc.aio.AioRpcError) as caught:
-            async for _ in each(iter([item] * 10)):
-                pass
+        for _ in range(10):
+            with pytest.raises(grpc.aio.AioRpcError) as caught:
+                async for _ in each(iter([item] * 10)):
+                    pass
+            # What gRPC makes of a message that was being written as the status came.
+            if caught.value.details() != "Internal error from Core":
+                break
         assert from_rpc_error(caught.value, "").reason is Reason.OVERLOADED
         assert 1 < running.held < 5
         running.keeps = False
