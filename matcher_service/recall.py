@@ -10,6 +10,7 @@ import numpy.typing as npt
 from matcher_service import deadline
 from matcher_service.calibration import Z
 from matcher_service.database import DIMENSIONS, Database
+from matcher_service.database_errors import tried_anew
 from matcher_service.errors import CollectionNotFound
 from matcher_service.faces import Encoding
 from matcher_service.queries import of_collection
@@ -65,6 +66,7 @@ class RecallMeter:
         self._search = search
         self._scanner = scanner
 
+    @tried_anew
     async def measure(self, collection_id: str, samples: int) -> Recall:
         """Compare up to so many searches, fewer where the caller's time is up or people are few.
 
