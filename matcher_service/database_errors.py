@@ -42,6 +42,7 @@ _MISSING = (  # something that our statements name
     asyncpg.UndefinedColumnError,
     asyncpg.UndefinedFunctionError,  # an operator too
     asyncpg.UndefinedObjectError,  # a type
+    asyncpg.InvalidColumnReferenceError,  # the unique index of an ON CONFLICT
     asyncpg.InvalidSchemaNameError,
 )
 
