@@ -83,6 +83,10 @@ def read_address(url: str) -> Address:
             "[ as %5B and ] as %5D, and no blank"
         )
     parameters = _read_parameters(query)
+    if not re.fullmatch(r"[\d,]*", parameters.get("port", "")):
+        raise AddressInvalid(
+            "port in the database's URL must be a number, or one for each host, joined by commas"
+        )
     seconds = _take_seconds(parameters)
     trust = _take_trust(parameters)
     _check_files(parameters)
