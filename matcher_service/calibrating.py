@@ -14,6 +14,7 @@ from matcher_service import calibration
 from matcher_service.audit.changes import Action, Change, note
 from matcher_service.calibration import BIN, BINS, MIN_PERSONS, Counts, Point, Sample
 from matcher_service.database import Connection, Database
+from matcher_service.database_errors import tried_anew
 from matcher_service.errors import CalibrationNotFound, CalibrationUnsupported, CollectionNotFound
 from matcher_service.queries import of_collection
 
@@ -74,6 +75,7 @@ class Calibrator:
     def __init__(self, database: Database) -> None:
         self._database = database
 
+    @tried_anew
     async def calibrate(self, collection_id: str, target: Target) -> Calibration:
         """Measure the collection and keep what was found. Changes nothing else.
 
@@ -119,6 +121,7 @@ class Calibrator:
             suspects=suspects,
         )
 
+    @tried_anew
     async def apply(self, collection_id: str, calibration_id: uuid.UUID) -> Applied:
         """Put a calibration's thresholds in force. Raises as Store does, CalibrationNotFound."""
         queries = of_collection(collection_id)

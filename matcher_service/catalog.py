@@ -10,6 +10,7 @@ from matcher_service import deadline, pages
 from matcher_service.audit.changes import Action, Change, note
 from matcher_service.collection import Collection, CollectionErasure, CollectionSettings, SearchIndex
 from matcher_service.database import Connection, Database
+from matcher_service.database_errors import tried_anew
 from matcher_service.errors import CollectionExists, CollectionNotFound
 from matcher_service.proportion import Proportion
 from matcher_service.queries import of_collection
@@ -27,6 +28,7 @@ class Catalog:
         self._store = store
         self._database = database
 
+    @tried_anew
     async def create(self, collection_id: str, space: str, settings: CollectionSettings) -> Collection:
         """Add an empty collection. Raises CollectionExists."""
         async with self._store.transaction(collection_id) as (connection, queries):
@@ -52,6 +54,7 @@ class Catalog:
         more = len(rows) > page_size
         return collections, pages.collection_token(collections[-1]) if more else ""
 
+    @tried_anew
     async def update(self, collection_id: str, settings: CollectionSettings) -> Collection:
         """Change settings. Raises CollectionNotFound.
 
@@ -72,6 +75,7 @@ class Catalog:
             await note(connection, queries, collection_id, change)
         return new
 
+    @tried_anew
     async def delete(self, collection_id: str) -> CollectionErasure:
         """Erase a collection and everybody in it; none of that id counts 0.
 

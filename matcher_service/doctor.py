@@ -9,8 +9,9 @@ from facerec.errors import FacerecError, Reason
 from facerec.serving.checkup import Finding
 from facerec.serving.errors import StartError
 from matcher_service import migrations
-from matcher_service.database_address import why_unverified
-from matcher_service.extension import check_extension, check_server, server_version
+from matcher_service.database_address import connect, why_not_connected, why_unverified
+from matcher_service.database_findings import examine_newer_extension, examine_restored
+from matcher_service.extension import check_extension, check_reach, check_server, server_version
 from matcher_service.settings import MatcherSettings
 
 _CONNECT_SECONDS = 5.0
@@ -27,21 +28,25 @@ async def _examine_database(settings: MatcherSettings) -> AsyncIterator[Finding]
     if why := why_unverified(settings.database_url.get_secret_value()):
         yield Finding("certificate", "warn", why)
     try:
-        connection = await asyncpg.connect(settings.database_url.get_secret_value(), timeout=_CONNECT_SECONDS)
-    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError, ValueError) as error:
-        # A ValueError's message quotes the URL, which may hold the password.
-        why = "" if isinstance(error, ValueError) or not str(error) else f": {str(error).splitlines()[0]}"
-        yield Finding(
-            "database", "fail", f"cannot connect ({type(error).__name__}{why}); see MATCHER_DATABASE_URL"
-        )
+        connection = await connect(settings.database_url.get_secret_value(), seconds=_CONNECT_SECONDS)
+    except (
+        StartError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError, ValueError,
+    ) as error:  # fmt: skip
+        yield Finding("database", "fail", f"{why_not_connected(error)}; see MATCHER_DATABASE_URL")
         return
     try:
         yield Finding("database", "ok", f"connected to Postgres {server_version(connection)}")
         yield await _examine_extension(connection)
+        if newer := await examine_newer_extension(connection):
+            yield newer
         role = await _examine_role(connection)
         yield role
         if role.state == "ok":
-            yield await _examine_schema(connection)
+            schema = await _examine_schema(connection)
+            yield schema
+            if schema.state == "ok":
+                for finding in await examine_restored(connection):
+                    yield finding
         yield await _examine_room(connection, settings)
     finally:
         await connection.close(timeout=_CONNECT_SECONDS)
@@ -50,7 +55,8 @@ async def _examine_database(settings: MatcherSettings) -> AsyncIterator[Finding]
 async def _examine_extension(connection: asyncpg.Connection) -> Finding:
     try:
         await check_server(connection)
-        await check_extension(connection)
+        schema = await check_extension(connection)
+        await check_reach(connection, schema, "facerec_owner", "facerec_serve")
     except StartError as error:
         return Finding("pgvector", "fail", str(error))
     version = await connection.fetchval("SELECT extversion FROM pg_extension WHERE extname = 'vector'")
@@ -71,17 +77,21 @@ async def _examine_role(connection: asyncpg.Connection) -> Finding:
 
 
 async def _examine_schema(connection: asyncpg.Connection) -> Finding:
-    head = migrations.head()
     try:
         version = await migrations.check_applied(connection)
     except (asyncpg.UndefinedTableError, asyncpg.InvalidSchemaNameError):
         version = 0
     except migrations.MigrationError as error:
         return Finding("schema", "fail", str(error))
-    if version < head:
+    except asyncpg.InsufficientPrivilegeError:
         return Finding(
-            "schema", "fail", f"at version {version} and {head} is needed: run `matcher_service migrate`"
+            "schema",
+            "fail",
+            "facerec_serve may not read facerec.schema_migration: run `matcher_service migrate`, or restore "
+            "again with the roles made beforehand and without --no-privileges",
         )
+    if version < migrations.head():
+        return Finding("schema", "fail", migrations.why_unfit(version, version))
     return Finding("schema", "ok", f"at version {version}")
 
 

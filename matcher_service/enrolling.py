@@ -8,6 +8,7 @@ import asyncpg
 
 from matcher_service.audit.changes import Action, Change, note
 from matcher_service.database import vector_wire
+from matcher_service.database_errors import tried_anew
 from matcher_service.errors import CollectionNotFound, PersonFull
 from matcher_service.faces import Encoding, EnrolledFace, Enrollment, Face, Person
 from matcher_service.refusing import SearchOutdated, check_added
@@ -127,6 +128,7 @@ async def preview(
     return Preview(row["space"], policy, replay, frozenset(row["known_content_ids"]), row["enrolled"])
 
 
+@tried_anew
 async def commit(
     store: Store,
     collection_id: str,

@@ -24,6 +24,7 @@ MatcherError
 +-- Overloaded            no capacity now; retry
 +-- EncoderUnavailable    images cannot be encoded now; encodings still work
 +-- StoreUnavailable      the database cannot be used now; retry
+    +-- SchemaChanged     it was made anew under a call that changed nothing; retry
 """
 
 from facerec.errors import FacerecError, Reason
@@ -163,6 +164,15 @@ class StoreUnavailable(MatcherError):
     """The database cannot be used now."""
 
     reason = Reason.STORE_UNAVAILABLE
+
+
+class SchemaChanged(StoreUnavailable):
+    """The schema was made anew under a call, which has changed nothing and may be tried again."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "the database's schema was changed meanwhile; try again in a moment", retry_after_seconds=0.1
+        )
 
 
 class ScoresWithheld(MatcherError):

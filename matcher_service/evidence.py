@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from matcher_service.calibration import BIN
 from matcher_service.database import Database
+from matcher_service.database_errors import tried_anew
 from matcher_service.faces import ExpectedHits
 from matcher_service.queries import of_collection
 from matcher_service.query import Found
@@ -48,6 +49,7 @@ class Evidence:
             curve.far[place] * found.gallery_faces, curve.far_high[place] * found.gallery_faces
         )
 
+    @tried_anew
     async def _curve(self, collection_id: str, calibration_id: uuid.UUID) -> Curve | None:
         if calibration_id not in self._curves:
             async with self._database.search_connection() as connection:

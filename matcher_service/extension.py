@@ -1,4 +1,4 @@
-"""What Postgres itself must offer: its version, its encoding and pgvector."""
+"""What Postgres itself must offer: its version, its encoding and pgvector, where our roles can reach it."""
 
 import re
 
@@ -57,6 +57,28 @@ async def check_extension(connection: asyncpg.Connection, *, create: bool = Fals
 def server_version(connection: asyncpg.Connection) -> str:
     """What the server calls its version, such as `15.20 (Debian 15.20-1)`."""
     return str(connection.get_settings().server_version)
+
+
+async def check_reach(connection: asyncpg.Connection, schema: str, *roles: str) -> None:
+    """Raises DatabaseUnfit where a role may not use pgvector's schema, and so finds no type `vector`."""
+    lacking = await connection.fetch(
+        "SELECT quote_ident(r.rolname) AS role, quote_ident(n.nspname) AS schema "
+        "FROM pg_roles r, pg_namespace n "
+        "WHERE r.rolname = ANY($1) AND n.nspname = $2 AND NOT has_schema_privilege(r.oid, n.oid, 'USAGE')",
+        list(roles),
+        schema,
+    )
+    if lacking:
+        named, names = lacking[0]["schema"], ", ".join(row["role"] for row in lacking)
+        raise DatabaseUnfit(
+            f"pgvector is in the schema {named}, which {names} may not use: let its owner run "
+            f"GRANT USAGE ON SCHEMA {named} TO {names} in this database"
+        )
+
+
+async def search_in(connection: asyncpg.Connection, schema: str, *, local: bool = False) -> None:
+    """Have pgvector's type and operators found where they are; `local` until the transaction's end."""
+    await connection.execute("SELECT set_config('search_path', quote_ident($1), $2)", schema, local)
 
 
 async def _check_offered(connection: asyncpg.Connection) -> None:

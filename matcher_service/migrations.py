@@ -9,13 +9,15 @@ from importlib import resources
 import asyncpg
 
 from facerec.serving.errors import StartError
-from matcher_service.extension import check_extension, check_server
+from matcher_service import database_address
+from matcher_service.extension import check_extension, check_reach, check_server, search_in
 
 LOCK_KEY = 0x6661636572656300  # "facerec"; advisory locks of one database share one space of numbers
 LOCK_WAIT_SECONDS = 60
 TABLE_LOCK_WAIT_SECONDS = 5
 ROLE_ATTEMPTS = 5
 _FILE = re.compile(r"^(\d{4})_(\w+)\.sql$")
+_SERVES = re.compile(r"^-- serves: (\d+)$", re.MULTILINE)
 
 
 class MigrationError(StartError):
@@ -24,12 +26,17 @@ class MigrationError(StartError):
 
 @dataclasses.dataclass(frozen=True)
 class Migration:
-    """One file: its number, its name, its text and the SHA-256 of it, in hex."""
+    """One file: its number, its name, its text and the SHA-256 of it, in hex.
+
+    `serves_from` is the least version that a release must know to be served by the schema once this is
+    applied: what the file says in a line `-- serves: VERSION`, and without that its own.
+    """
 
     version: int
     name: str
     text: str
     checksum: str
+    serves_from: int
 
 
 def available() -> list[Migration]:
@@ -40,7 +47,10 @@ def available() -> list[Migration]:
         if match := _FILE.match(file.name):
             text = file.read_text(encoding="utf-8")
             checksum = hashlib.sha256(text.encode()).hexdigest()
-            found.append(Migration(int(match[1]), match[2], text, checksum))
+            version, serves = int(match[1]), _SERVES.search(text)
+            serves_from = int(serves[1]) if serves else version
+            assert serves_from <= version, file.name
+            found.append(Migration(version, match[2], text, checksum, serves_from))
     assert [migration.version for migration in found] == list(range(1, len(found) + 1))
     return found
 
@@ -50,16 +60,36 @@ def head() -> int:
     return len(available())
 
 
+def why_unfit(version: int, serves_from: int) -> str:
+    """Say why a schema at `version`, which serves releases that know `serves_from`, does not serve this one.
+
+    "" where it does.
+    """
+    known = head()
+    if version < known:
+        return (
+            f"the schema is at version {version} and this release needs {known}: "
+            "run `matcher_service migrate`"
+        )
+    if serves_from > known:
+        return (
+            f"the schema is at version {version}, which serves releases that know {serves_from}, and this "
+            f"one knows {known}: run a newer release"
+        )
+    return ""
+
+
 async def migrate(database_url: str, migrations: Sequence[Migration] | None = None) -> list[str]:
     """Apply what is missing, each file in a transaction of its own; return the names of those applied.
 
-    Safe to run again and from several places at once. Raises MigrationError.
+    A schema past them is left alone where it still serves this release. Safe to run again and from several
+    places at once. Raises MigrationError, DatabaseUnfit, AddressInvalid.
     """
     migrations = available() if migrations is None else migrations
     try:
-        connection = await asyncpg.connect(database_url, timeout=10)
+        connection = await database_address.connect(database_url, seconds=10)
     except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError, ValueError) as error:
-        raise MigrationError(f"cannot connect to the database: {_line(error)}") from None
+        raise MigrationError(database_address.why_not_connected(error)) from None
     try:
         return await _migrate(connection, migrations)
     except asyncpg.LockNotAvailableError:
@@ -84,17 +114,20 @@ async def _migrate(connection: asyncpg.Connection, migrations: Sequence[Migratio
     await connection.execute(f"SET lock_timeout = '{TABLE_LOCK_WAIT_SECONDS}s'")
     extension_schema = await check_extension(connection, create=True)
     await _lay_foundation(connection)
+    await check_reach(connection, extension_schema, "facerec_owner", "facerec_serve")
     missing = migrations[await check_applied(connection, migrations) :]
     for migration in missing:
         async with connection.transaction():
             await connection.execute("SET LOCAL ROLE facerec_owner")
-            await connection.execute("SELECT set_config('search_path', $1, true)", extension_schema)
+            await search_in(connection, extension_schema, local=True)
             await connection.execute(migration.text)
             await connection.execute(
-                "INSERT INTO facerec.schema_migration (version, name, checksum) VALUES ($1, $2, $3)",
+                "INSERT INTO facerec.schema_migration (version, name, checksum, serves_from) "
+                "VALUES ($1, $2, $3, $4)",
                 migration.version,
                 migration.name,
                 migration.checksum,
+                migration.serves_from,
             )
     return [f"{migration.version:04d}_{migration.name}" for migration in missing]
 
@@ -116,22 +149,28 @@ async def _lay_foundation(connection: asyncpg.Connection) -> None:
 async def check_applied(connection: asyncpg.Connection, migrations: Sequence[Migration] | None = None) -> int:
     """Return how many migrations the database has had.
 
-    Raises MigrationError where they are more than this release's (or those given), or others.
+    Raises MigrationError where they are others than this release's (or those given), or are past them and
+    serve it no more.
     """
     migrations = available() if migrations is None else migrations
-    rows = await connection.fetch("SELECT version, name, checksum FROM facerec.schema_migration ORDER BY 1")
-    applied = [(row["version"], row["name"], row["checksum"]) for row in rows]
-    if len(applied) > len(migrations):
-        raise MigrationError(
-            f"the database is at version {applied[-1][0]} and this release knows {len(migrations)}: "
-            "run the release that migrated it, or a newer one"
-        )
-    for (version, name, checksum), known in zip(applied, migrations, strict=False):
-        if (version, checksum) != (known.version, known.checksum):
+    applied = await connection.fetch(
+        "SELECT m.version, m.name, m.checksum, "
+        "coalesce((to_jsonb(m) ->> 'serves_from')::int, m.version) AS serves_from "
+        "FROM facerec.schema_migration m ORDER BY 1"
+    )
+    for row, known in zip(applied, migrations, strict=False):
+        if (row["version"], row["checksum"]) != (known.version, known.checksum):
             raise MigrationError(
-                f"migration {version:04d}_{name} was applied with another text than this release has: "
-                "run the release that migrated the database"
+                f"migration {row['version']:04d}_{row['name']} was applied with another text than this "
+                "release has: run the release that migrated the database"
             )
+    serves_from = max((row["serves_from"] for row in applied), default=0)
+    if serves_from > len(migrations):
+        raise MigrationError(
+            f"the database is at version {applied[-1]['version']}, which serves releases that know "
+            f"{serves_from}, and this one knows {len(migrations)}: run the release that migrated it, or a "
+            "newer one"
+        )
     return len(applied)
 
 

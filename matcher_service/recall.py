@@ -6,6 +6,7 @@ import time
 
 from matcher_service import deadline
 from matcher_service.database import Database
+from matcher_service.database_errors import tried_anew
 from matcher_service.errors import CollectionNotFound
 from matcher_service.faces import Encoding
 from matcher_service.probes import draw_probes
@@ -46,6 +47,7 @@ class RecallMeter:
         self._search = search
         self._scanner = scanner
 
+    @tried_anew
     async def measure(self, collection_id: str, samples: int) -> Recall:
         """Compare up to so many searches, fewer where the caller's time is up or people are few.
 

@@ -10,6 +10,7 @@ import asyncpg
 
 from matcher_service import deadline, pages
 from matcher_service.database import Connection, Database
+from matcher_service.database_errors import tried_anew
 from matcher_service.errors import CollectionNotFound, PersonNotFound
 from matcher_service.pages import PairList
 from matcher_service.queries import of_collection
@@ -51,6 +52,7 @@ class Reviewer:
     def __init__(self, database: Database) -> None:
         self._database = database
 
+    @tried_anew
     async def list(self, listed: PairList, page_size: int, page_token: str, *, scores: bool = True) -> Page:
         """Examine people from where the token says, until there are pairs enough or the page's time is over.
 
@@ -79,6 +81,7 @@ class Reviewer:
         token = "" if look.over else pages.pair_token(listed, *look.told)
         return Page(_nearest_first(found) if scores else found, look.persons, look.exact, token)
 
+    @tried_anew
     async def dismiss(self, collection_id: str, a: str, b: str, *, restore: bool) -> bool:
         """Note that two persons are two, or take that back; says whether it changed anything.
 

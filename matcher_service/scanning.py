@@ -10,6 +10,7 @@ import uuid
 import asyncpg
 
 from matcher_service.database import LULL_SECONDS, Connection, Database
+from matcher_service.database_errors import tried_anew
 from matcher_service.errors import CollectionNotFound
 from matcher_service.queries import of_collection
 from matcher_service.query import COUNTED_PERSONS, Answer, Query, answer, candidates, vector_or_id
@@ -28,6 +29,7 @@ class Scanner:
         """Raises Overloaded where a scan would be refused at once."""
         self._database.check_scan()
 
+    @tried_anew
     async def scan(self, query: Query) -> Answer:
         """Compare every face. Raises as Store does, and Overloaded where too many are asked for."""
         async with self._database.scan_connection() as connection:

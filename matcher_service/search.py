@@ -4,6 +4,7 @@ import dataclasses
 
 from matcher_service import metrics
 from matcher_service.database import Database
+from matcher_service.database_errors import tried_anew
 from matcher_service.faces import SearchMode
 from matcher_service.query import Answer, Found, Query
 from matcher_service.scanning import Scanner, ask
@@ -84,6 +85,7 @@ class Search:
             not (quick.decided or whole.decided),
         )
 
+    @tried_anew
     async def _propose(self, query: Query, *, effort: float = 1.0, trust: float = 1.0) -> Answer:
         async with self._database.search_connection() as connection:
             return await ask(

@@ -24,8 +24,9 @@ class MatcherSettings(ServingSettings):
 
     On another machine followed by ?sslmode=verify-full&sslrootcert=FILE, the CA of the server's certificate.
     `serve` acts as the role facerec_serve, of which USER must be a member. Behind PgBouncer let it ignore
-    the start-up parameters jit, lock_timeout, statement_timeout, max_parallel_workers_per_gather, role and
-    search_path, and give USER the same with ALTER ROLE ... SET.
+    the start-up parameters jit, lock_timeout, statement_timeout, max_parallel_workers_per_gather and role,
+    and give USER the same with ALTER ROLE ... SET. A file that MATCHER_DATABASE_URL_FILE names is read anew
+    when it changes, and connections by the URL it had are replaced.
     """
 
     encoder_address: str = "127.0.0.1:50051"
@@ -160,6 +161,7 @@ class MatcherSettings(ServingSettings):
         """The part of the settings that `maintain` takes."""
         return MaintenanceOptions(
             url=self.database_url.get_secret_value(),
+            url_file=self.file_of("database_url"),
             interval_seconds=self.maintain_interval_seconds,
             scrub=self.scrub,
             index_memory_bytes=self.maintain_index_memory_mib * 1024 * 1024,
@@ -173,6 +175,7 @@ class MatcherSettings(ServingSettings):
         """The part of the settings that the database takes."""
         return DatabaseOptions(
             url=self.database_url.get_secret_value(),
+            url_file=self.file_of("database_url"),
             pool_min_size=self.pool_min_size,
             pool_max_size=self.pool_max_size,
             pool_wait_seconds=self.pool_wait_seconds,

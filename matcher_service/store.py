@@ -12,7 +12,8 @@ from typing import Any
 import asyncpg
 
 from matcher_service.audit.changes import Action, Change, note
-from matcher_service.database import RETRY_OVERLOADED_SECONDS, Connection, Database
+from matcher_service.database import Connection, Database
+from matcher_service.database_errors import RETRY_OVERLOADED_SECONDS, tried_anew
 from matcher_service.errors import CollectionNotFound, Overloaded, PersonFull
 from matcher_service.faces import Encoding, Erasure, Face, Merge, Person
 from matcher_service.queries import load, of_collection
@@ -66,6 +67,7 @@ class Store:
         row = await self._row("compare", collection_id, *vector_or_id(a), *vector_or_id(b))
         return Measure(row["space"], row["verify_threshold"], row["a_found"], row["b_found"], row["distance"])
 
+    @tried_anew
     async def list_collections(self, after: str, limit: int) -> list[asyncpg.Record]:
         """Read collections in the order of their ids, from after `after`."""
         async with self._database.search_connection() as connection:
@@ -85,6 +87,7 @@ class Store:
         rows = await self._rows("list_persons", collection_id, after, limit)
         return [person for row in rows if (person := _person(row))]
 
+    @tried_anew
     async def update_person(self, collection_id: str, person_id: str, display_name: str) -> Person | None:
         """Replace a person's display name."""
         async with self.transaction(collection_id) as (connection, queries):
@@ -122,6 +125,7 @@ class Store:
             if row["face_id"] is not None
         ]
 
+    @tried_anew
     async def delete_person(self, collection_id: str, person_id: str) -> Erasure:
         """Erase a person and their faces. The lock comes first, so that no face is added meanwhile."""
         async with self.transaction(collection_id) as (connection, queries):
@@ -135,6 +139,7 @@ class Store:
                 await note(connection, queries, collection_id, change)
         return Erasure(row["persons"], row["faces"], row["delete_time"], row["erasure_id"])
 
+    @tried_anew
     async def delete_face(self, collection_id: str, face_id: uuid.UUID) -> Erasure:
         """Erase one face, its person locked as for every change of their faces."""
         async with self.transaction(collection_id) as (connection, queries):
@@ -164,6 +169,7 @@ class Store:
         times = row["delete_time"], erasure_id, row["vacuum_time"], row["scrub_time"]
         return Erasure(row["persons"], row["faces"], *times)
 
+    @tried_anew
     async def merge_persons(self, collection_id: str, source_id: str, target_id: str) -> Merge | str:
         """Give the source's faces to the target; returns the id of the one who is not there instead.
 
@@ -205,6 +211,7 @@ class Store:
         ):
             yield connection, of_collection(collection_id)
 
+    @tried_anew
     async def row(self, name: str, collection_id: str, *arguments: Any) -> asyncpg.Record | None:
         """Run a statement on its own and return its row, if it has one."""
         async with self._database.connection() as connection:
@@ -213,6 +220,7 @@ class Store:
     async def _row(self, name: str, collection_id: str, *arguments: Any) -> asyncpg.Record:
         return _found(await self.row(name, collection_id, *arguments))
 
+    @tried_anew
     async def _rows(self, name: str, collection_id: str, *arguments: Any) -> list[asyncpg.Record]:
         """A page of a list: it may take tens of milliseconds."""
         async with self._database.search_connection() as connection:

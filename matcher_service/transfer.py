@@ -16,6 +16,7 @@ from matcher_service import ids
 from matcher_service.audit.changes import Action, Change, note
 from matcher_service.contents import encoding_ids
 from matcher_service.database import DIMENSIONS, Connection, Database, vector_wire
+from matcher_service.database_errors import tried_anew
 from matcher_service.errors import (
     CollectionNotFound,
     EncodingInvalid,
@@ -112,6 +113,7 @@ class Transfer:
         self._export_seconds = export_seconds
         self._max_faces_per_person = max_faces_per_person
 
+    @tried_anew
     async def get_import(self, collection_id: str, import_id: str) -> Progress:
         """Say how far an import came. Raises as Store does."""
         async with self._database.connection() as connection:
@@ -121,6 +123,7 @@ class Transfer:
             raise CollectionNotFound
         return Progress(**{field.name: row[field.name] for field in dataclasses.fields(Progress)})
 
+    @tried_anew
     async def begin_import(self, header: Header) -> "Import":
         """Begin an import or go on with one.
 
@@ -165,6 +168,7 @@ class Transfer:
                     async with _limit(STALLED_SECONDS, f"the export was not read for {STALLED_SECONDS:g} s"):
                         await write(head["space"], _chunk(faces))
 
+    @tried_anew
     async def _note_export(self, collection_id: str) -> None:
         """Put on record that all faces are read, before any is."""
         async with self._database.connection() as connection:
@@ -200,11 +204,15 @@ class Import:
         """
         if self._next_row + len(chunk) > MAX_ROWS:
             raise OptionInvalid(f"an import has {MAX_ROWS} rows at most", field="header.first_row")
+        done, refused = await self._add(chunk)
+        self._next_row = done.next_row
+        return done, refused
+
+    @tried_anew
+    async def _add(self, chunk: Chunk) -> tuple[Progress, list[Refused]]:
         checked = await asyncio.to_thread(_check, chunk, self._next_row, self._header.space)
         store = self._look if self._header.dry_run else self._store
-        done = await store(chunk, checked)
-        self._next_row = done.next_row
-        return done, checked.refused
+        return await store(chunk, checked), checked.refused
 
     def _count(self, chunk: Chunk, checked: "Checked", *, added: int, persons: int) -> Progress:
         return Progress(

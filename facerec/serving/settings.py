@@ -139,6 +139,15 @@ class ServingSettings(BaseSettings):
         toml = TomlConfigSettingsSource(settings_cls, toml_file=cls.config_file)
         return init_settings, env_settings, _NamedFiles(settings_cls), toml
 
+    def file_of(self, name: str) -> Path | None:
+        """The file of `PREFIX_NAME_FILE`, to be read anew; None where the setting is not from it."""
+        path = os.environ.get(f"{self.model_config.get('env_prefix', '')}{name}_FILE".upper())
+        if not path:
+            return None
+        value = getattr(self, name)
+        text = value.get_secret_value() if isinstance(value, pydantic.SecretStr) else value
+        return Path(path) if Path(path).read_text(encoding="utf-8").strip() == text else None
+
     def server_options(self) -> ServerOptions:
         """The part of the settings that the server takes."""
         return ServerOptions(

@@ -14,6 +14,7 @@ from facerec.serving import call
 from matcher_service import metrics
 from matcher_service.audit.changes import Action
 from matcher_service.database import Database
+from matcher_service.database_errors import tried_anew
 from matcher_service.errors import CollectionNotFound, MatcherError, StoreUnavailable
 from matcher_service.queries import of_collection
 
@@ -128,6 +129,7 @@ class DecisionLog:
         if self._waiting <= MOST_WAITING // 2:
             self._dropping = False
 
+    @tried_anew
     async def _write(self, collection_id: str, decisions: list[Decision]) -> None:
         # Not among the calls of moments: nobody waits for it, and exact scans need not step aside.
         async with self._database.search_connection() as connection:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from matcher_service import pages
 from matcher_service.audit.changes import Action
 from matcher_service.database import Database
+from matcher_service.database_errors import tried_anew
 from matcher_service.errors import PersonNotFound
 from matcher_service.queries import of_collection
 
@@ -43,6 +44,7 @@ class AuditReader:
     def __init__(self, database: Database) -> None:
         self._database = database
 
+    @tried_anew
     async def list(
         self, collection_id: str, wanted: Filter, page_size: int, page_token: str
     ) -> tuple[list[Event], str]:

@@ -3,11 +3,14 @@
 import asyncio
 import dataclasses
 from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
 
 import asyncpg
 import structlog
 
 from facerec.serving.errors import StartError
+from matcher_service.database_address import why_not_connected
+from matcher_service.database_url import DatabaseUrl
 from matcher_service.errors import MatcherError
 from matcher_service.maintenance.indexes import Builder
 from matcher_service.maintenance.purging import forget_audit, forget_requests, purge
@@ -29,11 +32,12 @@ class CollectionsFailed(Exception):
 class MaintenanceOptions:
     """Where the database is and how it is maintained; memory is an index build's.
 
-    `scrub` writes the files of collections anew from which something was erased. Retention is in days,
-    0 for ever.
+    `url_file` is where `url` was read from, if from a file. `scrub` writes the files of collections anew from
+    which something was erased. Retention is in days, 0 for ever.
     """
 
     url: str
+    url_file: Path | None = None
     interval_seconds: float = 60.0
     index_memory_bytes: int = 1024 * 1024 * 1024
     scrub: bool = False
@@ -62,9 +66,11 @@ async def run(options: MaintenanceOptions) -> None:
     Raises MaintenanceError when the first look finds that it may not.
     """
     reached = False
+    url = DatabaseUrl(options.url, options.url_file)
     while True:
         try:
-            done = await run_once(options)
+            url.refresh()
+            done = await run_once(dataclasses.replace(options, url=url.text))
             reached = True
             if not done:
                 log.info("another_maintains")
@@ -75,7 +81,10 @@ async def run(options: MaintenanceOptions) -> None:
                 raise
             log.warning("maintenance_failed", why=str(error))
         except _PASSING as error:
-            log.warning("maintenance_failed", why=type(error).__name__)
+            # A statement's message may quote its arguments.
+            known = isinstance(error, OSError | asyncpg.InvalidAuthorizationSpecificationError)
+            why = why_not_connected(error) if known else type(error).__name__
+            log.warning("maintenance_failed", why=why)
         await asyncio.sleep(options.interval_seconds)
 
 

@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator
 import asyncpg
 
 from facerec.serving.errors import StartError
-from matcher_service import migrations
-from matcher_service.extension import check_extension, check_server
+from matcher_service import database_address, migrations
+from matcher_service.extension import check_extension, check_reach, check_server, search_in
 from matcher_service.queries import load
 
 LOCK_KEY = migrations.LOCK_KEY + 1
@@ -21,17 +21,21 @@ class MaintenanceError(StartError):
 
 @contextlib.asynccontextmanager
 async def connect(database_url: str) -> AsyncIterator[asyncpg.Connection]:
-    """A connection as facerec_owner to a schema at head. Raises MaintenanceError, and what asyncpg raises."""
-    connection = await asyncpg.connect(database_url, timeout=CONNECT_SECONDS)
+    """A connection as facerec_owner to a schema that this release serves.
+
+    Raises MaintenanceError, DatabaseUnfit, AddressInvalid, and what asyncpg raises.
+    """
+    connection = await database_address.connect(database_url, seconds=CONNECT_SECONDS)
     try:
         await check_server(connection)
         schema = await check_extension(connection)
+        await check_reach(connection, schema, "facerec_owner")
         await _speak_english(connection)
         await _become_owner(connection)
         await connection.execute(
             f"SET lock_timeout = '{LOCK_WAIT_SECONDS}s'; SET statement_timeout = 0; SET jit = off"
         )
-        await connection.execute("SELECT set_config('search_path', $1, false)", schema)
+        await search_in(connection, schema)
         await connection.set_type_codec(
             "vector", schema=schema, encoder=bytes, decoder=bytes, format="binary"
         )
@@ -72,9 +76,7 @@ async def _become_owner(connection: asyncpg.Connection) -> None:
 
 
 async def _check_schema(connection: asyncpg.Connection) -> None:
-    version = await connection.fetchval(load()["schema_version"])
-    if version != migrations.head():
-        raise MaintenanceError(
-            f"the schema is at version {version} and this release maintains {migrations.head()}: "
-            "run `matcher_service migrate`, or the release that migrated it"
-        )
+    row = await connection.fetchrow(load()["schema_version"])
+    assert row is not None
+    if why := migrations.why_unfit(row["version"], row["serves_from"]):
+        raise MaintenanceError(why)

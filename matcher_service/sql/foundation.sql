@@ -39,5 +39,17 @@ CREATE TABLE IF NOT EXISTS facerec.schema_migration (
     apply_time timestamptz NOT NULL DEFAULT now()
 );
 
+-- The least version that a release must know to be served by the schema with this applied; null for its own.
+DO $$
+BEGIN
+    IF NOT EXISTS (
+        SELECT FROM pg_catalog.pg_attribute
+        WHERE attrelid = 'facerec.schema_migration'::regclass AND attname = 'serves_from'
+    ) THEN
+        ALTER TABLE facerec.schema_migration ADD serves_from integer;
+    END IF;
+END
+$$;
+
 GRANT USAGE ON SCHEMA facerec TO facerec_serve;
 GRANT SELECT ON facerec.schema_migration TO facerec_serve;

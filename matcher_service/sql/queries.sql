@@ -12,12 +12,30 @@
 -- All are led by collection_id.
 
 -- name: schema_version
--- The migrations applied. Primary key of a table of a few rows.
-SELECT coalesce(max(version), 0) AS version FROM facerec.schema_migration;
+-- The last migration applied, and the least version that a release must know to be served by the schema. A ledger
+-- from before migrations said so has no column for it: each then serves who knows it. A table of a few rows.
+SELECT coalesce(max(m.version), 0) AS version,
+       coalesce(max(coalesce((to_jsonb(m) ->> 'serves_from')::int, m.version)), 0) AS serves_from
+FROM facerec.schema_migration m;
 
--- name: any_table_gone
--- Whether one of our tables of these names is not there. Catalogs alone.
-SELECT bool_or(to_regclass('facerec.' || quote_ident(name)) IS NULL) FROM unnest($1::text[]) AS name;
+-- name: schema_identity
+-- What a connection's prepared statements and codecs hold on to: other numbers mean that pgvector or our schema was
+-- dropped and made anew, or pgvector moved. Null where something is not there. Catalogs alone.
+SELECT e.oid::bigint AS extension, e.extnamespace::bigint AS namespace, t.oid::bigint AS type,
+       to_regclass('facerec.collection')::oid::bigint AS collections,
+       to_regclass('facerec.schema_migration')::oid::bigint AS ledger
+FROM (SELECT) AS one
+LEFT JOIN pg_catalog.pg_extension e ON e.extname = 'vector'
+LEFT JOIN pg_catalog.pg_type t ON t.typname = 'vector' AND t.typnamespace = e.extnamespace;
+
+-- name: tables_state
+-- Of tables that a statement names, whether one is not there, and whether their collection is. Catalogs, and all
+-- collections: asked only where a table was not found.
+SELECT (SELECT bool_or(to_regclass('facerec.' || quote_ident(name)) IS NULL) FROM unnest($1::text[]) AS name) AS gone,
+       EXISTS (
+           SELECT FROM facerec.collection c
+           WHERE right(facerec.partition_name('', c.collection_id), 32) = right(($1::text[])[1], 32)
+       ) AS collection;
 
 -- name: verify
 -- $2 person, $3 encoding or null, $4 stored face's id or null; $5 the caller where its failed tries are counted, with

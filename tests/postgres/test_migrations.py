@@ -15,11 +15,12 @@ import pytest
 from facerec.serving.errors import StartError
 from matcher_service import extension, migrations
 from matcher_service.migrations import Migration, MigrationError, migrate
+from matcher_service.queries import load
 from tests.fixtures.postgres import PostgresServer, as_user
 
 OPERATIONS = Path(__file__).parents[2] / "docs" / "operations.md"
 NAMES = [f"{each.version:04d}_{each.name}" for each in migrations.available()]
-NEXT = Migration(len(NAMES) + 1, "next", "CREATE TABLE facerec.next (id int)", "0" * 64)
+NEXT = Migration(len(NAMES) + 1, "next", "CREATE TABLE facerec.next (id int)", "0" * 64, len(NAMES) + 1)
 
 
 async def test_migrating_again_applies_nothing(empty_database_url: str) -> None:
@@ -37,9 +38,38 @@ async def test_concurrent_runs_apply_each_file_once(make_database: Callable[[str
 async def test_a_later_release_goes_on_from_there(database_url: str) -> None:
     assert await migrate(database_url, [*migrations.available(), NEXT]) == [f"{NEXT.version:04d}_next"]
     with pytest.raises(
-        MigrationError, match=f"at version {len(NAMES) + 1} and this release knows {len(NAMES)}"
+        MigrationError,
+        match=f"serves releases that know {len(NAMES) + 1}, and this one knows {len(NAMES)}: run the release",
     ):
         await migrate(database_url)
+
+
+async def test_an_earlier_release_leaves_a_schema_alone_that_serves_it_still(database_url: str) -> None:
+    expanding = dataclasses.replace(NEXT, serves_from=len(NAMES))
+    assert await migrate(database_url, [*migrations.available(), expanding]) == [f"{NEXT.version:04d}_next"]
+    assert await migrate(database_url) == []
+
+
+async def test_one_migration_that_ends_what_older_releases_need_ends_it_for_all_that_follow(
+    database_url: str,
+) -> None:
+    later = dataclasses.replace(
+        NEXT, version=NEXT.version + 1, name="later", text="SELECT 1", serves_from=len(NAMES)
+    )
+    await migrate(database_url, [*migrations.available(), NEXT, later])
+    with pytest.raises(MigrationError, match=f"serves releases that know {NEXT.version}"):
+        await migrate(database_url)
+
+
+async def test_a_ledger_from_before_migrations_said_whom_they_serve_is_read_as_it_was_meant(
+    database_url: str, administrator: asyncpg.Connection
+) -> None:
+    await administrator.execute("ALTER TABLE facerec.schema_migration DROP serves_from")
+    row = await administrator.fetchrow(load()["schema_version"])
+    assert row is not None
+    assert tuple(row) == (len(NAMES), len(NAMES))
+    assert await migrate(database_url) == []
+    assert await administrator.fetchval("SELECT count(serves_from) FROM facerec.schema_migration") == 0
 
 
 async def test_a_failed_file_leaves_nothing_and_can_be_mended(database_url: str) -> None:

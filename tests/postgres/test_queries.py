@@ -19,7 +19,7 @@ from tests.fixtures.gallery import load as load_gallery
 # Of no collection, or of all: what they read of each is its settings, never people or faces.
 OF_THE_CATALOG = {"schema_version", "list_collections", "get_collection", "search_defaults"}
 OF_THE_CATALOG |= {"create_collection", "delete_collection", "update_collection", "maintenance_left"}
-OF_THE_CATALOG |= {"count_refusal", "stop_enrollment", "any_table_gone", "maintenance_steps"}
+OF_THE_CATALOG |= {"count_refusal", "stop_enrollment", "maintenance_steps", "schema_identity", "tables_state"}
 OTHER = "other"
 VECTOR = vector_wire(np.full(128, 0.1, np.float32))
 
@@ -57,6 +57,8 @@ async def test_no_statement_reads_or_locks_another_tenants_rows(database: Databa
     common = {
         "collection",
         "index_build",
+        "pg_extension",
+        "pg_type",
         "model",
         "schema_migration",
         "face_import",

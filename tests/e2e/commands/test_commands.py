@@ -94,7 +94,9 @@ def test_the_matchers_doctor_finds_all_in_order(database_url: str, encoder_addre
     assert seen.returncode == 0, seen.stdout
     assert re.search(r"connected to Postgres \d\d\.\d+( |$)", seen.stdout, re.MULTILINE), seen.stdout
     found = {line.split()[1].rstrip(":"): line.split()[0] for line in seen.stdout.splitlines()}
-    assert found == dict.fromkeys(["database", "pgvector", "role", "schema", "connections", "encoder"], "ok")
+    assert found == dict.fromkeys(
+        ["database", "pgvector", "role", "schema", "contents", "connections", "encoder"], "ok"
+    )
 
 
 def test_the_matchers_doctor_says_what_to_do_about_a_database_never_migrated(

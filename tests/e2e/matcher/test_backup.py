@@ -1,8 +1,6 @@
 """A dump restored into another server, by the commands of docs/operations.md, gives the same answers."""
 
 import asyncio
-import os
-import subprocess
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,14 +8,13 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from facerec.local import binaries
 from facerec.local.postgres import EmbeddedPostgres
 from facerec.matcher.v1 import matcher_pb2 as pb
 from matcher_service import migrations
 from tests.e2e.matcher.requests import encoding, enroll, vectors
 from tests.fixtures.matcher import StartMatcher
+from tests.fixtures.programs import run
 
-PROGRAMS = binaries.package() / f"pginstall{binaries.MAJOR_VERSION}" / "bin"
 PEOPLE = 20
 LOGINS = """
 CREATE ROLE matcher_login LOGIN IN ROLE facerec_serve;
@@ -41,18 +38,6 @@ def servers() -> Iterator[tuple[EmbeddedPostgres, EmbeddedPostgres]]:
                 second.stop()
         finally:
             first.stop()
-
-
-def run(program: str, *arguments: str, stdin: bytes = b"") -> bytes:
-    """Run one of Postgres' own programs."""
-    libraries = str(PROGRAMS.parent / "lib")
-    return subprocess.run(
-        [PROGRAMS / program, *arguments],
-        input=stdin,
-        capture_output=True,
-        check=True,
-        env=os.environ | {"LD_LIBRARY_PATH": libraries},
-    ).stdout
 
 
 async def execute(url: str, statements: str) -> None:

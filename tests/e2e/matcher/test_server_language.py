@@ -14,7 +14,7 @@ import structlog.testing
 from facerec.errors import Reason
 from facerec.matcher.v1 import erasure_pb2, transfer_pb2
 from facerec.matcher.v1 import matcher_pb2 as pb
-from matcher_service.database import translated
+from matcher_service.database_errors import translated
 from matcher_service.errors import StoreUnavailable
 from matcher_service.maintenance import keeper
 from matcher_service.maintenance.keeper import MaintenanceOptions

@@ -1,15 +1,16 @@
-"""`python -m tests.soak.service [rolling] [faults] [crashes] [hostile] [endurance]`: all without any named.
+"""`python -m tests.soak.service [PART...]`: rolling, faults, crashes, hostile, endurance, upgrading; or all.
 
 Prints what was seen, and ends with 1 where any of it is wrong.
 """
 
+import os
 import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
 from facerec.samples import cache_folder, sample_photos
-from tests.soak.service import crash, endurance, expiry, faults, hostile, rolling
+from tests.soak.service import crash, endurance, expiry, faults, hostile, rolling, upgrading
 from tests.soak.service.stack import Stack
 
 TIMES = 3
@@ -21,6 +22,7 @@ LOAD_SHARE = 0.7
 WORKERS = 16
 PACE_SECONDS = 15.0
 MEMORY_BYTES = 64 * 2**20
+UPGRADE_CALLS = 5000
 CALM_TIMES = 2.0  # the quiet p99, at the most, for callers beside hostile ones
 
 
@@ -127,12 +129,26 @@ def endure() -> bool:
     return flat and not (found.failures or found.wrong or found.lost or internal)
 
 
+def upgrade() -> bool:
+    """One release after another over one database; UPGRADE_FROM names the commit of the older one."""
+    commit = os.environ.get("UPGRADE_FROM", "")
+    found = upgrading.upgrade(calls=UPGRADE_CALLS, older_commit=commit)
+    print(
+        f"upgrading: {commit or 'this release'}, schema {found.versions[0]} to {found.versions[1]} and back: "
+        f"{found.seen.calls} calls, {found.seen.failures.total()} failed {dict(found.seen.failures)}, "
+        f"{found.seen.wrong} wrong, longest {found.seen.longest_seconds:.2f} s; {found.enrolled} enrolled, "
+        f"{found.lost} lost; refused the schema {found.refusals} times"
+    )
+    return found.fine
+
+
 PARTS: dict[str, Callable[[], bool]] = {
     "rolling": roll,
     "faults": suffer,
     "crashes": crashes,
     "hostile": attack,
     "endurance": endure,
+    "upgrading": upgrade,
 }
 
 

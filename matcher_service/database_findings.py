@@ -1,0 +1,97 @@
+"""What `doctor` finds in a database that was restored, replicated or upgraded, and how to mend it."""
+
+import asyncpg
+
+from facerec.serving.checkup import Finding
+from matcher_service.queries import load, put
+
+
+async def examine_restored(connection: asyncpg.Connection) -> list[Finding]:
+    """Look at owners, rights, keys and statistics; one finding where all are in order.
+
+    The connection acts as facerec_serve on a schema that is at head. Raises what asyncpg raises.
+    """
+    found = [
+        finding
+        for finding in (
+            await _examine_owners(connection),
+            await _examine_rights(connection),
+            await _examine_statistics(connection),
+        )
+        if finding is not None
+    ]
+    if not any(finding.subject == "rights" for finding in found) and (
+        keys := await _examine_keys(connection)
+    ):
+        found.append(keys)
+    return found or [Finding("contents", "ok", "owners, rights, keys and statistics are in order")]
+
+
+async def examine_newer_extension(connection: asyncpg.Connection) -> Finding | None:
+    """Whether the server has a newer pgvector than the database uses."""
+    newer = await connection.fetchval(load("doctor")["newer_extension"])
+    if newer is None:
+        return None
+    return Finding(
+        "pgvector",
+        "warn",
+        f"the server has {newer} installed: let a superuser run ALTER EXTENSION vector UPDATE in this "
+        "database",
+    )
+
+
+async def _examine_owners(connection: asyncpg.Connection) -> Finding | None:
+    row = await connection.fetchrow(load("doctor")["other_owners"])
+    assert row is not None
+    if not row["objects"]:
+        return None
+    return Finding(
+        "owners",
+        "fail",
+        f"{row['objects']} objects belong to another role than facerec_owner, {row['first']} to "
+        f"{row['owner']}: restore again with the roles made beforehand and without --no-owner, or let a "
+        "superuser run ALTER ... OWNER TO facerec_owner for each",
+    )
+
+
+async def _examine_rights(connection: asyncpg.Connection) -> Finding | None:
+    row = await connection.fetchrow(load("doctor")["lacking_rights"])
+    assert row is not None
+    if not row["objects"]:
+        return None
+    return Finding(
+        "rights",
+        "fail",
+        f"facerec_serve lacks rights on {row['objects']} objects, {row['first']} among them: restore again "
+        "with the roles made beforehand and without --no-privileges",
+    )
+
+
+async def _examine_keys(connection: asyncpg.Connection) -> Finding | None:
+    statements = load("doctor")
+    last = await connection.fetchval(statements["last_person_key"]) or 0
+    most = 0
+    for row in await connection.fetch(statements["person_tables"]):
+        text = put(statements["most_person_key"], {"person": row["name"]})
+        most = max(most, await connection.fetchval(text) or 0)
+    if most <= last:
+        return None
+    return Finding(
+        "keys",
+        "fail",
+        f"the sequence facerec.person_key is at {last} and persons have keys up to {most}, as after a "
+        f"logical replication: let facerec_owner run SELECT setval('facerec.person_key', {most}), and the "
+        "same for the identities of facerec.model and facerec.audit",
+    )
+
+
+async def _examine_statistics(connection: asyncpg.Connection) -> Finding | None:
+    tables = await connection.fetchval(load("doctor")["unmeasured_tables"])
+    if not tables:
+        return None
+    return Finding(
+        "statistics",
+        "warn",
+        f"{tables} tables have no statistics, as after a restore or pg_upgrade, and plans are guesses until "
+        "then: run vacuumdb --analyze-only as a superuser",
+    )

@@ -1,0 +1,17 @@
+"""The run of two releases in short."""
+
+import pytest
+
+from matcher_service import migrations
+from tests.fixtures.waiting import LIMIT_SECONDS
+from tests.soak.service import load, upgrading
+
+
+def test_nobody_notices_that_the_schema_and_then_each_matcher_is_of_the_next_release(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(load, "CALL_SECONDS", LIMIT_SECONDS)
+    found = upgrading.upgrade(calls=180)
+    assert found.versions == (migrations.head(), migrations.head() + 1)
+    assert found.fine, found
+    assert found.enrolled > 5
