@@ -8,7 +8,8 @@ from matcher_service.probes import Probes, draw_probes
 from matcher_service.proportion import Proportion
 from matcher_service.queries import of_collection
 
-SAMPLE_PROBES = 1000
+SEARCHING_PROBES = 500  # of either kind, to find about what is enough
+JUDGING_PROBES = 2000  # of either kind, to say that it is
 LEAST_PROBES = 100  # fewer say nothing about a share close to 1
 _SHARES = (
     0.005,
@@ -77,47 +78,53 @@ class EffortMeter:
         self._collection_id = collection_id
         self._lists = lists
         self._target = target_recall
-        self._samples: list[Probes] = []
 
     async def choose(self, effort: int | None = None) -> Effort:
         """Find the least number of lists that reaches the target on both kinds, `effort` where it does.
 
         Where people are too few to measure on, all lists are searched.
         """
-        ordinary, far = [
-            await draw_probes(self._connection, self._collection_id, SAMPLE_PROBES, far=far)
-            for far in (False, True)
-        ]
-        if min(len(ordinary.person_keys), len(far.person_keys)) < LEAST_PROBES:
+        judges = await self._draw(JUDGING_PROBES)
+        if min(len(sample.person_keys) for sample in judges) < LEAST_PROBES:
             return Effort(self._lists, None, None)
-        self._samples = [ordinary, far]
-        if effort is not None and self._reaches(kept := await self._measure(effort)):
+        if effort is not None and self._reaches(kept := await self._measure(effort, judges)):
             return kept
-        return await self._least()
-
-    async def _least(self) -> Effort:
         efforts = sorted({max(1, round(share * self._lists)) for share in _SHARES})
-        measured: dict[int, Effort] = {}
+        more = [each for each in efforts if each > (effort or 0)] or efforts[-1:]
+        place = await self._find_least(more, await self._draw(SEARCHING_PROBES))
+        # What chose an effort flatters it: probes of its own say whether it is enough.
+        for probes in more[place:]:
+            found = await self._measure(probes, judges)
+            if self._reaches(found):
+                return found
+        return dataclasses.replace(found, probes=None)
+
+    async def _find_least(self, efforts: list[int], samples: list[Probes]) -> int:
+        """The place of the first effort that reaches the target, or of the last."""
         low, high = 0, len(efforts) - 1
         while low < high:  # recall grows with effort
             middle = (low + high) // 2
-            measured[middle] = await self._measure(efforts[middle])
-            low, high = (low, middle) if self._reaches(measured[middle]) else (middle + 1, high)
-        found = measured[low] if low in measured else await self._measure(efforts[low])
-        return found if self._reaches(found) else dataclasses.replace(found, probes=None)
+            enough = self._reaches(await self._measure(efforts[middle], samples))
+            low, high = (low, middle) if enough else (middle + 1, high)
+        return low
+
+    async def _draw(self, count: int) -> list[Probes]:
+        return [
+            await draw_probes(self._connection, self._collection_id, count, far=far) for far in (False, True)
+        ]
 
     def _reaches(self, effort: Effort) -> bool:
         return all(
             share is not None and share.value >= self._target for share in (effort.ordinary, effort.far)
         )
 
-    async def _measure(self, probes: int) -> Effort:
+    async def _measure(self, probes: int, samples: list[Probes]) -> Effort:
         text = of_collection(self._collection_id, "maintenance")["count_proposed"]
         shares = []
         async with self._connection.transaction():
             await self._connection.execute("SET LOCAL enable_seqscan = off")
             await self._connection.execute("SELECT set_config('ivfflat.probes', $1, true)", str(probes))
-            for sample in self._samples:
+            for sample in samples:
                 found = await self._connection.fetchval(text, sample.person_keys, sample.wires)
                 shares.append(Proportion(found, len(sample.person_keys)))
         return Effort(probes, *shares)
