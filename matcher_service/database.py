@@ -56,6 +56,7 @@ class Database:
         self._options = options
         self._pools = Pools(options)
         self._refusal = "the database has not been reached yet"
+        self._renewals = 0
         self._checking = CheckConnection(lambda: self._pools.connect(CHECK_SECONDS))
         self.traffic = Traffic()
         # Waiting for a row's lock holds a connection for seconds: one caller's may not hold them all.
@@ -86,6 +87,9 @@ class Database:
         with translated():
             try:
                 await self._pools.open()
+                if self._renewals != self._pools.renewals:
+                    self._renewals = self._pools.renewals
+                    self._checking.close()
                 self._refusal = migrations.why_unfit(*await self._checking.ask(_schema_version))
             except (asyncpg.UndefinedTableError, asyncpg.InvalidSchemaNameError):
                 self._refusal = migrations.why_unfit(0, 0)

@@ -50,7 +50,8 @@ class PreparedConnection(asyncpg.Connection):
 class Pools:
     """Three pools over one URL: for short requests, exact scans, and work in bulk.
 
-    Every session acts as the role facerec_serve, whoever logged in, so it cannot change the schema.
+    Every session acts as the role facerec_serve, whoever logged in, so it cannot change the schema. `renewals`
+    counts how often all were replaced.
     """
 
     def __init__(self, options: DatabaseOptions) -> None:
@@ -59,6 +60,7 @@ class Pools:
         self.calls: asyncpg.Pool | None = None
         self.scans: asyncpg.Pool | None = None
         self.transfers: asyncpg.Pool | None = None
+        self.renewals = 0
 
     async def open(self) -> asyncpg.Pool:
         """Open those that are not open and return that of short requests.
@@ -93,6 +95,7 @@ class Pools:
 
     async def renew(self) -> None:
         """Have every connection replaced once it is not in use."""
+        self.renewals += 1
         for pool in self._opened():
             await pool.expire_connections()
 
