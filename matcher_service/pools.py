@@ -50,8 +50,8 @@ class PreparedConnection(asyncpg.Connection):
 class Pools:
     """Three pools over one URL: for short requests, exact scans, and work in bulk.
 
-    Every session acts as the role facerec_serve, whoever logged in, so it cannot change the schema. `renewals`
-    counts how often all were replaced.
+    Every session acts as the role facerec_serve, whoever logged in, so it cannot change the schema.
+    `renewals` counts how often all were replaced.
     """
 
     def __init__(self, options: DatabaseOptions) -> None:
