@@ -81,7 +81,7 @@ class ServingSettings(BaseSettings):
     """Most that the messages of all calls may take together, in bytes; at least max_request_bytes. A message
     that is late, and a stream's that is awaited, counts as an eighth of max_request_bytes. One caller leaves
     a quarter to others. A call beyond it is refused as OVERLOADED. A message takes several times its size
-    while it is worked on."""
+    while it is worked on. Answers that are not read yet share half as much."""
 
     drain_seconds: float = pydantic.Field(0.0, ge=0, le=300)
     """How long to go on answering after NOT_SERVING was announced, in seconds, so that balancers notice."""

@@ -132,6 +132,26 @@ async def many_fields(port: int) -> None:
     await _stream_of(port, (SERVICE + "Compare").encode(), b"\x0a\x00" * 2_000_000, at_once=4)
 
 
+async def unread_answers(port: int) -> None:
+    """Pages of hundreds of people, none of which is read."""
+    request = v1.ListPersonsRequest(page_size=1000).SerializeToString()
+
+    def begin(to: Dripping, stream: int) -> None:
+        to.head(stream, (SERVICE + "ListPersons").encode(), KEY)
+        to.data(stream, message_head(len(request)) + request, end=True)
+
+    opened: list[Dripping] = []
+    try:
+        while True:
+            opened.append(await Dripping.open(port))
+            for stream in range(1, 2 * STREAMS, 2):
+                begin(opened[-1], stream)
+                await asyncio.sleep(PAUSE_SECONDS / 20)
+    finally:
+        for dripping in opened:
+            dripping.abort()
+
+
 def _varint(number: int) -> bytes:
     out = b""
     while number > 127:
@@ -151,4 +171,5 @@ SENDERS: dict[str, Sender] = {
     "compressed checks, no key": compressed_checks,
     "streams of 47 MB": large_streams,
     "two million fields": many_fields,
+    "unread answers": unread_answers,
 }

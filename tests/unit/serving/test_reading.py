@@ -14,10 +14,11 @@ from google.protobuf.wrappers_pb2 import BytesValue
 from facerec.client.failures import from_rpc_error
 from facerec.errors import FacerecError, Reason
 from facerec.serving import call, status, wire
-from facerec.serving.layers import LayeredServer
+from facerec.serving.answers import AnswerWriter
+from facerec.serving.layers import Layer, LayeredServer
 from facerec.serving.memory import Memory
 from facerec.serving.reading import reader
-from facerec.serving.reading.budget import SMALL_BYTES
+from facerec.serving.reading.budget import SMALL_BYTES, ByteBudget
 from facerec.serving.reading.reader import LATE_SHARE, RequestReader
 from tests.fixtures.http2 import Dripping, message_head
 
@@ -90,7 +91,8 @@ async def start() -> AsyncIterator[Start]:
         }
         unary = grpc.unary_unary_rpc_method_handler(running.hold, **forms)
         stream = grpc.stream_stream_rpc_method_handler(running.each, **forms)
-        LayeredServer(server, [begun, status.mapped, reads]).add_registered_method_handlers(
+        layers: list[Layer] = [begun, status.mapped, AnswerWriter(ByteBudget(room_bytes)), reads]
+        LayeredServer(server, layers).add_registered_method_handlers(
             "test.Holder", {"Hold": unary, "Small": unary, "Each": stream}
         )
         running.port = server.add_insecure_port("127.0.0.1:0")
