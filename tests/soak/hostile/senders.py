@@ -123,13 +123,19 @@ async def _stream_of(port: int, path: bytes, payload: bytes, *, at_once: int) ->
 async def large_streams(port: int) -> None:
     """Streams of imports whose first message is 47 MB."""
     header = v1.ImportFacesRequest(header=v1.ImportHeader(space="s", import_id="i")).SerializeToString()
-    payload = header + b"\xc2\x3e" + _varint(LARGE_BYTES - 100) + bytes(LARGE_BYTES - 100)
+    payload = header + b"\xc2\x3e" + varint(LARGE_BYTES - 100) + bytes(LARGE_BYTES - 100)
     await _stream_of(port, IMPORT, payload, at_once=16)
 
 
 async def many_fields(port: int) -> None:
     """Requests of two million empty fields."""
     await _stream_of(port, (SERVICE + "Compare").encode(), b"\x0a\x00" * 2_000_000, at_once=4)
+
+
+async def padded_fields(port: int) -> None:
+    """Requests of Verify whose fields have tags and numbers as long as there are."""
+    field = b"\xf8\x83\x80\x80\x00" + b"\xff" * 9 + b"\x01"
+    await _stream_of(port, VERIFY, field * 20_010, at_once=50)
 
 
 async def unread_answers(port: int) -> None:
@@ -152,7 +158,8 @@ async def unread_answers(port: int) -> None:
             dripping.abort()
 
 
-def _varint(number: int) -> bytes:
+def varint(number: int) -> bytes:
+    """As lengths are written."""
     out = b""
     while number > 127:
         out += bytes([number & 127 | 128])
@@ -171,5 +178,6 @@ SENDERS: dict[str, Sender] = {
     "compressed checks, no key": compressed_checks,
     "streams of 47 MB": large_streams,
     "two million fields": many_fields,
+    "padded fields": padded_fields,
     "unread answers": unread_answers,
 }
