@@ -2,6 +2,7 @@
 
 import asyncio
 import dataclasses
+import itertools
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
@@ -17,7 +18,7 @@ from facerec.serving import call, status, wire
 from facerec.serving.answers import AnswerWriter
 from facerec.serving.layers import Layer, LayeredServer
 from facerec.serving.memory import Memory
-from facerec.serving.reading import reader
+from facerec.serving.reading import late, reader
 from facerec.serving.reading.budget import SMALL_BYTES, ByteBudget
 from facerec.serving.reading.reader import LATE_SHARE, RequestReader
 from tests.fixtures.http2 import Dripping, message_head
@@ -26,6 +27,8 @@ LARGEST = 1_000_000
 ROOM = 2_500_000  # for two of the largest
 OF_ITS_OWN = (("grpc.use_local_subchannel_pool", 1),)  # a connection: else channels share one
 PATH, EACH, SMALL = "/test.Holder/Hold", "/test.Holder/Each", "/test.Holder/Small"
+FLOOD = "flood"
+_numbers = itertools.count()
 MOST_LATE = 15  # of the 20 for which there is room: a caller leaves a quarter
 
 
@@ -34,17 +37,32 @@ class Running:
     """A server whose unary method waits until it is let go, and how many messages it has."""
 
     port: int
+    begun: int = 0
     held: int = 0
     keeps: bool = False
     go: asyncio.Event = dataclasses.field(default_factory=asyncio.Event)
 
-    async def call(self, size: int, *, seconds: float = 10, path: str = PATH) -> int:
+    async def call(self, size: int, *, seconds: float = 10, path: str = PATH, key: str = "") -> int:
+        """Ask with a message of so many bytes, as a caller of a name of its own where there is no `key`."""
+        key = key or f"caller{next(_numbers)}"
         async with grpc.aio.insecure_channel(f"127.0.0.1:{self.port}", options=OF_ITS_OWN) as channel:
             method: Any = channel.unary_unary(path)
             try:
-                return len(await method(BytesValue(value=bytes(size)).SerializeToString(), timeout=seconds))
+                message, metadata = BytesValue(value=bytes(size)), (("authorization", key),)
+                return len(await method(message.SerializeToString(), timeout=seconds, metadata=metadata))
             except grpc.aio.AioRpcError as error:
                 raise from_rpc_error(error, "") from None
+
+    def begin(self, method: Any, does: Any) -> Any:
+        """The layer that begins a call, its caller the one that the key names."""
+
+        async def handle(request: Any, context: Any) -> Any:
+            self.begun += 1
+            present = call.begin(context.invocation_metadata(), context.peer)
+            present.caller = call.Caller(name=present.header("authorization"))
+            return await does(request, context)
+
+        return handle
 
     async def hold(self, request: BytesValue, context: Any) -> BytesValue:
         self.held += 1
@@ -64,16 +82,6 @@ class Running:
 Start = Callable[..., Any]
 
 
-def begun(method: Any, does: Any) -> Any:
-    """The layer that begins a call, without what it counts."""
-
-    async def handle(request: Any, context: Any) -> Any:
-        call.begin(context.invocation_metadata())
-        return await does(request, context)
-
-    return handle
-
-
 @pytest.fixture
 async def start() -> AsyncIterator[Start]:
     servers: list[grpc.aio.Server] = []
@@ -91,7 +99,7 @@ async def start() -> AsyncIterator[Start]:
         }
         unary = grpc.unary_unary_rpc_method_handler(running.hold, **forms)
         stream = grpc.stream_stream_rpc_method_handler(running.each, **forms)
-        layers: list[Layer] = [begun, status.mapped, AnswerWriter(ByteBudget(room_bytes)), reads]
+        layers: list[Layer] = [running.begin, status.mapped, AnswerWriter(ByteBudget(room_bytes)), reads]
         LayeredServer(server, layers).add_registered_method_handlers(
             "test.Holder", {"Hold": unary, "Small": unary, "Each": stream}
         )
@@ -150,10 +158,10 @@ async def test_what_is_no_message_is_told_so(start: Start) -> None:
 
 
 async def begin_many(running: Running) -> Dripping:
-    """A connection with more late messages than its share."""
+    """A connection with more late messages than its caller's share."""
     dripping = await Dripping.open(running.port)
     for stream in range(1, 2 * MOST_LATE + 4, 2):
-        dripping.begin(stream, PATH)
+        dripping.begin(stream, PATH, FLOOD)
     await dripping.ended_any()
     return dripping
 
@@ -174,7 +182,7 @@ async def test_many_that_are_late_at_once_and_come_a_moment_later_are_all_answer
     running = await start()
     running.go.set()
     dripping = await Dripping.open(running.port)
-    streams = range(1, 4 * MOST_LATE, 2)
+    streams = range(1, 2 * (MOST_LATE + 4), 2)
     try:
         for stream in streams:
             dripping.head(stream, PATH.encode())
@@ -183,6 +191,22 @@ async def test_many_that_are_late_at_once_and_come_a_moment_later_are_all_answer
             dripping.data(stream, message_head(0), end=True)
         # A status that was told before comes as its number in a table, and another would not.
         assert {(await dripping.ended_any())[1] for _ in streams} <= {b"0", b""}
+    finally:
+        dripping.close()
+
+
+async def test_a_callers_own_late_messages_keep_no_permit_that_its_next_call_waits_for(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(late, "ROOM_SECONDS", 1000.0)
+    running = await start(max_seconds=1000)
+    running.go.set()
+    dripping = await Dripping.open(running.port)
+    try:
+        for stream in range(1, 4 * MOST_LATE, 2):
+            dripping.begin(stream, PATH, FLOOD)
+        await until(lambda: running.begun == 2 * MOST_LATE)
+        assert await running.call(1000, key=FLOOD) == 3
     finally:
         dripping.close()
 
