@@ -44,7 +44,7 @@ class RequestReader:
         max_seconds: float,
         large: Collection[str],
     ) -> None:
-        self._budget = ByteBudget(budget_bytes)
+        self._budget = ByteBudget(budget_bytes, max_message_bytes)
         self._late_bytes = max(1, max_message_bytes // LATE_SHARE)
         self._memory = Memory()
         self._calls = CallLane(self._late_bytes, max_seconds, self._memory)

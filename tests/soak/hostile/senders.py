@@ -92,6 +92,17 @@ async def idle_reflection(port: int) -> None:
     await _each(port, lambda to, stream: to.head(stream, REFLECTION, KEY))
 
 
+async def idle_streams(port: int) -> None:
+    """Some twenty of them that last."""
+    dripping = await Dripping.open(port)
+    try:
+        for stream in range(1, 41, 2):
+            dripping.head(stream, REFLECTION, KEY)
+        await asyncio.Event().wait()
+    finally:
+        dripping.abort()
+
+
 async def compressed_checks(port: int) -> None:
     """Messages said to be compressed, without a key."""
 
@@ -175,6 +186,7 @@ SENDERS: dict[str, Sender] = {
     "unknown keys": unknown_keys,
     "methods that there are not, no key": unknown_methods,
     "idle reflection": idle_reflection,
+    "20 idle streams": idle_streams,
     "compressed checks, no key": compressed_checks,
     "streams of 47 MB": large_streams,
     "two million fields": many_fields,

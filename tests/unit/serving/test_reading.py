@@ -20,7 +20,7 @@ from facerec.serving.layers import Layer, LayeredServer
 from facerec.serving.memory import Memory
 from facerec.serving.reading import late, reader
 from facerec.serving.reading.budget import SMALL_BYTES, ByteBudget
-from facerec.serving.reading.reader import LATE_SHARE, RequestReader
+from facerec.serving.reading.reader import RequestReader
 from tests.fixtures.http2 import Dripping, message_head
 
 LARGEST = 1_000_000
@@ -29,7 +29,7 @@ OF_ITS_OWN = (("grpc.use_local_subchannel_pool", 1),)  # a connection: else chan
 PATH, EACH, SMALL = "/test.Holder/Hold", "/test.Holder/Each", "/test.Holder/Small"
 FLOOD = "flood"
 _numbers = itertools.count()
-MOST_LATE = 15  # of the 20 for which there is room: a caller leaves a quarter
+MOST_LATE = 12  # of the 20 for which there is room: a caller leaves one of the largest to others
 
 
 @dataclasses.dataclass
@@ -166,11 +166,11 @@ async def begin_many(running: Running) -> Dripping:
     return dripping
 
 
-async def test_late_messages_of_one_caller_leave_a_share_to_others(start: Start) -> None:
+async def test_late_messages_of_one_caller_leave_room_for_the_largest_of_another(start: Start) -> None:
     running = await start()
     dripping = await begin_many(running)
     try:
-        other = asyncio.create_task(running.call(4 * LARGEST // LATE_SHARE))
+        other = asyncio.create_task(running.call(LARGEST - 10))
         await until(lambda: running.held == 1)
         running.go.set()
         await other
@@ -216,7 +216,7 @@ async def test_what_hangs_up_gives_its_room_back(start: Start) -> None:
     running.go.set()
     dripping = await begin_many(running)
     with pytest.raises(FacerecError):
-        await running.call(LARGEST - 10)
+        await running.call(LARGEST - 10, key=FLOOD)
     dripping.close()
     async with asyncio.timeout(10):
         while True:
@@ -243,7 +243,7 @@ async def test_a_late_message_as_long_as_the_whole_budget_is_taken(start: Start)
         dripping.close()
 
 
-async def test_streams_that_are_idle_leave_a_share_to_others(
+async def test_streams_that_are_idle_leave_room_for_the_largest_message_of_another(
     start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(reader, "STREAM_WAIT_SECONDS", 0.2)
@@ -253,7 +253,7 @@ async def test_streams_that_are_idle_leave_a_share_to_others(
         each: Any = channel.stream_stream(EACH)
         streams = [each() for _ in range(MOST_LATE + 4)]
         await until(lambda: sum(stream.done() for stream in streams) == 4)
-        assert await running.call(4 * LARGEST // LATE_SHARE) == 3
+        assert await running.call(LARGEST - 10) == 3
         for stream in streams:
             stream.cancel()
 
@@ -264,16 +264,25 @@ async def test_messages_of_a_stream_that_its_handler_keeps_are_counted_until_it_
     monkeypatch.setattr(reader, "STREAM_WAIT_SECONDS", 0.2)
     running = await start()
     running.keeps = True
-    item = BytesValue(value=bytes(LARGEST // 2)).SerializeToString()
+    item = BytesValue(value=bytes(50_000)).SerializeToString()  # sent whether or not it is read
+
+    async def send(count: int) -> grpc.StatusCode:
+        stream: Any = each()
+        try:
+            for _ in range(count):
+                await stream.write(item)
+                await stream.read()
+        except grpc.aio.AioRpcError as error:
+            return error.code()
+        await stream.done_writing()
+        return await stream.code()  # type: ignore[no-any-return]
+
     async with grpc.aio.insecure_channel(f"127.0.0.1:{running.port}") as channel:
         each: Any = channel.stream_stream(EACH)
-        with pytest.raises(grpc.aio.AioRpcError) as caught:
-            async for _ in each(iter([item] * 10)):
-                pass
-        assert from_rpc_error(caught.value, "").reason is Reason.OVERLOADED
-        assert 1 < running.held < 5
+        assert await send(100) is grpc.StatusCode.RESOURCE_EXHAUSTED
+        assert 1 < running.held < 50
         running.keeps = False
-        assert len([answer async for answer in each(iter([item] * 10))]) == 10
+        assert await send(100) is grpc.StatusCode.OK
 
 
 async def test_a_method_that_carries_no_image_takes_small_messages_alone(start: Start) -> None:
