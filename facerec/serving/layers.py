@@ -6,7 +6,7 @@ is hand back the same handler. Nor can they refuse a caller by its certificate b
 To a layer every method is one coroutine function of a request and a context. Answers that stream are written
 to the context, so that a call's whole life is within its layers. Requests are read by the layer
 `RequestReader`; outside of it a layer finds gRPC's iterator of bytes in their place, of which nothing has
-been read.
+been read. Answers are made bytes by the layer `AnswerWriter`; outside of it a layer finds bytes.
 """
 
 import asyncio
@@ -28,12 +28,17 @@ _HEALTH = "/grpc.health.v1.Health/"
 
 @dataclasses.dataclass(frozen=True)
 class Method:
-    """A method of a service; `parse` makes a message of a request's bytes, for the request reader to call."""
+    """A method of a service.
+
+    `parse` makes a message of a request's bytes, for the request reader, and `serialize` bytes of an answer,
+    for the answer writer.
+    """
 
     path: str  # /SERVICE/METHOD
     request_streaming: bool
     response_streaming: bool
     parse: Callable[[bytes], Any]
+    serialize: Callable[[Any], bytes]
 
     @property
     def service(self) -> str:
@@ -80,6 +85,7 @@ class LayeredServer:
             handler.request_streaming,
             handler.response_streaming,
             handler.request_deserializer or bytes,
+            handler.response_serializer or bytes,
         )
         does = _coroutine(getattr(handler, method.kind))
         for layer in reversed(self._layers):
@@ -87,17 +93,14 @@ class LayeredServer:
         if method.response_streaming:
             does = _with_whole_writes(does)
         # On the wire one message is a stream of one: so it is for us to say when it is read, and whether. Nor
-        # does gRPC make messages of the bytes: what is none would be a fault of ours to it.
+        # does gRPC make messages of the bytes: what is none would be a fault of ours to it. Nor bytes of the
+        # answers: how many they are is counted first.
         make = (
             grpc.stream_stream_rpc_method_handler
             if method.response_streaming
             else grpc.stream_unary_rpc_method_handler
         )
-        return make(
-            does,
-            request_deserializer=None,
-            response_serializer=handler.response_serializer,
-        )
+        return make(does, request_deserializer=None, response_serializer=None)
 
 
 def _with_whole_writes(does: Does) -> Does:

@@ -15,12 +15,14 @@ from facerec.serving.access.grants import Role
 from facerec.serving.access.keyring import Keyring
 from facerec.serving.access.tls import ServerTls
 from facerec.serving.admin import Admin
+from facerec.serving.answers import AnswerWriter
 from facerec.serving.counting import Counting, LogCalls
 from facerec.serving.deadlines import Deadlines
 from facerec.serving.errors import AddressInUse, SettingsInvalid
 from facerec.serving.health import SERVICE_NAME as HEALTH
 from facerec.serving.health import Health, HealthPort
 from facerec.serving.layers import LayeredServer
+from facerec.serving.reading.budget import ByteBudget
 from facerec.serving.reading.reader import RequestReader
 from facerec.serving.tracing import traced
 
@@ -100,6 +102,7 @@ class Server:
                 status.mapped,
                 *([self._door.admit] if self._door else []),
                 Deadlines(options.max_call_seconds),
+                AnswerWriter(ByteBudget(max(options.max_bytes_in_flight // 2, options.max_request_bytes))),
                 RequestReader(
                     budget_bytes=options.max_bytes_in_flight,
                     max_message_bytes=options.max_request_bytes,

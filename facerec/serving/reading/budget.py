@@ -15,11 +15,13 @@ class ByteBudget:
     """So many bytes, and some more for messages up to SMALL_BYTES, whoever else floods.
 
     A caller may always hold one message where there is room, and beyond it FREE_TIMES what is left: one alone
-    takes three quarters of all, and leaves the rest to others. Used on the event loop alone.
+    takes three quarters of all, and leaves the rest to others. It leaves a message of `max_message_bytes` to
+    them too, or half of all where that is less. Used on the event loop alone.
     """
 
-    def __init__(self, size: int) -> None:
+    def __init__(self, size: int, max_message_bytes: int = 0) -> None:
         self._free = size
+        self._max_held = size - min(max_message_bytes, size // 2)
         self._held: dict[str, int] = {}
         self._waiting: deque[tuple[str, int, int, asyncio.Future[None]]] = deque()
 
@@ -79,9 +81,10 @@ class ByteBudget:
                 self._waiting.append(entry)
 
     def _has(self, owner: str, size: int, mine: int) -> bool:
-        left = self._free - size + (SMALL_RESERVE_BYTES if size <= SMALL_BYTES else 0)
+        reserve = SMALL_RESERVE_BYTES if size <= SMALL_BYTES else 0
+        left = self._free - size + reserve
         held = self._held.get(owner, 0)
-        return left >= 0 and (held == mine or held + size <= FREE_TIMES * left)
+        return left >= 0 and (held == mine or held + size <= min(FREE_TIMES * left, self._max_held + reserve))
 
 
 class Lease:

@@ -8,15 +8,16 @@ from facerec.serving.reading.budget import Lease, overloaded
 from facerec.serving.reading.lanes import Lane
 
 LOOK_SECONDS = 0.01
-ROOM_SECONDS = 1.0  # that a late message keeps its permit for want of room, if nobody else wants it
+ROOM_SECONDS = 1.0  # that a late message keeps its permit for want of room, if no call waits for one
 LATE_LOOKS = 2  # of which nothing came: one might be the event loop's own delay
 
 
 class LateMessage:
     """Watches a message that the present task reads, with a permit of the lane until it is late.
 
-    Where there is no room for it then, it keeps its permit a while: after a stall of the machine, or of its
-    sender, many are late at once and there a moment later.
+    Where there is no room for it then, it keeps its permit a while, unless another call waits for one, be it
+    of the same caller: after a stall of the machine, or of its sender, many are late at once and there a
+    moment later.
 
     Where it is refused the task is cancelled, and `raise_refusal` says why.
     """
@@ -66,7 +67,7 @@ class LateMessage:
         try:
             lane.enter(self._lease, self, self._leave)
         except FacerecError:
-            if time.monotonic() - self._began > ROOM_SECONDS or lane.permits.wanted_by_others(owner):
+            if time.monotonic() - self._began > ROOM_SECONDS or lane.permits.wanted():
                 raise
             return
         self._entered = True

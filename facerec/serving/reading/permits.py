@@ -51,9 +51,9 @@ class Permits:
         if self._waiting:
             self._pass_on()
 
-    def wanted_by_others(self, owner: str) -> bool:
-        """Whether another caller waits for a permit."""
-        return any(each != owner for each in self._waiting)
+    def wanted(self) -> bool:
+        """Whether a call waits for a permit."""
+        return bool(self._waiting)
 
     def _pass_on(self) -> None:
         for owner in list(self._waiting):

@@ -6,16 +6,16 @@ from collections.abc import AsyncIterator, Collection
 from typing import Any
 
 import grpc.aio
-from google.protobuf.message import DecodeError
 
 from facerec.errors import FacerecError, Reason
 from facerec.serving import call
 from facerec.serving.layers import Context, Does, Method, host
 from facerec.serving.memory import Memory
-from facerec.serving.reading import fields
 from facerec.serving.reading.budget import SMALL_BYTES, ByteBudget, Lease, overloaded
-from facerec.serving.reading.lanes import CallLane, HealthLane, Lane
+from facerec.serving.reading.lanes import MAX_WAITING_CALLS, CallLane, HealthLane, Lane
 from facerec.serving.reading.late import LateMessage
+from facerec.serving.reading.parser import Parser
+from facerec.serving.reading.permits import Permits
 
 HEALTH_BYTES = 4096
 LARGE_BYTES = 4 * 1024 * 1024
@@ -44,11 +44,12 @@ class RequestReader:
         max_seconds: float,
         large: Collection[str],
     ) -> None:
-        self._budget = ByteBudget(budget_bytes)
+        self._budget = ByteBudget(budget_bytes, max_message_bytes)
         self._late_bytes = max(1, max_message_bytes // LATE_SHARE)
         self._memory = Memory()
         self._calls = CallLane(self._late_bytes, max_seconds, self._memory)
         self._health = HealthLane(max_seconds)
+        self._counting = Permits(1, 1, MAX_WAITING_CALLS)
         self._large = large
         self._max_message_bytes = max_message_bytes
         self._collect_bytes = budget_bytes // 4
@@ -62,7 +63,7 @@ class RequestReader:
 
     def _one(self, method: Method, does: Does) -> Does:
         max_bytes, lane, budget = self._max_bytes(method), self._calls, self._budget
-        parse = _Parser(method)
+        parse = Parser(method, self._counting)
 
         async def handle(_: Any, context: Context) -> Any:
             lease = Lease(budget, _caller(context))
@@ -72,7 +73,7 @@ class RequestReader:
                 size = len(raw)
                 self._admit(size, max_bytes)
                 lease.take(size)
-                await parse.check(raw)
+                await parse.check(raw, lease.owner)
                 answer = does(parse(raw), context)
                 del raw  # what is made of it is enough to keep, and it is large
                 return await answer
@@ -85,7 +86,7 @@ class RequestReader:
         return handle
 
     def _health_check(self, method: Method, does: Does) -> Does:
-        lane, parse, none = self._health, _Parser(method), ByteBudget(0)
+        lane, parse, none = self._health, Parser(method, self._counting), ByteBudget(0)
 
         async def handle(_: Any, context: Context) -> Any:
             raw = await _receive(lane, Lease(none, host(context)), context)
@@ -96,7 +97,7 @@ class RequestReader:
         return handle
 
     def _stream(self, method: Method, does: Does) -> Does:
-        parse, max_bytes = _Parser(method), self._max_bytes(method)
+        parse, max_bytes = Parser(method, self._counting), self._max_bytes(method)
 
         async def items(context: Context) -> AsyncIterator[Any]:
             owner = _caller(context)
@@ -109,7 +110,7 @@ class RequestReader:
                         break
                     self._admit(len(raw), max_bytes)
                     await lease.wait(len(raw), STREAM_WAIT_SECONDS)
-                    await parse.check(raw)
+                    await parse.check(raw, lease.owner)
                     item = parse(raw)
                     del raw
                     kept = call.Message(lease.end)
@@ -146,31 +147,6 @@ class RequestReader:
         if self._failed_bytes > self._collect_bytes:
             self._failed_bytes = 0
             asyncio.get_running_loop().call_soon(gc.collect)
-
-
-class _Parser:
-    """Makes messages of bytes. Raises FacerecError OPTION_INVALID."""
-
-    def __init__(self, method: Method) -> None:
-        self._parse = method.parse
-        owner = getattr(method.parse, "__self__", None)
-        self._descriptor = getattr(owner, "DESCRIPTOR", None)
-        self._max_fields = fields.MAX_STREAM_FIELDS if method.request_streaming else fields.MAX_FIELDS
-        self._uncounted_bytes = self._max_fields * fields.LEAST_BYTES
-
-    async def check(self, raw: bytes) -> None:
-        """Refuse what has too many fields. On a thread: it may take some 50 ms."""
-        if len(raw) > self._uncounted_bytes:
-            await asyncio.to_thread(fields.check, raw, self._descriptor, self._max_fields)
-
-    def __call__(self, raw: bytes) -> Any:
-        """The message."""
-        try:
-            return self._parse(raw)
-        except DecodeError:
-            raise FacerecError(
-                "the request is not a message of this type", reason=Reason.OPTION_INVALID
-            ) from None
 
 
 async def _receive(lane: Lane, lease: Lease, context: Context) -> bytes:

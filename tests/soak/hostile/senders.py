@@ -92,6 +92,17 @@ async def idle_reflection(port: int) -> None:
     await _each(port, lambda to, stream: to.head(stream, REFLECTION, KEY))
 
 
+async def idle_streams(port: int) -> None:
+    """Some twenty of them that last."""
+    dripping = await Dripping.open(port)
+    try:
+        for stream in range(1, 41, 2):
+            dripping.head(stream, REFLECTION, KEY)
+        await asyncio.Event().wait()
+    finally:
+        dripping.abort()
+
+
 async def compressed_checks(port: int) -> None:
     """Messages said to be compressed, without a key."""
 
@@ -123,7 +134,7 @@ async def _stream_of(port: int, path: bytes, payload: bytes, *, at_once: int) ->
 async def large_streams(port: int) -> None:
     """Streams of imports whose first message is 47 MB."""
     header = v1.ImportFacesRequest(header=v1.ImportHeader(space="s", import_id="i")).SerializeToString()
-    payload = header + b"\xc2\x3e" + _varint(LARGE_BYTES - 100) + bytes(LARGE_BYTES - 100)
+    payload = header + b"\xc2\x3e" + varint(LARGE_BYTES - 100) + bytes(LARGE_BYTES - 100)
     await _stream_of(port, IMPORT, payload, at_once=16)
 
 
@@ -132,7 +143,34 @@ async def many_fields(port: int) -> None:
     await _stream_of(port, (SERVICE + "Compare").encode(), b"\x0a\x00" * 2_000_000, at_once=4)
 
 
-def _varint(number: int) -> bytes:
+async def padded_fields(port: int) -> None:
+    """Requests of Verify whose fields have tags and numbers as long as there are."""
+    field = b"\xf8\x83\x80\x80\x00" + b"\xff" * 9 + b"\x01"
+    await _stream_of(port, VERIFY, field * 20_010, at_once=50)
+
+
+async def unread_answers(port: int) -> None:
+    """Pages of hundreds of people, none of which is read."""
+    request = v1.ListPersonsRequest(page_size=1000).SerializeToString()
+
+    def begin(to: Dripping, stream: int) -> None:
+        to.head(stream, (SERVICE + "ListPersons").encode(), KEY)
+        to.data(stream, message_head(len(request)) + request, end=True)
+
+    opened: list[Dripping] = []
+    try:
+        while True:
+            opened.append(await Dripping.open(port))
+            for stream in range(1, 2 * STREAMS, 2):
+                begin(opened[-1], stream)
+                await asyncio.sleep(PAUSE_SECONDS / 20)
+    finally:
+        for dripping in opened:
+            dripping.abort()
+
+
+def varint(number: int) -> bytes:
+    """As lengths are written."""
     out = b""
     while number > 127:
         out += bytes([number & 127 | 128])
@@ -148,7 +186,10 @@ SENDERS: dict[str, Sender] = {
     "unknown keys": unknown_keys,
     "methods that there are not, no key": unknown_methods,
     "idle reflection": idle_reflection,
+    "20 idle streams": idle_streams,
     "compressed checks, no key": compressed_checks,
     "streams of 47 MB": large_streams,
     "two million fields": many_fields,
+    "padded fields": padded_fields,
+    "unread answers": unread_answers,
 }

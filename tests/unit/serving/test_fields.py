@@ -8,10 +8,15 @@ from facerec.serving.reading import fields
 
 IDENTIFY = matcher_pb2.IdentifyRequest.DESCRIPTOR
 IMPORT = transfer_pb2.ImportFacesRequest.DESCRIPTOR
-LIMIT = fields.MAX_STREAM_FIELDS
+LIMIT = fields.MAX_STREAM_COUNT
 PROBE = b"\x12\x00"  # IdentifyRequest.probes, empty
 UNKNOWN = b"\xf8\x01\x00"  # a number in a field that there is not
 TIME = b"\x2a\x00"  # FaceChunk.expire_times, empty
+
+
+def check(raw: bytes, descriptor: object, max_count: int) -> int:
+    """Count to the end; returns the steps that it took."""
+    return sum(1 for _ in fields.check(raw, descriptor, max_count))
 
 
 def nested(part: bytes, count: int) -> bytes:
@@ -34,7 +39,7 @@ def nested(part: bytes, count: int) -> bytes:
 )
 def test_too_many_fields_are_refused_wherever_they_are(raw: bytes, descriptor: object) -> None:
     with pytest.raises(FacerecError, match="fields") as caught:
-        fields.check(raw, descriptor, LIMIT)
+        check(raw, descriptor, LIMIT)
     assert caught.value.reason is Reason.OPTION_INVALID
 
 
@@ -49,11 +54,19 @@ def test_the_largest_messages_of_the_contract_pass() -> None:
     )
     for _ in range(rows):
         chunk.expire_times.add(seconds=2_000_000_000, nanos=1)
-    fields.check(transfer_pb2.ImportFacesRequest(chunk=chunk).SerializeToString(), IMPORT, LIMIT)
+    check(transfer_pb2.ImportFacesRequest(chunk=chunk).SerializeToString(), IMPORT, LIMIT)
     photos = [matcher_pb2.Probe(image=PROBE * 500_000)] * 16
-    fields.check(matcher_pb2.IdentifyRequest(probes=photos).SerializeToString(), IDENTIFY, fields.MAX_FIELDS)
+    check(matcher_pb2.IdentifyRequest(probes=photos).SerializeToString(), IDENTIFY, fields.MAX_COUNT)
+
+
+def test_fields_count_by_the_bytes_of_their_tags_and_numbers() -> None:
+    padded = b"\xf8\x83\x80\x80\x00" + b"\xff" * 9 + b"\x01"  # a tag of five bytes and a number of ten
+    few = padded * (fields.MAX_COUNT // len(padded))
+    check(few + PROBE, IDENTIFY, fields.MAX_COUNT)
+    with pytest.raises(FacerecError, match="fields"):
+        check(few + 10 * padded, IDENTIFY, fields.MAX_COUNT)
 
 
 @pytest.mark.parametrize("raw", [b"\xff" * 300_000, b"\x07" * 300_000, b"\x12\xff\xff\xff\x7f" * 60_000])
 def test_what_is_no_message_is_left_to_the_parser(raw: bytes) -> None:
-    fields.check(raw, IDENTIFY, LIMIT)
+    check(raw, IDENTIFY, LIMIT)

@@ -2,6 +2,7 @@
 
 import asyncio
 import dataclasses
+import itertools
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
@@ -14,18 +15,21 @@ from google.protobuf.wrappers_pb2 import BytesValue
 from facerec.client.failures import from_rpc_error
 from facerec.errors import FacerecError, Reason
 from facerec.serving import call, status, wire
-from facerec.serving.layers import LayeredServer
+from facerec.serving.answers import AnswerWriter
+from facerec.serving.layers import Layer, LayeredServer
 from facerec.serving.memory import Memory
-from facerec.serving.reading import reader
-from facerec.serving.reading.budget import SMALL_BYTES
-from facerec.serving.reading.reader import LATE_SHARE, RequestReader
+from facerec.serving.reading import late, reader
+from facerec.serving.reading.budget import SMALL_BYTES, ByteBudget
+from facerec.serving.reading.reader import RequestReader
 from tests.fixtures.http2 import Dripping, message_head
 
 LARGEST = 1_000_000
 ROOM = 2_500_000  # for two of the largest
 OF_ITS_OWN = (("grpc.use_local_subchannel_pool", 1),)  # a connection: else channels share one
 PATH, EACH, SMALL = "/test.Holder/Hold", "/test.Holder/Each", "/test.Holder/Small"
-MOST_LATE = 15  # of the 20 for which there is room: a caller leaves a quarter
+FLOOD = "flood"
+_numbers = itertools.count()
+MOST_LATE = 12  # of the 20 for which there is room: a caller leaves one of the largest to others
 
 
 @dataclasses.dataclass
@@ -33,17 +37,32 @@ class Running:
     """A server whose unary method waits until it is let go, and how many messages it has."""
 
     port: int
+    begun: int = 0
     held: int = 0
     keeps: bool = False
     go: asyncio.Event = dataclasses.field(default_factory=asyncio.Event)
 
-    async def call(self, size: int, *, seconds: float = 10, path: str = PATH) -> int:
+    async def call(self, size: int, *, seconds: float = 10, path: str = PATH, key: str = "") -> int:
+        """Ask with a message of so many bytes, as a caller of a name of its own where there is no `key`."""
+        key = key or f"caller{next(_numbers)}"
         async with grpc.aio.insecure_channel(f"127.0.0.1:{self.port}", options=OF_ITS_OWN) as channel:
             method: Any = channel.unary_unary(path)
             try:
-                return len(await method(BytesValue(value=bytes(size)).SerializeToString(), timeout=seconds))
+                message, metadata = BytesValue(value=bytes(size)), (("authorization", key),)
+                return len(await method(message.SerializeToString(), timeout=seconds, metadata=metadata))
             except grpc.aio.AioRpcError as error:
                 raise from_rpc_error(error, "") from None
+
+    def begin(self, method: Any, does: Any) -> Any:
+        """The layer that begins a call, its caller the one that the key names."""
+
+        async def handle(request: Any, context: Any) -> Any:
+            self.begun += 1
+            present = call.begin(context.invocation_metadata(), context.peer)
+            present.caller = call.Caller(name=present.header("authorization"))
+            return await does(request, context)
+
+        return handle
 
     async def hold(self, request: BytesValue, context: Any) -> BytesValue:
         self.held += 1
@@ -63,16 +82,6 @@ class Running:
 Start = Callable[..., Any]
 
 
-def begun(method: Any, does: Any) -> Any:
-    """The layer that begins a call, without what it counts."""
-
-    async def handle(request: Any, context: Any) -> Any:
-        call.begin(context.invocation_metadata())
-        return await does(request, context)
-
-    return handle
-
-
 @pytest.fixture
 async def start() -> AsyncIterator[Start]:
     servers: list[grpc.aio.Server] = []
@@ -90,7 +99,8 @@ async def start() -> AsyncIterator[Start]:
         }
         unary = grpc.unary_unary_rpc_method_handler(running.hold, **forms)
         stream = grpc.stream_stream_rpc_method_handler(running.each, **forms)
-        LayeredServer(server, [begun, status.mapped, reads]).add_registered_method_handlers(
+        layers: list[Layer] = [running.begin, status.mapped, AnswerWriter(ByteBudget(room_bytes)), reads]
+        LayeredServer(server, layers).add_registered_method_handlers(
             "test.Holder", {"Hold": unary, "Small": unary, "Each": stream}
         )
         running.port = server.add_insecure_port("127.0.0.1:0")
@@ -148,19 +158,19 @@ async def test_what_is_no_message_is_told_so(start: Start) -> None:
 
 
 async def begin_many(running: Running) -> Dripping:
-    """A connection with more late messages than its share."""
+    """A connection with more late messages than its caller's share."""
     dripping = await Dripping.open(running.port)
     for stream in range(1, 2 * MOST_LATE + 4, 2):
-        dripping.begin(stream, PATH)
+        dripping.begin(stream, PATH, FLOOD)
     await dripping.ended_any()
     return dripping
 
 
-async def test_late_messages_of_one_caller_leave_a_share_to_others(start: Start) -> None:
+async def test_late_messages_of_one_caller_leave_room_for_the_largest_of_another(start: Start) -> None:
     running = await start()
     dripping = await begin_many(running)
     try:
-        other = asyncio.create_task(running.call(4 * LARGEST // LATE_SHARE))
+        other = asyncio.create_task(running.call(LARGEST - 10))
         await until(lambda: running.held == 1)
         running.go.set()
         await other
@@ -172,7 +182,7 @@ async def test_many_that_are_late_at_once_and_come_a_moment_later_are_all_answer
     running = await start()
     running.go.set()
     dripping = await Dripping.open(running.port)
-    streams = range(1, 4 * MOST_LATE, 2)
+    streams = range(1, 2 * (MOST_LATE + 4), 2)
     try:
         for stream in streams:
             dripping.head(stream, PATH.encode())
@@ -185,12 +195,28 @@ async def test_many_that_are_late_at_once_and_come_a_moment_later_are_all_answer
         dripping.close()
 
 
+async def test_a_callers_own_late_messages_keep_no_permit_that_its_next_call_waits_for(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(late, "ROOM_SECONDS", 1000.0)
+    running = await start(max_seconds=1000)
+    running.go.set()
+    dripping = await Dripping.open(running.port)
+    try:
+        for stream in range(1, 4 * MOST_LATE, 2):
+            dripping.begin(stream, PATH, FLOOD)
+        await until(lambda: running.begun == 2 * MOST_LATE)
+        assert await running.call(1000, key=FLOOD) == 3
+    finally:
+        dripping.close()
+
+
 async def test_what_hangs_up_gives_its_room_back(start: Start) -> None:
     running = await start()
     running.go.set()
     dripping = await begin_many(running)
     with pytest.raises(FacerecError):
-        await running.call(LARGEST - 10)
+        await running.call(LARGEST - 10, key=FLOOD)
     dripping.close()
     async with asyncio.timeout(10):
         while True:
@@ -217,7 +243,7 @@ async def test_a_late_message_as_long_as_the_whole_budget_is_taken(start: Start)
         dripping.close()
 
 
-async def test_streams_that_are_idle_leave_a_share_to_others(
+async def test_streams_that_are_idle_leave_room_for_the_largest_message_of_another(
     start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(reader, "STREAM_WAIT_SECONDS", 0.2)
@@ -227,7 +253,7 @@ async def test_streams_that_are_idle_leave_a_share_to_others(
         each: Any = channel.stream_stream(EACH)
         streams = [each() for _ in range(MOST_LATE + 4)]
         await until(lambda: sum(stream.done() for stream in streams) == 4)
-        assert await running.call(4 * LARGEST // LATE_SHARE) == 3
+        assert await running.call(LARGEST - 10) == 3
         for stream in streams:
             stream.cancel()
 
@@ -238,20 +264,25 @@ async def test_messages_of_a_stream_that_its_handler_keeps_are_counted_until_it_
     monkeypatch.setattr(reader, "STREAM_WAIT_SECONDS", 0.2)
     running = await start()
     running.keeps = True
-    item = BytesValue(value=bytes(LARGEST // 2)).SerializeToString()
+    item = BytesValue(value=bytes(50_000)).SerializeToString()  # sent whether or not it is read
+
+    async def send(count: int) -> grpc.StatusCode:
+        stream: Any = each()
+        try:
+            for _ in range(count):
+                await stream.write(item)
+                await stream.read()
+        except grpc.aio.AioRpcError as error:
+            return error.code()
+        await stream.done_writing()
+        return await stream.code()  # type: ignore[no-any-return]
+
     async with grpc.aio.insecure_channel(f"127.0.0.1:{running.port}") as channel:
         each: Any = channel.stream_stream(EACH)
-        for _ in range(10):
-            with pytest.raises(grpc.aio.AioRpcError) as caught:
-                async for _ in each(iter([item] * 10)):
-                    pass
-            # What gRPC makes of a message that was being written as the status came.
-            if caught.value.details() != "Internal error from Core":
-                break
-        assert from_rpc_error(caught.value, "").reason is Reason.OVERLOADED
-        assert 1 < running.held < 5
+        assert await send(100) is grpc.StatusCode.RESOURCE_EXHAUSTED
+        assert 1 < running.held < 50
         running.keeps = False
-        assert len([answer async for answer in each(iter([item] * 10))]) == 10
+        assert await send(100) is grpc.StatusCode.OK
 
 
 async def test_a_method_that_carries_no_image_takes_small_messages_alone(start: Start) -> None:
