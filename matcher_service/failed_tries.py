@@ -8,12 +8,14 @@ import asyncio
 import contextlib
 import dataclasses
 import uuid
+import weakref
 from collections.abc import AsyncIterator
 from typing import Final
 
 from facerec.errors import FacerecError
 from facerec.serving import call
 from facerec.serving.metrics import DENIED
+from matcher_service.admission import Gate
 from matcher_service.errors import FaceDuplicate, TriesExhausted
 from matcher_service.faces import Encoding
 from matcher_service.query import Count, Nearest
@@ -23,9 +25,10 @@ DAY_SECONDS: Final = 86400.0
 MATCH_TRIES: Final = 0.05  # what a match takes where the caller chooses vectors; with images it takes nothing
 MAX_WAITING = 16  # tries of one caller against one person that wait for their turn
 RETRY_SECONDS = 1.0
+LOOK_WAIT_SECONDS = 30.0  # for the looks for duplicates of one caller's other enrolments
 
 Key = tuple[str, str, str]
-"""Collection, person ("" for enrolments) and caller, whose tries are made one after another."""
+"""Collection, person and caller, whose tries are made one after another."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,6 +54,7 @@ class FailedTries:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._turns = Turns()
+        self._looks: weakref.WeakValueDictionary[tuple[str, str], Gate] = weakref.WeakValueDictionary()
         self._deciding: set[asyncio.Task[Nearest]] = set()
 
     async def verify(
@@ -94,12 +98,11 @@ class FailedTries:
         """Around a look for duplicates: take a try before it; give most of it back where nobody is found.
 
         A part is kept as of a match of Verify: the answer that costs less must not be free. Nothing is given
-        back for FaceDuplicate or where the caller hangs up. Raises TriesExhausted, and as Store does.
+        back for FaceDuplicate or where the caller hangs up. Raises TriesExhausted, Overloaded, and as Store
+        does.
         """
         caller, budget = call.caller_name(), Budget(per_day)
-        key = (collection_id, "", caller)
-        await self._turns.take(key)
-        try:
+        async with self._look(collection_id, caller):
             await self._count_refusal(collection_id, budget)
             try:
                 yield
@@ -109,8 +112,13 @@ class FailedTries:
                 await self._give_back(collection_id, caller, budget)
                 raise
             await self._give_back(collection_id, caller, budget)
-        finally:
-            self._turns.give(key)
+
+    def _look(self, collection_id: str, caller: str) -> contextlib.AbstractAsyncContextManager[None]:
+        """One look at a time, which holds a whole try: two at once could find no try left for the second,
+        though most of the first one's comes back.
+        """
+        gate = Gate(1, wait_seconds=LOOK_WAIT_SECONDS, kind="enroll")
+        return self._looks.setdefault((collection_id, caller), gate).permit()
 
     async def _give_back(self, collection_id: str, caller: str, budget: Budget) -> None:
         given = 1 - MATCH_TRIES

@@ -268,13 +268,17 @@ async def _leave_rows(administrator: asyncpg.Connection) -> None:
         )
 
 
-async def test_refused_duplicates_are_counted_too_and_new_faces_as_a_twentieth(
-    matcher: RunningMatcher, administrator: asyncpg.Connection
-) -> None:
+async def refuse_duplicates(matcher: RunningMatcher) -> None:
     settings = pb.CollectionSettings(duplicate_policy=pb.DUPLICATE_POLICY_REFUSE)
     await matcher.collections.UpdateCollection(
         pb.UpdateCollectionRequest(settings=settings), metadata=bearer("a")
     )
+
+
+async def test_refused_duplicates_are_counted_too_and_new_faces_as_a_twentieth(
+    matcher: RunningMatcher, administrator: asyncpg.Connection
+) -> None:
+    await refuse_duplicates(matcher)
     new = iter(vectors(100, seed=77))
     for _ in range(20):
         await matcher.stub.Enroll(enroll("eve", encoding(next(new))), metadata=bearer("o"))
@@ -288,6 +292,56 @@ async def test_refused_duplicates_are_counted_too_and_new_faces_as_a_twentieth(
             await matcher.stub.Enroll(enroll("eve", encoding(vector)), metadata=bearer("o"))
     assert await tries(administrator) == [("onboarding", 24.0)]
     await matcher.stub.Enroll(enroll("eve", encoding(next(new))), metadata=bearer("a"))
+
+
+async def test_enrolments_of_many_people_at_once_are_all_taken_where_enough_tries_are_left(
+    matcher: RunningMatcher, administrator: asyncpg.Connection
+) -> None:
+    await refuse_duplicates(matcher)
+    await asyncio.gather(
+        *(
+            matcher.stub.Enroll(enroll(f"new-{number}", encoding(vector)), metadata=bearer("o"))
+            for number, vector in enumerate(vectors(40, seed=78))
+        )
+    )
+    assert await tries(administrator) == [("onboarding", 9.6)]  # two of five a day
+
+
+async def test_enrolments_at_once_get_no_more_refusals_than_a_key_has_tries(
+    start_matcher: StartMatcher, matcher: RunningMatcher, database_url: str, keys: Path
+) -> None:
+    await refuse_duplicates(matcher)
+    other = await start_matcher(database_url, keys_file=keys)
+    near = _beside(NEAR)
+    answers = await asyncio.gather(
+        *(
+            each.stub.Enroll(enroll("eve", encoding(next(near))), metadata=bearer("o"))
+            for each in (matcher, other)
+            for _ in range(20)
+        ),
+        return_exceptions=True,
+    )
+    errors = [answer for answer in answers if isinstance(answer, grpc.aio.AioRpcError)]
+    reasons = [from_rpc_error(error, "the matcher").reason for error in errors]
+    assert reasons.count(Reason.FACE_DUPLICATE) == 5
+    assert reasons.count(Reason.RATE_LIMITED) == 35
+
+
+async def test_an_enrolment_that_would_wait_too_long_for_others_of_its_key_is_no_failed_try(
+    matcher: RunningMatcher, administrator: asyncpg.Connection
+) -> None:
+    await refuse_duplicates(matcher)
+    limited = REGISTRY.get_sample_value("facerec_denied_total", {"reason": "RATE_LIMITED"})
+    first, second = (enroll("new", encoding(vector)) for vector in vectors(2, seed=79))
+    async with administrator.transaction():
+        await administrator.execute("LOCK TABLE facerec.failed_try IN EXCLUSIVE MODE")
+        held = asyncio.ensure_future(matcher.stub.Enroll(first, metadata=bearer("o")))
+        await _waiting(administrator, 1)
+        with refused(Reason.OVERLOADED):
+            await matcher.stub.Enroll(second, metadata=bearer("o"), timeout=2)
+    await held
+    assert REGISTRY.get_sample_value("facerec_denied_total", {"reason": "RATE_LIMITED"}) == limited
+    assert await tries(administrator) == [("onboarding", 0.2)]
 
 
 def _beside(vector: Vector) -> Iterator[Vector]:

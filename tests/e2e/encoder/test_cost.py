@@ -18,7 +18,7 @@ from tests.e2e.encoder.wire import CHANNEL_OPTIONS
 from tests.fixtures.encoder import EncoderProcess
 
 # So many at once, and hardly any later: no test waits for more.
-BURSTS = {"seven": 7, "thirteen": 13, "detector": 7, "photos": 3, "other": 3}
+BURSTS = {"seven": 7, "fourteen": 14, "detector": 7, "photos": 3, "other": 3}
 FULL = pb.EncodeOptions(full_resolution=True, detector=pb.DETECTOR_HOG)
 
 
@@ -28,7 +28,7 @@ def png(side: int) -> bytes:
         return out.getvalue()
 
 
-SMALL, LARGE = png(200), png(1700)  # one probe, and with FULL 5.96
+SMALL, LARGE = png(200), png(1700)  # one probe, and with FULL 6.3
 
 
 @pytest.fixture(scope="module")
@@ -83,14 +83,14 @@ async def test_finding_faces_alone_is_charged_likewise(stub: Any) -> None:
 
 async def test_an_image_of_a_stream_is_charged_and_waits_for_its_probes(stub: Any) -> None:
     request = pb.EncodeRequest(image=LARGE, options=FULL)
-    call = stub.EncodeStream(metadata=bearer("thirteen"))
+    call = stub.EncodeStream(metadata=bearer("fourteen"))
     for number in range(3):
         await call.write(pb.EncodeStreamRequest(item_id=str(number), request=request))
     answers = [await call.read() for _ in range(2)]
     assert [answer.HasField("response") for answer in answers] == [True, True]
     reading = asyncio.ensure_future(call.read())
     alone = pb.EncodeRequest(image=SMALL)
-    assert await outcome(stub.Encode(alone, metadata=bearer("thirteen"))) == Reason.RATE_LIMITED
+    assert await outcome(stub.Encode(alone, metadata=bearer("fourteen"))) == Reason.RATE_LIMITED
     assert not reading.done()
     call.cancel()
     await asyncio.gather(reading, return_exceptions=True)
