@@ -1,7 +1,8 @@
 """The bytes that the messages of all calls may take together, shared by caller."""
 
 import asyncio
-from collections import deque
+from collections import OrderedDict, deque
+from typing import NamedTuple
 
 from facerec.errors import FacerecError, Reason
 
@@ -9,6 +10,13 @@ SMALL_BYTES = 64 * 1024
 SMALL_RESERVE_BYTES = 64 * SMALL_BYTES
 RETRY_SECONDS = 1.0
 FREE_TIMES = 3
+MAX_WAITING = 256  # messages of one caller
+
+
+class _Waiting(NamedTuple):
+    size: int
+    mine: int
+    ready: asyncio.Future[None]
 
 
 class ByteBudget:
@@ -23,7 +31,7 @@ class ByteBudget:
         self._free = size
         self._max_held = size - min(max_message_bytes, size // 2)
         self._held: dict[str, int] = {}
-        self._waiting: deque[tuple[str, int, int, asyncio.Future[None]]] = deque()
+        self._waiting: OrderedDict[str, deque[_Waiting]] = OrderedDict()
 
     def take(self, owner: str, size: int, mine: int = 0) -> None:
         """Take bytes for a caller, for a message that holds `mine` of them already.
@@ -39,21 +47,26 @@ class ByteBudget:
         self._held[owner] = self._held.get(owner, 0) + size
 
     async def wait(self, owner: str, size: int, mine: int, seconds: float) -> None:
-        """Take them when they are left. Raises FacerecError OVERLOADED after so many seconds."""
+        """Take them when they are left, in the order of a caller's messages; callers take turns.
+
+        Raises FacerecError OVERLOADED after so many seconds, and where MAX_WAITING of the caller's wait.
+        """
         if self._has(owner, size, mine):
             self._grant(owner, size)
             return
+        if len(self._waiting.get(owner, ())) >= MAX_WAITING:
+            raise overloaded()
         ready = asyncio.get_running_loop().create_future()
-        entry = (owner, size, mine, ready)
-        self._waiting.append(entry)
+        entry = _Waiting(size, mine, ready)
+        self._waiting.setdefault(owner, deque()).append(entry)
         try:
             async with asyncio.timeout(seconds):
                 await ready
         except BaseException as error:
             if ready.done() and not ready.cancelled():
                 self.give(owner, size)
-            elif entry in self._waiting:
-                self._waiting.remove(entry)
+            else:
+                self._forget(owner, entry)
             if isinstance(error, TimeoutError):
                 raise overloaded() from None
             raise
@@ -69,16 +82,32 @@ class ByteBudget:
         if self._waiting:
             self._serve()
 
+    def _forget(self, owner: str, entry: _Waiting) -> None:
+        waiting = self._waiting.get(owner)
+        if waiting is not None and entry in waiting:
+            waiting.remove(entry)
+            if not waiting:
+                del self._waiting[owner]
+
     def _serve(self) -> None:
-        for _ in range(len(self._waiting)):
-            owner, size, mine, ready = entry = self._waiting.popleft()
-            if ready.done():
-                continue
-            if self._has(owner, size, mine):
-                self._grant(owner, size)
-                ready.set_result(None)
-            else:
-                self._waiting.append(entry)
+        """The first message of whichever caller is next, again and again while there is room for any."""
+        while any(self._serve_next(owner) for owner in list(self._waiting)):
+            pass
+
+    def _serve_next(self, owner: str) -> bool:
+        """Whether there was room for the first of a caller's messages."""
+        waiting = self._waiting[owner]
+        while waiting and waiting[0].ready.done():
+            waiting.popleft()
+        served = bool(waiting) and self._has(owner, waiting[0].size, waiting[0].mine)
+        if served:
+            first = waiting.popleft()
+            self._grant(owner, first.size)
+            first.ready.set_result(None)
+            self._waiting.move_to_end(owner)
+        if not waiting:
+            del self._waiting[owner]
+        return served
 
     def _has(self, owner: str, size: int, mine: int) -> bool:
         reserve = SMALL_RESERVE_BYTES if size <= SMALL_BYTES else 0

@@ -62,7 +62,7 @@ class HealthLane:
     """A check that is late is not refused for want of room: an older one goes, of the host that has most."""
 
     def __init__(self, max_seconds: float) -> None:
-        self.permits = Permits(HEALTH_AT_ONCE, HEALTH_AT_ONCE_PER_HOST, MAX_WAITING_HEALTH)
+        self.permits = Permits(HEALTH_AT_ONCE, HEALTH_AT_ONCE_PER_HOST, MAX_WAITING_HEALTH, newest_first=True)
         self.max_seconds = max_seconds
         self._crowd = Crowd(LATE_HEALTH_MESSAGES)
 

@@ -10,11 +10,14 @@ from facerec.serving.reading.budget import overloaded
 class Permits:
     """So many permits, of which one caller holds no more than `per_owner`; callers who wait take turns.
 
-    `max_waiting` are the calls of one caller that wait.
+    `max_waiting` are the calls of one caller that wait: one more is refused. With `newest_first` a caller's
+    newest call is next, and the oldest is refused where one more comes: for short questions that a client
+    gives up soon, beside those of somebody else at its address.
     """
 
-    def __init__(self, size: int, per_owner: int, max_waiting: int) -> None:
+    def __init__(self, size: int, per_owner: int, max_waiting: int, *, newest_first: bool = False) -> None:
         self._max_waiting = max_waiting
+        self._newest_first = newest_first
         self._free = size
         self._per_owner = per_owner
         self._held: dict[str, int] = {}
@@ -27,17 +30,20 @@ class Permits:
             self._free -= 1
             self._held[owner] = held + 1
             return
-        if len(self._waiting.get(owner, ())) >= self._max_waiting:
-            raise overloaded()
+        waiting = self._waiting.get(owner)
+        if waiting is not None and len(waiting) >= self._max_waiting:
+            if not self._newest_first:
+                raise overloaded()
+            _refuse(waiting.popleft())
         ready = asyncio.get_running_loop().create_future()
         self._waiting.setdefault(owner, deque()).append(ready)
         try:
             await ready
         except asyncio.CancelledError:
-            if ready.done() and not ready.cancelled():
-                self.release(owner)
-            else:
+            if not ready.done() or ready.cancelled():
                 self._forget(owner, ready)
+            elif ready.exception() is None:
+                self.release(owner)
             raise
 
     def release(self, owner: str) -> None:
@@ -69,11 +75,11 @@ class Permits:
                 ready.set_result(None)
 
     def _next(self, owner: str) -> "asyncio.Future[None] | None":
-        """The longest waiting call of a caller, who is then behind all others; None where all were cancelled
-        and only do not know it yet."""
+        """The call of a caller that is next, who is then behind all others; None where all were cancelled and
+        only do not know it yet."""
         waiting = self._waiting[owner]
         while waiting:
-            ready = waiting.popleft()
+            ready = waiting.pop() if self._newest_first else waiting.popleft()
             if not ready.done():
                 break
         else:
@@ -90,6 +96,11 @@ class Permits:
             waiting.remove(ready)
             if not waiting:
                 del self._waiting[owner]
+
+
+def _refuse(ready: "asyncio.Future[None]") -> None:
+    if not ready.done():
+        ready.set_exception(overloaded())
 
 
 class Crowd:

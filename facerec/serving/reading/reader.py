@@ -1,7 +1,6 @@
 """The layer that reads a call's messages, within a budget of bytes for all calls together."""
 
 import asyncio
-import gc
 from collections.abc import AsyncIterator, Collection
 from typing import Any
 
@@ -12,6 +11,7 @@ from facerec.serving import call
 from facerec.serving.layers import Context, Does, Method, host
 from facerec.serving.memory import Memory
 from facerec.serving.reading.budget import SMALL_BYTES, ByteBudget, Lease, overloaded
+from facerec.serving.reading.collector import Collector
 from facerec.serving.reading.lanes import MAX_WAITING_CALLS, CallLane, HealthLane, Lane
 from facerec.serving.reading.late import LateMessage
 from facerec.serving.reading.parser import Parser
@@ -52,8 +52,7 @@ class RequestReader:
         self._counting = Permits(1, 1, MAX_WAITING_CALLS)
         self._large = large
         self._max_message_bytes = max_message_bytes
-        self._collect_bytes = budget_bytes // 4
-        self._failed_bytes = 0
+        self._collector = Collector(budget_bytes // 4)
 
     def __call__(self, method: Method, does: Does) -> Does:
         """The same with its messages read."""
@@ -66,7 +65,7 @@ class RequestReader:
         parse = Parser(method, self._counting)
 
         async def handle(_: Any, context: Context) -> Any:
-            lease = Lease(budget, _caller(context))
+            lease = Lease(budget, call.caller_key())
             size = 0
             try:
                 raw = await _receive(lane, lease, context)
@@ -78,7 +77,7 @@ class RequestReader:
                 del raw  # what is made of it is enough to keep, and it is large
                 return await answer
             except BaseException:
-                self._fail(size)
+                self._collector.fail(size)
                 raise
             finally:
                 lease.end()
@@ -100,7 +99,7 @@ class RequestReader:
         parse, max_bytes = Parser(method, self._counting), self._max_bytes(method)
 
         async def items(context: Context) -> AsyncIterator[Any]:
-            owner = _caller(context)
+            owner = call.caller_key()
             while True:
                 lease = Lease(self._budget, owner)
                 try:
@@ -141,13 +140,6 @@ class RequestReader:
         if size > LARGE_BYTES and self._memory.tight():
             raise overloaded()
 
-    def _fail(self, size: int) -> None:
-        """An error and its frames may hold each other, and a request, until they are collected."""
-        self._failed_bytes += size
-        if self._failed_bytes > self._collect_bytes:
-            self._failed_bytes = 0
-            asyncio.get_running_loop().call_soon(gc.collect)
-
 
 async def _receive(lane: Lane, lease: Lease, context: Context) -> bytes:
     """Read a call's one message, in its turn until it turns out to be late."""
@@ -164,8 +156,3 @@ async def _receive(lane: Lane, lease: Lease, context: Context) -> bytes:
         await asyncio.sleep(GONE_SECONDS)
         raise FacerecError("the call brought no message", reason=Reason.OPTION_INVALID)
     return raw  # type: ignore[no-any-return]
-
-
-def _caller(context: Context) -> str:
-    """Whose share a message counts in: the name of the key or certificate, or else the connection."""
-    return call.caller_name() or context.peer()

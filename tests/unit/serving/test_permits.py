@@ -79,6 +79,39 @@ async def test_so_many_calls_of_one_caller_wait_and_no_more() -> None:
         task.cancel()
 
 
+async def test_newest_first_the_oldest_call_goes_where_too_many_wait() -> None:
+    permits = Permits(1, 1, 2, newest_first=True)
+    await permits.acquire("a")
+    order: list[str] = []
+
+    async def work(name: str) -> None:
+        await permits.acquire("a")
+        order.append(name)
+        permits.release("a")
+
+    oldest, *others = (asyncio.create_task(work(name)) for name in ("oldest", "older", "newest"))
+    with pytest.raises(FacerecError) as caught:
+        await oldest
+    assert caught.value.reason is Reason.OVERLOADED
+    permits.release("a")
+    await asyncio.gather(*others)
+    assert order == ["newest", "older"]
+
+
+async def test_a_call_that_is_refused_and_cancelled_in_the_same_moment_gives_back_no_permit() -> None:
+    permits = Permits(1, 1, 1, newest_first=True)
+    await permits.acquire("a")
+    gone = asyncio.create_task(permits.acquire("a"))
+    await asyncio.sleep(0)
+    last = asyncio.create_task(permits.acquire("a"))
+    await asyncio.sleep(0)  # `gone` is refused, and does not know it yet
+    gone.cancel()
+    await asyncio.gather(gone, return_exceptions=True)
+    assert not last.done()
+    permits.release("a")
+    await last
+
+
 def test_the_oldest_of_whoever_has_most_has_to_go() -> None:
     crowd, gone = Crowd(4), list[str]()
 

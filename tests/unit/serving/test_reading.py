@@ -22,6 +22,7 @@ from facerec.serving.reading import late, reader
 from facerec.serving.reading.budget import SMALL_BYTES, ByteBudget
 from facerec.serving.reading.reader import RequestReader
 from tests.fixtures.http2 import Dripping, message_head
+from tests.fixtures.waiting import LIMIT_SECONDS
 
 LARGEST = 1_000_000
 ROOM = 2_500_000  # for two of the largest
@@ -176,6 +177,22 @@ async def test_late_messages_of_one_caller_leave_room_for_the_largest_of_another
         await other
     finally:
         dripping.close()
+
+
+async def test_without_keys_a_host_has_one_share_whatever_its_connections(start: Start) -> None:
+    running = await start(max_seconds=1000)
+    opened = [await Dripping.open(running.port) for _ in range(2)]
+    each = MOST_LATE // 2 + 2
+    try:
+        for number, dripping in enumerate(opened, 1):
+            for stream in range(1, 2 * each, 2):
+                dripping.begin(stream, PATH)
+            await until(lambda number=number: running.begun == number * each)  # type: ignore[misc]
+        async with asyncio.timeout(LIMIT_SECONDS / 2):  # after twice as long gRPC ends such connections
+            await opened[1].ended_any()
+    finally:
+        for dripping in opened:
+            dripping.close()
 
 
 async def test_many_that_are_late_at_once_and_come_a_moment_later_are_all_answered(start: Start) -> None:

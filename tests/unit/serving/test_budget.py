@@ -1,0 +1,71 @@
+"""Bytes that callers share, and who is next where they wait for some."""
+
+import asyncio
+
+import pytest
+
+from facerec.errors import FacerecError, Reason
+from facerec.serving.reading import budget
+from facerec.serving.reading.budget import ByteBudget, Lease
+
+SIZE = 8_000_000
+LARGE = 2_000_000
+
+
+async def full() -> tuple[ByteBudget, list[Lease]]:
+    """A budget whose bytes four callers hold."""
+    shared = ByteBudget(SIZE)
+    held = [Lease(shared, f"holder{number}") for number in range(4)]
+    for lease in held:
+        lease.take(LARGE)
+    return shared, held
+
+
+def wait(shared: ByteBudget, owner: str, order: list[str]) -> "asyncio.Task[None]":
+    async def waits() -> None:
+        lease = Lease(shared, owner)
+        await lease.wait(LARGE, 60)
+        order.append(owner)
+        lease.end()
+
+    return asyncio.create_task(waits())
+
+
+async def test_callers_who_wait_for_bytes_take_turns() -> None:
+    shared, held = await full()
+    order: list[str] = []
+    tasks = [wait(shared, owner, order) for owner in ("flood", "flood", "flood", "other")]
+    await asyncio.sleep(0)
+    held[0].end()
+    await asyncio.gather(*tasks)
+    assert order == ["flood", "other", "flood", "flood"]
+
+
+async def test_so_many_messages_of_one_caller_wait_for_bytes_and_no_more(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(budget, "MAX_WAITING", 2)
+    shared, held = await full()
+    order: list[str] = []
+    tasks = [wait(shared, "flood", order) for _ in range(2)]
+    await asyncio.sleep(0)
+    with pytest.raises(FacerecError) as caught:
+        await Lease(shared, "flood").wait(LARGE, 60)
+    assert caught.value.reason is Reason.OVERLOADED
+    other = wait(shared, "other", order)
+    await asyncio.sleep(0)
+    held[0].end()
+    await asyncio.gather(*tasks, other)
+
+
+async def test_a_message_that_is_given_up_leaves_its_turn_to_the_next() -> None:
+    shared, held = await full()
+    order: list[str] = []
+    gone, last = wait(shared, "a", order), wait(shared, "a", order)
+    await asyncio.sleep(0)
+    gone.cancel()
+    held[0].end()
+    await last
+    for lease in held:
+        lease.end()
+    Lease(shared, "b").take(SIZE)  # all of it is there again

@@ -1,0 +1,38 @@
+"""What failed requests leave behind is collected, and not all the time."""
+
+import asyncio
+import gc
+
+import pytest
+
+from facerec.serving.reading import collector
+from facerec.serving.reading.collector import Collector
+
+
+@pytest.fixture
+def collections(monkeypatch: pytest.MonkeyPatch) -> list[None]:
+    """One entry for each collection."""
+    seen: list[None] = []
+    monkeypatch.setattr(gc, "collect", lambda: seen.append(None))
+    return seen
+
+
+async def test_garbage_is_collected_once_so_many_bytes_have_failed(collections: list[None]) -> None:
+    watched = Collector(1000)
+    watched.fail(1000)
+    await asyncio.sleep(0)
+    assert not collections
+    watched.fail(1)
+    await asyncio.sleep(0)
+    assert len(collections) == 1
+
+
+async def test_whoever_sends_what_fails_has_it_done_a_small_part_of_the_time(
+    collections: list[None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(collector, "PAUSE_TIMES", float("inf"))
+    watched = Collector(1000)
+    for _ in range(10):
+        watched.fail(2000)
+        await asyncio.sleep(0)
+    assert len(collections) == 1
