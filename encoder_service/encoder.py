@@ -3,7 +3,6 @@
 import asyncio
 import threading
 import time
-from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Final, TypeVar
@@ -22,6 +21,7 @@ from encoder_service.mmod.decoding import Scores
 from encoder_service.mmod.pyramid import Pyramid
 from encoder_service.model import Model
 from encoder_service.scanner import Scan, Scanner
+from encoder_service.shares import Shares
 from facerec.serving import call
 from facerec.serving.watchdog import Watchdog
 
@@ -29,12 +29,6 @@ Vector = npt.NDArray[np.float32]
 Networks = Batcher[Pixels, Vector]
 DetectionNetworks = Batcher[Pyramid, Scores]
 Result = TypeVar("Result")
-
-_CALLER_SHARE: Final = 3
-"""A caller has at most this many images under way for each that there is still room for.
-
-So one caller gets three quarters of `max_images`, two get three sevenths each, and there is always room left.
-"""
 
 _SECONDS_SMOOTHING: Final = 0.1
 
@@ -70,9 +64,8 @@ class Encoder:
         self._short = Lane("image", threads, ahead=threads)
         self._long = Lane("long-image", threads)
         self._thread_count = threads
-        self._max_images = max_images
         self._watchdog = watchdog
-        self._images: Counter[str] = Counter()  # under way, by their caller
+        self._shares = Shares(max_images)
         self._image_seconds = 0.1
 
     @property
@@ -124,29 +117,26 @@ class Encoder:
 
     @asynccontextmanager
     async def _admitted(self) -> AsyncIterator[None]:
-        caller = call.caller_key()
-        under_way = self._images.total()
-        if self._images[caller] >= _CALLER_SHARE * (self._max_images - under_way):
+        caller = call.caller_key(), call.on_behalf_of()
+        if not self._shares.has_room(*caller):
             metrics.REFUSED.inc()
+            images = self._shares.count(*caller)
             raise Overloaded(
-                f"{under_way} images are under way, {self._images[caller]} of them this caller's, and the "
+                f"{self._shares.under_way} images are under way, {images} of them this caller's, and the "
                 "server takes no more of them at once",
-                retry_after_seconds=max(1, self._images[caller]) * self._image_seconds / self._thread_count,
+                retry_after_seconds=max(1, images) * self._image_seconds / self._thread_count,
             )
-        self._images[caller] += 1
+        self._shares.take(*caller)
         metrics.IMAGES.inc()
         try:
             yield
         finally:
-            self._images[caller] -= 1
-            if not self._images[caller]:
-                del self._images[caller]
+            self._shares.give(*caller)
             metrics.IMAGES.dec()
 
     async def _scan(self, image: bytes, options: EncodeOptions) -> Scan:
         """Plan, charge, and scan in the lane that the plan belongs to."""
-        caller = call.caller_key()
-        plan = await self._headers.run(caller, self._watched(lambda: self._scanner.plan(image, options)))
+        plan = await self._run(self._headers, lambda: self._scanner.plan(image, options))
         probes = plan.probes(len(options.boxes))
         await call.charge_message(probes)
 
@@ -162,16 +152,16 @@ class Encoder:
                 self._image_seconds += _SECONDS_SMOOTHING * (time.monotonic() - begin - self._image_seconds)
 
         lane = self._short if probes <= SHORT_PROBES else self._long
-        scan = await lane.run(caller, self._watched(timed))
+        scan = await self._run(lane, timed)
         await call.charge_message(plan.probes(len(scan.detections)), probes)
         return scan
 
-    def _watched(self, work: Callable[[], Result]) -> Callable[[], Result]:
-        def watch() -> Result:
+    async def _run(self, lane: Lane, work: Callable[[], Result]) -> Result:
+        def watched() -> Result:
             with self._watchdog.watching("image"):
                 return work()
 
-        return watch
+        return await lane.run(call.caller_key(), watched, on_behalf_of=call.on_behalf_of())
 
     async def _embed(self, chips: Sequence[Pixels]) -> list[Vector]:
         """Embed in portions of a batch, so that a picture of a crowd can't fill the queue alone."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import dataclasses
+import hashlib
 import time
 
 import structlog
@@ -28,7 +29,8 @@ class EncoderClient:
     """An encoder at an address, asked on the running event loop; it may come and go.
 
     A call waits no longer than the matcher's own caller, and `timeout_seconds` at most. `max_images` are
-    sent at once, three quarters of them for one caller. Certificates that change are taken up by a new
+    sent at once, three quarters of them for one caller; the encoder is told whom each is for, by a hash, and
+    serves those in turn. Certificates that change are taken up by a new
     channel once they can be used; calls under way end on the old one. Raises FacerecError OPTION_INVALID
     where they cannot be used at the start.
     """
@@ -48,6 +50,9 @@ class EncoderClient:
         self._looked = time.monotonic()
         self._closing: set[asyncio.Task[None]] = set()
         self._trouble: Reason | None = None
+        self._answered = 0.0  # when the encoder last answered
+        # Those with one key for the encoder, replicas of one matcher, name a caller by the same hash.
+        self._hash_key = hashlib.sha256(security.api_key.encode()).digest()
 
     async def close(self) -> None:
         """Close the channel."""
@@ -89,7 +94,7 @@ class EncoderClient:
         self, image: bytes, *, max_faces: int, field: str, min_face_pixels: int
     ) -> list[EncodedFace]:
         left_seconds = deadline.remaining_seconds(self._timeout_seconds)
-        began = time.perf_counter()
+        began = time.monotonic()
         try:
             self._follow()
             with spans.of_part("encoder"):
@@ -97,18 +102,29 @@ class EncoderClient:
                     timeout_seconds=left_seconds,
                     request_id=call.request_id(),
                     trace_parent=spans.parent(),
+                    on_behalf_of=self._caller_hash(),
                 ).encode(image, max_faces=max_faces, min_face_pixels=min_face_pixels)
         except FacerecError as error:
+            if error.reason is Reason.DEADLINE_EXCEEDED and self._answered > began:
+                raise _overloaded(RETRY_SECONDS) from error  # others were answered meanwhile
             ours = _ours(error, field)
             if isinstance(ours, EncoderUnavailable):
                 self._note(error)
+            else:
+                self._answered = time.monotonic()
             raise ours from error
         finally:
-            metrics.ENCODER_SECONDS.observe(time.perf_counter() - began)
+            metrics.ENCODER_SECONDS.observe(time.monotonic() - began)
+        self._answered = time.monotonic()
         if self._trouble:
             self._trouble = None
             log.info("encoder_usable")
         return [_face(face) for face in answer.faces]
+
+    def _caller_hash(self) -> str:
+        """What tells the present caller from others, and nothing else; "" outside of a call."""
+        key = call.caller_key().encode()
+        return hashlib.blake2b(key, key=self._hash_key, digest_size=16).hexdigest() if key else ""
 
     def _note(self, error: FacerecError) -> None:
         """Log why the encoder is of no use, once."""
@@ -132,10 +148,7 @@ def _ours(error: FacerecError, field: str) -> MatcherError:
     if error.reason is Reason.OPTION_INVALID:  # the only option that a caller chooses
         return OptionInvalid(error.message, field="min_face_pixels")
     if error.reason is Reason.OVERLOADED:
-        return Overloaded(
-            "the encoder has more work than it takes; try again in a moment",
-            retry_after_seconds=error.retry_after_seconds or RETRY_SECONDS,
-        )
+        return _overloaded(error.retry_after_seconds or RETRY_SECONDS)
     if error.reason in LOCKED_REASONS:
         return EncoderUnavailable(
             f"the encoder does not let this matcher in ({error.reason}); an operator must give it a "
@@ -145,4 +158,11 @@ def _ours(error: FacerecError, field: str) -> MatcherError:
     return EncoderUnavailable(
         "the encoder cannot encode images now; try again in a moment, or send an encoding instead",
         retry_after_seconds=error.retry_after_seconds or RETRY_SECONDS,
+    )
+
+
+def _overloaded(retry_after_seconds: float) -> Overloaded:
+    return Overloaded(
+        "the encoder has more work than it takes; try again in a moment",
+        retry_after_seconds=retry_after_seconds,
     )

@@ -68,12 +68,19 @@ class _Channel:
         self._options = [*channel_options(self.service), *security.options()]
 
     def with_options(
-        self, *, timeout_seconds: float | None = None, request_id: str = "", trace_parent: str = ""
+        self,
+        *,
+        timeout_seconds: float | None = None,
+        request_id: str = "",
+        trace_parent: str = "",
+        on_behalf_of: str = "",
     ) -> Self:
         """The same client over the same channel, with another deadline for each call, in seconds.
 
         `request_id`, of up to 64 letters, digits, dots, dashes and underscores, is in every line that the
         services log of its calls; `trace_parent` is the W3C's `traceparent` of the trace they are part of.
+        `on_behalf_of`, of the same form, is whom the calls are made for: an encoder serves those of a caller
+        in turn.
         """
         other = copy.copy(self)
         if timeout_seconds is not None:
@@ -82,6 +89,8 @@ class _Channel:
             other._metadata = (*other._metadata, ("x-request-id", request_id))
         if trace_parent:
             other._metadata = (*other._metadata, ("traceparent", trace_parent))
+        if on_behalf_of:
+            other._metadata = (*other._metadata, ("x-on-behalf-of", on_behalf_of))
         return other
 
     def _send(self, call: Call[Any]) -> Any:

@@ -10,6 +10,9 @@ from typing import Any, Protocol
 REQUEST_ID = "x-request-id"
 """The header with the id by which the log lines of caller, matcher and encoder are found together."""
 
+ON_BEHALF_OF = "x-on-behalf-of"
+"""The header by which a caller tells apart those whom it calls for: what is its share, they take in turn."""
+
 _FORM = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _ids = random.Random()  # noqa: S311 - ids are unlike one another, not secret, and the system's are dear
 
@@ -115,6 +118,12 @@ class Call:
         return self._request_id
 
     @property
+    def on_behalf_of(self) -> str:
+        """Whom the caller calls for, by an id of its choice; "" where it says nothing of that form."""
+        given = self.header(ON_BEHALF_OF)
+        return given if _FORM.fullmatch(given) else ""
+
+    @property
     def key(self) -> str:
         """Whose share of the service the call takes: the caller's name, else its host's address."""
         if self.caller.name:
@@ -159,6 +168,12 @@ def caller_key() -> str:
     """
     call = _call.get()
     return call.key if call else ""
+
+
+def on_behalf_of() -> str:
+    """Whom the caller calls for, an id that says nothing by itself; "" where it does not say."""
+    call = _call.get()
+    return call.on_behalf_of if call else ""
 
 
 def offer_message(message: Message) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+import re
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from prometheus_client import REGISTRY
 from facerec.encoder.v1 import encoder_pb2, encoder_pb2_grpc
 from facerec.errors import Reason
 from facerec.matcher.v1 import matcher_pb2 as pb
+from facerec.serving import call
 from facerec.serving.server import Server, ServerOptions, Service
 from matcher_service.errors import Overloaded
 from matcher_service.queries import partition_name
@@ -160,10 +162,12 @@ class BusyEncoder(encoder_pb2_grpc.EncoderServiceServicer):
     def __init__(self) -> None:
         self.under_way = self.most = 0
         self.go_on = asyncio.Event()
+        self.on_behalf_of: list[str] = []
 
     async def Encode(
         self, request: encoder_pb2.EncodeRequest, context: Context
     ) -> encoder_pb2.EncodeResponse:
+        self.on_behalf_of.append(call.on_behalf_of())
         if self.trouble == "slow":
             self.under_way += 1
             self.most = max(self.most, self.under_way)
@@ -206,6 +210,41 @@ async def test_the_encoders_troubles_reach_the_caller_as_what_they_are(
     hurried = await start_matcher(database_url, encoder_address=address, encoder_timeout_seconds=0.5)
     with refused(Reason.ENCODER_UNAVAILABLE):
         await hurried.stub.Verify(request)
+
+
+async def test_an_image_that_runs_out_of_time_while_others_are_answered_met_an_encoder_that_is_overloaded(
+    start_matcher: StartMatcher,
+    database_url: str,
+    busy_encoder: tuple[BusyEncoder, str],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    encoder, address = busy_encoder
+    matcher = await start_matcher(database_url, encoder_address=address, encoder_timeout_seconds=3)
+    request = pb.VerifyRequest(person_id="ann", probe=pb.Probe(image=b"a photo"))
+    encoder.trouble = "slow"
+    late = asyncio.ensure_future(matcher.stub.Verify(request))
+    while not encoder.under_way:  # noqa: ASYNC110
+        await asyncio.sleep(0.01)
+    encoder.trouble = ""
+    with refused(Reason.MODEL_MISMATCH, "probe.image"):
+        await matcher.stub.Verify(request)
+    with refused(Reason.OVERLOADED):
+        await late
+    assert "encoder_unusable" not in capsys.readouterr().out
+
+
+async def test_the_encoder_is_told_whom_an_image_is_for_by_an_id_that_says_nothing(
+    start_matcher: StartMatcher, database_url: str, busy_encoder: tuple[BusyEncoder, str]
+) -> None:
+    encoder, address = busy_encoder
+    request = pb.VerifyRequest(person_id="ann", probe=pb.Probe(image=b"a photo"))
+    for _ in range(2):  # replicas of one matcher
+        matcher = await start_matcher(database_url, encoder_address=address)
+        with refused(Reason.MODEL_MISMATCH, "probe.image"):
+            await matcher.stub.Verify(request)
+    first, second = encoder.on_behalf_of
+    assert re.fullmatch("[0-9a-f]{32}", first)
+    assert first == second
 
 
 async def test_photos_are_held_against_the_policies(

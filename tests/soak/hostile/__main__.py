@@ -9,6 +9,7 @@ ATTACKS: tuple[str, ...] = (
     "duplicates",
     "egress",
     "encoder_cost",
+    "encoder_sharing",
     "erasure",
     "fairness",
     "flood",

@@ -37,9 +37,11 @@ async def lane() -> AsyncIterator[Lane]:
     assert await asyncio.to_thread(opened.close, 20)
 
 
-async def waiting(lane: Lane, caller: str, work: Callable[[], str]) -> "asyncio.Task[str]":
+async def waiting(
+    lane: Lane, caller: str, work: Callable[[], str], on_behalf_of: str = ""
+) -> "asyncio.Task[str]":
     """A task that stands in the queue when this returns."""
-    task = asyncio.create_task(lane.run(caller, work))
+    task = asyncio.create_task(lane.run(caller, work, on_behalf_of=on_behalf_of))
     await asyncio.sleep(0)  # one turn of the loop takes it there
     return task
 
@@ -52,6 +54,20 @@ async def test_a_callers_flood_leaves_every_second_turn_to_another(lane: Lane) -
     held.gate.set()
     assert await asyncio.gather(*tasks) == [f"flood-{n}" for n in range(5)] + ["other-0", "other-1"]
     assert began == ["flood-0", "flood-1", "other-0", "flood-2", "other-1", "flood-3", "flood-4"]
+
+
+async def test_those_whom_a_caller_calls_for_take_its_turns_in_turn_and_no_more_than_its_turns(
+    lane: Lane,
+) -> None:
+    began: list[str] = []
+    held = Held(began)
+    first = await waiting(lane, "matcher", held.named("first"))
+    tasks = [await waiting(lane, "matcher", held.named(f"x-{number}"), "x") for number in range(3)]
+    tasks += [await waiting(lane, "matcher", held.named(f"y-{number}"), "y") for number in range(2)]
+    tasks += [await waiting(lane, "other", held.named(f"other-{number}")) for number in range(2)]
+    held.gate.set()
+    await asyncio.gather(first, *tasks)
+    assert began == ["first", "x-0", "other-0", "y-0", "other-1", "x-1", "y-1", "x-2"]
 
 
 async def test_who_hangs_up_while_waiting_takes_no_turn_and_costs_nobody_one(lane: Lane) -> None:

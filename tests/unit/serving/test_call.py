@@ -29,3 +29,15 @@ def test_without_a_key_a_call_is_its_hosts_whatever_the_connection(peer: str, ke
 
 def test_a_keys_or_certificates_name_goes_before_the_host() -> None:
     assert contextvars.Context().run(key_of, "ipv4:192.0.2.7:50312", Caller("door")) == "door"
+
+
+@pytest.mark.parametrize(
+    ("sent", "taken"),
+    [("tenant-7", "tenant-7"), ("", ""), ("two words", ""), ("a" * 65, ""), ("line\nbreak", "")],
+)
+def test_whom_a_caller_calls_for_is_an_id_of_a_bounded_form(sent: str, taken: str) -> None:
+    def told() -> str:
+        call.begin([("x-on-behalf-of", sent)])
+        return call.on_behalf_of()
+
+    assert contextvars.Context().run(told) == taken
