@@ -16,7 +16,7 @@ from matcher_service.calibrating import Calibrator
 from matcher_service.catalog import Catalog
 from matcher_service.collection_servicer import CollectionServicer
 from matcher_service.database import Database
-from matcher_service.database_address import why_not_connected
+from matcher_service.database_address import why_failed
 from matcher_service.encoder_client import EncoderClient
 from matcher_service.errors import MatcherError
 from matcher_service.evidence import Evidence
@@ -137,7 +137,7 @@ class MatcherService:
         try:
             trouble = await self._database.check()
         except MatcherError as error:
-            self._note(why_not_connected(error.__cause__ or error))
+            self._note(f"{error.message} ({why_failed(error.__cause__ or error)})")
             return
         except Exception as error:  # whatever it is, the next look may find it gone
             self._note(f"the schema could not be looked at ({type(error).__name__})")
