@@ -21,7 +21,7 @@ from facerec.serving.server import wait_for_termination
 from facerec.serving.settings import load
 from facerec.serving.watchdog import Watchdog
 from matcher_service import doctor, migrations
-from matcher_service.database_address import why_unverified
+from matcher_service.database_address import why_failed, why_unverified
 from matcher_service.maintenance import keeper
 from matcher_service.service import MatcherService
 from matcher_service.settings import EXAMINED, MAINTAINING, MIGRATING, SERVING, MatcherSettings
@@ -112,7 +112,7 @@ async def maintain(argv: list[str]) -> None:
     except keeper.CollectionsFailed as error:
         raise StartError(str(error)) from None
     except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-        raise StartError(f"the run was cut short: {type(error).__name__}") from None
+        raise StartError(f"the run was cut short: {why_failed(error)}") from None
 
 
 async def ended(work: Coroutine[Any, Any, None]) -> None:

@@ -50,6 +50,10 @@ class AddressInvalid(StartError):
     """The database's URL cannot be used; the message says what to change and does not quote it."""
 
 
+class NoPrimary(ConnectionError):
+    """Every server of the URL that answers is a standby."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Address:
     """A URL as the driver takes it.
@@ -61,6 +65,7 @@ class Address:
     connect_seconds: float | None = None
     trust: ssl.SSLContext | None = None
     names_application: bool = False
+    names_target: bool = False
 
 
 def read_address(url: str) -> Address:
@@ -93,13 +98,16 @@ def read_address(url: str) -> Address:
     # The driver reads a plus as a space, which libpq does not.
     kept = "&".join(f"{name}={value.replace('+', '%2B')}" for name, value in parameters.items())
     text = f"postgresql://{login}{at}{hosts}/{database}" + (f"?{kept}" if kept else "")
-    return Address(text, seconds, trust, "application_name" in parameters)
+    return Address(
+        text, seconds, trust, "application_name" in parameters, "target_session_attrs" in parameters
+    )
 
 
 async def connect(url: str, *, seconds: float, **arguments: Any) -> asyncpg.Connection:
     """Connect within so many seconds, or as many as the URL's `connect_timeout`; `arguments` are asyncpg's.
 
-    Raises AddressInvalid, and what asyncpg raises.
+    To a primary, unless the URL or PGTARGETSESSIONATTRS says otherwise: a name that leads to a standby for a
+    while must not leave connections there. Raises AddressInvalid, NoPrimary, and what asyncpg raises.
     """
     address = read_address(url)
     settings = dict(arguments.pop("server_settings", None) or {})
@@ -107,9 +115,14 @@ async def connect(url: str, *, seconds: float, **arguments: Any) -> asyncpg.Conn
         settings.pop("application_name", None)
     if address.trust is not None:
         arguments["ssl"] = address.trust
-    return await asyncpg.connect(
-        address.url, timeout=address.connect_seconds or seconds, server_settings=settings, **arguments
-    )
+    if not address.names_target and not os.environ.get("PGTARGETSESSIONATTRS"):
+        arguments["target_session_attrs"] = "primary"
+    try:
+        return await asyncpg.connect(
+            address.url, timeout=address.connect_seconds or seconds, server_settings=settings, **arguments
+        )
+    except asyncpg.TargetServerAttributeNotMatched:
+        raise NoPrimary("the URL leads to no primary: every server of it that answers is a standby") from None
 
 
 def why_not_connected(error: BaseException) -> str:
@@ -118,6 +131,15 @@ def why_not_connected(error: BaseException) -> str:
         return str(error)
     words = " ".join(str(error).split())
     return f"cannot connect to the database ({type(error).__name__}{': ' if words else ''}{words})"
+
+
+def why_failed(error: BaseException) -> str:
+    """What an error of work with the database says: its words where it is of connecting, else its type alone.
+
+    A statement's message may quote its arguments.
+    """
+    connecting = isinstance(error, StartError | OSError | asyncpg.InvalidAuthorizationSpecificationError)
+    return why_not_connected(error) if connecting else type(error).__name__
 
 
 def _is_host(host: str) -> bool:

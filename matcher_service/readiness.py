@@ -8,7 +8,7 @@ import structlog
 
 from matcher_service import metrics
 from matcher_service.database import Database
-from matcher_service.database_address import why_not_connected
+from matcher_service.database_address import why_failed
 from matcher_service.errors import MatcherError
 
 SUMMARY_SECONDS = 10.0  # between two readings of what maintenance did, which read a row a collection
@@ -61,7 +61,7 @@ class Readiness:
         try:
             return await self._database.check()
         except MatcherError as error:
-            return why_not_connected(error.__cause__ or error)
+            return f"{error.message} ({why_failed(error.__cause__ or error)})"
         except Exception as error:  # whatever it is, the next look may find it gone
             return f"the schema could not be looked at ({type(error).__name__})"
 

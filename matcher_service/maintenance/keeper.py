@@ -9,7 +9,7 @@ import asyncpg
 import structlog
 
 from facerec.serving.errors import StartError
-from matcher_service.database_address import why_not_connected
+from matcher_service.database_address import why_failed
 from matcher_service.database_url import DatabaseUrl
 from matcher_service.errors import MatcherError
 from matcher_service.maintenance.indexes import Builder
@@ -81,10 +81,7 @@ async def run(options: MaintenanceOptions) -> None:
                 raise
             log.warning("maintenance_failed", why=str(error))
         except _PASSING as error:
-            # A statement's message may quote its arguments.
-            known = isinstance(error, OSError | asyncpg.InvalidAuthorizationSpecificationError)
-            why = why_not_connected(error) if known else type(error).__name__
-            log.warning("maintenance_failed", why=why)
+            log.warning("maintenance_failed", why=why_failed(error))
         await asyncio.sleep(options.interval_seconds)
 
 
