@@ -130,7 +130,7 @@ def why_not_connected(error: BaseException) -> str:
     if isinstance(error, StartError):
         return str(error)
     words = " ".join(str(error).split())
-    return f"cannot connect to the database ({type(error).__name__}{': ' if words else ''}{words})"
+    return f"cannot connect to the database: {words or type(error).__name__}"
 
 
 def why_failed(error: BaseException) -> str:
