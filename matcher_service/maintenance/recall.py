@@ -8,7 +8,7 @@ from matcher_service.probes import Probes, draw_probes
 from matcher_service.proportion import Proportion
 from matcher_service.queries import of_collection
 
-SEARCHING_PROBES = 500  # of either kind, to find about what is enough
+SEARCHING_PROBES = 1000  # of either kind, to find about what is enough
 JUDGING_PROBES = 2000  # of either kind, to say that it is
 LEAST_PROBES = 100  # fewer say nothing about a share close to 1
 _SHARES = (
@@ -92,8 +92,8 @@ class EffortMeter:
         efforts = sorted({max(1, round(share * self._lists)) for share in _SHARES})
         more = [each for each in efforts if each > (effort or 0)] or efforts[-1:]
         place = await self._find_least(more, await self._draw(SEARCHING_PROBES))
-        # What chose an effort flatters it: probes of its own say whether it is enough.
-        for probes in more[place:]:
+        # What chose an effort flatters it: probes of its own say whether it is enough, or the one below.
+        for probes in more[max(place - 1, 0) :]:
             found = await self._measure(probes, judges)
             if self._reaches(found):
                 return found

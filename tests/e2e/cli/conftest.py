@@ -66,7 +66,16 @@ SHAPES = _documented()
 NULLABLE = {
     *("expire_time", "duplicate_distance", "recall", "build_time", "quality", "quality_a", "quality_b"),
     *("recall_time", "match", "expected_false_hits", "expected_false_hits_high", "agreement", "confirmed"),
-    *("vacuum_time", "scrub_time", "applied", "frr", "identify"),
+    *(
+        "vacuum_time",
+        "scrub_time",
+        "applied",
+        "frr",
+        "identify",
+        "recall_low",
+        "far_recall",
+        "far_recall_low",
+    ),
 }
 
 
