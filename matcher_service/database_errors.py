@@ -16,7 +16,7 @@ from matcher_service.errors import (
     StoreUnavailable,
 )
 from matcher_service.extension import DatabaseUnfit
-from matcher_service.queries import load
+from matcher_service.queries import asked_for, load
 
 RETRY_UNAVAILABLE_SECONDS = 1.0
 RETRY_OVERLOADED_SECONDS = 0.1
@@ -117,9 +117,10 @@ async def explain(connection: Connection, prepared_for: asyncpg.Record | None, e
     )
     # Which table it was is only in the server's message, so those that the statement names are asked for.
     tables = set(_PARTITION.findall(getattr(error, "query", None) or ""))
-    if not lost or not tables:
+    collection_id = next(filter(None, map(asked_for, tables)), None)
+    if not lost or collection_id is None:
         return
-    state = await connection.fetchrow(load()["tables_state"], list(tables))
+    state = await connection.fetchrow(load()["tables_state"], list(tables), collection_id)
     assert state is not None
     if not state["collection"]:
         raise CollectionNotFound from error

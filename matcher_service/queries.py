@@ -1,5 +1,6 @@
 """The statements of sql/queries.sql, by name and for one collection."""
 
+import contextvars
 import functools
 import hashlib
 import re
@@ -8,6 +9,7 @@ from importlib import resources
 
 PARENTS = ("person", "face", "enroll_request")
 _NAME = re.compile(r"^-- name: (\w+)$", re.MULTILINE)
+_asked_for: contextvars.ContextVar[str] = contextvars.ContextVar("collection_id", default="")
 _NAMED = re.compile(r':"(\w+)"')
 
 
@@ -36,9 +38,21 @@ def partition_name(parent: str, collection_id: str) -> str:
     return f"{parent}_{hashlib.sha256(collection_id.encode()).hexdigest()[:32]}"
 
 
-@functools.lru_cache(maxsize=4096)
 def of_collection(collection_id: str, file: str = "queries") -> Mapping[str, str]:
     """Every statement over one collection's partitions; names of other things are still to be put in."""
+    _asked_for.set(collection_id)
+    return _of_collection(collection_id, file)
+
+
+def asked_for(partition: str) -> str | None:
+    """The collection of a partition, where it is the one whose statements this task asked for last."""
+    collection_id = _asked_for.get()
+    suffix = partition_name("", collection_id)
+    return collection_id if collection_id and partition.endswith(suffix) else None
+
+
+@functools.lru_cache(maxsize=4096)
+def _of_collection(collection_id: str, file: str) -> Mapping[str, str]:
     names = {parent: partition_name(parent, collection_id) for parent in PARENTS}
     return {name: put(text, names) for name, text in load(file).items()}
 

@@ -29,13 +29,10 @@ LEFT JOIN pg_catalog.pg_extension e ON e.extname = 'vector'
 LEFT JOIN pg_catalog.pg_type t ON t.typname = 'vector' AND t.typnamespace = e.extnamespace;
 
 -- name: tables_state
--- Of tables that a statement names, whether one is not there, and whether their collection is. Catalogs, and all
--- collections: asked only where a table was not found.
+-- Of a collection's tables that a statement names, whether one is not there, and whether the collection is. Catalogs
+-- and the primary key of collections.
 SELECT (SELECT bool_or(to_regclass('facerec.' || quote_ident(name)) IS NULL) FROM unnest($1::text[]) AS name) AS gone,
-       EXISTS (
-           SELECT FROM facerec.collection c
-           WHERE right(facerec.partition_name('', c.collection_id), 32) = right(($1::text[])[1], 32)
-       ) AS collection;
+       EXISTS (SELECT FROM facerec.collection c WHERE c.collection_id = $2) AS collection;
 
 -- name: verify
 -- $2 person, $3 encoding or null, $4 stored face's id or null; $5 the caller where its failed tries are counted, with
