@@ -292,7 +292,7 @@ async def test_sigterm_waits_for_no_image_beyond_the_grace(model_cache: Path) ->
         assert await asyncio.to_thread(server.stop) == 0
         for call in calls:
             await refusal(call)
-    # Whether it tells of work left depends on where the image was just then: decoding ends, searching goes on.
+    # Whether work is left depends on where the image was just then: decoding ends, searching goes on.
 
 
 async def test_a_network_that_drifted_keeps_the_server_from_serving(tmp_path: Path) -> None:

@@ -15,7 +15,6 @@ from matcher_service.queries import partition_name
 from matcher_service.transfer import EXPORT_FACES
 from tests.e2e.matcher.requests import encoding, enroll, refused, vectors
 from tests.e2e.matcher.transfers import (
-    HOLDING,
     Vectors,
     chunk,
     connections,
@@ -146,7 +145,7 @@ async def let_go(database_url: str) -> None:
     """Wait until an export that has begun holds its snapshot no more."""
 
     async def is_free() -> bool:
-        return not await connections(database_url, HOLDING)
+        return not await connections(database_url, "xact_start IS NOT NULL")
 
     await until(is_free)
 
