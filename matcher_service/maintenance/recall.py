@@ -1,12 +1,14 @@
 """How often an index proposes the right person, and the least effort that is enough."""
 
 import dataclasses
+import math
 
 import asyncpg
 
 from matcher_service.probes import Probes, draw_probes
 from matcher_service.proportion import Proportion
 from matcher_service.queries import of_collection
+from matcher_service.search import QUICK_EFFORT
 
 SEARCHING_PROBES = 1000  # of either kind, to find about what is enough
 JUDGING_PROBES = 2000  # of either kind, to say that it is
@@ -82,11 +84,11 @@ class EffortMeter:
     async def choose(self, effort: int | None = None) -> Effort:
         """Find the least number of lists that reaches the target on both kinds, `effort` where it does.
 
-        Where people are too few to measure on, all lists are searched.
+        Where people are too few to measure on, all lists are searched, by the first look too.
         """
         judges = await self._draw(JUDGING_PROBES)
         if min(len(sample.person_keys) for sample in judges) < LEAST_PROBES:
-            return Effort(self._lists, None, None)
+            return Effort(math.ceil(self._lists / QUICK_EFFORT), None, None)
         if effort is not None and self._reaches(kept := await self._measure(effort, judges)):
             return kept
         efforts = sorted({max(1, round(share * self._lists)) for share in _SHARES})
