@@ -50,8 +50,8 @@ class FollowedFiles(Generic[T]):
         try:
             self.value = self._read()
         except (ValueError, FacerecError, StartError) as error:
-            if str(error) != self._fault:
-                self._fault = str(error)
+            told, self._fault = self._fault, str(error)
+            if told != self._fault:
                 log.error(f"{self._name}_not_read", why=self._fault)
             return False
         self._fault = ""

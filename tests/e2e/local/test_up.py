@@ -195,7 +195,7 @@ def test_a_database_that_does_not_answer_is_one_line(data_dir: Path, myself: Run
         "--database-url",
         f"postgresql://u:secret@127.0.0.1:{port}/d",
     )
-    assert line.startswith("error: cannot connect to the database (")
+    assert line.startswith("error: cannot connect to the database: ")
     assert "secret" not in line
 
 

@@ -32,7 +32,7 @@ def standby() -> Iterator[str]:
         folder = Path(name)
         folder.chmod(0o755)
         with EmbeddedPostgres.open(folder / "data") as server:
-            url = server.url()
+            url = server.url().replace("&target_session_attrs=any", "")
             asyncio.run(migrations.migrate(url))
             asyncio.run(_make_standby(url))
         done = threading.Event()
