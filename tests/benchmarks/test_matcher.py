@@ -63,7 +63,7 @@ async def test_the_enrolled_are_found_by_the_index(stage: Stage) -> None:
 
 async def test_verify_and_the_empty_handler_answer(stage: Stage) -> None:
     table = await verify.run(stage, rounds=1, seconds=0.2, singles=10)
-    assert 0 < seen(table, "Verify's share of the echo's rate") < 200
+    assert seen(table, "Verify's share of the echo's rate") > 0
 
 
 async def test_a_flood_is_answered_or_refused_and_nothing_else(stage: Stage) -> None:
