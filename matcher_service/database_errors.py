@@ -1,4 +1,4 @@
-"""Where where the driver's errors become ours, by class and SQLSTATE: messages are in any language."""
+"""Where the driver's errors become ours, by class and SQLSTATE: messages are in any language."""
 
 import contextlib
 import functools
