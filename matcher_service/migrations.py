@@ -1,5 +1,6 @@
 """The numbered files of sql/migrations, and the runner that brings a database to the last of them."""
 
+import asyncio
 import dataclasses
 import hashlib
 import re
@@ -14,7 +15,10 @@ from matcher_service.extension import check_extension, check_reach, check_server
 
 LOCK_KEY = 0x6661636572656300  # "facerec"; advisory locks of one database share one space of numbers
 LOCK_WAIT_SECONDS = 60
-TABLE_LOCK_WAIT_SECONDS = 5
+# Whoever wants a table queues behind a lock that is waited for on it, so waits are short and repeated.
+TABLE_LOCK_WAIT_SECONDS = 0.2
+TABLE_LOCK_PAUSE_SECONDS = 1.0
+TABLE_LOCK_ATTEMPTS = 30
 ROLE_ATTEMPTS = 5
 _FILE = re.compile(r"^(\d{4})_(\w+)\.sql$")
 _SERVES = re.compile(r"^-- serves: (\d+)$", re.MULTILINE)
@@ -82,6 +86,7 @@ def why_unfit(version: int, serves_from: int) -> str:
 async def migrate(database_url: str, migrations: Sequence[Migration] | None = None) -> list[str]:
     """Apply what is missing, each file in a transaction of its own; return the names of those applied.
 
+    Where another session keeps a lock that a file needs, what it did is undone and it is applied again later.
     A schema past them is left alone where it still serves this release. Safe to run again and from several
     places at once. Raises MigrationError, DatabaseUnfit, AddressInvalid.
     """
@@ -117,19 +122,30 @@ async def _migrate(connection: asyncpg.Connection, migrations: Sequence[Migratio
     await check_reach(connection, extension_schema, "facerec_owner", "facerec_serve")
     missing = migrations[await check_applied(connection, migrations) :]
     for migration in missing:
-        async with connection.transaction():
-            await connection.execute("SET LOCAL ROLE facerec_owner")
-            await search_in(connection, extension_schema, local=True)
-            await connection.execute(migration.text)
-            await connection.execute(
-                "INSERT INTO facerec.schema_migration (version, name, checksum, serves_from) "
-                "VALUES ($1, $2, $3, $4)",
-                migration.version,
-                migration.name,
-                migration.checksum,
-                migration.serves_from,
-            )
+        for attempt in range(1, TABLE_LOCK_ATTEMPTS + 1):
+            try:
+                await _apply(connection, migration, extension_schema)
+                break
+            except asyncpg.LockNotAvailableError:
+                if attempt == TABLE_LOCK_ATTEMPTS:
+                    raise
+                await asyncio.sleep(TABLE_LOCK_PAUSE_SECONDS)
     return [f"{migration.version:04d}_{migration.name}" for migration in missing]
+
+
+async def _apply(connection: asyncpg.Connection, migration: Migration, extension_schema: str) -> None:
+    async with connection.transaction():
+        await connection.execute("SET LOCAL ROLE facerec_owner")
+        await search_in(connection, extension_schema, local=True)
+        await connection.execute(migration.text)
+        await connection.execute(
+            "INSERT INTO facerec.schema_migration (version, name, checksum, serves_from) "
+            "VALUES ($1, $2, $3, $4)",
+            migration.version,
+            migration.name,
+            migration.checksum,
+            migration.serves_from,
+        )
 
 
 async def _lay_foundation(connection: asyncpg.Connection) -> None:

@@ -17,10 +17,17 @@ from matcher_service import extension, migrations
 from matcher_service.migrations import Migration, MigrationError, migrate
 from matcher_service.queries import load
 from tests.fixtures.postgres import PostgresServer, as_user
+from tests.fixtures.waiting import until
 
 OPERATIONS = Path(__file__).parents[2] / "docs" / "operations.md"
 NAMES = [f"{each.version:04d}_{each.name}" for each in migrations.available()]
 NEXT = Migration(len(NAMES) + 1, "next", "CREATE TABLE facerec.next (id int)", "0" * 64, len(NAMES) + 1)
+LOCKING = dataclasses.replace(NEXT, text="ALTER TABLE facerec.person ADD COLUMN note text")
+# Whether a session has undone a transaction and begun no other.
+UNDONE = """
+SELECT count(*) > 0 FROM pg_stat_activity
+WHERE datname = current_database() AND state = 'idle' AND query LIKE 'ROLLBACK%'
+"""
 
 
 async def test_migrating_again_applies_nothing(empty_database_url: str) -> None:
@@ -88,14 +95,30 @@ async def test_an_edited_migration_is_refused(database_url: str) -> None:
 async def test_a_migration_waits_for_a_lock_only_so_long(
     database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(migrations, "TABLE_LOCK_WAIT_SECONDS", 0.2)
-    locking = dataclasses.replace(NEXT, text="ALTER TABLE facerec.person ADD COLUMN note text")
+    monkeypatch.setattr(migrations, "TABLE_LOCK_PAUSE_SECONDS", 0)
+    monkeypatch.setattr(migrations, "TABLE_LOCK_ATTEMPTS", 2)
     reader = await asyncpg.connect(database_url)
     try:
         async with reader.transaction():
             await reader.fetch("SELECT FROM facerec.person")
             with pytest.raises(MigrationError, match="holds a lock"):
-                await migrate(database_url, [*migrations.available(), locking])
+                await migrate(database_url, [*migrations.available(), LOCKING])
+    finally:
+        await reader.close()
+
+
+async def test_a_migration_lets_others_pass_between_its_waits_for_a_lock(
+    database_url: str, administrator: asyncpg.Connection
+) -> None:
+    reader = await asyncpg.connect(database_url)
+    try:
+        async with reader.transaction():
+            await reader.fetch("SELECT FROM facerec.person")
+            migrating = asyncio.create_task(migrate(database_url, [*migrations.available(), LOCKING]))
+            # Between two attempts it holds and awaits nothing.
+            await until(lambda: administrator.fetchval(UNDONE))
+            await administrator.fetch("SELECT FROM facerec.person")
+        assert await migrating == [f"{LOCKING.version:04d}_next"]
     finally:
         await reader.close()
 

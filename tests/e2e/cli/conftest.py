@@ -1,10 +1,7 @@
 import io
 import json
-import os
 import re
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,17 +11,13 @@ import pytest
 from PIL import Image
 
 from facerec.client import CollectionClient, MatcherClient
+from tests.fixtures import commands
 from tests.fixtures.matcher import MatcherProcess
-from tests.fixtures.waiting import LIMIT_SECONDS
 
 
 @dataclass(frozen=True)
-class Ran:
-    """What a command printed, and its exit code."""
-
-    code: int
-    out: str
-    err: str
+class Ran(commands.Ran):
+    """What a command printed, its exit code, and the documented shape of what it prints as JSON."""
 
     shape: Any
 
@@ -87,20 +80,12 @@ class Terminal:
     matcher: str
 
     def run(self, *arguments: object) -> Ran:
-        command = [sys.executable, "-m", "facerec", *map(str, arguments)]
         addresses = {"FACEREC_ENCODER": self.encoder, "FACEREC_MATCHER": self.matcher}
-        done = subprocess.run(
-            command,
-            capture_output=True,
-            text=True,
-            env=os.environ | addresses,
-            timeout=LIMIT_SECONDS,
-            check=False,
-        )
-        assert "Traceback" not in done.stderr
+        done = commands.run("facerec", *arguments, **addresses)
+        assert "Traceback" not in done.err
         both = " ".join(map(str, arguments[:2]))
-        shape = SHAPES["error" if done.returncode == 2 else both if both in SHAPES else str(arguments[0])]
-        return Ran(done.returncode, done.stdout, done.stderr, shape)
+        shape = SHAPES["error" if done.code == 2 else both if both in SHAPES else str(arguments[0])]
+        return Ran(done.code, done.out, done.err, shape)
 
 
 @pytest.fixture(scope="module")

@@ -4,14 +4,13 @@ import asyncio
 import inspect
 import io
 import json
-import os
 import re
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from urllib.parse import urlsplit
 
-import asyncpg
 import pytest
 from PIL import Image
 
@@ -20,6 +19,8 @@ from facerec.errors import FacerecError
 from matcher_service import migrations
 from matcher_service.migrations import MigrationError
 from matcher_service.settings import MatcherSettings
+from tests.fixtures import commands
+from tests.fixtures.commands import Ran
 from tests.fixtures.encoder import EncoderProcess
 from tests.fixtures.matcher import NOWHERE, MatcherProcess
 from tests.fixtures.postgres import PostgresServer, as_user
@@ -28,15 +29,8 @@ from tests.fixtures.waiting import LIMIT_SECONDS
 SECRET = "kept-to-oneself"
 
 
-def run(*command: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", *command],
-        env={**os.environ, "MATCHER_ENCODER_ADDRESS": NOWHERE, **environment},
-        capture_output=True,
-        text=True,
-        timeout=LIMIT_SECONDS,
-        check=False,
-    )
+def run(module: str, *arguments: object, **environment: str) -> Ran:
+    return commands.run(module, *arguments, **{"MATCHER_ENCODER_ADDRESS": NOWHERE, **environment})
 
 
 def test_check_config_tells_each_setting_and_its_origin_and_masks_secrets(tmp_path: Path) -> None:
@@ -47,20 +41,20 @@ def test_check_config_tells_each_setting_and_its_origin_and_masks_secrets(tmp_pa
         "matcher_service", "check-config", "--config", str(file), "--drain-seconds=3",
         MATCHER_DATABASE_URL=url, MATCHER_SCAN_POOL_SIZE="3",
     )  # fmt: skip
-    assert checked.returncode == 0
-    lines = checked.stdout.splitlines()
+    assert checked.code == 0
+    lines = checked.out.splitlines()
     assert "pool_max_size = 7  (file)" in lines
     assert "drain_seconds = 3.0  (flag)" in lines
     assert "scan_pool_size = 3  (MATCHER_SCAN_POOL_SIZE)" in lines
     assert "pool_min_size = 2  (default)" in lines
     assert "database_url = **********  (MATCHER_DATABASE_URL)" in lines
-    assert SECRET not in checked.stdout + checked.stderr
+    assert SECRET not in checked.out + checked.err
 
 
 def test_check_config_refuses_what_serving_would() -> None:
     checked = run("encoder_service", "check-config", "--threads", "0")
-    assert checked.returncode == 2
-    assert "--threads (ENCODER_THREADS)" in checked.stderr
+    assert checked.code == 2
+    assert "--threads (ENCODER_THREADS)" in checked.err
 
 
 def test_a_matcher_does_not_start_where_its_key_would_go_to_another_machine_in_plain_text() -> None:
@@ -70,16 +64,16 @@ def test_a_matcher_does_not_start_where_its_key_would_go_to_another_machine_in_p
         MATCHER_ENCODER_ADDRESS="127.attacker.example:50051",
         MATCHER_ENCODER_API_KEY=SECRET,
     )  # fmt: skip
-    assert (started.returncode, started.stderr.count("\n")) == (2, 1)
-    assert "the key is not sent to 127.attacker.example:50051 in plain text" in started.stderr
-    assert SECRET not in started.stderr
+    assert (started.code, started.err.count("\n")) == (2, 1)
+    assert "the key is not sent to 127.attacker.example:50051 in plain text" in started.err
+    assert SECRET not in started.err
 
 
 @pytest.mark.parametrize("service", ["encoder", "matcher"])
 def test_the_version_is_told_to_programs(service: str) -> None:
-    told = json.loads(run(f"{service}_service", "version", "--json").stdout)
+    told = json.loads(run(f"{service}_service", "version", "--json").out)
     assert told["service"] == service
-    assert told["release"] in run(f"{service}_service", "version").stdout
+    assert told["release"] in run(f"{service}_service", "version").out
     if service == "matcher":
         assert told["schema"] == migrations.head()
 
@@ -91,9 +85,9 @@ def test_the_matchers_doctor_finds_all_in_order(database_url: str, encoder_addre
         MATCHER_DATABASE_URL=database_url,
         MATCHER_ENCODER_ADDRESS=encoder_address,
     )
-    assert seen.returncode == 0, seen.stdout
-    assert re.search(r"connected to Postgres \d\d\.\d+( |$)", seen.stdout, re.MULTILINE), seen.stdout
-    found = {line.split()[1].rstrip(":"): line.split()[0] for line in seen.stdout.splitlines()}
+    assert seen.code == 0, seen.out
+    assert re.search(r"connected to Postgres \d\d\.\d+( |$)", seen.out, re.MULTILINE), seen.out
+    found = {line.split()[1].rstrip(":"): line.split()[0] for line in seen.out.splitlines()}
     assert found == dict.fromkeys(
         ["database", "pgvector", "role", "schema", "contents", "connections", "encoder"], "ok"
     )
@@ -103,34 +97,35 @@ def test_the_matchers_doctor_says_what_to_do_about_a_database_never_migrated(
     make_database: Callable[[str], str],
 ) -> None:
     seen = run("matcher_service", "doctor", MATCHER_DATABASE_URL=make_database("template0"))
-    assert seen.returncode == 1
-    assert "run `matcher_service migrate`" in seen.stdout
-    assert "warn  encoder" in seen.stdout
+    assert seen.code == 1
+    assert "run `matcher_service migrate`" in seen.out
+    assert "warn  encoder" in seen.out
 
 
-async def test_the_matchers_doctor_tells_a_schema_that_a_migration_would_refuse(
-    database_url: str, administrator: asyncpg.Connection
+def test_the_matchers_doctor_tells_a_schema_that_a_migration_would_refuse(
+    database_url: str, postgres_server: PostgresServer
 ) -> None:
-    await administrator.execute("UPDATE facerec.schema_migration SET checksum = repeat('0', 64)")
+    edited = "UPDATE facerec.schema_migration SET checksum = repeat('0', 64)"
+    postgres_server.execute(edited, database=urlsplit(database_url).path.removeprefix("/"))
     with pytest.raises(MigrationError) as refused:
-        await migrations.migrate(database_url)
-    seen = await asyncio.to_thread(run, "matcher_service", "doctor", MATCHER_DATABASE_URL=database_url)
-    assert f"fail  schema: {refused.value}" in seen.stdout
+        asyncio.run(migrations.migrate(database_url))
+    seen = run("matcher_service", "doctor", MATCHER_DATABASE_URL=database_url)
+    assert f"fail  schema: {refused.value}" in seen.out
 
 
 @pytest.mark.parametrize("service", ["encoder_service", "matcher_service"])
 def test_every_command_has_a_help_whatever_the_environment_says(service: str) -> None:
-    commands = re.findall(r"^  (\S+)", run(service, "--help").stdout, re.MULTILINE)
+    commands = re.findall(r"^  (\S+)", run(service, "--help").out, re.MULTILINE)
     assert "doctor" in commands
     for command in commands:
         told = run(service, command, "--help", ENCODER_NOTHING="1", MATCHER_NOTHING="1")
-        assert (told.returncode, told.stderr) == (0, "")
-        assert re.match(rf"usage: .*{service} {command} ", told.stdout)
+        assert (told.code, told.err) == (0, "")
+        assert re.match(rf"usage: .*{service} {command} ", told.out)
 
 
 def test_the_help_of_a_command_lists_the_settings_that_it_makes_use_of() -> None:
     def listed(command: str) -> set[str]:
-        told = run("matcher_service", command, "--help").stdout
+        told = run("matcher_service", command, "--help").out
         return {flag.replace("-", "_") for flag in re.findall(r"^  --([a-z-]+)", told, re.MULTILINE)}
 
     options = inspect.getsource(MatcherSettings.maintenance_options)
@@ -146,21 +141,21 @@ def test_the_help_of_a_command_lists_the_settings_that_it_makes_use_of() -> None
 def test_the_matchers_doctor_tells_a_database_that_is_away() -> None:
     url = f"postgresql://facerec:{SECRET}@127.0.0.1:1/facerec"
     seen = run("matcher_service", "doctor", MATCHER_DATABASE_URL=url)
-    assert seen.returncode == 1
-    assert "fail  database" in seen.stdout
-    assert SECRET not in seen.stdout + seen.stderr
+    assert seen.code == 1
+    assert "fail  database" in seen.out
+    assert SECRET not in seen.out + seen.err
 
 
 def test_a_database_elsewhere_whose_certificate_is_not_verified_is_told_by_doctor_and_at_the_start() -> None:
     url = f"postgresql://facerec:{SECRET}@database.invalid/facerec?sslmode=require"
     seen = run("matcher_service", "doctor", MATCHER_DATABASE_URL=url)
-    assert "warn  certificate: sslmode=require does not verify" in seen.stdout
+    assert "warn  certificate: sslmode=require does not verify" in seen.out
     matcher = MatcherProcess(url)
     try:
         assert "sslmode=verify-full" in matcher.event("database_unverified")["why"]
     finally:
         matcher.stop()
-    assert SECRET not in seen.stdout + seen.stderr + "".join(matcher.lines)
+    assert SECRET not in seen.out + seen.err + "".join(matcher.lines)
 
 
 def test_the_matchers_doctor_tells_a_login_without_the_role(
@@ -172,24 +167,24 @@ def test_the_matchers_doctor_tells_a_login_without_the_role(
         seen = run("matcher_service", "doctor", MATCHER_DATABASE_URL=url)
     finally:
         postgres_server.execute("DROP ROLE doctors_stranger")
-    assert seen.returncode == 1
-    assert "fail  role" in seen.stdout
-    assert "GRANT facerec_serve" in seen.stdout
+    assert seen.code == 1
+    assert "fail  role" in seen.out
+    assert "GRANT facerec_serve" in seen.out
 
 
 def test_the_encoders_doctor_finds_all_in_order(model_cache: Path) -> None:
     seen = run("encoder_service", "doctor", "--model-cache-dir", str(model_cache), "--provider", "cpu")
-    assert seen.returncode == 0, seen.stdout + seen.stderr
-    assert {line.split()[0] for line in seen.stdout.splitlines()} == {"ok"}
-    assert "self-test" in seen.stdout
+    assert seen.code == 0, seen.out + seen.err
+    assert {line.split()[0] for line in seen.out.splitlines()} == {"ok"}
+    assert "self-test" in seen.out
 
 
 def test_the_encoders_doctor_tells_weights_that_are_missing(tmp_path: Path) -> None:
     seen = run(
         "encoder_service", "doctor", "--weights-dir", str(tmp_path), "--model-cache-dir", str(tmp_path)
     )
-    assert seen.returncode == 1
-    assert "fail  weights: there is no weights file" in seen.stdout
+    assert seen.code == 1
+    assert "fail  weights: there is no weights file" in seen.out
 
 
 def test_an_image_that_holds_its_thread_too_long_ends_the_encoder(model_cache: Path) -> None:
@@ -205,13 +200,18 @@ def test_an_image_that_holds_its_thread_too_long_ends_the_encoder(model_cache: P
     server.kill()
 
 
+def probed(address: str) -> int:
+    command = [sys.executable, "-m", "facerec.serving.probe", address]
+    return subprocess.run(command, timeout=LIMIT_SECONDS, check=False).returncode
+
+
 def test_a_containers_probe_tells_serving_from_not_and_from_nobody(
     encoder_address: str, make_database: Callable[[str], str]
 ) -> None:
-    assert run("facerec.serving.probe", encoder_address).returncode == 0
-    assert run("facerec.serving.probe", NOWHERE).returncode == 1
+    assert probed(encoder_address) == 0
+    assert probed(NOWHERE) == 1
     unmigrated = MatcherProcess(make_database("template0"))
     try:
-        assert run("facerec.serving.probe", unmigrated.address).returncode == 1
+        assert probed(unmigrated.address) == 1
     finally:
         unmigrated.stop()

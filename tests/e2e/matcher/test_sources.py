@@ -4,8 +4,6 @@ import asyncio
 import csv
 import json
 import pickle
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,23 +16,13 @@ from sklearn.neighbors import KNeighborsClassifier
 from facerec.client import CollectionClient, Encoding, MatcherClient
 from tests.benchmarks import vectors as generated
 from tests.e2e.matcher.requests import SPACE, vectors
+from tests.fixtures import commands
+from tests.fixtures.commands import Ran
 from tests.fixtures.matcher import MatcherProcess
-from tests.fixtures.waiting import LIMIT_SECONDS
 from tests.unit.sources import hostile
 
-Run = Callable[..., "Ran"]
+Run = Callable[..., Ran]
 PEOPLE = [f"p{place // 2}" for place in range(40)]
-
-
-class Ran:
-    """What a command printed, and its exit code."""
-
-    def __init__(self, done: subprocess.CompletedProcess[str]) -> None:
-        self.code, self.out, self.err = done.returncode, done.stdout, done.stderr
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.out)
 
 
 @pytest.fixture(scope="module")
@@ -54,8 +42,7 @@ def collection(matcher: MatcherProcess, request: pytest.FixtureRequest) -> str:
 
 
 def run_command(matcher: MatcherProcess, *arguments: object) -> Ran:
-    command = [sys.executable, "-m", "facerec", *map(str, arguments), "--matcher", matcher.address]
-    return Ran(subprocess.run(command, capture_output=True, text=True, timeout=LIMIT_SECONDS, check=False))
+    return commands.run("facerec", *arguments, "--matcher", matcher.address)
 
 
 @pytest.fixture

@@ -72,7 +72,8 @@ class Loop:
     def stop(self) -> None:
         """End the loop."""
         self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(10)
+        self._thread.join()
+        self._loop.close()
 
 
 class Stack:

@@ -57,9 +57,9 @@ class Upgraded:
 class Matcher:
     """A matcher at an address that it keeps when another release takes its place."""
 
-    def __init__(self, release: Path, database_url: str) -> None:
+    def __init__(self, release: Path, database_url: str, *flags: str) -> None:
         database = ("--database-url", database_url, "--encoder-address", "127.0.0.1:1")
-        self._flags = (*DRAIN, *database, "--log-calls", "all")
+        self._flags = (*DRAIN, *database, "--log-calls", "all", *flags)
         self.processes = [ServiceProcess("matcher_service", *self._flags, folder=release)]
         self.address = self.processes[0].address
         self.processes[0].event("database_ready")
@@ -77,14 +77,17 @@ class Matcher:
         return sum("database_unusable" in line for each in self.processes for line in tuple(each.lines))
 
 
-def upgrade(*, calls: int, older_commit: str = "") -> Upgraded:
-    """Go from a release to the next and back while so many calls are made, as many before each step."""
+def upgrade(*flags: str, calls: int, older_commit: str = "") -> Upgraded:
+    """Go from a release to the next and back while so many calls are made, as many before each step.
+
+    The matchers have these flags.
+    """
     with _folder() as folder:
         older = _checked_out(older_commit, folder / "older") if older_commit else ROOT
         newer = _next_release(folder / "newer")
         with EmbeddedPostgres.open(folder / "data") as postgres:
             before = _migrate(older, postgres.url())
-            matchers = [Matcher(older, postgres.url()) for _ in range(2)]
+            matchers = [Matcher(older, postgres.url(), *flags) for _ in range(2)]
             try:
                 return _roll(matchers, (older, newer), postgres.url(), before, calls)
             finally:
