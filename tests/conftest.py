@@ -1,8 +1,11 @@
 """Fixtures that every test may use."""
 
+import gc
 import os
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from pathlib import Path
 
+import coverage
 import pytest
 import structlog
 
@@ -16,6 +19,41 @@ pytest_plugins = [
     "tests.fixtures.photos",
     "tests.fixtures.postgres",
 ]
+
+
+HERE = Path(__file__).parent
+# They take longest, much of it waiting for the processes that they start.
+LONGEST = (HERE / "soak", HERE / "benchmarks", HERE / "e2e" / "local")
+# Their callers load servers as fast as they can. Whatever lines these run are run by other tests.
+LOADING = (HERE / "soak", HERE / "benchmarks")
+
+
+def _is_in(folders: tuple[Path, ...], item: pytest.Item) -> bool:
+    return any(folder in item.path.parents for folder in folders)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the longest, so that no worker is left with one at the end."""
+    items.sort(key=lambda item: not _is_in(LONGEST, item))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Count no lines while servers are loaded: counting takes as long as running."""
+    counting = coverage.Coverage.current() if _is_in(LOADING, item) else None
+    if counting is None:
+        return (yield)
+    counting.stop()
+    try:
+        return (yield)
+    finally:
+        counting.start()
+
+
+def pytest_collection_finish() -> None:
+    """Have the collector of garbage pass over what all tests share: modules and the tests themselves."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)

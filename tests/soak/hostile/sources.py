@@ -1,10 +1,15 @@
 """Files that would cost much to a reader without bounds, each read in a process of its own."""
 
+import json
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
+from tests.fixtures.process import ROOT
 from tests.soak.hostile.report import Finding
-from tests.unit.sources import hostile, measured
+from tests.unit.sources import hostile
 
 MAX_CPU_SECONDS = 2.0
 MAX_SHORT_CPU_SECONDS = 10.0  # beside other tests
@@ -15,21 +20,25 @@ SHORT_FILES = 4
 
 def attack(*, short: bool) -> list[Finding]:
     """Read each file; it is to be refused, as a whole or by row, in little time and memory."""
-    made = hostile.files()
     with tempfile.TemporaryDirectory() as folder:
+        paths = []
+        for name, data in list(hostile.files().items())[:: SHORT_FILES if short else 1]:
+            paths.append(Path(folder) / name)
+            paths[-1].write_bytes(data)
+        # The reading processes are forks, whose collector of garbage would look at all that this one has.
+        command = [sys.executable, "-m", "tests.unit.sources.measured", *map(str, paths)]
+        done = subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True)
+        limit = MAX_SHORT_CPU_SECONDS if short else MAX_CPU_SECONDS
         return [
-            _read(Path(folder) / name, made[name], MAX_SHORT_CPU_SECONDS if short else MAX_CPU_SECONDS)
-            for place, name in enumerate(made)
-            if not short or place % SHORT_FILES == 0
+            _finding(path, json.loads(line), limit)
+            for path, line in zip(paths, done.stdout.splitlines(), strict=True)
         ]
 
 
-def _read(path: Path, data: bytes, max_seconds: float) -> Finding:
-    path.write_bytes(data)
-    took = measured.measured(path)
-    path.unlink()
+def _finding(path: Path, took: dict[str, Any], max_seconds: float) -> Finding:
     said = took["error"] or f"{took['refused']} rows refused"
-    figure = f"{len(data):,} bytes: {took['seconds']:.2f} s of CPU time, {took['mib']:.0f} MiB; {said}"
+    size = path.stat().st_size
+    figure = f"{size:,} bytes: {took['seconds']:.2f} s of CPU time, {took['mib']:.0f} MiB; {said}"
     holds = (
         took["kind"] in ("", "SourceRefused")
         and took["faces"] == 0
