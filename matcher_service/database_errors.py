@@ -120,13 +120,14 @@ async def explain(connection: Connection, prepared_for: asyncpg.Record | None, e
     collection_id = next(filter(None, map(asked_for, tables)), None)
     if not lost or collection_id is None:
         return
-    state = await connection.fetchrow(load()["tables_state"], list(tables), collection_id)
-    assert state is not None
-    if not state["collection"]:
-        raise CollectionNotFound from error
-    if state["gone"]:  # a restore has not come to them yet, or has dropped them already
-        raise _unavailable() from error
-    raise SchemaChanged from error  # the collection was erased and made anew meanwhile
+    for _ in range(2):  # one look may see the collection as it was and the tables as they are
+        state = await connection.fetchrow(load()["tables_state"], list(tables), collection_id)
+        assert state is not None
+        if not state["collection"]:
+            raise CollectionNotFound from error
+        if not state["gone"]:
+            raise SchemaChanged from error  # the collection was erased and made anew meanwhile
+    raise _unavailable() from error  # a restore has not come to them yet, or has dropped them already
 
 
 def tried_anew(method: Callable[P, Awaitable[T]]) -> Callable[P, Awaitable[T]]:

@@ -10,6 +10,7 @@ import grpc.aio
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from facerec.client.failures import from_rpc_error
 from facerec.errors import Reason
 from facerec.matcher.v1 import matcher_pb2 as pb
 from facerec.matcher.v1 import transfer_pb2
@@ -306,19 +307,28 @@ async def test_an_import_that_looks_for_no_duplicates_ends_with_its_callers_role
 ) -> None:
     other = entry("other", "b", ["admin"])
     matcher = await start_matcher(database_url, keys_file=keys_file(ADMIN, other))
-    begun, changed = asyncio.Event(), asyncio.Event()
+    begun, changed, ended = asyncio.Event(), asyncio.Event(), asyncio.Event()
+    ignoring = header(ignore_duplicate_policy=True)
 
     async def chunks() -> AsyncIterator[transfer_pb2.ImportFacesRequest]:
-        yield header(ignore_duplicate_policy=True)
+        yield ignoring
         begun.set()
         await changed.wait()
-        for number in range(1000):
-            yield chunk(vectors(1, seed=number), ["ann"])
-            await asyncio.sleep(0.01)
+        yield chunk(vectors(1), ["ann"])
+        await ended.wait()  # a call that ends while its client sends is INTERNAL to gRPC's client
+
+    async def is_refused() -> bool:
+        try:
+            await matcher.stub.ImportFaces(iter([ignoring]), metadata=bearer("b"))
+        except grpc.aio.AioRpcError as error:
+            return from_rpc_error(error, "").reason is Reason.NOT_PERMITTED
+        return False
 
     call = asyncio.ensure_future(matcher.stub.ImportFaces(chunks(), metadata=bearer("b")))
     await begun.wait()
     keys_file(ADMIN, entry("other", "b", ["enroll"], "encodings = true\n"))
+    await until(is_refused)
     changed.set()
     with refused(Reason.NOT_PERMITTED, "header.ignore_duplicate_policy"):
         await call
+    ended.set()
