@@ -122,12 +122,12 @@ class _Run:
     async def keep(self, collection_id: str) -> bool:
         """Remove what was erased from the files, and then keep the index: that waits for no build.
 
-        Returns whether the index is as it is to be, or False where its build is left for a later run.
+        Returns whether all is as it is to be, or False where something is left for a later run.
         """
-        if self.options.scrub:
-            await scrub(self.connection, self.builder, collection_id)
-        await vacuum(self.connection, collection_id)
-        return await self.builder.keep(collection_id)
+        scrubbed = not self.options.scrub or await scrub(self.connection, self.builder, collection_id)
+        vacuumed = await vacuum(self.connection, collection_id)
+        indexed = await self.builder.keep(collection_id)
+        return scrubbed and vacuumed and indexed
 
     async def _forget_audit(self) -> None:
         """Forget what was put on record long ago."""

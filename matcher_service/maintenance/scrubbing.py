@@ -23,8 +23,8 @@ _REMAINING = re.compile(
 )
 
 
-async def vacuum(connection: asyncpg.Connection, collection_id: str) -> int:
-    """Vacuum after erasures; returns how many of them now have no dead row left.
+async def vacuum(connection: asyncpg.Connection, collection_id: str) -> bool:
+    """Vacuum after erasures; returns whether none of them has a dead row left.
 
     Rows that an older snapshot can still see stay, an export's say, and so do those on a page that somebody
     is reading: the erasures are then left for the next run.
@@ -33,18 +33,18 @@ async def vacuum(connection: asyncpg.Connection, collection_id: str) -> int:
     rows = await connection.fetch(statements["list_unvacuumed"], collection_id)
     due = [row["erasure_id"] for row in rows]
     if not due:
-        return 0
+        return True
     for name in ("blank_requests", "forget_recent"):
         await connection.execute(statements[name], collection_id)
     if await _remaining(connection, statements["vacuum"]):
         log.info("vacuum_waits_for_a_snapshot", collection=collection_id)
-        return 0
+        return False
     await connection.execute(statements["note_vacuumed"], collection_id, due)
-    return len(due)
+    return True
 
 
-async def scrub(connection: asyncpg.Connection, builder: Builder, collection_id: str) -> int:
-    """Write the files anew after erasures; returns how many of them have no byte left there.
+async def scrub(connection: asyncpg.Connection, builder: Builder, collection_id: str) -> bool:
+    """Write the files anew after erasures; returns whether none of them has a byte left there.
 
     Each table is locked against everybody while it is written, with its indexes. The one that searches go by
     takes the longest and is dropped before: until it is built anew, beside everybody, searches are exact.
@@ -56,11 +56,11 @@ async def scrub(connection: asyncpg.Connection, builder: Builder, collection_id:
     rows = await connection.fetch(statements["list_unscrubbed"], collection_id)
     due = [row["erasure_id"] for row in rows]
     if not due:
-        return 0
+        return True
     latest = min(row["age_seconds"] for row in rows)
     if await builder.count_old_transactions(collection_id, max(latest, MOMENT_SECONDS)):
         log.info("scrub_waits_for_a_snapshot", collection=collection_id)
-        return 0
+        return False
     async with lock_wait(connection, TRY_SECONDS), connection.transaction():
         await connection.execute(statements["lock_tables"])
     for name in ("blank_requests", "forget_recent"):
@@ -71,9 +71,9 @@ async def scrub(connection: asyncpg.Connection, builder: Builder, collection_id:
         and await _rewrite_statistics(connection, collection_id)
         and await _statistics_are_clear(connection, collection_id)
     ):
-        return 0
+        return False
     await connection.execute(statements["note_scrubbed"], collection_id, due)
-    return len(due)
+    return True
 
 
 async def _rewrite_tables(connection: asyncpg.Connection, collection_id: str) -> bool:

@@ -23,6 +23,7 @@ from tests.fixtures.postgres import PostgresServer, as_user
 
 State = erasure_pb2
 TABLES = [partition_name(parent, "default") for parent in ("person", "face", "enroll_request")]
+WAITING = "SELECT waiting FROM facerec.maintenance WHERE step = 'keep'"
 Vectors = npt.NDArray[np.float32]
 
 
@@ -204,7 +205,11 @@ async def test_who_was_erased_is_in_no_answer_no_export_and_no_row(
 
 @pytest.mark.parametrize("owns_database", [False, True])
 async def test_a_scrub_is_whole_only_where_the_login_may_rewrite_the_statistics(
-    matcher: RunningMatcher, database_url: str, postgres_server: PostgresServer, owns_database: bool
+    matcher: RunningMatcher,
+    administrator: asyncpg.Connection,
+    database_url: str,
+    postgres_server: PostgresServer,
+    owns_database: bool,
 ) -> None:
     database = urlsplit(database_url).path.removeprefix("/")
     login = f"scrubber_{database}"
@@ -219,8 +224,10 @@ async def test_a_scrub_is_whole_only_where_the_login_may_rewrite_the_statistics(
         state = (await get(matcher, receipt.erasure_id)).state
         whole, part = State.ERASURE_STATE_SCRUBBED, State.ERASURE_STATE_VACUUMED
         assert state == (whole if owns_database else part)
+        assert await administrator.fetchval(WAITING) == (0 if owns_database else 1)
         await keeper.run_once(MaintenanceOptions(database_url, scrub=True))
         assert (await get(matcher, receipt.erasure_id)).state == whole
+        assert await administrator.fetchval(WAITING) == 0
     finally:
         give_back = f"ALTER DATABASE {database} OWNER TO postgres"
         await asyncio.to_thread(postgres_server.execute, give_back, f"DROP ROLE {login}")
