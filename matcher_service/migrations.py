@@ -22,6 +22,7 @@ TABLE_LOCK_ATTEMPTS = 30
 ROLE_ATTEMPTS = 5
 _FILE = re.compile(r"^(\d{4})_(\w+)\.sql$")
 _SERVES = re.compile(r"^-- serves: (\d+)$", re.MULTILINE)
+_LAST_THAT_SAYS_NOTHING = 13
 
 
 class MigrationError(StartError):
@@ -51,12 +52,22 @@ def available() -> list[Migration]:
         if match := _FILE.match(file.name):
             text = file.read_text(encoding="utf-8")
             checksum = hashlib.sha256(text.encode()).hexdigest()
-            version, serves = int(match[1]), _SERVES.search(text)
-            serves_from = int(serves[1]) if serves else version
-            assert serves_from <= version, file.name
-            found.append(Migration(version, match[2], text, checksum, serves_from))
+            version = int(match[1])
+            found.append(Migration(version, match[2], text, checksum, serves_from(version, text)))
     assert [migration.version for migration in found] == list(range(1, len(found) + 1))
     return found
+
+
+def serves_from(version: int, text: str) -> int:
+    """Return the least version that a release must know to be served once a migration is applied.
+
+    The migration's author says it (docs/decisions/0004-upgrades.md): a wrong one would be an outage.
+    """
+    said = _SERVES.findall(text)
+    assert said or version <= _LAST_THAT_SAYS_NOTHING, f"migration {version} lacks `-- serves: VERSION`"
+    least = int(said[0]) if said else version
+    assert least <= version, f"migration {version} says that it serves {least} alone"
+    return least
 
 
 def head() -> int:

@@ -30,6 +30,13 @@ WHERE datname = current_database() AND state = 'idle' AND query LIKE 'ROLLBACK%'
 """
 
 
+def test_a_migration_says_whom_it_serves() -> None:
+    assert migrations.serves_from(14, "-- Notes.\n-- serves: 13\nSELECT 1;\n") == 13
+    for unclear in ("", "--serves: 13\n", "-- serves 13\n", "-- serves: 15\n"):
+        with pytest.raises(AssertionError, match="migration 14"):
+            migrations.serves_from(14, unclear)
+
+
 async def test_migrating_again_applies_nothing(empty_database_url: str) -> None:
     assert await migrate(empty_database_url) == NAMES
     assert await migrate(empty_database_url) == []
