@@ -34,7 +34,7 @@ MAX_P50_MS = 1000.0  # of two calls and a check, on cores that are shared with t
 BUDGET_BYTES = 64 << 20
 MAX_MESSAGE_BYTES = 48 << 20
 MEMORY_BYTES = 8 * BUDGET_BYTES + 8 * MAX_MESSAGE_BYTES + 3 * BUDGET_BYTES + (64 << 20)
-"""Beyond an idle service, within what docs/security.md allows: being read, not late yet, held, and the calls."""
+"""Beyond an idle service, within what docs/security.md allows: read, not late yet, held, and the calls."""
 
 FLAGS = ("--max-bytes-in-flight", str(BUDGET_BYTES), "--max-request-bytes", str(MAX_MESSAGE_BYTES))
 KEYS = {"attacker": ("verify", "enroll", "manage"), "caller": ("manage", "verify")}
