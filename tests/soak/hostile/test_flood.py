@@ -1,12 +1,9 @@
 """The short form: every kind of flood for a second or two."""
 
-import pytest
-
 from tests.soak.hostile import flood
 from tests.soak.hostile.senders import SENDERS
 
 
-@pytest.mark.timeout(240)
 def test_others_are_served_within_the_stated_memory_beside_every_kind_of_flood() -> None:
     found = flood.attack(short=True)
     assert len(found) == len(SENDERS)
