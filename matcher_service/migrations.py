@@ -128,20 +128,28 @@ async def _migrate(connection: asyncpg.Connection, migrations: Sequence[Migratio
     await connection.execute(f"SET lock_timeout = '{LOCK_WAIT_SECONDS}s'")
     await connection.execute("SELECT pg_advisory_lock($1)", LOCK_KEY)
     await connection.execute(f"SET lock_timeout = '{TABLE_LOCK_WAIT_SECONDS}s'")
+    applied: list[str] = []
+    for attempt in range(1, TABLE_LOCK_ATTEMPTS + 1):
+        try:
+            await _apply_missing(connection, migrations, applied)
+            break
+        except asyncpg.LockNotAvailableError:
+            if attempt == TABLE_LOCK_ATTEMPTS:
+                raise
+            await asyncio.sleep(TABLE_LOCK_PAUSE_SECONDS)
+    return applied
+
+
+async def _apply_missing(
+    connection: asyncpg.Connection, migrations: Sequence[Migration], applied: list[str]
+) -> None:
+    """Apply what is missing and add the names to `applied`. Raises asyncpg.LockNotAvailableError."""
     extension_schema = await check_extension(connection, create=True)
     await _lay_foundation(connection)
     await check_reach(connection, extension_schema, "facerec_owner", "facerec_serve")
-    missing = migrations[await check_applied(connection, migrations) :]
-    for migration in missing:
-        for attempt in range(1, TABLE_LOCK_ATTEMPTS + 1):
-            try:
-                await _apply(connection, migration, extension_schema)
-                break
-            except asyncpg.LockNotAvailableError:
-                if attempt == TABLE_LOCK_ATTEMPTS:
-                    raise
-                await asyncio.sleep(TABLE_LOCK_PAUSE_SECONDS)
-    return [f"{migration.version:04d}_{migration.name}" for migration in missing]
+    for migration in migrations[await check_applied(connection, migrations) :]:
+        await _apply(connection, migration, extension_schema)
+        applied.append(f"{migration.version:04d}_{migration.name}")
 
 
 async def _apply(connection: asyncpg.Connection, migration: Migration, extension_schema: str) -> None:
