@@ -21,12 +21,11 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from matcher_service.proportion import Shares, wilson
+
 BIN: Final = 0.005
 BINS: Final = 400
 """Distances are counted in bins of this width, of which the last takes all that is farther."""
-
-Z: Final = 1.959963984540054
-"""The normal distribution's quantile for 95 %, two-sided."""
 
 EVENTS: Final = 10
 """A rate is said to be supported where so many errors are to be expected among the pairs."""
@@ -35,7 +34,6 @@ MIN_PERSONS: Final = 20
 """Of fewer persons no interval is worth its name."""
 
 Counts = npt.NDArray[np.int64]
-Shares = npt.NDArray[np.float64]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -142,12 +140,7 @@ def _interval(value: Shares, variance: Shares, *, least: float, most: float) -> 
     spread = value * (1 - value)
     with np.errstate(divide="ignore", invalid="ignore"):
         effective = np.where((variance > 0) & (spread > 0), spread / variance, least)
-    effective = np.clip(effective, least, most)
-    center = (value + Z**2 / (2 * effective)) / (1 + Z**2 / effective)
-    half = Z / (1 + Z**2 / effective) * np.sqrt(spread / effective + Z**2 / (4 * effective**2))
-    low = np.where(value > 0, np.clip(center - half, 0, 1), 0.0)
-    high = np.where(value < 1, np.clip(center + half, 0, 1), 1.0)
-    return low, high
+    return wilson(value, np.clip(effective, least, most))
 
 
 def largest_within(points: Sequence[Point], most_far: float) -> Point | None:

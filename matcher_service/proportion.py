@@ -1,14 +1,33 @@
 """Shares of a sample."""
 
 import dataclasses
-import math
+from typing import Final
 
-from matcher_service.calibration import Z
+import numpy as np
+import numpy.typing as npt
+
+Shares = npt.NDArray[np.float64]
+
+_Z: Final = 1.959963984540054
+"""The normal distribution's quantile for 95 %, two-sided."""
+
+
+def wilson(value: Shares, of: Shares) -> tuple[Shares, Shares]:
+    """Return the lower and upper ends of the 95 % intervals of shares `value` in samples of size `of`.
+
+    By E. B. Wilson, Probable Inference, the Law of Succession, and Statistical Inference (JASA 22, 1927).
+    Both are float64 of one shape, as what is returned is; a share of 0 or 1 is an end itself.
+    """
+    center = (value + _Z**2 / (2 * of)) / (1 + _Z**2 / of)
+    half = _Z / (1 + _Z**2 / of) * np.sqrt(value * (1 - value) / of + _Z**2 / (4 * of**2))
+    low = np.where(value > 0, np.clip(center - half, 0, 1), 0.0)
+    high = np.where(value < 1, np.clip(center + half, 0, 1), 1.0)
+    return low, high
 
 
 @dataclasses.dataclass(frozen=True)
 class Proportion:
-    """A share of a sample with its 95 % interval, Wilson's (1927)."""
+    """A share of a sample with its 95 % interval, by `wilson`."""
 
     count: int
     of: int
@@ -21,7 +40,5 @@ class Proportion:
     @property
     def interval(self) -> tuple[float, float]:
         """Its lower and upper end."""
-        center = (self.value + Z**2 / (2 * self.of)) / (1 + Z**2 / self.of)
-        spread = self.value * (1 - self.value) / self.of + Z**2 / (4 * self.of**2)
-        half = Z / (1 + Z**2 / self.of) * math.sqrt(spread)
-        return (center - half if self.count else 0.0), (center + half if self.count < self.of else 1.0)
+        low, high = wilson(np.array(self.value), np.array(float(self.of)))
+        return float(low), float(high)
