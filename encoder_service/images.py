@@ -11,7 +11,8 @@ import numpy.typing as npt
 import simplejpeg
 from PIL import Image
 
-from encoder_service import signatures
+from encoder_service import cancellation, signatures, structure
+from encoder_service.cancellation import Cancelled
 from encoder_service.errors import ImageInvalid, ImageTooLarge, ImageUnsupported
 
 Pixels = npt.NDArray[np.uint8]
@@ -41,11 +42,11 @@ _JPEG_SCALES: Final = (0.125, 0.25, 0.5, 1.0)
 
 _STRIP_ROWS: Final = 256
 
-_MAX_SCANS: Final = 100
-"""Scans of a progressive JPEG; cameras write about ten, each is a pass over every pixel."""
+_MAX_SIDE: Final = 65_535
+"""Pixels. What is longer is narrower than a face, and libraries keep something for each row."""
 
-_MAX_FULL_SCANS: Final = 32
-"""Scans of a JPEG of `max_pixels`; smaller ones may have more, as long as they cost no more."""
+_ONCE_SCANS: Final = 10
+"""A JPEG of more scans, each read at any scale, is decoded once, whole; libjpeg writes so many."""
 
 _CONVERTED: Final = {"RGB", "L", "LA", "La", "P", "PA", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr", "LAB", "HSV"}
 """Pillow's modes of 8 bits a channel, which its own conversion to RGB serves."""
@@ -79,8 +80,9 @@ def read_header(data: bytes, limits: ImageLimits) -> Header:
 
     Raises ImageTooLarge, ImageUnsupported, ImageInvalid.
     """
-    with _open(data, limits) as image:
-        return _check_header(image, data, limits)
+    image, header = _open_checked(data, limits)
+    image.close()
+    return header
 
 
 def decode(data: bytes, limits: ImageLimits) -> Pixels:
@@ -110,10 +112,12 @@ class Picture:
     """
 
     def __init__(self, data: bytes, limits: ImageLimits, header: Header | None = None) -> None:
-        self._image = _open(data, limits)
         if header is None:
-            _check_header(self._image, data, limits)
+            self._image, header = _open_checked(data, limits)
+        else:
+            self._image = _open(data)
         self._data = data
+        self._scans = header.scans
         self._orientation = _orientation(self._image)
         width, height = self._image.size
         self.width, self.height = (height, width) if self._orientation in _LYING else (width, height)
@@ -144,7 +148,7 @@ class Picture:
     def _decode(self, scale: float) -> Scaled:
         try:
             pixels, factor = self._as_stored(scale)
-        except (MemoryError, ImageUnsupported):
+        except (MemoryError, ImageUnsupported, Cancelled):
             raise
         except Exception:
             # Decoders of hostile bytes raise nearly anything; whatever it is, the bytes are at fault.
@@ -156,17 +160,40 @@ class Picture:
     def _as_stored(self, scale: float) -> tuple[Pixels, float]:
         if self._image.format not in _JPEG_FORMATS:
             return _to_rgb(self._image), 1.0
-        factor = next(factor for factor in _JPEG_SCALES if factor >= scale)
+        once = self._scans > _ONCE_SCANS
+        factor = 1.0 if once else next(factor for factor in _JPEG_SCALES if factor >= scale)
         pixels = (
             _decode_jpeg(self._data, self._image.size, factor) if self._image.mode in ("RGB", "L") else None
         )
         return (_draft(self._data, factor) if pixels is None else pixels), factor
 
 
-def _open(data: bytes, limits: ImageLimits) -> Image.Image:
+class _Source(io.BytesIO):
+    """Encoded bytes; a decoder that reads on when nobody waits for the image any more is ended.
+
+    Pillow's decoders of PNG, GIF, BMP and some JPEGs read 64 KB at a time.
+    """
+
+    def read(self, size: int | None = -1) -> bytes:
+        """Read so many bytes. Raises Cancelled."""
+        cancellation.check()
+        return super().read(size)
+
+
+def _open_checked(data: bytes, limits: ImageLimits) -> tuple[Image.Image, Header]:
     _check_bytes(data, limits)
+    scans = structure.check(data, limits.max_pixels)
+    image = _open(data)
     try:
-        return Image.open(io.BytesIO(data), formats=FORMATS)
+        return image, _check_header(image, scans, limits)
+    except BaseException:
+        image.close()
+        raise
+
+
+def _open(data: bytes) -> Image.Image:
+    try:
+        return Image.open(_Source(data), formats=FORMATS)
     except Exception as error:
         raise _unreadable(data, error) from None
 
@@ -179,7 +206,7 @@ def _check_bytes(data: bytes, limits: ImageLimits) -> None:
 
 
 def _unreadable(data: bytes, error: Exception) -> ImageInvalid | ImageUnsupported:
-    if isinstance(error, MemoryError):
+    if isinstance(error, MemoryError | Cancelled):
         raise error
     accepted = f"accepted are {', '.join(FORMATS)}"
     name = signatures.foreign_format(data)
@@ -190,8 +217,12 @@ def _unreadable(data: bytes, error: Exception) -> ImageInvalid | ImageUnsupporte
     return ImageInvalid(f"the bytes are no image; {accepted}")
 
 
-def _check_header(image: Image.Image, data: bytes, limits: ImageLimits) -> Header:
+def _check_header(image: Image.Image, scans: int, limits: ImageLimits) -> Header:
     width, height = image.size
+    if max(width, height) > _MAX_SIDE:
+        raise ImageTooLarge(
+            f"the image has {width} x {height} pixels; at most {_MAX_SIDE} a side are accepted"
+        )
     if width * height > limits.max_pixels:
         raise ImageTooLarge(
             f"the image has {width} x {height} pixels; at most {limits.max_pixels} in all are accepted"
@@ -202,12 +233,6 @@ def _check_header(image: Image.Image, data: bytes, limits: ImageLimits) -> Heade
         raise ImageUnsupported(_ONE_BIT)
     if image.mode not in _CONVERTED and not image.mode.startswith("I;16"):
         raise ImageUnsupported(f"images of mode {image.mode} are not supported; send 8 or 16 bits a channel")
-    scans = max(1, data.count(b"\xff\xda")) if image.format in _JPEG_FORMATS else 0
-    most = min(_MAX_SCANS, _MAX_FULL_SCANS * limits.max_pixels // (width * height))
-    if scans > most:
-        raise ImageInvalid(
-            f"the JPEG image has {scans} scans; at most {most} of {width} x {height} pixels are accepted"
-        )
     return Header(width, height, scans)
 
 
@@ -229,6 +254,7 @@ def _to_array(image: Image.Image) -> npt.NDArray[Any]:
     first = np.asarray(image.crop((0, 0, image.width, 1)))
     pixels = np.empty((image.height, *first.shape[1:]), first.dtype)
     for top in range(0, image.height, _STRIP_ROWS):
+        cancellation.check()
         bottom = min(top + _STRIP_ROWS, image.height)
         pixels[top:bottom] = np.asarray(image.crop((0, top, image.width, bottom)))
     return pixels
@@ -236,7 +262,7 @@ def _to_array(image: Image.Image) -> npt.NDArray[Any]:
 
 def _draft(data: bytes, scale: float) -> Pixels:
     """Decode a JPEG by Pillow, at a scale libjpeg offers."""
-    with Image.open(io.BytesIO(data), formats=("JPEG",)) as image:
+    with Image.open(_Source(data), formats=("JPEG",)) as image:
         # A draft is never smaller than asked for, and one pixel more would take the next larger scale.
         image.draft(None, (max(1, int(image.width * scale)), max(1, int(image.height * scale))))
         return _to_rgb(image)

@@ -69,12 +69,12 @@ def test_each_scan_of_a_jpeg_costs_and_too_many_of_a_large_one_are_refused() -> 
     last = image[image.rindex(b"\xff\xda") : -2]
     longer = image[:-2] + last * (40 - scans) + image[-2:]
     assert images.read_header(longer, ImageLimits()).scans == 40
-    with pytest.raises(ImageInvalid, match="40 scans; at most 32 of 64 x 64 pixels"):
+    with pytest.raises(ImageInvalid, match=r"40 scans, .* passes over 4096 pixels; at most 24 "):
         images.read_header(longer, ImageLimits(max_pixels=64 * 64))
     assert Plan(Header(4000, 4000, 40)).probes(0) > 3 * Plan(Header(4000, 4000, 10)).probes(0)
 
 
-@pytest.mark.parametrize("size", [(10_000_000, 1), (1, 10_000_000), (10, 100_000), (3000, 3000), (400, 250)])
+@pytest.mark.parametrize("size", [(65_535, 1), (1, 65_535), (10, 65_535), (3000, 3000), (400, 250)])
 def test_the_cnn_counts_a_quarter_of_a_pyramid_that_is_larger_than_four_pictures(
     scanner: Scanner, size: tuple[int, int]
 ) -> None:

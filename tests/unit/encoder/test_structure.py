@@ -1,0 +1,192 @@
+"""What an image file's structure multiplies is bounded before the file is opened."""
+
+import time
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from encoder_service import images, structure
+from encoder_service.cancellation import Cancellable, Cancelled
+from encoder_service.errors import ImageInvalid, ImageTooLarge, ImageUnsupported
+from encoder_service.images import ImageLimits, Picture
+from tests.benchmarks.encoder import memory
+from tests.fixtures import structures
+from tests.fixtures.structures import COUNTED, picture, saved
+
+LIMITS = ImageLimits()
+HEADER_SECONDS = 0.5
+"""Of a core for reading the header of any file that is let in; on an idle one it takes a fifth at most."""
+
+
+@pytest.mark.parametrize("name", COUNTED)
+@pytest.mark.filterwarnings("ignore:::PIL")
+def test_as_many_parts_as_are_accepted_are_read_in_no_time(name: str) -> None:
+    make, most, _ = COUNTED[name]
+    image = make(most)
+    begin = time.thread_time()
+    images.read_header(image, LIMITS)
+    assert time.thread_time() - begin < HEADER_SECONDS
+    assert images.decode(image, LIMITS).shape in ((48, 64, 3), (64, 64, 3))
+
+
+@pytest.mark.parametrize("name", COUNTED)
+def test_more_parts_than_a_picture_has_are_refused_by_name(name: str) -> None:
+    make, most, words = COUNTED[name]
+    with pytest.raises(ImageInvalid, match=f"more than {most} {words}") as caught:
+        images.read_header(make(most + 1), LIMITS)
+    assert caught.value.field == "image"
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        structures.jpeg_empty_segments(4_000_000),
+        structures.jpeg_fill_bytes(16_000_000),
+        structures.jpeg_exif_in_segments(400_000),
+        structures.png_chunks(b"prVt", b"", 1_300_000),
+        structures.png_chunks(b"IDAT", b"", 1_300_000),
+        structures.gif_comment(8_000_000),
+        structures.webp_chunks(2_000_000),
+        structures.tiff_values(2_000_000),
+        structures.bmp_steps(4_000_000),
+    ],
+    ids=["segments", "fill bytes", "EXIF", "chunks", "IDAT", "GIF", "WebP", "TIFF", "BMP"],
+)
+def test_a_flood_of_parts_is_refused_in_no_time(data: bytes) -> None:
+    begin = time.thread_time()
+    with pytest.raises(ImageInvalid):
+        images.read_header(data, LIMITS)
+    assert time.thread_time() - begin < HEADER_SECONDS
+
+
+@pytest.mark.parametrize("kind", memory.kinds())
+def test_pictures_of_every_kind_pass(kind: str) -> None:
+    image = memory.kinds()[kind](picture())
+    assert images.decode(image, LIMITS).shape in ((48, 64, 3), (64, 48, 3))
+
+
+@pytest.mark.parametrize("name", ["GIF", "WEBP", "PNG", "TIFF", "MPO"])
+def test_an_animation_of_a_hundred_frames_passes(name: str) -> None:
+    frames = [picture().rotate(angle) for angle in range(100)]
+    image = saved(frames[0], name, save_all=True, append_images=frames[1:])
+    assert images.decode(image, LIMITS).shape == (48, 64, 3)
+
+
+def test_scans_are_those_of_the_first_picture_alone() -> None:
+    image = saved(picture(), "JPEG", progressive=True)
+    scans = images.read_header(image, LIMITS).scans
+    assert scans == 10
+    tail = b"\0\0\0\x18ftypmp42" + b"\xff\xda" * 1000
+    assert images.read_header(image + tail, LIMITS).scans == scans
+
+
+def test_a_thumbnail_within_a_segment_is_no_scan() -> None:
+    thumbnail = structures.segment(0xE5, saved(picture(), "JPEG"))
+    assert images.read_header(structures.jpeg_with(thumbnail * 20), LIMITS).scans == 1
+
+
+@pytest.mark.parametrize(
+    ("image", "passes"),
+    [
+        (structures.jpeg_scans(64, 34), 32),  # 4:2:0, whose colors have a quarter of the pixels
+        (structures.jpeg_scans(64, 34, subsampling=0), 38),
+        (structures.jpeg_scans_of_no_bytes(64, 30), 30),
+        (structures.jpeg_scans_of_no_bytes(64, 30, 0xCA), 30),
+    ],
+    ids=["4:2:0", "4:4:4", "no bytes", "arithmetic coding"],
+)
+def test_passes_over_many_pixels_are_refused_where_few_may_have_them(image: bytes, passes: int) -> None:
+    assert structure.check(image, 64_000_000) > 24
+    with pytest.raises(ImageInvalid, match=f"{passes} passes over 4096 pixels; at most 24 .*fewer"):
+        structure.check(image, 64 * 64)
+
+
+def test_a_progressive_jpeg_of_the_most_pixels_and_colors_passes() -> None:
+    four = Image.new("CMYK", (64, 64), (10, 90, 30, 7))
+    assert structure.check(saved(four, "JPEG", progressive=True), 64 * 64) == 18
+
+
+def test_a_jpeg_of_many_scans_is_decoded_once() -> None:
+    with Picture(structures.jpeg_scans(800, 40), LIMITS) as opened:
+        few = opened.pixels(0.125)
+        assert few.scale == 1.0 and few.values.shape == (800, 800, 3)
+        assert opened.pixels(1.0) is few
+    with Picture(structures.jpeg_scans(800, 10), LIMITS) as opened:
+        assert opened.pixels(0.125).scale == 0.125
+
+
+@pytest.mark.parametrize("size", [(2, 70_000), (70_000, 2), (65_536, 900)])
+def test_a_picture_narrower_than_any_face_is_refused(size: tuple[int, int]) -> None:
+    with pytest.raises(ImageTooLarge, match="at most 65535 a side"):
+        images.read_header(structures.png(*size), LIMITS)
+
+
+def test_the_longest_side_that_is_accepted_passes() -> None:
+    assert images.read_header(structures.png(2, 65_535), LIMITS).height == 65_535
+
+
+@pytest.mark.parametrize("size", [(256, 256), (2048, 2048), (64, 16)])
+def test_a_tile_may_be_larger_than_a_small_picture(size: tuple[int, int]) -> None:
+    image = structures.tiff_tiles(64, 64, *size)
+    assert images.decode(image, LIMITS).shape == (64, 64, 3)
+
+
+@pytest.mark.parametrize(
+    ("picture_size", "tile"),
+    [
+        ((64, 64), (2064, 2048)),
+        ((3000, 3000), (6016, 3200)),
+        ((1, 65_535), (2048, 16)),
+    ],
+)
+def test_tiles_far_larger_than_their_picture_are_refused(
+    picture_size: tuple[int, int], tile: tuple[int, int]
+) -> None:
+    with pytest.raises(ImageTooLarge, match=f"in tiles of {tile[0]} x {tile[1]}"):
+        images.read_header(structures.tiff_tiles(*picture_size, *tile), LIMITS)
+
+
+def test_strips_that_are_jpegs_of_many_scans_are_refused() -> None:
+    assert images.decode(structures.tiff_jpeg_scans(64, 16, 24), LIMITS).shape == (64, 64, 3)
+    with pytest.raises(ImageInvalid):
+        images.decode(structures.tiff_jpeg_scans(64, 16, 25), LIMITS)
+
+
+def test_big_endian_bigtiff_is_refused_by_name() -> None:
+    with pytest.raises(ImageUnsupported, match="BigTIFF"):
+        images.read_header(b"MM\0+\0\x08\0\0" + bytes(64), LIMITS)
+
+
+def test_run_length_encoded_bmps_are_accepted_up_to_a_sixteenth_of_the_pixels() -> None:
+    image = structures.bmp_lines(128)
+    assert images.decode(image, LIMITS).shape == (128, 128, 3)
+    structure.check(image, 16 * 128 * 128)
+    with pytest.raises(ImageTooLarge, match="128 x 128 pixels; at most 16383 "):
+        structure.check(image, 16 * 128 * 128 - 1)
+
+
+def test_values_that_lie_in_no_file_are_not_counted() -> None:
+    entry = b"\x12\x01\x03\0\xff\xff\xff\xff\0\0\0\0"  # an orientation of four thousand million values
+    image = structures.jpeg_with(structures.segment(0xE1, b"Exif\0\0II*\0\x08\0\0\0\xff\xff" + entry))
+    assert structure.check(image, 64_000_000) == 1
+
+
+@pytest.mark.parametrize("name", ["PNG", "GIF", "BMP", "TIFF", "WEBP"])
+def test_decoding_ends_when_nobody_waits_for_it(name: str) -> None:
+    work = Cancellable()
+
+    def decode() -> Any:
+        with Picture(saved(picture(), name), LIMITS) as opened:
+            work.cancel()
+            return opened.pixels(1.0)
+
+    with pytest.raises(Cancelled):
+        work.run(decode)
+
+
+@pytest.mark.parametrize("kind", memory.kinds())
+def test_any_cut_of_a_file_is_walked_to_an_end(kind: str) -> None:
+    image = memory.kinds()[kind](picture())
+    for end in range(1, len(image), 7):
+        structure.check(image[:end], 64_000_000)
