@@ -15,7 +15,7 @@ import psutil
 from PIL import Image
 
 import facerec.encoder.v1 as pb
-from tests.benchmarks.encoder import engine
+from tests.benchmarks.encoder import engine, shapes
 from tests.benchmarks.encoder.tables import table
 from tests.fixtures.encoder import EncoderProcess
 
@@ -23,6 +23,7 @@ IN_FLIGHT = 8
 DEADLINE_SECONDS = 120.0
 SLOWEST_SECONDS = 10.0  # most that an answer may take on a machine with nothing else to do
 MAX_PIXELS = 16_000_000
+BOXES_SHARE = 0.02  # of the inputs
 ALLOWED = {"OK", "INVALID_ARGUMENT"}
 
 
@@ -67,13 +68,16 @@ def seeds() -> list[bytes]:
     return [_encoded(image, name, options) for image, name, options in saved]
 
 
-def inputs(count: int, seed: int = 1) -> Iterator[bytes]:
-    """Mutated seeds, spliced ones, and now and then random bytes."""
+def inputs(count: int, seed: int = 1) -> Iterator[pb.EncodeRequest]:
+    """Mutated seeds, spliced ones, now and then random bytes, large structures and boxes."""
     chance = random.Random(seed)
     valid = seeds()
+    mutations = (_flip, _cut, _repeat, _splice, _grow, _noise, _structure)
     for _ in range(count):
-        kind = chance.choices((_flip, _cut, _repeat, _splice, _grow, _noise), (50, 10, 10, 15, 10, 5))[0]
-        yield kind(bytearray(chance.choice(valid)), valid, chance)
+        kind = chance.choices(mutations, (50, 10, 10, 15, 10, 5, 2))[0]
+        image = kind(bytearray(chance.choice(valid)), valid, chance)
+        boxes = shapes.boxes(chance) if chance.random() < BOXES_SHARE else ()
+        yield pb.EncodeRequest(image=image, face_boxes=boxes)
 
 
 Mutation = Callable[[bytearray, list[bytes], random.Random], bytes]
@@ -114,6 +118,11 @@ def _noise(_: bytearray, valid: list[bytes], chance: random.Random) -> bytes:
     return head + chance.randbytes(chance.randrange(2000))
 
 
+def _structure(_: bytearray, valid: list[bytes], chance: random.Random) -> bytes:
+    image = shapes.some(chance, MAX_PIXELS)
+    return _flip(bytearray(image), valid, chance) if chance.random() < 0.3 else image
+
+
 async def attack(address: str, pid: int, count: int, seed: int) -> Outcome:
     """Send the inputs, a few at a time."""
     process = psutil.Process(pid)
@@ -121,23 +130,23 @@ async def attack(address: str, pid: int, count: int, seed: int) -> Outcome:
     bad: list[tuple[str, bytes]] = []
     slowest, idle = 0.0, process.memory_info().rss
     source = inputs(count, seed)
-    options = [("grpc.enable_retries", 0)]
+    options = [("grpc.enable_retries", 0), ("grpc.max_send_message_length", -1)]
     async with grpc.aio.insecure_channel(address, options) as channel:
         encoder = pb.EncoderServiceStub(channel)
 
         async def send() -> None:
             nonlocal slowest
-            for data in source:
+            for request in source:
                 begin = time.monotonic()
                 try:
-                    await encoder.Encode(pb.EncodeRequest(image=data), timeout=DEADLINE_SECONDS)
+                    await encoder.Encode(request, timeout=DEADLINE_SECONDS)
                     code = "OK"
                 except grpc.aio.AioRpcError as error:
                     code = error.code().name
                 slowest = max(slowest, time.monotonic() - begin)
                 codes[code] += 1
                 if code not in ALLOWED:
-                    bad.append((code, data))
+                    bad.append((code, request.image))
 
         await asyncio.gather(*(send() for _ in range(IN_FLIGHT)))
     return Outcome(codes, bad, slowest, _peak_bytes(pid), idle)
