@@ -20,9 +20,11 @@ import facerec.encoder.v1 as pb
 from facerec.client.failures import from_rpc_error
 from facerec.errors import FacerecError
 from tests.benchmarks.encoder import engine, pictures
-from tests.benchmarks.encoder.memory import forget_peak, kinds, peak
+from tests.benchmarks.encoder.memory import forget_peak, peak
 from tests.e2e.access.conftest import bearer, entry
+from tests.fixtures import structures
 from tests.fixtures.encoder import EncoderProcess
+from tests.soak.hostile import costly_structures
 from tests.soak.hostile.report import Finding
 
 MIB = 2**20
@@ -51,19 +53,23 @@ class Victim:
         answer: Awaitable[pb.EncodeResponse] = self.stubs[key].Encode(request, metadata=bearer(key))
         return answer
 
+    async def quiet(self) -> None:
+        """Return when it works no more."""
+        end = time.monotonic() + QUIET_SECONDS
+        before = self.cpu_seconds()
+        while time.monotonic() < end:
+            await asyncio.sleep(1)
+            now = self.cpu_seconds()
+            if now - before < 0.05:
+                return
+            before = now
+
 
 def blank(width: int, height: int) -> bytes:
     """A grey PNG, which takes next to no bytes."""
     with io.BytesIO() as out:
         Image.new("RGB", (width, height), (127, 120, 110)).save(out, "PNG", optimize=True)
         return out.getvalue()
-
-
-def many_scans(side: int, scans: int) -> bytes:
-    """A progressive JPEG whose last scan comes again and again."""
-    image = kinds()["JPEG, progressive"](Image.new("RGB", (side, side), (96, 104, 112)))
-    last = image[image.rindex(b"\xff\xda") : -2]
-    return image[:-2] + last * (scans - image.count(b"\xff\xda")) + image[-2:]
 
 
 def refused() -> dict[str, tuple[bytes, dict[str, Any], str]]:
@@ -85,8 +91,8 @@ def refused() -> dict[str, tuple[bytes, dict[str, Any], str]]:
             {"options": pb.EncodeOptions(detector=pb.DETECTOR_HOG, min_face_pixels=1)},
             "options.min_face_pixels",
         ),
-        "9,000,000 x 1, CNN": (
-            blank(9_000_000, 1),
+        "65,535 x 900, CNN": (
+            blank(65_535, 900),
             {"options": pb.EncodeOptions(detector=pb.DETECTOR_CNN, upsample=0, full_resolution=True)},
             "options.full_resolution",
         ),
@@ -95,7 +101,7 @@ def refused() -> dict[str, tuple[bytes, dict[str, Any], str]]:
             {"face_boxes": [whole] * 1000},
             "face_boxes",
         ),
-        "a JPEG of 64 megapixels in 98 scans": (many_scans(7990, 98), {}, "image"),
+        "a JPEG of 64 megapixels in 98 scans": (structures.jpeg_scans(7990, 98), {}, "image"),
     }
 
 
@@ -151,25 +157,13 @@ async def _beside(victim: Victim, dear: bytes, photos: int) -> AsyncIterator[Fin
     for call in hostile:
         call.cancel()
     await asyncio.gather(*hostile, return_exceptions=True)
-    await _quiet(victim)
+    await victim.quiet()
     used = victim.cpu_seconds() - used
     name = "encoder cost: after the caller of eight of the dearest hung up"
     yield Finding(name, f"{used:.1f} s of a core", used < 2 * SECONDS_AT_THE_BOUND)
     above = peak(victim.process.pid) - idle_bytes
     name = "encoder cost: memory above idle beside eight of the dearest"
     yield Finding(name, f"{above / MIB:.0f} MiB", above < BYTES_AT_THE_BOUND)
-
-
-async def _quiet(victim: Victim) -> None:
-    """Return when it works no more."""
-    end = time.monotonic() + QUIET_SECONDS
-    before = victim.cpu_seconds()
-    while time.monotonic() < end:
-        await asyncio.sleep(1)
-        now = victim.cpu_seconds()
-        if now - before < 0.05:
-            return
-        before = now
 
 
 async def _attack(server: EncoderProcess, *, short: bool) -> list[Finding]:
@@ -184,6 +178,7 @@ async def _attack(server: EncoderProcess, *, short: bool) -> list[Finding]:
         found = [finding async for finding in _dear_pictures(victim)]
         found.append(await _rate(victim, dear))
         found += [finding async for finding in _beside(victim, dear, photos=3 if short else 25)]
+        found += [finding async for finding in costly_structures.attack(victim, short=short)]
         return found
 
 

@@ -2,11 +2,12 @@
 
 import pytest
 
-from tests.soak.hostile import encoder_cost
+from tests.soak.hostile import costly_structures, encoder_cost
 
 
 @pytest.mark.timeout(300)
 def test_dear_pictures_are_refused_or_paid_for_and_keep_nobody_elses_photo_waiting() -> None:
     found = encoder_cost.attack(short=True)
     assert [finding.row for finding in found if not finding.holds] == []
-    assert len(found) == len(encoder_cost.refused()) + 4
+    files = costly_structures.beyond_the_bounds() + costly_structures.at_the_bounds(64)
+    assert len(found) == len(encoder_cost.refused()) + 4 + len(files) + 1

@@ -1,0 +1,169 @@
+"""What a file's structure costs an encoder: at the bounds, after its caller hung up, and others beside it."""
+
+import asyncio
+import dataclasses
+import statistics
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from typing import TYPE_CHECKING
+
+from PIL import Image
+
+import facerec.encoder.v1 as pb
+from tests.benchmarks.encoder import pictures
+from tests.benchmarks.encoder.memory import DECODED_BYTES, FIXED_BYTES, forget_peak, peak
+from tests.fixtures import structures
+from tests.fixtures.structures import COUNTED, saved
+from tests.soak.hostile.report import Finding
+
+if TYPE_CHECKING:
+    from tests.soak.hostile.encoder_cost import Victim
+
+MIB = 2**20
+SECONDS = 3.0  # of a core, for one file, as docs/encoder.md states
+SECONDS_AFTER = 2.0  # of a core, once its caller is gone
+PATIENCE_SECONDS = 60
+
+
+@dataclasses.dataclass(frozen=True)
+class Costly:
+    """A file at the bounds, or just beyond them."""
+
+    name: str
+    make: Callable[[], bytes]
+    pixels: int
+    boxes: Sequence[pb.BoundingBox] = ()
+
+
+def at_the_bounds(side: int) -> list[Costly]:
+    """Files of a square of that side which cost the most of what is let in."""
+    pixels = side * side
+    flat = Image.new("RGB", (side, side), (96, 104, 112))
+    whole = pb.BoundingBox(top=0, left=0, bottom=side - 1, right=side - 1)
+    sized: dict[str, Callable[[], bytes]] = {
+        "JPEG, 4:2:0, 24 passes": lambda: structures.jpeg_scans(side, 26),
+        "JPEG, 4:4:4, 24 passes": lambda: structures.jpeg_scans(side, 20, subsampling=0),
+        "JPEG, 24 scans of no bytes": lambda: structures.jpeg_scans_of_no_bytes(side, 24),
+        "JPEG, 24 arithmetic scans of no bytes": lambda: structures.jpeg_scans_of_no_bytes(side, 24, 0xCA),
+        "PNG, 16-bit RGBA": lambda: structures.png(side, side, bits=16, color=6),
+        "PNG of the longest side": lambda: structures.png(pixels // 65_535, 65_535),
+        "GIF": lambda: saved(flat.quantize(16), "GIF"),
+        "WebP": lambda: saved(flat, "WEBP", method=0),
+        "TIFF, tiles of 64 x 64": lambda: structures.tiff_tiles(side // 64 * 64, side // 64 * 64, 64, 64),
+        "TIFF, strips in 24 scans": lambda: structures.tiff_jpeg_scans(side, side // 8, 24),
+    }
+    found = [Costly(name, make, pixels) for name, make in sized.items()]
+    found.append(Costly("BMP, run-length encoded", lambda: structures.bmp_lines(side // 4), pixels // 16))
+    found.append(
+        Costly("TIFF, a tile of 2048 x 2048", lambda: structures.tiff_tiles(64, 64, 2048, 2048), 4096)
+    )
+    found.append(Costly("JPEG, four boxes of all of it", lambda: saved(flat, "JPEG"), pixels, [whole] * 4))
+    for name, (make, most, _) in COUNTED.items():
+        found.append(Costly(f"{name}, {most}", lambda make=make, most=most: make(most), 4096))  # type: ignore[misc]
+    return found
+
+
+def beyond_the_bounds() -> list[Costly]:
+    """Files that were let in once, and took tens of seconds or gigabytes."""
+    sized: dict[str, Callable[[], bytes]] = {
+        "2 x 25,000,000 PNG": lambda: structures.png(2, 25_000_000),
+        "64 x 64 TIFF in a tile of 6,000 x 6,000": lambda: structures.tiff_tiles(64, 64, 6000, 6000),
+        "64 megapixels in 99 scans of no bytes": lambda: structures.jpeg_scans_of_no_bytes(7990, 99, 0xCA),
+        "64 megapixels of run-length encoded BMP": lambda: structures.bmp_lines(7990),
+        "EXIF in 200,000 segments": lambda: structures.jpeg_exif_in_segments(200_000),
+        "4 million empty JPEG segments": lambda: structures.jpeg_empty_segments(4_000_000),
+        "a million PNG chunks": lambda: structures.png_chunks(b"prVt", b"", 1_000_000),
+        "8 million GIF blocks": lambda: structures.gif_comment(8_000_000),
+        "2 million fractions in a TIFF tag": lambda: structures.tiff_values(2_000_000),
+    }
+    return [Costly(name, make, 0) for name, make in sized.items()]
+
+
+async def attack(victim: "Victim", *, short: bool) -> AsyncIterator[Finding]:
+    """Send all of them one by one, then those of most pixels again and hang up, then beside a photo."""
+    side = 1990 if short else 7990
+    for costly in beyond_the_bounds():
+        yield await _refused(victim, costly)
+    dear = at_the_bounds(side)
+    for costly in dear:
+        yield await _answered(victim, costly)
+    large = [costly for costly in dear if costly.pixels == side * side]
+    for costly in large[:1] if short else large:
+        yield await _abandoned(victim, costly)
+    if not short:
+        for costly in large:
+            yield await _beside(victim, costly)
+
+
+def _encode(victim: "Victim", costly: Costly, image: bytes) -> asyncio.Future[object]:
+    return asyncio.ensure_future(victim.encode("unlimited", image, face_boxes=costly.boxes))
+
+
+async def _cost(victim: "Victim", costly: Costly) -> tuple[str, float, int]:
+    """What is answered, the seconds of a core, and the bytes above idle."""
+    image = costly.make()
+    forget_peak(victim.process.pid)
+    idle, used = victim.process.memory_info().rss, victim.cpu_seconds()
+    (answer,) = await asyncio.gather(_encode(victim, costly, image), return_exceptions=True)
+    said = "refused" if isinstance(answer, BaseException) else "answered"
+    if isinstance(answer, BaseException) and "INVALID_ARGUMENT" not in str(answer):
+        raise answer
+    return said, victim.cpu_seconds() - used, peak(victim.process.pid) - idle - len(image)
+
+
+async def _refused(victim: "Victim", costly: Costly) -> Finding:
+    said, seconds, _ = await _cost(victim, costly)
+    name = f"encoder cost: {costly.name}"
+    return Finding(name, f"{said}; {seconds:.1f} s of a core", said == "refused" and seconds < 1)
+
+
+async def _answered(victim: "Victim", costly: Costly) -> Finding:
+    said, seconds, above = await _cost(victim, costly)
+    stated = DECODED_BYTES * costly.pixels + FIXED_BYTES
+    figure = f"{said}; {seconds:.1f} s of a core, {above / MIB:.0f} MiB of {stated / MIB:.0f}"
+    name = f"encoder cost: {costly.name}, at the bound"
+    return Finding(name, figure, said == "answered" and seconds < SECONDS and above < stated)
+
+
+async def _abandoned(victim: "Victim", costly: Costly) -> Finding:
+    """Hang up as soon as work has begun, and wait until it ends."""
+    image, begun = costly.make(), victim.cpu_seconds()
+    call = _encode(victim, costly, image)
+    end = time.monotonic() + PATIENCE_SECONDS
+    while time.monotonic() < end:
+        if call.done() or victim.cpu_seconds() - begun > 0.1:
+            break
+        await asyncio.sleep(0.01)
+    call.cancel()
+    used = victim.cpu_seconds()
+    await victim.quiet()
+    seconds = victim.cpu_seconds() - used
+    name = f"encoder cost: {costly.name}, after its caller hung up"
+    return Finding(name, f"{seconds:.1f} s of a core", seconds < SECONDS_AFTER)
+
+
+async def _beside(victim: "Victim", costly: Costly) -> Finding:
+    """Photos one by one, while nobody else sends and while two of these are always under way."""
+    photo, image = pictures.camera_photo(), costly.make()
+    quiet = await _photo_seconds(victim, photo)
+    ended = asyncio.Event()
+
+    async def again() -> None:
+        while not ended.is_set():
+            await _encode(victim, costly, image)
+
+    others = [asyncio.ensure_future(again()) for _ in range(2)]
+    seconds = await _photo_seconds(victim, photo)
+    ended.set()
+    await asyncio.gather(*others)
+    name = f"encoder cost: another's photos beside two of {costly.name}"
+    return Finding(name, f"p50 {seconds:.2f} s, alone {quiet:.2f} s", seconds < 2 * quiet + 0.05)
+
+
+async def _photo_seconds(victim: "Victim", photo: bytes) -> float:
+    seconds = []
+    for _ in range(15):
+        begin = time.monotonic()
+        await victim.encode("other", photo)
+        seconds.append(time.monotonic() - begin)
+    return statistics.median(seconds)
