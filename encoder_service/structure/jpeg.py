@@ -42,7 +42,7 @@ _FRAMES: Final = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 
 @dataclasses.dataclass(frozen=True)
 class Segment:
-    """A marker and what follows it; `junk_bytes` lay between it and the segment before."""
+    """A marker, 0 at the end of the file, and what follows it; `junk_bytes` lay before it."""
 
     marker: int
     payload: bytes
@@ -70,7 +70,7 @@ class _Counts:
         self.junk_bytes += 0 if self.scans else segment.junk_bytes
         marker, payload = segment.marker, segment.payload
         if marker in _FRAMES:
-            self.pixels, self.shares = _frame(payload)
+            self._add_frame(payload)
         elif marker == _SOS:
             self.scans += 1
             self.passes += sum(self.shares.get(name, 1.0) for name in _scanned(payload))
@@ -83,6 +83,19 @@ class _Counts:
         check_count(self.junk_bytes, _MAX_JUNK_BYTES, "bytes between its JPEG segments")
         check_count(len(self.exif), _MAX_METADATA_SEGMENTS, "JPEG segments of EXIF")
         check_count(self.photoshop, _MAX_METADATA_SEGMENTS, "JPEG segments of Photoshop's")
+
+    def _add_frame(self, payload: bytes) -> None:
+        """Count the dearest of what frames say: which of several a decoder goes by is its own choice."""
+        if len(payload) < 6:
+            return
+        height, width, count = struct.unpack_from(">xHHB", payload)
+        parts = [payload[at : at + 3] for at in range(6, min(len(payload) - 2, 6 + 3 * count), 3)]
+        across = max((part[1] >> 4 for part in parts), default=0) or 1
+        down = max((part[1] & 15 for part in parts), default=0) or 1
+        self.pixels = max(self.pixels, width * height)
+        for name, factors, _ in parts:
+            share = (factors >> 4) * (factors & 15) / (across * down)
+            self.shares[name] = max(self.shares.get(name, 0.0), share)
 
 
 def check(data: bytes, max_pixels: int) -> int:
@@ -115,18 +128,7 @@ def _segments(data: bytes) -> Iterator[Segment]:
         yield Segment(marker, data[begin + 2 : begin + length], junk)
         at = begin + max(length, 2)
         pattern = _BEHIND_SCAN if marker == _SOS else pattern
-
-
-def _frame(payload: bytes) -> tuple[int, dict[int, float]]:
-    """The pixels, and of each component, by its number, the share of them that it has."""
-    if len(payload) < 6:
-        return 0, {}
-    height, width, count = struct.unpack_from(">xHHB", payload)
-    parts = [payload[at : at + 3] for at in range(6, min(len(payload) - 2, 6 + 3 * count), 3)]
-    factors = {part[0]: (part[1] >> 4, part[1] & 15) for part in parts}
-    across = max((across for across, _ in factors.values()), default=0) or 1
-    down = max((down for _, down in factors.values()), default=0) or 1
-    return width * height, {name: x * y / (across * down) for name, (x, y) in factors.items()}
+    yield Segment(0, b"", len(data) - at)
 
 
 def _scanned(payload: bytes) -> bytes:

@@ -23,6 +23,7 @@ from facerec.client.failures import from_rpc_error
 from facerec.errors import FacerecError, Reason
 from matcher_service import ids
 from tests.e2e.encoder.wire import CHANNEL_OPTIONS, EncoderStub
+from tests.fixtures import structures
 from tests.fixtures.encoder import EncoderProcess
 from tests.fixtures.waiting import LIMIT_SECONDS, until
 
@@ -127,9 +128,24 @@ async def test_a_photo_on_its_side_is_set_upright(encoder: EncoderStub, sample_p
         (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", Reason.IMAGE_UNSUPPORTED),
         (png(Image.new("1", (64, 64))), Reason.IMAGE_UNSUPPORTED),
         (png(Image.new("RGB", (9000, 9000))), Reason.IMAGE_TOO_LARGE),
+        (structures.png(2, 70_000), Reason.IMAGE_TOO_LARGE),
+        (structures.tiff_tiles(64, 64, 4096, 4096), Reason.IMAGE_TOO_LARGE),
+        (structures.jpeg_empty_segments(4_000_000), Reason.IMAGE_INVALID),
+        (structures.jpeg_scans_of_no_bytes(7990, 32), Reason.IMAGE_INVALID),
         (bytes(16 * 1024 * 1024 + 1), Reason.IMAGE_TOO_LARGE),
     ],
-    ids=["empty", "text", "HEIC", "1-bit", "too many pixels", "too many bytes"],
+    ids=[
+        "empty",
+        "text",
+        "HEIC",
+        "1-bit",
+        "too many pixels",
+        "too long a side",
+        "too large a tile",
+        "too many segments",
+        "too many scans",
+        "too many bytes",
+    ],
 )
 async def test_a_bad_image_is_refused_by_its_reason(
     encoder: EncoderStub, image: bytes, reason: Reason

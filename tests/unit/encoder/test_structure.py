@@ -43,6 +43,7 @@ def test_more_parts_than_a_picture_has_are_refused_by_name(name: str) -> None:
     [
         structures.jpeg_empty_segments(4_000_000),
         structures.jpeg_fill_bytes(16_000_000),
+        structures.jpeg_junk(16_000_000),
         structures.jpeg_exif_in_segments(400_000),
         structures.png_chunks(b"prVt", b"", 1_300_000),
         structures.png_chunks(b"IDAT", b"", 1_300_000),
@@ -51,7 +52,7 @@ def test_more_parts_than_a_picture_has_are_refused_by_name(name: str) -> None:
         structures.tiff_values(2_000_000),
         structures.bmp_steps(4_000_000),
     ],
-    ids=["segments", "fill bytes", "EXIF", "chunks", "IDAT", "GIF", "WebP", "TIFF", "BMP"],
+    ids=["segments", "fill bytes", "junk", "EXIF", "chunks", "IDAT", "GIF", "WebP", "TIFF", "BMP"],
 )
 def test_a_flood_of_parts_is_refused_in_no_time(data: bytes) -> None:
     begin = time.thread_time()
@@ -100,6 +101,20 @@ def test_passes_over_many_pixels_are_refused_where_few_may_have_them(image: byte
     assert structure.check(image, 64_000_000) > 24
     with pytest.raises(ImageInvalid, match=f"{passes} passes over 4096 pixels; at most 24 .*fewer"):
         structure.check(image, 64 * 64)
+
+
+@pytest.mark.parametrize("frame", [b"\x08\0\1\0\1\1\1\x11\0", b"\x08\0\1\0\1\2\2\x44\0\1\x11\0"])
+def test_another_frame_behind_the_scans_makes_none_of_them_cheaper(frame: bytes) -> None:
+    image = structures.jpeg_scans_of_no_bytes(64, 30)
+    with pytest.raises(ImageInvalid, match="30 passes over 4096 pixels"):
+        structure.check(image[:-2] + structures.segment(0xC2, frame) + image[-2:], 64 * 64)
+
+
+def test_of_components_with_one_name_the_larger_counts() -> None:
+    frame = structures.segment(0xC2, b"\x08\0\x40\0\x40\2\1\x44\0\1\x11\0")
+    image = b"\xff\xd8" + frame + structures.segment(0xDA, bytes([1, 1, 0, 1, 63, 16])) * 30
+    with pytest.raises(ImageInvalid, match="30 passes"):
+        structure.check(image + b"\xff\xd9", 64 * 64)
 
 
 def test_a_progressive_jpeg_of_the_most_pixels_and_colors_passes() -> None:
