@@ -118,6 +118,7 @@ class Picture:
             self._image = _open(data)
         self._data = data
         self._scans = header.scans
+        self._quick = self._image.mode in ("RGB", "L")
         self._orientation = _orientation(self._image)
         width, height = self._image.size
         self.width, self.height = (height, width) if self._orientation in _LYING else (width, height)
@@ -160,11 +161,11 @@ class Picture:
     def _as_stored(self, scale: float) -> tuple[Pixels, float]:
         if self._image.format not in _JPEG_FORMATS:
             return _to_rgb(self._image), 1.0
-        once = self._scans > _ONCE_SCANS
-        factor = 1.0 if once else next(factor for factor in _JPEG_SCALES if factor >= scale)
-        pixels = (
-            _decode_jpeg(self._data, self._image.size, factor) if self._image.mode in ("RGB", "L") else None
-        )
+        if self._scans > _ONCE_SCANS:
+            return _draft(self._data, 1.0), 1.0
+        factor = next(factor for factor in _JPEG_SCALES if factor >= scale)
+        pixels = _decode_jpeg(self._data, self._image.size, factor) if self._quick else None
+        self._quick = pixels is not None  # what it fails at after all scans is not tried again
         return (_draft(self._data, factor) if pixels is None else pixels), factor
 
 

@@ -40,9 +40,12 @@ def at_the_bounds(side: int) -> list[Costly]:
     pixels = side * side
     flat = Image.new("RGB", (side, side), (96, 104, 112))
     whole = pb.BoundingBox(top=0, left=0, bottom=side - 1, right=side - 1)
+    small = pb.BoundingBox(top=0, left=0, bottom=99, right=99)  # for which all pixels are decoded
     sized: dict[str, Callable[[], bytes]] = {
         "JPEG, 4:2:0, 24 passes": lambda: structures.jpeg_scans(side, 26),
         "JPEG, 4:4:4, 24 passes": lambda: structures.jpeg_scans(side, 20, subsampling=0),
+        "JPEG, 10 scans of no bytes": lambda: structures.jpeg_scans_of_no_bytes(side, 10),
+        "JPEG, 10 scans, 4:4:4": lambda: structures.jpeg_scans(side, 10, subsampling=0),
         "JPEG, 24 scans of no bytes": lambda: structures.jpeg_scans_of_no_bytes(side, 24),
         "JPEG, 24 arithmetic scans of no bytes": lambda: structures.jpeg_scans_of_no_bytes(side, 24, 0xCA),
         "PNG, 16-bit RGBA": lambda: structures.png(side, side, bits=16, color=6),
@@ -57,7 +60,9 @@ def at_the_bounds(side: int) -> list[Costly]:
     found.append(
         Costly("TIFF, a tile of 2048 x 2048", lambda: structures.tiff_tiles(64, 64, 2048, 2048), 4096)
     )
-    found.append(Costly("JPEG, four boxes of all of it", lambda: saved(flat, "JPEG"), pixels, [whole] * 4))
+    found.append(
+        Costly("JPEG, three boxes of all of it", lambda: saved(flat, "JPEG"), pixels, [small, *[whole] * 3])
+    )
     for name, (make, most, _) in COUNTED.items():
         found.append(Costly(f"{name}, {most}", lambda make=make, most=most: make(most), 4096))  # type: ignore[misc]
     return found

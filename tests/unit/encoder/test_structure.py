@@ -1,8 +1,10 @@
 """What an image file's structure multiplies is bounded before the file is opened."""
 
+import io
 import time
 from typing import Any
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -111,7 +113,7 @@ def test_another_frame_behind_the_scans_makes_none_of_them_cheaper(frame: bytes)
 
 
 def test_of_components_with_one_name_the_larger_counts() -> None:
-    frame = structures.segment(0xC2, b"\x08\0\x40\0\x40\2\1\x44\0\1\x11\0")
+    frame = structures.segment(0xC2, b"\x08\0\x40\0\x40\3\1\x44\0\1\x11\0\2\x44\0")
     image = b"\xff\xd8" + frame + structures.segment(0xDA, bytes([1, 1, 0, 1, 63, 16])) * 30
     with pytest.raises(ImageInvalid, match="30 passes"):
         structure.check(image + b"\xff\xd9", 64 * 64)
@@ -205,3 +207,13 @@ def test_any_cut_of_a_file_is_walked_to_an_end(kind: str) -> None:
     image = memory.kinds()[kind](picture())
     for end in range(1, len(image), 7):
         structure.check(image[:end], 64_000_000)
+
+
+@pytest.mark.parametrize("scans", [10, 40])
+@pytest.mark.parametrize("mode", ["RGB", "L"])
+def test_a_jpeg_of_many_scans_comes_out_as_pillow_has_it(mode: str, scans: int) -> None:
+    image = saved(picture().convert(mode), "JPEG", progressive=True)
+    last = image[image.rindex(b"\xff\xda") : -2]
+    image = image[:-2] + last * (scans - image.count(b"\xff\xda")) + image[-2:]
+    expected = np.asarray(Image.open(io.BytesIO(image)).convert("RGB"))
+    assert (images.decode(image, LIMITS) == expected).all()
