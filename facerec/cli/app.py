@@ -66,7 +66,7 @@ def root(
     """Enroll people from photos, verify a claim, find out who is in a picture.
 
     `facerec up` starts both services on this machine. Exit codes: 0 done or match, 1 no match or photos
-    refused, 2 error.
+    refused, 2 error, 130 interrupted.
     """
     if context.invoked_subcommand is None:
         typer.echo(context.get_help())
@@ -78,15 +78,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     debug = False
     try:
         debug = boolean("FACEREC_DEBUG")
-        return app(args=arguments, prog_name="facerec", standalone_mode=False) or 0
+        code = app(args=arguments, prog_name="facerec", standalone_mode=False) or 0
+        return _interrupted(arguments) if code == INTERRUPTED else code  # typer's for Ctrl-C
     except TyperException as error:
         context = getattr(error, "ctx", None)
         path = context.command_path if context else "facerec"
         return _fail(f"{error.format_message()} (see {path} --help)", "USAGE", arguments)
     except (Problem, FacerecError) as error:
         return _fail(str(error), error.reason, arguments)
-    except typer.Abort:  # Ctrl-C at a question; elsewhere typer itself answers it with the same code
-        return INTERRUPTED
+    except (typer.Abort, KeyboardInterrupt):  # at a question
+        return _interrupted(arguments)
+    except SystemExit as ended:
+        if isinstance(ended.__context__, BrokenPipeError):  # nobody reads the help, which typer exits 1 for
+            return 0
+        raise
     except Exception as error:
         if debug:
             raise
@@ -96,7 +101,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _fail(message: str, reason: str, arguments: Sequence[str]) -> int:
-    if "--json" in arguments:
-        output.as_json({"error": {"reason": reason, "message": message}})
+    _tell_program(message, reason, arguments)
     output.error_line(f"error: {' '.join(message.split())}")
     return FAILURE
+
+
+def _interrupted(arguments: Sequence[str]) -> int:
+    _tell_program("interrupted", "INTERRUPTED", arguments)
+    output.error_line("interrupted")
+    return INTERRUPTED
+
+
+def _tell_program(message: str, reason: str, arguments: Sequence[str]) -> None:
+    if "--json" in arguments:
+        output.as_json({"error": {"reason": reason, "message": message}})

@@ -50,7 +50,7 @@ def audit(
                 event.event_time,
                 event.action,
                 event.caller,
-                event.person_tag[:12],
+                event.person_tag,
                 event.faces,
                 outcomes[event.match],
                 ", ".join(f"{name}: {text}" for name, text in sorted(event.details.items())),

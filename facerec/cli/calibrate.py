@@ -8,6 +8,7 @@ import typer
 from facerec.cli import output
 from facerec.cli.options import MATCHER_ADDRESS, Collection, Json, Matcher, collections_of
 from facerec.cli.problems import Problem
+from facerec.cli.tables import figure
 
 if TYPE_CHECKING:
     from facerec.client import Calibration, OperatingPoint, Rate
@@ -51,7 +52,7 @@ def calibrate(
     if json:
         output.as_json({"calibration": found, "applied": applied})
         return
-    _show(found)
+    show(found)
     if applied:
         output.line(
             f"in force: verify {applied.old_verify_threshold:.3f} -> {applied.verify_threshold:.3f}, "
@@ -68,19 +69,23 @@ def _check_plot() -> None:
         raise Problem("drawing takes matplotlib: pip install facerec[plot]", "USAGE")
 
 
-def _show(found: "Calibration") -> None:
+def show(found: "Calibration") -> None:
+    """Print a calibration for people."""
     output.line(
         f"{output.counted(found.genuine_pairs, 'pair')} of {found.genuine_persons} people's own faces, "
         f"{output.counted(found.impostor_pairs, 'pair')} of {found.impostor_persons} different people"
     )
     steps = [point for point in found.curve if any(abs(point.threshold - t) < 1e-6 for t in SHOWN)]
-    rows = [("", point) for point in steps]
-    rows.append((f"verify: FAR {found.target_far:g}", found.verify))
+    rows = [("", point) for point in steps] + [("verify", found.verify)]
     if found.identify:
-        rows.append((f"identify: {found.target_false_hits:g} hits", found.identify))
+        rows.append(("identify", found.identify))
     rows.sort(key=lambda row: row[1].threshold)
-    columns = ("", "threshold", "FAR", "95 %", "FRR", "95 %", "false hits a search")
+    columns = ("for", "threshold", "FAR (95 %)", "FRR (95 %)", "false hits")
     output.table(columns, [(name, *_cells(point)) for name, point in rows])
+    output.line(
+        f"targets: verify a FAR of {figure(found.target_far)}, identify {figure(found.target_false_hits)} "
+        "false hits a search"
+    )
     if found.identify_needs:
         output.line(f"no identify threshold: {found.identify_needs}")
     for each in found.suspects:
@@ -89,9 +94,9 @@ def _show(found: "Calibration") -> None:
 
 
 def _cells(point: "OperatingPoint") -> tuple[str, ...]:
-    hits = f"{point.expected_false_hits:.2g}"
-    return (f"{point.threshold:.3f}", *_rate(point.far), *(_rate(point.frr) if point.frr else ("", "")), hits)
+    frr = _rate(point.frr) if point.frr else ""
+    return f"{point.threshold:.3f}", _rate(point.far), frr, figure(point.expected_false_hits)
 
 
-def _rate(rate: "Rate") -> tuple[str, str]:
-    return f"{rate.value:.2g}", f"{rate.low:.2g} to {rate.high:.2g}"
+def _rate(rate: "Rate") -> str:
+    return f"{figure(rate.value)} ({figure(rate.low)}-{figure(rate.high)})"

@@ -17,6 +17,7 @@ from facerec.cli.options import (
     matcher,
 )
 from facerec.cli.problems import naming, read_image
+from facerec.cli.tables import figure
 
 if TYPE_CHECKING:
     from facerec.client import Identification, Quality
@@ -116,11 +117,9 @@ def _show(image: Path, answer: "Identification") -> None:
                 f"face {number}: {_people(face.matched_persons)} within the threshold, in the order of their "
                 "ids: which of them it is takes a key with scores, or somebody who looks"
             )
-    if answer.expected_false_hits is not None:
-        output.line(
-            f"a stranger is to expect {answer.expected_false_hits:.2g} false hits here "
-            f"(at most {answer.expected_false_hits_high:.2g}, 95 %)"
-        )
+    hits, most = answer.expected_false_hits, answer.expected_false_hits_high
+    if hits is not None and most is not None:
+        output.line(f"a stranger is to expect {figure(hits)} false hits here (at most {figure(most)}, 95 %)")
 
 
 def _people(matched: int) -> str:

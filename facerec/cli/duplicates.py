@@ -66,5 +66,5 @@ def duplicates(
             )
             for p in found
         ]
-        output.table(("person", "and person", "distance", ""), rows)
+        output.table(("person", "and person", "distance", "state"), rows)
     output.line(f"{output.counted(len(found), 'pair')}{' or more' if len(found) == limit else ''}")

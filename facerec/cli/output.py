@@ -7,32 +7,35 @@ console of this module, to a terminal and to a pipe alike: escaped by `printable
 import dataclasses
 import datetime
 import json
+import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import IO, Any
 
-from rich import box
 from rich.console import Console
-from rich.table import Table
+from rich.segment import Segment, Segments
+from rich.style import Style
 from rich.text import Text
 
+from facerec.cli import tables
 from facerec.printable import printable
 
 
 class _Console(Console):
-    """A console that shows every text as `printable` has it: what is printed, and each cell of a table."""
+    """A console that shows every text as `printable` has it."""
 
     def render_str(self, text: str, **options: Any) -> Text:
         """Make the text that rich draws."""
         return super().render_str(printable(text), **options)
 
+    def on_broken_pipe(self) -> None:
+        """Go on without the reader, where rich would end with an exit code of its own."""
+        _drop(self.file)
+
 
 def console(*, stderr: bool = False) -> Console:
     """A console that prints text as lines. Rich itself follows NO_COLOR and a pipe."""
-    made = _Console(stderr=stderr, markup=False, highlight=False, emoji=False, soft_wrap=True)
-    if not made.is_terminal:
-        made.width = 400  # a pipe has no width, and names are not to be cut
-    return made
+    return _Console(stderr=stderr, markup=False, highlight=False, emoji=False, soft_wrap=True)
 
 
 def line(text: str) -> None:
@@ -51,16 +54,12 @@ def counted(number: int, one: str, many: str = "") -> str:
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """A table to stdout; numbers stand right."""
-    made = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    lines = [list(row) for row in rows]
-    for index, column in enumerate(columns):
-        values = [row[index] for row in lines if row[index] != ""]
-        numeric = bool(values) and all(isinstance(value, int | float) for value in values)
-        made.add_column(column, justify="right" if numeric else "left", no_wrap=True)
-    for row in lines:
-        made.add_row(*map(_cell, row))
-    console().print(made)
+    """A table to stdout; one that is wider than the terminal is shown as lines, a value each."""
+    out = console()
+    head, lines = tables.layout(columns, list(rows), out.width if out.is_terminal else None)
+    bold = Style(bold=True)
+    shown = [Segment("\n"), *(Segment(f"{each}\n", bold) for each in head)]
+    out.print(Segments([*shown, *(Segment(f"{each}\n") for each in [*lines, ""])]))
 
 
 def as_json(document: Mapping[str, Any]) -> None:
@@ -68,9 +67,12 @@ def as_json(document: Mapping[str, Any]) -> None:
 
     Dataclasses become objects, arrays lists, times ISO 8601 in UTC, lengths of time seconds.
     """
-    json.dump(document, sys.stdout, default=_plain)
-    sys.stdout.write("\n")
-    sys.stdout.flush()
+    try:
+        json.dump(document, sys.stdout, default=_plain)
+        sys.stdout.write("\n")
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _drop(sys.stdout)
 
 
 def distance(value: float | None) -> str:
@@ -95,9 +97,11 @@ def _plain(value: Any) -> Any:
     return str(value)
 
 
-def _cell(value: object) -> str:
-    if isinstance(value, float):
-        return f"{value:.3f}"
-    if isinstance(value, datetime.datetime):
-        return f"{value.astimezone():%Y-%m-%d %H:%M}"
-    return str(value)
+def _drop(file: IO[str]) -> None:
+    """Lose what is still to be written to a pipe that nobody reads any more, as `head` does.
+
+    The command goes on, so that its exit code is what it would have been: of verify it is the decision.
+    """
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, file.fileno())
+    os.close(nowhere)

@@ -1,0 +1,67 @@
+"""Rows as lines of text: in columns where they fit the terminal, else each row as lines of its own.
+
+Nothing is ever cut: an id or a figure of which a part is missing is another id or figure.
+"""
+
+import datetime
+from collections.abc import Iterator, Sequence
+from decimal import Decimal
+
+from rich.cells import cell_len
+
+from facerec.printable import printable
+
+GAP = "  "
+
+
+def layout(
+    columns: Sequence[str], rows: Sequence[Sequence[object]], max_cells: int | None
+) -> tuple[list[str], list[str]]:
+    """The lines above the rows of a table, and those of the rows; numbers stand right in their column.
+
+    `max_cells` is the width of the terminal, None where any width will do. Each column has a name. Every text
+    is escaped by `printable`.
+    """
+    heads = [printable(column) for column in columns]
+    cells = [[printable(_cell(value)) for value in row] for row in rows]
+    widths = [max(map(cell_len, column)) for column in zip(heads, *cells, strict=True)]
+    table_cells = sum(widths) + len(GAP) * (len(widths) - 1)
+    if max_cells is not None and table_cells > max_cells:
+        return [], list(_one_below_another(heads, cells))
+    numeric = [_is_numeric([row[index] for row in rows]) for index in range(len(heads))]
+    lines = [GAP.join(map(_padded, row, widths, numeric)).rstrip(" ") for row in [heads, *cells]]
+    return [lines[0], "-" * table_cells], lines[1:]
+
+
+def figure(value: float, digits: int = 2) -> str:
+    """A number to so many significant digits, written out: 170, 0.00000025."""
+    return f"{Decimal(f'{value:.{digits}g}'):f}"
+
+
+def _one_below_another(heads: Sequence[str], cells: Sequence[Sequence[str]]) -> Iterator[str]:
+    """A line for each value there is, and an empty one between rows."""
+    width = max(map(cell_len, heads))
+    for number, row in enumerate(cells):
+        if number:
+            yield ""
+        for head, value in zip(heads, row, strict=True):
+            if value:
+                yield f"{_padded(head, width, False)}{GAP}{value}"
+
+
+def _padded(text: str, width: int, right: bool) -> str:
+    room = " " * (width - cell_len(text))
+    return room + text if right else text + room
+
+
+def _is_numeric(values: Sequence[object]) -> bool:
+    filled = [value for value in values if value != ""]
+    return bool(filled) and all(isinstance(value, int | float) for value in filled)
+
+
+def _cell(value: object) -> str:
+    if isinstance(value, float):
+        return f"{value:.3f}"
+    if isinstance(value, datetime.datetime):
+        return f"{value.astimezone():%Y-%m-%d %H:%M}"
+    return str(value)
