@@ -226,17 +226,17 @@ class Gallery:
         return _known(await self._store.get_person(collection_id, person_id))
 
     async def list_persons(
-        self, collection_id: str, page_size: int, page_token: str
+        self, collection_id: str, prefix: str, page_size: int, page_token: str
     ) -> tuple[list[Person], str]:
-        """Read a page of people, by code points of their ids, and the next page's token.
+        """Read a page of people whose ids begin with `prefix`, by code points, and the next page's token.
 
         Raises OptionInvalid for a token of another list.
         """
-        after = pages.read_person(page_token, collection_id)
-        persons = await self._store.list_persons(collection_id, after, page_size + 1)
+        after = pages.read_person(page_token, collection_id, prefix)
+        persons = await self._store.list_persons(collection_id, prefix, after, page_size + 1)
         more = len(persons) > page_size
         persons = persons[:page_size]
-        return persons, pages.person_token(collection_id, persons[-1]) if more else ""
+        return persons, pages.person_token(collection_id, persons[-1], prefix) if more else ""
 
     async def update_person(self, collection_id: str, person_id: str, display_name: str) -> Person:
         """Replace a person's display name. Raises PersonNotFound."""

@@ -36,16 +36,24 @@ def collection_id(text: str) -> str:
 
 def person_id(text: str, field: str = "person_id") -> str:
     """The person's id in NFC. Raises IdInvalid."""
+    if not text:
+        raise IdInvalid(f"a person id has 1 to {MAX_PERSON_ID_CHARACTERS} characters", field=field)
+    text = person_id_prefix(text, field)
+    if text != text.strip():
+        raise IdInvalid("a person id neither begins nor ends with a space", field=field)
+    return text
+
+
+def person_id_prefix(text: str, field: str = "person_id_prefix") -> str:
+    """What a person's id may begin with, in NFC; "" for anything. Raises IdInvalid."""
     # Putting marks in their order takes a time that grows with the square of their number: what is too long
     # either way is not tried.
     if len(text) <= MAX_PERSON_ID_CHARACTERS * LONGEST_DECOMPOSITION:
         text = unicodedata.normalize("NFC", text)
-    if not 1 <= len(text) <= MAX_PERSON_ID_CHARACTERS:
+    if len(text) > MAX_PERSON_ID_CHARACTERS:
         raise IdInvalid(f"a person id has 1 to {MAX_PERSON_ID_CHARACTERS} characters", field=field)
     if any(unicodedata.category(character) in ("Cc", "Cs") for character in text):
         raise IdInvalid("a person id has no control characters", field=field)
-    if text != text.strip():
-        raise IdInvalid("a person id neither begins nor ends with a space", field=field)
     return text
 
 

@@ -25,14 +25,18 @@ _SAME = "collection and person"
 _FACE_KEY = struct.Struct(">q16s")  # microseconds since 1970, then the face's id
 
 
-def person_token(collection_id: str, last: Person) -> str:
-    """The token of the people after `last`."""
-    return _encode(_scope("persons", collection_id), last.person_id.encode())
+def person_token(collection_id: str, last: Person, prefix: str = "") -> str:
+    """The token of the people after `last` whose ids begin with `prefix`."""
+    return _encode(_person_scope(collection_id, prefix), last.person_id.encode())
 
 
-def read_person(token: str, collection_id: str) -> str:
+def read_person(token: str, collection_id: str, prefix: str = "") -> str:
     """The person id a token goes on after; "" for no token. Raises OptionInvalid."""
-    return _read_text(token, _scope("persons", collection_id))
+    return _read_text(token, _person_scope(collection_id, prefix), "collection and person_id_prefix")
+
+
+def _person_scope(collection_id: str, prefix: str) -> bytes:
+    return _scope("persons", collection_id, *([prefix] if prefix else []))
 
 
 def collection_token(last: Collection) -> str:
@@ -111,15 +115,15 @@ def read_pair(token: str, listed: PairList) -> tuple[int, int]:
     return low_key, high_key
 
 
-def _read_text(token: str, scope: bytes) -> str:
+def _read_text(token: str, scope: bytes, same: str = _SAME) -> str:
     if not token:
         return ""
     try:
-        text = _decode(token, scope).decode()
+        text = _decode(token, scope, same).decode()
     except UnicodeDecodeError:
-        raise _refusal() from None
+        raise _refusal(same) from None
     if "\0" in text:  # Postgres has no such text
-        raise _refusal()
+        raise _refusal(same)
     return text
 
 

@@ -136,7 +136,10 @@ class MatcherServicer(matcher_pb2_grpc.MatcherServiceServicer):
         """Read a page of people."""
         deadline.start(context.time_remaining())
         persons, token = await self._gallery.list_persons(
-            ids.collection_id(request.collection_id), ids.page_size(request.page_size), request.page_token
+            ids.collection_id(request.collection_id),
+            ids.person_id_prefix(request.person_id_prefix),
+            ids.page_size(request.page_size),
+            request.page_token,
         )
         messages = [converters.person_message(person) for person in persons]
         return pb.ListPersonsResponse(persons=messages, next_page_token=token)

@@ -82,9 +82,9 @@ class Store:
         """Read one person."""
         return _person(await self._row("get_person", collection_id, person_id))
 
-    async def list_persons(self, collection_id: str, after: str, limit: int) -> list[Person]:
-        """Read people in the order of their ids, from after `after`."""
-        rows = await self._rows("list_persons", collection_id, after, limit)
+    async def list_persons(self, collection_id: str, prefix: str, after: str, limit: int) -> list[Person]:
+        """Read people whose ids begin with `prefix`, in the order of their ids, from after `after`."""
+        rows = await self._rows("list_persons", collection_id, after, limit, prefix)
         return [person for row in rows if (person := _person(row))]
 
     @tried_anew

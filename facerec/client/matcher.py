@@ -139,9 +139,12 @@ def get_person(person_id: str, *, collection_id: str = "") -> Call[Person]:
     return Call("GetPerson", request, lambda response: Person.from_message(response.person))
 
 
-def list_persons(*, page_size: int = 0, collection_id: str = "") -> Listing[Person]:
-    """Everybody of a collection by person_id; `page_size` (0: 100) is how many one call fetches."""
-    request = v1.ListPersonsRequest(collection_id=collection_id, page_size=page_size)
+def list_persons(*, prefix: str = "", page_size: int = 0, collection_id: str = "") -> Listing[Person]:
+    """The people of a collection whose ids begin with `prefix`, by person_id.
+
+    `page_size` (0: 100) is how many one call fetches.
+    """
+    request = v1.ListPersonsRequest(collection_id=collection_id, page_size=page_size, person_id_prefix=prefix)
     return Listing("ListPersons", request, "persons", Person.from_message)
 
 

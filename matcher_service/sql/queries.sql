@@ -601,8 +601,9 @@ LEFT JOIN facerec.:"person" p ON p.collection_id = $1 AND p.person_id = $2
 WHERE c.collection_id = $1;
 
 -- name: list_persons
--- $2 the last page's last person or '', $3 most rows. Primary key of person, in its order; each person's
--- faces by (person_key, content_id).
+-- $2 the last page's last person or '', $3 most rows, $4 what the ids begin with or ''. Primary key of person, in
+-- its order and from the first such id to the last there can be, which has 128 times the largest character behind
+-- $4; each person's faces by (person_key, content_id).
 SELECT p.*,
        (SELECT count(*) FROM facerec.:"face" f WHERE f.collection_id = $1 AND f.person_key = p.person_key
           AND f.expire_time > now()) AS faces
@@ -610,7 +611,8 @@ FROM facerec.collection c
 LEFT JOIN LATERAL (
     SELECT person_id, display_name, create_time, update_time, person_key
     FROM facerec.:"person"
-    WHERE collection_id = $1 AND person_id > $2
+    WHERE collection_id = $1 AND person_id > $2 AND person_id >= $4
+      AND person_id <= $4 || repeat(chr(1114111), 128)
     ORDER BY person_id
     LIMIT $3
 ) p ON true

@@ -957,6 +957,7 @@ class ListPersonsRequest(_message.Message):
     COLLECTION_ID_FIELD_NUMBER: _builtins.int
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    PERSON_ID_PREFIX_FIELD_NUMBER: _builtins.int
     collection_id: _builtins.str
     """collection_id names the gallery. Default: `default`."""
     page_size: _builtins.int
@@ -967,16 +968,21 @@ class ListPersonsRequest(_message.Message):
     """page_token is the last answer's next_page_token. Default: empty, the first
     page.
     """
+    person_id_prefix: _builtins.str
+    """person_id_prefix leaves only people whose person_id begins with it. Range: 0
+    to 128 characters. Default: empty, everybody.
+    """
     def __init__(
         self,
         *,
         collection_id: _builtins.str = ...,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
+        person_id_prefix: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["collection_id", b"collection_id", "page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["collection_id", b"collection_id", "page_size", b"page_size", "page_token", b"page_token", "person_id_prefix", b"person_id_prefix"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

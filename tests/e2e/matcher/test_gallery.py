@@ -1,5 +1,6 @@
 """People and faces over real gRPC and a real Postgres."""
 
+import unicodedata
 import uuid
 
 import numpy as np
@@ -144,6 +145,25 @@ async def test_people_are_listed_by_code_points_page_by_page(matcher: RunningMat
     whole = await matcher.stub.ListPersons(pb.ListPersonsRequest(page_size=len(names)))
     assert not whole.next_page_token
     assert all(person.face_count == 1 for person in whole.persons)
+
+
+async def test_people_are_listed_whose_ids_begin_alike_page_by_page(matcher: RunningMatcher) -> None:
+    names = ["a", "an", "ann", "ann\U0010ffff", "ann b", "anna", "anz", "Ann", "b", "éa", "éb", "%", "_"]
+    for name, vector in zip(names, vectors(len(names)), strict=True):
+        await matcher.stub.Enroll(enroll(name, encoding(vector)))
+    for prefix in ("", "a", "ann", "ann ", "e\u0301", "%", "_", "z", "a" * 128):
+        listed, token = [], ""
+        for _ in names:
+            request = pb.ListPersonsRequest(page_size=2, page_token=token, person_id_prefix=prefix)
+            page = await matcher.stub.ListPersons(request)
+            listed += [person.person_id for person in page.persons]
+            if not (token := page.next_page_token):
+                break
+        composed = unicodedata.normalize("NFC", prefix)
+        assert listed == sorted(name for name in names if name.startswith(composed))
+    for prefix in ("a\0", "a" * 129):
+        with refused(Reason.ID_INVALID, "person_id_prefix"):
+            await matcher.stub.ListPersons(pb.ListPersonsRequest(person_id_prefix=prefix))
 
 
 async def test_faces_are_listed_in_the_order_they_were_enrolled(matcher: RunningMatcher) -> None:

@@ -62,9 +62,9 @@ def test_no_token_is_the_first_page() -> None:
 
 def test_a_token_of_another_list_is_refused() -> None:
     of_people, of_faces = pages.person_token("a", person("ann")), pages.face_token("a", face("ann"))
-    for token, collection_id in ((of_people, "b"), (of_faces, "a")):
+    for token, collection_id, prefix in ((of_people, "b", ""), (of_faces, "a", ""), (of_people, "a", "an")):
         with pytest.raises(OptionInvalid):
-            pages.read_person(token, collection_id)
+            pages.read_person(token, collection_id, prefix)
     for token, collection_id, person_id in (
         (of_people, "a", "ann"),
         (of_faces, "b", "ann"),
