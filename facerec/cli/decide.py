@@ -16,7 +16,7 @@ from facerec.cli.options import (
     MaxDistance,
     matcher,
 )
-from facerec.cli.problems import naming, read_image
+from facerec.cli.problems import STDIN, Problem, naming, read_image
 from facerec.cli.tables import figure
 
 if TYPE_CHECKING:
@@ -138,7 +138,7 @@ def _warn(image: Path, quality: "Quality | None") -> None:
 
 
 def compare(
-    a: Annotated[Path, typer.Argument(metavar="A", help="A photo.")],
+    a: Annotated[Path, typer.Argument(metavar="A", help="A photo; - is standard input.")],
     b: Annotated[Path, typer.Argument(metavar="B", help="Another photo.")],
     max_distance: MaxDistance = None,
     largest_face: LargestFace = False,
@@ -147,6 +147,8 @@ def compare(
     json: Json = False,
 ) -> None:
     """Measure two photos against each other: do they show the same person?"""
+    if a == b == STDIN:
+        raise Problem("one photo at most comes from standard input: name a file for the other", "USAGE")
     images = read_image(a), read_image(b)
     with matcher(address) as client, naming({"probe_a": a, "probe_b": b}):
         answer = client.compare(

@@ -20,7 +20,7 @@ SOME_REFUSED = 1
 def enroll(
     person: Annotated[str | None, typer.Argument(metavar="PERSON", help="The person's id.")] = None,
     images: Annotated[
-        list[Path] | None, typer.Argument(metavar="IMAGE", help="Photos of the person.")
+        list[Path] | None, typer.Argument(metavar="IMAGE", help="Photos of the person; - is standard input.")
     ] = None,
     folder: Annotated[
         Path | None,

@@ -139,6 +139,7 @@ async def _import(job: Job, address: str, told: Told) -> "ImportReport":
 
 def export(
     target: Annotated[Path, typer.Argument(metavar="OUT", help="The file to write: OUT.npz or OUT.jsonl.")],
+    force: Annotated[bool, typer.Option("--force", help="Replace OUT where there is one.")] = False,
     collection: Collection = "default",
     address: Matcher = MATCHER_ADDRESS,
     json: Json = False,
@@ -147,6 +148,8 @@ def export(
     writer = WRITERS.get(target.suffix.lower())
     if writer is None:
         raise Problem(f"{target}: name it .npz or .jsonl, which is the format it is written in", "USAGE")
+    if (target.exists() or target.is_symlink()) and not force:
+        raise Problem(f"{target}: it is there already; --force replaces it", "FILE")
     with matcher(address) as client:
         try:
             faces = writer(target, client.export_faces(collection_id=collection))

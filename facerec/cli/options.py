@@ -47,7 +47,7 @@ Data = Annotated[
         show_default=False,
     ),
 ]
-Image = Annotated[Path, typer.Argument(metavar="IMAGE", help="A photo.")]
+Image = Annotated[Path, typer.Argument(metavar="IMAGE", help="A photo; - is standard input.")]
 
 
 def data_home() -> Path:

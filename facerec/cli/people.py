@@ -1,5 +1,6 @@
 """`facerec people`."""
 
+import itertools
 from typing import Annotated
 
 import typer
@@ -7,30 +8,38 @@ import typer
 from facerec.cli import output
 from facerec.cli.options import MATCHER_ADDRESS, Collection, Json, Matcher, Yes, confirm, matcher
 
-people = typer.Typer(help="List the people enrolled; show, merge or delete them.", rich_markup_mode=None)
+people = typer.Typer(
+    help="List the people enrolled; show, rename, merge or delete them.", rich_markup_mode=None
+)
 
+MAX_PAGE = 1000  # the most that one call answers
 Person = Annotated[str, typer.Argument(metavar="PERSON", help="The person's id.")]
 
 
 @people.callback(invoke_without_command=True)
 def list_people(
     context: typer.Context,
+    prefix: Annotated[str, typer.Option(help="Only people whose ids begin with it.")] = "",
+    limit: Annotated[int | None, typer.Option(min=1, help="Most people to list.  [default: all]")] = None,
     collection: Collection = "default",
     address: Matcher = MATCHER_ADDRESS,
     json: Json = False,
 ) -> None:
-    """List the people enrolled; show, merge or delete them."""
+    """List the people enrolled; show, rename, merge or delete them."""
     if context.invoked_subcommand:
         return
     with matcher(address) as client:
-        persons = list(client.list_persons(page_size=1000, collection_id=collection))
+        page_size = min(limit or MAX_PAGE, MAX_PAGE)
+        listing = client.list_persons(prefix=prefix, page_size=page_size, collection_id=collection)
+        persons = list(itertools.islice(listing, limit))
     if json:
         output.as_json({"persons": persons})
         return
     rows = [(p.person_id, p.display_name, p.face_count, p.create_time, p.update_time) for p in persons]
     if rows:
         output.table(("person", "name", "faces", "created", "changed"), rows)
-    output.line(output.counted(len(persons), "person", "people"))
+    more = " or more" if len(persons) == limit else ""
+    output.line(f"{output.counted(len(persons), 'person', 'people')}{more}")
 
 
 @people.command()
@@ -52,6 +61,43 @@ def show(
     if faces:
         rows = [(f.face_id, f.external_ref, f.space, f.create_time, f.expire_time or "never") for f in faces]
         output.table(("face", "reference", "space", "enrolled", "expires"), rows)
+
+
+@people.command()
+def rename(
+    person: Person,
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The person's name, for people; '' for none.")],
+    collection: Collection = "default",
+    address: Matcher = MATCHER_ADDRESS,
+    json: Json = False,
+) -> None:
+    """Change a person's name; the id stays, and takes a new enrolment or `merge` to change."""
+    with matcher(address) as client:
+        renamed = client.update_person(person, display_name=name, collection_id=collection)
+    if json:
+        output.as_json({"person": renamed})
+    else:
+        output.line(f"{renamed.person_id} is named {renamed.display_name or 'nothing'} now")
+
+
+@people.command(name="delete-face")
+def delete_face(
+    face: Annotated[str, typer.Argument(metavar="FACE", help="The face's id, as `people show` has it.")],
+    yes: Yes = False,
+    collection: Collection = "default",
+    address: Matcher = MATCHER_ADDRESS,
+    json: Json = False,
+) -> None:
+    """Erase one face; its person stays, also without a face."""
+    confirm(f"Erase the face {face}?", yes)
+    with matcher(address) as client:
+        receipt = client.delete_face(face, collection_id=collection)
+    if json:
+        output.as_json(output.fields(receipt, face_id=face))
+    elif receipt.faces_deleted:
+        output.line(f"erased {face}; `facerec people erasure {receipt.erasure_id}` follows it")
+    else:
+        output.line(f"no face {face} was there")
 
 
 @people.command()

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from facerec.cli.problems import ABOUT_PHOTO, Problem, about_photo, read_image
+from facerec.cli.problems import ABOUT_PHOTO, STDIN, Problem, about_photo, read_image
 from facerec.errors import FacerecError, Reason
 
 if TYPE_CHECKING:
@@ -132,7 +132,8 @@ class Enroller:
         from facerec.client import NewFace
 
         image = await asyncio.to_thread(read_image, photo.path)
-        face = NewFace(image, external_ref=photo.path.name[-MAX_REFERENCE:])
+        reference = "" if photo.path == STDIN else photo.path.name[-MAX_REFERENCE:]
+        face = NewFace(image, external_ref=reference)
         tries = 0
         while True:
             tries += 1

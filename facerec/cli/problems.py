@@ -1,11 +1,15 @@
 """Failures in the words of somebody at a terminal: which file, and what to do."""
 
 import contextlib
+import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from facerec.errors import FacerecError, Reason
 from facerec.tls_trouble import tls_trouble
+
+STDIN = Path("-")
+MAX_STDIN_BYTES = 64 * 2**20  # more than a message holds
 
 # About one photo; every other reason would meet the next photo just the same.
 ABOUT_PHOTO = frozenset(
@@ -69,11 +73,18 @@ def about_photo(error: FacerecError) -> str:
 
 
 def read_image(path: Path) -> bytes:
-    """The bytes of an image's file. Raises Problem naming it."""
+    """The bytes of an image's file, or of standard input for `-`. Raises Problem naming it."""
     try:
-        data = path.read_bytes()
+        data = _read_stdin() if path == STDIN else path.read_bytes()
     except OSError as error:
         raise Problem(f"{path}: {(error.strerror or 'cannot be read').lower()}", "FILE") from error
     if not data:
         raise Problem(f"{path}: the file is empty", Reason.IMAGE_INVALID)
     return data
+
+
+def _read_stdin() -> bytes:
+    """Standard input to its end, or as much as shows that no service takes it."""
+    if sys.stdin.isatty():
+        raise Problem("-: a photo is read from standard input: pipe one in, or name a file", "USAGE")
+    return sys.stdin.buffer.read(MAX_STDIN_BYTES)

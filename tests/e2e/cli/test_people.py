@@ -1,0 +1,83 @@
+"""People at a terminal: listed in part, renamed, a face of theirs erased, and exported to a file."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.cli.conftest import Prepared, Ran, Terminal
+
+CREW = ("--collection", "crew")
+
+
+@pytest.fixture
+def crew(prepared: Prepared, sample_photos: Path) -> None:
+    """A collection of three people with a photo each."""
+    photos = {"ann": "obama.jpg", "anna": "biden.jpg", "ben": "obama2.jpg"}
+    prepared.collection("crew", {person: sample_photos / photo for person, photo in photos.items()})
+
+
+@pytest.mark.usefixtures("crew")
+def test_people_are_listed_by_prefix_and_up_to_a_limit(terminal: Terminal) -> None:
+    def listed(*options: object) -> list[str]:
+        persons = terminal.run("people", *options, *CREW, "--json").json["persons"]
+        return [person["person_id"] for person in persons]
+
+    assert listed() == ["ann", "anna", "ben"]
+    assert listed("--prefix", "ann") == ["ann", "anna"]
+    assert listed("--prefix", "ann", "--limit", 1) == ["ann"]
+    assert listed("--limit", 2) == ["ann", "anna"]
+    assert terminal.run("people", "--limit", 2, *CREW).out.endswith("2 people or more\n")
+    assert terminal.run("people", "--prefix", "z", *CREW).out == "0 people\n"
+
+
+@pytest.mark.usefixtures("crew")
+def test_a_person_is_renamed(terminal: Terminal) -> None:
+    assert terminal.run("people", "rename", "ann", "Ann Other", *CREW).out == "ann is named Ann Other now\n"
+    renamed = terminal.run("people", "rename", "ann", "", *CREW, "--json")
+    assert (renamed.code, renamed.json["person"]["display_name"]) == (0, "")
+    unknown = terminal.run("people", "rename", "nobody", "X", *CREW, "--json")
+    assert (unknown.code, unknown.json["error"]["reason"]) == (2, "PERSON_NOT_FOUND")
+
+
+@pytest.mark.usefixtures("crew")
+def test_one_face_is_erased_once_somebody_says_so(terminal: Terminal) -> None:
+    (face,) = terminal.run("people", "show", "ann", *CREW, "--json").json["faces"]
+    unasked = terminal.run("people", "delete-face", face["face_id"], *CREW)
+    assert (unasked.code, "nobody is there to ask" in unasked.err) == (2, True)
+    erased = terminal.run("people", "delete-face", face["face_id"], "--yes", *CREW, "--json")
+    assert (erased.code, erased.json["faces_deleted"], erased.json["state"]) == (0, 1, "pending")
+    again = terminal.run("people", "delete-face", face["face_id"], "--yes", *CREW)
+    assert (again.code, again.out) == (0, f"no face {face['face_id']} was there\n")
+    assert terminal.run("people", "show", "ann", *CREW, "--json").json["faces"] == []
+
+
+@pytest.mark.usefixtures("crew")
+def test_an_export_replaces_a_file_only_where_it_is_told_to(terminal: Terminal, tmp_path: Path) -> None:
+    target = tmp_path / "out.jsonl"
+    target.write_text("somebody's own")
+    refused = terminal.run("export", target, *CREW, "--json")
+    assert (refused.code, refused.json["error"]["reason"]) == (2, "FILE")
+    assert "--force replaces it" in refused.err
+    assert target.read_text() == "somebody's own"
+    assert terminal.run("export", target, *CREW, "--force", "--json").json["faces"] == 3
+    assert target.read_text().count("person_id") == 3
+
+
+def test_a_photo_is_read_from_standard_input(
+    terminal: Terminal, prepared: Prepared, sample_photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prepared.collection("crew")
+
+    def piped(name: str, *command: object) -> Ran:
+        with (sample_photos / name).open() as stdin:
+            monkeypatch.setattr("sys.stdin", stdin)
+            return terminal.run(*command, *CREW)
+
+    enrolled = piped("obama.jpg", "enroll", "ann", "-", "--json")
+    assert (enrolled.code, enrolled.json["photos"][0]["status"]) == (0, "enrolled")
+    (face,) = terminal.run("people", "show", "ann", *CREW, "--json").json["faces"]
+    assert face["external_ref"] == ""
+    assert piped("obama2.jpg", "verify", "ann", "-").code == 0
+    assert piped("obama2.jpg", "compare", sample_photos / "obama.jpg", "-").code == 0
+    twice = piped("obama2.jpg", "compare", "-", "-")
+    assert (twice.code, "name a file for the other" in twice.err) == (2, True)
