@@ -67,6 +67,10 @@ def root(
 
     `facerec up` starts both services on this machine. Exit codes: 0 done or match, 1 no match or photos
     refused, 2 error, 130 interrupted.
+
+    Keys and certificates come from the environment: FACEREC_API_KEY or FACEREC_API_KEY_FILE (its path),
+    FACEREC_TLS=1 or FACEREC_TLS_CA_FILE, FACEREC_TLS_CERT_FILE and FACEREC_TLS_KEY_FILE,
+    FACEREC_TLS_SERVER_NAME; FACEREC_PLAINTEXT_KEY=1 sends the key where no TLS is.
     """
     if context.invoked_subcommand is None:
         typer.echo(context.get_help())

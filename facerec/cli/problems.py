@@ -6,10 +6,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from facerec.errors import FacerecError, Reason
-from facerec.tls_trouble import tls_trouble
 
 STDIN = Path("-")
 MAX_STDIN_BYTES = 64 * 2**20  # more than a message holds
+
+_UNKNOWN = "UNIMPLEMENTED"  # how a server answers that has no such service
 
 # About one photo; every other reason would meet the next photo just the same.
 ABOUT_PHOTO = frozenset(
@@ -35,19 +36,27 @@ class Problem(Exception):
 
 @contextlib.contextmanager
 def explaining(service: str, address: str) -> Iterator[None]:
-    """Turn a service's absence into a line that says how to start it."""
-    start = f"start it with `facerec up`, or name another with --{service} or FACEREC_{service.upper()}"
+    """Turn a service's absence into a line that says what is wrong with its address, or how to start it."""
     try:
         yield
     except FacerecError as error:
-        messages = {
-            Reason.UNREACHABLE: f"no {service} is ready at {address}: {tls_trouble(error.message) or start}",
-            Reason.DEADLINE_EXCEEDED: f"the {service} at {address} did not answer in time",
-            Reason.ENCODER_UNAVAILABLE: f"the matcher at {address} gets nothing from its encoder: "
-            f"{error.message}. `facerec up` starts both; `matcher_service doctor` looks at what is wrong",
-            Reason.STORE_UNAVAILABLE: f"the matcher at {address} cannot reach its database: {error.message}",
-        }
-        raise Problem(messages.get(error.reason, error.message), error.reason) from error
+        raise Problem(_explained(error, service, address), error.reason) from error
+
+
+def _explained(error: FacerecError, service: str, address: str) -> str:
+    if error.reason is Reason.UNREACHABLE or (error.reason is Reason.INTERNAL and _UNKNOWN in error.message):
+        from facerec.cli.unreachable import cause
+        from facerec.client import Security
+
+        why = cause(service, address, error.message, Security.from_environment())
+        return f"no {service} is ready at {address}: {why}"
+    messages = {
+        Reason.DEADLINE_EXCEEDED: f"the {service} at {address} did not answer in time",
+        Reason.ENCODER_UNAVAILABLE: f"the matcher at {address} gets nothing from its encoder: "
+        f"{error.message}. `facerec up` starts both; `matcher_service doctor` looks at what is wrong",
+        Reason.STORE_UNAVAILABLE: f"the matcher at {address} cannot reach its database: {error.message}",
+    }
+    return messages.get(error.reason, error.message)
 
 
 @contextlib.contextmanager

@@ -46,8 +46,14 @@ def test_help_and_version_load_neither_grpc_nor_numpy() -> None:
         (["verify", "ann", "gone.jpg"], "gone.jpg: no such file or directory"),
         (["verify", "ann", "empty.jpg"], "empty.jpg: the file is empty"),
         (["verify", "ann", "a.jpg", "--max-distance", "5"], "--max-distance"),
-        (["verify", "ann", "a.jpg", "--matcher", NOBODY], f"no matcher is ready at {NOBODY}: start it with"),
-        (["encode", "a.jpg", "--encoder", NOBODY], f"no encoder is ready at {NOBODY}: start it with"),
+        (
+            ["verify", "ann", "a.jpg", "--matcher", NOBODY],
+            f"no matcher is ready at {NOBODY}: nothing listens there: start it with",
+        ),
+        (
+            ["encode", "a.jpg", "--encoder", NOBODY],
+            f"no encoder is ready at {NOBODY}: nothing listens there: start it with",
+        ),
         (["enroll", "ann"], "name a person and their photos, or --folder DIR"),
         (["enroll", "--folder", "."], "no photos found; it should hold a folder per person"),
         (["enroll", "ann", "a.jpg", "--matcher", NOBODY], f"no matcher is ready at {NOBODY}"),
@@ -57,10 +63,13 @@ def test_help_and_version_load_neither_grpc_nor_numpy() -> None:
         (["people", "merge", "ann"], "Missing argument 'TARGET'. (see facerec people merge --help)"),
         (
             ["people", "merge", "a", "b", "--matcher", NOBODY],
-            f"no matcher is ready at {NOBODY}: start it with",
+            f"no matcher is ready at {NOBODY}: nothing listens there: start it with",
         ),
         (["collections", "delete", "staff"], "nothing was erased: nobody is there to ask"),
-        (["collections", "--matcher", NOBODY], f"no matcher is ready at {NOBODY}: start it with"),
+        (
+            ["collections", "--matcher", NOBODY],
+            f"no matcher is ready at {NOBODY}: nothing listens there: start it with",
+        ),
         (["collections", "set", "a", "--target-recall", "0.4"], "--target-recall"),
         (["collections", "set", "a", "--duplicates", "ignore"], "--duplicates"),
         (["collections", "set", "a", "--retention", "1y"], "--retention 1y: give a length of time such as"),

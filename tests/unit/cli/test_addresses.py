@@ -1,0 +1,130 @@
+"""What a command says of an address where the service it needs does not answer."""
+
+import asyncio
+import contextlib
+import os
+import sys
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trustme
+
+from facerec.cli import main
+from facerec.client.channel import ENCODER_SERVICE, MATCHER_SERVICE
+from facerec.serving.server import Server, ServerOptions, Service
+
+
+@contextlib.asynccontextmanager
+async def listening(service: str, *, ready: bool = True, **options: Any) -> AsyncIterator[Server]:
+    """A server with one service and without its methods."""
+
+    def register(server: Any) -> None:
+        server.add_registered_method_handlers(service, {})
+
+    server = Server(ServerOptions("127.0.0.1:0", **options), [Service(service, register)])
+    await server.start()
+    await server.set_serving(service, ready)
+    try:
+        yield server
+    finally:
+        await server.stop()
+
+
+@pytest.fixture
+def said(capsys: pytest.CaptureFixture[str]) -> Callable[[str], str]:
+    """What `facerec people` says of a matcher's address, after the words that every such line begins with."""
+
+    def ask(address: str) -> str:
+        assert main(["people", "--matcher", address]) == 2
+        line = capsys.readouterr().err
+        start = f"error: no matcher is ready at {address}: "
+        assert line.startswith(start), line
+        assert line.count("\n") == 1
+        return line.removeprefix(start)
+
+    return ask
+
+
+@pytest.mark.parametrize(
+    ("address", "words"),
+    [
+        ("127.0.0.1:1", "nothing listens there: start it with `facerec up`"),
+        ("nobody.invalid:50052", "no machine is known by the name nobody.invalid"),
+        ("127.0.0.1", "its port is missing: give HOST:PORT"),
+        ("::1", "its port is missing: give HOST:PORT"),
+        ("127.0.0.1:matcher", "its port is no number from 1 to 65535"),
+        ("127.0.0.1:70000", "its port is no number from 1 to 65535"),
+        ("http://127.0.0.1:50052", "give HOST:PORT alone, without http://"),
+    ],
+)
+def test_an_address_that_cannot_be_right_is_told_with_what_is_wrong(
+    address: str, words: str, said: Callable[[str], str]
+) -> None:
+    assert said(address).startswith(words)
+
+
+async def test_a_service_that_is_not_ready_yet_is_told_from_one_that_is_not_there(
+    said: Callable[[str], str],
+) -> None:
+    async with listening(MATCHER_SERVICE, ready=False) as server:
+        told = await asyncio.to_thread(said, server.address)
+    assert told.startswith("it is not serving yet")
+
+
+async def test_the_other_service_s_address_is_told_to_be_that(said: Callable[[str], str]) -> None:
+    async with listening(ENCODER_SERVICE) as server:
+        told = await asyncio.to_thread(said, server.address)
+    assert told.startswith("the encoder listens there: give the matcher's address as --matcher")
+
+
+async def test_a_service_that_speaks_tls_is_told_to_and_what_it_takes(
+    said: Callable[[str], str], tmp_path: Path
+) -> None:
+    made = trustme.CA().issue_cert("127.0.0.1")
+    cert, key = tmp_path / "cert.pem", tmp_path / "key.pem"
+    made.cert_chain_pems[0].write_to_path(str(cert))
+    made.private_key_pem.write_to_path(str(key))
+    async with listening(MATCHER_SERVICE, tls_cert_file=cert, tls_key_file=key) as server:
+        told = await asyncio.to_thread(said, server.address)
+    assert told.startswith("it speaks TLS: name the CA of its certificate by FACEREC_TLS_CA_FILE")
+
+
+async def test_a_service_that_speaks_plain_text_is_told_to_one_who_asks_for_tls(
+    said: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FACEREC_TLS", "1")
+    async with listening(MATCHER_SERVICE) as server:
+        told = await asyncio.to_thread(said, server.address)
+    assert told.startswith("it speaks plain text, not TLS; unset FACEREC_TLS")
+
+
+async def test_nothing_but_the_line_is_written_where_tls_is_not_agreed_on() -> None:
+    async with listening(MATCHER_SERVICE) as server:
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "facerec", "people", "--matcher", server.address),
+            env={**os.environ, "FACEREC_TLS": "1"},
+            stderr=asyncio.subprocess.PIPE,
+        )
+        _, said = await process.communicate()
+    assert (process.returncode, said.count(b"\n"), said[:7]) == (2, 1, b"error: ")
+
+
+async def test_what_is_no_facerec_service_is_told_to_be_none(said: Callable[[str], str]) -> None:
+    async def hang_up(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.close()
+
+    async with await asyncio.start_server(hang_up, "127.0.0.1", 0) as server:
+        host, port = server.sockets[0].getsockname()
+        told = await asyncio.to_thread(said, f"{host}:{port}")
+    assert told.startswith("what listens there is no facerec service")
+
+
+def test_the_help_names_the_variables_for_keys_and_tls(capsys: pytest.CaptureFixture[str]) -> None:
+    main(["--help"])
+    told = capsys.readouterr().out
+    for name in ("API_KEY", "API_KEY_FILE", "TLS", "TLS_CA_FILE", "TLS_CERT_FILE", "TLS_KEY_FILE"):
+        assert f"FACEREC_{name}" in told
+    assert "FACEREC_TLS_SERVER_NAME" in told
+    assert "FACEREC_PLAINTEXT_KEY" in told
