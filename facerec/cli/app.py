@@ -23,6 +23,7 @@ from facerec.cli.moving import export, import_
 from facerec.cli.people import people
 from facerec.cli.problems import Problem
 from facerec.cli.recall import measure_recall
+from facerec.cli.status import status
 from facerec.cli.up import up
 from facerec.environment import boolean
 from facerec.errors import FacerecError
@@ -31,11 +32,10 @@ FAILURE = 2
 INTERRUPTED = 130
 
 app = typer.Typer(
-    add_completion=False,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (up, encode, enroll, verify, identify, compare, demo):
+for command in (up, status, encode, enroll, verify, identify, compare, demo):
     app.command()(command)
 app.command()(calibrate)
 app.command(name="measure-recall")(measure_recall)

@@ -58,7 +58,16 @@ def _documented() -> dict[str, Any]:
 SHAPES = _documented()
 NULLABLE = {
     *("expire_time", "duplicate_distance", "recall", "build_time", "quality", "quality_a", "quality_b"),
-    *("recall_time", "match", "expected_false_hits", "expected_false_hits_high", "agreement", "confirmed"),
+    *(
+        "database_ready",
+        "estimated_faces",
+        "recall_time",
+        "match",
+        "expected_false_hits",
+        "expected_false_hits_high",
+        "agreement",
+        "confirmed",
+    ),
     *(
         "vacuum_time",
         "scrub_time",

@@ -3,6 +3,7 @@
 import asyncio
 import io
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -164,3 +165,22 @@ async def test_a_matcher_without_its_encoder_is_told_apart_from_no_matcher(
         assert await asyncio.to_thread(main, arguments) == 2
         expected = f"error: the matcher at {server.address} gets nothing from its encoder: no encoder."
     assert capsys.readouterr().err.startswith(expected)
+
+
+@pytest.mark.parametrize(
+    ("words", "completed"), [("facerec peo", "people"), ("facerec people --pre", "--prefix")]
+)
+def test_a_shell_completes_commands_and_flags(words: str, completed: str) -> None:
+    variables = {
+        "_FACEREC_COMPLETE": "complete_bash",
+        "COMP_WORDS": words,
+        "COMP_CWORD": str(words.count(" ")),
+    }
+    done = subprocess.run(
+        [sys.executable, "-m", "facerec"],
+        env={**os.environ, **variables},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.split() == [completed]
