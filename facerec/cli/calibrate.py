@@ -48,7 +48,7 @@ def calibrate(
     if plot:
         from facerec.cli.plotting import draw
 
-        draw(found, plot)
+        draw(found, collection, plot)
     if json:
         output.as_json({"calibration": found, "applied": applied})
         return

@@ -62,6 +62,10 @@ def identify(
     annotate: Annotated[
         Path | None, typer.Option(metavar="OUT.jpg", help="Draw boxes, names and distances into a copy.")
     ] = None,
+    font: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="A font (.ttf, .otf, .ttc) with the letters of the names."),
+    ] = None,
     max_distance: MaxDistance = None,
     min_face_pixels: Annotated[
         int, typer.Option(min=0, max=65535, help="Look for faces as small as that, which takes longer.")
@@ -73,9 +77,10 @@ def identify(
     """Say who is in a photo: every face, and the people it may be."""
     data = read_image(image)
     if annotate:
-        from facerec.cli.annotate import check_target
+        from facerec.cli.annotate import check_font, check_target
 
         check_target(annotate)
+        check_font(font)
     with matcher(address) as client, naming({"probes": image}):
         answer = client.identify(
             data,
@@ -87,7 +92,7 @@ def identify(
     if annotate:
         from facerec.cli.annotate import draw
 
-        draw(data, answer.faces, annotate)
+        draw(data, answer.faces, annotate, font_file=font)
     if json:
         output.as_json(output.fields(answer, image=image))
     else:

@@ -16,12 +16,14 @@ BARS = 4  # bins a bar
 SMALLEST = 1e-6
 
 
-def draw(found: "Calibration", target: Path) -> None:
-    """Write the picture. Raises Problem where the file can't be written."""
+def draw(found: "Calibration", collection: str, target: Path) -> None:
+    """Write the picture of a collection's calibration. Raises Problem where the file can't be written."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-    figure = Figure(figsize=(9, 7), layout="constrained")
+    # A strip at its foot is left to what the picture is of.
+    figure = Figure(figsize=(9, 7), layout=ConstrainedLayoutEngine(rect=(0, 0.035, 1, 0.965)))
     FigureCanvasAgg(figure)
     above, below = figure.subplots(2, 1, sharex=True, height_ratios=[1, 1.2])
     figure.suptitle(_takeaway(found), fontsize=12, x=0.01, ha="left")
@@ -33,10 +35,22 @@ def draw(found: "Calibration", target: Path) -> None:
         if found.identify:
             _mark(axes, found.identify, "identify", "#5555aa")
     below.set_xlim(*_span(found))
+    source = _provenance(found, collection)
+    figure.text(0.99, 0.005, source, fontsize=7, color="#555555", ha="right")
     try:
-        figure.savefig(target, format="png", dpi=120)
+        figure.savefig(target, format="png", dpi=120, metadata={"Description": source})
     except OSError as error:
         raise Problem(f"{target}: {(error.strerror or 'cannot be written').lower()}", "FILE") from error
+
+
+def _provenance(found: "Calibration", collection: str) -> str:
+    """What a picture was measured on and when, as it may lie about without the command that drew it."""
+    return (
+        f"collection {collection}, {found.create_time:%Y-%m-%d %H:%M} UTC, "
+        f"calibration {found.calibration_id}\n"
+        f"{found.genuine_pairs:,} pairs of one person, {found.impostor_pairs:,} of two; "
+        f"verify threshold {found.verify.threshold:.3f}"
+    )
 
 
 def _takeaway(found: "Calibration") -> str:

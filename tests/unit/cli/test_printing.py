@@ -7,12 +7,13 @@ import re
 import unicodedata
 from pathlib import Path
 
+import matplotlib
 import numpy as np
 import pytest
 import structlog
 from PIL import Image
 
-from facerec.cli import output
+from facerec.cli import main, output
 from facerec.cli.annotate import draw
 from facerec.cli.writing import WRITERS
 from facerec.client import BoundingBox, Candidate, FaceBatch, IdentifiedFace
@@ -98,13 +99,13 @@ def test_json_has_the_exact_text_in_ascii(text: str, capsys: pytest.CaptureFixtu
     assert told.removesuffix("\n").isprintable()
 
 
-def annotated(name: str, path: Path) -> bytes:
+def annotated(name: str, path: Path, *, person_id: str = "", font: Path | None = None) -> bytes:
     photo = io.BytesIO()
     Image.new("RGB", (400, 300), "white").save(photo, "PNG")
     face = IdentifiedFace(
-        0, BoundingBox(20, 150, 120, 50), (Candidate("x", name, 0.31, ""),), "exact", True, 9
+        0, BoundingBox(20, 150, 120, 50), (Candidate(person_id, name, 0.31, ""),), "exact", True, 9
     )
-    draw(photo.getvalue(), [face], path)
+    draw(photo.getvalue(), [face], path, font_file=font)
     with Image.open(path) as drawn:
         return drawn.tobytes()
 
@@ -113,6 +114,31 @@ def test_a_label_in_a_picture_shows_a_name_escaped(tmp_path: Path) -> None:
     path = tmp_path / "out.png"
     assert annotated("Ann\nBen", path) == annotated("Ann\\nBen", path)
     assert annotated("Ann\u202eBen", path) == annotated("Ann\\u202eBen", path) != annotated("AnnBen", path)
+
+
+@pytest.mark.parametrize("name", ["山田太郎", "Иван", "مريم", "आशा", "José"])
+def test_a_name_that_the_font_lacks_letters_of_gives_way_to_the_id(name: str, tmp_path: Path) -> None:
+    path = tmp_path / "out.png"
+    assert annotated(name, path, person_id="p-17") == annotated("p-17", path)
+    escaped = "".join(c if c.isascii() else c.encode("unicode_escape").decode() for c in name)
+    assert annotated(name, path, person_id=name) == annotated(escaped, path) != annotated("p-17", path)
+
+
+def test_a_font_of_one_s_own_draws_the_letters_it_has(tmp_path: Path) -> None:
+    font = Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf"
+    path = tmp_path / "out.png"
+    drawn = annotated("Иван", path, person_id="p-17", font=font)
+    assert drawn != annotated("p-17", path, font=font)
+    assert annotated("山田", path, person_id="p-17", font=font) == annotated("p-17", path, font=font)
+
+
+def test_what_is_no_font_is_told_before_anything_is_asked(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    photo = tmp_path / "photo.png"
+    Image.new("RGB", (400, 300), "white").save(photo)
+    assert main(["identify", str(photo), "--annotate", str(tmp_path / "out.png"), "--font", str(photo)]) == 2
+    assert f"error: --font {photo}: it is no font" in capsys.readouterr().err
 
 
 def test_an_export_in_json_lines_has_the_exact_text_in_ascii(tmp_path: Path) -> None:
