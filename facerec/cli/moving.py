@@ -6,13 +6,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    Progress,
+    TaskProgressColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 
 from facerec.cli import output
 from facerec.cli.enroll import enroll
 from facerec.cli.options import MATCHER_ADDRESS, Collection, Json, Matcher, matcher
 from facerec.cli.problems import Problem, explaining
-from facerec.cli.sending import Job, Reader, Sender, Told, calls
+from facerec.cli.sending import Job, Reader, Sender, Share, Told, calls
 from facerec.cli.writing import WRITERS
 
 if TYPE_CHECKING:
@@ -20,16 +27,23 @@ if TYPE_CHECKING:
     from facerec.sources.rows import Row
 
 SOME_REFUSED = 1
+_COLUMNS = (
+    TextColumn("{task.fields[faces]:,} faces"),
+    BarColumn(),
+    TaskProgressColumn(),
+    TimeElapsedColumn(),
+    TimeRemainingColumn(),
+)
 KNOWN_SPACE = "dlib-resnet-v1/small/150x0.25"
 
 
 def import_(
     source: Annotated[
         Path | None,
-        typer.Argument(metavar="SOURCE", help="A pickle, npz, CSV or JSON lines, or a folder of photos."),
+        typer.Argument(metavar="SOURCE", help="A pickle, npz, CSV, JSON or JSON lines, or a folder."),
     ] = None,
     format: Annotated[
-        str, typer.Option(help="pickle, npz, csv or jsonl.  [default: by the file's suffix]")
+        str, typer.Option(help="pickle, npz, csv, json or jsonl.  [default: by the file's suffix]")
     ] = "",
     space: Annotated[
         str, typer.Option(help="The space of the encodings; the default is face_recognition's.")
@@ -99,9 +113,11 @@ def _reader(source: Path | None, format: str, url: str, query: str, told: Told) 
     try:
         known = format or files.format_of(source)
         if known not in files.FORMATS.values():
-            raise SourceRefused("a format is pickle, npz, csv or jsonl")
-        rows = files.rows(source, known, told.refuse)  # first, as a file of another kind may have no end
-        return Reader(files.digest(source), _each(rows))
+            raise SourceRefused("a format is pickle, npz, csv, json or jsonl")
+        share = Share()
+        # First, as a file of another kind may have no end.
+        rows = files.rows(source, known, told.refuse, share.tell)
+        return Reader(files.digest(source), _each(rows), share)
     except SourceRefused as error:
         raise Problem(error.of(source), "FILE") from None
     except OSError as error:
@@ -118,9 +134,8 @@ async def _import(job: Job, address: str, told: Told) -> "ImportReport":
     from facerec.sources.errors import SourceRefused
 
     console = output.console(stderr=True)
-    columns = (SpinnerColumn(), TextColumn("{task.completed:,} faces"), TimeElapsedColumn())
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-        bar = progress.add_task("", total=None)
+    with Progress(*_COLUMNS, console=console, transient=True, disable=not console.is_terminal) as progress:
+        bar = progress.add_task("", total=None, faces=0)
         async with AsyncMatcherClient(
             address, timeout_seconds=60, security=Security.from_environment()
         ) as client:
@@ -128,7 +143,9 @@ async def _import(job: Job, address: str, told: Told) -> "ImportReport":
             try:
                 async for batches in calls(job.reader.rows, await sender.begin()):
                     await sender.send(batches)
-                    progress.update(bar, completed=sender.next_row)
+                    share = job.reader.share.value
+                    total = None if share is None else 1.0
+                    progress.update(bar, completed=share or 0.0, total=total, faces=sender.next_row)
             except SourceRefused as error:
                 raise Problem(error.of(told.source), "FILE") from None
             except OSError as error:

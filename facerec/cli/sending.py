@@ -49,12 +49,24 @@ class Told:
             self._console.print("further rows that are refused are only counted")
 
 
+@dataclasses.dataclass
+class Share:
+    """How much of a source was read, from 0 to 1; None where its size is not known, as of a query."""
+
+    value: float | None = None
+
+    def tell(self, value: float) -> None:
+        """Note how much was read."""
+        self.value = value
+
+
 @dataclasses.dataclass(frozen=True)
 class Reader:
-    """Rows of a source in one order, and what names its content."""
+    """Rows of a source in one order, how many of them were read, and what names its content."""
 
     digest: str
     rows: "AsyncIterator[Row]"
+    share: Share = dataclasses.field(default_factory=Share)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -9,15 +9,20 @@ import numpy.typing as npt
 from facerec.sources.budget import Budget
 from facerec.sources.errors import SourceRefused
 from facerec.sources.rows import Refuse, Row, face
+from facerec.sources.source_file import SourceFile
 
 Encodings = Sequence[Any] | npt.NDArray[Any]
 """A list of vectors, or an array whose rows they are."""
 
 
 def column_rows(
-    encodings: Encodings, columns: Mapping[str, Sequence[Any]], budget: Budget, refuse: Refuse
+    encodings: Encodings,
+    columns: Mapping[str, Sequence[Any]],
+    file: SourceFile,
+    budget: Budget,
+    refuse: Refuse,
 ) -> Iterator[Row]:
-    """The faces of columns of the same length, which `columns` has by field.
+    """The faces of columns of the same length, which `columns` has by field, out of a file.
 
     Raises SourceRefused where their lengths differ, or are more than the budget allows.
     """
@@ -27,6 +32,7 @@ def column_rows(
             raise SourceRefused(f"there are {count} encodings and {len(column)} of {name}: give each one")
     budget.spend_rows(count)
     for number, encoding in enumerate(encodings):
+        file.share = number / count
         record = {name: column[number] for name, column in columns.items()}
         if row := face(f"row {number}", encoding, record, refuse):
             yield row

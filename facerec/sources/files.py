@@ -1,11 +1,11 @@
-"""Encodings in files: pickles of face_recognition's users, npz, CSV and JSON lines."""
+"""Encodings in files: pickles of face_recognition's users, npz, CSV, JSON and JSON lines."""
 
 import itertools
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
-from facerec.sources import npz, text
+from facerec.sources import json_array, npz, text
 from facerec.sources.errors import SourceRefused
 from facerec.sources.pickles import galleries
 from facerec.sources.rows import Refuse, Row
@@ -18,6 +18,7 @@ FORMATS: Final = {
     ".dat": "pickle",
     ".npz": "npz",
     ".csv": "csv",
+    ".json": "json",
     ".jsonl": "jsonl",
     ".ndjson": "jsonl",
 }
@@ -25,6 +26,7 @@ _READERS: Final[Mapping[str, Callable[[SourceFile, Refuse], Iterator[Row]]]] = {
     "pickle": galleries.rows,
     "npz": npz.rows,
     "csv": text.csv_rows,
+    "json": json_array.rows,
     "jsonl": text.json_rows,
 }
 
@@ -42,17 +44,23 @@ def digest(path: Path) -> str:
         return file.digest()
 
 
-def rows(path: Path, format: str, refuse: Refuse) -> Iterator[Row]:
+def rows(
+    path: Path, format: str, refuse: Refuse, progress: Callable[[float], None] = lambda _: None
+) -> Iterator[Row]:
     """The faces of a file in its order; `refuse` is told of those left out.
+
+    `progress` is told before each face how much was read, from 0 to 1.
 
     The file is read up to its first face at once, so what is of another format is refused before anything
     else is done with it. Raises SourceRefused and OSError, here and while the faces are taken.
     """
-    found = _read(path, format, refuse)
+    found = _read(path, format, refuse, progress)
     first = list(itertools.islice(found, 1))
     return itertools.chain(first, found)
 
 
-def _read(path: Path, format: str, refuse: Refuse) -> Iterator[Row]:
+def _read(path: Path, format: str, refuse: Refuse, progress: Callable[[float], None]) -> Iterator[Row]:
     with SourceFile(path) as file:
-        yield from _READERS[format](file, refuse)
+        for row in _READERS[format](file, refuse):
+            progress(file.share)
+            yield row

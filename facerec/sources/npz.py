@@ -48,7 +48,7 @@ def rows(file: SourceFile, refuse: Refuse) -> Iterator[Row]:
                 f"there are {len(encodings)} encodings, and {field} has shape {column.shape}: give each one"
             )
     named = {field: column.tolist() for field, column in columns.items()}
-    yield from column_rows(encodings, named, budget, refuse)
+    yield from column_rows(encodings, named, file, budget, refuse)
 
 
 class _Opening:

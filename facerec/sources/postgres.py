@@ -1,12 +1,15 @@
 """Encodings of a query on another Postgres, read by a cursor so that memory stays flat."""
 
 import hashlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
+from typing import Any, Final
 
+from facerec.sources import fields
 from facerec.sources.errors import SourceRefused
 from facerec.sources.rows import Refuse, Row, face
 
 PREFETCH_ROWS = 2000
+_HALVES: Final = ("vec_low", "vec_high")
 
 
 def digest(query: str, database: str) -> str:
@@ -15,7 +18,10 @@ def digest(query: str, database: str) -> str:
 
 
 async def rows(url: str, query: str, refuse: Refuse) -> AsyncIterator[Row]:
-    """The faces a query answers: columns person_id, encoding (float8[] or float4[]), and what else is known.
+    """The faces a query answers: columns person_id, encoding, and what else is known.
+
+    An encoding is float8[], float4[], or pgvector's vector; or two cubes of half of it each, in vec_low and
+    vec_high, as a cube of Postgres has at most 100 numbers.
 
     One snapshot, read only. Raises SourceRefused.
     """
@@ -27,12 +33,12 @@ async def rows(url: str, query: str, refuse: Refuse) -> AsyncIterator[Row]:
         connection = await asyncpg.connect(url, timeout=10)
     except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError, ValueError) as error:
         raise SourceRefused(f"cannot connect to the database ({type(error).__name__})") from None
-    number = 0
+    number, halves = 0, False
     try:
         async with connection.transaction(isolation="repeatable_read", readonly=True):
             async for record in connection.cursor(query, prefetch=PREFETCH_ROWS):
-                if not {"person_id", "encoding"} <= set(record.keys()):
-                    raise SourceRefused("the query answers columns named person_id and encoding")
+                if not number:
+                    halves = check_columns(list(record.keys()))
                 number += 1
                 known = {
                     name: str(record[name] or "")
@@ -40,7 +46,7 @@ async def rows(url: str, query: str, refuse: Refuse) -> AsyncIterator[Row]:
                     if name in record.keys()  # noqa: SIM118
                 }
                 known["person_id"] = record["person_id"]
-                if row := face(f"row {number}", record["encoding"], known, refuse):
+                if row := face(f"row {number}", encoding(record, halves), known, refuse):
                     yield row
     except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
         said = " ".join(str(error).split())
@@ -49,3 +55,30 @@ async def rows(url: str, query: str, refuse: Refuse) -> AsyncIterator[Row]:
         ) from None
     finally:
         await connection.close(timeout=10)
+
+
+def check_columns(names: Sequence[str]) -> bool:
+    """Whether an encoding comes in halves. Raises SourceRefused naming the column that is missing."""
+    halves = set(_HALVES) <= set(names)
+    fields.check([*names, *(["encoding"] if halves else [])], "", mend="select it AS")
+    if "person_id" not in names or not (halves or "encoding" in names):
+        raise SourceRefused("the query answers columns named person_id and encoding: name them by AS")
+    return halves
+
+
+def encoding(record: Any, halves: bool) -> Any:
+    """The numbers of a row's encoding as a list; as they are where they are none."""
+    if not halves:
+        return _numbers(record["encoding"])
+    low, high = (_numbers(record[name]) for name in _HALVES)
+    return [*low, *high] if isinstance(low, list) and isinstance(high, list) else None
+
+
+def _numbers(value: Any) -> Any:
+    """What a column holds, the text of a vector ([1,2]) or of a cube ((1, 2)) as a list of numbers."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return [float(number) for number in value.strip("[]()").split(",")]
+    except ValueError:
+        return value

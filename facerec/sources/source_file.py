@@ -13,7 +13,10 @@ BUFFER_BYTES: Final = 2**18
 
 
 class SourceFile:
-    """A file open for reading at `stream`; `size` in bytes. Raises SourceRefused and OSError."""
+    """A file open for reading at `stream`; `size` in bytes. Raises SourceRefused and OSError.
+
+    `share` is how much of its faces was read, from 0 to 1.
+    """
 
     def __init__(self, path: Path) -> None:
         # A pipe would wait for its writer to be opened, and a device has no end.
@@ -22,6 +25,7 @@ class SourceFile:
         self.stream = path.open("rb", buffering=BUFFER_BYTES)
         self._opened = os.fstat(self.stream.fileno())
         self.size = self._opened.st_size
+        self.share = 0.0
 
     def __enter__(self) -> Self:
         return self

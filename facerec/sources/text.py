@@ -1,23 +1,20 @@
 """Encodings in texts, a face at a time: CSV and JSON lines."""
 
 import csv
-import json
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final, Self
 
 from facerec.client.transfer import DIMENSIONS
+from facerec.sources import fields
 from facerec.sources.budget import MAX_FACE_BYTES
 from facerec.sources.errors import SourceRefused
+from facerec.sources.json_texts import NotJson, decode
 from facerec.sources.rows import TEXTS, Refuse, Row, face
 from facerec.sources.source_file import SourceFile
 
 _NUMBERED: Final = tuple(f"e{at}" for at in range(DIMENSIONS))
 _COLUMNS: Final = frozenset({"person_id", "encoding", *TEXTS, *_NUMBERED})
 _UTF_16: Final = (b"\xff\xfe", b"\xfe\xff")
-
-
-class _NotJson(ValueError):
-    """A text is no JSON; the message says what is wrong."""
 
 
 class _Lines:
@@ -42,6 +39,7 @@ class _Lines:
             raise StopIteration
         self.number += 1
         self._left -= len(line)
+        self._file.share = 1 - max(0, self._left) / self._file.size
         self._face_bytes += len(line)
         if self._face_bytes > MAX_FACE_BYTES:
             raise self._refused(
@@ -75,15 +73,19 @@ def json_rows(file: SourceFile, refuse: Refuse) -> Iterator[Row]:
         lines.next_face()
         if line.isspace():
             continue
+        if lines.number == 1 and line.strip() == "[":
+            raise SourceRefused("it is one JSON array: name it .json, or say --format json", place="line 1")
         place = f"line {lines.number}"
         try:
-            record = _json(line)
-        except _NotJson as error:
+            record = decode(line)
+        except NotJson as error:
             refuse(place, "", str(error))
             continue
         if not isinstance(record, dict):
             refuse(place, "", "the line is no JSON object")
-        elif row := face(place, record.get("encoding"), record, refuse):
+            continue
+        fields.check(record, place)
+        if row := face(place, record.get("encoding"), record, refuse):
             yield row
 
 
@@ -125,33 +127,12 @@ def _encoding_of(header: Sequence[str]) -> Callable[[Sequence[str]], Any]:
     numbered = [header.index(name) for name in _NUMBERED] if set(_NUMBERED) <= set(header) else []
     listed = header.index("encoding") if "encoding" in header else None
     if "person_id" not in header or (listed is None and not numbered):
+        fields.check([*header, *(["encoding"] if numbered else [])], "line 1", mend="name the column")
         raise SourceRefused("a CSV has the columns person_id, and encoding or e0 to e127", place="line 1")
 
     def encoding_of(record: Sequence[str]) -> Any:
         if listed is not None and record[listed]:
-            return _json(record[listed])
+            return decode(record[listed])
         return [float(record[at]) for at in numbered]  # none where the encoding is missing
 
     return encoding_of
-
-
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    made = dict(pairs)
-    if len(made) != len(pairs):
-        raise _NotJson("a key stands twice in the line's JSON object")
-    return made
-
-
-_DECODER: Final = json.JSONDecoder(object_pairs_hook=_object)
-
-
-def _json(text: str) -> Any:
-    """What a JSON text holds. Raises _NotJson."""
-    try:
-        return _DECODER.decode(text)
-    except json.JSONDecodeError as error:
-        raise _NotJson(f"the line is no JSON: {error.msg} at character {error.colno}") from None
-    except _NotJson:
-        raise
-    except (ValueError, RecursionError):
-        raise _NotJson("the line's JSON has a number too long, or lists in lists too deep") from None

@@ -1,7 +1,7 @@
-"""The faces in a pickle: a dict of encodings and names, or the training data of a fitted classifier."""
+"""The faces in a pickle: encodings and names in one of the usual forms, or a fitted classifier's own."""
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
@@ -10,8 +10,22 @@ from facerec.sources.columns import Encodings, column_rows, listed
 from facerec.sources.errors import SourceRefused
 from facerec.sources.pickles import machine
 from facerec.sources.pickles.objects import Bare
-from facerec.sources.rows import Refuse, Row
+from facerec.sources.rows import Refuse, Row, face
 from facerec.sources.source_file import SourceFile
+
+PAIR: Final = 2
+_PAIRS: Final = (
+    ("encodings", "names"),
+    ("known_face_encodings", "known_face_names"),
+    ("known_encodings", "known_names"),
+)
+_ENCODINGS: Final = ("encoding", "face_encoding", "embedding", "vector")
+_NAMES: Final = ("person_id", "name")
+_UNKNOWN: Final = (
+    'a pickle holds {"encodings": [...], "names": [...]}, the same as known_face_encodings and '
+    "known_face_names, a pair of both, {name: vector or vectors}, a list of dicts of person_id and encoding, "
+    "or a fitted KNeighborsClassifier"
+)
 
 
 def rows(file: SourceFile, refuse: Refuse) -> Iterator[Row]:
@@ -19,17 +33,69 @@ def rows(file: SourceFile, refuse: Refuse) -> Iterator[Row]:
     budget = Budget(file.size)
     found = machine.read(file.stream, budget)
     file.check_unchanged()
-    encodings, names = _of_classifier(found) if isinstance(found, Bare) else _of_dict(found)
+    if isinstance(found, dict) and _pair_of(found) is None:
+        return _people_rows(_by_person(found), file, budget, refuse)
+    encodings, names = _of_classifier(found) if isinstance(found, Bare) else _columns(found)
     del found  # the rest of it, such as a classifier's tree
-    return column_rows(encodings, {"person_id": names}, budget, refuse)
+    return column_rows(encodings, {"person_id": names}, file, budget, refuse)
 
 
-def _of_dict(found: Any) -> tuple[Encodings, Sequence[Any]]:
-    if not isinstance(found, dict) or not {"encodings", "names"} <= set(found):
-        raise SourceRefused(
-            'the pickle holds neither {"encodings": [...], "names": [...]} nor a fitted KNeighborsClassifier'
-        )
-    return _encodings(found["encodings"], "encodings"), listed(found["names"], "names")
+def _columns(found: Any) -> tuple[Encodings, Sequence[Any]]:
+    """The encodings and the names of a dict of both, of a pair of both, or of a list of dicts."""
+    if isinstance(found, dict) and (pair := _pair_of(found)):
+        return _encodings(found[pair[0]], pair[0]), listed(found[pair[1]], pair[1])
+    if isinstance(found, list) and found and all(isinstance(record, dict) for record in found):
+        return _of_records(found)
+    if isinstance(found, tuple | list) and len(found) == PAIR:
+        first, second = found
+        if _is_name(first):
+            first, second = second, first
+        return _encodings(first, "the encodings"), listed(second, "the names")
+    raise SourceRefused(_UNKNOWN)
+
+
+def _pair_of(found: dict[Any, Any]) -> tuple[str, str] | None:
+    return next((pair for pair in _PAIRS if set(pair) <= found.keys()), None)
+
+
+def _is_name(column: Any) -> bool:
+    """Whether a column begins with a text, as names do."""
+    return isinstance(column, list | tuple | np.ndarray) and len(column) > 0 and isinstance(column[0], str)
+
+
+def _of_records(records: list[dict[Any, Any]]) -> tuple[Encodings, Sequence[Any]]:
+    """The encodings and the names of dicts, each of which has both; the first tells what they are called."""
+    keys = [next((key for key in known if key in records[0]), None) for known in (_ENCODINGS, _NAMES)]
+    if None in keys:
+        raise SourceRefused(f"its dicts have no person_id and encoding: {_UNKNOWN}")
+    encoding, name = keys
+    return [record.get(encoding) for record in records], [record.get(name) for record in records]
+
+
+def _by_person(found: dict[Any, Any]) -> dict[Any, Any]:
+    """A dict of each person's vector or vectors."""
+    if not found or not all(isinstance(value, list | tuple | np.ndarray) for value in found.values()):
+        raise SourceRefused(_UNKNOWN)
+    return found
+
+
+def _people_rows(people: dict[Any, Any], file: SourceFile, budget: Budget, refuse: Refuse) -> Iterator[Row]:
+    number = 0
+    for place, (name, value) in enumerate(people.items()):
+        vectors = [value] if _is_vector(value) else value
+        budget.spend_rows(len(vectors))
+        file.share = place / len(people)
+        for vector in vectors:
+            if row := face(f"row {number}", vector, {"person_id": name}, refuse):
+                yield row
+            number += 1
+
+
+def _is_vector(value: Any) -> bool:
+    """Whether it is numbers, and not vectors of them."""
+    if isinstance(value, np.ndarray) and value.dtype.kind != "O":
+        return value.ndim == 1
+    return len(value) > 0 and isinstance(value[0], int | float | np.number)
 
 
 def _of_classifier(found: Bare) -> tuple[Encodings, Sequence[Any]]:

@@ -79,7 +79,19 @@ def as_json_lines(path: Path, faces: Any) -> Path:
     return path
 
 
-WRITERS = {"pkl": as_pickle, "npz": as_npz, "csv": as_csv, "jsonl": as_json_lines}
+def as_json_array(path: Path, faces: Any) -> Path:
+    pairs = zip(PEOPLE, faces, strict=True)
+    path.write_text(json.dumps([{"person_id": person, "encoding": face.tolist()} for person, face in pairs]))
+    return path
+
+
+WRITERS = {
+    "pkl": as_pickle,
+    "npz": as_npz,
+    "csv": as_csv,
+    "jsonl": as_json_lines,
+    "json": as_json_array,
+}
 
 
 @pytest.mark.parametrize("suffix", WRITERS)
@@ -139,6 +151,51 @@ def test_another_postgres_moves_in_by_a_query(
     assert moved.json["refused"][0]["place"] == "row 11"
     wrong = run("import", "--database-url", url, "--query", "SELECT nonsense")
     assert (wrong.code, "the query failed" in wrong.err) == (2, True)
+
+
+def test_vectors_and_cubes_of_another_postgres_move_in(
+    run: Run, make_database: Callable[[str], str], matcher: MatcherProcess, collection: str
+) -> None:
+    url = make_database("template0")
+    faces = vectors(10)
+
+    async def fill() -> None:
+        connection = await asyncpg.connect(url)
+        await connection.execute("CREATE EXTENSION vector; CREATE TABLE old (id serial, vector vector(128))")
+        rows = [(str(face.tolist()),) for face in faces]
+        await connection.executemany("INSERT INTO old (vector) VALUES ($1::text::vector)", rows)
+        await connection.close()
+
+    asyncio.run(fill())
+    named = "SELECT id::text AS person_id, {} FROM old ORDER BY id"
+    # A cube's text is the same but for its brackets; the server of these tests has no such extension.
+    cube = "'(' || array_to_string((vector::float4[])[{}:{}], ', ') || ')' AS {}"
+    cubes = ", ".join((cube.format(1, 64, "vec_low"), cube.format(65, 128, "vec_high")))
+    for columns, added in (("vector AS encoding", 10), (cubes, 0)):
+        moved = run("import", "--database-url", url, "--query", named.format(columns), "--json")
+        assert (moved.code, moved.json["faces_added"], moved.json["faces_already_there"]) == (
+            0,
+            added,
+            10 - added,
+        )
+    with MatcherClient(matcher.address) as client:
+        answer = client.verify("3", Encoding(faces[2], SPACE), collection_id=collection)
+    assert answer.distance == pytest.approx(0, abs=1e-6)
+    named_otherwise = run(
+        "import", "--database-url", url, "--query", "SELECT id AS person_id, vector FROM old"
+    )
+    assert (named_otherwise.code, named_otherwise.err.count("\n")) == (2, 1)
+    assert "it has vector, and no encoding: select it AS encoding" in named_otherwise.err
+
+
+def test_an_import_at_a_terminal_shows_how_far_it_is(run: Run, tmp_path: Path) -> None:
+    source = as_json_lines(tmp_path / "gallery.jsonl", vectors(40))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("FORCE_COLOR", "1")
+        shown = run("import", source, "--dry-run")
+    assert shown.code == 0
+    assert "40 faces" in shown.err
+    assert "100%" in shown.err
 
 
 def test_each_refused_row_is_a_line_that_says_where_and_why(run: Run, tmp_path: Path) -> None:

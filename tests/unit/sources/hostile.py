@@ -131,8 +131,22 @@ def json_lines() -> dict[str, bytes]:
     }
 
 
+def json_arrays() -> dict[str, bytes]:
+    """Arrays of objects."""
+    return {
+        "lists in lists": b"[" * 1_000_000,
+        "a face that never ends": b'[{"encoding":[' + b"0," * 3_000_000,
+        "100,000 empty objects": b"[" + b"{}," * 100_000 + b"{}]",
+        "100,000 numbers": b"[" + b"1," * 100_000 + b"1]",
+        "nothing but spaces": b"[" + b" " * 3_000_000,
+        "UTF-16": '[{"person_id":"a"}]'.encode("utf-16"),
+        "Latin-1": b'[{"person_id":"\xe9"}]',
+        "an array that is cut off": b'[{"person_id":"a","encoding":[0',
+    }
+
+
 @functools.cache
 def files() -> dict[str, bytes]:
     """All of them, by a name that ends in its format's suffix."""
-    kinds = {"pkl": pickles(), "npz": npzs(), "csv": csvs(), "jsonl": json_lines()}
+    kinds = {"pkl": pickles(), "npz": npzs(), "csv": csvs(), "jsonl": json_lines(), "json": json_arrays()}
     return {f"{name}.{suffix}": data for suffix, each in kinds.items() for name, data in each.items()}
