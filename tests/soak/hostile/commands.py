@@ -83,6 +83,7 @@ class Commands:
         self._facerec("verify", "obama", again)
         self._facerec("identify", again)
         self._facerec("encode", again)
+        self._facerec("status")
         self._facerec("import", str(_people(self.folder / "people.npz")))
         self._facerec("export", str(self._out / "export.npz"))
         self._facerec("calibrate", "--target-far", "0.1", "--plot", str(self._out / "plot.png"))
