@@ -18,13 +18,24 @@ if TYPE_CHECKING:
 ENCODER_ADDRESS = "127.0.0.1:50051"
 MATCHER_ADDRESS = "127.0.0.1:50052"
 
+_VARIABLES = "The key is FACEREC_API_KEY, the CA FACEREC_TLS_CA_FILE; `facerec --help` has the others."
 Encoder = Annotated[
     str,
-    typer.Option("--encoder", envvar="FACEREC_ENCODER", metavar="HOST:PORT", help="Where the encoder is."),
+    typer.Option(
+        "--encoder",
+        envvar="FACEREC_ENCODER",
+        metavar="HOST:PORT",
+        help=f"Where the encoder is. {_VARIABLES}",
+    ),
 ]
 Matcher = Annotated[
     str,
-    typer.Option("--matcher", envvar="FACEREC_MATCHER", metavar="HOST:PORT", help="Where the matcher is."),
+    typer.Option(
+        "--matcher",
+        envvar="FACEREC_MATCHER",
+        metavar="HOST:PORT",
+        help=f"Where the matcher is. {_VARIABLES}",
+    ),
 ]
 Collection = Annotated[str, typer.Option("--collection", metavar="ID", help="The gallery to use.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object, for programs.")]

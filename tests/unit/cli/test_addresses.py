@@ -128,3 +128,7 @@ def test_the_help_names_the_variables_for_keys_and_tls(capsys: pytest.CaptureFix
         assert f"FACEREC_{name}" in told
     assert "FACEREC_TLS_SERVER_NAME" in told
     assert "FACEREC_PLAINTEXT_KEY" in told
+    for command in ("verify", "encode", "people"):
+        main([command, "--help"])
+        told = " ".join(capsys.readouterr().out.split())
+        assert "The key is FACEREC_API_KEY, the CA FACEREC_TLS_CA_FILE" in told
