@@ -10,8 +10,6 @@ from facerec.errors import FacerecError, Reason
 STDIN = Path("-")
 MAX_STDIN_BYTES = 64 * 2**20  # more than a message holds
 
-_UNKNOWN = "UNIMPLEMENTED"  # how a server answers that has no such service
-
 # About one photo; every other reason would meet the next photo just the same.
 ABOUT_PHOTO = frozenset(
     {
@@ -44,10 +42,12 @@ def explaining(service: str, address: str) -> Iterator[None]:
 
 
 def _explained(error: FacerecError, service: str, address: str) -> str:
-    if error.reason is Reason.UNREACHABLE or (error.reason is Reason.INTERNAL and _UNKNOWN in error.message):
-        from facerec.cli.unreachable import cause
+    if error.reason in (Reason.UNREACHABLE, Reason.INTERNAL):
+        from facerec.cli.unreachable import UNKNOWN_CALL, cause
         from facerec.client import Security
 
+        if error.reason is Reason.INTERNAL and UNKNOWN_CALL not in error.message:
+            return error.message
         why = cause(service, address, error.message, Security.from_environment())
         return f"no {service} is ready at {address}: {why}"
     messages = {

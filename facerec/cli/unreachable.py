@@ -17,7 +17,11 @@ from facerec.tls_trouble import tls_trouble
 
 LOOK_SECONDS: Final = 3.0
 SERVICES: Final = {"encoder": ENCODER_SERVICE, "matcher": MATCHER_SERVICE}
-_NOT_SERVING: Final = b"\x08\x02"
+SERVING: Final = "SERVING"
+UNKNOWN_CALL: Final = "UNIMPLEMENTED"
+"""How a server answers a call that it does not have, as one of the other service."""
+
+_SERVING: Final = b"\x08\x01"
 _OWN_SCHEMES: Final = ("unix:", "unix-abstract:", "ipv4:", "ipv6:", "dns:")
 
 
@@ -29,16 +33,14 @@ def cause(service: str, address: str, details: str, security: Security) -> str:
     host, port, fault = _split(address)
     if fault:
         return f"{fault}, as --{service} or FACEREC_{service.upper()}"
-    try:
-        socket.create_connection((host, port), timeout=LOOK_SECONDS).close()
-    except socket.gaierror:
-        return f"no machine is known by the name {host}: look at its spelling, and at --{service}"
-    except ConnectionRefusedError:
-        return f"nothing listens there: {start}"
-    except OSError as error:
-        said = (error.strerror or "it did not take a connection in time").lower()
-        return f"{host} can't be reached ({said}): look at its address, and at firewalls between"
-    return _of_tls(details, host, port, security) or _of_health(service, address, security, start)
+    fault = (
+        _of_connection(service, host, port, start)
+        or _of_tls(details, host, port, security)
+        or _of_health(service, address, security)
+    )
+    if fault == SERVING and UNKNOWN_CALL in details:
+        return "it is of a release that does not have this call: bring it to this one's"
+    return "it is ready by now: try again" if fault == SERVING else fault or start
 
 
 def _split(address: str) -> tuple[str, int, str]:
@@ -52,6 +54,20 @@ def _split(address: str) -> tuple[str, int, str]:
     if not (port.isascii() and port.isdigit() and 0 < int(port) < 65536):
         return "", 0, "its port is no number from 1 to 65535: give HOST:PORT"
     return host.strip("[]"), int(port), ""
+
+
+def _of_connection(service: str, host: str, port: int, start: str) -> str:
+    """Why no connection comes about; "" where one does."""
+    try:
+        socket.create_connection((host, port), timeout=LOOK_SECONDS).close()
+    except socket.gaierror:
+        return f"no machine is known by the name {host}: look at its spelling, and at --{service}"
+    except ConnectionRefusedError:
+        return f"nothing listens there: {start}"
+    except OSError as error:
+        said = (error.strerror or "it did not take a connection in time").lower()
+        return f"{host} can't be reached ({said}): look at its address, and at firewalls between"
+    return ""
 
 
 def _of_tls(details: str, host: str, port: int, security: Security) -> str:
@@ -82,8 +98,8 @@ def _speaks_tls(host: str, port: int) -> bool:
         return False
 
 
-def _of_health(service: str, address: str, security: Security, start: str) -> str:
-    """What the address says of its own health; it takes no key."""
+def _of_health(service: str, address: str, security: Security) -> str:
+    """What the address says of its own health, which takes no key; SERVING where nothing is wrong with it."""
     other = next(name for name in SERVICES if name != service)
     try:
         channel = (
@@ -94,12 +110,14 @@ def _of_health(service: str, address: str, security: Security, start: str) -> st
         with channel:
             told = {name: _health(channel, full_name) for name, full_name in SERVICES.items()}
     except grpc.RpcError:
-        return f"what listens there is no facerec service: {start}"
-    if told[service] == _NOT_SERVING:
+        return f"what listens there is no facerec service: name another with --{service}"
+    if told[service] == _SERVING:
+        return SERVING
+    if told[service] is not None:
         return "it is not serving yet: it waits for its model or its database, as its log says"
-    if told[service] is None and told[other] is not None:
+    if told[other] is not None:
         return f"the {other} listens there: give the {service}'s address as --{service}, or start it"
-    return start
+    return ""
 
 
 def _health(channel: grpc.Channel, full_name: str) -> bytes | None:

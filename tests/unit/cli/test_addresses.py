@@ -73,6 +73,12 @@ async def test_a_service_that_is_not_ready_yet_is_told_from_one_that_is_not_ther
     assert told.startswith("it is not serving yet")
 
 
+async def test_a_service_of_a_release_without_the_call_is_told_to_be_that(said: Callable[[str], str]) -> None:
+    async with listening(MATCHER_SERVICE) as server:
+        told = await asyncio.to_thread(said, server.address)
+    assert told.startswith("it is of a release that does not have this call")
+
+
 async def test_the_other_service_s_address_is_told_to_be_that(said: Callable[[str], str]) -> None:
     async with listening(ENCODER_SERVICE) as server:
         told = await asyncio.to_thread(said, server.address)
