@@ -38,7 +38,7 @@ from facerec.client.galleries import (
     CollectionSettings,
     SearchIndex,
 )
-from facerec.client.matcher import AsyncMatcherClient, MatcherClient, NewFace, Probe
+from facerec.client.matcher import AsyncMatcherClient, MatcherClient, NewFace
 from facerec.client.people import (
     Candidate,
     Comparison,
@@ -53,6 +53,7 @@ from facerec.client.people import (
     StoredFace,
     Verification,
 )
+from facerec.client.probes import Probe
 from facerec.client.reviews import DuplicatePair, Proportion, Recall
 from facerec.client.security import Security
 from facerec.client.transfer import FaceBatch, ImportReport, RefusedRow

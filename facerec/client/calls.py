@@ -17,8 +17,9 @@ import grpc
 import grpc.aio
 from google.protobuf.message import Message
 
-from facerec.client.channel import MAX_MESSAGE_BYTES, channel_options, target
+from facerec.client.channel import MAX_MESSAGE_BYTES, channel_options, check_address, target
 from facerec.client.failures import from_rpc_error
+from facerec.client.loop_channel import LoopChannel
 from facerec.client.security import PLAIN, Security
 from facerec.errors import FacerecError, Reason
 
@@ -59,13 +60,17 @@ class _Channel:
 
     service: ClassVar[str]
     stub: ClassVar[Any]
-    _stub: Any
 
     def __init__(self, address: str, *, timeout_seconds: float = 30.0, security: Security = PLAIN) -> None:
+        check_address(address)
         self.address = address
         self.timeout_seconds = timeout_seconds
         self._metadata = security.metadata(address)
         self._options = [*channel_options(self.service), *security.options()]
+
+    @property
+    def _stub(self) -> Any:
+        raise NotImplementedError
 
     def with_options(
         self,
@@ -116,7 +121,11 @@ class Client(_Channel):
             if security.is_tls
             else grpc.insecure_channel(target(address), self._options)
         )
-        self._stub = self.stub(self._channel)
+        self._calls = self.stub(self._channel)
+
+    @property
+    def _stub(self) -> Any:
+        return self._calls
 
     def close(self) -> None:
         """Close the channel; calls in flight are cancelled."""
@@ -136,16 +145,19 @@ class Client(_Channel):
 
 
 class AsyncClient(_Channel):
-    """A client of one service on the running event loop. Use it in an `async with`, or `close`."""
+    """A client of one service on the event loop of its first call. Use it in an `async with`, or `close`.
+
+    It may be made before the loop runs.
+    """
 
     def __init__(self, address: str, *, timeout_seconds: float = 30.0, security: Security = PLAIN) -> None:
         super().__init__(address, timeout_seconds=timeout_seconds, security=security)
-        self._channel = (
-            grpc.aio.secure_channel(target(address), security.credentials(), self._options)
-            if security.is_tls
-            else grpc.aio.insecure_channel(target(address), self._options)
-        )
-        self._stub = self.stub(self._channel)
+        credentials = security.credentials() if security.is_tls else None
+        self._channel = LoopChannel(address, credentials, self._options)
+
+    @property
+    def _stub(self) -> Any:
+        return self._channel.stub(self.stub)
 
     async def close(self) -> None:
         """Close the channel; calls in flight are cancelled."""

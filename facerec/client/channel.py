@@ -5,8 +5,10 @@ Every client uses it, and whoever opens a channel of their own to a service shou
 """
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 
+from facerec.errors import FacerecError, Reason
 from facerec.proxies import NO_PROXY
 
 ENCODER_SERVICE = "facerec.encoder.v1.EncoderService"
@@ -52,6 +54,32 @@ MIN_RESOLUTION_SECONDS = 1
 keep calls failing as long after a replica was replaced by one at another address."""
 MAX_RECONNECT_SECONDS = 5
 """Longest wait between two tries to connect to a replica that is away, where gRPC's own is two minutes."""
+
+
+_HOST_AND_PORT = re.compile(r"(\[[^\[\]]+\]|[^\[\]:,/]+):(\d{1,5})")
+_WEB = ("http://", "https://", "grpc://", "grpcs://")
+_SCHEMES = ("dns:", "ipv4:", "ipv6:")  # whose addresses have a port each
+
+
+def check_address(address: str) -> None:
+    """Raises FacerecError OPTION_INVALID where an address has no port, or is a web address.
+
+    gRPC would take port 443 for the first and look up the second as a name.
+    """
+    if address.startswith(_WEB):
+        raise _address_invalid(address, f"leave out {address.partition('//')[0]}//: TLS comes by Security")
+    scheme = next((each for each in _SCHEMES if address.startswith(each)), "")
+    if not scheme and target(address) == address:
+        return  # a socket's path, or a scheme of the caller's own
+    rest = address.removeprefix(scheme).rpartition("/")[2] if scheme else address
+    for part in rest.split(","):
+        found = _HOST_AND_PORT.fullmatch(part)
+        if found is None or not 0 < int(found[2]) <= 65535:
+            raise _address_invalid(address, "give HOST:PORT, such as 127.0.0.1:50052 or [::1]:50052")
+
+
+def _address_invalid(address: str, mend: str) -> FacerecError:
+    return FacerecError(f"address {address!r}: {mend}", reason=Reason.OPTION_INVALID, field="address")
 
 
 def target(address: str) -> str:

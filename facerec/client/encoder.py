@@ -6,6 +6,7 @@ from typing import Any, ClassVar, Literal, TypedDict, Unpack
 from facerec.client.calls import AsyncClient, Call, Client, ask, ask_async
 from facerec.client.channel import ENCODER_SERVICE
 from facerec.client.faces import BoundingBox, DetectedImage, EncodedImage, Model
+from facerec.client.probes import image_bytes
 from facerec.client.sending import AsyncRequests, Requests
 from facerec.encoder import v1
 from facerec.errors import FacerecError, Reason
@@ -39,13 +40,13 @@ def encode(
     DEADLINE_EXCEEDED.
     """
     boxes = [box.to_message() for box in face_boxes]
-    request = v1.EncodeRequest(image=image, options=_message(options), face_boxes=boxes)
+    request = v1.EncodeRequest(image=image_bytes(image, "image"), options=_message(options), face_boxes=boxes)
     return Call("Encode", request, EncodedImage.from_message)
 
 
 def detect_faces(image: bytes, **options: Unpack[Options]) -> Call[DetectedImage]:
     """Find the faces of an image, with boxes and landmarks and no encodings. Raises as `encode` does."""
-    request = v1.DetectFacesRequest(image=image, options=_message(options))
+    request = v1.DetectFacesRequest(image=image_bytes(image, "image"), options=_message(options))
     return Call("DetectFaces", request, DetectedImage.from_message)
 
 
@@ -63,7 +64,8 @@ def _message(options: Options) -> v1.EncodeOptions:
 
 
 def _item(item_id: str, image: bytes, options: v1.EncodeOptions) -> v1.EncodeStreamRequest:
-    return v1.EncodeStreamRequest(item_id=item_id, request=v1.EncodeRequest(image=image, options=options))
+    request = v1.EncodeRequest(image=image_bytes(image, "request.image"), options=options)
+    return v1.EncodeStreamRequest(item_id=item_id, request=request)
 
 
 def _outcome(answer: v1.EncodeStreamResponse) -> Outcome:

@@ -3,14 +3,13 @@
 import dataclasses
 import datetime
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
-from typing import Any, ClassVar, TypeAlias
+from typing import Any, ClassVar
 
 import grpc
 
 from facerec.client import transfer
 from facerec.client.calls import AsyncClient, Call, Client, Listing, ask, ask_async, each, each_async
 from facerec.client.channel import MATCHER_SERVICE
-from facerec.client.faces import Encoding
 from facerec.client.failures import from_rpc_error
 from facerec.client.people import (
     Comparison,
@@ -22,13 +21,11 @@ from facerec.client.people import (
     StoredFace,
     Verification,
 )
+from facerec.client.probes import Probe, probe_message
 from facerec.client.sending import AsyncRequests, Requests
 from facerec.client.times import timestamp
 from facerec.client.transfer import FaceBatch, ImportReport
 from facerec.matcher import v1
-
-# A face in one of three forms: an image (the bytes of its file), an encoding, a stored face's id.
-Probe: TypeAlias = bytes | Encoding | str
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,8 +55,11 @@ def enroll(
     UNREACHABLE, DEADLINE_EXCEEDED.
     """
     items = [
-        v1.EnrollItem(probe=_probe(face.probe, use_largest_face), external_ref=face.external_ref)
-        for face in (face if isinstance(face, NewFace) else NewFace(face) for face in faces)
+        v1.EnrollItem(
+            probe=probe_message(face.probe, f"items[{place}].probe", use_largest_face=use_largest_face),
+            external_ref=face.external_ref,
+        )
+        for place, face in enumerate(face if isinstance(face, NewFace) else NewFace(face) for face in faces)
     ]
     request = v1.EnrollRequest(
         collection_id=collection_id,
@@ -84,7 +84,7 @@ def verify(
     request = v1.VerifyRequest(
         collection_id=collection_id,
         person_id=person_id,
-        probe=_probe(probe, use_largest_face),
+        probe=probe_message(probe, "probe", use_largest_face=use_largest_face),
         max_distance=max_distance,
     )
     return Call("Verify", request, Verification.from_message)
@@ -105,7 +105,10 @@ def identify(
     """
     request = v1.IdentifyRequest(
         collection_id=collection_id,
-        probes=[_probe(probe, use_largest_face) for probe in probes],
+        probes=[
+            probe_message(probe, f"probes[{place}]", use_largest_face=use_largest_face)
+            for place, probe in enumerate(probes)
+        ],
         max_candidates=max_candidates,
         max_distance=max_distance,
         all_faces=all_faces,
@@ -126,8 +129,8 @@ def compare(
     """Measure two faces against each other. Raises FacerecError as `enroll`."""
     request = v1.CompareRequest(
         collection_id=collection_id,
-        probe_a=_probe(a, use_largest_face),
-        probe_b=_probe(b, use_largest_face),
+        probe_a=probe_message(a, "probe_a", use_largest_face=use_largest_face),
+        probe_b=probe_message(b, "probe_b", use_largest_face=use_largest_face),
         max_distance=max_distance,
     )
     return Call("Compare", request, Comparison.from_message)
@@ -188,14 +191,6 @@ def delete_face(face_id: str, *, collection_id: str = "") -> Call[Erasure]:
 
 def _export(collection_id: str) -> v1.ExportFacesRequest:
     return v1.ExportFacesRequest(collection_id=collection_id)
-
-
-def _probe(probe: Probe, use_largest_face: bool) -> v1.Probe:
-    if isinstance(probe, Encoding):
-        return v1.Probe(encoding=probe.to_message())
-    if isinstance(probe, str):
-        return v1.Probe(face_id=probe)
-    return v1.Probe(image=probe, use_largest_face=use_largest_face)
 
 
 def get_erasure(erasure_id: str, *, collection_id: str = "") -> Call[Erasure]:

@@ -1,0 +1,75 @@
+"""Faces as callers pass them to a client, checked before anything is sent."""
+
+import os
+import uuid
+from typing import TypeAlias
+
+import numpy as np
+
+from facerec.client.faces import Encoding
+from facerec.errors import FacerecError, Reason
+from facerec.matcher import v1
+
+DIMENSIONS = 128
+
+# A face in one of three forms: an image (the bytes of its file), an encoding, a stored face's id.
+Probe: TypeAlias = bytes | Encoding | str
+
+
+def image_bytes(image: object, field: str) -> bytes:
+    """The bytes of an image file. Raises FacerecError IMAGE_INVALID naming `field` for anything else."""
+    if isinstance(image, bytes):
+        return image
+    if isinstance(image, bytearray | memoryview):
+        return bytes(image)
+    if isinstance(image, str | os.PathLike):
+        hint = "read the file and pass its bytes, as Path(path).read_bytes() does"
+    elif isinstance(image, np.ndarray):
+        hint = "an array has pixels but no format: encode it as JPEG or PNG and pass the bytes"
+    else:
+        hint = "pass the bytes of an image file"
+    raise FacerecError(
+        f"{field} is of type {type(image).__name__}: {hint}", reason=Reason.IMAGE_INVALID, field=field
+    )
+
+
+def probe_message(probe: Probe, field: str, *, use_largest_face: bool = False) -> v1.Probe:
+    """The message of one face; `field` is its path in the request, as errors name it.
+
+    Raises FacerecError: ENCODING_INVALID where a vector has no space or is not of shape (128,), ID_INVALID
+    where a text is no face id, IMAGE_INVALID where it is none of the three forms.
+    """
+    if isinstance(probe, Encoding):
+        return v1.Probe(encoding=_encoding(probe, f"{field}.encoding.values").to_message())
+    if isinstance(probe, str):
+        return v1.Probe(face_id=_face_id(probe, f"{field}.face_id"))
+    if isinstance(probe, np.ndarray) and probe.shape == (DIMENSIONS,):
+        raise FacerecError(
+            f"{field} is a vector without its space: pass Encoding(vector, space)",
+            reason=Reason.ENCODING_INVALID,
+            field=f"{field}.encoding.space",
+        )
+    return v1.Probe(image=image_bytes(probe, f"{field}.image"), use_largest_face=use_largest_face)
+
+
+def _encoding(encoding: Encoding, field: str) -> Encoding:
+    shape = np.shape(encoding.values)
+    if shape != (DIMENSIONS,):
+        raise FacerecError(
+            f"an encoding's values are of shape ({DIMENSIONS},), and these of {shape}",
+            reason=Reason.ENCODING_INVALID,
+            field=field,
+        )
+    return encoding
+
+
+def _face_id(text: str, field: str) -> str:
+    try:
+        uuid.UUID(text)
+    except ValueError:
+        raise FacerecError(
+            "a text is a stored face's id, a UUID in its 36-character form; of an image pass the bytes",
+            reason=Reason.ID_INVALID,
+            field=field,
+        ) from None
+    return text
