@@ -2,7 +2,7 @@
 
 import dataclasses
 import datetime
-from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Generator, Iterable, Iterator
 from typing import Any, ClassVar
 
 import grpc
@@ -249,19 +249,20 @@ class MatcherClient(Client):
         with sent.sent_by(call, self.address):
             return ImportReport.from_message(call.result())
 
-    def export_faces(self, *, collection_id: str = "") -> Iterator[FaceBatch]:
+    def export_faces(self, *, collection_id: str = "") -> Generator[FaceBatch, None, None]:
         """All faces of a collection as they are at one moment, ordered by person.
 
-        Over one call without a deadline. Raises FacerecError: COLLECTION_NOT_FOUND, OVERLOADED and those of
-        any call.
+        Over one call without a deadline, which ends with the iterator: where the loop is left early, or when
+        the iterator is closed (`contextlib.closing` or `aclosing` says where). Raises FacerecError:
+        COLLECTION_NOT_FOUND, OVERLOADED and those of any call.
         """
+        call = self._stub.ExportFaces(_export(collection_id), metadata=self._metadata)
         try:
-            yield from map(
-                FaceBatch.from_message,
-                self._stub.ExportFaces(_export(collection_id), metadata=self._metadata),
-            )
+            yield from map(FaceBatch.from_message, call)
         except grpc.RpcError as error:
             raise from_rpc_error(error, self.address) from error
+        finally:
+            call.cancel()
 
     get_import = ask(get_import)
 
@@ -323,17 +324,21 @@ class AsyncMatcherClient(AsyncClient):
         with sent.sent_by(call, self.address):
             return ImportReport.from_message(await call)
 
-    async def export_faces(self, *, collection_id: str = "") -> AsyncIterator[FaceBatch]:
+    async def export_faces(self, *, collection_id: str = "") -> AsyncGenerator[FaceBatch, None]:
         """All faces of a collection as they are at one moment, ordered by person.
 
-        Over one call without a deadline. Raises FacerecError: COLLECTION_NOT_FOUND, OVERLOADED and those of
-        any call.
+        Over one call without a deadline, which ends with the iterator: where the loop is left early, or when
+        the iterator is closed (`contextlib.closing` or `aclosing` says where). Raises FacerecError:
+        COLLECTION_NOT_FOUND, OVERLOADED and those of any call.
         """
+        call = self._stub.ExportFaces(_export(collection_id), metadata=self._metadata)
         try:
-            async for message in self._stub.ExportFaces(_export(collection_id), metadata=self._metadata):
+            async for message in call:
                 yield FaceBatch.from_message(message)
         except grpc.RpcError as error:
             raise from_rpc_error(error, self.address) from error
+        finally:
+            call.cancel()
 
     get_import = ask_async(get_import)
 

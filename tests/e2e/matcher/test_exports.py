@@ -1,5 +1,7 @@
 """Exports: of one moment, page by page, and ended where nobody reads them."""
 
+import asyncio
+from contextlib import aclosing, closing
 from typing import Any
 
 import asyncpg
@@ -7,6 +9,7 @@ import grpc.aio
 import numpy as np
 import pytest
 
+from facerec.client import AsyncMatcherClient, MatcherClient
 from facerec.errors import Reason
 from facerec.matcher.v1 import matcher_pb2 as pb
 from facerec.matcher.v1 import matcher_pb2_grpc, transfer_pb2
@@ -175,3 +178,45 @@ async def test_a_callers_second_export_is_refused_and_imports_go_on(matcher: Run
     answer = await send(matcher, header("second"), chunk(vectors(2, seed=1), ["ann", "bob"]))
     assert answer.faces_added == 2
     call.cancel()
+
+
+async def test_an_export_whose_loop_is_left_ends_at_once(matcher: RunningMatcher, database_url: str) -> None:
+    names = await fill(matcher)
+    async with AsyncMatcherClient(matcher.address) as client:
+        async for batch in client.export_faces():
+            assert batch.person_ids[0] == names[0]
+            break
+        await let_go(database_url)
+
+        async def read(began: asyncio.Event) -> None:
+            async for _ in client.export_faces():
+                began.set()
+                await asyncio.Event().wait()
+
+        began = asyncio.Event()
+        reading = asyncio.create_task(read(began))
+        await began.wait()
+        reading.cancel()
+        await asyncio.wait([reading])
+        await let_go(database_url)
+        async with aclosing(client.export_faces()) as batches:
+            kept = batches
+            assert (await anext(batches)).person_ids[0] == names[0]
+        await let_go(database_url)
+        assert [batch async for batch in kept] == []
+
+
+async def test_a_blocking_export_whose_loop_is_left_ends_at_once(
+    matcher: RunningMatcher, database_url: str
+) -> None:
+    names = await fill(matcher)
+
+    def leave(client: MatcherClient) -> Any:
+        with closing(client.export_faces()) as batches:
+            assert next(batches).person_ids[0] == names[0]
+        return batches
+
+    with MatcherClient(matcher.address) as client:
+        left = await asyncio.to_thread(leave, client)
+        await let_go(database_url)
+        assert list(left) == []

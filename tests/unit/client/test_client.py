@@ -157,10 +157,11 @@ def test_exactly_the_calls_that_the_contract_calls_safe_are_retried() -> None:
 def test_both_forms_have_the_same_described_methods(blocking: type, on_loop: type) -> None:
     def methods(kind: type) -> dict[str, tuple[str, str | None]]:
         public = ((name, value) for name, value in vars(kind).items() if inspect.isfunction(value))
-        return {
-            name: (str(inspect.signature(value)).replace("Async", ""), value.__doc__)
-            for name, value in public
-        }
+        return {name: (signature(value), value.__doc__) for name, value in public}
+
+    def signature(method: Any) -> str:
+        text = str(inspect.signature(method)).replace("Async", "")
+        return text.replace(", None, None]", ", None]")  # a generator's, of which the form on a loop has two
 
     assert methods(blocking) == methods(on_loop)
     assert all(doc for _, doc in methods(blocking).values())
