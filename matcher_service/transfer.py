@@ -6,7 +6,7 @@ import contextlib
 import dataclasses
 import datetime
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 
 import asyncpg
 import numpy as np
@@ -33,7 +33,11 @@ RETRY_SECONDS = 60.0
 STALLED_SECONDS = 60.0
 MAX_ROWS = 2**32 - 1  # an import's, for the contract to tell the next one
 MANY_ROWS = 10  # a person's in a chunk: looked at before they are written, others only afterwards
-EXPORT_FACES = 2000  # a page and a message: 1.2 MB, or 8 where every text is as long as it may be
+EXPORT_FACES = 2000  # a page: 1.2 MB, or 8 where every text is as long as it may be
+EXPORT_BYTES = (
+    3 * 1024 * 1024
+)  # a message's at most: clients of gRPC take 4 MiB unless they are told otherwise
+ROW_BYTES = 4 * DIMENSIONS + 40  # a face's vector, its time, and what frames them and the texts
 
 Vectors = npt.NDArray[np.float32]
 
@@ -164,7 +168,7 @@ class Transfer:
                 queries["export_faces"], collection_id, *after, EXPORT_FACES
             ):
                 after = (rows[-1]["person_id"], rows[-1]["create_time"], rows[-1]["face_id"])
-                if faces := [row for row in rows if row["face_id"] is not None]:
+                for faces in _messages([row for row in rows if row["face_id"] is not None]):
                     async with _limit(STALLED_SECONDS, f"the export was not read for {STALLED_SECONDS:g} s"):
                         await write(head["space"], _chunk(faces))
 
@@ -429,6 +433,22 @@ def _check_row(chunk: Chunk, place: int, in_range: bool, now: datetime.datetime)
     if expires is not None and expires <= now:
         raise OptionInvalid("the face's time is over", field="expire_times")
     return ids.person_id(chunk.person_ids[place], "person_ids")
+
+
+def _messages(rows: Sequence[asyncpg.Record]) -> Iterator[list[asyncpg.Record]]:
+    """The rows of each message of a page."""
+    message: list[asyncpg.Record] = []
+    size = 0
+    for row in rows:
+        texts = (row["person_id"], row["display_name"], row["external_ref"], row["fingerprint"])
+        row_bytes = ROW_BYTES + sum(len(text.encode()) for text in texts)
+        if message and size + row_bytes > EXPORT_BYTES:
+            yield message
+            message, size = [], 0
+        message.append(row)
+        size += row_bytes
+    if message:
+        yield message
 
 
 def _chunk(rows: Sequence[asyncpg.Record]) -> Chunk:

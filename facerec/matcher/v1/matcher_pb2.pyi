@@ -489,7 +489,8 @@ class IdentifyRequest(_message.Message):
     """
     all_faces: _builtins.bool
     """all_faces answers every face of an image instead of refusing one that shows
-    several. Default: false.
+    several. The answer may then be longer than the 4 MiB that clients of gRPC
+    take by default. Default: false.
     """
     exact_only: _builtins.bool
     """exact_only decides by an exact scan even where an index could. Default:

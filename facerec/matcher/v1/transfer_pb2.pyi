@@ -335,7 +335,9 @@ Global___ExportFacesRequest: _TypeAlias = ExportFacesRequest  # noqa: Y015
 
 @_typing.final
 class ExportFacesResponse(_message.Message):
-    """ExportFacesResponse is some of a gallery's faces, ordered by person_id."""
+    """ExportFacesResponse is some of a gallery's faces, ordered by person_id: 2000
+    at most, and no more than fit into 4 MiB, which clients of gRPC take by default.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 

@@ -103,6 +103,26 @@ async def test_pages_may_end_anywhere(
     await check_export(matcher, database_url, faces, page)
 
 
+async def test_a_client_as_grpc_makes_it_reads_an_export_whose_texts_are_as_long_as_they_may_be(
+    matcher: RunningMatcher,
+) -> None:
+    names = [f"{place:04}".ljust(128, "\N{GRINNING FACE}") for place in range(2000)]
+    text, faces = 256 * "\N{GRINNING FACE}", vectors(2000)
+    columns = {
+        "display_names": [text] * 2000,
+        "external_refs": [text] * 2000,
+        "fingerprints": ["f" * 256] * 2000,
+    }
+    for first in range(0, 2000, 500):
+        last = first + 500
+        part = {name: values[first:last] for name, values in columns.items()}
+        await send(matcher, header(f"from {first}"), chunk(faces[first:last], names[first:last], **part))
+    parts = await export(matcher)  # over a channel without an option, which takes 4 MiB a message
+    assert exported(parts)[0] == names
+    assert np.array_equal(exported(parts)[1], faces)
+    assert all(part.ByteSize() <= transfer.EXPORT_BYTES + len(part.space) + 16 for part in parts)
+
+
 async def fill(matcher: RunningMatcher) -> list[str]:
     """Import more faces than a connection takes in unread, 16 MB at the most; their people, in order."""
     faces, names = vectors(30_000), [f"p{place:05}" for place in range(30_000)]

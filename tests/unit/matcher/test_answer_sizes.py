@@ -1,0 +1,90 @@
+"""Answers at their longest stay within the 4 MiB that a client of gRPC takes of a message by default."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+from google.protobuf.message import Message
+
+from facerec.matcher.v1 import audit_pb2, matcher_pb2, review_pb2
+from matcher_service import converters, ids, servicer
+
+DEFAULT_BYTES = 4 * 1024 * 1024
+WIDEST = "\N{GRINNING FACE}"  # 4 bytes of UTF-8, as many as a character has
+CHARACTERS = {
+    "person_id": ids.MAX_PERSON_ID_CHARACTERS,
+    "person_id_a": ids.MAX_PERSON_ID_CHARACTERS,
+    "person_id_b": ids.MAX_PERSON_ID_CHARACTERS,
+    "display_name": ids.MAX_TEXT_CHARACTERS,
+    "external_ref": ids.MAX_TEXT_CHARACTERS,
+    "space": converters.MAX_SPACE_CHARACTERS,
+}
+SETTINGS = len(matcher_pb2.CollectionSettings.DESCRIPTOR.fields) + len(
+    matcher_pb2.SearchPolicy.DESCRIPTOR.fields
+)
+
+
+def longest(kind: type[Message]) -> Message:
+    """A message with every field at its longest, texts of other names at 256 bytes."""
+    message: Any = kind()
+    for field in message.DESCRIPTOR.fields:
+        if field.message_type is not None and field.message_type.GetOptions().map_entry:
+            getattr(message, field.name).update({f"{place:032}": 100 * "x" for place in range(SETTINGS)})
+        elif field.message_type is not None and not field.is_repeated:
+            getattr(message, field.name).CopyFrom(longest(field.message_type._concrete_class))
+        elif field.message_type is None:
+            value = _longest_value(field)
+            if field.is_repeated:
+                getattr(message, field.name).extend([value] * 7)
+            else:
+                setattr(message, field.name, value)
+    return message  # type: ignore[no-any-return]
+
+
+def _longest_value(field: Any) -> Any:
+    if field.type == field.TYPE_STRING:
+        return CHARACTERS[field.name] * WIDEST if field.name in CHARACTERS else 256 * "x"
+    if field.type == field.TYPE_ENUM:
+        return field.enum_type.values[-1].number
+    if field.type == field.TYPE_BOOL:
+        return True
+    return 2**31 - 1
+
+
+LISTS: Sequence[tuple[type[Message], str]] = (
+    (matcher_pb2.ListPersonsResponse, "persons"),
+    (matcher_pb2.ListFacesResponse, "faces"),
+    (matcher_pb2.ListCollectionsResponse, "collections"),
+    (review_pb2.ListDuplicatesResponse, "pairs"),
+    (audit_pb2.ListAuditEventsResponse, "events"),
+)
+
+
+def test_every_list_of_the_contract_is_measured() -> None:
+    services = matcher_pb2.DESCRIPTOR.services_by_name.values()
+    listed = {method.output_type.name for service in services for method in service.methods}
+    expected = {name for name in listed if name.startswith("List")}
+    assert {kind.DESCRIPTOR.name for kind, _ in LISTS} == expected
+
+
+def item_of(kind: type[Message], field: str) -> Message:
+    item: Any = kind.DESCRIPTOR.fields_by_name[field].message_type
+    return longest(item._concrete_class)
+
+
+@pytest.mark.parametrize(("kind", "field"), LISTS, ids=lambda each: getattr(each, "__name__", each))
+def test_the_longest_page_is_within_what_a_client_takes_by_default(kind: type[Message], field: str) -> None:
+    page: Any = kind()
+    getattr(page, field).extend([item_of(kind, field)] * ids.MAX_PAGE_SIZE)
+    page.next_page_token = 1024 * "x"
+    assert DEFAULT_BYTES // 10 < page.ByteSize() <= DEFAULT_BYTES
+
+
+def test_the_longest_answers_of_identify_for_one_face_a_probe_and_of_enroll_are_too() -> None:
+    face: Any = item_of(matcher_pb2.IdentifyResponse, "faces")
+    face.candidates.extend([item_of(matcher_pb2.IdentifiedFace, "candidates")] * servicer.MAX_CANDIDATES)
+    identified = matcher_pb2.IdentifyResponse(faces=[face] * servicer.MAX_PROBES)
+    enrolled: Any = item_of(matcher_pb2.EnrollResponse, "faces")
+    outcome = matcher_pb2.EnrollResponse(faces=[enrolled] * servicer.MAX_ITEMS)
+    assert DEFAULT_BYTES // 2 < identified.ByteSize() <= DEFAULT_BYTES
+    assert outcome.ByteSize() <= DEFAULT_BYTES
