@@ -1,5 +1,6 @@
-"""A collection's error rates, measured on its own people: distances in SQL, rates from their counts."""
+"""A collection's error rates, measured on its own people: rates from counts of distances."""
 
+import asyncio
 import dataclasses
 import datetime
 import json
@@ -9,27 +10,22 @@ from typing import Any
 
 import asyncpg
 import numpy as np
+import numpy.typing as npt
 
 from matcher_service import calibration
 from matcher_service.audit.changes import Action, Change, note
 from matcher_service.calibration import BIN, BINS, MIN_PERSONS, Counts, Point, Sample
-from matcher_service.database import Connection, Database
+from matcher_service.calibration_support import Target, check_support, identify_point
+from matcher_service.database import DIMENSIONS, LULL_SECONDS, Connection, Database
 from matcher_service.database_errors import tried_anew
 from matcher_service.errors import CalibrationNotFound, CalibrationUnsupported, CollectionNotFound
+from matcher_service.impostors import ROWS_A_BLOCK, PairCounter
 from matcher_service.queries import of_collection
 
 PAIRS_A_PERSON = 10  # so that nobody's many photos weigh more than others' few
-PROBES_A_STATEMENT = 100  # a tenth of a second: between two of them others have their turn
+GENUINE_PERSONS = 4000  # at most: more would narrow no interval that matters, and one statement measures them
+VECTORS_A_STATEMENT = 1000
 SUSPECTS = 20
-
-
-@dataclasses.dataclass(frozen=True)
-class Target:
-    """What is asked for: a false accept rate, false hits a search, and the most persons to compare."""
-
-    far: float = 1e-3
-    false_hits: float = 0.01
-    persons: int = 1000
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,7 +66,10 @@ class Applied:
 
 
 class Calibrator:
-    """Measures on the connections of exact scans, in short statements."""
+    """Measures over a connection of exact scans, in short statements and blocks of pairs.
+
+    One of the largest size takes 30 MB, and there are as many at once as such connections are for it.
+    """
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -87,10 +86,15 @@ class Calibrator:
             if row is None:
                 raise CollectionNotFound
             faces = row["estimated_faces"]
-            drawn, impostor = await _impostors(connection, queries, collection_id, target.persons)
-            _check_support(len(drawn), target)
-            genuine = await _genuine(connection, queries, collection_id, target.persons)
-            sample = Sample(genuine, impostor)
+            drawn, vectors = await _draw(connection, queries, collection_id, target.persons)
+            check_support(len(drawn), target)
+            genuine_persons = min(target.persons, GENUINE_PERSONS)
+            genuine = await _genuine(connection, queries, collection_id, genuine_persons)
+            counter = PairCounter(vectors, near=_usual(genuine), most=SUSPECTS)
+            for first in range(0, len(vectors), ROWS_A_BLOCK):
+                await self._database.traffic.lull(LULL_SECONDS)
+                await asyncio.to_thread(counter.count, first)
+            sample = Sample(genuine, counter.impostors)
             curve = calibration.curve(sample)
             verify = calibration.largest_within(curve, target.far)
             if verify is None:
@@ -98,8 +102,8 @@ class Calibrator:
                     f"more than {target.far:g} of the pairs of different persons are all but the same face: "
                     "the same people are enrolled under several ids",
                 )
-            identify, needs = _identify(curve, sample, faces, target)
-            suspects = await _suspects(connection, queries, collection_id, drawn, sample)
+            identify, needs = identify_point(curve, sample, faces, target)
+            suspects = await _suspects(connection, queries, collection_id, drawn, counter)
             kept = await connection.fetchrow(
                 queries["add_calibration"],
                 collection_id,
@@ -142,21 +146,20 @@ class Calibrator:
         return Applied(row["old_verify"], row["new_verify"], row["old_identify"], row["new_identify"])
 
 
-async def _impostors(
+async def _draw(
     connection: Connection, queries: Mapping[str, str], collection_id: str, persons: int
-) -> tuple[list[uuid.UUID], Counts]:
-    """Faces of different persons, and how far each lies from the others."""
-    drawn = [
-        row["face_id"] for row in await connection.fetch(queries["draw_impostors"], collection_id, persons)
-    ]
-    place = {face_id: number for number, face_id in enumerate(drawn)}
-    counts = np.zeros((len(drawn), BINS), np.int64)
-    for first in range(0, len(drawn), PROBES_A_STATEMENT):
-        some = drawn[first : first + PROBES_A_STATEMENT]
-        rows = await connection.fetch(queries["measure_impostors"], collection_id, drawn, some, BIN, BINS)
-        for row in rows:
-            counts[place[row["face_id"]], row["bin"]] = row["pairs"]
-    return drawn, counts
+) -> tuple[list[uuid.UUID], npt.NDArray[np.float32]]:
+    """Faces of different persons drawn at random: their ids, and their vectors of shape (n, 128)."""
+    rows = await connection.fetch(queries["draw_impostors"], collection_id, persons)
+    wanted = [row["face_id"] for row in rows]
+    vectors = np.empty((len(wanted), DIMENSIONS), np.float32)
+    drawn: list[uuid.UUID] = []
+    for first in range(0, len(wanted), VECTORS_A_STATEMENT):
+        some = wanted[first : first + VECTORS_A_STATEMENT]
+        for row in await connection.fetch(queries["read_drawn"], collection_id, some):
+            vectors[len(drawn)] = np.frombuffer(row["encoding"], ">f4", offset=4)
+            drawn.append(row["face_id"])
+    return drawn, vectors[: len(drawn)]
 
 
 async def _genuine(
@@ -174,37 +177,12 @@ async def _genuine(
     return counts
 
 
-def _check_support(persons: int, target: Target) -> None:
-    """Raises CalibrationUnsupported where so many persons have too few pairs for the target."""
-    have, need = persons * (persons - 1) // 2, calibration.needed_pairs(target.far)
-    needed_persons = max(MIN_PERSONS, calibration.needed_persons(need))
-    if persons >= needed_persons:
-        return
-    raise CalibrationUnsupported(
-        f"a false accept rate of {target.far:g} takes {need} pairs of different persons, {needed_persons} "
-        f"persons, and {persons} were compared, {have} pairs: ask for a larger rate, enroll more people, or "
-        "raise max_persons",
-        metadata={
-            "pairs": str(have),
-            "needed_pairs": str(need),
-            "persons": str(persons),
-            "needed_persons": str(needed_persons),
-        },
-    )
-
-
-def _identify(curve: Sequence[Point], sample: Sample, faces: int, target: Target) -> tuple[Point | None, str]:
-    """The threshold for searches, or what it takes to tell one."""
-    most_far = min(1.0, target.false_hits / max(1, faces))
-    need = calibration.needed_pairs(most_far)
-    if sample.impostor_pairs >= need:
-        return calibration.largest_within(curve, most_far), ""
-    persons = calibration.needed_persons(need)
-    return None, (
-        f"{target.false_hits:g} false hits a search among {faces} faces are a false accept rate of "
-        f"{most_far:.2g}, which takes {need} pairs of different persons, {persons} persons; "
-        f"{sample.impostor_pairs} were measured"
-    )
+def _usual(genuine: Counts) -> float:
+    """The distance that half of the genuine pairs are within; -1 where too few people have two faces."""
+    if len(genuine) < MIN_PERSONS:
+        return -1.0
+    shares = np.cumsum(genuine.sum(axis=0)) / genuine.sum()
+    return float(BIN * (1 + np.searchsorted(shares, 0.5)))
 
 
 async def _suspects(
@@ -212,17 +190,14 @@ async def _suspects(
     queries: Mapping[str, str],
     collection_id: str,
     drawn: Sequence[uuid.UUID],
-    sample: Sample,
+    counter: PairCounter,
 ) -> list[Suspect]:
     """Pairs of different persons as near as half of the genuine pairs are; nobody where none can be told."""
-    if len(sample.genuine) < MIN_PERSONS:
-        return []
-    shares = np.cumsum(sample.genuine.sum(axis=0)) / sample.genuine_pairs
-    usual = float(BIN * (1 + np.searchsorted(shares, 0.5)))
-    if not sample.impostor[:, : round(usual / BIN)].any():
-        return []
-    rows = await connection.fetch(queries["list_suspects"], collection_id, drawn, usual, SUSPECTS)
-    return [Suspect(row["a"], row["b"], row["distance"]) for row in rows]
+    pairs = [(distance, drawn[a], drawn[b]) for distance, a, b in counter.nearest]
+    faces = [face_id for _, *two in pairs for face_id in two]
+    rows = await connection.fetch(queries["name_suspects"], collection_id, faces)
+    names = {row["face_id"]: row["person_id"] for row in rows}
+    return [Suspect(names[a], names[b], distance) for distance, a, b in pairs if {a, b} <= names.keys()]
 
 
 def _evidence(
@@ -239,8 +214,8 @@ def _evidence(
         "target": dataclasses.asdict(target),
         "genuine_persons": len(sample.genuine),
         "genuine_counts": sample.genuine.sum(axis=0).tolist(),
-        "impostor_persons": len(sample.impostor),
-        "impostor_counts": (sample.impostor.sum(axis=0) // 2).tolist(),
+        "impostor_persons": sample.impostor.persons,
+        "impostor_counts": sample.impostor.pairs.tolist(),
         "verify": dataclasses.asdict(verify),
         "identify": dataclasses.asdict(identify) if identify else None,
         "far": [point.far.value for point in curve],

@@ -16,7 +16,7 @@ Pairs are not independent: each impostor pair has two persons, and a person is i
 import dataclasses
 import math
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -32,6 +32,9 @@ EVENTS: Final = 10
 
 MIN_PERSONS: Final = 20
 """Of fewer persons no interval is worth its name."""
+
+MAX_PERSONS: Final = 50_000
+"""Of more persons the sums of squares below would not fit into 64 bits."""
 
 Counts = npt.NDArray[np.int64]
 
@@ -55,15 +58,49 @@ class Point:
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Sample:
-    """What was measured: counts of distances by bin, a row a person.
+class Impostors:
+    """Pairs of a face of each of `persons` with one of every other, by bin, in sums over the persons.
 
-    `genuine` is (p, BINS), the pairs of each person's own faces. `impostor` is (s, BINS), each person against
-    every other of the sample, so that a pair is counted in both its rows.
+    `counts`, of shape (BINS,), has each pair twice, once for either person. `squares`, of shape (BINS - 1,),
+    is for each threshold the sum of squares of how many pairs that near each person has, for the variance.
+    """
+
+    persons: int
+    counts: Counts
+    squares: Counts
+
+    @classmethod
+    def none(cls) -> Self:
+        """No pair of nobody."""
+        return cls(0, np.zeros(BINS, np.int64), np.zeros(BINS - 1, np.int64))
+
+    @classmethod
+    def of_rows(cls, rows: Counts) -> Self:
+        """Some persons' pairs, a row a person: shape (persons, BINS)."""
+        near = np.cumsum(rows, axis=1)[:, :-1]
+        return cls(len(rows), rows.sum(axis=0), (near**2).sum(axis=0))
+
+    def and_then(self, more: "Impostors") -> "Impostors":
+        """Both together."""
+        return Impostors(self.persons + more.persons, self.counts + more.counts, self.squares + more.squares)
+
+    @property
+    def pairs(self) -> Counts:
+        """Pairs by bin, each once."""
+        halves: Counts = self.counts // 2
+        return halves
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Sample:
+    """What was measured.
+
+    `genuine` is (p, BINS), the pairs of each person's own faces by bin. `impostor` are pairs of different
+    persons.
     """
 
     genuine: Counts
-    impostor: Counts
+    impostor: Impostors
 
     @property
     def genuine_pairs(self) -> int:
@@ -73,7 +110,7 @@ class Sample:
     @property
     def impostor_pairs(self) -> int:
         """Pairs of two faces of different persons."""
-        return int(self.impostor.sum()) // 2
+        return int(self.impostor.counts.sum()) // 2
 
 
 def thresholds() -> npt.NDArray[np.float64]:
@@ -100,15 +137,16 @@ def curve(sample: Sample) -> list[Point]:
     return [Point(float(t), a, r) for t, a, r in zip(thresholds(), far, frr, strict=True)]
 
 
-def false_accepts(impostor: Counts) -> list[Rate]:
-    """FAR at every threshold, of rows as `Sample.impostor` has them."""
-    persons = len(impostor)
-    near = np.cumsum(impostor, axis=1)[:, :-1]  # (s, thresholds): each person's pairs that near
+def false_accepts(impostor: Impostors) -> list[Rate]:
+    """FAR at every threshold."""
+    persons = impostor.persons
+    near = np.cumsum(impostor.counts)[:-1]  # (thresholds,): over the persons, the pairs of each that near
     pairs = persons * (persons - 1) / 2
-    total = near.sum(axis=0) / 2
-    value = total / pairs
-    left_out = (total - near) / ((persons - 1) * (persons - 2) / 2)
-    variance = (persons - 1) / persons * ((left_out - left_out.mean(axis=0)) ** 2).sum(axis=0)
+    value = near / 2 / pairs
+    # The jackknife leaves a person out: what is left of the pairs that near differs from person to person as
+    # the person's own do. Whole numbers, of which nothing is lost in the difference of the two sums.
+    deviation = (persons * impostor.squares - near**2) / persons
+    variance = (persons - 1) / persons * deviation / ((persons - 1) * (persons - 2) / 2) ** 2
     low, high = _interval(value, variance, least=persons / 2, most=pairs)
     # A larger threshold lets in no less: what bounds its rate bounds this one's, which matters where this one
     # saw no error.

@@ -2,12 +2,9 @@
 
 from facerec.matcher.v1 import calibration_pb2 as pb
 from matcher_service import ids
-from matcher_service.calibrating import Applied, Calibration, Target
-from matcher_service.calibration import MIN_PERSONS, Point, Rate
-
-TARGET_FAR = (1e-7, 0.1)
-TARGET_FALSE_HITS = (1e-4, 10.0)
-MAX_PERSONS = 4000
+from matcher_service.calibrating import Applied, Calibration
+from matcher_service.calibration import MAX_PERSONS, MIN_PERSONS, Point, Rate
+from matcher_service.calibration_support import TARGET_FALSE_HITS, TARGET_FAR, Target
 
 
 def target(request: pb.CalibrateRequest) -> Target:
@@ -35,7 +32,7 @@ def calibration_message(found: Calibration) -> pb.CalibrateResponse:
         faces=found.faces,
         genuine_persons=len(sample.genuine),
         genuine_pairs=sample.genuine_pairs,
-        impostor_persons=len(sample.impostor),
+        impostor_persons=sample.impostor.persons,
         impostor_pairs=sample.impostor_pairs,
         target_far=found.target.far,
         target_false_hits=found.target.false_hits,
@@ -43,7 +40,7 @@ def calibration_message(found: Calibration) -> pb.CalibrateResponse:
         identify=_point(found.identify, found.faces) if found.identify else None,
         curve=[_point(point, found.faces) for point in found.curve],
         genuine_counts=sample.genuine.sum(axis=0).tolist(),
-        impostor_counts=(sample.impostor.sum(axis=0) // 2).tolist(),
+        impostor_counts=sample.impostor.pairs.tolist(),
         suspects=[
             pb.Suspect(person_id_a=each.a, person_id_b=each.b, distance=each.distance)
             for each in found.suspects

@@ -1206,52 +1206,26 @@ CROSS JOIN LATERAL (
     LIMIT 1
 ) f;
 
--- name: measure_impostors
--- $2 ids of faces of different persons, $3 some of them, $4 a bin's width, $5 bins. How many of the others lie in
--- each bin, for each of $3. Face (face_id), one by one: there are no statistics of it, and more would read all faces.
-WITH every AS MATERIALIZED (
-    SELECT f.face_id, f.encoding
-    FROM unnest($2::uuid[]) AS i(face_id)
-    CROSS JOIN LATERAL (
-        SELECT f.face_id, f.encoding FROM facerec.:"face" f WHERE f.collection_id = $1 AND f.face_id = i.face_id OFFSET 0
-    ) f
-), one AS MATERIALIZED (
-    SELECT every.* FROM every WHERE every.face_id = ANY ($3::uuid[])
-)
-SELECT one.face_id,
-       least(floor((one.encoding <-> every.encoding) / $4::float8)::integer, $5::integer - 1) AS bin,
-       count(*) AS pairs
-FROM one JOIN every ON every.face_id <> one.face_id
-GROUP BY 1, 2;
+-- name: read_drawn
+-- $2 ids of faces. Their vectors, of those that are still there. Face (face_id), one by one: there are no statistics of
+-- it, and more would read all faces.
+SELECT f.face_id, f.encoding
+FROM unnest($2::uuid[]) AS i(face_id)
+CROSS JOIN LATERAL (
+    SELECT f.face_id, f.encoding FROM facerec.:"face" f WHERE f.collection_id = $1 AND f.face_id = i.face_id OFFSET 0
+) f;
 
--- name: list_suspects
--- $2 ids of faces of different persons, $3 largest distance, $4 most rows. The nearest pairs, and whose they are.
--- Face (face_id) and person (person_key), one by one as in measure_impostors.
-WITH every AS MATERIALIZED (
-    SELECT f.face_id, f.person_key, f.encoding
-    FROM unnest($2::uuid[]) AS i(face_id)
-    CROSS JOIN LATERAL (
-        SELECT f.face_id, f.person_key, f.encoding
-        FROM facerec.:"face" f
-        WHERE f.collection_id = $1 AND f.face_id = i.face_id
-        OFFSET 0
-    ) f
-), near AS MATERIALIZED (
-    SELECT a.person_key AS a, b.person_key AS b, a.encoding <-> b.encoding AS distance
-    FROM every a JOIN every b ON b.face_id > a.face_id
-    WHERE a.encoding <-> b.encoding <= $3::float8
-    ORDER BY 3
-    LIMIT $4
-)
-SELECT pa.person_id AS a, pb.person_id AS b, near.distance
-FROM near
+-- name: name_suspects
+-- $2 ids of faces. Whose they are, of those that are still there. Face (face_id) and person (person_key), one by one as
+-- in read_drawn.
+SELECT f.face_id, p.person_id
+FROM unnest($2::uuid[]) AS i(face_id)
 CROSS JOIN LATERAL (
-    SELECT p.person_id FROM facerec.:"person" p WHERE p.collection_id = $1 AND p.person_key = near.a OFFSET 0
-) pa
+    SELECT f.face_id, f.person_key FROM facerec.:"face" f WHERE f.collection_id = $1 AND f.face_id = i.face_id OFFSET 0
+) f
 CROSS JOIN LATERAL (
-    SELECT p.person_id FROM facerec.:"person" p WHERE p.collection_id = $1 AND p.person_key = near.b OFFSET 0
-) pb
-ORDER BY near.distance;
+    SELECT p.person_id FROM facerec.:"person" p WHERE p.collection_id = $1 AND p.person_key = f.person_key OFFSET 0
+) p;
 
 -- name: add_calibration
 -- $2 verify threshold, $3 identify threshold or null, $4 evidence. Primary key of collection.

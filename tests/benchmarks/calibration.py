@@ -17,7 +17,7 @@ import numpy.typing as npt
 from scipy.stats import chi2
 
 from matcher_service import calibration
-from matcher_service.calibration import BIN, BINS, Sample
+from matcher_service.calibration import BIN, BINS, Impostors, Sample
 from tests.benchmarks.encoder.tables import table
 
 DIMENSIONS = 24
@@ -56,14 +56,14 @@ def population(random: np.random.Generator, persons: int, photos: int) -> Vector
 
 
 def measured(faces: Vectors) -> Sample:
-    """What SQL counts of a population: own pairs, and one face of each person against the others'."""
+    """What is counted of a population: own pairs, and one face of each person against the others'."""
     persons, photos, _ = faces.shape
     a, b = np.triu_indices(photos, 1)
     genuine = _counted(np.linalg.norm(faces[:, a] - faces[:, b], axis=2))
     first = faces[:, 0]
     apart = np.linalg.norm(first[:, None] - first[None], axis=2)
     others = apart[~np.eye(persons, dtype=bool)].reshape(persons, persons - 1)
-    return Sample(genuine, _counted(others))
+    return Sample(genuine, Impostors.of_rows(_counted(others)))
 
 
 def _counted(distances: Vectors) -> npt.NDArray[np.int64]:

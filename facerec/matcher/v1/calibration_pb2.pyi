@@ -151,8 +151,9 @@ class CalibrateRequest(_message.Message):
     stranger. Unit: faces. Range: 1e-4 to 10. Default: 0.01.
     """
     max_persons: _builtins.int
-    """max_persons is the most people whose faces are compared. Unit: persons.
-    Range: 20 to 4000. Default: 0, which means 1000.
+    """max_persons is the most people whose faces are compared. A call takes a time
+    that grows with its square: give one for 50000 a deadline of minutes. Unit:
+    persons. Range: 20 to 50000. Default: 0, which means 1000.
     """
     def __init__(
         self,
@@ -206,7 +207,8 @@ class Calibration(_message.Message):
     faces: _builtins.int
     """faces is the gallery's size, about. Unit: faces."""
     genuine_persons: _builtins.int
-    """genuine_persons counts those with two faces or more that were measured.
+    """genuine_persons counts those with two faces or more that were measured,
+    4000 at most.
     Unit: persons.
     """
     genuine_pairs: _builtins.int
@@ -223,7 +225,8 @@ class Calibration(_message.Message):
     """target_false_hits is what was asked for. Unit: faces."""
     identify_needs: _builtins.str
     """identify_needs says what it takes to support target_false_hits, where
-    identify is unset.
+    identify is unset: the max_persons to set, or the target_false_hits that the
+    pairs there are support.
     """
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:

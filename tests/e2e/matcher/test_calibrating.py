@@ -1,5 +1,9 @@
 """A collection's error rates: counted as numpy does, refused where they can't be told, applied on record."""
 
+import asyncio
+import math
+import re
+import threading
 import uuid
 from typing import Any
 
@@ -13,11 +17,13 @@ from facerec.errors import Reason
 from facerec.matcher.v1 import calibration_pb2
 from facerec.matcher.v1 import matcher_pb2 as pb
 from matcher_service import calibration
+from matcher_service.impostors import ROWS_A_BLOCK, PairCounter
 from tests.benchmarks.vectors import Faces, Gallery
 from tests.e2e.matcher.requests import encoding, enroll, refused, vectors
 from tests.e2e.matcher.transfers import chunk, header
 from tests.fixtures.gallery import load
 from tests.fixtures.matcher import RunningMatcher
+from tests.fixtures.waiting import LIMIT_SECONDS
 
 Calibration = calibration_pb2.Calibration
 
@@ -143,6 +149,69 @@ async def test_a_calibration_is_applied_once_asked_and_stays_on_record(
         await matcher.collections.ApplyCalibration(
             calibration_pb2.ApplyCalibrationRequest(calibration_id=str(uuid.uuid4()))
         )
+
+
+async def test_what_is_advised_where_identify_has_no_threshold_gives_one(
+    matcher: RunningMatcher, database_url: str
+) -> None:
+    await fill(database_url, Gallery(300, photos=2, even=True, seed=9).all())
+    few = await calibrate(matcher, target_far=0.1, target_false_hits=0.5, max_persons=50)
+    persons = re.search(r"set max_persons to (\d+)", few.identify_needs)
+    hits = re.search(r"target_false_hits of ([\d.]+) or more", few.identify_needs)
+    assert not few.HasField("identify")
+    assert persons
+    assert hits
+    more = await calibrate(matcher, target_far=0.1, target_false_hits=0.5, max_persons=int(persons[1]))
+    assert more.identify.expected_false_hits <= 0.5
+    looser = await calibrate(matcher, target_far=0.1, target_false_hits=float(hits[1]), max_persons=50)
+    assert looser.identify.threshold > 0
+    everybody = await calibrate(matcher, target_far=0.1)
+    assert "enroll more people" in everybody.identify_needs
+    assert "max_persons" not in everybody.identify_needs
+
+
+async def test_more_people_than_four_thousand_are_compared(
+    matcher: RunningMatcher, database_url: str
+) -> None:
+    gallery = Gallery(4500, photos=1, even=True, seed=10).all()
+    await fill(database_url, gallery)
+    found = await calibrate(matcher, target_far=0.001, max_persons=50_000)
+    assert (found.impostor_persons, found.impostor_pairs) == (4500, 4500 * 4499 // 2)
+    probes = gallery.encodings.astype(np.float64)[:100]
+    apart = np.concatenate([np.linalg.norm(gallery.encodings - probe, axis=1) for probe in probes])
+    drawn = np.repeat(np.arange(calibration.BINS), found.impostor_counts) * calibration.BIN
+    assert np.median(drawn) == pytest.approx(np.median(apart), abs=0.02)
+    assert found.identify.expected_false_hits <= 0.01
+    with refused(Reason.OPTION_INVALID, "max_persons"):
+        await calibrate(matcher, max_persons=50_001)
+
+
+async def test_a_calibration_whose_caller_has_gone_ends_at_its_next_block(
+    matcher: RunningMatcher, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await fill(database_url, Gallery(300, photos=2, even=True, seed=11).all())
+    loop, begun, release = asyncio.get_running_loop(), asyncio.Event(), threading.Event()
+    counters: list[PairCounter] = []
+    count = PairCounter.count
+
+    def held(self: PairCounter, first: int) -> None:
+        counters.append(self)
+        if self is counters[0]:
+            loop.call_soon_threadsafe(begun.set)
+            release.wait(LIMIT_SECONDS)
+        count(self, first)
+
+    monkeypatch.setattr(PairCounter, "count", held)
+    try:
+        call = matcher.collections.Calibrate(calibration_pb2.CalibrateRequest(target_far=0.1))
+        await begun.wait()
+        call.cancel()
+        # Another has its place, of which there is one, while a thread still has the first one's block.
+        assert (await calibrate(matcher, target_far=0.1)).impostor_persons == 300
+    finally:
+        release.set()
+    assert [each is counters[0] for each in counters].count(True) == 1
+    assert len(counters) == 1 + math.ceil(300 / ROWS_A_BLOCK)
 
 
 async def test_an_empty_collection_says_how_many_people_it_takes(matcher: RunningMatcher) -> None:

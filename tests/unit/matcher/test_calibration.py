@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from matcher_service import calibration
-from matcher_service.calibration import BINS, Sample
+from matcher_service.calibration import BINS, Impostors, Sample
 from tests.benchmarks.calibration import cover, measured, population
 
 
@@ -28,7 +28,7 @@ def test_an_interval_is_wider_than_that_of_independent_pairs() -> None:
 def test_no_error_seen_is_no_proof_of_none() -> None:
     impostor = np.zeros((100, BINS), np.int64)
     impostor[:, 300] = 99
-    rate = calibration.false_accepts(impostor)[100]
+    rate = calibration.false_accepts(Impostors.of_rows(impostor))[100]
     assert rate.value == 0
     assert rate.low == 0
     assert 3 / 100 < rate.high < 0.1  # by 50 pairs that share nobody, not by 4,950
