@@ -22,6 +22,7 @@ from matcher_service.faces import (
     Enrollment,
     Erasure,
     Face,
+    FaceChange,
     Identification,
     Person,
     Photo,
@@ -40,6 +41,7 @@ MODES = {
     SearchMode.INDEX: pb.SEARCH_MODE_INDEX,
     SearchMode.INDEX_CONFIRMED: pb.SEARCH_MODE_INDEX_CONFIRMED,
 }
+CHANGEABLE = {"external_ref", "expire_time"}  # of a face
 KNOWN_SPACE = "dlib-resnet-v1/small/150x0.25"
 
 
@@ -118,6 +120,30 @@ def item(message: pb.EnrollItem, field: str) -> Item:
     """Read one face to add. Raises as `probe` does."""
     external_ref = ids.free_text(message.external_ref, f"{field}.external_ref")
     return Item(probe(message.probe, f"{field}.probe"), external_ref)
+
+
+def face_change(message: pb.UpdateFaceRequest) -> FaceChange:
+    """Read what is to change of a face. Raises OptionInvalid."""
+    named = {name for name in CHANGEABLE if message.HasField(name)}  # type: ignore[arg-type]
+    if message.HasField("update_mask"):
+        wanted = set(message.update_mask.paths)
+        if not wanted <= CHANGEABLE:
+            raise OptionInvalid(f"update_mask names {' and '.join(sorted(CHANGEABLE))}", field="update_mask")
+        if left_out := sorted(named - wanted):
+            raise OptionInvalid(f"{left_out[0]} is set and update_mask does not name it", field=left_out[0])
+        named = wanted
+    if not named:
+        raise OptionInvalid(
+            "set external_ref or expire_time, or name them in update_mask", field="update_mask"
+        )
+    ends = "expire_time" in named
+    return FaceChange(
+        external_ref=ids.free_text(message.external_ref, "external_ref") if "external_ref" in named else None,
+        ends=ends,
+        expire_time=moment(message.expire_time, "expire_time")
+        if ends and message.HasField("expire_time")
+        else None,
+    )
 
 
 def person_message(person: Person) -> pb.Person:

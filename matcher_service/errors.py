@@ -12,6 +12,7 @@ MatcherError
 +-- CollectionNotFound
 +-- ErasureNotFound
 +-- CalibrationNotFound
++-- StoredFaceNotFound    no face of the id that is to be read or changed
 +-- CalibrationUnsupported  too few persons for the error rate asked for
 +-- RequestIdReused       one request id, two contents
 +-- CollectionExists
@@ -97,6 +98,12 @@ class CalibrationUnsupported(MatcherError):
     """Too few persons for the error rate asked for; `metadata` tells how many pairs it takes."""
 
     reason = Reason.CALIBRATION_UNSUPPORTED
+
+
+class StoredFaceNotFound(MatcherError):
+    """No face of that id in the collection."""
+
+    reason = Reason.STORED_FACE_NOT_FOUND
 
 
 class CalibrationNotFound(MatcherError):

@@ -112,6 +112,24 @@ class Face:
     expire_time: datetime.datetime | None = None
 
 
+@dataclasses.dataclass(frozen=True)
+class FaceChange:
+    """What is to change of a face: `external_ref` unless it is None, and where `ends` the time of its end.
+
+    An `expire_time` of None is never.
+    """
+
+    external_ref: str | None = None
+    ends: bool = False
+    expire_time: datetime.datetime | None = None
+
+    @property
+    def names(self) -> list[str]:
+        """The fields that change, as the contract names them."""
+        changed = {"external_ref": self.external_ref is not None, "expire_time": self.ends}
+        return [name for name, changes in changed.items() if changes]
+
+
 class SearchMode(enum.Enum):
     """How a gallery was searched."""
 

@@ -18,7 +18,13 @@ from matcher_service.enrolling import (
     Replay,
     RequestIdTaken,
 )
-from matcher_service.errors import ErasureNotFound, Overloaded, PersonNotFound, RequestIdReused
+from matcher_service.errors import (
+    ErasureNotFound,
+    Overloaded,
+    PersonNotFound,
+    RequestIdReused,
+    StoredFaceNotFound,
+)
 from matcher_service.faces import (
     Encoder,
     Encoding,
@@ -26,6 +32,7 @@ from matcher_service.faces import (
     Enrollment,
     Erasure,
     Face,
+    FaceChange,
     Merge,
     Person,
     Probe,
@@ -272,6 +279,16 @@ class Gallery:
         faces = faces[:page_size]
         return faces, pages.face_token(collection_id, faces[-1]) if more else ""
 
+    async def get_face(self, collection_id: str, face_id: uuid.UUID) -> Face:
+        """Read one face. Raises StoredFaceNotFound."""
+        return _known_face(await self._store.get_face(collection_id, face_id))
+
+    async def update_face(self, collection_id: str, face_id: uuid.UUID, change: FaceChange) -> Face:
+        """Change one face and read it. Raises StoredFaceNotFound, Overloaded."""
+        if not await self._store.update_face(collection_id, face_id, change):
+            return _known_face(None)
+        return await self.get_face(collection_id, face_id)
+
     async def delete_face(self, collection_id: str, face_id: uuid.UUID) -> Erasure:
         """Erase one face; none of that id counts 0."""
         return await self._store.delete_face(collection_id, face_id)
@@ -282,6 +299,12 @@ class Gallery:
         if erasure is None:
             raise ErasureNotFound("the collection has no erasure of this id", field="erasure_id")
         return erasure
+
+
+def _known_face(face: Face | None) -> Face:
+    if face is None:
+        raise StoredFaceNotFound("the collection has no face of this id", field="face_id")
+    return face
 
 
 def _known(person: Person | None) -> Person:

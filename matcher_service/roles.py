@@ -16,6 +16,8 @@ MATCHER_ROLES = {
     "MergePersons": Role.MANAGE,
     "DeletePerson": Role.MANAGE,
     "ListFaces": Role.MANAGE,
+    "GetFace": Role.MANAGE,
+    "UpdateFace": Role.MANAGE,
     "DeleteFace": Role.MANAGE,
     "GetErasure": Role.MANAGE,
     "ImportFaces": Role.ENROLL,

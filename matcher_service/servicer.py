@@ -200,6 +200,24 @@ class MatcherServicer(matcher_pb2_grpc.MatcherServiceServicer):
         messages = [converters.face_message(face) for face in faces]
         return pb.ListFacesResponse(faces=messages, next_page_token=token)
 
+    async def GetFace(self, request: pb.GetFaceRequest, context: Context) -> pb.GetFaceResponse:
+        """Read a face."""
+        deadline.start(context.time_remaining())
+        face = await self._gallery.get_face(
+            ids.collection_id(request.collection_id), ids.face_id(request.face_id, "face_id")
+        )
+        return pb.GetFaceResponse(face=converters.face_message(face))
+
+    async def UpdateFace(self, request: pb.UpdateFaceRequest, context: Context) -> pb.UpdateFaceResponse:
+        """Change a face."""
+        deadline.start(context.time_remaining())
+        face = await self._gallery.update_face(
+            ids.collection_id(request.collection_id),
+            ids.face_id(request.face_id, "face_id"),
+            converters.face_change(request),
+        )
+        return pb.UpdateFaceResponse(face=converters.face_message(face))
+
     async def DeleteFace(self, request: pb.DeleteFaceRequest, context: Context) -> pb.DeleteFaceResponse:
         """Erase a face."""
         deadline.start(context.time_remaining())

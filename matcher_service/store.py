@@ -15,12 +15,13 @@ from matcher_service.audit.changes import Action, Change, note
 from matcher_service.database import Connection, Database
 from matcher_service.database_errors import RETRY_OVERLOADED_SECONDS, tried_anew
 from matcher_service.errors import CollectionNotFound, Overloaded, PersonFull
-from matcher_service.faces import Encoding, Erasure, Face, Merge, Person
+from matcher_service.faces import Encoding, Erasure, Face, FaceChange, Merge, Person
 from matcher_service.queries import load, of_collection
 from matcher_service.query import Count, Measure, Nearest, vector_or_id
 
 LOCK_ATTEMPTS = 5
 NOT_COUNTED = (None,) * 6
+NEVER = datetime.datetime.max.replace(tzinfo=datetime.UTC)  # the driver's form of infinity
 
 
 class Store:
@@ -111,19 +112,7 @@ class Store:
         rows = await self._rows("list_faces", collection_id, person_id, *(after or (None, None)), limit)
         if not rows[0]["person_found"]:
             return None
-        return [
-            Face(
-                face_id=row["face_id"],
-                person_id=person_id,
-                external_ref=row["external_ref"],
-                space=row["space"],
-                fingerprint=row["fingerprint"],
-                create_time=row["create_time"],
-                expire_time=moment(row["expire_time"]),
-            )
-            for row in rows
-            if row["face_id"] is not None
-        ]
+        return [_face(row, person_id) for row in rows if row["face_id"] is not None]
 
     @tried_anew
     async def delete_person(self, collection_id: str, person_id: str) -> Erasure:
@@ -139,22 +128,38 @@ class Store:
                 await note(connection, queries, collection_id, change)
         return Erasure(row["persons"], row["faces"], row["delete_time"], row["erasure_id"])
 
+    async def get_face(self, collection_id: str, face_id: uuid.UUID) -> Face | None:
+        """Read one face."""
+        row = await self._row("get_face", collection_id, face_id)
+        return None if row["person_id"] is None else _face(row, row["person_id"])
+
+    @tried_anew
+    async def update_face(self, collection_id: str, face_id: uuid.UUID, change: FaceChange) -> bool:
+        """Change one face, its person locked; False without such a face."""
+        async with self.transaction(collection_id) as (connection, queries):
+            held = await _lock_person_of(connection, queries, collection_id, face_id)
+            found = await connection.fetchrow(
+                queries["update_face"],
+                collection_id,
+                face_id,
+                held["person_key"],
+                change.external_ref,
+                change.ends,
+                change.expire_time or NEVER,
+            )
+            if found is None:
+                return False
+            details = {"changed": ", ".join(change.names)}
+            noted = Change(Action.UPDATE_FACE, held["person_tag"], persons=1, faces=1, details=details)
+            await note(connection, queries, collection_id, noted)
+        return True
+
     @tried_anew
     async def delete_face(self, collection_id: str, face_id: uuid.UUID) -> Erasure:
         """Erase one face, its person locked as for every change of their faces."""
         async with self.transaction(collection_id) as (connection, queries):
-            for _ in range(LOCK_ATTEMPTS):
-                held = _found(
-                    await connection.fetchrow(queries["lock_person_of_face"], collection_id, face_id)
-                )
-                key = held["person_key"]
-                if key is not None or not held["face_found"]:
-                    break
-            else:
-                raise Overloaded(
-                    "the face kept moving; try again in a moment",
-                    retry_after_seconds=RETRY_OVERLOADED_SECONDS,
-                )
+            held = await _lock_person_of(connection, queries, collection_id, face_id)
+            key = held["person_key"]
             row = _found(await connection.fetchrow(queries["delete_face"], collection_id, face_id, key))
             if row["faces"]:
                 change = Change(Action.DELETE_FACE, held["person_tag"], persons=1, faces=row["faces"])
@@ -236,6 +241,19 @@ def _found(row: asyncpg.Record | None) -> asyncpg.Record:
     return row
 
 
+async def _lock_person_of(
+    connection: Connection, queries: Mapping[str, str], collection_id: str, face_id: uuid.UUID
+) -> asyncpg.Record:
+    """Lock whose a face is; without such a face their key is None. Raises Overloaded."""
+    for _ in range(LOCK_ATTEMPTS):
+        held = _found(await connection.fetchrow(queries["lock_person_of_face"], collection_id, face_id))
+        if held["person_key"] is not None or not held["face_found"]:
+            return held
+    raise Overloaded(
+        "the face kept moving; try again in a moment", retry_after_seconds=RETRY_OVERLOADED_SECONDS
+    )
+
+
 async def drop_expired(
     connection: Connection, queries: Mapping[str, str], collection_id: str, person_ids: list[str]
 ) -> None:
@@ -250,6 +268,18 @@ def moment(expire_time: datetime.datetime | None) -> datetime.datetime | None:
     if expire_time is None or expire_time.year == datetime.MAXYEAR:
         return None
     return expire_time
+
+
+def _face(row: asyncpg.Record, person_id: str) -> Face:
+    return Face(
+        face_id=row["face_id"],
+        person_id=person_id,
+        external_ref=row["external_ref"],
+        space=row["space"],
+        fingerprint=row["fingerprint"],
+        create_time=row["create_time"],
+        expire_time=moment(row["expire_time"]),
+    )
 
 
 def _person(row: asyncpg.Record) -> Person | None:

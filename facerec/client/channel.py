@@ -28,6 +28,8 @@ RETRIED: Mapping[str, Sequence[str]] = {
         "UpdatePerson",
         "DeletePerson",
         "ListFaces",
+        "GetFace",
+        "UpdateFace",
         "DeleteFace",
         "GetErasure",
         "GetImport",

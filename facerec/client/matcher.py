@@ -25,6 +25,7 @@ from facerec.client.probes import Probe, probe_message
 from facerec.client.sending import AsyncRequests, Requests
 from facerec.client.times import timestamp
 from facerec.client.transfer import FaceBatch, ImportReport
+from facerec.errors import FacerecError, Reason
 from facerec.matcher import v1
 
 
@@ -183,6 +184,42 @@ def list_faces(person_id: str, *, page_size: int = 0, collection_id: str = "") -
     return Listing("ListFaces", request, "faces", StoredFace.from_message)
 
 
+def get_face(face_id: str, *, collection_id: str = "") -> Call[StoredFace]:
+    """One face. Raises FacerecError: STORED_FACE_NOT_FOUND, ID_INVALID and those of any call."""
+    request = v1.GetFaceRequest(collection_id=collection_id, face_id=face_id)
+    return Call("GetFace", request, lambda response: StoredFace.from_message(response.face))
+
+
+def update_face(
+    face_id: str,
+    *,
+    external_ref: str | None = None,
+    expire_time: datetime.datetime | None = None,
+    never_expires: bool = False,
+    collection_id: str = "",
+) -> Call[StoredFace]:
+    """Change the caller's own reference to a face, or when it is to be gone; what is None stays as it is.
+
+    `expire_time` has a time zone, and `never_expires` takes an earlier one back. Raises FacerecError:
+    STORED_FACE_NOT_FOUND, ID_INVALID, OPTION_INVALID and those of any call.
+    """
+    request = v1.UpdateFaceRequest(
+        collection_id=collection_id,
+        face_id=face_id,
+        external_ref=external_ref,
+        expire_time=timestamp(expire_time, "expire_time"),
+    )
+    if never_expires:
+        if expire_time is not None:
+            raise FacerecError(
+                "give expire_time or never_expires: each says when the face is to be gone",
+                reason=Reason.OPTION_INVALID,
+                field="expire_time",
+            )
+        request.update_mask.paths.extend(["expire_time", *(["external_ref"] * (external_ref is not None))])
+    return Call("UpdateFace", request, lambda response: StoredFace.from_message(response.face))
+
+
 def delete_face(face_id: str, *, collection_id: str = "") -> Call[Erasure]:
     """Erase one face; one that is not there gives a count of 0."""
     request = v1.DeleteFaceRequest(collection_id=collection_id, face_id=face_id)
@@ -276,6 +313,8 @@ class MatcherClient(Client):
     merge_persons = ask(merge_persons)
     delete_person = ask(delete_person)
     list_faces = each(list_faces)
+    get_face = ask(get_face)
+    update_face = ask(update_face)
     delete_face = ask(delete_face)
     get_erasure = ask(get_erasure)
 
@@ -352,5 +391,7 @@ class AsyncMatcherClient(AsyncClient):
     merge_persons = ask_async(merge_persons)
     delete_person = ask_async(delete_person)
     list_faces = each_async(list_faces)
+    get_face = ask_async(get_face)
+    update_face = ask_async(update_face)
     delete_face = ask_async(delete_face)
     get_erasure = ask_async(get_erasure)

@@ -16,6 +16,7 @@ class Action(enum.StrEnum):
     IMPORT = "IMPORT"
     UPDATE_PERSON = "UPDATE_PERSON"
     MERGE_PERSONS = "MERGE_PERSONS"
+    UPDATE_FACE = "UPDATE_FACE"
     DELETE_PERSON = "DELETE_PERSON"
     DELETE_FACE = "DELETE_FACE"
     EXPIRE = "EXPIRE"  # by `maintain`, or by a change that comes upon such faces first

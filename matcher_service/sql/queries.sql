@@ -686,6 +686,30 @@ LEFT JOIN facerec.model m ON m.model_key = f.model_key
 WHERE c.collection_id = $1
 ORDER BY f.create_time, f.face_id;
 
+-- name: get_face
+-- $2 face. Primary key of collection, face (face_id), person (person_key), model.
+SELECT c.space, p.person_id, f.face_id, f.external_ref, f.create_time, f.expire_time, m.fingerprint
+FROM facerec.collection c
+LEFT JOIN facerec.:"face" f ON f.collection_id = $1 AND f.face_id = $2 AND f.expire_time > now()
+LEFT JOIN facerec.:"person" p ON p.collection_id = $1 AND p.person_key = f.person_key
+LEFT JOIN facerec.model m ON m.model_key = f.model_key
+WHERE c.collection_id = $1;
+
+-- name: update_face
+-- $2 face, $3 the key of the locked person it is of, $4 its reference or null to leave it, $5 true to change its end,
+-- $6 to this. A row where there is the face. Face (face_id), person (person_key).
+WITH face AS (
+    UPDATE facerec.:"face"
+    SET external_ref = coalesce($4, external_ref),
+        expire_time = CASE WHEN $5::boolean THEN $6::timestamptz ELSE expire_time END
+    WHERE collection_id = $1 AND face_id = $2 AND person_key = $3 AND expire_time > now()
+    RETURNING 1
+)
+UPDATE facerec.:"person"
+SET update_time = clock_timestamp()
+WHERE collection_id = $1 AND person_key = $3 AND EXISTS (SELECT FROM face)
+RETURNING person_id;
+
 -- name: lock_person_of_face
 -- $2 face. Locks whose it is, as every change of a person's faces does first. Where a merge moved the face
 -- while the lock was waited for, face_found is true and person_key null: asked again, it is the new one's.

@@ -38,6 +38,8 @@ UpdatePersonResponse: person
 MergePersonsResponse: person faces_moved
 DeletePersonResponse: persons_deleted faces_deleted delete_time erasure_id
 ListFacesResponse: faces next_page_token
+GetFaceResponse: face
+UpdateFaceResponse: face
 DeleteFaceResponse: faces_deleted delete_time erasure_id
 GetErasureResponse: state persons_deleted faces_deleted delete_time vacuum_time scrub_time
 ImportFacesResponse: faces_added faces_already_there rows_refused persons_added refused next_row

@@ -61,6 +61,8 @@ def matcher_requests() -> dict[str, message.Message]:
         "MergePersons": pb.MergePersonsRequest(source_person_id=person, target_person_id="somebody else"),
         "DeletePerson": pb.DeletePersonRequest(person_id=person),
         "ListFaces": pb.ListFacesRequest(person_id=person),
+        "GetFace": pb.GetFaceRequest(face_id=str(uuid.uuid4())),
+        "UpdateFace": pb.UpdateFaceRequest(face_id=str(uuid.uuid4()), external_ref="a"),
         "DeleteFace": pb.DeleteFaceRequest(face_id=str(uuid.uuid4())),
         "GetErasure": pb.GetErasureRequest(erasure_id=str(uuid.uuid4())),
         "GetImport": pb.GetImportRequest(import_id="an import"),

@@ -58,6 +58,8 @@ class _AuditActionEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_AuditActi
     """AUDIT_ACTION_IDENTIFY decided who a face is; an event a face."""
     AUDIT_ACTION_COMPARE: _AuditAction.ValueType  # 15
     """AUDIT_ACTION_COMPARE measured two faces."""
+    AUDIT_ACTION_UPDATE_FACE: _AuditAction.ValueType  # 16
+    """AUDIT_ACTION_UPDATE_FACE changed a face's reference or its end."""
 
 class AuditAction(_AuditAction, metaclass=_AuditActionEnumTypeWrapper):
     """AuditAction is what was done."""
@@ -94,6 +96,8 @@ AUDIT_ACTION_IDENTIFY: AuditAction.ValueType  # 14
 """AUDIT_ACTION_IDENTIFY decided who a face is; an event a face."""
 AUDIT_ACTION_COMPARE: AuditAction.ValueType  # 15
 """AUDIT_ACTION_COMPARE measured two faces."""
+AUDIT_ACTION_UPDATE_FACE: AuditAction.ValueType  # 16
+"""AUDIT_ACTION_UPDATE_FACE changed a face's reference or its end."""
 Global___AuditAction: _TypeAlias = AuditAction  # noqa: Y015
 
 class _AuditKind:

@@ -7,6 +7,7 @@ from collections import abc as _abc
 from facerec.encoder.v1 import encoder_pb2 as _encoder_pb2
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import duration_pb2 as _duration_pb2
+from google.protobuf import field_mask_pb2 as _field_mask_pb2
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
@@ -1266,6 +1267,131 @@ class ListFacesResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ListFacesResponse: _TypeAlias = ListFacesResponse  # noqa: Y015
+
+@_typing.final
+class GetFaceRequest(_message.Message):
+    """GetFaceRequest names a face."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    COLLECTION_ID_FIELD_NUMBER: _builtins.int
+    FACE_ID_FIELD_NUMBER: _builtins.int
+    collection_id: _builtins.str
+    """collection_id names the gallery. Default: `default`."""
+    face_id: _builtins.str
+    """face_id names the face."""
+    def __init__(
+        self,
+        *,
+        collection_id: _builtins.str = ...,
+        face_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["collection_id", b"collection_id", "face_id", b"face_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetFaceRequest: _TypeAlias = GetFaceRequest  # noqa: Y015
+
+@_typing.final
+class GetFaceResponse(_message.Message):
+    """GetFaceResponse holds a face."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FACE_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def face(self) -> Global___Face:
+        """face is the face asked for."""
+
+    def __init__(
+        self,
+        *,
+        face: Global___Face | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["face", b"face"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["face", b"face"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetFaceResponse: _TypeAlias = GetFaceResponse  # noqa: Y015
+
+@_typing.final
+class UpdateFaceRequest(_message.Message):
+    """UpdateFaceRequest changes a face."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    COLLECTION_ID_FIELD_NUMBER: _builtins.int
+    FACE_ID_FIELD_NUMBER: _builtins.int
+    EXTERNAL_REF_FIELD_NUMBER: _builtins.int
+    EXPIRE_TIME_FIELD_NUMBER: _builtins.int
+    UPDATE_MASK_FIELD_NUMBER: _builtins.int
+    collection_id: _builtins.str
+    """collection_id names the gallery. Default: `default`."""
+    face_id: _builtins.str
+    """face_id names the face."""
+    external_ref: _builtins.str
+    """external_ref replaces the caller's own reference to the face. Range: 0 to
+    256 characters. Default: unchanged, or empty where update_mask names it.
+    """
+    @_builtins.property
+    def expire_time(self) -> _timestamp_pb2.Timestamp:
+        """expire_time replaces when the face is to be gone. Range: a time to come.
+        Default: unchanged, or never where update_mask names it.
+        """
+
+    @_builtins.property
+    def update_mask(self) -> _field_mask_pb2.FieldMask:
+        """update_mask names what is to change: `external_ref`, `expire_time` or both.
+        A field that is set and not named is refused as OPTION_INVALID, and so is a
+        request that changes nothing. Default: the fields that are set.
+        """
+
+    def __init__(
+        self,
+        *,
+        collection_id: _builtins.str = ...,
+        face_id: _builtins.str = ...,
+        external_ref: _builtins.str | None = ...,
+        expire_time: _timestamp_pb2.Timestamp | None = ...,
+        update_mask: _field_mask_pb2.FieldMask | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_external_ref", b"_external_ref", "expire_time", b"expire_time", "external_ref", b"external_ref", "update_mask", b"update_mask"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_external_ref", b"_external_ref", "collection_id", b"collection_id", "expire_time", b"expire_time", "external_ref", b"external_ref", "face_id", b"face_id", "update_mask", b"update_mask"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__external_ref: _TypeAlias = _typing.Literal["external_ref"]  # noqa: Y015
+    _WhichOneofArgType__external_ref: _TypeAlias = _typing.Literal["_external_ref", b"_external_ref"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__external_ref) -> _WhichOneofReturnType__external_ref | None: ...
+
+Global___UpdateFaceRequest: _TypeAlias = UpdateFaceRequest  # noqa: Y015
+
+@_typing.final
+class UpdateFaceResponse(_message.Message):
+    """UpdateFaceResponse holds the face after the change."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FACE_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def face(self) -> Global___Face:
+        """face is the face after the change."""
+
+    def __init__(
+        self,
+        *,
+        face: Global___Face | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["face", b"face"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["face", b"face"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___UpdateFaceResponse: _TypeAlias = UpdateFaceResponse  # noqa: Y015
 
 @_typing.final
 class DeleteFaceRequest(_message.Message):

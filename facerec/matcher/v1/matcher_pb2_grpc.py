@@ -40,7 +40,7 @@ class MatcherServiceStub:
     ID_INVALID, OPTION_INVALID (INVALID_ARGUMENT, with a google.rpc.BadRequest
     naming the field), FACE_NOT_FOUND, FACE_AMBIGUOUS, FACE_QUALITY,
     MODEL_MISMATCH, PERSON_FULL, CALIBRATION_UNSUPPORTED (FAILED_PRECONDITION), PERSON_NOT_FOUND, COLLECTION_NOT_FOUND,
-    ERASURE_NOT_FOUND, CALIBRATION_NOT_FOUND (NOT_FOUND), REQUEST_ID_REUSED, COLLECTION_EXISTS, FACE_DUPLICATE
+    ERASURE_NOT_FOUND, CALIBRATION_NOT_FOUND, STORED_FACE_NOT_FOUND (NOT_FOUND), REQUEST_ID_REUSED, COLLECTION_EXISTS, FACE_DUPLICATE
     (ALREADY_EXISTS), OVERLOADED (RESOURCE_EXHAUSTED, with a google.rpc.RetryInfo),
     ENCODER_UNAVAILABLE and STORE_UNAVAILABLE (UNAVAILABLE).
 
@@ -112,6 +112,16 @@ class MatcherServiceStub:
                 request_serializer=facerec_dot_matcher_dot_v1_dot_matcher__pb2.ListFacesRequest.SerializeToString,
                 response_deserializer=facerec_dot_matcher_dot_v1_dot_matcher__pb2.ListFacesResponse.FromString,
                 _registered_method=True)
+        self.GetFace = channel.unary_unary(
+                '/facerec.matcher.v1.MatcherService/GetFace',
+                request_serializer=facerec_dot_matcher_dot_v1_dot_matcher__pb2.GetFaceRequest.SerializeToString,
+                response_deserializer=facerec_dot_matcher_dot_v1_dot_matcher__pb2.GetFaceResponse.FromString,
+                _registered_method=True)
+        self.UpdateFace = channel.unary_unary(
+                '/facerec.matcher.v1.MatcherService/UpdateFace',
+                request_serializer=facerec_dot_matcher_dot_v1_dot_matcher__pb2.UpdateFaceRequest.SerializeToString,
+                response_deserializer=facerec_dot_matcher_dot_v1_dot_matcher__pb2.UpdateFaceResponse.FromString,
+                _registered_method=True)
         self.DeleteFace = channel.unary_unary(
                 '/facerec.matcher.v1.MatcherService/DeleteFace',
                 request_serializer=facerec_dot_matcher_dot_v1_dot_matcher__pb2.DeleteFaceRequest.SerializeToString,
@@ -149,7 +159,7 @@ class MatcherServiceServicer:
     ID_INVALID, OPTION_INVALID (INVALID_ARGUMENT, with a google.rpc.BadRequest
     naming the field), FACE_NOT_FOUND, FACE_AMBIGUOUS, FACE_QUALITY,
     MODEL_MISMATCH, PERSON_FULL, CALIBRATION_UNSUPPORTED (FAILED_PRECONDITION), PERSON_NOT_FOUND, COLLECTION_NOT_FOUND,
-    ERASURE_NOT_FOUND, CALIBRATION_NOT_FOUND (NOT_FOUND), REQUEST_ID_REUSED, COLLECTION_EXISTS, FACE_DUPLICATE
+    ERASURE_NOT_FOUND, CALIBRATION_NOT_FOUND, STORED_FACE_NOT_FOUND (NOT_FOUND), REQUEST_ID_REUSED, COLLECTION_EXISTS, FACE_DUPLICATE
     (ALREADY_EXISTS), OVERLOADED (RESOURCE_EXHAUSTED, with a google.rpc.RetryInfo),
     ENCODER_UNAVAILABLE and STORE_UNAVAILABLE (UNAVAILABLE).
 
@@ -243,6 +253,21 @@ class MatcherServiceServicer:
 
     def ListFaces(self, request, context):
         """ListFaces pages through one person's faces, oldest first. Safe to retry.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetFace(self, request, context):
+        """GetFace returns one face. Safe to retry.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def UpdateFace(self, request, context):
+        """UpdateFace changes what is known of a face besides its vector: external_ref
+        and expire_time. Safe to retry.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -342,6 +367,16 @@ def add_MatcherServiceServicer_to_server(servicer, server):
                     request_deserializer=facerec_dot_matcher_dot_v1_dot_matcher__pb2.ListFacesRequest.FromString,
                     response_serializer=facerec_dot_matcher_dot_v1_dot_matcher__pb2.ListFacesResponse.SerializeToString,
             ),
+            'GetFace': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetFace,
+                    request_deserializer=facerec_dot_matcher_dot_v1_dot_matcher__pb2.GetFaceRequest.FromString,
+                    response_serializer=facerec_dot_matcher_dot_v1_dot_matcher__pb2.GetFaceResponse.SerializeToString,
+            ),
+            'UpdateFace': grpc.unary_unary_rpc_method_handler(
+                    servicer.UpdateFace,
+                    request_deserializer=facerec_dot_matcher_dot_v1_dot_matcher__pb2.UpdateFaceRequest.FromString,
+                    response_serializer=facerec_dot_matcher_dot_v1_dot_matcher__pb2.UpdateFaceResponse.SerializeToString,
+            ),
             'DeleteFace': grpc.unary_unary_rpc_method_handler(
                     servicer.DeleteFace,
                     request_deserializer=facerec_dot_matcher_dot_v1_dot_matcher__pb2.DeleteFaceRequest.FromString,
@@ -385,7 +420,7 @@ class MatcherService:
     ID_INVALID, OPTION_INVALID (INVALID_ARGUMENT, with a google.rpc.BadRequest
     naming the field), FACE_NOT_FOUND, FACE_AMBIGUOUS, FACE_QUALITY,
     MODEL_MISMATCH, PERSON_FULL, CALIBRATION_UNSUPPORTED (FAILED_PRECONDITION), PERSON_NOT_FOUND, COLLECTION_NOT_FOUND,
-    ERASURE_NOT_FOUND, CALIBRATION_NOT_FOUND (NOT_FOUND), REQUEST_ID_REUSED, COLLECTION_EXISTS, FACE_DUPLICATE
+    ERASURE_NOT_FOUND, CALIBRATION_NOT_FOUND, STORED_FACE_NOT_FOUND (NOT_FOUND), REQUEST_ID_REUSED, COLLECTION_EXISTS, FACE_DUPLICATE
     (ALREADY_EXISTS), OVERLOADED (RESOURCE_EXHAUSTED, with a google.rpc.RetryInfo),
     ENCODER_UNAVAILABLE and STORE_UNAVAILABLE (UNAVAILABLE).
 
@@ -661,6 +696,60 @@ class MatcherService:
             '/facerec.matcher.v1.MatcherService/ListFaces',
             facerec_dot_matcher_dot_v1_dot_matcher__pb2.ListFacesRequest.SerializeToString,
             facerec_dot_matcher_dot_v1_dot_matcher__pb2.ListFacesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetFace(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/facerec.matcher.v1.MatcherService/GetFace',
+            facerec_dot_matcher_dot_v1_dot_matcher__pb2.GetFaceRequest.SerializeToString,
+            facerec_dot_matcher_dot_v1_dot_matcher__pb2.GetFaceResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def UpdateFace(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/facerec.matcher.v1.MatcherService/UpdateFace',
+            facerec_dot_matcher_dot_v1_dot_matcher__pb2.UpdateFaceRequest.SerializeToString,
+            facerec_dot_matcher_dot_v1_dot_matcher__pb2.UpdateFaceResponse.FromString,
             options,
             channel_credentials,
             insecure,

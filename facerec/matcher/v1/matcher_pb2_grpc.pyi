@@ -41,7 +41,7 @@ class MatcherServiceStub:
     ID_INVALID, OPTION_INVALID (INVALID_ARGUMENT, with a google.rpc.BadRequest
     naming the field), FACE_NOT_FOUND, FACE_AMBIGUOUS, FACE_QUALITY,
     MODEL_MISMATCH, PERSON_FULL, CALIBRATION_UNSUPPORTED (FAILED_PRECONDITION), PERSON_NOT_FOUND, COLLECTION_NOT_FOUND,
-    ERASURE_NOT_FOUND, CALIBRATION_NOT_FOUND (NOT_FOUND), REQUEST_ID_REUSED, COLLECTION_EXISTS, FACE_DUPLICATE
+    ERASURE_NOT_FOUND, CALIBRATION_NOT_FOUND, STORED_FACE_NOT_FOUND (NOT_FOUND), REQUEST_ID_REUSED, COLLECTION_EXISTS, FACE_DUPLICATE
     (ALREADY_EXISTS), OVERLOADED (RESOURCE_EXHAUSTED, with a google.rpc.RetryInfo),
     ENCODER_UNAVAILABLE and STORE_UNAVAILABLE (UNAVAILABLE).
 
@@ -101,6 +101,12 @@ class MatcherServiceStub:
     """
     ListFaces: _grpc.UnaryUnaryMultiCallable[_matcher_pb2.ListFacesRequest, _matcher_pb2.ListFacesResponse]
     """ListFaces pages through one person's faces, oldest first. Safe to retry."""
+    GetFace: _grpc.UnaryUnaryMultiCallable[_matcher_pb2.GetFaceRequest, _matcher_pb2.GetFaceResponse]
+    """GetFace returns one face. Safe to retry."""
+    UpdateFace: _grpc.UnaryUnaryMultiCallable[_matcher_pb2.UpdateFaceRequest, _matcher_pb2.UpdateFaceResponse]
+    """UpdateFace changes what is known of a face besides its vector: external_ref
+    and expire_time. Safe to retry.
+    """
     DeleteFace: _grpc.UnaryUnaryMultiCallable[_matcher_pb2.DeleteFaceRequest, _matcher_pb2.DeleteFaceResponse]
     """DeleteFace erases one face. Deleting what is not there is OK, with a count
     of 0. Safe to retry.
@@ -133,7 +139,7 @@ class MatcherServiceAsyncStub(MatcherServiceStub):
     ID_INVALID, OPTION_INVALID (INVALID_ARGUMENT, with a google.rpc.BadRequest
     naming the field), FACE_NOT_FOUND, FACE_AMBIGUOUS, FACE_QUALITY,
     MODEL_MISMATCH, PERSON_FULL, CALIBRATION_UNSUPPORTED (FAILED_PRECONDITION), PERSON_NOT_FOUND, COLLECTION_NOT_FOUND,
-    ERASURE_NOT_FOUND, CALIBRATION_NOT_FOUND (NOT_FOUND), REQUEST_ID_REUSED, COLLECTION_EXISTS, FACE_DUPLICATE
+    ERASURE_NOT_FOUND, CALIBRATION_NOT_FOUND, STORED_FACE_NOT_FOUND (NOT_FOUND), REQUEST_ID_REUSED, COLLECTION_EXISTS, FACE_DUPLICATE
     (ALREADY_EXISTS), OVERLOADED (RESOURCE_EXHAUSTED, with a google.rpc.RetryInfo),
     ENCODER_UNAVAILABLE and STORE_UNAVAILABLE (UNAVAILABLE).
 
@@ -190,6 +196,12 @@ class MatcherServiceAsyncStub(MatcherServiceStub):
     """
     ListFaces: _aio.UnaryUnaryMultiCallable[_matcher_pb2.ListFacesRequest, _matcher_pb2.ListFacesResponse]  # type: ignore[assignment]
     """ListFaces pages through one person's faces, oldest first. Safe to retry."""
+    GetFace: _aio.UnaryUnaryMultiCallable[_matcher_pb2.GetFaceRequest, _matcher_pb2.GetFaceResponse]  # type: ignore[assignment]
+    """GetFace returns one face. Safe to retry."""
+    UpdateFace: _aio.UnaryUnaryMultiCallable[_matcher_pb2.UpdateFaceRequest, _matcher_pb2.UpdateFaceResponse]  # type: ignore[assignment]
+    """UpdateFace changes what is known of a face besides its vector: external_ref
+    and expire_time. Safe to retry.
+    """
     DeleteFace: _aio.UnaryUnaryMultiCallable[_matcher_pb2.DeleteFaceRequest, _matcher_pb2.DeleteFaceResponse]  # type: ignore[assignment]
     """DeleteFace erases one face. Deleting what is not there is OK, with a count
     of 0. Safe to retry.
@@ -221,7 +233,7 @@ class MatcherServiceServicer(metaclass=_abc_1.ABCMeta):
     ID_INVALID, OPTION_INVALID (INVALID_ARGUMENT, with a google.rpc.BadRequest
     naming the field), FACE_NOT_FOUND, FACE_AMBIGUOUS, FACE_QUALITY,
     MODEL_MISMATCH, PERSON_FULL, CALIBRATION_UNSUPPORTED (FAILED_PRECONDITION), PERSON_NOT_FOUND, COLLECTION_NOT_FOUND,
-    ERASURE_NOT_FOUND, CALIBRATION_NOT_FOUND (NOT_FOUND), REQUEST_ID_REUSED, COLLECTION_EXISTS, FACE_DUPLICATE
+    ERASURE_NOT_FOUND, CALIBRATION_NOT_FOUND, STORED_FACE_NOT_FOUND (NOT_FOUND), REQUEST_ID_REUSED, COLLECTION_EXISTS, FACE_DUPLICATE
     (ALREADY_EXISTS), OVERLOADED (RESOURCE_EXHAUSTED, with a google.rpc.RetryInfo),
     ENCODER_UNAVAILABLE and STORE_UNAVAILABLE (UNAVAILABLE).
 
@@ -336,6 +348,24 @@ class MatcherServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_matcher_pb2.ListFacesResponse, _abc.Awaitable[_matcher_pb2.ListFacesResponse]]:
         """ListFaces pages through one person's faces, oldest first. Safe to retry."""
+
+    @_abc_1.abstractmethod
+    def GetFace(
+        self,
+        request: _matcher_pb2.GetFaceRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_matcher_pb2.GetFaceResponse, _abc.Awaitable[_matcher_pb2.GetFaceResponse]]:
+        """GetFace returns one face. Safe to retry."""
+
+    @_abc_1.abstractmethod
+    def UpdateFace(
+        self,
+        request: _matcher_pb2.UpdateFaceRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_matcher_pb2.UpdateFaceResponse, _abc.Awaitable[_matcher_pb2.UpdateFaceResponse]]:
+        """UpdateFace changes what is known of a face besides its vector: external_ref
+        and expire_time. Safe to retry.
+        """
 
     @_abc_1.abstractmethod
     def DeleteFace(

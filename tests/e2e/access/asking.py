@@ -171,6 +171,10 @@ class Asker:
         await self.ask("DismissDuplicate", v1.DismissDuplicateRequest(person_id_a=first, person_id_b=second))
         merge = pb.MergePersonsRequest(source_person_id=first, target_person_id=second)
         await self.ask("MergePersons", merge)
+        listed = await self._as_admin("ListFaces", pb.ListFacesRequest(person_id=second))
+        face_id = listed.faces[0].face_id
+        await self.ask("GetFace", pb.GetFaceRequest(face_id=face_id))
+        await self.ask("UpdateFace", pb.UpdateFaceRequest(face_id=face_id, external_ref="renamed"))
         await self.ask("DeleteFace", pb.DeleteFaceRequest(face_id=str(uuid.UUID(int=1))))
         erased = await self.ask("DeletePerson", pb.DeletePersonRequest(person_id=second))
         erasure_id = erased.erasure_id if erased else str(uuid.UUID(int=1))

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from google.protobuf.field_mask_pb2 import FieldMask
+from google.protobuf.timestamp_pb2 import Timestamp
 
 from facerec.encoder.v1 import encoder_pb2
 from facerec.errors import Reason
@@ -16,6 +18,7 @@ from tests.fixtures.matcher import RunningMatcher
 
 VECTOR = vectors(1)[0]
 PROBE = encoding(VECTOR)
+NO_FACE = str(uuid.UUID(int=1))
 
 
 def values(*changed: float, count: int = 128, space: str = SPACE, fingerprint: str = "") -> pb.Probe:
@@ -144,7 +147,35 @@ REFUSED: list[tuple[str, Any, Reason, str]] = [
     ("Enroll", enroll("ann", PROBE, display_name="\0"), Reason.OPTION_INVALID, "display_name"),
     ("UpdatePerson", pb.UpdatePersonRequest(person_id="ann"), Reason.OPTION_INVALID, "display_name"),
     ("ListPersons", pb.ListPersonsRequest(page_size=1001), Reason.OPTION_INVALID, "page_size"),
+    ("UpdateFace", pb.UpdateFaceRequest(face_id=NO_FACE), Reason.OPTION_INVALID, "update_mask"),
+    (
+        "UpdateFace",
+        pb.UpdateFaceRequest(face_id=NO_FACE, update_mask=FieldMask(paths=["space"])),
+        Reason.OPTION_INVALID,
+        "update_mask",
+    ),
+    (
+        "UpdateFace",
+        pb.UpdateFaceRequest(face_id=NO_FACE, external_ref="a", update_mask=FieldMask(paths=["expire_time"])),
+        Reason.OPTION_INVALID,
+        "external_ref",
+    ),
+    (
+        "UpdateFace",
+        pb.UpdateFaceRequest(face_id=NO_FACE, expire_time=Timestamp(seconds=1)),
+        Reason.OPTION_INVALID,
+        "expire_time",
+    ),
+    ("GetFace", pb.GetFaceRequest(face_id="ann"), Reason.ID_INVALID, "face_id"),
+    ("UpdateFace", pb.UpdateFaceRequest(face_id="ann", external_ref="a"), Reason.ID_INVALID, "face_id"),
     # who is not there
+    ("GetFace", pb.GetFaceRequest(face_id=NO_FACE), Reason.STORED_FACE_NOT_FOUND, "face_id"),
+    (
+        "UpdateFace",
+        pb.UpdateFaceRequest(face_id=NO_FACE, external_ref="a"),
+        Reason.STORED_FACE_NOT_FOUND,
+        "face_id",
+    ),
     ("Verify", claim(), Reason.PERSON_NOT_FOUND, "person_id"),
     ("GetPerson", pb.GetPersonRequest(person_id="ann"), Reason.PERSON_NOT_FOUND, "person_id"),
     ("ListFaces", pb.ListFacesRequest(person_id="ann"), Reason.PERSON_NOT_FOUND, "person_id"),
@@ -163,6 +194,11 @@ ELSEWHERE: list[tuple[str, Callable[[str], Any]]] = [
     ),
     ("DeletePerson", lambda where: pb.DeletePersonRequest(collection_id=where, person_id="ann")),
     ("ListFaces", lambda where: pb.ListFacesRequest(collection_id=where, person_id="ann")),
+    ("GetFace", lambda where: pb.GetFaceRequest(collection_id=where, face_id=NO_FACE)),
+    (
+        "UpdateFace",
+        lambda where: pb.UpdateFaceRequest(collection_id=where, face_id=NO_FACE, external_ref="a"),
+    ),
     ("DeleteFace", lambda where: pb.DeleteFaceRequest(collection_id=where, face_id=str(uuid.uuid4()))),
 ]
 

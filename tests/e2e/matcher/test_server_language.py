@@ -43,6 +43,8 @@ REQUESTS: dict[str, Any] = {
     "DeletePerson": pb.DeletePersonRequest(collection_id=GONE, person_id="ann"),
     "MergePersons": pb.MergePersonsRequest(collection_id=GONE, source_person_id="a", target_person_id="b"),
     "ListFaces": pb.ListFacesRequest(collection_id=GONE, person_id="ann"),
+    "GetFace": pb.GetFaceRequest(collection_id=GONE, face_id=FACE_ID),
+    "UpdateFace": pb.UpdateFaceRequest(collection_id=GONE, face_id=FACE_ID, external_ref="a"),
     "DeleteFace": pb.DeleteFaceRequest(collection_id=GONE, face_id=FACE_ID),
     "GetErasure": erasure_pb2.GetErasureRequest(collection_id=GONE, erasure_id=FACE_ID),
     "ExportFaces": transfer_pb2.ExportFacesRequest(collection_id=GONE),
