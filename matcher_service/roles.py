@@ -14,6 +14,7 @@ MATCHER_ROLES = {
     "ListPersons": Role.MANAGE,
     "UpdatePerson": Role.MANAGE,
     "MergePersons": Role.MANAGE,
+    "ExportPerson": Role.MANAGE,  # with vectors for admin alone
     "DeletePerson": Role.MANAGE,
     "ListFaces": Role.MANAGE,
     "GetFace": Role.MANAGE,

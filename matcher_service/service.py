@@ -16,6 +16,7 @@ from matcher_service.evidence import Evidence
 from matcher_service.failed_tries import FailedTries
 from matcher_service.gallery import Gallery
 from matcher_service.matcher import Matcher
+from matcher_service.person_export import PersonExporter
 from matcher_service.readiness import Readiness
 from matcher_service.recall import RecallMeter
 from matcher_service.reviewing import Reviewer
@@ -62,6 +63,7 @@ class MatcherService:
             Matcher(store, search, self._encoder, Evidence(self._database), self._decisions, tries=tries),
             Gallery(store, Acceptance(search, tries), self._encoder),
             transfer,
+            PersonExporter(self._database),
         )
         collections = CollectionServicer(
             Catalog(store, self._database),

@@ -12,11 +12,12 @@ from facerec.matcher.v1 import matcher_pb2_grpc
 from facerec.matcher.v1 import transfer_pb2 as transfer_pb
 from facerec.serving import call
 from facerec.serving.access.errors import NotPermitted
-from matcher_service import converters, deadline, ids, transfer_converters
+from matcher_service import converters, deadline, ids, person_export_converters, transfer_converters
 from matcher_service.errors import OptionInvalid, ScoresWithheld
 from matcher_service.gallery import EnrollOrder, Gallery
 from matcher_service.matcher import DEFAULT_MAX_CANDIDATES, Matcher
-from matcher_service.transfer import Chunk, Header, Progress, Refused, Transfer
+from matcher_service.person_export import PersonExporter
+from matcher_service.transfer import STALLED_SECONDS, Chunk, Header, Progress, Refused, Transfer, limit
 
 MAX_ITEMS = 64
 MAX_PROBES = 16
@@ -29,10 +30,13 @@ Context = grpc.aio.ServicerContext[Any, Any]
 class MatcherServicer(matcher_pb2_grpc.MatcherServiceServicer):
     """Answers every RPC of the service."""
 
-    def __init__(self, matcher: Matcher, gallery: Gallery, transfer: Transfer) -> None:
+    def __init__(
+        self, matcher: Matcher, gallery: Gallery, transfer: Transfer, persons: PersonExporter
+    ) -> None:
         self._matcher = matcher
         self._gallery = gallery
         self._transfer = transfer
+        self._persons = persons
 
     async def Enroll(self, request: pb.EnrollRequest, context: Context) -> pb.EnrollResponse:
         """Add faces to a person."""
@@ -171,6 +175,21 @@ class MatcherServicer(matcher_pb2_grpc.MatcherServiceServicer):
         return pb.MergePersonsResponse(
             person=converters.person_message(merged.person), faces_moved=merged.faces_moved
         )
+
+    async def ExportPerson(  # type: ignore[override]  # the stubs know of generators alone
+        self, request: pb.ExportPersonRequest, context: Context
+    ) -> None:
+        """Read all that is kept of a person. Writes, as ExportFaces does."""
+        deadline.start(context.time_remaining())
+        parts = self._persons.parts(
+            ids.collection_id(request.collection_id),
+            ids.person_id(request.person_id),
+            with_vectors=call.is_admin,
+        )
+        async for part in parts:
+            message = await asyncio.to_thread(person_export_converters.part_message, part)
+            async with limit(STALLED_SECONDS, f"the export was not read for {STALLED_SECONDS:g} s"):
+                await context.write(message)
 
     async def DeletePerson(
         self, request: pb.DeletePersonRequest, context: Context

@@ -112,7 +112,7 @@ class Store:
         rows = await self._rows("list_faces", collection_id, person_id, *(after or (None, None)), limit)
         if not rows[0]["person_found"]:
             return None
-        return [_face(row, person_id) for row in rows if row["face_id"] is not None]
+        return [face_of(row, person_id) for row in rows if row["face_id"] is not None]
 
     @tried_anew
     async def delete_person(self, collection_id: str, person_id: str) -> Erasure:
@@ -131,7 +131,7 @@ class Store:
     async def get_face(self, collection_id: str, face_id: uuid.UUID) -> Face | None:
         """Read one face."""
         row = await self._row("get_face", collection_id, face_id)
-        return None if row["person_id"] is None else _face(row, row["person_id"])
+        return None if row["person_id"] is None else face_of(row, row["person_id"])
 
     @tried_anew
     async def update_face(self, collection_id: str, face_id: uuid.UUID, change: FaceChange) -> bool:
@@ -270,7 +270,8 @@ def moment(expire_time: datetime.datetime | None) -> datetime.datetime | None:
     return expire_time
 
 
-def _face(row: asyncpg.Record, person_id: str) -> Face:
+def face_of(row: asyncpg.Record, person_id: str) -> Face:
+    """A person's face as it is stored."""
     return Face(
         face_id=row["face_id"],
         person_id=person_id,

@@ -150,7 +150,7 @@ class Transfer:
         """
         late = "read it faster, or raise export_timeout_seconds"
         message = f"the export took longer than {self._export_seconds:g} s: {late}"
-        async with _limit(self._export_seconds, message):
+        async with limit(self._export_seconds, message):
             await self._export(collection_id, write)
 
     async def _export(self, collection_id: str, write: Write) -> None:
@@ -169,7 +169,7 @@ class Transfer:
             ):
                 after = (rows[-1]["person_id"], rows[-1]["create_time"], rows[-1]["face_id"])
                 for faces in _messages([row for row in rows if row["face_id"] is not None]):
-                    async with _limit(STALLED_SECONDS, f"the export was not read for {STALLED_SECONDS:g} s"):
+                    async with limit(STALLED_SECONDS, f"the export was not read for {STALLED_SECONDS:g} s"):
                         await write(head["space"], _chunk(faces))
 
     @tried_anew
@@ -180,13 +180,13 @@ class Transfer:
 
 
 @contextlib.asynccontextmanager
-async def _limit(seconds: float, message: str) -> AsyncIterator[None]:
+async def limit(seconds: float, message: str) -> AsyncIterator[None]:
     """End what takes longer. Raises Overloaded with the message."""
     try:
-        async with asyncio.timeout(seconds) as limit:
+        async with asyncio.timeout(seconds) as ends:
             yield
     except TimeoutError:
-        if not limit.expired():
+        if not ends.expired():
             raise
         raise Overloaded(message, retry_after_seconds=RETRY_SECONDS) from None
 

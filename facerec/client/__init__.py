@@ -53,6 +53,7 @@ from facerec.client.people import (
     StoredFace,
     Verification,
 )
+from facerec.client.person_exports import ExportedFace, PersonExport
 from facerec.client.probes import Probe
 from facerec.client.reviews import DuplicatePair, Proportion, Recall
 from facerec.client.security import Security
@@ -84,6 +85,7 @@ __all__ = [
     "EnrolledFace",
     "Enrollment",
     "Erasure",
+    "ExportedFace",
     "FaceBatch",
     "Identification",
     "IdentifiedFace",
@@ -95,6 +97,7 @@ __all__ = [
     "NewFace",
     "OperatingPoint",
     "Person",
+    "PersonExport",
     "Probe",
     "Proportion",
     "Quality",

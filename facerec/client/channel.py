@@ -26,6 +26,7 @@ RETRIED: Mapping[str, Sequence[str]] = {
         "GetPerson",
         "ListPersons",
         "UpdatePerson",
+        "ExportPerson",
         "DeletePerson",
         "ListFaces",
         "GetFace",

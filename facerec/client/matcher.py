@@ -21,6 +21,7 @@ from facerec.client.people import (
     StoredFace,
     Verification,
 )
+from facerec.client.person_exports import PersonExport
 from facerec.client.probes import Probe, probe_message
 from facerec.client.sending import AsyncRequests, Requests
 from facerec.client.times import timestamp
@@ -301,6 +302,21 @@ class MatcherClient(Client):
         finally:
             call.cancel()
 
+    def export_person(self, person_id: str, *, collection_id: str = "") -> PersonExport:
+        """All that is kept of one person, for whoever asks for their own data; it is put on record.
+
+        Vectors come with a key of the role admin alone. Raises FacerecError: PERSON_NOT_FOUND, ID_INVALID and
+        those of any call.
+        """
+        request = v1.ExportPersonRequest(collection_id=collection_id, person_id=person_id)
+        call = self._stub.ExportPerson(request, timeout=self.timeout_seconds, metadata=self._metadata)
+        try:
+            return PersonExport.from_messages(list(call))
+        except grpc.RpcError as error:
+            raise from_rpc_error(error, self.address) from error
+        finally:
+            call.cancel()
+
     get_import = ask(get_import)
 
     enroll = ask(enroll)
@@ -374,6 +390,21 @@ class AsyncMatcherClient(AsyncClient):
         try:
             async for message in call:
                 yield FaceBatch.from_message(message)
+        except grpc.RpcError as error:
+            raise from_rpc_error(error, self.address) from error
+        finally:
+            call.cancel()
+
+    async def export_person(self, person_id: str, *, collection_id: str = "") -> PersonExport:
+        """All that is kept of one person, for whoever asks for their own data; it is put on record.
+
+        Vectors come with a key of the role admin alone. Raises FacerecError: PERSON_NOT_FOUND, ID_INVALID and
+        those of any call.
+        """
+        request = v1.ExportPersonRequest(collection_id=collection_id, person_id=person_id)
+        call = self._stub.ExportPerson(request, timeout=self.timeout_seconds, metadata=self._metadata)
+        try:
+            return PersonExport.from_messages([message async for message in call])
         except grpc.RpcError as error:
             raise from_rpc_error(error, self.address) from error
         finally:

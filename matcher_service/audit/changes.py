@@ -21,6 +21,7 @@ class Action(enum.StrEnum):
     DELETE_FACE = "DELETE_FACE"
     EXPIRE = "EXPIRE"  # by `maintain`, or by a change that comes upon such faces first
     EXPORT = "EXPORT"
+    EXPORT_PERSON = "EXPORT_PERSON"
     CREATE_COLLECTION = "CREATE_COLLECTION"
     UPDATE_COLLECTION = "UPDATE_COLLECTION"
     DELETE_COLLECTION = "DELETE_COLLECTION"

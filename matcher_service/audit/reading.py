@@ -5,6 +5,8 @@ import datetime
 import json
 from collections.abc import Mapping
 
+import asyncpg
+
 from matcher_service import pages
 from matcher_service.audit.changes import Action
 from matcher_service.database import Database
@@ -36,6 +38,21 @@ class Filter:
     decisions: bool | None = None
     start: datetime.datetime | None = None
     end: datetime.datetime | None = None
+
+
+def event_of(row: asyncpg.Record) -> Event:
+    """An event as it is stored."""
+    return Event(
+        event_id=row["event_id"],
+        time=row["event_time"],
+        action=Action(row["action"]),
+        caller=row["caller"],
+        person_tag=row["person_tag"],
+        persons=row["persons"],
+        faces=row["faces"],
+        match=None if row["outcome"] is None else row["outcome"] == "match",
+        details=json.loads(row["detail"]),
+    )
 
 
 class AuditReader:
@@ -70,19 +87,6 @@ class AuditReader:
                 wanted.end,
                 page_size + 1,
             )
-        events = [
-            Event(
-                event_id=row["event_id"],
-                time=row["event_time"],
-                action=Action(row["action"]),
-                caller=row["caller"],
-                person_tag=row["person_tag"],
-                persons=row["persons"],
-                faces=row["faces"],
-                match=None if row["outcome"] is None else row["outcome"] == "match",
-                details=json.loads(row["detail"]),
-            )
-            for row in rows[:page_size]
-        ]
+        events = [event_of(row) for row in rows[:page_size]]
         more = len(rows) > page_size
         return events, pages.event_token(collection_id, events[-1].event_id) if more else ""

@@ -619,6 +619,29 @@ LEFT JOIN LATERAL (
 WHERE c.collection_id = $1
 ORDER BY p.person_id;
 
+-- name: begin_person_export
+-- $2 person. As get_person, with the key and the tag of the person. Primary keys of collection and person, face
+-- (person_key, content_id).
+SELECT p.person_id, p.display_name, p.create_time, p.update_time, p.person_key, c.space,
+       facerec.audit_tag(p.audit_key, p.person_id) AS person_tag,
+       (SELECT count(*) FROM facerec.:"face" f WHERE f.collection_id = $1 AND f.person_key = p.person_key
+          AND f.expire_time > now()) AS faces
+FROM facerec.collection c
+LEFT JOIN facerec.:"person" p ON p.collection_id = $1 AND p.person_id = $2
+WHERE c.collection_id = $1;
+
+-- name: export_person_faces
+-- $2 the person's key, $3 and $4 the last page's last time and id or null, $5 most rows, $6 true for vectors too. Face
+-- (person_key, content_id), sorted: it is one person's; model.
+SELECT f.face_id, f.external_ref, f.create_time, f.expire_time, m.space, m.fingerprint,
+       CASE WHEN $6::boolean THEN f.encoding END AS encoding
+FROM facerec.:"face" f
+JOIN facerec.model m ON m.model_key = f.model_key
+WHERE f.collection_id = $1 AND f.person_key = $2 AND f.expire_time > now()
+  AND ($3::timestamptz IS NULL OR (f.create_time, f.face_id) > ($3::timestamptz, $4::uuid))
+ORDER BY f.create_time, f.face_id
+LIMIT $5;
+
 -- name: update_person
 -- $2 person, $3 display name. Primary key of person; face (person_key, content_id).
 WITH changed AS (

@@ -17,7 +17,7 @@ class Told(enum.Enum):
     MATCH = "match"  # it follows from who is within the threshold in force
     PUBLIC = "public"  # a setting or a share over a whole collection, about no face
     WITHHELD = "withheld"  # it is unset, empty or 0 without scores
-    REFUSED = "refused"  # the whole call is refused without scores
+    REFUSED = "refused"  # the whole call is refused without scores, or it is for the role admin alone
 
 
 _NOTHING = """
@@ -35,6 +35,9 @@ CompareResponse: space quality_a quality_b
 GetPersonResponse: person
 ListPersonsResponse: persons next_page_token
 UpdatePersonResponse: person
+ExportPersonResponse: person faces events
+ExportedFace: face
+AuditEvent: event_id event_time action caller person_tag persons faces details
 MergePersonsResponse: person faces_moved
 DeletePersonResponse: persons_deleted faces_deleted delete_time erasure_id
 ListFacesResponse: faces next_page_token
@@ -99,7 +102,9 @@ Proportion: count value low high
 ExportFacesResponse: space chunk
 FaceChunk: encodings person_ids display_names external_refs expire_times fingerprints
 ListAuditEventsResponse: events next_page_token
-AuditEvent: event_id event_time action caller person_tag persons faces outcome details
+AuditEvent: outcome
+ExportedFace: encoding
+Encoding: values space fingerprint
 """
 METADATA = {("FACE_DUPLICATE", "person_id"): Told.MATCH}
 """What an error's ErrorInfo tells that depends on distances, by reason and key."""

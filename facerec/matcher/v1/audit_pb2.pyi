@@ -60,6 +60,8 @@ class _AuditActionEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_AuditActi
     """AUDIT_ACTION_COMPARE measured two faces."""
     AUDIT_ACTION_UPDATE_FACE: _AuditAction.ValueType  # 16
     """AUDIT_ACTION_UPDATE_FACE changed a face's reference or its end."""
+    AUDIT_ACTION_EXPORT_PERSON: _AuditAction.ValueType  # 17
+    """AUDIT_ACTION_EXPORT_PERSON began to read all that is kept of a person."""
 
 class AuditAction(_AuditAction, metaclass=_AuditActionEnumTypeWrapper):
     """AuditAction is what was done."""
@@ -98,6 +100,8 @@ AUDIT_ACTION_COMPARE: AuditAction.ValueType  # 15
 """AUDIT_ACTION_COMPARE measured two faces."""
 AUDIT_ACTION_UPDATE_FACE: AuditAction.ValueType  # 16
 """AUDIT_ACTION_UPDATE_FACE changed a face's reference or its end."""
+AUDIT_ACTION_EXPORT_PERSON: AuditAction.ValueType  # 17
+"""AUDIT_ACTION_EXPORT_PERSON began to read all that is kept of a person."""
 Global___AuditAction: _TypeAlias = AuditAction  # noqa: Y015
 
 class _AuditKind:
@@ -109,7 +113,7 @@ class _AuditKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_AuditKind.V
     AUDIT_KIND_UNSPECIFIED: _AuditKind.ValueType  # 0
     """AUDIT_KIND_UNSPECIFIED is all of them."""
     AUDIT_KIND_CHANGES: _AuditKind.ValueType  # 1
-    """AUDIT_KIND_CHANGES is what changed a gallery or read it in bulk. Such an
+    """AUDIT_KIND_CHANGES is what changed a gallery, or read it or a person as a whole. Such an
     event is committed together with the change.
     """
     AUDIT_KIND_DECISIONS: _AuditKind.ValueType  # 2
@@ -124,7 +128,7 @@ class AuditKind(_AuditKind, metaclass=_AuditKindEnumTypeWrapper):
 AUDIT_KIND_UNSPECIFIED: AuditKind.ValueType  # 0
 """AUDIT_KIND_UNSPECIFIED is all of them."""
 AUDIT_KIND_CHANGES: AuditKind.ValueType  # 1
-"""AUDIT_KIND_CHANGES is what changed a gallery or read it in bulk. Such an
+"""AUDIT_KIND_CHANGES is what changed a gallery, or read it or a person as a whole. Such an
 event is committed together with the change.
 """
 AUDIT_KIND_DECISIONS: AuditKind.ValueType  # 2

@@ -5,6 +5,7 @@ isort:skip_file
 
 from collections import abc as _abc
 from facerec.encoder.v1 import encoder_pb2 as _encoder_pb2
+from facerec.matcher.v1 import audit_pb2 as _audit_pb2
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import field_mask_pb2 as _field_mask_pb2
@@ -1075,6 +1076,105 @@ class UpdatePersonResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___UpdatePersonResponse: _TypeAlias = UpdatePersonResponse  # noqa: Y015
+
+@_typing.final
+class ExportPersonRequest(_message.Message):
+    """ExportPersonRequest names a person."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    COLLECTION_ID_FIELD_NUMBER: _builtins.int
+    PERSON_ID_FIELD_NUMBER: _builtins.int
+    collection_id: _builtins.str
+    """collection_id names the gallery. Default: `default`."""
+    person_id: _builtins.str
+    """person_id names the person. Range: 1 to 128 characters."""
+    def __init__(
+        self,
+        *,
+        collection_id: _builtins.str = ...,
+        person_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["collection_id", b"collection_id", "person_id", b"person_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExportPersonRequest: _TypeAlias = ExportPersonRequest  # noqa: Y015
+
+@_typing.final
+class ExportedFace(_message.Message):
+    """ExportedFace is a face with its vector."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    FACE_FIELD_NUMBER: _builtins.int
+    ENCODING_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def face(self) -> Global___Face:
+        """face is the face."""
+
+    @_builtins.property
+    def encoding(self) -> _encoder_pb2.Encoding:
+        """encoding is its vector. Unset unless the caller has the role admin, or no
+        key is asked for.
+        """
+
+    def __init__(
+        self,
+        *,
+        face: Global___Face | None = ...,
+        encoding: _encoder_pb2.Encoding | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["encoding", b"encoding", "face", b"face"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["encoding", b"encoding", "face", b"face"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExportedFace: _TypeAlias = ExportedFace  # noqa: Y015
+
+@_typing.final
+class ExportPersonResponse(_message.Message):
+    """ExportPersonResponse is a part of what is kept of a person, within the 4 MiB
+    that clients of gRPC take by default.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PERSON_FIELD_NUMBER: _builtins.int
+    FACES_FIELD_NUMBER: _builtins.int
+    EVENTS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def person(self) -> Global___Person:
+        """person is the person. Set in the first part alone."""
+
+    @_builtins.property
+    def faces(self) -> _containers.RepeatedCompositeFieldContainer[Global___ExportedFace]:
+        """faces are the next of their faces, oldest first."""
+
+    @_builtins.property
+    def events(self) -> _containers.RepeatedCompositeFieldContainer[_audit_pb2.AuditEvent]:
+        """events are the next of what changed the person or read their data, newest
+        first, after the last face: those of AUDIT_KIND_CHANGES, this export among
+        them. Decisions are ListAuditEvents' to tell.
+        """
+
+    def __init__(
+        self,
+        *,
+        person: Global___Person | None = ...,
+        faces: _abc.Iterable[Global___ExportedFace] | None = ...,
+        events: _abc.Iterable[_audit_pb2.AuditEvent] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["person", b"person"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["events", b"events", "faces", b"faces", "person", b"person"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExportPersonResponse: _TypeAlias = ExportPersonResponse  # noqa: Y015
 
 @_typing.final
 class MergePersonsRequest(_message.Message):

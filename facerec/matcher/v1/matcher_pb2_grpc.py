@@ -102,6 +102,11 @@ class MatcherServiceStub:
                 request_serializer=facerec_dot_matcher_dot_v1_dot_matcher__pb2.MergePersonsRequest.SerializeToString,
                 response_deserializer=facerec_dot_matcher_dot_v1_dot_matcher__pb2.MergePersonsResponse.FromString,
                 _registered_method=True)
+        self.ExportPerson = channel.unary_stream(
+                '/facerec.matcher.v1.MatcherService/ExportPerson',
+                request_serializer=facerec_dot_matcher_dot_v1_dot_matcher__pb2.ExportPersonRequest.SerializeToString,
+                response_deserializer=facerec_dot_matcher_dot_v1_dot_matcher__pb2.ExportPersonResponse.FromString,
+                _registered_method=True)
         self.DeletePerson = channel.unary_unary(
                 '/facerec.matcher.v1.MatcherService/DeletePerson',
                 request_serializer=facerec_dot_matcher_dot_v1_dot_matcher__pb2.DeletePersonRequest.SerializeToString,
@@ -243,6 +248,16 @@ class MatcherServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ExportPerson(self, request, context):
+        """ExportPerson reads all that is kept of one person, for whoever asks for their
+        own data: the person, the faces, and what changed them. It is put on record.
+        Vectors are for a caller of the role admin alone. Read page by page: what
+        changes meanwhile may be in it or not. Safe to retry.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def DeletePerson(self, request, context):
         """DeletePerson erases a person and every face of theirs. Deleting who is not
         there is OK, with counts of 0. Safe to retry.
@@ -356,6 +371,11 @@ def add_MatcherServiceServicer_to_server(servicer, server):
                     servicer.MergePersons,
                     request_deserializer=facerec_dot_matcher_dot_v1_dot_matcher__pb2.MergePersonsRequest.FromString,
                     response_serializer=facerec_dot_matcher_dot_v1_dot_matcher__pb2.MergePersonsResponse.SerializeToString,
+            ),
+            'ExportPerson': grpc.unary_stream_rpc_method_handler(
+                    servicer.ExportPerson,
+                    request_deserializer=facerec_dot_matcher_dot_v1_dot_matcher__pb2.ExportPersonRequest.FromString,
+                    response_serializer=facerec_dot_matcher_dot_v1_dot_matcher__pb2.ExportPersonResponse.SerializeToString,
             ),
             'DeletePerson': grpc.unary_unary_rpc_method_handler(
                     servicer.DeletePerson,
@@ -642,6 +662,33 @@ class MatcherService:
             '/facerec.matcher.v1.MatcherService/MergePersons',
             facerec_dot_matcher_dot_v1_dot_matcher__pb2.MergePersonsRequest.SerializeToString,
             facerec_dot_matcher_dot_v1_dot_matcher__pb2.MergePersonsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ExportPerson(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/facerec.matcher.v1.MatcherService/ExportPerson',
+            facerec_dot_matcher_dot_v1_dot_matcher__pb2.ExportPersonRequest.SerializeToString,
+            facerec_dot_matcher_dot_v1_dot_matcher__pb2.ExportPersonResponse.FromString,
             options,
             channel_credentials,
             insecure,

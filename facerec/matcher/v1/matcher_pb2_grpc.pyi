@@ -95,6 +95,12 @@ class MatcherServiceStub:
     answers PERSON_NOT_FOUND, naming source_person_id. Where the other would have
     more faces than a person may have, the answer is PERSON_FULL.
     """
+    ExportPerson: _grpc.UnaryStreamMultiCallable[_matcher_pb2.ExportPersonRequest, _matcher_pb2.ExportPersonResponse]
+    """ExportPerson reads all that is kept of one person, for whoever asks for their
+    own data: the person, the faces, and what changed them. It is put on record.
+    Vectors are for a caller of the role admin alone. Read page by page: what
+    changes meanwhile may be in it or not. Safe to retry.
+    """
     DeletePerson: _grpc.UnaryUnaryMultiCallable[_matcher_pb2.DeletePersonRequest, _matcher_pb2.DeletePersonResponse]
     """DeletePerson erases a person and every face of theirs. Deleting who is not
     there is OK, with counts of 0. Safe to retry.
@@ -189,6 +195,12 @@ class MatcherServiceAsyncStub(MatcherServiceStub):
     for one human enrolled under two ids. A second call finds the first gone and
     answers PERSON_NOT_FOUND, naming source_person_id. Where the other would have
     more faces than a person may have, the answer is PERSON_FULL.
+    """
+    ExportPerson: _aio.UnaryStreamMultiCallable[_matcher_pb2.ExportPersonRequest, _matcher_pb2.ExportPersonResponse]  # type: ignore[assignment]
+    """ExportPerson reads all that is kept of one person, for whoever asks for their
+    own data: the person, the faces, and what changed them. It is put on record.
+    Vectors are for a caller of the role admin alone. Read page by page: what
+    changes meanwhile may be in it or not. Safe to retry.
     """
     DeletePerson: _aio.UnaryUnaryMultiCallable[_matcher_pb2.DeletePersonRequest, _matcher_pb2.DeletePersonResponse]  # type: ignore[assignment]
     """DeletePerson erases a person and every face of theirs. Deleting who is not
@@ -329,6 +341,18 @@ class MatcherServiceServicer(metaclass=_abc_1.ABCMeta):
         for one human enrolled under two ids. A second call finds the first gone and
         answers PERSON_NOT_FOUND, naming source_person_id. Where the other would have
         more faces than a person may have, the answer is PERSON_FULL.
+        """
+
+    @_abc_1.abstractmethod
+    def ExportPerson(
+        self,
+        request: _matcher_pb2.ExportPersonRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_matcher_pb2.ExportPersonResponse], _abc.AsyncIterator[_matcher_pb2.ExportPersonResponse]]:
+        """ExportPerson reads all that is kept of one person, for whoever asks for their
+        own data: the person, the faces, and what changed them. It is put on record.
+        Vectors are for a caller of the role admin alone. Read page by page: what
+        changes meanwhile may be in it or not. Safe to retry.
         """
 
     @_abc_1.abstractmethod

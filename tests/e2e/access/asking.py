@@ -26,6 +26,9 @@ IDS = {
     "face_id_a",
     "face_id_b",
     "next_page_token",
+    "event_id",
+    "person_tag",
+    "source_person_tag",
 }
 # Of the collection: its name, and what is estimated or sampled.
 LEFT_OUT = {"collection_id", "estimated_faces", "recall"}
@@ -70,15 +73,15 @@ class Asker:
         sent = iter(request) if isinstance(request, list) else request
         try:
             call = stub(sent, metadata=bearer(self._key), timeout=60)
-            answer = [part async for part in call] if method == "ExportFaces" else await call
+            answer = [part async for part in call] if method.startswith("Export") else await call
         except grpc.aio.AioRpcError as error:
             found = from_rpc_error(error, "the matcher")
             told = (found.reason.value, found.field, found.message, dict(found.metadata))
             self.answers.append((method, told))
             return None
         self.answers.append((method, comparable(answer)))
-        if isinstance(answer, Message):
-            self.fields |= set(fields(answer))
+        for message in answer if isinstance(answer, list) else [answer]:
+            self.fields |= set(fields(message))
         return answer
 
     async def everything(self) -> None:
@@ -169,6 +172,7 @@ class Asker:
         await self.ask("UpdatePerson", pb.UpdatePersonRequest(person_id=first, display_name="First"))
         await self.ask("ListFaces", pb.ListFacesRequest(person_id=worlds.target(0)))
         await self.ask("DismissDuplicate", v1.DismissDuplicateRequest(person_id_a=first, person_id_b=second))
+        await self.ask("ExportPerson", pb.ExportPersonRequest(person_id=first))
         merge = pb.MergePersonsRequest(source_person_id=first, target_person_id=second)
         await self.ask("MergePersons", merge)
         listed = await self._as_admin("ListFaces", pb.ListFacesRequest(person_id=second))

@@ -28,7 +28,7 @@ ENTITLED = {
     "Enroll": "enroll", "ImportFaces": "enroll", "GetImport": "enroll",
     "GetPerson": "manage", "ListPersons": "manage", "UpdatePerson": "manage", "MergePersons": "manage",
     "DeletePerson": "manage", "ListFaces": "manage", "DeleteFace": "manage", "GetErasure": "manage",
-    "GetFace": "manage", "UpdateFace": "manage",
+    "ExportPerson": "manage", "GetFace": "manage", "UpdateFace": "manage",
     "GetCollection": "manage", "ListCollections": "manage", "UpdateCollection": "manage",
     "Calibrate": "manage", "ApplyCalibration": "manage", "MeasureRecall": "manage",
     "ListDuplicates": "manage", "DismissDuplicate": "manage",

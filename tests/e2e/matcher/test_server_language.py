@@ -43,6 +43,7 @@ REQUESTS: dict[str, Any] = {
     "DeletePerson": pb.DeletePersonRequest(collection_id=GONE, person_id="ann"),
     "MergePersons": pb.MergePersonsRequest(collection_id=GONE, source_person_id="a", target_person_id="b"),
     "ListFaces": pb.ListFacesRequest(collection_id=GONE, person_id="ann"),
+    "ExportPerson": pb.ExportPersonRequest(collection_id=GONE, person_id="ann"),
     "GetFace": pb.GetFaceRequest(collection_id=GONE, face_id=FACE_ID),
     "UpdateFace": pb.UpdateFaceRequest(collection_id=GONE, face_id=FACE_ID, external_ref="a"),
     "DeleteFace": pb.DeleteFaceRequest(collection_id=GONE, face_id=FACE_ID),

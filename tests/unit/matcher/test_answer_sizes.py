@@ -8,6 +8,7 @@ from google.protobuf.message import Message
 
 from facerec.matcher.v1 import audit_pb2, matcher_pb2, review_pb2
 from matcher_service import converters, ids, servicer
+from matcher_service.person_export import PART_ROWS
 
 DEFAULT_BYTES = 4 * 1024 * 1024
 WIDEST = "\N{GRINNING FACE}"  # 4 bytes of UTF-8, as many as a character has
@@ -78,6 +79,17 @@ def test_the_longest_page_is_within_what_a_client_takes_by_default(kind: type[Me
     getattr(page, field).extend([item_of(kind, field)] * ids.MAX_PAGE_SIZE)
     page.next_page_token = 1024 * "x"
     assert DEFAULT_BYTES // 10 < page.ByteSize() <= DEFAULT_BYTES
+
+
+def test_the_longest_part_of_a_persons_export_is_too() -> None:
+    face: Any = item_of(matcher_pb2.ExportPersonResponse, "faces")
+    face.encoding.values[:] = [0.1] * converters.DIMENSIONS
+    event: Any = item_of(matcher_pb2.ExportPersonResponse, "events")
+    for part in (
+        matcher_pb2.ExportPersonResponse(faces=[face] * PART_ROWS),
+        matcher_pb2.ExportPersonResponse(events=[event] * PART_ROWS),
+    ):
+        assert DEFAULT_BYTES // 10 < part.ByteSize() <= DEFAULT_BYTES
 
 
 def test_the_longest_answers_of_identify_for_one_face_a_probe_and_of_enroll_are_too() -> None:
