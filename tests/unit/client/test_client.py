@@ -2,6 +2,7 @@ import asyncio
 import dataclasses
 import datetime
 import inspect
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -20,11 +21,19 @@ from facerec.client import (
     Encoding,
     MatcherClient,
 )
-from facerec.client.channel import ENCODER_SERVICE, MAX_MESSAGE_BYTES, RETRIED, target
+from facerec.client.channel import (
+    ENCODER_SERVICE,
+    MATCHER_SERVICE,
+    MAX_MESSAGE_BYTES,
+    RETRIED,
+    service_config,
+    target,
+)
 from facerec.errors import FacerecError, Reason
 from tests.unit.client.flaky import NAMES, OVERLOADED, FlakyEncoder, PagedMatcher, serving
 
 PROTOS = Path(__file__).parents[3] / "protos" / "facerec"
+DOCUMENTATION = PROTOS.parents[1] / "docs" / "clients.md"
 
 
 async def test_a_large_image_is_sent_again_until_the_service_is_available() -> None:
@@ -144,6 +153,13 @@ def test_exactly_the_calls_that_the_contract_calls_safe_are_retried() -> None:
     assert "Every RPC is free of side effects and safe to retry" in re.sub(r"\s*//\s*", " ", encoder)
     unary = re.findall(r"  rpc (\w+)\((?!stream)", encoder)
     assert unary == list(RETRIED["facerec.encoder.v1.EncoderService"])
+
+
+def test_the_documented_retries_are_those_of_the_clients() -> None:
+    (documented,) = re.findall(r"```json\n(.*?)```", DOCUMENTATION.read_text(encoding="utf-8"), re.DOTALL)
+    config = json.loads(service_config(MATCHER_SERVICE))
+    del config["healthCheckConfig"]  # which not every language has without a package more
+    assert json.loads(documented) == config
 
 
 @pytest.mark.parametrize(
