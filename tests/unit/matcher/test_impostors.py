@@ -1,5 +1,10 @@
 """Pairs of different persons are counted by blocks as all at once, and the nearest are kept."""
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -70,3 +75,17 @@ def test_the_nearest_pairs_are_kept_each_once() -> None:
         [0.001 * (place + 1) * np.sqrt(128) for place in range(20)], rel=1e-3
     )
     assert not counted(vectors, near=-1.0).nearest
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="threads are counted in Linux' /proc")
+def test_blocks_are_multiplied_on_the_thread_that_counts_them() -> None:
+    script = (
+        "import os, matcher_service.impostors as im, numpy as np\n"
+        "im.PairCounter(np.ones((4000, 128), np.float32), -1.0, 1).count(0)\n"
+        "print(len(os.listdir('/proc/self/task')))\n"
+    )
+    environment = {name: text for name, text in os.environ.items() if name != "OPENBLAS_NUM_THREADS"}
+    done = subprocess.run(
+        [sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "1"
