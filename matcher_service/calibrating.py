@@ -68,7 +68,7 @@ class Applied:
 class Calibrator:
     """Measures over a connection of exact scans, in short statements and blocks of pairs.
 
-    One of the largest size takes 30 MB, and there are as many at once as such connections are for it.
+    One of the largest size takes 55 MB, and there are as many at once as such connections are for it.
     """
 
     def __init__(self, database: Database) -> None:
