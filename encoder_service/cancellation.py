@@ -5,6 +5,7 @@ tests and benchmarks, neither function does anything more than its plain form.
 """
 
 import contextvars
+import io
 from collections.abc import Callable
 from concurrent.futures import Future
 from typing import TypeVar
@@ -55,3 +56,15 @@ def wait_for(future: Future[Result]) -> Result:
     if ended is not None:
         ended.add_done_callback(lambda _: future.cancel())
     return future.result()
+
+
+class Source(io.BytesIO):
+    """Encoded bytes; a decoder that reads on when nobody waits for the image any more is ended.
+
+    Pillow's decoders of PNG, GIF, BMP and some JPEGs read 64 KB at a time.
+    """
+
+    def read(self, size: int | None = -1) -> bytes:
+        """Read so many bytes. Raises Cancelled."""
+        check()
+        return super().read(size)

@@ -37,7 +37,7 @@ class ImageUnsupported(ImageError):
 
 
 class ImageTooLarge(ImageError):
-    """The image has more bytes or pixels than the server takes."""
+    """The image has more bytes or pixels than the server takes, or is too narrow to be searched."""
 
     reason = Reason.IMAGE_TOO_LARGE
 

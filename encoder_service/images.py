@@ -1,7 +1,6 @@
 """Encoded images to upright RGB arrays, with every limit checked before a pixel is decoded."""
 
 import dataclasses
-import io
 import math
 from collections.abc import Callable
 from typing import Any, Final, Self
@@ -11,9 +10,11 @@ import numpy.typing as npt
 import simplejpeg
 from PIL import Image
 
-from encoder_service import cancellation, signatures, structure
+from encoder_service import cancellation, jpeg, png, signatures, structure, tiff
 from encoder_service.cancellation import Cancelled
-from encoder_service.errors import ImageInvalid, ImageTooLarge, ImageUnsupported
+from encoder_service.errors import ImageError, ImageInvalid, ImageTooLarge, ImageUnsupported
+from encoder_service.jpeg import JpegFile
+from encoder_service.tiff import TiffFile
 
 Pixels = npt.NDArray[np.uint8]
 
@@ -34,9 +35,6 @@ _ORIENTATIONS: Final[dict[int, Callable[[Pixels], Pixels]]] = {
 _LYING: Final = (5, 6, 7, 8)
 """Orientations in which the stored rows are the upright picture's columns."""
 
-_JPEG_FORMATS: Final = ("JPEG", "MPO")
-"""An MPO is a JPEG followed by others, as some phones write their photos."""
-
 _JPEG_SCALES: Final = (0.125, 0.25, 0.5, 1.0)
 """Where libjpeg's inverse transform has quick kernels; the eighths between cost more than all of it."""
 
@@ -47,6 +45,12 @@ _MAX_SIDE: Final = 65_535
 
 _ONCE_SCANS: Final = 10
 """A JPEG of more scans, each read at any scale, is decoded once, whole; libjpeg writes so many."""
+
+_MAX_MISSING_ROWS: Final = 16
+"""Rows of pixels at the end of a JPEG that may be missing, or a fiftieth of them: a row or two of blocks."""
+
+_MISSING: Final = 128
+"""What libjpeg leaves, in each channel, where a file ends too early."""
 
 _CONVERTED: Final = {"RGB", "L", "LA", "La", "P", "PA", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr", "LAB", "HSV"}
 """Pillow's modes of 8 bits a channel, which its own conversion to RGB serves."""
@@ -149,36 +153,27 @@ class Picture:
     def _decode(self, scale: float) -> Scaled:
         try:
             pixels, factor = self._as_stored(scale)
-        except (MemoryError, ImageUnsupported, Cancelled):
+        except (MemoryError, ImageError, Cancelled):
             raise
         except Exception:
             # Decoders of hostile bytes raise nearly anything; whatever it is, the bytes are at fault.
-            name = self._image.format
-            raise ImageInvalid(f"the {name} image is truncated or damaged; send all of it") from None
+            raise _damaged(self._image) from None
         make_upright = _ORIENTATIONS.get(self._orientation)
         return Scaled(np.ascontiguousarray(make_upright(pixels) if make_upright else pixels), factor)
 
     def _as_stored(self, scale: float) -> tuple[Pixels, float]:
-        if self._image.format not in _JPEG_FORMATS:
-            return _to_rgb(self._image), 1.0
-        if self._scans > _ONCE_SCANS:
-            return _draft(self._data, 1.0), 1.0
-        factor = next(factor for factor in _JPEG_SCALES if factor >= scale)
-        pixels = _decode_jpeg(self._data, self._image.size, factor) if self._quick else None
+        image = self._image
+        if not isinstance(image, JpegFile):
+            return _to_rgb(image), 1.0
+        once = self._scans > _ONCE_SCANS
+        factor = 1.0 if once else next(factor for factor in _JPEG_SCALES if factor >= scale)
+        pixels = _decode_jpeg(image.data, image.size, factor) if self._quick and not once else None
         self._quick = pixels is not None  # what it fails at after all scans is not tried again
-        return (_draft(self._data, factor) if pixels is None else pixels), factor
-
-
-class _Source(io.BytesIO):
-    """Encoded bytes; a decoder that reads on when nobody waits for the image any more is ended.
-
-    Pillow's decoders of PNG, GIF, BMP and some JPEGs read 64 KB at a time.
-    """
-
-    def read(self, size: int | None = -1) -> bytes:
-        """Read so many bytes. Raises Cancelled."""
-        cancellation.check()
-        return super().read(size)
+        if pixels is None:
+            pixels = _draft(self._data, factor)
+        if not image.structure.ended:
+            _check_rows(image, pixels, factor)
+        return pixels, factor
 
 
 def _open_checked(data: bytes, limits: ImageLimits) -> tuple[Image.Image, Header]:
@@ -194,7 +189,14 @@ def _open_checked(data: bytes, limits: ImageLimits) -> tuple[Image.Image, Header
 
 def _open(data: bytes) -> Image.Image:
     try:
-        return Image.open(_Source(data), formats=FORMATS)
+        if data.startswith(jpeg.SIGNATURE):
+            return JpegFile(data)
+        if data.startswith(tiff.SIGNATURES):
+            return TiffFile(cancellation.Source(data))
+        bare = png.without_texts(data) if data.startswith(png.SIGNATURE) else data
+        return Image.open(cancellation.Source(bare), formats=FORMATS)
+    except (MemoryError, ImageError, Cancelled):
+        raise
     except Exception as error:
         raise _unreadable(data, error) from None
 
@@ -207,12 +209,12 @@ def _check_bytes(data: bytes, limits: ImageLimits) -> None:
 
 
 def _unreadable(data: bytes, error: Exception) -> ImageInvalid | ImageUnsupported:
-    if isinstance(error, MemoryError | Cancelled):
-        raise error
     accepted = f"accepted are {', '.join(FORMATS)}"
     name = signatures.foreign_format(data)
     if name is not None:
         return ImageUnsupported(f"{name} images are not supported; {accepted}")
+    if data.startswith(b"BM") and str(error).startswith("Unsupported BMP"):
+        return ImageUnsupported("BMP images of this depth or layout are not supported; send 24 bits a pixel")
     if signatures.is_accepted(data):
         return ImageInvalid("the image is truncated or damaged; send all of it")
     return ImageInvalid(f"the bytes are no image; {accepted}")
@@ -234,17 +236,22 @@ def _check_header(image: Image.Image, scans: int, limits: ImageLimits) -> Header
         raise ImageUnsupported(_ONE_BIT)
     if image.mode not in _CONVERTED and not image.mode.startswith("I;16"):
         raise ImageUnsupported(f"images of mode {image.mode} are not supported; send 8 or 16 bits a channel")
+    if isinstance(image, JpegFile) and not (image.structure.ended or image.structure.all_scans_begun):
+        raise _damaged(image)
     return Header(width, height, scans)
 
 
 def _to_rgb(image: Image.Image) -> Pixels:
     if image.mode.startswith("I;16"):
         # Pillow's own conversion clips at 255, which leaves white.
-        grey = (_to_array(image).astype(np.uint32) + 128) // 257
+        shades = _to_array(image)
+        if isinstance(image, TiffFile):
+            shades = image.to_16_bits(shades)
+        grey = (shades.astype(np.uint32) + 128) // 257
         return np.repeat(grey.astype(np.uint8)[..., None], 3, axis=2)
     # Converting what is RGB already would copy it.
     pixels: Pixels = _to_array(image if image.mode == "RGB" else image.convert("RGB"))
-    colors = image.getcolors(2) if image.mode in ("P", "L") and image.format not in _JPEG_FORMATS else None
+    colors = image.getcolors(2) if image.mode in ("P", "L") and image.format != "JPEG" else None
     if colors is not None and len(colors) == 2:  # 1-bit in a format or a palette that has no such depth
         raise ImageUnsupported(_ONE_BIT)
     return pixels
@@ -263,7 +270,7 @@ def _to_array(image: Image.Image) -> npt.NDArray[Any]:
 
 def _draft(data: bytes, scale: float) -> Pixels:
     """Decode a JPEG by Pillow, at a scale libjpeg offers."""
-    with Image.open(_Source(data), formats=("JPEG",)) as image:
+    with JpegFile(data) as image:
         # A draft is never smaller than asked for, and one pixel more would take the next larger scale.
         image.draft(None, (max(1, int(image.width * scale)), max(1, int(image.height * scale))))
         return _to_rgb(image)
@@ -277,9 +284,20 @@ def _decode_jpeg(data: bytes, size: tuple[int, int], scale: float) -> Pixels | N
             return None
         rows, columns = (math.ceil(pixels * scale) for pixels in (height, width))
         pixels: Pixels = simplejpeg.decode_jpeg(data, "RGB", min_height=rows, min_width=columns)
-    except ValueError:  # Pillow tells the truncated from the merely unusual
+    except (ValueError, KeyError):  # Pillow tells the truncated from the merely unusual, as 4:4:1 is
         return None
     return pixels
+
+
+def _check_rows(image: Image.Image, pixels: Pixels, scale: float) -> None:
+    """Raise ImageInvalid where more than the last few rows of a JPEG that was cut short are missing."""
+    missing = max(math.ceil(_MAX_MISSING_ROWS * scale), len(pixels) // 50)
+    if len(pixels) <= missing or (pixels[-missing - 1] == _MISSING).all():
+        raise _damaged(image)
+
+
+def _damaged(image: Image.Image) -> ImageInvalid:
+    return ImageInvalid(f"the {image.format} image is truncated or damaged; send all of it")
 
 
 def _orientation(image: Image.Image) -> int:

@@ -13,7 +13,7 @@ from encoder_service.copies import Copy
 from encoder_service.cost import Plan
 from encoder_service.detection import Detector
 from encoder_service.embedding import CHIP_PIXELS
-from encoder_service.errors import OptionInvalid
+from encoder_service.errors import ImageTooLarge, OptionInvalid
 from encoder_service.faces import (
     MAX_FACES,
     Alignment,
@@ -147,7 +147,10 @@ class Scanner:
     def _looks(
         self, detector: Detector, width: int, height: int, options: EncodeOptions
     ) -> tuple[Sequence[Copy], str]:
-        """The copies searched, each where those before it show no face, and the option that chose them."""
+        """The copies searched, each where those before it show no face, and the option that chose them.
+
+        That is empty where none did: then the copies are as small as the picture's shape allows.
+        """
         upsample = options.upsample
         if options.full_resolution:
             return [copies.whole(width, height, upsample)], "upsample" if upsample else "full_resolution"
@@ -156,7 +159,7 @@ class Scanner:
             return [copies.showing(width, height, upsample, face=least, window=window)], "min_face_pixels"
         first = copies.within(width, height, upsample, self._bounds.first_side)
         again = copies.within(width, height, upsample, self._bounds.again_side)
-        return [first] if again == first else [first, again], "upsample"
+        return [first] if again == first else [first, again], ""
 
     def _box_pixels(self, header: Header, boxes: Sequence[BoundingBox]) -> int:
         """The pixels in all of the boxes. Raises OptionInvalid where they are too many."""
@@ -172,17 +175,22 @@ class Scanner:
 
 
 def _check_searched(detector: Detector, copy: Copy, size: tuple[int, int], option: str) -> None:
-    """Raise OptionInvalid naming the option that makes a picture's copy too large to be searched."""
+    """Raise OptionInvalid naming the option that makes a picture's copy too large to be searched.
+
+    Raises ImageTooLarge where the picture is so narrow that no option would help.
+    """
     pixels = detector.searched_pixels(copy)
-    if pixels > detector.max_pixels:
-        mend = "lower upsample" if copy.upsample else "search without full_resolution"
-        mend = "raise min_face_pixels" if option == "min_face_pixels" else mend
-        raise OptionInvalid(
-            f"an image of {size[0]} x {size[1]} pixels would be searched on {copy.width} x {copy.height}, "
-            f"{pixels} pixels; this detector searches at most {detector.max_pixels}: {mend}, or send a "
-            "smaller image",
-            field=f"options.{option}",
-        )
+    if pixels <= detector.max_pixels:
+        return
+    searched = (
+        f"an image of {size[0]} x {size[1]} pixels would be searched on {copy.width} x {copy.height}, "
+        f"{pixels} pixels; this detector searches at most {detector.max_pixels}"
+    )
+    if not option:
+        raise ImageTooLarge(f"{searched}: crop it, it is too narrow for a smaller copy")
+    mend = "lower upsample" if copy.upsample else "search without full_resolution"
+    mend = "raise min_face_pixels" if option == "min_face_pixels" else mend
+    raise OptionInvalid(f"{searched}: {mend}, or send a smaller image", field=f"options.{option}")
 
 
 def _look(detector: Detector, picture: Picture, copy: Copy) -> list[Detection]:

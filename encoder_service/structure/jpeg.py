@@ -33,8 +33,8 @@ _BEHIND_SCAN: Final = re.compile(rb"\xff([^\x00\x01\xd0-\xd8\xff])")
 _ALONE: Final = (0x01, *range(0xD0, 0xDA))
 """Markers without a segment before the first scan: TEM, RST0 to RST7, SOI, EOI. Pillow passes over them."""
 
-_EOI: Final = 0xD9
-_SOS: Final = 0xDA
+END_OF_IMAGE: Final = 0xD9
+START_OF_SCAN: Final = 0xDA
 _APP1: Final = 0xE1
 _APP13: Final = 0xED
 _FRAMES: Final = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
@@ -71,7 +71,7 @@ class _Counts:
         marker, payload = segment.marker, segment.payload
         if marker in _FRAMES:
             self._add_frame(payload)
-        elif marker == _SOS:
+        elif marker == START_OF_SCAN:
             self.scans += 1
             self.passes += sum(self.shares.get(name, 1.0) for name in _scanned(payload))
         elif marker == _APP1 and payload.startswith(b"Exif\0\0"):
@@ -101,7 +101,7 @@ class _Counts:
 def check(data: bytes, max_pixels: int) -> int:
     """Hold the first picture of a JPEG to bounds, and return how many scans it has. Raises ImageInvalid."""
     counts = _Counts()
-    for segment in _segments(data):
+    for segment in segments(data):
         counts.add(segment)
     tiff.check_exif(b"".join(counts.exif))
     if counts.passes * counts.pixels > _MAX_PASSES * max_pixels:
@@ -113,8 +113,8 @@ def check(data: bytes, max_pixels: int) -> int:
     return counts.scans
 
 
-def _segments(data: bytes) -> Iterator[Segment]:
-    """Those of the first picture, up to its end or to where a decoder gives up."""
+def segments(data: bytes) -> Iterator[Segment]:
+    """Those of the first picture, up to the marker of its end (END_OF_IMAGE) or to where a decoder gives up."""
     at, pattern = 2, _MARKER
     while found := pattern.search(data, at):
         marker, begin, junk = found[1][0], found.end(), found.start() - at
@@ -122,12 +122,15 @@ def _segments(data: bytes) -> Iterator[Segment]:
         if pattern is _MARKER and marker in _ALONE:
             yield Segment(marker, b"", junk)
             continue
-        if marker == _EOI or begin + 2 > len(data):
+        if marker == END_OF_IMAGE:
+            yield Segment(marker, b"", junk)
+            return
+        if begin + 2 > len(data):
             return
         (length,) = struct.unpack_from(">H", data, begin)
         yield Segment(marker, data[begin + 2 : begin + length], junk)
         at = begin + max(length, 2)
-        pattern = _BEHIND_SCAN if marker == _SOS else pattern
+        pattern = _BEHIND_SCAN if marker == START_OF_SCAN else pattern
     yield Segment(0, b"", len(data) - at)
 
 

@@ -161,7 +161,7 @@ def test_of_an_animation_the_first_frame_counts() -> None:
 @pytest.mark.parametrize("share", [0.02, 0.3, 0.6, 0.9])
 @pytest.mark.filterwarnings("ignore:::PIL")
 def test_a_truncated_image_is_refused(name: str, share: float) -> None:
-    noise = np.random.default_rng(1).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+    noise = np.random.default_rng(1).integers(0, 256, (512, 32, 3), dtype=np.uint8)
     data = encoded(Image.fromarray(noise), name)
     with pytest.raises(ImageInvalid):
         images.decode(data[: int(len(data) * share)], LIMITS)

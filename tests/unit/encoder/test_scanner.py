@@ -1,6 +1,7 @@
 """The default profile finds at full resolution's boxes what is large enough, for a fraction of the work."""
 
 import dataclasses
+import io
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 from PIL import Image
 
 from encoder_service.detection import HogDetector
-from encoder_service.errors import OptionInvalid
+from encoder_service.errors import ImageTooLarge, OptionInvalid
 from encoder_service.faces import BoundingBox, Detection, DetectorName, EncodeOptions
 from encoder_service.images import ImageLimits
 from encoder_service.scanner import Bounds, Scanner
@@ -134,6 +135,18 @@ def test_a_detector_is_shown_no_more_than_its_bound(
         bounded.scan(image, options)
     assert caught.value.field == field
     assert len(bounded.scan(image, DEFAULT).detections) == 1
+
+
+def test_a_picture_too_narrow_to_be_searched_is_refused_for_its_shape_and_no_option(built: Engine) -> None:
+    with io.BytesIO() as out:
+        Image.new("L", (2, 1_000_000)).save(out, "PNG")
+        narrow = out.getvalue()
+    detectors = {DetectorName.HOG: HogDetector(max_pixels=10_000)}
+    bounded = Scanner.__new__(Scanner)
+    bounded.__dict__.update(built.scanner.__dict__ | {"_detectors": detectors})
+    with pytest.raises(ImageTooLarge, match="crop it") as caught:
+        bounded.plan(narrow, DEFAULT)
+    assert caught.value.field == "image"
 
 
 def test_a_box_outside_the_picture_is_refused_before_it_is_decoded(built: Engine) -> None:
