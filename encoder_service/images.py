@@ -10,11 +10,12 @@ import numpy.typing as npt
 import simplejpeg
 from PIL import Image
 
-from encoder_service import cancellation, jpeg, png, signatures, structure, tiff
+from encoder_service import cancellation, jpeg, png, structure, tiff
 from encoder_service.cancellation import Cancelled
 from encoder_service.errors import ImageError, ImageInvalid, ImageTooLarge, ImageUnsupported
 from encoder_service.jpeg import JpegFile
 from encoder_service.tiff import TiffFile
+from facerec import signatures
 
 Pixels = npt.NDArray[np.uint8]
 

@@ -114,7 +114,7 @@ def check(data: bytes, max_pixels: int) -> int:
 
 
 def segments(data: bytes) -> Iterator[Segment]:
-    """Those of the first picture, up to the marker of its end (END_OF_IMAGE) or to where a decoder gives up."""
+    """Those of the first picture, up to that of its end or to where a decoder gives up."""
     at, pattern = 2, _MARKER
     while found := pattern.search(data, at):
         marker, begin, junk = found[1][0], found.end(), found.start() - at

@@ -11,10 +11,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from facerec.cli import output, photos, times
 from facerec.cli.options import MATCHER_ADDRESS, Collection, Json, LargestFace, Matcher
-from facerec.cli.photos import Enroller, Outcome, Photo
+from facerec.cli.photos import Enroller, Folder, Outcome, Photo
 from facerec.cli.problems import Problem, explaining
 
 SOME_REFUSED = 1
+MAX_SKIPPED_TOLD = 3
 
 
 def enroll(
@@ -42,17 +43,19 @@ def enroll(
     Exit code 1 when a photo was refused; the others are enrolled.
     """
     wanted = _wanted(person, images or [], folder, display_name)
+    if wanted.skipped and not json:
+        output.error_line(_told(wanted.skipped))
     expire_time = None if expires is None else times.time_to_come(expires, "--expires")
     with explaining("matcher", address):
         outcomes = asyncio.run(
-            _enroll(wanted, address, collection, display_name, largest_face, expire_time, in_flight)
+            _enroll(wanted.photos, address, collection, display_name, largest_face, expire_time, in_flight)
         )
     enrolled = photos.count(outcomes, photos.ENROLLED)
     already = photos.count(outcomes, photos.ALREADY_ENROLLED)
     refused = photos.count(outcomes, photos.REFUSED)
     if json:
         counts = {"enrolled": enrolled, "already_enrolled": already, "refused": refused}
-        output.as_json({**counts, "photos": outcomes})
+        output.as_json({**counts, "photos": outcomes, "skipped": wanted.skipped})
     else:
         people = len({outcome.person_id for outcome in outcomes if outcome.status != photos.REFUSED})
         output.line(
@@ -64,16 +67,23 @@ def enroll(
 
 def _wanted(
     person: str | None, images: Sequence[Path], folder: Path | None, display_name: str | None
-) -> list[Photo]:
+) -> Folder:
     if folder is None:
         if not person or not images:
             raise Problem("name a person and their photos, or --folder DIR", "USAGE")
-        return [Photo(person, image) for image in dict.fromkeys(images)]
+        return Folder([Photo(person, image) for image in dict.fromkeys(images)], skipped=())
     if person or images or display_name:
         raise Problem(
             "--folder takes each person's id from a folder's name: give no PERSON or --name", "USAGE"
         )
     return photos.in_folder(folder)
+
+
+def _told(skipped: Sequence[Path]) -> str:
+    """A line about files that were not sent."""
+    more = len(skipped) - MAX_SKIPPED_TOLD
+    named = ", ".join(map(str, skipped[:MAX_SKIPPED_TOLD])) + (f" and {more} more" if more > 0 else "")
+    return f"skipped {output.counted(len(skipped), 'file')} without a photo's name or first bytes: {named}"
 
 
 async def _enroll(

@@ -7,15 +7,30 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from facerec import signatures
 from facerec.cli.problems import ABOUT_PHOTO, STDIN, Problem, about_photo, read_image
 from facerec.errors import FacerecError, Reason
 
 if TYPE_CHECKING:
     from facerec.client import AsyncMatcherClient, Enrollment
 
-# What people keep beside their photos is not worth a refusal each.
+# Files that are named like a photo are sent, whatever they are, so that a damaged one is told of.
 SUFFIXES = frozenset(
-    {".jpg", ".jpeg", ".jpe", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".heic", ".heif", ".avif"}
+    {
+        ".jpg",
+        ".jpeg",
+        ".jpe",
+        ".jfif",
+        ".png",
+        ".webp",
+        ".bmp",
+        ".gif",
+        ".tif",
+        ".tiff",
+        ".heic",
+        ".heif",
+        ".avif",
+    }
 )
 
 ENROLLED, ALREADY_ENROLLED, REFUSED = "enrolled", "already_enrolled", "refused"
@@ -50,20 +65,29 @@ class Outcome:
     duplicate_distance: float | None = None
 
 
-def in_folder(folder: Path) -> list[Photo]:
-    """The photos of a folder that holds a folder per person. Raises Problem where it holds none."""
+@dataclasses.dataclass(frozen=True)
+class Folder:
+    """The photos of a folder, and its files that are none by their name and their first bytes."""
+
+    photos: Sequence[Photo]
+    skipped: Sequence[Path]
+
+
+def in_folder(folder: Path) -> Folder:
+    """Look through a folder that holds a folder per person. Raises Problem where there is no photo."""
+    photos, skipped = [], []
     try:
         people = sorted(entry for entry in folder.iterdir() if _is_shown(entry) and entry.is_dir())
         for person in people:
             # Everybody's photos would be enrolled as those of one person.
             if folder.resolve().is_relative_to(person.resolve()):
                 raise Problem(f"{person}: it is a link to the folder that it stands in: remove it", "FILE")
-        photos = [
-            Photo(person.name, path)
-            for person in people
-            for path in sorted(person.rglob("*"))
-            if _is_shown(path) and path.suffix.lower() in SUFFIXES and path.is_file()
-        ]
+        for person in people:
+            for path in sorted(path for path in person.rglob("*") if _is_shown(path) and path.is_file()):
+                if _is_photo(path):
+                    photos.append(Photo(person.name, path))
+                else:
+                    skipped.append(path)
     except OSError as error:
         raise Problem(f"{folder}: {(error.strerror or 'cannot be read').lower()}", "FILE") from error
     if not photos:
@@ -72,7 +96,18 @@ def in_folder(folder: Path) -> list[Photo]:
             f"with the photos in it ({folder.name}/ann/1.jpg)",
             "FILE",
         )
-    return photos
+    return Folder(photos, skipped)
+
+
+def _is_photo(path: Path) -> bool:
+    """Whether a file has a photo's name, or where it has not, whether it begins like one."""
+    if path.suffix.lower() in SUFFIXES:
+        return True
+    try:
+        with path.open("rb") as file:
+            return signatures.is_photo(file.read(signatures.HEAD_BYTES))
+    except OSError:  # whoever sends it says why it can't be read
+        return True
 
 
 def _is_shown(path: Path) -> bool:

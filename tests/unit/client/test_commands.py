@@ -133,8 +133,33 @@ def test_a_folder_of_people_gives_their_photos_and_nothing_else(tmp_path: Path) 
     photo_folder(
         tmp_path, "ann/1.JPG", "ann/trip/2.png", "ann/.hidden.jpg", "ann/notes.txt", ".git/x.jpg", "loose.jpg"
     )
-    found = [(photo.person_id, photo.path.name) for photo in in_folder(tmp_path)]
-    assert found == [("ann", "1.JPG"), ("ann", "2.png")]
+    folder = in_folder(tmp_path)
+    assert [(photo.person_id, photo.path.name) for photo in folder.photos] == [
+        ("ann", "1.JPG"),
+        ("ann", "2.png"),
+    ]
+    assert [path.name for path in folder.skipped] == ["notes.txt"]
+
+
+async def test_a_photo_of_another_name_is_enrolled_and_other_files_are_named_as_skipped(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    photo_folder(tmp_path, "ann/1.jfif", "ann/notes.txt", "ann/old.db", "ann/BMW")
+    with io.BytesIO() as out:
+        Image.new("RGB", (8, 8)).save(out, "BMP")
+        (tmp_path / "ann" / "IMG_0001").write_bytes(out.getvalue())
+    (tmp_path / "ann" / "IMG_0002").write_bytes(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic")
+    (tmp_path / "ann" / "BMW").write_bytes(b"BMW, the car in the first photo")
+    matcher = PagedMatcher(FacerecError("busy", reason=Reason.OVERLOADED), refusals=0)
+    async with serving(matcher=matcher) as server:
+        arguments = ["enroll", "--folder", str(tmp_path), "--matcher", server.address]
+        assert await asyncio.to_thread(main, arguments) == 0
+        told = capsys.readouterr()
+        assert await asyncio.to_thread(main, [*arguments, "--json"]) == 0
+    assert "3 photos enrolled" in told.out
+    assert told.err.startswith("skipped 3 files") and "notes.txt" in told.err and "BMW" in told.err
+    skipped = [Path(path).name for path in json.loads(capsys.readouterr().out)["skipped"]]
+    assert skipped == ["BMW", "notes.txt", "old.db"]
 
 
 def test_a_box_is_drawn_where_the_face_is_in_the_upright_picture(tmp_path: Path) -> None:

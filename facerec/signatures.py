@@ -1,4 +1,4 @@
-"""The first bytes by which image formats are told apart."""
+"""The first bytes by which image formats are told apart, read by the encoder and by `facerec enroll`."""
 
 import re
 from typing import Final
@@ -17,18 +17,27 @@ _FOREIGN: Final = {
     "video": re.compile(rb"....ftyp|\x1a\x45\xdf\xa3", re.DOTALL),
 }
 _ACCEPTED: Final = re.compile(
-    rb"\xff\xd8\xff|\x89PNG\r\n\x1a\n|RIFF....WEBP|BM|GIF8[79]a|II\*\x00|MM\x00\*|II\+\x00|MM\x00\+",
+    rb"\xff\xd8\xff|\x89PNG\r\n\x1a\n|RIFF....WEBP|BM.{4}\0{4}|GIF8[79]a|II\*\x00|MM\x00\*|II\+\x00|MM\x00\+",
     re.DOTALL,
 )
-_HEAD_BYTES: Final = 1024
+_PHOTOS: Final = ("HEIC", "AVIF", "JPEG 2000", "JPEG XL")
+"""What photos come in, of the formats that are not accepted."""
+
+HEAD_BYTES: Final = 1024
+"""As many bytes from a file's beginning tell what it is."""
 
 
 def foreign_format(data: bytes) -> str | None:
     """The name of a known format that is not accepted, None where the bytes are no such thing."""
-    head = data[:_HEAD_BYTES]
+    head = data[:HEAD_BYTES]
     return next((name for name, pattern in _FOREIGN.items() if pattern.match(head)), None)
 
 
 def is_accepted(data: bytes) -> bool:
     """Whether the bytes begin like a format that is accepted."""
-    return _ACCEPTED.match(data[:_HEAD_BYTES]) is not None
+    return _ACCEPTED.match(data[:HEAD_BYTES]) is not None
+
+
+def is_photo(data: bytes) -> bool:
+    """Whether the bytes begin like a photo, of a format that is accepted or not."""
+    return is_accepted(data) or foreign_format(data) in _PHOTOS
