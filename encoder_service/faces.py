@@ -96,6 +96,9 @@ class QualityReason(enum.StrEnum):
     LOW_CONTRAST = "LOW_CONTRAST"
     TURNED = "TURNED"
     CUT_BY_BORDER = "CUT_BY_BORDER"
+    NOISY = "NOISY"
+    COMPRESSED = "COMPRESSED"
+    UNEVEN_LIGHT = "UNEVEN_LIGHT"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -131,6 +134,15 @@ class Quality:
 
     outside: float
     """The share of the box that lies outside the picture."""
+
+    noise: float
+    """Standard deviation of the noise of the chip's single pixels, over white."""
+
+    flatness: float
+    """The share of the face where neighbouring pixels are the same, though neither black nor white."""
+
+    unevenness: float
+    """How far the skin in the brightest and the darkest corner of the face differ, over their sum, 0 to 1."""
 
     reasons: tuple[QualityReason, ...] = ()
 

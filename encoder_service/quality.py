@@ -1,6 +1,7 @@
 """How fit a face is to be compared, and why not."""
 
 import dataclasses
+import math
 from typing import Final
 
 import numpy as np
@@ -19,6 +20,21 @@ _EYES_AND_NOSE: Final = {
 """Of dlib's points: the outer corners of the eyes, the left one in the picture first, and the nose's base."""
 
 
+_STEP: Final = 2
+_BLOCK: Final = 8
+_SMOOTHEST_PERCENT: Final = 25
+"""Noise is looked for between pixels so far apart, averaged over blocks of that side, in so many of them."""
+
+_SAME_SHADE: Final = 0.02
+"""Of the face's contrast: so little are steps in luma where shades are gone."""
+
+_BLACK: Final = 6
+_WHITE: Final = 249
+_CORNER: Final = 40
+_SKIN_PERCENT: Final = 90
+"""Corners of the face of that side, in pixels, are compared by the luma that so many of theirs are below."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Thresholds:
     """Where a face becomes too poor; units are those of Quality."""
@@ -32,6 +48,9 @@ class Thresholds:
     min_pitch: float = 0.25
     max_pitch: float = 0.85
     max_outside: float = 0.1
+    max_noise: float = 0.03
+    max_flatness: float = 0.15
+    max_unevenness: float = 0.4
 
 
 class Judge:
@@ -51,6 +70,9 @@ class Judge:
             contrast=contrast / 255,
             pose=_pose(landmarks),
             outside=1 - box.area_within(*size) / box.area,
+            noise=_noise(face) / 255,
+            flatness=_flatness(face),
+            unevenness=_unevenness(face),
         )
         return dataclasses.replace(measured, reasons=tuple(self._reasons(measured)))
 
@@ -66,6 +88,9 @@ class Judge:
             QualityReason.LOW_CONTRAST: quality.contrast < limits.min_contrast,
             QualityReason.TURNED: turned,
             QualityReason.CUT_BY_BORDER: quality.outside > limits.max_outside,
+            QualityReason.NOISY: quality.noise > limits.max_noise,
+            QualityReason.COMPRESSED: quality.flatness > limits.max_flatness,
+            QualityReason.UNEVEN_LIGHT: quality.unevenness > limits.max_unevenness,
         }
         return [reason for reason, holds in found.items() if holds]
 
@@ -74,6 +99,39 @@ def _laplacian(face: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     sides = face[:-2, 1:-1] + face[2:, 1:-1] + face[1:-1, :-2] + face[1:-1, 2:]
     difference: npt.NDArray[np.float32] = 4 * face[1:-1, 1:-1] - sides
     return difference
+
+
+def _noise(face: npt.NDArray[np.float32]) -> float:
+    """Estimate the standard deviation of the noise by Immerkaer's operator, which is 0 for slopes and bends.
+
+    It is taken of every second pixel, as a small face's chip is enlarged, and of the smoothest blocks: noise
+    fills them as it does the others, edges and hair do not. Source: J. Immerkaer, Fast Noise Variance
+    Estimation, 1996.
+    """
+    rows = face[: -2 * _STEP] - 2 * face[_STEP:-_STEP] + face[2 * _STEP :]
+    bends = np.abs(rows[:, : -2 * _STEP] - 2 * rows[:, _STEP:-_STEP] + rows[:, 2 * _STEP :])
+    height, width = (side // _BLOCK * _BLOCK for side in bends.shape)
+    blocks = bends[:height, :width].reshape(height // _BLOCK, _BLOCK, width // _BLOCK, _BLOCK)
+    return math.sqrt(math.pi / 2) / 6 * float(np.percentile(blocks.mean(axis=(1, 3)), _SMOOTHEST_PERCENT))
+
+
+def _flatness(face: npt.NDArray[np.float32]) -> float:
+    """Measure the share of the face where the luma stays the same to the right and below.
+
+    What is black or white is left out: there a camera's own limits make it the same.
+    """
+    here = face[:-1, :-1]
+    steps = np.abs(face[1:, :-1] - here) + np.abs(face[:-1, 1:] - here)
+    same = steps < _SAME_SHADE * max(float(face.std()), 1.0)
+    return float((same & (here > _BLACK) & (here < _WHITE)).mean())
+
+
+def _unevenness(face: npt.NDArray[np.float32]) -> float:
+    """Compare the bright skin in the four corners: eyes, brows, beards and hair count for little."""
+    near, far = slice(None, _CORNER), slice(-_CORNER, None)
+    corners = (face[near, near], face[near, far], face[far, near], face[far, far])
+    skins = [float(np.percentile(corner, _SKIN_PERCENT)) for corner in corners]
+    return (max(skins) - min(skins)) / max(max(skins) + min(skins), 1.0)
 
 
 def _pose(landmarks: Landmarks) -> Pose:

@@ -177,6 +177,9 @@ def _quality(quality: Quality) -> pb.Quality:
         contrast=quality.contrast,
         pose=pb.Pose(roll_degrees=pose.roll_degrees, yaw=pose.yaw, pitch=pose.pitch),
         outside=quality.outside,
+        noise=quality.noise,
+        flatness=quality.flatness,
+        unevenness=quality.unevenness,
         reasons=[pb.QualityReason.Value(f"QUALITY_REASON_{reason}") for reason in quality.reasons],
     )
 

@@ -45,6 +45,15 @@ class QualitySettings(ServingSettings):
     quality_max_outside: float = pydantic.Field(_POOR.max_outside, ge=0, le=1)
     """A face of whose box a larger share lies outside the picture is CUT_BY_BORDER."""
 
+    quality_max_noise: float = pydantic.Field(_POOR.max_noise, ge=0)
+    """A face above it is NOISY, as a share of white."""
+
+    quality_max_flatness: float = pydantic.Field(_POOR.max_flatness, ge=0, le=1)
+    """A face of which a larger share has no fine shades is COMPRESSED."""
+
+    quality_max_unevenness: float = pydantic.Field(_POOR.max_unevenness, ge=0, le=1)
+    """A face whose brightest and darkest corner differ by more, over their sum, is in UNEVEN_LIGHT."""
+
     def thresholds(self) -> Thresholds:
         """The part of the settings that judges faces."""
         prefix = "quality_"

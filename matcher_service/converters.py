@@ -246,6 +246,9 @@ def quality_message(quality: Quality | None) -> encoder_pb2.Quality | None:
         contrast=quality.contrast,
         pose=encoder_pb2.Pose(roll_degrees=quality.roll_degrees, yaw=quality.yaw, pitch=quality.pitch),
         outside=quality.outside,
+        noise=quality.noise,
+        flatness=quality.flatness,
+        unevenness=quality.unevenness,
         reasons=[encoder_pb2.QualityReason.Value(f"QUALITY_REASON_{reason}") for reason in quality.reasons],
     )
 

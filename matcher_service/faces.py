@@ -62,6 +62,9 @@ class Quality:
     yaw: float
     pitch: float
     outside: float
+    noise: float
+    flatness: float
+    unevenness: float
     reasons: tuple[str, ...]
 
 

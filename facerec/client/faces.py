@@ -51,7 +51,8 @@ class BoundingBox:
 class Quality:
     """How fit a face is to be compared, in the contract's units; `reasons` say why it is poor.
 
-    They are words as TOO_SMALL, BLURRED, TOO_DARK, TOO_BRIGHT, LOW_CONTRAST, TURNED, CUT_BY_BORDER.
+    They are words as TOO_SMALL, BLURRED, TOO_DARK, TOO_BRIGHT, LOW_CONTRAST, TURNED, CUT_BY_BORDER, NOISY,
+    COMPRESSED, UNEVEN_LIGHT. Reasons that only a newer encoder knows are left out.
     """
 
     face_pixels: int
@@ -62,12 +63,16 @@ class Quality:
     yaw: float
     pitch: float
     outside: float
+    noise: float
+    flatness: float
+    unevenness: float
     reasons: tuple[str, ...]
 
     @classmethod
     def from_message(cls, message: v1.Quality) -> Self:
         """Read the contract's message."""
-        names = (v1.QualityReason.Name(reason) for reason in message.reasons)
+        known = v1.QualityReason.values()
+        names = (v1.QualityReason.Name(reason) for reason in message.reasons if reason in known)
         return cls(
             face_pixels=message.face_pixels,
             sharpness=message.sharpness,
@@ -77,6 +82,9 @@ class Quality:
             yaw=message.pose.yaw,
             pitch=message.pose.pitch,
             outside=message.outside,
+            noise=message.noise,
+            flatness=message.flatness,
+            unevenness=message.unevenness,
             reasons=tuple(name.removeprefix("QUALITY_REASON_") for name in names),
         )
 

@@ -26,7 +26,7 @@ Person: person_id display_name face_count create_time update_time
 EnrolledFace: face already_enrolled quality
 Face: face_id person_id external_ref space fingerprint create_time expire_time
 VerifyResponse: faces_compared space quality
-Quality: face_pixels sharpness brightness contrast pose outside reasons
+Quality: face_pixels sharpness brightness contrast pose outside reasons noise flatness unevenness
 Pose: roll_degrees yaw pitch
 BoundingBox: top right bottom left
 IdentifyResponse: faces space

@@ -104,6 +104,16 @@ class _QualityReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Quality
     """QUALITY_REASON_TURNED says that the head is turned away, raised or lowered."""
     QUALITY_REASON_CUT_BY_BORDER: _QualityReason.ValueType  # 7
     """QUALITY_REASON_CUT_BY_BORDER says that too much of the face lies outside the image."""
+    QUALITY_REASON_NOISY: _QualityReason.ValueType  # 8
+    """QUALITY_REASON_NOISY says that single pixels differ at random, as in the
+    dark at high sensitivity.
+    """
+    QUALITY_REASON_COMPRESSED: _QualityReason.ValueType  # 9
+    """QUALITY_REASON_COMPRESSED says that fine shades are gone, by strong
+    compression or by too few colors.
+    """
+    QUALITY_REASON_UNEVEN_LIGHT: _QualityReason.ValueType  # 10
+    """QUALITY_REASON_UNEVEN_LIGHT says that a part of the face lies in shadow."""
 
 class QualityReason(_QualityReason, metaclass=_QualityReasonEnumTypeWrapper):
     """QualityReason says why a face is poor. The server's operator sets the
@@ -126,6 +136,16 @@ QUALITY_REASON_TURNED: QualityReason.ValueType  # 6
 """QUALITY_REASON_TURNED says that the head is turned away, raised or lowered."""
 QUALITY_REASON_CUT_BY_BORDER: QualityReason.ValueType  # 7
 """QUALITY_REASON_CUT_BY_BORDER says that too much of the face lies outside the image."""
+QUALITY_REASON_NOISY: QualityReason.ValueType  # 8
+"""QUALITY_REASON_NOISY says that single pixels differ at random, as in the
+dark at high sensitivity.
+"""
+QUALITY_REASON_COMPRESSED: QualityReason.ValueType  # 9
+"""QUALITY_REASON_COMPRESSED says that fine shades are gone, by strong
+compression or by too few colors.
+"""
+QUALITY_REASON_UNEVEN_LIGHT: QualityReason.ValueType  # 10
+"""QUALITY_REASON_UNEVEN_LIGHT says that a part of the face lies in shadow."""
 Global___QualityReason: _TypeAlias = QualityReason  # noqa: Y015
 
 @_typing.final
@@ -421,6 +441,9 @@ class Quality(_message.Message):
     POSE_FIELD_NUMBER: _builtins.int
     OUTSIDE_FIELD_NUMBER: _builtins.int
     REASONS_FIELD_NUMBER: _builtins.int
+    NOISE_FIELD_NUMBER: _builtins.int
+    FLATNESS_FIELD_NUMBER: _builtins.int
+    UNEVENNESS_FIELD_NUMBER: _builtins.int
     face_pixels: _builtins.int
     """face_pixels is the shorter side of the face's box. Unit: pixels of the
     upright image.
@@ -442,6 +465,21 @@ class Quality(_message.Message):
     """outside is how much of the face's box lies outside the image. Unit: share
     of its area. Range: 0 to 1.
     """
+    noise: _builtins.float
+    """noise is the standard deviation of the noise of single pixels, estimated on
+    the face as it is cut out, 150 x 150 pixels. Unit: share of white. Range: 0
+    to 2.
+    """
+    flatness: _builtins.float
+    """flatness is how much of the face has no fine shades: there neighbouring
+    pixels are the same, though neither black nor white. Unit: share of the
+    face. Range: 0 to 1.
+    """
+    unevenness: _builtins.float
+    """unevenness is how much brighter the skin in the brightest of the face's four
+    corners is than in the darkest: their difference over their sum. Unit: none.
+    Range: 0 to 1.
+    """
     @_builtins.property
     def pose(self) -> Global___Pose:
         """pose is how the head is held."""
@@ -462,10 +500,13 @@ class Quality(_message.Message):
         pose: Global___Pose | None = ...,
         outside: _builtins.float = ...,
         reasons: _abc.Iterable[Global___QualityReason.ValueType] | None = ...,
+        noise: _builtins.float = ...,
+        flatness: _builtins.float = ...,
+        unevenness: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["pose", b"pose"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["brightness", b"brightness", "contrast", b"contrast", "face_pixels", b"face_pixels", "outside", b"outside", "pose", b"pose", "reasons", b"reasons", "sharpness", b"sharpness"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["brightness", b"brightness", "contrast", b"contrast", "face_pixels", b"face_pixels", "flatness", b"flatness", "noise", b"noise", "outside", b"outside", "pose", b"pose", "reasons", b"reasons", "sharpness", b"sharpness", "unevenness", b"unevenness"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

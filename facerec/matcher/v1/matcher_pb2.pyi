@@ -1601,7 +1601,7 @@ class RefusedQualities(_message.Message):
     @_builtins.property
     def reasons(self) -> _containers.RepeatedScalarFieldContainer[_encoder_pb2.QualityReason.ValueType]:
         """reasons refuse a face that has any of them; none refuses no face. Range: 0
-        to 7 reasons.
+        to 10 reasons.
         """
 
     def __init__(

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image, ImageEnhance, ImageFilter
+from PIL import Image, ImageEnhance, ImageFilter, ImageOps
 
 import facerec.encoder.v1 as pb
 from tests.e2e.encoder.wire import EncoderStub
@@ -99,6 +99,9 @@ async def test_a_degraded_face_says_why_it_is_poor(encoder: EncoderStub, sample_
         pb.QUALITY_REASON_TOO_DARK: ImageEnhance.Brightness(picture).enhance(0.12),
         pb.QUALITY_REASON_TOO_BRIGHT: ImageEnhance.Brightness(picture).enhance(3.2),
         pb.QUALITY_REASON_LOW_CONTRAST: ImageEnhance.Contrast(picture).enhance(0.11),
+        pb.QUALITY_REASON_NOISY: _noisy(picture),
+        pb.QUALITY_REASON_COMPRESSED: ImageOps.posterize(picture, 2),
+        pb.QUALITY_REASON_UNEVEN_LIGHT: _shadowed(picture, (box.left + box.right) // 2),
         pb.QUALITY_REASON_TOO_SMALL: picture.resize(
             (picture.width * 40 // side, picture.height * 40 // side), Image.Resampling.LANCZOS
         ),
@@ -116,6 +119,18 @@ async def _face(encoder: EncoderStub, picture: Image.Image, boxes: Sequence[pb.B
         request = pb.EncodeRequest(image=out.getvalue(), face_boxes=boxes, options=EXACT)
     (face,) = (await encoder.Encode(request)).faces
     return face
+
+
+def _noisy(picture: Image.Image) -> Image.Image:
+    noise = np.random.default_rng(1).normal(0, 90, (picture.height, picture.width, 3))
+    return Image.fromarray(np.clip(np.asarray(picture) + noise, 0, 255).astype(np.uint8))
+
+
+def _shadowed(picture: Image.Image, right: int) -> Image.Image:
+    shadow = ImageEnhance.Brightness(picture.crop((0, 0, right, picture.height))).enhance(0.2)
+    lit = picture.copy()
+    lit.paste(shadow, (0, 0))
+    return lit
 
 
 def _shifted(box: pb.BoundingBox, up: int) -> pb.BoundingBox:

@@ -7,6 +7,7 @@ import datetime
 import pytest
 
 from facerec.client import (
+    QUALITY_REASONS,
     AsyncCollectionClient,
     AsyncMatcherClient,
     CollectionClient,
@@ -30,7 +31,7 @@ SETTINGS = CollectionSettings(
     trust_distance=0.375,
     target_recall=0.75,
     retention=datetime.timedelta(days=30),
-    refused_qualities=("TURNED", "BLURRED"),
+    refused_qualities=QUALITY_REASONS,
 )
 
 

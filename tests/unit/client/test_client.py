@@ -20,6 +20,7 @@ from facerec.client import (
     EncoderClient,
     Encoding,
     MatcherClient,
+    Quality,
 )
 from facerec.client.channel import (
     ENCODER_SERVICE,
@@ -29,6 +30,7 @@ from facerec.client.channel import (
     service_config,
     target,
 )
+from facerec.encoder import v1
 from facerec.errors import FacerecError, Reason
 from tests.unit.client.flaky import NAMES, OVERLOADED, FlakyEncoder, PagedMatcher, serving
 
@@ -41,6 +43,11 @@ async def test_a_large_image_is_sent_again_until_the_service_is_available() -> N
     async with serving(encoder=encoder) as server, AsyncEncoderClient(server.address) as client:
         image = await client.encode(bytes(3_000_000))
     assert (encoder.calls, image.image_width) == (4, 3_000_000)
+
+
+def test_a_reason_that_only_a_newer_encoder_knows_is_left_out() -> None:
+    quality = Quality.from_message(v1.Quality(reasons=[v1.QUALITY_REASON_NOISY, 1000], noise=0.05))  # type: ignore[list-item]
+    assert (quality.reasons, quality.noise) == (("NOISY",), 0.05)
 
 
 async def test_the_blocking_client_retries_too_and_gives_up_after_four_tries() -> None:

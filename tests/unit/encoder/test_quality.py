@@ -1,6 +1,8 @@
 """Faces are called poor for what is wrong with them, and good ones are not."""
 
 import dataclasses
+import io
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -59,6 +61,86 @@ def test_a_degraded_portrait_is_poor_for_its_reason(
 ) -> None:
     image, box = faces[name]
     assert reason in judged(degrade(image), box).reasons  # type: ignore[operator]
+
+
+def of_200_pixels(image: Image.Image, box: BoundingBox) -> tuple[Image.Image, BoundingBox]:
+    """The photo made so small that its face has 200 pixels: what is done to it then is as large for each."""
+    scale = 200 / box.width
+    edges = {name: round(getattr(box, name) * scale) for name in ("top", "right", "bottom", "left")}
+    return pictures.sized(image, round(max(image.size) * scale)), BoundingBox(**edges)
+
+
+def noisy(image: Image.Image, deviation: float) -> Image.Image:
+    noise = np.random.default_rng(1).normal(0, deviation, (image.height, image.width, 3))
+    return Image.fromarray(np.clip(np.asarray(image) + noise, 0, 255).astype(np.uint8))
+
+
+def compressed(image: Image.Image, quality: int) -> Image.Image:
+    return Image.open(io.BytesIO(pictures.jpeg(image, quality))).convert("RGB")
+
+
+def of_greys(image: Image.Image, count: int) -> Image.Image:
+    shades = np.round(np.asarray(image.convert("L")) / 255 * (count - 1)) * 255 / (count - 1)
+    return Image.fromarray(shades.astype(np.uint8)).convert("RGB")
+
+
+def shadowed(image: Image.Image, box: BoundingBox, light: float) -> Image.Image:
+    """The photo with so much of its light left to the left of the face's middle."""
+    pixels = np.asarray(image).astype(np.float32)
+    pixels[:, : (box.left + box.right) // 2] *= light
+    return Image.fromarray(pixels.astype(np.uint8))
+
+
+Degrade = Callable[[Image.Image, BoundingBox], Image.Image]
+
+
+@pytest.mark.parametrize("name", GOOD)
+@pytest.mark.parametrize(
+    ("reason", "degrade"),
+    [
+        (QualityReason.NOISY, lambda image, box: noisy(image, 40)),
+        (QualityReason.COMPRESSED, lambda image, box: compressed(image, 5)),
+        (QualityReason.COMPRESSED, lambda image, box: of_greys(image, 4)),
+        (QualityReason.UNEVEN_LIGHT, lambda image, box: shadowed(image, box, 0.2)),
+    ],
+    ids=["noise", "JPEG of quality 5", "four greys", "half in shadow"],
+)
+def test_a_portrait_that_moved_far_in_the_vectors_space_says_why(
+    faces: dict[str, tuple[Image.Image, BoundingBox]], name: str, reason: QualityReason, degrade: Degrade
+) -> None:
+    image, box = of_200_pixels(*faces[name])
+    assert judged(image, box).reasons == ()
+    assert reason in judged(degrade(image, box), box).reasons
+
+
+@pytest.mark.parametrize("name", GOOD)
+@pytest.mark.parametrize(
+    "degrade",
+    [
+        lambda image, box: noisy(image, 10),
+        lambda image, box: compressed(image, 30),
+        lambda image, box: of_greys(image, 64),
+        lambda image, box: shadowed(image, box, 0.8),
+    ],
+    ids=["noise", "JPEG of quality 30", "64 greys", "a light shadow"],
+)
+def test_a_portrait_that_is_little_degraded_is_not_poor(
+    faces: dict[str, tuple[Image.Image, BoundingBox]], name: str, degrade: Degrade
+) -> None:
+    image, box = of_200_pixels(*faces[name])
+    assert judged(degrade(image, box), box).reasons == ()
+
+
+def test_a_slope_and_a_bend_are_no_noise_and_what_is_black_or_white_is_not_compressed() -> None:
+    columns = np.arange(150, dtype=np.float32)
+    bent = np.tile(columns + columns**2 / 300, (150, 1)).clip(0, 255).astype(np.uint8)
+    landmarks = Landmarks(
+        Alignment.SMALL, np.array([(100, 50), (75, 50), (0, 50), (25, 50), (50, 78)], np.int32)
+    )
+    chip = np.repeat(bent[..., None], 3, axis=2)
+    assert JUDGE.judge(chip, landmarks, BoundingBox(0, 99, 99, 0), (200, 200)).noise < 0.01
+    chip[:, ::2], chip[:, 1::2] = 0, 255
+    assert JUDGE.judge(chip, landmarks, BoundingBox(0, 99, 99, 0), (200, 200)).flatness == 0
 
 
 def test_a_face_of_few_pixels_is_too_small(faces: dict[str, tuple[Image.Image, BoundingBox]]) -> None:
