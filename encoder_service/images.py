@@ -291,9 +291,12 @@ def _decode_jpeg(data: bytes, size: tuple[int, int], scale: float) -> Pixels | N
 
 
 def _check_rows(image: Image.Image, pixels: Pixels, scale: float) -> None:
-    """Raise ImageInvalid where more than the last few rows of a JPEG that was cut short are missing."""
+    """Raise ImageInvalid where more than the last few rows of a JPEG that was cut short are missing.
+
+    Of CMYK it can't be told, as what is missing has the color of some ink.
+    """
     missing = max(math.ceil(_MAX_MISSING_ROWS * scale), len(pixels) // 50)
-    if len(pixels) <= missing or (pixels[-missing - 1] == _MISSING).all():
+    if image.mode == "CMYK" or len(pixels) <= missing or (pixels[-missing - 1] == _MISSING).all():
         raise _damaged(image)
 
 
