@@ -19,7 +19,6 @@ _EYES_AND_NOSE: Final = {
 }
 """Of dlib's points: the outer corners of the eyes, the left one in the picture first, and the nose's base."""
 
-
 _STEP: Final = 2
 _BLOCK: Final = 8
 _SMOOTHEST_PERCENT: Final = 25
