@@ -66,7 +66,7 @@ class _Counts:
 
     def add(self, segment: Segment) -> None:
         """Count a segment. Raises ImageInvalid where there are too many of them."""
-        self.segments += 1
+        self.segments += segment.marker != END_OF_IMAGE or not self.scans
         self.junk_bytes += 0 if self.scans else segment.junk_bytes
         marker, payload = segment.marker, segment.payload
         if marker in _FRAMES:

@@ -1,7 +1,7 @@
 """Why no service answered at an address, in words that say what to change.
 
 gRPC calls a service that is not serving yet, and one of another kind, just unavailable. So the address is
-looked at once more: its form, a connection, whether TLS is spoken there, and its health.
+looked at once more: a connection, whether TLS is spoken there, and its health.
 """
 
 import socket
@@ -30,9 +30,8 @@ def cause(service: str, address: str, details: str, security: Security) -> str:
     start = f"start it with `facerec up`, or name another with --{service} or FACEREC_{service.upper()}"
     if address.startswith(_OWN_SCHEMES):
         return tls_trouble(details) or start
-    host, port, fault = _split(address)
-    if fault:
-        return f"{fault}, as --{service} or FACEREC_{service.upper()}"
+    host, _, port_text = address.rpartition(":")  # its form was checked by the client
+    host, port = host.strip("[]"), int(port_text)
     fault = (
         _of_connection(service, host, port, start)
         or _of_tls(details, host, port, security)
@@ -41,19 +40,6 @@ def cause(service: str, address: str, details: str, security: Security) -> str:
     if fault == SERVING and UNKNOWN_CALL in details:
         return "it is of a release that does not have this call: bring it to this one's"
     return "it is ready by now: try again" if fault == SERVING else fault or start
-
-
-def _split(address: str) -> tuple[str, int, str]:
-    """Host and port of an address, or what is wrong with its form."""
-    scheme, separator, _ = address.partition("://")
-    if separator:
-        return "", 0, f"give HOST:PORT alone, without {scheme}://"
-    host, separator, port = address.rpartition(":")
-    if not separator or (":" in host and not host.endswith("]")):
-        return "", 0, "its port is missing: give HOST:PORT, or [HOST]:PORT of an IPv6 address"
-    if not (port.isascii() and port.isdigit() and 0 < int(port) < 65536):
-        return "", 0, "its port is no number from 1 to 65535: give HOST:PORT"
-    return host.strip("[]"), int(port), ""
 
 
 def _of_connection(service: str, host: str, port: int, start: str) -> str:

@@ -75,7 +75,7 @@ def check_address(address: str) -> None:
     if not scheme and target(address) == address:
         return  # a socket's path, or a scheme of the caller's own
     rest = address.removeprefix(scheme).rpartition("/")[2] if scheme else address
-    for part in rest.split(","):
+    for part in rest.split(",") if scheme else [rest]:
         found = _HOST_AND_PORT.fullmatch(part)
         if found is None or not 0 < int(found[2]) <= 65535:
             raise _address_invalid(address, "give HOST:PORT, such as 127.0.0.1:50052 or [::1]:50052")

@@ -52,17 +52,30 @@ def said(capsys: pytest.CaptureFixture[str]) -> Callable[[str], str]:
     [
         ("127.0.0.1:1", "nothing listens there: start it with `facerec up`"),
         ("nobody.invalid:50052", "no machine is known by the name nobody.invalid"),
-        ("127.0.0.1", "its port is missing: give HOST:PORT"),
-        ("::1", "its port is missing: give HOST:PORT"),
-        ("127.0.0.1:matcher", "its port is no number from 1 to 65535"),
-        ("127.0.0.1:70000", "its port is no number from 1 to 65535"),
-        ("http://127.0.0.1:50052", "give HOST:PORT alone, without http://"),
     ],
 )
 def test_an_address_that_cannot_be_right_is_told_with_what_is_wrong(
     address: str, words: str, said: Callable[[str], str]
 ) -> None:
     assert said(address).startswith(words)
+
+
+@pytest.mark.parametrize(
+    ("address", "mend"),
+    [
+        ("127.0.0.1", "give HOST:PORT"),
+        ("::1", "give HOST:PORT"),
+        ("127.0.0.1:matcher", "give HOST:PORT"),
+        ("127.0.0.1:70000", "give HOST:PORT"),
+        ("127.0.0.1:50052,127.0.0.1:50053", "give HOST:PORT"),
+        ("http://127.0.0.1:50052", "leave out http://"),
+    ],
+)
+def test_an_address_of_another_form_is_refused(
+    address: str, mend: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["people", "--matcher", address]) == 2
+    assert capsys.readouterr().err.startswith(f"error: address {address!r}: {mend}")
 
 
 async def test_a_service_that_is_not_ready_yet_is_told_from_one_that_is_not_there(
