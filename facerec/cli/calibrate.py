@@ -13,7 +13,7 @@ from facerec.cli.tables import figure
 if TYPE_CHECKING:
     from facerec.client import Calibration, OperatingPoint, Rate
 
-TIMEOUT_SECONDS = 120
+TIMEOUT_SECONDS = 600
 SHOWN = (0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7)
 
 
@@ -24,7 +24,7 @@ def calibrate(
     target_false_hits: Annotated[
         float | None, typer.Option(min=1e-4, max=10, help="False hits a search for a stranger may expect.")
     ] = None,
-    max_persons: Annotated[int, typer.Option(min=0, max=4000, help="Most people compared; 0 is 1000.")] = 0,
+    max_persons: Annotated[int, typer.Option(min=0, max=50000, help="Most people compared; 0 is 1000.")] = 0,
     plot: Annotated[Path | None, typer.Option(metavar="OUT.png", help="Draw distances and rates.")] = None,
     apply: Annotated[
         bool, typer.Option("--apply", help="Put the thresholds in force, with this as their evidence.")

@@ -20,7 +20,7 @@ from facerec.cli.enroll import enroll
 from facerec.cli.options import MATCHER_ADDRESS, Collection, Json, Matcher, matcher
 from facerec.cli.problems import Problem, explaining
 from facerec.cli.sending import Job, Reader, Sender, Share, Told, calls
-from facerec.cli.writing import WRITERS
+from facerec.cli.writing import WRITERS, check_free
 
 if TYPE_CHECKING:
     from facerec.client import ImportReport
@@ -165,8 +165,7 @@ def export(
     writer = WRITERS.get(target.suffix.lower())
     if writer is None:
         raise Problem(f"{target}: name it .npz or .jsonl, which is the format it is written in", "USAGE")
-    if (target.exists() or target.is_symlink()) and not force:
-        raise Problem(f"{target}: it is there already; --force replaces it", "FILE")
+    check_free(target, force=force)
     with matcher(address) as client:
         try:
             faces = writer(target, client.export_faces(collection_id=collection))

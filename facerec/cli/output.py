@@ -62,14 +62,18 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     out.print(Segments([*shown, *(Segment(f"{each}\n") for each in [*lines, ""])]))
 
 
-def as_json(document: Mapping[str, Any]) -> None:
-    """One JSON object to stdout, in ASCII: what is not is escaped, and steers no terminal.
+def document(content: Mapping[str, Any]) -> str:
+    """One JSON object on a line, in ASCII: what is not is escaped, and steers no terminal.
 
     Dataclasses become objects, arrays lists, times ISO 8601 in UTC, lengths of time seconds.
     """
+    return json.dumps(content, default=_plain) + "\n"
+
+
+def as_json(content: Mapping[str, Any]) -> None:
+    """One JSON object to stdout."""
     try:
-        json.dump(document, sys.stdout, default=_plain)
-        sys.stdout.write("\n")
+        sys.stdout.write(document(content))
         sys.stdout.flush()
     except BrokenPipeError:
         _drop(sys.stdout)

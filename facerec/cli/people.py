@@ -1,16 +1,22 @@
 """`facerec people`."""
 
 import itertools
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from facerec.cli import output
+from facerec.cli.faces import delete_face, show_face, update_face
 from facerec.cli.options import MATCHER_ADDRESS, Collection, Json, Matcher, Yes, confirm, matcher
+from facerec.cli.writing import check_free, write_text
 
 people = typer.Typer(
-    help="List the people enrolled; show, rename, merge or delete them.", rich_markup_mode=None
+    help="List the people enrolled; show, rename, export, merge or delete them.", rich_markup_mode=None
 )
+
+for name, command in (("show-face", show_face), ("update-face", update_face), ("delete-face", delete_face)):
+    people.command(name=name)(command)
 
 MAX_PAGE = 1000  # the most that one call answers
 Person = Annotated[str, typer.Argument(metavar="PERSON", help="The person's id.")]
@@ -25,7 +31,7 @@ def list_people(
     address: Matcher = MATCHER_ADDRESS,
     json: Json = False,
 ) -> None:
-    """List the people enrolled; show, rename, merge or delete them."""
+    """List the people enrolled; show, rename, export, merge or delete them."""
     if context.invoked_subcommand:
         return
     with matcher(address) as client:
@@ -80,24 +86,36 @@ def rename(
         output.line(f"{renamed.person_id} is named {renamed.display_name or 'nothing'} now")
 
 
-@people.command(name="delete-face")
-def delete_face(
-    face: Annotated[str, typer.Argument(metavar="FACE", help="The face's id, as `people show` has it.")],
-    yes: Yes = False,
+@people.command()
+def export(
+    person: Person,
+    target: Annotated[
+        Path | None,
+        typer.Argument(metavar="[OUT]", help="The file to write, as JSON; stdout where none is named."),
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace OUT where there is one.")] = False,
     collection: Collection = "default",
     address: Matcher = MATCHER_ADDRESS,
     json: Json = False,
 ) -> None:
-    """Erase one face; its person stays, also without a face."""
-    confirm(f"Erase the face {face}?", yes)
+    """Write all that is kept of one person as JSON, for whoever asks for their own data.
+
+    Vectors are in it where the key has the role admin; the export is put on record.
+    """
+    if target is not None:
+        check_free(target, force=force)
     with matcher(address) as client:
-        receipt = client.delete_face(face, collection_id=collection)
+        found = client.export_person(person, collection_id=collection)
+    content = output.fields(found)
+    if target is None:
+        output.as_json(content)
+        return
+    write_text(target, output.document(content))
     if json:
-        output.as_json(output.fields(receipt, face_id=face))
-    elif receipt.faces_deleted:
-        output.line(f"erased {face}; `facerec people erasure {receipt.erasure_id}` follows it")
+        output.as_json({"file": target, "person_id": person, "faces": len(found.faces)})
     else:
-        output.line(f"no face {face} was there")
+        faces = output.counted(len(found.faces), "face")
+        output.line(f"{person} and {faces} written to {target}")
 
 
 @people.command()

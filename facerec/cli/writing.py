@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
+from facerec.cli.problems import Problem
+
 if TYPE_CHECKING:
     from facerec.client import FaceBatch
 
@@ -27,6 +29,21 @@ def whole(target: Path) -> Iterator[IO[bytes]]:
         with contextlib.suppress(OSError):
             Path(name).unlink()
         raise
+
+
+def write_text(target: Path, text: str) -> None:
+    """Write a file whole. Raises Problem naming it."""
+    try:
+        with whole(target) as file:
+            file.write(text.encode())
+    except OSError as error:
+        raise Problem(f"{target}: {(error.strerror or 'cannot be written').lower()}", "FILE") from error
+
+
+def check_free(target: Path, *, force: bool) -> None:
+    """Raise Problem where the file is there already and may not be replaced."""
+    if (target.exists() or target.is_symlink()) and not force:
+        raise Problem(f"{target}: it is there already; --force replaces it", "FILE")
 
 
 def _json_lines(target: Path, batches: "Iterable[FaceBatch]") -> int:

@@ -73,6 +73,7 @@ NULLABLE = {
         "scrub_time",
         "applied",
         "frr",
+        "encoding",
         "identify",
         "recall_low",
         "far_recall",

@@ -1,5 +1,6 @@
 """People at a terminal: listed in part, renamed, a face of theirs erased, and exported to a file."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -49,6 +50,41 @@ def test_one_face_is_erased_once_somebody_says_so(terminal: Terminal) -> None:
     again = terminal.run("people", "delete-face", face["face_id"], "--yes", *CREW)
     assert (again.code, again.out) == (0, f"no face {face['face_id']} was there\n")
     assert terminal.run("people", "show", "ann", *CREW, "--json").json["faces"] == []
+
+
+@pytest.mark.usefixtures("crew")
+def test_a_face_is_shown_and_its_reference_and_end_are_changed(terminal: Terminal) -> None:
+    (listed,) = terminal.run("people", "show", "ann", *CREW, "--json").json["faces"]
+    face = listed["face_id"]
+    assert terminal.run("people", "show-face", face, *CREW, "--json").json["face"] == listed
+    changed = terminal.run(
+        "people", "update-face", face, "--reference", "badge 7", "--expires", "30d", *CREW, "--json"
+    ).json["face"]
+    assert changed["external_ref"] == "badge 7"
+    assert changed["expire_time"] is not None
+    kept = terminal.run("people", "update-face", face, "--expires", "never", *CREW)
+    assert kept.out == f"{face} of ann, badge 7: never expires\n"
+    nothing = terminal.run("people", "update-face", face, *CREW)
+    assert (nothing.code, "give --reference or --expires" in nothing.err) == (2, True)
+    gone = terminal.run("people", "show-face", "01930f5e-6f0c-7d2b-9f4e-0c8f5f3f7b11", *CREW, "--json")
+    assert (gone.code, gone.json["error"]["reason"]) == (2, "STORED_FACE_NOT_FOUND")
+
+
+@pytest.mark.usefixtures("crew")
+def test_one_person_s_data_is_written_to_a_file_or_to_stdout(terminal: Terminal, tmp_path: Path) -> None:
+    target = tmp_path / "ann.json"
+    printed = terminal.run("people", "export", "ann", *CREW, "--json").json
+    assert (printed["person"]["person_id"], len(printed["faces"])) == ("ann", 1)
+    assert len(printed["faces"][0]["encoding"]["values"]) == 128  # without keys everybody is an admin
+    assert (
+        terminal.run("people", "export", "ann", target, *CREW).out == f"ann and 1 face written to {target}\n"
+    )
+    assert json.loads(target.read_text())["faces"] == printed["faces"]
+    assert target.stat().st_mode & 0o777 == 0o600
+    again = terminal.run("people", "export", "ann", target, *CREW)
+    assert (again.code, "--force replaces it" in again.err) == (2, True)
+    assert terminal.run("people", "export", "nobody", tmp_path / "x.json", *CREW).code == 2
+    assert not (tmp_path / "x.json").exists()
 
 
 @pytest.mark.usefixtures("crew")
