@@ -2,6 +2,7 @@
 
 import asyncio
 import dataclasses
+import functools
 from pathlib import Path
 from typing import Any, cast
 
@@ -13,6 +14,7 @@ from matcher_service.extension import DatabaseUnfit, check_extension, check_reac
 from matcher_service.queries import load
 
 CACHED_STATEMENTS = 256  # a connection's; each collection has its own texts, and a plan takes about 50 kB
+PREPARE_SECONDS = 3.0  # for each question that a new connection begins with, however little a call's may take
 SERVING_ROLE = "facerec_serve"
 
 
@@ -154,8 +156,8 @@ class Pools:
             command_timeout=statement_seconds + 1,
             max_cached_statement_lifetime=0,
             statement_cache_size=CACHED_STATEMENTS,
-            server_settings=self._session(statement_seconds, workers),
-            init=_prepare,
+            server_settings=self._session(max(statement_seconds, PREPARE_SECONDS), workers),
+            init=functools.partial(_prepare, statement_seconds=statement_seconds),
             reset=_keep,
         )
         metrics.CONNECTIONS.labels(name, "open").set_function(pool.get_size)
@@ -164,13 +166,15 @@ class Pools:
         return pool
 
 
-async def _prepare(connection: asyncpg.Connection) -> None:
-    """Find pgvector and bind its type. Raises DatabaseUnfit."""
+async def _prepare(connection: asyncpg.Connection, statement_seconds: float) -> None:
+    """Find pgvector and bind its type, then hold statements to their time. Raises DatabaseUnfit."""
     # Asked first: what is made anew from here on has another identity.
     prepared_for = await connection.fetchrow(load()["schema_identity"])
     schema = await check_extension(connection)
     await check_reach(connection, schema, SERVING_ROLE)
     await search_in(connection, schema)
+    if statement_seconds < PREPARE_SECONDS:
+        await connection.execute(f"SET statement_timeout = '{statement_seconds:.3f}s'")
     try:
         await connection.set_type_codec(
             "vector", schema=schema, encoder=_as_is, decoder=_as_is, format="binary"
