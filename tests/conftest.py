@@ -25,8 +25,8 @@ pytest_plugins = [
 HERE = Path(__file__).parent
 # They take longest, much of it waiting for the processes that they start.
 LONGEST = (HERE / "soak", HERE / "benchmarks", HERE / "e2e" / "local")
-# Before Python 3.12 counting lines takes as long as running them: those of tests that mostly wait for servers and
-# databases are left out there. Callers that load servers as fast as they can are never slowed down.
+# Before Python 3.12 counting lines takes as long as running them: those of tests that mostly wait for servers
+# and databases are left out there. Callers that load servers as fast as they can are never slowed down.
 UNCOUNTED = (HERE / "soak", HERE / "benchmarks", *(() if sys.version_info >= (3, 12) else (HERE / "e2e",)))
 
 
