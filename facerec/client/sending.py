@@ -6,7 +6,7 @@ gRPC only ends the call then, and says of the iterator's exception nothing but t
 import asyncio
 import contextlib
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from typing import Any, Generic, Protocol, TypeVar
 
 import grpc
@@ -15,12 +15,20 @@ from facerec.client.failures import from_rpc_error
 
 M = TypeVar("M")
 
+_SENDING_FAILED = "Internal error from Core"
+"""What gRPC says in the place of the service's status, where that came while a request was being sent."""
+
 
 class _Cancellable(Protocol):
     def cancel(self) -> Any: ...
 
 
+class _Watched(_Cancellable, Protocol):
+    def add_done_callback(self, callback: Callable[[Any], None]) -> None: ...
+
+
 C = TypeVar("C", bound=_Cancellable)
+W = TypeVar("W", bound=_Watched)
 
 
 class Requests(Generic[M]):
@@ -71,6 +79,7 @@ class AsyncRequests(Generic[M]):
         self._requests = requests
         self._error: BaseException | None = None
         self._task: asyncio.Task[Any] | None = None
+        self._ending: grpc.aio.AioRpcError | None = None
 
     def __aiter__(self) -> AsyncIterator[M]:
         return self
@@ -86,8 +95,9 @@ class AsyncRequests(Generic[M]):
             raise
 
     @contextlib.contextmanager
-    def sent_by(self, call: C, address: str) -> Iterator[C]:
+    def sent_by(self, call: W, address: str) -> Iterator[W]:
         """The call, ended with the block. Raises what the iterator raised, or the call's FacerecError."""
+        call.add_done_callback(self._note)
         try:
             yield call
         except asyncio.CancelledError:
@@ -98,8 +108,27 @@ class AsyncRequests(Generic[M]):
         except grpc.RpcError as error:
             if self._error is not None:
                 raise self._error from None
+            if self._ending is not None and error.details() == _SENDING_FAILED:
+                error = self._ending
             raise from_rpc_error(error, address) from error
         finally:
             call.cancel()
             if self._task:
                 self._task.cancel()  # it may wait for a request of a call that has ended
+
+    def _note(self, call: grpc.aio.Call) -> None:
+        """Keep the status that the call ended with, before a failure of the sending takes its place."""
+        if self._ending is None:
+            code, details, trailing = map(_now, (call.code(), call.details(), call.trailing_metadata()))
+            if details != _SENDING_FAILED:
+                self._ending = grpc.aio.AioRpcError(code, grpc.aio.Metadata(), trailing, details)
+
+
+def _now(known: Coroutine[Any, Any, Any]) -> Any:
+    """The result of a coroutine that waits for nothing any more."""
+    try:
+        known.send(None)
+    except StopIteration as done:
+        return done.value
+    known.close()
+    return None

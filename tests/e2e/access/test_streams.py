@@ -11,7 +11,8 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from facerec.client.failures import from_rpc_error
-from facerec.errors import Reason
+from facerec.client.sending import AsyncRequests
+from facerec.errors import FacerecError, Reason
 from facerec.matcher.v1 import matcher_pb2 as pb
 from facerec.matcher.v1 import transfer_pb2
 from facerec.serving.access import files
@@ -136,8 +137,11 @@ async def test_an_import_ends_when_its_caller_may_not_reach_the_collection_any_m
             await asyncio.sleep(30 if sends == "nothing" else 0.01)
             yield chunk(vectors(1, seed=number), ["ann"])
 
-    with refused(Reason.NOT_PERMITTED, "header.collection_id"):
-        await matcher.stub.ImportFaces(chunks(), metadata=bearer("b"))
+    sent = AsyncRequests(chunks())
+    call = matcher.stub.ImportFaces(sent, metadata=bearer("b"))
+    with pytest.raises(FacerecError) as caught, sent.sent_by(call, matcher.address):
+        await call
+    assert (caught.value.reason, caught.value.field) == (Reason.NOT_PERMITTED, "header.collection_id")
 
 
 async def test_an_export_ends_when_its_caller_may_not_reach_the_collection_any_more(

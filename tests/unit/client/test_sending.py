@@ -147,6 +147,20 @@ async def test_batches_that_never_come_are_not_waited_for_once_the_call_ended() 
         await given.left()
 
 
+async def test_a_refusal_is_the_services_while_batches_are_being_sent() -> None:
+    async def batches() -> AsyncIterator[FaceBatch]:
+        yield REFUSED
+        while True:
+            yield GOOD
+            await asyncio.sleep(0)
+
+    async with serving() as server, AsyncMatcherClient(server.address) as client:
+        for _ in range(100):  # gRPC says INTERNAL in the place of one in ten
+            with pytest.raises(FacerecError, match="busy") as caught:
+                await client.import_faces(batches(), space="s", import_id="i")
+            assert caught.value.field == OVERLOADED.field
+
+
 async def test_a_stream_that_is_read_no_further_ends() -> None:
     encoder, given = FlakyEncoder(), Given(IMAGE, waits=True)
     async with serving(encoder=encoder) as server, AsyncEncoderClient(server.address) as client:
