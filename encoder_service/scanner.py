@@ -42,9 +42,6 @@ _ENOUGH_DENSITY: Final = 2.0
 _CHIP_SHARE: Final = 0.8
 """The side of a face's box over that of its chip, about."""
 
-_BOXES_PIXELS: Final = 4
-"""Pixels in all boxes that are given, over the most of a picture: each chip is made from all in its box."""
-
 
 @dataclasses.dataclass(frozen=True)
 class Bounds:
@@ -164,7 +161,7 @@ class Scanner:
     def _box_pixels(self, header: Header, boxes: Sequence[BoundingBox]) -> int:
         """The pixels in all of the boxes. Raises OptionInvalid where they are too many."""
         pixels = sum(min(box.area, header.width * header.height) for box in boxes)
-        most = _BOXES_PIXELS * self._limits.max_pixels
+        most = self._limits.max_pixels  # a chip is made from all that is in its box, by one call of dlib
         if pixels > most:
             raise OptionInvalid(
                 f"the boxes cover {pixels} pixels, each counted by itself; at most {most} are accepted: send "

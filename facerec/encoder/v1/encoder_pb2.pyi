@@ -573,7 +573,7 @@ class EncodeRequest(_message.Message):
     def face_boxes(self) -> _containers.RepeatedCompositeFieldContainer[Global___BoundingBox]:
         """face_boxes are encoded instead of detecting, where given, and answered in
         their order. Each must overlap the image; max_faces and min_face_pixels
-        choose among them as among detected faces. Together they may cover 4 times
+        choose among them as among detected faces. Together they may cover
         GetModel's limits.max_pixels, each counted by itself. Unit: pixels of the
         upright image. Range: 0 to 1000 boxes.
         """
