@@ -1,7 +1,11 @@
-"""What callers send that costs a service more than it costs them; each goes on until it is cancelled."""
+"""What callers send that costs a service more than it costs them; each goes on until it is cancelled.
+
+They come from an address of their own, as callers without a key are told apart by their host.
+"""
 
 import asyncio
 import contextlib
+import sys
 from collections.abc import Awaitable, Callable
 
 from facerec.matcher import v1
@@ -14,6 +18,9 @@ VERIFY, IMPORT = (SERVICE + "Verify").encode(), (SERVICE + "ImportFaces").encode
 LARGE_BYTES = 47 << 20
 STREAMS = 200  # of a connection
 PAUSE_SECONDS = 0.2
+SOURCE = (
+    "127.0.0.2" if sys.platform == "linux" else "127.0.0.1"
+)  # where one address of loopback is all there is
 
 Sender = Callable[[int], Awaitable[None]]
 KEY = b"Bearer attacker"
@@ -25,7 +32,7 @@ async def _each(port: int, begin: Callable[[Dripping, int], None], *, connection
         opened = []
         try:
             for _ in range(connections):
-                dripping = await Dripping.open(port)
+                dripping = await Dripping.open(port, SOURCE)
                 opened.append(dripping)
                 for stream in range(1, 2 * STREAMS, 2):
                     begin(dripping, stream)
@@ -94,7 +101,7 @@ async def idle_reflection(port: int) -> None:
 
 async def idle_streams(port: int) -> None:
     """Some twenty of them that last."""
-    dripping = await Dripping.open(port)
+    dripping = await Dripping.open(port, SOURCE)
     try:
         for stream in range(1, 41, 2):
             dripping.head(stream, REFLECTION, KEY)
@@ -119,7 +126,7 @@ async def _stream_of(port: int, path: bytes, payload: bytes, *, at_once: int) ->
     async def one() -> None:
         while True:
             with contextlib.suppress(OSError, TimeoutError, asyncio.IncompleteReadError):
-                dripping = await Dripping.open(port)
+                dripping = await Dripping.open(port, SOURCE)
                 try:
                     dripping.head(1, path, KEY)
                     await dripping.send(1, message_head(len(payload)) + payload)
@@ -160,7 +167,7 @@ async def unread_answers(port: int) -> None:
     opened: list[Dripping] = []
     try:
         while True:
-            opened.append(await Dripping.open(port))
+            opened.append(await Dripping.open(port, SOURCE))
             for stream in range(1, 2 * STREAMS, 2):
                 begin(opened[-1], stream)
                 await asyncio.sleep(PAUSE_SECONDS / 20)
