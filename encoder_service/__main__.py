@@ -16,20 +16,23 @@ from typing import Any
 
 import structlog
 
-from encoder_service import doctor, loading, model
-from encoder_service.errors import DeviceMissing, ModelDrift, WeightsInvalid
-from encoder_service.roles import LARGE, ROLES
-from encoder_service.servicer import SERVICE_NAME, EncoderServicer
+from encoder_service import doctor, loading
+from encoder_service.api.roles import LARGE, ROLES
+from encoder_service.api.servicer import SERVICE_NAME, EncoderServicer
+from encoder_service.domain.errors import DeviceMissing, ModelDrift, WeightsInvalid
+from encoder_service.pipeline import model
 from encoder_service.settings import EncoderSettings
 from facerec.encoder.v1.encoder_pb2_grpc import add_EncoderServiceServicer_to_server
 from facerec.printable import printable
-from facerec.serving import checkup, logs, loop, spans
-from facerec.serving import settings as serving_settings
-from facerec.serving.errors import StartError
-from facerec.serving.lag import LagMeter
-from facerec.serving.metrics import BUILD
-from facerec.serving.server import Server, Service, wait_for_termination
-from facerec.serving.watchdog import Watchdog
+from facerec.serving.observability import logs, spans
+from facerec.serving.observability.loop_lag import LagMeter
+from facerec.serving.observability.metrics import BUILD
+from facerec.serving.observability.watchdog import Watchdog
+from facerec.serving.server import diagnostics as checkup
+from facerec.serving.server import loop
+from facerec.serving.server import settings as serving_settings
+from facerec.serving.server.errors import StartError
+from facerec.serving.server.server import Server, Service, wait_for_termination
 
 SWITCH_SECONDS = 0.001
 

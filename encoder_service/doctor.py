@@ -4,12 +4,12 @@ import tempfile
 from collections.abc import Iterator
 
 from encoder_service import cores, loading
-from encoder_service.dlib_weights import files
-from encoder_service.errors import DeviceMissing, ModelDrift, WeightsInvalid
-from encoder_service.faces import Alignment
+from encoder_service.domain.errors import DeviceMissing, ModelDrift, WeightsInvalid
+from encoder_service.domain.faces import Alignment
+from encoder_service.embedding.dlib_weights import files
 from encoder_service.settings import EncoderSettings
-from facerec.serving.checkup import Finding
-from facerec.serving.watchdog import Watchdog
+from facerec.serving.observability.watchdog import Watchdog
+from facerec.serving.server.diagnostics import Finding
 
 
 def examine(settings: EncoderSettings) -> Iterator[Finding]:

@@ -7,27 +7,30 @@ from typing import Final
 
 import structlog
 
-from encoder_service import cancellation, cost, device, embedding, golden, metrics
-from encoder_service.alignment import Aligner
-from encoder_service.batcher import Batcher
-from encoder_service.detection import Detector, HogDetector
-from encoder_service.device import Device, Provider
-from encoder_service.dlib_weights import files
-from encoder_service.embedding import Embedding
-from encoder_service.encoder import Encoder
-from encoder_service.errors import DeviceMissing
-from encoder_service.faces import Alignment, DetectorName, EncodeOptions
-from encoder_service.images import ImageLimits
-from encoder_service.mmod import network as mmod_network
-from encoder_service.mmod.decoding import Scores
-from encoder_service.mmod.detector import PYRAMID_PIXELS, CnnDetector
-from encoder_service.mmod.network import Network
-from encoder_service.mmod.pyramid import Pyramid
-from encoder_service.model import Model
-from encoder_service.quality import Judge
-from encoder_service.scanner import Bounds, Scanner
+from encoder_service import metrics
+from encoder_service.decoding.images import ImageLimits
+from encoder_service.detection.detector import Detector, HogDetector
+from encoder_service.detection.mmod import network as mmod_network
+from encoder_service.detection.mmod.decoding import Scores
+from encoder_service.detection.mmod.detector import PYRAMID_PIXELS, CnnDetector
+from encoder_service.detection.mmod.network import Network
+from encoder_service.detection.mmod.pyramid import Pyramid
+from encoder_service.domain.errors import DeviceMissing
+from encoder_service.domain.faces import Alignment, DetectorName, EncodeOptions
+from encoder_service.embedding import device, golden
+from encoder_service.embedding import network as embedding
+from encoder_service.embedding.batcher import Batcher
+from encoder_service.embedding.device import Device, Provider
+from encoder_service.embedding.dlib_weights import files
+from encoder_service.embedding.network import Embedding
+from encoder_service.pipeline import cancellation, cost
+from encoder_service.pipeline.alignment import Aligner
+from encoder_service.pipeline.encoder import Encoder
+from encoder_service.pipeline.model import Model
+from encoder_service.pipeline.quality import Judge
+from encoder_service.pipeline.scanner import Bounds, Scanner
 from encoder_service.settings import EncoderSettings
-from facerec.serving.watchdog import Watchdog
+from facerec.serving.observability.watchdog import Watchdog
 
 _CPU_BATCH: Final = 32
 _GPU_BATCHES: Final = (1, 2, 4, 8, 16, 32, 64, 128, 256)

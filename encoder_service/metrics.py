@@ -6,7 +6,7 @@ from typing import TypeVar
 
 from prometheus_client import Counter, Gauge, Histogram
 
-from facerec.serving.call_metrics import SECONDS
+from facerec.serving.observability.call_metrics import SECONDS
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")

@@ -7,10 +7,10 @@ import pydantic
 from pydantic_settings import SettingsConfigDict
 
 from encoder_service import cores
-from encoder_service.device import Precision, Provider
-from encoder_service.dlib_weights import cache
-from encoder_service.quality import Thresholds
-from facerec.serving.settings import ServingSettings
+from encoder_service.embedding.device import Precision, Provider
+from encoder_service.embedding.dlib_weights import cache
+from encoder_service.pipeline.quality import Thresholds
+from facerec.serving.server.settings import ServingSettings
 
 _POOR = Thresholds()
 

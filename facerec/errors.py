@@ -1,9 +1,9 @@
 """The errors of the contract, without a word of gRPC.
 
     FacerecError            reason, message, field, retry_after_seconds
-    +-- each service's own tree, in encoder_service.errors and matcher_service.errors
+    +-- each service's own tree, in encoder_service.domain.errors and matcher_service.domain.errors
 
-A service raises a subclass where the fault is known; `facerec.serving.status` maps its reason to a
+A service raises a subclass where the fault is known; `facerec.serving.middleware.status` maps its reason to a
 status once. The client raises `FacerecError` itself with what the status carried.
 """
 

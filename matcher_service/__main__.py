@@ -13,16 +13,19 @@ import structlog
 import facerec
 from facerec.errors import FacerecError
 from facerec.printable import printable
-from facerec.serving import checkup, logs, loop, spans
-from facerec.serving.errors import StartError
-from facerec.serving.lag import LagMeter
-from facerec.serving.metrics import BUILD
-from facerec.serving.server import wait_for_termination
-from facerec.serving.settings import load
-from facerec.serving.watchdog import Watchdog
-from matcher_service import doctor, migrations
-from matcher_service.database_address import why_failed, why_unverified
+from facerec.serving.observability import logs, spans
+from facerec.serving.observability.loop_lag import LagMeter
+from facerec.serving.observability.metrics import BUILD
+from facerec.serving.observability.watchdog import Watchdog
+from facerec.serving.server import diagnostics as checkup
+from facerec.serving.server import loop
+from facerec.serving.server.errors import StartError
+from facerec.serving.server.server import wait_for_termination
+from facerec.serving.server.settings import load
+from matcher_service import doctor
 from matcher_service.maintenance import keeper
+from matcher_service.postgres import migrations
+from matcher_service.postgres.address import why_failed, why_unverified
 from matcher_service.service import MatcherService
 from matcher_service.settings import EXAMINED, MAINTAINING, MIGRATING, SERVING, MatcherSettings
 

@@ -2,8 +2,8 @@
 
 import asyncpg
 
-from facerec.serving.checkup import Finding
-from matcher_service.queries import load, put
+from facerec.serving.server.diagnostics import Finding
+from matcher_service.postgres.statements import load, put
 
 
 async def examine_restored(connection: asyncpg.Connection) -> list[Finding]:

@@ -6,12 +6,12 @@ import asyncpg
 
 from facerec.client import AsyncEncoderClient
 from facerec.errors import FacerecError, Reason
-from facerec.serving.checkup import Finding
-from facerec.serving.errors import StartError
-from matcher_service import migrations
-from matcher_service.database_address import connect, why_not_connected, why_unverified
+from facerec.serving.server.diagnostics import Finding
+from facerec.serving.server.errors import StartError
 from matcher_service.database_findings import examine_newer_extension, examine_restored
-from matcher_service.extension import check_extension, check_reach, check_server, server_version
+from matcher_service.postgres import migrations
+from matcher_service.postgres.address import connect, why_not_connected, why_unverified
+from matcher_service.postgres.extension import check_extension, check_reach, check_server, server_version
 from matcher_service.settings import MatcherSettings
 
 _CONNECT_SECONDS = 5.0

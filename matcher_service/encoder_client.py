@@ -11,13 +11,21 @@ from facerec import client
 from facerec.client import AsyncEncoderClient, Security
 from facerec.client.security import PLAIN
 from facerec.errors import FacerecError, Reason
-from facerec.serving import call, spans
-from facerec.serving.access import files
-from facerec.serving.access.files import FollowedFiles
-from matcher_service import deadline, metrics
-from matcher_service.admission import Gate, most_of
-from matcher_service.errors import EncoderUnavailable, ImageRefused, MatcherError, OptionInvalid, Overloaded
-from matcher_service.faces import BoundingBox, EncodedFace, Encoding, Quality
+from facerec.serving.auth import files
+from facerec.serving.auth.files import FollowedFiles
+from facerec.serving.middleware import call
+from facerec.serving.observability import spans
+from matcher_service import metrics
+from matcher_service.domain import deadline
+from matcher_service.domain.errors import (
+    EncoderUnavailable,
+    ImageRefused,
+    MatcherError,
+    OptionInvalid,
+    Overloaded,
+)
+from matcher_service.domain.faces import BoundingBox, EncodedFace, Encoding, Quality
+from matcher_service.postgres.admission import Gate, most_of
 
 RETRY_SECONDS = 1.0
 log = structlog.get_logger(__name__)

@@ -7,7 +7,7 @@ from prometheus_client import REGISTRY, Counter, Gauge, Histogram
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from facerec.serving.call_metrics import SECONDS
+from facerec.serving.observability.call_metrics import SECONDS
 
 STAGE_SECONDS = Histogram(
     "facerec_matcher_stage_seconds",

@@ -7,9 +7,9 @@ from collections.abc import Awaitable, Callable
 import structlog
 
 from matcher_service import metrics
-from matcher_service.database import Database
-from matcher_service.database_address import why_failed
-from matcher_service.errors import MatcherError
+from matcher_service.domain.errors import MatcherError
+from matcher_service.postgres.address import why_failed
+from matcher_service.postgres.database import Database
 
 SUMMARY_SECONDS = 10.0  # between two readings of what maintenance did, which read a row a collection
 

@@ -3,30 +3,30 @@
 from typing import Self
 
 from facerec.matcher.v1 import matcher_pb2_grpc
-from facerec.serving.server import Server, Service
-from matcher_service.acceptance import Acceptance
+from facerec.serving.server.server import Server, Service
+from matcher_service.api.collection_servicer import CollectionServicer
+from matcher_service.api.roles import COLLECTION_ROLES, MATCHER_LARGE, MATCHER_PROBES, MATCHER_ROLES
+from matcher_service.api.servicer import MatcherServicer
 from matcher_service.audit.decisions import DecisionLog
 from matcher_service.audit.reading import AuditReader
-from matcher_service.calibrating import Calibrator
-from matcher_service.catalog import Catalog
-from matcher_service.collection_servicer import CollectionServicer
-from matcher_service.database import Database
+from matcher_service.calibration.calibrator import Calibrator
+from matcher_service.calibration.expected_false_positives import Evidence
+from matcher_service.collections.catalog import Catalog
+from matcher_service.duplicates.review import Reviewer
 from matcher_service.encoder_client import EncoderClient
-from matcher_service.evidence import Evidence
-from matcher_service.failed_tries import FailedTries
-from matcher_service.gallery import Gallery
-from matcher_service.matcher import Matcher
-from matcher_service.person_export import PersonExporter
+from matcher_service.identification.exact_scan import Scanner
+from matcher_service.identification.failed_tries import FailedTries
+from matcher_service.identification.matcher import Matcher
+from matcher_service.identification.recall import RecallMeter
+from matcher_service.identification.search import Search
+from matcher_service.persons.enrollment_policy import Acceptance
+from matcher_service.persons.export import PersonExporter
+from matcher_service.persons.persons import Gallery
+from matcher_service.postgres.database import Database
+from matcher_service.postgres.store import Store
 from matcher_service.readiness import Readiness
-from matcher_service.recall import RecallMeter
-from matcher_service.reviewing import Reviewer
-from matcher_service.roles import COLLECTION_ROLES, MATCHER_LARGE, MATCHER_PROBES, MATCHER_ROLES
-from matcher_service.scanning import Scanner
-from matcher_service.search import Search
-from matcher_service.servicer import MatcherServicer
 from matcher_service.settings import MatcherSettings
-from matcher_service.store import Store
-from matcher_service.transfer import Transfer
+from matcher_service.transfer.bulk import Transfer
 
 MATCHER = "facerec.matcher.v1.MatcherService"
 COLLECTIONS = "facerec.matcher.v1.CollectionService"

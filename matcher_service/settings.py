@@ -6,9 +6,9 @@ import pydantic
 from pydantic_settings import SettingsConfigDict
 
 from facerec.client.security import Security
-from facerec.serving.settings import ServingSettings
-from matcher_service.database import DatabaseOptions
+from facerec.serving.server.settings import ServingSettings
 from matcher_service.maintenance.keeper import MaintenanceOptions
+from matcher_service.postgres.database import DatabaseOptions
 
 
 class MatcherSettings(ServingSettings):

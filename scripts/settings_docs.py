@@ -8,7 +8,7 @@ from typing import Any
 from pydantic.fields import FieldInfo
 
 from encoder_service.settings import EncoderSettings
-from facerec.serving.settings import ServingSettings
+from facerec.serving.server.settings import ServingSettings
 from matcher_service.settings import MatcherSettings
 
 HEAD = """# Settings

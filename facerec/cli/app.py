@@ -8,23 +8,23 @@ import typer
 from typer.exceptions import TyperException
 
 import facerec
-from facerec.cli import output
-from facerec.cli.audit import audit
-from facerec.cli.backup import backup, restore
-from facerec.cli.calibrate import calibrate
-from facerec.cli.collections import collections
-from facerec.cli.decide import compare, identify, verify
-from facerec.cli.demo import demo
-from facerec.cli.duplicates import duplicates
-from facerec.cli.encode import encode
-from facerec.cli.enroll import enroll
-from facerec.cli.keys import keys
-from facerec.cli.moving import export, import_
-from facerec.cli.people import people
-from facerec.cli.problems import Problem
-from facerec.cli.recall import measure_recall
-from facerec.cli.status import status
-from facerec.cli.up import up
+from facerec.cli.commands.audit import audit
+from facerec.cli.commands.calibrate import calibrate
+from facerec.cli.commands.collections import collections
+from facerec.cli.commands.decide import compare, identify, verify
+from facerec.cli.commands.duplicates import duplicates
+from facerec.cli.commands.encode import encode
+from facerec.cli.commands.enroll import enroll
+from facerec.cli.commands.keys import keys
+from facerec.cli.commands.people import people
+from facerec.cli.commands.recall import measure_recall
+from facerec.cli.commands.status import status
+from facerec.cli.local.backup import backup, restore
+from facerec.cli.local.demo import demo
+from facerec.cli.local.up import up
+from facerec.cli.terminal import output
+from facerec.cli.terminal.errors import Problem
+from facerec.cli.transfer.commands import export, import_
 from facerec.environment import boolean
 from facerec.errors import FacerecError
 

@@ -11,7 +11,7 @@ StartError (facerec.serving)
     +-- ServiceFailed      a service keeps dying, or never became ready
 """
 
-from facerec.serving.errors import StartError
+from facerec.serving.server.errors import StartError
 
 
 class LocalError(StartError):

@@ -4,9 +4,9 @@ import dataclasses
 import ipaddress
 import socket
 
-from facerec.serving import address
-from facerec.serving.address import Address
-from facerec.serving.errors import AddressInUse
+from facerec.serving.server import address
+from facerec.serving.server.address import Address
+from facerec.serving.server.errors import AddressInUse
 
 
 def find(text: str, *, insecure: bool) -> Address:

@@ -8,7 +8,7 @@ import grpc
 from grpc_health.v1 import health_pb2
 
 from facerec.proxies import NO_PROXY
-from facerec.serving.address import Address
+from facerec.serving.server.address import Address
 
 PROBE_SECONDS = 1.0
 # A service just starting refuses connections; gRPC's own back-off would begin at a second.

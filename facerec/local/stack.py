@@ -17,7 +17,7 @@ from facerec.local.postgres import EmbeddedPostgres
 from facerec.local.service import MISUSE_STATUS, CommandService, describe, stop_together
 from facerec.local.supervisor import Supervisor
 from facerec.local.termination import Terminated, Termination
-from facerec.serving.address import Address
+from facerec.serving.server.address import Address
 
 READY_SECONDS = 180.0  # the first start of all converts the models
 MIGRATE_SECONDS = 120.0

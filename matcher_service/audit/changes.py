@@ -5,8 +5,8 @@ import enum
 import json
 from collections.abc import Mapping
 
-from facerec.serving import call
-from matcher_service.database import Connection
+from facerec.serving.middleware import call
+from matcher_service.postgres.database import Connection
 
 
 class Action(enum.StrEnum):

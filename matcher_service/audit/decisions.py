@@ -10,13 +10,13 @@ import datetime
 
 import structlog
 
-from facerec.serving import call
+from facerec.serving.middleware import call
 from matcher_service import metrics
 from matcher_service.audit.changes import Action
-from matcher_service.database import Database
-from matcher_service.database_errors import tried_anew
-from matcher_service.errors import CollectionNotFound, MatcherError, StoreUnavailable
-from matcher_service.queries import of_collection
+from matcher_service.domain.errors import CollectionNotFound, MatcherError, StoreUnavailable
+from matcher_service.postgres.database import Database
+from matcher_service.postgres.driver_errors import tried_anew
+from matcher_service.postgres.statements import of_collection
 
 WRITE_SECONDS = 0.5
 BATCH = 2000

@@ -7,12 +7,12 @@ from collections.abc import Mapping
 
 import asyncpg
 
-from matcher_service import pages
+from matcher_service.api import page_tokens as pages
 from matcher_service.audit.changes import Action
-from matcher_service.database import Database
-from matcher_service.database_errors import tried_anew
-from matcher_service.errors import PersonNotFound
-from matcher_service.queries import of_collection
+from matcher_service.domain.errors import PersonNotFound
+from matcher_service.postgres.database import Database
+from matcher_service.postgres.driver_errors import tried_anew
+from matcher_service.postgres.statements import of_collection
 
 
 @dataclasses.dataclass(frozen=True)

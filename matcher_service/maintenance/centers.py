@@ -2,7 +2,7 @@
 
 import asyncpg
 
-from matcher_service.queries import of_collection
+from matcher_service.postgres.statements import of_collection
 
 BATCH_PERSONS = 500  # a transaction's, so that nobody waits long for a person it holds
 

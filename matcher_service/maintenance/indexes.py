@@ -12,7 +12,7 @@ import structlog
 from matcher_service.maintenance.centers import mark_centers
 from matcher_service.maintenance.recall import Effort, EffortMeter
 from matcher_service.maintenance.session import lock_wait
-from matcher_service.queries import of_collection, partition_name, put
+from matcher_service.postgres.statements import of_collection, partition_name, put
 
 PERSONS_PER_LIST = 100
 LEAST_LISTS = 16  # of the index over means; that over centers may have one, which is searched always

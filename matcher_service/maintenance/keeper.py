@@ -8,15 +8,15 @@ from pathlib import Path
 import asyncpg
 import structlog
 
-from facerec.serving.errors import StartError
-from matcher_service.database_address import why_failed
-from matcher_service.database_url import DatabaseUrl
-from matcher_service.errors import MatcherError
+from facerec.serving.server.errors import StartError
+from matcher_service.domain.errors import MatcherError
 from matcher_service.maintenance.indexes import Builder
 from matcher_service.maintenance.purging import forget_audit, forget_requests, purge
 from matcher_service.maintenance.scrubbing import scrub, vacuum
 from matcher_service.maintenance.session import connect, take_turn
-from matcher_service.queries import load, of_collection
+from matcher_service.postgres.address import why_failed
+from matcher_service.postgres.statements import load, of_collection
+from matcher_service.postgres.url import DatabaseUrl
 
 log = structlog.get_logger(__name__)
 

@@ -4,7 +4,7 @@ import datetime
 
 import asyncpg
 
-from matcher_service.queries import load, of_collection
+from matcher_service.postgres.statements import load, of_collection
 
 BATCH_EVENTS = 10_000
 BATCH_PERSONS = 500  # a transaction's, so that nobody waits long for a person it holds

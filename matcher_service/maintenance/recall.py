@@ -5,10 +5,10 @@ import math
 
 import asyncpg
 
-from matcher_service.probes import Probes, draw_probes
-from matcher_service.proportion import Proportion
-from matcher_service.queries import of_collection
-from matcher_service.search import QUICK_EFFORT
+from matcher_service.domain.proportion import Proportion
+from matcher_service.identification.recall_probes import Probes, draw_probes
+from matcher_service.identification.search import QUICK_EFFORT
+from matcher_service.postgres.statements import of_collection
 
 SEARCHING_PROBES = 1000  # of either kind, to find about what is enough
 JUDGING_PROBES = 2000  # of either kind, to say that it is

@@ -9,7 +9,7 @@ import structlog
 
 from matcher_service.maintenance.indexes import Builder
 from matcher_service.maintenance.session import lock_wait
-from matcher_service.queries import of_collection
+from matcher_service.postgres.statements import of_collection
 
 MOMENT_SECONDS = 1.0  # a transaction that is younger will have ended
 TRY_SECONDS = 1.0  # for each table, and everybody of the collection waits behind it

@@ -5,10 +5,11 @@ from collections.abc import AsyncIterator
 
 import asyncpg
 
-from facerec.serving.errors import StartError
-from matcher_service import database_address, migrations
-from matcher_service.extension import check_extension, check_reach, check_server, search_in
-from matcher_service.queries import load
+from facerec.serving.server.errors import StartError
+from matcher_service.postgres import address as database_address
+from matcher_service.postgres import migrations
+from matcher_service.postgres.extension import check_extension, check_reach, check_server, search_in
+from matcher_service.postgres.statements import load
 
 LOCK_KEY = migrations.LOCK_KEY + 1
 LOCK_WAIT_SECONDS = 5.0

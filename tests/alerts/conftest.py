@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from facerec.local.postgres import EmbeddedPostgres
-from matcher_service import migrations
+from matcher_service.postgres import migrations
 from tests.alerts.administrator import Administrator
 from tests.alerts.prometheus import Prometheus
 from tests.alerts.servers import Server

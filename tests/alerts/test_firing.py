@@ -10,12 +10,12 @@ from pathlib import Path
 import grpc
 import pytest
 
-from encoder_service.dlib_weights import cache, files, graph, resnet
-from encoder_service.errors import WeightsInvalid
+from encoder_service.domain.errors import WeightsInvalid
+from encoder_service.embedding.dlib_weights import cache, files, graph, resnet
 from facerec.local.postgres import EmbeddedPostgres
 from facerec.matcher.v1 import matcher_pb2 as pb
 from facerec.matcher.v1 import matcher_pb2_grpc
-from matcher_service.queries import partition_name
+from matcher_service.postgres.statements import partition_name
 from tests.alerts.administrator import Administrator
 from tests.alerts.conftest import ENCODER
 from tests.alerts.prometheus import Prometheus

@@ -9,7 +9,7 @@ import pytest
 from facerec.local.postgres import EmbeddedPostgres
 from facerec.matcher.v1 import matcher_pb2 as pb
 from facerec.matcher.v1 import matcher_pb2_grpc
-from matcher_service.queries import partition_name
+from matcher_service.postgres.statements import partition_name
 from tests.alerts.administrator import Administrator
 from tests.alerts.prometheus import Prometheus
 from tests.alerts.servers import Server

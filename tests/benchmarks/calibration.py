@@ -16,8 +16,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy.stats import chi2
 
-from matcher_service import calibration
-from matcher_service.calibration import BIN, BINS, Impostors, Sample
+from matcher_service.calibration import error_rates as calibration
+from matcher_service.calibration.error_rates import BIN, BINS, Impostors, Sample
 from tests.benchmarks.encoder.tables import table
 
 DIMENSIONS = 24

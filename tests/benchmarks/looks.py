@@ -17,11 +17,11 @@ import numpy as np
 import numpy.typing as npt
 
 from facerec.matcher.v1 import matcher_pb2 as pb
-from matcher_service.database import vector_wire
+from matcher_service.domain.proportion import Proportion
+from matcher_service.identification.recall_probes import FAR_STEP, move, step
 from matcher_service.maintenance import keeper, session
-from matcher_service.probes import FAR_STEP, move, step
-from matcher_service.proportion import Proportion
-from matcher_service.queries import of_collection, partition_name
+from matcher_service.postgres.database import vector_wire
+from matcher_service.postgres.statements import of_collection, partition_name
 from tests.benchmarks.matcher import calls
 from tests.benchmarks.matcher.exact import nearest
 from tests.benchmarks.matcher.stage import connected

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from matcher_service.database_address import why_unverified
+from matcher_service.postgres.address import why_unverified
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"

@@ -12,10 +12,10 @@ import pytest
 import yaml
 
 from facerec.local.postgres import EmbeddedPostgres
-from matcher_service import migrations
-from matcher_service.database import Database, DatabaseOptions
 from matcher_service.maintenance import keeper
 from matcher_service.maintenance.keeper import MaintenanceOptions
+from matcher_service.postgres import migrations
+from matcher_service.postgres.database import Database, DatabaseOptions
 from tests.contract.test_deploy import DEPLOY, named, needs_kubectl
 
 PASSWORDS = {"migrate-password": 'it\'s a "password"', "serve-password": "another"}

@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from encoder_service.roles import LARGE
+from encoder_service.api.roles import LARGE
 from facerec.encoder.v1 import encoder_pb2
 from facerec.matcher.v1 import matcher_pb2
-from matcher_service.roles import MATCHER_LARGE
+from matcher_service.api.roles import MATCHER_LARGE
 
 
 def carries_bytes(message: Any, above: frozenset[str] = frozenset()) -> bool:

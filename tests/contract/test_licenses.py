@@ -6,7 +6,7 @@ from importlib import metadata
 
 import pytest
 
-from encoder_service.dlib_weights import files
+from encoder_service.embedding.dlib_weights import files
 from tests.fixtures.process import ROOT
 
 LOCKS = ("runtime", "encoder", "matcher", "gpu")

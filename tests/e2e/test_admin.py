@@ -10,8 +10,8 @@ import pytest
 
 from facerec.client import EncoderClient, MatcherClient
 from facerec.errors import FacerecError
-from facerec.serving.admin import Admin
-from facerec.serving.errors import InsecureAddress
+from facerec.serving.server.admin import Admin
+from facerec.serving.server.errors import InsecureAddress
 from tests.fixtures.encoder import EncoderProcess
 from tests.fixtures.matcher import MatcherProcess
 from tests.fixtures.waiting import LIMIT_SECONDS, wait_until

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from matcher_service.database import Database, DatabaseOptions, vector_wire
+from matcher_service.postgres.database import Database, DatabaseOptions, vector_wire
 
 PAIRS = 10_000
 

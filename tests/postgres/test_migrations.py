@@ -12,10 +12,10 @@ from urllib.parse import urlsplit
 import asyncpg
 import pytest
 
-from facerec.serving.errors import StartError
-from matcher_service import extension, migrations
-from matcher_service.migrations import Migration, MigrationError, migrate
-from matcher_service.queries import load
+from facerec.serving.server.errors import StartError
+from matcher_service.postgres import extension, migrations
+from matcher_service.postgres.migrations import Migration, MigrationError, migrate
+from matcher_service.postgres.statements import load
 from tests.fixtures.postgres import PostgresServer, as_user
 from tests.fixtures.waiting import until
 

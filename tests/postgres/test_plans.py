@@ -2,7 +2,7 @@
 
 import asyncpg
 
-from matcher_service.queries import PARENTS, load, of_collection, partition_name, put
+from matcher_service.postgres.statements import PARENTS, load, of_collection, partition_name, put
 from tests.benchmarks.vectors import Gallery
 from tests.fixtures.gallery import load as load_gallery
 

@@ -11,8 +11,8 @@ import asyncpg
 import numpy as np
 import pytest
 
-from matcher_service.database import Database, DatabaseOptions, vector_wire
-from matcher_service.queries import PARENTS, load, of_collection, parse, partition_name
+from matcher_service.postgres.database import Database, DatabaseOptions, vector_wire
+from matcher_service.postgres.statements import PARENTS, load, of_collection, parse, partition_name
 from tests.benchmarks.vectors import Faces
 from tests.fixtures.gallery import load as load_gallery
 

@@ -5,8 +5,8 @@ from collections.abc import AsyncIterator
 import asyncpg
 import pytest
 
-from matcher_service.database import Database, DatabaseOptions
-from matcher_service.queries import partition_name
+from matcher_service.postgres.database import Database, DatabaseOptions
+from matcher_service.postgres.statements import partition_name
 from tests.fixtures.postgres import as_user
 
 

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import asyncpg
 
-from matcher_service import migrations
-from matcher_service.migrations import migrate
-from matcher_service.queries import of_collection, partition_name, put
+from matcher_service.postgres import migrations
+from matcher_service.postgres.migrations import migrate
+from matcher_service.postgres.statements import of_collection, partition_name, put
 from tests.benchmarks.vectors import Gallery
 from tests.fixtures.gallery import load as load_gallery
 

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from matcher_service.queries import partition_name
+from matcher_service.postgres.statements import partition_name
 from tests.benchmarks.vectors import Gallery
 from tests.soak.matcher.stack import Stack, connected
 

@@ -7,7 +7,7 @@ import grpc.aio
 
 from facerec.local.postgres import EmbeddedPostgres
 from facerec.matcher.v1 import matcher_pb2_grpc
-from matcher_service import migrations
+from matcher_service.postgres import migrations
 from tests.fixtures.matcher import RunningMatcher, matcher_service
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from encoder_service.faces import BoundingBox
-from encoder_service.scanner import Bounds
+from encoder_service.domain.faces import BoundingBox
+from encoder_service.pipeline.scanner import Bounds
 from tests.benchmarks.encoder import engine, pictures
 from tests.benchmarks.encoder.engine import DEFAULT, FULL, Engine, Found
 from tests.benchmarks.encoder.tables import table
@@ -109,7 +109,7 @@ def shared(a: BoundingBox, b: BoundingBox) -> float:
 
 
 def _longer_side(image: bytes) -> int:
-    from encoder_service.images import ImageLimits, Picture
+    from encoder_service.decoding.images import ImageLimits, Picture
 
     with Picture(image, ImageLimits()) as picture:
         return max(picture.width, picture.height)

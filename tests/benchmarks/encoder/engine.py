@@ -6,18 +6,18 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from encoder_service import embedding
-from encoder_service.alignment import Aligner
-from encoder_service.detection import HogDetector
-from encoder_service.device import CPU, Device
-from encoder_service.dlib_weights import files
-from encoder_service.embedding import Embedding
-from encoder_service.faces import Detection, DetectorName, EncodeOptions, Quality
-from encoder_service.images import ImageLimits
-from encoder_service.mmod import network
-from encoder_service.mmod.detector import CnnDetector
-from encoder_service.quality import Judge, Thresholds
-from encoder_service.scanner import Bounds, Scanner
+from encoder_service.decoding.images import ImageLimits
+from encoder_service.detection.detector import HogDetector
+from encoder_service.detection.mmod import network
+from encoder_service.detection.mmod.detector import CnnDetector
+from encoder_service.domain.faces import Detection, DetectorName, EncodeOptions, Quality
+from encoder_service.embedding import network as embedding
+from encoder_service.embedding.device import CPU, Device
+from encoder_service.embedding.dlib_weights import files
+from encoder_service.embedding.network import Embedding
+from encoder_service.pipeline.alignment import Aligner
+from encoder_service.pipeline.quality import Judge, Thresholds
+from encoder_service.pipeline.scanner import Bounds, Scanner
 
 ROOT = Path(__file__).parents[3]
 MODELS = ROOT / ".cache" / "models"

@@ -10,8 +10,8 @@ from typing import Any, Final
 import dlib
 import numpy as np
 
-from encoder_service.dlib_weights import files
-from encoder_service.images import ImageLimits, decode
+from encoder_service.decoding.images import ImageLimits, decode
+from encoder_service.embedding.dlib_weights import files
 from tests.benchmarks.encoder import engine, pictures
 from tests.benchmarks.encoder.engine import DEFAULT, FULL, Engine
 from tests.benchmarks.encoder.tables import median_seconds, table

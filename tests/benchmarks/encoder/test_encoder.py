@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from encoder_service.errors import ImageError
+from encoder_service.domain.errors import ImageError
 from tests.benchmarks.encoder import engine, fuzz, memory, overload, pictures, speed
 
 CORPUS = Path(__file__).parent / "corpus"

@@ -2,9 +2,9 @@
 
 import sys
 
-from facerec.serving import server
-from facerec.serving.counting import Counting
-from facerec.serving.layers import Does, Method
+from facerec.serving.middleware.chain import Does, Method
+from facerec.serving.middleware.request_metrics import Counting
+from facerec.serving.server import server
 from matcher_service.__main__ import main
 
 

@@ -10,8 +10,8 @@ import grpc.aio
 
 from facerec.matcher.v1 import matcher_pb2 as pb
 from facerec.matcher.v1 import matcher_pb2_grpc
-from facerec.serving import loop
-from facerec.serving.server import wait_for_termination
+from facerec.serving.server import loop
+from facerec.serving.server.server import wait_for_termination
 
 ANSWER = pb.VerifyResponse(
     match=True,

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from facerec.matcher.v1 import matcher_pb2 as pb
-from matcher_service.queries import partition_name
+from matcher_service.postgres.statements import partition_name
 from tests.benchmarks.matcher import calls, changes, driving
 from tests.benchmarks.matcher.peers import FaissFlat, KnnPickle, Numpy, Peer, PlainSql, took
 from tests.benchmarks.matcher.stage import Stage, connected, put_gallery

@@ -13,8 +13,8 @@ import asyncpg
 import grpc.aio
 
 from facerec.local.postgres import EmbeddedPostgres
-from matcher_service import migrations
-from matcher_service.queries import partition_name
+from matcher_service.postgres import migrations
+from matcher_service.postgres.statements import partition_name
 from tests.benchmarks.matcher import cores
 from tests.benchmarks.matcher.calls import Calls
 from tests.benchmarks.matcher.cores import Cores

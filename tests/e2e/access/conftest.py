@@ -11,13 +11,13 @@ import grpc.aio
 import pytest
 import trustme
 
-from encoder_service.roles import ROLES
-from encoder_service.servicer import SERVICE_NAME, EncoderServicer
+from encoder_service.api.roles import ROLES
+from encoder_service.api.servicer import SERVICE_NAME, EncoderServicer
 from encoder_service.settings import EncoderSettings
 from facerec.client import AsyncMatcherClient, Security
 from facerec.encoder.v1 import encoder_pb2_grpc
 from facerec.errors import FacerecError, Reason
-from facerec.serving.server import Server, Service
+from facerec.serving.server.server import Server, Service
 from tests.fixtures.matcher import RunningMatcher
 
 YESTERDAY = datetime.datetime.now(datetime.UTC) - datetime.timedelta(days=1)

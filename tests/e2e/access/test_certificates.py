@@ -12,12 +12,12 @@ from cryptography.hazmat.primitives import serialization
 
 from facerec.client import AsyncEncoderClient, EncoderClient, MatcherClient, Security
 from facerec.errors import FacerecError, Reason
-from facerec.serving.access import files
-from facerec.serving.access.keyring import Keyring
-from facerec.serving.access.tls import ServerTls
-from facerec.serving.errors import SettingsInvalid
+from facerec.serving.auth import files
+from facerec.serving.auth.key_store import Keyring
+from facerec.serving.auth.tls import ServerTls
+from facerec.serving.server.errors import SettingsInvalid
 from matcher_service import encoder_client
-from matcher_service.errors import EncoderUnavailable
+from matcher_service.domain.errors import EncoderUnavailable
 from tests.e2e.access.conftest import Authority, entry
 from tests.e2e.access.test_tls import shown, tls
 

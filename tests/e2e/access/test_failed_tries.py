@@ -14,7 +14,7 @@ from prometheus_client import REGISTRY
 from facerec.client.failures import from_rpc_error
 from facerec.errors import FacerecError, Reason
 from facerec.matcher.v1 import matcher_pb2 as pb
-from facerec.serving.access.grants import Grant, Role
+from facerec.serving.auth.permissions import Grant, Role
 from matcher_service.maintenance import keeper
 from tests.e2e.access.conftest import bearer, entry
 from tests.e2e.matcher.requests import Vector, encoding, enroll, refused, vectors

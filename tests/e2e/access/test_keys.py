@@ -17,8 +17,9 @@ from facerec.client import AsyncMatcherClient, Security
 from facerec.errors import FacerecError, Reason
 from facerec.matcher.v1 import calibration_pb2
 from facerec.matcher.v1 import matcher_pb2 as pb
-from facerec.serving.access import files, grants
-from facerec.serving.errors import SettingsInvalid
+from facerec.serving.auth import files
+from facerec.serving.auth import permissions as grants
+from facerec.serving.server.errors import SettingsInvalid
 from tests.e2e.access.conftest import bearer, entry, known
 from tests.e2e.matcher.requests import encoding, enroll, refused, vectors
 from tests.fixtures.matcher import MatcherProcess, RunningMatcher, StartMatcher

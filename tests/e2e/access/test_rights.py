@@ -12,7 +12,7 @@ from facerec.client.failures import from_rpc_error
 from facerec.errors import Reason
 from facerec.matcher.v1 import matcher_pb2 as pb
 from facerec.matcher.v1 import review_pb2, transfer_pb2
-from facerec.serving.access import files
+from facerec.serving.auth import files
 from tests.e2e.access.conftest import bearer, entry
 from tests.e2e.matcher.requests import encoding, enroll, refused, vectors
 from tests.e2e.matcher.transfers import chunk, header

@@ -15,10 +15,10 @@ import pytest
 
 from facerec.errors import Reason
 from facerec.matcher.v1 import matcher_pb2 as pb
-from matcher_service import scanning
+from matcher_service.identification import exact_scan as scanning
+from matcher_service.identification.exact_scan import Scanner
 from matcher_service.maintenance import keeper
 from matcher_service.maintenance.keeper import MaintenanceOptions
-from matcher_service.scanning import Scanner
 from tests.contract import test_ranges as bases
 from tests.contract.distance_fields import FIELDS, METADATA, Told
 from tests.e2e.access import worlds
@@ -111,7 +111,7 @@ class Statements:
             self.run.append("scan")
             return await scan(scanner, query)
 
-        monkeypatch.setattr("matcher_service.search.ask", spy_on_ask)
+        monkeypatch.setattr("matcher_service.identification.search.ask", spy_on_ask)
         monkeypatch.setattr(Scanner, "scan", spy_on_scan)
 
 

@@ -15,10 +15,10 @@ from facerec.client.sending import AsyncRequests
 from facerec.errors import FacerecError, Reason
 from facerec.matcher.v1 import matcher_pb2 as pb
 from facerec.matcher.v1 import transfer_pb2
-from facerec.serving.access import files
-from facerec.serving.access.errors import KeyUnknown
-from facerec.serving.access.keyring import Keyring
-from facerec.serving.metrics import CALLS
+from facerec.serving.auth import files
+from facerec.serving.auth.errors import KeyUnknown
+from facerec.serving.auth.key_store import Keyring
+from facerec.serving.observability.metrics import CALLS
 from tests.e2e.access.conftest import bearer, entry, known
 from tests.e2e.matcher.requests import encoding, enroll, refused, vectors
 from tests.e2e.matcher.transfers import chunk, header

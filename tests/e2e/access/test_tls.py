@@ -14,11 +14,11 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from facerec.client import AsyncEncoderClient, AsyncMatcherClient, Security
 from facerec.errors import FacerecError, Reason
-from facerec.serving.access import files
-from facerec.serving.errors import SettingsInvalid
+from facerec.serving.auth import files
+from facerec.serving.server.errors import SettingsInvalid
 from facerec.tls_trouble import tls_trouble
+from matcher_service.domain.errors import EncoderUnavailable
 from matcher_service.encoder_client import EncoderClient
-from matcher_service.errors import EncoderUnavailable
 from tests.e2e.access.conftest import Authority, entry
 from tests.fixtures.matcher import StartMatcher, matcher_service
 

@@ -7,7 +7,7 @@ import grpc.aio
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from facerec.serving.server import Server
+from facerec.serving.server.server import Server
 from tests.fixtures.http2 import Dripping
 
 NAMES = ["/\xff", "/facerec.encoder.v1.EncoderService/Encode\xff\xfe", "/\xf0\x9f", "no/path", "/", "/a/b/c"]

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from facerec.cli.annotate import KNOWN
-from facerec.cli.temporary import temporary_stack
+from facerec.cli.drawing.annotate import KNOWN
+from facerec.cli.local.temporary import temporary_stack
 from tests.benchmarks.vectors import Gallery
 from tests.e2e.cli.conftest import Ran, Terminal
 

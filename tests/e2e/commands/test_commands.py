@@ -16,8 +16,8 @@ from PIL import Image
 
 from facerec.client import EncoderClient
 from facerec.errors import FacerecError
-from matcher_service import migrations
-from matcher_service.migrations import MigrationError
+from matcher_service.postgres import migrations
+from matcher_service.postgres.migrations import MigrationError
 from matcher_service.settings import MatcherSettings
 from tests.fixtures import commands
 from tests.fixtures.commands import Ran
@@ -201,7 +201,7 @@ def test_an_image_that_holds_its_thread_too_long_ends_the_encoder(model_cache: P
 
 
 def probed(address: str) -> int:
-    command = [sys.executable, "-m", "facerec.serving.probe", address]
+    command = [sys.executable, "-m", "facerec.serving.server.probe", address]
     return subprocess.run(command, timeout=LIMIT_SECONDS, check=False).returncode
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 import facerec.encoder.v1 as pb
-from encoder_service.dlib_weights import files
+from encoder_service.embedding.dlib_weights import files
 from facerec.errors import Reason
 from tests.e2e.encoder.test_service import refusal
 from tests.e2e.encoder.wire import EncoderStub

@@ -18,10 +18,10 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from PIL import Image
 
 import facerec.encoder.v1 as pb
-from encoder_service.dlib_weights import cache, files, graph, resnet
+from encoder_service.embedding.dlib_weights import cache, files, graph, resnet
 from facerec.client.failures import from_rpc_error
 from facerec.errors import FacerecError, Reason
-from matcher_service import ids
+from matcher_service.domain import ids
 from tests.e2e.encoder.wire import CHANNEL_OPTIONS, EncoderStub
 from tests.fixtures import structures
 from tests.fixtures.encoder import EncoderProcess

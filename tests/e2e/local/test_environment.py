@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 
 from encoder_service.settings import EncoderSettings
-from facerec.cli.temporary import temporary_stack
+from facerec.cli.local.temporary import temporary_stack
 from facerec.client import MatcherClient, Security
 from facerec.local import environment
 from facerec.local.errors import VariableRefused
-from facerec.serving.settings import ServingSettings
+from facerec.serving.server.settings import ServingSettings
 from matcher_service.settings import MatcherSettings
 from tests.e2e.access.conftest import entry
 from tests.e2e.local.conftest import Runner

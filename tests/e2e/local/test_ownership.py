@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from encoder_service.dlib_weights import cache, files
+from encoder_service.embedding.dlib_weights import cache, files
 from facerec import ownership, samples
 from facerec.local import leftovers
 from facerec.local.errors import FolderUnusable

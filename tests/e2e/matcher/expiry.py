@@ -2,7 +2,7 @@
 
 import asyncpg
 
-from matcher_service.queries import partition_name
+from matcher_service.postgres.statements import partition_name
 
 
 async def expire(administrator: asyncpg.Connection, collection_id: str = "default") -> None:

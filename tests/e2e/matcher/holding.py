@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 import asyncpg
 
 from facerec.matcher.v1 import matcher_pb2 as pb
-from matcher_service.queries import partition_name
+from matcher_service.postgres.statements import partition_name
 from tests.e2e.matcher.requests import Vector, encoding
 from tests.e2e.matcher.transfers import LOCKED, connections
 from tests.fixtures.matcher import RunningMatcher

@@ -13,7 +13,7 @@ from facerec.client.failures import from_rpc_error
 from facerec.encoder.v1 import encoder_pb2
 from facerec.errors import Reason
 from facerec.matcher.v1 import matcher_pb2 as pb
-from facerec.serving.status import CODES
+from facerec.serving.middleware.status import CODES
 
 SPACE = "dlib-resnet-v1/small/150x0.25"
 Vector = npt.NDArray[np.float32]

@@ -15,7 +15,7 @@ from matcher_service.audit import decisions
 from matcher_service.audit.changes import Action
 from matcher_service.maintenance import keeper
 from matcher_service.maintenance.keeper import MaintenanceOptions
-from matcher_service.queries import partition_name
+from matcher_service.postgres.statements import partition_name
 from tests.benchmarks.vectors import Gallery
 from tests.e2e.matcher.requests import encoding, enroll, refused, vectors
 from tests.e2e.matcher.transfers import chunk, header

@@ -10,7 +10,7 @@ import pytest
 
 from facerec.local.postgres import EmbeddedPostgres
 from facerec.matcher.v1 import matcher_pb2 as pb
-from matcher_service import migrations
+from matcher_service.postgres import migrations
 from tests.e2e.matcher.requests import encoding, enroll, vectors
 from tests.fixtures.matcher import StartMatcher
 from tests.fixtures.programs import run

@@ -16,8 +16,8 @@ from facerec.client.failures import from_rpc_error
 from facerec.errors import Reason
 from facerec.matcher.v1 import calibration_pb2
 from facerec.matcher.v1 import matcher_pb2 as pb
-from matcher_service import calibration
-from matcher_service.impostors import ROWS_A_BLOCK, PairCounter
+from matcher_service.calibration import error_rates as calibration
+from matcher_service.calibration.impostors import ROWS_A_BLOCK, PairCounter
 from tests.benchmarks.vectors import Faces, Gallery
 from tests.e2e.matcher.requests import encoding, enroll, refused, vectors
 from tests.e2e.matcher.transfers import chunk, header

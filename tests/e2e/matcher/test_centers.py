@@ -10,10 +10,10 @@ import structlog.testing
 
 from facerec.errors import Reason
 from facerec.matcher.v1 import matcher_pb2 as pb
+from matcher_service.identification.search import QUICK_EFFORT
 from matcher_service.maintenance import keeper
 from matcher_service.maintenance.keeper import MaintenanceOptions
-from matcher_service.queries import partition_name
-from matcher_service.search import QUICK_EFFORT
+from matcher_service.postgres.statements import partition_name
 from tests.benchmarks.looks import RADIUS, populate
 from tests.benchmarks.vectors import Faces, Gallery
 from tests.e2e.matcher.catalog import settle

@@ -8,12 +8,12 @@ import pytest
 
 from facerec.errors import Reason
 from facerec.matcher.v1 import matcher_pb2 as pb
-from facerec.serving.checkup import Finding
-from facerec.serving.errors import StartError
-from matcher_service import migrations
+from facerec.serving.server.diagnostics import Finding
+from facerec.serving.server.errors import StartError
 from matcher_service.doctor import examine
 from matcher_service.maintenance import keeper
 from matcher_service.maintenance.keeper import MaintenanceOptions
+from matcher_service.postgres import migrations
 from matcher_service.settings import MatcherSettings
 from tests.e2e.matcher.requests import encoding, enroll, refused, vectors
 from tests.fixtures.matcher import StartMatcher

@@ -17,10 +17,11 @@ from facerec.client.failures import from_rpc_error
 from facerec.errors import Reason
 from facerec.local.postgres import EmbeddedPostgres
 from facerec.matcher.v1 import matcher_pb2 as pb
-from matcher_service import database_address, migrations
 from matcher_service.doctor import examine
 from matcher_service.maintenance import keeper
 from matcher_service.maintenance.keeper import MaintenanceOptions
+from matcher_service.postgres import address as database_address
+from matcher_service.postgres import migrations
 from matcher_service.settings import MatcherSettings
 from tests.e2e.matcher.requests import refused
 from tests.e2e.matcher.test_server_language import Translator

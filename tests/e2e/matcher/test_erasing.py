@@ -15,7 +15,7 @@ from facerec.matcher.v1 import matcher_pb2 as pb
 from matcher_service.maintenance import keeper, scrubbing
 from matcher_service.maintenance.keeper import MaintenanceOptions
 from matcher_service.maintenance.session import connect
-from matcher_service.queries import partition_name
+from matcher_service.postgres.statements import partition_name
 from tests.e2e.matcher.requests import encoding, enroll, refused, vectors
 from tests.e2e.matcher.transfers import chunk, header
 from tests.fixtures.matcher import RunningMatcher

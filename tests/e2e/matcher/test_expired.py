@@ -10,7 +10,7 @@ from facerec.matcher.v1 import audit_pb2
 from facerec.matcher.v1 import matcher_pb2 as pb
 from matcher_service.maintenance import keeper
 from matcher_service.maintenance.keeper import MaintenanceOptions
-from matcher_service.queries import partition_name
+from matcher_service.postgres.statements import partition_name
 from tests.e2e.matcher.requests import encoding, enroll, vectors
 from tests.e2e.matcher.test_audit import actions, events
 from tests.e2e.matcher.test_purging import centroid_error

@@ -13,9 +13,9 @@ from facerec.client import AsyncMatcherClient, MatcherClient
 from facerec.errors import Reason
 from facerec.matcher.v1 import matcher_pb2 as pb
 from facerec.matcher.v1 import matcher_pb2_grpc, transfer_pb2
-from matcher_service import transfer
-from matcher_service.queries import partition_name
-from matcher_service.transfer import EXPORT_FACES
+from matcher_service.postgres.statements import partition_name
+from matcher_service.transfer import bulk as transfer
+from matcher_service.transfer.bulk import EXPORT_FACES
 from tests.e2e.matcher.requests import encoding, enroll, refused, vectors
 from tests.e2e.matcher.transfers import (
     Vectors,
@@ -86,7 +86,7 @@ async def test_one_person_with_thousands_of_faces_comes_out_page_by_page(
 async def test_pages_may_end_anywhere(
     matcher: RunningMatcher, database_url: str, page: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("matcher_service.transfer.EXPORT_FACES", page)
+    monkeypatch.setattr("matcher_service.transfer.bulk.EXPORT_FACES", page)
     assert not await export(matcher)
     names = ["a"] * 4 + ["b", "c"] + ["d"] * 5 + ["e", "f", "f"]
     faces = vectors(len(names))

@@ -16,7 +16,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from facerec.errors import Reason
 from facerec.local.postgres import EmbeddedPostgres
 from facerec.matcher.v1 import matcher_pb2 as pb
-from matcher_service import migrations
+from matcher_service.postgres import migrations
 from matcher_service.service import COLLECTIONS, MATCHER
 from tests.e2e.matcher.requests import encoding, enroll, refused, vectors
 from tests.e2e.matcher.transfers import LOCKED, connections

@@ -8,7 +8,7 @@ import pytest
 
 from facerec.errors import Reason
 from facerec.matcher.v1 import matcher_pb2 as pb
-from matcher_service.queries import partition_name
+from matcher_service.postgres.statements import partition_name
 from tests.e2e.matcher.requests import encoding, enroll, refused, vectors
 from tests.e2e.matcher.transfers import LOCKED, chunk, connections, header, send
 from tests.fixtures.matcher import RunningMatcher, StartMatcher

@@ -5,7 +5,7 @@ import asyncio
 import asyncpg
 
 from facerec.matcher.v1 import matcher_pb2 as pb
-from matcher_service.queries import partition_name
+from matcher_service.postgres.statements import partition_name
 from tests.e2e.matcher.holding import held, person_locked, waiting
 from tests.e2e.matcher.requests import encoding, enroll, vectors
 from tests.e2e.matcher.transfers import LOCKED, chunk, connections, header, send

@@ -15,11 +15,11 @@ import structlog.testing
 from facerec.encoder.v1 import encoder_pb2
 from facerec.matcher.v1 import matcher_pb2 as pb
 from facerec.matcher.v1 import matcher_pb2_grpc
+from matcher_service.identification.search import QUICK_EFFORT
 from matcher_service.maintenance import indexes, keeper, session
 from matcher_service.maintenance.keeper import MaintenanceOptions
 from matcher_service.maintenance.session import LOCK_KEY
-from matcher_service.queries import partition_name
-from matcher_service.search import QUICK_EFFORT
+from matcher_service.postgres.statements import partition_name
 from tests.benchmarks.vectors import Faces, Gallery
 from tests.fixtures import gallery
 from tests.fixtures.matcher import RunningMatcher

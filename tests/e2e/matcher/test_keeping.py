@@ -14,7 +14,7 @@ import structlog
 from facerec.matcher.v1 import matcher_pb2 as pb
 from matcher_service.maintenance import keeper, session
 from matcher_service.maintenance.keeper import CollectionsFailed, MaintenanceOptions
-from matcher_service.queries import partition_name
+from matcher_service.postgres.statements import partition_name
 from tests.benchmarks.vectors import Gallery
 from tests.e2e.matcher.catalog import create, delete
 from tests.e2e.matcher.requests import encoding, enroll, vectors

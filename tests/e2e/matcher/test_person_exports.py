@@ -16,7 +16,7 @@ from facerec.client import (
 )
 from facerec.errors import FacerecError, Reason
 from facerec.matcher.v1 import matcher_pb2 as pb
-from matcher_service import person_export
+from matcher_service.persons import export as person_export
 from tests.e2e.matcher.requests import SPACE, vectors
 from tests.fixtures.matcher import RunningMatcher
 

@@ -16,10 +16,10 @@ from prometheus_client import REGISTRY
 from facerec.encoder.v1 import encoder_pb2, encoder_pb2_grpc
 from facerec.errors import Reason
 from facerec.matcher.v1 import matcher_pb2 as pb
-from facerec.serving import call
-from facerec.serving.server import Server, ServerOptions, Service
-from matcher_service.errors import Overloaded
-from matcher_service.queries import partition_name
+from facerec.serving.middleware import call
+from facerec.serving.server.server import Server, ServerOptions, Service
+from matcher_service.domain.errors import Overloaded
+from matcher_service.postgres.statements import partition_name
 from tests.e2e.matcher.catalog import settle
 from tests.e2e.matcher.requests import enroll, refused
 from tests.fixtures.encoder import EncoderProcess

@@ -9,7 +9,7 @@ from matcher_service.maintenance import keeper
 from matcher_service.maintenance.keeper import MaintenanceOptions
 from matcher_service.maintenance.purging import purge
 from matcher_service.maintenance.session import connect
-from matcher_service.queries import partition_name
+from matcher_service.postgres.statements import partition_name
 from tests.e2e.matcher.requests import encoding, enroll, vectors
 from tests.fixtures.matcher import RunningMatcher
 

@@ -21,7 +21,8 @@ from facerec.client import AsyncMatcherClient, Encoding
 from facerec.errors import FacerecError
 from facerec.local.postgres import EmbeddedPostgres
 from facerec.matcher.v1 import matcher_pb2 as pb
-from matcher_service import metrics, migrations, readiness
+from matcher_service import metrics, readiness
+from matcher_service.postgres import migrations
 from matcher_service.service import COLLECTIONS, MATCHER
 from tests.e2e.matcher.requests import SPACE, encoding, enroll, vectors
 from tests.e2e.matcher.transfers import LOCKED, connections

@@ -8,7 +8,7 @@ import pytest
 
 from facerec.errors import Reason
 from facerec.matcher.v1 import matcher_pb2 as pb
-from matcher_service.queries import partition_name
+from matcher_service.postgres.statements import partition_name
 from tests.e2e.matcher.catalog import create, settle
 from tests.e2e.matcher.holding import STOPPED, held, owners, person_locked, waiting
 from tests.e2e.matcher.requests import Vector, encoding, enroll, refused, vectors

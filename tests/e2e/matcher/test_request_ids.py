@@ -14,8 +14,8 @@ from facerec.errors import Reason
 from facerec.matcher.v1 import matcher_pb2 as pb
 from facerec.matcher.v1 import matcher_pb2_grpc
 from facerec.matcher.v1.transfer_pb2 import GetImportRequest
-from matcher_service.contents import content_id, request_digest
-from matcher_service.faces import Encoding, Probe
+from matcher_service.domain.content_hash import content_id, request_digest
+from matcher_service.domain.faces import Encoding, Probe
 from matcher_service.maintenance import keeper
 from matcher_service.maintenance.keeper import MaintenanceOptions
 from tests.e2e.matcher.requests import SPACE, encoding, enroll, refused, vectors

@@ -9,7 +9,7 @@ import pytest
 from facerec.errors import Reason
 from facerec.matcher.v1 import matcher_pb2 as pb
 from facerec.matcher.v1 import review_pb2
-from matcher_service import reviewing
+from matcher_service.duplicates import review as reviewing
 from matcher_service.maintenance import keeper
 from matcher_service.maintenance.keeper import MaintenanceOptions
 from tests.benchmarks.vectors import Faces, Gallery

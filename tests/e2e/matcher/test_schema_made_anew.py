@@ -13,7 +13,7 @@ import pytest
 from facerec.client.failures import from_rpc_error
 from facerec.errors import Reason
 from facerec.matcher.v1 import matcher_pb2 as pb
-from matcher_service import migrations
+from matcher_service.postgres import migrations
 from tests.e2e.matcher.requests import encoding, enroll, refused, vectors
 from tests.e2e.matcher.transfers import chunk, header
 from tests.fixtures.matcher import RunningMatcher, StartMatcher

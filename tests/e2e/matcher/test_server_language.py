@@ -14,10 +14,10 @@ import structlog.testing
 from facerec.errors import Reason
 from facerec.matcher.v1 import erasure_pb2, transfer_pb2
 from facerec.matcher.v1 import matcher_pb2 as pb
-from matcher_service.database_errors import translated
-from matcher_service.errors import StoreUnavailable
+from matcher_service.domain.errors import StoreUnavailable
 from matcher_service.maintenance import keeper
 from matcher_service.maintenance.keeper import MaintenanceOptions
+from matcher_service.postgres.driver_errors import translated
 from tests.e2e.matcher.requests import encoding, enroll, refused, vectors
 from tests.e2e.matcher.transfers import chunk, header
 from tests.fixtures.matcher import RunningMatcher, StartMatcher

@@ -12,7 +12,7 @@ from facerec.client.failures import from_rpc_error
 from facerec.errors import Reason
 from facerec.matcher.v1 import matcher_pb2 as pb
 from facerec.matcher.v1 import matcher_pb2_grpc
-from matcher_service.queries import partition_name
+from matcher_service.postgres.statements import partition_name
 from tests.e2e.matcher.requests import encoding, enroll, refused, vectors
 from tests.e2e.matcher.transfers import LOCKED, connections
 from tests.fixtures.matcher import RunningMatcher, StartMatcher

@@ -11,7 +11,7 @@ import pytest
 from facerec.errors import Reason
 from facerec.matcher.v1 import matcher_pb2 as pb
 from facerec.matcher.v1 import transfer_pb2
-from matcher_service.queries import partition_name
+from matcher_service.postgres.statements import partition_name
 from tests.e2e.matcher.requests import encoding, enroll, refused, vectors
 from tests.e2e.matcher.transfers import (
     LOCKED,
@@ -248,7 +248,7 @@ async def test_imports_that_send_nothing_are_in_nobodys_way(matcher: RunningMatc
 async def test_a_chunk_too_many_is_refused_and_goes_in_later(
     start_matcher: StartMatcher, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("matcher_service.database.BULK_WAIT_SECONDS", 0.2)
+    monkeypatch.setattr("matcher_service.postgres.database.BULK_WAIT_SECONDS", 0.2)
     matcher = await start_matcher(database_url, transfer_pool_size=1, lock_timeout_seconds=60)
     faces = vectors(2)
     connection = await asyncpg.connect(database_url)

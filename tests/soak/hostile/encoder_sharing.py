@@ -13,7 +13,7 @@ from pathlib import Path
 from facerec.client import AsyncMatcherClient, Security
 from facerec.errors import FacerecError, Reason
 from facerec.local.postgres import EmbeddedPostgres
-from matcher_service import migrations
+from matcher_service.postgres import migrations
 from tests.benchmarks.encoder import engine, pictures
 from tests.e2e.access.conftest import entry
 from tests.fixtures.encoder import EncoderProcess

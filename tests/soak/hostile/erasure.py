@@ -15,8 +15,8 @@ import numpy as np
 from facerec.matcher.v1 import erasure_pb2
 from facerec.matcher.v1 import matcher_pb2 as pb
 from facerec.matcher.v1 import transfer_pb2 as tb
-from matcher_service.contents import content_id, request_digest
-from matcher_service.faces import Encoding, Probe
+from matcher_service.domain.content_hash import content_id, request_digest
+from matcher_service.domain.faces import Encoding, Probe
 from matcher_service.maintenance import keeper
 from matcher_service.maintenance.keeper import MaintenanceOptions
 from tests.e2e.matcher.requests import SPACE, encoding, vectors

@@ -24,7 +24,7 @@ from facerec.client import Encoding, MatcherClient, Security
 from facerec.encoder import v1 as encoder
 from facerec.local.postgres import EmbeddedPostgres
 from facerec.matcher import v1
-from matcher_service import migrations
+from matcher_service.postgres import migrations
 from tests.fixtures.matcher import MatcherProcess
 from tests.soak.hostile.report import Finding
 from tests.soak.hostile.senders import SENDERS, SERVICE, Sender, varint

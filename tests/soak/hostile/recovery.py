@@ -13,7 +13,7 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
-from matcher_service.failed_tries import MATCH_TRIES
+from matcher_service.identification.failed_tries import MATCH_TRIES
 
 Vector = npt.NDArray[np.float64]
 Matches = Callable[[Vector], bool]

@@ -17,9 +17,9 @@ import numpy as np
 
 import facerec.matcher.v1 as pb
 from facerec.local.postgres import EmbeddedPostgres
-from matcher_service import migrations
 from matcher_service.maintenance import keeper
 from matcher_service.maintenance.keeper import MaintenanceOptions
+from matcher_service.postgres import migrations
 from tests.benchmarks.vectors import Gallery
 from tests.e2e.access.conftest import entry
 from tests.fixtures import gallery

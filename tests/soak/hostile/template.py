@@ -19,9 +19,9 @@ from facerec.encoder.v1 import encoder_pb2
 from facerec.local.postgres import EmbeddedPostgres
 from facerec.matcher.v1 import matcher_pb2 as pb
 from facerec.matcher.v1 import matcher_pb2_grpc
-from facerec.serving.access.grants import TRIES_WITH_ENCODINGS
-from matcher_service import migrations
-from matcher_service.failed_tries import MATCH_TRIES
+from facerec.serving.auth.permissions import TRIES_WITH_ENCODINGS
+from matcher_service.identification.failed_tries import MATCH_TRIES
+from matcher_service.postgres import migrations
 from tests.fixtures.gallery import SPACE
 from tests.fixtures.matcher import MatcherProcess
 from tests.soak.hostile.recovery import (

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from facerec.cli.temporary import temporary_stack
+from facerec.cli.local.temporary import temporary_stack
 from facerec.client import CollectionClient, CollectionSettings, Encoding, MatcherClient, NewFace
 from facerec.printable import printable
 from tests.soak.hostile.report import Finding

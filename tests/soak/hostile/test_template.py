@@ -2,7 +2,7 @@
 
 import re
 
-from facerec.serving.access.grants import TRIES_WITH_ENCODINGS
+from facerec.serving.auth.permissions import TRIES_WITH_ENCODINGS
 from tests.fixtures.process import ROOT
 from tests.soak.hostile import template
 from tests.soak.hostile.recovery import nearest_distance

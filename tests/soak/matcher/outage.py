@@ -10,8 +10,8 @@ from concurrent.futures import ThreadPoolExecutor
 import grpc
 
 from facerec.matcher import v1
-from matcher_service.admission import most_of
-from matcher_service.queries import partition_name
+from matcher_service.postgres.admission import most_of
+from matcher_service.postgres.statements import partition_name
 from tests.fixtures.waiting import until, wait_until
 from tests.soak.matcher import calls
 from tests.soak.matcher.calls import Answer, Line

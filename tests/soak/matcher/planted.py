@@ -11,9 +11,9 @@ from collections.abc import AsyncIterator, Mapping
 from typing import ClassVar
 
 from matcher_service import __main__, service
-from matcher_service.database import Connection
-from matcher_service.queries import of_collection
-from matcher_service.store import Store
+from matcher_service.postgres.database import Connection
+from matcher_service.postgres.statements import of_collection
+from matcher_service.postgres.store import Store
 from tests.soak.matcher.caller import Caller
 
 EARLY_SECONDS = 0.1

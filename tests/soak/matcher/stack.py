@@ -13,7 +13,7 @@ import asyncpg
 import psutil
 
 from facerec.local.postgres import EmbeddedPostgres
-from matcher_service import migrations
+from matcher_service.postgres import migrations
 from tests.fixtures.process import ServiceProcess
 
 MATCHER = "matcher_service"

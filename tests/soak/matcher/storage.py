@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from facerec.client import AsyncMatcherClient
 from facerec.errors import FacerecError, Reason
-from matcher_service.queries import partition_name
+from matcher_service.postgres.statements import partition_name
 from tests.soak.matcher.faces import Place, vector
 from tests.soak.matcher.ledger import Ledger, Stored
 from tests.soak.matcher.stack import connected

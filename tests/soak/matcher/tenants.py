@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from facerec.matcher import v1
-from matcher_service.queries import PARENTS, partition_name
+from matcher_service.postgres.statements import PARENTS, partition_name
 from tests.soak.matcher import calls
 from tests.soak.matcher.calls import Answer, Line
 from tests.soak.matcher.stack import connected

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import psutil
 
-from facerec.cli.temporary import temporary_stack
+from facerec.cli.local.temporary import temporary_stack
 from facerec.client import EncoderClient
 from facerec.errors import FacerecError, Reason
 

@@ -14,7 +14,7 @@ import asyncpg
 
 from facerec.client import Encoding, MatcherClient, Security
 from facerec.errors import FacerecError, Reason
-from matcher_service.queries import partition_name
+from matcher_service.postgres.statements import partition_name
 from tests.soak.service.load import CALM, SPACE, Load, Seen, seen, vector
 from tests.soak.service.proxy import FaultProxy, Mode
 from tests.soak.service.stack import Stack

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import psutil
 
 from facerec.local.postgres import EmbeddedPostgres
-from matcher_service import migrations
+from matcher_service.postgres import migrations
 from tests.fixtures.process import ROOT, ServiceProcess
 from tests.soak.service.proxy import FaultProxy
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from matcher_service import migrations
+from matcher_service.postgres import migrations
 from tests.fixtures.waiting import LIMIT_SECONDS
 from tests.soak.service import load, upgrading
 

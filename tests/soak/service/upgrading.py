@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from facerec.local.postgres import EmbeddedPostgres
-from matcher_service import migrations
+from matcher_service.postgres import migrations
 from tests.fixtures.process import ROOT, ServiceProcess
 from tests.fixtures.waiting import wait_until
 from tests.soak.service.load import Load, Seen, seen

@@ -13,7 +13,7 @@ import trustme
 
 from facerec.cli import main
 from facerec.client.channel import ENCODER_SERVICE, MATCHER_SERVICE
-from facerec.serving.server import Server, ServerOptions, Service
+from facerec.serving.server.server import Server, ServerOptions, Service
 
 
 @contextlib.asynccontextmanager

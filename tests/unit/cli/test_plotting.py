@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from facerec.cli.plotting import draw
+from facerec.cli.drawing.plotting import draw
 from tests.unit.cli.test_tables import calibration
 
 LONGEST_ID = "c" * 63

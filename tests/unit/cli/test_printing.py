@@ -13,12 +13,13 @@ import pytest
 import structlog
 from PIL import Image
 
-from facerec.cli import main, output
-from facerec.cli.annotate import draw
-from facerec.cli.writing import WRITERS
+from facerec.cli import main
+from facerec.cli.drawing.annotate import draw
+from facerec.cli.terminal import output
+from facerec.cli.transfer.writing import WRITERS
 from facerec.client import BoundingBox, Candidate, FaceBatch, IdentifiedFace
 from facerec.printable import printable
-from facerec.serving import logs
+from facerec.serving.observability import logs
 
 TITLE, CLEAR, ERASE, CLIPBOARD = "\x1b]0;owned\x07", "\x1b[2J", "\x1b[1A\x1b[2K", "\x1b]52;c;cm0gLXJmIH4=\x07"
 HOSTILE = {

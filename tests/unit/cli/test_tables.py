@@ -5,8 +5,9 @@ import datetime
 import pytest
 from rich.cells import cell_len
 
-from facerec.cli import calibrate, output
-from facerec.cli.tables import figure, layout
+from facerec.cli.commands import calibrate
+from facerec.cli.terminal import output
+from facerec.cli.terminal.tables import figure, layout
 from facerec.client import Calibration, OperatingPoint, Rate
 
 WIDTHS = (60, 80, 200)

@@ -13,7 +13,7 @@ from facerec.client.channel import ENCODER_SERVICE, MATCHER_SERVICE
 from facerec.encoder import v1 as encoder_v1
 from facerec.errors import FacerecError, Reason
 from facerec.matcher import v1 as matcher_v1
-from facerec.serving.server import Server, ServerOptions, Service
+from facerec.serving.server.server import Server, ServerOptions, Service
 
 Context: TypeAlias = "grpc.aio.ServicerContext[Any, Any]"
 

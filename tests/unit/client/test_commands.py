@@ -12,8 +12,8 @@ import pytest
 from PIL import Image
 
 from facerec.cli import main
-from facerec.cli.annotate import draw
-from facerec.cli.photos import in_folder
+from facerec.cli.drawing.annotate import draw
+from facerec.cli.transfer.photos import in_folder
 from facerec.client import BoundingBox, Candidate, IdentifiedFace
 from facerec.errors import FacerecError, Reason
 from tests.unit.client.flaky import PagedMatcher, serving

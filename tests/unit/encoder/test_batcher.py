@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from encoder_service.batcher import Batcher
-from encoder_service.errors import ModelUnavailable, Overloaded
+from encoder_service.domain.errors import ModelUnavailable, Overloaded
+from encoder_service.embedding.batcher import Batcher
 from tests.fixtures.waiting import LIMIT_SECONDS
 
 

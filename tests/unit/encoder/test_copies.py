@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from encoder_service import copies
-from encoder_service.detection import HogDetector
-from encoder_service.faces import BoundingBox
+from encoder_service.detection.detector import HogDetector
+from encoder_service.domain.faces import BoundingBox
+from encoder_service.pipeline import pyramid_levels as copies
 
 SIDES = st.integers(20, 9000)
 UPSAMPLE = st.integers(0, 2)

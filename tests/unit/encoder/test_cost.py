@@ -6,13 +6,14 @@ from collections.abc import Sequence
 import pytest
 from PIL import Image
 
-from encoder_service import cost, images
-from encoder_service.cost import Plan
-from encoder_service.errors import ImageInvalid, OptionInvalid
-from encoder_service.faces import BoundingBox, DetectorName, EncodeOptions
-from encoder_service.images import Header, ImageLimits
-from encoder_service.mmod import tiling
-from encoder_service.scanner import Scanner
+from encoder_service.decoding import images
+from encoder_service.decoding.images import Header, ImageLimits
+from encoder_service.detection.mmod import tiling
+from encoder_service.domain.errors import ImageInvalid, OptionInvalid
+from encoder_service.domain.faces import BoundingBox, DetectorName, EncodeOptions
+from encoder_service.pipeline import cost
+from encoder_service.pipeline.cost import Plan
+from encoder_service.pipeline.scanner import Scanner
 from tests.benchmarks.encoder import engine, pictures
 
 

@@ -5,13 +5,13 @@ import sys
 
 import pytest
 
-from encoder_service import device
-from encoder_service.device import CPU, CUDA, FAILED_STATUS, Device, Provider
-from encoder_service.errors import DeviceMissing
-from encoder_service.runtime import onnxruntime
+from encoder_service.domain.errors import DeviceMissing
+from encoder_service.embedding import device
+from encoder_service.embedding.device import CPU, CUDA, FAILED_STATUS, Device, Provider
+from encoder_service.embedding.runtime import onnxruntime
 from encoder_service.settings import EncoderSettings
-from facerec.serving.errors import SettingsInvalid
-from facerec.serving.settings import load
+from facerec.serving.server.errors import SettingsInvalid
+from facerec.serving.server.settings import load
 from tests.fixtures.process import ROOT
 
 without_cuda = pytest.mark.skipif(
@@ -81,8 +81,8 @@ def test_a_network_that_runs_out_of_memory_ends_the_process_with_a_clear_line() 
     script = """
 import resource, numpy as np
 from encoder_service import embedding
-from encoder_service.device import CPU, Device
-from encoder_service.dlib_weights import files
+from encoder_service.embedding.device import CPU, Device
+from encoder_service.embedding.dlib_weights import files
 from pathlib import Path
 network = embedding.load(files.read(files.find().resnet), Device(CPU, 1), cache_folder=Path(".cache/models"))
 network.embed(np.zeros((1, 150, 150, 3), np.uint8))

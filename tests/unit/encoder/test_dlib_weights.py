@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from encoder_service.dlib_weights import cache, files, resnet
-from encoder_service.dlib_weights.files import Weights
-from encoder_service.dlib_weights.layers import Convolution, Linear
-from encoder_service.dlib_weights.reader import Reader
-from encoder_service.errors import WeightsInvalid
+from encoder_service.domain.errors import WeightsInvalid
+from encoder_service.embedding.dlib_weights import cache, files, resnet
+from encoder_service.embedding.dlib_weights.files import Weights
+from encoder_service.embedding.dlib_weights.layers import Convolution, Linear
+from encoder_service.embedding.dlib_weights.reader import Reader
 
 
 @pytest.fixture(scope="module")
@@ -94,7 +94,7 @@ def test_a_folder_that_cannot_be_written_costs_a_conversion_and_no_more(tmp_path
 
 
 def fetch_real(folder: Path) -> str:
-    from encoder_service import embedding
+    from encoder_service.embedding import network as embedding
 
     model = cache.fetch(folder, files.read(files.find().resnet), embedding.convert)
     return hashlib.sha256(model).hexdigest()

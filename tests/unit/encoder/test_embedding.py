@@ -8,11 +8,12 @@ import numpy.typing as npt
 import pytest
 from PIL import Image
 
-from encoder_service import embedding, golden
-from encoder_service.device import CPU, Device, Precision
-from encoder_service.dlib_weights import files, graph, resnet
-from encoder_service.embedding import Embedding
-from encoder_service.errors import ModelDrift
+from encoder_service.domain.errors import ModelDrift
+from encoder_service.embedding import golden
+from encoder_service.embedding import network as embedding
+from encoder_service.embedding.device import CPU, Device, Precision
+from encoder_service.embedding.dlib_weights import files, graph, resnet
+from encoder_service.embedding.network import Embedding
 
 WEIGHTS = files.find().resnet
 

@@ -16,9 +16,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
-from encoder_service import images
-from encoder_service.errors import ImageError, ImageInvalid, ImageTooLarge, ImageUnsupported
-from encoder_service.images import ImageLimits, Picture
+from encoder_service.decoding import images
+from encoder_service.decoding.images import ImageLimits, Picture
+from encoder_service.domain.errors import ImageError, ImageInvalid, ImageTooLarge, ImageUnsupported
 
 LIMITS = ImageLimits()
 MODES = {

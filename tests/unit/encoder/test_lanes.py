@@ -7,9 +7,9 @@ from concurrent.futures import Future
 
 import pytest
 
-from encoder_service import cancellation
-from encoder_service.cancellation import Cancelled
-from encoder_service.lanes import Lane
+from encoder_service.pipeline import cancellation
+from encoder_service.pipeline.cancellation import Cancelled
+from encoder_service.pipeline.lanes import Lane
 
 
 class Held:

@@ -10,16 +10,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from encoder_service.batcher import Batcher
-from encoder_service.device import CPU, Device
-from encoder_service.dlib_weights import files
-from encoder_service.faces import Detection
-from encoder_service.images import Pixels
-from encoder_service.mmod import decoding, network, pyramid, tiling
-from encoder_service.mmod.decoding import Scores
-from encoder_service.mmod.detector import CnnDetector
-from encoder_service.mmod.network import Network
-from encoder_service.mmod.pyramid import Pyramid
+from encoder_service.decoding.images import Pixels
+from encoder_service.detection.mmod import decoding, network, pyramid, tiling
+from encoder_service.detection.mmod.decoding import Scores
+from encoder_service.detection.mmod.detector import CnnDetector
+from encoder_service.detection.mmod.network import Network
+from encoder_service.detection.mmod.pyramid import Pyramid
+from encoder_service.domain.faces import Detection
+from encoder_service.embedding.batcher import Batcher
+from encoder_service.embedding.device import CPU, Device
+from encoder_service.embedding.dlib_weights import files
 
 WEIGHTS = files.find().mmod
 

@@ -5,7 +5,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from encoder_service.mmod import resizing
+from encoder_service.detection.mmod import resizing
 
 sides = st.integers(5, 300)
 seeds = st.integers(0, 2**32 - 1)

@@ -2,10 +2,10 @@
 
 import pytest
 
-from encoder_service.dlib_weights import files, mmod
-from encoder_service.dlib_weights.files import Weights
-from encoder_service.dlib_weights.layers import Convolution
-from encoder_service.errors import WeightsInvalid
+from encoder_service.domain.errors import WeightsInvalid
+from encoder_service.embedding.dlib_weights import files, mmod
+from encoder_service.embedding.dlib_weights.files import Weights
+from encoder_service.embedding.dlib_weights.layers import Convolution
 
 
 @pytest.fixture(scope="module")

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from PIL import Image, ImageEnhance, ImageFilter
 
-from encoder_service.alignment import Aligner
-from encoder_service.dlib_weights import files
-from encoder_service.faces import Alignment, BoundingBox, Landmarks, Quality, QualityReason
-from encoder_service.quality import Judge, Thresholds
+from encoder_service.domain.faces import Alignment, BoundingBox, Landmarks, Quality, QualityReason
+from encoder_service.embedding.dlib_weights import files
+from encoder_service.pipeline.alignment import Aligner
+from encoder_service.pipeline.quality import Judge, Thresholds
 from tests.benchmarks.encoder import engine, pictures
 
 GOOD = ("obama.jpg", "obama2.jpg", "obama3.jpg", "biden.jpg")

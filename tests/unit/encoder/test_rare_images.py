@@ -10,9 +10,9 @@ import numpy.typing as npt
 import pytest
 from PIL import Image, ImageFile
 
-from encoder_service import images
-from encoder_service.errors import ImageInvalid, ImageUnsupported
-from encoder_service.images import ImageLimits, Picture
+from encoder_service.decoding import images
+from encoder_service.decoding.images import ImageLimits, Picture
+from encoder_service.domain.errors import ImageInvalid, ImageUnsupported
 from tests.unit.encoder.rare_files import (
     ARITHMETIC,
     ARITHMETIC_PROGRESSIVE,

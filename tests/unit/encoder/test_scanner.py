@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from encoder_service.detection import HogDetector
-from encoder_service.errors import ImageTooLarge, OptionInvalid
-from encoder_service.faces import BoundingBox, Detection, DetectorName, EncodeOptions
-from encoder_service.images import ImageLimits
-from encoder_service.scanner import Bounds, Scanner
+from encoder_service.decoding.images import ImageLimits
+from encoder_service.detection.detector import HogDetector
+from encoder_service.domain.errors import ImageTooLarge, OptionInvalid
+from encoder_service.domain.faces import BoundingBox, Detection, DetectorName, EncodeOptions
+from encoder_service.pipeline.scanner import Bounds, Scanner
 from tests.benchmarks.encoder import accuracy, engine, pictures
 from tests.benchmarks.encoder.engine import DEFAULT, Engine
 

@@ -1,6 +1,6 @@
 """How many images one caller, and one of those whom it calls for, may have under way."""
 
-from encoder_service.shares import Shares
+from encoder_service.pipeline.shares import Shares
 
 
 def fill(shares: Shares, caller: str, on_behalf_of: str = "") -> int:

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from encoder_service.streaming import answer_each
+from encoder_service.api.streaming import answer_each
 from tests.fixtures.waiting import LIMIT_SECONDS
 
 

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from encoder_service import images, structure
-from encoder_service.cancellation import Cancellable, Cancelled
-from encoder_service.errors import ImageInvalid, ImageTooLarge, ImageUnsupported
-from encoder_service.images import ImageLimits, Picture
+from encoder_service.decoding import images, structure
+from encoder_service.decoding.images import ImageLimits, Picture
+from encoder_service.domain.errors import ImageInvalid, ImageTooLarge, ImageUnsupported
+from encoder_service.pipeline.cancellation import Cancellable, Cancelled
 from tests.benchmarks.encoder import memory
 from tests.fixtures import structures
 from tests.fixtures.structures import COUNTED, picture, saved

@@ -9,11 +9,11 @@ from typing import get_args
 
 import pytest
 
-from facerec.serving import call
-from facerec.serving.call import Caller
-from matcher_service import deadline
-from matcher_service.admission import Gate, Kind, most_of
-from matcher_service.errors import Overloaded
+from facerec.serving.middleware import call
+from facerec.serving.middleware.call import Caller
+from matcher_service.domain import deadline
+from matcher_service.domain.errors import Overloaded
+from matcher_service.postgres.admission import Gate, Kind, most_of
 
 
 class Line:

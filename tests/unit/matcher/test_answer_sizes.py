@@ -7,8 +7,9 @@ import pytest
 from google.protobuf.message import Message
 
 from facerec.matcher.v1 import audit_pb2, matcher_pb2, review_pb2
-from matcher_service import converters, ids, servicer
-from matcher_service.person_export import PART_ROWS
+from matcher_service.api import converters, servicer
+from matcher_service.domain import ids
+from matcher_service.persons.export import PART_ROWS
 
 DEFAULT_BYTES = 4 * 1024 * 1024
 WIDEST = "\N{GRINNING FACE}"  # 4 bytes of UTF-8, as many as a character has

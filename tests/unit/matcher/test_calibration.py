@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from matcher_service import calibration
-from matcher_service.calibration import BINS, Impostors, Sample
+from matcher_service.calibration import error_rates as calibration
+from matcher_service.calibration.error_rates import BINS, Impostors, Sample
 from tests.benchmarks.calibration import cover, measured, population
 
 

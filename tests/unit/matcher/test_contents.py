@@ -4,8 +4,8 @@ import uuid
 
 import numpy as np
 
-from matcher_service.contents import content_id, request_digest
-from matcher_service.faces import Encoding, Photo, Probe
+from matcher_service.domain.content_hash import content_id, request_digest
+from matcher_service.domain.faces import Encoding, Photo, Probe
 
 VECTOR = np.arange(128, dtype=np.float32)
 CONTENT = uuid.UUID(int=1)

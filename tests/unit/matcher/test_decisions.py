@@ -9,8 +9,8 @@ import pytest
 from matcher_service.audit import decisions
 from matcher_service.audit.changes import Action
 from matcher_service.audit.decisions import DecisionLog
-from matcher_service.database import Database
-from matcher_service.errors import CollectionNotFound, Overloaded, StoreUnavailable
+from matcher_service.domain.errors import CollectionNotFound, Overloaded, StoreUnavailable
+from matcher_service.postgres.database import Database
 
 
 class Written:

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from matcher_service.calibration import BIN, BINS, Impostors, false_accepts
-from matcher_service.impostors import ROWS_A_BLOCK, PairCounter, Vectors
+from matcher_service.calibration.error_rates import BIN, BINS, Impostors, false_accepts
+from matcher_service.calibration.impostors import ROWS_A_BLOCK, PairCounter, Vectors
 
 
 def drawn(persons: int, length: float = 1.42) -> Vectors:
@@ -80,7 +80,7 @@ def test_the_nearest_pairs_are_kept_each_once() -> None:
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="threads are counted in Linux' /proc")
 def test_blocks_are_multiplied_on_the_thread_that_counts_them() -> None:
     script = (
-        "import os, matcher_service.impostors as im, numpy as np\n"
+        "import os, matcher_service.calibration.impostors as im, numpy as np\n"
         "im.PairCounter(np.ones((4000, 128), np.float32), -1.0, 1).count(0)\n"
         "print(len(os.listdir('/proc/self/task')))\n"
     )

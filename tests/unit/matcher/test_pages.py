@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from matcher_service import pages
-from matcher_service.errors import OptionInvalid
-from matcher_service.faces import Face, Person
+from matcher_service.api import page_tokens as pages
+from matcher_service.domain.errors import OptionInvalid
+from matcher_service.domain.faces import Face, Person
 
 PAIRS = pages.PairList("default", 0.5, include_dismissed=False)
 NOW = datetime.datetime(2026, 1, 2, 3, 4, 5, 678901, datetime.UTC)

@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
-from matcher_service.errors import TriesExhausted
-from matcher_service.failed_tries import MAX_WAITING, Turns
+from matcher_service.domain.errors import TriesExhausted
+from matcher_service.identification.failed_tries import MAX_WAITING, Turns
 
 ANN, BEN = ("default", "ann", "door"), ("default", "ben", "door")
 

@@ -11,11 +11,12 @@ from google.protobuf.wrappers_pb2 import BytesValue, UInt32Value
 
 from facerec.client.failures import from_rpc_error
 from facerec.errors import FacerecError, Reason
-from facerec.serving import answers, call, status, wire
-from facerec.serving.answers import UNCOUNTED_BYTES, AnswerWriter
-from facerec.serving.layers import Layer, LayeredServer
-from facerec.serving.reading.budget import ByteBudget
-from facerec.serving.reading.reader import RequestReader
+from facerec.serving.middleware import answers, call, status
+from facerec.serving.middleware.answers import UNCOUNTED_BYTES, AnswerWriter
+from facerec.serving.middleware.chain import Layer, LayeredServer
+from facerec.serving.middleware.reading.budget import ByteBudget
+from facerec.serving.middleware.reading.reader import RequestReader
+from facerec.serving.server import wire
 from tests.fixtures.http2 import Dripping, message_head
 from tests.fixtures.waiting import LIMIT_SECONDS
 

@@ -5,8 +5,8 @@ import asyncio
 import pytest
 
 from facerec.errors import FacerecError, Reason
-from facerec.serving.reading import budget
-from facerec.serving.reading.budget import ByteBudget, Lease
+from facerec.serving.middleware.reading import budget
+from facerec.serving.middleware.reading.budget import ByteBudget, Lease
 
 SIZE = 8_000_000
 LARGE = 2_000_000

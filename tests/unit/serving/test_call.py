@@ -4,8 +4,8 @@ import contextvars
 
 import pytest
 
-from facerec.serving import call
-from facerec.serving.call import Caller
+from facerec.serving.middleware import call
+from facerec.serving.middleware.call import Caller
 
 
 def key_of(peer: str, caller: Caller = call.ANYBODY) -> str:

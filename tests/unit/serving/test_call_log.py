@@ -8,8 +8,10 @@ from collections.abc import Iterator
 import pytest
 import structlog
 
-from facerec.serving import call, call_log, logs
-from facerec.serving.call_log import MOST_WAITING, CallLog
+from facerec.serving.middleware import call
+from facerec.serving.observability import access_log as call_log
+from facerec.serving.observability import logs
+from facerec.serving.observability.access_log import MOST_WAITING, CallLog
 from tests.fixtures.waiting import until
 
 
@@ -53,7 +55,7 @@ async def test_lines_come_a_moment_later_with_the_time_of_their_call(
     first, second = lines
     assert before <= datetime.datetime.fromisoformat(str(first.pop("timestamp"))) <= after
     assert first == {
-        "event": "call", "level": "info", "logger": "facerec.serving.call_log", "method": "Verify",
+        "event": "call", "level": "info", "logger": "facerec.serving.observability.access_log", "method": "Verify",
         "code": "OK", "seconds": 0.0012, "caller": "", "request_id": "first",
     }  # fmt: skip
     assert (second["request_id"], second["reason"]) == ("second", "PERSON_NOT_FOUND")

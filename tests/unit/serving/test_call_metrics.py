@@ -4,7 +4,7 @@ import random
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 
-from facerec.serving.call_metrics import SECONDS, CallMetrics
+from facerec.serving.observability.call_metrics import SECONDS, CallMetrics
 
 LABELS = ("grpc_type", "grpc_service", "grpc_method")
 VERIFY = ("unary_unary", "facerec.matcher.v1.MatcherService", "Verify")

@@ -5,8 +5,8 @@ import gc
 
 import pytest
 
-from facerec.serving.reading import collector
-from facerec.serving.reading.collector import Collector
+from facerec.serving.middleware.reading import collector
+from facerec.serving.middleware.reading.collector import Collector
 
 
 @pytest.fixture

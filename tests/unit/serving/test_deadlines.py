@@ -9,7 +9,7 @@ import grpc.aio
 import pytest
 
 import facerec.encoder.v1 as pb
-from facerec.serving.server import Server, ServerOptions, Service
+from facerec.serving.server.server import Server, ServerOptions, Service
 from tests.fixtures.waiting import LIMIT_SECONDS
 
 MOST_SECONDS = 0.3

@@ -4,7 +4,7 @@ import pytest
 
 from facerec.errors import FacerecError, Reason
 from facerec.matcher.v1 import matcher_pb2, transfer_pb2
-from facerec.serving.reading import fields
+from facerec.serving.middleware.reading import fields
 
 IDENTIFY = matcher_pb2.IdentifyRequest.DESCRIPTOR
 IMPORT = transfer_pb2.ImportFacesRequest.DESCRIPTOR

@@ -9,9 +9,9 @@ import grpc.aio
 import pytest
 from grpc_health.v1 import health_pb2
 
-from facerec.serving import health
-from facerec.serving.reading import lanes
-from facerec.serving.server import Server, ServerOptions
+from facerec.serving.middleware.reading import lanes
+from facerec.serving.server import health
+from facerec.serving.server.server import Server, ServerOptions
 from tests.fixtures.http2 import Dripping, message_head
 
 CHECK, WATCH = "/grpc.health.v1.Health/Check", "/grpc.health.v1.Health/Watch"

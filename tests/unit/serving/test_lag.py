@@ -3,7 +3,7 @@
 import asyncio
 import time
 
-from facerec.serving.lag import LagMeter, summarize
+from facerec.serving.observability.loop_lag import LagMeter, summarize
 
 
 async def test_a_loop_that_is_held_shows_it_and_an_idle_one_does_not() -> None:

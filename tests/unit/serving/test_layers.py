@@ -7,8 +7,8 @@ import grpc
 import grpc.aio
 import pytest
 
-from facerec.serving.layers import Does, Layer, LayeredServer, Method
-from facerec.serving.reading.reader import RequestReader
+from facerec.serving.middleware.chain import Does, Layer, LayeredServer, Method
+from facerec.serving.middleware.reading.reader import RequestReader
 
 SERVICE = "test.Echo"
 METHODS = {

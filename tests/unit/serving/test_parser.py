@@ -6,10 +6,10 @@ import pytest
 
 from facerec.errors import FacerecError
 from facerec.matcher.v1 import matcher_pb2
-from facerec.serving.layers import Method
-from facerec.serving.reading import fields
-from facerec.serving.reading.parser import Parser
-from facerec.serving.reading.permits import Permits
+from facerec.serving.middleware.chain import Method
+from facerec.serving.middleware.reading import fields
+from facerec.serving.middleware.reading.parser import Parser
+from facerec.serving.middleware.reading.permits import Permits
 
 MANY = matcher_pb2.IdentifyRequest.FromString
 PARSES = b"\x5d" + bytes(4)  # a field of a number of four bytes, which is none of the request's

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from facerec.errors import FacerecError, Reason
-from facerec.serving.reading.permits import Crowd, Permits
+from facerec.serving.middleware.reading.permits import Crowd, Permits
 
 
 async def test_one_caller_leaves_permits_to_others() -> None:

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from facerec.serving.access.rates import Bucket
+from facerec.serving.auth.rates import Bucket
 
 
 class Clock:

@@ -14,13 +14,14 @@ from google.protobuf.wrappers_pb2 import BytesValue
 
 from facerec.client.failures import from_rpc_error
 from facerec.errors import FacerecError, Reason
-from facerec.serving import call, status, wire
-from facerec.serving.answers import AnswerWriter
-from facerec.serving.layers import Layer, LayeredServer
-from facerec.serving.memory import Memory
-from facerec.serving.reading import late, reader
-from facerec.serving.reading.budget import SMALL_BYTES, ByteBudget
-from facerec.serving.reading.reader import RequestReader
+from facerec.serving.middleware import call, status
+from facerec.serving.middleware.answers import AnswerWriter
+from facerec.serving.middleware.chain import Layer, LayeredServer
+from facerec.serving.middleware.reading import late, reader
+from facerec.serving.middleware.reading.budget import SMALL_BYTES, ByteBudget
+from facerec.serving.middleware.reading.reader import RequestReader
+from facerec.serving.observability.memory import Memory
+from facerec.serving.server import wire
 from tests.fixtures.http2 import Dripping, message_head
 from tests.fixtures.waiting import LIMIT_SECONDS
 

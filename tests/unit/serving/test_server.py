@@ -19,9 +19,9 @@ from grpc_status import rpc_status
 
 import facerec.encoder.v1 as pb
 from facerec.errors import FacerecError, Reason
-from facerec.serving.errors import AddressInUse, AddressInvalid, InsecureAddress
-from facerec.serving.server import Server, ServerOptions, Service
-from facerec.serving.status import CODES
+from facerec.serving.middleware.status import CODES
+from facerec.serving.server.errors import AddressInUse, AddressInvalid, InsecureAddress
+from facerec.serving.server.server import Server, ServerOptions, Service
 
 NAME = "facerec.encoder.v1.EncoderService"
 SERVING = health_pb2.HealthCheckResponse.SERVING
@@ -184,7 +184,7 @@ async def test_where_one_port_is_taken_none_is_listened_on(port: str, taken: str
 @pytest.mark.parametrize("port", PORTS)
 def test_a_process_whose_port_is_taken_ends_with_one_line(port: str, taken: str) -> None:
     script = (
-        "import sys; from facerec.serving import loop; from facerec.serving.server import *\n"
+        "import sys; from facerec.serving import loop; from facerec.serving.server.server import *\n"
         f"async def serve(): await Server({options_of(port, taken)}, []).start()\n"
         "sys.exit(loop.run(serve()))"
     )

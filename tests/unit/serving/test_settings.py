@@ -6,8 +6,8 @@ import pytest
 from pydantic_settings import SettingsConfigDict
 
 from facerec.environment import boolean
-from facerec.serving.errors import SettingsInvalid
-from facerec.serving.settings import ServingSettings, load
+from facerec.serving.server.errors import SettingsInvalid
+from facerec.serving.server.settings import ServingSettings, load
 
 
 class Settings(ServingSettings):

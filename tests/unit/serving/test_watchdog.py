@@ -9,12 +9,12 @@ import time
 
 import pytest
 
-from facerec.serving.watchdog import FAILED_STATUS, Watchdog
+from facerec.serving.observability.watchdog import FAILED_STATUS, Watchdog
 from tests.fixtures.waiting import LIMIT_SECONDS
 
 PROGRAM = """
 import asyncio, sys, threading, time
-from facerec.serving.watchdog import Watchdog
+from facerec.serving.observability.watchdog import Watchdog
 
 async def main(held, seconds, stuck_seconds):
     watchdog = Watchdog(stuck_seconds)

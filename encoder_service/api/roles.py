@@ -1,0 +1,8 @@
+"""The role that each method of the encoder takes."""
+
+from facerec.serving.auth.permissions import Role
+
+ROLES = dict.fromkeys(("Encode", "EncodeStream", "DetectFaces", "GetModel"), Role.ENCODE)
+
+LARGE = frozenset({"Encode", "EncodeStream", "DetectFaces"})
+"""The methods whose requests carry images."""

@@ -1,0 +1,42 @@
+"""Blocks of a GIF before its first frame (GIF89a, appendix A)."""
+
+from typing import Final
+
+from encoder_service.decoding.structure.bounds import check_count
+
+_MAX_PARTS: Final = 65_536
+"""Sub-blocks of extensions, of up to 255 bytes each, and bytes that belong to none: each is read alone."""
+
+_SCREEN_BYTES: Final = 13
+_EXTENSION, _FRAME, _TRAILER = 0x21, 0x2C, 0x3B
+_COMMENT, _APPLICATION = 0xFE, 0xFF
+
+
+def check(data: bytes, max_pixels: int) -> None:
+    """Hold what comes before the first frame to bounds. Raises ImageInvalid."""
+    del max_pixels  # of a GIF they are its width and height alone
+    at, parts = _SCREEN_BYTES, 0
+    if len(data) >= at and data[10] & 0x80:
+        at += 3 << (data[10] & 7) + 1  # the colors of all frames
+    while at < len(data) and data[at] not in (_FRAME, _TRAILER):
+        found, at = _extension(data, at) if data[at] == _EXTENSION else (1, at + 1)
+        parts += found
+        check_count(parts, _MAX_PARTS, "GIF blocks before its first frame")
+
+
+def _extension(data: bytes, at: int) -> tuple[int, int]:
+    """How many sub-blocks an extension has, and where it ends by Pillow's reading.
+
+    That takes the first sub-block of all but comments for granted, and another where animations tell their
+    loops, even where those are the empty one that ends an extension.
+    """
+    kind, found = data[at + 1 : at + 2], 1
+    at += 2
+    if kind != bytes([_COMMENT]):
+        loops = kind == bytes([_APPLICATION]) and data.startswith(b"NETSCAPE2.0", at + 1)
+        for _ in range(1 + loops):
+            at += 1 + (data[at] if at < len(data) else 0)
+    while at < len(data) and data[at] and found <= _MAX_PARTS:
+        found += 1
+        at += 1 + data[at]
+    return found, at + 1

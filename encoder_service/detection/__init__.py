@@ -1,0 +1,1 @@
+"""Finding faces: dlib's HOG detector and its CNN."""

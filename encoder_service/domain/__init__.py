@@ -1,0 +1,1 @@
+"""What the encoder works with: faces, options, models, errors."""

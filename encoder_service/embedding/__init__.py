@@ -1,0 +1,1 @@
+"""Face chips to encodings: networks, devices, batches."""

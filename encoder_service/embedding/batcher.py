@@ -1,0 +1,130 @@
+"""The queue in front of a network.
+
+There is no timer: a batch is what queued while the last one ran, so a lone item waits for nothing
+and a crowd shares. Items that were submitted together are a group, and a batch takes one of each group in
+turn: one face is not behind all faces of somebody's crowd. What an item is, only the function that runs a
+batch knows.
+"""
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from typing import Generic, TypeVar
+
+from encoder_service.domain.errors import ModelUnavailable, Overloaded
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+class Batcher(Generic[Item, Result]):
+    """Runs items in batches of at most `max_batch` on a thread of its own; at most `capacity` wait.
+
+    `run` gets the items of a batch and returns as many results in their order. When it raises, each
+    item of the batch is run again alone, so that a bad one fails by itself.
+    """
+
+    def __init__(
+        self, run: Callable[[Sequence[Item]], Sequence[Result]], *, max_batch: int, capacity: int, name: str
+    ) -> None:
+        if not 1 <= max_batch <= capacity:
+            raise ValueError(f"max_batch {max_batch} must lie between 1 and the capacity {capacity}")
+        self._run = run
+        self._max_batch = max_batch
+        self._capacity = capacity
+        self._groups: deque[deque[tuple[Item, Future[Result]]]] = deque()
+        self._waiting = 0
+        self._changed = threading.Condition()
+        self._closed = False
+        self._batch_seconds = 0.0
+        self._thread = threading.Thread(target=self._work, name=name, daemon=True)
+        self._thread.start()
+
+    @property
+    def max_batch(self) -> int:
+        """The most items run together."""
+        return self._max_batch
+
+    @property
+    def waiting(self) -> int:
+        """Items that wait for a batch."""
+        return self._waiting
+
+    def submit(self, items: Sequence[Item]) -> list[Future[Result]]:
+        """Queue items, all or none, and return a future for each.
+
+        An item whose future is cancelled before its batch begins is left out of it. Raises
+        Overloaded at once where they don't fit, ModelUnavailable after `close`.
+        """
+        futures: list[Future[Result]] = [Future() for _ in items]
+        with self._changed:
+            if self._closed:
+                raise ModelUnavailable("the server is stopping", retry_after_seconds=1.0)
+            if self._waiting + len(items) > self._capacity:
+                batches = self._waiting / self._max_batch + 1
+                raise Overloaded(
+                    "more faces wait to be encoded than the server takes",
+                    retry_after_seconds=max(0.1, batches * self._batch_seconds),
+                )
+            if items:
+                self._groups.append(deque(zip(items, futures, strict=True)))
+                self._waiting += len(items)
+                self._changed.notify()
+        return futures
+
+    def close(self, wait_seconds: float | None = None) -> bool:
+        """Refuse new items and finish those that wait.
+
+        Returns when the last is answered, or False after `wait_seconds`.
+        """
+        with self._changed:
+            self._closed = True
+            self._changed.notify()
+        self._thread.join(wait_seconds)
+        return not self._thread.is_alive()
+
+    def _work(self) -> None:
+        while batch := self._next_batch():
+            begin = time.monotonic()
+            self._answer(batch)
+            self._batch_seconds = time.monotonic() - begin
+
+    def _next_batch(self) -> list[tuple[Item, Future[Result]]]:
+        """Wait for items; an empty batch means that the batcher is closed and nothing is left."""
+        batch: list[tuple[Item, Future[Result]]] = []
+        with self._changed:
+            while not batch:
+                while not self._waiting and not self._closed:
+                    self._changed.wait()
+                if not self._waiting:
+                    return []
+                while self._waiting and len(batch) < self._max_batch:
+                    item, future = self._next_item()
+                    if future.set_running_or_notify_cancel():
+                        batch.append((item, future))
+        return batch
+
+    def _next_item(self) -> tuple[Item, Future[Result]]:
+        group = self._groups.popleft()
+        item = group.popleft()
+        self._waiting -= 1
+        if group:
+            self._groups.append(group)
+        return item
+
+    def _answer(self, batch: list[tuple[Item, Future[Result]]]) -> None:
+        try:
+            results = self._run([item for item, _ in batch])
+            if len(results) != len(batch):
+                raise RuntimeError(f"{len(results)} results for a batch of {len(batch)}")
+        except Exception as error:
+            if len(batch) == 1:
+                batch[0][1].set_exception(error)
+            else:
+                for pair in batch:
+                    self._answer([pair])
+            return
+        for (_, future), result in zip(batch, results, strict=True):
+            future.set_result(result)

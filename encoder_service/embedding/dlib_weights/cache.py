@@ -1,0 +1,85 @@
+"""Converted networks on disk, by the hash of the weights they were made of.
+
+An entry is the SHA-256 of an ONNX file, 32 bytes, and then that file. It is written under another
+name and renamed, so that a reader sees a whole entry or none and processes may race.
+"""
+
+import contextlib
+import hashlib
+import os
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+import structlog
+
+from encoder_service.embedding.dlib_weights.files import Weights
+from facerec import ownership
+
+CONVERTER_VERSION: Final = 2
+"""Raised whenever the same weights would make another graph."""
+
+_DIGEST_BYTES: Final = 32
+
+log = structlog.get_logger(__name__)
+
+
+def default_folder() -> Path:
+    """The folder under the user's cache home: `$XDG_CACHE_HOME` or `~/.cache`."""
+    home = os.environ.get("XDG_CACHE_HOME", "")
+    # The specification has a relative path ignored.
+    return (Path(home) if Path(home).is_absolute() else Path.home() / ".cache") / "facerec" / "models"
+
+
+def entry_path(folder: Path, weights: Weights, variant: str = "") -> Path:
+    """Where a converted form of these weights is kept."""
+    return folder / f"{weights.sha256}-{CONVERTER_VERSION}{variant and '-'}{variant}.onnx"
+
+
+def fetch(folder: Path, weights: Weights, convert: Callable[[bytes], bytes], *, variant: str = "") -> bytes:
+    """Return the ONNX file of these weights: the whole one on disk, else converted and kept.
+
+    `variant` names what `convert` makes where it can make several.
+
+    A folder that can't be written, or where others could give root a network of theirs, costs a conversion at
+    each start and a line in the log. Raises what `convert` raises.
+    """
+    if why := ownership.why_unsafe(folder):
+        log.warning("model_cache_unsafe", folder=str(folder), error=why)
+        return convert(weights.data)
+    path = entry_path(folder, weights, variant)
+    kept = _read(path)
+    if kept is not None:
+        return kept
+    model = convert(weights.data)
+    try:
+        _write(path, model)
+    except OSError as error:
+        log.warning("model_cache_unwritable", folder=str(folder), error=error.strerror)
+    return model
+
+
+def _read(path: Path) -> bytes | None:
+    try:
+        entry = path.read_bytes()
+    except OSError:
+        return None
+    digest, model = entry[:_DIGEST_BYTES], entry[_DIGEST_BYTES:]
+    return model if hashlib.sha256(model).digest() == digest else None
+
+
+def _write(path: Path, model: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=".writing-")
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(hashlib.sha256(model).digest())
+            file.write(model)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(temporary).replace(path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            Path(temporary).unlink()
+        raise

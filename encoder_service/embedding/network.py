@@ -1,0 +1,71 @@
+"""dlib's ResNet in ONNX Runtime: face chips in, encodings out."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from encoder_service.embedding.device import Device, Precision
+from encoder_service.embedding.dlib_weights import cache, files, resnet
+
+DIMENSIONS: Final = 128
+CHIP_PIXELS: Final = 150
+
+Chips = npt.NDArray[np.uint8]
+Encodings = npt.NDArray[np.float32]
+
+
+class Embedding:
+    """A loaded network. Safe to share between threads; it runs without the GIL."""
+
+    def __init__(self, model: bytes, device: Device) -> None:
+        self._session = device.open(model)
+        self._batch_sizes = device.batch_sizes
+
+    def warm_up(self) -> None:
+        """Run every fixed batch size."""
+        for size in self._batch_sizes:
+            self.embed(np.zeros((size, CHIP_PIXELS, CHIP_PIXELS, 3), dtype=np.uint8))
+
+    def embed(self, chips: Chips) -> Encodings:
+        """Encode face chips, uint8 RGB (n, 150, 150, 3), as float32 (n, 128); n >= 1.
+
+        Where batch sizes are fixed, what is missing to the next is filled up.
+        """
+        count = len(chips)
+        size = next((size for size in self._batch_sizes if size >= count), count)
+        if size > count:
+            chips = np.concatenate([chips, np.zeros((size - count, *chips.shape[1:]), dtype=np.uint8)])
+        return self._session.run({self._session.inputs[0]: chips})[:count]
+
+    def embed_all(self, chips: Sequence[Chips]) -> Sequence[Encodings]:
+        """Encode single chips (150, 150, 3) as one batch; each answer is (128,)."""
+        return list(self.embed(np.stack(chips)))
+
+
+def load(
+    weights: files.Weights, device: Device, *, cache_folder: Path, precision: Precision = Precision.FLOAT32
+) -> Embedding:
+    """Load the network of a ResNet weights file, converting it on first use.
+
+    Raises WeightsInvalid, DeviceMissing.
+    """
+    half = precision is Precision.FP16
+    variant, to_onnx = ("fp16", convert_to_half) if half else ("", convert)
+    return Embedding(cache.fetch(cache_folder, weights, to_onnx, variant=variant), device)
+
+
+def convert(data: bytes) -> bytes:
+    """Convert a ResNet weights file to ONNX. Raises WeightsInvalid."""
+    from encoder_service.embedding.dlib_weights import graph
+
+    return graph.write(resnet.parse(data))
+
+
+def convert_to_half(data: bytes) -> bytes:
+    """Convert a ResNet weights file to ONNX in half precision. Raises WeightsInvalid."""
+    from encoder_service.embedding.dlib_weights import graph
+
+    return graph.write(resnet.parse(data), half=True)

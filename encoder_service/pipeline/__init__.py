@@ -1,0 +1,1 @@
+"""One image's way: admitted, planned, searched, aligned, assessed, embedded."""

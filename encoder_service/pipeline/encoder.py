@@ -1,0 +1,177 @@
+"""One image's way: admit, plan, scan on a thread of its lane, embed in a batch."""
+
+import asyncio
+import threading
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from typing import Final, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from encoder_service import metrics
+from encoder_service.decoding.images import Pixels
+from encoder_service.detection.mmod.decoding import Scores
+from encoder_service.detection.mmod.pyramid import Pyramid
+from encoder_service.domain.errors import Overloaded
+from encoder_service.domain.faces import Alignment, EncodeOptions, Encoding, Face, FacesOfImage
+from encoder_service.embedding.batcher import Batcher
+from encoder_service.pipeline.cost import SHORT_PROBES
+from encoder_service.pipeline.lanes import Lane
+from encoder_service.pipeline.model import Model
+from encoder_service.pipeline.scanner import Scan, Scanner
+from encoder_service.pipeline.shares import Shares
+from facerec.serving.middleware import call
+from facerec.serving.observability.watchdog import Watchdog
+
+Vector = npt.NDArray[np.float32]
+Networks = Batcher[Pixels, Vector]
+DetectionNetworks = Batcher[Pyramid, Scores]
+Result = TypeVar("Result")
+
+_SECONDS_SMOOTHING: Final = 0.1
+
+_CLOSE_SECONDS: Final = 0.5
+"""What is nearly done at the end gets this long, images of either lane and each network."""
+
+
+class Encoder:
+    """Encodes images by one network; at most `max_images` are under way, shared by their callers.
+
+    Short work and long each have `threads` threads, and headers, which tell them apart, have one. Coroutines
+    belong to one event loop, on which nothing of an image is handled.
+    """
+
+    def __init__(
+        self,
+        *,
+        model: Model,
+        defaults: EncodeOptions,
+        scanner: Scanner,
+        network: Networks,
+        detection_networks: Sequence[DetectionNetworks],
+        threads: int,
+        max_images: int,
+        watchdog: Watchdog,
+    ) -> None:
+        self.model: Final = model
+        self.defaults: Final = defaults
+        self._scanner = scanner
+        self._network = network
+        self._detection_networks = detection_networks
+        self._headers = Lane("header", 1, ahead=1)
+        self._short = Lane("image", threads, ahead=threads)
+        self._long = Lane("long-image", threads)
+        self._thread_count = threads
+        self._watchdog = watchdog
+        self._shares = Shares(max_images)
+        self._image_seconds = 0.1
+
+    @property
+    def alignments(self) -> tuple[Alignment, ...]:
+        """Those that faces can be turned upright by, the default first."""
+        return self._scanner.alignments
+
+    def warm_up(self) -> None:
+        """Start every thread and load its detector, so that no first image waits for that."""
+        everyone = threading.Barrier(2 * self._thread_count)
+
+        def warm_thread() -> None:
+            self._scanner.warm_up()
+            everyone.wait(timeout=60)
+
+        pools = [lane.threads for lane in (self._short, self._long)]
+        for started in [pool.submit(warm_thread) for pool in pools for _ in range(self._thread_count)]:
+            started.result()
+
+    async def encode(self, image: bytes, options: EncodeOptions) -> FacesOfImage:
+        """Encode the faces of an image, largest first, or in the order of `options.boxes`.
+
+        Raises ImageError, OptionInvalid, Overloaded, ModelUnavailable, and RateLimited: the call is charged
+        for what the image costs before it is decoded, and for the faces found before they are encoded.
+        """
+        async with self._admitted():
+            scan = await self._scan(image, options)
+            with metrics.EMBED_SECONDS.time():
+                vectors = await self._embed(scan.chips)
+        metrics.FACES.inc(len(vectors))
+        space, fingerprint = self.model.space(options.alignment), self.model.fingerprint(options)
+        return _to_faces(scan, [Encoding(vector, space, fingerprint) for vector in vectors])
+
+    async def detect(self, image: bytes, options: EncodeOptions) -> FacesOfImage:
+        """Find the faces of an image, largest first, without encoding them. Raises as `encode` does."""
+        async with self._admitted():
+            scan = await self._scan(image, options)
+        return _to_faces(scan, [None] * len(scan.detections))
+
+    def close(self) -> bool:
+        """End, and say whether all work has. Called when no request can come and no caller waits any more.
+
+        A native call cannot be interrupted: where one goes on, Python waits for its thread at its own end.
+        """
+        closed = [network.close(_CLOSE_SECONDS) for network in self._detection_networks]
+        closed.append(self._network.close(_CLOSE_SECONDS))
+        ended = [lane.close(_CLOSE_SECONDS) for lane in (self._headers, self._short, self._long)]
+        return all(closed) and all(ended)
+
+    @asynccontextmanager
+    async def _admitted(self) -> AsyncIterator[None]:
+        caller = call.caller_key(), call.on_behalf_of()
+        if not self._shares.has_room(*caller):
+            metrics.REFUSED.inc()
+            images = self._shares.count(*caller)
+            raise Overloaded(
+                f"{self._shares.under_way} images are under way, {images} of them this caller's, and the "
+                "server takes no more of them at once",
+                retry_after_seconds=max(1, images) * self._image_seconds / self._thread_count,
+            )
+        self._shares.take(*caller)
+        metrics.IMAGES.inc()
+        try:
+            yield
+        finally:
+            self._shares.give(*caller)
+            metrics.IMAGES.dec()
+
+    async def _scan(self, image: bytes, options: EncodeOptions) -> Scan:
+        """Plan, charge, and scan in the lane that the plan belongs to."""
+        plan = await self._run(self._headers, lambda: self._scanner.plan(image, options))
+        probes = plan.probes(len(options.boxes))
+        await call.charge_message(probes)
+
+        queued = time.monotonic()
+
+        def timed() -> Scan:
+            begin = time.monotonic()
+            metrics.QUEUE_SECONDS.observe(begin - queued)
+            try:
+                with metrics.SCAN_SECONDS.time():
+                    return self._scanner.scan(image, options, plan)
+            finally:
+                self._image_seconds += _SECONDS_SMOOTHING * (time.monotonic() - begin - self._image_seconds)
+
+        lane = self._short if probes <= SHORT_PROBES else self._long
+        scan = await self._run(lane, timed)
+        await call.charge_message(plan.probes(len(scan.detections)), probes)
+        return scan
+
+    async def _run(self, lane: Lane, work: Callable[[], Result]) -> Result:
+        def watched() -> Result:
+            with self._watchdog.watching("image"):
+                return work()
+
+        return await lane.run(call.caller_key(), watched, on_behalf_of=call.on_behalf_of())
+
+    async def _embed(self, chips: Sequence[Pixels]) -> list[Vector]:
+        """Embed in portions of a batch, so that a picture of a crowd can't fill the queue alone."""
+        vectors: list[Vector] = []
+        for begin in range(0, len(chips), self._network.max_batch):
+            futures = self._network.submit(chips[begin : begin + self._network.max_batch])
+            vectors += await asyncio.gather(*map(asyncio.wrap_future, futures))
+        return vectors
+
+
+def _to_faces(scan: Scan, encodings: Sequence[Encoding | None]) -> FacesOfImage:
+    faces = map(Face, scan.detections, scan.landmarks, scan.qualities, encodings)
+    return FacesOfImage(tuple(faces), scan.width, scan.height)

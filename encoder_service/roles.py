@@ -1,8 +1,0 @@
-"""The role that each method of the encoder takes."""
-
-from facerec.serving.access.grants import Role
-
-ROLES = dict.fromkeys(("Encode", "EncodeStream", "DetectFaces", "GetModel"), Role.ENCODE)
-
-LARGE = frozenset({"Encode", "EncodeStream", "DetectFaces"})
-"""The methods whose requests carry images."""

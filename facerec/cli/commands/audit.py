@@ -1,0 +1,65 @@
+"""`facerec audit`."""
+
+import datetime
+import itertools
+from typing import Annotated
+
+import typer
+
+from facerec.cli.terminal import output
+from facerec.cli.terminal.options import MATCHER_ADDRESS, Collection, Json, Matcher, collections_of
+
+Moment = Annotated[
+    datetime.datetime | None,
+    typer.Option(formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"], help="In UTC."),
+]
+
+
+def audit(
+    person: Annotated[
+        str | None, typer.Option(metavar="PERSON", help="Only what is about this person, still there.")
+    ] = None,
+    changes: Annotated[bool, typer.Option("--changes", help="Only what changed something.")] = False,
+    decisions: Annotated[bool, typer.Option("--decisions", help="Only decisions.")] = False,
+    since: Moment = None,
+    until: Moment = None,
+    limit: Annotated[int, typer.Option(min=1, help="Most events to show.")] = 100,
+    collection: Collection = "default",
+    address: Matcher = MATCHER_ADDRESS,
+    json: Json = False,
+) -> None:
+    """Show what was done in a collection, by whom and when, newest first."""
+    kind = "" if changes == decisions else "changes" if changes else "decisions"
+    with collections_of(address) as client:
+        listing = client.list_audit_events(
+            person_id=person,
+            kind=kind,
+            start_time=_utc(since),
+            end_time=_utc(until),
+            page_size=min(limit, 1000),
+            collection_id=collection,
+        )
+        events = list(itertools.islice(listing, limit))
+    if json:
+        output.as_json({"events": events})
+        return
+    if events:
+        outcomes = {None: "", True: "match", False: "no match"}
+        rows = [
+            (
+                event.event_time,
+                event.action,
+                event.caller,
+                event.person_tag,
+                event.faces,
+                outcomes[event.match],
+                ", ".join(f"{name}: {text}" for name, text in sorted(event.details.items())),
+            )
+            for event in events
+        ]
+        output.table(("when", "what", "caller", "person", "faces", "outcome", "more"), rows)
+    output.line(output.counted(len(events), "event"))
+
+
+def _utc(time: datetime.datetime | None) -> datetime.datetime | None:
+    return time.replace(tzinfo=datetime.UTC) if time else None

@@ -1,0 +1,102 @@
+"""`facerec calibrate`."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from facerec.cli.terminal import output
+from facerec.cli.terminal.errors import Problem
+from facerec.cli.terminal.options import MATCHER_ADDRESS, Collection, Json, Matcher, collections_of
+from facerec.cli.terminal.tables import figure
+
+if TYPE_CHECKING:
+    from facerec.client import Calibration, OperatingPoint, Rate
+
+TIMEOUT_SECONDS = 600
+SHOWN = (0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7)
+
+
+def calibrate(
+    target_far: Annotated[
+        float | None, typer.Option(min=1e-7, max=0.1, help="Share of false claims to let through.")
+    ] = None,
+    target_false_hits: Annotated[
+        float | None, typer.Option(min=1e-4, max=10, help="False hits a search for a stranger may expect.")
+    ] = None,
+    max_persons: Annotated[int, typer.Option(min=0, max=50000, help="Most people compared; 0 is 1000.")] = 0,
+    plot: Annotated[Path | None, typer.Option(metavar="OUT.png", help="Draw distances and rates.")] = None,
+    apply: Annotated[
+        bool, typer.Option("--apply", help="Put the thresholds in force, with this as their evidence.")
+    ] = False,
+    collection: Collection = "default",
+    address: Matcher = MATCHER_ADDRESS,
+    json: Json = False,
+) -> None:
+    """Measure error rates on a collection's own people, and the thresholds that keep a target."""
+    if plot:
+        _check_plot()
+    with collections_of(address) as client:
+        patient = client.with_options(timeout_seconds=TIMEOUT_SECONDS)
+        found = patient.calibrate(
+            target_far=target_far,
+            target_false_hits=target_false_hits,
+            max_persons=max_persons,
+            collection_id=collection,
+        )
+        applied = client.apply_calibration(found.calibration_id, collection_id=collection) if apply else None
+    if plot:
+        from facerec.cli.drawing.plotting import draw
+
+        draw(found, collection, plot)
+    if json:
+        output.as_json({"calibration": found, "applied": applied})
+        return
+    show(found)
+    if applied:
+        output.line(
+            f"in force: verify {applied.old_verify_threshold:.3f} -> {applied.verify_threshold:.3f}, "
+            f"identify {applied.old_identify_threshold:.3f} -> {applied.identify_threshold:.3f}"
+        )
+    else:
+        output.line("nothing was changed; --apply puts these thresholds in force")
+
+
+def _check_plot() -> None:
+    from importlib.util import find_spec
+
+    if find_spec("matplotlib") is None:
+        raise Problem("drawing takes matplotlib: pip install facerec[plot]", "USAGE")
+
+
+def show(found: "Calibration") -> None:
+    """Print a calibration for people."""
+    output.line(
+        f"{output.counted(found.genuine_pairs, 'pair')} of {found.genuine_persons} people's own faces, "
+        f"{output.counted(found.impostor_pairs, 'pair')} of {found.impostor_persons} different people"
+    )
+    steps = [point for point in found.curve if any(abs(point.threshold - t) < 1e-6 for t in SHOWN)]
+    rows = [("", point) for point in steps] + [("verify", found.verify)]
+    if found.identify:
+        rows.append(("identify", found.identify))
+    rows.sort(key=lambda row: row[1].threshold)
+    columns = ("for", "threshold", "FAR (95 %)", "FRR (95 %)", "false hits")
+    output.table(columns, [(name, *_cells(point)) for name, point in rows])
+    output.line(
+        f"targets: verify a FAR of {figure(found.target_far)}, identify {figure(found.target_false_hits)} "
+        "false hits a search"
+    )
+    if found.identify_needs:
+        output.line(f"no identify threshold: {found.identify_needs}")
+    for each in found.suspects:
+        apart = output.distance(each.distance)
+        output.line(f"probably one person: {each.person_id_a} and {each.person_id_b} ({apart} apart)")
+
+
+def _cells(point: "OperatingPoint") -> tuple[str, ...]:
+    frr = _rate(point.frr) if point.frr else ""
+    return f"{point.threshold:.3f}", _rate(point.far), frr, figure(point.expected_false_hits)
+
+
+def _rate(rate: "Rate") -> str:
+    return f"{figure(rate.value)} ({figure(rate.low)}-{figure(rate.high)})"

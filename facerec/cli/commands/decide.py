@@ -1,0 +1,170 @@
+"""`facerec verify`, `identify` and `compare`: exit code 0 for a match, 1 for none."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from facerec.cli.terminal import output
+from facerec.cli.terminal.errors import STDIN, Problem, naming, read_image
+from facerec.cli.terminal.options import (
+    MATCHER_ADDRESS,
+    Collection,
+    Image,
+    Json,
+    LargestFace,
+    Matcher,
+    MaxDistance,
+    matcher,
+)
+from facerec.cli.terminal.tables import figure
+
+if TYPE_CHECKING:
+    from facerec.client import Identification, Quality
+
+NO_MATCH = 1
+MAX_CANDIDATES = 100  # of an answer; beyond it matches are not counted
+
+
+def verify(
+    person: Annotated[str, typer.Argument(metavar="PERSON", help="Who the photo is claimed to show.")],
+    image: Image,
+    max_distance: MaxDistance = None,
+    largest_face: LargestFace = False,
+    collection: Collection = "default",
+    address: Matcher = MATCHER_ADDRESS,
+    json: Json = False,
+) -> None:
+    """Check a claim: does the photo show PERSON?"""
+    data = read_image(image)
+    with matcher(address) as client, naming({"probe": image}):
+        answer = client.verify(
+            person,
+            data,
+            max_distance=max_distance,
+            use_largest_face=largest_face,
+            collection_id=collection,
+        )
+    if json:
+        output.as_json(output.fields(answer, person_id=person, image=image))
+    else:
+        verdict = f"match: {image} is {person}" if answer.match else f"no match: {image} is not {person}"
+        output.line(
+            f"{verdict} (distance {output.distance(answer.distance)}, threshold {answer.threshold:.3f}, "
+            f"nearest of {answer.faces_compared})"
+        )
+        _warn(image, answer.quality)
+    raise typer.Exit(0 if answer.match else NO_MATCH)
+
+
+def identify(
+    image: Image,
+    annotate: Annotated[
+        Path | None, typer.Option(metavar="OUT.jpg", help="Draw boxes, names and distances into a copy.")
+    ] = None,
+    font: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="A font (.ttf, .otf, .ttc) with the letters of the names."),
+    ] = None,
+    max_distance: MaxDistance = None,
+    min_face_pixels: Annotated[
+        int, typer.Option(min=0, max=65535, help="Look for faces as small as that, which takes longer.")
+    ] = 0,
+    collection: Collection = "default",
+    address: Matcher = MATCHER_ADDRESS,
+    json: Json = False,
+) -> None:
+    """Say who is in a photo: every face, and the people it may be."""
+    data = read_image(image)
+    if annotate:
+        from facerec.cli.drawing.annotate import check_font, check_target
+
+        check_target(annotate)
+        check_font(font)
+    with matcher(address) as client, naming({"probes": image}):
+        answer = client.identify(
+            data,
+            all_faces=True,
+            max_distance=max_distance,
+            min_face_pixels=min_face_pixels,
+            collection_id=collection,
+        )
+    if annotate:
+        from facerec.cli.drawing.annotate import draw
+
+        draw(data, answer.faces, annotate, font_file=font)
+    if json:
+        output.as_json(output.fields(answer, image=image))
+    else:
+        _show(image, answer)
+    raise typer.Exit(0 if any(face.candidates for face in answer.faces) else NO_MATCH)
+
+
+def _show(image: Path, answer: "Identification") -> None:
+    if not answer.faces:
+        output.line(f"{image}: no face found")
+        return
+    rows: list[tuple[object, ...]] = []
+    for number, face in enumerate(answer.faces, 1):
+        box = face.bounding_box
+        where = (box.top, box.right, box.bottom, box.left) if box else ("",) * 4
+        rows += [
+            (number, *where, candidate.person_id, candidate.display_name, _or_withheld(candidate.distance))
+            for candidate in face.candidates
+        ] or [(number, *where, "nobody", "", "")]
+    output.table(("face", "top", "right", "bottom", "left", "person", "name", "distance"), rows)
+    searched = [face.faces_searched for face in answer.faces if face.faces_searched is not None]
+    faces = f", {output.counted(max(searched), 'enrolled face')} searched" if searched else ""
+    output.line(f"threshold {answer.threshold:.3f}{faces}")
+    for number, face in enumerate(answer.faces, 1):
+        if face.exact is None and face.matched_persons > 1:
+            output.line(
+                f"face {number}: {_people(face.matched_persons)} within the threshold, in the order of their "
+                "ids: which of them it is takes a key with scores, or somebody who looks"
+            )
+    hits, most = answer.expected_false_hits, answer.expected_false_hits_high
+    if hits is not None and most is not None:
+        output.line(f"a stranger is to expect {figure(hits)} false hits here (at most {figure(most)}, 95 %)")
+
+
+def _people(matched: int) -> str:
+    return f"more than {MAX_CANDIDATES} people are" if matched > MAX_CANDIDATES else f"{matched} people are"
+
+
+def _or_withheld(distance: float | None) -> float | str:
+    return output.distance(None) if distance is None else distance
+
+
+def _warn(image: Path, quality: "Quality | None") -> None:
+    """Say that a photo is a poor one to decide by."""
+    if quality and quality.reasons:
+        words = ", ".join(reason.lower().replace("_", " ") for reason in quality.reasons)
+        output.error_line(f"note: the face in {image} is {words}; a better photo decides better")
+
+
+def compare(
+    a: Annotated[Path, typer.Argument(metavar="A", help="A photo; - is standard input.")],
+    b: Annotated[Path, typer.Argument(metavar="B", help="Another photo.")],
+    max_distance: MaxDistance = None,
+    largest_face: LargestFace = False,
+    collection: Collection = "default",
+    address: Matcher = MATCHER_ADDRESS,
+    json: Json = False,
+) -> None:
+    """Measure two photos against each other: do they show the same person?"""
+    if a == b == STDIN:
+        raise Problem("one photo at most comes from standard input: name a file for the other", "USAGE")
+    images = read_image(a), read_image(b)
+    with matcher(address) as client, naming({"probe_a": a, "probe_b": b}):
+        answer = client.compare(
+            *images, max_distance=max_distance, use_largest_face=largest_face, collection_id=collection
+        )
+    if json:
+        output.as_json(output.fields(answer, image_a=a, image_b=b))
+    else:
+        verdict = "match" if answer.match else "no match"
+        measure = f"distance {output.distance(answer.distance)}, threshold {answer.threshold:.3f}"
+        output.line(f"{verdict}: {a} and {b} ({measure})")
+        _warn(a, answer.quality_a)
+        _warn(b, answer.quality_b)
+    raise typer.Exit(0 if answer.match else NO_MATCH)

@@ -1,0 +1,70 @@
+"""`facerec duplicates`."""
+
+import itertools
+from typing import Annotated
+
+import typer
+
+from facerec.cli.terminal import output
+from facerec.cli.terminal.errors import Problem
+from facerec.cli.terminal.options import MATCHER_ADDRESS, Collection, Json, Matcher, collections_of
+
+TIMEOUT_SECONDS = 60
+PAGE_PAIRS = 1000  # the most that one call answers
+
+
+def duplicates(
+    max_distance: Annotated[
+        float | None,
+        typer.Option(
+            min=0, max=0.6, help="How near faces of two persons are.  [default: the collection's threshold]"
+        ),
+    ] = None,
+    limit: Annotated[int, typer.Option(min=1, help="Most pairs to show.")] = 1000,
+    everything: Annotated[bool, typer.Option("--all", help="Show dismissed pairs too.")] = False,
+    dismiss: Annotated[
+        tuple[str, str] | None,
+        typer.Option(metavar="PERSON PERSON", help="Note that two are two; they are shown no more."),
+    ] = None,
+    restore: Annotated[
+        tuple[str, str] | None, typer.Option(metavar="PERSON PERSON", help="Take a dismissal back.")
+    ] = None,
+    collection: Collection = "default",
+    address: Matcher = MATCHER_ADDRESS,
+    json: Json = False,
+) -> None:
+    """List persons who may be one, to merge (`facerec people merge`) or to dismiss."""
+    if dismiss and restore:
+        raise Problem("--dismiss and --restore are two calls", "USAGE")
+    with collections_of(address) as client:
+        pair = dismiss or restore
+        if pair:
+            changed = client.dismiss_duplicate(*pair, restore=bool(restore), collection_id=collection)
+            done = "restored" if restore else "dismissed"
+            if json:
+                output.as_json({"changed": changed})
+            else:
+                output.line(f"{done} {pair[0]} and {pair[1]}" if changed else "it was so already")
+            return
+        listing = client.with_options(timeout_seconds=TIMEOUT_SECONDS).list_duplicates(
+            max_distance=max_distance,
+            include_dismissed=everything,
+            page_size=min(limit, PAGE_PAIRS),
+            collection_id=collection,
+        )
+        found = list(itertools.islice(listing, limit))
+    if json:
+        output.as_json({"pairs": found})
+        return
+    if found:
+        rows = [
+            (
+                p.person_id_a,
+                p.person_id_b,
+                "" if p.distance is None else p.distance,
+                "dismissed" if p.dismissed else "",
+            )
+            for p in found
+        ]
+        output.table(("person", "and person", "distance", "state"), rows)
+    output.line(f"{output.counted(len(found), 'pair')}{' or more' if len(found) == limit else ''}")

@@ -1,0 +1,120 @@
+"""`facerec enroll`."""
+
+import asyncio
+import datetime
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from facerec.cli.terminal import output, times
+from facerec.cli.terminal.errors import Problem, explaining
+from facerec.cli.terminal.options import MATCHER_ADDRESS, Collection, Json, LargestFace, Matcher
+from facerec.cli.transfer import photos
+from facerec.cli.transfer.photos import Enroller, Folder, Outcome, Photo
+
+SOME_REFUSED = 1
+MAX_SKIPPED_TOLD = 3
+
+
+def enroll(
+    person: Annotated[str | None, typer.Argument(metavar="PERSON", help="The person's id.")] = None,
+    images: Annotated[
+        list[Path] | None, typer.Argument(metavar="IMAGE", help="Photos of the person; - is standard input.")
+    ] = None,
+    folder: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="A folder per person in it, named by the person's id, with photos."),
+    ] = None,
+    display_name: Annotated[str | None, typer.Option("--name", help="The person's name, for people.")] = None,
+    largest_face: LargestFace = False,
+    expires: Annotated[
+        str | None,
+        typer.Option(metavar="WHEN", help="When the faces are to be gone: 2027-01-31, or 30d from now."),
+    ] = None,
+    in_flight: Annotated[int, typer.Option(min=1, max=256, help="Photos sent at a time.")] = 8,
+    collection: Collection = "default",
+    address: Matcher = MATCHER_ADDRESS,
+    json: Json = False,
+) -> None:
+    """Add photos to a person, or a folder of people. Safe to run again: a photo is stored once.
+
+    Exit code 1 when a photo was refused; the others are enrolled.
+    """
+    wanted = _wanted(person, images or [], folder, display_name)
+    if wanted.skipped and not json:
+        output.error_line(_told(wanted.skipped))
+    expire_time = None if expires is None else times.time_to_come(expires, "--expires")
+    with explaining("matcher", address):
+        outcomes = asyncio.run(
+            _enroll(wanted.photos, address, collection, display_name, largest_face, expire_time, in_flight)
+        )
+    enrolled = photos.count(outcomes, photos.ENROLLED)
+    already = photos.count(outcomes, photos.ALREADY_ENROLLED)
+    refused = photos.count(outcomes, photos.REFUSED)
+    if json:
+        counts = {"enrolled": enrolled, "already_enrolled": already, "refused": refused}
+        output.as_json({**counts, "photos": outcomes, "skipped": wanted.skipped})
+    else:
+        people = len({outcome.person_id for outcome in outcomes if outcome.status != photos.REFUSED})
+        output.line(
+            f"{output.counted(enrolled, 'photo')} enrolled, {already} already there, {refused} refused; "
+            f"{output.counted(people, 'person', 'people')}"
+        )
+    raise typer.Exit(SOME_REFUSED if refused else 0)
+
+
+def _wanted(
+    person: str | None, images: Sequence[Path], folder: Path | None, display_name: str | None
+) -> Folder:
+    if folder is None:
+        if not person or not images:
+            raise Problem("name a person and their photos, or --folder DIR", "USAGE")
+        return Folder([Photo(person, image) for image in dict.fromkeys(images)], skipped=())
+    if person or images or display_name:
+        raise Problem(
+            "--folder takes each person's id from a folder's name: give no PERSON or --name", "USAGE"
+        )
+    return photos.in_folder(folder)
+
+
+def _told(skipped: Sequence[Path]) -> str:
+    """A line about files that were not sent."""
+    more = len(skipped) - MAX_SKIPPED_TOLD
+    named = ", ".join(map(str, skipped[:MAX_SKIPPED_TOLD])) + (f" and {more} more" if more > 0 else "")
+    return f"skipped {output.counted(len(skipped), 'file')} without a photo's name or first bytes: {named}"
+
+
+async def _enroll(
+    wanted: Sequence[Photo],
+    address: str,
+    collection: str,
+    display_name: str | None,
+    largest_face: bool,
+    expire_time: datetime.datetime | None,
+    in_flight: int,
+) -> list[Outcome]:
+    from facerec.client import AsyncMatcherClient, Security
+
+    console = output.console(stderr=True)
+    columns = (TextColumn("enrolling"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+        bar = progress.add_task("", total=len(wanted))
+
+        def tell(outcome: Outcome) -> None:
+            progress.advance(bar)
+            if outcome.status == photos.REFUSED:
+                console.print(f"refused {outcome.image}: {outcome.message} [{outcome.reason}]")
+            elif outcome.duplicate_of:
+                apart = outcome.duplicate_distance
+                near = "as near as a duplicate's" if apart is None else f"at distance {apart:.3f}"
+                other = f"{outcome.duplicate_of} has a face {near}"
+                console.print(f"duplicate {outcome.image}: enrolled for {outcome.person_id}, and {other}")
+
+        async with AsyncMatcherClient(
+            address, timeout_seconds=120, security=Security.from_environment()
+        ) as client:
+            enroller = Enroller(client, collection, display_name, largest_face, expire_time, tell)
+            return await enroller.enroll_all(wanted, in_flight)

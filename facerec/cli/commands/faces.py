@@ -1,0 +1,86 @@
+"""`facerec people show-face`, `update-face` and `delete-face`."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from facerec.cli.terminal import output
+from facerec.cli.terminal.errors import Problem
+from facerec.cli.terminal.options import MATCHER_ADDRESS, Collection, Json, Matcher, Yes, confirm, matcher
+from facerec.cli.terminal.times import time_to_come
+
+if TYPE_CHECKING:
+    from facerec.client import StoredFace
+
+Face = Annotated[str, typer.Argument(metavar="FACE", help="The face's id, as `people show` has it.")]
+
+
+def show_face(
+    face: Face,
+    collection: Collection = "default",
+    address: Matcher = MATCHER_ADDRESS,
+    json: Json = False,
+) -> None:
+    """Show one face: whose it is, its reference, and when it is to be gone."""
+    with matcher(address) as client:
+        found = client.get_face(face, collection_id=collection)
+    _tell(found, json)
+
+
+def update_face(
+    face: Face,
+    reference: Annotated[
+        str | None, typer.Option("--reference", help="Your own reference to the face; '' for none.")
+    ] = None,
+    expires: Annotated[
+        str | None,
+        typer.Option(
+            metavar="WHEN", help="When it is to be gone: 2027-01-31, 30d, ...; `never` takes that back."
+        ),
+    ] = None,
+    collection: Collection = "default",
+    address: Matcher = MATCHER_ADDRESS,
+    json: Json = False,
+) -> None:
+    """Change a face's reference, or when it is to be gone; its vector stays."""
+    if reference is None and expires is None:
+        raise Problem("nothing to change: give --reference or --expires", "USAGE")
+    never = expires == "never"
+    expire_time = None if expires is None or never else time_to_come(expires, "--expires")
+    with matcher(address) as client:
+        found = client.update_face(
+            face,
+            external_ref=reference,
+            expire_time=expire_time,
+            never_expires=never,
+            collection_id=collection,
+        )
+    _tell(found, json)
+
+
+def delete_face(
+    face: Face,
+    yes: Yes = False,
+    collection: Collection = "default",
+    address: Matcher = MATCHER_ADDRESS,
+    json: Json = False,
+) -> None:
+    """Erase one face; its person stays, also without a face."""
+    confirm(f"Erase the face {face}?", yes)
+    with matcher(address) as client:
+        receipt = client.delete_face(face, collection_id=collection)
+    if json:
+        output.as_json(output.fields(receipt, face_id=face))
+    elif receipt.faces_deleted:
+        output.line(f"erased {face}; `facerec people erasure {receipt.erasure_id}` follows it")
+    else:
+        output.line(f"no face {face} was there")
+
+
+def _tell(found: "StoredFace", json: bool) -> None:
+    if json:
+        output.as_json({"face": found})
+        return
+    reference = f", {found.external_ref}" if found.external_ref else ""
+    expires = f"expires {found.expire_time:%Y-%m-%d %H:%M} UTC" if found.expire_time else "never expires"
+    output.line(f"{found.face_id} of {found.person_id}{reference}: {expires}")

@@ -1,0 +1,177 @@
+"""`facerec people`."""
+
+import itertools
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from facerec.cli.commands.faces import delete_face, show_face, update_face
+from facerec.cli.terminal import output
+from facerec.cli.terminal.options import MATCHER_ADDRESS, Collection, Json, Matcher, Yes, confirm, matcher
+from facerec.cli.transfer.writing import check_free, write_text
+
+people = typer.Typer(
+    help="List the people enrolled; show, rename, export, merge or delete them.", rich_markup_mode=None
+)
+
+for name, command in (("show-face", show_face), ("update-face", update_face), ("delete-face", delete_face)):
+    people.command(name=name)(command)
+
+MAX_PAGE = 1000  # the most that one call answers
+Person = Annotated[str, typer.Argument(metavar="PERSON", help="The person's id.")]
+
+
+@people.callback(invoke_without_command=True)
+def list_people(
+    context: typer.Context,
+    prefix: Annotated[str, typer.Option(help="Only people whose ids begin with it.")] = "",
+    limit: Annotated[int | None, typer.Option(min=1, help="Most people to list.  [default: all]")] = None,
+    collection: Collection = "default",
+    address: Matcher = MATCHER_ADDRESS,
+    json: Json = False,
+) -> None:
+    """List the people enrolled; show, rename, export, merge or delete them."""
+    if context.invoked_subcommand:
+        return
+    with matcher(address) as client:
+        page_size = min(limit or MAX_PAGE, MAX_PAGE)
+        listing = client.list_persons(prefix=prefix, page_size=page_size, collection_id=collection)
+        persons = list(itertools.islice(listing, limit))
+    if json:
+        output.as_json({"persons": persons})
+        return
+    rows = [(p.person_id, p.display_name, p.face_count, p.create_time, p.update_time) for p in persons]
+    if rows:
+        output.table(("person", "name", "faces", "created", "changed"), rows)
+    more = " or more" if len(persons) == limit else ""
+    output.line(f"{output.counted(len(persons), 'person', 'people')}{more}")
+
+
+@people.command()
+def show(
+    person: Person,
+    collection: Collection = "default",
+    address: Matcher = MATCHER_ADDRESS,
+    json: Json = False,
+) -> None:
+    """Show a person and their faces."""
+    with matcher(address) as client:
+        found = client.get_person(person, collection_id=collection)
+        faces = list(client.list_faces(person, page_size=1000, collection_id=collection))
+    if json:
+        output.as_json({"person": found, "faces": faces})
+        return
+    name = f" ({found.display_name})" if found.display_name else ""
+    output.line(f"{found.person_id}{name}: {output.counted(found.face_count, 'face')}")
+    if faces:
+        rows = [(f.face_id, f.external_ref, f.space, f.create_time, f.expire_time or "never") for f in faces]
+        output.table(("face", "reference", "space", "enrolled", "expires"), rows)
+
+
+@people.command()
+def rename(
+    person: Person,
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The person's name, for people; '' for none.")],
+    collection: Collection = "default",
+    address: Matcher = MATCHER_ADDRESS,
+    json: Json = False,
+) -> None:
+    """Change a person's name; the id stays, and takes a new enrolment or `merge` to change."""
+    with matcher(address) as client:
+        renamed = client.update_person(person, display_name=name, collection_id=collection)
+    if json:
+        output.as_json({"person": renamed})
+    else:
+        output.line(f"{renamed.person_id} is named {renamed.display_name or 'nothing'} now")
+
+
+@people.command()
+def export(
+    person: Person,
+    target: Annotated[
+        Path | None,
+        typer.Argument(metavar="[OUT]", help="The file to write, as JSON; stdout where none is named."),
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace OUT where there is one.")] = False,
+    collection: Collection = "default",
+    address: Matcher = MATCHER_ADDRESS,
+    json: Json = False,
+) -> None:
+    """Write all that is kept of one person as JSON, for whoever asks for their own data.
+
+    Vectors are in it where the key has the role admin; the export is put on record.
+    """
+    if target is not None:
+        check_free(target, force=force)
+    with matcher(address) as client:
+        found = client.export_person(person, collection_id=collection)
+    content = output.fields(found)
+    if target is None:
+        output.as_json(content)
+        return
+    write_text(target, output.document(content))
+    if json:
+        output.as_json({"file": target, "person_id": person, "faces": len(found.faces)})
+    else:
+        faces = output.counted(len(found.faces), "face")
+        output.line(f"{person} and {faces} written to {target}")
+
+
+@people.command()
+def merge(
+    source: Annotated[str, typer.Argument(metavar="SOURCE", help="The id to give up.")],
+    target: Annotated[str, typer.Argument(metavar="TARGET", help="The id to keep.")],
+    collection: Collection = "default",
+    address: Matcher = MATCHER_ADDRESS,
+    json: Json = False,
+) -> None:
+    """Give all faces of SOURCE to TARGET and erase SOURCE, for one human enrolled under two ids."""
+    with matcher(address) as client:
+        merged = client.merge_persons(source, target, collection_id=collection)
+    if json:
+        output.as_json(output.fields(merged, source_person_id=source))
+    else:
+        moved, held = output.counted(merged.faces_moved, "face"), merged.person.face_count
+        output.line(f"merged {source} into {target}: {moved} moved, {target} has {held} now")
+
+
+@people.command()
+def delete(
+    person: Person,
+    yes: Yes = False,
+    collection: Collection = "default",
+    address: Matcher = MATCHER_ADDRESS,
+    json: Json = False,
+) -> None:
+    """Erase a person and every face of theirs."""
+    confirm(f"Erase {person} and all their faces?", yes)
+    with matcher(address) as client:
+        receipt = client.delete_person(person, collection_id=collection)
+    if json:
+        output.as_json(output.fields(receipt, person_id=person))
+    elif receipt.persons_deleted:
+        faces = output.counted(receipt.faces_deleted, "face")
+        output.line(f"erased {person} and {faces}; `facerec people erasure {receipt.erasure_id}` follows it")
+    else:
+        output.line(f"nobody named {person} was there")
+
+
+@people.command()
+def erasure(
+    erasure_id: Annotated[str, typer.Argument(metavar="ERASURE", help="The id of a receipt.")],
+    collection: Collection = "default",
+    address: Matcher = MATCHER_ADDRESS,
+    json: Json = False,
+) -> None:
+    """Say whether the bytes of what was erased are gone: pending, vacuumed or scrubbed."""
+    with matcher(address) as client:
+        receipt = client.get_erasure(erasure_id, collection_id=collection)
+    if json:
+        output.as_json(output.fields(receipt))
+    else:
+        people_gone = output.counted(receipt.persons_deleted, "person", "people")
+        faces = output.counted(receipt.faces_deleted, "face")
+        output.line(
+            f"{receipt.state}: {people_gone}, {faces}, erased {receipt.delete_time:%Y-%m-%d %H:%M} UTC"
+        )

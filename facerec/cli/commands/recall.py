@@ -1,0 +1,43 @@
+"""`facerec measure-recall`."""
+
+from typing import Annotated
+
+import typer
+
+from facerec.cli.terminal import output
+from facerec.cli.terminal.options import MATCHER_ADDRESS, Collection, Json, Matcher, collections_of
+
+TIMEOUT_SECONDS = 600
+
+
+def measure_recall(
+    samples: Annotated[
+        int, typer.Option(min=0, max=1000, help="Searches to compare, 20 or more; 0 is 200.")
+    ] = 0,
+    collection: Collection = "default",
+    address: Matcher = MATCHER_ADDRESS,
+    json: Json = False,
+) -> None:
+    """Compare searches by a collection's index with exact ones, on its own people."""
+    with collections_of(address) as client:
+        patient = client.with_options(timeout_seconds=TIMEOUT_SECONDS)
+        found = patient.measure_recall(samples=samples, collection_id=collection)
+    if json:
+        output.as_json(output.fields(found))
+    elif not found.indexed:
+        output.line("no index: every answer is exact")
+    elif not found.samples:
+        output.line("nobody to measure on")
+    else:
+        shares = (
+            ("the index alone finds the nearest", found.recall),
+            ("likewise, for faces unlike the person's others", found.far_recall),
+            ("Identify answers as an exact scan does", found.agreement),
+            ("Identify took an exact scan", found.confirmed),
+        )
+        rows = [
+            (name, f"{100 * share.value:.2f} %", f"{100 * share.low:.2f} to {100 * share.high:.2f} %")
+            for name, share in shares
+            if share
+        ]
+        output.table((f"of {found.samples} searches", "share", "95 %"), rows)

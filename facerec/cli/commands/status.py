@@ -1,0 +1,108 @@
+"""`facerec status`."""
+
+import dataclasses
+from typing import TYPE_CHECKING
+
+import typer
+
+from facerec.cli.terminal import output
+from facerec.cli.terminal.errors import Problem
+from facerec.cli.terminal.options import (
+    ENCODER_ADDRESS,
+    MATCHER_ADDRESS,
+    Collection,
+    Encoder,
+    Json,
+    Matcher,
+    collections_of,
+    encoder,
+)
+from facerec.errors import Reason
+
+if TYPE_CHECKING:
+    from facerec.client import Model
+
+NOT_READY = 1
+TIMEOUT_SECONDS = 10
+NO_ANSWER = (Reason.UNREACHABLE, Reason.DEADLINE_EXCEEDED)
+
+
+@dataclasses.dataclass(frozen=True)
+class EncoderState:
+    """An encoder as a caller finds it; `problem` is empty where it can be used."""
+
+    address: str
+    reachable: bool
+    release: str = ""
+    space: str = ""
+    problem: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class MatcherState:
+    """A matcher and a collection as a caller finds them; None is what was not told."""
+
+    address: str
+    reachable: bool
+    database_ready: bool | None = None
+    space: str = ""
+    estimated_faces: int | None = None
+    problem: str = ""
+
+
+def status(
+    collection: Collection = "default",
+    encoder_address: Encoder = ENCODER_ADDRESS,
+    matcher_address: Matcher = MATCHER_ADDRESS,
+    json: Json = False,
+) -> None:
+    """Say whether both services can be used, and what they hold. Exit code 1 where one can't."""
+    model, encoder_state = _encoder(encoder_address)
+    matcher_state = _matcher(matcher_address, collection, model)
+    if json:
+        output.as_json({"encoder": encoder_state, "matcher": matcher_state})
+    else:
+        _show(encoder_state, matcher_state, collection)
+    raise typer.Exit(NOT_READY if encoder_state.problem or matcher_state.problem else 0)
+
+
+def _encoder(address: str) -> "tuple[Model | None, EncoderState]":
+    try:
+        with encoder(address) as client:
+            model = client.with_options(timeout_seconds=TIMEOUT_SECONDS).get_model()
+    except Problem as error:
+        return None, EncoderState(address, error.reason not in NO_ANSWER, problem=str(error))
+    return model, EncoderState(address, True, model.server_version, model.space)
+
+
+def _matcher(address: str, collection: str, model: "Model | None") -> MatcherState:
+    try:
+        with collections_of(address) as client:
+            found = client.with_options(timeout_seconds=TIMEOUT_SECONDS).get_collection(collection)
+    except Problem as error:
+        ready = {Reason.STORE_UNAVAILABLE: False, Reason.COLLECTION_NOT_FOUND: True}
+        database_ready = next((known for reason, known in ready.items() if error.reason == reason), None)
+        return MatcherState(address, error.reason not in NO_ANSWER, database_ready, problem=str(error))
+    problem = ""
+    if model and found.space not in model.spaces:
+        problem = f"{collection} is of the space {found.space}, which the encoder does not compute"
+    return MatcherState(address, True, True, found.space, found.estimated_faces, problem)
+
+
+def _show(encoder_state: EncoderState, matcher_state: MatcherState, collection: str) -> None:
+    if encoder_state.release:
+        output.line(
+            f"encoder {encoder_state.address}: ready, release {encoder_state.release}, {encoder_state.space}"
+        )
+    else:
+        output.line(f"encoder {encoder_state.address}: {encoder_state.problem}")
+    if matcher_state.estimated_faces is None:
+        output.line(f"matcher {matcher_state.address}: {matcher_state.problem}")
+        return
+    faces = output.counted(matcher_state.estimated_faces, "face")
+    output.line(
+        f"matcher {matcher_state.address}: ready, and its database; {collection} has about {faces}, "
+        f"{matcher_state.space}"
+    )
+    if matcher_state.problem:
+        output.line(matcher_state.problem)

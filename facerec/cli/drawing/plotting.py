@@ -1,0 +1,120 @@
+"""A calibration as a picture: how far faces lie apart, and what a threshold costs."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from facerec.cli.terminal.errors import Problem
+from facerec.client.calibrations import BIN_DISTANCE
+
+if TYPE_CHECKING:
+    from facerec.client import Calibration, OperatingPoint, Rate
+
+SAME, DIFFERENT = "#1b7f4d", "#b3372f"
+BARS = 4  # bins a bar
+SMALLEST = 1e-6
+
+
+def draw(found: "Calibration", collection: str, target: Path) -> None:
+    """Write the picture of a collection's calibration. Raises Problem where the file can't be written."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
+
+    # A strip at its foot is left to what the picture is of.
+    figure = Figure(figsize=(9, 7), layout=ConstrainedLayoutEngine(rect=(0, 0.035, 1, 0.965)))
+    FigureCanvasAgg(figure)
+    above, below = figure.subplots(2, 1, sharex=True, height_ratios=[1, 1.2])
+    figure.suptitle(_takeaway(found), fontsize=12, x=0.01, ha="left")
+    _distances(above, found)
+    _rates(below, found)
+    for axes in (above, below):
+        axes.spines[["top", "right"]].set_visible(False)
+        _mark(axes, found.verify, "verify", "#222222")
+        if found.identify:
+            _mark(axes, found.identify, "identify", "#5555aa")
+    below.set_xlim(*_span(found))
+    source = _provenance(found, collection)
+    figure.text(0.99, 0.005, source, fontsize=7, color="#555555", ha="right")
+    try:
+        figure.savefig(target, format="png", dpi=120, metadata={"Description": source})
+    except OSError as error:
+        raise Problem(f"{target}: {(error.strerror or 'cannot be written').lower()}", "FILE") from error
+
+
+def _provenance(found: "Calibration", collection: str) -> str:
+    """What a picture was measured on and when, as it may lie about without the command that drew it."""
+    return (
+        f"collection {collection}, {found.create_time:%Y-%m-%d %H:%M} UTC, "
+        f"calibration {found.calibration_id}\n"
+        f"{found.genuine_pairs:,} pairs of one person, {found.impostor_pairs:,} of two; "
+        f"verify threshold {found.verify.threshold:.3f}"
+    )
+
+
+def _takeaway(found: "Calibration") -> str:
+    point = found.verify
+    missed = f"{_share(point.frr)} of true claims turned away" if point.frr else "true claims not measured"
+    let_in = f"1 false claim in {1 / (point.far.value or point.far.high):,.0f} let in"
+    return f"A threshold of {point.threshold:.3f}: {missed}, {let_in}"
+
+
+def _share(rate: "Rate") -> str:
+    return f"{rate.value:.1%}" if rate.value else f"under {rate.high:.1%}"
+
+
+def _distances(axes: Any, found: "Calibration") -> None:
+    for counts, color, name in (
+        (found.genuine_counts, SAME, "same person"),
+        (found.impostor_counts, DIFFERENT, "different people"),
+    ):
+        bars = np.add.reduceat(np.array(counts, float), np.arange(0, len(counts), BARS))
+        if bars.sum():
+            left = BIN_DISTANCE * BARS * np.arange(len(bars))
+            heights = bars / bars.sum()
+            axes.bar(left, heights, BIN_DISTANCE * BARS, align="edge", color=color, alpha=0.6, label=name)
+    axes.set_ylabel("share of pairs")
+    axes.legend(frameon=False, loc="upper right")
+
+
+def _rates(axes: Any, found: "Calibration") -> None:
+    points = found.curve
+    x = [point.threshold for point in points]
+    _band(axes, x, [point.far for point in points], DIFFERENT, "false claims let in (FAR)")
+    if points[0].frr:
+        _band(axes, x, [point.frr for point in points], SAME, "true claims turned away (FRR)")
+    axes.set_yscale("log")
+    axes.set_ylim(SMALLEST, 1.2)
+    axes.set_ylabel("error rate, with its 95 % interval")
+    axes.set_xlabel("threshold: the largest distance that matches")
+    axes.grid(axis="y", alpha=0.25)
+    axes.legend(frameon=False, loc="lower right")
+
+
+def _band(axes: Any, x: list[float], rates: list[Any], color: str, name: str) -> None:
+    low, middle, high = (
+        np.maximum([getattr(rate, end) for rate in rates], SMALLEST) for end in ("low", "value", "high")
+    )
+    axes.fill_between(x, low, high, color=color, alpha=0.2, linewidth=0)
+    # Where no error was seen there is no rate to draw, only what bounds it.
+    axes.plot(x, np.where(middle > SMALLEST, middle, np.nan), color=color, label=name)
+
+
+def _mark(axes: Any, point: "OperatingPoint", name: str, color: str) -> None:
+    axes.axvline(point.threshold, color=color, linestyle="--", linewidth=1)
+    axes.annotate(
+        f" {name} {point.threshold:.3f}",
+        (point.threshold, 1),
+        xycoords=("data", "axes fraction"),
+        va="top" if name == "verify" else "bottom",
+        color=color,
+        fontsize=9,
+    )
+
+
+def _span(found: "Calibration") -> tuple[float, float]:
+    """From the nearest to the farthest pair, with some room."""
+    counts = np.array(found.genuine_counts) + np.array(found.impostor_counts)
+    seen = np.flatnonzero(counts)
+    return max(0.0, BIN_DISTANCE * seen[0] - 0.05), BIN_DISTANCE * seen[-1] + 0.05

@@ -1,0 +1,68 @@
+"""`facerec up`: the whole of facerec on this machine."""
+
+import contextlib
+import shlex
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from facerec.cli.terminal.options import Data, data_home
+from facerec.printable import printable
+
+if TYPE_CHECKING:
+    from facerec.serving.server.address import Address
+
+ENCODER_ADDRESS, MATCHER_ADDRESS = "127.0.0.1:50051", "127.0.0.1:50052"
+
+
+def up(
+    data: Data = None,
+    encoder_address: Annotated[str, typer.Option(help="HOST:PORT of the encoder.")] = ENCODER_ADDRESS,
+    matcher_address: Annotated[str, typer.Option(help="HOST:PORT of the matcher.")] = MATCHER_ADDRESS,
+    database_url: Annotated[
+        str,
+        typer.Option(
+            envvar="FACEREC_DATABASE_URL",
+            help="Your own PostgreSQL with pgvector, instead of the embedded one.",
+        ),
+    ] = "",
+    insecure: Annotated[
+        bool, typer.Option("--insecure", help="Listen in plain text on addresses other machines can reach.")
+    ] = False,
+) -> None:
+    """Run the encoder and the matcher over an embedded PostgreSQL, until Ctrl-C."""
+    try:
+        from facerec.local import stack
+        from facerec.serving.server.errors import StartError
+    except ModuleNotFoundError as error:
+        _say(f"error: {error.name} is not installed: pip install 'facerec[local]'")
+        raise typer.Exit(2) from None
+    options = stack.StackOptions(
+        data_dir=data or data_home(),
+        encoder_address=encoder_address,
+        matcher_address=matcher_address,
+        database_url=database_url,
+        insecure=insecure,
+    )
+    try:
+        stack.run(options, ready=_report, say=_say)
+    except StartError as error:
+        _say(f"error: {error}")
+        raise typer.Exit(2) from None
+
+
+def _report(encoder: "Address", matcher: "Address") -> None:
+    from facerec.local import ports
+
+    variables = ""
+    if (str(encoder), str(matcher)) != (ENCODER_ADDRESS, MATCHER_ADDRESS):
+        variables = f"FACEREC_ENCODER={ports.from_here(encoder)} FACEREC_MATCHER={ports.from_here(matcher)} "
+    command = shlex.quote(sys.argv[0])
+    ready = f"ready: encoder {encoder}, matcher {matcher}; try: {variables}{command} enroll alice alice.jpg"
+    print(printable(ready), flush=True)
+
+
+def _say(lines: str) -> None:
+    with contextlib.suppress(OSError):  # nobody listens any more: no reason to stop
+        print("\n".join(map(printable, lines.split("\n"))), file=sys.stderr, flush=True)

@@ -1,0 +1,1 @@
+"""Arguments, output and errors that commands share."""

@@ -1,0 +1,99 @@
+"""Failures in the words of somebody at a terminal: which file, and what to do."""
+
+import contextlib
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from facerec.errors import FacerecError, Reason
+
+STDIN = Path("-")
+MAX_STDIN_BYTES = 64 * 2**20  # more than a message holds
+
+# About one photo; every other reason would meet the next photo just the same.
+ABOUT_PHOTO = frozenset(
+    {
+        Reason.IMAGE_INVALID,
+        Reason.IMAGE_TOO_LARGE,
+        Reason.IMAGE_UNSUPPORTED,
+        Reason.FACE_NOT_FOUND,
+        Reason.FACE_AMBIGUOUS,
+        Reason.FACE_QUALITY,
+        Reason.FACE_DUPLICATE,
+    }
+)
+
+
+class Problem(Exception):
+    """What went wrong and how to mend it, in one line; `reason` is for programs."""
+
+    def __init__(self, message: str, reason: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+@contextlib.contextmanager
+def explaining(service: str, address: str) -> Iterator[None]:
+    """Turn a service's absence into a line that says what is wrong with its address, or how to start it."""
+    try:
+        yield
+    except FacerecError as error:
+        raise Problem(_explained(error, service, address), error.reason) from error
+
+
+def _explained(error: FacerecError, service: str, address: str) -> str:
+    if error.reason in (Reason.UNREACHABLE, Reason.INTERNAL):
+        from facerec.cli.terminal.unreachable import UNKNOWN_CALL, cause
+        from facerec.client import Security
+
+        if error.reason is Reason.INTERNAL and UNKNOWN_CALL not in error.message:
+            return error.message
+        why = cause(service, address, error.message, Security.from_environment())
+        return f"no {service} is ready at {address}: {why}"
+    messages = {
+        Reason.DEADLINE_EXCEEDED: f"the {service} at {address} did not answer in time",
+        Reason.ENCODER_UNAVAILABLE: f"the matcher at {address} gets nothing from its encoder: "
+        f"{error.message}. `facerec up` starts both; `matcher_service doctor` looks at what is wrong",
+        Reason.STORE_UNAVAILABLE: f"the matcher at {address} cannot reach its database: {error.message}",
+    }
+    return messages.get(error.reason, error.message)
+
+
+@contextlib.contextmanager
+def naming(images: Mapping[str, Path]) -> Iterator[None]:
+    """Put the file at fault before what is said of it; keyed by the request's field it was sent in."""
+    try:
+        yield
+    except FacerecError as error:
+        if error.reason not in ABOUT_PHOTO:
+            raise
+        image = next((path for field, path in images.items() if error.field.startswith(field)), None)
+        image = image or next(iter(images.values()))
+        raise Problem(f"{image}: {about_photo(error)}", error.reason) from error
+
+
+def about_photo(error: FacerecError) -> str:
+    """What is wrong with a photo, in this command line's words."""
+    if error.reason is Reason.FACE_AMBIGUOUS:
+        return "it shows several faces; --largest-face takes the largest"
+    if error.reason is Reason.FACE_DUPLICATE and "person_id" in error.metadata:
+        return f"it is {error.metadata['person_id']}'s face, and the collection refuses another's"
+    return error.message
+
+
+def read_image(path: Path) -> bytes:
+    """The bytes of an image's file, or of standard input for `-`. Raises Problem naming it."""
+    try:
+        data = _read_stdin() if path == STDIN else path.read_bytes()
+    except OSError as error:
+        raise Problem(f"{path}: {(error.strerror or 'cannot be read').lower()}", "FILE") from error
+    if not data:
+        raise Problem(f"{path}: the file is empty", Reason.IMAGE_INVALID)
+    return data
+
+
+def _read_stdin() -> bytes:
+    """Standard input to its end, or as much as shows that no service takes it."""
+    if sys.stdin.isatty():
+        raise Problem("-: a photo is read from standard input: pipe one in, or name a file", "USAGE")
+    return sys.stdin.buffer.read(MAX_STDIN_BYTES)

@@ -1,0 +1,1 @@
+"""`facerec import` and `export`, and photos to enroll."""

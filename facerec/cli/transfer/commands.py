@@ -1,0 +1,177 @@
+"""`facerec import` and `facerec export`."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.progress import (
+    BarColumn,
+    Progress,
+    TaskProgressColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+from facerec.cli.commands.enroll import enroll
+from facerec.cli.terminal import output
+from facerec.cli.terminal.errors import Problem, explaining
+from facerec.cli.terminal.options import MATCHER_ADDRESS, Collection, Json, Matcher, matcher
+from facerec.cli.transfer.sending import Job, Reader, Sender, Share, Told, calls
+from facerec.cli.transfer.writing import WRITERS, check_free
+
+if TYPE_CHECKING:
+    from facerec.client import ImportReport
+    from facerec.sources.rows import Row
+
+SOME_REFUSED = 1
+_COLUMNS = (
+    TextColumn("{task.fields[faces]:,} faces"),
+    BarColumn(),
+    TaskProgressColumn(),
+    TimeElapsedColumn(),
+    TimeRemainingColumn(),
+)
+KNOWN_SPACE = "dlib-resnet-v1/small/150x0.25"
+
+
+def import_(
+    source: Annotated[
+        Path | None,
+        typer.Argument(metavar="SOURCE", help="A pickle, npz, CSV, JSON or JSON lines, or a folder."),
+    ] = None,
+    format: Annotated[
+        str, typer.Option(help="pickle, npz, csv, json or jsonl.  [default: by the file's suffix]")
+    ] = "",
+    space: Annotated[
+        str, typer.Option(help="The space of the encodings; the default is face_recognition's.")
+    ] = KNOWN_SPACE,
+    database_url: Annotated[
+        str,
+        typer.Option(
+            envvar="FACEREC_SOURCE_URL", metavar="URL", help="Another Postgres, asked with --query."
+        ),
+    ] = "",
+    query: Annotated[
+        str, typer.Option(metavar="SQL", help="Answers person_id and encoding (float8[]), in one order.")
+    ] = "",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Check everything and write nothing.")] = False,
+    ignore_duplicate_policy: Annotated[
+        bool,
+        typer.Option(
+            "--ignore-duplicate-policy",
+            help="Take faces without looking for duplicates, where the collection refuses those.",
+        ),
+    ] = False,
+    collection: Collection = "default",
+    address: Matcher = MATCHER_ADDRESS,
+    json: Json = False,
+) -> None:
+    """Move encodings in that were made before: nothing in a pickle is executed.
+
+    Run again after an interruption it goes on where it was. Exit code 1 when rows were refused; the others
+    are in.
+    """
+    if source and source.is_dir():
+        if dry_run:
+            raise Problem("photos are enrolled as they are read; there is no dry run of a folder", "USAGE")
+        if ignore_duplicate_policy:
+            raise Problem("photos are enrolled by the collection's duplicate policy", "USAGE")
+        enroll(folder=source, collection=collection, address=address, json=json)
+        return
+    told = Told(json, source or "the query")
+    reader = _reader(source, format, database_url, query, told)
+    job = Job(reader, space, dry_run, collection, ignore_duplicate_policy)
+    with explaining("matcher", address):
+        report = asyncio.run(_import(job, address, told))
+    refused = report.rows_refused + told.left_out
+    if json:
+        document = output.fields(report, import_id=job.import_id, left_out=told.left_out)
+        output.as_json({**document, "refused": told.rows})
+    else:
+        would = "would be " if dry_run else ""
+        people = output.counted(report.persons_added, "new person", "new people")
+        output.line(
+            f"{output.counted(report.faces_added, 'face')} {would}added, {report.faces_already_there} "
+            f"already there, {refused} refused; {people}"
+        )
+    raise typer.Exit(SOME_REFUSED if refused else 0)
+
+
+def _reader(source: Path | None, format: str, url: str, query: str, told: Told) -> Reader:
+    from facerec.sources import files, postgres
+    from facerec.sources.errors import SourceRefused
+
+    if bool(source) == bool(query):
+        raise Problem("name a file or folder, or a --query with --database-url", "USAGE")
+    if source is None:
+        if not url:
+            raise Problem("--query takes the --database-url of the Postgres to ask", "USAGE")
+        return Reader(postgres.digest(query, url.rpartition("@")[2]), postgres.rows(url, query, told.refuse))
+    try:
+        known = format or files.format_of(source)
+        if known not in files.FORMATS.values():
+            raise SourceRefused("a format is pickle, npz, csv, json or jsonl")
+        share = Share()
+        # First, as a file of another kind may have no end.
+        rows = files.rows(source, known, told.refuse, share.tell)
+        return Reader(files.digest(source), _each(rows), share)
+    except SourceRefused as error:
+        raise Problem(error.of(source), "FILE") from None
+    except OSError as error:
+        raise Problem(f"{source}: {(error.strerror or 'cannot be read').lower()}", "FILE") from None
+
+
+async def _each(rows: "Iterator[Row]") -> "AsyncIterator[Row]":
+    for row in rows:
+        yield row
+
+
+async def _import(job: Job, address: str, told: Told) -> "ImportReport":
+    from facerec.client import AsyncMatcherClient, Security
+    from facerec.sources.errors import SourceRefused
+
+    console = output.console(stderr=True)
+    with Progress(*_COLUMNS, console=console, transient=True, disable=not console.is_terminal) as progress:
+        bar = progress.add_task("", total=None, faces=0)
+        async with AsyncMatcherClient(
+            address, timeout_seconds=60, security=Security.from_environment()
+        ) as client:
+            sender = Sender(client, job, told)
+            try:
+                async for batches in calls(job.reader.rows, await sender.begin()):
+                    await sender.send(batches)
+                    share = job.reader.share.value
+                    total = None if share is None else 1.0
+                    progress.update(bar, completed=share or 0.0, total=total, faces=sender.next_row)
+            except SourceRefused as error:
+                raise Problem(error.of(told.source), "FILE") from None
+            except OSError as error:
+                reason = (error.strerror or "cannot be read").lower()
+                raise Problem(f"{told.source}: {reason}", "FILE") from None
+            return await sender.report()
+
+
+def export(
+    target: Annotated[Path, typer.Argument(metavar="OUT", help="The file to write: OUT.npz or OUT.jsonl.")],
+    force: Annotated[bool, typer.Option("--force", help="Replace OUT where there is one.")] = False,
+    collection: Collection = "default",
+    address: Matcher = MATCHER_ADDRESS,
+    json: Json = False,
+) -> None:
+    """Move all encodings of a collection out, as they are at one moment."""
+    writer = WRITERS.get(target.suffix.lower())
+    if writer is None:
+        raise Problem(f"{target}: name it .npz or .jsonl, which is the format it is written in", "USAGE")
+    check_free(target, force=force)
+    with matcher(address) as client:
+        try:
+            faces = writer(target, client.export_faces(collection_id=collection))
+        except OSError as error:
+            raise Problem(f"{target}: {(error.strerror or 'cannot be written').lower()}", "FILE") from error
+    if json:
+        output.as_json({"file": target, "faces": faces})
+    else:
+        output.line(f"{output.counted(faces, 'face')} written to {target}; keep it as you keep passwords")

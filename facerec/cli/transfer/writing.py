@@ -1,0 +1,96 @@
+"""Exported encodings as files: whole when they are there at all, and readable by their owner alone."""
+
+import contextlib
+import json
+import os
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+from facerec.cli.terminal.errors import Problem
+
+if TYPE_CHECKING:
+    from facerec.client import FaceBatch
+
+OWNER_ONLY = 0o600
+
+
+@contextlib.contextmanager
+def whole(target: Path) -> Iterator[IO[bytes]]:
+    """A file that takes its name when all of it is written. Raises OSError."""
+    descriptor, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}-")
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            os.fchmod(file.fileno(), OWNER_ONLY)
+            yield file
+        Path(name).replace(target)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            Path(name).unlink()
+        raise
+
+
+def write_text(target: Path, text: str) -> None:
+    """Write a file whole. Raises Problem naming it."""
+    try:
+        with whole(target) as file:
+            file.write(text.encode())
+    except OSError as error:
+        raise Problem(f"{target}: {(error.strerror or 'cannot be written').lower()}", "FILE") from error
+
+
+def check_free(target: Path, *, force: bool) -> None:
+    """Raise Problem where the file is there already and may not be replaced."""
+    if (target.exists() or target.is_symlink()) and not force:
+        raise Problem(f"{target}: it is there already; --force replaces it", "FILE")
+
+
+def _json_lines(target: Path, batches: "Iterable[FaceBatch]") -> int:
+    faces = 0
+    with whole(target) as file:
+        for batch in batches:
+            for place, vector in enumerate(batch.encodings.tolist()):
+                record = {"person_id": batch.person_ids[place], "encoding": vector, **_known(batch, place)}
+                file.write(json.dumps(record).encode() + b"\n")
+            faces += len(batch)
+    return faces
+
+
+def _known(batch: "FaceBatch", place: int) -> dict[str, Any]:
+    """What is known of a face, but for what is empty."""
+    expires = batch.expire_times[place]
+    known = {
+        "display_name": batch.display_names[place],
+        "external_ref": batch.external_refs[place],
+        "expire_time": expires.isoformat() if expires else "",
+        "fingerprint": batch.fingerprints[place],
+        "space": batch.space,
+    }
+    return {name: value for name, value in known.items() if value}
+
+
+def _npz(target: Path, batches: "Iterable[FaceBatch]") -> int:
+    """All in memory at once, as the format's one array is."""
+    import numpy as np
+
+    kept = list(batches)
+    empty = np.empty((0, 128), np.float32)
+    columns = {
+        "encodings": np.concatenate([empty, *(batch.encodings for batch in kept)]),
+        "person_ids": np.array([name for batch in kept for name in batch.person_ids], str),
+        "space": np.array(kept[0].space if kept else ""),
+    }
+    for name in ("display_names", "external_refs", "fingerprints"):
+        columns[name] = np.array([text for batch in kept for text in getattr(batch, name)], str)
+    ends = [time.isoformat() if time else "" for batch in kept for time in batch.expire_times]
+    columns["expire_times"] = np.array(ends, str)
+    with whole(target) as file:
+        np.savez_compressed(file, **columns)  # type: ignore[arg-type]
+    return len(columns["encodings"])
+
+
+WRITERS: "Mapping[str, Callable[[Path, Iterable[FaceBatch]], int]]" = {
+    ".jsonl": _json_lines,
+    ".npz": _npz,
+}

@@ -1,0 +1,136 @@
+"""The file of keys and certificates, and what each is entitled to.
+
+[[keys]]
+name = "door"                      # in logs' and the audit's stead of the key
+sha256 = "2c26b46b68ffc68f..."     # of the key, 64 hexadecimal characters
+roles = ["verify"]
+collections = ["staff"]            # all without
+scores = false                     # distances in answers
+encodings = false                  # vectors in the matcher's requests; images without
+expires = 2027-06-30T00:00:00Z     # never without
+probes_per_second = 20             # unlimited without; `burst` at once, twice that without
+failed_tries_per_day = 50          # against one person; without, 5 with encodings, and no limit with scores
+
+[[certificates]]
+name = "enrolment"
+subject = "enrolment.example.internal"   # a subject alternative name, or the common name
+roles = ["enroll"]
+"""
+
+import datetime
+import enum
+import functools
+import tomllib
+from pathlib import Path
+from typing import Annotated
+
+import pydantic
+
+from facerec.serving.middleware.call import Caller
+from facerec.serving.server.errors import SettingsInvalid
+
+Name = Annotated[str, pydantic.StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._@-]{0,63}$")]
+TRIES_WITH_ENCODINGS = 5.0  # a day against one person: each can tell a number about a stored vector
+TRIES_WITH_IMAGES = 50.0  # the same by pictures, whose vectors nobody chooses at will: poor photos count too
+
+CollectionId = Annotated[str, pydantic.StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
+
+
+class Role(enum.StrEnum):
+    """What a caller may do. `admin` may do everything."""
+
+    ENCODE = "encode"  # vectors, boxes and landmarks out of images
+    VERIFY = "verify"  # decide a claim, compare two faces
+    IDENTIFY = "identify"  # find who a face is
+    ENROLL = "enroll"  # add faces, one by one or in bulk
+    MANAGE = "manage"  # read, change and erase people; a gallery's settings and error rates
+    ADMIN = "admin"  # galleries made and erased, everything exported, what was done
+
+
+class Grant(pydantic.BaseModel):
+    """What a caller is entitled to."""
+
+    model_config = pydantic.ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    name: Name
+    roles: frozenset[Role] = pydantic.Field(min_length=1)
+    collections: frozenset[CollectionId] | None = pydantic.Field(None, min_length=1)
+    scores: bool = False
+    encodings: bool = False
+    expires: pydantic.AwareDatetime | None = None
+    probes_per_second: float | None = pydantic.Field(None, gt=0, le=1_000_000)
+    burst: int | None = pydantic.Field(None, ge=1, le=1_000_000)
+    failed_tries_per_day: float | None = pydantic.Field(None, gt=0, le=1_000_000)
+
+    @functools.cached_property
+    def caller(self) -> Caller:
+        """Who this is to the rest of the service."""
+        is_admin = self.permits(Role.ADMIN)
+        scores = self.scores or is_admin
+        encodings = self.encodings or is_admin
+        tries = self.failed_tries_per_day
+        if tries is None and not scores:
+            tries = TRIES_WITH_ENCODINGS if encodings else TRIES_WITH_IMAGES
+        return Caller(self.name, scores, self.collections, encodings, tries, is_admin)
+
+    def permits(self, role: Role) -> bool:
+        """Whether the caller has this role."""
+        return role in self.roles or Role.ADMIN in self.roles
+
+    def is_over(self, now: datetime.datetime) -> bool:
+        """Whether its time is over."""
+        return self.expires is not None and now >= self.expires
+
+
+class KeyGrant(Grant):
+    """Whoever brings the key of this hash."""
+
+    sha256: Annotated[str, pydantic.StringConstraints(pattern=r"^[0-9a-fA-F]{64}$")]
+
+    @functools.cached_property
+    def digest(self) -> bytes:
+        """The SHA-256 of the key, 32 bytes."""
+        return bytes.fromhex(self.sha256)
+
+
+class CertificateGrant(Grant):
+    """Whoever brings a client certificate of this name, signed by a CA that is trusted."""
+
+    subject: Annotated[str, pydantic.StringConstraints(min_length=1, max_length=256)]
+
+
+class Grants(pydantic.BaseModel):
+    """Everything a file grants."""
+
+    model_config = pydantic.ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    keys: tuple[KeyGrant, ...] = ()
+    certificates: tuple[CertificateGrant, ...] = ()
+
+    @pydantic.model_validator(mode="after")
+    def _is_unambiguous(self) -> "Grants":
+        for what, values in (
+            ("name", [each.name for each in (*self.keys, *self.certificates)]),
+            ("sha256", [each.sha256.lower() for each in self.keys]),
+            ("subject", [each.subject for each in self.certificates]),
+        ):
+            if len(set(values)) != len(values):
+                raise ValueError(f"two grants have one {what}")
+        return self
+
+
+def read(path: Path) -> Grants:
+    """Read a file of grants. Raises SettingsInvalid, with neither a key nor a hash in its message."""
+    try:
+        return Grants.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+    except (OSError, UnicodeDecodeError) as error:
+        why = getattr(error, "strerror", None) or "not a text file"
+        raise SettingsInvalid(f"keys_file {path}: {why}") from None
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsInvalid(f"keys_file {path}: {error}") from None
+    except pydantic.ValidationError as error:
+        first = error.errors(include_input=False, include_url=False, include_context=False)[0]
+        where = ".".join(str(part) for part in first["loc"]) or "file"
+        raise SettingsInvalid(f"keys_file {path}: {where}: {first['msg']}") from None
+    except (ValueError, RecursionError):  # a number of too many digits, or nested beyond what can be read
+        raise SettingsInvalid(f"keys_file {path}: cannot be read as TOML") from None

@@ -1,0 +1,47 @@
+"""TLS for a server: certificates from files, read anew when they change."""
+
+from pathlib import Path
+
+import grpc
+import structlog
+
+from facerec import certificates
+from facerec.certificates import CertificatesInvalid
+from facerec.serving.auth.files import FollowedFiles
+from facerec.serving.server.errors import SettingsInvalid
+
+log = structlog.get_logger(__name__)
+
+
+class ServerTls:
+    """A certificate chain and its key, PEM files; with a CA file, clients must show a certificate it signed.
+
+    Raises SettingsInvalid where they cannot be used. Files that cannot be used later on leave those read
+    before in force.
+    """
+
+    def __init__(self, cert: Path, key: Path, client_ca: Path | None) -> None:
+        self._cert, self._key, self._client_ca = cert, key, client_ca
+        paths = [path for path in (cert, key, client_ca) if path]
+        try:
+            self._files = FollowedFiles(paths, self._read, name="certificates")
+        except CertificatesInvalid as error:
+            setting = "tls_client_ca_file" if error.field == "ca_file" else f"tls_{error.field}"
+            raise SettingsInvalid(f"{setting}: {error}") from None
+
+    def credentials(self) -> grpc.ServerCredentials:
+        """What a port is opened with. Every handshake looks whether the files have changed."""
+        return grpc.dynamic_ssl_server_credentials(
+            self._files.value, self._follow, require_client_authentication=self._client_ca is not None
+        )
+
+    def _follow(self) -> grpc.ServerCertificateConfiguration:
+        """Called by gRPC, on a thread of its own."""
+        if self._files.follow():
+            log.info("certificates_read")
+        return self._files.value
+
+    def _read(self) -> grpc.ServerCertificateConfiguration:
+        cert, key = certificates.read_pair(self._cert, self._key)
+        authorities = certificates.read_authorities(self._client_ca) if self._client_ca else None
+        return grpc.ssl_server_certificate_configuration([(key, cert)], root_certificates=authorities)

@@ -1,0 +1,73 @@
+"""How late the event loop runs what is due: what every call waits beside its own work."""
+
+import asyncio
+import dataclasses
+import time
+from typing import Final
+
+import structlog
+
+from facerec.serving.observability.metrics import LOOP_LAG_SECONDS
+
+_INTERVAL_SECONDS: Final = 0.01
+
+log = structlog.get_logger(__name__)
+
+
+@dataclasses.dataclass(frozen=True)
+class Lag:
+    """The lag over one span of time, in milliseconds."""
+
+    p50_ms: float = 0.0
+    p99_ms: float = 0.0
+    max_ms: float = 0.0
+    samples: int = 0
+
+
+class LagMeter:
+    """Measures the running loop's lag; `last` is what was logged last."""
+
+    def __init__(self, report_seconds: float) -> None:
+        self._report_seconds = report_seconds
+        self._lags: list[float] = []
+        self.last = Lag()
+
+    async def run(self) -> None:
+        """Measure and log until cancelled."""
+        report_at = time.monotonic() + self._report_seconds
+        while True:
+            due = time.monotonic() + _INTERVAL_SECONDS
+            await asyncio.sleep(_INTERVAL_SECONDS)
+            now = time.monotonic()
+            self._add(now - due)
+            if now >= report_at:
+                self.report()
+                report_at = now + self._report_seconds
+
+    def report(self) -> None:
+        """Log the lag since the last report."""
+        self.last, self._lags = summarize(self._lags), []
+        log.info("loop_lag", **dataclasses.asdict(self.last))
+
+    def _add(self, late_seconds: float) -> None:
+        """Count what was late together with everything that would have been due meanwhile."""
+        while late_seconds > _INTERVAL_SECONDS:
+            self._note(late_seconds)
+            late_seconds -= _INTERVAL_SECONDS
+        self._note(max(late_seconds, 0.0))
+
+    def _note(self, late_seconds: float) -> None:
+        self._lags.append(late_seconds)
+        LOOP_LAG_SECONDS.observe(late_seconds)
+
+
+def summarize(lags: list[float]) -> Lag:
+    """Summarize lags given in seconds."""
+    if not lags:
+        return Lag()
+    ordered = sorted(lags)
+
+    def at(share: float) -> float:
+        return round(1000 * ordered[min(len(ordered) - 1, int(share * len(ordered)))], 2)
+
+    return Lag(at(0.5), at(0.99), at(1.0), len(ordered))

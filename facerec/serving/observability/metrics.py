@@ -1,0 +1,24 @@
+"""What both services count of their calls, as Prometheus knows it, and of their event loop.
+
+Labels are methods, codes and stages: nothing of a person, an image or a caller. Collectors are the process's
+own, so two servers in one process count together.
+"""
+
+from typing import Final
+
+from prometheus_client import REGISTRY, Counter, Gauge, Histogram
+
+from facerec.serving.observability.call_metrics import CallMetrics
+
+CALLS: Final = CallMetrics()
+REGISTRY.register(CALLS)
+BUILD = Gauge("facerec_build_info", "1, with the release that runs.", ("service", "release"))
+SERVING = Gauge(
+    "facerec_serving", "1 while a service is SERVING, as health and readiness say it.", ("grpc_service",)
+)
+LOOP_LAG_SECONDS = Histogram(
+    "facerec_loop_lag_seconds",
+    "How late the event loop ran what was due.",
+    buckets=(0.001, 0.0025, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 1),
+)
+DENIED = Counter("facerec_denied", "Calls that were not let in, by the reason of their error.", ("reason",))

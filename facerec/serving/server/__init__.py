@@ -1,0 +1,1 @@
+"""A server: settings, address, health, reflection, the admin port, start and end."""

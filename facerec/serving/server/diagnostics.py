@@ -1,0 +1,72 @@
+"""What `check-config` and `doctor` print: findings a line each, and an exit code to script with."""
+
+import dataclasses
+import os
+import sys
+import tomllib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, Literal
+
+from facerec.printable import printable
+from facerec.serving.server.settings import ServingSettings
+
+State = Literal["ok", "warn", "fail"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Finding:
+    """One thing looked at; where it is not ok, `text` says how to mend it."""
+
+    subject: str
+    state: State
+    text: str
+
+
+def report(findings: Iterable[Finding]) -> int:
+    """Print each finding as it comes and return the exit code: 1 where anything failed."""
+    failed = False
+    for finding in findings:
+        print(printable(f"{finding.state:<5} {finding.subject}: {finding.text}"), flush=True)
+        failed = failed or finding.state == "fail"
+    return int(failed)
+
+
+def describe(settings: ServingSettings, argv: list[str]) -> Iterable[str]:
+    """One line a setting: its value, a secret masked, and where that came from."""
+    entries = _entries(argv)
+    for name in type(settings).model_fields:
+        yield f"{name} = {_text(getattr(settings, name))}  ({_origin(settings, name, argv, entries)})"
+
+
+def _text(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _origin(settings: ServingSettings, name: str, argv: list[str], entries: dict[str, Any]) -> str:
+    """Where a setting's value came from, in the order in which the sources win."""
+    flag = name.replace("_", "-")
+    variable = f"{settings.model_config.get('env_prefix', '')}{name}".upper()
+    if any(argument.split("=")[0] in (f"--{flag}", f"--no-{flag}") for argument in argv):
+        return "flag"
+    if variable in os.environ:
+        return variable
+    if f"{variable}_FILE" in os.environ:
+        return f"{variable}_FILE"
+    return "file" if name in entries else "default"
+
+
+def _entries(argv: list[str]) -> dict[str, Any]:
+    for index, argument in enumerate(argv):
+        flag, _, path = argument.partition("=")
+        if flag == "--config":
+            return tomllib.loads(Path(path or argv[index + 1]).read_text(encoding="utf-8"))
+    return {}
+
+
+def check_config(settings: ServingSettings, argv: list[str]) -> int:
+    """Print what a service would be started with. The settings were found right by having been read."""
+    for line in describe(settings, argv):
+        print(printable(line))
+    print("the settings are in order", file=sys.stderr)
+    return 0

@@ -1,0 +1,118 @@
+"""Health for a service that is not ready from its first moment."""
+
+import asyncio
+import dataclasses
+from collections.abc import Iterable
+
+import grpc
+import grpc.aio
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+
+from facerec.serving.middleware.chain import Context, host
+from facerec.serving.middleware.reading.permits import Crowd
+from facerec.serving.observability.metrics import SERVING
+from facerec.serving.server import address, wire
+from facerec.serving.server.errors import AddressInUse
+
+SERVICE_NAME = health.SERVICE_NAME
+OVERALL = ""
+MAX_WATCHES = 2048  # of some 20 KB each
+MAX_REQUEST_BYTES = 4096  # the name of no service is as long
+
+
+class _Servicer(health.aio.HealthServicer):
+    """Of the streams of Watch, which take no key, so many are kept: beyond, the oldest of whichever host has
+    most ends as RESOURCE_EXHAUSTED."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._watching = Crowd(MAX_WATCHES)
+
+    async def Watch(self, request: health_pb2.HealthCheckRequest, context: Context) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        owner, ended = host(context), False
+
+        def leave() -> None:
+            nonlocal ended
+            ended = True
+            task.cancel()
+
+        self._watching.enter(owner, task, leave)
+        try:
+            await super().Watch(request, context)
+        except asyncio.CancelledError:
+            if not ended:
+                raise
+            task.uncancel()
+        finally:
+            self._watching.exit(owner, task)
+        await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, f"{MAX_WATCHES} others watch health here")
+
+
+class Health:
+    """What `grpc.health.v1.Health` answers: a state a service, and SERVING for "" when all are."""
+
+    def __init__(self, names: Iterable[str]) -> None:
+        self._servicer = _Servicer()
+        self._serving = dict.fromkeys(names, False)
+
+    def register(self, server: grpc.aio.Server) -> None:
+        """Add the Health service to a server."""
+        health_pb2_grpc.add_HealthServicer_to_server(self._servicer, server)
+
+    async def publish(self) -> None:
+        """Announce every state. Called once before the server starts: the servicer begins as SERVING."""
+        for name, serving in self._serving.items():
+            SERVING.labels(name).set(serving)
+            await self._servicer.set(name, _state(serving))
+        await self._servicer.set(OVERALL, _state(all(self._serving.values())))
+
+    async def set(self, name: str, serving: bool) -> None:
+        """Announce a service's state, and with it the overall one."""
+        if self._serving[name] != serving:
+            self._serving[name] = serving
+            await self.publish()
+
+    def states(self) -> dict[str, bool]:
+        """Which services are SERVING."""
+        return dict(self._serving)
+
+    async def shut_down(self) -> None:
+        """Announce NOT_SERVING for good."""
+        self._serving = dict.fromkeys(self._serving, False)
+        for name in self._serving:
+            SERVING.labels(name).set(0)
+        await self._servicer.enter_graceful_shutdown()
+
+
+class HealthPort:
+    """Health and nothing else, in plain text: for probes that speak neither TLS nor keys."""
+
+    def __init__(self, at: str, health_service: Health) -> None:
+        self._address = address.parse(at)
+        self._server = wire.server(wire.limits(MAX_REQUEST_BYTES))
+        health_service.register(self._server)
+
+    @property
+    def address(self) -> str:
+        """`HOST:PORT` as listened on."""
+        return str(self._address)
+
+    async def start(self) -> None:
+        """Listen. Raises AddressInUse."""
+        try:
+            port = self._server.add_insecure_port(str(self._address))
+        except RuntimeError as error:
+            raise AddressInUse(f"cannot listen on {self._address}: the port is taken") from error
+        self._address = dataclasses.replace(self._address, port=port)
+        await self._server.start()
+
+    async def stop(self) -> None:
+        """Close the port."""
+        await self._server.stop(0)
+
+
+def _state(serving: bool) -> int:
+    response = health_pb2.HealthCheckResponse
+    return response.SERVING if serving else response.NOT_SERVING

@@ -1,0 +1,29 @@
+"""`python -m facerec.serving.server.probe HOST:PORT [SERVICE]`: whether a service is SERVING, for a container's
+HEALTHCHECK. Exit code 0 where it is, 1 where it is not or does not answer in time.
+"""
+
+import sys
+from typing import Any
+
+import grpc
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from facerec.proxies import NO_PROXY
+
+WAIT_SECONDS = 3.0
+
+
+def is_serving(address: str, service: str = "") -> bool:
+    """Ask the standard health service in plain text; "" asks for all services at once."""
+    with grpc.insecure_channel(address, options=NO_PROXY) as channel:
+        stub: Any = health_pb2_grpc.HealthStub(channel)
+        request = health_pb2.HealthCheckRequest(service=service)
+        try:
+            answer = stub.Check(request, timeout=WAIT_SECONDS)
+        except grpc.RpcError:
+            return False
+    return bool(answer.status == health_pb2.HealthCheckResponse.SERVING)
+
+
+if __name__ == "__main__":
+    sys.exit(0 if is_serving(*sys.argv[1:3]) else 1)

@@ -1,0 +1,247 @@
+"""A grpc.aio server with health, reflection, mapped errors and a graceful end."""
+
+import asyncio
+import dataclasses
+import signal
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+import grpc.aio
+
+from facerec.serving.auth.authentication import Door
+from facerec.serving.auth.key_store import Keyring
+from facerec.serving.auth.permissions import Role
+from facerec.serving.auth.tls import ServerTls
+from facerec.serving.middleware import status
+from facerec.serving.middleware.answers import AnswerWriter
+from facerec.serving.middleware.chain import LayeredServer
+from facerec.serving.middleware.deadlines import Deadlines
+from facerec.serving.middleware.reading.budget import ByteBudget
+from facerec.serving.middleware.reading.reader import RequestReader
+from facerec.serving.middleware.request_metrics import Counting, LogCalls
+from facerec.serving.observability import spans
+from facerec.serving.observability.tracing import traced
+from facerec.serving.server import address, reflection, wire
+from facerec.serving.server.admin import Admin
+from facerec.serving.server.errors import AddressInUse, SettingsInvalid
+from facerec.serving.server.health import SERVICE_NAME as HEALTH
+from facerec.serving.server.health import Health, HealthPort
+
+KEEPALIVE_TIMEOUT_SECONDS = 20.0
+T = TypeVar("T")
+
+
+@dataclasses.dataclass(frozen=True)
+class Service:
+    """One service of the contract, how it is added to a server, and the role that each method takes.
+
+    `probes` says of methods how many probes a message brings, where that is not one; `large` are the methods
+    whose requests carry images or faces in bulk, those of all others being small.
+    """
+
+    full_name: str
+    register: Callable[[grpc.aio.Server], object]
+    roles: Mapping[str, Role] = dataclasses.field(default_factory=dict)
+    probes: Mapping[str, Callable[[Any], int]] = dataclasses.field(default_factory=dict)
+    large: frozenset[str] = frozenset()
+
+
+@dataclasses.dataclass(frozen=True)
+class ServerOptions:
+    """How the server listens and ends. Times are in seconds, sizes in bytes."""
+
+    address: str
+    insecure: bool = False
+    reflection: bool = True
+    max_request_bytes: int = 48 * 1024 * 1024
+    max_bytes_in_flight: int = 128 * 1024 * 1024
+    drain_seconds: float = 0.0
+    grace_seconds: float = 10.0
+    max_call_seconds: float = 60.0
+    max_connection_age_seconds: float = 0.0
+    keepalive_seconds: float = 60.0
+    admin_address: str | None = None
+    health_address: str | None = None
+    log_calls: LogCalls = "off"
+    keys_file: Path | None = None
+    tls_cert_file: Path | None = None
+    tls_key_file: Path | None = None
+    tls_client_ca_file: Path | None = None
+
+
+class Server:
+    """A server that answers health from its first moment and is SERVING when told so.
+
+    With a file of keys nobody is let in who is not in it. Raises AddressInvalid, InsecureAddress,
+    SettingsInvalid.
+    """
+
+    def __init__(self, options: ServerOptions, services: Sequence[Service]) -> None:
+        self._options = options
+        self._address = address.parse(options.address)
+        self._tls = _tls(options)
+        if self._tls is None:
+            address.check_insecure(self._address, insecure=options.insecure)
+        self._door = (
+            Door(
+                Keyring(options.keys_file),
+                _by_path(services, lambda service: service.roles),
+                _by_path(services, lambda service: service.probes),
+            )
+            if options.keys_file
+            else None
+        )
+        self._watch: asyncio.Task[None] | None = None
+        self._health = Health(service.full_name for service in services)
+        self._server = wire.server(_channel_options(options))
+        self._counting = Counting(options.log_calls)
+        layers = LayeredServer(
+            self._server,
+            [
+                *([traced] if spans.enabled() else []),
+                self._counting,
+                status.mapped,
+                *([self._door.admit] if self._door else []),
+                Deadlines(options.max_call_seconds),
+                AnswerWriter(ByteBudget(max(options.max_bytes_in_flight // 2, options.max_request_bytes))),
+                RequestReader(
+                    budget_bytes=options.max_bytes_in_flight,
+                    max_message_bytes=options.max_request_bytes,
+                    max_seconds=options.max_call_seconds,
+                    large={f"/{each.full_name}/{method}" for each in services for method in each.large},
+                ),
+                *([self._door.check] if self._door else []),
+            ],
+        )
+        self._health_port = (
+            HealthPort(options.health_address, self._health) if options.health_address else None
+        )
+        self._admin = (
+            Admin(options.admin_address, self._health.states, insecure=options.insecure)
+            if options.admin_address
+            else None
+        )
+        layered = cast(grpc.aio.Server, layers)  # it has the two methods that registering takes
+        for service in services:
+            service.register(layered)
+        self._health.register(layered)
+        if options.reflection:
+            reflection.register(layered, [*(service.full_name for service in services), HEALTH])
+
+    @property
+    def port(self) -> int:
+        """The TCP port listened on; 0 before `start` where the system chooses."""
+        return self._address.port
+
+    @property
+    def address(self) -> str:
+        """`HOST:PORT` as listened on."""
+        return str(self._address)
+
+    @property
+    def health_address(self) -> str | None:
+        """`HOST:PORT` of the port for health alone; None where there is none."""
+        return self._health_port.address if self._health_port else None
+
+    @property
+    def admin_address(self) -> str | None:
+        """`HOST:PORT` of the admin port; None where there is none."""
+        return self._admin.address if self._admin else None
+
+    async def start(self) -> None:
+        """Listen, every service NOT_SERVING. Raises AddressInUse, and listens nowhere then."""
+        await self._health.publish()
+        try:
+            await self._listen()
+        except AddressInUse:
+            await self._server.stop(0)
+            if self._admin:
+                await asyncio.to_thread(self._admin.stop)
+            raise
+        if self._door:
+            self._watch = asyncio.create_task(self._door.watch())
+
+    async def _listen(self) -> None:
+        try:
+            at = str(self._address)
+            port = (
+                self._server.add_secure_port(at, self._tls.credentials())
+                if self._tls
+                else self._server.add_insecure_port(at)
+            )
+        except RuntimeError as error:
+            raise AddressInUse(
+                f"cannot listen on {self._address}: the port is taken, or the host is not this machine's"
+            ) from error
+        self._address = dataclasses.replace(self._address, port=port)
+        await self._server.start()  # one that was not started keeps its port when stopped
+        if self._admin:
+            self._admin.start()
+        if self._health_port:
+            await self._health_port.start()
+
+    async def set_serving(self, full_name: str, serving: bool) -> None:
+        """Announce whether a service can do its work now."""
+        await self._health.set(full_name, serving)
+
+    async def stop(self) -> None:
+        """Announce NOT_SERVING, let balancers notice, finish what is in flight, then close."""
+        await self._health.shut_down()
+        await asyncio.sleep(self._options.drain_seconds)
+        await self._server.stop(self._options.grace_seconds)
+        self._counting.log.close()
+        if self._watch:
+            self._watch.cancel()
+        if self._health_port:
+            await self._health_port.stop()
+        if self._admin:
+            await asyncio.to_thread(self._admin.stop)
+
+
+def _by_path(services: Sequence[Service], table: Callable[[Service], Mapping[str, T]]) -> dict[str, T]:
+    """What services say of their methods, by `/SERVICE/METHOD`."""
+    return {
+        f"/{service.full_name}/{method}": said
+        for service in services
+        for method, said in table(service).items()
+    }
+
+
+def _tls(options: ServerOptions) -> ServerTls | None:
+    cert, key, client_ca = options.tls_cert_file, options.tls_key_file, options.tls_client_ca_file
+    if cert and key:
+        return ServerTls(cert, key, client_ca)
+    if cert or key or client_ca:
+        raise SettingsInvalid("TLS takes tls_cert_file and tls_key_file together")
+    return None
+
+
+def _channel_options(options: ServerOptions) -> list[tuple[str, int]]:
+    chosen = [
+        *wire.limits(options.max_request_bytes),
+        # Clients ping every 30 s, busy or not; by default a server hangs up on whoever does.
+        ("grpc.keepalive_permit_without_calls", 1),
+        ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
+        # A client that vanished without a word is noticed, and its work dropped.
+        ("grpc.keepalive_time_ms", int(1000 * options.keepalive_seconds)),
+        ("grpc.keepalive_timeout_ms", int(1000 * KEEPALIVE_TIMEOUT_SECONDS)),
+    ]
+    if options.max_connection_age_seconds:
+        # Calls and streams under way finish on the old connection, however long they take.
+        chosen.append(("grpc.max_connection_age_ms", int(1000 * options.max_connection_age_seconds)))
+    return chosen
+
+
+async def wait_for_termination() -> None:
+    """Return on the first SIGTERM or SIGINT. A second one takes the signal's default course."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    signals = (signal.SIGTERM, signal.SIGINT)
+    for number in signals:
+        loop.add_signal_handler(number, stop.set)
+    try:
+        await stop.wait()
+    finally:
+        for number in signals:
+            loop.remove_signal_handler(number)

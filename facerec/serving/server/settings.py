@@ -1,0 +1,254 @@
+"""Settings of either service: flag, then environment, then file, then default.
+
+A field's docstring is its `--help`. `--address` on the command line is `ENCODER_ADDRESS` in the
+encoder's environment and `address` in its TOML file; a text setting can also be read from the file
+that `ENCODER_..._FILE` names, which is how a secret is mounted.
+"""
+
+import difflib
+import os
+from collections.abc import Collection, Iterable
+from pathlib import Path
+from typing import Any, ClassVar, Self, TypeVar
+
+import pydantic
+from pydantic.fields import FieldInfo
+from pydantic_settings import (
+    BaseSettings,
+    CliSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    SettingsError,
+    TomlConfigSettingsSource,
+)
+
+from facerec.serving.middleware.request_metrics import LogCalls
+from facerec.serving.observability.logs import Format, Level
+from facerec.serving.server.errors import SettingsInvalid
+from facerec.serving.server.server import ServerOptions
+from facerec.serving.server.settings_help import print_help
+
+
+class ServingSettings(BaseSettings):
+    """What both services are told of the wire."""
+
+    model_config = SettingsConfigDict(
+        frozen=True,
+        extra="forbid",
+        use_attribute_docstrings=True,
+        cli_kebab_case=True,
+        cli_avoid_json=True,
+        cli_implicit_flags=True,
+        cli_hide_none_type=True,
+        hide_input_in_errors=True,
+    )
+
+    config_file: ClassVar[Path | None] = None
+
+    address: str
+    """HOST:PORT to listen on; port 0 lets the system choose."""
+
+    insecure: bool = False
+    """Listen in plain text on an address other machines can reach."""
+
+    admin_address: str | None = None
+    """HOST:PORT for metrics, liveness and readiness over HTTP; none is opened where it is not set."""
+
+    health_address: str | None = None
+    """HOST:PORT for gRPC health alone, in plain text, for probes that speak neither TLS nor keys; none is
+    opened where it is not set."""
+
+    keys_file: Path | None = None
+    """TOML file of the API keys and client certificates that are let in, and what each may do; read anew when
+    it changes. Without it everybody may do everything."""
+
+    tls_cert_file: Path | None = None
+    """PEM file of the server's certificate and those between it and the CA; read anew when it changes."""
+
+    tls_key_file: Path | None = None
+    """PEM file of the certificate's key."""
+
+    tls_client_ca_file: Path | None = None
+    """PEM file of the CAs whose client certificates are let in; with it, nobody without one is."""
+
+    reflection: bool = True
+    """Answer server reflection, which grpcurl and buf curl need."""
+
+    max_request_bytes: int = pydantic.Field(48 * 1024 * 1024, ge=1024, le=2**31 - 1)
+    """Largest message received or sent, in bytes."""
+
+    max_bytes_in_flight: int = pydantic.Field(128 * 1024 * 1024, ge=1024, le=2**40)
+    """Most that the messages of all calls may take together, in bytes; at least max_request_bytes. A message
+    that is late, and a stream's that is awaited, counts as an eighth of max_request_bytes. One caller leaves
+    max_request_bytes to others, at most half and at least a quarter of all. A call beyond it is refused as
+    OVERLOADED. A message takes several times its size while it is worked on. Answers that are not read yet
+    share half as much."""
+
+    drain_seconds: float = pydantic.Field(0.0, ge=0, le=300)
+    """How long to go on answering after NOT_SERVING was announced, in seconds, so that balancers notice."""
+
+    grace_seconds: float = pydantic.Field(10.0, ge=0, le=600)
+    """How long calls in flight may take to finish at the end, in seconds."""
+
+    max_call_seconds: float = pydantic.Field(60.0, gt=0, le=3600)
+    """Longest a unary call may take whose caller gave no deadline, in seconds."""
+
+    max_connection_age_seconds: float = pydantic.Field(300.0, ge=0, le=86400)
+    """Age at which a connection is closed once its calls have ended, in seconds, so that clients look for
+    new replicas; 0 never."""
+
+    keepalive_seconds: float = pydantic.Field(60.0, ge=10, le=86400)
+    """How often a silent client is asked whether it is still there, in seconds."""
+
+    stuck_seconds: float = pydantic.Field(300.0, ge=0, le=86400)
+    """How long one piece of work may hold a thread or the event loop before the process ends itself, in
+    seconds; 0 for ever."""
+
+    trace_endpoint: str | None = None
+    """HOST:PORT of an OpenTelemetry collector (OTLP over gRPC, in plain text) that spans are sent to; none
+    are made where it is not set. Takes the packages of the extra `tracing`."""
+
+    lag_report_seconds: float = pydantic.Field(60.0, gt=0, le=86400)
+    """How often the event loop's lag is logged, in seconds."""
+
+    log_level: Level = "info"
+    """Least level logged: debug, info, warning or error."""
+
+    log_calls: LogCalls = "failed"
+    """Of which calls a line is logged: off, failed or all. It has method, code, time, caller and request
+    id."""
+
+    log_format: Format = "auto"
+    """How a log line is written: console, json, or auto, which is console on a terminal."""
+
+    @pydantic.model_validator(mode="after")
+    def _room_for_one(self) -> Self:
+        if self.max_bytes_in_flight < self.max_request_bytes:
+            raise ValueError("max_bytes_in_flight must be at least max_request_bytes")
+        return self
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Order the sources; the flags come before all of these."""
+        toml = TomlConfigSettingsSource(settings_cls, toml_file=cls.config_file)
+        return init_settings, env_settings, _NamedFiles(settings_cls), toml
+
+    def file_of(self, name: str) -> Path | None:
+        """The file of `PREFIX_NAME_FILE`, to be read anew; None where the setting is not from it."""
+        path = os.environ.get(f"{self.model_config.get('env_prefix', '')}{name}_FILE".upper())
+        if not path:
+            return None
+        value = getattr(self, name)
+        text = value.get_secret_value() if isinstance(value, pydantic.SecretStr) else value
+        return Path(path) if Path(path).read_text(encoding="utf-8").strip() == text else None
+
+    def server_options(self) -> ServerOptions:
+        """The part of the settings that the server takes."""
+        return ServerOptions(
+            address=self.address,
+            insecure=self.insecure,
+            reflection=self.reflection,
+            max_request_bytes=self.max_request_bytes,
+            max_bytes_in_flight=self.max_bytes_in_flight,
+            drain_seconds=self.drain_seconds,
+            grace_seconds=self.grace_seconds,
+            max_call_seconds=self.max_call_seconds,
+            max_connection_age_seconds=self.max_connection_age_seconds,
+            keepalive_seconds=self.keepalive_seconds,
+            admin_address=self.admin_address,
+            health_address=self.health_address,
+            log_calls=self.log_calls,
+            keys_file=self.keys_file,
+            tls_cert_file=self.tls_cert_file,
+            tls_key_file=self.tls_key_file,
+            tls_client_ca_file=self.tls_client_ca_file,
+        )
+
+
+class _NamedFiles(PydanticBaseSettingsSource):
+    """Reads `PREFIX_NAME_FILE`: the path of a file whose text is the setting."""
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
+        path = os.environ.get(f"{self.config.get('env_prefix', '')}{field_name}_FILE".upper())
+        return (Path(path).read_text(encoding="utf-8").strip() if path else None), field_name, False
+
+    def __call__(self) -> dict[str, Any]:
+        found = {
+            name: self.get_field_value(field, name)[0]
+            for name, field in self.settings_cls.model_fields.items()
+        }
+        return {name: value for name, value in found.items() if value is not None}
+
+
+SettingsT = TypeVar("SettingsT", bound=ServingSettings)
+
+
+def load(
+    settings: type[SettingsT],
+    argv: list[str],
+    *,
+    prog: str,
+    about: str = "",
+    takes: Collection[str] | None = None,
+) -> SettingsT:
+    """Read the settings of one command, `prog`; the services' commands share one file and environment.
+
+    `--help` prints `about` and those that the command makes use of, which `takes` names (None: all), and
+    exits. Raises SettingsInvalid.
+    """
+    if "--help" in argv or "-h" in argv:
+        print_help(settings, prog=prog, about=about, takes=takes)
+    argv, path = _take_config(argv)
+    prefix = settings.model_config.get("env_prefix", "")
+    _refuse_unknown_variables(settings, prefix, prog)
+    if path is not None and not path.is_file():
+        raise SettingsInvalid(f"--config: there is no file {path}")
+    settings.config_file = path
+    flags: CliSettingsSource[Any] = CliSettingsSource(settings, cli_prog_name=prog, cli_parse_args=argv)
+    try:
+        return settings(_cli_settings_source=flags)  # type: ignore[call-arg]
+    except pydantic.ValidationError as error:
+        first = error.errors(include_input=False, include_url=False)[0]
+        name = ".".join(str(part) for part in first["loc"])
+        flag, variable = f"--{name.replace('_', '-')}", f"{prefix}{name}".upper()
+        if first["type"] == "extra_forbidden":
+            meant = _suggest(name, settings.model_fields, prog)
+            raise SettingsInvalid(f"{path}: there is no setting {name}; {meant}") from None
+        raise SettingsInvalid(f"{flag} ({variable}): {first['msg']}") from None
+    except (SettingsError, OSError, ValueError) as error:
+        raise SettingsInvalid(str(error)) from None
+
+
+def _take_config(argv: list[str]) -> tuple[list[str], Path | None]:
+    """Split `--config FILE` off: the file must be known before the settings are read."""
+    for index, argument in enumerate(argv):
+        if argument == "--config" and index + 1 < len(argv):
+            return [*argv[:index], *argv[index + 2 :]], Path(argv[index + 1])
+        if argument.startswith("--config="):
+            return [*argv[:index], *argv[index + 1 :]], Path(argument.removeprefix("--config="))
+    return argv, None
+
+
+def _refuse_unknown_variables(settings: type[ServingSettings], prefix: str, prog: str) -> None:
+    """A misspelt variable would otherwise leave its default in force in silence."""
+    known = {f"{prefix}{name}".upper() for name in settings.model_fields}
+    known |= {f"{name}_FILE" for name in known}
+    for variable in os.environ:
+        if prefix and variable.upper().startswith(prefix) and variable.upper() not in known:
+            raise SettingsInvalid(
+                f"{variable}: there is no such setting; {_suggest(variable.upper(), known, prog, prefix)}"
+            )
+
+
+def _suggest(name: str, known: Iterable[str], prog: str, prefix: str = "") -> str:
+    """The setting of a name most like this one, which had perhaps been meant, or where all are listed."""
+    by_rest = {each.removeprefix(prefix): each for each in known}  # a prefix in common is no likeness
+    near = difflib.get_close_matches(name.removeprefix(prefix), by_rest, n=1)
+    return f"did you mean {by_rest[near[0]]}?" if near else f"`{prog} --help` lists them"

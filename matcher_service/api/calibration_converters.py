@@ -1,0 +1,74 @@
+"""A calibration's messages to what the domain speaks of, checked, and back."""
+
+from facerec.matcher.v1 import calibration_pb2 as pb
+from matcher_service.calibration.calibrator import Applied, Calibration
+from matcher_service.calibration.error_rates import MAX_PERSONS, MIN_PERSONS, Point, Rate
+from matcher_service.calibration.support import TARGET_FALSE_HITS, TARGET_FAR, Target
+from matcher_service.domain import ids
+
+
+def target(request: pb.CalibrateRequest) -> Target:
+    """Read what is asked for. Raises OptionInvalid."""
+    usual = Target()
+    persons = request.max_persons
+    if persons:
+        ids.count(persons, "max_persons", MIN_PERSONS, MAX_PERSONS)
+    return Target(
+        ids.number(request.target_far, "target_far", *TARGET_FAR)
+        if request.HasField("target_far")
+        else usual.far,
+        ids.number(request.target_false_hits, "target_false_hits", *TARGET_FALSE_HITS)
+        if request.HasField("target_false_hits")
+        else usual.false_hits,
+        persons or usual.persons,
+    )
+
+
+def calibration_message(found: Calibration) -> pb.CalibrateResponse:
+    """Write what was measured."""
+    sample = found.sample
+    message = pb.Calibration(
+        calibration_id=str(found.calibration_id),
+        faces=found.faces,
+        genuine_persons=len(sample.genuine),
+        genuine_pairs=sample.genuine_pairs,
+        impostor_persons=sample.impostor.persons,
+        impostor_pairs=sample.impostor_pairs,
+        target_far=found.target.far,
+        target_false_hits=found.target.false_hits,
+        verify=_point(found.verify, found.faces),
+        identify=_point(found.identify, found.faces) if found.identify else None,
+        curve=[_point(point, found.faces) for point in found.curve],
+        genuine_counts=sample.genuine.sum(axis=0).tolist(),
+        impostor_counts=sample.impostor.pairs.tolist(),
+        suspects=[
+            pb.Suspect(person_id_a=each.a, person_id_b=each.b, distance=each.distance)
+            for each in found.suspects
+        ],
+        identify_needs=found.identify_needs,
+    )
+    message.create_time.FromDatetime(found.create_time)
+    return pb.CalibrateResponse(calibration=message)
+
+
+def applied_message(applied: Applied) -> pb.ApplyCalibrationResponse:
+    """Write the thresholds before and after."""
+    return pb.ApplyCalibrationResponse(
+        old_verify_threshold=applied.old_verify,
+        verify_threshold=applied.verify,
+        old_identify_threshold=applied.old_identify,
+        identify_threshold=applied.identify,
+    )
+
+
+def _point(point: Point, faces: int) -> pb.OperatingPoint:
+    return pb.OperatingPoint(
+        threshold=point.threshold,
+        far=_rate(point.far),
+        frr=_rate(point.frr) if point.frr else None,
+        expected_false_hits=point.far.value * faces,
+    )
+
+
+def _rate(rate: Rate) -> pb.Rate:
+    return pb.Rate(value=rate.value, low=rate.low, high=rate.high)

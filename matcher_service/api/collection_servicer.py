@@ -1,0 +1,217 @@
+"""CollectionService on the wire: messages in, messages out, the work elsewhere."""
+
+from typing import Any
+
+import grpc.aio
+
+from facerec.matcher.v1 import audit_pb2 as audit_pb
+from facerec.matcher.v1 import calibration_pb2 as calibration_pb
+from facerec.matcher.v1 import matcher_pb2 as pb
+from facerec.matcher.v1 import matcher_pb2_grpc
+from facerec.matcher.v1 import review_pb2 as review_pb
+from facerec.serving.middleware import call
+from matcher_service.api import (
+    audit_converters,
+    calibration_converters,
+    collection_converters,
+    converters,
+    review_converters,
+    rights,
+)
+from matcher_service.api.page_tokens import PairList
+from matcher_service.audit.reading import AuditReader
+from matcher_service.calibration.calibrator import Calibrator
+from matcher_service.collections.catalog import Catalog
+from matcher_service.domain import deadline, ids
+from matcher_service.domain.collection import CollectionSettings
+from matcher_service.domain.errors import IdInvalid, OptionInvalid, ScoresWithheld
+from matcher_service.duplicates.review import MAX_DISTANCE, Reviewer
+from matcher_service.identification.recall import DEFAULT_SAMPLES, MAX_SAMPLES, MIN_SAMPLES, RecallMeter
+
+Context = grpc.aio.ServicerContext[Any, Any]
+
+
+class CollectionServicer(matcher_pb2_grpc.CollectionServiceServicer):
+    """Answers every RPC of the service."""
+
+    def __init__(
+        self,
+        catalog: Catalog,
+        calibrator: Calibrator,
+        meter: RecallMeter,
+        reviewer: Reviewer,
+        audit: AuditReader,
+    ) -> None:
+        self._catalog = catalog
+        self._calibrator = calibrator
+        self._meter = meter
+        self._reviewer = reviewer
+        self._audit = audit
+
+    async def CreateCollection(
+        self, request: pb.CreateCollectionRequest, context: Context
+    ) -> pb.CreateCollectionResponse:
+        """Add a collection."""
+        deadline.start(context.time_remaining())
+        collection = await self._catalog.create(
+            _named(request.collection_id),
+            converters.space(request.space, "space") or converters.KNOWN_SPACE,
+            collection_converters.settings(request.settings),
+        )
+        return pb.CreateCollectionResponse(collection=collection_converters.collection_message(collection))
+
+    async def GetCollection(
+        self, request: pb.GetCollectionRequest, context: Context
+    ) -> pb.GetCollectionResponse:
+        """Read a collection."""
+        deadline.start(context.time_remaining())
+        collection = await self._catalog.get(ids.collection_id(request.collection_id))
+        return pb.GetCollectionResponse(collection=collection_converters.collection_message(collection))
+
+    async def ListCollections(
+        self, request: pb.ListCollectionsRequest, context: Context
+    ) -> pb.ListCollectionsResponse:
+        """Read a page of collections."""
+        deadline.start(context.time_remaining())
+        collections, token = await self._catalog.list(ids.page_size(request.page_size), request.page_token)
+        messages = [collection_converters.collection_message(collection) for collection in collections]
+        return pb.ListCollectionsResponse(collections=messages, next_page_token=token)
+
+    async def UpdateCollection(
+        self, request: pb.UpdateCollectionRequest, context: Context
+    ) -> pb.UpdateCollectionResponse:
+        """Change a collection."""
+        deadline.start(context.time_remaining())
+        collection_id = ids.collection_id(request.collection_id)
+        settings = collection_converters.settings(request.settings)
+        if settings == CollectionSettings():
+            raise OptionInvalid("set at least one setting: this changes nothing", field="settings")
+        _check_scores_of(request.settings)
+        collection = await self._catalog.update(collection_id, settings)
+        return pb.UpdateCollectionResponse(collection=collection_converters.collection_message(collection))
+
+    async def DeleteCollection(
+        self, request: pb.DeleteCollectionRequest, context: Context
+    ) -> pb.DeleteCollectionResponse:
+        """Erase a collection."""
+        deadline.start(context.time_remaining())
+        erasure = await self._catalog.delete(_named(request.collection_id))
+        message = pb.DeleteCollectionResponse(
+            collections_deleted=erasure.collections,
+            persons_deleted=erasure.persons,
+            faces_deleted=erasure.faces,
+        )
+        message.delete_time.FromDatetime(erasure.delete_time)
+        return message
+
+    async def Calibrate(
+        self, request: calibration_pb.CalibrateRequest, context: Context
+    ) -> calibration_pb.CalibrateResponse:
+        """Measure a collection's error rates."""
+        deadline.start(context.time_remaining())
+        _check_scores("collection_id")
+        found = await self._calibrator.calibrate(
+            ids.collection_id(request.collection_id), calibration_converters.target(request)
+        )
+        return calibration_converters.calibration_message(found)
+
+    async def ApplyCalibration(
+        self, request: calibration_pb.ApplyCalibrationRequest, context: Context
+    ) -> calibration_pb.ApplyCalibrationResponse:
+        """Put a calibration's thresholds in force."""
+        deadline.start(context.time_remaining())
+        _check_scores("calibration_id")
+        applied = await self._calibrator.apply(
+            ids.collection_id(request.collection_id), ids.face_id(request.calibration_id, "calibration_id")
+        )
+        return calibration_converters.applied_message(applied)
+
+    async def MeasureRecall(
+        self, request: review_pb.MeasureRecallRequest, context: Context
+    ) -> review_pb.MeasureRecallResponse:
+        """Compare the index with exact search."""
+        deadline.start(context.time_remaining())
+        _check_scores("collection_id")
+        samples = request.samples or DEFAULT_SAMPLES
+        found = await self._meter.measure(
+            ids.collection_id(request.collection_id), ids.count(samples, "samples", MIN_SAMPLES, MAX_SAMPLES)
+        )
+        return review_converters.recall_message(found)
+
+    async def ListDuplicates(
+        self, request: review_pb.ListDuplicatesRequest, context: Context
+    ) -> review_pb.ListDuplicatesResponse:
+        """Read a page of persons who may be one."""
+        deadline.start(context.time_remaining())
+        rights.check_search("")
+        if request.HasField("max_distance"):
+            _check_scores("max_distance")
+        listed = PairList(
+            ids.collection_id(request.collection_id),
+            ids.number(request.max_distance, "max_distance", 0, MAX_DISTANCE)
+            if request.HasField("max_distance")
+            else None,
+            request.include_dismissed,
+        )
+        page = await self._reviewer.list(
+            listed,
+            ids.page_size(request.page_size),
+            request.page_token,
+            scores=call.may_see_scores(),
+        )
+        return review_converters.page_message(page)
+
+    async def DismissDuplicate(
+        self, request: review_pb.DismissDuplicateRequest, context: Context
+    ) -> review_pb.DismissDuplicateResponse:
+        """Note that two persons are two."""
+        deadline.start(context.time_remaining())
+        a = ids.person_id(request.person_id_a, "person_id_a")
+        b = ids.person_id(request.person_id_b, "person_id_b")
+        if a == b:
+            raise OptionInvalid("both are one person", field="person_id_b")
+        changed = await self._reviewer.dismiss(
+            ids.collection_id(request.collection_id), a, b, restore=request.restore
+        )
+        return review_pb.DismissDuplicateResponse(changed=changed)
+
+    async def ListAuditEvents(
+        self, request: audit_pb.ListAuditEventsRequest, context: Context
+    ) -> audit_pb.ListAuditEventsResponse:
+        """Read a page of what was done."""
+        deadline.start(context.time_remaining())
+        events, token = await self._audit.list(
+            ids.collection_id(request.collection_id),
+            audit_converters.wanted(request),
+            ids.page_size(request.page_size),
+            request.page_token,
+        )
+        return audit_pb.ListAuditEventsResponse(
+            events=[audit_converters.event_message(event) for event in events], next_page_token=token
+        )
+
+
+def _check_scores_of(settings: pb.CollectionSettings) -> None:
+    """Whoever moves a threshold to and fro learns each distance by it. Raises ScoresWithheld."""
+    for name in ("verify_threshold", "identify_threshold", "duplicate_threshold"):
+        if settings.HasField(name):
+            _check_scores(f"settings.{name}")
+    if settings.search.HasField("trust_distance"):
+        _check_scores("settings.search.trust_distance")
+
+
+def _check_scores(field: str) -> None:
+    """Raises ScoresWithheld for a caller who may not see distances, nor measure or bound them."""
+    if not call.may_see_scores():
+        raise ScoresWithheld(
+            "distances are not for this caller, who may neither set a limit to them nor have them measured: "
+            "use a key with scores",
+            field=field,
+        )
+
+
+def _named(text: str) -> str:
+    """A collection's id that must be there. Raises IdInvalid."""
+    if not text:
+        raise IdInvalid("name the collection: here none stands for another", field="collection_id")
+    return ids.collection_id(text)

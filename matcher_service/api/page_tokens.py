@@ -1,0 +1,153 @@
+"""Page tokens: where a list goes on, opaque to callers and bound to the list it is of.
+
+A token is base64url of one version byte, 8 bytes of a hash of what was listed, and the last row's key.
+"""
+
+import base64
+import binascii
+import dataclasses
+import datetime
+import hashlib
+import struct
+import uuid
+
+from matcher_service.domain.collection import Collection
+from matcher_service.domain.errors import OptionInvalid
+from matcher_service.domain.faces import Face, Person
+
+_VERSION = b"\x01"
+_SCOPE_BYTES = 8
+_EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
+_MICROSECOND = datetime.timedelta(microseconds=1)
+_NUMBER = struct.Struct(">q")
+_PAIR = struct.Struct(">qq")
+_SAME = "collection and person"
+_FACE_KEY = struct.Struct(">q16s")  # microseconds since 1970, then the face's id
+
+
+def person_token(collection_id: str, last: Person, prefix: str = "") -> str:
+    """The token of the people after `last` whose ids begin with `prefix`."""
+    return _encode(_person_scope(collection_id, prefix), last.person_id.encode())
+
+
+def read_person(token: str, collection_id: str, prefix: str = "") -> str:
+    """The person id a token goes on after; "" for no token. Raises OptionInvalid."""
+    return _read_text(token, _person_scope(collection_id, prefix), "collection and person_id_prefix")
+
+
+def _person_scope(collection_id: str, prefix: str) -> bytes:
+    return _scope("persons", collection_id, *([prefix] if prefix else []))
+
+
+def collection_token(last: Collection) -> str:
+    """The token of the collections after `last`."""
+    return _encode(_scope("collections"), last.collection_id.encode())
+
+
+def read_collection(token: str) -> str:
+    """The collection id a token goes on after; "" for no token. Raises OptionInvalid."""
+    return _read_text(token, _scope("collections"))
+
+
+def face_token(collection_id: str, last: Face) -> str:
+    """The token of a person's faces after `last`."""
+    micros = (last.create_time - _EPOCH) // _MICROSECOND
+    scope = _scope("faces", collection_id, last.person_id)
+    return _encode(scope, _FACE_KEY.pack(micros, last.face_id.bytes))
+
+
+def read_face(token: str, collection_id: str, person_id: str) -> tuple[datetime.datetime, uuid.UUID] | None:
+    """The time and id a token goes on after; None for no token. Raises OptionInvalid."""
+    if not token:
+        return None
+    try:
+        micros, face_id = _FACE_KEY.unpack(_decode(token, _scope("faces", collection_id, person_id)))
+        return _EPOCH + micros * _MICROSECOND, uuid.UUID(bytes=face_id)
+    except (struct.error, OverflowError):
+        raise _refusal() from None
+
+
+def event_token(collection_id: str, event_id: int) -> str:
+    """The token of the events before this one."""
+    return _encode(_scope("audit", collection_id), _NUMBER.pack(event_id))
+
+
+def read_event(token: str, collection_id: str) -> int | None:
+    """The event a token goes on before; None for no token. Raises OptionInvalid."""
+    if not token:
+        return None
+    try:
+        (event_id,) = _NUMBER.unpack(_decode(token, _scope("audit", collection_id)))
+    except struct.error:
+        raise _refusal() from None
+    return int(event_id)
+
+
+@dataclasses.dataclass(frozen=True)
+class PairList:
+    """What a list of pairs is of, as it was asked for: `max_distance` None is the collection's threshold."""
+
+    collection_id: str
+    max_distance: float | None
+    include_dismissed: bool
+
+    @property
+    def scope(self) -> bytes:
+        """What binds a token to this list."""
+        distance = "" if self.max_distance is None else repr(self.max_distance)
+        return _scope("pairs", self.collection_id, distance, str(self.include_dismissed))
+
+
+def pair_token(listed: PairList, low_key: int, high_key: int) -> str:
+    """The token of the pairs after these keys, by the smaller key and then by the larger."""
+    return _encode(listed.scope, _PAIR.pack(low_key, high_key))
+
+
+def read_pair(token: str, listed: PairList) -> tuple[int, int]:
+    """The keys a token goes on after; zeros for no token. Raises OptionInvalid."""
+    if not token:
+        return 0, 0
+    same = "collection_id, max_distance and include_dismissed"
+    try:
+        low_key, high_key = _PAIR.unpack(_decode(token, listed.scope, same))
+    except struct.error:
+        raise _refusal(same) from None
+    return low_key, high_key
+
+
+def _read_text(token: str, scope: bytes, same: str = _SAME) -> str:
+    if not token:
+        return ""
+    try:
+        text = _decode(token, scope, same).decode()
+    except UnicodeDecodeError:
+        raise _refusal(same) from None
+    if "\0" in text:  # Postgres has no such text
+        raise _refusal(same)
+    return text
+
+
+def _scope(*names: str) -> bytes:
+    return hashlib.sha256("\0".join(names).encode()).digest()[:_SCOPE_BYTES]
+
+
+def _encode(scope: bytes, key: bytes) -> str:
+    return base64.urlsafe_b64encode(_VERSION + scope + key).decode().rstrip("=")
+
+
+def _decode(token: str, scope: bytes, same: str = _SAME) -> bytes:
+    try:
+        raw = base64.b64decode(token + "=" * (-len(token) % 4), altchars=b"-_", validate=True)
+    except (binascii.Error, ValueError):
+        raise _refusal(same) from None
+    head = _VERSION + scope
+    if not raw.startswith(head):
+        raise _refusal(same)
+    return raw[len(head) :]
+
+
+def _refusal(same: str = _SAME) -> OptionInvalid:
+    return OptionInvalid(
+        f"not a token of this list: send the next_page_token of its last page, with the same {same}",
+        field="page_token",
+    )

@@ -1,0 +1,51 @@
+"""The role that each method of the matcher takes, and how many probes its message brings."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from facerec.serving.auth.permissions import Role
+
+MATCHER_ROLES = {
+    "Enroll": Role.ENROLL,
+    "Verify": Role.VERIFY,
+    "Identify": Role.IDENTIFY,
+    "Compare": Role.VERIFY,
+    "GetPerson": Role.MANAGE,
+    "ListPersons": Role.MANAGE,
+    "UpdatePerson": Role.MANAGE,
+    "MergePersons": Role.MANAGE,
+    "ExportPerson": Role.MANAGE,  # with vectors for admin alone
+    "DeletePerson": Role.MANAGE,
+    "ListFaces": Role.MANAGE,
+    "GetFace": Role.MANAGE,
+    "UpdateFace": Role.MANAGE,
+    "DeleteFace": Role.MANAGE,
+    "GetErasure": Role.MANAGE,
+    "ImportFaces": Role.ENROLL,
+    "GetImport": Role.ENROLL,
+    "ExportFaces": Role.ADMIN,
+}
+
+COLLECTION_ROLES = {
+    "CreateCollection": Role.ADMIN,
+    "GetCollection": Role.MANAGE,
+    "ListCollections": Role.MANAGE,
+    "UpdateCollection": Role.MANAGE,
+    "DeleteCollection": Role.ADMIN,
+    "Calibrate": Role.MANAGE,
+    "ApplyCalibration": Role.MANAGE,
+    "MeasureRecall": Role.MANAGE,
+    "ListDuplicates": Role.MANAGE,
+    "DismissDuplicate": Role.MANAGE,
+    "ListAuditEvents": Role.ADMIN,
+}
+
+MATCHER_LARGE: Final = frozenset({"Enroll", "Verify", "Identify", "Compare", "ImportFaces"})
+"""The methods whose requests carry images or faces in bulk."""
+
+# Of the others each brings one, and so does a chunk of an import, which asks nothing.
+MATCHER_PROBES: Final[Mapping[str, Callable[[Any], int]]] = {
+    "Compare": lambda request: 2,
+    "Identify": lambda request: len(request.probes),  # with all_faces the matcher counts the faces found
+    "Enroll": lambda request: len(request.items),
+}

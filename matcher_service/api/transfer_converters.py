@@ -1,0 +1,129 @@
+"""Messages of faces in bulk to what the domain speaks of, checked, and back."""
+
+import datetime
+from collections.abc import AsyncIterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from facerec.matcher.v1 import transfer_pb2 as pb
+from matcher_service.api import rights
+from matcher_service.api.converters import space
+from matcher_service.domain import ids
+from matcher_service.domain.errors import EncodingInvalid, OptionInvalid
+from matcher_service.postgres.database import DIMENSIONS
+from matcher_service.transfer.bulk import Chunk, Header, Progress, Refused
+
+MAX_CHUNK_FACES = 10_000
+MAX_CHUNK_FINGERPRINTS = 64
+MAX_TOLD = 1000
+_ROW_BYTES = 4 * DIMENSIONS
+
+
+async def header(requests: AsyncIterator[pb.ImportFacesRequest]) -> Header:
+    """Read a stream's first request.
+
+    Raises OptionInvalid, IdInvalid, EncodingInvalid, EncodingsNotPermitted.
+    """
+    async for request in requests:
+        rights.check_encoding("header")
+        message = request.header
+        if request.WhichOneof("part") != "header":
+            break
+        if not message.space:
+            raise EncodingInvalid("say which space the encodings are of", field="header.space")
+        return Header(
+            ids.collection_id(message.collection_id),
+            space(message.space, "header.space"),
+            ids.import_id(message.import_id, "header.import_id"),
+            message.first_row,
+            message.dry_run,
+            message.ignore_duplicate_policy,
+        )
+    raise OptionInvalid("an import begins with its header", field="header")
+
+
+def chunk(request: pb.ImportFacesRequest) -> Chunk:
+    """Read one chunk. Raises OptionInvalid, EncodingInvalid, EncodingsNotPermitted."""
+    rights.check_encoding("chunk.encodings")  # each time: a key may be narrowed while its stream runs
+    if request.WhichOneof("part") != "chunk":
+        raise OptionInvalid("after the header come chunks", field="chunk")
+    message = request.chunk
+    faces = ids.count(len(message.person_ids), "chunk.person_ids", 1, MAX_CHUNK_FACES)
+    if len(message.encodings) != faces * _ROW_BYTES:
+        raise EncodingInvalid(
+            f"{faces} faces have {faces * _ROW_BYTES} bytes of encodings and these are "
+            f"{len(message.encodings)}",
+            field="chunk.encodings",
+        )
+    fingerprints = len(set(message.fingerprints))
+    if fingerprints > MAX_CHUNK_FINGERPRINTS:
+        raise EncodingInvalid(
+            f"a chunk has at most {MAX_CHUNK_FINGERPRINTS} different fingerprints and this one has "
+            f"{fingerprints}: a fingerprint tells what computed an encoding, and not whose it is",
+            field="chunk.fingerprints",
+        )
+    return Chunk(
+        np.frombuffer(message.encodings, "<f4").reshape(faces, DIMENSIONS).astype(np.float32),
+        list(message.person_ids),
+        _column(message.display_names, faces, "display_names", ""),
+        _column(message.external_refs, faces, "external_refs", ""),
+        [_moment(time) for time in _column(message.expire_times, faces, "expire_times", None)],
+        _column(message.fingerprints, faces, "fingerprints", ""),
+    )
+
+
+def _column(values: Sequence[Any], faces: int, name: str, missing: Any) -> list[Any]:
+    if values and len(values) != faces:
+        raise OptionInvalid(f"{name} has none or one item a face, {faces}", field=f"chunk.{name}")
+    return list(values) or [missing] * faces
+
+
+def _moment(message: Any) -> datetime.datetime | None:
+    """A face's end; one that is no time lies in the past, and its row is refused."""
+    if message is None or not (message.seconds or message.nanos):
+        return None
+    try:
+        time: datetime.datetime = message.ToDatetime(tzinfo=datetime.UTC)
+    except (ValueError, OverflowError):
+        return datetime.datetime.min.replace(tzinfo=datetime.UTC)
+    return time
+
+
+def import_message(total: Progress, refused: Sequence[Refused]) -> pb.ImportFacesResponse:
+    """Write what a call did."""
+    return pb.ImportFacesResponse(
+        faces_added=total.faces_added,
+        faces_already_there=total.faces_already_there,
+        rows_refused=total.rows_refused,
+        persons_added=total.persons_added,
+        refused=[pb.RefusedRow(row=each.row, field=each.field, message=each.message) for each in refused],
+        next_row=total.next_row,
+    )
+
+
+def progress_message(progress: Progress) -> pb.GetImportResponse:
+    """Write how far an import came."""
+    return pb.GetImportResponse(
+        next_row=progress.next_row,
+        faces_added=progress.faces_added,
+        faces_already_there=progress.faces_already_there,
+        rows_refused=progress.rows_refused,
+        persons_added=progress.persons_added,
+    )
+
+
+def export_message(space: str, faces: Chunk) -> pb.ExportFacesResponse:
+    """Write some faces."""
+    message = pb.FaceChunk(
+        encodings=faces.encodings.astype("<f4").tobytes(),
+        person_ids=faces.person_ids,
+        display_names=faces.display_names,
+        external_refs=faces.external_refs,
+        fingerprints=faces.fingerprints,
+    )
+    for time in faces.expire_times:
+        added = message.expire_times.add()
+        if time is not None:
+            added.FromDatetime(time)
+    return pb.ExportFacesResponse(space=space, chunk=message)

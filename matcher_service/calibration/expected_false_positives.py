@@ -1,0 +1,64 @@
+"""What the calibration in force says of a search: how many false hits a stranger is to expect."""
+
+import collections
+import dataclasses
+import json
+import math
+import uuid
+from collections.abc import Sequence
+
+from matcher_service.calibration.error_rates import BIN
+from matcher_service.domain.faces import ExpectedHits
+from matcher_service.identification.query import Found
+from matcher_service.postgres.database import Database
+from matcher_service.postgres.driver_errors import tried_anew
+from matcher_service.postgres.statements import of_collection
+
+KEPT = 1024  # calibrations; one never changes, so what is kept is never stale
+
+
+@dataclasses.dataclass(frozen=True)
+class Curve:
+    """False accept rates at thresholds of BIN, 2 BIN, ..., with the upper ends of their 95 % intervals."""
+
+    far: Sequence[float]
+    far_high: Sequence[float]
+
+
+class Evidence:
+    """Reads a calibration once and keeps it."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._curves: collections.OrderedDict[uuid.UUID, Curve | None] = collections.OrderedDict()
+
+    async def expected_hits(self, collection_id: str, found: Found) -> ExpectedHits | None:
+        """The rate at the next threshold there is one for, times the gallery's faces; None uncalibrated.
+
+        Raises StoreUnavailable, Overloaded.
+        """
+        if found.calibration_id is None:
+            return None
+        curve = await self._curve(collection_id, found.calibration_id)
+        if curve is None:
+            return None
+        place = max(0, math.ceil(found.threshold / BIN - 1e-9) - 1)
+        if place >= len(curve.far):
+            return ExpectedHits(float(found.gallery_faces), float(found.gallery_faces))
+        return ExpectedHits(
+            curve.far[place] * found.gallery_faces, curve.far_high[place] * found.gallery_faces
+        )
+
+    @tried_anew
+    async def _curve(self, collection_id: str, calibration_id: uuid.UUID) -> Curve | None:
+        if calibration_id not in self._curves:
+            async with self._database.search_connection() as connection:
+                text = await connection.fetchval(
+                    of_collection(collection_id)["get_evidence"], collection_id, calibration_id
+                )
+            evidence = json.loads(text) if text else {}
+            known = "far" in evidence  # kept since curves are
+            self._curves[calibration_id] = Curve(evidence["far"], evidence["far_high"]) if known else None
+            while len(self._curves) > KEPT:
+                self._curves.popitem(last=False)
+        return self._curves[calibration_id]

@@ -1,0 +1,88 @@
+"""Whether the pairs measured support the error rates asked for, and what it takes where they don't."""
+
+import dataclasses
+import math
+from collections.abc import Sequence
+from typing import Final
+
+from matcher_service.calibration.error_rates import (
+    EVENTS,
+    MAX_PERSONS,
+    MIN_PERSONS,
+    Point,
+    Sample,
+    largest_within,
+    needed_pairs,
+    needed_persons,
+)
+from matcher_service.domain.errors import CalibrationUnsupported
+
+TARGET_FAR: Final = (1e-7, 0.1)
+TARGET_FALSE_HITS: Final = (1e-4, 10.0)
+"""The least and the most that may be asked for."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Target:
+    """What is asked for: a false accept rate, false hits a search, and the most persons to compare."""
+
+    far: float = 1e-3
+    false_hits: float = 0.01
+    persons: int = 1000
+
+
+def check_support(persons: int, target: Target) -> None:
+    """Raises CalibrationUnsupported where so many persons have too few pairs for the target."""
+    have, need = persons * (persons - 1) // 2, needed_pairs(target.far)
+    needed = max(MIN_PERSONS, needed_persons(need))
+    if persons >= needed:
+        return
+    larger = _round_up(EVENTS / max(1, have))
+    advice = [_more_persons(persons, needed, target)]
+    if larger <= TARGET_FAR[1] and persons >= MIN_PERSONS:
+        advice.insert(0, f"ask for a target_far of {larger:g} or more")
+    raise CalibrationUnsupported(
+        f"a false accept rate of {target.far:g} takes {need} pairs of different persons, {needed} "
+        f"persons, and {persons} were compared, {have} pairs: {' or '.join(advice)}",
+        metadata={
+            "pairs": str(have),
+            "needed_pairs": str(need),
+            "persons": str(persons),
+            "needed_persons": str(needed),
+        },
+    )
+
+
+def identify_point(
+    curve: Sequence[Point], sample: Sample, faces: int, target: Target
+) -> tuple[Point | None, str]:
+    """The threshold for searches among so many faces; where it can't be told, None and what it takes."""
+    most_far = min(1.0, target.false_hits / max(1, faces))
+    need = needed_pairs(most_far)
+    if sample.impostor_pairs >= need:
+        return largest_within(curve, most_far), ""
+    persons, compared = needed_persons(need), sample.impostor.persons
+    advice = [_more_persons(compared, persons, target)]
+    supported = _round_up(faces * EVENTS / sample.impostor_pairs)
+    if supported <= TARGET_FALSE_HITS[1]:
+        advice.insert(0, f"ask for target_false_hits of {supported:g} or more")
+    return None, (
+        f"{target.false_hits:g} false hits a search among {faces} faces are a false accept rate of "
+        f"{most_far:.2g}, which takes {need} pairs of different persons, {persons} persons; "
+        f"{sample.impostor_pairs} were measured: {' or '.join(advice)}"
+    )
+
+
+def _more_persons(compared: int, needed: int, target: Target) -> str:
+    """How more persons come to be compared: by a higher limit where that was reached, or by more people."""
+    if needed > MAX_PERSONS:
+        return f"split the collection, as no more than {MAX_PERSONS} persons are compared"
+    if compared == target.persons:
+        return f"set max_persons to {needed}, where there are as many"
+    return "enroll more people"
+
+
+def _round_up(value: float) -> float:
+    """The next number of two significant digits that is not smaller."""
+    unit = 10.0 ** (math.floor(math.log10(value)) - 1)
+    return float(f"{math.ceil(value / unit) * unit:.2g}")

@@ -1,0 +1,153 @@
+"""The collections: created, read, changed and erased."""
+
+import dataclasses
+import datetime
+from collections.abc import Mapping
+
+import asyncpg
+
+from matcher_service.api import page_tokens as pages
+from matcher_service.audit.changes import Action, Change, note
+from matcher_service.domain import deadline
+from matcher_service.domain.collection import Collection, CollectionErasure, CollectionSettings, SearchIndex
+from matcher_service.domain.errors import CollectionExists, CollectionNotFound
+from matcher_service.domain.proportion import Proportion
+from matcher_service.postgres.database import Connection, Database
+from matcher_service.postgres.driver_errors import tried_anew
+from matcher_service.postgres.statements import of_collection
+from matcher_service.postgres.store import Store
+
+NO_RETENTION = datetime.timedelta(0)
+CONVERTED = ("retention", "refused_qualities")
+DELETION_SECONDS = 3600.0  # the longest, where the caller waits so long: what goes is counted row by row
+
+
+class Catalog:
+    """The collections of a store. Every method raises what the store raises."""
+
+    def __init__(self, store: Store, database: Database) -> None:
+        self._store = store
+        self._database = database
+
+    @tried_anew
+    async def create(self, collection_id: str, space: str, settings: CollectionSettings) -> Collection:
+        """Add an empty collection. Raises CollectionExists."""
+        async with self._store.transaction(collection_id) as (connection, queries):
+            if not await connection.fetchval(queries["create_collection"], collection_id, space):
+                raise CollectionExists("there is a collection of this id", field="collection_id")
+            if settings != CollectionSettings():
+                await connection.execute(
+                    queries["update_collection"], collection_id, *dataclasses.astuple(settings)
+                )
+            await _begin_refusing(connection, queries, collection_id, settings)
+            row = await connection.fetchrow(queries["get_collection"], collection_id)
+            await note(connection, queries, collection_id, Change(Action.CREATE_COLLECTION))
+        return _collection(row)
+
+    async def get(self, collection_id: str) -> Collection:
+        """Read one collection. Raises CollectionNotFound."""
+        return _collection(await self._store.row("get_collection", collection_id))
+
+    async def list(self, page_size: int, page_token: str) -> tuple[list[Collection], str]:
+        """Read a page of collections by their ids, and the next page's token. Raises OptionInvalid."""
+        rows = await self._store.list_collections(pages.read_collection(page_token), page_size + 1)
+        collections = [_collection(row) for row in rows[:page_size]]
+        more = len(rows) > page_size
+        return collections, pages.collection_token(collections[-1]) if more else ""
+
+    @tried_anew
+    async def update(self, collection_id: str, settings: CollectionSettings) -> Collection:
+        """Change settings. Raises CollectionNotFound.
+
+        What refuses duplicates is changed while no enrolment is under way, and holds for all that follow:
+        Overloaded where there was no such moment.
+        """
+        async with self._store.transaction(collection_id) as (connection, queries):
+            if settings.duplicate_policy is not None or settings.duplicate_threshold is not None:
+                await connection.execute(queries["stop_enrollment"], collection_id)
+            await connection.fetchrow(queries["lock_collection"], collection_id)
+            old = _collection(await connection.fetchrow(queries["get_collection"], collection_id))
+            await connection.fetchrow(
+                queries["update_collection"], collection_id, *dataclasses.astuple(settings)
+            )
+            await _begin_refusing(connection, queries, collection_id, settings)
+            new = _collection(await connection.fetchrow(queries["get_collection"], collection_id))
+            change = Change(Action.UPDATE_COLLECTION, details=_differences(old.settings, new.settings))
+            await note(connection, queries, collection_id, change)
+        return new
+
+    @tried_anew
+    async def delete(self, collection_id: str) -> CollectionErasure:
+        """Erase a collection and everybody in it; none of that id counts 0.
+
+        Work in bulk where it is large: it may take what the caller's deadline leaves, however long other
+        statements may run.
+        """
+        queries = of_collection(collection_id)
+        async with (
+            self._database.transfer_connection(long=True) as connection,
+            connection.transaction(isolation="read_committed"),
+        ):
+            seconds = max(0.001, deadline.remaining_seconds(DELETION_SECONDS))
+            limit = f"{seconds * 1000:.0f}ms"
+            await connection.execute("SELECT set_config('statement_timeout', $1, true)", limit)
+            row = await connection.fetchrow(queries["delete_collection"], collection_id, timeout=seconds + 1)
+            assert row is not None
+            if row["collections"]:
+                change = Change(Action.DELETE_COLLECTION, None, row["persons"], row["faces"])
+                await note(connection, queries, collection_id, change)
+        return CollectionErasure(row["collections"], row["persons"], row["faces"], row["delete_time"])
+
+
+async def _begin_refusing(
+    connection: Connection, queries: Mapping[str, str], collection_id: str, settings: CollectionSettings
+) -> None:
+    if settings.duplicate_policy == "refuse":
+        await connection.execute(queries["begin_refusing"], collection_id)
+
+
+def _differences(old: CollectionSettings, new: CollectionSettings) -> dict[str, str]:
+    """The settings that changed, before and after; a name, which may be a person's, only by its own."""
+    names = [field.name for field in dataclasses.fields(CollectionSettings)]
+    changed = [name for name in names if getattr(old, name) != getattr(new, name)]
+    return {
+        name: "changed" if name == "display_name" else f"{getattr(old, name)} -> {getattr(new, name)}"
+        for name in changed
+    }
+
+
+def _collection(row: asyncpg.Record | None) -> Collection:
+    if row is None:
+        raise CollectionNotFound
+    plain = [field.name for field in dataclasses.fields(CollectionSettings) if field.name not in CONVERTED]
+    return Collection(
+        collection_id=row["collection_id"],
+        space=row["space"],
+        settings=CollectionSettings(
+            **{name: row[name] for name in plain},
+            retention=row["retention"] or NO_RETENTION,
+            refused_qualities=tuple(row["refused_qualities"]),
+        ),
+        estimated_faces=row["estimated_faces"],
+        index=SearchIndex(
+            ready=row["index_effort"] is not None,
+            persons=row["index_persons"] or 0,
+            faces=row["index_faces"] or 0,
+            recall=row["index_recall"],
+            build_time=row["index_time"],
+            build_phase=row["build_phase"] or "",
+            build_done=row["build_done"] or 0.0,
+            recall_time=row["recall_time"],
+            recall_low=_low(row["index_recall"], row["recall_samples"]),
+            far_recall=row["index_far_recall"],
+            far_recall_low=_low(row["index_far_recall"], row["far_samples"]),
+        ),
+        create_time=row["create_time"],
+        update_time=row["update_time"],
+        calibration_id=row["calibration_id"],
+    )
+
+
+def _low(share: float | None, samples: int | None) -> float | None:
+    """The lower end of a share's interval, where it was measured and on how much is known."""
+    return None if share is None or not samples else Proportion(round(share * samples), samples).interval[0]

@@ -1,0 +1,69 @@
+"""What makes two photos, two encodings or two requests the same: hashes of their content.
+
+Each kind is hashed under a tag of its own, so that no photo's bytes can pass for an encoding's.
+"""
+
+import asyncio
+import datetime
+import hashlib
+import uuid
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from matcher_service.domain.faces import Encoding, Photo, Probe
+
+
+async def content_id(face: Encoding | Photo) -> uuid.UUID:
+    """The first 128 bits of a SHA-256 over what the caller sent; a photo is hashed in a thread."""
+    if isinstance(face, Photo):
+        return await asyncio.to_thread(_digest, b"facerec/photo/1", face.image)
+    space = face.space.encode()
+    return _digest(b"facerec/encoding/1", space, face.values.astype("<f4").tobytes())
+
+
+def encoding_ids(space: str, encodings: npt.NDArray[np.float32]) -> list[uuid.UUID]:
+    """The content ids of many encodings, shape (n, 128), as `content_id` has each."""
+    named, wire = space.encode(), encodings.astype("<f4").tobytes()
+    size = encodings.shape[1] * 4
+    return [
+        _digest(b"facerec/encoding/1", named, wire[begin : begin + size])
+        for begin in range(0, len(wire), size)
+    ]
+
+
+def request_digest(
+    person_id: str,
+    display_name: str | None,
+    items: Sequence[tuple[Probe, uuid.UUID, str]],
+    expire_time: datetime.datetime | None = None,
+) -> bytes:
+    """SHA-256 of an enrolment's content: 32 bytes. An item is its probe, content id and external ref.
+
+    It is kept as an HMAC under the person's own key only: a bare hash could be tried against guesses.
+    """
+    parts = [b"facerec/enroll/1", person_id.encode(), _optional(display_name)]
+    for probe, content, external_ref in items:
+        largest = isinstance(probe.face, Photo) and probe.face.use_largest_face
+        parts += [type(probe.face).__name__.encode(), content.bytes, bytes([largest]), external_ref.encode()]
+    if expire_time is not None:  # after the items, whose parts come in fours
+        parts.append(expire_time.isoformat().encode())
+    return _sha256(*parts)
+
+
+def _optional(text: str | None) -> bytes:
+    return b"" if text is None else b"=" + text.encode()
+
+
+def _digest(*parts: bytes) -> uuid.UUID:
+    return uuid.UUID(bytes=_sha256(*parts)[:16])
+
+
+def _sha256(*parts: bytes) -> bytes:
+    """Hash the parts, each after its length, so that none can run into the next."""
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(len(part).to_bytes(8, "big"))
+        digest.update(part)
+    return digest.digest()

@@ -1,0 +1,1 @@
+"""Pairs of persons who may be one."""

@@ -1,0 +1,177 @@
+"""Decisions: what is a match, and who a face is."""
+
+import collections
+from collections.abc import Sequence
+
+from facerec.serving.middleware import call
+from matcher_service.audit.changes import Action
+from matcher_service.audit.decisions import DecisionLog
+from matcher_service.calibration.expected_false_positives import Evidence
+from matcher_service.domain.errors import FaceNotFound, PersonNotFound
+from matcher_service.domain.faces import Comparison, Encoder, Identification, Probe, Verification
+from matcher_service.identification.failed_tries import FailedTries
+from matcher_service.identification.photos import (
+    Seen,
+    check_space,
+    every_face,
+    no_such_face,
+    single_face,
+    single_faces,
+)
+from matcher_service.identification.query import Nearest, Query
+from matcher_service.identification.search import Search
+from matcher_service.postgres.store import Store
+
+DEFAULT_MAX_CANDIDATES = 5
+
+
+class Matcher:
+    """Decides over the faces of a store; the encoder is asked where a probe is a photo.
+
+    A match is `distance <= threshold`, both float64 as Postgres computed them. Every method raises what
+    the store raises, and for photos what the encoder raises, FaceNotFound and FaceAmbiguous.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        search: Search,
+        encoder: Encoder,
+        evidence: Evidence,
+        decisions: DecisionLog,
+        *,
+        tries: FailedTries,
+    ) -> None:
+        self._store = store
+        self._tries = tries
+        self._evidence = evidence
+        self._decisions = decisions
+        self._search = search
+        self._encoder = encoder
+
+    async def verify(
+        self, collection_id: str, person_id: str, probe: Probe, max_distance: float | None
+    ) -> Verification:
+        """Decide whether a face is the person's.
+
+        Raises PersonNotFound, FaceNotFound, ModelMismatch, and TriesExhausted for callers whose tries are
+        counted.
+        """
+        seen = await single_face(self._encoder, probe)
+        per_day = call.failed_tries_per_day()
+        found = (
+            await self._store.verify(collection_id, person_id, seen.face)
+            if per_day is None
+            else await self._tries.verify(collection_id, person_id, seen.face, max_distance, per_day)
+        )
+        verification = _decided(found, probe, seen, max_distance)
+        self._decisions.add(collection_id, Action.VERIFY, person_id, match=verification.match)
+        return verification
+
+    async def compare(self, collection_id: str, a: Probe, b: Probe, max_distance: float | None) -> Comparison:
+        """Measure two faces against each other. Raises FaceNotFound, ModelMismatch."""
+        seen_a, seen_b = await single_faces(self._encoder, [a, b])
+        face_a, face_b = seen_a.face, seen_b.face
+        found = await self._store.compare(collection_id, face_a, face_b)
+        check_space(face_a, a, found.space)
+        check_space(face_b, b, found.space)
+        if not found.a_found:
+            raise no_such_face(a)
+        if found.distance is None:
+            raise no_such_face(b)
+        threshold = found.threshold if max_distance is None else max_distance
+        match = found.distance <= threshold
+        self._decisions.add(collection_id, Action.COMPARE, None, match=match)
+        return Comparison(
+            match=match,
+            distance=found.distance,
+            threshold=threshold,
+            space=found.space,
+            quality_a=seen_a.quality,
+            quality_b=seen_b.quality,
+        )
+
+    async def identify(
+        self,
+        collection_id: str,
+        probes: Sequence[Probe],
+        *,
+        max_distance: float | None,
+        max_candidates: int = DEFAULT_MAX_CANDIDATES,
+        all_faces: bool = False,
+        exact_only: bool = False,
+        min_face_pixels: int = 0,
+        scores: bool = True,
+    ) -> tuple[list[Identification], float, str]:
+        """Find who the faces are, with the threshold that decided and the space.
+
+        Candidates are the nearest, nearest first; without `scores` they are the first in the order of their
+        ids, and how they are searched depends on nothing but who is within the threshold.
+
+        An answer a probe, or with `all_faces` one a face of each photo. A statement each: one for all
+        of them was no quicker for a probe and cannot run on parallel workers.
+        Raises FaceNotFound, ModelMismatch, RateLimited for more faces than the caller's rate has left.
+        """
+        answers = []
+        looked = await self._look(probes, all_faces, min_face_pixels)
+        found_in = collections.Counter(index for index, _ in looked)
+        call.charge(sum(max(1, found_in[index]) for index in range(len(probes))))
+        for index, seen in looked:
+            query = Query(collection_id, seen.face, max_distance, max_candidates, exact_only, scores=scores)
+            found = await self._search.decide(query)
+            check_space(seen.face, probes[index], found.space)
+            if not found.probe_found:
+                raise no_such_face(probes[index])
+            answers.append(
+                Identification(
+                    probe_index=index,
+                    box=seen.box,
+                    candidates=found.candidates,
+                    matched_persons=found.matched_persons,
+                    faces=found.faces,
+                    threshold=found.threshold,
+                    space=found.space,
+                    mode=found.mode,
+                    quality=seen.quality,
+                    expected=await self._evidence.expected_hits(collection_id, found),
+                )
+            )
+            first = found.candidates[0].person_id if found.candidates else None
+            self._decisions.add(collection_id, Action.IDENTIFY, first, match=first is not None)
+        if answers:
+            return answers, answers[0].threshold, answers[0].space
+        threshold, space = await self._store.search_defaults(collection_id)
+        return [], threshold if max_distance is None else max_distance, space
+
+    async def _look(
+        self, probes: Sequence[Probe], all_faces: bool, min_face_pixels: int
+    ) -> list[tuple[int, Seen]]:
+        """Every face to look for, with its probe's index."""
+        if not all_faces:
+            return list(enumerate(await single_faces(self._encoder, probes)))
+        return [
+            (index, seen)
+            for index, probe in enumerate(probes)
+            for seen in await every_face(self._encoder, probe, min_face_pixels)
+        ]
+
+
+def _decided(found: Nearest, probe: Probe, seen: Seen, max_distance: float | None) -> Verification:
+    """Decide a claim by what was found. Raises PersonNotFound, FaceNotFound, ModelMismatch."""
+    check_space(seen.face, probe, found.space)
+    if not found.person_found:
+        raise PersonNotFound("the collection has nobody of this id", field="person_id")
+    if not found.probe_found:
+        raise no_such_face(probe)
+    if found.face_id is None or found.distance is None:
+        raise FaceNotFound("the person has no face to compare with: enroll one", field="person_id")
+    threshold = found.threshold if max_distance is None else max_distance
+    return Verification(
+        match=found.distance <= threshold,
+        distance=found.distance,
+        threshold=threshold,
+        nearest_face_id=found.face_id,
+        faces=found.faces,
+        space=found.space,
+        quality=seen.quality,
+    )

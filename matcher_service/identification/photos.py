@@ -1,0 +1,92 @@
+"""From a probe that may be a photo to what the store compares."""
+
+import asyncio
+import dataclasses
+import uuid
+from collections.abc import Sequence
+
+from matcher_service.domain.errors import FaceAmbiguous, FaceNotFound, ModelMismatch
+from matcher_service.domain.faces import BoundingBox, EncodedFace, Encoder, Encoding, Photo, Probe, Quality
+
+PHOTOS_IN_FLIGHT = 4  # of one call: enough to keep an encoder of a few cores busy, no call takes it all
+
+
+@dataclasses.dataclass(frozen=True)
+class Seen:
+    """A face to compare: a stored face's id, or a vector, with place and quality where a photo showed it."""
+
+    face: Encoding | uuid.UUID
+    box: BoundingBox | None = None
+    quality: Quality | None = None
+
+
+async def single_face(encoder: Encoder, probe: Probe) -> Seen:
+    """The one face a probe means.
+
+    Raises FaceNotFound, FaceAmbiguous, and what the encoder raises.
+    """
+    if not isinstance(probe.face, Photo):
+        return Seen(probe.face)
+    field = f"{probe.field}.image"
+    wanted = 1 if probe.face.use_largest_face else 2  # a second one is enough to know of
+    found = await encoder.encode(probe.face.image, max_faces=wanted, field=field)
+    if not found:
+        raise FaceNotFound("no face was found in the picture", field=field)
+    if len(found) > wanted or (len(found) > 1 and not probe.face.use_largest_face):
+        raise FaceAmbiguous(
+            "the picture shows several faces: send one that shows one, or set use_largest_face", field=field
+        )
+    return _seen(found[0])
+
+
+async def single_faces(encoder: Encoder, probes: Sequence[Probe]) -> list[Seen]:
+    """The one face each probe means; the first probe at fault, in their order, fails all of them."""
+    gate = asyncio.Semaphore(PHOTOS_IN_FLIGHT)
+
+    async def gated(probe: Probe) -> Seen:
+        async with gate:
+            return await single_face(encoder, probe)
+
+    tasks = [asyncio.create_task(gated(probe)) for probe in probes]
+    try:
+        return [await task for task in tasks]
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def every_face(encoder: Encoder, probe: Probe, min_face_pixels: int) -> list[Seen]:
+    """Every face of a photo, largest first; of another probe its one face. Raises what the encoder raises."""
+    if not isinstance(probe.face, Photo):
+        return [Seen(probe.face)]
+    found = await encoder.encode(
+        probe.face.image, max_faces=0, field=f"{probe.field}.image", min_face_pixels=min_face_pixels
+    )
+    return list(map(_seen, found))
+
+
+def _seen(face: EncodedFace) -> Seen:
+    return Seen(face.encoding, face.box, face.quality)
+
+
+def check_space(face: Encoding | uuid.UUID, probe: Probe, space: str) -> None:
+    """Raises ModelMismatch for a vector of another space than the collection's."""
+    if isinstance(face, uuid.UUID) or face.space == space:
+        return
+    if isinstance(probe.face, Photo):
+        raise ModelMismatch(
+            f"the encoder makes vectors of space {face.space} and the collection holds {space}: "
+            "point the matcher at an encoder of the collection's space",
+            field=f"{probe.field}.image",
+        )
+    raise ModelMismatch(
+        f"the encoding is of space {face.space} and the collection holds {space}; distances between "
+        "spaces mean nothing",
+        field=f"{probe.field}.encoding.space",
+    )
+
+
+def no_such_face(probe: Probe) -> FaceNotFound:
+    """The error for a stored face that is not there."""
+    return FaceNotFound("the collection has no face of this id", field=f"{probe.field}.face_id")

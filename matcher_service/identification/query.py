@@ -1,0 +1,146 @@
+"""What a search or a comparison asks and what comes back."""
+
+import dataclasses
+import uuid
+from collections.abc import Sequence
+
+import asyncpg
+
+from matcher_service.domain.faces import Candidate, Encoding, SearchMode
+from matcher_service.postgres.database import vector_wire
+
+COUNTED_PERSONS = 101  # of those near enough: one more than can be answered
+
+
+@dataclasses.dataclass(frozen=True)
+class Query:
+    """A face to search for. `max_distance` None means the collection's identify threshold.
+
+    Without `scores` the asker may learn of a distance only whether it is within that threshold: candidates
+    come in the order of their ids, and nothing that is done depends on how near they are.
+    """
+
+    collection_id: str
+    face: Encoding | uuid.UUID
+    max_distance: float | None
+    max_candidates: int
+    exact_only: bool = False
+    scores: bool = True
+
+    @property
+    def space(self) -> str | None:
+        """The space of the face's vector; None for a stored face, which is of the collection's."""
+        return self.face.space if isinstance(self.face, Encoding) else None
+
+
+@dataclasses.dataclass(frozen=True)
+class Found:
+    """What a search found; `faces` is how many were compared, `matched_persons` how many people were near
+    enough: of those an index proposed, or of all, and counted up to COUNTED_PERSONS.
+
+    `gallery_faces` is about how many there are, where a calibration is in force.
+    """
+
+    space: str
+    threshold: float
+    probe_found: bool
+    mode: SearchMode
+    faces: int
+    candidates: list[Candidate]
+    matched_persons: int
+    calibration_id: uuid.UUID | None = None
+    gallery_faces: int = 0
+
+
+@dataclasses.dataclass(frozen=True)
+class Answer:
+    """What one look found. `search` is what was done: index, scan, later (nothing yet) or none.
+
+    `cut` says that all whom the index proposed are within the threshold, so that there may be more.
+    """
+
+    search: str
+    decided: bool
+    found: Found
+    cut: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class Count:
+    """Whose failed tries are counted, and how: `max_distance` None means the collection's verify threshold.
+
+    A try is regained in `try_seconds`, and one is left while no more than `most_missing_seconds` are missing.
+    A match takes `match_tries` of one.
+    """
+
+    caller: str
+    max_distance: float | None
+    try_seconds: float
+    most_missing_seconds: float
+    match_tries: float
+
+
+@dataclasses.dataclass(frozen=True)
+class Nearest:
+    """What the verify statement found; `face_id` and `distance` are None without a face or a probe.
+
+    `wait_seconds` is not 0 where no failed try is left: then nothing of the rest may be told.
+    """
+
+    space: str
+    threshold: float
+    person_found: bool
+    probe_found: bool
+    faces: int
+    face_id: uuid.UUID | None
+    distance: float | None
+    wait_seconds: float = 0.0
+
+
+@dataclasses.dataclass(frozen=True)
+class Measure:
+    """What the compare statement found."""
+
+    space: str
+    threshold: float
+    a_found: bool
+    b_found: bool
+    distance: float | None
+
+
+def vector_or_id(face: Encoding | uuid.UUID) -> tuple[bytes | None, uuid.UUID | None]:
+    """A face as the two arguments a statement takes it in, one of them None."""
+    return (None, face) if isinstance(face, uuid.UUID) else (vector_wire(face.values), None)
+
+
+def answer(
+    head: asyncpg.Record,
+    faces: int,
+    found: list[Candidate],
+    matched_persons: int,
+    *,
+    decided: bool = True,
+    cut: bool = False,
+) -> Answer:
+    """Put together what the first row of a search says and the candidates found."""
+    return Answer(
+        head["search"],
+        decided,
+        Found(
+            space=head["space"],
+            threshold=head["threshold"],
+            probe_found=head["probe_found"],
+            mode=SearchMode.INDEX if head["search"] == "index" else SearchMode.EXACT,
+            faces=faces,
+            candidates=found,
+            matched_persons=matched_persons,
+            calibration_id=head["calibration_id"],
+            gallery_faces=head["gallery_faces"] or 0,
+        ),
+        cut,
+    )
+
+
+def candidates(rows: Sequence[asyncpg.Record]) -> list[Candidate]:
+    """Read the people found, in the order of the rows."""
+    return [Candidate(row["person_id"], row["display_name"], row["distance"], row["face_id"]) for row in rows]

@@ -1,0 +1,98 @@
+"""How searches by a collection's index compare with exact ones, on probes drawn from its own people."""
+
+import dataclasses
+import itertools
+import time
+
+from matcher_service.domain import deadline
+from matcher_service.domain.errors import CollectionNotFound
+from matcher_service.domain.faces import Encoding
+from matcher_service.identification.exact_scan import Scanner
+from matcher_service.identification.query import Found, Query
+from matcher_service.identification.recall_probes import draw_probes
+from matcher_service.identification.search import Search
+from matcher_service.postgres.database import Database
+from matcher_service.postgres.driver_errors import tried_anew
+from matcher_service.postgres.statements import of_collection
+
+MIN_SAMPLES, DEFAULT_SAMPLES, MAX_SAMPLES = 20, 200, 1000
+LONGEST_SECONDS = 600.0
+TIME_SHARE = 0.8  # of what the caller waits: the rest is for the answer
+
+
+@dataclasses.dataclass(frozen=True)
+class Recall:
+    """Counts of searches: all, those for whom an exact scan finds somebody, those of them whom the index
+    alone finds, those answered as an exact scan answers, and those that took one.
+
+    `far_known` and `far_found` are of probes made of faces far from their person's centers, and `known` and
+    `found` of the others.
+    """
+
+    indexed: bool
+    samples: int = 0
+    known: int = 0
+    found: int = 0
+    far_known: int = 0
+    far_found: int = 0
+    agreed: int = 0
+    confirmed: int = 0
+
+
+class RecallMeter:
+    """Searches twice for each probe: as Identify does, and exactly, on the connections that those have."""
+
+    def __init__(self, database: Database, search: Search, scanner: Scanner) -> None:
+        self._database = database
+        self._search = search
+        self._scanner = scanner
+
+    @tried_anew
+    async def measure(self, collection_id: str, samples: int) -> Recall:
+        """Compare up to so many searches, fewer where the caller's time is up or people are few.
+
+        Half of the probes are made of faces far from their person's centers. Raises as Store does, and
+        Overloaded.
+        """
+        ends = time.monotonic() + TIME_SHARE * deadline.remaining_seconds(LONGEST_SECONDS)
+        queries = of_collection(collection_id)
+        async with self._database.scan_connection() as connection:
+            row = await connection.fetchrow(queries["get_collection"], collection_id)
+            if row is None:
+                raise CollectionNotFound
+            if row["exact_only"] or row["index_effort"] is None:
+                return Recall(indexed=False)
+            drawn = [
+                await draw_probes(connection, collection_id, count, far=far)
+                for far, count in ((False, samples - samples // 2), (True, samples // 2))
+            ]
+        total = Recall(indexed=True)
+        for pair in itertools.zip_longest(*(each.vectors for each in drawn)):
+            for far, vector in enumerate(pair):
+                if vector is not None and time.monotonic() <= ends:
+                    face = Encoding(vector, row["space"], "")
+                    total = await self._compare(Query(collection_id, face, None, 1), total, far=bool(far))
+        return total
+
+    async def _compare(self, query: Query, total: Recall, *, far: bool) -> Recall:
+        """Search in each way."""
+        exact = (await self._scanner.scan(query)).found
+        index, identify, confirmed = await self._search.answers(query)
+        known = bool(exact.candidates)
+        found = known and _same(index, exact)
+        return Recall(
+            indexed=True,
+            samples=total.samples + 1,
+            known=total.known + (known and not far),
+            found=total.found + (found and not far),
+            far_known=total.far_known + (known and far),
+            far_found=total.far_found + (found and far),
+            # Where the answer was confirmed it is the exact scan's own.
+            agreed=total.agreed + (confirmed or _same(identify, exact)),
+            confirmed=total.confirmed + confirmed,
+        )
+
+
+def _same(a: Found, b: Found) -> bool:
+    """Whether two searches found one nearest person, or two equally near."""
+    return [each.distance for each in a.candidates[:1]] == [each.distance for each in b.candidates[:1]]

@@ -1,0 +1,1 @@
+"""People and their faces: enrollment and its policy, reading, erasing, one person's export."""

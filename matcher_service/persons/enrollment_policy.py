@@ -1,0 +1,121 @@
+"""Which faces a collection takes: good enough, and not somebody else's."""
+
+import uuid
+
+from facerec.serving.middleware import call
+from matcher_service.api import rights
+from matcher_service.domain.errors import FaceDuplicate, FaceQuality
+from matcher_service.domain.faces import DuplicateCheck, Encoding, Probe
+from matcher_service.identification.failed_tries import FailedTries
+from matcher_service.identification.photos import Seen
+from matcher_service.identification.query import Query
+from matcher_service.identification.search import Search
+from matcher_service.persons.enrollment import Policy
+
+
+class Acceptance:
+    """Holds a face to enroll against the collection's policy."""
+
+    def __init__(self, search: Search, tries: FailedTries) -> None:
+        self._search = search
+        self._tries = tries
+
+    @staticmethod
+    def check_quality(seen: Seen, probe: Probe, policy: Policy) -> None:
+        """Raises FaceQuality for a photo's face that is smaller or poorer than the policy asks."""
+        if seen.quality is None:
+            return
+        side = seen.quality.face_pixels
+        if side < policy.min_face_pixels:
+            raise FaceQuality(
+                f"the face is {side} pixels on its shorter side and the collection asks for "
+                f"{policy.min_face_pixels}: send a larger picture of it",
+                field=f"{probe.field}.image",
+                metadata={"reasons": "TOO_SMALL"},
+            )
+        poor = [reason for reason in seen.quality.reasons if reason in policy.refused_qualities]
+        if poor:
+            words = " and ".join(reason.lower().replace("_", " ") for reason in poor)
+            raise FaceQuality(
+                f"the face is {words}: send a better picture of it, or let the collection's quality policy "
+                "take such faces",
+                field=f"{probe.field}.image",
+                metadata={"reasons": ",".join(poor)},
+            )
+
+    async def find_duplicates(
+        self,
+        collection_id: str,
+        person_id: str,
+        face: Encoding | uuid.UUID,
+        probe: Probe,
+        policy: Policy,
+        *,
+        scores: bool = True,
+    ) -> DuplicateCheck | None:
+        """Look for another person as near as a duplicate, by the index where there is one.
+
+        With `scores` the nearest is told, without them the one whose id comes first.
+
+        The index's word is taken, since an exact scan of a large collection for each new face would cap
+        enrolment at a few a second. None where the policy allows duplicates. It is a search before the
+        transaction, which then compares with what was enrolled since where the policy refuses duplicates.
+        Nor is there a look for a caller without scores who may have chosen the vector. Raises as Search does.
+        """
+        if policy.duplicates == "allow" or rights.chose_vector(probe):
+            return None
+        return await self._look(collection_id, person_id, face, policy, scores=scores)
+
+    async def _look(
+        self, collection_id: str, person_id: str, face: Encoding | uuid.UUID, policy: Policy, *, scores: bool
+    ) -> DuplicateCheck:
+        query = Query(collection_id, face, policy.duplicate_threshold, 2, scores=scores)
+        found = await self._search.look(query)
+        others = [candidate for candidate in found.candidates if candidate.person_id != person_id]
+        return DuplicateCheck(found.mode, others[0] if others else None)
+
+    async def check_duplicates(
+        self,
+        collection_id: str,
+        person_id: str,
+        face: Encoding | uuid.UUID,
+        probe: Probe,
+        policy: Policy,
+        *,
+        scores: bool = True,
+    ) -> DuplicateCheck | None:
+        """Look likewise, and raise FaceDuplicate where the policy refuses what is found.
+
+        Whoever may have chosen the vector has so many refusals. Raises TriesExhausted.
+        """
+        if policy.duplicates != "refuse":
+            return await self.find_duplicates(collection_id, person_id, face, probe, policy, scores=scores)
+        per_day = call.failed_tries_per_day()
+        if per_day is None or not rights.chose_vector(probe):
+            return _accepted(await self._look(collection_id, person_id, face, policy, scores=scores), probe)
+        async with self._tries.refusals(collection_id, per_day):
+            _accepted(await self._look(collection_id, person_id, face, policy, scores=scores), probe)
+        return None
+
+    async def note_refusal(self, collection_id: str, probe: Probe) -> None:
+        """Count a duplicate that was found as the face was stored. Raises TriesExhausted."""
+        per_day = call.failed_tries_per_day()
+        if per_day is not None and rights.chose_vector(probe):
+            await self._tries.refused(collection_id, per_day)
+
+
+def face_duplicate(probe: Probe, person_id: str) -> FaceDuplicate:
+    """The error of a face that is this other person's."""
+    return FaceDuplicate(
+        "the face is another person's, whom the error's metadata names: merge the two, or let "
+        "the collection's duplicate_policy allow it",
+        field=probe.field,
+        metadata={"person_id": person_id},
+    )
+
+
+def _accepted(check: DuplicateCheck, probe: Probe) -> DuplicateCheck:
+    """Raises FaceDuplicate where somebody was found."""
+    if check.other:
+        raise face_duplicate(probe, check.other.person_id)
+    return check

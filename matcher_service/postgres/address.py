@@ -1,0 +1,249 @@
+"""What a database's URL says: how to connect, and whether the server is known by its certificate.
+
+The URL is libpq's, as hosted services hand it out. What the driver does not know is translated here, left out
+where it only tunes libpq, or refused in one line. No message quotes the URL: it holds the password.
+"""
+
+import dataclasses
+import ipaddress
+import os
+import re
+import ssl
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, unquote, urlsplit
+
+import asyncpg
+
+from facerec.serving.server.errors import StartError
+
+SCHEMES = ("postgresql", "postgres")
+_LOGIN = re.compile(r"(?:[^\s%\[\]]|%[0-9A-Fa-f]{2})*")
+_HOST = re.compile(r"(?:\[[0-9A-Za-z:.%]+\]|(?:[\w.~-]|%[0-9A-Fa-f]{2})+)(?::\d{0,5})?")
+
+_DRIVER = frozenset({  # what the driver does with them is what libpq does
+    "host", "port", "dbname", "user", "password", "passfile", "service", "sslmode", "sslcert", "sslkey",
+    "sslrootcert", "sslcrl", "sslpassword", "sslnegotiation", "ssl_min_protocol_version",
+    "ssl_max_protocol_version", "target_session_attrs", "krbsrvname", "gsslib", "application_name", "options",
+})  # fmt: skip
+_TUNING = frozenset({  # of libpq's own sockets; the service watches its connections by its own timeouts
+    "keepalives", "keepalives_idle", "keepalives_interval", "keepalives_count", "tcp_user_timeout",
+    "sslcompression", "sslsni", "fallback_application_name", "load_balance_hosts",
+})  # fmt: skip
+_PREFERENCES = {  # values under which leaving the parameter out changes nothing
+    "channel_binding": ("disable", "prefer"),
+    "gssencmode": ("disable", "prefer"),
+    "client_encoding": ("auto", "utf8", "utf-8"),
+}
+_HINTS = {
+    "channel_binding": "the driver has no channel binding: leave it out, and have the server verified by "
+    "sslmode=verify-full",
+    "pgbouncer": "leave it out, and use the address of the server itself or of a pool by session: a pool by "
+    "transaction does not keep what the service sets",
+    "endpoint": "write it as options=endpoint%3DID",
+}
+_FILES = ("sslrootcert", "sslcert", "sslkey", "sslcrl")
+
+
+class AddressInvalid(StartError):
+    """The database's URL cannot be used; the message says what to change and does not quote it."""
+
+
+class NoPrimary(ConnectionError):
+    """Every server of the URL that answers is a standby."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Address:
+    """A URL as the driver takes it.
+
+    `connect_seconds` is None where the URL has no `connect_timeout`, `trust` where the URL says all of TLS.
+    """
+
+    url: str = dataclasses.field(repr=False)
+    connect_seconds: float | None = None
+    trust: ssl.SSLContext | None = None
+    names_application: bool = False
+    names_target: bool = False
+
+
+def read_address(url: str) -> Address:
+    """Read a URL. Raises AddressInvalid."""
+    scheme, found, rest = url.partition("://")
+    if not found or scheme not in SCHEMES:
+        raise AddressInvalid("the database's URL must be postgresql://USER:PASSWORD@HOST:PORT/DATABASE")
+    place, _, query = rest.partition("?")
+    authority, _, database = place.partition("/")
+    login, at, hosts = authority.rpartition("@")
+    if not (
+        _LOGIN.fullmatch(login)
+        and "@" not in login + database + query
+        and "#" not in rest
+        and all(_is_host(host) for host in hosts.split(",") if hosts)
+    ):
+        raise AddressInvalid(
+            "the database's URL cannot be taken apart into postgresql://USER:PASSWORD@HOST:PORT/DATABASE: in "
+            "USER, PASSWORD and parameters write @ as %40, : as %3A, / as %2F, ? as %3F, # as %23, % as %25, "
+            "[ as %5B and ] as %5D, and no blank"
+        )
+    parameters = _read_parameters(query)
+    if not re.fullmatch(r"[\d,]*", parameters.get("port", "")):
+        raise AddressInvalid(
+            "port in the database's URL must be a number, or one for each host, joined by commas"
+        )
+    seconds = _take_seconds(parameters)
+    trust = _take_trust(parameters)
+    _check_files(parameters)
+    # The driver reads a plus as a space, which libpq does not.
+    kept = "&".join(f"{name}={value.replace('+', '%2B')}" for name, value in parameters.items())
+    text = f"postgresql://{login}{at}{hosts}/{database}" + (f"?{kept}" if kept else "")
+    return Address(
+        text, seconds, trust, "application_name" in parameters, "target_session_attrs" in parameters
+    )
+
+
+async def connect(url: str, *, seconds: float, **arguments: Any) -> asyncpg.Connection:
+    """Connect within so many seconds, or as many as the URL's `connect_timeout`; `arguments` are asyncpg's.
+
+    To a primary, unless the URL or PGTARGETSESSIONATTRS says otherwise: a name that leads to a standby for a
+    while must not leave connections there. Raises AddressInvalid, NoPrimary, and what asyncpg raises.
+    """
+    address = read_address(url)
+    settings = dict(arguments.pop("server_settings", None) or {})
+    if address.names_application:
+        settings.pop("application_name", None)
+    if address.trust is not None:
+        arguments["ssl"] = address.trust
+    if not address.names_target and not os.environ.get("PGTARGETSESSIONATTRS"):
+        arguments["target_session_attrs"] = "primary"
+    try:
+        return await asyncpg.connect(
+            address.url, timeout=address.connect_seconds or seconds, server_settings=settings, **arguments
+        )
+    except asyncpg.TargetServerAttributeNotMatched:
+        raise NoPrimary("the URL leads to no primary: every server of it that answers is a standby") from None
+
+
+def why_not_connected(error: BaseException) -> str:
+    """What an error of `connect` says, in one line; it holds the server's words and no password."""
+    if isinstance(error, StartError):
+        return str(error)
+    words = " ".join(str(error).split())
+    return f"cannot connect to the database: {words or type(error).__name__}"
+
+
+def why_failed(error: BaseException) -> str:
+    """What an error of work with the database says: its words where it is of connecting, else its type alone.
+
+    A statement's message may quote its arguments.
+    """
+    connecting = isinstance(error, StartError | OSError | asyncpg.InvalidAuthorizationSpecificationError)
+    return why_not_connected(error) if connecting else type(error).__name__
+
+
+def _is_host(host: str) -> bool:
+    port = host.rpartition(":")[2] if not host.endswith("]") and ":" in host else ""
+    return _HOST.fullmatch(host) is not None and int(port or 1) in range(1, 65536)
+
+
+def _read_parameters(query: str) -> dict[str, str]:
+    """The query's parameters as written, the last of each name; those that change nothing left out."""
+    parameters = {}
+    for part in filter(None, query.split("&")):
+        name, found, value = part.partition("=")
+        if not found:
+            raise AddressInvalid("what follows ? in the database's URL must be NAME=VALUE, joined by &")
+        if name == "ssl" and value.lower() == "true":  # of JDBC's, which libpq takes too
+            name, value = "sslmode", "require"
+        if value and not _is_without_effect(name, unquote(value)):
+            _check_known(name)
+            parameters[name] = value
+    return parameters
+
+
+def _is_without_effect(name: str, value: str) -> bool:
+    return name in _TUNING or value.lower() in _PREFERENCES.get(name, ())
+
+
+def _check_known(name: str) -> None:
+    if name in _DRIVER or name == "connect_timeout":
+        return
+    hint = _HINTS.get(name, "leave it out, or write a setting of the server's as options=-c%20NAME%3DVALUE")
+    shown = name if re.fullmatch(r"[A-Za-z_.]{1,40}", name) else "of that name"
+    raise AddressInvalid(f"the database's URL has a parameter {shown} that cannot be followed: {hint}")
+
+
+def _take_seconds(parameters: dict[str, str]) -> float | None:
+    text = parameters.pop("connect_timeout", "0")
+    if not text.isdecimal():
+        raise AddressInvalid("connect_timeout in the database's URL must be whole seconds, 0 for the default")
+    return float(text) or None
+
+
+def _take_trust(parameters: dict[str, str]) -> ssl.SSLContext | None:
+    """The system's certificates where the URL asks for those; libpq then verifies the name too."""
+    if parameters.get("sslrootcert") != "system":
+        return None
+    mode = parameters.pop("sslmode", "verify-full")
+    if mode != "verify-full":
+        raise AddressInvalid("sslrootcert=system in the database's URL goes with sslmode=verify-full")
+    del parameters["sslrootcert"]
+    _check_files(parameters)
+    context = ssl.create_default_context()
+    if certificate := parameters.pop("sslcert", None):
+        key = parameters.pop("sslkey", certificate)
+        password = unquote(parameters.pop("sslpassword", ""))
+        context.load_cert_chain(unquote(certificate), unquote(key), password=lambda: password)
+    return context
+
+
+def _check_files(parameters: Mapping[str, str]) -> None:
+    for name in _FILES:
+        if name in parameters and not Path(unquote(parameters[name])).is_file():
+            raise AddressInvalid(
+                f"{name} in the database's URL: there is no file {unquote(parameters[name])}"
+            )
+    # The driver's own words for this name a file in the home of whoever runs the service.
+    if parameters.get("sslmode") in ("verify-full", "verify-ca") and not (
+        "sslrootcert" in parameters
+        or os.environ.get("PGSSLROOTCERT")
+        or (Path.home() / ".postgresql" / "root.crt").is_file()
+    ):
+        raise AddressInvalid(
+            f"sslmode={parameters['sslmode']} in the database's URL takes sslrootcert=FILE, the CA of the "
+            "server's certificate, or sslrootcert=system for those that the system trusts"
+        )
+
+
+def why_unverified(url: str, environment: Mapping[str, str] = os.environ) -> str:
+    """Say how the way to the database could be listened in on or led elsewhere; "" where it could not.
+
+    That is where the URL asks for `sslmode=verify-full`, or its hosts are this machine alone. What the URL
+    leaves out is read from libpq's variables, as the driver does.
+    """
+    try:
+        parts = urlsplit(url)
+    except ValueError:  # no URL; connecting says so
+        return ""
+    query = {name: values[-1] for name, values in parse_qs(parts.query).items()}
+    default = "verify-full" if query.get("sslrootcert") == "system" else "prefer"
+    mode = query.get("sslmode") or environment.get("PGSSLMODE") or default
+    named = query.get("host") or unquote(parts.netloc.rpartition("@")[2]) or environment.get("PGHOST", "")
+    if mode == "verify-full" or all(_is_here(host) for host in named.split(",")):
+        return ""
+    return (
+        f"sslmode={mode} does not verify that the server is the one of that name, and whoever is on the way "
+        "could read and change everything: end the URL in ?sslmode=verify-full&sslrootcert=FILE (its CA)"
+    )
+
+
+def _is_here(host: str) -> bool:
+    """Whether a host, a port after it or not, is this machine: a folder of sockets, a loopback address."""
+    name = host.removeprefix("[").partition("]")[0] if host.startswith("[") else host.partition(":")[0]
+    if not name or name.startswith(("/", "@")) or name == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return False

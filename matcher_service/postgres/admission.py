@@ -1,0 +1,182 @@
+"""Permits for shared capacity: divided among callers, and refused where the wait would be too long."""
+
+import asyncio
+import contextlib
+import itertools
+import time
+from collections.abc import AsyncIterator
+from typing import Final, Literal
+
+from facerec.serving.middleware import call
+from matcher_service import metrics
+from matcher_service.domain import deadline
+from matcher_service.domain.errors import Overloaded
+
+RETRY_SECONDS = 0.1  # the shortest delay that a refused caller is asked for
+MAX_RETRY_SECONDS = 30.0
+SMOOTHING = 1 / 16  # weight of the newest service time
+
+Kind = Literal["call", "index", "scan", "maintenance", "transfer", "export", "enroll", "encoder"]
+"""What a gate is in front of, and the label of its metrics."""
+
+_ASKED: Final[dict[Kind, str]] = {
+    "call": "calls",
+    "index": "searches and pages",
+    "scan": "exact searches",
+    "maintenance": "calibrations and reviews",
+    "transfer": "imports and deletions of collections",
+    "export": "exports",
+    "enroll": "enrollments of this collection",
+    "encoder": "images",
+}
+
+
+class Holder:
+    """What one caller holds, and its requests that wait, oldest first; `turn` tells who was served last."""
+
+    __slots__ = ("in_use", "key", "turn", "waiting")
+
+    def __init__(self, key: str, turn: int) -> None:
+        self.key = key
+        self.in_use = 0
+        self.turn = turn
+        self.waiting: dict[asyncio.Future[None], None] = {}
+
+
+class Gate:
+    """A semaphore whose permits go round among callers, of one event loop.
+
+    The next permit goes to the waiting caller that holds the fewest, and among those to the one served
+    longest ago; within a caller in the order of arrival. So a caller waits for its own requests and for one
+    of each other caller between two of its own, however many those have sent. `permits` is how many may be
+    held in all, `share` how many of them by one caller.
+
+    Waiting is bounded by time: `wait_seconds`, and half of what the caller's deadline leaves, so that the
+    refusal arrives. Where the requests ahead of it take longer than that, by the smoothed service time, a
+    request is refused at once. One that the present holders leave room for may always wait.
+    """
+
+    def __init__(self, permits: int, *, wait_seconds: float, kind: Kind, share: int | None = None) -> None:
+        self._permits = self._free = permits
+        self._share = share or permits
+        self._wait_seconds = wait_seconds
+        self._asked = _ASKED[kind]
+        self._refused = metrics.REFUSED.labels(kind)
+        self._queued = metrics.WAITING.labels(kind)
+        self._service_seconds = 0.0
+        self._callers: dict[str, Holder] = {}
+        self._waiting: dict[str, Holder] = {}
+        self._turns = itertools.count()
+
+    @contextlib.asynccontextmanager
+    async def permit(self, *, long: bool = False) -> AsyncIterator[None]:
+        """Hold a permit, waiting for one. Raises Overloaded. `long` as for `leave`."""
+        caller = await self.enter()
+        entered = time.monotonic()
+        try:
+            yield
+        finally:
+            self.leave(caller, None if long else time.monotonic() - entered)
+
+    def check_room(self) -> None:
+        """Raises Overloaded where a request would be refused at once."""
+        caller = self._callers.get(call.caller_key())
+        if not self._free or (caller and caller.in_use >= self._share):
+            self._allowed_seconds(len(caller.waiting) if caller else 0)
+
+    async def enter(self) -> Holder:
+        """Take a permit, waiting for one; returns who holds it, for `leave`. Raises Overloaded."""
+        key = call.caller_key()
+        caller = self._callers.get(key)
+        if caller is None:
+            caller = self._callers[key] = Holder(key, next(self._turns))
+        if self._free and caller.in_use < self._share:  # nobody waits who could have it
+            self._take(caller)
+            return caller
+        try:
+            await self._wait(caller)
+        finally:
+            self._forget(caller)
+        return caller
+
+    def leave(self, caller: Holder, service_seconds: float | None) -> None:
+        """Give a permit back; `service_seconds` is how long it was held, None where that was exceptional."""
+        if service_seconds is not None:
+            self._service_seconds += SMOOTHING * (service_seconds - self._service_seconds)
+        caller.in_use -= 1
+        self._free += 1
+        if self._waiting:
+            self._grant()
+        self._forget(caller)
+
+    async def _wait(self, caller: Holder) -> None:
+        allowed_seconds = self._allowed_seconds(len(caller.waiting))
+        granted: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        caller.waiting[granted] = None
+        self._waiting[caller.key] = caller
+        self._queued.inc()
+        try:
+            async with asyncio.timeout(allowed_seconds):
+                await granted
+        except BaseException as error:
+            if granted.done() and not granted.cancelled():  # a permit came just as the wait ended
+                self.leave(caller, None)
+            if isinstance(error, TimeoutError):
+                raise self._refusal(allowed_seconds) from None
+            raise
+        finally:
+            self._queued.dec()
+            caller.waiting.pop(granted, None)
+            if not caller.waiting and self._waiting.get(caller.key) is caller:
+                del self._waiting[caller.key]
+
+    def _allowed_seconds(self, own: int) -> float:
+        """How long a caller with `own` requests waiting may wait for one more. Raises Overloaded."""
+        allowed_seconds = deadline.remaining_seconds(2 * self._wait_seconds) / 2
+        ahead = sum(min(len(each.waiting), own + 1) for each in self._waiting.values())
+        expected_seconds = ahead * self._service_seconds / self._permits
+        if not allowed_seconds or (ahead >= self._permits and expected_seconds > allowed_seconds):
+            raise self._refusal(expected_seconds)
+        return allowed_seconds
+
+    def _grant(self) -> None:
+        """Hand free permits to those who wait."""
+        while self._free:
+            fair = [each for each in self._waiting.values() if each.in_use < self._share]
+            if not fair:
+                return
+            caller = min(fair, key=lambda each: (each.in_use, each.turn))
+            granted = next(iter(caller.waiting))
+            del caller.waiting[granted]
+            if not caller.waiting:
+                del self._waiting[caller.key]
+            if granted.done():  # its caller hung up, and is not told yet
+                continue
+            self._take(caller)
+            granted.set_result(None)
+
+    def _take(self, caller: Holder) -> None:
+        self._free -= 1
+        caller.in_use += 1
+        caller.turn = next(self._turns)
+
+    def _forget(self, caller: Holder) -> None:
+        """Drop a caller who has nothing here.
+
+        By then another may have the same key: a cancelled request learns of it after newer ones came.
+        """
+        if not caller.in_use and not caller.waiting and self._callers.get(caller.key) is caller:
+            del self._callers[caller.key]
+
+    def _refusal(self, seconds: float) -> Overloaded:
+        """Count a refusal and say of what there is too much."""
+        self._refused.inc()
+        return Overloaded(
+            f"more {self._asked} are asked for than can be run; try again in a moment",
+            retry_after_seconds=min(max(RETRY_SECONDS, seconds), MAX_RETRY_SECONDS),
+        )
+
+
+def most_of(permits: int) -> int:
+    """The share that leaves a quarter of four permits or more to other callers."""
+    return permits - permits // 4

@@ -1,0 +1,213 @@
+"""The numbered files of sql/migrations, and the runner that brings a database to the last of them."""
+
+import asyncio
+import dataclasses
+import hashlib
+import re
+from collections.abc import Sequence
+from importlib import resources
+
+import asyncpg
+
+from facerec.serving.server.errors import StartError
+from matcher_service.postgres import address as database_address
+from matcher_service.postgres.extension import check_extension, check_reach, check_server, search_in
+
+LOCK_KEY = 0x6661636572656300  # "facerec"; advisory locks of one database share one space of numbers
+LOCK_WAIT_SECONDS = 60
+# Whoever wants a table queues behind a lock that is waited for on it, so waits are short and repeated.
+TABLE_LOCK_WAIT_SECONDS = 0.2
+TABLE_LOCK_PAUSE_SECONDS = 1.0
+TABLE_LOCK_ATTEMPTS = 30
+ROLE_ATTEMPTS = 5
+_FILE = re.compile(r"^(\d{4})_(\w+)\.sql$")
+_SERVES = re.compile(r"^-- serves: (\d+)$", re.MULTILINE)
+_LAST_THAT_SAYS_NOTHING = 13
+
+
+class MigrationError(StartError):
+    """The database was not migrated; the message says what to do."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Migration:
+    """One file: its number, its name, its text and the SHA-256 of it, in hex.
+
+    `serves_from` is the least version that a release must know to be served by the schema once this is
+    applied: what the file says in a line `-- serves: VERSION`, and without that its own.
+    """
+
+    version: int
+    name: str
+    text: str
+    checksum: str
+    serves_from: int
+
+
+def available() -> list[Migration]:
+    """Every migration this release has, in order, numbered from 1 without a gap."""
+    folder = resources.files("matcher_service") / "sql" / "migrations"
+    found = []
+    for file in sorted(folder.iterdir(), key=lambda entry: entry.name):
+        if match := _FILE.match(file.name):
+            text = file.read_text(encoding="utf-8")
+            checksum = hashlib.sha256(text.encode()).hexdigest()
+            version = int(match[1])
+            found.append(Migration(version, match[2], text, checksum, serves_from(version, text)))
+    assert [migration.version for migration in found] == list(range(1, len(found) + 1))
+    return found
+
+
+def serves_from(version: int, text: str) -> int:
+    """Return the least version that a release must know to be served once a migration is applied.
+
+    The migration's author says it (docs/decisions/0004-upgrades.md): a wrong one would be an outage.
+    """
+    said = _SERVES.findall(text)
+    assert said or version <= _LAST_THAT_SAYS_NOTHING, f"migration {version} lacks `-- serves: VERSION`"
+    least = int(said[0]) if said else version
+    assert least <= version, f"migration {version} says that it serves {least} alone"
+    return least
+
+
+def head() -> int:
+    """The version this release needs."""
+    return len(available())
+
+
+def why_unfit(version: int, serves_from: int) -> str:
+    """Say why a schema at `version`, which serves releases that know `serves_from`, does not serve this one.
+
+    "" where it does.
+    """
+    known = head()
+    if version < known:
+        return (
+            f"the schema is at version {version} and this release needs {known}: "
+            "run `matcher_service migrate`"
+        )
+    if serves_from > known:
+        return (
+            f"the schema is at version {version}, which serves releases that know {serves_from}, and this "
+            f"one knows {known}: run a newer release"
+        )
+    return ""
+
+
+async def migrate(database_url: str, migrations: Sequence[Migration] | None = None) -> list[str]:
+    """Apply what is missing, each file in a transaction of its own; return the names of those applied.
+
+    Where another session keeps a lock that a file needs, what it did is undone and it is applied again later.
+    A schema past them is left alone where it still serves this release. Safe to run again and from several
+    places at once. Raises MigrationError, DatabaseUnfit, AddressInvalid.
+    """
+    migrations = available() if migrations is None else migrations
+    try:
+        connection = await database_address.connect(database_url, seconds=10)
+    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError, ValueError) as error:
+        raise MigrationError(database_address.why_not_connected(error)) from None
+    try:
+        return await _migrate(connection, migrations)
+    except asyncpg.LockNotAvailableError:
+        raise MigrationError("another session holds a lock the migration needs; run it again later") from None
+    except asyncpg.InsufficientPrivilegeError as error:
+        raise MigrationError(
+            f"the migrating user lacks a right: {_line(error)}. It needs CREATEROLE once in the cluster (or "
+            "the roles facerec_owner and facerec_serve made beforehand and facerec_owner granted to it) and "
+            "CREATE on the database"
+        ) from None
+    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        raise MigrationError(f"the migration failed and was undone: {_line(error)}") from None
+    finally:
+        await connection.close(timeout=5)
+
+
+async def _migrate(connection: asyncpg.Connection, migrations: Sequence[Migration]) -> list[str]:
+    await connection.execute("SET statement_timeout = 0")
+    await check_server(connection)
+    await connection.execute(f"SET lock_timeout = '{LOCK_WAIT_SECONDS}s'")
+    await connection.execute("SELECT pg_advisory_lock($1)", LOCK_KEY)
+    await connection.execute(f"SET lock_timeout = '{TABLE_LOCK_WAIT_SECONDS}s'")
+    applied: list[str] = []
+    for attempt in range(1, TABLE_LOCK_ATTEMPTS + 1):
+        try:
+            await _apply_missing(connection, migrations, applied)
+            break
+        except asyncpg.LockNotAvailableError:
+            if attempt == TABLE_LOCK_ATTEMPTS:
+                raise
+            await asyncio.sleep(TABLE_LOCK_PAUSE_SECONDS)
+    return applied
+
+
+async def _apply_missing(
+    connection: asyncpg.Connection, migrations: Sequence[Migration], applied: list[str]
+) -> None:
+    """Apply what is missing and add the names to `applied`. Raises asyncpg.LockNotAvailableError."""
+    extension_schema = await check_extension(connection, create=True)
+    await _lay_foundation(connection)
+    await check_reach(connection, extension_schema, "facerec_owner", "facerec_serve")
+    for migration in migrations[await check_applied(connection, migrations) :]:
+        await _apply(connection, migration, extension_schema)
+        applied.append(f"{migration.version:04d}_{migration.name}")
+
+
+async def _apply(connection: asyncpg.Connection, migration: Migration, extension_schema: str) -> None:
+    async with connection.transaction():
+        await connection.execute("SET LOCAL ROLE facerec_owner")
+        await search_in(connection, extension_schema, local=True)
+        await connection.execute(migration.text)
+        await connection.execute(
+            "INSERT INTO facerec.schema_migration (version, name, checksum, serves_from) "
+            "VALUES ($1, $2, $3, $4)",
+            migration.version,
+            migration.name,
+            migration.checksum,
+            migration.serves_from,
+        )
+
+
+async def _lay_foundation(connection: asyncpg.Connection) -> None:
+    """Roles belong to the cluster and advisory locks to a database, so another one's run can collide."""
+    text = (resources.files("matcher_service") / "sql" / "foundation.sql").read_text(encoding="utf-8")
+    for attempt in range(1, ROLE_ATTEMPTS + 1):
+        try:
+            async with connection.transaction():
+                await connection.execute(text)
+        except asyncpg.InternalServerError:  # "tuple concurrently updated", in a shared catalog
+            if attempt == ROLE_ATTEMPTS:
+                raise
+        else:
+            return
+
+
+async def check_applied(connection: asyncpg.Connection, migrations: Sequence[Migration] | None = None) -> int:
+    """Return how many migrations the database has had.
+
+    Raises MigrationError where they are others than this release's (or those given), or are past them and
+    serve it no more.
+    """
+    migrations = available() if migrations is None else migrations
+    applied = await connection.fetch(
+        "SELECT m.version, m.name, m.checksum, "
+        "coalesce((to_jsonb(m) ->> 'serves_from')::int, m.version) AS serves_from "
+        "FROM facerec.schema_migration m ORDER BY 1"
+    )
+    for row, known in zip(applied, migrations, strict=False):
+        if (row["version"], row["checksum"]) != (known.version, known.checksum):
+            raise MigrationError(
+                f"migration {row['version']:04d}_{row['name']} was applied with another text than this "
+                "release has: run the release that migrated the database"
+            )
+    serves_from = max((row["serves_from"] for row in applied), default=0)
+    if serves_from > len(migrations):
+        raise MigrationError(
+            f"the database is at version {applied[-1]['version']}, which serves releases that know "
+            f"{serves_from}, and this one knows {len(migrations)}: run the release that migrated it, or a "
+            "newer one"
+        )
+    return len(applied)
+
+
+def _line(error: BaseException) -> str:
+    return " ".join(str(error).split()) or type(error).__name__

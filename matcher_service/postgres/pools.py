@@ -1,0 +1,199 @@
+"""The pools of connections to Postgres, and how a connection is prepared for our statements."""
+
+import asyncio
+import dataclasses
+import functools
+from pathlib import Path
+from typing import Any, cast
+
+import asyncpg
+
+from matcher_service import metrics
+from matcher_service.postgres import address as database_address
+from matcher_service.postgres.extension import (
+    DatabaseUnfit,
+    check_extension,
+    check_reach,
+    check_server,
+    search_in,
+)
+from matcher_service.postgres.statements import load
+from matcher_service.postgres.url import DatabaseUrl
+
+CACHED_STATEMENTS = 256  # a connection's; each collection has its own texts, and a plan takes about 50 kB
+PREPARE_SECONDS = 3.0  # for each question that a new connection begins with, however little a call's may take
+SERVING_ROLE = "facerec_serve"
+
+
+@dataclasses.dataclass(frozen=True)
+class DatabaseOptions:
+    """Where the database is and how it is used. Times are in seconds, sizes in connections.
+
+    `url_file` is where `url` was read from, if from a file: it is read anew when it changes.
+    """
+
+    url: str
+    url_file: Path | None = None
+    pool_min_size: int = 2
+    pool_max_size: int = 10
+    pool_wait_seconds: float = 1.0
+    search_pool_size: int = 4
+    statement_timeout_seconds: float = 10.0
+    lock_timeout_seconds: float = 3.0
+    connect_timeout_seconds: float = 5.0
+    scan_pool_size: int = 2
+    scan_workers: int = 1
+    scan_wait_seconds: float = 5.0
+    scan_timeout_seconds: float = 30.0
+    transfer_pool_size: int = 3
+
+
+class PreparedConnection(asyncpg.Connection):
+    """A connection that knows what it was prepared for: the schema's identity by then."""
+
+    __slots__ = ("prepared_for",)
+
+    prepared_for: asyncpg.Record | None
+
+
+class Pools:
+    """Three pools over one URL: for short requests, exact scans, and work in bulk.
+
+    Every session acts as the role facerec_serve, whoever logged in, so it cannot change the schema.
+    `renewals` counts how often all were replaced.
+    """
+
+    def __init__(self, options: DatabaseOptions) -> None:
+        self._options = options
+        self._url = DatabaseUrl(options.url, options.url_file)
+        self.calls: asyncpg.Pool | None = None
+        self.scans: asyncpg.Pool | None = None
+        self.transfers: asyncpg.Pool | None = None
+        self.renewals = 0
+
+    async def open(self) -> asyncpg.Pool:
+        """Open those that are not open and return that of short requests.
+
+        Raises DatabaseUnfit, AddressInvalid, and what asyncpg raises.
+        """
+        await self._follow_url()
+        if self.calls is not None and self.scans is not None and self.transfers is not None:
+            return self.calls
+        options = self._options
+        connection = await database_address.connect(self._url.text, seconds=options.connect_timeout_seconds)
+        try:
+            await check_server(connection)
+            await check_extension(connection)
+        finally:
+            await connection.close(timeout=options.connect_timeout_seconds)
+        self.calls = self.calls or await self._pool_of(
+            "calls",
+            (options.pool_min_size, options.pool_max_size),
+            statement_seconds=options.statement_timeout_seconds,
+        )
+        self.scans = self.scans or await self._pool_of(
+            "scans",
+            (0, options.scan_pool_size),
+            statement_seconds=options.scan_timeout_seconds,
+            workers=options.scan_workers,
+        )
+        self.transfers = self.transfers or await self._pool_of(
+            "transfers", (0, options.transfer_pool_size), statement_seconds=options.scan_timeout_seconds
+        )
+        return self.calls
+
+    async def renew(self) -> None:
+        """Have every connection replaced once it is not in use."""
+        self.renewals += 1
+        for pool in self._opened():
+            await pool.expire_connections()
+
+    async def connect(self, statement_seconds: float) -> asyncpg.Connection:
+        """Open a connection apart from the pools, not prepared for vectors.
+
+        Raises AddressInvalid, and what asyncpg raises.
+        """
+        return await self._connect(server_settings=self._session(statement_seconds, workers=0))
+
+    async def close(self) -> None:
+        """Close every connection; those in use get a moment to end."""
+        pools = self._opened()
+        self.calls = self.scans = self.transfers = None
+        try:
+            async with asyncio.timeout(self._options.connect_timeout_seconds):
+                await asyncio.gather(*(pool.close() for pool in pools))
+        except TimeoutError:
+            for pool in pools:
+                pool.terminate()
+
+    def _opened(self) -> list[asyncpg.Pool]:
+        return [pool for pool in (self.calls, self.scans, self.transfers) if pool is not None]
+
+    async def _follow_url(self) -> None:
+        """Take the URL that its file has now; connections by another one are replaced."""
+        if self._url.refresh():
+            await self.renew()
+
+    async def _connect(self, *_: Any, **arguments: Any) -> asyncpg.Connection:
+        await self._follow_url()
+        return await database_address.connect(
+            self._url.text, seconds=self._options.connect_timeout_seconds, **arguments
+        )
+
+    def _session(self, statement_seconds: float, workers: int) -> dict[str, str]:
+        """What each session is set to when it begins."""
+        return {
+            "application_name": "facerec-matcher",
+            "jit": "off",
+            "lock_timeout": f"{self._options.lock_timeout_seconds:.3f}s",
+            "statement_timeout": f"{statement_seconds:.3f}s",
+            "max_parallel_workers_per_gather": str(workers),
+            "role": SERVING_ROLE,
+        }
+
+    async def _pool_of(
+        self, name: str, sizes: tuple[int, int], *, statement_seconds: float, workers: int = 0
+    ) -> asyncpg.Pool:
+        least, most = sizes
+        pool: asyncpg.Pool = await asyncpg.create_pool(
+            connect=self._connect,
+            connection_class=PreparedConnection,
+            min_size=least,
+            max_size=most,
+            command_timeout=statement_seconds + 1,
+            max_cached_statement_lifetime=0,
+            statement_cache_size=CACHED_STATEMENTS,
+            server_settings=self._session(max(statement_seconds, PREPARE_SECONDS), workers),
+            init=functools.partial(_prepare, statement_seconds=statement_seconds),
+            reset=_keep,
+        )
+        metrics.CONNECTIONS.labels(name, "open").set_function(pool.get_size)
+        metrics.CONNECTIONS.labels(name, "most").set_function(pool.get_max_size)
+        metrics.CONNECTIONS.labels(name, "used").set_function(lambda: pool.get_size() - pool.get_idle_size())
+        return pool
+
+
+async def _prepare(connection: asyncpg.Connection, statement_seconds: float) -> None:
+    """Find pgvector and bind its type, then hold statements to their time. Raises DatabaseUnfit."""
+    # Asked first: what is made anew from here on has another identity.
+    prepared_for = await connection.fetchrow(load()["schema_identity"])
+    schema = await check_extension(connection)
+    await check_reach(connection, schema, SERVING_ROLE)
+    await search_in(connection, schema)
+    if statement_seconds < PREPARE_SECONDS:
+        await connection.execute(f"SET statement_timeout = '{statement_seconds:.3f}s'")
+    try:
+        await connection.set_type_codec(
+            "vector", schema=schema, encoder=_as_is, decoder=_as_is, format="binary"
+        )
+    except ValueError:  # dropped since
+        raise DatabaseUnfit("the database has no pgvector any more") from None
+    cast(PreparedConnection, connection).prepared_for = prepared_for
+
+
+def _as_is(value: bytes) -> bytes:
+    return value
+
+
+async def _keep(connection: asyncpg.Connection) -> None:
+    """Nothing to reset: no statement leaves session state, and RESET ALL would cost a round trip."""

@@ -1,0 +1,48 @@
+"""The database's URL in force: the one that was given, or what its file holds now."""
+
+from pathlib import Path
+
+import structlog
+
+from facerec.serving.auth.files import Stamp, stamp
+from matcher_service.postgres.address import AddressInvalid, read_address
+
+log = structlog.get_logger(__name__)
+
+
+class DatabaseUrl:
+    """A URL, or a file of one that is read anew when it changes, as a secret is renewed where it is mounted.
+
+    A file at fault leaves the URL as it was, and the log says why. Raises AddressInvalid for the first one.
+    """
+
+    def __init__(self, url: str, file: Path | None = None) -> None:
+        read_address(url)
+        self._url = url
+        self._file = file
+        self._stamp: Stamp | None = None
+
+    @property
+    def text(self) -> str:
+        """The URL as of the last `refresh`."""
+        return self._url
+
+    def refresh(self) -> bool:
+        """Read the file where it changed; whether there is another URL now."""
+        if self._file is None:
+            return False
+        try:
+            found = stamp([self._file])
+            if found == self._stamp:
+                return False
+            self._stamp = found
+            url = self._file.read_text(encoding="utf-8").strip()
+            read_address(url)
+        except (OSError, UnicodeDecodeError, AddressInvalid) as error:
+            why = str(error) if isinstance(error, AddressInvalid) else type(error).__name__
+            log.warning("database_url_file_at_fault", file=str(self._file), why=why)
+            return False
+        changed, self._url = url != self._url, url
+        if changed:
+            log.info("database_url_read_anew", file=str(self._file))
+        return changed

@@ -1,0 +1,1 @@
+"""Faces in bulk: import and export."""
