@@ -1151,6 +1151,26 @@ CROSS JOIN LATERAL (
 WHERE f.expire_time > now()
   AND (f.create_time <= now() - (SELECT c.retention FROM facerec.collection c WHERE c.collection_id = $1)) IS NOT TRUE;
 
+-- name: find_same_encodings
+-- A column a face: $2 person ids, $3 content ids, $4 encodings. The places, from 1, of the faces whose person has that
+-- very encoding under another content, as that of a photo, and that content. Person (person_id), face (person_key,
+-- content_id): all faces of those people are read.
+SELECT i.place, f.content_id
+FROM unnest($2::text[], $3::uuid[], $4::vector[]) WITH ORDINALITY AS i(person_id, content_id, encoding, place)
+CROSS JOIN LATERAL (
+    SELECT p.person_key FROM facerec.:"person" p WHERE p.collection_id = $1 AND p.person_id = i.person_id OFFSET 0
+) p
+CROSS JOIN LATERAL (
+    SELECT f.content_id
+    FROM facerec.:"face" f
+    WHERE f.collection_id = $1 AND f.person_key = p.person_key AND f.encoding = i.encoding
+      AND f.content_id <> i.content_id AND f.expire_time > now()
+      AND (f.create_time <= now() - (SELECT c.retention FROM facerec.collection c WHERE c.collection_id = $1))
+          IS NOT TRUE
+    ORDER BY f.content_id
+    LIMIT 1
+) f;
+
 -- name: count_strangers
 -- $2 person ids. How many of them are nobody yet. Primary key of person.
 SELECT count(DISTINCT i.person_id) AS strangers

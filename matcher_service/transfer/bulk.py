@@ -232,6 +232,7 @@ class Import:
         collection_id, persons = self._header.collection_id, checked.person_ids
         async with self._database.transfer_connection() as connection:
             queries = of_collection(collection_id)
+            await _find_same(connection, queries, collection_id, chunk, checked)
             await self._refuse_beyond(connection, queries, checked, set(persons))
             known = await connection.fetchval(
                 queries["count_known"], collection_id, persons, checked.contents
@@ -336,6 +337,8 @@ async def _insert(
     locked = await connection.fetch(
         queries["lock_imported_persons"], header.collection_id, list(set(checked.person_ids))
     )
+    if locked:
+        await _find_same(connection, queries, header.collection_id, chunk, checked)
     row = await connection.fetchrow(
         queries["import_faces"],
         header.collection_id,
@@ -351,6 +354,21 @@ async def _insert(
     )
     assert row is not None
     return row
+
+
+async def _find_same(
+    connection: Connection, queries: Mapping[str, str], collection_id: str, chunk: Chunk, checked: "Checked"
+) -> None:
+    """Give an encoding that its person has from a photo that photo's content, so that it is there already."""
+    found = await connection.fetch(
+        queries["find_same_encodings"],
+        collection_id,
+        checked.person_ids,
+        checked.contents,
+        [vector_wire(chunk.encodings[place]) for place in checked.places],
+    )
+    for row in found:
+        checked.contents[row["place"] - 1] = row["content_id"]
 
 
 def _check_space(header: Header, space: str) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import asyncpg
 import grpc.aio
+import numpy as np
 import pytest
 from PIL import Image, ImageFilter
 from prometheus_client import REGISTRY
@@ -21,7 +22,8 @@ from facerec.serving.server.server import Server, ServerOptions, Service
 from matcher_service.domain.errors import Overloaded
 from matcher_service.postgres.statements import partition_name
 from tests.e2e.matcher.catalog import settle
-from tests.e2e.matcher.requests import enroll, refused
+from tests.e2e.matcher.requests import enroll, refused, vectors
+from tests.e2e.matcher.transfers import chunk, export, exported, header, send
 from tests.fixtures.encoder import EncoderProcess
 from tests.fixtures.matcher import NOWHERE, RunningMatcher, StartMatcher
 from tests.fixtures.waiting import LIMIT_SECONDS
@@ -61,6 +63,21 @@ def flat() -> bytes:
     with io.BytesIO() as out:
         Image.new("RGB", (200, 200), (90, 120, 150)).save(out, "PNG")
         return out.getvalue()
+
+
+async def test_an_export_of_photos_is_there_already_when_it_is_imported(
+    seeing: RunningMatcher, photo: Callable[..., bytes]
+) -> None:
+    for name in ("obama", "obama2"):
+        await seeing.stub.Enroll(enroll("obama", pb.Probe(image=photo(name))))
+    names, faces = exported(await export(seeing))
+    more = chunk(np.concatenate([faces, vectors(1)]), [*names, "obama"])
+    looked = await send(seeing, header("look", dry_run=True), more)
+    assert (looked.faces_added, looked.faces_already_there) == (1, 2)
+    done = await send(seeing, header("again"), more)
+    assert (done.faces_added, done.faces_already_there) == (1, 2)
+    person = await seeing.stub.GetPerson(pb.GetPersonRequest(person_id="obama"))
+    assert person.person.face_count == 3
 
 
 async def test_people_enrolled_from_photos_are_told_apart(
