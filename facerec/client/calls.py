@@ -9,6 +9,7 @@ import copy
 import dataclasses
 import functools
 import inspect
+import re
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from types import TracebackType
 from typing import Any, ClassVar, Concatenate, Generic, ParamSpec, Self, TypeVar
@@ -22,6 +23,8 @@ from facerec.client.failures import from_rpc_error
 from facerec.client.loop_channel import LoopChannel
 from facerec.client.security import PLAIN, Security
 from facerec.errors import FacerecError, Reason
+
+_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
 P = ParamSpec("P")
 A = TypeVar("A")
@@ -55,6 +58,20 @@ class Listing(Generic[A]):
         return [self.read(item) for item in getattr(response, self.field)], response.next_page_token
 
 
+def _checked_seconds(timeout_seconds: float) -> float:
+    if not isinstance(timeout_seconds, int | float) or not timeout_seconds > 0:
+        raise option_invalid(
+            "timeout_seconds", f"timeout_seconds is {timeout_seconds!r}: give seconds above 0"
+        )
+    return timeout_seconds
+
+
+def _checked_id(text: str, field: str) -> str:
+    if not _ID.fullmatch(text):
+        raise option_invalid(field, f"{field} has up to 64 letters, digits, dots, dashes and underscores")
+    return text
+
+
 class _Channel:
     """What both forms of a client are made of."""
 
@@ -64,7 +81,7 @@ class _Channel:
     def __init__(self, address: str, *, timeout_seconds: float = 30.0, security: Security = PLAIN) -> None:
         check_address(address)
         self.address = address
-        self.timeout_seconds = timeout_seconds
+        self.timeout_seconds = _checked_seconds(timeout_seconds)
         self._metadata = security.metadata(address)
         self._options = [*channel_options(self.service), *security.options()]
 
@@ -85,17 +102,18 @@ class _Channel:
         `request_id`, of up to 64 letters, digits, dots, dashes and underscores, is in every line that the
         services log of its calls; `trace_parent` is the W3C's `traceparent` of the trace they are part of.
         `on_behalf_of`, of the same form, is whom the calls are made for: an encoder serves those of a caller
-        in turn.
+        in turn. Raises FacerecError OPTION_INVALID, naming the argument.
         """
         other = copy.copy(self)
         if timeout_seconds is not None:
-            other.timeout_seconds = timeout_seconds
+            other.timeout_seconds = _checked_seconds(timeout_seconds)
         if request_id:
-            other._metadata = (*other._metadata, ("x-request-id", request_id))
+            other._metadata = (*other._metadata, ("x-request-id", _checked_id(request_id, "request_id")))
         if trace_parent:
             other._metadata = (*other._metadata, ("traceparent", trace_parent))
         if on_behalf_of:
-            other._metadata = (*other._metadata, ("x-on-behalf-of", on_behalf_of))
+            named = _checked_id(on_behalf_of, "on_behalf_of")
+            other._metadata = (*other._metadata, ("x-on-behalf-of", named))
         return other
 
     def _send(self, call: Call[Any]) -> Any:
@@ -178,11 +196,32 @@ class AsyncClient(_Channel):
             raise from_rpc_error(error, self.address) from error
 
 
+def _built(build: Callable[P, A], *args: P.args, **kwargs: P.kwargs) -> A:
+    """Build a call. Raises FacerecError OPTION_INVALID where an argument has a type or value that it can't."""
+    try:
+        return build(*args, **kwargs)
+    except (TypeError, ValueError, AttributeError) as error:
+        signature = inspect.signature(build)
+        given = signature.bind(
+            *args, **kwargs
+        ).arguments  # a name that is not there is Python's own TypeError
+        for name, value in given.items():
+            if signature.parameters[name].annotation is str and not isinstance(value, str):
+                kind = type(value).__name__
+                raise option_invalid(name, f"{name} is of type {kind}: give a str") from error
+        raise option_invalid("", str(error)) from error
+
+
+def option_invalid(field: str, message: str) -> FacerecError:
+    """The error of an argument that was refused here."""
+    return FacerecError(message, reason=Reason.OPTION_INVALID, field=field)
+
+
 def ask(build: Callable[P, Call[A]]) -> Callable[Concatenate[Client, P], A]:
     """A blocking client's method from a call."""
 
     def method(self: Client, /, *args: P.args, **kwargs: P.kwargs) -> A:
-        return self._ask(build(*args, **kwargs))
+        return self._ask(_built(build, *args, **kwargs))
 
     _describe(method, build)
     return method
@@ -192,7 +231,7 @@ def ask_async(build: Callable[P, Call[A]]) -> Callable[Concatenate[AsyncClient, 
     """An asyncio client's method from a call."""
 
     async def method(self: AsyncClient, /, *args: P.args, **kwargs: P.kwargs) -> A:
-        return await self._ask(build(*args, **kwargs))
+        return await self._ask(_built(build, *args, **kwargs))
 
     _describe(method, build)
     return method
@@ -202,7 +241,7 @@ def each(build: Callable[P, Listing[A]]) -> Callable[Concatenate[Client, P], Ite
     """A blocking client's method that iterates over every item of a listing, a page at a time."""
 
     def method(self: Client, /, *args: P.args, **kwargs: P.kwargs) -> Iterator[A]:
-        listing, token, more = build(*args, **kwargs), "", True
+        listing, token, more = _built(build, *args, **kwargs), "", True
         while more:
             items, token = self._ask(listing.page(token))
             yield from items
@@ -216,7 +255,7 @@ def each_async(build: Callable[P, Listing[A]]) -> Callable[Concatenate[AsyncClie
     """An asyncio client's method that iterates over every item of a listing, a page at a time."""
 
     async def method(self: AsyncClient, /, *args: P.args, **kwargs: P.kwargs) -> AsyncIterator[A]:
-        listing, token, more = build(*args, **kwargs), "", True
+        listing, token, more = _built(build, *args, **kwargs), "", True
         while more:
             items, token = await self._ask(listing.page(token))
             for item in items:

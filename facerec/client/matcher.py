@@ -8,7 +8,17 @@ from typing import Any, ClassVar
 import grpc
 
 from facerec.client import transfer
-from facerec.client.calls import AsyncClient, Call, Client, Listing, ask, ask_async, each, each_async
+from facerec.client.calls import (
+    AsyncClient,
+    Call,
+    Client,
+    Listing,
+    ask,
+    ask_async,
+    each,
+    each_async,
+    option_invalid,
+)
 from facerec.client.channel import MATCHER_SERVICE
 from facerec.client.failures import from_rpc_error
 from facerec.client.people import (
@@ -26,7 +36,6 @@ from facerec.client.probes import Probe, probe_message
 from facerec.client.sending import AsyncRequests, Requests
 from facerec.client.times import timestamp
 from facerec.client.transfer import FaceBatch, ImportReport
-from facerec.errors import FacerecError, Reason
 from facerec.matcher import v1
 
 
@@ -210,12 +219,12 @@ def update_face(
         external_ref=external_ref,
         expire_time=timestamp(expire_time, "expire_time"),
     )
+    if external_ref is None and expire_time is None and not never_expires:
+        raise option_invalid("", "nothing to change: give external_ref, expire_time or never_expires")
     if never_expires:
         if expire_time is not None:
-            raise FacerecError(
-                "give expire_time or never_expires: each says when the face is to be gone",
-                reason=Reason.OPTION_INVALID,
-                field="expire_time",
+            raise option_invalid(
+                "expire_time", "give expire_time or never_expires: each says when the face is to be gone"
             )
         request.update_mask.paths.extend(["expire_time", *(["external_ref"] * (external_ref is not None))])
     return Call("UpdateFace", request, lambda response: StoredFace.from_message(response.face))

@@ -13,9 +13,14 @@ def utc(timestamp: Timestamp) -> datetime.datetime:
 
 
 def timestamp(time: datetime.datetime | None, field: str) -> Timestamp | None:
-    """A time of a request. Raises FacerecError OPTION_INVALID where it has no time zone."""
+    """A time of a request. Raises FacerecError OPTION_INVALID where it is no datetime or has no time zone."""
     if time is None:
         return None
+    if not isinstance(time, datetime.datetime):
+        kind = type(time).__name__
+        raise FacerecError(
+            f"{field} is of type {kind}: give a datetime", reason=Reason.OPTION_INVALID, field=field
+        )
     if time.tzinfo is None:
         raise FacerecError(
             "say which time zone the time is of: one without could be the caller's or the server's",

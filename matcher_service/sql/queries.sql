@@ -685,10 +685,11 @@ WITH person AS (
     INSERT INTO facerec.erasure (collection_id, persons, faces)
     SELECT $1, (SELECT count(*) FROM person), (SELECT count(*) FROM face)
     WHERE EXISTS (SELECT FROM person)
-    RETURNING erasure_id
+    RETURNING erasure_id, delete_time
 )
 SELECT (SELECT count(*) FROM person) AS persons, (SELECT count(*) FROM face) AS faces,
-       clock_timestamp() AS delete_time, (SELECT erasure_id FROM receipt) AS erasure_id;
+       coalesce((SELECT delete_time FROM receipt), clock_timestamp()) AS delete_time,
+       (SELECT erasure_id FROM receipt) AS erasure_id;
 
 -- name: list_faces
 -- $2 person, $3 and $4 the last page's last time and id or null, $5 most rows.
@@ -776,9 +777,10 @@ WITH face AS (
 ), receipt AS (
     INSERT INTO facerec.erasure (collection_id, persons, faces)
     SELECT $1, 0, 1 WHERE EXISTS (SELECT FROM face)
-    RETURNING erasure_id
+    RETURNING erasure_id, delete_time
 )
-SELECT (SELECT count(*) FROM face) AS faces, clock_timestamp() AS delete_time,
+SELECT (SELECT count(*) FROM face) AS faces,
+       coalesce((SELECT delete_time FROM receipt), clock_timestamp()) AS delete_time,
        (SELECT erasure_id FROM receipt) AS erasure_id;
 
 -- name: get_erasure

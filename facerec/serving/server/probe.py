@@ -1,5 +1,5 @@
-"""`python -m facerec.serving.server.probe HOST:PORT [SERVICE]`: whether a service is SERVING, for a container's
-HEALTHCHECK. Exit code 0 where it is, 1 where it is not or does not answer in time.
+"""`python -m facerec.serving.server.probe HOST:PORT [SERVICE]`: whether a service is SERVING, for the
+HEALTHCHECK of a container. Exit code 0 where it is, 1 where it is not or does not answer in time.
 """
 
 import sys

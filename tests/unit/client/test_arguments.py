@@ -122,3 +122,27 @@ async def test_a_client_made_where_no_event_loop_runs_belongs_to_that_of_its_fir
             elsewhere = await asyncio.to_thread(asyncio.run, fails(client))
             assert "another event loop" in elsewhere.message
             assert (await client.with_options(timeout_seconds=20).encode(b"image")).image_width == 5
+
+
+def test_arguments_of_other_types_are_refused_by_their_names() -> None:
+    with EncoderClient(NOBODY) as encoder, MatcherClient(NOBODY) as matcher:
+        probe = Encoding(VECTOR, "a/b/c")
+        refused: list[tuple[Any, str]] = [
+            (lambda: matcher.verify(42, probe), "person_id is of type int"),  # type: ignore[arg-type]
+            (lambda: list(matcher.list_persons(prefix=7)), "prefix is of type int"),  # type: ignore[arg-type]
+            (lambda: matcher.enroll("ann", probe, expire_time="2030-01-01"), "expire_time is of type str"),  # type: ignore[arg-type]
+            (lambda: matcher.update_face("f"), "nothing to change"),
+            (lambda: encoder.encode(b"x", num_jitters=3), "num_jitters"),  # type: ignore[call-arg]
+            (lambda: encoder.encode(b"x", detector="foo"), "FOO"),  # type: ignore[arg-type]
+            (lambda: encoder.encode(b"x", max_faces=-1), "-1"),
+            (lambda: encoder.encode(b"x", face_boxes=[(1, 2, 3, 4)]), "to_message"),  # type: ignore[list-item]
+            (lambda: encoder.with_options(timeout_seconds=-1), "timeout_seconds"),
+            (lambda: encoder.with_options(request_id="bad id!"), "request_id"),
+            (lambda: EncoderClient(NOBODY, timeout_seconds=None), "timeout_seconds"),  # type: ignore[arg-type]
+        ]
+        for call, words in refused:
+            with pytest.raises(FacerecError, match=words) as caught:
+                call()
+            assert caught.value.reason is Reason.OPTION_INVALID
+        with pytest.raises(TypeError, match="person"):
+            matcher.verify(person="ann", probe=probe)  # type: ignore[call-arg]

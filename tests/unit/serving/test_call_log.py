@@ -55,8 +55,8 @@ async def test_lines_come_a_moment_later_with_the_time_of_their_call(
     first, second = lines
     assert before <= datetime.datetime.fromisoformat(str(first.pop("timestamp"))) <= after
     assert first == {
-        "event": "call", "level": "info", "logger": "facerec.serving.observability.access_log", "method": "Verify",
-        "code": "OK", "seconds": 0.0012, "caller": "", "request_id": "first",
+        "event": "call", "level": "info", "logger": "facerec.serving.observability.access_log",
+        "method": "Verify", "code": "OK", "seconds": 0.0012, "caller": "", "request_id": "first",
     }  # fmt: skip
     assert (second["request_id"], second["reason"]) == ("second", "PERSON_NOT_FOUND")
 
