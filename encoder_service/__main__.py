@@ -7,6 +7,7 @@ serve with.
 import asyncio
 import functools
 import gc
+import itertools
 import json
 import os
 import sys
@@ -28,8 +29,7 @@ from facerec.serving.observability import logs, spans
 from facerec.serving.observability.loop_lag import LagMeter
 from facerec.serving.observability.metrics import BUILD
 from facerec.serving.observability.watchdog import Watchdog
-from facerec.serving.server import diagnostics as checkup
-from facerec.serving.server import loop
+from facerec.serving.server import diagnostics, loop
 from facerec.serving.server import settings as serving_settings
 from facerec.serving.server.errors import StartError
 from facerec.serving.server.server import Server, Service, wait_for_termination
@@ -71,13 +71,16 @@ def _load(command: str, flags: list[str]) -> EncoderSettings:
 
 
 async def _check_config(flags: list[str]) -> int:
-    return checkup.check_config(_load("check-config", flags), flags)
+    return diagnostics.check_config(_load("check-config", flags), flags)
 
 
 async def _doctor(flags: list[str]) -> int:
     settings = _load("doctor", flags)
     logs.configure("error", settings.log_format)
-    return await asyncio.to_thread(lambda: checkup.report(doctor.examine(settings)))
+    first = diagnostics.examine_settings(lambda: diagnostics.check_serving(settings))
+    return await asyncio.to_thread(
+        lambda: diagnostics.report(itertools.chain([first], doctor.examine(settings)))
+    )
 
 
 async def _serve(flags: list[str]) -> None:

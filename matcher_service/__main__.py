@@ -11,14 +11,12 @@ import asyncpg
 import structlog
 
 import facerec
-from facerec.errors import FacerecError
 from facerec.printable import printable
 from facerec.serving.observability import logs, spans
 from facerec.serving.observability.loop_lag import LagMeter
 from facerec.serving.observability.metrics import BUILD
 from facerec.serving.observability.watchdog import Watchdog
-from facerec.serving.server import diagnostics as checkup
-from facerec.serving.server import loop
+from facerec.serving.server import diagnostics, loop
 from facerec.serving.server.errors import StartError
 from facerec.serving.server.server import wait_for_termination
 from facerec.serving.server.settings import load
@@ -72,10 +70,8 @@ async def serve(argv: list[str]) -> None:
     BUILD.labels("matcher", facerec.__version__).set(1)
     if settings.trace_endpoint:
         spans.configure("matcher", facerec.__version__, settings.trace_endpoint)
-    try:
-        service = MatcherService(settings)
-    except FacerecError as error:  # of its own client: the key or a certificate of the encoder's
-        raise StartError(f"{error} (the settings encoder_...)") from None
+    doctor.check_encoder_client(settings)
+    service = MatcherService(settings)
     await service.start()
     watchdog = Watchdog(settings.stuck_seconds)
     watchdog.start()
@@ -132,15 +128,17 @@ async def ended(work: Coroutine[Any, Any, None]) -> None:
 
 
 async def check_config(argv: list[str]) -> int:
-    """Print what serving would be told. Raises StartError."""
-    return checkup.check_config(_load("check-config", argv), argv)
+    """Print what serving would be told. Raises StartError where serving would."""
+    settings = _load("check-config", argv)
+    doctor.check_encoder_client(settings)
+    return diagnostics.check_config(settings, argv)
 
 
 async def examine(argv: list[str]) -> int:
     """Print what a look at database and encoder found. Raises StartError."""
     settings = _load("doctor", argv)
     logs.configure("error", settings.log_format)
-    return checkup.report([finding async for finding in doctor.examine(settings)])
+    return diagnostics.report([finding async for finding in doctor.examine(settings)])
 
 
 async def version(argv: list[str]) -> None:

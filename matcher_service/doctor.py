@@ -6,7 +6,7 @@ import asyncpg
 
 from facerec.client import AsyncEncoderClient
 from facerec.errors import FacerecError, Reason
-from facerec.serving.server.diagnostics import Finding
+from facerec.serving.server.diagnostics import Finding, check_serving, examine_settings
 from facerec.serving.server.errors import StartError
 from matcher_service.database_findings import examine_newer_extension, examine_restored
 from matcher_service.postgres import migrations
@@ -18,10 +18,24 @@ _CONNECT_SECONDS = 5.0
 
 
 async def examine(settings: MatcherSettings) -> AsyncIterator[Finding]:
-    """Look at the database as the serving login, then at the encoder."""
+    """Look at the settings, at the database as the serving login, then at the encoder."""
+    yield examine_settings(lambda: _check(settings))
     async for finding in _examine_database(settings):
         yield finding
     yield await _examine_encoder(settings)
+
+
+def check_encoder_client(settings: MatcherSettings) -> None:
+    """Read the key and certificates for the encoder. Raises StartError."""
+    try:
+        AsyncEncoderClient(settings.encoder_address, security=settings.encoder_security())
+    except FacerecError as error:
+        raise StartError(f"{error} (the settings encoder_...)") from None
+
+
+def _check(settings: MatcherSettings) -> None:
+    check_encoder_client(settings)
+    check_serving(settings)
 
 
 async def _examine_database(settings: MatcherSettings) -> AsyncIterator[Finding]:

@@ -9,8 +9,8 @@ import dlib
 
 from encoder_service.decoding.images import Pixels
 from encoder_service.domain.faces import BoundingBox, Detection
-from encoder_service.pipeline import pyramid_levels as copies
-from encoder_service.pipeline.pyramid_levels import Copy
+from encoder_service.pipeline import scaling
+from encoder_service.pipeline.scaling import Copy
 
 _THRESHOLD_ADJUSTMENT: Final = 0.0  # face_recognition's: the detector's own threshold
 _WINDOW_PIXELS: Final = 72
@@ -89,13 +89,15 @@ class HogDetector:
         gives the level, and there its edges lie on a grid. From them it goes up again, rounded as dlib
         rounds when it comes from the whole pyramid.
         """
-        depth = copies.levels_of(min(box.width, box.height) - 1, _WINDOW_PIXELS)
+        depth = scaling.levels_of(min(box.width, box.height) - 1, _WINDOW_PIXELS)
 
         def carried(x: int, y: int) -> tuple[int, int]:
-            cell_x, cell_y = (_to_cell(copies.reduce(value, depth)) for value in (x, y))
+            cell_x, cell_y = (_to_cell(scaling.reduce(value, depth)) for value in (x, y))
             levels = depth + copy.level
-            far_x, far_y = copies.to_picture(
-                _round(copies.enlarge(cell_x, levels)), _round(copies.enlarge(cell_y, levels)), copy
+            far_x, far_y = scaling.to_picture(
+                _round(scaling.enlarge(cell_x, levels)),
+                _round(scaling.enlarge(cell_y, levels)),
+                copy,
             )
             return _round(far_x), _round(far_y)
 

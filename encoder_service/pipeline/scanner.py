@@ -22,12 +22,11 @@ from encoder_service.domain.faces import (
     Quality,
 )
 from encoder_service.embedding.network import CHIP_PIXELS
-from encoder_service.pipeline import cancellation
-from encoder_service.pipeline import pyramid_levels as copies
+from encoder_service.pipeline import cancellation, scaling
 from encoder_service.pipeline.alignment import Aligner
 from encoder_service.pipeline.cost import Plan
-from encoder_service.pipeline.pyramid_levels import Copy
 from encoder_service.pipeline.quality import Judge
+from encoder_service.pipeline.scaling import Copy
 
 _COPY_DENSITY: Final = 3.0
 """A copy is made from at least this many times its own pixels a side, where the picture has them.
@@ -152,12 +151,12 @@ class Scanner:
         """
         upsample = options.upsample
         if options.full_resolution:
-            return [copies.whole(width, height, upsample)], "upsample" if upsample else "full_resolution"
+            return [scaling.whole(width, height, upsample)], "upsample" if upsample else "full_resolution"
         if options.min_face_pixels:
             least, window = options.min_face_pixels, detector.window_pixels
-            return [copies.showing(width, height, upsample, face=least, window=window)], "min_face_pixels"
-        first = copies.within(width, height, upsample, self._bounds.first_side)
-        again = copies.within(width, height, upsample, self._bounds.again_side)
+            return [scaling.showing(width, height, upsample, face=least, window=window)], "min_face_pixels"
+        first = scaling.within(width, height, upsample, self._bounds.first_side)
+        again = scaling.within(width, height, upsample, self._bounds.again_side)
         return [first] if again == first else [first, again], ""
 
     def _box_pixels(self, header: Header, boxes: Sequence[BoundingBox]) -> int:

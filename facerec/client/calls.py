@@ -197,7 +197,7 @@ class AsyncClient(_Channel):
 
 
 def _built(build: Callable[P, A], *args: P.args, **kwargs: P.kwargs) -> A:
-    """Build a call. Raises FacerecError OPTION_INVALID where an argument has a type or value that it can't."""
+    """Build a call. Raises FacerecError OPTION_INVALID where an argument has a type or value it can't."""
     try:
         return build(*args, **kwargs)
     except (TypeError, ValueError, AttributeError) as error:

@@ -18,13 +18,13 @@ from matcher_service.api import (
     review_converters,
     rights,
 )
-from matcher_service.api.page_tokens import PairList
 from matcher_service.audit.reading import AuditReader
 from matcher_service.calibration.calibrator import Calibrator
 from matcher_service.collections.catalog import Catalog
 from matcher_service.domain import deadline, ids
 from matcher_service.domain.collection import CollectionSettings
 from matcher_service.domain.errors import IdInvalid, OptionInvalid, ScoresWithheld
+from matcher_service.domain.page_tokens import PairList
 from matcher_service.duplicates.review import MAX_DISTANCE, Reviewer
 from matcher_service.identification.recall import DEFAULT_SAMPLES, MAX_SAMPLES, MIN_SAMPLES, RecallMeter
 

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 
 import asyncpg
 
-from matcher_service.api import page_tokens as pages
 from matcher_service.audit.changes import Action
+from matcher_service.domain import page_tokens
 from matcher_service.domain.errors import PersonNotFound
 from matcher_service.postgres.database import Database
 from matcher_service.postgres.driver_errors import tried_anew
@@ -69,7 +69,7 @@ class AuditReader:
 
         Raises PersonNotFound, OptionInvalid for a token of another list, StoreUnavailable, Overloaded.
         """
-        before = pages.read_event(page_token, collection_id)
+        before = page_tokens.read_event(page_token, collection_id)
         queries = of_collection(collection_id)
         async with self._database.search_connection() as connection:
             tag = None
@@ -89,4 +89,4 @@ class AuditReader:
             )
         events = [event_of(row) for row in rows[:page_size]]
         more = len(rows) > page_size
-        return events, pages.event_token(collection_id, events[-1].event_id) if more else ""
+        return events, page_tokens.event_token(collection_id, events[-1].event_id) if more else ""

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from matcher_service.audit.changes import Action, Change, note
-from matcher_service.calibration import error_rates as calibration
+from matcher_service.calibration import error_rates
 from matcher_service.calibration.error_rates import BIN, BINS, MIN_PERSONS, Counts, Point, Sample
 from matcher_service.calibration.impostors import ROWS_A_BLOCK, PairCounter
 from matcher_service.calibration.support import Target, check_support, identify_point
@@ -95,8 +95,8 @@ class Calibrator:
                 await self._database.traffic.lull(LULL_SECONDS)
                 await asyncio.to_thread(counter.count, first)
             sample = Sample(genuine, counter.impostors)
-            curve = calibration.curve(sample)
-            verify = calibration.largest_within(curve, target.far)
+            curve = error_rates.curve(sample)
+            verify = error_rates.largest_within(curve, target.far)
             if verify is None:
                 raise CalibrationUnsupported(
                     f"more than {target.far:g} of the pairs of different persons are all but the same face: "

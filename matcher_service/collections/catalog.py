@@ -6,9 +6,8 @@ from collections.abc import Mapping
 
 import asyncpg
 
-from matcher_service.api import page_tokens as pages
 from matcher_service.audit.changes import Action, Change, note
-from matcher_service.domain import deadline
+from matcher_service.domain import deadline, page_tokens
 from matcher_service.domain.collection import Collection, CollectionErasure, CollectionSettings, SearchIndex
 from matcher_service.domain.errors import CollectionExists, CollectionNotFound
 from matcher_service.domain.proportion import Proportion
@@ -50,10 +49,10 @@ class Catalog:
 
     async def list(self, page_size: int, page_token: str) -> tuple[list[Collection], str]:
         """Read a page of collections by their ids, and the next page's token. Raises OptionInvalid."""
-        rows = await self._store.list_collections(pages.read_collection(page_token), page_size + 1)
+        rows = await self._store.list_collections(page_tokens.read_collection(page_token), page_size + 1)
         collections = [_collection(row) for row in rows[:page_size]]
         more = len(rows) > page_size
-        return collections, pages.collection_token(collections[-1]) if more else ""
+        return collections, page_tokens.collection_token(collections[-1]) if more else ""
 
     @tried_anew
     async def update(self, collection_id: str, settings: CollectionSettings) -> Collection:

@@ -8,10 +8,9 @@ import uuid
 
 import asyncpg
 
-from matcher_service.api import page_tokens as pages
-from matcher_service.api.page_tokens import PairList
-from matcher_service.domain import deadline
+from matcher_service.domain import deadline, page_tokens
 from matcher_service.domain.errors import CollectionNotFound, PersonNotFound
+from matcher_service.domain.page_tokens import PairList
 from matcher_service.postgres.database import Connection, Database
 from matcher_service.postgres.driver_errors import tried_anew
 from matcher_service.postgres.statements import of_collection
@@ -61,7 +60,7 @@ class Reviewer:
 
         Raises as Store does, Overloaded, OptionInvalid for a token of another list.
         """
-        told = pages.read_pair(page_token, listed)
+        told = page_tokens.read_pair(page_token, listed)
         ends = time.monotonic() + min(PAGE_SECONDS, deadline.remaining_seconds(2 * PAGE_SECONDS) / 2)
         queries = of_collection(listed.collection_id)
         found: list[Pair] = []
@@ -79,7 +78,7 @@ class Reviewer:
                 found += await look.step(page_size - len(found))
                 if look.over:
                     break
-        token = "" if look.over else pages.pair_token(listed, *look.told)
+        token = "" if look.over else page_tokens.pair_token(listed, *look.told)
         return Page(_nearest_first(found) if scores else found, look.persons, look.exact, token)
 
     @tried_anew

@@ -6,8 +6,7 @@ from collections.abc import AsyncIterator
 import asyncpg
 
 from facerec.serving.server.errors import StartError
-from matcher_service.postgres import address as database_address
-from matcher_service.postgres import migrations
+from matcher_service.postgres import address, migrations
 from matcher_service.postgres.extension import check_extension, check_reach, check_server, search_in
 from matcher_service.postgres.statements import load
 
@@ -26,7 +25,7 @@ async def connect(database_url: str) -> AsyncIterator[asyncpg.Connection]:
 
     Raises MaintenanceError, DatabaseUnfit, AddressInvalid, and what asyncpg raises.
     """
-    connection = await database_address.connect(database_url, seconds=CONNECT_SECONDS)
+    connection = await address.connect(database_url, seconds=CONNECT_SECONDS)
     try:
         await check_server(connection)
         schema = await check_extension(connection)

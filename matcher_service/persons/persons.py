@@ -6,7 +6,7 @@ import datetime
 import uuid
 import weakref
 
-from matcher_service.api import page_tokens as pages
+from matcher_service.domain import page_tokens
 from matcher_service.domain.content_hash import content_id, request_digest
 from matcher_service.domain.errors import (
     ErasureNotFound,
@@ -233,11 +233,11 @@ class Gallery:
 
         Raises OptionInvalid for a token of another list.
         """
-        after = pages.read_person(page_token, collection_id, prefix)
+        after = page_tokens.read_person(page_token, collection_id, prefix)
         persons = await self._store.list_persons(collection_id, prefix, after, page_size + 1)
         more = len(persons) > page_size
         persons = persons[:page_size]
-        return persons, pages.person_token(collection_id, persons[-1], prefix) if more else ""
+        return persons, page_tokens.person_token(collection_id, persons[-1], prefix) if more else ""
 
     async def update_person(self, collection_id: str, person_id: str, display_name: str) -> Person:
         """Replace a person's display name. Raises PersonNotFound."""
@@ -265,13 +265,13 @@ class Gallery:
 
         Raises PersonNotFound, OptionInvalid for a token of another list.
         """
-        after = pages.read_face(page_token, collection_id, person_id)
+        after = page_tokens.read_face(page_token, collection_id, person_id)
         faces = await self._store.list_faces(collection_id, person_id, after, page_size + 1)
         if faces is None:
             raise PersonNotFound("the collection has nobody of this id", field="person_id")
         more = len(faces) > page_size
         faces = faces[:page_size]
-        return faces, pages.face_token(collection_id, faces[-1]) if more else ""
+        return faces, page_tokens.face_token(collection_id, faces[-1]) if more else ""
 
     async def get_face(self, collection_id: str, face_id: uuid.UUID) -> Face:
         """Read one face. Raises StoredFaceNotFound."""

@@ -10,7 +10,7 @@ from importlib import resources
 import asyncpg
 
 from facerec.serving.server.errors import StartError
-from matcher_service.postgres import address as database_address
+from matcher_service.postgres import address
 from matcher_service.postgres.extension import check_extension, check_reach, check_server, search_in
 
 LOCK_KEY = 0x6661636572656300  # "facerec"; advisory locks of one database share one space of numbers
@@ -103,9 +103,9 @@ async def migrate(database_url: str, migrations: Sequence[Migration] | None = No
     """
     migrations = available() if migrations is None else migrations
     try:
-        connection = await database_address.connect(database_url, seconds=10)
+        connection = await address.connect(database_url, seconds=10)
     except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError, ValueError) as error:
-        raise MigrationError(database_address.why_not_connected(error)) from None
+        raise MigrationError(address.why_not_connected(error)) from None
     try:
         return await _migrate(connection, migrations)
     except asyncpg.LockNotAvailableError:

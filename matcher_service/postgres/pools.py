@@ -9,7 +9,7 @@ from typing import Any, cast
 import asyncpg
 
 from matcher_service import metrics
-from matcher_service.postgres import address as database_address
+from matcher_service.postgres import address
 from matcher_service.postgres.extension import (
     DatabaseUnfit,
     check_extension,
@@ -80,7 +80,7 @@ class Pools:
         if self.calls is not None and self.scans is not None and self.transfers is not None:
             return self.calls
         options = self._options
-        connection = await database_address.connect(self._url.text, seconds=options.connect_timeout_seconds)
+        connection = await address.connect(self._url.text, seconds=options.connect_timeout_seconds)
         try:
             await check_server(connection)
             await check_extension(connection)
@@ -136,7 +136,7 @@ class Pools:
 
     async def _connect(self, *_: Any, **arguments: Any) -> asyncpg.Connection:
         await self._follow_url()
-        return await database_address.connect(
+        return await address.connect(
             self._url.text, seconds=self._options.connect_timeout_seconds, **arguments
         )
 

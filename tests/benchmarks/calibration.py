@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.stats import chi2
 
-from matcher_service.calibration import error_rates as calibration
+from matcher_service.calibration import error_rates
 from matcher_service.calibration.error_rates import BIN, BINS, Impostors, Sample
 from tests.benchmarks.encoder.tables import table
 
@@ -78,8 +78,8 @@ def cover(populations: int, persons: int, photos: int, *, seed: int) -> Coverage
     random = np.random.default_rng(seed)
     far = frr = 0
     for _ in range(populations):
-        points = calibration.curve(measured(population(random, persons, photos)))
-        chosen = calibration.largest_within(points, TARGET_FAR)
+        points = error_rates.curve(measured(population(random, persons, photos)))
+        chosen = error_rates.largest_within(points, TARGET_FAR)
         assert chosen is not None
         assert chosen.frr is not None
         far += chosen.far.low <= truth(chosen.threshold)[0] <= chosen.far.high

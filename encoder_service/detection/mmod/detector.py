@@ -11,10 +11,9 @@ from encoder_service.detection.mmod.decoding import Scores
 from encoder_service.detection.mmod.pyramid import Pyramid
 from encoder_service.domain.faces import BoundingBox, Detection
 from encoder_service.embedding.dlib_weights.mmod import Mmod
-from encoder_service.pipeline import cancellation
-from encoder_service.pipeline import pyramid_levels as copies
+from encoder_service.pipeline import cancellation, scaling
 from encoder_service.pipeline.cost import CNN_WEIGHT
-from encoder_service.pipeline.pyramid_levels import Copy
+from encoder_service.pipeline.scaling import Copy
 
 _WARM_UP_PIXELS: Final = 80
 
@@ -68,8 +67,8 @@ class CnnDetector:
         """Carry a box found on a copy to the picture it is a copy of."""
 
         def carried(x: int, y: int) -> tuple[int, int]:
-            far_x, far_y = copies.to_picture(
-                copies.enlarge(x, copy.level), copies.enlarge(y, copy.level), copy
+            far_x, far_y = scaling.to_picture(
+                scaling.enlarge(x, copy.level), scaling.enlarge(y, copy.level), copy
             )
             return round(far_x), round(far_y)
 

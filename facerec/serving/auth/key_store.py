@@ -9,7 +9,7 @@ from pathlib import Path
 
 import structlog
 
-from facerec.serving.auth import permissions as grants
+from facerec.serving.auth import permissions
 from facerec.serving.auth.errors import KeyMissing, KeyUnknown, RateLimited
 from facerec.serving.auth.files import FollowedFiles
 from facerec.serving.auth.permissions import CertificateGrant, Grant, KeyGrant
@@ -28,7 +28,7 @@ class Keyring:
     """
 
     def __init__(self, path: Path) -> None:
-        self._file = FollowedFiles([path], lambda: grants.read(path), name="keys")
+        self._file = FollowedFiles([path], lambda: permissions.read(path), name="keys")
         self._take_up()
         self._buckets: dict[str, tuple[tuple[float, int], Bucket]] = {}
 

@@ -4,11 +4,13 @@ import dataclasses
 import os
 import sys
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, Literal
 
 from facerec.printable import printable
+from facerec.serving.server.errors import StartError
+from facerec.serving.server.server import Server
 from facerec.serving.server.settings import ServingSettings
 
 State = Literal["ok", "warn", "fail"]
@@ -65,8 +67,23 @@ def _entries(argv: list[str]) -> dict[str, Any]:
 
 
 def check_config(settings: ServingSettings, argv: list[str]) -> int:
-    """Print what a service would be started with. The settings were found right by having been read."""
+    """Print what a service would be started with. Raises StartError as `serve` does, but for a taken port."""
     for line in describe(settings, argv):
         print(printable(line))
+    check_serving(settings)
     print("the settings are in order", file=sys.stderr)
     return 0
+
+
+def check_serving(settings: ServingSettings) -> None:
+    """Read the files that the server would: keys, certificates. Raises StartError as `serve` does."""
+    Server(settings.server_options(), [])
+
+
+def examine_settings(check: Callable[[], None]) -> Finding:
+    """What `check` finds of the settings' addresses, certificates and keys."""
+    try:
+        check()
+    except StartError as error:
+        return Finding("settings", "fail", str(error))
+    return Finding("settings", "ok", "addresses, certificates and keys as `serve` takes them")

@@ -17,8 +17,7 @@ from facerec.client import AsyncMatcherClient, Security
 from facerec.errors import FacerecError, Reason
 from facerec.matcher.v1 import calibration_pb2
 from facerec.matcher.v1 import matcher_pb2 as pb
-from facerec.serving.auth import files
-from facerec.serving.auth import permissions as grants
+from facerec.serving.auth import files, permissions
 from facerec.serving.server.errors import SettingsInvalid
 from tests.e2e.access.conftest import bearer, entry, known
 from tests.e2e.matcher.requests import encoding, enroll, refused, vectors
@@ -212,7 +211,7 @@ async def test_the_audit_names_the_key(
 )
 def test_a_file_at_fault_says_where_and_shows_no_hash(keys_file: WriteKeys, text: str, told: str) -> None:
     with pytest.raises(SettingsInvalid) as caught:
-        grants.read(keys_file(text))
+        permissions.read(keys_file(text))
     assert told in str(caught.value)
     assert entry("door", "k", ["verify"]).split('"')[3] not in str(caught.value)
 
@@ -233,7 +232,7 @@ def test_a_key_made_at_a_terminal_is_what_the_file_takes(
     told = capsys.readouterr()
     key = told.err.split()[-1]
     assert key not in told.out
-    (grant,) = grants.read(keys_file(told.out)).keys
+    (grant,) = permissions.read(keys_file(told.out)).keys
     assert grant.digest == hashlib.sha256(key.encode()).digest()
     assert (grant.name, sorted(grant.roles)) == ("door-7", ["identify", "verify"])
     assert (grant.scores, grant.encodings) == (True, True)

@@ -15,7 +15,7 @@ import pytest
 
 from facerec.errors import Reason
 from facerec.matcher.v1 import matcher_pb2 as pb
-from matcher_service.identification import exact_scan as scanning
+from matcher_service.identification import exact_scan
 from matcher_service.identification.exact_scan import Scanner
 from matcher_service.maintenance import keeper
 from matcher_service.maintenance.keeper import MaintenanceOptions
@@ -101,7 +101,7 @@ class Statements:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.run: list[Any] = []
-        ask, scan = scanning.ask, Scanner.scan
+        ask, scan = exact_scan.ask, Scanner.scan
 
         async def spy_on_ask(*arguments: Any, **options: Any) -> Any:
             self.run.append((options["effort"], options["trust"]))

@@ -12,6 +12,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
+import trustme
 from PIL import Image
 
 from facerec.client import EncoderClient
@@ -57,6 +58,40 @@ def test_check_config_refuses_what_serving_would() -> None:
     assert "--threads (ENCODER_THREADS)" in checked.err
 
 
+@pytest.fixture
+def unusable(tmp_path: Path) -> dict[str, list[str]]:
+    """Flags that are well-formed and with which neither service starts."""
+    keys = tmp_path / "keys.toml"
+    keys.write_text("[keys\n")
+    authority = trustme.CA()
+    for name in ("one", "other"):
+        authority.issue_cert(name).private_key_pem.write_to_path(tmp_path / f"{name}.key")
+    authority.issue_cert("one").cert_chain_pems[0].write_to_path(tmp_path / "one.pem")
+    files = ["--tls-cert-file", str(tmp_path / "one.pem"), "--tls-key-file", str(tmp_path / "other.key")]
+    return {
+        "open to others": ["--address", "0.0.0.0:0"],
+        "keys that cannot be read": ["--address", "127.0.0.1:0", "--keys-file", str(keys)],
+        "another certificate's key": ["--address", "127.0.0.1:0", *files],
+    }
+
+
+@pytest.mark.parametrize("service", ["encoder_service", "matcher_service"])
+@pytest.mark.parametrize("name", ["open to others", "keys that cannot be read", "another certificate's key"])
+def test_check_config_and_doctor_fail_by_what_keeps_a_service_from_starting(
+    service: str, name: str, unusable: dict[str, list[str]]
+) -> None:
+    environment = {"MATCHER_DATABASE_URL": "postgresql://facerec@127.0.0.1:1/facerec"}
+    served = run(service, "serve", *unusable[name], "--log-level", "error", **environment)
+    checked = run(service, "check-config", *unusable[name], **environment)
+    assert (served.code, checked.code) == (2, 2)
+    assert checked.err == served.err
+    if service == "matcher_service":  # the encoder's looks at its models too, which takes seconds
+        examined = run(service, "doctor", *unusable[name], **environment)
+        assert examined.code == 1
+        fault = served.err.removeprefix("error: ").strip()
+        assert f"fail  settings: {fault}" in examined.out.splitlines()
+
+
 def test_a_matcher_does_not_start_where_its_key_would_go_to_another_machine_in_plain_text() -> None:
     started = run(
         "matcher_service", "serve", "--address", "127.0.0.1:0", "--log-level", "error",
@@ -89,7 +124,7 @@ def test_the_matchers_doctor_finds_all_in_order(database_url: str, encoder_addre
     assert re.search(r"connected to Postgres \d\d\.\d+( |$)", seen.out, re.MULTILINE), seen.out
     found = {line.split()[1].rstrip(":"): line.split()[0] for line in seen.out.splitlines()}
     assert found == dict.fromkeys(
-        ["database", "pgvector", "role", "schema", "contents", "connections", "encoder"], "ok"
+        ["settings", "database", "pgvector", "role", "schema", "contents", "connections", "encoder"], "ok"
     )
 
 

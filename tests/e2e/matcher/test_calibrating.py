@@ -16,7 +16,7 @@ from facerec.client.failures import from_rpc_error
 from facerec.errors import Reason
 from facerec.matcher.v1 import calibration_pb2
 from facerec.matcher.v1 import matcher_pb2 as pb
-from matcher_service.calibration import error_rates as calibration
+from matcher_service.calibration import error_rates
 from matcher_service.calibration.impostors import ROWS_A_BLOCK, PairCounter
 from tests.benchmarks.vectors import Faces, Gallery
 from tests.e2e.matcher.requests import encoding, enroll, refused, vectors
@@ -43,8 +43,8 @@ async def fill(url: str, faces: Faces) -> None:
 
 
 def binned(distances: npt.NDArray[Any]) -> list[int]:
-    places = np.minimum(np.floor(distances / calibration.BIN).astype(int), calibration.BINS - 1)
-    counts: list[int] = np.bincount(places, minlength=calibration.BINS).tolist()
+    places = np.minimum(np.floor(distances / error_rates.BIN).astype(int), error_rates.BINS - 1)
+    counts: list[int] = np.bincount(places, minlength=error_rates.BINS).tolist()
     return counts
 
 
@@ -62,7 +62,7 @@ async def test_every_pair_is_counted_as_numpy_counts_it(matcher: RunningMatcher,
     assert np.abs(differences).sum() <= 2  # a distance at a bin's very edge
     assert sum(found.impostor_counts) == found.impostor_pairs
     everyone = np.linalg.norm(faces[:, 0, None] - faces[None, :, 0], axis=2)[np.triu_indices(120, 1)]
-    drawn = np.repeat(np.arange(calibration.BINS), found.impostor_counts) * calibration.BIN
+    drawn = np.repeat(np.arange(error_rates.BINS), found.impostor_counts) * error_rates.BIN
     assert np.median(drawn) == pytest.approx(np.median(everyone), abs=0.02)
 
 
@@ -179,7 +179,7 @@ async def test_more_people_than_four_thousand_are_compared(
     assert (found.impostor_persons, found.impostor_pairs) == (4500, 4500 * 4499 // 2)
     probes = gallery.encodings.astype(np.float64)[:100]
     apart = np.concatenate([np.linalg.norm(gallery.encodings - probe, axis=1) for probe in probes])
-    drawn = np.repeat(np.arange(calibration.BINS), found.impostor_counts) * calibration.BIN
+    drawn = np.repeat(np.arange(error_rates.BINS), found.impostor_counts) * error_rates.BIN
     assert np.median(drawn) == pytest.approx(np.median(apart), abs=0.02)
     assert found.identify.expected_false_hits <= 0.01
     with refused(Reason.OPTION_INVALID, "max_persons"):

@@ -20,8 +20,7 @@ from facerec.matcher.v1 import matcher_pb2 as pb
 from matcher_service.doctor import examine
 from matcher_service.maintenance import keeper
 from matcher_service.maintenance.keeper import MaintenanceOptions
-from matcher_service.postgres import address as database_address
-from matcher_service.postgres import migrations
+from matcher_service.postgres import address, migrations
 from matcher_service.settings import MatcherSettings
 from tests.e2e.matcher.requests import refused
 from tests.e2e.matcher.test_server_language import Translator
@@ -46,7 +45,7 @@ async def test_forms_that_are_handed_out_connect(database_url: str, query: str) 
         for scheme in ("postgres", "postgresql"):
             for hosts in (place.netloc, place.netloc.replace("@", "@127.0.0.1:1,")):  # nothing listens on 1
                 url = f"{scheme}://{hosts}{place.path}{query}"
-                connection = await database_address.connect(url, seconds=10)
+                connection = await address.connect(url, seconds=10)
                 assert await connection.fetchval("SELECT current_database()") == place.path[1:]
                 await connection.close()
 
@@ -61,7 +60,7 @@ async def test_parameters_reach_the_server_and_its_sockets_may_be_named_in_each_
         f"postgresql://postgres@{folder.replace('/', '%2F')}:{port}{name}?application_name=a+b",
         f"postgresql://{name}?host={folder}&port={port}&user=postgres&application_name=a+b",
     ):
-        connection = await database_address.connect(url, seconds=10)
+        connection = await address.connect(url, seconds=10)
         assert await connection.fetchval("SHOW application_name") == "a+b"
         await connection.close()
 

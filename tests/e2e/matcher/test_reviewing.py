@@ -9,7 +9,7 @@ import pytest
 from facerec.errors import Reason
 from facerec.matcher.v1 import matcher_pb2 as pb
 from facerec.matcher.v1 import review_pb2
-from matcher_service.duplicates import review as reviewing
+from matcher_service.duplicates import review
 from matcher_service.maintenance import keeper
 from matcher_service.maintenance.keeper import MaintenanceOptions
 from tests.benchmarks.vectors import Faces, Gallery
@@ -92,12 +92,12 @@ async def test_every_pair_is_found_once_whatever_the_page(matcher: RunningMatche
     assert [pair.distance for pair in page.pairs] == sorted(pair.distance for pair in page.pairs)
 
 
-@pytest.mark.parametrize("distances", [reviewing.STATEMENT_DISTANCES, 100])
+@pytest.mark.parametrize("distances", [review.STATEMENT_DISTANCES, 100])
 async def test_every_pair_of_a_crowd_is_found_one_by_one(
     matcher: RunningMatcher, database_url: str, distances: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """However little one statement may compare."""
-    monkeypatch.setattr(reviewing, "STATEMENT_DISTANCES", distances)
+    monkeypatch.setattr(review, "STATEMENT_DISTANCES", distances)
     people = crowd(40)
     await (await filled(database_url, people)).close()
     expected = near_in_numpy(people)

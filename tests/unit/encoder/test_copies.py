@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from encoder_service.detection.detector import HogDetector
 from encoder_service.domain.faces import BoundingBox
-from encoder_service.pipeline import pyramid_levels as copies
+from encoder_service.pipeline import scaling
 
 SIDES = st.integers(20, 9000)
 UPSAMPLE = st.integers(0, 2)
@@ -15,7 +15,7 @@ UPSAMPLE = st.integers(0, 2)
 
 @given(SIDES, SIDES, UPSAMPLE, st.integers(80, 2000))
 def test_a_copy_is_the_largest_within_its_bound(width: int, height: int, upsample: int, side: int) -> None:
-    copy = copies.within(width, height, upsample, side)
+    copy = scaling.within(width, height, upsample, side)
     assert max(copy.width, copy.height) <= side or min(copy.width, copy.height) <= 6
     if copy.level:
         assert max(copy.width, copy.height) * 1.2 + 3 > side
@@ -26,9 +26,9 @@ def test_a_copy_is_the_largest_within_its_bound(width: int, height: int, upsampl
 def test_a_copy_that_shows_a_face_shows_it_as_large_as_the_window(
     width: int, height: int, upsample: int, face: int
 ) -> None:
-    copy = copies.showing(width, height, upsample, face=face, window=72)
+    copy = scaling.showing(width, height, upsample, face=face, window=72)
     assert face * copy.scale >= 72 or copy.level == 0
-    smaller = copies.within(width, height, upsample, max(copy.width, copy.height) - 1)
+    smaller = scaling.within(width, height, upsample, max(copy.width, copy.height) - 1)
     assert smaller.level == copy.level or face * smaller.scale < 72
 
 
@@ -39,13 +39,13 @@ def test_a_box_goes_back_as_dlib_rounds_it_from_the_whole_pyramid(
     upsample: int, level: int, depth: int
 ) -> None:
     detector = HogDetector(max_pixels=10**9)
-    copy = copies.Copy(640, 480, upsample, level)
+    copy = scaling.Copy(640, 480, upsample, level)
     for cell in range(-3, 40):
         edges = (8 * cell + 5, 8 * cell + 77)
-        on_copy = [int(np.floor(copies.enlarge(edge, depth) + 0.5)) for edge in edges]
+        on_copy = [int(np.floor(scaling.enlarge(edge, depth) + 0.5)) for edge in edges]
         box = BoundingBox(top=on_copy[0], right=on_copy[1], bottom=on_copy[1], left=on_copy[0])
-        whole = [float(np.floor(copies.enlarge(edge, depth + level) + 0.5)) for edge in edges]
-        points = [copies.to_picture(edge, edge, copy) for edge in whole]
+        whole = [float(np.floor(scaling.enlarge(edge, depth + level) + 0.5)) for edge in edges]
+        points = [scaling.to_picture(edge, edge, copy) for edge in whole]
         left_top, right_bottom = [tuple(int(np.floor(value + 0.5)) for value in point) for point in points]
         back = detector.to_picture(box, copy)
         assert (back.left, back.top) == left_top

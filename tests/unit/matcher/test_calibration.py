@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from matcher_service.calibration import error_rates as calibration
+from matcher_service.calibration import error_rates
 from matcher_service.calibration.error_rates import BINS, Impostors, Sample
 from tests.benchmarks.calibration import cover, measured, population
 
@@ -18,8 +18,8 @@ def test_intervals_hold_the_truth_in_about_95_of_100_populations(persons: int, p
 
 def test_an_interval_is_wider_than_that_of_independent_pairs() -> None:
     sample = measured(population(np.random.default_rng(3), 300, 4))
-    points = calibration.curve(sample)
-    chosen = calibration.largest_within(points, 0.01)
+    points = error_rates.curve(sample)
+    chosen = error_rates.largest_within(points, 0.01)
     assert chosen is not None
     naive = 1.96 * np.sqrt(chosen.far.value * (1 - chosen.far.value) / sample.impostor_pairs)
     assert chosen.far.high - chosen.far.value > 2 * naive
@@ -28,19 +28,19 @@ def test_an_interval_is_wider_than_that_of_independent_pairs() -> None:
 def test_no_error_seen_is_no_proof_of_none() -> None:
     impostor = np.zeros((100, BINS), np.int64)
     impostor[:, 300] = 99
-    rate = calibration.false_accepts(Impostors.of_rows(impostor))[100]
+    rate = error_rates.false_accepts(Impostors.of_rows(impostor))[100]
     assert rate.value == 0
     assert rate.low == 0
     assert 3 / 100 < rate.high < 0.1  # by 50 pairs that share nobody, not by 4,950
 
 
 def test_the_pairs_it_takes_are_of_as_many_persons_as_make_them() -> None:
-    assert calibration.needed_pairs(1e-3) == 10_000
-    persons = calibration.needed_persons(10_000)
+    assert error_rates.needed_pairs(1e-3) == 10_000
+    persons = error_rates.needed_persons(10_000)
     assert persons * (persons - 1) // 2 >= 10_000 > (persons - 1) * (persons - 2) // 2
 
 
 def test_where_nobody_has_two_faces_there_is_no_frr() -> None:
     sample = measured(population(np.random.default_rng(4), 50, 2))
     alone = Sample(sample.genuine[:0], sample.impostor)
-    assert all(point.frr is None for point in calibration.curve(alone))
+    assert all(point.frr is None for point in error_rates.curve(alone))

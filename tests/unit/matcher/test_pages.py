@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from matcher_service.api import page_tokens as pages
+from matcher_service.domain import page_tokens
 from matcher_service.domain.errors import OptionInvalid
 from matcher_service.domain.faces import Face, Person
 
-PAIRS = pages.PairList("default", 0.5, include_dismissed=False)
+PAIRS = page_tokens.PairList("default", 0.5, include_dismissed=False)
 NOW = datetime.datetime(2026, 1, 2, 3, 4, 5, 678901, datetime.UTC)
 names = st.text(min_size=1, max_size=128).filter(lambda text: "\0" not in text)
 times = st.datetimes(datetime.datetime(1900, 1, 1), timezones=st.just(datetime.UTC))
@@ -28,22 +28,22 @@ def face(person_id: str, create_time: datetime.datetime = NOW, face_id: uuid.UUI
 
 @given(names)
 def test_a_token_of_people_goes_round(name: str) -> None:
-    assert pages.read_person(pages.person_token("default", person(name)), "default") == name
+    assert page_tokens.read_person(page_tokens.person_token("default", person(name)), "default") == name
 
 
 @given(names, times, st.uuids())
 def test_a_token_of_faces_goes_round(name: str, time: datetime.datetime, face_id: uuid.UUID) -> None:
-    token = pages.face_token("default", face(name, time, face_id))
-    assert pages.read_face(token, "default", name) == (time, face_id)
+    token = page_tokens.face_token("default", face(name, time, face_id))
+    assert page_tokens.read_face(token, "default", name) == (time, face_id)
 
 
 @given(st.integers(-(2**63), 2**63 - 1), st.integers(-(2**63), 2**63 - 1))
 def test_a_token_of_pairs_goes_round(low: int, high: int) -> None:
-    assert pages.read_pair(pages.pair_token(PAIRS, low, high), PAIRS) == (low, high)
+    assert page_tokens.read_pair(page_tokens.pair_token(PAIRS, low, high), PAIRS) == (low, high)
 
 
 def test_a_token_of_other_pairs_is_refused_and_says_what_has_to_be_the_same() -> None:
-    token = pages.pair_token(PAIRS, 1, 2)
+    token = page_tokens.pair_token(PAIRS, 1, 2)
     for others in (
         {"collection_id": "a"},
         {"max_distance": None},
@@ -51,50 +51,53 @@ def test_a_token_of_other_pairs_is_refused_and_says_what_has_to_be_the_same() ->
         {"include_dismissed": True},
     ):
         with pytest.raises(OptionInvalid, match="the same collection_id, max_distance and include_dismissed"):
-            pages.read_pair(token, dataclasses.replace(PAIRS, **others))
+            page_tokens.read_pair(token, dataclasses.replace(PAIRS, **others))
 
 
 def test_no_token_is_the_first_page() -> None:
-    assert pages.read_pair("", PAIRS) == (0, 0)
-    assert pages.read_person("", "default") == ""
-    assert pages.read_face("", "default", "ann") is None
+    assert page_tokens.read_pair("", PAIRS) == (0, 0)
+    assert page_tokens.read_person("", "default") == ""
+    assert page_tokens.read_face("", "default", "ann") is None
 
 
 def test_a_token_of_another_list_is_refused() -> None:
-    of_people, of_faces = pages.person_token("a", person("ann")), pages.face_token("a", face("ann"))
+    of_people, of_faces = (
+        page_tokens.person_token("a", person("ann")),
+        page_tokens.face_token("a", face("ann")),
+    )
     for token, collection_id, prefix in ((of_people, "b", ""), (of_faces, "a", ""), (of_people, "a", "an")):
         with pytest.raises(OptionInvalid):
-            pages.read_person(token, collection_id, prefix)
+            page_tokens.read_person(token, collection_id, prefix)
     for token, collection_id, person_id in (
         (of_people, "a", "ann"),
         (of_faces, "b", "ann"),
         (of_faces, "a", "x"),
     ):
         with pytest.raises(OptionInvalid):
-            pages.read_face(token, collection_id, person_id)
+            page_tokens.read_face(token, collection_id, person_id)
 
 
 @given(st.text(min_size=1) | st.binary(min_size=1).map(lambda raw: raw.hex()))
 def test_any_other_text_is_refused_and_named(text: str) -> None:
     with pytest.raises(OptionInvalid) as caught:
-        pages.read_person(text, "default")
+        page_tokens.read_person(text, "default")
     assert caught.value.field == "page_token"
     with pytest.raises(OptionInvalid):
-        pages.read_face(text, "default", "ann")
+        page_tokens.read_face(text, "default", "ann")
     with pytest.raises(OptionInvalid):
-        pages.read_pair(text, PAIRS)
+        page_tokens.read_pair(text, PAIRS)
 
 
 @given(st.binary(max_size=40))
 def test_any_key_behind_a_true_head_is_read_or_refused(key: bytes) -> None:
     """A token's head can be copied from a true one, so what follows it is anybody's."""
-    people = pages._encode(pages._scope("persons", "default"), key)
-    faces = pages._encode(pages._scope("faces", "default", "ann"), key)
-    pairs = pages._encode(PAIRS.scope, key)
+    people = page_tokens._encode(page_tokens._scope("persons", "default"), key)
+    faces = page_tokens._encode(page_tokens._scope("faces", "default", "ann"), key)
+    pairs = page_tokens._encode(PAIRS.scope, key)
     for read in (
-        lambda: pages.read_person(people, "default"),
-        lambda: pages.read_face(faces, "default", "ann"),
-        lambda: pages.read_pair(pairs, PAIRS),
+        lambda: page_tokens.read_person(people, "default"),
+        lambda: page_tokens.read_face(faces, "default", "ann"),
+        lambda: page_tokens.read_pair(pairs, PAIRS),
     ):
         try:
             read()

@@ -9,8 +9,7 @@ import pytest
 import structlog
 
 from facerec.serving.middleware import call
-from facerec.serving.observability import access_log as call_log
-from facerec.serving.observability import logs
+from facerec.serving.observability import access_log, logs
 from facerec.serving.observability.access_log import MOST_WAITING, CallLog
 from tests.fixtures.waiting import until
 
@@ -126,7 +125,7 @@ async def test_calls_without_a_known_key_have_one_line_a_second_and_a_count(
 async def test_the_count_is_written_when_the_second_is_over(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(call_log, "REFUSED_SECONDS", 0.05)
+    monkeypatch.setattr(access_log, "REFUSED_SECONDS", 0.05)
     logs.configure("info", "json")
     log = CallLog()
     lines: list[dict[str, object]] = []
