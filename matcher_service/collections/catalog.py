@@ -19,6 +19,7 @@ from matcher_service.postgres.store import Store
 NO_RETENTION = datetime.timedelta(0)
 CONVERTED = ("retention", "refused_qualities")
 DELETION_SECONDS = 3600.0  # the longest, where the caller waits so long: what goes is counted row by row
+COUNTED_FACES = 10_000  # which takes a few milliseconds; the catalog's estimate may be several times off
 
 
 class Catalog:
@@ -44,8 +45,12 @@ class Catalog:
         return _collection(row)
 
     async def get(self, collection_id: str) -> Collection:
-        """Read one collection. Raises CollectionNotFound."""
-        return _collection(await self._store.row("get_collection", collection_id))
+        """Read one collection, its faces counted where they are few. Raises CollectionNotFound."""
+        found = _collection(await self._store.row("get_collection", collection_id))
+        if found.estimated_faces >= COUNTED_FACES:
+            return found
+        counted = await self._store.row("count_some_faces", collection_id, COUNTED_FACES)
+        return dataclasses.replace(found, estimated_faces=counted["faces"] if counted else 0)
 
     async def list(self, page_size: int, page_token: str) -> tuple[list[Collection], str]:
         """Read a page of collections by their ids, and the next page's token. Raises OptionInvalid."""

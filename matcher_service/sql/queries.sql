@@ -878,6 +878,11 @@ FROM facerec.collection c
 LEFT JOIN facerec.index_build b ON b.collection_id = c.collection_id
 WHERE c.collection_id = $1;
 
+-- name: count_some_faces
+-- $2 the most that are counted. How many faces there are, but for those past their time. Any index of the partition.
+SELECT count(*) AS faces
+FROM (SELECT FROM facerec.:"face" f WHERE f.collection_id = $1 AND f.expire_time > now() LIMIT $2) few;
+
 -- name: list_collections
 -- $1 the last page's last collection or '', $2 most rows. Primary key of collection, in its order.
 SELECT c.*, b.phase AS build_phase, b.done AS build_done,

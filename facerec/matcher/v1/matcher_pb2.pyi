@@ -1875,7 +1875,9 @@ class Collection(_message.Message):
     space: _builtins.str
     """space is the space of its encodings."""
     estimated_faces: _builtins.int
-    """estimated_faces is how many faces it has, about. Unit: faces."""
+    """estimated_faces is how many faces it has, about: in GetCollection exactly
+    where they are fewer than 10,000. Unit: faces.
+    """
     calibration_id: _builtins.str
     """calibration_id is the calibration that was last applied; empty where none
     was.

@@ -105,6 +105,19 @@ def test_a_matcher_does_not_start_where_its_key_would_go_to_another_machine_in_p
 
 
 @pytest.mark.parametrize("service", ["encoder", "matcher"])
+def test_without_its_packages_a_service_says_which_extra_brings_them(service: str) -> None:
+    script = f"from {service}_service import entry; exit(entry.main())"
+    without = f"import sys; sys.modules['structlog'] = None; {script}"
+    done = subprocess.run(
+        [sys.executable, "-c", without], capture_output=True, text=True, check=False, timeout=LIMIT_SECONDS
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("error: structlog is not installed: install facerec with its extra")
+    assert f"`{service}`" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("service", ["encoder", "matcher"])
 def test_the_version_is_told_to_programs(service: str) -> None:
     told = json.loads(run(f"{service}_service", "version", "--json").out)
     assert told["service"] == service

@@ -11,7 +11,8 @@ from facerec.client.failures import from_rpc_error
 from facerec.errors import Reason
 from facerec.matcher.v1 import matcher_pb2 as pb
 from tests.e2e.matcher.catalog import NEW, create, get, merged
-from tests.e2e.matcher.requests import SPACE, encoding, enroll, refused
+from tests.e2e.matcher.requests import SPACE, encoding, enroll, refused, vectors
+from tests.e2e.matcher.transfers import chunk, header, people, send
 from tests.fixtures.matcher import RunningMatcher
 
 YEAR = Duration(seconds=366 * 86400)
@@ -42,6 +43,11 @@ async def test_a_new_collection_has_the_defaults_the_contract_states(matcher: Ru
     assert await get(matcher, "a") == made
     with refused(Reason.COLLECTION_EXISTS, "collection_id"):
         await create(matcher, "default")
+
+
+async def test_few_faces_are_counted_and_not_estimated(matcher: RunningMatcher) -> None:
+    await send(matcher, header(), chunk(vectors(7), people(7)))
+    assert (await get(matcher, "")).estimated_faces == 7
 
 
 async def test_every_setting_round_trips_alone_and_together(
