@@ -1,4 +1,4 @@
-"""The numbered files of sql/migrations, and the runner that brings a database to the last of them."""
+"""The numbered files of schema/, and the runner that brings a database to the last of them."""
 
 import asyncio
 import dataclasses
@@ -46,7 +46,7 @@ class Migration:
 
 def available() -> list[Migration]:
     """Every migration this release has, in order, numbered from 1 without a gap."""
-    folder = resources.files("matcher_service") / "sql" / "migrations"
+    folder = resources.files("matcher_service") / "postgres" / "schema"
     found = []
     for file in sorted(folder.iterdir(), key=lambda entry: entry.name):
         if match := _FILE.match(file.name):
@@ -169,7 +169,9 @@ async def _apply(connection: asyncpg.Connection, migration: Migration, extension
 
 async def _lay_foundation(connection: asyncpg.Connection) -> None:
     """Roles belong to the cluster and advisory locks to a database, so another one's run can collide."""
-    text = (resources.files("matcher_service") / "sql" / "foundation.sql").read_text(encoding="utf-8")
+    text = (resources.files("matcher_service") / "postgres" / "schema" / "foundation.sql").read_text(
+        encoding="utf-8"
+    )
     for attempt in range(1, ROLE_ATTEMPTS + 1):
         try:
             async with connection.transaction():

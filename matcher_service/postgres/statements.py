@@ -1,4 +1,16 @@
-"""The statements of sql/queries.sql, by name and for one collection."""
+"""The statements of each subject's .sql file, by name and for one collection.
+
+`-- name:` begins a statement. $1 is the collection in all that take one, and :"person", :"face" and
+:"enroll_request" stand for its own partitions (psql reads them so too, after \\set). So no statement can see
+another tenant's rows, and none takes a lock that another tenant's calls could wait for. All but the writers
+begin at facerec.collection: no row means that there is no such collection.
+
+`<->` is pgvector's Euclidean distance, float8; a match is `distance <= threshold`, both float8. A face past
+its expire_time is not there. One past the collection's retention is there until `maintain` erases it, or a
+change of its person's faces does. Comments name the indexes by their columns: faces have (face_id), the
+primary key, and (person_key, content_id); people have (person_id), the primary key, and (person_key). All are
+led by collection_id.
+"""
 
 import contextvars
 import functools
@@ -6,6 +18,22 @@ import hashlib
 import re
 from collections.abc import Mapping
 from importlib import resources
+from typing import Final
+
+FILES: Final = {
+    "serving": (
+        "postgres/postgres.sql",
+        "identification/identification.sql",
+        "persons/persons.sql",
+        "collections/collections.sql",
+        "transfer/transfer.sql",
+        "calibration/calibration.sql",
+        "duplicates/duplicates.sql",
+        "audit/audit.sql",
+    ),
+    "maintenance": ("maintenance/maintenance.sql",),
+    "doctor": ("postgres/doctor.sql",),
+}
 
 PARENTS = ("person", "face", "enroll_request")
 _NAME = re.compile(r"^-- name: (\w+)$", re.MULTILINE)
@@ -28,9 +56,13 @@ def _statement(body: str) -> str:
 
 
 @functools.cache
-def load(file: str = "queries") -> Mapping[str, str]:
-    """Every statement of a file, its partitions still to be named; `queries` is what the service runs."""
-    return parse((resources.files("matcher_service") / "sql" / f"{file}.sql").read_text(encoding="utf-8"))
+def load(role: str = "serving") -> Mapping[str, str]:
+    """Every statement that a role runs, by name, its partitions still to be named.
+
+    The roles are those of FILES: `serving`, `maintenance` and `doctor`.
+    """
+    package = resources.files("matcher_service")
+    return parse("\n".join((package / file).read_text(encoding="utf-8") for file in FILES[role]))
 
 
 def partition_name(parent: str, collection_id: str) -> str:
@@ -38,10 +70,10 @@ def partition_name(parent: str, collection_id: str) -> str:
     return f"{parent}_{hashlib.sha256(collection_id.encode()).hexdigest()[:32]}"
 
 
-def of_collection(collection_id: str, file: str = "queries") -> Mapping[str, str]:
+def of_collection(collection_id: str, role: str = "serving") -> Mapping[str, str]:
     """Every statement over one collection's partitions; names of other things are still to be put in."""
     _asked_for.set(collection_id)
-    return _of_collection(collection_id, file)
+    return _of_collection(collection_id, role)
 
 
 def asked_for(partition: str) -> str | None:
@@ -52,9 +84,9 @@ def asked_for(partition: str) -> str | None:
 
 
 @functools.lru_cache(maxsize=4096)
-def _of_collection(collection_id: str, file: str) -> Mapping[str, str]:
+def _of_collection(collection_id: str, role: str) -> Mapping[str, str]:
     names = {parent: partition_name(parent, collection_id) for parent in PARENTS}
-    return {name: put(text, names) for name, text in load(file).items()}
+    return {name: put(text, names) for name, text in load(role).items()}
 
 
 def put(text: str, names: Mapping[str, str]) -> str:

@@ -1,4 +1,4 @@
-"""One method per statement of sql/queries.sql: arguments in, rows out as dataclasses.
+"""A method for each statement of people, faces and decisions: arguments in, rows out as dataclasses.
 
 Every method raises CollectionNotFound where there is no such collection, StoreUnavailable and Overloaded.
 """

@@ -14,6 +14,8 @@ SCANS = {
     "lock_outlived_persons": {"face"},
     "count_centers": {"face"},
     "list_unmarked": {"face", "person"},
+    # So many faces at most.
+    "count_some_faces": {"face"},
     # All people: a sample is drawn, or those are looked for who are no more.
     "measure_genuine": {"person"},
     "draw_impostors": {"person"},
@@ -39,9 +41,9 @@ async def test_no_statement_reads_a_whole_table_that_need_not(administrator: asy
         await administrator.execute(index.replace(":lists", lists))
     partitions = {partition_name(parent, "default"): parent for parent in PARENTS}
     read: dict[str, set[str]] = {}
-    for file in ("queries", "maintenance"):
-        for name in load(file):
-            text = of_collection("default", file)[name]
+    for role in ("serving", "maintenance"):
+        for name in load(role):
+            text = of_collection("default", role)[name]
             if not text.upper().startswith(("SELECT", "WITH", "INSERT", "UPDATE", "DELETE")):
                 continue
             text = text.replace("FOR UPDATE SKIP LOCKED", "")

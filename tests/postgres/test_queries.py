@@ -126,9 +126,9 @@ async def test_no_row_can_be_put_into_what_the_partitions_inherit_from(database_
     await administrator.close()
 
 
-async def plan(database: Database, name: str, *arguments: object, file: str = "queries") -> str:
+async def plan(database: Database, name: str, *arguments: object, role: str = "serving") -> str:
     async with database.connection() as connection:
-        rows = await connection.fetch(f"EXPLAIN {of_collection('default', file)[name]}", *arguments)
+        rows = await connection.fetch(f"EXPLAIN {of_collection('default', role)[name]}", *arguments)
     return "\n".join(row[0] for row in rows)
 
 
@@ -151,7 +151,7 @@ async def test_one_persons_faces_are_found_by_index_and_a_search_scans(
     assert "(collection_id = 'default'::text) AND (person_key = p.person_key)" in verify
     expired = await plan(database, "drop_expired", "default", ["7", "8"])
     assert "Seq Scan" not in expired.replace("Seq Scan on collection", "")
-    due = await plan(database, "lock_expired_persons", "default", 500, file="maintenance")
+    due = await plan(database, "lock_expired_persons", "default", 500, role="maintenance")
     assert "Seq Scan" not in due
     assert f"Index Scan using {face}_expire_time_idx on {face}" in due
     row = ["7"], [""], [""], [uuid.uuid4()], [VECTOR], [""], [None]

@@ -147,7 +147,7 @@ def _next_release(folder: Path) -> Path:
     for package in PACKAGES:
         shutil.copytree(ROOT / package, folder / package, ignore=shutil.ignore_patterns("__pycache__"))
     head = migrations.head()
-    file = folder / "matcher_service" / "sql" / "migrations" / f"{head + 1:04d}_next.sql"
+    file = folder / "matcher_service" / "postgres" / "schema" / f"{head + 1:04d}_next.sql"
     file.write_text(EXPANDING.format(head=head))
     return folder
 

@@ -9,7 +9,7 @@ import re
 from pathlib import Path
 
 ROOT = Path(__file__).parents[3]
-MIGRATIONS = ROOT / "matcher_service" / "sql" / "migrations"
+MIGRATIONS = ROOT / "matcher_service" / "postgres" / "schema"
 RELEASED = MIGRATIONS / "released.sha256"
 CHANGES = ROOT / "CHANGELOG.md"
 _RELEASE = re.compile(r"^## \[?\d+\.\d+\.\d+", re.MULTILINE)
