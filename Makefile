@@ -7,7 +7,7 @@ TEST_WORKERS ?= 3
 # Most modules of the packages are never imported: Python compiles the others when they are.
 INSTALL := $(PIP) install --no-compile --require-hashes --no-deps --no-build-isolation
 
-.PHONY: help up demo test bench-matcher soak-matcher bench-encoder soak-encoder bench-import bench-reading soak-import soak-erasing soak-service soak-hostile bench-calibration bench-looks lint alert-rules check-alerts check-bounds check-deploy stubs settings-docs lock clean
+.PHONY: help up demo test bench-matcher soak-matcher bench-encoder soak-encoder bench-import bench-reading soak-import soak-erasing soak-service soak-hostile bench-calibration bench-looks lint alert-rules check-alerts check-bounds check-deploy stubs schema settings-docs lock clean
 
 help: ## Show the targets.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -67,6 +67,9 @@ check-bounds: $(VENV)/.dev ## Install the client with the oldest packages that i
 
 stubs: $(VENV)/.dev ## Generate the protobuf and gRPC stubs from protos/.
 	@scripts/stubs.sh
+
+schema: $(VENV)/.dev ## Write the schema as all migrations leave it to matcher_service/postgres/schema.sql.
+	@$(BIN)/python -m scripts.schema_sql > .cache/schema.sql && mv .cache/schema.sql matcher_service/postgres/schema.sql
 
 settings-docs: $(VENV)/.dev ## Write docs/settings.md from the services' settings.
 	@$(BIN)/python scripts/settings_docs.py > docs/settings.md
