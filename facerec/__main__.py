@@ -1,8 +1,31 @@
-"""`python -m facerec` is the `facerec` command."""
+"""The `facerec` command, and `python -m facerec`: Ctrl-C is answered from the first moment on.
 
+Loading the command takes a few tenths of a second. An exception that is raised in the middle of an import may
+come out anywhere, or be lost; so until the command is loaded Ctrl-C ends the process in its handler.
+"""
+
+import os
+import signal
 import sys
 
-from facerec.cli import main
+from facerec import interruption
+
+signal.signal(signal.SIGINT, interruption.leave)  # before anything is loaded that takes time
+
+
+def main() -> int:
+    """Run one command and return its exit code."""
+    try:
+        from facerec.cli import main as run  # noqa: PLC0415 - takes its time
+
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        code = run()
+    except KeyboardInterrupt:
+        interruption.say()
+        code = interruption.INTERRUPTED
+    signal.signal(signal.SIGINT, lambda *_: os._exit(code))  # all is said: only the ending is hurried
+    return code
+
 
 if __name__ == "__main__":
     sys.exit(main())

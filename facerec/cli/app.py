@@ -27,9 +27,10 @@ from facerec.cli.terminal.errors import Problem
 from facerec.cli.transfer.commands import export, import_
 from facerec.environment import boolean
 from facerec.errors import FacerecError
+from facerec.interruption import INTERRUPTED
 
 FAILURE = 2
-INTERRUPTED = 130
+LISTS = ("facerec people", "facerec collections")
 
 app = typer.Typer(
     rich_markup_mode=None,
@@ -87,7 +88,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except TyperException as error:
         context = getattr(error, "ctx", None)
         path = context.command_path if context else "facerec"
-        return _fail(f"{error.format_message()} (see {path} --help)", "USAGE", arguments)
+        return _fail(f"{error.format_message()} ({_hint(error, path)})", "USAGE", arguments)
     except (Problem, FacerecError) as error:
         return _fail(str(error), error.reason, arguments)
     except (typer.Abort, KeyboardInterrupt):  # at a question
@@ -102,6 +103,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _fail(
             f"unforeseen {type(error).__name__}: {error} (FACEREC_DEBUG=1 shows where)", "INTERNAL", arguments
         )
+
+
+def _hint(error: TyperException, path: str) -> str:
+    """What helps somebody who wrote a command otherwise than it is."""
+    asks_for_list = error.format_message().startswith("No such command 'list'")
+    return f"`{path}` alone lists them" if asks_for_list and path in LISTS else f"see {path} --help"
 
 
 def _fail(message: str, reason: str, arguments: Sequence[str]) -> int:

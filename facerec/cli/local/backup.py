@@ -10,18 +10,17 @@ import typer
 from facerec.cli.terminal import output
 from facerec.cli.terminal.errors import Problem
 from facerec.cli.terminal.options import Data, data_home
-
-INTERRUPTED = 130
+from facerec.interruption import INTERRUPTED
 
 
 def backup(
     target: Annotated[Path, typer.Argument(metavar="FILE", help="The file to write; none may be there yet.")],
     data: Data = None,
 ) -> None:
-    """Write the gallery of `facerec up` to one file, while it runs or not.
+    """Write the gallery of `facerec up` to one file.
 
-    The file holds biometric templates, names and the audit, of those who are erased later too: keep it as you
-    keep passwords, and delete it in time.
+    `facerec up` may run meanwhile. The file holds biometric templates, names and the audit, of those who are
+    erased later too: keep it as you keep passwords, and delete it in time.
     """
     with _stack():
         from facerec.local import backup
@@ -37,10 +36,10 @@ def restore(
         bool, typer.Option("--replace", help="Erase the gallery that is there, once the backup's is whole.")
     ] = False,
 ) -> None:
-    """Bring back a gallery that `facerec backup` wrote, for the next `facerec up`.
+    """Bring back a gallery that `facerec backup` wrote.
 
-    Whatever the file says is done in the database: restore files of your own alone. Who was erased since is
-    there again.
+    The next `facerec up` has it. Whatever the file says is done in the database: restore files of your own
+    alone. Who was erased since is there again.
     """
     folder = data or data_home()
     with _stack():
@@ -63,6 +62,6 @@ def _stack() -> Iterator[None]:
             except Terminated:
                 raise typer.Exit(INTERRUPTED) from None
     except ModuleNotFoundError as error:
-        raise Problem(f"{error.name} is not installed: pip install 'facerec[local]'", "STACK") from None
+        raise Problem(f"{error.name} is not installed: pip install '.[local]' in a clone", "STACK") from None
     except StartError as error:
         raise Problem(str(error), "STACK") from None

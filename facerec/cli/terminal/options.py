@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from facerec.cli.terminal.errors import Problem, explaining
+from facerec.cli.terminal.loading import while_loading
 from facerec.printable import printable
 
 if TYPE_CHECKING:
@@ -74,7 +75,8 @@ def data_home() -> Path:
 @contextlib.contextmanager
 def encoder(address: str) -> "Iterator[EncoderClient]":
     """A client of the encoder, whose failures say what to do."""
-    from facerec.client import EncoderClient, Security
+    with while_loading():
+        from facerec.client import EncoderClient, Security
 
     with (
         explaining("encoder", address),
@@ -84,24 +86,26 @@ def encoder(address: str) -> "Iterator[EncoderClient]":
 
 
 @contextlib.contextmanager
-def matcher(address: str) -> "Iterator[MatcherClient]":
-    """A client of the matcher, whose failures say what to do."""
-    from facerec.client import MatcherClient, Security
+def matcher(address: str, **ids: str | None) -> "Iterator[MatcherClient]":
+    """A client of the matcher, whose failures say what to do, and of which of the `ids` in its requests."""
+    with while_loading():
+        from facerec.client import MatcherClient, Security
 
     with (
-        explaining("matcher", address),
+        explaining("matcher", address, ids),
         MatcherClient(address, security=Security.from_environment()) as client,
     ):
         yield client
 
 
 @contextlib.contextmanager
-def collections_of(address: str) -> "Iterator[CollectionClient]":
-    """A client of the matcher's collections, whose failures say what to do."""
-    from facerec.client import CollectionClient, Security
+def collections_of(address: str, **ids: str | None) -> "Iterator[CollectionClient]":
+    """A client of the matcher's collections, whose failures say what to do, and of which of the `ids`."""
+    with while_loading():
+        from facerec.client import CollectionClient, Security
 
     with (
-        explaining("matcher", address),
+        explaining("matcher", address, ids),
         CollectionClient(address, security=Security.from_environment()) as client,
     ):
         yield client

@@ -37,7 +37,7 @@ def test_a_command_whose_reader_left_ends_with_0_and_without_complaint(arguments
 
 def test_a_decision_that_nobody_reads_keeps_its_exit_code() -> None:
     script = (
-        "import sys; from facerec.cli import output\n"
+        "import sys; from facerec.cli.terminal import output\n"
         "output.table(('person',), [('ann',)] * 100_000); output.as_json({}); output.line('no match')\n"
         "sys.exit(1)"
     )
@@ -89,6 +89,43 @@ def test_an_interruption_is_one_line_and_exit_code_130(
     assert (process.returncode, err) == (130, "interrupted\n")
     assert not json_flag or json.loads(out)["error"]["reason"] == "INTERRUPTED"
     assert json_flag or out == ""
+
+
+@pytest.mark.parametrize("json_flag", [(), ("--json",)], ids=["text", "json"])
+@pytest.mark.parametrize("module", ["typer.core", "rich.console", "facerec.cli.app", "numpy", "grpc"])
+def test_an_interruption_while_the_command_is_loaded_is_one_line_too(
+    module: str, json_flag: tuple[str, ...]
+) -> None:
+    """Before the first of these Python starts, and loads what answers: until then nobody's code is asked."""
+    with silent_service() as (address, _):
+        process = subprocess.Popen(
+            [sys.executable, "-X", "importtime", "-m", "facerec", "people", "--matcher", address, *json_flag],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        try:
+            assert process.stderr is not None
+            for line in process.stderr:
+                if line.rpartition("|")[2].strip() == module:
+                    break
+            process.send_signal(signal.SIGINT)
+            out, err = process.communicate(timeout=60)
+        finally:
+            process.kill()
+    said = [line for line in err.splitlines() if not line.startswith("import time:")]
+    assert (process.returncode, said) == (130, ["interrupted"])
+    assert not json_flag or json.loads(out)["error"]["reason"] == "INTERRUPTED"
+    assert json_flag or out == ""
+
+
+def test_what_is_interrupted_once_all_is_said_keeps_its_exit_code() -> None:
+    script = (
+        "import os, signal, sys; import facerec.__main__\n"
+        "sys.argv = ['facerec', '--version']; facerec.__main__.main(); os.kill(os.getpid(), signal.SIGINT)"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "facerec 0.1.0\n", "")
 
 
 def test_an_interrupted_question_is_one_line_too(

@@ -1,0 +1,22 @@
+"""Loading what a command needs: an interruption in the middle of an import would come out anywhere."""
+
+import contextlib
+import signal
+import threading
+from collections.abc import Iterator
+
+from facerec import interruption
+
+
+@contextlib.contextmanager
+def while_loading() -> Iterator[None]:
+    """Have Ctrl-C end the process at once, in the place of raising KeyboardInterrupt."""
+    raises = signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    if not raises or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    signal.signal(signal.SIGINT, interruption.leave)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
