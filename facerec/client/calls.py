@@ -79,7 +79,7 @@ class _Channel:
     stub: ClassVar[Any]
 
     def __init__(self, address: str, *, timeout_seconds: float = 30.0, security: Security = PLAIN) -> None:
-        check_address(address)
+        check_address(address, self.service)
         self.address = address
         self.timeout_seconds = _checked_seconds(timeout_seconds)
         self._metadata = security.metadata(address)

@@ -64,13 +64,15 @@ _WEB = ("http://", "https://", "grpc://", "grpcs://")
 _SCHEMES = ("dns:", "ipv4:", "ipv6:")  # whose addresses have a port each
 
 
-def check_address(address: str) -> None:
+def check_address(address: str, service: str) -> None:
     """Raises FacerecError OPTION_INVALID where an address has no port, or is a web address.
 
     gRPC would take port 443 for the first and look up the second as a name.
     """
     if address.startswith(_WEB):
-        raise _address_invalid(address, f"leave out {address.partition('//')[0]}//: TLS comes by Security")
+        scheme = address.partition("//")[0]
+        tls = "FACEREC_TLS=1 in the environment, or Security(tls=True) in code, has TLS spoken"
+        raise _address_invalid(address, f"leave out {scheme}//; {tls}")
     scheme = next((each for each in _SCHEMES if address.startswith(each)), "")
     if not scheme and target(address) == address:
         return  # a socket's path, or a scheme of the caller's own
@@ -78,7 +80,8 @@ def check_address(address: str) -> None:
     for part in rest.split(",") if scheme else [rest]:
         found = _HOST_AND_PORT.fullmatch(part)
         if found is None or not 0 < int(found[2]) <= 65535:
-            raise _address_invalid(address, "give HOST:PORT, such as 127.0.0.1:50052 or [::1]:50052")
+            port = 50051 if service == ENCODER_SERVICE else 50052
+            raise _address_invalid(address, f"give HOST:PORT, such as 127.0.0.1:{port} or [::1]:{port}")
 
 
 def _address_invalid(address: str, mend: str) -> FacerecError:

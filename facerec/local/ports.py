@@ -9,8 +9,8 @@ from facerec.serving.server.address import Address
 from facerec.serving.server.errors import AddressInUse
 
 
-def find(text: str, *, insecure: bool) -> Address:
-    """Return the address `text` names, port 0 replaced by a free one.
+def find(text: str, *, insecure: bool, option: str) -> Address:
+    """Return the address `text` names, port 0 replaced by a free one; `option` is what names another.
 
     Raises AddressInvalid, InsecureAddress, or AddressInUse while another process listens there.
     """
@@ -27,7 +27,8 @@ def find(text: str, *, insecure: bool) -> Address:
             probe.bind(place)
             return dataclasses.replace(wanted, port=probe.getsockname()[1])
     except OSError as error:
-        raise AddressInUse(f"cannot listen on {wanted}: {error.strerror or error}") from None
+        cause = error.strerror or error
+        raise AddressInUse(f"cannot listen on {wanted}: {cause}: name another with {option}") from None
 
 
 def from_here(listened: Address) -> Address:

@@ -58,8 +58,13 @@ class Stack:
     def __init__(self, options: StackOptions, cleanup: ExitStack, say: Callable[[str], None]) -> None:
         environment.check(os.environ)
         self._options = options
-        self._encoder_address = ports.find(options.encoder_address, insecure=options.insecure)
-        self._matcher_address = ports.find(options.matcher_address, insecure=options.insecure)
+        insecure = options.insecure
+        self._encoder_address = ports.find(
+            options.encoder_address, insecure=insecure, option="--encoder-address"
+        )
+        self._matcher_address = ports.find(
+            options.matcher_address, insecure=insecure, option="--matcher-address"
+        )
         self._folder = DataFolder.claim(options.data_dir)
         cleanup.callback(self._folder.release)
         self._postgres = EmbeddedPostgres(self._folder)

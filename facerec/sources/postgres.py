@@ -28,7 +28,7 @@ async def rows(url: str, query: str, refuse: Refuse) -> AsyncIterator[Row]:
     try:
         import asyncpg  # noqa: PLC0415
     except ImportError:
-        raise SourceRefused("reading another Postgres takes asyncpg: pip install facerec[matcher]") from None
+        raise SourceRefused("reading another Postgres takes asyncpg: pip install asyncpg") from None
     try:
         connection = await asyncpg.connect(url, timeout=10)
     except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError, ValueError) as error:

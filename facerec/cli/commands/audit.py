@@ -28,9 +28,9 @@ def audit(
     address: Matcher = MATCHER_ADDRESS,
     json: Json = False,
 ) -> None:
-    """Show what was done in a collection, by whom and when, newest first."""
+    """Show what was done, by whom and when, newest first."""
     kind = "" if changes == decisions else "changes" if changes else "decisions"
-    with collections_of(address) as client:
+    with collections_of(address, person_id=person, collection_id=collection) as client:
         listing = client.list_audit_events(
             person_id=person,
             kind=kind,

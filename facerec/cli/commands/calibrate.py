@@ -1,5 +1,7 @@
 """`facerec calibrate`."""
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,23 +11,32 @@ from facerec.cli.terminal import output
 from facerec.cli.terminal.errors import Problem
 from facerec.cli.terminal.options import MATCHER_ADDRESS, Collection, Json, Matcher, collections_of
 from facerec.cli.terminal.tables import figure
+from facerec.errors import FacerecError, Reason
 
 if TYPE_CHECKING:
     from facerec.client import Calibration, OperatingPoint, Rate
 
 TIMEOUT_SECONDS = 600
+MATPLOTLIB = "pip install matplotlib, or '.[plot]' in a clone"
 SHOWN = (0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7)
 
 
 def calibrate(
     target_far: Annotated[
-        float | None, typer.Option(min=1e-7, max=0.1, help="Share of false claims to let through.")
+        float | None,
+        typer.Option(min=1e-7, max=0.1, help="Share of false claims to let through.  [default: 0.001]"),
     ] = None,
     target_false_hits: Annotated[
-        float | None, typer.Option(min=1e-4, max=10, help="False hits a search for a stranger may expect.")
+        float | None,
+        typer.Option(
+            min=1e-4, max=10, help="False hits a search for a stranger may expect.  [default: 0.01]"
+        ),
     ] = None,
     max_persons: Annotated[int, typer.Option(min=0, max=50000, help="Most people compared; 0 is 1000.")] = 0,
-    plot: Annotated[Path | None, typer.Option(metavar="OUT.png", help="Draw distances and rates.")] = None,
+    plot: Annotated[
+        Path | None,
+        typer.Option(metavar="OUT.png", help=f"Draw distances and rates, with matplotlib: {MATPLOTLIB}."),
+    ] = None,
     apply: Annotated[
         bool, typer.Option("--apply", help="Put the thresholds in force, with this as their evidence.")
     ] = False,
@@ -33,17 +44,21 @@ def calibrate(
     address: Matcher = MATCHER_ADDRESS,
     json: Json = False,
 ) -> None:
-    """Measure error rates on a collection's own people, and the thresholds that keep a target."""
+    """Measure error rates, and the thresholds for a target.
+
+    They are measured on the collection's own people.
+    """
     if plot:
         _check_plot()
-    with collections_of(address) as client:
+    with collections_of(address, collection_id=collection) as client:
         patient = client.with_options(timeout_seconds=TIMEOUT_SECONDS)
-        found = patient.calibrate(
-            target_far=target_far,
-            target_false_hits=target_false_hits,
-            max_persons=max_persons,
-            collection_id=collection,
-        )
+        with _naming_flags():
+            found = patient.calibrate(
+                target_far=target_far,
+                target_false_hits=target_false_hits,
+                max_persons=max_persons,
+                collection_id=collection,
+            )
         applied = client.apply_calibration(found.calibration_id, collection_id=collection) if apply else None
     if plot:
         from facerec.cli.drawing.plotting import draw
@@ -62,11 +77,29 @@ def calibrate(
         output.line("nothing was changed; --apply puts these thresholds in force")
 
 
+@contextlib.contextmanager
+def _naming_flags() -> Iterator[None]:
+    """Name what is to be asked for by its flag."""
+    try:
+        yield
+    except FacerecError as error:
+        if error.reason is not Reason.CALIBRATION_UNSUPPORTED:
+            raise
+        raise Problem(_in_flags(error.message), error.reason) from error
+
+
+def _in_flags(advice: str) -> str:
+    """The contract's fields as this command's flags."""
+    for field in ("target_far", "target_false_hits", "max_persons"):
+        advice = advice.replace(field, f"--{field.replace('_', '-')}")
+    return advice
+
+
 def _check_plot() -> None:
     from importlib.util import find_spec
 
     if find_spec("matplotlib") is None:
-        raise Problem("drawing takes matplotlib: pip install facerec[plot]", "USAGE")
+        raise Problem(f"drawing takes matplotlib: {MATPLOTLIB}", "USAGE")
 
 
 def show(found: "Calibration") -> None:
@@ -87,7 +120,7 @@ def show(found: "Calibration") -> None:
         "false hits a search"
     )
     if found.identify_needs:
-        output.line(f"no identify threshold: {found.identify_needs}")
+        output.line(f"no identify threshold: {_in_flags(found.identify_needs)}")
     for each in found.suspects:
         apart = output.distance(each.distance)
         output.line(f"probably one person: {each.person_id_a} and {each.person_id_b} ({apart} apart)")

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from facerec.client import Collection, CollectionSettings, SearchIndex
 
 collections = typer.Typer(
-    help="List the collections, each a gallery of its own; create, show, change or delete one.",
+    help="List the collections, and create or change one.",
     rich_markup_mode=None,
 )
 
@@ -25,7 +25,7 @@ class Policy(enum.StrEnum):
     REFUSE = "refuse"
 
 
-Id = Annotated[str, typer.Argument(metavar="COLLECTION", help="The collection's id.")]
+Id = Annotated[str, typer.Argument(metavar="COLLECTION", help="Its id: a-z, 0-9, _ and -.")]
 Name = Annotated[str | None, typer.Option("--name", help="The collection's name, for people.")]
 Verify = Annotated[
     float | None, typer.Option(min=0, max=4, help="Largest distance at which verify and compare match.")
@@ -75,7 +75,7 @@ RefuseQuality = Annotated[
 
 @collections.callback(invoke_without_command=True)
 def list_collections(context: typer.Context, address: Matcher = MATCHER_ADDRESS, json: Json = False) -> None:
-    """List the collections, each a gallery of its own; create, show, change or delete one."""
+    """List the collections, and create or change one."""
     if context.invoked_subcommand:
         return
     with collections_of(address) as client:
@@ -127,7 +127,7 @@ def create(
         retention,
         refuse_quality,
     )
-    with collections_of(address) as client:
+    with collections_of(address, collection_id=collection) as client:
         created = client.create_collection(collection, settings, space=space)
     _tell(created, f"created {created.collection_id}", json)
 
@@ -135,7 +135,7 @@ def create(
 @collections.command()
 def show(collection: Id = "default", address: Matcher = MATCHER_ADDRESS, json: Json = False) -> None:
     """Show a collection's settings, size and index."""
-    with collections_of(address) as client:
+    with collections_of(address, collection_id=collection) as client:
         found = client.get_collection(collection)
     _tell(found, found.collection_id, json)
 
@@ -173,16 +173,19 @@ def change(
         retention,
         refuse_quality,
     )
-    with collections_of(address) as client:
+    with collections_of(address, collection_id=collection) as client:
         changed = client.update_collection(settings, collection_id=collection)
     _tell(changed, f"changed {changed.collection_id}", json)
 
 
 @collections.command()
 def delete(collection: Id, yes: Yes = False, address: Matcher = MATCHER_ADDRESS, json: Json = False) -> None:
-    """Erase a collection and everybody in it; `default` is left, empty and as new."""
+    """Erase a collection and everybody in it.
+
+    `default` is left, empty and as new.
+    """
     confirm(f"Erase the collection {collection} and everybody in it?", yes)
-    with collections_of(address) as client:
+    with collections_of(address, collection_id=collection) as client:
         receipt = client.delete_collection(collection)
     if json:
         output.as_json(output.fields(receipt, collection_id=collection))

@@ -37,7 +37,7 @@ def verify(
 ) -> None:
     """Check a claim: does the photo show PERSON?"""
     data = read_image(image)
-    with matcher(address) as client, naming({"probe": image}):
+    with matcher(address, person_id=person, collection_id=collection) as client, naming({"probe": image}):
         answer = client.verify(
             person,
             data,
@@ -74,14 +74,14 @@ def identify(
     address: Matcher = MATCHER_ADDRESS,
     json: Json = False,
 ) -> None:
-    """Say who is in a photo: every face, and the people it may be."""
+    """Say who is in a photo, face by face."""
     data = read_image(image)
     if annotate:
         from facerec.cli.drawing.annotate import check_font, check_target
 
         check_target(annotate)
         check_font(font)
-    with matcher(address) as client, naming({"probes": image}):
+    with matcher(address, collection_id=collection) as client, naming({"probes": image}):
         answer = client.identify(
             data,
             all_faces=True,
@@ -151,11 +151,11 @@ def compare(
     address: Matcher = MATCHER_ADDRESS,
     json: Json = False,
 ) -> None:
-    """Measure two photos against each other: do they show the same person?"""
+    """Decide whether two photos show the same person."""
     if a == b == STDIN:
         raise Problem("one photo at most comes from standard input: name a file for the other", "USAGE")
     images = read_image(a), read_image(b)
-    with matcher(address) as client, naming({"probe_a": a, "probe_b": b}):
+    with matcher(address, collection_id=collection) as client, naming({"probe_a": a, "probe_b": b}):
         answer = client.compare(
             *images, max_distance=max_distance, use_largest_face=largest_face, collection_id=collection
         )

@@ -33,11 +33,15 @@ def duplicates(
     address: Matcher = MATCHER_ADDRESS,
     json: Json = False,
 ) -> None:
-    """List persons who may be one, to merge (`facerec people merge`) or to dismiss."""
+    """List people who may be one person under two ids.
+
+    `facerec people merge` makes one of two; --dismiss notes that they are two.
+    """
     if dismiss and restore:
         raise Problem("--dismiss and --restore are two calls", "USAGE")
-    with collections_of(address) as client:
-        pair = dismiss or restore
+    pair = dismiss or restore
+    first, second = pair or (None, None)
+    with collections_of(address, person_id_a=first, person_id_b=second, collection_id=collection) as client:
         if pair:
             changed = client.dismiss_duplicate(*pair, restore=bool(restore), collection_id=collection)
             done = "restored" if restore else "dismissed"

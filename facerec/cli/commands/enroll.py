@@ -47,7 +47,7 @@ def enroll(
     if wanted.skipped and not json:
         output.error_line(_told(wanted.skipped))
     expire_time = None if expires is None else times.time_to_come(expires, "--expires")
-    with explaining("matcher", address):
+    with explaining("matcher", address, {"person_id": person, "collection_id": collection}):
         outcomes = asyncio.run(
             _enroll(wanted.photos, address, collection, display_name, largest_face, expire_time, in_flight)
         )
@@ -63,6 +63,15 @@ def enroll(
             f"{output.counted(enrolled, 'photo')} enrolled, {already} already there, {refused} refused; "
             f"{output.counted(people, 'person', 'people')}"
         )
+        if already and expire_time is not None:
+            kept = (
+                "photo was there and keeps its time"
+                if already == 1
+                else "photos were there and keep their times"
+            )
+            output.error_line(
+                f"{already} {kept}: `facerec people update-face FACE --expires WHEN` changes one"
+            )
     raise typer.Exit(SOME_REFUSED if refused else 0)
 
 

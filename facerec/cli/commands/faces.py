@@ -7,7 +7,7 @@ import typer
 from facerec.cli.terminal import output
 from facerec.cli.terminal.errors import Problem
 from facerec.cli.terminal.options import MATCHER_ADDRESS, Collection, Json, Matcher, Yes, confirm, matcher
-from facerec.cli.terminal.times import time_to_come
+from facerec.cli.terminal.times import shown, time_to_come
 
 if TYPE_CHECKING:
     from facerec.client import StoredFace
@@ -21,8 +21,8 @@ def show_face(
     address: Matcher = MATCHER_ADDRESS,
     json: Json = False,
 ) -> None:
-    """Show one face: whose it is, its reference, and when it is to be gone."""
-    with matcher(address) as client:
+    """Show whose a face is, its reference and its end."""
+    with matcher(address, face_id=face, collection_id=collection) as client:
         found = client.get_face(face, collection_id=collection)
     _tell(found, json)
 
@@ -42,12 +42,12 @@ def update_face(
     address: Matcher = MATCHER_ADDRESS,
     json: Json = False,
 ) -> None:
-    """Change a face's reference, or when it is to be gone; its vector stays."""
+    """Change a face's reference, or when it is to be gone."""
     if reference is None and expires is None:
         raise Problem("nothing to change: give --reference or --expires", "USAGE")
     never = expires == "never"
     expire_time = None if expires is None or never else time_to_come(expires, "--expires")
-    with matcher(address) as client:
+    with matcher(address, face_id=face, collection_id=collection) as client:
         found = client.update_face(
             face,
             external_ref=reference,
@@ -67,7 +67,7 @@ def delete_face(
 ) -> None:
     """Erase one face; its person stays, also without a face."""
     confirm(f"Erase the face {face}?", yes)
-    with matcher(address) as client:
+    with matcher(address, face_id=face, collection_id=collection) as client:
         receipt = client.delete_face(face, collection_id=collection)
     if json:
         output.as_json(output.fields(receipt, face_id=face))
@@ -82,5 +82,5 @@ def _tell(found: "StoredFace", json: bool) -> None:
         output.as_json({"face": found})
         return
     reference = f", {found.external_ref}" if found.external_ref else ""
-    expires = f"expires {found.expire_time:%Y-%m-%d %H:%M} UTC" if found.expire_time else "never expires"
+    expires = f"expires {shown(found.expire_time)}" if found.expire_time else "never expires"
     output.line(f"{found.face_id} of {found.person_id}{reference}: {expires}")

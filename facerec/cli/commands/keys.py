@@ -48,7 +48,10 @@ def new(
     ] = None,
     json: Json = False,
 ) -> None:
-    """Print a new key, which is kept nowhere, and the entry that a service's keys file takes for it."""
+    """Print a new key and its entry for a keys file.
+
+    The key is kept nowhere; the entry goes into the file that a service's `keys_file` names.
+    """
     unknown = sorted(set(role) - set(ROLES))
     if unknown:
         raise typer.BadParameter(f"there is no role {unknown[0]}", param_hint="--role")

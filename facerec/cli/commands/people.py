@@ -7,13 +7,11 @@ from typing import Annotated
 import typer
 
 from facerec.cli.commands.faces import delete_face, show_face, update_face
-from facerec.cli.terminal import output
+from facerec.cli.terminal import output, times
 from facerec.cli.terminal.options import MATCHER_ADDRESS, Collection, Json, Matcher, Yes, confirm, matcher
 from facerec.cli.transfer.writing import check_free, write_text
 
-people = typer.Typer(
-    help="List the people enrolled; show, rename, export, merge or delete them.", rich_markup_mode=None
-)
+people = typer.Typer(help="List the people enrolled, and show or change them.", rich_markup_mode=None)
 
 for name, command in (("show-face", show_face), ("update-face", update_face), ("delete-face", delete_face)):
     people.command(name=name)(command)
@@ -25,26 +23,28 @@ Person = Annotated[str, typer.Argument(metavar="PERSON", help="The person's id."
 @people.callback(invoke_without_command=True)
 def list_people(
     context: typer.Context,
-    prefix: Annotated[str, typer.Option(help="Only people whose ids begin with it.")] = "",
+    prefix: Annotated[str, typer.Option(help="Only people whose ids begin with it, in the same case.")] = "",
     limit: Annotated[int | None, typer.Option(min=1, help="Most people to list.  [default: all]")] = None,
     collection: Collection = "default",
     address: Matcher = MATCHER_ADDRESS,
     json: Json = False,
 ) -> None:
-    """List the people enrolled; show, rename, export, merge or delete them."""
+    """List the people enrolled, and show or change them."""
     if context.invoked_subcommand:
         return
-    with matcher(address) as client:
-        page_size = min(limit or MAX_PAGE, MAX_PAGE)
+    with matcher(address, collection_id=collection) as client:
+        wanted = None if limit is None else limit + 1  # to see whether there are more
+        page_size = min(wanted or MAX_PAGE, MAX_PAGE)
         listing = client.list_persons(prefix=prefix, page_size=page_size, collection_id=collection)
-        persons = list(itertools.islice(listing, limit))
+        found = list(itertools.islice(listing, wanted))
+    persons = found[:limit]
     if json:
         output.as_json({"persons": persons})
         return
     rows = [(p.person_id, p.display_name, p.face_count, p.create_time, p.update_time) for p in persons]
     if rows:
         output.table(("person", "name", "faces", "created", "changed"), rows)
-    more = " or more" if len(persons) == limit else ""
+    more = ", and more" if len(found) > len(persons) else ""
     output.line(f"{output.counted(len(persons), 'person', 'people')}{more}")
 
 
@@ -56,7 +56,7 @@ def show(
     json: Json = False,
 ) -> None:
     """Show a person and their faces."""
-    with matcher(address) as client:
+    with matcher(address, person_id=person, collection_id=collection) as client:
         found = client.get_person(person, collection_id=collection)
         faces = list(client.list_faces(person, page_size=1000, collection_id=collection))
     if json:
@@ -77,8 +77,11 @@ def rename(
     address: Matcher = MATCHER_ADDRESS,
     json: Json = False,
 ) -> None:
-    """Change a person's name; the id stays, and takes a new enrolment or `merge` to change."""
-    with matcher(address) as client:
+    """Change a person's name; the id stays.
+
+    An id takes a new enrolment or `merge` to change.
+    """
+    with matcher(address, person_id=person, collection_id=collection) as client:
         renamed = client.update_person(person, display_name=name, collection_id=collection)
     if json:
         output.as_json({"person": renamed})
@@ -98,13 +101,14 @@ def export(
     address: Matcher = MATCHER_ADDRESS,
     json: Json = False,
 ) -> None:
-    """Write all that is kept of one person as JSON, for whoever asks for their own data.
+    """Write all that is kept of one person as JSON.
 
-    Vectors are in it where the key has the role admin; the export is put on record.
+    It is for whoever asks for their own data. Vectors are in it where the key has the role admin; the export
+    is put on record.
     """
     if target is not None:
         check_free(target, force=force)
-    with matcher(address) as client:
+    with matcher(address, person_id=person, collection_id=collection) as client:
         found = client.export_person(person, collection_id=collection)
     content = output.fields(found)
     if target is None:
@@ -126,8 +130,13 @@ def merge(
     address: Matcher = MATCHER_ADDRESS,
     json: Json = False,
 ) -> None:
-    """Give all faces of SOURCE to TARGET and erase SOURCE, for one human enrolled under two ids."""
-    with matcher(address) as client:
+    """Give all faces of SOURCE to TARGET and erase SOURCE.
+
+    It is for one human who was enrolled under two ids.
+    """
+    with matcher(
+        address, source_person_id=source, target_person_id=target, collection_id=collection
+    ) as client:
         merged = client.merge_persons(source, target, collection_id=collection)
     if json:
         output.as_json(output.fields(merged, source_person_id=source))
@@ -146,7 +155,7 @@ def delete(
 ) -> None:
     """Erase a person and every face of theirs."""
     confirm(f"Erase {person} and all their faces?", yes)
-    with matcher(address) as client:
+    with matcher(address, person_id=person, collection_id=collection) as client:
         receipt = client.delete_person(person, collection_id=collection)
     if json:
         output.as_json(output.fields(receipt, person_id=person))
@@ -164,14 +173,15 @@ def erasure(
     address: Matcher = MATCHER_ADDRESS,
     json: Json = False,
 ) -> None:
-    """Say whether the bytes of what was erased are gone: pending, vacuumed or scrubbed."""
-    with matcher(address) as client:
+    """Say whether the bytes of what was erased are gone.
+
+    They are pending, vacuumed or scrubbed.
+    """
+    with matcher(address, erasure_id=erasure_id, collection_id=collection) as client:
         receipt = client.get_erasure(erasure_id, collection_id=collection)
     if json:
         output.as_json(output.fields(receipt))
     else:
         people_gone = output.counted(receipt.persons_deleted, "person", "people")
         faces = output.counted(receipt.faces_deleted, "face")
-        output.line(
-            f"{receipt.state}: {people_gone}, {faces}, erased {receipt.delete_time:%Y-%m-%d %H:%M} UTC"
-        )
+        output.line(f"{receipt.state}: {people_gone}, {faces}, erased {times.shown(receipt.delete_time)}")

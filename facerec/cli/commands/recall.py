@@ -18,8 +18,8 @@ def measure_recall(
     address: Matcher = MATCHER_ADDRESS,
     json: Json = False,
 ) -> None:
-    """Compare searches by a collection's index with exact ones, on its own people."""
-    with collections_of(address) as client:
+    """Compare searches by the index with exact ones."""
+    with collections_of(address, collection_id=collection) as client:
         patient = client.with_options(timeout_seconds=TIMEOUT_SECONDS)
         found = patient.measure_recall(samples=samples, collection_id=collection)
     if json:

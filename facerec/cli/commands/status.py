@@ -77,7 +77,7 @@ def _encoder(address: str) -> "tuple[Model | None, EncoderState]":
 
 def _matcher(address: str, collection: str, model: "Model | None") -> MatcherState:
     try:
-        with collections_of(address) as client:
+        with collections_of(address, collection_id=collection) as client:
             found = client.with_options(timeout_seconds=TIMEOUT_SECONDS).get_collection(collection)
     except Problem as error:
         ready = {Reason.STORE_UNAVAILABLE: False, Reason.COLLECTION_NOT_FOUND: True}
@@ -95,9 +95,9 @@ def _show(encoder_state: EncoderState, matcher_state: MatcherState, collection: 
             f"encoder {encoder_state.address}: ready, release {encoder_state.release}, {encoder_state.space}"
         )
     else:
-        output.line(f"encoder {encoder_state.address}: {encoder_state.problem}")
+        output.line(_problem("encoder", encoder_state))
     if matcher_state.estimated_faces is None:
-        output.line(f"matcher {matcher_state.address}: {matcher_state.problem}")
+        output.line(_problem("matcher", matcher_state))
         return
     faces = output.counted(matcher_state.estimated_faces, "face")
     output.line(
@@ -106,3 +106,9 @@ def _show(encoder_state: EncoderState, matcher_state: MatcherState, collection: 
     )
     if matcher_state.problem:
         output.line(matcher_state.problem)
+
+
+def _problem(service: str, state: EncoderState | MatcherState) -> str:
+    """What is wrong with a service; its address is said once."""
+    known = state.address in state.problem
+    return f"{service}: {state.problem}" if known else f"{service} {state.address}: {state.problem}"

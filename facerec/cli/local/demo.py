@@ -46,7 +46,10 @@ def demo(
         ),
     ] = None,
 ) -> None:
-    """Enroll, verify and identify sample photos on a stack of its own, and show what came out."""
+    """Try everything on sample photos, on a stack of its own.
+
+    Enrolls, verifies and identifies, and shows what came out.
+    """
     from facerec import samples
     from facerec.client import MatcherClient
 

@@ -31,12 +31,15 @@ def up(
         bool, typer.Option("--insecure", help="Listen in plain text on addresses other machines can reach.")
     ] = False,
 ) -> None:
-    """Run the encoder and the matcher over an embedded PostgreSQL, until Ctrl-C."""
+    """Run both services on this machine, until Ctrl-C.
+
+    They keep what they hold in an embedded PostgreSQL.
+    """
     try:
         from facerec.local import stack
         from facerec.serving.server.errors import StartError
     except ModuleNotFoundError as error:
-        _say(f"error: {error.name} is not installed: pip install 'facerec[local]'")
+        _say(f"error: {error.name} is not installed: pip install '.[local]' in a clone")
         raise typer.Exit(2) from None
     options = stack.StackOptions(
         data_dir=data or data_home(),

@@ -4,6 +4,7 @@ import contextlib
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 from facerec.errors import FacerecError, Reason
 
@@ -23,6 +24,18 @@ ABOUT_PHOTO = frozenset(
     }
 )
 
+ABOUT_ID = frozenset(
+    {
+        Reason.ID_INVALID,
+        Reason.PERSON_NOT_FOUND,
+        Reason.STORED_FACE_NOT_FOUND,
+        Reason.ERASURE_NOT_FOUND,
+        Reason.COLLECTION_NOT_FOUND,
+        Reason.COLLECTION_EXISTS,
+    }
+)
+NO_IDS: Mapping[str, str | None] = MappingProxyType({})
+
 
 class Problem(Exception):
     """What went wrong and how to mend it, in one line; `reason` is for programs."""
@@ -33,15 +46,20 @@ class Problem(Exception):
 
 
 @contextlib.contextmanager
-def explaining(service: str, address: str) -> Iterator[None]:
-    """Turn a service's absence into a line that says what is wrong with its address, or how to start it."""
+def explaining(service: str, address: str, ids: Mapping[str, str | None] = NO_IDS) -> Iterator[None]:
+    """Turn a service's absence into a line that says what is wrong with its address, or how to start it.
+
+    What is said of one of the `ids`, which are keyed by the request's field, comes behind that id.
+    """
     try:
         yield
     except FacerecError as error:
-        raise Problem(_explained(error, service, address), error.reason) from error
+        raise Problem(_explained(error, service, address, ids), error.reason) from error
 
 
-def _explained(error: FacerecError, service: str, address: str) -> str:
+def _explained(error: FacerecError, service: str, address: str, ids: Mapping[str, str | None]) -> str:
+    if error.reason in ABOUT_ID and (found := ids.get(error.field)):
+        return f"{found}: {error.message}"
     if error.reason in (Reason.UNREACHABLE, Reason.INTERNAL):
         from facerec.cli.terminal.unreachable import UNKNOWN_CALL, cause
         from facerec.client import Security

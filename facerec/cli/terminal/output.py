@@ -54,12 +54,13 @@ def counted(number: int, one: str, many: str = "") -> str:
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """A table to stdout; one that is wider than the terminal is shown as lines, a value each."""
+    """A table to stdout, between empty lines at a terminal, and as a line a value where it is wider."""
     out = console()
     head, lines = tables.layout(columns, list(rows), out.width if out.is_terminal else None)
     bold = Style(bold=True)
-    shown = [Segment("\n"), *(Segment(f"{each}\n", bold) for each in head)]
-    out.print(Segments([*shown, *(Segment(f"{each}\n") for each in [*lines, ""])]))
+    shown = [*(Segment(f"{each}\n", bold) for each in head), *(Segment(f"{each}\n") for each in lines)]
+    around = [Segment("\n")] if out.is_terminal else []
+    out.print(Segments([*around, *shown, *around]), end="")
 
 
 def document(content: Mapping[str, Any]) -> str:

@@ -9,6 +9,7 @@ from decimal import Decimal
 
 from rich.cells import cell_len
 
+from facerec.cli.terminal.times import shown
 from facerec.printable import printable
 
 GAP = "  "
@@ -63,5 +64,5 @@ def _cell(value: object) -> str:
     if isinstance(value, float):
         return f"{value:.3f}"
     if isinstance(value, datetime.datetime):
-        return f"{value.astimezone():%Y-%m-%d %H:%M}"
+        return shown(value)
     return str(value)

@@ -41,6 +41,11 @@ def time_to_come(text: str, option: str) -> datetime.datetime:
     return time
 
 
+def shown(time: datetime.datetime) -> str:
+    """A time as every command shows it, to the minute and in UTC."""
+    return f"{time.astimezone(datetime.UTC):%Y-%m-%d %H:%M} UTC"
+
+
 def brief(length: datetime.timedelta) -> str:
     """A length of time in the largest unit that holds it whole: 30d, or `for ever` for 0."""
     seconds = int(length.total_seconds())

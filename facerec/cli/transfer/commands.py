@@ -19,7 +19,7 @@ from facerec.cli.commands.enroll import enroll
 from facerec.cli.terminal import output
 from facerec.cli.terminal.errors import Problem, explaining
 from facerec.cli.terminal.options import MATCHER_ADDRESS, Collection, Json, Matcher, matcher
-from facerec.cli.transfer.sending import Job, Reader, Sender, Share, Told, calls
+from facerec.cli.transfer.sending import Job, Reader, Sender, Share, Told
 from facerec.cli.transfer.writing import WRITERS, check_free
 
 if TYPE_CHECKING:
@@ -69,10 +69,10 @@ def import_(
     address: Matcher = MATCHER_ADDRESS,
     json: Json = False,
 ) -> None:
-    """Move encodings in that were made before: nothing in a pickle is executed.
+    """Add encodings that were made before.
 
-    Run again after an interruption it goes on where it was. Exit code 1 when rows were refused; the others
-    are in.
+    Nothing in a pickle is executed. Run again after an interruption it goes on where it was; a source that is
+    in is looked at anew, and each face stored once. Exit code 1 when rows were refused; the others are in.
     """
     if source and source.is_dir():
         if dry_run:
@@ -84,11 +84,13 @@ def import_(
     told = Told(json, source or "the query")
     reader = _reader(source, format, database_url, query, told)
     job = Job(reader, space, dry_run, collection, ignore_duplicate_policy)
-    with explaining("matcher", address):
-        report = asyncio.run(_import(job, address, told))
+    with explaining("matcher", address, {"header.collection_id": collection, "collection_id": collection}):
+        report, sender = asyncio.run(_import(job, address, told))
     refused = report.rows_refused + told.left_out
     if json:
-        document = output.fields(report, import_id=job.import_id, left_out=told.left_out)
+        document = output.fields(
+            report, import_id=sender.import_id, left_out=told.left_out, first_row=sender.first_row
+        )
         output.as_json({**document, "refused": told.rows})
     else:
         would = "would be " if dry_run else ""
@@ -109,7 +111,11 @@ def _reader(source: Path | None, format: str, url: str, query: str, told: Told) 
     if source is None:
         if not url:
             raise Problem("--query takes the --database-url of the Postgres to ask", "USAGE")
-        return Reader(postgres.digest(query, url.rpartition("@")[2]), postgres.rows(url, query, told.refuse))
+
+        def asked() -> "AsyncIterator[Row]":
+            return postgres.rows(url, query, told.refuse)
+
+        return Reader(postgres.digest(query, url.rpartition("@")[2]), asked(), asked)
     try:
         known = format or files.format_of(source)
         if known not in files.FORMATS.values():
@@ -117,7 +123,11 @@ def _reader(source: Path | None, format: str, url: str, query: str, told: Told) 
         share = Share()
         # First, as a file of another kind may have no end.
         rows = files.rows(source, known, told.refuse, share.tell)
-        return Reader(files.digest(source), _each(rows), share)
+
+        def again() -> "AsyncIterator[Row]":
+            return _each(files.rows(source, known, told.refuse, share.tell))
+
+        return Reader(files.digest(source), _each(rows), again, share)
     except SourceRefused as error:
         raise Problem(error.of(source), "FILE") from None
     except OSError as error:
@@ -129,7 +139,7 @@ async def _each(rows: "Iterator[Row]") -> "AsyncIterator[Row]":
         yield row
 
 
-async def _import(job: Job, address: str, told: Told) -> "ImportReport":
+async def _import(job: Job, address: str, told: Told) -> "tuple[ImportReport, Sender]":
     from facerec.client import AsyncMatcherClient, Security
     from facerec.sources.errors import SourceRefused
 
@@ -140,18 +150,23 @@ async def _import(job: Job, address: str, told: Told) -> "ImportReport":
             address, timeout_seconds=60, security=Security.from_environment()
         ) as client:
             sender = Sender(client, job, told)
+
+            def advance() -> None:
+                share = job.reader.share.value
+                total = None if share is None else 1.0
+                progress.update(bar, completed=share or 0.0, total=total, faces=sender.next_row)
+
             try:
-                async for batches in calls(job.reader.rows, await sender.begin()):
-                    await sender.send(batches)
-                    share = job.reader.share.value
-                    total = None if share is None else 1.0
-                    progress.update(bar, completed=share or 0.0, total=total, faces=sender.next_row)
+                await sender.run(advance)
+            except asyncio.CancelledError:
+                await sender.interrupted()
+                raise
             except SourceRefused as error:
                 raise Problem(error.of(told.source), "FILE") from None
             except OSError as error:
                 reason = (error.strerror or "cannot be read").lower()
                 raise Problem(f"{told.source}: {reason}", "FILE") from None
-            return await sender.report()
+            return await sender.report(), sender
 
 
 def export(
@@ -161,12 +176,15 @@ def export(
     address: Matcher = MATCHER_ADDRESS,
     json: Json = False,
 ) -> None:
-    """Move all encodings of a collection out, as they are at one moment."""
+    """Write all encodings of a collection to a file.
+
+    They are as they were at one moment.
+    """
     writer = WRITERS.get(target.suffix.lower())
     if writer is None:
         raise Problem(f"{target}: name it .npz or .jsonl, which is the format it is written in", "USAGE")
     check_free(target, force=force)
-    with matcher(address) as client:
+    with matcher(address, collection_id=collection) as client:
         try:
             faces = writer(target, client.export_faces(collection_id=collection))
         except OSError as error:

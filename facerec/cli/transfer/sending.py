@@ -1,9 +1,9 @@
-"""Sending an import: in calls, resumed where one was cut short."""
+"""Sending an import: in calls, resumed where one was cut short, and anew where it was finished."""
 
 import asyncio
 import dataclasses
 import hashlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import TYPE_CHECKING
 
 from facerec.cli.terminal import output
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 CALL_BATCHES = 10
 TRIES = 10
+LAST_WORD_SECONDS = 2.0
+"""How long somebody who interrupts an import waits for how far it came."""
 LONGEST_DELAY_SECONDS = 10.0
 MAX_TOLD_ROWS = 1000
 """Of so many refused rows one fault is the cause, and the file may hold millions."""
@@ -26,6 +28,7 @@ class Told:
     def __init__(self, json: bool, source: object) -> None:
         self._console = None if json else output.console(stderr=True)
         self._told = 0
+        self._told_before = 0
         self.source = source
         self.rows: list[dict[str, str]] = []
         self.left_out = 0
@@ -33,7 +36,18 @@ class Told:
     def refuse(self, place: str, field: str, message: str) -> None:
         """A row that is not even sent."""
         self.left_out += 1
-        self.tell(place, field, message)
+        if self.left_out > self._told_before:
+            self.tell(place, field, message)
+
+    def read_again(self) -> None:
+        """The source is read from its beginning once more: what was told of it is not told again."""
+        self._told_before = max(self._told_before, self.left_out)
+        self.left_out = 0
+
+    def say(self, text: str) -> None:
+        """A line about the import itself, for people."""
+        if self._console is not None:
+            self._console.print(text)
 
     def tell(self, place: str, field: str, message: str) -> None:
         """A row refused here or by the service."""
@@ -62,10 +76,14 @@ class Share:
 
 @dataclasses.dataclass(frozen=True)
 class Reader:
-    """Rows of a source in one order, how many of them were read, and what names its content."""
+    """Rows of a source in one order, how many of them were read, and what names its content.
+
+    `again` reads the source from its beginning once more.
+    """
 
     digest: str
     rows: "AsyncIterator[Row]"
+    again: "Callable[[], AsyncIterator[Row]]"
     share: Share = dataclasses.field(default_factory=Share)
 
 
@@ -79,10 +97,9 @@ class Job:
     collection: str
     ignore_duplicate_policy: bool = False
 
-    @property
-    def import_id(self) -> str:
-        """The same for the same content, space and collection."""
-        named = f"{self.reader.digest}\0{self.space}\0{self.collection}"
+    def import_id(self, earlier: int) -> str:
+        """The same for the same content, space and collection, and number of earlier imports of them."""
+        named = f"{self.reader.digest}\0{self.space}\0{self.collection}" + (f"\0{earlier}" if earlier else "")
         return hashlib.sha256(named.encode()).hexdigest()[:32]
 
 
@@ -104,7 +121,10 @@ async def calls(rows: "AsyncIterator[Row]", skip: int) -> "AsyncIterator[list[So
 
 
 class Sender:
-    """Sends an import call by call, and goes on by itself where a service was away for a while."""
+    """Sends an import call by call, and goes on by itself where a service was away for a while.
+
+    `first_row` is where this run began: behind the rows that an interrupted one brought in.
+    """
 
     def __init__(self, client: "AsyncMatcherClient", job: Job, told: Told) -> None:
         from facerec.client import ImportReport
@@ -113,13 +133,73 @@ class Sender:
         self._job = job
         self._told = told
         self._dry = ImportReport(0, 0, 0, 0, 0)
+        self._begun = self._dry
+        self._earlier = 0
+        self._has_begun = False
         self.next_row = 0
 
-    async def begin(self) -> int:
-        """The row to begin at. Raises FacerecError."""
+    @property
+    def import_id(self) -> str:
+        """The id of this import."""
+        return self._job.import_id(self._earlier)
+
+    @property
+    def first_row(self) -> int:
+        """The row that this run began at."""
+        return self._begun.next_row
+
+    async def run(self, progress: Callable[[], None]) -> None:
+        """Send what is not in yet, or all of it where an earlier import of it had been finished.
+
+        An import was finished where nothing of the source is behind the row that it goes on at. Raises
+        FacerecError, and what reading the source raises.
+        """
+        await self._begin()
+        rows = self._job.reader.rows
+        while not await self._send_all(rows, progress) and self.first_row:
+            await self._begin_anew()
+            self._told.read_again()
+            rows = self._job.reader.again()
+
+    async def _send_all(self, rows: "AsyncIterator[Row]", progress: Callable[[], None]) -> bool:
+        """Send the rows that are not in yet; whether there were any."""
+        some = False
+        async for batches in calls(rows, self.next_row):
+            if not some and self.first_row:
+                self._told.say(f"goes on at row {self.first_row + 1:,}, where an earlier run of it ended")
+            some = True
+            await self.send(batches)
+            progress()
+        return some
+
+    async def _begin(self) -> None:
+        """Learn the row to begin at. Raises FacerecError."""
         if not self._job.dry_run:
-            self.next_row = (await self._stand()).next_row
-        return self.next_row
+            self._begun = await self._stand()
+            self.next_row = self._begun.next_row
+            self._has_begun = True
+
+    async def _begin_anew(self) -> None:
+        """Pass over imports of the source that were finished. Raises FacerecError."""
+        finished = self.first_row
+        while self.first_row >= finished:
+            self._earlier += 1
+            await self._begin()
+
+    async def interrupted(self) -> None:
+        """Say how much is in, and how to go on."""
+        if not self._has_begun:
+            return
+        client = self._client.with_options(timeout_seconds=LAST_WORD_SECONDS)
+        try:
+            stand = await client.get_import(self.import_id, collection_id=self._job.collection)
+        except FacerecError:
+            self._told.say("what was stored stays; run it again to go on there")
+            return
+        faces = stand.faces_added + stand.faces_already_there
+        if stand.next_row:
+            are = "face is" if faces == 1 else "faces are"
+            self._told.say(f"{faces:,} {are} in; run it again to go on at row {stand.next_row + 1:,}")
 
     async def send(self, batches: "list[SourceBatch]") -> None:
         """Send some batches, all of them stored when this returns. Raises FacerecError."""
@@ -144,15 +224,24 @@ class Sender:
             return
 
     async def report(self) -> "ImportReport":
-        """What the import did in all, what earlier runs of it did included. Raises FacerecError."""
-        return self._dry if self._job.dry_run else await self._stand()
+        """What this run did. Raises FacerecError."""
+        if self._job.dry_run:
+            return self._dry
+        done, before = await self._stand(), self._begun
+        return dataclasses.replace(
+            done,
+            faces_added=done.faces_added - before.faces_added,
+            faces_already_there=done.faces_already_there - before.faces_already_there,
+            rows_refused=done.rows_refused - before.rows_refused,
+            persons_added=done.persons_added - before.persons_added,
+        )
 
     async def _call(self, batches: "list[SourceBatch]", skip: int) -> "ImportReport":
         job = self._job
         return await self._client.import_faces(
             _faces(batches, skip),
             space=job.space,
-            import_id=job.import_id,
+            import_id=self.import_id,
             first_row=self.next_row,
             dry_run=job.dry_run,
             ignore_duplicate_policy=job.ignore_duplicate_policy,
@@ -163,7 +252,7 @@ class Sender:
         """How far the import came, asked again while the service is away."""
         for attempt in range(1, TRIES + 1):
             try:
-                return await self._client.get_import(self._job.import_id, collection_id=self._job.collection)
+                return await self._client.get_import(self.import_id, collection_id=self._job.collection)
             except FacerecError as error:
                 if not self._passes(error) or attempt == TRIES:
                     raise
