@@ -1,106 +1,52 @@
-"""Encodings in one JSON array of objects, read a face at a time."""
+"""Encodings in one JSON array of objects, read a face at a time; or in what else a JSON file may be."""
 
 import codecs
-import json
+import re
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Final
 
-from facerec.sources import fields, text
+from facerec.sources import fields, json_object, text
 from facerec.sources.budget import MAX_FACE_BYTES
-from facerec.sources.errors import SourceRefused
-from facerec.sources.json_texts import DECODER, NotJson
+from facerec.sources.json_items import Items
+from facerec.sources.json_texts import NotJson, decode
 from facerec.sources.rows import Refuse, Row, face
 from facerec.sources.source_file import SourceFile
 
 _READ_BYTES: Final = 2**16
-_SPACE: Final = " \t\r\n"
+_FIRST_KEY: Final = re.compile(rb'\{\s*"((?:[^"\\]|\\.)*)"\s*:')
 
 
 def rows(file: SourceFile, refuse: Refuse) -> Iterator[Row]:
-    """The faces of an array of objects; a file that does not begin with a bracket is read as JSON lines."""
-    begun = file.stream.read(_READ_BYTES).removeprefix(codecs.BOM_UTF8).lstrip()
+    """The faces of an array of objects, of one object of people or of columns, or of JSON lines."""
+    begun = file.stream.read(_READ_BYTES)
+    text_begun = begun.removeprefix(codecs.BOM_UTF8).lstrip()
+    if text_begun.startswith(b"{"):
+        file.stream.seek(len(begun) - len(text_begun))
+        is_object = _is_one_object(text_begun, file.stream.readline(MAX_FACE_BYTES))
+        read = json_object.rows if is_object else text.json_rows
+    else:
+        read = _array_rows if text_begun.startswith(b"[") else text.json_rows
     file.stream.seek(0)
-    return _array_rows(file, refuse) if begun.startswith(b"[") else text.json_rows(file, refuse)
+    return read(file, refuse)
+
+
+def _is_one_object(begun: bytes, line: bytes) -> bool:
+    """Whether a text that begins with a brace is one object and not a face: no field of a face is in it."""
+    try:
+        record = decode(line.decode())
+        return isinstance(record, dict) and bool(record) and not record.keys() & fields.OF_FACES
+    except (NotJson, UnicodeDecodeError):
+        key = _FIRST_KEY.match(begun)
+        return key is not None and key[1].decode(errors="replace") not in fields.OF_FACES
 
 
 def _array_rows(file: SourceFile, refuse: Refuse) -> Iterator[Row]:
-    items = _Items(file)
-    items.take("[", "an array begins with [")
-    number = 0
-    while items.next_character() != "]" or number:
-        number += 1
-        place = f"face {number}"
-        record = items.value(place)
+    items = Items(file)
+    for place, record in items.elements("an array begins with ["):
         if not isinstance(record, dict):
             refuse(place, "", "it is no JSON object")
         else:
             fields.check(record, place)
             if row := face(place, record.get("encoding"), record, refuse):
                 yield row
-        if items.next_character() == "]":
-            break
-        items.take(",", "faces are parted by a comma, and the array ends with ]", place)
-    items.take("]", "")
-    if items.next_character():
-        raise SourceRefused("something stands behind the array: write one array, or JSON lines")
-    file.check_unchanged()
-
-
-class _Items:
-    """The text of a file, a part at a time. Raises SourceRefused."""
-
-    def __init__(self, file: SourceFile) -> None:
-        self._file = file
-        self._left = file.size
-        self._decoder = codecs.getincrementaldecoder("utf-8-sig")()
-        self._text = ""
-        self._at = 0
-
-    def next_character(self) -> str:
-        """What stands next, but for spaces; "" at the end."""
-        while True:
-            while self._at < len(self._text) and self._text[self._at] in _SPACE:
-                self._at += 1
-            if self._at < len(self._text):
-                return self._text[self._at]
-            if not self._read(_READ_BYTES):
-                return ""
-
-    def take(self, character: str, otherwise: str, place: str = "") -> None:
-        """Go on behind a character that stands next."""
-        if self.next_character() != character:
-            raise SourceRefused(f"it is no JSON from there on: {otherwise}", place=place)
-        self._at += 1
-
-    def value(self, place: str) -> Any:
-        """The JSON value that stands next."""
-        self.next_character()
-        while True:
-            try:
-                found, self._at = DECODER.raw_decode(self._text, self._at)
-                return found
-            except json.JSONDecodeError as error:  # or its end is not read yet
-                unread = len(self._text) - self._at
-                if unread > MAX_FACE_BYTES:
-                    raise SourceRefused("it takes more than 1 MiB: close each bracket", place=place) from None
-                if not self._read(max(_READ_BYTES, unread)):  # twice as much, so that trying costs little
-                    raise SourceRefused(f"it is no JSON from there on: {error.msg}", place=place) from None
-            except NotJson:
-                raise SourceRefused("a key stands twice in its object: name each once", place=place) from None
-            except (ValueError, RecursionError):
-                raise SourceRefused(
-                    "it has a number too long, or lists in lists too deep: write 128 numbers", place=place
-                ) from None
-
-    def _read(self, size_bytes: int) -> bool:
-        """Read on; False at the end."""
-        data = self._file.stream.read(min(size_bytes, self._left))
-        self._left -= len(data)
-        self._file.share = 1 - self._left / self._file.size
-        try:
-            more = self._decoder.decode(data, final=not data)
-        except UnicodeDecodeError:
-            raise SourceRefused("it is not UTF-8: convert the file with `iconv -t UTF-8`") from None
-        self._text = self._text[self._at :] + more
-        self._at = 0
-        return bool(data)
+    items.end("array")

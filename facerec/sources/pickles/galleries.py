@@ -5,6 +5,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from facerec.sources import fields
 from facerec.sources.budget import Budget
 from facerec.sources.columns import Encodings, column_rows, listed
 from facerec.sources.errors import SourceRefused
@@ -14,11 +15,6 @@ from facerec.sources.rows import Refuse, Row, face
 from facerec.sources.source_file import SourceFile
 
 PAIR: Final = 2
-_PAIRS: Final = (
-    ("encodings", "names"),
-    ("known_face_encodings", "known_face_names"),
-    ("known_encodings", "known_names"),
-)
 _ENCODINGS: Final = ("encoding", "face_encoding", "embedding", "vector")
 _NAMES: Final = ("person_id", "name")
 _UNKNOWN: Final = (
@@ -55,7 +51,7 @@ def _columns(found: Any) -> tuple[Encodings, Sequence[Any]]:
 
 
 def _pair_of(found: dict[Any, Any]) -> tuple[str, str] | None:
-    return next((pair for pair in _PAIRS if set(pair) <= found.keys()), None)
+    return next((pair for pair in fields.PAIRS if set(pair) <= found.keys()), None)
 
 
 def _is_name(column: Any) -> bool:

@@ -99,6 +99,70 @@ def test_a_json_array_is_read_as_its_lines_would_be(indent: int | None, tmp_path
     assert rows(path) == []
 
 
+COLUMNS = {"encodings": LISTS, "model": {"name": "small"}, "names": NAMES}
+KNOWN_COLUMNS = {"known_face_names": NAMES, "known_face_encodings": LISTS}
+
+
+@pytest.mark.parametrize("indent", [None, 2])
+@pytest.mark.parametrize("held", [COLUMNS, KNOWN_COLUMNS], ids=["encodings first", "names first"])
+def test_a_json_object_of_encodings_and_names_is_read_as_a_pickle_of_them(
+    held: dict[str, Any], indent: int | None, tmp_path: Path
+) -> None:
+    path = tmp_path / "in.json"
+    path.write_text(json.dumps(held, indent=indent))
+    check(rows(path))
+
+
+@pytest.mark.parametrize("indent", [None, 2])
+def test_a_json_object_of_each_person_s_vectors_is_read(indent: int | None, tmp_path: Path) -> None:
+    path = tmp_path / "in.json"
+    path.write_text(json.dumps(by_person(LISTS), indent=indent))
+    check(rows(path), (0, 2, 1, 3))
+    path.write_text(json.dumps(dict(zip(NAMES, LISTS, strict=True)), indent=indent))
+    check(rows(path), (2, 1, 3))
+    path.write_text(json.dumps({"ann": LISTS * 500}))
+    assert len(rows(path)) == 2000
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (
+            '{"people": {"ann": [0.5]}}',
+            "people is no list of numbers: write a list of objects with person_id",
+        ),
+        ('{"encodings": [[0.5]]}', "encodings and names are not both there: write a list of objects"),
+        ('{"encodings": [], "names": ["ann"]}', "there are 0 encodings and 1 names"),
+        ('{"encodings": [], "encodings": []', "there are two of encodings"),
+        ('{"encodings": 5, "names": []}', "encodings is a list"),
+        ('{"ann": [0.5], 5: []}', "a key is a text"),
+        ('{"ann": [0.5]} {}', "something stands behind the object"),
+        ('{"ann": [[0.5], ', "it is no JSON from there on"),
+    ],
+)
+def test_a_json_object_at_fault_is_told_how_to_mend_it(text: str, said: str, tmp_path: Path) -> None:
+    path = tmp_path / "in.json"
+    path.write_text(text)
+    with pytest.raises(SourceRefused) as caught:
+        list(files.rows(path, "json", lambda *_: None))
+    assert said in str(caught.value)
+
+
+def test_a_vector_of_another_length_in_a_json_object_is_refused_by_its_place(tmp_path: Path) -> None:
+    path = tmp_path / "in.json"
+    for held in ({"encodings": [[0.5] * 512, LISTS[0]], "names": ["ann", "bob"]}, {"ann": [[0.5], LISTS[0]]}):
+        path.write_text(json.dumps(held))
+        refused: list[tuple[str, str, str]] = []
+        assert len(list(files.rows(path, "json", lambda *row, told=refused: told.append(row)))) == 1
+        assert [row[:2] for row in refused] == [("face 1", "encoding")]
+
+
+def test_json_lines_with_fields_of_their_own_are_no_object_of_people(tmp_path: Path) -> None:
+    path = tmp_path / "in.json"
+    path.write_text("\n".join(json.dumps({"box": [1, 2, 3, 4], **record}) for record in RECORDS))
+    check(rows(path))
+
+
 def test_a_json_array_longer_than_what_is_read_at_once_is_read_whole(tmp_path: Path) -> None:
     path = tmp_path / "in.json"
     path.write_text(json.dumps(RECORDS * 500, indent=1, ensure_ascii=False))

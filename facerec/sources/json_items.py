@@ -1,0 +1,122 @@
+"""The text of a JSON file that holds one value, read a part at a time."""
+
+import codecs
+import json
+from collections.abc import Iterator
+from typing import Any, Final
+
+from facerec.sources.budget import MAX_FACE_BYTES
+from facerec.sources.errors import SourceRefused
+from facerec.sources.json_texts import DECODER, NotJson
+from facerec.sources.source_file import SourceFile
+
+_READ_BYTES: Final = 2**16
+_SPACE: Final = " \t\r\n"
+
+
+class Items:
+    """The text of a file, a part at a time. Raises SourceRefused."""
+
+    def __init__(self, file: SourceFile) -> None:
+        self._file = file
+        self._left = file.size
+        self._decoder = codecs.getincrementaldecoder("utf-8-sig")()
+        self._text = ""
+        self._at = 0
+
+    def next_character(self) -> str:
+        """What stands next, but for spaces; "" at the end."""
+        while True:
+            while self._at < len(self._text) and self._text[self._at] in _SPACE:
+                self._at += 1
+            if self._at < len(self._text):
+                return self._text[self._at]
+            if not self._read(_READ_BYTES):
+                return ""
+
+    def take(self, character: str, otherwise: str, place: str = "") -> None:
+        """Go on behind a character that stands next."""
+        if self.next_character() != character:
+            raise SourceRefused(f"it is no JSON from there on: {otherwise}", place=place)
+        self._at += 1
+
+    def end(self, written: str) -> None:
+        """Nothing more stands there; `written` is what ended before."""
+        if self.next_character():
+            raise SourceRefused(f"something stands behind the {written}: write one {written}, or JSON lines")
+        self._file.check_unchanged()
+
+    def elements(self, begins: str) -> Iterator[tuple[str, Any]]:
+        """The items of a list that stands next, and the place of each; `begins` says how it has to begin."""
+        self.take("[", begins)
+        number = 0
+        while self.next_character() != "]" or number:
+            number += 1
+            place = f"face {number}"
+            yield place, self.value(place)
+            if self.next_character() == "]":
+                break
+            self.take(",", "faces are parted by a comma, and the array ends with ]", place)
+        self.take("]", "")
+
+    def members(self) -> Iterator[str]:
+        """The keys of an object that stands next; whoever is given one takes its value."""
+        self.take("{", "an object begins with {")
+        number = 0
+        while self.next_character() != "}" or number:
+            number += 1
+            key = self.value("")
+            if not isinstance(key, str):
+                raise SourceRefused("it is no JSON from there on: a key is a text", place=f"key {number}")
+            self.take(":", "a key and its value are parted by a colon", key)
+            yield key
+            if self.next_character() == "}":
+                break
+            self.take(",", "keys are parted by a comma, and the object ends with }", key)
+        self.take("}", "")
+
+    def are_lists(self) -> bool:
+        """Whether a list of lists stands next."""
+        if self.next_character() != "[":
+            return False
+        ahead = 1
+        while True:
+            while self._at + ahead < len(self._text) and self._text[self._at + ahead] in _SPACE:
+                ahead += 1
+            if self._at + ahead < len(self._text):
+                return self._text[self._at + ahead] == "["
+            if not self._read(_READ_BYTES):
+                return False
+
+    def value(self, place: str) -> Any:
+        """The JSON value that stands next."""
+        self.next_character()
+        while True:
+            try:
+                found, self._at = DECODER.raw_decode(self._text, self._at)
+                return found
+            except json.JSONDecodeError as error:  # or its end is not read yet
+                unread = len(self._text) - self._at
+                if unread > MAX_FACE_BYTES:
+                    raise SourceRefused("it takes more than 1 MiB: close each bracket", place=place) from None
+                if not self._read(max(_READ_BYTES, unread)):  # twice as much, so that trying costs little
+                    raise SourceRefused(f"it is no JSON from there on: {error.msg}", place=place) from None
+            except NotJson:
+                raise SourceRefused("a key stands twice in its object: name each once", place=place) from None
+            except (ValueError, RecursionError):
+                raise SourceRefused(
+                    "it has a number too long, or lists in lists too deep: write 128 numbers", place=place
+                ) from None
+
+    def _read(self, size_bytes: int) -> bool:
+        """Read on; False at the end."""
+        data = self._file.stream.read(min(size_bytes, self._left))
+        self._left -= len(data)
+        self._file.share = 1 - self._left / self._file.size
+        try:
+            more = self._decoder.decode(data, final=not data)
+        except UnicodeDecodeError:
+            raise SourceRefused("it is not UTF-8: convert the file with `iconv -t UTF-8`") from None
+        self._text = self._text[self._at :] + more
+        self._at = 0
+        return bool(data)
