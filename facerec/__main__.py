@@ -10,11 +10,10 @@ import sys
 
 from facerec import interruption
 
-signal.signal(signal.SIGINT, interruption.leave)  # before anything is loaded that takes time
-
 
 def main() -> int:
     """Run one command and return its exit code."""
+    signal.signal(signal.SIGINT, interruption.leave)
     try:
         from facerec.cli import main as run  # noqa: PLC0415 - takes its time
 
