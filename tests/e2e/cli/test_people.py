@@ -27,7 +27,9 @@ def test_people_are_listed_by_prefix_and_up_to_a_limit(terminal: Terminal) -> No
     assert listed("--prefix", "ann") == ["ann", "anna"]
     assert listed("--prefix", "ann", "--limit", 1) == ["ann"]
     assert listed("--limit", 2) == ["ann", "anna"]
-    assert terminal.run("people", "--limit", 2, *CREW).out.endswith("2 people or more\n")
+    assert terminal.run("people", "--limit", 2, *CREW).out.endswith("\n2 people, and more\n")
+    assert terminal.run("people", "--limit", 3, *CREW).out.endswith("\n3 people\n")
+    assert terminal.run("people", *CREW).out.startswith("person  name  faces  created")
     assert terminal.run("people", "--prefix", "z", *CREW).out == "0 people\n"
 
 
@@ -38,6 +40,49 @@ def test_a_person_is_renamed(terminal: Terminal) -> None:
     assert (renamed.code, renamed.json["person"]["display_name"]) == (0, "")
     unknown = terminal.run("people", "rename", "nobody", "X", *CREW, "--json")
     assert (unknown.code, unknown.json["error"]["reason"]) == (2, "PERSON_NOT_FOUND")
+
+
+@pytest.mark.usefixtures("crew")
+def test_an_error_says_which_id_it_is_about(terminal: Terminal, sample_photos: Path) -> None:
+    def said(*command: object) -> str:
+        return terminal.run(*command).err
+
+    nobody = "error: {}: the collection has nobody of this id\n"
+    photo = sample_photos / "obama.jpg"
+    assert said("verify", "nobody", photo, *CREW) == nobody.format("nobody")
+    assert said("people", "show", "noone", *CREW) == nobody.format("noone")
+    assert said("people", "merge", "x", "ann", *CREW) == nobody.format("x")
+    assert said("people", "merge", "ann", "y", *CREW) == nobody.format("y")
+    assert said("duplicates", "--dismiss", "ann", "z", *CREW) == nobody.format("z")
+    assert said("people", "--collection", "nowhere").startswith("error: nowhere: there is no such collection")
+    assert said("enroll", "ann", photo, "--collection", "none").startswith("error: none: there is no such")
+    assert said("collections", "create", "Crew").startswith("error: Crew: a collection id is")
+
+
+@pytest.mark.usefixtures("crew")
+def test_times_are_shown_in_utc_and_say_so_wherever_they_stand(
+    terminal: Terminal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    (face,) = terminal.run("people", "show", "ann", *CREW, "--json").json["faces"]
+    changed = terminal.run(
+        *("people", "update-face", face["face_id"], "--expires", "2099-01-31T18:00+01:00", *CREW)
+    )
+    assert changed.out.endswith("expires 2099-01-31 17:00 UTC\n")
+    assert terminal.run("people", "show", "ann", *CREW).out.endswith("2099-01-31 17:00 UTC\n")
+
+
+@pytest.mark.usefixtures("crew")
+def test_a_photo_that_is_there_is_said_to_keep_its_time(terminal: Terminal, sample_photos: Path) -> None:
+    again = terminal.run("enroll", "ann", sample_photos / "obama.jpg", "--expires", "30d", *CREW)
+    assert again.out == "0 photos enrolled, 1 already there, 0 refused; 1 person\n"
+    assert again.err.startswith("1 photo was there and keeps its time: `facerec people update-face")
+
+
+@pytest.mark.parametrize("group", ["people", "collections"])
+def test_who_asks_for_a_list_is_told_that_the_command_alone_is_one(terminal: Terminal, group: str) -> None:
+    ran = terminal.run(group, "list")
+    assert (ran.code, f"`facerec {group}` alone lists them" in ran.err) == (2, True)
 
 
 @pytest.mark.usefixtures("crew")

@@ -35,6 +35,7 @@ def test_each_service_that_cannot_be_used_is_told_with_why_and_exit_code_1(termi
     assert unknown.json["matcher"]["estimated_faces"] is None
     neither = Terminal(NOBODY, NOBODY).run("status")
     assert (neither.code, neither.out.count("nothing listens there"), neither.err) == (1, 2, "")
+    assert [line.count(NOBODY) for line in neither.out.splitlines()] == [1, 1]
 
 
 def test_a_collection_of_a_space_that_the_encoder_does_not_compute_is_told(terminal: Terminal) -> None:

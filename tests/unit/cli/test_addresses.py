@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import json
 import os
 import sys
 from collections.abc import AsyncIterator, Callable
@@ -68,7 +69,7 @@ def test_an_address_that_cannot_be_right_is_told_with_what_is_wrong(
         ("127.0.0.1:matcher", "give HOST:PORT"),
         ("127.0.0.1:70000", "give HOST:PORT"),
         ("127.0.0.1:50052,127.0.0.1:50053", "give HOST:PORT"),
-        ("http://127.0.0.1:50052", "leave out http://"),
+        ("http://127.0.0.1:50052", "leave out http://; FACEREC_TLS=1 in the environment"),
     ],
 )
 def test_an_address_of_another_form_is_refused(
@@ -76,6 +77,13 @@ def test_an_address_of_another_form_is_refused(
 ) -> None:
     assert main(["people", "--matcher", address]) == 2
     assert capsys.readouterr().err.startswith(f"error: address {address!r}: {mend}")
+
+
+def test_an_address_of_an_encoder_is_told_an_encoder_s_port(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["status", "--encoder", "localhost", "--matcher", "localhost", "--json"]) == 1
+    told = json.loads(capsys.readouterr().out)
+    assert "such as 127.0.0.1:50051" in told["encoder"]["problem"]
+    assert "such as 127.0.0.1:50052" in told["matcher"]["problem"]
 
 
 async def test_a_service_that_is_not_ready_yet_is_told_from_one_that_is_not_there(

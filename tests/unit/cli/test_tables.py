@@ -1,5 +1,6 @@
 """Tables at terminals of several widths: nothing of them is cut."""
 
+import dataclasses
 import datetime
 
 import pytest
@@ -99,6 +100,26 @@ def test_a_calibration_shows_its_false_matches_and_no_exponents(
     assert "e-0" not in shown
     assert "..." not in shown
     assert "…" not in shown
+
+
+def test_a_table_stands_between_empty_lines_at_a_terminal_alone(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output.table(("person", "faces"), [("ann", 1)])
+    assert capsys.readouterr().out == "person  faces\n-------------\nann         1\n"
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    output.table(("person", "faces"), [("ann", 1)])
+    lines = capsys.readouterr().out.splitlines()
+    assert (len(lines), lines[0], lines[-1]) == (5, "", "")
+
+
+def test_what_a_calibration_asks_for_is_named_by_this_command_s_flags(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    asks = "ask for target_false_hits of 0.1 or more or set max_persons to 5000, where there are as many"
+    calibrate.show(dataclasses.replace(calibration(), identify=None, identify_needs=asks))
+    shown = capsys.readouterr().out
+    assert "ask for --target-false-hits of 0.1 or more or set --max-persons to 5000" in shown
 
 
 @pytest.mark.parametrize("width", WIDTHS)

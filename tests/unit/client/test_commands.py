@@ -39,6 +39,17 @@ def test_help_and_version_load_neither_grpc_nor_numpy() -> None:
     assert run.stdout.endswith("set()\n")
 
 
+@pytest.mark.parametrize("group", [(), ("people",), ("collections",), ("keys",)], ids=" ".join)
+def test_no_command_s_line_of_a_help_is_cut_at_80_columns(
+    group: tuple[str, ...], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    assert main([*group, "--help"]) == 0
+    lines = capsys.readouterr().out.partition("Commands:\n")[2].splitlines()
+    assert lines
+    assert [line for line in lines if line.endswith("...") or len(line) > 80] == []
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
