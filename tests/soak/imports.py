@@ -104,7 +104,7 @@ def _kill(stack: Stack, client: "subprocess.Popen[str]", victim: str) -> None:
 
 
 def _finish(client: "subprocess.Popen[str]", source: Path, address: str) -> dict[str, int]:
-    """Let it end, and run it again where it gave up: the last run tells of all."""
+    """Let it end, and run it again where it gave up: the last run tells of itself, and where it went on."""
     for _ in range(20):
         out, _ = client.communicate(timeout=600)
         if client.returncode == 0:

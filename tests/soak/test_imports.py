@@ -10,4 +10,6 @@ def test_an_import_under_kills_loses_and_doubles_nothing() -> None:
     assert (outcome.stored, outcome.lost, outcome.doubled) == (FACES, 0, 0), outcome
     assert outcome.wrong_means == 0
     assert sum(outcome.kills.values()) == 3
-    assert outcome.report["faces_added"] + outcome.report["faces_already_there"] == FACES
+    assert outcome.report["next_row"] == FACES
+    of_the_last_run = outcome.report["faces_added"] + outcome.report["faces_already_there"]
+    assert outcome.report["first_row"] + of_the_last_run == FACES

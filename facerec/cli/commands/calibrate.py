@@ -1,6 +1,8 @@
 """`facerec calibrate`."""
 
 import contextlib
+import shlex
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -17,7 +19,6 @@ if TYPE_CHECKING:
     from facerec.client import Calibration, OperatingPoint, Rate
 
 TIMEOUT_SECONDS = 600
-MATPLOTLIB = "pip install matplotlib, or '.[plot]' in a clone"
 SHOWN = (0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7)
 
 
@@ -35,7 +36,9 @@ def calibrate(
     max_persons: Annotated[int, typer.Option(min=0, max=50000, help="Most people compared; 0 is 1000.")] = 0,
     plot: Annotated[
         Path | None,
-        typer.Option(metavar="OUT.png", help=f"Draw distances and rates, with matplotlib: {MATPLOTLIB}."),
+        typer.Option(
+            metavar="OUT.png", help="Draw distances and rates; takes matplotlib (pip install matplotlib)."
+        ),
     ] = None,
     apply: Annotated[
         bool, typer.Option("--apply", help="Put the thresholds in force, with this as their evidence.")
@@ -99,7 +102,10 @@ def _check_plot() -> None:
     from importlib.util import find_spec
 
     if find_spec("matplotlib") is None:
-        raise Problem(f"drawing takes matplotlib: {MATPLOTLIB}", "USAGE")
+        python = shlex.quote(sys.executable)
+        raise Problem(
+            f"drawing takes matplotlib, which is not installed: {python} -m pip install matplotlib", "USAGE"
+        )
 
 
 def show(found: "Calibration") -> None:
