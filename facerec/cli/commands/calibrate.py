@@ -37,7 +37,7 @@ def calibrate(
     plot: Annotated[
         Path | None,
         typer.Option(
-            metavar="OUT.png", help="Draw distances and rates; takes matplotlib (pip install matplotlib)."
+            metavar="OUT.png", help="Draw distances and rates; needs matplotlib: pip install matplotlib."
         ),
     ] = None,
     apply: Annotated[

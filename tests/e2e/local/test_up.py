@@ -168,7 +168,10 @@ def test_a_taken_port_is_one_line(data_dir: Path, myself: Runner) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         address = f"127.0.0.1:{taken.getsockname()[1]}"
         line = refusal(myself, "--data", str(data_dir), *ANY_PORTS[:2], "--matcher-address", address)
-    assert line == f"error: cannot listen on {address}: Address already in use"
+    assert (
+        line
+        == f"error: cannot listen on {address}: Address already in use: name another with --matcher-address"
+    )
 
 
 def test_a_folder_in_use_is_one_line_that_names_the_process(data_dir: Path, myself: Runner) -> None:
