@@ -1,10 +1,13 @@
-"""The Python that the README and docs/clients.md show, run as it stands there against real services."""
+"""The Python and the commands of README and docs/clients.md, run as they stand against real services."""
 
 import contextlib
 import dataclasses
 import json
+import os
 import re
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -23,10 +26,10 @@ FACES = 5000
 PHOTOS = {"ann.jpg": "obama.jpg", "ann2.jpg": "obama3.jpg", "door.jpg": "obama2.jpg"}
 
 
-def blocks(page: str, section: str) -> list[str]:
-    """The blocks of Python in a page's section."""
+def blocks(page: str, section: str, language: str = "python") -> list[str]:
+    """The blocks of a language in a page's section."""
     (text,) = re.findall(rf"^## {section}\n(.*?)(?=^## |\Z)", page, re.MULTILINE | re.DOTALL)
-    return re.findall(r"^```python\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    return re.findall(rf"^```{language}\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
 
 
 @dataclasses.dataclass
@@ -36,11 +39,15 @@ class Session:
     addresses: dict[str, str]
     names: dict[str, Any] = dataclasses.field(default_factory=dict)
 
-    def run(self, block: str) -> None:
+    def here(self, block: str) -> str:
+        """A block with the test's addresses."""
         for documented, real in self.addresses.items():
             block = block.replace(documented, real)
+        return block
+
+    def run(self, block: str) -> None:
         # One namespace, as of a module: functions of one block see what another made.
-        exec(compile(block, "<documented>", "exec"), self.names)
+        exec(compile(self.here(block), "<documented>", "exec"), self.names)
 
     def close(self) -> None:
         for name in ("encoder", "matcher"):
@@ -117,3 +124,15 @@ def test_the_block_of_the_readme_runs(session: Session, capsys: pytest.CaptureFi
     (block,) = blocks((ROOT / "README.md").read_text(encoding="utf-8"), "From Python")
     session.run(block)
     assert capsys.readouterr().out.startswith("True 0.")
+
+
+def test_buf_calls_an_open_service_and_a_locked_one_as_documented(session: Session) -> None:
+    (block,) = blocks((ROOT / "docs" / "clients.md").read_text(encoding="utf-8"), "A terminal", "sh")
+    with MatcherClient(session.addresses["127.0.0.1:50052"]) as matcher:
+        matcher.enroll("ann", Path("ann.jpg").read_bytes())
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    command, environment = ["sh", "-eu", "-c", session.here(block)], {**os.environ, "PATH": path}
+    done = subprocess.run(command, check=False, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert '"faceCount": "1"' in done.stdout
+    assert '"match": true' in done.stdout

@@ -23,6 +23,7 @@ from facerec.client import (
     Quality,
 )
 from facerec.client.channel import (
+    COLLECTION_SERVICE,
     ENCODER_SERVICE,
     MATCHER_SERVICE,
     MAX_MESSAGE_BYTES,
@@ -163,10 +164,14 @@ def test_exactly_the_calls_that_the_contract_calls_safe_are_retried() -> None:
 
 
 def test_the_documented_retries_are_those_of_the_clients() -> None:
-    (documented,) = re.findall(r"```json\n(.*?)```", DOCUMENTATION.read_text(encoding="utf-8"), re.DOTALL)
+    page = DOCUMENTATION.read_text(encoding="utf-8")
+    (documented,) = re.findall(r"```json\n(.*?)```", page, re.DOTALL)
     config = json.loads(service_config(MATCHER_SERVICE))
     del config["healthCheckConfig"]  # which not every language has without a package more
     assert json.loads(documented) == config
+    for service in (ENCODER_SERVICE, COLLECTION_SERVICE):
+        (others,) = re.findall(rf"`{re.escape(service)}`(.*?)\.(?:\s|$)", page, re.DOTALL)
+        assert re.findall(r"`(\w+)`", others) == list(RETRIED[service])
 
 
 @pytest.mark.parametrize(
