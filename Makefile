@@ -7,7 +7,7 @@ TEST_WORKERS ?= 3
 # Most modules of the packages are never imported: Python compiles the others when they are.
 INSTALL := $(PIP) install --no-compile --require-hashes --no-deps --no-build-isolation
 
-.PHONY: help up demo test bench-matcher soak-matcher bench-encoder soak-encoder bench-import bench-reading soak-import soak-erasing soak-service soak-hostile bench-calibration bench-looks lint alert-rules check-alerts check-bounds check-deploy stubs schema settings-docs lock clean
+.PHONY: help install up demo test bench-matcher soak-matcher bench-encoder soak-encoder bench-import bench-reading soak-import soak-erasing soak-service soak-hostile bench-calibration bench-looks lint alert-rules check-alerts check-bounds check-deploy stubs schema settings-docs lock clean
 
 help: ## Show the targets.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -28,6 +28,8 @@ $(VENV)/.runtime: $(VENV)/.build requirements/runtime.lock pyproject.toml
 $(VENV)/.dev: $(VENV)/.runtime requirements/dev.lock
 	$(INSTALL) -r requirements/dev.lock
 	@touch $@
+
+install: $(VENV)/.runtime ## Set up .venv, and start nothing.
 
 up: $(VENV)/.runtime ## Start both services over an embedded Postgres and print `ready`.
 	@$(BIN)/facerec up
