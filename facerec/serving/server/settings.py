@@ -79,10 +79,10 @@ class ServingSettings(BaseSettings):
 
     max_bytes_in_flight: int = pydantic.Field(128 * 1024 * 1024, ge=1024, le=2**40)
     """Most that the messages of all calls may take together, in bytes; at least max_request_bytes. A message
-    that is late, and a stream's that is awaited, counts as an eighth of max_request_bytes. One caller leaves
-    max_request_bytes to others, at most half and at least a quarter of all. A call beyond it is refused as
-    OVERLOADED. A message takes several times its size while it is worked on. Answers that are not read yet
-    share half as much."""
+    that takes longer than 20 ms to arrive, and one that a stream waits for, is counted as an eighth of
+    max_request_bytes until it is there. One caller leaves max_request_bytes to others, at most half and at
+    least a quarter of all. A call beyond it is refused as OVERLOADED. A message takes several times its size
+    while it is worked on. Answers that are not read yet share half as much."""
 
     drain_seconds: float = pydantic.Field(0.0, ge=0, le=300)
     """How long to go on answering after NOT_SERVING was announced, in seconds, so that balancers notice."""
