@@ -205,6 +205,8 @@ async def test_what_the_docs_have_a_superuser_run_is_what_migrating_needs(
         await asyncio.to_thread(postgres_server.execute, after, database=name)
         url = postgres_server.url(name)
         assert await migrate(as_user(url, "facerec_migrate")) == NAMES
+        with pytest.raises(MigrationError, match="the migrating user lacks a right"):
+            await migrate(as_user(url, "facerec_matcher"))
         serving = await asyncpg.connect(as_user(url, "facerec_matcher"))
         try:
             await serving.execute("SET ROLE facerec_serve")

@@ -184,7 +184,7 @@ async def test_where_one_port_is_taken_none_is_listened_on(port: str, taken: str
 @pytest.mark.parametrize("port", PORTS)
 def test_a_process_whose_port_is_taken_ends_with_one_line(port: str, taken: str) -> None:
     script = (
-        "import sys; from facerec.serving import loop; from facerec.serving.server.server import *\n"
+        "import sys; from facerec.serving.server import loop; from facerec.serving.server.server import *\n"
         f"async def serve(): await Server({options_of(port, taken)}, []).start()\n"
         "sys.exit(loop.run(serve()))"
     )
