@@ -27,7 +27,7 @@ from encoder_service.pipeline import cancellation, cost
 from encoder_service.pipeline.alignment import Aligner
 from encoder_service.pipeline.encoder import Encoder
 from encoder_service.pipeline.model import Model
-from encoder_service.pipeline.quality import Judge
+from encoder_service.pipeline.quality import QualityAssessor
 from encoder_service.pipeline.scanner import Bounds, Scanner
 from encoder_service.settings import EncoderSettings
 from facerec.serving.observability.watchdog import Watchdog
@@ -90,7 +90,7 @@ def build(settings: EncoderSettings, watchdog: Watchdog) -> Encoder:
         limits=ImageLimits(max_bytes=settings.max_image_bytes, max_pixels=settings.max_pixels),
         detectors=_detectors(settings, cnn, pictures, weight=1.0 if chosen.on_gpu else cost.CNN_WEIGHT),
         aligner=Aligner(paths.landmarks_5, paths.landmarks_68),
-        judge=Judge(settings.thresholds()),
+        assessor=QualityAssessor(settings.thresholds()),
         bounds=bounds,
     )
     return Encoder(

@@ -19,7 +19,7 @@ from matcher_service.identification.failed_tries import FailedTries
 from matcher_service.identification.matcher import Matcher
 from matcher_service.identification.recall import RecallMeter
 from matcher_service.identification.search import Search
-from matcher_service.persons.enrollment_policy import Acceptance
+from matcher_service.persons.enrollment_policy import EnrollmentPolicy
 from matcher_service.persons.export import PersonExporter
 from matcher_service.persons.persons import Gallery
 from matcher_service.postgres.database import Database
@@ -61,7 +61,7 @@ class MatcherService:
         tries = FailedTries(store)
         servicer = MatcherServicer(
             Matcher(store, search, self._encoder, Evidence(self._database), self._decisions, tries=tries),
-            Gallery(store, Acceptance(search, tries), self._encoder),
+            Gallery(store, EnrollmentPolicy(search, tries), self._encoder),
             transfer,
             PersonExporter(self._database),
         )

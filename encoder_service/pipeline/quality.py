@@ -52,13 +52,13 @@ class Thresholds:
     max_unevenness: float = 0.4
 
 
-class Judge:
+class QualityAssessor:
     """Judges faces by thresholds. Safe to share between threads."""
 
     def __init__(self, thresholds: Thresholds) -> None:
         self._thresholds = thresholds
 
-    def judge(self, chip: Pixels, landmarks: Landmarks, box: BoundingBox, size: tuple[int, int]) -> Quality:
+    def assess(self, chip: Pixels, landmarks: Landmarks, box: BoundingBox, size: tuple[int, int]) -> Quality:
         """Judge a face by its chip, uint8 RGB (150, 150, 3), in a picture of that (width, height)."""
         face = (chip @ _LUMA)[_FACE_ROWS, _FACE_COLUMNS]
         contrast = float(face.std())

@@ -25,7 +25,7 @@ from encoder_service.embedding.network import CHIP_PIXELS
 from encoder_service.pipeline import cancellation, scaling
 from encoder_service.pipeline.alignment import Aligner
 from encoder_service.pipeline.cost import Plan
-from encoder_service.pipeline.quality import Judge
+from encoder_service.pipeline.quality import QualityAssessor
 from encoder_service.pipeline.scaling import Copy
 
 _COPY_DENSITY: Final = 3.0
@@ -76,13 +76,13 @@ class Scanner:
         limits: ImageLimits,
         detectors: Mapping[DetectorName, Detector],
         aligner: Aligner,
-        judge: Judge,
+        assessor: QualityAssessor,
         bounds: Bounds,
     ) -> None:
         self._limits = limits
         self._detectors = detectors
         self._aligner = aligner
-        self._judge = judge
+        self._assessor = assessor
         self._bounds = bounds
 
     @property
@@ -122,7 +122,7 @@ class Scanner:
             points, chip = self._aligner.cut(source.values, box, options.alignment)
             landmarks.append(_unscaled(points, source.scale))
             size = (picture.width, picture.height)
-            qualities.append(self._judge.judge(chip, landmarks[-1], detection.box, size))
+            qualities.append(self._assessor.assess(chip, landmarks[-1], detection.box, size))
             chips.append(chip)
         return Scan(detections, landmarks, qualities, chips, picture.width, picture.height)
 

@@ -11,7 +11,7 @@ from matcher_service.domain.errors import FaceNotFound, PersonNotFound
 from matcher_service.domain.faces import Comparison, Encoder, Identification, Probe, Verification
 from matcher_service.identification.failed_tries import FailedTries
 from matcher_service.identification.photos import (
-    Seen,
+    ResolvedProbe,
     check_space,
     every_face,
     no_such_face,
@@ -145,7 +145,7 @@ class Matcher:
 
     async def _look(
         self, probes: Sequence[Probe], all_faces: bool, min_face_pixels: int
-    ) -> list[tuple[int, Seen]]:
+    ) -> list[tuple[int, ResolvedProbe]]:
         """Every face to look for, with its probe's index."""
         if not all_faces:
             return list(enumerate(await single_faces(self._encoder, probes)))
@@ -156,7 +156,7 @@ class Matcher:
         ]
 
 
-def _decided(found: Nearest, probe: Probe, seen: Seen, max_distance: float | None) -> Verification:
+def _decided(found: Nearest, probe: Probe, seen: ResolvedProbe, max_distance: float | None) -> Verification:
     """Decide a claim by what was found. Raises PersonNotFound, FaceNotFound, ModelMismatch."""
     check_space(seen.face, probe, found.space)
     if not found.person_found:

@@ -12,7 +12,7 @@ PHOTOS_IN_FLIGHT = 4  # of one call: enough to keep an encoder of a few cores bu
 
 
 @dataclasses.dataclass(frozen=True)
-class Seen:
+class ResolvedProbe:
     """A face to compare: a stored face's id, or a vector, with place and quality where a photo showed it."""
 
     face: Encoding | uuid.UUID
@@ -20,13 +20,13 @@ class Seen:
     quality: Quality | None = None
 
 
-async def single_face(encoder: Encoder, probe: Probe) -> Seen:
+async def single_face(encoder: Encoder, probe: Probe) -> ResolvedProbe:
     """The one face a probe means.
 
     Raises FaceNotFound, FaceAmbiguous, and what the encoder raises.
     """
     if not isinstance(probe.face, Photo):
-        return Seen(probe.face)
+        return ResolvedProbe(probe.face)
     field = f"{probe.field}.image"
     wanted = 1 if probe.face.use_largest_face else 2  # a second one is enough to know of
     found = await encoder.encode(probe.face.image, max_faces=wanted, field=field)
@@ -39,11 +39,11 @@ async def single_face(encoder: Encoder, probe: Probe) -> Seen:
     return _seen(found[0])
 
 
-async def single_faces(encoder: Encoder, probes: Sequence[Probe]) -> list[Seen]:
+async def single_faces(encoder: Encoder, probes: Sequence[Probe]) -> list[ResolvedProbe]:
     """The one face each probe means; the first probe at fault, in their order, fails all of them."""
     gate = asyncio.Semaphore(PHOTOS_IN_FLIGHT)
 
-    async def gated(probe: Probe) -> Seen:
+    async def gated(probe: Probe) -> ResolvedProbe:
         async with gate:
             return await single_face(encoder, probe)
 
@@ -56,18 +56,18 @@ async def single_faces(encoder: Encoder, probes: Sequence[Probe]) -> list[Seen]:
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def every_face(encoder: Encoder, probe: Probe, min_face_pixels: int) -> list[Seen]:
+async def every_face(encoder: Encoder, probe: Probe, min_face_pixels: int) -> list[ResolvedProbe]:
     """Every face of a photo, largest first; of another probe its one face. Raises what the encoder raises."""
     if not isinstance(probe.face, Photo):
-        return [Seen(probe.face)]
+        return [ResolvedProbe(probe.face)]
     found = await encoder.encode(
         probe.face.image, max_faces=0, field=f"{probe.field}.image", min_face_pixels=min_face_pixels
     )
     return list(map(_seen, found))
 
 
-def _seen(face: EncodedFace) -> Seen:
-    return Seen(face.encoding, face.box, face.quality)
+def _seen(face: EncodedFace) -> ResolvedProbe:
+    return ResolvedProbe(face.encoding, face.box, face.quality)
 
 
 def check_space(face: Encoding | uuid.UUID, probe: Probe, space: str) -> None:

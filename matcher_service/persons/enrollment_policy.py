@@ -7,13 +7,13 @@ from matcher_service.api import rights
 from matcher_service.domain.errors import FaceDuplicate, FaceQuality
 from matcher_service.domain.faces import DuplicateCheck, Encoding, Probe
 from matcher_service.identification.failed_tries import FailedTries
-from matcher_service.identification.photos import Seen
+from matcher_service.identification.photos import ResolvedProbe
 from matcher_service.identification.query import Query
 from matcher_service.identification.search import Search
 from matcher_service.persons.enrollment import Policy
 
 
-class Acceptance:
+class EnrollmentPolicy:
     """Holds a face to enroll against the collection's policy."""
 
     def __init__(self, search: Search, tries: FailedTries) -> None:
@@ -21,7 +21,7 @@ class Acceptance:
         self._tries = tries
 
     @staticmethod
-    def check_quality(seen: Seen, probe: Probe, policy: Policy) -> None:
+    def check_quality(seen: ResolvedProbe, probe: Probe, policy: Policy) -> None:
         """Raises FaceQuality for a photo's face that is smaller or poorer than the policy asks."""
         if seen.quality is None:
             return

@@ -27,11 +27,11 @@ from matcher_service.domain.faces import (
     Person,
     Probe,
 )
-from matcher_service.identification.photos import Seen, check_space, no_such_face, single_faces
+from matcher_service.identification.photos import ResolvedProbe, check_space, no_such_face, single_faces
 from matcher_service.persons import enrollment as enrolling
 from matcher_service.persons.duplicate_refusal import DuplicateFound, SearchOutdated
 from matcher_service.persons.enrollment import FaceVanished, NewFace, Policy, Preview, Replay, RequestIdTaken
-from matcher_service.persons.enrollment_policy import Acceptance, face_duplicate
+from matcher_service.persons.enrollment_policy import EnrollmentPolicy, face_duplicate
 from matcher_service.postgres.admission import Gate
 from matcher_service.postgres.store import Store
 
@@ -68,7 +68,7 @@ class EnrollOrder:
 class Gallery:
     """People and their faces in a store. Every method raises what the store raises."""
 
-    def __init__(self, store: Store, acceptance: Acceptance, encoder: Encoder) -> None:
+    def __init__(self, store: Store, acceptance: EnrollmentPolicy, encoder: Encoder) -> None:
         self._store = store
         self._acceptance = acceptance
         self._encoder = encoder
@@ -90,7 +90,7 @@ class Gallery:
         ]
         digest = request_digest(order.person_id, order.display_name, parts, order.expire_time)
         request = (order.request_id, digest)
-        seen: dict[int, Seen] = {}
+        seen: dict[int, ResolvedProbe] = {}
         for _ in range(ENROLL_ATTEMPTS):
             known = await enrolling.preview(
                 self._store, order.collection_id, order.person_id, request, contents
@@ -122,7 +122,7 @@ class Gallery:
         contents: list[uuid.UUID],
         known: Preview,
         request: tuple[str, bytes],
-        seen: dict[int, Seen],
+        seen: dict[int, ResolvedProbe],
     ) -> Enrollment:
         """Encode the photos that are new and not in `seen` yet, and store what there is to store."""
         new = [place for place, content in enumerate(contents) if content not in known.known_content_ids]

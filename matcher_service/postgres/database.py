@@ -26,7 +26,7 @@ from matcher_service.postgres.driver_errors import (
     translated,
 )
 from matcher_service.postgres.pools import DatabaseOptions, Pools
-from matcher_service.postgres.short_requests import Traffic
+from matcher_service.postgres.short_requests import ShortRequests
 from matcher_service.postgres.statements import load
 
 __all__ = ["DIMENSIONS", "LULL_SECONDS", "Connection", "Database", "DatabaseOptions", "vector_wire"]
@@ -60,7 +60,7 @@ class Database:
         self._refusal = "the database has not been reached yet"
         self._renewals = 0
         self._checking = CheckConnection(lambda: self._pools.connect(CHECK_SECONDS))
-        self.traffic = Traffic()
+        self.traffic = ShortRequests()
         # Waiting for a row's lock holds a connection for seconds: one caller's may not hold them all.
         self._calls = Gate(
             options.pool_max_size,

@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator
 
 
-class Traffic:
+class ShortRequests:
     """Counts the calls of moments (Verify and all that reads or changes a few rows) of one event loop."""
 
     def __init__(self) -> None:

@@ -9,10 +9,10 @@ import structlog
 from facerec.errors import FacerecError
 from facerec.serving.auth import files
 from facerec.serving.auth.errors import NotPermitted
-from facerec.serving.auth.key_store import Keyring
-from facerec.serving.auth.permissions import Grant, Role
+from facerec.serving.auth.key_store import KeyStore
+from facerec.serving.auth.permissions import Permissions, Role
 from facerec.serving.middleware import call
-from facerec.serving.middleware.chain import Context, Does, Method
+from facerec.serving.middleware.chain import Context, Handler, Method
 from facerec.serving.observability.metrics import DENIED
 
 OURS = "facerec."
@@ -20,7 +20,7 @@ log = structlog.get_logger(__name__)
 DEFAULT_COLLECTION_ID = "default"
 
 
-class Door:
+class Authenticator:
     """Lets a call of a method in whose role its caller has; `roles` is by `/SERVICE/METHOD`.
 
     `admit` stands before a message is read, `check` after. A method of ours without a role is nobody's;
@@ -30,11 +30,11 @@ class Door:
 
     def __init__(
         self,
-        keyring: Keyring,
+        keyring: KeyStore,
         roles: Mapping[str, Role],
         probes: Mapping[str, Callable[[Any], int]],
     ) -> None:
-        self._keyring = keyring
+        self._key_store = keyring
         self._roles = roles
         self._probes = probes
         self._streams: set[_Stream] = set()
@@ -44,8 +44,8 @@ class Door:
         while True:
             await asyncio.sleep(files.POLL_SECONDS)
             try:
-                await asyncio.to_thread(self._keyring.follow)
-                self._keyring.forget_others()
+                await asyncio.to_thread(self._key_store.follow)
+                self._key_store.forget_others()
                 self._review()
             except Exception as error:  # whatever it is, keys that are taken away must not stay in force
                 log.error("keys_not_followed", why=type(error).__name__)
@@ -58,17 +58,17 @@ class Door:
             except FacerecError as error:
                 stream.end(_counted(error))
 
-    def admit(self, method: Method, does: Does) -> Does:
+    def admit(self, method: Method, handler: Handler) -> Handler:
         """Nothing of a message is read before its sender is let in.
 
         Raises KeyMissing, KeyUnknown, NotPermitted, RateLimited.
         """
         if method.is_health:
-            return does
+            return handler
 
         async def handle(request: Any, context: Context) -> Any:
             self._admit(method, context)
-            return await does(request, context)
+            return await handler(request, context)
 
         async def handle_stream(request: Any, context: Context) -> Any:
             task = asyncio.current_task()
@@ -79,7 +79,7 @@ class Door:
             stream = _Stream(task, present, method)
             self._streams.add(stream)
             try:
-                return await does(request, context)
+                return await handler(request, context)
             except asyncio.CancelledError:
                 if stream.error is None:
                     raise
@@ -90,23 +90,23 @@ class Door:
 
         return handle_stream if method.request_streaming or method.response_streaming else handle
 
-    def check(self, method: Method, does: Does) -> Does:
+    def check(self, method: Method, handler: Handler) -> Handler:
         """Hold what a message is about to what its sender may reach, and count the probes that it brings.
 
         Raises NotPermitted, RateLimited.
         """
         if method.is_health:
-            return does
+            return handler
         probes = self._probes.get(method.path)
 
         async def handle(request: Any, context: Context) -> Any:
             if method.request_streaming:
-                return await does(self._items(method, request), context)
+                return await handler(self._items(method, request), context)
             self._refresh(method)  # its message may have been long in coming
             _check_collection(request, "collection_id")
             if probes:
                 call.charge(probes(request))
-            return await does(request, context)
+            return await handler(request, context)
 
         return handle
 
@@ -115,7 +115,7 @@ class Door:
         if probes <= present.charged:
             return
         try:
-            self._keyring.take(present.grant, probes - present.charged, present.charged)
+            self._key_store.take(present.grant, probes - present.charged, present.charged)
         except FacerecError as error:
             raise _counted(error) from None
         present.charged = probes
@@ -126,19 +126,19 @@ class Door:
             self.charge(present, probes)
             return
         while probes > counted:
-            wait_seconds = self._keyring.wait_seconds(present.grant, probes - counted, counted)
+            wait_seconds = self._key_store.wait_seconds(present.grant, probes - counted, counted)
             if not wait_seconds:
                 return
             await asyncio.sleep(wait_seconds)
 
-    def _admit(self, method: Method, context: Context) -> Grant:
+    def _admit(self, method: Method, context: Context) -> Permissions:
         present = call.current() or call.begin(context.invocation_metadata(), context.peer)
         try:
-            grant = self._keyring.find(present.header("authorization"), lambda: _peer(context))
+            grant = self._key_store.find(present.header("authorization"), lambda: _peer(context))
             # Before they are refused: the line of the call says who was.
             present.grant, present.caller = grant, grant.caller
             self._check_role(grant, method)
-            self._keyring.take(grant)
+            self._key_store.take(grant)
         except FacerecError as error:
             raise _counted(error) from None
         present.rates, present.charged = self, 1.0
@@ -150,7 +150,7 @@ class Door:
 
         Raises KeyUnknown, and NotPermitted where what it is about is not within them any more.
         """
-        grant = self._keyring.again(present.grant)
+        grant = self._key_store.again(present.grant)
         self._check_role(grant, method)
         if present.about is not None:
             _check_reach(grant.caller, *present.about)
@@ -165,7 +165,7 @@ class Door:
         except FacerecError as error:
             raise _counted(error) from None
 
-    def _check_role(self, grant: Grant, method: Method) -> None:
+    def _check_role(self, grant: Permissions, method: Method) -> None:
         role = self._roles.get(method.path)
         if method.service.startswith(OURS) and (role is None or not grant.permits(role)):
             raise NotPermitted(f"{grant.name} does not have the role {role or 'for this'}")
@@ -178,7 +178,7 @@ class Door:
         async for item in items:
             self._refresh(method)
             if not first:
-                while wait_seconds := self._keyring.wait_seconds(present.grant):  # noqa: ASYNC110
+                while wait_seconds := self._key_store.wait_seconds(present.grant):  # noqa: ASYNC110
                     await asyncio.sleep(wait_seconds)
             first = False
             if "header" in item.DESCRIPTOR.fields_by_name and item.HasField("header"):

@@ -12,7 +12,7 @@ import structlog
 from facerec.serving.auth import permissions
 from facerec.serving.auth.errors import KeyMissing, KeyUnknown, RateLimited
 from facerec.serving.auth.files import FollowedFiles
-from facerec.serving.auth.permissions import CertificateGrant, Grant, KeyGrant
+from facerec.serving.auth.permissions import CertificatePermissions, KeyPermissions, Permissions
 from facerec.serving.auth.rates import Bucket
 
 SCHEME = "bearer "
@@ -21,7 +21,7 @@ NOBODY = bytes(32)
 log = structlog.get_logger(__name__)
 
 
-class Keyring:
+class KeyStore:
     """Finds out who calls. Raises SettingsInvalid where the file is at fault.
 
     A file that is at fault later on, or gone, changes nothing but the log: the grants read before stay.
@@ -42,13 +42,13 @@ class Keyring:
         self._grants = self._file.value
         self._by_digest = {each.digest: each for each in self._grants.keys}
 
-    def find(self, authorization: str, peer: Callable[[], Sequence[str]]) -> Grant:
+    def find(self, authorization: str, peer: Callable[[], Sequence[str]]) -> Permissions:
         """Who calls: by the key if the call brings one, else by the names in the peer's certificate,
         which are asked for only then.
 
         Raises KeyMissing, KeyUnknown.
         """
-        found: Grant | None
+        found: Permissions | None
         if authorization:
             found = self._by_key(authorization)
             if found is None:
@@ -64,7 +64,7 @@ class Keyring:
         _check_time(found)
         return found
 
-    def _by_key(self, authorization: str) -> Grant | None:
+    def _by_key(self, authorization: str) -> Permissions | None:
         """Found by the hash, of which nobody can choose a part, and then compared in constant time."""
         if authorization[: len(SCHEME)].lower() != SCHEME:
             raise KeyUnknown("authorization has the form `Bearer KEY`")
@@ -73,10 +73,10 @@ class Keyring:
         same = hmac.compare_digest(found.digest if found else NOBODY, digest)
         return found if same else None
 
-    def again(self, grant: Grant) -> Grant:
+    def again(self, grant: Permissions) -> Permissions:
         """What the key or certificate of a grant is entitled to now. Raises KeyUnknown."""
-        found: Grant | None
-        if isinstance(grant, KeyGrant):
+        found: Permissions | None
+        if isinstance(grant, KeyPermissions):
             found = self._by_digest.get(grant.digest)
         else:
             found = next((each for each in self._grants.certificates if _is_same(each, grant)), None)
@@ -85,7 +85,7 @@ class Keyring:
         _check_time(found)
         return found
 
-    def take(self, grant: Grant, probes: float = 1.0, held: float = 0.0) -> None:
+    def take(self, grant: Permissions, probes: float = 1.0, held: float = 0.0) -> None:
         """Count probes of a call of which `held` are counted. Raises RateLimited."""
         seconds = self.wait_seconds(grant, probes, held)
         if seconds:
@@ -94,7 +94,7 @@ class Keyring:
                 retry_after_seconds=seconds,
             )
 
-    def wait_seconds(self, grant: Grant, probes: float = 1.0, held: float = 0.0) -> float:
+    def wait_seconds(self, grant: Permissions, probes: float = 1.0, held: float = 0.0) -> float:
         """Count probes likewise, or say how long they have to wait."""
         if grant.probes_per_second is None:
             return 0.0
@@ -110,10 +110,10 @@ class Keyring:
         self._buckets = {name: known for name, known in self._buckets.items() if name in kept}
 
 
-def _is_same(certificate: CertificateGrant, grant: Grant) -> bool:
-    return isinstance(grant, CertificateGrant) and certificate.subject == grant.subject
+def _is_same(certificate: CertificatePermissions, grant: Permissions) -> bool:
+    return isinstance(grant, CertificatePermissions) and certificate.subject == grant.subject
 
 
-def _check_time(grant: Grant) -> None:
+def _check_time(grant: Permissions) -> None:
     if grant.expires is not None and grant.is_over(datetime.datetime.now(datetime.UTC)):
         raise KeyUnknown(f"the time of {grant.name} is over")

@@ -47,7 +47,7 @@ class Role(enum.StrEnum):
     ADMIN = "admin"  # galleries made and erased, everything exported, what was done
 
 
-class Grant(pydantic.BaseModel):
+class Permissions(pydantic.BaseModel):
     """What a caller is entitled to."""
 
     model_config = pydantic.ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
@@ -82,7 +82,7 @@ class Grant(pydantic.BaseModel):
         return self.expires is not None and now >= self.expires
 
 
-class KeyGrant(Grant):
+class KeyPermissions(Permissions):
     """Whoever brings the key of this hash."""
 
     sha256: Annotated[str, pydantic.StringConstraints(pattern=r"^[0-9a-fA-F]{64}$")]
@@ -93,7 +93,7 @@ class KeyGrant(Grant):
         return bytes.fromhex(self.sha256)
 
 
-class CertificateGrant(Grant):
+class CertificatePermissions(Permissions):
     """Whoever brings a client certificate of this name, signed by a CA that is trusted."""
 
     subject: Annotated[str, pydantic.StringConstraints(min_length=1, max_length=256)]
@@ -104,8 +104,8 @@ class Grants(pydantic.BaseModel):
 
     model_config = pydantic.ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
-    keys: tuple[KeyGrant, ...] = ()
-    certificates: tuple[CertificateGrant, ...] = ()
+    keys: tuple[KeyPermissions, ...] = ()
+    certificates: tuple[CertificatePermissions, ...] = ()
 
     @pydantic.model_validator(mode="after")
     def _is_unambiguous(self) -> "Grants":

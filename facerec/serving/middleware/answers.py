@@ -1,10 +1,10 @@
-"""The layer that makes bytes of answers, and counts them until they are written."""
+"""The middleware that makes bytes of answers, and counts them until they are written."""
 
 from collections.abc import Callable
 from typing import Any, Final, cast
 
 from facerec.serving.middleware import call
-from facerec.serving.middleware.chain import Context, Does, Method
+from facerec.serving.middleware.chain import Context, Handler, Method
 from facerec.serving.middleware.reading.budget import ByteBudget, Lease
 
 UNCOUNTED_BYTES: Final = 4096  # a call that is open takes several times as much whatever it answers
@@ -22,15 +22,15 @@ class AnswerWriter:
     def __init__(self, budget: ByteBudget) -> None:
         self._budget = budget
 
-    def __call__(self, method: Method, does: Does) -> Does:
+    def __call__(self, method: Method, handler: Handler) -> Handler:
         """The same with its answers counted."""
-        return self._many(method, does) if method.response_streaming else self._one(method, does)
+        return self._many(method, handler) if method.response_streaming else self._one(method, handler)
 
-    def _one(self, method: Method, does: Does) -> Does:
+    def _one(self, method: Method, handler: Handler) -> Handler:
         serialize, budget = method.serialize, self._budget
 
         async def handle(request: Any, context: Context) -> Any:
-            raw = serialize(await does(request, context))
+            raw = serialize(await handler(request, context))
             if len(raw) > UNCOUNTED_BYTES:
                 lease = _until_done(budget, context)
                 lease.take(len(raw))
@@ -38,12 +38,12 @@ class AnswerWriter:
 
         return handle
 
-    def _many(self, method: Method, does: Does) -> Does:
+    def _many(self, method: Method, handler: Handler) -> Handler:
         serialize, budget = method.serialize, self._budget
 
         async def handle(request: Any, context: Context) -> Any:
             lease = _until_done(budget, context)
-            return await does(request, cast(Context, _CountedWrites(context, serialize, lease)))
+            return await handler(request, cast(Context, _CountedWrites(context, serialize, lease)))
 
         return handle
 

@@ -93,7 +93,7 @@ class Call:
         self._key = ""
         self._request_id = ""
         self.caller = ANYBODY
-        self.grant: Any = None  # what the caller was let in by, which only the door looks at
+        self.grant: Any = None  # what the caller was let in by, which authentication alone looks at
         self.about: tuple[str, str] | None = None  # the collection that a message names, and in which field
         self.rates: Rates | None = None
         self.charged = 0.0  # probes counted so far

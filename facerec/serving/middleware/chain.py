@@ -1,12 +1,12 @@
-"""What is around every handler: layers, each put on once, when a service is registered.
+"""What is around every handler: middleware, each put on once, when a service is registered.
 
 gRPC's interceptors are asked at every call, each through a coroutine of its own, and all they could do for us
 is hand back the same handler. Nor can they refuse a caller by its certificate before its message is read.
 
-To a layer every method is one coroutine function of a request and a context. Answers that stream are written
-to the context, so that a call's whole life is within its layers. Requests are read by the layer
-`RequestReader`; outside of it a layer finds gRPC's iterator of bytes in their place, of which nothing has
-been read. Answers are made bytes by the layer `AnswerWriter`; outside of it a layer finds bytes.
+To a middleware every method is one coroutine function of a request and a context. Answers that stream are
+written to the context, so that a call's whole life is within its middleware. Requests are read by
+`RequestReader`; outside of it a middleware finds gRPC's iterator of bytes in their place, of which nothing
+has been read. Answers are made bytes by `AnswerWriter`; outside of it a middleware finds bytes.
 """
 
 import asyncio
@@ -19,9 +19,9 @@ import grpc
 import grpc.aio
 
 Context = grpc.aio.ServicerContext[Any, Any]
-Does = Callable[[Any, Context], Awaitable[Any]]
-Layer = Callable[["Method", Does], Does]
-"""Takes a method and what it does, and returns what it is to do instead."""
+Handler = Callable[[Any, Context], Awaitable[Any]]
+Middleware = Callable[["Method", Handler], Handler]
+"""Takes a method and its handler, and returns the handler to call instead."""
 
 _HEALTH = "/grpc.health.v1.Health/"
 
@@ -61,15 +61,15 @@ class Method:
         return self.path.startswith(_HEALTH)
 
 
-class LayeredServer:
-    """Takes a server's place while services are registered, so that none goes without the layers.
+class MiddlewareServer:
+    """Takes a server's place while services are registered, so that none goes without the middleware.
 
-    The first layer is the outermost.
+    The first is the outermost.
     """
 
-    def __init__(self, server: grpc.aio.Server, layers: Sequence[Layer]) -> None:
+    def __init__(self, server: grpc.aio.Server, middleware: Sequence[Middleware]) -> None:
         self._server = server
-        self._layers = layers
+        self._middleware = middleware
 
     def add_registered_method_handlers(self, service: str, handlers: Mapping[str, Any]) -> None:
         """Register methods by name."""
@@ -87,11 +87,11 @@ class LayeredServer:
             handler.request_deserializer or bytes,
             handler.response_serializer or bytes,
         )
-        does = _coroutine(getattr(handler, method.kind))
-        for layer in reversed(self._layers):
-            does = layer(method, does)
+        inner = _coroutine(getattr(handler, method.kind))
+        for each in reversed(self._middleware):
+            inner = each(method, inner)
         if method.response_streaming:
-            does = _with_whole_writes(does)
+            inner = _with_whole_writes(inner)
         # On the wire one message is a stream of one: so it is for us to say when it is read, and whether. Nor
         # does gRPC make messages of the bytes: what is none would be a fault of ours to it. Nor bytes of the
         # answers: how many they are is counted first.
@@ -100,12 +100,12 @@ class LayeredServer:
             if method.response_streaming
             else grpc.stream_unary_rpc_method_handler
         )
-        return make(does, request_deserializer=None, response_serializer=None)
+        return make(inner, request_deserializer=None, response_serializer=None)
 
 
-def _with_whole_writes(does: Does) -> Does:
+def _with_whole_writes(inner: Handler) -> Handler:
     async def handle(request: Any, context: Context) -> Any:
-        return await does(request, cast(Context, _WholeWrites(context)))
+        return await inner(request, cast(Context, _WholeWrites(context)))
 
     return handle
 
@@ -151,13 +151,13 @@ def _kind(streaming: bool) -> str:
     return "stream" if streaming else "unary"
 
 
-def _coroutine(does: Any) -> Does:
+def _coroutine(inner: Any) -> Handler:
     """What a generator yields is written by us, not by gRPC: a call that is ended meanwhile ends here."""
-    if not inspect.isasyncgenfunction(does):
-        return does  # type: ignore[no-any-return]
+    if not inspect.isasyncgenfunction(inner):
+        return inner  # type: ignore[no-any-return]
 
     async def write_all(request: Any, context: Context) -> None:
-        answers = does(request, context)
+        answers = inner(request, context)
         try:
             async for answer in answers:
                 await context.write(answer)

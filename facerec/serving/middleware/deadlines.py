@@ -1,10 +1,10 @@
-"""The layer that gives a call a deadline where its caller gave none."""
+"""The middleware that gives a call a deadline where its caller gave none."""
 
 import asyncio
 from typing import Any
 
 from facerec.errors import FacerecError, Reason
-from facerec.serving.middleware.chain import Context, Does, Method
+from facerec.serving.middleware.chain import Context, Handler, Method
 
 
 class Deadlines:
@@ -16,18 +16,18 @@ class Deadlines:
     def __init__(self, most_seconds: float) -> None:
         self._most_seconds = most_seconds
 
-    def __call__(self, method: Method, does: Does) -> Does:
+    def __call__(self, method: Method, handler: Handler) -> Handler:
         """The same, ended in time. Raises FacerecError DEADLINE_EXCEEDED."""
         if method.request_streaming or method.response_streaming:
-            return does
+            return handler
         most_seconds = self._most_seconds
 
         async def handle(request: Any, context: Context) -> Any:
             if context.time_remaining() is not None:
-                return await does(request, context)
+                return await handler(request, context)
             try:
                 async with asyncio.timeout(most_seconds) as limit:
-                    return await does(request, context)
+                    return await handler(request, context)
             except TimeoutError:
                 if not limit.expired():
                     raise

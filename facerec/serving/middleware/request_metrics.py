@@ -1,4 +1,4 @@
-"""The layer that counts calls and logs how each ended."""
+"""The middleware that counts calls and logs how each ended."""
 
 import asyncio
 import time
@@ -7,14 +7,14 @@ from typing import Any, Literal
 import grpc
 
 from facerec.serving.middleware import call
-from facerec.serving.middleware.chain import Context, Does, Method
+from facerec.serving.middleware.chain import Context, Handler, Method
 from facerec.serving.observability.access_log import CallLog
 from facerec.serving.observability.metrics import CALLS
 
 LogCalls = Literal["off", "failed", "all"]
 
 
-class Counting:
+class RequestMetrics:
     """Counts every call of a known method. The outermost layer but traces, so that refused calls are counted.
 
     A line is logged of every call, of those that failed, or of none; health is never worth one. The name
@@ -25,7 +25,7 @@ class Counting:
         self._log_calls = log_calls
         self.log = CallLog()
 
-    def __call__(self, method: Method, does: Does) -> Does:
+    def __call__(self, method: Method, handler: Handler) -> Handler:
         """The same, counted."""
         calls = CALLS.of(method.kind, method.service, method.name)
         log_calls = "off" if method.is_health else self._log_calls
@@ -38,7 +38,7 @@ class Counting:
             began = time.perf_counter()
             code = "OK"
             try:
-                return await does(request, context)
+                return await handler(request, context)
             except BaseException as error:
                 code = code_of(error, context)
                 raise

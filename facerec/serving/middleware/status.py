@@ -1,4 +1,4 @@
-"""Errors to statuses: the one place where a reason becomes a gRPC code, and the layer that does it."""
+"""Errors to statuses: the one place where a reason becomes a gRPC code, and the middleware that does it."""
 
 import uuid
 from typing import Any
@@ -12,7 +12,7 @@ from grpc_status import rpc_status
 
 from facerec.errors import FacerecError, Reason
 from facerec.serving.middleware import call
-from facerec.serving.middleware.chain import Context, Does, Method
+from facerec.serving.middleware.chain import Context, Handler, Method
 from facerec.serving.observability import logs
 
 DOMAIN = "facerec"
@@ -83,12 +83,12 @@ def hide(error: Exception, method: str) -> FacerecError:
     return FacerecError(f"internal error {error_id}; the server's log has the details under this id")
 
 
-def mapped(method: Method, does: Does) -> Does:
-    """The layer that ends a call with the status of what its handler raised; it hides nothing useful."""
+def mapped(method: Method, handler: Handler) -> Handler:
+    """The middleware that ends a call with the status of what its handler raised; it hides nothing useful."""
 
     async def handle(request: Any, context: Context) -> Any:
         try:
-            return await does(request, context)
+            return await handler(request, context)
         except grpc.aio.AbortError:
             raise
         except Exception as error:

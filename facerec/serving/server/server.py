@@ -9,17 +9,17 @@ from typing import Any, TypeVar, cast
 
 import grpc.aio
 
-from facerec.serving.auth.authentication import Door
-from facerec.serving.auth.key_store import Keyring
+from facerec.serving.auth.authentication import Authenticator
+from facerec.serving.auth.key_store import KeyStore
 from facerec.serving.auth.permissions import Role
 from facerec.serving.auth.tls import ServerTls
 from facerec.serving.middleware import status
 from facerec.serving.middleware.answers import AnswerWriter
-from facerec.serving.middleware.chain import LayeredServer
+from facerec.serving.middleware.chain import MiddlewareServer
 from facerec.serving.middleware.deadlines import Deadlines
 from facerec.serving.middleware.reading.budget import ByteBudget
 from facerec.serving.middleware.reading.reader import RequestReader
-from facerec.serving.middleware.request_metrics import Counting, LogCalls
+from facerec.serving.middleware.request_metrics import LogCalls, RequestMetrics
 from facerec.serving.observability import spans
 from facerec.serving.observability.tracing import traced
 from facerec.serving.server import address, reflection, wire
@@ -83,9 +83,9 @@ class Server:
         self._tls = _tls(options)
         if self._tls is None:
             address.check_insecure(self._address, insecure=options.insecure)
-        self._door = (
-            Door(
-                Keyring(options.keys_file),
+        self._authenticator = (
+            Authenticator(
+                KeyStore(options.keys_file),
                 _by_path(services, lambda service: service.roles),
                 _by_path(services, lambda service: service.probes),
             )
@@ -95,14 +95,14 @@ class Server:
         self._watch: asyncio.Task[None] | None = None
         self._health = Health(service.full_name for service in services)
         self._server = wire.server(_channel_options(options))
-        self._counting = Counting(options.log_calls)
-        layers = LayeredServer(
+        self._counting = RequestMetrics(options.log_calls)
+        layers = MiddlewareServer(
             self._server,
             [
                 *([traced] if spans.enabled() else []),
                 self._counting,
                 status.mapped,
-                *([self._door.admit] if self._door else []),
+                *([self._authenticator.admit] if self._authenticator else []),
                 Deadlines(options.max_call_seconds),
                 AnswerWriter(ByteBudget(max(options.max_bytes_in_flight // 2, options.max_request_bytes))),
                 RequestReader(
@@ -111,7 +111,7 @@ class Server:
                     max_seconds=options.max_call_seconds,
                     large={f"/{each.full_name}/{method}" for each in services for method in each.large},
                 ),
-                *([self._door.check] if self._door else []),
+                *([self._authenticator.check] if self._authenticator else []),
             ],
         )
         self._health_port = (
@@ -159,8 +159,8 @@ class Server:
             if self._admin:
                 await asyncio.to_thread(self._admin.stop)
             raise
-        if self._door:
-            self._watch = asyncio.create_task(self._door.watch())
+        if self._authenticator:
+            self._watch = asyncio.create_task(self._authenticator.watch())
 
     async def _listen(self) -> None:
         try:

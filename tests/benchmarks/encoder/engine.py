@@ -16,7 +16,7 @@ from encoder_service.embedding.device import CPU, Device
 from encoder_service.embedding.dlib_weights import files
 from encoder_service.embedding.network import Embedding
 from encoder_service.pipeline.alignment import Aligner
-from encoder_service.pipeline.quality import Judge, Thresholds
+from encoder_service.pipeline.quality import QualityAssessor, Thresholds
 from encoder_service.pipeline.scanner import Bounds, Scanner
 
 ROOT = Path(__file__).parents[3]
@@ -64,7 +64,7 @@ def build(*, threads: int = 1, bounds: Bounds | None = None) -> Engine:
         limits=ImageLimits(),
         detectors={DetectorName.HOG: hog, DetectorName.CNN: detector},
         aligner=Aligner(paths.landmarks_5),
-        judge=Judge(Thresholds()),
+        assessor=QualityAssessor(Thresholds()),
         bounds=bounds or Bounds(),
     )
     scanner.warm_up()

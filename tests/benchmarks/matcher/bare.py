@@ -2,21 +2,21 @@
 
 import sys
 
-from facerec.serving.middleware.chain import Does, Method
-from facerec.serving.middleware.request_metrics import Counting
+from facerec.serving.middleware.chain import Handler, Method
+from facerec.serving.middleware.request_metrics import RequestMetrics
 from facerec.serving.server import server
 from matcher_service.__main__ import main
 
 
-class Nothing(Counting):
+class Nothing(RequestMetrics):
     """Takes the place of the layer that counts and logs, and leaves every call as it is."""
 
-    def __call__(self, method: Method, does: Does) -> Does:
+    def __call__(self, method: Method, does: Handler) -> Handler:
         """The same."""
         del method
         return does
 
 
 if __name__ == "__main__":
-    server.Counting = Nothing  # type: ignore[attr-defined]
+    server.RequestMetrics = Nothing  # type: ignore[attr-defined]
     sys.exit(main(sys.argv[1:]))

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives import serialization
 from facerec.client import AsyncEncoderClient, EncoderClient, MatcherClient, Security
 from facerec.errors import FacerecError, Reason
 from facerec.serving.auth import files
-from facerec.serving.auth.key_store import Keyring
+from facerec.serving.auth.key_store import KeyStore
 from facerec.serving.auth.tls import ServerTls
 from facerec.serving.server.errors import SettingsInvalid
 from matcher_service import encoder_client
@@ -159,7 +159,7 @@ async def reaches(client: encoder_client.EncoderClient) -> None:
 def test_a_file_of_keys_that_is_gone_is_logged_once_and_its_keys_stay(tmp_path: Path) -> None:
     path = tmp_path / "keys.toml"
     path.write_text(entry("door", "k", ["verify"]))
-    keyring = Keyring(path)
+    keyring = KeyStore(path)
     aside = path.rename(tmp_path / "aside")
     with structlog.testing.capture_logs() as logs:
         for _ in range(3):

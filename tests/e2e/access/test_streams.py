@@ -17,7 +17,7 @@ from facerec.matcher.v1 import matcher_pb2 as pb
 from facerec.matcher.v1 import transfer_pb2
 from facerec.serving.auth import files
 from facerec.serving.auth.errors import KeyUnknown
-from facerec.serving.auth.key_store import Keyring
+from facerec.serving.auth.key_store import KeyStore
 from facerec.serving.observability.metrics import CALLS
 from tests.e2e.access.conftest import bearer, entry, known
 from tests.e2e.matcher.requests import encoding, enroll, refused, vectors
@@ -264,7 +264,7 @@ def test_a_certificate_of_another_name_is_somebody_else(keys_file: WriteKeys) ->
     def certificate(subject: str) -> str:
         return f'[[certificates]]\nname = "door"\nsubject = "{subject}"\nroles = ["verify"]\n'
 
-    ring = Keyring(keys_file(certificate("old.example")))
+    ring = KeyStore(keys_file(certificate("old.example")))
     grant = ring.find("", lambda: ["old.example"])
     assert ring.again(grant) == grant
     keys_file(certificate("new.example"))

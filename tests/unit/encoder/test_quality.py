@@ -12,11 +12,11 @@ from PIL import Image, ImageEnhance, ImageFilter
 from encoder_service.domain.faces import Alignment, BoundingBox, Landmarks, Quality, QualityReason
 from encoder_service.embedding.dlib_weights import files
 from encoder_service.pipeline.alignment import Aligner
-from encoder_service.pipeline.quality import Judge, Thresholds
+from encoder_service.pipeline.quality import QualityAssessor, Thresholds
 from tests.benchmarks.encoder import engine, pictures
 
 GOOD = ("obama.jpg", "obama2.jpg", "obama3.jpg", "biden.jpg")
-JUDGE = Judge(Thresholds())
+ASSESSOR = QualityAssessor(Thresholds())
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +32,7 @@ def judged(image: Image.Image, box: BoundingBox, alignment: Alignment = Alignmen
     paths = files.find(large_landmarks=True)
     pixels = np.asarray(image)
     landmarks, chip = Aligner(paths.landmarks_5, paths.landmarks_68).cut(pixels, box, alignment)
-    return JUDGE.judge(chip, landmarks, box, image.size)
+    return ASSESSOR.assess(chip, landmarks, box, image.size)
 
 
 @pytest.mark.parametrize("name", GOOD)
@@ -138,9 +138,9 @@ def test_a_slope_and_a_bend_are_no_noise_and_what_is_black_or_white_is_not_compr
         Alignment.SMALL, np.array([(100, 50), (75, 50), (0, 50), (25, 50), (50, 78)], np.int32)
     )
     chip = np.repeat(bent[..., None], 3, axis=2)
-    assert JUDGE.judge(chip, landmarks, BoundingBox(0, 99, 99, 0), (200, 200)).noise < 0.01
+    assert ASSESSOR.assess(chip, landmarks, BoundingBox(0, 99, 99, 0), (200, 200)).noise < 0.01
     chip[:, ::2], chip[:, 1::2] = 0, 255
-    assert JUDGE.judge(chip, landmarks, BoundingBox(0, 99, 99, 0), (200, 200)).flatness == 0
+    assert ASSESSOR.assess(chip, landmarks, BoundingBox(0, 99, 99, 0), (200, 200)).flatness == 0
 
 
 def test_a_face_of_few_pixels_is_too_small(faces: dict[str, tuple[Image.Image, BoundingBox]]) -> None:
@@ -170,6 +170,6 @@ def test_a_head_is_turned_when_its_nose_is_not_below_the_middle_of_the_eyes(
     points = np.array([(100, 50), (75, 50), (0, 50), (25, 50), (nose[0], nose[1] + 30)], dtype=np.int32)
     chip = np.random.default_rng(1).integers(60, 190, (150, 150, 3), dtype=np.uint8)
     landmarks = Landmarks(Alignment.SMALL, points)
-    quality = JUDGE.judge(chip, landmarks, BoundingBox(0, 99, 99, 0), (200, 200))
+    quality = ASSESSOR.assess(chip, landmarks, BoundingBox(0, 99, 99, 0), (200, 200))
     assert (QualityReason.TURNED in quality.reasons) == turned
     assert quality.pose.roll_degrees == 0

@@ -13,7 +13,7 @@ from facerec.client.failures import from_rpc_error
 from facerec.errors import FacerecError, Reason
 from facerec.serving.middleware import answers, call, status
 from facerec.serving.middleware.answers import UNCOUNTED_BYTES, AnswerWriter
-from facerec.serving.middleware.chain import Layer, LayeredServer
+from facerec.serving.middleware.chain import Middleware, MiddlewareServer
 from facerec.serving.middleware.reading.budget import ByteBudget
 from facerec.serving.middleware.reading.reader import RequestReader
 from facerec.serving.server import wire
@@ -83,8 +83,8 @@ async def maker() -> AsyncIterator[Maker]:
         "request_deserializer": UInt32Value.FromString,
         "response_serializer": BytesValue.SerializeToString,
     }
-    layers: list[Layer] = [named, status.mapped, AnswerWriter(ByteBudget(BUDGET)), reader]
-    LayeredServer(server, layers).add_registered_method_handlers(
+    layers: list[Middleware] = [named, status.mapped, AnswerWriter(ByteBudget(BUDGET)), reader]
+    MiddlewareServer(server, layers).add_registered_method_handlers(
         "test.Maker",
         {
             "One": grpc.unary_unary_rpc_method_handler(maker.one, **forms),

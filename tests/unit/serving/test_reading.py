@@ -16,7 +16,7 @@ from facerec.client.failures import from_rpc_error
 from facerec.errors import FacerecError, Reason
 from facerec.serving.middleware import call, status
 from facerec.serving.middleware.answers import AnswerWriter
-from facerec.serving.middleware.chain import Layer, LayeredServer
+from facerec.serving.middleware.chain import Middleware, MiddlewareServer
 from facerec.serving.middleware.reading import late, reader
 from facerec.serving.middleware.reading.budget import SMALL_BYTES, ByteBudget
 from facerec.serving.middleware.reading.reader import RequestReader
@@ -101,8 +101,8 @@ async def start() -> AsyncIterator[Start]:
         }
         unary = grpc.unary_unary_rpc_method_handler(running.hold, **forms)
         stream = grpc.stream_stream_rpc_method_handler(running.each, **forms)
-        layers: list[Layer] = [running.begin, status.mapped, AnswerWriter(ByteBudget(room_bytes)), reads]
-        LayeredServer(server, layers).add_registered_method_handlers(
+        layers: list[Middleware] = [running.begin, status.mapped, AnswerWriter(ByteBudget(room_bytes)), reads]
+        MiddlewareServer(server, layers).add_registered_method_handlers(
             "test.Holder", {"Hold": unary, "Small": unary, "Each": stream}
         )
         running.port = server.add_insecure_port("127.0.0.1:0")

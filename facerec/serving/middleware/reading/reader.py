@@ -1,4 +1,4 @@
-"""The layer that reads a call's messages, within a budget of bytes for all calls together."""
+"""The middleware that reads a call's messages, within a budget of bytes for all calls together."""
 
 import asyncio
 from collections.abc import AsyncIterator, Collection
@@ -8,7 +8,7 @@ import grpc.aio
 
 from facerec.errors import FacerecError, Reason
 from facerec.serving.middleware import call
-from facerec.serving.middleware.chain import Context, Does, Method, host
+from facerec.serving.middleware.chain import Context, Handler, Method, host
 from facerec.serving.middleware.reading.budget import SMALL_BYTES, ByteBudget, Lease, overloaded
 from facerec.serving.middleware.reading.collector import Collector
 from facerec.serving.middleware.reading.lanes import MAX_WAITING_CALLS, CallLane, HealthLane, Lane
@@ -54,13 +54,13 @@ class RequestReader:
         self._max_message_bytes = max_message_bytes
         self._collector = Collector(budget_bytes // 4)
 
-    def __call__(self, method: Method, does: Does) -> Does:
+    def __call__(self, method: Method, handler: Handler) -> Handler:
         """The same with its messages read."""
         if method.request_streaming:
-            return self._stream(method, does)
-        return self._health_check(method, does) if method.is_health else self._one(method, does)
+            return self._stream(method, handler)
+        return self._health_check(method, handler) if method.is_health else self._one(method, handler)
 
-    def _one(self, method: Method, does: Does) -> Does:
+    def _one(self, method: Method, handler: Handler) -> Handler:
         max_bytes, lane, budget = self._max_bytes(method), self._calls, self._budget
         parse = Parser(method, self._counting)
 
@@ -73,7 +73,7 @@ class RequestReader:
                 self._admit(size, max_bytes)
                 lease.take(size)
                 await parse.check(raw, lease.owner)
-                answer = does(parse(raw), context)
+                answer = handler(parse(raw), context)
                 del raw  # what is made of it is enough to keep, and it is large
                 return await answer
             except BaseException:
@@ -84,18 +84,18 @@ class RequestReader:
 
         return handle
 
-    def _health_check(self, method: Method, does: Does) -> Does:
+    def _health_check(self, method: Method, handler: Handler) -> Handler:
         lane, parse, none = self._health, Parser(method, self._counting), ByteBudget(0)
 
         async def handle(_: Any, context: Context) -> Any:
             raw = await _receive(lane, Lease(none, host(context)), context)
             if len(raw) > HEALTH_BYTES:
                 raise FacerecError("the name of no service is as long", reason=Reason.OPTION_INVALID)
-            return await does(parse(raw), context)
+            return await handler(parse(raw), context)
 
         return handle
 
-    def _stream(self, method: Method, does: Does) -> Does:
+    def _stream(self, method: Method, handler: Handler) -> Handler:
         parse, max_bytes = Parser(method, self._counting), self._max_bytes(method)
 
         async def items(context: Context) -> AsyncIterator[Any]:
@@ -124,7 +124,7 @@ class RequestReader:
             await asyncio.sleep(GONE_SECONDS)
 
         async def handle(_: Any, context: Context) -> Any:
-            return await does(items(context), context)
+            return await handler(items(context), context)
 
         return handle
 

@@ -7,7 +7,7 @@ import grpc
 import grpc.aio
 import pytest
 
-from facerec.serving.middleware.chain import Does, Layer, LayeredServer, Method
+from facerec.serving.middleware.chain import Handler, Method, Middleware, MiddlewareServer
 from facerec.serving.middleware.reading.reader import RequestReader
 
 SERVICE = "test.Echo"
@@ -42,10 +42,10 @@ def handlers() -> dict[str, Any]:
     return {name: METHODS[name](cast(Any, does[name])) for name in METHODS}
 
 
-def tagging(tag: bytes, wrapped: list[str]) -> Callable[[Method, Does], Does]:
+def tagging(tag: bytes, wrapped: list[str]) -> Callable[[Method, Handler], Handler]:
     """A layer that notes its tag at each call."""
 
-    def layer(method: Method, does: Does) -> Does:
+    def layer(method: Method, does: Handler) -> Handler:
         wrapped.append(method.path)
 
         async def handle(request: Any, context: Any) -> Any:
@@ -69,8 +69,8 @@ async def test_every_kind_of_handler_goes_through_every_layer_outermost_first() 
     wrapped: list[str] = []
     server = grpc.aio.server()
     reader = RequestReader(budget_bytes=1000, max_message_bytes=1000, max_seconds=10, large=())
-    layers: list[Layer] = [tagging(b"outer", wrapped), reader, tagging(b"inner", wrapped)]
-    LayeredServer(server, layers).add_registered_method_handlers(SERVICE, handlers())
+    layers: list[Middleware] = [tagging(b"outer", wrapped), reader, tagging(b"inner", wrapped)]
+    MiddlewareServer(server, layers).add_registered_method_handlers(SERVICE, handlers())
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
     try:
