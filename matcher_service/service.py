@@ -26,7 +26,8 @@ from matcher_service.postgres.database import Database
 from matcher_service.postgres.store import Store
 from matcher_service.readiness import Readiness
 from matcher_service.settings import MatcherSettings
-from matcher_service.transfer.bulk import Transfer
+from matcher_service.transfer.exporter import Exporter
+from matcher_service.transfer.importer import Importer
 
 MATCHER = "facerec.matcher.v1.MatcherService"
 COLLECTIONS = "facerec.matcher.v1.CollectionService"
@@ -53,16 +54,12 @@ class MatcherService:
         self._decisions = DecisionLog(self._database, enabled=settings.audit_decisions)
         scanner = Scanner(self._database)
         search = Search(self._database, scanner, scan_apart_above_faces=settings.scan_apart_above_faces)
-        transfer = Transfer(
-            self._database,
-            export_seconds=settings.export_timeout_seconds,
-            max_faces_per_person=max_faces,
-        )
         tries = FailedTries(store)
         servicer = MatcherServicer(
             Matcher(store, search, self._encoder, Evidence(self._database), self._decisions, tries=tries),
             Gallery(store, EnrollmentPolicy(search, tries), self._encoder),
-            transfer,
+            Importer(self._database, max_faces_per_person=max_faces),
+            Exporter(self._database, export_seconds=settings.export_timeout_seconds),
             PersonExporter(self._database),
         )
         collections = CollectionServicer(

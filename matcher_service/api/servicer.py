@@ -18,7 +18,9 @@ from matcher_service.domain.errors import OptionInvalid, ScoresWithheld
 from matcher_service.identification.matcher import DEFAULT_MAX_CANDIDATES, Matcher
 from matcher_service.persons.export import PersonExporter
 from matcher_service.persons.persons import EnrollOrder, Gallery
-from matcher_service.transfer.bulk import STALLED_SECONDS, Chunk, Header, Progress, Refused, Transfer, limit
+from matcher_service.transfer.chunks import Chunk, Header, Progress, Refused
+from matcher_service.transfer.exporter import STALLED_SECONDS, Exporter, limit
+from matcher_service.transfer.importer import Importer
 
 MAX_ITEMS = 64
 MAX_PROBES = 16
@@ -32,11 +34,17 @@ class MatcherServicer(matcher_pb2_grpc.MatcherServiceServicer):
     """Answers every RPC of the service."""
 
     def __init__(
-        self, matcher: Matcher, gallery: Gallery, transfer: Transfer, persons: PersonExporter
+        self,
+        matcher: Matcher,
+        gallery: Gallery,
+        importer: Importer,
+        exporter: Exporter,
+        persons: PersonExporter,
     ) -> None:
         self._matcher = matcher
         self._gallery = gallery
-        self._transfer = transfer
+        self._importer = importer
+        self._exporter = exporter
         self._persons = persons
 
     async def Enroll(self, request: pb.EnrollRequest, context: Context) -> pb.EnrollResponse:
@@ -266,7 +274,7 @@ class MatcherServicer(matcher_pb2_grpc.MatcherServiceServicer):
         header = await transfer_converters.header(request_iterator)
         total, told = Progress(next_row=header.first_row), list[Refused]()
         _check_ignoring(header)
-        job = await self._transfer.begin_import(header)
+        job = await self._importer.begin(header)
         async for request in request_iterator:
             _check_ignoring(header)
             chunk = await asyncio.to_thread(transfer_converters.chunk, request)
@@ -280,7 +288,7 @@ class MatcherServicer(matcher_pb2_grpc.MatcherServiceServicer):
     ) -> transfer_pb.GetImportResponse:
         """Say how far an import came."""
         deadline.start(context.time_remaining())
-        progress = await self._transfer.get_import(
+        progress = await self._importer.get(
             ids.collection_id(request.collection_id), ids.import_id(request.import_id, "import_id")
         )
         return transfer_converters.progress_message(progress)
@@ -298,7 +306,7 @@ class MatcherServicer(matcher_pb2_grpc.MatcherServiceServicer):
         async def write(space: str, chunk: Chunk) -> None:
             await context.write(await asyncio.to_thread(transfer_converters.export_message, space, chunk))
 
-        await self._transfer.export(ids.collection_id(request.collection_id), write)
+        await self._exporter.export(ids.collection_id(request.collection_id), write)
 
 
 def _check_ignoring(header: Header) -> None:

@@ -12,7 +12,7 @@ from matcher_service.api.converters import space
 from matcher_service.domain import ids
 from matcher_service.domain.errors import EncodingInvalid, OptionInvalid
 from matcher_service.postgres.database import DIMENSIONS
-from matcher_service.transfer.bulk import Chunk, Header, Progress, Refused
+from matcher_service.transfer.chunks import Chunk, Header, Progress, Refused
 
 MAX_CHUNK_FACES = 10_000
 MAX_CHUNK_FINGERPRINTS = 64

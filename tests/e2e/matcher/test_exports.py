@@ -14,8 +14,8 @@ from facerec.errors import Reason
 from facerec.matcher.v1 import matcher_pb2 as pb
 from facerec.matcher.v1 import matcher_pb2_grpc, transfer_pb2
 from matcher_service.postgres.statements import partition_name
-from matcher_service.transfer import bulk
-from matcher_service.transfer.bulk import EXPORT_FACES
+from matcher_service.transfer import exporter
+from matcher_service.transfer.exporter import EXPORT_FACES
 from tests.e2e.matcher.requests import encoding, enroll, refused, vectors
 from tests.e2e.matcher.transfers import (
     Vectors,
@@ -86,7 +86,7 @@ async def test_one_person_with_thousands_of_faces_comes_out_page_by_page(
 async def test_pages_may_end_anywhere(
     matcher: RunningMatcher, database_url: str, page: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("matcher_service.transfer.bulk.EXPORT_FACES", page)
+    monkeypatch.setattr("matcher_service.transfer.exporter.EXPORT_FACES", page)
     assert not await export(matcher)
     names = ["a"] * 4 + ["b", "c"] + ["d"] * 5 + ["e", "f", "f"]
     faces = vectors(len(names))
@@ -120,7 +120,7 @@ async def test_a_client_as_grpc_makes_it_reads_an_export_whose_texts_are_as_long
     parts = await export(matcher)  # over a channel without an option, which takes 4 MiB a message
     assert exported(parts)[0] == names
     assert np.array_equal(exported(parts)[1], faces)
-    assert all(part.ByteSize() <= bulk.EXPORT_BYTES + len(part.space) + 16 for part in parts)
+    assert all(part.ByteSize() <= exporter.EXPORT_BYTES + len(part.space) + 16 for part in parts)
 
 
 async def fill(matcher: RunningMatcher) -> list[str]:
@@ -176,8 +176,8 @@ async def let_go(database_url: str) -> None:
 async def test_an_export_that_is_read_no_further_gives_its_turn_back(
     start_matcher: StartMatcher, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    usual_seconds = bulk.STALLED_SECONDS
-    monkeypatch.setattr(bulk, "STALLED_SECONDS", 0.5)
+    usual_seconds = exporter.STALLED_SECONDS
+    monkeypatch.setattr(exporter, "STALLED_SECONDS", 0.5)
     matcher = await start_matcher(database_url)
     names = await fill(matcher)
     call = await unread(matcher)
@@ -185,7 +185,7 @@ async def test_an_export_that_is_read_no_further_gives_its_turn_back(
     with refused(Reason.OVERLOADED, message="the export was not read for 0.5 s"):
         async for _ in call:
             pass
-    monkeypatch.setattr(bulk, "STALLED_SECONDS", usual_seconds)
+    monkeypatch.setattr(exporter, "STALLED_SECONDS", usual_seconds)
     assert exported(await export(matcher))[0] == names
 
 

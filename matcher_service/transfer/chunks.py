@@ -1,0 +1,140 @@
+"""Faces in bulk as columns, and their rows held to the contract's rules."""
+
+import collections
+import dataclasses
+import datetime
+import uuid
+from collections.abc import Collection, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from matcher_service.domain import ids
+from matcher_service.domain.content_hash import encoding_ids
+from matcher_service.domain.errors import EncodingInvalid, MatcherError, OptionInvalid
+from matcher_service.domain.faces import MAX_VALUE
+
+Vectors = npt.NDArray[np.float32]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Chunk:
+    """Faces in columns: vectors of shape (n, 128), and n items each. None in `expire_times` is never."""
+
+    encodings: Vectors
+    person_ids: Sequence[str]
+    display_names: Sequence[str]
+    external_refs: Sequence[str]
+    expire_times: Sequence[datetime.datetime | None]
+    fingerprints: Sequence[str]
+
+    def __len__(self) -> int:
+        return len(self.person_ids)
+
+
+@dataclasses.dataclass(frozen=True)
+class Refused:
+    """A row that is not taken: its place in the import, the column at fault, and how to mend it."""
+
+    row: int
+    field: str
+    message: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Header:
+    """An import: `first_row` is the place of the first face sent in all of it.
+
+    `ignores_policy` where faces are taken without looking for duplicates, whatever the collection's policy.
+    """
+
+    collection_id: str
+    space: str
+    import_id: str
+    first_row: int
+    dry_run: bool
+    ignores_policy: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class Progress:
+    """What an import did: counts of faces and persons, and the row it goes on at."""
+
+    next_row: int = 0
+    faces_added: int = 0
+    faces_already_there: int = 0
+    rows_refused: int = 0
+    persons_added: int = 0
+
+    def and_then(self, more: "Progress") -> "Progress":
+        """Both together."""
+        return Progress(
+            more.next_row,
+            self.faces_added + more.faces_added,
+            self.faces_already_there + more.faces_already_there,
+            self.rows_refused + more.rows_refused,
+            self.persons_added + more.persons_added,
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class Checked:
+    """The places of a chunk to store, with the person and content of each, and the rows at fault."""
+
+    places: list[int]
+    person_ids: list[str]
+    contents: list[uuid.UUID]
+    refused: list[Refused]
+
+    def people_of_more_than(self, rows: int) -> set[str]:
+        """Who has more rows of those to store."""
+        counts = collections.Counter(self.person_ids)
+        return {person_id for person_id, count in counts.items() if count > rows}
+
+    def refuse(self, items: Collection[int], first_row: int, error: MatcherError) -> None:
+        """Move some of what is to store, by its number there, to what is refused."""
+        if not items:
+            return
+        for item in items:
+            self.refused.append(Refused(first_row + self.places[item], error.field, error.message))
+        kept = sorted(set(range(len(self.places))).difference(items))
+        self.places[:] = [self.places[item] for item in kept]
+        self.person_ids[:] = [self.person_ids[item] for item in kept]
+        self.contents[:] = [self.contents[item] for item in kept]
+        self.refused.sort(key=lambda refused: refused.row)
+
+
+def check(chunk: Chunk, first_row: int, space: str) -> Checked:
+    """Hold every row to the contract's rules. Of equal faces of one person the first counts."""
+    in_range = np.all(np.abs(chunk.encodings) <= MAX_VALUE, axis=1)
+    contents = encoding_ids(space, chunk.encodings)
+    now = datetime.datetime.now(datetime.UTC)
+    checked = Checked([], [], [], [])
+    seen: set[tuple[str, uuid.UUID]] = set()
+    for place, content in enumerate(contents):
+        try:
+            person_id = _check_row(chunk, place, bool(in_range[place]), now)
+        except MatcherError as error:
+            checked.refused.append(Refused(first_row + place, error.field, error.message))
+            continue
+        if (person_id, content) not in seen:
+            seen.add((person_id, content))
+            checked.places.append(place)
+            checked.person_ids.append(person_id)
+            checked.contents.append(content)
+    return checked
+
+
+def _check_row(chunk: Chunk, place: int, in_range: bool, now: datetime.datetime) -> str:
+    """The row's person. Raises MatcherError naming the column at fault."""
+    if not in_range:
+        raise EncodingInvalid(
+            f"an encoding's values are numbers from {-MAX_VALUE:g} to {MAX_VALUE:g}", field="encodings"
+        )
+    ids.free_text(chunk.display_names[place], "display_names")
+    ids.free_text(chunk.external_refs[place], "external_refs")
+    ids.fingerprint(chunk.fingerprints[place], "fingerprints")
+    expires = chunk.expire_times[place]
+    if expires is not None and expires <= now:
+        raise OptionInvalid("the face's time is over", field="expire_times")
+    return ids.person_id(chunk.person_ids[place], "person_ids")

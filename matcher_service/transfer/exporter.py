@@ -1,0 +1,111 @@
+"""Exports: every face of a collection, read from one snapshot."""
+
+import asyncio
+import contextlib
+import datetime
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+
+import asyncpg
+import numpy as np
+
+from matcher_service.audit.changes import Action, Change, note
+from matcher_service.domain.errors import CollectionNotFound, Overloaded
+from matcher_service.postgres.database import DIMENSIONS, Database
+from matcher_service.postgres.driver_errors import tried_anew
+from matcher_service.postgres.statements import of_collection
+from matcher_service.transfer.chunks import Chunk
+
+RETRY_SECONDS = 60.0
+STALLED_SECONDS = 60.0
+EXPORT_FACES = 2000  # a page: 1.2 MB, or 8 where every text is as long as it may be
+EXPORT_BYTES = 3 * 1024 * 1024  # a message's at most: gRPC's clients take 4 MiB by default
+ROW_BYTES = 4 * DIMENSIONS + 40  # a face's vector, its time, and what frames them and the texts
+
+Write = Callable[[str, Chunk], Awaitable[None]]
+"""Takes the space of an export's faces and some of them, and returns when it can take more."""
+
+
+class Exporter:
+    """Exports faces. Each export takes a connection of the pool for bulk work for as long as it lasts."""
+
+    def __init__(self, database: Database, *, export_seconds: float) -> None:
+        self._database = database
+        self._export_seconds = export_seconds
+
+    async def export(self, collection_id: str, write: Write) -> None:
+        """Write every face that has not expired, by person and age. Raises as Store does, Overloaded.
+
+        One snapshot, which keeps vacuum from removing what is deleted meanwhile: it lasts `export_seconds`
+        at most, however slowly is read what is written, and ends when nothing is read for STALLED_SECONDS.
+        """
+        late = "read it faster, or raise export_timeout_seconds"
+        message = f"the export took longer than {self._export_seconds:g} s: {late}"
+        async with limit(self._export_seconds, message):
+            await self._export(collection_id, write)
+
+    async def _export(self, collection_id: str, write: Write) -> None:
+        async with (
+            self._database.export_connection() as connection,
+            connection.transaction(isolation="repeatable_read", readonly=True),
+        ):
+            queries = of_collection(collection_id)
+            head = await connection.fetchrow(queries["get_import"], collection_id, "")
+            if head is None:
+                raise CollectionNotFound
+            await self._note_export(collection_id)
+            after: tuple[str, datetime.datetime | None, uuid.UUID | None] = ("", None, None)
+            while rows := await connection.fetch(
+                queries["export_faces"], collection_id, *after, EXPORT_FACES
+            ):
+                after = (rows[-1]["person_id"], rows[-1]["create_time"], rows[-1]["face_id"])
+                for faces in _messages([row for row in rows if row["face_id"] is not None]):
+                    async with limit(STALLED_SECONDS, f"the export was not read for {STALLED_SECONDS:g} s"):
+                        await write(head["space"], _chunk(faces))
+
+    @tried_anew
+    async def _note_export(self, collection_id: str) -> None:
+        """Put on record that all faces are read, before any is."""
+        async with self._database.connection() as connection:
+            await note(connection, of_collection(collection_id), collection_id, Change(Action.EXPORT))
+
+
+@contextlib.asynccontextmanager
+async def limit(seconds: float, message: str) -> AsyncIterator[None]:
+    """End what takes longer. Raises Overloaded with the message."""
+    try:
+        async with asyncio.timeout(seconds) as ends:
+            yield
+    except TimeoutError:
+        if not ends.expired():
+            raise
+        raise Overloaded(message, retry_after_seconds=RETRY_SECONDS) from None
+
+
+def _messages(rows: Sequence[asyncpg.Record]) -> Iterator[list[asyncpg.Record]]:
+    """The rows of each message of a page."""
+    message: list[asyncpg.Record] = []
+    size = 0
+    for row in rows:
+        texts = (row["person_id"], row["display_name"], row["external_ref"], row["fingerprint"])
+        row_bytes = ROW_BYTES + sum(len(text.encode()) for text in texts)
+        if message and size + row_bytes > EXPORT_BYTES:
+            yield message
+            message, size = [], 0
+        message.append(row)
+        size += row_bytes
+    if message:
+        yield message
+
+
+def _chunk(rows: Sequence[asyncpg.Record]) -> Chunk:
+    wire = b"".join(row["encoding"][4:] for row in rows)
+    vectors = np.frombuffer(wire, ">f4").reshape(-1, DIMENSIONS).astype(np.float32)
+    return Chunk(
+        vectors,
+        [row["person_id"] for row in rows],
+        [row["display_name"] for row in rows],
+        [row["external_ref"] for row in rows],
+        [None if row["expire_time"].year == datetime.MAXYEAR else row["expire_time"] for row in rows],
+        [row["fingerprint"] for row in rows],
+    )
