@@ -80,7 +80,7 @@ def test_a_failed_device_is_told_from_a_bad_item(message: str, what: str) -> Non
 def test_a_network_that_runs_out_of_memory_ends_the_process_with_a_clear_line() -> None:
     script = """
 import resource, numpy as np
-from encoder_service import embedding
+from encoder_service.embedding import network as embedding
 from encoder_service.embedding.device import CPU, Device
 from encoder_service.embedding.dlib_weights import files
 from pathlib import Path
