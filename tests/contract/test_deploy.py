@@ -1,5 +1,6 @@
 """What is deployed renders, validates, and names settings that exist."""
 
+import importlib.util
 import json
 import re
 import shutil
@@ -328,3 +329,12 @@ def test_whoever_talks_to_the_database_of_production_has_the_ca_that_the_urls_na
         verify = f"sslmode=verify-full&sslrootcert={mount['mountPath']}/ca.crt"
         assert f'VERIFY="{verify}"' in (DEPLOY / "README.md").read_text()
     assert not why_unverified(f"postgresql://facerec_matcher:x@facerec-db-rw:5432/facerec?{verify}", {})
+
+
+@pytest.mark.parametrize("name", ["encoder", "encoder-gpu", "matcher"])
+def test_every_module_that_an_image_runs_is_there(name: str) -> None:
+    text = (DEPLOY / "docker" / f"{name}.Dockerfile").read_text()
+    modules = re.findall(r'"-m", "([\w.]+)"', text)
+    assert modules
+    for module in modules:
+        assert importlib.util.find_spec(module), module

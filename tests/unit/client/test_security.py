@@ -10,8 +10,8 @@ import pytest
 from facerec.cli import main
 from facerec.client import MatcherClient, Security
 from facerec.errors import FacerecError, Reason
+from facerec.serving.probe import is_serving
 from facerec.serving.server.address import parse
-from facerec.serving.server.probe import is_serving
 
 KEY = "fr_not-for-everyone"
 

@@ -1,4 +1,4 @@
-"""`python -m facerec.serving.server.probe HOST:PORT [SERVICE]`: whether a service is SERVING, for the
+"""`python -m facerec.serving.probe HOST:PORT [SERVICE]`: whether a service is SERVING, for the
 HEALTHCHECK of a container. Exit code 0 where it is, 1 where it is not or does not answer in time.
 """
 
