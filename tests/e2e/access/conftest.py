@@ -74,12 +74,13 @@ def authority(tmp_path: Path) -> Authority:
 
 @pytest.fixture
 def keys_file(tmp_path: Path) -> Callable[..., Path]:
-    """Writes a file of keys."""
+    """Writes a file of keys, whole when it is there, as Kubernetes and editors do."""
 
     def write(*entries: str) -> Path:
         path = tmp_path / "keys.toml"
-        path.write_text("\n".join(entries))
-        return path
+        draft = tmp_path / "keys.draft"
+        draft.write_text("\n".join(entries))
+        return draft.rename(path)
 
     return write
 

@@ -190,8 +190,7 @@ async def test_an_export_that_is_read_no_further_gives_its_turn_back(
 
 
 async def test_a_callers_second_export_is_refused_and_imports_go_on(matcher: RunningMatcher) -> None:
-    faces, names = vectors(8000), [f"p{place:05}" for place in range(8000)]
-    await send(matcher, header(), chunk(faces, names))
+    await fill(matcher)
     call = await unread(matcher)
     with refused(Reason.OVERLOADED, message="more exports are asked for than can be run"):
         await export(matcher)
