@@ -13,16 +13,20 @@ from facerec import interruption
 
 def main() -> int:
     """Run one command and return its exit code."""
-    signal.signal(signal.SIGINT, interruption.leave)
+    answers = signal.getsignal(signal.SIGINT) is signal.default_int_handler  # a shell's script may ignore it
+    if answers:
+        signal.signal(signal.SIGINT, interruption.leave)
     try:
         from facerec.cli import main as run  # noqa: PLC0415 - takes its time
 
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+        if answers:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
         code = run()
     except KeyboardInterrupt:
         interruption.say()
         code = interruption.INTERRUPTED
-    signal.signal(signal.SIGINT, lambda *_: os._exit(code))  # all is said: only the ending is hurried
+    if answers:
+        signal.signal(signal.SIGINT, lambda *_: os._exit(code))  # all is said: only the ending is hurried
     return code
 
 

@@ -128,6 +128,16 @@ def test_what_is_interrupted_once_all_is_said_keeps_its_exit_code() -> None:
     assert (done.returncode, done.stdout, done.stderr) == (0, "facerec 0.1.0\n", "")
 
 
+def test_a_command_that_is_to_ignore_interruptions_goes_on() -> None:
+    script = (
+        "import os, signal, sys; signal.signal(signal.SIGINT, signal.SIG_IGN); import facerec.__main__\n"
+        "sys.argv = ['facerec', '--version']; code = facerec.__main__.main()\n"
+        "os.kill(os.getpid(), signal.SIGINT); print('went on'); sys.exit(code)"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "facerec 0.1.0\nwent on\n", "")
+
+
 def test_an_interrupted_question_is_one_line_too(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
