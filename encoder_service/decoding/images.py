@@ -11,7 +11,7 @@ import simplejpeg
 from PIL import Image
 
 from encoder_service.decoding import jpeg, png, structure, tiff
-from encoder_service.decoding.jpeg import JpegFile
+from encoder_service.decoding.jpeg import JpegFile, Structure
 from encoder_service.decoding.tiff import TiffFile
 from encoder_service.domain.errors import ImageError, ImageInvalid, ImageTooLarge, ImageUnsupported
 from encoder_service.pipeline import cancellation
@@ -80,6 +80,9 @@ class Header:
     scans: int = 0
     """0 where it is no JPEG."""
 
+    jpeg: Structure | None = None
+    """What a JPEG's markers say; None where it is none."""
+
 
 def read_header(data: bytes, limits: ImageLimits) -> Header:
     """Hold an image to the limits without decoding it.
@@ -121,7 +124,7 @@ class Picture:
         if header is None:
             self._image, header = _open_checked(data, limits)
         else:
-            self._image = _open(data)
+            self._image = _open(data, header.jpeg)
         self._data = data
         self._scans = header.scans
         self._quick = self._image.mode in ("RGB", "L")
@@ -172,7 +175,7 @@ class Picture:
         pixels = _decode_jpeg(image.data, image.size, factor) if self._quick and not once else None
         self._quick = pixels is not None  # what it fails at after all scans is not tried again
         if pixels is None:
-            pixels = _draft(self._data, factor)
+            pixels = _draft(self._data, image.structure, factor)
         if not image.structure.ended:
             _check_rows(image, pixels, factor)
         return pixels, factor
@@ -189,10 +192,10 @@ def _open_checked(data: bytes, limits: ImageLimits) -> tuple[Image.Image, Header
         raise
 
 
-def _open(data: bytes) -> Image.Image:
+def _open(data: bytes, structure: Structure | None = None) -> Image.Image:
     try:
         if data.startswith(jpeg.SIGNATURE):
-            return JpegFile(data)
+            return JpegFile(data, structure)
         if data.startswith(tiff.SIGNATURES):
             return TiffFile(cancellation.Source(data))
         bare = png.without_texts(data) if data.startswith(png.SIGNATURE) else data
@@ -240,7 +243,7 @@ def _check_header(image: Image.Image, scans: int, limits: ImageLimits) -> Header
         raise ImageUnsupported(f"images of mode {image.mode} are not supported; send 8 or 16 bits a channel")
     if isinstance(image, JpegFile) and not (image.structure.ended or image.structure.all_scans_begun):
         raise _damaged(image)
-    return Header(width, height, scans)
+    return Header(width, height, scans, image.structure if isinstance(image, JpegFile) else None)
 
 
 def _to_rgb(image: Image.Image) -> Pixels:
@@ -270,9 +273,9 @@ def _to_array(image: Image.Image) -> npt.NDArray[Any]:
     return pixels
 
 
-def _draft(data: bytes, scale: float) -> Pixels:
+def _draft(data: bytes, structure: Structure, scale: float) -> Pixels:
     """Decode a JPEG by Pillow, at a scale libjpeg offers."""
-    with JpegFile(data) as image:
+    with JpegFile(data, structure) as image:
         # A draft is never smaller than asked for, and one pixel more would take the next larger scale.
         image.draft(None, (max(1, int(image.width * scale)), max(1, int(image.height * scale))))
         return _to_rgb(image)

@@ -104,11 +104,12 @@ def _note_scan(found: Structure, head: bytes) -> None:
 class JpegFile(JpegImageFile):
     """The first picture of a JPEG file, whatever follows it, such as a phone's further pictures or video.
 
-    Raises ImageUnsupported for codings that are not decoded, Cancelled, and SyntaxError for no JPEG.
+    `structure` is what `read` said of it, where it was asked before: it walks the whole file. Raises
+    ImageUnsupported for codings that are not decoded, Cancelled, and SyntaxError for no JPEG.
     """
 
-    def __init__(self, data: bytes) -> None:
-        self.structure = read(data)
+    def __init__(self, data: bytes, structure: Structure | None = None) -> None:
+        self.structure = structure or read(data)
         if self.structure.unsupported:
             raise ImageUnsupported(
                 f"{self.structure.unsupported} are not supported; send a baseline or progressive JPEG of 8 "
