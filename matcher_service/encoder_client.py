@@ -16,7 +16,6 @@ from facerec.serving.auth.files import FollowedFiles
 from facerec.serving.middleware import call
 from facerec.serving.observability import spans
 from matcher_service import metrics
-from matcher_service.domain import deadline
 from matcher_service.domain.errors import (
     EncoderUnavailable,
     ImageRefused,
@@ -100,7 +99,7 @@ class EncoderClient:
     async def _encode(
         self, image: bytes, *, max_faces: int, field: str, min_face_pixels: int
     ) -> list[EncodedFace]:
-        left_seconds = deadline.remaining_seconds(self._timeout_seconds)
+        left_seconds = call.remaining_seconds(self._timeout_seconds)
         began = time.monotonic()
         try:
             self._follow()

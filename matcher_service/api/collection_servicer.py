@@ -21,7 +21,7 @@ from matcher_service.api import (
 from matcher_service.audit.reading import AuditReader
 from matcher_service.calibration.calibrator import Calibrator
 from matcher_service.collections.catalog import Catalog
-from matcher_service.domain import deadline, ids
+from matcher_service.domain import ids
 from matcher_service.domain.collection import CollectionSettings
 from matcher_service.domain.errors import IdInvalid, OptionInvalid, ScoresWithheld
 from matcher_service.domain.page_tokens import PairList
@@ -52,7 +52,6 @@ class CollectionServicer(matcher_pb2_grpc.CollectionServiceServicer):
         self, request: pb.CreateCollectionRequest, context: Context
     ) -> pb.CreateCollectionResponse:
         """Add a collection."""
-        deadline.start(context.time_remaining())
         collection = await self._catalog.create(
             _named(request.collection_id),
             converters.space(request.space, "space") or converters.KNOWN_SPACE,
@@ -64,7 +63,6 @@ class CollectionServicer(matcher_pb2_grpc.CollectionServiceServicer):
         self, request: pb.GetCollectionRequest, context: Context
     ) -> pb.GetCollectionResponse:
         """Read a collection."""
-        deadline.start(context.time_remaining())
         collection = await self._catalog.get(ids.collection_id(request.collection_id))
         return pb.GetCollectionResponse(collection=collection_converters.collection_message(collection))
 
@@ -72,7 +70,6 @@ class CollectionServicer(matcher_pb2_grpc.CollectionServiceServicer):
         self, request: pb.ListCollectionsRequest, context: Context
     ) -> pb.ListCollectionsResponse:
         """Read a page of collections."""
-        deadline.start(context.time_remaining())
         collections, token = await self._catalog.list(ids.page_size(request.page_size), request.page_token)
         messages = [collection_converters.collection_message(collection) for collection in collections]
         return pb.ListCollectionsResponse(collections=messages, next_page_token=token)
@@ -81,7 +78,6 @@ class CollectionServicer(matcher_pb2_grpc.CollectionServiceServicer):
         self, request: pb.UpdateCollectionRequest, context: Context
     ) -> pb.UpdateCollectionResponse:
         """Change a collection."""
-        deadline.start(context.time_remaining())
         collection_id = ids.collection_id(request.collection_id)
         settings = collection_converters.settings(request.settings)
         if settings == CollectionSettings():
@@ -94,7 +90,6 @@ class CollectionServicer(matcher_pb2_grpc.CollectionServiceServicer):
         self, request: pb.DeleteCollectionRequest, context: Context
     ) -> pb.DeleteCollectionResponse:
         """Erase a collection."""
-        deadline.start(context.time_remaining())
         erasure = await self._catalog.delete(_named(request.collection_id))
         message = pb.DeleteCollectionResponse(
             collections_deleted=erasure.collections,
@@ -108,7 +103,6 @@ class CollectionServicer(matcher_pb2_grpc.CollectionServiceServicer):
         self, request: calibration_pb.CalibrateRequest, context: Context
     ) -> calibration_pb.CalibrateResponse:
         """Measure a collection's error rates."""
-        deadline.start(context.time_remaining())
         _check_scores("collection_id")
         found = await self._calibrator.calibrate(
             ids.collection_id(request.collection_id), calibration_converters.target(request)
@@ -119,7 +113,6 @@ class CollectionServicer(matcher_pb2_grpc.CollectionServiceServicer):
         self, request: calibration_pb.ApplyCalibrationRequest, context: Context
     ) -> calibration_pb.ApplyCalibrationResponse:
         """Put a calibration's thresholds in force."""
-        deadline.start(context.time_remaining())
         _check_scores("calibration_id")
         applied = await self._calibrator.apply(
             ids.collection_id(request.collection_id), ids.face_id(request.calibration_id, "calibration_id")
@@ -130,7 +123,6 @@ class CollectionServicer(matcher_pb2_grpc.CollectionServiceServicer):
         self, request: review_pb.MeasureRecallRequest, context: Context
     ) -> review_pb.MeasureRecallResponse:
         """Compare the index with exact search."""
-        deadline.start(context.time_remaining())
         _check_scores("collection_id")
         samples = request.samples or DEFAULT_SAMPLES
         found = await self._meter.measure(
@@ -142,7 +134,6 @@ class CollectionServicer(matcher_pb2_grpc.CollectionServiceServicer):
         self, request: review_pb.ListDuplicatesRequest, context: Context
     ) -> review_pb.ListDuplicatesResponse:
         """Read a page of persons who may be one."""
-        deadline.start(context.time_remaining())
         rights.check_search("")
         if request.HasField("max_distance"):
             _check_scores("max_distance")
@@ -165,7 +156,6 @@ class CollectionServicer(matcher_pb2_grpc.CollectionServiceServicer):
         self, request: review_pb.DismissDuplicateRequest, context: Context
     ) -> review_pb.DismissDuplicateResponse:
         """Note that two persons are two."""
-        deadline.start(context.time_remaining())
         a = ids.person_id(request.person_id_a, "person_id_a")
         b = ids.person_id(request.person_id_b, "person_id_b")
         if a == b:
@@ -179,7 +169,6 @@ class CollectionServicer(matcher_pb2_grpc.CollectionServiceServicer):
         self, request: audit_pb.ListAuditEventsRequest, context: Context
     ) -> audit_pb.ListAuditEventsResponse:
         """Read a page of what was done."""
-        deadline.start(context.time_remaining())
         events, token = await self._audit.list(
             ids.collection_id(request.collection_id),
             audit_converters.wanted(request),

@@ -13,7 +13,7 @@ from facerec.matcher.v1 import transfer_pb2 as transfer_pb
 from facerec.serving.auth.errors import NotPermitted
 from facerec.serving.middleware import call
 from matcher_service.api import converters, person_export_converters, transfer_converters
-from matcher_service.domain import deadline, ids
+from matcher_service.domain import ids
 from matcher_service.domain.errors import OptionInvalid, ScoresWithheld
 from matcher_service.identification.matcher import DEFAULT_MAX_CANDIDATES, Matcher
 from matcher_service.persons.export import PersonExporter
@@ -49,7 +49,6 @@ class MatcherServicer(matcher_pb2_grpc.MatcherServiceServicer):
 
     async def Enroll(self, request: pb.EnrollRequest, context: Context) -> pb.EnrollResponse:
         """Add faces to a person."""
-        deadline.start(context.time_remaining())
         ids.count(len(request.items), "items", 1, MAX_ITEMS)
         named = request.HasField("display_name")
         order = EnrollOrder(
@@ -67,7 +66,6 @@ class MatcherServicer(matcher_pb2_grpc.MatcherServiceServicer):
 
     async def Verify(self, request: pb.VerifyRequest, context: Context) -> pb.VerifyResponse:
         """Decide a claim."""
-        deadline.start(context.time_remaining())
         verification = await self._matcher.verify(
             ids.collection_id(request.collection_id),
             ids.person_id(request.person_id),
@@ -86,7 +84,6 @@ class MatcherServicer(matcher_pb2_grpc.MatcherServiceServicer):
 
     async def Identify(self, request: pb.IdentifyRequest, context: Context) -> pb.IdentifyResponse:
         """Find who faces are."""
-        deadline.start(context.time_remaining())
         ids.count(len(request.probes), "probes", 1, MAX_PROBES)
         most = request.max_candidates if request.HasField("max_candidates") else DEFAULT_MAX_CANDIDATES
         probes = [
@@ -121,7 +118,6 @@ class MatcherServicer(matcher_pb2_grpc.MatcherServiceServicer):
 
     async def Compare(self, request: pb.CompareRequest, context: Context) -> pb.CompareResponse:
         """Measure two faces."""
-        deadline.start(context.time_remaining())
         comparison = await self._matcher.compare(
             ids.collection_id(request.collection_id),
             converters.probe(request.probe_a, "probe_a", searched=True),
@@ -139,7 +135,6 @@ class MatcherServicer(matcher_pb2_grpc.MatcherServiceServicer):
 
     async def GetPerson(self, request: pb.GetPersonRequest, context: Context) -> pb.GetPersonResponse:
         """Read a person."""
-        deadline.start(context.time_remaining())
         person = await self._gallery.get_person(
             ids.collection_id(request.collection_id), ids.person_id(request.person_id)
         )
@@ -147,7 +142,6 @@ class MatcherServicer(matcher_pb2_grpc.MatcherServiceServicer):
 
     async def ListPersons(self, request: pb.ListPersonsRequest, context: Context) -> pb.ListPersonsResponse:
         """Read a page of people."""
-        deadline.start(context.time_remaining())
         persons, token = await self._gallery.list_persons(
             ids.collection_id(request.collection_id),
             ids.person_id_prefix(request.person_id_prefix),
@@ -161,7 +155,6 @@ class MatcherServicer(matcher_pb2_grpc.MatcherServiceServicer):
         self, request: pb.UpdatePersonRequest, context: Context
     ) -> pb.UpdatePersonResponse:
         """Change a person."""
-        deadline.start(context.time_remaining())
         if not request.HasField("display_name"):
             raise OptionInvalid("set display_name: nothing else can be changed", field="display_name")
         person = await self._gallery.update_person(
@@ -175,7 +168,6 @@ class MatcherServicer(matcher_pb2_grpc.MatcherServiceServicer):
         self, request: pb.MergePersonsRequest, context: Context
     ) -> pb.MergePersonsResponse:
         """Make one person of two."""
-        deadline.start(context.time_remaining())
         source = ids.person_id(request.source_person_id, "source_person_id")
         target = ids.person_id(request.target_person_id, "target_person_id")
         if source == target:
@@ -189,7 +181,6 @@ class MatcherServicer(matcher_pb2_grpc.MatcherServiceServicer):
         self, request: pb.ExportPersonRequest, context: Context
     ) -> None:
         """Read all that is kept of a person. Writes, as ExportFaces does."""
-        deadline.start(context.time_remaining())
         parts = self._persons.parts(
             ids.collection_id(request.collection_id),
             ids.person_id(request.person_id),
@@ -204,7 +195,6 @@ class MatcherServicer(matcher_pb2_grpc.MatcherServiceServicer):
         self, request: pb.DeletePersonRequest, context: Context
     ) -> pb.DeletePersonResponse:
         """Erase a person."""
-        deadline.start(context.time_remaining())
         erasure = await self._gallery.delete_person(
             ids.collection_id(request.collection_id), ids.person_id(request.person_id)
         )
@@ -218,7 +208,6 @@ class MatcherServicer(matcher_pb2_grpc.MatcherServiceServicer):
 
     async def ListFaces(self, request: pb.ListFacesRequest, context: Context) -> pb.ListFacesResponse:
         """Read a page of a person's faces."""
-        deadline.start(context.time_remaining())
         faces, token = await self._gallery.list_faces(
             ids.collection_id(request.collection_id),
             ids.person_id(request.person_id),
@@ -230,7 +219,6 @@ class MatcherServicer(matcher_pb2_grpc.MatcherServiceServicer):
 
     async def GetFace(self, request: pb.GetFaceRequest, context: Context) -> pb.GetFaceResponse:
         """Read a face."""
-        deadline.start(context.time_remaining())
         face = await self._gallery.get_face(
             ids.collection_id(request.collection_id), ids.face_id(request.face_id, "face_id")
         )
@@ -238,7 +226,6 @@ class MatcherServicer(matcher_pb2_grpc.MatcherServiceServicer):
 
     async def UpdateFace(self, request: pb.UpdateFaceRequest, context: Context) -> pb.UpdateFaceResponse:
         """Change a face."""
-        deadline.start(context.time_remaining())
         face = await self._gallery.update_face(
             ids.collection_id(request.collection_id),
             ids.face_id(request.face_id, "face_id"),
@@ -248,7 +235,6 @@ class MatcherServicer(matcher_pb2_grpc.MatcherServiceServicer):
 
     async def DeleteFace(self, request: pb.DeleteFaceRequest, context: Context) -> pb.DeleteFaceResponse:
         """Erase a face."""
-        deadline.start(context.time_remaining())
         erasure = await self._gallery.delete_face(
             ids.collection_id(request.collection_id), ids.face_id(request.face_id, "face_id")
         )
@@ -260,7 +246,6 @@ class MatcherServicer(matcher_pb2_grpc.MatcherServiceServicer):
         self, request: erasure_pb.GetErasureRequest, context: Context
     ) -> erasure_pb.GetErasureResponse:
         """Say what has become of an erasure."""
-        deadline.start(context.time_remaining())
         erasure = await self._gallery.get_erasure(
             ids.collection_id(request.collection_id), ids.face_id(request.erasure_id, "erasure_id")
         )
@@ -270,7 +255,6 @@ class MatcherServicer(matcher_pb2_grpc.MatcherServiceServicer):
         self, request_iterator: AsyncIterator[transfer_pb.ImportFacesRequest], context: Context
     ) -> transfer_pb.ImportFacesResponse:
         """Add faces in bulk."""
-        deadline.start(context.time_remaining())
         header = await transfer_converters.header(request_iterator)
         total, told = Progress(next_row=header.first_row), list[Refused]()
         _check_ignoring(header)
@@ -287,7 +271,6 @@ class MatcherServicer(matcher_pb2_grpc.MatcherServiceServicer):
         self, request: transfer_pb.GetImportRequest, context: Context
     ) -> transfer_pb.GetImportResponse:
         """Say how far an import came."""
-        deadline.start(context.time_remaining())
         progress = await self._importer.get(
             ids.collection_id(request.collection_id), ids.import_id(request.import_id, "import_id")
         )
@@ -301,7 +284,6 @@ class MatcherServicer(matcher_pb2_grpc.MatcherServiceServicer):
         Writes, where a generator would yield: a limit around a `yield` may end within gRPC, which then tells
         the caller nothing.
         """
-        deadline.start(context.time_remaining())
 
         async def write(space: str, chunk: Chunk) -> None:
             await context.write(await asyncio.to_thread(transfer_converters.export_message, space, chunk))

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 
 import asyncpg
 
+from facerec.serving.middleware import call
 from matcher_service.audit.changes import Action, Change, note
-from matcher_service.domain import deadline, page_tokens
+from matcher_service.domain import page_tokens
 from matcher_service.domain.collection import Collection, CollectionErasure, CollectionSettings, SearchIndex
 from matcher_service.domain.errors import CollectionExists, CollectionNotFound
 from matcher_service.domain.proportion import Proportion
@@ -92,7 +93,7 @@ class Catalog:
             self._database.transfer_connection(long=True) as connection,
             connection.transaction(isolation="read_committed"),
         ):
-            seconds = max(0.001, deadline.remaining_seconds(DELETION_SECONDS))
+            seconds = max(0.001, call.remaining_seconds(DELETION_SECONDS))
             limit = f"{seconds * 1000:.0f}ms"
             await connection.execute("SELECT set_config('statement_timeout', $1, true)", limit)
             row = await connection.fetchrow(queries["delete_collection"], collection_id, timeout=seconds + 1)

@@ -8,7 +8,8 @@ import uuid
 
 import asyncpg
 
-from matcher_service.domain import deadline, page_tokens
+from facerec.serving.middleware import call
+from matcher_service.domain import page_tokens
 from matcher_service.domain.errors import CollectionNotFound, PersonNotFound
 from matcher_service.domain.page_tokens import PairList
 from matcher_service.postgres.database import Connection, Database
@@ -61,7 +62,7 @@ class Reviewer:
         Raises as Store does, Overloaded, OptionInvalid for a token of another list.
         """
         told = page_tokens.read_pair(page_token, listed)
-        ends = time.monotonic() + min(PAGE_SECONDS, deadline.remaining_seconds(2 * PAGE_SECONDS) / 2)
+        ends = time.monotonic() + min(PAGE_SECONDS, call.remaining_seconds(2 * PAGE_SECONDS) / 2)
         queries = of_collection(listed.collection_id)
         found: list[Pair] = []
         async with (

@@ -4,7 +4,7 @@ import dataclasses
 import itertools
 import time
 
-from matcher_service.domain import deadline
+from facerec.serving.middleware import call
 from matcher_service.domain.errors import CollectionNotFound
 from matcher_service.domain.faces import Encoding
 from matcher_service.identification.exact_scan import Scanner
@@ -54,7 +54,7 @@ class RecallMeter:
         Half of the probes are made of faces far from their person's centers. Raises as Store does, and
         Overloaded.
         """
-        ends = time.monotonic() + TIME_SHARE * deadline.remaining_seconds(LONGEST_SECONDS)
+        ends = time.monotonic() + TIME_SHARE * call.remaining_seconds(LONGEST_SECONDS)
         queries = of_collection(collection_id)
         async with self._database.scan_connection() as connection:
             row = await connection.fetchrow(queries["get_collection"], collection_id)

@@ -9,7 +9,6 @@ from typing import Final, Literal
 
 from facerec.serving.middleware import call
 from matcher_service import metrics
-from matcher_service.domain import deadline
 from matcher_service.domain.errors import Overloaded
 
 RETRY_SECONDS = 0.1  # the shortest delay that a refused caller is asked for
@@ -132,7 +131,7 @@ class Gate:
 
     def _allowed_seconds(self, own: int) -> float:
         """How long a caller with `own` requests waiting may wait for one more. Raises Overloaded."""
-        allowed_seconds = deadline.remaining_seconds(2 * self._wait_seconds) / 2
+        allowed_seconds = call.remaining_seconds(2 * self._wait_seconds) / 2
         ahead = sum(min(len(each.waiting), own + 1) for each in self._waiting.values())
         expected_seconds = ahead * self._service_seconds / self._permits
         if not allowed_seconds or (ahead >= self._permits and expected_seconds > allowed_seconds):

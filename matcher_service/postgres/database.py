@@ -9,10 +9,10 @@ import asyncpg
 import numpy as np
 import numpy.typing as npt
 
+from facerec.serving.middleware import call
 from facerec.serving.observability import spans
 from facerec.serving.server.errors import StartError
 from matcher_service import metrics
-from matcher_service.domain import deadline
 from matcher_service.domain.errors import Overloaded, SchemaChanged, StoreUnavailable
 from matcher_service.postgres import migrations
 from matcher_service.postgres.admission import Gate, most_of
@@ -216,7 +216,7 @@ async def _maintenance_summary(
 async def _acquired(pool: asyncpg.Pool, most_seconds: float) -> Connection:
     """A connection whose permit is held: one is free, or may be opened. Raises Overloaded."""
     # Half of what is left: refused in time, the caller still hears why.
-    wait_seconds = deadline.remaining_seconds(2 * most_seconds) / 2
+    wait_seconds = call.remaining_seconds(2 * most_seconds) / 2
     try:
         return await pool.acquire(timeout=wait_seconds)
     except TimeoutError:

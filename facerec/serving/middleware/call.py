@@ -4,6 +4,7 @@ import contextvars
 import dataclasses
 import random
 import re
+import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Protocol
 
@@ -80,6 +81,7 @@ class Call:
         "about",
         "caller",
         "charged",
+        "ends_at",
         "grant",
         "message",
         "rates",
@@ -97,6 +99,9 @@ class Call:
         self.about: tuple[str, str] | None = None  # the collection that a message names, and in which field
         self.rates: Rates | None = None
         self.charged = 0.0  # probes counted so far
+        self.ends_at: float | None = (
+            None  # by time.monotonic, when its caller stops waiting; None without a deadline
+        )
         self.streams = False  # whether messages go on coming
         self.message: Message | None = None  # of a stream, the last that was read
         self.reason = ""
@@ -174,6 +179,24 @@ def on_behalf_of() -> str:
     """Whom the caller calls for, an id that says nothing by itself; "" where it does not say."""
     call = _call.get()
     return call.on_behalf_of if call else ""
+
+
+def set_deadline(remaining_seconds: float) -> None:
+    """Note for how many seconds from now the present call's caller waits. Called once, by the middleware."""
+    call = _call.get()
+    if call:
+        call.ends_at = time.monotonic() + remaining_seconds
+
+
+def remaining_seconds(cap_seconds: float) -> float:
+    """Seconds that the present call's deadline leaves, at least 0 and at most `cap_seconds`.
+
+    `cap_seconds` where the caller set no deadline, and outside of a call.
+    """
+    call = _call.get()
+    if call is None or call.ends_at is None:
+        return cap_seconds
+    return max(0.0, min(cap_seconds, call.ends_at - time.monotonic()))
 
 
 def offer_message(message: Message) -> None:

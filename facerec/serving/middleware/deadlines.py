@@ -1,37 +1,47 @@
-"""The middleware that gives a call a deadline where its caller gave none."""
+"""The middleware that notes a call's deadline, and gives one to a call whose caller gave none."""
 
 import asyncio
 from typing import Any
 
 from facerec.errors import FacerecError, Reason
+from facerec.serving.middleware import call
 from facerec.serving.middleware.chain import Context, Handler, Method
 
 
 class Deadlines:
-    """Ends a unary call without a deadline after `most_seconds`, and with it the work for it.
+    """Notes a deadline for `call.remaining_seconds`; without one a unary call ends after `max_seconds`.
 
-    gRPC itself ends those that bring one. A stream lasts as long as its items come.
+    gRPC itself ends calls that bring a deadline. A stream without one lasts as long as its items come.
     """
 
-    def __init__(self, most_seconds: float) -> None:
-        self._most_seconds = most_seconds
+    def __init__(self, max_seconds: float) -> None:
+        self._max_seconds = max_seconds
 
     def __call__(self, method: Method, handler: Handler) -> Handler:
         """The same, ended in time. Raises FacerecError DEADLINE_EXCEEDED."""
-        if method.request_streaming or method.response_streaming:
-            return handler
-        most_seconds = self._most_seconds
+        is_stream = method.request_streaming or method.response_streaming
+        without_deadline = handler if is_stream else self._limited(handler)
 
         async def handle(request: Any, context: Context) -> Any:
-            if context.time_remaining() is not None:
-                return await handler(request, context)
+            remaining_seconds = context.time_remaining()
+            if remaining_seconds is None:
+                return await without_deadline(request, context)
+            call.set_deadline(remaining_seconds)
+            return await handler(request, context)
+
+        return handle
+
+    def _limited(self, handler: Handler) -> Handler:
+        max_seconds = self._max_seconds
+
+        async def handle(request: Any, context: Context) -> Any:
             try:
-                async with asyncio.timeout(most_seconds) as limit:
+                async with asyncio.timeout(max_seconds) as limit:
                     return await handler(request, context)
             except TimeoutError:
                 if not limit.expired():
                     raise
-                late = f"the call brought no deadline and took longer than {most_seconds:g} s"
+                late = f"the call brought no deadline and took longer than {max_seconds:g} s"
                 raise FacerecError(late, reason=Reason.DEADLINE_EXCEEDED) from None
 
         return handle

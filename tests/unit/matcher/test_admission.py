@@ -11,7 +11,6 @@ import pytest
 
 from facerec.serving.middleware import call
 from facerec.serving.middleware.call import Caller
-from matcher_service.domain import deadline
 from matcher_service.domain.errors import Overloaded
 from matcher_service.postgres.admission import Gate, Kind, most_of
 
@@ -26,7 +25,8 @@ class Line:
 
     async def _ask(self, name: str, deadline_seconds: float | None) -> None:
         call.begin(()).caller = Caller(name)
-        deadline.start(deadline_seconds)
+        if deadline_seconds is not None:
+            call.set_deadline(deadline_seconds)
         async with self.gate.permit():
             self.served.append(name)
             hold = asyncio.Event()
@@ -225,5 +225,5 @@ async def test_no_permit_is_lost_whenever_callers_hang_up(seed: int) -> None:
     call.begin(()).caller = Caller("d")
     await asyncio.wait_for(tested.enter(), 30)
     with pytest.raises(Overloaded):
-        deadline.start(0.02)
+        call.set_deadline(0.02)
         await tested.enter()

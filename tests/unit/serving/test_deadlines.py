@@ -9,10 +9,12 @@ import grpc.aio
 import pytest
 
 import facerec.encoder.v1 as pb
+from facerec.serving.middleware import call as present_call
 from facerec.serving.server.server import Server, ServerOptions, Service
 from tests.fixtures.waiting import LIMIT_SECONDS
 
 MOST_SECONDS = 0.3
+CAP_SECONDS = 10 * LIMIT_SECONDS
 
 
 class Slow(pb.EncoderServiceServicer):
@@ -22,8 +24,10 @@ class Slow(pb.EncoderServiceServicer):
         self.began = asyncio.Event()
         self.answer = asyncio.Event()
         self.dropped = asyncio.Event()
+        self.remaining_seconds = 0.0
 
     async def GetModel(self, request: pb.GetModelRequest, context: Any) -> pb.GetModelResponse:
+        self.remaining_seconds = present_call.remaining_seconds(CAP_SECONDS)
         self.began.set()
         try:
             await self.answer.wait()
@@ -70,6 +74,14 @@ async def test_a_callers_own_deadline_may_be_longer(stub: Any, servicer: Slow) -
     assert not call.done()
     servicer.answer.set()
     assert (await call).name == "slow"
+
+
+async def test_a_handler_knows_how_long_its_caller_waits(stub: Any, servicer: Slow) -> None:
+    servicer.answer.set()
+    await stub.GetModel(pb.GetModelRequest(), timeout=LIMIT_SECONDS)
+    assert 0 < servicer.remaining_seconds <= LIMIT_SECONDS
+    await stub.GetModel(pb.GetModelRequest())
+    assert servicer.remaining_seconds == CAP_SECONDS
 
 
 async def test_a_callers_deadline_drops_the_work(stub: Any, servicer: Slow) -> None:
