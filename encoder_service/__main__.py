@@ -1,19 +1,17 @@
 """The encoder's composition root: settings -> models -> encoder -> servicer -> server.
 
-`python -m encoder_service serve [flags]` serves until SIGTERM; the other commands look at what it would
+`encoder_service serve [flags]` serves until SIGTERM; the other commands look at what it would
 serve with.
 """
 
 import asyncio
+import contextlib
 import functools
 import gc
 import itertools
-import json
 import os
 import sys
 import warnings
-from collections.abc import Callable, Coroutine
-from typing import Any
 
 import structlog
 
@@ -22,52 +20,31 @@ from encoder_service.api.roles import LARGE, ROLES
 from encoder_service.api.servicer import SERVICE_NAME, EncoderServicer
 from encoder_service.domain.errors import DeviceMissing, ModelDrift, WeightsInvalid
 from encoder_service.pipeline import model
+from encoder_service.pipeline.encoder import Encoder
 from encoder_service.settings import EncoderSettings
 from facerec.encoder.v1.encoder_pb2_grpc import add_EncoderServiceServicer_to_server
-from facerec.printable import printable
 from facerec.serving.observability import logs, spans
-from facerec.serving.observability.loop_lag import LagMeter
-from facerec.serving.observability.metrics import BUILD
 from facerec.serving.observability.watchdog import Watchdog
-from facerec.serving.server import diagnostics, loop
+from facerec.serving.server import command_line, diagnostics, process
 from facerec.serving.server import settings as serving_settings
+from facerec.serving.server.command_line import Command
 from facerec.serving.server.errors import StartError
 from facerec.serving.server.server import Server, Service, wait_for_termination
 
+SERVICE, PROGRAM = "encoder", "encoder_service"
 SWITCH_SECONDS = 0.001
-
-ABOUT = {
-    "serve": "answer gRPC",
-    "check-config": "print the settings and where each came from",
-    "doctor": "look at all that serving needs and say what is amiss",
-    "version": "print the release; with --json for programs",
-}
-USAGE = "\n".join(
-    [
-        "usage: python -m encoder_service COMMAND [--help] [flags]",
-        "",
-        *(f"  {name:<12}  {about}" for name, about in ABOUT.items()),
-    ]
-)
 
 log = structlog.get_logger("encoder_service")
 
 
 def main(argv: list[str] | None = None) -> int:
     """Run one command and return the process's exit code: 0, 1 for a doctor's finding, 2 for misuse."""
-    argv = sys.argv[1:] if argv is None else argv
-    if not argv or argv[0] in ("-h", "--help"):
-        print(USAGE)
-        return 0 if argv else 2
-    if argv[0] not in COMMANDS:
-        print(f"error: there is no command {printable(argv[0])}\n{USAGE}", file=sys.stderr)
-        return 2
-    return loop.run(COMMANDS[argv[0]](argv[1:]))
+    return command_line.run(PROGRAM, COMMANDS, argv)
 
 
 def _load(command: str, flags: list[str]) -> EncoderSettings:
-    prog = f"python -m encoder_service {command}"
-    return serving_settings.load(EncoderSettings, flags, prog=prog, about=ABOUT[command])
+    about = COMMANDS[command].about
+    return serving_settings.load(EncoderSettings, flags, prog=f"{PROGRAM} {command}", about=about)
 
 
 async def _check_config(flags: list[str]) -> int:
@@ -85,63 +62,61 @@ async def _doctor(flags: list[str]) -> int:
 
 async def _serve(flags: list[str]) -> None:
     settings = _load("serve", flags)
-    logs.configure(settings.log_level, settings.log_format)
-    log.info("starting", release=model.server_version(), **_banner(settings))
+    process.begin(SERVICE, model.server_version(), settings, **_banner(settings))
     # What Pillow warns of in callers' images is answered to the caller where it matters.
     warnings.filterwarnings("ignore", module="PIL")
     # Image threads give the GIL up sooner than by default: the event loop waits for it beside them.
     sys.setswitchinterval(SWITCH_SECONDS)
-    BUILD.labels("encoder", model.server_version()).set(1)
-    if settings.trace_endpoint:
-        spans.configure("encoder", model.server_version(), settings.trace_endpoint)
     servicer = EncoderServicer(settings)
     register = functools.partial(add_EncoderServiceServicer_to_server, servicer)
     server = Server(settings.server_options(), [Service(SERVICE_NAME, register, ROLES, large=LARGE)])
     await server.start()
-    log.info("listening", address=server.address, admin=server.admin_address, health=server.health_address)
+    process.log_listening(SERVICE, server)
     termination = asyncio.create_task(wait_for_termination())
-    lag = LagMeter(settings.lag_report_seconds)
     watchdog = Watchdog(settings.stuck_seconds)
-    encoder = None
-    try:
-        encoder = await loading.load(settings, watchdog)
-        watchdog.start()
-        servicer.serve(encoder)
-        measuring = [asyncio.create_task(lag.run()), asyncio.create_task(watchdog.watch_loop())]
-        await server.set_serving(SERVICE_NAME, True)
-        log.info("serving", address=server.address, threads=settings.threads)
-    except ModelDrift as error:
-        servicer.refuse(f"the model failed its self-test: {error}")
-        log.error("self_test_failed", error=str(error))
-    except (WeightsInvalid, DeviceMissing) as error:
+    async with contextlib.AsyncExitStack() as watching:
+        encoder = await _load_encoder(settings, watchdog, servicer, server)
+        if encoder is not None:
+            watched = process.watched(watchdog, lag_report_seconds=settings.lag_report_seconds)
+            await watching.enter_async_context(watched)
+            await server.set_serving(SERVICE_NAME, True)
+            log.info("serving", address=server.address, threads=settings.threads)
+        gc.freeze()  # what is here by now stays, and need not be looked through at each collection
+        await termination
+        log.info("stopping")
         await server.stop()
-        raise StartError(str(error)) from error
-    gc.freeze()  # what is here by now stays, and need not be looked through at each collection
-    await termination
-    log.info("stopping")
-    await server.stop()
-    if encoder is not None:
-        for task in measuring:
-            task.cancel()
-        lag.report()
-        ended = await asyncio.to_thread(encoder.close)
+    ended = encoder is None or await asyncio.to_thread(encoder.close)
     await asyncio.to_thread(spans.stop)
-    if encoder is not None and not ended:
+    if not ended:
         log.warning("work_left", action="ending without it: its callers were answered")
         sys.stderr.flush()
         os._exit(0)  # else Python would wait for the threads, in a native call for as long as it takes
 
 
+async def _load_encoder(
+    settings: EncoderSettings, watchdog: Watchdog, servicer: EncoderServicer, server: Server
+) -> Encoder | None:
+    """Load the models for the servicer; None where they fail their self-test, of which callers are told.
+
+    Raises StartError, with the server stopped, where they cannot be loaded.
+    """
+    try:
+        encoder = await loading.load(settings, watchdog)
+    except ModelDrift as error:
+        servicer.refuse(f"the model failed its self-test: {error}")
+        log.error("self_test_failed", error=str(error))
+        return None
+    except (WeightsInvalid, DeviceMissing) as error:
+        await server.stop()
+        raise StartError(str(error)) from error
+    servicer.serve(encoder)
+    return encoder
+
+
 async def _version(flags: list[str]) -> None:
-    if flags in (["--help"], ["-h"]):
-        print(f"usage: python -m encoder_service version [--json]\n\n{ABOUT['version']}")
-        return
-    if flags == ["--json"]:
-        print(json.dumps({"service": "encoder", "release": model.server_version()}))
-        return
-    if flags:
-        raise StartError("version takes --json or nothing")
-    print(model.server_version())
+    release = model.server_version()
+    versions = {"service": SERVICE, "release": release}
+    command_line.print_version(PROGRAM, COMMANDS["version"].about, flags, release, versions)
 
 
 def _banner(settings: EncoderSettings) -> dict[str, object]:
@@ -157,11 +132,11 @@ def _banner(settings: EncoderSettings) -> dict[str, object]:
     }
 
 
-COMMANDS: dict[str, Callable[[list[str]], Coroutine[Any, Any, int | None]]] = {
-    "serve": _serve,
-    "check-config": _check_config,
-    "doctor": _doctor,
-    "version": _version,
+COMMANDS = {
+    "serve": Command("answer gRPC", _serve),
+    "check-config": Command("print the settings and where each came from", _check_config),
+    "doctor": Command("look at all that serving needs and say what is amiss", _doctor),
+    "version": Command("print the release; with --json for programs", _version),
 }
 
 if __name__ == "__main__":

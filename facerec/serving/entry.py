@@ -1,0 +1,21 @@
+"""What a service's console script runs: it is there without the packages that the service takes."""
+
+import importlib
+import sys
+
+
+def run(service: str) -> int:
+    """Run the command line of a service, `encoder` or `matcher`, and return its exit code.
+
+    Where a package is missing this says which extra brings it, and returns 2.
+    """
+    try:
+        command_line = importlib.import_module(f"{service}_service.__main__")
+    except ModuleNotFoundError as error:
+        print(
+            f"error: {error.name} is not installed: install facerec with its extra `{service}`, "
+            f"as in pip install '.[{service}]'",
+            file=sys.stderr,
+        )
+        return 2
+    return int(command_line.main())
