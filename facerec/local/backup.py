@@ -2,9 +2,7 @@
 
 import contextlib
 import os
-import signal
 import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +10,7 @@ from typing import IO
 
 from facerec import ownership
 from facerec.local import binaries, database, leftovers, postgres
-from facerec.local.child import TETHER
+from facerec.local.child import guarded
 from facerec.local.errors import BackupFailed, FolderInUse
 from facerec.local.postgres import EmbeddedPostgres
 
@@ -109,9 +107,8 @@ def _run(
 ) -> bytes:
     """Run one of PostgreSQL's own programs, which ends when this process does; returns what it printed."""
     path = binaries.package() / f"pginstall{binaries.MAJOR_VERSION}" / "bin" / program
-    tether = (str(os.getpid()), str(int(signal.SIGKILL)), "-1", "-1")
     done = subprocess.run(
-        [sys.executable, "-I", "-S", str(TETHER), *tether, str(path), *arguments],
+        guarded([str(path), *arguments]),
         env=postgres.environment(),
         stdin=stdin or subprocess.DEVNULL,
         stdout=stdout or subprocess.PIPE,

@@ -6,15 +6,12 @@ when run as root, and loses count of its servers after a SIGKILL.
 
 import importlib.metadata
 import importlib.util
-import os
 import shutil
-import signal
 import subprocess
-import sys
 from pathlib import Path
 
 from facerec.local.account import Account
-from facerec.local.child import TETHER
+from facerec.local.child import guarded
 from facerec.local.errors import PostgresFailed
 from facerec.local.folder import DataFolder
 
@@ -58,9 +55,8 @@ def package() -> Path:
 
 
 def _runs(programs: Path, account: Account) -> bool:
-    # Through the tether: `user=` would have Python fork, and a fork beside gRPC's threads can crash.
-    tether = (str(os.getpid()), str(int(signal.SIGKILL)), str(account.uid), str(account.gid))
-    command = [sys.executable, "-I", "-S", str(TETHER), *tether, str(programs / "postgres"), "--version"]
+    # By the guard: `user=` would have Python fork, and a fork beside gRPC's threads can crash.
+    command = guarded([str(programs / "postgres"), "--version"], account=account)
     return subprocess.run(command, cwd="/", capture_output=True, check=False).returncode == 0
 
 

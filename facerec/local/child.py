@@ -6,7 +6,7 @@ import subprocess
 import sys
 import threading
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Self
@@ -15,7 +15,19 @@ from facerec.local.account import Account
 
 LOG_BYTES = 4 * 1024 * 1024
 TAIL_LINES = 12
-TETHER = Path(__file__).with_name("tether.py")
+_GUARD = Path(__file__).with_name("parent_death_guard.py")
+
+
+def guarded(
+    argv: Sequence[str], *, orphan_signal: signal.Signals = signal.SIGKILL, account: Account | None = None
+) -> list[str]:
+    """The command line by which `argv` is run so that it ends when this process does.
+
+    `orphan_signal` is sent to it then; `account` is whom it runs as, None for this process's own.
+    """
+    uid, gid = (account.uid, account.gid) if account else (-1, -1)
+    numbers = (os.getpid(), int(orphan_signal), uid, gid)
+    return [sys.executable, "-I", "-S", str(_GUARD), *map(str, numbers), *argv]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +46,7 @@ class Command:
 class Child:
     """A running command, its output kept in `log_path` and one older file of `LOG_BYTES` each.
 
-    Spawn from the main thread: on Linux the tether is to the thread that spawned.
+    Spawn from the main thread: on Linux a child ends with the thread that spawned it.
     """
 
     def __init__(self, command: Command, process: subprocess.Popen[bytes]) -> None:
@@ -48,10 +60,8 @@ class Child:
     @classmethod
     def spawn(cls, command: Command) -> Self:
         """Start the command in its own session, out of reach of the terminal's Ctrl-C."""
-        account = command.account or Account(-1, -1)
-        tether = (str(os.getpid()), str(int(command.orphan_signal)), str(account.uid), str(account.gid))
         process = subprocess.Popen(
-            [sys.executable, "-I", "-S", str(TETHER), *tether, *command.argv],
+            guarded(command.argv, orphan_signal=command.orphan_signal, account=command.account),
             env=dict(command.env),
             cwd=command.cwd,
             stdin=subprocess.DEVNULL,

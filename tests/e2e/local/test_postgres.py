@@ -65,7 +65,7 @@ def kill_parent(holder: psutil.Process, data_dir: Path) -> None:
 
 def kill_everything(holder: psutil.Process, data_dir: Path) -> None:
     for process in [holder, *holder.children(recursive=True)]:
-        with suppress(psutil.NoSuchProcess):  # the tether was quicker
+        with suppress(psutil.NoSuchProcess):  # the guard was quicker
             process.kill()
 
 

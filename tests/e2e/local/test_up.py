@@ -87,7 +87,7 @@ def end_politely(up: Up) -> None:
 
 def kill_everything(up: Up) -> None:
     for process in up.everything():
-        with suppress(psutil.NoSuchProcess):  # the tether was quicker
+        with suppress(psutil.NoSuchProcess):  # the guard was quicker
             process.kill()
 
 

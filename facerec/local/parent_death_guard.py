@@ -1,7 +1,7 @@
 """Become a command that ends when its parent does, however the parent ends.
 
-Run by path, as `python -I -S tether.py PARENT_PID SIGNAL UID GID COMMAND...`, so that a tether costs
-10 ms. UID -1 keeps the account. Where there is no prctl (outside Linux) the command runs untethered
+Run by path, as `python -I -S parent_death_guard.py PARENT_PID SIGNAL UID GID COMMAND...`, so that it costs
+10 ms. UID -1 keeps the account. Where there is no prctl (outside Linux) the command runs without the guard
 and the next start clears what was left.
 """
 
