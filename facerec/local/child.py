@@ -1,20 +1,18 @@
-"""A child process of the stack: it cannot outlive its parent, and its output cannot fill the disk."""
+"""A child process of the stack, which cannot outlive its parent, and its log."""
 
 import os
 import signal
 import subprocess
 import sys
-import threading
-from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Self
+from typing import Self
 
 from facerec.local.account import Account
 
 LOG_BYTES = 4 * 1024 * 1024
-TAIL_LINES = 12
+TAIL_BYTES, TAIL_LINES = 64 * 1024, 12
 _GUARD = Path(__file__).with_name("parent_death_guard.py")
 
 
@@ -44,32 +42,35 @@ class Command:
 
 
 class Child:
-    """A running command, its output kept in `log_path` and one older file of `LOG_BYTES` each.
+    """A running command whose output goes to `log_path`.
 
-    Spawn from the main thread: on Linux a child ends with the thread that spawned it.
+    A log of more than `LOG_BYTES` is set aside when the next process starts to write to it, in place of the
+    one set aside before. Spawn from the main thread: on Linux a child ends with the thread that spawned it.
     """
 
-    def __init__(self, command: Command, process: subprocess.Popen[bytes]) -> None:
-        assert process.stdout is not None
+    def __init__(self, command: Command, process: subprocess.Popen[bytes], log_start: int) -> None:
         self.command = command
         self._process = process
-        self._tail: deque[str] = deque(maxlen=TAIL_LINES)
-        self._pump = threading.Thread(target=self._keep, args=(process.stdout,), daemon=True)
-        self._pump.start()
+        self._log_start = log_start
 
     @classmethod
     def spawn(cls, command: Command) -> Self:
         """Start the command in its own session, out of reach of the terminal's Ctrl-C."""
-        process = subprocess.Popen(
-            guarded(command.argv, orphan_signal=command.orphan_signal, account=command.account),
-            env=dict(command.env),
-            cwd=command.cwd,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-        return cls(command, process)
+        path = command.log_path
+        if path.exists() and path.stat().st_size > LOG_BYTES:
+            path.replace(path.with_name(path.name + ".1"))
+        with path.open("ab") as log:
+            log_start = log.tell()
+            process = subprocess.Popen(
+                guarded(command.argv, orphan_signal=command.orphan_signal, account=command.account),
+                env=dict(command.env),
+                cwd=command.cwd,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+            return cls(command, process, log_start)
 
     @property
     def pid(self) -> int:
@@ -78,10 +79,7 @@ class Child:
 
     def poll(self) -> int | None:
         """Return the exit status, negative for a signal, or None while it runs."""
-        status = self._process.poll()
-        if status is not None:
-            self._pump.join(1.0)  # so that its last words are heard
-        return status
+        return self._process.poll()
 
     def send(self, number: signal.Signals) -> None:
         """Send a signal, unless it has ended."""
@@ -93,26 +91,18 @@ class Child:
             self._process.wait(max(timeout_seconds, 0.0))
         except subprocess.TimeoutExpired:
             return False
-        self._pump.join(1.0)
         return True
 
     def last_words(self) -> str:
         """Say where its log is and how it ends, one line of it under another."""
-        return "\n  ".join([f"its log, {self.command.log_path}, ends:", *self._tail])
+        return "\n  ".join([f"its log, {self.command.log_path}, ends:", *self._tail()])
 
     def last_line(self) -> str:
         """Return the last line it wrote."""
-        return next((line.strip() for line in reversed(self._tail) if line.strip()), "it said nothing")
+        return next((line.strip() for line in reversed(self._tail()) if line.strip()), "it said nothing")
 
-    def _keep(self, output: IO[bytes]) -> None:
-        path = self.command.log_path
-        log = path.open("ab", buffering=0)
-        with output:
-            for line in iter(lambda: output.readline(65536), b""):
-                if log.tell() + len(line) > LOG_BYTES:
-                    log.close()
-                    path.replace(path.with_name(path.name + ".1"))
-                    log = path.open("ab", buffering=0)
-                log.write(line)
-                self._tail.append(line.decode(errors="replace").rstrip())
-        log.close()
+    def _tail(self) -> list[str]:
+        """The last lines that this process has written."""
+        with self.command.log_path.open("rb") as log:
+            log.seek(max(self._log_start, log.seek(0, os.SEEK_END) - TAIL_BYTES))
+            return log.read().decode(errors="replace").splitlines()[-TAIL_LINES:]

@@ -65,7 +65,7 @@ class DataFolder:
 
     @property
     def logs(self) -> Path:
-        """The log files, a few megabytes at most for each process."""
+        """The log files, one for each process and one of it that was set aside."""
         return self.path / "logs"
 
     def open_to(self, account: Account) -> None:

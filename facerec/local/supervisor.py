@@ -1,32 +1,40 @@
 """Keeps the processes of the stack running."""
 
 import time
+from collections import deque
 from collections.abc import Callable
 
-from facerec.local.service import Restarts, Service, describe
+from facerec.local.errors import ServiceFailed
+from facerec.local.service import MISUSE_STATUS, Service, describe
 
 TICK_SECONDS = 0.05
+RESTART_SECONDS = 1.0
+DEATHS = 5  # this many within the window are a crash loop
+WINDOW_SECONDS = 60.0
 
 
 class Supervisor:
-    """Starts services again when they die.
+    """Starts services again `RESTART_SECONDS` after they have died.
 
-    `say` is told, in a sentence, what a person should know.
+    `say` is called with a sentence that a person should read.
     """
 
     def __init__(self, say: Callable[[str], None]) -> None:
         self._say = say
         self._services: list[Service] = []
-        self._restarts: dict[str, Restarts] = {}
+        self._deaths: dict[str, deque[float]] = {}  # the last of each service, of time.monotonic
         self._due: dict[str, float] = {}  # when to start a dead service, of time.monotonic
 
     def add(self, service: Service) -> None:
         """Watch over a service that was started."""
         self._services.append(service)
-        self._restarts[service.name] = Restarts()
+        self._deaths[service.name] = deque(maxlen=DEATHS)
 
     def tick(self) -> None:
-        """Look after each service once, and wait a moment. Raises ServiceFailed for a crash loop."""
+        """Look after each service once, then sleep `TICK_SECONDS`.
+
+        Raises ServiceFailed for a crash loop, and for a service whose settings do not let it start.
+        """
         for service in self._services:
             self._look_after(service)
         time.sleep(TICK_SECONDS)
@@ -38,6 +46,18 @@ class Supervisor:
                 del self._due[name]
                 service.start()
         elif (status := service.child.poll()) is not None:
-            delay_seconds = self._restarts[name].delay_seconds(name, service.child)
-            self._say(f"{name} {describe(status)}: starting it again in {delay_seconds:.1f} s")
-            self._due[name] = time.monotonic() + delay_seconds
+            self._check_restart(service, status)
+            self._say(f"{name} {describe(status)}: starting it again")
+            self._due[name] = time.monotonic() + RESTART_SECONDS
+
+    def _check_restart(self, service: Service, status: int) -> None:
+        name, child, deaths = service.name, service.child, self._deaths[service.name]
+        # Later on the settings have proved right, and what is in the way may pass: a port, say, that
+        # some connection of this machine was given while the service was down.
+        if status == MISUSE_STATUS and not deaths:
+            raise ServiceFailed(f"{name}: {child.last_line().removeprefix('error: ')}")
+        deaths.append(time.monotonic())
+        if len(deaths) == DEATHS and deaths[-1] - deaths[0] < WINDOW_SECONDS:
+            raise ServiceFailed(
+                f"{name} {describe(status)}, {DEATHS} times in {WINDOW_SECONDS:.0f} s; {child.last_words()}"
+            )

@@ -118,7 +118,7 @@ def test_a_process_that_is_killed_comes_back_and_the_stack_does_its_work(
             ("encoder_service serve", "encoder"),
             ("postgres", "PostgreSQL"),
         ):
-            kill_and_await(up, mark, f"{name} was ended by SIGKILL: starting it again in 0.2 s")
+            kill_and_await(up, mark, f"{name} was ended by SIGKILL: starting it again")
             wait_until(lambda: verifies(matcher))
 
 
