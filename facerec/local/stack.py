@@ -21,6 +21,7 @@ from facerec.serving.server.address import Address
 
 READY_SECONDS = 180.0  # the first start of all converts the models
 MIGRATE_SECONDS = 120.0
+PROBE_SECONDS = 1.0
 GRACE_SECONDS = 4.0  # less than the supervisor waits before it makes a service end
 ENCODER, MATCHER = "facerec.encoder.v1.EncoderService", "facerec.matcher.v1.MatcherService"
 
@@ -137,16 +138,16 @@ class Stack:
             migration.send(signal.SIGKILL)
 
     def _wait_until_serving(self) -> None:
-        from facerec.local.readiness import Readiness  # noqa: PLC0415 - gRPC loads while the services do
+        from facerec.serving.probe import is_serving  # noqa: PLC0415 - gRPC loads while the services do
 
         deadline = time.monotonic() + READY_SECONDS
         probes = {"encoder": (self._encoder_address, ENCODER), "matcher": (self._matcher_address, MATCHER)}
         for name, (address, full_name) in probes.items():
-            with Readiness(ports.from_here(address), full_name) as readiness:
-                while not readiness.serving():
-                    self._supervisor.tick()
-                    if time.monotonic() > deadline:
-                        raise ServiceFailed(
-                            f"the {name} was not ready after {READY_SECONDS:.0f} s: "
-                            f"see {self._folder.logs / f'{name}.log'}"
-                        )
+            reached = str(ports.from_here(address))
+            while not is_serving(reached, full_name, wait_seconds=PROBE_SECONDS):
+                self._supervisor.tick()
+                if time.monotonic() > deadline:
+                    raise ServiceFailed(
+                        f"the {name} was not ready after {READY_SECONDS:.0f} s: "
+                        f"see {self._folder.logs / f'{name}.log'}"
+                    )
