@@ -8,7 +8,7 @@ from typing import Final
 import structlog
 
 from encoder_service import metrics
-from encoder_service.decoding.images import ImageLimits
+from encoder_service.decoding.header import ImageLimits
 from encoder_service.detection.detector import Detector, HogDetector
 from encoder_service.detection.mmod import network as mmod_network
 from encoder_service.detection.mmod.decoding import Scores

@@ -7,7 +7,7 @@ from typing import Any, Final
 import grpc.aio
 
 from encoder_service.api import requests, streaming
-from encoder_service.decoding.images import FORMATS
+from encoder_service.decoding.header import FORMATS
 from encoder_service.domain.errors import ModelUnavailable
 from encoder_service.domain.faces import (
     Alignment,

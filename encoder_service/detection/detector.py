@@ -7,7 +7,7 @@ from typing import Final, Protocol
 
 import dlib
 
-from encoder_service.decoding.images import Pixels
+from encoder_service.decoding.pixels import Pixels
 from encoder_service.domain.faces import BoundingBox, Detection
 from encoder_service.pipeline import scaling
 from encoder_service.pipeline.scaling import Copy

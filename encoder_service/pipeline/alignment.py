@@ -6,7 +6,7 @@ from typing import Final
 import dlib
 import numpy as np
 
-from encoder_service.decoding.images import Pixels
+from encoder_service.decoding.pixels import Pixels
 from encoder_service.domain.errors import WeightsInvalid
 from encoder_service.domain.faces import Alignment, BoundingBox, Landmarks
 from encoder_service.embedding.network import CHIP_PIXELS

@@ -6,7 +6,7 @@ All work is stated in the pixels that HOG searches in the same time, about 80 ns
 import dataclasses
 from typing import Final
 
-from encoder_service.decoding.images import Header
+from encoder_service.decoding.header import Header
 
 PROBE_PIXELS: Final = 2_000_000
 """Pixels searched for one probe: an ordinary picture's two looks."""

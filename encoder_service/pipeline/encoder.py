@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from encoder_service import metrics
-from encoder_service.decoding.images import Pixels
+from encoder_service.decoding.pixels import Pixels
 from encoder_service.detection.mmod.decoding import Scores
 from encoder_service.detection.mmod.pyramid import Pyramid
 from encoder_service.domain.errors import Overloaded

@@ -7,8 +7,9 @@ from typing import Final
 import numpy as np
 from PIL import Image
 
-from encoder_service.decoding import images
-from encoder_service.decoding.images import Header, ImageLimits, Picture, Pixels, Scaled
+from encoder_service.decoding.header import Header, ImageLimits, read_header
+from encoder_service.decoding.images import Picture, Scaled
+from encoder_service.decoding.pixels import Pixels
 from encoder_service.detection.detector import Detector
 from encoder_service.domain.errors import ImageTooLarge, OptionInvalid
 from encoder_service.domain.faces import (
@@ -97,7 +98,7 @@ class Scanner:
 
     def plan(self, image: bytes, options: EncodeOptions) -> Plan:
         """Say what `scan` will do, without decoding the image. Raises ImageError, OptionInvalid."""
-        header = images.read_header(image, self._limits)
+        header = read_header(image, self._limits)
         if options.boxes:
             return Plan(header, box_pixels=self._box_pixels(header, options.boxes))
         detector = self._detectors[options.detector]

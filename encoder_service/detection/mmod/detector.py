@@ -5,7 +5,7 @@ from typing import Final
 
 import numpy as np
 
-from encoder_service.decoding.images import Pixels
+from encoder_service.decoding.pixels import Pixels
 from encoder_service.detection.mmod import decoding, pyramid, tiling
 from encoder_service.detection.mmod.decoding import Scores
 from encoder_service.detection.mmod.pyramid import Pyramid

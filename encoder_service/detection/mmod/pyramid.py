@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import numpy.typing as npt
 
-from encoder_service.decoding.images import Pixels
+from encoder_service.decoding.pixels import Pixels
 from encoder_service.detection.mmod import resizing, tiling
 from encoder_service.detection.mmod.tiling import Tiling
 from encoder_service.pipeline import cancellation

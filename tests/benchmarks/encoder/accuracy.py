@@ -109,7 +109,8 @@ def shared(a: BoundingBox, b: BoundingBox) -> float:
 
 
 def _longer_side(image: bytes) -> int:
-    from encoder_service.decoding.images import ImageLimits, Picture
+    from encoder_service.decoding.header import ImageLimits
+    from encoder_service.decoding.images import Picture
 
     with Picture(image, ImageLimits()) as picture:
         return max(picture.width, picture.height)

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from encoder_service.decoding.images import ImageLimits
+from encoder_service.decoding.header import ImageLimits
 from encoder_service.detection.detector import HogDetector
 from encoder_service.detection.mmod import network
 from encoder_service.detection.mmod.detector import CnnDetector

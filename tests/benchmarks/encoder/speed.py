@@ -10,7 +10,8 @@ from typing import Any, Final
 import dlib
 import numpy as np
 
-from encoder_service.decoding.images import ImageLimits, decode
+from encoder_service.decoding.header import ImageLimits
+from encoder_service.decoding.images import decode
 from encoder_service.embedding.dlib_weights import files
 from tests.benchmarks.encoder import engine, pictures
 from tests.benchmarks.encoder.engine import DEFAULT, FULL, Engine

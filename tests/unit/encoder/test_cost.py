@@ -6,8 +6,7 @@ from collections.abc import Sequence
 import pytest
 from PIL import Image
 
-from encoder_service.decoding import images
-from encoder_service.decoding.images import Header, ImageLimits
+from encoder_service.decoding.header import Header, ImageLimits, read_header
 from encoder_service.detection.mmod import tiling
 from encoder_service.domain.errors import ImageInvalid, OptionInvalid
 from encoder_service.domain.faces import BoundingBox, DetectorName, EncodeOptions
@@ -64,14 +63,14 @@ def test_faces_cost_as_they_are_found() -> None:
 
 def test_each_scan_of_a_jpeg_costs_and_too_many_of_a_large_one_are_refused() -> None:
     image = blank(64, 64, "JPEG")
-    scans = images.read_header(image, ImageLimits()).scans
+    scans = read_header(image, ImageLimits()).scans
     assert scans > 5
-    assert images.read_header(blank(64, 64), ImageLimits()).scans == 0
+    assert read_header(blank(64, 64), ImageLimits()).scans == 0
     last = image[image.rindex(b"\xff\xda") : -2]
     longer = image[:-2] + last * (40 - scans) + image[-2:]
-    assert images.read_header(longer, ImageLimits()).scans == 40
+    assert read_header(longer, ImageLimits()).scans == 40
     with pytest.raises(ImageInvalid, match=r"40 scans, .* passes over 4096 pixels; at most 24 "):
-        images.read_header(longer, ImageLimits(max_pixels=64 * 64))
+        read_header(longer, ImageLimits(max_pixels=64 * 64))
     assert Plan(Header(4000, 4000, 40)).probes(0) > 3 * Plan(Header(4000, 4000, 10)).probes(0)
 
 

@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
 from encoder_service.decoding import images
-from encoder_service.decoding.images import ImageLimits, Picture
+from encoder_service.decoding.header import FORMATS, ImageLimits
+from encoder_service.decoding.images import Picture
 from encoder_service.domain.errors import ImageError, ImageInvalid, ImageTooLarge, ImageUnsupported
 
 LIMITS = ImageLimits()
@@ -157,7 +158,7 @@ def test_of_an_animation_the_first_frame_counts() -> None:
         assert red > 240 and green < 15 and blue < 15
 
 
-@pytest.mark.parametrize("name", images.FORMATS)
+@pytest.mark.parametrize("name", FORMATS)
 @pytest.mark.parametrize("share", [0.02, 0.3, 0.6, 0.9])
 @pytest.mark.filterwarnings("ignore:::PIL")
 def test_a_truncated_image_is_refused(name: str, share: float) -> None:
@@ -258,7 +259,7 @@ def test_a_jpeg_of_endless_scans_is_refused() -> None:
 
 @settings(max_examples=300, deadline=None)
 @given(
-    name=st.sampled_from(images.FORMATS),
+    name=st.sampled_from(FORMATS),
     changes=st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.integers(0, 255)), max_size=6),
 )
 @pytest.mark.filterwarnings("ignore:::PIL")

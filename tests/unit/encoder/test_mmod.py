@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from encoder_service.decoding.images import Pixels
+from encoder_service.decoding.pixels import Pixels
 from encoder_service.detection.mmod import decoding, network, pyramid, tiling
 from encoder_service.detection.mmod.decoding import Scores
 from encoder_service.detection.mmod.detector import CnnDetector

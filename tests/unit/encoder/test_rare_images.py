@@ -11,7 +11,8 @@ import pytest
 from PIL import Image, ImageFile
 
 from encoder_service.decoding import images
-from encoder_service.decoding.images import ImageLimits, Picture
+from encoder_service.decoding.header import ImageLimits, read_header
+from encoder_service.decoding.images import Picture
 from encoder_service.domain.errors import ImageInvalid, ImageUnsupported
 from tests.unit.encoder.rare_files import (
     ARITHMETIC,
@@ -43,7 +44,7 @@ def test_a_photo_with_a_video_behind_it_is_read_as_the_photo() -> None:
     photo = encoded(COLORS, "JPEG")
     video = b"\0\0\0\x18ftypmp42" + np.random.default_rng(3).bytes(8_000_000)
     assert video.count(b"\xff\xda") > 100
-    assert images.read_header(photo + video, LIMITS) == images.read_header(photo, LIMITS)
+    assert read_header(photo + video, LIMITS) == read_header(photo, LIMITS)
     assert (images.decode(photo + video, LIMITS) == images.decode(photo, LIMITS)).all()
 
 
@@ -140,7 +141,7 @@ def test_a_png_that_says_in_a_text_how_it_lies_is_set_upright() -> None:
 )
 def test_a_jpeg_of_another_coding_is_unsupported_by_its_name(data: bytes, name: str) -> None:
     with pytest.raises(ImageUnsupported, match=name):
-        images.read_header(data, LIMITS)
+        read_header(data, LIMITS)
 
 
 @pytest.mark.parametrize("data", [ARITHMETIC, ARITHMETIC_PROGRESSIVE], ids=["sequential", "progressive"])
@@ -166,7 +167,7 @@ def test_a_jpeg_of_inks_is_read_where_it_says_which_way_they_count() -> None:
 def test_a_jpeg_of_endless_segments_is_refused() -> None:
     photo = encoded(COLORS, "JPEG")
     with pytest.raises(ImageInvalid, match="segments"):
-        images.read_header(photo[:2] + segment(0xE5, b"") * 5000 + photo[2:], LIMITS)
+        read_header(photo[:2] + segment(0xE5, b"") * 5000 + photo[2:], LIMITS)
 
 
 @pytest.mark.parametrize("deflated", [False, True])

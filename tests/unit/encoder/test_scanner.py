@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from encoder_service.decoding.images import ImageLimits
+from encoder_service.decoding.header import ImageLimits
 from encoder_service.detection.detector import HogDetector
 from encoder_service.domain.errors import ImageTooLarge, OptionInvalid
 from encoder_service.domain.faces import BoundingBox, Detection, DetectorName, EncodeOptions

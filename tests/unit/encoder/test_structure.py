@@ -9,7 +9,8 @@ import pytest
 from PIL import Image
 
 from encoder_service.decoding import images, structure
-from encoder_service.decoding.images import ImageLimits, Picture
+from encoder_service.decoding.header import ImageLimits, read_header
+from encoder_service.decoding.images import Picture
 from encoder_service.domain.errors import ImageInvalid, ImageTooLarge, ImageUnsupported
 from encoder_service.pipeline.cancellation import Cancellable, Cancelled
 from tests.benchmarks.encoder import memory
@@ -27,7 +28,7 @@ def test_as_many_parts_as_are_accepted_are_read_in_no_time(name: str) -> None:
     make, most, _ = COUNTED[name]
     image = make(most)
     begin = time.thread_time()
-    images.read_header(image, LIMITS)
+    read_header(image, LIMITS)
     assert time.thread_time() - begin < HEADER_SECONDS
     assert images.decode(image, LIMITS).shape in ((48, 64, 3), (64, 64, 3))
 
@@ -36,7 +37,7 @@ def test_as_many_parts_as_are_accepted_are_read_in_no_time(name: str) -> None:
 def test_more_parts_than_a_picture_has_are_refused_by_name(name: str) -> None:
     make, most, words = COUNTED[name]
     with pytest.raises(ImageInvalid, match=f"more than {most} {words}") as caught:
-        images.read_header(make(most + 1), LIMITS)
+        read_header(make(most + 1), LIMITS)
     assert caught.value.field == "image"
 
 
@@ -59,7 +60,7 @@ def test_more_parts_than_a_picture_has_are_refused_by_name(name: str) -> None:
 def test_a_flood_of_parts_is_refused_in_no_time(data: bytes) -> None:
     begin = time.thread_time()
     with pytest.raises(ImageInvalid):
-        images.read_header(data, LIMITS)
+        read_header(data, LIMITS)
     assert time.thread_time() - begin < HEADER_SECONDS
 
 
@@ -78,15 +79,15 @@ def test_an_animation_of_a_hundred_frames_passes(name: str) -> None:
 
 def test_scans_are_those_of_the_first_picture_alone() -> None:
     image = saved(picture(), "JPEG", progressive=True)
-    scans = images.read_header(image, LIMITS).scans
+    scans = read_header(image, LIMITS).scans
     assert scans == 10
     tail = b"\0\0\0\x18ftypmp42" + b"\xff\xda" * 1000
-    assert images.read_header(image + tail, LIMITS).scans == scans
+    assert read_header(image + tail, LIMITS).scans == scans
 
 
 def test_a_thumbnail_within_a_segment_is_no_scan() -> None:
     thumbnail = structures.segment(0xE5, saved(picture(), "JPEG"))
-    assert images.read_header(structures.jpeg_with(thumbnail * 20), LIMITS).scans == 1
+    assert read_header(structures.jpeg_with(thumbnail * 20), LIMITS).scans == 1
 
 
 @pytest.mark.parametrize(
@@ -136,11 +137,11 @@ def test_a_jpeg_of_many_scans_is_decoded_once() -> None:
 @pytest.mark.parametrize("size", [(2, 70_000), (70_000, 2), (65_536, 900)])
 def test_a_picture_narrower_than_any_face_is_refused(size: tuple[int, int]) -> None:
     with pytest.raises(ImageTooLarge, match="at most 65535 a side"):
-        images.read_header(structures.png(*size), LIMITS)
+        read_header(structures.png(*size), LIMITS)
 
 
 def test_the_longest_side_that_is_accepted_passes() -> None:
-    assert images.read_header(structures.png(2, 65_535), LIMITS).height == 65_535
+    assert read_header(structures.png(2, 65_535), LIMITS).height == 65_535
 
 
 @pytest.mark.parametrize("size", [(256, 256), (2048, 2048), (64, 16)])
@@ -161,7 +162,7 @@ def test_tiles_far_larger_than_their_picture_are_refused(
     picture_size: tuple[int, int], tile: tuple[int, int]
 ) -> None:
     with pytest.raises(ImageTooLarge, match=f"in tiles of {tile[0]} x {tile[1]}"):
-        images.read_header(structures.tiff_tiles(*picture_size, *tile), LIMITS)
+        read_header(structures.tiff_tiles(*picture_size, *tile), LIMITS)
 
 
 def test_strips_that_are_jpegs_of_many_scans_are_refused() -> None:
@@ -172,7 +173,7 @@ def test_strips_that_are_jpegs_of_many_scans_are_refused() -> None:
 
 def test_big_endian_bigtiff_is_refused_by_name() -> None:
     with pytest.raises(ImageUnsupported, match="BigTIFF"):
-        images.read_header(b"MM\0+\0\x08\0\0" + bytes(64), LIMITS)
+        read_header(b"MM\0+\0\x08\0\0" + bytes(64), LIMITS)
 
 
 def test_run_length_encoded_bmps_are_accepted_up_to_a_sixteenth_of_the_pixels() -> None:
