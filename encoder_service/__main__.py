@@ -26,10 +26,10 @@ from facerec.encoder.v1.encoder_pb2_grpc import add_EncoderServiceServicer_to_se
 from facerec.serving.observability import logs, spans
 from facerec.serving.observability.watchdog import Watchdog
 from facerec.serving.server import command_line, diagnostics, process
-from facerec.serving.server import settings as serving_settings
 from facerec.serving.server.command_line import Command
 from facerec.serving.server.errors import StartError
 from facerec.serving.server.server import Server, Service, wait_for_termination
+from facerec.serving.server.settings_loading import load
 
 SERVICE, PROGRAM = "encoder", "encoder_service"
 SWITCH_SECONDS = 0.001
@@ -44,7 +44,7 @@ def main(argv: list[str] | None = None) -> int:
 
 def _load(command: str, flags: list[str]) -> EncoderSettings:
     about = COMMANDS[command].about
-    return serving_settings.load(EncoderSettings, flags, prog=f"{PROGRAM} {command}", about=about)
+    return load(EncoderSettings, flags, prog=f"{PROGRAM} {command}", about=about)
 
 
 async def _check_config(flags: list[str]) -> int:

@@ -16,7 +16,7 @@ from facerec.serving.server import command_line, diagnostics, process
 from facerec.serving.server.command_line import Command
 from facerec.serving.server.errors import StartError
 from facerec.serving.server.server import wait_for_termination
-from facerec.serving.server.settings import load
+from facerec.serving.server.settings_loading import load
 from matcher_service import doctor
 from matcher_service.maintenance import keeper
 from matcher_service.postgres import migrations

@@ -11,7 +11,7 @@ from encoder_service.embedding.device import CPU, CUDA, FAILED_STATUS, Device, P
 from encoder_service.embedding.runtime import onnxruntime
 from encoder_service.settings import EncoderSettings
 from facerec.serving.server.errors import SettingsInvalid
-from facerec.serving.server.settings import load
+from facerec.serving.server.settings_loading import load
 from tests.fixtures.process import ROOT
 
 without_cuda = pytest.mark.skipif(

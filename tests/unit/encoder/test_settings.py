@@ -6,7 +6,7 @@ import pytest
 
 from encoder_service.settings import EncoderSettings
 from facerec.serving.server.errors import SettingsInvalid
-from facerec.serving.server.settings import load
+from facerec.serving.server.settings_loading import load
 
 
 def test_an_image_limit_beyond_the_largest_message_is_refused() -> None:

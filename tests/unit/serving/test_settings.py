@@ -7,7 +7,8 @@ from pydantic_settings import SettingsConfigDict
 
 from facerec.environment import boolean
 from facerec.serving.server.errors import SettingsInvalid
-from facerec.serving.server.settings import ServingSettings, load
+from facerec.serving.server.settings import ServingSettings
+from facerec.serving.server.settings_loading import load
 
 
 class Settings(ServingSettings):
