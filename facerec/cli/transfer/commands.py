@@ -19,7 +19,9 @@ from facerec.cli.commands.enroll import enroll
 from facerec.cli.terminal import output
 from facerec.cli.terminal.errors import Problem, explaining
 from facerec.cli.terminal.options import MATCHER_ADDRESS, Collection, Json, Matcher, matcher
-from facerec.cli.transfer.sending import Job, Reader, Sender, Share, Told
+from facerec.cli.transfer.jobs import Job, Reader, Share
+from facerec.cli.transfer.refusals import Refusals
+from facerec.cli.transfer.sending import Sender
 from facerec.cli.transfer.writing import WRITERS, check_free
 
 if TYPE_CHECKING:
@@ -81,17 +83,17 @@ def import_(
             raise Problem("photos are enrolled by the collection's duplicate policy", "USAGE")
         enroll(folder=source, collection=collection, address=address, json=json)
         return
-    told = Told(json, source or "the query")
-    reader = _reader(source, format, database_url, query, told)
+    refusals = Refusals(json, source or "the query")
+    reader = _reader(source, format, database_url, query, refusals)
     job = Job(reader, space, dry_run, collection, ignore_duplicate_policy)
     with explaining("matcher", address, {"header.collection_id": collection, "collection_id": collection}):
-        report, sender = asyncio.run(_import(job, address, told))
-    refused = report.rows_refused + told.left_out
+        report, sender = asyncio.run(_import(job, address, refusals))
+    refused = report.rows_refused + refusals.left_out
     if json:
         document = output.fields(
-            report, import_id=sender.import_id, left_out=told.left_out, first_row=sender.first_row
+            report, import_id=sender.import_id, left_out=refusals.left_out, first_row=sender.first_row
         )
-        output.as_json({**document, "refused": told.rows})
+        output.as_json({**document, "refused": refusals.rows})
     else:
         would = "would be " if dry_run else ""
         people = output.counted(report.persons_added, "new person", "new people")
@@ -102,7 +104,7 @@ def import_(
     raise typer.Exit(SOME_REFUSED if refused else 0)
 
 
-def _reader(source: Path | None, format: str, url: str, query: str, told: Told) -> Reader:
+def _reader(source: Path | None, format: str, url: str, query: str, refusals: Refusals) -> Reader:
     from facerec.sources import files, postgres
     from facerec.sources.errors import SourceRefused
 
@@ -113,7 +115,7 @@ def _reader(source: Path | None, format: str, url: str, query: str, told: Told) 
             raise Problem("--query takes the --database-url of the Postgres to ask", "USAGE")
 
         def asked() -> "AsyncIterator[Row]":
-            return postgres.rows(url, query, told.refuse)
+            return postgres.rows(url, query, refusals.leave_out)
 
         return Reader(postgres.digest(query, url.rpartition("@")[2]), asked(), asked)
     try:
@@ -122,10 +124,10 @@ def _reader(source: Path | None, format: str, url: str, query: str, told: Told) 
             raise SourceRefused("a format is pickle, npz, csv, json or jsonl")
         share = Share()
         # First, as a file of another kind may have no end.
-        rows = files.rows(source, known, told.refuse, share.tell)
+        rows = files.rows(source, known, refusals.leave_out, share.set)
 
         def again() -> "AsyncIterator[Row]":
-            return _each(files.rows(source, known, told.refuse, share.tell))
+            return _each(files.rows(source, known, refusals.leave_out, share.set))
 
         return Reader(files.digest(source), _each(rows), again, share)
     except SourceRefused as error:
@@ -139,7 +141,7 @@ async def _each(rows: "Iterator[Row]") -> "AsyncIterator[Row]":
         yield row
 
 
-async def _import(job: Job, address: str, told: Told) -> "tuple[ImportReport, Sender]":
+async def _import(job: Job, address: str, refusals: Refusals) -> "tuple[ImportReport, Sender]":
     from facerec.client import AsyncMatcherClient, Security
     from facerec.sources.errors import SourceRefused
 
@@ -149,7 +151,7 @@ async def _import(job: Job, address: str, told: Told) -> "tuple[ImportReport, Se
         async with AsyncMatcherClient(
             address, timeout_seconds=60, security=Security.from_environment()
         ) as client:
-            sender = Sender(client, job, told)
+            sender = Sender(client, job, refusals)
 
             def advance() -> None:
                 share = job.reader.share.value
@@ -162,10 +164,10 @@ async def _import(job: Job, address: str, told: Told) -> "tuple[ImportReport, Se
                 await sender.interrupted()
                 raise
             except SourceRefused as error:
-                raise Problem(error.of(told.source), "FILE") from None
+                raise Problem(error.of(refusals.source), "FILE") from None
             except OSError as error:
                 reason = (error.strerror or "cannot be read").lower()
-                raise Problem(f"{told.source}: {reason}", "FILE") from None
+                raise Problem(f"{refusals.source}: {reason}", "FILE") from None
             return await sender.report(), sender
 
 
@@ -178,7 +180,7 @@ def export(
 ) -> None:
     """Write all encodings of a collection to a file.
 
-    They are as they were at one moment.
+    They are those of one consistent snapshot.
     """
     writer = WRITERS.get(target.suffix.lower())
     if writer is None:

@@ -2,122 +2,21 @@
 
 import asyncio
 import dataclasses
-import hashlib
 from collections.abc import AsyncIterator, Callable
 from typing import TYPE_CHECKING
 
-from facerec.cli.terminal import output
+from facerec.cli.transfer.jobs import Job, calls
+from facerec.cli.transfer.refusals import Refusals
 from facerec.errors import FacerecError, Reason
 
 if TYPE_CHECKING:
     from facerec.client import AsyncMatcherClient, FaceBatch, ImportReport
     from facerec.sources.rows import Row, SourceBatch
 
-CALL_BATCHES = 10
 TRIES = 10
 LAST_WORD_SECONDS = 2.0
 """How long somebody who interrupts an import waits for how far it came."""
 LONGEST_DELAY_SECONDS = 10.0
-MAX_TOLD_ROWS = 1000
-"""Of so many refused rows one fault is the cause, and the file may hold millions."""
-
-
-class Told:
-    """The refused rows of a source: of the first 1,000 a line each on stderr as it comes, or `rows`."""
-
-    def __init__(self, json: bool, source: object) -> None:
-        self._console = None if json else output.console(stderr=True)
-        self._told = 0
-        self._told_before = 0
-        self.source = source
-        self.rows: list[dict[str, str]] = []
-        self.left_out = 0
-
-    def refuse(self, place: str, field: str, message: str) -> None:
-        """A row that is not even sent."""
-        self.left_out += 1
-        if self.left_out > self._told_before:
-            self.tell(place, field, message)
-
-    def read_again(self) -> None:
-        """The source is read from its beginning once more: what was told of it is not told again."""
-        self._told_before = max(self._told_before, self.left_out)
-        self.left_out = 0
-
-    def say(self, text: str) -> None:
-        """A line about the import itself, for people."""
-        if self._console is not None:
-            self._console.print(text)
-
-    def tell(self, place: str, field: str, message: str) -> None:
-        """A row refused here or by the service."""
-        self._told += 1
-        if self._told > MAX_TOLD_ROWS:
-            return
-        if self._console is None:
-            self.rows.append({"place": place, "field": field, "message": message})
-            return
-        what = f"{field}: {message}" if field else message
-        self._console.print(f"refused {self.source}, {place}: {what}")
-        if self._told == MAX_TOLD_ROWS:
-            self._console.print("further rows that are refused are only counted")
-
-
-@dataclasses.dataclass
-class Share:
-    """How much of a source was read, from 0 to 1; None where its size is not known, as of a query."""
-
-    value: float | None = None
-
-    def tell(self, value: float) -> None:
-        """Note how much was read."""
-        self.value = value
-
-
-@dataclasses.dataclass(frozen=True)
-class Reader:
-    """Rows of a source in one order, how many of them were read, and what names its content.
-
-    `again` reads the source from its beginning once more.
-    """
-
-    digest: str
-    rows: "AsyncIterator[Row]"
-    again: "Callable[[], AsyncIterator[Row]]"
-    share: Share = dataclasses.field(default_factory=Share)
-
-
-@dataclasses.dataclass(frozen=True)
-class Job:
-    """What is imported, and where."""
-
-    reader: Reader
-    space: str
-    dry_run: bool
-    collection: str
-    ignore_duplicate_policy: bool = False
-
-    def import_id(self, earlier: int) -> str:
-        """The same for the same content, space and collection, and number of earlier imports of them."""
-        named = f"{self.reader.digest}\0{self.space}\0{self.collection}" + (f"\0{earlier}" if earlier else "")
-        return hashlib.sha256(named.encode()).hexdigest()[:32]
-
-
-async def calls(rows: "AsyncIterator[Row]", skip: int) -> "AsyncIterator[list[SourceBatch]]":
-    """Rows as calls of some batches each, but for those that are in already."""
-    from facerec.sources.rows import BATCH_FACES, batches
-
-    waiting: list[Row] = []
-    number = 0
-    async for row in rows:
-        number += 1
-        if number > skip:
-            waiting.append(row)
-        if len(waiting) == CALL_BATCHES * BATCH_FACES:
-            yield list(batches(waiting))
-            waiting = []
-    if waiting:
-        yield list(batches(waiting))
 
 
 class Sender:
@@ -126,12 +25,12 @@ class Sender:
     `first_row` is where this run began: behind the rows that an interrupted one brought in.
     """
 
-    def __init__(self, client: "AsyncMatcherClient", job: Job, told: Told) -> None:
+    def __init__(self, client: "AsyncMatcherClient", job: Job, refusals: Refusals) -> None:
         from facerec.client import ImportReport
 
         self._client = client
         self._job = job
-        self._told = told
+        self._refusals = refusals
         self._dry = ImportReport(0, 0, 0, 0, 0)
         self._begun = self._dry
         self._earlier = 0
@@ -158,7 +57,7 @@ class Sender:
         rows = self._job.reader.rows
         while not await self._send_all(rows, progress) and self.first_row:
             await self._begin_anew()
-            self._told.read_again()
+            self._refusals.read_again()
             rows = self._job.reader.again()
 
     async def _send_all(self, rows: "AsyncIterator[Row]", progress: Callable[[], None]) -> bool:
@@ -166,7 +65,7 @@ class Sender:
         some = False
         async for batches in calls(rows, self.next_row):
             if not some and self.first_row:
-                self._told.say(f"goes on at row {self.first_row + 1:,}, where an earlier run of it ended")
+                self._refusals.say(f"goes on at row {self.first_row + 1:,}, where an earlier run of it ended")
             some = True
             await self.send(batches)
             progress()
@@ -194,12 +93,12 @@ class Sender:
         try:
             stand = await client.get_import(self.import_id, collection_id=self._job.collection)
         except FacerecError:
-            self._told.say("what was stored stays; run it again to go on there")
+            self._refusals.say("what was stored stays; run it again to go on there")
             return
         faces = stand.faces_added + stand.faces_already_there
         if stand.next_row:
             are = "face is" if faces == 1 else "faces are"
-            self._told.say(f"{faces:,} {are} in; run it again to go on at row {stand.next_row + 1:,}")
+            self._refusals.say(f"{faces:,} {are} in; run it again to go on at row {stand.next_row + 1:,}")
 
     async def send(self, batches: "list[SourceBatch]") -> None:
         """Send some batches, all of them stored when this returns. Raises FacerecError."""
@@ -218,7 +117,7 @@ class Sender:
                     return
                 continue
             for row in report.refused:
-                self._told.tell(places[row.row - first], row.field, row.message)
+                self._refusals.add(places[row.row - first], row.field, row.message)
             self._add(report)
             self.next_row = end
             return
@@ -260,7 +159,7 @@ class Sender:
         raise AssertionError
 
     def _passes(self, error: FacerecError) -> bool:
-        """Whether another try may find it gone; a first call that meets nobody is told so at once."""
+        """Whether another try may find it gone; a first call that meets nobody fails at once."""
         away = error.reason in (Reason.UNREACHABLE, Reason.STORE_UNAVAILABLE) and self.next_row > 0
         return (away or error.reason is Reason.OVERLOADED) and not self._job.dry_run
 
