@@ -5,11 +5,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from facerec.cli.commands.collection_tables import index_state, show_collection
 from facerec.cli.terminal import output, times
 from facerec.cli.terminal.options import MATCHER_ADDRESS, Json, Matcher, Yes, collections_of, confirm
 
 if TYPE_CHECKING:
-    from facerec.client import Collection, CollectionSettings, SearchIndex
+    from facerec.client import CollectionSettings
 
 collections = typer.Typer(
     help="List the collections, and create or change one.",
@@ -84,7 +85,13 @@ def list_collections(context: typer.Context, address: Matcher = MATCHER_ADDRESS,
         output.as_json({"collections": found})
         return
     rows = [
-        (c.collection_id, c.settings.display_name, c.estimated_faces, _state(c.index), c.create_time)
+        (
+            c.collection_id,
+            c.settings.display_name,
+            c.estimated_faces,
+            index_state(c.index),
+            c.create_time,
+        )
         for c in found
     ]
     output.table(("collection", "name", "faces, about", "index", "created"), rows)
@@ -129,7 +136,7 @@ def create(
     )
     with collections_of(address, collection_id=collection) as client:
         created = client.create_collection(collection, settings, space=space)
-    _tell(created, f"created {created.collection_id}", json)
+    show_collection(created, f"created {created.collection_id}", json)
 
 
 @collections.command()
@@ -137,7 +144,7 @@ def show(collection: Id = "default", address: Matcher = MATCHER_ADDRESS, json: J
     """Show a collection's settings, size and index."""
     with collections_of(address, collection_id=collection) as client:
         found = client.get_collection(collection)
-    _tell(found, found.collection_id, json)
+    show_collection(found, found.collection_id, json)
 
 
 @collections.command(name="set")
@@ -175,7 +182,7 @@ def change(
     )
     with collections_of(address, collection_id=collection) as client:
         changed = client.update_collection(settings, collection_id=collection)
-    _tell(changed, f"changed {changed.collection_id}", json)
+    show_collection(changed, f"changed {changed.collection_id}", json)
 
 
 @collections.command()
@@ -233,40 +240,3 @@ def _reasons(text: str) -> tuple[str, ...]:
     if text.lower() == "none":
         return ()
     return tuple(word.strip().upper().replace("-", "_") for word in text.split(","))
-
-
-def _tell(collection: "Collection", title: str, json: bool) -> None:
-    if json:
-        output.as_json({"collection": collection})
-        return
-    settings, index = collection.settings, collection.index
-    name = f" ({settings.display_name})" if settings.display_name else ""
-    output.line(f"{title}{name}: about {output.counted(collection.estimated_faces, 'face')}")
-    rows: list[tuple[str, str]] = [
-        ("space", collection.space),
-        ("verify threshold", f"{settings.verify_threshold:.3f}"),
-        ("identify threshold", f"{settings.identify_threshold:.3f}"),
-        ("duplicates", f"{settings.duplicate_policy} within {settings.duplicate_threshold:.3f}"),
-        ("smallest face", f"{settings.min_face_pixels} pixels" if settings.min_face_pixels else "any"),
-        ("faces refused", ", ".join(settings.refused_qualities or ()).lower() or "none for their quality"),
-        ("search", "exact only" if settings.exact_only else "by index where there is one"),
-        ("index above", f"{settings.index_above_faces} faces"),
-        ("trust distance", f"{settings.trust_distance:.3f}"),
-        ("target recall", f"{settings.target_recall:.3f}"),
-        ("faces are kept", times.brief(settings.retention) if settings.retention else "for ever"),
-        ("index", _state(index)),
-    ]
-    output.table(("setting", "value"), rows)
-
-
-def _state(index: "SearchIndex") -> str:
-    building = f"{index.build_phase}, {index.build_done:.0%}" if index.build_phase else ""
-    if not index.ready:
-        if index.build_time is not None and not building:
-            return "not used: it misses the target recall, and every search is exact"
-        return f"building: {building}" if building else "none"
-    recall = "" if index.recall is None else f", recall {index.recall:.3f}"
-    if index.far_recall is not None:
-        recall += f" and {index.far_recall:.3f} of faces unlike the person's others"
-    over = f"over {output.counted(index.persons, 'person', 'people')}{recall}"
-    return f"{over}; rebuilding: {building}" if building else over
