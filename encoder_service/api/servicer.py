@@ -26,6 +26,7 @@ from facerec.encoder.v1 import encoder_pb2 as pb
 from facerec.encoder.v1 import encoder_pb2_grpc
 from facerec.errors import FacerecError
 from facerec.serving.middleware import call, status
+from facerec.serving.middleware.reading.message import Message
 
 SERVICE_NAME: Final = pb.DESCRIPTOR.services_by_name["EncoderService"].full_name
 
@@ -91,7 +92,7 @@ class EncoderServicer(encoder_pb2_grpc.EncoderServiceServicer):
         return await asyncio.to_thread(_encode_response, found, with_landmarks=with_landmarks)
 
     async def _answer_kept(
-        self, kept: tuple[pb.EncodeStreamRequest, call.Message | None]
+        self, kept: tuple[pb.EncodeStreamRequest, Message | None]
     ) -> pb.EncodeStreamResponse:
         """Answer an item, whose room is taken as long as that lasts."""
         item, message = kept

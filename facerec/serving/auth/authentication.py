@@ -1,4 +1,4 @@
-"""The layers that let calls in: who calls, with which role, how often; and then into which gallery."""
+"""The middleware that authenticates and authorizes: who calls, in which role, how often, which collection."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
@@ -12,6 +12,7 @@ from facerec.serving.auth.errors import NotPermitted
 from facerec.serving.auth.key_store import KeyStore
 from facerec.serving.auth.permissions import Permissions, Role
 from facerec.serving.middleware import call
+from facerec.serving.middleware.caller import Caller
 from facerec.serving.middleware.chain import Context, Handler, Method
 from facerec.serving.observability.metrics import DENIED
 
@@ -21,26 +22,26 @@ DEFAULT_COLLECTION_ID = "default"
 
 
 class Authenticator:
-    """Lets a call of a method in whose role its caller has; `roles` is by `/SERVICE/METHOD`.
+    """Admits calls of methods whose role the caller has; `roles` is by `/SERVICE/METHOD`.
 
-    `admit` stands before a message is read, `check` after. A method of ours without a role is nobody's;
-    reflection, which shows the public contract, is anybody's who is known. A stream ends when its caller's
-    grant does. `probes` says by method how many probes a message brings, where that is not one.
+    `admit` runs before a message is read, `check` after. A method of ours without a role is nobody's;
+    reflection, which shows the public contract, is for every caller that is known. A stream ends when its
+    caller's permissions do. `probes` says by method how many probes a message brings, where that is not one.
     """
 
     def __init__(
         self,
-        keyring: KeyStore,
+        key_store: KeyStore,
         roles: Mapping[str, Role],
         probes: Mapping[str, Callable[[Any], int]],
     ) -> None:
-        self._key_store = keyring
+        self._key_store = key_store
         self._roles = roles
         self._probes = probes
         self._streams: set[_Stream] = set()
 
     async def watch(self) -> None:
-        """Follow the file of grants, and look whose streams are to end. Ends when cancelled."""
+        """Read the file of keys again when it changes, and end streams by it. Ends when cancelled."""
         while True:
             await asyncio.sleep(files.POLL_SECONDS)
             try:
@@ -51,15 +52,15 @@ class Authenticator:
                 log.error("keys_not_followed", why=type(error).__name__)
 
     def _review(self) -> None:
-        """End the streams of those who are let in no more."""
+        """End the streams whose callers may not make them any more."""
         for stream in list(self._streams):
             try:
-                self._again(stream.call, stream.method)
+                self._reauthorize(stream.call, stream.method)
             except FacerecError as error:
-                stream.end(_counted(error))
+                stream.end(_count_denied(error))
 
     def admit(self, method: Method, handler: Handler) -> Handler:
-        """Nothing of a message is read before its sender is let in.
+        """Authenticate the caller before anything of its message is read.
 
         Raises KeyMissing, KeyUnknown, NotPermitted, RateLimited.
         """
@@ -91,7 +92,7 @@ class Authenticator:
         return handle_stream if method.request_streaming or method.response_streaming else handle
 
     def check(self, method: Method, handler: Handler) -> Handler:
-        """Hold what a message is about to what its sender may reach, and count the probes that it brings.
+        """Check that the caller may reach the collection of a message, and count the probes that it brings.
 
         Raises NotPermitted, RateLimited.
         """
@@ -115,9 +116,9 @@ class Authenticator:
         if probes <= present.charged:
             return
         try:
-            self._key_store.take(present.grant, probes - present.charged, present.charged)
+            self._key_store.take(present.permissions, probes - present.charged, present.charged)
         except FacerecError as error:
-            raise _counted(error) from None
+            raise _count_denied(error) from None
         present.charged = probes
 
     async def charge_message(self, present: call.Call, probes: float, counted: float) -> None:
@@ -126,7 +127,7 @@ class Authenticator:
             self.charge(present, probes)
             return
         while probes > counted:
-            wait_seconds = self._key_store.wait_seconds(present.grant, probes - counted, counted)
+            wait_seconds = self._key_store.wait_seconds(present.permissions, probes - counted, counted)
             if not wait_seconds:
                 return
             await asyncio.sleep(wait_seconds)
@@ -134,41 +135,41 @@ class Authenticator:
     def _admit(self, method: Method, context: Context) -> Permissions:
         present = call.current() or call.begin(context.invocation_metadata(), context.peer)
         try:
-            grant = self._key_store.find(present.header("authorization"), lambda: _peer(context))
-            # Before they are refused: the line of the call says who was.
-            present.grant, present.caller = grant, grant.caller
-            self._check_role(grant, method)
-            self._key_store.take(grant)
+            permissions = self._key_store.find(present.header("authorization"), lambda: _peer(context))
+            # Before they are refused: the access log says who was.
+            present.permissions, present.caller = permissions, permissions.caller
+            self._check_role(permissions, method)
+            self._key_store.take(permissions)
         except FacerecError as error:
-            raise _counted(error) from None
+            raise _count_denied(error) from None
         present.rates, present.charged = self, 1.0
         present.streams = method.request_streaming
-        return grant
+        return permissions
 
-    def _again(self, present: call.Call, method: Method) -> None:
-        """Give a call under way the rights that its caller has now.
+    def _reauthorize(self, present: call.Call, method: Method) -> None:
+        """Give a call under way the permissions that its caller has now.
 
         Raises KeyUnknown, and NotPermitted where what it is about is not within them any more.
         """
-        grant = self._key_store.again(present.grant)
-        self._check_role(grant, method)
+        permissions = self._key_store.refresh(present.permissions)
+        self._check_role(permissions, method)
         if present.about is not None:
-            _check_reach(grant.caller, *present.about)
-        present.grant, present.caller = grant, grant.caller
+            _check_reach(permissions.caller, *present.about)
+        present.permissions, present.caller = permissions, permissions.caller
 
     def _refresh(self, method: Method) -> None:
-        """Go on by what the caller is granted now. Raises KeyUnknown, NotPermitted."""
+        """Apply the permissions that the caller has now. Raises KeyUnknown, NotPermitted."""
         present = call.current()
         assert present is not None
         try:
-            self._again(present, method)
+            self._reauthorize(present, method)
         except FacerecError as error:
-            raise _counted(error) from None
+            raise _count_denied(error) from None
 
-    def _check_role(self, grant: Permissions, method: Method) -> None:
+    def _check_role(self, permissions: Permissions, method: Method) -> None:
         role = self._roles.get(method.path)
-        if method.service.startswith(OURS) and (role is None or not grant.permits(role)):
-            raise NotPermitted(f"{grant.name} does not have the role {role or 'for this'}")
+        if method.service.startswith(OURS) and (role is None or not permissions.permits(role)):
+            raise NotPermitted(f"{permissions.name} does not have the role {role or 'for this'}")
 
     async def _items(self, method: Method, items: AsyncIterator[Any]) -> AsyncIterator[Any]:
         """The messages of a stream. One too many a second waits: what is under way is not thrown away."""
@@ -178,7 +179,7 @@ class Authenticator:
         async for item in items:
             self._refresh(method)
             if not first:
-                while wait_seconds := self._key_store.wait_seconds(present.grant):  # noqa: ASYNC110
+                while wait_seconds := self._key_store.wait_seconds(present.permissions):  # noqa: ASYNC110
                     await asyncio.sleep(wait_seconds)
             first = False
             if "header" in item.DESCRIPTOR.fields_by_name and item.HasField("header"):
@@ -202,14 +203,14 @@ class _Stream:
             self._task.cancel()
 
 
-def _counted(error: FacerecError) -> FacerecError:
-    """Count whoever is not let in."""
+def _count_denied(error: FacerecError) -> FacerecError:
+    """Count a call that is refused, by the reason; returns the error."""
     DENIED.labels(error.reason.value).inc()
     return error
 
 
 def _check_collection(message: Any, field: str) -> None:
-    """Raises NotPermitted where it is about a gallery that the caller may not reach, or about all."""
+    """Raises NotPermitted where it is about a collection that the caller may not reach, or about all."""
     present = call.current()
     assert present is not None
     if message.DESCRIPTOR.full_name.startswith("facerec.encoder."):
@@ -217,16 +218,16 @@ def _check_collection(message: Any, field: str) -> None:
     if "collection_id" not in message.DESCRIPTOR.fields_by_name:
         if present.caller.collections is not None and message.DESCRIPTOR.full_name.startswith(OURS):
             who = present.caller.name
-            raise _counted(NotPermitted(f"{who} may reach some collections, and this is about all"))
+            raise _count_denied(NotPermitted(f"{who} may reach some collections, and this is about all"))
         return
     present.about = (message.collection_id or DEFAULT_COLLECTION_ID, field)
     try:
         _check_reach(present.caller, *present.about)
     except FacerecError as error:
-        raise _counted(error) from None
+        raise _count_denied(error) from None
 
 
-def _check_reach(caller: call.Caller, collection_id: str, field: str) -> None:
+def _check_reach(caller: Caller, collection_id: str, field: str) -> None:
     """Raises NotPermitted where the caller may not reach a collection, which this field names."""
     if caller.collections is not None and collection_id not in caller.collections:
         raise NotPermitted(f"{caller.name} may not reach this collection", field=field)

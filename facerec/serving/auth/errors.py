@@ -1,10 +1,10 @@
-"""Why a call is not let in.
+"""Why a call is not admitted.
 
 FacerecError
 +-- KeyMissing      neither a key nor a known certificate
-+-- KeyUnknown      a key that is not in the file, or whose time is over
++-- KeyUnknown      a key that is not in the file, or that has expired
 +-- NotPermitted    known, and not entitled to this
-+-- RateLimited     more probes than were granted
++-- RateLimited     more probes than its rate allows
 """
 
 from facerec.errors import FacerecError, Reason
@@ -17,7 +17,7 @@ class KeyMissing(FacerecError):
 
 
 class KeyUnknown(FacerecError):
-    """The key is not in the file, or its time is over."""
+    """The key is not in the file, or it has expired."""
 
     reason = Reason.KEY_UNKNOWN
 
@@ -29,6 +29,6 @@ class NotPermitted(FacerecError):
 
 
 class RateLimited(FacerecError):
-    """The caller sends more probes than were granted."""
+    """The caller sends more probes than its rate allows."""
 
     reason = Reason.RATE_LIMITED

@@ -18,7 +18,7 @@ log = structlog.get_logger(__name__)
 
 
 def stamp(paths: Sequence[Path]) -> Stamp:
-    """What tells whether any of the files changed: time, size and inode of what its path leads to.
+    """What changes whenever one of the files does: time, size and inode of what its path leads to.
 
     Raises OSError.
     """
@@ -50,15 +50,15 @@ class FollowedFiles(Generic[T]):
         try:
             self.value = self._read()
         except (ValueError, FacerecError, StartError) as error:
-            told, self._fault = self._fault, str(error)
-            if told != self._fault:
+            logged, self._fault = self._fault, str(error)
+            if logged != self._fault:
                 log.error(f"{self._name}_not_read", why=self._fault)
             return False
         self._fault = ""
         return True
 
     def _look(self) -> Stamp | None:
-        """The files' stamp; None where one is not there, which reading it tells of."""
+        """The files' stamp; None where one is not there, for which reading it raises."""
         try:
             return stamp(self._paths)
         except OSError:

@@ -1,4 +1,4 @@
-"""The grants in force: read at the start, and again when their file changes."""
+"""The keys and certificates in force: read at the start, and again when their file changes."""
 
 import datetime
 import hashlib
@@ -9,10 +9,9 @@ from pathlib import Path
 
 import structlog
 
-from facerec.serving.auth import permissions
 from facerec.serving.auth.errors import KeyMissing, KeyUnknown, RateLimited
 from facerec.serving.auth.files import FollowedFiles
-from facerec.serving.auth.permissions import CertificatePermissions, KeyPermissions, Permissions
+from facerec.serving.auth.permissions import CertificatePermissions, KeyPermissions, Permissions, read_keys
 from facerec.serving.auth.rates import Bucket
 
 SCHEME = "bearer "
@@ -24,23 +23,23 @@ log = structlog.get_logger(__name__)
 class KeyStore:
     """Finds out who calls. Raises SettingsInvalid where the file is at fault.
 
-    A file that is at fault later on, or gone, changes nothing but the log: the grants read before stay.
+    A file that is at fault later on, or gone, changes nothing but the log: the keys read before stay.
     """
 
     def __init__(self, path: Path) -> None:
-        self._file = FollowedFiles([path], lambda: permissions.read(path), name="keys")
-        self._take_up()
+        self._file = FollowedFiles([path], lambda: read_keys(path), name="keys")
+        self._index()
         self._buckets: dict[str, tuple[tuple[float, int], Bucket]] = {}
 
     def follow(self) -> None:
         """Read the file anew if it changed."""
         if self._file.follow():
-            self._take_up()
-            log.info("keys_read", keys=len(self._grants.keys), certificates=len(self._grants.certificates))
+            self._index()
+            log.info("keys_read", keys=len(self._entries.keys), certificates=len(self._entries.certificates))
 
-    def _take_up(self) -> None:
-        self._grants = self._file.value
-        self._by_digest = {each.digest: each for each in self._grants.keys}
+    def _index(self) -> None:
+        self._entries = self._file.value
+        self._by_digest = {each.digest: each for each in self._entries.keys}
 
     def find(self, authorization: str, peer: Callable[[], Sequence[str]]) -> Permissions:
         """Who calls: by the key if the call brings one, else by the names in the peer's certificate,
@@ -55,7 +54,7 @@ class KeyStore:
                 raise KeyUnknown("the key is not known here")
         else:
             names = peer()
-            found = next((each for each in self._grants.certificates if each.subject in names), None)
+            found = next((each for each in self._entries.certificates if each.subject in names), None)
             if found is None:
                 raise KeyMissing(
                     "send a key, as `authorization: Bearer KEY`"
@@ -73,47 +72,48 @@ class KeyStore:
         same = hmac.compare_digest(found.digest if found else NOBODY, digest)
         return found if same else None
 
-    def again(self, grant: Permissions) -> Permissions:
-        """What the key or certificate of a grant is entitled to now. Raises KeyUnknown."""
+    def refresh(self, permissions: Permissions) -> Permissions:
+        """The permissions that their key or certificate has now. Raises KeyUnknown."""
         found: Permissions | None
-        if isinstance(grant, KeyPermissions):
-            found = self._by_digest.get(grant.digest)
+        if isinstance(permissions, KeyPermissions):
+            found = self._by_digest.get(permissions.digest)
         else:
-            found = next((each for each in self._grants.certificates if _is_same(each, grant)), None)
+            found = next((each for each in self._entries.certificates if _is_same(each, permissions)), None)
         if found is None:
-            raise KeyUnknown(f"{grant.name} is not known here any more")
+            raise KeyUnknown(f"{permissions.name} is not known here any more")
         _check_time(found)
         return found
 
-    def take(self, grant: Permissions, probes: float = 1.0, held: float = 0.0) -> None:
+    def take(self, permissions: Permissions, probes: float = 1.0, held: float = 0.0) -> None:
         """Count probes of a call of which `held` are counted. Raises RateLimited."""
-        seconds = self.wait_seconds(grant, probes, held)
+        seconds = self.wait_seconds(permissions, probes, held)
         if seconds:
             raise RateLimited(
-                f"{grant.name} may send {grant.probes_per_second:g} probes a second",
+                f"{permissions.name} may send {permissions.probes_per_second:g} probes a second",
                 retry_after_seconds=seconds,
             )
 
-    def wait_seconds(self, grant: Permissions, probes: float = 1.0, held: float = 0.0) -> float:
+    def wait_seconds(self, permissions: Permissions, probes: float = 1.0, held: float = 0.0) -> float:
         """Count probes likewise, or say how long they have to wait."""
-        if grant.probes_per_second is None:
+        per_second = permissions.probes_per_second
+        if per_second is None:
             return 0.0
-        rate = (grant.probes_per_second, grant.burst or max(1, math.ceil(2 * grant.probes_per_second)))
-        known = self._buckets.get(grant.name)
+        rate = (per_second, permissions.burst or max(1, math.ceil(2 * per_second)))
+        known = self._buckets.get(permissions.name)
         if known is None or known[0] != rate:
-            known = self._buckets[grant.name] = (rate, Bucket(*rate))
+            known = self._buckets[permissions.name] = (rate, Bucket(*rate))
         return known[1].take(probes, held)
 
     def forget_others(self) -> None:
-        """Drop the buckets of grants that are no more. On the event loop, as are all changes of buckets."""
-        kept = {each.name for each in (*self._grants.keys, *self._grants.certificates)}
+        """Drop the buckets of entries that are gone. On the event loop, as are all changes of buckets."""
+        kept = {each.name for each in (*self._entries.keys, *self._entries.certificates)}
         self._buckets = {name: known for name, known in self._buckets.items() if name in kept}
 
 
-def _is_same(certificate: CertificatePermissions, grant: Permissions) -> bool:
-    return isinstance(grant, CertificatePermissions) and certificate.subject == grant.subject
+def _is_same(certificate: CertificatePermissions, permissions: Permissions) -> bool:
+    return isinstance(permissions, CertificatePermissions) and certificate.subject == permissions.subject
 
 
-def _check_time(grant: Permissions) -> None:
-    if grant.expires is not None and grant.is_over(datetime.datetime.now(datetime.UTC)):
-        raise KeyUnknown(f"the time of {grant.name} is over")
+def _check_time(permissions: Permissions) -> None:
+    if permissions.expires is not None and permissions.has_expired(datetime.datetime.now(datetime.UTC)):
+        raise KeyUnknown(f"{permissions.name} has expired")

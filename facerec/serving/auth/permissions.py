@@ -1,7 +1,7 @@
 """The file of keys and certificates, and what each is entitled to.
 
 [[keys]]
-name = "door"                      # in logs' and the audit's stead of the key
+name = "entrance"                  # what logs and the audit call its holder
 sha256 = "2c26b46b68ffc68f..."     # of the key, 64 hexadecimal characters
 roles = ["verify"]
 collections = ["staff"]            # all without
@@ -26,11 +26,11 @@ from typing import Annotated
 
 import pydantic
 
-from facerec.serving.middleware.call import Caller
+from facerec.serving.middleware.caller import Caller
 from facerec.serving.server.errors import SettingsInvalid
 
 Name = Annotated[str, pydantic.StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._@-]{0,63}$")]
-TRIES_WITH_ENCODINGS = 5.0  # a day against one person: each can tell a number about a stored vector
+TRIES_WITH_ENCODINGS = 5.0  # a day against one person: each can reveal a number of a stored vector
 TRIES_WITH_IMAGES = 50.0  # the same by pictures, whose vectors nobody chooses at will: poor photos count too
 
 CollectionId = Annotated[str, pydantic.StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
@@ -77,8 +77,8 @@ class Permissions(pydantic.BaseModel):
         """Whether the caller has this role."""
         return role in self.roles or Role.ADMIN in self.roles
 
-    def is_over(self, now: datetime.datetime) -> bool:
-        """Whether its time is over."""
+    def has_expired(self, now: datetime.datetime) -> bool:
+        """Whether it has expired."""
         return self.expires is not None and now >= self.expires
 
 
@@ -99,8 +99,8 @@ class CertificatePermissions(Permissions):
     subject: Annotated[str, pydantic.StringConstraints(min_length=1, max_length=256)]
 
 
-class Grants(pydantic.BaseModel):
-    """Everything a file grants."""
+class KeysFile(pydantic.BaseModel):
+    """All keys and certificates of a file."""
 
     model_config = pydantic.ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
@@ -108,21 +108,21 @@ class Grants(pydantic.BaseModel):
     certificates: tuple[CertificatePermissions, ...] = ()
 
     @pydantic.model_validator(mode="after")
-    def _is_unambiguous(self) -> "Grants":
+    def _is_unambiguous(self) -> "KeysFile":
         for what, values in (
             ("name", [each.name for each in (*self.keys, *self.certificates)]),
             ("sha256", [each.sha256.lower() for each in self.keys]),
             ("subject", [each.subject for each in self.certificates]),
         ):
             if len(set(values)) != len(values):
-                raise ValueError(f"two grants have one {what}")
+                raise ValueError(f"two entries have one {what}")
         return self
 
 
-def read(path: Path) -> Grants:
-    """Read a file of grants. Raises SettingsInvalid, with neither a key nor a hash in its message."""
+def read_keys(path: Path) -> KeysFile:
+    """Read a keys file. Raises SettingsInvalid, with neither a key nor a hash in its message."""
     try:
-        return Grants.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+        return KeysFile.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
     except (OSError, UnicodeDecodeError) as error:
         why = getattr(error, "strerror", None) or "not a text file"
         raise SettingsInvalid(f"keys_file {path}: {why}") from None

@@ -1,40 +1,25 @@
 """The present call: who makes it and under which id, without passing either through every floor."""
 
 import contextvars
-import dataclasses
 import random
 import re
 import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Protocol
 
+from facerec.serving.middleware.caller import ANYBODY
+from facerec.serving.middleware.reading.message import Message
+
 REQUEST_ID = "x-request-id"
 """The header with the id by which the log lines of caller, matcher and encoder are found together."""
 
 ON_BEHALF_OF = "x-on-behalf-of"
-"""The header by which a caller tells apart those whom it calls for: what is its share, they take in turn."""
+"""The header that names whom a caller calls for: they take turns within the caller's share."""
 
 _FORM = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _ids = random.Random()  # noqa: S311 - ids are unlike one another, not secret, and the system's are dear
 
 Metadata = Sequence[tuple[str, str | bytes]]
-
-
-@dataclasses.dataclass(frozen=True)
-class Caller:
-    """The name of the key or certificate, "" where none is asked for; whether scores are for them; the
-    collections they may reach, None for all; whether they may send vectors; how many failed tries a day they
-    have against one person, None for any number; and whether theirs is the role admin."""
-
-    name: str = ""
-    scores: bool = True
-    collections: frozenset[str] | None = None
-    encodings: bool = True
-    failed_tries_per_day: float | None = None
-    is_admin: bool = True
-
-
-ANYBODY = Caller()
 
 
 class Rates(Protocol):
@@ -47,31 +32,8 @@ class Rates(Protocol):
         """Count so many probes of a message in all, of which some are counted. Raises RateLimited."""
 
 
-class Message:
-    """A stream's message and the room that it takes, given back by `give_back` when it is done with."""
-
-    __slots__ = ("_give_back", "_kept")
-
-    def __init__(self, give_back: Callable[[], None]) -> None:
-        self._give_back = give_back
-        self._kept = False
-
-    def keep(self) -> None:
-        """Hold the room past the next message, until `end` or until this is collected."""
-        self._kept = True
-
-    def end_unless_kept(self) -> None:
-        """The next message is asked for."""
-        if not self._kept:
-            self._give_back()
-
-    def end(self) -> None:
-        """Give the room back; more than once is once."""
-        self._give_back()
-
-
 class Call:
-    """One call. Its caller is anybody until somebody is let in; `reason` is the error's that ended it."""
+    """One call. Its caller is anybody until one is authenticated; `reason` is the error's that ended it."""
 
     __slots__ = (
         "_key",
@@ -82,8 +44,8 @@ class Call:
         "caller",
         "charged",
         "ends_at",
-        "grant",
         "message",
+        "permissions",
         "rates",
         "reason",
         "streams",
@@ -95,7 +57,7 @@ class Call:
         self._key = ""
         self._request_id = ""
         self.caller = ANYBODY
-        self.grant: Any = None  # what the caller was let in by, which authentication alone looks at
+        self.permissions: Any = None  # of the caller's key or certificate, which authentication alone reads
         self.about: tuple[str, str] | None = None  # the collection that a message names, and in which field
         self.rates: Rates | None = None
         self.charged = 0.0  # probes counted so far
@@ -226,7 +188,7 @@ def may_see_scores() -> bool:
 
 
 def may_send_encodings() -> bool:
-    """Whether requests may carry vectors: chosen at will, they tell of a stored face what no picture does."""
+    """Whether requests may carry vectors: chosen at will, they reveal more of a stored face than pictures."""
     call = _call.get()
     return call.caller.encodings if call else True
 

@@ -17,7 +17,8 @@ from facerec.client import AsyncMatcherClient, Security
 from facerec.errors import FacerecError, Reason
 from facerec.matcher.v1 import calibration_pb2
 from facerec.matcher.v1 import matcher_pb2 as pb
-from facerec.serving.auth import files, permissions
+from facerec.serving.auth import files
+from facerec.serving.auth.permissions import read_keys
 from facerec.serving.server.errors import SettingsInvalid
 from tests.e2e.access.conftest import bearer, entry, known
 from tests.e2e.matcher.requests import encoding, enroll, refused, vectors
@@ -203,15 +204,15 @@ async def test_the_audit_names_the_key(
         (entry("door", "k", []), "keys.0.roles"),
         (entry("door", "k", ["verify"], "collection = 'a'"), "collection"),
         (entry("door", "k", ["verify"], "expires = 2027-01-01T00:00:00"), "expires"),
-        (entry("door", "k", ["verify"]) + entry("desk", "k", ["verify"]), "two grants have one sha256"),
-        (entry("door", "k", ["verify"]) + entry("door", "l", ["verify"]), "two grants have one name"),
+        (entry("door", "k", ["verify"]) + entry("desk", "k", ["verify"]), "two entries have one sha256"),
+        (entry("door", "k", ["verify"]) + entry("door", "l", ["verify"]), "two entries have one name"),
         ("[[keys]\n", "keys.toml"),
         ("x = " + "9" * 5000, "cannot be read as TOML"),  # more digits than Python makes a number of
     ],
 )
 def test_a_file_at_fault_says_where_and_shows_no_hash(keys_file: WriteKeys, text: str, told: str) -> None:
     with pytest.raises(SettingsInvalid) as caught:
-        permissions.read(keys_file(text))
+        read_keys(keys_file(text))
     assert told in str(caught.value)
     assert entry("door", "k", ["verify"]).split('"')[3] not in str(caught.value)
 
@@ -232,13 +233,13 @@ def test_a_key_made_at_a_terminal_is_what_the_file_takes(
     told = capsys.readouterr()
     key = told.err.split()[-1]
     assert key not in told.out
-    (grant,) = permissions.read(keys_file(told.out)).keys
-    assert grant.digest == hashlib.sha256(key.encode()).digest()
-    assert (grant.name, sorted(grant.roles)) == ("door-7", ["identify", "verify"])
-    assert (grant.scores, grant.encodings) == (True, True)
-    assert (grant.probes_per_second, grant.failed_tries_per_day) == (5, 2.5)
-    assert set(grant.collections or ()) == {"staff"}
-    assert grant.expires is not None
-    assert 29 < (grant.expires - datetime.datetime.now(datetime.UTC)).days + 1 <= 30
+    (made,) = read_keys(keys_file(told.out)).keys
+    assert made.digest == hashlib.sha256(key.encode()).digest()
+    assert (made.name, sorted(made.roles)) == ("door-7", ["identify", "verify"])
+    assert (made.scores, made.encodings) == (True, True)
+    assert (made.probes_per_second, made.failed_tries_per_day) == (5, 2.5)
+    assert set(made.collections or ()) == {"staff"}
+    assert made.expires is not None
+    assert 29 < (made.expires - datetime.datetime.now(datetime.UTC)).days + 1 <= 30
     assert main(["keys", "new", "door", "--role", "everything"]) == 2
     assert "everything" in capsys.readouterr().err

@@ -264,13 +264,13 @@ def test_a_certificate_of_another_name_is_somebody_else(keys_file: WriteKeys) ->
     def certificate(subject: str) -> str:
         return f'[[certificates]]\nname = "door"\nsubject = "{subject}"\nroles = ["verify"]\n'
 
-    ring = KeyStore(keys_file(certificate("old.example")))
-    grant = ring.find("", lambda: ["old.example"])
-    assert ring.again(grant) == grant
+    store = KeyStore(keys_file(certificate("old.example")))
+    found = store.find("", lambda: ["old.example"])
+    assert store.refresh(found) == found
     keys_file(certificate("new.example"))
-    ring.follow()
+    store.follow()
     with pytest.raises(KeyUnknown):
-        ring.again(grant)
+        store.refresh(found)
 
 
 async def test_a_caller_who_hangs_up_within_a_message_is_counted_as_cancelled(

@@ -108,9 +108,9 @@ async def test_with_a_client_ca_only_its_certificates_are_let_in_while_their_tim
 async def test_a_certificates_name_is_as_good_as_a_key(
     authority: Authority, start_encoder: StartEncoder, keys_file: Callable[..., Path]
 ) -> None:
-    grants = '[[certificates]]\nname = "door"\nsubject = "door.example"\nroles = ["encode"]\n'
-    grants += '[[certificates]]\nname = "desk"\nsubject = "desk.example"\nroles = ["verify"]\n'
-    path = keys_file(grants, entry("lab", "k", ["encode"]))
+    certificates = '[[certificates]]\nname = "door"\nsubject = "door.example"\nroles = ["encode"]\n'
+    certificates += '[[certificates]]\nname = "desk"\nsubject = "desk.example"\nroles = ["verify"]\n'
+    path = keys_file(certificates, entry("lab", "k", ["encode"]))
     server = await start_encoder(**tls(authority, tls_client_ca_file=authority.ca_file, keys_file=path))
     await server.set_serving("facerec.encoder.v1.EncoderService", True)
 

@@ -10,7 +10,7 @@ from typing import get_args
 import pytest
 
 from facerec.serving.middleware import call
-from facerec.serving.middleware.call import Caller
+from facerec.serving.middleware.caller import Caller
 from matcher_service.domain.errors import Overloaded
 from matcher_service.postgres.admission import Gate, Kind, most_of
 

@@ -13,6 +13,7 @@ from facerec.client.failures import from_rpc_error
 from facerec.errors import FacerecError, Reason
 from facerec.serving.middleware import answers, call, status
 from facerec.serving.middleware.answers import UNCOUNTED_BYTES, AnswerWriter
+from facerec.serving.middleware.caller import Caller
 from facerec.serving.middleware.chain import Middleware, MiddlewareServer
 from facerec.serving.middleware.reading.budget import ByteBudget
 from facerec.serving.middleware.reading.reader import RequestReader
@@ -69,7 +70,7 @@ def named(method: Any, does: Any) -> Any:
 
     async def handle(request: Any, context: Any) -> Any:
         present = call.begin(context.invocation_metadata(), context.peer)
-        present.caller = call.Caller(name=present.header("authorization"))
+        present.caller = Caller(name=present.header("authorization"))
         return await does(request, context)
 
     return handle

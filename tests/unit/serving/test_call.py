@@ -5,10 +5,10 @@ import contextvars
 import pytest
 
 from facerec.serving.middleware import call
-from facerec.serving.middleware.call import Caller
+from facerec.serving.middleware.caller import ANYBODY, Caller
 
 
-def key_of(peer: str, caller: Caller = call.ANYBODY) -> str:
+def key_of(peer: str, caller: Caller = ANYBODY) -> str:
     call.begin((), lambda: peer).caller = caller
     return call.caller_key()
 

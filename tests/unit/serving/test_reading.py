@@ -16,6 +16,7 @@ from facerec.client.failures import from_rpc_error
 from facerec.errors import FacerecError, Reason
 from facerec.serving.middleware import call, status
 from facerec.serving.middleware.answers import AnswerWriter
+from facerec.serving.middleware.caller import Caller
 from facerec.serving.middleware.chain import Middleware, MiddlewareServer
 from facerec.serving.middleware.reading import late, reader
 from facerec.serving.middleware.reading.budget import SMALL_BYTES, ByteBudget
@@ -61,7 +62,7 @@ class Running:
         async def handle(request: Any, context: Any) -> Any:
             self.begun += 1
             present = call.begin(context.invocation_metadata(), context.peer)
-            present.caller = call.Caller(name=present.header("authorization"))
+            present.caller = Caller(name=present.header("authorization"))
             return await does(request, context)
 
         return handle

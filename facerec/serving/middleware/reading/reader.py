@@ -13,6 +13,7 @@ from facerec.serving.middleware.reading.budget import SMALL_BYTES, ByteBudget, L
 from facerec.serving.middleware.reading.collector import Collector
 from facerec.serving.middleware.reading.lanes import MAX_WAITING_CALLS, CallLane, HealthLane, Lane
 from facerec.serving.middleware.reading.late import LateMessage
+from facerec.serving.middleware.reading.message import Message
 from facerec.serving.middleware.reading.parser import Parser
 from facerec.serving.middleware.reading.permits import Permits
 from facerec.serving.observability.memory import Memory
@@ -112,7 +113,7 @@ class RequestReader:
                     await parse.check(raw, lease.owner)
                     item = parse(raw)
                     del raw
-                    kept = call.Message(lease.end)
+                    kept = Message(lease.end)
                     call.offer_message(kept)
                     yield item
                     del item
