@@ -66,7 +66,7 @@ class QualitySettings(ServingSettings):
 
 
 class EncoderSettings(QualitySettings):
-    """What the encoder is told at its start."""
+    """The settings of the encoder."""
 
     model_config = SettingsConfigDict(env_prefix="ENCODER_")
 

@@ -106,7 +106,7 @@ class Pose:
     """How a head is held, from the outer corners of the eyes and the base of the nose.
 
     `yaw` and `pitch` are the nose's place beside and below the middle between the eyes, over the
-    distance between the eyes: about 0 and 0.55 for a face seen from the front.
+    distance between the eyes: about 0 and 0.55 for a frontal face.
     """
 
     roll_degrees: float

@@ -1,4 +1,4 @@
-"""One image's way: admit, plan, scan on a thread of its lane, embed in a batch."""
+"""One image's way: admit, plan, scan on a thread for short or for long work, embed in a batch."""
 
 import asyncio
 import threading
@@ -18,10 +18,10 @@ from encoder_service.domain.errors import Overloaded
 from encoder_service.domain.faces import Alignment, EncodeOptions, Encoding, Face, FacesOfImage
 from encoder_service.embedding.batcher import Batcher
 from encoder_service.pipeline.cost import SHORT_PROBES
-from encoder_service.pipeline.lanes import Lane
 from encoder_service.pipeline.model import Model
 from encoder_service.pipeline.scanner import Scan, Scanner
 from encoder_service.pipeline.shares import Shares
+from encoder_service.pipeline.thread_pool import FairThreadPool
 from facerec.serving.middleware import call
 from facerec.serving.observability.watchdog import Watchdog
 
@@ -33,7 +33,7 @@ Result = TypeVar("Result")
 _SECONDS_SMOOTHING: Final = 0.1
 
 _CLOSE_SECONDS: Final = 0.5
-"""What is nearly done at the end gets this long, images of either lane and each network."""
+"""What is nearly done at the end gets this long, images of either thread pool and each network."""
 
 
 class Encoder:
@@ -60,9 +60,9 @@ class Encoder:
         self._scanner = scanner
         self._network = network
         self._detection_networks = detection_networks
-        self._headers = Lane("header", 1, ahead=1)
-        self._short = Lane("image", threads, ahead=threads)
-        self._long = Lane("long-image", threads)
+        self._headers = FairThreadPool("header", 1, ahead=1)
+        self._short = FairThreadPool("image", threads, ahead=threads)
+        self._long = FairThreadPool("long-image", threads)
         self._thread_count = threads
         self._watchdog = watchdog
         self._shares = Shares(max_images)
@@ -81,8 +81,10 @@ class Encoder:
             self._scanner.warm_up()
             everyone.wait(timeout=60)
 
-        pools = [lane.threads for lane in (self._short, self._long)]
-        for started in [pool.submit(warm_thread) for pool in pools for _ in range(self._thread_count)]:
+        pools = (self._short, self._long)
+        for started in [
+            pool.threads.submit(warm_thread) for pool in pools for _ in range(self._thread_count)
+        ]:
             started.result()
 
     async def encode(self, image: bytes, options: EncodeOptions) -> FacesOfImage:
@@ -112,7 +114,7 @@ class Encoder:
         """
         closed = [network.close(_CLOSE_SECONDS) for network in self._detection_networks]
         closed.append(self._network.close(_CLOSE_SECONDS))
-        ended = [lane.close(_CLOSE_SECONDS) for lane in (self._headers, self._short, self._long)]
+        ended = [pool.close(_CLOSE_SECONDS) for pool in (self._headers, self._short, self._long)]
         return all(closed) and all(ended)
 
     @asynccontextmanager
@@ -135,7 +137,7 @@ class Encoder:
             metrics.IMAGES.dec()
 
     async def _scan(self, image: bytes, options: EncodeOptions) -> Scan:
-        """Plan, charge, and scan in the lane that the plan belongs to."""
+        """Plan, charge, and scan on a thread for short or for long work, by the plan."""
         plan = await self._run(self._headers, lambda: self._scanner.plan(image, options))
         probes = plan.probes(len(options.boxes))
         await call.charge_message(probes)
@@ -151,17 +153,17 @@ class Encoder:
             finally:
                 self._image_seconds += _SECONDS_SMOOTHING * (time.monotonic() - begin - self._image_seconds)
 
-        lane = self._short if probes <= SHORT_PROBES else self._long
-        scan = await self._run(lane, timed)
+        pool = self._short if probes <= SHORT_PROBES else self._long
+        scan = await self._run(pool, timed)
         await call.charge_message(plan.probes(len(scan.detections)), probes)
         return scan
 
-    async def _run(self, lane: Lane, work: Callable[[], Result]) -> Result:
+    async def _run(self, pool: FairThreadPool, work: Callable[[], Result]) -> Result:
         def watched() -> Result:
             with self._watchdog.watching("image"):
                 return work()
 
-        return await lane.run(call.caller_key(), watched, on_behalf_of=call.on_behalf_of())
+        return await pool.run(call.caller_key(), watched, on_behalf_of=call.on_behalf_of())
 
     async def _embed(self, chips: Sequence[Pixels]) -> list[Vector]:
         """Embed in portions of a batch, so that a picture of a crowd can't fill the queue alone."""

@@ -30,7 +30,7 @@ class Model:
         return f"{self.name}/{alignment}/{CHIP_PIXELS}x{CHIP_PADDING}"
 
     def fingerprint(self, options: EncodeOptions) -> str:
-        """Tell the provenance of vectors made with these options on this machine."""
+        """Return the provenance of vectors made with these options on this machine."""
         copied = f"copy_{self.bounds.first_side}_{self.bounds.again_side}"
         profile = "full_resolution" if options.full_resolution else copied
         finder = "boxes" if options.boxes else str(options.detector)

@@ -27,8 +27,8 @@ def check(data: bytes, max_pixels: int) -> None:
 def _extension(data: bytes, at: int) -> tuple[int, int]:
     """How many sub-blocks an extension has, and where it ends by Pillow's reading.
 
-    That takes the first sub-block of all but comments for granted, and another where animations tell their
-    loops, even where those are the empty one that ends an extension.
+    That assumes a first sub-block in all but comments, and another where animations give their loops,
+    even where those are the empty one that ends an extension.
     """
     kind, found = data[at + 1 : at + 2], 1
     at += 2

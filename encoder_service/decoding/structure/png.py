@@ -23,12 +23,12 @@ _SIGNATURE_BYTES: Final = 8
 def check(data: bytes, max_pixels: int) -> None:
     """Hold the chunks of a PNG to bounds. Raises ImageInvalid."""
     del max_pixels  # of a PNG they are its width and height alone
-    at, count, leading, compressed, seen = _SIGNATURE_BYTES, 0, 0, 0, False
+    at, count, leading, compressed, in_picture = _SIGNATURE_BYTES, 0, 0, 0, False
     while at + 8 <= len(data):
         length, kind = struct.unpack_from(">I4s", data, at)
         count += 1
-        seen = seen or kind in _PICTURE
-        leading += not seen
+        in_picture = in_picture or kind in _PICTURE
+        leading += not in_picture
         compressed += kind in _COMPRESSED
         check_count(count, _MAX_CHUNKS, "PNG chunks")
         check_count(leading, _MAX_LEADING_CHUNKS, "PNG chunks before its pixels")

@@ -98,12 +98,12 @@ def _directories(data: bytes) -> Iterator[Directory]:
         return
     big = data[2] == _BIG
     (first,) = struct.unpack_from(f"{order}Q", data, 8) if big else struct.unpack_from(f"{order}I", data, 4)
-    waiting, seen = [first], set[int]()
+    waiting, visited = [first], set[int]()
     while waiting:
         offset = waiting.pop()
-        if offset in seen or len(seen) > len(_DIRECTORIES) + 1:
+        if offset in visited or len(visited) > len(_DIRECTORIES) + 1:
             continue
-        seen.add(offset)
+        visited.add(offset)
         directory = _read(data, offset, order, big)
         waiting += [directory.numbers[tag] for tag in _DIRECTORIES if tag in directory.numbers]
         yield directory

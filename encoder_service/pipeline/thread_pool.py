@@ -1,6 +1,6 @@
-"""Threads that callers take in turn.
+"""Threads whose work callers take turns in.
 
-Short and long work have a lane each, so that however much long work there is, the threads of short work are
+Short and long work have a pool each, so that however much long work there is, the threads of short work are
 free of it; the operating system shares the cores among both.
 """
 
@@ -15,7 +15,7 @@ from encoder_service.pipeline.cancellation import Cancellable
 Result = TypeVar("Result")
 
 
-class Lane:
+class FairThreadPool:
     """`threads` threads. Callers who wait are served in rotation, and of a caller those whom it calls for.
 
     Each of these is served in the order of its arrival.
@@ -65,7 +65,7 @@ class Lane:
         except asyncio.CancelledError:
             if turn.cancelled():
                 self._forget(caller, on_behalf_of, turn)
-            else:  # the turn came in the same moment
+            else:  # the turn came as it was cancelled
                 self._leave()
             raise
 

@@ -1,4 +1,4 @@
-"""Callers take a lane's threads in turn, and work that nobody waits for ends."""
+"""Callers take a pool's threads in turn, and work that nobody waits for ends."""
 
 import asyncio
 import threading
@@ -9,7 +9,7 @@ import pytest
 
 from encoder_service.pipeline import cancellation
 from encoder_service.pipeline.cancellation import Cancelled
-from encoder_service.pipeline.lanes import Lane
+from encoder_service.pipeline.thread_pool import FairThreadPool
 
 
 class Held:
@@ -31,64 +31,64 @@ class Held:
 
 
 @pytest.fixture
-async def lane() -> AsyncIterator[Lane]:
-    opened = Lane("test", 1)
+async def pool() -> AsyncIterator[FairThreadPool]:
+    opened = FairThreadPool("test", 1)
     yield opened
     assert await asyncio.to_thread(opened.close, 20)
 
 
 async def waiting(
-    lane: Lane, caller: str, work: Callable[[], str], on_behalf_of: str = ""
+    pool: FairThreadPool, caller: str, work: Callable[[], str], on_behalf_of: str = ""
 ) -> "asyncio.Task[str]":
     """A task that stands in the queue when this returns."""
-    task = asyncio.create_task(lane.run(caller, work, on_behalf_of=on_behalf_of))
+    task = asyncio.create_task(pool.run(caller, work, on_behalf_of=on_behalf_of))
     await asyncio.sleep(0)  # one turn of the loop takes it there
     return task
 
 
-async def test_a_callers_flood_leaves_every_second_turn_to_another(lane: Lane) -> None:
+async def test_a_callers_flood_leaves_every_second_turn_to_another(pool: FairThreadPool) -> None:
     began: list[str] = []
     held = Held(began)
-    tasks = [await waiting(lane, "flood", held.named(f"flood-{number}")) for number in range(5)]
-    tasks += [await waiting(lane, "other", held.named(f"other-{number}")) for number in range(2)]
+    tasks = [await waiting(pool, "flood", held.named(f"flood-{number}")) for number in range(5)]
+    tasks += [await waiting(pool, "other", held.named(f"other-{number}")) for number in range(2)]
     held.gate.set()
     assert await asyncio.gather(*tasks) == [f"flood-{n}" for n in range(5)] + ["other-0", "other-1"]
     assert began == ["flood-0", "flood-1", "other-0", "flood-2", "other-1", "flood-3", "flood-4"]
 
 
 async def test_those_whom_a_caller_calls_for_take_its_turns_in_turn_and_no_more_than_its_turns(
-    lane: Lane,
+    pool: FairThreadPool,
 ) -> None:
     began: list[str] = []
     held = Held(began)
-    first = await waiting(lane, "matcher", held.named("first"))
-    tasks = [await waiting(lane, "matcher", held.named(f"x-{number}"), "x") for number in range(3)]
-    tasks += [await waiting(lane, "matcher", held.named(f"y-{number}"), "y") for number in range(2)]
-    tasks += [await waiting(lane, "other", held.named(f"other-{number}")) for number in range(2)]
+    first = await waiting(pool, "matcher", held.named("first"))
+    tasks = [await waiting(pool, "matcher", held.named(f"x-{number}"), "x") for number in range(3)]
+    tasks += [await waiting(pool, "matcher", held.named(f"y-{number}"), "y") for number in range(2)]
+    tasks += [await waiting(pool, "other", held.named(f"other-{number}")) for number in range(2)]
     held.gate.set()
     await asyncio.gather(first, *tasks)
     assert began == ["first", "x-0", "other-0", "y-0", "other-1", "x-1", "y-1", "x-2"]
 
 
-async def test_who_hangs_up_while_waiting_takes_no_turn_and_costs_nobody_one(lane: Lane) -> None:
+async def test_who_hangs_up_while_waiting_takes_no_turn_and_costs_nobody_one(pool: FairThreadPool) -> None:
     began: list[str] = []
     held = Held(began)
-    first = await waiting(lane, "a", held.named("first"))
-    gone = await waiting(lane, "b", held.named("gone"))
-    last = await waiting(lane, "a", held.named("last"))
+    first = await waiting(pool, "a", held.named("first"))
+    gone = await waiting(pool, "b", held.named("gone"))
+    last = await waiting(pool, "a", held.named("last"))
     gone.cancel()
     await asyncio.gather(gone, return_exceptions=True)
     held.gate.set()
     assert [await first, await last] == ["first", "last"]
     assert began == ["first", "last"]
-    assert await lane.run("c", lambda: "free again") == "free again"
+    assert await pool.run("c", lambda: "free again") == "free again"
 
 
-async def test_a_turn_that_comes_as_its_caller_hangs_up_goes_to_the_next(lane: Lane) -> None:
+async def test_a_turn_that_comes_as_its_caller_hangs_up_goes_to_the_next(pool: FairThreadPool) -> None:
     held = Held([])
-    first = await waiting(lane, "a", held.named("first"))
-    gone = await waiting(lane, "b", held.named("gone"))
-    last = await waiting(lane, "c", held.named("last"))
+    first = await waiting(pool, "a", held.named("first"))
+    gone = await waiting(pool, "b", held.named("gone"))
+    last = await waiting(pool, "c", held.named("last"))
     first.add_done_callback(lambda _: gone.cancel())
     held.gate.set()
     await first
@@ -96,7 +96,7 @@ async def test_a_turn_that_comes_as_its_caller_hangs_up_goes_to_the_next(lane: L
     assert await last == "last"
 
 
-async def test_work_at_hand_ends_at_its_next_check_when_its_caller_hangs_up(lane: Lane) -> None:
+async def test_work_at_hand_ends_at_its_next_check_when_its_caller_hangs_up(pool: FairThreadPool) -> None:
     held, ended = Held([]), threading.Event()
 
     def work() -> str:
@@ -108,7 +108,7 @@ async def test_work_at_hand_ends_at_its_next_check_when_its_caller_hangs_up(lane
             raise
         return "never"
 
-    task = asyncio.create_task(lane.run("a", work))
+    task = asyncio.create_task(pool.run("a", work))
     assert await asyncio.to_thread(held.started.wait, 20)
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
@@ -116,7 +116,7 @@ async def test_work_at_hand_ends_at_its_next_check_when_its_caller_hangs_up(lane
     assert await asyncio.to_thread(ended.wait, 20)
 
 
-async def test_what_work_waits_for_is_cancelled_with_it(lane: Lane) -> None:
+async def test_what_work_waits_for_is_cancelled_with_it(pool: FairThreadPool) -> None:
     elsewhere: Future[str] = Future()
     started = threading.Event()
 
@@ -124,11 +124,11 @@ async def test_what_work_waits_for_is_cancelled_with_it(lane: Lane) -> None:
         started.set()
         return cancellation.wait_for(elsewhere)
 
-    task = asyncio.create_task(lane.run("a", work))
+    task = asyncio.create_task(pool.run("a", work))
     assert await asyncio.to_thread(started.wait, 20)
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
-    assert await lane.run("b", elsewhere.cancelled)
+    assert await pool.run("b", elsewhere.cancelled)
 
 
 def test_outside_of_work_that_may_be_cancelled_nothing_is() -> None:
