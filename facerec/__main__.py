@@ -1,4 +1,4 @@
-"""The `facerec` command, and `python -m facerec`: Ctrl-C is answered from the first moment on.
+"""The `facerec` command, and `python -m facerec`: Ctrl-C is answered from the start.
 
 Loading the command takes a few tenths of a second. An exception that is raised in the middle of an import may
 come out anywhere, or be lost; so until the command is loaded Ctrl-C ends the process in its handler.

@@ -21,7 +21,7 @@ _OURS = b" SCHEMA - facerec "  # a line of the list of what is in it
 def backup(data_dir: Path, target: Path) -> int:
     """Write the gallery of a data folder to a new file that its owner alone can read; returns its bytes.
 
-    The stack may run meanwhile: the file holds one moment. Raises BackupFailed, FolderUnusable,
+    The stack may run meanwhile: the file is one consistent snapshot. Raises BackupFailed, FolderUnusable,
     PostgresFailed.
     """
     data_dir = data_dir.expanduser().absolute()

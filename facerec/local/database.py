@@ -50,7 +50,7 @@ def create_restored(server: EmbeddedPostgres, *, replace: bool) -> str:
 
 
 def put_in_place(server: EmbeddedPostgres) -> None:
-    """Make the restored database the gallery's, at one moment, and erase what was there."""
+    """Make the restored database the gallery's, in one transaction, and erase what was there."""
 
     async def swap(admin: asyncpg.Connection) -> None:
         async with admin.transaction():

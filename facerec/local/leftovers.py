@@ -36,7 +36,7 @@ def clear(cluster: Path) -> None:
                 with suppress(psutil.NoSuchProcess):
                     orphan.send_signal(number)
         _wait_until_gone(cluster)
-    # The process ids written here may by now be those of strangers, which PostgreSQL takes for itself.
+    # The process ids written here may by now be those of other programs, which PostgreSQL takes for itself.
     pid_file.unlink(missing_ok=True)
     if len(lines) >= 5:
         _remove_socket(Path(lines[4]), cluster)

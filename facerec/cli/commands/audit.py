@@ -9,7 +9,7 @@ import typer
 from facerec.cli.terminal import output
 from facerec.cli.terminal.options import MATCHER_ADDRESS, Collection, Json, Matcher, collections_of
 
-Moment = Annotated[
+Time = Annotated[
     datetime.datetime | None,
     typer.Option(formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"], help="In UTC."),
 ]
@@ -21,8 +21,8 @@ def audit(
     ] = None,
     changes: Annotated[bool, typer.Option("--changes", help="Only what changed something.")] = False,
     decisions: Annotated[bool, typer.Option("--decisions", help="Only decisions.")] = False,
-    since: Moment = None,
-    until: Moment = None,
+    since: Time = None,
+    until: Time = None,
     limit: Annotated[int, typer.Option(min=1, help="Most events to show.")] = 100,
     collection: Collection = "default",
     address: Matcher = MATCHER_ADDRESS,

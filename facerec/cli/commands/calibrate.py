@@ -30,7 +30,9 @@ def calibrate(
     target_false_hits: Annotated[
         float | None,
         typer.Option(
-            min=1e-4, max=10, help="False hits a search for a stranger may expect.  [default: 0.01]"
+            min=1e-4,
+            max=10,
+            help="False positives to expect of a search for somebody unenrolled.  [default: 0.01]",
         ),
     ] = None,
     max_persons: Annotated[int, typer.Option(min=0, max=50000, help="Most people compared; 0 is 1000.")] = 0,

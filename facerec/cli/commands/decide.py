@@ -124,7 +124,9 @@ def _show(image: Path, answer: "Identification") -> None:
             )
     hits, most = answer.expected_false_hits, answer.expected_false_hits_high
     if hits is not None and most is not None:
-        output.line(f"a stranger is to expect {figure(hits)} false hits here (at most {figure(most)}, 95 %)")
+        output.line(
+            f"expected false positives of an unenrolled face: {figure(hits)} (at most {figure(most)}, 95 %)"
+        )
 
 
 def _people(matched: int) -> str:

@@ -16,7 +16,7 @@ from facerec.cli.transfer import photos
 from facerec.cli.transfer.photos import Enroller, Folder, Outcome, Photo
 
 SOME_REFUSED = 1
-MAX_SKIPPED_TOLD = 3
+MAX_SKIPPED_NAMED = 3
 
 
 def enroll(
@@ -45,7 +45,7 @@ def enroll(
     """
     wanted = _wanted(person, images or [], folder, display_name)
     if wanted.skipped and not json:
-        output.error_line(_told(wanted.skipped))
+        output.error_line(_skipped_line(wanted.skipped))
     expire_time = None if expires is None else times.time_to_come(expires, "--expires")
     with explaining("matcher", address, {"person_id": person, "collection_id": collection}):
         outcomes = asyncio.run(
@@ -89,10 +89,10 @@ def _wanted(
     return photos.in_folder(folder)
 
 
-def _told(skipped: Sequence[Path]) -> str:
+def _skipped_line(skipped: Sequence[Path]) -> str:
     """A line about files that were not sent."""
-    more = len(skipped) - MAX_SKIPPED_TOLD
-    named = ", ".join(map(str, skipped[:MAX_SKIPPED_TOLD])) + (f" and {more} more" if more > 0 else "")
+    more = len(skipped) - MAX_SKIPPED_NAMED
+    named = ", ".join(map(str, skipped[:MAX_SKIPPED_NAMED])) + (f" and {more} more" if more > 0 else "")
     return f"skipped {output.counted(len(skipped), 'file')} without a photo's name or first bytes: {named}"
 
 
@@ -112,7 +112,7 @@ async def _enroll(
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
         bar = progress.add_task("", total=len(wanted))
 
-        def tell(outcome: Outcome) -> None:
+        def report(outcome: Outcome) -> None:
             progress.advance(bar)
             if outcome.status == photos.REFUSED:
                 console.print(f"refused {outcome.image}: {outcome.message} [{outcome.reason}]")
@@ -125,5 +125,5 @@ async def _enroll(
         async with AsyncMatcherClient(
             address, timeout_seconds=120, security=Security.from_environment()
         ) as client:
-            enroller = Enroller(client, collection, display_name, largest_face, expire_time, tell)
+            enroller = Enroller(client, collection, display_name, largest_face, expire_time, report)
             return await enroller.enroll_all(wanted, in_flight)

@@ -24,7 +24,7 @@ def show_face(
     """Show whose a face is, its reference and its end."""
     with matcher(address, face_id=face, collection_id=collection) as client:
         found = client.get_face(face, collection_id=collection)
-    _tell(found, json)
+    _show(found, json)
 
 
 def update_face(
@@ -55,7 +55,7 @@ def update_face(
             never_expires=never,
             collection_id=collection,
         )
-    _tell(found, json)
+    _show(found, json)
 
 
 def delete_face(
@@ -77,7 +77,7 @@ def delete_face(
         output.line(f"no face {face} was there")
 
 
-def _tell(found: "StoredFace", json: bool) -> None:
+def _show(found: "StoredFace", json: bool) -> None:
     if json:
         output.as_json({"face": found})
         return

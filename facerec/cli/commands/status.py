@@ -40,7 +40,7 @@ class EncoderState:
 
 @dataclasses.dataclass(frozen=True)
 class MatcherState:
-    """A matcher and a collection as a caller finds them; None is what was not told."""
+    """A matcher and a collection as a caller finds them; None is what is not known."""
 
     address: str
     reachable: bool

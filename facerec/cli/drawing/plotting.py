@@ -97,7 +97,7 @@ def _band(axes: Any, x: list[float], rates: list[Any], color: str, name: str) ->
         np.maximum([getattr(rate, end) for rate in rates], SMALLEST) for end in ("low", "value", "high")
     )
     axes.fill_between(x, low, high, color=color, alpha=0.2, linewidth=0)
-    # Where no error was seen there is no rate to draw, only what bounds it.
+    # Where no error occurred there is no rate to draw, only what bounds it.
     axes.plot(x, np.where(middle > SMALLEST, middle, np.nan), color=color, label=name)
 
 
@@ -116,5 +116,5 @@ def _mark(axes: Any, point: "OperatingPoint", name: str, color: str) -> None:
 def _span(found: "Calibration") -> tuple[float, float]:
     """From the nearest to the farthest pair, with some room."""
     counts = np.array(found.genuine_counts) + np.array(found.impostor_counts)
-    seen = np.flatnonzero(counts)
-    return max(0.0, BIN_DISTANCE * seen[0] - 0.05), BIN_DISTANCE * seen[-1] + 0.05
+    occupied = np.flatnonzero(counts)
+    return max(0.0, BIN_DISTANCE * occupied[0] - 0.05), BIN_DISTANCE * occupied[-1] + 0.05

@@ -94,14 +94,14 @@ def _of_health(service: str, address: str, security: Security) -> str:
             else grpc.insecure_channel(target(address), list(NO_PROXY))
         )
         with channel:
-            told = {name: _health(channel, full_name) for name, full_name in SERVICES.items()}
+            health = {name: _health(channel, full_name) for name, full_name in SERVICES.items()}
     except grpc.RpcError:
         return f"what listens there is no facerec service: name another with --{service}"
-    if told[service] == _SERVING:
+    if health[service] == _SERVING:
         return SERVING
-    if told[service] is not None:
+    if health[service] is not None:
         return "it is not serving yet: it waits for its model or its database, as its log says"
-    if told[other] is not None:
+    if health[other] is not None:
         return f"the {other} listens there: give the {service}'s address as --{service}, or start it"
     return ""
 

@@ -14,7 +14,7 @@ from facerec.errors import FacerecError, Reason
 if TYPE_CHECKING:
     from facerec.client import AsyncMatcherClient, Enrollment
 
-# Files that are named like a photo are sent, whatever they are, so that a damaged one is told of.
+# Files that are named like a photo are sent, whatever they are, so that a damaged one is reported.
 SUFFIXES = frozenset(
     {
         ".jpg",
@@ -123,7 +123,7 @@ class Enroller:
     display_name: str | None
     use_largest_face: bool
     expire_time: datetime.datetime | None
-    told: Callable[[Outcome], None]
+    report: Callable[[Outcome], None]
 
     async def enroll_all(self, photos: Sequence[Photo], in_flight: int) -> list[Outcome]:
         """Enroll every photo, `in_flight` of them at a time; outcomes in the photos' order.
@@ -143,7 +143,7 @@ class Enroller:
     async def _work(self, waiting: Iterator[Photo], outcomes: dict[Photo, Outcome]) -> None:
         for photo in waiting:
             outcomes[photo] = await self._outcome(photo)
-            self.told(outcomes[photo])
+            self.report(outcomes[photo])
 
     async def _outcome(self, photo: Photo) -> Outcome:
         try:

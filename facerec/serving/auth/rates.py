@@ -10,7 +10,7 @@ class Bucket:
         self._per_second = per_second
         self._burst = burst
         self._level = float(burst)
-        self._seen = time.monotonic()
+        self._updated = time.monotonic()
 
     def take(self, cost: float = 1.0, held: float = 0.0) -> float:
         """Take `cost` for a call that has taken `held` before; returns 0, or the seconds until both pass.
@@ -19,8 +19,8 @@ class Bucket:
         later calls wait until what it took is regained. So no two such calls pass at once.
         """
         now = time.monotonic()
-        self._level = min(self._burst, self._level + (now - self._seen) * self._per_second)
-        self._seen = now
+        self._level = min(self._burst, self._level + (now - self._updated) * self._per_second)
+        self._updated = now
         needed = min(held + cost, self._burst)
         if self._level + held < needed:
             return (needed - self._level) / self._per_second

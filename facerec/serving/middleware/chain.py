@@ -126,7 +126,7 @@ class _WholeWrites:
     async def write(self, answer: Any) -> None:
         """Write an answer, which goes on where whoever waits for it is cancelled."""
         self._writing = asyncio.ensure_future(self._context.write(answer))
-        self._writing.add_done_callback(_seen)
+        self._writing.add_done_callback(_take_error)
         await asyncio.shield(self._writing)
 
     async def abort(self, *status: Any) -> None:
@@ -136,8 +136,8 @@ class _WholeWrites:
         await self._context.abort(*status)
 
 
-def _seen(writing: "asyncio.Task[None]") -> None:
-    """Its caller went away meanwhile, which ends the call by itself."""
+def _take_error(writing: "asyncio.Task[None]") -> None:
+    """Take the error of a write whose caller went away, which ends the call by itself."""
     if not writing.cancelled():
         writing.exception()
 

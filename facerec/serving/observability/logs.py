@@ -106,7 +106,7 @@ def _without_arguments(record: logging.LogRecord) -> bool:
 
 
 def write(logger: str, event: str, happened: Iterable[tuple[float, Mapping[str, Any]]]) -> None:
-    """Write lines of a while ago in one go, as each would have been written then, at the level info.
+    """Write lines of past events in one go, as each would have been written then, at the level info.
 
     `happened` has the time of each, in seconds since 1970, and its values.
     """
@@ -121,8 +121,8 @@ def write(logger: str, event: str, happened: Iterable[tuple[float, Mapping[str, 
 
 
 def _at(time: float) -> dict[str, str]:
-    moment = datetime.datetime.fromtimestamp(time, datetime.UTC).isoformat(timespec="microseconds")
-    return {"level": "info", "timestamp": moment.replace("+00:00", "Z")}
+    timestamp = datetime.datetime.fromtimestamp(time, datetime.UTC).isoformat(timespec="microseconds")
+    return {"level": "info", "timestamp": timestamp.replace("+00:00", "Z")}
 
 
 class _Lines(structlog.WriteLogger):

@@ -10,7 +10,7 @@ from facerec.serving.observability import spans
 def traced(method: Method, handler: Handler) -> Handler:
     """The same within a span; health is not worth one.
 
-    Outside of all other layers, so that a span has the time and the code that the caller sees.
+    Outside of all other middleware, so that a span has the time and the code that the caller sees.
     """
     if method.is_health:
         return handler

@@ -1,4 +1,9 @@
-"""Health for a service that is not ready from its first moment."""
+"""Health, which is asked for by gRPC and, on the admin port, over HTTP.
+
+One servicer answers `grpc.health.v1.Health`: on the port of calls, and where `health_address` is set on a
+port of its own, for probes of containers and balancers that speak neither TLS nor keys, while the other port
+takes both. `admin` answers /livez and /readyz out of the same states. A service is not ready at its start.
+"""
 
 import asyncio
 import dataclasses
@@ -9,7 +14,7 @@ import grpc.aio
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
 from facerec.serving.middleware.chain import Context, host
-from facerec.serving.middleware.reading.permits import Crowd
+from facerec.serving.middleware.reading.permits import EvictingSet
 from facerec.serving.observability.metrics import SERVING
 from facerec.serving.server import address, wire
 from facerec.serving.server.errors import AddressInUse
@@ -26,7 +31,7 @@ class _Servicer(health.aio.HealthServicer):
 
     def __init__(self) -> None:
         super().__init__()
-        self._watching = Crowd(MAX_WATCHES)
+        self._watching = EvictingSet(MAX_WATCHES)
 
     async def Watch(self, request: health_pb2.HealthCheckRequest, context: Context) -> None:
         task = asyncio.current_task()
@@ -38,7 +43,7 @@ class _Servicer(health.aio.HealthServicer):
             ended = True
             task.cancel()
 
-        self._watching.enter(owner, task, leave)
+        self._watching.add(owner, task, leave)
         try:
             await super().Watch(request, context)
         except asyncio.CancelledError:
@@ -46,7 +51,7 @@ class _Servicer(health.aio.HealthServicer):
                 raise
             task.uncancel()
         finally:
-            self._watching.exit(owner, task)
+            self._watching.remove(owner, task)
         await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, f"{MAX_WATCHES} others watch health here")
 
 

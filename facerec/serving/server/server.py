@@ -71,9 +71,9 @@ class ServerOptions:
 
 
 class Server:
-    """A server that answers health from its first moment and is SERVING when told so.
+    """A server that answers health from its start; a service is SERVING once `set_serving` says so.
 
-    With a file of keys nobody is let in who is not in it. Raises AddressInvalid, InsecureAddress,
+    With a keys file only callers that are in it are admitted. Raises AddressInvalid, InsecureAddress,
     SettingsInvalid.
     """
 
@@ -96,7 +96,7 @@ class Server:
         self._health = Health(service.full_name for service in services)
         self._server = wire.server(_channel_options(options))
         self._counting = RequestMetrics(options.log_calls)
-        layers = MiddlewareServer(
+        chain = MiddlewareServer(
             self._server,
             [
                 *([traced] if spans.enabled() else []),
@@ -122,12 +122,12 @@ class Server:
             if options.admin_address
             else None
         )
-        layered = cast(grpc.aio.Server, layers)  # it has the two methods that registering takes
+        wrapped = cast(grpc.aio.Server, chain)  # it has the two methods that registering takes
         for service in services:
-            service.register(layered)
-        self._health.register(layered)
+            service.register(wrapped)
+        self._health.register(wrapped)
         if options.reflection:
-            reflection.register(layered, [*(service.full_name for service in services), HEALTH])
+            reflection.register(wrapped, [*(service.full_name for service in services), HEALTH])
 
     @property
     def port(self) -> int:

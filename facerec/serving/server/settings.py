@@ -24,7 +24,7 @@ from facerec.serving.server.server import ServerOptions
 
 
 class ServingSettings(BaseSettings):
-    """What both services are told of the wire."""
+    """The settings of a service's server; each service adds its own."""
 
     model_config = SettingsConfigDict(
         frozen=True,
@@ -53,7 +53,7 @@ class ServingSettings(BaseSettings):
     opened where it is not set."""
 
     keys_file: Path | None = None
-    """TOML file of the API keys and client certificates that are let in, and what each may do; read anew when
+    """TOML file of the API keys and client certificates, and what each may do; read anew when
     it changes. Without it everybody may do everything."""
 
     tls_cert_file: Path | None = None
@@ -63,7 +63,7 @@ class ServingSettings(BaseSettings):
     """PEM file of the certificate's key."""
 
     tls_client_ca_file: Path | None = None
-    """PEM file of the CAs whose client certificates are let in; with it, nobody without one is."""
+    """PEM file of the CAs whose client certificates are accepted; with it, callers need one."""
 
     reflection: bool = True
     """Answer server reflection, which grpcurl and buf curl need."""

@@ -27,7 +27,7 @@ def limits(max_message_bytes: int, *, streams: int = MAX_STREAMS_PER_CONNECTION)
         ("grpc.max_concurrent_streams", streams),
         ("grpc.max_metadata_size", MAX_HEADER_BYTES),
         ("grpc.absolute_max_metadata_size", MAX_HEADER_BYTES),
-        # A compressed message is a thousandth of what it becomes, before anything of ours has seen it.
+        # A compressed message is a thousandth of what it becomes, before any code of ours reads it.
         ("grpc.compression_enabled_algorithms_bitset", NO_COMPRESSION),
         # Of a message that nobody reads yet its first 64 KB are taken in, however quick its sender is.
         ("grpc.http2.bdp_probe", 0),

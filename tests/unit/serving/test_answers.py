@@ -66,7 +66,7 @@ def ask_unread(dripping: Dripping, path: bytes, streams: range, size: int) -> No
 
 
 def named(method: Any, does: Any) -> Any:
-    """The layer that begins a call, its caller the one that the key names."""
+    """The middleware that begins a call, its caller the one that the key names."""
 
     async def handle(request: Any, context: Any) -> Any:
         present = call.begin(context.invocation_metadata(), context.peer)
@@ -84,8 +84,8 @@ async def maker() -> AsyncIterator[Maker]:
         "request_deserializer": UInt32Value.FromString,
         "response_serializer": BytesValue.SerializeToString,
     }
-    layers: list[Middleware] = [named, status.mapped, AnswerWriter(ByteBudget(BUDGET)), reader]
-    MiddlewareServer(server, layers).add_registered_method_handlers(
+    chain: list[Middleware] = [named, status.mapped, AnswerWriter(ByteBudget(BUDGET)), reader]
+    MiddlewareServer(server, chain).add_registered_method_handlers(
         "test.Maker",
         {
             "One": grpc.unary_unary_rpc_method_handler(maker.one, **forms),

@@ -9,7 +9,7 @@ import grpc.aio
 import pytest
 from grpc_health.v1 import health_pb2
 
-from facerec.serving.middleware.reading import lanes
+from facerec.serving.middleware.reading import admission
 from facerec.serving.server import health
 from facerec.serving.server.server import Server, ServerOptions
 from tests.fixtures.http2 import Dripping, message_head
@@ -60,7 +60,7 @@ async def test_a_check_whose_message_is_late_is_answered(server: Server, port: s
 async def test_checks_that_bring_no_message_end_for_others(server: Server) -> None:
     dripping = await Dripping.open(server.port)
     try:
-        for stream in range(1, 2 * lanes.LATE_HEALTH_MESSAGES + 40, 2):
+        for stream in range(1, 2 * admission.MAX_LATE_HEALTH + 40, 2):
             dripping.head(stream, CHECK.encode())
         await dripping.ended(1)  # the oldest
         async with grpc.aio.insecure_channel(server.address) as channel:

@@ -43,9 +43,9 @@ def handlers() -> dict[str, Any]:
 
 
 def tagging(tag: bytes, wrapped: list[str]) -> Callable[[Method, Handler], Handler]:
-    """A layer that notes its tag at each call."""
+    """A middleware that notes its tag at each call."""
 
-    def layer(method: Method, does: Handler) -> Handler:
+    def tagged(method: Method, does: Handler) -> Handler:
         wrapped.append(method.path)
 
         async def handle(request: Any, context: Any) -> Any:
@@ -54,7 +54,7 @@ def tagging(tag: bytes, wrapped: list[str]) -> Callable[[Method, Handler], Handl
 
         return handle
 
-    return layer
+    return tagged
 
 
 seen: list[bytes] = []
@@ -65,12 +65,12 @@ async def items(*messages: bytes) -> AsyncIterator[bytes]:
         yield message
 
 
-async def test_every_kind_of_handler_goes_through_every_layer_outermost_first() -> None:
+async def test_every_kind_of_handler_goes_through_all_middleware_outermost_first() -> None:
     wrapped: list[str] = []
     server = grpc.aio.server()
     reader = RequestReader(budget_bytes=1000, max_message_bytes=1000, max_seconds=10, large=())
-    layers: list[Middleware] = [tagging(b"outer", wrapped), reader, tagging(b"inner", wrapped)]
-    MiddlewareServer(server, layers).add_registered_method_handlers(SERVICE, handlers())
+    chain: list[Middleware] = [tagging(b"outer", wrapped), reader, tagging(b"inner", wrapped)]
+    MiddlewareServer(server, chain).add_registered_method_handlers(SERVICE, handlers())
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
     try:

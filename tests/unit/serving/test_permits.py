@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from facerec.errors import FacerecError, Reason
-from facerec.serving.middleware.reading.permits import Crowd, Permits
+from facerec.serving.middleware.reading.permits import EvictingSet, Permits
 
 
 async def test_one_caller_leaves_permits_to_others() -> None:
@@ -112,19 +112,19 @@ async def test_a_call_that_is_refused_and_cancelled_in_the_same_moment_gives_bac
     await last
 
 
-def test_the_oldest_of_whoever_has_most_has_to_go() -> None:
-    crowd, gone = Crowd(4), list[str]()
+def test_the_oldest_member_of_whichever_owner_has_most_is_evicted() -> None:
+    members, gone = EvictingSet(4), list[str]()
 
-    def enter(owner: str, name: str) -> None:
-        crowd.enter(owner, name, lambda: gone.append(name))
+    def add(owner: str, name: str) -> None:
+        members.add(owner, name, lambda: gone.append(name))
 
-    enter("probe", "p1")
+    add("probe", "p1")
     for number in range(6):
-        enter("flood", f"f{number}")
+        add("flood", f"f{number}")
     assert gone == ["f0", "f1", "f2"]
-    enter("other", "o1")
+    add("other", "o1")
     assert gone == ["f0", "f1", "f2", "f3"]
-    crowd.exit("flood", "f3")  # gone already
-    crowd.exit("probe", "p1")
-    enter("other", "o2")
+    members.remove("flood", "f3")  # gone already
+    members.remove("probe", "p1")
+    add("other", "o2")
     assert len(gone) == 4

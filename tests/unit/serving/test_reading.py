@@ -57,7 +57,7 @@ class Running:
                 raise from_rpc_error(error, "") from None
 
     def begin(self, method: Any, does: Any) -> Any:
-        """The layer that begins a call, its caller the one that the key names."""
+        """The middleware that begins a call, its caller the one that the key names."""
 
         async def handle(request: Any, context: Any) -> Any:
             self.begun += 1
@@ -102,8 +102,8 @@ async def start() -> AsyncIterator[Start]:
         }
         unary = grpc.unary_unary_rpc_method_handler(running.hold, **forms)
         stream = grpc.stream_stream_rpc_method_handler(running.each, **forms)
-        layers: list[Middleware] = [running.begin, status.mapped, AnswerWriter(ByteBudget(room_bytes)), reads]
-        MiddlewareServer(server, layers).add_registered_method_handlers(
+        chain: list[Middleware] = [running.begin, status.mapped, AnswerWriter(ByteBudget(room_bytes)), reads]
+        MiddlewareServer(server, chain).add_registered_method_handlers(
             "test.Holder", {"Hold": unary, "Small": unary, "Each": stream}
         )
         running.port = server.add_insecure_port("127.0.0.1:0")

@@ -40,9 +40,9 @@ class ByteBudget:
         """
         if not self._has(owner, size, mine):
             raise overloaded()
-        self._grant(owner, size)
+        self._take(owner, size)
 
-    def _grant(self, owner: str, size: int) -> None:
+    def _take(self, owner: str, size: int) -> None:
         self._free -= size
         self._held[owner] = self._held.get(owner, 0) + size
 
@@ -52,7 +52,7 @@ class ByteBudget:
         Raises FacerecError OVERLOADED after so many seconds, and where MAX_WAITING of the caller's wait.
         """
         if self._has(owner, size, mine):
-            self._grant(owner, size)
+            self._take(owner, size)
             return
         if len(self._waiting.get(owner, ())) >= MAX_WAITING:
             raise overloaded()
@@ -102,7 +102,7 @@ class ByteBudget:
         served = bool(waiting) and self._has(owner, waiting[0].size, waiting[0].mine)
         if served:
             first = waiting.popleft()
-            self._grant(owner, first.size)
+            self._take(owner, first.size)
             first.ready.set_result(None)
             self._waiting.move_to_end(owner)
         if not waiting:
@@ -157,7 +157,7 @@ class Lease:
 def overloaded() -> FacerecError:
     """The error of a message for which there is no room now."""
     return FacerecError(
-        "more is being sent than there is room for; try again in a moment",
+        "too many bytes of messages in flight; retry later",
         reason=Reason.OVERLOADED,
         retry_after_seconds=RETRY_SECONDS,
     )

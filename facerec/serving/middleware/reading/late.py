@@ -1,40 +1,40 @@
-"""A message that is being read and may turn out to be late."""
+"""A message that is being read and may turn out to be late: not there after 20 ms."""
 
 import asyncio
 import time
 
 from facerec.errors import FacerecError, Reason
+from facerec.serving.middleware.reading.admission import Admission
 from facerec.serving.middleware.reading.budget import Lease, overloaded
-from facerec.serving.middleware.reading.lanes import Lane
 
-LOOK_SECONDS = 0.01
-ROOM_SECONDS = 1.0  # that a late message keeps its permit for want of room, if no call waits for one
-LATE_LOOKS = 2  # of which nothing came: one might be the event loop's own delay
+CHECK_SECONDS = 0.01
+ROOM_SECONDS = 1.0  # for which a late message without room keeps its permit, if no call waits for one
+LATE_CHECKS = 2  # after which a message is late: one might be the event loop's own delay
 
 
 class LateMessage:
-    """Watches a message that the present task reads, with a permit of the lane until it is late.
+    """Watches a message that the present task reads; it holds a permit of `admission` until it is late.
 
-    Where there is no room for it then, it keeps its permit a while, unless another call waits for one, be it
-    of the same caller: after a stall of the machine, or of its sender, many are late at once and there a
-    moment later.
+    Where there is no room for it then, it keeps its permit for ROOM_SECONDS, unless another call waits for
+    one, be it of the same caller: after a stall of the machine, or of its sender, many are late at once and
+    arrive soon after.
 
     Where it is refused the task is cancelled, and `raise_refusal` says why.
     """
 
-    __slots__ = ("_began", "_entered", "_lane", "_lease", "_looks", "_refusal", "_task", "_timer")
+    __slots__ = ("_admission", "_began", "_checks", "_entered", "_lease", "_refusal", "_task", "_timer")
 
-    def __init__(self, lane: Lane, lease: Lease) -> None:
+    def __init__(self, admission: Admission, lease: Lease) -> None:
         task = asyncio.current_task()
         assert task is not None
         self._task = task
-        self._lane = lane
+        self._admission = admission
         self._lease = lease
         self._began = time.monotonic()
         self._entered = False
-        self._looks = 0
+        self._checks = 0
         self._refusal: FacerecError | None = None
-        self._timer = task.get_loop().call_later(LOOK_SECONDS, self._look)
+        self._timer = task.get_loop().call_later(CHECK_SECONDS, self._check)
 
     def raise_refusal(self) -> None:
         """Raises FacerecError where the message was refused; else does nothing."""
@@ -43,45 +43,45 @@ class LateMessage:
             raise self._refusal from None
 
     def end(self) -> None:
-        """It is there, or never will be."""
+        """Note that it has arrived, or never will."""
         self._timer.cancel()
         if self._entered:
-            self._lane.exit(self._lease, self)
+            self._admission.exit(self._lease, self)
         else:
-            self._lane.permits.release(self._lease.owner)
+            self._admission.permits.release(self._lease.owner)
 
-    def _look(self) -> None:
-        self._looks += 1
+    def _check(self) -> None:
+        self._checks += 1
         try:
-            if self._looks >= LATE_LOOKS:
-                self._check()
+            if self._checks >= LATE_CHECKS:
+                self._check_limits()
                 if not self._entered:
                     self._enter()
         except FacerecError as error:
             self._refuse(error)
             return
-        self._timer = self._task.get_loop().call_later(LOOK_SECONDS, self._look)
+        self._timer = self._task.get_loop().call_later(CHECK_SECONDS, self._check)
 
     def _enter(self) -> None:
-        lane, owner = self._lane, self._lease.owner
+        admission, owner = self._admission, self._lease.owner
         try:
-            lane.enter(self._lease, self, self._leave)
+            admission.enter(self._lease, self, self._evict)
         except FacerecError:
-            if time.monotonic() - self._began > ROOM_SECONDS or lane.permits.wanted():
+            if time.monotonic() - self._began > ROOM_SECONDS or admission.permits.has_waiting():
                 raise
             return
         self._entered = True
-        lane.permits.release(owner)
+        admission.permits.release(owner)
 
-    def _check(self) -> None:
-        if time.monotonic() - self._began > self._lane.max_seconds:
+    def _check_limits(self) -> None:
+        if time.monotonic() - self._began > self._admission.max_seconds:
             raise FacerecError(
-                f"the message took longer than {self._lane.max_seconds:g} s to arrive",
+                f"the message took longer than {self._admission.max_seconds:g} s to arrive",
                 reason=Reason.DEADLINE_EXCEEDED,
             )
-        self._lane.look()
+        self._admission.check()
 
-    def _leave(self) -> None:
+    def _evict(self) -> None:
         self._timer.cancel()
         self._refuse(overloaded())
 

@@ -1,4 +1,4 @@
-"""Who is next, and who goes, where only so many may be there at once: shared by caller."""
+"""A bounded number of permits, and a bounded set of members, both shared by caller."""
 
 import asyncio
 from collections import OrderedDict, deque
@@ -57,7 +57,7 @@ class Permits:
         if self._waiting:
             self._pass_on()
 
-    def wanted(self) -> bool:
+    def has_waiting(self) -> bool:
         """Whether a call waits for a permit."""
         return bool(self._waiting)
 
@@ -103,28 +103,28 @@ def _refuse(ready: "asyncio.Future[None]") -> None:
         ready.set_exception(overloaded())
 
 
-class Crowd:
-    """So many at once. Nobody is kept out: the oldest of whoever has most has to go."""
+class EvictingSet:
+    """At most `size` members. Another one evicts the oldest of whichever owner has most."""
 
     def __init__(self, size: int) -> None:
         self._size = size
-        self._there: dict[str, OrderedDict[object, Callable[[], None]]] = {}
+        self._members: dict[str, OrderedDict[object, Callable[[], None]]] = {}
         self._count = 0
 
-    def enter(self, owner: str, member: object, leave: Callable[[], None]) -> None:
-        """Let a member of an owner's in; `leave` is called, once, where it has to go."""
+    def add(self, owner: str, member: object, evict: Callable[[], None]) -> None:
+        """Add a member of an owner's; `evict` is called, once, where it has to go."""
         if self._count >= self._size:
-            most = max(self._there, key=lambda each: len(self._there[each]))
-            oldest, gone = next(iter(self._there[most].items()))
-            self.exit(most, oldest)
-            gone()
-        self._there.setdefault(owner, OrderedDict())[member] = leave
+            largest = max(self._members, key=lambda each: len(self._members[each]))
+            oldest, evict_oldest = next(iter(self._members[largest].items()))
+            self.remove(largest, oldest)
+            evict_oldest()
+        self._members.setdefault(owner, OrderedDict())[member] = evict
         self._count += 1
 
-    def exit(self, owner: str, member: object) -> None:
-        """Count it no more, if it is still there."""
-        members = self._there.get(owner)
+    def remove(self, owner: str, member: object) -> None:
+        """Remove a member, if it is still in the set."""
+        members = self._members.get(owner)
         if members is not None and members.pop(member, None) is not None:
             self._count -= 1
             if not members:
-                del self._there[owner]
+                del self._members[owner]

@@ -9,9 +9,14 @@ import grpc.aio
 from facerec.errors import FacerecError, Reason
 from facerec.serving.middleware import call
 from facerec.serving.middleware.chain import Context, Handler, Method, host
+from facerec.serving.middleware.reading.admission import (
+    MAX_WAITING_CALLS,
+    Admission,
+    CallAdmission,
+    HealthAdmission,
+)
 from facerec.serving.middleware.reading.budget import SMALL_BYTES, ByteBudget, Lease, overloaded
 from facerec.serving.middleware.reading.collector import Collector
-from facerec.serving.middleware.reading.lanes import MAX_WAITING_CALLS, CallLane, HealthLane, Lane
 from facerec.serving.middleware.reading.late import LateMessage
 from facerec.serving.middleware.reading.message import Message
 from facerec.serving.middleware.reading.parser import Parser
@@ -31,8 +36,8 @@ class RequestReader:
 
     Of a message that nobody reads gRPC holds 64 KB at the most; how long one is that is being read nobody
     knows until it is there. So each of them holds an eighth of `max_message_bytes`, the longest, in the
-    budget: a call's one message as soon as it is late, a stream's before it is read. Those that are not late
-    yet are few (`lanes`). A message holds its own length from when it is there until its call has ended, or
+    budget: a call's one message as soon as it is late, a stream's before it is read. `admission` bounds how
+    many are not late yet. A message holds its own length from when it is there until its call has ended, or
     for a stream's until the next is asked for, unless its handler keeps it longer (`call.keep_message`).
     Methods whose path is not in `large` take messages up to SMALL_BYTES.
     """
@@ -48,8 +53,8 @@ class RequestReader:
         self._budget = ByteBudget(budget_bytes, max_message_bytes)
         self._late_bytes = max(1, max_message_bytes // LATE_SHARE)
         self._memory = Memory()
-        self._calls = CallLane(self._late_bytes, max_seconds, self._memory)
-        self._health = HealthLane(max_seconds)
+        self._calls = CallAdmission(self._late_bytes, max_seconds, self._memory)
+        self._health = HealthAdmission(max_seconds)
         self._counting = Permits(1, 1, MAX_WAITING_CALLS)
         self._large = large
         self._max_message_bytes = max_message_bytes
@@ -62,16 +67,16 @@ class RequestReader:
         return self._health_check(method, handler) if method.is_health else self._one(method, handler)
 
     def _one(self, method: Method, handler: Handler) -> Handler:
-        max_bytes, lane, budget = self._max_bytes(method), self._calls, self._budget
+        max_bytes, admission, budget = self._max_bytes(method), self._calls, self._budget
         parse = Parser(method, self._counting)
 
         async def handle(_: Any, context: Context) -> Any:
             lease = Lease(budget, call.caller_key())
             size = 0
             try:
-                raw = await _receive(lane, lease, context)
+                raw = await _receive(admission, lease, context)
                 size = len(raw)
-                self._admit(size, max_bytes)
+                self._check_size(size, max_bytes)
                 lease.take(size)
                 await parse.check(raw, lease.owner)
                 answer = handler(parse(raw), context)
@@ -86,10 +91,10 @@ class RequestReader:
         return handle
 
     def _health_check(self, method: Method, handler: Handler) -> Handler:
-        lane, parse, none = self._health, Parser(method, self._counting), ByteBudget(0)
+        admission, parse, none = self._health, Parser(method, self._counting), ByteBudget(0)
 
         async def handle(_: Any, context: Context) -> Any:
-            raw = await _receive(lane, Lease(none, host(context)), context)
+            raw = await _receive(admission, Lease(none, host(context)), context)
             if len(raw) > HEALTH_BYTES:
                 raise FacerecError("the name of no service is as long", reason=Reason.OPTION_INVALID)
             return await handler(parse(raw), context)
@@ -108,7 +113,7 @@ class RequestReader:
                     raw = await context.read()
                     if raw is grpc.aio.EOF:
                         break
-                    self._admit(len(raw), max_bytes)
+                    self._check_size(len(raw), max_bytes)
                     await lease.wait(len(raw), STREAM_WAIT_SECONDS)
                     await parse.check(raw, lease.owner)
                     item = parse(raw)
@@ -132,7 +137,7 @@ class RequestReader:
     def _max_bytes(self, method: Method) -> int:
         return self._max_message_bytes if method.path in self._large else SMALL_BYTES
 
-    def _admit(self, size: int, max_bytes: int) -> None:
+    def _check_size(self, size: int, max_bytes: int) -> None:
         if size > max_bytes:
             raise FacerecError(
                 f"the request has {size:,} bytes and this method takes {max_bytes:,} at most",
@@ -142,10 +147,10 @@ class RequestReader:
             raise overloaded()
 
 
-async def _receive(lane: Lane, lease: Lease, context: Context) -> bytes:
+async def _receive(admission: Admission, lease: Lease, context: Context) -> bytes:
     """Read a call's one message, in its turn until it turns out to be late."""
-    await lane.permits.acquire(lease.owner)
-    late = LateMessage(lane, lease)
+    await admission.permits.acquire(lease.owner)
+    late = LateMessage(admission, lease)
     try:
         raw = await context.read()
     except asyncio.CancelledError:
