@@ -10,9 +10,9 @@ from facerec.encoder.v1 import encoder_pb2 as pb
 MAX_ITEM_ID: Final = 128
 MAX_UPSAMPLE: Final = 2
 MAX_FACE_PIXELS: Final = 65_535
-_LEAST_EDGE: Final = -65_536
-_GREATEST_NEAR_EDGE: Final = 65_535
-_GREATEST_FAR_EDGE: Final = 131_071
+_MIN_EDGE: Final = -65_536
+_MAX_NEAR_EDGE: Final = 65_535
+_MAX_FAR_EDGE: Final = 131_071
 
 _ALIGNMENTS: Final = {
     pb.ALIGNMENT_UNSPECIFIED: Alignment.SMALL,
@@ -98,9 +98,9 @@ def _alignment(given: pb.Alignment.ValueType, offered: Collection[Alignment]) ->
     raise OptionInvalid(message, field="options.alignment")
 
 
-def _check_range(name: str, value: int, greatest: int) -> None:
-    if value > greatest:
-        raise OptionInvalid(f"{name} is {value}; it must be 0 to {greatest}", field=f"options.{name}")
+def _check_range(name: str, value: int, max_value: int) -> None:
+    if value > max_value:
+        raise OptionInvalid(f"{name} is {value}; it must be 0 to {max_value}", field=f"options.{name}")
 
 
 def _boxes(given: Iterable[pb.BoundingBox]) -> tuple[BoundingBox, ...]:
@@ -110,10 +110,10 @@ def _boxes(given: Iterable[pb.BoundingBox]) -> tuple[BoundingBox, ...]:
 def _box(box: pb.BoundingBox, field: str) -> BoundingBox:
     for near, far in (("left", "right"), ("top", "bottom")):
         low, high = getattr(box, near), getattr(box, far)
-        if not _LEAST_EDGE <= low <= _GREATEST_NEAR_EDGE:
-            message = f"{near} is {low}; it must be {_LEAST_EDGE} to {_GREATEST_NEAR_EDGE}"
+        if not _MIN_EDGE <= low <= _MAX_NEAR_EDGE:
+            message = f"{near} is {low}; it must be {_MIN_EDGE} to {_MAX_NEAR_EDGE}"
             raise OptionInvalid(message, field=f"{field}.{near}")
-        if not low < high <= _GREATEST_FAR_EDGE:
-            message = f"{far} is {high}; it must be more than {near}, {low}, and at most {_GREATEST_FAR_EDGE}"
+        if not low < high <= _MAX_FAR_EDGE:
+            message = f"{far} is {high}; it must be more than {near}, {low}, and at most {_MAX_FAR_EDGE}"
             raise OptionInvalid(message, field=f"{field}.{far}")
     return BoundingBox(top=box.top, right=box.right, bottom=box.bottom, left=box.left)

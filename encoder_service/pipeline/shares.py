@@ -34,8 +34,8 @@ class Shares:
         room = self._max_images - self.under_way
         if of_caller >= _SHARE * room:
             return False
-        of_caller_at_most = (room + of_caller) * _SHARE / (_SHARE + 1)
-        return not on_behalf_of or self.count(caller, on_behalf_of) < _SHARE * (of_caller_at_most - of_caller)
+        max_of_caller = (room + of_caller) * _SHARE / (_SHARE + 1)
+        return not on_behalf_of or self.count(caller, on_behalf_of) < _SHARE * (max_of_caller - of_caller)
 
     def take(self, caller: str, on_behalf_of: str) -> None:
         """Count one more."""

@@ -29,5 +29,5 @@ def check(data: bytes, max_pixels: int) -> None:
             f"the run-length encoded BMP has {width} x {abs(height)} pixels; at most {most} in all are "
             "accepted of its kind: save it as PNG"
         )
-    most_bytes = _BYTES_A_PIXEL * (pixels + abs(height)) + 2048  # headers and palette
-    check_count(len(data), most_bytes, "bytes for a run-length encoded BMP of its size")
+    max_bytes = _BYTES_A_PIXEL * (pixels + abs(height)) + 2048  # headers and palette
+    check_count(len(data), max_bytes, "bytes for a run-length encoded BMP of its size")

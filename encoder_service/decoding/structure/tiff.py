@@ -72,8 +72,8 @@ def check_exif(block: bytes) -> None:
         _check_directory(directory, _MAX_EXIF_TAGS)
 
 
-def _check_directory(directory: Directory, most_tags: int) -> None:
-    check_count(directory.tags, most_tags, "tags in a TIFF or EXIF directory")
+def _check_directory(directory: Directory, max_tags: int) -> None:
+    check_count(directory.tags, max_tags, "tags in a TIFF or EXIF directory")
     check_count(directory.values, _MAX_VALUES, "numbers in a TIFF or EXIF directory")
 
 

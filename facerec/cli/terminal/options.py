@@ -38,7 +38,7 @@ Matcher = Annotated[
         help=f"Where the matcher is. {_VARIABLES}",
     ),
 ]
-Collection = Annotated[str, typer.Option("--collection", metavar="ID", help="The gallery to use.")]
+Collection = Annotated[str, typer.Option("--collection", metavar="ID", help="The collection to use.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object, for programs.")]
 MaxDistance = Annotated[
     float | None,

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 TRIES = 10
 LAST_WORD_SECONDS = 2.0
 """How long somebody who interrupts an import waits for how far it came."""
-LONGEST_DELAY_SECONDS = 10.0
+MAX_DELAY_SECONDS = 10.0
 
 
 class Sender:
@@ -176,7 +176,7 @@ class Sender:
 
 
 def _delay(error: FacerecError, attempt: int) -> float:
-    return min(LONGEST_DELAY_SECONDS, max(error.retry_after_seconds or 0.0, 2.0**attempt / 4))
+    return min(MAX_DELAY_SECONDS, max(error.retry_after_seconds or 0.0, 2.0**attempt / 4))
 
 
 async def _faces(batches: "list[SourceBatch]", skip: int) -> "AsyncIterator[FaceBatch]":

@@ -50,21 +50,21 @@ def _json_lines(target: Path, batches: "Iterable[FaceBatch]") -> int:
     faces = 0
     with whole(target) as file:
         for batch in batches:
-            for place, vector in enumerate(batch.encodings.tolist()):
-                record = {"person_id": batch.person_ids[place], "encoding": vector, **_known(batch, place)}
+            for index, vector in enumerate(batch.encodings.tolist()):
+                record = {"person_id": batch.person_ids[index], "encoding": vector, **_known(batch, index)}
                 file.write(json.dumps(record).encode() + b"\n")
             faces += len(batch)
     return faces
 
 
-def _known(batch: "FaceBatch", place: int) -> dict[str, Any]:
+def _known(batch: "FaceBatch", index: int) -> dict[str, Any]:
     """What is known of a face, but for what is empty."""
-    expires = batch.expire_times[place]
+    expires = batch.expire_times[index]
     known = {
-        "display_name": batch.display_names[place],
-        "external_ref": batch.external_refs[place],
+        "display_name": batch.display_names[index],
+        "external_ref": batch.external_refs[index],
         "expire_time": expires.isoformat() if expires else "",
-        "fingerprint": batch.fingerprints[place],
+        "fingerprint": batch.fingerprints[index],
         "space": batch.space,
     }
     return {name: value for name, value in known.items() if value}

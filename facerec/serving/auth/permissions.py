@@ -43,8 +43,8 @@ class Role(enum.StrEnum):
     VERIFY = "verify"  # decide a claim, compare two faces
     IDENTIFY = "identify"  # find who a face is
     ENROLL = "enroll"  # add faces, one by one or in bulk
-    MANAGE = "manage"  # read, change and erase people; a gallery's settings and error rates
-    ADMIN = "admin"  # galleries made and erased, everything exported, what was done
+    MANAGE = "manage"  # read, change and erase people; a collection's settings and error rates
+    ADMIN = "admin"  # collections made and erased, everything exported, what was done
 
 
 class Permissions(pydantic.BaseModel):

@@ -13,7 +13,7 @@ from facerec.serving.middleware.call import Call
 from facerec.serving.observability import logs
 
 WRITE_SECONDS = 0.2
-MOST_WAITING = 1000
+MAX_WAITING = 1000
 REFUSED_SECONDS = 1.0
 UNKNOWN_CALLERS = frozenset({Reason.KEY_MISSING, Reason.KEY_UNKNOWN})
 
@@ -38,7 +38,7 @@ class CallLog:
                 return
             peer = call.key  # now: the connection may be gone when the line is written
         self._waiting.append((time.time(), method, code, seconds, call, peer))
-        if len(self._waiting) >= MOST_WAITING:
+        if len(self._waiting) >= MAX_WAITING:
             self.flush()
         elif self._due is None:
             self._due = asyncio.get_running_loop().call_later(WRITE_SECONDS, self.flush)
