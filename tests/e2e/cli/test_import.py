@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from facerec.cli.transfer import sending
+from facerec.cli.transfer import jobs
 from facerec.cli.transfer.commands import KNOWN_SPACE
 from facerec.client import FaceBatch, MatcherClient
 from facerec.sources import files
@@ -36,7 +36,7 @@ def interrupted_after(terminal: Terminal, source: Path, count: int) -> None:
     """Bring the first rows of the import in, as a client that was killed then."""
     found = list(files.rows(source, "npz", lambda *said: pytest.fail(str(said))))[:count]
     digest = files.digest(source)
-    job = sending.Job(sending.Reader(digest, nothing(), nothing), KNOWN_SPACE, False, "moved")
+    job = jobs.Job(jobs.Reader(digest, nothing(), nothing), KNOWN_SPACE, False, "moved")
     batch = FaceBatch(np.stack([row.encoding for row in found]), [row.person_id for row in found])
     with MatcherClient(terminal.matcher) as client:
         client.import_faces([batch], space=job.space, import_id=job.import_id(0), collection_id="moved")
@@ -91,7 +91,7 @@ def row_line(name: str, vector: npt.NDArray[np.float32]) -> str:
 def test_an_interruption_says_how_many_faces_are_in_and_how_to_go_on(
     terminal: Terminal, source: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sending, "CALL_BATCHES", 1)
+    monkeypatch.setattr(jobs, "CALL_BATCHES", 1)
     monkeypatch.setattr(source_rows, "BATCH_FACES", 2)
     read = files.rows
 
