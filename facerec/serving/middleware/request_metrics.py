@@ -8,7 +8,7 @@ import grpc
 
 from facerec.serving.middleware import call
 from facerec.serving.middleware.chain import Context, Handler, Method
-from facerec.serving.observability.access_log import CallLog
+from facerec.serving.observability.access_log import AccessLog
 from facerec.serving.observability.metrics import CALLS
 
 LogCalls = Literal["off", "failed", "all"]
@@ -23,13 +23,13 @@ class RequestMetrics:
 
     def __init__(self, log_calls: LogCalls = "failed") -> None:
         self._log_calls = log_calls
-        self.log = CallLog()
+        self.access_log = AccessLog()
 
     def __call__(self, method: Method, handler: Handler) -> Handler:
         """The same, counted."""
         calls = CALLS.of(method.kind, method.service, method.name)
         log_calls = "off" if method.is_health else self._log_calls
-        log, log_all, name = self.log, log_calls == "all", method.name
+        log, log_all, name = self.access_log, log_calls == "all", method.name
         log_failed = log_calls != "off"
 
         async def handle(request: Any, context: Context) -> Any:
@@ -46,7 +46,7 @@ class RequestMetrics:
                 seconds = time.perf_counter() - began
                 calls.end(code, seconds)
                 if log_all or (log_failed and code != "OK"):
-                    # Neither the message nor what the call was about, which may be somebody.
+                    # Neither the message nor what the call was about, which may be a person.
                     log.add(name, code, seconds, present)
 
         return handle

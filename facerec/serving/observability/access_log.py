@@ -1,4 +1,4 @@
-"""The lines of calls, written some at a time.
+"""The access log: a line of each call, written some at a time.
 
 A line by itself takes a tenth of a small call: the write lets go of the interpreter, and the thread that
 polls for gRPC takes it. The lines of a fifth of a second in one write take next to nothing. A process that is
@@ -18,7 +18,7 @@ REFUSED_SECONDS = 1.0
 UNKNOWN_CALLERS = frozenset({Reason.KEY_MISSING, Reason.KEY_UNKNOWN})
 
 
-class CallLog:
+class AccessLog:
     """Takes lines on the event loop.
 
     Of calls without a key that is known there is, by method, one line a second, with the address of the host
@@ -31,7 +31,10 @@ class CallLog:
         self._due: asyncio.TimerHandle | None = None
 
     def add(self, method: str, code: str, seconds: float, call: Call) -> None:
-        """Write a line soon."""
+        """Write a line of a call that has ended, within WRITE_SECONDS.
+
+        `method` is its name, `code` its status, `seconds` how long it took.
+        """
         peer = ""
         if call.reason in UNKNOWN_CALLERS:
             if self._is_counted(method, code, call.reason):
@@ -44,7 +47,7 @@ class CallLog:
             self._due = asyncio.get_running_loop().call_later(WRITE_SECONDS, self.flush)
 
     def close(self) -> None:
-        """Write all there is."""
+        """Write all that waits, the counts of refused calls too."""
         self.flush()
         self._write_refused()
 

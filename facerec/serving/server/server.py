@@ -95,12 +95,12 @@ class Server:
         self._watch: asyncio.Task[None] | None = None
         self._health = Health(service.full_name for service in services)
         self._server = wire.server(_channel_options(options))
-        self._counting = RequestMetrics(options.log_calls)
+        self._request_metrics = RequestMetrics(options.log_calls)
         chain = MiddlewareServer(
             self._server,
             [
                 *([traced] if spans.enabled() else []),
-                self._counting,
+                self._request_metrics,
                 status.mapped,
                 *([self._authenticator.admit] if self._authenticator else []),
                 Deadlines(options.max_call_seconds),
@@ -190,7 +190,7 @@ class Server:
         await self._health.shut_down()
         await asyncio.sleep(self._options.drain_seconds)
         await self._server.stop(self._options.grace_seconds)
-        self._counting.log.close()
+        self._request_metrics.access_log.close()
         if self._watch:
             self._watch.cancel()
         if self._health_port:

@@ -10,7 +10,7 @@ import structlog
 
 from facerec.serving.middleware import call
 from facerec.serving.observability import access_log, logs
-from facerec.serving.observability.access_log import MAX_WAITING, CallLog
+from facerec.serving.observability.access_log import MAX_WAITING, AccessLog
 from tests.fixtures.waiting import until
 
 
@@ -36,7 +36,7 @@ async def test_lines_come_a_moment_later_with_the_time_of_their_call(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     logs.configure("info", "json")
-    log = CallLog()
+    log = AccessLog()
     before = datetime.datetime.now(datetime.UTC)
     log.add("Verify", "OK", 0.00123456, some_call("first"))
     after = datetime.datetime.now(datetime.UTC)
@@ -62,7 +62,7 @@ async def test_lines_come_a_moment_later_with_the_time_of_their_call(
 
 async def test_a_flood_of_lines_does_not_wait(capsys: pytest.CaptureFixture[str]) -> None:
     logs.configure("info", "json")
-    log = CallLog()
+    log = AccessLog()
     for number in range(MAX_WAITING):
         log.add("Verify", "OK", 0.001, some_call(str(number)))
     assert [line["request_id"] for line in written(capsys)] == [str(n) for n in range(MAX_WAITING)]
@@ -70,7 +70,7 @@ async def test_a_flood_of_lines_does_not_wait(capsys: pytest.CaptureFixture[str]
 
 async def test_what_waits_at_the_end_is_written(capsys: pytest.CaptureFixture[str]) -> None:
     logs.configure("info", "json")
-    log = CallLog()
+    log = AccessLog()
     log.add("Verify", "OK", 0.001, some_call("last"))
     log.flush()
     assert [line["request_id"] for line in written(capsys)] == ["last"]
@@ -80,7 +80,7 @@ async def test_what_waits_at_the_end_is_written(capsys: pytest.CaptureFixture[st
 
 async def test_no_line_is_written_below_the_level_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
     logs.configure("warning", "json")
-    log = CallLog()
+    log = AccessLog()
     log.add("Verify", "OK", 0.001, some_call("one"))
     log.flush()
     assert written(capsys) == []
@@ -88,7 +88,7 @@ async def test_no_line_is_written_below_the_level_asked_for(capsys: pytest.Captu
 
 async def test_lines_for_people_are_text(capsys: pytest.CaptureFixture[str]) -> None:
     logs.configure("info", "console")
-    log = CallLog()
+    log = AccessLog()
     log.add("Verify", "OK", 0.001, some_call("one"))
     log.flush()
     assert "Verify" in capsys.readouterr().err
@@ -108,7 +108,7 @@ async def test_calls_without_a_known_key_have_one_line_a_second_and_a_count(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     logs.configure("info", "json")
-    log = CallLog()
+    log = AccessLog()
     for number in range(1000):
         refused = some_call(str(number))
         refused.reason = "KEY_UNKNOWN" if number % 4 else "KEY_MISSING"
@@ -127,7 +127,7 @@ async def test_the_count_is_written_when_the_second_is_over(
 ) -> None:
     monkeypatch.setattr(access_log, "REFUSED_SECONDS", 0.05)
     logs.configure("info", "json")
-    log = CallLog()
+    log = AccessLog()
     lines: list[dict[str, object]] = []
     for _ in range(2):
         refused = some_call("x")
