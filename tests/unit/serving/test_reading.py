@@ -327,6 +327,21 @@ async def test_late_messages_are_in_nobodys_way(start: Start) -> None:
         dripping.close()
 
 
+async def test_late_messages_of_several_callers_leave_room_for_a_prompt_one_of_another(start: Start) -> None:
+    running = await start(max_seconds=1000)
+    running.go.set()
+    opened = [await Dripping.open(running.port) for _ in range(4)]
+    try:
+        for number, dripping in enumerate(opened):
+            for stream in range(1, 2 * MOST_LATE + 4, 2):
+                dripping.begin(stream, PATH, f"{FLOOD}{number}")
+            await dripping.ended_any()  # as its caller has no more room
+        assert await running.call(1000) == 3
+    finally:
+        for dripping in opened:
+            dripping.close()
+
+
 async def test_a_late_message_is_refused_where_memory_is_tight(
     start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:

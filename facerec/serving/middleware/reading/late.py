@@ -1,4 +1,15 @@
-"""A message that is being read and may turn out to be late: not there after 20 ms."""
+"""A message that is being read and may turn out to be late: not there after 20 ms.
+
+The byte budget alone does not bound what slow senders hold. How long a message is nobody knows until it is
+there, whatever its method takes, and by then gRPC may hold as much of it as of the longest. Were that
+reserved before each message is read, as it is before each of a stream, a dozen slow messages would take a
+caller's whole share, by default: its prompt calls, of a few hundred bytes each, would wait behind them and be
+refused, and where no keys are asked for so would those of everybody at the sender's address. Four such
+callers would leave nobody else the room to send anything.
+
+So a message holds nothing of the budget while it may be prompt, and few are read at once that may be. One
+that is late holds its reservation from then on, and is refused where there is none left.
+"""
 
 import asyncio
 import time
