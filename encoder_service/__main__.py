@@ -28,7 +28,8 @@ from facerec.serving.observability.watchdog import Watchdog
 from facerec.serving.server import command_line, diagnostics, process
 from facerec.serving.server.command_line import Command
 from facerec.serving.server.errors import StartError
-from facerec.serving.server.server import Server, Service, wait_for_termination
+from facerec.serving.server.loop import wait_for_termination
+from facerec.serving.server.server import Server, Service
 from facerec.serving.server.settings_loading import load
 
 SERVICE, PROGRAM = "encoder", "encoder_service"

@@ -15,7 +15,7 @@ from facerec.serving.observability.watchdog import Watchdog
 from facerec.serving.server import command_line, diagnostics, process
 from facerec.serving.server.command_line import Command
 from facerec.serving.server.errors import StartError
-from facerec.serving.server.server import wait_for_termination
+from facerec.serving.server.loop import wait_for_termination
 from facerec.serving.server.settings_loading import load
 from matcher_service import doctor
 from matcher_service.maintenance import keeper

@@ -1,6 +1,7 @@
-"""Running a service's main coroutine."""
+"""Running a service's main coroutine, until a signal asks it to end."""
 
 import asyncio
+import signal
 import sys
 from collections.abc import Coroutine
 from typing import Any
@@ -22,3 +23,17 @@ def run(main: Coroutine[Any, Any, int | None]) -> int:
         except StartError as error:
             print(printable(f"error: {error}"), file=sys.stderr)
             return 2
+
+
+async def wait_for_termination() -> None:
+    """Return on the first SIGTERM or SIGINT. A second one takes the signal's default course."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    signals = (signal.SIGTERM, signal.SIGINT)
+    for number in signals:
+        loop.add_signal_handler(number, stop.set)
+    try:
+        await stop.wait()
+    finally:
+        for number in signals:
+            loop.remove_signal_handler(number)

@@ -2,7 +2,6 @@
 
 import asyncio
 import dataclasses
-import signal
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -15,7 +14,7 @@ from facerec.serving.auth.permissions import Role
 from facerec.serving.auth.tls import ServerTls
 from facerec.serving.middleware import status
 from facerec.serving.middleware.answers import AnswerWriter
-from facerec.serving.middleware.chain import MiddlewareServer
+from facerec.serving.middleware.chain import Middleware, MiddlewareServer
 from facerec.serving.middleware.deadlines import Deadlines
 from facerec.serving.middleware.reading.budget import ByteBudget
 from facerec.serving.middleware.reading.reader import RequestReader
@@ -83,37 +82,11 @@ class Server:
         self._tls = _tls(options)
         if self._tls is None:
             address.check_insecure(self._address, insecure=options.insecure)
-        self._authenticator = (
-            Authenticator(
-                KeyStore(options.keys_file),
-                _by_path(services, lambda service: service.roles),
-                _by_path(services, lambda service: service.probes),
-            )
-            if options.keys_file
-            else None
-        )
+        self._authenticator = _authenticator(options, services)
         self._watch: asyncio.Task[None] | None = None
         self._health = Health(service.full_name for service in services)
         self._server = wire.server(_channel_options(options))
         self._request_metrics = RequestMetrics(options.log_calls)
-        chain = MiddlewareServer(
-            self._server,
-            [
-                *([traced] if spans.enabled() else []),
-                self._request_metrics,
-                status.mapped,
-                *([self._authenticator.admit] if self._authenticator else []),
-                Deadlines(options.max_call_seconds),
-                AnswerWriter(ByteBudget(max(options.max_bytes_in_flight // 2, options.max_request_bytes))),
-                RequestReader(
-                    budget_bytes=options.max_bytes_in_flight,
-                    max_message_bytes=options.max_request_bytes,
-                    max_seconds=options.max_call_seconds,
-                    large={f"/{each.full_name}/{method}" for each in services for method in each.large},
-                ),
-                *([self._authenticator.check] if self._authenticator else []),
-            ],
-        )
         self._health_port = (
             HealthPort(options.health_address, self._health) if options.health_address else None
         )
@@ -122,12 +95,36 @@ class Server:
             if options.admin_address
             else None
         )
-        wrapped = cast(grpc.aio.Server, chain)  # it has the two methods that registering takes
+        self._register(services)
+
+    def _register(self, services: Sequence[Service]) -> None:
+        """Register the services, health and reflection, each method within all middleware."""
+        wrapping = MiddlewareServer(self._server, self._middleware(services))
+        server = cast(grpc.aio.Server, wrapping)  # it has the two methods that registering takes
         for service in services:
-            service.register(wrapped)
-        self._health.register(wrapped)
-        if options.reflection:
-            reflection.register(wrapped, [*(service.full_name for service in services), HEALTH])
+            service.register(server)
+        self._health.register(server)
+        if self._options.reflection:
+            reflection.register(server, [*(service.full_name for service in services), HEALTH])
+
+    def _middleware(self, services: Sequence[Service]) -> list[Middleware]:
+        """All middleware, the outermost first."""
+        options, authenticator = self._options, self._authenticator
+        return [
+            *([traced] if spans.enabled() else []),
+            self._request_metrics,
+            status.mapped,
+            *([authenticator.admit] if authenticator else []),
+            Deadlines(options.max_call_seconds),
+            AnswerWriter(ByteBudget(max(options.max_bytes_in_flight // 2, options.max_request_bytes))),
+            RequestReader(
+                budget_bytes=options.max_bytes_in_flight,
+                max_message_bytes=options.max_request_bytes,
+                max_seconds=options.max_call_seconds,
+                large={f"/{each.full_name}/{method}" for each in services for method in each.large},
+            ),
+            *([authenticator.check] if authenticator else []),
+        ]
 
     @property
     def port(self) -> int:
@@ -199,6 +196,16 @@ class Server:
             await asyncio.to_thread(self._admin.stop)
 
 
+def _authenticator(options: ServerOptions, services: Sequence[Service]) -> Authenticator | None:
+    if not options.keys_file:
+        return None
+    return Authenticator(
+        KeyStore(options.keys_file),
+        _by_path(services, lambda service: service.roles),
+        _by_path(services, lambda service: service.probes),
+    )
+
+
 def _by_path(services: Sequence[Service], table: Callable[[Service], Mapping[str, T]]) -> dict[str, T]:
     """What services say of their methods, by `/SERVICE/METHOD`."""
     return {
@@ -231,17 +238,3 @@ def _channel_options(options: ServerOptions) -> list[tuple[str, int]]:
         # Calls and streams under way finish on the old connection, however long they take.
         chosen.append(("grpc.max_connection_age_ms", int(1000 * options.max_connection_age_seconds)))
     return chosen
-
-
-async def wait_for_termination() -> None:
-    """Return on the first SIGTERM or SIGINT. A second one takes the signal's default course."""
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    signals = (signal.SIGTERM, signal.SIGINT)
-    for number in signals:
-        loop.add_signal_handler(number, stop.set)
-    try:
-        await stop.wait()
-    finally:
-        for number in signals:
-            loop.remove_signal_handler(number)

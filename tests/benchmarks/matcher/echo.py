@@ -11,7 +11,6 @@ import grpc.aio
 from facerec.matcher.v1 import matcher_pb2 as pb
 from facerec.matcher.v1 import matcher_pb2_grpc
 from facerec.serving.server import loop
-from facerec.serving.server.server import wait_for_termination
 
 ANSWER = pb.VerifyResponse(
     match=True,
@@ -34,7 +33,7 @@ async def main() -> None:
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
     print(f"127.0.0.1:{port}", flush=True)
-    termination = asyncio.create_task(wait_for_termination())
+    termination = asyncio.create_task(loop.wait_for_termination())
     await termination
     await server.stop(0.2)
 
