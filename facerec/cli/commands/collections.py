@@ -54,7 +54,9 @@ IndexAbove = Annotated[
 ]
 Trust = Annotated[
     float | None,
-    typer.Option("--trust-distance", min=0, max=4, help="Largest distance at which the index is believed."),
+    typer.Option(
+        "--trust-distance", min=0, max=4, help="Largest distance at which an index result is accepted."
+    ),
 ]
 Recall = Annotated[
     float | None,
