@@ -6,7 +6,6 @@ import sys
 from collections.abc import Coroutine
 from typing import Any
 
-import asyncpg
 import structlog
 
 import facerec
@@ -17,10 +16,11 @@ from facerec.serving.server.command_line import Command
 from facerec.serving.server.errors import StartError
 from facerec.serving.server.loop import wait_for_termination
 from facerec.serving.server.settings_loading import load
-from matcher_service import doctor
-from matcher_service.maintenance import keeper
+from matcher_service.diagnostics import doctor
+from matcher_service.maintenance import runner
 from matcher_service.postgres import migrations
-from matcher_service.postgres.address import why_failed, why_unverified
+from matcher_service.postgres.connections.address import why_failed, why_unverified
+from matcher_service.postgres.driver_errors import CONNECTING_ERRORS
 from matcher_service.service import MatcherService
 from matcher_service.settings import EXAMINED, MAINTAINING, MIGRATING, SERVING, MatcherSettings
 
@@ -78,14 +78,14 @@ async def maintain(argv: list[str]) -> None:
     logs.configure(settings.log_level, settings.log_format)
     options = settings.maintenance_options()
     if not settings.maintain_once:
-        await ended(keeper.run(options))
+        await ended(runner.run(options))
         return
     try:
-        if not await keeper.run_once(options):
+        if not await runner.run_once(options):
             log.info("another_maintains")
-    except keeper.CollectionsFailed as error:
+    except runner.CollectionsFailed as error:
         raise StartError(str(error)) from None
-    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+    except CONNECTING_ERRORS as error:
         raise StartError(f"the run was cut short: {why_failed(error)}") from None
 
 

@@ -8,7 +8,7 @@ import structlog
 
 from matcher_service import metrics
 from matcher_service.domain.errors import MatcherError
-from matcher_service.postgres.address import why_failed
+from matcher_service.postgres.connections.address import why_failed
 from matcher_service.postgres.database import Database
 
 SUMMARY_SECONDS = 10.0  # between two readings of what maintenance did, which read a row a collection

@@ -18,12 +18,14 @@ from matcher_service.identification.exact_scan import Scanner
 from matcher_service.identification.failed_tries import FailedTries
 from matcher_service.identification.matcher import Matcher
 from matcher_service.identification.recall import RecallMeter
+from matcher_service.identification.repository import DecisionRepository
 from matcher_service.identification.search import Search
+from matcher_service.persons.enrollment import Enroller
 from matcher_service.persons.enrollment_policy import EnrollmentPolicy
 from matcher_service.persons.export import PersonExporter
-from matcher_service.persons.persons import Gallery
+from matcher_service.persons.persons import PersonService
+from matcher_service.persons.repository import PersonRepository
 from matcher_service.postgres.database import Database
-from matcher_service.postgres.store import Store
 from matcher_service.readiness import Readiness
 from matcher_service.settings import MatcherSettings
 from matcher_service.transfer.exporter import Exporter
@@ -50,20 +52,24 @@ class MatcherService:
             max_images=settings.encoder_max_images,
         )
         max_faces = settings.max_faces_per_person
-        store = self._store = Store(self._database, max_faces_per_person=max_faces)
+        persons = PersonRepository(self._database, max_faces_per_person=max_faces)
+        measured = DecisionRepository(self._database)
         self._decisions = DecisionLog(self._database, enabled=settings.audit_decisions)
         scanner = Scanner(self._database)
         search = Search(self._database, scanner, scan_apart_above_faces=settings.scan_apart_above_faces)
-        tries = FailedTries(store)
+        tries = FailedTries(measured)
         servicer = MatcherServicer(
-            Matcher(store, search, self._encoder, Evidence(self._database), self._decisions, tries=tries),
-            Gallery(store, EnrollmentPolicy(search, tries), self._encoder),
-            Importer(self._database, max_faces_per_person=max_faces),
-            Exporter(self._database, export_seconds=settings.export_timeout_seconds),
-            PersonExporter(self._database),
+            matcher=Matcher(
+                measured, search, self._encoder, Evidence(self._database), self._decisions, tries=tries
+            ),
+            enroller=Enroller(persons, EnrollmentPolicy(search, tries), self._encoder),
+            persons=PersonService(persons),
+            person_exporter=PersonExporter(self._database),
+            importer=Importer(self._database, max_faces_per_person=max_faces),
+            exporter=Exporter(self._database, export_seconds=settings.export_timeout_seconds),
         )
         collections = CollectionServicer(
-            Catalog(store, self._database),
+            Catalog(self._database),
             Calibrator(self._database),
             RecallMeter(self._database, search, scanner),
             Reviewer(self._database),

@@ -7,7 +7,7 @@ from pydantic_settings import SettingsConfigDict
 
 from facerec.client.security import Security
 from facerec.serving.server.settings import ServingSettings
-from matcher_service.maintenance.keeper import MaintenanceOptions
+from matcher_service.maintenance.runner import MaintenanceOptions
 from matcher_service.postgres.database import DatabaseOptions
 
 

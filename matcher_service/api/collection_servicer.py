@@ -1,23 +1,16 @@
 """CollectionService on the wire: messages in, messages out, the work elsewhere."""
 
-from typing import Any
-
-import grpc.aio
-
+from facerec.contract import DEFAULT_SPACE
 from facerec.matcher.v1 import audit_pb2 as audit_pb
 from facerec.matcher.v1 import calibration_pb2 as calibration_pb
 from facerec.matcher.v1 import matcher_pb2 as pb
 from facerec.matcher.v1 import matcher_pb2_grpc
 from facerec.matcher.v1 import review_pb2 as review_pb
 from facerec.serving.middleware import call
-from matcher_service.api import (
-    audit_converters,
-    calibration_converters,
-    collection_converters,
-    converters,
-    review_converters,
-    rights,
-)
+from matcher_service.api import rights
+from matcher_service.api.context import Context
+from matcher_service.api.converters import audit as audit_messages
+from matcher_service.api.converters import calibrations, collections, requests, reviews
 from matcher_service.audit.reading import AuditReader
 from matcher_service.calibration.calibrator import Calibrator
 from matcher_service.collections.catalog import Catalog
@@ -27,8 +20,6 @@ from matcher_service.domain.errors import IdInvalid, OptionInvalid, ScoresWithhe
 from matcher_service.domain.page_tokens import PairList
 from matcher_service.duplicates.review import MAX_DISTANCE, Reviewer
 from matcher_service.identification.recall import DEFAULT_SAMPLES, MAX_SAMPLES, MIN_SAMPLES, RecallMeter
-
-Context = grpc.aio.ServicerContext[Any, Any]
 
 
 class CollectionServicer(matcher_pb2_grpc.CollectionServiceServicer):
@@ -54,24 +45,24 @@ class CollectionServicer(matcher_pb2_grpc.CollectionServiceServicer):
         """Add a collection."""
         collection = await self._catalog.create(
             _named(request.collection_id),
-            converters.space(request.space, "space") or converters.KNOWN_SPACE,
-            collection_converters.settings(request.settings),
+            requests.space(request.space, "space") or DEFAULT_SPACE,
+            collections.settings(request.settings),
         )
-        return pb.CreateCollectionResponse(collection=collection_converters.collection_message(collection))
+        return pb.CreateCollectionResponse(collection=collections.collection_message(collection))
 
     async def GetCollection(
         self, request: pb.GetCollectionRequest, context: Context
     ) -> pb.GetCollectionResponse:
         """Read a collection."""
         collection = await self._catalog.get(ids.collection_id(request.collection_id))
-        return pb.GetCollectionResponse(collection=collection_converters.collection_message(collection))
+        return pb.GetCollectionResponse(collection=collections.collection_message(collection))
 
     async def ListCollections(
         self, request: pb.ListCollectionsRequest, context: Context
     ) -> pb.ListCollectionsResponse:
         """Read a page of collections."""
-        collections, token = await self._catalog.list(ids.page_size(request.page_size), request.page_token)
-        messages = [collection_converters.collection_message(collection) for collection in collections]
+        page, token = await self._catalog.list(ids.page_size(request.page_size), request.page_token)
+        messages = [collections.collection_message(collection) for collection in page]
         return pb.ListCollectionsResponse(collections=messages, next_page_token=token)
 
     async def UpdateCollection(
@@ -79,12 +70,12 @@ class CollectionServicer(matcher_pb2_grpc.CollectionServiceServicer):
     ) -> pb.UpdateCollectionResponse:
         """Change a collection."""
         collection_id = ids.collection_id(request.collection_id)
-        settings = collection_converters.settings(request.settings)
+        settings = collections.settings(request.settings)
         if settings == CollectionSettings():
             raise OptionInvalid("set at least one setting: this changes nothing", field="settings")
         _check_scores_of(request.settings)
         collection = await self._catalog.update(collection_id, settings)
-        return pb.UpdateCollectionResponse(collection=collection_converters.collection_message(collection))
+        return pb.UpdateCollectionResponse(collection=collections.collection_message(collection))
 
     async def DeleteCollection(
         self, request: pb.DeleteCollectionRequest, context: Context
@@ -105,9 +96,9 @@ class CollectionServicer(matcher_pb2_grpc.CollectionServiceServicer):
         """Measure a collection's error rates."""
         _check_scores("collection_id")
         found = await self._calibrator.calibrate(
-            ids.collection_id(request.collection_id), calibration_converters.target(request)
+            ids.collection_id(request.collection_id), calibrations.target(request)
         )
-        return calibration_converters.calibration_message(found)
+        return calibrations.calibration_message(found)
 
     async def ApplyCalibration(
         self, request: calibration_pb.ApplyCalibrationRequest, context: Context
@@ -117,7 +108,7 @@ class CollectionServicer(matcher_pb2_grpc.CollectionServiceServicer):
         applied = await self._calibrator.apply(
             ids.collection_id(request.collection_id), ids.face_id(request.calibration_id, "calibration_id")
         )
-        return calibration_converters.applied_message(applied)
+        return calibrations.applied_message(applied)
 
     async def MeasureRecall(
         self, request: review_pb.MeasureRecallRequest, context: Context
@@ -128,7 +119,7 @@ class CollectionServicer(matcher_pb2_grpc.CollectionServiceServicer):
         found = await self._meter.measure(
             ids.collection_id(request.collection_id), ids.count(samples, "samples", MIN_SAMPLES, MAX_SAMPLES)
         )
-        return review_converters.recall_message(found)
+        return reviews.recall_message(found)
 
     async def ListDuplicates(
         self, request: review_pb.ListDuplicatesRequest, context: Context
@@ -150,7 +141,7 @@ class CollectionServicer(matcher_pb2_grpc.CollectionServiceServicer):
             request.page_token,
             scores=call.may_see_scores(),
         )
-        return review_converters.page_message(page)
+        return reviews.page_message(page)
 
     async def DismissDuplicate(
         self, request: review_pb.DismissDuplicateRequest, context: Context
@@ -171,12 +162,12 @@ class CollectionServicer(matcher_pb2_grpc.CollectionServiceServicer):
         """Read a page of what was done."""
         events, token = await self._audit.list(
             ids.collection_id(request.collection_id),
-            audit_converters.wanted(request),
+            audit_messages.wanted(request),
             ids.page_size(request.page_size),
             request.page_token,
         )
         return audit_pb.ListAuditEventsResponse(
-            events=[audit_converters.event_message(event) for event in events], next_page_token=token
+            events=[audit_messages.event_message(event) for event in events], next_page_token=token
         )
 
 

@@ -1,4 +1,6 @@
-"""Changes: each put on record in the transaction that makes it, so that there is none without the other."""
+"""Changes: the event of each is appended in the transaction that makes it, so that there is none without the
+other.
+"""
 
 import dataclasses
 import enum
@@ -6,11 +8,11 @@ import json
 from collections.abc import Mapping
 
 from facerec.serving.middleware import call
-from matcher_service.postgres.database import Connection
+from matcher_service.postgres.database import Session
 
 
 class Action(enum.StrEnum):
-    """What is put on record; the contract's AuditAction without its prefix."""
+    """What an audit event says was done; the contract's AuditAction without its prefix."""
 
     ENROLL = "ENROLL"
     IMPORT = "IMPORT"
@@ -44,17 +46,14 @@ class Change:
     details: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
 
-async def note(
-    connection: Connection, queries: Mapping[str, str], collection_id: str, change: Change
-) -> None:
-    """Put a change on record under whoever called."""
-    await connection.execute(
-        queries["note_change"],
-        collection_id,
-        change.action.value,
-        call.caller_name(),
-        change.person_tag,
-        change.persons,
-        change.faces,
-        json.dumps(dict(change.details)),
+async def append_event(session: Session, change: Change) -> None:
+    """Append a change's audit event under whoever called."""
+    await session.execute(
+        "append_audit_event",
+        action=change.action.value,
+        caller=call.caller_name(),
+        person_tag=change.person_tag,
+        persons=change.persons,
+        faces=change.faces,
+        detail=json.dumps(dict(change.details)),
     )

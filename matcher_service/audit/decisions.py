@@ -1,4 +1,4 @@
-"""Decisions: put on record in batches, so that a decision waits for no disk.
+"""Decisions: their audit events are written in batches, so that a decision waits for no disk.
 
 What was not yet written is lost when the process is killed: a second's worth at most. A stop writes it.
 """
@@ -15,8 +15,7 @@ from matcher_service import metrics
 from matcher_service.audit.changes import Action
 from matcher_service.domain.errors import CollectionNotFound, MatcherError, StoreUnavailable
 from matcher_service.postgres.database import Database
-from matcher_service.postgres.driver_errors import tried_anew
-from matcher_service.postgres.statements import of_collection
+from matcher_service.postgres.driver_errors import retried_on_schema_change
 
 WRITE_SECONDS = 0.5
 BATCH = 2000
@@ -54,7 +53,7 @@ class DecisionLog:
         self._dropping = False
 
     def add(self, collection_id: str, action: Action, person_id: str | None, *, match: bool) -> None:
-        """Put a decision on record, soon."""
+        """Have a decision's event written soon."""
         if not self._enabled:
             return
         queue = self._queues.get(collection_id)
@@ -129,17 +128,16 @@ class DecisionLog:
         if self._waiting <= MOST_WAITING // 2:
             self._dropping = False
 
-    @tried_anew
+    @retried_on_schema_change
     async def _write(self, collection_id: str, decisions: list[Decision]) -> None:
-        # Not among the calls of moments: nobody waits for it, and exact scans need not step aside.
-        async with self._database.search_connection() as connection:
-            await connection.execute(
-                of_collection(collection_id)["add_decisions"],
-                collection_id,
-                [each.time for each in decisions],
-                [each.action.value for each in decisions],
-                [each.caller for each in decisions],
-                [each.person_id for each in decisions],
-                ["match" if each.match else "no_match" for each in decisions],
+        # Not a short request: nobody waits for it, and exact scans need not yield to it.
+        async with self._database.search_session(collection_id) as session:
+            await session.execute(
+                "add_decisions",
+                event_times=[each.time for each in decisions],
+                actions=[each.action.value for each in decisions],
+                callers=[each.caller for each in decisions],
+                person_ids=[each.person_id for each in decisions],
+                outcomes=["match" if each.match else "no_match" for each in decisions],
             )
         metrics.DECISIONS_WRITTEN.inc(len(decisions))

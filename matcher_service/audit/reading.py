@@ -1,18 +1,15 @@
-"""Reading what was put on record."""
+"""Reading audit events."""
 
 import dataclasses
 import datetime
 import json
 from collections.abc import Mapping
 
-import asyncpg
-
 from matcher_service.audit.changes import Action
 from matcher_service.domain import page_tokens
 from matcher_service.domain.errors import PersonNotFound
-from matcher_service.postgres.database import Database
-from matcher_service.postgres.driver_errors import tried_anew
-from matcher_service.postgres.statements import of_collection
+from matcher_service.postgres.database import Database, Row
+from matcher_service.postgres.driver_errors import retried_on_schema_change
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,7 +37,7 @@ class Filter:
     end: datetime.datetime | None = None
 
 
-def event_of(row: asyncpg.Record) -> Event:
+def event_of(row: Row) -> Event:
     """An event as it is stored."""
     return Event(
         event_id=row["event_id"],
@@ -61,7 +58,7 @@ class AuditReader:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    @tried_anew
+    @retried_on_schema_change
     async def list(
         self, collection_id: str, wanted: Filter, page_size: int, page_token: str
     ) -> tuple[list[Event], str]:
@@ -70,22 +67,20 @@ class AuditReader:
         Raises PersonNotFound, OptionInvalid for a token of another list, StoreUnavailable, Overloaded.
         """
         before = page_tokens.read_event(page_token, collection_id)
-        queries = of_collection(collection_id)
-        async with self._database.search_connection() as connection:
+        async with self._database.search_session(collection_id) as session:
             tag = None
             if wanted.person_id is not None:
-                tag = await connection.fetchval(queries["get_person_tag"], collection_id, wanted.person_id)
+                tag = await session.value("get_person_tag", person_id=wanted.person_id)
                 if tag is None:
                     raise PersonNotFound("the collection has nobody of this id", field="person_id")
-            rows = await connection.fetch(
-                queries["list_audit_events"],
-                collection_id,
-                before,
-                tag,
-                wanted.decisions,
-                wanted.start,
-                wanted.end,
-                page_size + 1,
+            rows = await session.rows(
+                "list_audit_events",
+                before_event_id=before,
+                person_tag=tag,
+                decisions=wanted.decisions,
+                start_time=wanted.start,
+                end_time=wanted.end,
+                max_rows=page_size + 1,
             )
         events = [event_of(row) for row in rows[:page_size]]
         more = len(rows) > page_size

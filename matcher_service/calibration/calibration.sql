@@ -1,22 +1,21 @@
 -- Statements of calibrations, run by the serving role; what they have in common is in postgres/statements.py.
 
 -- name: measure_genuine
--- $2 most persons, $3 most pairs of each, $4 a bin's width, $5 bins. How many pairs of a person's own faces lie in
--- each bin, for people drawn at random with two faces or more. Primary key of person, face (person_key,
--- content_id).
+-- How many pairs of a person's own faces lie in each bin, for people drawn at random with two faces or more. Primary
+-- key of person, face (person_key, content_id).
 WITH picked AS MATERIALIZED (
     SELECT p.person_key
     FROM facerec.:"person" p
     WHERE p.centroid IS NOT NULL
     ORDER BY random()
-    LIMIT 4 * $2::bigint
+    LIMIT 4 * :max_persons::bigint
 ), face AS MATERIALIZED (
     SELECT f.person_key, f.encoding, f.place
     FROM picked
     CROSS JOIN LATERAL (
         SELECT f.person_key, f.encoding, row_number() OVER (ORDER BY random()) AS place
         FROM facerec.:"face" f
-        WHERE f.collection_id = $1 AND f.person_key = picked.person_key AND f.expire_time > now()
+        WHERE f.collection_id = :collection_id AND f.person_key = picked.person_key AND f.expire_time > now()
         LIMIT 10
     ) f
 ), pair AS MATERIALIZED (
@@ -25,77 +24,75 @@ WITH picked AS MATERIALIZED (
            row_number() OVER (PARTITION BY a.person_key ORDER BY random()) AS place
     FROM face a JOIN face b ON b.person_key = a.person_key AND b.place > a.place
 ), kept AS MATERIALIZED (
-    SELECT DISTINCT pair.person_key FROM pair LIMIT $2::bigint
+    SELECT DISTINCT pair.person_key FROM pair LIMIT :max_persons::bigint
 )
-SELECT pair.person_key, least(floor(pair.distance / $4::float8)::integer, $5::integer - 1) AS bin, count(*) AS pairs
+SELECT pair.person_key, least(floor(pair.distance / :bin_width::float8)::integer, :bins::integer - 1) AS bin, count(*) AS pairs
 FROM pair JOIN kept USING (person_key)
-WHERE pair.place <= $3::bigint
+WHERE pair.place <= :max_pairs::bigint
 GROUP BY 1, 2;
 
 -- name: draw_impostors
--- $2 most persons. A face of each of some people drawn at random. Primary key of person, face (person_key,
--- content_id).
+-- A face of each of some people drawn at random. Primary key of person, face (person_key, content_id).
 SELECT picked.person_key, f.face_id
 FROM (
-    SELECT p.person_key FROM facerec.:"person" p WHERE p.centroid IS NOT NULL ORDER BY random() LIMIT $2::bigint
+    SELECT p.person_key FROM facerec.:"person" p WHERE p.centroid IS NOT NULL ORDER BY random() LIMIT :max_persons::bigint
 ) picked
 CROSS JOIN LATERAL (
     SELECT f.face_id
     FROM facerec.:"face" f
-    WHERE f.collection_id = $1 AND f.person_key = picked.person_key AND f.expire_time > now()
+    WHERE f.collection_id = :collection_id AND f.person_key = picked.person_key AND f.expire_time > now()
     ORDER BY random()
     LIMIT 1
 ) f;
 
 -- name: read_drawn
--- $2 ids of faces. Their vectors, of those that are still there. Face (face_id), one by one: there are no statistics of
--- it, and more would read all faces.
+-- Their vectors, of those that are still there. Face (face_id), one by one: there are no statistics of it, and more
+-- would read all faces.
 SELECT f.face_id, f.encoding
-FROM unnest($2::uuid[]) AS i(face_id)
+FROM unnest(:face_ids::uuid[]) AS i(face_id)
 CROSS JOIN LATERAL (
-    SELECT f.face_id, f.encoding FROM facerec.:"face" f WHERE f.collection_id = $1 AND f.face_id = i.face_id OFFSET 0
+    SELECT f.face_id, f.encoding FROM facerec.:"face" f WHERE f.collection_id = :collection_id AND f.face_id = i.face_id OFFSET 0
 ) f;
 
--- name: name_suspects
--- $2 ids of faces. Whose they are, of those that are still there. Face (face_id) and person (person_key), one by one as
--- in read_drawn.
+-- name: name_persons_of_faces
+-- Whose they are, of those that are still there. Face (face_id) and person (person_key), one by one as in read_drawn.
 SELECT f.face_id, p.person_id
-FROM unnest($2::uuid[]) AS i(face_id)
+FROM unnest(:face_ids::uuid[]) AS i(face_id)
 CROSS JOIN LATERAL (
-    SELECT f.face_id, f.person_key FROM facerec.:"face" f WHERE f.collection_id = $1 AND f.face_id = i.face_id OFFSET 0
+    SELECT f.face_id, f.person_key FROM facerec.:"face" f WHERE f.collection_id = :collection_id AND f.face_id = i.face_id OFFSET 0
 ) f
 CROSS JOIN LATERAL (
-    SELECT p.person_id FROM facerec.:"person" p WHERE p.collection_id = $1 AND p.person_key = f.person_key OFFSET 0
+    SELECT p.person_id FROM facerec.:"person" p WHERE p.collection_id = :collection_id AND p.person_key = f.person_key OFFSET 0
 ) p;
 
 -- name: add_calibration
--- $2 verify threshold, $3 identify threshold or null, $4 evidence. Primary key of collection.
+-- :identify_threshold may be null. Primary key of collection.
 INSERT INTO facerec.calibration (collection_id, verify_threshold, identify_threshold, evidence)
-SELECT c.collection_id, $2, $3, $4::jsonb FROM facerec.collection c WHERE c.collection_id = $1
+SELECT c.collection_id, :verify_threshold, :identify_threshold, :evidence::jsonb FROM facerec.collection c WHERE c.collection_id = :collection_id
 RETURNING calibration_id, create_time;
 
 -- name: apply_calibration
--- $2 calibration. A row where there is the collection, without thresholds where there is no such calibration. The
--- old thresholds are read under the lock that the update takes. Primary keys.
+-- A row where there is the collection, without thresholds where there is no such calibration. The old thresholds are
+-- read under the lock that the update takes. Primary keys.
 WITH old AS MATERIALIZED (
     SELECT c.collection_id, c.verify_threshold, c.identify_threshold
     FROM facerec.collection c
-    WHERE c.collection_id = $1
+    WHERE c.collection_id = :collection_id
     FOR UPDATE
 ), applied AS (
     UPDATE facerec.calibration k
     SET applied_time = clock_timestamp()
     FROM old
-    WHERE k.collection_id = old.collection_id AND k.calibration_id = $2
+    WHERE k.collection_id = old.collection_id AND k.calibration_id = :calibration_id
     RETURNING k.verify_threshold, k.identify_threshold
 ), changed AS (
     UPDATE facerec.collection c
     SET verify_threshold = applied.verify_threshold,
         identify_threshold = coalesce(applied.identify_threshold, c.identify_threshold),
-        calibration_id = $2,
+        calibration_id = :calibration_id,
         update_time = clock_timestamp()
     FROM applied
-    WHERE c.collection_id = $1
+    WHERE c.collection_id = :collection_id
     RETURNING c.verify_threshold, c.identify_threshold
 )
 SELECT old.verify_threshold AS old_verify, old.identify_threshold AS old_identify,
@@ -103,5 +100,5 @@ SELECT old.verify_threshold AS old_verify, old.identify_threshold AS old_identif
 FROM old LEFT JOIN changed ON true;
 
 -- name: get_evidence
--- $2 calibration. Primary key.
-SELECT k.evidence::text AS evidence FROM facerec.calibration k WHERE k.collection_id = $1 AND k.calibration_id = $2;
+-- Primary key.
+SELECT k.evidence::text AS evidence FROM facerec.calibration k WHERE k.collection_id = :collection_id AND k.calibration_id = :calibration_id;

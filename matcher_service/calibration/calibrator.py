@@ -5,22 +5,22 @@ import dataclasses
 import datetime
 import json
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-import asyncpg
 import numpy as np
 import numpy.typing as npt
 
-from matcher_service.audit.changes import Action, Change, note
+from facerec.contract import DIMENSIONS
+from matcher_service.audit.changes import Action, Change, append_event
 from matcher_service.calibration import error_rates
 from matcher_service.calibration.error_rates import BIN, BINS, MIN_PERSONS, Counts, Point, Sample
 from matcher_service.calibration.impostors import ROWS_A_BLOCK, PairCounter
 from matcher_service.calibration.support import Target, check_support, identify_point
-from matcher_service.domain.errors import CalibrationNotFound, CalibrationUnsupported, CollectionNotFound
-from matcher_service.postgres.database import DIMENSIONS, LULL_SECONDS, Connection, Database
-from matcher_service.postgres.driver_errors import tried_anew
-from matcher_service.postgres.statements import of_collection
+from matcher_service.domain.errors import CalibrationNotFound, CalibrationUnsupported
+from matcher_service.postgres.database import YIELD_SECONDS, Database, Session
+from matcher_service.postgres.driver_errors import retried_on_schema_change
+from matcher_service.postgres.vectors import read_vectors
 
 PAIRS_A_PERSON = 10  # so that nobody's many photos weigh more than others' few
 GENUINE_PERSONS = 4000  # at most: more would narrow no interval that matters, and one statement measures them
@@ -74,25 +74,22 @@ class Calibrator:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    @tried_anew
+    @retried_on_schema_change
     async def calibrate(self, collection_id: str, target: Target) -> Calibration:
         """Measure the collection and keep what was found. Changes nothing else.
 
-        Raises as Store does, Overloaded, and CalibrationUnsupported with the pairs it would take.
+        Raises CollectionNotFound, StoreUnavailable, Overloaded, and CalibrationUnsupported with the pairs it
+        would take.
         """
-        queries = of_collection(collection_id)
-        async with self._database.maintenance_connection() as connection:
-            row = await connection.fetchrow(queries["get_collection"], collection_id)
-            if row is None:
-                raise CollectionNotFound
+        async with self._database.maintenance_session(collection_id) as session:
+            row = await session.required_row("get_collection")
             faces = row["estimated_faces"]
-            drawn, vectors = await _draw(connection, queries, collection_id, target.persons)
+            drawn, vectors = await _draw(session, target.persons)
             check_support(len(drawn), target)
-            genuine_persons = min(target.persons, GENUINE_PERSONS)
-            genuine = await _genuine(connection, queries, collection_id, genuine_persons)
+            genuine = await _genuine(session, min(target.persons, GENUINE_PERSONS))
             counter = PairCounter(vectors, near=_usual(genuine), most=SUSPECTS)
             for first in range(0, len(vectors), ROWS_A_BLOCK):
-                await self._database.traffic.lull(LULL_SECONDS)
+                await self._database.short_requests.wait_until_idle(YIELD_SECONDS)
                 await asyncio.to_thread(counter.count, first)
             sample = Sample(genuine, counter.impostors)
             curve = error_rates.curve(sample)
@@ -103,15 +100,13 @@ class Calibrator:
                     "the same people are enrolled under several ids",
                 )
             identify, needs = identify_point(curve, sample, faces, target)
-            suspects = await _suspects(connection, queries, collection_id, drawn, counter)
-            kept = await connection.fetchrow(
-                queries["add_calibration"],
-                collection_id,
-                verify.threshold,
-                identify.threshold if identify else None,
-                json.dumps(_evidence(sample, faces, target, curve, (verify, identify))),
+            suspects = await _suspects(session, drawn, counter)
+            kept = await session.required_row(
+                "add_calibration",
+                verify_threshold=verify.threshold,
+                identify_threshold=identify.threshold if identify else None,
+                evidence=json.dumps(_evidence(sample, faces, target, curve, (verify, identify))),
             )
-        assert kept is not None
         return Calibration(
             calibration_id=kept["calibration_id"],
             create_time=kept["create_time"],
@@ -125,14 +120,13 @@ class Calibrator:
             suspects=suspects,
         )
 
-    @tried_anew
+    @retried_on_schema_change
     async def apply(self, collection_id: str, calibration_id: uuid.UUID) -> Applied:
-        """Put a calibration's thresholds in force. Raises as Store does, CalibrationNotFound."""
-        queries = of_collection(collection_id)
-        async with self._database.connection() as connection, connection.transaction():
-            row = await connection.fetchrow(queries["apply_calibration"], collection_id, calibration_id)
-            if row is None:
-                raise CollectionNotFound
+        """Put a calibration's thresholds in force. Raises CollectionNotFound, CalibrationNotFound,
+        StoreUnavailable, Overloaded.
+        """
+        async with self._database.transaction(collection_id) as session:
+            row = await session.required_row("apply_calibration", calibration_id=calibration_id)
             if row["new_verify"] is None:
                 raise CalibrationNotFound(
                     "the collection has no calibration of this id", field="calibration_id"
@@ -142,31 +136,27 @@ class Calibrator:
                 "verify_threshold": f"{row['old_verify']:g} -> {row['new_verify']:g}",
                 "identify_threshold": f"{row['old_identify']:g} -> {row['new_identify']:g}",
             }
-            await note(connection, queries, collection_id, Change(Action.APPLY_CALIBRATION, details=details))
+            await append_event(session, Change(Action.APPLY_CALIBRATION, details=details))
         return Applied(row["old_verify"], row["new_verify"], row["old_identify"], row["new_identify"])
 
 
-async def _draw(
-    connection: Connection, queries: Mapping[str, str], collection_id: str, persons: int
-) -> tuple[list[uuid.UUID], npt.NDArray[np.float32]]:
+async def _draw(session: Session, persons: int) -> tuple[list[uuid.UUID], npt.NDArray[np.float32]]:
     """Faces of different persons drawn at random: their ids, and their vectors of shape (n, 128)."""
-    rows = await connection.fetch(queries["draw_impostors"], collection_id, persons)
+    rows = await session.rows("draw_impostors", max_persons=persons)
     wanted = [row["face_id"] for row in rows]
     vectors = np.empty((len(wanted), DIMENSIONS), np.float32)
     drawn: list[uuid.UUID] = []
     for first in range(0, len(wanted), VECTORS_A_STATEMENT):
         some = wanted[first : first + VECTORS_A_STATEMENT]
-        for row in await connection.fetch(queries["read_drawn"], collection_id, some):
-            vectors[len(drawn)] = np.frombuffer(row["encoding"], ">f4", offset=4)
-            drawn.append(row["face_id"])
+        rows = await session.rows("read_drawn", face_ids=some)
+        vectors[len(drawn) : len(drawn) + len(rows)] = read_vectors([row["encoding"] for row in rows])
+        drawn += [row["face_id"] for row in rows]
     return drawn, vectors[: len(drawn)]
 
 
-async def _genuine(
-    connection: Connection, queries: Mapping[str, str], collection_id: str, persons: int
-) -> Counts:
-    rows: list[asyncpg.Record] = await connection.fetch(
-        queries["measure_genuine"], collection_id, persons, PAIRS_A_PERSON, BIN, BINS
+async def _genuine(session: Session, persons: int) -> Counts:
+    rows = await session.rows(
+        "measure_genuine", max_persons=persons, max_pairs=PAIRS_A_PERSON, bin_width=BIN, bins=BINS
     )
     place: dict[int, int] = {}
     for row in rows:
@@ -185,17 +175,11 @@ def _usual(genuine: Counts) -> float:
     return float(BIN * (1 + np.searchsorted(shares, 0.5)))
 
 
-async def _suspects(
-    connection: Connection,
-    queries: Mapping[str, str],
-    collection_id: str,
-    drawn: Sequence[uuid.UUID],
-    counter: PairCounter,
-) -> list[Suspect]:
+async def _suspects(session: Session, drawn: Sequence[uuid.UUID], counter: PairCounter) -> list[Suspect]:
     """Pairs of different persons as near as half of the genuine pairs are; nobody where none can be told."""
     pairs = [(distance, drawn[a], drawn[b]) for distance, a, b in counter.nearest]
     faces = [face_id for _, *two in pairs for face_id in two]
-    rows = await connection.fetch(queries["name_suspects"], collection_id, faces)
+    rows = await session.rows("name_persons_of_faces", face_ids=faces)
     names = {row["face_id"]: row["person_id"] for row in rows}
     return [Suspect(names[a], names[b], distance) for distance, a, b in pairs if {a, b} <= names.keys()]
 

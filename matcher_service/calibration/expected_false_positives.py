@@ -1,4 +1,4 @@
-"""What the calibration in force says of a search: how many false hits a stranger is to expect."""
+"""Expected false positives of a search for an unenrolled probe, by the calibration in force."""
 
 import collections
 import dataclasses
@@ -11,8 +11,7 @@ from matcher_service.calibration.error_rates import BIN
 from matcher_service.domain.faces import ExpectedHits
 from matcher_service.identification.query import Found
 from matcher_service.postgres.database import Database
-from matcher_service.postgres.driver_errors import tried_anew
-from matcher_service.postgres.statements import of_collection
+from matcher_service.postgres.driver_errors import retried_on_schema_change
 
 KEPT = 1024  # calibrations; one never changes, so what is kept is never stale
 
@@ -49,13 +48,11 @@ class Evidence:
             curve.far[place] * found.gallery_faces, curve.far_high[place] * found.gallery_faces
         )
 
-    @tried_anew
+    @retried_on_schema_change
     async def _curve(self, collection_id: str, calibration_id: uuid.UUID) -> Curve | None:
         if calibration_id not in self._curves:
-            async with self._database.search_connection() as connection:
-                text = await connection.fetchval(
-                    of_collection(collection_id)["get_evidence"], collection_id, calibration_id
-                )
+            async with self._database.search_session(collection_id) as session:
+                text = await session.value("get_evidence", calibration_id=calibration_id)
             evidence = json.loads(text) if text else {}
             known = "far" in evidence  # kept since curves are
             self._curves[calibration_id] = Curve(evidence["far"], evidence["far_high"]) if known else None

@@ -2,20 +2,15 @@
 
 import dataclasses
 import datetime
-from collections.abc import Mapping
-
-import asyncpg
 
 from facerec.serving.middleware import call
-from matcher_service.audit.changes import Action, Change, note
+from matcher_service.audit.changes import Action, Change, append_event
 from matcher_service.domain import page_tokens
 from matcher_service.domain.collection import Collection, CollectionErasure, CollectionSettings, SearchIndex
 from matcher_service.domain.errors import CollectionExists, CollectionNotFound
 from matcher_service.domain.proportion import Proportion
-from matcher_service.postgres.database import Connection, Database
-from matcher_service.postgres.driver_errors import tried_anew
-from matcher_service.postgres.statements import of_collection
-from matcher_service.postgres.store import Store
+from matcher_service.postgres.database import Database, Row, Session
+from matcher_service.postgres.driver_errors import retried_on_schema_change
 
 NO_RETENTION = datetime.timedelta(0)
 CONVERTED = ("retention", "refused_qualities")
@@ -24,91 +19,93 @@ COUNTED_FACES = 10_000  # which takes a few milliseconds; the catalog's estimate
 
 
 class Catalog:
-    """The collections of a store. Every method raises what the store raises."""
+    """The collections. Every method raises StoreUnavailable and Overloaded besides what it says."""
 
-    def __init__(self, store: Store, database: Database) -> None:
-        self._store = store
+    def __init__(self, database: Database) -> None:
         self._database = database
 
-    @tried_anew
+    @retried_on_schema_change
     async def create(self, collection_id: str, space: str, settings: CollectionSettings) -> Collection:
         """Add an empty collection. Raises CollectionExists."""
-        async with self._store.transaction(collection_id) as (connection, queries):
-            if not await connection.fetchval(queries["create_collection"], collection_id, space):
+        async with self._database.transaction(collection_id) as session:
+            if not await session.value("create_collection", space=space):
                 raise CollectionExists("there is a collection of this id", field="collection_id")
             if settings != CollectionSettings():
-                await connection.execute(
-                    queries["update_collection"], collection_id, *dataclasses.astuple(settings)
-                )
-            await _begin_refusing(connection, queries, collection_id, settings)
-            row = await connection.fetchrow(queries["get_collection"], collection_id)
-            await note(connection, queries, collection_id, Change(Action.CREATE_COLLECTION))
+                await session.execute("update_collection", **_values(settings))
+            await _begin_refusing(session, settings)
+            row = await session.required_row("get_collection")
+            await append_event(session, Change(Action.CREATE_COLLECTION))
         return _collection(row)
 
     async def get(self, collection_id: str) -> Collection:
         """Read one collection, its faces counted where they are few. Raises CollectionNotFound."""
-        found = _collection(await self._store.row("get_collection", collection_id))
+        row = await self._database.row("get_collection", collection_id)
+        if row is None:
+            raise CollectionNotFound
+        found = _collection(row)
         if found.estimated_faces >= COUNTED_FACES:
             return found
-        counted = await self._store.row("count_some_faces", collection_id, COUNTED_FACES)
+        counted = await self._database.row("count_some_faces", collection_id, max_faces=COUNTED_FACES)
         return dataclasses.replace(found, estimated_faces=counted["faces"] if counted else 0)
 
+    @retried_on_schema_change
     async def list(self, page_size: int, page_token: str) -> tuple[list[Collection], str]:
         """Read a page of collections by their ids, and the next page's token. Raises OptionInvalid."""
-        rows = await self._store.list_collections(page_tokens.read_collection(page_token), page_size + 1)
+        after = page_tokens.read_collection(page_token)
+        async with self._database.search_session() as session:
+            rows = await session.rows("list_collections", after_collection_id=after, max_rows=page_size + 1)
         collections = [_collection(row) for row in rows[:page_size]]
         more = len(rows) > page_size
         return collections, page_tokens.collection_token(collections[-1]) if more else ""
 
-    @tried_anew
+    @retried_on_schema_change
     async def update(self, collection_id: str, settings: CollectionSettings) -> Collection:
         """Change settings. Raises CollectionNotFound.
 
         What refuses duplicates is changed while no enrolment is under way, and holds for all that follow:
         Overloaded where there was no such moment.
         """
-        async with self._store.transaction(collection_id) as (connection, queries):
+        async with self._database.transaction(collection_id) as session:
             if settings.duplicate_policy is not None or settings.duplicate_threshold is not None:
-                await connection.execute(queries["stop_enrollment"], collection_id)
-            await connection.fetchrow(queries["lock_collection"], collection_id)
-            old = _collection(await connection.fetchrow(queries["get_collection"], collection_id))
-            await connection.fetchrow(
-                queries["update_collection"], collection_id, *dataclasses.astuple(settings)
-            )
-            await _begin_refusing(connection, queries, collection_id, settings)
-            new = _collection(await connection.fetchrow(queries["get_collection"], collection_id))
+                await session.execute("stop_enrollment")
+            await session.execute("lock_collection")
+            old = _collection(await session.required_row("get_collection"))
+            await session.execute("update_collection", **_values(settings))
+            await _begin_refusing(session, settings)
+            new = _collection(await session.required_row("get_collection"))
             change = Change(Action.UPDATE_COLLECTION, details=_differences(old.settings, new.settings))
-            await note(connection, queries, collection_id, change)
+            await append_event(session, change)
         return new
 
-    @tried_anew
+    @retried_on_schema_change
     async def delete(self, collection_id: str) -> CollectionErasure:
         """Erase a collection and everybody in it; none of that id counts 0.
 
         Work in bulk where it is large: it may take what the caller's deadline leaves, however long other
         statements may run.
         """
-        queries = of_collection(collection_id)
         async with (
-            self._database.transfer_connection(long=True) as connection,
-            connection.transaction(isolation="read_committed"),
+            self._database.transfer_session(collection_id, long=True) as session,
+            session.transaction(),
         ):
             seconds = max(0.001, call.remaining_seconds(DELETION_SECONDS))
             limit = f"{seconds * 1000:.0f}ms"
-            await connection.execute("SELECT set_config('statement_timeout', $1, true)", limit)
-            row = await connection.fetchrow(queries["delete_collection"], collection_id, timeout=seconds + 1)
-            assert row is not None
+            await session.execute("limit_statements", time_limit=limit)
+            row = await session.required_row("delete_collection", timeout_seconds=seconds + 1)
             if row["collections"]:
                 change = Change(Action.DELETE_COLLECTION, None, row["persons"], row["faces"])
-                await note(connection, queries, collection_id, change)
+                await append_event(session, change)
         return CollectionErasure(row["collections"], row["persons"], row["faces"], row["delete_time"])
 
 
-async def _begin_refusing(
-    connection: Connection, queries: Mapping[str, str], collection_id: str, settings: CollectionSettings
-) -> None:
+def _values(settings: CollectionSettings) -> dict[str, object]:
+    """The settings by name, as `update_collection` takes them."""
+    return {field.name: getattr(settings, field.name) for field in dataclasses.fields(settings)}
+
+
+async def _begin_refusing(session: Session, settings: CollectionSettings) -> None:
     if settings.duplicate_policy == "refuse":
-        await connection.execute(queries["begin_refusing"], collection_id)
+        await session.execute("begin_refusing")
 
 
 def _differences(old: CollectionSettings, new: CollectionSettings) -> dict[str, str]:
@@ -121,9 +118,7 @@ def _differences(old: CollectionSettings, new: CollectionSettings) -> dict[str, 
     }
 
 
-def _collection(row: asyncpg.Record | None) -> Collection:
-    if row is None:
-        raise CollectionNotFound
+def _collection(row: Row) -> Collection:
     plain = [field.name for field in dataclasses.fields(CollectionSettings) if field.name not in CONVERTED]
     return Collection(
         collection_id=row["collection_id"],

@@ -5,9 +5,9 @@ import re
 import unicodedata
 import uuid
 
+from facerec.contract import DEFAULT_COLLECTION_ID
 from matcher_service.domain.errors import EncodingInvalid, IdInvalid, OptionInvalid
 
-DEFAULT_COLLECTION_ID = "default"
 MAX_PERSON_ID_CHARACTERS = 128
 LONGEST_DECOMPOSITION = 4  # characters that one of NFC's may stand for
 MAX_REQUEST_ID_CHARACTERS = 128

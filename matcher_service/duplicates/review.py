@@ -6,15 +6,12 @@ import itertools
 import time
 import uuid
 
-import asyncpg
-
 from facerec.serving.middleware import call
 from matcher_service.domain import page_tokens
-from matcher_service.domain.errors import CollectionNotFound, PersonNotFound
+from matcher_service.domain.errors import PersonNotFound
 from matcher_service.domain.page_tokens import PairList
-from matcher_service.postgres.database import Connection, Database
-from matcher_service.postgres.driver_errors import tried_anew
-from matcher_service.postgres.statements import of_collection
+from matcher_service.postgres.database import Database, Row, Session
+from matcher_service.postgres.driver_errors import retried_on_schema_change
 
 MAX_DISTANCE = 0.6  # of a request's: what the network was trained to tell two persons apart by
 PAGE_SECONDS = 5.0  # a page may be short of pairs, and says where to go on
@@ -53,87 +50,70 @@ class Reviewer:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    @tried_anew
+    @retried_on_schema_change
     async def list(self, listed: PairList, page_size: int, page_token: str, *, scores: bool = True) -> Page:
         """Examine people from where the token says, until there are pairs enough or the page's time is over.
 
         With `scores` the pairs of the page come nearest first, without them in the order of enrolment.
 
-        Raises as Store does, Overloaded, OptionInvalid for a token of another list.
+        Raises CollectionNotFound, StoreUnavailable, Overloaded, OptionInvalid for a token of another list.
         """
-        told = page_tokens.read_pair(page_token, listed)
+        cursor = page_tokens.read_pair(page_token, listed)
         ends = time.monotonic() + min(PAGE_SECONDS, call.remaining_seconds(2 * PAGE_SECONDS) / 2)
-        queries = of_collection(listed.collection_id)
         found: list[Pair] = []
         async with (
-            self._database.maintenance_connection() as connection,
-            connection.transaction(isolation="read_committed"),
+            self._database.maintenance_session(listed.collection_id) as session,
+            session.transaction(),
         ):
-            head = await connection.fetchrow(
-                queries["begin_review"], listed.collection_id, listed.max_distance
-            )
-            if head is None:
-                raise CollectionNotFound
-            look = _Look(connection, listed, head, told)
-            while len(found) < page_size and (time.monotonic() < ends or not look.steps):
-                found += await look.step(page_size - len(found))
-                if look.over:
+            head = await session.required_row("begin_review", max_distance=listed.max_distance)
+            review = _Review(session, listed, head, cursor)
+            while len(found) < page_size and (time.monotonic() < ends or not review.steps):
+                found += await review.step(page_size - len(found))
+                if review.over:
                     break
-        token = "" if look.over else page_tokens.pair_token(listed, *look.told)
-        return Page(_nearest_first(found) if scores else found, look.persons, look.exact, token)
+        token = "" if review.over else page_tokens.pair_token(listed, *review.cursor)
+        return Page(_nearest_first(found) if scores else found, review.persons, review.exact, token)
 
-    @tried_anew
+    @retried_on_schema_change
     async def dismiss(self, collection_id: str, a: str, b: str, *, restore: bool) -> bool:
         """Note that two persons are two, or take that back; says whether it changed anything.
 
-        Raises as Store does, PersonNotFound.
+        Raises CollectionNotFound, PersonNotFound, StoreUnavailable, Overloaded.
         """
-        queries = of_collection(collection_id)
-        async with (
-            self._database.connection() as connection,
-            connection.transaction(isolation="read_committed"),
-        ):
-            held = await connection.fetchrow(queries["lock_merged_persons"], collection_id, a, b)
-            if held is None:
-                raise CollectionNotFound
+        async with self._database.transaction(collection_id) as session:
+            held = await session.required_row("lock_merged_persons", source_id=a, target_id=b)
             for key, field in (("source_key", "person_id_a"), ("target_key", "person_id_b")):
                 if held[key] is None:
                     raise PersonNotFound("the collection has nobody of this id", field=field)
-            statement = queries["restore_duplicate" if restore else "dismiss_duplicate"]
-            keys = held["source_key"], held["target_key"]
-            return bool(await connection.fetchval(statement, collection_id, *keys))
+            statement = "restore_duplicate" if restore else "dismiss_duplicate"
+            return bool(await session.value(statement, key_a=held["source_key"], key_b=held["target_key"]))
 
 
-class _Look:
-    """One page's look at people, in the order of their keys, on one connection.
+class _Review:
+    """One page of a review of people, in the order of their keys, on one connection.
 
-    Pairs are told by their smaller key and then by the larger; `told` is how far. The first step is at one
-    person and each at twice as many as the last: where many are near, little is compared in vain beyond the
-    page's last pair, and where few are, the steps are few.
+    Pairs are ordered by their smaller key and then by the larger; `cursor` is the last. The first step is at
+    one person and each at twice as many as the last: where many are near, little is compared in vain beyond
+    the page's last pair, and where few are, the steps are few.
     """
 
-    def __init__(
-        self, connection: Connection, listed: PairList, head: asyncpg.Record, told: tuple[int, int]
-    ) -> None:
-        self._connection = connection
+    def __init__(self, session: Session, listed: PairList, head: Row, cursor: tuple[int, int]) -> None:
+        self._session = session
         self._listed = listed
-        self._queries = of_collection(listed.collection_id)
         self._max_distance = head["max_distance"]
         self.exact = not head["indexed"]
         self._most_persons = MOST_PERSONS if self.exact else INDEX_PERSONS
         self._most_faces = STATEMENT_DISTANCES // max(1, head["faces"]) if self.exact else INDEX_FACES
         self._size = 1
-        self.told = told
+        self.cursor = cursor
         self.steps = 0
         self.persons = 0
         self.over = False
 
     async def step(self, most: int) -> list[Pair]:
         """Find the next pairs, at most so many, of the next people; none may be among these."""
-        low, high = self.told
-        rows = await self._connection.fetch(
-            self._queries["pick_reviewed"], self._listed.collection_id, low, self._size
-        )
+        low, high = self.cursor
+        rows = await self._session.rows("pick_reviewed", first_key=low, max_persons=self._size)
         self.steps += 1
         self._size = min(2 * self._size, self._most_persons)
         if not rows:
@@ -147,40 +127,37 @@ class _Look:
             after = max(low, high)
         if self.exact and not within:
             until = await self._bound(after, rows[0]["faces"])
-        near = await self._connection.fetch(
-            self._queries["review_exactly" if self.exact else "review_by_index"],
-            self._listed.collection_id,
-            keys,
-            self._max_distance,
-            self._listed.include_dismissed,
-            low,
-            high,
-            most + 1,
-            *((after, until) if self.exact else ()),
+        bounds = {"after_key": after, "until_key": until} if self.exact else {}
+        near = await self._session.rows(
+            "review_exactly" if self.exact else "review_by_index",
+            person_keys=keys,
+            max_distance=self._max_distance,
+            include_dismissed=self._listed.include_dismissed,
+            last_low_key=low,
+            last_high_key=high,
+            max_rows=most + 1,
+            **bounds,
         )
         if len(near) > most:
             near = near[:most]
-            self.told = near[-1]["low_key"], near[-1]["high_key"]
-            self.persons += bisect.bisect_left(keys, self.told[0])
+            self.cursor = near[-1]["low_key"], near[-1]["high_key"]
+            self.persons += bisect.bisect_left(keys, self.cursor[0])
         elif until < LAST_KEY:
-            self.told = keys[0], until
+            self.cursor = keys[0], until
         else:
-            self.told = keys[-1] + 1, 0
+            self.cursor = keys[-1] + 1, 0
             self.persons += len(keys)
         return [_pair(row) for row in near]
 
     async def _bound(self, after: int, faces: int) -> int:
         """How far beyond a key somebody of very many faces can be compared with people by one statement."""
-        bound = await self._connection.fetchval(
-            self._queries["bound_reviewed"],
-            self._listed.collection_id,
-            after,
-            max(1, STATEMENT_DISTANCES // faces),
+        bound = await self._session.value(
+            "bound_reviewed", after_key=after, faces=max(1, STATEMENT_DISTANCES // faces)
         )
         return LAST_KEY if bound is None else int(bound)
 
 
-def _pair(row: asyncpg.Record) -> Pair:
+def _pair(row: Row) -> Pair:
     return Pair(
         row["a"], row["b"], row["low_face"], row["high_face"], row["distance"], dismissed=row["dismissed"]
     )

@@ -7,23 +7,19 @@ for a lull, the call waits for a step at most. The steps see one snapshot.
 
 import uuid
 
-import asyncpg
-
-from matcher_service.domain.errors import CollectionNotFound
 from matcher_service.identification.query import (
     COUNTED_PERSONS,
     Answer,
     Query,
     answer,
     candidates,
-    vector_or_id,
+    face_values,
 )
-from matcher_service.postgres.database import LULL_SECONDS, Connection, Database
-from matcher_service.postgres.driver_errors import tried_anew
-from matcher_service.postgres.statements import of_collection
+from matcher_service.postgres.database import YIELD_SECONDS, Database, Row, Session
+from matcher_service.postgres.driver_errors import retried_on_schema_change
 
 STEP_BLOCKS = 250  # of 8 kB: about 3,300 faces, or a millisecond
-QUIET_SECONDS = 1.0  # without a call of moments for so long, there is nobody to step aside for
+QUIET_SECONDS = 1.0  # without a short request for so long, there is none to yield to
 
 
 class Scanner:
@@ -36,52 +32,45 @@ class Scanner:
         """Raises Overloaded where a scan would be refused at once."""
         self._database.check_scan()
 
-    @tried_anew
+    @retried_on_schema_change
     async def scan(self, query: Query) -> Answer:
-        """Compare every face. Raises as Store does, and Overloaded where too many are asked for."""
-        async with self._database.scan_connection() as connection:
-            if not self._database.traffic.seen_within(QUIET_SECONDS):
-                return await ask(connection, query, exact_only=True, scan_up_to=None)
-            async with connection.transaction(isolation="repeatable_read", readonly=True):
-                return await self._scan_in_steps(connection, query)
+        """Compare every face.
 
-    async def _scan_in_steps(self, connection: Connection, query: Query) -> Answer:
-        statements = of_collection(query.collection_id)
-        vector, face_id = vector_or_id(query.face)
-        head = await connection.fetchrow(
-            statements["begin_scan"], query.collection_id, vector, face_id, query.max_distance, query.space
+        Raises CollectionNotFound, StoreUnavailable, and Overloaded where too many are asked for.
+        """
+        async with self._database.scan_session(query.collection_id) as session:
+            if not self._database.short_requests.seen_within(QUIET_SECONDS):
+                return await ask(session, query, exact_only=True, scan_up_to=None)
+            async with session.transaction("repeatable_read", readonly=True):
+                return await self._scan_in_steps(session, query)
+
+    async def _scan_in_steps(self, session: Session, query: Query) -> Answer:
+        face = face_values(query.face)
+        head = await session.required_row(
+            "begin_scan", **face, max_distance=query.max_distance, space=query.space
         )
-        if head is None:
-            raise CollectionNotFound
         if head["search"] == "none":
             return answer(head, 0, [], 0)
         faces, hits = 0, Hits()
         first = 0
         while first < head["blocks"]:
-            traffic = self._database.traffic
-            await traffic.lull(LULL_SECONDS)
-            end = first + STEP_BLOCKS if traffic.seen_within(QUIET_SECONDS) else head["blocks"]
-            step = await connection.fetchrow(
-                statements["scan_step"],
-                query.collection_id,
-                vector,
-                face_id,
-                head["threshold"],
-                COUNTED_PERSONS,
-                (first, 0),
-                (end, 0),
-                not query.scores,
+            short_requests = self._database.short_requests
+            await short_requests.wait_until_idle(YIELD_SECONDS)
+            end = first + STEP_BLOCKS if short_requests.seen_within(QUIET_SECONDS) else head["blocks"]
+            step = await session.required_row(
+                "scan_step",
+                **face,
+                max_distance=head["threshold"],
+                max_persons=COUNTED_PERSONS,
+                first_row=(first, 0),
+                end_row=(end, 0),
+                by_id=not query.scores,
             )
-            assert step is not None
             faces += step["faces"]
             hits.add(step)
             first = end
-        rows = await connection.fetch(
-            statements["name_hits"],
-            query.collection_id,
-            *hits.columns,
-            query.max_candidates,
-            not query.scores,
+        rows = await session.rows(
+            "name_hits", **hits.columns, max_candidates=query.max_candidates, by_id=not query.scores
         )
         return answer(head, faces, candidates(rows), rows[0]["matched_persons"] if rows else 0)
 
@@ -95,11 +84,11 @@ class Hits:
         self._distances: list[float] = []
 
     @property
-    def columns(self) -> tuple[list[int], list[uuid.UUID], list[float]]:
+    def columns(self) -> dict[str, list[int] | list[uuid.UUID] | list[float]]:
         """The columns, as a statement takes them."""
-        return self._keys, self._face_ids, self._distances
+        return {"person_keys": self._keys, "face_ids": self._face_ids, "distances": self._distances}
 
-    def add(self, step: asyncpg.Record) -> None:
+    def add(self, step: Row) -> None:
         """Take over what a step found."""
         self._keys += step["person_keys"]
         self._face_ids += step["face_ids"]
@@ -107,35 +96,31 @@ class Hits:
 
 
 async def ask(
-    connection: Connection,
+    session: Session,
     query: Query,
     *,
     exact_only: bool,
     scan_up_to: int | None,
-    effort: float = 1.0,
-    trust: float = 1.0,
+    probes_share: float = 1.0,
+    acceptance_share: float = 1.0,
 ) -> Answer:
     """Run the statement that asks an index or scans. Raises CollectionNotFound.
 
-    `effort` and `trust` are shares of the index's effort and of the collection's trust distance.
+    `scan_up_to` is how many faces may be scanned here, None for any number. `probes_share` is of the lists
+    that the index searches, `acceptance_share` of the collection's index acceptance threshold.
     """
-    vector, face_id = vector_or_id(query.face)
-    rows: list[asyncpg.Record] = await connection.fetch(
-        of_collection(query.collection_id)["identify"],
-        query.collection_id,
-        vector,
-        face_id,
-        query.max_distance,
-        query.max_candidates,
-        query.space,
-        exact_only,
-        scan_up_to,
-        effort,
-        trust,
-        not query.scores,
+    rows = await session.required_rows(
+        "identify",
+        **face_values(query.face),
+        max_distance=query.max_distance,
+        max_candidates=query.max_candidates,
+        space=query.space,
+        exact_only=exact_only,
+        max_scanned_faces=scan_up_to,
+        probes_share=probes_share,
+        acceptance_share=acceptance_share,
+        by_id=not query.scores,
     )
-    if not rows:
-        raise CollectionNotFound
     head, found = rows[0], [row for row in rows if row["person_id"] is not None]
     return answer(
         head,

@@ -18,8 +18,8 @@ from facerec.serving.observability.metrics import DENIED
 from matcher_service.domain.errors import FaceDuplicate, TriesExhausted
 from matcher_service.domain.faces import Encoding
 from matcher_service.identification.query import Count, Nearest
+from matcher_service.identification.repository import DecisionRepository
 from matcher_service.postgres.admission import Gate
-from matcher_service.postgres.store import Store
 
 DAY_SECONDS: Final = 86400.0
 MATCH_TRIES: Final = 0.05  # what a match takes where the caller chooses vectors; with images it takes nothing
@@ -43,7 +43,7 @@ class Budget:
         return DAY_SECONDS / self.per_day
 
     @property
-    def most_missing_seconds(self) -> float:
+    def max_missing_seconds(self) -> float:
         """How long the regaining of what is missing may take at the most for one more to be left."""
         return (max(1.0, self.per_day) - 1.0) * self.try_seconds
 
@@ -51,8 +51,8 @@ class Budget:
 class FailedTries:
     """Counts the tries that fail, of callers who have so many a day."""
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
+    def __init__(self, repository: DecisionRepository) -> None:
+        self._repository = repository
         self._turns = Turns()
         self._looks: weakref.WeakValueDictionary[tuple[str, str], Gate] = weakref.WeakValueDictionary()
         self._deciding: set[asyncio.Task[Nearest]] = set()
@@ -65,7 +65,7 @@ class FailedTries:
         max_distance: float | None,
         per_day: float,
     ) -> Nearest:
-        """Measure a face as Store does, and count it where it is no match.
+        """Measure a face as DecisionRepository does, and count it where it is no match.
 
         A match counts MATCH_TRIES where the caller may send vectors, else nothing; it regains nothing.
 
@@ -74,10 +74,10 @@ class FailedTries:
         key, budget = (collection_id, person_id, call.caller_name()), Budget(per_day)
         match_tries = MATCH_TRIES if call.may_send_encodings() else 0.0
         count = Count(
-            key[2], max_distance, budget.try_seconds, budget.most_missing_seconds, match_tries=match_tries
+            key[2], max_distance, budget.try_seconds, budget.max_missing_seconds, match_tries=match_tries
         )
         await self._turns.take(key)
-        deciding = asyncio.create_task(self._store.verify(collection_id, person_id, face, count))
+        deciding = asyncio.create_task(self._repository.verify(collection_id, person_id, face, count))
         self._deciding.add(deciding)
         deciding.add_done_callback(lambda done: self._end(key, done))
         # What takes nothing is answered sooner than what is counted. Whoever hangs up in between has tried
@@ -121,18 +121,23 @@ class FailedTries:
         return self._looks.setdefault((collection_id, caller), gate).permit()
 
     async def _give_back(self, collection_id: str, caller: str, budget: Budget) -> None:
-        given = 1 - MATCH_TRIES
-        await self._store.row("give_refusal_back", collection_id, caller, budget.try_seconds, given)
+        await self._repository.return_refusal(
+            collection_id, caller, try_seconds=budget.try_seconds, share=1 - MATCH_TRIES
+        )
 
     async def refused(self, collection_id: str, per_day: float) -> None:
         """Count a duplicate that was found after the look. Raises TriesExhausted, and as Store does."""
         await self._count_refusal(collection_id, Budget(per_day))
 
     async def _count_refusal(self, collection_id: str, budget: Budget) -> None:
-        limits = budget.try_seconds, budget.most_missing_seconds
-        row = await self._store.row("count_refusal", collection_id, call.caller_name(), *limits)
-        if row and row["wait_seconds"]:
-            raise _exhausted("the faces enrolled", budget, row["wait_seconds"])
+        wait_seconds = await self._repository.count_refusal(
+            collection_id,
+            call.caller_name(),
+            try_seconds=budget.try_seconds,
+            max_missing_seconds=budget.max_missing_seconds,
+        )
+        if wait_seconds:
+            raise _exhausted("the faces enrolled", budget, wait_seconds)
 
 
 class Turns:

@@ -1,11 +1,12 @@
--- Statements that decide: Verify, Identify, Compare, and what measures an index, run by the serving role; what they have in common is in postgres/statements.py.
+-- Statements that decide: Verify, Identify, Compare, and what measures an index, run by the serving role; what they
+-- have in common is in postgres/statements.py.
 
 -- name: verify
--- $2 person, $3 encoding or null, $4 stored face's id or null; $5 the caller where its failed tries are counted, with
--- $6 largest distance or null, $7 the encoding's space or null, $8 and $9 as `count_refusal` has them, $10 how much of a
--- try a match takes. wait_seconds is null where nothing is decided or counted.
--- Primary keys of collection and person, face (person_key, content_id); face (face_id) for $4.
--- OFFSET 0 keeps the probe from being worked out again for each face.
+-- Either :encoding or a stored face's :face_id is null; :caller the caller where its failed tries are counted, with
+-- :max_distance largest distance or null, :space the encoding's space or null, :try_seconds and :max_missing_seconds as
+-- `count_refusal` has them, :match_tries how much of a try a match takes. wait_seconds is null where nothing is decided
+-- or counted. Primary keys of collection and person, face (person_key, content_id); face (face_id) for :face_id. OFFSET
+-- 0 keeps the probe from being worked out again for each face.
 SELECT c.space,
        c.verify_threshold,
        p.person_key IS NOT NULL AS person_found,
@@ -14,83 +15,85 @@ SELECT c.space,
        nearest.face_id,
        nearest.distance,
        CASE
-           WHEN $5::text IS NOT NULL AND nearest.distance IS NOT NULL AND c.space = coalesce($7::text, c.space)
+           WHEN :caller::text IS NOT NULL AND nearest.distance IS NOT NULL AND c.space = coalesce(:space::text, c.space)
                THEN facerec.count_try(
-                   $1, p.person_key, $5,
-                   CASE WHEN nearest.distance > coalesce($6::float8, c.verify_threshold) THEN 1 ELSE $10::float8 END,
-                   $8, $9
+                   :collection_id, p.person_key, :caller,
+                   CASE WHEN nearest.distance > coalesce(:max_distance::float8, c.verify_threshold) THEN 1 ELSE :match_tries::float8 END,
+                   :try_seconds, :max_missing_seconds
                )
        END AS wait_seconds
 FROM facerec.collection c
 CROSS JOIN LATERAL (
-    SELECT coalesce($3::vector, (
-        SELECT f.encoding FROM facerec.:"face" f WHERE f.collection_id = $1 AND f.face_id = $4::uuid AND f.expire_time > now()
+    SELECT coalesce(:encoding::vector, (
+        SELECT f.encoding FROM facerec.:"face" f WHERE f.collection_id = :collection_id AND f.face_id = :face_id::uuid AND f.expire_time > now()
     )) AS encoding
     OFFSET 0
 ) probe
-LEFT JOIN facerec.:"person" p ON p.collection_id = $1 AND p.person_id = $2
+LEFT JOIN facerec.:"person" p ON p.collection_id = :collection_id AND p.person_id = :person_id
 LEFT JOIN LATERAL (
     SELECT count(*) OVER () AS faces, f.face_id, f.encoding <-> probe.encoding AS distance
     FROM facerec.:"face" f
-    WHERE f.collection_id = $1 AND f.person_key = p.person_key AND f.expire_time > now()
+    WHERE f.collection_id = :collection_id AND f.person_key = p.person_key AND f.expire_time > now()
     ORDER BY distance, f.face_id
     LIMIT 1
 ) nearest ON true
-WHERE c.collection_id = $1;
+WHERE c.collection_id = :collection_id;
 
 -- name: count_refusal
--- $2 caller, $3 seconds in which one try is regained, $4 the most that may be missing for one more. Counts an enrolment
--- as refused; 0, or the seconds until another may be.
-SELECT facerec.count_try($1, 0, $2, 1, $3, $4) AS wait_seconds;
+-- :try_seconds seconds in which one try is regained, :max_missing_seconds the most that may be missing for one more.
+-- Counts an enrolment as refused; 0, or the seconds until another may be.
+SELECT facerec.count_try(:collection_id, 0, :caller, 1, :try_seconds, :max_missing_seconds) AS wait_seconds;
 
 -- name: give_refusal_back
--- $2 caller, $3 seconds in which one try is regained, $4 how much of it is given back. Primary key.
+-- :try_seconds seconds in which one try is regained, :returned_share how much of it is given back. Primary key.
 UPDATE facerec.failed_try t
-SET full_time = t.full_time - make_interval(secs => $3::float8 * $4::float8)
-WHERE t.collection_id = $1 AND t.person_key = 0 AND t.caller = $2;
+SET full_time = t.full_time - make_interval(secs => :try_seconds::float8 * :returned_share::float8)
+WHERE t.collection_id = :collection_id AND t.person_key = 0 AND t.caller = :caller;
 
 -- name: identify
--- $2 encoding or null, $3 stored face's id or null, $4 largest distance or null, $5 most candidates,
--- $6 the encoding's space or null, $7 true to ask no index, $8 the size up to which a scan may run here, or
--- null for any, $9 and $10 the shares of the index's effort and of the trust distance, $11 true for the candidates in
--- the order of their ids, of all that are near enough the first $5. A row a candidate, else nearest first; one row
--- without a person for nobody. `matched_persons` counts whoever is near enough, up to 101.
+-- Either :encoding or a stored face's :face_id is null; :max_distance may be null, and :space is null without an encoding;
+-- :exact_only is true to ask no index, :max_scanned_faces the size up to which a scan may run here, or null
+-- for any, :probes_share and :acceptance_share the shares of the index's probes and of the acceptance threshold, :by_id
+-- true for the candidates in the order of their ids, of all that are near enough the first :max_candidates. A row a
+-- candidate, else nearest first; one row without a person for nobody. `matched_persons` counts whoever is near enough,
+-- up to 101.
 --
--- `search` is what was done: 'index', 'scan', 'later' for a scan of more faces than $8, or 'none' where the
--- probe has no encoding or one of another space. `decided` unless the index's word does not stand: it
--- stands for a nearest candidate within the trust distance, and never for nobody. The indexes propose 50
--- people by their means, and 50 faces that are centers, of which the 10 nearest count: so whoever wants more candidates
--- gets a scan. `cut` where all of either are within the threshold: there may be more.
+-- `search` is what was done: 'index', 'scan', 'later' for a scan of more faces than :max_scanned_faces, or 'none' where
+-- the probe has no encoding or one of another space. `decided` unless the index's result is not accepted: it is for a
+-- nearest candidate within the acceptance threshold, and never for nobody. The indexes propose 50 people by their
+-- means, and 50 faces that are centers, of which the 10 nearest count: so whoever wants more candidates gets a scan.
+-- `cut` where all of either are within the threshold: there may be more.
 --
--- scanned: sequential scan of all faces, on purpose: exact, and no index of vectors can serve it, since
--- nothing is ordered by distance before it is computed. The aggregate's argument is computed for the few rows
--- that pass its filter, so each face is measured once; named row types let parallel workers hand over what
--- they found; and a CASE skips it, where a condition would put one more step between each row and the sum. by_mean and by_center: the indexes on half of the dimensions of means and of centers, where there are some, at the effort
--- measured for them, which is set for this statement alone when `asked` is read, before the indexes are. measured: face
--- (person_key, content_id). Either part is skipped where it isn't called for. Then person (person_key).
+-- scanned: sequential scan of all faces, on purpose: exact, and no index of vectors can serve it, since nothing is
+-- ordered by distance before it is computed. The aggregate's argument is computed for the few rows that pass its
+-- filter, so each face is measured once; named row types let parallel workers hand over what they found; and a CASE
+-- skips it, where a condition would put one more step between each row and the sum. by_mean and by_center: the indexes
+-- on half of the dimensions of means and of centers, where there are some, with the probes measured for them, which is
+-- set for this statement alone when `asked` is read, before the indexes are. measured: face (person_key, content_id).
+-- Either part is skipped where it isn't called for. Then person (person_key).
 WITH asked AS MATERIALIZED (
     SELECT c.space,
            c.calibration_id,
-           c.trust_distance * $10::float8 AS trust_distance,
-           coalesce($4::float8, c.identify_threshold) AS threshold,
+           c.trust_distance * :acceptance_share::float8 AS trust_distance,
+           coalesce(:max_distance::float8, c.identify_threshold) AS threshold,
            probe.encoding,
            CASE
-               WHEN probe.encoding IS NULL OR c.space <> $6::text THEN 'none'
-               WHEN NOT $7::boolean AND NOT c.exact_only AND $5 <= 50
-                   AND facerec.use_index(ceil(c.index_effort * $9::float8)::integer) THEN 'index'
-               WHEN $8::bigint IS NULL OR facerec.estimated_rows('face', $1) <= $8::bigint THEN 'scan'
+               WHEN probe.encoding IS NULL OR c.space <> :space::text THEN 'none'
+               WHEN NOT :exact_only::boolean AND NOT c.exact_only AND :max_candidates <= 50
+                   AND facerec.use_index(ceil(c.index_effort * :probes_share::float8)::integer) THEN 'index'
+               WHEN :max_scanned_faces::bigint IS NULL OR facerec.estimated_rows('face', :collection_id) <= :max_scanned_faces::bigint THEN 'scan'
                ELSE 'later'
            END AS search
     FROM facerec.collection c
     CROSS JOIN LATERAL (
-        SELECT coalesce($2::vector, (
+        SELECT coalesce(:encoding::vector, (
             SELECT f.encoding
             FROM facerec.:"face" f
-            WHERE f.collection_id = $1 AND f.face_id = $3::uuid AND f.expire_time > now()
+            WHERE f.collection_id = :collection_id AND f.face_id = :face_id::uuid AND f.expire_time > now()
         )) AS encoding
         OFFSET 0
     ) probe
-    WHERE c.collection_id = $1
+    WHERE c.collection_id = :collection_id
 ), scanned AS MATERIALIZED (
     SELECT CASE WHEN asked.search = 'scan' THEN (
                SELECT (
@@ -126,7 +129,7 @@ WITH asked AS MATERIALIZED (
 ), measured AS MATERIALIZED (
     SELECT f.person_key, f.face_id, f.encoding <-> (SELECT encoding FROM asked) AS distance
     FROM (SELECT by_mean.person_key FROM by_mean UNION SELECT by_center.person_key FROM by_center) proposed
-    JOIN facerec.:"face" f ON f.collection_id = $1 AND f.person_key = proposed.person_key
+    JOIN facerec.:"face" f ON f.collection_id = :collection_id AND f.person_key = proposed.person_key
     WHERE f.expire_time > now()
 ), nearest AS MATERIALIZED (
     SELECT DISTINCT ON (h.person_key) h.person_key, h.face_id, h.distance
@@ -140,7 +143,7 @@ WITH asked AS MATERIALIZED (
 SELECT asked.space,
        asked.threshold,
        asked.calibration_id,
-       CASE WHEN asked.calibration_id IS NOT NULL THEN facerec.estimated_rows('face', $1) END AS gallery_faces,
+       CASE WHEN asked.calibration_id IS NOT NULL THEN facerec.estimated_rows('face', :collection_id) END AS gallery_faces,
        asked.encoding IS NOT NULL AS probe_found,
        asked.search,
        asked.search = 'scan'
@@ -160,50 +163,50 @@ CROSS JOIN scanned
 LEFT JOIN LATERAL (
     SELECT p.person_id, p.display_name, nearest.distance, nearest.face_id
     FROM nearest JOIN facerec.:"person" p USING (person_key)
-    WHERE p.collection_id = $1
-    ORDER BY CASE WHEN NOT $11::boolean THEN nearest.distance END, p.person_id
-    LIMIT $5
+    WHERE p.collection_id = :collection_id
+    ORDER BY CASE WHEN NOT :by_id::boolean THEN nearest.distance END, p.person_id
+    LIMIT :max_candidates
 ) candidate ON true
-ORDER BY CASE WHEN NOT $11::boolean THEN candidate.distance END, candidate.person_id;
+ORDER BY CASE WHEN NOT :by_id::boolean THEN candidate.distance END, candidate.person_id;
 
 -- name: begin_scan
--- $2 encoding or null, $3 stored face's id or null, $4 largest distance or null, $5 the encoding's space or
--- null. What `identify` would answer before it scans, and the blocks there are to scan. Primary keys.
+-- Either :encoding or a stored face's :face_id is null; :max_distance may be null, and :space is null without an encoding.
+-- What `identify` would answer before it scans, and the blocks there are to scan. Primary keys.
 SELECT c.space,
-       coalesce($4::float8, c.identify_threshold) AS threshold,
+       coalesce(:max_distance::float8, c.identify_threshold) AS threshold,
        c.calibration_id,
-       CASE WHEN c.calibration_id IS NOT NULL THEN facerec.estimated_rows('face', $1) END AS gallery_faces,
+       CASE WHEN c.calibration_id IS NOT NULL THEN facerec.estimated_rows('face', :collection_id) END AS gallery_faces,
        probe.found AS probe_found,
-       CASE WHEN NOT probe.found OR c.space <> $5::text THEN 'none' ELSE 'scan' END AS search,
+       CASE WHEN NOT probe.found OR c.space <> :space::text THEN 'none' ELSE 'scan' END AS search,
        pg_relation_size('facerec.:"face"') / current_setting('block_size')::bigint AS blocks
 FROM facerec.collection c
 CROSS JOIN LATERAL (
-    SELECT $2::vector IS NOT NULL OR EXISTS (
+    SELECT :encoding::vector IS NOT NULL OR EXISTS (
         SELECT FROM facerec.:"face" f
-        WHERE f.collection_id = $1 AND f.face_id = $3::uuid AND f.expire_time > now()
+        WHERE f.collection_id = :collection_id AND f.face_id = :face_id::uuid AND f.expire_time > now()
     ) AS found
 ) probe
-WHERE c.collection_id = $1;
+WHERE c.collection_id = :collection_id;
 
 -- name: scan_step
--- $2 encoding or null, $3 stored face's id or null, $4 largest distance, $5 most people, $6 and $7 where to
--- begin and end, $8 true for the people whose ids come first instead of the nearest. A row: the faces there, and the
--- nearest of each of those people as columns. TID range scan, which reads just those blocks; face (face_id), and by id
--- person (person_key).
+-- Either :encoding or a stored face's :face_id is null, :max_persons most people, :first_row and :end_row where to
+-- begin and end, :by_id true for the people whose ids come first instead of the nearest. A row: the faces there, and
+-- the nearest of each of those people as columns. TID range scan, which reads just those blocks; face (face_id), and by
+-- id person (person_key).
 WITH probe AS MATERIALIZED (
-    SELECT coalesce($2::vector, (
+    SELECT coalesce(:encoding::vector, (
         SELECT f.encoding
         FROM facerec.:"face" f
-        WHERE f.collection_id = $1 AND f.face_id = $3::uuid AND f.expire_time > now()
+        WHERE f.collection_id = :collection_id AND f.face_id = :face_id::uuid AND f.expire_time > now()
     )) AS encoding
 ), scanned AS MATERIALIZED (
     SELECT count(*) AS faces,
            array_agg((f.person_key, f.face_id, f.encoding <-> (SELECT encoding FROM probe))::facerec.hit)
                FILTER (
-                   WHERE f.encoding <-> (SELECT encoding FROM probe) <= $4::float8 AND f.expire_time > now()
+                   WHERE f.encoding <-> (SELECT encoding FROM probe) <= :max_distance::float8 AND f.expire_time > now()
                ) AS hits
     FROM facerec.:"face" f
-    WHERE f.ctid >= $6::tid AND f.ctid < $7::tid
+    WHERE f.ctid >= :first_row::tid AND f.ctid < :end_row::tid
 ), nearest AS (
     SELECT DISTINCT ON (h.person_key) h.person_key, h.face_id, h.distance
     FROM scanned, unnest(scanned.hits) AS h
@@ -212,14 +215,14 @@ WITH probe AS MATERIALIZED (
     SELECT nearest.*
     FROM nearest
     ORDER BY CASE
-                 WHEN $8::boolean THEN (
+                 WHEN :by_id::boolean THEN (
                      SELECT p.person_id
                      FROM facerec.:"person" p
-                     WHERE p.collection_id = $1 AND p.person_key = nearest.person_key
+                     WHERE p.collection_id = :collection_id AND p.person_key = nearest.person_key
                  )
              END,
-             CASE WHEN NOT $8::boolean THEN nearest.distance END
-    FETCH FIRST ($5::bigint) ROWS WITH TIES
+             CASE WHEN NOT :by_id::boolean THEN nearest.distance END
+    FETCH FIRST (:max_persons::bigint) ROWS WITH TIES
 )
 SELECT scanned.faces,
        ARRAY(SELECT best.person_key FROM best) AS person_keys,
@@ -228,24 +231,24 @@ SELECT scanned.faces,
 FROM scanned;
 
 -- name: name_hits
--- $2 persons' keys, $3 faces' ids, $4 distances of what the steps found, $5 most candidates, $6 true for the order of
--- ids. A row a candidate, else nearest first, and of how many people they are, up to 101. Person (person_key).
+-- :person_keys persons' keys, :face_ids faces' ids, :distances distances of what the steps found, :by_id true for the
+-- order of ids. A row a candidate, else nearest first, and of how many people they are, up to 101. Person (person_key).
 SELECT p.person_id, p.display_name, h.distance, h.face_id, least(count(*) OVER (), 101) AS matched_persons
 FROM (
     SELECT DISTINCT ON (u.person_key) u.person_key, u.face_id, u.distance
-    FROM unnest($2::bigint[], $3::uuid[], $4::float8[]) AS u(person_key, face_id, distance)
+    FROM unnest(:person_keys::bigint[], :face_ids::uuid[], :distances::float8[]) AS u(person_key, face_id, distance)
     ORDER BY u.person_key, u.distance, u.face_id
 ) h
-JOIN facerec.:"person" p ON p.collection_id = $1 AND p.person_key = h.person_key
-ORDER BY CASE WHEN NOT $6::boolean THEN h.distance END, p.person_id
-LIMIT $5;
+JOIN facerec.:"person" p ON p.collection_id = :collection_id AND p.person_key = h.person_key
+ORDER BY CASE WHEN NOT :by_id::boolean THEN h.distance END, p.person_id
+LIMIT :max_candidates;
 
 -- name: search_defaults
 -- Primary key of collection.
-SELECT identify_threshold, space FROM facerec.collection WHERE collection_id = $1;
+SELECT identify_threshold, space FROM facerec.collection WHERE collection_id = :collection_id;
 
 -- name: compare
--- $2 and $4 encodings or null, $3 and $5 stored faces' ids or null. Face (face_id).
+-- :encoding_a and :encoding_b encodings or null, :face_id_a and :face_id_b stored faces' ids or null. Face (face_id).
 SELECT c.space,
        c.verify_threshold,
        a.encoding IS NOT NULL AS a_found,
@@ -253,31 +256,32 @@ SELECT c.space,
        a.encoding <-> b.encoding AS distance
 FROM facerec.collection c
 CROSS JOIN LATERAL (
-    SELECT coalesce($2::vector, (
-        SELECT f.encoding FROM facerec.:"face" f WHERE f.collection_id = $1 AND f.face_id = $3::uuid AND f.expire_time > now()
+    SELECT coalesce(:encoding_a::vector, (
+        SELECT f.encoding FROM facerec.:"face" f WHERE f.collection_id = :collection_id AND f.face_id = :face_id_a::uuid AND f.expire_time > now()
     )) AS encoding
     OFFSET 0
 ) a
 CROSS JOIN LATERAL (
-    SELECT coalesce($4::vector, (
-        SELECT f.encoding FROM facerec.:"face" f WHERE f.collection_id = $1 AND f.face_id = $5::uuid AND f.expire_time > now()
+    SELECT coalesce(:encoding_b::vector, (
+        SELECT f.encoding FROM facerec.:"face" f WHERE f.collection_id = :collection_id AND f.face_id = :face_id_b::uuid AND f.expire_time > now()
     )) AS encoding
     OFFSET 0
 ) b
-WHERE c.collection_id = $1;
+WHERE c.collection_id = :collection_id;
 
 -- name: draw_probes
--- $2 most people to look at, $3 true for the twentieth of them with the faces farthest from their centers. A face of each of
--- some people drawn at random, to make probes of: with the mean of the person's faces and how many these are. `maintain` asks it too. Primary key of person, face (person_key, content_id).
+-- :max_persons most people to look at, :farthest true for the twentieth of them with the faces farthest from their
+-- centers. A face of each of some people drawn at random, to make probes of: with the mean of the person's faces and
+-- how many these are. `maintain` asks it too. Primary key of person, face (person_key, content_id).
 WITH picked AS MATERIALIZED (
-    SELECT p.person_key, p.centroid FROM facerec.:"person" p WHERE p.centroid IS NOT NULL ORDER BY random() LIMIT $2::bigint
+    SELECT p.person_key, p.centroid FROM facerec.:"person" p WHERE p.centroid IS NOT NULL ORDER BY random() LIMIT :max_persons::bigint
 ), seen AS MATERIALIZED (
     SELECT picked.person_key, picked.centroid, f.encoding, f.is_center
     FROM picked
     CROSS JOIN LATERAL (
         SELECT f.encoding, f.is_center
         FROM facerec.:"face" f
-        WHERE f.collection_id = $1 AND f.person_key = picked.person_key AND f.expire_time > now()
+        WHERE f.collection_id = :collection_id AND f.person_key = picked.person_key AND f.expire_time > now()
         OFFSET 0
     ) f
 ), placed AS MATERIALIZED (
@@ -287,7 +291,7 @@ WITH picked AS MATERIALIZED (
                (
                    SELECT min(seen.encoding <-> m.encoding)
                    FROM facerec.:"face" m
-                   WHERE m.collection_id = $1 AND m.person_key = seen.person_key AND m.is_center
+                   WHERE m.collection_id = :collection_id AND m.person_key = seen.person_key AND m.is_center
                )
            ) AS distance
     FROM seen
@@ -296,12 +300,12 @@ WITH picked AS MATERIALIZED (
            count(*) OVER (PARTITION BY placed.person_key) AS faces,
            row_number() OVER (
                PARTITION BY placed.person_key
-               ORDER BY CASE WHEN $3::boolean THEN -placed.distance ELSE random() END
+               ORDER BY CASE WHEN :farthest::boolean THEN -placed.distance ELSE random() END
            ) AS place
     FROM placed
 )
 SELECT chosen.person_key, chosen.encoding, chosen.is_center, chosen.centroid, chosen.faces
 FROM chosen
 WHERE chosen.place = 1
-ORDER BY CASE WHEN $3::boolean THEN -chosen.distance END
-LIMIT CASE WHEN $3::boolean THEN (SELECT ceil(count(*) / 20.0) FROM picked)::bigint END;
+ORDER BY CASE WHEN :farthest::boolean THEN -chosen.distance END
+LIMIT CASE WHEN :farthest::boolean THEN (SELECT ceil(count(*) / 20.0) FROM picked)::bigint END;

@@ -19,22 +19,22 @@ from matcher_service.identification.photos import (
     single_faces,
 )
 from matcher_service.identification.query import Nearest, Query
+from matcher_service.identification.repository import DecisionRepository
 from matcher_service.identification.search import Search
-from matcher_service.postgres.store import Store
 
 DEFAULT_MAX_CANDIDATES = 5
 
 
 class Matcher:
-    """Decides over the faces of a store; the encoder is asked where a probe is a photo.
+    """Decides over the stored faces; the encoder is asked where a probe is a photo.
 
     A match is `distance <= threshold`, both float64 as Postgres computed them. Every method raises what
-    the store raises, and for photos what the encoder raises, FaceNotFound and FaceAmbiguous.
+    DecisionRepository raises, and for photos what the encoder raises, FaceNotFound and FaceAmbiguous.
     """
 
     def __init__(
         self,
-        store: Store,
+        repository: DecisionRepository,
         search: Search,
         encoder: Encoder,
         evidence: Evidence,
@@ -42,7 +42,7 @@ class Matcher:
         *,
         tries: FailedTries,
     ) -> None:
-        self._store = store
+        self._repository = repository
         self._tries = tries
         self._evidence = evidence
         self._decisions = decisions
@@ -60,7 +60,7 @@ class Matcher:
         seen = await single_face(self._encoder, probe)
         per_day = call.failed_tries_per_day()
         found = (
-            await self._store.verify(collection_id, person_id, seen.face)
+            await self._repository.verify(collection_id, person_id, seen.face)
             if per_day is None
             else await self._tries.verify(collection_id, person_id, seen.face, max_distance, per_day)
         )
@@ -72,7 +72,7 @@ class Matcher:
         """Measure two faces against each other. Raises FaceNotFound, ModelMismatch."""
         seen_a, seen_b = await single_faces(self._encoder, [a, b])
         face_a, face_b = seen_a.face, seen_b.face
-        found = await self._store.compare(collection_id, face_a, face_b)
+        found = await self._repository.compare(collection_id, face_a, face_b)
         check_space(face_a, a, found.space)
         check_space(face_b, b, found.space)
         if not found.a_found:
@@ -140,7 +140,7 @@ class Matcher:
             self._decisions.add(collection_id, Action.IDENTIFY, first, match=first is not None)
         if answers:
             return answers, answers[0].threshold, answers[0].space
-        threshold, space = await self._store.search_defaults(collection_id)
+        threshold, space = await self._repository.search_defaults(collection_id)
         return [], threshold if max_distance is None else max_distance, space
 
     async def _look(

@@ -3,11 +3,11 @@
 import dataclasses
 import uuid
 from collections.abc import Sequence
-
-import asyncpg
+from typing import Any
 
 from matcher_service.domain.faces import Candidate, Encoding, SearchMode
-from matcher_service.postgres.database import vector_wire
+from matcher_service.postgres.database import Row
+from matcher_service.postgres.vectors import vector_wire
 
 COUNTED_PERSONS = 101  # of those near enough: one more than can be answered
 
@@ -30,7 +30,7 @@ class Query:
     @property
     def space(self) -> str | None:
         """The space of the face's vector; None for a stored face, which is of the collection's."""
-        return self.face.space if isinstance(self.face, Encoding) else None
+        return space_of(self.face)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,14 +69,14 @@ class Answer:
 class Count:
     """Whose failed tries are counted, and how: `max_distance` None means the collection's verify threshold.
 
-    A try is regained in `try_seconds`, and one is left while no more than `most_missing_seconds` are missing.
+    A try is regained in `try_seconds`, and one is left while no more than `max_missing_seconds` are missing.
     A match takes `match_tries` of one.
     """
 
     caller: str
     max_distance: float | None
     try_seconds: float
-    most_missing_seconds: float
+    max_missing_seconds: float
     match_tries: float
 
 
@@ -108,13 +108,22 @@ class Measure:
     distance: float | None
 
 
-def vector_or_id(face: Encoding | uuid.UUID) -> tuple[bytes | None, uuid.UUID | None]:
-    """A face as the two arguments a statement takes it in, one of them None."""
-    return (None, face) if isinstance(face, uuid.UUID) else (vector_wire(face.values), None)
+def space_of(face: Encoding | uuid.UUID) -> str | None:
+    """The space of a vector; None for a stored face, which is of the collection's."""
+    return face.space if isinstance(face, Encoding) else None
+
+
+def face_values(face: Encoding | uuid.UUID, suffix: str = "") -> dict[str, Any]:
+    """A face as the two values a statement takes it in, encoding and face_id with a suffix; one of them is
+    None.
+    """
+    if isinstance(face, uuid.UUID):
+        return {f"encoding{suffix}": None, f"face_id{suffix}": face}
+    return {f"encoding{suffix}": vector_wire(face.values), f"face_id{suffix}": None}
 
 
 def answer(
-    head: asyncpg.Record,
+    head: Row,
     faces: int,
     found: list[Candidate],
     matched_persons: int,
@@ -141,6 +150,6 @@ def answer(
     )
 
 
-def candidates(rows: Sequence[asyncpg.Record]) -> list[Candidate]:
+def candidates(rows: Sequence[Row]) -> list[Candidate]:
     """Read the people found, in the order of the rows."""
     return [Candidate(row["person_id"], row["display_name"], row["distance"], row["face_id"]) for row in rows]

@@ -5,15 +5,13 @@ import itertools
 import time
 
 from facerec.serving.middleware import call
-from matcher_service.domain.errors import CollectionNotFound
 from matcher_service.domain.faces import Encoding
 from matcher_service.identification.exact_scan import Scanner
 from matcher_service.identification.query import Found, Query
 from matcher_service.identification.recall_probes import draw_probes
 from matcher_service.identification.search import Search
 from matcher_service.postgres.database import Database
-from matcher_service.postgres.driver_errors import tried_anew
-from matcher_service.postgres.statements import of_collection
+from matcher_service.postgres.driver_errors import retried_on_schema_change
 
 MIN_SAMPLES, DEFAULT_SAMPLES, MAX_SAMPLES = 20, 200, 1000
 LONGEST_SECONDS = 600.0
@@ -47,23 +45,20 @@ class RecallMeter:
         self._search = search
         self._scanner = scanner
 
-    @tried_anew
+    @retried_on_schema_change
     async def measure(self, collection_id: str, samples: int) -> Recall:
         """Compare up to so many searches, fewer where the caller's time is up or people are few.
 
-        Half of the probes are made of faces far from their person's centers. Raises as Store does, and
-        Overloaded.
+        Half of the probes are made of faces far from their person's centers. Raises CollectionNotFound,
+        StoreUnavailable, Overloaded.
         """
         ends = time.monotonic() + TIME_SHARE * call.remaining_seconds(LONGEST_SECONDS)
-        queries = of_collection(collection_id)
-        async with self._database.scan_connection() as connection:
-            row = await connection.fetchrow(queries["get_collection"], collection_id)
-            if row is None:
-                raise CollectionNotFound
+        async with self._database.scan_session(collection_id) as session:
+            row = await session.required_row("get_collection")
             if row["exact_only"] or row["index_effort"] is None:
                 return Recall(indexed=False)
             drawn = [
-                await draw_probes(connection, collection_id, count, far=far)
+                await draw_probes(session, count, far=far)
                 for far, count in ((False, samples - samples // 2), (True, samples // 2))
             ]
         total = Recall(indexed=True)

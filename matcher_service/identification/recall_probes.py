@@ -3,16 +3,15 @@
 import dataclasses
 import itertools
 
-import asyncpg
 import numpy as np
 import numpy.typing as npt
 
-from matcher_service.postgres.database import DIMENSIONS, Connection, vector_wire
-from matcher_service.postgres.statements import of_collection
+from matcher_service.postgres.database import Session
+from matcher_service.postgres.vectors import read_vectors, vector_wire
 
 PHOTO_STEP = 0.35  # between two photos of a person, on median
-# Of a probe so near to a face unlike the person's others a look-alike within the trust distance may be told
-# instead. Farther away hardly anybody is within it.
+# Of a probe so near to a face unlike the person's others a look-alike within the acceptance threshold may be
+# answered instead. Farther away hardly anybody is within it.
 FAR_STEP = 0.15
 PERSONS_A_FAR_PROBE = 20  # looked at for each probe, as what is far is the farthest twentieth
 
@@ -32,19 +31,17 @@ class Probes:
         return [vector_wire(vector) for vector in self.vectors]
 
 
-async def draw_probes(
-    connection: Connection | asyncpg.Connection, collection_id: str, count: int, *, far: bool
-) -> Probes:
+async def draw_probes(session: Session, count: int, *, far: bool) -> Probes:
     """Draw people at random and make a probe of a face of each, up to `count`.
 
     `far` takes the faces that lie farthest from the nearest center of their person: of the twentieth of
     people who have such, several probes of each where these are fewer. Else it is any face.
     """
     persons = count * (PERSONS_A_FAR_PROBE if far else 1)
-    rows = await connection.fetch(of_collection(collection_id)["draw_probes"], collection_id, persons, far)
+    rows = await session.rows("draw_probes", max_persons=persons, farthest=far)
     if far and rows:
         rows = list(itertools.islice(itertools.cycle(rows), count))
-    faces, means = (_values([row[name] for row in rows]) for name in ("encoding", "centroid"))
+    faces, means = (read_vectors([row[name] for row in rows]) for name in ("encoding", "centroid"))
     keys = [row["person_key"] for row in rows]
     if far:
         return Probes(keys, step(faces, FAR_STEP))
@@ -78,8 +75,3 @@ def move(
     several = np.maximum(counts, 2)[:, None]
     grown = means + (faces - means) * np.sqrt((several + 1) / (several - 1))
     return np.asarray(np.where(lone[:, None], step(faces, PHOTO_STEP), grown), np.float32)
-
-
-def _values(wires: list[bytes]) -> Vectors:
-    rows = [np.frombuffer(wire, ">f4", DIMENSIONS, 4) for wire in wires]
-    return np.array(rows, np.float32).reshape(-1, DIMENSIONS)

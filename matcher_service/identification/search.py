@@ -1,4 +1,4 @@
-"""Searching a collection: by its index where its word stands, and by an exact scan where it does not."""
+"""Searching a collection: by its index where the result is accepted, and by an exact scan where it is not."""
 
 import dataclasses
 
@@ -7,27 +7,27 @@ from matcher_service.domain.faces import SearchMode
 from matcher_service.identification.exact_scan import Scanner, ask
 from matcher_service.identification.query import Answer, Found, Query
 from matcher_service.postgres.database import Database
-from matcher_service.postgres.driver_errors import tried_anew
+from matcher_service.postgres.driver_errors import retried_on_schema_change
 
-# A quick look finds 19 of 20 of those whom the whole effort finds. What it misses may be nearer than what it
-# found, so its word is taken only where hardly any impostor is: among a million faces no stranger of 1,000
-# was within 0.40, and 0.85 of the default trust distance is 0.38.
-QUICK_EFFORT = 0.25
-QUICK_TRUST = 0.85
+# A query with a quarter of the probes finds 19 of 20 of those whom all of them find. What it misses may be
+# nearer than what it found, so its result is accepted only where hardly any impostor is: among a million
+# faces no unenrolled probe of 1,000 was within 0.40, and 0.85 of the default acceptance threshold is 0.38.
+REDUCED_PROBES = 0.25
+REDUCED_ACCEPTANCE = 0.85
 
 
 class Search:
     """Finds the people near a face.
 
     The first statement asks the collection's index, or scans a collection of at most
-    `scan_apart_above_faces` outright. The index's word stands for a nearest candidate within the
-    collection's trust distance: first with a part of the effort and for one nearer still, as most enrolled
-    people's are, then with all of it. For anything else an exact scan decides, in a pool of its own and
-    behind an admission limit, since it takes a hundred times as long.
+    `scan_apart_above_faces` outright. An index result is accepted when its nearest candidate is within the
+    collection's acceptance threshold (`trust_distance`): first of a reduced-probe query and for a candidate
+    nearer still, as most enrolled people's are, then of one with all probes. For anything else an exact scan
+    decides, in a pool of its own and behind an admission limit, since it takes a hundred times as long.
 
     A query without scores must not tell a distance by its time: which statements it takes depends on who is
-    within the threshold alone. It asks the index once, with all of the effort, and accepts what is found
-    wherever somebody is within the threshold, unless all whom the index proposed are: then there may be more.
+    within the threshold alone. It asks the index once, with all probes, and accepts what is found wherever
+    somebody is within the threshold, unless all whom the index proposed are: then there may be more.
     """
 
     def __init__(self, database: Database, scanner: Scanner, *, scan_apart_above_faces: int) -> None:
@@ -36,7 +36,10 @@ class Search:
         self._scan_apart_above_faces = scan_apart_above_faces
 
     async def decide(self, query: Query) -> Found:
-        """Find who is near, as Identify means it. Raises as Store does, and Overloaded for want of a turn."""
+        """Find who is near, as Identify means it.
+
+        Raises CollectionNotFound, StoreUnavailable, and Overloaded where too many search at once.
+        """
         found = await self._decide(query)
         metrics.SEARCHES.labels(found.mode.value).inc()
         return found
@@ -54,18 +57,19 @@ class Search:
         return dataclasses.replace((await self._scanner.scan(query)).found, mode=mode)
 
     async def _ask_index(self, query: Query) -> Answer:
-        """Ask with a part of the effort, and where that does not decide with all of it."""
-        first = await self._propose(query, effort=QUICK_EFFORT, trust=QUICK_TRUST)
+        """Ask with reduced probes, and with all of them where that result is not accepted."""
+        first = await self._propose(query, probes_share=REDUCED_PROBES, acceptance_share=REDUCED_ACCEPTANCE)
         if not first.decided and first.search == "index":
-            # Most who come here are strangers: where their scan is refused anyway, so is the dearer look.
+            # Most probes that come here are of nobody enrolled: where their scan is refused, so is the dearer
+            # query.
             self._scanner.check_room()
             first = await self._propose(query)
         return first
 
     async def look(self, query: Query) -> Found:
-        """Find who is near, taking the index's word where there is an index. Raises as `decide`.
+        """Find who is near, accepting the index's result where there is an index. Raises as `decide`.
 
-        Without scores it is not taken where all whom the index proposed are within the threshold: it would
+        Without scores it is not accepted where all whom the index proposed are within the threshold: it would
         tell who of more than these are the nearest.
         """
         first = await self._propose(query)
@@ -77,7 +81,7 @@ class Search:
 
         Raises as `decide`.
         """
-        quick = await self._propose(query, effort=QUICK_EFFORT, trust=QUICK_TRUST)
+        quick = await self._propose(query, probes_share=REDUCED_PROBES, acceptance_share=REDUCED_ACCEPTANCE)
         whole = await self._propose(query)
         return (
             whole.found,
@@ -85,14 +89,16 @@ class Search:
             not (quick.decided or whole.decided),
         )
 
-    @tried_anew
-    async def _propose(self, query: Query, *, effort: float = 1.0, trust: float = 1.0) -> Answer:
-        async with self._database.search_connection() as connection:
+    @retried_on_schema_change
+    async def _propose(
+        self, query: Query, *, probes_share: float = 1.0, acceptance_share: float = 1.0
+    ) -> Answer:
+        async with self._database.search_session(query.collection_id) as session:
             return await ask(
-                connection,
+                session,
                 query,
                 exact_only=query.exact_only,
                 scan_up_to=self._scan_apart_above_faces,
-                effort=effort,
-                trust=trust,
+                probes_share=probes_share,
+                acceptance_share=acceptance_share,
             )

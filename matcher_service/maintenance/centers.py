@@ -1,26 +1,25 @@
 """Marking of faces as centers, where whoever enrolled them did not."""
 
-import asyncpg
-
-from matcher_service.postgres.statements import of_collection
+from matcher_service.postgres.session import Connection, Session
 
 BATCH_PERSONS = 500  # a transaction's, so that nobody waits long for a person it holds
 
 
-async def mark_centers(connection: asyncpg.Connection, collection_id: str) -> int:
+async def mark_centers(connection: Connection, collection_id: str) -> int:
     """Work out the centers of people who have a face far from all of theirs; counts these people.
 
     Whoever is being changed now is left out: the next run finds them.
     """
-    maintenance = of_collection(collection_id, "maintenance")
-    keys = [row["person_key"] for row in await connection.fetch(maintenance["list_unmarked"], collection_id)]
+    session, serving = (
+        Session(connection, collection_id, role="maintenance"),
+        Session(connection, collection_id),
+    )
+    keys = [row["person_key"] for row in await session.rows("list_unmarked")]
     marked = 0
     for first in range(0, len(keys), BATCH_PERSONS):
-        async with connection.transaction(isolation="read_committed"):
-            some = keys[first : first + BATCH_PERSONS]
-            held = await connection.fetch(maintenance["lock_unmarked"], collection_id, some)
+        async with session.transaction():
+            held = await session.rows("lock_unmarked", person_keys=keys[first : first + BATCH_PERSONS])
             # A statement of its own: it sees what was committed before the lock was had.
-            text = of_collection(collection_id)["work_out_centers"]
-            await connection.execute(text, collection_id, [row["person_key"] for row in held])
+            await serving.execute("work_out_centers", person_keys=[row["person_key"] for row in held])
             marked += len(held)
     return marked

@@ -6,13 +6,13 @@ import dataclasses
 import math
 from collections.abc import AsyncIterator
 
-import asyncpg
 import structlog
 
 from matcher_service.maintenance.centers import mark_centers
 from matcher_service.maintenance.recall import Effort, EffortMeter
-from matcher_service.maintenance.session import lock_wait
-from matcher_service.postgres.statements import of_collection, partition_name, put
+from matcher_service.postgres.connections.owner import lock_wait
+from matcher_service.postgres.session import Connection, Row, Session
+from matcher_service.postgres.statements import partition_name
 
 PERSONS_PER_LIST = 100
 LEAST_LISTS = 16  # of the index over means; that over centers may have one, which is searched always
@@ -40,8 +40,8 @@ class Builder:
     Recall is measured at a build, every `recall_check_seconds`, and where people came or went meanwhile.
     """
 
-    connection: asyncpg.Connection
-    watcher: asyncpg.Connection
+    connection: Connection
+    watcher: Connection
     memory_bytes: int
     recall_check_seconds: float
     # The watcher is asked by the build and by whoever watches it, one at a time.
@@ -70,8 +70,8 @@ class Builder:
             await self._note_recall(collection_id, row, await self._measure(collection_id, row))
         return not waits
 
-    async def _policy(self, collection_id: str) -> asyncpg.Record | None:
-        return await self.connection.fetchrow(_statement(collection_id, "get_policy"), collection_id)
+    async def _policy(self, collection_id: str) -> Row | None:
+        return await self._session(collection_id).row("get_policy")
 
     async def _is_lost(self, collection_id: str, name: str | None) -> bool:
         """Whether the index that searches go by is gone or not valid: by other hands, or a restore's."""
@@ -80,24 +80,22 @@ class Builder:
         valid = {row["name"] for row in await self._list(collection_id) if row["valid"]}
         return not valid.issuperset(_pair(collection_id, name))
 
-    async def _list(self, collection_id: str) -> list[asyncpg.Record]:
+    async def _list(self, collection_id: str) -> list[Row]:
         """The indexes that are there, whatever is searched by."""
-        return list(
-            await self.connection.fetch(_statement(collection_id, "list_indexes"), _tables(collection_id))
-        )
+        return await self._session(collection_id).rows("list_indexes", tables=_tables(collection_id))
 
     async def drop(self, collection_id: str) -> None:
         """Have the collection searched exactly, and drop its index."""
-        await self.connection.execute(_statement(collection_id, "forget_index"), collection_id)
+        await self._session(collection_id).execute("forget_index")
         await self._drop_others(collection_id, None)
         log.info("index_dropped", collection=collection_id)
 
-    async def _build_is_due(self, collection_id: str, policy: asyncpg.Record) -> bool:
+    async def _build_is_due(self, collection_id: str, policy: Row) -> bool:
         if policy["index_name"] is None or not self._fits(policy["index_persons"], policy["persons"]):
             return True
         if not self._recall_is_due(policy):
             return False
-        centers = await self.connection.fetchval(_statement(collection_id, "count_centers"))
+        centers = await self._session(collection_id).value("count_centers")
         return bool(centers > REBUILD_GROWTH * max(policy["index_centers"], FEW_CENTERS))
 
     async def _has_to_wait(self, collection_id: str) -> bool:
@@ -112,37 +110,35 @@ class Builder:
         tables = [partition_name(parent, collection_id) for parent in INDEXED]
         async with self._turn, self.watcher.transaction():
             await self.watcher.execute("SET LOCAL ROLE NONE")  # as in _watch
-            text = _statement(collection_id, "count_old_transactions")
-            count: int = await self.watcher.fetchval(text, tables, seconds)
+            watcher = self._session(collection_id, self.watcher)
+            count: int = await watcher.value("count_old_transactions", tables=tables, min_seconds=seconds)
         return count
 
-    def _recall_is_due(self, policy: asyncpg.Record) -> bool:
+    def _recall_is_due(self, policy: Row) -> bool:
         measured = policy["recall_persons"] or 0
         moved = abs(policy["persons"] - measured) > RECALL_GROWTH * measured
         age = policy["recall_age_seconds"]
         return moved or age is None or age >= self.recall_check_seconds
 
-    async def _measure(self, collection_id: str, policy: asyncpg.Record, name: str | None = None) -> Effort:
+    async def _measure(self, collection_id: str, policy: Row, name: str | None = None) -> Effort:
         """Measure what an index does; where that is less than the target, search more of its lists.
 
         `name` is of one just built, else it is the one in use.
         """
         if await mark_centers(self.connection, collection_id):
             log.info("centers_marked", collection=collection_id)
-        lists = await self.connection.fetchval(
-            _statement(collection_id, "count_lists"), name or policy["index_name"]
+        lists = await self._session(collection_id).value(
+            "count_lists", index_name=name or policy["index_name"]
         )
         meter = EffortMeter(
             self.connection, collection_id, lists=lists, target_recall=policy["target_recall"]
         )
         return await meter.choose(None if name else policy["index_effort"])
 
-    async def _note_recall(self, collection_id: str, policy: asyncpg.Record, effort: Effort) -> None:
+    async def _note_recall(self, collection_id: str, policy: Row, effort: Effort) -> None:
         """Have searches use the index with the effort found, or not at all where none is enough."""
-        await self.connection.execute(
-            _statement(collection_id, "note_recall"), collection_id, policy["persons"], *effort.columns
-        )
-        log.info("index_recall", collection=collection_id, **effort.told)
+        await self._session(collection_id).execute("note_recall", persons=policy["persons"], **effort.columns)
+        log.info("index_recall", collection=collection_id, **effort.logged)
         if effort.probes is None:
             log.warning("index_misses", collection=collection_id, target_recall=policy["target_recall"])
 
@@ -150,25 +146,25 @@ class Builder:
     def _fits(built_persons: int, persons: int) -> bool:
         return built_persons / REBUILD_GROWTH <= persons <= built_persons * REBUILD_GROWTH
 
-    async def _build(self, collection_id: str, policy: asyncpg.Record) -> None:
+    async def _build(self, collection_id: str, policy: Row) -> None:
         """Build beside the old indexes if there are some, and drop those once no search uses them."""
         name = _next_name(collection_id, policy["index_name"])
         means, centers = _pair(collection_id, name)
         async with self._watched(collection_id):
             await mark_centers(self.connection, collection_id)
-            await self.connection.execute(_statement(collection_id, "analyze"))
+            await self._session(collection_id).execute("analyze")
             await self._create(collection_id, "means", means, policy["persons"], LEAST_LISTS)
-            count = await self.connection.fetchval(_statement(collection_id, "count_centers"))
+            count = await self._session(collection_id).value("count_centers")
             await self._create(collection_id, "centers", centers, count, 1)
             await self._put_progress(collection_id, "measuring recall", 0.0)
             effort = await self._measure(collection_id, policy, name)
         async with self.connection.transaction():
-            await self.connection.execute(
-                _statement(collection_id, "use_index"), collection_id, name, policy["persons"], count
+            await self._session(collection_id).execute(
+                "use_index", index_name=name, persons=policy["persons"], centers=count
             )
             await self._note_recall(collection_id, policy, effort)
         await self._drop_others(collection_id, name)
-        log.info("index_ready", collection=collection_id, centers=count, **effort.told)
+        log.info("index_ready", collection=collection_id, centers=count, **effort.logged)
 
     async def _create(self, collection_id: str, over: str, name: str, rows: int, least: int) -> None:
         """Create an index of lists of about PERSONS_PER_LIST rows, at least so many lists."""
@@ -176,19 +172,17 @@ class Builder:
         lists = min(max(least, rows // PERSONS_PER_LIST), most_lists)
         log.info("index_build", collection=collection_id, over=over, rows=rows, lists=lists)
         await self.connection.execute(f"SET maintenance_work_mem = '{self.memory_bytes // 1024}kB'")
-        text = put(_statement(collection_id, f"index_{over}"), {"index": name})
+        session = self._session(collection_id)
         async with lock_wait(self.connection, BUILD_WAIT_SECONDS):
-            await self.connection.execute(text.replace(":lists", str(lists)))
-        text = put(_statement(collection_id, "keep_index_from_statistics"), {"index": name})
-        await self.connection.execute(text)
+            await session.execute_named(f"index_{over}", index=name, lists=str(lists))
+        await session.execute_named("keep_index_from_statistics", index=name)
 
     async def _drop_others(self, collection_id: str, kept: str | None) -> None:
         """Drop every index but the pair in use: older ones, and those whose build was cut short."""
         used = _pair(collection_id, kept) if kept else ()
         for row in await self._list(collection_id):
             if row["name"] not in used:
-                text = put(_statement(collection_id, "drop_index"), {"index": row["name"]})
-                await self.connection.execute(text)
+                await self._session(collection_id).execute_named("drop_index", index=row["name"])
 
     @contextlib.asynccontextmanager
     async def _watched(self, collection_id: str) -> AsyncIterator[None]:
@@ -200,7 +194,7 @@ class Builder:
         finally:
             watch.cancel()
             await asyncio.gather(watch, return_exceptions=True)
-            await self.watcher.execute(_statement(collection_id, "end_progress"), collection_id)
+            await self._session(collection_id, self.watcher).execute("end_progress")
 
     async def _watch(self, collection_id: str) -> None:
         tables, shown = _tables(collection_id), ""
@@ -208,7 +202,7 @@ class Builder:
             async with self._turn, self.watcher.transaction():
                 # Postgres shows what a session does to its login, not to the role it acts as.
                 await self.watcher.execute("SET LOCAL ROLE NONE")
-                row = await self.watcher.fetchrow(_statement(collection_id, "get_progress"), tables)
+                row = await self._session(collection_id, self.watcher).row("get_progress", tables=tables)
             if row is not None:
                 await self._put_progress(collection_id, row["phase"], row["done"])
                 if row["phase"] != shown:
@@ -217,13 +211,11 @@ class Builder:
             await asyncio.sleep(PROGRESS_SECONDS)
 
     async def _put_progress(self, collection_id: str, phase: str, done: float) -> None:
-        text = _statement(collection_id, "put_progress")
         async with self._turn:
-            await self.watcher.execute(text, collection_id, phase, done)
+            await self._session(collection_id, self.watcher).execute("put_progress", phase=phase, done=done)
 
-
-def _statement(collection_id: str, name: str) -> str:
-    return of_collection(collection_id, "maintenance")[name]
+    def _session(self, collection_id: str, connection: Connection | None = None) -> Session:
+        return Session(connection or self.connection, collection_id, role="maintenance")
 
 
 def _tables(collection_id: str) -> list[str]:

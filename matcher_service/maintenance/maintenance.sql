@@ -1,6 +1,6 @@
--- Every statement that `maintain` runs, as facerec_owner and one collection at a time. As in queries.sql,
--- :"person" and :"face" stand for the collection's partitions and $1 is the collection; :"index" is the name
--- of an index of theirs, and :lists a number.
+-- Every statement that `maintain` runs, as facerec_owner and one collection at a time. As in the serving role's statements, :"person" and
+-- :"face" stand for the collection's partitions and :collection_id is the collection; :"index" is the name of an index of theirs,
+-- and :'lists' a number.
 --
 -- The indexes are a pair: over the mean of each person's faces, so that size and cost follow the people however many
 -- photos each has, and over the few faces that are centers because they are far from it. Both are over half of the
@@ -11,31 +11,31 @@
 SELECT collection_id FROM facerec.collection ORDER BY collection_id;
 
 -- name: has_collection
-SELECT EXISTS (SELECT FROM facerec.collection c WHERE c.collection_id = $1) AS there;
+SELECT EXISTS (SELECT FROM facerec.collection c WHERE c.collection_id = :collection_id) AS there;
 
 -- name: get_policy
 -- What the collection wants and has.
 SELECT c.exact_only, c.index_above_faces, c.target_recall, c.index_name, c.index_effort, c.index_persons,
        c.index_centers, c.recall_persons, extract(epoch FROM now() - c.recall_time)::float8 AS recall_age_seconds,
-       facerec.estimated_rows('face', $1) AS faces,
-       facerec.estimated_rows('person', $1) AS persons
+       facerec.estimated_rows('face', :collection_id) AS faces,
+       facerec.estimated_rows('person', :collection_id) AS persons
 FROM facerec.collection c
-WHERE c.collection_id = $1;
+WHERE c.collection_id = :collection_id;
 
 -- name: list_indexes
--- $1 the partitions of people and faces. Their indexes over centers; one whose build was cut short is not valid.
+-- :tables the partitions of people and faces. Their indexes over centers; one whose build was cut short is not valid.
 SELECT i.relname AS name, x.indisvalid AS valid
 FROM pg_index x
 JOIN pg_class i ON i.oid = x.indexrelid
 JOIN pg_am a ON a.oid = i.relam
-WHERE x.indrelid = ANY ($1::text[]::regclass[]) AND a.amname = 'ivfflat'
+WHERE x.indrelid = ANY (:tables::text[]::regclass[]) AND a.amname = 'ivfflat'
 ORDER BY 1;
 
 -- name: count_lists
--- $1 an index's name. Of how many lists it was built.
+-- Of how many lists it was built.
 SELECT (SELECT option_value FROM pg_options_to_table(c.reloptions) WHERE option_name = 'lists')::integer
 FROM pg_class c
-WHERE c.oid = to_regclass('facerec.' || quote_ident($1::text));
+WHERE c.oid = to_regclass('facerec.' || quote_ident(:index_name::text));
 
 -- name: count_centers
 -- The faces that are centers. A scan of all faces.
@@ -50,25 +50,25 @@ JOIN facerec.:"person" p ON p.person_key = f.person_key
 WHERE f.encoding <-> p.centroid > facerec.center_radius() + 1e-6 AND NOT f.is_center
   AND NOT EXISTS (
       SELECT FROM facerec.:"face" m
-      WHERE m.collection_id = $1 AND m.person_key = f.person_key AND m.is_center
+      WHERE m.collection_id = :collection_id AND m.person_key = f.person_key AND m.is_center
         AND m.encoding <-> f.encoding <= facerec.center_radius() + 1e-6
   );
 
 -- name: lock_unmarked
--- $2 keys of people. Locks them, leaving out who is being changed now.
+-- :person_keys keys of people. Locks them, leaving out who is being changed now.
 SELECT p.person_key
 FROM facerec.:"person" p
-WHERE p.collection_id = $1 AND p.person_key = ANY ($2::bigint[])
+WHERE p.collection_id = :collection_id AND p.person_key = ANY (:person_keys::bigint[])
 FOR UPDATE SKIP LOCKED;
 
 -- name: count_old_transactions
--- $1 the partitions of people and faces, $2 seconds. Others' transactions that have lasted longer and that a build would
--- wait for: with a snapshot, of whatever table, or with a lock on them that writers take. Postgres shows
--- when another login's began only to members of pg_read_all_stats.
+-- :tables the partitions of people and faces, :min_seconds seconds. Others' transactions that have lasted longer and
+-- that a build would wait for: with a snapshot, of whatever table, or with a lock on them that writers take. Postgres
+-- shows when another login's began only to members of pg_read_all_stats.
 SELECT count(*)
 FROM pg_stat_activity a
 WHERE a.datname = current_database()
-  AND a.xact_start < now() - make_interval(secs => $2)
+  AND a.xact_start < now() - make_interval(secs => :min_seconds)
   AND a.pid <> pg_backend_pid()
   AND a.backend_type <> 'autovacuum worker'
   AND a.pid NOT IN (SELECT v.pid FROM pg_stat_progress_vacuum v)
@@ -77,7 +77,7 @@ WHERE a.datname = current_database()
       OR EXISTS (
           SELECT FROM pg_locks l
           JOIN pg_class c ON c.oid = l.relation
-          WHERE l.pid = a.pid AND l.granted AND c.relname = ANY ($1::text[])
+          WHERE l.pid = a.pid AND l.granted AND c.relname = ANY (:tables::text[])
             AND l.mode NOT IN ('AccessShareLock', 'RowShareLock')
       )
   );
@@ -85,12 +85,12 @@ WHERE a.datname = current_database()
 -- name: index_means
 -- Beside readers and writers; outside a transaction.
 CREATE INDEX CONCURRENTLY :"index" ON facerec.:"person"
-USING ivfflat ((subvector(centroid, 1, 64)::halfvec(64)) halfvec_l2_ops) WITH (lists = :lists);
+USING ivfflat ((subvector(centroid, 1, 64)::halfvec(64)) halfvec_l2_ops) WITH (lists = :'lists');
 
 -- name: index_centers
 -- Likewise.
 CREATE INDEX CONCURRENTLY :"index" ON facerec.:"face"
-USING ivfflat ((subvector(encoding, 1, 64)::halfvec(64)) halfvec_l2_ops) WITH (lists = :lists) WHERE is_center;
+USING ivfflat ((subvector(encoding, 1, 64)::halfvec(64)) halfvec_l2_ops) WITH (lists = :'lists') WHERE is_center;
 
 -- name: keep_index_from_statistics
 -- ANALYZE would copy what the index is over, means or faces, into pg_statistic.
@@ -105,30 +105,29 @@ DROP INDEX CONCURRENTLY IF EXISTS facerec.:"index";
 ANALYZE facerec.:"person", facerec.:"face";
 
 -- name: use_index
--- $2 name, $3 persons, $4 centers. From the commit of `note_recall`, in the same transaction, on every replica's next
--- search uses it.
+-- From the commit of `note_recall`, in the same transaction, on every replica's next search uses it.
 UPDATE facerec.collection
-SET index_name = $2, index_persons = $3, index_centers = $4,
-    index_faces = facerec.estimated_rows('face', $1), index_time = now()
-WHERE collection_id = $1;
+SET index_name = :index_name, index_persons = :persons, index_centers = :centers,
+    index_faces = facerec.estimated_rows('face', :collection_id), index_time = now()
+WHERE collection_id = :collection_id;
 
 -- name: note_recall
--- $2 persons, $3 effort or null where the index is not to be asked, $4 recall or null and $5 of how many probes, $6 and $7
--- likewise on faces far from their centers.
+-- :probes is null where the index is not to be asked, :recall and :samples where people are too few to measure; :far_recall
+-- and :far_samples likewise on faces far from their centers.
 UPDATE facerec.collection
-SET recall_persons = $2, recall_time = now(), index_effort = $3,
-    index_recall = $4, recall_samples = $5, index_far_recall = $6, far_samples = $7
-WHERE collection_id = $1 AND index_name IS NOT NULL;
+SET recall_persons = :persons, recall_time = now(), index_effort = :probes,
+    index_recall = :recall, recall_samples = :samples, index_far_recall = :far_recall, far_samples = :far_samples
+WHERE collection_id = :collection_id AND index_name IS NOT NULL;
 
 -- name: forget_index
 UPDATE facerec.collection
 SET index_name = NULL, index_effort = NULL, index_recall = NULL, index_persons = NULL, index_faces = NULL,
     index_time = NULL, recall_time = NULL, recall_persons = NULL, index_centers = NULL, index_far_recall = NULL,
     recall_samples = NULL, far_samples = NULL
-WHERE collection_id = $1;
+WHERE collection_id = :collection_id;
 
 -- name: get_progress
--- $1 the partitions of people and faces. What Postgres says of the build under way.
+-- :tables the partitions of people and faces. What Postgres says of the build under way.
 SELECT phase,
        CASE
            WHEN tuples_total > 0 THEN tuples_done::float8 / tuples_total
@@ -136,20 +135,24 @@ SELECT phase,
            ELSE 0
        END AS done
 FROM pg_stat_progress_create_index
-WHERE relid = ANY ($1::text[]::regclass[]);
+WHERE relid = ANY (:tables::text[]::regclass[]);
 
 -- name: put_progress
--- $2 phase, $3 how far.
-INSERT INTO facerec.index_build (collection_id, phase, done) VALUES ($1, $2, $3)
+INSERT INTO facerec.index_build (collection_id, phase, done) VALUES (:collection_id, :phase, :done)
 ON CONFLICT (collection_id) DO UPDATE SET phase = excluded.phase, done = excluded.done, update_time = now();
 
 -- name: end_progress
-DELETE FROM facerec.index_build WHERE collection_id = $1;
+DELETE FROM facerec.index_build WHERE collection_id = :collection_id;
+
+-- name: search_by_index
+-- Until the transaction's end, by so many of an index's lists and by no scan.
+SELECT set_config('ivfflat.probes', :probes, true), set_config('enable_seqscan', 'off', true);
 
 -- name: count_proposed
--- $1 persons, $2 a probe of each. How many probes the indexes propose their person for, as `identify` asks them.
+-- :person_keys persons, :probe_encodings a probe of each. How many probes the indexes propose their person for, as
+-- `identify` asks them.
 SELECT count(*)
-FROM unnest($1::bigint[], $2::vector[]) AS sample(person_key, probe)
+FROM unnest(:person_keys::bigint[], :probe_encodings::vector[]) AS sample(person_key, probe)
 WHERE sample.person_key IN (
     SELECT p.person_key
     FROM facerec.:"person" p
@@ -169,55 +172,54 @@ WHERE sample.person_key IN (
 );
 
 -- name: has_retention
-SELECT c.retention IS NOT NULL AS kept FROM facerec.collection c WHERE c.collection_id = $1;
+SELECT c.retention IS NOT NULL AS kept FROM facerec.collection c WHERE c.collection_id = :collection_id;
 
 -- name: lock_expired_persons
--- $2 most persons. Locks people with a face past its expire_time, leaving out who is being changed now: the next
--- run finds them. Face (expire_time), which has those alone that expire; in its order, or without statistics of the
--- column all faces would be read.
+-- Locks people with a face past its expire_time, leaving out who is being changed now: the next run finds them. Face
+-- (expire_time), which has those alone that expire; in its order, or without statistics of the column all faces would
+-- be read.
 SELECT p.person_key
 FROM facerec.:"person" p
-WHERE p.collection_id = $1
+WHERE p.collection_id = :collection_id
   AND p.person_key = ANY (ARRAY(
       SELECT f.person_key
       FROM facerec.:"face" f
       WHERE f.expire_time <= now() AND f.expire_time < 'infinity'
       ORDER BY f.expire_time
-      LIMIT $2
+      LIMIT :max_persons
   ))
 FOR UPDATE SKIP LOCKED;
 
 -- name: lock_outlived_persons
--- $2 most persons. Likewise, people with a face older than the collection's retention. A scan of all faces; person
--- (person_key).
+-- Likewise, people with a face older than the collection's retention. A scan of all faces; person (person_key).
 SELECT p.person_key
 FROM facerec.:"person" p
-WHERE p.collection_id = $1
+WHERE p.collection_id = :collection_id
   AND p.person_key = ANY (ARRAY(
       SELECT f.person_key
       FROM facerec.:"face" f
-      WHERE f.create_time <= now() - (SELECT c.retention FROM facerec.collection c WHERE c.collection_id = $1)
-      LIMIT $2
+      WHERE f.create_time <= now() - (SELECT c.retention FROM facerec.collection c WHERE c.collection_id = :collection_id)
+      LIMIT :max_persons
   ))
 FOR UPDATE SKIP LOCKED;
 
 -- name: purge
--- $2 keys of locked people. Erases their faces past their time, and who has no other.
+-- :person_keys keys of locked people. Erases their faces that have expired, and who has no other.
 WITH gone AS (
     DELETE FROM facerec.:"face" f
-    WHERE f.collection_id = $1 AND f.person_key = ANY ($2::bigint[])
+    WHERE f.collection_id = :collection_id AND f.person_key = ANY (:person_keys::bigint[])
       AND (f.expire_time <= now()
-           OR f.create_time <= now() - (SELECT c.retention FROM facerec.collection c WHERE c.collection_id = $1))
+           OR f.create_time <= now() - (SELECT c.retention FROM facerec.collection c WHERE c.collection_id = :collection_id))
     RETURNING f.face_id
 ), kept AS MATERIALIZED (
     SELECT k.person_key,
            avg(f.encoding) AS centroid,
            facerec.pick_centers(array_agg(f.content_id), array_agg(f.encoding)) AS centers
-    FROM unnest($2::bigint[]) AS k(person_key)
+    FROM unnest(:person_keys::bigint[]) AS k(person_key)
     LEFT JOIN LATERAL (
         SELECT f.content_id, f.encoding
         FROM facerec.:"face" f
-        WHERE f.collection_id = $1 AND f.person_key = k.person_key AND f.face_id NOT IN (SELECT face_id FROM gone)
+        WHERE f.collection_id = :collection_id AND f.person_key = k.person_key AND f.face_id NOT IN (SELECT face_id FROM gone)
         OFFSET 0
     ) f ON true
     GROUP BY k.person_key
@@ -225,25 +227,25 @@ WITH gone AS (
     UPDATE facerec.:"face" f
     SET is_center = NOT f.is_center
     FROM kept
-    WHERE f.collection_id = $1 AND f.person_key = ANY ($2::bigint[]) AND f.face_id NOT IN (SELECT face_id FROM gone)
+    WHERE f.collection_id = :collection_id AND f.person_key = ANY (:person_keys::bigint[]) AND f.face_id NOT IN (SELECT face_id FROM gone)
       AND f.person_key = kept.person_key AND f.is_center <> (f.content_id = ANY (kept.centers))
 ), emptied AS (
     DELETE FROM facerec.:"person" p
     USING kept
-    WHERE p.collection_id = $1 AND p.person_key = kept.person_key AND kept.centroid IS NULL
+    WHERE p.collection_id = :collection_id AND p.person_key = kept.person_key AND kept.centroid IS NULL
     RETURNING 1
 ), changed AS (
     UPDATE facerec.:"person" p
     SET centroid = kept.centroid, update_time = clock_timestamp()
     FROM kept
-    WHERE p.collection_id = $1 AND p.person_key = kept.person_key AND kept.centroid IS NOT NULL
+    WHERE p.collection_id = :collection_id AND p.person_key = kept.person_key AND kept.centroid IS NOT NULL
 ), receipt AS (
     INSERT INTO facerec.erasure (collection_id, persons, faces)
-    SELECT $1, (SELECT count(*) FROM emptied), (SELECT count(*) FROM gone)
+    SELECT :collection_id, (SELECT count(*) FROM emptied), (SELECT count(*) FROM gone)
     WHERE EXISTS (SELECT FROM gone)
 ), noted AS (
     INSERT INTO facerec.audit (collection_id, action, caller, persons, faces)
-    SELECT $1, 'EXPIRE', 'maintain', (SELECT count(*) FROM emptied), (SELECT count(*) FROM gone)
+    SELECT :collection_id, 'EXPIRE', 'maintain', (SELECT count(*) FROM emptied), (SELECT count(*) FROM gone)
     WHERE EXISTS (SELECT FROM gone)
 )
 SELECT (SELECT count(*) FROM gone) AS faces, (SELECT count(*) FROM emptied) AS persons;
@@ -251,56 +253,57 @@ SELECT (SELECT count(*) FROM gone) AS faces, (SELECT count(*) FROM emptied) AS p
 -- name: forget_dismissed
 -- Pairs of whom one is erased.
 DELETE FROM facerec.dismissed_duplicate d
-WHERE d.collection_id = $1
+WHERE d.collection_id = :collection_id
   AND NOT (
-      EXISTS (SELECT FROM facerec.:"person" p WHERE p.collection_id = $1 AND p.person_key = d.low_key)
-      AND EXISTS (SELECT FROM facerec.:"person" p WHERE p.collection_id = $1 AND p.person_key = d.high_key)
+      EXISTS (SELECT FROM facerec.:"person" p WHERE p.collection_id = :collection_id AND p.person_key = d.low_key)
+      AND EXISTS (SELECT FROM facerec.:"person" p WHERE p.collection_id = :collection_id AND p.person_key = d.high_key)
   );
 
 -- name: forget_requests
--- $2 before when request ids are forgotten. A scan of them.
-DELETE FROM facerec.:"enroll_request" r WHERE r.collection_id = $1 AND r.create_time < $2;
+-- Request ids of before :before_time. A scan of them.
+DELETE FROM facerec.:"enroll_request" r WHERE r.collection_id = :collection_id AND r.create_time < :before_time;
 
 -- name: forget_imports
--- $2 before when imports are forgotten that nobody went on with. Primary key, of one collection's.
-DELETE FROM facerec.face_import i WHERE i.collection_id = $1 AND i.update_time < $2;
+-- Imports that nobody went on with since :before_time. Primary key, of one collection's.
+DELETE FROM facerec.face_import i WHERE i.collection_id = :collection_id AND i.update_time < :before_time;
 
 -- name: blank_requests
 -- Of requests whose person is erased: what is kept is that they were made. A scan of them; person (person_key).
 UPDATE facerec.:"enroll_request" r
 SET digest = '', face_ids = '{}', already_enrolled = '{}', model_keys = '{}', face_times = '{}'
-WHERE r.collection_id = $1 AND r.digest <> ''
-  AND NOT EXISTS (SELECT FROM facerec.:"person" p WHERE p.collection_id = $1 AND p.person_key = r.person_key);
+WHERE r.collection_id = :collection_id AND r.digest <> ''
+  AND NOT EXISTS (SELECT FROM facerec.:"person" p WHERE p.collection_id = :collection_id AND p.person_key = r.person_key);
 
 -- name: forget_recent
--- Of the latest enrolments: searches under way are done anew where one of these faces is gone. Primary key, face (face_id).
+-- Of the latest enrolments: searches under way are done anew where one of these faces is gone. Primary key, face
+-- (face_id).
 UPDATE facerec.recent_enrollment r
 SET enrolled = r.enrolled + 1, face_ids = '{}'
-WHERE r.collection_id = $1 AND cardinality(r.face_ids) > (
+WHERE r.collection_id = :collection_id AND cardinality(r.face_ids) > (
     SELECT count(*)
     FROM unnest(r.face_ids) AS recent(face_id)
     CROSS JOIN LATERAL (
-        SELECT FROM facerec.:"face" f WHERE f.collection_id = $1 AND f.face_id = recent.face_id OFFSET 0
+        SELECT FROM facerec.:"face" f WHERE f.collection_id = :collection_id AND f.face_id = recent.face_id OFFSET 0
     ) there
 );
 
 -- name: forget_tries
 -- What is regained, and of whoever is erased: a decision under way may have left it. 0 is nobody's key.
 DELETE FROM facerec.failed_try t
-WHERE t.collection_id = $1
+WHERE t.collection_id = :collection_id
   AND (t.full_time <= now()
        OR t.person_key <> 0
-          AND NOT EXISTS (SELECT FROM facerec.:"person" p WHERE p.collection_id = $1 AND p.person_key = t.person_key));
+          AND NOT EXISTS (SELECT FROM facerec.:"person" p WHERE p.collection_id = :collection_id AND p.person_key = t.person_key));
 
 -- name: forget_audit
--- $1 before when changes are forgotten, $2 before when decisions are, either null for never, $3 most rows. Of all
--- collections, erased ones too. Audit (event_time), by its greatest of the two.
+-- :changes_before before when changes are forgotten, :decisions_before before when decisions are, either null for
+-- never. Of all collections, erased ones too. Audit (event_time), by its greatest of the two.
 WITH old AS (
     SELECT a.event_id
     FROM facerec.audit a
-    WHERE a.event_time < greatest($1::timestamptz, $2::timestamptz)
-      AND a.event_time < CASE WHEN a.outcome IS NULL THEN $1::timestamptz ELSE $2::timestamptz END
-    LIMIT $3
+    WHERE a.event_time < greatest(:changes_before::timestamptz, :decisions_before::timestamptz)
+      AND a.event_time < CASE WHEN a.outcome IS NULL THEN :changes_before::timestamptz ELSE :decisions_before::timestamptz END
+    LIMIT :max_rows
 ), gone AS (
     DELETE FROM facerec.audit a USING old WHERE a.event_id = old.event_id RETURNING 1
 )
@@ -308,13 +311,13 @@ SELECT count(*) AS gone FROM gone;
 
 -- name: list_unvacuumed
 -- The collection's erasures whose dead rows are still there.
-SELECT e.erasure_id FROM facerec.erasure e WHERE e.collection_id = $1 AND e.vacuum_time IS NULL;
+SELECT e.erasure_id FROM facerec.erasure e WHERE e.collection_id = :collection_id AND e.vacuum_time IS NULL;
 
 -- name: list_unscrubbed
 -- The collection's erasures whose bytes may still be there.
 SELECT e.erasure_id, extract(epoch FROM clock_timestamp() - e.delete_time)::float8 AS age_seconds
 FROM facerec.erasure e
-WHERE e.collection_id = $1 AND e.scrub_time IS NULL;
+WHERE e.collection_id = :collection_id AND e.scrub_time IS NULL;
 
 -- name: vacuum
 -- Beside readers and writers; outside a transaction.
@@ -349,9 +352,9 @@ WHERE s.schemaname = 'facerec'
       WHERE t.relnamespace = 'facerec'::regnamespace
         AND t.relname IN (
             'person', 'face', 'enroll_request',
-            facerec.partition_name('person', $1),
-            facerec.partition_name('face', $1),
-            facerec.partition_name('enroll_request', $1)
+            facerec.partition_name('person', :collection_id),
+            facerec.partition_name('face', :collection_id),
+            facerec.partition_name('enroll_request', :collection_id)
         )
   )
 UNION ALL
@@ -360,9 +363,9 @@ FROM pg_stats_ext e
 WHERE e.schemaname = 'facerec'
   AND e.tablename IN (
       'person', 'face', 'enroll_request',
-      facerec.partition_name('person', $1),
-      facerec.partition_name('face', $1),
-      facerec.partition_name('enroll_request', $1)
+      facerec.partition_name('person', :collection_id),
+      facerec.partition_name('face', :collection_id),
+      facerec.partition_name('enroll_request', :collection_id)
   )
 ORDER BY 1;
 
@@ -375,20 +378,18 @@ VACUUM (FULL, VERBOSE) pg_catalog.pg_statistic;
 SELECT pg_relation_filenode('pg_catalog.pg_statistic');
 
 -- name: note_vacuumed
--- $2 erasures.
 UPDATE facerec.erasure SET vacuum_time = clock_timestamp()
-WHERE collection_id = $1 AND erasure_id = ANY ($2::uuid[]) AND vacuum_time IS NULL;
+WHERE collection_id = :collection_id AND erasure_id = ANY (:erasure_ids::uuid[]) AND vacuum_time IS NULL;
 
 -- name: note_scrubbed
--- $2 erasures.
 UPDATE facerec.erasure
 SET vacuum_time = coalesce(vacuum_time, clock_timestamp()), scrub_time = clock_timestamp()
-WHERE collection_id = $1 AND erasure_id = ANY ($2::uuid[]);
+WHERE collection_id = :collection_id AND erasure_id = ANY (:erasure_ids::uuid[]);
 
 -- name: note_step
--- $1 step, $2 in how many collections it failed, $3 in how many something was left for a later run.
+-- :failed in how many collections it failed, :waiting in how many something was left for a later run.
 UPDATE facerec.maintenance
-SET success_time = CASE WHEN $2 = 0 THEN clock_timestamp() ELSE success_time END,
-    failures = failures + $2,
-    waiting = $3
-WHERE step = $1;
+SET success_time = CASE WHEN :failed = 0 THEN clock_timestamp() ELSE success_time END,
+    failures = failures + :failed,
+    waiting = :waiting
+WHERE step = :step;

@@ -1,58 +1,56 @@
-"""Erasing what is past its time."""
+"""Erasing what has expired."""
 
 import datetime
 
-import asyncpg
-
-from matcher_service.postgres.statements import load, of_collection
+from matcher_service.postgres.session import Connection, Row, Session
 
 BATCH_EVENTS = 10_000
 BATCH_PERSONS = 500  # a transaction's, so that nobody waits long for a person it holds
 
 
-async def purge(connection: asyncpg.Connection, collection_id: str) -> tuple[int, int]:
+async def purge(connection: Connection, collection_id: str) -> tuple[int, int]:
     """Erase a collection's faces past their time, and who is left with none; counts faces and persons."""
-    statements = of_collection(collection_id, "maintenance")
+    session = Session(connection, collection_id, role="maintenance")
     locks = ["lock_expired_persons"]
-    if await connection.fetchval(statements["has_retention"], collection_id):
+    if await session.value("has_retention"):
         locks.append("lock_outlived_persons")
     faces = persons = 0
     for lock in locks:
-        while gone := await _purge_some(connection, collection_id, statements[lock]):
+        while gone := await _purge_some(session, lock):
             faces += gone["faces"]
             persons += gone["persons"]
     return faces, persons
 
 
-async def _purge_some(connection: asyncpg.Connection, collection_id: str, lock: str) -> asyncpg.Record | None:
-    """Erase what is past its time of those whom a statement locks; None where it locks nobody."""
-    async with connection.transaction(isolation="read_committed"):
-        held = await connection.fetch(lock, collection_id, BATCH_PERSONS)
+async def _purge_some(session: Session, lock: str) -> Row | None:
+    """Erase what has expired of those whom a statement locks; None where it locks nobody."""
+    async with session.transaction():
+        held = await session.rows(lock, max_persons=BATCH_PERSONS)
         if not held:
             return None
         # A statement of its own: it sees what was committed before the lock was had.
-        keys = [row["person_key"] for row in held]
-        text = of_collection(collection_id, "maintenance")["purge"]
-        return await connection.fetchrow(text, collection_id, keys)
+        return await session.row("purge", person_keys=[row["person_key"] for row in held])
 
 
-async def forget_requests(connection: asyncpg.Connection, collection_id: str, days: int) -> None:
+async def forget_requests(connection: Connection, collection_id: str, days: int) -> None:
     """Delete a collection's request ids and ended imports of longer ago, 0 days for never."""
     if not days:
         return
     end = datetime.datetime.now(datetime.UTC) - datetime.timedelta(days=days)
-    statements = of_collection(collection_id, "maintenance")
+    session = Session(connection, collection_id, role="maintenance")
     for name in ("forget_requests", "forget_imports"):
-        await connection.execute(statements[name], collection_id, end)
+        await session.execute(name, before_time=end)
 
 
-async def forget_audit(connection: asyncpg.Connection, change_days: int, decision_days: int) -> int:
-    """Delete what was put on record longer ago, 0 days for never; counts events."""
+async def forget_audit(connection: Connection, change_days: int, decision_days: int) -> int:
+    """Delete audit events of longer ago, 0 days for never; counts events."""
     now = datetime.datetime.now(datetime.UTC)
     ends = [now - datetime.timedelta(days=days) if days else None for days in (change_days, decision_days)]
     if not any(ends):
         return 0
-    forgotten = 0
-    while gone := await connection.fetchval(load("maintenance")["forget_audit"], *ends, BATCH_EVENTS):
+    session, forgotten = Session(connection, role="maintenance"), 0
+    while gone := await session.value(
+        "forget_audit", changes_before=ends[0], decisions_before=ends[1], max_rows=BATCH_EVENTS
+    ):
         forgotten += gone
     return forgotten

@@ -3,12 +3,10 @@
 import dataclasses
 import math
 
-import asyncpg
-
 from matcher_service.domain.proportion import Proportion
 from matcher_service.identification.recall_probes import Probes, draw_probes
-from matcher_service.identification.search import QUICK_EFFORT
-from matcher_service.postgres.statements import of_collection
+from matcher_service.identification.search import REDUCED_PROBES
+from matcher_service.postgres.session import Connection, Session
 
 SEARCHING_PROBES = 1000  # of either kind, to find about what is enough
 JUDGING_PROBES = 2000  # of either kind, to say that it is
@@ -49,35 +47,35 @@ class Effort:
     far: Proportion | None
 
     @property
-    def columns(self) -> tuple[int | None, float | None, int | None, float | None, int | None]:
+    def columns(self) -> dict[str, float | None]:
         """As `note_recall` takes them."""
         ordinary, far = self.ordinary, self.far
-        return (
-            self.probes,
-            ordinary.value if ordinary else None,
-            ordinary.of if ordinary else None,
-            far.value if far else None,
-            far.of if far else None,
-        )
+        return {
+            "probes": self.probes,
+            "recall": ordinary.value if ordinary else None,
+            "samples": ordinary.of if ordinary else None,
+            "far_recall": far.value if far else None,
+            "far_samples": far.of if far else None,
+        }
 
     @property
-    def told(self) -> dict[str, object]:
+    def logged(self) -> dict[str, object]:
         """What the log says of it."""
-        told: dict[str, object] = {"probes": self.probes}
+        fields: dict[str, object] = {"probes": self.probes}
         for name, share in (("recall", self.ordinary), ("far_recall", self.far)):
-            told[name] = share and share.value
-            told[f"{name}_interval"] = share and [round(end, 4) for end in share.interval]
-        return told
+            fields[name] = share and share.value
+            fields[f"{name}_interval"] = share and [round(end, 4) for end in share.interval]
+        return fields
 
 
 class EffortMeter:
     """Measures a collection's index on probes of its own people, of faces anywhere and of those far away."""
 
     def __init__(
-        self, connection: asyncpg.Connection, collection_id: str, *, lists: int, target_recall: float
+        self, connection: Connection, collection_id: str, *, lists: int, target_recall: float
     ) -> None:
-        self._connection = connection
-        self._collection_id = collection_id
+        self._session = Session(connection, collection_id, role="maintenance")
+        self._serving = Session(connection, collection_id)
         self._lists = lists
         self._target = target_recall
 
@@ -88,7 +86,7 @@ class EffortMeter:
         """
         judges = await self._draw(JUDGING_PROBES)
         if min(len(sample.person_keys) for sample in judges) < LEAST_PROBES:
-            return Effort(math.ceil(self._lists / QUICK_EFFORT), None, None)
+            return Effort(math.ceil(self._lists / REDUCED_PROBES), None, None)
         if effort is not None and self._reaches(kept := await self._measure(effort, judges)):
             return kept
         efforts = sorted({max(1, round(share * self._lists)) for share in _SHARES})
@@ -111,9 +109,7 @@ class EffortMeter:
         return low
 
     async def _draw(self, count: int) -> list[Probes]:
-        return [
-            await draw_probes(self._connection, self._collection_id, count, far=far) for far in (False, True)
-        ]
+        return [await draw_probes(self._serving, count, far=far) for far in (False, True)]
 
     def _reaches(self, effort: Effort) -> bool:
         return all(
@@ -121,12 +117,12 @@ class EffortMeter:
         )
 
     async def _measure(self, probes: int, samples: list[Probes]) -> Effort:
-        text = of_collection(self._collection_id, "maintenance")["count_proposed"]
         shares = []
-        async with self._connection.transaction():
-            await self._connection.execute("SET LOCAL enable_seqscan = off")
-            await self._connection.execute("SELECT set_config('ivfflat.probes', $1, true)", str(probes))
+        async with self._session.transaction():
+            await self._session.execute("search_by_index", probes=str(probes))
             for sample in samples:
-                found = await self._connection.fetchval(text, sample.person_keys, sample.wires)
+                found = await self._session.value(
+                    "count_proposed", person_keys=sample.person_keys, probe_encodings=sample.wires
+                )
                 shares.append(Proportion(found, len(sample.person_keys)))
         return Effort(probes, *shares)

@@ -4,12 +4,11 @@ import re
 import time
 from typing import Any
 
-import asyncpg
 import structlog
 
 from matcher_service.maintenance.indexes import Builder
-from matcher_service.maintenance.session import lock_wait
-from matcher_service.postgres.statements import of_collection
+from matcher_service.postgres.connections.owner import lock_wait
+from matcher_service.postgres.session import Connection, Session
 
 MOMENT_SECONDS = 1.0  # a transaction that is younger will have ended
 TRY_SECONDS = 1.0  # for each table, and everybody of the collection waits behind it
@@ -23,37 +22,37 @@ _REMAINING = re.compile(
 )
 
 
-async def vacuum(connection: asyncpg.Connection, collection_id: str) -> bool:
+async def vacuum(connection: Connection, collection_id: str) -> bool:
     """Vacuum after erasures; returns whether none of them has a dead row left.
 
     Rows that an older snapshot can still see stay, an export's say, and so do those on a page that somebody
     is reading: the erasures are then left for the next run.
     """
-    statements = of_collection(collection_id, "maintenance")
-    rows = await connection.fetch(statements["list_unvacuumed"], collection_id)
+    session = Session(connection, collection_id, role="maintenance")
+    rows = await session.rows("list_unvacuumed")
     due = [row["erasure_id"] for row in rows]
     if not due:
         return True
     for name in ("blank_requests", "forget_recent"):
-        await connection.execute(statements[name], collection_id)
-    if await _remaining(connection, statements["vacuum"]):
+        await session.execute(name)
+    if await _remaining(session, "vacuum"):
         log.info("vacuum_waits_for_a_snapshot", collection=collection_id)
         return False
-    await connection.execute(statements["note_vacuumed"], collection_id, due)
+    await session.execute("note_vacuumed", erasure_ids=due)
     return True
 
 
-async def scrub(connection: asyncpg.Connection, builder: Builder, collection_id: str) -> bool:
+async def scrub(connection: Connection, builder: Builder, collection_id: str) -> bool:
     """Write the files anew after erasures; returns whether none of them has a byte left there.
 
     Each table is locked against everybody while it is written, with its indexes. The one that searches go by
     takes the longest and is dropped before: until it is built anew, beside everybody, searches are exact.
     Nothing is done where nothing was erased, or where a snapshot still sees what was, or where somebody reads
-    on for longer than a moment: that raises asyncpg.LockNotAvailableError. None counts as scrubbed where the
+    on for longer than a moment: that raises one of LOCK_ERRORS. None counts as scrubbed where the
     database's statistics hold persons, or held some and may not be written anew by this login.
     """
-    statements = of_collection(collection_id, "maintenance")
-    rows = await connection.fetch(statements["list_unscrubbed"], collection_id)
+    session = Session(connection, collection_id, role="maintenance")
+    rows = await session.rows("list_unscrubbed")
     due = [row["erasure_id"] for row in rows]
     if not due:
         return True
@@ -62,65 +61,66 @@ async def scrub(connection: asyncpg.Connection, builder: Builder, collection_id:
         log.info("scrub_waits_for_a_snapshot", collection=collection_id)
         return False
     async with lock_wait(connection, TRY_SECONDS), connection.transaction():
-        await connection.execute(statements["lock_tables"])
+        await session.execute("lock_tables")
     for name in ("blank_requests", "forget_recent"):
-        await connection.execute(statements[name], collection_id)
+        await session.execute(name)
     await builder.drop(collection_id)
     if not (
-        await _rewrite_tables(connection, collection_id)
-        and await _rewrite_statistics(connection, collection_id)
-        and await _statistics_are_clear(connection, collection_id)
+        await _rewrite_tables(session)
+        and await _rewrite_statistics(session)
+        and await _statistics_are_clear(session)
     ):
         return False
-    await connection.execute(statements["note_scrubbed"], collection_id, due)
+    await session.execute("note_scrubbed", erasure_ids=due)
     return True
 
 
-async def _rewrite_tables(connection: asyncpg.Connection, collection_id: str) -> bool:
+async def _rewrite_tables(session: Session) -> bool:
     """Write a collection's tables anew; whether no dead row is left in them."""
-    statements, remaining = of_collection(collection_id, "maintenance"), 0
+    remaining = 0
     for table in ("rewrite_persons", "rewrite_faces", "rewrite_requests"):
         began = time.monotonic()
-        remaining += await _remaining(connection, statements[table])
+        remaining += await _remaining(session, table)
         seconds = round(time.monotonic() - began, 2)
-        log.info("rewritten", collection=collection_id, what=table, locked_seconds=seconds)
+        log.info("rewritten", collection=session.collection_id, what=table, locked_seconds=seconds)
     if remaining:
-        log.info("scrub_waits_for_a_snapshot", collection=collection_id)
+        log.info("scrub_waits_for_a_snapshot", collection=session.collection_id)
     return not remaining
 
 
-async def _rewrite_statistics(connection: asyncpg.Connection, collection_id: str) -> bool:
+async def _rewrite_statistics(session: Session) -> bool:
     """Write the catalog of statistics anew; whether no dead row is left in it.
 
     Meanwhile, for a moment, nobody plans a statement. The owner of our tables has no right to it: the login
     has, where it is a superuser or owns the database.
     """
-    statements = of_collection(collection_id, "maintenance")
-    before = await connection.fetchval(statements["statistics_file"])
+    connection = session.connection
+    before = await session.value("statistics_file")
     await connection.execute("SET ROLE NONE")
     try:
         async with lock_wait(connection, TRY_SECONDS):
-            remaining = await _remaining(connection, statements["rewrite_statistics"])
+            remaining = await _remaining(session, "rewrite_statistics")
     finally:
         await connection.execute("SET ROLE facerec_owner")
-    if await connection.fetchval(statements["statistics_file"]) == before:
-        log.error("scrub_lacks_a_right", collection=collection_id, on="pg_catalog.pg_statistic")
+    if await session.value("statistics_file") == before:
+        log.error("scrub_lacks_a_right", collection=session.collection_id, on="pg_catalog.pg_statistic")
         return False
     if remaining:
-        log.info("scrub_waits_for_a_snapshot", collection=collection_id)
+        log.info("scrub_waits_for_a_snapshot", collection=session.collection_id)
     return not remaining
 
 
-async def _statistics_are_clear(connection: asyncpg.Connection, collection_id: str) -> bool:
+async def _statistics_are_clear(session: Session) -> bool:
     """Whether the database's statistics hold no person of the collection."""
-    text = of_collection(collection_id, "maintenance")["list_person_statistics"]
-    held = await connection.fetch(text, collection_id)
+    held = await session.rows("list_person_statistics")
     if held:
-        log.error("statistics_hold_persons", collection=collection_id, columns=[row["name"] for row in held])
+        log.error(
+            "statistics_hold_persons", collection=session.collection_id, columns=[row["name"] for row in held]
+        )
     return not held
 
 
-async def _remaining(connection: asyncpg.Connection, statement: str) -> int:
+async def _remaining(session: Session, statement: str) -> int:
     """Run a vacuum and read from its report how many dead rows others kept it from removing.
 
     Postgres reports it in prose alone, in the language of lc_messages. A report in other words counts as
@@ -131,9 +131,10 @@ async def _remaining(connection: asyncpg.Connection, statement: str) -> int:
     def listen(_: Any, message: Any) -> None:
         report.append(message)
 
+    connection = session.connection
     connection.add_log_listener(listen)
     try:
-        await connection.execute(statement)
+        await session.execute(statement)
     finally:
         connection.remove_log_listener(listen)
     lines = [f"{message.message} {message.detail or ''}" for message in report]

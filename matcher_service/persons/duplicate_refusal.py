@@ -7,8 +7,7 @@ the first.
 import uuid
 from collections.abc import Mapping
 
-from matcher_service.postgres.database import Connection
-from matcher_service.postgres.statements import of_collection
+from matcher_service.postgres.database import Session
 
 RECENT_FACES = 100  # kept in a row of 1.6 kB: beyond 2 kB it would be stored apart
 
@@ -27,8 +26,7 @@ class DuplicateFound(Exception):
 
 
 async def check_added(
-    connection: Connection,
-    collection_id: str,
+    session: Session,
     person_id: str,
     places: Mapping[uuid.UUID, int],
     *,
@@ -41,10 +39,8 @@ async def check_added(
     `enrolled` is what the collection had counted before the search, `threshold` the largest distance of a
     duplicate. Raises SearchOutdated, DuplicateFound.
     """
-    queries, face_ids = of_collection(collection_id), list(places)
-    recent = await connection.fetchrow(
-        queries["note_recent_enrollment"], collection_id, face_ids, RECENT_FACES
-    )
+    face_ids = list(places)
+    recent = await session.row("note_recent_enrollment", face_ids=face_ids, kept_faces=RECENT_FACES)
     if recent is None or enrolled is None:
         raise SearchOutdated
     missed = recent["enrolled"] - enrolled
@@ -52,8 +48,12 @@ async def check_added(
     if not len(face_ids) <= compared <= recent["kept"]:
         raise SearchOutdated
     if missed:
-        near = await connection.fetchrow(
-            queries["find_recent_duplicate"], collection_id, person_id, face_ids, compared, threshold
+        near = await session.row(
+            "find_recent_duplicate",
+            person_id=person_id,
+            face_ids=face_ids,
+            compared_faces=compared,
+            max_distance=threshold,
         )
         if near is not None:
             raise DuplicateFound(places[near["face_id"]], near["person_id"])

@@ -1,225 +1,212 @@
-"""The statements of an enrolment: a look before any work, then one transaction."""
+"""Enrolling people: photos to encodings, the collection's policy, then all faces at once or none."""
 
+import contextlib
 import dataclasses
 import datetime
 import uuid
+import weakref
 
-import asyncpg
+from matcher_service.domain.content_hash import content_id, request_digest
+from matcher_service.domain.errors import Overloaded, PersonNotFound, RequestIdReused
+from matcher_service.domain.faces import Encoder, Encoding, EnrolledFace, Enrollment, Face, Probe
+from matcher_service.identification.photos import ResolvedProbe, check_space, no_such_face, single_faces
+from matcher_service.persons import enrollment_repository as stored
+from matcher_service.persons.duplicate_refusal import DuplicateFound, SearchOutdated
+from matcher_service.persons.enrollment_policy import EnrollmentPolicy, face_duplicate
+from matcher_service.persons.enrollment_repository import (
+    FaceVanished,
+    NewFace,
+    Policy,
+    Preview,
+    Replay,
+    RequestIdTaken,
+)
+from matcher_service.persons.repository import PersonRepository
+from matcher_service.postgres.admission import Gate
 
-from matcher_service.audit.changes import Action, Change, note
-from matcher_service.domain.errors import CollectionNotFound, PersonFull
-from matcher_service.domain.faces import Encoding, EnrolledFace, Enrollment, Face, Person
-from matcher_service.persons.duplicate_refusal import SearchOutdated, check_added
-from matcher_service.postgres.database import vector_wire
-from matcher_service.postgres.driver_errors import tried_anew
-from matcher_service.postgres.store import Store, drop_expired, moment
-
-
-@dataclasses.dataclass(frozen=True)
-class NewFace:
-    """One item ready to be stored: a vector, or the id of a stored face to copy.
-
-    A photo known before the transaction has neither: `content_id` then finds the face there is.
-    """
-
-    content_id: uuid.UUID | None
-    encoding: Encoding | None
-    source_id: uuid.UUID | None
-    external_ref: str
-
-
-@dataclasses.dataclass(frozen=True)
-class ReplayedFace:
-    """A face as it was answered; `external_ref` is None where the face was deleted since."""
-
-    face_id: uuid.UUID
-    already_enrolled: bool
-    fingerprint: str
-    external_ref: str | None
-    create_time: datetime.datetime
-    expire_time: datetime.datetime | None
+ENROLL_ATTEMPTS = 4
+RETRY_SECONDS = 0.1
+REFUSING_WAIT_SECONDS = 30.0
+REFUSING_AT_ONCE = 3  # a collection's, in a matcher: while one commits, others add their faces
 
 
 @dataclasses.dataclass(frozen=True)
-class Replay:
-    """What a request id was answered with before; `person_stands` unless that person was erased.
+class Item:
+    """One face to add, with the caller's own reference to it."""
 
-    `same_content` says whether that was asked for which is asked for now, and False for an erased person's.
-    """
-
-    same_content: bool
-    person_stands: bool
-    person_created: bool
-    faces: list[ReplayedFace]
+    probe: Probe
+    external_ref: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
-class Policy:
-    """What a collection asks of a face to enroll; `duplicates` is allow, flag or refuse.
+class EnrollOrder:
+    """An enrolment as asked for; no request id is "", no expire time is never.
 
-    `refused_qualities` are the encoder's reasons for which a face is refused.
+    `scores` tells whether whoever asks may learn which duplicate is the nearest.
     """
 
-    duplicates: str
-    duplicate_threshold: float
-    min_face_pixels: int
-    refused_qualities: frozenset[str]
-
-    def check_current(self, duplicates: str, threshold: float) -> None:
-        """Raises SearchOutdated where the policy in force refuses what was not searched for by this one."""
-        searched = (self.duplicates, self.duplicate_threshold)
-        if duplicates == "refuse" and searched != (duplicates, threshold):
-            raise SearchOutdated
+    collection_id: str
+    person_id: str
+    display_name: str | None
+    items: list[Item]
+    request_id: str = ""
+    expire_time: datetime.datetime | None = None
+    scores: bool = True
 
 
-@dataclasses.dataclass(frozen=True)
-class Preview:
-    """What is known of an enrolment before anything is encoded or locked.
+class Enroller:
+    """Enrolls people. Raises what PersonRepository raises besides."""
 
-    `enrolled` counts the faces that the collection took, where it refuses duplicates.
-    """
+    def __init__(self, repository: PersonRepository, policy: EnrollmentPolicy, encoder: Encoder) -> None:
+        self._repository = repository
+        self._policy = policy
+        self._encoder = encoder
+        self._gates: weakref.WeakValueDictionary[str, Gate] = weakref.WeakValueDictionary()
 
-    space: str
-    policy: Policy
-    replay: Replay | None
-    known_content_ids: frozenset[uuid.UUID]
-    enrolled: int | None
+    async def enroll(self, order: EnrollOrder) -> Enrollment:
+        """Add all the faces to the person, or none; create the person when new.
 
-
-class RequestIdTaken(Exception):
-    """Another call committed the same request id meanwhile; nothing of this one was stored."""
-
-
-class FaceVanished(Exception):
-    """The item at `place` needs a face that is gone; nothing of the call was stored."""
-
-    def __init__(self, place: int) -> None:
-        super().__init__(place)
-        self.place = place
-
-
-async def preview(
-    store: Store,
-    collection_id: str,
-    person_id: str,
-    request: tuple[str, bytes],
-    content_ids: list[uuid.UUID],
-) -> Preview:
-    """Look up the space, an earlier answer and the photos the person has. `request` is as for `commit`.
-
-    Raises as Store does.
-    """
-    request_id, digest = request
-    row = await store.row("preview_enroll", collection_id, person_id, request_id, content_ids, digest)
-    if row is None:
-        raise CollectionNotFound
-    replay = None
-    if row["replayed"]:
-        columns = ("face_ids", "already_enrolled", "fingerprints", "external_refs", "face_times")
-        kept = zip(*(row[name] for name in columns), map(moment, row["expire_times"]), strict=True)
-        faces = [ReplayedFace(*values) for values in kept]
-        replay = Replay(bool(row["same_content"]), row["person_stands"], row["person_created"], faces)
-    policy = Policy(
-        row["duplicate_policy"],
-        row["duplicate_threshold"],
-        row["min_face_pixels"],
-        frozenset(row["refused_qualities"]),
-    )
-    return Preview(row["space"], policy, replay, frozenset(row["known_content_ids"]), row["enrolled"])
-
-
-@tried_anew
-async def commit(
-    store: Store,
-    collection_id: str,
-    person_id: str,
-    *,
-    display_name: str | None,
-    known: Preview,
-    faces: list[NewFace],
-    expire_time: datetime.datetime | None,
-    request: tuple[str, bytes],
-) -> Enrollment:
-    """Store all the faces, or none. `request` is an id, "" for none, and its content's digest.
-
-    `known` is what the faces were searched for duplicates by. Raises RequestIdTaken, FaceVanished,
-    SearchOutdated, DuplicateFound, PersonFull, and as Store does.
-    """
-    fingerprints = [face.encoding.fingerprint if face.encoding else None for face in faces]
-    async with store.transaction(collection_id) as (connection, queries):
-        created = await connection.fetchrow(
-            queries["lock_enrolled_person"], collection_id, person_id, known.space, fingerprints
+        Raises RequestIdReused, PersonNotFound for a replay whose person was erased, FaceNotFound,
+        FaceAmbiguous, ModelMismatch, FaceQuality, FaceDuplicate, PersonFull, and what the encoder raises.
+        """
+        contents = [
+            item.probe.face if isinstance(item.probe.face, uuid.UUID) else await content_id(item.probe.face)
+            for item in order.items
+        ]
+        parts = [
+            (item.probe, content, item.external_ref)
+            for item, content in zip(order.items, contents, strict=True)
+        ]
+        digest = request_digest(order.person_id, order.display_name, parts, order.expire_time)
+        request = (order.request_id, digest)
+        seen: dict[int, ResolvedProbe] = {}
+        for _ in range(ENROLL_ATTEMPTS):
+            known = await stored.preview(
+                self._repository, order.collection_id, order.person_id, request, contents
+            )
+            if known.replay is not None:
+                return await self._replay(order, known, known.replay)
+            try:
+                return await self._commit(order, contents, known, request, seen)
+            except RequestIdTaken:
+                continue  # its answer is there now
+            except SearchOutdated:
+                continue  # much was enrolled since, or the policy changed
+            except DuplicateFound as found:
+                await self._policy.note_refusal(order.collection_id, order.items[found.place].probe)
+                raise face_duplicate(order.items[found.place].probe, found.person_id) from None
+            except FaceVanished as vanished:
+                probe = order.items[vanished.place].probe
+                if isinstance(probe.face, uuid.UUID):
+                    raise no_such_face(probe) from None
+                # The face was the person's when looked up and is not any more: it is added now.
+        raise Overloaded(
+            "the person or the collection kept changing; try again in a moment",
+            retry_after_seconds=RETRY_SECONDS,
         )
-        if created is None:
-            await drop_expired(connection, queries, collection_id, [person_id])
-        rows = await connection.fetch(
-            queries["add_faces"],
-            collection_id,
-            person_id,
-            display_name,
-            [face.content_id for face in faces],
-            [vector_wire(face.encoding.values) if face.encoding else None for face in faces],
-            fingerprints,
-            [face.source_id for face in faces],
-            [face.external_ref for face in faces],
-            known.space,
-            expire_time,
-        )
-        known.policy.check_current(rows[0]["duplicate_policy"], rows[0]["duplicate_threshold"])
-        for place, row in enumerate(rows):
-            if row["face_id"] is None:
-                raise FaceVanished(place)
-        new = {row["face_id"]: place for place, row in enumerate(rows) if not row["already_enrolled"]}
-        if new and rows[0]["faces"] > store.max_faces_per_person:
-            raise PersonFull(store.max_faces_per_person, field="person_id")
-        if new or created is not None:
-            change = Change(Action.ENROLL, rows[0]["person_tag"], persons=1, faces=len(new))
-            await note(connection, queries, collection_id, change)
-        if created is None and rows[0]["renamed"]:
-            change = Change(Action.UPDATE_PERSON, rows[0]["person_tag"], persons=1)
-            await note(connection, queries, collection_id, change)
-        if request[0]:
-            kept = await connection.fetchrow(
-                queries["add_enroll_request"],
-                collection_id,
-                *request,
-                rows[0]["person_key"],
-                created is not None,
-                *(
-                    [row[name] for row in rows]
-                    for name in ("face_id", "already_enrolled", "model_key", "face_time")
+
+    async def _commit(
+        self,
+        order: EnrollOrder,
+        contents: list[uuid.UUID],
+        known: Preview,
+        request: tuple[str, bytes],
+        seen: dict[int, ResolvedProbe],
+    ) -> Enrollment:
+        """Encode the photos that are new and not in `seen` yet, and store what there is to store."""
+        new = [place for place, content in enumerate(contents) if content not in known.known_content_ids]
+        unseen = [place for place in new if place not in seen]
+        looked_at = await single_faces(self._encoder, [order.items[place].probe for place in unseen])
+        seen.update(zip(unseen, looked_at, strict=True))
+        for place in new:
+            check_space(seen[place].face, order.items[place].probe, known.space)
+            self._policy.check_quality(seen[place], order.items[place].probe, known.policy)
+        checks = {
+            place: await self._policy.check_duplicates(
+                order.collection_id,
+                order.person_id,
+                seen[place].face,
+                order.items[place].probe,
+                known.policy,
+                scores=order.scores,
+            )
+            for place in new
+        }
+        faces = []
+        for place, item in enumerate(order.items):
+            face = seen[place].face if place in checks else None
+            source_id = face if isinstance(face, uuid.UUID) else None
+            encoding = face if isinstance(face, Encoding) else None
+            content = contents[place] if source_id is None else None
+            faces.append(NewFace(content, encoding, source_id, item.external_ref))
+        async with self._slot(order.collection_id, known.policy):
+            enrollment = await stored.commit(
+                self._repository,
+                order.collection_id,
+                order.person_id,
+                display_name=order.display_name,
+                known=known,
+                faces=faces,
+                expire_time=order.expire_time,
+                request=request,
+            )
+        enrolled = [
+            face
+            if face.already_enrolled
+            else dataclasses.replace(
+                face, duplicates=checks.get(place), quality=seen[place].quality if place in seen else None
+            )
+            for place, face in enumerate(enrollment.faces)
+        ]
+        return dataclasses.replace(enrollment, faces=enrolled)
+
+    def _slot(self, collection_id: str, policy: Policy) -> contextlib.AbstractAsyncContextManager[None]:
+        """Where duplicates are refused, few transactions at a time: they commit one by one, and those that
+        wait for that would each hold a connection.
+        """
+        if policy.duplicates != "refuse":
+            return contextlib.nullcontext()
+        gate = Gate(REFUSING_AT_ONCE, wait_seconds=REFUSING_WAIT_SECONDS, kind="enroll")
+        return self._gates.setdefault(collection_id, gate).permit()
+
+    async def _replay(self, order: EnrollOrder, known: Preview, replay: Replay) -> Enrollment:
+        """Answer as the first call with this request id was answered."""
+        if replay.person_stands and not replay.same_content:
+            raise RequestIdReused(
+                "this request id was used for another enrolment: take a new one", field="request_id"
+            )
+        person = await self._repository.get_person(order.collection_id, order.person_id)
+        if person is None or not replay.person_stands:
+            raise PersonNotFound(
+                "an enrolment of this request id was made and its person erased or merged since; a replay "
+                "does not bring them back: take a new request id to enroll anybody",
+                field="request_id",
+            )
+        faces = [
+            EnrolledFace(
+                Face(
+                    face_id=face.face_id,
+                    person_id=order.person_id,
+                    external_ref=item.external_ref if face.external_ref is None else face.external_ref,
+                    space=known.space,
+                    fingerprint=face.fingerprint,
+                    create_time=face.create_time,
+                    expire_time=order.expire_time
+                    if face.external_ref is None and not face.already_enrolled
+                    else face.expire_time,
+                ),
+                face.already_enrolled,
+                None
+                if face.already_enrolled
+                else await self._policy.find_duplicates(
+                    order.collection_id,
+                    order.person_id,
+                    face.face_id,
+                    item.probe,
+                    known.policy,
+                    scores=order.scores,
                 ),
             )
-            if kept is None:
-                raise RequestIdTaken
-        if new and known.policy.duplicates == "refuse":
-            await check_added(
-                connection,
-                collection_id,
-                person_id,
-                new,
-                enrolled=known.enrolled,
-                threshold=known.policy.duplicate_threshold,
-            )
-    return _enrollment(rows, person_id, known.space, created is not None)
-
-
-def _enrollment(rows: list[asyncpg.Record], person_id: str, space: str, created: bool) -> Enrollment:
-    last = rows[0]
-    person = Person(person_id, last["display_name"], last["faces"], last["create_time"], last["update_time"])
-    faces = [
-        EnrolledFace(
-            Face(
-                face_id=row["face_id"],
-                person_id=person_id,
-                external_ref=row["external_ref"],
-                space=space,
-                fingerprint=row["fingerprint"],
-                create_time=row["face_time"],
-                expire_time=moment(row["expire_time"]),
-            ),
-            row["already_enrolled"],
-        )
-        for row in rows
-    ]
-    return Enrollment(person, created, faces)
+            for item, face in zip(order.items, replay.faces, strict=True)
+        ]
+        return Enrollment(person, replay.person_created, faces)

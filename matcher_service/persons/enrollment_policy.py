@@ -10,7 +10,7 @@ from matcher_service.identification.failed_tries import FailedTries
 from matcher_service.identification.photos import ResolvedProbe
 from matcher_service.identification.query import Query
 from matcher_service.identification.search import Search
-from matcher_service.persons.enrollment import Policy
+from matcher_service.persons.enrollment_repository import Policy
 
 
 class EnrollmentPolicy:
@@ -55,9 +55,9 @@ class EnrollmentPolicy:
     ) -> DuplicateCheck | None:
         """Look for another person as near as a duplicate, by the index where there is one.
 
-        With `scores` the nearest is told, without them the one whose id comes first.
+        With `scores` it is the nearest, without them the one whose id comes first.
 
-        The index's word is taken, since an exact scan of a large collection for each new face would cap
+        The index's result is accepted, since an exact scan of a large collection for each new face would cap
         enrolment at a few a second. None where the policy allows duplicates. It is a search before the
         transaction, which then compares with what was enrolled since where the policy refuses duplicates.
         Nor is there a look for a caller without scores who may have chosen the vector. Raises as Search does.

@@ -5,17 +5,14 @@ import datetime
 import uuid
 from collections.abc import AsyncIterator, Callable
 
-import asyncpg
-import numpy as np
-
-from matcher_service.audit.changes import Action, Change, note
+from matcher_service.audit.changes import Action, Change, append_event
 from matcher_service.audit.reading import Event, event_of
-from matcher_service.domain.errors import CollectionNotFound, PersonNotFound
+from matcher_service.domain.errors import PersonNotFound
 from matcher_service.domain.faces import Encoding, Face, Person
-from matcher_service.postgres.database import Database
-from matcher_service.postgres.driver_errors import tried_anew
-from matcher_service.postgres.statements import of_collection
-from matcher_service.postgres.store import face_of
+from matcher_service.persons.repository import face_of, person_of
+from matcher_service.postgres.database import Database, Row
+from matcher_service.postgres.driver_errors import retried_on_schema_change
+from matcher_service.postgres.vectors import read_vectors
 
 PART_ROWS = 500  # faces or events of a part, which stays below 2 MB with texts as long as they may be
 
@@ -68,24 +65,19 @@ class PersonExporter:
             yield PersonPart(events=events)
             before = events[-1].event_id
 
-    @tried_anew
+    @retried_on_schema_change
     async def _begin(self, collection_id: str, person_id: str) -> _Begun:
-        """Put on record that the person's data are read, before any is."""
-        queries = of_collection(collection_id)
-        async with self._database.connection() as connection, connection.transaction():
-            row = await connection.fetchrow(queries["begin_person_export"], collection_id, person_id)
-            if row is None:
-                raise CollectionNotFound
-            if row["person_key"] is None:
+        """Append the event that the person's data are read, before any is."""
+        async with self._database.transaction(collection_id) as session:
+            row = await session.required_row("begin_person_export", person_id=person_id)
+            person = person_of(row)
+            if person is None:
                 raise PersonNotFound("the collection has nobody of this id", field="person_id")
             change = Change(Action.EXPORT_PERSON, row["person_tag"], persons=1, faces=row["faces"])
-            await note(connection, queries, collection_id, change)
-        person = Person(
-            row["person_id"], row["display_name"], row["faces"], row["create_time"], row["update_time"]
-        )
+            await append_event(session, change)
         return _Begun(person, row["person_key"], row["person_tag"])
 
-    @tried_anew
+    @retried_on_schema_change
     async def _faces(
         self,
         collection_id: str,
@@ -94,24 +86,36 @@ class PersonExporter:
         *,
         vectors: bool,
     ) -> tuple[ExportedFace, ...]:
-        text = of_collection(collection_id)["export_person_faces"]
-        async with self._database.search_connection() as connection:
-            rows = await connection.fetch(text, collection_id, begun.person_key, *after, PART_ROWS, vectors)
+        after_time, after_face_id = after
+        async with self._database.search_session(collection_id) as session:
+            rows = await session.rows(
+                "export_person_faces",
+                person_key=begun.person_key,
+                after_time=after_time,
+                after_face_id=after_face_id,
+                max_rows=PART_ROWS,
+                with_encodings=vectors,
+            )
         return tuple(
             ExportedFace(face_of(row, begun.person.person_id), _encoding(row) if vectors else None)
             for row in rows
         )
 
-    @tried_anew
+    @retried_on_schema_change
     async def _events(self, collection_id: str, begun: _Begun, before: int | None) -> tuple[Event, ...]:
-        text = of_collection(collection_id)["list_audit_events"]
-        async with self._database.search_connection() as connection:
-            rows = await connection.fetch(
-                text, collection_id, before, begun.person_tag, False, None, None, PART_ROWS
+        async with self._database.search_session(collection_id) as session:
+            rows = await session.rows(
+                "list_audit_events",
+                before_event_id=before,
+                person_tag=begun.person_tag,
+                decisions=False,
+                start_time=None,
+                end_time=None,
+                max_rows=PART_ROWS,
             )
         return tuple(map(event_of, rows))
 
 
-def _encoding(row: asyncpg.Record) -> Encoding:
-    values = np.frombuffer(row["encoding"], ">f4", offset=4).astype(np.float32)
+def _encoding(row: Row) -> Encoding:
+    (values,) = read_vectors([row["encoding"]])
     return Encoding(values, row["space"], row["fingerprint"])

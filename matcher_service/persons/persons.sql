@@ -1,10 +1,9 @@
 -- Statements of people and their faces, run by the serving role; what they have in common is in postgres/statements.py.
 
 -- name: preview_enroll
--- $2 person, $3 request id, $4 content ids, $5 the request's digest: what is known before anything is encoded or
--- locked. An earlier request's content can be compared only while its person is there, whose key its digest has.
--- Primary keys of collection, recent_enrollment, person, enroll_request and model, person (person_key), face (person_key, content_id) and
--- (face_id).
+-- :digest is the request's. What is known before anything is encoded or locked. An earlier request's content can be
+-- compared only while its person is there, whose key its digest has. Primary keys of collection, recent_enrollment,
+-- person, enroll_request and model, person (person_key), face (person_key, content_id) and (face_id).
 SELECT c.space,
        c.duplicate_policy,
        c.duplicate_threshold,
@@ -13,7 +12,7 @@ SELECT c.space,
        recent.enrolled,
        r.request_tag IS NOT NULL AS replayed,
        requested.person_key IS NOT NULL AS person_stands,
-       r.digest = facerec.request_digest(requested.audit_key, $5) AS same_content,
+       r.digest = facerec.request_digest(requested.audit_key, :digest) AS same_content,
        r.person_created,
        r.face_ids,
        r.already_enrolled,
@@ -27,128 +26,125 @@ SELECT c.space,
        ARRAY(
            SELECT f.external_ref
            FROM unnest(r.face_ids) WITH ORDINALITY AS k(face_id, place)
-           LEFT JOIN facerec.:"face" f ON f.collection_id = $1 AND f.face_id = k.face_id
+           LEFT JOIN facerec.:"face" f ON f.collection_id = :collection_id AND f.face_id = k.face_id
            ORDER BY k.place
        ) AS external_refs,
        ARRAY(
            SELECT f.expire_time
            FROM unnest(r.face_ids) WITH ORDINALITY AS k(face_id, place)
-           LEFT JOIN facerec.:"face" f ON f.collection_id = $1 AND f.face_id = k.face_id
+           LEFT JOIN facerec.:"face" f ON f.collection_id = :collection_id AND f.face_id = k.face_id
            ORDER BY k.place
        ) AS expire_times,
        ARRAY(
            SELECT f.content_id
            FROM facerec.:"face" f
-           WHERE f.collection_id = $1 AND f.person_key = p.person_key AND f.content_id = ANY ($4::uuid[])
+           WHERE f.collection_id = :collection_id AND f.person_key = p.person_key AND f.content_id = ANY (:content_ids::uuid[])
              AND f.expire_time > now() AND (f.create_time <= now() - c.retention) IS NOT TRUE
        ) AS known_content_ids
 FROM facerec.collection c
 LEFT JOIN facerec.recent_enrollment recent ON recent.collection_id = c.collection_id
-LEFT JOIN facerec.:"person" p ON p.collection_id = $1 AND p.person_id = $2
-LEFT JOIN facerec.:"enroll_request" r ON r.collection_id = $1 AND r.request_tag = facerec.request_tag($3)
-LEFT JOIN facerec.:"person" requested ON requested.collection_id = $1 AND requested.person_key = r.person_key
-WHERE c.collection_id = $1;
+LEFT JOIN facerec.:"person" p ON p.collection_id = :collection_id AND p.person_id = :person_id
+LEFT JOIN facerec.:"enroll_request" r ON r.collection_id = :collection_id AND r.request_tag = facerec.request_tag(:request_id)
+LEFT JOIN facerec.:"person" requested ON requested.collection_id = :collection_id AND requested.person_key = r.person_key
+WHERE c.collection_id = :collection_id;
 
 -- name: lock_enrolled_person
--- $2 person, $3 space, $4 fingerprints. Creates the person, or locks the one there is until the
--- transaction's end (DO UPDATE locks the row even where its condition is false), so that the next
--- statement sees whatever the lock was waited for. A row when the person is new.
--- Primary key of person, model (space, fingerprint). Models are looked up first: a conflict would use up
--- a number of the key's sequence at every enrolment. They are made before the person is locked, since the
--- condition counts them: as imports do, so that neither waits for the other. Before both comes the lock that a
--- change of the policy waits for: what reads the policy next reads the one in force.
+-- Creates the person, or locks the one there is until the transaction's end (DO UPDATE
+-- locks the row even where its condition is false), so that the next statement sees whatever the lock was waited for. A
+-- row when the person is new. Primary key of person, model (space, fingerprint). Models are looked up first: a conflict
+-- would use up a number of the key's sequence at every enrolment. They are made before the person is locked, since the
+-- condition counts them: as imports do, so that neither waits for the other. Before both comes the lock that a change
+-- of the policy waits for: what reads the policy next reads the one in force.
 WITH entered AS MATERIALIZED (
-    SELECT facerec.enter_enrollment($1)
+    SELECT facerec.enter_enrollment(:collection_id)
 ), new_model AS (
     INSERT INTO facerec.model (space, fingerprint)
-    SELECT DISTINCT $3::text, u.fingerprint
-    FROM unnest($4::text[]) AS u(fingerprint)
+    SELECT DISTINCT :space::text, u.fingerprint
+    FROM unnest(:fingerprints::text[]) AS u(fingerprint)
     WHERE (SELECT count(*) FROM entered) = 1
       AND u.fingerprint IS NOT NULL
       AND NOT EXISTS (
-          SELECT FROM facerec.model m WHERE m.space = $3::text AND m.fingerprint = u.fingerprint
+          SELECT FROM facerec.model m WHERE m.space = :space::text AND m.fingerprint = u.fingerprint
       )
     ORDER BY 2
     ON CONFLICT DO NOTHING
     RETURNING model_key
 )
 INSERT INTO facerec.:"person" (collection_id, person_id)
-SELECT $1, $2
+SELECT :collection_id, :person_id
 WHERE (SELECT count(*) FROM entered) = 1 AND (SELECT count(*) FROM new_model) >= 0
 ON CONFLICT (collection_id, person_id) DO UPDATE SET person_id = excluded.person_id WHERE false
 RETURNING person_key;
 
 -- name: drop_expired
--- $2 ids of locked persons. Erases what of theirs has expired or is past the retention, as `maintain` would, so
--- that the same photo can come again and a merge neither counts it nor takes it for a copy of what is still there.
--- A row for each who had some. Primary keys of collection and person, face (person_key, content_id), person
--- (person_key). Keys as arrays: there are no statistics of person_id, and a join by it could read all faces.
+-- :person_ids ids of locked persons. Erases what of theirs has expired or is past the retention, as `maintain` would,
+-- so that the same photo can come again and a merge neither counts it nor takes it for a copy of what is still there. A
+-- row for each who had some. Primary keys of collection and person, face (person_key, content_id), person (person_key).
+-- Keys as arrays: there are no statistics of person_id, and a join by it could read all faces.
 WITH gone AS (
     DELETE FROM facerec.:"face" f
-    WHERE f.collection_id = $1
+    WHERE f.collection_id = :collection_id
       AND f.person_key = ANY (ARRAY(
-          SELECT (SELECT p.person_key FROM facerec.:"person" p WHERE p.collection_id = $1 AND p.person_id = i.person_id)
-          FROM unnest($2::text[]) AS i(person_id)
+          SELECT (SELECT p.person_key FROM facerec.:"person" p WHERE p.collection_id = :collection_id AND p.person_id = i.person_id)
+          FROM unnest(:person_ids::text[]) AS i(person_id)
       ))
       AND (f.expire_time <= now()
-           OR f.create_time <= now() - (SELECT c.retention FROM facerec.collection c WHERE c.collection_id = $1))
+           OR f.create_time <= now() - (SELECT c.retention FROM facerec.collection c WHERE c.collection_id = :collection_id))
     RETURNING f.person_key, f.face_id
 ), kept AS MATERIALIZED (
     SELECT f.person_key,
            avg(f.encoding) AS centroid,
            facerec.pick_centers(array_agg(f.content_id), array_agg(f.encoding)) AS centers
     FROM facerec.:"face" f
-    WHERE f.collection_id = $1 AND f.person_key = ANY (ARRAY(SELECT gone.person_key FROM gone))
+    WHERE f.collection_id = :collection_id AND f.person_key = ANY (ARRAY(SELECT gone.person_key FROM gone))
       AND f.face_id NOT IN (SELECT gone.face_id FROM gone)
     GROUP BY f.person_key
 ), marked AS (
     UPDATE facerec.:"face" f
     SET is_center = NOT f.is_center
     FROM kept
-    WHERE f.collection_id = $1 AND f.person_key = ANY (ARRAY(SELECT gone.person_key FROM gone))
+    WHERE f.collection_id = :collection_id AND f.person_key = ANY (ARRAY(SELECT gone.person_key FROM gone))
       AND f.person_key = kept.person_key AND f.is_center <> (f.content_id = ANY (kept.centers))
       AND f.face_id NOT IN (SELECT gone.face_id FROM gone)
 ), changed AS (
     UPDATE facerec.:"person" p
     SET update_time = clock_timestamp(),
         centroid = (SELECT kept.centroid FROM kept WHERE kept.person_key = p.person_key)
-    WHERE p.collection_id = $1 AND p.person_key = ANY (ARRAY(SELECT gone.person_key FROM gone))
+    WHERE p.collection_id = :collection_id AND p.person_key = ANY (ARRAY(SELECT gone.person_key FROM gone))
     RETURNING p.person_key, facerec.audit_tag(p.audit_key, p.person_id) AS person_tag
 ), receipt AS (
     INSERT INTO facerec.erasure (collection_id, persons, faces)
-    SELECT $1, 0, (SELECT count(*) FROM gone)
+    SELECT :collection_id, 0, (SELECT count(*) FROM gone)
     WHERE EXISTS (SELECT FROM gone)
 )
 SELECT changed.person_tag, (SELECT count(*) FROM gone WHERE gone.person_key = changed.person_key) AS faces
 FROM changed;
 
 -- name: any_lasts
--- $2 keys of locked persons. Whether they have a face that drop_expired leaves. Primary key of collection, face
--- (person_key, content_id).
+-- :person_keys keys of locked persons. Whether they have a face that drop_expired leaves. Primary key of collection,
+-- face (person_key, content_id).
 SELECT EXISTS (
     SELECT FROM facerec.:"face" f
-    WHERE f.collection_id = $1 AND f.person_key = ANY ($2::bigint[])
+    WHERE f.collection_id = :collection_id AND f.person_key = ANY (:person_keys::bigint[])
       AND f.expire_time > now()
-      AND (f.create_time <= now() - (SELECT c.retention FROM facerec.collection c WHERE c.collection_id = $1)) IS NOT TRUE
+      AND (f.create_time <= now() - (SELECT c.retention FROM facerec.collection c WHERE c.collection_id = :collection_id)) IS NOT TRUE
 ) AS lasts;
 
 -- name: count_merged
--- $2 keys of locked persons. How many faces one person of them would have. Face (person_key, content_id).
+-- :person_keys keys of locked persons. How many faces one person of them would have. Face (person_key, content_id).
 SELECT count(DISTINCT f.content_id) AS faces
 FROM facerec.:"face" f
-WHERE f.collection_id = $1 AND f.person_key = ANY ($2::bigint[]) AND f.expire_time > now();
+WHERE f.collection_id = :collection_id AND f.person_key = ANY (:person_keys::bigint[]) AND f.expire_time > now();
 
 -- name: add_faces
--- $2 person, locked; $3 display name or null; then a column an item: $4 content ids, $5 encodings,
--- $6 fingerprints, $7 ids of stored faces to copy, $8 external refs; $9 space, $10 expire time or null. A
--- row an item, in order.
--- content_id is null where the face to copy is gone, face_id where the photo was known and is no longer. The policy
--- is the one in force.
--- Face (person_key, content_id) and (face_id), model (space, fingerprint), primary keys of person and collection.
+-- The person is locked. :display_name may be null; then a column for each field of the items, :source_ids of
+-- stored faces to copy; :expire_time may be null. A row an item, in order. content_id is null where the face to copy is gone, face_id where
+-- the photo was known and is no longer. The policy is the one in force. Face (person_key, content_id) and (face_id),
+-- model (space, fingerprint), primary keys of person and collection.
 WITH owner AS MATERIALIZED (
     SELECT p.person_key, p.create_time
     FROM facerec.:"person" p
-    WHERE p.collection_id = $1 AND p.person_id = $2
+    WHERE p.collection_id = :collection_id AND p.person_id = :person_id
 ), item AS MATERIALIZED (
     SELECT i.place,
            coalesce(i.content_id, source.content_id) AS content_id,
@@ -159,14 +155,14 @@ WITH owner AS MATERIALIZED (
                PARTITION BY coalesce(i.content_id, source.content_id)
                ORDER BY i.encoding IS NULL AND source.encoding IS NULL, i.place
            ) AS copy
-    FROM unnest($4::uuid[], $5::vector[], $6::text[], $7::uuid[], $8::text[]) WITH ORDINALITY
+    FROM unnest(:content_ids::uuid[], :encodings::vector[], :fingerprints::text[], :source_ids::uuid[], :external_refs::text[]) WITH ORDINALITY
         AS i(content_id, encoding, fingerprint, source_id, external_ref, place)
     LEFT JOIN facerec.:"face" source
-        ON source.collection_id = $1 AND source.face_id = i.source_id AND source.expire_time > now()
-    LEFT JOIN facerec.model m ON m.space = $9::text AND m.fingerprint = i.fingerprint
+        ON source.collection_id = :collection_id AND source.face_id = i.source_id AND source.expire_time > now()
+    LEFT JOIN facerec.model m ON m.space = :space::text AND m.fingerprint = i.fingerprint
 ), existing AS MATERIALIZED (
     SELECT f.face_id, f.content_id, f.model_key, f.external_ref, f.create_time, f.expire_time
-    FROM owner JOIN facerec.:"face" f ON f.collection_id = $1 AND f.person_key = owner.person_key
+    FROM owner JOIN facerec.:"face" f ON f.collection_id = :collection_id AND f.person_key = owner.person_key
     WHERE f.content_id IN (SELECT item.content_id FROM item)
 ), fresh AS MATERIALIZED (
     SELECT item.*
@@ -179,7 +175,7 @@ WITH owner AS MATERIALIZED (
            facerec.pick_centers(array_agg(every.content_id), array_agg(every.encoding)) AS centers
     FROM (
         SELECT f.content_id, f.encoding
-        FROM owner JOIN facerec.:"face" f ON f.collection_id = $1 AND f.person_key = owner.person_key
+        FROM owner JOIN facerec.:"face" f ON f.collection_id = :collection_id AND f.person_key = owner.person_key
         UNION ALL
         SELECT fresh.content_id, fresh.encoding FROM fresh
     ) every
@@ -188,26 +184,26 @@ WITH owner AS MATERIALIZED (
     UPDATE facerec.:"face" f
     SET is_center = NOT f.is_center
     FROM owner, grown
-    WHERE f.collection_id = $1 AND f.person_key = owner.person_key
+    WHERE f.collection_id = :collection_id AND f.person_key = owner.person_key
       AND f.is_center <> (f.content_id = ANY (grown.centers))
 ), added AS (
     INSERT INTO facerec.:"face" (
         collection_id, person_key, encoding, model_key, content_id, external_ref, expire_time, is_center
     )
-    SELECT $1, owner.person_key, fresh.encoding, fresh.model_key, fresh.content_id, fresh.external_ref,
-           coalesce($10::timestamptz, 'infinity'), fresh.content_id = ANY (grown.centers)
+    SELECT :collection_id, owner.person_key, fresh.encoding, fresh.model_key, fresh.content_id, fresh.external_ref,
+           coalesce(:expire_time::timestamptz, 'infinity'), fresh.content_id = ANY (grown.centers)
     FROM owner, fresh, grown
     ORDER BY fresh.place
     RETURNING face_id, content_id, model_key, external_ref, create_time, expire_time
 ), changed AS (
     UPDATE facerec.:"person" p
-    SET display_name = coalesce($3::text, p.display_name),
+    SET display_name = coalesce(:display_name::text, p.display_name),
         update_time = clock_timestamp(),
         centroid = coalesce(grown.centroid, p.centroid)
     FROM owner, grown
-    WHERE p.collection_id = $1
+    WHERE p.collection_id = :collection_id
       AND p.person_key = owner.person_key
-      AND (p.display_name <> $3::text OR EXISTS (SELECT FROM added))
+      AND (p.display_name <> :display_name::text OR EXISTS (SELECT FROM added))
     RETURNING p.display_name, p.update_time
 ), stored AS (
     SELECT face_id, content_id, model_key, external_ref, create_time, expire_time, true AS existed
@@ -226,158 +222,158 @@ SELECT item.content_id,
        p.person_key,
        facerec.audit_tag(p.audit_key, p.person_id) AS person_tag,
        coalesce((SELECT display_name FROM changed), p.display_name) AS display_name,
-       p.display_name <> $3::text AS renamed,
+       p.display_name <> :display_name::text AS renamed,
        p.create_time,
        coalesce((SELECT update_time FROM changed), p.update_time) AS update_time,
-       (SELECT count(*) FROM facerec.:"face" f WHERE f.collection_id = $1 AND f.person_key = p.person_key)
+       (SELECT count(*) FROM facerec.:"face" f WHERE f.collection_id = :collection_id AND f.person_key = p.person_key)
            + (SELECT count(*) FROM added) AS faces,
        c.duplicate_policy,
        c.duplicate_threshold
 FROM facerec.:"person" p
-JOIN facerec.collection c ON c.collection_id = $1
+JOIN facerec.collection c ON c.collection_id = :collection_id
 CROSS JOIN item
 LEFT JOIN stored USING (content_id)
 LEFT JOIN facerec.model m ON m.model_key = stored.model_key
-WHERE p.collection_id = $1 AND p.person_id = $2
+WHERE p.collection_id = :collection_id AND p.person_id = :person_id
 ORDER BY item.place;
 
 -- name: note_recent_enrollment
--- $2 ids of the faces added, $3 how many to keep. Lets one enrolment at a time commit, until the transaction's end: the
--- last thing an enrolment, a merge or an import locks, so that none waits for another. A row with what was counted
--- before, and how many faces are kept now. Primary key.
+-- :face_ids ids of the faces added, :kept_faces how many to keep. Lets one enrolment at a time commit, until the
+-- transaction's end: the last thing an enrolment, a merge or an import locks, so that none waits for another. A row
+-- with what was counted before, and how many faces are kept now. Primary key.
 UPDATE facerec.recent_enrollment r
-SET enrolled = r.enrolled + cardinality($2::uuid[]),
-    face_ids = (r.face_ids || $2::uuid[])[
-        greatest(1, cardinality(r.face_ids) + cardinality($2::uuid[]) - $3::integer + 1) :
+SET enrolled = r.enrolled + cardinality(:face_ids::uuid[]),
+    face_ids = (r.face_ids || :face_ids::uuid[])[
+        greatest(1, cardinality(r.face_ids) + cardinality(:face_ids::uuid[]) - :kept_faces::integer + 1) :
     ]
-WHERE r.collection_id = $1
-RETURNING r.enrolled - cardinality($2::uuid[]) AS enrolled, cardinality(r.face_ids) AS kept;
+WHERE r.collection_id = :collection_id
+RETURNING r.enrolled - cardinality(:face_ids::uuid[]) AS enrolled, cardinality(r.face_ids) AS kept;
 
 -- name: find_recent_duplicate
--- $2 person, $3 ids of the faces added, $4 how many of the last faces to compare with, $5 largest distance. The first
--- of the faces added that is so near to another person's, and who that is; no row for none. Primary key of
--- recent_enrollment, face (face_id), person (person_key).
+-- :face_ids ids of the faces added, :compared_faces how many of the last faces to compare with, :max_distance largest
+-- distance. The first of the faces added that is so near to another person's, and who that is; no row for none. Primary
+-- key of recent_enrollment, face (face_id), person (person_key).
 SELECT added.face_id, p.person_id
 FROM facerec.recent_enrollment r
-CROSS JOIN LATERAL unnest(r.face_ids[cardinality(r.face_ids) - $4::integer + 1 :]) AS recent(face_id)
-JOIN facerec.:"face" f ON f.collection_id = $1 AND f.face_id = recent.face_id AND f.expire_time > now()
-JOIN facerec.:"person" p ON p.collection_id = $1 AND p.person_key = f.person_key AND p.person_id <> $2
-JOIN facerec.:"face" added ON added.collection_id = $1 AND added.face_id = ANY ($3::uuid[])
-WHERE r.collection_id = $1 AND added.encoding <-> f.encoding <= $5::float8
-ORDER BY array_position($3::uuid[], added.face_id), p.person_id
+CROSS JOIN LATERAL unnest(r.face_ids[cardinality(r.face_ids) - :compared_faces::integer + 1 :]) AS recent(face_id)
+JOIN facerec.:"face" f ON f.collection_id = :collection_id AND f.face_id = recent.face_id AND f.expire_time > now()
+JOIN facerec.:"person" p ON p.collection_id = :collection_id AND p.person_key = f.person_key AND p.person_id <> :person_id
+JOIN facerec.:"face" added ON added.collection_id = :collection_id AND added.face_id = ANY (:face_ids::uuid[])
+WHERE r.collection_id = :collection_id AND added.encoding <-> f.encoding <= :max_distance::float8
+ORDER BY array_position(:face_ids::uuid[], added.face_id), p.person_id
 LIMIT 1;
 
 -- name: outdate_searches
 -- Has every enrolment under way search anew, where the collection has ever refused duplicates: for faces in bulk, and
 -- for faces that are another person's now. Primary key.
-UPDATE facerec.recent_enrollment r SET enrolled = r.enrolled + 1, face_ids = '{}' WHERE r.collection_id = $1;
+UPDATE facerec.recent_enrollment r SET enrolled = r.enrolled + 1, face_ids = '{}' WHERE r.collection_id = :collection_id;
 
 -- name: add_enroll_request
--- $2 request id, $3 its content's digest, $4 the key of a locked person. Keeps what a request id was answered with. A
+-- :digest its content's digest, :person_key the key of a locked person. Keeps what a request id was answered with. A
 -- row unless the id is taken; its primary key. Person (person_key).
 INSERT INTO facerec.:"enroll_request" (
     collection_id, request_tag, digest, person_key, person_created,
     face_ids, already_enrolled, model_keys, face_times
 )
-SELECT $1, facerec.request_tag($2), facerec.request_digest(p.audit_key, $3), $4, $5, $6, $7, $8, $9
+SELECT :collection_id, facerec.request_tag(:request_id), facerec.request_digest(p.audit_key, :digest), :person_key, :person_created, :face_ids, :already_enrolled, :model_keys, :face_times
 FROM facerec.:"person" p
-WHERE p.collection_id = $1 AND p.person_key = $4
+WHERE p.collection_id = :collection_id AND p.person_key = :person_key
 ON CONFLICT DO NOTHING
 RETURNING true;
 
 -- name: get_person
--- $2 person. Primary keys of collection and person, face (person_key, content_id).
+-- Primary keys of collection and person, face (person_key, content_id).
 SELECT p.person_id, p.display_name, p.create_time, p.update_time,
-       (SELECT count(*) FROM facerec.:"face" f WHERE f.collection_id = $1 AND f.person_key = p.person_key
+       (SELECT count(*) FROM facerec.:"face" f WHERE f.collection_id = :collection_id AND f.person_key = p.person_key
           AND f.expire_time > now()) AS faces
 FROM facerec.collection c
-LEFT JOIN facerec.:"person" p ON p.collection_id = $1 AND p.person_id = $2
-WHERE c.collection_id = $1;
+LEFT JOIN facerec.:"person" p ON p.collection_id = :collection_id AND p.person_id = :person_id
+WHERE c.collection_id = :collection_id;
 
 -- name: list_persons
--- $2 the last page's last person or '', $3 most rows, $4 what the ids begin with or ''. Primary key of person, in
+-- :after_person_id the last page's last person or '', :prefix what the ids begin with or ''. Primary key of person, in
 -- its order and from the first such id to the last there can be, which has 128 times the largest character behind
--- $4; each person's faces by (person_key, content_id).
+-- :prefix; each person's faces by (person_key, content_id).
 SELECT p.*,
-       (SELECT count(*) FROM facerec.:"face" f WHERE f.collection_id = $1 AND f.person_key = p.person_key
+       (SELECT count(*) FROM facerec.:"face" f WHERE f.collection_id = :collection_id AND f.person_key = p.person_key
           AND f.expire_time > now()) AS faces
 FROM facerec.collection c
 LEFT JOIN LATERAL (
     SELECT person_id, display_name, create_time, update_time, person_key
     FROM facerec.:"person"
-    WHERE collection_id = $1 AND person_id > $2 AND person_id >= $4
-      AND person_id <= $4 || repeat(chr(1114111), 128)
+    WHERE collection_id = :collection_id AND person_id > :after_person_id AND person_id >= :prefix
+      AND person_id <= :prefix || repeat(chr(1114111), 128)
     ORDER BY person_id
-    LIMIT $3
+    LIMIT :max_rows
 ) p ON true
-WHERE c.collection_id = $1
+WHERE c.collection_id = :collection_id
 ORDER BY p.person_id;
 
 -- name: begin_person_export
--- $2 person. As get_person, with the key and the tag of the person. Primary keys of collection and person, face
--- (person_key, content_id).
+-- As get_person, with the key and the tag of the person. Primary keys of collection and person, face (person_key,
+-- content_id).
 SELECT p.person_id, p.display_name, p.create_time, p.update_time, p.person_key, c.space,
        facerec.audit_tag(p.audit_key, p.person_id) AS person_tag,
-       (SELECT count(*) FROM facerec.:"face" f WHERE f.collection_id = $1 AND f.person_key = p.person_key
+       (SELECT count(*) FROM facerec.:"face" f WHERE f.collection_id = :collection_id AND f.person_key = p.person_key
           AND f.expire_time > now()) AS faces
 FROM facerec.collection c
-LEFT JOIN facerec.:"person" p ON p.collection_id = $1 AND p.person_id = $2
-WHERE c.collection_id = $1;
+LEFT JOIN facerec.:"person" p ON p.collection_id = :collection_id AND p.person_id = :person_id
+WHERE c.collection_id = :collection_id;
 
 -- name: export_person_faces
--- $2 the person's key, $3 and $4 the last page's last time and id or null, $5 most rows, $6 true for vectors too. Face
--- (person_key, content_id), sorted: it is one person's; model.
+-- :person_key the person's key, :after_time and :after_face_id the last page's last time and id or null,
+-- :with_encodings true for vectors too. Face (person_key, content_id), sorted: it is one person's; model.
 SELECT f.face_id, f.external_ref, f.create_time, f.expire_time, m.space, m.fingerprint,
-       CASE WHEN $6::boolean THEN f.encoding END AS encoding
+       CASE WHEN :with_encodings::boolean THEN f.encoding END AS encoding
 FROM facerec.:"face" f
 JOIN facerec.model m ON m.model_key = f.model_key
-WHERE f.collection_id = $1 AND f.person_key = $2 AND f.expire_time > now()
-  AND ($3::timestamptz IS NULL OR (f.create_time, f.face_id) > ($3::timestamptz, $4::uuid))
+WHERE f.collection_id = :collection_id AND f.person_key = :person_key AND f.expire_time > now()
+  AND (:after_time::timestamptz IS NULL OR (f.create_time, f.face_id) > (:after_time::timestamptz, :after_face_id::uuid))
 ORDER BY f.create_time, f.face_id
-LIMIT $5;
+LIMIT :max_rows;
 
 -- name: update_person
--- $2 person, $3 display name. Primary key of person; face (person_key, content_id).
+-- Primary key of person; face (person_key, content_id).
 WITH changed AS (
     UPDATE facerec.:"person" p
-    SET display_name = $3,
-        update_time = CASE WHEN p.display_name = $3 THEN p.update_time ELSE clock_timestamp() END
-    WHERE p.collection_id = $1 AND p.person_id = $2
+    SET display_name = :display_name,
+        update_time = CASE WHEN p.display_name = :display_name THEN p.update_time ELSE clock_timestamp() END
+    WHERE p.collection_id = :collection_id AND p.person_id = :person_id
     RETURNING p.person_id, p.display_name, p.create_time, p.update_time, p.person_key,
               facerec.audit_tag(p.audit_key, p.person_id) AS person_tag
 )
 SELECT changed.*,
        (SELECT count(*) FROM facerec.:"face" f
-        WHERE f.collection_id = $1 AND f.person_key = changed.person_key
+        WHERE f.collection_id = :collection_id AND f.person_key = changed.person_key
           AND f.expire_time > now()) AS faces
 FROM facerec.collection c
 LEFT JOIN changed ON true
-WHERE c.collection_id = $1;
+WHERE c.collection_id = :collection_id;
 
 -- name: lock_person
--- $2 person. Locks the person, if any, until the transaction's end. Primary keys.
+-- Locks the person, if any, until the transaction's end. Primary keys.
 WITH held AS MATERIALIZED (
     SELECT p.person_key, facerec.audit_tag(p.audit_key, p.person_id) AS person_tag
     FROM facerec.:"person" p
-    WHERE p.collection_id = $1 AND p.person_id = $2
+    WHERE p.collection_id = :collection_id AND p.person_id = :person_id
     FOR UPDATE
 )
 SELECT held.person_key, held.person_tag
 FROM facerec.collection c
 LEFT JOIN held ON true
-WHERE c.collection_id = $1;
+WHERE c.collection_id = :collection_id;
 
 -- name: delete_person
--- $2 the key of a locked person. Person (person_key), face (person_key, content_id).
+-- :person_key the key of a locked person. Person (person_key), face (person_key, content_id).
 WITH person AS (
-    DELETE FROM facerec.:"person" WHERE collection_id = $1 AND person_key = $2 RETURNING 1
+    DELETE FROM facerec.:"person" WHERE collection_id = :collection_id AND person_key = :person_key RETURNING 1
 ), face AS (
-    DELETE FROM facerec.:"face" WHERE collection_id = $1 AND person_key = $2 RETURNING 1
+    DELETE FROM facerec.:"face" WHERE collection_id = :collection_id AND person_key = :person_key RETURNING 1
 ), tries AS (
-    DELETE FROM facerec.failed_try WHERE collection_id = $1 AND person_key = $2
+    DELETE FROM facerec.failed_try WHERE collection_id = :collection_id AND person_key = :person_key
 ), receipt AS (
     INSERT INTO facerec.erasure (collection_id, persons, faces)
-    SELECT $1, (SELECT count(*) FROM person), (SELECT count(*) FROM face)
+    SELECT :collection_id, (SELECT count(*) FROM person), (SELECT count(*) FROM face)
     WHERE EXISTS (SELECT FROM person)
     RETURNING erasure_id, delete_time
 )
@@ -386,91 +382,91 @@ SELECT (SELECT count(*) FROM person) AS persons, (SELECT count(*) FROM face) AS 
        (SELECT erasure_id FROM receipt) AS erasure_id;
 
 -- name: list_faces
--- $2 person, $3 and $4 the last page's last time and id or null, $5 most rows.
--- Primary keys of collection and person, face (person_key, content_id), sorted: it is one person's.
+-- :after_time and :after_face_id the last page's last time and id or null. Primary keys of collection and person, face
+-- (person_key, content_id), sorted: it is one person's.
 SELECT c.space, p.person_key IS NOT NULL AS person_found,
        f.face_id, f.external_ref, f.create_time, f.expire_time, m.fingerprint
 FROM facerec.collection c
-LEFT JOIN facerec.:"person" p ON p.collection_id = $1 AND p.person_id = $2
+LEFT JOIN facerec.:"person" p ON p.collection_id = :collection_id AND p.person_id = :person_id
 LEFT JOIN LATERAL (
     SELECT face_id, external_ref, create_time, expire_time, model_key
     FROM facerec.:"face"
-    WHERE collection_id = $1 AND person_key = p.person_key AND expire_time > now()
-      AND ($3::timestamptz IS NULL OR (create_time, face_id) > ($3::timestamptz, $4::uuid))
+    WHERE collection_id = :collection_id AND person_key = p.person_key AND expire_time > now()
+      AND (:after_time::timestamptz IS NULL OR (create_time, face_id) > (:after_time::timestamptz, :after_face_id::uuid))
     ORDER BY create_time, face_id
-    LIMIT $5
+    LIMIT :max_rows
 ) f ON true
 LEFT JOIN facerec.model m ON m.model_key = f.model_key
-WHERE c.collection_id = $1
+WHERE c.collection_id = :collection_id
 ORDER BY f.create_time, f.face_id;
 
 -- name: get_face
--- $2 face. Primary key of collection, face (face_id), person (person_key), model.
+-- Primary key of collection, face (face_id), person (person_key), model.
 SELECT c.space, p.person_id, f.face_id, f.external_ref, f.create_time, f.expire_time, m.fingerprint
 FROM facerec.collection c
-LEFT JOIN facerec.:"face" f ON f.collection_id = $1 AND f.face_id = $2 AND f.expire_time > now()
-LEFT JOIN facerec.:"person" p ON p.collection_id = $1 AND p.person_key = f.person_key
+LEFT JOIN facerec.:"face" f ON f.collection_id = :collection_id AND f.face_id = :face_id AND f.expire_time > now()
+LEFT JOIN facerec.:"person" p ON p.collection_id = :collection_id AND p.person_key = f.person_key
 LEFT JOIN facerec.model m ON m.model_key = f.model_key
-WHERE c.collection_id = $1;
+WHERE c.collection_id = :collection_id;
 
 -- name: update_face
--- $2 face, $3 the key of the locked person it is of, $4 its reference or null to leave it, $5 true to change its end,
--- $6 to this. A row where there is the face. Face (face_id), person (person_key).
+-- :person_key the key of the locked person it is of, :external_ref its reference or null to leave it, :changes_expiry
+-- true to change its end, :expire_time to this. A row where there is the face. Face (face_id), person (person_key).
 WITH face AS (
     UPDATE facerec.:"face"
-    SET external_ref = coalesce($4, external_ref),
-        expire_time = CASE WHEN $5::boolean THEN $6::timestamptz ELSE expire_time END
-    WHERE collection_id = $1 AND face_id = $2 AND person_key = $3 AND expire_time > now()
+    SET external_ref = coalesce(:external_ref, external_ref),
+        expire_time = CASE WHEN :changes_expiry::boolean THEN :expire_time::timestamptz ELSE expire_time END
+    WHERE collection_id = :collection_id AND face_id = :face_id AND person_key = :person_key AND expire_time > now()
     RETURNING 1
 )
 UPDATE facerec.:"person"
 SET update_time = clock_timestamp()
-WHERE collection_id = $1 AND person_key = $3 AND EXISTS (SELECT FROM face)
+WHERE collection_id = :collection_id AND person_key = :person_key AND EXISTS (SELECT FROM face)
 RETURNING person_id;
 
 -- name: lock_person_of_face
--- $2 face. Locks whose it is, as every change of a person's faces does first. Where a merge moved the face
--- while the lock was waited for, face_found is true and person_key null: asked again, it is the new one's.
--- Face (face_id), person (person_key).
+-- Locks whose it is, as every change of a person's faces does first. Where a merge moved the face while the lock was
+-- waited for, face_found is true and person_key null: asked again, it is the new one's. Face (face_id), person
+-- (person_key).
 WITH held AS MATERIALIZED (
     SELECT p.person_key, facerec.audit_tag(p.audit_key, p.person_id) AS person_tag
     FROM facerec.:"face" f JOIN facerec.:"person" p ON p.person_key = f.person_key
-    WHERE f.collection_id = $1 AND f.face_id = $2 AND p.collection_id = $1
+    WHERE f.collection_id = :collection_id AND f.face_id = :face_id AND p.collection_id = :collection_id
     FOR UPDATE OF p
 )
 SELECT EXISTS (
-           SELECT FROM facerec.:"face" f WHERE f.collection_id = $1 AND f.face_id = $2
+           SELECT FROM facerec.:"face" f WHERE f.collection_id = :collection_id AND f.face_id = :face_id
        ) AS face_found,
        held.person_key,
        held.person_tag
 FROM facerec.collection c
 LEFT JOIN held ON true
-WHERE c.collection_id = $1;
+WHERE c.collection_id = :collection_id;
 
 -- name: delete_face
--- $2 face, $3 the key of the locked person it is of. Face (face_id), person (person_key).
+-- :person_key the key of the locked person it is of. Face (face_id), person (person_key).
 WITH face AS (
     DELETE FROM facerec.:"face"
-    WHERE collection_id = $1 AND face_id = $2 AND person_key = $3
+    WHERE collection_id = :collection_id AND face_id = :face_id AND person_key = :person_key
     RETURNING 1
 ), kept AS MATERIALIZED (
     SELECT avg(f.encoding) AS centroid,
            facerec.pick_centers(array_agg(f.content_id), array_agg(f.encoding)) AS centers
     FROM facerec.:"face" f
-    WHERE f.collection_id = $1 AND f.person_key = $3 AND f.face_id <> $2 AND EXISTS (SELECT FROM face)
+    WHERE f.collection_id = :collection_id AND f.person_key = :person_key AND f.face_id <> :face_id AND EXISTS (SELECT FROM face)
 ), marked AS (
     UPDATE facerec.:"face" f
     SET is_center = NOT f.is_center
     FROM kept
-    WHERE f.collection_id = $1 AND f.person_key = $3 AND f.face_id <> $2
+    WHERE f.collection_id = :collection_id AND f.person_key = :person_key AND f.face_id <> :face_id
       AND f.is_center <> (f.content_id = ANY (kept.centers))
 ), person AS (
     UPDATE facerec.:"person"
     SET update_time = clock_timestamp(), centroid = (SELECT kept.centroid FROM kept)
-    WHERE collection_id = $1 AND person_key = $3 AND EXISTS (SELECT FROM face)
+    WHERE collection_id = :collection_id AND person_key = :person_key AND EXISTS (SELECT FROM face)
 ), receipt AS (
     INSERT INTO facerec.erasure (collection_id, persons, faces)
-    SELECT $1, 0, 1 WHERE EXISTS (SELECT FROM face)
+    SELECT :collection_id, 0, 1 WHERE EXISTS (SELECT FROM face)
     RETURNING erasure_id, delete_time
 )
 SELECT (SELECT count(*) FROM face) AS faces,
@@ -478,19 +474,19 @@ SELECT (SELECT count(*) FROM face) AS faces,
        (SELECT erasure_id FROM receipt) AS erasure_id;
 
 -- name: get_erasure
--- $2 erasure. A row where there is the collection, without a time where there is no such erasure. Primary keys.
+-- A row where there is the collection, without a time where there is no such erasure. Primary keys.
 SELECT e.persons, e.faces, e.delete_time, e.vacuum_time, e.scrub_time
 FROM facerec.collection c
-LEFT JOIN facerec.erasure e ON e.collection_id = c.collection_id AND e.erasure_id = $2
-WHERE c.collection_id = $1;
+LEFT JOIN facerec.erasure e ON e.collection_id = c.collection_id AND e.erasure_id = :erasure_id
+WHERE c.collection_id = :collection_id;
 
 -- name: lock_merged_persons
--- $2 source, $3 target. Locks both, always in the order of their ids by code points, until the transaction's end. A row
--- whatever is there. Primary keys of collection and person.
+-- Locks both, always in the order of their ids by code points, until the transaction's end. A row whatever is there.
+-- Primary keys of collection and person.
 WITH held AS MATERIALIZED (
     SELECT p.person_id, p.person_key, facerec.audit_tag(p.audit_key, p.person_id) AS person_tag
     FROM facerec.:"person" p
-    WHERE p.collection_id = $1 AND p.person_id IN ($2, $3)
+    WHERE p.collection_id = :collection_id AND p.person_id IN (:source_id, :target_id)
     ORDER BY p.person_id
     FOR UPDATE
 )
@@ -499,59 +495,58 @@ SELECT source.person_key AS source_key,
        target.person_key AS target_key,
        target.person_tag AS target_tag
 FROM facerec.collection c
-LEFT JOIN held source ON source.person_id = $2
-LEFT JOIN held target ON target.person_id = $3
-WHERE c.collection_id = $1;
+LEFT JOIN held source ON source.person_id = :source_id
+LEFT JOIN held target ON target.person_id = :target_id
+WHERE c.collection_id = :collection_id;
 
 -- name: merge_persons
--- $2 source's key, $3 target's key, both locked. What both have stays once. Face (person_key, content_id),
--- person (person_key).
+-- What both have stays once. Face (person_key, content_id), person (person_key).
 WITH doubled AS MATERIALIZED (
     SELECT f.face_id
     FROM facerec.:"face" f
-    JOIN facerec.:"face" t ON t.collection_id = $1 AND t.person_key = $3 AND t.content_id = f.content_id
-    WHERE f.collection_id = $1 AND f.person_key = $2
+    JOIN facerec.:"face" t ON t.collection_id = :collection_id AND t.person_key = :target_key AND t.content_id = f.content_id
+    WHERE f.collection_id = :collection_id AND f.person_key = :source_key
 ), kept AS MATERIALIZED (
     SELECT avg(f.encoding) AS centroid,
            facerec.pick_centers(array_agg(f.content_id), array_agg(f.encoding)) AS centers
     FROM facerec.:"face" f
-    WHERE f.collection_id = $1 AND f.person_key IN ($2, $3) AND f.face_id NOT IN (SELECT face_id FROM doubled)
+    WHERE f.collection_id = :collection_id AND f.person_key IN (:source_key, :target_key) AND f.face_id NOT IN (SELECT face_id FROM doubled)
 ), moved AS (
     UPDATE facerec.:"face" f
-    SET person_key = $3, is_center = f.content_id = ANY (kept.centers)
+    SET person_key = :target_key, is_center = f.content_id = ANY (kept.centers)
     FROM kept
-    WHERE f.collection_id = $1 AND f.person_key = $2 AND f.face_id NOT IN (SELECT face_id FROM doubled)
+    WHERE f.collection_id = :collection_id AND f.person_key = :source_key AND f.face_id NOT IN (SELECT face_id FROM doubled)
     RETURNING 1
 ), marked AS (
     UPDATE facerec.:"face" f
     SET is_center = NOT f.is_center
     FROM kept
-    WHERE f.collection_id = $1 AND f.person_key = $3 AND f.is_center <> (f.content_id = ANY (kept.centers))
+    WHERE f.collection_id = :collection_id AND f.person_key = :target_key AND f.is_center <> (f.content_id = ANY (kept.centers))
 ), dropped AS (
     DELETE FROM facerec.:"face" f
-    WHERE f.collection_id = $1 AND f.person_key = $2 AND f.face_id IN (SELECT face_id FROM doubled)
+    WHERE f.collection_id = :collection_id AND f.person_key = :source_key AND f.face_id IN (SELECT face_id FROM doubled)
 ), gone AS (
-    DELETE FROM facerec.:"person" p WHERE p.collection_id = $1 AND p.person_key = $2
+    DELETE FROM facerec.:"person" p WHERE p.collection_id = :collection_id AND p.person_key = :source_key
 ), tries AS (
-    DELETE FROM facerec.failed_try t WHERE t.collection_id = $1 AND t.person_key = $2 RETURNING t.caller, t.full_time
+    DELETE FROM facerec.failed_try t WHERE t.collection_id = :collection_id AND t.person_key = :source_key RETURNING t.caller, t.full_time
 ), kept_tries AS (
     INSERT INTO facerec.failed_try AS t (collection_id, person_key, caller, full_time)
-    SELECT $1, $3, tries.caller, tries.full_time FROM tries
+    SELECT :collection_id, :target_key, tries.caller, tries.full_time FROM tries
     ON CONFLICT (collection_id, person_key, caller) DO UPDATE
     SET full_time = greatest(t.full_time, excluded.full_time)
 ), receipt AS (
     INSERT INTO facerec.erasure (collection_id, persons, faces)
-    SELECT $1, 1, (SELECT count(*) FROM doubled)
+    SELECT :collection_id, 1, (SELECT count(*) FROM doubled)
 ), changed AS (
     UPDATE facerec.:"person" p
     SET update_time = clock_timestamp(), centroid = (SELECT kept.centroid FROM kept)
-    WHERE p.collection_id = $1 AND p.person_key = $3
+    WHERE p.collection_id = :collection_id AND p.person_key = :target_key
     RETURNING p.person_id, p.display_name, p.create_time, p.update_time
 )
 SELECT changed.*,
        (SELECT count(*) FROM moved) AS moved,
        (SELECT count(*) FROM moved) + (
            SELECT count(*) FROM facerec.:"face" f
-           WHERE f.collection_id = $1 AND f.person_key = $3 AND f.expire_time > now()
+           WHERE f.collection_id = :collection_id AND f.person_key = :target_key AND f.expire_time > now()
        ) AS faces
 FROM changed;

@@ -6,8 +6,6 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import asyncpg
-import numpy as np
-import numpy.typing as npt
 
 from facerec.serving.middleware import call
 from facerec.serving.observability import spans
@@ -16,26 +14,26 @@ from matcher_service import metrics
 from matcher_service.domain.errors import Overloaded, SchemaChanged, StoreUnavailable
 from matcher_service.postgres import migrations
 from matcher_service.postgres.admission import Gate, most_of
-from matcher_service.postgres.check_connection import CHECK_SECONDS, CheckConnection
+from matcher_service.postgres.connections.check_connection import CHECK_SECONDS, CheckConnection
+from matcher_service.postgres.connections.pools import DatabaseOptions, Pools
 from matcher_service.postgres.driver_errors import (
     RETRY_OVERLOADED_SECONDS,
     RETRY_UNAVAILABLE_SECONDS,
     SUSPECT,
-    Connection,
     explain,
+    retried_on_schema_change,
     translated,
 )
-from matcher_service.postgres.pools import DatabaseOptions, Pools
+from matcher_service.postgres.session import Connection, Row, Session
 from matcher_service.postgres.short_requests import ShortRequests
 from matcher_service.postgres.statements import load
 
-__all__ = ["DIMENSIONS", "LULL_SECONDS", "Connection", "Database", "DatabaseOptions", "vector_wire"]
+__all__ = ["YIELD_SECONDS", "Database", "DatabaseOptions", "Row", "Session"]
 
 RELEASE_SECONDS = 1.0  # for a statement whose caller hung up to be cancelled; its connection is closed else
 BULK_WAIT_SECONDS = 30.0  # for a chunk of an import, which takes about a tenth of one
-LULL_SECONDS = 0.005  # the longest wait for short requests, before a statement or a step of a scan
-DIMENSIONS = 128
-_VECTOR_HEADER = DIMENSIONS.to_bytes(2, "big") + b"\0\0"
+YIELD_SECONDS = 0.005  # the longest wait for short requests, before a statement or a step of a scan
+
 
 _REFUSED = (
     asyncpg.InsufficientPrivilegeError,  # the role facerec_serve may not be taken, or lacks a grant
@@ -60,7 +58,7 @@ class Database:
         self._refusal = "the database has not been reached yet"
         self._renewals = 0
         self._checking = CheckConnection(lambda: self._pools.connect(CHECK_SECONDS))
-        self.traffic = ShortRequests()
+        self.short_requests = ShortRequests()
         # Waiting for a row's lock holds a connection for seconds: one caller's may not hold them all.
         self._calls = Gate(
             options.pool_max_size,
@@ -115,61 +113,82 @@ class Database:
         await self._pools.close()
 
     @contextlib.asynccontextmanager
-    async def connection(self) -> AsyncIterator[Connection]:
-        """A connection for a short request. Raises StoreUnavailable, Overloaded."""
-        with self.traffic.passing():
-            async with self._connection(self._pools.calls, self._calls) as connection:
-                yield connection
+    async def session(self, collection_id: str = "") -> AsyncIterator[Session]:
+        """A session for short requests.
+
+        Raises StoreUnavailable, Overloaded, and while it is used those of any call.
+        """
+        with self.short_requests.tracked():
+            async with self._session(self._pools.calls, self._calls, collection_id) as session:
+                yield session
 
     @contextlib.asynccontextmanager
-    async def search_connection(self) -> AsyncIterator[Connection]:
-        """A connection for a statement of milliseconds, as a search by index or a page of a list is: so many
-        at once, and after short requests. Raises as `connection`.
+    async def transaction(self, collection_id: str) -> AsyncIterator[Session]:
+        """A session for a short request's transaction, in which every statement sees what was committed
+        before it.
+
+        Raises as `session`.
+        """
+        async with self.session(collection_id) as session, session.transaction():
+            yield session
+
+    @retried_on_schema_change
+    async def row(self, name: str, collection_id: str, **values: Any) -> Row | None:
+        """Run one statement as a short request; its first row, if it has one. Raises as `session`."""
+        async with self.session(collection_id) as session:
+            return await session.row(name, **values)
+
+    @contextlib.asynccontextmanager
+    async def search_session(self, collection_id: str = "") -> AsyncIterator[Session]:
+        """A session for a statement of milliseconds, as a search by index or a page of a list is: so many at
+        once, and yielding to short requests. Raises as `session`.
         """
         async with self._searches.permit():
-            await self.traffic.lull(LULL_SECONDS)
-            async with self._connection(self._pools.calls, self._calls) as connection:
-                yield connection
+            await self.short_requests.wait_until_idle(YIELD_SECONDS)
+            async with self._session(self._pools.calls, self._calls, collection_id) as session:
+                yield session
 
-    def scan_connection(self) -> contextlib.AbstractAsyncContextManager[Connection]:
-        """A connection for an exact scan, as many at once as its pool holds. Raises as `connection`."""
-        return self._connection(self._pools.scans, self._scans)
+    def scan_session(self, collection_id: str) -> contextlib.AbstractAsyncContextManager[Session]:
+        """A session for an exact scan, as many at once as its pool holds. Raises as `session`."""
+        return self._session(self._pools.scans, self._scans, collection_id)
 
     def check_scan(self) -> None:
         """Raises Overloaded where a scan would be refused at once."""
         self._scans.check_room()
 
     @contextlib.asynccontextmanager
-    async def maintenance_connection(self) -> AsyncIterator[Connection]:
-        """A connection of the scans' for seconds of short statements; it leaves one to scans where there are
-        two. Raises as `connection`.
+    async def maintenance_session(self, collection_id: str) -> AsyncIterator[Session]:
+        """A session of the scans' pool for seconds of short statements; it leaves one to scans where there
+        are two.
+
+        Raises as `session`.
         """
         async with (
             self._maintenance.permit(),
-            self._connection(self._pools.scans, self._scans, long=True) as connection,
+            self._session(self._pools.scans, self._scans, collection_id, long=True) as session,
         ):
-            yield connection
+            yield session
 
-    def transfer_connection(
-        self, *, long: bool = False
-    ) -> contextlib.AbstractAsyncContextManager[Connection]:
-        """A connection for work in bulk, as many at once as its pool holds; `long` for work that takes longer
-        than a chunk of an import. Raises as `connection`.
+    def transfer_session(
+        self, collection_id: str, *, long: bool = False
+    ) -> contextlib.AbstractAsyncContextManager[Session]:
+        """A session for work in bulk, as many at once as its pool holds; `long` for work that takes longer
+        than a chunk of an import. Raises as `session`.
         """
-        return self._connection(self._pools.transfers, self._transfers, long=long)
+        return self._session(self._pools.transfers, self._transfers, collection_id, long=long)
 
     @contextlib.asynccontextmanager
-    async def export_connection(self) -> AsyncIterator[Connection]:
-        """A connection for work in bulk that is kept while its caller reads: one is left to imports where
-        there are two, and one to other callers' exports where there are three. Raises as `connection`.
+    async def export_session(self, collection_id: str) -> AsyncIterator[Session]:
+        """A session for work in bulk that is kept while its caller reads: one is left to imports where there
+        are two, and one to other callers' exports where there are three. Raises as `session`.
         """
-        async with self._exports.permit(), self.transfer_connection(long=True) as connection:
-            yield connection
+        async with self._exports.permit(), self.transfer_session(collection_id, long=True) as session:
+            yield session
 
     @contextlib.asynccontextmanager
-    async def _connection(
-        self, pool: asyncpg.Pool | None, gate: Gate, *, long: bool = False
-    ) -> AsyncIterator[Connection]:
+    async def _session(
+        self, pool: asyncpg.Pool | None, gate: Gate, collection_id: str, *, long: bool = False
+    ) -> AsyncIterator[Session]:
         if pool is None or self._refusal:
             raise StoreUnavailable(self._refusal, retry_after_seconds=RETRY_UNAVAILABLE_SECONDS)
         with translated():
@@ -182,9 +201,9 @@ class Database:
                 metrics.POOL_SECONDS.observe(had - asked)
                 try:
                     with spans.of_part("postgres"):
-                        yield connection
+                        yield Session(connection, collection_id)
                 except SUSPECT as error:
-                    await self._explain(connection, error)
+                    await self._explain(connection, collection_id, error)
                     raise
                 finally:
                     metrics.DATABASE_SECONDS.observe(time.perf_counter() - had)
@@ -192,16 +211,16 @@ class Database:
             finally:
                 gate.leave(permit, None if long or had is None else time.perf_counter() - had)
 
-    async def _explain(self, connection: Connection, error: Exception) -> None:
+    async def _explain(self, connection: Connection, collection_id: str, error: Exception) -> None:
         try:
-            await explain(connection, getattr(connection, "prepared_for", None), error)
+            await explain(connection, getattr(connection, "prepared_for", None), collection_id, error)
         except SchemaChanged:
             await self._pools.renew()
             raise
 
 
 async def _schema_version(connection: asyncpg.Connection) -> tuple[int, int]:
-    row = await connection.fetchrow(load()["schema_version"])
+    row = await connection.fetchrow(load()["schema_version"].text)
     assert row is not None
     return row["version"], row["serves_from"]
 
@@ -209,14 +228,14 @@ async def _schema_version(connection: asyncpg.Connection) -> tuple[int, int]:
 async def _maintenance_summary(
     connection: asyncpg.Connection,
 ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    (left,) = await connection.fetch(load()["maintenance_left"])
-    return dict(left), [dict(row) for row in await connection.fetch(load()["maintenance_steps"])]
+    (left,) = await connection.fetch(load()["maintenance_left"].text)
+    return dict(left), [dict(row) for row in await connection.fetch(load()["maintenance_steps"].text)]
 
 
-async def _acquired(pool: asyncpg.Pool, most_seconds: float) -> Connection:
+async def _acquired(pool: asyncpg.Pool, max_seconds: float) -> asyncpg.pool.PoolConnectionProxy:
     """A connection whose permit is held: one is free, or may be opened. Raises Overloaded."""
     # Half of what is left: refused in time, the caller still hears why.
-    wait_seconds = call.remaining_seconds(2 * most_seconds) / 2
+    wait_seconds = call.remaining_seconds(2 * max_seconds) / 2
     try:
         return await pool.acquire(timeout=wait_seconds)
     except TimeoutError:
@@ -224,8 +243,3 @@ async def _acquired(pool: asyncpg.Pool, most_seconds: float) -> Connection:
             "no connection to the database came in time; try again in a moment",
             retry_after_seconds=RETRY_OVERLOADED_SECONDS,
         ) from None
-
-
-def vector_wire(values: npt.NDArray[np.float32]) -> bytes:
-    """pgvector's binary form of 128 float32 values: int16 dimensions, int16 unused, then big-endian."""
-    return _VECTOR_HEADER + values.astype(">f4").tobytes()

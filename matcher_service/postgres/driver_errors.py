@@ -3,8 +3,8 @@
 import contextlib
 import functools
 import re
-from collections.abc import Awaitable, Callable, Iterator
-from typing import ParamSpec, TypeVar
+from collections.abc import Callable, Coroutine, Iterator
+from typing import Any, ParamSpec, TypeVar
 
 import asyncpg
 
@@ -15,13 +15,28 @@ from matcher_service.domain.errors import (
     SchemaChanged,
     StoreUnavailable,
 )
-from matcher_service.postgres.extension import DatabaseUnfit
-from matcher_service.postgres.statements import asked_for, load
+from matcher_service.postgres.connections.extension import DatabaseUnfit
+from matcher_service.postgres.session import Connection
+from matcher_service.postgres.statements import load, partition_name
 
 RETRY_UNAVAILABLE_SECONDS = 1.0
 RETRY_OVERLOADED_SECONDS = 0.1
 
-Connection = asyncpg.pool.PoolConnectionProxy
+DRIVER_ERRORS = (asyncpg.PostgresError, asyncpg.InterfaceError)
+"""Whatever the driver raises, over a connection of one's own, where nothing translates it."""
+
+CONNECTING_ERRORS = (OSError, TimeoutError, *DRIVER_ERRORS)
+"""Whatever ends a try to connect, too."""
+
+LOCK_ERRORS = (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError)
+"""Somebody else holds what was wanted: another try may succeed."""
+
+NO_SCHEMA_ERRORS = (asyncpg.UndefinedTableError, asyncpg.InvalidSchemaNameError)
+"""The schema is not there."""
+
+PRIVILEGE_ERRORS = (asyncpg.InsufficientPrivilegeError,)
+"""The role may not do it."""
+
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -99,14 +114,17 @@ def translated() -> Iterator[None]:
         raise _unavailable() from error
 
 
-async def explain(connection: Connection, prepared_for: asyncpg.Record | None, error: Exception) -> None:
+async def explain(
+    connection: Connection, prepared_for: asyncpg.Record | None, collection_id: str, error: Exception
+) -> None:
     """Say what is behind an error of SUSPECT, on the connection that it came from.
 
-    `prepared_for` is the schema's identity when the connection was prepared. Raises SchemaChanged where it is
-    another one now, StoreUnavailable where there is none, CollectionNotFound where what a statement named is
-    gone with its collection; returns where the error is what it says.
+    `prepared_for` is the schema's identity when the connection was prepared, `collection_id` whose statement
+    failed. Raises SchemaChanged where the schema is another one now, StoreUnavailable where there is none,
+    CollectionNotFound where what the statement names is gone with its collection; returns where the error is
+    what it says.
     """
-    found = await connection.fetchrow(load()["schema_identity"])
+    found = await connection.fetchrow(load()["schema_identity"].text)
     assert found is not None
     if any(number is None for number in found.values()):
         raise _unavailable() from error
@@ -116,12 +134,16 @@ async def explain(connection: Connection, prepared_for: asyncpg.Record | None, e
         isinstance(error, asyncpg.InternalServerError) and error.server_source_function == _OPENING
     )
     # Which table it was is only in the server's message, so those that the statement names are asked for.
-    tables = set(_PARTITION.findall(getattr(error, "query", None) or ""))
-    collection_id = next(filter(None, map(asked_for, tables)), None)
-    if not lost or collection_id is None:
+    suffix = partition_name("", collection_id)
+    tables = {
+        name for name in _PARTITION.findall(getattr(error, "query", None) or "") if name.endswith(suffix)
+    }
+    if not lost or not tables:
         return
+    statement = load()["tables_state"]
+    arguments = statement.arguments({"table_names": list(tables), "collection_id": collection_id})
     for _ in range(2):  # one look may see the collection as it was and the tables as they are
-        state = await connection.fetchrow(load()["tables_state"], list(tables), collection_id)
+        state = await connection.fetchrow(statement.text, *arguments)
         assert state is not None
         if not state["collection"]:
             raise CollectionNotFound from error
@@ -130,7 +152,9 @@ async def explain(connection: Connection, prepared_for: asyncpg.Record | None, e
     raise _unavailable() from error  # a restore has not come to them yet, or has dropped them already
 
 
-def tried_anew(method: Callable[P, Awaitable[T]]) -> Callable[P, Awaitable[T]]:
+def retried_on_schema_change(
+    method: Callable[P, Coroutine[Any, Any, T]],
+) -> Callable[P, Coroutine[Any, Any, T]]:
     """Run a method a second time where the schema was made anew under the first.
 
     For one that has changed nothing where it fails: it runs one statement, one transaction, or only reads.

@@ -10,8 +10,14 @@ from importlib import resources
 import asyncpg
 
 from facerec.serving.server.errors import StartError
-from matcher_service.postgres import address
-from matcher_service.postgres.extension import check_extension, check_reach, check_server, search_in
+from matcher_service.postgres.connections import address
+from matcher_service.postgres.connections.extension import (
+    check_extension,
+    check_reach,
+    check_server,
+    search_in,
+)
+from matcher_service.postgres.session import Connection
 
 LOCK_KEY = 0x6661636572656300  # "facerec"; advisory locks of one database share one space of numbers
 LOCK_WAIT_SECONDS = 60
@@ -122,7 +128,7 @@ async def migrate(database_url: str, migrations: Sequence[Migration] | None = No
         await connection.close(timeout=5)
 
 
-async def _migrate(connection: asyncpg.Connection, migrations: Sequence[Migration]) -> list[str]:
+async def _migrate(connection: Connection, migrations: Sequence[Migration]) -> list[str]:
     await connection.execute("SET statement_timeout = 0")
     await check_server(connection)
     await connection.execute(f"SET lock_timeout = '{LOCK_WAIT_SECONDS}s'")
@@ -140,9 +146,7 @@ async def _migrate(connection: asyncpg.Connection, migrations: Sequence[Migratio
     return applied
 
 
-async def _apply_missing(
-    connection: asyncpg.Connection, migrations: Sequence[Migration], applied: list[str]
-) -> None:
+async def _apply_missing(connection: Connection, migrations: Sequence[Migration], applied: list[str]) -> None:
     """Apply what is missing and add the names to `applied`. Raises asyncpg.LockNotAvailableError."""
     extension_schema = await check_extension(connection, create=True)
     await _lay_foundation(connection)
@@ -152,7 +156,7 @@ async def _apply_missing(
         applied.append(f"{migration.version:04d}_{migration.name}")
 
 
-async def _apply(connection: asyncpg.Connection, migration: Migration, extension_schema: str) -> None:
+async def _apply(connection: Connection, migration: Migration, extension_schema: str) -> None:
     async with connection.transaction():
         await connection.execute("SET LOCAL ROLE facerec_owner")
         await search_in(connection, extension_schema, local=True)
@@ -167,7 +171,7 @@ async def _apply(connection: asyncpg.Connection, migration: Migration, extension
         )
 
 
-async def _lay_foundation(connection: asyncpg.Connection) -> None:
+async def _lay_foundation(connection: Connection) -> None:
     """Roles belong to the cluster and advisory locks to a database, so another one's run can collide."""
     text = (resources.files("matcher_service") / "postgres" / "schema" / "foundation.sql").read_text(
         encoding="utf-8"
@@ -183,7 +187,7 @@ async def _lay_foundation(connection: asyncpg.Connection) -> None:
             return
 
 
-async def check_applied(connection: asyncpg.Connection, migrations: Sequence[Migration] | None = None) -> int:
+async def check_applied(connection: Connection, migrations: Sequence[Migration] | None = None) -> int:
     """Return how many migrations the database has had.
 
     Raises MigrationError where they are others than this release's (or those given), or are past them and

@@ -1,8 +1,9 @@
--- Statements about the schema and maintenance as a whole, run by the serving role; what they have in common is in postgres/statements.py.
+-- Statements about the schema and maintenance as a whole, run by the serving role; what they have in common is in
+-- postgres/statements.py.
 
 -- name: schema_version
--- The last migration applied, and the least version that a release must know to be served by the schema. A ledger
--- from before migrations said so has no column for it: each then serves who knows it. A table of a few rows.
+-- The last migration applied, and the least version that a release must know to be served by the schema. A ledger from
+-- before migrations said so has no column for it: each then serves who knows it. A table of a few rows.
 SELECT coalesce(max(m.version), 0) AS version,
        coalesce(max(coalesce((to_jsonb(m) ->> 'serves_from')::int, m.version)), 0) AS serves_from
 FROM facerec.schema_migration m;
@@ -20,12 +21,12 @@ LEFT JOIN pg_catalog.pg_type t ON t.typname = 'vector' AND t.typnamespace = e.ex
 -- name: tables_state
 -- Of a collection's tables that a statement names, whether one is not there, and whether the collection is. Catalogs
 -- and the primary key of collections.
-SELECT (SELECT bool_or(to_regclass('facerec.' || quote_ident(name)) IS NULL) FROM unnest($1::text[]) AS name) AS gone,
-       EXISTS (SELECT FROM facerec.collection c WHERE c.collection_id = $2) AS collection;
+SELECT (SELECT bool_or(to_regclass('facerec.' || quote_ident(name)) IS NULL) FROM unnest(:table_names::text[]) AS name) AS gone,
+       EXISTS (SELECT FROM facerec.collection c WHERE c.collection_id = :collection_id) AS collection;
 
 -- name: maintenance_left
--- Indexes, the least recall measured of one, how many have less than their collection asks for, and since when
--- an erasure waits for its vacuum (seconds since 1970). A scan of a row a collection; erasure_unvacuumed.
+-- Indexes, the least recall measured of one, how many have less than their collection asks for, and since when an
+-- erasure waits for its vacuum (seconds since 1970). A scan of a row a collection; erasure_unvacuumed.
 SELECT count(c.index_effort) AS indexes,
        min(least(c.index_recall, c.index_far_recall)) AS least_recall,
        count(*) FILTER (WHERE least(c.index_recall, c.index_far_recall) < c.target_recall) AS below_target,
@@ -37,3 +38,7 @@ FROM facerec.collection c;
 -- A row a step of maintenance that was ever taken. A scan of a table of three.
 SELECT m.step, extract(epoch FROM m.success_time)::float8 AS success_time, m.failures, m.waiting
 FROM facerec.maintenance m;
+
+-- name: limit_statements
+-- How long statements may take until the transaction's end, as '1500ms'.
+SELECT set_config('statement_timeout', :time_limit, true);

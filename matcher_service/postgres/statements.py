@@ -1,24 +1,25 @@
 """The statements of each subject's .sql file, by name and for one collection.
 
-`-- name:` begins a statement. $1 is the collection in all that take one, and :"person", :"face" and
-:"enroll_request" stand for its own partitions (psql reads them so too, after \\set). So no statement can see
-another tenant's rows, and none takes a lock that another tenant's calls could wait for. All but the writers
-begin at facerec.collection: no row means that there is no such collection.
+`-- name:` begins a statement. Values go by name: `:person_id` is a parameter, and `:collection_id` the
+collection in all that take one. `:"person"`, `:"face"` and `:"enroll_request"` stand for the collection's own
+partitions. psql reads all of these too, after \\set. So no statement can see another tenant's rows, and none
+takes a lock that another tenant's calls could wait for. All but the writers begin at facerec.collection: no
+row means that there is no such collection.
 
-`<->` is pgvector's Euclidean distance, float8; a match is `distance <= threshold`, both float8. A face past
-its expire_time is not there. One past the collection's retention is there until `maintain` erases it, or a
-change of its person's faces does. Comments name the indexes by their columns: faces have (face_id), the
-primary key, and (person_key, content_id); people have (person_id), the primary key, and (person_key). All are
-led by collection_id.
+`<->` is pgvector's Euclidean distance, float8; a match is `distance <= threshold`, both float8. A face is not
+found once it has expired (expire_time). One older than the collection's retention is found until `maintain`
+erases it, or a change of its person's faces does. Comments name the indexes by their columns: faces have
+(face_id), the primary key, and (person_key, content_id); people have (person_id), the primary key, and
+(person_key). All are led by collection_id.
 """
 
-import contextvars
+import dataclasses
 import functools
 import hashlib
 import re
 from collections.abc import Mapping
 from importlib import resources
-from typing import Final
+from typing import Any, Final
 
 FILES: Final = {
     "serving": (
@@ -32,31 +33,67 @@ FILES: Final = {
         "audit/audit.sql",
     ),
     "maintenance": ("maintenance/maintenance.sql",),
-    "doctor": ("postgres/doctor.sql",),
+    "doctor": ("diagnostics/diagnostics.sql",),
 }
 
-PARENTS = ("person", "face", "enroll_request")
+PARENTS: Final = ("person", "face", "enroll_request")
+CACHED = 16_384  # statements for a collection, of about a kilobyte each
 _NAME = re.compile(r"^-- name: (\w+)$", re.MULTILINE)
-_asked_for: contextvars.ContextVar[str] = contextvars.ContextVar("collection_id", default="")
-_NAMED = re.compile(r':"(\w+)"')
+_PUT_IN = re.compile(r""":(["'])(\w+)\1""")
+_PARAMETER = re.compile(r"(?<![:\w']):([a-z]\w*)")
 
 
-def parse(text: str) -> dict[str, str]:
-    """Split a file at its `-- name:` lines; comment lines are left out of what is sent."""
+@dataclasses.dataclass(frozen=True, slots=True)
+class Statement:
+    """A statement as it is sent: `text` with $1, $2, ... for `parameters` in their order."""
+
+    name: str
+    text: str
+    parameters: tuple[str, ...]
+
+    def arguments(self, values: Mapping[str, Any]) -> list[Any]:
+        """Values by name, in the order of the parameters. Raises TypeError for one too few or too many."""
+        if len(values) != len(self.parameters) or not values.keys() >= set(self.parameters):
+            raise TypeError(f"{self.name} takes {', '.join(self.parameters)}, and not {', '.join(values)}")
+        return [values[name] for name in self.parameters]
+
+    def put(self, names: Mapping[str, str]) -> "Statement":
+        """The statement with names put in where it has `:"name"` or `:'name'`, in these quotes.
+
+        Raises ValueError for a name of anything but letters, digits and underscores.
+        """
+        for name in names.values():
+            if not re.fullmatch(r"\w+", name):
+                raise ValueError("not a name that needs no escaping")
+        text = _PUT_IN.sub(
+            lambda match: f"{match[1]}{names[match[2]]}{match[1]}" if match[2] in names else match[0],
+            self.text,
+        )
+        return dataclasses.replace(self, text=text)
+
+
+def parse(text: str) -> dict[str, Statement]:
+    """Split a file at its `-- name:` lines; comment lines are left out of what is sent.
+
+    Raises ValueError where two statements have one name.
+    """
     parts = _NAME.split(text)[1:]
     names, bodies = parts[::2], parts[1::2]
     if len(set(names)) != len(names):
         raise ValueError("two statements have one name")
-    return {name: _statement(body) for name, body in zip(names, bodies, strict=True)}
+    return {name: _statement(name, body) for name, body in zip(names, bodies, strict=True)}
 
 
-def _statement(body: str) -> str:
-    lines = [line for line in body.splitlines() if not line.startswith("--")]
-    return "\n".join(lines).strip().removesuffix(";")
+def _statement(name: str, body: str) -> Statement:
+    lines = [line for line in body.splitlines() if not line.lstrip().startswith("--")]
+    text = "\n".join(lines).strip().removesuffix(";")
+    parameters = tuple(dict.fromkeys(_PARAMETER.findall(text)))
+    numbers = {parameter: number for number, parameter in enumerate(parameters, 1)}
+    return Statement(name, _PARAMETER.sub(lambda match: f"${numbers[match[1]]}", text), parameters)
 
 
 @functools.cache
-def load(role: str = "serving") -> Mapping[str, str]:
+def load(role: str = "serving") -> Mapping[str, Statement]:
     """Every statement that a role runs, by name, its partitions still to be named.
 
     The roles are those of FILES: `serving`, `maintenance` and `doctor`.
@@ -70,25 +107,7 @@ def partition_name(parent: str, collection_id: str) -> str:
     return f"{parent}_{hashlib.sha256(collection_id.encode()).hexdigest()[:32]}"
 
 
-def of_collection(collection_id: str, role: str = "serving") -> Mapping[str, str]:
-    """Every statement over one collection's partitions; names of other things are still to be put in."""
-    _asked_for.set(collection_id)
-    return _of_collection(collection_id, role)
-
-
-def asked_for(partition: str) -> str | None:
-    """The collection of a partition, where it is the one whose statements this task asked for last."""
-    collection_id = _asked_for.get()
-    suffix = partition_name("", collection_id)
-    return collection_id if collection_id and partition.endswith(suffix) else None
-
-
-@functools.lru_cache(maxsize=4096)
-def _of_collection(collection_id: str, role: str) -> Mapping[str, str]:
-    names = {parent: partition_name(parent, collection_id) for parent in PARENTS}
-    return {name: put(text, names) for name, text in load(role).items()}
-
-
-def put(text: str, names: Mapping[str, str]) -> str:
-    """A statement with names put in where it has `:"name"`, quoted."""
-    return _NAMED.sub(lambda match: f'"{names[match[1]]}"' if match[1] in names else match[0], text)
+@functools.lru_cache(maxsize=CACHED)
+def of_collection(collection_id: str, name: str, role: str = "serving") -> Statement:
+    """A statement over one collection's partitions; other names are still to be put in."""
+    return load(role)[name].put({parent: partition_name(parent, collection_id) for parent in PARENTS})

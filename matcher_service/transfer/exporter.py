@@ -2,18 +2,17 @@
 
 import asyncio
 import contextlib
+import dataclasses
 import datetime
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 
-import asyncpg
-import numpy as np
-
-from matcher_service.audit.changes import Action, Change, note
-from matcher_service.domain.errors import CollectionNotFound, Overloaded
-from matcher_service.postgres.database import DIMENSIONS, Database
-from matcher_service.postgres.driver_errors import tried_anew
-from matcher_service.postgres.statements import of_collection
+from facerec.contract import DIMENSIONS
+from matcher_service.audit.changes import Action, Change, append_event
+from matcher_service.domain.errors import Overloaded
+from matcher_service.postgres.database import Database, Row
+from matcher_service.postgres.driver_errors import retried_on_schema_change
+from matcher_service.postgres.vectors import read_vectors
 from matcher_service.transfer.chunks import Chunk
 
 RETRY_SECONDS = 60.0
@@ -26,6 +25,15 @@ Write = Callable[[str, Chunk], Awaitable[None]]
 """Takes the space of an export's faces and some of them, and returns when it can take more."""
 
 
+@dataclasses.dataclass(frozen=True)
+class _Position:
+    """The last row of a page; time and id are None of a person without a face."""
+
+    after_person_id: str
+    after_time: datetime.datetime | None
+    after_face_id: uuid.UUID | None
+
+
 class Exporter:
     """Exports faces. Each export takes a connection of the pool for bulk work for as long as it lasts."""
 
@@ -34,7 +42,8 @@ class Exporter:
         self._export_seconds = export_seconds
 
     async def export(self, collection_id: str, write: Write) -> None:
-        """Write every face that has not expired, by person and age. Raises as Store does, Overloaded.
+        """Write every face that has not expired, by person and age. Raises CollectionNotFound,
+        StoreUnavailable, Overloaded.
 
         One snapshot, which keeps vacuum from removing what is deleted meanwhile: it lasts `export_seconds`
         at most, however slowly is read what is written, and ends when nothing is read for STALLED_SECONDS.
@@ -46,28 +55,25 @@ class Exporter:
 
     async def _export(self, collection_id: str, write: Write) -> None:
         async with (
-            self._database.export_connection() as connection,
-            connection.transaction(isolation="repeatable_read", readonly=True),
+            self._database.export_session(collection_id) as session,
+            session.transaction("repeatable_read", readonly=True),
         ):
-            queries = of_collection(collection_id)
-            head = await connection.fetchrow(queries["get_import"], collection_id, "")
-            if head is None:
-                raise CollectionNotFound
-            await self._note_export(collection_id)
-            after: tuple[str, datetime.datetime | None, uuid.UUID | None] = ("", None, None)
-            while rows := await connection.fetch(
-                queries["export_faces"], collection_id, *after, EXPORT_FACES
+            head = await session.required_row("get_import", import_id="")
+            await self._append_event(collection_id)
+            after = _Position("", None, None)
+            while rows := await session.rows(
+                "export_faces", **dataclasses.asdict(after), max_rows=EXPORT_FACES
             ):
-                after = (rows[-1]["person_id"], rows[-1]["create_time"], rows[-1]["face_id"])
+                after = _Position(rows[-1]["person_id"], rows[-1]["create_time"], rows[-1]["face_id"])
                 for faces in _messages([row for row in rows if row["face_id"] is not None]):
                     async with limit(STALLED_SECONDS, f"the export was not read for {STALLED_SECONDS:g} s"):
                         await write(head["space"], _chunk(faces))
 
-    @tried_anew
-    async def _note_export(self, collection_id: str) -> None:
-        """Put on record that all faces are read, before any is."""
-        async with self._database.connection() as connection:
-            await note(connection, of_collection(collection_id), collection_id, Change(Action.EXPORT))
+    @retried_on_schema_change
+    async def _append_event(self, collection_id: str) -> None:
+        """Append the event that all faces are read, before any is."""
+        async with self._database.session(collection_id) as session:
+            await append_event(session, Change(Action.EXPORT))
 
 
 @contextlib.asynccontextmanager
@@ -82,9 +88,9 @@ async def limit(seconds: float, message: str) -> AsyncIterator[None]:
         raise Overloaded(message, retry_after_seconds=RETRY_SECONDS) from None
 
 
-def _messages(rows: Sequence[asyncpg.Record]) -> Iterator[list[asyncpg.Record]]:
+def _messages(rows: Sequence[Row]) -> Iterator[list[Row]]:
     """The rows of each message of a page."""
-    message: list[asyncpg.Record] = []
+    message: list[Row] = []
     size = 0
     for row in rows:
         texts = (row["person_id"], row["display_name"], row["external_ref"], row["fingerprint"])
@@ -98,11 +104,9 @@ def _messages(rows: Sequence[asyncpg.Record]) -> Iterator[list[asyncpg.Record]]:
         yield message
 
 
-def _chunk(rows: Sequence[asyncpg.Record]) -> Chunk:
-    wire = b"".join(row["encoding"][4:] for row in rows)
-    vectors = np.frombuffer(wire, ">f4").reshape(-1, DIMENSIONS).astype(np.float32)
+def _chunk(rows: Sequence[Row]) -> Chunk:
     return Chunk(
-        vectors,
+        read_vectors([row["encoding"] for row in rows]),
         [row["person_id"] for row in rows],
         [row["display_name"] for row in rows],
         [row["external_ref"] for row in rows],

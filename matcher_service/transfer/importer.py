@@ -2,15 +2,13 @@
 
 import asyncio
 import dataclasses
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 
-import asyncpg
-
-from matcher_service.audit.changes import Action, Change, note
-from matcher_service.domain.errors import CollectionNotFound, ModelMismatch, OptionInvalid, PersonFull
-from matcher_service.postgres.database import Connection, Database, vector_wire
-from matcher_service.postgres.driver_errors import tried_anew
-from matcher_service.postgres.statements import of_collection
+from matcher_service.audit.changes import Action, Change, append_event
+from matcher_service.domain.errors import ModelMismatch, OptionInvalid, PersonFull
+from matcher_service.postgres.database import Database, Row, Session
+from matcher_service.postgres.driver_errors import retried_on_schema_change
+from matcher_service.postgres.vectors import vector_wire
 from matcher_service.transfer.chunks import Checked, Chunk, Header, Progress, Refused, check
 
 MAX_ROWS = 2**32 - 1  # an import's, for the contract to tell the next one
@@ -24,27 +22,22 @@ class Importer:
         self._database = database
         self._max_faces_per_person = max_faces_per_person
 
-    @tried_anew
+    @retried_on_schema_change
     async def get(self, collection_id: str, import_id: str) -> Progress:
-        """Say how far an import came. Raises as Store does."""
-        async with self._database.connection() as connection:
-            queries = of_collection(collection_id)
-            row = await connection.fetchrow(queries["get_import"], collection_id, import_id)
-        if row is None:
-            raise CollectionNotFound
+        """Say how far an import came. Raises CollectionNotFound, StoreUnavailable, Overloaded."""
+        async with self._database.session(collection_id) as session:
+            row = await session.required_row("get_import", import_id=import_id)
         return Progress(**{field.name: row[field.name] for field in dataclasses.fields(Progress)})
 
-    @tried_anew
+    @retried_on_schema_change
     async def begin(self, header: Header) -> "Import":
         """Begin an import or go on with one.
 
-        Raises as Store does, ModelMismatch, and OptionInvalid where the collection refuses duplicates.
+        Raises CollectionNotFound, StoreUnavailable, Overloaded, ModelMismatch, and OptionInvalid where the
+        collection refuses duplicates.
         """
-        async with self._database.connection() as connection:
-            queries = of_collection(header.collection_id)
-            row = await connection.fetchrow(queries["get_import"], header.collection_id, header.import_id)
-        if row is None:
-            raise CollectionNotFound
+        async with self._database.session(header.collection_id) as session:
+            row = await session.required_row("get_import", import_id=header.import_id)
         _check_space(header, row["space"])
         _check_policy(header, row["duplicate_policy"])
         return Import(self._database, header, max_faces_per_person=self._max_faces_per_person)
@@ -62,8 +55,8 @@ class Import:
     async def add(self, chunk: Chunk) -> tuple[Progress, list[Refused]]:
         """Store a chunk, but for rows at fault, in one transaction with how far the import came.
 
-        Waits for a connection. Raises as Store does, Overloaded, and OptionInvalid where these rows are not
-        the next or beyond MAX_ROWS, or the collection has come to refuse duplicates.
+        Waits for a connection. Raises CollectionNotFound, StoreUnavailable, Overloaded, and OptionInvalid
+        where these rows are not the next or beyond MAX_ROWS, or the collection has come to refuse duplicates.
         """
         if self._next_row + len(chunk) > MAX_ROWS:
             raise OptionInvalid(f"an import has {MAX_ROWS} rows at most", field="header.first_row")
@@ -71,11 +64,11 @@ class Import:
         self._next_row = done.next_row
         return done, refused
 
-    @tried_anew
+    @retried_on_schema_change
     async def _add(self, chunk: Chunk) -> tuple[Progress, list[Refused]]:
         checked = await asyncio.to_thread(check, chunk, self._next_row, self._header.space)
-        store = self._look if self._header.dry_run else self._store
-        return await store(chunk, checked), checked.refused
+        add = self._preview if self._header.dry_run else self._store
+        return await add(chunk, checked), checked.refused
 
     def _count(self, chunk: Chunk, checked: Checked, *, added: int, persons: int) -> Progress:
         return Progress(
@@ -86,62 +79,48 @@ class Import:
             persons_added=persons,
         )
 
-    async def _look(self, chunk: Chunk, checked: Checked) -> Progress:
+    async def _preview(self, chunk: Chunk, checked: Checked) -> Progress:
         """What storing would do."""
-        collection_id, persons = self._header.collection_id, checked.person_ids
-        async with self._database.transfer_connection() as connection:
-            queries = of_collection(collection_id)
-            await _find_same(connection, queries, collection_id, chunk, checked)
-            await self._refuse_beyond(connection, queries, checked, set(persons))
-            known = await connection.fetchval(
-                queries["count_known"], collection_id, persons, checked.contents
-            )
-            strangers = await connection.fetchval(queries["count_strangers"], collection_id, persons)
-        return self._count(chunk, checked, added=len(persons) - known, persons=strangers)
+        persons = checked.person_ids
+        async with self._database.transfer_session(self._header.collection_id) as session:
+            await _find_same(session, chunk, checked)
+            await self._refuse_beyond(session, checked, set(persons))
+            known = await session.value("count_known", person_ids=persons, content_ids=checked.contents)
+            new = await session.value("count_new_persons", person_ids=persons)
+        return self._count(chunk, checked, added=len(persons) - known, persons=new)
 
     async def _refuse_beyond(
-        self,
-        connection: Connection,
-        queries: Mapping[str, str],
-        checked: Checked,
-        person_ids: Collection[str],
-    ) -> list[asyncpg.Record]:
+        self, session: Session, checked: Checked, person_ids: Collection[str]
+    ) -> list[Row]:
         """Refuse the rows of some people beyond what a person may have; returns what `find_beyond` does."""
         items = [item for item, person in enumerate(checked.person_ids) if person in person_ids]
-        beyond: list[asyncpg.Record] = await connection.fetch(
-            queries["find_beyond"],
-            self._header.collection_id,
-            [checked.person_ids[item] for item in items],
-            [checked.contents[item] for item in items],
-            self._max_faces_per_person,
+        beyond = await session.rows(
+            "find_beyond",
+            person_ids=[checked.person_ids[item] for item in items],
+            content_ids=[checked.contents[item] for item in items],
+            max_faces=self._max_faces_per_person,
         )
         error = PersonFull(self._max_faces_per_person, field="person_ids")
         checked.refuse([items[row["place"] - 1] for row in beyond], self._next_row, error)
         return beyond
 
-    async def _drop_beyond(
-        self, connection: Connection, queries: Mapping[str, str], checked: Checked, grown: list[int]
-    ) -> int:
+    async def _drop_beyond(self, session: Session, checked: Checked, grown: list[int]) -> int:
         """Take back what was added to people, whom this has locked, beyond what they may have; how many."""
-        collection_id = self._header.collection_id
-        full = await connection.fetch(queries["find_full"], collection_id, grown, self._max_faces_per_person)
+        full = await session.rows("find_full", person_keys=grown, max_faces=self._max_faces_per_person)
         if not full:
             return 0
         names = {row["person_id"] for row in full}
-        beyond = await self._refuse_beyond(connection, queries, checked, names)
-        await connection.execute(queries["drop_beyond"], collection_id, [row["face_id"] for row in beyond])
+        beyond = await self._refuse_beyond(session, checked, names)
+        await session.execute("drop_beyond", face_ids=[row["face_id"] for row in beyond])
         return len(beyond)
 
     async def _store(self, chunk: Chunk, checked: Checked) -> Progress:
         header = self._header
         async with (
-            self._database.transfer_connection() as connection,
-            connection.transaction(isolation="read_committed"),
+            self._database.transfer_session(header.collection_id) as session,
+            session.transaction(),
         ):
-            queries = of_collection(header.collection_id)
-            held = await connection.fetchrow(queries["lock_import"], header.collection_id, header.import_id)
-            if held is None:
-                raise CollectionNotFound
+            held = await session.required_row("lock_import", import_id=header.import_id)
             _check_space(header, held["space"])
             if held["next_row"] != self._next_row:
                 raise OptionInvalid(
@@ -150,81 +129,64 @@ class Import:
                     field="header.first_row",
                 )
             if many := checked.people_of_more_than(min(MANY_ROWS, self._max_faces_per_person)):
-                await self._refuse_beyond(connection, queries, checked, many)
+                await self._refuse_beyond(session, checked, many)
             done = self._count(chunk, checked, added=0, persons=0)
             if checked.places:
-                added = await _insert(connection, queries, header, chunk, checked)
-                beyond = await self._drop_beyond(connection, queries, checked, added["grown"])
+                added = await _insert(session, header, chunk, checked)
+                beyond = await self._drop_beyond(session, checked, added["grown"])
                 # Last: what it writes anew counts as added by this transaction.
                 if added["grown"]:
-                    text = queries["work_out_centers"]
-                    await connection.execute(text, header.collection_id, added["grown"])
+                    await session.execute("work_out_centers", person_keys=added["grown"])
                 done = self._count(chunk, checked, added=added["faces"] - beyond, persons=added["persons"])
                 if added["expired"]:
                     change = Change(Action.EXPIRE, faces=added["expired"])
-                    await note(connection, queries, header.collection_id, change)
-            await _finish(connection, queries, header, done)
+                    await append_event(session, change)
+            await _finish(session, header, done)
         return done
 
 
-async def _finish(connection: Connection, queries: Mapping[str, str], header: Header, done: Progress) -> None:
-    """Note how far the import came and put on record what it added. Raises OptionInvalid by the policy."""
-    policy = await connection.fetchval(
-        queries["note_import"], header.collection_id, header.import_id, *dataclasses.astuple(done)
-    )
+async def _finish(session: Session, header: Header, done: Progress) -> None:
+    """Store how far the import came and the event of what it added. Raises OptionInvalid by the policy."""
+    policy = await session.value("note_import", import_id=header.import_id, **dataclasses.asdict(done))
     _check_policy(header, policy)
     details = {"import_id": header.import_id}
     if policy == "refuse":
         details["duplicate_policy"] = "ignored"
         if done.faces_added:
-            await connection.execute(queries["outdate_searches"], header.collection_id)
+            await session.execute("outdate_searches")
     if done.faces_added or done.faces_already_there:
         change = Change(Action.IMPORT, None, done.persons_added, done.faces_added, details)
-        await note(connection, queries, header.collection_id, change)
+        await append_event(session, change)
 
 
-async def _insert(
-    connection: Connection,
-    queries: Mapping[str, str],
-    header: Header,
-    chunk: Chunk,
-    checked: Checked,
-) -> asyncpg.Record:
+async def _insert(session: Session, header: Header, chunk: Chunk, checked: Checked) -> Row:
     taken = checked.places
     fingerprints = {chunk.fingerprints[place] for place in taken}
-    await connection.execute(queries["add_models"], header.space, list(fingerprints))
-    locked = await connection.fetch(
-        queries["lock_imported_persons"], header.collection_id, list(set(checked.person_ids))
-    )
+    await session.execute("add_models", space=header.space, fingerprints=list(fingerprints))
+    locked = await session.rows("lock_imported_persons", person_ids=list(set(checked.person_ids)))
     if locked:
-        await _find_same(connection, queries, header.collection_id, chunk, checked)
-    row = await connection.fetchrow(
-        queries["import_faces"],
-        header.collection_id,
-        checked.person_ids,
-        [chunk.display_names[place] for place in taken],
-        [chunk.external_refs[place] for place in taken],
-        checked.contents,
-        [vector_wire(chunk.encodings[place]) for place in taken],
-        [chunk.fingerprints[place] for place in taken],
-        [chunk.expire_times[place] for place in taken],
-        header.space,
-        [each["person_key"] for each in locked],
+        await _find_same(session, chunk, checked)
+    return await session.required_row(
+        "import_faces",
+        person_ids=checked.person_ids,
+        display_names=[chunk.display_names[place] for place in taken],
+        external_refs=[chunk.external_refs[place] for place in taken],
+        content_ids=checked.contents,
+        encodings=[vector_wire(chunk.encodings[place]) for place in taken],
+        fingerprints=[chunk.fingerprints[place] for place in taken],
+        expire_times=[chunk.expire_times[place] for place in taken],
+        space=header.space,
+        locked_keys=[each["person_key"] for each in locked],
     )
-    assert row is not None
-    return row
 
 
-async def _find_same(
-    connection: Connection, queries: Mapping[str, str], collection_id: str, chunk: Chunk, checked: Checked
-) -> None:
+async def _find_same(session: Session, chunk: Chunk, checked: Checked) -> None:
     """Give an encoding that its person has from a photo that photo's content, so that it is there already."""
-    found = await connection.fetch(
-        queries["find_same_encodings"],
-        collection_id,
-        checked.person_ids,
-        checked.contents,
-        [vector_wire(chunk.encodings[place]) for place in checked.places],
+    found = await session.rows(
+        "find_same_encodings",
+        person_ids=checked.person_ids,
+        content_ids=checked.contents,
+        encodings=[vector_wire(chunk.encodings[place]) for place in checked.places],
     )
     for row in found:
         checked.contents[row["place"] - 1] = row["content_id"]

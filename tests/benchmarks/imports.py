@@ -16,7 +16,7 @@ import psutil
 from sklearn.neighbors import KNeighborsClassifier
 
 from facerec.client import FaceBatch, MatcherClient
-from matcher_service.postgres.database import vector_wire
+from matcher_service.postgres.vectors import vector_wire
 from tests.benchmarks.encoder.tables import table
 from tests.benchmarks.vectors import Faces, Gallery
 from tests.fixtures.gallery import SPACE

@@ -19,9 +19,11 @@ import numpy.typing as npt
 from facerec.matcher.v1 import matcher_pb2 as pb
 from matcher_service.domain.proportion import Proportion
 from matcher_service.identification.recall_probes import FAR_STEP, move, step
-from matcher_service.maintenance import keeper, session
-from matcher_service.postgres.database import vector_wire
-from matcher_service.postgres.statements import of_collection, partition_name
+from matcher_service.maintenance import runner
+from matcher_service.postgres.connections import owner as session
+from matcher_service.postgres.session import Session
+from matcher_service.postgres.statements import partition_name
+from matcher_service.postgres.vectors import vector_wire
 from tests.benchmarks.matcher import calls
 from tests.benchmarks.matcher.exact import nearest
 from tests.benchmarks.matcher.stage import connected
@@ -101,7 +103,7 @@ async def load(url: str, population: Population) -> None:
     async with connected(url) as connection:
         await connection.execute("UPDATE facerec.collection SET index_above_faces = 1000")
         await load_blocks(connection, [population.faces])
-    assert await keeper.run_once(keeper.MaintenanceOptions(url))
+    assert await runner.run_once(runner.MaintenanceOptions(url))
 
 
 async def ask(matcher: RunningMatcher, population: Population) -> list[Outcome]:
@@ -155,8 +157,10 @@ async def _count_proposed(connection: asyncpg.Connection, effort: int, keys: Key
     async with connection.transaction():
         await connection.execute("SET LOCAL enable_seqscan = off")
         await connection.execute("SELECT set_config('ivfflat.probes', $1, true)", str(effort))
-        text = of_collection("default", "maintenance")["count_proposed"]
-        count: int = await connection.fetchval(text, keys.tolist(), [vector_wire(v) for v in vectors])
+        counting = Session(connection, "default", role="maintenance")
+        count: int = await counting.value(
+            "count_proposed", person_keys=keys.tolist(), probe_encodings=[vector_wire(v) for v in vectors]
+        )
     return count
 
 

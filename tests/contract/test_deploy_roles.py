@@ -12,8 +12,8 @@ import pytest
 import yaml
 
 from facerec.local.postgres import EmbeddedPostgres
-from matcher_service.maintenance import keeper
-from matcher_service.maintenance.keeper import MaintenanceOptions
+from matcher_service.maintenance import runner
+from matcher_service.maintenance.runner import MaintenanceOptions
 from matcher_service.postgres import migrations
 from matcher_service.postgres.database import Database, DatabaseOptions
 from tests.contract.test_deploy import DEPLOY, named, needs_kubectl
@@ -45,7 +45,7 @@ async def test_the_logins_migrate_maintain_and_serve_and_none_of_them_is_a_super
     database = Database(DatabaseOptions(serving))
     assert await database.check() == ""
     await database.close()
-    assert await keeper.run_once(MaintenanceOptions(migrating, scrub=True))
+    assert await runner.run_once(MaintenanceOptions(migrating, scrub=True))
     administrator = await asyncpg.connect(server.url("facerec"))
     logins = await administrator.fetch(
         "SELECT rolname, rolsuper OR rolcreaterole OR rolcreatedb, rolpassword IS NOT NULL"

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import asyncpg
 import pytest
 
-from matcher_service.postgres import check_connection
-from matcher_service.postgres.check_connection import CheckConnection
+from matcher_service.postgres.connections import check_connection
+from matcher_service.postgres.connections.check_connection import CheckConnection
 
 
 @pytest.fixture

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from matcher_service.postgres.database import Database, DatabaseOptions, vector_wire
+from matcher_service.postgres.database import Database, DatabaseOptions
+from matcher_service.postgres.vectors import vector_wire
 
 PAIRS = 10_000
 
@@ -18,8 +19,8 @@ async def test_distances_equal_numpys_to_a_millionth(database_url: str, spread: 
     database = Database(DatabaseOptions(database_url))
     try:
         assert await database.check() == ""
-        async with database.connection() as connection:
-            rows = await connection.fetch(
+        async with database.session() as session:
+            rows = await session.connection.fetch(
                 "SELECT a <-> b AS distance FROM unnest($1::vector[], $2::vector[]) WITH ORDINALITY "
                 "AS pair(a, b, place) ORDER BY place",
                 [vector_wire(vector) for vector in a],

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import asyncpg
 
-from matcher_service.maintenance import session
+from matcher_service.postgres.connections import owner as session
 
 OPERATIONS = Path(__file__).parents[2] / "docs" / "operations.md"
 

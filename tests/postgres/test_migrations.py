@@ -13,7 +13,8 @@ import asyncpg
 import pytest
 
 from facerec.serving.server.errors import StartError
-from matcher_service.postgres import extension, migrations
+from matcher_service.postgres import migrations
+from matcher_service.postgres.connections import extension
 from matcher_service.postgres.migrations import Migration, MigrationError, migrate
 from matcher_service.postgres.statements import load
 from tests.fixtures.postgres import PostgresServer, as_user
@@ -79,7 +80,7 @@ async def test_a_ledger_from_before_migrations_said_whom_they_serve_is_read_as_i
     database_url: str, administrator: asyncpg.Connection
 ) -> None:
     await administrator.execute("ALTER TABLE facerec.schema_migration DROP serves_from")
-    row = await administrator.fetchrow(load()["schema_version"])
+    row = await administrator.fetchrow(load()["schema_version"].text)
     assert row is not None
     assert tuple(row) == (len(NAMES), len(NAMES))
     assert await migrate(database_url) == []

@@ -2,7 +2,8 @@
 
 import asyncpg
 
-from matcher_service.postgres.statements import PARENTS, load, of_collection, partition_name, put
+from matcher_service.postgres.session import Session
+from matcher_service.postgres.statements import PARENTS, load, of_collection, partition_name
 from tests.benchmarks.vectors import Gallery
 from tests.fixtures.gallery import load as load_gallery
 
@@ -37,13 +38,13 @@ async def test_no_statement_reads_a_whole_table_that_need_not(administrator: asy
         f"SET search_path = {schema}; SET plan_cache_mode = force_generic_plan; SET jit = off"
     )
     for name, lists in (("index_means", "100"), ("index_centers", "1")):
-        index = put(of_collection("default", "maintenance")[name], {"index": name})
-        await administrator.execute(index.replace(":lists", lists))
+        session = Session(administrator, "default", role="maintenance")
+        await session.execute_named(name, index=name, lists=lists)
     partitions = {partition_name(parent, "default"): parent for parent in PARENTS}
     read: dict[str, set[str]] = {}
     for role in ("serving", "maintenance"):
         for name in load(role):
-            text = of_collection("default", role)[name]
+            text = of_collection("default", name, role).text
             if not text.upper().startswith(("SELECT", "WITH", "INSERT", "UPDATE", "DELETE")):
                 continue
             text = text.replace("FOR UPDATE SKIP LOCKED", "")

@@ -11,15 +11,23 @@ import asyncpg
 import numpy as np
 import pytest
 
-from matcher_service.postgres.database import Database, DatabaseOptions, vector_wire
+from matcher_service.postgres.database import Database, DatabaseOptions
 from matcher_service.postgres.statements import PARENTS, load, of_collection, parse, partition_name
+from matcher_service.postgres.vectors import vector_wire
 from tests.benchmarks.vectors import Faces
 from tests.fixtures.gallery import load as load_gallery
 
 # Of no collection, or of all: what they read of each is its settings, never people or faces.
 OF_THE_CATALOG = {"schema_version", "list_collections", "get_collection", "search_defaults"}
 OF_THE_CATALOG |= {"create_collection", "delete_collection", "update_collection", "maintenance_left"}
-OF_THE_CATALOG |= {"count_refusal", "stop_enrollment", "maintenance_steps", "schema_identity", "tables_state"}
+OF_THE_CATALOG |= {
+    "count_refusal",
+    "stop_enrollment",
+    "maintenance_steps",
+    "schema_identity",
+    "tables_state",
+    "limit_statements",
+}
 OTHER = "other"
 VECTOR = vector_wire(np.full(128, 0.1, np.float32))
 
@@ -28,17 +36,17 @@ VECTOR = vector_wire(np.full(128, 0.1, np.float32))
 async def database(database_url: str) -> AsyncIterator[Database]:
     database = Database(DatabaseOptions(database_url, pool_min_size=1))
     assert await database.check() == ""
-    async with database.connection() as connection:
-        assert await connection.fetchval(load()["create_collection"], OTHER, "space")
+    async with database.session(OTHER) as session:
+        assert await session.value("create_collection", space="space")
     yield database
     await database.close()
 
 
 async def test_a_partition_has_one_name_in_sql_and_in_python(database: Database) -> None:
-    async with database.connection() as connection:
+    async with database.session() as session:
         for parent in PARENTS:
             for collection_id in ("default", "a", "z" * 63):
-                name = await connection.fetchval(
+                name = await session.connection.fetchval(
                     "SELECT facerec.partition_name($1, $2)", parent, collection_id
                 )
                 assert name == partition_name(parent, collection_id)
@@ -46,9 +54,9 @@ async def test_a_partition_has_one_name_in_sql_and_in_python(database: Database)
 
 
 async def test_every_statement_is_understood_by_the_serving_role(database: Database) -> None:
-    async with database.connection() as connection:
-        for text in of_collection("default").values():
-            await connection.prepare(text)
+    async with database.session() as session:
+        for name in load():
+            await session.connection.prepare(of_collection("default", name).text)
 
 
 async def test_no_statement_reads_or_locks_another_tenants_rows(database: Database) -> None:
@@ -71,8 +79,10 @@ async def test_no_statement_reads_or_locks_another_tenants_rows(database: Databa
         "maintenance",
     }
     walked = set()
-    async with database.connection() as connection:
-        for name, text in of_collection("default").items():
+    async with database.session() as session:
+        connection = session.connection
+        for name in load():
+            text = of_collection("default", name).text
             count = len((await connection.prepare(text)).get_parameters())
             async with connection.transaction():
                 await connection.execute("SET LOCAL plan_cache_mode = force_generic_plan")
@@ -109,9 +119,9 @@ def relations(plan: Any) -> Iterator[str]:
 
 
 async def test_a_row_cannot_be_put_into_another_tenants_partition(database: Database) -> None:
-    async with database.connection() as connection:
+    async with database.session() as session:
         with pytest.raises(asyncpg.CheckViolationError):
-            await connection.execute(
+            await session.connection.execute(
                 f"INSERT INTO facerec.{partition_name('person', OTHER)} (collection_id, person_id)"
                 " VALUES ('default', 'ann')"
             )
@@ -126,9 +136,11 @@ async def test_no_row_can_be_put_into_what_the_partitions_inherit_from(database_
     await administrator.close()
 
 
-async def plan(database: Database, name: str, *arguments: object, role: str = "serving") -> str:
-    async with database.connection() as connection:
-        rows = await connection.fetch(f"EXPLAIN {of_collection('default', role)[name]}", *arguments)
+async def plan(database: Database, name: str, role: str = "serving", **values: object) -> str:
+    statement = of_collection("default", name, role)
+    arguments = statement.arguments({"collection_id": "default", **values})
+    async with database.session() as session:
+        rows = await session.connection.fetch(f"EXPLAIN {statement.text}", *arguments)
     return "\n".join(row[0] for row in rows)
 
 
@@ -146,36 +158,67 @@ async def test_one_persons_faces_are_found_by_index_and_a_search_scans(
         f"ANALYZE facerec.{person}, facerec.{face}"
     )
     await administrator.close()
-    verify = await plan(database, "verify", "default", "7", VECTOR, None, *[None] * 6)
+    uncounted: dict[str, Any] = dict.fromkeys(
+        ("caller", "max_distance", "space", "try_seconds", "max_missing_seconds", "match_tries")
+    )
+    verify = await plan(database, "verify", person_id="7", encoding=VECTOR, face_id=None, **uncounted)
     assert f"Seq Scan on {face}" not in verify
     assert "(collection_id = 'default'::text) AND (person_key = p.person_key)" in verify
-    expired = await plan(database, "drop_expired", "default", ["7", "8"])
+    expired = await plan(database, "drop_expired", person_ids=["7", "8"])
     assert "Seq Scan" not in expired.replace("Seq Scan on collection", "")
-    due = await plan(database, "lock_expired_persons", "default", 500, role="maintenance")
+    due = await plan(database, "lock_expired_persons", role="maintenance", max_persons=500)
     assert "Seq Scan" not in due
     assert f"Index Scan using {face}_expire_time_idx on {face}" in due
-    row = ["7"], [""], [""], [uuid.uuid4()], [VECTOR], [""], [None]
-    taken = await plan(database, "import_faces", "default", *row, "space", [7])
+    taken = await plan(
+        database,
+        "import_faces",
+        person_ids=["7"],
+        display_names=[""],
+        external_refs=[""],
+        content_ids=[uuid.uuid4()],
+        encodings=[VECTOR],
+        fingerprints=[""],
+        expire_times=[None],
+        space="space",
+        locked_keys=[7],
+    )
     assert f"Seq Scan on {face}" not in taken
     assert f"Seq Scan on {person}" not in taken
     assert 'person_id COLLATE "C"' in taken  # merges lock people in that order too
-    locked = await plan(database, "lock_imported_persons", "default", ["7"])
+    locked = await plan(database, "lock_imported_persons", person_ids=["7"])
     assert f"Seq Scan on {person}" not in locked
-    people = await plan(database, "list_persons", "default", "1000", 100, "10")
+    people = await plan(database, "list_persons", after_person_id="1000", max_rows=100, prefix="10")
     assert "Seq Scan" not in people.replace("Seq Scan on collection", "")
     assert people.count("(person_id ") == 3  # both ends of the prefix too bound what is read of the index
     export = await plan(
-        database, "export_faces", "default", "7", datetime.datetime.now(datetime.UTC), uuid.uuid4(), 100
+        database,
+        "export_faces",
+        after_person_id="7",
+        after_time=datetime.datetime.now(datetime.UTC),
+        after_face_id=uuid.uuid4(),
+        max_rows=100,
     )
     assert "Seq Scan" not in export.replace("Seq Scan on model", "")
     assert "(collection_id = 'default'::text) AND (person_key = p.person_key)" in export
     assert "Presorted Key: p.person_id" in export  # so that it ends with the page's last row
     identify = await plan(
-        database, "identify", "default", VECTOR, None, 0.5, 5, "any", True, None, 1.0, 1.0, False
+        database,
+        "identify",
+        encoding=VECTOR,
+        face_id=None,
+        max_distance=0.5,
+        max_candidates=5,
+        space="any",
+        exact_only=True,
+        max_scanned_faces=None,
+        probes_share=1.0,
+        acceptance_share=1.0,
+        by_id=False,
     )
     assert f"Seq Scan on {face} f" in identify
-    review = ("review_exactly", "default", [1, 2, 3], 0.5, False, 0, 0, 101)
-    everybody, some = await plan(database, *review, 1, 2**63 - 1), await plan(database, *review, 1, 40)
+    review = review_of([1, 2, 3], max_rows=101)
+    everybody = await plan(database, "review_exactly", **review, after_key=1, until_key=2**63 - 1)
+    some = await plan(database, "review_exactly", **review, after_key=1, until_key=40)
     assert everybody.count(f"Seq Scan on {face} ") == 1
     assert f"Seq Scan on {face} " not in some
 
@@ -188,50 +231,76 @@ async def test_no_more_pairs_leave_the_database_than_are_asked_for(
     encoding = np.full(128, 0.1, np.float32)
     await load_gallery(administrator, Faces(np.arange(people), np.tile(encoding, (people, 1))))
     await administrator.close()
-    statements = of_collection("default")
-    async with database.connection() as connection:
-        keys = [
-            row["person_key"]
-            for row in await connection.fetch(statements["pick_reviewed"], "default", 0, people)
-        ]
-        for told, expected in ((0, keys[1:]), (keys[100], keys[101:])):
-            arguments = ("default", keys, 0.5, False, keys[0], told)
-            exact = await connection.fetch(statements["review_exactly"], *arguments, 9, keys[0], 2**63 - 1)
+    async with database.session("default") as session:
+        rows = await session.rows("pick_reviewed", first_key=0, max_persons=people)
+        keys = [row["person_key"] for row in rows]
+        for last, expected in ((0, keys[1:]), (keys[100], keys[101:])):
+            review = review_of(keys, last_low_key=keys[0], last_high_key=last, max_rows=9)
+            exact = await session.rows("review_exactly", **review, after_key=keys[0], until_key=2**63 - 1)
             assert [(row["low_key"], row["high_key"]) for row in exact] == [
                 (keys[0], key) for key in expected[:9]
             ]
-            proposed = await connection.fetch(statements["review_by_index"], *arguments, 9)
+            proposed = await session.rows("review_by_index", **review)
             assert len(proposed) == 9
         # A bound on the others holds too, and so does the size where there are fewer.
-        few = await connection.fetch(
-            statements["review_exactly"], "default", keys[:1], 0.5, False, 0, 0, 9, keys[0], keys[4]
+        few = await session.rows(
+            "review_exactly", **review_of(keys[:1], max_rows=9), after_key=keys[0], until_key=keys[4]
         )
         assert [row["high_key"] for row in few] == keys[1:5]
-        assert await connection.fetchval(statements["bound_reviewed"], "default", keys[0], 4) == keys[4]
-        assert await connection.fetchval(statements["bound_reviewed"], "default", keys[-3], 3) is None
+        assert await session.value("bound_reviewed", after_key=keys[0], faces=4) == keys[4]
+        assert await session.value("bound_reviewed", after_key=keys[-3], faces=3) is None
+
+
+def review_of(keys: list[int], **values: int) -> dict[str, Any]:
+    return {
+        "person_keys": keys,
+        "max_distance": 0.5,
+        "include_dismissed": False,
+        "last_low_key": 0,
+        "last_high_key": 0,
+        **values,
+    }
 
 
 async def test_an_enrolment_locks_nobody_while_it_waits_for_a_model(
     database: Database, database_url: str
 ) -> None:
-    person, lock = partition_name("person", "default"), of_collection("default")["lock_enrolled_person"]
+    person, lock = partition_name("person", "default"), "lock_enrolled_person"
     administrator = await asyncpg.connect(database_url)
     waiting = "datname = current_database() AND wait_event_type = 'Lock'"
-    async with database.connection() as holder, database.connection() as other:
-        assert await holder.fetch(lock, "default", "ann", "space", [""])
+    async with database.session("default") as holder, database.session("default") as other:
+        assert await holder.rows(lock, person_id="ann", space="space", fingerprints=[""])
         async with holder.transaction():
-            await holder.execute(load()["add_models"], "space", ["new"])
-            enrolling = asyncio.ensure_future(other.fetch(lock, "default", "ann", "space", ["new"]))
+            await holder.execute("add_models", space="space", fingerprints=["new"])
+            enrolling = asyncio.ensure_future(
+                other.rows(lock, person_id="ann", space="space", fingerprints=["new"])
+            )
             while not await administrator.fetch(f"SELECT FROM pg_stat_activity WHERE {waiting}"):  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
             await administrator.execute(
                 f"SELECT FROM facerec.{person} WHERE person_id = 'ann' FOR UPDATE NOWAIT"
             )
         assert await enrolling == []
-        assert await other.fetch(lock, "default", "ben", "space", ["new", "newer"])
+        assert await other.rows(lock, person_id="ben", space="space", fingerprints=["new", "newer"])
     await administrator.close()
 
 
 def test_two_statements_of_one_name_are_refused() -> None:
     with pytest.raises(ValueError, match="two statements have one name"):
         parse("-- name: a\nSELECT 1;\n-- name: a\nSELECT 2;\n")
+
+
+def test_values_of_a_statement_go_by_name_and_none_is_missing_or_unknown() -> None:
+    statement = parse("-- name: a\nSELECT :one::int, ':two', x[:one :] FROM t WHERE a = :two;\n")["a"]
+    assert statement.text == "SELECT $1::int, ':two', x[$1 :] FROM t WHERE a = $2"
+    assert statement.arguments({"two": 2, "one": 1}) == [1, 2]
+    for values in ({"one": 1}, {"one": 1, "three": 3}, {"one": 1, "two": 2, "three": 3}):
+        with pytest.raises(TypeError, match="a takes one, two"):
+            statement.arguments(values)
+
+
+def test_a_name_that_is_put_into_a_statement_needs_no_escaping() -> None:
+    statement = parse('-- name: a\nDROP TABLE :"table";\n')["a"]
+    assert statement.put({"table": "face_1"}).text == 'DROP TABLE "face_1"'
+    with pytest.raises(ValueError, match="not a name"):
+        statement.put({"table": 'x"; DROP TABLE y'})

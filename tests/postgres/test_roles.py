@@ -80,7 +80,8 @@ async def test_a_plain_member_of_the_serving_role_can_serve(plain_login: str) ->
 
 
 async def test_a_session_of_the_service_is_the_serving_role_whoever_logged_in(database: Database) -> None:
-    async with database.connection() as connection:
+    async with database.session() as session:
+        connection = session.connection
         row = await connection.fetchrow(
             "SELECT current_user AS role, current_setting('jit') AS jit,"
             " current_setting('lock_timeout') AS locks, current_setting('statement_timeout') AS statements"

@@ -11,7 +11,8 @@ import asyncpg
 
 from matcher_service.postgres import migrations
 from matcher_service.postgres.migrations import migrate
-from matcher_service.postgres.statements import of_collection, partition_name, put
+from matcher_service.postgres.session import Session
+from matcher_service.postgres.statements import partition_name
 from tests.benchmarks.vectors import Gallery
 from tests.fixtures.gallery import load as load_gallery
 
@@ -79,11 +80,10 @@ async def test_indexes_over_means_and_faces_keep_none_in_statistics(
     )
     await administrator.execute(f"SET search_path = {schema}")
     await administrator.execute(f"UPDATE facerec.{partition_name('face', 'default')} SET is_center = true")
-    statements = of_collection("default", "maintenance")
+    session = Session(administrator, "default", role="maintenance")
     for over in ("means", "centers"):
-        for name in (f"index_{over}", "keep_index_from_statistics"):
-            text = put(statements[name], {"index": f"near_{over}"})
-            await administrator.execute(text.replace(":lists", "16"))
+        await session.execute_named(f"index_{over}", index=f"near_{over}", lists="16")
+        await session.execute_named("keep_index_from_statistics", index=f"near_{over}")
     await administrator.execute("ANALYZE")
     assert not {name for name in await names(administrator, COLLECTED) if name.startswith("near_")}
 

@@ -16,8 +16,8 @@ import asyncpg
 import grpc.aio
 
 from facerec.matcher.v1 import matcher_pb2 as pb
-from matcher_service.maintenance import keeper
-from matcher_service.maintenance.keeper import MaintenanceOptions
+from matcher_service.maintenance import runner
+from matcher_service.maintenance.runner import MaintenanceOptions
 from tests.benchmarks.vectors import Gallery
 from tests.e2e.matcher.requests import encoding
 from tests.fixtures.gallery import load
@@ -52,11 +52,11 @@ async def timed(folder: Path, faces: int) -> Wait:
         await connection.close()
         for person in range(ERASED):
             await matcher.stub.DeletePerson(pb.DeletePersonRequest(person_id=f"p{person}"))
-        await keeper.run_once(MaintenanceOptions(opened.url()))
+        await runner.run_once(MaintenanceOptions(opened.url()))
         claim = pb.VerifyRequest(person_id=f"p{faces // 2 - 1}", probe=encoding(people.encodings[-1]))
         usual, _, _ = await _verify_for(matcher, claim, asyncio.create_task(asyncio.sleep(2)))
         began = time.monotonic()
-        scrub = asyncio.create_task(keeper.run_once(MaintenanceOptions(opened.url(), scrub=True)))
+        scrub = asyncio.create_task(runner.run_once(MaintenanceOptions(opened.url(), scrub=True)))
         _, longest, refused = await _verify_for(matcher, claim, scrub)
         return Wait(faces, time.monotonic() - began, usual, longest, refused)
     finally:

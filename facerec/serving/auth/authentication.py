@@ -6,6 +6,7 @@ from typing import Any
 
 import structlog
 
+from facerec.contract import DEFAULT_COLLECTION_ID
 from facerec.errors import FacerecError
 from facerec.serving.auth import files
 from facerec.serving.auth.errors import NotPermitted
@@ -18,7 +19,6 @@ from facerec.serving.observability.metrics import DENIED
 
 OURS = "facerec."
 log = structlog.get_logger(__name__)
-DEFAULT_COLLECTION_ID = "default"
 
 
 class Authenticator:

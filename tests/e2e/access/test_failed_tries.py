@@ -15,7 +15,7 @@ from facerec.client.failures import from_rpc_error
 from facerec.errors import FacerecError, Reason
 from facerec.matcher.v1 import matcher_pb2 as pb
 from facerec.serving.auth.permissions import Permissions, Role
-from matcher_service.maintenance import keeper
+from matcher_service.maintenance import runner
 from tests.e2e.access.conftest import bearer, entry
 from tests.e2e.matcher.requests import Vector, encoding, enroll, refused, vectors
 from tests.fixtures.matcher import RunningMatcher, StartMatcher
@@ -248,7 +248,7 @@ async def test_a_count_ends_with_the_person_and_when_it_says_nothing_more(
             await matcher.collections.DeleteCollection(gone, metadata=admin)
         case "maintained":
             await _leave_rows(administrator)
-            assert await keeper.run_once(keeper.MaintenanceOptions(database_url))
+            assert await runner.run_once(runner.MaintenanceOptions(database_url))
             left = await administrator.fetch("SELECT person_key FROM facerec.failed_try ORDER BY 1")
             assert len(left) == 2
             assert left[0]["person_key"] == 0

@@ -17,8 +17,8 @@ from facerec.errors import Reason
 from facerec.matcher.v1 import matcher_pb2 as pb
 from matcher_service.identification import exact_scan
 from matcher_service.identification.exact_scan import Scanner
-from matcher_service.maintenance import keeper
-from matcher_service.maintenance.keeper import MaintenanceOptions
+from matcher_service.maintenance import runner
+from matcher_service.maintenance.runner import MaintenanceOptions
 from tests.contract import test_ranges as bases
 from tests.contract.distance_fields import FIELDS, METADATA, Told
 from tests.e2e.access import worlds
@@ -57,7 +57,7 @@ async def build(
     for world, name in enumerate(("near", "far")):
         await worlds.build(matcher, administrator, name, world, SPARES, background=indexed)
     if indexed:
-        assert await keeper.run_once(MaintenanceOptions(database_url))
+        assert await runner.run_once(MaintenanceOptions(database_url))
         await administrator.execute(
             "UPDATE facerec.collection SET index_effort = 100 WHERE collection_id IN ('near', 'far')"
         )

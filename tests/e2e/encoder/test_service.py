@@ -1,4 +1,4 @@
-"""The encoder as its callers and its keepers meet it."""
+"""The encoder as its callers and its operators meet it."""
 
 import asyncio
 import hashlib

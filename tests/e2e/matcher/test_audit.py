@@ -13,8 +13,8 @@ from facerec.matcher.v1 import audit_pb2, calibration_pb2, transfer_pb2
 from facerec.matcher.v1 import matcher_pb2 as pb
 from matcher_service.audit import decisions
 from matcher_service.audit.changes import Action
-from matcher_service.maintenance import keeper
-from matcher_service.maintenance.keeper import MaintenanceOptions
+from matcher_service.maintenance import runner
+from matcher_service.maintenance.runner import MaintenanceOptions
 from matcher_service.postgres.statements import partition_name
 from tests.benchmarks.vectors import Gallery
 from tests.e2e.matcher.requests import encoding, enroll, refused, vectors
@@ -237,12 +237,12 @@ async def test_each_kind_is_forgotten_when_its_time_is_over(
     connection = await asyncpg.connect(database_url)
     await connection.execute("UPDATE facerec.audit SET event_time = now() - interval '40 days'")
     await connection.close()
-    await keeper.run_once(MaintenanceOptions(database_url, audit_retention_days=0, decision_retention_days=0))
+    await runner.run_once(MaintenanceOptions(database_url, audit_retention_days=0, decision_retention_days=0))
     assert len(await events(matcher, collection_id="lab")) == 4
-    await keeper.run_once(MaintenanceOptions(database_url))
+    await runner.run_once(MaintenanceOptions(database_url))
     left = actions(await events(matcher, collection_id="lab"))
     assert left == ["DELETE_COLLECTION", "ENROLL", "CREATE_COLLECTION"]
-    await keeper.run_once(MaintenanceOptions(database_url, audit_retention_days=39))
+    await runner.run_once(MaintenanceOptions(database_url, audit_retention_days=39))
     assert await events(matcher, collection_id="lab") == []
 
 

@@ -10,9 +10,9 @@ import structlog.testing
 
 from facerec.errors import Reason
 from facerec.matcher.v1 import matcher_pb2 as pb
-from matcher_service.identification.search import QUICK_EFFORT
-from matcher_service.maintenance import keeper
-from matcher_service.maintenance.keeper import MaintenanceOptions
+from matcher_service.identification.search import REDUCED_PROBES
+from matcher_service.maintenance import runner
+from matcher_service.maintenance.runner import MaintenanceOptions
 from matcher_service.postgres.statements import partition_name
 from tests.benchmarks.looks import RADIUS, populate
 from tests.benchmarks.vectors import Faces, Gallery
@@ -129,7 +129,7 @@ async def test_centers_are_worked_out_anew_when_faces_expire(
         f"UPDATE facerec.{FACES} SET expire_time = now() - interval '1 s' WHERE expire_time < 'infinity'"
     )
     if by == "maintain":
-        await keeper.run_once(MaintenanceOptions(database_url))
+        await runner.run_once(MaintenanceOptions(database_url))
         assert await centers(database_url) == {"ann": [False]}
     else:
         await matcher.stub.Enroll(request("ann", other, 10))
@@ -153,7 +153,7 @@ async def test_maintain_marks_what_was_enrolled_before_there_were_marks(
     population = populate(1000, 20)
     await load(administrator, population.faces)
     await administrator.execute("UPDATE facerec.collection SET index_above_faces = 1000")
-    await keeper.run_once(MaintenanceOptions(database_url))
+    await runner.run_once(MaintenanceOptions(database_url))
     marked = await centers(database_url)
     assert sum(map(sum, marked.values())) > 40
 
@@ -174,7 +174,7 @@ async def test_an_index_that_misses_with_all_its_lists_is_not_asked(
     await load(administrator, Faces(np.arange(3000), alike))
     await administrator.execute("UPDATE facerec.collection SET index_above_faces = 1000")
     with structlog.testing.capture_logs() as told:
-        await keeper.run_once(MaintenanceOptions(database_url))
+        await runner.run_once(MaintenanceOptions(database_url))
     assert "index_misses" in [line["event"] for line in told]
     index = await index_of(matcher)
     assert not index.ready
@@ -191,13 +191,13 @@ async def test_an_index_over_too_few_people_to_measure_is_searched_whole(
 ) -> None:
     await load(administrator, Gallery(60, photos=20, even=True).all())
     await administrator.execute("UPDATE facerec.collection SET index_above_faces = 1000")
-    await keeper.run_once(MaintenanceOptions(database_url))
+    await runner.run_once(MaintenanceOptions(database_url))
     index = await index_of(matcher)
     assert index.ready
     assert not index.HasField("recall")
     assert not index.HasField("far_recall")
     effort = await administrator.fetchval("SELECT index_effort FROM facerec.collection")
-    assert effort * QUICK_EFFORT >= 16
+    assert effort * REDUCED_PROBES >= 16
 
 
 async def test_people_with_one_photo_are_measured_too(
@@ -205,7 +205,7 @@ async def test_people_with_one_photo_are_measured_too(
 ) -> None:
     await load(administrator, Gallery(1500, photos=1, even=True).all())
     await administrator.execute("UPDATE facerec.collection SET index_above_faces = 1000")
-    await keeper.run_once(MaintenanceOptions(database_url))
+    await runner.run_once(MaintenanceOptions(database_url))
     index = await index_of(matcher)
     assert index.ready
     assert index.recall >= 0.998
@@ -218,7 +218,7 @@ async def test_a_person_of_two_looks_is_not_enrolled_twice_by_the_rarer_one(
     population = populate(1500, 20, lookalike=0.6)
     await load(administrator, population.faces)
     await administrator.execute("UPDATE facerec.collection SET index_above_faces = 1000")
-    await keeper.run_once(MaintenanceOptions(database_url))
+    await runner.run_once(MaintenanceOptions(database_url))
     assert (await index_of(matcher)).ready
     await settle(matcher, duplicate_policy=pb.DUPLICATE_POLICY_REFUSE)
     for face in (*population.odd[5], *population.odd[10]):

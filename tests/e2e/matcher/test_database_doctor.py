@@ -10,9 +10,9 @@ from facerec.errors import Reason
 from facerec.matcher.v1 import matcher_pb2 as pb
 from facerec.serving.server.diagnostics import Finding
 from facerec.serving.server.errors import StartError
-from matcher_service.doctor import examine
-from matcher_service.maintenance import keeper
-from matcher_service.maintenance.keeper import MaintenanceOptions
+from matcher_service.diagnostics.doctor import examine
+from matcher_service.maintenance import runner
+from matcher_service.maintenance.runner import MaintenanceOptions
 from matcher_service.postgres import migrations
 from matcher_service.settings import MatcherSettings
 from tests.e2e.matcher.requests import encoding, enroll, refused, vectors
@@ -146,7 +146,7 @@ async def test_a_schema_whose_name_needs_quotes_is_like_any_other(
     face = encoding(vectors(1)[0])
     await matcher.stub.Enroll(enroll("ann", face))
     assert (await matcher.stub.Verify(pb.VerifyRequest(person_id="ann", probe=face))).match
-    assert await keeper.run_once(MaintenanceOptions(empty_database_url))
+    assert await runner.run_once(MaintenanceOptions(empty_database_url))
 
 
 async def test_a_schema_out_of_reach_is_one_line_alike_wherever_it_is_met(
@@ -161,7 +161,7 @@ async def test_a_schema_out_of_reach_is_one_line_alike_wherever_it_is_met(
     await empty.execute("REVOKE USAGE ON SCHEMA private FROM facerec_owner, facerec_serve")
     assert line in (await findings(empty_database_url))["pgvector"].text
     with pytest.raises(StartError, match="which facerec_owner may not use"):
-        await keeper.run_once(MaintenanceOptions(empty_database_url))
+        await runner.run_once(MaintenanceOptions(empty_database_url))
     matcher = await start_matcher(empty_database_url)
     with refused(
         Reason.STORE_UNAVAILABLE, message="which facerec_serve may not use: let its owner run GRANT"

@@ -17,10 +17,11 @@ from facerec.client.failures import from_rpc_error
 from facerec.errors import Reason
 from facerec.local.postgres import EmbeddedPostgres
 from facerec.matcher.v1 import matcher_pb2 as pb
-from matcher_service.doctor import examine
-from matcher_service.maintenance import keeper
-from matcher_service.maintenance.keeper import MaintenanceOptions
-from matcher_service.postgres import address, migrations
+from matcher_service.diagnostics.doctor import examine
+from matcher_service.maintenance import runner
+from matcher_service.maintenance.runner import MaintenanceOptions
+from matcher_service.postgres import migrations
+from matcher_service.postgres.connections import address
 from matcher_service.settings import MatcherSettings
 from tests.e2e.matcher.requests import refused
 from tests.e2e.matcher.test_server_language import Translator
@@ -185,7 +186,7 @@ async def test_a_file_at_fault_leaves_the_url_as_it_was_and_is_told_without_it(
 async def test_maintaining_follows_the_file_too(superuser: asyncpg.Connection, file: UrlFile) -> None:
     options = MaintenanceOptions(file.url("one"), url_file=file.path, interval_seconds=0.05)
     with structlog.testing.capture_logs() as log:
-        work = asyncio.create_task(keeper.run(options))
+        work = asyncio.create_task(runner.run(options))
         await maintained(superuser)
         await superuser.execute("ALTER ROLE rotated PASSWORD 'two'")
         failed = functools.partial(_logged, log, "maintenance_failed")

@@ -12,9 +12,9 @@ import pytest
 from facerec.errors import Reason
 from facerec.matcher.v1 import erasure_pb2, transfer_pb2
 from facerec.matcher.v1 import matcher_pb2 as pb
-from matcher_service.maintenance import keeper, scrubbing
-from matcher_service.maintenance.keeper import MaintenanceOptions
-from matcher_service.maintenance.session import connect
+from matcher_service.maintenance import runner, scrubbing
+from matcher_service.maintenance.runner import MaintenanceOptions
+from matcher_service.postgres.connections.owner import connect
 from matcher_service.postgres.statements import partition_name
 from tests.e2e.matcher.requests import encoding, enroll, refused, vectors
 from tests.e2e.matcher.transfers import chunk, header
@@ -47,9 +47,9 @@ async def test_a_receipt_says_pending_then_vacuumed_then_scrubbed(
         3,
     )
     assert not pending.HasField("vacuum_time")
-    await keeper.run_once(MaintenanceOptions(database_url))
+    await runner.run_once(MaintenanceOptions(database_url))
     assert (await get(matcher, receipt.erasure_id)).state == State.ERASURE_STATE_VACUUMED
-    await keeper.run_once(MaintenanceOptions(database_url, scrub=True))
+    await runner.run_once(MaintenanceOptions(database_url, scrub=True))
     done = await get(matcher, receipt.erasure_id)
     assert done.state == State.ERASURE_STATE_SCRUBBED
     assert done.delete_time.ToDatetime() <= done.vacuum_time.ToDatetime() <= done.scrub_time.ToDatetime()
@@ -80,12 +80,12 @@ async def test_rows_that_an_older_snapshot_sees_keep_an_erasure_pending(
         async with reader.transaction(isolation="repeatable_read", readonly=True):
             await reader.fetch("SELECT 1 FROM facerec.collection")
             receipt = await matcher.stub.DeletePerson(pb.DeletePersonRequest(person_id="ann"))
-            await keeper.run_once(MaintenanceOptions(database_url))
-            await keeper.run_once(MaintenanceOptions(database_url))
+            await runner.run_once(MaintenanceOptions(database_url))
+            await runner.run_once(MaintenanceOptions(database_url))
             assert (await get(matcher, receipt.erasure_id)).state == State.ERASURE_STATE_PENDING
     finally:
         await reader.close()
-    await keeper.run_once(MaintenanceOptions(database_url))
+    await runner.run_once(MaintenanceOptions(database_url))
     assert (await get(matcher, receipt.erasure_id)).state == State.ERASURE_STATE_VACUUMED
 
 
@@ -101,11 +101,11 @@ async def test_a_row_on_a_page_that_is_being_read_keeps_an_erasure_pending(
         async with reader.transaction():
             await reader.execute(f"DECLARE resting CURSOR FOR SELECT 1 FROM facerec.{TABLES[1]}")
             await reader.execute("FETCH 1 FROM resting")
-            await keeper.run_once(MaintenanceOptions(database_url))
+            await runner.run_once(MaintenanceOptions(database_url))
             assert (await get(matcher, receipt.erasure_id)).state == State.ERASURE_STATE_PENDING
     finally:
         await reader.close()
-    await keeper.run_once(MaintenanceOptions(database_url))
+    await runner.run_once(MaintenanceOptions(database_url))
     assert (await get(matcher, receipt.erasure_id)).state == State.ERASURE_STATE_VACUUMED
 
 
@@ -137,7 +137,7 @@ async def test_a_scrub_that_somebody_reads_on_against_leaves_the_index_alone(
     await matcher.collections.UpdateCollection(pb.UpdateCollectionRequest(settings=policy))
     names = [f"p{place}" for place in range(1200)]
     await matcher.stub.ImportFaces(iter([header(), chunk(vectors(len(names)), names)]))
-    await keeper.run_once(MaintenanceOptions(database_url))
+    await runner.run_once(MaintenanceOptions(database_url))
 
     async def index_is_ready() -> bool:
         ready: bool = (
@@ -155,11 +155,11 @@ async def test_a_scrub_that_somebody_reads_on_against_leaves_the_index_alone(
             await reader.execute("BEGIN")
             await reader.fetch(f"SELECT 1 FROM facerec.{TABLES[1]} LIMIT 1")
         await asyncio.sleep(0.3)
-        await keeper.run_once(MaintenanceOptions(database_url, scrub=True))
+        await runner.run_once(MaintenanceOptions(database_url, scrub=True))
         assert await index_is_ready()
     finally:
         await reader.close()
-    await keeper.run_once(MaintenanceOptions(database_url, scrub=True))
+    await runner.run_once(MaintenanceOptions(database_url, scrub=True))
     assert (await get(matcher, receipt.erasure_id)).state == State.ERASURE_STATE_SCRUBBED
     assert await index_is_ready()
 
@@ -199,7 +199,7 @@ async def test_who_was_erased_is_in_no_answer_no_export_and_no_row(
     assert len(ids) == erased.sum()
     for name in gone:
         await matcher.stub.DeletePerson(pb.DeletePersonRequest(person_id=name))
-    await keeper.run_once(MaintenanceOptions(database_url))
+    await runner.run_once(MaintenanceOptions(database_url))
     await assert_unseen(matcher, database_url, gone, ids, faces[erased])
 
 
@@ -220,12 +220,12 @@ async def test_a_scrub_is_whole_only_where_the_login_may_rewrite_the_statistics(
     try:
         await matcher.stub.Enroll(enroll("ann", encoding(vectors(1)[0])))
         receipt = await matcher.stub.DeletePerson(pb.DeletePersonRequest(person_id="ann"))
-        await keeper.run_once(MaintenanceOptions(as_user(database_url, login), scrub=True))
+        await runner.run_once(MaintenanceOptions(as_user(database_url, login), scrub=True))
         state = (await get(matcher, receipt.erasure_id)).state
         whole, part = State.ERASURE_STATE_SCRUBBED, State.ERASURE_STATE_VACUUMED
         assert state == (whole if owns_database else part)
         assert await administrator.fetchval(WAITING) == (0 if owns_database else 1)
-        await keeper.run_once(MaintenanceOptions(database_url, scrub=True))
+        await runner.run_once(MaintenanceOptions(database_url, scrub=True))
         assert (await get(matcher, receipt.erasure_id)).state == whole
         assert await administrator.fetchval(WAITING) == 0
     finally:
@@ -252,10 +252,10 @@ async def test_a_scrub_is_not_whole_while_somebody_has_statistics_of_persons_col
         await administrator.execute(collect[what])
         await administrator.execute(f"ANALYZE facerec.{TABLES[0]}")
         receipt = await matcher.stub.DeletePerson(pb.DeletePersonRequest(person_id="p7"))
-        await keeper.run_once(MaintenanceOptions(database_url, scrub=True))
+        await runner.run_once(MaintenanceOptions(database_url, scrub=True))
         assert (await get(matcher, receipt.erasure_id)).state == State.ERASURE_STATE_VACUUMED
         await administrator.execute(mend[what])
-        await keeper.run_once(MaintenanceOptions(database_url, scrub=True))
+        await runner.run_once(MaintenanceOptions(database_url, scrub=True))
         assert (await get(matcher, receipt.erasure_id)).state == State.ERASURE_STATE_SCRUBBED
     finally:
         await administrator.close()

@@ -8,8 +8,8 @@ import pytest
 
 from facerec.matcher.v1 import audit_pb2
 from facerec.matcher.v1 import matcher_pb2 as pb
-from matcher_service.maintenance import keeper
-from matcher_service.maintenance.keeper import MaintenanceOptions
+from matcher_service.maintenance import runner
+from matcher_service.maintenance.runner import MaintenanceOptions
 from matcher_service.postgres.statements import partition_name
 from tests.e2e.matcher.requests import encoding, enroll, vectors
 from tests.e2e.matcher.test_audit import actions, events
@@ -93,7 +93,7 @@ async def test_a_change_leaves_receipt_and_event_of_what_it_erases_and_a_right_m
     assert sorted(each.person_tag for each in found) == sorted(tags)
     assert {(each.persons, each.faces) for each in found} == {(0, 1)}
     assert await centroid_error(database_url) < 1e-6
-    await keeper.run_once(MaintenanceOptions(database_url, scrub=True))
+    await runner.run_once(MaintenanceOptions(database_url, scrub=True))
     assert not await administrator.fetch("SELECT FROM facerec.erasure WHERE scrub_time IS NULL")
 
 
@@ -134,7 +134,7 @@ async def test_what_is_too_old_comes_again_and_stays(
     assert not enrolled.faces[0].already_enrolled
     imported = await matcher.stub.ImportFaces(iter([header("second"), again]))
     assert (imported.faces_added, imported.faces_already_there) == (1, 1)
-    await keeper.run_once(MaintenanceOptions(database_url))
+    await runner.run_once(MaintenanceOptions(database_url))
     persons = (await matcher.stub.ListPersons(pb.ListPersonsRequest())).persons
     assert [(each.person_id, each.face_count) for each in persons] == [("ann", 1), ("ben", 1)]
 
@@ -147,7 +147,7 @@ async def test_whose_faces_are_all_past_their_time_is_erased_after_a_merge_too(
     await administrator.execute(past, [row[0] for row in every])
     await merge(matcher)
     assert await receipts(administrator) == [(0, 2), (1, 0)]
-    await keeper.run_once(MaintenanceOptions(database_url))
+    await runner.run_once(MaintenanceOptions(database_url))
     assert await receipts(administrator) == [(0, 2), (1, 0), (1, 2)]
     assert await administrator.fetchval("SELECT count(*) FROM facerec.person") == 0
 

@@ -15,10 +15,11 @@ import structlog.testing
 from facerec.encoder.v1 import encoder_pb2
 from facerec.matcher.v1 import matcher_pb2 as pb
 from facerec.matcher.v1 import matcher_pb2_grpc
-from matcher_service.identification.search import QUICK_EFFORT
-from matcher_service.maintenance import indexes, keeper, session
-from matcher_service.maintenance.keeper import MaintenanceOptions
-from matcher_service.maintenance.session import LOCK_KEY
+from matcher_service.identification.search import REDUCED_PROBES
+from matcher_service.maintenance import indexes, runner
+from matcher_service.maintenance.runner import MaintenanceOptions
+from matcher_service.postgres.connections import owner as session
+from matcher_service.postgres.connections.owner import LOCK_KEY
 from matcher_service.postgres.statements import partition_name
 from tests.benchmarks.vectors import Faces, Gallery
 from tests.fixtures import gallery
@@ -60,7 +61,7 @@ class Collections:
 
 
 async def maintain(url: str) -> bool:
-    return await keeper.run_once(MaintenanceOptions(url))
+    return await runner.run_once(MaintenanceOptions(url))
 
 
 def probe(vector: npt.NDArray[np.float32]) -> pb.Probe:
@@ -133,7 +134,7 @@ async def test_the_effort_measured_is_the_effort_searched_with(
 
     Everything found is trusted here, so the quick look's share of the effort is what decides.
     """
-    everything = math.ceil(16 / QUICK_EFFORT)
+    everything = math.ceil(16 / REDUCED_PROBES)
     await maintain(database_url)
     await administrator.execute("UPDATE facerec.collection SET trust_distance = 4, duplicate_threshold = 4")
     found = {}

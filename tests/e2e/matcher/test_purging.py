@@ -5,10 +5,10 @@ import datetime
 import asyncpg
 
 from facerec.matcher.v1 import matcher_pb2 as pb
-from matcher_service.maintenance import keeper
-from matcher_service.maintenance.keeper import MaintenanceOptions
+from matcher_service.maintenance import runner
 from matcher_service.maintenance.purging import purge
-from matcher_service.maintenance.session import connect
+from matcher_service.maintenance.runner import MaintenanceOptions
+from matcher_service.postgres.connections.owner import connect
 from matcher_service.postgres.statements import partition_name
 from tests.e2e.matcher.requests import encoding, enroll, vectors
 from tests.fixtures.matcher import RunningMatcher
@@ -53,14 +53,14 @@ async def test_expired_faces_go_and_who_has_no_other_goes_with_them(
     await matcher.stub.Enroll(enroll("faceless", third))
     faces = await matcher.stub.ListFaces(pb.ListFacesRequest(person_id="faceless"))
     await matcher.stub.DeleteFace(pb.DeleteFaceRequest(face_id=faces.faces[0].face_id))
-    await keeper.run_once(MaintenanceOptions(database_url))
+    await runner.run_once(MaintenanceOptions(database_url))
     assert await people(matcher) == {"both": 2, "faceless": 0, "passing": 2, "staying": 1}
 
     await run(
         database_url,
         f"UPDATE facerec.{FACES} SET expire_time = now() - interval '1 s' WHERE expire_time < 'infinity'",
     )
-    await keeper.run_once(MaintenanceOptions(database_url))
+    await runner.run_once(MaintenanceOptions(database_url))
     assert await people(matcher) == {"both": 1, "faceless": 0, "staying": 1}
     connection = await asyncpg.connect(database_url)
     assert await connection.fetchval("SELECT count(*) FROM facerec.face") == 2
@@ -74,11 +74,11 @@ async def test_a_retention_erases_what_is_older_than_it(matcher: RunningMatcher,
     await run(database_url, f"UPDATE facerec.{FACES} SET create_time = now() - interval '2 days'")
     await matcher.stub.Enroll(enroll("ann", new))
     await matcher.stub.Enroll(enroll("ben", new))
-    await keeper.run_once(MaintenanceOptions(database_url))
+    await runner.run_once(MaintenanceOptions(database_url))
     assert await people(matcher) == {"ann": 2, "ben": 1}
     for retention, left in (("3 days", {"ann": 2, "ben": 1}), ("1 day", {"ann": 1, "ben": 1})):
         await run(database_url, f"UPDATE facerec.collection SET retention = interval '{retention}'")
-        await keeper.run_once(MaintenanceOptions(database_url))
+        await runner.run_once(MaintenanceOptions(database_url))
         assert await people(matcher) == left
     assert await centroid_error(database_url) < 1e-6
 
@@ -112,9 +112,9 @@ async def test_a_person_being_changed_is_left_for_the_next_run(
     held = other.transaction()
     await held.start()
     await other.execute(f"SELECT FROM facerec.{PERSONS} WHERE person_id = 'ann' FOR UPDATE")
-    await keeper.run_once(MaintenanceOptions(database_url))
+    await runner.run_once(MaintenanceOptions(database_url))
     assert set(await people(matcher)) == {"ann"}
     await held.rollback()
     await other.close()
-    await keeper.run_once(MaintenanceOptions(database_url))
+    await runner.run_once(MaintenanceOptions(database_url))
     assert await people(matcher) == {}

@@ -8,8 +8,8 @@ import pytest
 
 from facerec.errors import Reason
 from facerec.matcher.v1 import review_pb2
-from matcher_service.maintenance import keeper
-from matcher_service.maintenance.keeper import MaintenanceOptions
+from matcher_service.maintenance import runner
+from matcher_service.maintenance.runner import MaintenanceOptions
 from tests.benchmarks.vectors import Gallery
 from tests.e2e.matcher.requests import refused
 from tests.fixtures.gallery import load
@@ -36,7 +36,7 @@ async def measure(matcher: RunningMatcher, **fields: Any) -> review_pb2.MeasureR
 async def test_an_index_is_compared_with_exact_scans(
     matcher: RunningMatcher, administrator: asyncpg.Connection, database_url: str
 ) -> None:
-    await keeper.run_once(MaintenanceOptions(database_url))
+    await runner.run_once(MaintenanceOptions(database_url))
     good = await measure(matcher, samples=100)
     assert good.indexed
     assert good.samples == 100
@@ -68,14 +68,14 @@ async def test_an_index_is_compared_with_exact_scans(
 async def test_maintenance_measures_anew_and_searches_more_where_it_falls_short(
     administrator: asyncpg.Connection, database_url: str
 ) -> None:
-    await keeper.run_once(MaintenanceOptions(database_url))
+    await runner.run_once(MaintenanceOptions(database_url))
     built = await administrator.fetchrow("SELECT index_effort, recall_time FROM facerec.collection")
     assert built is not None
-    await keeper.run_once(MaintenanceOptions(database_url))
+    await runner.run_once(MaintenanceOptions(database_url))
     assert await administrator.fetchval("SELECT recall_time FROM facerec.collection") == built["recall_time"]
     await administrator.execute("UPDATE facerec.collection SET index_effort = 1, index_recall = 1")
     await administrator.execute("UPDATE facerec.collection SET recall_time = now() - interval '1 hour'")
-    await keeper.run_once(MaintenanceOptions(database_url, recall_check_seconds=60))
+    await runner.run_once(MaintenanceOptions(database_url, recall_check_seconds=60))
     mended = await administrator.fetchrow(
         "SELECT index_effort, index_recall, recall_time, target_recall FROM facerec.collection"
     )

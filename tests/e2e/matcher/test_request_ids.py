@@ -16,8 +16,8 @@ from facerec.matcher.v1 import matcher_pb2_grpc
 from facerec.matcher.v1.transfer_pb2 import GetImportRequest
 from matcher_service.domain.content_hash import content_id, request_digest
 from matcher_service.domain.faces import Encoding, Probe
-from matcher_service.maintenance import keeper
-from matcher_service.maintenance.keeper import MaintenanceOptions
+from matcher_service.maintenance import runner
+from matcher_service.maintenance.runner import MaintenanceOptions
 from tests.e2e.matcher.requests import SPACE, encoding, enroll, refused, vectors
 from tests.e2e.matcher.transfers import chunk, header, send
 from tests.fixtures.matcher import RunningMatcher, StartMatcher
@@ -95,7 +95,7 @@ async def test_what_is_kept_of_a_request_is_keyed_by_the_person_and_names_nobody
     assert row["digest"] == hmac.digest(key, digest, "sha256")
     assert row["request_tag"] == hashlib.sha256(b"annabel 1").digest()
     await matcher.stub.DeletePerson(pb.DeletePersonRequest(person_id="annabel"))
-    await keeper.run_once(MaintenanceOptions(database_url))
+    await runner.run_once(MaintenanceOptions(database_url))
     (row,) = await administrator.fetch("SELECT * FROM facerec.enroll_request")
     assert row["request_tag"] == hashlib.sha256(b"annabel 1").digest()
     left = [row[name] for name in ("digest", "face_ids", "already_enrolled", "model_keys", "face_times")]
@@ -114,11 +114,11 @@ async def test_request_ids_and_imports_are_forgotten_after_their_time(
     await administrator.execute(f"UPDATE facerec.enroll_request SET create_time = create_time - {age}")
     await administrator.execute(f"UPDATE facerec.face_import SET update_time = update_time - {age}")
     for kept_days in (0, 31):
-        await keeper.run_once(MaintenanceOptions(database_url, request_retention_days=kept_days))
+        await runner.run_once(MaintenanceOptions(database_url, request_retention_days=kept_days))
         with refused(Reason.PERSON_NOT_FOUND, "request_id"):
             await matcher.stub.Enroll(request)
     assert (await matcher.stub.GetImport(GetImportRequest(import_id="i1"))).next_row == 2
-    await keeper.run_once(MaintenanceOptions(database_url))
+    await runner.run_once(MaintenanceOptions(database_url))
     assert (await matcher.stub.Enroll(request)).person_created
     assert (await matcher.stub.GetImport(GetImportRequest(import_id="i1"))).next_row == 0
 

@@ -10,8 +10,8 @@ from facerec.errors import Reason
 from facerec.matcher.v1 import matcher_pb2 as pb
 from facerec.matcher.v1 import review_pb2
 from matcher_service.duplicates import review
-from matcher_service.maintenance import keeper
-from matcher_service.maintenance.keeper import MaintenanceOptions
+from matcher_service.maintenance import runner
+from matcher_service.maintenance.runner import MaintenanceOptions
 from tests.benchmarks.vectors import Faces, Gallery
 from tests.e2e.matcher.requests import SPACE, encoding, enroll, refused, vectors
 from tests.fixtures.gallery import load, person_id
@@ -73,7 +73,7 @@ async def filled(url: str, faces: Faces | None = None) -> asyncpg.Connection:
 async def index(connection: asyncpg.Connection, url: str) -> None:
     """Have the gallery searched by an index, and leave the connection."""
     await connection.execute("UPDATE facerec.collection SET index_above_faces = 1000")
-    await keeper.run_once(MaintenanceOptions(url))
+    await runner.run_once(MaintenanceOptions(url))
     # Of people who are all alike an index finds nobody surely: it is asked all the same here.
     await connection.execute("UPDATE facerec.collection SET index_effort = coalesce(index_effort, 16)")
     await connection.close()
@@ -212,7 +212,7 @@ async def test_a_pair_dismissed_is_told_only_where_asked_for_until_one_is_erased
     dismiss.restore = False
     await matcher.collections.DismissDuplicate(dismiss)
     await matcher.stub.DeletePerson(pb.DeletePersonRequest(person_id="annie"))
-    await keeper.run_once(MaintenanceOptions(database_url))
+    await runner.run_once(MaintenanceOptions(database_url))
     connection = await asyncpg.connect(database_url)
     assert await connection.fetchval("SELECT count(*) FROM facerec.dismissed_duplicate") == 0
     await connection.close()

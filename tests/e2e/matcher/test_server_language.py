@@ -15,8 +15,8 @@ from facerec.errors import Reason
 from facerec.matcher.v1 import erasure_pb2, transfer_pb2
 from facerec.matcher.v1 import matcher_pb2 as pb
 from matcher_service.domain.errors import StoreUnavailable
-from matcher_service.maintenance import keeper
-from matcher_service.maintenance.keeper import MaintenanceOptions
+from matcher_service.maintenance import runner
+from matcher_service.maintenance.runner import MaintenanceOptions
 from matcher_service.postgres.driver_errors import translated
 from tests.e2e.matcher.requests import encoding, enroll, refused, vectors
 from tests.e2e.matcher.transfers import chunk, header
@@ -123,10 +123,10 @@ async def test_a_vacuum_reported_in_other_words_leaves_the_erasure_pending_and_s
     receipt = await matcher.stub.DeletePerson(pb.DeletePersonRequest(person_id="ann"))
     request = erasure_pb2.GetErasureRequest(erasure_id=receipt.erasure_id)
     with structlog.testing.capture_logs() as log:
-        await keeper.run_once(MaintenanceOptions(translator.url))
+        await runner.run_once(MaintenanceOptions(translator.url))
     assert [line["lc_messages"] for line in log if line["event"] == "vacuum_report_not_understood"] == ["C"]
     assert (await matcher.stub.GetErasure(request)).state == erasure_pb2.ERASURE_STATE_PENDING
-    await keeper.run_once(MaintenanceOptions(database_url))
+    await runner.run_once(MaintenanceOptions(database_url))
     assert (await matcher.stub.GetErasure(request)).state == erasure_pb2.ERASURE_STATE_VACUUMED
 
 

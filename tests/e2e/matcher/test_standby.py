@@ -15,7 +15,7 @@ from facerec.errors import Reason
 from facerec.local.postgres import EmbeddedPostgres
 from facerec.matcher.v1 import matcher_pb2 as pb
 from facerec.serving.server.errors import StartError
-from matcher_service.doctor import examine
+from matcher_service.diagnostics.doctor import examine
 from matcher_service.postgres import migrations
 from matcher_service.settings import MatcherSettings
 from tests.e2e.matcher.requests import encoding, enroll, refused, vectors

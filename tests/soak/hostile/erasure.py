@@ -17,8 +17,8 @@ from facerec.matcher.v1 import matcher_pb2 as pb
 from facerec.matcher.v1 import transfer_pb2 as tb
 from matcher_service.domain.content_hash import content_id, request_digest
 from matcher_service.domain.faces import Encoding, Probe
-from matcher_service.maintenance import keeper
-from matcher_service.maintenance.keeper import MaintenanceOptions
+from matcher_service.maintenance import runner
+from matcher_service.maintenance.runner import MaintenanceOptions
 from tests.e2e.matcher.requests import SPACE, encoding, vectors
 from tests.fixtures.matcher import RunningMatcher
 from tests.soak import remains
@@ -77,15 +77,15 @@ async def search(folder: Path, people: int) -> Search:
         faces, ids = vectors(PHOTOS * people), [person_id(number) for number in range(people)]
         gone, merged = ids[:: people // ERASED][:ERASED], ids[1 :: people // MERGED][:MERGED]
         await _fill(matcher, faces, ids, gone)
-        await keeper.run_once(MaintenanceOptions(url))  # builds the index
+        await runner.run_once(MaintenanceOptions(url))  # builds the index
         await _wait_for_analyze(connection)
         wanted = await remains.needles(connection, gone)
         wanted += [each for each in await remains.needles(connection, merged) if each.what in ("id", "name")]
         await _use(matcher, faces, gone, merged)
         receipts = [await matcher.stub.DeletePerson(pb.DeletePersonRequest(person_id=each)) for each in gone]
         before = await remains.search(url, folder, wanted)
-        await keeper.run_once(MaintenanceOptions(url))
-        await keeper.run_once(MaintenanceOptions(url, scrub=True))
+        await runner.run_once(MaintenanceOptions(url))
+        await runner.run_once(MaintenanceOptions(url, scrub=True))
         return Search(
             before,
             await remains.search(url, folder, wanted),

@@ -17,8 +17,8 @@ import numpy as np
 
 import facerec.matcher.v1 as pb
 from facerec.local.postgres import EmbeddedPostgres
-from matcher_service.maintenance import keeper
-from matcher_service.maintenance.keeper import MaintenanceOptions
+from matcher_service.maintenance import runner
+from matcher_service.maintenance.runner import MaintenanceOptions
 from matcher_service.postgres import migrations
 from tests.benchmarks.vectors import Gallery
 from tests.e2e.access.conftest import entry
@@ -184,7 +184,7 @@ async def _running(database_url: str, folder: Path, people: int) -> AsyncIterato
     await gallery.load(connection, faces)
     await connection.execute("UPDATE facerec.collection SET index_above_faces = 1000")
     await connection.close()
-    assert await keeper.run_once(MaintenanceOptions(database_url))
+    assert await runner.run_once(MaintenanceOptions(database_url))
     keys = folder / "keys.toml"
     sighted = entry("sighted", "sighted", ROLES, "scores = true")
     # So many failures are not let through by default: what is asked here is what each answer tells.

@@ -7,30 +7,28 @@ fault is a caller's: it forgets the request id when it tries again.
 import asyncio
 import contextlib
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from typing import ClassVar
 
 from matcher_service import __main__, service
-from matcher_service.postgres.database import Connection
-from matcher_service.postgres.statements import of_collection
-from matcher_service.postgres.store import Store
+from matcher_service.postgres.database import Database, Session
 from tests.soak.matcher.caller import Caller
 
 EARLY_SECONDS = 0.1
 
 
-class EarlyStore(Store):
+class EarlyDatabase(Database):
     """Lets the caller be answered a moment before the commit."""
 
     _commits: ClassVar[set[asyncio.Task[None]]] = set()
 
     @contextlib.asynccontextmanager
-    async def transaction(self, collection_id: str) -> AsyncIterator[tuple[Connection, Mapping[str, str]]]:
+    async def transaction(self, collection_id: str) -> AsyncIterator[Session]:
         """A transaction that is left open when the work in it is done."""
         async with contextlib.AsyncExitStack() as stack:
-            connection = await stack.enter_async_context(self._database.connection())
-            await stack.enter_async_context(connection.transaction(isolation="read_committed"))
-            yield connection, of_collection(collection_id)
+            session = await stack.enter_async_context(self.session(collection_id))
+            await stack.enter_async_context(session.transaction())
+            yield session
             commit = asyncio.create_task(self._commit(stack.pop_all()))
             self._commits.add(commit)
             commit.add_done_callback(self._commits.discard)
@@ -50,5 +48,5 @@ class ForgetfulCaller(Caller):
 
 
 if __name__ == "__main__":
-    service.Store = EarlyStore  # type: ignore[attr-defined]
+    service.Database = EarlyDatabase  # type: ignore[attr-defined]
     sys.exit(__main__.main(sys.argv[1:]))

@@ -7,7 +7,8 @@ import pytest
 from google.protobuf.message import Message
 
 from facerec.matcher.v1 import audit_pb2, matcher_pb2, review_pb2
-from matcher_service.api import converters, servicer
+from matcher_service.api import decision_servicer, person_servicer
+from matcher_service.api.converters import requests
 from matcher_service.domain import ids
 from matcher_service.persons.export import PART_ROWS
 
@@ -19,7 +20,7 @@ CHARACTERS = {
     "person_id_b": ids.MAX_PERSON_ID_CHARACTERS,
     "display_name": ids.MAX_TEXT_CHARACTERS,
     "external_ref": ids.MAX_TEXT_CHARACTERS,
-    "space": converters.MAX_SPACE_CHARACTERS,
+    "space": requests.MAX_SPACE_CHARACTERS,
 }
 SETTINGS = len(matcher_pb2.CollectionSettings.DESCRIPTOR.fields) + len(
     matcher_pb2.SearchPolicy.DESCRIPTOR.fields
@@ -84,7 +85,7 @@ def test_the_longest_page_is_within_what_a_client_takes_by_default(kind: type[Me
 
 def test_the_longest_part_of_a_persons_export_is_too() -> None:
     face: Any = item_of(matcher_pb2.ExportPersonResponse, "faces")
-    face.encoding.values[:] = [0.1] * converters.DIMENSIONS
+    face.encoding.values[:] = [0.1] * 128
     event: Any = item_of(matcher_pb2.ExportPersonResponse, "events")
     for part in (
         matcher_pb2.ExportPersonResponse(faces=[face] * PART_ROWS),
@@ -95,9 +96,11 @@ def test_the_longest_part_of_a_persons_export_is_too() -> None:
 
 def test_the_longest_answers_of_identify_for_one_face_a_probe_and_of_enroll_are_too() -> None:
     face: Any = item_of(matcher_pb2.IdentifyResponse, "faces")
-    face.candidates.extend([item_of(matcher_pb2.IdentifiedFace, "candidates")] * servicer.MAX_CANDIDATES)
-    identified = matcher_pb2.IdentifyResponse(faces=[face] * servicer.MAX_PROBES)
+    face.candidates.extend(
+        [item_of(matcher_pb2.IdentifiedFace, "candidates")] * decision_servicer.MAX_CANDIDATES
+    )
+    identified = matcher_pb2.IdentifyResponse(faces=[face] * decision_servicer.MAX_PROBES)
     enrolled: Any = item_of(matcher_pb2.EnrollResponse, "faces")
-    outcome = matcher_pb2.EnrollResponse(faces=[enrolled] * servicer.MAX_ITEMS)
+    outcome = matcher_pb2.EnrollResponse(faces=[enrolled] * person_servicer.MAX_ITEMS)
     assert DEFAULT_BYTES // 2 < identified.ByteSize() <= DEFAULT_BYTES
     assert outcome.ByteSize() <= DEFAULT_BYTES

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from matcher_service.postgres.address import AddressInvalid, read_address, why_unverified
+from matcher_service.postgres.connections.address import AddressInvalid, read_address, why_unverified
 
 HERE = [
     "postgresql://u:p@127.0.0.1:5432/db",

@@ -21,13 +21,21 @@ class Written:
         self.persons: dict[str, list[str]] = {}
 
     @contextlib.asynccontextmanager
-    async def search_connection(self) -> AsyncIterator["Written"]:
-        yield self
+    async def search_session(self, collection_id: str) -> AsyncIterator["WrittenOf"]:
+        yield WrittenOf(self, collection_id)
 
-    async def execute(self, _: str, collection_id: str, *columns: Any) -> None:
-        if collection_id in self.refused:
-            raise self.refused[collection_id]
-        self.persons.setdefault(collection_id, []).extend(columns[3])
+
+class WrittenOf:
+    """What such a database takes for one collection."""
+
+    def __init__(self, database: Written, collection_id: str) -> None:
+        self._database = database
+        self._collection_id = collection_id
+
+    async def execute(self, _: str, **columns: Any) -> None:
+        if self._collection_id in self._database.refused:
+            raise self._database.refused[self._collection_id]
+        self._database.persons.setdefault(self._collection_id, []).extend(columns["person_ids"])
 
 
 @pytest.fixture

@@ -9,16 +9,16 @@ from typing import Any, cast
 import asyncpg
 
 from matcher_service import metrics
-from matcher_service.postgres import address
-from matcher_service.postgres.extension import (
+from matcher_service.postgres.connections import address
+from matcher_service.postgres.connections.extension import (
     DatabaseUnfit,
     check_extension,
     check_reach,
     check_server,
     search_in,
 )
+from matcher_service.postgres.connections.url import DatabaseUrl
 from matcher_service.postgres.statements import load
-from matcher_service.postgres.url import DatabaseUrl
 
 CACHED_STATEMENTS = 256  # a connection's; each collection has its own texts, and a plan takes about 50 kB
 PREPARE_SECONDS = 3.0  # for each question that a new connection begins with, however little a call's may take
@@ -176,7 +176,7 @@ class Pools:
 async def _prepare(connection: asyncpg.Connection, statement_seconds: float) -> None:
     """Find pgvector and bind its type, then hold statements to their time. Raises DatabaseUnfit."""
     # Asked first: what is made anew from here on has another identity.
-    prepared_for = await connection.fetchrow(load()["schema_identity"])
+    prepared_for = await connection.fetchrow(load()["schema_identity"].text)
     schema = await check_extension(connection)
     await check_reach(connection, schema, SERVING_ROLE)
     await search_in(connection, schema)

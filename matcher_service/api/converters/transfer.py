@@ -6,17 +6,17 @@ from typing import Any
 
 import numpy as np
 
+from facerec.contract import DIMENSIONS
 from facerec.matcher.v1 import transfer_pb2 as pb
 from matcher_service.api import rights
-from matcher_service.api.converters import space
+from matcher_service.api.converters.requests import space
 from matcher_service.domain import ids
 from matcher_service.domain.errors import EncodingInvalid, OptionInvalid
-from matcher_service.postgres.database import DIMENSIONS
 from matcher_service.transfer.chunks import Chunk, Header, Progress, Refused
 
 MAX_CHUNK_FACES = 10_000
 MAX_CHUNK_FINGERPRINTS = 64
-MAX_TOLD = 1000
+MAX_REPORTED = 1000
 _ROW_BYTES = 4 * DIMENSIONS
 
 

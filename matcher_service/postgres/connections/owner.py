@@ -6,8 +6,15 @@ from collections.abc import AsyncIterator
 import asyncpg
 
 from facerec.serving.server.errors import StartError
-from matcher_service.postgres import address, migrations
-from matcher_service.postgres.extension import check_extension, check_reach, check_server, search_in
+from matcher_service.postgres import migrations
+from matcher_service.postgres.connections import address
+from matcher_service.postgres.connections.extension import (
+    check_extension,
+    check_reach,
+    check_server,
+    search_in,
+)
+from matcher_service.postgres.session import Connection
 from matcher_service.postgres.statements import load
 
 LOCK_KEY = migrations.LOCK_KEY + 1
@@ -46,7 +53,7 @@ async def connect(database_url: str) -> AsyncIterator[asyncpg.Connection]:
 
 
 @contextlib.asynccontextmanager
-async def lock_wait(connection: asyncpg.Connection, seconds: float) -> AsyncIterator[None]:
+async def lock_wait(connection: Connection, seconds: float) -> AsyncIterator[None]:
     """Wait for each lock so long, and afterwards as before."""
     await connection.execute(f"SET lock_timeout = '{seconds}s'")
     try:
@@ -76,7 +83,7 @@ async def _become_owner(connection: asyncpg.Connection) -> None:
 
 
 async def _check_schema(connection: asyncpg.Connection) -> None:
-    row = await connection.fetchrow(load()["schema_version"])
+    row = await connection.fetchrow(load()["schema_version"].text)
     assert row is not None
     if why := migrations.why_unfit(row["version"], row["serves_from"]):
         raise MaintenanceError(why)

@@ -5,6 +5,7 @@ import re
 import asyncpg
 
 from facerec.serving.server.errors import StartError
+from matcher_service.postgres.session import Connection
 
 MIN_SERVER_VERSION = 15
 MIN_PGVECTOR = (0, 8, 4)  # 0.8.2 mends a build overflow, 0.8.3 and 0.8.4 an index corrupted by vacuum
@@ -20,7 +21,7 @@ class DatabaseUnfit(StartError):
     """The database lacks something only its administrator can add; the message says what."""
 
 
-async def check_server(connection: asyncpg.Connection) -> None:
+async def check_server(connection: Connection) -> None:
     """Raises DatabaseUnfit for a Postgres too old or a database that is not UTF-8."""
     major = connection.get_server_version().major
     if major < MIN_SERVER_VERSION:
@@ -32,7 +33,7 @@ async def check_server(connection: asyncpg.Connection) -> None:
         raise DatabaseUnfit(f"a database of encoding UTF8 is needed; this one is {encoding}")
 
 
-async def check_extension(connection: asyncpg.Connection, *, create: bool = False) -> str:
+async def check_extension(connection: Connection, *, create: bool = False) -> str:
     """Return the schema that pgvector lives in, adding the extension first where asked to.
 
     Raises DatabaseUnfit when it is missing, too old, or may not be added.
@@ -54,12 +55,12 @@ async def check_extension(connection: asyncpg.Connection, *, create: bool = Fals
     return str(row["nspname"])
 
 
-def server_version(connection: asyncpg.Connection) -> str:
+def server_version(connection: Connection) -> str:
     """What the server calls its version, such as `15.20 (Debian 15.20-1)`."""
     return str(connection.get_settings().server_version)
 
 
-async def check_reach(connection: asyncpg.Connection, schema: str, *roles: str) -> None:
+async def check_reach(connection: Connection, schema: str, *roles: str) -> None:
     """Raises DatabaseUnfit where a role may not use pgvector's schema, and so finds no type `vector`."""
     lacking = await connection.fetch(
         "SELECT quote_ident(r.rolname) AS role, quote_ident(n.nspname) AS schema "
@@ -76,12 +77,12 @@ async def check_reach(connection: asyncpg.Connection, schema: str, *roles: str) 
         )
 
 
-async def search_in(connection: asyncpg.Connection, schema: str, *, local: bool = False) -> None:
+async def search_in(connection: Connection, schema: str, *, local: bool = False) -> None:
     """Have pgvector's type and operators found where they are; `local` until the transaction's end."""
     await connection.execute("SELECT set_config('search_path', quote_ident($1), $2)", schema, local)
 
 
-async def _check_offered(connection: asyncpg.Connection) -> None:
+async def _check_offered(connection: Connection) -> None:
     """Raises DatabaseUnfit where the server's packages lack pgvector, or have one too old."""
     offered = await connection.fetchval(
         "SELECT default_version FROM pg_available_extensions WHERE name = 'vector'"
@@ -102,7 +103,7 @@ def _is_new_enough(version: str) -> bool:
     return tuple(int(part) for part in re.findall(r"\d+", version)[:3]) >= MIN_PGVECTOR
 
 
-def _how_to_install(connection: asyncpg.Connection) -> str:
+def _how_to_install(connection: Connection) -> str:
     major = connection.get_server_version().major
     return (
         f"install pgvector {_needed()} or newer on the server (from PostgreSQL's own repositories: "
@@ -111,7 +112,7 @@ def _how_to_install(connection: asyncpg.Connection) -> str:
     )
 
 
-async def _create(connection: asyncpg.Connection) -> None:
+async def _create(connection: Connection) -> None:
     try:
         await connection.execute("CREATE EXTENSION IF NOT EXISTS vector")
     except asyncpg.InsufficientPrivilegeError:

@@ -5,7 +5,6 @@ import dataclasses
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
-import asyncpg
 import structlog
 
 from facerec.serving.server.errors import StartError
@@ -13,15 +12,13 @@ from matcher_service.domain.errors import MatcherError
 from matcher_service.maintenance.indexes import Builder
 from matcher_service.maintenance.purging import forget_audit, forget_requests, purge
 from matcher_service.maintenance.scrubbing import scrub, vacuum
-from matcher_service.maintenance.session import connect, take_turn
-from matcher_service.postgres.address import why_failed
-from matcher_service.postgres.statements import load, of_collection
-from matcher_service.postgres.url import DatabaseUrl
+from matcher_service.postgres.connections.address import why_failed
+from matcher_service.postgres.connections.owner import connect, take_turn
+from matcher_service.postgres.connections.url import DatabaseUrl
+from matcher_service.postgres.driver_errors import CONNECTING_ERRORS, DRIVER_ERRORS, LOCK_ERRORS
+from matcher_service.postgres.session import Connection, Session
 
 log = structlog.get_logger(__name__)
-
-_PASSING = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
-_BUSY = (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError)
 
 
 class CollectionsFailed(Exception):
@@ -80,22 +77,22 @@ async def run(options: MaintenanceOptions) -> None:
             if not reached:
                 raise
             log.warning("maintenance_failed", why=str(error))
-        except _PASSING as error:
+        except CONNECTING_ERRORS as error:
             log.warning("maintenance_failed", why=why_failed(error))
         await asyncio.sleep(options.interval_seconds)
 
 
 @dataclasses.dataclass(frozen=True)
 class _Run:
-    """One run: what is past its time goes in all collections before what takes long begins in one."""
+    """One run: what has expired goes in all collections before what takes long begins in one."""
 
     options: MaintenanceOptions
-    connection: asyncpg.Connection
+    connection: Connection
     builder: Builder
 
     async def maintain(self) -> None:
         """Maintain all of them. Raises CollectionsFailed once everything else is done."""
-        rows = await self.connection.fetch(load("maintenance")["list_collections"])
+        rows = await self._session().rows("list_collections")
         collection_ids = [row["collection_id"] for row in rows]
         failed = {
             collection_id
@@ -109,13 +106,12 @@ class _Run:
             )
 
     async def erase(self, collection_id: str) -> bool:
-        """Erase what is past its time, and what says something of who is erased; True, as nothing is left."""
+        """Erase what has expired, and what says something of who is erased; True, as nothing is left."""
         faces, persons = await purge(self.connection, collection_id)
         if faces:
             log.info("purged", collection=collection_id, faces=faces, persons=persons)
-        statements = of_collection(collection_id, "maintenance")
         for name in ("forget_dismissed", "forget_tries"):
-            await self.connection.execute(statements[name], collection_id)
+            await self._session(collection_id).execute(name)
         await forget_requests(self.connection, collection_id, self.options.request_retention_days)
         return True
 
@@ -129,14 +125,17 @@ class _Run:
         indexed = await self.builder.keep(collection_id)
         return scrubbed and vacuumed and indexed
 
+    def _session(self, collection_id: str = "") -> Session:
+        return Session(self.connection, collection_id, role="maintenance")
+
     async def _forget_audit(self) -> None:
-        """Forget what was put on record long ago."""
+        """Forget audit events of long ago."""
         options = self.options
         try:
             forgotten = await forget_audit(
                 self.connection, options.audit_retention_days, options.decision_retention_days
             )
-        except asyncpg.PostgresError:
+        except DRIVER_ERRORS:
             await self._note("audit", failed=1)
             raise
         await self._note("audit")
@@ -144,8 +143,8 @@ class _Run:
             log.info("audit_forgotten", events=forgotten)
 
     async def _note(self, step: str, *, failed: int = 0, waiting: int = 0) -> None:
-        """Put on record how a step ended, for the matchers' metrics."""
-        await self.connection.execute(load("maintenance")["note_step"], step, failed, waiting)
+        """Store how a step ended, for the matchers' metrics."""
+        await self._session().execute("note_step", step=step, failed=failed, waiting=waiting)
 
     async def _each(self, collection_ids: Sequence[str], step: Callable[[str], Awaitable[bool]]) -> list[str]:
         """Take a step in every collection; returns those where it failed."""
@@ -154,12 +153,12 @@ class _Run:
         for collection_id in collection_ids:
             try:
                 waiting += not await step(collection_id)
-            except (asyncpg.PostgresError, MatcherError) as error:
+            except (*DRIVER_ERRORS, MatcherError) as error:
                 why = type(error).__name__
                 # Asked of the database, so that one that is away ends the run.
-                if not await self.connection.fetchval(load("maintenance")["has_collection"], collection_id):
+                if not await self._session(collection_id).value("has_collection"):
                     log.info("collection_gone", collection=collection_id)  # erased meanwhile
-                elif isinstance(error, _BUSY):
+                elif isinstance(error, LOCK_ERRORS):
                     waiting += 1
                     log.warning("collection_skipped", collection=collection_id, why=why)
                 else:

@@ -1,12 +1,11 @@
 """What `doctor` finds in a database that was restored, replicated or upgraded, and how to mend it."""
 
-import asyncpg
-
 from facerec.serving.server.diagnostics import Finding
-from matcher_service.postgres.statements import load, put
+from matcher_service.postgres.session import Connection, Session
+from matcher_service.postgres.statements import load
 
 
-async def examine_restored(connection: asyncpg.Connection) -> list[Finding]:
+async def examine_restored(connection: Connection) -> list[Finding]:
     """Look at owners, rights, keys and statistics; one finding where all are in order.
 
     The connection acts as facerec_serve on a schema that is at head. Raises what asyncpg raises.
@@ -27,9 +26,9 @@ async def examine_restored(connection: asyncpg.Connection) -> list[Finding]:
     return found or [Finding("contents", "ok", "owners, rights, keys and statistics are in order")]
 
 
-async def examine_newer_extension(connection: asyncpg.Connection) -> Finding | None:
+async def examine_newer_extension(connection: Connection) -> Finding | None:
     """Whether the server has a newer pgvector than the database uses."""
-    newer = await connection.fetchval(load("doctor")["newer_extension"])
+    newer = await Session(connection, role="doctor").value("newer_extension")
     if newer is None:
         return None
     return Finding(
@@ -40,8 +39,8 @@ async def examine_newer_extension(connection: asyncpg.Connection) -> Finding | N
     )
 
 
-async def _examine_owners(connection: asyncpg.Connection) -> Finding | None:
-    row = await connection.fetchrow(load("doctor")["other_owners"])
+async def _examine_owners(connection: Connection) -> Finding | None:
+    row = await Session(connection, role="doctor").row("other_owners")
     assert row is not None
     if not row["objects"]:
         return None
@@ -54,8 +53,8 @@ async def _examine_owners(connection: asyncpg.Connection) -> Finding | None:
     )
 
 
-async def _examine_rights(connection: asyncpg.Connection) -> Finding | None:
-    row = await connection.fetchrow(load("doctor")["lacking_rights"])
+async def _examine_rights(connection: Connection) -> Finding | None:
+    row = await Session(connection, role="doctor").row("lacking_rights")
     assert row is not None
     if not row["objects"]:
         return None
@@ -67,13 +66,13 @@ async def _examine_rights(connection: asyncpg.Connection) -> Finding | None:
     )
 
 
-async def _examine_keys(connection: asyncpg.Connection) -> Finding | None:
-    statements = load("doctor")
-    last = await connection.fetchval(statements["last_person_key"]) or 0
+async def _examine_keys(connection: Connection) -> Finding | None:
+    session = Session(connection, role="doctor")
+    last = await session.value("last_person_key") or 0
     most = 0
-    for row in await connection.fetch(statements["person_tables"]):
-        text = put(statements["most_person_key"], {"person": row["name"]})
-        most = max(most, await connection.fetchval(text) or 0)
+    for row in await session.rows("person_tables"):
+        statement = load("doctor")["most_person_key"].put({"person": row["name"]})
+        most = max(most, await connection.fetchval(statement.text) or 0)
     if most <= last:
         return None
     return Finding(
@@ -85,8 +84,8 @@ async def _examine_keys(connection: asyncpg.Connection) -> Finding | None:
     )
 
 
-async def _examine_statistics(connection: asyncpg.Connection) -> Finding | None:
-    tables = await connection.fetchval(load("doctor")["unmeasured_tables"])
+async def _examine_statistics(connection: Connection) -> Finding | None:
+    tables = await Session(connection, role="doctor").value("unmeasured_tables")
     if not tables:
         return None
     return Finding(

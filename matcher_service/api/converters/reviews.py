@@ -1,7 +1,7 @@
 """What is looked over, as the messages of the contract."""
 
 from facerec.matcher.v1 import review_pb2 as pb
-from matcher_service.api.converters import if_scores
+from matcher_service.api.converters.answers import if_scores
 from matcher_service.domain.proportion import Proportion
 from matcher_service.duplicates.review import Page
 from matcher_service.identification.recall import Recall

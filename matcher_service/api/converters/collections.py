@@ -6,7 +6,7 @@ from google.protobuf.duration_pb2 import Duration
 
 from facerec.encoder.v1 import encoder_pb2
 from facerec.matcher.v1 import matcher_pb2 as pb
-from matcher_service.api.converters import if_scores
+from matcher_service.api.converters.answers import if_scores
 from matcher_service.domain import ids
 from matcher_service.domain.collection import Collection, CollectionSettings, SearchIndex
 from matcher_service.domain.errors import OptionInvalid

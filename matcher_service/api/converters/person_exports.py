@@ -2,8 +2,8 @@
 
 from facerec.encoder.v1 import encoder_pb2
 from facerec.matcher.v1 import matcher_pb2 as pb
-from matcher_service.api.audit_converters import event_message
-from matcher_service.api.converters import face_message, person_message
+from matcher_service.api.converters.answers import face_message, person_message
+from matcher_service.api.converters.audit import event_message
 from matcher_service.domain.faces import Encoding
 from matcher_service.persons.export import PersonPart
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import structlog
 
 from facerec.serving.auth.files import Stamp, stamp
-from matcher_service.postgres.address import AddressInvalid, read_address
+from matcher_service.postgres.connections.address import AddressInvalid, read_address
 
 log = structlog.get_logger(__name__)
 

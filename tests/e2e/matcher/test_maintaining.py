@@ -12,8 +12,9 @@ import pytest
 import structlog
 
 from facerec.matcher.v1 import matcher_pb2 as pb
-from matcher_service.maintenance import keeper, session
-from matcher_service.maintenance.keeper import CollectionsFailed, MaintenanceOptions
+from matcher_service.maintenance import runner
+from matcher_service.maintenance.runner import CollectionsFailed, MaintenanceOptions
+from matcher_service.postgres.connections import owner as session
 from matcher_service.postgres.statements import partition_name
 from tests.benchmarks.vectors import Gallery
 from tests.e2e.matcher.catalog import create, delete
@@ -130,7 +131,7 @@ async def test_a_collection_erased_meanwhile_is_no_failure(
     try:
         async with administrator.transaction():
             await administrator.execute("SELECT facerec.delete_collection($1)", later)
-            run = asyncio.create_task(keeper.run_once(MaintenanceOptions(database_url)))
+            run = asyncio.create_task(runner.run_once(MaintenanceOptions(database_url)))
 
             async def waits() -> bool:
                 return bool(await watcher.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted"))
@@ -148,8 +149,8 @@ async def test_one_run_after_another_goes_on_over_what_fails(
 ) -> None:
     await administrator.execute(f"ALTER TABLE facerec.{BROKEN} RENAME TO elsewhere")
     with pytest.raises(CollectionsFailed):
-        await keeper.run_once(MaintenanceOptions(database_url))
-    running = asyncio.create_task(keeper.run(MaintenanceOptions(database_url, interval_seconds=0.1)))
+        await runner.run_once(MaintenanceOptions(database_url))
+    running = asyncio.create_task(runner.run(MaintenanceOptions(database_url, interval_seconds=0.1)))
     try:
         with structlog.testing.capture_logs() as log:
             await until(lambda: len([line for line in log if line["event"] == "collection_failed"]) > 1)
@@ -182,15 +183,15 @@ async def test_every_step_puts_on_record_how_it_ended(
     await administrator.execute(f"ALTER TABLE facerec.{BROKEN} RENAME TO elsewhere")
     for failures in (1, 2):
         with pytest.raises(CollectionsFailed):
-            await keeper.run_once(MaintenanceOptions(database_url))
+            await runner.run_once(MaintenanceOptions(database_url))
         assert (await noted(administrator))["erase"] == (False, failures, 0)
     assert (await noted(administrator))["audit"] == (True, 0, 0)
     await administrator.execute(f"ALTER TABLE facerec.elsewhere RENAME TO {BROKEN}")
-    await keeper.run_once(MaintenanceOptions(database_url))
+    await runner.run_once(MaintenanceOptions(database_url))
     assert (await noted(administrator))["erase"] == (True, 2, 0)
     await administrator.execute("ALTER TABLE facerec.audit RENAME TO elsewhere")
     with pytest.raises(asyncpg.UndefinedTableError):
-        await keeper.run_once(MaintenanceOptions(database_url))
+        await runner.run_once(MaintenanceOptions(database_url))
     assert (await noted(administrator))["audit"] == (True, 1, 0)
 
 
@@ -200,7 +201,7 @@ async def test_a_collection_that_somebody_holds_is_counted_as_left_for_later(
     monkeypatch.setattr(session, "LOCK_WAIT_SECONDS", 0.1)
     async with administrator.transaction():
         await administrator.execute(f"LOCK TABLE facerec.{LATER_FACES}")
-        await keeper.run_once(MaintenanceOptions(database_url))
+        await runner.run_once(MaintenanceOptions(database_url))
     assert (await noted(administrator))["erase"] == (True, 0, 1)
-    await keeper.run_once(MaintenanceOptions(database_url))
+    await runner.run_once(MaintenanceOptions(database_url))
     assert (await noted(administrator))["erase"] == (True, 0, 0)

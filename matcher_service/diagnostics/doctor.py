@@ -2,16 +2,26 @@
 
 from collections.abc import AsyncIterator
 
-import asyncpg
-
 from facerec.client import AsyncEncoderClient
 from facerec.errors import FacerecError, Reason
 from facerec.serving.server.diagnostics import Finding, check_serving, examine_settings
 from facerec.serving.server.errors import StartError
-from matcher_service.database_findings import examine_newer_extension, examine_restored
+from matcher_service.diagnostics.restored import examine_newer_extension, examine_restored
 from matcher_service.postgres import migrations
-from matcher_service.postgres.address import connect, why_not_connected, why_unverified
-from matcher_service.postgres.extension import check_extension, check_reach, check_server, server_version
+from matcher_service.postgres.connections.address import connect, why_not_connected, why_unverified
+from matcher_service.postgres.connections.extension import (
+    check_extension,
+    check_reach,
+    check_server,
+    server_version,
+)
+from matcher_service.postgres.driver_errors import (
+    CONNECTING_ERRORS,
+    DRIVER_ERRORS,
+    NO_SCHEMA_ERRORS,
+    PRIVILEGE_ERRORS,
+)
+from matcher_service.postgres.session import Connection
 from matcher_service.settings import MatcherSettings
 
 _CONNECT_SECONDS = 5.0
@@ -43,9 +53,7 @@ async def _examine_database(settings: MatcherSettings) -> AsyncIterator[Finding]
         yield Finding("certificate", "warn", why)
     try:
         connection = await connect(settings.database_url.get_secret_value(), seconds=_CONNECT_SECONDS)
-    except (
-        StartError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError, ValueError,
-    ) as error:  # fmt: skip
+    except (StartError, ValueError, *CONNECTING_ERRORS) as error:
         yield Finding("database", "fail", f"{why_not_connected(error)}; see MATCHER_DATABASE_URL")
         return
     try:
@@ -66,7 +74,7 @@ async def _examine_database(settings: MatcherSettings) -> AsyncIterator[Finding]
         await connection.close(timeout=_CONNECT_SECONDS)
 
 
-async def _examine_extension(connection: asyncpg.Connection) -> Finding:
+async def _examine_extension(connection: Connection) -> Finding:
     try:
         await check_server(connection)
         schema = await check_extension(connection)
@@ -77,10 +85,10 @@ async def _examine_extension(connection: asyncpg.Connection) -> Finding:
     return Finding("pgvector", "ok", f"version {version}")
 
 
-async def _examine_role(connection: asyncpg.Connection) -> Finding:
+async def _examine_role(connection: Connection) -> Finding:
     try:
         await connection.execute("SET ROLE facerec_serve")
-    except asyncpg.PostgresError:
+    except DRIVER_ERRORS:
         return Finding(
             "role",
             "fail",
@@ -90,14 +98,14 @@ async def _examine_role(connection: asyncpg.Connection) -> Finding:
     return Finding("role", "ok", "acts as facerec_serve")
 
 
-async def _examine_schema(connection: asyncpg.Connection) -> Finding:
+async def _examine_schema(connection: Connection) -> Finding:
     try:
         version = await migrations.check_applied(connection)
-    except (asyncpg.UndefinedTableError, asyncpg.InvalidSchemaNameError):
+    except NO_SCHEMA_ERRORS:
         version = 0
     except migrations.MigrationError as error:
         return Finding("schema", "fail", str(error))
-    except asyncpg.InsufficientPrivilegeError:
+    except PRIVILEGE_ERRORS:
         return Finding(
             "schema",
             "fail",
@@ -109,7 +117,7 @@ async def _examine_schema(connection: asyncpg.Connection) -> Finding:
     return Finding("schema", "ok", f"at version {version}")
 
 
-async def _examine_room(connection: asyncpg.Connection, settings: MatcherSettings) -> Finding:
+async def _examine_room(connection: Connection, settings: MatcherSettings) -> Finding:
     """How many replicas the server has connections for."""
     allowed = int(await connection.fetchval("SHOW max_connections"))
     kept = int(await connection.fetchval("SHOW superuser_reserved_connections"))

@@ -1,0 +1,12 @@
+"""What the contract fixes for everybody: protos/ say the same in their comments."""
+
+from typing import Final
+
+DIMENSIONS: Final = 128
+"""Values of an encoding."""
+
+DEFAULT_SPACE: Final = "dlib-resnet-v1/small/150x0.25"
+"""The embedding space of face_recognition's face_encodings: weights, landmarks, chip size and padding."""
+
+DEFAULT_COLLECTION_ID: Final = "default"
+"""The collection of a call that names none; the first migration makes it."""

@@ -1,0 +1,101 @@
+"""Verify, Identify and Compare: messages in, messages out."""
+
+from facerec.matcher.v1 import matcher_pb2 as pb
+from facerec.matcher.v1 import matcher_pb2_grpc
+from facerec.serving.middleware import call
+from matcher_service.api.context import Context
+from matcher_service.api.converters import answers, requests
+from matcher_service.domain import ids
+from matcher_service.domain.errors import OptionInvalid, ScoresWithheld
+from matcher_service.identification.matcher import DEFAULT_MAX_CANDIDATES, Matcher
+
+MAX_PROBES = 16
+MAX_CANDIDATES = 100
+MAX_FACE_PIXELS = 65535
+
+
+class DecisionServicer(matcher_pb2_grpc.MatcherServiceServicer):
+    """The methods that decide about faces."""
+
+    def __init__(self, matcher: Matcher) -> None:
+        self._matcher = matcher
+
+    async def Verify(self, request: pb.VerifyRequest, context: Context) -> pb.VerifyResponse:
+        """Decide a claim."""
+        verification = await self._matcher.verify(
+            ids.collection_id(request.collection_id),
+            ids.person_id(request.person_id),
+            requests.probe(request.probe, "probe"),
+            _max_distance(request),
+        )
+        return pb.VerifyResponse(
+            match=verification.match,
+            distance=answers.if_scores(verification.distance, None),
+            threshold=verification.threshold,
+            nearest_face_id=answers.if_scores(str(verification.nearest_face_id), ""),
+            faces_compared=verification.faces,
+            space=verification.space,
+            quality=answers.quality_message(verification.quality),
+        )
+
+    async def Identify(self, request: pb.IdentifyRequest, context: Context) -> pb.IdentifyResponse:
+        """Find who faces are."""
+        ids.count(len(request.probes), "probes", 1, MAX_PROBES)
+        most = request.max_candidates if request.HasField("max_candidates") else DEFAULT_MAX_CANDIDATES
+        probes = [
+            requests.probe(probe, f"probes[{i}]", searched=True) for i, probe in enumerate(request.probes)
+        ]
+        for index, probe in enumerate(request.probes):
+            if request.all_faces and probe.use_largest_face:
+                raise OptionInvalid(
+                    "use_largest_face takes one face and all_faces takes each: set one of them",
+                    field=f"probes[{index}].use_largest_face",
+                )
+        found, threshold, space = await self._matcher.identify(
+            ids.collection_id(request.collection_id),
+            probes,
+            max_distance=_max_distance(request),
+            max_candidates=ids.count(most, "max_candidates", 1, MAX_CANDIDATES),
+            all_faces=request.all_faces,
+            exact_only=request.exact_only,
+            min_face_pixels=ids.count(request.min_face_pixels, "min_face_pixels", 0, MAX_FACE_PIXELS),
+            scores=call.may_see_scores(),
+        )
+        faces = [answers.identified_message(each) for each in found]
+        # One threshold and one collection for all: the last answer's is the newest.
+        expected = found[-1].expected if found else None
+        return pb.IdentifyResponse(
+            faces=faces,
+            threshold=threshold,
+            space=space,
+            expected_false_hits=expected.faces if expected else None,
+            expected_false_hits_high=expected.high if expected else None,
+        )
+
+    async def Compare(self, request: pb.CompareRequest, context: Context) -> pb.CompareResponse:
+        """Measure two faces."""
+        comparison = await self._matcher.compare(
+            ids.collection_id(request.collection_id),
+            requests.probe(request.probe_a, "probe_a", searched=True),
+            requests.probe(request.probe_b, "probe_b", searched=True),
+            _max_distance(request),
+        )
+        return pb.CompareResponse(
+            match=comparison.match,
+            distance=answers.if_scores(comparison.distance, None),
+            threshold=comparison.threshold,
+            space=comparison.space,
+            quality_a=answers.quality_message(comparison.quality_a),
+            quality_b=answers.quality_message(comparison.quality_b),
+        )
+
+
+def _max_distance(request: pb.VerifyRequest | pb.IdentifyRequest | pb.CompareRequest) -> float | None:
+    if not request.HasField("max_distance"):
+        return None
+    if not call.may_see_scores():
+        raise ScoresWithheld(
+            "distances are not for this caller, who therefore may not choose how large one may be",
+            field="max_distance",
+        )
+    return ids.max_distance(request.max_distance)

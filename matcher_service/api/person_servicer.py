@@ -1,0 +1,162 @@
+"""Enrolling, people and their faces: messages in, messages out."""
+
+import asyncio
+
+from facerec.matcher.v1 import erasure_pb2 as erasure_pb
+from facerec.matcher.v1 import matcher_pb2 as pb
+from facerec.matcher.v1 import matcher_pb2_grpc
+from facerec.serving.middleware import call
+from matcher_service.api.context import Context
+from matcher_service.api.converters import answers, person_exports, requests
+from matcher_service.domain import ids
+from matcher_service.domain.errors import OptionInvalid
+from matcher_service.persons.enrollment import Enroller, EnrollOrder
+from matcher_service.persons.export import PersonExporter
+from matcher_service.persons.persons import PersonService
+from matcher_service.transfer.exporter import STALLED_SECONDS, limit
+
+MAX_ITEMS = 64
+
+
+class PersonServicer(matcher_pb2_grpc.MatcherServiceServicer):
+    """The methods about people and their faces."""
+
+    def __init__(self, enroller: Enroller, persons: PersonService, exporter: PersonExporter) -> None:
+        self._enroller = enroller
+        self._persons = persons
+        self._person_exporter = exporter
+
+    async def Enroll(self, request: pb.EnrollRequest, context: Context) -> pb.EnrollResponse:
+        """Add faces to a person."""
+        ids.count(len(request.items), "items", 1, MAX_ITEMS)
+        named = request.HasField("display_name")
+        order = EnrollOrder(
+            collection_id=ids.collection_id(request.collection_id),
+            person_id=ids.person_id(request.person_id),
+            display_name=ids.free_text(request.display_name, "display_name") if named else None,
+            items=[requests.item(item, f"items[{i}]") for i, item in enumerate(request.items)],
+            request_id=ids.request_id(request.request_id),
+            expire_time=requests.future_time(request.expire_time, "expire_time")
+            if request.HasField("expire_time")
+            else None,
+            scores=call.may_see_scores(),
+        )
+        return answers.enrollment_message(await self._enroller.enroll(order))
+
+    async def GetPerson(self, request: pb.GetPersonRequest, context: Context) -> pb.GetPersonResponse:
+        """Read a person."""
+        person = await self._persons.get_person(
+            ids.collection_id(request.collection_id), ids.person_id(request.person_id)
+        )
+        return pb.GetPersonResponse(person=answers.person_message(person))
+
+    async def ListPersons(self, request: pb.ListPersonsRequest, context: Context) -> pb.ListPersonsResponse:
+        """Read a page of people."""
+        persons, token = await self._persons.list_persons(
+            ids.collection_id(request.collection_id),
+            ids.person_id_prefix(request.person_id_prefix),
+            ids.page_size(request.page_size),
+            request.page_token,
+        )
+        messages = [answers.person_message(person) for person in persons]
+        return pb.ListPersonsResponse(persons=messages, next_page_token=token)
+
+    async def UpdatePerson(
+        self, request: pb.UpdatePersonRequest, context: Context
+    ) -> pb.UpdatePersonResponse:
+        """Change a person."""
+        if not request.HasField("display_name"):
+            raise OptionInvalid("set display_name: nothing else can be changed", field="display_name")
+        person = await self._persons.update_person(
+            ids.collection_id(request.collection_id),
+            ids.person_id(request.person_id),
+            ids.free_text(request.display_name, "display_name"),
+        )
+        return pb.UpdatePersonResponse(person=answers.person_message(person))
+
+    async def MergePersons(
+        self, request: pb.MergePersonsRequest, context: Context
+    ) -> pb.MergePersonsResponse:
+        """Make one person of two."""
+        source = ids.person_id(request.source_person_id, "source_person_id")
+        target = ids.person_id(request.target_person_id, "target_person_id")
+        if source == target:
+            raise OptionInvalid("source and target are one person", field="target_person_id")
+        merged = await self._persons.merge_persons(ids.collection_id(request.collection_id), source, target)
+        return pb.MergePersonsResponse(
+            person=answers.person_message(merged.person), faces_moved=merged.faces_moved
+        )
+
+    async def ExportPerson(  # type: ignore[override]  # the stubs know of generators alone
+        self, request: pb.ExportPersonRequest, context: Context
+    ) -> None:
+        """Read all that is kept of a person. Writes, as ExportFaces does."""
+        parts = self._person_exporter.parts(
+            ids.collection_id(request.collection_id),
+            ids.person_id(request.person_id),
+            with_vectors=call.is_admin,
+        )
+        async for part in parts:
+            message = await asyncio.to_thread(person_exports.part_message, part)
+            async with limit(STALLED_SECONDS, f"the export was not read for {STALLED_SECONDS:g} s"):
+                await context.write(message)
+
+    async def DeletePerson(
+        self, request: pb.DeletePersonRequest, context: Context
+    ) -> pb.DeletePersonResponse:
+        """Erase a person."""
+        erasure = await self._persons.delete_person(
+            ids.collection_id(request.collection_id), ids.person_id(request.person_id)
+        )
+        message = pb.DeletePersonResponse(
+            persons_deleted=erasure.persons,
+            faces_deleted=erasure.faces,
+            erasure_id=str(erasure.erasure_id or ""),
+        )
+        message.delete_time.FromDatetime(erasure.delete_time)
+        return message
+
+    async def ListFaces(self, request: pb.ListFacesRequest, context: Context) -> pb.ListFacesResponse:
+        """Read a page of a person's faces."""
+        faces, token = await self._persons.list_faces(
+            ids.collection_id(request.collection_id),
+            ids.person_id(request.person_id),
+            ids.page_size(request.page_size),
+            request.page_token,
+        )
+        messages = [answers.face_message(face) for face in faces]
+        return pb.ListFacesResponse(faces=messages, next_page_token=token)
+
+    async def GetFace(self, request: pb.GetFaceRequest, context: Context) -> pb.GetFaceResponse:
+        """Read a face."""
+        face = await self._persons.get_face(
+            ids.collection_id(request.collection_id), ids.face_id(request.face_id, "face_id")
+        )
+        return pb.GetFaceResponse(face=answers.face_message(face))
+
+    async def UpdateFace(self, request: pb.UpdateFaceRequest, context: Context) -> pb.UpdateFaceResponse:
+        """Change a face."""
+        face = await self._persons.update_face(
+            ids.collection_id(request.collection_id),
+            ids.face_id(request.face_id, "face_id"),
+            requests.face_change(request),
+        )
+        return pb.UpdateFaceResponse(face=answers.face_message(face))
+
+    async def DeleteFace(self, request: pb.DeleteFaceRequest, context: Context) -> pb.DeleteFaceResponse:
+        """Erase a face."""
+        erasure = await self._persons.delete_face(
+            ids.collection_id(request.collection_id), ids.face_id(request.face_id, "face_id")
+        )
+        message = pb.DeleteFaceResponse(faces_deleted=erasure.faces, erasure_id=str(erasure.erasure_id or ""))
+        message.delete_time.FromDatetime(erasure.delete_time)
+        return message
+
+    async def GetErasure(
+        self, request: erasure_pb.GetErasureRequest, context: Context
+    ) -> erasure_pb.GetErasureResponse:
+        """Say what has become of an erasure."""
+        erasure = await self._persons.get_erasure(
+            ids.collection_id(request.collection_id), ids.face_id(request.erasure_id, "erasure_id")
+        )
+        return answers.erasure_message(erasure)

@@ -1,0 +1,70 @@
+"""Imports and exports: messages in, messages out."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+from facerec.matcher.v1 import matcher_pb2_grpc
+from facerec.matcher.v1 import transfer_pb2 as transfer_pb
+from facerec.serving.auth.errors import NotPermitted
+from facerec.serving.middleware import call
+from matcher_service.api.context import Context
+from matcher_service.api.converters import transfer
+from matcher_service.domain import ids
+from matcher_service.transfer.chunks import Chunk, Header, Progress, Refused
+from matcher_service.transfer.exporter import Exporter
+from matcher_service.transfer.importer import Importer
+
+
+class TransferServicer(matcher_pb2_grpc.MatcherServiceServicer):
+    """The methods that move faces in bulk."""
+
+    def __init__(self, importer: Importer, exporter: Exporter) -> None:
+        self._importer = importer
+        self._exporter = exporter
+
+    async def ImportFaces(
+        self, request_iterator: AsyncIterator[transfer_pb.ImportFacesRequest], context: Context
+    ) -> transfer_pb.ImportFacesResponse:
+        """Add faces in bulk."""
+        header = await transfer.header(request_iterator)
+        total, reported = Progress(next_row=header.first_row), list[Refused]()
+        _check_ignoring(header)
+        job = await self._importer.begin(header)
+        async for request in request_iterator:
+            _check_ignoring(header)
+            chunk = await asyncio.to_thread(transfer.chunk, request)
+            done, refused = await job.add(chunk)
+            total = total.and_then(done)
+            reported += refused[: transfer.MAX_REPORTED - len(reported)]
+        return transfer.import_message(total, reported)
+
+    async def GetImport(
+        self, request: transfer_pb.GetImportRequest, context: Context
+    ) -> transfer_pb.GetImportResponse:
+        """Say how far an import came."""
+        progress = await self._importer.get(
+            ids.collection_id(request.collection_id), ids.import_id(request.import_id, "import_id")
+        )
+        return transfer.progress_message(progress)
+
+    async def ExportFaces(  # type: ignore[override]  # the stubs know of generators alone
+        self, request: transfer_pb.ExportFacesRequest, context: Context
+    ) -> None:
+        """Read all faces of a collection.
+
+        Writes, where a generator would yield: a limit around a `yield` may end within gRPC, which then tells
+        the caller nothing.
+        """
+
+        async def write(space: str, chunk: Chunk) -> None:
+            await context.write(await asyncio.to_thread(transfer.export_message, space, chunk))
+
+        await self._exporter.export(ids.collection_id(request.collection_id), write)
+
+
+def _check_ignoring(header: Header) -> None:
+    if header.ignores_policy and not call.is_admin():
+        raise NotPermitted(
+            "only a key of the role admin may take faces without looking for duplicates",
+            field="header.ignore_duplicate_policy",
+        )

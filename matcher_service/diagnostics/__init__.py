@@ -1,0 +1,1 @@
+"""What `doctor` examines, each check by itself: settings, database, encoder."""

@@ -1,0 +1,228 @@
+"""The statements of an enrolment: what is known before any work, then one transaction."""
+
+import dataclasses
+import datetime
+import uuid
+
+from matcher_service.audit.changes import Action, Change, append_event
+from matcher_service.domain.errors import PersonFull
+from matcher_service.domain.faces import Encoding, EnrolledFace, Enrollment, Face, Person
+from matcher_service.persons.duplicate_refusal import SearchOutdated, check_added
+from matcher_service.persons.repository import PersonRepository, drop_expired, expire_time_of
+from matcher_service.postgres.database import Row
+from matcher_service.postgres.driver_errors import retried_on_schema_change
+from matcher_service.postgres.vectors import vector_wire
+
+
+@dataclasses.dataclass(frozen=True)
+class NewFace:
+    """One item ready to be stored: a vector, or the id of a stored face to copy.
+
+    A photo known before the transaction has neither: `content_id` then finds the face there is.
+    """
+
+    content_id: uuid.UUID | None
+    encoding: Encoding | None
+    source_id: uuid.UUID | None
+    external_ref: str
+
+
+@dataclasses.dataclass(frozen=True)
+class ReplayedFace:
+    """A face as it was answered; `external_ref` is None where the face was deleted since."""
+
+    face_id: uuid.UUID
+    already_enrolled: bool
+    fingerprint: str
+    external_ref: str | None
+    create_time: datetime.datetime
+    expire_time: datetime.datetime | None
+
+
+@dataclasses.dataclass(frozen=True)
+class Replay:
+    """What a request id was answered with before; `person_stands` unless that person was erased.
+
+    `same_content` says whether that was asked for which is asked for now, and False for an erased person's.
+    """
+
+    same_content: bool
+    person_stands: bool
+    person_created: bool
+    faces: list[ReplayedFace]
+
+
+@dataclasses.dataclass(frozen=True)
+class Policy:
+    """What a collection asks of a face to enroll; `duplicates` is allow, flag or refuse.
+
+    `refused_qualities` are the encoder's reasons for which a face is refused.
+    """
+
+    duplicates: str
+    duplicate_threshold: float
+    min_face_pixels: int
+    refused_qualities: frozenset[str]
+
+    def check_current(self, duplicates: str, threshold: float) -> None:
+        """Raises SearchOutdated where the policy in force refuses what was not searched for by this one."""
+        searched = (self.duplicates, self.duplicate_threshold)
+        if duplicates == "refuse" and searched != (duplicates, threshold):
+            raise SearchOutdated
+
+
+@dataclasses.dataclass(frozen=True)
+class Preview:
+    """What is known of an enrolment before anything is encoded or locked.
+
+    `enrolled` counts the faces that the collection took, where it refuses duplicates.
+    """
+
+    space: str
+    policy: Policy
+    replay: Replay | None
+    known_content_ids: frozenset[uuid.UUID]
+    enrolled: int | None
+
+
+class RequestIdTaken(Exception):
+    """Another call committed the same request id meanwhile; nothing of this one was stored."""
+
+
+class FaceVanished(Exception):
+    """The item at `place` needs a face that is gone; nothing of the call was stored."""
+
+    def __init__(self, place: int) -> None:
+        super().__init__(place)
+        self.place = place
+
+
+@retried_on_schema_change
+async def preview(
+    repository: PersonRepository,
+    collection_id: str,
+    person_id: str,
+    request: tuple[str, bytes],
+    content_ids: list[uuid.UUID],
+) -> Preview:
+    """Look up the space, an earlier answer and the photos the person has. `request` is as for `commit`.
+
+    Raises CollectionNotFound, StoreUnavailable, Overloaded.
+    """
+    request_id, digest = request
+    async with repository.database.session(collection_id) as session:
+        row = await session.required_row(
+            "preview_enroll",
+            person_id=person_id,
+            request_id=request_id,
+            content_ids=content_ids,
+            digest=digest,
+        )
+    replay = None
+    if row["replayed"]:
+        columns = ("face_ids", "already_enrolled", "fingerprints", "external_refs", "face_times")
+        kept = zip(*(row[name] for name in columns), map(expire_time_of, row["expire_times"]), strict=True)
+        faces = [ReplayedFace(*values) for values in kept]
+        replay = Replay(bool(row["same_content"]), row["person_stands"], row["person_created"], faces)
+    policy = Policy(
+        row["duplicate_policy"],
+        row["duplicate_threshold"],
+        row["min_face_pixels"],
+        frozenset(row["refused_qualities"]),
+    )
+    return Preview(row["space"], policy, replay, frozenset(row["known_content_ids"]), row["enrolled"])
+
+
+@retried_on_schema_change
+async def commit(
+    repository: PersonRepository,
+    collection_id: str,
+    person_id: str,
+    *,
+    display_name: str | None,
+    known: Preview,
+    faces: list[NewFace],
+    expire_time: datetime.datetime | None,
+    request: tuple[str, bytes],
+) -> Enrollment:
+    """Store all the faces, or none. `request` is an id, "" for none, and its content's digest.
+
+    `known` is what the faces were searched for duplicates by. Raises RequestIdTaken, FaceVanished,
+    SearchOutdated, DuplicateFound, PersonFull, CollectionNotFound, StoreUnavailable, Overloaded.
+    """
+    fingerprints = [face.encoding.fingerprint if face.encoding else None for face in faces]
+    async with repository.database.transaction(collection_id) as session:
+        created = await session.row(
+            "lock_enrolled_person", person_id=person_id, space=known.space, fingerprints=fingerprints
+        )
+        if created is None:
+            await drop_expired(session, [person_id])
+        rows = await session.rows(
+            "add_faces",
+            person_id=person_id,
+            display_name=display_name,
+            content_ids=[face.content_id for face in faces],
+            encodings=[vector_wire(face.encoding.values) if face.encoding else None for face in faces],
+            fingerprints=fingerprints,
+            source_ids=[face.source_id for face in faces],
+            external_refs=[face.external_ref for face in faces],
+            space=known.space,
+            expire_time=expire_time,
+        )
+        known.policy.check_current(rows[0]["duplicate_policy"], rows[0]["duplicate_threshold"])
+        for place, row in enumerate(rows):
+            if row["face_id"] is None:
+                raise FaceVanished(place)
+        new = {row["face_id"]: place for place, row in enumerate(rows) if not row["already_enrolled"]}
+        if new and rows[0]["faces"] > repository.max_faces_per_person:
+            raise PersonFull(repository.max_faces_per_person, field="person_id")
+        if new or created is not None:
+            change = Change(Action.ENROLL, rows[0]["person_tag"], persons=1, faces=len(new))
+            await append_event(session, change)
+        if created is None and rows[0]["renamed"]:
+            change = Change(Action.UPDATE_PERSON, rows[0]["person_tag"], persons=1)
+            await append_event(session, change)
+        if request[0]:
+            kept = await session.row(
+                "add_enroll_request",
+                request_id=request[0],
+                digest=request[1],
+                person_key=rows[0]["person_key"],
+                person_created=created is not None,
+                face_ids=[row["face_id"] for row in rows],
+                already_enrolled=[row["already_enrolled"] for row in rows],
+                model_keys=[row["model_key"] for row in rows],
+                face_times=[row["face_time"] for row in rows],
+            )
+            if kept is None:
+                raise RequestIdTaken
+        if new and known.policy.duplicates == "refuse":
+            await check_added(
+                session,
+                person_id,
+                new,
+                enrolled=known.enrolled,
+                threshold=known.policy.duplicate_threshold,
+            )
+    return _enrollment(rows, person_id, known.space, created is not None)
+
+
+def _enrollment(rows: list[Row], person_id: str, space: str, created: bool) -> Enrollment:
+    last = rows[0]
+    person = Person(person_id, last["display_name"], last["faces"], last["create_time"], last["update_time"])
+    faces = [
+        EnrolledFace(
+            Face(
+                face_id=row["face_id"],
+                person_id=person_id,
+                external_ref=row["external_ref"],
+                space=space,
+                fingerprint=row["fingerprint"],
+                create_time=row["face_time"],
+                expire_time=expire_time_of(row["expire_time"]),
+            ),
+            row["already_enrolled"],
+        )
+        for row in rows
+    ]
+    return Enrollment(person, created, faces)

@@ -1,0 +1,199 @@
+"""The statements of people and their faces: arguments in, rows out as dataclasses."""
+
+import datetime
+import uuid
+
+from matcher_service.audit.changes import Action, Change, append_event
+from matcher_service.domain.errors import Overloaded, PersonFull
+from matcher_service.domain.faces import Erasure, Face, FaceChange, Merge, Person
+from matcher_service.postgres.database import Database, Row, Session
+from matcher_service.postgres.driver_errors import RETRY_OVERLOADED_SECONDS, retried_on_schema_change
+
+LOCK_ATTEMPTS = 5
+NEVER = datetime.datetime.max.replace(tzinfo=datetime.UTC)  # the driver's form of infinity
+
+
+class PersonRepository:
+    """Reads people and faces, and changes one person's at once. `max_faces_per_person` is how many nobody may
+    exceed.
+
+    Every method raises CollectionNotFound where there is no such collection, StoreUnavailable and Overloaded.
+    """
+
+    def __init__(self, database: Database, *, max_faces_per_person: int) -> None:
+        self.database = database
+        self.max_faces_per_person = max_faces_per_person
+
+    @retried_on_schema_change
+    async def get_person(self, collection_id: str, person_id: str) -> Person | None:
+        """Read one person."""
+        async with self.database.session(collection_id) as session:
+            return person_of(await session.required_row("get_person", person_id=person_id))
+
+    @retried_on_schema_change
+    async def list_persons(self, collection_id: str, prefix: str, after: str, limit: int) -> list[Person]:
+        """Read people whose ids begin with `prefix`, in the order of their ids, from after `after`."""
+        async with self.database.search_session(collection_id) as session:
+            rows = await session.required_rows(
+                "list_persons", after_person_id=after, max_rows=limit, prefix=prefix
+            )
+        return [person for row in rows if (person := person_of(row))]
+
+    @retried_on_schema_change
+    async def update_person(self, collection_id: str, person_id: str, display_name: str) -> Person | None:
+        """Replace a person's display name."""
+        async with self.database.transaction(collection_id) as session:
+            row = await session.required_row("update_person", person_id=person_id, display_name=display_name)
+            if row["person_id"] is not None:
+                await append_event(session, Change(Action.UPDATE_PERSON, row["person_tag"], 1))
+        return person_of(row)
+
+    @retried_on_schema_change
+    async def delete_person(self, collection_id: str, person_id: str) -> Erasure:
+        """Erase a person and their faces. The lock comes first, so that no face is added meanwhile."""
+        async with self.database.transaction(collection_id) as session:
+            held = await session.required_row("lock_person", person_id=person_id)
+            row = await session.required_row("delete_person", person_key=held["person_key"])
+            if row["persons"]:
+                change = Change(Action.DELETE_PERSON, held["person_tag"], persons=1, faces=row["faces"])
+                await append_event(session, change)
+        return Erasure(row["persons"], row["faces"], row["delete_time"], row["erasure_id"])
+
+    @retried_on_schema_change
+    async def merge_persons(self, collection_id: str, source_id: str, target_id: str) -> Merge | str:
+        """Give the source's faces to the target; returns the id of the one who is not there instead.
+
+        Raises PersonFull.
+        """
+        async with self.database.transaction(collection_id) as session:
+            held = await session.required_row("lock_merged_persons", source_id=source_id, target_id=target_id)
+            for key, person_id in (("source_key", source_id), ("target_key", target_id)):
+                if held[key] is None:
+                    return person_id
+            keys = held["source_key"], held["target_key"]
+            # Where neither has a lasting face, the target's stay: by them `maintain` finds whom to erase.
+            lasts = await session.value("any_lasts", person_keys=keys)
+            await drop_expired(session, [source_id, target_id] if lasts else [source_id])
+            if await session.value("count_merged", person_keys=keys) > self.max_faces_per_person:
+                raise PersonFull(self.max_faces_per_person, field="target_person_id")
+            row = await session.required_row("merge_persons", source_key=keys[0], target_key=keys[1])
+            # An enrolment for the source would begin them anew, and took the target's faces for their own.
+            await session.execute("outdate_searches")
+            details = {"source_person_tag": held["source_tag"].hex()}
+            change = Change(Action.MERGE_PERSONS, held["target_tag"], 2, row["moved"], details)
+            await append_event(session, change)
+        person = person_of(row)
+        assert person is not None
+        return Merge(person, row["moved"])
+
+    @retried_on_schema_change
+    async def list_faces(
+        self,
+        collection_id: str,
+        person_id: str,
+        after: tuple[datetime.datetime, uuid.UUID] | None,
+        limit: int,
+    ) -> list[Face] | None:
+        """Read a person's faces, oldest first, from after a time and id; None without such a person."""
+        after_time, after_face_id = after or (None, None)
+        async with self.database.search_session(collection_id) as session:
+            rows = await session.required_rows(
+                "list_faces",
+                person_id=person_id,
+                after_time=after_time,
+                after_face_id=after_face_id,
+                max_rows=limit,
+            )
+        if not rows[0]["person_found"]:
+            return None
+        return [face_of(row, person_id) for row in rows if row["face_id"] is not None]
+
+    @retried_on_schema_change
+    async def get_face(self, collection_id: str, face_id: uuid.UUID) -> Face | None:
+        """Read one face."""
+        async with self.database.session(collection_id) as session:
+            row = await session.required_row("get_face", face_id=face_id)
+        return None if row["person_id"] is None else face_of(row, row["person_id"])
+
+    @retried_on_schema_change
+    async def update_face(self, collection_id: str, face_id: uuid.UUID, change: FaceChange) -> bool:
+        """Change one face, its person locked; False without such a face."""
+        async with self.database.transaction(collection_id) as session:
+            held = await _lock_person_of(session, face_id)
+            found = await session.row(
+                "update_face",
+                face_id=face_id,
+                person_key=held["person_key"],
+                external_ref=change.external_ref,
+                changes_expiry=change.ends,
+                expire_time=change.expire_time or NEVER,
+            )
+            if found is None:
+                return False
+            details = {"changed": ", ".join(change.names)}
+            event = Change(Action.UPDATE_FACE, held["person_tag"], persons=1, faces=1, details=details)
+            await append_event(session, event)
+        return True
+
+    @retried_on_schema_change
+    async def delete_face(self, collection_id: str, face_id: uuid.UUID) -> Erasure:
+        """Erase one face, its person locked as for every change of their faces."""
+        async with self.database.transaction(collection_id) as session:
+            held = await _lock_person_of(session, face_id)
+            row = await session.required_row("delete_face", face_id=face_id, person_key=held["person_key"])
+            if row["faces"]:
+                change = Change(Action.DELETE_FACE, held["person_tag"], persons=1, faces=row["faces"])
+                await append_event(session, change)
+        return Erasure(0, row["faces"], row["delete_time"], row["erasure_id"])
+
+    @retried_on_schema_change
+    async def get_erasure(self, collection_id: str, erasure_id: uuid.UUID) -> Erasure | None:
+        """Read a receipt, with what has become of it since."""
+        async with self.database.session(collection_id) as session:
+            row = await session.required_row("get_erasure", erasure_id=erasure_id)
+        if row["delete_time"] is None:
+            return None
+        times = row["delete_time"], erasure_id, row["vacuum_time"], row["scrub_time"]
+        return Erasure(row["persons"], row["faces"], *times)
+
+
+async def _lock_person_of(session: Session, face_id: uuid.UUID) -> Row:
+    """Lock whose a face is; without such a face their key is None. Raises Overloaded."""
+    for _ in range(LOCK_ATTEMPTS):
+        held = await session.required_row("lock_person_of_face", face_id=face_id)
+        if held["person_key"] is not None or not held["face_found"]:
+            return held
+    raise Overloaded(
+        "the face kept moving; try again in a moment", retry_after_seconds=RETRY_OVERLOADED_SECONDS
+    )
+
+
+async def drop_expired(session: Session, person_ids: list[str]) -> None:
+    """Erase what locked persons have expired or past the retention, with a receipt and an event for each."""
+    for row in await session.rows("drop_expired", person_ids=person_ids):
+        await append_event(session, Change(Action.EXPIRE, row["person_tag"], faces=row["faces"]))
+
+
+def expire_time_of(value: datetime.datetime | None) -> datetime.datetime | None:
+    """An expire time as the domain has it: the driver reads infinity as the greatest time there is."""
+    return None if value is None or value.year == datetime.MAXYEAR else value
+
+
+def face_of(row: Row, person_id: str) -> Face:
+    """A person's face as it is stored."""
+    return Face(
+        face_id=row["face_id"],
+        person_id=person_id,
+        external_ref=row["external_ref"],
+        space=row["space"],
+        fingerprint=row["fingerprint"],
+        create_time=row["create_time"],
+        expire_time=expire_time_of(row["expire_time"]),
+    )
+
+
+def person_of(row: Row) -> Person | None:
+    """A person as a statement answers one, None where it found nobody."""
+    if row["person_id"] is None:
+        return None
+    return Person(row["person_id"], row["display_name"], row["faces"], row["create_time"], row["update_time"])

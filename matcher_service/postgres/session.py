@@ -1,0 +1,89 @@
+"""A connection that runs statements for one collection, by name, with values by name."""
+
+import contextlib
+from typing import Any, Literal, TypeAlias
+
+import asyncpg
+
+from matcher_service.domain.errors import CollectionNotFound
+from matcher_service.postgres.statements import of_collection
+
+Connection: TypeAlias = asyncpg.Connection | asyncpg.pool.PoolConnectionProxy
+Row: TypeAlias = asyncpg.Record
+Isolation: TypeAlias = Literal["read_committed", "repeatable_read"]
+
+
+class Session:
+    """Runs the statements of a role over one connection; `collection_id` is given to all that take it.
+
+    Whoever lends the connection translates the driver's errors (Database); over a connection of one's own
+    they are raised as asyncpg raises them. All methods raise TypeError where the values are not those that
+    the statement takes.
+    """
+
+    def __init__(self, connection: Connection, collection_id: str = "", *, role: str = "serving") -> None:
+        self.connection = connection
+        self.collection_id = collection_id
+        self._role = role
+
+    async def row(self, name: str, *, timeout_seconds: float | None = None, **values: Any) -> Row | None:
+        """The first row of what a statement answers, None where it has none.
+
+        `timeout_seconds` is how long the driver waits, None as long as the pool has its statements take.
+        """
+        text, arguments = self._bind(name, values)
+        return await self.connection.fetchrow(text, *arguments, timeout=timeout_seconds)
+
+    async def required_row(self, name: str, *, timeout_seconds: float | None = None, **values: Any) -> Row:
+        """The first row.
+
+        Raises CollectionNotFound where there is none: statements begin at their collection.
+        """
+        row = await self.row(name, timeout_seconds=timeout_seconds, **values)
+        if row is None:
+            raise CollectionNotFound
+        return row
+
+    async def rows(self, name: str, **values: Any) -> list[Row]:
+        """All rows of what a statement answers."""
+        text, arguments = self._bind(name, values)
+        return list(await self.connection.fetch(text, *arguments))
+
+    async def required_rows(self, name: str, **values: Any) -> list[Row]:
+        """All rows. Raises CollectionNotFound where there is none, as `required_row`."""
+        rows = await self.rows(name, **values)
+        if not rows:
+            raise CollectionNotFound
+        return rows
+
+    async def value(self, name: str, **values: Any) -> Any:
+        """The first column of the first row, None where there is no row."""
+        text, arguments = self._bind(name, values)
+        return await self.connection.fetchval(text, *arguments)
+
+    async def execute(self, name: str, **values: Any) -> None:
+        """Run a statement for what it does."""
+        text, arguments = self._bind(name, values)
+        await self.connection.execute(text, *arguments)
+
+    async def execute_named(self, name: str, **names: str) -> None:
+        """Run a statement that takes names of tables or indexes and no values.
+
+        Raises ValueError for an odd name.
+        """
+        statement = of_collection(self.collection_id, name, self._role)
+        await self.connection.execute(statement.put(names).text)
+
+    def transaction(
+        self, isolation: Isolation = "read_committed", *, readonly: bool = False
+    ) -> contextlib.AbstractAsyncContextManager[object]:
+        """A transaction around what is run within; in `read_committed` a statement sees what was committed
+        before it.
+        """
+        return self.connection.transaction(isolation=isolation, readonly=readonly)
+
+    def _bind(self, name: str, values: dict[str, Any]) -> tuple[str, list[Any]]:
+        statement = of_collection(self.collection_id, name, self._role)
+        if "collection_id" in statement.parameters:
+            values["collection_id"] = self.collection_id
+        return statement.text, statement.arguments(values)

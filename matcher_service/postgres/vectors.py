@@ -1,0 +1,22 @@
+"""pgvector's binary form of a vector: int16 dimensions, int16 unused, then float32, all big-endian."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from facerec.contract import DIMENSIONS
+
+HEADER_BYTES = 4
+_HEADER = DIMENSIONS.to_bytes(2, "big") + b"\0\0"
+
+
+def vector_wire(values: npt.NDArray[np.float32]) -> bytes:
+    """One vector of shape (128,) as a statement takes it."""
+    return _HEADER + values.astype(">f4").tobytes()
+
+
+def read_vectors(wires: Sequence[bytes]) -> npt.NDArray[np.float32]:
+    """Vectors as statements answer them: float32 of shape (n, 128)."""
+    values = b"".join(wire[HEADER_BYTES:] for wire in wires)
+    return np.frombuffer(values, ">f4").reshape(-1, DIMENSIONS).astype(np.float32)
