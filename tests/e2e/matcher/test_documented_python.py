@@ -1,16 +1,13 @@
 """The Python and the commands of README and docs/clients.md, run as they stand against real services."""
 
 import contextlib
-import dataclasses
 import json
 import os
-import re
 import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -18,41 +15,12 @@ import trustme
 
 from facerec.client import CollectionClient, Encoding, MatcherClient
 from tests.e2e.access.conftest import entry
+from tests.e2e.matcher.documented import Session, blocks, page
 from tests.e2e.matcher.requests import SPACE, vectors
 from tests.fixtures.matcher import MatcherProcess
 
-ROOT = Path(__file__).parents[3]
 FACES = 5000
 PHOTOS = {"ann.jpg": "obama.jpg", "ann2.jpg": "obama3.jpg", "door.jpg": "obama2.jpg"}
-
-
-def blocks(page: str, section: str, language: str = "python") -> list[str]:
-    """The blocks of a language in a page's section."""
-    (text,) = re.findall(rf"^## {section}\n(.*?)(?=^## |\Z)", page, re.MULTILINE | re.DOTALL)
-    return re.findall(rf"^```{language}\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
-
-
-@dataclasses.dataclass
-class Session:
-    """Runs blocks one after another in one namespace, the pages' addresses replaced by those of a test."""
-
-    addresses: dict[str, str]
-    names: dict[str, Any] = dataclasses.field(default_factory=dict)
-
-    def here(self, block: str) -> str:
-        """A block with the test's addresses."""
-        for documented, real in self.addresses.items():
-            block = block.replace(documented, real)
-        return block
-
-    def run(self, block: str) -> None:
-        # One namespace, as of a module: functions of one block see what another made.
-        exec(compile(self.here(block), "<documented>", "exec"), self.names)
-
-    def close(self) -> None:
-        for name in ("encoder", "matcher"):
-            if name in self.names:
-                self.names[name].close()
 
 
 @pytest.fixture
@@ -101,7 +69,7 @@ def session(
 def test_the_blocks_of_the_page_for_clients_run_and_an_import_among_them_goes_on(
     session: Session, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    documented = blocks((ROOT / "docs" / "clients.md").read_text(encoding="utf-8"), "Python")
+    documented = blocks(page("docs/clients.md"), "Python")
     for block in documented:
         session.run(block)
     names = session.names
@@ -121,13 +89,13 @@ def test_the_blocks_of_the_page_for_clients_run_and_an_import_among_them_goes_on
 
 
 def test_the_block_of_the_readme_runs(session: Session, capsys: pytest.CaptureFixture[str]) -> None:
-    (block,) = blocks((ROOT / "README.md").read_text(encoding="utf-8"), "From Python")
+    (block,) = blocks(page("README.md"), "From Python")
     session.run(block)
     assert capsys.readouterr().out.startswith("True 0.")
 
 
 def test_buf_calls_an_open_service_and_a_locked_one_as_documented(session: Session) -> None:
-    (block,) = blocks((ROOT / "docs" / "clients.md").read_text(encoding="utf-8"), "A terminal", "sh")
+    (block,) = blocks(page("docs/clients.md"), "A terminal", "sh")
     with MatcherClient(session.addresses["127.0.0.1:50052"]) as matcher:
         matcher.enroll("ann", Path("ann.jpg").read_bytes())
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
