@@ -13,7 +13,8 @@ from matcher_service.settings import MatcherSettings
 
 HEAD = """# Settings
 
-Generated from the services' own settings by `make settings-docs`.
+For whoever starts a service and looks for a flag. Generated from the services' own settings by
+`make settings-docs`.
 
 Each can be given as a flag, as an environment variable or in a TOML file named by `--config`; a flag
 wins over the environment, the environment over the file, the file over the default. Adding `_FILE` to
