@@ -1,10 +1,10 @@
-"""The errors of the contract, without a word of gRPC.
+"""The errors of the contract, independent of gRPC.
 
-    FacerecError            reason, message, field, retry_after_seconds
+    FacerecError            reason, message, field, retry_after_seconds, metadata
     +-- each service's own tree, in encoder_service.domain.errors and matcher_service.domain.errors
 
 A service raises a subclass where the fault is known; `facerec.serving.middleware.status` maps its reason to a
-status once. The client raises `FacerecError` itself with what the status carried.
+gRPC status once. The clients raise `FacerecError` itself, with what the status carried.
 """
 
 import enum
@@ -12,7 +12,11 @@ from collections.abc import Mapping
 
 
 class Reason(enum.StrEnum):
-    """Why a call failed: `google.rpc.ErrorInfo.reason`, of domain `facerec`, or the client's own word."""
+    """Why a call failed: the reason that a service gave, or one of the client's own.
+
+    A service gives it in a `google.rpc.ErrorInfo` of the domain `facerec`.
+    docs/errors.md says what each means, and whether to try again.
+    """
 
     IMAGE_INVALID = "IMAGE_INVALID"
     IMAGE_TOO_LARGE = "IMAGE_TOO_LARGE"
@@ -43,17 +47,29 @@ class Reason(enum.StrEnum):
     KEY_UNKNOWN = "KEY_UNKNOWN"
     NOT_PERMITTED = "NOT_PERMITTED"
     INTERNAL = "INTERNAL"
-    # The client's own, where no service answered.
+    # The client's own: no service answered.
     UNREACHABLE = "UNREACHABLE"
     DEADLINE_EXCEEDED = "DEADLINE_EXCEEDED"
 
 
 class FacerecError(Exception):
-    """A failure a caller can act on.
+    """A failure that a caller can act on.
 
-    `message` is a sentence for people that says how to mend it, `field` the path of the request's
-    field at fault (`items[2].probe.image`, empty where there is none), `retry_after_seconds` how
-    long to wait before trying again where that helps, `metadata` what a program may read of it.
+    Attributes:
+        reason: Why the call failed.
+        message: A sentence for people, which says how to mend it.
+        field: The path of the request's field at fault, such as `items[2].probe.image`; "" where there is
+            none.
+        retry_after_seconds: How long to wait before trying again, in seconds; None where that does not help
+            or no service said so.
+        metadata: More that a program may read, such as the `person_id` of FACE_DUPLICATE.
+
+    Example:
+        >>> try:
+        ...     matcher.verify("nobody", photo)
+        ... except FacerecError as error:
+        ...     print(error.reason, error.field, error.retry_after_seconds)
+        PERSON_NOT_FOUND person_id None
     """
 
     reason: Reason = Reason.INTERNAL

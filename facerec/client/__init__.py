@@ -1,63 +1,56 @@
-"""Clients of both services, blocking and for asyncio; `CollectionClient` keeps the matcher's collections.
+"""Clients of both services, blocking and for asyncio.
 
-    with EncoderClient("127.0.0.1:50051") as encoder, MatcherClient("127.0.0.1:50052") as matcher:
-        face = encoder.encode(Path("ann.jpg").read_bytes()).faces[0]
-        matcher.enroll("ann", face.encoding)
-        matcher.verify("ann", Path("door.jpg").read_bytes()).match
+`EncoderClient` makes encodings of images, `MatcherClient` enrolls and recognizes persons, and
+`CollectionClient` manages the matcher's collections. `AsyncEncoderClient`, `AsyncMatcherClient` and
+`AsyncCollectionClient` have the same methods, to be awaited. Methods whose names begin with `list_` iterate
+over all pages. Answers are frozen dataclasses with the field names of the contract, and vectors numpy arrays.
 
-The asyncio forms have the same methods, awaited; `list_persons`, `list_faces` and
-`list_collections` iterate over every page. Answers are frozen dataclasses with the field names of the
-contract, vectors numpy arrays.
+Every method raises `facerec.errors.FacerecError` with a reason. A
+call has a deadline, `timeout_seconds`, 30 by default. UNAVAILABLE is retried by gRPC itself, within about a
+second, for the RPCs that are safe to retry. OVERLOADED and RATE_LIMITED are not: `retry_after_seconds` says
+when to try again.
 
-Every method raises `facerec.errors.FacerecError` with its reason. A call has a deadline
-(`timeout_seconds`, 30 by default, of the client or of `with_options`). UNAVAILABLE is retried by gRPC
-itself, for the RPCs that are safe to retry; OVERLOADED is not: `retry_after_seconds` says when to
-try again.
+Example:
+    >>> with EncoderClient("127.0.0.1:50051") as encoder, MatcherClient("127.0.0.1:50052") as matcher:
+    ...     face = encoder.encode(Path("ann.jpg").read_bytes()).faces[0]
+    ...     enrollment = matcher.enroll("ann", face.encoding)
+    ...     answer = matcher.verify("ann", Path("door.jpg").read_bytes())
+    >>> answer.match
+    True
 """
 
-from facerec.client.audit import AuditEvent
-from facerec.client.calibrations import AppliedCalibration, Calibration, OperatingPoint, Rate, Suspect
 from facerec.client.channel import channel_options, target
 from facerec.client.collections import AsyncCollectionClient, CollectionClient
 from facerec.client.encoder import AsyncEncoderClient, EncoderClient
-from facerec.client.faces import (
+from facerec.client.matcher import AsyncMatcherClient, MatcherClient
+from facerec.client.probes import NewFace, Probe
+from facerec.client.results.audit import AuditEvent
+from facerec.client.results.calibrations import AppliedCalibration, Calibration, OperatingPoint, Rate, Suspect
+from facerec.client.results.collection_settings import QUALITY_REASONS, CollectionSettings
+from facerec.client.results.collections import Collection, CollectionErasure, SearchIndex
+from facerec.client.results.decisions import (
+    Candidate,
+    Comparison,
+    Identification,
+    IdentifiedFace,
+    Verification,
+)
+from facerec.client.results.encodings import Encoding
+from facerec.client.results.enrollments import Duplicate, EnrolledFace, Enrollment
+from facerec.client.results.faces import (
     BoundingBox,
     DetectedFace,
     DetectedImage,
     EncodedFace,
     EncodedImage,
-    Encoding,
-    Limits,
-    Model,
     Quality,
 )
-from facerec.client.galleries import (
-    QUALITY_REASONS,
-    Collection,
-    CollectionErasure,
-    CollectionSettings,
-    SearchIndex,
-)
-from facerec.client.matcher import AsyncMatcherClient, MatcherClient, NewFace
-from facerec.client.people import (
-    Candidate,
-    Comparison,
-    Duplicate,
-    EnrolledFace,
-    Enrollment,
-    Erasure,
-    Identification,
-    IdentifiedFace,
-    Merge,
-    Person,
-    StoredFace,
-    Verification,
-)
-from facerec.client.person_exports import ExportedFace, PersonExport
-from facerec.client.probes import Probe
-from facerec.client.reviews import DuplicatePair, Proportion, Recall
+from facerec.client.results.models import Limits, Model
+from facerec.client.results.person_exports import ExportedFace, PersonExport
+from facerec.client.results.persons import Erasure, Merge, Person, StoredFace
+from facerec.client.results.reviews import DuplicatePair, Proportion, Recall
+from facerec.client.results.transfer import FaceBatch, ImportReport, RefusedRow
 from facerec.client.security import Security
-from facerec.client.transfer import FaceBatch, ImportReport, RefusedRow
 
 __all__ = [
     "QUALITY_REASONS",

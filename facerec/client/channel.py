@@ -1,6 +1,6 @@
-"""How a client's channel reaches a service: target, retries, limits and liveness.
+"""How a client's channel reaches a service: target, retries, message sizes and keepalive.
 
-Every client uses it, and whoever opens a channel of their own to a service should too:
+The clients use it, and so should whoever opens a channel of their own to a service:
 `grpc.aio.insecure_channel(target(address), options=channel_options(ENCODER_SERVICE))`.
 """
 
@@ -15,7 +15,7 @@ ENCODER_SERVICE = "facerec.encoder.v1.EncoderService"
 MATCHER_SERVICE = "facerec.matcher.v1.MatcherService"
 COLLECTION_SERVICE = "facerec.matcher.v1.CollectionService"
 
-# The RPCs of which the contract says that they are safe to retry.
+# The RPCs that the contract calls safe to retry.
 RETRIED: Mapping[str, Sequence[str]] = {
     ENCODER_SERVICE: ("Encode", "DetectFaces", "GetModel"),
     MATCHER_SERVICE: (
@@ -53,10 +53,10 @@ MAX_MESSAGE_BYTES = 48 * 1024 * 1024
 KEEPALIVE_SECONDS = 30
 KEEPALIVE_TIMEOUT_SECONDS = 10
 MIN_RESOLUTION_SECONDS = 1
-"""Least time between two questions to DNS. They are asked when a connection is lost; gRPC's own 30 seconds
-keep calls failing as long after a replica was replaced by one at another address."""
+"""Least time between two DNS queries, which are made when a connection is lost. With gRPC's default of 30
+seconds, calls fail as long after a replica was replaced by one at another address."""
 MAX_RECONNECT_SECONDS = 5
-"""Longest wait between two tries to connect to a replica that is away, where gRPC's own is two minutes."""
+"""Longest wait between two tries to connect to a replica that is away; gRPC's default is two minutes."""
 
 
 _HOST_AND_PORT = re.compile(r"(\[[^\[\]]+\]|[^\[\]:,/]+):(\d{1,5})")
@@ -71,9 +71,9 @@ def check_address(address: str, service: str) -> None:
     """
     if address.startswith(_WEB):
         scheme = address.partition("//")[0]
-        tls = "FACEREC_TLS=1 in the environment, or Security(tls=True) in code, has TLS spoken"
+        tls = "for TLS set FACEREC_TLS=1 in the environment, or Security(tls=True) in code"
         raise _address_invalid(address, f"leave out {scheme}//; {tls}")
-    scheme = next((each for each in _SCHEMES if address.startswith(each)), "")
+    scheme = next((name for name in _SCHEMES if address.startswith(name)), "")
     if not scheme and target(address) == address:
         return  # a socket's path, or a scheme of the caller's own
     rest = address.removeprefix(scheme).rpartition("/")[2] if scheme else address
@@ -89,10 +89,19 @@ def _address_invalid(address: str, mend: str) -> FacerecError:
 
 
 def target(address: str) -> str:
-    """The gRPC target of `HOST:PORT`: every address of the name, asked for anew when one is lost.
+    """The gRPC target of an address.
 
-    An address that names its own scheme stays as it is: `unix:/run/facerec.sock`, or replicas without a name
-    of their own, `ipv4:10.0.0.1:50052,10.0.0.2:50052`.
+    Args:
+        address: `HOST:PORT`; or a target of gRPC's own, such as `unix:/run/facerec.sock` or, for replicas
+            without a common name, `ipv4:10.0.0.1:50052,10.0.0.2:50052`.
+
+    Returns:
+        A target that leads to every address of the host's name, resolved again when a connection is lost;
+        gRPC's own is returned as it is.
+
+    Example:
+        >>> target("faces.internal:50051"), target("unix:/run/facerec.sock")
+        ('dns:///faces.internal:50051', 'unix:/run/facerec.sock')
     """
     named = "://" in address or address.startswith(("unix:", "unix-abstract:", "ipv4:", "ipv6:"))
     return address if named else f"dns:///{address}"
@@ -101,8 +110,11 @@ def target(address: str) -> str:
 def service_config(service: str) -> str:
     """The gRPC service config of a service, as JSON.
 
-    Calls go round the replicas that report SERVING. UNAVAILABLE is tried four times in all, about
-    a second from first to last, and less often when most calls fail.
+    Calls go round-robin to the replicas that report SERVING. A call that ends as UNAVAILABLE is sent up to
+    four times in all, within about a second, and less often where most calls fail.
+
+    Args:
+        service: ENCODER_SERVICE, MATCHER_SERVICE or COLLECTION_SERVICE.
     """
     return json.dumps(
         {
@@ -126,10 +138,24 @@ def service_config(service: str) -> str:
 
 
 def channel_options(service: str) -> list[tuple[str, str | int]]:
-    """The channel options for a service; sizes in bytes, times in milliseconds."""
+    """The options of a channel to a service: retries, message sizes, keepalive, no proxy.
+
+    Args:
+        service: ENCODER_SERVICE, MATCHER_SERVICE or COLLECTION_SERVICE.
+
+    Returns:
+        Pairs of a gRPC channel argument and its value, sizes in bytes and times in milliseconds.
+
+    Example:
+        >>> options = channel_options(MATCHER_SERVICE)
+        >>> with grpc.insecure_channel(target("127.0.0.1:50052"), options) as channel:
+        ...     response = MatcherServiceStub(channel).GetPerson(GetPersonRequest(person_id="ann"), timeout=5)
+        >>> response.person.person_id
+        'ann'
+    """
     return [
         ("grpc.service_config", service_config(service)),
-        # A request larger than this buffer is never retried, and an image is larger than its default.
+        # A request larger than this buffer is not retried, and an image is larger than gRPC's default.
         ("grpc.per_rpc_retry_buffer_size", MAX_MESSAGE_BYTES),
         ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
         ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
@@ -139,7 +165,7 @@ def channel_options(service: str) -> list[tuple[str, str | int]]:
         ("grpc.http2.max_pings_without_data", 0),
         ("grpc.max_reconnect_backoff_ms", MAX_RECONNECT_SECONDS * 1000),
         ("grpc.dns_min_time_between_resolutions_ms", MIN_RESOLUTION_SECONDS * 1000),
-        # Else a new client would wait out the delay before the next attempt of another to the same address.
+        # Else a new client would wait out the reconnect delay of another one to the same address.
         ("grpc.use_local_subchannel_pool", 1),
         *NO_PROXY,
     ]

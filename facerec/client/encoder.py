@@ -1,12 +1,15 @@
 """Clients of the encoder."""
 
-from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator, Sequence
-from typing import Any, ClassVar, Literal, TypedDict, Unpack
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator
+from typing import Any, ClassVar, Unpack
 
-from facerec.client.calls import AsyncClient, Call, Client, ask, ask_async
+from facerec.client.base import AsyncClient, Client
+from facerec.client.calls import encoding
+from facerec.client.calls.encoding import Options
 from facerec.client.channel import ENCODER_SERVICE
-from facerec.client.faces import BoundingBox, DetectedImage, EncodedImage, Model
+from facerec.client.methods import async_unary, built, described_by, unary, with_common_errors
 from facerec.client.probes import image_bytes
+from facerec.client.results.faces import EncodedImage
 from facerec.client.sending import AsyncRequests, Requests
 from facerec.encoder import v1
 from facerec.errors import FacerecError, Reason
@@ -14,53 +17,120 @@ from facerec.errors import FacerecError, Reason
 Outcome = tuple[str, EncodedImage | FacerecError]
 """An image's id and its faces, or why it failed."""
 
-DetectorName = Literal["hog", "cnn"]
-AlignmentName = Literal["small", "large"]
 
+class EncoderClient(Client):
+    """A blocking client of the encoder. Threads may share it; make it after a fork.
 
-class Options(TypedDict, total=False):
-    """How faces are found and encoded; one left out is the server's. Ranges are in the contract."""
+    Use it in a `with`, or call `close`.
 
-    detector: DetectorName
-    max_faces: int
-    upsample: int
-    min_face_pixels: int
-    full_resolution: bool
-    alignment: AlignmentName
-    return_landmarks: bool
+    Args:
+        address: `HOST:PORT`, or a gRPC target such as `unix:/run/facerec.sock`.
+        timeout_seconds: The deadline of each call, in seconds above 0.
+        security: A key and TLS, for locked services. Default: plain text, without a key.
 
+    Raises:
+        FacerecError: OPTION_INVALID (`field` names the argument), NOT_PERMITTED (a key in plain text to
+            another machine).
 
-def encode(
-    image: bytes, *, face_boxes: Sequence[BoundingBox] = (), **options: Unpack[Options]
-) -> Call[EncodedImage]:
-    """Find the faces of an image (the bytes of its file) and encode each.
-
-    `face_boxes` are encoded, in their order, instead of detecting. Raises FacerecError: IMAGE_INVALID,
-    IMAGE_TOO_LARGE, IMAGE_UNSUPPORTED, OPTION_INVALID, OVERLOADED, MODEL_UNAVAILABLE, UNREACHABLE,
-    DEADLINE_EXCEEDED.
+    Example:
+        >>> with EncoderClient("127.0.0.1:50051", timeout_seconds=10) as encoder:
+        ...     image = encoder.encode(Path("ann.jpg").read_bytes())
+        >>> len(image.faces)
+        1
     """
-    boxes = [box.to_message() for box in face_boxes]
-    request = v1.EncodeRequest(image=image_bytes(image, "image"), options=_message(options), face_boxes=boxes)
-    return Call("Encode", request, EncodedImage.from_message)
+
+    service = ENCODER_SERVICE
+    stub: ClassVar[Any] = v1.EncoderServiceStub
+
+    @with_common_errors
+    def encode_stream(
+        self, images: Iterable[tuple[str, bytes]], **options: Unpack[Options]
+    ) -> Iterator[Outcome]:
+        """Encode many images over one call, which has no deadline.
+
+        The server works on some of them at a time (`get_model().limits.stream_window`) and takes the next
+        when an answer was read, so neither side holds many.
+
+        Args:
+            images: Pairs of an id, 1 to 128 characters, and the bytes of an image file; for the asyncio
+                client an asynchronous iterable of them.
+            **options: As of `encode`, for all images: detector, max_faces, upsample, min_face_pixels,
+                full_resolution, alignment, return_landmarks.
+
+        Returns:
+            An iterator over pairs of an id and its `EncodedImage`, or the `FacerecError` that this image
+            failed with, in the order in which they are done; of the asyncio client an asynchronous one. An
+            image that failed as OVERLOADED may be sent again.
+
+        Raises:
+            FacerecError: OPTION_INVALID, IMAGE_INVALID (an item of `images` is not bytes).
+            Exception: Whatever `images` raises.
+
+        Example:
+            >>> photos = [("a", Path("ann.jpg").read_bytes()), ("b", b"no image")]
+            >>> for image_id, outcome in sorted(encoder.encode_stream(photos), key=lambda pair: pair[0]):
+            ...     failed = isinstance(outcome, FacerecError)
+            ...     print(image_id, outcome.reason if failed else len(outcome.faces))
+            a 1
+            b IMAGE_INVALID
+        """
+        message = built(encoding.options_message, options)
+        requests = Requests(_item(item_id, image, message) for item_id, image in images)
+        call = self._open_stub().EncodeStream(requests, metadata=self._metadata)
+        with requests.sent_by(call, self.address):
+            yield from map(_outcome, call)
+
+    encode = unary(encoding.encode)
+    detect_faces = unary(encoding.detect_faces)
+    get_model = unary(encoding.get_model)
 
 
-def detect_faces(image: bytes, **options: Unpack[Options]) -> Call[DetectedImage]:
-    """Find the faces of an image, with boxes and landmarks and no encodings. Raises as `encode` does."""
-    request = v1.DetectFacesRequest(image=image_bytes(image, "image"), options=_message(options))
-    return Call("DetectFaces", request, DetectedImage.from_message)
+class AsyncEncoderClient(AsyncClient):
+    """An asyncio client of the encoder. It belongs to the event loop of its first call.
 
+    Use it in an `async with`, or await `close`. It has the methods of `EncoderClient`, to be awaited;
+    `encode_stream` is an asynchronous iterator.
 
-def get_model() -> Call[Model]:
-    """Ask what the server computes and accepts. Raises FacerecError: UNREACHABLE, DEADLINE_EXCEEDED."""
-    return Call("GetModel", v1.GetModelRequest(), Model.from_message)
+    Args:
+        address: `HOST:PORT`, or a gRPC target such as `unix:/run/facerec.sock`.
+        timeout_seconds: The deadline of each call, in seconds above 0.
+        security: A key and TLS, for locked services. Default: plain text, without a key.
 
+    Raises:
+        FacerecError: OPTION_INVALID (`field` names the argument), NOT_PERMITTED (a key in plain text to
+            another machine). A call on another event loop raises OPTION_INVALID.
 
-def _message(options: Options) -> v1.EncodeOptions:
-    fields: dict[str, Any] = dict(options)
-    for name in ("detector", "alignment"):
-        if name in fields:  # an enum's field takes its value's name
-            fields[name] = f"{name}_{fields[name]}".upper()
-    return v1.EncodeOptions(**fields)
+    Example:
+        >>> async def photos():
+        ...     yield "a", Path("ann.jpg").read_bytes()
+        ...     yield "b", Path("door.jpg").read_bytes()
+        >>> async def main():
+        ...     async with AsyncEncoderClient("127.0.0.1:50051") as encoder:
+        ...         image = await encoder.encode(Path("ann.jpg").read_bytes())
+        ...         outcomes = [image_id async for image_id, _ in encoder.encode_stream(photos())]
+        ...     return len(image.faces), sorted(outcomes)
+        >>> asyncio.run(main())
+        (1, ['a', 'b'])
+    """
+
+    service = ENCODER_SERVICE
+    stub: ClassVar[Any] = v1.EncoderServiceStub
+
+    @described_by(EncoderClient.encode_stream)
+    async def encode_stream(
+        self, images: AsyncIterable[tuple[str, bytes]], **options: Unpack[Options]
+    ) -> AsyncIterator[Outcome]:
+        """See `EncoderClient.encode_stream`."""
+        message = built(encoding.options_message, options)
+        requests = AsyncRequests(_item(item_id, image, message) async for item_id, image in images)
+        call = self._open_stub().EncodeStream(requests, metadata=self._metadata)
+        with requests.sent_by(call, self.address):
+            async for answer in call:
+                yield _outcome(answer)
+
+    encode = async_unary(encoding.encode)
+    detect_faces = async_unary(encoding.detect_faces)
+    get_model = async_unary(encoding.get_model)
 
 
 def _item(item_id: str, image: bytes, options: v1.EncodeOptions) -> v1.EncodeStreamRequest:
@@ -76,54 +146,3 @@ def _outcome(answer: v1.EncodeStreamResponse) -> Outcome:
     reason = Reason(error.reason) if error.reason in Reason.__members__ else Reason.INTERNAL
     failed = FacerecError(error.message, field=error.field, retry_after_seconds=retry, reason=reason)
     return answer.item_id, failed
-
-
-class EncoderClient(Client):
-    """The encoder, blocking."""
-
-    service = ENCODER_SERVICE
-    stub: ClassVar[Any] = v1.EncoderServiceStub
-
-    def encode_stream(
-        self, images: Iterable[tuple[str, bytes]], **options: Unpack[Options]
-    ) -> Iterator[Outcome]:
-        """Encode many images, each under an id of yours, over one call without a deadline.
-
-        Yields each id with its EncodedImage, or with the FacerecError it failed with, as they finish.
-        Raises FacerecError where the call itself fails, and what `images` raises.
-        """
-        message = _message(options)
-        requests = Requests(_item(item_id, image, message) for item_id, image in images)
-        call = self._stub.EncodeStream(requests, metadata=self._metadata)
-        with requests.sent_by(call, self.address):
-            yield from map(_outcome, call)
-
-    encode = ask(encode)
-    detect_faces = ask(detect_faces)
-    get_model = ask(get_model)
-
-
-class AsyncEncoderClient(AsyncClient):
-    """The encoder, on the running event loop."""
-
-    service = ENCODER_SERVICE
-    stub: ClassVar[Any] = v1.EncoderServiceStub
-
-    async def encode_stream(
-        self, images: AsyncIterable[tuple[str, bytes]], **options: Unpack[Options]
-    ) -> AsyncIterator[Outcome]:
-        """Encode many images, each under an id of yours, over one call without a deadline.
-
-        Yields each id with its EncodedImage, or with the FacerecError it failed with, as they finish.
-        Raises FacerecError where the call itself fails, and what `images` raises.
-        """
-        message = _message(options)
-        requests = AsyncRequests(_item(item_id, image, message) async for item_id, image in images)
-        call = self._stub.EncodeStream(requests, metadata=self._metadata)
-        with requests.sent_by(call, self.address):
-            async for answer in call:
-                yield _outcome(answer)
-
-    encode = ask_async(encode)
-    detect_faces = ask_async(detect_faces)
-    get_model = ask_async(get_model)

@@ -1,4 +1,4 @@
-"""From a gRPC status to the error a caller catches."""
+"""The errors that a caller catches: made of a gRPC status, or raised by the client itself."""
 
 from typing import TypeVar
 
@@ -14,18 +14,23 @@ M = TypeVar("M", bound=Message)
 
 _DOMAIN = "facerec"
 
-# What a status means that carries no reason: no service wrote it, or one that knows more reasons.
+# What a status without a known reason means: gRPC wrote it, or a service newer than this client.
 _REASONS = {
     grpc.StatusCode.UNAVAILABLE: Reason.UNREACHABLE,
     grpc.StatusCode.DEADLINE_EXCEEDED: Reason.DEADLINE_EXCEEDED,
 }
 
 
+def option_invalid(field: str, message: str) -> FacerecError:
+    """The error of an argument that the client refuses."""
+    return FacerecError(message, reason=Reason.OPTION_INVALID, field=field)
+
+
 def from_rpc_error(error: grpc.RpcError, address: str) -> FacerecError:
     """The error of a failed call to `address`.
 
-    Its reason is the service's own where the status carries one; else UNREACHABLE, DEADLINE_EXCEEDED
-    or INTERNAL, by the code.
+    Its reason is the service's where the status carries one that this client knows; else UNREACHABLE for
+    UNAVAILABLE, DEADLINE_EXCEEDED for the same code, and INTERNAL for any other.
     """
     details = _details(error)
     info = _first(details, error_details_pb2.ErrorInfo)
@@ -45,7 +50,7 @@ def from_rpc_error(error: grpc.RpcError, address: str) -> FacerecError:
 def _details(error: grpc.RpcError) -> status_pb2.Status:
     try:
         status = rpc_status.from_call(error)  # type: ignore[arg-type]
-    except ValueError:  # its code or message contradict the call's: not written by a facerec service
+    except ValueError:  # its code or message contradicts the call's: no facerec service wrote it
         status = None
     return status or status_pb2.Status()
 

@@ -1,23 +1,39 @@
 """Faces as callers pass them to a client, checked before anything is sent."""
 
+import dataclasses
 import os
 import uuid
 from typing import TypeAlias
 
 import numpy as np
 
-from facerec.client.faces import Encoding
+from facerec.client.results.encodings import DIMENSIONS, Encoding
 from facerec.errors import FacerecError, Reason
 from facerec.matcher import v1
 
-DIMENSIONS = 128
-
-# A face in one of three forms: an image (the bytes of its file), an encoding, a stored face's id.
 Probe: TypeAlias = bytes | Encoding | str
+"""A face in one of three forms: an image (the bytes of its file), an encoding, or the id of a stored face (a
+UUID in its 36-character form)."""
+
+
+@dataclasses.dataclass(frozen=True)
+class NewFace:
+    """A face to enroll, with the caller's own reference to it.
+
+    Attributes:
+        probe: The face: the bytes of an image that shows one, an `Encoding`, or the id of a stored face.
+        external_ref: The reference, such as that of a consent, up to 256 characters; "" for none.
+    """
+
+    probe: Probe
+    external_ref: str = ""
 
 
 def image_bytes(image: object, field: str) -> bytes:
-    """The bytes of an image file. Raises FacerecError IMAGE_INVALID naming `field` for anything else."""
+    """The bytes of an image file, which may be `bytes`, a `bytearray` or a `memoryview`.
+
+    Raises FacerecError IMAGE_INVALID, naming `field`, for anything else.
+    """
     if isinstance(image, bytes):
         return image
     if isinstance(image, bytearray | memoryview):
@@ -34,7 +50,7 @@ def image_bytes(image: object, field: str) -> bytes:
 
 
 def probe_message(probe: Probe, field: str, *, use_largest_face: bool = False) -> v1.Probe:
-    """The message of one face; `field` is its path in the request, as errors name it.
+    """The contract's message of a face; `field` is its path in the request, as errors name it.
 
     Raises FacerecError: ENCODING_INVALID where a vector has no space or is not of shape (128,), ID_INVALID
     where a text is no face id, IMAGE_INVALID where it is none of the three forms.

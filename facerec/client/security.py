@@ -1,4 +1,4 @@
-"""How a client shows who it is, and knows whom it talks to."""
+"""A client's API key, and TLS to the service."""
 
 import dataclasses
 import os
@@ -22,13 +22,27 @@ _KEY = re.compile("[!-~]([ -~]*[!-~])?")  # what a header holds: ASCII, no space
 
 @dataclasses.dataclass(frozen=True)
 class Security:
-    """A key and certificates, PEM files all; without any of the latter a client speaks plain text.
+    """The API key and the certificates of a client. Without any of them it uses plain text, and sends no key.
 
-    `ca_file` signed the server's certificate (`tls` alone trusts what this machine trusts). `cert_file` and
-    `key_file` are the client's own, for servers that ask for one. `server_name` is the name to find in the
-    server's certificate where it is not the address's. Each of these means TLS. `api_key` is sent with every
-    call; in plain text it is sent to this machine only (a loopback address, `localhost`, a Unix socket),
-    unless `plaintext_key` says that the network keeps others out.
+    Any of `tls`, `ca_file`, `cert_file`, `key_file` and `server_name` turns TLS on. Files are PEM and are
+    read when a client is made.
+
+    Attributes:
+        api_key: The key that is sent with each call. In plain text it is sent only to this machine: a
+            loopback address, `localhost` or a Unix socket. "" sends none.
+        tls: Whether TLS is used, trusting the CAs that this machine trusts.
+        ca_file: The CAs that a server's certificate has to be signed by.
+        cert_file: The client's certificate, for servers that ask for one; together with `key_file`.
+        key_file: The private key of that certificate.
+        server_name: The name to look for in the server's certificate, where it is not the address's.
+        plaintext_key: Whether the key may be sent in plain text to other machines, on a network that keeps
+            others out.
+
+    Example:
+        >>> security = Security(api_key=Path("key").read_text().strip(), ca_file="ca.pem")
+        >>> with MatcherClient("matcher.example:50052", security=security) as locked:
+        ...     locked.verify("ann", photo).match
+        True
     """
 
     api_key: str = dataclasses.field(default="", repr=False)
@@ -41,11 +55,24 @@ class Security:
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Self:
-        """Read FACEREC_API_KEY or FACEREC_API_KEY_FILE (its path), FACEREC_TLS (1 or 0), FACEREC_TLS_CA_FILE,
-        FACEREC_TLS_CERT_FILE, FACEREC_TLS_KEY_FILE, FACEREC_TLS_SERVER_NAME, FACEREC_PLAINTEXT_KEY (1 or 0).
+        """Read what the commands read from the environment.
 
-        Raises FacerecError OPTION_INVALID where the key's file can't be read, or a switch is neither on nor
-        off.
+        The variables are FACEREC_API_KEY, or FACEREC_API_KEY_FILE with its path; FACEREC_TLS_CA_FILE,
+        FACEREC_TLS_CERT_FILE, FACEREC_TLS_KEY_FILE and FACEREC_TLS_SERVER_NAME; and the switches FACEREC_TLS
+        and FACEREC_PLAINTEXT_KEY, which are 1, true, yes or on, or 0, false, no or off, in any case.
+
+        Args:
+            environment: The variables. Default: the process's.
+
+        Returns:
+            A `Security`; what is not set is as in `Security()`.
+
+        Raises:
+            FacerecError: OPTION_INVALID where the key's file can't be read or a switch is neither on nor off.
+
+        Example:
+            >>> Security.from_environment({"FACEREC_API_KEY_FILE": "key", "FACEREC_TLS": "1"}).is_tls
+            True
         """
 
         def path(name: str) -> Path | None:
@@ -64,19 +91,20 @@ class Security:
 
     @property
     def is_tls(self) -> bool:
-        """Whether the channel is encrypted."""
+        """Whether TLS is used."""
         return self.tls or bool(self.files) or bool(self.server_name)
 
     @property
     def files(self) -> list[Path]:
-        """The files it is read from."""
+        """The certificate files that are set."""
         return [Path(path) for path in (self.ca_file, self.cert_file, self.key_file) if path]
 
     def credentials(self) -> grpc.ChannelCredentials:
-        """What a channel is opened with, from the files as they are now.
+        """The credentials of a channel with TLS, from the files as they are now.
 
-        Raises FacerecError OPTION_INVALID, naming the field, where a file cannot be read, is no PEM, or where
-        key and certificate don't fit together.
+        Raises:
+            FacerecError: OPTION_INVALID, `field` naming the file, where one cannot be read or is no PEM, or
+                where key and certificate do not fit together.
         """
         if bool(self.cert_file) != bool(self.key_file):
             raise FacerecError(
@@ -96,16 +124,20 @@ class Security:
         return grpc.ssl_channel_credentials(authorities, key, cert)
 
     def options(self) -> list[tuple[str, str | int]]:
-        """What it adds to a channel's options."""
+        """The channel options that this adds; none without `server_name`."""
         return (
             [("grpc.ssl_target_name_override", self.server_name)] if self.is_tls and self.server_name else []
         )
 
     def metadata(self, address: str) -> tuple[tuple[str, str], ...]:
-        """What every call to an address carries.
+        """The metadata of each call to an address: the key, if there is one.
 
-        Raises FacerecError NOT_PERMITTED where the key would leave this machine in plain text, OPTION_INVALID
-        where it has characters that no key has.
+        Args:
+            address: The address, as a client takes it.
+
+        Raises:
+            FacerecError: NOT_PERMITTED where the key would leave this machine in plain text, OPTION_INVALID
+                where it has characters that no key has.
         """
         if not self.api_key:
             return ()

@@ -1,6 +1,6 @@
-"""The requests of a call that sends many: they come from the caller's iterator, which may fail.
+"""Request streams: requests come from the caller's iterator, which may fail.
 
-gRPC only ends the call then, and says of the iterator's exception nothing but that there was one.
+Where it does, gRPC ends the call and does not pass the iterator's exception on: the classes here do.
 """
 
 import asyncio
@@ -16,7 +16,7 @@ from facerec.client.failures import from_rpc_error
 M = TypeVar("M")
 
 _SENDING_FAILED = "Internal error from Core"
-"""What gRPC says in the place of the service's status, where that came while a request was being sent."""
+"""gRPC's own details, in place of those of a service's status that arrives while a request is sent."""
 
 
 class _Cancellable(Protocol):
@@ -32,13 +32,13 @@ W = TypeVar("W", bound=_Watched)
 
 
 class Requests(Generic[M]):
-    """Requests of a blocking call, which takes them on a thread of its own."""
+    """Requests of a blocking call. gRPC takes them on a thread of its own."""
 
     def __init__(self, requests: Iterator[M]) -> None:
         self._requests = requests
         self._error: BaseException | None = None
         self._call: _Cancellable | None = None
-        self._begun = threading.Event()
+        self._started = threading.Event()
 
     def __iter__(self) -> Iterator[M]:
         return self
@@ -50,16 +50,16 @@ class Requests(Generic[M]):
             raise
         except BaseException as error:
             self._error = error
-            self._begun.wait()  # the first request is asked for before there is a call to cancel
+            self._started.wait()  # the first request is taken before there is a call to cancel
             assert self._call is not None
             self._call.cancel()
             raise StopIteration from None
 
     @contextlib.contextmanager
     def sent_by(self, call: C, address: str) -> Iterator[C]:
-        """The call, ended with the block. Raises what the iterator raised, or the call's FacerecError."""
+        """Ends the call with the block. Raises what the iterator raised, or else the call's FacerecError."""
         self._call = call
-        self._begun.set()
+        self._started.set()
         try:
             yield call
         except (grpc.RpcError, grpc.FutureCancelledError) as error:
@@ -73,13 +73,13 @@ class Requests(Generic[M]):
 
 
 class AsyncRequests(Generic[M]):
-    """Requests of a call on the event loop, which takes them in a task of its own and ends when they fail."""
+    """Requests of an asyncio call. gRPC takes them in a task of its own and ends the call when they fail."""
 
     def __init__(self, requests: AsyncIterator[M]) -> None:
         self._requests = requests
         self._error: BaseException | None = None
         self._task: asyncio.Task[Any] | None = None
-        self._ending: grpc.aio.AioRpcError | None = None
+        self._service_status: grpc.aio.AioRpcError | None = None
 
     def __aiter__(self) -> AsyncIterator[M]:
         return self
@@ -96,8 +96,8 @@ class AsyncRequests(Generic[M]):
 
     @contextlib.contextmanager
     def sent_by(self, call: W, address: str) -> Iterator[W]:
-        """The call, ended with the block. Raises what the iterator raised, or the call's FacerecError."""
-        call.add_done_callback(self._note)
+        """Ends the call with the block. Raises what the iterator raised, or else the call's FacerecError."""
+        call.add_done_callback(self._keep_status)
         try:
             yield call
         except asyncio.CancelledError:
@@ -108,27 +108,27 @@ class AsyncRequests(Generic[M]):
         except grpc.RpcError as error:
             if self._error is not None:
                 raise self._error from None
-            if self._ending is not None and error.details() == _SENDING_FAILED:
-                error = self._ending
+            if self._service_status is not None and error.details() == _SENDING_FAILED:
+                error = self._service_status
             raise from_rpc_error(error, address) from error
         finally:
             call.cancel()
             if self._task:
-                self._task.cancel()  # it may wait for a request of a call that has ended
+                self._task.cancel()  # it may still wait for a request, for a call that has ended
 
-    def _note(self, call: grpc.aio.Call) -> None:
-        """Keep the status that the call ended with, before a failure of the sending takes its place."""
-        if self._ending is None:
-            code, details, trailing = map(_now, (call.code(), call.details(), call.trailing_metadata()))
+    def _keep_status(self, call: grpc.aio.Call) -> None:
+        """Keep the status that the call ended with, before that of the failed sending replaces it."""
+        if self._service_status is None:
+            code, details, trailing = map(_result, (call.code(), call.details(), call.trailing_metadata()))
             if details != _SENDING_FAILED:
-                self._ending = grpc.aio.AioRpcError(code, grpc.aio.Metadata(), trailing, details)
+                self._service_status = grpc.aio.AioRpcError(code, grpc.aio.Metadata(), trailing, details)
 
 
-def _now(known: Coroutine[Any, Any, Any]) -> Any:
-    """The result of a coroutine that waits for nothing any more."""
+def _result(coroutine: Coroutine[Any, Any, Any]) -> Any:
+    """The result of a coroutine that has nothing left to wait for; None if it has."""
     try:
-        known.send(None)
+        coroutine.send(None)
     except StopIteration as done:
         return done.value
-    known.close()
+    coroutine.close()
     return None

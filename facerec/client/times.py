@@ -1,4 +1,4 @@
-"""Times and durations between the contract's messages and `datetime`. Times read are UTC."""
+"""Times between the contract's messages and `datetime`."""
 
 import datetime
 
@@ -8,7 +8,7 @@ from facerec.errors import FacerecError, Reason
 
 
 def utc(timestamp: Timestamp) -> datetime.datetime:
-    """A time of an answer."""
+    """A time of an answer, in UTC."""
     return timestamp.ToDatetime(tzinfo=datetime.UTC)
 
 
@@ -23,7 +23,7 @@ def timestamp(time: datetime.datetime | None, field: str) -> Timestamp | None:
         )
     if time.tzinfo is None:
         raise FacerecError(
-            "say which time zone the time is of: one without could be the caller's or the server's",
+            f"{field} has no time zone: give one, such as datetime.UTC",
             reason=Reason.OPTION_INVALID,
             field=field,
         )

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from facerec.cli.terminal.errors import Problem
-from facerec.client.calibrations import BIN_DISTANCE
+from facerec.client.results.calibrations import BIN_DISTANCE
 
 if TYPE_CHECKING:
     from facerec.client import Calibration, OperatingPoint, Rate

@@ -181,7 +181,7 @@ def _delay(error: FacerecError, attempt: int) -> float:
 
 async def _faces(batches: "list[SourceBatch]", skip: int) -> "AsyncIterator[FaceBatch]":
     """The faces of batches, but for the first `skip`."""
-    from facerec.client.transfer import tail
+    from facerec.client.results.transfer import tail
 
     for batch in batches:
         faces = batch.faces

@@ -1,4 +1,4 @@
-"""What was done in a collection, as the matcher tells it."""
+"""Events of a collection's audit log."""
 
 import dataclasses
 import datetime
@@ -6,28 +6,25 @@ from collections.abc import Mapping
 from typing import Self
 
 from facerec.client.times import utc
-from facerec.errors import FacerecError, Reason
 from facerec.matcher import v1
-
-KINDS = {
-    "": v1.AUDIT_KIND_UNSPECIFIED,
-    "changes": v1.AUDIT_KIND_CHANGES,
-    "decisions": v1.AUDIT_KIND_DECISIONS,
-}
-
-
-def audit_kind(name: str) -> v1.AuditKind.ValueType:
-    """The kind of a name. Raises FacerecError OPTION_INVALID."""
-    if name not in KINDS:
-        raise FacerecError("kind is changes or decisions", reason=Reason.OPTION_INVALID, field="kind")
-    return KINDS[name]
 
 
 @dataclasses.dataclass(frozen=True)
 class AuditEvent:
-    """One thing that was done. `action` is as ENROLL or VERIFY; `match` is None of what decides nothing.
+    """An event of the audit log. It names no person and holds neither a vector nor a distance.
 
-    `person_tag` stands for a person and can be led back to nobody once they are erased.
+    Attributes:
+        event_id: A number; later events have larger ones, with gaps.
+        event_time: When it happened.
+        action: What was done, such as ENROLL, VERIFY or UPDATE_COLLECTION: the contract's `AuditAction`
+            without its prefix.
+        caller: The name of the key or certificate that made the call; "" where the services ask for none.
+        person_tag: Stands for the person: a keyed hash of the id, 32 hexadecimal characters, which can be led
+            back to nobody once the person is erased. "" where it is about nobody, or about several persons.
+        persons: How many persons it is about.
+        faces: How many faces it is about.
+        match: What VERIFY, IDENTIFY or COMPARE decided; None for any other action.
+        details: More about a change, such as settings before and after, or an import's id.
     """
 
     event_id: int

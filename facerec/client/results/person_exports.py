@@ -4,15 +4,20 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Self
 
-from facerec.client.audit import AuditEvent
-from facerec.client.faces import Encoding
-from facerec.client.people import Person, StoredFace
+from facerec.client.results.audit import AuditEvent
+from facerec.client.results.encodings import Encoding
+from facerec.client.results.persons import Person, StoredFace
 from facerec.matcher import v1
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class ExportedFace:
-    """A stored face, and its vector; None where the key has not the role admin."""
+    """A stored face of an export.
+
+    Attributes:
+        face: The face.
+        encoding: Its vector; None where the key has not the role `admin`.
+    """
 
     face: StoredFace
     encoding: Encoding | None
@@ -26,7 +31,14 @@ class ExportedFace:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class PersonExport:
-    """A person, their faces, oldest first, and what changed them or read their data, newest first."""
+    """The answer of `export_person`.
+
+    Attributes:
+        person: The person.
+        faces: The person's faces, oldest first.
+        events: The audit events of what changed the person or read their data, newest first, this export
+            among them. Decisions about the person are not: `list_audit_events` has them.
+    """
 
     person: Person
     faces: tuple[ExportedFace, ...]

@@ -1,4 +1,4 @@
-"""Faces in bulk: what goes into an import and comes out of an export."""
+"""Faces in bulk: batches for imports and of exports, and the report of an import."""
 
 import dataclasses
 import datetime
@@ -9,19 +9,32 @@ import numpy as np
 import numpy.typing as npt
 from google.protobuf.timestamp_pb2 import Timestamp
 
+from facerec.client.results.encodings import DIMENSIONS
 from facerec.client.times import timestamp, utc
 from facerec.errors import FacerecError, Reason
 from facerec.matcher import v1
 
-DIMENSIONS = 128
-
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class FaceBatch:
-    """Some faces in columns: vectors, float32 of shape (n, 128), and as many items in each other column.
+    """Faces in columns: item n of each column is of face n. An import commits each batch at once.
 
-    A vector's values are from -1000 to 1000. An empty column stands for nothing in all of it; an expire
-    time of None is never. An import commits a batch, of at most 10,000 faces, at once.
+    Attributes:
+        encodings: The vectors: an array of shape (n, 128), n from 1 to 10,000, sent as float32, of numbers
+            from -1000 to 1000.
+        person_ids: Whose face each is.
+        display_names: Texts for people; one that is not "" replaces the person's. This column and those below
+            have an item a face, or are empty, which stands for nothing in all of it.
+        external_refs: The caller's own references to the faces, up to 256 characters each; "" for none.
+        expire_times: From when on no call sees the face, a time to come with a time zone; None for never.
+        fingerprints: The provenance of each vector (see `Encoding`), of which a batch has at most 64
+            different ones; "" where unknown.
+        space: In an export the space of the vectors; ignored in an import, which has an argument for it.
+
+    Example:
+        >>> batch = FaceBatch(np.zeros((2, 128), np.float32), ["ann", "bob"], external_refs=["a-1", "b-1"])
+        >>> len(batch)
+        2
     """
 
     encodings: npt.NDArray[np.float32]
@@ -31,7 +44,6 @@ class FaceBatch:
     expire_times: Sequence[datetime.datetime | None] = ()
     fingerprints: Sequence[str] = ()
     space: str = ""
-    """Of an export, the space of its vectors."""
 
     def __len__(self) -> int:
         return len(self.person_ids)
@@ -51,7 +63,11 @@ class FaceBatch:
         )
 
     def to_message(self) -> v1.FaceChunk:
-        """Write the contract's message. Raises FacerecError ENCODING_INVALID."""
+        """Write the contract's message.
+
+        Raises FacerecError: ENCODING_INVALID where the vectors' shape does not fit, OPTION_INVALID where a
+        time is no datetime or has no time zone.
+        """
         vectors = np.ascontiguousarray(self.encodings, "<f4")
         if vectors.shape != (len(self), DIMENSIONS):
             raise FacerecError(
@@ -67,14 +83,19 @@ class FaceBatch:
             fingerprints=self.fingerprints,
         )
         for time in self.expire_times:
-            moment = timestamp(time, "chunk.expire_times")
-            message.expire_times.append(moment or Timestamp())
+            message.expire_times.append(timestamp(time, "chunk.expire_times") or Timestamp())
         return message
 
 
 @dataclasses.dataclass(frozen=True)
 class RefusedRow:
-    """A face that was not taken: its place in the whole import, the column at fault, how to mend it."""
+    """A face that an import did not take.
+
+    Attributes:
+        row: The face's place in the whole import, from 0.
+        field: The column at fault, such as person_ids or encodings.
+        message: What is wrong, and how to mend it.
+    """
 
     row: int
     field: str
@@ -83,7 +104,16 @@ class RefusedRow:
 
 @dataclasses.dataclass(frozen=True)
 class ImportReport:
-    """What an import did so far, in faces and persons; it goes on at `next_row`."""
+    """What an import did: the call of it that is answered, or in `get_import` all of it so far.
+
+    Attributes:
+        next_row: Where the import goes on: how many of its faces were dealt with.
+        faces_added: How many faces are new.
+        faces_already_there: How many their person had already.
+        rows_refused: How many were not taken.
+        persons_added: How many persons are new.
+        refused: The first of the faces that were not taken, 1,000 at most; empty in `get_import`.
+    """
 
     next_row: int
     faces_added: int
@@ -95,41 +125,19 @@ class ImportReport:
     @classmethod
     def from_message(cls, message: v1.ImportFacesResponse | v1.GetImportResponse) -> Self:
         """Read either of the contract's messages."""
-        told = message.refused if isinstance(message, v1.ImportFacesResponse) else ()
+        refused = message.refused if isinstance(message, v1.ImportFacesResponse) else ()
         return cls(
             message.next_row,
             message.faces_added,
             message.faces_already_there,
             message.rows_refused,
             message.persons_added,
-            tuple(RefusedRow(row.row, row.field, row.message) for row in told),
+            tuple(RefusedRow(row.row, row.field, row.message) for row in refused),
         )
-
-
-def header(
-    *,
-    space: str,
-    import_id: str,
-    first_row: int = 0,
-    dry_run: bool = False,
-    ignore_duplicate_policy: bool = False,
-    collection_id: str = "",
-) -> v1.ImportFacesRequest:
-    """What an import begins with."""
-    return v1.ImportFacesRequest(
-        header=v1.ImportHeader(
-            collection_id=collection_id,
-            space=space,
-            import_id=import_id,
-            first_row=first_row,
-            dry_run=dry_run,
-            ignore_duplicate_policy=ignore_duplicate_policy,
-        )
-    )
 
 
 def tail(batch: FaceBatch, first: int) -> FaceBatch:
-    """The batch without its first faces."""
+    """The batch without its first `first` faces."""
     return dataclasses.replace(
         batch,
         encodings=batch.encodings[first:],

@@ -1,4 +1,4 @@
-"""What the matcher answers of collections. Times are UTC; distances Euclidean in the encodings' space."""
+"""The settings of a collection."""
 
 import dataclasses
 import datetime
@@ -6,25 +6,52 @@ from typing import Self
 
 from google.protobuf.duration_pb2 import Duration
 
-from facerec.client.times import utc
 from facerec.encoder import v1 as encoder
 from facerec.errors import FacerecError, Reason
 from facerec.matcher import v1
 
-POLICIES = ("allow", "flag", "refuse")
+DUPLICATE_POLICIES = ("allow", "flag", "refuse")
 QUALITY_REASONS = tuple(
     name.removeprefix("QUALITY_REASON_")
     for name, number in encoder.QualityReason.items()
     if number != encoder.QUALITY_REASON_UNSPECIFIED
 )
+"""Why a face may be poor, of `Quality.reasons`; an enrollment may be refused for any of them."""
 
 
 @dataclasses.dataclass(frozen=True)
 class CollectionSettings:
-    """What can be changed of a collection; in a request None leaves a setting as it is.
+    """The settings of a collection. In a request None leaves a setting as it is.
 
-    `duplicate_policy` is allow, flag or refuse; a `retention` of 0 is for ever; `refused_qualities` are of
-    QUALITY_REASONS, and an empty tuple refuses no face.
+    Distances are Euclidean, and a threshold is the largest that still counts. The four that bound distances
+    are changed by a key with scores only. Defaults are those of a new collection.
+
+    Attributes:
+        display_name: A text for people, up to 256 characters. Default: "".
+        verify_threshold: Decides `verify` and `compare` without `max_distance`, 0 to 4. Default: 0.6.
+        identify_threshold: Decides `identify` without `max_distance`, 0 to 4. Default: 0.5.
+        duplicate_policy: What `enroll` does about a face within `duplicate_threshold` of another person's:
+            `allow` does not look for one, `flag` enrolls and names the other person in the answer, `refuse`
+            enrolls nothing and raises FACE_DUPLICATE. Default: `flag`.
+        duplicate_threshold: The distance that makes a duplicate, 0 to 4. Default: 0.5.
+        min_face_pixels: The least shorter side of the box of a face to enroll, in pixels of the upright
+            image, 0 to 65535. Default: 0, any.
+        exact_only: Whether `identify` never uses an index. Default: False.
+        index_above_faces: From how many faces on maintenance builds an index, 1,000 to 1,000,000,000.
+            Default: 20,000.
+        trust_distance: The index acceptance threshold: a nearest candidate of the index within it is accepted
+            without an exact scan, 0 to 4. Default: 0.45.
+        target_recall: The share of searches whose nearest person the index has to find, 0.5 to 1. Default:
+            0.998.
+        retention: How long after its enrollment a face is kept, in whole seconds up to 100 years; 0 is for
+            ever. Default: 0.
+        refused_qualities: Which of QUALITY_REASONS refuse a face to enroll; an empty tuple refuses none.
+            Default: BLURRED, TOO_DARK, TOO_BRIGHT, LOW_CONTRAST.
+
+    Example:
+        >>> settings = CollectionSettings(verify_threshold=0.55, retention=datetime.timedelta(days=365))
+        >>> collections.update_collection(settings).settings.verify_threshold
+        0.55
     """
 
     display_name: str | None = None
@@ -64,7 +91,7 @@ class CollectionSettings:
         )
 
     def to_message(self) -> v1.CollectionSettings:
-        """Write the contract's message. Raises FacerecError OPTION_INVALID."""
+        """Write the contract's message. Raises FacerecError OPTION_INVALID for what no message can carry."""
         return v1.CollectionSettings(
             display_name=self.display_name,
             verify_threshold=self.verify_threshold,
@@ -88,9 +115,9 @@ class CollectionSettings:
 def _policy(name: str | None) -> v1.DuplicatePolicy.ValueType:
     if name is None:
         return v1.DUPLICATE_POLICY_UNSPECIFIED
-    if name not in POLICIES:
+    if name not in DUPLICATE_POLICIES:
         raise FacerecError(
-            f"duplicate_policy is one of {', '.join(POLICIES)}",
+            f"duplicate_policy is one of {', '.join(DUPLICATE_POLICIES)}",
             reason=Reason.OPTION_INVALID,
             field="settings.duplicate_policy",
         )
@@ -127,94 +154,3 @@ def _duration(length: datetime.timedelta | None) -> Duration | None:
     message = Duration()
     message.FromTimedelta(length)
     return message
-
-
-@dataclasses.dataclass(frozen=True)
-class SearchIndex:
-    """The state of a collection's index, which maintenance builds.
-
-    `recall` is None before it was measured, `build_time` None where there is no index, `build_phase`
-    empty where no build is under way; `build_done` is from 0 to 1. `far_recall` is the recall of faces far
-    from the centers that the index goes by; `recall_low` and `far_recall_low` are lower ends of 95 %
-    intervals. An index that was built and is not `ready` misses its target, and every search is exact.
-    """
-
-    ready: bool
-    persons: int
-    faces: int
-    recall: float | None
-    build_time: datetime.datetime | None
-    build_phase: str
-    build_done: float
-    recall_time: datetime.datetime | None
-    recall_low: float | None
-    far_recall: float | None
-    far_recall_low: float | None
-
-    @classmethod
-    def from_message(cls, message: v1.SearchIndex) -> Self:
-        """Read the contract's message."""
-        return cls(
-            ready=message.ready,
-            persons=message.persons,
-            faces=message.faces,
-            recall=message.recall if message.HasField("recall") else None,
-            build_time=utc(message.build_time) if message.HasField("build_time") else None,
-            build_phase=message.build_phase,
-            build_done=message.build_done,
-            recall_time=utc(message.recall_time) if message.HasField("recall_time") else None,
-            recall_low=message.recall_low if message.HasField("recall_low") else None,
-            far_recall=message.far_recall if message.HasField("far_recall") else None,
-            far_recall_low=message.far_recall_low if message.HasField("far_recall_low") else None,
-        )
-
-
-@dataclasses.dataclass(frozen=True)
-class Collection:
-    """A tenant's gallery, with all its settings; `estimated_faces` is about how many it has.
-
-    `calibration_id` is of the calibration that was last applied, empty where none was.
-    """
-
-    collection_id: str
-    space: str
-    settings: CollectionSettings
-    estimated_faces: int
-    index: SearchIndex
-    create_time: datetime.datetime
-    update_time: datetime.datetime
-    calibration_id: str
-
-    @classmethod
-    def from_message(cls, message: v1.Collection) -> Self:
-        """Read the contract's message."""
-        return cls(
-            collection_id=message.collection_id,
-            space=message.space,
-            settings=CollectionSettings.from_message(message.settings),
-            estimated_faces=message.estimated_faces,
-            index=SearchIndex.from_message(message.index),
-            create_time=utc(message.create_time),
-            update_time=utc(message.update_time),
-            calibration_id=message.calibration_id,
-        )
-
-
-@dataclasses.dataclass(frozen=True)
-class CollectionErasure:
-    """The receipt of a collection's erasure: counts of 0 when none of that id was there."""
-
-    collections_deleted: int
-    persons_deleted: int
-    faces_deleted: int
-    delete_time: datetime.datetime
-
-    @classmethod
-    def from_message(cls, message: v1.DeleteCollectionResponse) -> Self:
-        """Read the contract's message."""
-        return cls(
-            message.collections_deleted,
-            message.persons_deleted,
-            message.faces_deleted,
-            utc(message.delete_time),
-        )

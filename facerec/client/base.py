@@ -1,0 +1,164 @@
+"""What the clients of both services share: address, channel, deadline, metadata and `close`."""
+
+import copy
+import re
+from types import TracebackType
+from typing import Any, ClassVar, Self
+
+import grpc
+import grpc.aio
+from google.protobuf.message import Message
+
+from facerec.client.channel import MAX_MESSAGE_BYTES, channel_options, check_address, target
+from facerec.client.failures import option_invalid
+from facerec.client.loop_channel import LoopChannel
+from facerec.client.security import PLAIN, Security
+from facerec.errors import FacerecError, Reason
+
+_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+
+
+def _checked_seconds(timeout_seconds: float) -> float:
+    if not isinstance(timeout_seconds, int | float) or not timeout_seconds > 0:
+        raise option_invalid(
+            "timeout_seconds", f"timeout_seconds is {timeout_seconds!r}: give seconds above 0"
+        )
+    return timeout_seconds
+
+
+def _checked_id(text: str, field: str) -> str:
+    if not _ID.fullmatch(text):
+        raise option_invalid(field, f"{field} has up to 64 letters, digits, dots, dashes and underscores")
+    return text
+
+
+class BaseClient:
+    """What a blocking and an asyncio client have in common.
+
+    Attributes:
+        address: The address that the client was made with.
+        timeout_seconds: The deadline of each call, in seconds.
+    """
+
+    service: ClassVar[str]
+    stub: ClassVar[Any]
+
+    def __init__(self, address: str, *, timeout_seconds: float = 30.0, security: Security = PLAIN) -> None:
+        check_address(address, self.service)
+        self.address = address
+        self.timeout_seconds = _checked_seconds(timeout_seconds)
+        self._metadata = security.metadata(address)
+        self._options = [*channel_options(self.service), *security.options()]
+
+    def with_options(
+        self,
+        *,
+        timeout_seconds: float | None = None,
+        request_id: str = "",
+        trace_parent: str = "",
+        on_behalf_of: str = "",
+    ) -> Self:
+        """The same client, over the same channel, with other options for its calls.
+
+        The client that this is called on keeps its own. Closing either closes both.
+
+        Args:
+            timeout_seconds: The deadline of each call, in seconds above 0. None keeps this client's.
+            request_id: An id for the logs: the services write it into each line about these calls. Up to 64
+                letters, digits, dots, dashes and underscores; "" sends none. (The `request_id` of `enroll` is
+                another one.)
+            trace_parent: The W3C `traceparent` of the trace that the calls are part of; "" sends none.
+            on_behalf_of: For whom the calls are made, in the characters of `request_id`: an encoder that
+                has more to do than it can serves those named here in turn. "" names nobody.
+
+        Returns:
+            A client of the same class.
+
+        Raises:
+            FacerecError: OPTION_INVALID; `field` is the argument at fault.
+
+        Example:
+            >>> quick = matcher.with_options(timeout_seconds=2, request_id="door-7.20261128-0815")
+            >>> quick.verify("ann", photo).match
+            True
+        """
+        other = copy.copy(self)
+        if timeout_seconds is not None:
+            other.timeout_seconds = _checked_seconds(timeout_seconds)
+        if request_id:
+            other._metadata = (*other._metadata, ("x-request-id", _checked_id(request_id, "request_id")))
+        if trace_parent:
+            other._metadata = (*other._metadata, ("traceparent", trace_parent))
+        if on_behalf_of:
+            named = _checked_id(on_behalf_of, "on_behalf_of")
+            other._metadata = (*other._metadata, ("x-on-behalf-of", named))
+        return other
+
+    def _open_stub(self) -> Any:
+        """The stub of an open channel."""
+        raise NotImplementedError
+
+    def _send(self, method: str, request: Message, *, deadline: bool = True) -> Any:
+        """Start an RPC. Raises FacerecError IMAGE_TOO_LARGE."""
+        size_bytes = request.ByteSize()
+        if size_bytes > MAX_MESSAGE_BYTES:
+            raise FacerecError(
+                f"the request has {size_bytes:,} bytes and a message at most {MAX_MESSAGE_BYTES:,}; "
+                "send fewer or smaller images",
+                reason=Reason.IMAGE_TOO_LARGE,
+            )
+        timeout = self.timeout_seconds if deadline else None
+        return getattr(self._open_stub(), method)(request, timeout=timeout, metadata=self._metadata)
+
+
+class Client(BaseClient):
+    """A blocking client of one service. Threads may share it; it does not survive `os.fork`."""
+
+    def __init__(self, address: str, *, timeout_seconds: float = 30.0, security: Security = PLAIN) -> None:
+        super().__init__(address, timeout_seconds=timeout_seconds, security=security)
+        self._channel = (
+            grpc.secure_channel(target(address), security.credentials(), self._options)
+            if security.is_tls
+            else grpc.insecure_channel(target(address), self._options)
+        )
+        self._opened_stub = self.stub(self._channel)
+
+    def _open_stub(self) -> Any:
+        return self._opened_stub
+
+    def close(self) -> None:
+        """Close the client's connections; calls in flight are cancelled."""
+        self._channel.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+
+class AsyncClient(BaseClient):
+    """An asyncio client of one service. It belongs to the event loop of its first call.
+
+    It may be made before the loop runs.
+    """
+
+    def __init__(self, address: str, *, timeout_seconds: float = 30.0, security: Security = PLAIN) -> None:
+        super().__init__(address, timeout_seconds=timeout_seconds, security=security)
+        credentials = security.credentials() if security.is_tls else None
+        self._channel = LoopChannel(address, credentials, self._options)
+
+    def _open_stub(self) -> Any:
+        return self._channel.stub(self.stub)
+
+    async def close(self) -> None:
+        """Close the client's connections; calls in flight are cancelled."""
+        await self._channel.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()

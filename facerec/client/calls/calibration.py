@@ -1,0 +1,69 @@
+"""Calls that measure a collection's error rates, and choose thresholds by them."""
+
+from facerec.client.results.calibrations import AppliedCalibration, Calibration
+from facerec.client.rpc import Call
+from facerec.matcher import v1
+
+
+def calibrate(
+    *,
+    target_far: float | None = None,
+    target_false_hits: float | None = None,
+    max_persons: int = 0,
+    collection_id: str = "",
+) -> Call[Calibration]:
+    """Measure a collection's error rates on its own persons, and find thresholds that keep two targets.
+
+    Nothing is changed: `apply_calibration` does that. It takes a key with scores.
+
+    Args:
+        target_far: The false match rate (FMR) that the verify threshold is to keep, a share of 1e-7 to 0.1.
+            None is 0.001.
+        target_false_hits: How many faces the face of somebody who is not enrolled may be expected to match in
+            `identify` (expected false positives), 1e-4 to 10. None is 0.01.
+        max_persons: How many persons at most have their faces compared, 20 to 50,000. The time grows with its
+            square: for 50,000 give `with_options` a deadline of minutes. 0 is 1,000.
+        collection_id: The collection; "" is `default`.
+
+    Returns:
+        The thresholds, the error rates at them, and what they were measured on.
+
+    Raises:
+        FacerecError: CALIBRATION_UNSUPPORTED (too few persons for `target_far`; `metadata` has `pairs`,
+            `needed_pairs`, `persons` and `needed_persons`), COLLECTION_NOT_FOUND, ID_INVALID, OPTION_INVALID.
+
+    Example:
+        >>> try:
+        ...     calibration = collections.calibrate(target_far=0.001)
+        ...     collections.apply_calibration(calibration.calibration_id)
+        ... except FacerecError as error:
+        ...     if error.reason is not Reason.CALIBRATION_UNSUPPORTED:
+        ...         raise
+        ...     print(error.metadata["persons"], "persons are too few")
+        2 persons are too few
+    """
+    request = v1.CalibrateRequest(
+        collection_id=collection_id,
+        target_far=target_far,
+        target_false_hits=target_false_hits,
+        max_persons=max_persons,
+    )
+    return Call("Calibrate", request, Calibration.from_message)
+
+
+def apply_calibration(calibration_id: str, *, collection_id: str = "") -> Call[AppliedCalibration]:
+    """Put the thresholds of a calibration in force. It takes a key with scores.
+
+    Args:
+        calibration_id: The id of what `calibrate` answered, a UUID in its 36-character form.
+        collection_id: The collection that it was measured on; "" is `default`.
+
+    Returns:
+        The thresholds before and now.
+
+    Raises:
+        FacerecError: CALIBRATION_NOT_FOUND (none of that id in the collection), COLLECTION_NOT_FOUND,
+            ID_INVALID.
+    """
+    request = v1.ApplyCalibrationRequest(collection_id=collection_id, calibration_id=calibration_id)
+    return Call("ApplyCalibration", request, AppliedCalibration.from_message)

@@ -1,0 +1,156 @@
+"""Calls that decide who a face is."""
+
+from facerec.client.probes import Probe, probe_message
+from facerec.client.results.decisions import Comparison, Identification, Verification
+from facerec.client.rpc import Call
+from facerec.matcher import v1
+
+
+def verify(
+    person_id: str,
+    probe: Probe,
+    *,
+    max_distance: float | None = None,
+    use_largest_face: bool = False,
+    collection_id: str = "",
+) -> Call[Verification]:
+    """Say whether a face is the named person's. The nearest of all that person's faces decides.
+
+    Args:
+        person_id: The person, 1 to 128 characters.
+        probe: The face: the bytes of an image that shows one, an `Encoding`, or the id of a stored face.
+        max_distance: The largest Euclidean distance, inclusive, that is a match, 0 to 4; takes a key with
+            scores. None is the collection's `verify_threshold`, 0.6 from the start.
+        use_largest_face: Whether the largest face of an image that shows several is taken, which is else
+            refused.
+        collection_id: The collection; "" is `default`.
+
+    Returns:
+        The decision, with the distance and the threshold. A face of somebody else is an answer, not an error.
+
+    Raises:
+        FacerecError: PERSON_NOT_FOUND (nobody of that id), IMAGE_INVALID, IMAGE_TOO_LARGE, IMAGE_UNSUPPORTED
+            (of an image), ENCODING_INVALID (not 128 numbers from -1000 to 1000, or without a space),
+            MODEL_MISMATCH (of another space than the collection's), FACE_NOT_FOUND (no face in the image, no
+            stored face of that id, or none of the person), FACE_AMBIGUOUS (several faces in the image),
+            ID_INVALID, OPTION_INVALID, COLLECTION_NOT_FOUND, ENCODER_UNAVAILABLE (images cannot be encoded
+            now). RATE_LIMITED may also mean that no failed try is left against the person, and then for
+            hours.
+
+    Example:
+        >>> answer = matcher.verify("ann", photo)
+        >>> answer.match, answer.distance <= answer.threshold
+        (True, True)
+        >>> matcher.verify("bob", photo).match
+        False
+    """
+    request = v1.VerifyRequest(
+        collection_id=collection_id,
+        person_id=person_id,
+        probe=probe_message(probe, "probe", use_largest_face=use_largest_face),
+        max_distance=max_distance,
+    )
+    return Call("Verify", request, Verification.from_message)
+
+
+def identify(
+    *probes: Probe,
+    all_faces: bool = False,
+    max_candidates: int | None = None,
+    max_distance: float | None = None,
+    exact_only: bool = False,
+    use_largest_face: bool = False,
+    min_face_pixels: int = 0,
+    collection_id: str = "",
+) -> Call[Identification]:
+    """Say who faces are: the persons with a face near enough, nearest first.
+
+    Args:
+        *probes: 1 to 16 faces: the bytes of an image, an `Encoding`, or the id of a stored face. The latter
+            two take a key with scores.
+        all_faces: Whether every face of an image is answered; otherwise an image shows one face. Not together
+            with `use_largest_face`.
+        max_candidates: How many persons are answered for each face, 1 to 100. None is 5.
+        max_distance: The largest Euclidean distance, inclusive, of a candidate, 0 to 4; takes a key with
+            scores. None is the collection's `identify_threshold`, 0.5 from the start.
+        exact_only: Whether an exact scan decides, even where an index could; False is as the collection's
+            settings say.
+        use_largest_face: Whether the largest face of an image that shows several is taken, which is else
+            refused.
+        min_face_pixels: With `all_faces` the least shorter side of a face, in pixels of the upright image, 0
+            to 65535; the smaller, the more a search costs. 0 takes faces of about an eighth of the longer
+            side, and smaller ones where there are none.
+        collection_id: The collection; "" is `default`.
+
+    Returns:
+        One answer a probe, or with `all_faces` one a face. Without a candidate it is nobody's: an answer, not
+        an error.
+
+    Raises:
+        FacerecError: IMAGE_INVALID, IMAGE_TOO_LARGE, IMAGE_UNSUPPORTED (of an image), ENCODING_INVALID (not
+            128 numbers from -1000 to 1000, or without a space), MODEL_MISMATCH (of another space than the
+            collection's), FACE_NOT_FOUND (no face in an image, or no stored face of that id), FACE_AMBIGUOUS
+            (several faces in an image), ID_INVALID, OPTION_INVALID, COLLECTION_NOT_FOUND, ENCODER_UNAVAILABLE
+            (images cannot be encoded now). `field` is the probe at fault, such as `probes[1].image`.
+
+    Example:
+        >>> [face] = matcher.identify(photo).faces
+        >>> [candidate.person_id for candidate in face.candidates]
+        ['ann']
+    """
+    request = v1.IdentifyRequest(
+        collection_id=collection_id,
+        probes=[
+            probe_message(probe, f"probes[{place}]", use_largest_face=use_largest_face)
+            for place, probe in enumerate(probes)
+        ],
+        max_candidates=max_candidates,
+        max_distance=max_distance,
+        all_faces=all_faces,
+        exact_only=exact_only,
+        min_face_pixels=min_face_pixels,
+    )
+    return Call("Identify", request, Identification.from_message)
+
+
+def compare(
+    a: Probe,
+    b: Probe,
+    *,
+    max_distance: float | None = None,
+    use_largest_face: bool = False,
+    collection_id: str = "",
+) -> Call[Comparison]:
+    """Measure the distance of two faces.
+
+    Args:
+        a: One face: the bytes of an image that shows one, an `Encoding`, or the id of a stored face. The
+            latter two take a key with scores.
+        b: The other face, in any of these forms, of the same space.
+        max_distance: The largest Euclidean distance, inclusive, that is a match, 0 to 4; takes a key with
+            scores. None is the collection's `verify_threshold`.
+        use_largest_face: Whether the largest face of an image that shows several is taken, which is else
+            refused.
+        collection_id: The collection whose stored faces and threshold are meant; "" is `default`.
+
+    Returns:
+        Whether they match, with the distance and the threshold.
+
+    Raises:
+        FacerecError: IMAGE_INVALID, IMAGE_TOO_LARGE, IMAGE_UNSUPPORTED (of an image), ENCODING_INVALID (not
+            128 numbers from -1000 to 1000, or without a space), MODEL_MISMATCH (of another space than the
+            collection's), FACE_NOT_FOUND (no face in an image, or no stored face of that id), FACE_AMBIGUOUS
+            (several faces in an image), ID_INVALID, OPTION_INVALID, COLLECTION_NOT_FOUND, ENCODER_UNAVAILABLE
+            (images cannot be encoded now). `field` is the face at fault, such as `probe_b.image`.
+
+    Example:
+        >>> matcher.compare(photo, Path("ann.jpg").read_bytes()).match
+        True
+    """
+    request = v1.CompareRequest(
+        collection_id=collection_id,
+        probe_a=probe_message(a, "probe_a", use_largest_face=use_largest_face),
+        probe_b=probe_message(b, "probe_b", use_largest_face=use_largest_face),
+        max_distance=max_distance,
+    )
+    return Call("Compare", request, Comparison.from_message)

@@ -1,0 +1,173 @@
+"""Calls that read, change, merge, export and erase persons."""
+
+from facerec.client.results.person_exports import PersonExport
+from facerec.client.results.persons import Erasure, Merge, Person
+from facerec.client.rpc import Call, CollectedCall, PagedCall
+from facerec.matcher import v1
+
+
+def get_person(person_id: str, *, collection_id: str = "") -> Call[Person]:
+    """Read one person.
+
+    Args:
+        person_id: The person, 1 to 128 characters.
+        collection_id: The collection; "" is `default`.
+
+    Returns:
+        The person, without the faces (`list_faces` has them).
+
+    Raises:
+        FacerecError: PERSON_NOT_FOUND, ID_INVALID, COLLECTION_NOT_FOUND.
+
+    Example:
+        >>> matcher.get_person("ann").face_count
+        1
+    """
+    request = v1.GetPersonRequest(collection_id=collection_id, person_id=person_id)
+    return Call("GetPerson", request, lambda response: Person.from_message(response.person))
+
+
+def list_persons(*, prefix: str = "", page_size: int = 0, collection_id: str = "") -> PagedCall[Person]:
+    """Iterate over the persons of a collection, ordered by `person_id` (by code points).
+
+    Pages are fetched while the loop runs; each is a call with a deadline of its own, and may raise.
+
+    Args:
+        prefix: Leaves only persons whose id begins with it; "" leaves all.
+        page_size: How many persons one call fetches, 1 to 1000. 0 is 100.
+        collection_id: The collection; "" is `default`.
+
+    Returns:
+        An iterator over persons; of the asyncio client an asynchronous one.
+
+    Raises:
+        FacerecError: ID_INVALID (naming `person_id_prefix`), OPTION_INVALID, COLLECTION_NOT_FOUND.
+
+    Example:
+        >>> [person.person_id for person in matcher.list_persons(prefix="a")]
+        ['ann']
+    """
+    request = v1.ListPersonsRequest(collection_id=collection_id, page_size=page_size, person_id_prefix=prefix)
+    return PagedCall("ListPersons", request, "persons", Person.from_message)
+
+
+def update_person(person_id: str, *, display_name: str, collection_id: str = "") -> Call[Person]:
+    """Replace a person's display name.
+
+    Args:
+        person_id: The person, 1 to 128 characters.
+        display_name: The new text for people, up to 256 characters; "" for none.
+        collection_id: The collection; "" is `default`.
+
+    Returns:
+        The person after the change.
+
+    Raises:
+        FacerecError: PERSON_NOT_FOUND, ID_INVALID, OPTION_INVALID (too long), COLLECTION_NOT_FOUND.
+
+    Example:
+        >>> matcher.update_person("ann", display_name="Ann B.").display_name
+        'Ann B.'
+    """
+    request = v1.UpdatePersonRequest(
+        collection_id=collection_id, person_id=person_id, display_name=display_name
+    )
+    return Call("UpdatePerson", request, lambda response: Person.from_message(response.person))
+
+
+def merge_persons(source_person_id: str, target_person_id: str, *, collection_id: str = "") -> Call[Merge]:
+    """Give all faces of one person to another and erase the first, for one human enrolled under two ids.
+
+    It is not retried: after a lost answer, PERSON_NOT_FOUND naming `source_person_id` means that it was
+    carried out.
+
+    Args:
+        source_person_id: The person to give up.
+        target_person_id: The person to keep, with their display name; another than the source.
+        collection_id: The collection; "" is `default`.
+
+    Returns:
+        The target after the merge, and how many faces it was given.
+
+    Raises:
+        FacerecError: PERSON_NOT_FOUND (`field` names which of them), PERSON_FULL (the target would have more
+            faces than a person may), OPTION_INVALID (both are one person), ID_INVALID, COLLECTION_NOT_FOUND.
+
+    Example:
+        >>> matcher.merge_persons("bob", "ann").person.face_count
+        2
+    """
+    request = v1.MergePersonsRequest(
+        collection_id=collection_id, source_person_id=source_person_id, target_person_id=target_person_id
+    )
+    return Call("MergePersons", request, Merge.from_message)
+
+
+def delete_person(person_id: str, *, collection_id: str = "") -> Call[Erasure]:
+    """Erase a person and every face of theirs.
+
+    Args:
+        person_id: The person, 1 to 128 characters.
+        collection_id: The collection; "" is `default`.
+
+    Returns:
+        The receipt. Where nobody of that id is there, its counts are 0 and it has no id: that is no error.
+
+    Raises:
+        FacerecError: ID_INVALID, COLLECTION_NOT_FOUND.
+
+    Example:
+        >>> receipt = matcher.delete_person("ann")
+        >>> receipt.persons_deleted, receipt.faces_deleted
+        (1, 1)
+    """
+    request = v1.DeletePersonRequest(collection_id=collection_id, person_id=person_id)
+    return Call("DeletePerson", request, Erasure.from_message)
+
+
+def get_erasure(erasure_id: str, *, collection_id: str = "") -> Call[Erasure]:
+    """Ask how far an erasure has come: whether the bytes of what was erased are gone, too.
+
+    Args:
+        erasure_id: The id of the receipt of `delete_person` or `delete_face`, a UUID in its 36-character
+            form.
+        collection_id: The collection; "" is `default`.
+
+    Returns:
+        The receipt with its `state`.
+
+    Raises:
+        FacerecError: ERASURE_NOT_FOUND, ID_INVALID, COLLECTION_NOT_FOUND.
+
+    Example:
+        >>> receipt = matcher.delete_person("ann")
+        >>> matcher.get_erasure(receipt.erasure_id).state in ("pending", "vacuumed", "scrubbed")
+        True
+    """
+    request = v1.GetErasureRequest(collection_id=collection_id, erasure_id=erasure_id)
+    return Call("GetErasure", request, lambda response: Erasure.from_progress(response, erasure_id))
+
+
+def export_person(person_id: str, *, collection_id: str = "") -> CollectedCall[PersonExport]:
+    """Read all that is kept of one person, for whoever asks for their own data (GDPR 15 and 20).
+
+    The export is an event of the audit log. What changes while it is read may be in it or not.
+
+    Args:
+        person_id: The person, 1 to 128 characters.
+        collection_id: The collection; "" is `default`.
+
+    Returns:
+        The person, the faces, and the audit events of what changed them or read their data. Vectors come with
+        a key of the role `admin`, or where the services ask for no key; else they are None.
+
+    Raises:
+        FacerecError: PERSON_NOT_FOUND, ID_INVALID, COLLECTION_NOT_FOUND.
+
+    Example:
+        >>> export = matcher.export_person("ann")
+        >>> len(export.faces), [event.action for event in export.events]
+        (1, ['EXPORT_PERSON', 'ENROLL'])
+    """
+    request = v1.ExportPersonRequest(collection_id=collection_id, person_id=person_id)
+    return CollectedCall("ExportPerson", request, PersonExport.from_messages)

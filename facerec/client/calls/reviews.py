@@ -1,0 +1,155 @@
+"""Calls that review a collection: the recall of its index, likely duplicates, and the audit log."""
+
+import datetime
+
+from facerec.client.failures import option_invalid
+from facerec.client.results.audit import AuditEvent
+from facerec.client.results.reviews import DuplicatePair, Recall
+from facerec.client.rpc import Call, PagedCall
+from facerec.client.times import timestamp
+from facerec.matcher import v1
+
+_AUDIT_KINDS = {
+    "": v1.AUDIT_KIND_UNSPECIFIED,
+    "changes": v1.AUDIT_KIND_CHANGES,
+    "decisions": v1.AUDIT_KIND_DECISIONS,
+}
+
+
+def measure_recall(*, samples: int = 0, collection_id: str = "") -> Call[Recall]:
+    """Search for a collection's own persons by its index and exactly, and compare the answers.
+
+    It takes a key with scores. Where the call's deadline comes near, fewer searches are compared.
+
+    Args:
+        samples: How many searches at most are compared, 20 to 1,000. 0 is 200.
+        collection_id: The collection; "" is `default`.
+
+    Returns:
+        The recall of the index, and how far `identify` agrees with an exact scan.
+
+    Raises:
+        FacerecError: COLLECTION_NOT_FOUND, ID_INVALID, OPTION_INVALID.
+
+    Example:
+        >>> collections.measure_recall(samples=20).indexed
+        False
+    """
+    request = v1.MeasureRecallRequest(collection_id=collection_id, samples=samples)
+    return Call("MeasureRecall", request, Recall.from_message)
+
+
+def list_duplicates(
+    *,
+    max_distance: float | None = None,
+    include_dismissed: bool = False,
+    page_size: int = 0,
+    collection_id: str = "",
+) -> PagedCall[DuplicatePair]:
+    """Iterate over pairs of persons whose faces are near enough to be one person's.
+
+    It takes a key with scores. Somebody looks at each, and merges the two (`merge_persons`) or dismisses the
+    pair (`dismiss_duplicate`). Pages are fetched while the loop runs; each is a call with a deadline of its
+    own, and may raise.
+
+    Args:
+        max_distance: The largest Euclidean distance, inclusive, between a face of each, 0 to 0.6. None is the
+            collection's `duplicate_threshold`.
+        include_dismissed: Whether pairs that were dismissed are listed, too.
+        page_size: How many pairs one call fetches at most, 1 to 1000. 0 is 100.
+        collection_id: The collection; "" is `default`.
+
+    Returns:
+        An iterator over pairs, in the order in which their first and then their second person was enrolled,
+        those of one page nearest first; of the asyncio client an asynchronous one.
+
+    Raises:
+        FacerecError: COLLECTION_NOT_FOUND, ID_INVALID, OPTION_INVALID.
+
+    Example:
+        >>> enrollment = matcher.enroll("anne", Path("ann2.jpg").read_bytes())
+        >>> [(pair.person_id_a, pair.person_id_b) for pair in collections.list_duplicates()]
+        [('ann', 'anne')]
+        >>> collections.dismiss_duplicate("ann", "anne")
+        True
+    """
+    request = v1.ListDuplicatesRequest(
+        collection_id=collection_id,
+        max_distance=max_distance,
+        include_dismissed=include_dismissed,
+        page_size=page_size,
+    )
+    return PagedCall("ListDuplicates", request, "pairs", DuplicatePair.from_message)
+
+
+def dismiss_duplicate(
+    person_id_a: str, person_id_b: str, *, restore: bool = False, collection_id: str = ""
+) -> Call[bool]:
+    """Record that two persons are two, so that `list_duplicates` leaves the pair out.
+
+    Args:
+        person_id_a: One of them.
+        person_id_b: The other, in either order.
+        restore: Whether an earlier dismissal is taken back.
+        collection_id: The collection; "" is `default`.
+
+    Returns:
+        Whether this changed anything.
+
+    Raises:
+        FacerecError: PERSON_NOT_FOUND (`field` names which of them), COLLECTION_NOT_FOUND, ID_INVALID,
+            OPTION_INVALID (both are one person).
+
+    Example:
+        >>> collections.dismiss_duplicate("ann", "bob"), collections.dismiss_duplicate("bob", "ann")
+        (True, False)
+    """
+    request = v1.DismissDuplicateRequest(
+        collection_id=collection_id, person_id_a=person_id_a, person_id_b=person_id_b, restore=restore
+    )
+    return Call("DismissDuplicate", request, lambda response: bool(response.changed))
+
+
+def list_audit_events(
+    *,
+    person_id: str | None = None,
+    kind: str = "",
+    start_time: datetime.datetime | None = None,
+    end_time: datetime.datetime | None = None,
+    page_size: int = 0,
+    collection_id: str = "",
+) -> PagedCall[AuditEvent]:
+    """Iterate over a collection's audit log, newest first. It takes a key of the role `admin`.
+
+    Pages are fetched while the loop runs; each is a call with a deadline of its own, and may raise.
+
+    Args:
+        person_id: Leaves only events about this person, who is still enrolled. None leaves everybody's.
+        kind: `changes` leaves what changed the collection or read it or a person as a whole, `decisions` what
+            was verified, identified and compared. "" leaves both.
+        start_time: Leaves out what was before, a time with a time zone. None is the beginning.
+        end_time: Leaves out what was then and later, a time with a time zone. None is now.
+        page_size: How many events one call fetches, 1 to 1000. 0 is 100.
+        collection_id: The collection, which may have been erased since; "" is `default`.
+
+    Returns:
+        An iterator over events; of the asyncio client an asynchronous one.
+
+    Raises:
+        FacerecError: PERSON_NOT_FOUND (nobody of that id is enrolled any more), ID_INVALID, OPTION_INVALID.
+
+    Example:
+        >>> [event.action for event in collections.list_audit_events(kind="changes", person_id="ann")]
+        ['ENROLL']
+    """
+    if kind not in _AUDIT_KINDS:
+        raise option_invalid("kind", "kind is changes or decisions")
+    request = v1.ListAuditEventsRequest(
+        collection_id=collection_id,
+        person_id=person_id,
+        kind=_AUDIT_KINDS[kind],
+        start_time=timestamp(start_time, "start_time"),
+        end_time=timestamp(end_time, "end_time"),
+        page_size=page_size,
+    )
+    return PagedCall("ListAuditEvents", request, "events", AuditEvent.from_message)

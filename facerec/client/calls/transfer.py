@@ -1,0 +1,74 @@
+"""Imports and exports of faces in bulk."""
+
+from facerec.client.results.transfer import FaceBatch, ImportReport
+from facerec.client.rpc import Call, StreamCall
+from facerec.matcher import v1
+
+
+def get_import(import_id: str, *, collection_id: str = "") -> Call[ImportReport]:
+    """Ask how far an import has come.
+
+    Args:
+        import_id: The name that `import_faces` was given, 1 to 128 characters.
+        collection_id: The collection; "" is `default`.
+
+    Returns:
+        What the import did so far; `next_row` is where it goes on: 0 for one that was never begun.
+
+    Raises:
+        FacerecError: ID_INVALID, COLLECTION_NOT_FOUND.
+
+    Example:
+        >>> matcher.get_import("people-2026").next_row
+        0
+    """
+    request = v1.GetImportRequest(collection_id=collection_id, import_id=import_id)
+    return Call("GetImport", request, ImportReport.from_message)
+
+
+def export_faces(*, collection_id: str = "") -> StreamCall[FaceBatch]:
+    """Iterate over all faces of a collection with their vectors, ordered by person.
+
+    They are read from one snapshot, over one call without a deadline, which takes a key of the role `admin`.
+    It ends with the generator: when the loop is through, or when the generator is closed;
+    `contextlib.closing`, or `contextlib.aclosing` for asyncio, closes it where a loop is left early. The
+    server ends an export that is read too slowly.
+
+    Args:
+        collection_id: The collection; "" is `default`.
+
+    Returns:
+        A generator of batches, each of 2,000 faces at most; of the asyncio client an asynchronous one.
+
+    Raises:
+        FacerecError: COLLECTION_NOT_FOUND, ID_INVALID, OVERLOADED (also where it is read too slowly).
+
+    Example:
+        >>> with contextlib.closing(matcher.export_faces()) as exported:
+        ...     for batch in exported:
+        ...         print(batch.encodings.shape, batch.person_ids, batch.space)
+        (2, 128) ('ann', 'bob') dlib-resnet-v1/small/150x0.25
+    """
+    request = v1.ExportFacesRequest(collection_id=collection_id)
+    return StreamCall("ExportFaces", request, FaceBatch.from_message)
+
+
+def import_header(
+    *,
+    space: str,
+    import_id: str,
+    first_row: int,
+    dry_run: bool,
+    ignore_duplicate_policy: bool,
+    collection_id: str,
+) -> v1.ImportFacesRequest:
+    """The first message of an import; batches follow."""
+    header = v1.ImportHeader(
+        collection_id=collection_id,
+        space=space,
+        import_id=import_id,
+        first_row=first_row,
+        dry_run=dry_run,
+        ignore_duplicate_policy=ignore_duplicate_policy,
+    )
+    return v1.ImportFacesRequest(header=header)

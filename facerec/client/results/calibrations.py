@@ -1,0 +1,167 @@
+"""Error rates of a collection as the matcher measures them, and thresholds chosen by them."""
+
+import dataclasses
+import datetime
+from typing import Self
+
+from facerec.client.results.distances import distance
+from facerec.client.times import utc
+from facerec.matcher import v1
+
+BIN_DISTANCE = 0.005
+"""The width of a bin of `Calibration.genuine_counts` and `impostor_counts`: a Euclidean distance."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Rate:
+    """An error rate, a share of 0 to 1, with its 95 % interval.
+
+    Attributes:
+        value: The estimate.
+        low: The lower end of the interval.
+        high: The upper end of the interval.
+    """
+
+    value: float
+    low: float
+    high: float
+
+    @classmethod
+    def from_message(cls, message: v1.Rate) -> Self:
+        """Read the contract's message."""
+        return cls(message.value, message.low, message.high)
+
+
+@dataclasses.dataclass(frozen=True)
+class OperatingPoint:
+    """A threshold and the error rates at it.
+
+    Attributes:
+        threshold: The largest Euclidean distance, inclusive, that is a match.
+        far: The false match rate (FMR): the share of pairs of faces of different persons that match.
+        frr: The false non-match rate (FNMR): the mean over persons of the share of pairs of their own faces
+            that do not match. None where too few persons have two faces.
+        expected_false_hits: How many faces the face of somebody who is not enrolled is to be expected to
+            match in `identify` (expected false positives), at the most: `far` times the collection's faces.
+    """
+
+    threshold: float
+    far: Rate
+    frr: Rate | None
+    expected_false_hits: float
+
+    @classmethod
+    def from_message(cls, message: v1.OperatingPoint) -> Self:
+        """Read the contract's message."""
+        frr = Rate.from_message(message.frr) if message.HasField("frr") else None
+        return cls(message.threshold, Rate.from_message(message.far), frr, message.expected_false_hits)
+
+
+@dataclasses.dataclass(frozen=True)
+class Suspect:
+    """A likely duplicate: two persons who are probably one.
+
+    Attributes:
+        person_id_a: One of them.
+        person_id_b: The other.
+        distance: Between a face of each.
+    """
+
+    person_id_a: str
+    person_id_b: str
+    distance: float | None
+
+
+@dataclasses.dataclass(frozen=True)
+class Calibration:
+    """The answer of `calibrate`: what was measured, and the thresholds that keep the targets.
+
+    Attributes:
+        calibration_id: The id for `apply_calibration`, a UUID.
+        create_time: When it was measured.
+        faces: About how many faces the collection had.
+        genuine_persons: How many persons with two faces or more were measured, 4,000 at most.
+        genuine_pairs: How many pairs of faces of one person.
+        impostor_persons: How many persons were compared with each other.
+        impostor_pairs: How many pairs of faces of different persons.
+        target_far: The `target_far` asked for.
+        target_false_hits: The `target_false_hits` asked for.
+        verify: The largest threshold whose false match rate is at most `target_far`.
+        identify: The largest threshold at which `target_false_hits` are expected; None where the pairs there
+            are cannot support it.
+        identify_needs: Where `identify` is None, what it takes: the `max_persons` to set, or the
+            `target_false_hits` that the pairs support. "" otherwise.
+        suspects: Likely duplicates, whose pairs raise the false match rate; the nearest 20 at most.
+        curve: The rates at every threshold, in steps of 0.005.
+        genuine_counts: How many genuine pairs have which distance, in bins of BIN_DISTANCE from 0.
+        impostor_counts: The same of impostor pairs.
+    """
+
+    calibration_id: str
+    create_time: datetime.datetime
+    faces: int
+    genuine_persons: int
+    genuine_pairs: int
+    impostor_persons: int
+    impostor_pairs: int
+    target_far: float
+    target_false_hits: float
+    verify: OperatingPoint
+    identify: OperatingPoint | None
+    identify_needs: str
+    suspects: tuple[Suspect, ...]
+    curve: tuple[OperatingPoint, ...]
+    genuine_counts: tuple[int, ...]
+    impostor_counts: tuple[int, ...]
+
+    @classmethod
+    def from_message(cls, response: v1.CalibrateResponse) -> Self:
+        """Read the contract's message."""
+        message = response.calibration
+        return cls(
+            calibration_id=message.calibration_id,
+            create_time=utc(message.create_time),
+            faces=message.faces,
+            genuine_persons=message.genuine_persons,
+            genuine_pairs=message.genuine_pairs,
+            impostor_persons=message.impostor_persons,
+            impostor_pairs=message.impostor_pairs,
+            target_far=message.target_far,
+            target_false_hits=message.target_false_hits,
+            verify=OperatingPoint.from_message(message.verify),
+            identify=OperatingPoint.from_message(message.identify) if message.HasField("identify") else None,
+            identify_needs=message.identify_needs,
+            suspects=tuple(
+                Suspect(pair.person_id_a, pair.person_id_b, distance(pair)) for pair in message.suspects
+            ),
+            curve=tuple(map(OperatingPoint.from_message, message.curve)),
+            genuine_counts=tuple(message.genuine_counts),
+            impostor_counts=tuple(message.impostor_counts),
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class AppliedCalibration:
+    """The answer of `apply_calibration`: the collection's thresholds, Euclidean distances.
+
+    Attributes:
+        old_verify_threshold: The `verify_threshold` before.
+        verify_threshold: The `verify_threshold` now.
+        old_identify_threshold: The `identify_threshold` before.
+        identify_threshold: The `identify_threshold` now; unchanged where the calibration has none.
+    """
+
+    old_verify_threshold: float
+    verify_threshold: float
+    old_identify_threshold: float
+    identify_threshold: float
+
+    @classmethod
+    def from_message(cls, message: v1.ApplyCalibrationResponse) -> Self:
+        """Read the contract's message."""
+        return cls(
+            message.old_verify_threshold,
+            message.verify_threshold,
+            message.old_identify_threshold,
+            message.identify_threshold,
+        )

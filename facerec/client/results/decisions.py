@@ -1,0 +1,183 @@
+"""Who a face is: the answers of `verify`, `identify` and `compare`."""
+
+import dataclasses
+from typing import Self
+
+from facerec.client.results.distances import distance
+from facerec.client.results.faces import BoundingBox, Quality, quality_of
+from facerec.matcher import v1
+
+
+@dataclasses.dataclass(frozen=True)
+class Verification:
+    """The answer of `verify`: the nearest of the person's faces decides.
+
+    Attributes:
+        match: Whether the distance is at most the threshold.
+        distance: From the probe to the nearest of the person's faces; None without scores.
+        threshold: The largest distance, inclusive, that is a match: `max_distance`, or the collection's
+            `verify_threshold`.
+        nearest_face_id: The nearest face; "" without scores.
+        faces_compared: How many faces the person has, all of which were compared.
+        space: The space of the vectors.
+        quality: How fit the probe's face is to be compared; None where the probe is not an image.
+    """
+
+    match: bool
+    distance: float | None
+    threshold: float
+    nearest_face_id: str
+    faces_compared: int
+    space: str
+    quality: Quality | None = None
+
+    @classmethod
+    def from_message(cls, message: v1.VerifyResponse) -> Self:
+        """Read the contract's message."""
+        return cls(
+            message.match,
+            distance(message),
+            message.threshold,
+            message.nearest_face_id,
+            message.faces_compared,
+            message.space,
+            quality_of(message),
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class Candidate:
+    """A person whom a face may be of.
+
+    Attributes:
+        person_id: The person.
+        display_name: The person's text for people; "" where there is none.
+        distance: From the probe to the nearest of the person's faces; None without scores.
+        face_id: That nearest face; "" without scores.
+    """
+
+    person_id: str
+    display_name: str
+    distance: float | None
+    face_id: str
+
+
+@dataclasses.dataclass(frozen=True)
+class IdentifiedFace:
+    """The answer of `identify` for one face.
+
+    Attributes:
+        probe_index: Which of the probes given it is of, from 0.
+        bounding_box: Where the face is in the probe's image; None where the probe is not an image.
+        candidates: The persons within the threshold, nearest first, `max_candidates` at most; empty for
+            nobody. Without scores they are in the order of their ids, and the first is not the likeliest.
+        mode: How the collection was searched: `exact` (every face was compared), `index`, or
+            `index_confirmed` (an index was asked and an exact scan decided); "" without scores.
+        exact: Whether no nearer face can have been missed; None without scores.
+        faces_searched: How many distances were computed; None without scores.
+        quality: How fit the face is to be compared; None where the probe is not an image.
+        matched_persons: How many persons are within the threshold, of whom `candidates` may be a part; 101
+            means more than 100. Where it is above 1, which of them it is has to be decided otherwise.
+    """
+
+    probe_index: int
+    bounding_box: BoundingBox | None
+    candidates: tuple[Candidate, ...]
+    mode: str
+    exact: bool | None
+    faces_searched: int | None
+    quality: Quality | None = None
+    matched_persons: int = 0
+
+    @classmethod
+    def from_message(cls, message: v1.IdentifiedFace) -> Self:
+        """Read the contract's message."""
+        box = BoundingBox.from_message(message.bounding_box) if message.HasField("bounding_box") else None
+        has_scores = message.HasField("exact")
+        candidates = tuple(
+            Candidate(found.person_id, found.display_name, distance(found), found.face_id)
+            for found in message.candidates
+        )
+        return cls(
+            message.probe_index,
+            box,
+            candidates,
+            search_mode(message.mode) if has_scores else "",
+            message.exact if has_scores else None,
+            message.faces_searched if has_scores else None,
+            quality_of(message),
+            message.matched_persons,
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class Identification:
+    """The answer of `identify`.
+
+    Attributes:
+        faces: One answer a probe or, with `all_faces`, one a face of each image, largest first: an image
+            without a face then has none.
+        threshold: The largest distance, inclusive, of a candidate: `max_distance`, or the collection's
+            `identify_threshold`.
+        space: The space of the vectors.
+        expected_false_hits: How many faces of the collection the face of somebody who is not enrolled is to
+            be expected to match (expected false positives), by the calibration in force. None without one.
+        expected_false_hits_high: The upper end of that number's 95 % interval; None without a calibration.
+    """
+
+    faces: tuple[IdentifiedFace, ...]
+    threshold: float
+    space: str
+    expected_false_hits: float | None = None
+    expected_false_hits_high: float | None = None
+
+    @classmethod
+    def from_message(cls, message: v1.IdentifyResponse) -> Self:
+        """Read the contract's message."""
+        calibrated = message.HasField("expected_false_hits")
+        return cls(
+            tuple(map(IdentifiedFace.from_message, message.faces)),
+            message.threshold,
+            message.space,
+            message.expected_false_hits if calibrated else None,
+            message.expected_false_hits_high if calibrated else None,
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class Comparison:
+    """The answer of `compare`.
+
+    Attributes:
+        match: Whether the distance is at most the threshold.
+        distance: Between the two faces; None without scores.
+        threshold: The largest distance, inclusive, that is a match: `max_distance`, or the collection's
+            `verify_threshold`.
+        space: The space of the vectors.
+        quality_a: How fit the first face is to be compared; None where it was not given as an image.
+        quality_b: The same of the second face.
+    """
+
+    match: bool
+    distance: float | None
+    threshold: float
+    space: str
+    quality_a: Quality | None = None
+    quality_b: Quality | None = None
+
+    @classmethod
+    def from_message(cls, message: v1.CompareResponse) -> Self:
+        """Read the contract's message."""
+        return cls(
+            message.match,
+            distance(message),
+            message.threshold,
+            message.space,
+            quality_of(message, "quality_a"),
+            quality_of(message, "quality_b"),
+        )
+
+
+def search_mode(mode: v1.SearchMode.ValueType) -> str:
+    """The short name of a mode: `exact`, `index` or `index_confirmed`."""
+    return v1.SearchMode.Name(mode).removeprefix("SEARCH_MODE_").lower()

@@ -1,0 +1,83 @@
+"""What an enrollment did."""
+
+import dataclasses
+from typing import Self
+
+from facerec.client.results.decisions import search_mode
+from facerec.client.results.distances import distance
+from facerec.client.results.faces import Quality, quality_of
+from facerec.client.results.persons import Person, StoredFace
+from facerec.matcher import v1
+
+
+@dataclasses.dataclass(frozen=True)
+class Duplicate:
+    """Another person whose face is as near to an enrolled one as a duplicate.
+
+    Attributes:
+        person_id: The other person.
+        distance: From the enrolled face to the nearest of the other person's; None without scores.
+        face_id: That nearest face; "" without scores.
+    """
+
+    person_id: str
+    distance: float | None
+    face_id: str
+
+
+@dataclasses.dataclass(frozen=True)
+class EnrolledFace:
+    """What became of one face of an enrollment.
+
+    Attributes:
+        face: The stored face.
+        already_enrolled: Whether the person had this very photo or encoding, so that nothing was added.
+        duplicate: The nearest other person within the collection's `duplicate_threshold`; without scores the
+            first of those by id. None where there is none, or where none was looked for.
+        duplicate_check: How the other persons were searched: `exact` or `index`. "" where they were not (by
+            the collection's `duplicate_policy`, for a face enrolled already, or for a caller who may not be
+            told), and without scores.
+        quality: How fit the face is to be compared; None where it was not given as an image, or was enrolled
+            already.
+    """
+
+    face: StoredFace
+    already_enrolled: bool
+    duplicate: Duplicate | None = None
+    duplicate_check: str = ""
+    quality: Quality | None = None
+
+    @classmethod
+    def from_message(cls, message: v1.EnrolledFace) -> Self:
+        """Read the contract's message."""
+        found = message.duplicate
+        return cls(
+            StoredFace.from_message(message.face),
+            message.already_enrolled,
+            Duplicate(found.person_id, distance(found), found.face_id)
+            if message.HasField("duplicate")
+            else None,
+            search_mode(message.duplicate_check) if message.duplicate_check else "",
+            quality_of(message),
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class Enrollment:
+    """The answer of `enroll`.
+
+    Attributes:
+        person: The person after the enrollment.
+        faces: What became of each face, in the order in which they were given.
+        person_created: Whether the person was new.
+    """
+
+    person: Person
+    faces: tuple[EnrolledFace, ...]
+    person_created: bool
+
+    @classmethod
+    def from_message(cls, message: v1.EnrollResponse) -> Self:
+        """Read the contract's message."""
+        faces = tuple(map(EnrolledFace.from_message, message.faces))
+        return cls(Person.from_message(message.person), faces, message.person_created)

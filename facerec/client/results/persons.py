@@ -1,0 +1,137 @@
+"""Persons and their stored faces, and the receipts of merging and erasing them."""
+
+import dataclasses
+import datetime
+from typing import Self
+
+from facerec.client.times import utc
+from facerec.matcher import v1
+
+
+@dataclasses.dataclass(frozen=True)
+class Person:
+    """A person of a collection.
+
+    Attributes:
+        person_id: The caller's id of the person, in Unicode's normal form C.
+        display_name: A text for people; "" where there is none.
+        face_count: How many faces the person has.
+        create_time: When the person was first enrolled.
+        update_time: When the person or their faces last changed.
+    """
+
+    person_id: str
+    display_name: str
+    face_count: int
+    create_time: datetime.datetime
+    update_time: datetime.datetime
+
+    @classmethod
+    def from_message(cls, message: v1.Person) -> Self:
+        """Read the contract's message."""
+        return cls(
+            message.person_id,
+            message.display_name,
+            message.face_count,
+            utc(message.create_time),
+            utc(message.update_time),
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class StoredFace:
+    """A stored face, without its vector.
+
+    Attributes:
+        face_id: The face's id, a UUID in its 36-character form; a `Probe` may name the face by it.
+        person_id: Whose face it is.
+        external_ref: The caller's own reference to the face; "" where there is none.
+        space: The space of its encoding.
+        fingerprint: The provenance of its encoding (see `Encoding`); "" where unknown.
+        create_time: When the face was enrolled.
+        expire_time: From when on no call sees the face; None for never.
+    """
+
+    face_id: str
+    person_id: str
+    external_ref: str
+    space: str
+    fingerprint: str
+    create_time: datetime.datetime
+    expire_time: datetime.datetime | None = None
+
+    @classmethod
+    def from_message(cls, message: v1.Face) -> Self:
+        """Read the contract's message."""
+        return cls(
+            message.face_id,
+            message.person_id,
+            message.external_ref,
+            message.space,
+            message.fingerprint,
+            utc(message.create_time),
+            utc(message.expire_time) if message.HasField("expire_time") else None,
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class Merge:
+    """The answer of `merge_persons`.
+
+    Attributes:
+        person: The target after the merge.
+        faces_moved: How many faces the target was given. What both had is kept once.
+    """
+
+    person: Person
+    faces_moved: int
+
+    @classmethod
+    def from_message(cls, message: v1.MergePersonsResponse) -> Self:
+        """Read the contract's message."""
+        return cls(Person.from_message(message.person), message.faces_moved)
+
+
+@dataclasses.dataclass(frozen=True)
+class Erasure:
+    """The receipt of `delete_person` or `delete_face`, or what has become of it (`get_erasure`).
+
+    Attributes:
+        persons_deleted: How many persons were erased: 1, or 0 where there was nobody or a face was erased.
+        faces_deleted: How many faces were erased; 0 where there was nothing to erase.
+        delete_time: When the erasure was committed.
+        erasure_id: The id for `get_erasure`, a UUID; "" where nothing was erased.
+        state: `pending`: committed, and no call sees what was erased. `vacuumed`: the tables have no dead row
+            of it left. `scrubbed`: the tables' files were rewritten, too. A receipt is `pending`, or ""
+            without an id.
+        vacuum_time: When no dead row was left; None before.
+        scrub_time: When the files had been rewritten; None before.
+    """
+
+    persons_deleted: int
+    faces_deleted: int
+    delete_time: datetime.datetime
+    erasure_id: str = ""
+    state: str = ""
+    vacuum_time: datetime.datetime | None = None
+    scrub_time: datetime.datetime | None = None
+
+    @classmethod
+    def from_message(cls, message: v1.DeletePersonResponse | v1.DeleteFaceResponse) -> Self:
+        """Read either receipt of the contract."""
+        persons = message.persons_deleted if isinstance(message, v1.DeletePersonResponse) else 0
+        state = "pending" if message.erasure_id else ""
+        return cls(persons, message.faces_deleted, utc(message.delete_time), message.erasure_id, state)
+
+    @classmethod
+    def from_progress(cls, message: v1.GetErasureResponse, erasure_id: str) -> Self:
+        """Read what has become of an erasure."""
+        return cls(
+            message.persons_deleted,
+            message.faces_deleted,
+            utc(message.delete_time),
+            erasure_id,
+            v1.ErasureState.Name(message.state).removeprefix("ERASURE_STATE_").lower(),
+            utc(message.vacuum_time) if message.HasField("vacuum_time") else None,
+            utc(message.scrub_time) if message.HasField("scrub_time") else None,
+        )

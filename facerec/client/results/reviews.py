@@ -1,0 +1,104 @@
+"""What is reviewed of a collection: the recall of its index, and pairs of persons who may be one."""
+
+import dataclasses
+from typing import Any, Self
+
+from facerec.client.results.distances import distance
+from facerec.matcher import v1
+
+
+@dataclasses.dataclass(frozen=True)
+class Proportion:
+    """A share of a sample, with its 95 % interval (Wilson's).
+
+    Attributes:
+        count: How many of the sample.
+        value: The share, 0 to 1.
+        low: The lower end of the interval.
+        high: The upper end of the interval.
+    """
+
+    count: int
+    value: float
+    low: float
+    high: float
+
+    @classmethod
+    def from_message(cls, message: v1.Proportion) -> Self:
+        """Read the contract's message."""
+        return cls(message.count, message.value, message.low, message.high)
+
+
+@dataclasses.dataclass(frozen=True)
+class Recall:
+    """The answer of `measure_recall`: how searches by the index compare with exact ones.
+
+    A share is None where there was nothing to compare.
+
+    Attributes:
+        indexed: Whether the collection is searched by an index. Where it is not, every answer is exact, and
+            nothing else is set.
+        samples: How many searches were compared, half of them for faces far from the centers that the index
+            is built over. Fewer than asked for where the deadline came near or persons are fewer.
+        recall: The share of searches for which the index alone found the nearest person, of those for faces
+            drawn at random for which an exact scan found anybody.
+        agreement: The share of searches that `identify` answers as an exact scan does.
+        confirmed: The share of searches for which `identify` ran an exact scan.
+        far_recall: The same share of the searches for faces far from those centers.
+    """
+
+    indexed: bool
+    samples: int
+    recall: Proportion | None
+    agreement: Proportion | None
+    confirmed: Proportion | None
+    far_recall: Proportion | None
+
+    @classmethod
+    def from_message(cls, message: v1.MeasureRecallResponse) -> Self:
+        """Read the contract's message."""
+        return cls(
+            message.indexed,
+            message.samples,
+            _proportion(message, "recall"),
+            _proportion(message, "agreement"),
+            _proportion(message, "confirmed"),
+            _proportion(message, "far_recall"),
+        )
+
+
+def _proportion(message: Any, field: str) -> Proportion | None:
+    return Proportion.from_message(getattr(message, field)) if message.HasField(field) else None
+
+
+@dataclasses.dataclass(frozen=True)
+class DuplicatePair:
+    """Two persons who may be one.
+
+    Attributes:
+        person_id_a: The person enrolled first.
+        person_id_b: The other person.
+        face_id_a: The face of `person_id_a` that is nearest to the other person; "" without scores.
+        face_id_b: The face of `person_id_b` that is nearest to the first person; "" without scores.
+        distance: Between these two faces; None without scores.
+        dismissed: Whether somebody found them to be two persons (`dismiss_duplicate`).
+    """
+
+    person_id_a: str
+    person_id_b: str
+    face_id_a: str
+    face_id_b: str
+    distance: float | None
+    dismissed: bool
+
+    @classmethod
+    def from_message(cls, message: v1.DuplicatePair) -> Self:
+        """Read the contract's message."""
+        return cls(
+            message.person_id_a,
+            message.person_id_b,
+            message.face_id_a,
+            message.face_id_b,
+            distance(message),
+            message.dismissed,
+        )

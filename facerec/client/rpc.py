@@ -1,0 +1,81 @@
+"""What a client sends for one method: the RPC, its request, and how its responses are read."""
+
+import copy
+import dataclasses
+from collections.abc import Callable, Sequence
+from typing import Any, Generic, TypeVar
+
+from google.protobuf.message import Message
+
+A = TypeVar("A")
+
+
+@dataclasses.dataclass(frozen=True)
+class Call(Generic[A]):
+    """A unary RPC.
+
+    Attributes:
+        method: The RPC's name in the contract.
+        request: Its request.
+        read: Makes the answer of the response.
+    """
+
+    method: str
+    request: Message
+    read: Callable[[Any], A]
+
+
+@dataclasses.dataclass(frozen=True)
+class PagedCall(Generic[A]):
+    """A unary RPC that answers a list, a page at a time.
+
+    Attributes:
+        method: The RPC's name in the contract.
+        request: The request for the first page.
+        field: The response's repeated field.
+        read: Makes an item of the list of one of that field's messages.
+    """
+
+    method: str
+    request: Any
+    field: str
+    read: Callable[[Any], A]
+
+    def page(self, token: str) -> Call[tuple[list[A], str]]:
+        """The call for one page, which answers its items and the next page's token, empty at the end."""
+        request = copy.deepcopy(self.request)
+        request.page_token = token
+        return Call(self.method, request, self._read_page)
+
+    def _read_page(self, response: Any) -> tuple[list[A], str]:
+        return [self.read(item) for item in getattr(response, self.field)], response.next_page_token
+
+
+@dataclasses.dataclass(frozen=True)
+class StreamCall(Generic[A]):
+    """An RPC that streams its responses, each of which is an answer. It has no deadline.
+
+    Attributes:
+        method: The RPC's name in the contract.
+        request: Its request.
+        read: Makes an answer of one response.
+    """
+
+    method: str
+    request: Message
+    read: Callable[[Any], A]
+
+
+@dataclasses.dataclass(frozen=True)
+class CollectedCall(Generic[A]):
+    """An RPC that streams its responses, which together are one answer.
+
+    Attributes:
+        method: The RPC's name in the contract.
+        request: Its request.
+        read: Makes the answer of all responses.
+    """
+
+    method: str
+    request: Message
+    read: Callable[[Sequence[Any]], A]
