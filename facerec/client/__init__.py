@@ -5,7 +5,7 @@
 `AsyncCollectionClient` have the same methods, to be awaited. Methods whose names begin with `list_` iterate
 over all pages. Answers are frozen dataclasses with the field names of the contract, and vectors numpy arrays.
 
-Every method raises `facerec.errors.FacerecError` with a reason. A
+Every method raises `facerec.errors.FacerecError` with a reason, and RuntimeError once its client is closed. A
 call has a deadline, `timeout_seconds`, 30 by default. UNAVAILABLE is retried by gRPC itself, within about a
 second, for the RPCs that are safe to retry. OVERLOADED and RATE_LIMITED are not: `retry_after_seconds` says
 when to try again.

@@ -2,6 +2,7 @@
 
 import copy
 import re
+import threading
 from types import TracebackType
 from typing import Any, ClassVar, Self
 
@@ -49,6 +50,12 @@ class BaseClient:
         self.timeout_seconds = _checked_seconds(timeout_seconds)
         self._metadata = security.metadata(address)
         self._options = [*channel_options(self.service), *security.options()]
+        self._closed = threading.Event()  # shared with what `with_options` gives, as the channel is
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether `close` was called, on this client or on one that shares its channel (`with_options`)."""
+        return self._closed.is_set()
 
     def with_options(
         self,
@@ -94,12 +101,19 @@ class BaseClient:
             other._metadata = (*other._metadata, ("x-on-behalf-of", named))
         return other
 
+    def _check_open(self) -> None:
+        """Raises RuntimeError where the client is closed."""
+        if self.is_closed:
+            raise RuntimeError(
+                f"the {type(self).__name__} of {self.address} is closed: make a new one to call it again"
+            )
+
     def _open_stub(self) -> Any:
-        """The stub of an open channel."""
+        """The stub of an open channel. Raises RuntimeError where the client is closed."""
         raise NotImplementedError
 
     def _send(self, method: str, request: Message, *, deadline: bool = True) -> Any:
-        """Start an RPC. Raises FacerecError IMAGE_TOO_LARGE."""
+        """Start an RPC. Raises RuntimeError where the client is closed, FacerecError IMAGE_TOO_LARGE."""
         size_bytes = request.ByteSize()
         if size_bytes > MAX_MESSAGE_BYTES:
             raise FacerecError(
@@ -124,13 +138,19 @@ class Client(BaseClient):
         self._opened_stub = self.stub(self._channel)
 
     def _open_stub(self) -> Any:
+        self._check_open()
         return self._opened_stub
 
     def close(self) -> None:
-        """Close the client's connections; calls in flight are cancelled."""
+        """Close the client's connections; calls in flight are cancelled.
+
+        Closing twice does nothing more. Any other use of a closed client raises RuntimeError.
+        """
+        self._closed.set()
         self._channel.close()
 
     def __enter__(self) -> Self:
+        self._check_open()
         return self
 
     def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
@@ -149,13 +169,19 @@ class AsyncClient(BaseClient):
         self._channel = LoopChannel(address, credentials, self._options)
 
     def _open_stub(self) -> Any:
+        self._check_open()
         return self._channel.stub(self.stub)
 
     async def close(self) -> None:
-        """Close the client's connections; calls in flight are cancelled."""
+        """Close the client's connections; calls in flight are cancelled.
+
+        Closing twice does nothing more. Any other use of a closed client raises RuntimeError.
+        """
+        self._closed.set()
         await self._channel.close()
 
     async def __aenter__(self) -> Self:
+        self._check_open()
         return self
 
     async def __aexit__(

@@ -1,4 +1,4 @@
-"""A channel of asyncio that is opened by its first call."""
+"""A channel for asyncio that is opened by its first call."""
 
 import asyncio
 from typing import Any
@@ -11,7 +11,7 @@ from facerec.errors import FacerecError, Reason
 
 
 class LoopChannel:
-    """A channel of asyncio, opened by the first call on the event loop that runs then.
+    """A channel for asyncio, opened by the first call on the event loop that runs then.
 
     gRPC binds a channel to an event loop when it is made, which may be before there is one.
     """
@@ -21,14 +21,11 @@ class LoopChannel:
         self._credentials = credentials
         self._options = options
         self._opened: tuple[asyncio.AbstractEventLoop, grpc.aio.Channel, Any] | None = None
-        self._closed = False
 
     def stub(self, kind: Any) -> Any:
         """The stub over the channel. Raises FacerecError OPTION_INVALID on another event loop."""
         loop = asyncio.get_running_loop()
         if self._opened is None:
-            if self._closed:
-                raise grpc.aio.UsageError("the client is closed")
             channel = self._open()
             self._opened = loop, channel, kind(channel)
         opened_on, _, stub = self._opened
@@ -46,6 +43,5 @@ class LoopChannel:
 
     async def close(self) -> None:
         """Close the channel, if it was opened."""
-        self._closed = True
         if self._opened is not None:
             await self._opened[1].close()

@@ -28,7 +28,7 @@ that the service knows); NOT_PERMITTED (the key permits not this call, this coll
 `field` names); RATE_LIMITED and OVERLOADED (`retry_after_seconds` says how long to wait); STORE_UNAVAILABLE
 (the matcher cannot reach its database); MODEL_UNAVAILABLE (the encoder has no model ready); UNREACHABLE (no
 service is ready at the address); DEADLINE_EXCEEDED (no answer within `timeout_seconds`); OPTION_INVALID (an
-argument of a wrong type); INTERNAL.
+argument of a wrong type); INTERNAL. Once the client is closed it raises RuntimeError.
 """
 """Ends the docstring of each method."""
 
