@@ -1,1 +1,1 @@
-"""Where encodings come from that were made before: pickles, arrays, tables, another database."""
+"""Readers of encodings that were made elsewhere: pickles, npz, CSV, JSON, another database."""

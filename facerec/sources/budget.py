@@ -1,28 +1,28 @@
-"""What reading one source may take: bounded by the bytes of its file, so that a small file costs little."""
+"""What reading one source may cost, in proportion to the size of its file."""
 
 from typing import Final
 
 from facerec.sources.errors import SourceRefused
 
 MAX_LOADED_FILE_BYTES: Final = 8 * 2**30
-"""Of a file that is read as a whole; CSV and JSON lines are read a line at a time and may be of any size."""
+"""The largest file that is read as a whole. CSV and JSON lines, read line by line, may be larger."""
 
 MAX_FACE_BYTES: Final = 2**20
-"""Of one face in CSV or JSON lines; 128 numbers take about 3,000."""
+"""The largest face in CSV or JSON lines; 128 numbers take about 3,000 bytes."""
 
 MAX_DIRECTORY_BYTES: Final = 2**20
-"""Of the list of arrays in an npz; eight arrays take about 600."""
+"""The largest list of arrays in an npz; eight arrays take about 600 bytes."""
 
 BASE_BYTES: Final = 64 * 2**20
 BYTES_BUILT_PER_BYTE: Final = 8
-"""Lists of float, the largest of what is real, take 32 bytes a number in memory and 9 in a pickle."""
+"""Lists of floats, the most that real files take, have 32 bytes a number in memory and 9 in a pickle."""
 
 BASE_STEPS: Final = 2**20
 BYTES_PER_STEP: Final = 2
-"""The shortest numbers in a pickle take two bytes an operation, and others nine or more."""
+"""The shortest numbers in a pickle take two bytes an operation, others nine or more."""
 
 STEPS_PER_ROW: Final = 64
-"""So a row takes 128 bytes of the file: a byte a number, which half floats take twice."""
+"""With BYTES_PER_STEP a row takes 128 bytes of the file, a byte a number; half floats take two."""
 
 NO_MEMORY: Final = (
     "there is not enough memory to read it as a whole: write it as CSV or JSON lines, or in parts"
@@ -30,7 +30,7 @@ NO_MEMORY: Final = (
 
 
 class Budget:
-    """The bytes that may be built in memory and the steps that may be taken for a file of `file_bytes`.
+    """The memory, in bytes, and the steps that may be spent on a file of `file_bytes` bytes.
 
     A step is an operation of a pickle; a row counts as 64. Raises SourceRefused where the file is too large
     to be read as a whole.
@@ -47,18 +47,18 @@ class Budget:
         self._steps_left = BASE_STEPS + file_bytes // BYTES_PER_STEP
 
     def spend(self, *, built_bytes: int = 0, steps: int = 0) -> None:
-        """Take from what is left. Raises SourceRefused where that is not enough."""
+        """Take from what is left. Raises SourceRefused where it is not enough."""
         self._bytes_left -= built_bytes
         self._steps_left -= steps
         if self._bytes_left < 0:
             raise SourceRefused(
                 f"its {self.file_bytes:,} bytes would fill more than {BYTES_BUILT_PER_BYTE} times as much "
-                "memory, which encodings do not: write it anew from the encodings themselves"
+                "memory, which encodings do not: write it again from the encodings themselves"
             )
         if self._steps_left < 0:
             raise SourceRefused(
-                f"its {self.file_bytes:,} bytes take more steps than as many of encodings do: write it anew "
-                "from the encodings themselves, each face once"
+                f"its {self.file_bytes:,} bytes take more steps to read than that many bytes of encodings: "
+                "write it again from the encodings themselves, each face once"
             )
 
     def spend_rows(self, count: int) -> None:

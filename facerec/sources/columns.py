@@ -1,4 +1,4 @@
-"""Faces of columns in memory: encodings, and as many items of whatever else is known of them."""
+"""Faces in columns in memory: encodings, and as many items in each other column."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -22,7 +22,7 @@ def column_rows(
     budget: Budget,
     refuse: Refuse,
 ) -> Iterator[Row]:
-    """The faces of columns of the same length, which `columns` has by field, out of a file.
+    """The faces of some columns of a file; `columns` has those besides the encodings, by field.
 
     Raises SourceRefused where their lengths differ, or are more than the budget allows.
     """

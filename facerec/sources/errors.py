@@ -1,17 +1,17 @@
-"""What is raised of a source that can't be read."""
+"""The error of a source that can't be read."""
 
 
 class SourceRefused(Exception):
-    """The source can't be read, or not beyond `place`; the message says why and how to mend it.
+    """The source can't be read, or not beyond `location`; the message says why and how to mend it.
 
-    `place` is where in the source the fault stands, such as `line 17` or `byte 4711`; empty of the whole.
+    `location` is where in the source the fault is, such as `line 17` or `byte 4711`; "" for the whole of it.
     """
 
-    def __init__(self, message: str, *, place: str = "") -> None:
-        super().__init__(f"{place}: {message}" if place else message)
+    def __init__(self, message: str, *, location: str = "") -> None:
+        super().__init__(f"{location}: {message}" if location else message)
         self.message = message
-        self.place = place
+        self.location = location
 
     def of(self, source: object) -> str:
         """One line that names the source too: `people.csv, line 17: ...`."""
-        return f"{source}, {self}" if self.place else f"{source}: {self}"
+        return f"{source}, {self}" if self.location else f"{source}: {self}"

@@ -1,4 +1,4 @@
-"""The names that a source gives its fields: ours, and what others call the same."""
+"""Names of a source's fields: those read here, and what other programs call the same."""
 
 from collections.abc import Collection
 from typing import Final
@@ -15,19 +15,19 @@ PAIRS: Final = (
     ("known_face_encodings", "known_face_names"),
     ("known_encodings", "known_names"),
 )
-"""What columns of encodings and of names are called together."""
+"""What a column of encodings and one of names are called, in pairs."""
 
 OF_FACES: Final = frozenset(
     {*_ELSEWHERE, *TEXTS, *(other for others in _ELSEWHERE.values() for other in others)}
 ) - {key for pair in PAIRS for key in pair}
-"""What may stand in the object of one face."""
+"""Fields that the object of one face may have."""
 
 
-def check(names: Collection[str], place: str, *, mend: str = "name it") -> None:
-    """Raise SourceRefused where a field is there by another name alone, as it is in every row then.
+def check(names: Collection[str], location: str, *, hint: str = "name it") -> None:
+    """Raise SourceRefused where a field is there under another name only, as it then is in every row.
 
-    `mend` says how a field is named otherwise in this kind of source.
+    `hint` says how a field is renamed in this kind of source.
     """
     for field, others in _ELSEWHERE.items():
         if field not in names and (there := next((other for other in others if other in names), None)):
-            raise SourceRefused(f"it has {there}, and no {field}: {mend} {field}", place=place)
+            raise SourceRefused(f"it has {there}, and no {field}: {hint} {field}", location=location)

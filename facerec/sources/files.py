@@ -7,7 +7,7 @@ from typing import Final
 
 from facerec.sources import json_array, npz, text
 from facerec.sources.errors import SourceRefused
-from facerec.sources.pickles import galleries
+from facerec.sources.pickles import faces
 from facerec.sources.rows import Refuse, Row
 from facerec.sources.source_file import SourceFile
 
@@ -23,7 +23,7 @@ FORMATS: Final = {
     ".ndjson": "jsonl",
 }
 _READERS: Final[Mapping[str, Callable[[SourceFile, Refuse], Iterator[Row]]]] = {
-    "pickle": galleries.rows,
+    "pickle": faces.rows,
     "npz": npz.rows,
     "csv": text.csv_rows,
     "json": json_array.rows,
@@ -47,12 +47,12 @@ def digest(path: Path) -> str:
 def rows(
     path: Path, format: str, refuse: Refuse, progress: Callable[[float], None] = lambda _: None
 ) -> Iterator[Row]:
-    """The faces of a file in its order; `refuse` is told of those left out.
+    """The faces of a file in its order; `refuse` is called for each that is left out.
 
-    `progress` is told before each face how much was read, from 0 to 1.
+    `progress` is called before each face with the share that was read, from 0 to 1.
 
-    The file is read up to its first face at once, so what is of another format is refused before anything
-    else is done with it. Raises SourceRefused and OSError, here and while the faces are taken.
+    The file is read up to its first face at once, so a file of another format is refused before anything
+    else is done. Raises SourceRefused and OSError, here and while the faces are taken.
     """
     found = _read(path, format, refuse, progress)
     first = list(itertools.islice(found, 1))

@@ -1,4 +1,4 @@
-"""Encodings in one JSON array of objects, read a face at a time; or in what else a JSON file may be."""
+"""Encodings in a JSON file: an array of objects, read a face at a time, or one of its other forms."""
 
 import codecs
 import re
@@ -18,35 +18,35 @@ _FIRST_KEY: Final = re.compile(rb'\{\s*"((?:[^"\\]|\\.)*)"\s*:')
 
 def rows(file: SourceFile, refuse: Refuse) -> Iterator[Row]:
     """The faces of an array of objects, of one object of people or of columns, or of JSON lines."""
-    begun = file.stream.read(_READ_BYTES)
-    text_begun = begun.removeprefix(codecs.BOM_UTF8).lstrip()
-    if text_begun.startswith(b"{"):
-        file.stream.seek(len(begun) - len(text_begun))
-        is_object = _is_one_object(text_begun, file.stream.readline(MAX_FACE_BYTES))
+    head = file.stream.read(_READ_BYTES)
+    text_head = head.removeprefix(codecs.BOM_UTF8).lstrip()
+    if text_head.startswith(b"{"):
+        file.stream.seek(len(head) - len(text_head))
+        is_object = _is_one_object(text_head, file.stream.readline(MAX_FACE_BYTES))
         read = json_object.rows if is_object else text.json_rows
     else:
-        read = _array_rows if text_begun.startswith(b"[") else text.json_rows
+        read = _array_rows if text_head.startswith(b"[") else text.json_rows
     file.stream.seek(0)
     return read(file, refuse)
 
 
-def _is_one_object(begun: bytes, line: bytes) -> bool:
+def _is_one_object(head: bytes, line: bytes) -> bool:
     """Whether a text that begins with a brace is one object and not a face: no field of a face is in it."""
     try:
         record = decode(line.decode())
         return isinstance(record, dict) and bool(record) and not record.keys() & fields.OF_FACES
     except (NotJson, UnicodeDecodeError):
-        key = _FIRST_KEY.match(begun)
+        key = _FIRST_KEY.match(head)
         return key is not None and key[1].decode(errors="replace") not in fields.OF_FACES
 
 
 def _array_rows(file: SourceFile, refuse: Refuse) -> Iterator[Row]:
     items = Items(file)
-    for place, record in items.elements("an array begins with ["):
+    for location, record in items.elements("an array begins with ["):
         if not isinstance(record, dict):
-            refuse(place, "", "it is no JSON object")
+            refuse(location, "", "it is no JSON object")
         else:
-            fields.check(record, place)
-            if row := face(place, record.get("encoding"), record, refuse):
+            fields.check(record, location)
+            if row := face(location, record.get("encoding"), record, refuse):
                 yield row
     items.end("array")

@@ -15,7 +15,7 @@ _SPACE: Final = " \t\r\n"
 
 
 class Items:
-    """The text of a file, a part at a time. Raises SourceRefused."""
+    """A parser over the text of a file, read a part at a time. Its methods raise SourceRefused."""
 
     def __init__(self, file: SourceFile) -> None:
         self._file = file
@@ -25,7 +25,7 @@ class Items:
         self._at = 0
 
     def next_character(self) -> str:
-        """What stands next, but for spaces; "" at the end."""
+        """The next character that is no space, not taken; "" at the end."""
         while True:
             while self._at < len(self._text) and self._text[self._at] in _SPACE:
                 self._at += 1
@@ -34,49 +34,49 @@ class Items:
             if not self._read(_READ_BYTES):
                 return ""
 
-    def take(self, character: str, otherwise: str, place: str = "") -> None:
-        """Go on behind a character that stands next."""
+    def take(self, character: str, otherwise: str, location: str = "") -> None:
+        """Take the next character, which has to be this one; `otherwise` says what is wrong if it is not."""
         if self.next_character() != character:
-            raise SourceRefused(f"it is no JSON from there on: {otherwise}", place=place)
+            raise SourceRefused(f"it is no JSON from there on: {otherwise}", location=location)
         self._at += 1
 
     def end(self, written: str) -> None:
-        """Nothing more stands there; `written` is what ended before."""
+        """Check that nothing follows; `written` is what has ended."""
         if self.next_character():
-            raise SourceRefused(f"something stands behind the {written}: write one {written}, or JSON lines")
+            raise SourceRefused(f"there is more after the {written}: write one {written}, or JSON lines")
         self._file.check_unchanged()
 
     def elements(self, begins: str) -> Iterator[tuple[str, Any]]:
-        """The items of a list that stands next, and the place of each; `begins` says how it has to begin."""
+        """The items of the list that comes next, with their locations; `begins` says what it begins with."""
         self.take("[", begins)
         number = 0
         while self.next_character() != "]" or number:
             number += 1
-            place = f"face {number}"
-            yield place, self.value(place)
+            location = f"face {number}"
+            yield location, self.value(location)
             if self.next_character() == "]":
                 break
-            self.take(",", "faces are parted by a comma, and the array ends with ]", place)
+            self.take(",", "faces are separated by commas, and the array ends with ]", location)
         self.take("]", "")
 
     def members(self) -> Iterator[str]:
-        """The keys of an object that stands next; whoever is given one takes its value."""
+        """The keys of the object that comes next; the caller takes the value of each before the next key."""
         self.take("{", "an object begins with {")
         number = 0
         while self.next_character() != "}" or number:
             number += 1
             key = self.value("")
             if not isinstance(key, str):
-                raise SourceRefused("it is no JSON from there on: a key is a text", place=f"key {number}")
-            self.take(":", "a key and its value are parted by a colon", key)
+                raise SourceRefused("it is no JSON from there on: a key is a text", location=f"key {number}")
+            self.take(":", "a key and its value are separated by a colon", key)
             yield key
             if self.next_character() == "}":
                 break
-            self.take(",", "keys are parted by a comma, and the object ends with }", key)
+            self.take(",", "keys are separated by commas, and the object ends with }", key)
         self.take("}", "")
 
     def are_lists(self) -> bool:
-        """Whether a list of lists stands next."""
+        """Whether a list of lists comes next."""
         if self.next_character() != "[":
             return False
         ahead = 1
@@ -88,28 +88,33 @@ class Items:
             if not self._read(_READ_BYTES):
                 return False
 
-    def value(self, place: str) -> Any:
-        """The JSON value that stands next."""
+    def value(self, location: str) -> Any:
+        """Take the JSON value that comes next."""
         self.next_character()
         while True:
             try:
                 found, self._at = DECODER.raw_decode(self._text, self._at)
                 return found
-            except json.JSONDecodeError as error:  # or its end is not read yet
+            except json.JSONDecodeError as error:  # or its end was not read yet
                 unread = len(self._text) - self._at
                 if unread > MAX_FACE_BYTES:
-                    raise SourceRefused("it takes more than 1 MiB: close each bracket", place=place) from None
-                if not self._read(max(_READ_BYTES, unread)):  # twice as much, so that trying costs little
-                    raise SourceRefused(f"it is no JSON from there on: {error.msg}", place=place) from None
+                    raise SourceRefused(
+                        "it takes more than 1 MiB: close each bracket", location=location
+                    ) from None
+                if not self._read(max(_READ_BYTES, unread)):  # doubling, so that trying again costs little
+                    raise SourceRefused(
+                        f"it is no JSON from there on: {error.msg}", location=location
+                    ) from None
             except NotJson:
-                raise SourceRefused("a key stands twice in its object: name each once", place=place) from None
+                raise SourceRefused("its object has a key twice: name each once", location=location) from None
             except (ValueError, RecursionError):
                 raise SourceRefused(
-                    "it has a number too long, or lists in lists too deep: write 128 numbers", place=place
+                    "it has a number too long, or lists in lists too deep: write 128 numbers",
+                    location=location,
                 ) from None
 
     def _read(self, size_bytes: int) -> bool:
-        """Read on; False at the end."""
+        """Read more of the file; False at its end."""
         data = self._file.stream.read(min(size_bytes, self._left))
         self._left -= len(data)
         self._file.share = 1 - self._left / self._file.size

@@ -15,7 +15,7 @@ from facerec.sources.source_file import SourceFile
 
 _ENCODINGS: Final = frozenset(encodings for encodings, _ in fields.PAIRS)
 _NAMES: Final = frozenset(names for _, names in fields.PAIRS)
-_MEND: Final = "write a list of objects with person_id and encoding"
+_HINT: Final = "write a list of objects with person_id and encoding"
 
 
 def rows(file: SourceFile, refuse: Refuse) -> Iterator[Row]:
@@ -48,11 +48,11 @@ def _of_person(person: str, items: Items) -> Iterator[Any]:
     elif items.next_character() == "[":
         yield items.value(person[:80])
     else:
-        raise SourceRefused(f"{person[:80]} is no list of numbers: {_MEND}")
+        raise SourceRefused(f"{person[:80]} is no list of numbers: {_HINT}")
 
 
 class _Columns:
-    """Columns of encodings and names; the latter may come last, so all are kept, an encoding in 512 bytes."""
+    """Columns of encodings and names. The names may come last, so all is kept, an encoding in 512 bytes."""
 
     def __init__(self, items: Items, budget: Budget, refuse: Refuse) -> None:
         self._items = items
@@ -69,7 +69,7 @@ class _Columns:
             key = next(members, None)
         encodings, names = self._encodings, self._names
         if encodings is None or names is None:
-            raise SourceRefused(f"encodings and names are not both there: {_MEND}")
+            raise SourceRefused(f"encodings or names are missing: {_HINT}")
         if len(encodings) != len(names):
             raise SourceRefused(f"there are {len(encodings)} encodings and {len(names)} names: give each one")
         for number, (encoding, name) in enumerate(zip(encodings, names, strict=True), 1):
@@ -80,22 +80,22 @@ class _Columns:
 
     def _take(self, key: str) -> None:
         if key in _ENCODINGS and self._encodings is None:
-            self._encodings = [self._vector(place, value) for place, value in self._column(key)]
+            self._encodings = [self._vector(location, value) for location, value in self._column(key)]
         elif key in _NAMES and self._names is None:
             self._names = [value if isinstance(value, str | int) else None for _, value in self._column(key)]
         elif key in _ENCODINGS | _NAMES:
             raise SourceRefused(f"there are two of {key}: give each once")
         else:
-            self._items.value(key[:80])  # what is kept besides
+            self._items.value(key[:80])  # something else, which is left out
 
     def _column(self, key: str) -> Iterator[tuple[str, Any]]:
-        for place, value in self._items.elements(f"{key} is a list"):
+        for location, value in self._items.elements(f"{key} is a list"):
             self._budget.spend_rows(1)
-            yield place, value
+            yield location, value
 
-    def _vector(self, place: str, value: Any) -> npt.NDArray[np.float32] | None:
+    def _vector(self, location: str, value: Any) -> npt.NDArray[np.float32] | None:
         try:
             return vector(value)
         except ValueError as error:
-            self._refuse(place, "encoding", str(error))
+            self._refuse(location, "encoding", str(error))
             return None

@@ -1,4 +1,4 @@
-"""JSON as faces are written in it: a key stands once, and what can't be read is said in one way."""
+"""JSON without repeated keys, and with one error for all that can't be read."""
 
 import json
 from typing import Any, Final
@@ -11,7 +11,7 @@ class NotJson(ValueError):
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     made = dict(pairs)
     if len(made) != len(pairs):
-        raise NotJson("a key stands twice in the line's JSON object")
+        raise NotJson("the line's JSON object has a key twice")
     return made
 
 

@@ -1,4 +1,4 @@
-"""Encodings in an npz of numpy's: a zip of arrays, of which only those known here are read."""
+"""Encodings in a numpy npz: a zip of arrays, of which only those known here are read."""
 
 import io
 import math
@@ -36,7 +36,9 @@ def rows(file: SourceFile, refuse: Refuse) -> Iterator[Row]:
         raise SourceRefused("an npz holds the arrays encodings, of shape (n, 128), and person_ids")
     encodings = members.array("encodings", "fiu", budget)
     if encodings.ndim != 2 or encodings.shape[1] != DIMENSIONS:
-        raise SourceRefused(f"it has shape {encodings.shape}, and not (n, {DIMENSIONS})", place="encodings")
+        raise SourceRefused(
+            f"it has shape {encodings.shape}, and not (n, {DIMENSIONS})", location="encodings"
+        )
     columns = {"person_id": members.array(people, "Uiu", budget)}
     for field in TEXTS:
         if f"{field}s" in members.found:
@@ -52,7 +54,7 @@ def rows(file: SourceFile, refuse: Refuse) -> Iterator[Row]:
 
 
 class _Opening:
-    """Bounds what zipfile reads at once while it opens a zip: its list of members is read in one piece."""
+    """Bounds what zipfile reads at once while it opens a zip, whose list of members it reads as a whole."""
 
     def __init__(self, stream: BinaryIO) -> None:
         self._stream = stream
@@ -64,7 +66,7 @@ class _Opening:
             return self._stream.read(size)
         data = self._stream.read(MAX_DIRECTORY_BYTES + 1 if size < 0 else min(size, MAX_DIRECTORY_BYTES + 1))
         if len(data) > MAX_DIRECTORY_BYTES:
-            raise SourceRefused("its list of arrays has more than a MiB: write it anew with numpy.savez")
+            raise SourceRefused("its list of arrays has more than 1 MiB: write it again with numpy.savez")
         return data
 
 
@@ -79,27 +81,27 @@ class _Members:
             if name not in _NAMES:
                 continue
             if name in self.found:
-                raise SourceRefused("it stands twice in the npz: write it anew with numpy.savez", place=name)
+                raise SourceRefused("the npz has it twice: write it again with numpy.savez", location=name)
             self.found[name] = info
 
     def array(self, name: str, kinds: str, budget: Budget) -> npt.NDArray[Any]:
         """The array of a member, whose type is of one of numpy's `kinds`. Raises SourceRefused naming it."""
         info = self.found[name]
         if info.flag_bits & _ENCRYPTED:
-            raise SourceRefused("it is encrypted: write it anew with numpy.savez", place=name)
+            raise SourceRefused("it is encrypted: write it again with numpy.savez", location=name)
         if info.compress_type not in _COMPRESSIONS:
-            raise SourceRefused("it is compressed otherwise than numpy does: use numpy.savez", place=name)
+            raise SourceRefused("it is compressed otherwise than numpy does: use numpy.savez", location=name)
         try:
             budget.spend(built_bytes=info.file_size)
             with self._archive.open(info) as member:
                 return _array(member, info.file_size, kinds)
         except SourceRefused as error:
-            raise SourceRefused(error.message, place=name) from None
+            raise SourceRefused(error.message, location=name) from None
         except MemoryError:
-            raise SourceRefused(NO_MEMORY, place=name) from None
+            raise SourceRefused(NO_MEMORY, location=name) from None
         except Exception as error:  # zipfile and zlib raise a dozen kinds for damage
             raise SourceRefused(
-                f"it is damaged ({type(error).__name__}): write it anew with numpy.savez", place=name
+                f"it is damaged ({type(error).__name__}): write it again with numpy.savez", location=name
             ) from None
 
 
@@ -116,37 +118,37 @@ def _members(stream: BinaryIO) -> _Members:
 
 
 def _array(member: Any, size: int, kinds: str) -> npt.NDArray[Any]:
-    """The array of an open npy of `size` bytes. Its header is believed only where the bytes are there."""
-    begun = member.read(min(size, _HEADER_BYTES))
-    shape, fortran, dtype, header_bytes = _header(begun)
+    """The array of an open npy of `size` bytes. Its header counts only where it fits the bytes."""
+    head = member.read(min(size, _HEADER_BYTES))
+    shape, fortran, dtype, header_bytes = _header(head)
     if dtype.hasobject or dtype.kind not in kinds:
         wanted = "numbers" if "f" in kinds else "texts" if kinds == "U" else "texts or whole numbers"
-        raise SourceRefused(f"it is of type {str(dtype)[:40]}, and not of {wanted}: write it anew as those")
+        raise SourceRefused(f"it is of type {str(dtype)[:40]}, and not of {wanted}: write it again as those")
     claimed = math.prod(shape) * dtype.itemsize
     if not dtype.itemsize or any(length < 0 for length in shape) or claimed != size - header_bytes:
-        raise SourceRefused(f"its shape {shape} of {dtype} is not that of its bytes: write it anew")
+        raise SourceRefused(f"its shape {shape} of {dtype} is not that of its bytes: write it again")
     array = np.empty(shape, dtype, "F" if fortran else "C")
     if array.nbytes:
-        _fill(array.reshape(-1, order="A").view(np.uint8).data, begun[header_bytes:], member)
+        _fill(array.reshape(-1, order="A").view(np.uint8).data, head[header_bytes:], member)
     return array
 
 
-def _fill(into: memoryview, begun: bytes, member: Any) -> None:
+def _fill(into: memoryview, head: bytes, member: Any) -> None:
     """The bytes of an array: those read with its header, and the rest of its member."""
-    into[: len(begun)] = begun
-    at = len(begun)
-    while part := member.read(_PART_BYTES):  # to the end, where the checksum is looked at
+    into[: len(head)] = head
+    at = len(head)
+    while part := member.read(_PART_BYTES):  # to the end, where the checksum is verified
         into[at : at + len(part)] = part
         at += len(part)
     if at != len(into):
-        raise SourceRefused("it ends too early: write it anew")
+        raise SourceRefused("it ends too early: write it again")
 
 
-def _header(begun: bytes) -> tuple[tuple[int, ...], bool, np.dtype[Any], int]:
+def _header(head: bytes) -> tuple[tuple[int, ...], bool, np.dtype[Any], int]:
     """Shape, whether by columns, type, and bytes of the header of an npy."""
-    head = io.BytesIO(begun)
-    version = npy.read_magic(head)
+    stream = io.BytesIO(head)
+    version = npy.read_magic(stream)
     read = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
-    with warnings.catch_warnings(action="ignore"):  # numpy's words about headers of old versions
-        shape, fortran, dtype = read(head)
-    return shape, fortran, dtype, head.tell()
+    with warnings.catch_warnings(action="ignore"):  # about headers of old versions
+        shape, fortran, dtype = read(stream)
+    return shape, fortran, dtype, stream.tell()

@@ -1,4 +1,4 @@
-"""Encodings of a query on another Postgres, read by a cursor so that memory stays flat."""
+"""Encodings of a query on another Postgres, read by a cursor so that memory stays bounded."""
 
 import hashlib
 from collections.abc import AsyncIterator, Sequence
@@ -13,7 +13,7 @@ _HALVES: Final = ("vec_low", "vec_high")
 
 
 def digest(query: str, database: str) -> str:
-    """Names an import of this query: SHA-256 of its text and the database, in hexadecimal."""
+    """SHA-256 of a query's text and its database, in hexadecimal: a name for the import of it."""
     return hashlib.sha256(f"{database}\0{query}".encode()).hexdigest()
 
 
@@ -49,9 +49,9 @@ async def rows(url: str, query: str, refuse: Refuse) -> AsyncIterator[Row]:
                 if row := face(f"row {number}", encoding(record, halves), known, refuse):
                     yield row
     except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError) as error:
-        said = " ".join(str(error).split())
+        detail = " ".join(str(error).split())
         raise SourceRefused(
-            f"the query failed: {said}", place=f"row {number + 1}" if number else ""
+            f"the query failed: {detail}", location=f"row {number + 1}" if number else ""
         ) from None
     finally:
         await connection.close(timeout=10)
@@ -60,14 +60,14 @@ async def rows(url: str, query: str, refuse: Refuse) -> AsyncIterator[Row]:
 def check_columns(names: Sequence[str]) -> bool:
     """Whether an encoding comes in halves. Raises SourceRefused naming the column that is missing."""
     halves = set(_HALVES) <= set(names)
-    fields.check([*names, *(["encoding"] if halves else [])], "", mend="select it AS")
+    fields.check([*names, *(["encoding"] if halves else [])], "", hint="select it AS")
     if "person_id" not in names or not (halves or "encoding" in names):
-        raise SourceRefused("the query answers columns named person_id and encoding: name them by AS")
+        raise SourceRefused("the query answers columns named person_id and encoding: name them with AS")
     return halves
 
 
 def encoding(record: Any, halves: bool) -> Any:
-    """The numbers of a row's encoding as a list; as they are where they are none."""
+    """A row's encoding as a list of numbers; what is none is returned as it is."""
     if not halves:
         return _numbers(record["encoding"])
     low, high = (_numbers(record[name]) for name in _HALVES)
@@ -75,7 +75,7 @@ def encoding(record: Any, halves: bool) -> Any:
 
 
 def _numbers(value: Any) -> Any:
-    """What a column holds, the text of a vector ([1,2]) or of a cube ((1, 2)) as a list of numbers."""
+    """A column's value; the text of a vector ([1,2]) or of a cube ((1, 2)) as a list of numbers."""
     if not isinstance(value, str):
         return value
     try:

@@ -1,4 +1,4 @@
-"""Faces one by one on their way into an import, and what is wrong with those that can't go."""
+"""Faces of a source one by one, checked, and batches of them to import."""
 
 import dataclasses
 import datetime
@@ -14,22 +14,22 @@ from facerec.client.results.encodings import DIMENSIONS
 
 BATCH_FACES = 2000
 MAX_TEXT_CHARACTERS: Final = 1024
-"""More than the matcher takes of any text, and little enough to be sent 2,000 times in a message."""
+"""More than the matcher accepts, and short enough for 2,000 of them in a message."""
 
 TEXTS: Final = ("display_name", "external_ref", "expire_time", "fingerprint")
-"""Fields of a face besides its person's id."""
+"""Fields of a face besides the person's id and the encoding."""
 
 _FLOATS: Final = struct.Struct(f"={DIMENSIONS}f")
 
 Refuse = Callable[[str, str, str], None]
-"""Told of a row that is left out: its place in the source, the field at fault, how to mend it."""
+"""Called for a row that is left out: its location in the source, the field at fault, what is wrong."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Row:
-    """One face: a vector of shape (128,), and where in the source it stands."""
+    """One face: a vector, float32 of shape (128,), and its location in the source."""
 
-    place: str
+    location: str
     person_id: str
     encoding: npt.NDArray[np.float32]
     display_name: str = ""
@@ -40,14 +40,14 @@ class Row:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class SourceBatch:
-    """Faces to send together, and where in the source each stands."""
+    """Faces to send together, and the location of each in the source."""
 
     faces: FaceBatch
-    places: Sequence[str]
+    locations: Sequence[str]
 
 
-def face(place: str, encoding: Any, record: Mapping[str, Any], refuse: Refuse) -> Row | None:
-    """A face of what a source holds of it, by field; None where `refuse` was told what is wrong with it."""
+def face(location: str, encoding: Any, record: Mapping[str, Any], refuse: Refuse) -> Row | None:
+    """The face of a record of a source, by field; None where it is at fault and `refuse` was called."""
     field = "encoding"
     try:
         values = vector(encoding)
@@ -59,15 +59,15 @@ def face(place: str, encoding: Any, record: Mapping[str, Any], refuse: Refuse) -
         field = "expire_time"
         expires = parse_time(texts.pop(field))
     except ValueError as error:
-        refuse(place, field, str(error))
+        refuse(location, field, str(error))
         return None
-    return Row(place, named, values, expire_time=expires, **texts)
+    return Row(location, named, values, expire_time=expires, **texts)
 
 
 def vector(values: Any) -> npt.NDArray[np.float32]:
-    """A vector of what a source holds for one: an array, or a list of numbers.
+    """A vector, float32 of shape (128,), of a source's value: an array, or a list of numbers.
 
-    Nothing in a list is looked into. Raises ValueError that says what is wrong.
+    Lists in the list are not looked into. Raises ValueError that says what is wrong.
     """
     if isinstance(values, np.ndarray) and values.dtype.kind in "fiu":
         if values.shape != (DIMENSIONS,):
@@ -87,7 +87,7 @@ def vector(values: Any) -> npt.NDArray[np.float32]:
 
 
 def person_id(value: Any) -> str:
-    """A person's id of what a source holds for one: a text, or a whole number. Raises ValueError."""
+    """A person's id of a source's value: a text, or a whole number. Raises ValueError."""
     if isinstance(value, str):
         return text(value)
     if isinstance(value, int | np.integer) and not isinstance(value, bool):
@@ -98,19 +98,19 @@ def person_id(value: Any) -> str:
 def text(value: Any) -> str:
     """A text that can be sent. Raises ValueError."""
     if not isinstance(value, str):
-        raise ValueError("it is to be a text")
+        raise ValueError("it is no text")
     if len(value) > MAX_TEXT_CHARACTERS:
         raise ValueError(f"a text has at most {MAX_TEXT_CHARACTERS} characters, and this one {len(value)}")
     if not value.isascii():
         try:
             value.encode()
         except UnicodeEncodeError:
-            raise ValueError("it has half a character (a lone surrogate): write it anew") from None
+            raise ValueError("it has half a character (a lone surrogate): write it again") from None
     return value
 
 
 def parse_time(written: str) -> datetime.datetime | None:
-    """A time in ISO 8601 with its zone; none of an empty text. Raises ValueError."""
+    """A time of ISO 8601 with a time zone; None for an empty text. Raises ValueError."""
     if not written:
         return None
     try:
@@ -124,16 +124,16 @@ def parse_time(written: str) -> datetime.datetime | None:
 
 def batches(rows: Iterable[Row], *, skip: int = 0) -> Iterator[SourceBatch]:
     """The rows in batches, but for the first `skip` of them."""
-    waiting: list[Row] = []
+    pending: list[Row] = []
     for number, row in enumerate(rows):
         if number < skip:
             continue
-        waiting.append(row)
-        if len(waiting) == BATCH_FACES:
-            yield _batch(waiting)
-            waiting = []
-    if waiting:
-        yield _batch(waiting)
+        pending.append(row)
+        if len(pending) == BATCH_FACES:
+            yield _batch(pending)
+            pending = []
+    if pending:
+        yield _batch(pending)
 
 
 def _batch(rows: Sequence[Row]) -> SourceBatch:
@@ -145,4 +145,4 @@ def _batch(rows: Sequence[Row]) -> SourceBatch:
         [row.expire_time for row in rows],
         [row.fingerprint for row in rows],
     )
-    return SourceBatch(faces, [row.place for row in rows])
+    return SourceBatch(faces, [row.location for row in rows])

@@ -15,11 +15,11 @@ BUFFER_BYTES: Final = 2**18
 class SourceFile:
     """A file open for reading at `stream`; `size` in bytes. Raises SourceRefused and OSError.
 
-    `share` is how much of its faces was read, from 0 to 1.
+    `share` is the share of its faces that was read, from 0 to 1.
     """
 
     def __init__(self, path: Path) -> None:
-        # A pipe would wait for its writer to be opened, and a device has no end.
+        # Opening a pipe waits for its writer, and a device has no end.
         if not stat.S_ISREG(path.stat().st_mode):
             raise SourceRefused("it is a device, a pipe or a socket: save what it gives to a file first")
         self.stream = path.open("rb", buffering=BUFFER_BYTES)

@@ -1,4 +1,4 @@
-"""Encodings in texts, a face at a time: CSV and JSON lines."""
+"""Encodings in CSV and JSON lines, read a face at a time."""
 
 import csv
 from collections.abc import Callable, Iterator, Sequence
@@ -18,9 +18,9 @@ _UTF_16: Final = (b"\xff\xfe", b"\xfe\xff")
 
 
 class _Lines:
-    """The lines of a file as texts, with their ends; `number` is that of the line given last, from 1.
+    """The lines of a file as texts, with their ends; `number` is that of the last one, from 1.
 
-    One face may have 1 MiB of lines: whoever has read one says so by `next_face`. Raises SourceRefused.
+    A face may have 1 MiB of lines: call `next_face` where the next begins. Raises SourceRefused.
     """
 
     def __init__(self, file: SourceFile) -> None:
@@ -54,16 +54,16 @@ class _Lines:
             ) from None
         if "\0" in text:
             raise self._refused(
-                "it holds NUL: write the file anew, or convert it with `iconv -f UTF-16 -t UTF-8`"
+                "it has NUL characters: write the file again, or convert it with `iconv -f UTF-16 -t UTF-8`"
             )
         return text.removeprefix("\ufeff") if self.number == 1 else text
 
     def next_face(self) -> None:
-        """What comes now is of another face."""
+        """The lines that follow are of another face."""
         self._face_bytes = 0
 
     def _refused(self, message: str) -> SourceRefused:
-        return SourceRefused(message, place=f"line {self.number}")
+        return SourceRefused(message, location=f"line {self.number}")
 
 
 def json_rows(file: SourceFile, refuse: Refuse) -> Iterator[Row]:
@@ -74,18 +74,20 @@ def json_rows(file: SourceFile, refuse: Refuse) -> Iterator[Row]:
         if line.isspace():
             continue
         if lines.number == 1 and line.strip() == "[":
-            raise SourceRefused("it is one JSON array: name it .json, or say --format json", place="line 1")
-        place = f"line {lines.number}"
+            raise SourceRefused(
+                "it is one JSON array: name it .json, or say --format json", location="line 1"
+            )
+        location = f"line {lines.number}"
         try:
             record = decode(line)
         except NotJson as error:
-            refuse(place, "", str(error))
+            refuse(location, "", str(error))
             continue
         if not isinstance(record, dict):
-            refuse(place, "", "the line is no JSON object")
+            refuse(location, "", "the line is no JSON object")
             continue
-        fields.check(record, place)
-        if row := face(place, record.get("encoding"), record, refuse):
+        fields.check(record, location)
+        if row := face(location, record.get("encoding"), record, refuse):
             yield row
 
 
@@ -96,26 +98,26 @@ def csv_rows(file: SourceFile, refuse: Refuse) -> Iterator[Row]:
     try:
         header = next(records, [])
         encoding_of = _encoding_of(header)
-        places = {field: header.index(field) for field in ("person_id", *TEXTS) if field in header}
+        indices = {field: header.index(field) for field in ("person_id", *TEXTS) if field in header}
         for record in records:
             lines.next_face()
             if not record:
                 continue
-            place = f"line {lines.number}"
+            location = f"line {lines.number}"
             if len(record) != len(header):
-                refuse(place, "", f"it has {len(record)} columns, and the header {len(header)}")
+                refuse(location, "", f"it has {len(record)} columns, and the header {len(header)}")
                 continue
             try:
                 encoding = encoding_of(record)
             except ValueError:
-                refuse(place, "encoding", "an encoding is a list of numbers, or 128 columns of them")
+                refuse(location, "encoding", "an encoding is a list of numbers, or 128 columns of them")
                 continue
-            if row := face(place, encoding, {field: record[at] for field, at in places.items()}, refuse):
+            if row := face(location, encoding, {field: record[at] for field, at in indices.items()}, refuse):
                 yield row
     except csv.Error as error:
         raise SourceRefused(
             f"it is no CSV from there on ({error}): close each quote, and end each line with a line feed",
-            place=f"line {lines.number}",
+            location=f"line {lines.number}",
         ) from None
 
 
@@ -123,16 +125,16 @@ def _encoding_of(header: Sequence[str]) -> Callable[[Sequence[str]], Any]:
     """What takes the encoding of a record under this header. Raises SourceRefused."""
     known = [name for name in header if name in _COLUMNS]
     if len(set(known)) != len(known):
-        raise SourceRefused("a column stands twice: name each once", place="line 1")
+        raise SourceRefused("a column is there twice: name each once", location="line 1")
     numbered = [header.index(name) for name in _NUMBERED] if set(_NUMBERED) <= set(header) else []
     listed = header.index("encoding") if "encoding" in header else None
     if "person_id" not in header or (listed is None and not numbered):
-        fields.check([*header, *(["encoding"] if numbered else [])], "line 1", mend="name the column")
-        raise SourceRefused("a CSV has the columns person_id, and encoding or e0 to e127", place="line 1")
+        fields.check([*header, *(["encoding"] if numbered else [])], "line 1", hint="name the column")
+        raise SourceRefused("a CSV has the columns person_id, and encoding or e0 to e127", location="line 1")
 
     def encoding_of(record: Sequence[str]) -> Any:
         if listed is not None and record[listed]:
             return decode(record[listed])
-        return [float(record[at]) for at in numbered]  # none where the encoding is missing
+        return [float(record[at]) for at in numbered]  # [] where the encoding is missing
 
     return encoding_of

@@ -104,7 +104,7 @@ class Sender:
         """Send some batches, all of them stored when this returns. Raises FacerecError."""
         first = self.next_row
         end = first + sum(len(batch.faces) for batch in batches)
-        places = [place for batch in batches for place in batch.places]
+        places = [place for batch in batches for place in batch.locations]
         for attempt in range(1, TRIES + 1):
             try:
                 report = await self._call(batches, self.next_row - first)

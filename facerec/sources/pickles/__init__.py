@@ -1,6 +1,6 @@
-"""Reads what is in a pickle without executing anything of it.
+"""Reads encodings out of a pickle without executing anything of it.
 
 A pickle is a program that builds objects by calling what it names. Here nothing that it names is imported or
-called: `operations` takes the file apart, `machine` carries the operations out, `objects` makes the few numpy
-arrays and bare scikit-learn objects there may be, and `galleries` finds the faces in what came out.
+called: `operations` parses the file, `machine` runs the operations, `costs` says what they take in memory,
+`objects` makes numpy arrays and placeholders for scikit-learn objects, and `faces` finds the faces in these.
 """

@@ -1,4 +1,4 @@
-"""Carries a pickle's operations out on a stack and a memo of its own; nothing that they name is called."""
+"""Runs a pickle's operations on a stack and a memo of its own. Nothing that they name is called."""
 
 import sys
 from collections.abc import Callable, Mapping
@@ -7,18 +7,19 @@ from typing import Any, BinaryIO, Final
 from facerec.sources.budget import NO_MEMORY, Budget
 from facerec.sources.errors import SourceRefused
 from facerec.sources.pickles import objects
+from facerec.sources.pickles.costs import COSTS, NUMBERS
 from facerec.sources.pickles.objects import Array, Name, of_type
 from facerec.sources.pickles.operations import CODES, NAMES, Operations
 
 _MARK: Final = object()
-_TALLY_STEPS: Final = 4096
-"""Steps between two looks at the budget."""
+_CHECK_STEPS: Final = 4096
+"""How many operations are run between two checks of the budget."""
 
 Operation = Callable[["_Machine", Any], None]
 
 
 def read(file: BinaryIO, budget: Budget) -> Any:
-    """What the pickle holds: Python's plain types, numpy arrays, and `Bare` objects.
+    """What the pickle holds: Python's plain types, numpy arrays, and `Placeholder` objects.
 
     Raises SourceRefused for anything that would have to be executed, for bytes that are no pickle, and where
     it takes more than the budget.
@@ -34,7 +35,7 @@ def read(file: BinaryIO, budget: Budget) -> Any:
         reason = NO_MEMORY
     except Exception as error:  # of a hostile pickle nearly anything; nothing of it was executed
         reason = f"it is damaged, or no pickle ({type(error).__name__})"
-    raise SourceRefused(f"the pickle is not imported: {reason}", place=f"byte {operations.position}")
+    raise SourceRefused(f"the pickle is not imported: {reason}", location=f"byte {operations.position}")
 
 
 class _Machine:
@@ -46,16 +47,16 @@ class _Machine:
         self._memo: dict[int, Any] = {}
 
     def run(self, operations: Operations) -> Any:
-        """Carry the operations out; what the last leaves on the stack. Raises SourceRefused."""
-        push, carried_out, costs, stop = self._stack.append, _OPERATIONS, _COSTS, CODES["STOP"]
+        """Run the operations; returns what the last leaves on the stack. Raises SourceRefused."""
+        push, operations_by_code, costs, stop = self._stack.append, _OPERATIONS, COSTS, CODES["STOP"]
         steps = cost = 0
         for code, argument in operations:
             steps += 1
             cost += costs[code]
-            if steps == _TALLY_STEPS:
+            if steps == _CHECK_STEPS:
                 self._budget.spend(built_bytes=cost, steps=steps)
                 steps = cost = 0
-            operation = carried_out[code]
+            operation = operations_by_code[code]
             if operation is None:
                 push(argument)
             elif code == stop:
@@ -80,7 +81,7 @@ class _Machine:
         return items
 
     def _push_built(self, value: Any) -> None:
-        """Push what takes as much memory as it is long."""
+        """Push an object whose memory depends on its length."""
         self._budget.spend(built_bytes=sys.getsizeof(value))
         self._stack.append(value)
 
@@ -95,7 +96,7 @@ class _Machine:
 
     def get(self, argument: Any) -> None:
         value = self._memo[argument]
-        if type(value) is Array and value.value is not None:  # its state came since it was put there
+        if type(value) is Array and value.value is not None:  # its state came after it was put there
             value = value.value
         self._stack.append(value)
 
@@ -149,7 +150,7 @@ class _Machine:
 
     def new(self, _: Any) -> None:
         _, kind = self._pop(), self._pop()
-        self._push_built(objects.bare(of_type(kind, Name)))
+        self._push_built(objects.new(of_type(kind, Name)))
 
     def new_with_keywords(self, _: Any) -> None:
         self._pop()
@@ -167,19 +168,19 @@ class _Machine:
 def _pairs(items: list[Any]) -> dict[Any, Any]:
     keys = items[::2]
     if len(items) % 2 or not all(map(_is_key, keys)):
-        raise SourceRefused("it has a dict with keys that are no texts or numbers")
+        raise SourceRefused("it has a dict with keys that are neither texts nor numbers")
     return dict(zip(keys, items[1::2], strict=True))
 
 
 def _is_key(key: Any) -> bool:
-    """Longer whole numbers can be chosen such that all have one hash, and a dict of them takes for ever."""
+    """Longer whole numbers can be chosen to have one hash, which makes a dict of them take for ever."""
     if isinstance(key, int):
         return key.bit_length() <= 64
     return isinstance(key, str | float | bytes | None)
 
 
 def _nothing(machine: _Machine, argument: Any) -> None:
-    """An operation that only frames what follows."""
+    """An operation without an effect on the stack."""
 
 
 def _refused(name: str) -> Operation:
@@ -189,14 +190,13 @@ def _refused(name: str) -> Operation:
     return refuse
 
 
-_NUMBERS: Final = ("INT", "BININT", "BININT1", "BININT2", "LONG", "LONG1", "LONG4", "FLOAT", "BINFLOAT")
 _SIZED: Final = (
     *("STRING", "BINSTRING", "SHORT_BINSTRING", "UNICODE"),
     *("BINUNICODE", "SHORT_BINUNICODE", "BINUNICODE8"),
     *("BINBYTES", "SHORT_BINBYTES", "BINBYTES8", "BYTEARRAY8"),
 )
 _NAMED: Final[Mapping[str, Operation | None]] = {
-    **dict.fromkeys(_NUMBERS),
+    **dict.fromkeys(NUMBERS),
     "NONE": None,
     **dict.fromkeys(_SIZED, _Machine.sized),
     "NEWTRUE": lambda machine, _: machine.constant(True),
@@ -232,24 +232,8 @@ _NAMED: Final[Mapping[str, Operation | None]] = {
     "NEWOBJ_EX": _Machine.new_with_keywords,
     "BUILD": _Machine.build,
 }
-"""None pushes the argument. No pickler writes DUP for what is read here, nor POP and POP_MARK."""
+"""None pushes the argument. Picklers write no DUP, POP or POP_MARK for what is read here."""
 
 _OPERATIONS: Final = [
     _NAMED.get(NAMES.get(code, ""), _refused(NAMES.get(code, f"the byte {code}"))) for code in range(256)
 ]
-
-_PLACE_BYTES: Final = 8
-_COST_BYTES: Final[Mapping[str, int]] = {
-    **dict.fromkeys(_NUMBERS, 32 + _PLACE_BYTES),
-    "BINFLOAT": 24 + _PLACE_BYTES,
-    "BININT1": _PLACE_BYTES,  # these are made once
-    **dict.fromkeys(("EMPTY_LIST", "LIST", "EMPTY_DICT", "DICT"), 80 + _PLACE_BYTES),
-    **dict.fromkeys(("TUPLE", "TUPLE1", "TUPLE2", "TUPLE3"), 64 + _PLACE_BYTES),
-    **dict.fromkeys(("PUT", "BINPUT", "LONG_BINPUT", "MEMOIZE"), 128),
-    **dict.fromkeys(("SETITEM", "SETITEMS"), 128),
-    **dict.fromkeys(("GLOBAL", "STACK_GLOBAL"), 256),
-    **dict.fromkeys(("REDUCE", "NEWOBJ", "NEWOBJ_EX"), 128),
-}
-"""About what an operation takes in memory, but for texts and bytes, which are measured."""
-
-_COSTS: Final = [_COST_BYTES.get(NAMES.get(code, ""), _PLACE_BYTES) for code in range(256)]

@@ -1,4 +1,4 @@
-"""What a pickle's names stand for: numpy arrays, made here, and the bare state of scikit-learn's objects."""
+"""The objects that a pickle may name: numpy arrays, made here, and placeholders of scikit-learn objects."""
 
 import dataclasses
 import math
@@ -11,20 +11,20 @@ import numpy.typing as npt
 from facerec.sources.errors import SourceRefused
 
 _CODE: Final = re.compile(r"[biufcmMOSUV?]\d{0,9}")
-"""A plain type of numpy's; of others `numpy.dtype` takes pages of text."""
+"""A plain numpy type. `numpy.dtype` also accepts other texts, of any length."""
 
 _KINDS: Final = frozenset("biufUSV")
-"""Kinds of numpy's plain types: bool, integers, float, text, bytes, and records, which are left out."""
+"""Kinds of plain numpy types: bool, integers, float, text, bytes, and records, which are left out."""
 
 _NUMPY: Final = ("numpy", "numpy.core.multiarray", "numpy._core.multiarray")
 _NUMERIC: Final = ("numpy.core.numeric", "numpy._core.numeric")
 _BUILTINS: Final = ("builtins", "__builtin__")
 _KNOWN: Final = frozenset(
     {
-        *((module, each) for module in _NUMPY for each in ("ndarray", "dtype", "_reconstruct", "scalar")),
+        *((module, name) for module in _NUMPY for name in ("ndarray", "dtype", "_reconstruct", "scalar")),
         *((module, "_frombuffer") for module in _NUMERIC),
         *((module, "_reconstructor") for module in ("copyreg", "copy_reg")),
-        *((module, each) for module in _BUILTINS for each in ("object", "bytearray")),
+        *((module, name) for module in _BUILTINS for name in ("object", "bytearray")),
         ("_codecs", "encode"),
     }
 )
@@ -33,7 +33,7 @@ _MAX_SHOWN_CHARACTERS: Final = 100
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Name:
-    """What a pickle would have imported; as text it is cut to 100 printable characters."""
+    """A name that unpickling would import; as a text it is cut to 100 printable characters."""
 
     module: str
     name: str
@@ -44,8 +44,8 @@ class Name:
 
 
 @dataclasses.dataclass(eq=False, slots=True)
-class Bare:
-    """An object as its class's name and its state."""
+class Placeholder:
+    """An object whose class is not imported: the class's name, and the state."""
 
     kind: Name
     state: Any = None
@@ -58,12 +58,12 @@ class Type:
     code: str
     order: str = "="
 
-    def made(self) -> np.dtype[Any]:
+    def dtype(self) -> np.dtype[Any]:
         """The numpy type."""
         if self.code == "O8":
             return np.dtype(object)
-        made = np.dtype(self.code)
-        return made.newbyteorder(self.order) if self.order in {"<", ">"} else made  # type: ignore[arg-type]
+        dtype = np.dtype(self.code)
+        return dtype.newbyteorder(self.order) if self.order in {"<", ">"} else dtype  # type: ignore[arg-type]
 
 
 @dataclasses.dataclass(eq=False, slots=True)
@@ -81,36 +81,36 @@ def of_type(value: Any, kind: type) -> Any:
 
 
 def known(name: Name) -> Name:
-    """A name that may stand in a pickle; it is never imported. Raises SourceRefused."""
+    """The name, where a pickle may have it; it is never imported. Raises SourceRefused."""
     if (name.module, name.name) in _KNOWN or _is_scikit_learn(name):
         return name
     raise SourceRefused(f"it names {name}, and nothing that a pickle names is executed here")
 
 
-def bare(kind: Name) -> Array | Bare:
+def new(kind: Name) -> Array | Placeholder:
     """An object without its state. Raises SourceRefused where nothing of its class is read."""
     if kind.name == "ndarray" and kind.module in _NUMPY:
         return Array()
     if _is_scikit_learn(kind):
-        return Bare(kind)
+        return Placeholder(kind)
     raise SourceRefused(f"it makes an object of {kind}, which is not read here")
 
 
 def called(name: Name, arguments: tuple[Any, ...]) -> Any:  # noqa: PLR0911
-    """What calling the name would give, for the few whose result is plain. Raises SourceRefused."""
+    """What calling the name would return, for the few whose result is plain. Raises SourceRefused."""
     match name.name, arguments:
         case "dtype", (str(code), *_):
             return _type(code)
         case "_reconstruct", _:
             return Array()
         case "scalar", (Type() as kind, bytes(data)):
-            return np.frombuffer(data, kind.made(), 1)[0].item()
+            return np.frombuffer(data, kind.dtype(), 1)[0].item()
         case "scalar", (Type(code="O8"), str(text)):
             return text
         case "_frombuffer", (bytes() | bytearray() as data, Type() as kind, tuple(shape), order):
             return _array(kind, shape, data, fortran=order == "F")
         case "_reconstructor", (Name() as kind, *_) if _is_scikit_learn(kind):
-            return Bare(kind)
+            return Placeholder(kind)
         case "encode", (str(text), "latin1"):
             return text.encode("latin1")
         case "bytearray", ():
@@ -118,18 +118,18 @@ def called(name: Name, arguments: tuple[Any, ...]) -> Any:  # noqa: PLR0911
         case "bytearray", (bytes(data),):
             return bytearray(data)
         case _ if _is_scikit_learn(name):  # a tree of a fitted classifier, of which nothing is needed
-            return Bare(name)
+            return Placeholder(name)
     raise SourceRefused(f"it calls {name}, and nothing that a pickle names is executed here")
 
 
 def give_state(target: Any, state: Any) -> None:
-    """Give an object its state. Raises SourceRefused where the two don't fit."""
+    """Give an object its state. Raises SourceRefused where the two do not fit."""
     match target, state:
         case Array(value=None), (_, tuple(shape), Type() as kind, fortran, data):
             target.value = _array(kind, shape, data, fortran=bool(fortran))
         case Type(), (_, str(order), *_):
             target.order = order
-        case Bare(), _:
+        case Placeholder(), _:
             target.state = state
         case _:
             raise SourceRefused("it is damaged")
@@ -147,7 +147,7 @@ def _type(code: str) -> Type:
 
 
 def _array(kind: Type, shape: tuple[Any, ...], data: Any, *, fortran: bool) -> npt.NDArray[Any]:
-    dtype = kind.made()
+    dtype = kind.dtype()
     if dtype.kind == "V":  # a part of a classifier's tree
         return np.empty(0, np.uint8)
     items = data.encode("latin1") if isinstance(data, str) else data
@@ -158,13 +158,13 @@ def _array(kind: Type, shape: tuple[Any, ...], data: Any, *, fortran: bool) -> n
     if any(size < 0 for size in sizes) or count * width != len(items) or (count and not width):
         raise SourceRefused("it is damaged: it has an array of another size than its bytes")
     if count == 0:
-        if sizes[0] > 0:  # rows without numbers: as many of them as somebody cares to write
+        if sizes[0] > 0:  # rows without numbers, whose count the file's size does not bound
             raise SourceRefused(f"it has an array of {sizes[0]} rows without anything in them")
         return np.empty(0, np.uint8)
     order: Any = "F" if fortran else "C"
     if not dtype.hasobject:
         return np.frombuffer(items, dtype).reshape(sizes, order=order)
-    made = np.empty(count, object)
-    for place, item in enumerate(items):  # numpy itself would look into lists in lists
-        made[place] = item
-    return made.reshape(sizes, order=order)
+    array = np.empty(count, object)
+    for index, item in enumerate(items):  # numpy itself would look into lists in lists
+        array[index] = item
+    return array.reshape(sizes, order=order)

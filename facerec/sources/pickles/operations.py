@@ -1,4 +1,4 @@
-"""The operations of a pickle one by one, with their arguments, from a file that is never read as a whole."""
+"""The operations of a pickle with their arguments, parsed from a file that is never read as a whole."""
 
 import codecs
 import pickletools
@@ -8,17 +8,17 @@ from typing import Any, BinaryIO, Final
 
 from facerec.sources.errors import SourceRefused
 
-CODES: Final[Mapping[str, int]] = {each.name: ord(each.code) for each in pickletools.opcodes}
+CODES: Final[Mapping[str, int]] = {opcode.name: ord(opcode.code) for opcode in pickletools.opcodes}
 NAMES: Final[Mapping[int, str]] = {code: name for name, code in CODES.items()}
 
 WINDOW_BYTES: Final = 2**18
 MAX_INTEGER_BYTES: Final = 16
-"""Of a whole number; a longer one is no one's id, and takes long to hash or to write down."""
+"""The longest whole number: a longer one is no id, and slow to hash and to print."""
 
 _MAX_NUMBER_CHARACTERS: Final = 64
 _MAX_NAME_CHARACTERS: Final = 256
 _LONGEST_FIXED: Final = 16
-"""More than an operation takes but for a text or bytes that follow it."""
+"""More bytes than any operation takes, apart from a text or bytes that follow it."""
 
 _Table = dict[int, Any]
 
@@ -112,8 +112,8 @@ for _table, _kind in ((_FIXED, _IS_FIXED), (_SIZED, _IS_SIZED), (_LINES, _HAS_LI
 class Operations:
     """Operations of a pickle of `size` bytes as pairs of a code and an argument, the last of them STOP.
 
-    `position` is the byte at which the operation given last begins. Raises SourceRefused of bytes that are no
-    pickle, and whatever decoding an argument does.
+    `position` is the byte at which the last operation begins. Raises SourceRefused for bytes that are no
+    pickle, and whatever decoding an argument raises.
     """
 
     def __init__(self, file: BinaryIO, size: int) -> None:
@@ -123,7 +123,7 @@ class Operations:
 
     def __iter__(self) -> Iterator[tuple[int, Any]]:
         kinds, fixed, stop = _KINDS, _FIXED, CODES["STOP"]
-        base, data, at, last = 0, b"", 0, -1  # data begins at byte `base`; beyond `last` more is to be read
+        base, data, at, last = 0, b"", 0, -1  # data begins at byte `base`; from `last` on more has to be read
         code = -1
         while code != stop:
             if at > last:
@@ -145,13 +145,13 @@ class Operations:
                 take = self._sized if kind == _IS_SIZED else self._lines
                 argument, after = take(code, data, base, at)
                 at = after - base
-                if at > len(data):  # what was taken went beyond the window: begin a new one behind it
+                if at > len(data):  # the argument ended beyond the window: start a new one after it
                     base, data, at, last = after, b"", 0, -1
                     self._file.seek(after)
                 yield code, argument
 
     def _sized(self, code: int, data: bytes, base: int, at: int) -> tuple[Any, int]:
-        """The argument, and the byte behind it."""
+        """The argument, and the position after it."""
         form, decode, longest = _SIZED[code]
         length = form.unpack_from(data, at)[0]
         at += form.size
@@ -165,7 +165,7 @@ class Operations:
         return decode(self._file.read(length)), base + end
 
     def _lines(self, code: int, data: bytes, base: int, at: int) -> tuple[Any, int]:
-        """The argument, and the byte behind it; of several lines a tuple."""
+        """The argument, a tuple where it has several lines, and the position after it."""
         decode, longest, count = _LINES[code]
         parts = []
         for _ in range(count):

@@ -34,7 +34,7 @@ def read(path: Path) -> dict[str, Any]:
 
     try:
         for batch in batches(files.rows(path, files.format_of(path), refuse)):
-            faces += len(batch.places)
+            faces += len(batch.locations)
             batch.faces.to_message()
         error, name = "", ""
     except BaseException as raised:

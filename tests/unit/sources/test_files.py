@@ -127,12 +127,12 @@ def test_an_npz_of_nobody_has_no_rows(tmp_path: Path) -> None:
 
 
 @pytest.mark.filterwarnings("ignore:Duplicate name")
-def test_an_array_that_stands_twice_in_an_npz_is_refused(tmp_path: Path) -> None:
+def test_an_array_that_an_npz_has_twice_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "twice.npz"
     np.savez(path, encodings=VECTORS[:1], person_ids=np.array(["a"]))
     with zipfile.ZipFile(path, "a") as archive:
         archive.writestr("encodings.npy", archive.read("encodings.npy"))
-    with pytest.raises(SourceRefused, match="encodings: it stands twice"):
+    with pytest.raises(SourceRefused, match="encodings: the npz has it twice"):
         rows(path)
 
 
@@ -144,7 +144,7 @@ def test_a_table_of_a_spreadsheet_is_read_with_its_mark_and_line_ends(tmp_path: 
     text = end.join([header, f'"{vector}","Ann\n""A"" B",ann,', "", f'"{vector}",,bob,x'])
     path.write_bytes(b"\xef\xbb\xbf" + text.encode())
     found = rows(path)
-    assert [(row.place, row.person_id, row.display_name) for row in found] == [
+    assert [(row.location, row.person_id, row.display_name) for row in found] == [
         ("line 3", "ann", 'Ann\n"A" B'),
         ("line 5", "bob", ""),
     ]

@@ -21,7 +21,7 @@ from facerec.sources import files
 from facerec.sources.budget import Budget
 from facerec.sources.errors import SourceRefused
 from facerec.sources.pickles import machine
-from facerec.sources.pickles.objects import Bare
+from facerec.sources.pickles.objects import Placeholder
 from tests.unit.sources import hostile_pickles
 
 PROTOCOLS = range(pickle.HIGHEST_PROTOCOL + 1)
@@ -44,7 +44,7 @@ def test_a_fitted_classifier_is_read_as_scikit_learn_has_it(
 ) -> None:
     fitted = KNeighborsClassifier(n_neighbors=1, algorithm=algorithm).fit(VECTORS, labels)
     found = read(pickle.dumps(fitted, protocol))
-    assert isinstance(found, Bare)
+    assert isinstance(found, Placeholder)
     assert found.kind.name == "KNeighborsClassifier"
     assert np.array_equal(found.state["_fit_X"], VECTORS)
     assert list(found.state["classes_"]) == list(fitted.classes_)

@@ -1,4 +1,4 @@
-"""The faces in a pickle: encodings and names in one of the usual forms, or a fitted classifier's own."""
+"""The faces in a pickle: encodings and names in one of the usual forms, or those of a fitted classifier."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
@@ -10,7 +10,7 @@ from facerec.sources.budget import Budget
 from facerec.sources.columns import Encodings, column_rows, listed
 from facerec.sources.errors import SourceRefused
 from facerec.sources.pickles import machine
-from facerec.sources.pickles.objects import Bare
+from facerec.sources.pickles.objects import Placeholder
 from facerec.sources.rows import Refuse, Row, face
 from facerec.sources.source_file import SourceFile
 
@@ -31,8 +31,8 @@ def rows(file: SourceFile, refuse: Refuse) -> Iterator[Row]:
     file.check_unchanged()
     if isinstance(found, dict) and _pair_of(found) is None:
         return _people_rows(_by_person(found), file, budget, refuse)
-    encodings, names = _of_classifier(found) if isinstance(found, Bare) else _columns(found)
-    del found  # the rest of it, such as a classifier's tree
+    encodings, names = _of_classifier(found) if isinstance(found, Placeholder) else _columns(found)
+    del found  # and with it what is not needed, such as a classifier's tree
     return column_rows(encodings, {"person_id": names}, file, budget, refuse)
 
 
@@ -60,7 +60,7 @@ def _is_name(column: Any) -> bool:
 
 
 def _of_records(records: list[dict[Any, Any]]) -> tuple[Encodings, Sequence[Any]]:
-    """The encodings and the names of dicts, each of which has both; the first tells what they are called."""
+    """The encodings and the names of dicts, each of which has both, under the keys of the first."""
     keys = [next((key for key in known if key in records[0]), None) for known in (_ENCODINGS, _NAMES)]
     if None in keys:
         raise SourceRefused(f"its dicts have no person_id and encoding: {_UNKNOWN}")
@@ -69,7 +69,7 @@ def _of_records(records: list[dict[Any, Any]]) -> tuple[Encodings, Sequence[Any]
 
 
 def _by_person(found: dict[Any, Any]) -> dict[Any, Any]:
-    """A dict of each person's vector or vectors."""
+    """The dict, where it is of each person's vector or vectors. Raises SourceRefused."""
     if not found or not all(isinstance(value, list | tuple | np.ndarray) for value in found.values()):
         raise SourceRefused(_UNKNOWN)
     return found
@@ -77,10 +77,10 @@ def _by_person(found: dict[Any, Any]) -> dict[Any, Any]:
 
 def _people_rows(people: dict[Any, Any], file: SourceFile, budget: Budget, refuse: Refuse) -> Iterator[Row]:
     number = 0
-    for place, (name, value) in enumerate(people.items()):
+    for index, (name, value) in enumerate(people.items()):
         vectors = [value] if _is_vector(value) else value
         budget.spend_rows(len(vectors))
-        file.share = place / len(people)
+        file.share = index / len(people)
         for vector in vectors:
             if row := face(f"row {number}", vector, {"person_id": name}, refuse):
                 yield row
@@ -88,14 +88,14 @@ def _people_rows(people: dict[Any, Any], file: SourceFile, budget: Budget, refus
 
 
 def _is_vector(value: Any) -> bool:
-    """Whether it is numbers, and not vectors of them."""
+    """Whether it is one vector, and not several."""
     if isinstance(value, np.ndarray) and value.dtype.kind != "O":
         return value.ndim == 1
     return len(value) > 0 and isinstance(value[0], int | float | np.number)
 
 
-def _of_classifier(found: Bare) -> tuple[Encodings, Sequence[Any]]:
-    """The training data of a fitted classifier: `_y` are places in `classes_`."""
+def _of_classifier(found: Placeholder) -> tuple[Encodings, Sequence[Any]]:
+    """The training data of a fitted classifier: `_y` are indices into `classes_`."""
     state = found.state
     if found.kind.name != "KNeighborsClassifier" or not isinstance(state, dict):
         raise SourceRefused(f"of scikit-learn's models KNeighborsClassifier is read, not {found.kind}")
@@ -108,10 +108,10 @@ def _of_classifier(found: Bare) -> tuple[Encodings, Sequence[Any]]:
         or labels.dtype.kind not in "iu"
         or not np.all((labels >= 0) & (labels < len(classes)))
     ):
-        raise SourceRefused("the KNeighborsClassifier's labels are not places in its classes_")
+        raise SourceRefused("the KNeighborsClassifier's labels are not indices into its classes_")
     return _encodings(state["_fit_X"], "_fit_X"), [classes[label] for label in labels.tolist()]
 
 
 def _encodings(value: Any, name: str) -> Encodings:
-    """An array's rows stay in the array, which takes less memory than a list of them."""
+    """The vectors: an array as it is, which takes less memory than a list of its rows."""
     return value if isinstance(value, np.ndarray) and value.ndim == 2 else listed(value, name)
