@@ -10,6 +10,9 @@ call has a deadline, `timeout_seconds`, 30 by default. UNAVAILABLE is retried by
 second, for the RPCs that are safe to retry. OVERLOADED and RATE_LIMITED are not: `retry_after_seconds` says
 when to try again.
 
+Where the services ask for keys, what a call may do depends on the key: on its roles, on `scores` (distances
+are answered) and on `encodings` (vectors may be sent); docs/security.md lists them.
+
 Example:
     >>> with EncoderClient("127.0.0.1:50051") as encoder, MatcherClient("127.0.0.1:50052") as matcher:
     ...     face = encoder.encode(Path("ann.jpg").read_bytes()).faces[0]

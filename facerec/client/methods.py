@@ -24,11 +24,12 @@ M = TypeVar("M", bound=Callable[..., Any])
 
 EVERY_CALL = """
 Any call may also raise FacerecError for one of these reasons: KEY_MISSING and KEY_UNKNOWN (no key, or none
-that the service knows); NOT_PERMITTED (the key permits not this call, this collection, or the argument that
+that the service knows); NOT_PERMITTED (the key does not permit the call, the collection, or the argument that
 `field` names); RATE_LIMITED and OVERLOADED (`retry_after_seconds` says how long to wait); STORE_UNAVAILABLE
 (the matcher cannot reach its database); MODEL_UNAVAILABLE (the encoder has no model ready); UNREACHABLE (no
 service is ready at the address); DEADLINE_EXCEEDED (no answer within `timeout_seconds`); OPTION_INVALID (an
-argument of a wrong type); INTERNAL. Once the client is closed it raises RuntimeError.
+argument of a wrong type); INTERNAL. Once the client is closed it raises RuntimeError. Where the services ask
+for no keys, everything is permitted that a role, `scores` or `encodings` of a key permits.
 """
 """Ends the docstring of each method."""
 

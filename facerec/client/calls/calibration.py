@@ -14,7 +14,7 @@ def calibrate(
 ) -> Call[Calibration]:
     """Measure a collection's error rates on its own persons, and find thresholds that keep two targets.
 
-    Nothing is changed: `apply_calibration` does that. It takes a key with scores.
+    Nothing is changed: `apply_calibration` does that. It takes a key with `scores`.
 
     Args:
         target_far: The false match rate (FMR) that the verify threshold is to keep, a share of 1e-7 to 0.1.
@@ -52,7 +52,7 @@ def calibrate(
 
 
 def apply_calibration(calibration_id: str, *, collection_id: str = "") -> Call[AppliedCalibration]:
-    """Put the thresholds of a calibration in force. It takes a key with scores.
+    """Put the thresholds of a calibration in force. It takes a key with `scores`.
 
     Args:
         calibration_id: The id of what `calibrate` answered, a UUID in its 36-character form.

@@ -92,7 +92,7 @@ def update_collection(settings: CollectionSettings, *, collection_id: str = "") 
 
     Raises:
         FacerecError: COLLECTION_NOT_FOUND, ID_INVALID, OPTION_INVALID (nothing to change, or out of range;
-            `field` names the setting), NOT_PERMITTED (also a key without scores that changes a threshold).
+            `field` names the setting), NOT_PERMITTED (also a key without `scores` that changes a threshold).
 
     Example:
         >>> changed = collections.update_collection(CollectionSettings(verify_threshold=0.55))

@@ -18,9 +18,10 @@ def verify(
 
     Args:
         person_id: The person, 1 to 128 characters.
-        probe: The face: the bytes of an image that shows one, an `Encoding`, or the id of a stored face.
+        probe: The face: the bytes of an image that shows one, an `Encoding` (which takes a key with
+            `encodings`), or the id of a stored face (a key with `scores`).
         max_distance: The largest Euclidean distance, inclusive, that is a match, 0 to 4; takes a key with
-            scores. None is the collection's `verify_threshold`, 0.6 from the start.
+            `scores`. None is the collection's `verify_threshold`, 0.6 from the start.
         use_largest_face: Whether the largest face of an image that shows several is taken, which is else
             refused.
         collection_id: The collection; "" is `default`.
@@ -66,13 +67,13 @@ def identify(
     """Say who faces are: the persons with a face near enough, nearest first.
 
     Args:
-        *probes: 1 to 16 faces: the bytes of an image, an `Encoding`, or the id of a stored face. The latter
-            two take a key with scores.
+        *probes: 1 to 16 faces: the bytes of an image, an `Encoding` (which takes a key with `encodings` and
+            `scores`), or the id of a stored face (a key with `scores`).
         all_faces: Whether every face of an image is answered; otherwise an image shows one face. Not together
             with `use_largest_face`.
         max_candidates: How many persons are answered for each face, 1 to 100. None is 5.
         max_distance: The largest Euclidean distance, inclusive, of a candidate, 0 to 4; takes a key with
-            scores. None is the collection's `identify_threshold`, 0.5 from the start.
+            `scores`. None is the collection's `identify_threshold`, 0.5 from the start.
         exact_only: Whether an exact scan decides, even where an index could; False is as the collection's
             settings say.
         use_largest_face: Whether the largest face of an image that shows several is taken, which is else
@@ -124,11 +125,11 @@ def compare(
     """Measure the distance of two faces.
 
     Args:
-        a: One face: the bytes of an image that shows one, an `Encoding`, or the id of a stored face. The
-            latter two take a key with scores.
+        a: One face: the bytes of an image that shows one, an `Encoding` (which takes a key with `encodings`
+            and `scores`), or the id of a stored face (a key with `scores`).
         b: The other face, in any of these forms, of the same space.
         max_distance: The largest Euclidean distance, inclusive, that is a match, 0 to 4; takes a key with
-            scores. None is the collection's `verify_threshold`.
+            `scores`. None is the collection's `verify_threshold`.
         use_largest_face: Whether the largest face of an image that shows several is taken, which is else
             refused.
         collection_id: The collection whose stored faces and threshold are meant; "" is `default`.

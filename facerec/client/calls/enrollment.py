@@ -26,8 +26,9 @@ def enroll(
     Args:
         person_id: The caller's id of the person, 1 to 128 characters, kept in Unicode's normal form C,
             without control characters and without a space at either end.
-        *faces: 1 to 64 faces: the bytes of an image that shows one face, an `Encoding`, or the id of a stored
-            face; in a `NewFace` with the caller's own reference.
+        *faces: 1 to 64 faces: the bytes of an image that shows one, an `Encoding` (which takes a key with
+            `encodings`), or the id of a stored face (a key with `scores`); in a `NewFace` with the caller's
+            own reference.
         display_name: A text for people, up to 256 characters, that replaces the person's. None leaves it.
         request_id: Makes the call repeatable: up to 128 characters, best random (`uuid.uuid4()`), remembered
             for 30 days. "" for none.

@@ -19,7 +19,7 @@ _AUDIT_KINDS = {
 def measure_recall(*, samples: int = 0, collection_id: str = "") -> Call[Recall]:
     """Search for a collection's own persons by its index and exactly, and compare the answers.
 
-    It takes a key with scores. Where the call's deadline comes near, fewer searches are compared.
+    It takes a key with `scores`. Where the call's deadline comes near, fewer searches are compared.
 
     Args:
         samples: How many searches at most are compared, 20 to 1,000. 0 is 200.
@@ -48,9 +48,9 @@ def list_duplicates(
 ) -> PagedCall[DuplicatePair]:
     """Iterate over pairs of persons whose faces are near enough to be one person's.
 
-    It takes a key with scores. Somebody looks at each, and merges the two (`merge_persons`) or dismisses the
-    pair (`dismiss_duplicate`). Pages are fetched while the loop runs; each is a call with a deadline of its
-    own, and may raise.
+    It takes a key with `scores`. Somebody looks at each, and merges the two (`merge_persons`) or dismisses
+    the pair (`dismiss_duplicate`). Pages are fetched while the loop runs; each is a call with a deadline of
+    its own, and may raise.
 
     Args:
         max_distance: The largest Euclidean distance, inclusive, between a face of each, 0 to 0.6. None is the

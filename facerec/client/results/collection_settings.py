@@ -24,7 +24,7 @@ class CollectionSettings:
     """The settings of a collection. In a request None leaves a setting as it is.
 
     Distances are Euclidean, and a threshold is the largest that still counts. The four that bound distances
-    are changed by a key with scores only. Defaults are those of a new collection.
+    are changed only by a key with `scores`. Defaults are those of a new collection.
 
     Attributes:
         display_name: A text for people, up to 256 characters. Default: "".

@@ -14,7 +14,7 @@ class SearchIndex:
     """The state of a collection's search index, which maintenance builds.
 
     Recall is the share of searches whose nearest person the index finds, 0 to 1. It is None before it was
-    measured, where persons are too few to measure on, and without scores.
+    measured, where persons are too few to measure on, and without `scores`.
 
     Attributes:
         ready: Whether `identify` uses the index. Where there is one (`build_time`) and it is not ready, it

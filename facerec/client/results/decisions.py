@@ -14,10 +14,10 @@ class Verification:
 
     Attributes:
         match: Whether the distance is at most the threshold.
-        distance: From the probe to the nearest of the person's faces; None without scores.
+        distance: From the probe to the nearest of the person's faces; None without `scores`.
         threshold: The largest distance, inclusive, that is a match: `max_distance`, or the collection's
             `verify_threshold`.
-        nearest_face_id: The nearest face; "" without scores.
+        nearest_face_id: The nearest face; "" without `scores`.
         faces_compared: How many faces the person has, all of which were compared.
         space: The space of the vectors.
         quality: How fit the probe's face is to be compared; None where the probe is not an image.
@@ -52,8 +52,8 @@ class Candidate:
     Attributes:
         person_id: The person.
         display_name: The person's text for people; "" where there is none.
-        distance: From the probe to the nearest of the person's faces; None without scores.
-        face_id: That nearest face; "" without scores.
+        distance: From the probe to the nearest of the person's faces; None without `scores`.
+        face_id: That nearest face; "" without `scores`.
     """
 
     person_id: str
@@ -70,11 +70,11 @@ class IdentifiedFace:
         probe_index: Which of the probes given it is of, from 0.
         bounding_box: Where the face is in the probe's image; None where the probe is not an image.
         candidates: The persons within the threshold, nearest first, `max_candidates` at most; empty for
-            nobody. Without scores they are in the order of their ids, and the first is not the likeliest.
+            nobody. Without `scores` they are in the order of their ids, and the first is not the likeliest.
         mode: How the collection was searched: `exact` (every face was compared), `index`, or
-            `index_confirmed` (an index was asked and an exact scan decided); "" without scores.
-        exact: Whether no nearer face can have been missed; None without scores.
-        faces_searched: How many distances were computed; None without scores.
+            `index_confirmed` (an index was asked and an exact scan decided); "" without `scores`.
+        exact: Whether no nearer face can have been missed; None without `scores`.
+        faces_searched: How many distances were computed; None without `scores`.
         quality: How fit the face is to be compared; None where the probe is not an image.
         matched_persons: How many persons are within the threshold, of whom `candidates` may be a part; 101
             means more than 100. Where it is above 1, which of them it is has to be decided otherwise.
@@ -150,7 +150,7 @@ class Comparison:
 
     Attributes:
         match: Whether the distance is at most the threshold.
-        distance: Between the two faces; None without scores.
+        distance: Between the two faces; None without `scores`.
         threshold: The largest distance, inclusive, that is a match: `max_distance`, or the collection's
             `verify_threshold`.
         space: The space of the vectors.

@@ -16,8 +16,8 @@ class Duplicate:
 
     Attributes:
         person_id: The other person.
-        distance: From the enrolled face to the nearest of the other person's; None without scores.
-        face_id: That nearest face; "" without scores.
+        distance: From the enrolled face to the nearest of the other person's; None without `scores`.
+        face_id: That nearest face; "" without `scores`.
     """
 
     person_id: str
@@ -32,11 +32,11 @@ class EnrolledFace:
     Attributes:
         face: The stored face.
         already_enrolled: Whether the person had this very photo or encoding, so that nothing was added.
-        duplicate: The nearest other person within the collection's `duplicate_threshold`; without scores the
-            first of those by id. None where there is none, or where none was looked for.
+        duplicate: The nearest other person within the collection's `duplicate_threshold`; without `scores`
+            the first of those by id. None where there is none, or where none was looked for.
         duplicate_check: How the other persons were searched: `exact` or `index`. "" where they were not (by
             the collection's `duplicate_policy`, for a face enrolled already, or for a caller who may not be
-            told), and without scores.
+            told), and without `scores`.
         quality: How fit the face is to be compared; None where it was not given as an image, or was enrolled
             already.
     """

@@ -78,9 +78,9 @@ class DuplicatePair:
     Attributes:
         person_id_a: The person enrolled first.
         person_id_b: The other person.
-        face_id_a: The face of `person_id_a` that is nearest to the other person; "" without scores.
-        face_id_b: The face of `person_id_b` that is nearest to the first person; "" without scores.
-        distance: Between these two faces; None without scores.
+        face_id_a: The face of `person_id_a` that is nearest to the other person; "" without `scores`.
+        face_id_b: The face of `person_id_b` that is nearest to the first person; "" without `scores`.
+        distance: Between these two faces; None without `scores`.
         dismissed: Whether somebody found them to be two persons (`dismiss_duplicate`).
     """
 
