@@ -39,6 +39,7 @@ class BaseClient:
     Attributes:
         address: The address that the client was made with.
         timeout_seconds: The deadline of each call, in seconds.
+        is_closed: Whether the client was closed.
     """
 
     service: ClassVar[str]
@@ -67,7 +68,7 @@ class BaseClient:
     ) -> Self:
         """The same client, over the same channel, with other options for its calls.
 
-        The client that this is called on keeps its own. Closing either closes both.
+        The client that this is called on keeps its options. Closing one of the two closes both.
 
         Args:
             timeout_seconds: The deadline of each call, in seconds above 0. None keeps this client's.
@@ -85,8 +86,8 @@ class BaseClient:
             FacerecError: OPTION_INVALID; `field` is the argument at fault.
 
         Example:
-            >>> quick = matcher.with_options(timeout_seconds=2, request_id="door-7.20261128-0815")
-            >>> quick.verify("ann", photo).match
+            >>> patient = matcher.with_options(timeout_seconds=60, request_id="door-7.20261128-0815")
+            >>> patient.verify("ann", photo).match
             True
         """
         other = copy.copy(self)

@@ -33,7 +33,7 @@ class EncoderClient(Client):
             another machine).
 
     Example:
-        >>> with EncoderClient("127.0.0.1:50051", timeout_seconds=10) as encoder:
+        >>> with EncoderClient("127.0.0.1:50051", timeout_seconds=60) as encoder:
         ...     image = encoder.encode(Path("ann.jpg").read_bytes())
         >>> len(image.faces)
         1

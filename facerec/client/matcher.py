@@ -39,7 +39,7 @@ class MatcherClient(Client):
             another machine).
 
     Example:
-        >>> with MatcherClient("127.0.0.1:50052", timeout_seconds=10) as matcher:
+        >>> with MatcherClient("127.0.0.1:50052", timeout_seconds=60) as matcher:
         ...     enrollment = matcher.enroll("ann", Path("ann.jpg").read_bytes(), display_name="Ann")
         ...     answer = matcher.verify("ann", Path("door.jpg").read_bytes())
         >>> enrollment.person.display_name, answer.match

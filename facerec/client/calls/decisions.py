@@ -102,8 +102,8 @@ def identify(
     request = v1.IdentifyRequest(
         collection_id=collection_id,
         probes=[
-            probe_message(probe, f"probes[{place}]", use_largest_face=use_largest_face)
-            for place, probe in enumerate(probes)
+            probe_message(probe, f"probes[{index}]", use_largest_face=use_largest_face)
+            for index, probe in enumerate(probes)
         ],
         max_candidates=max_candidates,
         max_distance=max_distance,

@@ -18,7 +18,7 @@ def enroll(
     use_largest_face: bool = False,
     collection_id: str = "",
 ) -> Call[Enrollment]:
-    """Add faces to a person, all of them or none. A person who is new is created.
+    """Add faces to a person, all of them or none. A person who is not there yet is created.
 
     The same photo or encoding is stored once for a person, so the call may be repeated; with a `request_id`
     the second call is also answered as the first was.
@@ -61,10 +61,10 @@ def enroll(
     """
     items = [
         v1.EnrollItem(
-            probe=probe_message(face.probe, f"items[{place}].probe", use_largest_face=use_largest_face),
+            probe=probe_message(face.probe, f"items[{index}].probe", use_largest_face=use_largest_face),
             external_ref=face.external_ref,
         )
-        for place, face in enumerate(face if isinstance(face, NewFace) else NewFace(face) for face in faces)
+        for index, face in enumerate(face if isinstance(face, NewFace) else NewFace(face) for face in faces)
     ]
     request = v1.EnrollRequest(
         collection_id=collection_id,

@@ -43,8 +43,8 @@ class CollectionSettings:
             without an exact scan, 0 to 4. Default: 0.45.
         target_recall: The share of searches whose nearest person the index has to find, 0.5 to 1. Default:
             0.998.
-        retention: How long after its enrollment a face is kept, in whole seconds up to 100 years; 0 is for
-            ever. Default: 0.
+        retention: How long a face is kept after its enrollment, a timedelta of whole seconds up to 100 years;
+            0 is for ever. Default: 0.
         refused_qualities: Which of QUALITY_REASONS refuse a face to enroll; an empty tuple refuses none.
             Default: BLURRED, TOO_DARK, TOO_BRIGHT, LOW_CONTRAST.
 

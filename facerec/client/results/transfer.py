@@ -104,7 +104,7 @@ class RefusedRow:
 
 @dataclasses.dataclass(frozen=True)
 class ImportReport:
-    """What an import did: the call of it that is answered, or in `get_import` all of it so far.
+    """What an import did: in the answer of `import_faces` in that call, in `get_import` in all calls so far.
 
     Attributes:
         next_row: Where the import goes on: how many of its faces were dealt with.
