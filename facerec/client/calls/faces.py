@@ -120,8 +120,8 @@ def delete_face(face_id: str, *, collection_id: str = "") -> Call[Erasure]:
 
     Example:
         >>> face = next(matcher.list_faces("ann"))
-        >>> matcher.delete_face(face.face_id).faces_deleted
-        1
+        >>> matcher.delete_face(face.face_id).faces_deleted, matcher.get_person("ann").face_count
+        (1, 0)
     """
     request = v1.DeleteFaceRequest(collection_id=collection_id, face_id=face_id)
     return Call("DeleteFace", request, Erasure.from_message)

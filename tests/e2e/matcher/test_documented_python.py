@@ -1,6 +1,8 @@
-"""The Python and the commands of README and docs/clients.md, run as they stand against real services."""
+"""The Python of README, docs/clients.md and the clients' docstrings, and commands, run as they stand."""
 
 import contextlib
+import doctest
+import inspect
 import json
 import os
 import shutil
@@ -13,8 +15,9 @@ import numpy as np
 import pytest
 import trustme
 
-from facerec.client import CollectionClient, Encoding, MatcherClient
+from facerec.client import CollectionClient, EncoderClient, Encoding, MatcherClient
 from tests.e2e.access.conftest import entry
+from tests.e2e.matcher import docstrings
 from tests.e2e.matcher.documented import Session, blocks, page
 from tests.e2e.matcher.requests import SPACE, vectors
 from tests.fixtures.matcher import MatcherProcess
@@ -23,47 +26,61 @@ FACES = 5000
 PHOTOS = {"ann.jpg": "obama.jpg", "ann2.jpg": "obama3.jpg", "door.jpg": "obama2.jpg"}
 
 
-@pytest.fixture
-def folder(sample_photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The folder that the blocks run in, with the files that they read."""
-    monkeypatch.chdir(tmp_path)
+@pytest.fixture(scope="module")
+def documented_folder(sample_photos: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the files that blocks and examples read, and those of the locked matcher."""
+    folder = tmp_path_factory.mktemp("documented")
     for name, photo in PHOTOS.items():
-        shutil.copy(sample_photos / photo, tmp_path / name)
+        shutil.copy(sample_photos / photo, folder / name)
     people = [f"p{row:05}" for row in range(FACES)]
-    np.savez(tmp_path / "gallery.npz", encodings=vectors(FACES), person_ids=people)
-    (tmp_path / "key").write_text("secret\n")
-    (tmp_path / "keys.toml").write_text(entry("door", "secret", ["verify"]))
-    return tmp_path
-
-
-def _locked(folder: Path, *flags: str) -> MatcherProcess:
-    """A matcher with TLS that lets in whoever has the key."""
+    np.savez(folder / "gallery.npz", encodings=vectors(FACES), person_ids=people)
+    (folder / "key").write_text("secret\n")
+    (folder / "keys.toml").write_text(entry("door", "secret", ["verify"]))
     authority = trustme.CA()
     authority.cert_pem.write_to_path(str(folder / "ca.pem"))
     issued = authority.issue_cert("127.0.0.1")
     issued.private_key_pem.write_to_path(str(folder / "server.key"))
     issued.cert_chain_pems[0].write_to_path(str(folder / "server.pem"))
-    tls = ("--tls-cert-file", str(folder / "server.pem"), "--tls-key-file", str(folder / "server.key"))
-    return MatcherProcess(*flags, *tls, "--keys-file", str(folder / "keys.toml"))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def addresses(
+    make_database: Callable[[str], str],
+    template_database: str,
+    encoder_address: str,
+    documented_folder: Path,
+) -> Iterator[dict[str, str]]:
+    """By documented address that of an encoder, an open matcher, and a locked one of the same database."""
+    common = (make_database(template_database), "--encoder-address", encoder_address)
+    files = {"tls-cert-file": "server.pem", "tls-key-file": "server.key", "keys-file": "keys.toml"}
+    locked = [f"--{setting}={documented_folder / name}" for setting, name in files.items()]
+    with contextlib.ExitStack() as stack:
+        servers = []
+        for flags in ([], locked):
+            servers.append(MatcherProcess(*common, *flags))
+            stack.callback(servers[-1].stop)
+        for server in servers:
+            server.event("database_ready")
+        yield {
+            "127.0.0.1:50051": encoder_address,
+            "127.0.0.1:50052": servers[0].address,
+            "matcher.example:50052": servers[1].address,
+        }
 
 
 @pytest.fixture
 def session(
-    make_database: Callable[[str], str], template_database: str, encoder_address: str, folder: Path
+    addresses: dict[str, str], documented_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Session]:
-    """Where the blocks run: over an open matcher and a locked one of one database."""
-    common = (make_database(template_database), "--encoder-address", encoder_address)
-    with contextlib.ExitStack() as stack:
-        servers = []
-        for start in (MatcherProcess, lambda *flags: _locked(folder, *flags)):
-            servers.append(start(*common))
-            stack.callback(servers[-1].stop)
-        for server in servers:
-            server.event("database_ready")
-        addresses = {"127.0.0.1:50051": encoder_address, "127.0.0.1:50052": servers[0].address}
-        running = Session({**addresses, "matcher.example:50052": servers[1].address})
-        stack.callback(running.close)
-        yield running
+    """Where blocks run: over both matchers, of which the collection `default` is empty and the only one."""
+    monkeypatch.chdir(documented_folder)
+    with CollectionClient(addresses["127.0.0.1:50052"]) as collections:
+        for collection in list(collections.list_collections()):
+            collections.delete_collection(collection.collection_id)
+    running = Session(addresses)
+    yield running
+    running.close()
 
 
 def test_the_blocks_of_the_page_for_clients_run_and_an_import_among_them_goes_on(
@@ -104,3 +121,38 @@ def test_buf_calls_an_open_service_and_a_locked_one_as_documented(session: Sessi
     assert done.returncode == 0, done.stderr
     assert '"faceCount": "1"' in done.stdout
     assert '"match": true' in done.stdout
+
+
+@pytest.fixture(scope="module")
+def known_faces(encoder_address: str, sample_photos: Path) -> dict[str, Encoding]:
+    """A face of each person that the examples of docstrings take for enrolled."""
+    photos = {"ann": PHOTOS["ann.jpg"], "bob": "biden.jpg"}
+    with EncoderClient(encoder_address) as encoder:
+        return {
+            name: encoder.encode((sample_photos / photo).read_bytes()).faces[0].encoding
+            for name, photo in photos.items()
+        }
+
+
+@pytest.mark.parametrize("example", docstrings.examples(), ids=lambda example: example.name)
+def test_the_examples_of_a_docstring_give_what_it_says(
+    example: doctest.DocTest, session: Session, known_faces: dict[str, Encoding]
+) -> None:
+    matcher_address = session.addresses["127.0.0.1:50052"]
+    with (
+        EncoderClient(session.addresses["127.0.0.1:50051"]) as encoder,
+        MatcherClient(matcher_address) as matcher,
+        CollectionClient(matcher_address) as collections,
+    ):
+        for name, face in known_faces.items():
+            matcher.enroll(name, face)
+        photo = Path("door.jpg").read_bytes()
+        names = {"encoder": encoder, "matcher": matcher, "collections": collections, "photo": photo}
+        assert docstrings.run(example, names, session.here) == ""
+
+
+def test_every_operation_of_the_clients_has_an_example_but_one_that_another_shows() -> None:
+    shown = {example.name.rpartition(".")[2] for example in docstrings.examples()}
+    clients = (EncoderClient, MatcherClient, CollectionClient)
+    operations = {name for client in clients for name, _ in inspect.getmembers(client, inspect.isfunction)}
+    assert {name for name in operations - shown if name[0] != "_"} == {"close", "apply_calibration"}
