@@ -69,7 +69,7 @@ def test_an_address_that_cannot_be_right_is_told_with_what_is_wrong(
         ("127.0.0.1:matcher", "give HOST:PORT"),
         ("127.0.0.1:70000", "give HOST:PORT"),
         ("127.0.0.1:50052,127.0.0.1:50053", "give HOST:PORT"),
-        ("http://127.0.0.1:50052", "leave out http://; FACEREC_TLS=1 in the environment"),
+        ("http://127.0.0.1:50052", "leave out http://; for TLS set FACEREC_TLS=1"),
     ],
 )
 def test_an_address_of_another_form_is_refused(
