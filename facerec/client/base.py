@@ -38,7 +38,7 @@ class BaseClient:
 
     Attributes:
         address: The address that the client was made with.
-        timeout_seconds: The deadline of each call, in seconds.
+        timeout_seconds: The deadline of each call, in seconds. Default: 30.
         is_closed: Whether the client was closed.
     """
 
@@ -76,8 +76,8 @@ class BaseClient:
                 letters, digits, dots, dashes and underscores; "" sends none. (The `request_id` of `enroll` is
                 another one.)
             trace_parent: The W3C `traceparent` of the trace that the calls are part of; "" sends none.
-            on_behalf_of: For whom the calls are made, in the characters of `request_id`: an encoder that
-                has more to do than it can serves those named here in turn. "" names nobody.
+            on_behalf_of: An id of whom the calls are made for, in the characters of `request_id`: an encoder
+                under load serves these in turn. "" sends none.
 
         Returns:
             A client of the same class.

@@ -16,7 +16,7 @@ class CollectionClient(Client):
 
     Args:
         address: The matcher's `HOST:PORT`, or a gRPC target such as `unix:/run/facerec.sock`.
-        timeout_seconds: The deadline of each call, in seconds above 0.
+        timeout_seconds: The deadline of each call, in seconds above 0. Default: 30.
         security: A key and TLS, for locked services. Default: plain text, without a key.
 
     Raises:
@@ -54,7 +54,7 @@ class AsyncCollectionClient(AsyncClient):
 
     Args:
         address: The matcher's `HOST:PORT`, or a gRPC target such as `unix:/run/facerec.sock`.
-        timeout_seconds: The deadline of each call, in seconds above 0.
+        timeout_seconds: The deadline of each call, in seconds above 0. Default: 30.
         security: A key and TLS, for locked services. Default: plain text, without a key.
 
     Raises:

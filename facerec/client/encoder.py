@@ -25,7 +25,7 @@ class EncoderClient(Client):
 
     Args:
         address: `HOST:PORT`, or a gRPC target such as `unix:/run/facerec.sock`.
-        timeout_seconds: The deadline of each call, in seconds above 0.
+        timeout_seconds: The deadline of each call, in seconds above 0. Default: 30.
         security: A key and TLS, for locked services. Default: plain text, without a key.
 
     Raises:
@@ -93,7 +93,7 @@ class AsyncEncoderClient(AsyncClient):
 
     Args:
         address: `HOST:PORT`, or a gRPC target such as `unix:/run/facerec.sock`.
-        timeout_seconds: The deadline of each call, in seconds above 0.
+        timeout_seconds: The deadline of each call, in seconds above 0. Default: 30.
         security: A key and TLS, for locked services. Default: plain text, without a key.
 
     Raises:

@@ -31,7 +31,7 @@ class MatcherClient(Client):
 
     Args:
         address: `HOST:PORT`, or a gRPC target such as `unix:/run/facerec.sock`.
-        timeout_seconds: The deadline of each call, in seconds above 0.
+        timeout_seconds: The deadline of each call, in seconds above 0. Default: 30.
         security: A key and TLS, for locked services. Default: plain text, without a key.
 
     Raises:
@@ -94,11 +94,11 @@ class MatcherClient(Client):
             space: The space of all vectors, which is the collection's.
             import_id: A name for the import, by which it goes on after an interruption: a hash of its source,
                 say. 1 to 128 characters.
-            first_row: The place in the whole import of the first face given, from 0: the `next_row` of
-                `get_import`. An import has at most 4,294,967,295 faces.
-            dry_run: Whether everything is checked and nothing is written.
+            first_row: The index in the whole import of the first face given, from 0: the `next_row` of
+                `get_import`. An import has at most 4,294,967,295 faces. Default: 0.
+            dry_run: Whether everything is checked and nothing is written. Default: False.
             ignore_duplicate_policy: Takes faces without looking for duplicates, which a collection that
-                refuses those requires of an import. It takes a key of the role `admin`.
+                refuses those requires of an import. It takes a key of the role `admin`. Default: False.
             collection_id: The collection; "" is `default`.
 
         Returns:
@@ -148,7 +148,7 @@ class AsyncMatcherClient(AsyncClient):
 
     Args:
         address: `HOST:PORT`, or a gRPC target such as `unix:/run/facerec.sock`.
-        timeout_seconds: The deadline of each call, in seconds above 0.
+        timeout_seconds: The deadline of each call, in seconds above 0. Default: 30.
         security: A key and TLS, for locked services. Default: plain text, without a key.
 
     Raises:

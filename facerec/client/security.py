@@ -30,13 +30,13 @@ class Security:
     Attributes:
         api_key: The key that is sent with each call. In plain text it is sent only to this machine: a
             loopback address, `localhost` or a Unix socket. "" sends none.
-        tls: Whether TLS is used, trusting the CAs that this machine trusts.
-        ca_file: The CAs that a server's certificate has to be signed by.
-        cert_file: The client's certificate, for servers that ask for one; together with `key_file`.
-        key_file: The private key of that certificate.
-        server_name: The name to look for in the server's certificate, where it is not the address's.
+        tls: Whether TLS is used where nothing else here turns it on. Default: False.
+        ca_file: The CAs that a server's certificate has to be signed by. None is those of this machine.
+        cert_file: The client's certificate, for servers that ask for one. None sends none.
+        key_file: The private key of that certificate; both are set or neither.
+        server_name: The name to look for in the server's certificate; "" is that of the address.
         plaintext_key: Whether the key may be sent in plain text to other machines, on a network that keeps
-            others out.
+            others out. Default: False.
 
     Example:
         >>> security = Security(api_key=Path("key").read_text().strip(), ca_file="ca.pem")

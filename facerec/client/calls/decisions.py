@@ -22,8 +22,8 @@ def verify(
             `encodings`), or the id of a stored face (a key with `scores`).
         max_distance: The largest Euclidean distance, inclusive, that is a match, 0 to 4; takes a key with
             `scores`. None is the collection's `verify_threshold`, 0.6 from the start.
-        use_largest_face: Whether the largest face of an image that shows several is taken, which is else
-            refused.
+        use_largest_face: Whether the largest face of an image that shows several is taken, which is otherwise
+            refused. Default: False.
         collection_id: The collection; "" is `default`.
 
     Returns:
@@ -70,14 +70,14 @@ def identify(
         *probes: 1 to 16 faces: the bytes of an image, an `Encoding` (which takes a key with `encodings` and
             `scores`), or the id of a stored face (a key with `scores`).
         all_faces: Whether every face of an image is answered; otherwise an image shows one face. Not together
-            with `use_largest_face`.
+            with `use_largest_face`. Default: False.
         max_candidates: How many persons are answered for each face, 1 to 100. None is 5.
         max_distance: The largest Euclidean distance, inclusive, of a candidate, 0 to 4; takes a key with
             `scores`. None is the collection's `identify_threshold`, 0.5 from the start.
         exact_only: Whether an exact scan decides, even where an index could; False is as the collection's
-            settings say.
-        use_largest_face: Whether the largest face of an image that shows several is taken, which is else
-            refused.
+            settings say. Default: False.
+        use_largest_face: Whether the largest face of an image that shows several is taken, which is otherwise
+            refused. Default: False.
         min_face_pixels: With `all_faces` the least shorter side of a face, in pixels of the upright image, 0
             to 65535; the smaller, the more a search costs. 0 takes faces of about an eighth of the longer
             side, and smaller ones where there are none.
@@ -130,8 +130,8 @@ def compare(
         b: The other face, in any of these forms, of the same space.
         max_distance: The largest Euclidean distance, inclusive, that is a match, 0 to 4; takes a key with
             `scores`. None is the collection's `verify_threshold`.
-        use_largest_face: Whether the largest face of an image that shows several is taken, which is else
-            refused.
+        use_largest_face: Whether the largest face of an image that shows several is taken, which is otherwise
+            refused. Default: False.
         collection_id: The collection whose stored faces and threshold are meant; "" is `default`.
 
     Returns:

@@ -51,7 +51,7 @@ def encode(
         image: The bytes of an image file: JPEG, PNG, WebP, BMP, GIF (its first frame) or TIFF (its first
             page).
         face_boxes: Boxes to encode instead of detecting faces, 1,000 at most, in pixels of the upright image;
-            each overlaps the image. Empty detects.
+            each overlaps the image. Default: none, and faces are detected.
         detector: `hog` or `cnn`; not together with `face_boxes`. Default: the server's, `hog` on a CPU.
         max_faces: How many faces are kept, the largest first, 0 to 1000. Default: 0, all of them.
         upsample: How often the image is enlarged by two to find smaller faces, 0 to 2. Default: 1.

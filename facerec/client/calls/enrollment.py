@@ -34,8 +34,8 @@ def enroll(
             for 30 days. "" for none.
         expire_time: From when on no call sees these faces, a time to come with a time zone; maintenance then
             erases them. None for never.
-        use_largest_face: Whether the largest face of an image that shows several is taken, which is else
-            refused.
+        use_largest_face: Whether the largest face of an image that shows several is taken, which is otherwise
+            refused. Default: False.
         collection_id: The collection; "" is `default`.
 
     Returns:

@@ -70,7 +70,8 @@ def update_face(
         external_ref: The caller's own reference to the face, up to 256 characters. None leaves it as it is.
         expire_time: From when on no call sees the face, a time to come with a time zone. None leaves it as it
             is.
-        never_expires: Whether an earlier `expire_time` is taken back; not together with a new one.
+        never_expires: Whether an earlier `expire_time` is taken back; not together with a new one. Default:
+            False.
         collection_id: The collection; "" is `default`.
 
     Returns:

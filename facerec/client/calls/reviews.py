@@ -55,7 +55,7 @@ def list_duplicates(
     Args:
         max_distance: The largest Euclidean distance, inclusive, between a face of each, 0 to 0.6. None is the
             collection's `duplicate_threshold`.
-        include_dismissed: Whether pairs that were dismissed are listed, too.
+        include_dismissed: Whether pairs that were dismissed are listed, too. Default: False.
         page_size: How many pairs one call fetches at most, 1 to 1000. 0 is 100.
         collection_id: The collection; "" is `default`.
 
@@ -90,7 +90,7 @@ def dismiss_duplicate(
     Args:
         person_id_a: One of them.
         person_id_b: The other, in either order.
-        restore: Whether an earlier dismissal is taken back.
+        restore: Whether an earlier dismissal is taken back. Default: False.
         collection_id: The collection; "" is `default`.
 
     Returns:

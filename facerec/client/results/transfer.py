@@ -24,7 +24,7 @@ class FaceBatch:
             from -1000 to 1000.
         person_ids: Whose face each is.
         display_names: Texts for people; one that is not "" replaces the person's. This column and those below
-            have an item a face, or are empty, which stands for nothing in all of it.
+            have an item a face, or are empty, which means none of it for any face.
         external_refs: The caller's own references to the faces, up to 256 characters each; "" for none.
         expire_times: From when on no call sees the face, a time to come with a time zone; None for never.
         fingerprints: The provenance of each vector (see `Encoding`), of which a batch has at most 64
@@ -92,7 +92,7 @@ class RefusedRow:
     """A face that an import did not take.
 
     Attributes:
-        row: The face's place in the whole import, from 0.
+        row: The face's index in the whole import, from 0.
         field: The column at fault, such as person_ids or encodings.
         message: What is wrong, and how to mend it.
     """
