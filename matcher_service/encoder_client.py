@@ -1,7 +1,6 @@
 """The encoder over gRPC, as the matcher's domain sees one."""
 
 import asyncio
-import dataclasses
 import hashlib
 import time
 
@@ -23,8 +22,8 @@ from matcher_service.domain.errors import (
     OptionInvalid,
     Overloaded,
 )
-from matcher_service.domain.faces import BoundingBox, EncodedFace, Encoding, Quality
-from matcher_service.postgres.admission import Gate, most_of
+from matcher_service.domain.faces import BoundingBox, EncodedFace, Encoding
+from matcher_service.postgres.admission import Gate, three_quarters_of
 
 RETRY_SECONDS = 1.0
 log = structlog.get_logger(__name__)
@@ -45,7 +44,7 @@ class EncoderClient:
         self, address: str, *, timeout_seconds: float, security: Security = PLAIN, max_images: int
     ) -> None:
         self._images = Gate(
-            max_images, wait_seconds=timeout_seconds / 2, kind="encoder", share=most_of(max_images)
+            max_images, wait_seconds=timeout_seconds / 2, kind="encoder", share=three_quarters_of(max_images)
         )
         self._timeout_seconds = timeout_seconds
         self._files = FollowedFiles(
@@ -144,7 +143,7 @@ def _face(face: client.EncodedFace) -> EncodedFace:
     return EncodedFace(
         Encoding(encoding.values, encoding.space, encoding.fingerprint),
         BoundingBox(box.top, box.right, box.bottom, box.left),
-        Quality(**dataclasses.asdict(face.quality)),
+        face.quality,
     )
 
 
@@ -162,13 +161,13 @@ def _ours(error: FacerecError, field: str) -> MatcherError:
             retry_after_seconds=error.retry_after_seconds or RETRY_SECONDS,
         )
     return EncoderUnavailable(
-        "the encoder cannot encode images now; try again in a moment, or send an encoding instead",
+        "the encoder cannot encode images now; retry later, or send an encoding instead",
         retry_after_seconds=error.retry_after_seconds or RETRY_SECONDS,
     )
 
 
 def _overloaded(retry_after_seconds: float) -> Overloaded:
     return Overloaded(
-        "the encoder has more work than it takes; try again in a moment",
+        "the encoder has more work than it takes; retry later",
         retry_after_seconds=retry_after_seconds,
     )

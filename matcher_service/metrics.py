@@ -38,7 +38,7 @@ REFUSED = Counter(
     ("kind",),
 )
 INDEXES = Gauge("facerec_matcher_indexes", "Collections that are searched by an index.")
-LEAST_RECALL = Gauge(
+MIN_RECALL = Gauge(
     "facerec_matcher_index_recall_min",
     "The least recall that maintenance last measured of an index; 1 where there is none.",
 )
@@ -68,7 +68,7 @@ class Maintenance(Collector):
     def show(self, left: Mapping[str, Any], steps: Sequence[Mapping[str, Any]]) -> None:
         """Tell from now on what a row of `maintenance_left` and those of `maintenance_steps` say."""
         INDEXES.set(left["indexes"])
-        LEAST_RECALL.set(1.0 if left["least_recall"] is None else left["least_recall"])
+        MIN_RECALL.set(1.0 if left["min_recall"] is None else left["min_recall"])
         self._below_target = left["below_target"]
         self._pending_since = left["pending_since"] or 0.0
         self._steps = steps

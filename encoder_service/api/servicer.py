@@ -16,7 +16,6 @@ from encoder_service.domain.faces import (
     Face,
     FacesOfImage,
     Landmarks,
-    Quality,
 )
 from encoder_service.embedding.network import DIMENSIONS
 from encoder_service.pipeline import model
@@ -25,6 +24,7 @@ from encoder_service.settings import EncoderSettings
 from facerec.encoder.v1 import encoder_pb2 as pb
 from facerec.encoder.v1 import encoder_pb2_grpc
 from facerec.errors import FacerecError
+from facerec.quality_messages import quality_message
 from facerec.serving.middleware import call, status
 from facerec.serving.middleware.reading.message import Message
 
@@ -174,23 +174,7 @@ def _face(face: Face, *, with_landmarks: bool) -> pb.Face:
         detection_score=face.detection.score,
         encoding=_encoding(face.encoding) if face.encoding else None,
         landmarks=_landmarks(face.landmarks) if with_landmarks else None,
-        quality=_quality(face.quality),
-    )
-
-
-def _quality(quality: Quality) -> pb.Quality:
-    pose = quality.pose
-    return pb.Quality(
-        face_pixels=quality.face_pixels,
-        sharpness=quality.sharpness,
-        brightness=quality.brightness,
-        contrast=quality.contrast,
-        pose=pb.Pose(roll_degrees=pose.roll_degrees, yaw=pose.yaw, pitch=pose.pitch),
-        outside=quality.outside,
-        noise=quality.noise,
-        flatness=quality.flatness,
-        unevenness=quality.unevenness,
-        reasons=[pb.QualityReason.Value(f"QUALITY_REASON_{reason}") for reason in quality.reasons],
+        quality=quality_message(face.quality),
     )
 
 

@@ -7,6 +7,8 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from facerec.quality import Quality
+
 MAX_FACES: Final = 1000
 """The most faces of one picture, found or given."""
 
@@ -84,67 +86,6 @@ class Encoding:
     values: npt.NDArray[np.float32]
     space: str
     fingerprint: str
-
-
-class QualityReason(enum.StrEnum):
-    """Why a face is poor."""
-
-    TOO_SMALL = "TOO_SMALL"
-    BLURRED = "BLURRED"
-    TOO_DARK = "TOO_DARK"
-    TOO_BRIGHT = "TOO_BRIGHT"
-    LOW_CONTRAST = "LOW_CONTRAST"
-    TURNED = "TURNED"
-    CUT_BY_BORDER = "CUT_BY_BORDER"
-    NOISY = "NOISY"
-    COMPRESSED = "COMPRESSED"
-    UNEVEN_LIGHT = "UNEVEN_LIGHT"
-
-
-@dataclasses.dataclass(frozen=True)
-class Pose:
-    """How a head is held, from the outer corners of the eyes and the base of the nose.
-
-    `yaw` and `pitch` are the nose's place beside and below the middle between the eyes, over the
-    distance between the eyes: about 0 and 0.55 for a frontal face.
-    """
-
-    roll_degrees: float
-    yaw: float
-    pitch: float
-
-
-@dataclasses.dataclass(frozen=True)
-class Quality:
-    """How fit a face is to be compared; `reasons` say why it is poor, and there are none where it is not."""
-
-    face_pixels: int
-    """The shorter side of its box, in pixels of the picture."""
-
-    sharpness: float
-    """How much neighbouring pixels of the chip differ, over how much all of them do."""
-
-    brightness: float
-    """Mean luma of the face, 0 to 1."""
-
-    contrast: float
-    """Standard deviation of the face's luma, 0 to 0.5."""
-
-    pose: Pose
-
-    outside: float
-    """The share of the box that lies outside the picture."""
-
-    noise: float
-    """Standard deviation of the noise of the chip's single pixels, over white."""
-
-    flatness: float
-    """The share of the face where neighbouring pixels are the same, though neither black nor white."""
-
-    unevenness: float
-    """How far the skin in the brightest and the darkest corner of the face differ, over their sum, 0 to 1."""
-
-    reasons: tuple[QualityReason, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -8,7 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from encoder_service.decoding.pixels import Pixels
-from encoder_service.domain.faces import Alignment, BoundingBox, Landmarks, Pose, Quality, QualityReason
+from encoder_service.domain.faces import Alignment, BoundingBox, Landmarks
+from facerec.quality import Quality, QualityReason
 
 _LUMA: Final = np.array([0.299, 0.587, 0.114], dtype=np.float32)  # ITU-R BT.601
 _FACE_ROWS: Final = slice(30, 130)  # of the chip, 150 x 150: eyebrows to chin
@@ -53,21 +54,24 @@ class Thresholds:
 
 
 class QualityAssessor:
-    """Judges faces by thresholds. Safe to share between threads."""
+    """Assesses faces by thresholds. Safe to share between threads."""
 
     def __init__(self, thresholds: Thresholds) -> None:
         self._thresholds = thresholds
 
     def assess(self, chip: Pixels, landmarks: Landmarks, box: BoundingBox, size: tuple[int, int]) -> Quality:
-        """Judge a face by its chip, uint8 RGB (150, 150, 3), in a picture of that (width, height)."""
+        """Assess a face by its chip, uint8 RGB (150, 150, 3), in a picture of that (width, height)."""
         face = (chip @ _LUMA)[_FACE_ROWS, _FACE_COLUMNS]
         contrast = float(face.std())
+        roll_degrees, yaw, pitch = _pose(landmarks)
         measured = Quality(
             face_pixels=min(box.width, box.height),
             sharpness=float(_laplacian(face).std()) / max(contrast, 1.0),
             brightness=float(face.mean()) / 255,
             contrast=contrast / 255,
-            pose=_pose(landmarks),
+            roll_degrees=roll_degrees,
+            yaw=yaw,
+            pitch=pitch,
             outside=1 - box.area_within(*size) / box.area,
             noise=_noise(face) / 255,
             flatness=_flatness(face),
@@ -77,8 +81,9 @@ class QualityAssessor:
 
     def _reasons(self, quality: Quality) -> list[QualityReason]:
         limits = self._thresholds
-        pose = quality.pose
-        turned = abs(pose.yaw) > limits.max_yaw or not limits.min_pitch <= pose.pitch <= limits.max_pitch
+        turned = (
+            abs(quality.yaw) > limits.max_yaw or not limits.min_pitch <= quality.pitch <= limits.max_pitch
+        )
         found = {
             QualityReason.TOO_SMALL: quality.face_pixels < limits.min_face_pixels,
             QualityReason.BLURRED: quality.sharpness < limits.min_sharpness,
@@ -133,15 +138,15 @@ def _unevenness(face: npt.NDArray[np.float32]) -> float:
     return (max(skins) - min(skins)) / max(max(skins) + min(skins), 1.0)
 
 
-def _pose(landmarks: Landmarks) -> Pose:
+def _pose(landmarks: Landmarks) -> tuple[float, float, float]:
+    """How a head is held, by the outer corners of the eyes and the base of the nose: roll in degrees, yaw and
+    pitch.
+    """
     left, right, nose = landmarks.points[list(_EYES_AND_NOSE[landmarks.alignment])].astype(np.float64)
     between = right - left
     apart = max(float(np.hypot(*between)), 1.0)
     along = between / apart
     down = np.array([-along[1], along[0]])
     to_nose = (nose - (left + right) / 2) / apart
-    return Pose(
-        roll_degrees=float(np.degrees(np.arctan2(along[1], along[0]))),
-        yaw=float(to_nose @ along),
-        pitch=float(to_nose @ down),
-    )
+    roll_degrees = float(np.degrees(np.arctan2(along[1], along[0])))
+    return roll_degrees, float(to_nose @ along), float(to_nose @ down)

@@ -20,7 +20,6 @@ from encoder_service.domain.faces import (
     DetectorName,
     EncodeOptions,
     Landmarks,
-    Quality,
 )
 from encoder_service.embedding.network import CHIP_PIXELS
 from encoder_service.pipeline import cancellation, scaling
@@ -28,6 +27,7 @@ from encoder_service.pipeline.alignment import Aligner
 from encoder_service.pipeline.cost import Plan
 from encoder_service.pipeline.quality import QualityAssessor
 from encoder_service.pipeline.scaling import Copy
+from facerec.quality import Quality
 
 _COPY_DENSITY: Final = 3.0
 """A copy is made from at least this many times its own pixels a side, where the picture has them.

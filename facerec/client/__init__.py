@@ -46,7 +46,6 @@ from facerec.client.results.faces import (
     DetectedImage,
     EncodedFace,
     EncodedImage,
-    Quality,
 )
 from facerec.client.results.models import Limits, Model
 from facerec.client.results.person_exports import ExportedFace, PersonExport
@@ -54,6 +53,7 @@ from facerec.client.results.persons import Erasure, Merge, Person, StoredFace
 from facerec.client.results.reviews import DuplicatePair, Proportion, Recall
 from facerec.client.results.transfer import FaceBatch, ImportReport, RefusedRow
 from facerec.client.security import Security
+from facerec.quality import Quality
 
 __all__ = [
     "QUALITY_REASONS",

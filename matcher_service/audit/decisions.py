@@ -19,7 +19,7 @@ from matcher_service.postgres.driver_errors import retried_on_schema_change
 
 WRITE_SECONDS = 0.5
 BATCH = 2000
-MOST_WAITING = 200_000  # some 50 MB; with the database away for longer than these take, the oldest go
+MAX_WAITING = 200_000  # some 50 MB; with the database away for longer than these take, the oldest go
 DROPPED_AT_ONCE = 100  # or half of a collection's, so that whose they are need not be found out each time
 
 log = structlog.get_logger(__name__)
@@ -62,7 +62,7 @@ class DecisionLog:
         now = datetime.datetime.now(datetime.UTC)
         queue.append(Decision(now, action, call.caller_name(), person_id, match))
         self._waiting += 1
-        if self._waiting > MOST_WAITING:
+        if self._waiting > MAX_WAITING:
             self._drop_some()
 
     def start(self) -> None:
@@ -89,7 +89,7 @@ class DecisionLog:
         metrics.DECISIONS_DROPPED.inc(count)
         if not self._dropping:
             self._dropping = True
-            log.error("decisions_dropped", waiting=MOST_WAITING)
+            log.error("decisions_dropped", waiting=MAX_WAITING)
 
     async def _keep_writing(self, *, stuck: bool) -> None:
         while True:
@@ -125,7 +125,7 @@ class DecisionLog:
                 raise
         del self._queues[collection_id]
         self._stuck.discard(collection_id)
-        if self._waiting <= MOST_WAITING // 2:
+        if self._waiting <= MAX_WAITING // 2:
             self._dropping = False
 
     @retried_on_schema_change

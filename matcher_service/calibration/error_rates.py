@@ -181,7 +181,7 @@ def _interval(value: Shares, variance: Shares, *, least: float, most: float) -> 
     return wilson(value, np.clip(effective, least, most))
 
 
-def largest_within(points: Sequence[Point], most_far: float) -> Point | None:
+def largest_within(points: Sequence[Point], max_far: float) -> Point | None:
     """The point of the largest threshold whose FAR is at most that; None where the first is past it."""
-    within = [point for point in points if point.far.value <= most_far]
+    within = [point for point in points if point.far.value <= max_far]
     return within[-1] if within else None

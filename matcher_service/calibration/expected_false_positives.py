@@ -43,9 +43,9 @@ class Evidence:
             return None
         place = max(0, math.ceil(found.threshold / BIN - 1e-9) - 1)
         if place >= len(curve.far):
-            return ExpectedHits(float(found.gallery_faces), float(found.gallery_faces))
+            return ExpectedHits(float(found.collection_faces), float(found.collection_faces))
         return ExpectedHits(
-            curve.far[place] * found.gallery_faces, curve.far_high[place] * found.gallery_faces
+            curve.far[place] * found.collection_faces, curve.far_high[place] * found.collection_faces
         )
 
     @retried_on_schema_change

@@ -57,10 +57,10 @@ def identify_point(
     curve: Sequence[Point], sample: Sample, faces: int, target: Target
 ) -> tuple[Point | None, str]:
     """The threshold for searches among so many faces; where it can't be told, None and what it takes."""
-    most_far = min(1.0, target.false_hits / max(1, faces))
-    need = needed_pairs(most_far)
+    max_far = min(1.0, target.false_hits / max(1, faces))
+    need = needed_pairs(max_far)
     if sample.impostor_pairs >= need:
-        return largest_within(curve, most_far), ""
+        return largest_within(curve, max_far), ""
     persons, compared = needed_persons(need), sample.impostor.persons
     advice = [_more_persons(compared, persons, target)]
     supported = _round_up(faces * EVENTS / sample.impostor_pairs)
@@ -68,7 +68,7 @@ def identify_point(
         advice.insert(0, f"ask for target_false_hits of {supported:g} or more")
     return None, (
         f"{target.false_hits:g} false hits a search among {faces} faces are a false accept rate of "
-        f"{most_far:.2g}, which takes {need} pairs of different persons, {persons} persons; "
+        f"{max_far:.2g}, which takes {need} pairs of different persons, {persons} persons; "
         f"{sample.impostor_pairs} were measured: {' or '.join(advice)}"
     )
 

@@ -1,5 +1,5 @@
 -- What `doctor` asks of a database: what a restore, a replication or an upgrade can have left behind. Every statement
--- reads catalogs, which any login may, and `most_person_key` the end of an index.
+-- reads catalogs, which any login may, and `greatest_person_key` the end of an index.
 
 -- name: newer_extension
 -- The version of pgvector that the server would give this database, where it has another one.
@@ -56,7 +56,7 @@ SELECT c.relname AS name
 FROM pg_catalog.pg_inherits h JOIN pg_catalog.pg_class c ON c.oid = h.inhrelid
 WHERE h.inhparent = to_regclass('facerec.person');
 
--- name: most_person_key
+-- name: greatest_person_key
 -- The greatest key of a collection's persons: the last entry of its unique index.
 SELECT p.person_key FROM facerec.:"person" p ORDER BY p.collection_id DESC, p.person_key DESC LIMIT 1;
 

@@ -177,9 +177,7 @@ class SchemaChanged(StoreUnavailable):
     """The schema was made anew under a call, which has changed nothing and may be tried again."""
 
     def __init__(self) -> None:
-        super().__init__(
-            "the database's schema was changed meanwhile; try again in a moment", retry_after_seconds=0.1
-        )
+        super().__init__("the database's schema was changed meanwhile; retry later", retry_after_seconds=0.1)
 
 
 class ScoresWithheld(MatcherError):

@@ -9,6 +9,8 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
+from facerec.quality import Quality
+
 MAX_VALUE = 1000.0  # an encoding's, either way: dlib's stay within 1, and an index holds none beyond 65504
 
 
@@ -48,24 +50,6 @@ class BoundingBox:
     right: int
     bottom: int
     left: int
-
-
-@dataclasses.dataclass(frozen=True)
-class Quality:
-    """How fit a face is to be compared, in the contract's units; `reasons`, as BLURRED, say why not."""
-
-    face_pixels: int
-    sharpness: float
-    brightness: float
-    contrast: float
-    roll_degrees: float
-    yaw: float
-    pitch: float
-    outside: float
-    noise: float
-    flatness: float
-    unevenness: float
-    reasons: tuple[str, ...]
 
 
 @dataclasses.dataclass(frozen=True)

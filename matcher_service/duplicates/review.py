@@ -16,7 +16,7 @@ from matcher_service.postgres.driver_errors import retried_on_schema_change
 MAX_DISTANCE = 0.6  # of a request's: what the network was trained to tell two persons apart by
 PAGE_SECONDS = 5.0  # a page may be short of pairs, and says where to go on
 STATEMENT_DISTANCES = 5_000_000  # measured by one exact statement: about a second
-MOST_PERSONS = 200  # an exact statement's
+MAX_PERSONS = 200  # an exact statement's
 INDEX_PERSONS = 50
 INDEX_FACES = 1000  # of the persons whom the index is asked about; of those it proposes, 50 times as many
 LAST_KEY = 2**63 - 1
@@ -102,8 +102,8 @@ class _Review:
         self._listed = listed
         self._max_distance = head["max_distance"]
         self.exact = not head["indexed"]
-        self._most_persons = MOST_PERSONS if self.exact else INDEX_PERSONS
-        self._most_faces = STATEMENT_DISTANCES // max(1, head["faces"]) if self.exact else INDEX_FACES
+        self._max_persons = MAX_PERSONS if self.exact else INDEX_PERSONS
+        self._max_faces = STATEMENT_DISTANCES // max(1, head["faces"]) if self.exact else INDEX_FACES
         self._size = 1
         self.cursor = cursor
         self.steps = 0
@@ -115,12 +115,12 @@ class _Review:
         low, high = self.cursor
         rows = await self._session.rows("pick_reviewed", first_key=low, max_persons=self._size)
         self.steps += 1
-        self._size = min(2 * self._size, self._most_persons)
+        self._size = min(2 * self._size, self._max_persons)
         if not rows:
             self.over = True
             return []
         faces = itertools.accumulate(row["faces"] for row in rows)
-        within = sum(total <= self._most_faces for total in faces)
+        within = sum(total <= self._max_faces for total in faces)
         keys = [row["person_key"] for row in rows[: max(1, within)]]
         after, until = keys[0], LAST_KEY
         if len(keys) == 1 and after == low:

@@ -143,7 +143,7 @@ WITH asked AS MATERIALIZED (
 SELECT asked.space,
        asked.threshold,
        asked.calibration_id,
-       CASE WHEN asked.calibration_id IS NOT NULL THEN facerec.estimated_rows('face', :collection_id) END AS gallery_faces,
+       CASE WHEN asked.calibration_id IS NOT NULL THEN facerec.estimated_rows('face', :collection_id) END AS collection_faces,
        asked.encoding IS NOT NULL AS probe_found,
        asked.search,
        asked.search = 'scan'
@@ -175,7 +175,7 @@ ORDER BY CASE WHEN NOT :by_id::boolean THEN candidate.distance END, candidate.pe
 SELECT c.space,
        coalesce(:max_distance::float8, c.identify_threshold) AS threshold,
        c.calibration_id,
-       CASE WHEN c.calibration_id IS NOT NULL THEN facerec.estimated_rows('face', :collection_id) END AS gallery_faces,
+       CASE WHEN c.calibration_id IS NOT NULL THEN facerec.estimated_rows('face', :collection_id) END AS collection_faces,
        probe.found AS probe_found,
        CASE WHEN NOT probe.found OR c.space <> :space::text THEN 'none' ELSE 'scan' END AS search,
        pg_relation_size('facerec.:"face"') / current_setting('block_size')::bigint AS blocks

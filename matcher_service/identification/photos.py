@@ -5,8 +5,9 @@ import dataclasses
 import uuid
 from collections.abc import Sequence
 
+from facerec.quality import Quality
 from matcher_service.domain.errors import FaceAmbiguous, FaceNotFound, ModelMismatch
-from matcher_service.domain.faces import BoundingBox, EncodedFace, Encoder, Encoding, Photo, Probe, Quality
+from matcher_service.domain.faces import BoundingBox, EncodedFace, Encoder, Encoding, Photo, Probe
 
 PHOTOS_IN_FLIGHT = 4  # of one call: enough to keep an encoder of a few cores busy, no call takes it all
 

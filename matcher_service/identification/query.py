@@ -38,7 +38,7 @@ class Found:
     """What a search found; `faces` is how many were compared, `matched_persons` how many people were near
     enough: of those an index proposed, or of all, and counted up to COUNTED_PERSONS.
 
-    `gallery_faces` is about how many there are, where a calibration is in force.
+    `collection_faces` is about how many there are, where a calibration is in force.
     """
 
     space: str
@@ -49,7 +49,7 @@ class Found:
     candidates: list[Candidate]
     matched_persons: int
     calibration_id: uuid.UUID | None = None
-    gallery_faces: int = 0
+    collection_faces: int = 0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -144,7 +144,7 @@ def answer(
             candidates=found,
             matched_persons=matched_persons,
             calibration_id=head["calibration_id"],
-            gallery_faces=head["gallery_faces"] or 0,
+            collection_faces=head["collection_faces"] or 0,
         ),
         cut,
     )

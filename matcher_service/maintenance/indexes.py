@@ -15,7 +15,7 @@ from matcher_service.postgres.session import Connection, Row, Session
 from matcher_service.postgres.statements import partition_name
 
 PERSONS_PER_LIST = 100
-LEAST_LISTS = 16  # of the index over means; that over centers may have one, which is searched always
+MIN_LISTS = 16  # of the index over means; that over centers may have one, which is searched always
 FEW_CENTERS = 1000  # so many in one list cost less than a search of the means
 REBUILD_GROWTH = 1.5  # lists are centres of what there was: grown by so much, they fit no longer
 RECALL_GROWTH = 0.05  # a share of the people who came or went, after which recall is measured anew
@@ -58,8 +58,8 @@ class Builder:
             return True
         await self._drop_others(collection_id, row["index_name"])
         waits = False
-        least_faces = row["index_above_faces"] * (1 if row["index_name"] is None else SHRINK)
-        if row["exact_only"] or row["faces"] < least_faces or row["persons"] == 0:
+        min_faces = row["index_above_faces"] * (1 if row["index_name"] is None else SHRINK)
+        if row["exact_only"] or row["faces"] < min_faces or row["persons"] == 0:
             if row["index_name"] is not None:
                 await self.drop(collection_id)
         elif await self._build_is_due(collection_id, row):
@@ -153,7 +153,7 @@ class Builder:
         async with self._watched(collection_id):
             await mark_centers(self.connection, collection_id)
             await self._session(collection_id).execute("analyze")
-            await self._create(collection_id, "means", means, policy["persons"], LEAST_LISTS)
+            await self._create(collection_id, "means", means, policy["persons"], MIN_LISTS)
             count = await self._session(collection_id).value("count_centers")
             await self._create(collection_id, "centers", centers, count, 1)
             await self._put_progress(collection_id, "measuring recall", 0.0)
@@ -168,8 +168,8 @@ class Builder:
 
     async def _create(self, collection_id: str, over: str, name: str, rows: int, least: int) -> None:
         """Create an index of lists of about PERSONS_PER_LIST rows, at least so many lists."""
-        most_lists = max(LEAST_LISTS, math.isqrt(self.memory_bytes // _BYTES_PER_LIST_SQUARED))
-        lists = min(max(least, rows // PERSONS_PER_LIST), most_lists)
+        max_lists = max(MIN_LISTS, math.isqrt(self.memory_bytes // _BYTES_PER_LIST_SQUARED))
+        lists = min(max(least, rows // PERSONS_PER_LIST), max_lists)
         log.info("index_build", collection=collection_id, over=over, rows=rows, lists=lists)
         await self.connection.execute(f"SET maintenance_work_mem = '{self.memory_bytes // 1024}kB'")
         session = self._session(collection_id)

@@ -10,7 +10,7 @@ from matcher_service.postgres.session import Connection, Session
 
 SEARCHING_PROBES = 1000  # of either kind, to find about what is enough
 JUDGING_PROBES = 2000  # of either kind, to say that it is
-LEAST_PROBES = 100  # fewer say nothing about a share close to 1
+MIN_PROBES = 100  # fewer say nothing about a share close to 1
 _SHARES = (
     0.005,
     0.01,
@@ -85,7 +85,7 @@ class EffortMeter:
         Where people are too few to measure on, all lists are searched, by the first look too.
         """
         judges = await self._draw(JUDGING_PROBES)
-        if min(len(sample.person_keys) for sample in judges) < LEAST_PROBES:
+        if min(len(sample.person_keys) for sample in judges) < MIN_PROBES:
             return Effort(math.ceil(self._lists / REDUCED_PROBES), None, None)
         if effort is not None and self._reaches(kept := await self._measure(effort, judges)):
             return kept

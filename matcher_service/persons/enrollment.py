@@ -101,7 +101,7 @@ class Enroller:
                     raise no_such_face(probe) from None
                 # The face was the person's when looked up and is not any more: it is added now.
         raise Overloaded(
-            "the person or the collection kept changing; try again in a moment",
+            "the person or the collection kept changing; retry later",
             retry_after_seconds=RETRY_SECONDS,
         )
 

@@ -171,11 +171,11 @@ class Gate:
         """Count a refusal and say of what there is too much."""
         self._refused.inc()
         return Overloaded(
-            f"more {self._asked} are asked for than can be run; try again in a moment",
+            f"more {self._asked} are asked for than can be run; retry later",
             retry_after_seconds=min(max(RETRY_SECONDS, seconds), MAX_RETRY_SECONDS),
         )
 
 
-def most_of(permits: int) -> int:
+def three_quarters_of(permits: int) -> int:
     """The share that leaves a quarter of four permits or more to other callers."""
     return permits - permits // 4

@@ -13,7 +13,7 @@ from facerec.serving.server.errors import StartError
 from matcher_service import metrics
 from matcher_service.domain.errors import Overloaded, SchemaChanged, StoreUnavailable
 from matcher_service.postgres import migrations
-from matcher_service.postgres.admission import Gate, most_of
+from matcher_service.postgres.admission import Gate, three_quarters_of
 from matcher_service.postgres.connections.check_connection import CHECK_SECONDS, CheckConnection
 from matcher_service.postgres.connections.pools import DatabaseOptions, Pools
 from matcher_service.postgres.driver_errors import (
@@ -64,7 +64,7 @@ class Database:
             options.pool_max_size,
             wait_seconds=options.pool_wait_seconds,
             kind="call",
-            share=most_of(options.pool_max_size),
+            share=three_quarters_of(options.pool_max_size),
         )
         self._searches = Gate(options.search_pool_size, wait_seconds=options.pool_wait_seconds, kind="index")
         self._scans = Gate(options.scan_pool_size, wait_seconds=options.scan_wait_seconds, kind="scan")
@@ -240,6 +240,6 @@ async def _acquired(pool: asyncpg.Pool, max_seconds: float) -> asyncpg.pool.Pool
         return await pool.acquire(timeout=wait_seconds)
     except TimeoutError:
         raise Overloaded(
-            "no connection to the database came in time; try again in a moment",
+            "no connection to the database came in time; retry later",
             retry_after_seconds=RETRY_OVERLOADED_SECONDS,
         ) from None

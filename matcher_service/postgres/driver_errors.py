@@ -94,7 +94,7 @@ def translated() -> Iterator[None]:
         raise SchemaChanged from error
     except _BUSY as error:
         raise Overloaded(
-            "the database was too busy for this; try again in a moment",
+            "the database was too busy for this; retry later",
             retry_after_seconds=RETRY_OVERLOADED_SECONDS,
         ) from error
     except (
@@ -172,6 +172,6 @@ def retried_on_schema_change(
 
 def _unavailable() -> StoreUnavailable:
     return StoreUnavailable(
-        "the database cannot be used now; try again in a moment",
+        "the database cannot be used now; retry later",
         retry_after_seconds=RETRY_UNAVAILABLE_SECONDS,
     )

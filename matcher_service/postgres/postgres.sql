@@ -28,7 +28,7 @@ SELECT (SELECT bool_or(to_regclass('facerec.' || quote_ident(name)) IS NULL) FRO
 -- Indexes, the least recall measured of one, how many have less than their collection asks for, and since when an
 -- erasure waits for its vacuum (seconds since 1970). A scan of a row a collection; erasure_unvacuumed.
 SELECT count(c.index_effort) AS indexes,
-       min(least(c.index_recall, c.index_far_recall)) AS least_recall,
+       min(least(c.index_recall, c.index_far_recall)) AS min_recall,
        count(*) FILTER (WHERE least(c.index_recall, c.index_far_recall) < c.target_recall) AS below_target,
        (SELECT extract(epoch FROM min(e.delete_time))::float8 FROM facerec.erasure e WHERE e.vacuum_time IS NULL)
            AS pending_since

@@ -9,13 +9,10 @@ from google.protobuf.duration_pb2 import Duration
 from facerec.encoder import v1 as encoder
 from facerec.errors import FacerecError, Reason
 from facerec.matcher import v1
+from facerec.quality import QualityReason
 
 DUPLICATE_POLICIES = ("allow", "flag", "refuse")
-QUALITY_REASONS = tuple(
-    name.removeprefix("QUALITY_REASON_")
-    for name, number in encoder.QualityReason.items()
-    if number != encoder.QUALITY_REASON_UNSPECIFIED
-)
+QUALITY_REASONS = tuple(reason.value for reason in QualityReason)
 """Why a face may be poor, of `Quality.reasons`; an enrollment may be refused for any of them."""
 
 

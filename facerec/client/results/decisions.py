@@ -4,8 +4,9 @@ import dataclasses
 from typing import Self
 
 from facerec.client.results.distances import distance
-from facerec.client.results.faces import BoundingBox, Quality, quality_of
+from facerec.client.results.faces import BoundingBox, quality_of
 from facerec.matcher import v1
+from facerec.quality import Quality
 
 
 @dataclasses.dataclass(frozen=True)

@@ -5,9 +5,10 @@ from typing import Self
 
 from facerec.client.results.decisions import search_mode
 from facerec.client.results.distances import distance
-from facerec.client.results.faces import Quality, quality_of
+from facerec.client.results.faces import quality_of
 from facerec.client.results.persons import Person, StoredFace
 from facerec.matcher import v1
+from facerec.quality import Quality
 
 
 @dataclasses.dataclass(frozen=True)

@@ -5,6 +5,8 @@ from typing import Any, Self
 
 from facerec.client.results.encodings import Encoding
 from facerec.encoder import v1
+from facerec.quality import Quality
+from facerec.quality_messages import read_quality
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,69 +37,9 @@ class BoundingBox:
         return v1.BoundingBox(top=self.top, right=self.right, bottom=self.bottom, left=self.left)
 
 
-@dataclasses.dataclass(frozen=True)
-class Quality:
-    """How fit a face is to be compared.
-
-    Only `enroll` refuses faces for it, by the collection's settings.
-
-    Attributes:
-        face_pixels: The shorter side of the face's box, in pixels of the upright image.
-        sharpness: How much neighboring pixels differ over how much all of them do, 0 to 8; below about 0.1 a
-            face is blurred.
-        brightness: The mean luma, as a share of white, 0 to 1.
-        contrast: The standard deviation of the luma, as a share of white, 0 to 0.5.
-        roll_degrees: The turn in the picture's plane, clockwise, -180 to 180 degrees.
-        yaw: How far the nose lies to the right of the middle between the eyes, in distances between the eyes;
-            0 for a face seen from the front.
-        pitch: How far the nose lies below that middle, in the same unit; about 0.55 from the front.
-        outside: The share of the box that lies outside the image, 0 to 1.
-        noise: The standard deviation of the noise of single pixels, as a share of white, 0 to 2.
-        flatness: The share of the face without fine shades, 0 to 1.
-        unevenness: The difference of the skin's brightness between the brightest and the darkest corner of
-            the face, over their sum, 0 to 1.
-        reasons: Why the face is poor, by the server's thresholds, of `QUALITY_REASONS`: TOO_SMALL, BLURRED,
-            TOO_DARK, TOO_BRIGHT, LOW_CONTRAST, TURNED, CUT_BY_BORDER, NOISY, COMPRESSED, UNEVEN_LIGHT; empty
-            where it is not. Reasons that only a newer encoder knows are left out.
-    """
-
-    face_pixels: int
-    sharpness: float
-    brightness: float
-    contrast: float
-    roll_degrees: float
-    yaw: float
-    pitch: float
-    outside: float
-    noise: float
-    flatness: float
-    unevenness: float
-    reasons: tuple[str, ...]
-
-    @classmethod
-    def from_message(cls, message: v1.Quality) -> Self:
-        """Read the contract's message."""
-        known = v1.QualityReason.values()
-        names = (v1.QualityReason.Name(reason) for reason in message.reasons if reason in known)
-        return cls(
-            face_pixels=message.face_pixels,
-            sharpness=message.sharpness,
-            brightness=message.brightness,
-            contrast=message.contrast,
-            roll_degrees=message.pose.roll_degrees,
-            yaw=message.pose.yaw,
-            pitch=message.pose.pitch,
-            outside=message.outside,
-            noise=message.noise,
-            flatness=message.flatness,
-            unevenness=message.unevenness,
-            reasons=tuple(name.removeprefix("QUALITY_REASON_") for name in names),
-        )
-
-
 def quality_of(message: Any, field: str = "quality") -> Quality | None:
     """The quality in a message's field; None where it is not set, as for a probe that is not an image."""
-    return Quality.from_message(getattr(message, field)) if message.HasField(field) else None
+    return read_quality(getattr(message, field)) if message.HasField(field) else None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -146,7 +88,7 @@ def _detected(message: v1.Face) -> tuple[BoundingBox, float | None, tuple[tuple[
         BoundingBox.from_message(message.bounding_box),
         message.detection_score if message.HasField("detection_score") else None,
         tuple((point.x, point.y) for point in message.landmarks.points),
-        Quality.from_message(message.quality),
+        read_quality(message.quality),
     )
 
 

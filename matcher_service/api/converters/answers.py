@@ -2,9 +2,11 @@
 
 from typing import TypeVar
 
+from facerec import quality_messages
 from facerec.encoder.v1 import encoder_pb2
 from facerec.matcher.v1 import erasure_pb2
 from facerec.matcher.v1 import matcher_pb2 as pb
+from facerec.quality import Quality
 from facerec.serving.middleware import call
 from matcher_service.domain.faces import (
     BoundingBox,
@@ -16,7 +18,6 @@ from matcher_service.domain.faces import (
     Face,
     Identification,
     Person,
-    Quality,
     SearchMode,
 )
 
@@ -125,20 +126,7 @@ def erasure_message(erasure: Erasure) -> erasure_pb2.GetErasureResponse:
 
 def quality_message(quality: Quality | None) -> encoder_pb2.Quality | None:
     """Write how fit a face is to be compared, where a picture showed it."""
-    if quality is None:
-        return None
-    return encoder_pb2.Quality(
-        face_pixels=quality.face_pixels,
-        sharpness=quality.sharpness,
-        brightness=quality.brightness,
-        contrast=quality.contrast,
-        pose=encoder_pb2.Pose(roll_degrees=quality.roll_degrees, yaw=quality.yaw, pitch=quality.pitch),
-        outside=quality.outside,
-        noise=quality.noise,
-        flatness=quality.flatness,
-        unevenness=quality.unevenness,
-        reasons=[encoder_pb2.QualityReason.Value(f"QUALITY_REASON_{reason}") for reason in quality.reasons],
-    )
+    return None if quality is None else quality_messages.quality_message(quality)
 
 
 def _candidate_message(candidate: Candidate) -> pb.Candidate:

@@ -10,7 +10,7 @@ from encoder_service.decoding.header import ImageLimits
 from encoder_service.detection.detector import HogDetector
 from encoder_service.detection.mmod import network
 from encoder_service.detection.mmod.detector import CnnDetector
-from encoder_service.domain.faces import Detection, DetectorName, EncodeOptions, Quality
+from encoder_service.domain.faces import Detection, DetectorName, EncodeOptions
 from encoder_service.embedding import network as embedding
 from encoder_service.embedding.device import CPU, Device
 from encoder_service.embedding.dlib_weights import files
@@ -18,6 +18,7 @@ from encoder_service.embedding.network import Embedding
 from encoder_service.pipeline.alignment import Aligner
 from encoder_service.pipeline.quality import QualityAssessor, Thresholds
 from encoder_service.pipeline.scanner import Bounds, Scanner
+from facerec.quality import Quality
 
 ROOT = Path(__file__).parents[3]
 MODELS = ROOT / ".cache" / "models"

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import grpc
 
 from facerec.matcher import v1
-from matcher_service.postgres.admission import most_of
+from matcher_service.postgres.admission import three_quarters_of
 from matcher_service.postgres.statements import partition_name
 from tests.fixtures.waiting import until, wait_until
 from tests.soak.matcher import calls
@@ -113,12 +113,13 @@ async def exhaust(stack: Stack, deadline_seconds: float = DEADLINE_SECONDS) -> l
         async with administrator.transaction():
             await administrator.execute(f"LOCK TABLE facerec.{partition_name('face', HELD)}")
             waiting = [
-                asyncio.create_task(line.ask(calls.verify(HELD, "ann", 0))) for _ in range(most_of(POOL))
+                asyncio.create_task(line.ask(calls.verify(HELD, "ann", 0)))
+                for _ in range(three_quarters_of(POOL))
             ]
 
             async def full() -> bool:
                 count = await administrator.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted")
-                return bool(count == most_of(POOL))
+                return bool(count == three_quarters_of(POOL))
 
             await until(full)
             requests = [
@@ -128,7 +129,7 @@ async def exhaust(stack: Stack, deadline_seconds: float = DEADLINE_SECONDS) -> l
             ] * 3
             refused = await asyncio.gather(*(line.ask(request, deadline_seconds) for request in requests))
         held = await asyncio.gather(*waiting)
-    assert [answer.code for answer in held] == [calls.OK] * most_of(POOL), held
+    assert [answer.code for answer in held] == [calls.OK] * three_quarters_of(POOL), held
     return refused
 
 

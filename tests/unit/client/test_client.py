@@ -20,7 +20,6 @@ from facerec.client import (
     EncoderClient,
     Encoding,
     MatcherClient,
-    Quality,
 )
 from facerec.client.channel import (
     COLLECTION_SERVICE,
@@ -33,6 +32,7 @@ from facerec.client.channel import (
 )
 from facerec.encoder import v1
 from facerec.errors import FacerecError, Reason
+from facerec.quality_messages import read_quality
 from tests.unit.client.flaky import NAMES, OVERLOADED, FlakyEncoder, PagedMatcher, serving
 
 PROTOS = Path(__file__).parents[3] / "protos" / "facerec"
@@ -47,7 +47,7 @@ async def test_a_large_image_is_sent_again_until_the_service_is_available() -> N
 
 
 def test_a_reason_that_only_a_newer_encoder_knows_is_left_out() -> None:
-    quality = Quality.from_message(v1.Quality(reasons=[v1.QUALITY_REASON_NOISY, 1000], noise=0.05))  # type: ignore[list-item]
+    quality = read_quality(v1.Quality(reasons=[v1.QUALITY_REASON_NOISY, 1000], noise=0.05))  # type: ignore[list-item]
     assert (quality.reasons, quality.noise) == (("NOISY",), 0.05)
 
 

@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 from PIL import Image, ImageEnhance, ImageFilter
 
-from encoder_service.domain.faces import Alignment, BoundingBox, Landmarks, Quality, QualityReason
+from encoder_service.domain.faces import Alignment, BoundingBox, Landmarks
 from encoder_service.embedding.dlib_weights import files
 from encoder_service.pipeline.alignment import Aligner
 from encoder_service.pipeline.quality import QualityAssessor, Thresholds
+from facerec.quality import Quality, QualityReason
 from tests.benchmarks.encoder import engine, pictures
 
 GOOD = ("obama.jpg", "obama2.jpg", "obama3.jpg", "biden.jpg")
@@ -42,7 +43,7 @@ def test_an_ordinary_portrait_is_not_poor(
 ) -> None:
     quality = judged(*faces[name], alignment)
     assert quality.reasons == ()
-    assert abs(quality.pose.yaw) < 0.2 and 0.3 < quality.pose.pitch < 0.8
+    assert abs(quality.yaw) < 0.2 and 0.3 < quality.pitch < 0.8
 
 
 @pytest.mark.parametrize("name", GOOD)
@@ -172,4 +173,4 @@ def test_a_head_is_turned_when_its_nose_is_not_below_the_middle_of_the_eyes(
     landmarks = Landmarks(Alignment.SMALL, points)
     quality = ASSESSOR.assess(chip, landmarks, BoundingBox(0, 99, 99, 0), (200, 200))
     assert (QualityReason.TURNED in quality.reasons) == turned
-    assert quality.pose.roll_degrees == 0
+    assert quality.roll_degrees == 0

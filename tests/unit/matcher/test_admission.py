@@ -12,7 +12,7 @@ import pytest
 from facerec.serving.middleware import call
 from facerec.serving.middleware.caller import Caller
 from matcher_service.domain.errors import Overloaded
-from matcher_service.postgres.admission import Gate, Kind, most_of
+from matcher_service.postgres.admission import Gate, Kind, three_quarters_of
 
 
 class Line:
@@ -118,7 +118,7 @@ async def test_the_next_permit_goes_to_whoever_holds_the_fewest() -> None:
 
 
 async def test_one_caller_leaves_the_rest_of_its_share_to_others() -> None:
-    line = Line(gate(4, share=most_of(4)))
+    line = Line(gate(4, share=three_quarters_of(4)))
     await line.ask(*["flood"] * 10)
     assert line.served == ["flood"] * 3
     await line.ask("b")

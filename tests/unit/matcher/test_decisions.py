@@ -57,8 +57,8 @@ def people(*numbers: int) -> list[str]:
     return [f"p{number}" for number in numbers]
 
 
-BUSY = Overloaded("the database was too busy for this; try again in a moment")
-AWAY = StoreUnavailable("the database cannot be used now; try again in a moment")
+BUSY = Overloaded("the database was too busy for this; retry later")
+AWAY = StoreUnavailable("the database cannot be used now; retry later")
 
 
 @pytest.mark.parametrize("error", [BUSY, AWAY, RuntimeError("a fault of ours")])
@@ -109,7 +109,7 @@ async def test_an_erased_collections_go_with_it(log: DecisionLog, database: Writ
 async def test_the_one_with_the_most_makes_room_with_its_oldest(
     log: DecisionLog, database: Written, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(decisions, "MOST_WAITING", 100)
+    monkeypatch.setattr(decisions, "MAX_WAITING", 100)
     monkeypatch.setattr(decisions, "DROPPED_AT_ONCE", 10)
     decide(log, "few", *range(20))
     decide(log, "many", *range(81))

@@ -1,0 +1,59 @@
+"""How fit a face is to be compared: measured by the encoder, handed on by the matcher and the client."""
+
+import dataclasses
+import enum
+
+
+class QualityReason(enum.StrEnum):
+    """Why a face is poor; the contract's QualityReason without its prefix."""
+
+    TOO_SMALL = "TOO_SMALL"
+    BLURRED = "BLURRED"
+    TOO_DARK = "TOO_DARK"
+    TOO_BRIGHT = "TOO_BRIGHT"
+    LOW_CONTRAST = "LOW_CONTRAST"
+    TURNED = "TURNED"
+    CUT_BY_BORDER = "CUT_BY_BORDER"
+    NOISY = "NOISY"
+    COMPRESSED = "COMPRESSED"
+    UNEVEN_LIGHT = "UNEVEN_LIGHT"
+
+
+@dataclasses.dataclass(frozen=True)
+class Quality:
+    """How fit a face is to be compared.
+
+    Only `enroll` refuses faces for it, by the collection's settings.
+
+    Attributes:
+        face_pixels: The shorter side of the face's box, in pixels of the upright image.
+        sharpness: How much neighboring pixels differ over how much all of them do, 0 to 8; below about 0.1 a
+            face is blurred.
+        brightness: The mean luma, as a share of white, 0 to 1.
+        contrast: The standard deviation of the luma, as a share of white, 0 to 0.5.
+        roll_degrees: The turn in the picture's plane, clockwise, -180 to 180 degrees.
+        yaw: How far the nose lies to the right of the middle between the eyes, in distances between the eyes;
+            0 for a face seen from the front.
+        pitch: How far the nose lies below that middle, in the same unit; about 0.55 from the front.
+        outside: The share of the box that lies outside the image, 0 to 1.
+        noise: The standard deviation of the noise of single pixels, as a share of white, 0 to 2.
+        flatness: The share of the face without fine shades, 0 to 1.
+        unevenness: The difference of the skin's brightness between the brightest and the darkest corner of
+            the face, over their sum, 0 to 1.
+        reasons: Why the face is poor, by the server's thresholds, of `QUALITY_REASONS`: TOO_SMALL, BLURRED,
+            TOO_DARK, TOO_BRIGHT, LOW_CONTRAST, TURNED, CUT_BY_BORDER, NOISY, COMPRESSED, UNEVEN_LIGHT; empty
+            where it is not. Reasons that only a newer encoder knows are left out.
+    """
+
+    face_pixels: int
+    sharpness: float
+    brightness: float
+    contrast: float
+    roll_degrees: float
+    yaw: float
+    pitch: float
+    outside: float
+    noise: float
+    flatness: float
+    unevenness: float
+    reasons: tuple[str, ...] = ()
