@@ -3,6 +3,9 @@
 A line by itself takes a tenth of a small call: the write lets go of the interpreter, and the thread that
 polls for gRPC takes it. The lines of a fifth of a second in one write take next to nothing. A process that is
 killed loses that fifth of a second of them, and no other line: those are written at once.
+
+The standard library's QueueHandler and QueueListener write each line by itself, on a thread of their own.
+That took 51 to 90 us of CPU a line where this takes 8 to 11, beside some 550 us that Verify takes.
 """
 
 import asyncio
