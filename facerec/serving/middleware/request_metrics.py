@@ -17,7 +17,7 @@ LogCalls = Literal["off", "failed", "all"]
 class RequestMetrics:
     """Counts every call of a known method. Only traces are further out, so that refused calls are counted.
 
-    A line is logged of every call, of those that failed, or of none; health is never worth one. The name
+    `log_calls` says of which calls a line is logged: all, failed or off; health is never worth one. The name
     of an unknown method is the caller's own text, and no label.
     """
 

@@ -25,7 +25,7 @@ class Lag:
 
 
 class LagMeter:
-    """Measures the running loop's lag; `last` is what was logged last."""
+    """Measures the running loop's lag and logs it every `report_seconds`; `last` is what was logged last."""
 
     def __init__(self, report_seconds: float) -> None:
         self._report_seconds = report_seconds

@@ -40,7 +40,11 @@ class _Handler(WSGIRequestHandler):
 
 
 class Admin:
-    """Serves on threads of its own. Raises AddressInvalid, InsecureAddress."""
+    """Serves on threads of its own, in plain text.
+
+    `at` is HOST:PORT, `states` says of each service, by name, whether it is SERVING, and `insecure` allows an
+    address that other machines can reach. Raises AddressInvalid, InsecureAddress.
+    """
 
     def __init__(self, at: str, states: Callable[[], Mapping[str, bool]], *, insecure: bool) -> None:
         self._address = address.parse(at)

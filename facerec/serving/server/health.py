@@ -92,7 +92,10 @@ class Health:
 
 
 class HealthPort:
-    """Health and nothing else, in plain text: for probes that speak neither TLS nor keys."""
+    """Health and nothing else, in plain text: for probes that speak neither TLS nor keys.
+
+    `at` is HOST:PORT, `health_service` what answers there. Raises AddressInvalid.
+    """
 
     def __init__(self, at: str, health_service: Health) -> None:
         self._address = address.parse(at)

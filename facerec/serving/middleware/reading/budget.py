@@ -20,7 +20,7 @@ class _Waiting(NamedTuple):
 
 
 class ByteBudget:
-    """So many bytes, and some more for messages up to SMALL_BYTES, whoever else floods.
+    """`size` bytes, and SMALL_RESERVE_BYTES more for messages up to SMALL_BYTES, whoever else floods.
 
     A caller may always hold one message where there is room, and beyond it FREE_TIMES what is left: one alone
     takes three quarters of all, and leaves the rest to others. It leaves a message of `max_message_bytes` to

@@ -8,7 +8,7 @@ from facerec.serving.middleware.reading.budget import overloaded
 
 
 class Permits:
-    """So many permits, of which one caller holds no more than `per_owner`; callers who wait take turns.
+    """`size` permits, of which one caller holds no more than `per_owner`; callers who wait take turns.
 
     `max_waiting` are the calls of one caller that wait: one more is refused. With `newest_first` a caller's
     newest call is next, and the oldest is refused where one more comes: for short questions that a client

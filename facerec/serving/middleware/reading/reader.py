@@ -39,7 +39,8 @@ class RequestReader:
     budget: a call's one message as soon as it is late, a stream's before it is read. `admission` bounds how
     many are not late yet. A message holds its own length from when it is there until its call has ended, or
     for a stream's until the next is asked for, unless its handler keeps it longer (`call.keep_message`).
-    Methods whose path is not in `large` take messages up to SMALL_BYTES.
+    Methods whose path, /SERVICE/METHOD, is not in `large` take messages up to SMALL_BYTES. A message that is
+    not there after `max_seconds` ends its call.
     """
 
     def __init__(
