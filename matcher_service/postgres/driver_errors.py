@@ -21,6 +21,7 @@ from matcher_service.postgres.statements import load, partition_name
 
 RETRY_UNAVAILABLE_SECONDS = 1.0
 RETRY_OVERLOADED_SECONDS = 0.1
+TRIES = 4  # while a collection of one id is erased and made anew again and again
 
 DRIVER_ERRORS = (asyncpg.PostgresError, asyncpg.InterfaceError)
 """Whatever the driver raises, over a connection of one's own, where nothing translates it."""
@@ -155,17 +156,17 @@ async def explain(
 def retried_on_schema_change(
     method: Callable[P, Coroutine[Any, Any, T]],
 ) -> Callable[P, Coroutine[Any, Any, T]]:
-    """Run a method a second time where the schema was made anew under the first.
+    """Run a method again, up to TRIES times, where the schema or its collection was made anew meanwhile.
 
     For one that has changed nothing where it fails: it runs one statement, one transaction, or only reads.
     """
 
     @functools.wraps(method)
     async def run(*arguments: P.args, **named: P.kwargs) -> T:
-        try:
-            return await method(*arguments, **named)
-        except SchemaChanged:
-            return await method(*arguments, **named)
+        for _ in range(TRIES - 1):
+            with contextlib.suppress(SchemaChanged):
+                return await method(*arguments, **named)
+        return await method(*arguments, **named)
 
     return run
 
