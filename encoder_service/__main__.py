@@ -97,7 +97,8 @@ async def _serve(flags: list[str]) -> None:
 async def _load_encoder(
     settings: EncoderSettings, watchdog: Watchdog, servicer: EncoderServicer, server: Server
 ) -> Encoder | None:
-    """Load the models for the servicer; None where they fail their self-test, of which callers are told.
+    """Load the models for the servicer; None where they fail their self-test, which callers get as the
+    reason.
 
     Raises StartError, with the server stopped, where they cannot be loaded.
     """

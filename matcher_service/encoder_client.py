@@ -35,7 +35,7 @@ class EncoderClient:
     """An encoder at an address, asked on the running event loop; it may come and go.
 
     A call waits no longer than the matcher's own caller, and `timeout_seconds` at most. `max_images` are
-    sent at once, three quarters of them for one caller; the encoder is told whom each is for, by a hash, and
+    sent at once, three quarters of them for one caller; the encoder learns whom each is for, by a hash, and
     serves those in turn. Certificates that change are taken up by a new channel once they can be used; calls
     under way end on the old one. Raises FacerecError OPTION_INVALID where they cannot be used at the start.
     """

@@ -39,7 +39,7 @@ class MatcherService:
     """A running matcher: answers from the start, and is SERVING while the database can be used.
 
     A replica that cannot reach the database is NOT_SERVING, so that calls go to those that can. Whoever
-    calls it all the same is told why, as STORE_UNAVAILABLE.
+    calls it all the same gets the reason, as STORE_UNAVAILABLE.
     """
 
     def __init__(self, settings: MatcherSettings) -> None:

@@ -1,4 +1,4 @@
-"""What the matcher's commands are told."""
+"""The settings of the matcher's commands."""
 
 from pathlib import Path
 
@@ -118,7 +118,7 @@ class MatcherSettings(ServingSettings):
     is left there; each table is locked while it is written."""
 
     audit_decisions: bool = True
-    """Put verified, identified and compared faces on record, in batches; changes always are."""
+    """Write audit events of Verify, Identify and Compare, in batches; those of changes are always written."""
 
     audit_retention_days: int = pydantic.Field(365, ge=0, le=36500)
     """How long `maintain` keeps the record of changes, in days; 0 for ever."""

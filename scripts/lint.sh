@@ -8,6 +8,7 @@ ruff check .
 ruff format --check .
 mypy
 lint-imports
+python scripts/words.py
 buf lint protos
 
 # Released contracts are kept: from the first tag on, nothing of them may break.

@@ -1,4 +1,4 @@
-"""The gallery of the embedded PostgreSQL in one file, and the way back."""
+"""The database of the embedded PostgreSQL in one file, and the way back."""
 
 import contextlib
 import os
@@ -19,7 +19,7 @@ _OURS = b" SCHEMA - facerec "  # a line of the list of what is in it
 
 
 def backup(data_dir: Path, target: Path) -> int:
-    """Write the gallery of a data folder to a new file that its owner alone can read; returns its bytes.
+    """Write the database of a data folder to a new file that its owner alone can read; returns its bytes.
 
     The stack may run meanwhile: the file is one consistent snapshot. Raises BackupFailed, FolderUnusable,
     PostgresFailed.
@@ -28,22 +28,22 @@ def backup(data_dir: Path, target: Path) -> int:
     if os.path.lexists(target):
         raise BackupFailed(f"{target} is there already: name another file")
     if not leftovers.read(data_dir / "postgres" / "PG_VERSION"):
-        raise BackupFailed(f"{data_dir} holds no gallery: name the data folder of `facerec up` by --data")
+        raise BackupFailed(f"{data_dir} holds no database: name the data folder of `facerec up` by --data")
     with _new_file(target) as file, _serving(data_dir) as url:
         _run("pg_dump", "--format=custom", "--no-statistics", f"--dbname={url}", stdout=file)
         return os.fstat(file.fileno()).st_size
 
 
 def restore(data_dir: Path, source: Path, *, replace: bool = False) -> None:
-    """Bring the gallery of a backup into a data folder, made if need be, of a stack that does not run.
+    """Bring the database of a backup into a data folder, made if need be, of a stack that does not run.
 
-    A gallery that is there is erased where `replace` says so, once the backup's is whole, and otherwise a
+    A database that is there is erased where `replace` says so, once the backup's is whole, and otherwise a
     reason to refuse. Raises BackupFailed, FolderInUse, FolderUnusable, PostgresFailed.
     """
     with _backup_file(source) as file:
         listed = _run("pg_restore", "--list", stdin=file)
         if _OURS not in listed:
-            raise BackupFailed(f"{source} is no backup of a gallery")
+            raise BackupFailed(f"{source} is no backup of a database")
         file.seek(0)
         with EmbeddedPostgres.open(data_dir) as server:
             url = database.create_restored(server, replace=replace)
@@ -89,7 +89,7 @@ def _backup_file(source: Path) -> Iterator[IO[bytes]]:
 
 @contextlib.contextmanager
 def _serving(data_dir: Path) -> Iterator[str]:
-    """The URL of the gallery's database, by the stack's own server where the stack runs."""
+    """The URL of the database, by the stack's own server where the stack runs."""
     try:
         server = EmbeddedPostgres.open(data_dir)
     except FolderInUse as error:

@@ -1,4 +1,4 @@
-"""The gallery's database in the embedded server, and the login that serves it."""
+"""The database in the embedded server, and the login that serves it."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -31,13 +31,13 @@ def create_login(server: EmbeddedPostgres) -> str:
 def create_restored(server: EmbeddedPostgres, *, replace: bool) -> str:
     """Make an empty database to restore a backup into, and the roles of which it speaks; return its URL.
 
-    Raises BackupFailed where there is a gallery already and `replace` does not say that it may go.
+    Raises BackupFailed where there is a database already and `replace` does not say that it may go.
     """
 
     async def make(admin: asyncpg.Connection) -> None:
         if not replace and await _exists(admin, NAME):
             raise BackupFailed(
-                "there is a gallery in this data folder: name a new one by --data, or have --replace "
+                "there is a database in this data folder: name a new one by --data, or have --replace "
                 "erase it and put the backup's in its place"
             )
         for role in _GROUP_ROLES:
@@ -50,7 +50,7 @@ def create_restored(server: EmbeddedPostgres, *, replace: bool) -> str:
 
 
 def put_in_place(server: EmbeddedPostgres) -> None:
-    """Make the restored database the gallery's, in one transaction, and erase what was there."""
+    """Make the restored database the one that serves, in one transaction, and erase what was there."""
 
     async def swap(admin: asyncpg.Connection) -> None:
         async with admin.transaction():

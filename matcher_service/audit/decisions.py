@@ -37,7 +37,7 @@ class Decision:
 
 
 class DecisionLog:
-    """Takes decisions at once and writes them by and by. Without `enabled` it takes none.
+    """Takes decisions at once and writes them in batches. Without `enabled` it takes none.
 
     Each collection's wait in their own order. Those of one that cannot be written, as its table is locked,
     are tried by a second writer, so that no other collection's wait for them.

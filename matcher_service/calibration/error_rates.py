@@ -1,13 +1,13 @@
 """Error rates out of measured distances, with intervals that are of persons and not of pairs.
 
 Two photos of one person are a genuine pair, two of different persons an impostor pair. At a threshold t the
-false accept rate FAR(t) is the share of impostor pairs at t or nearer, the false reject rate FRR(t) the share
-of genuine pairs farther than t (ISO/IEC 19795-1 calls them false match and false non-match rate).
+false match rate FMR(t) is the share of impostor pairs at t or nearer, the false non-match rate FNMR(t) the
+share of genuine pairs farther than t (ISO/IEC 19795-1; `far` and `frr` in names, as in the contract).
 
 Pairs are not independent: each impostor pair has two persons, and a person is in many. So
 
-- FRR is the mean over persons of each one's share, and its variance that of the persons' shares;
-- FAR is a U-statistic over persons, and its variance the jackknife's that leaves one person out at a time
+- FNMR is the mean over persons of each one's share, and its variance that of the persons' shares;
+- FMR is a U-statistic over persons, and its variance the jackknife's that leaves one person out at a time
   (Arvesen 1969), which the rows' sums give exactly;
 - either variance gives the number of independent pairs that would have it (Kish's effective sample size), and
   the interval is Wilson's (1927) with that number.
@@ -50,7 +50,7 @@ class Rate:
 
 @dataclasses.dataclass(frozen=True)
 class Point:
-    """The rates at one threshold; FRR is None where nobody has two faces."""
+    """The rates at one threshold; FNMR is None where nobody has two faces."""
 
     threshold: float
     far: Rate
@@ -119,7 +119,7 @@ def thresholds() -> npt.NDArray[np.float64]:
 
 
 def needed_pairs(target: float) -> int:
-    """Impostor pairs it takes to support a target FAR."""
+    """Impostor pairs it takes to support a target FMR."""
     return math.ceil(EVENTS / target)
 
 
@@ -138,7 +138,7 @@ def curve(sample: Sample) -> list[Point]:
 
 
 def false_accepts(impostor: Impostors) -> list[Rate]:
-    """FAR at every threshold."""
+    """FMR at every threshold."""
     persons = impostor.persons
     near = np.cumsum(impostor.counts)[:-1]  # (thresholds,): over the persons, the pairs of each that near
     pairs = persons * (persons - 1) / 2
@@ -155,7 +155,7 @@ def false_accepts(impostor: Impostors) -> list[Rate]:
 
 
 def false_rejects(genuine: Counts) -> list[Rate]:
-    """FRR at every threshold, of rows as `Sample.genuine` has them; each row has a pair at least."""
+    """FNMR at every threshold, of rows as `Sample.genuine` has them; each row has a pair at least."""
     persons, pairs = len(genuine), genuine.sum(axis=1, keepdims=True)
     far_apart = 1 - np.cumsum(genuine, axis=1)[:, :-1] / pairs  # (p, thresholds): each person's share
     value = far_apart.mean(axis=0)
@@ -182,6 +182,6 @@ def _interval(value: Shares, variance: Shares, *, least: float, most: float) -> 
 
 
 def largest_within(points: Sequence[Point], max_far: float) -> Point | None:
-    """The point of the largest threshold whose FAR is at most that; None where the first is past it."""
+    """The point of the largest threshold whose FMR is at most that; None where the first is past it."""
     within = [point for point in points if point.far.value <= max_far]
     return within[-1] if within else None

@@ -32,7 +32,7 @@ class Evidence:
         self._curves: collections.OrderedDict[uuid.UUID, Curve | None] = collections.OrderedDict()
 
     async def expected_hits(self, collection_id: str, found: Found) -> ExpectedHits | None:
-        """The rate at the next threshold there is one for, times the gallery's faces; None uncalibrated.
+        """The rate at the next threshold there is one for, times the collection's faces; None uncalibrated.
 
         Raises StoreUnavailable, Overloaded.
         """

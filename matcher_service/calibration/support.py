@@ -17,14 +17,14 @@ from matcher_service.calibration.error_rates import (
 )
 from matcher_service.domain.errors import CalibrationUnsupported
 
-TARGET_FAR: Final = (1e-7, 0.1)
+TARGET_FMR: Final = (1e-7, 0.1)
 TARGET_FALSE_HITS: Final = (1e-4, 10.0)
 """The least and the most that may be asked for."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Target:
-    """What is asked for: a false accept rate, false hits a search, and the most persons to compare."""
+    """A false match rate, expected false positives of a search, and the most persons to compare."""
 
     far: float = 1e-3
     false_hits: float = 0.01
@@ -39,10 +39,10 @@ def check_support(persons: int, target: Target) -> None:
         return
     larger = _round_up(EVENTS / max(1, have))
     advice = [_more_persons(persons, needed, target)]
-    if larger <= TARGET_FAR[1] and persons >= MIN_PERSONS:
+    if larger <= TARGET_FMR[1] and persons >= MIN_PERSONS:
         advice.insert(0, f"ask for a target_far of {larger:g} or more")
     raise CalibrationUnsupported(
-        f"a false accept rate of {target.far:g} takes {need} pairs of different persons, {needed} "
+        f"a false match rate of {target.far:g} takes {need} pairs of different persons, {needed} "
         f"persons, and {persons} were compared, {have} pairs: {' or '.join(advice)}",
         metadata={
             "pairs": str(have),
@@ -67,7 +67,7 @@ def identify_point(
     if supported <= TARGET_FALSE_HITS[1]:
         advice.insert(0, f"ask for target_false_hits of {supported:g} or more")
     return None, (
-        f"{target.false_hits:g} false hits a search among {faces} faces are a false accept rate of "
+        f"{target.false_hits:g} false positives a search among {faces} faces are a false match rate of "
         f"{max_far:.2g}, which takes {need} pairs of different persons, {persons} persons; "
         f"{sample.impostor_pairs} were measured: {' or '.join(advice)}"
     )

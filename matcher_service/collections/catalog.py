@@ -63,7 +63,7 @@ class Catalog:
         """Change settings. Raises CollectionNotFound.
 
         What refuses duplicates is changed while no enrolment is under way, and holds for all that follow:
-        Overloaded where there was no such moment.
+        Overloaded where there was always one.
         """
         async with self._database.transaction(collection_id) as session:
             if settings.duplicate_policy is not None or settings.duplicate_threshold is not None:

@@ -1,4 +1,4 @@
-"""A tenant's gallery as the domain has it."""
+"""A collection and its settings as the domain has them."""
 
 import dataclasses
 import datetime

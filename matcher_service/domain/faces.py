@@ -118,16 +118,16 @@ class FaceChange:
 
 
 class SearchMode(enum.Enum):
-    """How a gallery was searched."""
+    """How a collection was searched."""
 
     EXACT = "exact"  # every face was compared
-    INDEX = "index"  # the index's word stands
+    INDEX = "index"  # the index's result was accepted
     INDEX_CONFIRMED = "index_confirmed"  # an index was asked and an exact scan decided
 
 
 @dataclasses.dataclass(frozen=True)
 class DuplicateCheck:
-    """How other persons were searched, and the one told of those near enough to be a duplicate."""
+    """How other persons were searched, and who of those near enough to be a duplicate is answered."""
 
     mode: SearchMode
     other: "Candidate | None"
@@ -228,7 +228,7 @@ class Identification:
 
 @dataclasses.dataclass(frozen=True)
 class ExpectedHits:
-    """How many faces a stranger's is to be expected to match, and the upper end of its 95 % interval."""
+    """Expected false positives of an unenrolled probe, in faces, and the upper end of its 95 % interval."""
 
     faces: float
     high: float

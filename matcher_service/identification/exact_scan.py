@@ -2,7 +2,7 @@
 
 A scan keeps a core busy for a third of a second a million faces, and a core's scheduler lets it finish its
 slice before it lets a call of a tenth of a millisecond in. In steps of about a millisecond, each waiting
-for a lull, the call waits for a step at most. The steps see one snapshot.
+for short requests in flight, the call waits for a step at most. The steps see one snapshot.
 """
 
 import uuid

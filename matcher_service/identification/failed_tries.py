@@ -91,7 +91,7 @@ class FailedTries:
         self._turns.give(key)
         self._deciding.discard(done)
         if not done.cancelled():
-            done.exception()  # nobody may be left to be told
+            done.exception()  # nobody may be left to hear of it
 
     @contextlib.asynccontextmanager
     async def refusals(self, collection_id: str, per_day: float) -> AsyncIterator[None]:

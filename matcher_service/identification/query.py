@@ -84,7 +84,7 @@ class Count:
 class Nearest:
     """What the verify statement found; `face_id` and `distance` are None without a face or a probe.
 
-    `wait_seconds` is not 0 where no failed try is left: then nothing of the rest may be told.
+    `wait_seconds` is not 0 where no failed try is left: then nothing of the rest may be answered.
     """
 
     space: str

@@ -9,7 +9,7 @@ BATCH_PERSONS = 500  # a transaction's, so that nobody waits long for a person i
 
 
 async def purge(connection: Connection, collection_id: str) -> tuple[int, int]:
-    """Erase a collection's faces past their time, and who is left with none; counts faces and persons."""
+    """Erase a collection's faces that have expired, and who is left with none; counts faces and persons."""
     session = Session(connection, collection_id, role="maintenance")
     locks = ["lock_expired_persons"]
     if await session.value("has_retention"):

@@ -22,7 +22,7 @@ log = structlog.get_logger(__name__)
 
 
 class CollectionsFailed(Exception):
-    """Collections could not be maintained, of each of which the log told; all others were."""
+    """Collections could not be maintained, of each of which the log has a line; all others were."""
 
 
 @dataclasses.dataclass(frozen=True)

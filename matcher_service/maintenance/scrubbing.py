@@ -10,7 +10,7 @@ from matcher_service.maintenance.indexes import Builder
 from matcher_service.postgres.connections.owner import lock_wait
 from matcher_service.postgres.session import Connection, Session
 
-MOMENT_SECONDS = 1.0  # a transaction that is younger will have ended
+YOUNG_SECONDS = 1.0  # a transaction that is younger will have ended
 TRY_SECONDS = 1.0  # for each table, and everybody of the collection waits behind it
 
 log = structlog.get_logger(__name__)
@@ -48,7 +48,7 @@ async def scrub(connection: Connection, builder: Builder, collection_id: str) ->
     Each table is locked against everybody while it is written, with its indexes. The one that searches go by
     takes the longest and is dropped before: until it is built anew, beside everybody, searches are exact.
     Nothing is done where nothing was erased, or where a snapshot still sees what was, or where somebody reads
-    on for longer than a moment: that raises one of LOCK_ERRORS. None counts as scrubbed where the
+    on for longer than TRY_SECONDS: that raises one of LOCK_ERRORS. None counts as scrubbed where the
     database's statistics hold persons, or held some and may not be written anew by this login.
     """
     session = Session(connection, collection_id, role="maintenance")
@@ -57,7 +57,7 @@ async def scrub(connection: Connection, builder: Builder, collection_id: str) ->
     if not due:
         return True
     latest = min(row["age_seconds"] for row in rows)
-    if await builder.count_old_transactions(collection_id, max(latest, MOMENT_SECONDS)):
+    if await builder.count_old_transactions(collection_id, max(latest, YOUNG_SECONDS)):
         log.info("scrub_waits_for_a_snapshot", collection=collection_id)
         return False
     async with lock_wait(connection, TRY_SECONDS), connection.transaction():
@@ -91,8 +91,8 @@ async def _rewrite_tables(session: Session) -> bool:
 async def _rewrite_statistics(session: Session) -> bool:
     """Write the catalog of statistics anew; whether no dead row is left in it.
 
-    Meanwhile, for a moment, nobody plans a statement. The owner of our tables has no right to it: the login
-    has, where it is a superuser or owns the database.
+    Meanwhile, for milliseconds, nobody plans a statement. The owner of our tables has no right to it: the
+    login has, where it is a superuser or owns the database.
     """
     connection = session.connection
     before = await session.value("statistics_file")

@@ -13,14 +13,8 @@ from matcher_service.identification.photos import ResolvedProbe, check_space, no
 from matcher_service.persons import enrollment_repository as stored
 from matcher_service.persons.duplicate_refusal import DuplicateFound, SearchOutdated
 from matcher_service.persons.enrollment_policy import EnrollmentPolicy, face_duplicate
-from matcher_service.persons.enrollment_repository import (
-    FaceVanished,
-    NewFace,
-    Policy,
-    Preview,
-    Replay,
-    RequestIdTaken,
-)
+from matcher_service.persons.enrollment_repository import FaceVanished, NewFace, RequestIdTaken
+from matcher_service.persons.preview import Policy, Preview, Replay
 from matcher_service.persons.repository import PersonRepository
 from matcher_service.postgres.admission import Gate
 

@@ -10,7 +10,7 @@ from matcher_service.identification.failed_tries import FailedTries
 from matcher_service.identification.photos import ResolvedProbe
 from matcher_service.identification.query import Query
 from matcher_service.identification.search import Search
-from matcher_service.persons.enrollment_repository import Policy
+from matcher_service.persons.preview import Policy
 
 
 class EnrollmentPolicy:

@@ -7,9 +7,10 @@ import uuid
 from matcher_service.audit.changes import Action, Change, append_event
 from matcher_service.domain.errors import PersonFull
 from matcher_service.domain.faces import Encoding, EnrolledFace, Enrollment, Face, Person
-from matcher_service.persons.duplicate_refusal import SearchOutdated, check_added
+from matcher_service.persons.duplicate_refusal import check_added
+from matcher_service.persons.preview import Policy, Preview, Replay, ReplayedFace
 from matcher_service.persons.repository import PersonRepository, drop_expired, expire_time_of
-from matcher_service.postgres.database import Row
+from matcher_service.postgres.database import Row, Session
 from matcher_service.postgres.driver_errors import retried_on_schema_change
 from matcher_service.postgres.vectors import vector_wire
 
@@ -25,64 +26,6 @@ class NewFace:
     encoding: Encoding | None
     source_id: uuid.UUID | None
     external_ref: str
-
-
-@dataclasses.dataclass(frozen=True)
-class ReplayedFace:
-    """A face as it was answered; `external_ref` is None where the face was deleted since."""
-
-    face_id: uuid.UUID
-    already_enrolled: bool
-    fingerprint: str
-    external_ref: str | None
-    create_time: datetime.datetime
-    expire_time: datetime.datetime | None
-
-
-@dataclasses.dataclass(frozen=True)
-class Replay:
-    """What a request id was answered with before; `person_stands` unless that person was erased.
-
-    `same_content` says whether that was asked for which is asked for now, and False for an erased person's.
-    """
-
-    same_content: bool
-    person_stands: bool
-    person_created: bool
-    faces: list[ReplayedFace]
-
-
-@dataclasses.dataclass(frozen=True)
-class Policy:
-    """What a collection asks of a face to enroll; `duplicates` is allow, flag or refuse.
-
-    `refused_qualities` are the encoder's reasons for which a face is refused.
-    """
-
-    duplicates: str
-    duplicate_threshold: float
-    min_face_pixels: int
-    refused_qualities: frozenset[str]
-
-    def check_current(self, duplicates: str, threshold: float) -> None:
-        """Raises SearchOutdated where the policy in force refuses what was not searched for by this one."""
-        searched = (self.duplicates, self.duplicate_threshold)
-        if duplicates == "refuse" and searched != (duplicates, threshold):
-            raise SearchOutdated
-
-
-@dataclasses.dataclass(frozen=True)
-class Preview:
-    """What is known of an enrolment before anything is encoded or locked.
-
-    `enrolled` counts the faces that the collection took, where it refuses duplicates.
-    """
-
-    space: str
-    policy: Policy
-    replay: Replay | None
-    known_content_ids: frozenset[uuid.UUID]
-    enrolled: int | None
 
 
 class RequestIdTaken(Exception):
@@ -150,61 +93,93 @@ async def commit(
     `known` is what the faces were searched for duplicates by. Raises RequestIdTaken, FaceVanished,
     SearchOutdated, DuplicateFound, PersonFull, CollectionNotFound, StoreUnavailable, Overloaded.
     """
-    fingerprints = [face.encoding.fingerprint if face.encoding else None for face in faces]
     async with repository.database.transaction(collection_id) as session:
-        created = await session.row(
-            "lock_enrolled_person", person_id=person_id, space=known.space, fingerprints=fingerprints
+        created = await _lock(session, person_id, known, faces)
+        rows = await _add_faces(
+            session, person_id, known=known, faces=faces, display_name=display_name, expire_time=expire_time
         )
-        if created is None:
-            await drop_expired(session, [person_id])
-        rows = await session.rows(
-            "add_faces",
-            person_id=person_id,
-            display_name=display_name,
-            content_ids=[face.content_id for face in faces],
-            encodings=[vector_wire(face.encoding.values) if face.encoding else None for face in faces],
-            fingerprints=fingerprints,
-            source_ids=[face.source_id for face in faces],
-            external_refs=[face.external_ref for face in faces],
-            space=known.space,
-            expire_time=expire_time,
-        )
-        known.policy.check_current(rows[0]["duplicate_policy"], rows[0]["duplicate_threshold"])
-        for place, row in enumerate(rows):
-            if row["face_id"] is None:
-                raise FaceVanished(place)
         new = {row["face_id"]: place for place, row in enumerate(rows) if not row["already_enrolled"]}
         if new and rows[0]["faces"] > repository.max_faces_per_person:
             raise PersonFull(repository.max_faces_per_person, field="person_id")
-        if new or created is not None:
-            change = Change(Action.ENROLL, rows[0]["person_tag"], persons=1, faces=len(new))
-            await append_event(session, change)
-        if created is None and rows[0]["renamed"]:
-            change = Change(Action.UPDATE_PERSON, rows[0]["person_tag"], persons=1)
-            await append_event(session, change)
+        await _append_events(session, rows[0], created=created, added=len(new))
         if request[0]:
-            kept = await session.row(
-                "add_enroll_request",
-                request_id=request[0],
-                digest=request[1],
-                person_key=rows[0]["person_key"],
-                person_created=created is not None,
-                face_ids=[row["face_id"] for row in rows],
-                already_enrolled=[row["already_enrolled"] for row in rows],
-                model_keys=[row["model_key"] for row in rows],
-                face_times=[row["face_time"] for row in rows],
-            )
-            if kept is None:
-                raise RequestIdTaken
+            await _add_request(session, request, rows, created=created)
         if new and known.policy.duplicates == "refuse":
             await check_added(
-                session,
-                person_id,
-                new,
-                enrolled=known.enrolled,
-                threshold=known.policy.duplicate_threshold,
+                session, person_id, new, enrolled=known.enrolled, threshold=known.policy.duplicate_threshold
             )
-    return _enrollment(rows, person_id, known.space, created is not None)
+    return _enrollment(rows, person_id, known.space, created)
+
+
+async def _lock(session: Session, person_id: str, known: Preview, faces: list[NewFace]) -> bool:
+    """Lock the person, made where there is nobody of the id; whether it was made."""
+    fingerprints = _fingerprints(faces)
+    created = await session.row(
+        "lock_enrolled_person", person_id=person_id, space=known.space, fingerprints=fingerprints
+    )
+    if created is None:
+        await drop_expired(session, [person_id])
+    return created is not None
+
+
+async def _add_faces(
+    session: Session,
+    person_id: str,
+    *,
+    known: Preview,
+    faces: list[NewFace],
+    display_name: str | None,
+    expire_time: datetime.datetime | None,
+) -> list[Row]:
+    """A row for each item, in order. Raises SearchOutdated, FaceVanished."""
+    rows = await session.rows(
+        "add_faces",
+        person_id=person_id,
+        display_name=display_name,
+        content_ids=[face.content_id for face in faces],
+        encodings=[vector_wire(face.encoding.values) if face.encoding else None for face in faces],
+        fingerprints=_fingerprints(faces),
+        source_ids=[face.source_id for face in faces],
+        external_refs=[face.external_ref for face in faces],
+        space=known.space,
+        expire_time=expire_time,
+    )
+    known.policy.check_current(rows[0]["duplicate_policy"], rows[0]["duplicate_threshold"])
+    for place, row in enumerate(rows):
+        if row["face_id"] is None:
+            raise FaceVanished(place)
+    return rows
+
+
+async def _append_events(session: Session, person: Row, *, created: bool, added: int) -> None:
+    if added or created:
+        change = Change(Action.ENROLL, person["person_tag"], persons=1, faces=added)
+        await append_event(session, change)
+    if not created and person["renamed"]:
+        await append_event(session, Change(Action.UPDATE_PERSON, person["person_tag"], persons=1))
+
+
+async def _add_request(
+    session: Session, request: tuple[str, bytes], rows: list[Row], *, created: bool
+) -> None:
+    """Keep what the request id is answered with. Raises RequestIdTaken."""
+    kept = await session.row(
+        "add_enroll_request",
+        request_id=request[0],
+        digest=request[1],
+        person_key=rows[0]["person_key"],
+        person_created=created,
+        face_ids=[row["face_id"] for row in rows],
+        already_enrolled=[row["already_enrolled"] for row in rows],
+        model_keys=[row["model_key"] for row in rows],
+        face_times=[row["face_time"] for row in rows],
+    )
+    if kept is None:
+        raise RequestIdTaken
+
+
+def _fingerprints(faces: list[NewFace]) -> list[str | None]:
+    return [face.encoding.fingerprint if face.encoding else None for face in faces]
 
 
 def _enrollment(rows: list[Row], person_id: str, space: str, created: bool) -> Enrollment:

@@ -19,7 +19,7 @@ PART_ROWS = 500  # faces or events of a part, which stays below 2 MB with texts 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class ExportedFace:
-    """A stored face, and its vector where that may be told."""
+    """A stored face, and its vector where the caller may have it."""
 
     face: Face
     encoding: Encoding | None

@@ -149,7 +149,7 @@ class Gate:
             del caller.waiting[granted]
             if not caller.waiting:
                 del self._waiting[caller.key]
-            if granted.done():  # its caller hung up, and is not told yet
+            if granted.done():  # its caller hung up, and does not know yet
                 continue
             self._take(caller)
             granted.set_result(None)

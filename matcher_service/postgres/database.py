@@ -19,7 +19,7 @@ from matcher_service.postgres.connections.pools import DatabaseOptions, Pools
 from matcher_service.postgres.driver_errors import (
     RETRY_OVERLOADED_SECONDS,
     RETRY_UNAVAILABLE_SECONDS,
-    SUSPECT,
+    STALE_ERRORS,
     explain,
     retried_on_schema_change,
     translated,
@@ -108,7 +108,7 @@ class Database:
             return await self._checking.ask_once(_maintenance_summary)
 
     async def close(self) -> None:
-        """Close every connection; those in use get a moment to end."""
+        """Close every connection; those in use get some seconds to end."""
         self._checking.close()
         await self._pools.close()
 
@@ -202,7 +202,7 @@ class Database:
                 try:
                     with spans.of_part("postgres"):
                         yield Session(connection, collection_id)
-                except SUSPECT as error:
+                except STALE_ERRORS as error:
                     await self._explain(connection, collection_id, error)
                     raise
                 finally:

@@ -67,7 +67,7 @@ _REPLANNED = (  # the driver has dropped what it kept of the statement; the next
     asyncpg.OutdatedSchemaCacheError,
 )
 
-SUSPECT = (  # errors of a connection that may hold on to what was dropped
+STALE_ERRORS = (  # errors of a connection that may hold on to what was dropped
     *_MISSING,
     *_REPLANNED,
     asyncpg.InternalServerError,  # "cache lookup failed"
@@ -118,7 +118,7 @@ def translated() -> Iterator[None]:
 async def explain(
     connection: Connection, prepared_for: asyncpg.Record | None, collection_id: str, error: Exception
 ) -> None:
-    """Say what is behind an error of SUSPECT, on the connection that it came from.
+    """Say what is behind an error of STALE_ERRORS, on the connection that it came from.
 
     `prepared_for` is the schema's identity when the connection was prepared, `collection_id` whose statement
     failed. Raises SchemaChanged where the schema is another one now, StoreUnavailable where there is none,

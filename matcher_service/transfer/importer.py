@@ -11,7 +11,7 @@ from matcher_service.postgres.driver_errors import retried_on_schema_change
 from matcher_service.postgres.vectors import vector_wire
 from matcher_service.transfer.chunks import Checked, Chunk, Header, Progress, Refused, check
 
-MAX_ROWS = 2**32 - 1  # an import's, for the contract to tell the next one
+MAX_ROWS = 2**32 - 1  # an import's, for the contract to name the next one
 MANY_ROWS = 10  # a person's in a chunk: looked at before they are written, others only afterwards
 
 

@@ -38,7 +38,7 @@ FOR UPDATE;
 -- A column for each field of the faces, no (person, content) twice; :locked_keys are the keys of the persons who are locked. Counts of what is new
 -- and of the expired faces it took the place of, and the keys of people whose centers are still to be worked out. Who
 -- is locked and has all of it is left as they are. Others are made, or locked by the update as they are then: what the
--- statement's snapshot says of them decides nothing, so that the chunk is of one moment. In the order of locking, so
+-- statement's snapshot says of them decides nothing, so that the chunk is consistent. In the order of locking, so
 -- that no two calls wait for each other. Primary keys of person and collection, person (person_key), face (person_key,
 -- content_id), model. What there is is looked up in subqueries, one by one: as joins they would read all of it for each
 -- chunk. A new person's centroid is the mean of what is added; another's, and who has a face far from it, is worked out
@@ -100,7 +100,7 @@ WITH item AS MATERIALIZED (
     JOIN owner USING (person_id)
     JOIN facerec.model m ON m.space = :space::text AND m.fingerprint = item.fingerprint
     ORDER BY item.place
-    -- One past its time, or the retention, is taken anew: it is there no more, or would not be for long.
+    -- One that has expired, or is past the retention, is taken anew: it is there no more, or would not be for long.
     ON CONFLICT (collection_id, person_key, content_id) DO UPDATE
         SET face_id = gen_random_uuid(),
             encoding = excluded.encoding,

@@ -4,7 +4,7 @@
 
 A person is a point drawn from a Gaussian in 24 dimensions, and each photo another Gaussian around it; for
 half of the people photos scatter more than for the others. So distances are scaled chi variables, whose
-distributions give FAR and FRR at every threshold exactly. What is computed from a population is what the
+distributions give FMR and FNMR at every threshold exactly. What is computed from a population is what the
 matcher computes.
 """
 
@@ -23,7 +23,7 @@ from tests.benchmarks.encoder.tables import table
 DIMENSIONS = 24
 PERSON_SCALE = 0.155
 PHOTO_SCALES = (0.05, 0.07)
-TARGET_FAR = 0.01
+TARGET_FMR = 0.01
 SIZES = ((60, 3), (200, 2), (400, 4))
 Vectors = npt.NDArray[np.float64]
 
@@ -39,7 +39,7 @@ class Coverage:
 
 
 def truth(threshold: float) -> tuple[float, float]:
-    """FAR and FRR at a threshold, from the distributions of the distances."""
+    """FMR and FNMR at a threshold, from the distributions of the distances."""
     pairs = [(a, b) for a in PHOTO_SCALES for b in PHOTO_SCALES]
     scales = [2 * PERSON_SCALE**2 + a**2 + b**2 for a, b in pairs]
     far = np.mean([chi2.cdf(threshold**2 / scale, DIMENSIONS) for scale in scales])
@@ -79,11 +79,11 @@ def cover(populations: int, persons: int, photos: int, *, seed: int) -> Coverage
     far = frr = 0
     for _ in range(populations):
         points = error_rates.curve(measured(population(random, persons, photos)))
-        chosen = error_rates.largest_within(points, TARGET_FAR)
+        chosen = error_rates.largest_within(points, TARGET_FMR)
         assert chosen is not None
         assert chosen.frr is not None
         far += chosen.far.low <= truth(chosen.threshold)[0] <= chosen.far.high
-        # FRR where it is no matter of a few persons: a threshold given beforehand.
+        # FNMR where it is no matter of a few persons: a threshold given beforehand.
         fixed = points[round(0.5 / BIN) - 1]
         assert fixed.frr is not None
         frr += fixed.frr.low <= truth(fixed.threshold)[1] <= fixed.frr.high
@@ -100,7 +100,9 @@ def main() -> int:
         found = cover(given.populations, persons, photos, seed=seed)
         rows.append((persons, photos, f"{found.far:.1%}", f"{found.frr:.1%}"))
     print(f"{given.populations} populations of each kind; 95 % intervals that held the truth\n")
-    print(table(("persons", "photos each", f"FAR, at the threshold for {TARGET_FAR:g}", "FRR, at 0.5"), rows))
+    print(
+        table(("persons", "photos each", f"FMR, at the threshold for {TARGET_FMR:g}", "FNMR, at 0.5"), rows)
+    )
     return 0
 
 

@@ -121,11 +121,11 @@ def show(found: "Calibration") -> None:
     if found.identify:
         rows.append(("identify", found.identify))
     rows.sort(key=lambda row: row[1].threshold)
-    columns = ("for", "threshold", "FAR (95 %)", "FRR (95 %)", "false hits")
+    columns = ("for", "threshold", "FMR (95 %)", "FNMR (95 %)", "false positives")
     output.table(columns, [(name, *_cells(point)) for name, point in rows])
     output.line(
-        f"targets: verify a FAR of {figure(found.target_far)}, identify {figure(found.target_false_hits)} "
-        "false hits a search"
+        f"targets: verify an FMR of {figure(found.target_far)}, identify {figure(found.target_false_hits)} "
+        "false positives a search"
     )
     if found.identify_needs:
         output.line(f"no identify threshold: {_in_flags(found.identify_needs)}")

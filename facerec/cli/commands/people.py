@@ -104,7 +104,7 @@ def export(
     """Write all that is kept of one person as JSON.
 
     It is for whoever asks for their own data. Vectors are in it where the key has the role admin; the export
-    is put on record.
+    is an audit event.
     """
     if target is not None:
         check_free(target, force=force)

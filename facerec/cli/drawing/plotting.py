@@ -81,9 +81,9 @@ def _distances(axes: Any, found: "Calibration") -> None:
 def _rates(axes: Any, found: "Calibration") -> None:
     points = found.curve
     x = [point.threshold for point in points]
-    _band(axes, x, [point.far for point in points], DIFFERENT, "false claims let in (FAR)")
+    _band(axes, x, [point.far for point in points], DIFFERENT, "false matches (FMR)")
     if points[0].frr:
-        _band(axes, x, [point.frr for point in points], SAME, "true claims turned away (FRR)")
+        _band(axes, x, [point.frr for point in points], SAME, "false non-matches (FNMR)")
     axes.set_yscale("log")
     axes.set_ylim(SMALLEST, 1.2)
     axes.set_ylabel("error rate, with its 95 % interval")

@@ -1,4 +1,4 @@
-"""`facerec backup` and `facerec restore`: the gallery of `facerec up` in one file, and back."""
+"""`facerec backup` and `facerec restore`: the database of `facerec up` in one file, and back."""
 
 import contextlib
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ def backup(
     target: Annotated[Path, typer.Argument(metavar="FILE", help="The file to write; none may be there yet.")],
     data: Data = None,
 ) -> None:
-    """Write the gallery of `facerec up` to one file.
+    """Write the database of `facerec up` to one file.
 
     `facerec up` may run meanwhile. The file holds biometric templates, names and the audit, of those who are
     erased later too: keep it as you keep passwords, and delete it in time.
@@ -33,10 +33,10 @@ def restore(
     source: Annotated[Path, typer.Argument(metavar="FILE", help="A file that `facerec backup` wrote.")],
     data: Data = None,
     replace: Annotated[
-        bool, typer.Option("--replace", help="Erase the gallery that is there, once the backup's is whole.")
+        bool, typer.Option("--replace", help="Erase the database that is there, once the backup's is whole.")
     ] = False,
 ) -> None:
-    """Bring back a gallery that `facerec backup` wrote.
+    """Bring back a database that `facerec backup` wrote.
 
     The next `facerec up` has it. Whatever the file says is done in the database: restore files of your own
     alone. Who was erased since is there again.

@@ -41,15 +41,15 @@ class _AuditActionEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_AuditActi
     AUDIT_ACTION_DELETE_FACE: _AuditAction.ValueType  # 6
     """AUDIT_ACTION_DELETE_FACE erased a face."""
     AUDIT_ACTION_EXPIRE: _AuditAction.ValueType  # 7
-    """AUDIT_ACTION_EXPIRE erased faces past their time."""
+    """AUDIT_ACTION_EXPIRE erased faces that have expired."""
     AUDIT_ACTION_EXPORT: _AuditAction.ValueType  # 8
     """AUDIT_ACTION_EXPORT began to read all faces."""
     AUDIT_ACTION_CREATE_COLLECTION: _AuditAction.ValueType  # 9
-    """AUDIT_ACTION_CREATE_COLLECTION added the gallery."""
+    """AUDIT_ACTION_CREATE_COLLECTION added the collection."""
     AUDIT_ACTION_UPDATE_COLLECTION: _AuditAction.ValueType  # 10
-    """AUDIT_ACTION_UPDATE_COLLECTION changed the gallery's settings."""
+    """AUDIT_ACTION_UPDATE_COLLECTION changed the collection's settings."""
     AUDIT_ACTION_DELETE_COLLECTION: _AuditAction.ValueType  # 11
-    """AUDIT_ACTION_DELETE_COLLECTION erased the gallery."""
+    """AUDIT_ACTION_DELETE_COLLECTION erased the collection."""
     AUDIT_ACTION_APPLY_CALIBRATION: _AuditAction.ValueType  # 12
     """AUDIT_ACTION_APPLY_CALIBRATION put a calibration's thresholds in force."""
     AUDIT_ACTION_VERIFY: _AuditAction.ValueType  # 13
@@ -81,15 +81,15 @@ AUDIT_ACTION_DELETE_PERSON: AuditAction.ValueType  # 5
 AUDIT_ACTION_DELETE_FACE: AuditAction.ValueType  # 6
 """AUDIT_ACTION_DELETE_FACE erased a face."""
 AUDIT_ACTION_EXPIRE: AuditAction.ValueType  # 7
-"""AUDIT_ACTION_EXPIRE erased faces past their time."""
+"""AUDIT_ACTION_EXPIRE erased faces that have expired."""
 AUDIT_ACTION_EXPORT: AuditAction.ValueType  # 8
 """AUDIT_ACTION_EXPORT began to read all faces."""
 AUDIT_ACTION_CREATE_COLLECTION: AuditAction.ValueType  # 9
-"""AUDIT_ACTION_CREATE_COLLECTION added the gallery."""
+"""AUDIT_ACTION_CREATE_COLLECTION added the collection."""
 AUDIT_ACTION_UPDATE_COLLECTION: AuditAction.ValueType  # 10
-"""AUDIT_ACTION_UPDATE_COLLECTION changed the gallery's settings."""
+"""AUDIT_ACTION_UPDATE_COLLECTION changed the collection's settings."""
 AUDIT_ACTION_DELETE_COLLECTION: AuditAction.ValueType  # 11
-"""AUDIT_ACTION_DELETE_COLLECTION erased the gallery."""
+"""AUDIT_ACTION_DELETE_COLLECTION erased the collection."""
 AUDIT_ACTION_APPLY_CALIBRATION: AuditAction.ValueType  # 12
 """AUDIT_ACTION_APPLY_CALIBRATION put a calibration's thresholds in force."""
 AUDIT_ACTION_VERIFY: AuditAction.ValueType  # 13
@@ -113,7 +113,7 @@ class _AuditKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_AuditKind.V
     AUDIT_KIND_UNSPECIFIED: _AuditKind.ValueType  # 0
     """AUDIT_KIND_UNSPECIFIED is all of them."""
     AUDIT_KIND_CHANGES: _AuditKind.ValueType  # 1
-    """AUDIT_KIND_CHANGES is what changed a gallery, or read it or a person as a whole. Such an
+    """AUDIT_KIND_CHANGES is what changed a collection, or read it or a person as a whole. Such an
     event is committed together with the change.
     """
     AUDIT_KIND_DECISIONS: _AuditKind.ValueType  # 2
@@ -128,7 +128,7 @@ class AuditKind(_AuditKind, metaclass=_AuditKindEnumTypeWrapper):
 AUDIT_KIND_UNSPECIFIED: AuditKind.ValueType  # 0
 """AUDIT_KIND_UNSPECIFIED is all of them."""
 AUDIT_KIND_CHANGES: AuditKind.ValueType  # 1
-"""AUDIT_KIND_CHANGES is what changed a gallery, or read it or a person as a whole. Such an
+"""AUDIT_KIND_CHANGES is what changed a collection, or read it or a person as a whole. Such an
 event is committed together with the change.
 """
 AUDIT_KIND_DECISIONS: AuditKind.ValueType  # 2
@@ -264,12 +264,12 @@ class ListAuditEventsRequest(_message.Message):
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     collection_id: _builtins.str
-    """collection_id names the gallery, which may have been erased since. Default:
+    """collection_id names the collection, which may have been erased since. Default:
     `default`.
     """
     person_id: _builtins.str
     """person_id leaves only events of that person, who must still be there: what
-    an erased person did can be told of nobody. Range: 1 to 128 characters.
+    an erased person did can be attributed to nobody. Range: 1 to 128 characters.
     Default: everybody's.
     """
     kind: Global___AuditKind.ValueType

@@ -64,19 +64,19 @@ class OperatingPoint(_message.Message):
     Euclidean distance in the encodings' space.
     """
     expected_false_hits: _builtins.float
-    """expected_false_hits is how many false hits Identify is to expect for one
-    stranger at this gallery's size, at the most: far times its faces. Unit:
+    """expected_false_hits is the expected number of false positives of Identify for
+    one unenrolled probe at this collection's size, at the most: far times its faces. Unit:
     faces.
     """
     @_builtins.property
     def far(self) -> Global___Rate:
-        """far is the false accept rate: the share of pairs of different persons that
+        """far is the false match rate (FMR): the share of pairs of different persons that
         match.
         """
 
     @_builtins.property
     def frr(self) -> Global___Rate:
-        """frr is the false reject rate: the mean over persons of the share of pairs of
+        """frr is the false non-match rate (FNMR): the mean over persons of the share of pairs of
         their own faces that do not match. Unset where too few have two faces.
         """
 
@@ -132,7 +132,7 @@ Global___Suspect: _TypeAlias = Suspect  # noqa: Y015
 
 @_typing.final
 class CalibrateRequest(_message.Message):
-    """CalibrateRequest asks for a gallery's error rates."""
+    """CalibrateRequest asks for a collection's error rates."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -141,14 +141,14 @@ class CalibrateRequest(_message.Message):
     TARGET_FALSE_HITS_FIELD_NUMBER: _builtins.int
     MAX_PERSONS_FIELD_NUMBER: _builtins.int
     collection_id: _builtins.str
-    """collection_id names the gallery. Default: `default`."""
+    """collection_id names the collection. Default: `default`."""
     target_far: _builtins.float
-    """target_far is the false accept rate that the verify threshold is to keep.
+    """target_far is the false match rate that the verify threshold is to keep.
     Unit: 1, a share. Range: 1e-7 to 0.1. Default: 0.001.
     """
     target_false_hits: _builtins.float
-    """target_false_hits is how many false hits Identify may expect for one
-    stranger. Unit: faces. Range: 1e-4 to 10. Default: 0.01.
+    """target_false_hits is the largest expected number of false positives of
+    Identify for one unenrolled probe. Unit: faces. Range: 1e-4 to 10. Default: 0.01.
     """
     max_persons: _builtins.int
     """max_persons is the most people whose faces are compared. A call takes a time
@@ -180,7 +180,7 @@ Global___CalibrateRequest: _TypeAlias = CalibrateRequest  # noqa: Y015
 
 @_typing.final
 class Calibration(_message.Message):
-    """Calibration is what was measured of a gallery, kept as the evidence of the
+    """Calibration is what was measured of a collection, kept as the evidence of the
     thresholds that are chosen by it.
     """
 
@@ -205,7 +205,7 @@ class Calibration(_message.Message):
     calibration_id: _builtins.str
     """calibration_id names it."""
     faces: _builtins.int
-    """faces is the gallery's size, about. Unit: faces."""
+    """faces is the collection's size, about. Unit: faces."""
     genuine_persons: _builtins.int
     """genuine_persons counts those with two faces or more that were measured,
     4000 at most.
@@ -234,7 +234,7 @@ class Calibration(_message.Message):
 
     @_builtins.property
     def verify(self) -> Global___OperatingPoint:
-        """verify is the largest threshold whose false accept rate is at most
+        """verify is the largest threshold whose false match rate is at most
         target_far.
         """
 
@@ -261,7 +261,7 @@ class Calibration(_message.Message):
     @_builtins.property
     def suspects(self) -> _containers.RepeatedCompositeFieldContainer[Global___Suspect]:
         """suspects are probably one person enrolled under two ids, whose pair poisons
-        the false accept rate; the nearest 20 at most.
+        the false match rate; the nearest 20 at most.
         """
 
     def __init__(
@@ -325,9 +325,9 @@ class ApplyCalibrationRequest(_message.Message):
     COLLECTION_ID_FIELD_NUMBER: _builtins.int
     CALIBRATION_ID_FIELD_NUMBER: _builtins.int
     collection_id: _builtins.str
-    """collection_id names the gallery. Default: `default`."""
+    """collection_id names the collection. Default: `default`."""
     calibration_id: _builtins.str
-    """calibration_id names the calibration, of the same gallery: a UUID in its
+    """calibration_id names the calibration, of the same collection: a UUID in its
     36-character form.
     """
     def __init__(

@@ -63,7 +63,7 @@ class GetErasureRequest(_message.Message):
     COLLECTION_ID_FIELD_NUMBER: _builtins.int
     ERASURE_ID_FIELD_NUMBER: _builtins.int
     collection_id: _builtins.str
-    """collection_id names the gallery. Default: `default`."""
+    """collection_id names the collection. Default: `default`."""
     erasure_id: _builtins.str
     """erasure_id is of the receipt: a UUID in its 36-character form."""
     def __init__(

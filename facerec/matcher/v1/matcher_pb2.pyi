@@ -42,7 +42,7 @@ class _SearchModeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_SearchMode
     """SEARCH_MODE_INDEX_CONFIRMED asked an index and let an exact scan decide."""
 
 class SearchMode(_SearchMode, metaclass=_SearchModeEnumTypeWrapper):
-    """SearchMode says how a gallery was searched."""
+    """SearchMode says how a collection was searched."""
 
 SEARCH_MODE_UNSPECIFIED: SearchMode.ValueType  # 0
 """SEARCH_MODE_UNSPECIFIED is answered without scores."""
@@ -193,7 +193,7 @@ class EnrollRequest(_message.Message):
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     EXPIRE_TIME_FIELD_NUMBER: _builtins.int
     collection_id: _builtins.str
-    """collection_id names the gallery. Default: `default`."""
+    """collection_id names the collection. Default: `default`."""
     person_id: _builtins.str
     """person_id names the person. Range: 1 to 128 characters."""
     display_name: _builtins.str
@@ -292,7 +292,7 @@ class EnrolledFace(_message.Message):
     duplicate_check: Global___SearchMode.ValueType
     """duplicate_check says how the others were searched. Unset where they were
     not: by the collection's policy, because the face was enrolled already, or
-    because the caller, who may choose its vector, may not be told; and without
+    because the caller may choose its vector and may not learn of it; and without
     scores.
     """
     @_builtins.property
@@ -374,7 +374,7 @@ class VerifyRequest(_message.Message):
     PROBE_FIELD_NUMBER: _builtins.int
     MAX_DISTANCE_FIELD_NUMBER: _builtins.int
     collection_id: _builtins.str
-    """collection_id names the gallery. Default: `default`."""
+    """collection_id names the collection. Default: `default`."""
     person_id: _builtins.str
     """person_id is the person claimed. Range: 1 to 128 characters."""
     max_distance: _builtins.float
@@ -479,7 +479,7 @@ class IdentifyRequest(_message.Message):
     EXACT_ONLY_FIELD_NUMBER: _builtins.int
     MIN_FACE_PIXELS_FIELD_NUMBER: _builtins.int
     collection_id: _builtins.str
-    """collection_id names the gallery. Default: `default`."""
+    """collection_id names the collection. Default: `default`."""
     max_candidates: _builtins.int
     """max_candidates is how many people are answered for each face: the nearest,
     or without scores the first by person_id. Range: 1 to 100. Default: 5.
@@ -591,7 +591,7 @@ class IdentifiedFace(_message.Message):
     """probe_index is the place of the probe in the request, from 0."""
     mode: Global___SearchMode.ValueType
     """mode says how the collection was searched. Unspecified without scores: it
-    would tell more of a distance than a match.
+    would reveal more of a distance than a match.
     """
     exact: _builtins.bool
     """exact says that no nearer face can have been missed. Unset without scores,
@@ -664,8 +664,9 @@ class IdentifyResponse(_message.Message):
     space: _builtins.str
     """space is the space of the vectors compared."""
     expected_false_hits: _builtins.float
-    """expected_false_hits is how many faces of the gallery a stranger's face is to
-    be expected to match at this threshold and size, by the calibration in force.
+    """expected_false_hits is the expected number of false positives: faces of the
+    collection that match an unenrolled probe at this threshold and size, by the
+    calibration in force.
     Unset where there is none. Unit: faces.
     """
     expected_false_hits_high: _builtins.float
@@ -713,7 +714,7 @@ class CompareRequest(_message.Message):
     PROBE_B_FIELD_NUMBER: _builtins.int
     MAX_DISTANCE_FIELD_NUMBER: _builtins.int
     collection_id: _builtins.str
-    """collection_id names the gallery that face_id probes and the threshold are
+    """collection_id names the collection that face_id probes and the threshold are
     of. Default: `default`.
     """
     max_distance: _builtins.float
@@ -910,7 +911,7 @@ class GetPersonRequest(_message.Message):
     COLLECTION_ID_FIELD_NUMBER: _builtins.int
     PERSON_ID_FIELD_NUMBER: _builtins.int
     collection_id: _builtins.str
-    """collection_id names the gallery. Default: `default`."""
+    """collection_id names the collection. Default: `default`."""
     person_id: _builtins.str
     """person_id names the person. Range: 1 to 128 characters."""
     def __init__(
@@ -962,7 +963,7 @@ class ListPersonsRequest(_message.Message):
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     PERSON_ID_PREFIX_FIELD_NUMBER: _builtins.int
     collection_id: _builtins.str
-    """collection_id names the gallery. Default: `default`."""
+    """collection_id names the collection. Default: `default`."""
     page_size: _builtins.int
     """page_size is the most people in the answer. Range: 0 to 1000. Default: 0,
     which means 100.
@@ -1029,7 +1030,7 @@ class UpdatePersonRequest(_message.Message):
     PERSON_ID_FIELD_NUMBER: _builtins.int
     DISPLAY_NAME_FIELD_NUMBER: _builtins.int
     collection_id: _builtins.str
-    """collection_id names the gallery. Default: `default`."""
+    """collection_id names the collection. Default: `default`."""
     person_id: _builtins.str
     """person_id names the person. Range: 1 to 128 characters."""
     display_name: _builtins.str
@@ -1086,7 +1087,7 @@ class ExportPersonRequest(_message.Message):
     COLLECTION_ID_FIELD_NUMBER: _builtins.int
     PERSON_ID_FIELD_NUMBER: _builtins.int
     collection_id: _builtins.str
-    """collection_id names the gallery. Default: `default`."""
+    """collection_id names the collection. Default: `default`."""
     person_id: _builtins.str
     """person_id names the person. Range: 1 to 128 characters."""
     def __init__(
@@ -1186,7 +1187,7 @@ class MergePersonsRequest(_message.Message):
     SOURCE_PERSON_ID_FIELD_NUMBER: _builtins.int
     TARGET_PERSON_ID_FIELD_NUMBER: _builtins.int
     collection_id: _builtins.str
-    """collection_id names the gallery. Default: `default`."""
+    """collection_id names the collection. Default: `default`."""
     source_person_id: _builtins.str
     """source_person_id is the person to give up. Range: 1 to 128 characters."""
     target_person_id: _builtins.str
@@ -1247,7 +1248,7 @@ class DeletePersonRequest(_message.Message):
     COLLECTION_ID_FIELD_NUMBER: _builtins.int
     PERSON_ID_FIELD_NUMBER: _builtins.int
     collection_id: _builtins.str
-    """collection_id names the gallery. Default: `default`."""
+    """collection_id names the collection. Default: `default`."""
     person_id: _builtins.str
     """person_id names the person. Range: 1 to 128 characters."""
     def __init__(
@@ -1313,7 +1314,7 @@ class ListFacesRequest(_message.Message):
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     collection_id: _builtins.str
-    """collection_id names the gallery. Default: `default`."""
+    """collection_id names the collection. Default: `default`."""
     person_id: _builtins.str
     """person_id names the person. Range: 1 to 128 characters."""
     page_size: _builtins.int
@@ -1377,7 +1378,7 @@ class GetFaceRequest(_message.Message):
     COLLECTION_ID_FIELD_NUMBER: _builtins.int
     FACE_ID_FIELD_NUMBER: _builtins.int
     collection_id: _builtins.str
-    """collection_id names the gallery. Default: `default`."""
+    """collection_id names the collection. Default: `default`."""
     face_id: _builtins.str
     """face_id names the face."""
     def __init__(
@@ -1430,7 +1431,7 @@ class UpdateFaceRequest(_message.Message):
     EXPIRE_TIME_FIELD_NUMBER: _builtins.int
     UPDATE_MASK_FIELD_NUMBER: _builtins.int
     collection_id: _builtins.str
-    """collection_id names the gallery. Default: `default`."""
+    """collection_id names the collection. Default: `default`."""
     face_id: _builtins.str
     """face_id names the face."""
     external_ref: _builtins.str
@@ -1502,7 +1503,7 @@ class DeleteFaceRequest(_message.Message):
     COLLECTION_ID_FIELD_NUMBER: _builtins.int
     FACE_ID_FIELD_NUMBER: _builtins.int
     collection_id: _builtins.str
-    """collection_id names the gallery. Default: `default`."""
+    """collection_id names the collection. Default: `default`."""
     face_id: _builtins.str
     """face_id names the face."""
     def __init__(
@@ -1572,7 +1573,7 @@ class QualityPolicy(_message.Message):
         """refused says which of the encoder's reasons refuse a face. Unset leaves it as
         it is. Default of a new collection: BLURRED, TOO_DARK, TOO_BRIGHT and
         LOW_CONTRAST, which were seen to move a face's vector by half the distance
-        that makes a stranger.
+        that tells two persons apart.
         """
 
     def __init__(
@@ -1634,10 +1635,10 @@ class SearchPolicy(_message.Message):
     faces. Range: 1000 to 1000000000. Default of a new collection: 20000.
     """
     trust_distance: _builtins.float
-    """trust_distance is the largest distance, inclusive, of a candidate that the
-    index's word is taken for; nobody, or a nearest candidate farther away, is
-    decided by an exact scan. For a caller without scores the index's word is
-    taken up to the threshold. Changed with scores only. Range: 0 to 4. Default
+    """trust_distance is the index acceptance threshold: the largest distance,
+    inclusive, of a nearest candidate whose index result is accepted. Any other
+    search is decided by an exact scan. For a caller without scores index results
+    are accepted up to the threshold. Changed with scores only. Range: 0 to 4. Default
     of a new collection: 0.45.
     """
     target_recall: _builtins.float
@@ -1858,7 +1859,7 @@ Global___SearchIndex: _TypeAlias = SearchIndex  # noqa: Y015
 
 @_typing.final
 class Collection(_message.Message):
-    """Collection is a tenant's gallery."""
+    """Collection is a tenant's set of persons and their faces, and its settings."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1920,7 +1921,7 @@ Global___Collection: _TypeAlias = Collection  # noqa: Y015
 
 @_typing.final
 class CreateCollectionRequest(_message.Message):
-    """CreateCollectionRequest describes a new gallery."""
+    """CreateCollectionRequest describes a new collection."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1954,14 +1955,14 @@ Global___CreateCollectionRequest: _TypeAlias = CreateCollectionRequest  # noqa: 
 
 @_typing.final
 class CreateCollectionResponse(_message.Message):
-    """CreateCollectionResponse holds the new gallery."""
+    """CreateCollectionResponse holds the new collection."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     COLLECTION_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def collection(self) -> Global___Collection:
-        """collection is the new gallery."""
+        """collection is the new collection."""
 
     def __init__(
         self,
@@ -1978,13 +1979,13 @@ Global___CreateCollectionResponse: _TypeAlias = CreateCollectionResponse  # noqa
 
 @_typing.final
 class GetCollectionRequest(_message.Message):
-    """GetCollectionRequest names a gallery."""
+    """GetCollectionRequest names a collection."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     COLLECTION_ID_FIELD_NUMBER: _builtins.int
     collection_id: _builtins.str
-    """collection_id names the gallery. Default: `default`."""
+    """collection_id names the collection. Default: `default`."""
     def __init__(
         self,
         *,
@@ -2000,14 +2001,14 @@ Global___GetCollectionRequest: _TypeAlias = GetCollectionRequest  # noqa: Y015
 
 @_typing.final
 class GetCollectionResponse(_message.Message):
-    """GetCollectionResponse holds a gallery."""
+    """GetCollectionResponse holds a collection."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     COLLECTION_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def collection(self) -> Global___Collection:
-        """collection is the gallery asked for."""
+        """collection is the collection asked for."""
 
     def __init__(
         self,
@@ -2024,14 +2025,14 @@ Global___GetCollectionResponse: _TypeAlias = GetCollectionResponse  # noqa: Y015
 
 @_typing.final
 class ListCollectionsRequest(_message.Message):
-    """ListCollectionsRequest asks for a page of galleries."""
+    """ListCollectionsRequest asks for a page of collections."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     page_size: _builtins.int
-    """page_size is the most galleries in the answer. Range: 0 to 1000. Default: 0,
+    """page_size is the most collections in the answer. Range: 0 to 1000. Default: 0,
     which means 100.
     """
     page_token: _builtins.str
@@ -2054,7 +2055,7 @@ Global___ListCollectionsRequest: _TypeAlias = ListCollectionsRequest  # noqa: Y0
 
 @_typing.final
 class ListCollectionsResponse(_message.Message):
-    """ListCollectionsResponse is a page of galleries."""
+    """ListCollectionsResponse is a page of collections."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -2082,14 +2083,14 @@ Global___ListCollectionsResponse: _TypeAlias = ListCollectionsResponse  # noqa: 
 
 @_typing.final
 class UpdateCollectionRequest(_message.Message):
-    """UpdateCollectionRequest changes a gallery's settings."""
+    """UpdateCollectionRequest changes a collection's settings."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     COLLECTION_ID_FIELD_NUMBER: _builtins.int
     SETTINGS_FIELD_NUMBER: _builtins.int
     collection_id: _builtins.str
-    """collection_id names the gallery. Default: `default`."""
+    """collection_id names the collection. Default: `default`."""
     @_builtins.property
     def settings(self) -> Global___CollectionSettings:
         """settings are what to change: at least one must be set, a request that
@@ -2112,14 +2113,14 @@ Global___UpdateCollectionRequest: _TypeAlias = UpdateCollectionRequest  # noqa: 
 
 @_typing.final
 class UpdateCollectionResponse(_message.Message):
-    """UpdateCollectionResponse holds the gallery after the change."""
+    """UpdateCollectionResponse holds the collection after the change."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     COLLECTION_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def collection(self) -> Global___Collection:
-        """collection is the gallery after the change."""
+        """collection is the collection after the change."""
 
     def __init__(
         self,
@@ -2136,13 +2137,13 @@ Global___UpdateCollectionResponse: _TypeAlias = UpdateCollectionResponse  # noqa
 
 @_typing.final
 class DeleteCollectionRequest(_message.Message):
-    """DeleteCollectionRequest names a gallery to erase."""
+    """DeleteCollectionRequest names a collection to erase."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     COLLECTION_ID_FIELD_NUMBER: _builtins.int
     collection_id: _builtins.str
-    """collection_id names the gallery. Must be set: no default is erased by
+    """collection_id names the collection. Must be set: no default is erased by
     mistake. Range: 1 to 63 characters.
     """
     def __init__(

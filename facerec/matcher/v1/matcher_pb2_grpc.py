@@ -45,11 +45,11 @@ class MatcherServiceStub:
     ENCODER_UNAVAILABLE and STORE_UNAVAILABLE (UNAVAILABLE).
 
     A caller whose key has no `scores` learns of a distance only whether it is
-    within the threshold in force. What would tell more is unset, people come in
+    within the threshold in force. What would reveal more is unset, people come in
     the order of their ids, and a limit or setting by which a distance could be
     found is refused as NOT_PERMITTED; the fields concerned say so.
 
-    Common to every request: collection_id names the tenant's gallery, matches
+    Common to every request: collection_id names a tenant's collection, matches
     `^[a-z0-9][a-z0-9_-]{0,62}$`, and is `default` when empty. person_id is the
     caller's own name for a person: 1 to 128 characters of Unicode, kept in NFC,
     without control characters and without a space at either end. face_id is a
@@ -169,11 +169,11 @@ class MatcherServiceServicer:
     ENCODER_UNAVAILABLE and STORE_UNAVAILABLE (UNAVAILABLE).
 
     A caller whose key has no `scores` learns of a distance only whether it is
-    within the threshold in force. What would tell more is unset, people come in
+    within the threshold in force. What would reveal more is unset, people come in
     the order of their ids, and a limit or setting by which a distance could be
     found is refused as NOT_PERMITTED; the fields concerned say so.
 
-    Common to every request: collection_id names the tenant's gallery, matches
+    Common to every request: collection_id names a tenant's collection, matches
     `^[a-z0-9][a-z0-9_-]{0,62}$`, and is `default` when empty. person_id is the
     caller's own name for a person: 1 to 128 characters of Unicode, kept in NFC,
     without control characters and without a space at either end. face_id is a
@@ -250,7 +250,7 @@ class MatcherServiceServicer:
 
     def ExportPerson(self, request, context):
         """ExportPerson reads all that is kept of one person, for whoever asks for their
-        own data: the person, the faces, and what changed them. It is put on record.
+        own data: the person, the faces, and what changed them. An audit event says so.
         Vectors are for a caller of the role admin alone. Read page by page: what
         changes meanwhile may be in it or not. Safe to retry.
         """
@@ -308,7 +308,7 @@ class MatcherServiceServicer:
         """ImportFaces adds encodings in bulk, each chunk in a transaction of its own:
         what was committed before an interruption stays, and GetImport says where to
         go on. A face at fault, or beyond what its person may have, is refused and
-        told of, the others are taken. The same encoding is stored once per person.
+        reported, the others are taken. The same encoding is stored once per person.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -445,11 +445,11 @@ class MatcherService:
     ENCODER_UNAVAILABLE and STORE_UNAVAILABLE (UNAVAILABLE).
 
     A caller whose key has no `scores` learns of a distance only whether it is
-    within the threshold in force. What would tell more is unset, people come in
+    within the threshold in force. What would reveal more is unset, people come in
     the order of their ids, and a limit or setting by which a distance could be
     found is refused as NOT_PERMITTED; the fields concerned say so.
 
-    Common to every request: collection_id names the tenant's gallery, matches
+    Common to every request: collection_id names a tenant's collection, matches
     `^[a-z0-9][a-z0-9_-]{0,62}$`, and is `default` when empty. person_id is the
     caller's own name for a person: 1 to 128 characters of Unicode, kept in NFC,
     without control characters and without a space at either end. face_id is a
@@ -944,7 +944,7 @@ class MatcherService:
 
 
 class CollectionServiceStub:
-    """CollectionService keeps the tenants' galleries. The collection `default` exists
+    """CollectionService keeps the tenants' collections. The collection `default` exists
     from the start and always.
     """
 
@@ -1012,12 +1012,12 @@ class CollectionServiceStub:
 
 
 class CollectionServiceServicer:
-    """CollectionService keeps the tenants' galleries. The collection `default` exists
+    """CollectionService keeps the tenants' collections. The collection `default` exists
     from the start and always.
     """
 
     def CreateCollection(self, request, context):
-        """CreateCollection adds an empty gallery; one of that id is refused as
+        """CreateCollection adds an empty collection; one of that id is refused as
         COLLECTION_EXISTS, which after a lost answer means that the call was carried
         out.
         """
@@ -1026,7 +1026,7 @@ class CollectionServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetCollection(self, request, context):
-        """GetCollection returns one gallery's settings and the state of its index.
+        """GetCollection returns one collection's settings and the state of its index.
         Safe to retry.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -1034,7 +1034,7 @@ class CollectionServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListCollections(self, request, context):
-        """ListCollections pages through the galleries, ordered by collection_id. Safe
+        """ListCollections pages through the collections, ordered by collection_id. Safe
         to retry.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -1042,7 +1042,7 @@ class CollectionServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def UpdateCollection(self, request, context):
-        """UpdateCollection changes a gallery's settings; every replica follows at its
+        """UpdateCollection changes a collection's settings; every replica follows at its
         next call. Safe to retry.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -1050,7 +1050,7 @@ class CollectionServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def DeleteCollection(self, request, context):
-        """DeleteCollection erases a gallery and everybody in it. Deleting what is not
+        """DeleteCollection erases a collection and everybody in it. Deleting what is not
         there is OK, with counts of 0; `default` is left empty, with the settings of
         a new one. Safe to retry.
         """
@@ -1059,7 +1059,7 @@ class CollectionServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def Calibrate(self, request, context):
-        """Calibrate measures error rates on the gallery's own people and names the
+        """Calibrate measures error rates on the collection's own people and names the
         thresholds that keep a target; it changes nothing. Refused without scores. A
         target that the people
         there are can't support is refused as CALIBRATION_UNSUPPORTED, whose
@@ -1070,15 +1070,15 @@ class CollectionServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ApplyCalibration(self, request, context):
-        """ApplyCalibration puts the thresholds of a calibration in force, which stays
-        on record as their evidence. Refused without scores. Safe to retry.
+        """ApplyCalibration puts the thresholds of a calibration in force, which is
+        kept as their evidence. Refused without scores. Safe to retry.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def MeasureRecall(self, request, context):
-        """MeasureRecall searches for the gallery's own people by its index and exactly,
+        """MeasureRecall searches for the collection's own people by its index and exactly,
         and tells how often both agree. Refused without scores. Safe to retry.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -1103,7 +1103,7 @@ class CollectionServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListAuditEvents(self, request, context):
-        """ListAuditEvents pages through what was done in a gallery, newest first. Safe
+        """ListAuditEvents pages through what was done in a collection, newest first. Safe
         to retry.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -1177,7 +1177,7 @@ def add_CollectionServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class CollectionService:
-    """CollectionService keeps the tenants' galleries. The collection `default` exists
+    """CollectionService keeps the tenants' collections. The collection `default` exists
     from the start and always.
     """
 

@@ -46,11 +46,11 @@ class MatcherServiceStub:
     ENCODER_UNAVAILABLE and STORE_UNAVAILABLE (UNAVAILABLE).
 
     A caller whose key has no `scores` learns of a distance only whether it is
-    within the threshold in force. What would tell more is unset, people come in
+    within the threshold in force. What would reveal more is unset, people come in
     the order of their ids, and a limit or setting by which a distance could be
     found is refused as NOT_PERMITTED; the fields concerned say so.
 
-    Common to every request: collection_id names the tenant's gallery, matches
+    Common to every request: collection_id names a tenant's collection, matches
     `^[a-z0-9][a-z0-9_-]{0,62}$`, and is `default` when empty. person_id is the
     caller's own name for a person: 1 to 128 characters of Unicode, kept in NFC,
     without control characters and without a space at either end. face_id is a
@@ -97,7 +97,7 @@ class MatcherServiceStub:
     """
     ExportPerson: _grpc.UnaryStreamMultiCallable[_matcher_pb2.ExportPersonRequest, _matcher_pb2.ExportPersonResponse]
     """ExportPerson reads all that is kept of one person, for whoever asks for their
-    own data: the person, the faces, and what changed them. It is put on record.
+    own data: the person, the faces, and what changed them. An audit event says so.
     Vectors are for a caller of the role admin alone. Read page by page: what
     changes meanwhile may be in it or not. Safe to retry.
     """
@@ -125,7 +125,7 @@ class MatcherServiceStub:
     """ImportFaces adds encodings in bulk, each chunk in a transaction of its own:
     what was committed before an interruption stays, and GetImport says where to
     go on. A face at fault, or beyond what its person may have, is refused and
-    told of, the others are taken. The same encoding is stored once per person.
+    reported, the others are taken. The same encoding is stored once per person.
     """
     GetImport: _grpc.UnaryUnaryMultiCallable[_transfer_pb2.GetImportRequest, _transfer_pb2.GetImportResponse]
     """GetImport says how far an import came. Safe to retry."""
@@ -150,11 +150,11 @@ class MatcherServiceAsyncStub(MatcherServiceStub):
     ENCODER_UNAVAILABLE and STORE_UNAVAILABLE (UNAVAILABLE).
 
     A caller whose key has no `scores` learns of a distance only whether it is
-    within the threshold in force. What would tell more is unset, people come in
+    within the threshold in force. What would reveal more is unset, people come in
     the order of their ids, and a limit or setting by which a distance could be
     found is refused as NOT_PERMITTED; the fields concerned say so.
 
-    Common to every request: collection_id names the tenant's gallery, matches
+    Common to every request: collection_id names a tenant's collection, matches
     `^[a-z0-9][a-z0-9_-]{0,62}$`, and is `default` when empty. person_id is the
     caller's own name for a person: 1 to 128 characters of Unicode, kept in NFC,
     without control characters and without a space at either end. face_id is a
@@ -198,7 +198,7 @@ class MatcherServiceAsyncStub(MatcherServiceStub):
     """
     ExportPerson: _aio.UnaryStreamMultiCallable[_matcher_pb2.ExportPersonRequest, _matcher_pb2.ExportPersonResponse]  # type: ignore[assignment]
     """ExportPerson reads all that is kept of one person, for whoever asks for their
-    own data: the person, the faces, and what changed them. It is put on record.
+    own data: the person, the faces, and what changed them. An audit event says so.
     Vectors are for a caller of the role admin alone. Read page by page: what
     changes meanwhile may be in it or not. Safe to retry.
     """
@@ -226,7 +226,7 @@ class MatcherServiceAsyncStub(MatcherServiceStub):
     """ImportFaces adds encodings in bulk, each chunk in a transaction of its own:
     what was committed before an interruption stays, and GetImport says where to
     go on. A face at fault, or beyond what its person may have, is refused and
-    told of, the others are taken. The same encoding is stored once per person.
+    reported, the others are taken. The same encoding is stored once per person.
     """
     GetImport: _aio.UnaryUnaryMultiCallable[_transfer_pb2.GetImportRequest, _transfer_pb2.GetImportResponse]  # type: ignore[assignment]
     """GetImport says how far an import came. Safe to retry."""
@@ -250,11 +250,11 @@ class MatcherServiceServicer(metaclass=_abc_1.ABCMeta):
     ENCODER_UNAVAILABLE and STORE_UNAVAILABLE (UNAVAILABLE).
 
     A caller whose key has no `scores` learns of a distance only whether it is
-    within the threshold in force. What would tell more is unset, people come in
+    within the threshold in force. What would reveal more is unset, people come in
     the order of their ids, and a limit or setting by which a distance could be
     found is refused as NOT_PERMITTED; the fields concerned say so.
 
-    Common to every request: collection_id names the tenant's gallery, matches
+    Common to every request: collection_id names a tenant's collection, matches
     `^[a-z0-9][a-z0-9_-]{0,62}$`, and is `default` when empty. person_id is the
     caller's own name for a person: 1 to 128 characters of Unicode, kept in NFC,
     without control characters and without a space at either end. face_id is a
@@ -350,7 +350,7 @@ class MatcherServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_matcher_pb2.ExportPersonResponse], _abc.AsyncIterator[_matcher_pb2.ExportPersonResponse]]:
         """ExportPerson reads all that is kept of one person, for whoever asks for their
-        own data: the person, the faces, and what changed them. It is put on record.
+        own data: the person, the faces, and what changed them. An audit event says so.
         Vectors are for a caller of the role admin alone. Read page by page: what
         changes meanwhile may be in it or not. Safe to retry.
         """
@@ -420,7 +420,7 @@ class MatcherServiceServicer(metaclass=_abc_1.ABCMeta):
         """ImportFaces adds encodings in bulk, each chunk in a transaction of its own:
         what was committed before an interruption stays, and GetImport says where to
         go on. A face at fault, or beyond what its person may have, is refused and
-        told of, the others are taken. The same encoding is stored once per person.
+        reported, the others are taken. The same encoding is stored once per person.
         """
 
     @_abc_1.abstractmethod
@@ -444,7 +444,7 @@ class MatcherServiceServicer(metaclass=_abc_1.ABCMeta):
 def add_MatcherServiceServicer_to_server(servicer: MatcherServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
 
 class CollectionServiceStub:
-    """CollectionService keeps the tenants' galleries. The collection `default` exists
+    """CollectionService keeps the tenants' collections. The collection `default` exists
     from the start and always.
     """
 
@@ -453,40 +453,40 @@ class CollectionServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> CollectionServiceAsyncStub: ...
     CreateCollection: _grpc.UnaryUnaryMultiCallable[_matcher_pb2.CreateCollectionRequest, _matcher_pb2.CreateCollectionResponse]
-    """CreateCollection adds an empty gallery; one of that id is refused as
+    """CreateCollection adds an empty collection; one of that id is refused as
     COLLECTION_EXISTS, which after a lost answer means that the call was carried
     out.
     """
     GetCollection: _grpc.UnaryUnaryMultiCallable[_matcher_pb2.GetCollectionRequest, _matcher_pb2.GetCollectionResponse]
-    """GetCollection returns one gallery's settings and the state of its index.
+    """GetCollection returns one collection's settings and the state of its index.
     Safe to retry.
     """
     ListCollections: _grpc.UnaryUnaryMultiCallable[_matcher_pb2.ListCollectionsRequest, _matcher_pb2.ListCollectionsResponse]
-    """ListCollections pages through the galleries, ordered by collection_id. Safe
+    """ListCollections pages through the collections, ordered by collection_id. Safe
     to retry.
     """
     UpdateCollection: _grpc.UnaryUnaryMultiCallable[_matcher_pb2.UpdateCollectionRequest, _matcher_pb2.UpdateCollectionResponse]
-    """UpdateCollection changes a gallery's settings; every replica follows at its
+    """UpdateCollection changes a collection's settings; every replica follows at its
     next call. Safe to retry.
     """
     DeleteCollection: _grpc.UnaryUnaryMultiCallable[_matcher_pb2.DeleteCollectionRequest, _matcher_pb2.DeleteCollectionResponse]
-    """DeleteCollection erases a gallery and everybody in it. Deleting what is not
+    """DeleteCollection erases a collection and everybody in it. Deleting what is not
     there is OK, with counts of 0; `default` is left empty, with the settings of
     a new one. Safe to retry.
     """
     Calibrate: _grpc.UnaryUnaryMultiCallable[_calibration_pb2.CalibrateRequest, _calibration_pb2.CalibrateResponse]
-    """Calibrate measures error rates on the gallery's own people and names the
+    """Calibrate measures error rates on the collection's own people and names the
     thresholds that keep a target; it changes nothing. Refused without scores. A
     target that the people
     there are can't support is refused as CALIBRATION_UNSUPPORTED, whose
     ErrorInfo tells `pairs`, `needed_pairs`, `persons` and `needed_persons`.
     """
     ApplyCalibration: _grpc.UnaryUnaryMultiCallable[_calibration_pb2.ApplyCalibrationRequest, _calibration_pb2.ApplyCalibrationResponse]
-    """ApplyCalibration puts the thresholds of a calibration in force, which stays
-    on record as their evidence. Refused without scores. Safe to retry.
+    """ApplyCalibration puts the thresholds of a calibration in force, which is
+    kept as their evidence. Refused without scores. Safe to retry.
     """
     MeasureRecall: _grpc.UnaryUnaryMultiCallable[_review_pb2.MeasureRecallRequest, _review_pb2.MeasureRecallResponse]
-    """MeasureRecall searches for the gallery's own people by its index and exactly,
+    """MeasureRecall searches for the collection's own people by its index and exactly,
     and tells how often both agree. Refused without scores. Safe to retry.
     """
     ListDuplicates: _grpc.UnaryUnaryMultiCallable[_review_pb2.ListDuplicatesRequest, _review_pb2.ListDuplicatesResponse]
@@ -499,52 +499,52 @@ class CollectionServiceStub:
     leaves them out. Safe to retry.
     """
     ListAuditEvents: _grpc.UnaryUnaryMultiCallable[_audit_pb2.ListAuditEventsRequest, _audit_pb2.ListAuditEventsResponse]
-    """ListAuditEvents pages through what was done in a gallery, newest first. Safe
+    """ListAuditEvents pages through what was done in a collection, newest first. Safe
     to retry.
     """
 
 @_typing.type_check_only
 class CollectionServiceAsyncStub(CollectionServiceStub):
-    """CollectionService keeps the tenants' galleries. The collection `default` exists
+    """CollectionService keeps the tenants' collections. The collection `default` exists
     from the start and always.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     CreateCollection: _aio.UnaryUnaryMultiCallable[_matcher_pb2.CreateCollectionRequest, _matcher_pb2.CreateCollectionResponse]  # type: ignore[assignment]
-    """CreateCollection adds an empty gallery; one of that id is refused as
+    """CreateCollection adds an empty collection; one of that id is refused as
     COLLECTION_EXISTS, which after a lost answer means that the call was carried
     out.
     """
     GetCollection: _aio.UnaryUnaryMultiCallable[_matcher_pb2.GetCollectionRequest, _matcher_pb2.GetCollectionResponse]  # type: ignore[assignment]
-    """GetCollection returns one gallery's settings and the state of its index.
+    """GetCollection returns one collection's settings and the state of its index.
     Safe to retry.
     """
     ListCollections: _aio.UnaryUnaryMultiCallable[_matcher_pb2.ListCollectionsRequest, _matcher_pb2.ListCollectionsResponse]  # type: ignore[assignment]
-    """ListCollections pages through the galleries, ordered by collection_id. Safe
+    """ListCollections pages through the collections, ordered by collection_id. Safe
     to retry.
     """
     UpdateCollection: _aio.UnaryUnaryMultiCallable[_matcher_pb2.UpdateCollectionRequest, _matcher_pb2.UpdateCollectionResponse]  # type: ignore[assignment]
-    """UpdateCollection changes a gallery's settings; every replica follows at its
+    """UpdateCollection changes a collection's settings; every replica follows at its
     next call. Safe to retry.
     """
     DeleteCollection: _aio.UnaryUnaryMultiCallable[_matcher_pb2.DeleteCollectionRequest, _matcher_pb2.DeleteCollectionResponse]  # type: ignore[assignment]
-    """DeleteCollection erases a gallery and everybody in it. Deleting what is not
+    """DeleteCollection erases a collection and everybody in it. Deleting what is not
     there is OK, with counts of 0; `default` is left empty, with the settings of
     a new one. Safe to retry.
     """
     Calibrate: _aio.UnaryUnaryMultiCallable[_calibration_pb2.CalibrateRequest, _calibration_pb2.CalibrateResponse]  # type: ignore[assignment]
-    """Calibrate measures error rates on the gallery's own people and names the
+    """Calibrate measures error rates on the collection's own people and names the
     thresholds that keep a target; it changes nothing. Refused without scores. A
     target that the people
     there are can't support is refused as CALIBRATION_UNSUPPORTED, whose
     ErrorInfo tells `pairs`, `needed_pairs`, `persons` and `needed_persons`.
     """
     ApplyCalibration: _aio.UnaryUnaryMultiCallable[_calibration_pb2.ApplyCalibrationRequest, _calibration_pb2.ApplyCalibrationResponse]  # type: ignore[assignment]
-    """ApplyCalibration puts the thresholds of a calibration in force, which stays
-    on record as their evidence. Refused without scores. Safe to retry.
+    """ApplyCalibration puts the thresholds of a calibration in force, which is
+    kept as their evidence. Refused without scores. Safe to retry.
     """
     MeasureRecall: _aio.UnaryUnaryMultiCallable[_review_pb2.MeasureRecallRequest, _review_pb2.MeasureRecallResponse]  # type: ignore[assignment]
-    """MeasureRecall searches for the gallery's own people by its index and exactly,
+    """MeasureRecall searches for the collection's own people by its index and exactly,
     and tells how often both agree. Refused without scores. Safe to retry.
     """
     ListDuplicates: _aio.UnaryUnaryMultiCallable[_review_pb2.ListDuplicatesRequest, _review_pb2.ListDuplicatesResponse]  # type: ignore[assignment]
@@ -557,12 +557,12 @@ class CollectionServiceAsyncStub(CollectionServiceStub):
     leaves them out. Safe to retry.
     """
     ListAuditEvents: _aio.UnaryUnaryMultiCallable[_audit_pb2.ListAuditEventsRequest, _audit_pb2.ListAuditEventsResponse]  # type: ignore[assignment]
-    """ListAuditEvents pages through what was done in a gallery, newest first. Safe
+    """ListAuditEvents pages through what was done in a collection, newest first. Safe
     to retry.
     """
 
 class CollectionServiceServicer(metaclass=_abc_1.ABCMeta):
-    """CollectionService keeps the tenants' galleries. The collection `default` exists
+    """CollectionService keeps the tenants' collections. The collection `default` exists
     from the start and always.
     """
 
@@ -572,7 +572,7 @@ class CollectionServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _matcher_pb2.CreateCollectionRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_matcher_pb2.CreateCollectionResponse, _abc.Awaitable[_matcher_pb2.CreateCollectionResponse]]:
-        """CreateCollection adds an empty gallery; one of that id is refused as
+        """CreateCollection adds an empty collection; one of that id is refused as
         COLLECTION_EXISTS, which after a lost answer means that the call was carried
         out.
         """
@@ -583,7 +583,7 @@ class CollectionServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _matcher_pb2.GetCollectionRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_matcher_pb2.GetCollectionResponse, _abc.Awaitable[_matcher_pb2.GetCollectionResponse]]:
-        """GetCollection returns one gallery's settings and the state of its index.
+        """GetCollection returns one collection's settings and the state of its index.
         Safe to retry.
         """
 
@@ -593,7 +593,7 @@ class CollectionServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _matcher_pb2.ListCollectionsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_matcher_pb2.ListCollectionsResponse, _abc.Awaitable[_matcher_pb2.ListCollectionsResponse]]:
-        """ListCollections pages through the galleries, ordered by collection_id. Safe
+        """ListCollections pages through the collections, ordered by collection_id. Safe
         to retry.
         """
 
@@ -603,7 +603,7 @@ class CollectionServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _matcher_pb2.UpdateCollectionRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_matcher_pb2.UpdateCollectionResponse, _abc.Awaitable[_matcher_pb2.UpdateCollectionResponse]]:
-        """UpdateCollection changes a gallery's settings; every replica follows at its
+        """UpdateCollection changes a collection's settings; every replica follows at its
         next call. Safe to retry.
         """
 
@@ -613,7 +613,7 @@ class CollectionServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _matcher_pb2.DeleteCollectionRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_matcher_pb2.DeleteCollectionResponse, _abc.Awaitable[_matcher_pb2.DeleteCollectionResponse]]:
-        """DeleteCollection erases a gallery and everybody in it. Deleting what is not
+        """DeleteCollection erases a collection and everybody in it. Deleting what is not
         there is OK, with counts of 0; `default` is left empty, with the settings of
         a new one. Safe to retry.
         """
@@ -624,7 +624,7 @@ class CollectionServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _calibration_pb2.CalibrateRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_calibration_pb2.CalibrateResponse, _abc.Awaitable[_calibration_pb2.CalibrateResponse]]:
-        """Calibrate measures error rates on the gallery's own people and names the
+        """Calibrate measures error rates on the collection's own people and names the
         thresholds that keep a target; it changes nothing. Refused without scores. A
         target that the people
         there are can't support is refused as CALIBRATION_UNSUPPORTED, whose
@@ -637,8 +637,8 @@ class CollectionServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _calibration_pb2.ApplyCalibrationRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_calibration_pb2.ApplyCalibrationResponse, _abc.Awaitable[_calibration_pb2.ApplyCalibrationResponse]]:
-        """ApplyCalibration puts the thresholds of a calibration in force, which stays
-        on record as their evidence. Refused without scores. Safe to retry.
+        """ApplyCalibration puts the thresholds of a calibration in force, which is
+        kept as their evidence. Refused without scores. Safe to retry.
         """
 
     @_abc_1.abstractmethod
@@ -647,7 +647,7 @@ class CollectionServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _review_pb2.MeasureRecallRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_review_pb2.MeasureRecallResponse, _abc.Awaitable[_review_pb2.MeasureRecallResponse]]:
-        """MeasureRecall searches for the gallery's own people by its index and exactly,
+        """MeasureRecall searches for the collection's own people by its index and exactly,
         and tells how often both agree. Refused without scores. Safe to retry.
         """
 
@@ -678,7 +678,7 @@ class CollectionServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _audit_pb2.ListAuditEventsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_audit_pb2.ListAuditEventsResponse, _abc.Awaitable[_audit_pb2.ListAuditEventsResponse]]:
-        """ListAuditEvents pages through what was done in a gallery, newest first. Safe
+        """ListAuditEvents pages through what was done in a collection, newest first. Safe
         to retry.
         """
 

@@ -54,14 +54,14 @@ Global___Proportion: _TypeAlias = Proportion  # noqa: Y015
 
 @_typing.final
 class MeasureRecallRequest(_message.Message):
-    """MeasureRecallRequest asks how well a gallery's index does."""
+    """MeasureRecallRequest asks how well a collection's index does."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     COLLECTION_ID_FIELD_NUMBER: _builtins.int
     SAMPLES_FIELD_NUMBER: _builtins.int
     collection_id: _builtins.str
-    """collection_id names the gallery. Default: `default`."""
+    """collection_id names the collection. Default: `default`."""
     samples: _builtins.int
     """samples is the most searches to compare. Unit: searches. Range: 20 to 1000.
     Default: 0, which means 200.
@@ -93,7 +93,7 @@ class MeasureRecallResponse(_message.Message):
     CONFIRMED_FIELD_NUMBER: _builtins.int
     FAR_RECALL_FIELD_NUMBER: _builtins.int
     indexed: _builtins.bool
-    """indexed says whether the gallery is searched by an index. Where it is not,
+    """indexed says whether the collection is searched by an index. Where it is not,
     every answer is exact, and nothing else is set.
     """
     samples: _builtins.int
@@ -156,10 +156,10 @@ class ListDuplicatesRequest(_message.Message):
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     collection_id: _builtins.str
-    """collection_id names the gallery. Default: `default`."""
+    """collection_id names the collection. Default: `default`."""
     max_distance: _builtins.float
     """max_distance is the largest distance, inclusive, between a face of each.
-    Unit: Euclidean distance. Range: 0 to 0.6. Default: the gallery's
+    Unit: Euclidean distance. Range: 0 to 0.6. Default: the collection's
     duplicate_threshold, even where that is larger.
     """
     include_dismissed: _builtins.bool
@@ -249,7 +249,7 @@ class ListDuplicatesResponse(_message.Message):
     EXACT_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     persons_examined: _builtins.int
-    """persons_examined counts the people each of whose pairs is told with this
+    """persons_examined counts the people each of whose pairs is answered with this
     page, if not before. Unit: persons.
     """
     exact: _builtins.bool
@@ -292,7 +292,7 @@ class DismissDuplicateRequest(_message.Message):
     PERSON_ID_B_FIELD_NUMBER: _builtins.int
     RESTORE_FIELD_NUMBER: _builtins.int
     collection_id: _builtins.str
-    """collection_id names the gallery. Default: `default`."""
+    """collection_id names the collection. Default: `default`."""
     person_id_a: _builtins.str
     """person_id_a names one of them. Must be set. Range: 1 to 128 characters."""
     person_id_b: _builtins.str

@@ -96,7 +96,7 @@ class ImportHeader(_message.Message):
     DRY_RUN_FIELD_NUMBER: _builtins.int
     IGNORE_DUPLICATE_POLICY_FIELD_NUMBER: _builtins.int
     collection_id: _builtins.str
-    """collection_id names the gallery. Default: `default`."""
+    """collection_id names the collection. Default: `default`."""
     space: _builtins.str
     """space is the space of all the encodings. Must be set, and be the
     collection's. Range: 1 to 128 characters.
@@ -256,7 +256,7 @@ class GetImportRequest(_message.Message):
     COLLECTION_ID_FIELD_NUMBER: _builtins.int
     IMPORT_ID_FIELD_NUMBER: _builtins.int
     collection_id: _builtins.str
-    """collection_id names the gallery. Default: `default`."""
+    """collection_id names the collection. Default: `default`."""
     import_id: _builtins.str
     """import_id names the import. Range: 1 to 128 characters."""
     def __init__(
@@ -313,13 +313,13 @@ Global___GetImportResponse: _TypeAlias = GetImportResponse  # noqa: Y015
 
 @_typing.final
 class ExportFacesRequest(_message.Message):
-    """ExportFacesRequest names a gallery."""
+    """ExportFacesRequest names a collection."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     COLLECTION_ID_FIELD_NUMBER: _builtins.int
     collection_id: _builtins.str
-    """collection_id names the gallery. Default: `default`."""
+    """collection_id names the collection. Default: `default`."""
     def __init__(
         self,
         *,
@@ -335,7 +335,7 @@ Global___ExportFacesRequest: _TypeAlias = ExportFacesRequest  # noqa: Y015
 
 @_typing.final
 class ExportFacesResponse(_message.Message):
-    """ExportFacesResponse is some of a gallery's faces, ordered by person_id: 2000
+    """ExportFacesResponse is some of a collection's faces, ordered by person_id: 2000
     at most, and no more than fit into 4 MiB, which clients of gRPC take by default.
     """
 

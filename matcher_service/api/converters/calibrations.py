@@ -3,7 +3,7 @@
 from facerec.matcher.v1 import calibration_pb2 as pb
 from matcher_service.calibration.calibrator import Applied, Calibration
 from matcher_service.calibration.error_rates import MAX_PERSONS, MIN_PERSONS, Point, Rate
-from matcher_service.calibration.support import TARGET_FALSE_HITS, TARGET_FAR, Target
+from matcher_service.calibration.support import TARGET_FALSE_HITS, TARGET_FMR, Target
 from matcher_service.domain import ids
 
 
@@ -14,7 +14,7 @@ def target(request: pb.CalibrateRequest) -> Target:
     if persons:
         ids.count(persons, "max_persons", MIN_PERSONS, MAX_PERSONS)
     return Target(
-        ids.number(request.target_far, "target_far", *TARGET_FAR)
+        ids.number(request.target_far, "target_far", *TARGET_FMR)
         if request.HasField("target_far")
         else usual.far,
         ids.number(request.target_false_hits, "target_false_hits", *TARGET_FALSE_HITS)

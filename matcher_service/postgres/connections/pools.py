@@ -116,7 +116,7 @@ class Pools:
         return await self._connect(server_settings=self._session(statement_seconds, workers=0))
 
     async def close(self) -> None:
-        """Close every connection; those in use get a moment to end."""
+        """Close every connection; those in use get some seconds to end."""
         pools = self._opened()
         self.calls = self.scans = self.transfers = None
         try:

@@ -159,15 +159,15 @@ async def reaches(client: encoder_client.EncoderClient) -> None:
 def test_a_file_of_keys_that_is_gone_is_logged_once_and_its_keys_stay(tmp_path: Path) -> None:
     path = tmp_path / "keys.toml"
     path.write_text(entry("door", "k", ["verify"]))
-    keyring = KeyStore(path)
+    key_store = KeyStore(path)
     aside = path.rename(tmp_path / "aside")
     with structlog.testing.capture_logs() as logs:
         for _ in range(3):
-            keyring.follow()
-            assert keyring.find("Bearer k", list).name == "door"
+            key_store.follow()
+            assert key_store.find("Bearer k", list).name == "door"
         aside.rename(path)
-        keyring.follow()
-        keyring.follow()
+        key_store.follow()
+        key_store.follow()
     assert [each["event"] for each in logs] == ["keys_not_read", "keys_read"]
 
 

@@ -1,4 +1,4 @@
-"""`facerec backup` and `facerec restore`: the gallery in one file, and back."""
+"""`facerec backup` and `facerec restore`: the database in one file, and back."""
 
 import asyncio
 import os
@@ -33,7 +33,7 @@ def ran(runner: Runner, *arguments: object) -> tuple[int, str, str]:
 
 
 def note(data_dir: Path, text: str) -> None:
-    """Keep a text in the gallery of a data folder, which is made in short."""
+    """Keep a text in the database of a data folder, which is made in short."""
     with EmbeddedPostgres.open(data_dir) as server:
         url = database.create(server)
         make = "CREATE SCHEMA IF NOT EXISTS facerec; CREATE TABLE IF NOT EXISTS facerec.note (text text)"
@@ -100,7 +100,7 @@ def test_a_gallery_that_is_there_is_replaced_only_where_that_is_asked_for(data_d
     note(data_dir, "first")
     backup.backup(data_dir, file)
     note(data_dir, "second")
-    with pytest.raises(BackupFailed, match=r"there is a gallery in this data folder: .*--replace"):
+    with pytest.raises(BackupFailed, match=r"there is a database in this data folder: .*--replace"):
         backup.restore(data_dir, file)
     assert noted(data_dir) == (["first", "second"], ["facerec"])
     backup.restore(data_dir, file, replace=True)
@@ -142,7 +142,7 @@ def test_a_folder_without_a_gallery_is_told_and_none_is_made(data_dir: Path, mys
     code, _, complaint = ran(myself, "backup", data_dir.with_name("file"), "--data", data_dir)
     assert (code, complaint) == (
         2,
-        f"error: {data_dir} holds no gallery: name the data folder of `facerec up` by --data\n",
+        f"error: {data_dir} holds no database: name the data folder of `facerec up` by --data\n",
     )
     assert not data_dir.exists()
 

@@ -131,7 +131,7 @@ async def test_a_scrub_that_somebody_reads_on_against_leaves_the_index_alone(
     matcher: RunningMatcher, database_url: str, monkeypatch: pytest.MonkeyPatch, begun: str
 ) -> None:
     """A transaction from before the erasure, or one from after it that reads the collection itself."""
-    monkeypatch.setattr(scrubbing, "MOMENT_SECONDS", 0.2)
+    monkeypatch.setattr(scrubbing, "YOUNG_SECONDS", 0.2)
     monkeypatch.setattr(scrubbing, "TRY_SECONDS", 0.2)
     policy = pb.CollectionSettings(search=pb.SearchPolicy(index_above_faces=1000))
     await matcher.collections.UpdateCollection(pb.UpdateCollectionRequest(settings=policy))

@@ -1,4 +1,4 @@
-"""A change that comes upon faces past their time, or the retention, erases them as `maintain` does."""
+"""A change that comes upon faces that have expired, or the retention, erases them as `maintain` does."""
 
 from collections.abc import Awaitable, Callable
 
@@ -48,7 +48,7 @@ TOO_OLD = f"UPDATE facerec.{FACES} SET create_time = now() - interval '2 h' WHER
 async def gone(
     matcher: RunningMatcher, administrator: asyncpg.Connection, request: pytest.FixtureRequest
 ) -> list[str]:
-    """Ids of two faces past their time, of people who have another each; the first is ann's."""
+    """Ids of two faces that have expired, of people who have another each; the first is ann's."""
     found = []
     for name, lasting, brief in (("ann", LASTING, BRIEF), ("ben", OTHER, OTHER_BRIEF)):
         answer = await matcher.stub.Enroll(enroll(name, encoding(brief), encoding(lasting)))

@@ -1,4 +1,4 @@
-"""A face past its time is seen by no call, and nothing else is lost with it."""
+"""A face that has expired is seen by no call, and nothing else is lost with it."""
 
 import time
 

@@ -92,7 +92,7 @@ async def test_pages_may_end_anywhere(
     faces = vectors(len(names))
     await send(matcher, header(), chunk(faces, names, external_refs=list(map(str, range(len(names))))))
     connection = await asyncpg.connect(database_url)
-    try:  # whose face is past its time has none
+    try:  # whose face has expired has none
         await connection.execute(
             f"UPDATE facerec.{partition_name('face', 'default')} SET expire_time = now()"
             " WHERE external_ref IN ('3', '4', '5', '8', '13')"

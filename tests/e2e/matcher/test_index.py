@@ -132,7 +132,7 @@ async def test_the_effort_measured_is_the_effort_searched_with(
 ) -> None:
     """With a single list searched, some people are missed; with all of them, nobody is.
 
-    Everything found is trusted here, so the quick look's share of the effort is what decides.
+    Every result is accepted here, so the reduced query's share of the probes is what decides.
     """
     everything = math.ceil(16 / REDUCED_PROBES)
     await maintain(database_url)

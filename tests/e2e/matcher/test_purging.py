@@ -1,4 +1,4 @@
-"""What is past its time is erased by `maintain`, and nothing else is."""
+"""What has expired is erased by `maintain`, and nothing else is."""
 
 import datetime
 

@@ -96,7 +96,7 @@ def test_a_calibration_shows_its_false_matches_and_no_exponents(
     shown = capsys.readouterr().out
     assert shown.count("0.00000025 (0.00000012-0.0000013)") == 6
     assert shown.count("170") == 3
-    assert "verify a FAR of 0.00001," in shown
+    assert "verify an FMR of 0.00001," in shown
     assert "e-0" not in shown
     assert "..." not in shown
     assert "…" not in shown
