@@ -17,10 +17,10 @@ from encoder_service.domain.faces import (
     FacesOfImage,
     Landmarks,
 )
-from encoder_service.embedding.network import DIMENSIONS
 from encoder_service.pipeline import model
 from encoder_service.pipeline.encoder import Encoder
 from encoder_service.settings import EncoderSettings
+from facerec.contract import DIMENSIONS
 from facerec.encoder.v1 import encoder_pb2 as pb
 from facerec.encoder.v1 import encoder_pb2_grpc
 from facerec.errors import FacerecError

@@ -10,7 +10,6 @@ import numpy.typing as npt
 from encoder_service.embedding.device import Device, Precision
 from encoder_service.embedding.dlib_weights import cache, files, resnet
 
-DIMENSIONS: Final = 128
 CHIP_PIXELS: Final = 150
 
 Chips = npt.NDArray[np.uint8]

@@ -7,7 +7,8 @@ from typing import TypeAlias
 
 import numpy as np
 
-from facerec.client.results.encodings import DIMENSIONS, Encoding
+from facerec.client.results.encodings import Encoding
+from facerec.contract import DIMENSIONS
 from facerec.errors import FacerecError, Reason
 from facerec.matcher import v1
 

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from numpy.lib import format as npy
 
-from facerec.client.results.encodings import DIMENSIONS
+from facerec.contract import DIMENSIONS
 from facerec.sources.budget import MAX_DIRECTORY_BYTES, NO_MEMORY, Budget
 from facerec.sources.columns import column_rows
 from facerec.sources.errors import SourceRefused

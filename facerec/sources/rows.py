@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from facerec.client import FaceBatch
-from facerec.client.results.encodings import DIMENSIONS
+from facerec.contract import DIMENSIONS
 
 BATCH_FACES = 2000
 MAX_TEXT_CHARACTERS: Final = 1024

@@ -4,7 +4,7 @@ import csv
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final, Self
 
-from facerec.client.results.encodings import DIMENSIONS
+from facerec.contract import DIMENSIONS
 from facerec.sources import fields
 from facerec.sources.budget import MAX_FACE_BYTES
 from facerec.sources.errors import SourceRefused

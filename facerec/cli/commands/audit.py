@@ -8,6 +8,7 @@ import typer
 
 from facerec.cli.terminal import output
 from facerec.cli.terminal.options import MATCHER_ADDRESS, Collection, Json, Matcher, collections_of
+from facerec.contract import DEFAULT_COLLECTION_ID
 
 Time = Annotated[
     datetime.datetime | None,
@@ -24,7 +25,7 @@ def audit(
     since: Time = None,
     until: Time = None,
     limit: Annotated[int, typer.Option(min=1, help="Most events to show.")] = 100,
-    collection: Collection = "default",
+    collection: Collection = DEFAULT_COLLECTION_ID,
     address: Matcher = MATCHER_ADDRESS,
     json: Json = False,
 ) -> None:

@@ -13,6 +13,7 @@ from facerec.cli.terminal import output
 from facerec.cli.terminal.errors import Problem
 from facerec.cli.terminal.options import MATCHER_ADDRESS, Collection, Json, Matcher, collections_of
 from facerec.cli.terminal.tables import figure
+from facerec.contract import DEFAULT_COLLECTION_ID
 from facerec.errors import FacerecError, Reason
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ def calibrate(
     apply: Annotated[
         bool, typer.Option("--apply", help="Put the thresholds in force, with this as their evidence.")
     ] = False,
-    collection: Collection = "default",
+    collection: Collection = DEFAULT_COLLECTION_ID,
     address: Matcher = MATCHER_ADDRESS,
     json: Json = False,
 ) -> None:

@@ -18,6 +18,7 @@ from facerec.cli.terminal.options import (
     matcher,
 )
 from facerec.cli.terminal.tables import figure
+from facerec.contract import DEFAULT_COLLECTION_ID
 
 if TYPE_CHECKING:
     from facerec.client import Identification, Quality
@@ -31,7 +32,7 @@ def verify(
     image: Image,
     max_distance: MaxDistance = None,
     largest_face: LargestFace = False,
-    collection: Collection = "default",
+    collection: Collection = DEFAULT_COLLECTION_ID,
     address: Matcher = MATCHER_ADDRESS,
     json: Json = False,
 ) -> None:
@@ -70,7 +71,7 @@ def identify(
     min_face_pixels: Annotated[
         int, typer.Option(min=0, max=65535, help="Look for faces as small as that, which takes longer.")
     ] = 0,
-    collection: Collection = "default",
+    collection: Collection = DEFAULT_COLLECTION_ID,
     address: Matcher = MATCHER_ADDRESS,
     json: Json = False,
 ) -> None:
@@ -149,7 +150,7 @@ def compare(
     b: Annotated[Path, typer.Argument(metavar="B", help="Another photo.")],
     max_distance: MaxDistance = None,
     largest_face: LargestFace = False,
-    collection: Collection = "default",
+    collection: Collection = DEFAULT_COLLECTION_ID,
     address: Matcher = MATCHER_ADDRESS,
     json: Json = False,
 ) -> None:

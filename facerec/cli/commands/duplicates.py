@@ -8,6 +8,7 @@ import typer
 from facerec.cli.terminal import output
 from facerec.cli.terminal.errors import Problem
 from facerec.cli.terminal.options import MATCHER_ADDRESS, Collection, Json, Matcher, collections_of
+from facerec.contract import DEFAULT_COLLECTION_ID
 
 TIMEOUT_SECONDS = 60
 PAGE_PAIRS = 1000  # the most that one call answers
@@ -29,7 +30,7 @@ def duplicates(
     restore: Annotated[
         tuple[str, str] | None, typer.Option(metavar="PERSON PERSON", help="Take a dismissal back.")
     ] = None,
-    collection: Collection = "default",
+    collection: Collection = DEFAULT_COLLECTION_ID,
     address: Matcher = MATCHER_ADDRESS,
     json: Json = False,
 ) -> None:

@@ -14,6 +14,7 @@ from facerec.cli.terminal.errors import Problem, explaining
 from facerec.cli.terminal.options import MATCHER_ADDRESS, Collection, Json, LargestFace, Matcher
 from facerec.cli.transfer import photos
 from facerec.cli.transfer.photos import Enroller, Folder, Outcome, Photo
+from facerec.contract import DEFAULT_COLLECTION_ID
 
 SOME_REFUSED = 1
 MAX_SKIPPED_NAMED = 3
@@ -35,7 +36,7 @@ def enroll(
         typer.Option(metavar="WHEN", help="When the faces are to be gone: 2027-01-31, or 30d from now."),
     ] = None,
     in_flight: Annotated[int, typer.Option(min=1, max=256, help="Photos sent at a time.")] = 8,
-    collection: Collection = "default",
+    collection: Collection = DEFAULT_COLLECTION_ID,
     address: Matcher = MATCHER_ADDRESS,
     json: Json = False,
 ) -> None:

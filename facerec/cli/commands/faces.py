@@ -8,6 +8,7 @@ from facerec.cli.terminal import output
 from facerec.cli.terminal.errors import Problem
 from facerec.cli.terminal.options import MATCHER_ADDRESS, Collection, Json, Matcher, Yes, confirm, matcher
 from facerec.cli.terminal.times import shown, time_to_come
+from facerec.contract import DEFAULT_COLLECTION_ID
 
 if TYPE_CHECKING:
     from facerec.client import StoredFace
@@ -17,7 +18,7 @@ Face = Annotated[str, typer.Argument(metavar="FACE", help="The face's id, as `pe
 
 def show_face(
     face: Face,
-    collection: Collection = "default",
+    collection: Collection = DEFAULT_COLLECTION_ID,
     address: Matcher = MATCHER_ADDRESS,
     json: Json = False,
 ) -> None:
@@ -38,7 +39,7 @@ def update_face(
             metavar="WHEN", help="When it is to be gone: 2027-01-31, 30d, ...; `never` takes that back."
         ),
     ] = None,
-    collection: Collection = "default",
+    collection: Collection = DEFAULT_COLLECTION_ID,
     address: Matcher = MATCHER_ADDRESS,
     json: Json = False,
 ) -> None:
@@ -61,7 +62,7 @@ def update_face(
 def delete_face(
     face: Face,
     yes: Yes = False,
-    collection: Collection = "default",
+    collection: Collection = DEFAULT_COLLECTION_ID,
     address: Matcher = MATCHER_ADDRESS,
     json: Json = False,
 ) -> None:

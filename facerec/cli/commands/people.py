@@ -10,6 +10,7 @@ from facerec.cli.commands.faces import delete_face, show_face, update_face
 from facerec.cli.terminal import output, times
 from facerec.cli.terminal.options import MATCHER_ADDRESS, Collection, Json, Matcher, Yes, confirm, matcher
 from facerec.cli.transfer.writing import check_free, write_text
+from facerec.contract import DEFAULT_COLLECTION_ID
 
 people = typer.Typer(help="List the people enrolled, and show or change them.", rich_markup_mode=None)
 
@@ -25,7 +26,7 @@ def list_people(
     context: typer.Context,
     prefix: Annotated[str, typer.Option(help="Only people whose ids begin with it, in the same case.")] = "",
     limit: Annotated[int | None, typer.Option(min=1, help="Most people to list.  [default: all]")] = None,
-    collection: Collection = "default",
+    collection: Collection = DEFAULT_COLLECTION_ID,
     address: Matcher = MATCHER_ADDRESS,
     json: Json = False,
 ) -> None:
@@ -51,7 +52,7 @@ def list_people(
 @people.command()
 def show(
     person: Person,
-    collection: Collection = "default",
+    collection: Collection = DEFAULT_COLLECTION_ID,
     address: Matcher = MATCHER_ADDRESS,
     json: Json = False,
 ) -> None:
@@ -73,7 +74,7 @@ def show(
 def rename(
     person: Person,
     name: Annotated[str, typer.Argument(metavar="NAME", help="The person's name, for people; '' for none.")],
-    collection: Collection = "default",
+    collection: Collection = DEFAULT_COLLECTION_ID,
     address: Matcher = MATCHER_ADDRESS,
     json: Json = False,
 ) -> None:
@@ -97,7 +98,7 @@ def export(
         typer.Argument(metavar="[OUT]", help="The file to write, as JSON; stdout where none is named."),
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace OUT where there is one.")] = False,
-    collection: Collection = "default",
+    collection: Collection = DEFAULT_COLLECTION_ID,
     address: Matcher = MATCHER_ADDRESS,
     json: Json = False,
 ) -> None:
@@ -126,7 +127,7 @@ def export(
 def merge(
     source: Annotated[str, typer.Argument(metavar="SOURCE", help="The id to give up.")],
     target: Annotated[str, typer.Argument(metavar="TARGET", help="The id to keep.")],
-    collection: Collection = "default",
+    collection: Collection = DEFAULT_COLLECTION_ID,
     address: Matcher = MATCHER_ADDRESS,
     json: Json = False,
 ) -> None:
@@ -149,7 +150,7 @@ def merge(
 def delete(
     person: Person,
     yes: Yes = False,
-    collection: Collection = "default",
+    collection: Collection = DEFAULT_COLLECTION_ID,
     address: Matcher = MATCHER_ADDRESS,
     json: Json = False,
 ) -> None:
@@ -169,7 +170,7 @@ def delete(
 @people.command()
 def erasure(
     erasure_id: Annotated[str, typer.Argument(metavar="ERASURE", help="The id of a receipt.")],
-    collection: Collection = "default",
+    collection: Collection = DEFAULT_COLLECTION_ID,
     address: Matcher = MATCHER_ADDRESS,
     json: Json = False,
 ) -> None:

@@ -6,6 +6,7 @@ import typer
 
 from facerec.cli.terminal import output
 from facerec.cli.terminal.options import MATCHER_ADDRESS, Collection, Json, Matcher, collections_of
+from facerec.contract import DEFAULT_COLLECTION_ID
 
 TIMEOUT_SECONDS = 600
 
@@ -14,7 +15,7 @@ def measure_recall(
     samples: Annotated[
         int, typer.Option(min=0, max=1000, help="Searches to compare, 20 or more; 0 is 200.")
     ] = 0,
-    collection: Collection = "default",
+    collection: Collection = DEFAULT_COLLECTION_ID,
     address: Matcher = MATCHER_ADDRESS,
     json: Json = False,
 ) -> None:

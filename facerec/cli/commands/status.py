@@ -17,6 +17,7 @@ from facerec.cli.terminal.options import (
     collections_of,
     encoder,
 )
+from facerec.contract import DEFAULT_COLLECTION_ID
 from facerec.errors import Reason
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ class MatcherState:
 
 
 def status(
-    collection: Collection = "default",
+    collection: Collection = DEFAULT_COLLECTION_ID,
     encoder_address: Encoder = ENCODER_ADDRESS,
     matcher_address: Matcher = MATCHER_ADDRESS,
     json: Json = False,

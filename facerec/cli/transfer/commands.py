@@ -23,6 +23,7 @@ from facerec.cli.transfer.jobs import Job, Reader, Share
 from facerec.cli.transfer.refusals import Refusals
 from facerec.cli.transfer.sending import Sender
 from facerec.cli.transfer.writing import WRITERS, check_free
+from facerec.contract import DEFAULT_COLLECTION_ID, DEFAULT_SPACE
 
 if TYPE_CHECKING:
     from facerec.client import ImportReport
@@ -36,7 +37,6 @@ _COLUMNS = (
     TimeElapsedColumn(),
     TimeRemainingColumn(),
 )
-KNOWN_SPACE = "dlib-resnet-v1/small/150x0.25"
 
 
 def import_(
@@ -49,7 +49,7 @@ def import_(
     ] = "",
     space: Annotated[
         str, typer.Option(help="The space of the encodings; the default is face_recognition's.")
-    ] = KNOWN_SPACE,
+    ] = DEFAULT_SPACE,
     database_url: Annotated[
         str,
         typer.Option(
@@ -67,7 +67,7 @@ def import_(
             help="Take faces without looking for duplicates, where the collection refuses those.",
         ),
     ] = False,
-    collection: Collection = "default",
+    collection: Collection = DEFAULT_COLLECTION_ID,
     address: Matcher = MATCHER_ADDRESS,
     json: Json = False,
 ) -> None:
@@ -174,7 +174,7 @@ async def _import(job: Job, address: str, refusals: Refusals) -> "tuple[ImportRe
 def export(
     target: Annotated[Path, typer.Argument(metavar="OUT", help="The file to write: OUT.npz or OUT.jsonl.")],
     force: Annotated[bool, typer.Option("--force", help="Replace OUT where there is one.")] = False,
-    collection: Collection = "default",
+    collection: Collection = DEFAULT_COLLECTION_ID,
     address: Matcher = MATCHER_ADDRESS,
     json: Json = False,
 ) -> None:

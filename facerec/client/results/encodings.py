@@ -8,9 +8,6 @@ import numpy.typing as npt
 
 from facerec.encoder import v1
 
-DIMENSIONS = 128
-"""Numbers of a vector."""
-
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Encoding:

@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from facerec.client.results.encodings import DIMENSIONS
 from facerec.client.times import timestamp, utc
+from facerec.contract import DIMENSIONS
 from facerec.errors import FacerecError, Reason
 from facerec.matcher import v1
 

@@ -1,0 +1,124 @@
+"""The settings of a collection as options, one field each, of the commands that take them."""
+
+import dataclasses
+import enum
+import functools
+import inspect
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from facerec.cli.terminal import times
+
+if TYPE_CHECKING:
+    from facerec.client import CollectionSettings
+
+
+class Policy(enum.StrEnum):
+    """What enrolling does about a face as near to another person as a duplicate."""
+
+    ALLOW = "allow"
+    FLAG = "flag"
+    REFUSE = "refuse"
+
+
+@dataclasses.dataclass(frozen=True)
+class SettingsOptions:
+    """What was named on the command line; None leaves a setting as it is."""
+
+    name: Annotated[str | None, typer.Option("--name", help="The collection's name, for people.")] = None
+    verify_threshold: Annotated[
+        float | None, typer.Option(min=0, max=4, help="Largest distance at which verify and compare match.")
+    ] = None
+    identify_threshold: Annotated[
+        float | None, typer.Option(min=0, max=4, help="Largest distance of somebody identified.")
+    ] = None
+    duplicates: Annotated[
+        Policy | None, typer.Option("--duplicates", help="What enroll does about another person's face.")
+    ] = None
+    duplicate_threshold: Annotated[
+        float | None,
+        typer.Option("--duplicate-threshold", min=0, max=4, help="Largest distance that makes a duplicate."),
+    ] = None
+    min_face_pixels: Annotated[
+        int | None,
+        typer.Option(
+            "--min-face-pixels", min=0, max=65535, help="Shorter side of the smallest face enrolled."
+        ),
+    ] = None
+    exact_only: Annotated[
+        bool | None, typer.Option("--exact-only/--use-index", help="Whether identify never asks an index.")
+    ] = None
+    index_above: Annotated[
+        int | None,
+        typer.Option(
+            "--index-above", min=1000, max=1_000_000_000, help="Faces above which an index is built."
+        ),
+    ] = None
+    trust_distance: Annotated[
+        float | None,
+        typer.Option(
+            "--trust-distance", min=0, max=4, help="Largest distance at which an index result is accepted."
+        ),
+    ] = None
+    target_recall: Annotated[
+        float | None,
+        typer.Option("--target-recall", min=0.5, max=1, help="Share of searches the index must get right."),
+    ] = None
+    retention: Annotated[
+        str | None,
+        typer.Option(metavar="LENGTH", help="How long faces are kept, such as 90d or 52w; 0 is for ever."),
+    ] = None
+    refuse_quality: Annotated[
+        str | None,
+        typer.Option(
+            metavar="REASONS",
+            help="For which the encoder's reasons no face is enrolled, such as blurred,too-dark; or none.",
+        ),
+    ] = None
+
+    def settings(self) -> "CollectionSettings":
+        """As the client takes them. Raises Problem for a length of time that is none."""
+        from facerec.client import CollectionSettings
+
+        return CollectionSettings(
+            display_name=self.name,
+            verify_threshold=self.verify_threshold,
+            identify_threshold=self.identify_threshold,
+            duplicate_policy=self.duplicates and str(self.duplicates),
+            duplicate_threshold=self.duplicate_threshold,
+            min_face_pixels=self.min_face_pixels,
+            exact_only=self.exact_only,
+            index_above_faces=self.index_above,
+            trust_distance=self.trust_distance,
+            target_recall=self.target_recall,
+            retention=None if self.retention is None else times.duration(self.retention, "--retention"),
+            refused_qualities=None if self.refuse_quality is None else _reasons(self.refuse_quality),
+        )
+
+
+def takes_settings(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command every option of SettingsOptions where it has its parameter `options`."""
+    own = inspect.signature(command, eval_str=True).parameters
+    options = [
+        inspect.Parameter(field.name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=field.type)
+        for field in dataclasses.fields(SettingsOptions)
+    ]
+
+    @functools.wraps(command)
+    def run(**given: Any) -> None:
+        chosen = SettingsOptions(**{option.name: given.pop(option.name) for option in options})
+        command(**given, options=chosen)
+
+    parameters = [each for name, one in own.items() for each in (options if name == "options" else [one])]
+    run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    run.__annotations__ = {each.name: each.annotation for each in parameters}
+    return run
+
+
+def _reasons(text: str) -> tuple[str, ...]:
+    """Read `blurred,too-dark`, or `none`."""
+    if text.lower() == "none":
+        return ()
+    return tuple(word.strip().upper().replace("-", "_") for word in text.split(","))
