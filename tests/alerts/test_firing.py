@@ -89,10 +89,14 @@ def test_a_database_that_is_down(
 def test_a_fault_of_ours(
     stub: matcher_pb2_grpc.MatcherServiceStub, administrator: Administrator, prometheus: Prometheus
 ) -> None:
-    with calling(verify(stub)):
-        administrator.execute("ALTER TABLE facerec.face RENAME COLUMN encoding TO elsewhere")
+    renaming = pb.UpdatePersonRequest(person_id="ann", display_name="Ann")
+    persons = partition_name("person", "default")
+    with calling(lambda: stub.UpdatePerson(renaming, timeout=LIMIT_SECONDS)):
+        administrator.execute(
+            f"ALTER TABLE facerec.{persons} ADD CONSTRAINT planted CHECK (display_name = '') NOT VALID"
+        )
         prometheus.wait_for("FacerecInternalErrors")
-        administrator.execute("ALTER TABLE facerec.face RENAME COLUMN elsewhere TO encoding")
+        administrator.execute(f"ALTER TABLE facerec.{persons} DROP CONSTRAINT planted")
         prometheus.wait_for_end("FacerecInternalErrors")
 
 
