@@ -1,6 +1,8 @@
 """A child process of the stack, which cannot outlive its parent, and its log."""
 
+import contextlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -44,8 +46,9 @@ class Command:
 class Child:
     """A running command whose output goes to `log_path`.
 
-    A log of more than `LOG_BYTES` is set aside when the next process starts to write to it, in place of the
-    one set aside before. Spawn from the main thread: on Linux a child ends with the thread that spawned it.
+    A log of more than `LOG_BYTES` is set aside as NAME.1, in place of the one set aside before: when a
+    process starts to write to it, and by `bound_log`. Spawn from the main thread: on Linux a child ends with
+    the thread that spawned it.
     """
 
     def __init__(self, command: Command, process: subprocess.Popen[bytes], log_start: int) -> None:
@@ -93,6 +96,17 @@ class Child:
             return False
         return True
 
+    def bound_log(self) -> None:
+        """Set the log aside where it is too large, and go on with an empty one; lines of that instant are
+        lost.
+        """
+        path = self.command.log_path
+        with contextlib.suppress(FileNotFoundError):
+            if path.stat().st_size > LOG_BYTES:
+                shutil.copyfile(path, path.with_name(path.name + ".1"))
+                os.truncate(path, 0)  # the process appends, so it goes on at the new end
+                self._log_start = 0
+
     def last_words(self) -> str:
         """Say where its log is and how it ends, one line of it under another."""
         return "\n  ".join([f"its log, {self.command.log_path}, ends:", *self._tail()])
@@ -102,7 +116,10 @@ class Child:
         return next((line.strip() for line in reversed(self._tail()) if line.strip()), "it said nothing")
 
     def _tail(self) -> list[str]:
-        """The last lines that this process has written."""
-        with self.command.log_path.open("rb") as log:
-            log.seek(max(self._log_start, log.seek(0, os.SEEK_END) - TAIL_BYTES))
+        """The last lines that this process has written; none where the log was deleted."""
+        with contextlib.suppress(FileNotFoundError), self.command.log_path.open("rb") as log:
+            size = log.seek(0, os.SEEK_END)
+            start = self._log_start if self._log_start <= size else 0  # others may have cut it
+            log.seek(max(start, size - TAIL_BYTES))
             return log.read().decode(errors="replace").splitlines()[-TAIL_LINES:]
+        return []

@@ -49,6 +49,8 @@ class Supervisor:
             self._check_restart(service, status)
             self._say(f"{name} {describe(status)}: starting it again")
             self._due[name] = time.monotonic() + RESTART_SECONDS
+        else:
+            service.child.bound_log()
 
     def _check_restart(self, service: Service, status: int) -> None:
         name, child, deaths = service.name, service.child, self._deaths[service.name]

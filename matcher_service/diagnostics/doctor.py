@@ -17,9 +17,9 @@ from matcher_service.postgres.connections.extension import (
 )
 from matcher_service.postgres.driver_errors import (
     CONNECTING_ERRORS,
-    DRIVER_ERRORS,
     NO_SCHEMA_ERRORS,
     PRIVILEGE_ERRORS,
+    SERVER_ERRORS,
 )
 from matcher_service.postgres.session import Connection
 from matcher_service.settings import MatcherSettings
@@ -88,7 +88,7 @@ async def _examine_extension(connection: Connection) -> Finding:
 async def _examine_role(connection: Connection) -> Finding:
     try:
         await connection.execute("SET ROLE facerec_serve")
-    except DRIVER_ERRORS:
+    except SERVER_ERRORS:
         return Finding(
             "role",
             "fail",

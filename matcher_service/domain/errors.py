@@ -180,6 +180,10 @@ class SchemaChanged(StoreUnavailable):
         super().__init__("the database's schema was changed meanwhile; retry later", retry_after_seconds=0.1)
 
 
+class CollectionRecreated(SchemaChanged):
+    """The collection was erased and one of its id created under a call; connections need no replacement."""
+
+
 class ScoresWithheld(MatcherError):
     """A caller who may not see distances asks by one."""
 

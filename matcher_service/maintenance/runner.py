@@ -15,7 +15,7 @@ from matcher_service.maintenance.scrubbing import scrub, vacuum
 from matcher_service.postgres.connections.address import why_failed
 from matcher_service.postgres.connections.owner import connect, take_turn
 from matcher_service.postgres.connections.url import DatabaseUrl
-from matcher_service.postgres.driver_errors import CONNECTING_ERRORS, DRIVER_ERRORS, LOCK_ERRORS
+from matcher_service.postgres.driver_errors import CONNECTING_ERRORS, LOCK_ERRORS, SERVER_ERRORS
 from matcher_service.postgres.session import Connection, Session
 
 log = structlog.get_logger(__name__)
@@ -135,7 +135,7 @@ class _Run:
             forgotten = await forget_audit(
                 self.connection, options.audit_retention_days, options.decision_retention_days
             )
-        except DRIVER_ERRORS:
+        except SERVER_ERRORS:
             await self._note("audit", failed=1)
             raise
         await self._note("audit")
@@ -153,7 +153,7 @@ class _Run:
         for collection_id in collection_ids:
             try:
                 waiting += not await step(collection_id)
-            except (*DRIVER_ERRORS, MatcherError) as error:
+            except (*SERVER_ERRORS, MatcherError) as error:
                 why = type(error).__name__
                 # Asked of the database, so that one that is away ends the run.
                 if not await self._session(collection_id).value("has_collection"):

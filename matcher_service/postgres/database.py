@@ -11,7 +11,7 @@ from facerec.serving.middleware import call
 from facerec.serving.observability import spans
 from facerec.serving.server.errors import StartError
 from matcher_service import metrics
-from matcher_service.domain.errors import Overloaded, SchemaChanged, StoreUnavailable
+from matcher_service.domain.errors import CollectionRecreated, Overloaded, SchemaChanged, StoreUnavailable
 from matcher_service.postgres import migrations
 from matcher_service.postgres.admission import Gate, three_quarters_of
 from matcher_service.postgres.connections.check_connection import CHECK_SECONDS, CheckConnection
@@ -214,6 +214,8 @@ class Database:
     async def _explain(self, connection: Connection, collection_id: str, error: Exception) -> None:
         try:
             await explain(connection, getattr(connection, "prepared_for", None), collection_id, error)
+        except CollectionRecreated:
+            raise
         except SchemaChanged:
             await self._pools.renew()
             raise

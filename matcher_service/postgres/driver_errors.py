@@ -10,6 +10,7 @@ import asyncpg
 
 from matcher_service.domain.errors import (
     CollectionNotFound,
+    CollectionRecreated,
     MatcherError,
     Overloaded,
     SchemaChanged,
@@ -25,6 +26,9 @@ TRIES = 4  # while a collection of one id is erased and made anew again and agai
 
 DRIVER_ERRORS = (asyncpg.PostgresError, asyncpg.InterfaceError)
 """Whatever the driver raises, over a connection of one's own, where nothing translates it."""
+
+SERVER_ERRORS = (asyncpg.PostgresError,)
+"""What the server answers: the connection is there."""
 
 CONNECTING_ERRORS = (OSError, TimeoutError, *DRIVER_ERRORS)
 """Whatever ends a try to connect, too."""
@@ -149,7 +153,7 @@ async def explain(
         if not state["collection"]:
             raise CollectionNotFound from error
         if not state["gone"]:
-            raise SchemaChanged from error  # the collection was erased and made anew meanwhile
+            raise CollectionRecreated from error
     raise _unavailable() from error  # a restore has not come to them yet, or has dropped them already
 
 

@@ -85,5 +85,7 @@ class Session:
     def _bind(self, name: str, values: dict[str, Any]) -> tuple[str, list[Any]]:
         statement = of_collection(self.collection_id, name, self._role)
         if "collection_id" in statement.parameters:
+            if not self.collection_id or "collection_id" in values:
+                raise TypeError(f"{name} is run for the session's collection, which must have one")
             values["collection_id"] = self.collection_id
         return statement.text, statement.arguments(values)

@@ -58,18 +58,13 @@ class Statement:
         return [values[name] for name in self.parameters]
 
     def put(self, names: Mapping[str, str]) -> "Statement":
-        """The statement with names put in where it has `:"name"` or `:'name'`, in these quotes.
+        """The statement with names put in where it has `:"name"` or `:'name'`, quoted so."""
 
-        Raises ValueError for a name of anything but letters, digits and underscores.
-        """
-        for name in names.values():
-            if not re.fullmatch(r"\w+", name):
-                raise ValueError("not a name that needs no escaping")
-        text = _PUT_IN.sub(
-            lambda match: f"{match[1]}{names[match[2]]}{match[1]}" if match[2] in names else match[0],
-            self.text,
-        )
-        return dataclasses.replace(self, text=text)
+        def quoted(match: re.Match[str]) -> str:
+            quote, name = match[1], match[2]
+            return f"{quote}{names[name].replace(quote, 2 * quote)}{quote}" if name in names else match[0]
+
+        return dataclasses.replace(self, text=_PUT_IN.sub(quoted, self.text))
 
 
 def parse(text: str) -> dict[str, Statement]:

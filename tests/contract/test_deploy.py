@@ -338,3 +338,14 @@ def test_every_module_that_an_image_runs_is_there(name: str) -> None:
     assert modules
     for module in modules:
         assert importlib.util.find_spec(module), module
+
+
+def test_every_service_of_the_compose_file_but_the_database_is_locked_down() -> None:
+    compose = yaml.safe_load((DEPLOY / "compose.yaml").read_text())["services"]
+    for name, service in compose.items():
+        if name != "postgres":
+            assert service["read_only"], name
+            assert (service["cap_drop"], service["security_opt"]) == (["ALL"], ["no-new-privileges:true"]), name
+            assert {variable.split("_")[0] for variable in service["environment"]} == {
+                "ENCODER" if name == "encoder" else "MATCHER"
+            }, name

@@ -86,3 +86,28 @@ def test_a_long_log_is_set_aside_by_the_next_process_and_a_short_one_goes_on(tmp
     assert (tmp_path / "greeter.log").read_text() == "second\nthird\n"
     assert (tmp_path / "greeter.log.1").stat().st_size == LOG_BYTES + 1
     assert child.last_words().endswith("ends:\n  third")
+
+
+def test_the_log_of_a_service_that_writes_on_and_on_stays_bounded(tmp_path: Path) -> None:
+    code = "import time\nwhile True: print('x' * 9999, flush=True); time.sleep(0.001)"
+    greeter = CommandService(command(code, tmp_path))
+    greeter.start()
+    watching = Supervisor(print)
+    watching.add(greeter)
+    aside = tmp_path / "greeter.log.1"
+
+    def set_aside() -> bool:
+        watching.tick()
+        return aside.exists() and greeter.child.last_line() == "x" * 9999
+
+    wait_until(set_aside)
+    assert greeter.child.command.log_path.stat().st_size < aside.stat().st_size
+    service.stop_together([greeter])
+
+
+def test_a_log_that_was_deleted_keeps_nobody_from_saying_what_ended(tmp_path: Path) -> None:
+    greeter = Child.spawn(command("print('hello')", tmp_path))
+    assert greeter.wait(LIMIT_SECONDS)
+    (tmp_path / "greeter.log").unlink()
+    assert greeter.last_line() == "it said nothing"
+    greeter.bound_log()
