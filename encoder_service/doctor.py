@@ -9,55 +9,55 @@ from encoder_service.domain.faces import Alignment
 from encoder_service.embedding.dlib_weights import files
 from encoder_service.settings import EncoderSettings
 from facerec.serving.observability.watchdog import Watchdog
-from facerec.serving.server.diagnostics import Finding
+from facerec.serving.server.diagnostics import CheckResult
 
 
-def examine(settings: EncoderSettings) -> Iterator[Finding]:
+def examine(settings: EncoderSettings) -> Iterator[CheckResult]:
     """Look at the machine and the files, then load the models as serving does."""
     yield _examine_cores(settings)
     yield _examine_cache(settings)
     try:
         paths = files.find(settings.weights_dir, large_landmarks=settings.large_landmarks)
     except WeightsInvalid as error:
-        yield Finding("weights", "fail", str(error))
+        yield CheckResult("weights", "fail", str(error))
         return
-    yield Finding("weights", "ok", f"in {paths.resnet.parent}")
+    yield CheckResult("weights", "ok", f"in {paths.resnet.parent}")
     yield from _examine_models(settings)
 
 
-def _examine_cores(settings: EncoderSettings) -> Finding:
+def _examine_cores(settings: EncoderSettings) -> CheckResult:
     usable = cores.count()
     text = f"{settings.threads} threads on {usable} cores"
     if settings.threads > usable:
-        return Finding("cores", "warn", f"{text}: they fight for them; lower ENCODER_THREADS")
-    return Finding("cores", "ok", text)
+        return CheckResult("cores", "warn", f"{text}: they fight for them; lower ENCODER_THREADS")
+    return CheckResult("cores", "ok", text)
 
 
-def _examine_cache(settings: EncoderSettings) -> Finding:
+def _examine_cache(settings: EncoderSettings) -> CheckResult:
     folder = settings.model_cache_dir
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:
-        return Finding(
+        return CheckResult(
             "model cache", "warn", f"{folder}: {error.strerror}; the networks are converted at each start"
         )
-    return Finding("model cache", "ok", str(folder))
+    return CheckResult("model cache", "ok", str(folder))
 
 
-def _examine_models(settings: EncoderSettings) -> Iterator[Finding]:
+def _examine_models(settings: EncoderSettings) -> Iterator[CheckResult]:
     try:
         encoder = loading.build(settings, Watchdog(0))
     except (WeightsInvalid, DeviceMissing) as error:
-        yield Finding("models", "fail", str(error))
+        yield CheckResult("models", "fail", str(error))
         return
     except ModelDrift as error:
-        yield Finding("self-test", "fail", str(error))
+        yield CheckResult("self-test", "fail", str(error))
         return
     model = encoder.model
     encoder.close()
-    yield Finding("models", "ok", f"{model.space(Alignment.SMALL)} in {settings.precision}")
-    yield Finding("self-test", "ok", "the golden chip's vector is dlib's")
+    yield CheckResult("models", "ok", f"{model.space(Alignment.SMALL)} in {settings.precision}")
+    yield CheckResult("self-test", "ok", "the golden chip's vector is dlib's")
     note = model.provider_note
-    yield Finding("provider", "warn" if note else "ok", f"{model.provider}{note and ': '}{note}")
+    yield CheckResult("provider", "warn" if note else "ok", f"{model.provider}{note and ': '}{note}")

@@ -57,8 +57,8 @@ class FacerecError(Exception):
 
     Attributes:
         reason: Why the call failed.
-        message: A sentence for people, which says how to mend it.
-        field: The path of the request's field at fault, such as `items[2].probe.image`; "" where there is
+        message: A sentence for people, which says how to fix it.
+        field: The path of the invalid field of the request, such as `items[2].probe.image`; "" where there is
             none.
         retry_after_seconds: How long to wait before trying again, in seconds; None where that does not help
             or no service said so.

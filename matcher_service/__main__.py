@@ -136,7 +136,7 @@ COMMANDS = {
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run one command and return the exit code: 0, or 2 for what a person must mend."""
+    """Run one command and return the exit code: 0, or 2 for what a person must fix."""
     return command_line.run(PROGRAM, COMMANDS, argv)
 
 

@@ -11,7 +11,7 @@ from facerec.client import AsyncEncoderClient, Security
 from facerec.client.security import PLAIN
 from facerec.errors import FacerecError, Reason
 from facerec.serving.auth import files
-from facerec.serving.auth.files import FollowedFiles
+from facerec.serving.auth.files import WatchedFiles
 from facerec.serving.middleware import call
 from facerec.serving.observability import spans
 from matcher_service import metrics
@@ -23,12 +23,12 @@ from matcher_service.domain.errors import (
     Overloaded,
 )
 from matcher_service.domain.faces import BoundingBox, EncodedFace, Encoding
-from matcher_service.postgres.admission import Gate, three_quarters_of
+from matcher_service.postgres.admission import FairSemaphore, three_quarters_of
 
 RETRY_SECONDS = 1.0
 log = structlog.get_logger(__name__)
 IMAGE_REASONS = (Reason.IMAGE_INVALID, Reason.IMAGE_TOO_LARGE, Reason.IMAGE_UNSUPPORTED)
-LOCKED_REASONS = (Reason.KEY_MISSING, Reason.KEY_UNKNOWN, Reason.NOT_PERMITTED, Reason.RATE_LIMITED)
+ACCESS_DENIED_REASONS = (Reason.KEY_MISSING, Reason.KEY_UNKNOWN, Reason.NOT_PERMITTED, Reason.RATE_LIMITED)
 
 
 class EncoderClient:
@@ -43,11 +43,11 @@ class EncoderClient:
     def __init__(
         self, address: str, *, timeout_seconds: float, security: Security = PLAIN, max_images: int
     ) -> None:
-        self._images = Gate(
+        self._images = FairSemaphore(
             max_images, wait_seconds=timeout_seconds / 2, kind="encoder", share=three_quarters_of(max_images)
         )
         self._timeout_seconds = timeout_seconds
-        self._files = FollowedFiles(
+        self._files = WatchedFiles(
             security.files,
             lambda: AsyncEncoderClient(address, security=security),
             name="encoder_certificates",
@@ -154,7 +154,7 @@ def _ours(error: FacerecError, field: str) -> MatcherError:
         return OptionInvalid(error.message, field="min_face_pixels")
     if error.reason is Reason.OVERLOADED:
         return _overloaded(error.retry_after_seconds or RETRY_SECONDS)
-    if error.reason in LOCKED_REASONS:
+    if error.reason in ACCESS_DENIED_REASONS:
         return EncoderUnavailable(
             f"the encoder does not let this matcher in ({error.reason}); an operator must give it a "
             "key, or name its certificate there",

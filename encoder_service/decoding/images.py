@@ -102,7 +102,7 @@ class Picture:
         except (MemoryError, ImageError, Cancelled):
             raise
         except Exception:
-            # Decoders of hostile bytes raise nearly anything; whatever it is, the bytes are at fault.
+            # Decoders of hostile bytes raise nearly anything; whatever it is, the bytes are invalid.
             raise damaged(self._image) from None
         make_upright = _ORIENTATIONS.get(self._orientation)
         return Scaled(np.ascontiguousarray(make_upright(pixels) if make_upright else pixels), factor)

@@ -1,1 +1,1 @@
-"""Finding faces: dlib's HOG detector and its CNN."""
+"""CheckResult faces: dlib's HOG detector and its CNN."""

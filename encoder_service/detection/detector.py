@@ -1,4 +1,4 @@
-"""Finding faces: what a detector is, and dlib's HOG detector, one to a thread."""
+"""CheckResult faces: what a detector is, and dlib's HOG detector, one to a thread."""
 
 import math
 import threading

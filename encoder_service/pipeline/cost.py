@@ -34,7 +34,7 @@ _FACE_PIXELS: Final = 120_000
 class Plan:
     """What will be done with an image.
 
-    `searched_pixels` are those of all looks, the second included, each as dear as `weight` of HOG's;
+    `searched_pixels` are those of all looks, the second included, each as costly as `weight` of HOG's;
     `box_pixels` those of all face boxes that were given.
     """
 

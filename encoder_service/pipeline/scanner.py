@@ -187,9 +187,9 @@ def _check_searched(detector: Detector, copy: Copy, size: tuple[int, int], optio
     )
     if not option:
         raise ImageTooLarge(f"{searched}: crop it, it is too narrow for a smaller copy")
-    mend = "lower upsample" if copy.upsample else "search without full_resolution"
-    mend = "raise min_face_pixels" if option == "min_face_pixels" else mend
-    raise OptionInvalid(f"{searched}: {mend}, or send a smaller image", field=f"options.{option}")
+    fix = "lower upsample" if copy.upsample else "search without full_resolution"
+    fix = "raise min_face_pixels" if option == "min_face_pixels" else fix
+    raise OptionInvalid(f"{searched}: {fix}, or send a smaller image", field=f"options.{option}")
 
 
 def _look(detector: Detector, picture: Picture, copy: Copy) -> list[Detection]:

@@ -83,7 +83,7 @@ class BaseClient:
             A client of the same class.
 
         Raises:
-            FacerecError: OPTION_INVALID; `field` is the argument at fault.
+            FacerecError: OPTION_INVALID; `field` is the invalid argument.
 
         Example:
             >>> patient = matcher.with_options(timeout_seconds=60, request_id="door-7.20261128-0815")

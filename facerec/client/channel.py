@@ -84,8 +84,8 @@ def check_address(address: str, service: str) -> None:
             raise _address_invalid(address, f"give HOST:PORT, such as 127.0.0.1:{port} or [::1]:{port}")
 
 
-def _address_invalid(address: str, mend: str) -> FacerecError:
-    return FacerecError(f"address {address!r}: {mend}", reason=Reason.OPTION_INVALID, field="address")
+def _address_invalid(address: str, fix: str) -> FacerecError:
+    return FacerecError(f"address {address!r}: {fix}", reason=Reason.OPTION_INVALID, field="address")
 
 
 def target(address: str) -> str:

@@ -8,7 +8,7 @@ from google.rpc import error_details_pb2, status_pb2
 from grpc_status import rpc_status
 
 from facerec.errors import FacerecError, Reason
-from facerec.tls_trouble import tls_trouble
+from facerec.tls_errors import tls_errors
 
 M = TypeVar("M", bound=Message)
 
@@ -67,7 +67,7 @@ def _without_reason(error: grpc.RpcError, address: str) -> FacerecError:
     code = error.code()
     reason = _REASONS.get(code, Reason.INTERNAL)
     if reason is Reason.UNREACHABLE:
-        trouble = tls_trouble(error.details() or "")
+        trouble = tls_errors(error.details() or "")
         message = f"no service is ready at {address}" + (f" ({trouble})" if trouble else "")
     elif reason is Reason.DEADLINE_EXCEEDED:
         message = f"{address} did not answer in time"

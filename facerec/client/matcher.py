@@ -84,7 +84,7 @@ class MatcherClient(Client):
     ) -> ImportReport:
         """Add faces in bulk over one call, which has no deadline. Each batch is committed at once.
 
-        A face at fault is refused and reported, the others are taken; the same vector is stored once for a
+        An invalid face is refused and reported, the others are taken; the same vector is stored once for a
         person. What was committed before an interruption stays: go on at the `next_row` that `get_import`
         answers.
 

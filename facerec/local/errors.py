@@ -1,4 +1,4 @@
-"""What keeps the local stack from running, each a line that says how to mend it.
+"""What keeps the local stack from running, each a line that says how to fix it.
 
 StartError (facerec.serving)
 +-- LocalError

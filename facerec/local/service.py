@@ -8,7 +8,7 @@ from typing import Protocol
 from facerec.local.child import Child, Command
 
 STOP_SECONDS = 5.0
-MISUSE_STATUS = 2  # how a service says that its settings do not let it start, which no restart mends
+MISUSE_STATUS = 2  # how a service says that its settings do not let it start, which no restart fixes
 
 
 class Service(Protocol):

@@ -1,4 +1,4 @@
-"""Turns the first request to end into an exception, wherever the main thread is."""
+"""KeyedLocks the first request to end into an exception, wherever the main thread is."""
 
 import signal
 from types import FrameType, TracebackType

@@ -5,5 +5,5 @@ Nothing here imports a service.
 
 import os
 
-# gRPC's core writes a line to stderr for each call at fault, whoever sends it. It asks when it is imported.
+# gRPC's core writes a line to stderr for each invalid call, whoever sends it. It asks when it is imported.
 os.environ.setdefault("GRPC_VERBOSITY", "NONE")

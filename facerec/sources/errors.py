@@ -2,7 +2,7 @@
 
 
 class SourceRefused(Exception):
-    """The source can't be read, or not beyond `location`; the message says why and how to mend it.
+    """The source can't be read, or not beyond `location`; the message says why and how to fix it.
 
     `location` is where in the source the fault is, such as `line 17` or `byte 4711`; "" for the whole of it.
     """

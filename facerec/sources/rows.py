@@ -22,7 +22,7 @@ TEXTS: Final = ("display_name", "external_ref", "expire_time", "fingerprint")
 _FLOATS: Final = struct.Struct(f"={DIMENSIONS}f")
 
 Refuse = Callable[[str, str, str], None]
-"""Called for a row that is left out: its location in the source, the field at fault, what is wrong."""
+"""Called for a row that is left out: its location in the source, the invalid field, what is wrong."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -47,7 +47,7 @@ class SourceBatch:
 
 
 def face(location: str, encoding: Any, record: Mapping[str, Any], refuse: Refuse) -> Row | None:
-    """The face of a record of a source, by field; None where it is at fault and `refuse` was called."""
+    """The face of a record of a source, by field; None where it is invalid and `refuse` was called."""
     field = "encoding"
     try:
         values = vector(encoding)

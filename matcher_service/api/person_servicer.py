@@ -10,7 +10,7 @@ from matcher_service.api.context import Context
 from matcher_service.api.converters import answers, person_exports, requests
 from matcher_service.domain import ids
 from matcher_service.domain.errors import OptionInvalid
-from matcher_service.persons.enrollment import Enroller, EnrollOrder
+from matcher_service.persons.enrollment import Enroller, EnrollmentRequest
 from matcher_service.persons.export import PersonExporter
 from matcher_service.persons.persons import PersonService
 from matcher_service.transfer.exporter import STALLED_SECONDS, limit
@@ -30,7 +30,7 @@ class PersonServicer(matcher_pb2_grpc.MatcherServiceServicer):
         """Add faces to a person."""
         ids.count(len(request.items), "items", 1, MAX_ITEMS)
         named = request.HasField("display_name")
-        order = EnrollOrder(
+        order = EnrollmentRequest(
             collection_id=ids.collection_id(request.collection_id),
             person_id=ids.person_id(request.person_id),
             display_name=ids.free_text(request.display_name, "display_name") if named else None,

@@ -8,7 +8,7 @@ import uuid
 from collections.abc import Sequence
 
 from matcher_service.calibration.error_rates import BIN
-from matcher_service.domain.faces import ExpectedHits
+from matcher_service.domain.faces import ExpectedFalsePositives
 from matcher_service.identification.query import Found
 from matcher_service.postgres.database import Database
 from matcher_service.postgres.driver_errors import retried_on_schema_change
@@ -31,7 +31,9 @@ class Evidence:
         self._database = database
         self._curves: collections.OrderedDict[uuid.UUID, Curve | None] = collections.OrderedDict()
 
-    async def expected_hits(self, collection_id: str, found: Found) -> ExpectedHits | None:
+    async def expected_false_positives(
+        self, collection_id: str, found: Found
+    ) -> ExpectedFalsePositives | None:
         """The rate at the next threshold there is one for, times the collection's faces; None uncalibrated.
 
         Raises StoreUnavailable, Overloaded.
@@ -43,8 +45,8 @@ class Evidence:
             return None
         place = max(0, math.ceil(found.threshold / BIN - 1e-9) - 1)
         if place >= len(curve.far):
-            return ExpectedHits(float(found.collection_faces), float(found.collection_faces))
-        return ExpectedHits(
+            return ExpectedFalsePositives(float(found.collection_faces), float(found.collection_faces))
+        return ExpectedFalsePositives(
             curve.far[place] * found.collection_faces, curve.far_high[place] * found.collection_faces
         )
 

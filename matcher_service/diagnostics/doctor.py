@@ -4,15 +4,15 @@ from collections.abc import AsyncIterator
 
 from facerec.client import AsyncEncoderClient
 from facerec.errors import FacerecError, Reason
-from facerec.serving.server.diagnostics import Finding, check_serving, examine_settings
+from facerec.serving.server.diagnostics import CheckResult, check_serving, examine_settings
 from facerec.serving.server.errors import StartError
 from matcher_service.diagnostics.restored import examine_newer_extension, examine_restored
 from matcher_service.postgres import migrations
 from matcher_service.postgres.connections.address import connect, why_not_connected, why_unverified
 from matcher_service.postgres.connections.extension import (
     check_extension,
-    check_reach,
     check_server,
+    check_usage,
     server_version,
 )
 from matcher_service.postgres.driver_errors import (
@@ -27,7 +27,7 @@ from matcher_service.settings import MatcherSettings
 _CONNECT_SECONDS = 5.0
 
 
-async def examine(settings: MatcherSettings) -> AsyncIterator[Finding]:
+async def examine(settings: MatcherSettings) -> AsyncIterator[CheckResult]:
     """Look at the settings, at the database as the serving login, then at the encoder."""
     yield examine_settings(lambda: _check(settings))
     async for finding in _examine_database(settings):
@@ -48,16 +48,16 @@ def _check(settings: MatcherSettings) -> None:
     check_serving(settings)
 
 
-async def _examine_database(settings: MatcherSettings) -> AsyncIterator[Finding]:
+async def _examine_database(settings: MatcherSettings) -> AsyncIterator[CheckResult]:
     if why := why_unverified(settings.database_url.get_secret_value()):
-        yield Finding("certificate", "warn", why)
+        yield CheckResult("certificate", "warn", why)
     try:
         connection = await connect(settings.database_url.get_secret_value(), seconds=_CONNECT_SECONDS)
     except (StartError, ValueError, *CONNECTING_ERRORS) as error:
-        yield Finding("database", "fail", f"{why_not_connected(error)}; see MATCHER_DATABASE_URL")
+        yield CheckResult("database", "fail", f"{why_not_connected(error)}; see MATCHER_DATABASE_URL")
         return
     try:
-        yield Finding("database", "ok", f"connected to Postgres {server_version(connection)}")
+        yield CheckResult("database", "ok", f"connected to Postgres {server_version(connection)}")
         yield await _examine_extension(connection)
         if newer := await examine_newer_extension(connection):
             yield newer
@@ -74,50 +74,50 @@ async def _examine_database(settings: MatcherSettings) -> AsyncIterator[Finding]
         await connection.close(timeout=_CONNECT_SECONDS)
 
 
-async def _examine_extension(connection: Connection) -> Finding:
+async def _examine_extension(connection: Connection) -> CheckResult:
     try:
         await check_server(connection)
         schema = await check_extension(connection)
-        await check_reach(connection, schema, "facerec_owner", "facerec_serve")
+        await check_usage(connection, schema, "facerec_owner", "facerec_serve")
     except StartError as error:
-        return Finding("pgvector", "fail", str(error))
+        return CheckResult("pgvector", "fail", str(error))
     version = await connection.fetchval("SELECT extversion FROM pg_extension WHERE extname = 'vector'")
-    return Finding("pgvector", "ok", f"version {version}")
+    return CheckResult("pgvector", "ok", f"version {version}")
 
 
-async def _examine_role(connection: Connection) -> Finding:
+async def _examine_role(connection: Connection) -> CheckResult:
     try:
         await connection.execute("SET ROLE facerec_serve")
     except SERVER_ERRORS:
-        return Finding(
+        return CheckResult(
             "role",
             "fail",
             "the login may not act as facerec_serve: run `matcher_service migrate` with a login that may "
             "migrate, then GRANT facerec_serve TO the serving login",
         )
-    return Finding("role", "ok", "acts as facerec_serve")
+    return CheckResult("role", "ok", "acts as facerec_serve")
 
 
-async def _examine_schema(connection: Connection) -> Finding:
+async def _examine_schema(connection: Connection) -> CheckResult:
     try:
         version = await migrations.check_applied(connection)
     except NO_SCHEMA_ERRORS:
         version = 0
     except migrations.MigrationError as error:
-        return Finding("schema", "fail", str(error))
+        return CheckResult("schema", "fail", str(error))
     except PRIVILEGE_ERRORS:
-        return Finding(
+        return CheckResult(
             "schema",
             "fail",
             "facerec_serve may not read facerec.schema_migration: run `matcher_service migrate`, or restore "
             "again with the roles made beforehand and without --no-privileges",
         )
     if version < migrations.head():
-        return Finding("schema", "fail", migrations.why_unfit(version, version))
-    return Finding("schema", "ok", f"at version {version}")
+        return CheckResult("schema", "fail", migrations.incompatibility(version, version))
+    return CheckResult("schema", "ok", f"at version {version}")
 
 
-async def _examine_room(connection: Connection, settings: MatcherSettings) -> Finding:
+async def _examine_room(connection: Connection, settings: MatcherSettings) -> CheckResult:
     """How many replicas the server has connections for."""
     allowed = int(await connection.fetchval("SHOW max_connections"))
     kept = int(await connection.fetchval("SHOW superuser_reserved_connections"))
@@ -125,11 +125,13 @@ async def _examine_room(connection: Connection, settings: MatcherSettings) -> Fi
     replicas = (allowed - kept) // each
     text = f"{each} a replica of {allowed - kept}: room for {replicas}"
     if replicas < 1:
-        return Finding("connections", "fail", f"{text}; lower MATCHER_POOL_MAX_SIZE or raise max_connections")
-    return Finding("connections", "ok" if replicas > 1 else "warn", text)
+        return CheckResult(
+            "connections", "fail", f"{text}; lower MATCHER_POOL_MAX_SIZE or raise max_connections"
+        )
+    return CheckResult("connections", "ok" if replicas > 1 else "warn", text)
 
 
-async def _examine_encoder(settings: MatcherSettings) -> Finding:
+async def _examine_encoder(settings: MatcherSettings) -> CheckResult:
     try:
         async with AsyncEncoderClient(
             settings.encoder_address, timeout_seconds=_CONNECT_SECONDS, security=settings.encoder_security()
@@ -137,9 +139,9 @@ async def _examine_encoder(settings: MatcherSettings) -> Finding:
             model = await client.get_model()
     except FacerecError as error:
         # One that is away may come; one that refuses will go on refusing.
-        return Finding(
+        return CheckResult(
             "encoder",
             "warn" if error.reason in (Reason.UNREACHABLE, Reason.DEADLINE_EXCEEDED) else "fail",
-            f"{error.message}; until this is mended images are answered ENCODER_UNAVAILABLE",
+            f"{error.message}; until this is fixed images are answered ENCODER_UNAVAILABLE",
         )
-    return Finding("encoder", "ok", f"{model.space} on {model.execution_provider}")
+    return CheckResult("encoder", "ok", f"{model.space} on {model.execution_provider}")

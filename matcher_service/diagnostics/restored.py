@@ -1,11 +1,11 @@
-"""What `doctor` finds in a database that was restored, replicated or upgraded, and how to mend it."""
+"""What `doctor` finds in a database that was restored, replicated or upgraded, and how to fix it."""
 
-from facerec.serving.server.diagnostics import Finding
+from facerec.serving.server.diagnostics import CheckResult
 from matcher_service.postgres.session import Connection, Session
 from matcher_service.postgres.statements import load
 
 
-async def examine_restored(connection: Connection) -> list[Finding]:
+async def examine_restored(connection: Connection) -> list[CheckResult]:
     """Look at owners, rights, keys and statistics; one finding where all are in order.
 
     The connection acts as facerec_serve on a schema that is at head. Raises what asyncpg raises.
@@ -23,15 +23,15 @@ async def examine_restored(connection: Connection) -> list[Finding]:
         keys := await _examine_keys(connection)
     ):
         found.append(keys)
-    return found or [Finding("contents", "ok", "owners, rights, keys and statistics are in order")]
+    return found or [CheckResult("contents", "ok", "owners, rights, keys and statistics are in order")]
 
 
-async def examine_newer_extension(connection: Connection) -> Finding | None:
+async def examine_newer_extension(connection: Connection) -> CheckResult | None:
     """Whether the server has a newer pgvector than the database uses."""
     newer = await Session(connection, role="doctor").value("newer_extension")
     if newer is None:
         return None
-    return Finding(
+    return CheckResult(
         "pgvector",
         "warn",
         f"the server has {newer} installed: let a superuser run ALTER EXTENSION vector UPDATE in this "
@@ -39,12 +39,12 @@ async def examine_newer_extension(connection: Connection) -> Finding | None:
     )
 
 
-async def _examine_owners(connection: Connection) -> Finding | None:
+async def _examine_owners(connection: Connection) -> CheckResult | None:
     row = await Session(connection, role="doctor").row("other_owners")
     assert row is not None
     if not row["objects"]:
         return None
-    return Finding(
+    return CheckResult(
         "owners",
         "fail",
         f"{row['objects']} objects belong to another role than facerec_owner, {row['first']} to "
@@ -53,12 +53,12 @@ async def _examine_owners(connection: Connection) -> Finding | None:
     )
 
 
-async def _examine_rights(connection: Connection) -> Finding | None:
+async def _examine_rights(connection: Connection) -> CheckResult | None:
     row = await Session(connection, role="doctor").row("lacking_rights")
     assert row is not None
     if not row["objects"]:
         return None
-    return Finding(
+    return CheckResult(
         "rights",
         "fail",
         f"facerec_serve lacks rights on {row['objects']} objects, {row['first']} among them: restore again "
@@ -66,7 +66,7 @@ async def _examine_rights(connection: Connection) -> Finding | None:
     )
 
 
-async def _examine_keys(connection: Connection) -> Finding | None:
+async def _examine_keys(connection: Connection) -> CheckResult | None:
     session = Session(connection, role="doctor")
     last = await session.value("last_person_key") or 0
     most = 0
@@ -75,7 +75,7 @@ async def _examine_keys(connection: Connection) -> Finding | None:
         most = max(most, await connection.fetchval(statement.text) or 0)
     if most <= last:
         return None
-    return Finding(
+    return CheckResult(
         "keys",
         "fail",
         f"the sequence facerec.person_key is at {last} and persons have keys up to {most}, as after a "
@@ -84,11 +84,11 @@ async def _examine_keys(connection: Connection) -> Finding | None:
     )
 
 
-async def _examine_statistics(connection: Connection) -> Finding | None:
+async def _examine_statistics(connection: Connection) -> CheckResult | None:
     tables = await Session(connection, role="doctor").value("unmeasured_tables")
     if not tables:
         return None
-    return Finding(
+    return CheckResult(
         "statistics",
         "warn",
         f"{tables} tables have no statistics, as after a restore or pg_upgrade, and plans are guesses until "

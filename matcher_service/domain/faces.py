@@ -223,11 +223,11 @@ class Identification:
     space: str
     mode: SearchMode
     quality: Quality | None = None
-    expected: "ExpectedHits | None" = None
+    expected: "ExpectedFalsePositives | None" = None
 
 
 @dataclasses.dataclass(frozen=True)
-class ExpectedHits:
+class ExpectedFalsePositives:
     """Expected false positives of an unenrolled probe, in faces, and the upper end of its 95 % interval."""
 
     faces: float

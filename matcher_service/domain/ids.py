@@ -1,4 +1,4 @@
-"""The rules of ids, texts and numbers in a request; each check names the field at fault."""
+"""The rules of ids, texts and numbers in a request; each check names the invalid field."""
 
 import math
 import re

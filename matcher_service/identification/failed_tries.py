@@ -19,13 +19,13 @@ from matcher_service.domain.errors import FaceDuplicate, TriesExhausted
 from matcher_service.domain.faces import Encoding
 from matcher_service.identification.query import Count, Nearest
 from matcher_service.identification.repository import DecisionRepository
-from matcher_service.postgres.admission import Gate
+from matcher_service.postgres.admission import FairSemaphore
 
 DAY_SECONDS: Final = 86400.0
 MATCH_TRIES: Final = 0.05  # what a match takes where the caller chooses vectors; with images it takes nothing
 MAX_WAITING = 16  # tries of one caller against one person that wait for their turn
 RETRY_SECONDS = 1.0
-LOOK_WAIT_SECONDS = 30.0  # for the looks for duplicates of one caller's other enrolments
+SEARCH_WAIT_SECONDS = 30.0  # for the searches for duplicates of one caller's other enrolments
 
 Key = tuple[str, str, str]
 """Collection, person and caller, whose tries are made one after another."""
@@ -53,8 +53,10 @@ class FailedTries:
 
     def __init__(self, repository: DecisionRepository) -> None:
         self._repository = repository
-        self._turns = Turns()
-        self._looks: weakref.WeakValueDictionary[tuple[str, str], Gate] = weakref.WeakValueDictionary()
+        self._turns = KeyedLocks()
+        self._searching: weakref.WeakValueDictionary[tuple[str, str], FairSemaphore] = (
+            weakref.WeakValueDictionary()
+        )
         self._deciding: set[asyncio.Task[Nearest]] = set()
 
     async def verify(
@@ -95,14 +97,14 @@ class FailedTries:
 
     @contextlib.asynccontextmanager
     async def refusals(self, collection_id: str, per_day: float) -> AsyncIterator[None]:
-        """Around a look for duplicates: take a try before it; give most of it back where nobody is found.
+        """Around a search for duplicates: take a try before it; give most of it back where nobody is found.
 
         A part is kept as of a match of Verify: the answer that costs less must not be free. Nothing is given
         back for FaceDuplicate or where the caller hangs up. Raises TriesExhausted, Overloaded, and as Store
         does.
         """
         caller, budget = call.caller_name(), Budget(per_day)
-        async with self._look(collection_id, caller):
+        async with self._one_search(collection_id, caller):
             await self._count_refusal(collection_id, budget)
             try:
                 yield
@@ -113,12 +115,12 @@ class FailedTries:
                 raise
             await self._give_back(collection_id, caller, budget)
 
-    def _look(self, collection_id: str, caller: str) -> contextlib.AbstractAsyncContextManager[None]:
-        """One look at a time, which holds a whole try: two at once could find no try left for the second,
+    def _one_search(self, collection_id: str, caller: str) -> contextlib.AbstractAsyncContextManager[None]:
+        """One search at a time, which holds a whole try: two at once could find no try left for the second,
         though most of the first one's comes back.
         """
-        gate = Gate(1, wait_seconds=LOOK_WAIT_SECONDS, kind="enroll")
-        return self._looks.setdefault((collection_id, caller), gate).permit()
+        gate = FairSemaphore(1, wait_seconds=SEARCH_WAIT_SECONDS, kind="enroll")
+        return self._searching.setdefault((collection_id, caller), gate).permit()
 
     async def _give_back(self, collection_id: str, caller: str, budget: Budget) -> None:
         await self._repository.return_refusal(
@@ -126,7 +128,7 @@ class FailedTries:
         )
 
     async def refused(self, collection_id: str, per_day: float) -> None:
-        """Count a duplicate that was found after the look. Raises TriesExhausted, and as Store does."""
+        """Count a duplicate that was found after the search. Raises TriesExhausted, and as Store does."""
         await self._count_refusal(collection_id, Budget(per_day))
 
     async def _count_refusal(self, collection_id: str, budget: Budget) -> None:
@@ -140,7 +142,7 @@ class FailedTries:
             raise _exhausted("the faces enrolled", budget, wait_seconds)
 
 
-class Turns:
+class KeyedLocks:
     """One at a time of each key in this process, so that whoever waits holds no database connection."""
 
     def __init__(self) -> None:

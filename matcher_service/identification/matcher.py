@@ -57,21 +57,21 @@ class Matcher:
         Raises PersonNotFound, FaceNotFound, ModelMismatch, and TriesExhausted for callers whose tries are
         counted.
         """
-        seen = await single_face(self._encoder, probe)
+        face = await single_face(self._encoder, probe)
         per_day = call.failed_tries_per_day()
         found = (
-            await self._repository.verify(collection_id, person_id, seen.face)
+            await self._repository.verify(collection_id, person_id, face.face)
             if per_day is None
-            else await self._tries.verify(collection_id, person_id, seen.face, max_distance, per_day)
+            else await self._tries.verify(collection_id, person_id, face.face, max_distance, per_day)
         )
-        verification = _decided(found, probe, seen, max_distance)
+        verification = _decided(found, probe, face, max_distance)
         self._decisions.add(collection_id, Action.VERIFY, person_id, match=verification.match)
         return verification
 
     async def compare(self, collection_id: str, a: Probe, b: Probe, max_distance: float | None) -> Comparison:
         """Measure two faces against each other. Raises FaceNotFound, ModelMismatch."""
-        seen_a, seen_b = await single_faces(self._encoder, [a, b])
-        face_a, face_b = seen_a.face, seen_b.face
+        resolved_a, resolved_b = await single_faces(self._encoder, [a, b])
+        face_a, face_b = resolved_a.face, resolved_b.face
         found = await self._repository.compare(collection_id, face_a, face_b)
         check_space(face_a, a, found.space)
         check_space(face_b, b, found.space)
@@ -87,8 +87,8 @@ class Matcher:
             distance=found.distance,
             threshold=threshold,
             space=found.space,
-            quality_a=seen_a.quality,
-            quality_b=seen_b.quality,
+            quality_a=resolved_a.quality,
+            quality_b=resolved_b.quality,
         )
 
     async def identify(
@@ -113,27 +113,27 @@ class Matcher:
         Raises FaceNotFound, ModelMismatch, RateLimited for more faces than the caller's rate has left.
         """
         answers = []
-        looked = await self._look(probes, all_faces, min_face_pixels)
-        found_in = collections.Counter(index for index, _ in looked)
+        resolved = await self._resolve(probes, all_faces, min_face_pixels)
+        found_in = collections.Counter(index for index, _ in resolved)
         call.charge(sum(max(1, found_in[index]) for index in range(len(probes))))
-        for index, seen in looked:
-            query = Query(collection_id, seen.face, max_distance, max_candidates, exact_only, scores=scores)
+        for index, face in resolved:
+            query = Query(collection_id, face.face, max_distance, max_candidates, exact_only, scores=scores)
             found = await self._search.decide(query)
-            check_space(seen.face, probes[index], found.space)
+            check_space(face.face, probes[index], found.space)
             if not found.probe_found:
                 raise no_such_face(probes[index])
             answers.append(
                 Identification(
                     probe_index=index,
-                    box=seen.box,
+                    box=face.box,
                     candidates=found.candidates,
                     matched_persons=found.matched_persons,
                     faces=found.faces,
                     threshold=found.threshold,
                     space=found.space,
                     mode=found.mode,
-                    quality=seen.quality,
-                    expected=await self._evidence.expected_hits(collection_id, found),
+                    quality=face.quality,
+                    expected=await self._evidence.expected_false_positives(collection_id, found),
                 )
             )
             first = found.candidates[0].person_id if found.candidates else None
@@ -143,22 +143,22 @@ class Matcher:
         threshold, space = await self._repository.search_defaults(collection_id)
         return [], threshold if max_distance is None else max_distance, space
 
-    async def _look(
+    async def _resolve(
         self, probes: Sequence[Probe], all_faces: bool, min_face_pixels: int
     ) -> list[tuple[int, ResolvedProbe]]:
-        """Every face to look for, with its probe's index."""
+        """Every face to search for, with its probe's index."""
         if not all_faces:
             return list(enumerate(await single_faces(self._encoder, probes)))
         return [
-            (index, seen)
+            (index, face)
             for index, probe in enumerate(probes)
-            for seen in await every_face(self._encoder, probe, min_face_pixels)
+            for face in await every_face(self._encoder, probe, min_face_pixels)
         ]
 
 
-def _decided(found: Nearest, probe: Probe, seen: ResolvedProbe, max_distance: float | None) -> Verification:
+def _decided(found: Nearest, probe: Probe, face: ResolvedProbe, max_distance: float | None) -> Verification:
     """Decide a claim by what was found. Raises PersonNotFound, FaceNotFound, ModelMismatch."""
-    check_space(seen.face, probe, found.space)
+    check_space(face.face, probe, found.space)
     if not found.person_found:
         raise PersonNotFound("the collection has nobody of this id", field="person_id")
     if not found.probe_found:
@@ -173,5 +173,5 @@ def _decided(found: Nearest, probe: Probe, seen: ResolvedProbe, max_distance: fl
         nearest_face_id=found.face_id,
         faces=found.faces,
         space=found.space,
-        quality=seen.quality,
+        quality=face.quality,
     )

@@ -37,11 +37,11 @@ async def single_face(encoder: Encoder, probe: Probe) -> ResolvedProbe:
         raise FaceAmbiguous(
             "the picture shows several faces: send one that shows one, or set use_largest_face", field=field
         )
-    return _seen(found[0])
+    return _resolved(found[0])
 
 
 async def single_faces(encoder: Encoder, probes: Sequence[Probe]) -> list[ResolvedProbe]:
-    """The one face each probe means; the first probe at fault, in their order, fails all of them."""
+    """The one face each probe means; the first invalid probe, in their order, fails all of them."""
     gate = asyncio.Semaphore(PHOTOS_IN_FLIGHT)
 
     async def gated(probe: Probe) -> ResolvedProbe:
@@ -64,10 +64,10 @@ async def every_face(encoder: Encoder, probe: Probe, min_face_pixels: int) -> li
     found = await encoder.encode(
         probe.face.image, max_faces=0, field=f"{probe.field}.image", min_face_pixels=min_face_pixels
     )
-    return list(map(_seen, found))
+    return list(map(_resolved, found))
 
 
-def _seen(face: EncodedFace) -> ResolvedProbe:
+def _resolved(face: EncodedFace) -> ResolvedProbe:
     return ResolvedProbe(face.encoding, face.box, face.quality)
 
 

@@ -72,7 +72,7 @@ class RecallMeter:
     async def _compare(self, query: Query, total: Recall, *, far: bool) -> Recall:
         """Search in each way."""
         exact = (await self._scanner.scan(query)).found
-        index, identify, confirmed = await self._search.answers(query)
+        index, identify, confirmed = await self._search.compare(query)
         known = bool(exact.candidates)
         found = known and _same(index, exact)
         return Recall(

@@ -60,34 +60,32 @@ class Search:
         """Ask with reduced probes, and with all of them where that result is not accepted."""
         first = await self._propose(query, probes_share=REDUCED_PROBES, acceptance_share=REDUCED_ACCEPTANCE)
         if not first.decided and first.search == "index":
-            # Most probes that come here are of nobody enrolled: where their scan is refused, so is the dearer
-            # query.
+            # Most probes that come here are of nobody enrolled: where their scan is refused, so is the
+            # costlier query.
             self._scanner.check_room()
             first = await self._propose(query)
         return first
 
-    async def look(self, query: Query) -> Found:
-        """Find who is near, accepting the index's result where there is an index. Raises as `decide`.
+    async def propose(self, query: Query) -> Found:
+        """Find who is near, accepting any index result where there is an index. Raises as `decide`.
 
         Without scores it is not accepted where all whom the index proposed are within the threshold: it would
-        tell who of more than these are the nearest.
+        reveal who of more than these are the nearest.
         """
         first = await self._propose(query)
         cut = not query.scores and first.cut
         return (await self._scanner.scan(query)).found if cut or first.search == "later" else first.found
 
-    async def answers(self, query: Query) -> tuple[Found, Found, bool]:
-        """What the index finds, what of it `decide` would answer, and whether a scan would decide instead.
+    async def compare(self, query: Query) -> tuple[Found, Found, bool]:
+        """What the index finds with all probes, which index result `decide` goes by, and whether it would
+        scan instead.
 
         Raises as `decide`.
         """
-        quick = await self._propose(query, probes_share=REDUCED_PROBES, acceptance_share=REDUCED_ACCEPTANCE)
+        reduced = await self._propose(query, probes_share=REDUCED_PROBES, acceptance_share=REDUCED_ACCEPTANCE)
         whole = await self._propose(query)
-        return (
-            whole.found,
-            quick.found if quick.decided else whole.found,
-            not (quick.decided or whole.decided),
-        )
+        used = reduced if reduced.decided else whole
+        return whole.found, used.found, not used.decided
 
     @retried_on_schema_change
     async def _propose(

@@ -13,7 +13,7 @@ from matcher_service.maintenance.indexes import Builder
 from matcher_service.maintenance.purging import forget_audit, forget_requests, purge
 from matcher_service.maintenance.scrubbing import scrub, vacuum
 from matcher_service.postgres.connections.address import why_failed
-from matcher_service.postgres.connections.owner import connect, take_turn
+from matcher_service.postgres.connections.owner import connect, try_maintenance_lock
 from matcher_service.postgres.connections.url import DatabaseUrl
 from matcher_service.postgres.driver_errors import CONNECTING_ERRORS, LOCK_ERRORS, SERVER_ERRORS
 from matcher_service.postgres.session import Connection, Session
@@ -50,7 +50,7 @@ async def run_once(options: MaintenanceOptions) -> bool:
     Raises MaintenanceError, and CollectionsFailed after the run.
     """
     async with connect(options.url) as connection, connect(options.url) as watcher:
-        if not await take_turn(connection):
+        if not await try_maintenance_lock(connection):
             return False
         builder = Builder(connection, watcher, options.index_memory_bytes, options.recall_check_seconds)
         await _Run(options, connection, builder).maintain()

@@ -16,7 +16,7 @@ from matcher_service.persons.enrollment_policy import EnrollmentPolicy, face_dup
 from matcher_service.persons.enrollment_repository import FaceVanished, NewFace, RequestIdTaken
 from matcher_service.persons.preview import Policy, Preview, Replay
 from matcher_service.persons.repository import PersonRepository
-from matcher_service.postgres.admission import Gate
+from matcher_service.postgres.admission import FairSemaphore
 
 ENROLL_ATTEMPTS = 4
 RETRY_SECONDS = 0.1
@@ -33,7 +33,7 @@ class Item:
 
 
 @dataclasses.dataclass(frozen=True)
-class EnrollOrder:
+class EnrollmentRequest:
     """An enrolment as asked for; no request id is "", no expire time is never.
 
     `scores` tells whether whoever asks may learn which duplicate is the nearest.
@@ -55,9 +55,9 @@ class Enroller:
         self._repository = repository
         self._policy = policy
         self._encoder = encoder
-        self._gates: weakref.WeakValueDictionary[str, Gate] = weakref.WeakValueDictionary()
+        self._gates: weakref.WeakValueDictionary[str, FairSemaphore] = weakref.WeakValueDictionary()
 
-    async def enroll(self, order: EnrollOrder) -> Enrollment:
+    async def enroll(self, order: EnrollmentRequest) -> Enrollment:
         """Add all the faces to the person, or none; create the person when new.
 
         Raises RequestIdReused, PersonNotFound for a replay whose person was erased, FaceNotFound,
@@ -73,7 +73,7 @@ class Enroller:
         ]
         digest = request_digest(order.person_id, order.display_name, parts, order.expire_time)
         request = (order.request_id, digest)
-        seen: dict[int, ResolvedProbe] = {}
+        resolved: dict[int, ResolvedProbe] = {}
         for _ in range(ENROLL_ATTEMPTS):
             known = await stored.preview(
                 self._repository, order.collection_id, order.person_id, request, contents
@@ -81,7 +81,7 @@ class Enroller:
             if known.replay is not None:
                 return await self._replay(order, known, known.replay)
             try:
-                return await self._commit(order, contents, known, request, seen)
+                return await self._commit(order, contents, known, request, resolved)
             except RequestIdTaken:
                 continue  # its answer is there now
             except SearchOutdated:
@@ -101,25 +101,25 @@ class Enroller:
 
     async def _commit(
         self,
-        order: EnrollOrder,
+        order: EnrollmentRequest,
         contents: list[uuid.UUID],
         known: Preview,
         request: tuple[str, bytes],
-        seen: dict[int, ResolvedProbe],
+        resolved: dict[int, ResolvedProbe],
     ) -> Enrollment:
-        """Encode the photos that are new and not in `seen` yet, and store what there is to store."""
+        """Encode the photos that are new and not in `resolved` yet, and store what there is to store."""
         new = [place for place, content in enumerate(contents) if content not in known.known_content_ids]
-        unseen = [place for place in new if place not in seen]
-        looked_at = await single_faces(self._encoder, [order.items[place].probe for place in unseen])
-        seen.update(zip(unseen, looked_at, strict=True))
+        unresolved = [place for place in new if place not in resolved]
+        found = await single_faces(self._encoder, [order.items[place].probe for place in unresolved])
+        resolved.update(zip(unresolved, found, strict=True))
         for place in new:
-            check_space(seen[place].face, order.items[place].probe, known.space)
-            self._policy.check_quality(seen[place], order.items[place].probe, known.policy)
+            check_space(resolved[place].face, order.items[place].probe, known.space)
+            self._policy.check_quality(resolved[place], order.items[place].probe, known.policy)
         checks = {
             place: await self._policy.check_duplicates(
                 order.collection_id,
                 order.person_id,
-                seen[place].face,
+                resolved[place].face,
                 order.items[place].probe,
                 known.policy,
                 scores=order.scores,
@@ -128,7 +128,7 @@ class Enroller:
         }
         faces = []
         for place, item in enumerate(order.items):
-            face = seen[place].face if place in checks else None
+            face = resolved[place].face if place in checks else None
             source_id = face if isinstance(face, uuid.UUID) else None
             encoding = face if isinstance(face, Encoding) else None
             content = contents[place] if source_id is None else None
@@ -148,7 +148,9 @@ class Enroller:
             face
             if face.already_enrolled
             else dataclasses.replace(
-                face, duplicates=checks.get(place), quality=seen[place].quality if place in seen else None
+                face,
+                duplicates=checks.get(place),
+                quality=resolved[place].quality if place in resolved else None,
             )
             for place, face in enumerate(enrollment.faces)
         ]
@@ -160,10 +162,10 @@ class Enroller:
         """
         if policy.duplicates != "refuse":
             return contextlib.nullcontext()
-        gate = Gate(REFUSING_AT_ONCE, wait_seconds=REFUSING_WAIT_SECONDS, kind="enroll")
+        gate = FairSemaphore(REFUSING_AT_ONCE, wait_seconds=REFUSING_WAIT_SECONDS, kind="enroll")
         return self._gates.setdefault(collection_id, gate).permit()
 
-    async def _replay(self, order: EnrollOrder, known: Preview, replay: Replay) -> Enrollment:
+    async def _replay(self, order: EnrollmentRequest, known: Preview, replay: Replay) -> Enrollment:
         """Answer as the first call with this request id was answered."""
         if replay.person_stands and not replay.same_content:
             raise RequestIdReused(

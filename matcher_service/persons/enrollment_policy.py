@@ -3,7 +3,7 @@
 import uuid
 
 from facerec.serving.middleware import call
-from matcher_service.api import rights
+from matcher_service import caller_rights as rights
 from matcher_service.domain.errors import FaceDuplicate, FaceQuality
 from matcher_service.domain.faces import DuplicateCheck, Encoding, Probe
 from matcher_service.identification.failed_tries import FailedTries
@@ -21,11 +21,11 @@ class EnrollmentPolicy:
         self._tries = tries
 
     @staticmethod
-    def check_quality(seen: ResolvedProbe, probe: Probe, policy: Policy) -> None:
+    def check_quality(resolved: ResolvedProbe, probe: Probe, policy: Policy) -> None:
         """Raises FaceQuality for a photo's face that is smaller or poorer than the policy asks."""
-        if seen.quality is None:
+        if resolved.quality is None:
             return
-        side = seen.quality.face_pixels
+        side = resolved.quality.face_pixels
         if side < policy.min_face_pixels:
             raise FaceQuality(
                 f"the face is {side} pixels on its shorter side and the collection asks for "
@@ -33,7 +33,7 @@ class EnrollmentPolicy:
                 field=f"{probe.field}.image",
                 metadata={"reasons": "TOO_SMALL"},
             )
-        poor = [reason for reason in seen.quality.reasons if reason in policy.refused_qualities]
+        poor = [reason for reason in resolved.quality.reasons if reason in policy.refused_qualities]
         if poor:
             words = " and ".join(reason.lower().replace("_", " ") for reason in poor)
             raise FaceQuality(
@@ -53,24 +53,25 @@ class EnrollmentPolicy:
         *,
         scores: bool = True,
     ) -> DuplicateCheck | None:
-        """Look for another person as near as a duplicate, by the index where there is one.
+        """Search for another person as near as a duplicate, by the index where there is one.
 
         With `scores` it is the nearest, without them the one whose id comes first.
 
         The index's result is accepted, since an exact scan of a large collection for each new face would cap
         enrolment at a few a second. None where the policy allows duplicates. It is a search before the
         transaction, which then compares with what was enrolled since where the policy refuses duplicates.
-        Nor is there a look for a caller without scores who may have chosen the vector. Raises as Search does.
+        Nor is there a search for a caller without scores who may have chosen the vector. Raises as Search
+        does.
         """
-        if policy.duplicates == "allow" or rights.chose_vector(probe):
+        if policy.duplicates == "allow" or rights.caller_controls_vector(probe):
             return None
-        return await self._look(collection_id, person_id, face, policy, scores=scores)
+        return await self._find(collection_id, person_id, face, policy, scores=scores)
 
-    async def _look(
+    async def _find(
         self, collection_id: str, person_id: str, face: Encoding | uuid.UUID, policy: Policy, *, scores: bool
     ) -> DuplicateCheck:
         query = Query(collection_id, face, policy.duplicate_threshold, 2, scores=scores)
-        found = await self._search.look(query)
+        found = await self._search.propose(query)
         others = [candidate for candidate in found.candidates if candidate.person_id != person_id]
         return DuplicateCheck(found.mode, others[0] if others else None)
 
@@ -84,23 +85,23 @@ class EnrollmentPolicy:
         *,
         scores: bool = True,
     ) -> DuplicateCheck | None:
-        """Look likewise, and raise FaceDuplicate where the policy refuses what is found.
+        """Search likewise, and raise FaceDuplicate where the policy refuses what is found.
 
         Whoever may have chosen the vector has so many refusals. Raises TriesExhausted.
         """
         if policy.duplicates != "refuse":
             return await self.find_duplicates(collection_id, person_id, face, probe, policy, scores=scores)
         per_day = call.failed_tries_per_day()
-        if per_day is None or not rights.chose_vector(probe):
-            return _accepted(await self._look(collection_id, person_id, face, policy, scores=scores), probe)
+        if per_day is None or not rights.caller_controls_vector(probe):
+            return _accepted(await self._find(collection_id, person_id, face, policy, scores=scores), probe)
         async with self._tries.refusals(collection_id, per_day):
-            _accepted(await self._look(collection_id, person_id, face, policy, scores=scores), probe)
+            _accepted(await self._find(collection_id, person_id, face, policy, scores=scores), probe)
         return None
 
     async def note_refusal(self, collection_id: str, probe: Probe) -> None:
         """Count a duplicate that was found as the face was stored. Raises TriesExhausted."""
         per_day = call.failed_tries_per_day()
-        if per_day is not None and rights.chose_vector(probe):
+        if per_day is not None and rights.caller_controls_vector(probe):
             await self._tries.refused(collection_id, per_day)
 
 

@@ -42,7 +42,7 @@ class Holder:
         self.waiting: dict[asyncio.Future[None], None] = {}
 
 
-class Gate:
+class FairSemaphore:
     """A semaphore whose permits go round among callers, of one event loop.
 
     The next permit goes to the waiting caller that holds the fewest, and among those to the one served

@@ -13,7 +13,7 @@ from facerec.serving.server.errors import StartError
 from matcher_service import metrics
 from matcher_service.domain.errors import CollectionRecreated, Overloaded, SchemaChanged, StoreUnavailable
 from matcher_service.postgres import migrations
-from matcher_service.postgres.admission import Gate, three_quarters_of
+from matcher_service.postgres.admission import FairSemaphore, three_quarters_of
 from matcher_service.postgres.connections.check_connection import CHECK_SECONDS, CheckConnection
 from matcher_service.postgres.connections.pools import DatabaseOptions, Pools
 from matcher_service.postgres.driver_errors import (
@@ -60,20 +60,26 @@ class Database:
         self._checking = CheckConnection(lambda: self._pools.connect(CHECK_SECONDS))
         self.short_requests = ShortRequests()
         # Waiting for a row's lock holds a connection for seconds: one caller's may not hold them all.
-        self._calls = Gate(
+        self._calls = FairSemaphore(
             options.pool_max_size,
             wait_seconds=options.pool_wait_seconds,
             kind="call",
             share=three_quarters_of(options.pool_max_size),
         )
-        self._searches = Gate(options.search_pool_size, wait_seconds=options.pool_wait_seconds, kind="index")
-        self._scans = Gate(options.scan_pool_size, wait_seconds=options.scan_wait_seconds, kind="scan")
-        self._maintenance = Gate(
+        self._searches = FairSemaphore(
+            options.search_pool_size, wait_seconds=options.pool_wait_seconds, kind="index"
+        )
+        self._scans = FairSemaphore(
+            options.scan_pool_size, wait_seconds=options.scan_wait_seconds, kind="scan"
+        )
+        self._maintenance = FairSemaphore(
             max(1, options.scan_pool_size - 1), wait_seconds=options.scan_timeout_seconds, kind="maintenance"
         )
-        self._transfers = Gate(options.transfer_pool_size, wait_seconds=BULK_WAIT_SECONDS, kind="transfer")
+        self._transfers = FairSemaphore(
+            options.transfer_pool_size, wait_seconds=BULK_WAIT_SECONDS, kind="transfer"
+        )
         exports = max(1, options.transfer_pool_size - 1)
-        self._exports = Gate(
+        self._exports = FairSemaphore(
             exports, wait_seconds=options.pool_wait_seconds, kind="export", share=max(1, exports // 2)
         )
 
@@ -90,9 +96,9 @@ class Database:
                 if self._renewals != self._pools.renewals:
                     self._renewals = self._pools.renewals
                     self._checking.close()
-                self._refusal = migrations.why_unfit(*await self._checking.ask(_schema_version))
+                self._refusal = migrations.incompatibility(*await self._checking.ask(_schema_version))
             except (asyncpg.UndefinedTableError, asyncpg.InvalidSchemaNameError):
-                self._refusal = migrations.why_unfit(0, 0)
+                self._refusal = migrations.incompatibility(0, 0)
             except StartError as error:
                 self._refusal = str(error)
             except _REFUSED as error:  # for the operator; callers need not hear of roles and logins
@@ -187,7 +193,7 @@ class Database:
 
     @contextlib.asynccontextmanager
     async def _session(
-        self, pool: asyncpg.Pool | None, gate: Gate, collection_id: str, *, long: bool = False
+        self, pool: asyncpg.Pool | None, gate: FairSemaphore, collection_id: str, *, long: bool = False
     ) -> AsyncIterator[Session]:
         if pool is None or self._refusal:
             raise StoreUnavailable(self._refusal, retry_after_seconds=RETRY_UNAVAILABLE_SECONDS)

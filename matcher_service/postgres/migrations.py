@@ -13,9 +13,9 @@ from facerec.serving.server.errors import StartError
 from matcher_service.postgres.connections import address
 from matcher_service.postgres.connections.extension import (
     check_extension,
-    check_reach,
     check_server,
-    search_in,
+    check_usage,
+    set_search_path,
 )
 from matcher_service.postgres.session import Connection
 
@@ -28,7 +28,7 @@ TABLE_LOCK_ATTEMPTS = 30
 ROLE_ATTEMPTS = 5
 _FILE = re.compile(r"^(\d{4})_(\w+)\.sql$")
 _SERVES = re.compile(r"^-- serves: (\d+)$", re.MULTILINE)
-_LAST_THAT_SAYS_NOTHING = 13
+_LAST_IMPLICIT_VERSION = 13
 
 
 class MigrationError(StartError):
@@ -70,7 +70,7 @@ def serves_from(version: int, text: str) -> int:
     The migration's author says it (docs/decisions/0004-upgrades.md): a wrong one would be an outage.
     """
     said = _SERVES.findall(text)
-    assert said or version <= _LAST_THAT_SAYS_NOTHING, f"migration {version} lacks `-- serves: VERSION`"
+    assert said or version <= _LAST_IMPLICIT_VERSION, f"migration {version} lacks `-- serves: VERSION`"
     least = int(said[0]) if said else version
     assert least <= version, f"migration {version} says that it serves {least} alone"
     return least
@@ -81,7 +81,7 @@ def head() -> int:
     return len(available())
 
 
-def why_unfit(version: int, serves_from: int) -> str:
+def incompatibility(version: int, serves_from: int) -> str:
     """Say why a schema at `version`, which serves releases that know `serves_from`, does not serve this one.
 
     "" where it does.
@@ -105,7 +105,7 @@ async def migrate(database_url: str, migrations: Sequence[Migration] | None = No
 
     Where another session keeps a lock that a file needs, what it did is undone and it is applied again later.
     A schema past them is left alone where it still serves this release. Safe to run again and from several
-    places at once. Raises MigrationError, DatabaseUnfit, AddressInvalid.
+    places at once. Raises MigrationError, DatabaseUnfit, DatabaseAddressInvalid.
     """
     migrations = available() if migrations is None else migrations
     try:
@@ -149,8 +149,8 @@ async def _migrate(connection: Connection, migrations: Sequence[Migration]) -> l
 async def _apply_missing(connection: Connection, migrations: Sequence[Migration], applied: list[str]) -> None:
     """Apply what is missing and add the names to `applied`. Raises asyncpg.LockNotAvailableError."""
     extension_schema = await check_extension(connection, create=True)
-    await _lay_foundation(connection)
-    await check_reach(connection, extension_schema, "facerec_owner", "facerec_serve")
+    await _bootstrap(connection)
+    await check_usage(connection, extension_schema, "facerec_owner", "facerec_serve")
     for migration in migrations[await check_applied(connection, migrations) :]:
         await _apply(connection, migration, extension_schema)
         applied.append(f"{migration.version:04d}_{migration.name}")
@@ -159,7 +159,7 @@ async def _apply_missing(connection: Connection, migrations: Sequence[Migration]
 async def _apply(connection: Connection, migration: Migration, extension_schema: str) -> None:
     async with connection.transaction():
         await connection.execute("SET LOCAL ROLE facerec_owner")
-        await search_in(connection, extension_schema, local=True)
+        await set_search_path(connection, extension_schema, local=True)
         await connection.execute(migration.text)
         await connection.execute(
             "INSERT INTO facerec.schema_migration (version, name, checksum, serves_from) "
@@ -171,7 +171,7 @@ async def _apply(connection: Connection, migration: Migration, extension_schema:
         )
 
 
-async def _lay_foundation(connection: Connection) -> None:
+async def _bootstrap(connection: Connection) -> None:
     """Roles belong to the cluster and advisory locks to a database, so another one's run can collide."""
     text = (resources.files("matcher_service") / "postgres" / "schema" / "foundation.sql").read_text(
         encoding="utf-8"

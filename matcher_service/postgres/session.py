@@ -37,7 +37,7 @@ class Session:
     async def required_row(self, name: str, *, timeout_seconds: float | None = None, **values: Any) -> Row:
         """The first row.
 
-        Raises CollectionNotFound where there is none: statements begin at their collection.
+        Raises CollectionNotFound where there is none, as there is for a collection that is there.
         """
         row = await self.row(name, timeout_seconds=timeout_seconds, **values)
         if row is None:

@@ -3,8 +3,8 @@
 `-- name:` begins a statement. Values go by name: `:person_id` is a parameter, and `:collection_id` the
 collection in all that take one. `:"person"`, `:"face"` and `:"enroll_request"` stand for the collection's own
 partitions. psql reads all of these too, after \\set. So no statement can see another tenant's rows, and none
-takes a lock that another tenant's calls could wait for. All but the writers begin at facerec.collection: no
-row means that there is no such collection.
+takes a lock that another tenant's calls could wait for. Statements that answer callers begin at
+facerec.collection: no row means that there is no such collection.
 
 `<->` is pgvector's Euclidean distance, float8; a match is `distance <= threshold`, both float8. A face is not
 found once it has expired (expire_time). One older than the collection's retention is found until `maintain`

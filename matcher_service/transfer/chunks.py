@@ -34,7 +34,7 @@ class Chunk:
 
 @dataclasses.dataclass(frozen=True)
 class Refused:
-    """A row that is not taken: its place in the import, the column at fault, and how to mend it."""
+    """A row that is not taken: its place in the import, the invalid column, and how to fix it."""
 
     row: int
     field: str
@@ -79,7 +79,7 @@ class Progress:
 
 @dataclasses.dataclass(frozen=True)
 class Checked:
-    """The places of a chunk to store, with the person and content of each, and the rows at fault."""
+    """The places of a chunk to store, with the person and content of each, and the invalid rows."""
 
     places: list[int]
     person_ids: list[str]
@@ -126,7 +126,7 @@ def check(chunk: Chunk, first_row: int, space: str) -> Checked:
 
 
 def _check_row(chunk: Chunk, place: int, in_range: bool, now: datetime.datetime) -> str:
-    """The row's person. Raises MatcherError naming the column at fault."""
+    """The row's person. Raises MatcherError naming the invalid column."""
     if not in_range:
         raise EncodingInvalid(
             f"an encoding's values are numbers from {-MAX_VALUE:g} to {MAX_VALUE:g}", field="encodings"

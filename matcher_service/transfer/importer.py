@@ -53,7 +53,7 @@ class Import:
         self._next_row = header.first_row
 
     async def add(self, chunk: Chunk) -> tuple[Progress, list[Refused]]:
-        """Store a chunk, but for rows at fault, in one transaction with how far the import came.
+        """Store a chunk, but for invalid rows, in one transaction with how far the import came.
 
         Waits for a connection. Raises CollectionNotFound, StoreUnavailable, Overloaded, and OptionInvalid
         where these rows are not the next or beyond MAX_ROWS, or the collection has come to refuse duplicates.

@@ -182,14 +182,14 @@ def test_an_encoder_that_fails_its_self_test(prometheus: Prometheus, tmp_path: P
         prometheus.wait_for("FacerecNotServing")
         encoder.stop()
         kept.unlink()
-        mended = Server(*ENCODER, "--model-cache-dir", str(tmp_path))
+        fixed = Server(*ENCODER, "--model-cache-dir", str(tmp_path))
     finally:
         encoder.stop()
     try:
-        prometheus.scrape({"facerec-encoder": [mended.admin]})
+        prometheus.scrape({"facerec-encoder": [fixed.admin]})
         prometheus.wait_for_end("FacerecNotServing")
     finally:
-        mended.stop()
+        fixed.stop()
 
 
 def changed_weights(folder: Path) -> None:

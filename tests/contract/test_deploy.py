@@ -345,7 +345,9 @@ def test_every_service_of_the_compose_file_but_the_database_is_locked_down() -> 
     for name, service in compose.items():
         if name != "postgres":
             assert service["read_only"], name
-            assert (service["cap_drop"], service["security_opt"]) == (["ALL"], ["no-new-privileges:true"]), name
+            assert (service["cap_drop"], service["security_opt"]) == (["ALL"], ["no-new-privileges:true"]), (
+                name
+            )
             assert {variable.split("_")[0] for variable in service["environment"]} == {
                 "ENCODER" if name == "encoder" else "MATCHER"
             }, name

@@ -169,7 +169,7 @@ async def test_a_value_at_the_edge_of_its_stated_range_is_accepted(
     try:
         await ask(stubs, service, case)
     except grpc.aio.AioRpcError as error:
-        # Somebody may be unknown, a space another or a collection there, but the value is not at fault.
+        # Somebody may be unknown, a space another or a collection there, but the value is not invalid.
         assert error.code() in (
             grpc.StatusCode.NOT_FOUND,
             grpc.StatusCode.FAILED_PRECONDITION,

@@ -25,7 +25,7 @@ async def test_the_documented_query_names_the_session_that_maintains(
     assert await administrator.fetch(holder) == []
     maintaining = await asyncpg.connect(database_url)
     try:
-        assert await session.take_turn(maintaining)
+        assert await session.try_maintenance_lock(maintaining)
         (found,) = await administrator.fetch(holder)
         assert found["pid"] == maintaining.get_server_pid()
     finally:

@@ -85,7 +85,7 @@ class _Counts:
         check_count(self.photoshop, _MAX_METADATA_SEGMENTS, "JPEG segments of Photoshop's")
 
     def _add_frame(self, payload: bytes) -> None:
-        """Count the dearest of what frames say: which of several a decoder goes by is its own choice."""
+        """Count the costliest of what frames say: which of several a decoder goes by is its own choice."""
         if len(payload) < 6:
             return
         height, width, count = struct.unpack_from(">xHHB", payload)

@@ -1,4 +1,4 @@
-"""Finding faces with dlib's CNN: pyramid, network, boxes."""
+"""CheckResult faces with dlib's CNN: pyramid, network, boxes."""
 
 from collections.abc import Callable
 from typing import Final
@@ -47,7 +47,7 @@ class CnnDetector:
         self.detect(np.zeros((_WARM_UP_PIXELS, _WARM_UP_PIXELS, 3), dtype=np.uint8), upsample=0)
 
     def searched_pixels(self, copy: Copy) -> int:
-        """All of the copy's, or what its pyramid is as dear as."""
+        """All of the copy's, or what its pyramid is as costly as."""
         layout = tiling.lay_out(copy.width, copy.height)
         return max(copy.width * copy.height, layout.width * layout.height // PYRAMID_PIXELS)
 

@@ -38,7 +38,7 @@ NO_IDS: Mapping[str, str | None] = MappingProxyType({})
 
 
 class Problem(Exception):
-    """What went wrong and how to mend it, in one line; `reason` is for programs."""
+    """What went wrong and how to fix it, in one line; `reason` is for programs."""
 
     def __init__(self, message: str, reason: str) -> None:
         super().__init__(message)
@@ -79,7 +79,7 @@ def _explained(error: FacerecError, service: str, address: str, ids: Mapping[str
 
 @contextlib.contextmanager
 def naming(images: Mapping[str, Path]) -> Iterator[None]:
-    """Put the file at fault before what is said of it; keyed by the request's field it was sent in."""
+    """Put the invalid file before what is said of it; keyed by the request's field it was sent in."""
     try:
         yield
     except FacerecError as error:

@@ -13,7 +13,7 @@ import grpc
 from facerec.client import Security
 from facerec.client.channel import ENCODER_SERVICE, MATCHER_SERVICE, target
 from facerec.proxies import NO_PROXY
-from facerec.tls_trouble import tls_trouble
+from facerec.tls_errors import tls_errors
 
 LOOK_SECONDS: Final = 3.0
 SERVICES: Final = {"encoder": ENCODER_SERVICE, "matcher": MATCHER_SERVICE}
@@ -29,7 +29,7 @@ def cause(service: str, address: str, details: str, security: Security) -> str:
     """What keeps `service` (encoder or matcher) from answering; `details` is what gRPC said of it."""
     start = f"start it with `facerec up`, or name another with --{service} or FACEREC_{service.upper()}"
     if address.startswith(_OWN_SCHEMES):
-        return tls_trouble(details) or start
+        return tls_errors(details) or start
     host, _, port_text = address.rpartition(":")  # its form was checked by the client
     host, port = host.strip("[]"), int(port_text)
     fault = (
@@ -59,7 +59,7 @@ def _of_connection(service: str, host: str, port: int, start: str) -> str:
 def _of_tls(details: str, host: str, port: int, security: Security) -> str:
     """Where one side speaks TLS and the other doesn't, or a certificate is not to be trusted."""
     if security.is_tls:
-        trouble = tls_trouble(details)
+        trouble = tls_errors(details)
         plain = "plain text" in trouble
         return f"{trouble}; unset FACEREC_TLS and FACEREC_TLS_..." if plain else trouble
     if _speaks_tls(host, port):

@@ -92,7 +92,7 @@ def identify(
             128 numbers from -1000 to 1000, or without a space), MODEL_MISMATCH (of another space than the
             collection's), FACE_NOT_FOUND (no face in an image, or no stored face of that id), FACE_AMBIGUOUS
             (several faces in an image), ID_INVALID, OPTION_INVALID, COLLECTION_NOT_FOUND, ENCODER_UNAVAILABLE
-            (images cannot be encoded now). `field` is the probe at fault, such as `probes[1].image`.
+            (images cannot be encoded now). `field` is the invalid probe, such as `probes[1].image`.
 
     Example:
         >>> [face] = matcher.identify(photo).faces
@@ -142,7 +142,7 @@ def compare(
             128 numbers from -1000 to 1000, or without a space), MODEL_MISMATCH (of another space than the
             collection's), FACE_NOT_FOUND (no face in an image, or no stored face of that id), FACE_AMBIGUOUS
             (several faces in an image), ID_INVALID, OPTION_INVALID, COLLECTION_NOT_FOUND, ENCODER_UNAVAILABLE
-            (images cannot be encoded now). `field` is the face at fault, such as `probe_b.image`.
+            (images cannot be encoded now). `field` is the invalid face, such as `probe_b.image`.
 
     Example:
         >>> matcher.compare(photo, Path("ann.jpg").read_bytes()).match

@@ -50,7 +50,7 @@ def enroll(
             refuses those), PERSON_FULL (more faces than a person may have), REQUEST_ID_REUSED (for other
             content), PERSON_NOT_FOUND (the person of that `request_id` was erased or merged since),
             ID_INVALID, OPTION_INVALID, COLLECTION_NOT_FOUND, ENCODER_UNAVAILABLE (images cannot be encoded
-            now). `field` is the face at fault, such as `items[1].probe.image`.
+            now). `field` is the invalid face, such as `items[1].probe.image`.
 
     Example:
         >>> enrollment = matcher.enroll("eve", photo, display_name="Eve")

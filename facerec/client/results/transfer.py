@@ -94,7 +94,7 @@ class RefusedRow:
     Attributes:
         row: The face's index in the whole import, from 0.
         field: The column at fault, such as person_ids or encodings.
-        message: What is wrong, and how to mend it.
+        message: What is wrong, and how to fix it.
     """
 
     row: int

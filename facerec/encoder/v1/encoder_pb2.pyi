@@ -711,7 +711,7 @@ class ItemError(_message.Message):
     message: _builtins.str
     """message is a sentence for people."""
     field: _builtins.str
-    """field names the field of EncodeRequest at fault, or `item_id`; empty where
+    """field names the invalid field of EncodeRequest, or `item_id`; empty where
     there is none.
     """
     retry_after_seconds: _builtins.float

@@ -501,7 +501,7 @@ class IdentifyRequest(_message.Message):
     min_face_pixels: _builtins.int
     """min_face_pixels is the least shorter side of the faces sought with
     all_faces. Small faces beside large ones are found only where it is set, and
-    the smaller it is the dearer the search. Unit: pixels of the upright image.
+    the smaller it is the costlier the search. Unit: pixels of the upright image.
     Range: 0 to 65535. Default: 0, faces of about an eighth of the image's longer
     side, and smaller ones where there is none.
     """

@@ -307,7 +307,7 @@ class MatcherServiceServicer:
     def ImportFaces(self, request_iterator, context):
         """ImportFaces adds encodings in bulk, each chunk in a transaction of its own:
         what was committed before an interruption stays, and GetImport says where to
-        go on. A face at fault, or beyond what its person may have, is refused and
+        go on. An invalid face, or beyond what its person may have, is refused and
         reported, the others are taken. The same encoding is stored once per person.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

@@ -124,7 +124,7 @@ class MatcherServiceStub:
     ImportFaces: _grpc.StreamUnaryMultiCallable[_transfer_pb2.ImportFacesRequest, _transfer_pb2.ImportFacesResponse]
     """ImportFaces adds encodings in bulk, each chunk in a transaction of its own:
     what was committed before an interruption stays, and GetImport says where to
-    go on. A face at fault, or beyond what its person may have, is refused and
+    go on. An invalid face, or beyond what its person may have, is refused and
     reported, the others are taken. The same encoding is stored once per person.
     """
     GetImport: _grpc.UnaryUnaryMultiCallable[_transfer_pb2.GetImportRequest, _transfer_pb2.GetImportResponse]
@@ -225,7 +225,7 @@ class MatcherServiceAsyncStub(MatcherServiceStub):
     ImportFaces: _aio.StreamUnaryMultiCallable[_transfer_pb2.ImportFacesRequest, _transfer_pb2.ImportFacesResponse]  # type: ignore[assignment]
     """ImportFaces adds encodings in bulk, each chunk in a transaction of its own:
     what was committed before an interruption stays, and GetImport says where to
-    go on. A face at fault, or beyond what its person may have, is refused and
+    go on. An invalid face, or beyond what its person may have, is refused and
     reported, the others are taken. The same encoding is stored once per person.
     """
     GetImport: _aio.UnaryUnaryMultiCallable[_transfer_pb2.GetImportRequest, _transfer_pb2.GetImportResponse]  # type: ignore[assignment]
@@ -419,7 +419,7 @@ class MatcherServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_transfer_pb2.ImportFacesResponse, _abc.Awaitable[_transfer_pb2.ImportFacesResponse]]:
         """ImportFaces adds encodings in bulk, each chunk in a transaction of its own:
         what was committed before an interruption stays, and GetImport says where to
-        go on. A face at fault, or beyond what its person may have, is refused and
+        go on. An invalid face, or beyond what its person may have, is refused and
         reported, the others are taken. The same encoding is stored once per person.
         """
 

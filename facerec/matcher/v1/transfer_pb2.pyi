@@ -183,9 +183,9 @@ class RefusedRow(_message.Message):
     row: _builtins.int
     """row is its place in the whole import, from 0. Unit: faces."""
     field: _builtins.str
-    """field is what is at fault: person_ids, encodings, and so on."""
+    """field is what is invalid: person_ids, encodings, and so on."""
     message: _builtins.str
-    """message says how to mend it."""
+    """message says how to fix it."""
     def __init__(
         self,
         *,

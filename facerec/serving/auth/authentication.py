@@ -46,7 +46,7 @@ class Authenticator:
             await asyncio.sleep(files.POLL_SECONDS)
             try:
                 await asyncio.to_thread(self._key_store.follow)
-                self._key_store.forget_others()
+                self._key_store.prune_buckets()
                 self._review()
             except Exception as error:  # whatever it is, keys that are taken away must not stay in force
                 log.error("keys_not_followed", why=type(error).__name__)

@@ -26,10 +26,10 @@ def stamp(paths: Sequence[Path]) -> Stamp:
     return tuple((each.st_mtime_ns, each.st_size, each.st_ino) for each in found)
 
 
-class FollowedFiles(Generic[T]):
-    """What some files hold, read anew when they change; while they are at fault, what they held before.
+class WatchedFiles(Generic[T]):
+    """What some files hold, read anew when they change; while they are invalid, what they held before.
 
-    `read` says that they are at fault by ValueError, FacerecError or StartError: at first to the caller,
+    `read` says that they are invalid by ValueError, FacerecError or StartError: at first to the caller,
     later on to the log, each fault once, as the event `NAME_not_read`.
     """
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import structlog
 
 from facerec.serving.auth.errors import KeyMissing, KeyUnknown, RateLimited
-from facerec.serving.auth.files import FollowedFiles
+from facerec.serving.auth.files import WatchedFiles
 from facerec.serving.auth.permissions import CertificatePermissions, KeyPermissions, Permissions, read_keys
 from facerec.serving.auth.rates import Bucket
 
@@ -21,13 +21,13 @@ log = structlog.get_logger(__name__)
 
 
 class KeyStore:
-    """Finds out who calls. Raises SettingsInvalid where the file is at fault.
+    """Finds out who calls. Raises SettingsInvalid where the file is invalid.
 
-    A file that is at fault later on, or gone, changes nothing but the log: the keys read before stay.
+    A file that is invalid later on, or gone, changes nothing but the log: the keys read before stay.
     """
 
     def __init__(self, path: Path) -> None:
-        self._file = FollowedFiles([path], lambda: read_keys(path), name="keys")
+        self._file = WatchedFiles([path], lambda: read_keys(path), name="keys")
         self._index()
         self._buckets: dict[str, tuple[tuple[float, int], Bucket]] = {}
 
@@ -104,7 +104,7 @@ class KeyStore:
             known = self._buckets[permissions.name] = (rate, Bucket(*rate))
         return known[1].take(probes, held)
 
-    def forget_others(self) -> None:
+    def prune_buckets(self) -> None:
         """Drop the buckets of entries that are gone. On the event loop, as are all changes of buckets."""
         kept = {each.name for each in (*self._entries.keys, *self._entries.certificates)}
         self._buckets = {name: known for name, known in self._buckets.items() if name in kept}

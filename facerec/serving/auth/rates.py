@@ -15,7 +15,7 @@ class Bucket:
     def take(self, cost: float = 1.0, held: float = 0.0) -> float:
         """Take `cost` for a call that has taken `held` before; returns 0, or the seconds until both pass.
 
-        A call dearer than the burst passes when the bucket is full, and the level then falls below zero:
+        A call costlier than the burst passes when the bucket is full, and the level then falls below zero:
         later calls wait until what it took is regained. So no two such calls pass at once.
         """
         now = time.monotonic()

@@ -7,7 +7,7 @@ import structlog
 
 from facerec import certificates
 from facerec.certificates import CertificatesInvalid
-from facerec.serving.auth.files import FollowedFiles
+from facerec.serving.auth.files import WatchedFiles
 from facerec.serving.server.errors import SettingsInvalid
 
 log = structlog.get_logger(__name__)
@@ -24,7 +24,7 @@ class ServerTls:
         self._cert, self._key, self._client_ca = cert, key, client_ca
         paths = [path for path in (cert, key, client_ca) if path]
         try:
-            self._files = FollowedFiles(paths, self._read, name="certificates")
+            self._files = WatchedFiles(paths, self._read, name="certificates")
         except CertificatesInvalid as error:
             setting = "tls_client_ca_file" if error.field == "ca_file" else f"tls_{error.field}"
             raise SettingsInvalid(f"{setting}: {error}") from None

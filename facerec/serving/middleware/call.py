@@ -1,4 +1,4 @@
-"""The present call: who makes it and under which id, without passing either through every floor."""
+"""The present call: who makes it and under which id, without an argument in every layer."""
 
 import contextvars
 import random
@@ -17,7 +17,7 @@ ON_BEHALF_OF = "x-on-behalf-of"
 """The header that names whom a caller calls for: they take turns within the caller's share."""
 
 _FORM = re.compile(r"[A-Za-z0-9._-]{1,64}")
-_ids = random.Random()  # noqa: S311 - ids are unlike one another, not secret, and the system's are dear
+_ids = random.Random()  # noqa: S311 - ids are unlike one another, not secret, and the system's are expensive
 
 Metadata = Sequence[tuple[str, str | bytes]]
 

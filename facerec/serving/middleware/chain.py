@@ -105,12 +105,12 @@ class MiddlewareServer:
 
 def _with_whole_writes(inner: Handler) -> Handler:
     async def handle(request: Any, context: Context) -> Any:
-        return await inner(request, cast(Context, _WholeWrites(context)))
+        return await inner(request, cast(Context, _ShieldedWrites(context)))
 
     return handle
 
 
-class _WholeWrites:
+class _ShieldedWrites:
     """A context whose call can be ended while an answer waits to be read: gRPC takes no status until then.
 
     The wait for it is the last thing that the call does, for as long as its caller neither reads nor goes.

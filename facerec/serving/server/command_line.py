@@ -26,7 +26,7 @@ class Command:
 def run(program: str, commands: Mapping[str, Command], argv: list[str] | None = None) -> int:
     """Run the command that `argv` names (None: the process's arguments) and return the process's exit code.
 
-    2 is for misuse, and for what a person must mend.
+    2 is for misuse, and for what a person must fix.
     """
     argv = sys.argv[1:] if argv is None else argv
     if not argv or argv[0] in ("-h", "--help"):

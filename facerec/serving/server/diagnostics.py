@@ -1,4 +1,4 @@
-"""What `check-config` and `doctor` print: findings a line each, and an exit code to script with."""
+"""What `check-config` and `doctor` print: results a line each, and an exit code to script with."""
 
 import dataclasses
 import os
@@ -17,18 +17,18 @@ State = Literal["ok", "warn", "fail"]
 
 
 @dataclasses.dataclass(frozen=True)
-class Finding:
-    """One thing looked at; where it is not ok, `text` says how to mend it."""
+class CheckResult:
+    """One thing looked at; where it is not ok, `text` says how to fix it."""
 
     subject: str
     state: State
     text: str
 
 
-def report(findings: Iterable[Finding]) -> int:
+def report(results: Iterable[CheckResult]) -> int:
     """Print each finding as it comes and return the exit code: 1 where anything failed."""
     failed = False
-    for finding in findings:
+    for finding in results:
         print(printable(f"{finding.state:<5} {finding.subject}: {finding.text}"), flush=True)
         failed = failed or finding.state == "fail"
     return int(failed)
@@ -80,10 +80,10 @@ def check_serving(settings: ServingSettings) -> None:
     Server(settings.server_options(), [])
 
 
-def examine_settings(check: Callable[[], None]) -> Finding:
+def examine_settings(check: Callable[[], None]) -> CheckResult:
     """What `check` finds of the settings' addresses, certificates and keys."""
     try:
         check()
     except StartError as error:
-        return Finding("settings", "fail", str(error))
-    return Finding("settings", "ok", "addresses, certificates and keys as `serve` takes them")
+        return CheckResult("settings", "fail", str(error))
+    return CheckResult("settings", "ok", "addresses, certificates and keys as `serve` takes them")

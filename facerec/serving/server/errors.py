@@ -4,12 +4,12 @@ StartError
 +-- AddressInvalid     not HOST:PORT
 +-- AddressInUse       another process listens there
 +-- InsecureAddress    plain text on an address others can reach
-+-- SettingsInvalid    a flag, variable or file entry at fault
++-- SettingsInvalid    a flag, variable or file entry that is invalid
 """
 
 
 class StartError(Exception):
-    """The service cannot start; the message says how to mend it."""
+    """The service cannot start; the message says how to fix it."""
 
 
 class AddressInvalid(StartError):

@@ -8,7 +8,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from facerec.contract import DEFAULT_SPACE, DIMENSIONS
 from facerec.encoder.v1 import encoder_pb2
 from facerec.matcher.v1 import matcher_pb2 as pb
-from matcher_service.api import rights
+from matcher_service import caller_rights as rights
 from matcher_service.domain import ids
 from matcher_service.domain.errors import EncodingInvalid, ImageRefused, OptionInvalid
 from matcher_service.domain.faces import (

@@ -8,7 +8,7 @@ import numpy as np
 
 from facerec.contract import DIMENSIONS
 from facerec.matcher.v1 import transfer_pb2 as pb
-from matcher_service.api import rights
+from matcher_service import caller_rights as rights
 from matcher_service.api.converters.requests import space
 from matcher_service.domain import ids
 from matcher_service.domain.errors import EncodingInvalid, OptionInvalid

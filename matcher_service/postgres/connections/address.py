@@ -46,7 +46,7 @@ _HINTS = {
 _FILES = ("sslrootcert", "sslcert", "sslkey", "sslcrl")
 
 
-class AddressInvalid(StartError):
+class DatabaseAddressInvalid(StartError):
     """The database's URL cannot be used; the message says what to change and does not quote it."""
 
 
@@ -69,10 +69,12 @@ class Address:
 
 
 def read_address(url: str) -> Address:
-    """Read a URL. Raises AddressInvalid."""
+    """Read a URL. Raises DatabaseAddressInvalid."""
     scheme, found, rest = url.partition("://")
     if not found or scheme not in SCHEMES:
-        raise AddressInvalid("the database's URL must be postgresql://USER:PASSWORD@HOST:PORT/DATABASE")
+        raise DatabaseAddressInvalid(
+            "the database's URL must be postgresql://USER:PASSWORD@HOST:PORT/DATABASE"
+        )
     place, _, query = rest.partition("?")
     authority, _, database = place.partition("/")
     login, at, hosts = authority.rpartition("@")
@@ -82,14 +84,14 @@ def read_address(url: str) -> Address:
         and "#" not in rest
         and all(_is_host(host) for host in hosts.split(",") if hosts)
     ):
-        raise AddressInvalid(
+        raise DatabaseAddressInvalid(
             "the database's URL cannot be taken apart into postgresql://USER:PASSWORD@HOST:PORT/DATABASE: in "
             "USER, PASSWORD and parameters write @ as %40, : as %3A, / as %2F, ? as %3F, # as %23, % as %25, "
             "[ as %5B and ] as %5D, and no blank"
         )
     parameters = _read_parameters(query)
     if not re.fullmatch(r"[\d,]*", parameters.get("port", "")):
-        raise AddressInvalid(
+        raise DatabaseAddressInvalid(
             "port in the database's URL must be a number, or one for each host, joined by commas"
         )
     seconds = _take_seconds(parameters)
@@ -107,7 +109,7 @@ async def connect(url: str, *, seconds: float, **arguments: Any) -> asyncpg.Conn
     """Connect within so many seconds, or as many as the URL's `connect_timeout`; `arguments` are asyncpg's.
 
     To a primary, unless the URL or PGTARGETSESSIONATTRS says otherwise: a name that leads to a standby for a
-    while must not leave connections there. Raises AddressInvalid, NoPrimary, and what asyncpg raises.
+    while must not leave connections there. Raises DatabaseAddressInvalid, NoPrimary, and what asyncpg raises.
     """
     address = read_address(url)
     settings = dict(arguments.pop("server_settings", None) or {})
@@ -153,7 +155,9 @@ def _read_parameters(query: str) -> dict[str, str]:
     for part in filter(None, query.split("&")):
         name, found, value = part.partition("=")
         if not found:
-            raise AddressInvalid("what follows ? in the database's URL must be NAME=VALUE, joined by &")
+            raise DatabaseAddressInvalid(
+                "what follows ? in the database's URL must be NAME=VALUE, joined by &"
+            )
         if name == "ssl" and value.lower() == "true":  # of JDBC's, which libpq takes too
             name, value = "sslmode", "require"
         if value and not _is_without_effect(name, unquote(value)):
@@ -171,13 +175,17 @@ def _check_known(name: str) -> None:
         return
     hint = _HINTS.get(name, "leave it out, or write a setting of the server's as options=-c%20NAME%3DVALUE")
     shown = name if re.fullmatch(r"[A-Za-z_.]{1,40}", name) else "of that name"
-    raise AddressInvalid(f"the database's URL has a parameter {shown} that cannot be followed: {hint}")
+    raise DatabaseAddressInvalid(
+        f"the database's URL has a parameter {shown} that cannot be followed: {hint}"
+    )
 
 
 def _take_seconds(parameters: dict[str, str]) -> float | None:
     text = parameters.pop("connect_timeout", "0")
     if not text.isdecimal():
-        raise AddressInvalid("connect_timeout in the database's URL must be whole seconds, 0 for the default")
+        raise DatabaseAddressInvalid(
+            "connect_timeout in the database's URL must be whole seconds, 0 for the default"
+        )
     return float(text) or None
 
 
@@ -187,7 +195,7 @@ def _take_trust(parameters: dict[str, str]) -> ssl.SSLContext | None:
         return None
     mode = parameters.pop("sslmode", "verify-full")
     if mode != "verify-full":
-        raise AddressInvalid("sslrootcert=system in the database's URL goes with sslmode=verify-full")
+        raise DatabaseAddressInvalid("sslrootcert=system in the database's URL goes with sslmode=verify-full")
     del parameters["sslrootcert"]
     _check_files(parameters)
     context = ssl.create_default_context()
@@ -201,7 +209,7 @@ def _take_trust(parameters: dict[str, str]) -> ssl.SSLContext | None:
 def _check_files(parameters: Mapping[str, str]) -> None:
     for name in _FILES:
         if name in parameters and not Path(unquote(parameters[name])).is_file():
-            raise AddressInvalid(
+            raise DatabaseAddressInvalid(
                 f"{name} in the database's URL: there is no file {unquote(parameters[name])}"
             )
     # The driver's own words for this name a file in the home of whoever runs the service.
@@ -210,7 +218,7 @@ def _check_files(parameters: Mapping[str, str]) -> None:
         or os.environ.get("PGSSLROOTCERT")
         or (Path.home() / ".postgresql" / "root.crt").is_file()
     ):
-        raise AddressInvalid(
+        raise DatabaseAddressInvalid(
             f"sslmode={parameters['sslmode']} in the database's URL takes sslrootcert=FILE, the CA of the "
             "server's certificate, or sslrootcert=system for those that the system trusts"
         )

@@ -8,7 +8,7 @@ from facerec.serving.server.errors import StartError
 from matcher_service.postgres.session import Connection
 
 MIN_SERVER_VERSION = 15
-MIN_PGVECTOR = (0, 8, 4)  # 0.8.2 mends a build overflow, 0.8.3 and 0.8.4 an index corrupted by vacuum
+MIN_PGVECTOR = (0, 8, 4)  # 0.8.2 fixes a build overflow, 0.8.3 and 0.8.4 an index corrupted by vacuum
 
 _INSTALLED = """
 SELECT e.extversion, n.nspname
@@ -60,7 +60,7 @@ def server_version(connection: Connection) -> str:
     return str(connection.get_settings().server_version)
 
 
-async def check_reach(connection: Connection, schema: str, *roles: str) -> None:
+async def check_usage(connection: Connection, schema: str, *roles: str) -> None:
     """Raises DatabaseUnfit where a role may not use pgvector's schema, and so finds no type `vector`."""
     lacking = await connection.fetch(
         "SELECT quote_ident(r.rolname) AS role, quote_ident(n.nspname) AS schema "
@@ -77,7 +77,7 @@ async def check_reach(connection: Connection, schema: str, *roles: str) -> None:
         )
 
 
-async def search_in(connection: Connection, schema: str, *, local: bool = False) -> None:
+async def set_search_path(connection: Connection, schema: str, *, local: bool = False) -> None:
     """Have pgvector's type and operators found where they are; `local` until the transaction's end."""
     await connection.execute("SELECT set_config('search_path', quote_ident($1), $2)", schema, local)
 

@@ -10,9 +10,9 @@ from matcher_service.postgres import migrations
 from matcher_service.postgres.connections import address
 from matcher_service.postgres.connections.extension import (
     check_extension,
-    check_reach,
     check_server,
-    search_in,
+    check_usage,
+    set_search_path,
 )
 from matcher_service.postgres.session import Connection
 from matcher_service.postgres.statements import load
@@ -30,19 +30,19 @@ class MaintenanceError(StartError):
 async def connect(database_url: str) -> AsyncIterator[asyncpg.Connection]:
     """A connection as facerec_owner to a schema that this release serves.
 
-    Raises MaintenanceError, DatabaseUnfit, AddressInvalid, and what asyncpg raises.
+    Raises MaintenanceError, DatabaseUnfit, DatabaseAddressInvalid, and what asyncpg raises.
     """
     connection = await address.connect(database_url, seconds=CONNECT_SECONDS)
     try:
         await check_server(connection)
         schema = await check_extension(connection)
-        await check_reach(connection, schema, "facerec_owner")
-        await _speak_english(connection)
+        await check_usage(connection, schema, "facerec_owner")
+        await _set_message_language(connection)
         await _become_owner(connection)
         await connection.execute(
             f"SET lock_timeout = '{LOCK_WAIT_SECONDS}s'; SET statement_timeout = 0; SET jit = off"
         )
-        await search_in(connection, schema)
+        await set_search_path(connection, schema)
         await connection.set_type_codec(
             "vector", schema=schema, encoder=bytes, decoder=bytes, format="binary"
         )
@@ -62,12 +62,12 @@ async def lock_wait(connection: Connection, seconds: float) -> AsyncIterator[Non
         await connection.execute(f"SET lock_timeout = '{LOCK_WAIT_SECONDS}s'")
 
 
-async def take_turn(connection: asyncpg.Connection) -> bool:
+async def try_maintenance_lock(connection: asyncpg.Connection) -> bool:
     """Whether this connection is now the one that maintains; it stays so until it is closed."""
     return bool(await connection.fetchval("SELECT pg_try_advisory_lock($1)", LOCK_KEY))
 
 
-async def _speak_english(connection: asyncpg.Connection) -> None:
+async def _set_message_language(connection: asyncpg.Connection) -> None:
     """Have the server tell in English what a vacuum left, where the login may say so: docs/erasure.md."""
     with contextlib.suppress(asyncpg.InsufficientPrivilegeError):
         await connection.execute("SET lc_messages = 'C'")
@@ -85,5 +85,5 @@ async def _become_owner(connection: asyncpg.Connection) -> None:
 async def _check_schema(connection: asyncpg.Connection) -> None:
     row = await connection.fetchrow(load()["schema_version"].text)
     assert row is not None
-    if why := migrations.why_unfit(row["version"], row["serves_from"]):
+    if why := migrations.incompatibility(row["version"], row["serves_from"]):
         raise MaintenanceError(why)

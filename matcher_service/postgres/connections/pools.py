@@ -13,9 +13,9 @@ from matcher_service.postgres.connections import address
 from matcher_service.postgres.connections.extension import (
     DatabaseUnfit,
     check_extension,
-    check_reach,
     check_server,
-    search_in,
+    check_usage,
+    set_search_path,
 )
 from matcher_service.postgres.connections.url import DatabaseUrl
 from matcher_service.postgres.statements import load
@@ -74,7 +74,7 @@ class Pools:
     async def open(self) -> asyncpg.Pool:
         """Open those that are not open and return that of short requests.
 
-        Raises DatabaseUnfit, AddressInvalid, and what asyncpg raises.
+        Raises DatabaseUnfit, DatabaseAddressInvalid, and what asyncpg raises.
         """
         await self._follow_url()
         if self.calls is not None and self.scans is not None and self.transfers is not None:
@@ -111,7 +111,7 @@ class Pools:
     async def connect(self, statement_seconds: float) -> asyncpg.Connection:
         """Open a connection apart from the pools, not prepared for vectors.
 
-        Raises AddressInvalid, and what asyncpg raises.
+        Raises DatabaseAddressInvalid, and what asyncpg raises.
         """
         return await self._connect(server_settings=self._session(statement_seconds, workers=0))
 
@@ -178,8 +178,8 @@ async def _prepare(connection: asyncpg.Connection, statement_seconds: float) -> 
     # Asked first: what is made anew from here on has another identity.
     prepared_for = await connection.fetchrow(load()["schema_identity"].text)
     schema = await check_extension(connection)
-    await check_reach(connection, schema, SERVING_ROLE)
-    await search_in(connection, schema)
+    await check_usage(connection, schema, SERVING_ROLE)
+    await set_search_path(connection, schema)
     if statement_seconds < PREPARE_SECONDS:
         await connection.execute(f"SET statement_timeout = '{statement_seconds:.3f}s'")
     try:

@@ -175,7 +175,7 @@ def run(count: int) -> bool:
     )
     grown = (outcome.peak_bytes - outcome.idle_bytes) / 2**20
     print(f"memory at most {grown:.0f} MiB above idle, with images of up to {MAX_PIXELS:,} pixels")
-    folder = Path("fuzz-findings")
+    folder = Path("fuzz-results")
     for number, (code, data) in enumerate(outcome.bad):
         folder.mkdir(exist_ok=True)
         (folder / f"{code}-{number}.bin").write_bytes(data)

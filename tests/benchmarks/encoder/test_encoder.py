@@ -50,7 +50,7 @@ def test_a_request_costs_no_more_memory_than_is_stated() -> None:
         "full_resolution, HOG, upsample 2",
         "full_resolution, CNN, upsample 0",
     )
-    only = ("WebP",)  # the dearest
+    only = ("WebP",)  # the costliest
     costs = list(memory.attempt(share=0.2, max_image_bytes=2**24, profiles=profiles, only=only))
     assert len(costs) == len(profiles)
     for cost in costs:

@@ -63,7 +63,7 @@ async def test_a_key_is_let_in_and_shut_out_without_a_restart(
         return "keys_not_read" in told[-1]
 
     await until(not_read)
-    assert (await verify(matcher, "b")).match, "a file at fault leaves the keys as they were"
+    assert (await verify(matcher, "b")).match, "an invalid file leaves the keys as they were"
     keys_file(admin, entry("new", "n", ["verify"]))
     await until(lambda: known(matcher, "n"))
     with refused(Reason.KEY_UNKNOWN):

@@ -16,7 +16,7 @@ from facerec.client import AsyncEncoderClient, AsyncMatcherClient, Security
 from facerec.errors import FacerecError, Reason
 from facerec.serving.auth import files
 from facerec.serving.server.errors import SettingsInvalid
-from facerec.tls_trouble import tls_trouble
+from facerec.tls_errors import tls_errors
 from matcher_service.domain.errors import EncoderUnavailable
 from matcher_service.encoder_client import EncoderClient
 from tests.e2e.access.conftest import Authority, entry
@@ -79,7 +79,7 @@ async def test_an_end_that_is_not_let_in_is_told_why(
             with pytest.raises(FacerecError) as caught:
                 await client.get_model()
         assert caught.value.reason is Reason.UNREACHABLE
-        assert told in tls_trouble(caught.value.message), caught.value.message
+        assert told in tls_errors(caught.value.message), caught.value.message
         assert told in caught.value.message
 
 

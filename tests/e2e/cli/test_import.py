@@ -10,8 +10,8 @@ import numpy.typing as npt
 import pytest
 
 from facerec.cli.transfer import jobs
-from facerec.cli.transfer.commands import KNOWN_SPACE
 from facerec.client import FaceBatch, MatcherClient
+from facerec.contract import DEFAULT_SPACE
 from facerec.sources import files
 from facerec.sources import rows as source_rows
 from facerec.sources.rows import Refuse, Row
@@ -36,7 +36,7 @@ def interrupted_after(terminal: Terminal, source: Path, count: int) -> None:
     """Bring the first rows of the import in, as a client that was killed then."""
     found = list(files.rows(source, "npz", lambda *said: pytest.fail(str(said))))[:count]
     digest = files.digest(source)
-    job = jobs.Job(jobs.Reader(digest, nothing(), nothing), KNOWN_SPACE, False, "moved")
+    job = jobs.Job(jobs.Reader(digest, nothing(), nothing), DEFAULT_SPACE, False, "moved")
     batch = FaceBatch(np.stack([row.encoding for row in found]), [row.person_id for row in found])
     with MatcherClient(terminal.matcher) as client:
         client.import_faces([batch], space=job.space, import_id=job.import_id(0), collection_id="moved")

@@ -8,7 +8,7 @@ import pytest
 
 from facerec.errors import Reason
 from facerec.matcher.v1 import matcher_pb2 as pb
-from facerec.serving.server.diagnostics import Finding
+from facerec.serving.server.diagnostics import CheckResult
 from facerec.serving.server.errors import StartError
 from matcher_service.diagnostics.doctor import examine
 from matcher_service.maintenance import runner
@@ -22,7 +22,7 @@ from tests.fixtures.programs import run
 QUOTED = '"Extensions of ours"'
 
 
-async def findings(url: str) -> dict[str, Finding]:
+async def results(url: str) -> dict[str, CheckResult]:
     """What is not in order, by its subject."""
     settings = MatcherSettings.model_validate({"database_url": url, "encoder_address": "127.0.0.1:1"})
     found = [each async for each in examine(settings)]
@@ -52,20 +52,20 @@ async def test_a_whole_restore_is_in_order(
     restored: asyncpg.Connection, database_url: str, empty_database_url: str
 ) -> None:
     await restore(database_url, empty_database_url)
-    assert await findings(empty_database_url) == {}
+    assert await results(empty_database_url) == {}
 
 
 async def test_a_restore_without_rights_says_so(
     restored: asyncpg.Connection, database_url: str, empty_database_url: str
 ) -> None:
     await restore(database_url, empty_database_url, "--no-privileges")
-    found = await findings(empty_database_url)
+    found = await results(empty_database_url)
     assert "without --no-privileges" in found["schema"].text
     await restored.execute(
         "GRANT USAGE ON SCHEMA facerec TO facerec_serve;"
         "GRANT SELECT ON facerec.schema_migration TO facerec_serve"
     )
-    found = await findings(empty_database_url)
+    found = await results(empty_database_url)
     assert found.keys() == {"rights"}
     assert found["rights"].state == "fail"
     assert "facerec.audit among them: restore again" in found["rights"].text
@@ -75,7 +75,7 @@ async def test_a_restore_to_another_owner_says_so(
     restored: asyncpg.Connection, database_url: str, empty_database_url: str
 ) -> None:
     await restore(database_url, empty_database_url, "--no-owner")
-    found = await findings(empty_database_url)
+    found = await results(empty_database_url)
     assert found.keys() == {"owners"}
     assert found["owners"].state == "fail"
     assert "to postgres: restore again" in found["owners"].text
@@ -87,14 +87,14 @@ async def test_keys_that_a_replication_left_behind_are_told_with_what_mends_them
     matcher = await start_matcher(database_url)
     for number, vector in enumerate(vectors(3)):
         await matcher.stub.Enroll(enroll(f"p{number}", encoding(vector)))
-    assert await findings(database_url) == {}
+    assert await results(database_url) == {}
     await administrator.execute("ALTER SEQUENCE facerec.person_key RESTART WITH 1")
-    found = await findings(database_url)
+    found = await results(database_url)
     assert found.keys() == {"keys"}
     told = found["keys"].text
     assert "at 0 and persons have keys up to 3" in told
     await administrator.execute(told[told.index("SELECT setval") : told.index(", and the same")])
-    assert await findings(database_url) == {}
+    assert await results(database_url) == {}
     await matcher.stub.Enroll(enroll("one more", encoding(vectors(4)[3])))
 
 
@@ -102,12 +102,12 @@ async def test_an_extension_older_than_what_the_server_has_is_told(
     database_url: str, administrator: asyncpg.Connection
 ) -> None:
     await administrator.execute("UPDATE pg_extension SET extversion = '0.8.4' WHERE extname = 'vector'")
-    found = await findings(database_url)
+    found = await results(database_url)
     assert found.keys() == {"pgvector"}
     assert found["pgvector"].state == "warn"
     assert "ALTER EXTENSION vector UPDATE" in found["pgvector"].text
     await administrator.execute("ALTER EXTENSION vector UPDATE")
-    assert await findings(database_url) == {}
+    assert await results(database_url) == {}
 
 
 async def test_tables_that_nobody_has_counted_are_told(
@@ -120,11 +120,11 @@ async def test_tables_that_nobody_has_counted_are_told(
         "SELECT n, 1, array_fill(0.1::real, ARRAY[128])::vector, gen_random_uuid(), 'default' "
         "FROM generate_series(1, 3000) AS n"
     )
-    found = await findings(database_url)
+    found = await results(database_url)
     assert found.keys() == {"statistics"}
     assert found["statistics"].text.startswith("1 tables have no statistics")
     await administrator.execute(f"ANALYZE facerec.{table}")
-    assert await findings(database_url) == {}
+    assert await results(database_url) == {}
 
 
 @pytest.fixture
@@ -141,7 +141,7 @@ async def test_a_schema_whose_name_needs_quotes_is_like_any_other(
     await empty.execute(f"CREATE SCHEMA {QUOTED}; CREATE EXTENSION vector SCHEMA {QUOTED}")
     await empty.execute(f"GRANT USAGE ON SCHEMA {QUOTED} TO PUBLIC")
     await migrations.migrate(empty_database_url)
-    assert await findings(empty_database_url) == {}
+    assert await results(empty_database_url) == {}
     matcher = await start_matcher(empty_database_url)
     face = encoding(vectors(1)[0])
     await matcher.stub.Enroll(enroll("ann", face))
@@ -159,7 +159,7 @@ async def test_a_schema_out_of_reach_is_one_line_alike_wherever_it_is_met(
     await empty.execute("GRANT USAGE ON SCHEMA private TO facerec_owner, facerec_serve")
     await migrations.migrate(empty_database_url)
     await empty.execute("REVOKE USAGE ON SCHEMA private FROM facerec_owner, facerec_serve")
-    assert line in (await findings(empty_database_url))["pgvector"].text
+    assert line in (await results(empty_database_url))["pgvector"].text
     with pytest.raises(StartError, match="which facerec_owner may not use"):
         await runner.run_once(MaintenanceOptions(empty_database_url))
     matcher = await start_matcher(empty_database_url)

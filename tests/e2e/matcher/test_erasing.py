@@ -242,7 +242,7 @@ async def test_a_scrub_is_not_whole_while_somebody_has_statistics_of_persons_col
         "columns": f"ALTER TABLE facerec.{TABLES[0]} ALTER COLUMN person_id SET STATISTICS 100",
         "extended": f"CREATE STATISTICS facerec.mine ON (person_id || 'x') FROM facerec.{TABLES[0]}",
     }
-    mend = {
+    fix = {
         "columns": "ALTER TABLE facerec.person ALTER COLUMN person_id SET STATISTICS 0,"
         ' ALTER COLUMN person_id TYPE text COLLATE "C"',
         "extended": "DROP STATISTICS facerec.mine",
@@ -254,7 +254,7 @@ async def test_a_scrub_is_not_whole_while_somebody_has_statistics_of_persons_col
         receipt = await matcher.stub.DeletePerson(pb.DeletePersonRequest(person_id="p7"))
         await runner.run_once(MaintenanceOptions(database_url, scrub=True))
         assert (await get(matcher, receipt.erasure_id)).state == State.ERASURE_STATE_VACUUMED
-        await administrator.execute(mend[what])
+        await administrator.execute(fix[what])
         await runner.run_once(MaintenanceOptions(database_url, scrub=True))
         assert (await get(matcher, receipt.erasure_id)).state == State.ERASURE_STATE_SCRUBBED
     finally:

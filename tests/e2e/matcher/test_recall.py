@@ -76,13 +76,13 @@ async def test_maintenance_measures_anew_and_searches_more_where_it_falls_short(
     await administrator.execute("UPDATE facerec.collection SET index_effort = 1, index_recall = 1")
     await administrator.execute("UPDATE facerec.collection SET recall_time = now() - interval '1 hour'")
     await runner.run_once(MaintenanceOptions(database_url, recall_check_seconds=60))
-    mended = await administrator.fetchrow(
+    fixed = await administrator.fetchrow(
         "SELECT index_effort, index_recall, recall_time, target_recall FROM facerec.collection"
     )
-    assert mended is not None
-    assert mended["recall_time"] > built["recall_time"]
-    assert mended["index_effort"] > 1
-    assert mended["index_recall"] >= mended["target_recall"] or mended["index_effort"] >= 16
+    assert fixed is not None
+    assert fixed["recall_time"] > built["recall_time"]
+    assert fixed["index_effort"] > 1
+    assert fixed["index_recall"] >= fixed["target_recall"] or fixed["index_effort"] >= 16
 
 
 async def test_a_gallery_without_an_index_says_so(matcher: RunningMatcher) -> None:

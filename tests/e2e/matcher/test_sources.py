@@ -287,8 +287,8 @@ def test_rows_before_a_fault_are_in_by_whole_calls_and_stored_once_when_it_is_me
     with MatcherClient(matcher.address) as client:
         assert [p.face_count for p in client.list_persons(collection_id=collection)] == [1]
     source.write_bytes(line * 20_101)
-    mended = run("import", source, "--json")
-    assert (mended.code, mended.json["faces_added"], mended.json["faces_already_there"]) == (0, 0, 20_101)
+    fixed = run("import", source, "--json")
+    assert (fixed.code, fixed.json["faces_added"], fixed.json["faces_already_there"]) == (0, 0, 20_101)
 
 
 def test_a_person_that_is_a_link_to_all_of_the_folder_is_refused(run: Run, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Faces in bulk: nothing lost, nothing doubled, what is at fault told of, and out again as they came in."""
+"""Faces in bulk: nothing lost, nothing doubled, what is invalid told of, and out again as they came in."""
 
 import asyncio
 import uuid

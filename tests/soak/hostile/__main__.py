@@ -3,7 +3,7 @@
 import importlib
 import sys
 
-from tests.soak.hostile.report import HEAD, Finding
+from tests.soak.hostile.report import HEAD, CheckResult
 
 ATTACKS: tuple[str, ...] = (
     "duplicates",
@@ -18,7 +18,10 @@ ATTACKS: tuple[str, ...] = (
     "template",
     "terminal",
 )
-"""Modules of this package. Each has `attack(*, short: bool) -> list[Finding]`; a test runs its short form."""
+"""Modules of this package.
+
+Each has `attack(*, short: bool) -> list[CheckResult]`; a test runs its short form.
+"""
 
 
 def main(names: list[str]) -> int:
@@ -27,7 +30,7 @@ def main(names: list[str]) -> int:
     if unknown:
         print(f"no such attack: {', '.join(unknown)}; there are {', '.join(ATTACKS)}", file=sys.stderr)
         return 2
-    found: list[Finding] = []
+    found: list[CheckResult] = []
     print(HEAD, flush=True)
     for name in names or ATTACKS:
         for finding in importlib.import_module(f"tests.soak.hostile.{name}").attack(short=False):

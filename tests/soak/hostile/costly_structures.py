@@ -14,7 +14,7 @@ from tests.benchmarks.encoder import pictures
 from tests.benchmarks.encoder.memory import DECODED_BYTES, FIXED_BYTES, forget_peak, peak
 from tests.fixtures import structures
 from tests.fixtures.structures import COUNTED, saved
-from tests.soak.hostile.report import Finding
+from tests.soak.hostile.report import CheckResult
 
 if TYPE_CHECKING:
     from tests.soak.hostile.encoder_cost import Victim
@@ -84,7 +84,7 @@ def beyond_the_bounds() -> list[Costly]:
     return [Costly(name, make, 0) for name, make in sized.items()]
 
 
-async def attack(victim: "Victim", *, short: bool) -> AsyncIterator[Finding]:
+async def attack(victim: "Victim", *, short: bool) -> AsyncIterator[CheckResult]:
     """Send all of them one by one, then those of most pixels again and hang up, then beside a photo."""
     side = 1990 if short else 7990
     for costly in beyond_the_bounds():
@@ -116,21 +116,21 @@ async def _cost(victim: "Victim", costly: Costly) -> tuple[str, float, int]:
     return said, victim.cpu_seconds() - used, peak(victim.process.pid) - idle - len(image)
 
 
-async def _refused(victim: "Victim", costly: Costly) -> Finding:
+async def _refused(victim: "Victim", costly: Costly) -> CheckResult:
     said, seconds, _ = await _cost(victim, costly)
     name = f"encoder cost: {costly.name}"
-    return Finding(name, f"{said}; {seconds:.1f} s of a core", said == "refused" and seconds < 1)
+    return CheckResult(name, f"{said}; {seconds:.1f} s of a core", said == "refused" and seconds < 1)
 
 
-async def _answered(victim: "Victim", costly: Costly) -> Finding:
+async def _answered(victim: "Victim", costly: Costly) -> CheckResult:
     said, seconds, above = await _cost(victim, costly)
     stated = DECODED_BYTES * costly.pixels + FIXED_BYTES
     figure = f"{said}; {seconds:.1f} s of a core, {above / MIB:.0f} MiB of {stated / MIB:.0f}"
     name = f"encoder cost: {costly.name}, at the bound"
-    return Finding(name, figure, said == "answered" and seconds < SECONDS and above < stated)
+    return CheckResult(name, figure, said == "answered" and seconds < SECONDS and above < stated)
 
 
-async def _abandoned(victim: "Victim", costly: Costly) -> Finding:
+async def _abandoned(victim: "Victim", costly: Costly) -> CheckResult:
     """Hang up as soon as work has begun, and wait until it ends."""
     image, begun = costly.make(), victim.cpu_seconds()
     call = _encode(victim, costly, image)
@@ -144,10 +144,10 @@ async def _abandoned(victim: "Victim", costly: Costly) -> Finding:
     await victim.quiet()
     seconds = victim.cpu_seconds() - used
     name = f"encoder cost: {costly.name}, after its caller hung up"
-    return Finding(name, f"{seconds:.1f} s of a core", seconds < SECONDS_AFTER)
+    return CheckResult(name, f"{seconds:.1f} s of a core", seconds < SECONDS_AFTER)
 
 
-async def _beside(victim: "Victim", costly: Costly) -> Finding:
+async def _beside(victim: "Victim", costly: Costly) -> CheckResult:
     """Photos one by one, while nobody else sends and while two of these are always under way."""
     photo, image = pictures.camera_photo(), costly.make()
     quiet = await _photo_seconds(victim, photo)
@@ -162,7 +162,7 @@ async def _beside(victim: "Victim", costly: Costly) -> Finding:
     ended.set()
     await asyncio.gather(*others)
     name = f"encoder cost: another's photos beside two of {costly.name}"
-    return Finding(name, f"p50 {seconds:.2f} s, alone {quiet:.2f} s", seconds < 2 * quiet + 0.05)
+    return CheckResult(name, f"p50 {seconds:.2f} s, alone {quiet:.2f} s", seconds < 2 * quiet + 0.05)
 
 
 async def _photo_seconds(victim: "Victim", photo: bytes) -> float:

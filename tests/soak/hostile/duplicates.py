@@ -19,7 +19,7 @@ from facerec.client import (
     Security,
 )
 from facerec.errors import FacerecError, Reason
-from tests.soak.hostile.report import Finding
+from tests.soak.hostile.report import CheckResult
 from tests.soak.matcher.stack import Stack
 
 NAME = "duplicates"
@@ -111,7 +111,7 @@ def _entry(key: str, roles: str) -> str:
     )
 
 
-def attack(*, short: bool) -> list[Finding]:
+def attack(*, short: bool) -> list[CheckResult]:
     """Try each way so many rounds."""
     rounds = SHORT_ROUNDS if short else ROUNDS
     with _attack() as running:
@@ -124,18 +124,18 @@ def attack(*, short: bool) -> list[Finding]:
         ]
 
 
-def _finding(way: str, rounds: int, doubled: int, unforeseen: list[Reason]) -> Finding:
+def _finding(way: str, rounds: int, doubled: int, unforeseen: list[Reason]) -> CheckResult:
     figure = (
         f"{way}: {doubled} of {rounds} rounds with one face under two ids, {len(unforeseen)} other errors"
     )
-    return Finding(NAME, figure, not doubled and not unforeseen)
+    return CheckResult(NAME, figure, not doubled and not unforeseen)
 
 
 def _unforeseen(reasons: list[Reason | None]) -> list[Reason]:
     return [reason for reason in reasons if reason is not None and reason not in EXPECTED]
 
 
-def _race(running: Attack, rounds: int) -> Finding:
+def _race(running: Attack, rounds: int) -> CheckResult:
     """Everybody enrolls one new face at once: exactly one is to be taken."""
     doubled, unforeseen = 0, list[Reason]()
     for number in range(rounds):
@@ -150,7 +150,7 @@ def _race(running: Attack, rounds: int) -> Finding:
     return _finding(f"{AT_ONCE} calls at once", rounds, doubled, unforeseen)
 
 
-def _race_with_merges(running: Attack, rounds: int) -> Finding:
+def _race_with_merges(running: Attack, rounds: int) -> CheckResult:
     """A person is merged away while faces of theirs are enrolled, which must not begin them anew."""
     doubled, unforeseen = 0, list[Reason]()
     for number in range(rounds):
@@ -171,7 +171,7 @@ def _race_with_merges(running: Attack, rounds: int) -> Finding:
     return _finding("merged meanwhile", rounds, doubled, unforeseen)
 
 
-def _race_with_policy(running: Attack, rounds: int) -> Finding:
+def _race_with_policy(running: Attack, rounds: int) -> CheckResult:
     """The policy is made REFUSE while calls enroll: what is asked for afterwards is refused."""
     doubled, unforeseen = 0, list[Reason]()
     for number in range(rounds):
@@ -194,7 +194,7 @@ def _race_with_policy(running: Attack, rounds: int) -> Finding:
     return _finding("policy changed meanwhile", rounds, doubled, unforeseen)
 
 
-def _copies(running: Attack) -> Finding:
+def _copies(running: Attack) -> CheckResult:
     """A stored face by its id, a face near another, and a face taken at a distance and then moved."""
     face, shift = running.face(), running.face()
     away = Encoding((face.values + 0.6 * shift.values / 1.42).astype(np.float32), SPACE)
@@ -207,10 +207,10 @@ def _copies(running: Attack) -> Finding:
     running.enroll(0, "dave", away)
     reasons = [running.reason(work) for work in tries]
     passed = sum(reason is not Reason.FACE_DUPLICATE for reason in reasons)
-    return Finding(NAME, f"copies and near faces: {passed} of {len(tries)} taken", not passed)
+    return CheckResult(NAME, f"copies and near faces: {passed} of {len(tries)} taken", not passed)
 
 
-def _imports(running: Attack) -> Finding:
+def _imports(running: Attack) -> CheckResult:
     """Imports by a key of the role enroll, with and without the policy ignored, and by an admin's."""
     face = running.face()
     running.enroll(0, "erin", face)
@@ -225,6 +225,6 @@ def _imports(running: Attack) -> Finding:
     running.import_(admin, "mallory", face, ignore=True)
     listed = running.collections.list_duplicates(collection_id=COLLECTION)
     found = any({pair.person_id_a, pair.person_id_b} == {"erin", "mallory"} for pair in listed)
-    return Finding(
+    return CheckResult(
         NAME, f"imports: {seen.count(None)} of 3 taken; one by an admin is listed: {found}", holds and found
     )

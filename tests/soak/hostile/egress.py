@@ -14,7 +14,7 @@ from facerec.local.postgres import EmbeddedPostgres
 from tests.fixtures.process import ROOT
 from tests.fixtures.watching.watcher import CannotWatch, Watch
 from tests.soak.hostile.commands import BENCHMARK, CONTROL, Commands
-from tests.soak.hostile.report import Finding
+from tests.soak.hostile.report import CheckResult
 
 ALWAYS_WRITTEN: Final = ("/dev/null",)
 _HERE: Final = re.compile(r"127\.0\.0\.1:\d+|\[?::1\]?:\d+")
@@ -146,12 +146,14 @@ def observe(*, short: bool) -> dict[str, Seen]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def attack(*, short: bool) -> list[Finding]:
+def attack(*, short: bool) -> list[CheckResult]:
     """A finding a command."""
     try:
         seen = observe(short=short)
     except CannotWatch as error:
-        return [Finding("egress", f"not seen, since this machine lets no process be watched: {error}", False)]
+        return [
+            CheckResult("egress", f"not seen, since this machine lets no process be watched: {error}", False)
+        ]
     control = seen.pop(CONTROL)
-    findings = [Finding("egress", each.figure, not each.wrong) for each in seen.values()]
-    return [*findings, Finding("egress", f"{control.figure}, as it should be", control.calls_out)]
+    results = [CheckResult("egress", each.figure, not each.wrong) for each in seen.values()]
+    return [*results, CheckResult("egress", f"{control.figure}, as it should be", control.calls_out)]

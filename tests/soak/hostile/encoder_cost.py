@@ -25,7 +25,7 @@ from tests.e2e.access.conftest import bearer, entry
 from tests.fixtures import structures
 from tests.fixtures.encoder import EncoderProcess
 from tests.soak.hostile import costly_structures
-from tests.soak.hostile.report import Finding
+from tests.soak.hostile.report import CheckResult
 
 MIB = 2**20
 CHANNEL = [("grpc.max_send_message_length", -1)]
@@ -73,7 +73,7 @@ def blank(width: int, height: int) -> bytes:
 
 
 def refused() -> dict[str, tuple[bytes, dict[str, Any], str]]:
-    """What is too dear, by its name: the image, the fields beside it, and the field that is refused."""
+    """What is too costly, by its name: the image, the fields beside it, and the field that is refused."""
     whole = pb.BoundingBox(top=0, left=0, bottom=7_989, right=7_989)
     return {
         "3,990 x 3,990, doubled twice, HOG": (
@@ -114,26 +114,28 @@ async def failure(call: Awaitable[pb.EncodeResponse]) -> FacerecError | None:
     return None
 
 
-async def _dear_pictures(victim: Victim) -> AsyncIterator[Finding]:
+async def _dear_pictures(victim: Victim) -> AsyncIterator[CheckResult]:
     for name, (image, fields, field) in refused().items():
         used = victim.cpu_seconds()
         error = await failure(victim.encode("unlimited", image, **fields))
         used = victim.cpu_seconds() - used
         said = f"refused, naming {error.field}" if error else "searched"
         holds = error is not None and error.field == field
-        yield Finding(f"encoder cost: {name}, {len(image):,} bytes", f"{said}; {used:.1f} s of a core", holds)
+        yield CheckResult(
+            f"encoder cost: {name}, {len(image):,} bytes", f"{said}; {used:.1f} s of a core", holds
+        )
 
 
-async def _rate(victim: Victim, dear: bytes) -> Finding:
+async def _rate(victim: Victim, dear: bytes) -> CheckResult:
     """Two at once of a key that has four probes at once: it takes a full bucket for one to pass."""
     errors = await asyncio.gather(*(failure(victim.encode("slow", dear, options=FULL)) for _ in range(2)))
     reasons = sorted(error.reason if error else "OK" for error in errors)
-    name = "encoder cost: two of the dearest at once, by a key of 2 probes a second"
-    return Finding(name, ", ".join(reasons), reasons.count("OK") <= 1)
+    name = "encoder cost: two of the costliest at once, by a key of 2 probes a second"
+    return CheckResult(name, ", ".join(reasons), reasons.count("OK") <= 1)
 
 
-async def _beside(victim: Victim, dear: bytes, photos: int) -> AsyncIterator[Finding]:
-    """Photos of somebody else's while eight of the dearest are under way; then their caller hangs up."""
+async def _beside(victim: Victim, dear: bytes, photos: int) -> AsyncIterator[CheckResult]:
+    """Photos of somebody else's while eight of the costliest are under way; then their caller hangs up."""
     photo = pictures.camera_photo()
     await victim.encode("other", photo)
     forget_peak(victim.process.pid)
@@ -147,8 +149,8 @@ async def _beside(victim: Victim, dear: bytes, photos: int) -> AsyncIterator[Fin
         seconds.append(time.monotonic() - begin)
         ahead = ahead if len(seconds) > 1 else sum(call.done() for call in hostile)
     waited = sorted(seconds)
-    yield Finding(
-        "encoder cost: another's photos, one by one, beside eight of the dearest",
+    yield CheckResult(
+        "encoder cost: another's photos, one by one, beside eight of the costliest",
         f"{ahead} of the eight came first; p50 {statistics.median(waited):.2f} s, "
         f"p99 {waited[int(0.99 * len(waited))]:.2f} s",
         ahead == 0,
@@ -159,14 +161,14 @@ async def _beside(victim: Victim, dear: bytes, photos: int) -> AsyncIterator[Fin
     await asyncio.gather(*hostile, return_exceptions=True)
     await victim.quiet()
     used = victim.cpu_seconds() - used
-    name = "encoder cost: after the caller of eight of the dearest hung up"
-    yield Finding(name, f"{used:.1f} s of a core", used < 2 * SECONDS_AT_THE_BOUND)
+    name = "encoder cost: after the caller of eight of the costliest hung up"
+    yield CheckResult(name, f"{used:.1f} s of a core", used < 2 * SECONDS_AT_THE_BOUND)
     above = peak(victim.process.pid) - idle_bytes
-    name = "encoder cost: memory above idle beside eight of the dearest"
-    yield Finding(name, f"{above / MIB:.0f} MiB", above < BYTES_AT_THE_BOUND)
+    name = "encoder cost: memory above idle beside eight of the costliest"
+    yield CheckResult(name, f"{above / MIB:.0f} MiB", above < BYTES_AT_THE_BOUND)
 
 
-async def _attack(server: EncoderProcess, *, short: bool) -> list[Finding]:
+async def _attack(server: EncoderProcess, *, short: bool) -> list[CheckResult]:
     async with contextlib.AsyncExitStack() as stack:
         stubs = {}
         for number, key in enumerate(("unlimited", "slow", "other")):
@@ -190,8 +192,8 @@ def _keys() -> Sequence[str]:
     )
 
 
-def attack(*, short: bool) -> list[Finding]:
-    """Try each dear picture, what a rate makes of them, and what others notice of the dearest that pass."""
+def attack(*, short: bool) -> list[CheckResult]:
+    """Try each dear picture, what a rate makes of them, and what others notice of the costliest that pass."""
     folder = Path(tempfile.mkdtemp(prefix="facerec-hostile-"))
     try:
         (folder / "keys.toml").write_text("\n".join(_keys()))

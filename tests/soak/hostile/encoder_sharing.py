@@ -20,7 +20,7 @@ from tests.fixtures.encoder import EncoderProcess
 from tests.fixtures.matcher import MatcherProcess
 from tests.fixtures.waiting import wait_until
 from tests.soak.hostile.encoder_cost import blank
-from tests.soak.hostile.report import Finding
+from tests.soak.hostile.report import CheckResult
 
 NAME = "encoder sharing"
 TENANTS = FLOODING, POLITE = "flooding", "polite"
@@ -79,14 +79,14 @@ def _pair() -> Iterator[Pair]:
         yield Pair(encoder, matcher)
 
 
-def attack(*, short: bool) -> list[Finding]:
+def attack(*, short: bool) -> list[CheckResult]:
     """Keep as many images under way as one caller may, while the other tenant sends photos one by one."""
     side = 2000 if short else 4500  # 0.75 and 3.8 probes to decode: short work, as a photo is
     with _pair() as pair:
         return [asyncio.run(_flood(pair, blank(side, side), photos=2 if short else 10))]
 
 
-async def _flood(pair: Pair, image: bytes, photos: int) -> Finding:
+async def _flood(pair: Pair, image: bytes, photos: int) -> CheckResult:
     flood: Counter[Reason | None] = Counter()
     over = asyncio.Event()
     async with pair.client(FLOODING) as flooding, pair.client(POLITE) as polite:
@@ -107,7 +107,7 @@ async def _flood(pair: Pair, image: bytes, photos: int) -> Finding:
         over.set()
         await asyncio.gather(*senders)
     unforeseen = [reason for reason in flood if reason not in (Reason.FACE_NOT_FOUND, Reason.OVERLOADED)]
-    return Finding(
+    return CheckResult(
         NAME,
         f"a photo waited {max(seconds):.2f} s at most, for {max(ahead)} of the {AT_ONCE} images of another "
         f"tenant; {len(unforeseen)} other errors",

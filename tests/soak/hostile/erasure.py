@@ -22,7 +22,7 @@ from matcher_service.maintenance.runner import MaintenanceOptions
 from tests.e2e.matcher.requests import SPACE, encoding, vectors
 from tests.fixtures.matcher import RunningMatcher
 from tests.soak import remains
-from tests.soak.hostile.report import Finding
+from tests.soak.hostile.report import CheckResult
 from tests.soak.stage import start, stop
 
 ERASED = 100
@@ -45,7 +45,7 @@ class Search:
     fingerprints: int
 
 
-def attack(*, short: bool) -> list[Finding]:
+def attack(*, short: bool) -> list[CheckResult]:
     """Erase 100 of 10,000 people, 1,500 in the short form."""
     people = 1500 if short else 10_000
     folder = Path(tempfile.mkdtemp(prefix="facerec-soak-"))
@@ -57,12 +57,14 @@ def attack(*, short: bool) -> list[Finding]:
     erased = f"{ERASED} of {people:,} erased, {MERGED} merged"
     statistics = ", ".join(found.in_statistics) or "no column"
     return [
-        Finding("erasure, before a scrub", f"{erased}: {found.before}", bool(found.before.persons)),
-        Finding("erasure, after a scrub", f"{erased}: {found.after}", not found.after.persons),
-        Finding("erasure, receipts", ", ".join(sorted(found.states)), found.states == {"SCRUBBED"}),
-        Finding("erasure, statistics of persons", statistics, not found.in_statistics),
-        Finding("erasure, digests guessed", f"{found.guessed} of {ERASED}", not found.guessed),
-        Finding("erasure, free text as fingerprint", f"{found.fingerprints} rows", not found.fingerprints),
+        CheckResult("erasure, before a scrub", f"{erased}: {found.before}", bool(found.before.persons)),
+        CheckResult("erasure, after a scrub", f"{erased}: {found.after}", not found.after.persons),
+        CheckResult("erasure, receipts", ", ".join(sorted(found.states)), found.states == {"SCRUBBED"}),
+        CheckResult("erasure, statistics of persons", statistics, not found.in_statistics),
+        CheckResult("erasure, digests guessed", f"{found.guessed} of {ERASED}", not found.guessed),
+        CheckResult(
+            "erasure, free text as fingerprint", f"{found.fingerprints} rows", not found.fingerprints
+        ),
     ]
 
 

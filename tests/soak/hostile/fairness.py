@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from facerec.client import CollectionClient, Encoding, FaceBatch, MatcherClient, Security
 from facerec.errors import FacerecError, Reason
-from tests.soak.hostile.report import Finding
+from tests.soak.hostile.report import CheckResult
 from tests.soak.matcher.stack import Stack
 
 NAME = "fairness"
@@ -115,7 +115,7 @@ def _entry(key: str, roles: str) -> str:
     )
 
 
-def attack(*, short: bool) -> list[Finding]:
+def attack(*, short: bool) -> list[CheckResult]:
     """Flood with each kind of work while the other tenant makes so many calls of it, one by one."""
     calls = SHORT_CALLS if short else CALLS
     with _tenants() as tenants:
@@ -132,7 +132,9 @@ def attack(*, short: bool) -> list[Finding]:
         ]
 
 
-def _flood(tenants: dict[str, Tenant], kind: str, work: Callable[[Tenant], object], calls: int) -> Finding:
+def _flood(
+    tenants: dict[str, Tenant], kind: str, work: Callable[[Tenant], object], calls: int
+) -> CheckResult:
     over, under_way = threading.Event(), threading.Barrier(CALLERS + 1)
     flood: Counter[Reason | None] = Counter()
 
@@ -158,7 +160,7 @@ def _flood(tenants: dict[str, Tenant], kind: str, work: Callable[[Tenant], objec
         f"{kind}: {refused} of {calls} calls refused, beside {flood.total()} of the flood's "
         f"{CALLERS} callers ({flood[Reason.OVERLOADED]} refused); {len(unforeseen)} other errors"
     )
-    return Finding(NAME, figure, not refused and not unforeseen and flood.total() >= CALLERS)
+    return CheckResult(NAME, figure, not refused and not unforeseen and flood.total() >= CALLERS)
 
 
 def _reason(work: Call) -> Reason | None:

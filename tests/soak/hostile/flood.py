@@ -26,7 +26,7 @@ from facerec.local.postgres import EmbeddedPostgres
 from facerec.matcher import v1
 from matcher_service.postgres import migrations
 from tests.fixtures.matcher import MatcherProcess
-from tests.soak.hostile.report import Finding
+from tests.soak.hostile.report import CheckResult
 from tests.soak.hostile.senders import SENDERS, SERVICE, Sender, varint
 
 SPACE = "dlib-resnet-v1/small/150x0.25"
@@ -96,7 +96,7 @@ class Caller:
         return 1000 * float(np.percentile(self.seconds, 99)) if self.seconds else float("nan")
 
 
-def attack(*, short: bool) -> list[Finding]:
+def attack(*, short: bool) -> list[CheckResult]:
     """Flood a matcher with each kind in turn."""
     seconds = 1.5 if short else 10.0
     with _matcher() as matcher:
@@ -104,7 +104,7 @@ def attack(*, short: bool) -> list[Finding]:
         return [_flood(matcher, name, sender, seconds, short) for name, sender in SENDERS.items()]
 
 
-def _flood(matcher: MatcherProcess, name: str, sender: Sender, seconds: float, short: bool) -> Finding:
+def _flood(matcher: MatcherProcess, name: str, sender: Sender, seconds: float, short: bool) -> CheckResult:
     process, claim = psutil.Process(matcher.process.pid), _claim(LARGE_BYTES_OF.get(name, LARGE_BYTES))
     beside = float("nan")
     if not short:
@@ -116,7 +116,7 @@ def _flood(matcher: MatcherProcess, name: str, sender: Sender, seconds: float, s
         asyncio.run(_for(sender, int(matcher.address.rpartition(":")[2]), seconds))
     share = (_cpu(process) - cpu) / (time.monotonic() - began)
     grown, allowed = highest.seen - idle, MAX_BYTES_OF.get(name, MEMORY_BYTES)
-    return Finding(
+    return CheckResult(
         name,
         f"others: {len(caller.seconds)} calls, {len(caller.failures)} failed, p50 {caller.p50_ms:.0f} ms, "
         f"p99 {caller.p99_ms:.0f} ms"

@@ -4,7 +4,7 @@ import dataclasses
 
 
 @dataclasses.dataclass(frozen=True)
-class Finding:
+class CheckResult:
     """One figure of an attack; `holds` where the promise was kept."""
 
     attack: str

@@ -27,7 +27,7 @@ from tests.fixtures.matcher import MatcherProcess
 from tests.fixtures.vector_encoder import picture, vector_encoder
 from tests.soak.hostile.attacker import Attacker
 from tests.soak.hostile.guessing import Features, Guess, best_guess, features
-from tests.soak.hostile.report import Finding
+from tests.soak.hostile.report import CheckResult
 
 ROLES = ("verify", "identify", "enroll", "manage")
 MODE_DISTANCES = (0.2, 0.37, 0.40, 0.44, 0.46, 0.49)
@@ -36,17 +36,17 @@ BANDS = (0.05, 0.20, 0.38, 0.45, 0.5, 0.6, 0.75, 0.95)
 TARGETS = 50
 
 
-async def by_mode(attacker: Attacker) -> Finding:
+async def by_mode(attacker: Attacker) -> CheckResult:
     """The mode, exactness and size of searches for probes at distances that all match."""
     told = set()
     for distance in MODE_DISTANCES:
         face = await attacker.identify(attacker.at(7, distance))
         told.add((face.mode, face.exact, face.faces_searched))
     figure = f"{len(told)} kinds of answer for {len(MODE_DISTANCES)} distances within the threshold"
-    return Finding("scores: the mode of a search", figure, len(told) == 1)
+    return CheckResult("scores: the mode of a search", figure, len(told) == 1)
 
 
-async def by_setting(attacker: Attacker) -> Finding:
+async def by_setting(attacker: Attacker) -> CheckResult:
     """Halve the way to a distance by moving trust_distance until the mode flips."""
     name, probe = "scores: trust_distance moved to and fro", attacker.at(7, 0.3217)
     low, high = 0.0, 0.5
@@ -55,11 +55,11 @@ async def by_setting(attacker: Attacker) -> Finding:
         tries += 1
         middle = (low + high) / 2
         if await attacker.ask("UpdateCollection", _trust(middle)) is None:
-            return Finding(name, "refused", True)
+            return CheckResult(name, "refused", True)
         by_index = (await attacker.identify(probe)).mode == pb.SEARCH_MODE_INDEX
         low, high = (low, middle) if by_index else (middle, high)
     await attacker.ask("UpdateCollection", _trust(0.45), "admin")
-    return Finding(name, f"{high:.6f} found in {tries} searches; it is 0.321700", False)
+    return CheckResult(name, f"{high:.6f} found in {tries} searches; it is 0.321700", False)
 
 
 def _trust(distance: float) -> pb.UpdateCollectionRequest:
@@ -67,7 +67,7 @@ def _trust(distance: float) -> pb.UpdateCollectionRequest:
     return pb.UpdateCollectionRequest(settings=pb.CollectionSettings(search=search))
 
 
-async def by_own_faces(attacker: Attacker, rulers: int) -> Finding:
+async def by_own_faces(attacker: Attacker, rulers: int) -> CheckResult:
     """Enroll faces under the target nearer and nearer to a probe until one of them is told as the nearest."""
     probe, own = attacker.at(7, 0.83), list[str]()
     distances = np.linspace(1.3, 0.02, rulers)
@@ -80,14 +80,14 @@ async def by_own_faces(attacker: Attacker, rulers: int) -> Finding:
             break
     for face_id in own:
         await attacker.ask("DeleteFace", pb.DeleteFaceRequest(face_id=face_id), "admin")
-    return Finding(
+    return CheckResult(
         "scores: faces of one's own under the target",
         f"{learned}, by {len(own)} enrolments",
         learned == "nothing",
     )
 
 
-async def by_order(attacker: Attacker, rulers: int) -> Finding:
+async def by_order(attacker: Attacker, rulers: int) -> CheckResult:
     """Find the target's place among people of the attacker's own at known distances."""
     probe = attacker.at(7, 0.413)
     distances = dict[str, float]()
@@ -103,7 +103,7 @@ async def by_order(attacker: Attacker, rulers: int) -> Finding:
     rank = sum(distance < 0.413 for distance in distances.values())
     holds = order == sorted(order)
     figure = f"place {place} of {len(order)}, after {len(near)} of one's own; by nearness it would be {rank}"
-    return Finding("scores: the order of candidates", figure, holds)
+    return CheckResult("scores: the order of candidates", figure, holds)
 
 
 async def call(attacker: Attacker, key: str) -> tuple[str, float, Features, float]:
@@ -141,7 +141,7 @@ async def by_any_field(attacker: Attacker, calls: int, key: str) -> tuple[Guess,
     return max(guesses, key=lambda guess: guess.accuracy - 3 * (0.25 / guess.calls) ** 0.5), times
 
 
-def timing(times: list[tuple[float, float]]) -> list[Finding]:
+def timing(times: list[tuple[float, float]]) -> list[CheckResult]:
     """The median time of Identify by bands of distance, on either side of the threshold."""
     found = []
     for name, bands in (("within", BANDS[:5]), ("beyond", BANDS[4:])):
@@ -152,11 +152,13 @@ def timing(times: list[tuple[float, float]]) -> list[Finding]:
         shown = ", ".join(
             f"{median:.1f} ms to {high}" for median, high in zip(medians, bands[1:], strict=True)
         )
-        found.append(Finding(f"scores: time {name} the threshold", shown, max(medians) < 1.5 * min(medians)))
+        found.append(
+            CheckResult(f"scores: time {name} the threshold", shown, max(medians) < 1.5 * min(medians))
+        )
     return found
 
 
-async def _attack(database_url: str, folder: Path, *, short: bool) -> list[Finding]:
+async def _attack(database_url: str, folder: Path, *, short: bool) -> list[CheckResult]:
     async with _running(database_url, folder, 1500 if short else 50_000) as attacker:
         found = [
             await by_mode(attacker),
@@ -169,7 +171,7 @@ async def _attack(database_url: str, folder: Path, *, short: bool) -> list[Findi
             guess, times = await by_any_field(attacker, calls if holds else calls // 4, key)
             figure = f"{guess.accuracy:.3f} right by {guess.field}, {guess.bits:.3f} bits, of {guess.calls}"
             name = "scores: the best split on any field" + ("" if holds else ", with scores")
-            found.append(Finding(name, figure, guess.is_chance == holds))
+            found.append(CheckResult(name, figure, guess.is_chance == holds))
             if holds and not short:
                 found += timing(times)
         return found
@@ -201,7 +203,7 @@ async def _running(database_url: str, folder: Path, people: int) -> AsyncIterato
             await asyncio.to_thread(process.stop)
 
 
-def attack(*, short: bool) -> list[Finding]:
+def attack(*, short: bool) -> list[CheckResult]:
     """Try each way, and 10,000 calls of chance whose every field is held against the distance."""
     folder = Path(tempfile.mkdtemp(prefix="facerec-soak-"))
     folder.chmod(0o755)  # run as root, Postgres has a user of its own

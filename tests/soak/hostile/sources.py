@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.fixtures.process import ROOT
-from tests.soak.hostile.report import Finding
+from tests.soak.hostile.report import CheckResult
 from tests.unit.sources import hostile
 
 MAX_CPU_SECONDS = 2.0
@@ -18,7 +18,7 @@ SHORT_FILES = 4
 """Every so many of the files are read in the short form."""
 
 
-def attack(*, short: bool) -> list[Finding]:
+def attack(*, short: bool) -> list[CheckResult]:
     """Read each file; it is to be refused, as a whole or by row, in little time and memory."""
     with tempfile.TemporaryDirectory() as folder:
         paths = []
@@ -35,7 +35,7 @@ def attack(*, short: bool) -> list[Finding]:
         ]
 
 
-def _finding(path: Path, took: dict[str, Any], max_seconds: float) -> Finding:
+def _finding(path: Path, took: dict[str, Any], max_seconds: float) -> CheckResult:
     said = took["error"] or f"{took['refused']} rows refused"
     size = path.stat().st_size
     figure = f"{size:,} bytes: {took['seconds']:.2f} s of CPU time, {took['mib']:.0f} MiB; {said}"
@@ -45,4 +45,4 @@ def _finding(path: Path, took: dict[str, Any], max_seconds: float) -> Finding:
         and took["seconds"] < max_seconds
         and took["mib"] < MAX_MIB
     )
-    return Finding(f"source: {path.name}", figure, holds)
+    return CheckResult(f"source: {path.name}", figure, holds)

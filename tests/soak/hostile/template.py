@@ -36,7 +36,7 @@ from tests.soak.hostile.recovery import (
     walk,
     walk_many,
 )
-from tests.soak.hostile.report import Finding
+from tests.soak.hostile.report import CheckResult
 
 DISTANCE = 0.35  # of two photos of one person, about
 THRESHOLD = 0.6  # Verify's default, which every answer tells
@@ -76,7 +76,7 @@ class Attacker:
         return bool(answer.match)
 
 
-def attack(*, short: bool) -> list[Finding]:
+def attack(*, short: bool) -> list[CheckResult]:
     """Try with each kind of key; the last shows that the attack is one."""
     generator = np.random.default_rng(11)
     stored = generator.normal(0, 0.06, DIMENSIONS).astype(np.float32).astype(np.float64)
@@ -96,18 +96,20 @@ def attack(*, short: bool) -> list[Finding]:
         ]
 
 
-def _with_images_alone(attacker: Attacker, start: Vector, tries: int) -> Finding:
+def _with_images_alone(attacker: Attacker, start: Vector, tries: int) -> CheckResult:
     """A key without `encodings` learns nothing: what it has is what it began with."""
     for _ in range(tries):
         with contextlib.suppress(Exhausted):
             attacker.matches(start)
     decided = attacker.matched + attacker.failed
-    return Finding(
+    return CheckResult(
         "template, key without `encodings`", f"{decided} of {attacker.asked} tries decided", decided == 0
     )
 
 
-def _with_a_budget(attacker: Attacker, knowledge: Knowledge, stored: Vector, tries: int, way: str) -> Finding:
+def _with_a_budget(
+    attacker: Attacker, knowledge: Knowledge, stored: Vector, tries: int, way: str
+) -> CheckResult:
     """A key with `encodings` alone: so many failed tries in all, whichever matchers it asks."""
     generator = np.random.default_rng(5)
     matches, start = attacker.matches, knowledge.start
@@ -122,7 +124,7 @@ def _with_a_budget(attacker: Attacker, knowledge: Knowledge, stored: Vector, tri
     distance = float(np.linalg.norm(knowledge.stored() - stored))
     least = nearest_distance(DISTANCE, tries)
     taken = attacker.failed + MATCH_TRIES * attacker.matched
-    return Finding(
+    return CheckResult(
         f"template, `encodings` and {tries} failed tries a day, {way}",
         f"{attacker.failed} tries failed, {attacker.matched} matched; {len(knowledge.points)} points; "
         f"from {DISTANCE} to {distance:.3f}, {least:.3f} at best by arithmetic",
@@ -130,7 +132,7 @@ def _with_a_budget(attacker: Attacker, knowledge: Knowledge, stored: Vector, tri
     )
 
 
-def _by_many_matches(stored: Vector, knowledge: Knowledge) -> Finding:
+def _by_many_matches(stored: Vector, knowledge: Knowledge) -> CheckResult:
     """The same along many directions at once, worked out: no nearer than docs/security.md says."""
     generator = np.random.default_rng(6)
     tries, walked = 40, 20
@@ -138,21 +140,21 @@ def _by_many_matches(stored: Vector, knowledge: Knowledge) -> Finding:
         walk_many(stored, knowledge, count=walked, step=0.002, generator=generator)
     distance = float(np.linalg.norm(knowledge.stored() - stored))
     least = nearest_distance(DISTANCE, tries)
-    return Finding(
+    return CheckResult(
         f"template, {tries} tries, {walked} directions walked for each point (worked out)",
         f"from {DISTANCE} to {distance:.3f}, {least:.3f} at best by arithmetic",
         distance > 0.9 * least,
     )
 
 
-def _without_a_limit(attacker: Attacker, knowledge: Knowledge, stored: Vector) -> Finding:
+def _without_a_limit(attacker: Attacker, knowledge: Knowledge, stored: Vector) -> CheckResult:
     """A key with `scores` too, which may have as many tries as it likes: the attack is one."""
     found = directions(DIMENSIONS + 3, np.random.default_rng(7))
     with ThreadPoolExecutor(4) as threads:
         ask = functools.partial(bisect, attacker.matches, knowledge.start, steps=16, most=1.3)
         knowledge.points += threads.map(ask, found)
     distance = float(np.linalg.norm(knowledge.stored() - stored))
-    return Finding(
+    return CheckResult(
         "template, key with `encodings` and `scores`: recovered, as it may be",
         f"{attacker.asked} tries; {distance:.1e} away",
         distance < 1e-3,

@@ -11,7 +11,7 @@ import numpy as np
 from facerec.cli.local.temporary import temporary_stack
 from facerec.client import CollectionClient, CollectionSettings, Encoding, MatcherClient, NewFace
 from facerec.printable import printable
-from tests.soak.hostile.report import Finding
+from tests.soak.hostile.report import CheckResult
 
 SPACE = "dlib-resnet-v1/small/150x0.25"
 NAMES = (
@@ -28,7 +28,7 @@ IDS = ("ann\u202eevil", "ann\u200b", "[link=https://attacker.example]ann")
 TIMEOUT_SECONDS = 60
 
 
-def attack(*, short: bool) -> list[Finding]:
+def attack(*, short: bool) -> list[CheckResult]:
     """Store the names, run each command that shows them on a terminal, and look at what it is sent."""
     names, ids = (NAMES[:3], IDS[:1]) if short else (NAMES, IDS)
     with temporary_stack() as (_, address):
@@ -40,11 +40,11 @@ def attack(*, short: bool) -> list[Finding]:
         asjson = _run(["people", "--json"], address)
     seen = sum(printable(name) in text for name in names for text in shown)
     return [
-        Finding(
+        CheckResult(
             "terminal", f"{sum(map(len, raw))} steering characters in {len(shown)} commands", not any(raw)
         ),
-        Finding("terminal", f"{len(names)} names shown {seen} times, escaped", seen >= len(names)),
-        Finding("terminal", "JSON in ASCII", asjson.isascii()),
+        CheckResult("terminal", f"{len(names)} names shown {seen} times, escaped", seen >= len(names)),
+        CheckResult("terminal", "JSON in ASCII", asjson.isascii()),
     ]
 
 

@@ -4,5 +4,5 @@ from tests.soak.hostile import erasure
 
 
 def test_nothing_of_erased_people_is_left_in_any_file_statistics_digest_or_shared_table() -> None:
-    findings = erasure.attack(short=True)
-    assert not [finding.row for finding in findings if not finding.holds]
+    results = erasure.attack(short=True)
+    assert not [finding.row for finding in results if not finding.holds]

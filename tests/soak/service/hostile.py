@@ -55,7 +55,7 @@ class Survived:
 def attack(
     stack: Stack, *, frames: int, idle: int, quiet_seconds: float = 5.0, seed: int = 1, aside: bool = True
 ) -> Survived:
-    """Send so many frames at fault while claims are decided, with so many connections that say nothing.
+    """Send so many invalid frames while claims are decided, with so many connections that say nothing.
 
     Attackers have cores of their own elsewhere: `aside`, they take what is left of these.
     """
@@ -134,7 +134,7 @@ FRAMES_A_CONNECTION = 10
 
 
 async def _misbehave(host: str, port: int, chosen: random.Random) -> None:
-    """A connection that begins as HTTP/2, or not, and goes on with frames at fault."""
+    """A connection that begins as HTTP/2, or not, and goes on with invalid frames."""
     with contextlib.suppress(OSError, asyncio.TimeoutError):
         reader, writer = await asyncio.open_connection(host, port)
         try:
@@ -151,7 +151,7 @@ async def _misbehave(host: str, port: int, chosen: random.Random) -> None:
 
 
 def _frame(chosen: random.Random) -> bytes:
-    """A frame whose length, kind, flags, stream or content is at fault."""
+    """A frame whose length, kind, flags, stream or content is invalid."""
     body = chosen.randbytes(chosen.randrange(0, 64))
     length = chosen.choice((len(body), 0, 0xFFFFFF, chosen.randrange(1 << 24)))
     kind, flags = chosen.randrange(0, 16), chosen.randrange(256)

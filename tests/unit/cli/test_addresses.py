@@ -62,7 +62,7 @@ def test_an_address_that_cannot_be_right_is_told_with_what_is_wrong(
 
 
 @pytest.mark.parametrize(
-    ("address", "mend"),
+    ("address", "fix"),
     [
         ("127.0.0.1", "give HOST:PORT"),
         ("::1", "give HOST:PORT"),
@@ -73,10 +73,10 @@ def test_an_address_that_cannot_be_right_is_told_with_what_is_wrong(
     ],
 )
 def test_an_address_of_another_form_is_refused(
-    address: str, mend: str, capsys: pytest.CaptureFixture[str]
+    address: str, fix: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["people", "--matcher", address]) == 2
-    assert capsys.readouterr().err.startswith(f"error: address {address!r}: {mend}")
+    assert capsys.readouterr().err.startswith(f"error: address {address!r}: {fix}")
 
 
 def test_an_address_of_an_encoder_is_told_an_encoder_s_port(capsys: pytest.CaptureFixture[str]) -> None:

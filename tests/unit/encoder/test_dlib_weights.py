@@ -84,7 +84,7 @@ def test_a_damaged_entry_is_converted_anew(tmp_path: Path, damage: Callable[[byt
     path = cache.entry_path(tmp_path, some)
     path.write_bytes(damage(path.read_bytes()))
     assert cache.fetch(tmp_path, some, lambda data: b"network") == b"network"
-    assert cache.fetch(tmp_path, some, lambda data: pytest.fail("not mended")) == b"network"
+    assert cache.fetch(tmp_path, some, lambda data: pytest.fail("not fixed")) == b"network"
 
 
 def test_a_folder_that_cannot_be_written_costs_a_conversion_and_no_more(tmp_path: Path) -> None:

@@ -12,13 +12,13 @@ import pytest
 from facerec.serving.middleware import call
 from facerec.serving.middleware.caller import Caller
 from matcher_service.domain.errors import Overloaded
-from matcher_service.postgres.admission import Gate, Kind, three_quarters_of
+from matcher_service.postgres.admission import FairSemaphore, Kind, three_quarters_of
 
 
 class Line:
     """Requests of named callers at a gate; `served` is in whose order permits came."""
 
-    def __init__(self, gate: Gate) -> None:
+    def __init__(self, gate: FairSemaphore) -> None:
         self.gate = gate
         self.served: list[str] = []
         self.holds: list[asyncio.Event] = []
@@ -57,8 +57,8 @@ async def settle() -> None:
         await asyncio.sleep(0)
 
 
-def gate(permits: int, *, wait_seconds: float = 30, share: int | None = None) -> Gate:
-    return Gate(permits, wait_seconds=wait_seconds, kind="scan", share=share)
+def gate(permits: int, *, wait_seconds: float = 30, share: int | None = None) -> FairSemaphore:
+    return FairSemaphore(permits, wait_seconds=wait_seconds, kind="scan", share=share)
 
 
 async def refused(asking: Awaitable[object]) -> Overloaded:
@@ -70,7 +70,7 @@ async def refused(asking: Awaitable[object]) -> Overloaded:
 
 @pytest.mark.parametrize("kind", get_args(Kind))
 async def test_a_refusal_says_of_what_there_is_too_much(kind: Kind) -> None:
-    line = Line(Gate(1, wait_seconds=0.01, kind=kind))
+    line = Line(FairSemaphore(1, wait_seconds=0.01, kind=kind))
     await line.ask("a")
     (second,) = await line.ask("a")
     what = {

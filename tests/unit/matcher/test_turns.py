@@ -5,13 +5,13 @@ import asyncio
 import pytest
 
 from matcher_service.domain.errors import TriesExhausted
-from matcher_service.identification.failed_tries import MAX_WAITING, Turns
+from matcher_service.identification.failed_tries import MAX_WAITING, KeyedLocks
 
 ANN, BEN = ("default", "ann", "door"), ("default", "ben", "door")
 
 
 async def test_one_waits_for_the_other_and_nobody_for_another_person() -> None:
-    turns = Turns()
+    turns = KeyedLocks()
     await turns.take(ANN)
     await turns.take(BEN)
     second = asyncio.ensure_future(turns.take(ANN))
@@ -22,7 +22,7 @@ async def test_one_waits_for_the_other_and_nobody_for_another_person() -> None:
 
 
 async def test_too_many_that_wait_are_refused_and_told_when_to_come_again() -> None:
-    turns = Turns()
+    turns = KeyedLocks()
     await turns.take(ANN)
     waiting = [asyncio.ensure_future(turns.take(ANN)) for _ in range(MAX_WAITING)]
     await asyncio.sleep(0)
@@ -35,7 +35,7 @@ async def test_too_many_that_wait_are_refused_and_told_when_to_come_again() -> N
 
 
 async def test_whoever_gives_up_waiting_leaves_the_turn_to_the_next() -> None:
-    turns = Turns()
+    turns = KeyedLocks()
     await turns.take(ANN)
     gone, next_one = (asyncio.ensure_future(turns.take(ANN)) for _ in range(2))
     await asyncio.sleep(0)

@@ -52,7 +52,7 @@ class CallAdmission:
     def check(self) -> None:
         """Raises FacerecError OVERLOADED where memory is tight."""
         if self._memory.tight():
-            raise overloaded()
+            raise overloaded("the memory of this process is nearly used up")
 
     def exit(self, lease: Lease, message: object) -> None:
         """Nothing: what is held becomes the message's."""

@@ -9,7 +9,7 @@ from facerec.errors import FacerecError, Reason
 SMALL_BYTES = 64 * 1024
 SMALL_RESERVE_BYTES = 64 * SMALL_BYTES
 RETRY_SECONDS = 1.0
-FREE_TIMES = 3
+MAX_SHARE_RATIO = 3
 MAX_WAITING = 256  # messages of one caller
 
 
@@ -20,11 +20,12 @@ class _Waiting(NamedTuple):
 
 
 class ByteBudget:
-    """`size` bytes, and SMALL_RESERVE_BYTES more for messages up to SMALL_BYTES, whoever else floods.
+    """`size` bytes, and SMALL_RESERVE_BYTES more for messages up to SMALL_BYTES, however many other callers
+    send.
 
-    A caller may always hold one message where there is room, and beyond it FREE_TIMES what is left: one alone
-    takes three quarters of all, and leaves the rest to others. It leaves a message of `max_message_bytes` to
-    them too, or half of all where that is less. Used on the event loop alone.
+    A caller may always hold one message where there is room, and beyond it MAX_SHARE_RATIO what is left: one
+    alone takes three quarters of all, and leaves the rest to others. It leaves a message of
+    `max_message_bytes` to them too, or half of all where that is less. Used on the event loop alone.
     """
 
     def __init__(self, size: int, max_message_bytes: int = 0) -> None:
@@ -113,7 +114,9 @@ class ByteBudget:
         reserve = SMALL_RESERVE_BYTES if size <= SMALL_BYTES else 0
         left = self._free - size + reserve
         held = self._held.get(owner, 0)
-        return left >= 0 and (held == mine or held + size <= min(FREE_TIMES * left, self._max_held + reserve))
+        return left >= 0 and (
+            held == mine or held + size <= min(MAX_SHARE_RATIO * left, self._max_held + reserve)
+        )
 
 
 class Lease:
@@ -146,7 +149,7 @@ class Lease:
         self.size = size
 
     def end(self) -> None:
-        """Give back what is held; more than once is once."""
+        """Give back what is held; idempotent."""
         size, self.size = self.size, 0
         if size:
             self._budget.give(self.owner, size)
@@ -154,10 +157,12 @@ class Lease:
     __del__ = end
 
 
-def overloaded() -> FacerecError:
-    """The error of a message for which there is no room now."""
+def overloaded(what: str = "too many bytes of messages in flight") -> FacerecError:
+    """The error of a message that is not taken now; `what` there is too much of, for operators to know the
+    setting.
+    """
     return FacerecError(
-        "too many bytes of messages in flight; retry later",
+        f"{what}; retry later",
         reason=Reason.OVERLOADED,
         retry_after_seconds=RETRY_SECONDS,
     )

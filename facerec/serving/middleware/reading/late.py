@@ -94,7 +94,7 @@ class LateMessage:
 
     def _evict(self) -> None:
         self._timer.cancel()
-        self._refuse(overloaded())
+        self._refuse(overloaded("too many messages arrive slowly"))
 
     def _refuse(self, error: FacerecError) -> None:
         self._refusal = error

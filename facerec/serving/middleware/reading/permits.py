@@ -33,7 +33,7 @@ class Permits:
         waiting = self._waiting.get(owner)
         if waiting is not None and len(waiting) >= self._max_waiting:
             if not self._newest_first:
-                raise overloaded()
+                raise overloaded("too many messages of this caller wait to be read")
             _refuse(waiting.popleft())
         ready = asyncio.get_running_loop().create_future()
         self._waiting.setdefault(owner, deque()).append(ready)
@@ -100,7 +100,7 @@ class Permits:
 
 def _refuse(ready: "asyncio.Future[None]") -> None:
     if not ready.done():
-        ready.set_exception(overloaded())
+        ready.set_exception(overloaded("too many messages of this caller wait to be read"))
 
 
 class EvictingSet:

@@ -27,7 +27,7 @@ HEALTH_BYTES = 4096
 LARGE_BYTES = 4 * 1024 * 1024
 LATE_SHARE = 8
 STREAM_WAIT_SECONDS = 5.0
-GONE_SECONDS = 0.05  # until a call is known to be cancelled whose messages have ended
+CANCEL_GRACE_SECONDS = 0.05  # until a call is known to be cancelled whose messages have ended
 
 
 class RequestReader:
@@ -97,7 +97,9 @@ class RequestReader:
         async def handle(_: Any, context: Context) -> Any:
             raw = await _receive(admission, Lease(none, host(context)), context)
             if len(raw) > HEALTH_BYTES:
-                raise FacerecError("the name of no service is as long", reason=Reason.OPTION_INVALID)
+                raise FacerecError(
+                    "the service name is longer than any service has", reason=Reason.OPTION_INVALID
+                )
             return await handler(parse(raw), context)
 
         return handle
@@ -128,7 +130,7 @@ class RequestReader:
                     lease.end()
                     raise
             lease.end()
-            await asyncio.sleep(GONE_SECONDS)
+            await asyncio.sleep(CANCEL_GRACE_SECONDS)
 
         async def handle(_: Any, context: Context) -> Any:
             return await handler(items(context), context)
@@ -160,6 +162,6 @@ async def _receive(admission: Admission, lease: Lease, context: Context) -> byte
     finally:
         late.end()
     if raw is grpc.aio.EOF:
-        await asyncio.sleep(GONE_SECONDS)
-        raise FacerecError("the call brought no message", reason=Reason.OPTION_INVALID)
+        await asyncio.sleep(CANCEL_GRACE_SECONDS)
+        raise FacerecError("the call has no request message", reason=Reason.OPTION_INVALID)
     return raw  # type: ignore[no-any-return]

@@ -1,9 +1,10 @@
-"""What a caller's rights leave of a request.
+"""Which vectors the caller may have compared, by the permissions of its key.
 
-Yes and no alone give a stored vector away to whoever chooses the vectors that are compared with it: each
-point where the answer changes is an equation about it. So vectors take a right, and whoever has it without
-`scores` is answered only where failed tries are counted: about one person, or a key's enrolments. A stored
-face that is named by its id may be one that somebody chose, or a copy of another's: it takes `scores`.
+Match or no match, answered for vectors of the caller's choice, leaks a stored template by hill climbing: each
+point where the answer changes is an equation about it. So sending vectors requires `encodings`, and with it
+but without `scores` a caller is answered only where failed tries are counted: about one person, or a key's
+enrolments. A stored face named by its id may be one that the caller chose, or a copy of another's, so it
+requires `scores`.
 """
 
 from facerec.serving.middleware import call
@@ -15,7 +16,7 @@ def check_encoding(field: str) -> None:
     """Raises EncodingsNotPermitted where the caller may not send the vector in this field."""
     if not call.may_send_encodings():
         raise EncodingsNotPermitted(
-            "encodings are not for this caller: send the image, or have `encodings = true` put on its key",
+            "this key may not send encodings: send the image, or have `encodings = true` put on its key",
             field=field,
         )
 
@@ -27,11 +28,11 @@ def check_search(field: str) -> None:
     """
     if not call.may_see_scores():
         raise ScoresWithheld(
-            "this takes `scores`: have `scores = true` put on the key, or send the image",
+            "this requires `scores`: have `scores = true` put on the key, or send the image",
             field=field,
         )
 
 
-def chose_vector(probe: Probe) -> bool:
+def caller_controls_vector(probe: Probe) -> bool:
     """Whether it is a face that the caller may have chosen, and distances are not for them."""
     return not isinstance(probe.face, Photo) and not call.may_see_scores()

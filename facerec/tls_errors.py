@@ -9,7 +9,7 @@ _TROUBLE = {
 }
 
 
-def tls_trouble(details: str) -> str:
+def tls_errors(details: str) -> str:
     """What is wrong between two ends by gRPC's words for it, which speak in the tongue of its TLS library.
 
     "" where it is nothing of TLS.
