@@ -21,11 +21,15 @@ EVERYWHERE = {
     r"\bkeyring\b": "key store",
     r"\bcheckup\b": "diagnostics",
     r"\btether": "parent-death guard",
+    r"\bmend(s|ed|ing)?\b": "fix",
+    r"\bdear(er|est)\b": "costlier, costliest",
     r"\bby and by\b": "in batches, later",
     r"\btried anew\b|\btried_anew\b": "retried on a schema change",
 }
 IN_CODE = {
     r"\bintake\b": "request reader",
+    r"\bclass (Gate|Finding|Turns|Lane)\b": "FairSemaphore, CheckResult, KeyedLocks, FairThreadPool",
+    r"\bquick_?look\b|\bself\._look\(": "query",
     r"\bkeeper\b": "maintenance runner",
     r"\bstrangers?\b": "unenrolled (non-mated) probe",
     r"\bgallery(?!\.npz|\.backup)\b|\bgalleries\b": "collection, or person service",

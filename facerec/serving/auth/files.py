@@ -38,12 +38,12 @@ class WatchedFiles(Generic[T]):
         self._read = read
         self._name = name
         self._fault = ""
-        self._stamp = self._look()
+        self._stamp = self._read_stamps()
         self.value = read()
 
     def follow(self) -> bool:
         """Read the files anew if they changed; returns whether there is a new value."""
-        found = self._look()
+        found = self._read_stamps()
         if found is not None and found == self._stamp:
             return False
         self._stamp = found
@@ -57,7 +57,7 @@ class WatchedFiles(Generic[T]):
         self._fault = ""
         return True
 
-    def _look(self) -> Stamp | None:
+    def _read_stamps(self) -> Stamp | None:
         """The files' stamp; None where one is not there, for which reading it raises."""
         try:
             return stamp(self._paths)

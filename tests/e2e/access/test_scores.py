@@ -97,14 +97,14 @@ async def test_answers_are_equal_where_distances_differ_on_one_side_of_the_thres
 
 
 class Statements:
-    """What each search has run: looks with their share of the index's effort, and scans."""
+    """What each search has run: index queries with their shares, and scans."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.run: list[Any] = []
         ask, scan = exact_scan.ask, Scanner.scan
 
         async def spy_on_ask(*arguments: Any, **options: Any) -> Any:
-            self.run.append((options["effort"], options["trust"]))
+            self.run.append((options["probes_share"], options["acceptance_share"]))
             return await ask(*arguments, **options)
 
         async def spy_on_scan(scanner: Scanner, query: Any) -> Any:

@@ -53,12 +53,6 @@ async def test_calls_survive_a_killed_postgres_without_a_restart_of_the_matcher(
     await matcher.stub.Enroll(enroll("ann", PROBE))
     own_postgres.child.send(signal.SIGKILL)
     await asyncio.to_thread(own_postgres.child.wait, LIMIT_SECONDS)
-    for _ in range(3):
-        with refused(Reason.STORE_UNAVAILABLE):
-            await matcher.stub.Verify(CLAIM)
-        with refused(Reason.STORE_UNAVAILABLE):
-            await matcher.stub.Enroll(enroll("ben", PROBE))
-    own_postgres.start()
 
     async def answers() -> bool:
         try:
@@ -67,6 +61,16 @@ async def test_calls_survive_a_killed_postgres_without_a_restart_of_the_matcher(
             assert error.code() == grpc.StatusCode.UNAVAILABLE
             return False
 
+    async def is_down() -> bool:
+        return not await answers()
+
+    await until(is_down)  # the server's processes of each connection outlive it, until they notice
+    for _ in range(3):
+        with refused(Reason.STORE_UNAVAILABLE):
+            await matcher.stub.Verify(CLAIM)
+        with refused(Reason.STORE_UNAVAILABLE):
+            await matcher.stub.Enroll(enroll("ben", PROBE))
+    own_postgres.start()
     await until(answers)
 
 

@@ -152,7 +152,7 @@ async def test_what_is_no_message_is_told_so(start: Start) -> None:
         stream: Any = channel.stream_unary(PATH)
         for sent, told in (
             (unary(b"\xff\xff"), "not a message of this type"),
-            (stream(iter(())), "brought no"),
+            (stream(iter(())), "no request message"),
         ):
             with pytest.raises(grpc.aio.AioRpcError) as caught:
                 await sent
