@@ -12,9 +12,10 @@ from encoder_service.decoding.header import ImageLimits
 from encoder_service.detection.detector import Detector, HogDetector
 from encoder_service.detection.mmod import network as mmod_network
 from encoder_service.detection.mmod.decoding import Scores
-from encoder_service.detection.mmod.detector import PYRAMID_PIXELS, CnnDetector
+from encoder_service.detection.mmod.detector import CNN_WEIGHT, PYRAMID_PIXELS, CnnDetector
 from encoder_service.detection.mmod.network import Network
 from encoder_service.detection.mmod.pyramid import Pyramid
+from encoder_service.domain import cancellation
 from encoder_service.domain.errors import DeviceMissing
 from encoder_service.domain.faces import Alignment, DetectorName, EncodeOptions
 from encoder_service.embedding import device, golden
@@ -23,7 +24,7 @@ from encoder_service.embedding.batcher import Batcher
 from encoder_service.embedding.device import Device, Provider
 from encoder_service.embedding.dlib_weights import files
 from encoder_service.embedding.network import Embedding
-from encoder_service.pipeline import cancellation, cost
+from encoder_service.pipeline import cost
 from encoder_service.pipeline.alignment import Aligner
 from encoder_service.pipeline.encoder import Encoder
 from encoder_service.pipeline.model import Model
@@ -88,7 +89,7 @@ def build(settings: EncoderSettings, watchdog: Watchdog) -> Encoder:
     bounds = Bounds(settings.copy_side, settings.second_copy_side)
     scanner = Scanner(
         limits=ImageLimits(max_bytes=settings.max_image_bytes, max_pixels=settings.max_pixels),
-        detectors=_detectors(settings, cnn, pictures, weight=1.0 if chosen.on_gpu else cost.CNN_WEIGHT),
+        detectors=_detectors(settings, cnn, pictures, weight=1.0 if chosen.on_gpu else CNN_WEIGHT),
         aligner=Aligner(paths.landmarks_5, paths.landmarks_68),
         assessor=QualityAssessor(settings.thresholds()),
         bounds=bounds,

@@ -8,9 +8,9 @@ from PIL import Image
 from encoder_service.decoding import jpeg, png, structure, tiff
 from encoder_service.decoding.jpeg import JpegFile, Structure
 from encoder_service.decoding.tiff import TiffFile
+from encoder_service.domain import cancellation
+from encoder_service.domain.cancellation import Cancelled
 from encoder_service.domain.errors import ImageError, ImageInvalid, ImageTooLarge, ImageUnsupported
-from encoder_service.pipeline import cancellation
-from encoder_service.pipeline.cancellation import Cancelled
 from facerec import signatures
 
 FORMATS: Final = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")

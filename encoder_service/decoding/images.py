@@ -10,8 +10,8 @@ from PIL import Image
 from encoder_service.decoding.header import Header, ImageLimits, damaged, open_checked, open_image
 from encoder_service.decoding.jpeg import JpegFile
 from encoder_service.decoding.pixels import Pixels, check_rows, decode_jpeg, draft, to_rgb
+from encoder_service.domain.cancellation import Cancelled
 from encoder_service.domain.errors import ImageError
-from encoder_service.pipeline.cancellation import Cancelled
 
 _ORIENTATION_TAG: Final = 0x0112
 _ORIENTATIONS: Final[dict[int, Callable[[Pixels], Pixels]]] = {

@@ -6,8 +6,8 @@ from typing import Final
 from PIL.JpegImagePlugin import JpegImageFile
 
 from encoder_service.decoding.structure.jpeg import END_OF_IMAGE, START_OF_SCAN, segments
+from encoder_service.domain.cancellation import Source
 from encoder_service.domain.errors import ImageUnsupported
-from encoder_service.pipeline.cancellation import Source
 
 SIGNATURE: Final = b"\xff\xd8\xff"
 _END: Final = b"\xff\xd9"

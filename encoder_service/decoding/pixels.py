@@ -11,8 +11,8 @@ from PIL import Image
 from encoder_service.decoding.header import ONE_BIT, damaged
 from encoder_service.decoding.jpeg import JpegFile, Structure
 from encoder_service.decoding.tiff import TiffFile
+from encoder_service.domain import cancellation
 from encoder_service.domain.errors import ImageUnsupported
-from encoder_service.pipeline import cancellation
 
 Pixels = npt.NDArray[np.uint8]
 

@@ -8,9 +8,9 @@ from typing import Final, Protocol
 import dlib
 
 from encoder_service.decoding.pixels import Pixels
+from encoder_service.domain import scaling
 from encoder_service.domain.faces import BoundingBox, Detection
-from encoder_service.pipeline import scaling
-from encoder_service.pipeline.scaling import Copy
+from encoder_service.domain.scaling import Copy
 
 _THRESHOLD_ADJUSTMENT: Final = 0.0  # face_recognition's: the detector's own threshold
 _WINDOW_PIXELS: Final = 72

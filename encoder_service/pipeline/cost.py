@@ -14,8 +14,6 @@ PROBE_PIXELS: Final = 2_000_000
 SHORT_PROBES: Final = 4.0
 """Up to here, about 0.6 s of one core, an image is short work."""
 
-CNN_WEIGHT: Final = 5.0
-"""What a pixel searched by the CNN on a CPU costs over one searched by HOG."""
 
 _DECODED: Final = 3 / 8
 """Of a pixel that is decoded of anything but a JPEG: 15 to 40 ns, by format and depth of color."""

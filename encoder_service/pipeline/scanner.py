@@ -11,6 +11,7 @@ from encoder_service.decoding.header import Header, ImageLimits, read_header
 from encoder_service.decoding.images import Picture, Scaled
 from encoder_service.decoding.pixels import Pixels
 from encoder_service.detection.detector import Detector
+from encoder_service.domain import cancellation, scaling
 from encoder_service.domain.errors import ImageTooLarge, OptionInvalid
 from encoder_service.domain.faces import (
     MAX_FACES,
@@ -21,12 +22,11 @@ from encoder_service.domain.faces import (
     EncodeOptions,
     Landmarks,
 )
+from encoder_service.domain.scaling import Copy
 from encoder_service.embedding.network import CHIP_PIXELS
-from encoder_service.pipeline import cancellation, scaling
 from encoder_service.pipeline.alignment import Aligner
 from encoder_service.pipeline.cost import Plan
 from encoder_service.pipeline.quality import QualityAssessor
-from encoder_service.pipeline.scaling import Copy
 from facerec.quality import Quality
 
 _COPY_DENSITY: Final = 3.0

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Any, Final, TypeVar
 
-from encoder_service.pipeline.cancellation import Cancellable
+from encoder_service.domain.cancellation import Cancellable
 
 Result = TypeVar("Result")
 

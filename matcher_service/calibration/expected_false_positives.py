@@ -9,7 +9,6 @@ from collections.abc import Sequence
 
 from matcher_service.calibration.error_rates import BIN
 from matcher_service.domain.faces import ExpectedFalsePositives
-from matcher_service.identification.query import Found
 from matcher_service.postgres.database import Database
 from matcher_service.postgres.driver_errors import retried_on_schema_change
 
@@ -32,23 +31,21 @@ class Evidence:
         self._curves: collections.OrderedDict[uuid.UUID, Curve | None] = collections.OrderedDict()
 
     async def expected_false_positives(
-        self, collection_id: str, found: Found
+        self, collection_id: str, calibration_id: uuid.UUID | None, *, threshold: float, faces: int
     ) -> ExpectedFalsePositives | None:
-        """The rate at the next threshold there is one for, times the collection's faces; None uncalibrated.
+        """The rate at the next threshold there is one for, times the collection's `faces`; None uncalibrated.
 
         Raises StoreUnavailable, Overloaded.
         """
-        if found.calibration_id is None:
+        if calibration_id is None:
             return None
-        curve = await self._curve(collection_id, found.calibration_id)
+        curve = await self._curve(collection_id, calibration_id)
         if curve is None:
             return None
-        place = max(0, math.ceil(found.threshold / BIN - 1e-9) - 1)
+        place = max(0, math.ceil(threshold / BIN - 1e-9) - 1)
         if place >= len(curve.far):
-            return ExpectedFalsePositives(float(found.collection_faces), float(found.collection_faces))
-        return ExpectedFalsePositives(
-            curve.far[place] * found.collection_faces, curve.far_high[place] * found.collection_faces
-        )
+            return ExpectedFalsePositives(float(faces), float(faces))
+        return ExpectedFalsePositives(curve.far[place] * faces, curve.far_high[place] * faces)
 
     @retried_on_schema_change
     async def _curve(self, collection_id: str, calibration_id: uuid.UUID) -> Curve | None:

@@ -133,7 +133,12 @@ class Matcher:
                     space=found.space,
                     mode=found.mode,
                     quality=face.quality,
-                    expected=await self._evidence.expected_false_positives(collection_id, found),
+                    expected=await self._evidence.expected_false_positives(
+                        collection_id,
+                        found.calibration_id,
+                        threshold=found.threshold,
+                        faces=found.collection_faces,
+                    ),
                 )
             )
             first = found.candidates[0].person_id if found.candidates else None

@@ -17,6 +17,8 @@ from matcher_service.postgres.admission import FairSemaphore, three_quarters_of
 from matcher_service.postgres.connections.check_connection import CHECK_SECONDS, CheckConnection
 from matcher_service.postgres.connections.pools import DatabaseOptions, Pools
 from matcher_service.postgres.driver_errors import (
+    LOGIN_ERRORS,
+    NO_SCHEMA_ERRORS,
     RETRY_OVERLOADED_SECONDS,
     RETRY_UNAVAILABLE_SECONDS,
     STALE_ERRORS,
@@ -33,14 +35,6 @@ __all__ = ["YIELD_SECONDS", "Database", "DatabaseOptions", "Row", "Session"]
 RELEASE_SECONDS = 1.0  # for a statement whose caller hung up to be cancelled; its connection is closed else
 BULK_WAIT_SECONDS = 30.0  # for a chunk of an import, which takes about a tenth of one
 YIELD_SECONDS = 0.005  # the longest wait for short requests, before a statement or a step of a scan
-
-
-_REFUSED = (
-    asyncpg.InsufficientPrivilegeError,  # the role facerec_serve may not be taken, or lacks a grant
-    asyncpg.InvalidParameterValueError,  # there is no such role
-    asyncpg.InvalidAuthorizationSpecificationError,
-    asyncpg.InvalidCatalogNameError,
-)
 
 
 class Database:
@@ -97,11 +91,11 @@ class Database:
                     self._renewals = self._pools.renewals
                     self._checking.close()
                 self._refusal = migrations.incompatibility(*await self._checking.ask(_schema_version))
-            except (asyncpg.UndefinedTableError, asyncpg.InvalidSchemaNameError):
+            except NO_SCHEMA_ERRORS:
                 self._refusal = migrations.incompatibility(0, 0)
             except StartError as error:
                 self._refusal = str(error)
-            except _REFUSED as error:  # for the operator; callers need not hear of roles and logins
+            except LOGIN_ERRORS as error:  # for the operator; callers need not hear of roles and logins
                 return f"the database refuses the login: {error}; has `matcher_service migrate` been run?"
         return self._refusal
 

@@ -36,6 +36,14 @@ CONNECTING_ERRORS = (OSError, TimeoutError, *DRIVER_ERRORS)
 LOCK_ERRORS = (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError)
 """Somebody else holds what was wanted: another try may succeed."""
 
+LOGIN_ERRORS = (
+    asyncpg.InsufficientPrivilegeError,  # the role facerec_serve may not be taken, or lacks a grant
+    asyncpg.InvalidParameterValueError,  # there is no such role
+    asyncpg.InvalidAuthorizationSpecificationError,
+    asyncpg.InvalidCatalogNameError,
+)
+"""The login, its role or the database is not there or may not be used."""
+
 NO_SCHEMA_ERRORS = (asyncpg.UndefinedTableError, asyncpg.InvalidSchemaNameError)
 """The schema is not there."""
 

@@ -105,7 +105,7 @@ async def migrate(database_url: str, migrations: Sequence[Migration] | None = No
 
     Where another session keeps a lock that a file needs, what it did is undone and it is applied again later.
     A schema past them is left alone where it still serves this release. Safe to run again and from several
-    places at once. Raises MigrationError, DatabaseUnfit, DatabaseAddressInvalid.
+    places at once. Raises MigrationError, DatabaseUnfit, UrlInvalid.
     """
     migrations = available() if migrations is None else migrations
     try:

@@ -9,16 +9,18 @@ from encoder_service.decoding.pixels import Pixels
 from encoder_service.detection.mmod import decoding, pyramid, tiling
 from encoder_service.detection.mmod.decoding import Scores
 from encoder_service.detection.mmod.pyramid import Pyramid
+from encoder_service.domain import cancellation, scaling
 from encoder_service.domain.faces import BoundingBox, Detection
+from encoder_service.domain.scaling import Copy
 from encoder_service.embedding.dlib_weights.mmod import Mmod
-from encoder_service.pipeline import cancellation, scaling
-from encoder_service.pipeline.cost import CNN_WEIGHT
-from encoder_service.pipeline.scaling import Copy
 
 _WARM_UP_PIXELS: Final = 80
 
 PYRAMID_PIXELS: Final = 4
 """Of the pyramid for one of the image; narrow images, whose levels and gaps take more, count as more."""
+
+CNN_WEIGHT: Final = 5.0
+"""What a pixel searched by the CNN on a CPU costs over one searched by HOG."""
 
 
 class CnnDetector:

@@ -8,7 +8,7 @@ import numpy.typing as npt
 from encoder_service.decoding.pixels import Pixels
 from encoder_service.detection.mmod import resizing, tiling
 from encoder_service.detection.mmod.tiling import Tiling
-from encoder_service.pipeline import cancellation
+from encoder_service.domain import cancellation
 
 Color = tuple[float, float, float]
 

@@ -46,7 +46,7 @@ _HINTS = {
 _FILES = ("sslrootcert", "sslcert", "sslkey", "sslcrl")
 
 
-class DatabaseAddressInvalid(StartError):
+class UrlInvalid(StartError):
     """The database's URL cannot be used; the message says what to change and does not quote it."""
 
 
@@ -69,12 +69,10 @@ class Address:
 
 
 def read_address(url: str) -> Address:
-    """Read a URL. Raises DatabaseAddressInvalid."""
+    """Read a URL. Raises UrlInvalid."""
     scheme, found, rest = url.partition("://")
     if not found or scheme not in SCHEMES:
-        raise DatabaseAddressInvalid(
-            "the database's URL must be postgresql://USER:PASSWORD@HOST:PORT/DATABASE"
-        )
+        raise UrlInvalid("the database's URL must be postgresql://USER:PASSWORD@HOST:PORT/DATABASE")
     place, _, query = rest.partition("?")
     authority, _, database = place.partition("/")
     login, at, hosts = authority.rpartition("@")
@@ -84,14 +82,14 @@ def read_address(url: str) -> Address:
         and "#" not in rest
         and all(_is_host(host) for host in hosts.split(",") if hosts)
     ):
-        raise DatabaseAddressInvalid(
+        raise UrlInvalid(
             "the database's URL cannot be taken apart into postgresql://USER:PASSWORD@HOST:PORT/DATABASE: in "
             "USER, PASSWORD and parameters write @ as %40, : as %3A, / as %2F, ? as %3F, # as %23, % as %25, "
             "[ as %5B and ] as %5D, and no blank"
         )
     parameters = _read_parameters(query)
     if not re.fullmatch(r"[\d,]*", parameters.get("port", "")):
-        raise DatabaseAddressInvalid(
+        raise UrlInvalid(
             "port in the database's URL must be a number, or one for each host, joined by commas"
         )
     seconds = _take_seconds(parameters)
@@ -109,7 +107,7 @@ async def connect(url: str, *, seconds: float, **arguments: Any) -> asyncpg.Conn
     """Connect within so many seconds, or as many as the URL's `connect_timeout`; `arguments` are asyncpg's.
 
     To a primary, unless the URL or PGTARGETSESSIONATTRS says otherwise: a name that leads to a standby for a
-    while must not leave connections there. Raises DatabaseAddressInvalid, NoPrimary, and what asyncpg raises.
+    while must not leave connections there. Raises UrlInvalid, NoPrimary, and what asyncpg raises.
     """
     address = read_address(url)
     settings = dict(arguments.pop("server_settings", None) or {})
@@ -155,9 +153,7 @@ def _read_parameters(query: str) -> dict[str, str]:
     for part in filter(None, query.split("&")):
         name, found, value = part.partition("=")
         if not found:
-            raise DatabaseAddressInvalid(
-                "what follows ? in the database's URL must be NAME=VALUE, joined by &"
-            )
+            raise UrlInvalid("what follows ? in the database's URL must be NAME=VALUE, joined by &")
         if name == "ssl" and value.lower() == "true":  # of JDBC's, which libpq takes too
             name, value = "sslmode", "require"
         if value and not _is_without_effect(name, unquote(value)):
@@ -175,17 +171,13 @@ def _check_known(name: str) -> None:
         return
     hint = _HINTS.get(name, "leave it out, or write a setting of the server's as options=-c%20NAME%3DVALUE")
     shown = name if re.fullmatch(r"[A-Za-z_.]{1,40}", name) else "of that name"
-    raise DatabaseAddressInvalid(
-        f"the database's URL has a parameter {shown} that cannot be followed: {hint}"
-    )
+    raise UrlInvalid(f"the database's URL has a parameter {shown} that cannot be followed: {hint}")
 
 
 def _take_seconds(parameters: dict[str, str]) -> float | None:
     text = parameters.pop("connect_timeout", "0")
     if not text.isdecimal():
-        raise DatabaseAddressInvalid(
-            "connect_timeout in the database's URL must be whole seconds, 0 for the default"
-        )
+        raise UrlInvalid("connect_timeout in the database's URL must be whole seconds, 0 for the default")
     return float(text) or None
 
 
@@ -195,7 +187,7 @@ def _take_trust(parameters: dict[str, str]) -> ssl.SSLContext | None:
         return None
     mode = parameters.pop("sslmode", "verify-full")
     if mode != "verify-full":
-        raise DatabaseAddressInvalid("sslrootcert=system in the database's URL goes with sslmode=verify-full")
+        raise UrlInvalid("sslrootcert=system in the database's URL goes with sslmode=verify-full")
     del parameters["sslrootcert"]
     _check_files(parameters)
     context = ssl.create_default_context()
@@ -209,16 +201,14 @@ def _take_trust(parameters: dict[str, str]) -> ssl.SSLContext | None:
 def _check_files(parameters: Mapping[str, str]) -> None:
     for name in _FILES:
         if name in parameters and not Path(unquote(parameters[name])).is_file():
-            raise DatabaseAddressInvalid(
-                f"{name} in the database's URL: there is no file {unquote(parameters[name])}"
-            )
+            raise UrlInvalid(f"{name} in the database's URL: there is no file {unquote(parameters[name])}")
     # The driver's own words for this name a file in the home of whoever runs the service.
     if parameters.get("sslmode") in ("verify-full", "verify-ca") and not (
         "sslrootcert" in parameters
         or os.environ.get("PGSSLROOTCERT")
         or (Path.home() / ".postgresql" / "root.crt").is_file()
     ):
-        raise DatabaseAddressInvalid(
+        raise UrlInvalid(
             f"sslmode={parameters['sslmode']} in the database's URL takes sslrootcert=FILE, the CA of the "
             "server's certificate, or sslrootcert=system for those that the system trusts"
         )

@@ -30,7 +30,7 @@ class MaintenanceError(StartError):
 async def connect(database_url: str) -> AsyncIterator[asyncpg.Connection]:
     """A connection as facerec_owner to a schema that this release serves.
 
-    Raises MaintenanceError, DatabaseUnfit, DatabaseAddressInvalid, and what asyncpg raises.
+    Raises MaintenanceError, DatabaseUnfit, UrlInvalid, and what asyncpg raises.
     """
     connection = await address.connect(database_url, seconds=CONNECT_SECONDS)
     try:

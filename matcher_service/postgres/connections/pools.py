@@ -74,7 +74,7 @@ class Pools:
     async def open(self) -> asyncpg.Pool:
         """Open those that are not open and return that of short requests.
 
-        Raises DatabaseUnfit, DatabaseAddressInvalid, and what asyncpg raises.
+        Raises DatabaseUnfit, UrlInvalid, and what asyncpg raises.
         """
         await self._follow_url()
         if self.calls is not None and self.scans is not None and self.transfers is not None:
@@ -111,7 +111,7 @@ class Pools:
     async def connect(self, statement_seconds: float) -> asyncpg.Connection:
         """Open a connection apart from the pools, not prepared for vectors.
 
-        Raises DatabaseAddressInvalid, and what asyncpg raises.
+        Raises UrlInvalid, and what asyncpg raises.
         """
         return await self._connect(server_settings=self._session(statement_seconds, workers=0))
 

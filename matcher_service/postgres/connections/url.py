@@ -5,7 +5,7 @@ from pathlib import Path
 import structlog
 
 from facerec.serving.auth.files import Stamp, stamp
-from matcher_service.postgres.connections.address import DatabaseAddressInvalid, read_address
+from matcher_service.postgres.connections.address import UrlInvalid, read_address
 
 log = structlog.get_logger(__name__)
 
@@ -13,7 +13,7 @@ log = structlog.get_logger(__name__)
 class DatabaseUrl:
     """A URL, or a file of one that is read anew when it changes, as a secret is renewed where it is mounted.
 
-    An invalid file leaves the URL as it was, and the log says why. Raises DatabaseAddressInvalid for the
+    An invalid file leaves the URL as it was, and the log says why. Raises UrlInvalid for the
     first one.
     """
 
@@ -39,8 +39,8 @@ class DatabaseUrl:
             self._stamp = found
             url = self._file.read_text(encoding="utf-8").strip()
             read_address(url)
-        except (OSError, UnicodeDecodeError, DatabaseAddressInvalid) as error:
-            why = str(error) if isinstance(error, DatabaseAddressInvalid) else type(error).__name__
+        except (OSError, UnicodeDecodeError, UrlInvalid) as error:
+            why = str(error) if isinstance(error, UrlInvalid) else type(error).__name__
             log.warning("database_url_file_at_fault", file=str(self._file), why=why)
             return False
         changed, self._url = url != self._url, url

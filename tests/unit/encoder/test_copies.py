@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from encoder_service.detection.detector import HogDetector
+from encoder_service.domain import scaling
 from encoder_service.domain.faces import BoundingBox
-from encoder_service.pipeline import scaling
 
 SIDES = st.integers(20, 9000)
 UPSAMPLE = st.integers(0, 2)

@@ -11,8 +11,8 @@ from PIL import Image
 from encoder_service.decoding import images, structure
 from encoder_service.decoding.header import ImageLimits, read_header
 from encoder_service.decoding.images import Picture
+from encoder_service.domain.cancellation import Cancellable, Cancelled
 from encoder_service.domain.errors import ImageInvalid, ImageTooLarge, ImageUnsupported
-from encoder_service.pipeline.cancellation import Cancellable, Cancelled
 from tests.benchmarks.encoder import memory
 from tests.fixtures import structures
 from tests.fixtures.structures import COUNTED, picture, saved

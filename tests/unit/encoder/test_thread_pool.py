@@ -7,8 +7,8 @@ from concurrent.futures import Future
 
 import pytest
 
-from encoder_service.pipeline import cancellation
-from encoder_service.pipeline.cancellation import Cancelled
+from encoder_service.domain import cancellation
+from encoder_service.domain.cancellation import Cancelled
 from encoder_service.pipeline.thread_pool import FairThreadPool
 
 

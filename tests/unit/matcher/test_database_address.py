@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from matcher_service.postgres.connections.address import DatabaseAddressInvalid, read_address, why_unverified
+from matcher_service.postgres.connections.address import UrlInvalid, read_address, why_unverified
 
 HERE = [
     "postgresql://u:p@127.0.0.1:5432/db",
@@ -113,7 +113,7 @@ def test_forms_that_libpq_takes_are_given_to_the_driver_as_it_reads_them(url: st
 
 @pytest.mark.parametrize("url", REFUSED)
 def test_a_url_that_cannot_be_followed_is_one_line_with_what_to_change_and_no_password(url: str) -> None:
-    with pytest.raises(DatabaseAddressInvalid) as caught:
+    with pytest.raises(UrlInvalid) as caught:
         read_address(url)
     message = str(caught.value)
     assert REFUSED[url] in message
@@ -135,7 +135,7 @@ def test_the_systems_certificates_are_trusted_and_the_name_is_verified() -> None
 def test_a_verified_server_takes_the_file_of_its_ca(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.delenv("PGSSLROOTCERT", raising=False)
-    with pytest.raises(DatabaseAddressInvalid, match="takes sslrootcert=FILE"):
+    with pytest.raises(UrlInvalid, match="takes sslrootcert=FILE"):
         read_address("postgresql://u:p@h/d?sslmode=verify-full")
     root = tmp_path / ".postgresql" / "root.crt"
     root.parent.mkdir()
