@@ -188,7 +188,7 @@ async def test_a_stop_writes_what_waits_and_a_database_away_loses_nothing(
 async def test_a_collection_that_is_locked_holds_up_no_others_decisions(
     start_matcher: StartMatcher, database_url: str
 ) -> None:
-    matcher = await start_matcher(database_url, lock_timeout_seconds=5)
+    matcher = await start_matcher(database_url, lock_timeout_seconds=12, statement_timeout_seconds=60)
     face = encoding(vectors(1)[0])
     await matcher.collections.CreateCollection(pb.CreateCollectionRequest(collection_id="lab"))
     for name in ("lab", "default"):
@@ -203,7 +203,7 @@ async def test_a_collection_that_is_locked_holds_up_no_others_decisions(
             await written(matcher, 1)
             for count in (2, 3):  # at once, and not after the lock was waited for again
                 await matcher.stub.Verify(pb.VerifyRequest(person_id="ann", probe=face))
-                async with asyncio.timeout(4.5):
+                async with asyncio.timeout(11):
                     await written(matcher, count)
     finally:
         await connection.close()
