@@ -5,6 +5,9 @@ from typing import Final
 DIMENSIONS: Final = 128
 """Values of an encoding."""
 
+MAX_FACE_PIXELS: Final = 65_535
+"""The greatest `min_face_pixels`: the side of the largest picture."""
+
 DEFAULT_SPACE: Final = "dlib-resnet-v1/small/150x0.25"
 """The embedding space of face_recognition's face_encodings: weights, landmarks, chip size and padding."""
 

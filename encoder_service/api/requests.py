@@ -5,11 +5,11 @@ from typing import Final
 
 from encoder_service.domain.errors import IdInvalid, ImageInvalid, OptionInvalid
 from encoder_service.domain.faces import MAX_FACES, Alignment, BoundingBox, DetectorName, EncodeOptions
+from facerec.contract import MAX_FACE_PIXELS
 from facerec.encoder.v1 import encoder_pb2 as pb
 
 MAX_ITEM_ID: Final = 128
 MAX_UPSAMPLE: Final = 2
-MAX_FACE_PIXELS: Final = 65_535
 _MIN_EDGE: Final = -65_536
 _MAX_NEAR_EDGE: Final = 65_535
 _MAX_FAR_EDGE: Final = 131_071

@@ -2,9 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from typing import Any, Final
-
-import grpc.aio
+from typing import Final
 
 from encoder_service.api import requests, streaming
 from encoder_service.decoding.header import FORMATS
@@ -26,6 +24,7 @@ from facerec.encoder.v1 import encoder_pb2_grpc
 from facerec.errors import FacerecError
 from facerec.quality_messages import quality_message
 from facerec.serving.middleware import call, status
+from facerec.serving.middleware.chain import Context
 from facerec.serving.middleware.reading.message import Message
 
 SERVICE_NAME: Final = pb.DESCRIPTOR.services_by_name["EncoderService"].full_name
@@ -35,8 +34,6 @@ _ALIGNMENTS: Final = {
     Alignment.LARGE: pb.ALIGNMENT_LARGE,
 }
 _DETECTORS: Final = {DetectorName.HOG: pb.DETECTOR_HOG, DetectorName.CNN: pb.DETECTOR_CNN}
-
-Context = grpc.aio.ServicerContext[Any, Any]
 
 
 class EncoderServicer(encoder_pb2_grpc.EncoderServiceServicer):

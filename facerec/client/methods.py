@@ -1,7 +1,7 @@
 """Makes a client's methods of functions that build calls: both forms of a client have one description.
 
-The package `calls` has a function for each method: from the method's arguments it builds a `Call`,
-`PagedCall`, `StreamCall` or `CollectedCall` (see `rpc`), and its docstring is the method's. The functions
+The package `calls` has a function for each method: from the method's arguments it builds a `Call`
+or `PagedCall` (see `rpc`), and its docstring is the method's. The functions
 here make of it a method with the same arguments, which sends the call and reads the answer.
 """
 
@@ -16,7 +16,7 @@ import grpc
 
 from facerec.client.base import AsyncClient, Client
 from facerec.client.failures import from_rpc_error, option_invalid
-from facerec.client.rpc import Call, CollectedCall, PagedCall, StreamCall
+from facerec.client.rpc import Call, PagedCall
 
 P = ParamSpec("P")
 A = TypeVar("A")
@@ -79,7 +79,7 @@ def async_paged(build: Callable[P, PagedCall[A]]) -> Callable[Concatenate[AsyncC
     return _describe(method, build, AsyncIterator)
 
 
-def stream(build: Callable[P, StreamCall[A]]) -> Callable[Concatenate[Client, P], Generator[A, None, None]]:
+def stream(build: Callable[P, Call[A]]) -> Callable[Concatenate[Client, P], Generator[A, None, None]]:
     """A blocking client's method that iterates over responses; the RPC ends with the generator."""
 
     def method(self: Client, /, *args: P.args, **kwargs: P.kwargs) -> Generator[A, None, None]:
@@ -96,7 +96,7 @@ def stream(build: Callable[P, StreamCall[A]]) -> Callable[Concatenate[Client, P]
 
 
 def async_stream(
-    build: Callable[P, StreamCall[A]],
+    build: Callable[P, Call[A]],
 ) -> Callable[Concatenate[AsyncClient, P], AsyncGenerator[A, None]]:
     """An asyncio client's method that iterates over responses; the RPC ends with the generator."""
 
@@ -114,7 +114,7 @@ def async_stream(
     return _describe(method, build, AsyncGenerator, None)
 
 
-def collected(build: Callable[P, CollectedCall[A]]) -> Callable[Concatenate[Client, P], A]:
+def collected(build: Callable[P, Call[A]]) -> Callable[Concatenate[Client, P], A]:
     """A blocking client's method that reads all responses and returns one answer."""
 
     def method(self: Client, /, *args: P.args, **kwargs: P.kwargs) -> A:
@@ -131,7 +131,7 @@ def collected(build: Callable[P, CollectedCall[A]]) -> Callable[Concatenate[Clie
 
 
 def async_collected(
-    build: Callable[P, CollectedCall[A]],
+    build: Callable[P, Call[A]],
 ) -> Callable[Concatenate[AsyncClient, P], Coroutine[Any, Any, A]]:
     """An asyncio client's method that reads all responses and returns one answer."""
 

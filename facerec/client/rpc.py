@@ -2,7 +2,7 @@
 
 import copy
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
 from google.protobuf.message import Message
@@ -12,12 +12,14 @@ A = TypeVar("A")
 
 @dataclasses.dataclass(frozen=True)
 class Call(Generic[A]):
-    """A unary RPC.
+    """An RPC with one request.
 
     Attributes:
         method: The RPC's name in the contract.
         request: Its request.
-        read: Makes the answer of the response.
+        read: Makes the answer of the response. Of streamed responses: an answer of each (`stream`), or the
+        answer
+            of the list of all (`collected`).
     """
 
     method: str
@@ -49,33 +51,3 @@ class PagedCall(Generic[A]):
 
     def _read_page(self, response: Any) -> tuple[list[A], str]:
         return [self.read(item) for item in getattr(response, self.field)], response.next_page_token
-
-
-@dataclasses.dataclass(frozen=True)
-class StreamCall(Generic[A]):
-    """An RPC that streams its responses, each of which is an answer. It has no deadline.
-
-    Attributes:
-        method: The RPC's name in the contract.
-        request: Its request.
-        read: Makes an answer of one response.
-    """
-
-    method: str
-    request: Message
-    read: Callable[[Any], A]
-
-
-@dataclasses.dataclass(frozen=True)
-class CollectedCall(Generic[A]):
-    """An RPC that streams its responses, which together are one answer.
-
-    Attributes:
-        method: The RPC's name in the contract.
-        request: Its request.
-        read: Makes the answer of all responses.
-    """
-
-    method: str
-    request: Message
-    read: Callable[[Sequence[Any]], A]

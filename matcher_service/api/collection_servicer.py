@@ -7,8 +7,8 @@ from facerec.matcher.v1 import matcher_pb2 as pb
 from facerec.matcher.v1 import matcher_pb2_grpc
 from facerec.matcher.v1 import review_pb2 as review_pb
 from facerec.serving.middleware import call
+from facerec.serving.middleware.chain import Context
 from matcher_service import caller_rights as rights
-from matcher_service.api.context import Context
 from matcher_service.api.converters import audit as audit_messages
 from matcher_service.api.converters import calibrations, collections, requests, reviews
 from matcher_service.audit.reading import AuditReader

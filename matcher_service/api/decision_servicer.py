@@ -1,9 +1,10 @@
 """Verify, Identify and Compare: messages in, messages out."""
 
+from facerec.contract import MAX_FACE_PIXELS
 from facerec.matcher.v1 import matcher_pb2 as pb
 from facerec.matcher.v1 import matcher_pb2_grpc
 from facerec.serving.middleware import call
-from matcher_service.api.context import Context
+from facerec.serving.middleware.chain import Context
 from matcher_service.api.converters import answers, requests
 from matcher_service.domain import ids
 from matcher_service.domain.errors import OptionInvalid, ScoresWithheld
@@ -11,7 +12,6 @@ from matcher_service.identification.matcher import DEFAULT_MAX_CANDIDATES, Match
 
 MAX_PROBES = 16
 MAX_CANDIDATES = 100
-MAX_FACE_PIXELS = 65535
 
 
 class DecisionServicer(matcher_pb2_grpc.MatcherServiceServicer):

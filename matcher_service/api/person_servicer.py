@@ -6,7 +6,7 @@ from facerec.matcher.v1 import erasure_pb2 as erasure_pb
 from facerec.matcher.v1 import matcher_pb2 as pb
 from facerec.matcher.v1 import matcher_pb2_grpc
 from facerec.serving.middleware import call
-from matcher_service.api.context import Context
+from facerec.serving.middleware.chain import Context
 from matcher_service.api.converters import answers, person_exports, requests
 from matcher_service.domain import ids
 from matcher_service.domain.errors import OptionInvalid

@@ -7,7 +7,7 @@ from facerec.matcher.v1 import matcher_pb2_grpc
 from facerec.matcher.v1 import transfer_pb2 as transfer_pb
 from facerec.serving.auth.errors import NotPermitted
 from facerec.serving.middleware import call
-from matcher_service.api.context import Context
+from facerec.serving.middleware.chain import Context
 from matcher_service.api.converters import transfer
 from matcher_service.domain import ids
 from matcher_service.transfer.chunks import Chunk, Header, Progress, Refused

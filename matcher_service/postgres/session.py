@@ -35,10 +35,7 @@ class Session:
         return await self.connection.fetchrow(text, *arguments, timeout=timeout_seconds)
 
     async def required_row(self, name: str, *, timeout_seconds: float | None = None, **values: Any) -> Row:
-        """The first row.
-
-        Raises CollectionNotFound where there is none, as there is for a collection that is there.
-        """
+        """The first row. Raises CollectionNotFound where there is none: a collection that exists has one."""
         row = await self.row(name, timeout_seconds=timeout_seconds, **values)
         if row is None:
             raise CollectionNotFound
@@ -67,10 +64,7 @@ class Session:
         await self.connection.execute(text, *arguments)
 
     async def execute_named(self, name: str, **names: str) -> None:
-        """Run a statement that takes names of tables or indexes and no values.
-
-        Raises ValueError for an odd name.
-        """
+        """Run a statement that takes names of tables or indexes, which are quoted, and no values."""
         statement = of_collection(self.collection_id, name, self._role)
         await self.connection.execute(statement.put(names).text)
 

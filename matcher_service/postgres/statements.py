@@ -13,6 +13,7 @@ erases it, or a change of its person's faces does. Comments name the indexes by 
 (person_key). All are led by collection_id.
 """
 
+import contextlib
 import dataclasses
 import functools
 import hashlib
@@ -53,9 +54,10 @@ class Statement:
 
     def arguments(self, values: Mapping[str, Any]) -> list[Any]:
         """Values by name, in the order of the parameters. Raises TypeError for one too few or too many."""
-        if len(values) != len(self.parameters) or not values.keys() >= set(self.parameters):
-            raise TypeError(f"{self.name} takes {', '.join(self.parameters)}, and not {', '.join(values)}")
-        return [values[name] for name in self.parameters]
+        if len(values) == len(self.parameters):
+            with contextlib.suppress(KeyError):
+                return [values[name] for name in self.parameters]
+        raise TypeError(f"{self.name} takes {', '.join(self.parameters)}, and not {', '.join(values)}")
 
     def put(self, names: Mapping[str, str]) -> "Statement":
         """The statement with names put in where it has `:"name"` or `:'name'`, quoted so."""

@@ -2,7 +2,7 @@
 
 from facerec.client.results.person_exports import PersonExport
 from facerec.client.results.persons import Erasure, Merge, Person
-from facerec.client.rpc import Call, CollectedCall, PagedCall
+from facerec.client.rpc import Call, PagedCall
 from facerec.matcher import v1
 
 
@@ -148,7 +148,7 @@ def get_erasure(erasure_id: str, *, collection_id: str = "") -> Call[Erasure]:
     return Call("GetErasure", request, lambda response: Erasure.from_progress(response, erasure_id))
 
 
-def export_person(person_id: str, *, collection_id: str = "") -> CollectedCall[PersonExport]:
+def export_person(person_id: str, *, collection_id: str = "") -> Call[PersonExport]:
     """Read all that is kept of one person, for whoever asks for their own data (GDPR 15 and 20).
 
     The export is an event of the audit log. What changes while it is read may be in it or not.
@@ -170,4 +170,4 @@ def export_person(person_id: str, *, collection_id: str = "") -> CollectedCall[P
         (1, ['EXPORT_PERSON', 'ENROLL'])
     """
     request = v1.ExportPersonRequest(collection_id=collection_id, person_id=person_id)
-    return CollectedCall("ExportPerson", request, PersonExport.from_messages)
+    return Call("ExportPerson", request, PersonExport.from_messages)

@@ -1,7 +1,7 @@
 """Imports and exports of faces in bulk."""
 
 from facerec.client.results.transfer import FaceBatch, ImportReport
-from facerec.client.rpc import Call, StreamCall
+from facerec.client.rpc import Call
 from facerec.matcher import v1
 
 
@@ -26,7 +26,7 @@ def get_import(import_id: str, *, collection_id: str = "") -> Call[ImportReport]
     return Call("GetImport", request, ImportReport.from_message)
 
 
-def export_faces(*, collection_id: str = "") -> StreamCall[FaceBatch]:
+def export_faces(*, collection_id: str = "") -> Call[FaceBatch]:
     """Iterate over all faces of a collection with their vectors, ordered by person.
 
     They are read from one snapshot, over one call without a deadline, which takes a key of the role `admin`.
@@ -50,7 +50,7 @@ def export_faces(*, collection_id: str = "") -> StreamCall[FaceBatch]:
         (2, 128) ('ann', 'bob') dlib-resnet-v1/small/150x0.25
     """
     request = v1.ExportFacesRequest(collection_id=collection_id)
-    return StreamCall("ExportFaces", request, FaceBatch.from_message)
+    return Call("ExportFaces", request, FaceBatch.from_message)
 
 
 def import_header(

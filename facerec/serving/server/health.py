@@ -15,6 +15,7 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
 from facerec.serving.middleware.chain import Context, host
 from facerec.serving.middleware.reading.permits import EvictingSet
+from facerec.serving.middleware.reading.reader import HEALTH_BYTES
 from facerec.serving.observability.metrics import SERVING
 from facerec.serving.server import address, wire
 from facerec.serving.server.errors import AddressInUse
@@ -22,7 +23,6 @@ from facerec.serving.server.errors import AddressInUse
 SERVICE_NAME = health.SERVICE_NAME
 OVERALL = ""
 MAX_WATCHES = 2048  # of some 20 KB each
-MAX_REQUEST_BYTES = 4096  # the name of no service is as long
 
 
 class _Servicer(health.aio.HealthServicer):
@@ -99,7 +99,7 @@ class HealthPort:
 
     def __init__(self, at: str, health_service: Health) -> None:
         self._address = address.parse(at)
-        self._server = wire.server(wire.limits(MAX_REQUEST_BYTES))
+        self._server = wire.server(wire.limits(HEALTH_BYTES))
         health_service.register(self._server)
 
     @property

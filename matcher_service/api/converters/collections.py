@@ -4,6 +4,7 @@ import datetime
 
 from google.protobuf.duration_pb2 import Duration
 
+from facerec.contract import MAX_FACE_PIXELS
 from facerec.encoder.v1 import encoder_pb2
 from facerec.matcher.v1 import matcher_pb2 as pb
 from matcher_service.api.converters.answers import if_scores
@@ -23,7 +24,6 @@ _REASONS = {
     if number != encoder_pb2.QUALITY_REASON_UNSPECIFIED
 }
 _REASON_NAMES = {number: name for name, number in _REASONS.items()}
-MAX_FACE_PIXELS = 65535
 MAX_RETENTION_SECONDS = 100 * 366 * 24 * 3600
 INDEX_ABOVE_FACES = (1000, 1_000_000_000)
 

@@ -23,7 +23,7 @@ from facerec.serving.middleware.reading.parser import Parser
 from facerec.serving.middleware.reading.permits import Permits
 from facerec.serving.observability.memory import Memory
 
-HEALTH_BYTES = 4096
+HEALTH_BYTES = 4096  # of a request, which is the full name of a service
 LARGE_BYTES = 4 * 1024 * 1024
 LATE_SHARE = 8
 STREAM_WAIT_SECONDS = 5.0
