@@ -21,6 +21,7 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 pytest_plugins = [
     "tests.fixtures.encoder",
+    "tests.fixtures.loops",
     "tests.fixtures.matcher",
     "tests.fixtures.photos",
     "tests.fixtures.postgres",

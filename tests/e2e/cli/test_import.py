@@ -74,7 +74,8 @@ def test_an_interrupted_import_goes_on_where_it_was_and_says_so(terminal: Termin
 def test_rows_at_fault_are_told_once_where_a_finished_import_is_done_anew(
     terminal: Terminal, source: Path, tmp_path: Path
 ) -> None:
-    encodings = np.load(source)["encodings"]
+    with np.load(source) as arrays:
+        encodings = arrays["encodings"]
     path = tmp_path / "faulty.jsonl"
     lines = ["{}", *(row_line(name, vector) for name, vector in zip(PEOPLE, encodings, strict=True))]
     path.write_text("\n".join(lines))
