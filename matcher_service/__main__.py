@@ -49,7 +49,7 @@ async def serve(argv: list[str]) -> None:
         max_request_bytes=settings.max_request_bytes,
     )
     if why := why_unverified(settings.database_url.get_secret_value()):
-        log.warning("database_unverified", why=why)
+        log.warning("database_tls_unverified", why=why)
     doctor.check_encoder_client(settings)
     service = MatcherService(settings)
     await service.start()
@@ -82,7 +82,7 @@ async def maintain(argv: list[str]) -> None:
         return
     try:
         if not await runner.run_once(options):
-            log.info("another_maintains")
+            log.info("maintenance_run_skipped")
     except runner.CollectionsFailed as error:
         raise StartError(str(error)) from None
     except CONNECTING_ERRORS as error:

@@ -70,7 +70,7 @@ class Readiness:
         try:
             metrics.MAINTENANCE.show(*await self._database.maintenance_summary())
         except Exception as error:
-            log.warning("maintenance_not_read", why=type(error).__name__)
+            log.warning("maintenance_state_read_failed", why=type(error).__name__)
 
     def _log(self, trouble: str) -> None:
         """Log a change, once."""

@@ -49,7 +49,7 @@ class Authenticator:
                 self._key_store.prune_buckets()
                 self._review()
             except Exception as error:  # whatever it is, keys that are taken away must not stay in force
-                log.error("keys_not_followed", why=type(error).__name__)
+                log.error("key_store_watch_failed", why=type(error).__name__)
 
     def _review(self) -> None:
         """End the streams whose callers may not make them any more."""

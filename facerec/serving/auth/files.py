@@ -30,7 +30,7 @@ class WatchedFiles(Generic[T]):
     """What some files hold, read anew when they change; while they are invalid, what they held before.
 
     `read` says that they are invalid by ValueError, FacerecError or StartError: at first to the caller,
-    later on to the log, each fault once, as the event `NAME_not_read`.
+    later on to the log, each fault once, as the event `NAME_reload_failed`.
     """
 
     def __init__(self, paths: Sequence[Path], read: Callable[[], T], *, name: str) -> None:
@@ -52,7 +52,7 @@ class WatchedFiles(Generic[T]):
         except (ValueError, FacerecError, StartError) as error:
             logged, self._fault = self._fault, str(error)
             if logged != self._fault:
-                log.error(f"{self._name}_not_read", why=self._fault)
+                log.error(f"{self._name}_reload_failed", why=self._fault)
             return False
         self._fault = ""
         return True

@@ -27,7 +27,7 @@ class KeyStore:
     """
 
     def __init__(self, path: Path) -> None:
-        self._file = WatchedFiles([path], lambda: read_keys(path), name="keys")
+        self._file = WatchedFiles([path], lambda: read_keys(path), name="key_store")
         self._index()
         self._buckets: dict[str, tuple[tuple[float, int], Bucket]] = {}
 
@@ -35,7 +35,11 @@ class KeyStore:
         """Read the file anew if it changed."""
         if self._file.follow():
             self._index()
-            log.info("keys_read", keys=len(self._entries.keys), certificates=len(self._entries.certificates))
+            log.info(
+                "key_store_reloaded",
+                keys=len(self._entries.keys),
+                certificates=len(self._entries.certificates),
+            )
 
     def _index(self) -> None:
         self._entries = self._file.value

@@ -38,7 +38,7 @@ class ServerTls:
     def _follow(self) -> grpc.ServerCertificateConfiguration:
         """Called by gRPC, on a thread of its own."""
         if self._files.follow():
-            log.info("certificates_read")
+            log.info("certificates_reloaded")
         return self._files.value
 
     def _read(self) -> grpc.ServerCertificateConfiguration:

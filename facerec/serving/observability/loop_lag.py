@@ -47,7 +47,7 @@ class LagMeter:
     def report(self) -> None:
         """Log the lag since the last report."""
         self.last, self._lags = summarize(self._lags), []
-        log.info("loop_lag", **dataclasses.asdict(self.last))
+        log.info("loop_lag_measured", **dataclasses.asdict(self.last))
 
     def _add(self, late_seconds: float) -> None:
         """Count what was late together with everything that would have been due meanwhile."""

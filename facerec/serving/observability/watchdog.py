@@ -95,7 +95,7 @@ def _end_process(work: str, thread: int, seconds: float) -> NoReturn:
         [f"{at.filename}:{at.lineno} {at.name}" for at in traceback.extract_stack(frame)] if frame else []
     )
     log.critical(
-        "stuck",
+        "stuck_work_detected",
         work=work,
         seconds=round(seconds, 1),
         frames=frames,

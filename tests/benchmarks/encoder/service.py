@@ -71,7 +71,7 @@ def load(cores: Sequence[int], image: bytes, *flags: str, seconds: float, in_fli
     with PinnedServer(cores, *flags) as server:
         rate, share = asyncio.run(saturate(server.address, image, in_flight=in_flight, seconds=seconds))
         server.stop()
-        lag = server.event("loop_lag")
+        lag = server.event("loop_lag_measured")
     return Load(rate, share, lag["p99_ms"], lag["max_ms"])
 
 

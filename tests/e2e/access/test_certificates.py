@@ -114,7 +114,7 @@ async def test_a_server_shows_its_old_certificate_until_a_usable_one_lies_there(
         authority.issue("server", "localhost", "127.0.0.1")
         assert await asyncio.to_thread(shown, server.address) != first
     events = [each["event"] for each in logs if "certificates" in each["event"]]
-    assert events == ["certificates_not_read", "certificates_read"]
+    assert events == ["certificates_reload_failed", "certificates_reloaded"]
 
 
 @pytest.mark.parametrize("fault", [*FAULTS, *CA_FAULTS])
@@ -145,7 +145,7 @@ async def test_the_matcher_shows_the_encoder_its_old_certificate_until_a_usable_
     finally:
         await client.close()
     events = [each["event"] for each in logs if "certificates" in each["event"]]
-    assert events == ["encoder_certificates_not_read", "encoder_certificates_read"]
+    assert events == ["encoder_certificates_reload_failed", "encoder_certificates_reloaded"]
 
 
 async def reaches(client: encoder_client.EncoderClient) -> None:
@@ -168,7 +168,7 @@ def test_a_file_of_keys_that_is_gone_is_logged_once_and_its_keys_stay(tmp_path: 
         aside.rename(path)
         key_store.follow()
         key_store.follow()
-    assert [each["event"] for each in logs] == ["keys_not_read", "keys_read"]
+    assert [each["event"] for each in logs] == ["key_store_reload_failed", "key_store_reloaded"]
 
 
 def test_a_ca_file_may_hold_comments_in_any_language(authority: Authority) -> None:

@@ -251,7 +251,7 @@ async def test_keys_are_followed_whatever_a_file_of_them_was(
     people = pb.ListPersonsRequest()
     await matcher.stub.ListPersons(people, metadata=bearer("b"))
     keys_file("x = " + "9" * 5000)  # more digits than Python makes a number of
-    await until(lambda: "keys_not_read" in capsys.readouterr().out)
+    await until(lambda: "key_store_reload_failed" in capsys.readouterr().out)
     await matcher.stub.ListPersons(people, metadata=bearer("b"))
     keys_file(ADMIN, entry("new", "n", ["manage"]))
     await until(lambda: known(matcher, "n"))

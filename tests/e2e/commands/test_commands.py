@@ -200,7 +200,7 @@ def test_a_database_elsewhere_whose_certificate_is_not_verified_is_told_by_docto
     assert "warn  certificate: sslmode=require does not verify" in seen.out
     matcher = MatcherProcess(url)
     try:
-        assert "sslmode=verify-full" in matcher.event("database_unverified")["why"]
+        assert "sslmode=verify-full" in matcher.event("database_tls_unverified")["why"]
     finally:
         matcher.stop()
     assert SECRET not in seen.out + seen.err + "".join(matcher.lines)
@@ -244,7 +244,7 @@ def test_an_image_that_holds_its_thread_too_long_ends_the_encoder(model_cache: P
     with EncoderClient(server.address, timeout_seconds=LIMIT_SECONDS) as client, pytest.raises(FacerecError):
         client.encode(image, full_resolution=True)
     assert server.process.wait(LIMIT_SECONDS) == 70
-    assert server.event("stuck")["work"] == "image"
+    assert server.event("stuck_work_detected")["work"] == "image"
     server.kill()
 
 

@@ -43,7 +43,7 @@ def run(held: str, seconds: float, stuck_seconds: float) -> subprocess.Completed
 def test_what_is_held_too_long_ends_the_process(held: str, work: str) -> None:
     ended = run(held, seconds=3600, stuck_seconds=1)
     assert ended.returncode == FAILED_STATUS
-    assert "stuck" in ended.stdout + ended.stderr
+    assert "stuck_work_detected" in ended.stdout + ended.stderr
     assert work in ended.stdout + ended.stderr
 
 
