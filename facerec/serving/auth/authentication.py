@@ -132,7 +132,7 @@ class Authenticator:
                 return
             await asyncio.sleep(wait_seconds)
 
-    def _admit(self, method: Method, context: Context) -> Permissions:
+    def _admit(self, method: Method, context: Context) -> None:
         present = call.current() or call.begin(context.invocation_metadata(), context.peer)
         try:
             permissions = self._key_store.find(present.header("authorization"), lambda: _peer(context))
@@ -144,7 +144,6 @@ class Authenticator:
             raise _count_denied(error) from None
         present.rates, present.charged = self, 1.0
         present.streams = method.request_streaming
-        return permissions
 
     def _reauthorize(self, present: call.Call, method: Method) -> None:
         """Give a call under way the permissions that its caller has now.

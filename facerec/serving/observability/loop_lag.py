@@ -25,12 +25,11 @@ class Lag:
 
 
 class LagMeter:
-    """Measures the running loop's lag and logs it every `report_seconds`; `last` is what was logged last."""
+    """Measures the running loop's lag and logs it every `report_seconds`."""
 
     def __init__(self, report_seconds: float) -> None:
         self._report_seconds = report_seconds
         self._lags: list[float] = []
-        self.last = Lag()
 
     async def run(self) -> None:
         """Measure and log until cancelled."""
@@ -46,17 +45,17 @@ class LagMeter:
 
     def report(self) -> None:
         """Log the lag since the last report."""
-        self.last, self._lags = summarize(self._lags), []
-        log.info("loop_lag_measured", **dataclasses.asdict(self.last))
+        lags, self._lags = self._lags, []
+        log.info("loop_lag_measured", **dataclasses.asdict(summarize(lags)))
 
     def _add(self, late_seconds: float) -> None:
         """Count what was late together with everything that would have been due meanwhile."""
         while late_seconds > _INTERVAL_SECONDS:
-            self._note(late_seconds)
+            self._record(late_seconds)
             late_seconds -= _INTERVAL_SECONDS
-        self._note(max(late_seconds, 0.0))
+        self._record(max(late_seconds, 0.0))
 
-    def _note(self, late_seconds: float) -> None:
+    def _record(self, late_seconds: float) -> None:
         self._lags.append(late_seconds)
         LOOP_LAG_SECONDS.observe(late_seconds)
 

@@ -32,17 +32,12 @@ class Watchdog:
     def __init__(self, stuck_seconds: float) -> None:
         self._stuck_seconds = stuck_seconds
         self._began: dict[int, tuple[str, float]] = {}
-        self._ended = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="watchdog", daemon=True)
 
     def start(self) -> None:
         """Begin to watch."""
         if self._stuck_seconds:
             self._thread.start()
-
-    def stop(self) -> None:
-        """Watch no more."""
-        self._ended.set()
 
     @contextlib.contextmanager
     def watching(self, work: str) -> Iterator[None]:
@@ -76,7 +71,8 @@ class Watchdog:
     def _watch(self) -> None:
         before = time.monotonic()
         paused_seconds = 0.0
-        while not self._ended.wait(_TICK_SECONDS):
+        while True:
+            time.sleep(_TICK_SECONDS)
             now = time.monotonic()
             # A process that was stopped and goes on finds everything late, this thread too.
             if now - before > _PAUSE_SECONDS:

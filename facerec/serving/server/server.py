@@ -127,11 +127,6 @@ class Server:
         ]
 
     @property
-    def port(self) -> int:
-        """The TCP port listened on; 0 before `start` where the system chooses."""
-        return self._address.port
-
-    @property
     def address(self) -> str:
         """`HOST:PORT` as listened on."""
         return str(self._address)

@@ -18,13 +18,15 @@ UNKNOWN_METHOD = "Method not found!"
 ChannelOptions = Sequence[tuple[str, int]]
 
 
-def limits(max_message_bytes: int, *, streams: int = MAX_STREAMS_PER_CONNECTION) -> list[tuple[str, int]]:
-    """The channel arguments by which gRPC itself bounds what a connection costs. `max_message_bytes` is the
-    largest message received or sent, `streams` the calls of a connection at once."""
+def limits(max_message_bytes: int) -> list[tuple[str, int]]:
+    """The channel arguments by which gRPC itself bounds what a connection costs.
+
+    `max_message_bytes` is the size of the largest message received or sent.
+    """
     return [
         ("grpc.max_receive_message_length", max_message_bytes),
         ("grpc.max_send_message_length", max_message_bytes),
-        ("grpc.max_concurrent_streams", streams),
+        ("grpc.max_concurrent_streams", MAX_STREAMS_PER_CONNECTION),
         ("grpc.max_metadata_size", MAX_HEADER_BYTES),
         ("grpc.absolute_max_metadata_size", MAX_HEADER_BYTES),
         # A compressed message is a thousandth of what it becomes, before any code of ours reads it.

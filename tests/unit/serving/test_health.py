@@ -58,7 +58,7 @@ async def test_a_check_whose_message_is_late_is_answered(server: Server, port: s
 
 
 async def test_checks_that_bring_no_message_end_for_others(server: Server) -> None:
-    dripping = await Dripping.open(server.port)
+    dripping = await Dripping.open(int(server.address.rpartition(":")[2]))
     try:
         for stream in range(1, 2 * admission.MAX_LATE_HEALTH + 40, 2):
             dripping.head(stream, CHECK.encode())

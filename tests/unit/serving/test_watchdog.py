@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
@@ -63,9 +64,10 @@ def test_a_process_that_was_stopped_and_goes_on_is_not_taken_for_stuck() -> None
 
 
 async def test_a_watchdog_told_to_watch_nothing_starts_no_thread() -> None:
+    before = set(threading.enumerate())
     watchdog = Watchdog(0)
     watchdog.start()
     watching = asyncio.create_task(watchdog.watch_loop())
     await asyncio.sleep(0)
     watching.cancel()
-    watchdog.stop()
+    assert set(threading.enumerate()) == before
