@@ -135,7 +135,7 @@ class EncoderClient:
         """Log why the encoder is of no use, once."""
         if error.reason is not self._trouble:
             self._trouble = error.reason
-            log.warning("encoder_call_failed", reason=error.reason.value, why=error.message)
+            log.warning("encoder_failed", reason=error.reason.value, why=error.message)
 
 
 def _face(face: client.EncodedFace) -> EncodedFace:

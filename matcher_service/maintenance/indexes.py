@@ -102,7 +102,7 @@ class Builder:
         """Whether a build is better left to another run, as it would end only with a long transaction."""
         old = await self.count_old_transactions(collection_id, OLD_SECONDS)
         if old:
-            log.info("index_build_deferred", collection=collection_id, transactions=old)
+            log.info("index_build_postponed", collection=collection_id, transactions=old)
         return bool(old)
 
     async def count_old_transactions(self, collection_id: str, seconds: float) -> int:
@@ -141,7 +141,7 @@ class Builder:
         log.info("index_recall_measured", collection=collection_id, **effort.logged)
         if effort.probes is None:
             log.warning(
-                "index_recall_fell_short", collection=collection_id, target_recall=policy["target_recall"]
+                "index_target_missed", collection=collection_id, target_recall=policy["target_recall"]
             )
 
     @staticmethod
@@ -209,7 +209,7 @@ class Builder:
                 await self._put_progress(collection_id, row["phase"], row["done"])
                 if row["phase"] != shown:
                     shown = row["phase"]
-                    log.info("index_build_progressed", collection=collection_id, phase=shown)
+                    log.info("index_phase_changed", collection=collection_id, phase=shown)
             await asyncio.sleep(PROGRESS_SECONDS)
 
     async def _put_progress(self, collection_id: str, phase: str, done: float) -> None:

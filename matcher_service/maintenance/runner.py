@@ -109,7 +109,7 @@ class _Run:
         """Erase what has expired, and what says something of who is erased; True, as nothing is left."""
         faces, persons = await purge(self.connection, collection_id)
         if faces:
-            log.info("expired_faces_purged", collection=collection_id, faces=faces, persons=persons)
+            log.info("expired_faces_erased", collection=collection_id, faces=faces, persons=persons)
         for name in ("forget_dismissed", "forget_tries"):
             await self._session(collection_id).execute(name)
         await forget_requests(self.connection, collection_id, self.options.request_retention_days)
@@ -165,7 +165,7 @@ class _Run:
                     failed.append(collection_id)
                     sqlstate = getattr(error, "sqlstate", "")
                     log.error(
-                        "collection_maintenance_failed",
+                        "collection_failed",
                         collection=collection_id,
                         step=step.__name__,
                         why=why,

@@ -90,13 +90,13 @@ async def test_an_index_that_cannot_be_built_fails_its_collection_alone(
     code, log, last = await maintain_once(database_url, *(["--scrub"] if scrub else []))
     assert code == 2
     assert last == "error: collections that could not be maintained: 1; the log says which and why"
-    (failed,) = told(log, "collection_maintenance_failed")
+    (failed,) = told(log, "collection_failed")
     assert failed.items() >= {
         ("collection", "default"), ("step", "keep"), ("why", "DuplicateTableError"), ("sqlstate", "42P07")
     }  # fmt: skip
     assert not [line for line in log if "already exists" in json.dumps(line)]
     events = [(line["event"], line["collection"]) for line in log if "collection" in line]
-    assert events.index(("expired_faces_purged", later)) < events.index(("index_build_started", "default"))
+    assert events.index(("expired_faces_erased", later)) < events.index(("index_build_started", "default"))
     assert await receipts(administrator, later) == [(1, True, scrub)]
     # What was erased in the collection itself doesn't wait for its index either.
     assert [each[1:] for each in await receipts(administrator, "default")] == [(True, scrub)]
@@ -114,9 +114,9 @@ async def test_a_collection_whose_table_is_missing_is_not_taken_for_an_erased_on
     await expire(administrator)
     code, log, _ = await maintain_once(database_url)
     assert code == 2
-    assert {
-        (line["collection"], line["sqlstate"]) for line in told(log, "collection_maintenance_failed")
-    } == {("default", "42P01")}
+    assert {(line["collection"], line["sqlstate"]) for line in told(log, "collection_failed")} == {
+        ("default", "42P01")
+    }
     assert not told(log, "collection_disappeared")
     assert await receipts(administrator, later) == [(1, True, False)]
 
@@ -153,9 +153,7 @@ async def test_one_run_after_another_goes_on_over_what_fails(
     running = asyncio.create_task(runner.run(MaintenanceOptions(database_url, interval_seconds=0.1)))
     try:
         with structlog.testing.capture_logs() as log:
-            await until(
-                lambda: len([line for line in log if line["event"] == "collection_maintenance_failed"]) > 1
-            )
+            await until(lambda: len([line for line in log if line["event"] == "collection_failed"]) > 1)
         await expire(administrator)
 
         async def kept() -> bool:
