@@ -55,7 +55,7 @@ async def _check_config(flags: list[str]) -> int:
 async def _doctor(flags: list[str]) -> int:
     settings = _load("doctor", flags)
     logs.configure("error", settings.log_format)
-    first = diagnostics.examine_settings(lambda: diagnostics.check_serving(settings))
+    first = diagnostics.check_settings(lambda: diagnostics.check_serving(settings))
     return await asyncio.to_thread(
         lambda: diagnostics.report(itertools.chain([first], doctor.examine(settings)))
     )

@@ -15,6 +15,7 @@ from facerec.serving.auth.files import WatchedFiles
 from facerec.serving.middleware import call
 from facerec.serving.observability import spans
 from matcher_service import metrics
+from matcher_service.admission import FairSemaphore, three_quarters_of
 from matcher_service.domain.errors import (
     EncoderUnavailable,
     ImageRefused,
@@ -23,7 +24,6 @@ from matcher_service.domain.errors import (
     Overloaded,
 )
 from matcher_service.domain.faces import BoundingBox, EncodedFace, Encoding
-from matcher_service.postgres.admission import FairSemaphore, three_quarters_of
 
 RETRY_SECONDS = 1.0
 log = structlog.get_logger(__name__)
@@ -71,7 +71,7 @@ class EncoderClient:
             return
         self._looked = time.monotonic()
         old = self._files.value
-        if self._files.follow():
+        if self._files.reload_if_changed():
             closing = asyncio.create_task(self._close_later(old))
             self._closing.add(closing)
             closing.add_done_callback(self._closing.discard)

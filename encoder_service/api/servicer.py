@@ -25,7 +25,7 @@ from facerec.errors import FacerecError
 from facerec.quality_messages import quality_message
 from facerec.serving.middleware import call, status
 from facerec.serving.middleware.chain import Context
-from facerec.serving.middleware.reading.message import Message
+from facerec.serving.middleware.reading.message import StreamMessage
 
 SERVICE_NAME: Final = pb.DESCRIPTOR.services_by_name["EncoderService"].full_name
 
@@ -89,7 +89,7 @@ class EncoderServicer(encoder_pb2_grpc.EncoderServiceServicer):
         return await asyncio.to_thread(_encode_response, found, with_landmarks=with_landmarks)
 
     async def _answer_kept(
-        self, kept: tuple[pb.EncodeStreamRequest, Message | None]
+        self, kept: tuple[pb.EncodeStreamRequest, StreamMessage | None]
     ) -> pb.EncodeStreamResponse:
         """Answer an item, whose room is taken as long as that lasts."""
         item, message = kept
@@ -103,7 +103,9 @@ class EncoderServicer(encoder_pb2_grpc.EncoderServiceServicer):
         try:
             response = await self._encode(requests.item(item))
         except Exception as error:
-            known = error if isinstance(error, FacerecError) else status.hide(error, "EncodeStream")
+            known = (
+                error if isinstance(error, FacerecError) else status.to_internal_error(error, "EncodeStream")
+            )
             return pb.EncodeStreamResponse(item_id=item.item_id, error=_item_error(known))
         return pb.EncodeStreamResponse(item_id=item.item_id, response=response)
 

@@ -18,9 +18,9 @@ from encoder_service.domain.errors import Overloaded
 from encoder_service.domain.faces import Alignment, EncodeOptions, Encoding, Face, FacesOfImage
 from encoder_service.embedding.batcher import Batcher
 from encoder_service.pipeline.cost import SHORT_PROBES
+from encoder_service.pipeline.in_flight_limit import FairInFlightLimit
 from encoder_service.pipeline.model import Model
 from encoder_service.pipeline.scanner import Scan, Scanner
-from encoder_service.pipeline.shares import Shares
 from encoder_service.pipeline.thread_pool import FairThreadPool
 from facerec.serving.middleware import call
 from facerec.serving.observability.watchdog import Watchdog
@@ -65,7 +65,7 @@ class Encoder:
         self._long = FairThreadPool("long-image", threads)
         self._thread_count = threads
         self._watchdog = watchdog
-        self._shares = Shares(max_images)
+        self._in_flight = FairInFlightLimit(max_images)
         self._image_seconds = 0.1
 
     @property
@@ -120,20 +120,20 @@ class Encoder:
     @asynccontextmanager
     async def _admitted(self) -> AsyncIterator[None]:
         caller = call.caller_key(), call.on_behalf_of()
-        if not self._shares.has_room(*caller):
+        if not self._in_flight.has_capacity(*caller):
             metrics.REFUSED.inc()
-            images = self._shares.count(*caller)
+            images = self._in_flight.count(*caller)
             raise Overloaded(
-                f"{self._shares.under_way} images are under way, {images} of them this caller's, and the "
+                f"{self._in_flight.total} images are in flight, {images} of them this caller's, and the "
                 "server takes no more of them at once",
                 retry_after_seconds=max(1, images) * self._image_seconds / self._thread_count,
             )
-        self._shares.take(*caller)
+        self._in_flight.take(*caller)
         metrics.IMAGES.inc()
         try:
             yield
         finally:
-            self._shares.give(*caller)
+            self._in_flight.release(*caller)
             metrics.IMAGES.dec()
 
     async def _scan(self, image: bytes, options: EncodeOptions) -> Scan:

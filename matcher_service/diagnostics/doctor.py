@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 
 from facerec.client import AsyncEncoderClient
 from facerec.errors import FacerecError, Reason
-from facerec.serving.server.diagnostics import CheckResult, check_serving, examine_settings
+from facerec.serving.server.diagnostics import CheckResult, check_serving, check_settings
 from facerec.serving.server.errors import StartError
 from matcher_service.diagnostics.restored import examine_newer_extension, examine_restored
 from matcher_service.postgres import migrations
@@ -29,7 +29,7 @@ _CONNECT_SECONDS = 5.0
 
 async def examine(settings: MatcherSettings) -> AsyncIterator[CheckResult]:
     """Look at the settings, at the database as the serving login, then at the encoder."""
-    yield examine_settings(lambda: _check(settings))
+    yield check_settings(lambda: _check(settings))
     async for finding in _examine_database(settings):
         yield finding
     yield await _examine_encoder(settings)

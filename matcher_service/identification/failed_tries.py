@@ -15,11 +15,11 @@ from typing import Final
 from facerec.errors import FacerecError
 from facerec.serving.middleware import call
 from facerec.serving.observability.metrics import DENIED
+from matcher_service.admission import FairSemaphore
 from matcher_service.domain.errors import FaceDuplicate, TriesExhausted
 from matcher_service.domain.faces import Encoding
 from matcher_service.identification.query import Count, Nearest
 from matcher_service.identification.repository import DecisionRepository
-from matcher_service.postgres.admission import FairSemaphore
 
 DAY_SECONDS: Final = 86400.0
 MATCH_TRIES: Final = 0.05  # what a match takes where the caller chooses vectors; with images it takes nothing

@@ -6,6 +6,7 @@ import datetime
 import uuid
 import weakref
 
+from matcher_service.admission import FairSemaphore
 from matcher_service.domain.content_hash import content_id, request_digest
 from matcher_service.domain.errors import Overloaded, PersonNotFound, RequestIdReused
 from matcher_service.domain.faces import Encoder, Encoding, EnrolledFace, Enrollment, Face, Probe
@@ -16,7 +17,6 @@ from matcher_service.persons.enrollment_policy import EnrollmentPolicy, face_dup
 from matcher_service.persons.enrollment_repository import FaceVanished, NewFace, RequestIdTaken
 from matcher_service.persons.preview import Policy, Preview, Replay
 from matcher_service.persons.repository import PersonRepository
-from matcher_service.postgres.admission import FairSemaphore
 
 ENROLL_ATTEMPTS = 4
 RETRY_SECONDS = 0.1

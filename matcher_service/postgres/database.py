@@ -11,9 +11,9 @@ from facerec.serving.middleware import call
 from facerec.serving.observability import spans
 from facerec.serving.server.errors import StartError
 from matcher_service import metrics
+from matcher_service.admission import FairSemaphore, three_quarters_of
 from matcher_service.domain.errors import CollectionRecreated, Overloaded, SchemaChanged, StoreUnavailable
 from matcher_service.postgres import migrations
-from matcher_service.postgres.admission import FairSemaphore, three_quarters_of
 from matcher_service.postgres.connections.check_connection import CHECK_SECONDS, CheckConnection
 from matcher_service.postgres.connections.pools import DatabaseOptions, Pools
 from matcher_service.postgres.driver_errors import (

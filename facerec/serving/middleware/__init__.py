@@ -1,1 +1,1 @@
-"""What is around every handler, one module each, and the call it is about."""
+"""The middleware around every handler, one module each, and the current call."""

@@ -1,4 +1,4 @@
-"""Whom a call is made by, and what that caller may see and do."""
+"""The caller of a call, and what it may see and do."""
 
 import dataclasses
 
@@ -7,10 +7,13 @@ import dataclasses
 class Caller:
     """A caller as the rest of a service knows it.
 
-    `name` is that of its key or certificate, "" where none is asked for. `scores` says whether it may see
-    distances, `encodings` whether it may send vectors, `collections` which it may reach (None for all),
-    `failed_tries_per_day` how many failed tries it has against one person (None for any number), and
-    `is_admin` whether it has the role admin.
+    Attributes:
+        name: The name of its key or certificate; "" where none is required.
+        scores: Whether it may see distances.
+        collections: The collections that it may reach; None for all.
+        encodings: Whether it may send vectors.
+        failed_tries_per_day: How many failed tries it has against one person; None for no limit.
+        is_admin: Whether it has the role admin.
     """
 
     name: str = ""

@@ -1,12 +1,12 @@
-"""What is around every handler: middleware, each put on once, when a service is registered.
+"""The middleware chain: each middleware wraps every handler once, when a service is registered.
 
-gRPC's interceptors are asked at every call, each through a coroutine of its own, and all they could do for us
-is hand back the same handler. Nor can they refuse a caller by its certificate before its message is read.
+gRPC's own interceptors run a coroutine each at every call, only to return the same handler again. Nor can
+they refuse a caller by its certificate before its message is read.
 
-To a middleware every method is one coroutine function of a request and a context. Answers that stream are
-written to the context, so that a call's whole life is within its middleware. Requests are read by
-`RequestReader`; outside of it a middleware finds gRPC's iterator of bytes in their place, of which nothing
-has been read. Answers are made bytes by `AnswerWriter`; outside of it a middleware finds bytes.
+To a middleware every method is a coroutine function of a request and a context. A streaming method writes its
+answers to the context, so that the whole call runs within its middleware. Outside of `RequestReader` the
+request is gRPC's iterator of bytes, not yet read; inside it is parsed. Outside of `AnswerWriter` answers are
+bytes; inside they are messages.
 """
 
 import asyncio
@@ -28,11 +28,7 @@ _HEALTH = "/grpc.health.v1.Health/"
 
 @dataclasses.dataclass(frozen=True)
 class Method:
-    """A method of a service.
-
-    `parse` makes a message of a request's bytes, for the request reader, and `serialize` bytes of an answer,
-    for the answer writer.
-    """
+    """A method of a service; `parse` makes a message of a request's bytes, `serialize` bytes of an answer."""
 
     path: str  # /SERVICE/METHOD
     request_streaming: bool
@@ -57,14 +53,14 @@ class Method:
 
     @property
     def is_health(self) -> bool:
-        """Whether it is of health, which probes without a key may call again and again."""
+        """Whether it is a health check, which needs no key and may be called often."""
         return self.path.startswith(_HEALTH)
 
 
 class MiddlewareServer:
-    """Takes a server's place while services are registered, so that none goes without the middleware.
+    """Passed in place of a server when services are registered: wraps each handler in the middleware.
 
-    The first is the outermost.
+    The first of `middleware` is the outermost.
     """
 
     def __init__(self, server: grpc.aio.Server, middleware: Sequence[Middleware]) -> None:
@@ -77,7 +73,7 @@ class MiddlewareServer:
         self._server.add_registered_method_handlers(service, wrapped)
 
     def add_generic_rpc_handlers(self, handlers: Iterable[grpc.GenericRpcHandler]) -> None:
-        """Nothing: generated code hands the same methods over by name, and no other is served."""
+        """Do nothing: generated code registers the same methods by name too, and only those are served."""
 
     def _wrap(self, path: str, handler: Any) -> Any:
         method = Method(
@@ -87,14 +83,14 @@ class MiddlewareServer:
             handler.request_deserializer or bytes,
             handler.response_serializer or bytes,
         )
-        inner = _coroutine(getattr(handler, method.kind))
+        inner = _as_coroutine(getattr(handler, method.kind))
         for each in reversed(self._middleware):
             inner = each(method, inner)
         if method.response_streaming:
-            inner = _with_whole_writes(inner)
-        # On the wire one message is a stream of one: so it is for us to say when it is read, and whether. Nor
-        # does gRPC make messages of the bytes: what is none would be a fault of ours to it. Nor bytes of the
-        # answers: how many they are is counted first.
+            inner = _with_shielded_writes(inner)
+        # On the wire a unary request is a stream of one message. Registered as a stream, it is read only when
+        # the request reader asks for it. gRPC does not parse it either: it would report an invalid message as
+        # an internal error. Answers are serialized by the answer writer, which counts their bytes.
         make = (
             grpc.stream_stream_rpc_method_handler
             if method.response_streaming
@@ -103,7 +99,7 @@ class MiddlewareServer:
         return make(inner, request_deserializer=None, response_serializer=None)
 
 
-def _with_whole_writes(inner: Handler) -> Handler:
+def _with_shielded_writes(inner: Handler) -> Handler:
     async def handle(request: Any, context: Context) -> Any:
         return await inner(request, cast(Context, _ShieldedWrites(context)))
 
@@ -111,9 +107,10 @@ def _with_whole_writes(inner: Handler) -> Handler:
 
 
 class _ShieldedWrites:
-    """A context whose call can be ended while an answer waits to be read: gRPC takes no status until then.
+    """A context whose call can be aborted while the caller has not read an answer yet.
 
-    The wait for it is the last thing that the call does, for as long as its caller neither reads nor goes.
+    gRPC accepts no status before that answer is read. So `abort` waits for it, until the caller reads it or
+    goes away.
     """
 
     def __init__(self, context: Context) -> None:
@@ -124,26 +121,26 @@ class _ShieldedWrites:
         return getattr(self._context, name)
 
     async def write(self, answer: Any) -> None:
-        """Write an answer, which goes on where whoever waits for it is cancelled."""
+        """Write an answer; the write goes on if the task that waits for it is cancelled."""
         self._writing = asyncio.ensure_future(self._context.write(answer))
-        self._writing.add_done_callback(_take_error)
+        self._writing.add_done_callback(_retrieve_error)
         await asyncio.shield(self._writing)
 
     async def abort(self, *status: Any) -> None:
-        """End the call with a status once the answer before it is read."""
+        """End the call with a status, once the previous answer has been read."""
         if self._writing:
             await asyncio.wait([self._writing])
         await self._context.abort(*status)
 
 
-def _take_error(writing: "asyncio.Task[None]") -> None:
-    """Take the error of a write whose caller went away, which ends the call by itself."""
+def _retrieve_error(writing: "asyncio.Task[None]") -> None:
+    """Retrieve the error of a write whose caller went away, so that asyncio does not log it."""
     if not writing.cancelled():
         writing.exception()
 
 
 def host(context: Context) -> str:
-    """The peer's address without its port: whoever has no key may open as many connections as they like."""
+    """The peer's address without its port: one host may open any number of connections."""
     return str(context.peer()).rpartition(":")[0]
 
 
@@ -151,8 +148,11 @@ def _kind(streaming: bool) -> str:
     return "stream" if streaming else "unary"
 
 
-def _coroutine(inner: Any) -> Handler:
-    """What a generator yields is written by us, not by gRPC: a call that is ended meanwhile ends here."""
+def _as_coroutine(inner: Any) -> Handler:
+    """The handler as a coroutine function, which writes the items of an async generator to the context.
+
+    gRPC would write them itself, outside of the middleware.
+    """
     if not inspect.isasyncgenfunction(inner):
         return inner  # type: ignore[no-any-return]
 

@@ -1,4 +1,4 @@
-"""The middleware that notes a call's deadline, and gives one to a call whose caller gave none."""
+"""The middleware that sets the current call's deadline, and limits calls without one."""
 
 import asyncio
 from typing import Any
@@ -9,16 +9,16 @@ from facerec.serving.middleware.chain import Context, Handler, Method
 
 
 class Deadlines:
-    """Notes a deadline for `call.remaining_seconds`; without one a unary call ends after `max_seconds`.
+    """Sets the deadline for `call.remaining_seconds`; ends a unary call without one after `max_seconds`.
 
-    gRPC itself ends calls that bring a deadline. A stream without one lasts as long as its items come.
+    gRPC itself ends calls at their deadline. A stream without a deadline is not limited.
     """
 
     def __init__(self, max_seconds: float) -> None:
         self._max_seconds = max_seconds
 
     def __call__(self, method: Method, handler: Handler) -> Handler:
-        """The same, ended in time. Raises FacerecError DEADLINE_EXCEEDED."""
+        """Wrap a handler. The result raises FacerecError DEADLINE_EXCEEDED."""
         is_stream = method.request_streaming or method.response_streaming
         without_deadline = handler if is_stream else self._limited(handler)
 
@@ -41,7 +41,7 @@ class Deadlines:
             except TimeoutError:
                 if not limit.expired():
                     raise
-                late = f"the call brought no deadline and took longer than {max_seconds:g} s"
-                raise FacerecError(late, reason=Reason.DEADLINE_EXCEEDED) from None
+                message = f"the call has no deadline and took longer than {max_seconds:g} s"
+                raise FacerecError(message, reason=Reason.DEADLINE_EXCEEDED) from None
 
         return handle

@@ -1,4 +1,4 @@
-"""The middleware that counts calls and logs how each ended."""
+"""The middleware that counts calls and writes the access log."""
 
 import asyncio
 import time
@@ -15,10 +15,10 @@ LogCalls = Literal["off", "failed", "all"]
 
 
 class RequestMetrics:
-    """Counts every call of a known method. Only traces are further out, so that refused calls are counted.
+    """Counts every call of a known method, refused ones too: only the tracing middleware is further out.
 
-    `log_calls` says of which calls a line is logged: all, failed or off; health is never worth one. The name
-    of an unknown method is the caller's own text, and no label.
+    `log_calls` says which calls are logged: all, failed or off; health checks never are. Unknown methods are
+    not counted: their names are text of the caller and must not become labels.
     """
 
     def __init__(self, log_calls: LogCalls = "failed") -> None:
@@ -26,14 +26,14 @@ class RequestMetrics:
         self.access_log = AccessLog()
 
     def __call__(self, method: Method, handler: Handler) -> Handler:
-        """The same, counted."""
+        """Wrap a handler so that its calls are counted."""
         calls = CALLS.of(method.kind, method.service, method.name)
         log_calls = "off" if method.is_health else self._log_calls
         log, log_all, name = self.access_log, log_calls == "all", method.name
         log_failed = log_calls != "off"
 
         async def handle(request: Any, context: Context) -> Any:
-            present = call.begin(context.invocation_metadata(), context.peer)
+            current_call = call.begin(context.invocation_metadata(), context.peer)
             calls.begin()
             began = time.perf_counter()
             code = "OK"
@@ -46,14 +46,14 @@ class RequestMetrics:
                 seconds = time.perf_counter() - began
                 calls.end(code, seconds)
                 if log_all or (log_failed and code != "OK"):
-                    # Neither the message nor what the call was about, which may be a person.
-                    log.add(name, code, seconds, present)
+                    # Without the error's message and the request, which may name a person.
+                    log.add(name, code, seconds, current_call)
 
         return handle
 
 
 def code_of(error: BaseException, context: Context) -> str:
-    """The code that a call ends with by what its handler raised."""
+    """The name of the status code that a call ends with after its handler has raised `error`."""
     if isinstance(error, asyncio.CancelledError | GeneratorExit):  # the caller hung up or ran out of time
         return "CANCELLED"
     code = context.code()

@@ -1,4 +1,4 @@
-"""Errors to statuses: the one place where a reason becomes a gRPC code, and the middleware that does it."""
+"""Maps errors to gRPC statuses; the only place where a reason becomes a status code."""
 
 import uuid
 from typing import Any
@@ -76,15 +76,15 @@ def to_status(error: FacerecError) -> status_pb2.Status:
     return status
 
 
-def hide(error: Exception, method: str) -> FacerecError:
-    """Log an unforeseen error under a new id and return what the caller may know: the id."""
+def to_internal_error(error: Exception, method: str) -> FacerecError:
+    """Log an unexpected error under a new id; returns the error for the caller, which has the id only."""
     error_id = uuid.uuid4().hex
     log.error("internal_error", error_id=error_id, method=method, **logs.describe(error))
     return FacerecError(f"internal error {error_id}; the server's log has the details under this id")
 
 
-def mapped(method: Method, handler: Handler) -> Handler:
-    """The middleware that ends a call with the status of what its handler raised; it hides nothing useful."""
+def map_errors(method: Method, handler: Handler) -> Handler:
+    """The middleware that ends a call with the status of the error that its handler raised."""
 
     async def handle(request: Any, context: Context) -> Any:
         try:
@@ -93,22 +93,22 @@ def mapped(method: Method, handler: Handler) -> Handler:
             raise
         except Exception as error:
             failure = _failure(error, context, method.path)
-        # Here and not above, where the error that ends the call would hold on to this one, its frames and
-        # with them the request, for as long as the collector pleases.
+        # Outside of the except block: else the AbortError would refer to this error, its frames and with them
+        # the request, until they are garbage-collected.
         await context.abort(failure.code, failure.details or "", failure.trailing_metadata or ())
 
     return handle
 
 
 def _failure(error: Exception, context: Context, path: str) -> grpc.Status:
-    # The generated servicer sets the code before it raises; anything else is a fault of ours.
+    # The generated servicer sets this code before it raises NotImplementedError; else it is a bug.
     if isinstance(error, NotImplementedError) and context.code() == grpc.StatusCode.UNIMPLEMENTED:
         unimplemented = code_pb2.UNIMPLEMENTED
         return rpc_status.to_status(
             status_pb2.Status(code=unimplemented, message=f"{path} is not offered by this version")
         )
-    known = error if isinstance(error, FacerecError) else hide(error, path)
-    present = call.current()
-    if present:
-        present.reason = known.reason.value
+    known = error if isinstance(error, FacerecError) else to_internal_error(error, path)
+    current_call = call.current()
+    if current_call:
+        current_call.reason = known.reason.value
     return rpc_status.to_status(to_status(known))

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import structlog
 
-from facerec.serving.auth.files import Stamp, stamp
+from facerec.serving.auth.files import FileVersions, file_versions
 from matcher_service.postgres.connections.address import UrlInvalid, read_address
 
 log = structlog.get_logger(__name__)
@@ -21,7 +21,7 @@ class DatabaseUrl:
         read_address(url)
         self._url = url
         self._file = file
-        self._stamp: Stamp | None = None
+        self._file_version: FileVersions | None = None
 
     @property
     def text(self) -> str:
@@ -33,10 +33,10 @@ class DatabaseUrl:
         if self._file is None:
             return False
         try:
-            found = stamp([self._file])
-            if found == self._stamp:
+            found = file_versions([self._file])
+            if found == self._file_version:
                 return False
-            self._stamp = found
+            self._file_version = found
             url = self._file.read_text(encoding="utf-8").strip()
             read_address(url)
         except (OSError, UnicodeDecodeError, UrlInvalid) as error:

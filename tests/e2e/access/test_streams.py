@@ -267,7 +267,7 @@ def test_a_certificate_of_another_name_is_somebody_else(keys_file: WriteKeys) ->
     found = store.find("", lambda: ["old.example"])
     assert store.refresh(found) == found
     keys_file(certificate("new.example"))
-    store.follow()
+    store.reload_if_changed()
     with pytest.raises(KeyUnknown):
         store.refresh(found)
 

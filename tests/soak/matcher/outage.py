@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import grpc
 
 from facerec.matcher import v1
-from matcher_service.postgres.admission import three_quarters_of
+from matcher_service.admission import three_quarters_of
 from matcher_service.postgres.statements import partition_name
 from tests.fixtures.waiting import until, wait_until
 from tests.soak.matcher import calls

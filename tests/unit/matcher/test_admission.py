@@ -11,8 +11,8 @@ import pytest
 
 from facerec.serving.middleware import call
 from facerec.serving.middleware.caller import Caller
+from matcher_service.admission import FairSemaphore, Kind, three_quarters_of
 from matcher_service.domain.errors import Overloaded
-from matcher_service.postgres.admission import FairSemaphore, Kind, three_quarters_of
 
 
 class Line:

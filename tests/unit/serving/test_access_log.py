@@ -10,7 +10,7 @@ import structlog
 
 from facerec.serving.middleware import call
 from facerec.serving.observability import access_log, logs
-from facerec.serving.observability.access_log import MAX_WAITING, AccessLog
+from facerec.serving.observability.access_log import MAX_PENDING, AccessLog
 from tests.fixtures.waiting import until
 
 
@@ -63,9 +63,9 @@ async def test_lines_come_a_moment_later_with_the_time_of_their_call(
 async def test_a_flood_of_lines_does_not_wait(capsys: pytest.CaptureFixture[str]) -> None:
     logs.configure("info", "json")
     log = AccessLog()
-    for number in range(MAX_WAITING):
+    for number in range(MAX_PENDING):
         log.add("Verify", "OK", 0.001, some_call(str(number)))
-    assert [line["request_id"] for line in written(capsys)] == [str(n) for n in range(MAX_WAITING)]
+    assert [line["request_id"] for line in written(capsys)] == [str(n) for n in range(MAX_PENDING)]
 
 
 async def test_what_waits_at_the_end_is_written(capsys: pytest.CaptureFixture[str]) -> None:

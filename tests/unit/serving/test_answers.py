@@ -11,11 +11,11 @@ from google.protobuf.wrappers_pb2 import BytesValue, UInt32Value
 
 from facerec.client.failures import from_rpc_error
 from facerec.errors import FacerecError, Reason
+from facerec.serving.fairness.byte_budget import FairByteBudget
 from facerec.serving.middleware import answers, call, status
 from facerec.serving.middleware.answers import UNCOUNTED_BYTES, AnswerWriter
 from facerec.serving.middleware.caller import Caller
 from facerec.serving.middleware.chain import Middleware, MiddlewareServer
-from facerec.serving.middleware.reading.budget import ByteBudget
 from facerec.serving.middleware.reading.reader import RequestReader
 from facerec.serving.server import wire
 from tests.fixtures.http2 import Dripping, message_head
@@ -84,7 +84,7 @@ async def maker() -> AsyncIterator[Maker]:
         "request_deserializer": UInt32Value.FromString,
         "response_serializer": BytesValue.SerializeToString,
     }
-    chain: list[Middleware] = [named, status.mapped, AnswerWriter(ByteBudget(BUDGET)), reader]
+    chain: list[Middleware] = [named, status.map_errors, AnswerWriter(FairByteBudget(BUDGET)), reader]
     MiddlewareServer(server, chain).add_registered_method_handlers(
         "test.Maker",
         {

@@ -6,10 +6,10 @@ import pytest
 
 from facerec.errors import FacerecError
 from facerec.matcher.v1 import matcher_pb2
+from facerec.serving.fairness.queue_semaphore import FairQueueSemaphore
 from facerec.serving.middleware.chain import Method
 from facerec.serving.middleware.reading import fields
 from facerec.serving.middleware.reading.parser import Parser
-from facerec.serving.middleware.reading.permits import Permits
 
 MANY = matcher_pb2.IdentifyRequest.FromString
 PARSES = b"\x5d" + bytes(4)  # a field of a number of four bytes, which is none of the request's
@@ -18,23 +18,25 @@ PHOTO = matcher_pb2.IdentifyRequest(probes=[matcher_pb2.Probe(image=bytes(5_000_
 
 
 @pytest.fixture
-def turns() -> Permits:
-    return Permits(1, 1, 1000)
+def turns() -> FairQueueSemaphore:
+    return FairQueueSemaphore(1, 1, 1000)
 
 
 @pytest.fixture
-def parser(turns: Permits) -> Parser:
+def parser(turns: FairQueueSemaphore) -> Parser:
     return Parser(Method("/test/Identify", False, False, MANY, bytes), turns)
 
 
-async def test_a_photo_waits_for_nobody(parser: Parser, turns: Permits) -> None:
+async def test_a_photo_waits_for_nobody(parser: Parser, turns: FairQueueSemaphore) -> None:
     await turns.acquire("flood")
     async with asyncio.timeout(5):
         await parser.check(PHOTO, "other")
     assert len(parser(PHOTO).probes) == 1
 
 
-async def test_callers_whose_messages_have_many_fields_take_turns(parser: Parser, turns: Permits) -> None:
+async def test_callers_whose_messages_have_many_fields_take_turns(
+    parser: Parser, turns: FairQueueSemaphore
+) -> None:
     order: list[str] = []
 
     async def check(owner: str) -> None:

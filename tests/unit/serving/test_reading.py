@@ -14,12 +14,12 @@ from google.protobuf.wrappers_pb2 import BytesValue
 
 from facerec.client.failures import from_rpc_error
 from facerec.errors import FacerecError, Reason
+from facerec.serving.fairness.byte_budget import SMALL_BYTES, FairByteBudget
 from facerec.serving.middleware import call, status
 from facerec.serving.middleware.answers import AnswerWriter
 from facerec.serving.middleware.caller import Caller
 from facerec.serving.middleware.chain import Middleware, MiddlewareServer
 from facerec.serving.middleware.reading import late, reader
-from facerec.serving.middleware.reading.budget import SMALL_BYTES, ByteBudget
 from facerec.serving.middleware.reading.reader import RequestReader
 from facerec.serving.observability.memory import Memory
 from facerec.serving.server import wire
@@ -102,7 +102,12 @@ async def start() -> AsyncIterator[Start]:
         }
         unary = grpc.unary_unary_rpc_method_handler(running.hold, **forms)
         stream = grpc.stream_stream_rpc_method_handler(running.each, **forms)
-        chain: list[Middleware] = [running.begin, status.mapped, AnswerWriter(ByteBudget(room_bytes)), reads]
+        chain: list[Middleware] = [
+            running.begin,
+            status.map_errors,
+            AnswerWriter(FairByteBudget(room_bytes)),
+            reads,
+        ]
         MiddlewareServer(server, chain).add_registered_method_handlers(
             "test.Holder", {"Hold": unary, "Small": unary, "Each": stream}
         )
@@ -217,7 +222,7 @@ async def test_many_that_are_late_at_once_and_come_a_moment_later_are_all_answer
 async def test_a_callers_own_late_messages_keep_no_permit_that_its_next_call_waits_for(
     start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(late, "ROOM_SECONDS", 1000.0)
+    monkeypatch.setattr(late, "GRACE_SECONDS", 1000.0)
     running = await start(max_seconds=1000)
     running.go.set()
     dripping = await Dripping.open(running.port)
@@ -359,8 +364,8 @@ async def test_a_late_message_is_refused_where_memory_is_tight(
 
 def test_memory_is_tight_by_what_the_process_takes() -> None:
     taken = psutil.Process().memory_info().rss
-    assert Memory(limit_bytes=taken).tight()
-    assert not Memory(limit_bytes=2 * taken).tight()
+    assert Memory(limit_bytes=taken).is_low()
+    assert not Memory(limit_bytes=2 * taken).is_low()
 
 
 async def test_a_message_that_takes_too_long_to_come_is_waited_for_no_longer(start: Start) -> None:

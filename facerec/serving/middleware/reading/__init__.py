@@ -1,1 +1,1 @@
-"""How messages of requests are read: whose next, within how much memory, and whether one is worth parsing."""
+"""Reading request messages: in fair order, within a byte budget, and with a bounded number of fields."""

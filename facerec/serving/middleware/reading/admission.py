@@ -1,15 +1,16 @@
-"""Which messages are read now: those of calls, and those of health, for which nobody needs a key."""
+"""Limits on how many messages are read at once: those of calls, and those of health checks without a key."""
 
 from collections.abc import Callable
 from typing import Protocol
 
-from facerec.serving.middleware.reading.budget import Lease, overloaded
-from facerec.serving.middleware.reading.permits import EvictingSet, Permits
+from facerec.serving.fairness.byte_budget import Reservation, overloaded
+from facerec.serving.fairness.evicting_set import FairEvictingSet
+from facerec.serving.fairness.queue_semaphore import FairQueueSemaphore
 from facerec.serving.observability.memory import Memory
 
-MAX_PROMPT = 8  # messages being read that are not late yet
+MAX_PROMPT = 8  # messages being read at once, without the late ones
 MAX_PROMPT_PER_CALLER = 6
-MAX_WAITING_CALLS = 4096  # of one caller, each of which takes some 20 KB
+MAX_WAITING_CALLS = 4096  # of one caller; each takes about 20 KB
 MAX_WAITING_HEALTH = 256  # of one host
 MAX_PROMPT_HEALTH = 4
 MAX_PROMPT_HEALTH_PER_HOST = 3
@@ -17,64 +18,64 @@ MAX_LATE_HEALTH = 4
 
 
 class Admission(Protocol):
-    """Permits to read, and what a message takes that turns out to be late."""
+    """Permits to read messages, and what a message must hold once it is late."""
 
-    permits: Permits
+    permits: FairQueueSemaphore
     max_seconds: float
 
-    def enter(self, lease: Lease, message: object, evict: Callable[[], None]) -> None:
-        """Make room for a late message; `evict` is called where it has to go.
+    def enter(self, reservation: Reservation, message: object, evict: Callable[[], None]) -> None:
+        """Admit a late message; `evict` is called when the message is evicted for another.
 
         Raises FacerecError OVERLOADED.
         """
 
     def check(self) -> None:
-        """Called every few milliseconds for each late message. Raises FacerecError OVERLOADED."""
+        """Check that a late message may go on; called every 10 ms. Raises FacerecError OVERLOADED."""
 
-    def exit(self, lease: Lease, message: object) -> None:
-        """Free the room."""
+    def exit(self, reservation: Reservation, message: object) -> None:
+        """Remove a message that was admitted as late."""
 
 
 class CallAdmission:
-    """A late message holds `late_bytes` of its caller's share, and is refused where memory is tight."""
+    """A late message reserves `late_bytes` of its caller's budget, and is refused where memory is low."""
 
     def __init__(self, late_bytes: int, max_seconds: float, memory: Memory) -> None:
-        self.permits = Permits(MAX_PROMPT, MAX_PROMPT_PER_CALLER, MAX_WAITING_CALLS)
+        self.permits = FairQueueSemaphore(MAX_PROMPT, MAX_PROMPT_PER_CALLER, MAX_WAITING_CALLS)
         self.max_seconds = max_seconds
         self._late_bytes = late_bytes
         self._memory = memory
 
-    def enter(self, lease: Lease, message: object, evict: Callable[[], None]) -> None:
-        """Raises FacerecError OVERLOADED where the caller's share is used up."""
+    def enter(self, reservation: Reservation, message: object, evict: Callable[[], None]) -> None:
+        """Reserve the bytes. Raises FacerecError OVERLOADED where the caller's share is used up."""
         del message, evict
-        lease.take(self._late_bytes)
+        reservation.take(self._late_bytes)
 
     def check(self) -> None:
-        """Raises FacerecError OVERLOADED where memory is tight."""
-        if self._memory.tight():
+        """Raises FacerecError OVERLOADED where memory is low."""
+        if self._memory.is_low():
             raise overloaded("the memory of this process is nearly used up")
 
-    def exit(self, lease: Lease, message: object) -> None:
-        """Nothing: what is held becomes the message's."""
+    def exit(self, reservation: Reservation, message: object) -> None:
+        """Do nothing: the message keeps the reservation."""
 
 
 class HealthAdmission:
-    """A late check is not refused for want of room: an older one is evicted, of the host that has most."""
+    """A late health check is never refused: the oldest of the host that has most is evicted for it."""
 
     def __init__(self, max_seconds: float) -> None:
-        self.permits = Permits(
+        self.permits = FairQueueSemaphore(
             MAX_PROMPT_HEALTH, MAX_PROMPT_HEALTH_PER_HOST, MAX_WAITING_HEALTH, newest_first=True
         )
         self.max_seconds = max_seconds
-        self._late = EvictingSet(MAX_LATE_HEALTH)
+        self._late = FairEvictingSet(MAX_LATE_HEALTH)
 
-    def enter(self, lease: Lease, message: object, evict: Callable[[], None]) -> None:
-        """Add it to the late checks."""
-        self._late.add(lease.owner, message, evict)
+    def enter(self, reservation: Reservation, message: object, evict: Callable[[], None]) -> None:
+        """Add the message to the late health checks."""
+        self._late.add(reservation.owner, message, evict)
 
     def check(self) -> None:
-        """Nothing: memory may be tight for a long time, in which health is asked for all the same."""
+        """Do nothing: memory may be low for a long time, and health must be answered meanwhile."""
 
-    def exit(self, lease: Lease, message: object) -> None:
-        """Remove it from the late checks: it has arrived, or never will."""
-        self._late.remove(lease.owner, message)
+    def exit(self, reservation: Reservation, message: object) -> None:
+        """Remove the message from the late health checks."""
+        self._late.remove(reservation.owner, message)

@@ -1,18 +1,18 @@
-"""When what failed requests leave behind is collected."""
+"""Garbage collection after requests that failed."""
 
 import asyncio
 import gc
 import time
 from typing import Final
 
-PAUSE_TIMES: Final = 20  # how much longer than a collection nothing is collected: a twentieth of the time
+PAUSE_TIMES: Final = 20  # the pause after a collection, in multiples of its duration: at most 5 % of the time
 
 
 class Collector:
-    """Collects garbage after requests of `every_bytes` in all have failed, on the event loop.
+    """Collects garbage on the event loop each time that failed requests add up to `every_bytes`.
 
-    An error and its frames may hold each other, and a request, until they are collected. Nothing else runs
-    meanwhile, so whoever sends what fails may not have it done all the time.
+    An exception and its frames may form a reference cycle that keeps the request in memory until it is
+    collected. A collection blocks the event loop, so its frequency is limited whatever callers send.
     """
 
     def __init__(self, every_bytes: int) -> None:

@@ -1,10 +1,10 @@
-"""How many fields a message has, counted before it is parsed.
+"""Counts the fields of a message before it is parsed.
 
-A field of two bytes becomes a hundred when it is parsed, at some tens of nanoseconds each, during which
-nothing else runs: parsing holds the interpreter. So what has more fields than a request needs is not parsed.
+A field of two bytes takes about a hundred bytes and some tens of nanoseconds to parse, and parsing holds the
+interpreter lock. So a message with more fields than a request needs is refused unparsed.
 
-What is counted are the bytes of tags, lengths and numbers, of which a field has at least one. So a field
-whose tag or number is longer counts for more, as reading it costs more.
+The count is of the bytes of tags, lengths and numbers, at least one a field. So a field with a longer tag or
+number, which takes longer to read, counts for more.
 """
 
 import functools
@@ -13,9 +13,9 @@ from typing import Any, Final
 
 from facerec.errors import FacerecError, Reason
 
-MAX_COUNT: Final = 20_000  # 64 faces whose numbers are not packed have 9,000
+MAX_COUNT: Final = 20_000  # 64 faces with unpacked numbers have 9,000
 MAX_STREAM_COUNT: Final = 400_000  # a chunk of 10,000 faces has 260,000
-SLICE_FIELDS: Final = 500  # some 0.2 ms
+SLICE_FIELDS: Final = 500  # take about 0.2 ms
 
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 _FIXED: Final = {_FIXED64: 8, _FIXED32: 4}
@@ -24,10 +24,11 @@ _NONE: Final[Mapping[int, Any]] = {}
 
 
 def check(raw: bytes, descriptor: Any, max_count: int) -> Iterator[None]:
-    """Count fields, those within messages too; `descriptor` is the type's. Raises FacerecError.
+    """Count the fields of a message, nested ones too, SLICE_FIELDS at each step of the iteration.
 
-    OPTION_INVALID where there are more than `max_count`. To be iterated to its end: each step counts
-    SLICE_FIELDS. What is no message at all passes: it is the parser that refuses it, and it stops there.
+    `descriptor` is that of the message's type. Bytes that are not a valid message pass: the parser refuses
+    them, and stops at the first invalid field. Raises FacerecError OPTION_INVALID where the count exceeds
+    `max_count`.
     """
     count = at = steps = 0
     messages = _messages(descriptor)
@@ -70,7 +71,7 @@ def check(raw: bytes, descriptor: Any, max_count: int) -> Iterator[None]:
 
 @functools.cache
 def _messages(descriptor: Any) -> Mapping[int, Any]:
-    """The types of those fields that are messages, by number."""
+    """The types of the fields that are messages, by field number."""
     if descriptor is None:
         return _NONE
     return {field.number: field.message_type for field in descriptor.fields if field.message_type is not None}

@@ -1,46 +1,47 @@
-"""A message that is being read and may turn out to be late: not there after 20 ms.
+"""Watches a message that is being read for being late: not complete after 20 ms.
 
-The byte budget alone does not bound what slow senders hold. How long a message is nobody knows until it is
-there, whatever its method takes, and by then gRPC may hold as much of it as of the longest. Were that
-reserved before each message is read, as it is before each of a stream, a dozen slow messages would take a
-caller's whole share, by default: its prompt calls, of a few hundred bytes each, would wait behind them and be
-refused, and where no keys are asked for so would those of everybody at the sender's address. Four such
-callers would leave nobody else the room to send anything.
+The byte budget alone does not bound the memory that slow senders hold. The length of a message is unknown
+until it is complete, and by then gRPC may hold as much as the largest message. If that much were reserved
+before each message is read, as it is before each of a stream, a dozen slow messages would by default use up
+their caller's share: its prompt calls, of a few hundred bytes each, would wait behind them and be refused,
+and where no keys are required so would all calls from the sender's address. Four such callers would leave no
+bytes for any other.
 
-So a message holds nothing of the budget while it may be prompt, and few are read at once that may be. One
-that is late holds its reservation from then on, and is refused where there is none left.
+So a message reserves nothing while it is prompt, and few prompt messages are read at once. A late message
+makes its reservation when it becomes late, and is refused where the budget has no bytes left.
 """
 
 import asyncio
 import time
 
 from facerec.errors import FacerecError, Reason
+from facerec.serving.fairness.byte_budget import Reservation, overloaded
 from facerec.serving.middleware.reading.admission import Admission
-from facerec.serving.middleware.reading.budget import Lease, overloaded
 
 CHECK_SECONDS = 0.01
-ROOM_SECONDS = 1.0  # for which a late message without room keeps its permit, if no call waits for one
-LATE_CHECKS = 2  # after which a message is late: one might be the event loop's own delay
+GRACE_SECONDS = (
+    1.0  # a late message that is not admitted keeps its permit for this long if no call waits for one
+)
+LATE_CHECKS = 2  # checks until a message is late: a single one may be due to a delay of the event loop
 
 
 class LateMessage:
-    """Watches a message that the present task reads; it holds a permit of `admission` until it is late.
+    """Watches a message that the current task reads and that holds a permit of `admission` until it is late.
 
-    Where there is no room for it then, it keeps its permit for ROOM_SECONDS, unless another call waits for
-    one, be it of the same caller: after a stall of the machine, or of its sender, many are late at once and
-    arrive soon after.
+    A message that is not admitted as late keeps its permit for GRACE_SECONDS, unless another call waits for a
+    permit: after the machine or the sender stalled, many messages are late at once and arrive soon after.
 
-    Where it is refused the task is cancelled, and `raise_refusal` says why.
+    A message that is refused cancels the task; `raise_refusal` then raises the reason.
     """
 
-    __slots__ = ("_admission", "_began", "_checks", "_entered", "_lease", "_refusal", "_task", "_timer")
+    __slots__ = ("_admission", "_began", "_checks", "_entered", "_refusal", "_reservation", "_task", "_timer")
 
-    def __init__(self, admission: Admission, lease: Lease) -> None:
+    def __init__(self, admission: Admission, reservation: Reservation) -> None:
         task = asyncio.current_task()
         assert task is not None
         self._task = task
         self._admission = admission
-        self._lease = lease
+        self._reservation = reservation
         self._began = time.monotonic()
         self._entered = False
         self._checks = 0
@@ -48,18 +49,18 @@ class LateMessage:
         self._timer = task.get_loop().call_later(CHECK_SECONDS, self._check)
 
     def raise_refusal(self) -> None:
-        """Raises FacerecError where the message was refused; else does nothing."""
+        """Raise the FacerecError by which the message was refused, if it was."""
         if self._refusal is not None:
             self._task.uncancel()
             raise self._refusal from None
 
     def end(self) -> None:
-        """Note that it has arrived, or never will."""
+        """Stop watching: the message is complete, or its call has ended."""
         self._timer.cancel()
         if self._entered:
-            self._admission.exit(self._lease, self)
+            self._admission.exit(self._reservation, self)
         else:
-            self._admission.permits.release(self._lease.owner)
+            self._admission.permits.release(self._reservation.owner)
 
     def _check(self) -> None:
         self._checks += 1
@@ -74,11 +75,11 @@ class LateMessage:
         self._timer = self._task.get_loop().call_later(CHECK_SECONDS, self._check)
 
     def _enter(self) -> None:
-        admission, owner = self._admission, self._lease.owner
+        admission, owner = self._admission, self._reservation.owner
         try:
-            admission.enter(self._lease, self, self._evict)
+            admission.enter(self._reservation, self, self._evict)
         except FacerecError:
-            if time.monotonic() - self._began > ROOM_SECONDS or admission.permits.has_waiting():
+            if time.monotonic() - self._began > GRACE_SECONDS or admission.permits.has_waiting():
                 raise
             return
         self._entered = True

@@ -1,26 +1,26 @@
-"""A stream's message, and the room that it takes in the byte budget."""
+"""A message of a stream, and the bytes that it holds of the byte budget."""
 
 from collections.abc import Callable
 
 
-class Message:
-    """A stream's message; `give_back` gives its room back when it is done with."""
+class StreamMessage:
+    """A message of a stream; `release` releases the bytes that it holds of the byte budget."""
 
-    __slots__ = ("_give_back", "_kept")
+    __slots__ = ("_kept", "_release")
 
-    def __init__(self, give_back: Callable[[], None]) -> None:
-        self._give_back = give_back
+    def __init__(self, release: Callable[[], None]) -> None:
+        self._release = release
         self._kept = False
 
     def keep(self) -> None:
-        """Hold the room past the next message, until `end` or until this is collected."""
+        """Hold the bytes beyond the next message, until `end` or until this is garbage-collected."""
         self._kept = True
 
     def end_unless_kept(self) -> None:
-        """The next message is asked for."""
+        """Release the bytes as the next message is read, unless `keep` was called."""
         if not self._kept:
-            self._give_back()
+            self._release()
 
     def end(self) -> None:
-        """Give the room back; more than once is once."""
-        self._give_back()
+        """Release the bytes; idempotent."""
+        self._release()

@@ -1,4 +1,4 @@
-"""Makes messages of bytes, where they are worth it."""
+"""Parses request messages, after their fields are counted."""
 
 import asyncio
 from collections.abc import Iterator
@@ -7,28 +7,29 @@ from typing import Any
 from google.protobuf.message import DecodeError
 
 from facerec.errors import FacerecError, Reason
+from facerec.serving.fairness.queue_semaphore import FairQueueSemaphore
 from facerec.serving.middleware.chain import Method
 from facerec.serving.middleware.reading import fields
-from facerec.serving.middleware.reading.permits import Permits
 
 
 class Parser:
-    """Parses the requests of a method, those of many fields after their caller's turn to have them counted.
+    """Parses the requests of a method after counting their fields, for one large message at a time.
 
-    They are counted in slices on the event loop: a thread that counts would hold the interpreter for longer.
+    `counting` is the semaphore whose permit a message holds while its fields are counted in more than one
+    slice. They are counted on the event loop: a thread would hold the interpreter lock for longer at once.
     """
 
-    def __init__(self, method: Method, turns: Permits) -> None:
+    def __init__(self, method: Method, counting: FairQueueSemaphore) -> None:
         self._parse = method.parse
         owner = getattr(method.parse, "__self__", None)
         self._descriptor = getattr(owner, "DESCRIPTOR", None)
         self._max_count = fields.MAX_STREAM_COUNT if method.request_streaming else fields.MAX_COUNT
-        self._turns = turns
+        self._counting = counting
 
     async def check(self, raw: bytes, owner: str) -> None:
-        """Refuse what has too many fields, for a caller. Raises FacerecError OPTION_INVALID.
+        """Check that a caller's message does not have too many fields. Raises FacerecError OPTION_INVALID.
 
-        Where they are counted in one slice, as those of images are, this waits for nobody.
+        A message whose fields are counted in one slice, such as an image, does not wait.
         """
         if len(raw) <= self._max_count:
             return
@@ -37,15 +38,15 @@ class Parser:
             await self._check_rest(slices, owner)
 
     async def _check_rest(self, slices: Iterator[None], owner: str) -> None:
-        await self._turns.acquire(owner)
+        await self._counting.acquire(owner)
         try:
             for _ in slices:
                 await asyncio.sleep(0)
         finally:
-            self._turns.release(owner)
+            self._counting.release(owner)
 
     def __call__(self, raw: bytes) -> Any:
-        """The message. Raises FacerecError OPTION_INVALID."""
+        """Parse a message. Raises FacerecError OPTION_INVALID."""
         try:
             return self._parse(raw)
         except DecodeError:

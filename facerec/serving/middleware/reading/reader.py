@@ -1,4 +1,4 @@
-"""The middleware that reads a call's messages, within a budget of bytes for all calls together."""
+"""The middleware that reads request messages within a byte budget that all calls share."""
 
 import asyncio
 from collections.abc import AsyncIterator, Collection
@@ -7,6 +7,8 @@ from typing import Any
 import grpc.aio
 
 from facerec.errors import FacerecError, Reason
+from facerec.serving.fairness.byte_budget import SMALL_BYTES, FairByteBudget, Reservation, overloaded
+from facerec.serving.fairness.queue_semaphore import FairQueueSemaphore
 from facerec.serving.middleware import call
 from facerec.serving.middleware.chain import Context, Handler, Method, host
 from facerec.serving.middleware.reading.admission import (
@@ -15,32 +17,31 @@ from facerec.serving.middleware.reading.admission import (
     CallAdmission,
     HealthAdmission,
 )
-from facerec.serving.middleware.reading.budget import SMALL_BYTES, ByteBudget, Lease, overloaded
 from facerec.serving.middleware.reading.collector import Collector
 from facerec.serving.middleware.reading.late import LateMessage
-from facerec.serving.middleware.reading.message import Message
+from facerec.serving.middleware.reading.message import StreamMessage
 from facerec.serving.middleware.reading.parser import Parser
-from facerec.serving.middleware.reading.permits import Permits
 from facerec.serving.observability.memory import Memory
 
-HEALTH_BYTES = 4096  # of a request, which is the full name of a service
+HEALTH_BYTES = 4096  # largest request of a health check: the full name of a service
 LARGE_BYTES = 4 * 1024 * 1024
-LATE_SHARE = 8
+LATE_SHARE = 8  # a message being read reserves this fraction (1/8) of the largest message
 STREAM_WAIT_SECONDS = 5.0
-CANCEL_GRACE_SECONDS = 0.05  # until a call is known to be cancelled whose messages have ended
+CANCEL_GRACE_SECONDS = 0.05  # after the last message, within which a cancellation becomes known
 
 
 class RequestReader:
-    """Reads the messages of requests, one or many, within `budget_bytes`. Raises FacerecError: OVERLOADED,
-    DEADLINE_EXCEEDED, OPTION_INVALID.
+    """Reads request messages, unary and streamed, within `budget_bytes` for all calls.
 
-    Of a message that nobody reads gRPC holds 64 KB at the most; how long one is that is being read nobody
-    knows until it is there. So each of them holds an eighth of `max_message_bytes`, the longest, in the
-    budget: a call's one message as soon as it is late, a stream's before it is read. `admission` bounds how
-    many are not late yet. A message holds its own length from when it is there until its call has ended, or
-    for a stream's until the next is asked for, unless its handler keeps it longer (`call.keep_message`).
-    Methods whose path, /SERVICE/METHOD, is not in `large` take messages up to SMALL_BYTES. A message that is
-    not there after `max_seconds` ends its call.
+    gRPC holds at most 64 KB of a message that is not being read; the length of one that is being read is
+    unknown until it is complete. So a message being read reserves an eighth of `max_message_bytes`, the size
+    of the largest: in a unary call once it is late, in a stream before it is read. `admission` bounds how
+    many messages are read at once that are not late. A complete message holds its own length: until its call
+    has ended, or in a stream until the next message is read, unless the handler keeps it
+    (`call.keep_message`). Methods whose path, /SERVICE/METHOD, is not in `large` take messages of at most
+    SMALL_BYTES. A message that is not complete after `max_seconds` ends its call.
+
+    Raises FacerecError OVERLOADED, DEADLINE_EXCEEDED, OPTION_INVALID.
     """
 
     def __init__(
@@ -51,51 +52,51 @@ class RequestReader:
         max_seconds: float,
         large: Collection[str],
     ) -> None:
-        self._budget = ByteBudget(budget_bytes, max_message_bytes)
+        self._budget = FairByteBudget(budget_bytes, max_message_bytes)
         self._late_bytes = max(1, max_message_bytes // LATE_SHARE)
         self._memory = Memory()
         self._calls = CallAdmission(self._late_bytes, max_seconds, self._memory)
         self._health = HealthAdmission(max_seconds)
-        self._counting = Permits(1, 1, MAX_WAITING_CALLS)
+        self._counting = FairQueueSemaphore(1, 1, MAX_WAITING_CALLS)
         self._large = large
         self._max_message_bytes = max_message_bytes
         self._collector = Collector(budget_bytes // 4)
 
     def __call__(self, method: Method, handler: Handler) -> Handler:
-        """The same with its messages read."""
+        """Wrap a handler so that it gets parsed messages."""
         if method.request_streaming:
-            return self._stream(method, handler)
-        return self._health_check(method, handler) if method.is_health else self._one(method, handler)
+            return self._read_stream(method, handler)
+        return self._read_health(method, handler) if method.is_health else self._read_unary(method, handler)
 
-    def _one(self, method: Method, handler: Handler) -> Handler:
+    def _read_unary(self, method: Method, handler: Handler) -> Handler:
         max_bytes, admission, budget = self._max_bytes(method), self._calls, self._budget
         parse = Parser(method, self._counting)
 
         async def handle(_: Any, context: Context) -> Any:
-            lease = Lease(budget, call.caller_key())
+            reservation = Reservation(budget, call.caller_key())
             size = 0
             try:
-                raw = await _receive(admission, lease, context)
+                raw = await _receive(admission, reservation, context)
                 size = len(raw)
                 self._check_size(size, max_bytes)
-                lease.take(size)
-                await parse.check(raw, lease.owner)
+                reservation.take(size)
+                await parse.check(raw, reservation.owner)
                 answer = handler(parse(raw), context)
-                del raw  # what is made of it is enough to keep, and it is large
+                del raw  # large, and not needed beside the parsed message
                 return await answer
             except BaseException:
                 self._collector.fail(size)
                 raise
             finally:
-                lease.end()
+                reservation.release()
 
         return handle
 
-    def _health_check(self, method: Method, handler: Handler) -> Handler:
-        admission, parse, none = self._health, Parser(method, self._counting), ByteBudget(0)
+    def _read_health(self, method: Method, handler: Handler) -> Handler:
+        admission, parse, none = self._health, Parser(method, self._counting), FairByteBudget(0)
 
         async def handle(_: Any, context: Context) -> Any:
-            raw = await _receive(admission, Lease(none, host(context)), context)
+            raw = await _receive(admission, Reservation(none, host(context)), context)
             if len(raw) > HEALTH_BYTES:
                 raise FacerecError(
                     "the service name is longer than any service has", reason=Reason.OPTION_INVALID
@@ -104,32 +105,32 @@ class RequestReader:
 
         return handle
 
-    def _stream(self, method: Method, handler: Handler) -> Handler:
+    def _read_stream(self, method: Method, handler: Handler) -> Handler:
         parse, max_bytes = Parser(method, self._counting), self._max_bytes(method)
 
         async def items(context: Context) -> AsyncIterator[Any]:
             owner = call.caller_key()
             while True:
-                lease = Lease(self._budget, owner)
+                reservation = Reservation(self._budget, owner)
                 try:
-                    await lease.wait(self._late_bytes, STREAM_WAIT_SECONDS)
+                    await reservation.wait(self._late_bytes, STREAM_WAIT_SECONDS)
                     raw = await context.read()
                     if raw is grpc.aio.EOF:
                         break
                     self._check_size(len(raw), max_bytes)
-                    await lease.wait(len(raw), STREAM_WAIT_SECONDS)
-                    await parse.check(raw, lease.owner)
+                    await reservation.wait(len(raw), STREAM_WAIT_SECONDS)
+                    await parse.check(raw, reservation.owner)
                     item = parse(raw)
                     del raw
-                    kept = Message(lease.end)
-                    call.offer_message(kept)
+                    message = StreamMessage(reservation.release)
+                    call.set_message(message)
                     yield item
                     del item
-                    kept.end_unless_kept()
+                    message.end_unless_kept()
                 except BaseException:
-                    lease.end()
+                    reservation.release()
                     raise
-            lease.end()
+            reservation.release()
             await asyncio.sleep(CANCEL_GRACE_SECONDS)
 
         async def handle(_: Any, context: Context) -> Any:
@@ -146,14 +147,14 @@ class RequestReader:
                 f"the request has {size:,} bytes and this method takes {max_bytes:,} at most",
                 reason=Reason.OPTION_INVALID,
             )
-        if size > LARGE_BYTES and self._memory.tight():
+        if size > LARGE_BYTES and self._memory.is_low():
             raise overloaded()
 
 
-async def _receive(admission: Admission, lease: Lease, context: Context) -> bytes:
-    """Read a call's one message, in its turn until it turns out to be late."""
-    await admission.permits.acquire(lease.owner)
-    late = LateMessage(admission, lease)
+async def _receive(admission: Admission, reservation: Reservation, context: Context) -> bytes:
+    """Read the message of a unary call, with a permit of `admission` until the message is late."""
+    await admission.permits.acquire(reservation.owner)
+    late = LateMessage(admission, reservation)
     try:
         raw = await context.read()
     except asyncio.CancelledError:

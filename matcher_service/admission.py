@@ -1,4 +1,4 @@
-"""Permits for shared capacity: divided among callers, and refused where the wait would be too long."""
+"""Admission limits of shared resources; `facerec.serving.fairness` says how they differ from other limits."""
 
 import asyncio
 import contextlib

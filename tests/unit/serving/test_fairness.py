@@ -5,11 +5,12 @@ import asyncio
 import pytest
 
 from facerec.errors import FacerecError, Reason
-from facerec.serving.middleware.reading.permits import EvictingSet, Permits
+from facerec.serving.fairness.evicting_set import FairEvictingSet
+from facerec.serving.fairness.queue_semaphore import FairQueueSemaphore
 
 
 async def test_one_caller_leaves_permits_to_others() -> None:
-    permits = Permits(4, 3, 10)
+    permits = FairQueueSemaphore(4, 3, 10)
     for _ in range(3):
         await permits.acquire("flood")
     fourth = asyncio.create_task(permits.acquire("flood"))
@@ -21,7 +22,7 @@ async def test_one_caller_leaves_permits_to_others() -> None:
 
 
 async def test_callers_who_wait_take_turns() -> None:
-    permits = Permits(1, 1, 10)
+    permits = FairQueueSemaphore(1, 1, 10)
     await permits.acquire("first")
     order: list[str] = []
 
@@ -38,7 +39,7 @@ async def test_callers_who_wait_take_turns() -> None:
 
 
 async def test_a_call_that_ends_while_it_waits_takes_no_permit() -> None:
-    permits = Permits(1, 1, 10)
+    permits = FairQueueSemaphore(1, 1, 10)
     await permits.acquire("a")
     gone, last = (asyncio.create_task(permits.acquire("b")) for _ in range(2))
     await asyncio.sleep(0)
@@ -56,7 +57,7 @@ async def test_a_call_that_ends_while_it_waits_takes_no_permit() -> None:
 
 
 async def test_a_permit_is_not_lost_to_a_call_that_is_cancelled_in_the_same_moment() -> None:
-    permits = Permits(1, 1, 10)
+    permits = FairQueueSemaphore(1, 1, 10)
     await permits.acquire("a")
     gone = asyncio.create_task(permits.acquire("b"))
     await asyncio.sleep(0)
@@ -68,7 +69,7 @@ async def test_a_permit_is_not_lost_to_a_call_that_is_cancelled_in_the_same_mome
 
 
 async def test_so_many_calls_of_one_caller_wait_and_no_more() -> None:
-    permits = Permits(1, 1, 2)
+    permits = FairQueueSemaphore(1, 1, 2)
     await permits.acquire("a")
     waiting = [asyncio.create_task(permits.acquire("a")) for _ in range(2)]
     await asyncio.sleep(0)
@@ -80,7 +81,7 @@ async def test_so_many_calls_of_one_caller_wait_and_no_more() -> None:
 
 
 async def test_newest_first_the_oldest_call_goes_where_too_many_wait() -> None:
-    permits = Permits(1, 1, 2, newest_first=True)
+    permits = FairQueueSemaphore(1, 1, 2, newest_first=True)
     await permits.acquire("a")
     order: list[str] = []
 
@@ -99,7 +100,7 @@ async def test_newest_first_the_oldest_call_goes_where_too_many_wait() -> None:
 
 
 async def test_a_call_that_is_refused_and_cancelled_in_the_same_moment_gives_back_no_permit() -> None:
-    permits = Permits(1, 1, 1, newest_first=True)
+    permits = FairQueueSemaphore(1, 1, 1, newest_first=True)
     await permits.acquire("a")
     gone = asyncio.create_task(permits.acquire("a"))
     await asyncio.sleep(0)
@@ -113,7 +114,7 @@ async def test_a_call_that_is_refused_and_cancelled_in_the_same_moment_gives_bac
 
 
 def test_the_oldest_member_of_whichever_owner_has_most_is_evicted() -> None:
-    members, gone = EvictingSet(4), list[str]()
+    members, gone = FairEvictingSet(4), list[str]()
 
     def add(owner: str, name: str) -> None:
         members.add(owner, name, lambda: gone.append(name))
