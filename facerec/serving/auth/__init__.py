@@ -1,1 +1,1 @@
-"""Who may do what: keys and certificates, roles, rates, TLS."""
+"""Authentication and authorization: keys and certificates, roles, rates, TLS."""

@@ -1,4 +1,4 @@
-"""The middleware that authenticates and authorizes: who calls, in which role, how often, which collection."""
+"""The middleware that authenticates and authorizes calls: key, role, rate, collection."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
@@ -17,16 +17,17 @@ from facerec.serving.middleware.caller import Caller
 from facerec.serving.middleware.chain import Context, Handler, Method
 from facerec.serving.observability.metrics import DENIED
 
-OURS = "facerec."
+CONTRACT_PACKAGE = "facerec."
 log = structlog.get_logger(__name__)
 
 
 class Authenticator:
-    """Admits calls of methods whose role the caller has; `roles` is by `/SERVICE/METHOD`.
+    """Authenticates callers and checks that they have the role of the method they call.
 
-    `admit` runs before a message is read, `check` after. A method of ours without a role is nobody's;
-    reflection, which shows the public contract, is for every caller that is known. A stream ends when its
-    caller's permissions do. `probes` says by method how many probes a message brings, where that is not one.
+    `authenticate` runs before a message is read, `authorize` after. `roles` has the role of each method, by
+    `/SERVICE/METHOD`: a facerec method without one is refused to every caller, and reflection, which shows
+    the public contract, is allowed to every authenticated caller. A stream ends when its caller's permissions
+    end. `probes` has a function for each method whose message may bring other than one probe: it counts them.
     """
 
     def __init__(
@@ -41,26 +42,26 @@ class Authenticator:
         self._streams: set[_Stream] = set()
 
     async def watch(self) -> None:
-        """Read the file of keys again when it changes, and end streams by it. Ends when cancelled."""
+        """Reload the keys file when it changes, and end the streams it no longer permits; until cancelled."""
         while True:
             await asyncio.sleep(files.POLL_SECONDS)
             try:
-                await asyncio.to_thread(self._key_store.follow)
+                await asyncio.to_thread(self._key_store.reload_if_changed)
                 self._key_store.prune_buckets()
-                self._review()
-            except Exception as error:  # whatever it is, keys that are taken away must not stay in force
+                self._end_unauthorized_streams()
+            except Exception as error:  # any: the watch must go on, or revoked keys would stay valid
                 log.error("key_store_watch_failed", why=type(error).__name__)
 
-    def _review(self) -> None:
-        """End the streams whose callers may not make them any more."""
+    def _end_unauthorized_streams(self) -> None:
+        """End the streams that their callers are no longer permitted to make."""
         for stream in list(self._streams):
             try:
-                self._reauthorize(stream.call, stream.method)
+                self._update_permissions(stream.call, stream.method)
             except FacerecError as error:
                 stream.end(_count_denied(error))
 
-    def admit(self, method: Method, handler: Handler) -> Handler:
-        """Authenticate the caller before anything of its message is read.
+    def authenticate(self, method: Method, handler: Handler) -> Handler:
+        """Wrap a handler so that the caller is authenticated before a message is read.
 
         Raises KeyMissing, KeyUnknown, NotPermitted, RateLimited.
         """
@@ -68,16 +69,16 @@ class Authenticator:
             return handler
 
         async def handle(request: Any, context: Context) -> Any:
-            self._admit(method, context)
+            self._authenticate(method, context)
             return await handler(request, context)
 
         async def handle_stream(request: Any, context: Context) -> Any:
             task = asyncio.current_task()
             assert task is not None
-            self._admit(method, context)
-            present = call.current()
-            assert present is not None
-            stream = _Stream(task, present, method)
+            self._authenticate(method, context)
+            current_call = call.current()
+            assert current_call is not None
+            stream = _Stream(task, current_call, method)
             self._streams.add(stream)
             try:
                 return await handler(request, context)
@@ -91,8 +92,8 @@ class Authenticator:
 
         return handle_stream if method.request_streaming or method.response_streaming else handle
 
-    def check(self, method: Method, handler: Handler) -> Handler:
-        """Check that the caller may reach the collection of a message, and count the probes that it brings.
+    def authorize(self, method: Method, handler: Handler) -> Handler:
+        """Wrap a handler so that each message's collection is authorized and its probes are counted.
 
         Raises NotPermitted, RateLimited.
         """
@@ -102,8 +103,8 @@ class Authenticator:
 
         async def handle(request: Any, context: Context) -> Any:
             if method.request_streaming:
-                return await handler(self._items(method, request), context)
-            self._refresh(method)  # its message may have been long in coming
+                return await handler(self._authorized_items(method, request), context)
+            self._update_current(method)  # the message may have taken long to arrive
             _check_collection(request, "collection_id")
             if probes:
                 call.charge(probes(request))
@@ -111,74 +112,81 @@ class Authenticator:
 
         return handle
 
-    def charge(self, present: call.Call, probes: float) -> None:
-        """Count so many probes of a call in all. Raises RateLimited."""
-        if probes <= present.charged:
+    def charge(self, current_call: call.Call, probes: float) -> None:
+        """Count `probes` as the total of a call so far. Raises RateLimited."""
+        if probes <= current_call.charged:
             return
         try:
-            self._key_store.take(present.permissions, probes - present.charged, present.charged)
+            self._key_store.take(
+                current_call.permissions, probes - current_call.charged, current_call.charged
+            )
         except FacerecError as error:
             raise _count_denied(error) from None
-        present.charged = probes
+        current_call.charged = probes
 
-    async def charge_message(self, present: call.Call, probes: float, counted: float) -> None:
-        """Count so many probes of a message in all. Raises RateLimited where it is the only one."""
-        if not present.streams:
-            self.charge(present, probes)
+    async def charge_message(self, current_call: call.Call, probes: float, counted: float) -> None:
+        """Count `probes` as the total of a message, `counted` of them before.
+
+        In a stream this waits until the rate allows them. Raises RateLimited in a unary call.
+        """
+        if not current_call.streams_requests:
+            self.charge(current_call, probes)
             return
         while probes > counted:
-            wait_seconds = self._key_store.wait_seconds(present.permissions, probes - counted, counted)
+            wait_seconds = self._key_store.wait_seconds(current_call.permissions, probes - counted, counted)
             if not wait_seconds:
                 return
             await asyncio.sleep(wait_seconds)
 
-    def _admit(self, method: Method, context: Context) -> None:
-        present = call.current() or call.begin(context.invocation_metadata(), context.peer)
+    def _authenticate(self, method: Method, context: Context) -> None:
+        current_call = call.current() or call.begin(context.invocation_metadata(), context.peer)
         try:
-            permissions = self._key_store.find(present.header("authorization"), lambda: _peer(context))
-            # Before they are refused: the access log says who was.
-            present.permissions, present.caller = permissions, permissions.caller
+            permissions = self._key_store.find(
+                current_call.header("authorization"), lambda: _certificate_names(context)
+            )
+            # Before the checks, so that the access log names the caller that they refuse.
+            current_call.permissions, current_call.caller = permissions, permissions.caller
             self._check_role(permissions, method)
             self._key_store.take(permissions)
         except FacerecError as error:
             raise _count_denied(error) from None
-        present.rates, present.charged = self, 1.0
-        present.streams = method.request_streaming
+        current_call.rates, current_call.charged = self, 1.0
+        current_call.streams_requests = method.request_streaming
 
-    def _reauthorize(self, present: call.Call, method: Method) -> None:
-        """Give a call under way the permissions that its caller has now.
+    def _update_permissions(self, current_call: call.Call, method: Method) -> None:
+        """Give a running call the permissions that its caller has now.
 
-        Raises KeyUnknown, and NotPermitted where what it is about is not within them any more.
+        Raises KeyUnknown, and NotPermitted where they no longer include its role or collection.
         """
-        permissions = self._key_store.refresh(present.permissions)
+        permissions = self._key_store.refresh(current_call.permissions)
         self._check_role(permissions, method)
-        if present.about is not None:
-            _check_reach(permissions.caller, *present.about)
-        present.permissions, present.caller = permissions, permissions.caller
+        if current_call.collection is not None:
+            _check_collection_permitted(permissions.caller, *current_call.collection)
+        current_call.permissions, current_call.caller = permissions, permissions.caller
 
-    def _refresh(self, method: Method) -> None:
-        """Apply the permissions that the caller has now. Raises KeyUnknown, NotPermitted."""
-        present = call.current()
-        assert present is not None
+    def _update_current(self, method: Method) -> None:
+        """Give the current call the permissions that its caller has now. Raises KeyUnknown, NotPermitted."""
+        current_call = call.current()
+        assert current_call is not None
         try:
-            self._reauthorize(present, method)
+            self._update_permissions(current_call, method)
         except FacerecError as error:
             raise _count_denied(error) from None
 
     def _check_role(self, permissions: Permissions, method: Method) -> None:
         role = self._roles.get(method.path)
-        if method.service.startswith(OURS) and (role is None or not permissions.permits(role)):
+        if method.service.startswith(CONTRACT_PACKAGE) and (role is None or not permissions.permits(role)):
             raise NotPermitted(f"{permissions.name} does not have the role {role or 'for this'}")
 
-    async def _items(self, method: Method, items: AsyncIterator[Any]) -> AsyncIterator[Any]:
-        """The messages of a stream. One too many a second waits: what is under way is not thrown away."""
-        present = call.current()
-        assert present is not None
+    async def _authorized_items(self, method: Method, items: AsyncIterator[Any]) -> AsyncIterator[Any]:
+        """The messages of a stream, each authorized and delayed until the caller's rate allows it."""
+        current_call = call.current()
+        assert current_call is not None
         first = True
         async for item in items:
-            self._refresh(method)
+            self._update_current(method)
             if not first:
-                while wait_seconds := self._key_store.wait_seconds(present.permissions):  # noqa: ASYNC110
+                while wait_seconds := self._key_store.wait_seconds(current_call.permissions):  # noqa: ASYNC110
                     await asyncio.sleep(wait_seconds)
             first = False
             if "header" in item.DESCRIPTOR.fields_by_name and item.HasField("header"):
@@ -187,53 +195,57 @@ class Authenticator:
 
 
 class _Stream:
-    """A call that lasts."""
+    """A streaming call that is running."""
 
-    def __init__(self, task: "asyncio.Task[Any]", present: call.Call, method: Method) -> None:
+    def __init__(self, task: "asyncio.Task[Any]", current_call: call.Call, method: Method) -> None:
         self._task = task
-        self.call = present
+        self.call = current_call
         self.method = method
         self.error: FacerecError | None = None
 
     def end(self, error: FacerecError) -> None:
-        """End it with an error."""
+        """End the call with an error."""
         if self.error is None:
             self.error = error
             self._task.cancel()
 
 
 def _count_denied(error: FacerecError) -> FacerecError:
-    """Count a call that is refused, by the reason; returns the error."""
+    """Count a denied call by the reason of its error; returns the error."""
     DENIED.labels(error.reason.value).inc()
     return error
 
 
 def _check_collection(message: Any, field: str) -> None:
-    """Raises NotPermitted where it is about a collection that the caller may not reach, or about all."""
-    present = call.current()
-    assert present is not None
+    """Raises NotPermitted where the caller may not reach the message's collection, or it is about all."""
+    current_call = call.current()
+    assert current_call is not None
     if message.DESCRIPTOR.full_name.startswith("facerec.encoder."):
         return
     if "collection_id" not in message.DESCRIPTOR.fields_by_name:
-        if present.caller.collections is not None and message.DESCRIPTOR.full_name.startswith(OURS):
-            who = present.caller.name
-            raise _count_denied(NotPermitted(f"{who} may reach some collections, and this is about all"))
+        if current_call.caller.collections is not None and message.DESCRIPTOR.full_name.startswith(
+            CONTRACT_PACKAGE
+        ):
+            who = current_call.caller.name
+            raise _count_denied(
+                NotPermitted(f"{who} may reach some collections, and this method concerns all")
+            )
         return
-    present.about = (message.collection_id or DEFAULT_COLLECTION_ID, field)
+    current_call.collection = (message.collection_id or DEFAULT_COLLECTION_ID, field)
     try:
-        _check_reach(present.caller, *present.about)
+        _check_collection_permitted(current_call.caller, *current_call.collection)
     except FacerecError as error:
         raise _count_denied(error) from None
 
 
-def _check_reach(caller: Caller, collection_id: str, field: str) -> None:
-    """Raises NotPermitted where the caller may not reach a collection, which this field names."""
+def _check_collection_permitted(caller: Caller, collection_id: str, field: str) -> None:
+    """Raises NotPermitted, with the field, where the caller may not reach the collection."""
     if caller.collections is not None and collection_id not in caller.collections:
         raise NotPermitted(f"{caller.name} may not reach this collection", field=field)
 
 
-def _peer(context: Context) -> list[str]:
-    """The names in the certificate that the peer has shown, which the handshake has verified."""
+def _certificate_names(context: Context) -> list[str]:
+    """The names in the peer's client certificate, which the TLS handshake has verified."""
     found: Mapping[str, Iterable[bytes]] = context.auth_context() or {}
     names = ("x509_subject_alternative_name", "x509_common_name")
     return [value.decode(errors="replace") for name in names for value in found.get(name, ())]

@@ -1,9 +1,9 @@
-"""Why a call is not admitted.
+"""Why a call is not authenticated or authorized.
 
 FacerecError
 +-- KeyMissing      neither a key nor a known certificate
 +-- KeyUnknown      a key that is not in the file, or that has expired
-+-- NotPermitted    known, and not entitled to this
++-- NotPermitted    the caller is known and lacks a permission
 +-- RateLimited     more probes than its rate allows
 """
 
@@ -11,7 +11,7 @@ from facerec.errors import FacerecError, Reason
 
 
 class KeyMissing(FacerecError):
-    """The call brings neither a key nor a certificate that is known."""
+    """The call has neither a key nor a known certificate."""
 
     reason = Reason.KEY_MISSING
 
@@ -23,7 +23,7 @@ class KeyUnknown(FacerecError):
 
 
 class NotPermitted(FacerecError):
-    """The caller is known and not entitled to this."""
+    """The caller is known and lacks the permission for this call."""
 
     reason = Reason.NOT_PERMITTED
 

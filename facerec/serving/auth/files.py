@@ -1,4 +1,4 @@
-"""Files that are mounted and may change: Kubernetes swaps a link, editors rename."""
+"""Reloading files that change: Kubernetes replaces a symbolic link, editors rename a file."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -11,55 +11,55 @@ from facerec.serving.server.errors import StartError
 
 POLL_SECONDS = 1.0
 
-Stamp = tuple[tuple[int, int, int], ...]
+FileVersions = tuple[tuple[int, int, int], ...]
 T = TypeVar("T")
 
 log = structlog.get_logger(__name__)
 
 
-def stamp(paths: Sequence[Path]) -> Stamp:
-    """What changes whenever one of the files does: time, size and inode of what its path leads to.
+def file_versions(paths: Sequence[Path]) -> FileVersions:
+    """Modification time in ns, size in bytes and inode of each file, which differ after it has changed.
 
-    Raises OSError.
+    Symbolic links are followed. Raises OSError.
     """
     found = [path.stat() for path in paths]
     return tuple((each.st_mtime_ns, each.st_size, each.st_ino) for each in found)
 
 
 class WatchedFiles(Generic[T]):
-    """What some files hold, read anew when they change; while they are invalid, what they held before.
+    """A value read from files, and reloaded when they change; it stays as it was while they are invalid.
 
-    `read` says that they are invalid by ValueError, FacerecError or StartError: at first to the caller,
-    later on to the log, each fault once, as the event `NAME_reload_failed`.
+    `read` raises ValueError, FacerecError or StartError where the files are invalid. The constructor passes
+    the error on; later it is logged as `NAME_reload_failed`, and again only when its text changes.
     """
 
     def __init__(self, paths: Sequence[Path], read: Callable[[], T], *, name: str) -> None:
         self._paths = paths
         self._read = read
         self._name = name
-        self._fault = ""
-        self._stamp = self._read_stamps()
+        self._error = ""
+        self._versions = self._current_versions()
         self.value = read()
 
-    def follow(self) -> bool:
-        """Read the files anew if they changed; returns whether there is a new value."""
-        found = self._read_stamps()
-        if found is not None and found == self._stamp:
+    def reload_if_changed(self) -> bool:
+        """Read the files again if they have changed; returns whether there is a new value."""
+        found = self._current_versions()
+        if found is not None and found == self._versions:
             return False
-        self._stamp = found
+        self._versions = found
         try:
             self.value = self._read()
         except (ValueError, FacerecError, StartError) as error:
-            logged, self._fault = self._fault, str(error)
-            if logged != self._fault:
-                log.error(f"{self._name}_reload_failed", why=self._fault)
+            logged, self._error = self._error, str(error)
+            if logged != self._error:
+                log.error(f"{self._name}_reload_failed", why=self._error)
             return False
-        self._fault = ""
+        self._error = ""
         return True
 
-    def _read_stamps(self) -> Stamp | None:
-        """The files' stamp; None where one is not there, for which reading it raises."""
+    def _current_versions(self) -> FileVersions | None:
+        """The files' versions; None where one is missing, so that reading it raises the error."""
         try:
-            return stamp(self._paths)
+            return file_versions(self._paths)
         except OSError:
             return None

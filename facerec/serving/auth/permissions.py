@@ -1,19 +1,19 @@
-"""The file of keys and certificates, and what each is entitled to.
+"""The file of keys and certificates, and the permissions of each.
 
 [[keys]]
-name = "entrance"                  # what logs and the audit call its holder
+name = "entrance"                  # the caller's name in logs and the audit
 sha256 = "2c26b46b68ffc68f..."     # of the key, 64 hexadecimal characters
 roles = ["verify"]
-collections = ["staff"]            # all without
-scores = false                     # distances in answers
-encodings = false                  # vectors in the matcher's requests; images without
-expires = 2027-06-30T00:00:00Z     # never without
-probes_per_second = 20             # unlimited without; `burst` at once, twice that without
-failed_tries_per_day = 50          # against one person; without, 5 with encodings, and no limit with scores
+collections = ["staff"]            # all where not set
+scores = false                     # may see distances in answers
+encodings = false                  # may send vectors to the matcher, not only images
+expires = 2027-06-30T00:00:00Z     # never where not set
+probes_per_second = 20             # no limit where not set; `burst`: most at once, default twice as many
+failed_tries_per_day = 50          # against one person; default 50, 5 with encodings, no limit with scores
 
 [[certificates]]
-name = "enrolment"
-subject = "enrolment.example.internal"   # a subject alternative name, or the common name
+name = "enrollment"
+subject = "enrollment.example.internal"  # a subject alternative name, or the common name
 roles = ["enroll"]
 """
 
@@ -30,25 +30,27 @@ from facerec.serving.middleware.caller import Caller
 from facerec.serving.server.errors import SettingsInvalid
 
 Name = Annotated[str, pydantic.StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._@-]{0,63}$")]
-TRIES_WITH_ENCODINGS = 5.0  # a day against one person: each can reveal a number of a stored vector
-TRIES_WITH_IMAGES = 50.0  # the same by pictures, whose vectors nobody chooses at will: poor photos count too
+TRIES_WITH_ENCODINGS = 5.0  # a day against one person: each may reveal one number of a stored vector
+TRIES_WITH_IMAGES = (
+    50.0  # a day against one person: callers cannot choose an image's vector, and poor photos fail too
+)
 
 CollectionId = Annotated[str, pydantic.StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
 
 
 class Role(enum.StrEnum):
-    """What a caller may do. `admin` may do everything."""
+    """A role of a caller; `admin` includes all others."""
 
-    ENCODE = "encode"  # vectors, boxes and landmarks out of images
-    VERIFY = "verify"  # decide a claim, compare two faces
-    IDENTIFY = "identify"  # find who a face is
+    ENCODE = "encode"  # get vectors, boxes and landmarks of images
+    VERIFY = "verify"  # verify a claimed identity, compare two faces
+    IDENTIFY = "identify"  # search a collection for a person
     ENROLL = "enroll"  # add faces, one by one or in bulk
-    MANAGE = "manage"  # read, change and erase people; a collection's settings and error rates
-    ADMIN = "admin"  # collections made and erased, everything exported, what was done
+    MANAGE = "manage"  # read, change and erase people; collection settings; calibrate
+    ADMIN = "admin"  # create and erase collections, export everything, read the audit
 
 
 class Permissions(pydantic.BaseModel):
-    """What a caller is entitled to."""
+    """The permissions of a key or certificate."""
 
     model_config = pydantic.ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
@@ -64,7 +66,7 @@ class Permissions(pydantic.BaseModel):
 
     @functools.cached_property
     def caller(self) -> Caller:
-        """Who this is to the rest of the service."""
+        """The caller as the rest of the service knows it."""
         is_admin = self.permits(Role.ADMIN)
         scores = self.scores or is_admin
         encodings = self.encodings or is_admin
@@ -78,12 +80,12 @@ class Permissions(pydantic.BaseModel):
         return role in self.roles or Role.ADMIN in self.roles
 
     def has_expired(self, now: datetime.datetime) -> bool:
-        """Whether it has expired."""
+        """Whether the key or certificate has expired at `now`."""
         return self.expires is not None and now >= self.expires
 
 
 class KeyPermissions(Permissions):
-    """Whoever brings the key of this hash."""
+    """The permissions of the key with this hash."""
 
     sha256: Annotated[str, pydantic.StringConstraints(pattern=r"^[0-9a-fA-F]{64}$")]
 
@@ -94,13 +96,13 @@ class KeyPermissions(Permissions):
 
 
 class CertificatePermissions(Permissions):
-    """Whoever brings a client certificate of this name, signed by a CA that is trusted."""
+    """The permissions of a client certificate with this name, signed by a trusted CA."""
 
     subject: Annotated[str, pydantic.StringConstraints(min_length=1, max_length=256)]
 
 
 class KeysFile(pydantic.BaseModel):
-    """All keys and certificates of a file."""
+    """The keys and certificates of a file."""
 
     model_config = pydantic.ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
@@ -108,19 +110,19 @@ class KeysFile(pydantic.BaseModel):
     certificates: tuple[CertificatePermissions, ...] = ()
 
     @pydantic.model_validator(mode="after")
-    def _is_unambiguous(self) -> "KeysFile":
+    def _check_unique(self) -> "KeysFile":
         for what, values in (
             ("name", [each.name for each in (*self.keys, *self.certificates)]),
             ("sha256", [each.sha256.lower() for each in self.keys]),
             ("subject", [each.subject for each in self.certificates]),
         ):
             if len(set(values)) != len(values):
-                raise ValueError(f"two entries have one {what}")
+                raise ValueError(f"two entries have the same {what}")
         return self
 
 
 def read_keys(path: Path) -> KeysFile:
-    """Read a keys file. Raises SettingsInvalid, with neither a key nor a hash in its message."""
+    """Read a keys file. Raises SettingsInvalid, whose message quotes neither a key nor a hash."""
     try:
         return KeysFile.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
     except (OSError, UnicodeDecodeError) as error:
@@ -132,5 +134,5 @@ def read_keys(path: Path) -> KeysFile:
         first = error.errors(include_input=False, include_url=False, include_context=False)[0]
         where = ".".join(str(part) for part in first["loc"]) or "file"
         raise SettingsInvalid(f"keys_file {path}: {where}: {first['msg']}") from None
-    except (ValueError, RecursionError):  # a number of too many digits, or nested beyond what can be read
+    except (ValueError, RecursionError):  # a number with too many digits, or nested too deeply
         raise SettingsInvalid(f"keys_file {path}: cannot be read as TOML") from None

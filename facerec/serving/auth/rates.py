@@ -1,10 +1,10 @@
-"""Token buckets: so many probes a second, and some at once."""
+"""Token buckets that limit the probes a second of a caller."""
 
 import time
 
 
-class Bucket:
-    """Holds up to `burst` probes and gains `per_second` of them. Of this process alone."""
+class TokenBucket:
+    """A token bucket of this process: holds up to `burst` tokens, a probe each, and gains `per_second`."""
 
     def __init__(self, per_second: float, burst: int) -> None:
         self._per_second = per_second
@@ -12,17 +12,18 @@ class Bucket:
         self._level = float(burst)
         self._updated = time.monotonic()
 
-    def take(self, cost: float = 1.0, held: float = 0.0) -> float:
-        """Take `cost` for a call that has taken `held` before; returns 0, or the seconds until both pass.
+    def take(self, cost: float = 1.0, taken: float = 0.0) -> float:
+        """Take `cost` tokens for a call that has taken `taken` before.
 
-        A call costlier than the burst passes when the bucket is full, and the level then falls below zero:
-        later calls wait until what it took is regained. So no two such calls pass at once.
+        Returns 0, or without taking any the seconds until a retry can succeed. A call that costs more than
+        the burst passes when the bucket is full; the level falls below zero, and later calls wait until it
+        has risen again. So no two such calls pass at once.
         """
         now = time.monotonic()
         self._level = min(self._burst, self._level + (now - self._updated) * self._per_second)
         self._updated = now
-        needed = min(held + cost, self._burst)
-        if self._level + held < needed:
+        needed = min(taken + cost, self._burst)
+        if self._level + taken < needed:
             return (needed - self._level) / self._per_second
         self._level -= cost
         return 0.0

@@ -1,4 +1,4 @@
-"""TLS for a server: certificates from files, read anew when they change."""
+"""TLS for a server: certificates from files, reloaded when they change."""
 
 from pathlib import Path
 
@@ -14,10 +14,10 @@ log = structlog.get_logger(__name__)
 
 
 class ServerTls:
-    """A certificate chain and its key, PEM files; with a CA file, clients must show a certificate it signed.
+    """TLS from PEM files: a certificate chain and its key, and optionally a CA that client certificates need.
 
-    Raises SettingsInvalid where they cannot be used. Files that cannot be used later on leave those read
-    before in force.
+    Raises SettingsInvalid where they cannot be used. While they cannot be used later on, those read last stay
+    in use.
     """
 
     def __init__(self, cert: Path, key: Path, client_ca: Path | None) -> None:
@@ -30,14 +30,16 @@ class ServerTls:
             raise SettingsInvalid(f"{setting}: {error}") from None
 
     def credentials(self) -> grpc.ServerCredentials:
-        """What a port is opened with. Every handshake looks whether the files have changed."""
+        """The credentials to open a port with; each handshake checks whether the files have changed."""
         return grpc.dynamic_ssl_server_credentials(
-            self._files.value, self._follow, require_client_authentication=self._client_ca is not None
+            self._files.value,
+            self._reload_if_changed,
+            require_client_authentication=self._client_ca is not None,
         )
 
-    def _follow(self) -> grpc.ServerCertificateConfiguration:
-        """Called by gRPC, on a thread of its own."""
-        if self._files.follow():
+    def _reload_if_changed(self) -> grpc.ServerCertificateConfiguration:
+        """Called by gRPC on one of its own threads."""
+        if self._files.reload_if_changed():
             log.info("certificates_reloaded")
         return self._files.value
 
