@@ -1,1 +1,1 @@
-"""Logs, metrics and traces, and the health of the process itself."""
+"""Logs, metrics, traces, event-loop lag, memory and the watchdog."""

@@ -1,7 +1,7 @@
-"""The counts of calls, in plain numbers that are made into Prometheus' when somebody reads them.
+"""Metrics of calls, kept as plain numbers and converted to Prometheus metrics when they are scraped.
 
-Every call passes here: five of the library's own metrics, each with a lock, take ten times as long.
-The names are those of grpc-ecosystem's go-grpc-prometheus, which dashboards know.
+Every call updates them: five metrics of the Prometheus client, each with a lock, take ten times as long. The
+metric names are those of grpc-ecosystem's go-grpc-prometheus, which existing dashboards use.
 """
 
 import bisect
@@ -17,7 +17,7 @@ _BOUNDS: Final = (*(str(float(each)) for each in SECONDS), "+Inf")
 
 
 class MethodCalls:
-    """The calls of one method. Changed on the event loop alone; read from any thread."""
+    """The counts of one method's calls. Updated on the event loop only; read from any thread."""
 
     __slots__ = ("buckets", "codes", "labels", "seconds", "started")
 
@@ -29,29 +29,29 @@ class MethodCalls:
         self.buckets = [0] * len(_BOUNDS)
 
     def begin(self) -> None:
-        """Count a call that begins."""
+        """Count the start of a call."""
         self.started += 1
 
     def end(self, code: str, seconds: float) -> None:
-        """Count a call that has ended."""
+        """Count the end of a call, with the name of its status code and its duration."""
         self.codes[code] = self.codes.get(code, 0) + 1
         self.seconds += seconds
         self.buckets[bisect.bisect_left(SECONDS, seconds)] += 1
 
 
 class CallMetrics(Collector):
-    """The calls of every method."""
+    """A Prometheus collector of the counts of all methods."""
 
     def __init__(self) -> None:
         self._methods: dict[tuple[str, str, str], MethodCalls] = {}
 
     def of(self, kind: str, service: str, method: str) -> MethodCalls:
-        """The counts of a method, which are the same for whoever asks."""
+        """The counts of a method; always the same object."""
         labels = (kind, service, method)
         return self._methods.setdefault(labels, MethodCalls(labels))
 
     def collect(self) -> Iterator[Metric]:
-        """The counts as they are now."""
+        """The current counts as Prometheus metrics."""
         started = CounterMetricFamily("grpc_server_started", "Calls begun.", labels=_CALL)
         handled = CounterMetricFamily(
             "grpc_server_handled", "Calls ended, by their code.", labels=(*_CALL, "grpc_code")
@@ -61,7 +61,7 @@ class CallMetrics(Collector):
         )
         in_flight = 0
         for method in list(self._methods.values()):
-            # What has ended is read first, so that nothing seems to have ended before it began.
+            # Ended calls are read first, so that they never exceed the started ones.
             codes, buckets, seconds = dict(method.codes), list(method.buckets), method.seconds
             started.add_metric(method.labels, method.started)
             in_flight += method.started - sum(codes.values())

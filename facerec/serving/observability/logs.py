@@ -1,4 +1,4 @@
-"""Logs of either service: one event a line, to stderr."""
+"""Structured logs of both services: one event a line, to stderr."""
 
 import datetime
 import json
@@ -27,18 +27,18 @@ def _json(logger: Any, name: str, event: structlog.typing.EventDict) -> str:
 
 
 def _text(renderer: structlog.typing.Processor) -> structlog.typing.Processor:
-    """A renderer for terminals, to which callers' text brings no escape codes."""
+    """A renderer for terminals that escapes control characters in callers' text."""
 
     def render(logger: Any, name: str, event: structlog.typing.EventDict) -> Any:
-        return renderer(logger, name, {printable(key): _shown(value) for key, value in event.items()})
+        return renderer(logger, name, {printable(key): _printable(value) for key, value in event.items()})
 
     return render
 
 
-def _shown(value: Any) -> Any:
+def _printable(value: Any) -> Any:
     if isinstance(value, str):
         return printable(value)
-    text = repr(value)  # as the renderer has it
+    text = repr(value)  # as the renderer shows it
     shown = printable(text)
     return value if shown == text else shown
 
@@ -60,12 +60,12 @@ def configure(level: Level, format: Format) -> None:
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
-    # Ours go straight to stderr: by way of the standard library a line takes several times as long.
+    # Written to stderr directly: through the standard library a line takes several times as long.
     structlog.configure(
         processors=[_add_name, *shared, _render],
         logger_factory=_Lines,
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        cache_logger_on_first_use=False,  # a logger kept would write to where an earlier configuration did
+        cache_logger_on_first_use=False,  # a cached logger would keep the output of an earlier configuration
     )
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
@@ -74,25 +74,25 @@ def configure(level: Level, format: Format) -> None:
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, _render],
         )
     )
-    handler.addFilter(_without_arguments)
+    handler.addFilter(_remove_request_data)
     logging.basicConfig(handlers=[handler], level=level.upper(), force=True)
 
 
 def describe(error: BaseException) -> dict[str, Any]:
-    """What a log says of an exception: its `kind` and the `frames` it passed.
+    """The log fields of an exception: its class as `kind`, and the `frames` of its traceback.
 
-    The message stays out: a driver's quotes its arguments, which are vectors and ids.
+    Its message is left out: a database driver's quotes arguments, which are vectors and ids.
     """
     stack = traceback.extract_tb(error.__traceback__)
     frames = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in stack]
     return {"kind": type(error).__qualname__, "frames": frames}
 
 
-def _without_arguments(record: logging.LogRecord) -> bool:
-    """Take out of gRPC's and asyncio's own records what a call brought.
+def _remove_request_data(record: logging.LogRecord) -> bool:
+    """Remove request data from log records of gRPC and asyncio, but keep their text and the exception's type.
 
-    They quote headers that are no text, keys too, and exceptions with their arguments. Their text and the
-    exception's type stay. Of such headers there is no line at all: whoever sends them would fill the log.
+    These records quote invalid headers, which may be keys, and exceptions with their arguments. Records of
+    invalid headers are dropped: any caller could fill the log with them.
     """
     if record.name == GRPC_CORE and str(record.msg).startswith("Invalid encoding"):
         return False
@@ -106,9 +106,9 @@ def _without_arguments(record: logging.LogRecord) -> bool:
 
 
 def write(logger: str, event: str, happened: Iterable[tuple[float, Mapping[str, Any]]]) -> None:
-    """Write lines of past events in one go, as each would have been written then, at the level info.
+    """Write several past events at the level info in one write.
 
-    `happened` has the time of each, in seconds since 1970, and its values.
+    `happened` has the time of each event, in seconds since 1970, and its fields.
     """
     if not structlog.get_logger().is_enabled_for(logging.INFO):
         return
@@ -126,7 +126,7 @@ def _at(time: float) -> dict[str, str]:
 
 
 class _Lines(structlog.WriteLogger):
-    """Writes lines to stderr, whole ones, and knows whose they are."""
+    """A structlog logger that writes whole lines to stderr and has a name."""
 
     def __init__(self, name: str = "") -> None:
         super().__init__(sys.stderr)
@@ -139,7 +139,7 @@ def _add_name(logger: _Lines, _: str, event: structlog.typing.EventDict) -> stru
 
 
 def _describe_exception(_: Any, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
-    """Of an exception that a library logs, put what we say of our own, and neither message nor variables."""
+    """Replace an exception that a library logs by `describe`, without its message and variables."""
     given = event.pop("exc_info", None)
     error = given[1] if isinstance(given, tuple) else given
     if isinstance(error, BaseException):
@@ -148,7 +148,7 @@ def _describe_exception(_: Any, __: str, event: structlog.typing.EventDict) -> s
 
 
 def _add_request_id(_: Any, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
-    present = call.current()
-    if present:
-        event["request_id"] = present.request_id
+    current_call = call.current()
+    if current_call:
+        event["request_id"] = current_call.request_id
     return event

@@ -1,4 +1,4 @@
-"""How late the event loop runs what is due: what every call waits beside its own work."""
+"""Measures the event loop's lag: how late it runs a timer, which delays every call by as much."""
 
 import asyncio
 import dataclasses
@@ -16,7 +16,7 @@ log = structlog.get_logger(__name__)
 
 @dataclasses.dataclass(frozen=True)
 class Lag:
-    """The lag over one span of time, in milliseconds."""
+    """The lag during one interval, in milliseconds."""
 
     p50_ms: float = 0.0
     p99_ms: float = 0.0
@@ -49,7 +49,7 @@ class LagMeter:
         log.info("loop_lag_measured", **dataclasses.asdict(summarize(lags)))
 
     def _add(self, late_seconds: float) -> None:
-        """Count what was late together with everything that would have been due meanwhile."""
+        """Record a lag, and those of the measurements that it delayed as well."""
         while late_seconds > _INTERVAL_SECONDS:
             self._record(late_seconds)
             late_seconds -= _INTERVAL_SECONDS

@@ -1,7 +1,7 @@
-"""What both services count of their calls, as Prometheus knows it, and of their event loop.
+"""Prometheus metrics of both services: calls, health, the release and the event loop.
 
-Labels are methods, codes and stages: nothing of a person, an image or a caller. Collectors are the process's
-own, so two servers in one process count together.
+Labels are methods, codes and reasons, never a person, an image or a caller. Metrics are global to the
+process: two servers in one process count together.
 """
 
 from typing import Final

@@ -1,7 +1,8 @@
-"""Traces, where they are asked for: one for a call's way through matcher, encoder and database.
+"""Optional traces of calls through matcher, encoder and database.
 
-A span has a name, times, and of a call its method and code: no message, no argument, nothing of a person.
-Without `configure`, and so without the packages of the extra `tracing`, all of this costs next to nothing.
+A span has a name and times, and that of a call its method and status code: no message, no argument, no
+personal data. Without `configure`, which needs the packages of the extra `tracing`, spans cost almost
+nothing.
 """
 
 import contextlib
@@ -11,7 +12,7 @@ from typing import Any
 from facerec.proxies import NO_PROXY
 from facerec.serving.server.errors import StartError
 
-PARENT = "traceparent"  # of the W3C's Trace Context
+PARENT = "traceparent"  # header of the W3C Trace Context
 
 _tracer: Any = None
 _provider: Any = None
@@ -26,10 +27,10 @@ def configure(service: str, release: str, endpoint: str) -> None:
         from opentelemetry.sdk.trace import TracerProvider
         from opentelemetry.sdk.trace.export import BatchSpanProcessor
     except ImportError:
-        raise StartError("trace_endpoint takes more packages: pip install facerec[tracing]") from None
+        raise StartError("trace_endpoint needs more packages: pip install facerec[tracing]") from None
     resource = Resource.create({"service.name": f"facerec-{service}", "service.version": release})
     _provider = TracerProvider(resource=resource)
-    # Its annotation knows options of text alone.
+    # The exporter's annotation allows text values only.
     direct: Any = tuple(NO_PROXY)
     exporter = OTLPSpanExporter(endpoint=endpoint, insecure=True, channel_options=direct)
     _provider.add_span_processor(BatchSpanProcessor(exporter))
@@ -37,7 +38,7 @@ def configure(service: str, release: str, endpoint: str) -> None:
 
 
 def stop() -> None:
-    """Send what waits, and end."""
+    """Send the pending spans and stop tracing."""
     global _tracer, _provider  # noqa: PLW0603
     if _provider is not None:
         _provider.shutdown()
@@ -45,24 +46,26 @@ def stop() -> None:
 
 
 def enabled() -> bool:
-    """Whether spans are made."""
+    """Whether spans are recorded."""
     return _tracer is not None
 
 
 @contextlib.contextmanager
 def of_call(method: str, metadata: Iterable[tuple[str, str | bytes]] | None) -> Iterator[Any]:
-    """The span of a call, in its caller's trace where it brings one. `method` is SERVICE/METHOD."""
+    """The span of a call, in the caller's trace if its metadata has one. `method` is SERVICE/METHOD."""
     from opentelemetry.trace import SpanKind
     from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-    brought = {name: value for name, value in metadata or () if name == PARENT and isinstance(value, str)}
+    parent_header = {
+        name: value for name, value in metadata or () if name == PARENT and isinstance(value, str)
+    }
     service, _, name = method.partition("/")
     with _tracer.start_as_current_span(
         method,
-        context=TraceContextTextMapPropagator().extract(brought),
+        context=TraceContextTextMapPropagator().extract(parent_header),
         kind=SpanKind.SERVER,
         attributes={"rpc.system": "grpc", "rpc.service": service, "rpc.method": name},
-        # An exception's message may quote what it was about.
+        # An exception's message may quote request data.
         record_exception=False,
         set_status_on_exception=False,
     ) as span:
@@ -71,7 +74,7 @@ def of_call(method: str, metadata: Iterable[tuple[str, str | bytes]] | None) -> 
 
 @contextlib.contextmanager
 def of_part(name: str) -> Iterator[None]:
-    """The span of a part of the present call."""
+    """The span of a part of the current call."""
     if _tracer is None:
         yield
         return
@@ -80,7 +83,7 @@ def of_part(name: str) -> Iterator[None]:
 
 
 def parent() -> str:
-    """What hands the present trace on; "" where there is none."""
+    """The `traceparent` header that continues the current trace; "" without one."""
     if _tracer is None:
         return ""
     from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator

@@ -1,4 +1,4 @@
-"""The middleware that makes a span of each call."""
+"""The middleware that records a span of each call."""
 
 from typing import Any
 
@@ -7,10 +7,10 @@ from facerec.serving.middleware.request_metrics import code_of
 from facerec.serving.observability import spans
 
 
-def traced(method: Method, handler: Handler) -> Handler:
-    """The same within a span; health is not worth one.
+def trace_calls(method: Method, handler: Handler) -> Handler:
+    """Wrap a handler so that its calls are recorded as spans; health checks are not.
 
-    Outside of all other middleware, so that a span has the time and the code that the caller sees.
+    The outermost middleware, so that a span has the duration and the code that the caller sees.
     """
     if method.is_health:
         return handler

@@ -1,4 +1,4 @@
-"""A thread that ends the process when some work never ends: a native call cannot be interrupted."""
+"""A thread that ends the process when work hangs: a native call cannot be interrupted."""
 
 import asyncio
 import contextlib
@@ -23,10 +23,10 @@ log = structlog.get_logger(__name__)
 
 
 class Watchdog:
-    """Watches threads at work and the event loop; whoever supervises the process starts it anew.
+    """Watches work on threads and the event loop; ends the process, for its supervisor to restart.
 
-    A thread or a loop that is held for `stuck_seconds` would otherwise hold its share of the service for
-    good, or all of it, while probes of the port go on succeeding. 0 watches nothing.
+    A thread or loop that is blocked for `stuck_seconds` would otherwise reduce the service's capacity, or
+    stop it, while TCP checks of the port still succeed. 0 disables the watchdog.
     """
 
     def __init__(self, stuck_seconds: float) -> None:
@@ -35,13 +35,13 @@ class Watchdog:
         self._thread = threading.Thread(target=self._watch, name="watchdog", daemon=True)
 
     def start(self) -> None:
-        """Begin to watch."""
+        """Start the watchdog's thread, unless it is disabled."""
         if self._stuck_seconds:
             self._thread.start()
 
     @contextlib.contextmanager
     def watching(self, work: str) -> Iterator[None]:
-        """Watch what this thread does within, under a name for the log."""
+        """Watch the block, which this thread runs; `work` names it in the log."""
         thread = threading.get_ident()
         self._began[thread] = work, time.monotonic()
         try:
@@ -50,7 +50,7 @@ class Watchdog:
             del self._began[thread]
 
     def watched(self, work: str, run: Callable[[Argument], Result]) -> Callable[[Argument], Result]:
-        """The same function, watched under a name for the log."""
+        """Wrap a function so that it is watched; `work` names it in the log."""
 
         def watch(argument: Argument) -> Result:
             with self.watching(work):
@@ -59,7 +59,7 @@ class Watchdog:
         return watch
 
     async def watch_loop(self) -> None:
-        """Show until cancelled that the running loop turns."""
+        """Report until cancelled that the running event loop is not blocked."""
         thread = threading.get_ident()
         try:
             while True:
@@ -74,7 +74,7 @@ class Watchdog:
         while True:
             time.sleep(_TICK_SECONDS)
             now = time.monotonic()
-            # A process that was stopped and goes on finds everything late, this thread too.
+            # A process that was suspended (SIGSTOP) and resumed finds all work late, this thread too.
             if now - before > _PAUSE_SECONDS:
                 paused_seconds, resumed = now - before, now
             before = now
@@ -86,7 +86,7 @@ class Watchdog:
 
 def _end_process(work: str, thread: int, seconds: float) -> NoReturn:
     frame = sys._current_frames().get(thread)
-    # Where it hangs, and nothing of what it works on.
+    # Where the work hangs, without its arguments.
     frames = (
         [f"{at.filename}:{at.lineno} {at.name}" for at in traceback.extract_stack(frame)] if frame else []
     )
