@@ -1,4 +1,4 @@
-"""What a service's console script runs: it is there without the packages that the service takes."""
+"""The console script of a service; it is installed without the packages that the service needs."""
 
 import importlib
 import sys
@@ -7,7 +7,7 @@ import sys
 def run(service: str) -> int:
     """Run the command line of a service, `encoder` or `matcher`, and return its exit code.
 
-    Where a package is missing this says which extra brings it, and returns 2.
+    Where a package is missing this prints which extra installs it, and returns 2.
     """
     try:
         command_line = importlib.import_module(f"{service}_service.__main__")

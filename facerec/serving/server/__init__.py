@@ -1,1 +1,1 @@
-"""A server: settings, address, health, reflection, the admin port, start and end."""
+"""The server: settings, address, health, reflection, admin port, start and shutdown."""

@@ -1,4 +1,4 @@
-"""Where a server listens, and which addresses need asking for."""
+"""The address that a server listens on, and which addresses need --insecure."""
 
 import dataclasses
 
@@ -18,7 +18,7 @@ class Address:
 
     @property
     def is_loopback(self) -> bool:
-        """Whether only this machine can reach it."""
+        """Whether it can be reached from this machine only."""
         return is_loopback_host(self.host)
 
 
@@ -32,7 +32,7 @@ def parse(text: str) -> Address:
 
 
 def check_insecure(address: Address, *, insecure: bool) -> None:
-    """Refuse to listen in plain text where others can reach it. Raises InsecureAddress."""
+    """Refuse plain text on an address that other machines can reach. Raises InsecureAddress."""
     if not address.is_loopback and not insecure:
         raise InsecureAddress(
             f"{address} can be reached from other machines and the service speaks plain text there: set "

@@ -1,7 +1,7 @@
-"""The admin port: metrics, liveness and readiness over plain HTTP, apart from the calls.
+"""The admin port: metrics, liveness and readiness over plain HTTP, on a port of its own.
 
-`/metrics` is for Prometheus, `/livez` says whether the event loop turns, `/readyz` which services are not
-ready. No call, and nothing of the database, is behind `/livez`: a database that is away restarts nobody.
+`/metrics` is for Prometheus, `/livez` says whether the event loop runs, `/readyz` which services are not
+ready. `/livez` depends neither on calls nor on the database: an unreachable database must not cause restarts.
 """
 
 import asyncio
@@ -33,17 +33,17 @@ class _ServerV6(_Server):
 
 
 class _Handler(WSGIRequestHandler):
-    timeout = REQUEST_SECONDS  # a scraper that sends nothing holds a thread no longer
+    timeout = REQUEST_SECONDS  # after which a client that sends nothing no longer holds a thread
 
     def log_message(self, format: str, *args: Any) -> None:
-        """A scrape every few seconds is not worth a line."""
+        """Do nothing: a scrape every few seconds need not be logged."""
 
 
 class Admin:
-    """Serves on threads of its own, in plain text.
+    """Serves the admin port on threads of its own, in plain text.
 
-    `at` is HOST:PORT, `states` says of each service, by name, whether it is SERVING, and `insecure` allows an
-    address that other machines can reach. Raises AddressInvalid, InsecureAddress.
+    `at` is HOST:PORT. `states` returns whether each service is SERVING, by name. `insecure` allows an address
+    that other machines can reach. Raises AddressInvalid, InsecureAddress.
     """
 
     def __init__(self, at: str, states: Callable[[], Mapping[str, bool]], *, insecure: bool) -> None:
@@ -56,11 +56,11 @@ class Admin:
 
     @property
     def address(self) -> str:
-        """`HOST:PORT` as listened on."""
+        """The `HOST:PORT` listened on."""
         return str(self._address)
 
     def start(self) -> None:
-        """Listen. Called on the event loop that is to be watched. Raises AddressInUse."""
+        """Listen. Called on the event loop that `/livez` checks. Raises AddressInUse."""
         self._loop = asyncio.get_running_loop()
         try:
             self._server = make_server(
@@ -96,15 +96,15 @@ class Admin:
                 return _text(start, "404 Not Found", "there are /metrics, /livez and /readyz")
 
     def _live(self) -> tuple[str, str]:
-        turned = threading.Event()
+        has_run = threading.Event()
         assert self._loop is not None
         try:
-            self._loop.call_soon_threadsafe(turned.set)
+            self._loop.call_soon_threadsafe(has_run.set)
         except RuntimeError:  # the loop is closed
             return "503 Service Unavailable", "the event loop has ended"
-        if turned.wait(LOOP_SECONDS):
+        if has_run.wait(LOOP_SECONDS):
             return "200 OK", "alive"
-        return "503 Service Unavailable", f"the event loop did not turn for {LOOP_SECONDS:g} s"
+        return "503 Service Unavailable", f"the event loop has been blocked for {LOOP_SECONDS:g} s"
 
 
 def _text(start: Start, status: str, text: str) -> list[bytes]:

@@ -15,7 +15,7 @@ from facerec.serving.server.errors import StartError
 class Command:
     """One command of a service.
 
-    `about` is its line in the help. `run` takes the flags behind its name and returns the exit code, None for
+    `about` is its line in the help. `run` takes the flags after its name and returns the exit code, None for
     0; it may raise StartError, which is exit code 2.
     """
 
@@ -26,7 +26,7 @@ class Command:
 def run(program: str, commands: Mapping[str, Command], argv: list[str] | None = None) -> int:
     """Run the command that `argv` names (None: the process's arguments) and return the process's exit code.
 
-    2 is for misuse, and for what a person must fix.
+    2 is for misuse, and for errors that a person must fix.
     """
     argv = sys.argv[1:] if argv is None else argv
     if not argv or argv[0] in ("-h", "--help"):

@@ -1,4 +1,4 @@
-"""What `check-config` and `doctor` print: results a line each, and an exit code to script with."""
+"""What `check-config` and `doctor` print: one line for each result, and an exit code for scripts."""
 
 import dataclasses
 import os
@@ -18,7 +18,7 @@ State = Literal["ok", "warn", "fail"]
 
 @dataclasses.dataclass(frozen=True)
 class CheckResult:
-    """One thing looked at; where it is not ok, `text` says how to fix it."""
+    """The result of one check; unless it is ok, `text` says how to fix it."""
 
     subject: str
     state: State
@@ -26,16 +26,16 @@ class CheckResult:
 
 
 def report(results: Iterable[CheckResult]) -> int:
-    """Print each finding as it comes and return the exit code: 1 where anything failed."""
+    """Print each result as it comes and return the exit code: 1 where anything failed."""
     failed = False
-    for finding in results:
-        print(printable(f"{finding.state:<5} {finding.subject}: {finding.text}"), flush=True)
-        failed = failed or finding.state == "fail"
+    for result in results:
+        print(printable(f"{result.state:<5} {result.subject}: {result.text}"), flush=True)
+        failed = failed or result.state == "fail"
     return int(failed)
 
 
 def describe(settings: ServingSettings, argv: list[str]) -> Iterable[str]:
-    """One line a setting: its value, a secret masked, and where that came from."""
+    """One line for each setting: its value, masked where it is secret, and its source."""
     entries = _entries(argv)
     for name in type(settings).model_fields:
         yield f"{name} = {_text(getattr(settings, name))}  ({_origin(settings, name, argv, entries)})"
@@ -46,7 +46,7 @@ def _text(value: Any) -> str:
 
 
 def _origin(settings: ServingSettings, name: str, argv: list[str], entries: dict[str, Any]) -> str:
-    """Where a setting's value came from, in the order in which the sources win."""
+    """The source of a setting's value, checked in order of precedence."""
     flag = name.replace("_", "-")
     variable = f"{settings.model_config.get('env_prefix', '')}{name}".upper()
     if any(argument.split("=")[0] in (f"--{flag}", f"--no-{flag}") for argument in argv):
@@ -67,11 +67,11 @@ def _entries(argv: list[str]) -> dict[str, Any]:
 
 
 def check_config(settings: ServingSettings, argv: list[str]) -> int:
-    """Print what a service would be started with. Raises StartError as `serve` does, but for a taken port."""
+    """Print the settings of `serve`. Raises StartError as `serve` does, except for a port in use."""
     for line in describe(settings, argv):
         print(printable(line))
     check_serving(settings)
-    print("the settings are in order", file=sys.stderr)
+    print("the settings are valid", file=sys.stderr)
     return 0
 
 
@@ -80,10 +80,10 @@ def check_serving(settings: ServingSettings) -> None:
     Server(settings.server_options(), [])
 
 
-def examine_settings(check: Callable[[], None]) -> CheckResult:
-    """What `check` finds of the settings' addresses, certificates and keys."""
+def check_settings(check: Callable[[], None]) -> CheckResult:
+    """The result of `check`, which checks the settings' addresses, certificates and keys."""
     try:
         check()
     except StartError as error:
         return CheckResult("settings", "fail", str(error))
-    return CheckResult("settings", "ok", "addresses, certificates and keys as `serve` takes them")
+    return CheckResult("settings", "ok", "addresses, certificates and keys are valid for `serve`")

@@ -1,4 +1,4 @@
-"""Why a service could not start, each a line for the person who started it.
+"""Errors that keep a service from starting, each with a message for the person who started it.
 
 StartError
 +-- AddressInvalid     not HOST:PORT
@@ -21,7 +21,7 @@ class AddressInUse(StartError):
 
 
 class InsecureAddress(StartError):
-    """The address can be reached by others and nothing protects it."""
+    """Other machines can reach the address, and it is in plain text without --insecure."""
 
 
 class SettingsInvalid(StartError):

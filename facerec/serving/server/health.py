@@ -1,8 +1,8 @@
-"""Health, which is asked for by gRPC and, on the admin port, over HTTP.
+"""Health over gRPC; the admin port serves the same states over HTTP.
 
-One servicer answers `grpc.health.v1.Health`: on the port of calls, and where `health_address` is set on a
-port of its own, for probes of containers and balancers that speak neither TLS nor keys, while the other port
-takes both. `admin` answers /livez and /readyz out of the same states. A service is not ready at its start.
+One servicer answers `grpc.health.v1.Health` on the main port, and where `health_address` is set also on a
+port of its own, for health checks of containers and load balancers that use neither TLS nor keys. `admin`
+answers /livez and /readyz from the same states. A service starts as NOT_SERVING.
 """
 
 import asyncio
@@ -13,8 +13,8 @@ import grpc
 import grpc.aio
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
+from facerec.serving.fairness.evicting_set import FairEvictingSet
 from facerec.serving.middleware.chain import Context, host
-from facerec.serving.middleware.reading.permits import EvictingSet
 from facerec.serving.middleware.reading.reader import HEALTH_BYTES
 from facerec.serving.observability.metrics import SERVING
 from facerec.serving.server import address, wire
@@ -22,32 +22,34 @@ from facerec.serving.server.errors import AddressInUse
 
 SERVICE_NAME = health.SERVICE_NAME
 OVERALL = ""
-MAX_WATCHES = 2048  # of some 20 KB each
+MAX_WATCHES = 2048  # each takes about 20 KB
 
 
 class _Servicer(health.aio.HealthServicer):
-    """Of the streams of Watch, which take no key, so many are kept: beyond, the oldest of whichever host has
-    most ends as RESOURCE_EXHAUSTED."""
+    """The health servicer with at most MAX_WATCHES streams of Watch, which need no key.
+
+    One more ends the oldest stream of the host that has most, as RESOURCE_EXHAUSTED.
+    """
 
     def __init__(self) -> None:
         super().__init__()
-        self._watching = EvictingSet(MAX_WATCHES)
+        self._watching = FairEvictingSet(MAX_WATCHES)
 
     async def Watch(self, request: health_pb2.HealthCheckRequest, context: Context) -> None:
         task = asyncio.current_task()
         assert task is not None
-        owner, ended = host(context), False
+        owner, evicted = host(context), False
 
-        def leave() -> None:
-            nonlocal ended
-            ended = True
+        def evict() -> None:
+            nonlocal evicted
+            evicted = True
             task.cancel()
 
-        self._watching.add(owner, task, leave)
+        self._watching.add(owner, task, evict)
         try:
             await super().Watch(request, context)
         except asyncio.CancelledError:
-            if not ended:
+            if not evicted:
                 raise
             task.uncancel()
         finally:
@@ -56,7 +58,7 @@ class _Servicer(health.aio.HealthServicer):
 
 
 class Health:
-    """What `grpc.health.v1.Health` answers: a state a service, and SERVING for "" when all are."""
+    """The health states: of each service, and of "", which is SERVING when all services are."""
 
     def __init__(self, names: Iterable[str]) -> None:
         self._servicer = _Servicer()
@@ -67,20 +69,20 @@ class Health:
         health_pb2_grpc.add_HealthServicer_to_server(self._servicer, server)
 
     async def publish(self) -> None:
-        """Announce every state. Called once before the server starts: the servicer begins as SERVING."""
+        """Announce every state. Called before the server starts: gRPC's servicer starts as SERVING."""
         for name, serving in self._serving.items():
             SERVING.labels(name).set(serving)
             await self._servicer.set(name, _state(serving))
         await self._servicer.set(OVERALL, _state(all(self._serving.values())))
 
     async def set(self, name: str, serving: bool) -> None:
-        """Announce a service's state, and with it the overall one."""
+        """Announce a service's state, and the overall state."""
         if self._serving[name] != serving:
             self._serving[name] = serving
             await self.publish()
 
     def states(self) -> dict[str, bool]:
-        """Which services are SERVING."""
+        """Whether each service is SERVING, by name."""
         return dict(self._serving)
 
     async def shut_down(self) -> None:
@@ -92,9 +94,9 @@ class Health:
 
 
 class HealthPort:
-    """Health and nothing else, in plain text: for probes that speak neither TLS nor keys.
+    """A port for health checks only, in plain text, for clients that use neither TLS nor keys.
 
-    `at` is HOST:PORT, `health_service` what answers there. Raises AddressInvalid.
+    `at` is HOST:PORT, `health_service` has the states. Raises AddressInvalid.
     """
 
     def __init__(self, at: str, health_service: Health) -> None:
@@ -104,7 +106,7 @@ class HealthPort:
 
     @property
     def address(self) -> str:
-        """`HOST:PORT` as listened on."""
+        """The `HOST:PORT` listened on."""
         return str(self._address)
 
     async def start(self) -> None:

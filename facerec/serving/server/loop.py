@@ -1,4 +1,4 @@
-"""Running a service's main coroutine, until a signal asks it to end."""
+"""Runs a service's main coroutine, and waits for a termination signal."""
 
 import asyncio
 import signal
@@ -26,7 +26,7 @@ def run(main: Coroutine[Any, Any, int | None]) -> int:
 
 
 async def wait_for_termination() -> None:
-    """Return on the first SIGTERM or SIGINT. A second one takes the signal's default course."""
+    """Return on the first SIGTERM or SIGINT. A second one has the signal's default effect."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     signals = (signal.SIGTERM, signal.SIGINT)

@@ -1,4 +1,4 @@
-"""What a serving process does around its server: logs, metrics and traces, watchdog and loop lag."""
+"""What a serving process needs beside its server: logs, metrics, traces, watchdog, loop lag."""
 
 import asyncio
 import contextlib
@@ -15,10 +15,10 @@ from facerec.serving.server.settings import ServingSettings
 
 
 def begin(service: str, release: str, settings: ServingSettings, **banner: object) -> None:
-    """Set up logs, the metric of the release, and traces where they are asked for; log what starts.
+    """Set up logs, the metric of the release, and traces where they are enabled; log the start.
 
-    `service` is `encoder` or `matcher`, `banner` what an operator who reads the log wants to know first.
-    Raises StartError where traces take packages that are not installed.
+    `service` is `encoder` or `matcher`, `banner` has further fields of that log line. Raises StartError where
+    traces need packages that are not installed.
     """
     logs.configure(settings.log_level, settings.log_format)
     structlog.get_logger(f"{service}_service").info("starting", release=release, **banner)

@@ -1,4 +1,4 @@
-"""Server reflection under both of its names."""
+"""gRPC server reflection, v1 and v1alpha."""
 
 from collections.abc import Sequence
 
@@ -13,8 +13,8 @@ V1 = "grpc.reflection.v1.ServerReflection"
 def register(server: grpc.aio.Server, names: Sequence[str]) -> None:
     """Let callers list and describe the named services.
 
-    The package speaks v1alpha only; v1 differs in the service's name alone, so the same servicer
-    answers under both. V1 has no descriptor here and therefore stays out of the list.
+    grpcio-reflection supports v1alpha only; v1 differs only in the service's name, so the same servicer
+    answers under both names. v1 has no descriptor here and is therefore not listed.
     """
     servicer = _async.ReflectionServicer([*names, V1ALPHA])
     add = reflection_pb2_grpc.add_ServerReflectionServicer_to_server

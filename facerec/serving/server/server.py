@@ -1,4 +1,4 @@
-"""A grpc.aio server with health, reflection, mapped errors and a graceful end."""
+"""A grpc.aio server with middleware, health, reflection and a graceful shutdown."""
 
 import asyncio
 import dataclasses
@@ -12,15 +12,15 @@ from facerec.serving.auth.authentication import Authenticator
 from facerec.serving.auth.key_store import KeyStore
 from facerec.serving.auth.permissions import Role
 from facerec.serving.auth.tls import ServerTls
+from facerec.serving.fairness.byte_budget import FairByteBudget
 from facerec.serving.middleware import status
 from facerec.serving.middleware.answers import AnswerWriter
 from facerec.serving.middleware.chain import Middleware, MiddlewareServer
 from facerec.serving.middleware.deadlines import Deadlines
-from facerec.serving.middleware.reading.budget import ByteBudget
 from facerec.serving.middleware.reading.reader import RequestReader
 from facerec.serving.middleware.request_metrics import LogCalls, RequestMetrics
 from facerec.serving.observability import spans
-from facerec.serving.observability.tracing import traced
+from facerec.serving.observability.tracing import trace_calls
 from facerec.serving.server import address, reflection, wire
 from facerec.serving.server.admin import Admin
 from facerec.serving.server.errors import AddressInUse, SettingsInvalid
@@ -33,10 +33,14 @@ T = TypeVar("T")
 
 @dataclasses.dataclass(frozen=True)
 class Service:
-    """One service of the contract, how it is added to a server, and the role that each method takes.
+    """A service of the contract.
 
-    `probes` says of methods how many probes a message brings, where that is not one; `large` are the methods
-    whose requests carry images or faces in bulk, those of all others being small.
+    Attributes:
+        full_name: Its name, such as `facerec.encoder.v1.EncoderService`.
+        register: Adds its servicer to a server.
+        roles: The role that each method requires.
+        probes: For methods whose message may bring other than one probe, a function that counts them.
+        large: The methods whose requests carry images or many faces; others take small messages only.
     """
 
     full_name: str
@@ -48,7 +52,7 @@ class Service:
 
 @dataclasses.dataclass(frozen=True)
 class ServerOptions:
-    """How the server listens and ends. Times are in seconds, sizes in bytes."""
+    """The options of a server; `ServingSettings` documents each. Times are in seconds, sizes in bytes."""
 
     address: str
     insecure: bool = False
@@ -70,9 +74,9 @@ class ServerOptions:
 
 
 class Server:
-    """A server that answers health from its start; a service is SERVING once `set_serving` says so.
+    """A server that answers health checks from its start; `set_serving` makes a service SERVING.
 
-    With a keys file only callers that are in it are admitted. Raises AddressInvalid, InsecureAddress,
+    With a keys file only the callers in it are admitted. Raises AddressInvalid, InsecureAddress,
     SettingsInvalid.
     """
 
@@ -98,9 +102,9 @@ class Server:
         self._register(services)
 
     def _register(self, services: Sequence[Service]) -> None:
-        """Register the services, health and reflection, each method within all middleware."""
+        """Register the services, health and reflection, each method wrapped in all middleware."""
         wrapping = MiddlewareServer(self._server, self._middleware(services))
-        server = cast(grpc.aio.Server, wrapping)  # it has the two methods that registering takes
+        server = cast(grpc.aio.Server, wrapping)  # it has the two methods that registering needs
         for service in services:
             service.register(server)
         self._health.register(server)
@@ -111,24 +115,24 @@ class Server:
         """All middleware, the outermost first."""
         options, authenticator = self._options, self._authenticator
         return [
-            *([traced] if spans.enabled() else []),
+            *([trace_calls] if spans.enabled() else []),
             self._request_metrics,
-            status.mapped,
-            *([authenticator.admit] if authenticator else []),
+            status.map_errors,
+            *([authenticator.authenticate] if authenticator else []),
             Deadlines(options.max_call_seconds),
-            AnswerWriter(ByteBudget(max(options.max_bytes_in_flight // 2, options.max_request_bytes))),
+            AnswerWriter(FairByteBudget(max(options.max_bytes_in_flight // 2, options.max_request_bytes))),
             RequestReader(
                 budget_bytes=options.max_bytes_in_flight,
                 max_message_bytes=options.max_request_bytes,
                 max_seconds=options.max_call_seconds,
                 large={f"/{each.full_name}/{method}" for each in services for method in each.large},
             ),
-            *([authenticator.check] if authenticator else []),
+            *([authenticator.authorize] if authenticator else []),
         ]
 
     @property
     def address(self) -> str:
-        """`HOST:PORT` as listened on."""
+        """The `HOST:PORT` listened on."""
         return str(self._address)
 
     @property
@@ -142,7 +146,7 @@ class Server:
         return self._admin.address if self._admin else None
 
     async def start(self) -> None:
-        """Listen, every service NOT_SERVING. Raises AddressInUse, and listens nowhere then."""
+        """Listen, with every service NOT_SERVING. Raises AddressInUse, with all ports closed."""
         await self._health.publish()
         try:
             await self._listen()
@@ -167,7 +171,7 @@ class Server:
                 f"cannot listen on {self._address}: the port is taken, or the host is not this machine's"
             ) from error
         self._address = dataclasses.replace(self._address, port=port)
-        await self._server.start()  # one that was not started keeps its port when stopped
+        await self._server.start()  # stopping closes the port only of a server that was started
         if self._admin:
             self._admin.start()
         if self._health_port:
@@ -178,7 +182,7 @@ class Server:
         await self._health.set(full_name, serving)
 
     async def stop(self) -> None:
-        """Announce NOT_SERVING, let balancers notice, finish what is in flight, then close."""
+        """Announce NOT_SERVING, wait `drain_seconds`, finish the calls in flight, then close."""
         await self._health.shut_down()
         await asyncio.sleep(self._options.drain_seconds)
         await self._server.stop(self._options.grace_seconds)
@@ -202,11 +206,11 @@ def _authenticator(options: ServerOptions, services: Sequence[Service]) -> Authe
 
 
 def _by_path(services: Sequence[Service], table: Callable[[Service], Mapping[str, T]]) -> dict[str, T]:
-    """What services say of their methods, by `/SERVICE/METHOD`."""
+    """The tables of several services as one, by `/SERVICE/METHOD`."""
     return {
-        f"/{service.full_name}/{method}": said
+        f"/{service.full_name}/{method}": value
         for service in services
-        for method, said in table(service).items()
+        for method, value in table(service).items()
     }
 
 
@@ -215,21 +219,21 @@ def _tls(options: ServerOptions) -> ServerTls | None:
     if cert and key:
         return ServerTls(cert, key, client_ca)
     if cert or key or client_ca:
-        raise SettingsInvalid("TLS takes tls_cert_file and tls_key_file together")
+        raise SettingsInvalid("TLS needs tls_cert_file and tls_key_file together")
     return None
 
 
 def _channel_options(options: ServerOptions) -> list[tuple[str, int]]:
     chosen = [
         *wire.limits(options.max_request_bytes),
-        # Clients ping every 30 s, busy or not; by default a server hangs up on whoever does.
+        # Clients ping every 30 s, busy or idle; by default a server would close their connection.
         ("grpc.keepalive_permit_without_calls", 1),
         ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
-        # A client that vanished without a word is noticed, and its work dropped.
+        # Detects clients that vanished without closing the connection, and cancels their calls.
         ("grpc.keepalive_time_ms", int(1000 * options.keepalive_seconds)),
         ("grpc.keepalive_timeout_ms", int(1000 * KEEPALIVE_TIMEOUT_SECONDS)),
     ]
     if options.max_connection_age_seconds:
-        # Calls and streams under way finish on the old connection, however long they take.
+        # Running calls and streams finish on the old connection, however long they take.
         chosen.append(("grpc.max_connection_age_ms", int(1000 * options.max_connection_age_seconds)))
     return chosen

@@ -1,8 +1,8 @@
-"""Settings of either service: flag, then environment, then file, then default.
+"""The settings of both services, from flags, then the environment, then a file, then defaults.
 
 A field's docstring is its `--help`. `--address` on the command line is `ENCODER_ADDRESS` in the
 encoder's environment and `address` in its TOML file; a text setting can also be read from the file
-that `ENCODER_..._FILE` names, which is how a secret is mounted.
+that `ENCODER_..._FILE` names, which suits mounted secrets.
 """
 
 import os
@@ -43,27 +43,27 @@ class ServingSettings(BaseSettings):
     """HOST:PORT to listen on; port 0 lets the system choose."""
 
     insecure: bool = False
-    """Listen in plain text on an address other machines can reach."""
+    """Allow plain text on an address that other machines can reach."""
 
     admin_address: str | None = None
-    """HOST:PORT for metrics, liveness and readiness over HTTP; none is opened where it is not set."""
+    """HOST:PORT for metrics, liveness and readiness over HTTP; no port is opened where it is not set."""
 
     health_address: str | None = None
-    """HOST:PORT for gRPC health alone, in plain text, for probes that speak neither TLS nor keys; none is
-    opened where it is not set."""
+    """HOST:PORT for gRPC health only, in plain text, for health checks that use neither TLS nor keys; no port
+    is opened where it is not set."""
 
     keys_file: Path | None = None
-    """TOML file of the API keys and client certificates, and what each may do; read anew when
-    it changes. Without it everybody may do everything."""
+    """TOML file of the API keys and client certificates, with the permissions of each; reloaded when it
+    changes. Without it every caller may do everything."""
 
     tls_cert_file: Path | None = None
-    """PEM file of the server's certificate and those between it and the CA; read anew when it changes."""
+    """PEM file of the server's certificate and the intermediate ones; reloaded when it changes."""
 
     tls_key_file: Path | None = None
     """PEM file of the certificate's key."""
 
     tls_client_ca_file: Path | None = None
-    """PEM file of the CAs whose client certificates are accepted; with it, callers need one."""
+    """PEM file of the CAs whose client certificates are accepted; where it is set, callers need one."""
 
     reflection: bool = True
     """Answer server reflection, which grpcurl and buf curl need."""
@@ -72,51 +72,52 @@ class ServingSettings(BaseSettings):
     """Largest message received or sent, in bytes."""
 
     max_bytes_in_flight: int = pydantic.Field(128 * 1024 * 1024, ge=1024, le=2**40)
-    """Most that the messages of all calls may take together, in bytes; at least max_request_bytes. A message
-    that takes longer than 20 ms to arrive, and one that a stream waits for, is counted as an eighth of
-    max_request_bytes until it is there. One caller leaves max_request_bytes to others, at most half and at
-    least a quarter of all. A call beyond it is refused as OVERLOADED. A message takes several times its size
-    while it is worked on. Answers that are not read yet share half as much."""
+    """Most bytes that the messages of all calls may take together; at least max_request_bytes. A message that
+    takes longer than 20 ms to arrive, and one that a stream waits for, counts as an eighth of
+    max_request_bytes until it is complete. One caller leaves max_request_bytes to others, at least a quarter
+    and at most half of all. A call beyond the limit is refused as OVERLOADED. A message takes several times
+    its size in memory while it is processed. Answers that callers have not read yet share half as many
+    bytes."""
 
     drain_seconds: float = pydantic.Field(0.0, ge=0, le=300)
-    """How long to go on answering after NOT_SERVING was announced, in seconds, so that balancers notice."""
+    """How long to go on answering after announcing NOT_SERVING, in seconds, so that balancers notice."""
 
     grace_seconds: float = pydantic.Field(10.0, ge=0, le=600)
-    """How long calls in flight may take to finish at the end, in seconds."""
+    """How long calls in flight may take to finish at shutdown, in seconds."""
 
     max_call_seconds: float = pydantic.Field(60.0, gt=0, le=3600)
-    """Longest a unary call may take whose caller gave no deadline, in seconds."""
+    """Longest that a unary call without a deadline may take, in seconds."""
 
     max_connection_age_seconds: float = pydantic.Field(300.0, ge=0, le=86400)
-    """Age at which a connection is closed once its calls have ended, in seconds, so that clients look for
-    new replicas; 0 never."""
+    """Age at which a connection is closed once its calls have ended, in seconds, so that clients find new
+    replicas; 0 for never."""
 
     keepalive_seconds: float = pydantic.Field(60.0, ge=10, le=86400)
-    """How often a silent client is asked whether it is still there, in seconds."""
+    """How often an idle connection is checked by a ping, in seconds."""
 
     stuck_seconds: float = pydantic.Field(300.0, ge=0, le=86400)
-    """How long one piece of work may hold a thread or the event loop before the process ends itself, in
-    seconds; 0 for ever."""
+    """How long one piece of work may block a thread or the event loop before the process ends itself, in
+    seconds; 0 for no limit."""
 
     trace_endpoint: str | None = None
-    """HOST:PORT of an OpenTelemetry collector (OTLP over gRPC, in plain text) that spans are sent to; none
-    are made where it is not set. Takes the packages of the extra `tracing`."""
+    """HOST:PORT of an OpenTelemetry collector (OTLP over gRPC, in plain text) that spans are sent to; no
+    spans are recorded where it is not set. Needs the packages of the extra `tracing`."""
 
     lag_report_seconds: float = pydantic.Field(60.0, gt=0, le=86400)
     """How often the event loop's lag is logged, in seconds."""
 
     log_level: Level = "info"
-    """Least level logged: debug, info, warning or error."""
+    """Lowest level logged: debug, info, warning or error."""
 
     log_calls: LogCalls = "failed"
-    """Of which calls a line is logged: off, failed or all. It has method, code, time, caller and request
-    id."""
+    """Which calls have a line in the access log: off, failed or all. It has method, code, duration, caller
+    and request id."""
 
     log_format: Format = "auto"
-    """How a log line is written: console, json, or auto, which is console on a terminal."""
+    """Format of log lines: console, json, or auto, which is console on a terminal and else json."""
 
     @pydantic.model_validator(mode="after")
-    def _room_for_one(self) -> Self:
+    def _check_one_request_fits(self) -> Self:
         if self.max_bytes_in_flight < self.max_request_bytes:
             raise ValueError("max_bytes_in_flight must be at least max_request_bytes")
         return self
@@ -130,12 +131,12 @@ class ServingSettings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Order the sources; the flags come before all of these."""
+        """The sources in order of precedence; flags come before all of these."""
         toml = TomlConfigSettingsSource(settings_cls, toml_file=cls.config_file)
         return init_settings, env_settings, _NamedFiles(settings_cls), toml
 
     def file_of(self, name: str) -> Path | None:
-        """The file of `PREFIX_NAME_FILE`, to be read anew; None where the setting is not from it."""
+        """The file that `PREFIX_NAME_FILE` names, to be reloaded; None where the setting is not from it."""
         path = os.environ.get(f"{self.model_config.get('env_prefix', '')}{name}_FILE".upper())
         if not path:
             return None
@@ -144,7 +145,7 @@ class ServingSettings(BaseSettings):
         return Path(path) if Path(path).read_text(encoding="utf-8").strip() == text else None
 
     def server_options(self) -> ServerOptions:
-        """The part of the settings that the server takes."""
+        """The options of the server that these settings describe."""
         return ServerOptions(
             address=self.address,
             insecure=self.insecure,
@@ -167,7 +168,7 @@ class ServingSettings(BaseSettings):
 
 
 class _NamedFiles(PydanticBaseSettingsSource):
-    """Reads `PREFIX_NAME_FILE`: the path of a file whose text is the setting."""
+    """A source that reads `PREFIX_NAME_FILE`: the path of a file whose text is the setting's value."""
 
     def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
         path = os.environ.get(f"{self.config.get('env_prefix', '')}{field_name}_FILE".upper())

@@ -1,4 +1,4 @@
-"""What `--help` prints of the settings that a command takes."""
+"""Prints the `--help` of a command: the settings that it uses."""
 
 from collections.abc import Collection
 
@@ -15,9 +15,9 @@ _SOURCES = (
 def print_help(
     settings: type[BaseSettings], *, prog: str, about: str, takes: Collection[str] | None = None
 ) -> None:
-    """Print the flags of a command, `prog`, of which `about` says what it does. Ends by SystemExit.
+    """Print the flags of a command and exit (SystemExit).
 
-    `takes` names the settings that it makes use of; None is all.
+    `prog` is the command, `about` what it does, and `takes` names the settings that it uses; None for all.
     """
     prefix = settings.model_config.get("env_prefix", "")
     fields = {

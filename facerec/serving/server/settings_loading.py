@@ -1,4 +1,4 @@
-"""Reads the settings of one command, and says what is wrong with them."""
+"""Reads the settings of a command, with error messages that say how to fix them."""
 
 import difflib
 import os
@@ -24,10 +24,10 @@ def load(
     about: str = "",
     takes: Collection[str] | None = None,
 ) -> SettingsT:
-    """Read the settings of one command, `prog`; the services' commands share one file and environment.
+    """Read the settings of one command; all commands of a service share one file and environment.
 
-    `--help` prints `about` and those that the command makes use of, which `takes` names (None: all), and
-    exits. Raises SettingsInvalid.
+    `prog` is the command. `--help` prints `about` and the settings that `takes` names (None: all), and exits.
+    Raises SettingsInvalid.
     """
     if "--help" in argv or "-h" in argv:
         print_help(settings, prog=prog, about=about, takes=takes)
@@ -53,7 +53,7 @@ def load(
 
 
 def _take_config(argv: list[str]) -> tuple[list[str], Path | None]:
-    """Split `--config FILE` off: the file must be known before the settings are read."""
+    """Remove `--config FILE`, which must be known before the settings are read; returns the rest and FILE."""
     for index, argument in enumerate(argv):
         if argument == "--config" and index + 1 < len(argv):
             return [*argv[:index], *argv[index + 2 :]], Path(argv[index + 1])
@@ -63,7 +63,7 @@ def _take_config(argv: list[str]) -> tuple[list[str], Path | None]:
 
 
 def _refuse_unknown_variables(settings: type[ServingSettings], prefix: str, prog: str) -> None:
-    """A misspelt variable would otherwise leave its default in force in silence."""
+    """Refuse misspelt variables: else their settings would silently keep the default."""
     known = {f"{prefix}{name}".upper() for name in settings.model_fields}
     known |= {f"{name}_FILE" for name in known}
     for variable in os.environ:
@@ -74,7 +74,7 @@ def _refuse_unknown_variables(settings: type[ServingSettings], prefix: str, prog
 
 
 def _suggest(name: str, known: Iterable[str], prog: str, prefix: str = "") -> str:
-    """The setting of a name most like this one, which had perhaps been meant, or where all are listed."""
-    by_rest = {each.removeprefix(prefix): each for each in known}  # a prefix in common is no likeness
+    """Suggest the setting with the most similar name, or else the help."""
+    by_rest = {each.removeprefix(prefix): each for each in known}  # the common prefix is no similarity
     near = difflib.get_close_matches(name.removeprefix(prefix), by_rest, n=1)
     return f"did you mean {by_rest[near[0]]}?" if near else f"`{prog} --help` lists them"

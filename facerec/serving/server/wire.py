@@ -1,4 +1,4 @@
-"""The grpc.aio server that both services listen with: its limits, and calls of methods that there are not."""
+"""The grpc.aio server of both services: limits of connections, and calls of unknown methods."""
 
 import asyncio
 import logging
@@ -12,7 +12,7 @@ from grpc.aio import _server
 
 MAX_STREAMS_PER_CONNECTION = 256
 MAX_HEADER_BYTES = 16 * 1024
-NO_COMPRESSION = 1  # the bit of `identity`, alone
+NO_COMPRESSION = 1  # only the bit of `identity`
 UNKNOWN_METHOD = "Method not found!"
 
 ChannelOptions = Sequence[tuple[str, int]]
@@ -29,11 +29,11 @@ def limits(max_message_bytes: int) -> list[tuple[str, int]]:
         ("grpc.max_concurrent_streams", MAX_STREAMS_PER_CONNECTION),
         ("grpc.max_metadata_size", MAX_HEADER_BYTES),
         ("grpc.absolute_max_metadata_size", MAX_HEADER_BYTES),
-        # A compressed message is a thousandth of what it becomes, before any code of ours reads it.
+        # A compressed message may expand a thousandfold before any limit of ours applies.
         ("grpc.compression_enabled_algorithms_bitset", NO_COMPRESSION),
-        # Of a message that nobody reads yet its first 64 KB are taken in, however quick its sender is.
+        # At most 64 KB of a message are received before it is read, however fast its sender is.
         ("grpc.http2.bdp_probe", 0),
-        # Two servers on one port would share its calls in silence; the second is to be refused.
+        # Two servers on one port would silently share its calls; the second one must fail to start.
         ("grpc.so_reuseport", 0),
     ]
 
@@ -50,8 +50,11 @@ class _Server(_server.Server):
 
 
 class _AioServer(cygrpc.AioServer):  # type: ignore[misc]
-    """gRPC's own loop decodes the name of an unregistered method as UTF-8 and ends the server where it is
-    not: anybody could end it by one call. Here such calls are answered by themselves, their name unread."""
+    """A server that any caller could otherwise end by one call.
+
+    gRPC's own loop decodes the name of an unregistered method as UTF-8, and ends where it is not. Here such
+    calls are answered without reading their name.
+    """
 
     async def _request_call(self) -> Any:
         refused: set[asyncio.Task[None]] = set()
@@ -59,7 +62,7 @@ class _AioServer(cygrpc.AioServer):  # type: ignore[misc]
         while True:
             call = await super()._request_call()
             task = loop.create_task(_refuse(call, loop))
-            refused.add(task)  # a loop keeps no task alive by itself
+            refused.add(task)  # the event loop keeps only weak references to tasks
             task.add_done_callback(refused.discard)
 
 
