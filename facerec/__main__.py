@@ -1,7 +1,7 @@
-"""The `facerec` command, and `python -m facerec`: Ctrl-C is answered from the start.
+"""The `facerec` command, and `python -m facerec`, which handle Ctrl-C from the start.
 
-Loading the command takes a few tenths of a second. An exception that is raised in the middle of an import may
-come out anywhere, or be lost; so until the command is loaded Ctrl-C ends the process in its handler.
+Loading the command takes a few tenths of a second. An exception raised during an import may surface anywhere
+or be lost, so until the command is loaded the handler of Ctrl-C ends the process itself.
 """
 
 import os
@@ -13,20 +13,21 @@ from facerec import interruption
 
 def main() -> int:
     """Run one command and return its exit code."""
-    answers = signal.getsignal(signal.SIGINT) is signal.default_int_handler  # a shell's script may ignore it
-    if answers:
-        signal.signal(signal.SIGINT, interruption.leave)
+    # Not where a shell script ignores it.
+    handles_interrupt = signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    if handles_interrupt:
+        signal.signal(signal.SIGINT, interruption.exit_interrupted)
     try:
-        from facerec.cli import main as run  # noqa: PLC0415 - takes its time
+        from facerec.cli import main as run  # noqa: PLC0415 - slow to import
 
-        if answers:
+        if handles_interrupt:
             signal.signal(signal.SIGINT, signal.default_int_handler)
         code = run()
     except KeyboardInterrupt:
-        interruption.say()
+        interruption.report()
         code = interruption.INTERRUPTED
-    if answers:
-        signal.signal(signal.SIGINT, lambda *_: os._exit(code))  # all is said: only the ending is hurried
+    if handles_interrupt:
+        signal.signal(signal.SIGINT, lambda *_: os._exit(code))  # all output is written: end at once
     return code
 
 

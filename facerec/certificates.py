@@ -1,11 +1,11 @@
-"""Certificates and keys in PEM files, refused where TLS could not be spoken with them."""
+"""Reads certificates and keys from PEM files, and checks that TLS can use them."""
 
 import ssl
 from pathlib import Path
 
 
 class CertificatesInvalid(ValueError):
-    """A file cannot be used, or two don't fit; `field` says which: ca_file, cert_file or key_file."""
+    """A file cannot be used, or two do not match; `field` is ca_file, cert_file or key_file."""
 
     def __init__(self, message: str, field: str) -> None:
         super().__init__(message)
@@ -13,7 +13,7 @@ class CertificatesInvalid(ValueError):
 
 
 def read_authorities(path: Path) -> bytes:
-    """Read the CAs that are trusted: one or several certificates, as PEM. Raises CertificatesInvalid."""
+    """Read the certificates of trusted CAs, one or several, as PEM. Raises CertificatesInvalid."""
     data = _read(path, "ca_file")
     if not _holds_certificates(data):
         raise CertificatesInvalid(f"{path} holds no certificate as PEM", "ca_file")
@@ -21,9 +21,9 @@ def read_authorities(path: Path) -> bytes:
 
 
 def read_pair(cert: Path, key: Path) -> tuple[bytes, bytes]:
-    """Read a certificate, followed by those between it and its CA, and its key, both as PEM.
+    """Read a certificate, followed by its intermediate ones, and its key; returns both as PEM.
 
-    What is returned is what was checked. Raises CertificatesInvalid, where the key is another's too.
+    Raises CertificatesInvalid where they cannot be used, do not match, or change while they are read.
     """
     data = _read(cert, "cert_file"), _read(key, "key_file")
     if not _holds_certificates(data[0]):
@@ -42,21 +42,21 @@ def read_pair(cert: Path, key: Path) -> tuple[bytes, bytes]:
 def _why_unfit(cert: Path, key: Path, error: Exception) -> str:
     reason = getattr(error, "reason", None)
     if reason == "KEY_VALUES_MISMATCH":
-        return f"the certificate of {cert} and the key of {key} don't fit together"
+        return f"the certificate of {cert} and the key of {key} do not match"
     return f"{cert} and {key} cannot be used ({reason})" if reason else f"{key} holds no key as PEM"
 
 
 class _Encrypted(Exception):
-    """The key asks for a password."""
+    """The key is encrypted."""
 
 
 def _refuse_password() -> str:
-    """Without it OpenSSL would ask at the terminal, and wait."""
+    """Called for an encrypted key, for which OpenSSL would otherwise prompt at the terminal."""
     raise _Encrypted
 
 
 def _holds_certificates(data: bytes) -> bool:
-    try:  # what is not ASCII is a comment, such as a name
+    try:  # text that is not ASCII is a comment, such as a name
         ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata=data.decode("ascii", "ignore"))
     except (ssl.SSLError, ValueError):
         return False

@@ -1,4 +1,4 @@
-"""What the environment switches on and off."""
+"""Boolean environment variables."""
 
 import os
 from collections.abc import Mapping

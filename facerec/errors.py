@@ -3,8 +3,8 @@
     FacerecError            reason, message, field, retry_after_seconds, metadata
     +-- each service's own tree, in encoder_service.domain.errors and matcher_service.domain.errors
 
-A service raises a subclass where the fault is known; `facerec.serving.middleware.status` maps its reason to a
-gRPC status once. The clients raise `FacerecError` itself, with what the status carried.
+A service raises a subclass where the error is detected; `facerec.serving.middleware.status` maps its reason
+to a gRPC status once. The clients raise `FacerecError` itself, with what the status carried.
 """
 
 import enum
@@ -12,10 +12,10 @@ from collections.abc import Mapping
 
 
 class Reason(enum.StrEnum):
-    """Why a call failed: the reason that a service gave, or one of the client's own.
+    """Why a call failed: a reason of a service, or one of the client itself.
 
-    A service gives it in a `google.rpc.ErrorInfo` of the domain `facerec`.
-    docs/errors.md says what each means, and whether to try again.
+    A service sends it in a `google.rpc.ErrorInfo` of the domain `facerec`.
+    docs/errors.md says what each means, and whether to retry.
     """
 
     IMAGE_INVALID = "IMAGE_INVALID"
@@ -47,7 +47,7 @@ class Reason(enum.StrEnum):
     KEY_UNKNOWN = "KEY_UNKNOWN"
     NOT_PERMITTED = "NOT_PERMITTED"
     INTERNAL = "INTERNAL"
-    # The client's own: no service answered.
+    # Set by the client: no service answered.
     UNREACHABLE = "UNREACHABLE"
     DEADLINE_EXCEEDED = "DEADLINE_EXCEEDED"
 
@@ -57,12 +57,13 @@ class FacerecError(Exception):
 
     Attributes:
         reason: Why the call failed.
-        message: A sentence for people, which says how to fix it.
+        message: A sentence for people that says how to fix it.
         field: The path of the invalid field of the request, such as `items[2].probe.image`; "" where there is
             none.
-        retry_after_seconds: How long to wait before trying again, in seconds; None where that does not help
-            or no service said so.
-        metadata: More that a program may read, such as the `person_id` of FACE_DUPLICATE.
+        retry_after_seconds: How long to wait before a retry, in seconds; None where a retry does not help or
+        the
+            service does not say.
+        metadata: Further values for programs, such as the `person_id` of FACE_DUPLICATE.
 
     Example:
         >>> try:

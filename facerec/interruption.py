@@ -1,6 +1,6 @@
-"""How Ctrl-C ends a command where an exception would not do: while modules are loaded, and at its end.
+"""How Ctrl-C ends a command while modules are loaded and at its end, where an exception would be lost.
 
-It imports next to nothing, as Ctrl-C is not answered before this is loaded.
+It imports almost nothing, because Ctrl-C is not handled before it is loaded.
 """
 
 import os
@@ -9,21 +9,21 @@ import sys
 INTERRUPTED = 130
 
 
-def leave(*_: object) -> None:
+def exit_interrupted(*_: object) -> None:
     """End the process as an interrupted command does."""
-    say()
+    report()
     os._exit(INTERRUPTED)
 
 
-def say() -> None:
-    """A line on stderr, and with --json an object on stdout."""
+def report() -> None:
+    """Write `interrupted` to stderr, and with --json an error object to stdout."""
     if "--json" in sys.argv:
         _write(1, b'{"error": {"reason": "INTERRUPTED", "message": "interrupted"}}\n')
     _write(2, b"interrupted\n")
 
 
 def _write(descriptor: int, text: bytes) -> None:
-    try:  # noqa: SIM105 - contextlib takes its time
+    try:  # noqa: SIM105 - contextlib is slow to import
         os.write(descriptor, text)
-    except OSError:  # nobody reads it
+    except OSError:  # the reader has gone
         pass

@@ -1,17 +1,18 @@
-"""Whether an address leads to this machine alone: what may be said in plain text there, or listened to."""
+"""Whether an address is a loopback address, where plain text is safe."""
 
 import ipaddress
 
 _LOCAL_SCHEMES = ("unix:", "unix-abstract:")
 _ADDRESS_SCHEMES = ("ipv4:", "ipv6:")
-_DNS = "dns:///"  # with a server named between the slashes, that server would say where a name leads
+_DNS = "dns:///"  # a DNS server named between the slashes could resolve a name to any address
 
 
 def is_loopback_host(host: str) -> bool:
     """Whether a host is `localhost` or a loopback address written in full, IPv4-mapped ones included.
 
-    `host` is without port and brackets. Every other name may lead anywhere, `127.example.com` too, and so
-    may what only some resolvers take for an address: `127.1`, `0x7f000001`, a trailing dot, a zone.
+    `host` is without port and brackets. Any other name may resolve to any address, such as `127.example.com`,
+    and so may forms that only some resolvers read as an address: `127.1`, `0x7f000001`, a trailing dot, a
+    zone.
     """
     if host == "localhost":
         return True
@@ -25,10 +26,10 @@ def is_loopback_host(host: str) -> bool:
 
 
 def is_loopback_target(target: str) -> bool:
-    """Whether a gRPC target leads to this machine alone: each of its addresses, where there are several.
+    """Whether all addresses of a gRPC target are loopback addresses or Unix sockets.
 
-    A target in a form that is not understood here (another scheme, percent-encoding, user information, a DNS
-    server of its own) does not.
+    False for a target in any other form: another scheme, percent-encoding, user information, a DNS server of
+    its own.
     """
     if target.startswith(_LOCAL_SCHEMES):
         return True

@@ -1,4 +1,4 @@
-"""Whether somebody other than root could change where root writes."""
+"""Whether another user than root could change a path that root uses."""
 
 import os
 import stat
@@ -7,14 +7,14 @@ from pathlib import Path
 
 
 def why_unsafe(path: Path) -> str:
-    """Say who could put something else in the place of `path` or of a folder above it; "" for nobody.
+    """A phrase that says who could replace `path` or a folder above it; "" where only root could.
 
-    It need not be there yet. Only root is asked about: what others own they can spoil for themselves alone.
+    The path need not exist. "" also for processes of other users, who risk only their own files.
     """
     if sys.platform == "win32" or os.geteuid() != 0:
         return ""
     path = path.absolute()
-    # As written, for links that somebody could turn elsewhere, and where those lead to.
+    # The path as written, whose links could be replaced, and the path that they lead to.
     for each in (path, path.resolve()):
         for part in (*reversed(each.parents), each):
             why = _why_unsafe(part, may_be_shared=part != each)
@@ -32,7 +32,7 @@ def _why_unsafe(path: Path, *, may_be_shared: bool) -> str:
         return f"{path} belongs to user {found.st_uid} and not to root"
     if stat.S_ISLNK(found.st_mode):
         return ""
-    is_shared = bool(found.st_mode & stat.S_ISVTX)  # as /tmp: nobody can replace what belongs to others
+    is_shared = bool(found.st_mode & stat.S_ISVTX)  # as in /tmp: users cannot replace files of others
     if found.st_mode & (stat.S_IWGRP | stat.S_IWOTH) and not (is_shared and may_be_shared):
         return f"{path} can be written by others than root"
     return ""

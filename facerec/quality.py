@@ -1,11 +1,11 @@
-"""How fit a face is to be compared: measured by the encoder, handed on by the matcher and the client."""
+"""The quality of a face: measured by the encoder, passed on by the matcher and the client."""
 
 import dataclasses
 import enum
 
 
 class QualityReason(enum.StrEnum):
-    """Why a face is poor; the contract's QualityReason without its prefix."""
+    """Why a face is of poor quality; the contract's QualityReason without its prefix."""
 
     TOO_SMALL = "TOO_SMALL"
     BLURRED = "BLURRED"
@@ -21,26 +21,25 @@ class QualityReason(enum.StrEnum):
 
 @dataclasses.dataclass(frozen=True)
 class Quality:
-    """How fit a face is to be compared.
-
-    Only `enroll` refuses faces for it, by the collection's settings.
+    """How suitable a face is for comparison. Only `enroll` refuses faces by it, by the collection's settings.
 
     Attributes:
         face_pixels: The shorter side of the face's box, in pixels of the upright image.
         sharpness: How much neighboring pixels differ over how much all of them do, 0 to 8; below about 0.1 a
             face is blurred.
-        brightness: The mean luma, as a share of white, 0 to 1.
-        contrast: The standard deviation of the luma, as a share of white, 0 to 0.5.
-        roll_degrees: The turn in the picture's plane, clockwise, -180 to 180 degrees.
-        yaw: How far the nose lies to the right of the middle between the eyes, in distances between the eyes;
+        brightness: The mean luma, as a share of white, 0 to 1. contrast: The standard deviation of the luma,
+        as a share of white, 0 to 0.5. roll_degrees: The rotation in the image plane, clockwise, -180 to 180
+        degrees. yaw: How far the nose lies to the right of the midpoint between the eyes, in distances
+        between the eyes;
             0 for a face seen from the front.
-        pitch: How far the nose lies below that middle, in the same unit; about 0.55 from the front.
+        pitch: How far the nose lies below that midpoint, in the same unit; about 0.55 from the front.
         outside: The share of the box that lies outside the image, 0 to 1.
-        noise: The standard deviation of the noise of single pixels, as a share of white, 0 to 2.
-        flatness: The share of the face without fine shades, 0 to 1.
+        noise: The standard deviation of the pixel noise, as a share of white, 0 to 2.
+        flatness: The share of the face without fine detail, 0 to 1.
         unevenness: The difference of the skin's brightness between the brightest and the darkest corner of
             the face, over their sum, 0 to 1.
-        reasons: Why the face is poor, by the server's thresholds, of `QUALITY_REASONS`: TOO_SMALL, BLURRED,
+        reasons: Why the face is of poor quality, by the server's thresholds, of `QUALITY_REASONS`: TOO_SMALL,
+        BLURRED,
             TOO_DARK, TOO_BRIGHT, LOW_CONTRAST, TURNED, CUT_BY_BORDER, NOISY, COMPRESSED, UNEVEN_LIGHT; empty
             where it is not. Reasons that only a newer encoder knows are left out.
     """

@@ -1,4 +1,4 @@
-"""A face's quality as the contract's message, and back: for both services and the client."""
+"""Converts a face's quality to and from the contract's message; for both services and the client."""
 
 from facerec.encoder.v1 import encoder_pb2
 from facerec.quality import Quality
@@ -7,7 +7,7 @@ _PREFIX = "QUALITY_REASON_"
 
 
 def quality_message(quality: Quality) -> encoder_pb2.Quality:
-    """Write the contract's message."""
+    """The contract's message of a quality."""
     return encoder_pb2.Quality(
         face_pixels=quality.face_pixels,
         sharpness=quality.sharpness,
@@ -23,7 +23,7 @@ def quality_message(quality: Quality) -> encoder_pb2.Quality:
 
 
 def read_quality(message: encoder_pb2.Quality) -> Quality:
-    """Read the contract's message; reasons that only a newer encoder knows are left out."""
+    """The quality in the contract's message; reasons that only a newer encoder knows are left out."""
     known = encoder_pb2.QualityReason.values()
     names = (encoder_pb2.QualityReason.Name(reason) for reason in message.reasons if reason in known)
     return Quality(

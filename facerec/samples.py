@@ -1,7 +1,7 @@
 """Sample photos: the test images of the `face_recognition` package's source release.
 
 obama.jpg, obama2.jpg, obama3.jpg, obama_partial_face.jpg, obama_partial_face2.jpg, biden.jpg and
-32bit.png. They come by pip, from whatever index this machine uses, and stay in a cache.
+32bit.png. They are downloaded by pip, from the index that this machine uses, and cached.
 """
 
 import os
@@ -22,30 +22,28 @@ PIP_SECONDS = 120
 
 
 class SamplesMissing(Exception):
-    """The photos are not in the cache and could not be fetched; the text says why."""
+    """The photos are not in the cache and could not be downloaded; the message says why."""
 
 
 def cache_folder() -> Path:
-    """Where a user's samples are kept: below XDG_CACHE_HOME, by default ~/.cache."""
+    """The cache folder of the user's samples: below XDG_CACHE_HOME, by default ~/.cache."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "facerec" / "samples"
 
 
 def sample_photos(folder: Path) -> Path:
-    """Give back `folder`, with the sample photos in it; fetched the first time. Raises SamplesMissing."""
+    """Download the sample photos to `folder` unless they are there; returns it. Raises SamplesMissing."""
     if _is_there(folder):
         return folder
     if why := ownership.why_unsafe(folder):
-        raise SamplesMissing(
-            f"{why}, who could thereby have root run other code: set XDG_CACHE_HOME, or HOME"
-        )
+        raise SamplesMissing(f"{why}, who could make root run other code: set XDG_CACHE_HOME, or HOME")
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".samples-") as temporary:
         unpacked = _unpack(_download(Path(temporary)), Path(temporary) / "unpacked")
         try:
             unpacked.rename(folder)
         except OSError as error:
-            if not _is_there(folder):  # else another process was quicker
-                raise SamplesMissing(f"{folder} is in the way: it holds something else") from error
+            if not _is_there(folder):  # else another process was faster
+                raise SamplesMissing(f"{folder} exists and has other contents: move it") from error
     return folder
 
 
@@ -54,11 +52,11 @@ def _is_there(folder: Path) -> bool:
 
 
 def _download(folder: Path) -> Path:
-    """Fetch the release; pip checks its hash before it looks inside."""
+    """Download the release; pip checks its hash before it unpacks it."""
     wanted = folder / "requirements.txt"
     wanted.write_text(f"{RELEASE} --hash=sha256:{SHA256}\n")
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps"]
-    # Its metadata is built with the setuptools that is here: an isolated build would fetch another.
+    # Its metadata is built with the installed setuptools: an isolated build would download another.
     command += [
         "--no-binary",
         ":all:",
@@ -68,7 +66,7 @@ def _download(folder: Path) -> Path:
         str(wanted),
     ]
     try:
-        subprocess.run(  # noqa: S603 - every word of the command is ours
+        subprocess.run(  # noqa: S603 - no part of the command comes from outside
             [*command, "--dest", str(folder)],
             check=True,
             timeout=PIP_SECONDS,
@@ -78,14 +76,14 @@ def _download(folder: Path) -> Path:
         )
     except subprocess.CalledProcessError as error:
         lines = [line for line in error.stdout.splitlines() if "ERROR" in line] or [error.stdout.strip()]
-        raise SamplesMissing(f"pip could not fetch {RELEASE}: {lines[-1]}") from error
+        raise SamplesMissing(f"pip could not download {RELEASE}: {lines[-1]}") from error
     except subprocess.TimeoutExpired as error:
-        raise SamplesMissing(f"pip did not fetch {RELEASE} within {PIP_SECONDS} s") from error
+        raise SamplesMissing(f"pip did not download {RELEASE} within {PIP_SECONDS} s") from error
     return next(folder.glob("*.tar.gz"))
 
 
 def _unpack(archive: Path, folder: Path) -> Path:
-    """Put the photos alone into `folder`."""
+    """Extract only the photos into `folder`."""
     folder.mkdir()
     with tarfile.open(archive) as tar:
         for member in tar:

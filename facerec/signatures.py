@@ -1,4 +1,4 @@
-"""The first bytes by which image formats are told apart, read by the encoder and by `facerec enroll`."""
+"""Recognizes image formats by their first bytes; used by the encoder and by `facerec enroll`."""
 
 import re
 from typing import Final
@@ -21,14 +21,14 @@ _ACCEPTED: Final = re.compile(
     re.DOTALL,
 )
 _PHOTOS: Final = ("HEIC", "AVIF", "JPEG 2000", "JPEG XL")
-"""What photos come in, of the formats that are not accepted."""
+"""The formats of photos among those that are not accepted."""
 
 HEAD_BYTES: Final = 1024
-"""As many bytes from a file's beginning tell what it is."""
+"""How many of a file's first bytes are needed."""
 
 
 def foreign_format(data: bytes) -> str | None:
-    """The name of a known format that is not accepted, None where the bytes are no such thing."""
+    """The name of the known, not accepted format that the bytes begin like; None for any other."""
     head = data[:HEAD_BYTES]
     return next((name for name, pattern in _FOREIGN.items() if pattern.match(head)), None)
 

@@ -1,17 +1,16 @@
-"""What two ends disagree on about TLS, in a person's words."""
+"""Explains TLS errors between client and server."""
 
-_TROUBLE = {
-    "CERTIFICATE_VERIFY_FAILED": "its certificate is not signed by the CA that is trusted here, or is over",
+_EXPLANATIONS = {
+    "CERTIFICATE_VERIFY_FAILED": "its certificate has expired, or no CA trusted here has signed it",
     "Hostname Verification Check failed": "its certificate is for another name: set server_name to one in it",
-    "WRONG_VERSION_NUMBER": "it speaks plain text, not TLS",
-    "CERTIFICATE_REQUIRED": "it asks for a client's certificate",
-    "Socket closed": "it hung up at once: if it speaks TLS, name its CA, and show a certificate if it asks",
+    "WRONG_VERSION_NUMBER": "it uses plain text, not TLS",
+    "CERTIFICATE_REQUIRED": "it requires a client certificate",
+    "Socket closed": (
+        "it closed the connection at once: if it uses TLS, name its CA, and a client certificate if required"
+    ),
 }
 
 
 def tls_errors(details: str) -> str:
-    """What is wrong between two ends by gRPC's words for it, which speak in the tongue of its TLS library.
-
-    "" where it is nothing of TLS.
-    """
-    return next((meaning for words, meaning in _TROUBLE.items() if words in details), "")
+    """An explanation of gRPC's error details, which quote its TLS library; "" where TLS is not the cause."""
+    return next((meaning for words, meaning in _EXPLANATIONS.items() if words in details), "")

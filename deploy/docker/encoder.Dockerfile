@@ -30,7 +30,7 @@ ENV PATH=/opt/facerec/bin:$PATH \
 USER 10001:10001
 EXPOSE 50051
 # In plain text on a port of its own, whatever the other speaks.
-HEALTHCHECK --interval=10s --start-period=60s CMD ["python", "-m", "facerec.serving.probe", "127.0.0.1:50061"]
+HEALTHCHECK --interval=10s --start-period=60s CMD ["python", "-m", "facerec.serving.health_check", "127.0.0.1:50061"]
 # Listening beyond loopback is asked for by whoever runs the image: ENCODER_INSECURE=true.
 ENTRYPOINT ["python", "-m", "encoder_service"]
 CMD ["serve"]

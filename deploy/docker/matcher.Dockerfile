@@ -22,7 +22,7 @@ ENV PATH=/opt/facerec/bin:$PATH \
 USER 10001:10001
 EXPOSE 50052
 # In plain text on a port of its own, whatever the other speaks.
-HEALTHCHECK --interval=10s --start-period=60s CMD ["python", "-m", "facerec.serving.probe", "127.0.0.1:50062"]
+HEALTHCHECK --interval=10s --start-period=60s CMD ["python", "-m", "facerec.serving.health_check", "127.0.0.1:50062"]
 # Listening beyond loopback is asked for by whoever runs the image: MATCHER_INSECURE=true.
 ENTRYPOINT ["python", "-m", "matcher_service"]
 CMD ["serve"]

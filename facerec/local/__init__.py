@@ -1,1 +1,1 @@
-"""The whole of facerec on one machine: an embedded PostgreSQL and both services, kept running."""
+"""facerec on one machine: an embedded PostgreSQL and both services, supervised."""

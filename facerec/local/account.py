@@ -1,4 +1,4 @@
-"""The account PostgreSQL runs under: one's own, or a system account where one is root."""
+"""The account that PostgreSQL runs under: the user's own, or for root a system account."""
 
 import os
 import pwd
@@ -16,7 +16,7 @@ NAME = "facerec"
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """A user and group id that a process of root's gives up its rights for."""
+    """A user and group id to which a process of root drops its privileges."""
 
     uid: int
     gid: int
@@ -32,11 +32,11 @@ class Account:
 
 
 def choose(cluster: Path) -> Account | None:
-    """Return the account to run PostgreSQL under, or None for one's own.
+    """The account to run PostgreSQL under; None for the user's own.
 
-    PostgreSQL refuses to run as root. Root's server runs as the owner of the cluster where there is
-    one, else as the system account `facerec`, which is made if need be: a shared one such as `nobody`
-    would open the files to whatever else runs under it.
+    PostgreSQL refuses to run as root. Root's server runs as the owner of the cluster if it exists, else as
+    the system account `facerec`, which is created if it is missing: a shared account such as `nobody` would
+    give its other programs access to the files. Raises PostgresFailed where there is no such account.
     """
     if os.geteuid() != 0:
         return None
@@ -49,8 +49,8 @@ def _system_account() -> Account:
     entry = _find() or _create()
     if entry is None or entry.pw_uid == 0:
         raise PostgresFailed(
-            f"PostgreSQL does not run as root, and the system account {NAME!r} it would run under "
-            f"could not be made: create it (useradd --system {NAME}) or start as an ordinary user"
+            f"PostgreSQL does not run as root, and the system account {NAME!r} could not be created: create "
+            f"it (useradd --system {NAME}) or start as an ordinary user"
         )
     return Account(entry.pw_uid, entry.pw_gid)
 
@@ -68,7 +68,7 @@ def _create() -> pwd.struct_passwd | None:
         return None
     command = [useradd, "--system", "--user-group", "--no-create-home", "--home-dir", "/nonexistent"]
     subprocess.run([*command, "--shell", "/usr/sbin/nologin", NAME], capture_output=True, check=False)
-    for _ in range(20):  # another starter may be making it just now
+    for _ in range(20):  # another process may be creating it
         if entry := _find():
             return entry
         time.sleep(0.1)

@@ -1,4 +1,4 @@
-"""The database of the embedded PostgreSQL in one file, and the way back."""
+"""Backs up the database of the embedded PostgreSQL to one file, and restores it."""
 
 import contextlib
 import os
@@ -14,19 +14,19 @@ from facerec.local.child import guarded
 from facerec.local.errors import BackupFailed, FolderInUse
 from facerec.local.postgres import EmbeddedPostgres
 
-_MAGIC = b"PGDMP"  # what a file of pg_dump's custom format begins with
-_OURS = b" SCHEMA - facerec "  # a line of the list of what is in it
+_MAGIC = b"PGDMP"  # the first bytes of pg_dump's custom format
+_SCHEMA_ENTRY = b" SCHEMA - facerec "  # in the backup's table of contents
 
 
 def backup(data_dir: Path, target: Path) -> int:
-    """Write the database of a data folder to a new file that its owner alone can read; returns its bytes.
+    """Write the database of a data folder to a new file of mode 0600; returns its size in bytes.
 
-    The stack may run meanwhile: the file is one consistent snapshot. Raises BackupFailed, FolderUnusable,
+    The stack may be running: the file is one consistent snapshot. Raises BackupFailed, FolderUnusable,
     PostgresFailed.
     """
     data_dir = data_dir.expanduser().absolute()
     if os.path.lexists(target):
-        raise BackupFailed(f"{target} is there already: name another file")
+        raise BackupFailed(f"{target} exists: name another file")
     if not leftovers.read(data_dir / "postgres" / "PG_VERSION"):
         raise BackupFailed(f"{data_dir} holds no database: name the data folder of `facerec up` by --data")
     with _new_file(target) as file, _serving(data_dir) as url:
@@ -35,15 +35,15 @@ def backup(data_dir: Path, target: Path) -> int:
 
 
 def restore(data_dir: Path, source: Path, *, replace: bool = False) -> None:
-    """Bring the database of a backup into a data folder, made if need be, of a stack that does not run.
+    """Restore a backup into a data folder, created if it is missing, whose stack does not run.
 
-    A database that is there is erased where `replace` says so, once the backup's is whole, and otherwise a
-    reason to refuse. Raises BackupFailed, FolderInUse, FolderUnusable, PostgresFailed.
+    With `replace` an existing database is erased once the backup is completely restored; without, it is an
+    error. Raises BackupFailed, FolderInUse, FolderUnusable, PostgresFailed.
     """
     with _backup_file(source) as file:
         listed = _run("pg_restore", "--list", stdin=file)
-        if _OURS not in listed:
-            raise BackupFailed(f"{source} is no backup of a database")
+        if _SCHEMA_ENTRY not in listed:
+            raise BackupFailed(f"{source} is not a backup of a facerec database")
         file.seek(0)
         with EmbeddedPostgres.open(data_dir) as server:
             url = database.create_restored(server, replace=replace)
@@ -52,19 +52,19 @@ def restore(data_dir: Path, source: Path, *, replace: bool = False) -> None:
             except BaseException:
                 database.drop_restored(server)
                 raise
-            database.put_in_place(server)
+            database.replace_by_restored(server)
 
 
 @contextlib.contextmanager
 def _new_file(target: Path) -> Iterator[IO[bytes]]:
-    """A file that takes its name when all of it is written, unless something has that name by then."""
+    """A file that gets its name once it is completely written; it never replaces another."""
     name = ""
     try:
         descriptor, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}-")  # of mode 0600
         with os.fdopen(descriptor, "wb") as file:
             yield file
             os.fsync(file.fileno())
-        os.link(name, target)  # which replaces nothing
+        os.link(name, target)  # fails where the name exists
     except OSError as error:
         raise BackupFailed(f"cannot write {target}: {error.strerror}") from None
     finally:
@@ -75,9 +75,9 @@ def _new_file(target: Path) -> Iterator[IO[bytes]]:
 @contextlib.contextmanager
 def _backup_file(source: Path) -> Iterator[IO[bytes]]:
     if why := ownership.why_unsafe(source):
-        raise BackupFailed(f"{why}, who could thereby have root's database run what is in it")
+        raise BackupFailed(f"{why}, who could make root's database run what is in it")
     try:
-        file = source.open("rb", buffering=0)  # a program goes on reading where this ends
+        file = source.open("rb", buffering=0)  # unbuffered: pg_restore reads from the same position
     except OSError as error:
         raise BackupFailed(f"cannot read {source}: {error.strerror}") from None
     with file:
@@ -89,13 +89,13 @@ def _backup_file(source: Path) -> Iterator[IO[bytes]]:
 
 @contextlib.contextmanager
 def _serving(data_dir: Path) -> Iterator[str]:
-    """The URL of the database, by the stack's own server where the stack runs."""
+    """The URL of the database: at the running stack's server, or at one started for this."""
     try:
         server = EmbeddedPostgres.open(data_dir)
     except FolderInUse as error:
         lines = leftovers.read(data_dir / "postgres" / "postmaster.pid").splitlines()
         if len(lines) < 5:
-            raise BackupFailed(f"{error}, whose PostgreSQL does not run yet: try again") from None
+            raise BackupFailed(f"{error}, whose PostgreSQL is not running yet: try again") from None
         yield postgres.url(Path(lines[4]), database.NAME)
     else:
         with server:
@@ -105,7 +105,7 @@ def _serving(data_dir: Path) -> Iterator[str]:
 def _run(
     program: str, *arguments: str, stdin: IO[bytes] | None = None, stdout: IO[bytes] | None = None
 ) -> bytes:
-    """Run one of PostgreSQL's own programs, which ends when this process does; returns what it printed."""
+    """Run a program of PostgreSQL, which ends when this process does; returns its stdout."""
     path = binaries.package() / f"pginstall{binaries.MAJOR_VERSION}" / "bin" / program
     done = subprocess.run(
         guarded([str(path), *arguments]),
@@ -118,6 +118,6 @@ def _run(
     )
     if done.returncode != 0:
         lines = done.stderr.decode(errors="replace").splitlines()
-        # What follows the line of the error may quote rows.
+        # The lines after the error may quote rows.
         raise BackupFailed(next((line for line in lines if "error:" in line), f"{program} failed"))
     return done.stdout or b""

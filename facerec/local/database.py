@@ -1,4 +1,4 @@
-"""The database in the embedded server, and the login that serves it."""
+"""The database in the embedded server, and the login role of the matcher."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -11,27 +11,27 @@ from facerec.local.postgres import EmbeddedPostgres
 
 NAME = "facerec"
 LOGIN_ROLE = "facerec_matcher"
-_RESTORED, _REPLACED = "facerec_restored", "facerec_replaced"  # there while a backup is restored
-_GROUP_ROLES = ("facerec_owner", "facerec_serve")  # to which a backup, of one database, gives rights
+_RESTORED, _REPLACED = "facerec_restored", "facerec_replaced"  # exist while a backup is restored
+_GROUP_ROLES = ("facerec_owner", "facerec_serve")  # roles that a backup of the database grants rights to
 T = TypeVar("T")
 
 
 def create(server: EmbeddedPostgres) -> str:
-    """Make the database in the embedded server if need be; return its URL for migrating."""
-    _on(server.url(), _create)
+    """Create the database in the embedded server if it is missing; returns its URL for migrating."""
+    _run(server.url(), _create)
     return server.url(NAME)
 
 
 def create_login(server: EmbeddedPostgres) -> str:
-    """Make the login that serves and owns nothing, once migrated; return the URL for serving."""
-    _on(server.url(NAME), lambda admin: _create_role(admin, LOGIN_ROLE, "LOGIN IN ROLE facerec_serve"))
+    """Create the login that serves and owns nothing, once migrated; returns the URL for serving."""
+    _run(server.url(NAME), lambda admin: _create_role(admin, LOGIN_ROLE, "LOGIN IN ROLE facerec_serve"))
     return server.url(NAME, LOGIN_ROLE)
 
 
 def create_restored(server: EmbeddedPostgres, *, replace: bool) -> str:
-    """Make an empty database to restore a backup into, and the roles of which it speaks; return its URL.
+    """Create an empty database to restore a backup into, and the roles that it names; returns its URL.
 
-    Raises BackupFailed where there is a database already and `replace` does not say that it may go.
+    Raises BackupFailed where a database exists and `replace` is false.
     """
 
     async def make(admin: asyncpg.Connection) -> None:
@@ -45,12 +45,12 @@ def create_restored(server: EmbeddedPostgres, *, replace: bool) -> str:
         await _drop(admin, _RESTORED)
         await admin.execute(f"CREATE DATABASE {_RESTORED}")
 
-    _on(server.url(), make)
+    _run(server.url(), make)
     return server.url(_RESTORED)
 
 
-def put_in_place(server: EmbeddedPostgres) -> None:
-    """Make the restored database the one that serves, in one transaction, and erase what was there."""
+def replace_by_restored(server: EmbeddedPostgres) -> None:
+    """Replace the database by the restored one in one transaction, and erase the replaced one."""
 
     async def swap(admin: asyncpg.Connection) -> None:
         async with admin.transaction():
@@ -59,16 +59,16 @@ def put_in_place(server: EmbeddedPostgres) -> None:
             await admin.execute(f"ALTER DATABASE {_RESTORED} RENAME TO {NAME}")
         await _drop(admin, _REPLACED)
 
-    _on(server.url(), swap)
+    _run(server.url(), swap)
 
 
 def drop_restored(server: EmbeddedPostgres) -> None:
-    """Erase what was restored of a backup."""
-    _on(server.url(), lambda admin: _drop(admin, _RESTORED))
+    """Drop the database that a backup was restored into."""
+    _run(server.url(), lambda admin: _drop(admin, _RESTORED))
 
 
-def _on(url: str, work: Callable[[asyncpg.Connection], Awaitable[T]]) -> T:
-    """Do some work by a connection of its own."""
+def _run(url: str, work: Callable[[asyncpg.Connection], Awaitable[T]]) -> T:
+    """Run `work` with a connection of its own."""
 
     async def connected() -> T:
         connection = await asyncpg.connect(url)
@@ -81,8 +81,8 @@ def _on(url: str, work: Callable[[asyncpg.Connection], Awaitable[T]]) -> T:
 
 
 async def _create(admin: asyncpg.Connection) -> None:
-    for left in (_RESTORED, _REPLACED):  # by a restore that was killed
-        await _drop(admin, left)
+    for leftover in (_RESTORED, _REPLACED):  # of a restore that was killed
+        await _drop(admin, leftover)
     if not await _exists(admin, NAME):
         await admin.execute(f"CREATE DATABASE {NAME}")
 

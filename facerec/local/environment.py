@@ -1,12 +1,12 @@
-"""The services' settings in the environment of `facerec up`: those it hands on, and those it refuses."""
+"""The services' settings in the environment of `facerec up`: those it passes on, and those it refuses."""
 
 from collections.abc import Mapping
 
 from facerec.local.errors import VariableRefused
 
 _PLAIN = (
-    "it and its services speak plain text to each other: unset it, or run the services by themselves, as "
-    "docs/security.md shows"
+    "its services communicate in plain text: unset it, or run the services separately, as docs/security.md "
+    "shows"
 )
 _REFUSED: Mapping[str, str] = {
     "ENCODER_ADDRESS": "give --encoder-address instead",
@@ -24,7 +24,7 @@ _REFUSED: Mapping[str, str] = {
 }
 _KEY = "MATCHER_ENCODER_API_KEY"
 
-# About the machine and the models: of these the demo's stack makes use as well.
+# About the machine and the models: the demo's stack uses these too.
 OF_THE_MACHINE = (
     *("ENCODER_MODEL_CACHE_DIR", "ENCODER_WEIGHTS_DIR", "ENCODER_THREADS"),
     *("ENCODER_PROVIDER", "ENCODER_PRECISION", "ENCODER_GPU_MEMORY_BYTES"),
@@ -32,10 +32,10 @@ OF_THE_MACHINE = (
 
 
 def check(environment: Mapping[str, str]) -> None:
-    """Raises VariableRefused, naming it, for a setting that the stack would not follow or not work with."""
+    """Raises VariableRefused, naming the variable, for a setting that the stack does not support."""
     for setting, how in _REFUSED.items():
         if found := _find(environment, setting):
-            raise VariableRefused(f"{found}: `facerec up` does not take it; {how}")
+            raise VariableRefused(f"{found}: `facerec up` does not support it; {how}")
     keys = _find(environment, "ENCODER_KEYS_FILE")
     if keys and not _find(environment, _KEY):
         raise VariableRefused(
@@ -43,15 +43,15 @@ def check(environment: Mapping[str, str]) -> None:
         )
 
 
-def hand_on(environment: Mapping[str, str], settings: Mapping[str, str]) -> dict[str, str]:
-    """Return the environment for a service: what is inherited but for `settings`, by variable, and those."""
+def with_settings(environment: Mapping[str, str], settings: Mapping[str, str]) -> dict[str, str]:
+    """The environment of a service: `environment` with `settings`, by variable, in place of its own."""
     variables = {name for setting in settings for name in _variables(setting)}
     inherited = {name: value for name, value in environment.items() if name.upper() not in variables}
     return inherited | dict(settings)
 
 
 def without_settings(environment: Mapping[str, str]) -> dict[str, str]:
-    """Return the environment for a stack that is to show what it does by default, on this machine."""
+    """The environment without the stack's settings, except those of the machine: for the demo."""
     kept = {name for setting in OF_THE_MACHINE for name in _variables(setting)}
     prefixes = ("ENCODER_", "MATCHER_", "FACEREC_")
     return {
@@ -62,10 +62,10 @@ def without_settings(environment: Mapping[str, str]) -> dict[str, str]:
 
 
 def _variables(setting: str) -> tuple[str, str]:
-    """What a setting is read from, in any case: the variable, and the one that names a file of it."""
+    """The variables of a setting: its own, and the one that names a file with its value."""
     return setting, f"{setting}_FILE"
 
 
 def _find(environment: Mapping[str, str], setting: str) -> str:
-    """The variable that holds a setting, as it is written there; "" where none does."""
+    """The name of the variable that has the setting, in the case it is written in; "" where none has."""
     return next((name for name in environment if name.upper() in _variables(setting)), "")

@@ -1,14 +1,14 @@
-"""What keeps the local stack from running, each a line that says how to fix it.
+"""Errors of the local stack, each with a message that says how to fix it.
 
 StartError (facerec.serving)
 +-- LocalError
     +-- FolderInUse        another process holds the data folder
-    +-- FolderUnusable     the data folder cannot be made, read or reached
+    +-- FolderUnusable     the data folder cannot be created, read or accessed
     +-- PostgresFailed     the embedded PostgreSQL did not start
-    +-- MigrationFailed    the database cannot be brought to the schema's head
-    +-- BackupFailed       a backup cannot be written, or not be restored
-    +-- VariableRefused    the environment has a setting that the stack does not take
-    +-- ServiceFailed      a service keeps dying, or never became ready
+    +-- MigrationFailed    the database cannot be migrated to the newest schema
+    +-- BackupFailed       a backup cannot be written or restored
+    +-- VariableRefused    the environment has a setting that the stack does not support
+    +-- ServiceFailed      a service keeps ending, or never became ready
 """
 
 from facerec.serving.server.errors import StartError
@@ -23,7 +23,7 @@ class FolderInUse(LocalError):
 
 
 class FolderUnusable(LocalError):
-    """The data folder cannot be made, read or reached."""
+    """The data folder cannot be created, read or accessed."""
 
 
 class PostgresFailed(LocalError):
@@ -31,16 +31,16 @@ class PostgresFailed(LocalError):
 
 
 class MigrationFailed(LocalError):
-    """The database cannot be brought to the schema's head: unreachable, without pgvector, and the like."""
+    """The database cannot be migrated to the newest schema, such as for want of pgvector."""
 
 
 class BackupFailed(LocalError):
-    """A backup cannot be written, or not be restored."""
+    """A backup cannot be written or restored."""
 
 
 class VariableRefused(LocalError):
-    """The environment has a setting that the stack does not take."""
+    """The environment has a setting that the stack does not support."""
 
 
 class ServiceFailed(LocalError):
-    """A service keeps dying, or never became ready."""
+    """A service keeps ending, or never became ready."""

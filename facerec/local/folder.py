@@ -1,4 +1,4 @@
-"""The folder that holds all the local stack keeps, claimed by one process at a time."""
+"""The data folder of the local stack, claimed by one process at a time."""
 
 import errno
 import fcntl
@@ -15,7 +15,7 @@ from facerec.local.errors import FolderInUse, FolderUnusable
 class DataFolder:
     """A claimed data folder: `postgres/` is the cluster, `logs/` the logs, `lock` the claim.
 
-    The claim is an advisory lock that ends with the process, however it ends.
+    The claim is an advisory lock, which the system releases when the process ends.
     """
 
     def __init__(self, path: Path, lock_fd: int) -> None:
@@ -24,16 +24,16 @@ class DataFolder:
 
     @classmethod
     def claim(cls, path: Path) -> Self:
-        """Make the folder if need be and hold it.
+        """Claim the folder; it is created if it is missing.
 
-        Raises FolderInUse while another process holds it, FolderUnusable where it cannot be written
-        or holds something else, or where others could have root write elsewhere by it.
+        Raises FolderInUse while another process holds it, FolderUnusable where it cannot be written or
+        contains something else, or where other users could make root write elsewhere through it.
         """
         path = path.expanduser().absolute()
         if why := ownership.why_unsafe(path):
             raise FolderUnusable(
-                f"{why}, who could thereby have root write elsewhere: start as that user, or choose a data "
-                "folder that root alone can change, such as /var/lib/facerec"
+                f"{why}, who could make root write elsewhere through it: start as that user, or choose a "
+                "data folder that only root can change, such as /var/lib/facerec"
             )
         try:
             if not path.exists():
@@ -65,25 +65,25 @@ class DataFolder:
 
     @property
     def logs(self) -> Path:
-        """The log files, one for each process and one of it that was set aside."""
+        """The folder of the log files: one for each process, and its rotated one."""
         return self.path / "logs"
 
     def open_to(self, account: Account) -> None:
-        """Let `account` pass through the folder, itself unreadable; nothing above it is changed.
+        """Let `account` traverse the folder, without reading it; no folder above is changed.
 
-        Raises FolderUnusable where a folder above keeps the account out.
+        Raises FolderUnusable where the account cannot traverse a folder above.
         """
         for parent in reversed(self.path.resolve().parents):
             if not account.can_search(parent):
                 raise FolderUnusable(
-                    f"{parent} is private, and PostgreSQL, which does not run as root, would have to pass "
-                    "through it: choose a data folder elsewhere, such as /var/lib/facerec"
+                    f"{parent} is private, and PostgreSQL, which does not run as root, would have to "
+                    "traverse it: choose a data folder elsewhere, such as /var/lib/facerec"
                 )
         if not account.can_search(self.path):
             self.path.chmod(self.path.stat().st_mode & 0o7777 | 0o011)
 
     def release(self) -> None:
-        """Give the claim up."""
+        """Release the claim."""
         if self._lock_fd is not None:
             os.ftruncate(self._lock_fd, 0)
             os.close(self._lock_fd)
@@ -91,7 +91,7 @@ class DataFolder:
 
 
 def _open_lock(path: Path) -> int:
-    """Open a file of one's own, made if need be, and nothing that a link leads to. Raises OSError."""
+    """Open or create a file of this user; does not follow a link. Raises OSError."""
     lock_fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     found = os.fstat(lock_fd)
     if stat.S_ISREG(found.st_mode) and found.st_uid == os.geteuid():

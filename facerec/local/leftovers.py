@@ -1,4 +1,4 @@
-"""What an earlier PostgreSQL left in a cluster after it, or its parent, was killed."""
+"""Cleans up what an earlier PostgreSQL left in a cluster when it, or its parent, was killed."""
 
 import os
 import shutil
@@ -12,14 +12,15 @@ import psutil
 
 SHUTDOWN_SECONDS = 5.0
 READ_BYTES = 65536
-SOCKET_PARENT, SOCKET_PREFIX = Path("/tmp"), "facerec-"  # noqa: S108 - where mkdtemp makes one, for a path too long
+SOCKET_PARENT, SOCKET_PREFIX = Path("/tmp"), "facerec-"  # noqa: S108 - where mkdtemp creates one if the cluster's path is too long
 
 
 def clear(cluster: Path) -> None:
-    """End the processes that still serve `cluster` and remove the files that would keep a new one out.
+    """End the processes that still serve `cluster`, and remove the files that would keep a new server from
+    it.
 
-    Call it only while holding the data folder: whatever still runs there is an orphan. An orphaned
-    postmaster is asked to shut down (it may be doing so already), then made to.
+    Call it only while holding the data folder: any process that still runs there is an orphan. An orphaned
+    postmaster is asked to shut down (it may be doing so already), and then killed.
     """
     pid_file = cluster / "postmaster.pid"
     lines = read(pid_file).splitlines()
@@ -31,12 +32,12 @@ def clear(cluster: Path) -> None:
         if not orphans:
             break
         for orphan in orphans:
-            # Backends notice the death of their postmaster: only the last resort is sent to them too.
+            # Backends notice when their postmaster ends; only SIGKILL is sent to them too.
             if number == signal.SIGKILL or str(orphan.pid) == lines[0].strip():
                 with suppress(psutil.NoSuchProcess):
                     orphan.send_signal(number)
         _wait_until_gone(cluster)
-    # The process ids written here may by now be those of other programs, which PostgreSQL takes for itself.
+    # The process id in the file may by now be another program's, which PostgreSQL would take for its own.
     pid_file.unlink(missing_ok=True)
     if len(lines) >= 5:
         _remove_socket(Path(lines[4]), cluster)
@@ -49,7 +50,7 @@ def _wait_until_gone(cluster: Path) -> None:
 
 
 def _serving(cluster: Path) -> list[psutil.Process]:
-    found = []  # without zombies, which have no folder: whoever adopted them may never reap them
+    found = []  # without zombies, which have no working folder and may never be reaped
     for process in psutil.process_iter(["name"]):
         if process.info["name"] == "postgres":
             with suppress(psutil.Error):
@@ -59,7 +60,7 @@ def _serving(cluster: Path) -> list[psutil.Process]:
 
 
 def read(path: Path) -> str:
-    """The text of a small file that Postgres wrote; "" where there is none, or it is a link, say."""
+    """The text of a small regular file that PostgreSQL wrote; "" where there is none."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:
@@ -73,9 +74,9 @@ def read(path: Path) -> str:
 
 
 def _remove_socket(folder: Path, cluster: Path) -> None:
-    """Remove the socket of a killed server, and its folder where that was made for it.
+    """Remove the socket of a killed server, and its folder where that was created for it.
 
-    The path is what the cluster's account wrote: for root no reason to remove anything but that account's.
+    The path was written by the cluster's account, so root removes only what that account owns.
     """
     if folder.parent == SOCKET_PARENT and folder.name.startswith(SOCKET_PREFIX):
         with suppress(OSError):

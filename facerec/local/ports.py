@@ -1,4 +1,4 @@
-"""Addresses the stack will listen on, looked at before anything is started."""
+"""The addresses that the stack will listen on, checked before anything is started."""
 
 import dataclasses
 import ipaddress
@@ -9,30 +9,30 @@ from facerec.serving.server.address import Address
 from facerec.serving.server.errors import AddressInUse
 
 
-def find(text: str, *, insecure: bool, option: str) -> Address:
-    """Return the address `text` names, port 0 replaced by a free one; `option` is what names another.
+def check(text: str, *, insecure: bool, option: str) -> Address:
+    """Parse an address and check that it is free; port 0 is replaced by a free port.
 
-    Raises AddressInvalid, InsecureAddress, or AddressInUse while another process listens there.
+    `option` is the command's option that names another address. Raises AddressInvalid, InsecureAddress, and
+    AddressInUse where another process listens there.
     """
     wanted = address.parse(text)
     address.check_insecure(wanted, insecure=insecure)
     try:
-        [(family, kind, _, _, place), *_] = socket.getaddrinfo(
+        [(family, kind, _, _, socket_address), *_] = socket.getaddrinfo(
             wanted.host, wanted.port, type=socket.SOCK_STREAM
         )
-        with socket.socket(family, kind) as probe:
-            probe.setsockopt(
-                socket.SOL_SOCKET, socket.SO_REUSEADDR, 1
-            )  # as gRPC does: a port just left is free
-            probe.bind(place)
-            return dataclasses.replace(wanted, port=probe.getsockname()[1])
+        with socket.socket(family, kind) as listener:
+            # As gRPC does: a port that was closed just now is free.
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind(socket_address)
+            return dataclasses.replace(wanted, port=listener.getsockname()[1])
     except OSError as error:
         cause = error.strerror or error
         raise AddressInUse(f"cannot listen on {wanted}: {cause}: name another with {option}") from None
 
 
 def from_here(listened: Address) -> Address:
-    """Return the address by which this machine reaches a server that listens on `listened`."""
+    """The address at which this machine reaches a server that listens on `listened`."""
     try:
         host = ipaddress.ip_address(listened.host)
     except ValueError:  # a name

@@ -17,33 +17,33 @@ from facerec.local.child import Child, Command
 from facerec.local.errors import FolderUnusable, PostgresFailed
 from facerec.local.folder import DataFolder
 
-START_SECONDS = 120.0  # replaying the log of a killed server can take a while
+START_SECONDS = 120.0  # replaying the write-ahead log of a killed server can take long
 STOP_SECONDS = 3.0
-_PORT = "5432"  # only names the socket file; nothing listens on TCP
-_SOCKET_PATH_BYTES = 103  # the shortest limit on a Unix socket's path among our systems (macOS)
+_PORT = "5432"  # only part of the socket's name; nothing listens on TCP
+_SOCKET_PATH_BYTES = 103  # the limit of macOS, the shortest of the supported systems
 _SETTINGS = (
     "listen_addresses=",
     "unix_socket_permissions=0700",
     "log_checkpoints=off",
-    # Errors reach the caller; their details would put person ids into the log.
+    # Errors reach the client; their details would put person ids into the log.
     "log_min_messages=log",
     "log_error_verbosity=terse",
-    # Where somebody has statements logged, their parameters are vectors and names.
+    # If statements are logged, then without their parameters, which are vectors and names.
     "log_parameter_max_length=0",
     "log_parameter_max_length_on_error=0",
 )
 _INITDB_OPTIONS = (
     *("-U", "postgres", "--auth-local=trust", "--auth-host=reject", "--encoding=UTF8"),
-    # The order of text must not change with the system's C library, or indexes on it would break.
+    # The collation must not change with the system's C library, or indexes on text would break.
     *("--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8"),
 )
 
 
 class EmbeddedPostgres:
-    """A PostgreSQL server that listens on a Unix socket only, inside a folder only its owner can enter.
+    """A PostgreSQL server that listens only on a Unix socket, in a folder that only its owner can enter.
 
-    Connections are trusted: whoever may enter the folder may use the server. It ends with this process,
-    and a start recovers by itself from whatever an earlier server left. Start it from the main thread.
+    Connections are trusted: any user who can enter the folder can use the server. The server ends with this
+    process, and a start cleans up after a killed one. Start it from the main thread.
     """
 
     def __init__(self, folder: DataFolder) -> None:
@@ -54,9 +54,9 @@ class EmbeddedPostgres:
 
     @classmethod
     def open(cls, data_dir: Path) -> Self:
-        """Claim `data_dir`, made if need be, and start a server over it.
+        """Claim `data_dir`, created if it is missing, and start its server.
 
-        Raises FolderInUse, FolderUnusable or PostgresFailed, each a line that says what to do.
+        Raises FolderInUse, FolderUnusable, PostgresFailed.
         """
         server = cls(DataFolder.claim(data_dir))
         try:
@@ -76,7 +76,7 @@ class EmbeddedPostgres:
 
     @property
     def name(self) -> str:
-        """The name shown to people."""
+        """The name to show to users."""
         return "PostgreSQL"
 
     @property
@@ -86,7 +86,7 @@ class EmbeddedPostgres:
         return self._child
 
     def start(self) -> None:
-        """Make the cluster if need be, clear what an earlier server left, and serve."""
+        """Create the cluster if it is missing, clean up after an earlier server, and start."""
         user = account.choose(self._cluster)
         if user is not None:
             self._folder.open_to(user)
@@ -114,11 +114,11 @@ class EmbeddedPostgres:
         self._wait_until_ready()
 
     def url(self, database: str = "postgres", user: str = "postgres") -> str:
-        """Return the connection URL of a database for asyncpg and libpq."""
+        """The connection URL of a database, for asyncpg and libpq."""
         return url(self.socket_folder, database, user)
 
     def stop(self) -> None:
-        """Stop the server within about `STOP_SECONDS`, its data safe either way, and release the folder."""
+        """Stop the server within about `STOP_SECONDS`, without loss of data, and release the folder."""
         if self._child is not None:
             for number, seconds in (
                 (signal.SIGINT, STOP_SECONDS),
@@ -134,7 +134,7 @@ class EmbeddedPostgres:
         self._folder.release()
 
     def _create(self, programs: Path, user: account.Account | None) -> None:
-        unfinished = self._cluster.with_name("postgres.new")  # a half-made cluster never gets the name
+        unfinished = self._cluster.with_name("postgres.new")  # renamed when complete
         shutil.rmtree(unfinished, ignore_errors=True)
         unfinished.mkdir(mode=0o700)
         if user is not None:
@@ -150,19 +150,21 @@ class EmbeddedPostgres:
             )
         )
         if not initdb.wait(START_SECONDS) or initdb.poll() != 0:
-            raise PostgresFailed(f"cannot make a PostgreSQL cluster in {self._cluster}: {initdb.last_line()}")
+            raise PostgresFailed(
+                f"cannot create a PostgreSQL cluster in {self._cluster}: {initdb.last_line()}"
+            )
         unfinished.rename(self._cluster)
 
     def _check_version(self) -> None:
         version = leftovers.read(self._cluster / "PG_VERSION").strip()[:20] or "an unknown version"
         if version != str(binaries.MAJOR_VERSION):
             raise FolderUnusable(
-                f"{self._cluster} was made by PostgreSQL {version}, and this release runs "
+                f"{self._cluster} was created by PostgreSQL {version}, and this release runs "
                 f"{binaries.MAJOR_VERSION}: restore a backup into a new data folder"
             )
 
     def _make_socket_folder(self, user: account.Account | None) -> None:
-        """Choose the folder at the first start and keep to it, as URLs were given out with it."""
+        """Create the socket's folder; a restart uses the same one, because clients have its URL."""
         if self.socket_folder == self._cluster:
             if len(os.fsencode(self._cluster)) + len(f"/.s.PGSQL.{_PORT}") <= _SOCKET_PATH_BYTES:
                 return
@@ -175,12 +177,12 @@ class EmbeddedPostgres:
             os.chown(self.socket_folder, user.uid, user.gid, follow_symlinks=False)
 
     def _make_socket_folder_again(self, user: account.Account | None) -> None:
-        """Whoever else takes its name meanwhile is not trusted with it. Raises PostgresFailed."""
+        """Create the folder again if it is gone. Raises PostgresFailed where another user has created it."""
         with contextlib.suppress(FileExistsError):
             self.socket_folder.mkdir(mode=0o700)
         found, owner = self.socket_folder.lstat(), user.uid if user else os.geteuid()
         if not stat.S_ISDIR(found.st_mode) or found.st_uid not in (owner, os.geteuid()):
-            raise PostgresFailed(f"{self.socket_folder} is in the way: it belongs to user {found.st_uid}")
+            raise PostgresFailed(f"{self.socket_folder} belongs to user {found.st_uid}: remove it")
 
     def _wait_until_ready(self) -> None:
         deadline = time.monotonic() + START_SECONDS
@@ -199,15 +201,15 @@ class EmbeddedPostgres:
 
 
 def url(socket_folder: Path, database: str = "postgres", user: str = "postgres") -> str:
-    """Return the URL of a database whose server has its socket in a folder.
+    """The URL of a database whose server has its socket in a folder.
 
-    It leaves nothing that matters to variables such as PGSSLMODE, which are about another server.
+    It sets every option that variables such as PGSSLMODE, meant for other servers, could change.
     """
     query = f"host={quote(str(socket_folder))}&port={_PORT}&sslmode=disable&target_session_attrs=any"
     return f"postgresql://{quote(user)}@/{quote(database)}?{query}"
 
 
 def environment() -> dict[str, str]:
-    """The environment of PostgreSQL's programs: nothing in it chooses a server or a language for them."""
+    """The environment of PostgreSQL's programs: without variables that choose a server or a language."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("PG", "LC_", "LANG"))}
     return kept | {"LC_ALL": "C"}

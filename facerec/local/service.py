@@ -1,4 +1,4 @@
-"""A process of the stack: how it is started, and how it is ended."""
+"""A process of the stack: its start and stop."""
 
 import signal
 import time
@@ -8,26 +8,26 @@ from typing import Protocol
 from facerec.local.child import Child, Command
 
 STOP_SECONDS = 5.0
-MISUSE_STATUS = 2  # how a service says that its settings do not let it start, which no restart fixes
+MISUSE_STATUS = 2  # the exit code of a service whose settings are invalid, which no restart fixes
 
 
 class Service(Protocol):
-    """What the supervisor keeps running."""
+    """A process that the supervisor keeps running."""
 
     @property
     def name(self) -> str:
-        """The name shown to people."""
+        """The name to show to users."""
 
     @property
     def child(self) -> Child:
-        """The process last started."""
+        """The process that was started last."""
 
     def start(self) -> None:
-        """Start it, for the first time or again."""
+        """Start the process, also after it has ended."""
 
 
 class CommandService:
-    """A service that is one command."""
+    """A service that runs one command."""
 
     def __init__(self, command: Command) -> None:
         self._command = command
@@ -35,12 +35,12 @@ class CommandService:
 
     @property
     def name(self) -> str:
-        """The name shown to people."""
+        """The name to show to users."""
         return self._command.name
 
     @property
     def child(self) -> Child:
-        """The process last started."""
+        """The process that was started last."""
         assert self._child is not None, "not started"
         return self._child
 
@@ -50,7 +50,7 @@ class CommandService:
 
 
 def stop_together(services: Sequence[Service]) -> None:
-    """Ask the services to end, wait `STOP_SECONDS` for all of them, then make them."""
+    """Send SIGTERM to the services, wait `STOP_SECONDS` for all of them, then kill the rest."""
     for service in services:
         service.child.send(signal.SIGTERM)
     deadline = time.monotonic() + STOP_SECONDS
@@ -61,7 +61,7 @@ def stop_together(services: Sequence[Service]) -> None:
 
 
 def describe(status: int | None) -> str:
-    """Say how a process ended."""
+    """A phrase that says how a process ended."""
     if status is not None and status < 0:
         return f"was ended by {signal.Signals(-status).name}"
     return f"ended with status {status}"

@@ -1,4 +1,4 @@
-"""The stack itself: PostgreSQL, the schema, the encoder and the matcher, in that order."""
+"""The local stack: starts PostgreSQL, the schema, the encoder and the matcher, in that order."""
 
 import os
 import signal
@@ -19,16 +19,16 @@ from facerec.local.supervisor import Supervisor
 from facerec.local.termination import Terminated, Termination
 from facerec.serving.server.address import Address
 
-READY_SECONDS = 180.0  # the first start of all converts the models
+READY_SECONDS = 180.0  # the very first start converts the models
 MIGRATE_SECONDS = 120.0
-PROBE_SECONDS = 1.0
-GRACE_SECONDS = 4.0  # less than the supervisor waits before it makes a service end
+HEALTH_CHECK_SECONDS = 1.0
+GRACE_SECONDS = 4.0  # less than STOP_SECONDS, after which a service is killed
 ENCODER, MATCHER = "facerec.encoder.v1.EncoderService", "facerec.matcher.v1.MatcherService"
 
 
 @dataclass(frozen=True, slots=True)
 class StackOptions:
-    """Where the stack keeps its data and listens; `database_url` empty means the embedded PostgreSQL."""
+    """Where the stack keeps its data and listens; an empty `database_url` means the embedded PostgreSQL."""
 
     data_dir: Path
     encoder_address: str
@@ -40,9 +40,10 @@ class StackOptions:
 def run(
     options: StackOptions, *, ready: Callable[[Address, Address], None], say: Callable[[str], None]
 ) -> None:
-    """Run the stack until SIGINT, SIGTERM or SIGHUP, calling `ready` once both services are SERVING.
+    """Run the stack until SIGINT, SIGTERM or SIGHUP; returns when all of it has stopped.
 
-    Returns when all of it is stopped. Raises StartError, likewise with nothing left running.
+    `ready` is called with the encoder's and the matcher's address once both are SERVING, `say` with each
+    message for a person. Raises StartError, with nothing left running.
     """
     with Termination() as termination, ExitStack() as cleanup:
         try:
@@ -54,16 +55,16 @@ def run(
 
 
 class Stack:
-    """One run of the stack; what it starts, `cleanup` stops in reverse order."""
+    """One run of the stack; `cleanup` stops in reverse order what it has started."""
 
     def __init__(self, options: StackOptions, cleanup: ExitStack, say: Callable[[str], None]) -> None:
         environment.check(os.environ)
         self._options = options
         insecure = options.insecure
-        self._encoder_address = ports.find(
+        self._encoder_address = ports.check(
             options.encoder_address, insecure=insecure, option="--encoder-address"
         )
-        self._matcher_address = ports.find(
+        self._matcher_address = ports.check(
             options.matcher_address, insecure=insecure, option="--matcher-address"
         )
         self._folder = DataFolder.claim(options.data_dir)
@@ -75,7 +76,7 @@ class Stack:
         self._supervisor = Supervisor(say)
 
     def run(self, ready: Callable[[Address, Address], None]) -> None:
-        """Start everything, report readiness, and keep it running."""
+        """Start all processes, call `ready`, and keep them running."""
         self._serve("encoder", self._encoder_address, {})
         owning_url, serving_url = self._prepare_database()
         self._serve(
@@ -84,14 +85,14 @@ class Stack:
             {"DATABASE_URL": serving_url, "ENCODER_ADDRESS": str(ports.from_here(self._encoder_address))},
         )
         self._wait_until_serving()
-        maintaining = {"DATABASE_URL": owning_url, "MAINTAIN_ONCE": "false"}  # each end would be a failure
-        self._watch_over(self._command("matcher", "maintain", maintaining))
+        settings = {"DATABASE_URL": owning_url, "MAINTAIN_ONCE": "false"}  # the supervisor restarts what ends
+        self._supervise(self._command("matcher", "maintain", settings))
         ready(self._encoder_address, self._matcher_address)
         while True:
             self._supervisor.tick()
 
     def _prepare_database(self) -> tuple[str, str]:
-        """Bring a database to the schema's head; return the URLs to maintain and to serve it by."""
+        """Migrate the database to the newest schema; returns the URLs for maintaining and for serving."""
         if url := self._options.database_url:
             self._migrate(url)
             return url, url
@@ -104,22 +105,22 @@ class Stack:
         return owning_url, database.create_login(self._postgres)
 
     def _serve(self, name: str, address: Address, settings: Mapping[str, str]) -> None:
-        wire = {"ADDRESS": str(address), "GRACE_SECONDS": str(GRACE_SECONDS)}
-        wire["INSECURE"] = "true" if self._options.insecure else "false"
-        self._watch_over(self._command(name, "serve", wire | dict(settings)))
+        listening = {"ADDRESS": str(address), "GRACE_SECONDS": str(GRACE_SECONDS)}
+        listening["INSECURE"] = "true" if self._options.insecure else "false"
+        self._supervise(self._command(name, "serve", listening | dict(settings)))
 
-    def _watch_over(self, command: Command) -> None:
+    def _supervise(self, command: Command) -> None:
         service = CommandService(command)
         service.start()
         self._services.append(service)
         self._supervisor.add(service)
 
-    def _command(self, service: str, verb: str, settings: Mapping[str, str]) -> Command:
-        name = service if verb == "serve" else f"{service}-{verb}"
+    def _command(self, service: str, command: str, settings: Mapping[str, str]) -> Command:
+        name = service if command == "serve" else f"{service}-{command}"
         return Command(
             name=name,
-            argv=(sys.executable, "-P", "-m", f"{service}_service", verb),
-            env=environment.hand_on(
+            argv=(sys.executable, "-P", "-m", f"{service}_service", command),
+            env=environment.with_settings(
                 os.environ, {f"{service.upper()}_{key}": value for key, value in settings.items()}
             ),
             log_path=self._folder.logs / f"{name}.log",
@@ -133,18 +134,20 @@ class Stack:
             if migration.poll() == MISUSE_STATUS:
                 raise MigrationFailed(migration.last_line().removeprefix("error: "))
             if migration.poll() != 0:
-                raise MigrationFailed(f"the migration {describe(migration.poll())}; {migration.last_words()}")
+                raise MigrationFailed(
+                    f"the migration {describe(migration.poll())}; {migration.log_excerpt()}"
+                )
         finally:
             migration.send(signal.SIGKILL)
 
     def _wait_until_serving(self) -> None:
-        from facerec.serving.probe import is_serving  # noqa: PLC0415 - gRPC loads while the services do
+        from facerec.serving.health_check import is_serving  # noqa: PLC0415 - gRPC loads while the services do
 
         deadline = time.monotonic() + READY_SECONDS
-        probes = {"encoder": (self._encoder_address, ENCODER), "matcher": (self._matcher_address, MATCHER)}
-        for name, (address, full_name) in probes.items():
-            reached = str(ports.from_here(address))
-            while not is_serving(reached, full_name, wait_seconds=PROBE_SECONDS):
+        services = {"encoder": (self._encoder_address, ENCODER), "matcher": (self._matcher_address, MATCHER)}
+        for name, (address, full_name) in services.items():
+            target = str(ports.from_here(address))
+            while not is_serving(target, full_name, wait_seconds=HEALTH_CHECK_SECONDS):
                 self._supervisor.tick()
                 if time.monotonic() > deadline:
                     raise ServiceFailed(

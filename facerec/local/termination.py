@@ -1,11 +1,11 @@
-"""KeyedLocks the first request to end into an exception, wherever the main thread is."""
+"""Turns the first termination signal into an exception in the main thread."""
 
 import signal
 from types import FrameType, TracebackType
 from typing import Self
 
 
-class Terminated(BaseException):  # not an error: nothing on the way may take it for one
+class Terminated(BaseException):  # not an Exception, which handlers on the way would catch
     """SIGINT, SIGTERM or SIGHUP arrived."""
 
 
@@ -17,7 +17,7 @@ class Termination:
 
     def __enter__(self) -> Self:
         signals = [signal.SIGINT, signal.SIGTERM]
-        if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # nohup's wish
+        if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # as nohup sets it
             signals.append(signal.SIGHUP)
         self._former = {number: signal.signal(number, self._handle) for number in signals}
         return self
@@ -29,7 +29,7 @@ class Termination:
             signal.signal(number, handler)
 
     def disarm(self) -> None:
-        """Ignore the signals from here on: the end has begun and must not be cut short."""
+        """Ignore the signals from now on: the shutdown has begun and must not be interrupted."""
         self._armed = False
 
     def _handle(self, number: int, frame: FrameType | None) -> None:

@@ -15,7 +15,7 @@ def while_loading() -> Iterator[None]:
     if not raises or threading.current_thread() is not threading.main_thread():
         yield
         return
-    signal.signal(signal.SIGINT, interruption.leave)
+    signal.signal(signal.SIGINT, interruption.exit_interrupted)
     try:
         yield
     finally:

@@ -65,7 +65,7 @@ FAULTS: dict[str, tuple[Spoil, str, str]] = {
     "a key that is none": (write(".key", "junk"), "key_file", "holds no key"),
     "a key cut short": (cut(".key"), "key_file", "holds no key"),
     "no key": (remove(".key"), "key_file", "No such file"),
-    "a key before its certificate": (renew_the_key_alone, "key_file", "don't fit together"),
+    "a key before its certificate": (renew_the_key_alone, "key_file", "do not match"),
     "an encrypted key": (encrypt_the_key, "key_file", "is encrypted"),
 }
 CA_FAULTS: dict[str, tuple[Spoil, str, str]] = {

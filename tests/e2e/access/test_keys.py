@@ -204,8 +204,8 @@ async def test_the_audit_names_the_key(
         (entry("door", "k", []), "keys.0.roles"),
         (entry("door", "k", ["verify"], "collection = 'a'"), "collection"),
         (entry("door", "k", ["verify"], "expires = 2027-01-01T00:00:00"), "expires"),
-        (entry("door", "k", ["verify"]) + entry("desk", "k", ["verify"]), "two entries have one sha256"),
-        (entry("door", "k", ["verify"]) + entry("door", "l", ["verify"]), "two entries have one name"),
+        (entry("door", "k", ["verify"]) + entry("desk", "k", ["verify"]), "two entries have the same sha256"),
+        (entry("door", "k", ["verify"]) + entry("door", "l", ["verify"]), "two entries have the same name"),
         ("[[keys]\n", "keys.toml"),
         ("x = " + "9" * 5000, "cannot be read as TOML"),  # more digits than Python makes a number of
     ],

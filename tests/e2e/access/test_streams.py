@@ -77,7 +77,7 @@ async def test_a_stream_ends_with_its_callers_key(
     await until(is_in)
     assert not call.done()
     keys_file(ADMIN)
-    with refused(Reason.KEY_UNKNOWN, message="is not known here any more"):
+    with refused(Reason.KEY_UNKNOWN, message="is no longer known here"):
         await call
 
 

@@ -69,11 +69,11 @@ async def test_an_end_that_is_not_let_in_is_told_why(
     stranger = Authority(trustme.CA(), authority.folder / "other")
     stranger.folder.mkdir()
     for address, security, told in (
-        (by_tls.address, Security(ca_file=str(stranger.ca_file)), "not signed by the CA"),
+        (by_tls.address, Security(ca_file=str(stranger.ca_file)), "no CA trusted here has signed it"),
         (by_tls.address, Security(ca_file=ca, server_name="elsewhere.example"), "for another name"),
-        (by_tls.address, Security(), "if it speaks TLS, name its CA"),
+        (by_tls.address, Security(), "if it uses TLS, name its CA"),
         (by_certificate.address, Security(ca_file=ca), "certificate"),
-        (plain.address, Security(ca_file=ca), "it speaks plain text"),
+        (plain.address, Security(ca_file=ca), "it uses plain text"),
     ):
         async with AsyncEncoderClient(address, timeout_seconds=SOON, security=security) as client:
             with pytest.raises(FacerecError) as caught:
@@ -211,7 +211,7 @@ async def test_files_that_do_not_fit_keep_a_server_from_starting(
     cert, _ = authority.issue("one", "localhost")
     _, key = authority.issue("two", "localhost")
     for settings, told in (
-        ({"tls_cert_file": cert, "tls_key_file": key}, "fit together"),
+        ({"tls_cert_file": cert, "tls_key_file": key}, "do not match"),
         ({"tls_cert_file": cert}, "together"),
         ({"tls_cert_file": cert, "tls_key_file": authority.folder / "none"}, "none"),
     ):

@@ -249,7 +249,7 @@ def test_an_image_that_holds_its_thread_too_long_ends_the_encoder(model_cache: P
 
 
 def probed(address: str) -> int:
-    command = [sys.executable, "-m", "facerec.serving.probe", address]
+    command = [sys.executable, "-m", "facerec.serving.health_check", address]
     return subprocess.run(command, timeout=LIMIT_SECONDS, check=False).returncode
 
 

@@ -131,7 +131,7 @@ def test_no_file_is_written_over(data_dir: Path) -> None:
     file = data_dir.with_name("gallery.backup")
     note(data_dir, "first")
     file.write_text("kept")
-    with pytest.raises(BackupFailed, match=f"{file} is there already"):
+    with pytest.raises(BackupFailed, match=f"{file} exists"):
         backup.backup(data_dir, file)
     assert file.read_text() == "kept"
     with pytest.raises(BackupFailed, match=r"cannot write .*: No such file or directory"):

@@ -49,9 +49,9 @@ def test_settings_that_the_stack_would_not_follow_are_refused_and_no_others() ->
 @pytest.mark.parametrize(
     ("variable", "told"),
     [
-        ("ENCODER_TLS_CERT_FILE", "speak plain text to each other"),
-        ("MATCHER_TLS_CLIENT_CA_FILE", "speak plain text to each other"),
-        ("MATCHER_ENCODER_TLS_CA_FILE", "speak plain text to each other"),
+        ("ENCODER_TLS_CERT_FILE", "communicate in plain text"),
+        ("MATCHER_TLS_CLIENT_CA_FILE", "communicate in plain text"),
+        ("MATCHER_ENCODER_TLS_CA_FILE", "communicate in plain text"),
         ("MATCHER_DATABASE_URL", "set FACEREC_DATABASE_URL"),
         ("ENCODER_KEYS_FILE", "set MATCHER_ENCODER_API_KEY"),
     ],

@@ -52,7 +52,7 @@ def test_root_uses_no_data_folder_that_others_could_change(data_dir: Path, their
     shared.mkdir()
     shared.chmod(0o777)
     for folder in (theirs, theirs / "data", link, link / "data", shared, shared / "data"):
-        with pytest.raises(FolderUnusable, match="choose a data folder that root alone can change"):
+        with pytest.raises(FolderUnusable, match="choose a data folder that only root can change"):
             DataFolder.claim(folder)
         assert not (folder / "lock").exists()
     os.lchown(link, NOBODY, NOBODY)

@@ -85,7 +85,7 @@ def test_a_long_log_is_set_aside_by_the_next_process_and_a_short_one_goes_on(tmp
         assert child.wait(LIMIT_SECONDS)
     assert (tmp_path / "greeter.log").read_text() == "second\nthird\n"
     assert (tmp_path / "greeter.log.1").stat().st_size == LOG_BYTES + 1
-    assert child.last_words().endswith("ends:\n  third")
+    assert child.log_excerpt().endswith("ends:\n  third")
 
 
 def test_the_log_of_a_service_that_writes_on_and_on_stays_bounded(tmp_path: Path) -> None:
@@ -109,5 +109,5 @@ def test_a_log_that_was_deleted_keeps_nobody_from_saying_what_ended(tmp_path: Pa
     greeter = Child.spawn(command("print('hello')", tmp_path))
     assert greeter.wait(LIMIT_SECONDS)
     (tmp_path / "greeter.log").unlink()
-    assert greeter.last_line() == "it said nothing"
-    greeter.bound_log()
+    assert greeter.last_line() == "it wrote nothing"
+    greeter.rotate_log()

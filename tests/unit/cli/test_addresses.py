@@ -124,7 +124,7 @@ async def test_a_service_that_speaks_plain_text_is_told_to_one_who_asks_for_tls(
     monkeypatch.setenv("FACEREC_TLS", "1")
     async with listening(MATCHER_SERVICE) as server:
         told = await asyncio.to_thread(said, server.address)
-    assert told.startswith("it speaks plain text, not TLS; unset FACEREC_TLS")
+    assert told.startswith("it uses plain text, not TLS; unset FACEREC_TLS")
 
 
 async def test_nothing_but_the_line_is_written_where_tls_is_not_agreed_on() -> None:

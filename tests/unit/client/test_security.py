@@ -10,7 +10,7 @@ import pytest
 from facerec.cli import main
 from facerec.client import MatcherClient, Security
 from facerec.errors import FacerecError, Reason
-from facerec.serving.probe import is_serving
+from facerec.serving.health_check import is_serving
 from facerec.serving.server.address import parse
 
 KEY = "fr_not-for-everyone"

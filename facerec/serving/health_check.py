@@ -1,5 +1,6 @@
-"""`python -m facerec.serving.probe HOST:PORT [SERVICE]`: whether a service is SERVING, for the
-HEALTHCHECK of a container. Exit code 0 where it is, 1 where it is not or does not answer in time.
+"""`python -m facerec.serving.health_check HOST:PORT [SERVICE]`: checks whether a service is SERVING.
+
+For the HEALTHCHECK of a container. Exit code 0 where it is, 1 where it is not or does not answer in time.
 """
 
 import sys
@@ -11,15 +12,14 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from facerec.proxies import NO_PROXY
 
 WAIT_SECONDS = 3.0
-# A service that is just starting refuses connections; gRPC's own back-off would begin at a second.
+# A service that is starting refuses connections; gRPC would try again only after a second.
 _OPTIONS = [*((f"grpc.{name}_reconnect_backoff_ms", 50) for name in ("initial", "min", "max")), *NO_PROXY]
 
 
 def is_serving(address: str, service: str = "", *, wait_seconds: float = WAIT_SECONDS) -> bool:
-    """Whether the standard health service at `address`, HOST:PORT in plain text, says SERVING.
+    """Whether the gRPC health service at `address`, HOST:PORT in plain text, answers SERVING.
 
-    `service` is a full name, "" for all services at once. False too where no answer comes within
-    `wait_seconds`.
+    `service` is a full name, "" for the overall state. False where no answer comes within `wait_seconds`.
     """
     with grpc.insecure_channel(address, options=_OPTIONS) as channel:
         stub: Any = health_pb2_grpc.HealthStub(channel)
