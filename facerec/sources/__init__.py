@@ -1,1 +1,1 @@
-"""Readers of encodings that were made elsewhere: pickles, npz, CSV, JSON, another database."""
+"""Reads encodings of other programs: from pickles, npz, CSV, JSON and other databases."""

@@ -1,11 +1,11 @@
-"""What reading one source may cost, in proportion to the size of its file."""
+"""Limits on the memory and work of reading a source, in proportion to the size of its file."""
 
 from typing import Final
 
 from facerec.sources.errors import SourceRefused
 
 MAX_LOADED_FILE_BYTES: Final = 8 * 2**30
-"""The largest file that is read as a whole. CSV and JSON lines, read line by line, may be larger."""
+"""The largest file of a format that is read as a whole. CSV and JSON lines may be larger."""
 
 MAX_FACE_BYTES: Final = 2**20
 """The largest face in CSV or JSON lines; 128 numbers take about 3,000 bytes."""
@@ -15,14 +15,14 @@ MAX_DIRECTORY_BYTES: Final = 2**20
 
 BASE_BYTES: Final = 64 * 2**20
 BYTES_BUILT_PER_BYTE: Final = 8
-"""Lists of floats, the most that real files take, have 32 bytes a number in memory and 9 in a pickle."""
+"""A list of floats, the largest of real files, takes 32 bytes a number in memory and 9 in a pickle."""
 
 BASE_STEPS: Final = 2**20
 BYTES_PER_STEP: Final = 2
 """The shortest numbers in a pickle take two bytes an operation, others nine or more."""
 
 STEPS_PER_ROW: Final = 64
-"""With BYTES_PER_STEP a row takes 128 bytes of the file, a byte a number; half floats take two."""
+"""With BYTES_PER_STEP a row needs 128 bytes of file, one for each number; half floats have two."""
 
 NO_MEMORY: Final = (
     "there is not enough memory to read it as a whole: write it as CSV or JSON lines, or in parts"
@@ -30,10 +30,10 @@ NO_MEMORY: Final = (
 
 
 class Budget:
-    """The memory, in bytes, and the steps that may be spent on a file of `file_bytes` bytes.
+    """A budget of memory, in bytes, and of steps for reading a file of `file_bytes` bytes.
 
-    A step is an operation of a pickle; a row counts as 64. Raises SourceRefused where the file is too large
-    to be read as a whole.
+    A step is an operation of a pickle; a row counts as 64 steps. Raises SourceRefused where the file is too
+    large to be read as a whole.
     """
 
     def __init__(self, file_bytes: int) -> None:
@@ -47,7 +47,7 @@ class Budget:
         self._steps_left = BASE_STEPS + file_bytes // BYTES_PER_STEP
 
     def spend(self, *, built_bytes: int = 0, steps: int = 0) -> None:
-        """Take from what is left. Raises SourceRefused where it is not enough."""
+        """Spend memory and steps. Raises SourceRefused where the budget is exceeded."""
         self._bytes_left -= built_bytes
         self._steps_left -= steps
         if self._bytes_left < 0:
@@ -62,5 +62,5 @@ class Budget:
             )
 
     def spend_rows(self, count: int) -> None:
-        """Take the steps of `count` rows. Raises SourceRefused where the file can't hold as many."""
+        """Spend the steps of `count` rows. Raises SourceRefused where the file is too small for as many."""
         self.spend(steps=count * STEPS_PER_ROW)

@@ -1,4 +1,4 @@
-"""Faces in columns in memory: encodings, and as many items in each other column."""
+"""Faces in columns that are in memory: encodings, and other columns of the same length."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -22,14 +22,16 @@ def column_rows(
     budget: Budget,
     refuse: Refuse,
 ) -> Iterator[Row]:
-    """The faces of some columns of a file; `columns` has those besides the encodings, by field.
+    """The faces in the columns of a file; `columns` has those besides the encodings, by field.
 
     Raises SourceRefused where their lengths differ, or are more than the budget allows.
     """
     count = len(encodings)
     for name, column in columns.items():
         if len(column) != count:
-            raise SourceRefused(f"there are {count} encodings and {len(column)} of {name}: give each one")
+            raise SourceRefused(
+                f"there are {count} encodings and {len(column)} of {name}: give each face one"
+            )
     budget.spend_rows(count)
     for number, encoding in enumerate(encodings):
         file.share = number / count
@@ -38,11 +40,11 @@ def column_rows(
             yield row
 
 
-def listed(value: Any, name: str) -> Sequence[Any]:
+def as_list(value: Any, name: str) -> Sequence[Any]:
     """A list, a tuple or an array of one dimension as a list or tuple. Raises SourceRefused naming it."""
     if isinstance(value, np.ndarray) and value.ndim == 1:
         items: list[Any] = value.tolist()
         return items
     if isinstance(value, list | tuple):
         return value
-    raise SourceRefused(f"{name} is no list, and no array of one dimension")
+    raise SourceRefused(f"{name} is neither a list nor an array of one dimension")

@@ -1,10 +1,11 @@
-"""The error of a source that can't be read."""
+"""The error of a source that cannot be read."""
 
 
 class SourceRefused(Exception):
-    """The source can't be read, or not beyond `location`; the message says why and how to fix it.
+    """The source cannot be read, or not beyond `location`; the message says why and how to fix it.
 
-    `location` is where in the source the fault is, such as `line 17` or `byte 4711`; "" for the whole of it.
+    `location` is the place of the error in the source, such as `line 17` or `byte 4711`; "" for the whole
+    source.
     """
 
     def __init__(self, message: str, *, location: str = "") -> None:
@@ -13,5 +14,5 @@ class SourceRefused(Exception):
         self.location = location
 
     def of(self, source: object) -> str:
-        """One line that names the source too: `people.csv, line 17: ...`."""
+        """A line that also names the source, such as `people.csv, line 17: ...`."""
         return f"{source}, {self}" if self.location else f"{source}: {self}"

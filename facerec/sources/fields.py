@@ -1,4 +1,4 @@
-"""Names of a source's fields: those read here, and what other programs call the same."""
+"""The names of a source's fields: those read here, and the names that other programs use for them."""
 
 from collections.abc import Collection
 from typing import Final
@@ -6,7 +6,7 @@ from typing import Final
 from facerec.sources.errors import SourceRefused
 from facerec.sources.rows import TEXTS
 
-_ELSEWHERE: Final = {
+_OTHER_NAMES: Final = {
     "person_id": ("name", "person", "label", "id", "user_id", "person_name"),
     "encoding": ("vector", "embedding", "face_encoding", "encodings", "descriptor", "features"),
 }
@@ -15,19 +15,19 @@ PAIRS: Final = (
     ("known_face_encodings", "known_face_names"),
     ("known_encodings", "known_names"),
 )
-"""What a column of encodings and one of names are called, in pairs."""
+"""The accepted names of a column of encodings and of the column of names beside it."""
 
 OF_FACES: Final = frozenset(
-    {*_ELSEWHERE, *TEXTS, *(other for others in _ELSEWHERE.values() for other in others)}
+    {*_OTHER_NAMES, *TEXTS, *(other for others in _OTHER_NAMES.values() for other in others)}
 ) - {key for pair in PAIRS for key in pair}
-"""Fields that the object of one face may have."""
+"""The fields that the object of one face may have, under any known name."""
 
 
 def check(names: Collection[str], location: str, *, hint: str = "name it") -> None:
-    """Raise SourceRefused where a field is there under another name only, as it then is in every row.
+    """Raise SourceRefused where a field has another program's name, as it then has in every row.
 
-    `hint` says how a field is renamed in this kind of source.
+    `hint` says how to rename a field in this kind of source.
     """
-    for field, others in _ELSEWHERE.items():
-        if field not in names and (there := next((other for other in others if other in names), None)):
-            raise SourceRefused(f"it has {there}, and no {field}: {hint} {field}", location=location)
+    for field, others in _OTHER_NAMES.items():
+        if field not in names and (found := next((other for other in others if other in names), None)):
+            raise SourceRefused(f"it has {found}, and no {field}: {hint} {field}", location=location)

@@ -1,4 +1,4 @@
-"""Encodings in files: pickles of face_recognition's users, npz, CSV, JSON and JSON lines."""
+"""Reads encodings from files: pickles, npz, CSV, JSON and JSON lines."""
 
 import itertools
 from collections.abc import Callable, Iterator, Mapping
@@ -32,14 +32,14 @@ _READERS: Final[Mapping[str, Callable[[SourceFile, Refuse], Iterator[Row]]]] = {
 
 
 def format_of(path: Path) -> str:
-    """A file's format by its suffix. Raises SourceRefused."""
+    """The format of a file by its suffix. Raises SourceRefused."""
     if path.suffix.lower() not in FORMATS:
         raise SourceRefused(f"name its format with --format: {', '.join(sorted(set(FORMATS.values())))}")
     return FORMATS[path.suffix.lower()]
 
 
 def digest(path: Path) -> str:
-    """SHA-256 of a file, in hexadecimal. Raises SourceRefused and OSError."""
+    """The SHA-256 of a file in hexadecimal. Raises SourceRefused, OSError."""
     with SourceFile(path) as file:
         return file.digest()
 
@@ -47,12 +47,12 @@ def digest(path: Path) -> str:
 def rows(
     path: Path, format: str, refuse: Refuse, progress: Callable[[float], None] = lambda _: None
 ) -> Iterator[Row]:
-    """The faces of a file in its order; `refuse` is called for each that is left out.
+    """The faces of a file in order; `refuse` is called for each invalid face, which is skipped.
 
-    `progress` is called before each face with the share that was read, from 0 to 1.
+    `progress` is called before each face with the share of the file that was read, 0 to 1.
 
-    The file is read up to its first face at once, so a file of another format is refused before anything
-    else is done. Raises SourceRefused and OSError, here and while the faces are taken.
+    The file is read up to its first face at once, so that a file of another format is refused immediately.
+    Raises SourceRefused and OSError, here and during the iteration.
     """
     found = _read(path, format, refuse, progress)
     first = list(itertools.islice(found, 1))

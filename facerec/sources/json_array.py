@@ -1,4 +1,4 @@
-"""Encodings in a JSON file: an array of objects, read a face at a time, or one of its other forms."""
+"""Reads encodings from JSON files: an array of objects, read one by one, or another known form."""
 
 import codecs
 import re
@@ -7,8 +7,8 @@ from typing import Final
 
 from facerec.sources import fields, json_object, text
 from facerec.sources.budget import MAX_FACE_BYTES
-from facerec.sources.json_items import Items
-from facerec.sources.json_texts import NotJson, decode
+from facerec.sources.json_items import JsonParser
+from facerec.sources.json_texts import InvalidJson, decode
 from facerec.sources.rows import Refuse, Row, face
 from facerec.sources.source_file import SourceFile
 
@@ -17,7 +17,7 @@ _FIRST_KEY: Final = re.compile(rb'\{\s*"((?:[^"\\]|\\.)*)"\s*:')
 
 
 def rows(file: SourceFile, refuse: Refuse) -> Iterator[Row]:
-    """The faces of an array of objects, of one object of people or of columns, or of JSON lines."""
+    """The faces in an array of objects, in one object of people or of columns, or in JSON lines."""
     head = file.stream.read(_READ_BYTES)
     text_head = head.removeprefix(codecs.BOM_UTF8).lstrip()
     if text_head.startswith(b"{"):
@@ -31,20 +31,20 @@ def rows(file: SourceFile, refuse: Refuse) -> Iterator[Row]:
 
 
 def _is_one_object(head: bytes, line: bytes) -> bool:
-    """Whether a text that begins with a brace is one object and not a face: no field of a face is in it."""
+    """Whether a text that begins with a brace is one object for all faces: it has no field of a face."""
     try:
         record = decode(line.decode())
         return isinstance(record, dict) and bool(record) and not record.keys() & fields.OF_FACES
-    except (NotJson, UnicodeDecodeError):
+    except (InvalidJson, UnicodeDecodeError):
         key = _FIRST_KEY.match(head)
         return key is not None and key[1].decode(errors="replace") not in fields.OF_FACES
 
 
 def _array_rows(file: SourceFile, refuse: Refuse) -> Iterator[Row]:
-    items = Items(file)
+    items = JsonParser(file)
     for location, record in items.elements("an array begins with ["):
         if not isinstance(record, dict):
-            refuse(location, "", "it is no JSON object")
+            refuse(location, "", "it is not a JSON object")
         else:
             fields.check(record, location)
             if row := face(location, record.get("encoding"), record, refuse):

@@ -1,4 +1,4 @@
-"""The text of a JSON file that holds one value, read a part at a time."""
+"""An incremental parser of a JSON file that holds one value."""
 
 import codecs
 import json
@@ -7,15 +7,15 @@ from typing import Any, Final
 
 from facerec.sources.budget import MAX_FACE_BYTES
 from facerec.sources.errors import SourceRefused
-from facerec.sources.json_texts import DECODER, NotJson
+from facerec.sources.json_texts import DECODER, InvalidJson
 from facerec.sources.source_file import SourceFile
 
 _READ_BYTES: Final = 2**16
 _SPACE: Final = " \t\r\n"
 
 
-class Items:
-    """A parser over the text of a file, read a part at a time. Its methods raise SourceRefused."""
+class JsonParser:
+    """An incremental parser of a file. Its methods raise SourceRefused."""
 
     def __init__(self, file: SourceFile) -> None:
         self._file = file
@@ -25,7 +25,7 @@ class Items:
         self._at = 0
 
     def next_character(self) -> str:
-        """The next character that is no space, not taken; "" at the end."""
+        """The next character after spaces, which is not consumed; "" at the end."""
         while True:
             while self._at < len(self._text) and self._text[self._at] in _SPACE:
                 self._at += 1
@@ -34,21 +34,24 @@ class Items:
             if not self._read(_READ_BYTES):
                 return ""
 
-    def take(self, character: str, otherwise: str, location: str = "") -> None:
-        """Take the next character, which has to be this one; `otherwise` says what is wrong if it is not."""
+    def expect(self, character: str, rule: str, location: str = "") -> None:
+        """Consume the next character, which must be `character`; `rule` is the error's text if it is not."""
         if self.next_character() != character:
-            raise SourceRefused(f"it is no JSON from there on: {otherwise}", location=location)
+            raise SourceRefused(f"it is not valid JSON from there on: {rule}", location=location)
         self._at += 1
 
-    def end(self, written: str) -> None:
-        """Check that nothing follows; `written` is what has ended."""
+    def end(self, kind: str) -> None:
+        """Check that nothing follows the value, an array or object, which `kind` says."""
         if self.next_character():
-            raise SourceRefused(f"there is more after the {written}: write one {written}, or JSON lines")
+            raise SourceRefused(f"there is more after the {kind}: write one {kind}, or JSON lines")
         self._file.check_unchanged()
 
-    def elements(self, begins: str) -> Iterator[tuple[str, Any]]:
-        """The items of the list that comes next, with their locations; `begins` says what it begins with."""
-        self.take("[", begins)
+    def elements(self, rule: str) -> Iterator[tuple[str, Any]]:
+        """Consume the array that comes next: its items with their locations.
+
+        `rule` is the error's text where no array comes next.
+        """
+        self.expect("[", rule)
         number = 0
         while self.next_character() != "]" or number:
             number += 1
@@ -56,27 +59,29 @@ class Items:
             yield location, self.value(location)
             if self.next_character() == "]":
                 break
-            self.take(",", "faces are separated by commas, and the array ends with ]", location)
-        self.take("]", "")
+            self.expect(",", "faces are separated by commas, and the array ends with ]", location)
+        self.expect("]", "")
 
     def members(self) -> Iterator[str]:
-        """The keys of the object that comes next; the caller takes the value of each before the next key."""
-        self.take("{", "an object begins with {")
+        """The keys of the object that comes next; the caller must consume each value before the next key."""
+        self.expect("{", "an object begins with {")
         number = 0
         while self.next_character() != "}" or number:
             number += 1
             key = self.value("")
             if not isinstance(key, str):
-                raise SourceRefused("it is no JSON from there on: a key is a text", location=f"key {number}")
-            self.take(":", "a key and its value are separated by a colon", key)
+                raise SourceRefused(
+                    "it is not valid JSON from there on: a key is a text", location=f"key {number}"
+                )
+            self.expect(":", "a key and its value are separated by a colon", key)
             yield key
             if self.next_character() == "}":
                 break
-            self.take(",", "keys are separated by commas, and the object ends with }", key)
-        self.take("}", "")
+            self.expect(",", "keys are separated by commas, and the object ends with }", key)
+        self.expect("}", "")
 
-    def are_lists(self) -> bool:
-        """Whether a list of lists comes next."""
+    def is_nested(self) -> bool:
+        """Whether an array of arrays comes next."""
         if self.next_character() != "[":
             return False
         ahead = 1
@@ -89,32 +94,35 @@ class Items:
                 return False
 
     def value(self, location: str) -> Any:
-        """Take the JSON value that comes next."""
+        """Consume the JSON value that comes next."""
         self.next_character()
         while True:
             try:
                 found, self._at = DECODER.raw_decode(self._text, self._at)
                 return found
-            except json.JSONDecodeError as error:  # or its end was not read yet
+            except json.JSONDecodeError as error:  # or the rest of the value was not read yet
                 unread = len(self._text) - self._at
                 if unread > MAX_FACE_BYTES:
                     raise SourceRefused(
                         "it takes more than 1 MiB: close each bracket", location=location
                     ) from None
-                if not self._read(max(_READ_BYTES, unread)):  # doubling, so that trying again costs little
+                # Twice as much each time, so that repeated parsing costs little.
+                if not self._read(max(_READ_BYTES, unread)):
                     raise SourceRefused(
-                        f"it is no JSON from there on: {error.msg}", location=location
+                        f"it is not valid JSON from there on: {error.msg}", location=location
                     ) from None
-            except NotJson:
-                raise SourceRefused("its object has a key twice: name each once", location=location) from None
+            except InvalidJson:
+                raise SourceRefused(
+                    "its object has a key twice: write each once", location=location
+                ) from None
             except (ValueError, RecursionError):
                 raise SourceRefused(
-                    "it has a number too long, or lists in lists too deep: write 128 numbers",
+                    "it has a number that is too long, or arrays nested too deeply: write 128 numbers",
                     location=location,
                 ) from None
 
     def _read(self, size_bytes: int) -> bool:
-        """Read more of the file; False at its end."""
+        """Read more of the file; returns False at its end."""
         data = self._file.stream.read(min(size_bytes, self._left))
         self._left -= len(data)
         self._file.share = 1 - self._left / self._file.size

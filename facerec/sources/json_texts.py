@@ -1,17 +1,17 @@
-"""JSON without repeated keys, and with one error for all that can't be read."""
+"""Decodes JSON texts, without repeated keys, and with one error for all that is invalid."""
 
 import json
 from typing import Any, Final
 
 
-class NotJson(ValueError):
-    """A text is no JSON; the message says what is wrong."""
+class InvalidJson(ValueError):
+    """A text is not valid JSON; the message says why."""
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     made = dict(pairs)
     if len(made) != len(pairs):
-        raise NotJson("the line's JSON object has a key twice")
+        raise InvalidJson("the line's JSON object has a key twice")
     return made
 
 
@@ -19,12 +19,14 @@ DECODER: Final = json.JSONDecoder(object_pairs_hook=_object)
 
 
 def decode(text: str) -> Any:
-    """What a JSON text holds. Raises NotJson."""
+    """The value of a JSON text. Raises InvalidJson."""
     try:
         return DECODER.decode(text)
     except json.JSONDecodeError as error:
-        raise NotJson(f"the line is no JSON: {error.msg} at character {error.colno}") from None
-    except NotJson:
+        raise InvalidJson(f"the line is not valid JSON: {error.msg} at character {error.colno}") from None
+    except InvalidJson:
         raise
     except (ValueError, RecursionError):
-        raise NotJson("the line's JSON has a number too long, or lists in lists too deep") from None
+        raise InvalidJson(
+            "the line's JSON has a number that is too long, or arrays nested too deeply"
+        ) from None

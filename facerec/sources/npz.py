@@ -1,4 +1,4 @@
-"""Encodings in a numpy npz: a zip of arrays, of which only those known here are read."""
+"""Reads encodings from a numpy npz, a zip of arrays; arrays with other names are not read."""
 
 import io
 import math
@@ -21,14 +21,14 @@ from facerec.sources.source_file import SourceFile
 _HEADER_BYTES: Final = 2**14
 _PART_BYTES: Final = 2**20
 _COMPRESSIONS: Final = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
-"""What numpy writes; others may take any memory to unpack."""
+"""Those that numpy writes; others may take any amount of memory to unpack."""
 
 _ENCRYPTED: Final = 1
 _NAMES: Final = frozenset({"encodings", "person_ids", "names", *(f"{field}s" for field in TEXTS)})
 
 
 def rows(file: SourceFile, refuse: Refuse) -> Iterator[Row]:
-    """The faces of an npz in its order. Raises SourceRefused."""
+    """The faces of an npz in order. Raises SourceRefused."""
     budget = Budget(file.size)
     members = _members(file.stream)
     people = "person_ids" if "person_ids" in members.found else "names"
@@ -47,14 +47,15 @@ def rows(file: SourceFile, refuse: Refuse) -> Iterator[Row]:
     for field, column in columns.items():
         if column.shape != (len(encodings),):
             raise SourceRefused(
-                f"there are {len(encodings)} encodings, and {field} has shape {column.shape}: give each one"
+                f"there are {len(encodings)} encodings, and {field} has shape {column.shape}: "
+                "give each face one"
             )
     named = {field: column.tolist() for field, column in columns.items()}
     yield from column_rows(encodings, named, file, budget, refuse)
 
 
-class _Opening:
-    """Bounds what zipfile reads at once while it opens a zip, whose list of members it reads as a whole."""
+class _LimitedStream:
+    """A stream that limits the size of the directory, which zipfile reads as a whole when it opens a zip."""
 
     def __init__(self, stream: BinaryIO) -> None:
         self._stream = stream
@@ -71,7 +72,7 @@ class _Opening:
 
 
 class _Members:
-    """The arrays of a zip by name."""
+    """The known arrays of a zip, by name."""
 
     def __init__(self, archive: zipfile.ZipFile) -> None:
         self._archive = archive
@@ -85,12 +86,14 @@ class _Members:
             self.found[name] = info
 
     def array(self, name: str, kinds: str, budget: Budget) -> npt.NDArray[Any]:
-        """The array of a member, whose type is of one of numpy's `kinds`. Raises SourceRefused naming it."""
+        """Read an array whose dtype has one of numpy's `kinds`. Raises SourceRefused with its name."""
         info = self.found[name]
         if info.flag_bits & _ENCRYPTED:
             raise SourceRefused("it is encrypted: write it again with numpy.savez", location=name)
         if info.compress_type not in _COMPRESSIONS:
-            raise SourceRefused("it is compressed otherwise than numpy does: use numpy.savez", location=name)
+            raise SourceRefused(
+                "it has a compression that numpy does not use: write it again with numpy.savez", location=name
+            )
         try:
             budget.spend(built_bytes=info.file_size)
             with self._archive.open(info) as member:
@@ -99,26 +102,26 @@ class _Members:
             raise SourceRefused(error.message, location=name) from None
         except MemoryError:
             raise SourceRefused(NO_MEMORY, location=name) from None
-        except Exception as error:  # zipfile and zlib raise a dozen kinds for damage
+        except Exception as error:  # zipfile and zlib raise many classes for damaged files
             raise SourceRefused(
                 f"it is damaged ({type(error).__name__}): write it again with numpy.savez", location=name
             ) from None
 
 
 def _members(stream: BinaryIO) -> _Members:
-    opening = _Opening(stream)
+    opening = _LimitedStream(stream)
     try:
         archive = zipfile.ZipFile(opening)
     except SourceRefused:
         raise
     except Exception:  # as above
-        raise SourceRefused("it is no npz, or damaged: write it with numpy.savez") from None
+        raise SourceRefused("it is not an npz, or damaged: write it with numpy.savez") from None
     opening.is_open = True
     return _Members(archive)
 
 
 def _array(member: Any, size: int, kinds: str) -> npt.NDArray[Any]:
-    """The array of an open npy of `size` bytes. Its header counts only where it fits the bytes."""
+    """Read an open npy of `size` bytes; its header is trusted only where it matches the size."""
     head = member.read(min(size, _HEADER_BYTES))
     shape, fortran, dtype, header_bytes = _header(head)
     if dtype.hasobject or dtype.kind not in kinds:
@@ -126,7 +129,7 @@ def _array(member: Any, size: int, kinds: str) -> npt.NDArray[Any]:
         raise SourceRefused(f"it is of type {str(dtype)[:40]}, and not of {wanted}: write it again as those")
     claimed = math.prod(shape) * dtype.itemsize
     if not dtype.itemsize or any(length < 0 for length in shape) or claimed != size - header_bytes:
-        raise SourceRefused(f"its shape {shape} of {dtype} is not that of its bytes: write it again")
+        raise SourceRefused(f"its shape {shape} of {dtype} does not match its bytes: write it again")
     array = np.empty(shape, dtype, "F" if fortran else "C")
     if array.nbytes:
         _fill(array.reshape(-1, order="A").view(np.uint8).data, head[header_bytes:], member)
@@ -134,7 +137,7 @@ def _array(member: Any, size: int, kinds: str) -> npt.NDArray[Any]:
 
 
 def _fill(into: memoryview, head: bytes, member: Any) -> None:
-    """The bytes of an array: those read with its header, and the rest of its member."""
+    """Fill an array with the bytes read together with its header, and the rest of the member."""
     into[: len(head)] = head
     at = len(head)
     while part := member.read(_PART_BYTES):  # to the end, where the checksum is verified
@@ -145,7 +148,7 @@ def _fill(into: memoryview, head: bytes, member: Any) -> None:
 
 
 def _header(head: bytes) -> tuple[tuple[int, ...], bool, np.dtype[Any], int]:
-    """Shape, whether by columns, type, and bytes of the header of an npy."""
+    """The shape, Fortran order, dtype and header size in bytes of an npy."""
     stream = io.BytesIO(head)
     version = npy.read_magic(stream)
     read = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0

@@ -1,4 +1,4 @@
-"""Encodings of a query on another Postgres, read by a cursor so that memory stays bounded."""
+"""Reads encodings by a query on another Postgres, through a cursor so that memory stays bounded."""
 
 import hashlib
 from collections.abc import AsyncIterator, Sequence
@@ -13,22 +13,22 @@ _HALVES: Final = ("vec_low", "vec_high")
 
 
 def digest(query: str, database: str) -> str:
-    """SHA-256 of a query's text and its database, in hexadecimal: a name for the import of it."""
+    """The SHA-256 of a query's text and its database, in hexadecimal: the id of its import."""
     return hashlib.sha256(f"{database}\0{query}".encode()).hexdigest()
 
 
 async def rows(url: str, query: str, refuse: Refuse) -> AsyncIterator[Row]:
-    """The faces a query answers: columns person_id, encoding, and what else is known.
+    """The faces that a query returns, in the columns person_id and encoding, and optional known ones.
 
-    An encoding is float8[], float4[], or pgvector's vector; or two cubes of half of it each, in vec_low and
-    vec_high, as a cube of Postgres has at most 100 numbers.
+    An encoding is a float8[], a float4[] or a vector of pgvector; or two cubes with half of it each, in
+    vec_low and vec_high, because a cube of Postgres has at most 100 numbers.
 
-    One snapshot, read only. Raises SourceRefused.
+    Read in one read-only snapshot. Raises SourceRefused.
     """
     try:
         import asyncpg  # noqa: PLC0415
     except ImportError:
-        raise SourceRefused("reading another Postgres takes asyncpg: pip install asyncpg") from None
+        raise SourceRefused("reading another Postgres needs asyncpg: pip install asyncpg") from None
     try:
         connection = await asyncpg.connect(url, timeout=10)
     except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError, ValueError) as error:
@@ -58,16 +58,16 @@ async def rows(url: str, query: str, refuse: Refuse) -> AsyncIterator[Row]:
 
 
 def check_columns(names: Sequence[str]) -> bool:
-    """Whether an encoding comes in halves. Raises SourceRefused naming the column that is missing."""
+    """Whether an encoding is in two halves. Raises SourceRefused with the missing column."""
     halves = set(_HALVES) <= set(names)
     fields.check([*names, *(["encoding"] if halves else [])], "", hint="select it AS")
     if "person_id" not in names or not (halves or "encoding" in names):
-        raise SourceRefused("the query answers columns named person_id and encoding: name them with AS")
+        raise SourceRefused("the query must return columns named person_id and encoding: name them with AS")
     return halves
 
 
 def encoding(record: Any, halves: bool) -> Any:
-    """A row's encoding as a list of numbers; what is none is returned as it is."""
+    """A row's encoding as a list of numbers; a value of another type is returned unchanged."""
     if not halves:
         return _numbers(record["encoding"])
     low, high = (_numbers(record[name]) for name in _HALVES)

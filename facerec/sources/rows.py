@@ -1,4 +1,4 @@
-"""Faces of a source one by one, checked, and batches of them to import."""
+"""The faces of a source, checked one by one, and batches of them to import."""
 
 import dataclasses
 import datetime
@@ -14,7 +14,7 @@ from facerec.contract import DIMENSIONS
 
 BATCH_FACES = 2000
 MAX_TEXT_CHARACTERS: Final = 1024
-"""More than the matcher accepts, and short enough for 2,000 of them in a message."""
+"""More than the matcher accepts, and short enough for BATCH_FACES in a message."""
 
 TEXTS: Final = ("display_name", "external_ref", "expire_time", "fingerprint")
 """Fields of a face besides the person's id and the encoding."""
@@ -22,7 +22,7 @@ TEXTS: Final = ("display_name", "external_ref", "expire_time", "fingerprint")
 _FLOATS: Final = struct.Struct(f"={DIMENSIONS}f")
 
 Refuse = Callable[[str, str, str], None]
-"""Called for a row that is left out: its location in the source, the invalid field, what is wrong."""
+"""Called for an invalid row, with its location in the source, the invalid field, and what is wrong."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -40,14 +40,14 @@ class Row:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class SourceBatch:
-    """Faces to send together, and the location of each in the source."""
+    """Faces to send in one message, and the location of each in the source."""
 
     faces: FaceBatch
     locations: Sequence[str]
 
 
 def face(location: str, encoding: Any, record: Mapping[str, Any], refuse: Refuse) -> Row | None:
-    """The face of a record of a source, by field; None where it is invalid and `refuse` was called."""
+    """The face in a record of a source; calls `refuse` and returns None where it is invalid."""
     field = "encoding"
     try:
         values = vector(encoding)
@@ -65,9 +65,9 @@ def face(location: str, encoding: Any, record: Mapping[str, Any], refuse: Refuse
 
 
 def vector(values: Any) -> npt.NDArray[np.float32]:
-    """A vector, float32 of shape (128,), of a source's value: an array, or a list of numbers.
+    """Convert a source's value, an array or a list of numbers, to float32 of shape (128,).
 
-    Lists in the list are not looked into. Raises ValueError that says what is wrong.
+    Nested lists are refused. Raises ValueError.
     """
     if isinstance(values, np.ndarray) and values.dtype.kind in "fiu":
         if values.shape != (DIMENSIONS,):
@@ -87,7 +87,7 @@ def vector(values: Any) -> npt.NDArray[np.float32]:
 
 
 def person_id(value: Any) -> str:
-    """A person's id of a source's value: a text, or a whole number. Raises ValueError."""
+    """Convert a source's value, a text or an integer, to a person's id. Raises ValueError."""
     if isinstance(value, str):
         return text(value)
     if isinstance(value, int | np.integer) and not isinstance(value, bool):
@@ -96,9 +96,9 @@ def person_id(value: Any) -> str:
 
 
 def text(value: Any) -> str:
-    """A text that can be sent. Raises ValueError."""
+    """Check that a value is a text that can be sent; returns it. Raises ValueError."""
     if not isinstance(value, str):
-        raise ValueError("it is no text")
+        raise ValueError("it is not a text")
     if len(value) > MAX_TEXT_CHARACTERS:
         raise ValueError(f"a text has at most {MAX_TEXT_CHARACTERS} characters, and this one {len(value)}")
     if not value.isascii():
@@ -110,7 +110,7 @@ def text(value: Any) -> str:
 
 
 def parse_time(written: str) -> datetime.datetime | None:
-    """A time of ISO 8601 with a time zone; None for an empty text. Raises ValueError."""
+    """Parse an ISO 8601 time with a time zone; None for "". Raises ValueError."""
     if not written:
         return None
     try:
@@ -119,11 +119,11 @@ def parse_time(written: str) -> datetime.datetime | None:
             return time.astimezone(datetime.UTC)
     except (ValueError, OverflowError):
         pass
-    raise ValueError("a time is written with its time zone, as 2027-01-31T00:00:00Z is")
+    raise ValueError("a time needs a time zone, as in 2027-01-31T00:00:00Z")
 
 
 def batches(rows: Iterable[Row], *, skip: int = 0) -> Iterator[SourceBatch]:
-    """The rows in batches, but for the first `skip` of them."""
+    """The rows in batches of BATCH_FACES, without the first `skip`."""
     pending: list[Row] = []
     for number, row in enumerate(rows):
         if number < skip:

@@ -1,4 +1,4 @@
-"""A source's file: regular, of the size that it had when it was opened, and unchanged when it was read."""
+"""A source's file, checked to be regular, and unchanged while it is read."""
 
 import hashlib
 import os
@@ -13,15 +13,15 @@ BUFFER_BYTES: Final = 2**18
 
 
 class SourceFile:
-    """A file open for reading at `stream`; `size` in bytes. Raises SourceRefused and OSError.
+    """A file that is open for reading. Raises SourceRefused, OSError.
 
-    `share` is the share of its faces that was read, from 0 to 1.
+    `stream` reads it, `size` is its size in bytes, `share` the share of it that was read, 0 to 1.
     """
 
     def __init__(self, path: Path) -> None:
-        # Opening a pipe waits for its writer, and a device has no end.
+        # Opening a pipe waits for a writer, and a device may have no end.
         if not stat.S_ISREG(path.stat().st_mode):
-            raise SourceRefused("it is a device, a pipe or a socket: save what it gives to a file first")
+            raise SourceRefused("it is a device, a pipe or a socket: save its content to a file first")
         self.stream = path.open("rb", buffering=BUFFER_BYTES)
         self._opened = os.fstat(self.stream.fileno())
         self.size = self._opened.st_size
@@ -36,13 +36,13 @@ class SourceFile:
         self.stream.close()
 
     def check_unchanged(self) -> None:
-        """Raises SourceRefused where the file was written to since it was opened."""
+        """Raise SourceRefused where the file was changed since it was opened."""
         now = os.fstat(self.stream.fileno())
         if (now.st_size, now.st_mtime_ns) != (self._opened.st_size, self._opened.st_mtime_ns):
             raise SourceRefused("it changed while it was read: import it again once nothing writes to it")
 
     def digest(self) -> str:
-        """SHA-256 of the file, in hexadecimal. Raises SourceRefused where it changes meanwhile."""
+        """The SHA-256 of the file in hexadecimal. Raises SourceRefused where it changes meanwhile."""
         hashed = hashlib.sha256()
         left = self.size
         while left > 0 and (part := self.stream.read(min(left, BUFFER_BYTES))):

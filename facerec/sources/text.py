@@ -1,4 +1,4 @@
-"""Encodings in CSV and JSON lines, read a face at a time."""
+"""Reads encodings from CSV and JSON lines, one face at a time."""
 
 import csv
 from collections.abc import Callable, Iterator, Sequence
@@ -8,7 +8,7 @@ from facerec.contract import DIMENSIONS
 from facerec.sources import fields
 from facerec.sources.budget import MAX_FACE_BYTES
 from facerec.sources.errors import SourceRefused
-from facerec.sources.json_texts import NotJson, decode
+from facerec.sources.json_texts import InvalidJson, decode
 from facerec.sources.rows import TEXTS, Refuse, Row, face
 from facerec.sources.source_file import SourceFile
 
@@ -18,9 +18,9 @@ _UTF_16: Final = (b"\xff\xfe", b"\xfe\xff")
 
 
 class _Lines:
-    """The lines of a file as texts, with their ends; `number` is that of the last one, from 1.
+    """The lines of a file as texts with their line ends; `number` is that of the last line, from 1.
 
-    A face may have 1 MiB of lines: call `next_face` where the next begins. Raises SourceRefused.
+    The lines of one face may have 1 MiB: call `next_face` where the next begins. Raises SourceRefused.
     """
 
     def __init__(self, file: SourceFile) -> None:
@@ -50,7 +50,7 @@ class _Lines:
         except UnicodeDecodeError:
             before = "UTF-16" if self.number == 1 and line.startswith(_UTF_16) else "WINDOWS-1252"
             raise self._refused(
-                f"it is not UTF-8: convert the file with `iconv -f {before} -t UTF-8`, or from what it is in"
+                f"it is not UTF-8: convert the file with `iconv -f {before} -t UTF-8`, or from its encoding"
             ) from None
         if "\0" in text:
             raise self._refused(
@@ -59,7 +59,7 @@ class _Lines:
         return text.removeprefix("\ufeff") if self.number == 1 else text
 
     def next_face(self) -> None:
-        """The lines that follow are of another face."""
+        """Declare that the next line begins another face."""
         self._face_bytes = 0
 
     def _refused(self, message: str) -> SourceRefused:
@@ -67,7 +67,7 @@ class _Lines:
 
 
 def json_rows(file: SourceFile, refuse: Refuse) -> Iterator[Row]:
-    """An object a line: person_id, encoding, and what else is known of the face."""
+    """The faces of JSON lines: an object with person_id, encoding and optional fields in each."""
     lines = _Lines(file)
     for line in lines:
         lines.next_face()
@@ -75,16 +75,16 @@ def json_rows(file: SourceFile, refuse: Refuse) -> Iterator[Row]:
             continue
         if lines.number == 1 and line.strip() == "[":
             raise SourceRefused(
-                "it is one JSON array: name it .json, or say --format json", location="line 1"
+                "it is one JSON array: name it .json, or give --format json", location="line 1"
             )
         location = f"line {lines.number}"
         try:
             record = decode(line)
-        except NotJson as error:
+        except InvalidJson as error:
             refuse(location, "", str(error))
             continue
         if not isinstance(record, dict):
-            refuse(location, "", "the line is no JSON object")
+            refuse(location, "", "the line is not a JSON object")
             continue
         fields.check(record, location)
         if row := face(location, record.get("encoding"), record, refuse):
@@ -92,7 +92,10 @@ def json_rows(file: SourceFile, refuse: Refuse) -> Iterator[Row]:
 
 
 def csv_rows(file: SourceFile, refuse: Refuse) -> Iterator[Row]:
-    """A header, then a face a line; its vector is a JSON list in `encoding`, or 128 columns e0 to e127."""
+    """The faces of a CSV: a header, then one face a line.
+
+    The vector is a JSON list in the column `encoding`, or in 128 columns e0 to e127.
+    """
     lines = _Lines(file)
     records = csv.reader(lines, strict=True)
     try:
@@ -105,7 +108,7 @@ def csv_rows(file: SourceFile, refuse: Refuse) -> Iterator[Row]:
                 continue
             location = f"line {lines.number}"
             if len(record) != len(header):
-                refuse(location, "", f"it has {len(record)} columns, and the header {len(header)}")
+                refuse(location, "", f"it has {len(record)} columns, and the header has {len(header)}")
                 continue
             try:
                 encoding = encoding_of(record)
@@ -116,21 +119,23 @@ def csv_rows(file: SourceFile, refuse: Refuse) -> Iterator[Row]:
                 yield row
     except csv.Error as error:
         raise SourceRefused(
-            f"it is no CSV from there on ({error}): close each quote, and end each line with a line feed",
+            f"it is not valid CSV from there on ({error}): close each quote, end each line with a line feed",
             location=f"line {lines.number}",
         ) from None
 
 
 def _encoding_of(header: Sequence[str]) -> Callable[[Sequence[str]], Any]:
-    """What takes the encoding of a record under this header. Raises SourceRefused."""
+    """The function that reads the encoding of a record with this header. Raises SourceRefused."""
     known = [name for name in header if name in _COLUMNS]
     if len(set(known)) != len(known):
-        raise SourceRefused("a column is there twice: name each once", location="line 1")
+        raise SourceRefused("a column name is there twice: give each column another name", location="line 1")
     numbered = [header.index(name) for name in _NUMBERED] if set(_NUMBERED) <= set(header) else []
     listed = header.index("encoding") if "encoding" in header else None
     if "person_id" not in header or (listed is None and not numbered):
         fields.check([*header, *(["encoding"] if numbered else [])], "line 1", hint="name the column")
-        raise SourceRefused("a CSV has the columns person_id, and encoding or e0 to e127", location="line 1")
+        raise SourceRefused(
+            "a CSV needs the columns person_id, and encoding or e0 to e127", location="line 1"
+        )
 
     def encoding_of(record: Sequence[str]) -> Any:
         if listed is not None and record[listed]:

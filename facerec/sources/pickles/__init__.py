@@ -1,6 +1,7 @@
-"""Reads encodings out of a pickle without executing anything of it.
+"""Reads encodings from a pickle without executing any code of it.
 
-A pickle is a program that builds objects by calling what it names. Here nothing that it names is imported or
-called: `operations` parses the file, `machine` runs the operations, `costs` says what they take in memory,
-`objects` makes numpy arrays and placeholders for scikit-learn objects, and `faces` finds the faces in these.
+A pickle is a program that builds objects by calling functions that it names. Here no named function is
+imported or called: `operations` parses the file, `machine` interprets the operations, `costs` has their
+memory costs, `objects` builds numpy arrays and placeholders of scikit-learn objects, and `faces` finds the
+faces in these.
 """

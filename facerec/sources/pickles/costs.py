@@ -1,4 +1,4 @@
-"""What each operation of a pickle takes in memory."""
+"""The memory that each operation of a pickle takes."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -12,7 +12,7 @@ _SLOT_BYTES: Final = 8
 _COST_BYTES: Final[Mapping[str, int]] = {
     **dict.fromkeys(NUMBERS, 32 + _SLOT_BYTES),
     "BINFLOAT": 24 + _SLOT_BYTES,
-    "BININT1": _SLOT_BYTES,  # these objects exist once
+    "BININT1": _SLOT_BYTES,  # Python has these objects already
     **dict.fromkeys(("EMPTY_LIST", "LIST", "EMPTY_DICT", "DICT"), 80 + _SLOT_BYTES),
     **dict.fromkeys(("TUPLE", "TUPLE1", "TUPLE2", "TUPLE3"), 64 + _SLOT_BYTES),
     **dict.fromkeys(("PUT", "BINPUT", "LONG_BINPUT", "MEMOIZE"), 128),
@@ -20,7 +20,7 @@ _COST_BYTES: Final[Mapping[str, int]] = {
     **dict.fromkeys(("GLOBAL", "STACK_GLOBAL"), 256),
     **dict.fromkeys(("REDUCE", "NEWOBJ", "NEWOBJ_EX"), 128),
 }
-"""About what an operation takes in memory; texts and bytes are measured in addition."""
+"""The approximate memory of an operation; that of texts and bytes is measured in addition."""
 
 COSTS: Final = [_COST_BYTES.get(NAMES.get(code, ""), _SLOT_BYTES) for code in range(256)]
-"""Bytes by the operation's code."""
+"""The memory in bytes, by the operation's code."""

@@ -1,4 +1,4 @@
-"""The faces in a pickle: encodings and names in one of the usual forms, or those of a fitted classifier."""
+"""The faces in a pickle: encodings and names in a common form, or of a fitted classifier."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
@@ -7,7 +7,7 @@ import numpy as np
 
 from facerec.sources import fields
 from facerec.sources.budget import Budget
-from facerec.sources.columns import Encodings, column_rows, listed
+from facerec.sources.columns import Encodings, as_list, column_rows
 from facerec.sources.errors import SourceRefused
 from facerec.sources.pickles import machine
 from facerec.sources.pickles.objects import Placeholder
@@ -25,28 +25,28 @@ _UNKNOWN: Final = (
 
 
 def rows(file: SourceFile, refuse: Refuse) -> Iterator[Row]:
-    """The faces of a pickle in its order. Raises SourceRefused."""
+    """The faces of a pickle in order. Raises SourceRefused."""
     budget = Budget(file.size)
     found = machine.read(file.stream, budget)
     file.check_unchanged()
     if isinstance(found, dict) and _pair_of(found) is None:
         return _people_rows(_by_person(found), file, budget, refuse)
     encodings, names = _of_classifier(found) if isinstance(found, Placeholder) else _columns(found)
-    del found  # and with it what is not needed, such as a classifier's tree
+    del found  # frees what is not needed, such as a classifier's tree
     return column_rows(encodings, {"person_id": names}, file, budget, refuse)
 
 
 def _columns(found: Any) -> tuple[Encodings, Sequence[Any]]:
     """The encodings and the names of a dict of both, of a pair of both, or of a list of dicts."""
     if isinstance(found, dict) and (pair := _pair_of(found)):
-        return _encodings(found[pair[0]], pair[0]), listed(found[pair[1]], pair[1])
+        return _encodings(found[pair[0]], pair[0]), as_list(found[pair[1]], pair[1])
     if isinstance(found, list) and found and all(isinstance(record, dict) for record in found):
         return _of_records(found)
     if isinstance(found, tuple | list) and len(found) == PAIR:
         first, second = found
         if _is_name(first):
             first, second = second, first
-        return _encodings(first, "the encodings"), listed(second, "the names")
+        return _encodings(first, "the encodings"), as_list(second, "the names")
     raise SourceRefused(_UNKNOWN)
 
 
@@ -55,12 +55,12 @@ def _pair_of(found: dict[Any, Any]) -> tuple[str, str] | None:
 
 
 def _is_name(column: Any) -> bool:
-    """Whether a column begins with a text, as names do."""
+    """Whether a column's first item is a text, so that it has names."""
     return isinstance(column, list | tuple | np.ndarray) and len(column) > 0 and isinstance(column[0], str)
 
 
 def _of_records(records: list[dict[Any, Any]]) -> tuple[Encodings, Sequence[Any]]:
-    """The encodings and the names of dicts, each of which has both, under the keys of the first."""
+    """The encodings and the names in a list of dicts; the keys are those of the first dict."""
     keys = [next((key for key in known if key in records[0]), None) for known in (_ENCODINGS, _NAMES)]
     if None in keys:
         raise SourceRefused(f"its dicts have no person_id and encoding: {_UNKNOWN}")
@@ -69,7 +69,7 @@ def _of_records(records: list[dict[Any, Any]]) -> tuple[Encodings, Sequence[Any]
 
 
 def _by_person(found: dict[Any, Any]) -> dict[Any, Any]:
-    """The dict, where it is of each person's vector or vectors. Raises SourceRefused."""
+    """The dict, checked to have a vector or vectors for each person. Raises SourceRefused."""
     if not found or not all(isinstance(value, list | tuple | np.ndarray) for value in found.values()):
         raise SourceRefused(_UNKNOWN)
     return found
@@ -88,20 +88,20 @@ def _people_rows(people: dict[Any, Any], file: SourceFile, budget: Budget, refus
 
 
 def _is_vector(value: Any) -> bool:
-    """Whether it is one vector, and not several."""
+    """Whether a value is one vector and not several."""
     if isinstance(value, np.ndarray) and value.dtype.kind != "O":
         return value.ndim == 1
     return len(value) > 0 and isinstance(value[0], int | float | np.number)
 
 
 def _of_classifier(found: Placeholder) -> tuple[Encodings, Sequence[Any]]:
-    """The training data of a fitted classifier: `_y` are indices into `classes_`."""
+    """The training data of a fitted classifier, whose `_y` has indices into `classes_`."""
     state = found.state
     if found.kind.name != "KNeighborsClassifier" or not isinstance(state, dict):
         raise SourceRefused(f"of scikit-learn's models KNeighborsClassifier is read, not {found.kind}")
     if not {"_fit_X", "_y", "classes_"} <= set(state):
         raise SourceRefused("the KNeighborsClassifier is not fitted")
-    classes, labels = listed(state["classes_"], "classes_"), state["_y"]
+    classes, labels = as_list(state["classes_"], "classes_"), state["_y"]
     if (
         not isinstance(labels, np.ndarray)
         or labels.ndim != 1
@@ -113,5 +113,5 @@ def _of_classifier(found: Placeholder) -> tuple[Encodings, Sequence[Any]]:
 
 
 def _encodings(value: Any, name: str) -> Encodings:
-    """The vectors: an array as it is, which takes less memory than a list of its rows."""
-    return value if isinstance(value, np.ndarray) and value.ndim == 2 else listed(value, name)
+    """The vectors: an array unchanged, which takes less memory than a list of its rows."""
+    return value if isinstance(value, np.ndarray) and value.ndim == 2 else as_list(value, name)

@@ -1,4 +1,4 @@
-"""Runs a pickle's operations on a stack and a memo of its own. Nothing that they name is called."""
+"""Interprets a pickle's operations with a stack and a memo; no function that they name is called."""
 
 import sys
 from collections.abc import Callable, Mapping
@@ -13,16 +13,16 @@ from facerec.sources.pickles.operations import CODES, NAMES, Operations
 
 _MARK: Final = object()
 _CHECK_STEPS: Final = 4096
-"""How many operations are run between two checks of the budget."""
+"""How many operations are interpreted between two checks of the budget."""
 
 Operation = Callable[["_Machine", Any], None]
 
 
 def read(file: BinaryIO, budget: Budget) -> Any:
-    """What the pickle holds: Python's plain types, numpy arrays, and `Placeholder` objects.
+    """The value of a pickle: of Python's basic types, numpy arrays, and `Placeholder` objects.
 
-    Raises SourceRefused for anything that would have to be executed, for bytes that are no pickle, and where
-    it takes more than the budget.
+    Raises SourceRefused where code would have to be executed, where the bytes are not a pickle, and where the
+    budget is exceeded.
     """
     operations = Operations(file, budget.file_bytes)
     try:
@@ -33,13 +33,13 @@ def read(file: BinaryIO, budget: Budget) -> Any:
         raise
     except MemoryError:
         reason = NO_MEMORY
-    except Exception as error:  # of a hostile pickle nearly anything; nothing of it was executed
-        reason = f"it is damaged, or no pickle ({type(error).__name__})"
+    except Exception as error:  # a hostile pickle can cause almost any error; none of its code was executed
+        reason = f"it is damaged, or not a pickle ({type(error).__name__})"
     raise SourceRefused(f"the pickle is not imported: {reason}", location=f"byte {operations.position}")
 
 
 class _Machine:
-    """The stack and the memo."""
+    """The interpreter: its stack and memo, and a method for each operation."""
 
     def __init__(self, budget: Budget) -> None:
         self._budget = budget
@@ -47,7 +47,7 @@ class _Machine:
         self._memo: dict[int, Any] = {}
 
     def run(self, operations: Operations) -> Any:
-        """Run the operations; returns what the last leaves on the stack. Raises SourceRefused."""
+        """Interpret the operations; returns the value that is on the stack at STOP. Raises SourceRefused."""
         push, operations_by_code, costs, stop = self._stack.append, _OPERATIONS, COSTS, CODES["STOP"]
         steps = cost = 0
         for code, argument in operations:
@@ -81,7 +81,7 @@ class _Machine:
         return items
 
     def _push_built(self, value: Any) -> None:
-        """Push an object whose memory depends on its length."""
+        """Push an object whose memory depends on its length, and spend that memory."""
         self._budget.spend(built_bytes=sys.getsizeof(value))
         self._stack.append(value)
 
@@ -96,7 +96,8 @@ class _Machine:
 
     def get(self, argument: Any) -> None:
         value = self._memo[argument]
-        if type(value) is Array and value.value is not None:  # its state came after it was put there
+        # The state of an array is set after it is put into the memo.
+        if type(value) is Array and value.value is not None:
             value = value.value
         self._stack.append(value)
 
@@ -159,7 +160,7 @@ class _Machine:
     def build(self, _: Any) -> None:
         state = self._pop()
         target = self._stack[-1]
-        objects.give_state(target, state)
+        objects.set_state(target, state)
         if type(target) is Array and target.value is not None:
             self._budget.spend(built_bytes=target.value.nbytes)
             self._stack[-1] = target.value
@@ -173,14 +174,14 @@ def _pairs(items: list[Any]) -> dict[Any, Any]:
 
 
 def _is_key(key: Any) -> bool:
-    """Longer whole numbers can be chosen to have one hash, which makes a dict of them take for ever."""
+    """Whether a key is allowed: larger integers can be chosen with equal hashes, to make a dict slow."""
     if isinstance(key, int):
         return key.bit_length() <= 64
     return isinstance(key, str | float | bytes | None)
 
 
 def _nothing(machine: _Machine, argument: Any) -> None:
-    """An operation without an effect on the stack."""
+    """An operation without an effect."""
 
 
 def _refused(name: str) -> Operation:
@@ -232,7 +233,7 @@ _NAMED: Final[Mapping[str, Operation | None]] = {
     "NEWOBJ_EX": _Machine.new_with_keywords,
     "BUILD": _Machine.build,
 }
-"""None pushes the argument. Picklers write no DUP, POP or POP_MARK for what is read here."""
+"""By name; None pushes the argument. Picklers write no DUP, POP or POP_MARK for the types read here."""
 
 _OPERATIONS: Final = [
     _NAMED.get(NAMES.get(code, ""), _refused(NAMES.get(code, f"the byte {code}"))) for code in range(256)

@@ -1,4 +1,4 @@
-"""The objects that a pickle may name: numpy arrays, made here, and placeholders of scikit-learn objects."""
+"""The objects that a pickle may name: numpy arrays, built here, and placeholders of scikit-learn objects."""
 
 import dataclasses
 import math
@@ -11,10 +11,10 @@ import numpy.typing as npt
 from facerec.sources.errors import SourceRefused
 
 _CODE: Final = re.compile(r"[biufcmMOSUV?]\d{0,9}")
-"""A plain numpy type. `numpy.dtype` also accepts other texts, of any length."""
+"""A basic numpy type code. `numpy.dtype` also accepts other texts, of any length."""
 
 _KINDS: Final = frozenset("biufUSV")
-"""Kinds of plain numpy types: bool, integers, float, text, bytes, and records, which are left out."""
+"""Kinds of basic numpy types: bool, integers, float, text, bytes, and records, which are skipped."""
 
 _NUMPY: Final = ("numpy", "numpy.core.multiarray", "numpy._core.multiarray")
 _NUMERIC: Final = ("numpy.core.numeric", "numpy._core.numeric")
@@ -33,7 +33,7 @@ _MAX_SHOWN_CHARACTERS: Final = 100
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Name:
-    """A name that unpickling would import; as a text it is cut to 100 printable characters."""
+    """A name that unpickling would import. Its text has at most 100 printable characters."""
 
     module: str
     name: str
@@ -45,7 +45,7 @@ class Name:
 
 @dataclasses.dataclass(eq=False, slots=True)
 class Placeholder:
-    """An object whose class is not imported: the class's name, and the state."""
+    """A record of an object whose class is not imported: the class's name, and its state."""
 
     kind: Name
     state: Any = None
@@ -53,7 +53,7 @@ class Placeholder:
 
 @dataclasses.dataclass(eq=False, slots=True)
 class Type:
-    """A numpy type being built: `f8` and the like, or `O8` for texts; `order` is that of its bytes."""
+    """A numpy type that is being built: a code such as `f8`, `O8` for texts, and the byte order."""
 
     code: str
     order: str = "="
@@ -68,27 +68,27 @@ class Type:
 
 @dataclasses.dataclass(eq=False, slots=True)
 class Array:
-    """A numpy array whose state comes next; `value` is None until then."""
+    """A numpy array that gets its state by a later operation; `value` is None until then."""
 
     value: npt.NDArray[Any] | None = None
 
 
 def of_type(value: Any, kind: type) -> Any:
-    """The value. Raises SourceRefused where it is of another type."""
+    """The value, checked to be of this type. Raises SourceRefused."""
     if not isinstance(value, kind):
         raise SourceRefused("it is damaged")
     return value
 
 
 def known(name: Name) -> Name:
-    """The name, where a pickle may have it; it is never imported. Raises SourceRefused."""
+    """The name, checked to be allowed; it is never imported. Raises SourceRefused."""
     if (name.module, name.name) in _KNOWN or _is_scikit_learn(name):
         return name
     raise SourceRefused(f"it names {name}, and nothing that a pickle names is executed here")
 
 
 def new(kind: Name) -> Array | Placeholder:
-    """An object without its state. Raises SourceRefused where nothing of its class is read."""
+    """A new object without its state. Raises SourceRefused where its class is not supported."""
     if kind.name == "ndarray" and kind.module in _NUMPY:
         return Array()
     if _is_scikit_learn(kind):
@@ -97,7 +97,7 @@ def new(kind: Name) -> Array | Placeholder:
 
 
 def called(name: Name, arguments: tuple[Any, ...]) -> Any:  # noqa: PLR0911
-    """What calling the name would return, for the few whose result is plain. Raises SourceRefused."""
+    """The result of a call, for the few supported names; nothing is called. Raises SourceRefused."""
     match name.name, arguments:
         case "dtype", (str(code), *_):
             return _type(code)
@@ -117,13 +117,13 @@ def called(name: Name, arguments: tuple[Any, ...]) -> Any:  # noqa: PLR0911
             return bytearray()
         case "bytearray", (bytes(data),):
             return bytearray(data)
-        case _ if _is_scikit_learn(name):  # a tree of a fitted classifier, of which nothing is needed
+        case _ if _is_scikit_learn(name):  # the tree of a fitted classifier, which is not needed
             return Placeholder(name)
     raise SourceRefused(f"it calls {name}, and nothing that a pickle names is executed here")
 
 
-def give_state(target: Any, state: Any) -> None:
-    """Give an object its state. Raises SourceRefused where the two do not fit."""
+def set_state(target: Any, state: Any) -> None:
+    """Set an object's state. Raises SourceRefused where it is not a state of such an object."""
     match target, state:
         case Array(value=None), (_, tuple(shape), Type() as kind, fortran, data):
             target.value = _array(kind, shape, data, fortran=bool(fortran))
@@ -148,7 +148,7 @@ def _type(code: str) -> Type:
 
 def _array(kind: Type, shape: tuple[Any, ...], data: Any, *, fortran: bool) -> npt.NDArray[Any]:
     dtype = kind.dtype()
-    if dtype.kind == "V":  # a part of a classifier's tree
+    if dtype.kind == "V":  # part of a classifier's tree, which is not needed
         return np.empty(0, np.uint8)
     items = data.encode("latin1") if isinstance(data, str) else data
     items = of_type(items, list if dtype.hasobject else bytes | bytearray)  # type: ignore[arg-type]
@@ -158,13 +158,13 @@ def _array(kind: Type, shape: tuple[Any, ...], data: Any, *, fortran: bool) -> n
     if any(size < 0 for size in sizes) or count * width != len(items) or (count and not width):
         raise SourceRefused("it is damaged: it has an array of another size than its bytes")
     if count == 0:
-        if sizes[0] > 0:  # rows without numbers, whose count the file's size does not bound
+        if sizes[0] > 0:  # empty rows, whose count the file's size does not limit
             raise SourceRefused(f"it has an array of {sizes[0]} rows without anything in them")
         return np.empty(0, np.uint8)
     order: Any = "F" if fortran else "C"
     if not dtype.hasobject:
         return np.frombuffer(items, dtype).reshape(sizes, order=order)
     array = np.empty(count, object)
-    for index, item in enumerate(items):  # numpy itself would look into lists in lists
+    for index, item in enumerate(items):  # numpy itself would convert nested lists
         array[index] = item
     return array.reshape(sizes, order=order)

@@ -1,4 +1,4 @@
-"""The operations of a pickle with their arguments, parsed from a file that is never read as a whole."""
+"""Parses the operations of a pickle and their arguments, without reading the file as a whole."""
 
 import codecs
 import pickletools
@@ -13,12 +13,12 @@ NAMES: Final[Mapping[int, str]] = {code: name for name, code in CODES.items()}
 
 WINDOW_BYTES: Final = 2**18
 MAX_INTEGER_BYTES: Final = 16
-"""The longest whole number: a longer one is no id, and slow to hash and to print."""
+"""The longest integer: a longer one is not an id, and slow to hash and to print."""
 
 _MAX_NUMBER_CHARACTERS: Final = 64
 _MAX_NAME_CHARACTERS: Final = 256
 _LONGEST_FIXED: Final = 16
-"""More bytes than any operation takes, apart from a text or bytes that follow it."""
+"""At least the size of any operation, without the text or bytes that follow it."""
 
 _Table = dict[int, Any]
 
@@ -32,7 +32,7 @@ def _text(data: bytes) -> str:
 
 
 def _plain_text(data: bytes) -> str:
-    """Texts of Python 2, among them the bytes of arrays."""
+    """Decode a text of Python 2, which may be the bytes of an array."""
     return data.decode("latin1")
 
 
@@ -66,7 +66,7 @@ _FIXED: Final[_Table] = {
         "FRAME": "<Q",
     }.items()
 }
-"""Operations with a number of a fixed size."""
+"""Operations whose argument is a number of fixed size."""
 
 _ANY: Final = 2**63
 _SIZED: Final[Mapping[int, tuple[struct.Struct, Callable[[bytes], Any], int]]] = {
@@ -85,7 +85,7 @@ _SIZED: Final[Mapping[int, tuple[struct.Struct, Callable[[bytes], Any], int]]] =
         ("LONG4", "<i", _integer, MAX_INTEGER_BYTES),
     )
 }
-"""Operations with a length and as many bytes: how each is written, read, and how long it may be."""
+"""Operations with a length and that many bytes: the length's format, the decoder, the longest allowed."""
 
 _LINES: Final[Mapping[int, tuple[Callable[[bytes], Any], int, int]]] = {
     CODES[name]: (decode, longest, count)
@@ -100,7 +100,7 @@ _LINES: Final[Mapping[int, tuple[Callable[[bytes], Any], int, int]]] = {
         ("GLOBAL", _plain_text, _MAX_NAME_CHARACTERS, 2),
     )
 }
-"""Operations with lines: how each is read, how long it may be, and how many there are."""
+"""Operations with lines as arguments: the decoder, the longest line allowed, the number of lines."""
 
 _NO_ARGUMENT, _IS_FIXED, _IS_SIZED, _HAS_LINES = range(4)
 _KINDS: Final = [_NO_ARGUMENT] * 256
@@ -110,10 +110,10 @@ for _table, _kind in ((_FIXED, _IS_FIXED), (_SIZED, _IS_SIZED), (_LINES, _HAS_LI
 
 
 class Operations:
-    """Operations of a pickle of `size` bytes as pairs of a code and an argument, the last of them STOP.
+    """The operations of a pickle of `size` bytes, as pairs of a code and an argument; the last is STOP.
 
-    `position` is the byte at which the last operation begins. Raises SourceRefused for bytes that are no
-    pickle, and whatever decoding an argument raises.
+    `position` is the byte at which the last operation begins. Raises SourceRefused for bytes that are not a
+    pickle, and the errors of decoding an argument.
     """
 
     def __init__(self, file: BinaryIO, size: int) -> None:
@@ -123,13 +123,18 @@ class Operations:
 
     def __iter__(self) -> Iterator[tuple[int, Any]]:
         kinds, fixed, stop = _KINDS, _FIXED, CODES["STOP"]
-        base, data, at, last = 0, b"", 0, -1  # data begins at byte `base`; from `last` on more has to be read
+        base, data, at, last = (
+            0,
+            b"",
+            0,
+            -1,
+        )  # data starts at byte `base`; from index `last` on more must be read
         code = -1
         while code != stop:
             if at > last:
                 base, data, at = base + at, data[at:] + self._file.read(WINDOW_BYTES), 0
                 if not data:
-                    raise SourceRefused("it ends too early: it is cut off, or no pickle")
+                    raise SourceRefused("it ends too early: it is truncated, or not a pickle")
                 last = len(data) - (_LONGEST_FIXED if len(data) > _LONGEST_FIXED else 1)
             self.position = base + at
             code = data[at]
@@ -145,7 +150,7 @@ class Operations:
                 take = self._sized if kind == _IS_SIZED else self._lines
                 argument, after = take(code, data, base, at)
                 at = after - base
-                if at > len(data):  # the argument ended beyond the window: start a new one after it
+                if at > len(data):  # the argument ended beyond the window: continue with a new window
                     base, data, at, last = after, b"", 0, -1
                     self._file.seek(after)
                 yield code, argument
@@ -159,7 +164,7 @@ class Operations:
         if end <= len(data) and 0 <= length <= longest:
             return decode(data[at:end]), base + end
         if not 0 <= length <= min(longest, self._size - base - at):
-            allowed = f", and {longest} are allowed" if longest < length else " and its file not as many"
+            allowed = f", and {longest} are allowed" if longest < length else ", more than its file"
             raise SourceRefused(f"it has a value of {length:,} bytes{allowed}")
         self._file.seek(base + at)
         return decode(self._file.read(length)), base + end

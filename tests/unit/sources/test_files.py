@@ -34,7 +34,7 @@ def test_a_pipe_and_a_device_are_refused_without_waiting(tmp_path: Path, format:
     os.mkfifo(tmp_path / "pipe")
     for path in (tmp_path / "pipe", Path("/dev/zero")):
         for read in (lambda: rows(path, format), lambda: files.digest(path)):  # noqa: B023
-            with pytest.raises(SourceRefused, match="save what it gives to a file first"):
+            with pytest.raises(SourceRefused, match="save its content to a file first"):
                 read()
 
 

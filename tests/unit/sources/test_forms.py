@@ -129,7 +129,7 @@ def test_a_json_object_of_each_person_s_vectors_is_read(indent: int | None, tmp_
     [
         (
             '{"people": {"ann": [0.5]}}',
-            "people is no list of numbers: write a list of objects with person_id",
+            "people is not a list of numbers: write a list of objects with person_id",
         ),
         ('{"encodings": [[0.5]]}', "encodings or names are missing: write a list of objects"),
         ('{"encodings": [], "names": ["ann"]}', "there are 0 encodings and 1 names"),
@@ -137,7 +137,7 @@ def test_a_json_object_of_each_person_s_vectors_is_read(indent: int | None, tmp_
         ('{"encodings": 5, "names": []}', "encodings is a list"),
         ('{"ann": [0.5], 5: []}', "a key is a text"),
         ('{"ann": [0.5]} {}', "there is more after the object"),
-        ('{"ann": [[0.5], ', "it is no JSON from there on"),
+        ('{"ann": [[0.5], ', "it is not valid JSON from there on"),
     ],
 )
 def test_a_json_object_at_fault_is_told_how_to_mend_it(text: str, said: str, tmp_path: Path) -> None:
@@ -176,13 +176,13 @@ def test_a_json_array_longer_than_what_is_read_at_once_is_read_whole(tmp_path: P
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("[", "face 1: it is no JSON from there on"),
-        ("[{}", "face 1: it is no JSON from there on: faces are separated by commas"),
-        ("[{},]", "face 2: it is no JSON from there on"),
-        ("[{} {}]", "face 1: it is no JSON from there on: faces are separated by commas"),
+        ("[", "face 1: it is not valid JSON from there on"),
+        ("[{}", "face 1: it is not valid JSON from there on: faces are separated by commas"),
+        ("[{},]", "face 2: it is not valid JSON from there on"),
+        ("[{} {}]", "face 1: it is not valid JSON from there on: faces are separated by commas"),
         ("[] x", "there is more after the array"),
         ('[{"a": 1, "a": 2}]', "face 1: its object has a key twice"),
-        ("[" * 100_000, "face 1: it has a number too long, or lists in lists too deep"),
+        ("[" * 100_000, "face 1: it has a number that is too long, or arrays nested too deeply"),
         ('[{"a": "' + "x" * 2**21 + '"}]', "face 1: it takes more than 1 MiB"),
         ('[{"a": "' + "x" * 2**22, "face 1: it takes more than 1 MiB"),
     ],
@@ -272,7 +272,7 @@ def test_a_row_of_a_query_has_a_list_a_vector_or_two_cubes(record: dict[str, Any
     [
         (["name", "encoding"], "it has name, and no person_id: select it AS person_id"),
         (["person_id", "vector"], "it has vector, and no encoding: select it AS encoding"),
-        (["person_id", "vec_low"], "the query answers columns named person_id and encoding"),
+        (["person_id", "vec_low"], "the query must return columns named person_id and encoding"),
     ],
 )
 def test_a_query_that_names_a_column_otherwise_is_told_what_to_write(columns: list[str], said: str) -> None:

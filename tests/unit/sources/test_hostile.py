@@ -58,7 +58,7 @@ def test_it_takes_little_time_and_memory(found: Found, name: str) -> None:
         ("UTF-16.csv", "line 1: it is not UTF-8: convert the file with `iconv -f UTF-16 -t UTF-8`"),
         ("a quote that is never closed.csv", "close each quote"),
         ("a line of 3,000,000 characters.jsonl", "line 1: a face takes more than 1 MiB"),
-        ("a column too few.csv", "line 1: a CSV has the columns person_id, and encoding or e0 to e127"),
+        ("a column too few.csv", "line 1: a CSV needs the columns person_id, and encoding or e0 to e127"),
         ("copies of 4 MiB by encode.pkl", "would fill more than 8 times as much memory"),
         ("200,000 rows of one.pkl", "write it again from the encodings themselves, each face once"),
         (
@@ -80,10 +80,10 @@ def test_a_refused_source_says_where_and_how_to_mend_it(found: Found, name: str,
     [
         ("a number of 4,000 digits.jsonl", "line 1: encoding: an encoding is a list of numbers from -1000"),
         ("half a character.jsonl", "line 1: person_id: it has half a character"),
-        ("a time before all time.jsonl", "line 1: expire_time: a time is written with its time zone"),
+        ("a time before all time.jsonl", "line 1: expire_time: a time needs a time zone"),
         ("a key twice.jsonl", "line 1: : the line's JSON object has a key twice"),
         ("nothing in numbers.jsonl", "line 1: encoding: an encoding is a list of numbers"),
-        ("rows of other lengths.csv", "line 2: : it has 1 columns, and the header 2"),
+        ("rows of other lengths.csv", "line 2: : it has 1 columns, and the header has 2"),
         ("a list of itself.pkl", "row 0: encoding: an encoding has 128 numbers, and this one has 1"),
     ],
 )
