@@ -89,7 +89,7 @@ async def _serve(flags: list[str]) -> None:
     ended = encoder is None or await asyncio.to_thread(encoder.close)
     await asyncio.to_thread(spans.stop)
     if not ended:
-        log.warning("work_abandoned", action="ending without it: its callers were answered")
+        log.warning("work_left", action="ending without it: its callers were answered")
         sys.stderr.flush()
         os._exit(0)  # else Python would wait for the threads, in a native call for as long as it takes
 

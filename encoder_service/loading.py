@@ -148,7 +148,7 @@ def _open_networks(
     except DeviceMissing as error:
         if settings.provider is Provider.CUDA:
             raise
-        log.warning("provider_fell_back", error=str(error), action="running on the CPU")
+        log.warning("gpu_unusable", error=str(error), action="running on the CPU")
         instead = device.fall_back(chosen, str(error))
         return instead, *_open(settings, paths, weights, instead)
 

@@ -82,7 +82,7 @@ async def maintain(argv: list[str]) -> None:
         return
     try:
         if not await runner.run_once(options):
-            log.info("maintenance_run_skipped")
+            log.info("another_maintains")
     except runner.CollectionsFailed as error:
         raise StartError(str(error)) from None
     except CONNECTING_ERRORS as error:

@@ -65,7 +65,7 @@ class Encoder:
         self._long = FairThreadPool("long-image", threads)
         self._thread_count = threads
         self._watchdog = watchdog
-        self._in_flight = FairInFlightLimit(max_images)
+        self._shares = FairInFlightLimit(max_images)
         self._image_seconds = 0.1
 
     @property
@@ -120,20 +120,20 @@ class Encoder:
     @asynccontextmanager
     async def _admitted(self) -> AsyncIterator[None]:
         caller = call.caller_key(), call.on_behalf_of()
-        if not self._in_flight.has_capacity(*caller):
+        if not self._shares.has_room(*caller):
             metrics.REFUSED.inc()
-            images = self._in_flight.count(*caller)
+            images = self._shares.count(*caller)
             raise Overloaded(
-                f"{self._in_flight.total} images are in flight, {images} of them this caller's, and the "
+                f"{self._shares.under_way} images are under way, {images} of them this caller's, and the "
                 "server takes no more of them at once",
                 retry_after_seconds=max(1, images) * self._image_seconds / self._thread_count,
             )
-        self._in_flight.take(*caller)
+        self._shares.take(*caller)
         metrics.IMAGES.inc()
         try:
             yield
         finally:
-            self._in_flight.release(*caller)
+            self._shares.give(*caller)
             metrics.IMAGES.dec()
 
     async def _scan(self, image: bytes, options: EncodeOptions) -> Scan:

@@ -1,4 +1,4 @@
-"""Threads that callers share in rotation.
+"""Threads whose work callers take turns in.
 
 Short and long work have a pool each, so that however much long work there is, the threads of short work are
 free of it; the operating system shares the cores among both.

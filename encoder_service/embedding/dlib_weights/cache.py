@@ -46,7 +46,7 @@ def fetch(folder: Path, weights: Weights, convert: Callable[[bytes], bytes], *, 
     each start and a line in the log. Raises what `convert` raises.
     """
     if why := ownership.why_unsafe(folder):
-        log.warning("model_cache_rejected", folder=str(folder), error=why)
+        log.warning("model_cache_unsafe", folder=str(folder), error=why)
         return convert(weights.data)
     path = entry_path(folder, weights, variant)
     kept = _read(path)
@@ -56,7 +56,7 @@ def fetch(folder: Path, weights: Weights, convert: Callable[[bytes], bytes], *, 
     try:
         _write(path, model)
     except OSError as error:
-        log.warning("model_cache_write_failed", folder=str(folder), error=error.strerror)
+        log.warning("model_cache_unwritable", folder=str(folder), error=error.strerror)
     return model
 
 

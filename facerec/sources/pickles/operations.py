@@ -123,12 +123,8 @@ class Operations:
 
     def __iter__(self) -> Iterator[tuple[int, Any]]:
         kinds, fixed, stop = _KINDS, _FIXED, CODES["STOP"]
-        base, data, at, last = (
-            0,
-            b"",
-            0,
-            -1,
-        )  # data starts at byte `base`; from index `last` on more must be read
+        # The data starts at byte `base`; from index `last` on more must be read.
+        base, data, at, last = 0, b"", 0, -1
         code = -1
         while code != stop:
             if at > last:
