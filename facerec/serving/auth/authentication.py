@@ -176,7 +176,8 @@ class Authenticator:
     def _check_role(self, permissions: Permissions, method: Method) -> None:
         role = self._roles.get(method.path)
         if method.service.startswith(CONTRACT_PACKAGE) and (role is None or not permissions.permits(role)):
-            raise NotPermitted(f"{permissions.name} does not have the role {role or 'for this'}")
+            lacking = f"does not have the role {role}" if role else "may not call this method"
+            raise NotPermitted(f"{permissions.name} {lacking}")
 
     async def _authorized_items(self, method: Method, items: AsyncIterator[Any]) -> AsyncIterator[Any]:
         """The messages of a stream, each authorized and delayed until the caller's rate allows it."""
@@ -228,7 +229,7 @@ def _check_collection(message: Any, field: str) -> None:
         ):
             who = current_call.caller.name
             raise _count_denied(
-                NotPermitted(f"{who} may reach some collections, and this method concerns all")
+                NotPermitted(f"{who} is limited to some collections, and this method needs all")
             )
         return
     current_call.collection = (message.collection_id or DEFAULT_COLLECTION_ID, field)

@@ -47,8 +47,8 @@ class KeyStore:
     def find(self, authorization: str, certificate_names: Callable[[], Sequence[str]]) -> Permissions:
         """The permissions of a caller: of its key, or without one of its certificate.
 
-        `authorization` is the header's value, "" without one; `certificate_names` is called only then.
-        Raises KeyMissing, KeyUnknown.
+        `authorization` is the header's value, "" without one; `certificate_names` is called only without a
+        key. Raises KeyMissing, KeyUnknown.
         """
         found: Permissions | None
         if authorization:
@@ -69,8 +69,9 @@ class KeyStore:
     def _by_key(self, authorization: str) -> Permissions | None:
         """The permissions of the key in an `authorization` header, None where no entry has its hash.
 
-        The lookup need not take constant time: its duration depends on the SHA-256 of what was sent, and
-        nobody can vary a key so that its hash approaches a stored one.
+        The lookup need not take constant time. Its duration depends on the SHA-256 of the key that was sent,
+        so it could reveal at most a part of a stored hash, which does not help to find the random key behind
+        it.
         """
         if authorization[: len(SCHEME)].lower() != SCHEME:
             raise KeyUnknown("authorization has the form `Bearer KEY`")

@@ -52,13 +52,11 @@ class CallMetrics(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """The current counts as Prometheus metrics."""
-        started = CounterMetricFamily("grpc_server_started", "Calls begun.", labels=_CALL)
+        started = CounterMetricFamily("grpc_server_started", "Calls started.", labels=_CALL)
         handled = CounterMetricFamily(
-            "grpc_server_handled", "Calls ended, by their code.", labels=(*_CALL, "grpc_code")
+            "grpc_server_handled", "Calls ended, by status code.", labels=(*_CALL, "grpc_code")
         )
-        handling = HistogramMetricFamily(
-            "grpc_server_handling_seconds", "From a call's beginning to its end.", labels=_CALL
-        )
+        handling = HistogramMetricFamily("grpc_server_handling_seconds", "Duration of calls.", labels=_CALL)
         in_flight = 0
         for method in list(self._methods.values()):
             # Ended calls are read first, so that they never exceed the started ones.
@@ -71,7 +69,7 @@ class CallMetrics(Collector):
         yield started
         yield handled
         yield handling
-        yield GaugeMetricFamily("grpc_server_in_flight", "Calls begun and not ended.", in_flight)
+        yield GaugeMetricFamily("grpc_server_in_flight", "Calls started and not ended.", in_flight)
 
 
 def _cumulative(buckets: list[int]) -> list[tuple[str, float]]:

@@ -12,13 +12,17 @@ from facerec.serving.observability.call_metrics import CallMetrics
 
 CALLS: Final = CallMetrics()
 REGISTRY.register(CALLS)
-BUILD = Gauge("facerec_build_info", "1, with the release that runs.", ("service", "release"))
+BUILD = Gauge("facerec_build_info", "1, with the running release as a label.", ("service", "release"))
 SERVING = Gauge(
-    "facerec_serving", "1 while a service is SERVING, as health and readiness say it.", ("grpc_service",)
+    "facerec_serving", "1 while a service is SERVING, as health and readiness report it.", ("grpc_service",)
 )
 LOOP_LAG_SECONDS = Histogram(
     "facerec_loop_lag_seconds",
-    "How late the event loop ran what was due.",
+    "How late the event loop ran a due timer.",
     buckets=(0.001, 0.0025, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 1),
 )
-DENIED = Counter("facerec_denied", "Calls that were not let in, by the reason of their error.", ("reason",))
+DENIED = Counter(
+    "facerec_denied",
+    "Calls refused by authentication, authorization or rate, by the reason of their error.",
+    ("reason",),
+)

@@ -20,13 +20,13 @@ def test_the_exposition_is_the_same_as_of_the_librarys_own_metrics() -> None:
     ours, theirs = CollectorRegistry(), CollectorRegistry()
     counted = CallMetrics()
     ours.register(counted)
-    started = Counter("grpc_server_started", "Calls begun.", LABELS, registry=theirs)
+    started = Counter("grpc_server_started", "Calls started.", LABELS, registry=theirs)
     handled = Counter(
-        "grpc_server_handled", "Calls ended, by their code.", (*LABELS, "grpc_code"), registry=theirs
+        "grpc_server_handled", "Calls ended, by status code.", (*LABELS, "grpc_code"), registry=theirs
     )
     seconds = Histogram(
         "grpc_server_handling_seconds",
-        "From a call's beginning to its end.",
+        "Duration of calls.",
         LABELS,
         buckets=SECONDS,
         registry=theirs,
