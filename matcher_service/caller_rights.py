@@ -3,7 +3,7 @@
 Match or no match, answered for vectors of the caller's choice, leaks a stored template by hill climbing: each
 point where the answer changes is an equation about it. So sending vectors requires `encodings`, and with it
 but without `scores` a caller is answered only where failed tries are counted: about one person, or a key's
-enrolments. A stored face named by its id may be one that the caller chose, or a copy of another's, so it
+enrollments. A stored face named by its id may be one that the caller chose, or a copy of another's, so it
 requires `scores`.
 """
 

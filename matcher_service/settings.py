@@ -127,7 +127,7 @@ class MatcherSettings(ServingSettings):
     """How long `maintain` keeps the record of decisions, in days; 0 for ever."""
 
     request_retention_days: int = pydantic.Field(30, ge=0, le=36500)
-    """How long `maintain` keeps request ids of enrolments and how far imports came, in days; 0 for ever. A
+    """How long `maintain` keeps request ids of enrollments and how far imports came, in days; 0 for ever. A
     request id that is used again later is taken for a new one."""
 
     recall_check_seconds: float = pydantic.Field(6 * 3600.0, ge=1, le=30 * 86400)

@@ -62,7 +62,7 @@ class Catalog:
     async def update(self, collection_id: str, settings: CollectionSettings) -> Collection:
         """Change settings. Raises CollectionNotFound.
 
-        What refuses duplicates is changed while no enrolment is under way, and holds for all that follow:
+        What refuses duplicates is changed while no enrollment is under way, and holds for all that follow:
         Overloaded where there was always one.
         """
         async with self._database.transaction(collection_id) as session:

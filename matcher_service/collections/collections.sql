@@ -2,7 +2,7 @@
 -- postgres/statements.py.
 
 -- name: begin_refusing
--- Makes the row that enrolments of a collection that refuses duplicates lock. Primary key.
+-- Makes the row that enrollments of a collection that refuses duplicates lock. Primary key.
 INSERT INTO facerec.recent_enrollment (collection_id)
 SELECT c.collection_id FROM facerec.collection c WHERE c.collection_id = :collection_id
 ON CONFLICT DO NOTHING;
@@ -39,7 +39,7 @@ ORDER BY c.collection_id
 LIMIT :max_rows;
 
 -- name: stop_enrollment
--- Waits until no enrolment is under way and lets none begin until the transaction's end. Before lock_collection.
+-- Waits until no enrollment is under way and lets none begin until the transaction's end. Before lock_collection.
 SELECT facerec.stop_enrollment(:collection_id);
 
 -- name: lock_collection

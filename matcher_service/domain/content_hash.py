@@ -39,7 +39,7 @@ def request_digest(
     items: Sequence[tuple[Probe, uuid.UUID, str]],
     expire_time: datetime.datetime | None = None,
 ) -> bytes:
-    """SHA-256 of an enrolment's content: 32 bytes. An item is its probe, content id and external ref.
+    """SHA-256 of an enrollment's content: 32 bytes. An item is its probe, content id and external ref.
 
     It is kept as an HMAC under the person's own key only: a bare hash could be tried against guesses.
     """

@@ -197,6 +197,6 @@ class EncodingsNotPermitted(MatcherError):
 
 
 class TriesExhausted(MatcherError):
-    """The caller has failed as often as it may, against one person or with enrolments."""
+    """The caller has failed as often as it may, against one person or with enrollments."""
 
     reason = Reason.RATE_LIMITED

@@ -54,7 +54,7 @@ class Reviewer:
     async def list(self, listed: PairList, page_size: int, page_token: str, *, scores: bool = True) -> Page:
         """Examine people from where the token says, until there are pairs enough or the page's time is over.
 
-        With `scores` the pairs of the page come nearest first, without them in the order of enrolment.
+        With `scores` the pairs of the page come nearest first, without them in the order of enrollment.
 
         Raises CollectionNotFound, StoreUnavailable, Overloaded, OptionInvalid for a token of another list.
         """

@@ -25,7 +25,7 @@ DAY_SECONDS: Final = 86400.0
 MATCH_TRIES: Final = 0.05  # what a match takes where the caller chooses vectors; with images it takes nothing
 MAX_WAITING = 16  # tries of one caller against one person that wait for their turn
 RETRY_SECONDS = 1.0
-SEARCH_WAIT_SECONDS = 30.0  # for the searches for duplicates of one caller's other enrolments
+SEARCH_WAIT_SECONDS = 30.0  # for the searches for duplicates of one caller's other enrollments
 
 Key = tuple[str, str, str]
 """Collection, person and caller, whose tries are made one after another."""

@@ -41,7 +41,7 @@ WHERE c.collection_id = :collection_id;
 
 -- name: count_refusal
 -- :try_seconds seconds in which one try is regained, :max_missing_seconds the most that may be missing for one more.
--- Counts an enrolment as refused; 0, or the seconds until another may be.
+-- Counts an enrollment as refused; 0, or the seconds until another may be.
 SELECT facerec.count_try(:collection_id, 0, :caller, 1, :try_seconds, :max_missing_seconds) AS wait_seconds;
 
 -- name: give_refusal_back

@@ -17,7 +17,7 @@ from matcher_service.postgres.statements import partition_name
 PERSONS_PER_LIST = 100
 MIN_LISTS = 16  # of the index over means; that over centers may have one, which is searched always
 FEW_CENTERS = 1000  # so many in one list cost less than a search of the means
-REBUILD_GROWTH = 1.5  # lists are centres of what there was: grown by so much, they fit no longer
+REBUILD_GROWTH = 1.5  # lists are centers of what there was: grown by so much, they fit no longer
 RECALL_GROWTH = 0.05  # a share of the people who came or went, after which recall is measured anew
 SHRINK = 0.5  # an index goes once the collection is at this share of the size that gets one
 PROGRESS_SECONDS = 1.0

@@ -275,7 +275,7 @@ WHERE r.collection_id = :collection_id AND r.digest <> ''
   AND NOT EXISTS (SELECT FROM facerec.:"person" p WHERE p.collection_id = :collection_id AND p.person_key = r.person_key);
 
 -- name: forget_recent
--- Of the latest enrolments: searches under way are done anew where one of these faces is gone. Primary key, face
+-- Of the latest enrollments: searches under way are done anew where one of these faces is gone. Primary key, face
 -- (face_id).
 UPDATE facerec.recent_enrollment r
 SET enrolled = r.enrolled + 1, face_ids = '{}'

@@ -1,6 +1,6 @@
-"""Refusing duplicates: a search before an enrolment, and a look at what came since at the end of it.
+"""Refusing duplicates: a search before an enrollment, and a look at what came since at the end of it.
 
-So the search of a large collection holds no lock, and of two enrolments of one face at once the second finds
+So the search of a large collection holds no lock, and of two enrollments of one face at once the second finds
 the first.
 """
 

@@ -34,7 +34,7 @@ class Item:
 
 @dataclasses.dataclass(frozen=True)
 class EnrollmentRequest:
-    """An enrolment as asked for; no request id is "", no expire time is never.
+    """An enrollment as asked for; no request id is "", no expire time is never.
 
     `scores` tells whether whoever asks may learn which duplicate is the nearest.
     """
@@ -169,12 +169,12 @@ class Enroller:
         """Answer as the first call with this request id was answered."""
         if replay.person_stands and not replay.same_content:
             raise RequestIdReused(
-                "this request id was used for another enrolment: take a new one", field="request_id"
+                "this request id was used for another enrollment: take a new one", field="request_id"
             )
         person = await self._repository.get_person(order.collection_id, order.person_id)
         if person is None or not replay.person_stands:
             raise PersonNotFound(
-                "an enrolment of this request id was made and its person erased or merged since; a replay "
+                "an enrollment of this request id was made and its person erased or merged since; a replay "
                 "does not bring them back: take a new request id to enroll anybody",
                 field="request_id",
             )

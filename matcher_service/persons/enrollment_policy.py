@@ -58,7 +58,7 @@ class EnrollmentPolicy:
         With `scores` it is the nearest, without them the one whose id comes first.
 
         The index's result is accepted, since an exact scan of a large collection for each new face would cap
-        enrolment at a few a second. None where the policy allows duplicates. It is a search before the
+        enrollment at a few a second. None where the policy allows duplicates. It is a search before the
         transaction, which then compares with what was enrolled since where the policy refuses duplicates.
         Nor is there a search for a caller without scores who may have chosen the vector. Raises as Search
         does.

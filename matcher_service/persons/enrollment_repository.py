@@ -1,4 +1,4 @@
-"""The statements of an enrolment: what is known before any work, then one transaction."""
+"""The statements of an enrollment: what is known before any work, then one transaction."""
 
 import dataclasses
 import datetime

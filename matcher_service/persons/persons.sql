@@ -52,7 +52,7 @@ WHERE c.collection_id = :collection_id;
 -- Creates the person, or locks the one there is until the transaction's end (DO UPDATE
 -- locks the row even where its condition is false), so that the next statement sees whatever the lock was waited for. A
 -- row when the person is new. Primary key of person, model (space, fingerprint). Models are looked up first: a conflict
--- would use up a number of the key's sequence at every enrolment. They are made before the person is locked, since the
+-- would use up a number of the key's sequence at every enrollment. They are made before the person is locked, since the
 -- condition counts them: as imports do, so that neither waits for the other. Before both comes the lock that a change
 -- of the policy waits for: what reads the policy next reads the one in force.
 WITH entered AS MATERIALIZED (
@@ -238,8 +238,8 @@ WHERE p.collection_id = :collection_id AND p.person_id = :person_id
 ORDER BY item.place;
 
 -- name: note_recent_enrollment
--- :face_ids ids of the faces added, :kept_faces how many to keep. Lets one enrolment at a time commit, until the
--- transaction's end: the last thing an enrolment, a merge or an import locks, so that none waits for another. A row
+-- :face_ids ids of the faces added, :kept_faces how many to keep. Lets one enrollment at a time commit, until the
+-- transaction's end: the last thing an enrollment, a merge or an import locks, so that none waits for another. A row
 -- with what was counted before, and how many faces are kept now. Primary key.
 UPDATE facerec.recent_enrollment r
 SET enrolled = r.enrolled + cardinality(:face_ids::uuid[]),
@@ -264,7 +264,7 @@ ORDER BY array_position(:face_ids::uuid[], added.face_id), p.person_id
 LIMIT 1;
 
 -- name: outdate_searches
--- Has every enrolment under way search anew, where the collection has ever refused duplicates: for faces in bulk, and
+-- Has every enrollment under way search anew, where the collection has ever refused duplicates: for faces in bulk, and
 -- for faces that are another person's now. Primary key.
 UPDATE facerec.recent_enrollment r SET enrolled = r.enrolled + 1, face_ids = '{}' WHERE r.collection_id = :collection_id;
 

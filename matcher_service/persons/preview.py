@@ -1,4 +1,4 @@
-"""What is known of an enrolment before anything is encoded or locked."""
+"""What is known of an enrollment before anything is encoded or locked."""
 
 import dataclasses
 import datetime
@@ -53,7 +53,7 @@ class Policy:
 
 @dataclasses.dataclass(frozen=True)
 class Preview:
-    """What is known of an enrolment before anything is encoded or locked.
+    """What is known of an enrollment before anything is encoded or locked.
 
     `enrolled` counts the faces that the collection took, where it refuses duplicates.
     """

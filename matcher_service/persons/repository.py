@@ -77,7 +77,7 @@ class PersonRepository:
             if await session.value("count_merged", person_keys=keys) > self.max_faces_per_person:
                 raise PersonFull(self.max_faces_per_person, field="target_person_id")
             row = await session.required_row("merge_persons", source_key=keys[0], target_key=keys[1])
-            # An enrolment for the source would begin them anew, and took the target's faces for their own.
+            # An enrollment for the source would begin them anew, and took the target's faces for their own.
             await session.execute("outdate_searches")
             details = {"source_person_tag": held["source_tag"].hex()}
             change = Change(Action.MERGE_PERSONS, held["target_tag"], 2, row["moved"], details)

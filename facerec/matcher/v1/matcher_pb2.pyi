@@ -331,7 +331,7 @@ Global___EnrolledFace: _TypeAlias = EnrolledFace  # noqa: Y015
 
 @_typing.final
 class EnrollResponse(_message.Message):
-    """EnrollResponse answers an enrolment."""
+    """EnrollResponse answers an enrollment."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -342,7 +342,7 @@ class EnrollResponse(_message.Message):
     """person_created says that this call created the person."""
     @_builtins.property
     def person(self) -> Global___Person:
-        """person is the person after the enrolment."""
+        """person is the person after the enrollment."""
 
     @_builtins.property
     def faces(self) -> _containers.RepeatedCompositeFieldContainer[Global___EnrolledFace]:
@@ -1594,7 +1594,7 @@ Global___QualityPolicy: _TypeAlias = QualityPolicy  # noqa: Y015
 
 @_typing.final
 class RefusedQualities(_message.Message):
-    """RefusedQualities are reasons that refuse an enrolment."""
+    """RefusedQualities are reasons that refuse an enrollment."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1721,7 +1721,7 @@ class CollectionSettings(_message.Message):
 
     @_builtins.property
     def retention(self) -> _duration_pb2.Duration:
-        """retention is how long a face is kept after its enrolment; maintenance erases
+        """retention is how long a face is kept after its enrollment; maintenance erases
         what is older, and with a person's last face the person. Unit: whole
         seconds. Range: 0 seconds, which means for ever, to 100 years. Default of a
         new collection: 0.

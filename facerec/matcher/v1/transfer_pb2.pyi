@@ -152,7 +152,7 @@ class ImportFacesRequest(_message.Message):
     @_builtins.property
     def chunk(self) -> Global___FaceChunk:
         """chunk holds faces, committed together: no change of the persons whom it
-        names, by a merge, an erasure or an enrolment, comes in between.
+        names, by a merge, an erasure or an enrollment, comes in between.
         """
 
     def __init__(

@@ -59,7 +59,7 @@ def face_message(face: Face) -> pb.Face:
 
 
 def enrollment_message(enrollment: Enrollment) -> pb.EnrollResponse:
-    """Write the outcome of an enrolment."""
+    """Write the outcome of an enrollment."""
     return pb.EnrollResponse(
         person=person_message(enrollment.person),
         faces=[_enrolled_message(enrolled) for enrolled in enrollment.faces],
