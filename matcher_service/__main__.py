@@ -82,7 +82,7 @@ async def maintain(argv: list[str]) -> None:
         return
     try:
         if not await runner.run_once(options):
-            log.info("another_maintains")
+            log.info("maintenance_run_skipped")
     except runner.CollectionsFailed as error:
         raise StartError(str(error)) from None
     except CONNECTING_ERRORS as error:

@@ -75,7 +75,7 @@ class EncoderClient:
             closing = asyncio.create_task(self._close_later(old))
             self._closing.add(closing)
             closing.add_done_callback(self._closing.discard)
-            log.info("encoder_certificates_read")
+            log.info("encoder_certificates_reloaded")
 
     async def _close_later(self, old: AsyncEncoderClient) -> None:
         try:
@@ -123,7 +123,7 @@ class EncoderClient:
         self._answered = time.monotonic()
         if self._trouble:
             self._trouble = None
-            log.info("encoder_usable")
+            log.info("encoder_recovered")
         return [_face(face) for face in answer.faces]
 
     def _caller_hash(self) -> str:
@@ -135,7 +135,7 @@ class EncoderClient:
         """Log why the encoder is of no use, once."""
         if error.reason is not self._trouble:
             self._trouble = error.reason
-            log.warning("encoder_unusable", reason=error.reason.value, why=error.message)
+            log.warning("encoder_failed", reason=error.reason.value, why=error.message)
 
 
 def _face(face: client.EncodedFace) -> EncodedFace:

@@ -70,13 +70,13 @@ class Readiness:
         try:
             metrics.MAINTENANCE.show(*await self._database.maintenance_summary())
         except Exception as error:
-            log.warning("maintenance_not_read", why=type(error).__name__)
+            log.warning("maintenance_summary_read_failed", why=type(error).__name__)
 
     def _log(self, trouble: str) -> None:
         """Log a change, once."""
         if trouble != self._trouble:
             self._trouble = trouble
             if trouble:
-                log.warning("database_unusable", why=trouble)
+                log.warning("database_check_failed", why=trouble)
             else:
                 log.info("database_ready")

@@ -103,7 +103,7 @@ class DecisionLog:
                 await self._write_queue(collection_id)
             except Exception as error:  # whatever it is: they wait for the next try
                 if not isinstance(error, MatcherError):
-                    log.error("decisions_not_written", why=type(error).__name__)
+                    log.error("decisions_write_failed", why=type(error).__name__)
                 self._stuck.add(collection_id)
                 self._queues[collection_id] = self._queues.pop(collection_id)  # the last to be tried again
                 if isinstance(error, StoreUnavailable):

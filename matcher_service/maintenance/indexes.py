@@ -51,7 +51,7 @@ class Builder:
         """Bring a collection's indexes to what its size and policy ask for, or return False to wait."""
         row = await self._policy(collection_id)
         if row is not None and await self._is_lost(collection_id, row["index_name"]):
-            log.warning("index_missing", collection=collection_id)
+            log.warning("index_lost", collection=collection_id)
             await self.drop(collection_id)
             row = await self._policy(collection_id)
         if row is None:
@@ -102,7 +102,7 @@ class Builder:
         """Whether a build is better left to another run, as it would end only with a long transaction."""
         old = await self.count_old_transactions(collection_id, OLD_SECONDS)
         if old:
-            log.info("index_waits_for_a_snapshot", collection=collection_id, transactions=old)
+            log.info("index_build_postponed", collection=collection_id, transactions=old)
         return bool(old)
 
     async def count_old_transactions(self, collection_id: str, seconds: float) -> int:
@@ -138,9 +138,9 @@ class Builder:
     async def _note_recall(self, collection_id: str, policy: Row, effort: Effort) -> None:
         """Have searches use the index with the effort found, or not at all where none is enough."""
         await self._session(collection_id).execute("note_recall", persons=policy["persons"], **effort.columns)
-        log.info("index_recall", collection=collection_id, **effort.logged)
+        log.info("index_recall_measured", collection=collection_id, **effort.logged)
         if effort.probes is None:
-            log.warning("index_misses", collection=collection_id, target_recall=policy["target_recall"])
+            log.warning("index_target_missed", collection=collection_id, target_recall=policy["target_recall"])
 
     @staticmethod
     def _fits(built_persons: int, persons: int) -> bool:
@@ -164,13 +164,13 @@ class Builder:
             )
             await self._note_recall(collection_id, policy, effort)
         await self._drop_others(collection_id, name)
-        log.info("index_ready", collection=collection_id, centers=count, **effort.logged)
+        log.info("index_built", collection=collection_id, centers=count, **effort.logged)
 
     async def _create(self, collection_id: str, over: str, name: str, rows: int, least: int) -> None:
         """Create an index of lists of about PERSONS_PER_LIST rows, at least so many lists."""
         max_lists = max(MIN_LISTS, math.isqrt(self.memory_bytes // _BYTES_PER_LIST_SQUARED))
         lists = min(max(least, rows // PERSONS_PER_LIST), max_lists)
-        log.info("index_build", collection=collection_id, over=over, rows=rows, lists=lists)
+        log.info("index_build_started", collection=collection_id, over=over, rows=rows, lists=lists)
         await self.connection.execute(f"SET maintenance_work_mem = '{self.memory_bytes // 1024}kB'")
         session = self._session(collection_id)
         async with lock_wait(self.connection, BUILD_WAIT_SECONDS):
@@ -207,7 +207,7 @@ class Builder:
                 await self._put_progress(collection_id, row["phase"], row["done"])
                 if row["phase"] != shown:
                     shown = row["phase"]
-                    log.info("index_phase", collection=collection_id, phase=shown)
+                    log.info("index_phase_changed", collection=collection_id, phase=shown)
             await asyncio.sleep(PROGRESS_SECONDS)
 
     async def _put_progress(self, collection_id: str, phase: str, done: float) -> None:

@@ -70,7 +70,7 @@ async def run(options: MaintenanceOptions) -> None:
             done = await run_once(dataclasses.replace(options, url=url.text))
             reached = True
             if not done:
-                log.info("another_maintains")
+                log.info("maintenance_run_skipped")
         except CollectionsFailed:
             reached = True
         except StartError as error:
@@ -109,7 +109,7 @@ class _Run:
         """Erase what has expired, and what says something of who is erased; True, as nothing is left."""
         faces, persons = await purge(self.connection, collection_id)
         if faces:
-            log.info("purged", collection=collection_id, faces=faces, persons=persons)
+            log.info("expired_faces_erased", collection=collection_id, faces=faces, persons=persons)
         for name in ("forget_dismissed", "forget_tries"):
             await self._session(collection_id).execute(name)
         await forget_requests(self.connection, collection_id, self.options.request_retention_days)
@@ -140,7 +140,7 @@ class _Run:
             raise
         await self._note("audit")
         if forgotten:
-            log.info("audit_forgotten", events=forgotten)
+            log.info("audit_events_deleted", events=forgotten)
 
     async def _note(self, step: str, *, failed: int = 0, waiting: int = 0) -> None:
         """Store how a step ended, for the matchers' metrics."""
@@ -157,7 +157,7 @@ class _Run:
                 why = type(error).__name__
                 # Asked of the database, so that one that is away ends the run.
                 if not await self._session(collection_id).value("has_collection"):
-                    log.info("collection_gone", collection=collection_id)  # erased meanwhile
+                    log.info("collection_disappeared", collection=collection_id)  # erased meanwhile
                 elif isinstance(error, LOCK_ERRORS):
                     waiting += 1
                     log.warning("collection_skipped", collection=collection_id, why=why)

@@ -36,7 +36,7 @@ async def vacuum(connection: Connection, collection_id: str) -> bool:
     for name in ("blank_requests", "forget_recent"):
         await session.execute(name)
     if await _remaining(session, "vacuum"):
-        log.info("vacuum_waits_for_a_snapshot", collection=collection_id)
+        log.info("vacuum_postponed", collection=collection_id)
         return False
     await session.execute("note_vacuumed", erasure_ids=due)
     return True
@@ -58,7 +58,7 @@ async def scrub(connection: Connection, builder: Builder, collection_id: str) ->
         return True
     latest = min(row["age_seconds"] for row in rows)
     if await builder.count_old_transactions(collection_id, max(latest, YOUNG_SECONDS)):
-        log.info("scrub_waits_for_a_snapshot", collection=collection_id)
+        log.info("scrub_postponed", collection=collection_id)
         return False
     async with lock_wait(connection, TRY_SECONDS), connection.transaction():
         await session.execute("lock_tables")
@@ -82,9 +82,9 @@ async def _rewrite_tables(session: Session) -> bool:
         began = time.monotonic()
         remaining += await _remaining(session, table)
         seconds = round(time.monotonic() - began, 2)
-        log.info("rewritten", collection=session.collection_id, what=table, locked_seconds=seconds)
+        log.info("table_rewritten", collection=session.collection_id, what=table, locked_seconds=seconds)
     if remaining:
-        log.info("scrub_waits_for_a_snapshot", collection=session.collection_id)
+        log.info("scrub_postponed", collection=session.collection_id)
     return not remaining
 
 
@@ -103,10 +103,10 @@ async def _rewrite_statistics(session: Session) -> bool:
     finally:
         await connection.execute("SET ROLE facerec_owner")
     if await session.value("statistics_file") == before:
-        log.error("scrub_lacks_a_right", collection=session.collection_id, on="pg_catalog.pg_statistic")
+        log.error("scrub_permission_denied", collection=session.collection_id, on="pg_catalog.pg_statistic")
         return False
     if remaining:
-        log.info("scrub_waits_for_a_snapshot", collection=session.collection_id)
+        log.info("scrub_postponed", collection=session.collection_id)
     return not remaining
 
 
@@ -115,7 +115,7 @@ async def _statistics_are_clear(session: Session) -> bool:
     held = await session.rows("list_person_statistics")
     if held:
         log.error(
-            "statistics_hold_persons", collection=session.collection_id, columns=[row["name"] for row in held]
+            "statistics_persons_found", collection=session.collection_id, columns=[row["name"] for row in held]
         )
     return not held
 
@@ -141,5 +141,5 @@ async def _remaining(session: Session, statement: str) -> int:
     found = [int(count) for line in lines for counts in _REMAINING.findall(line) for count in counts if count]
     if not found and any(message.severity_en == "INFO" for message in report):
         language = await connection.fetchval("SHOW lc_messages")
-        log.error("vacuum_report_not_understood", lc_messages=language, needs="C")
+        log.error("vacuum_report_unparsed", lc_messages=language, needs="C")
     return sum(found) if found else 1

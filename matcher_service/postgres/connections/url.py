@@ -41,9 +41,9 @@ class DatabaseUrl:
             read_address(url)
         except (OSError, UnicodeDecodeError, UrlInvalid) as error:
             why = str(error) if isinstance(error, UrlInvalid) else type(error).__name__
-            log.warning("database_url_file_at_fault", file=str(self._file), why=why)
+            log.warning("database_url_reload_failed", file=str(self._file), why=why)
             return False
         changed, self._url = url != self._url, url
         if changed:
-            log.info("database_url_read_anew", file=str(self._file))
+            log.info("database_url_reloaded", file=str(self._file))
         return changed

@@ -145,7 +145,7 @@ async def test_the_matcher_shows_the_encoder_its_old_certificate_until_a_usable_
     finally:
         await client.close()
     events = [each["event"] for each in logs if "certificates" in each["event"]]
-    assert events == ["encoder_certificates_not_read", "encoder_certificates_read"]
+    assert events == ["encoder_certificates_not_read", "encoder_certificates_reloaded"]
 
 
 async def reaches(client: encoder_client.EncoderClient) -> None:

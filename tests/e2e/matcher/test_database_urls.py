@@ -177,7 +177,7 @@ async def test_a_file_at_fault_leaves_the_url_as_it_was_and_is_told_without_it(
         file.write("s3cr3t/@")
         await superuser.execute(HANG_UP)
         await answered(matcher)
-    told = [line for line in log if line["event"] == "database_url_file_at_fault"]
+    told = [line for line in log if line["event"] == "database_url_reload_failed"]
     assert len(told) == 1
     assert "%2F" in told[0]["why"]
     assert "s3cr3t" not in str(log)
