@@ -14,7 +14,7 @@ from matcher_service.calibration.expected_false_positives import Evidence
 from matcher_service.collections.catalog import Catalog
 from matcher_service.duplicates.review import Reviewer
 from matcher_service.encoder_client import EncoderClient
-from matcher_service.identification.exact_scan import Scanner
+from matcher_service.identification.exact_scan import ExactScanner
 from matcher_service.identification.failed_tries import FailedTries
 from matcher_service.identification.matcher import Matcher
 from matcher_service.identification.recall import RecallMeter
@@ -55,7 +55,7 @@ class MatcherService:
         persons = PersonRepository(self._database, max_faces_per_person=max_faces)
         measured = DecisionRepository(self._database)
         self._decisions = DecisionLog(self._database, enabled=settings.audit_decisions)
-        scanner = Scanner(self._database)
+        scanner = ExactScanner(self._database)
         search = Search(self._database, scanner, scan_apart_above_faces=settings.scan_apart_above_faces)
         tries = FailedTries(measured)
         servicer = MatcherServicer(

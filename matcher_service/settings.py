@@ -137,7 +137,7 @@ class MatcherSettings(ServingSettings):
     """Most memory of Postgres that building an index takes, in MiB; it bounds the lists of an index."""
 
     @pydantic.model_validator(mode="after")
-    def _pool_has_room(self) -> "MatcherSettings":
+    def _check_pool_sizes(self) -> "MatcherSettings":
         if self.pool_min_size > self.pool_max_size:
             raise ValueError("pool_min_size is more than pool_max_size")
         return self

@@ -106,7 +106,7 @@ class CollectionServicer(matcher_pb2_grpc.CollectionServiceServicer):
         """Put a calibration's thresholds in force."""
         _check_scores("calibration_id")
         applied = await self._calibrator.apply(
-            ids.collection_id(request.collection_id), ids.face_id(request.calibration_id, "calibration_id")
+            ids.collection_id(request.collection_id), ids.parse_uuid(request.calibration_id, "calibration_id")
         )
         return calibrations.applied_message(applied)
 

@@ -130,7 +130,7 @@ class PersonServicer(matcher_pb2_grpc.MatcherServiceServicer):
     async def GetFace(self, request: pb.GetFaceRequest, context: Context) -> pb.GetFaceResponse:
         """Read a face."""
         face = await self._persons.get_face(
-            ids.collection_id(request.collection_id), ids.face_id(request.face_id, "face_id")
+            ids.collection_id(request.collection_id), ids.parse_uuid(request.face_id, "face_id")
         )
         return pb.GetFaceResponse(face=answers.face_message(face))
 
@@ -138,7 +138,7 @@ class PersonServicer(matcher_pb2_grpc.MatcherServiceServicer):
         """Change a face."""
         face = await self._persons.update_face(
             ids.collection_id(request.collection_id),
-            ids.face_id(request.face_id, "face_id"),
+            ids.parse_uuid(request.face_id, "face_id"),
             requests.face_change(request),
         )
         return pb.UpdateFaceResponse(face=answers.face_message(face))
@@ -146,7 +146,7 @@ class PersonServicer(matcher_pb2_grpc.MatcherServiceServicer):
     async def DeleteFace(self, request: pb.DeleteFaceRequest, context: Context) -> pb.DeleteFaceResponse:
         """Erase a face."""
         erasure = await self._persons.delete_face(
-            ids.collection_id(request.collection_id), ids.face_id(request.face_id, "face_id")
+            ids.collection_id(request.collection_id), ids.parse_uuid(request.face_id, "face_id")
         )
         message = pb.DeleteFaceResponse(faces_deleted=erasure.faces, erasure_id=str(erasure.erasure_id or ""))
         message.delete_time.FromDatetime(erasure.delete_time)
@@ -157,6 +157,6 @@ class PersonServicer(matcher_pb2_grpc.MatcherServiceServicer):
     ) -> erasure_pb.GetErasureResponse:
         """Say what has become of an erasure."""
         erasure = await self._persons.get_erasure(
-            ids.collection_id(request.collection_id), ids.face_id(request.erasure_id, "erasure_id")
+            ids.collection_id(request.collection_id), ids.parse_uuid(request.erasure_id, "erasure_id")
         )
         return answers.erasure_message(erasure)

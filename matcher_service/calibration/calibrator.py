@@ -25,11 +25,11 @@ from matcher_service.postgres.vectors import read_vectors
 PAIRS_A_PERSON = 10  # so that nobody's many photos weigh more than others' few
 GENUINE_PERSONS = 4000  # at most: more would narrow no interval that matters, and one statement measures them
 VECTORS_A_STATEMENT = 1000
-SUSPECTS = 20
+MAX_LIKELY_DUPLICATES = 20
 
 
 @dataclasses.dataclass(frozen=True)
-class Suspect:
+class LikelyDuplicatePair:
     """Two persons who are probably one, and how far a face of each lies apart."""
 
     a: str
@@ -52,7 +52,7 @@ class Calibration:
     verify: Point
     identify: Point | None
     identify_needs: str
-    suspects: Sequence[Suspect]
+    likely_duplicates: Sequence[LikelyDuplicatePair]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -87,7 +87,7 @@ class Calibrator:
             drawn, vectors = await _draw(session, target.persons)
             check_support(len(drawn), target)
             genuine = await _genuine(session, min(target.persons, GENUINE_PERSONS))
-            counter = PairCounter(vectors, near=_usual(genuine), most=SUSPECTS)
+            counter = PairCounter(vectors, near=_usual(genuine), most=MAX_LIKELY_DUPLICATES)
             for first in range(0, len(vectors), ROWS_A_BLOCK):
                 await self._database.short_requests.wait_until_idle(YIELD_SECONDS)
                 await asyncio.to_thread(counter.count, first)
@@ -100,7 +100,7 @@ class Calibrator:
                     "the same people are enrolled under several ids",
                 )
             identify, needs = identify_point(curve, sample, faces, target)
-            suspects = await _suspects(session, drawn, counter)
+            likely_duplicates = await _likely_duplicates(session, drawn, counter)
             kept = await session.required_row(
                 "add_calibration",
                 verify_threshold=verify.threshold,
@@ -117,7 +117,7 @@ class Calibrator:
             verify=verify,
             identify=identify,
             identify_needs=needs,
-            suspects=suspects,
+            likely_duplicates=likely_duplicates,
         )
 
     @retried_on_schema_change
@@ -175,13 +175,19 @@ def _usual(genuine: Counts) -> float:
     return float(BIN * (1 + np.searchsorted(shares, 0.5)))
 
 
-async def _suspects(session: Session, drawn: Sequence[uuid.UUID], counter: PairCounter) -> list[Suspect]:
+async def _likely_duplicates(
+    session: Session, drawn: Sequence[uuid.UUID], counter: PairCounter
+) -> list[LikelyDuplicatePair]:
     """Pairs of different persons as near as half of the genuine pairs are; nobody where none can be told."""
     pairs = [(distance, drawn[a], drawn[b]) for distance, a, b in counter.nearest]
     faces = [face_id for _, *two in pairs for face_id in two]
     rows = await session.rows("name_persons_of_faces", face_ids=faces)
     names = {row["face_id"]: row["person_id"] for row in rows}
-    return [Suspect(names[a], names[b], distance) for distance, a, b in pairs if {a, b} <= names.keys()]
+    return [
+        LikelyDuplicatePair(names[a], names[b], distance)
+        for distance, a, b in pairs
+        if {a, b} <= names.keys()
+    ]
 
 
 def _evidence(

@@ -69,7 +69,7 @@ async def _examine_database(settings: MatcherSettings) -> AsyncIterator[CheckRes
             if schema.state == "ok":
                 for finding in await examine_restored(connection):
                     yield finding
-        yield await _examine_room(connection, settings)
+        yield await _examine_connections(connection, settings)
     finally:
         await connection.close(timeout=_CONNECT_SECONDS)
 
@@ -117,7 +117,7 @@ async def _examine_schema(connection: Connection) -> CheckResult:
     return CheckResult("schema", "ok", f"at version {version}")
 
 
-async def _examine_room(connection: Connection, settings: MatcherSettings) -> CheckResult:
+async def _examine_connections(connection: Connection, settings: MatcherSettings) -> CheckResult:
     """How many replicas the server has connections for."""
     allowed = int(await connection.fetchval("SHOW max_connections"))
     kept = int(await connection.fetchval("SHOW superuser_reserved_connections"))

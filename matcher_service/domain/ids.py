@@ -17,7 +17,7 @@ MAX_DISTANCE = 4.0
 MAX_PAGE_SIZE = 1000
 DEFAULT_PAGE_SIZE = 100
 _COLLECTION_ID = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
-_FACE_ID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+_UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _PART = r"[A-Za-z0-9._+-]+(=[A-Za-z0-9._+-]+)?"
 _FINGERPRINT = re.compile(f"{_PART}(;{_PART})*")
 
@@ -57,9 +57,9 @@ def person_id_prefix(text: str, field: str = "person_id_prefix") -> str:
     return text
 
 
-def face_id(text: str, field: str) -> uuid.UUID:
+def parse_uuid(text: str, field: str) -> uuid.UUID:
     """The face's id. Raises IdInvalid."""
-    if not _FACE_ID.fullmatch(text):
+    if not _UUID.fullmatch(text):
         raise IdInvalid("an id of this kind is a UUID in its 36-character form", field=field)
     return uuid.UUID(text)
 

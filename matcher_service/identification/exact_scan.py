@@ -22,15 +22,15 @@ STEP_BLOCKS = 250  # of 8 kB: about 3,300 faces, or a millisecond
 QUIET_SECONDS = 1.0  # without a short request for so long, there is none to yield to
 
 
-class Scanner:
+class ExactScanner:
     """Runs exact scans in their own pool."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def check_room(self) -> None:
+    def check_capacity(self) -> None:
         """Raises Overloaded where a scan would be refused at once."""
-        self._database.check_scan()
+        self._database.check_scan_capacity()
 
     @retried_on_schema_change
     async def scan(self, query: Query) -> Answer:

@@ -6,7 +6,7 @@ import time
 
 from facerec.serving.middleware import call
 from matcher_service.domain.faces import Encoding
-from matcher_service.identification.exact_scan import Scanner
+from matcher_service.identification.exact_scan import ExactScanner
 from matcher_service.identification.query import Found, Query
 from matcher_service.identification.recall_probes import draw_probes
 from matcher_service.identification.search import Search
@@ -40,7 +40,7 @@ class Recall:
 class RecallMeter:
     """Searches twice for each probe: as Identify does, and exactly, on the connections that those have."""
 
-    def __init__(self, database: Database, search: Search, scanner: Scanner) -> None:
+    def __init__(self, database: Database, search: Search, scanner: ExactScanner) -> None:
         self._database = database
         self._search = search
         self._scanner = scanner

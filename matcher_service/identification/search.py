@@ -4,7 +4,7 @@ import dataclasses
 
 from matcher_service import metrics
 from matcher_service.domain.faces import SearchMode
-from matcher_service.identification.exact_scan import Scanner, ask
+from matcher_service.identification.exact_scan import ExactScanner, ask
 from matcher_service.identification.query import Answer, Found, Query
 from matcher_service.postgres.database import Database
 from matcher_service.postgres.driver_errors import retried_on_schema_change
@@ -30,7 +30,7 @@ class Search:
     somebody is within the threshold, unless all whom the index proposed are: then there may be more.
     """
 
-    def __init__(self, database: Database, scanner: Scanner, *, scan_apart_above_faces: int) -> None:
+    def __init__(self, database: Database, scanner: ExactScanner, *, scan_apart_above_faces: int) -> None:
         self._database = database
         self._scanner = scanner
         self._scan_apart_above_faces = scan_apart_above_faces
@@ -62,7 +62,7 @@ class Search:
         if not first.decided and first.search == "index":
             # Most probes that come here are of nobody enrolled: where their scan is refused, so is the
             # costlier query.
-            self._scanner.check_room()
+            self._scanner.check_capacity()
             first = await self._propose(query)
         return first
 

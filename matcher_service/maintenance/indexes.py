@@ -140,7 +140,9 @@ class Builder:
         await self._session(collection_id).execute("note_recall", persons=policy["persons"], **effort.columns)
         log.info("index_recall_measured", collection=collection_id, **effort.logged)
         if effort.probes is None:
-            log.warning("index_target_missed", collection=collection_id, target_recall=policy["target_recall"])
+            log.warning(
+                "index_target_missed", collection=collection_id, target_recall=policy["target_recall"]
+            )
 
     @staticmethod
     def _fits(built_persons: int, persons: int) -> bool:

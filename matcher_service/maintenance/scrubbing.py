@@ -115,7 +115,9 @@ async def _statistics_are_clear(session: Session) -> bool:
     held = await session.rows("list_person_statistics")
     if held:
         log.error(
-            "statistics_persons_found", collection=session.collection_id, columns=[row["name"] for row in held]
+            "statistics_persons_found",
+            collection=session.collection_id,
+            columns=[row["name"] for row in held],
         )
     return not held
 

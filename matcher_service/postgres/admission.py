@@ -77,7 +77,7 @@ class FairSemaphore:
         finally:
             self.leave(caller, None if long else time.monotonic() - entered)
 
-    def check_room(self) -> None:
+    def check_capacity(self) -> None:
         """Raises Overloaded where a request would be refused at once."""
         caller = self._callers.get(call.caller_key())
         if not self._free or (caller and caller.in_use >= self._share):

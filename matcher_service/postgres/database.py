@@ -152,9 +152,9 @@ class Database:
         """A session for an exact scan, as many at once as its pool holds. Raises as `session`."""
         return self._session(self._pools.scans, self._scans, collection_id)
 
-    def check_scan(self) -> None:
+    def check_scan_capacity(self) -> None:
         """Raises Overloaded where a scan would be refused at once."""
-        self._scans.check_room()
+        self._scans.check_capacity()
 
     @contextlib.asynccontextmanager
     async def maintenance_session(self, collection_id: str) -> AsyncIterator[Session]:

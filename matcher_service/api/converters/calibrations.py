@@ -43,7 +43,7 @@ def calibration_message(found: Calibration) -> pb.CalibrateResponse:
         impostor_counts=sample.impostor.pairs.tolist(),
         suspects=[
             pb.Suspect(person_id_a=each.a, person_id_b=each.b, distance=each.distance)
-            for each in found.suspects
+            for each in found.likely_duplicates
         ],
         identify_needs=found.identify_needs,
     )

@@ -42,7 +42,7 @@ def probe(message: pb.Probe, field: str, *, searched: bool = False) -> Probe:
                 raise ImageRefused("the picture is empty", field=f"{field}.image")
             return Probe(Photo(message.image, message.use_largest_face), field)
         case "face_id":
-            return Probe(ids.face_id(message.face_id, f"{field}.face_id"), field)
+            return Probe(ids.parse_uuid(message.face_id, f"{field}.face_id"), field)
         case _:
             raise OptionInvalid(
                 f"set {field}.encoding, {field}.image or {field}.face_id: a probe is one of them", field=field
