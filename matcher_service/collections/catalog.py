@@ -105,7 +105,7 @@ def _values(settings: CollectionSettings) -> dict[str, object]:
 
 async def _begin_refusing(session: Session, settings: CollectionSettings) -> None:
     if settings.duplicate_policy == "refuse":
-        await session.execute("begin_refusing")
+        await session.execute("add_recent_enrollment")
 
 
 def _differences(old: CollectionSettings, new: CollectionSettings) -> dict[str, str]:

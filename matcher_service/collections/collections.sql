@@ -1,7 +1,7 @@
 -- Statements of collections and their settings, run by the serving role; what they have in common is in
 -- postgres/statements.py.
 
--- name: begin_refusing
+-- name: add_recent_enrollment
 -- Makes the row that enrollments of a collection that refuses duplicates lock. Primary key.
 INSERT INTO facerec.recent_enrollment (collection_id)
 SELECT c.collection_id FROM facerec.collection c WHERE c.collection_id = :collection_id

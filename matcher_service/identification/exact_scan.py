@@ -70,7 +70,7 @@ class ExactScanner:
             hits.add(step)
             first = end
         rows = await session.rows(
-            "name_hits", **hits.columns, max_candidates=query.max_candidates, by_id=not query.scores
+            "read_hit_persons", **hits.columns, max_candidates=query.max_candidates, by_id=not query.scores
         )
         return answer(head, faces, candidates(rows), rows[0]["matched_persons"] if rows else 0)
 

@@ -44,7 +44,7 @@ WHERE c.collection_id = :collection_id;
 -- Counts an enrollment as refused; 0, or the seconds until another may be.
 SELECT facerec.count_try(:collection_id, 0, :caller, 1, :try_seconds, :max_missing_seconds) AS wait_seconds;
 
--- name: give_refusal_back
+-- name: return_refusal
 -- :try_seconds seconds in which one try is regained, :returned_share how much of it is given back. Primary key.
 UPDATE facerec.failed_try t
 SET full_time = t.full_time - make_interval(secs => :try_seconds::float8 * :returned_share::float8)
@@ -230,7 +230,7 @@ SELECT scanned.faces,
        ARRAY(SELECT best.distance FROM best) AS distances
 FROM scanned;
 
--- name: name_hits
+-- name: read_hit_persons
 -- :person_keys persons' keys, :face_ids faces' ids, :distances distances of what the steps found, :by_id true for the
 -- order of ids. A row a candidate, else nearest first, and of how many people they are, up to 101. Person (person_key).
 SELECT p.person_id, p.display_name, h.distance, h.face_id, least(count(*) OVER (), 101) AS matched_persons
@@ -269,7 +269,7 @@ CROSS JOIN LATERAL (
 ) b
 WHERE c.collection_id = :collection_id;
 
--- name: draw_probes
+-- name: draw_recall_samples
 -- :max_persons most people to look at, :farthest true for the twentieth of them with the faces farthest from their
 -- centers. A face of each of some people drawn at random, to make probes of: with the mean of the person's faces and
 -- how many these are. `maintain` asks it too. Primary key of person, face (person_key, content_id).

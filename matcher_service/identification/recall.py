@@ -8,7 +8,7 @@ from facerec.serving.middleware import call
 from matcher_service.domain.faces import Encoding
 from matcher_service.identification.exact_scan import ExactScanner
 from matcher_service.identification.query import Found, Query
-from matcher_service.identification.recall_probes import draw_probes
+from matcher_service.identification.recall_sampling import draw_recall_samples
 from matcher_service.identification.search import Search
 from matcher_service.postgres.database import Database
 from matcher_service.postgres.driver_errors import retried_on_schema_change
@@ -58,7 +58,7 @@ class RecallMeter:
             if row["exact_only"] or row["index_effort"] is None:
                 return Recall(indexed=False)
             drawn = [
-                await draw_probes(session, count, far=far)
+                await draw_recall_samples(session, count, far=far)
                 for far, count in ((False, samples - samples // 2), (True, samples // 2))
             ]
         total = Recall(indexed=True)

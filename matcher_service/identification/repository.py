@@ -77,5 +77,5 @@ class DecisionRepository:
     ) -> None:
         """Give back a share of what a refusal took."""
         await self._database.row(
-            "give_refusal_back", collection_id, caller=caller, try_seconds=try_seconds, returned_share=share
+            "return_refusal", collection_id, caller=caller, try_seconds=try_seconds, returned_share=share
         )

@@ -14,12 +14,12 @@ async def mark_centers(connection: Connection, collection_id: str) -> int:
         Session(connection, collection_id, role="maintenance"),
         Session(connection, collection_id),
     )
-    keys = [row["person_key"] for row in await session.rows("list_unmarked")]
+    keys = [row["person_key"] for row in await session.rows("list_persons_to_mark")]
     marked = 0
     for first in range(0, len(keys), BATCH_PERSONS):
         async with session.transaction():
-            held = await session.rows("lock_unmarked", person_keys=keys[first : first + BATCH_PERSONS])
+            held = await session.rows("lock_persons_to_mark", person_keys=keys[first : first + BATCH_PERSONS])
             # A statement of its own: it sees what was committed before the lock was had.
-            await serving.execute("work_out_centers", person_keys=[row["person_key"] for row in held])
+            await serving.execute("update_centers", person_keys=[row["person_key"] for row in held])
             marked += len(held)
     return marked

@@ -86,7 +86,7 @@ class Builder:
 
     async def drop(self, collection_id: str) -> None:
         """Have the collection searched exactly, and drop its index."""
-        await self._session(collection_id).execute("forget_index")
+        await self._session(collection_id).execute("clear_index")
         await self._drop_others(collection_id, None)
         log.info("index_dropped", collection=collection_id)
 
@@ -137,7 +137,7 @@ class Builder:
 
     async def _note_recall(self, collection_id: str, policy: Row, effort: Effort) -> None:
         """Have searches use the index with the effort found, or not at all where none is enough."""
-        await self._session(collection_id).execute("note_recall", persons=policy["persons"], **effort.columns)
+        await self._session(collection_id).execute("set_index_recall", persons=policy["persons"], **effort.columns)
         log.info("index_recall_measured", collection=collection_id, **effort.logged)
         if effort.probes is None:
             log.warning(

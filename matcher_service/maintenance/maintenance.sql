@@ -41,7 +41,7 @@ WHERE c.oid = to_regclass('facerec.' || quote_ident(:index_name::text));
 -- The faces that are centers. A scan of all faces.
 SELECT count(*) FROM facerec.:"face" f WHERE f.is_center;
 
--- name: list_unmarked
+-- name: list_persons_to_mark
 -- People with a face that is far from each of their centers: enrolled before there were marks, or by a matcher of then.
 -- A scan of all faces and people.
 SELECT DISTINCT f.person_key
@@ -54,7 +54,7 @@ WHERE f.encoding <-> p.centroid > facerec.center_radius() + 1e-6 AND NOT f.is_ce
         AND m.encoding <-> f.encoding <= facerec.center_radius() + 1e-6
   );
 
--- name: lock_unmarked
+-- name: lock_persons_to_mark
 -- :person_keys keys of people. Locks them, leaving out who is being changed now.
 SELECT p.person_key
 FROM facerec.:"person" p
@@ -105,13 +105,13 @@ DROP INDEX CONCURRENTLY IF EXISTS facerec.:"index";
 ANALYZE facerec.:"person", facerec.:"face";
 
 -- name: use_index
--- From the commit of `note_recall`, in the same transaction, on every replica's next search uses it.
+-- From the commit of `set_index_recall`, in the same transaction, on every replica's next search uses it.
 UPDATE facerec.collection
 SET index_name = :index_name, index_persons = :persons, index_centers = :centers,
     index_faces = facerec.estimated_rows('face', :collection_id), index_time = now()
 WHERE collection_id = :collection_id;
 
--- name: note_recall
+-- name: set_index_recall
 -- :probes is null where the index is not to be asked, :recall and :samples where people are too few to measure; :far_recall
 -- and :far_samples likewise on faces far from their centers.
 UPDATE facerec.collection
@@ -119,7 +119,7 @@ SET recall_persons = :persons, recall_time = now(), index_effort = :probes,
     index_recall = :recall, recall_samples = :samples, index_far_recall = :far_recall, far_samples = :far_samples
 WHERE collection_id = :collection_id AND index_name IS NOT NULL;
 
--- name: forget_index
+-- name: clear_index
 UPDATE facerec.collection
 SET index_name = NULL, index_effort = NULL, index_recall = NULL, index_persons = NULL, index_faces = NULL,
     index_time = NULL, recall_time = NULL, recall_persons = NULL, index_centers = NULL, index_far_recall = NULL,
@@ -190,7 +190,7 @@ WHERE p.collection_id = :collection_id
   ))
 FOR UPDATE SKIP LOCKED;
 
--- name: lock_outlived_persons
+-- name: lock_persons_past_retention
 -- Likewise, people with a face older than the collection's retention. A scan of all faces; person (person_key).
 SELECT p.person_key
 FROM facerec.:"person" p
@@ -203,7 +203,7 @@ WHERE p.collection_id = :collection_id
   ))
 FOR UPDATE SKIP LOCKED;
 
--- name: purge
+-- name: erase_expired
 -- :person_keys keys of locked people. Erases their faces that have expired, and who has no other.
 WITH gone AS (
     DELETE FROM facerec.:"face" f
@@ -250,7 +250,7 @@ WITH gone AS (
 )
 SELECT (SELECT count(*) FROM gone) AS faces, (SELECT count(*) FROM emptied) AS persons;
 
--- name: forget_dismissed
+-- name: delete_stale_dismissals
 -- Pairs of whom one is erased.
 DELETE FROM facerec.dismissed_duplicate d
 WHERE d.collection_id = :collection_id
@@ -259,11 +259,11 @@ WHERE d.collection_id = :collection_id
       AND EXISTS (SELECT FROM facerec.:"person" p WHERE p.collection_id = :collection_id AND p.person_key = d.high_key)
   );
 
--- name: forget_requests
+-- name: delete_old_requests
 -- Request ids of before :before_time. A scan of them.
 DELETE FROM facerec.:"enroll_request" r WHERE r.collection_id = :collection_id AND r.create_time < :before_time;
 
--- name: forget_imports
+-- name: delete_old_imports
 -- Imports that nobody went on with since :before_time. Primary key, of one collection's.
 DELETE FROM facerec.face_import i WHERE i.collection_id = :collection_id AND i.update_time < :before_time;
 
@@ -274,7 +274,7 @@ SET digest = '', face_ids = '{}', already_enrolled = '{}', model_keys = '{}', fa
 WHERE r.collection_id = :collection_id AND r.digest <> ''
   AND NOT EXISTS (SELECT FROM facerec.:"person" p WHERE p.collection_id = :collection_id AND p.person_key = r.person_key);
 
--- name: forget_recent
+-- name: clear_recent_enrollments
 -- Of the latest enrollments: searches under way are done anew where one of these faces is gone. Primary key, face
 -- (face_id).
 UPDATE facerec.recent_enrollment r
@@ -287,7 +287,7 @@ WHERE r.collection_id = :collection_id AND cardinality(r.face_ids) > (
     ) there
 );
 
--- name: forget_tries
+-- name: delete_stale_tries
 -- What is regained, and of whoever is erased: a decision under way may have left it. 0 is nobody's key.
 DELETE FROM facerec.failed_try t
 WHERE t.collection_id = :collection_id
@@ -295,7 +295,7 @@ WHERE t.collection_id = :collection_id
        OR t.person_key <> 0
           AND NOT EXISTS (SELECT FROM facerec.:"person" p WHERE p.collection_id = :collection_id AND p.person_key = t.person_key));
 
--- name: forget_audit
+-- name: delete_old_audit_events
 -- :changes_before before when changes are forgotten, :decisions_before before when decisions are, either null for
 -- never. Of all collections, erased ones too. Audit (event_time), by its greatest of the two.
 WITH old AS (
@@ -377,16 +377,16 @@ VACUUM (FULL, VERBOSE) pg_catalog.pg_statistic;
 -- Changes when the catalog's files are written anew.
 SELECT pg_relation_filenode('pg_catalog.pg_statistic');
 
--- name: note_vacuumed
+-- name: mark_vacuumed
 UPDATE facerec.erasure SET vacuum_time = clock_timestamp()
 WHERE collection_id = :collection_id AND erasure_id = ANY (:erasure_ids::uuid[]) AND vacuum_time IS NULL;
 
--- name: note_scrubbed
+-- name: mark_scrubbed
 UPDATE facerec.erasure
 SET vacuum_time = coalesce(vacuum_time, clock_timestamp()), scrub_time = clock_timestamp()
 WHERE collection_id = :collection_id AND erasure_id = ANY (:erasure_ids::uuid[]);
 
--- name: note_step
+-- name: record_step
 -- :failed in how many collections it failed, :waiting in how many something was left for a later run.
 UPDATE facerec.maintenance
 SET success_time = CASE WHEN :failed = 0 THEN clock_timestamp() ELSE success_time END,

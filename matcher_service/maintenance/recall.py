@@ -4,7 +4,7 @@ import dataclasses
 import math
 
 from matcher_service.domain.proportion import Proportion
-from matcher_service.identification.recall_probes import Probes, draw_probes
+from matcher_service.identification.recall_sampling import Probes, draw_recall_samples
 from matcher_service.identification.search import REDUCED_PROBES
 from matcher_service.postgres.session import Connection, Session
 
@@ -48,7 +48,7 @@ class Effort:
 
     @property
     def columns(self) -> dict[str, float | None]:
-        """As `note_recall` takes them."""
+        """As `set_index_recall` takes them."""
         ordinary, far = self.ordinary, self.far
         return {
             "probes": self.probes,
@@ -109,7 +109,7 @@ class EffortMeter:
         return low
 
     async def _draw(self, count: int) -> list[Probes]:
-        return [await draw_probes(self._serving, count, far=far) for far in (False, True)]
+        return [await draw_recall_samples(self._serving, count, far=far) for far in (False, True)]
 
     def _reaches(self, effort: Effort) -> bool:
         return all(

@@ -10,7 +10,7 @@ import structlog
 from facerec.serving.server.errors import StartError
 from matcher_service.domain.errors import MatcherError
 from matcher_service.maintenance.indexes import Builder
-from matcher_service.maintenance.purging import forget_audit, forget_requests, purge
+from matcher_service.maintenance.expiry import delete_old_audit_events, delete_old_requests, erase_expired
 from matcher_service.maintenance.scrubbing import scrub, vacuum
 from matcher_service.postgres.connections.address import why_failed
 from matcher_service.postgres.connections.owner import connect, try_maintenance_lock
@@ -107,12 +107,12 @@ class _Run:
 
     async def erase(self, collection_id: str) -> bool:
         """Erase what has expired, and what says something of who is erased; True, as nothing is left."""
-        faces, persons = await purge(self.connection, collection_id)
+        faces, persons = await erase_expired(self.connection, collection_id)
         if faces:
             log.info("expired_faces_erased", collection=collection_id, faces=faces, persons=persons)
-        for name in ("forget_dismissed", "forget_tries"):
+        for name in ("delete_stale_dismissals", "delete_stale_tries"):
             await self._session(collection_id).execute(name)
-        await forget_requests(self.connection, collection_id, self.options.request_retention_days)
+        await delete_old_requests(self.connection, collection_id, self.options.request_retention_days)
         return True
 
     async def keep(self, collection_id: str) -> bool:
@@ -132,7 +132,7 @@ class _Run:
         """Forget audit events of long ago."""
         options = self.options
         try:
-            forgotten = await forget_audit(
+            forgotten = await delete_old_audit_events(
                 self.connection, options.audit_retention_days, options.decision_retention_days
             )
         except SERVER_ERRORS:
@@ -144,7 +144,7 @@ class _Run:
 
     async def _note(self, step: str, *, failed: int = 0, waiting: int = 0) -> None:
         """Store how a step ended, for the matchers' metrics."""
-        await self._session().execute("note_step", step=step, failed=failed, waiting=waiting)
+        await self._session().execute("record_step", step=step, failed=failed, waiting=waiting)
 
     async def _each(self, collection_ids: Sequence[str], step: Callable[[str], Awaitable[bool]]) -> list[str]:
         """Take a step in every collection; returns those where it failed."""

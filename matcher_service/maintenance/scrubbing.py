@@ -33,12 +33,12 @@ async def vacuum(connection: Connection, collection_id: str) -> bool:
     due = [row["erasure_id"] for row in rows]
     if not due:
         return True
-    for name in ("blank_requests", "forget_recent"):
+    for name in ("blank_requests", "clear_recent_enrollments"):
         await session.execute(name)
     if await _remaining(session, "vacuum"):
         log.info("vacuum_postponed", collection=collection_id)
         return False
-    await session.execute("note_vacuumed", erasure_ids=due)
+    await session.execute("mark_vacuumed", erasure_ids=due)
     return True
 
 
@@ -62,7 +62,7 @@ async def scrub(connection: Connection, builder: Builder, collection_id: str) ->
         return False
     async with lock_wait(connection, TRY_SECONDS), connection.transaction():
         await session.execute("lock_tables")
-    for name in ("blank_requests", "forget_recent"):
+    for name in ("blank_requests", "clear_recent_enrollments"):
         await session.execute(name)
     await builder.drop(collection_id)
     if not (
@@ -71,7 +71,7 @@ async def scrub(connection: Connection, builder: Builder, collection_id: str) ->
         and await _statistics_are_clear(session)
     ):
         return False
-    await session.execute("note_scrubbed", erasure_ids=due)
+    await session.execute("mark_scrubbed", erasure_ids=due)
     return True
 
 

@@ -40,7 +40,7 @@ async def check_added(
     duplicate. Raises SearchOutdated, DuplicateFound.
     """
     face_ids = list(places)
-    recent = await session.row("note_recent_enrollment", face_ids=face_ids, kept_faces=RECENT_FACES)
+    recent = await session.row("record_recent_enrollment", face_ids=face_ids, kept_faces=RECENT_FACES)
     if recent is None or enrolled is None:
         raise SearchOutdated
     missed = recent["enrolled"] - enrolled

@@ -87,7 +87,7 @@ class Enroller:
             except SearchOutdated:
                 continue  # much was enrolled since, or the policy changed
             except DuplicateFound as found:
-                await self._policy.note_refusal(order.collection_id, order.items[found.place].probe)
+                await self._policy.count_refusal(order.collection_id, order.items[found.place].probe)
                 raise face_duplicate(order.items[found.place].probe, found.person_id) from None
             except FaceVanished as vanished:
                 probe = order.items[vanished.place].probe

@@ -98,7 +98,7 @@ class EnrollmentPolicy:
             _accepted(await self._find(collection_id, person_id, face, policy, scores=scores), probe)
         return None
 
-    async def note_refusal(self, collection_id: str, probe: Probe) -> None:
+    async def count_refusal(self, collection_id: str, probe: Probe) -> None:
         """Count a duplicate that was found as the face was stored. Raises TriesExhausted."""
         per_day = call.failed_tries_per_day()
         if per_day is not None and rights.caller_controls_vector(probe):

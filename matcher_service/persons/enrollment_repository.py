@@ -9,7 +9,7 @@ from matcher_service.domain.errors import PersonFull
 from matcher_service.domain.faces import Encoding, EnrolledFace, Enrollment, Face, Person
 from matcher_service.persons.duplicate_refusal import check_added
 from matcher_service.persons.preview import Policy, Preview, Replay, ReplayedFace
-from matcher_service.persons.repository import PersonRepository, drop_expired, expire_time_of
+from matcher_service.persons.repository import PersonRepository, delete_expired, expire_time_of
 from matcher_service.postgres.database import Row, Session
 from matcher_service.postgres.driver_errors import retried_on_schema_change
 from matcher_service.postgres.vectors import vector_wire
@@ -118,7 +118,7 @@ async def _lock(session: Session, person_id: str, known: Preview, faces: list[Ne
         "lock_enrolled_person", person_id=person_id, space=known.space, fingerprints=fingerprints
     )
     if created is None:
-        await drop_expired(session, [person_id])
+        await delete_expired(session, [person_id])
     return created is not None
 
 

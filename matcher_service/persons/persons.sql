@@ -76,7 +76,7 @@ WHERE (SELECT count(*) FROM entered) = 1 AND (SELECT count(*) FROM new_model) >=
 ON CONFLICT (collection_id, person_id) DO UPDATE SET person_id = excluded.person_id WHERE false
 RETURNING person_key;
 
--- name: drop_expired
+-- name: delete_expired
 -- :person_ids ids of locked persons. Erases what of theirs has expired or is past the retention, as `maintain` would,
 -- so that the same photo can come again and a merge neither counts it nor takes it for a copy of what is still there. A
 -- row for each who had some. Primary keys of collection and person, face (person_key, content_id), person (person_key).
@@ -120,8 +120,8 @@ WITH gone AS (
 SELECT changed.person_tag, (SELECT count(*) FROM gone WHERE gone.person_key = changed.person_key) AS faces
 FROM changed;
 
--- name: any_lasts
--- :person_keys keys of locked persons. Whether they have a face that drop_expired leaves. Primary key of collection,
+-- name: any_unexpired
+-- :person_keys keys of locked persons. Whether they have a face that delete_expired leaves. Primary key of collection,
 -- face (person_key, content_id).
 SELECT EXISTS (
     SELECT FROM facerec.:"face" f
@@ -237,7 +237,7 @@ LEFT JOIN facerec.model m ON m.model_key = stored.model_key
 WHERE p.collection_id = :collection_id AND p.person_id = :person_id
 ORDER BY item.place;
 
--- name: note_recent_enrollment
+-- name: record_recent_enrollment
 -- :face_ids ids of the faces added, :kept_faces how many to keep. Lets one enrollment at a time commit, until the
 -- transaction's end: the last thing an enrollment, a merge or an import locks, so that none waits for another. A row
 -- with what was counted before, and how many faces are kept now. Primary key.
@@ -263,7 +263,7 @@ WHERE r.collection_id = :collection_id AND added.encoding <-> f.encoding <= :max
 ORDER BY array_position(:face_ids::uuid[], added.face_id), p.person_id
 LIMIT 1;
 
--- name: outdate_searches
+-- name: invalidate_searches
 -- Has every enrollment under way search anew, where the collection has ever refused duplicates: for faces in bulk, and
 -- for faces that are another person's now. Primary key.
 UPDATE facerec.recent_enrollment r SET enrolled = r.enrolled + 1, face_ids = '{}' WHERE r.collection_id = :collection_id;

@@ -72,13 +72,13 @@ class PersonRepository:
                     return person_id
             keys = held["source_key"], held["target_key"]
             # Where neither has a lasting face, the target's stay: by them `maintain` finds whom to erase.
-            lasts = await session.value("any_lasts", person_keys=keys)
-            await drop_expired(session, [source_id, target_id] if lasts else [source_id])
+            lasts = await session.value("any_unexpired", person_keys=keys)
+            await delete_expired(session, [source_id, target_id] if lasts else [source_id])
             if await session.value("count_merged", person_keys=keys) > self.max_faces_per_person:
                 raise PersonFull(self.max_faces_per_person, field="target_person_id")
             row = await session.required_row("merge_persons", source_key=keys[0], target_key=keys[1])
             # An enrollment for the source would begin them anew, and took the target's faces for their own.
-            await session.execute("outdate_searches")
+            await session.execute("invalidate_searches")
             details = {"source_person_tag": held["source_tag"].hex()}
             change = Change(Action.MERGE_PERSONS, held["target_tag"], 2, row["moved"], details)
             await append_event(session, change)
@@ -166,9 +166,9 @@ async def _lock_person_of(session: Session, face_id: uuid.UUID) -> Row:
     raise Overloaded("the face kept moving; retry later", retry_after_seconds=RETRY_OVERLOADED_SECONDS)
 
 
-async def drop_expired(session: Session, person_ids: list[str]) -> None:
+async def delete_expired(session: Session, person_ids: list[str]) -> None:
     """Erase what locked persons have expired or past the retention, with a receipt and an event for each."""
-    for row in await session.rows("drop_expired", person_ids=person_ids):
+    for row in await session.rows("delete_expired", person_ids=person_ids):
         await append_event(session, Change(Action.EXPIRE, row["person_tag"], faces=row["faces"]))
 
 

@@ -92,10 +92,10 @@ class Import:
     async def _refuse_beyond(
         self, session: Session, checked: Checked, person_ids: Collection[str]
     ) -> list[Row]:
-        """Refuse the rows of some people beyond what a person may have; returns what `find_beyond` does."""
+        """Refuse the rows of some people beyond what a person may have; returns what `find_excess` does."""
         items = [item for item, person in enumerate(checked.person_ids) if person in person_ids]
         beyond = await session.rows(
-            "find_beyond",
+            "find_excess",
             person_ids=[checked.person_ids[item] for item in items],
             content_ids=[checked.contents[item] for item in items],
             max_faces=self._max_faces_per_person,
@@ -106,12 +106,12 @@ class Import:
 
     async def _drop_beyond(self, session: Session, checked: Checked, grown: list[int]) -> int:
         """Take back what was added to people, whom this has locked, beyond what they may have; how many."""
-        full = await session.rows("find_full", person_keys=grown, max_faces=self._max_faces_per_person)
+        full = await session.rows("find_full_persons", person_keys=grown, max_faces=self._max_faces_per_person)
         if not full:
             return 0
         names = {row["person_id"] for row in full}
         beyond = await self._refuse_beyond(session, checked, names)
-        await session.execute("drop_beyond", face_ids=[row["face_id"] for row in beyond])
+        await session.execute("delete_excess", face_ids=[row["face_id"] for row in beyond])
         return len(beyond)
 
     async def _store(self, chunk: Chunk, checked: Checked) -> Progress:
@@ -136,7 +136,7 @@ class Import:
                 beyond = await self._drop_beyond(session, checked, added["grown"])
                 # Last: what it writes anew counts as added by this transaction.
                 if added["grown"]:
-                    await session.execute("work_out_centers", person_keys=added["grown"])
+                    await session.execute("update_centers", person_keys=added["grown"])
                 done = self._count(chunk, checked, added=added["faces"] - beyond, persons=added["persons"])
                 if added["expired"]:
                     change = Change(Action.EXPIRE, faces=added["expired"])
@@ -147,13 +147,13 @@ class Import:
 
 async def _finish(session: Session, header: Header, done: Progress) -> None:
     """Store how far the import came and the event of what it added. Raises OptionInvalid by the policy."""
-    policy = await session.value("note_import", import_id=header.import_id, **dataclasses.asdict(done))
+    policy = await session.value("record_import_progress", import_id=header.import_id, **dataclasses.asdict(done))
     _check_policy(header, policy)
     details = {"import_id": header.import_id}
     if policy == "refuse":
         details["duplicate_policy"] = "ignored"
         if done.faces_added:
-            await session.execute("outdate_searches")
+            await session.execute("invalidate_searches")
     if done.faces_added or done.faces_already_there:
         change = Change(Action.IMPORT, None, done.persons_added, done.faces_added, details)
         await append_event(session, change)

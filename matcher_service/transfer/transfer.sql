@@ -125,7 +125,7 @@ SELECT (SELECT count(*) FROM added) AS faces,
            WHERE NOT owner.is_new OR owner.person_id IN (SELECT apart.person_id FROM apart)
        ) AS grown;
 
--- name: work_out_centers
+-- name: update_centers
 -- :person_keys keys of locked people. Person (person_key), face (person_key, content_id).
 WITH kept AS MATERIALIZED (
     SELECT f.person_key,
@@ -146,7 +146,7 @@ SET centroid = kept.centroid
 FROM unnest(:person_keys::bigint[]) AS k(person_key) LEFT JOIN kept USING (person_key)
 WHERE p.collection_id = :collection_id AND p.person_key = ANY (:person_keys::bigint[]) AND p.person_key = k.person_key;
 
--- name: find_full
+-- name: find_full_persons
 -- :person_keys keys of locked people, :max_faces the most faces that a person may have. The ids of those who have more.
 -- Person (person_key), face (person_key, content_id), no more of each person's than tell.
 SELECT p.person_id
@@ -162,7 +162,7 @@ WHERE p.collection_id = :collection_id AND p.person_key = ANY (:person_keys::big
       ) few
   ) > :max_faces::bigint;
 
--- name: find_beyond
+-- name: find_excess
 -- A column for each field of the faces; :max_faces the most faces that a person may have. The places, from 1, of
 -- the faces that this transaction added, or that are to be added, beyond that many, with the person's key and the
 -- face's id or null. Those of a person count in the order of their places. A face is this transaction's by its xmin.
@@ -198,7 +198,7 @@ FROM (
 WHERE n.number > :max_faces::bigint - n.others
 ORDER BY n.place;
 
--- name: drop_beyond
+-- name: delete_excess
 -- :face_ids ids of faces that this transaction added. Face (face_id).
 DELETE FROM facerec.:"face" f WHERE f.collection_id = :collection_id AND f.face_id = ANY (:face_ids::uuid[]);
 
@@ -245,7 +245,7 @@ SELECT count(DISTINCT i.person_id) AS new_persons
 FROM unnest(:person_ids::text[]) AS i(person_id)
 WHERE NOT EXISTS (SELECT FROM facerec.:"person" p WHERE p.collection_id = :collection_id AND p.person_id = i.person_id);
 
--- name: note_import
+-- name: record_import_progress
 -- The import is locked; the counts are what the chunk added. Answers the policy in force. Primary keys.
 UPDATE facerec.face_import i
 SET next_row = :next_row,

@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from facerec.matcher.v1 import matcher_pb2 as pb
 from matcher_service.domain.proportion import Proportion
-from matcher_service.identification.recall_probes import FAR_STEP, move, step
+from matcher_service.identification.recall_sampling import FAR_STEP, move, step
 from matcher_service.maintenance import runner
 from matcher_service.postgres.connections import owner as session
 from matcher_service.postgres.session import Session

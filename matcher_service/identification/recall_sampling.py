@@ -31,14 +31,14 @@ class Probes:
         return [vector_wire(vector) for vector in self.vectors]
 
 
-async def draw_probes(session: Session, count: int, *, far: bool) -> Probes:
+async def draw_recall_samples(session: Session, count: int, *, far: bool) -> Probes:
     """Draw people at random and make a probe of a face of each, up to `count`.
 
     `far` takes the faces that lie farthest from the nearest center of their person: of the twentieth of
     people who have such, several probes of each where these are fewer. Else it is any face.
     """
     persons = count * (PERSONS_A_FAR_PROBE if far else 1)
-    rows = await session.rows("draw_probes", max_persons=persons, farthest=far)
+    rows = await session.rows("draw_recall_samples", max_persons=persons, farthest=far)
     if far and rows:
         rows = list(itertools.islice(itertools.cycle(rows), count))
     faces, means = (read_vectors([row[name] for row in rows]) for name in ("encoding", "centroid"))

@@ -8,12 +8,12 @@ BATCH_EVENTS = 10_000
 BATCH_PERSONS = 500  # a transaction's, so that nobody waits long for a person it holds
 
 
-async def purge(connection: Connection, collection_id: str) -> tuple[int, int]:
+async def erase_expired(connection: Connection, collection_id: str) -> tuple[int, int]:
     """Erase a collection's faces that have expired, and who is left with none; counts faces and persons."""
     session = Session(connection, collection_id, role="maintenance")
     locks = ["lock_expired_persons"]
     if await session.value("has_retention"):
-        locks.append("lock_outlived_persons")
+        locks.append("lock_persons_past_retention")
     faces = persons = 0
     for lock in locks:
         while gone := await _purge_some(session, lock):
@@ -29,20 +29,20 @@ async def _purge_some(session: Session, lock: str) -> Row | None:
         if not held:
             return None
         # A statement of its own: it sees what was committed before the lock was had.
-        return await session.row("purge", person_keys=[row["person_key"] for row in held])
+        return await session.row("erase_expired", person_keys=[row["person_key"] for row in held])
 
 
-async def forget_requests(connection: Connection, collection_id: str, days: int) -> None:
+async def delete_old_requests(connection: Connection, collection_id: str, days: int) -> None:
     """Delete a collection's request ids and ended imports of longer ago, 0 days for never."""
     if not days:
         return
     end = datetime.datetime.now(datetime.UTC) - datetime.timedelta(days=days)
     session = Session(connection, collection_id, role="maintenance")
-    for name in ("forget_requests", "forget_imports"):
+    for name in ("delete_old_requests", "delete_old_imports"):
         await session.execute(name, before_time=end)
 
 
-async def forget_audit(connection: Connection, change_days: int, decision_days: int) -> int:
+async def delete_old_audit_events(connection: Connection, change_days: int, decision_days: int) -> int:
     """Delete audit events of longer ago, 0 days for never; counts events."""
     now = datetime.datetime.now(datetime.UTC)
     ends = [now - datetime.timedelta(days=days) if days else None for days in (change_days, decision_days)]
@@ -50,7 +50,7 @@ async def forget_audit(connection: Connection, change_days: int, decision_days: 
         return 0
     session, forgotten = Session(connection, role="maintenance"), 0
     while gone := await session.value(
-        "forget_audit", changes_before=ends[0], decisions_before=ends[1], max_rows=BATCH_EVENTS
+        "delete_old_audit_events", changes_before=ends[0], decisions_before=ends[1], max_rows=BATCH_EVENTS
     ):
         forgotten += gone
     return forgotten
