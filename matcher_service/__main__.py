@@ -25,14 +25,14 @@ from matcher_service.service import MatcherService
 from matcher_service.settings import EXAMINED, MAINTAINING, MIGRATING, SERVING, MatcherSettings
 
 SERVICE, PROGRAM = "matcher", "matcher_service"
-TAKES = {"serve": SERVING, "migrate": MIGRATING, "maintain": MAINTAINING, "doctor": EXAMINED}
+COMMAND_SETTINGS = {"serve": SERVING, "migrate": MIGRATING, "maintain": MAINTAINING, "doctor": EXAMINED}
 
 log = structlog.get_logger("matcher_service")
 
 
 def _load(command: str, argv: list[str]) -> MatcherSettings:
     prog, about = f"{PROGRAM} {command}", COMMANDS[command].about
-    return load(MatcherSettings, argv, prog=prog, about=about, takes=TAKES.get(command))
+    return load(MatcherSettings, argv, prog=prog, about=about, takes=COMMAND_SETTINGS.get(command))
 
 
 async def serve(argv: list[str]) -> None:
@@ -78,7 +78,7 @@ async def maintain(argv: list[str]) -> None:
     logs.configure(settings.log_level, settings.log_format)
     options = settings.maintenance_options()
     if not settings.maintain_once:
-        await ended(runner.run(options))
+        await run_until_stopped(runner.run(options))
         return
     try:
         if not await runner.run_once(options):
@@ -89,7 +89,7 @@ async def maintain(argv: list[str]) -> None:
         raise StartError(f"the run was cut short: {why_failed(error)}") from None
 
 
-async def ended(work: Coroutine[Any, Any, None]) -> None:
+async def run_until_stopped(work: Coroutine[Any, Any, None]) -> None:
     """Run until the work ends or a signal asks to. Raises what the work raises."""
     tasks = [asyncio.create_task(work), asyncio.create_task(wait_for_termination())]
     try:

@@ -52,9 +52,9 @@ class EncoderClient:
             lambda: AsyncEncoderClient(address, security=security),
             name="encoder_certificates",
         )
-        self._looked = time.monotonic()
+        self._checked_at = time.monotonic()
         self._closing: set[asyncio.Task[None]] = set()
-        self._trouble: Reason | None = None
+        self._failure: Reason | None = None
         self._answered = 0.0  # when the encoder last answered
         # Those with one key for the encoder, replicas of one matcher, name a caller by the same hash.
         self._hash_key = hashlib.sha256(security.api_key.encode()).digest()
@@ -65,11 +65,11 @@ class EncoderClient:
             task.cancel()
         await self._files.value.close()
 
-    def _follow(self) -> None:
+    def _reload_certificates(self) -> None:
         """Open a channel anew where its files have changed, looking now and then."""
-        if time.monotonic() - self._looked < files.POLL_SECONDS:
+        if time.monotonic() - self._checked_at < files.POLL_SECONDS:
             return
-        self._looked = time.monotonic()
+        self._checked_at = time.monotonic()
         old = self._files.value
         if self._files.follow():
             closing = asyncio.create_task(self._close_later(old))
@@ -101,7 +101,7 @@ class EncoderClient:
         left_seconds = call.remaining_seconds(self._timeout_seconds)
         began = time.monotonic()
         try:
-            self._follow()
+            self._reload_certificates()
             with spans.of_part("encoder"):
                 answer = await self._files.value.with_options(
                     timeout_seconds=left_seconds,
@@ -112,17 +112,17 @@ class EncoderClient:
         except FacerecError as error:
             if error.reason is Reason.DEADLINE_EXCEEDED and self._answered > began:
                 raise _overloaded(RETRY_SECONDS) from error  # others were answered meanwhile
-            ours = _ours(error, field)
-            if isinstance(ours, EncoderUnavailable):
-                self._note(error)
+            translated = _matcher_error(error, field)
+            if isinstance(translated, EncoderUnavailable):
+                self._log_failure(error)
             else:
                 self._answered = time.monotonic()
-            raise ours from error
+            raise translated from error
         finally:
             metrics.ENCODER_SECONDS.observe(time.monotonic() - began)
         self._answered = time.monotonic()
-        if self._trouble:
-            self._trouble = None
+        if self._failure:
+            self._failure = None
             log.info("encoder_recovered")
         return [_face(face) for face in answer.faces]
 
@@ -131,10 +131,10 @@ class EncoderClient:
         key = call.caller_key().encode()
         return hashlib.blake2b(key, key=self._hash_key, digest_size=16).hexdigest() if key else ""
 
-    def _note(self, error: FacerecError) -> None:
+    def _log_failure(self, error: FacerecError) -> None:
         """Log why the encoder is of no use, once."""
-        if error.reason is not self._trouble:
-            self._trouble = error.reason
+        if error.reason is not self._failure:
+            self._failure = error.reason
             log.warning("encoder_failed", reason=error.reason.value, why=error.message)
 
 
@@ -147,7 +147,7 @@ def _face(face: client.EncodedFace) -> EncodedFace:
     )
 
 
-def _ours(error: FacerecError, field: str) -> MatcherError:
+def _matcher_error(error: FacerecError, field: str) -> MatcherError:
     if error.reason in IMAGE_REASONS:
         return ImageRefused(error.message, field=field, reason=error.reason)
     if error.reason is Reason.OPTION_INVALID:  # the only option that a caller chooses

@@ -65,12 +65,12 @@ class Maintenance(Collector):
         self._pending_since: float | None = None
         self._below_target: int | None = None
 
-    def show(self, left: Mapping[str, Any], steps: Sequence[Mapping[str, Any]]) -> None:
+    def update(self, summary: Mapping[str, Any], steps: Sequence[Mapping[str, Any]]) -> None:
         """Tell from now on what a row of `maintenance_left` and those of `maintenance_steps` say."""
-        INDEXES.set(left["indexes"])
-        MIN_RECALL.set(1.0 if left["min_recall"] is None else left["min_recall"])
-        self._below_target = left["below_target"]
-        self._pending_since = left["pending_since"] or 0.0
+        INDEXES.set(summary["indexes"])
+        MIN_RECALL.set(1.0 if summary["min_recall"] is None else summary["min_recall"])
+        self._below_target = summary["below_target"]
+        self._pending_since = summary["pending_since"] or 0.0
         self._steps = steps
 
     def collect(self) -> Iterator[Metric]:
@@ -87,7 +87,7 @@ class Maintenance(Collector):
         )
         waiting = GaugeMetricFamily(
             "facerec_maintenance_collections_waiting",
-            "Collections in which the last run left something for a later one.",
+            "Collections in which the last run summary something for a later one.",
             labels=("step",),
         )
         for row in self._steps:
@@ -95,19 +95,19 @@ class Maintenance(Collector):
             failures.add_metric((row["step"],), row["failures"])
             waiting.add_metric((row["step"],), row["waiting"])
         yield from (success, failures, waiting)
-        yield _of(
+        yield _gauge(
             "facerec_maintenance_oldest_erasure_timestamp_seconds",
             "When the oldest erasure was made that no vacuum followed, in seconds since 1970; 0 for none.",
             self._pending_since,
         )
-        yield _of(
+        yield _gauge(
             "facerec_maintenance_indexes_below_target",
             "Indexes whose recall was last measured below what their collection asks for.",
             self._below_target,
         )
 
 
-def _of(name: str, text: str, value: float | None) -> GaugeMetricFamily:
+def _gauge(name: str, text: str, value: float | None) -> GaugeMetricFamily:
     family = GaugeMetricFamily(name, text)
     if value is not None:
         family.add_metric((), value)

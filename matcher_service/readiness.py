@@ -20,7 +20,7 @@ class Readiness:
     """Looks at the database every `interval_seconds` and announces whether it can be used.
 
     A look takes no permit and no connection from calls, so that a matcher whose connections are all in use is
-    busy and not unready. `looked` is set once the first look has ended, whatever it found.
+    busy and not unready. `checked` is set once the first look has ended, whatever it found.
     """
 
     def __init__(
@@ -29,10 +29,10 @@ class Readiness:
         self._database = database
         self._announce = announce
         self._interval_seconds = interval_seconds
-        self._trouble: str | None = None
+        self._problem: str | None = None
         self._summary_due = 0.0
         self._task: asyncio.Task[None] | None = None
-        self.looked = asyncio.Event()
+        self.checked = asyncio.Event()
 
     def start(self) -> None:
         """Begin to look."""
@@ -46,37 +46,37 @@ class Readiness:
 
     async def _run(self) -> None:
         while True:
-            trouble = await self._trouble_now()
-            metrics.DATABASE_READY.set(not trouble)
-            await self._announce(not trouble)
-            self._log(trouble)
-            self.looked.set()
-            if not trouble and time.monotonic() >= self._summary_due:
-                await self._show_maintenance()
+            problem = await self._find_problem()
+            metrics.DATABASE_READY.set(not problem)
+            await self._announce(not problem)
+            self._log(problem)
+            self.checked.set()
+            if not problem and time.monotonic() >= self._summary_due:
+                await self._read_maintenance()
                 self._summary_due = time.monotonic() + SUMMARY_SECONDS
             await asyncio.sleep(self._interval_seconds)
 
-    async def _trouble_now(self) -> str:
+    async def _find_problem(self) -> str:
         """Why the database cannot be used, "" where it can."""
         try:
             return await self._database.check()
         except MatcherError as error:
             return f"{error.message} ({why_failed(error.__cause__ or error)})"
         except Exception as error:  # whatever it is, the next look may find it gone
-            return f"the schema could not be looked at ({type(error).__name__})"
+            return f"the schema could not be read ({type(error).__name__})"
 
-    async def _show_maintenance(self) -> None:
+    async def _read_maintenance(self) -> None:
         """Read what maintenance did, for the metrics; whether it can be read makes nobody unready."""
         try:
-            metrics.MAINTENANCE.show(*await self._database.maintenance_summary())
+            metrics.MAINTENANCE.update(*await self._database.maintenance_summary())
         except Exception as error:
             log.warning("maintenance_summary_read_failed", why=type(error).__name__)
 
-    def _log(self, trouble: str) -> None:
+    def _log(self, problem: str) -> None:
         """Log a change, once."""
-        if trouble != self._trouble:
-            self._trouble = trouble
-            if trouble:
-                log.warning("database_check_failed", why=trouble)
+        if problem != self._problem:
+            self._problem = problem
+            if problem:
+                log.warning("database_check_failed", why=problem)
             else:
                 log.info("database_ready")

@@ -97,7 +97,7 @@ class MatcherService:
         self._readiness = Readiness(
             self._database, self._announce, interval_seconds=settings.schema_check_seconds
         )
-        self.looked = self._readiness.looked
+        self.checked = self._readiness.checked
 
     async def start(self) -> None:
         """Listen and begin to watch the database. Raises StartError."""

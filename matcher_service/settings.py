@@ -191,7 +191,7 @@ class MatcherSettings(ServingSettings):
 
 
 # What each command makes use of; all of them take the whole of a shared file or environment.
-_MAINTAINING_ALONE = frozenset(
+_MAINTENANCE_ONLY = frozenset(
     {
         "maintain_interval_seconds",
         "maintain_once",
@@ -203,9 +203,9 @@ _MAINTAINING_ALONE = frozenset(
         "maintain_index_memory_mib",
     }
 )
-SERVING = frozenset(MatcherSettings.model_fields) - _MAINTAINING_ALONE
+SERVING = frozenset(MatcherSettings.model_fields) - _MAINTENANCE_ONLY
 MIGRATING = frozenset({"database_url"})
-MAINTAINING = _MAINTAINING_ALONE | {"database_url", "log_level", "log_format"}
+MAINTAINING = _MAINTENANCE_ONLY | {"database_url", "log_level", "log_format"}
 EXAMINED = frozenset(name for name in SERVING if name.startswith("encoder_")) | {
     *("database_url", "pool_max_size", "scan_pool_size", "transfer_pool_size", "log_format"),
 }

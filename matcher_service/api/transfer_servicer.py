@@ -34,7 +34,7 @@ class TransferServicer(matcher_pb2_grpc.MatcherServiceServicer):
             _check_ignoring(header)
             chunk = await asyncio.to_thread(transfer.chunk, request)
             done, refused = await job.add(chunk)
-            total = total.and_then(done)
+            total = total.plus(done)
             reported += refused[: transfer.MAX_REPORTED - len(reported)]
         return transfer.import_message(total, reported)
 

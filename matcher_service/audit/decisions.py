@@ -63,7 +63,7 @@ class DecisionLog:
         queue.append(Decision(now, action, call.caller_name(), person_id, match))
         self._waiting += 1
         if self._waiting > MAX_WAITING:
-            self._drop_some()
+            self._drop_oldest()
 
     def start(self) -> None:
         """Begin to write."""
@@ -79,7 +79,7 @@ class DecisionLog:
             metrics.DECISIONS_DROPPED.inc(self._waiting)
             log.error("decisions_dropped", waiting=self._waiting)
 
-    def _drop_some(self) -> None:
+    def _drop_oldest(self) -> None:
         """Make room with the oldest of the collection that has the most: it takes none of the others'."""
         queue = max(self._queues.values(), key=len)
         count = min(DROPPED_AT_ONCE, (len(queue) + 1) // 2)

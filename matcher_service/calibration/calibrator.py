@@ -87,7 +87,9 @@ class Calibrator:
             drawn, vectors = await _draw(session, target.persons)
             check_support(len(drawn), target)
             genuine = await _genuine(session, min(target.persons, GENUINE_PERSONS))
-            counter = PairCounter(vectors, near=_usual(genuine), most=MAX_LIKELY_DUPLICATES)
+            counter = PairCounter(
+                vectors, max_distance=_median_genuine_distance(genuine), max_pairs=MAX_LIKELY_DUPLICATES
+            )
             for first in range(0, len(vectors), ROWS_A_BLOCK):
                 await self._database.short_requests.wait_until_idle(YIELD_SECONDS)
                 await asyncio.to_thread(counter.count, first)
@@ -158,16 +160,16 @@ async def _genuine(session: Session, persons: int) -> Counts:
     rows = await session.rows(
         "measure_genuine", max_persons=persons, max_pairs=PAIRS_A_PERSON, bin_width=BIN, bins=BINS
     )
-    place: dict[int, int] = {}
+    index: dict[int, int] = {}
     for row in rows:
-        place.setdefault(row["person_key"], len(place))
-    counts = np.zeros((len(place), BINS), np.int64)
+        index.setdefault(row["person_key"], len(index))
+    counts = np.zeros((len(index), BINS), np.int64)
     for row in rows:
-        counts[place[row["person_key"]], row["bin"]] = row["pairs"]
+        counts[index[row["person_key"]], row["bin"]] = row["pairs"]
     return counts
 
 
-def _usual(genuine: Counts) -> float:
+def _median_genuine_distance(genuine: Counts) -> float:
     """The distance that half of the genuine pairs are within; -1 where too few people have two faces."""
     if len(genuine) < MIN_PERSONS:
         return -1.0

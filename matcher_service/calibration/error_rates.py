@@ -80,7 +80,7 @@ class Impostors:
         near = np.cumsum(rows, axis=1)[:, :-1]
         return cls(len(rows), rows.sum(axis=0), (near**2).sum(axis=0))
 
-    def and_then(self, more: "Impostors") -> "Impostors":
+    def plus(self, more: "Impostors") -> "Impostors":
         """Both together."""
         return Impostors(self.persons + more.persons, self.counts + more.counts, self.squares + more.squares)
 

@@ -12,7 +12,7 @@ from matcher_service.domain.faces import ExpectedFalsePositives
 from matcher_service.postgres.database import Database
 from matcher_service.postgres.driver_errors import retried_on_schema_change
 
-KEPT = 1024  # calibrations; one never changes, so what is kept is never stale
+CACHED_CALIBRATIONS = 1024  # calibrations; one never changes, so what is kept is never stale
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,10 +42,10 @@ class Evidence:
         curve = await self._curve(collection_id, calibration_id)
         if curve is None:
             return None
-        place = max(0, math.ceil(threshold / BIN - 1e-9) - 1)
-        if place >= len(curve.far):
+        index = max(0, math.ceil(threshold / BIN - 1e-9) - 1)
+        if index >= len(curve.far):
             return ExpectedFalsePositives(float(faces), float(faces))
-        return ExpectedFalsePositives(curve.far[place] * faces, curve.far_high[place] * faces)
+        return ExpectedFalsePositives(curve.far[index] * faces, curve.far_high[index] * faces)
 
     @retried_on_schema_change
     async def _curve(self, collection_id: str, calibration_id: uuid.UUID) -> Curve | None:
@@ -55,6 +55,6 @@ class Evidence:
             evidence = json.loads(text) if text else {}
             known = "far" in evidence  # kept since curves are
             self._curves[calibration_id] = Curve(evidence["far"], evidence["far_high"]) if known else None
-            while len(self._curves) > KEPT:
+            while len(self._curves) > CACHED_CALIBRATIONS:
                 self._curves.popitem(last=False)
         return self._curves[calibration_id]

@@ -31,8 +31,8 @@ class PairCounter:
     """
 
     vectors: Vectors
-    near: float
-    most: int
+    max_distance: float
+    max_pairs: int
 
     def __post_init__(self) -> None:
         self.impostors = Impostors.none()
@@ -54,15 +54,15 @@ class PairCounter:
             self._keep(distances, first, start)
         own = np.arange(len(rows))
         counts[own, 0] -= 1  # each row's pair with itself, at 0
-        self.impostors = self.impostors.and_then(Impostors.of_rows(counts))
+        self.impostors = self.impostors.plus(Impostors.of_rows(counts))
 
     def _keep(self, distances: Distances, first: int, start: int) -> None:
-        full = len(self._nearest) == self.most
-        near = min(self.near, -self._nearest[0][0]) if full else self.near
+        full = len(self._nearest) == self.max_pairs
+        near = min(self.max_distance, -self._nearest[0][0]) if full else self.max_distance
         for a, b in np.argwhere(distances <= near).tolist():
             if start + b > first + a:  # once, from the smaller row
                 entry = (-float(distances[a, b]), first + a, start + b)
-                push = heapq.heappush if len(self._nearest) < self.most else heapq.heappushpop
+                push = heapq.heappush if len(self._nearest) < self.max_pairs else heapq.heappushpop
                 push(self._nearest, entry)
 
 

@@ -32,7 +32,7 @@ class Catalog:
                 raise CollectionExists("there is a collection of this id", field="collection_id")
             if settings != CollectionSettings():
                 await session.execute("update_collection", **_values(settings))
-            await _begin_refusing(session, settings)
+            await _add_recent_enrollment(session, settings)
             row = await session.required_row("get_collection")
             await append_event(session, Change(Action.CREATE_COLLECTION))
         return _collection(row)
@@ -71,7 +71,7 @@ class Catalog:
             await session.execute("lock_collection")
             old = _collection(await session.required_row("get_collection"))
             await session.execute("update_collection", **_values(settings))
-            await _begin_refusing(session, settings)
+            await _add_recent_enrollment(session, settings)
             new = _collection(await session.required_row("get_collection"))
             change = Change(Action.UPDATE_COLLECTION, details=_differences(old.settings, new.settings))
             await append_event(session, change)
@@ -103,7 +103,7 @@ def _values(settings: CollectionSettings) -> dict[str, object]:
     return {field.name: getattr(settings, field.name) for field in dataclasses.fields(settings)}
 
 
-async def _begin_refusing(session: Session, settings: CollectionSettings) -> None:
+async def _add_recent_enrollment(session: Session, settings: CollectionSettings) -> None:
     if settings.duplicate_policy == "refuse":
         await session.execute("add_recent_enrollment")
 

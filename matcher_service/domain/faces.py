@@ -101,19 +101,19 @@ class Face:
 
 @dataclasses.dataclass(frozen=True)
 class FaceChange:
-    """What is to change of a face: `external_ref` unless it is None, and where `ends` the time of its end.
+    """A change of a face: None leaves `external_ref` as it is.
 
-    An `expire_time` of None is never.
+    `expire_time` is set only with `changes_expiry`; None means that the face never expires.
     """
 
     external_ref: str | None = None
-    ends: bool = False
+    changes_expiry: bool = False
     expire_time: datetime.datetime | None = None
 
     @property
     def names(self) -> list[str]:
         """The fields that change, as the contract names them."""
-        changed = {"external_ref": self.external_ref is not None, "expire_time": self.ends}
+        changed = {"external_ref": self.external_ref is not None, "expire_time": self.changes_expiry}
         return [name for name, changes in changed.items() if changes]
 
 

@@ -9,11 +9,11 @@ import uuid
 
 from matcher_service.identification.query import (
     COUNTED_PERSONS,
-    Answer,
     Query,
-    answer,
+    QueryResult,
     candidates,
     face_values,
+    query_result,
 )
 from matcher_service.postgres.database import YIELD_SECONDS, Database, Row, Session
 from matcher_service.postgres.driver_errors import retried_on_schema_change
@@ -33,24 +33,24 @@ class ExactScanner:
         self._database.check_scan_capacity()
 
     @retried_on_schema_change
-    async def scan(self, query: Query) -> Answer:
+    async def scan(self, query: Query) -> QueryResult:
         """Compare every face.
 
         Raises CollectionNotFound, StoreUnavailable, and Overloaded where too many are asked for.
         """
         async with self._database.scan_session(query.collection_id) as session:
             if not self._database.short_requests.seen_within(QUIET_SECONDS):
-                return await ask(session, query, exact_only=True, scan_up_to=None)
+                return await run_query(session, query, exact_only=True, scan_up_to=None)
             async with session.transaction("repeatable_read", readonly=True):
                 return await self._scan_in_steps(session, query)
 
-    async def _scan_in_steps(self, session: Session, query: Query) -> Answer:
+    async def _scan_in_steps(self, session: Session, query: Query) -> QueryResult:
         face = face_values(query.face)
         head = await session.required_row(
             "begin_scan", **face, max_distance=query.max_distance, space=query.space
         )
         if head["search"] == "none":
-            return answer(head, 0, [], 0)
+            return query_result(head, 0, [], 0)
         faces, hits = 0, Hits()
         first = 0
         while first < head["blocks"]:
@@ -72,7 +72,7 @@ class ExactScanner:
         rows = await session.rows(
             "read_hit_persons", **hits.columns, max_candidates=query.max_candidates, by_id=not query.scores
         )
-        return answer(head, faces, candidates(rows), rows[0]["matched_persons"] if rows else 0)
+        return query_result(head, faces, candidates(rows), rows[0]["matched_persons"] if rows else 0)
 
 
 class Hits:
@@ -95,7 +95,7 @@ class Hits:
         self._distances += step["distances"]
 
 
-async def ask(
+async def run_query(
     session: Session,
     query: Query,
     *,
@@ -103,7 +103,7 @@ async def ask(
     scan_up_to: int | None,
     probes_share: float = 1.0,
     acceptance_share: float = 1.0,
-) -> Answer:
+) -> QueryResult:
     """Run the statement that asks an index or scans. Raises CollectionNotFound.
 
     `scan_up_to` is how many faces may be scanned here, None for any number. `probes_share` is of the lists
@@ -122,11 +122,11 @@ async def ask(
         by_id=not query.scores,
     )
     head, found = rows[0], [row for row in rows if row["person_id"] is not None]
-    return answer(
+    return query_result(
         head,
         head["faces"],
         candidates(found),
         head["matched_persons"],
         decided=head["decided"],
-        cut=head["cut"],
+        truncated=head["cut"],
     )

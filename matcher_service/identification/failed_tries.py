@@ -17,7 +17,7 @@ from facerec.serving.middleware import call
 from facerec.serving.observability.metrics import DENIED
 from matcher_service.domain.errors import FaceDuplicate, TriesExhausted
 from matcher_service.domain.faces import Encoding
-from matcher_service.identification.query import Count, Nearest
+from matcher_service.identification.query import CountedTry, VerifyResult
 from matcher_service.identification.repository import DecisionRepository
 from matcher_service.postgres.admission import FairSemaphore
 
@@ -53,11 +53,11 @@ class FailedTries:
 
     def __init__(self, repository: DecisionRepository) -> None:
         self._repository = repository
-        self._turns = KeyedLocks()
+        self._locks = KeyedLocks()
         self._searching: weakref.WeakValueDictionary[tuple[str, str], FairSemaphore] = (
             weakref.WeakValueDictionary()
         )
-        self._deciding: set[asyncio.Task[Nearest]] = set()
+        self._deciding: set[asyncio.Task[VerifyResult]] = set()
 
     async def verify(
         self,
@@ -66,7 +66,7 @@ class FailedTries:
         face: Encoding | uuid.UUID,
         max_distance: float | None,
         per_day: float,
-    ) -> Nearest:
+    ) -> VerifyResult:
         """Measure a face as DecisionRepository does, and count it where it is no match.
 
         A match counts MATCH_TRIES where the caller may send vectors, else nothing; it regains nothing.
@@ -75,10 +75,10 @@ class FailedTries:
         """
         key, budget = (collection_id, person_id, call.caller_name()), Budget(per_day)
         match_tries = MATCH_TRIES if call.may_send_encodings() else 0.0
-        count = Count(
+        count = CountedTry(
             key[2], max_distance, budget.try_seconds, budget.max_missing_seconds, match_tries=match_tries
         )
-        await self._turns.take(key)
+        await self._locks.acquire(key)
         deciding = asyncio.create_task(self._repository.verify(collection_id, person_id, face, count))
         self._deciding.add(deciding)
         deciding.add_done_callback(lambda done: self._end(key, done))
@@ -89,8 +89,8 @@ class FailedTries:
             raise _exhausted("this person", budget, found.wait_seconds)
         return found
 
-    def _end(self, key: Key, done: "asyncio.Task[Nearest]") -> None:
-        self._turns.give(key)
+    def _end(self, key: Key, done: "asyncio.Task[VerifyResult]") -> None:
+        self._locks.release(key)
         self._deciding.discard(done)
         if not done.cancelled():
             done.exception()  # nobody may be left to hear of it
@@ -104,7 +104,7 @@ class FailedTries:
         does.
         """
         caller, budget = call.caller_name(), Budget(per_day)
-        async with self._one_search(collection_id, caller):
+        async with self._search_permit(collection_id, caller):
             await self._count_refusal(collection_id, budget)
             try:
                 yield
@@ -115,19 +115,19 @@ class FailedTries:
                 raise
             await self._give_back(collection_id, caller, budget)
 
-    def _one_search(self, collection_id: str, caller: str) -> contextlib.AbstractAsyncContextManager[None]:
+    def _search_permit(self, collection_id: str, caller: str) -> contextlib.AbstractAsyncContextManager[None]:
         """One search at a time, which holds a whole try: two at once could find no try left for the second,
         though most of the first one's comes back.
         """
-        gate = FairSemaphore(1, wait_seconds=SEARCH_WAIT_SECONDS, kind="enroll")
-        return self._searching.setdefault((collection_id, caller), gate).permit()
+        semaphore = FairSemaphore(1, wait_seconds=SEARCH_WAIT_SECONDS, kind="enroll")
+        return self._searching.setdefault((collection_id, caller), semaphore).permit()
 
     async def _give_back(self, collection_id: str, caller: str, budget: Budget) -> None:
         await self._repository.return_refusal(
             collection_id, caller, try_seconds=budget.try_seconds, share=1 - MATCH_TRIES
         )
 
-    async def refused(self, collection_id: str, per_day: float) -> None:
+    async def count_refusal(self, collection_id: str, per_day: float) -> None:
         """Count a duplicate that was found after the search. Raises TriesExhausted, and as Store does."""
         await self._count_refusal(collection_id, Budget(per_day))
 
@@ -148,7 +148,7 @@ class KeyedLocks:
     def __init__(self) -> None:
         self._locks: dict[Key, tuple[asyncio.Lock, int]] = {}
 
-    async def take(self, key: Key) -> None:
+    async def acquire(self, key: Key) -> None:
         """Wait for a turn. Raises TriesExhausted where too many wait."""
         lock, wanted = self._locks.get(key, (asyncio.Lock(), 0))
         if wanted > MAX_WAITING:
@@ -160,7 +160,7 @@ class KeyedLocks:
             self._forget(key)
             raise
 
-    def give(self, key: Key) -> None:
+    def release(self, key: Key) -> None:
         """Let the next one have it."""
         self._locks[key][0].release()
         self._forget(key)

@@ -18,7 +18,7 @@ from matcher_service.identification.photos import (
     single_face,
     single_faces,
 )
-from matcher_service.identification.query import Nearest, Query
+from matcher_service.identification.query import Query, VerifyResult
 from matcher_service.identification.repository import DecisionRepository
 from matcher_service.identification.search import Search
 
@@ -64,7 +64,7 @@ class Matcher:
             if per_day is None
             else await self._tries.verify(collection_id, person_id, face.face, max_distance, per_day)
         )
-        verification = _decided(found, probe, face, max_distance)
+        verification = _verification(found, probe, face, max_distance)
         self._decisions.add(collection_id, Action.VERIFY, person_id, match=verification.match)
         return verification
 
@@ -161,7 +161,9 @@ class Matcher:
         ]
 
 
-def _decided(found: Nearest, probe: Probe, face: ResolvedProbe, max_distance: float | None) -> Verification:
+def _verification(
+    found: VerifyResult, probe: Probe, face: ResolvedProbe, max_distance: float | None
+) -> Verification:
     """Decide a claim by what was found. Raises PersonNotFound, FaceNotFound, ModelMismatch."""
     check_space(face.face, probe, found.space)
     if not found.person_found:

@@ -42,13 +42,13 @@ async def single_face(encoder: Encoder, probe: Probe) -> ResolvedProbe:
 
 async def single_faces(encoder: Encoder, probes: Sequence[Probe]) -> list[ResolvedProbe]:
     """The one face each probe means; the first invalid probe, in their order, fails all of them."""
-    gate = asyncio.Semaphore(PHOTOS_IN_FLIGHT)
+    semaphore = asyncio.Semaphore(PHOTOS_IN_FLIGHT)
 
-    async def gated(probe: Probe) -> ResolvedProbe:
-        async with gate:
+    async def limited(probe: Probe) -> ResolvedProbe:
+        async with semaphore:
             return await single_face(encoder, probe)
 
-    tasks = [asyncio.create_task(gated(probe)) for probe in probes]
+    tasks = [asyncio.create_task(limited(probe)) for probe in probes]
     try:
         return [await task for task in tasks]
     finally:

@@ -34,7 +34,7 @@ class Query:
 
 
 @dataclasses.dataclass(frozen=True)
-class Found:
+class SearchResult:
     """What a search found; `faces` is how many were compared, `matched_persons` how many people were near
     enough: of those an index proposed, or of all, and counted up to COUNTED_PERSONS.
 
@@ -53,20 +53,20 @@ class Found:
 
 
 @dataclasses.dataclass(frozen=True)
-class Answer:
+class QueryResult:
     """What one look found. `search` is what was done: index, scan, later (nothing yet) or none.
 
-    `cut` says that all whom the index proposed are within the threshold, so that there may be more.
+    `truncated` says that all whom the index proposed are within the threshold, so that there may be more.
     """
 
     search: str
     decided: bool
-    found: Found
-    cut: bool = False
+    found: SearchResult
+    truncated: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
-class Count:
+class CountedTry:
     """Whose failed tries are counted, and how: `max_distance` None means the collection's verify threshold.
 
     A try is regained in `try_seconds`, and one is left while no more than `max_missing_seconds` are missing.
@@ -81,7 +81,7 @@ class Count:
 
 
 @dataclasses.dataclass(frozen=True)
-class Nearest:
+class VerifyResult:
     """What the verify statement found; `face_id` and `distance` are None without a face or a probe.
 
     `wait_seconds` is not 0 where no failed try is left: then nothing of the rest may be answered.
@@ -98,7 +98,7 @@ class Nearest:
 
 
 @dataclasses.dataclass(frozen=True)
-class Measure:
+class CompareResult:
     """What the compare statement found."""
 
     space: str
@@ -122,20 +122,20 @@ def face_values(face: Encoding | uuid.UUID, suffix: str = "") -> dict[str, Any]:
     return {f"encoding{suffix}": vector_wire(face.values), f"face_id{suffix}": None}
 
 
-def answer(
+def query_result(
     head: Row,
     faces: int,
     found: list[Candidate],
     matched_persons: int,
     *,
     decided: bool = True,
-    cut: bool = False,
-) -> Answer:
+    truncated: bool = False,
+) -> QueryResult:
     """Put together what the first row of a search says and the candidates found."""
-    return Answer(
+    return QueryResult(
         head["search"],
         decided,
-        Found(
+        SearchResult(
             space=head["space"],
             threshold=head["threshold"],
             probe_found=head["probe_found"],
@@ -146,7 +146,7 @@ def answer(
             calibration_id=head["calibration_id"],
             collection_faces=head["collection_faces"] or 0,
         ),
-        cut,
+        truncated,
     )
 
 

@@ -7,7 +7,7 @@ import time
 from facerec.serving.middleware import call
 from matcher_service.domain.faces import Encoding
 from matcher_service.identification.exact_scan import ExactScanner
-from matcher_service.identification.query import Found, Query
+from matcher_service.identification.query import Query, SearchResult
 from matcher_service.identification.recall_sampling import draw_recall_samples
 from matcher_service.identification.search import Search
 from matcher_service.postgres.database import Database
@@ -88,6 +88,6 @@ class RecallMeter:
         )
 
 
-def _same(a: Found, b: Found) -> bool:
+def _same(a: SearchResult, b: SearchResult) -> bool:
     """Whether two searches found one nearest person, or two equally near."""
     return [each.distance for each in a.candidates[:1]] == [each.distance for each in b.candidates[:1]]

@@ -13,41 +13,41 @@ PHOTO_STEP = 0.35  # between two photos of a person, on median
 # Of a probe so near to a face unlike the person's others a look-alike within the acceptance threshold may be
 # answered instead. Farther away hardly anybody is within it.
 FAR_STEP = 0.15
-PERSONS_A_FAR_PROBE = 20  # looked at for each probe, as what is far is the farthest twentieth
+PERSONS_PER_FAR_SAMPLE = 20  # looked at for each probe, as what is far is the farthest twentieth
 
 Vectors = npt.NDArray[np.float32]
 
 
 @dataclasses.dataclass(frozen=True)
-class Probes:
+class RecallSamples:
     """Vectors, (n, 128), and the keys of the persons whose next photos they could be."""
 
     person_keys: list[int]
     vectors: Vectors
 
     @property
-    def wires(self) -> list[bytes]:
+    def encoded(self) -> list[bytes]:
         """The vectors as statements take them."""
         return [vector_wire(vector) for vector in self.vectors]
 
 
-async def draw_recall_samples(session: Session, count: int, *, far: bool) -> Probes:
+async def draw_recall_samples(session: Session, count: int, *, far: bool) -> RecallSamples:
     """Draw people at random and make a probe of a face of each, up to `count`.
 
     `far` takes the faces that lie farthest from the nearest center of their person: of the twentieth of
     people who have such, several probes of each where these are fewer. Else it is any face.
     """
-    persons = count * (PERSONS_A_FAR_PROBE if far else 1)
+    persons = count * (PERSONS_PER_FAR_SAMPLE if far else 1)
     rows = await session.rows("draw_recall_samples", max_persons=persons, farthest=far)
     if far and rows:
         rows = list(itertools.islice(itertools.cycle(rows), count))
     faces, means = (read_vectors([row[name] for row in rows]) for name in ("encoding", "centroid"))
     keys = [row["person_key"] for row in rows]
     if far:
-        return Probes(keys, step(faces, FAR_STEP))
+        return RecallSamples(keys, step(faces, FAR_STEP))
     lone = np.array([row["is_center"] or row["faces"] == 1 for row in rows], bool)
     counts = np.array([row["faces"] for row in rows], np.int64)
-    return Probes(keys, move(faces, means, counts, lone))
+    return RecallSamples(keys, move(faces, means, counts, lone))
 
 
 def step(faces: Vectors, distance: float) -> Vectors:

@@ -3,7 +3,13 @@
 import uuid
 
 from matcher_service.domain.faces import Encoding
-from matcher_service.identification.query import Count, Measure, Nearest, face_values, space_of
+from matcher_service.identification.query import (
+    CompareResult,
+    CountedTry,
+    VerifyResult,
+    face_values,
+    space_of,
+)
 from matcher_service.postgres.database import Database
 from matcher_service.postgres.driver_errors import retried_on_schema_change
 
@@ -19,8 +25,8 @@ class DecisionRepository:
 
     @retried_on_schema_change
     async def verify(
-        self, collection_id: str, person_id: str, face: Encoding | uuid.UUID, count: Count | None = None
-    ) -> Nearest:
+        self, collection_id: str, person_id: str, face: Encoding | uuid.UUID, count: CountedTry | None = None
+    ) -> VerifyResult:
         """Measure a face against every face of a person, and count it as a failed try where it is one."""
         async with self._database.session(collection_id) as session:
             row = await session.required_row(
@@ -34,7 +40,7 @@ class DecisionRepository:
                 max_missing_seconds=count and count.max_missing_seconds,
                 match_tries=count and count.match_tries,
             )
-        return Nearest(
+        return VerifyResult(
             space=row["space"],
             threshold=row["verify_threshold"],
             person_found=row["person_found"],
@@ -46,11 +52,15 @@ class DecisionRepository:
         )
 
     @retried_on_schema_change
-    async def compare(self, collection_id: str, a: Encoding | uuid.UUID, b: Encoding | uuid.UUID) -> Measure:
+    async def compare(
+        self, collection_id: str, a: Encoding | uuid.UUID, b: Encoding | uuid.UUID
+    ) -> CompareResult:
         """Measure two faces against each other."""
         async with self._database.session(collection_id) as session:
             row = await session.required_row("compare", **face_values(a, "_a"), **face_values(b, "_b"))
-        return Measure(row["space"], row["verify_threshold"], row["a_found"], row["b_found"], row["distance"])
+        return CompareResult(
+            row["space"], row["verify_threshold"], row["a_found"], row["b_found"], row["distance"]
+        )
 
     @retried_on_schema_change
     async def search_defaults(self, collection_id: str) -> tuple[float, str]:

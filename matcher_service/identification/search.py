@@ -4,8 +4,8 @@ import dataclasses
 
 from matcher_service import metrics
 from matcher_service.domain.faces import SearchMode
-from matcher_service.identification.exact_scan import ExactScanner, ask
-from matcher_service.identification.query import Answer, Found, Query
+from matcher_service.identification.exact_scan import ExactScanner, run_query
+from matcher_service.identification.query import Query, QueryResult, SearchResult
 from matcher_service.postgres.database import Database
 from matcher_service.postgres.driver_errors import retried_on_schema_change
 
@@ -35,7 +35,7 @@ class Search:
         self._scanner = scanner
         self._scan_apart_above_faces = scan_apart_above_faces
 
-    async def decide(self, query: Query) -> Found:
+    async def decide(self, query: Query) -> SearchResult:
         """Find who is near, as Identify means it.
 
         Raises CollectionNotFound, StoreUnavailable, and Overloaded where too many search at once.
@@ -44,55 +44,57 @@ class Search:
         metrics.SEARCHES.labels(found.mode.value).inc()
         return found
 
-    async def _decide(self, query: Query) -> Found:
+    async def _decide(self, query: Query) -> SearchResult:
         if query.scores:
-            first = await self._ask_index(query)
+            first = await self._query_index(query)
             accepted = first.decided
         else:
-            first = await self._propose(query)
-            accepted = first.search == "scan" or (first.found.matched_persons > 0 and not first.cut)
+            first = await self._query(query)
+            accepted = first.search == "scan" or (first.found.matched_persons > 0 and not first.truncated)
         if accepted or first.search == "none":
             return first.found
         mode = SearchMode.INDEX_CONFIRMED if first.search == "index" else SearchMode.EXACT
         return dataclasses.replace((await self._scanner.scan(query)).found, mode=mode)
 
-    async def _ask_index(self, query: Query) -> Answer:
+    async def _query_index(self, query: Query) -> QueryResult:
         """Ask with reduced probes, and with all of them where that result is not accepted."""
-        first = await self._propose(query, probes_share=REDUCED_PROBES, acceptance_share=REDUCED_ACCEPTANCE)
+        first = await self._query(query, probes_share=REDUCED_PROBES, acceptance_share=REDUCED_ACCEPTANCE)
         if not first.decided and first.search == "index":
             # Most probes that come here are of nobody enrolled: where their scan is refused, so is the
             # costlier query.
             self._scanner.check_capacity()
-            first = await self._propose(query)
+            first = await self._query(query)
         return first
 
-    async def propose(self, query: Query) -> Found:
+    async def search_index(self, query: Query) -> SearchResult:
         """Find who is near, accepting any index result where there is an index. Raises as `decide`.
 
         Without scores it is not accepted where all whom the index proposed are within the threshold: it would
         reveal who of more than these are the nearest.
         """
-        first = await self._propose(query)
-        cut = not query.scores and first.cut
-        return (await self._scanner.scan(query)).found if cut or first.search == "later" else first.found
+        first = await self._query(query)
+        truncated = not query.scores and first.truncated
+        return (
+            (await self._scanner.scan(query)).found if truncated or first.search == "later" else first.found
+        )
 
-    async def compare(self, query: Query) -> tuple[Found, Found, bool]:
+    async def compare(self, query: Query) -> tuple[SearchResult, SearchResult, bool]:
         """What the index finds with all probes, which index result `decide` goes by, and whether it would
         scan instead.
 
         Raises as `decide`.
         """
-        reduced = await self._propose(query, probes_share=REDUCED_PROBES, acceptance_share=REDUCED_ACCEPTANCE)
-        whole = await self._propose(query)
+        reduced = await self._query(query, probes_share=REDUCED_PROBES, acceptance_share=REDUCED_ACCEPTANCE)
+        whole = await self._query(query)
         used = reduced if reduced.decided else whole
         return whole.found, used.found, not used.decided
 
     @retried_on_schema_change
-    async def _propose(
+    async def _query(
         self, query: Query, *, probes_share: float = 1.0, acceptance_share: float = 1.0
-    ) -> Answer:
+    ) -> QueryResult:
         async with self._database.search_session(query.collection_id) as session:
-            return await ask(
+            return await run_query(
                 session,
                 query,
                 exact_only=query.exact_only,

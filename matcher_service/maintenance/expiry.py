@@ -16,13 +16,13 @@ async def erase_expired(connection: Connection, collection_id: str) -> tuple[int
         locks.append("lock_persons_past_retention")
     faces = persons = 0
     for lock in locks:
-        while gone := await _purge_some(session, lock):
+        while gone := await _erase_batch(session, lock):
             faces += gone["faces"]
             persons += gone["persons"]
     return faces, persons
 
 
-async def _purge_some(session: Session, lock: str) -> Row | None:
+async def _erase_batch(session: Session, lock: str) -> Row | None:
     """Erase what has expired of those whom a statement locks; None where it locks nobody."""
     async with session.transaction():
         held = await session.rows(lock, max_persons=BATCH_PERSONS)
@@ -48,9 +48,9 @@ async def delete_old_audit_events(connection: Connection, change_days: int, deci
     ends = [now - datetime.timedelta(days=days) if days else None for days in (change_days, decision_days)]
     if not any(ends):
         return 0
-    session, forgotten = Session(connection, role="maintenance"), 0
+    session, deleted = Session(connection, role="maintenance"), 0
     while gone := await session.value(
         "delete_old_audit_events", changes_before=ends[0], decisions_before=ends[1], max_rows=BATCH_EVENTS
     ):
-        forgotten += gone
-    return forgotten
+        deleted += gone
+    return deleted

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 import structlog
 
 from matcher_service.maintenance.centers import mark_centers
-from matcher_service.maintenance.recall import Effort, EffortMeter
+from matcher_service.maintenance.recall import IndexRecall, ProbesTuner
 from matcher_service.postgres.connections.owner import lock_wait
 from matcher_service.postgres.session import Connection, Row, Session
 from matcher_service.postgres.statements import partition_name
@@ -34,7 +34,7 @@ log = structlog.get_logger(__name__)
 
 
 @dataclasses.dataclass(frozen=True)
-class Builder:
+class IndexBuilder:
     """Keeps indexes with one connection and watches builds with another. Memory is of a build, in bytes.
 
     Recall is measured at a build, every `recall_check_seconds`, and where people came or went meanwhile.
@@ -45,15 +45,15 @@ class Builder:
     memory_bytes: int
     recall_check_seconds: float
     # The watcher is asked by the build and by whoever watches it, one at a time.
-    _turn: asyncio.Lock = dataclasses.field(default_factory=asyncio.Lock)
+    _watcher_lock: asyncio.Lock = dataclasses.field(default_factory=asyncio.Lock)
 
-    async def keep(self, collection_id: str) -> bool:
+    async def update(self, collection_id: str) -> bool:
         """Bring a collection's indexes to what its size and policy ask for, or return False to wait."""
-        row = await self._policy(collection_id)
+        row = await self._read_policy(collection_id)
         if row is not None and await self._is_lost(collection_id, row["index_name"]):
             log.warning("index_lost", collection=collection_id)
             await self.drop(collection_id)
-            row = await self._policy(collection_id)
+            row = await self._read_policy(collection_id)
         if row is None:
             return True
         await self._drop_others(collection_id, row["index_name"])
@@ -67,10 +67,10 @@ class Builder:
             if not waits:
                 await self._build(collection_id, row)
         elif self._recall_is_due(row):
-            await self._note_recall(collection_id, row, await self._measure(collection_id, row))
+            await self._set_recall(collection_id, row, await self._measure(collection_id, row))
         return not waits
 
-    async def _policy(self, collection_id: str) -> Row | None:
+    async def _read_policy(self, collection_id: str) -> Row | None:
         return await self._session(collection_id).row("get_policy")
 
     async def _is_lost(self, collection_id: str, name: str | None) -> bool:
@@ -78,7 +78,7 @@ class Builder:
         if name is None:
             return False
         valid = {row["name"] for row in await self._list(collection_id) if row["valid"]}
-        return not valid.issuperset(_pair(collection_id, name))
+        return not valid.issuperset(_index_names(collection_id, name))
 
     async def _list(self, collection_id: str) -> list[Row]:
         """The indexes that are there, whatever is searched by."""
@@ -108,7 +108,7 @@ class Builder:
     async def count_old_transactions(self, collection_id: str, seconds: float) -> int:
         """Count the transactions, older than that, for which dead rows are kept and a build would wait."""
         tables = [partition_name(parent, collection_id) for parent in INDEXED]
-        async with self._turn, self.watcher.transaction():
+        async with self._watcher_lock, self.watcher.transaction():
             await self.watcher.execute("SET LOCAL ROLE NONE")  # as in _watch
             watcher = self._session(collection_id, self.watcher)
             count: int = await watcher.value("count_old_transactions", tables=tables, min_seconds=seconds)
@@ -120,7 +120,7 @@ class Builder:
         age = policy["recall_age_seconds"]
         return moved or age is None or age >= self.recall_check_seconds
 
-    async def _measure(self, collection_id: str, policy: Row, name: str | None = None) -> Effort:
+    async def _measure(self, collection_id: str, policy: Row, name: str | None = None) -> IndexRecall:
         """Measure what an index does; where that is less than the target, search more of its lists.
 
         `name` is of one just built, else it is the one in use.
@@ -130,16 +130,18 @@ class Builder:
         lists = await self._session(collection_id).value(
             "count_lists", index_name=name or policy["index_name"]
         )
-        meter = EffortMeter(
+        meter = ProbesTuner(
             self.connection, collection_id, lists=lists, target_recall=policy["target_recall"]
         )
         return await meter.choose(None if name else policy["index_effort"])
 
-    async def _note_recall(self, collection_id: str, policy: Row, effort: Effort) -> None:
-        """Have searches use the index with the effort found, or not at all where none is enough."""
-        await self._session(collection_id).execute("set_index_recall", persons=policy["persons"], **effort.columns)
-        log.info("index_recall_measured", collection=collection_id, **effort.logged)
-        if effort.probes is None:
+    async def _set_recall(self, collection_id: str, policy: Row, recall: IndexRecall) -> None:
+        """Have searches use the index with the probes found, or no index where none are enough."""
+        await self._session(collection_id).execute(
+            "set_index_recall", persons=policy["persons"], **recall.columns
+        )
+        log.info("index_recall_measured", collection=collection_id, **recall.logged)
+        if recall.probes is None:
             log.warning(
                 "index_target_missed", collection=collection_id, target_recall=policy["target_recall"]
             )
@@ -151,22 +153,22 @@ class Builder:
     async def _build(self, collection_id: str, policy: Row) -> None:
         """Build beside the old indexes if there are some, and drop those once no search uses them."""
         name = _next_name(collection_id, policy["index_name"])
-        means, centers = _pair(collection_id, name)
+        means, centers = _index_names(collection_id, name)
         async with self._watched(collection_id):
             await mark_centers(self.connection, collection_id)
             await self._session(collection_id).execute("analyze")
             await self._create(collection_id, "means", means, policy["persons"], MIN_LISTS)
             count = await self._session(collection_id).value("count_centers")
             await self._create(collection_id, "centers", centers, count, 1)
-            await self._put_progress(collection_id, "measuring recall", 0.0)
-            effort = await self._measure(collection_id, policy, name)
+            await self._set_progress(collection_id, "measuring recall", 0.0)
+            recall = await self._measure(collection_id, policy, name)
         async with self.connection.transaction():
             await self._session(collection_id).execute(
                 "use_index", index_name=name, persons=policy["persons"], centers=count
             )
-            await self._note_recall(collection_id, policy, effort)
+            await self._set_recall(collection_id, policy, recall)
         await self._drop_others(collection_id, name)
-        log.info("index_built", collection=collection_id, centers=count, **effort.logged)
+        log.info("index_built", collection=collection_id, centers=count, **recall.logged)
 
     async def _create(self, collection_id: str, over: str, name: str, rows: int, least: int) -> None:
         """Create an index of lists of about PERSONS_PER_LIST rows, at least so many lists."""
@@ -181,7 +183,7 @@ class Builder:
 
     async def _drop_others(self, collection_id: str, kept: str | None) -> None:
         """Drop every index but the pair in use: older ones, and those whose build was cut short."""
-        used = _pair(collection_id, kept) if kept else ()
+        used = _index_names(collection_id, kept) if kept else ()
         for row in await self._list(collection_id):
             if row["name"] not in used:
                 await self._session(collection_id).execute_named("drop_index", index=row["name"])
@@ -189,7 +191,7 @@ class Builder:
     @contextlib.asynccontextmanager
     async def _watched(self, collection_id: str) -> AsyncIterator[None]:
         """Show how far a build is, in the table that GetCollection reads, and in the log by its phases."""
-        await self._put_progress(collection_id, "starting", 0.0)
+        await self._set_progress(collection_id, "starting", 0.0)
         watch = asyncio.create_task(self._watch(collection_id))
         try:
             yield
@@ -201,19 +203,19 @@ class Builder:
     async def _watch(self, collection_id: str) -> None:
         tables, shown = _tables(collection_id), ""
         while True:
-            async with self._turn, self.watcher.transaction():
+            async with self._watcher_lock, self.watcher.transaction():
                 # Postgres shows what a session does to its login, not to the role it acts as.
                 await self.watcher.execute("SET LOCAL ROLE NONE")
                 row = await self._session(collection_id, self.watcher).row("get_progress", tables=tables)
             if row is not None:
-                await self._put_progress(collection_id, row["phase"], row["done"])
+                await self._set_progress(collection_id, row["phase"], row["done"])
                 if row["phase"] != shown:
                     shown = row["phase"]
                     log.info("index_phase_changed", collection=collection_id, phase=shown)
             await asyncio.sleep(PROGRESS_SECONDS)
 
-    async def _put_progress(self, collection_id: str, phase: str, done: float) -> None:
-        async with self._turn:
+    async def _set_progress(self, collection_id: str, phase: str, done: float) -> None:
+        async with self._watcher_lock:
             await self._session(collection_id, self.watcher).execute("put_progress", phase=phase, done=done)
 
     def _session(self, collection_id: str, connection: Connection | None = None) -> Session:
@@ -224,7 +226,7 @@ def _tables(collection_id: str) -> list[str]:
     return [f"facerec.{partition_name(parent, collection_id)}" for parent in INDEXED]
 
 
-def _pair(collection_id: str, name: str) -> tuple[str, str]:
+def _index_names(collection_id: str, name: str) -> tuple[str, str]:
     """The names of the index over means, by which the pair goes, and of that over centers."""
     number = name.rpartition("_")[2]
     return name, f"{partition_name('face', collection_id)}_near_{number}"

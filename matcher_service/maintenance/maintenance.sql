@@ -149,10 +149,10 @@ DELETE FROM facerec.index_build WHERE collection_id = :collection_id;
 SELECT set_config('ivfflat.probes', :probes, true), set_config('enable_seqscan', 'off', true);
 
 -- name: count_proposed
--- :person_keys persons, :probe_encodings a probe of each. How many probes the indexes propose their person for, as
+-- :person_keys persons, :sample_encodings a probe of each. How many probes the indexes propose their person for, as
 -- `identify` asks them.
 SELECT count(*)
-FROM unnest(:person_keys::bigint[], :probe_encodings::vector[]) AS sample(person_key, probe)
+FROM unnest(:person_keys::bigint[], :sample_encodings::vector[]) AS sample(person_key, probe)
 WHERE sample.person_key IN (
     SELECT p.person_key
     FROM facerec.:"person" p

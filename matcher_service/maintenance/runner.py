@@ -9,8 +9,8 @@ import structlog
 
 from facerec.serving.server.errors import StartError
 from matcher_service.domain.errors import MatcherError
-from matcher_service.maintenance.indexes import Builder
 from matcher_service.maintenance.expiry import delete_old_audit_events, delete_old_requests, erase_expired
+from matcher_service.maintenance.indexes import IndexBuilder
 from matcher_service.maintenance.scrubbing import scrub, vacuum
 from matcher_service.postgres.connections.address import why_failed
 from matcher_service.postgres.connections.owner import connect, try_maintenance_lock
@@ -52,7 +52,7 @@ async def run_once(options: MaintenanceOptions) -> bool:
     async with connect(options.url) as connection, connect(options.url) as watcher:
         if not await try_maintenance_lock(connection):
             return False
-        builder = Builder(connection, watcher, options.index_memory_bytes, options.recall_check_seconds)
+        builder = IndexBuilder(connection, watcher, options.index_memory_bytes, options.recall_check_seconds)
         await _Run(options, connection, builder).maintain()
         return True
 
@@ -88,7 +88,7 @@ class _Run:
 
     options: MaintenanceOptions
     connection: Connection
-    builder: Builder
+    builder: IndexBuilder
 
     async def maintain(self) -> None:
         """Maintain all of them. Raises CollectionsFailed once everything else is done."""
@@ -97,9 +97,9 @@ class _Run:
         failed = {
             collection_id
             for step in (self.erase, self.keep)
-            for collection_id in await self._each(collection_ids, step)
+            for collection_id in await self._run_step(collection_ids, step)
         }
-        await self._forget_audit()
+        await self._delete_old_audit_events()
         if failed:
             raise CollectionsFailed(
                 f"collections that could not be maintained: {len(failed)}; the log says which and why"
@@ -122,31 +122,33 @@ class _Run:
         """
         scrubbed = not self.options.scrub or await scrub(self.connection, self.builder, collection_id)
         vacuumed = await vacuum(self.connection, collection_id)
-        indexed = await self.builder.keep(collection_id)
+        indexed = await self.builder.update(collection_id)
         return scrubbed and vacuumed and indexed
 
     def _session(self, collection_id: str = "") -> Session:
         return Session(self.connection, collection_id, role="maintenance")
 
-    async def _forget_audit(self) -> None:
+    async def _delete_old_audit_events(self) -> None:
         """Forget audit events of long ago."""
         options = self.options
         try:
-            forgotten = await delete_old_audit_events(
+            deleted = await delete_old_audit_events(
                 self.connection, options.audit_retention_days, options.decision_retention_days
             )
         except SERVER_ERRORS:
-            await self._note("audit", failed=1)
+            await self._record_step("audit", failed=1)
             raise
-        await self._note("audit")
-        if forgotten:
-            log.info("audit_events_deleted", events=forgotten)
+        await self._record_step("audit")
+        if deleted:
+            log.info("audit_events_deleted", events=deleted)
 
-    async def _note(self, step: str, *, failed: int = 0, waiting: int = 0) -> None:
+    async def _record_step(self, step: str, *, failed: int = 0, waiting: int = 0) -> None:
         """Store how a step ended, for the matchers' metrics."""
         await self._session().execute("record_step", step=step, failed=failed, waiting=waiting)
 
-    async def _each(self, collection_ids: Sequence[str], step: Callable[[str], Awaitable[bool]]) -> list[str]:
+    async def _run_step(
+        self, collection_ids: Sequence[str], step: Callable[[str], Awaitable[bool]]
+    ) -> list[str]:
         """Take a step in every collection; returns those where it failed."""
         failed = []
         waiting = 0
@@ -171,5 +173,5 @@ class _Run:
                         why=why,
                         sqlstate=sqlstate,
                     )
-        await self._note(step.__name__, failed=len(failed), waiting=waiting)
+        await self._record_step(step.__name__, failed=len(failed), waiting=waiting)
         return failed

@@ -6,7 +6,7 @@ from typing import Any
 
 import structlog
 
-from matcher_service.maintenance.indexes import Builder
+from matcher_service.maintenance.indexes import IndexBuilder
 from matcher_service.postgres.connections.owner import lock_wait
 from matcher_service.postgres.session import Connection, Session
 
@@ -42,7 +42,7 @@ async def vacuum(connection: Connection, collection_id: str) -> bool:
     return True
 
 
-async def scrub(connection: Connection, builder: Builder, collection_id: str) -> bool:
+async def scrub(connection: Connection, builder: IndexBuilder, collection_id: str) -> bool:
     """Write the files anew after erasures; returns whether none of them has a byte left there.
 
     Each table is locked against everybody while it is written, with its indexes. The one that searches go by

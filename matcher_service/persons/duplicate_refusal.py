@@ -17,29 +17,29 @@ class SearchOutdated(Exception):
 
 
 class DuplicateFound(Exception):
-    """The item at `place` is another person's, enrolled since the search; nothing of the call was stored."""
+    """The item at `index` is another person's, enrolled since the search; nothing of the call was stored."""
 
-    def __init__(self, place: int, person_id: str) -> None:
-        super().__init__(place)
-        self.place = place
+    def __init__(self, index: int, person_id: str) -> None:
+        super().__init__(index)
+        self.index = index
         self.person_id = person_id
 
 
 async def check_added(
     session: Session,
     person_id: str,
-    places: Mapping[uuid.UUID, int],
+    indexes: Mapping[uuid.UUID, int],
     *,
     enrolled: int | None,
     threshold: float,
 ) -> None:
     """Compare the faces just added with what others enrolled since the search, as a transaction's last step.
 
-    No other is enrolled until the transaction ends. `places` are the items' by the ids of their faces,
+    No other is enrolled until the transaction ends. `indexes` are the items' by the ids of their faces,
     `enrolled` is what the collection had counted before the search, `threshold` the largest distance of a
     duplicate. Raises SearchOutdated, DuplicateFound.
     """
-    face_ids = list(places)
+    face_ids = list(indexes)
     recent = await session.row("record_recent_enrollment", face_ids=face_ids, kept_faces=RECENT_FACES)
     if recent is None or enrolled is None:
         raise SearchOutdated
@@ -56,4 +56,4 @@ async def check_added(
             max_distance=threshold,
         )
         if near is not None:
-            raise DuplicateFound(places[near["face_id"]], near["person_id"])
+            raise DuplicateFound(indexes[near["face_id"]], near["person_id"])

@@ -71,7 +71,7 @@ class EnrollmentPolicy:
         self, collection_id: str, person_id: str, face: Encoding | uuid.UUID, policy: Policy, *, scores: bool
     ) -> DuplicateCheck:
         query = Query(collection_id, face, policy.duplicate_threshold, 2, scores=scores)
-        found = await self._search.propose(query)
+        found = await self._search.search_index(query)
         others = [candidate for candidate in found.candidates if candidate.person_id != person_id]
         return DuplicateCheck(found.mode, others[0] if others else None)
 
@@ -102,7 +102,7 @@ class EnrollmentPolicy:
         """Count a duplicate that was found as the face was stored. Raises TriesExhausted."""
         per_day = call.failed_tries_per_day()
         if per_day is not None and rights.caller_controls_vector(probe):
-            await self._tries.refused(collection_id, per_day)
+            await self._tries.count_refusal(collection_id, per_day)
 
 
 def face_duplicate(probe: Probe, person_id: str) -> FaceDuplicate:

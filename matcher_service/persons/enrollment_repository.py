@@ -33,11 +33,11 @@ class RequestIdTaken(Exception):
 
 
 class FaceVanished(Exception):
-    """The item at `place` needs a face that is gone; nothing of the call was stored."""
+    """The item at `index` needs a face that is gone; nothing of the call was stored."""
 
-    def __init__(self, place: int) -> None:
-        super().__init__(place)
-        self.place = place
+    def __init__(self, index: int) -> None:
+        super().__init__(index)
+        self.index = index
 
 
 @retried_on_schema_change
@@ -66,7 +66,7 @@ async def preview(
         columns = ("face_ids", "already_enrolled", "fingerprints", "external_refs", "face_times")
         kept = zip(*(row[name] for name in columns), map(expire_time_of, row["expire_times"]), strict=True)
         faces = [ReplayedFace(*values) for values in kept]
-        replay = Replay(bool(row["same_content"]), row["person_stands"], row["person_created"], faces)
+        replay = Replay(bool(row["same_content"]), row["person_exists"], row["person_created"], faces)
     policy = Policy(
         row["duplicate_policy"],
         row["duplicate_threshold"],
@@ -98,7 +98,7 @@ async def commit(
         rows = await _add_faces(
             session, person_id, known=known, faces=faces, display_name=display_name, expire_time=expire_time
         )
-        new = {row["face_id"]: place for place, row in enumerate(rows) if not row["already_enrolled"]}
+        new = {row["face_id"]: index for index, row in enumerate(rows) if not row["already_enrolled"]}
         if new and rows[0]["faces"] > repository.max_faces_per_person:
             raise PersonFull(repository.max_faces_per_person, field="person_id")
         await _append_events(session, rows[0], created=created, added=len(new))
@@ -145,9 +145,9 @@ async def _add_faces(
         expire_time=expire_time,
     )
     known.policy.check_current(rows[0]["duplicate_policy"], rows[0]["duplicate_threshold"])
-    for place, row in enumerate(rows):
+    for index, row in enumerate(rows):
         if row["face_id"] is None:
-            raise FaceVanished(place)
+            raise FaceVanished(index)
     return rows
 
 

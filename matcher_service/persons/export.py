@@ -35,7 +35,7 @@ class PersonPart:
 
 
 @dataclasses.dataclass(frozen=True)
-class _Begun:
+class _ExportedPerson:
     person: Person
     person_key: int
     person_tag: bytes
@@ -54,19 +54,19 @@ class PersonExporter:
 
         Raises PersonNotFound, CollectionNotFound, StoreUnavailable, Overloaded.
         """
-        begun = await self._begin(collection_id, person_id)
-        yield PersonPart(begun.person)
+        exported = await self._begin(collection_id, person_id)
+        yield PersonPart(exported.person)
         after: tuple[datetime.datetime | None, uuid.UUID | None] = (None, None)
-        while faces := await self._faces(collection_id, begun, after, vectors=with_vectors()):
+        while faces := await self._faces(collection_id, exported, after, vectors=with_vectors()):
             yield PersonPart(faces=faces)
             after = (faces[-1].face.create_time, faces[-1].face.face_id)
         before: int | None = None
-        while events := await self._events(collection_id, begun, before):
+        while events := await self._events(collection_id, exported, before):
             yield PersonPart(events=events)
             before = events[-1].event_id
 
     @retried_on_schema_change
-    async def _begin(self, collection_id: str, person_id: str) -> _Begun:
+    async def _begin(self, collection_id: str, person_id: str) -> _ExportedPerson:
         """Append the event that the person's data are read, before any is."""
         async with self._database.transaction(collection_id) as session:
             row = await session.required_row("begin_person_export", person_id=person_id)
@@ -75,13 +75,13 @@ class PersonExporter:
                 raise PersonNotFound("the collection has nobody of this id", field="person_id")
             change = Change(Action.EXPORT_PERSON, row["person_tag"], persons=1, faces=row["faces"])
             await append_event(session, change)
-        return _Begun(person, row["person_key"], row["person_tag"])
+        return _ExportedPerson(person, row["person_key"], row["person_tag"])
 
     @retried_on_schema_change
     async def _faces(
         self,
         collection_id: str,
-        begun: _Begun,
+        exported: _ExportedPerson,
         after: tuple[datetime.datetime | None, uuid.UUID | None],
         *,
         vectors: bool,
@@ -90,24 +90,26 @@ class PersonExporter:
         async with self._database.search_session(collection_id) as session:
             rows = await session.rows(
                 "export_person_faces",
-                person_key=begun.person_key,
+                person_key=exported.person_key,
                 after_time=after_time,
                 after_face_id=after_face_id,
                 max_rows=PART_ROWS,
                 with_encodings=vectors,
             )
         return tuple(
-            ExportedFace(face_of(row, begun.person.person_id), _encoding(row) if vectors else None)
+            ExportedFace(face_of(row, exported.person.person_id), _encoding(row) if vectors else None)
             for row in rows
         )
 
     @retried_on_schema_change
-    async def _events(self, collection_id: str, begun: _Begun, before: int | None) -> tuple[Event, ...]:
+    async def _events(
+        self, collection_id: str, exported: _ExportedPerson, before: int | None
+    ) -> tuple[Event, ...]:
         async with self._database.search_session(collection_id) as session:
             rows = await session.rows(
                 "list_audit_events",
                 before_event_id=before,
-                person_tag=begun.person_tag,
+                person_tag=exported.person_tag,
                 decisions=False,
                 start_time=None,
                 end_time=None,

@@ -21,13 +21,13 @@ class ReplayedFace:
 
 @dataclasses.dataclass(frozen=True)
 class Replay:
-    """What a request id was answered with before; `person_stands` unless that person was erased.
+    """What a request id was answered with before; `person_exists` unless that person was erased.
 
     `same_content` says whether that was asked for which is asked for now, and False for an erased person's.
     """
 
     same_content: bool
-    person_stands: bool
+    person_exists: bool
     person_created: bool
     faces: list[ReplayedFace]
 

@@ -125,7 +125,7 @@ class PersonRepository:
                 face_id=face_id,
                 person_key=held["person_key"],
                 external_ref=change.external_ref,
-                changes_expiry=change.ends,
+                changes_expiry=change.changes_expiry,
                 expire_time=change.expire_time or NEVER,
             )
             if found is None:

@@ -18,7 +18,7 @@ SMOOTHING = 1 / 16  # weight of the newest service time
 Kind = Literal["call", "index", "scan", "maintenance", "transfer", "export", "enroll", "encoder"]
 """What a gate is in front of, and the label of its metrics."""
 
-_ASKED: Final[dict[Kind, str]] = {
+_WORK: Final[dict[Kind, str]] = {
     "call": "calls",
     "index": "searches and pages",
     "scan": "exact searches",
@@ -31,14 +31,14 @@ _ASKED: Final[dict[Kind, str]] = {
 
 
 class Holder:
-    """What one caller holds, and its requests that wait, oldest first; `turn` tells who was served last."""
+    """What one caller holds, and its requests that wait, oldest first; `served` tells who was served last."""
 
-    __slots__ = ("in_use", "key", "turn", "waiting")
+    __slots__ = ("in_use", "key", "served", "waiting")
 
-    def __init__(self, key: str, turn: int) -> None:
+    def __init__(self, key: str, served: int) -> None:
         self.key = key
         self.in_use = 0
-        self.turn = turn
+        self.served = served
         self.waiting: dict[asyncio.Future[None], None] = {}
 
 
@@ -59,13 +59,13 @@ class FairSemaphore:
         self._permits = self._free = permits
         self._share = share or permits
         self._wait_seconds = wait_seconds
-        self._asked = _ASKED[kind]
+        self._work = _WORK[kind]
         self._refused = metrics.REFUSED.labels(kind)
         self._queued = metrics.WAITING.labels(kind)
         self._service_seconds = 0.0
         self._callers: dict[str, Holder] = {}
         self._waiting: dict[str, Holder] = {}
-        self._turns = itertools.count()
+        self._order = itertools.count()
 
     @contextlib.asynccontextmanager
     async def permit(self, *, long: bool = False) -> AsyncIterator[None]:
@@ -88,7 +88,7 @@ class FairSemaphore:
         key = call.caller_key()
         caller = self._callers.get(key)
         if caller is None:
-            caller = self._callers[key] = Holder(key, next(self._turns))
+            caller = self._callers[key] = Holder(key, next(self._order))
         if self._free and caller.in_use < self._share:  # nobody waits who could have it
             self._take(caller)
             return caller
@@ -105,7 +105,7 @@ class FairSemaphore:
         caller.in_use -= 1
         self._free += 1
         if self._waiting:
-            self._grant()
+            self._hand_out()
         self._forget(caller)
 
     async def _wait(self, caller: Holder) -> None:
@@ -138,13 +138,13 @@ class FairSemaphore:
             raise self._refusal(expected_seconds)
         return allowed_seconds
 
-    def _grant(self) -> None:
+    def _hand_out(self) -> None:
         """Hand free permits to those who wait."""
         while self._free:
-            fair = [each for each in self._waiting.values() if each.in_use < self._share]
-            if not fair:
+            eligible = [each for each in self._waiting.values() if each.in_use < self._share]
+            if not eligible:
                 return
-            caller = min(fair, key=lambda each: (each.in_use, each.turn))
+            caller = min(eligible, key=lambda each: (each.in_use, each.served))
             granted = next(iter(caller.waiting))
             del caller.waiting[granted]
             if not caller.waiting:
@@ -157,7 +157,7 @@ class FairSemaphore:
     def _take(self, caller: Holder) -> None:
         self._free -= 1
         caller.in_use += 1
-        caller.turn = next(self._turns)
+        caller.served = next(self._order)
 
     def _forget(self, caller: Holder) -> None:
         """Drop a caller who has nothing here.
@@ -171,7 +171,7 @@ class FairSemaphore:
         """Count a refusal and say of what there is too much."""
         self._refused.inc()
         return Overloaded(
-            f"more {self._asked} are asked for than can be run; retry later",
+            f"more {self._work} are asked for than can be run; retry later",
             retry_after_seconds=min(max(RETRY_SECONDS, seconds), MAX_RETRY_SECONDS),
         )
 

@@ -187,18 +187,18 @@ class Database:
 
     @contextlib.asynccontextmanager
     async def _session(
-        self, pool: asyncpg.Pool | None, gate: FairSemaphore, collection_id: str, *, long: bool = False
+        self, pool: asyncpg.Pool | None, semaphore: FairSemaphore, collection_id: str, *, long: bool = False
     ) -> AsyncIterator[Session]:
         if pool is None or self._refusal:
             raise StoreUnavailable(self._refusal, retry_after_seconds=RETRY_UNAVAILABLE_SECONDS)
         with translated():
-            asked = time.perf_counter()
-            permit = await gate.enter()
-            had: float | None = None
+            requested = time.perf_counter()
+            permit = await semaphore.enter()
+            acquired: float | None = None
             try:
-                connection = await _acquired(pool, self._options.connect_timeout_seconds)
-                had = time.perf_counter()
-                metrics.POOL_SECONDS.observe(had - asked)
+                connection = await _acquire(pool, self._options.connect_timeout_seconds)
+                acquired = time.perf_counter()
+                metrics.POOL_SECONDS.observe(acquired - requested)
                 try:
                     with spans.of_part("postgres"):
                         yield Session(connection, collection_id)
@@ -206,10 +206,10 @@ class Database:
                     await self._explain(connection, collection_id, error)
                     raise
                 finally:
-                    metrics.DATABASE_SECONDS.observe(time.perf_counter() - had)
+                    metrics.DATABASE_SECONDS.observe(time.perf_counter() - acquired)
                     await pool.release(connection, timeout=RELEASE_SECONDS)
             finally:
-                gate.leave(permit, None if long or had is None else time.perf_counter() - had)
+                semaphore.leave(permit, None if long or acquired is None else time.perf_counter() - acquired)
 
     async def _explain(self, connection: Connection, collection_id: str, error: Exception) -> None:
         try:
@@ -234,7 +234,7 @@ async def _maintenance_summary(
     return dict(left), [dict(row) for row in await connection.fetch(load()["maintenance_steps"].text)]
 
 
-async def _acquired(pool: asyncpg.Pool, max_seconds: float) -> asyncpg.pool.PoolConnectionProxy:
+async def _acquire(pool: asyncpg.Pool, max_seconds: float) -> asyncpg.pool.PoolConnectionProxy:
     """A connection whose permit is held: one is free, or may be opened. Raises Overloaded."""
     # Half of what is left: refused in time, the caller still hears why.
     wait_seconds = call.remaining_seconds(2 * max_seconds) / 2

@@ -34,7 +34,7 @@ class Chunk:
 
 @dataclasses.dataclass(frozen=True)
 class Refused:
-    """A row that is not taken: its place in the import, the invalid column, and how to fix it."""
+    """A row that is not taken: its index in the import, the invalid column, and how to fix it."""
 
     row: int
     field: str
@@ -43,7 +43,7 @@ class Refused:
 
 @dataclasses.dataclass(frozen=True)
 class Header:
-    """An import: `first_row` is the place of the first face sent in all of it.
+    """An import: `first_row` is the index of the first face sent in all of it.
 
     `ignores_policy` where faces are taken without looking for duplicates, whatever the collection's policy.
     """
@@ -66,7 +66,7 @@ class Progress:
     rows_refused: int = 0
     persons_added: int = 0
 
-    def and_then(self, more: "Progress") -> "Progress":
+    def plus(self, more: "Progress") -> "Progress":
         """Both together."""
         return Progress(
             more.next_row,
@@ -79,9 +79,9 @@ class Progress:
 
 @dataclasses.dataclass(frozen=True)
 class Checked:
-    """The places of a chunk to store, with the person and content of each, and the invalid rows."""
+    """The indexes of a chunk to store, with the person and content of each, and the invalid rows."""
 
-    places: list[int]
+    indexes: list[int]
     person_ids: list[str]
     contents: list[uuid.UUID]
     refused: list[Refused]
@@ -96,9 +96,9 @@ class Checked:
         if not items:
             return
         for item in items:
-            self.refused.append(Refused(first_row + self.places[item], error.field, error.message))
-        kept = sorted(set(range(len(self.places))).difference(items))
-        self.places[:] = [self.places[item] for item in kept]
+            self.refused.append(Refused(first_row + self.indexes[item], error.field, error.message))
+        kept = sorted(set(range(len(self.indexes))).difference(items))
+        self.indexes[:] = [self.indexes[item] for item in kept]
         self.person_ids[:] = [self.person_ids[item] for item in kept]
         self.contents[:] = [self.contents[item] for item in kept]
         self.refused.sort(key=lambda refused: refused.row)
@@ -111,30 +111,30 @@ def check(chunk: Chunk, first_row: int, space: str) -> Checked:
     now = datetime.datetime.now(datetime.UTC)
     checked = Checked([], [], [], [])
     seen: set[tuple[str, uuid.UUID]] = set()
-    for place, content in enumerate(contents):
+    for index, content in enumerate(contents):
         try:
-            person_id = _check_row(chunk, place, bool(in_range[place]), now)
+            person_id = _check_row(chunk, index, bool(in_range[index]), now)
         except MatcherError as error:
-            checked.refused.append(Refused(first_row + place, error.field, error.message))
+            checked.refused.append(Refused(first_row + index, error.field, error.message))
             continue
         if (person_id, content) not in seen:
             seen.add((person_id, content))
-            checked.places.append(place)
+            checked.indexes.append(index)
             checked.person_ids.append(person_id)
             checked.contents.append(content)
     return checked
 
 
-def _check_row(chunk: Chunk, place: int, in_range: bool, now: datetime.datetime) -> str:
+def _check_row(chunk: Chunk, index: int, in_range: bool, now: datetime.datetime) -> str:
     """The row's person. Raises MatcherError naming the invalid column."""
     if not in_range:
         raise EncodingInvalid(
             f"an encoding's values are numbers from {-MAX_VALUE:g} to {MAX_VALUE:g}", field="encodings"
         )
-    ids.free_text(chunk.display_names[place], "display_names")
-    ids.free_text(chunk.external_refs[place], "external_refs")
-    ids.fingerprint(chunk.fingerprints[place], "fingerprints")
-    expires = chunk.expire_times[place]
+    ids.free_text(chunk.display_names[index], "display_names")
+    ids.free_text(chunk.external_refs[index], "external_refs")
+    ids.fingerprint(chunk.fingerprints[index], "fingerprints")
+    expires = chunk.expire_times[index]
     if expires is not None and expires <= now:
         raise OptionInvalid("the face's time is over", field="expire_times")
-    return ids.person_id(chunk.person_ids[place], "person_ids")
+    return ids.person_id(chunk.person_ids[index], "person_ids")

@@ -84,35 +84,37 @@ class Import:
         persons = checked.person_ids
         async with self._database.transfer_session(self._header.collection_id) as session:
             await _find_same(session, chunk, checked)
-            await self._refuse_beyond(session, checked, set(persons))
+            await self._refuse_excess(session, checked, set(persons))
             known = await session.value("count_known", person_ids=persons, content_ids=checked.contents)
             new = await session.value("count_new_persons", person_ids=persons)
         return self._count(chunk, checked, added=len(persons) - known, persons=new)
 
-    async def _refuse_beyond(
+    async def _refuse_excess(
         self, session: Session, checked: Checked, person_ids: Collection[str]
     ) -> list[Row]:
         """Refuse the rows of some people beyond what a person may have; returns what `find_excess` does."""
         items = [item for item, person in enumerate(checked.person_ids) if person in person_ids]
-        beyond = await session.rows(
+        excess = await session.rows(
             "find_excess",
             person_ids=[checked.person_ids[item] for item in items],
             content_ids=[checked.contents[item] for item in items],
             max_faces=self._max_faces_per_person,
         )
         error = PersonFull(self._max_faces_per_person, field="person_ids")
-        checked.refuse([items[row["place"] - 1] for row in beyond], self._next_row, error)
-        return beyond
+        checked.refuse([items[row["place"] - 1] for row in excess], self._next_row, error)
+        return excess
 
-    async def _drop_beyond(self, session: Session, checked: Checked, grown: list[int]) -> int:
+    async def _delete_excess(self, session: Session, checked: Checked, grown: list[int]) -> int:
         """Take back what was added to people, whom this has locked, beyond what they may have; how many."""
-        full = await session.rows("find_full_persons", person_keys=grown, max_faces=self._max_faces_per_person)
+        full = await session.rows(
+            "find_full_persons", person_keys=grown, max_faces=self._max_faces_per_person
+        )
         if not full:
             return 0
         names = {row["person_id"] for row in full}
-        beyond = await self._refuse_beyond(session, checked, names)
-        await session.execute("delete_excess", face_ids=[row["face_id"] for row in beyond])
-        return len(beyond)
+        excess = await self._refuse_excess(session, checked, names)
+        await session.execute("delete_excess", face_ids=[row["face_id"] for row in excess])
+        return len(excess)
 
     async def _store(self, chunk: Chunk, checked: Checked) -> Progress:
         header = self._header
@@ -129,15 +131,15 @@ class Import:
                     field="header.first_row",
                 )
             if many := checked.people_of_more_than(min(MANY_ROWS, self._max_faces_per_person)):
-                await self._refuse_beyond(session, checked, many)
+                await self._refuse_excess(session, checked, many)
             done = self._count(chunk, checked, added=0, persons=0)
-            if checked.places:
+            if checked.indexes:
                 added = await _insert(session, header, chunk, checked)
-                beyond = await self._drop_beyond(session, checked, added["grown"])
+                excess = await self._delete_excess(session, checked, added["grown"])
                 # Last: what it writes anew counts as added by this transaction.
                 if added["grown"]:
                     await session.execute("update_centers", person_keys=added["grown"])
-                done = self._count(chunk, checked, added=added["faces"] - beyond, persons=added["persons"])
+                done = self._count(chunk, checked, added=added["faces"] - excess, persons=added["persons"])
                 if added["expired"]:
                     change = Change(Action.EXPIRE, faces=added["expired"])
                     await append_event(session, change)
@@ -147,7 +149,9 @@ class Import:
 
 async def _finish(session: Session, header: Header, done: Progress) -> None:
     """Store how far the import came and the event of what it added. Raises OptionInvalid by the policy."""
-    policy = await session.value("record_import_progress", import_id=header.import_id, **dataclasses.asdict(done))
+    policy = await session.value(
+        "record_import_progress", import_id=header.import_id, **dataclasses.asdict(done)
+    )
     _check_policy(header, policy)
     details = {"import_id": header.import_id}
     if policy == "refuse":
@@ -160,8 +164,8 @@ async def _finish(session: Session, header: Header, done: Progress) -> None:
 
 
 async def _insert(session: Session, header: Header, chunk: Chunk, checked: Checked) -> Row:
-    taken = checked.places
-    fingerprints = {chunk.fingerprints[place] for place in taken}
+    taken = checked.indexes
+    fingerprints = {chunk.fingerprints[index] for index in taken}
     await session.execute("add_models", space=header.space, fingerprints=list(fingerprints))
     locked = await session.rows("lock_imported_persons", person_ids=list(set(checked.person_ids)))
     if locked:
@@ -169,12 +173,12 @@ async def _insert(session: Session, header: Header, chunk: Chunk, checked: Check
     return await session.required_row(
         "import_faces",
         person_ids=checked.person_ids,
-        display_names=[chunk.display_names[place] for place in taken],
-        external_refs=[chunk.external_refs[place] for place in taken],
+        display_names=[chunk.display_names[index] for index in taken],
+        external_refs=[chunk.external_refs[index] for index in taken],
         content_ids=checked.contents,
-        encodings=[vector_wire(chunk.encodings[place]) for place in taken],
-        fingerprints=[chunk.fingerprints[place] for place in taken],
-        expire_times=[chunk.expire_times[place] for place in taken],
+        encodings=[vector_wire(chunk.encodings[index]) for index in taken],
+        fingerprints=[chunk.fingerprints[index] for index in taken],
+        expire_times=[chunk.expire_times[index] for index in taken],
         space=header.space,
         locked_keys=[each["person_key"] for each in locked],
     )
@@ -186,7 +190,7 @@ async def _find_same(session: Session, chunk: Chunk, checked: Checked) -> None:
         "find_same_encodings",
         person_ids=checked.person_ids,
         content_ids=checked.contents,
-        encodings=[vector_wire(chunk.encodings[place]) for place in checked.places],
+        encodings=[vector_wire(chunk.encodings[index]) for index in checked.indexes],
     )
     for row in found:
         checked.contents[row["place"] - 1] = row["content_id"]

@@ -159,7 +159,7 @@ async def _count_proposed(connection: asyncpg.Connection, effort: int, keys: Key
         await connection.execute("SELECT set_config('ivfflat.probes', $1, true)", str(effort))
         counting = Session(connection, "default", role="maintenance")
         count: int = await counting.value(
-            "count_proposed", person_keys=keys.tolist(), probe_encodings=[vector_wire(v) for v in vectors]
+            "count_proposed", person_keys=keys.tolist(), sample_encodings=[vector_wire(v) for v in vectors]
         )
     return count
 

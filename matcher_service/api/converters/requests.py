@@ -110,11 +110,11 @@ def face_change(message: pb.UpdateFaceRequest) -> FaceChange:
         raise OptionInvalid(
             "set external_ref or expire_time, or name them in update_mask", field="update_mask"
         )
-    ends = "expire_time" in named
+    changes_expiry = "expire_time" in named
     return FaceChange(
         external_ref=ids.free_text(message.external_ref, "external_ref") if "external_ref" in named else None,
-        ends=ends,
+        changes_expiry=changes_expiry,
         expire_time=future_time(message.expire_time, "expire_time")
-        if ends and message.HasField("expire_time")
+        if changes_expiry and message.HasField("expire_time")
         else None,
     )

@@ -68,7 +68,7 @@ def chunk(request: pb.ImportFacesRequest) -> Chunk:
         list(message.person_ids),
         _column(message.display_names, faces, "display_names", ""),
         _column(message.external_refs, faces, "external_refs", ""),
-        [_moment(time) for time in _column(message.expire_times, faces, "expire_times", None)],
+        [_expire_time(time) for time in _column(message.expire_times, faces, "expire_times", None)],
         _column(message.fingerprints, faces, "fingerprints", ""),
     )
 
@@ -79,7 +79,7 @@ def _column(values: Sequence[Any], faces: int, name: str, missing: Any) -> list[
     return list(values) or [missing] * faces
 
 
-def _moment(message: Any) -> datetime.datetime | None:
+def _expire_time(message: Any) -> datetime.datetime | None:
     """A face's end; one that is no time lies in the past, and its row is refused."""
     if message is None or not (message.seconds or message.nanos):
         return None

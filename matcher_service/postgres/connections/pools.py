@@ -76,7 +76,7 @@ class Pools:
 
         Raises DatabaseUnfit, UrlInvalid, and what asyncpg raises.
         """
-        await self._follow_url()
+        await self._refresh_url()
         if self.calls is not None and self.scans is not None and self.transfers is not None:
             return self.calls
         options = self._options
@@ -129,13 +129,13 @@ class Pools:
     def _opened(self) -> list[asyncpg.Pool]:
         return [pool for pool in (self.calls, self.scans, self.transfers) if pool is not None]
 
-    async def _follow_url(self) -> None:
+    async def _refresh_url(self) -> None:
         """Take the URL that its file has now; connections by another one are replaced."""
         if self._url.refresh():
             await self.renew()
 
     async def _connect(self, *_: Any, **arguments: Any) -> asyncpg.Connection:
-        await self._follow_url()
+        await self._refresh_url()
         return await address.connect(
             self._url.text, seconds=self._options.connect_timeout_seconds, **arguments
         )

@@ -21,7 +21,7 @@ class DatabaseUrl:
         read_address(url)
         self._url = url
         self._file = file
-        self._stamp: Stamp | None = None
+        self._file_version: Stamp | None = None
 
     @property
     def text(self) -> str:
@@ -34,9 +34,9 @@ class DatabaseUrl:
             return False
         try:
             found = stamp([self._file])
-            if found == self._stamp:
+            if found == self._file_version:
                 return False
-            self._stamp = found
+            self._file_version = found
             url = self._file.read_text(encoding="utf-8").strip()
             read_address(url)
         except (OSError, UnicodeDecodeError, UrlInvalid) as error:
