@@ -156,8 +156,9 @@ def _matcher_error(error: FacerecError, field: str) -> MatcherError:
         return _overloaded(error.retry_after_seconds or RETRY_SECONDS)
     if error.reason in ACCESS_DENIED_REASONS:
         return EncoderUnavailable(
-            f"the encoder does not let this matcher in ({error.reason}); an operator must give it a "
-            "key, or name its certificate there",
+            f"the encoder denies this matcher access ({error.reason}): an operator must set "
+            "MATCHER_ENCODER_API_KEY to a key of the encoder, or have the encoder accept the matcher's "
+            "certificate",
             retry_after_seconds=error.retry_after_seconds or RETRY_SECONDS,
         )
     return EncoderUnavailable(
@@ -168,6 +169,6 @@ def _matcher_error(error: FacerecError, field: str) -> MatcherError:
 
 def _overloaded(retry_after_seconds: float) -> Overloaded:
     return Overloaded(
-        "the encoder has more work than it takes; retry later",
+        "the encoder is overloaded; retry later",
         retry_after_seconds=retry_after_seconds,
     )

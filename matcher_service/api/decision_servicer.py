@@ -5,9 +5,10 @@ from facerec.matcher.v1 import matcher_pb2 as pb
 from facerec.matcher.v1 import matcher_pb2_grpc
 from facerec.serving.middleware import call
 from facerec.serving.middleware.chain import Context
+from matcher_service import caller_rights as rights
 from matcher_service.api.converters import answers, requests
 from matcher_service.domain import ids
-from matcher_service.domain.errors import OptionInvalid, ScoresWithheld
+from matcher_service.domain.errors import OptionInvalid
 from matcher_service.identification.matcher import DEFAULT_MAX_CANDIDATES, Matcher
 
 MAX_PROBES = 16
@@ -48,7 +49,7 @@ class DecisionServicer(matcher_pb2_grpc.MatcherServiceServicer):
         for index, probe in enumerate(request.probes):
             if request.all_faces and probe.use_largest_face:
                 raise OptionInvalid(
-                    "use_largest_face takes one face and all_faces takes each: set one of them",
+                    "use_largest_face and all_faces exclude each other: set only one of them",
                     field=f"probes[{index}].use_largest_face",
                 )
         found, threshold, space = await self._matcher.identify(
@@ -93,9 +94,5 @@ class DecisionServicer(matcher_pb2_grpc.MatcherServiceServicer):
 def _max_distance(request: pb.VerifyRequest | pb.IdentifyRequest | pb.CompareRequest) -> float | None:
     if not request.HasField("max_distance"):
         return None
-    if not call.may_see_scores():
-        raise ScoresWithheld(
-            "distances are not for this caller, who therefore may not choose how large one may be",
-            field="max_distance",
-        )
+    rights.check_may_see_scores("max_distance")
     return ids.max_distance(request.max_distance)

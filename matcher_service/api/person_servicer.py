@@ -66,7 +66,10 @@ class PersonServicer(matcher_pb2_grpc.MatcherServiceServicer):
     ) -> pb.UpdatePersonResponse:
         """Change a person."""
         if not request.HasField("display_name"):
-            raise OptionInvalid("set display_name: nothing else can be changed", field="display_name")
+            raise OptionInvalid(
+                "display_name is not set, and nothing else of a person can be changed: set it",
+                field="display_name",
+            )
         person = await self._persons.update_person(
             ids.collection_id(request.collection_id),
             ids.person_id(request.person_id),
@@ -81,7 +84,10 @@ class PersonServicer(matcher_pb2_grpc.MatcherServiceServicer):
         source = ids.person_id(request.source_person_id, "source_person_id")
         target = ids.person_id(request.target_person_id, "target_person_id")
         if source == target:
-            raise OptionInvalid("source and target are one person", field="target_person_id")
+            raise OptionInvalid(
+                "source_person_id and target_person_id are the same person: name two persons",
+                field="target_person_id",
+            )
         merged = await self._persons.merge_persons(ids.collection_id(request.collection_id), source, target)
         return pb.MergePersonsResponse(
             person=answers.person_message(merged.person), faces_moved=merged.faces_moved

@@ -28,10 +28,10 @@ class TransferServicer(matcher_pb2_grpc.MatcherServiceServicer):
         """Add faces in bulk."""
         header = await transfer.header(request_iterator)
         total, reported = Progress(next_row=header.first_row), list[Refused]()
-        _check_ignoring(header)
+        _check_may_ignore_policy(header)
         job = await self._importer.begin(header)
         async for request in request_iterator:
-            _check_ignoring(header)
+            _check_may_ignore_policy(header)
             chunk = await asyncio.to_thread(transfer.chunk, request)
             done, refused = await job.add(chunk)
             total = total.plus(done)
@@ -62,9 +62,11 @@ class TransferServicer(matcher_pb2_grpc.MatcherServiceServicer):
         await self._exporter.export(ids.collection_id(request.collection_id), write)
 
 
-def _check_ignoring(header: Header) -> None:
+def _check_may_ignore_policy(header: Header) -> None:
+    """Raises NotPermitted: only the role admin may import without a duplicate check."""
     if header.ignores_policy and not call.is_admin():
         raise NotPermitted(
-            "only a key of the role admin may take faces without looking for duplicates",
+            "importing without a duplicate check requires the role admin: leave ignore_duplicate_policy "
+            "unset, or use a key with that role",
             field="header.ignore_duplicate_policy",
         )

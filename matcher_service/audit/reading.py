@@ -72,7 +72,7 @@ class AuditReader:
             if wanted.person_id is not None:
                 tag = await session.value("get_person_tag", person_id=wanted.person_id)
                 if tag is None:
-                    raise PersonNotFound("the collection has nobody of this id", field="person_id")
+                    raise PersonNotFound("the collection has no person with this id", field="person_id")
             rows = await session.rows(
                 "list_audit_events",
                 before_event_id=before,

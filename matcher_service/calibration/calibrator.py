@@ -98,8 +98,9 @@ class Calibrator:
             verify = error_rates.largest_within(curve, target.far)
             if verify is None:
                 raise CalibrationUnsupported(
-                    f"more than {target.far:g} of the pairs of different persons are all but the same face: "
-                    "the same people are enrolled under several ids",
+                    f"more than {target.far:g} of the pairs of different persons have nearly the same face, "
+                    "so people are probably enrolled under several ids: merge those that ListDuplicates "
+                    "finds",
                 )
             identify, needs = identify_point(curve, sample, faces, target)
             likely_duplicates = await _likely_duplicates(session, drawn, counter)
@@ -131,7 +132,7 @@ class Calibrator:
             row = await session.required_row("apply_calibration", calibration_id=calibration_id)
             if row["new_verify"] is None:
                 raise CalibrationNotFound(
-                    "the collection has no calibration of this id", field="calibration_id"
+                    "the collection has no calibration with this id", field="calibration_id"
                 )
             details = {
                 "calibration_id": str(calibration_id),

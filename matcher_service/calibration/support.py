@@ -42,8 +42,8 @@ def check_support(persons: int, target: Target) -> None:
     if larger <= TARGET_FMR[1] and persons >= MIN_PERSONS:
         advice.insert(0, f"ask for a target_far of {larger:g} or more")
     raise CalibrationUnsupported(
-        f"a false match rate of {target.far:g} takes {need} pairs of different persons, {needed} "
-        f"persons, and {persons} were compared, {have} pairs: {' or '.join(advice)}",
+        f"a false match rate of {target.far:g} requires {need} pairs of different persons ({needed} "
+        f"persons); {have} pairs ({persons} persons) were compared: {' or '.join(advice)}",
         metadata={
             "pairs": str(have),
             "needed_pairs": str(need),
@@ -68,7 +68,7 @@ def identify_point(
         advice.insert(0, f"ask for target_false_hits of {supported:g} or more")
     return None, (
         f"{target.false_hits:g} false positives a search among {faces} faces are a false match rate of "
-        f"{max_far:.2g}, which takes {need} pairs of different persons, {persons} persons; "
+        f"{max_far:.2g}, which requires {need} pairs of different persons ({persons} persons); "
         f"{sample.impostor_pairs} were measured: {' or '.join(advice)}"
     )
 
@@ -76,9 +76,9 @@ def identify_point(
 def _more_persons(compared: int, needed: int, target: Target) -> str:
     """How more persons come to be compared: by a higher limit where that was reached, or by more people."""
     if needed > MAX_PERSONS:
-        return f"split the collection, as no more than {MAX_PERSONS} persons are compared"
+        return f"split the collection, as at most {MAX_PERSONS} persons are compared"
     if compared == target.persons:
-        return f"set max_persons to {needed}, where there are as many"
+        return f"set max_persons to {needed}, if the collection has as many"
     return "enroll more people"
 
 

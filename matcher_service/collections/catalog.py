@@ -29,7 +29,9 @@ class Catalog:
         """Add an empty collection. Raises CollectionExists."""
         async with self._database.transaction(collection_id) as session:
             if not await session.value("create_collection", space=space):
-                raise CollectionExists("there is a collection of this id", field="collection_id")
+                raise CollectionExists(
+                    "a collection with this id exists already: choose another id", field="collection_id"
+                )
             if settings != CollectionSettings():
                 await session.execute("update_collection", **_values(settings))
             await _add_recent_enrollment(session, settings)

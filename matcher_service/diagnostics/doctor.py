@@ -123,7 +123,7 @@ async def _examine_connections(connection: Connection, settings: MatcherSettings
     kept = int(await connection.fetchval("SHOW superuser_reserved_connections"))
     each = settings.max_connections()
     replicas = (allowed - kept) // each
-    text = f"{each} a replica of {allowed - kept}: room for {replicas}"
+    text = f"{each} connections a replica of {allowed - kept} available: enough for {replicas} replicas"
     if replicas < 1:
         return CheckResult(
             "connections", "fail", f"{text}; lower MATCHER_POOL_MAX_SIZE or raise max_connections"

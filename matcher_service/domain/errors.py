@@ -90,7 +90,8 @@ class CollectionNotFound(MatcherError):
 
     def __init__(self) -> None:
         super().__init__(
-            "there is no such collection; `default` exists from the start", field="collection_id"
+            "there is no such collection: create it, or use `default`, which always exists",
+            field="collection_id",
         )
 
 
@@ -149,8 +150,8 @@ class PersonFull(MatcherError):
 
     def __init__(self, max_faces: int, *, field: str) -> None:
         super().__init__(
-            f"a person has {max_faces} faces at most (max_faces_per_person): delete some of theirs, or send "
-            "fewer",
+            f"a person may have {max_faces} faces at most (max_faces_per_person): delete some of this "
+            "person's faces, or send fewer",
             field=field,
         )
 
@@ -177,7 +178,9 @@ class SchemaChanged(StoreUnavailable):
     """The schema was made anew under a call, which has changed nothing and may be tried again."""
 
     def __init__(self) -> None:
-        super().__init__("the database's schema was changed meanwhile; retry later", retry_after_seconds=0.1)
+        super().__init__(
+            "the database's schema changed during the call; retry later", retry_after_seconds=0.1
+        )
 
 
 class CollectionRecreated(SchemaChanged):

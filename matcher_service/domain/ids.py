@@ -28,7 +28,7 @@ def collection_id(text: str) -> str:
         return DEFAULT_COLLECTION_ID
     if not _COLLECTION_ID.fullmatch(text):
         raise IdInvalid(
-            "a collection id is 1 to 63 of a-z, 0-9, _ and -, and begins with a letter or a digit",
+            "a collection id must be 1 to 63 of a-z, 0-9, _ and -, beginning with a letter or a digit",
             field="collection_id",
         )
     return text
@@ -37,10 +37,10 @@ def collection_id(text: str) -> str:
 def person_id(text: str, field: str = "person_id") -> str:
     """The person's id in NFC. Raises IdInvalid."""
     if not text:
-        raise IdInvalid(f"a person id has 1 to {MAX_PERSON_ID_CHARACTERS} characters", field=field)
+        raise IdInvalid(f"a person id must have 1 to {MAX_PERSON_ID_CHARACTERS} characters", field=field)
     text = person_id_prefix(text, field)
     if text != text.strip():
-        raise IdInvalid("a person id neither begins nor ends with a space", field=field)
+        raise IdInvalid("a person id must not begin or end with a space", field=field)
     return text
 
 
@@ -51,16 +51,16 @@ def person_id_prefix(text: str, field: str = "person_id_prefix") -> str:
     if len(text) <= MAX_PERSON_ID_CHARACTERS * LONGEST_DECOMPOSITION:
         text = unicodedata.normalize("NFC", text)
     if len(text) > MAX_PERSON_ID_CHARACTERS:
-        raise IdInvalid(f"a person id has 1 to {MAX_PERSON_ID_CHARACTERS} characters", field=field)
+        raise IdInvalid(f"a person id must have 1 to {MAX_PERSON_ID_CHARACTERS} characters", field=field)
     if any(unicodedata.category(character) in ("Cc", "Cs") for character in text):
-        raise IdInvalid("a person id has no control characters", field=field)
+        raise IdInvalid("a person id must not have control characters", field=field)
     return text
 
 
 def parse_uuid(text: str, field: str) -> uuid.UUID:
-    """The face's id. Raises IdInvalid."""
+    """The UUID of a face, erasure or calibration. Raises IdInvalid."""
     if not _UUID.fullmatch(text):
-        raise IdInvalid("an id of this kind is a UUID in its 36-character form", field=field)
+        raise IdInvalid(f"{field} must be a UUID in its 36-character form", field=field)
     return uuid.UUID(text)
 
 
@@ -68,7 +68,8 @@ def request_id(text: str) -> str:
     """The request's id, "" for none. Raises IdInvalid."""
     if len(text) > MAX_REQUEST_ID_CHARACTERS or "\0" in text:
         raise IdInvalid(
-            f"a request id has at most {MAX_REQUEST_ID_CHARACTERS} characters and no NUL", field="request_id"
+            f"a request id must have at most {MAX_REQUEST_ID_CHARACTERS} characters and no NUL",
+            field="request_id",
         )
     return text
 
@@ -77,7 +78,7 @@ def import_id(text: str, field: str) -> str:
     """The import's id. Raises IdInvalid."""
     if not 1 <= len(text) <= MAX_REQUEST_ID_CHARACTERS or "\0" in text:
         raise IdInvalid(
-            f"an import id has 1 to {MAX_REQUEST_ID_CHARACTERS} characters and no NUL", field=field
+            f"an import id must have 1 to {MAX_REQUEST_ID_CHARACTERS} characters and no NUL", field=field
         )
     return text
 
@@ -89,8 +90,9 @@ def fingerprint(text: str, field: str) -> str:
     """
     if text and not (len(text) <= MAX_FINGERPRINT_CHARACTERS and _FINGERPRINT.fullmatch(text)):
         raise EncodingInvalid(
-            f"a fingerprint has at most {MAX_FINGERPRINT_CHARACTERS} characters: parts joined by ';', each a "
-            "name or name=value of letters, digits, '.', '_', '+' and '-'; leave it empty if it is unknown",
+            f"a fingerprint must have at most {MAX_FINGERPRINT_CHARACTERS} characters: parts joined by ';', "
+            "each a name or name=value of letters, digits, '.', '_', '+' and '-'; leave it empty if it is "
+            "unknown",
             field=field,
         )
     return text
@@ -99,7 +101,9 @@ def fingerprint(text: str, field: str) -> str:
 def free_text(text: str, field: str) -> str:
     """A text for people or a caller's reference. Raises OptionInvalid."""
     if len(text) > MAX_TEXT_CHARACTERS or "\0" in text:
-        raise OptionInvalid(f"at most {MAX_TEXT_CHARACTERS} characters and no NUL", field=field)
+        raise OptionInvalid(
+            f"{field} must have at most {MAX_TEXT_CHARACTERS} characters and no NUL", field=field
+        )
     return text
 
 
@@ -111,7 +115,9 @@ def max_distance(value: float, field: str = "max_distance") -> float:
 def number(value: float, field: str, least: float, most: float) -> float:
     """A number within a range. Raises OptionInvalid."""
     if not (math.isfinite(value) and least <= value <= most):
-        raise OptionInvalid(f"{field.rpartition('.')[2]} is a number from {least:g} to {most:g}", field=field)
+        raise OptionInvalid(
+            f"{field.rpartition('.')[2]} must be a number from {least:g} to {most:g}", field=field
+        )
     return value
 
 
@@ -119,13 +125,13 @@ def page_size(value: int) -> int:
     """Rows of a page, 100 for 0. Raises OptionInvalid."""
     if value > MAX_PAGE_SIZE:
         raise OptionInvalid(
-            f"page_size is 0 to {MAX_PAGE_SIZE}; 0 means {DEFAULT_PAGE_SIZE}", field="page_size"
+            f"page_size must be 0 to {MAX_PAGE_SIZE}; 0 means {DEFAULT_PAGE_SIZE}", field="page_size"
         )
     return value or DEFAULT_PAGE_SIZE
 
 
 def count(value: int, field: str, least: int, most: int) -> int:
-    """A number of things within a range. Raises OptionInvalid."""
+    """A count within a range. Raises OptionInvalid."""
     if not least <= value <= most:
-        raise OptionInvalid(f"{field} is {least} to {most}, and is {value}", field=field)
+        raise OptionInvalid(f"{field} must be {least} to {most}; it is {value}", field=field)
     return value

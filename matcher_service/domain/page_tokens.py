@@ -148,6 +148,6 @@ def _decode(token: str, scope: bytes, same: str = _SAME) -> bytes:
 
 def _refusal(same: str = _SAME) -> OptionInvalid:
     return OptionInvalid(
-        f"not a token of this list: send the next_page_token of its last page, with the same {same}",
+        f"page_token is not of this list: send the previous page's next_page_token, with the same {same}",
         field="page_token",
     )

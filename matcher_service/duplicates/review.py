@@ -84,7 +84,7 @@ class Reviewer:
             held = await session.required_row("lock_merged_persons", source_id=a, target_id=b)
             for key, field in (("source_key", "person_id_a"), ("target_key", "person_id_b")):
                 if held[key] is None:
-                    raise PersonNotFound("the collection has nobody of this id", field=field)
+                    raise PersonNotFound("the collection has no person with this id", field=field)
             statement = "restore_duplicate" if restore else "dismiss_duplicate"
             return bool(await session.value(statement, key_a=held["source_key"], key_b=held["target_key"]))
 

@@ -152,7 +152,9 @@ class KeyedLocks:
         """Wait for a turn. Raises TriesExhausted where too many wait."""
         lock, wanted = self._locks.get(key, (asyncio.Lock(), 0))
         if wanted > MAX_WAITING:
-            raise _refusal("more tries at once than are taken; send one after another", RETRY_SECONDS)
+            raise _refusal(
+                "too many concurrent tries against this person; send one after another", RETRY_SECONDS
+            )
         self._locks[key] = (lock, wanted + 1)
         try:
             await lock.acquire()
@@ -173,8 +175,8 @@ class KeyedLocks:
 
 def _exhausted(what: str, budget: Budget, wait_seconds: float) -> TriesExhausted:
     return _refusal(
-        f"no failed try against {what} is left to this key, which has {budget.per_day:g} a day: try "
-        "again when one is regained, or have `failed_tries_per_day` raised on the key",
+        f"this key has used up its failed tries against {what}, {budget.per_day:g} a day: retry later, or "
+        "have `failed_tries_per_day` raised on the key",
         wait_seconds,
     )
 

@@ -167,7 +167,7 @@ def _verification(
     """Decide a claim by what was found. Raises PersonNotFound, FaceNotFound, ModelMismatch."""
     check_space(face.face, probe, found.space)
     if not found.person_found:
-        raise PersonNotFound("the collection has nobody of this id", field="person_id")
+        raise PersonNotFound("the collection has no person with this id", field="person_id")
     if not found.probe_found:
         raise no_such_face(probe)
     if found.face_id is None or found.distance is None:

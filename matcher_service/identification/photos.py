@@ -32,10 +32,11 @@ async def single_face(encoder: Encoder, probe: Probe) -> ResolvedProbe:
     wanted = 1 if probe.face.use_largest_face else 2  # a second one is enough to know of
     found = await encoder.encode(probe.face.image, max_faces=wanted, field=field)
     if not found:
-        raise FaceNotFound("no face was found in the picture", field=field)
+        raise FaceNotFound("no face was found in the image: send one that shows a face", field=field)
     if len(found) > wanted or (len(found) > 1 and not probe.face.use_largest_face):
         raise FaceAmbiguous(
-            "the picture shows several faces: send one that shows one, or set use_largest_face", field=field
+            "the image shows several faces: send one that shows a single face, or set use_largest_face",
+            field=field,
         )
     return _resolved(found[0])
 
@@ -77,17 +78,17 @@ def check_space(face: Encoding | uuid.UUID, probe: Probe, space: str) -> None:
         return
     if isinstance(probe.face, Photo):
         raise ModelMismatch(
-            f"the encoder makes vectors of space {face.space} and the collection holds {space}: "
-            "point the matcher at an encoder of the collection's space",
+            f"the encoder makes encodings of space {face.space} and the collection holds {space}: "
+            "configure an encoder of the collection's space",
             field=f"{probe.field}.image",
         )
     raise ModelMismatch(
-        f"the encoding is of space {face.space} and the collection holds {space}; distances between "
-        "spaces mean nothing",
+        f"the encoding is of space {face.space} and the collection holds {space}: send one of the "
+        "collection's space, as encodings of different spaces cannot be compared",
         field=f"{probe.field}.encoding.space",
     )
 
 
 def no_such_face(probe: Probe) -> FaceNotFound:
     """The error for a stored face that is not there."""
-    return FaceNotFound("the collection has no face of this id", field=f"{probe.field}.face_id")
+    return FaceNotFound("the collection has no face with this id", field=f"{probe.field}.face_id")

@@ -38,8 +38,8 @@ _LIST_SHARES = (
 class IndexRecall:
     """The recall of an index at a number of probes, which is how many of its lists a query reads.
 
-    `ordinary` and `far` are the shares of samples whose person the index proposes: of any faces, and of faces far
-    from their person's centers. Both are None where there are too few people to measure. `probes` is None
+    `ordinary` and `far` are the shares of samples whose person the index proposes: of any faces, and of faces
+    far from their person's centers. Both are None where there are too few people to measure. `probes` is None
     where even all lists miss the target recall: the index is then not used.
     """
 

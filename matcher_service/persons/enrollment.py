@@ -95,7 +95,7 @@ class Enroller:
                     raise no_such_face(probe) from None
                 # The face was the person's when looked up and is not any more: it is added now.
         raise Overloaded(
-            "the person or the collection kept changing; retry later",
+            "the person or the collection changed during each attempt to enroll; retry later",
             retry_after_seconds=RETRY_SECONDS,
         )
 
@@ -169,13 +169,13 @@ class Enroller:
         """Answer as the first call with this request id was answered."""
         if replay.person_exists and not replay.same_content:
             raise RequestIdReused(
-                "this request id was used for another enrollment: take a new one", field="request_id"
+                "this request id was used for another enrollment: send a new one", field="request_id"
             )
         person = await self._repository.get_person(request.collection_id, request.person_id)
         if person is None or not replay.person_exists:
             raise PersonNotFound(
-                "an enrollment of this request id was made and its person erased or merged since; a replay "
-                "does not bring them back: take a new request id to enroll anybody",
+                "the person enrolled with this request id was erased or merged since, and repeating the "
+                "request does not restore them: send a new request id to enroll them again",
                 field="request_id",
             )
         faces = [

@@ -28,8 +28,8 @@ class EnrollmentPolicy:
         side = resolved.quality.face_pixels
         if side < policy.min_face_pixels:
             raise FaceQuality(
-                f"the face is {side} pixels on its shorter side and the collection asks for "
-                f"{policy.min_face_pixels}: send a larger picture of it",
+                f"the face is {side} pixels on its shorter side and the collection requires "
+                f"{policy.min_face_pixels}: send a larger image of it",
                 field=f"{probe.field}.image",
                 metadata={"reasons": "TOO_SMALL"},
             )
@@ -37,8 +37,8 @@ class EnrollmentPolicy:
         if poor:
             words = " and ".join(reason.lower().replace("_", " ") for reason in poor)
             raise FaceQuality(
-                f"the face is {words}: send a better picture of it, or let the collection's quality policy "
-                "take such faces",
+                f"the face is {words}: send a better image of it, or have the collection's quality policy "
+                "accept such faces",
                 field=f"{probe.field}.image",
                 metadata={"reasons": ",".join(poor)},
             )
@@ -108,8 +108,8 @@ class EnrollmentPolicy:
 def face_duplicate(probe: Probe, person_id: str) -> FaceDuplicate:
     """The error of a face that is this other person's."""
     return FaceDuplicate(
-        "the face is another person's, whom the error's metadata names: merge the two, or let "
-        "the collection's duplicate_policy allow it",
+        "the face is a duplicate of the person that this error's metadata names: merge the two persons, or "
+        "set the collection's duplicate_policy to allow it",
         field=probe.field,
         metadata={"person_id": person_id},
     )

@@ -72,7 +72,7 @@ class PersonExporter:
             row = await session.required_row("begin_person_export", person_id=person_id)
             person = person_of(row)
             if person is None:
-                raise PersonNotFound("the collection has nobody of this id", field="person_id")
+                raise PersonNotFound("the collection has no person with this id", field="person_id")
             change = Change(Action.EXPORT_PERSON, row["person_tag"], persons=1, faces=row["faces"])
             await append_event(session, change)
         return _ExportedPerson(person, row["person_key"], row["person_tag"])

@@ -43,7 +43,7 @@ class PersonService:
         merged = await self._repository.merge_persons(collection_id, source_id, target_id)
         if isinstance(merged, str):
             field = "source_person_id" if merged == source_id else "target_person_id"
-            raise PersonNotFound("the collection has nobody of this id", field=field)
+            raise PersonNotFound("the collection has no person with this id", field=field)
         return merged
 
     async def delete_person(self, collection_id: str, person_id: str) -> Erasure:
@@ -60,7 +60,7 @@ class PersonService:
         after = page_tokens.read_face(page_token, collection_id, person_id)
         faces = await self._repository.list_faces(collection_id, person_id, after, page_size + 1)
         if faces is None:
-            raise PersonNotFound("the collection has nobody of this id", field="person_id")
+            raise PersonNotFound("the collection has no person with this id", field="person_id")
         more = len(faces) > page_size
         faces = faces[:page_size]
         return faces, page_tokens.face_token(collection_id, faces[-1]) if more else ""
@@ -83,17 +83,17 @@ class PersonService:
         """Say what has become of an erasure. Raises ErasureNotFound."""
         erasure = await self._repository.get_erasure(collection_id, erasure_id)
         if erasure is None:
-            raise ErasureNotFound("the collection has no erasure of this id", field="erasure_id")
+            raise ErasureNotFound("the collection has no erasure with this id", field="erasure_id")
         return erasure
 
 
 def _found_face(face: Face | None) -> Face:
     if face is None:
-        raise StoredFaceNotFound("the collection has no face of this id", field="face_id")
+        raise StoredFaceNotFound("the collection has no face with this id", field="face_id")
     return face
 
 
 def _found(person: Person | None) -> Person:
     if person is None:
-        raise PersonNotFound("the collection has nobody of this id", field="person_id")
+        raise PersonNotFound("the collection has no person with this id", field="person_id")
     return person

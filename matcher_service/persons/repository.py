@@ -163,7 +163,10 @@ async def _lock_person_of(session: Session, face_id: uuid.UUID) -> Row:
         held = await session.required_row("lock_person_of_face", face_id=face_id)
         if held["person_key"] is not None or not held["face_found"]:
             return held
-    raise Overloaded("the face kept moving; retry later", retry_after_seconds=RETRY_OVERLOADED_SECONDS)
+    raise Overloaded(
+        "the face was moved to another person during each attempt; retry later",
+        retry_after_seconds=RETRY_OVERLOADED_SECONDS,
+    )
 
 
 async def delete_expired(session: Session, person_ids: list[str]) -> None:

@@ -171,7 +171,7 @@ class FairSemaphore:
         """Count a refusal and say of what there is too much."""
         self._refused.inc()
         return Overloaded(
-            f"more {self._work} are asked for than can be run; retry later",
+            f"too many concurrent {self._work}; retry later",
             retry_after_seconds=min(max(RETRY_SECONDS, seconds), MAX_RETRY_SECONDS),
         )
 

@@ -96,7 +96,10 @@ class Database:
             except StartError as error:
                 self._refusal = str(error)
             except LOGIN_ERRORS as error:  # for the operator; callers need not hear of roles and logins
-                return f"the database refuses the login: {error}; has `matcher_service migrate` been run?"
+                return (
+                    f"the database refuses the login: {error}; run `matcher_service migrate` if that was "
+                    "not done"
+                )
         return self._refusal
 
     async def maintenance_summary(self) -> tuple[dict[str, Any], list[dict[str, Any]]]:
@@ -242,6 +245,6 @@ async def _acquire(pool: asyncpg.Pool, max_seconds: float) -> asyncpg.pool.PoolC
         return await pool.acquire(timeout=wait_seconds)
     except TimeoutError:
         raise Overloaded(
-            "no connection to the database came in time; retry later",
+            "no database connection became free in time; retry later",
             retry_after_seconds=RETRY_OVERLOADED_SECONDS,
         ) from None

@@ -107,7 +107,7 @@ def translated() -> Iterator[None]:
         raise SchemaChanged from error
     except _BUSY as error:
         raise Overloaded(
-            "the database was too busy for this; retry later",
+            "the database is overloaded; retry later",
             retry_after_seconds=RETRY_OVERLOADED_SECONDS,
         ) from error
     except (

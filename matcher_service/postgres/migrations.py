@@ -94,8 +94,8 @@ def incompatibility(version: int, serves_from: int) -> str:
         )
     if serves_from > known:
         return (
-            f"the schema is at version {version}, which serves releases that know {serves_from}, and this "
-            f"one knows {known}: run a newer release"
+            f"the schema is at version {version}, which needs a release of schema version {serves_from} or "
+            f"later, and this one is of {known}: run a newer release"
         )
     return ""
 
@@ -118,9 +118,9 @@ async def migrate(database_url: str, migrations: Sequence[Migration] | None = No
         raise MigrationError("another session holds a lock the migration needs; run it again later") from None
     except asyncpg.InsufficientPrivilegeError as error:
         raise MigrationError(
-            f"the migrating user lacks a right: {_line(error)}. It needs CREATEROLE once in the cluster (or "
-            "the roles facerec_owner and facerec_serve made beforehand and facerec_owner granted to it) and "
-            "CREATE on the database"
+            f"the migrating user lacks a privilege: {_line(error)}. It needs CREATEROLE once in the cluster "
+            "(or the roles facerec_owner and facerec_serve made beforehand and facerec_owner granted to it) "
+            "and CREATE on the database"
         ) from None
     except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
         raise MigrationError(f"the migration failed and was undone: {_line(error)}") from None
@@ -202,15 +202,15 @@ async def check_applied(connection: Connection, migrations: Sequence[Migration] 
     for row, known in zip(applied, migrations, strict=False):
         if (row["version"], row["checksum"]) != (known.version, known.checksum):
             raise MigrationError(
-                f"migration {row['version']:04d}_{row['name']} was applied with another text than this "
-                "release has: run the release that migrated the database"
+                f"migration {row['version']:04d}_{row['name']} differs from this release's "
+                "migration of that number: run the release that migrated the database"
             )
     serves_from = max((row["serves_from"] for row in applied), default=0)
     if serves_from > len(migrations):
         raise MigrationError(
-            f"the database is at version {applied[-1]['version']}, which serves releases that know "
-            f"{serves_from}, and this one knows {len(migrations)}: run the release that migrated it, or a "
-            "newer one"
+            f"the database is at version {applied[-1]['version']}, which needs a release of schema version "
+            f"{serves_from} or later, and this one is of {len(migrations)}: run the release that migrated "
+            "it, or a newer one"
         )
     return len(applied)
 

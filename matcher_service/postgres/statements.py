@@ -72,12 +72,12 @@ class Statement:
 def parse(text: str) -> dict[str, Statement]:
     """Split a file at its `-- name:` lines; comment lines are left out of what is sent.
 
-    Raises ValueError where two statements have one name.
+    Raises ValueError if two statements have the same name.
     """
     parts = _NAME.split(text)[1:]
     names, bodies = parts[::2], parts[1::2]
     if len(set(names)) != len(names):
-        raise ValueError("two statements have one name")
+        raise ValueError("two statements have the same name")
     return {name: _statement(name, body) for name, body in zip(names, bodies, strict=True)}
 
 

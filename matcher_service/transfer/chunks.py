@@ -129,12 +129,12 @@ def _check_row(chunk: Chunk, index: int, in_range: bool, now: datetime.datetime)
     """The row's person. Raises MatcherError naming the invalid column."""
     if not in_range:
         raise EncodingInvalid(
-            f"an encoding's values are numbers from {-MAX_VALUE:g} to {MAX_VALUE:g}", field="encodings"
+            f"an encoding's values must be numbers from {-MAX_VALUE:g} to {MAX_VALUE:g}", field="encodings"
         )
     ids.free_text(chunk.display_names[index], "display_names")
     ids.free_text(chunk.external_refs[index], "external_refs")
     ids.fingerprint(chunk.fingerprints[index], "fingerprints")
     expires = chunk.expire_times[index]
     if expires is not None and expires <= now:
-        raise OptionInvalid("the face's time is over", field="expire_times")
+        raise OptionInvalid("the face's expire time must be in the future", field="expire_times")
     return ids.person_id(chunk.person_ids[index], "person_ids")

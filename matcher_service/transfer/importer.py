@@ -59,7 +59,9 @@ class Import:
         where these rows are not the next or beyond MAX_ROWS, or the collection has come to refuse duplicates.
         """
         if self._next_row + len(chunk) > MAX_ROWS:
-            raise OptionInvalid(f"an import has {MAX_ROWS} rows at most", field="header.first_row")
+            raise OptionInvalid(
+                f"an import may have {MAX_ROWS} rows at most: split it", field="header.first_row"
+            )
         done, refused = await self._add(chunk)
         self._next_row = done.next_row
         return done, refused
@@ -126,8 +128,8 @@ class Import:
             _check_space(header, held["space"])
             if held["next_row"] != self._next_row:
                 raise OptionInvalid(
-                    f"the import goes on at row {held['next_row']} and row {self._next_row} was sent: ask "
-                    "GetImport where to go on",
+                    f"the import continues at row {held['next_row']} and row {self._next_row} was sent: "
+                    "send the row that GetImport names",
                     field="header.first_row",
                 )
             if many := checked.people_of_more_than(min(MANY_ROWS, self._max_faces_per_person)):
@@ -199,8 +201,8 @@ async def _find_same(session: Session, chunk: Chunk, checked: Checked) -> None:
 def _check_space(header: Header, space: str) -> None:
     if header.space != space:
         raise ModelMismatch(
-            f"the encodings are of space {header.space} and the collection holds {space}; distances between "
-            "spaces mean nothing",
+            f"the encodings are of space {header.space} and the collection holds {space}: send encodings of "
+            "the collection's space, as those of different spaces cannot be compared",
             field="header.space",
         )
 
@@ -208,8 +210,8 @@ def _check_space(header: Header, space: str) -> None:
 def _check_policy(header: Header, duplicate_policy: str) -> None:
     if duplicate_policy == "refuse" and not header.ignores_policy:
         raise OptionInvalid(
-            "the collection refuses duplicates and an import looks for none: enroll the faces one by one, or "
-            "set ignore_duplicate_policy, for which a key takes the role admin, and see what ListDuplicates "
-            "finds afterwards",
+            "the collection refuses duplicates, which an import does not check for: enroll the faces one by "
+            "one, or set ignore_duplicate_policy (requires the role admin) and review ListDuplicates "
+            "afterwards",
             field="header.ignore_duplicate_policy",
         )

@@ -286,7 +286,7 @@ async def test_an_enrolment_locks_nobody_while_it_waits_for_a_model(
 
 
 def test_two_statements_of_one_name_are_refused() -> None:
-    with pytest.raises(ValueError, match="two statements have one name"):
+    with pytest.raises(ValueError, match="two statements have the same name"):
         parse("-- name: a\nSELECT 1;\n-- name: a\nSELECT 2;\n")
 
 

@@ -24,7 +24,7 @@ _OUTCOMES = {
 def wanted(request: pb.ListAuditEventsRequest) -> Filter:
     """Read which events are asked for. Raises IdInvalid, OptionInvalid."""
     if request.kind not in _KINDS:
-        raise OptionInvalid("there is no such kind", field="kind")
+        raise OptionInvalid(f"kind {request.kind} is unknown: send a value of AuditKind", field="kind")
     return Filter(
         person_id=ids.person_id(request.person_id) if request.HasField("person_id") else None,
         decisions=_KINDS[request.kind],
@@ -37,7 +37,9 @@ def _time(message: Timestamp, field: str) -> datetime.datetime:
     try:
         return message.ToDatetime(tzinfo=datetime.UTC)
     except (ValueError, OverflowError):
-        raise OptionInvalid("not a time from the year 1 to 9999", field=field) from None
+        raise OptionInvalid(
+            f"{field} is not a valid time: send one in the years 1 to 9999", field=field
+        ) from None
 
 
 def event_message(event: Event) -> pb.AuditEvent:

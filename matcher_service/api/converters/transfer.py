@@ -26,12 +26,14 @@ async def header(requests: AsyncIterator[pb.ImportFacesRequest]) -> Header:
     Raises OptionInvalid, IdInvalid, EncodingInvalid, EncodingsNotPermitted.
     """
     async for request in requests:
-        rights.check_encoding("header")
+        rights.check_may_send_encoding("header")
         message = request.header
         if request.WhichOneof("part") != "header":
             break
         if not message.space:
-            raise EncodingInvalid("say which space the encodings are of", field="header.space")
+            raise EncodingInvalid(
+                "the space of the encodings is not set: set header.space", field="header.space"
+            )
         return Header(
             ids.collection_id(message.collection_id),
             space(message.space, "header.space"),
@@ -40,27 +42,29 @@ async def header(requests: AsyncIterator[pb.ImportFacesRequest]) -> Header:
             message.dry_run,
             message.ignore_duplicate_policy,
         )
-    raise OptionInvalid("an import begins with its header", field="header")
+    raise OptionInvalid("the first message of an import must be its header", field="header")
 
 
 def chunk(request: pb.ImportFacesRequest) -> Chunk:
     """Read one chunk. Raises OptionInvalid, EncodingInvalid, EncodingsNotPermitted."""
-    rights.check_encoding("chunk.encodings")  # each time: a key may be narrowed while its stream runs
+    rights.check_may_send_encoding(
+        "chunk.encodings"
+    )  # each time: a key may be narrowed while its stream runs
     if request.WhichOneof("part") != "chunk":
-        raise OptionInvalid("after the header come chunks", field="chunk")
+        raise OptionInvalid("every message after the header must be a chunk", field="chunk")
     message = request.chunk
     faces = ids.count(len(message.person_ids), "chunk.person_ids", 1, MAX_CHUNK_FACES)
     if len(message.encodings) != faces * _ROW_BYTES:
         raise EncodingInvalid(
-            f"{faces} faces have {faces * _ROW_BYTES} bytes of encodings and these are "
+            f"the encodings of {faces} faces must be {faces * _ROW_BYTES} bytes; these are "
             f"{len(message.encodings)}",
             field="chunk.encodings",
         )
     fingerprints = len(set(message.fingerprints))
     if fingerprints > MAX_CHUNK_FINGERPRINTS:
         raise EncodingInvalid(
-            f"a chunk has at most {MAX_CHUNK_FINGERPRINTS} different fingerprints and this one has "
-            f"{fingerprints}: a fingerprint tells what computed an encoding, and not whose it is",
+            f"a chunk may have at most {MAX_CHUNK_FINGERPRINTS} different fingerprints; this one has "
+            f"{fingerprints}: a fingerprint says what computed an encoding, not whose it is",
             field="chunk.fingerprints",
         )
     return Chunk(
@@ -75,7 +79,10 @@ def chunk(request: pb.ImportFacesRequest) -> Chunk:
 
 def _column(values: Sequence[Any], faces: int, name: str, missing: Any) -> list[Any]:
     if values and len(values) != faces:
-        raise OptionInvalid(f"{name} has none or one item a face, {faces}", field=f"chunk.{name}")
+        raise OptionInvalid(
+            f"{name} must be empty or have one item per face ({faces}); it has {len(values)}",
+            field=f"chunk.{name}",
+        )
     return list(values) or [missing] * faces
 
 

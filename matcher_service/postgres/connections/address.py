@@ -83,7 +83,7 @@ def read_address(url: str) -> Address:
         and all(_is_host(host) for host in hosts.split(",") if hosts)
     ):
         raise UrlInvalid(
-            "the database's URL cannot be taken apart into postgresql://USER:PASSWORD@HOST:PORT/DATABASE: in "
+            "the database's URL cannot be parsed as postgresql://USER:PASSWORD@HOST:PORT/DATABASE: in "
             "USER, PASSWORD and parameters write @ as %40, : as %3A, / as %2F, ? as %3F, # as %23, % as %25, "
             "[ as %5B and ] as %5D, and no blank"
         )
@@ -171,7 +171,7 @@ def _check_known(name: str) -> None:
         return
     hint = _HINTS.get(name, "leave it out, or write a setting of the server's as options=-c%20NAME%3DVALUE")
     shown = name if re.fullmatch(r"[A-Za-z_.]{1,40}", name) else "of that name"
-    raise UrlInvalid(f"the database's URL has a parameter {shown} that cannot be followed: {hint}")
+    raise UrlInvalid(f"the database's URL has a parameter {shown} that is not supported: {hint}")
 
 
 def _take_seconds(parameters: dict[str, str]) -> float | None:
@@ -187,7 +187,7 @@ def _take_trust(parameters: dict[str, str]) -> ssl.SSLContext | None:
         return None
     mode = parameters.pop("sslmode", "verify-full")
     if mode != "verify-full":
-        raise UrlInvalid("sslrootcert=system in the database's URL goes with sslmode=verify-full")
+        raise UrlInvalid("sslrootcert=system in the database's URL requires sslmode=verify-full")
     del parameters["sslrootcert"]
     _check_files(parameters)
     context = ssl.create_default_context()
@@ -209,7 +209,7 @@ def _check_files(parameters: Mapping[str, str]) -> None:
         or (Path.home() / ".postgresql" / "root.crt").is_file()
     ):
         raise UrlInvalid(
-            f"sslmode={parameters['sslmode']} in the database's URL takes sslrootcert=FILE, the CA of the "
+            f"sslmode={parameters['sslmode']} in the database's URL requires sslrootcert=FILE, the CA of the "
             "server's certificate, or sslrootcert=system for those that the system trusts"
         )
 
@@ -231,8 +231,8 @@ def why_unverified(url: str, environment: Mapping[str, str] = os.environ) -> str
     if mode == "verify-full" or all(_is_here(host) for host in named.split(",")):
         return ""
     return (
-        f"sslmode={mode} does not verify that the server is the one of that name, and whoever is on the way "
-        "could read and change everything: end the URL in ?sslmode=verify-full&sslrootcert=FILE (its CA)"
+        f"sslmode={mode} does not verify the server's identity, so that an attacker on the network could "
+        "read and change everything: end the URL in ?sslmode=verify-full&sslrootcert=FILE (its CA)"
     )
 
 

@@ -83,7 +83,7 @@ async def test_a_refusal_says_of_what_there_is_too_much(kind: Kind) -> None:
         "enroll": "enrollments of this collection",
         "encoder": "images",
     }
-    assert (await refused(second)).message.startswith(f"more {what[kind]} are asked for than can be run")
+    assert (await refused(second)).message.startswith(f"too many concurrent {what[kind]};")
 
 
 async def test_one_callers_requests_are_served_in_their_order() -> None:
