@@ -1,4 +1,4 @@
-"""The matcher put together: database, encoder, domain and server."""
+"""Composes the matcher: database, encoder, domain and server."""
 
 from typing import Self
 
@@ -38,8 +38,8 @@ COLLECTIONS = "facerec.matcher.v1.CollectionService"
 class MatcherService:
     """A running matcher: answers from the start, and is SERVING while the database can be used.
 
-    A replica that cannot reach the database is NOT_SERVING, so that calls go to those that can. Whoever
-    calls it all the same gets the reason, as STORE_UNAVAILABLE.
+    A replica that cannot reach the database is NOT_SERVING, so that calls go to those that can. Calls that
+    reach it nevertheless fail with the reason, as STORE_UNAVAILABLE.
     """
 
     def __init__(self, settings: MatcherSettings) -> None:
@@ -100,13 +100,13 @@ class MatcherService:
         self.checked = self._readiness.checked
 
     async def start(self) -> None:
-        """Listen and begin to watch the database. Raises StartError."""
+        """Listen, and start checking the database. Raises StartError."""
         await self.server.start()
         self._decisions.start()
         self._readiness.start()
 
     async def stop(self) -> None:
-        """Finish what is in flight and close everything."""
+        """Finish the calls in flight and close everything."""
         await self._readiness.stop()
         await self.server.stop()
         await self._decisions.stop()
