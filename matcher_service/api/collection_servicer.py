@@ -1,4 +1,4 @@
-"""CollectionService on the wire: messages in, messages out, the work elsewhere."""
+"""The servicer of CollectionService: checks requests, calls the domain, builds responses."""
 
 from facerec.contract import DEFAULT_SPACE
 from facerec.matcher.v1 import audit_pb2 as audit_pb
@@ -103,7 +103,7 @@ class CollectionServicer(matcher_pb2_grpc.CollectionServiceServicer):
     async def ApplyCalibration(
         self, request: calibration_pb.ApplyCalibrationRequest, context: Context
     ) -> calibration_pb.ApplyCalibrationResponse:
-        """Put a calibration's thresholds in force."""
+        """Apply a calibration's thresholds."""
         rights.check_may_see_scores("calibration_id")
         applied = await self._calibrator.apply(
             ids.collection_id(request.collection_id), ids.parse_uuid(request.calibration_id, "calibration_id")
@@ -113,7 +113,7 @@ class CollectionServicer(matcher_pb2_grpc.CollectionServiceServicer):
     async def MeasureRecall(
         self, request: review_pb.MeasureRecallRequest, context: Context
     ) -> review_pb.MeasureRecallResponse:
-        """Compare the index with exact search."""
+        """Compare searches by index with exact ones."""
         rights.check_may_see_scores("collection_id")
         samples = request.samples or DEFAULT_SAMPLES
         found = await self._meter.measure(
@@ -124,7 +124,7 @@ class CollectionServicer(matcher_pb2_grpc.CollectionServiceServicer):
     async def ListDuplicates(
         self, request: review_pb.ListDuplicatesRequest, context: Context
     ) -> review_pb.ListDuplicatesResponse:
-        """Read a page of persons who may be one."""
+        """Read a page of likely duplicate pairs."""
         rights.check_may_see_scores("")
         if request.HasField("max_distance"):
             rights.check_may_see_scores("max_distance")
@@ -146,7 +146,7 @@ class CollectionServicer(matcher_pb2_grpc.CollectionServiceServicer):
     async def DismissDuplicate(
         self, request: review_pb.DismissDuplicateRequest, context: Context
     ) -> review_pb.DismissDuplicateResponse:
-        """Note that two persons are two."""
+        """Mark a pair as two different persons."""
         a = ids.person_id(request.person_id_a, "person_id_a")
         b = ids.person_id(request.person_id_b, "person_id_b")
         if a == b:
@@ -161,10 +161,10 @@ class CollectionServicer(matcher_pb2_grpc.CollectionServiceServicer):
     async def ListAuditEvents(
         self, request: audit_pb.ListAuditEventsRequest, context: Context
     ) -> audit_pb.ListAuditEventsResponse:
-        """Read a page of what was done."""
+        """Read a page of audit events."""
         events, token = await self._audit.list(
             ids.collection_id(request.collection_id),
-            audit_messages.wanted(request),
+            audit_messages.event_filter(request),
             ids.page_size(request.page_size),
             request.page_token,
         )

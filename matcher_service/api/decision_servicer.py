@@ -1,4 +1,4 @@
-"""Verify, Identify and Compare: messages in, messages out."""
+"""The servicer of Verify, Identify and Compare."""
 
 from facerec.contract import MAX_FACE_PIXELS
 from facerec.matcher.v1 import matcher_pb2 as pb
@@ -22,7 +22,7 @@ class DecisionServicer(matcher_pb2_grpc.MatcherServiceServicer):
         self._matcher = matcher
 
     async def Verify(self, request: pb.VerifyRequest, context: Context) -> pb.VerifyResponse:
-        """Decide a claim."""
+        """Decide whether a face is the claimed person's."""
         verification = await self._matcher.verify(
             ids.collection_id(request.collection_id),
             ids.person_id(request.person_id),
@@ -40,7 +40,7 @@ class DecisionServicer(matcher_pb2_grpc.MatcherServiceServicer):
         )
 
     async def Identify(self, request: pb.IdentifyRequest, context: Context) -> pb.IdentifyResponse:
-        """Find who faces are."""
+        """Find the persons whose faces are near the probes."""
         ids.count(len(request.probes), "probes", 1, MAX_PROBES)
         most = request.max_candidates if request.HasField("max_candidates") else DEFAULT_MAX_CANDIDATES
         probes = [
@@ -63,7 +63,7 @@ class DecisionServicer(matcher_pb2_grpc.MatcherServiceServicer):
             scores=call.may_see_scores(),
         )
         faces = [answers.identified_message(each) for each in found]
-        # One threshold and one collection for all: the last answer's is the newest.
+        # All probes share a threshold and a collection; the last answer's figures are the newest.
         expected = found[-1].expected if found else None
         return pb.IdentifyResponse(
             faces=faces,
@@ -74,7 +74,7 @@ class DecisionServicer(matcher_pb2_grpc.MatcherServiceServicer):
         )
 
     async def Compare(self, request: pb.CompareRequest, context: Context) -> pb.CompareResponse:
-        """Measure two faces."""
+        """Measure the distance of two faces."""
         comparison = await self._matcher.compare(
             ids.collection_id(request.collection_id),
             requests.probe(request.probe_a, "probe_a", searched=True),

@@ -1,4 +1,4 @@
-"""Enrolling, people and their faces: messages in, messages out."""
+"""The servicer of the methods on people and their faces."""
 
 import asyncio
 
@@ -19,7 +19,7 @@ MAX_ITEMS = 64
 
 
 class PersonServicer(matcher_pb2_grpc.MatcherServiceServicer):
-    """The methods about people and their faces."""
+    """The methods on people and their faces."""
 
     def __init__(self, enroller: Enroller, persons: PersonService, exporter: PersonExporter) -> None:
         self._enroller = enroller
@@ -80,7 +80,7 @@ class PersonServicer(matcher_pb2_grpc.MatcherServiceServicer):
     async def MergePersons(
         self, request: pb.MergePersonsRequest, context: Context
     ) -> pb.MergePersonsResponse:
-        """Make one person of two."""
+        """Merge two persons."""
         source = ids.person_id(request.source_person_id, "source_person_id")
         target = ids.person_id(request.target_person_id, "target_person_id")
         if source == target:
@@ -93,10 +93,10 @@ class PersonServicer(matcher_pb2_grpc.MatcherServiceServicer):
             person=answers.person_message(merged.person), faces_moved=merged.faces_moved
         )
 
-    async def ExportPerson(  # type: ignore[override]  # the stubs know of generators alone
+    async def ExportPerson(  # type: ignore[override]  # the stubs only type generators
         self, request: pb.ExportPersonRequest, context: Context
     ) -> None:
-        """Read all that is kept of a person. Writes, as ExportFaces does."""
+        """Read all that is stored of a person. Uses context.write, as ExportFaces does."""
         parts = self._person_exporter.parts(
             ids.collection_id(request.collection_id),
             ids.person_id(request.person_id),
@@ -161,7 +161,7 @@ class PersonServicer(matcher_pb2_grpc.MatcherServiceServicer):
     async def GetErasure(
         self, request: erasure_pb.GetErasureRequest, context: Context
     ) -> erasure_pb.GetErasureResponse:
-        """Say what has become of an erasure."""
+        """Read how far an erasure has come."""
         erasure = await self._persons.get_erasure(
             ids.collection_id(request.collection_id), ids.parse_uuid(request.erasure_id, "erasure_id")
         )

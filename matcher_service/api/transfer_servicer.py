@@ -1,4 +1,4 @@
-"""Imports and exports: messages in, messages out."""
+"""The servicer of imports and exports."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -16,7 +16,7 @@ from matcher_service.transfer.importer import Importer
 
 
 class TransferServicer(matcher_pb2_grpc.MatcherServiceServicer):
-    """The methods that move faces in bulk."""
+    """The methods that import and export faces."""
 
     def __init__(self, importer: Importer, exporter: Exporter) -> None:
         self._importer = importer
@@ -41,19 +41,19 @@ class TransferServicer(matcher_pb2_grpc.MatcherServiceServicer):
     async def GetImport(
         self, request: transfer_pb.GetImportRequest, context: Context
     ) -> transfer_pb.GetImportResponse:
-        """Say how far an import came."""
+        """Read how far an import has come."""
         progress = await self._importer.get(
             ids.collection_id(request.collection_id), ids.import_id(request.import_id, "import_id")
         )
         return transfer.progress_message(progress)
 
-    async def ExportFaces(  # type: ignore[override]  # the stubs know of generators alone
+    async def ExportFaces(  # type: ignore[override]  # the stubs only type generators
         self, request: transfer_pb.ExportFacesRequest, context: Context
     ) -> None:
         """Read all faces of a collection.
 
-        Writes, where a generator would yield: a limit around a `yield` may end within gRPC, which then tells
-        the caller nothing.
+        Uses context.write and no generator: a time limit around a `yield` may expire inside gRPC, which then
+        sends the caller no error.
         """
 
         async def write(space: str, chunk: Chunk) -> None:

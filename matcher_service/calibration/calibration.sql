@@ -1,4 +1,4 @@
--- Statements of calibrations, run by the serving role; what they have in common is in postgres/statements.py.
+-- Statements of calibrations, run by the serving role; common conventions: postgres/statements.py.
 
 -- name: measure_genuine
 -- How many pairs of a person's own faces lie in each bin, for people drawn at random with two faces or more. Primary

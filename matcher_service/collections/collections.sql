@@ -1,5 +1,4 @@
--- Statements of collections and their settings, run by the serving role; what they have in common is in
--- postgres/statements.py.
+-- Statements of collections and their settings, run by the serving role; common conventions: postgres/statements.py.
 
 -- name: add_recent_enrollment
 -- Makes the row that enrollments of a collection that refuses duplicates lock. Primary key.

@@ -1,5 +1,4 @@
--- Statements of reviews: pairs of persons who may be one, run by the serving role; what they have in common is in
--- postgres/statements.py.
+-- Statements that list likely duplicate pairs, run by the serving role; common conventions: postgres/statements.py.
 
 -- name: begin_review
 -- :max_distance a largest distance or null. What a review of persons enrolled twice goes by; where an index may

@@ -1,5 +1,5 @@
--- Statements that decide: Verify, Identify, Compare, and what measures an index, run by the serving role; what they
--- have in common is in postgres/statements.py.
+-- Statements of Verify, Identify, Compare and recall, run by the serving role; common conventions:
+-- postgres/statements.py.
 
 -- name: verify
 -- Either :encoding or a stored face's :face_id is null; :caller the caller where its failed tries are counted, with

@@ -1,4 +1,4 @@
--- Statements of people and their faces, run by the serving role; what they have in common is in postgres/statements.py.
+-- Statements of people and their faces, run by the serving role; common conventions: postgres/statements.py.
 
 -- name: preview_enroll
 -- :digest is the request's. What is known before anything is encoded or locked. An earlier request's content can be

@@ -1,4 +1,4 @@
--- Statements about the schema and maintenance as a whole, run by the serving role; what they have in common is in
+-- Statements on the schema and on the state of maintenance, run by the serving role; common conventions:
 -- postgres/statements.py.
 
 -- name: schema_version

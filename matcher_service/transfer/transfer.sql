@@ -1,4 +1,4 @@
--- Statements of imports and exports, run by the serving role; what they have in common is in postgres/statements.py.
+-- Statements of imports and exports, run by the serving role; common conventions: postgres/statements.py.
 
 -- name: lock_import
 -- Its row, made when new and held until the transaction's end: of two calls of one import the second waits for the

@@ -1,4 +1,4 @@
-"""The audit's messages to what the domain speaks of, checked, and back."""
+"""Convert the audit's messages to the domain's dataclasses, checked, and back."""
 
 import datetime
 
@@ -21,8 +21,8 @@ _OUTCOMES = {
 }
 
 
-def wanted(request: pb.ListAuditEventsRequest) -> Filter:
-    """Read which events are asked for. Raises IdInvalid, OptionInvalid."""
+def event_filter(request: pb.ListAuditEventsRequest) -> Filter:
+    """Read the filter of a request. Raises IdInvalid, OptionInvalid."""
     if request.kind not in _KINDS:
         raise OptionInvalid(f"kind {request.kind} is unknown: send a value of AuditKind", field="kind")
     return Filter(
@@ -43,7 +43,7 @@ def _time(message: Timestamp, field: str) -> datetime.datetime:
 
 
 def event_message(event: Event) -> pb.AuditEvent:
-    """Write an event."""
+    """Build an event."""
     message = pb.AuditEvent(
         event_id=event.event_id,
         action=pb.AuditAction.Value(f"AUDIT_ACTION_{event.action.value}"),

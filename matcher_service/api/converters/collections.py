@@ -1,4 +1,4 @@
-"""A collection's messages to what the domain speaks of, checked, and back."""
+"""Convert a collection's messages to the domain's dataclasses, checked, and back."""
 
 import datetime
 
@@ -29,7 +29,7 @@ INDEX_ABOVE_FACES = (1000, 1_000_000_000)
 
 
 def settings(message: pb.CollectionSettings) -> CollectionSettings:
-    """Read what is set; the rest is None. Raises OptionInvalid."""
+    """Read the settings that are set; the others are None. Raises OptionInvalid."""
     quality, search = message.quality, message.search
     name = ids.free_text(message.display_name, "settings.display_name")
     pixels = ids.count(quality.min_face_pixels, "settings.quality.min_face_pixels", 0, MAX_FACE_PIXELS)
@@ -50,7 +50,7 @@ def settings(message: pb.CollectionSettings) -> CollectionSettings:
 
 
 def collection_message(collection: Collection) -> pb.Collection:
-    """Write a collection."""
+    """Build a collection."""
     message = pb.Collection(
         collection_id=collection.collection_id,
         space=collection.space,

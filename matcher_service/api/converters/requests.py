@@ -1,4 +1,4 @@
-"""Requests read: probes, encodings, times, and what is to change."""
+"""Read and check requests: probes, encodings, times and changes of a face."""
 
 import datetime
 
@@ -25,7 +25,7 @@ CHANGEABLE = {"external_ref", "expire_time"}  # of a face
 
 
 def probe(message: pb.Probe, field: str, *, searched: bool = False) -> Probe:
-    """Read a probe; `searched` where no failed tries are counted.
+    """Read a probe; `searched` if the method does not count failed tries.
 
     Raises EncodingInvalid, ImageRefused, IdInvalid, OptionInvalid, EncodingsNotPermitted, ScoresWithheld.
     """
@@ -97,13 +97,13 @@ def future_time(message: Timestamp, field: str) -> datetime.datetime:
 
 
 def item(message: pb.EnrollItem, field: str) -> Item:
-    """Read one face to add. Raises as `probe` does."""
+    """Read one face to enroll. Raises as `probe`."""
     external_ref = ids.free_text(message.external_ref, f"{field}.external_ref")
     return Item(probe(message.probe, f"{field}.probe"), external_ref)
 
 
 def face_change(message: pb.UpdateFaceRequest) -> FaceChange:
-    """Read what is to change of a face. Raises OptionInvalid."""
+    """Read a change of a face. Raises OptionInvalid."""
     named = {name for name in CHANGEABLE if message.HasField(name)}  # type: ignore[arg-type]
     if message.HasField("update_mask"):
         wanted = set(message.update_mask.paths)

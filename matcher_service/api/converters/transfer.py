@@ -1,4 +1,4 @@
-"""Messages of faces in bulk to what the domain speaks of, checked, and back."""
+"""Convert the messages of imports and exports to the domain's dataclasses, checked, and back."""
 
 import datetime
 from collections.abc import AsyncIterator, Sequence
@@ -49,7 +49,7 @@ def chunk(request: pb.ImportFacesRequest) -> Chunk:
     """Read one chunk. Raises OptionInvalid, EncodingInvalid, EncodingsNotPermitted."""
     rights.check_may_send_encoding(
         "chunk.encodings"
-    )  # each time: a key may be narrowed while its stream runs
+    )  # for each chunk: a key's rights may be reduced while its stream runs
     if request.WhichOneof("part") != "chunk":
         raise OptionInvalid("every message after the header must be a chunk", field="chunk")
     message = request.chunk
@@ -87,7 +87,7 @@ def _column(values: Sequence[Any], faces: int, name: str, missing: Any) -> list[
 
 
 def _expire_time(message: Any) -> datetime.datetime | None:
-    """A face's end; one that is no time lies in the past, and its row is refused."""
+    """A face's expire time; an invalid one becomes a time in the past, so that its row is refused."""
     if message is None or not (message.seconds or message.nanos):
         return None
     try:
@@ -98,7 +98,7 @@ def _expire_time(message: Any) -> datetime.datetime | None:
 
 
 def import_message(total: Progress, refused: Sequence[Refused]) -> pb.ImportFacesResponse:
-    """Write what a call did."""
+    """Build the result of an import call."""
     return pb.ImportFacesResponse(
         faces_added=total.faces_added,
         faces_already_there=total.faces_already_there,
@@ -110,7 +110,7 @@ def import_message(total: Progress, refused: Sequence[Refused]) -> pb.ImportFace
 
 
 def progress_message(progress: Progress) -> pb.GetImportResponse:
-    """Write how far an import came."""
+    """Build an import's progress."""
     return pb.GetImportResponse(
         next_row=progress.next_row,
         faces_added=progress.faces_added,
@@ -121,7 +121,7 @@ def progress_message(progress: Progress) -> pb.GetImportResponse:
 
 
 def export_message(space: str, faces: Chunk) -> pb.ExportFacesResponse:
-    """Write some faces."""
+    """Build a message of exported faces."""
     message = pb.FaceChunk(
         encodings=faces.encodings.astype("<f4").tobytes(),
         person_ids=faces.person_ids,
