@@ -1,4 +1,4 @@
-"""The rules of ids, texts and numbers in a request; each check names the invalid field."""
+"""Parses and checks the ids, texts and numbers of a request; each error names the invalid field."""
 
 import math
 import re
@@ -9,7 +9,7 @@ from facerec.contract import DEFAULT_COLLECTION_ID
 from matcher_service.domain.errors import EncodingInvalid, IdInvalid, OptionInvalid
 
 MAX_PERSON_ID_CHARACTERS = 128
-LONGEST_DECOMPOSITION = 4  # characters that one of NFC's may stand for
+LONGEST_DECOMPOSITION = 4  # characters that NFC may compose into one
 MAX_REQUEST_ID_CHARACTERS = 128
 MAX_TEXT_CHARACTERS = 256
 MAX_FINGERPRINT_CHARACTERS = 256
@@ -23,7 +23,7 @@ _FINGERPRINT = re.compile(f"{_PART}(;{_PART})*")
 
 
 def collection_id(text: str) -> str:
-    """The collection's id, `default` for none. Raises IdInvalid."""
+    """The collection's id; `default` for an empty one. Raises IdInvalid."""
     if not text:
         return DEFAULT_COLLECTION_ID
     if not _COLLECTION_ID.fullmatch(text):
@@ -45,9 +45,9 @@ def person_id(text: str, field: str = "person_id") -> str:
 
 
 def person_id_prefix(text: str, field: str = "person_id_prefix") -> str:
-    """What a person's id may begin with, in NFC; "" for anything. Raises IdInvalid."""
-    # Putting marks in their order takes a time that grows with the square of their number: what is too long
-    # either way is not tried.
+    """A prefix of persons' ids, in NFC; "" for all. Raises IdInvalid."""
+    # Normalizing takes time quadratic in the number of combining marks, so a text that is too long in any
+    # case is not normalized.
     if len(text) <= MAX_PERSON_ID_CHARACTERS * LONGEST_DECOMPOSITION:
         text = unicodedata.normalize("NFC", text)
     if len(text) > MAX_PERSON_ID_CHARACTERS:
@@ -65,7 +65,7 @@ def parse_uuid(text: str, field: str) -> uuid.UUID:
 
 
 def request_id(text: str) -> str:
-    """The request's id, "" for none. Raises IdInvalid."""
+    """The request's id; "" for none. Raises IdInvalid."""
     if len(text) > MAX_REQUEST_ID_CHARACTERS or "\0" in text:
         raise IdInvalid(
             f"a request id must have at most {MAX_REQUEST_ID_CHARACTERS} characters and no NUL",
@@ -84,9 +84,9 @@ def import_id(text: str, field: str) -> str:
 
 
 def fingerprint(text: str, field: str) -> str:
-    """What computed an encoding, "" for unknown: parts joined by `;`. Raises EncodingInvalid.
+    """The provenance of an encoding, parts joined by `;`; "" for unknown. Raises EncodingInvalid.
 
-    All collections share a table of them that outlives persons, so it is no place for free text.
+    All collections share a table of them that outlives persons, so free text is not accepted.
     """
     if text and not (len(text) <= MAX_FINGERPRINT_CHARACTERS and _FINGERPRINT.fullmatch(text)):
         raise EncodingInvalid(
@@ -99,7 +99,7 @@ def fingerprint(text: str, field: str) -> str:
 
 
 def free_text(text: str, field: str) -> str:
-    """A text for people or a caller's reference. Raises OptionInvalid."""
+    """A display name or a caller's reference. Raises OptionInvalid."""
     if len(text) > MAX_TEXT_CHARACTERS or "\0" in text:
         raise OptionInvalid(
             f"{field} must have at most {MAX_TEXT_CHARACTERS} characters and no NUL", field=field
@@ -108,7 +108,7 @@ def free_text(text: str, field: str) -> str:
 
 
 def max_distance(value: float, field: str = "max_distance") -> float:
-    """A largest distance. Raises OptionInvalid."""
+    """A maximum distance. Raises OptionInvalid."""
     return number(value, field, 0, MAX_DISTANCE)
 
 
