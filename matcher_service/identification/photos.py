@@ -1,4 +1,4 @@
-"""From a probe that may be a photo to what the store compares."""
+"""Resolves probes: computes the encodings of photos."""
 
 import asyncio
 import dataclasses
@@ -9,12 +9,12 @@ from facerec.quality import Quality
 from matcher_service.domain.errors import FaceAmbiguous, FaceNotFound, ModelMismatch
 from matcher_service.domain.faces import BoundingBox, EncodedFace, Encoder, Encoding, Photo, Probe
 
-PHOTOS_IN_FLIGHT = 4  # of one call: enough to keep an encoder of a few cores busy, no call takes it all
+PHOTOS_IN_FLIGHT = 4  # of one call: enough to keep a few cores of the encoder busy
 
 
 @dataclasses.dataclass(frozen=True)
 class ResolvedProbe:
-    """A face to compare: a stored face's id, or a vector, with place and quality where a photo showed it."""
+    """A face to compare: a stored face's id or an encoding; from a photo also its box and quality."""
 
     face: Encoding | uuid.UUID
     box: BoundingBox | None = None
@@ -22,14 +22,14 @@ class ResolvedProbe:
 
 
 async def single_face(encoder: Encoder, probe: Probe) -> ResolvedProbe:
-    """The one face a probe means.
+    """Resolve the single face of a probe.
 
     Raises FaceNotFound, FaceAmbiguous, and what the encoder raises.
     """
     if not isinstance(probe.face, Photo):
         return ResolvedProbe(probe.face)
     field = f"{probe.field}.image"
-    wanted = 1 if probe.face.use_largest_face else 2  # a second one is enough to know of
+    wanted = 1 if probe.face.use_largest_face else 2  # a second face is enough to refuse the photo
     found = await encoder.encode(probe.face.image, max_faces=wanted, field=field)
     if not found:
         raise FaceNotFound("no face was found in the image: send one that shows a face", field=field)
@@ -42,7 +42,7 @@ async def single_face(encoder: Encoder, probe: Probe) -> ResolvedProbe:
 
 
 async def single_faces(encoder: Encoder, probes: Sequence[Probe]) -> list[ResolvedProbe]:
-    """The one face each probe means; the first invalid probe, in their order, fails all of them."""
+    """Resolve the single face of each probe; the first invalid probe in their order raises its error."""
     semaphore = asyncio.Semaphore(PHOTOS_IN_FLIGHT)
 
     async def limited(probe: Probe) -> ResolvedProbe:
@@ -59,7 +59,9 @@ async def single_faces(encoder: Encoder, probes: Sequence[Probe]) -> list[Resolv
 
 
 async def every_face(encoder: Encoder, probe: Probe, min_face_pixels: int) -> list[ResolvedProbe]:
-    """Every face of a photo, largest first; of another probe its one face. Raises what the encoder raises."""
+    """Resolve all faces of a photo, largest first, or the face of another probe. Raises what the encoder
+    raises.
+    """
     if not isinstance(probe.face, Photo):
         return [ResolvedProbe(probe.face)]
     found = await encoder.encode(
@@ -90,5 +92,5 @@ def check_space(face: Encoding | uuid.UUID, probe: Probe, space: str) -> None:
 
 
 def no_such_face(probe: Probe) -> FaceNotFound:
-    """The error for a stored face that is not there."""
+    """The error for a stored face that does not exist."""
     return FaceNotFound("the collection has no face with this id", field=f"{probe.field}.face_id")

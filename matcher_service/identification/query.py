@@ -1,4 +1,4 @@
-"""What a search or a comparison asks and what comes back."""
+"""Queries of searches and comparisons, and their results."""
 
 import dataclasses
 import uuid
@@ -9,15 +9,15 @@ from matcher_service.domain.faces import Candidate, Encoding, SearchMode
 from matcher_service.postgres.database import Row
 from matcher_service.postgres.vectors import vector_wire
 
-COUNTED_PERSONS = 101  # of those near enough: one more than can be answered
+COUNTED_PERSONS = 101  # one more than a response can have
 
 
 @dataclasses.dataclass(frozen=True)
 class Query:
     """A face to search for. `max_distance` None means the collection's identify threshold.
 
-    Without `scores` the asker may learn of a distance only whether it is within that threshold: candidates
-    come in the order of their ids, and nothing that is done depends on how near they are.
+    Without `scores` the caller may learn of a distance only whether it is within the threshold: candidates
+    are ordered by their ids, and the work done does not depend on their distances.
     """
 
     collection_id: str
@@ -35,10 +35,10 @@ class Query:
 
 @dataclasses.dataclass(frozen=True)
 class SearchResult:
-    """What a search found; `faces` is how many were compared, `matched_persons` how many people were near
-    enough: of those an index proposed, or of all, and counted up to COUNTED_PERSONS.
+    """The result of a search. `faces` is the number of faces compared, `matched_persons` the number of
+    persons within the threshold, among those the index proposed or among all, up to COUNTED_PERSONS.
 
-    `collection_faces` is about how many there are, where a calibration is in force.
+    `collection_faces` is the estimated size of the collection, if a calibration is applied.
     """
 
     space: str
@@ -54,9 +54,9 @@ class SearchResult:
 
 @dataclasses.dataclass(frozen=True)
 class QueryResult:
-    """What one look found. `search` is what was done: index, scan, later (nothing yet) or none.
+    """The result of one query. `search` is what was done: index, scan, later (a scan is needed) or none.
 
-    `truncated` says that all whom the index proposed are within the threshold, so that there may be more.
+    `truncated` means that all proposals of the index are within the threshold, so that there may be more.
     """
 
     search: str
@@ -67,10 +67,10 @@ class QueryResult:
 
 @dataclasses.dataclass(frozen=True)
 class CountedTry:
-    """Whose failed tries are counted, and how: `max_distance` None means the collection's verify threshold.
+    """Whose failed tries are counted, and how; `max_distance` None means the collection's verify threshold.
 
-    A try is regained in `try_seconds`, and one is left while no more than `max_missing_seconds` are missing.
-    A match takes `match_tries` of one.
+    A try is regained in `try_seconds`; one is left while refilling takes at most `max_missing_seconds`. A
+    match costs `match_tries`.
     """
 
     caller: str
@@ -82,9 +82,9 @@ class CountedTry:
 
 @dataclasses.dataclass(frozen=True)
 class VerifyResult:
-    """What the verify statement found; `face_id` and `distance` are None without a face or a probe.
+    """The result of the verify statement; `face_id` and `distance` are None without a face or a probe.
 
-    `wait_seconds` is not 0 where no failed try is left: then nothing of the rest may be answered.
+    `wait_seconds` is not 0 if no failed try is left; then nothing else of it may be answered.
     """
 
     space: str
@@ -99,7 +99,7 @@ class VerifyResult:
 
 @dataclasses.dataclass(frozen=True)
 class CompareResult:
-    """What the compare statement found."""
+    """The result of the compare statement."""
 
     space: str
     threshold: float
@@ -114,9 +114,7 @@ def space_of(face: Encoding | uuid.UUID) -> str | None:
 
 
 def face_values(face: Encoding | uuid.UUID, suffix: str = "") -> dict[str, Any]:
-    """A face as the two values a statement takes it in, encoding and face_id with a suffix; one of them is
-    None.
-    """
+    """A face as two parameters of a statement, encoding and face_id with a suffix; one of them is None."""
     if isinstance(face, uuid.UUID):
         return {f"encoding{suffix}": None, f"face_id{suffix}": face}
     return {f"encoding{suffix}": vector_wire(face.values), f"face_id{suffix}": None}
@@ -131,7 +129,7 @@ def query_result(
     decided: bool = True,
     truncated: bool = False,
 ) -> QueryResult:
-    """Put together what the first row of a search says and the candidates found."""
+    """Build a result from the first row of a search and the candidates."""
     return QueryResult(
         head["search"],
         decided,
@@ -151,5 +149,5 @@ def query_result(
 
 
 def candidates(rows: Sequence[Row]) -> list[Candidate]:
-    """Read the people found, in the order of the rows."""
+    """Read the candidates, in the order of the rows."""
     return [Candidate(row["person_id"], row["display_name"], row["distance"], row["face_id"]) for row in rows]

@@ -1,4 +1,4 @@
-"""Probes made of a collection's own faces, to measure its index with."""
+"""Samples made of a collection's own faces, to measure the recall of its index."""
 
 import dataclasses
 import itertools
@@ -9,33 +9,34 @@ import numpy.typing as npt
 from matcher_service.postgres.database import Session
 from matcher_service.postgres.vectors import read_vectors, vector_wire
 
-PHOTO_STEP = 0.35  # between two photos of a person, on median
-# Of a probe so near to a face unlike the person's others a look-alike within the acceptance threshold may be
-# answered instead. Farther away hardly anybody is within it.
+PHOTO_STEP = 0.35  # the median distance of two photos of a person
+# For a sample this near to a face unlike the person's others, the index may answer a similar person within
+# the acceptance threshold instead. Farther away hardly anybody is within it.
 FAR_STEP = 0.15
-PERSONS_PER_FAR_SAMPLE = 20  # looked at for each probe, as what is far is the farthest twentieth
+PERSONS_PER_FAR_SAMPLE = 20  # drawn per sample: far faces are the farthest twentieth
 
 Vectors = npt.NDArray[np.float32]
 
 
 @dataclasses.dataclass(frozen=True)
 class RecallSamples:
-    """Vectors, (n, 128), and the keys of the persons whose next photos they could be."""
+    """Vectors, (n, 128), each like a new photo of a person, and the persons' keys."""
 
     person_keys: list[int]
     vectors: Vectors
 
     @property
     def encoded(self) -> list[bytes]:
-        """The vectors as statements take them."""
+        """The vectors as parameters of a statement."""
         return [vector_wire(vector) for vector in self.vectors]
 
 
 async def draw_recall_samples(session: Session, count: int, *, far: bool) -> RecallSamples:
-    """Draw people at random and make a probe of a face of each, up to `count`.
+    """Draw people at random and make a sample of a face of each, up to `count`.
 
-    `far` takes the faces that lie farthest from the nearest center of their person: of the twentieth of
-    people who have such, several probes of each where these are fewer. Else it is any face.
+    With `far` these are the faces farthest from the nearest center of their person, of the twentieth of
+    people with the farthest ones; each is used several times if there are fewer than `count`. Else it is any
+    face.
     """
     persons = count * (PERSONS_PER_FAR_SAMPLE if far else 1)
     rows = await session.rows("draw_recall_samples", max_persons=persons, farthest=far)
@@ -51,14 +52,15 @@ async def draw_recall_samples(session: Session, count: int, *, far: bool) -> Rec
 
 
 def step(faces: Vectors, distance: float) -> Vectors:
-    """Move faces, (n, 128), so far in the directions in which two of them chosen at random differ.
+    """Move faces, (n, 128), by `distance` in the directions in which random pairs of them differ.
 
-    Photos differ in few of the 128 dimensions, as people do. Moved in any direction faces are found too
-    easily: in 6 % of the lists over 24,000 generated people 0.99 of them, 0.92 so, 0.94 of new photos.
+    Photos differ in few of the 128 dimensions, as people do. Moved in random directions, faces are found too
+    easily: with 6 % of the lists of 24,000 generated people, recall is 0.99 then, 0.92 with these directions
+    and 0.94 for new photos.
     """
     random = np.random.default_rng()
     others = random.permutation(faces) - random.permutation(faces)
-    steps = others + random.normal(scale=1e-6, size=faces.shape)  # two that are equal differ in no direction
+    steps = others + random.normal(scale=1e-6, size=faces.shape)  # two equal faces have no direction
     return np.asarray(faces + steps * distance / np.linalg.norm(steps, axis=1, keepdims=True), np.float32)
 
 
@@ -67,10 +69,10 @@ def move(
 ) -> Vectors:
     """Move faces to where another photo of the person could be.
 
-    Of n faces with variance v about their mean, a face is v (1 - 1/n) from it and another one v (1 + 1/n):
-    the offset grows by sqrt((n + 1) / (n - 1)). A face that is far from the mean says nothing of how others
-    lie around it, nor does a person's only one: those are `lone`, and move by a typical step. `faces` and
-    `means` are (n, 128), `counts` and `lone` (n,); `counts` is how many faces each person has.
+    For n faces with variance v about their mean, the squared distance of a face to the mean is v (1 - 1/n),
+    and that of another face v (1 + 1/n): the offset grows by sqrt((n + 1) / (n - 1)). A face far from the
+    mean, or a person's only one, has no such variance: those are `lone`, and move by PHOTO_STEP. `faces` and
+    `means` are (n, 128), `counts` and `lone` (n,); `counts` is the number of faces of each person.
     """
     several = np.maximum(counts, 2)[:, None]
     grown = means + (faces - means) * np.sqrt((several + 1) / (several - 1))

@@ -1,4 +1,4 @@
-"""The statements that decide about one face: Verify, Compare, and the counts of failed tries."""
+"""The statements of Verify, Compare and the counts of failed tries."""
 
 import uuid
 
@@ -15,7 +15,7 @@ from matcher_service.postgres.driver_errors import retried_on_schema_change
 
 
 class DecisionRepository:
-    """Measures faces against those stored.
+    """Measures distances to stored faces.
 
     Every method raises CollectionNotFound, StoreUnavailable and Overloaded.
     """
@@ -27,7 +27,7 @@ class DecisionRepository:
     async def verify(
         self, collection_id: str, person_id: str, face: Encoding | uuid.UUID, count: CountedTry | None = None
     ) -> VerifyResult:
-        """Measure a face against every face of a person, and count it as a failed try where it is one."""
+        """Measure a face against every face of a person, and count a failed try."""
         async with self._database.session(collection_id) as session:
             row = await session.required_row(
                 "verify",
@@ -55,7 +55,7 @@ class DecisionRepository:
     async def compare(
         self, collection_id: str, a: Encoding | uuid.UUID, b: Encoding | uuid.UUID
     ) -> CompareResult:
-        """Measure two faces against each other."""
+        """Measure the distance of two faces."""
         async with self._database.session(collection_id) as session:
             row = await session.required_row("compare", **face_values(a, "_a"), **face_values(b, "_b"))
         return CompareResult(
@@ -72,7 +72,7 @@ class DecisionRepository:
     async def count_refusal(
         self, collection_id: str, caller: str, *, try_seconds: float, max_missing_seconds: float
     ) -> float:
-        """Count an enrollment as refused; 0, or the seconds until another may be."""
+        """Count a refused enrollment; returns 0, or the seconds until the next is allowed."""
         row = await self._database.row(
             "count_refusal",
             collection_id,
@@ -85,7 +85,7 @@ class DecisionRepository:
     async def return_refusal(
         self, collection_id: str, caller: str, *, try_seconds: float, share: float
     ) -> None:
-        """Give back a share of what a refusal took."""
+        """Return a share of the try that a refusal took."""
         await self._database.row(
             "return_refusal", collection_id, caller=caller, try_seconds=try_seconds, returned_share=share
         )
