@@ -1,15 +1,15 @@
-"""Erasing what has expired."""
+"""Erases expired faces, old requests and old audit events."""
 
 import datetime
 
 from matcher_service.postgres.session import Connection, Row, Session
 
 BATCH_EVENTS = 10_000
-BATCH_PERSONS = 500  # a transaction's, so that nobody waits long for a person it holds
+BATCH_PERSONS = 500  # of one transaction, so that calls do not wait long for its locks
 
 
 async def erase_expired(connection: Connection, collection_id: str) -> tuple[int, int]:
-    """Erase a collection's faces that have expired, and who is left with none; counts faces and persons."""
+    """Erase a collection's expired faces and persons left without a face; returns the counts of both."""
     session = Session(connection, collection_id, role="maintenance")
     locks = ["lock_expired_persons"]
     if await session.value("has_retention"):
@@ -23,17 +23,17 @@ async def erase_expired(connection: Connection, collection_id: str) -> tuple[int
 
 
 async def _erase_batch(session: Session, lock: str) -> Row | None:
-    """Erase what has expired of those whom a statement locks; None where it locks nobody."""
+    """Erase the expired faces of the persons that a statement locks; None if it locks nobody."""
     async with session.transaction():
         held = await session.rows(lock, max_persons=BATCH_PERSONS)
         if not held:
             return None
-        # A statement of its own: it sees what was committed before the lock was had.
+        # A separate statement, so that it sees what was committed before the lock was acquired.
         return await session.row("erase_expired", person_keys=[row["person_key"] for row in held])
 
 
 async def delete_old_requests(connection: Connection, collection_id: str, days: int) -> None:
-    """Delete a collection's request ids and ended imports of longer ago, 0 days for never."""
+    """Delete a collection's request ids and imports older than `days`; 0 keeps them for ever."""
     if not days:
         return
     end = datetime.datetime.now(datetime.UTC) - datetime.timedelta(days=days)
@@ -43,7 +43,7 @@ async def delete_old_requests(connection: Connection, collection_id: str, days: 
 
 
 async def delete_old_audit_events(connection: Connection, change_days: int, decision_days: int) -> int:
-    """Delete audit events of longer ago, 0 days for never; counts events."""
+    """Delete audit events older than these days, 0 keeps them for ever; returns the number of events."""
     now = datetime.datetime.now(datetime.UTC)
     ends = [now - datetime.timedelta(days=days) if days else None for days in (change_days, decision_days)]
     if not any(ends):

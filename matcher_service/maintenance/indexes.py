@@ -1,4 +1,4 @@
-"""A collection's pair of indexes: built when large, rebuilt as it grows, dropped when broken or needless."""
+"""Builds, rebuilds and drops a collection's pair of indexes."""
 
 import asyncio
 import contextlib
@@ -15,40 +15,41 @@ from matcher_service.postgres.session import Connection, Row, Session
 from matcher_service.postgres.statements import partition_name
 
 PERSONS_PER_LIST = 100
-MIN_LISTS = 16  # of the index over means; that over centers may have one, which is searched always
-FEW_CENTERS = 1000  # so many in one list cost less than a search of the means
-REBUILD_GROWTH = 1.5  # lists are centers of what there was: grown by so much, they fit no longer
-RECALL_GROWTH = 0.05  # a share of the people who came or went, after which recall is measured anew
-SHRINK = 0.5  # an index goes once the collection is at this share of the size that gets one
+MIN_LISTS = 16  # of the index over means; the index over centers may have a single list
+FEW_CENTERS = 1000  # up to these, one list costs less than searching the means
+REBUILD_GROWTH = 1.5  # lists fit the data at the build; after growing by this factor the index is rebuilt
+RECALL_GROWTH = 0.05  # share of people added or erased after which recall is measured again
+SHRINK = 0.5  # an index is dropped below this share of index_above_faces
 PROGRESS_SECONDS = 1.0
-# A build ends by waiting for every transaction that began before, and is lost where it gives up. Nobody
-# queues up behind that wait. It outlasts an export; where one is old already, the build does not begin.
+# CREATE INDEX CONCURRENTLY ends by waiting for all older transactions; if it times out, the build is lost.
+# Other calls do not queue behind that wait. The time is longer than an export; with an old transaction no
+# build starts.
 BUILD_WAIT_SECONDS = 3900.0
 OLD_SECONDS = 60.0
-# k-means holds about 4 bytes for each pair of list and sample, 50 samples a list, and some more beside.
+# k-means needs about 4 bytes for each pair of a list and a sample, with 50 samples a list, and some more.
 _BYTES_PER_LIST_SQUARED = 225
 
-INDEXED = ("person", "face")  # the tables with an index each
+INDEXED = ("person", "face")  # the parents of the tables that get an index
 
 log = structlog.get_logger(__name__)
 
 
 @dataclasses.dataclass(frozen=True)
 class IndexBuilder:
-    """Keeps indexes with one connection and watches builds with another. Memory is of a build, in bytes.
+    """Builds indexes on one connection and watches builds on another. `memory_bytes` is for one build.
 
-    Recall is measured at a build, every `recall_check_seconds`, and where people came or went meanwhile.
+    Recall is measured at a build, every `recall_check_seconds`, and after people were added or erased.
     """
 
     connection: Connection
     watcher: Connection
     memory_bytes: int
     recall_check_seconds: float
-    # The watcher is asked by the build and by whoever watches it, one at a time.
+    # Build and watch task share the watcher connection.
     _watcher_lock: asyncio.Lock = dataclasses.field(default_factory=asyncio.Lock)
 
     async def update(self, collection_id: str) -> bool:
-        """Bring a collection's indexes to what its size and policy ask for, or return False to wait."""
+        """Make a collection's indexes match its size and policy; returns False if that was postponed."""
         row = await self._read_policy(collection_id)
         if row is not None and await self._is_lost(collection_id, row["index_name"]):
             log.warning("index_lost", collection=collection_id)
@@ -74,18 +75,18 @@ class IndexBuilder:
         return await self._session(collection_id).row("get_policy")
 
     async def _is_lost(self, collection_id: str, name: str | None) -> bool:
-        """Whether the index that searches go by is gone or not valid: by other hands, or a restore's."""
+        """Whether the index in use is missing or invalid, as after a restore."""
         if name is None:
             return False
         valid = {row["name"] for row in await self._list(collection_id) if row["valid"]}
         return not valid.issuperset(_index_names(collection_id, name))
 
     async def _list(self, collection_id: str) -> list[Row]:
-        """The indexes that are there, whatever is searched by."""
+        """All indexes that exist, in use or not."""
         return await self._session(collection_id).rows("list_indexes", tables=_tables(collection_id))
 
     async def drop(self, collection_id: str) -> None:
-        """Have the collection searched exactly, and drop its index."""
+        """Switch the collection to exact search, and drop its index."""
         await self._session(collection_id).execute("clear_index")
         await self._drop_others(collection_id, None)
         log.info("index_dropped", collection=collection_id)
@@ -99,14 +100,14 @@ class IndexBuilder:
         return bool(centers > REBUILD_GROWTH * max(policy["index_centers"], FEW_CENTERS))
 
     async def _has_to_wait(self, collection_id: str) -> bool:
-        """Whether a build is better left to another run, as it would end only with a long transaction."""
+        """Whether to postpone a build, as it would have to wait for a long transaction."""
         old = await self.count_old_transactions(collection_id, OLD_SECONDS)
         if old:
             log.info("index_build_postponed", collection=collection_id, transactions=old)
         return bool(old)
 
     async def count_old_transactions(self, collection_id: str, seconds: float) -> int:
-        """Count the transactions, older than that, for which dead rows are kept and a build would wait."""
+        """Count the transactions older than `seconds` that keep dead rows and that a build would wait for."""
         tables = [partition_name(parent, collection_id) for parent in INDEXED]
         async with self._watcher_lock, self.watcher.transaction():
             await self.watcher.execute("SET LOCAL ROLE NONE")  # as in _watch
@@ -121,9 +122,9 @@ class IndexBuilder:
         return moved or age is None or age >= self.recall_check_seconds
 
     async def _measure(self, collection_id: str, policy: Row, name: str | None = None) -> IndexRecall:
-        """Measure what an index does; where that is less than the target, search more of its lists.
+        """Measure the recall of an index, and raise its probes if it misses the target.
 
-        `name` is of one just built, else it is the one in use.
+        `name` is an index just built; by default the one in use.
         """
         if await mark_centers(self.connection, collection_id):
             log.info("centers_marked", collection=collection_id)
@@ -151,7 +152,7 @@ class IndexBuilder:
         return built_persons / REBUILD_GROWTH <= persons <= built_persons * REBUILD_GROWTH
 
     async def _build(self, collection_id: str, policy: Row) -> None:
-        """Build beside the old indexes if there are some, and drop those once no search uses them."""
+        """Build new indexes beside the old ones, if any, then drop those."""
         name = _next_name(collection_id, policy["index_name"])
         means, centers = _index_names(collection_id, name)
         async with self._watched(collection_id):
@@ -171,7 +172,7 @@ class IndexBuilder:
         log.info("index_built", collection=collection_id, centers=count, **recall.logged)
 
     async def _create(self, collection_id: str, over: str, name: str, rows: int, least: int) -> None:
-        """Create an index of lists of about PERSONS_PER_LIST rows, at least so many lists."""
+        """Create an index of at least `least` lists, of about PERSONS_PER_LIST rows each."""
         max_lists = max(MIN_LISTS, math.isqrt(self.memory_bytes // _BYTES_PER_LIST_SQUARED))
         lists = min(max(least, rows // PERSONS_PER_LIST), max_lists)
         log.info("index_build_started", collection=collection_id, over=over, rows=rows, lists=lists)
@@ -182,7 +183,7 @@ class IndexBuilder:
         await session.execute_named("keep_index_from_statistics", index=name)
 
     async def _drop_others(self, collection_id: str, kept: str | None) -> None:
-        """Drop every index but the pair in use: older ones, and those whose build was cut short."""
+        """Drop every index but the pair in use: older ones, and those of interrupted builds."""
         used = _index_names(collection_id, kept) if kept else ()
         for row in await self._list(collection_id):
             if row["name"] not in used:
@@ -190,7 +191,7 @@ class IndexBuilder:
 
     @contextlib.asynccontextmanager
     async def _watched(self, collection_id: str) -> AsyncIterator[None]:
-        """Show how far a build is, in the table that GetCollection reads, and in the log by its phases."""
+        """Report a build's progress in the table that GetCollection reads, and its phases in the log."""
         await self._set_progress(collection_id, "starting", 0.0)
         watch = asyncio.create_task(self._watch(collection_id))
         try:
@@ -204,7 +205,7 @@ class IndexBuilder:
         tables, shown = _tables(collection_id), ""
         while True:
             async with self._watcher_lock, self.watcher.transaction():
-                # Postgres shows what a session does to its login, not to the role it acts as.
+                # Postgres shows the progress to the session's login, not to the role set.
                 await self.watcher.execute("SET LOCAL ROLE NONE")
                 row = await self._session(collection_id, self.watcher).row("get_progress", tables=tables)
             if row is not None:
@@ -227,12 +228,12 @@ def _tables(collection_id: str) -> list[str]:
 
 
 def _index_names(collection_id: str, name: str) -> tuple[str, str]:
-    """The names of the index over means, by which the pair goes, and of that over centers."""
+    """The names of the index over means, which also identifies the pair, and of the index over centers."""
     number = name.rpartition("_")[2]
     return name, f"{partition_name('face', collection_id)}_near_{number}"
 
 
 def _next_name(collection_id: str, old: str | None) -> str:
-    """A name that differs from the old index's, which is there until the new one is in use."""
+    """A name other than the old index's, which exists until the new one is in use."""
     number = int(old.rpartition("_")[2]) + 1 if old else 1
     return f"{partition_name('person', collection_id)}_near_{number}"

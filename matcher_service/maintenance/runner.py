@@ -1,4 +1,4 @@
-"""One run after another over all collections."""
+"""Runs maintenance over all collections, once or repeatedly."""
 
 import asyncio
 import dataclasses
@@ -22,15 +22,15 @@ log = structlog.get_logger(__name__)
 
 
 class CollectionsFailed(Exception):
-    """Collections could not be maintained, of each of which the log has a line; all others were."""
+    """Some collections could not be maintained; the log has a line for each. All others were."""
 
 
 @dataclasses.dataclass(frozen=True)
 class MaintenanceOptions:
-    """Where the database is and how it is maintained; memory is an index build's.
+    """The database and how to maintain it; `index_memory_bytes` is for one index build.
 
-    `url_file` is where `url` was read from, if from a file. `scrub` writes the files of collections anew from
-    which something was erased. Retention is in days, 0 for ever.
+    `url_file` is the file that `url` was read from, if any. `scrub` rewrites the files of collections with
+    erased data. Retention is in days, 0 for ever.
     """
 
     url: str
@@ -45,7 +45,7 @@ class MaintenanceOptions:
 
 
 async def run_once(options: MaintenanceOptions) -> bool:
-    """Maintain every collection once; False when another process is at it.
+    """Maintain every collection once; returns False if another process is doing so.
 
     Raises MaintenanceError, and CollectionsFailed after the run.
     """
@@ -58,9 +58,9 @@ async def run_once(options: MaintenanceOptions) -> bool:
 
 
 async def run(options: MaintenanceOptions) -> None:
-    """Maintain every collection again and again, waiting out a database that is away. Ends when cancelled.
+    """Maintain every collection repeatedly, also after the database was unreachable. Ends when cancelled.
 
-    Raises MaintenanceError when the first look finds that it may not.
+    Raises MaintenanceError if the first run is not permitted.
     """
     reached = False
     url = DatabaseUrl(options.url, options.url_file)
@@ -84,14 +84,14 @@ async def run(options: MaintenanceOptions) -> None:
 
 @dataclasses.dataclass(frozen=True)
 class _Run:
-    """One run: what has expired goes in all collections before what takes long begins in one."""
+    """One run: first erases what has expired in all collections, then does the longer steps."""
 
     options: MaintenanceOptions
     connection: Connection
     builder: IndexBuilder
 
     async def maintain(self) -> None:
-        """Maintain all of them. Raises CollectionsFailed once everything else is done."""
+        """Maintain all collections. Raises CollectionsFailed after everything else is done."""
         rows = await self._session().rows("list_collections")
         collection_ids = [row["collection_id"] for row in rows]
         failed = {
@@ -106,7 +106,7 @@ class _Run:
             )
 
     async def erase(self, collection_id: str) -> bool:
-        """Erase what has expired, and what says something of who is erased; True, as nothing is left."""
+        """Erase expired faces and data about erased persons; always True: nothing is postponed."""
         faces, persons = await erase_expired(self.connection, collection_id)
         if faces:
             log.info("expired_faces_erased", collection=collection_id, faces=faces, persons=persons)
@@ -116,9 +116,9 @@ class _Run:
         return True
 
     async def keep(self, collection_id: str) -> bool:
-        """Remove what was erased from the files, and then keep the index: that waits for no build.
+        """Scrub and vacuum first, so that they need not wait for an index build, then update the index.
 
-        Returns whether all is as it is to be, or False where something is left for a later run.
+        Returns False if something was postponed to a later run.
         """
         scrubbed = not self.options.scrub or await scrub(self.connection, self.builder, collection_id)
         vacuumed = await vacuum(self.connection, collection_id)
@@ -129,7 +129,7 @@ class _Run:
         return Session(self.connection, collection_id, role="maintenance")
 
     async def _delete_old_audit_events(self) -> None:
-        """Forget audit events of long ago."""
+        """Delete audit events beyond their retention."""
         options = self.options
         try:
             deleted = await delete_old_audit_events(
@@ -143,13 +143,13 @@ class _Run:
             log.info("audit_events_deleted", events=deleted)
 
     async def _record_step(self, step: str, *, failed: int = 0, waiting: int = 0) -> None:
-        """Store how a step ended, for the matchers' metrics."""
+        """Store the result of a step, for the matchers' metrics."""
         await self._session().execute("record_step", step=step, failed=failed, waiting=waiting)
 
     async def _run_step(
         self, collection_ids: Sequence[str], step: Callable[[str], Awaitable[bool]]
     ) -> list[str]:
-        """Take a step in every collection; returns those where it failed."""
+        """Run a step in every collection; returns those where it failed."""
         failed = []
         waiting = 0
         for collection_id in collection_ids:
@@ -157,7 +157,7 @@ class _Run:
                 waiting += not await step(collection_id)
             except (*SERVER_ERRORS, MatcherError) as error:
                 why = type(error).__name__
-                # Asked of the database, so that one that is away ends the run.
+                # A query, so that an unreachable database ends the run.
                 if not await self._session(collection_id).value("has_collection"):
                     log.info("collection_disappeared", collection=collection_id)  # erased meanwhile
                 elif isinstance(error, LOCK_ERRORS):
