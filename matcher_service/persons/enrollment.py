@@ -1,4 +1,4 @@
-"""Enrolling people: photos to encodings, the collection's policy, then all faces at once or none."""
+"""Enrolls people: encodes photos, checks the collection's policy, then stores all faces or none."""
 
 import contextlib
 import dataclasses
@@ -21,7 +21,7 @@ from matcher_service.postgres.admission import FairSemaphore
 ENROLL_ATTEMPTS = 4
 RETRY_SECONDS = 0.1
 REFUSING_WAIT_SECONDS = 30.0
-REFUSING_AT_ONCE = 3  # a collection's, in a matcher: while one commits, others add their faces
+REFUSING_AT_ONCE = 3  # per collection and matcher: while one commits, others add their faces
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,9 +34,9 @@ class Item:
 
 @dataclasses.dataclass(frozen=True)
 class EnrollmentRequest:
-    """An enrollment as asked for; no request id is "", no expire time is never.
+    """A request to enroll; a `request_id` of "" is none, an `expire_time` of None never.
 
-    `scores` tells whether whoever asks may learn which duplicate is the nearest.
+    `scores` is whether the caller may learn which duplicate is the nearest.
     """
 
     collection_id: str
@@ -49,7 +49,7 @@ class EnrollmentRequest:
 
 
 class Enroller:
-    """Enrolls people. Raises what PersonRepository raises besides."""
+    """Enrolls people. Also raises what PersonRepository raises."""
 
     def __init__(self, repository: PersonRepository, policy: EnrollmentPolicy, encoder: Encoder) -> None:
         self._repository = repository
@@ -58,7 +58,7 @@ class Enroller:
         self._semaphores: weakref.WeakValueDictionary[str, FairSemaphore] = weakref.WeakValueDictionary()
 
     async def enroll(self, request: EnrollmentRequest) -> Enrollment:
-        """Add all the faces to the person, or none; create the person when new.
+        """Add all the faces to the person, or none; create the person if new.
 
         Raises RequestIdReused, PersonNotFound for a replay whose person was erased, FaceNotFound,
         FaceAmbiguous, ModelMismatch, FaceQuality, FaceDuplicate, PersonFull, and what the encoder raises.
@@ -83,7 +83,7 @@ class Enroller:
             try:
                 return await self._commit(request, contents, known, request_key, resolved)
             except RequestIdTaken:
-                continue  # its answer is there now
+                continue  # the other call's answer is stored now
             except SearchOutdated:
                 continue  # much was enrolled since, or the policy changed
             except DuplicateFound as found:
@@ -93,7 +93,7 @@ class Enroller:
                 probe = request.items[vanished.index].probe
                 if isinstance(probe.face, uuid.UUID):
                     raise no_such_face(probe) from None
-                # The face was the person's when looked up and is not any more: it is added now.
+                # The person had the face at the preview and has it no longer: the next attempt adds it.
         raise Overloaded(
             "the person or the collection changed during each attempt to enroll; retry later",
             retry_after_seconds=RETRY_SECONDS,
@@ -107,7 +107,7 @@ class Enroller:
         request_key: tuple[str, bytes],
         resolved: dict[int, ResolvedProbe],
     ) -> Enrollment:
-        """Encode the photos that are new and not in `resolved` yet, and store what there is to store."""
+        """Encode the new photos that are not in `resolved` yet, and store the enrollment."""
         new = [index for index, content in enumerate(contents) if content not in known.known_content_ids]
         unresolved = [index for index in new if index not in resolved]
         found = await single_faces(self._encoder, [request.items[index].probe for index in unresolved])
@@ -157,8 +157,8 @@ class Enroller:
         return dataclasses.replace(enrollment, faces=enrolled)
 
     def _slot(self, collection_id: str, policy: Policy) -> contextlib.AbstractAsyncContextManager[None]:
-        """Where duplicates are refused, few transactions at a time: they commit one by one, and those that
-        wait for that would each hold a connection.
+        """A permit for the transaction if duplicates are refused: these commit one by one, and waiting ones
+        would each hold a connection.
         """
         if policy.duplicates != "refuse":
             return contextlib.nullcontext()
@@ -166,7 +166,7 @@ class Enroller:
         return self._semaphores.setdefault(collection_id, semaphore).permit()
 
     async def _replay(self, request: EnrollmentRequest, known: Preview, replay: Replay) -> Enrollment:
-        """Answer as the first call with this request id was answered."""
+        """Answer as the first call with this request id."""
         if replay.person_exists and not replay.same_content:
             raise RequestIdReused(
                 "this request id was used for another enrollment: send a new one", field="request_id"

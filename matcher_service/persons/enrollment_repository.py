@@ -1,4 +1,4 @@
-"""The statements of an enrollment: what is known before any work, then one transaction."""
+"""The statements of an enrollment: a preview, then one transaction."""
 
 import dataclasses
 import datetime
@@ -17,9 +17,9 @@ from matcher_service.postgres.vectors import vector_wire
 
 @dataclasses.dataclass(frozen=True)
 class NewFace:
-    """One item ready to be stored: a vector, or the id of a stored face to copy.
+    """One item ready to be stored: an encoding, or the id of a stored face to copy.
 
-    A photo known before the transaction has neither: `content_id` then finds the face there is.
+    A photo known before the transaction has neither: `content_id` then finds the existing face.
     """
 
     content_id: uuid.UUID | None
@@ -29,11 +29,11 @@ class NewFace:
 
 
 class RequestIdTaken(Exception):
-    """Another call committed the same request id meanwhile; nothing of this one was stored."""
+    """A concurrent call committed the same request id; nothing of this one was stored."""
 
 
 class FaceVanished(Exception):
-    """The item at `index` needs a face that is gone; nothing of the call was stored."""
+    """The item at `index` needs a face that no longer exists; nothing of the call was stored."""
 
     def __init__(self, index: int) -> None:
         super().__init__(index)
@@ -48,7 +48,7 @@ async def preview(
     request: tuple[str, bytes],
     content_ids: list[uuid.UUID],
 ) -> Preview:
-    """Look up the space, an earlier answer and the photos the person has. `request` is as for `commit`.
+    """Look up the space, the policy, an earlier answer and the person's photos. `request` is as for `commit`.
 
     Raises CollectionNotFound, StoreUnavailable, Overloaded.
     """
@@ -90,7 +90,7 @@ async def commit(
 ) -> Enrollment:
     """Store all the faces, or none. `request` is an id, "" for none, and its content's digest.
 
-    `known` is what the faces were searched for duplicates by. Raises RequestIdTaken, FaceVanished,
+    `known` is the preview that the duplicate search used. Raises RequestIdTaken, FaceVanished,
     SearchOutdated, DuplicateFound, PersonFull, CollectionNotFound, StoreUnavailable, Overloaded.
     """
     async with repository.database.transaction(collection_id) as session:
@@ -112,7 +112,7 @@ async def commit(
 
 
 async def _lock(session: Session, person_id: str, known: Preview, faces: list[NewFace]) -> bool:
-    """Lock the person, made where there is nobody of the id; whether it was made."""
+    """Lock the person, creating it if new; returns whether it was created."""
     fingerprints = _fingerprints(faces)
     created = await session.row(
         "lock_enrolled_person", person_id=person_id, space=known.space, fingerprints=fingerprints
@@ -131,7 +131,7 @@ async def _add_faces(
     display_name: str | None,
     expire_time: datetime.datetime | None,
 ) -> list[Row]:
-    """A row for each item, in order. Raises SearchOutdated, FaceVanished."""
+    """Add the faces; returns a row for each item, in order. Raises SearchOutdated, FaceVanished."""
     rows = await session.rows(
         "add_faces",
         person_id=person_id,
@@ -162,7 +162,7 @@ async def _append_events(session: Session, person: Row, *, created: bool, added:
 async def _add_request(
     session: Session, request: tuple[str, bytes], rows: list[Row], *, created: bool
 ) -> None:
-    """Keep what the request id is answered with. Raises RequestIdTaken."""
+    """Store the answer of the request id. Raises RequestIdTaken."""
     kept = await session.row(
         "add_enroll_request",
         request_id=request[0],

@@ -1,4 +1,4 @@
-"""All that is kept of one person, read part by part for whoever asks for their own data."""
+"""Exports all data of one person in parts, to answer a data subject's request."""
 
 import dataclasses
 import datetime
@@ -14,12 +14,12 @@ from matcher_service.postgres.database import Database, Row
 from matcher_service.postgres.driver_errors import retried_on_schema_change
 from matcher_service.postgres.vectors import read_vectors
 
-PART_ROWS = 500  # faces or events of a part, which stays below 2 MB with texts as long as they may be
+PART_ROWS = 500  # faces or events of a part, which is below 2 MB even with the longest texts
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class ExportedFace:
-    """A stored face, and its vector where the caller may have it."""
+    """A stored face, and its encoding if the caller may have it."""
 
     face: Face
     encoding: Encoding | None
@@ -27,7 +27,7 @@ class ExportedFace:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class PersonPart:
-    """A part of an export: the person at first, then faces, oldest first, then events, newest first."""
+    """A part of an export: first the person, then faces, oldest first, then events, newest first."""
 
     person: Person | None = None
     faces: tuple[ExportedFace, ...] = ()
@@ -42,7 +42,7 @@ class _ExportedPerson:
 
 
 class PersonExporter:
-    """Reads one person a page at a time; between two parts nothing of the database is held."""
+    """Reads a person's data page by page; between two parts it holds no connection."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -50,7 +50,7 @@ class PersonExporter:
     async def parts(
         self, collection_id: str, person_id: str, *, with_vectors: Callable[[], bool]
     ) -> AsyncIterator[PersonPart]:
-        """The parts of a person's data; `with_vectors` is asked for each page of faces.
+        """Yield the parts of a person's data; `with_vectors` is called for each page of faces.
 
         Raises PersonNotFound, CollectionNotFound, StoreUnavailable, Overloaded.
         """
@@ -67,7 +67,7 @@ class PersonExporter:
 
     @retried_on_schema_change
     async def _begin(self, collection_id: str, person_id: str) -> _ExportedPerson:
-        """Append the event that the person's data are read, before any is."""
+        """Append the audit event of the export before anything is read."""
         async with self._database.transaction(collection_id) as session:
             row = await session.required_row("begin_person_export", person_id=person_id)
             person = person_of(row)

@@ -1,4 +1,4 @@
-"""Faces in bulk as columns, and their rows held to the contract's rules."""
+"""Chunks of faces in columns, and the checks of their rows."""
 
 import collections
 import dataclasses
@@ -19,7 +19,7 @@ Vectors = npt.NDArray[np.float32]
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Chunk:
-    """Faces in columns: vectors of shape (n, 128), and n items each. None in `expire_times` is never."""
+    """Faces in columns of n items each; encodings of shape (n, 128). None in `expire_times` is never."""
 
     encodings: Vectors
     person_ids: Sequence[str]
@@ -34,7 +34,7 @@ class Chunk:
 
 @dataclasses.dataclass(frozen=True)
 class Refused:
-    """A row that is not taken: its index in the import, the invalid column, and how to fix it."""
+    """A refused row: its index in the import, the invalid column, and how to fix it."""
 
     row: int
     field: str
@@ -43,9 +43,9 @@ class Refused:
 
 @dataclasses.dataclass(frozen=True)
 class Header:
-    """An import: `first_row` is the index of the first face sent in all of it.
+    """The header of an import call: `first_row` is the index of its first face in the whole import.
 
-    `ignores_policy` where faces are taken without looking for duplicates, whatever the collection's policy.
+    `ignores_policy` accepts faces without a duplicate check, whatever the collection's policy.
     """
 
     collection_id: str
@@ -58,7 +58,7 @@ class Header:
 
 @dataclasses.dataclass(frozen=True)
 class Progress:
-    """What an import did: counts of faces and persons, and the row it goes on at."""
+    """The progress of an import: counts of faces and persons, and the next row."""
 
     next_row: int = 0
     faces_added: int = 0
@@ -67,7 +67,7 @@ class Progress:
     persons_added: int = 0
 
     def plus(self, more: "Progress") -> "Progress":
-        """Both together."""
+        """The sums of both, with the later next row."""
         return Progress(
             more.next_row,
             self.faces_added + more.faces_added,
@@ -79,7 +79,7 @@ class Progress:
 
 @dataclasses.dataclass(frozen=True)
 class Checked:
-    """The indexes of a chunk to store, with the person and content of each, and the invalid rows."""
+    """The indexes of a chunk's rows to store, with the person and content of each, and the refused rows."""
 
     indexes: list[int]
     person_ids: list[str]
@@ -87,12 +87,12 @@ class Checked:
     refused: list[Refused]
 
     def people_of_more_than(self, rows: int) -> set[str]:
-        """Who has more rows of those to store."""
+        """The persons with more than `rows` rows to store."""
         counts = collections.Counter(self.person_ids)
         return {person_id for person_id, count in counts.items() if count > rows}
 
     def refuse(self, items: Collection[int], first_row: int, error: MatcherError) -> None:
-        """Move some of what is to store, by its number there, to what is refused."""
+        """Refuse some of the rows to store; `items` are their positions in `indexes`."""
         if not items:
             return
         for item in items:
@@ -105,7 +105,7 @@ class Checked:
 
 
 def check(chunk: Chunk, first_row: int, space: str) -> Checked:
-    """Hold every row to the contract's rules. Of equal faces of one person the first counts."""
+    """Check every row. Of equal faces of one person only the first is stored."""
     in_range = np.all(np.abs(chunk.encodings) <= MAX_VALUE, axis=1)
     contents = encoding_ids(space, chunk.encodings)
     now = datetime.datetime.now(datetime.UTC)
@@ -126,7 +126,7 @@ def check(chunk: Chunk, first_row: int, space: str) -> Checked:
 
 
 def _check_row(chunk: Chunk, index: int, in_range: bool, now: datetime.datetime) -> str:
-    """The row's person. Raises MatcherError naming the invalid column."""
+    """Check a row and return its person id. Raises MatcherError naming the invalid column."""
     if not in_range:
         raise EncodingInvalid(
             f"an encoding's values must be numbers from {-MAX_VALUE:g} to {MAX_VALUE:g}", field="encodings"

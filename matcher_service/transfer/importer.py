@@ -1,4 +1,4 @@
-"""Imports: faces in bulk, chunk by chunk, so that nothing is lost or doubled."""
+"""Imports faces chunk by chunk, each exactly once."""
 
 import asyncio
 import dataclasses
@@ -11,12 +11,12 @@ from matcher_service.postgres.driver_errors import retried_on_schema_change
 from matcher_service.postgres.vectors import vector_wire
 from matcher_service.transfer.chunks import Checked, Chunk, Header, Progress, Refused, check
 
-MAX_ROWS = 2**32 - 1  # an import's, for the contract to name the next one
-MANY_ROWS = 10  # a person's in a chunk: looked at before they are written, others only afterwards
+MAX_ROWS = 2**32 - 1  # of an import: the contract's next_row is a uint32
+MANY_ROWS = 10  # of a person in a chunk: with more, the limit of faces is checked before writing, else after
 
 
 class Importer:
-    """Begins imports. Each chunk takes a connection of the pool for bulk work, and none from other calls."""
+    """Begins imports. Each chunk uses a connection of the transfer pool."""
 
     def __init__(self, database: Database, *, max_faces_per_person: int) -> None:
         self._database = database
@@ -24,16 +24,16 @@ class Importer:
 
     @retried_on_schema_change
     async def get(self, collection_id: str, import_id: str) -> Progress:
-        """Say how far an import came. Raises CollectionNotFound, StoreUnavailable, Overloaded."""
+        """Read an import's progress. Raises CollectionNotFound, StoreUnavailable, Overloaded."""
         async with self._database.session(collection_id) as session:
             row = await session.required_row("get_import", import_id=import_id)
         return Progress(**{field.name: row[field.name] for field in dataclasses.fields(Progress)})
 
     @retried_on_schema_change
     async def begin(self, header: Header) -> "Import":
-        """Begin an import or go on with one.
+        """Begin or continue an import.
 
-        Raises CollectionNotFound, StoreUnavailable, Overloaded, ModelMismatch, and OptionInvalid where the
+        Raises CollectionNotFound, StoreUnavailable, Overloaded, ModelMismatch, and OptionInvalid if the
         collection refuses duplicates.
         """
         async with self._database.session(header.collection_id) as session:
@@ -44,7 +44,7 @@ class Importer:
 
 
 class Import:
-    """One call's part of an import. Between its chunks it holds nothing that others could wait for."""
+    """One call of an import. Between two chunks it holds no lock and no connection."""
 
     def __init__(self, database: Database, header: Header, *, max_faces_per_person: int) -> None:
         self._database = database
@@ -53,10 +53,10 @@ class Import:
         self._next_row = header.first_row
 
     async def add(self, chunk: Chunk) -> tuple[Progress, list[Refused]]:
-        """Store a chunk, but for invalid rows, in one transaction with how far the import came.
+        """Store a chunk's valid rows and the import's progress in one transaction.
 
-        Waits for a connection. Raises CollectionNotFound, StoreUnavailable, Overloaded, and OptionInvalid
-        where these rows are not the next or beyond MAX_ROWS, or the collection has come to refuse duplicates.
+        Waits for a connection. Raises CollectionNotFound, StoreUnavailable, Overloaded, and OptionInvalid if
+        these are not the next rows, are beyond MAX_ROWS, or the collection now refuses duplicates.
         """
         if self._next_row + len(chunk) > MAX_ROWS:
             raise OptionInvalid(
@@ -82,7 +82,7 @@ class Import:
         )
 
     async def _preview(self, chunk: Chunk, checked: Checked) -> Progress:
-        """What storing would do."""
+        """Compute what storing the chunk would do."""
         persons = checked.person_ids
         async with self._database.transfer_session(self._header.collection_id) as session:
             await _find_same(session, chunk, checked)
@@ -94,7 +94,7 @@ class Import:
     async def _refuse_excess(
         self, session: Session, checked: Checked, person_ids: Collection[str]
     ) -> list[Row]:
-        """Refuse the rows of some people beyond what a person may have; returns what `find_excess` does."""
+        """Refuse the rows of some people beyond the limit of faces; returns the rows of `find_excess`."""
         items = [item for item, person in enumerate(checked.person_ids) if person in person_ids]
         excess = await session.rows(
             "find_excess",
@@ -107,7 +107,7 @@ class Import:
         return excess
 
     async def _delete_excess(self, session: Session, checked: Checked, grown: list[int]) -> int:
-        """Take back what was added to people, whom this has locked, beyond what they may have; how many."""
+        """Delete faces just added to locked people beyond the limit of faces; returns their number."""
         full = await session.rows(
             "find_full_persons", person_keys=grown, max_faces=self._max_faces_per_person
         )
@@ -138,7 +138,7 @@ class Import:
             if checked.indexes:
                 added = await _insert(session, header, chunk, checked)
                 excess = await self._delete_excess(session, checked, added["grown"])
-                # Last: what it writes anew counts as added by this transaction.
+                # Last: a row that it updates would count as added by this transaction.
                 if added["grown"]:
                     await session.execute("update_centers", person_keys=added["grown"])
                 done = self._count(chunk, checked, added=added["faces"] - excess, persons=added["persons"])
@@ -150,7 +150,7 @@ class Import:
 
 
 async def _finish(session: Session, header: Header, done: Progress) -> None:
-    """Store how far the import came and the event of what it added. Raises OptionInvalid by the policy."""
+    """Store the import's progress and audit event. Raises OptionInvalid by the duplicate policy."""
     policy = await session.value(
         "record_import_progress", import_id=header.import_id, **dataclasses.asdict(done)
     )
@@ -187,7 +187,7 @@ async def _insert(session: Session, header: Header, chunk: Chunk, checked: Check
 
 
 async def _find_same(session: Session, chunk: Chunk, checked: Checked) -> None:
-    """Give an encoding that its person has from a photo that photo's content, so that it is there already."""
+    """Use the photo's content id for encodings that a person has from a photo: they then count as known."""
     found = await session.rows(
         "find_same_encodings",
         person_ids=checked.person_ids,
