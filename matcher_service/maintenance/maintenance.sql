@@ -369,7 +369,7 @@ WHERE e.schemaname = 'facerec'
 ORDER BY 1;
 
 -- name: rewrite_statistics
--- For a superuser, the database's owner or a role that may MAINTAIN the catalog; Postgres skips it with a warning for others.
+-- For a superuser, the database's owner or a role that may MAINTAIN the catalog; for others Postgres only warns.
 VACUUM (FULL, VERBOSE) pg_catalog.pg_statistic;
 
 -- name: statistics_file
