@@ -1284,7 +1284,7 @@ class DeletePersonResponse(_message.Message):
     faces_deleted: _builtins.int
     """faces_deleted counts the faces erased with the person."""
     erasure_id: _builtins.str
-    """erasure_id is for GetErasure to tell what became of the bytes. Empty where
+    """erasure_id is the id for GetErasure, to follow the removal. Empty where
     nothing was erased.
     """
     @_builtins.property
@@ -1536,7 +1536,7 @@ class DeleteFaceResponse(_message.Message):
     faces_deleted: _builtins.int
     """faces_deleted is 1, or 0 if there was no such face."""
     erasure_id: _builtins.str
-    """erasure_id is for GetErasure to tell what became of the bytes. Empty where
+    """erasure_id is the id for GetErasure, to follow the removal. Empty where
     nothing was erased.
     """
     @_builtins.property

@@ -94,7 +94,7 @@ REFUSED = {
     f"postgresql://u:1 {SECRET}@h/d": "no blank",
     f"postgresql://u:{SECRET}@h:port/d": "postgresql://USER:PASSWORD@HOST:PORT/DATABASE",
     f"postgresql://u:{SECRET}@h:70000/d": "postgresql://USER:PASSWORD@HOST:PORT/DATABASE",
-    f"postgresql://u:{SECRET}@h/d?sslmode=require&channel_binding=require": "does not support channel binding",
+    f"postgresql://u:{SECRET}@h/d?sslmode=require&channel_binding=require": "not support channel binding",
     f"postgresql://u:{SECRET}@h/d?pgbouncer=true": "a session pool",
     f"postgresql://u:{SECRET}@h/d?endpoint=ep-cool": "write it as options=endpoint%3DID",
     f"postgresql://u:{SECRET}@h/d?connection_limit=5": "a parameter connection_limit that is not supported",
