@@ -12,9 +12,9 @@ INSERT INTO facerec.audit (collection_id, event_time, action, caller, person_tag
 SELECT :collection_id, i.event_time, i.action, i.caller, facerec.audit_tag(p.audit_key, p.person_id),
        CASE WHEN i.person_id IS NULL THEN 0 ELSE 1 END, 1, i.outcome
 FROM unnest(:event_times::timestamptz[], :actions::text[], :callers::text[], :person_ids::text[], :outcomes::text[]) WITH ORDINALITY
-    AS i(event_time, action, caller, person_id, outcome, place)
+    AS i(event_time, action, caller, person_id, outcome, ordinal)
 LEFT JOIN facerec.:"person" p ON p.collection_id = :collection_id AND p.person_id = i.person_id
-ORDER BY i.place;
+ORDER BY i.ordinal;
 
 -- name: get_person_tag
 -- Primary key of person.

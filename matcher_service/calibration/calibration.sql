@@ -10,10 +10,10 @@ WITH picked AS MATERIALIZED (
     ORDER BY random()
     LIMIT 4 * :max_persons::bigint
 ), face AS MATERIALIZED (
-    SELECT f.person_key, f.encoding, f.place
+    SELECT f.person_key, f.encoding, f.ordinal
     FROM picked
     CROSS JOIN LATERAL (
-        SELECT f.person_key, f.encoding, row_number() OVER (ORDER BY random()) AS place
+        SELECT f.person_key, f.encoding, row_number() OVER (ORDER BY random()) AS ordinal
         FROM facerec.:"face" f
         WHERE f.collection_id = :collection_id AND f.person_key = picked.person_key AND f.expire_time > now()
         LIMIT 10
@@ -21,14 +21,14 @@ WITH picked AS MATERIALIZED (
 ), pair AS MATERIALIZED (
     SELECT a.person_key,
            a.encoding <-> b.encoding AS distance,
-           row_number() OVER (PARTITION BY a.person_key ORDER BY random()) AS place
-    FROM face a JOIN face b ON b.person_key = a.person_key AND b.place > a.place
+           row_number() OVER (PARTITION BY a.person_key ORDER BY random()) AS ordinal
+    FROM face a JOIN face b ON b.person_key = a.person_key AND b.ordinal > a.ordinal
 ), kept AS MATERIALIZED (
     SELECT DISTINCT pair.person_key FROM pair LIMIT :max_persons::bigint
 )
 SELECT pair.person_key, least(floor(pair.distance / :bin_width::float8)::integer, :bins::integer - 1) AS bin, count(*) AS pairs
 FROM pair JOIN kept USING (person_key)
-WHERE pair.place <= :max_pairs::bigint
+WHERE pair.ordinal <= :max_pairs::bigint
 GROUP BY 1, 2;
 
 -- name: draw_impostors

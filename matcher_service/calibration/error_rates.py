@@ -144,7 +144,7 @@ def false_accepts(impostor: Impostors) -> list[Rate]:
     pairs = persons * (persons - 1) / 2
     value = near / 2 / pairs
     # The jackknife leaves a person out: what is left of the pairs that near differs from person to person as
-    # the person's own do. Whole numbers, of which nothing is lost in the difference of the two sums.
+    # the person's own do. The sums are integers, so their difference is exact.
     deviation = (persons * impostor.squares - near**2) / persons
     variance = (persons - 1) / persons * deviation / ((persons - 1) * (persons - 2) / 2) ** 2
     low, high = _interval(value, variance, least=persons / 2, most=pairs)

@@ -299,11 +299,11 @@ WITH picked AS MATERIALIZED (
            row_number() OVER (
                PARTITION BY placed.person_key
                ORDER BY CASE WHEN :farthest::boolean THEN -placed.distance ELSE random() END
-           ) AS place
+           ) AS ordinal
     FROM placed
 )
 SELECT chosen.person_key, chosen.encoding, chosen.is_center, chosen.centroid, chosen.faces
 FROM chosen
-WHERE chosen.place = 1
+WHERE chosen.ordinal = 1
 ORDER BY CASE WHEN :farthest::boolean THEN -chosen.distance END
 LIMIT CASE WHEN :farthest::boolean THEN (SELECT ceil(count(*) / 20.0) FROM picked)::bigint END;

@@ -20,21 +20,21 @@ SELECT c.space,
        r.face_times,
        ARRAY(
            SELECT m.fingerprint
-           FROM unnest(r.model_keys) WITH ORDINALITY AS k(model_key, place)
+           FROM unnest(r.model_keys) WITH ORDINALITY AS k(model_key, ordinal)
            JOIN facerec.model m USING (model_key)
-           ORDER BY k.place
+           ORDER BY k.ordinal
        ) AS fingerprints,
        ARRAY(
            SELECT f.external_ref
-           FROM unnest(r.face_ids) WITH ORDINALITY AS k(face_id, place)
+           FROM unnest(r.face_ids) WITH ORDINALITY AS k(face_id, ordinal)
            LEFT JOIN facerec.:"face" f ON f.collection_id = :collection_id AND f.face_id = k.face_id
-           ORDER BY k.place
+           ORDER BY k.ordinal
        ) AS external_refs,
        ARRAY(
            SELECT f.expire_time
-           FROM unnest(r.face_ids) WITH ORDINALITY AS k(face_id, place)
+           FROM unnest(r.face_ids) WITH ORDINALITY AS k(face_id, ordinal)
            LEFT JOIN facerec.:"face" f ON f.collection_id = :collection_id AND f.face_id = k.face_id
-           ORDER BY k.place
+           ORDER BY k.ordinal
        ) AS expire_times,
        ARRAY(
            SELECT f.content_id
@@ -147,17 +147,17 @@ WITH owner AS MATERIALIZED (
     FROM facerec.:"person" p
     WHERE p.collection_id = :collection_id AND p.person_id = :person_id
 ), item AS MATERIALIZED (
-    SELECT i.place,
+    SELECT i.ordinal,
            coalesce(i.content_id, source.content_id) AS content_id,
            coalesce(i.encoding, source.encoding) AS encoding,
            coalesce(m.model_key, source.model_key) AS model_key,
            i.external_ref,
            row_number() OVER (
                PARTITION BY coalesce(i.content_id, source.content_id)
-               ORDER BY i.encoding IS NULL AND source.encoding IS NULL, i.place
+               ORDER BY i.encoding IS NULL AND source.encoding IS NULL, i.ordinal
            ) AS copy
     FROM unnest(:content_ids::uuid[], :encodings::vector[], :fingerprints::text[], :source_ids::uuid[], :external_refs::text[]) WITH ORDINALITY
-        AS i(content_id, encoding, fingerprint, source_id, external_ref, place)
+        AS i(content_id, encoding, fingerprint, source_id, external_ref, ordinal)
     LEFT JOIN facerec.:"face" source
         ON source.collection_id = :collection_id AND source.face_id = i.source_id AND source.expire_time > now()
     LEFT JOIN facerec.model m ON m.space = :space::text AND m.fingerprint = i.fingerprint
@@ -194,7 +194,7 @@ WITH owner AS MATERIALIZED (
     SELECT :collection_id, owner.person_key, fresh.encoding, fresh.model_key, fresh.content_id, fresh.external_ref,
            coalesce(:expire_time::timestamptz, 'infinity'), fresh.content_id = ANY (grown.centers)
     FROM owner, fresh, grown
-    ORDER BY fresh.place
+    ORDER BY fresh.ordinal
     RETURNING face_id, content_id, model_key, external_ref, create_time, expire_time
 ), changed AS (
     UPDATE facerec.:"person" p
@@ -236,7 +236,7 @@ CROSS JOIN item
 LEFT JOIN stored USING (content_id)
 LEFT JOIN facerec.model m ON m.model_key = stored.model_key
 WHERE p.collection_id = :collection_id AND p.person_id = :person_id
-ORDER BY item.place;
+ORDER BY item.ordinal;
 
 -- name: record_recent_enrollment
 -- Adds the new faces to the list of the collection's last :kept_faces, and lets only one enrollment at a time commit. This

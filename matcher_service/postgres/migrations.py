@@ -72,7 +72,7 @@ def serves_from(version: int, text: str) -> int:
     said = _SERVES.findall(text)
     assert said or version <= _LAST_IMPLICIT_VERSION, f"migration {version} lacks `-- serves: VERSION`"
     least = int(said[0]) if said else version
-    assert least <= version, f"migration {version} says that it serves {least} alone"
+    assert least <= version, f"migration {version} declares `-- serves: {least}`, which is later"
     return least
 
 

@@ -103,7 +103,7 @@ class Import:
             max_faces=self._max_faces_per_person,
         )
         error = PersonFull(self._max_faces_per_person, field="person_ids")
-        checked.refuse([items[row["place"] - 1] for row in excess], self._next_row, error)
+        checked.refuse([items[row["ordinal"] - 1] for row in excess], self._next_row, error)
         return excess
 
     async def _delete_excess(self, session: Session, checked: Checked, grown: list[int]) -> int:
@@ -195,7 +195,7 @@ async def _find_same(session: Session, chunk: Chunk, checked: Checked) -> None:
         encodings=[vector_wire(chunk.encodings[index]) for index in checked.indexes],
     )
     for row in found:
-        checked.contents[row["place"] - 1] = row["content_id"]
+        checked.contents[row["ordinal"] - 1] = row["content_id"]
 
 
 def _check_space(header: Header, space: str) -> None:

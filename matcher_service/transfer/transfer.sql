@@ -47,7 +47,7 @@ WITH item AS MATERIALIZED (
     SELECT i.*
     FROM unnest(:person_ids::text[], :display_names::text[], :external_refs::text[], :content_ids::uuid[], :encodings::vector[], :fingerprints::text[], :expire_times::timestamptz[])
         WITH ORDINALITY
-        AS i(person_id, display_name, external_ref, content_id, encoding, fingerprint, expire_time, place)
+        AS i(person_id, display_name, external_ref, content_id, encoding, fingerprint, expire_time, ordinal)
 ), named AS MATERIALIZED (
     SELECT item.person_id,
            max(item.display_name) AS display_name,
@@ -99,7 +99,7 @@ WITH item AS MATERIALIZED (
     FROM item
     JOIN owner USING (person_id)
     JOIN facerec.model m ON m.space = :space::text AND m.fingerprint = item.fingerprint
-    ORDER BY item.place
+    ORDER BY item.ordinal
     -- A face that has expired or is past the retention is replaced: calls no longer find it, or soon will not.
     ON CONFLICT (collection_id, person_key, content_id) DO UPDATE
         SET face_id = gen_random_uuid(),
@@ -166,19 +166,19 @@ WHERE p.collection_id = :collection_id AND p.person_key = ANY (:person_keys::big
 -- The positions, from 1, of the given faces beyond a person's first :max_faces, with the person's key and the face's id or
 -- null. Counts the faces that this transaction added, which have its xmin, or that are to be added, in the order of their
 -- positions. Person (person_id), face (person_key, content_id), each looked up, as there are no statistics of either.
-SELECT n.place, n.person_key, n.face_id
+SELECT n.ordinal, n.person_key, n.face_id
 FROM (
-    SELECT i.place,
+    SELECT i.ordinal,
            p.person_key,
            f.face_id,
-           row_number() OVER (PARTITION BY i.person_id ORDER BY i.place) AS number,
+           row_number() OVER (PARTITION BY i.person_id ORDER BY i.ordinal) AS number,
            (
                SELECT count(*)
                FROM facerec.:"face" f
                WHERE f.collection_id = :collection_id AND f.person_key = p.person_key AND f.expire_time > now()
                  AND f.xmin IS DISTINCT FROM pg_current_xact_id_if_assigned()::xid
            ) AS others
-    FROM unnest(:person_ids::text[], :content_ids::uuid[]) WITH ORDINALITY AS i(person_id, content_id, place)
+    FROM unnest(:person_ids::text[], :content_ids::uuid[]) WITH ORDINALITY AS i(person_id, content_id, ordinal)
     LEFT JOIN LATERAL (
         SELECT p.person_key FROM facerec.:"person" p WHERE p.collection_id = :collection_id AND p.person_id = i.person_id OFFSET 0
     ) p ON true
@@ -195,7 +195,7 @@ FROM (
     WHERE f.was_there IS NOT TRUE
 ) n
 WHERE n.number > :max_faces::bigint - n.others
-ORDER BY n.place;
+ORDER BY n.ordinal;
 
 -- name: delete_excess
 -- Deletes faces that this transaction added. Face (face_id).
@@ -221,8 +221,8 @@ WHERE f.expire_time > now()
 -- name: find_same_encodings
 -- The positions, from 1, of the given faces whose person has the same encoding with another content id, such as a photo's,
 -- and that content id. Person (person_id), face (person_key, content_id): all faces of these persons are read.
-SELECT i.place, f.content_id
-FROM unnest(:person_ids::text[], :content_ids::uuid[], :encodings::vector[]) WITH ORDINALITY AS i(person_id, content_id, encoding, place)
+SELECT i.ordinal, f.content_id
+FROM unnest(:person_ids::text[], :content_ids::uuid[], :encodings::vector[]) WITH ORDINALITY AS i(person_id, content_id, encoding, ordinal)
 CROSS JOIN LATERAL (
     SELECT p.person_key FROM facerec.:"person" p WHERE p.collection_id = :collection_id AND p.person_id = i.person_id OFFSET 0
 ) p

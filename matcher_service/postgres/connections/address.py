@@ -74,8 +74,8 @@ def read_address(url: str) -> Address:
     scheme, found, rest = url.partition("://")
     if not found or scheme not in SCHEMES:
         raise UrlInvalid("the database's URL must be postgresql://USER:PASSWORD@HOST:PORT/DATABASE")
-    place, _, query = rest.partition("?")
-    authority, _, database = place.partition("/")
+    location, _, query = rest.partition("?")
+    authority, _, database = location.partition("/")
     login, at, hosts = authority.rpartition("@")
     if not (
         _LOGIN.fullmatch(login)
