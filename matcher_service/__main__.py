@@ -22,10 +22,10 @@ from matcher_service.postgres import migrations
 from matcher_service.postgres.connections.address import why_failed, why_unverified
 from matcher_service.postgres.driver_errors import CONNECTING_ERRORS
 from matcher_service.service import MatcherService
-from matcher_service.settings import EXAMINED, MAINTAINING, MIGRATING, SERVING, MatcherSettings
+from matcher_service.settings import DIAGNOSING, MAINTAINING, MIGRATING, SERVING, MatcherSettings
 
 SERVICE, PROGRAM = "matcher", "matcher_service"
-COMMAND_SETTINGS = {"serve": SERVING, "migrate": MIGRATING, "maintain": MAINTAINING, "doctor": EXAMINED}
+COMMAND_SETTINGS = {"serve": SERVING, "migrate": MIGRATING, "maintain": MAINTAINING, "doctor": DIAGNOSING}
 
 log = structlog.get_logger("matcher_service")
 

@@ -212,6 +212,6 @@ _MAINTENANCE_ONLY = frozenset(
 SERVING = frozenset(MatcherSettings.model_fields) - _MAINTENANCE_ONLY
 MIGRATING = frozenset({"database_url"})
 MAINTAINING = _MAINTENANCE_ONLY | {"database_url", "log_level", "log_format"}
-EXAMINED = frozenset(name for name in SERVING if name.startswith("encoder_")) | {
+DIAGNOSING = frozenset(name for name in SERVING if name.startswith("encoder_")) | {
     *("database_url", "pool_max_size", "scan_pool_size", "transfer_pool_size", "log_format"),
 }

@@ -130,14 +130,14 @@ def needed_persons(pairs: int) -> int:
 
 def curve(sample: Sample) -> list[Point]:
     """The rates at every threshold."""
-    far = false_accepts(sample.impostor)
+    far = false_match_rates(sample.impostor)
     frr: Sequence[Rate | None] = (
-        false_rejects(sample.genuine) if len(sample.genuine) >= MIN_PERSONS else [None] * (BINS - 1)
+        false_non_match_rates(sample.genuine) if len(sample.genuine) >= MIN_PERSONS else [None] * (BINS - 1)
     )
     return [Point(float(t), a, r) for t, a, r in zip(thresholds(), far, frr, strict=True)]
 
 
-def false_accepts(impostor: Impostors) -> list[Rate]:
+def false_match_rates(impostor: Impostors) -> list[Rate]:
     """FMR at every threshold."""
     persons = impostor.persons
     near = np.cumsum(impostor.counts)[:-1]  # (thresholds,): over the persons, the pairs of each that near
@@ -154,7 +154,7 @@ def false_accepts(impostor: Impostors) -> list[Rate]:
     return _rates(value, low, high)
 
 
-def false_rejects(genuine: Counts) -> list[Rate]:
+def false_non_match_rates(genuine: Counts) -> list[Rate]:
     """FNMR at every threshold, from rows as in `Sample.genuine`, each with at least one pair."""
     persons, pairs = len(genuine), genuine.sum(axis=1, keepdims=True)
     far_apart = 1 - np.cumsum(genuine, axis=1)[:, :-1] / pairs  # (p, thresholds): each person's share
