@@ -76,7 +76,7 @@ class MatcherSettings(ServingSettings):
 
     scan_wait_seconds: float = pydantic.Field(5.0, gt=0, le=600)
     """Longest wait of an exact scan for a connection, in seconds; one that would wait longer is refused as
-    OVERLOADED at once."""
+    OVERLOADED immediately."""
 
     scan_workers: int = pydantic.Field(1, ge=0, le=64)
     """Parallel workers of Postgres that an exact scan may use."""

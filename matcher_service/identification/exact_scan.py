@@ -29,7 +29,7 @@ class ExactScanner:
         self._database = database
 
     def check_capacity(self) -> None:
-        """Raises Overloaded if a scan would be refused at once."""
+        """Raises Overloaded if a scan would be refused immediately."""
         self._database.check_scan_capacity()
 
     @retried_on_schema_change

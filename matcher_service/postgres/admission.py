@@ -51,8 +51,8 @@ class FairSemaphore:
     how many of them one caller may hold.
 
     Waiting is limited to `wait_seconds`, and to half of the caller's remaining deadline, so that the refusal
-    arrives in time. A request is refused at once if the requests ahead of it would take longer than that, by
-    the smoothed service time; with fewer requests ahead than permits it may always wait.
+    arrives in time. A request is refused immediately if the requests ahead of it would take longer than that,
+    by the smoothed service time; with fewer requests ahead than permits it may always wait.
     """
 
     def __init__(self, permits: int, *, wait_seconds: float, kind: Kind, share: int | None = None) -> None:
@@ -78,7 +78,7 @@ class FairSemaphore:
             self.leave(caller, None if long else time.monotonic() - entered)
 
     def check_capacity(self) -> None:
-        """Raises Overloaded if a request would be refused at once."""
+        """Raises Overloaded if a request would be refused immediately."""
         caller = self._callers.get(call.caller_key())
         if not self._free or (caller and caller.in_use >= self._share):
             self._allowed_seconds(len(caller.waiting) if caller else 0)

@@ -156,7 +156,7 @@ class Database:
         return self._session(self._pools.scans, self._scans, collection_id)
 
     def check_scan_capacity(self) -> None:
-        """Raises Overloaded if a scan would be refused at once."""
+        """Raises Overloaded if a scan would be refused immediately."""
         self._scans.check_capacity()
 
     @contextlib.asynccontextmanager
