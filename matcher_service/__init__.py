@@ -1,7 +1,7 @@
-"""The matcher: faces kept in Postgres, and decisions on who a face is."""
+"""The matcher: stores face encodings in Postgres and decides who a face is."""
 
 import os
 
-# Before numpy is loaded: calibration multiplies small blocks of vectors on a thread of its own. With a thread
-# a core they take four times the CPU, from the calls that are answered meanwhile.
+# Set before numpy is loaded. Calibration multiplies small blocks of vectors in a worker thread; with one BLAS
+# thread per core that takes four times the CPU, away from concurrent calls.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")

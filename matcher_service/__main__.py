@@ -22,17 +22,17 @@ from matcher_service.postgres import migrations
 from matcher_service.postgres.connections.address import why_failed, why_unverified
 from matcher_service.postgres.driver_errors import CONNECTING_ERRORS
 from matcher_service.service import MatcherService
-from matcher_service.settings import EXAMINED, MAINTAINING, MIGRATING, SERVING, MatcherSettings
+from matcher_service.settings import DIAGNOSING, MAINTAINING, MIGRATING, SERVING, MatcherSettings
 
 SERVICE, PROGRAM = "matcher", "matcher_service"
-TAKES = {"serve": SERVING, "migrate": MIGRATING, "maintain": MAINTAINING, "doctor": EXAMINED}
+COMMAND_SETTINGS = {"serve": SERVING, "migrate": MIGRATING, "maintain": MAINTAINING, "doctor": DIAGNOSING}
 
 log = structlog.get_logger("matcher_service")
 
 
 def _load(command: str, argv: list[str]) -> MatcherSettings:
     prog, about = f"{PROGRAM} {command}", COMMANDS[command].about
-    return load(MatcherSettings, argv, prog=prog, about=about, takes=TAKES.get(command))
+    return load(MatcherSettings, argv, prog=prog, about=about, takes=COMMAND_SETTINGS.get(command))
 
 
 async def serve(argv: list[str]) -> None:
@@ -56,7 +56,7 @@ async def serve(argv: list[str]) -> None:
     watchdog = Watchdog(settings.stuck_seconds)
     async with process.watched(watchdog, lag_report_seconds=settings.lag_report_seconds):
         process.log_listening(SERVICE, service.server)
-        gc.freeze()  # what is here by now stays, and need not be looked through at each collection
+        gc.freeze()  # what was loaded by now stays; garbage collections need not scan it
         await wait_for_termination()
         log.info("stopping")
         await service.stop()
@@ -64,7 +64,7 @@ async def serve(argv: list[str]) -> None:
 
 
 async def migrate(argv: list[str]) -> None:
-    """Bring the schema to head and say what was applied. Raises StartError."""
+    """Migrate the schema to head and print what was applied. Raises StartError."""
     settings = _load("migrate", argv)
     applied = await migrations.migrate(settings.database_url.get_secret_value())
     for name in applied:
@@ -78,19 +78,19 @@ async def maintain(argv: list[str]) -> None:
     logs.configure(settings.log_level, settings.log_format)
     options = settings.maintenance_options()
     if not settings.maintain_once:
-        await ended(runner.run(options))
+        await run_until_stopped(runner.run(options))
         return
     try:
         if not await runner.run_once(options):
-            log.info("another_maintains")
+            log.info("maintenance_run_skipped")
     except runner.CollectionsFailed as error:
         raise StartError(str(error)) from None
     except CONNECTING_ERRORS as error:
-        raise StartError(f"the run was cut short: {why_failed(error)}") from None
+        raise StartError(f"the run was interrupted: {why_failed(error)}") from None
 
 
-async def ended(work: Coroutine[Any, Any, None]) -> None:
-    """Run until the work ends or a signal asks to. Raises what the work raises."""
+async def run_until_stopped(work: Coroutine[Any, Any, None]) -> None:
+    """Run until the work ends, SIGTERM or SIGINT. Raises what the work raises."""
     tasks = [asyncio.create_task(work), asyncio.create_task(wait_for_termination())]
     try:
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -103,17 +103,17 @@ async def ended(work: Coroutine[Any, Any, None]) -> None:
 
 
 async def check_config(argv: list[str]) -> int:
-    """Print what serving would be told. Raises StartError where serving would."""
+    """Print the settings that `serve` would use. Raises StartError where `serve` would."""
     settings = _load("check-config", argv)
     doctor.check_encoder_client(settings)
     return diagnostics.check_config(settings, argv)
 
 
 async def examine(argv: list[str]) -> int:
-    """Print what a look at database and encoder found. Raises StartError."""
+    """Check the settings, the database and the encoder, and print the results. Raises StartError."""
     settings = _load("doctor", argv)
     logs.configure("error", settings.log_format)
-    return diagnostics.report([finding async for finding in doctor.examine(settings)])
+    return diagnostics.report([result async for result in doctor.examine(settings)])
 
 
 async def version(argv: list[str]) -> None:
@@ -125,12 +125,13 @@ async def version(argv: list[str]) -> None:
 
 COMMANDS = {
     "serve": Command("answer gRPC", serve),
-    "migrate": Command("bring the database's schema to this release", migrate),
+    "migrate": Command("migrate the database's schema to this release", migrate),
     "maintain": Command(
-        "build and check indexes and erase what has expired, beside the serving; one at a time", maintain
+        "build and check indexes and erase what has expired; runs beside `serve`, one process at a time",
+        maintain,
     ),
     "check-config": Command("print the settings and where each came from", check_config),
-    "doctor": Command("look at all that serving needs and say what is amiss", examine),
+    "doctor": Command("check all that `serve` needs and say what to fix", examine),
     "version": Command("print the release and the schema it needs; with --json for programs", version),
 }
 

@@ -11,14 +11,14 @@ from facerec.serving.middleware import call
 from matcher_service import metrics
 from matcher_service.domain.errors import Overloaded
 
-RETRY_SECONDS = 0.1  # the shortest delay that a refused caller is asked for
+RETRY_SECONDS = 0.1  # the shortest retry delay of a refusal
 MAX_RETRY_SECONDS = 30.0
 SMOOTHING = 1 / 16  # weight of the newest service time
 
 Kind = Literal["call", "index", "scan", "maintenance", "transfer", "export", "enroll", "encoder"]
-"""What a gate is in front of, and the label of its metrics."""
+"""The kind of work that a semaphore limits, and the label of its metrics."""
 
-_ASKED: Final[dict[Kind, str]] = {
+_WORK: Final[dict[Kind, str]] = {
     "call": "calls",
     "index": "searches and pages",
     "scan": "exact searches",
@@ -31,41 +31,41 @@ _ASKED: Final[dict[Kind, str]] = {
 
 
 class Holder:
-    """What one caller holds, and its requests that wait, oldest first; `turn` tells who was served last."""
+    """A caller's permits and waiting requests, oldest first; `served` orders callers by last service."""
 
-    __slots__ = ("in_use", "key", "turn", "waiting")
+    __slots__ = ("in_use", "key", "served", "waiting")
 
-    def __init__(self, key: str, turn: int) -> None:
+    def __init__(self, key: str, served: int) -> None:
         self.key = key
         self.in_use = 0
-        self.turn = turn
+        self.served = served
         self.waiting: dict[asyncio.Future[None], None] = {}
 
 
 class FairSemaphore:
-    """A semaphore whose permits go round among callers, of one event loop.
+    """A semaphore that shares its permits fairly among callers, for one event loop.
 
     The next permit goes to the waiting caller that holds the fewest, and among those to the one served
-    longest ago; within a caller in the order of arrival. So a caller waits for its own requests and for one
-    of each other caller between two of its own, however many those have sent. `permits` is how many may be
-    held in all, `share` how many of them by one caller.
+    longest ago; within a caller in the order of arrival. So between two of its own requests a caller waits
+    for at most one of each other caller, however many those have sent. `permits` is the total number, `share`
+    how many of them one caller may hold.
 
-    Waiting is bounded by time: `wait_seconds`, and half of what the caller's deadline leaves, so that the
-    refusal arrives. Where the requests ahead of it take longer than that, by the smoothed service time, a
-    request is refused at once. One that the present holders leave room for may always wait.
+    Waiting is limited to `wait_seconds`, and to half of the caller's remaining deadline, so that the refusal
+    arrives in time. A request is refused immediately if the requests ahead of it would take longer than that,
+    by the smoothed service time; with fewer requests ahead than permits it may always wait.
     """
 
     def __init__(self, permits: int, *, wait_seconds: float, kind: Kind, share: int | None = None) -> None:
         self._permits = self._free = permits
         self._share = share or permits
         self._wait_seconds = wait_seconds
-        self._asked = _ASKED[kind]
+        self._work = _WORK[kind]
         self._refused = metrics.REFUSED.labels(kind)
         self._queued = metrics.WAITING.labels(kind)
         self._service_seconds = 0.0
         self._callers: dict[str, Holder] = {}
         self._waiting: dict[str, Holder] = {}
-        self._turns = itertools.count()
+        self._order = itertools.count()
 
     @contextlib.asynccontextmanager
     async def permit(self, *, long: bool = False) -> AsyncIterator[None]:
@@ -77,19 +77,19 @@ class FairSemaphore:
         finally:
             self.leave(caller, None if long else time.monotonic() - entered)
 
-    def check_room(self) -> None:
-        """Raises Overloaded where a request would be refused at once."""
+    def check_capacity(self) -> None:
+        """Raises Overloaded if a request would be refused immediately."""
         caller = self._callers.get(call.caller_key())
         if not self._free or (caller and caller.in_use >= self._share):
             self._allowed_seconds(len(caller.waiting) if caller else 0)
 
     async def enter(self) -> Holder:
-        """Take a permit, waiting for one; returns who holds it, for `leave`. Raises Overloaded."""
+        """Acquire a permit, waiting for one; returns its holder, for `leave`. Raises Overloaded."""
         key = call.caller_key()
         caller = self._callers.get(key)
         if caller is None:
-            caller = self._callers[key] = Holder(key, next(self._turns))
-        if self._free and caller.in_use < self._share:  # nobody waits who could have it
+            caller = self._callers[key] = Holder(key, next(self._order))
+        if self._free and caller.in_use < self._share:  # then no waiting caller is eligible
             self._take(caller)
             return caller
         try:
@@ -99,13 +99,13 @@ class FairSemaphore:
         return caller
 
     def leave(self, caller: Holder, service_seconds: float | None) -> None:
-        """Give a permit back; `service_seconds` is how long it was held, None where that was exceptional."""
+        """Release a permit; `service_seconds` is how long it was held, None to not average it."""
         if service_seconds is not None:
             self._service_seconds += SMOOTHING * (service_seconds - self._service_seconds)
         caller.in_use -= 1
         self._free += 1
         if self._waiting:
-            self._grant()
+            self._hand_out()
         self._forget(caller)
 
     async def _wait(self, caller: Holder) -> None:
@@ -118,7 +118,7 @@ class FairSemaphore:
             async with asyncio.timeout(allowed_seconds):
                 await granted
         except BaseException as error:
-            if granted.done() and not granted.cancelled():  # a permit came just as the wait ended
+            if granted.done() and not granted.cancelled():  # a permit was granted just as the wait ended
                 self.leave(caller, None)
             if isinstance(error, TimeoutError):
                 raise self._refusal(allowed_seconds) from None
@@ -130,7 +130,7 @@ class FairSemaphore:
                 del self._waiting[caller.key]
 
     def _allowed_seconds(self, own: int) -> float:
-        """How long a caller with `own` requests waiting may wait for one more. Raises Overloaded."""
+        """The longest wait of a further request of a caller with `own` waiting ones. Raises Overloaded."""
         allowed_seconds = call.remaining_seconds(2 * self._wait_seconds) / 2
         ahead = sum(min(len(each.waiting), own + 1) for each in self._waiting.values())
         expected_seconds = ahead * self._service_seconds / self._permits
@@ -138,18 +138,18 @@ class FairSemaphore:
             raise self._refusal(expected_seconds)
         return allowed_seconds
 
-    def _grant(self) -> None:
-        """Hand free permits to those who wait."""
+    def _hand_out(self) -> None:
+        """Grant free permits to waiting requests."""
         while self._free:
-            fair = [each for each in self._waiting.values() if each.in_use < self._share]
-            if not fair:
+            eligible = [each for each in self._waiting.values() if each.in_use < self._share]
+            if not eligible:
                 return
-            caller = min(fair, key=lambda each: (each.in_use, each.turn))
+            caller = min(eligible, key=lambda each: (each.in_use, each.served))
             granted = next(iter(caller.waiting))
             del caller.waiting[granted]
             if not caller.waiting:
                 del self._waiting[caller.key]
-            if granted.done():  # its caller hung up, and does not know yet
+            if granted.done():  # its call was cancelled and has not noticed yet
                 continue
             self._take(caller)
             granted.set_result(None)
@@ -157,25 +157,26 @@ class FairSemaphore:
     def _take(self, caller: Holder) -> None:
         self._free -= 1
         caller.in_use += 1
-        caller.turn = next(self._turns)
+        caller.served = next(self._order)
 
     def _forget(self, caller: Holder) -> None:
-        """Drop a caller who has nothing here.
+        """Remove a caller without permits and waiting requests.
 
-        By then another may have the same key: a cancelled request learns of it after newer ones came.
+        Another Holder may have the same key by then: a cancelled request notices that after newer ones
+        arrived.
         """
         if not caller.in_use and not caller.waiting and self._callers.get(caller.key) is caller:
             del self._callers[caller.key]
 
     def _refusal(self, seconds: float) -> Overloaded:
-        """Count a refusal and say of what there is too much."""
+        """Count a refusal and build its error."""
         self._refused.inc()
         return Overloaded(
-            f"more {self._asked} are asked for than can be run; retry later",
+            f"too many concurrent {self._work}; retry later",
             retry_after_seconds=min(max(RETRY_SECONDS, seconds), MAX_RETRY_SECONDS),
         )
 
 
 def three_quarters_of(permits: int) -> int:
-    """The share that leaves a quarter of four permits or more to other callers."""
+    """The share of one caller that leaves a quarter of the permits to others, of four or more."""
     return permits - permits // 4

@@ -1,10 +1,10 @@
 """Which vectors the caller may have compared, by the permissions of its key.
 
-Match or no match, answered for vectors of the caller's choice, leaks a stored template by hill climbing: each
-point where the answer changes is an equation about it. So sending vectors requires `encodings`, and with it
-but without `scores` a caller is answered only where failed tries are counted: about one person, or a key's
-enrolments. A stored face named by its id may be one that the caller chose, or a copy of another's, so it
-requires `scores`.
+Answering match or no match for vectors of the caller's choice leaks a stored template by hill climbing: each
+point where the answer changes is an equation about the template. So sending vectors requires `encodings`. A
+caller with `encodings` but without `scores` is answered only where failed tries are counted: by Verify, and
+for the duplicates of its own enrollments. A stored face named by its id may be one that the caller chose, or
+a copy of another person's, so it requires `scores`.
 """
 
 from facerec.serving.middleware import call
@@ -12,27 +12,39 @@ from matcher_service.domain.errors import EncodingsNotPermitted, ScoresWithheld
 from matcher_service.domain.faces import Photo, Probe
 
 
-def check_encoding(field: str) -> None:
-    """Raises EncodingsNotPermitted where the caller may not send the vector in this field."""
+def check_may_send_encoding(field: str) -> None:
+    """Raises EncodingsNotPermitted if the caller may not send the encoding in this field."""
     if not call.may_send_encodings():
         raise EncodingsNotPermitted(
-            "this key may not send encodings: send the image, or have `encodings = true` put on its key",
+            "this key lacks the right `encodings`, which sending an encoding requires: send the image, or "
+            "have `encodings = true` set on the key",
             field=field,
         )
 
 
-def check_search(field: str) -> None:
-    """Raises ScoresWithheld where a face that somebody may have chosen would be compared without a count.
+def check_may_search_by_vector(field: str) -> None:
+    """Raises ScoresWithheld if a vector of the caller's choice may not be compared without counting tries.
 
-    A caller chose the vector that it sends, and whoever works with it may have stored the face that it names.
+    A caller chose the encoding that it sends, and may have enrolled the stored face that it names for this.
     """
     if not call.may_see_scores():
         raise ScoresWithheld(
-            "this requires `scores`: have `scores = true` put on the key, or send the image",
+            "this key lacks the right `scores`, which comparing an encoding or a stored face requires: send "
+            "the image, or have `scores = true` set on the key",
+            field=field,
+        )
+
+
+def check_may_see_scores(field: str) -> None:
+    """Raises ScoresWithheld if the caller may not see distances, and so may not limit or measure them."""
+    if not call.may_see_scores():
+        raise ScoresWithheld(
+            "this key lacks the right `scores`, which seeing, measuring or limiting distances requires: "
+            "leave it out, or have `scores = true` set on the key",
             field=field,
         )
 
 
 def caller_controls_vector(probe: Probe) -> bool:
-    """Whether it is a face that the caller may have chosen, and distances are not for them."""
+    """Whether the caller may have chosen the probe's vector and may not see distances."""
     return not isinstance(probe.face, Photo) and not call.may_see_scores()

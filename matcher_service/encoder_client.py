@@ -1,4 +1,4 @@
-"""The encoder over gRPC, as the matcher's domain sees one."""
+"""A client of the encoder over gRPC that implements the domain's Encoder protocol."""
 
 import asyncio
 import hashlib
@@ -32,12 +32,13 @@ ACCESS_DENIED_REASONS = (Reason.KEY_MISSING, Reason.KEY_UNKNOWN, Reason.NOT_PERM
 
 
 class EncoderClient:
-    """An encoder at an address, asked on the running event loop; it may come and go.
+    """Sends images to the encoder at an address, on the running event loop.
 
-    A call waits no longer than the matcher's own caller, and `timeout_seconds` at most. `max_images` are
-    sent at once, three quarters of them for one caller; the encoder learns whom each is for, by a hash, and
-    serves those in turn. Certificates that change are taken up by a new channel once they can be used; calls
-    under way end on the old one. Raises FacerecError OPTION_INVALID where they cannot be used at the start.
+    The encoder may be unavailable at times. A call waits no longer than the matcher's own caller, and at most
+    `timeout_seconds`. At most `max_images` are sent at once, three quarters of them for one caller; each
+    names its caller by a hash, so that the encoder can share itself among callers. Changed certificates are
+    used by a new channel once they are valid; calls in flight finish on the old one. Raises FacerecError
+    OPTION_INVALID if the certificates cannot be used at the start.
     """
 
     def __init__(
@@ -52,11 +53,11 @@ class EncoderClient:
             lambda: AsyncEncoderClient(address, security=security),
             name="encoder_certificates",
         )
-        self._looked = time.monotonic()
+        self._checked_at = time.monotonic()
         self._closing: set[asyncio.Task[None]] = set()
-        self._trouble: Reason | None = None
+        self._failure: Reason | None = None
         self._answered = 0.0  # when the encoder last answered
-        # Those with one key for the encoder, replicas of one matcher, name a caller by the same hash.
+        # Replicas that share an encoder key name a caller by the same hash.
         self._hash_key = hashlib.sha256(security.api_key.encode()).digest()
 
     async def close(self) -> None:
@@ -65,11 +66,11 @@ class EncoderClient:
             task.cancel()
         await self._files.value.close()
 
-    def _follow(self) -> None:
-        """Open a channel anew where its files have changed, looking now and then."""
-        if time.monotonic() - self._looked < files.POLL_SECONDS:
+    def _reload_certificates(self) -> None:
+        """Open a new channel if the certificate files changed; checked every POLL_SECONDS at most."""
+        if time.monotonic() - self._checked_at < files.POLL_SECONDS:
             return
-        self._looked = time.monotonic()
+        self._checked_at = time.monotonic()
         old = self._files.value
         if self._files.reload_if_changed():
             closing = asyncio.create_task(self._close_later(old))
@@ -86,7 +87,7 @@ class EncoderClient:
     async def encode(
         self, image: bytes, *, max_faces: int, field: str, min_face_pixels: int = 0
     ) -> list[EncodedFace]:
-        """Return the faces of a picture, largest first, at most `max_faces` (0: all).
+        """Return the faces of an image, largest first, at most `max_faces` (0: all).
 
         Raises ImageRefused, OptionInvalid, Overloaded, EncoderUnavailable.
         """
@@ -101,7 +102,7 @@ class EncoderClient:
         left_seconds = call.remaining_seconds(self._timeout_seconds)
         began = time.monotonic()
         try:
-            self._follow()
+            self._reload_certificates()
             with spans.of_part("encoder"):
                 answer = await self._files.value.with_options(
                     timeout_seconds=left_seconds,
@@ -111,31 +112,31 @@ class EncoderClient:
                 ).encode(image, max_faces=max_faces, min_face_pixels=min_face_pixels)
         except FacerecError as error:
             if error.reason is Reason.DEADLINE_EXCEEDED and self._answered > began:
-                raise _overloaded(RETRY_SECONDS) from error  # others were answered meanwhile
-            ours = _ours(error, field)
-            if isinstance(ours, EncoderUnavailable):
-                self._note(error)
+                raise _overloaded(RETRY_SECONDS) from error  # it answered other calls meanwhile
+            translated = _matcher_error(error, field)
+            if isinstance(translated, EncoderUnavailable):
+                self._log_failure(error)
             else:
                 self._answered = time.monotonic()
-            raise ours from error
+            raise translated from error
         finally:
             metrics.ENCODER_SECONDS.observe(time.monotonic() - began)
         self._answered = time.monotonic()
-        if self._trouble:
-            self._trouble = None
-            log.info("encoder_usable")
+        if self._failure:
+            self._failure = None
+            log.info("encoder_recovered")
         return [_face(face) for face in answer.faces]
 
     def _caller_hash(self) -> str:
-        """What tells the present caller from others, and nothing else; "" outside of a call."""
+        """A hash that identifies the current caller and reveals nothing else; "" outside of a call."""
         key = call.caller_key().encode()
         return hashlib.blake2b(key, key=self._hash_key, digest_size=16).hexdigest() if key else ""
 
-    def _note(self, error: FacerecError) -> None:
-        """Log why the encoder is of no use, once."""
-        if error.reason is not self._trouble:
-            self._trouble = error.reason
-            log.warning("encoder_unusable", reason=error.reason.value, why=error.message)
+    def _log_failure(self, error: FacerecError) -> None:
+        """Log why the encoder fails, once for each reason."""
+        if error.reason is not self._failure:
+            self._failure = error.reason
+            log.warning("encoder_failed", reason=error.reason.value, why=error.message)
 
 
 def _face(face: client.EncodedFace) -> EncodedFace:
@@ -147,7 +148,7 @@ def _face(face: client.EncodedFace) -> EncodedFace:
     )
 
 
-def _ours(error: FacerecError, field: str) -> MatcherError:
+def _matcher_error(error: FacerecError, field: str) -> MatcherError:
     if error.reason in IMAGE_REASONS:
         return ImageRefused(error.message, field=field, reason=error.reason)
     if error.reason is Reason.OPTION_INVALID:  # the only option that a caller chooses
@@ -156,8 +157,9 @@ def _ours(error: FacerecError, field: str) -> MatcherError:
         return _overloaded(error.retry_after_seconds or RETRY_SECONDS)
     if error.reason in ACCESS_DENIED_REASONS:
         return EncoderUnavailable(
-            f"the encoder does not let this matcher in ({error.reason}); an operator must give it a "
-            "key, or name its certificate there",
+            f"the encoder denies this matcher access ({error.reason}): an operator must set "
+            "MATCHER_ENCODER_API_KEY to a key of the encoder, or have the encoder accept the matcher's "
+            "certificate",
             retry_after_seconds=error.retry_after_seconds or RETRY_SECONDS,
         )
     return EncoderUnavailable(
@@ -168,6 +170,6 @@ def _ours(error: FacerecError, field: str) -> MatcherError:
 
 def _overloaded(retry_after_seconds: float) -> Overloaded:
     return Overloaded(
-        "the encoder has more work than it takes; retry later",
+        "the encoder is overloaded; retry later",
         retry_after_seconds=retry_after_seconds,
     )

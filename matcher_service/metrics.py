@@ -1,4 +1,4 @@
-"""What the matcher counts beside its calls."""
+"""The matcher's own metrics, besides those of its calls."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -21,12 +21,10 @@ DATABASE_SECONDS = STAGE_SECONDS.labels("database")
 
 CONNECTIONS = Gauge(
     "facerec_matcher_connections",
-    "Connections to Postgres, by pool and state (open, used, and most that may be open).",
+    "Connections to Postgres, by pool and state (open, used, and most: the limit).",
     ("pool", "state"),
 )
-WAITING = Gauge(
-    "facerec_matcher_waiting", "Requests that wait for a connection or for the encoder.", ("kind",)
-)
+WAITING = Gauge("facerec_matcher_waiting", "Requests waiting for a connection or for the encoder.", ("kind",))
 SEARCHES = Counter(
     "facerec_matcher_searches",
     "Searches of Identify by what decided: index, exact, or index_confirmed (an exact scan after an index).",
@@ -34,17 +32,17 @@ SEARCHES = Counter(
 )
 REFUSED = Counter(
     "facerec_matcher_overloaded",
-    "Requests refused because they would wait too long, or did.",
+    "Requests refused because they waited, or would have waited, too long.",
     ("kind",),
 )
-INDEXES = Gauge("facerec_matcher_indexes", "Collections that are searched by an index.")
+INDEXES = Gauge("facerec_matcher_indexes", "Collections searched by an index.")
 MIN_RECALL = Gauge(
     "facerec_matcher_index_recall_min",
-    "The least recall that maintenance last measured of an index; 1 where there is none.",
+    "The lowest recall of an index when maintenance last measured; 1 without an index.",
 )
 DECISIONS = Counter(
     "facerec_matcher_audit_decisions",
-    "Decisions for the audit, by fate: written, or dropped (the database was away for too long).",
+    "Audit events of decisions, by fate: written, or dropped (the database was unreachable for too long).",
     ("fate",),
 )
 DECISIONS_WRITTEN = DECISIONS.labels("written")
@@ -55,9 +53,9 @@ DATABASE_READY = Gauge(
 
 
 class Maintenance(Collector):
-    """What `maintain` did, as the matcher last read it in the database; nothing before the first reading.
+    """The state of maintenance as the matcher last read it from the database; empty before the first reading.
 
-    `maintain` itself may be a job that nobody can scrape, so every matcher tells of it, and all the same.
+    `maintain` may run as a job that Prometheus cannot scrape, so every matcher reports the same figures.
     """
 
     def __init__(self) -> None:
@@ -65,29 +63,29 @@ class Maintenance(Collector):
         self._pending_since: float | None = None
         self._below_target: int | None = None
 
-    def show(self, left: Mapping[str, Any], steps: Sequence[Mapping[str, Any]]) -> None:
-        """Tell from now on what a row of `maintenance_left` and those of `maintenance_steps` say."""
-        INDEXES.set(left["indexes"])
-        MIN_RECALL.set(1.0 if left["min_recall"] is None else left["min_recall"])
-        self._below_target = left["below_target"]
-        self._pending_since = left["pending_since"] or 0.0
+    def update(self, summary: Mapping[str, Any], steps: Sequence[Mapping[str, Any]]) -> None:
+        """Report from now on a row of `maintenance_left` and the rows of `maintenance_steps`."""
+        INDEXES.set(summary["indexes"])
+        MIN_RECALL.set(1.0 if summary["min_recall"] is None else summary["min_recall"])
+        self._below_target = summary["below_target"]
+        self._pending_since = summary["pending_since"] or 0.0
         self._steps = steps
 
     def collect(self) -> Iterator[Metric]:
-        """What was read last."""
+        """The metrics of the last reading."""
         success = GaugeMetricFamily(
             "facerec_maintenance_last_success_timestamp_seconds",
-            "When a step of maintenance last ended without a failure, in seconds since 1970; 0 for never.",
+            "When a maintenance step last succeeded, in seconds since 1970; 0 for never.",
             labels=("step",),
         )
         failures = CounterMetricFamily(
             "facerec_maintenance_failures",
-            "Collections, or runs, in which a step of maintenance failed.",
+            "Collections, or runs, in which a maintenance step failed.",
             labels=("step",),
         )
         waiting = GaugeMetricFamily(
             "facerec_maintenance_collections_waiting",
-            "Collections in which the last run left something for a later one.",
+            "Collections in which the last run postponed work to a later one.",
             labels=("step",),
         )
         for row in self._steps:
@@ -95,19 +93,19 @@ class Maintenance(Collector):
             failures.add_metric((row["step"],), row["failures"])
             waiting.add_metric((row["step"],), row["waiting"])
         yield from (success, failures, waiting)
-        yield _of(
+        yield _gauge(
             "facerec_maintenance_oldest_erasure_timestamp_seconds",
-            "When the oldest erasure was made that no vacuum followed, in seconds since 1970; 0 for none.",
+            "When the oldest erasure that is not vacuumed yet was made, in seconds since 1970; 0 for none.",
             self._pending_since,
         )
-        yield _of(
+        yield _gauge(
             "facerec_maintenance_indexes_below_target",
-            "Indexes whose recall was last measured below what their collection asks for.",
+            "Indexes whose last measured recall is below their collection's target_recall.",
             self._below_target,
         )
 
 
-def _of(name: str, text: str, value: float | None) -> GaugeMetricFamily:
+def _gauge(name: str, text: str, value: float | None) -> GaugeMetricFamily:
     family = GaugeMetricFamily(name, text)
     if value is not None:
         family.add_metric((), value)

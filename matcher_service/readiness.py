@@ -1,4 +1,4 @@
-"""Whether calls can be answered now: the database is asked again and again, over a connection apart."""
+"""Whether calls can be answered: checks the database regularly over a separate connection."""
 
 import asyncio
 import time
@@ -11,16 +11,16 @@ from matcher_service.domain.errors import MatcherError
 from matcher_service.postgres.connections.address import why_failed
 from matcher_service.postgres.database import Database
 
-SUMMARY_SECONDS = 10.0  # between two readings of what maintenance did, which read a row a collection
+SUMMARY_SECONDS = 10.0  # between two readings of the state of maintenance, each of one row per collection
 
 log = structlog.get_logger(__name__)
 
 
 class Readiness:
-    """Looks at the database every `interval_seconds` and announces whether it can be used.
+    """Checks the database every `interval_seconds` and announces whether it can be used.
 
-    A look takes no permit and no connection from calls, so that a matcher whose connections are all in use is
-    busy and not unready. `looked` is set once the first look has ended, whatever it found.
+    A check takes no permit and no connection from calls, so a matcher whose connections are all in use stays
+    ready. `checked` is set after the first check, whatever its result.
     """
 
     def __init__(
@@ -29,54 +29,54 @@ class Readiness:
         self._database = database
         self._announce = announce
         self._interval_seconds = interval_seconds
-        self._trouble: str | None = None
+        self._problem: str | None = None
         self._summary_due = 0.0
         self._task: asyncio.Task[None] | None = None
-        self.looked = asyncio.Event()
+        self.checked = asyncio.Event()
 
     def start(self) -> None:
-        """Begin to look."""
+        """Start checking."""
         self._task = asyncio.create_task(self._run())
 
     async def stop(self) -> None:
-        """Look no more."""
+        """Stop checking."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
 
     async def _run(self) -> None:
         while True:
-            trouble = await self._trouble_now()
-            metrics.DATABASE_READY.set(not trouble)
-            await self._announce(not trouble)
-            self._log(trouble)
-            self.looked.set()
-            if not trouble and time.monotonic() >= self._summary_due:
-                await self._show_maintenance()
+            problem = await self._find_problem()
+            metrics.DATABASE_READY.set(not problem)
+            await self._announce(not problem)
+            self._log(problem)
+            self.checked.set()
+            if not problem and time.monotonic() >= self._summary_due:
+                await self._read_maintenance()
                 self._summary_due = time.monotonic() + SUMMARY_SECONDS
             await asyncio.sleep(self._interval_seconds)
 
-    async def _trouble_now(self) -> str:
-        """Why the database cannot be used, "" where it can."""
+    async def _find_problem(self) -> str:
+        """Return why the database cannot be used, or "" if it can."""
         try:
             return await self._database.check()
         except MatcherError as error:
             return f"{error.message} ({why_failed(error.__cause__ or error)})"
-        except Exception as error:  # whatever it is, the next look may find it gone
-            return f"the schema could not be looked at ({type(error).__name__})"
+        except Exception as error:  # the next check may succeed
+            return f"the schema could not be read ({type(error).__name__})"
 
-    async def _show_maintenance(self) -> None:
-        """Read what maintenance did, for the metrics; whether it can be read makes nobody unready."""
+    async def _read_maintenance(self) -> None:
+        """Read the state of maintenance for the metrics; a failure does not affect readiness."""
         try:
-            metrics.MAINTENANCE.show(*await self._database.maintenance_summary())
+            metrics.MAINTENANCE.update(*await self._database.maintenance_summary())
         except Exception as error:
-            log.warning("maintenance_not_read", why=type(error).__name__)
+            log.warning("maintenance_summary_read_failed", why=type(error).__name__)
 
-    def _log(self, trouble: str) -> None:
+    def _log(self, problem: str) -> None:
         """Log a change, once."""
-        if trouble != self._trouble:
-            self._trouble = trouble
-            if trouble:
-                log.warning("database_unusable", why=trouble)
+        if problem != self._problem:
+            self._problem = problem
+            if problem:
+                log.warning("database_check_failed", why=problem)
             else:
                 log.info("database_ready")

@@ -1,4 +1,4 @@
-"""The matcher put together: database, encoder, domain and server."""
+"""Composes the matcher: database, encoder, domain and server."""
 
 from typing import Self
 
@@ -14,7 +14,7 @@ from matcher_service.calibration.expected_false_positives import Evidence
 from matcher_service.collections.catalog import Catalog
 from matcher_service.duplicates.review import Reviewer
 from matcher_service.encoder_client import EncoderClient
-from matcher_service.identification.exact_scan import Scanner
+from matcher_service.identification.exact_scan import ExactScanner
 from matcher_service.identification.failed_tries import FailedTries
 from matcher_service.identification.matcher import Matcher
 from matcher_service.identification.recall import RecallMeter
@@ -38,8 +38,8 @@ COLLECTIONS = "facerec.matcher.v1.CollectionService"
 class MatcherService:
     """A running matcher: answers from the start, and is SERVING while the database can be used.
 
-    A replica that cannot reach the database is NOT_SERVING, so that calls go to those that can. Whoever
-    calls it all the same gets the reason, as STORE_UNAVAILABLE.
+    A replica that cannot reach the database is NOT_SERVING, so that calls go to those that can. Calls that
+    reach it nevertheless fail with the reason, as STORE_UNAVAILABLE.
     """
 
     def __init__(self, settings: MatcherSettings) -> None:
@@ -55,7 +55,7 @@ class MatcherService:
         persons = PersonRepository(self._database, max_faces_per_person=max_faces)
         measured = DecisionRepository(self._database)
         self._decisions = DecisionLog(self._database, enabled=settings.audit_decisions)
-        scanner = Scanner(self._database)
+        scanner = ExactScanner(self._database)
         search = Search(self._database, scanner, scan_apart_above_faces=settings.scan_apart_above_faces)
         tries = FailedTries(measured)
         servicer = MatcherServicer(
@@ -97,16 +97,16 @@ class MatcherService:
         self._readiness = Readiness(
             self._database, self._announce, interval_seconds=settings.schema_check_seconds
         )
-        self.looked = self._readiness.looked
+        self.checked = self._readiness.checked
 
     async def start(self) -> None:
-        """Listen and begin to watch the database. Raises StartError."""
+        """Listen, and start checking the database. Raises StartError."""
         await self.server.start()
         self._decisions.start()
         self._readiness.start()
 
     async def stop(self) -> None:
-        """Finish what is in flight and close everything."""
+        """Finish the calls in flight and close everything."""
         await self._readiness.stop()
         await self.server.stop()
         await self._decisions.stop()

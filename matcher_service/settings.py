@@ -23,60 +23,60 @@ class MatcherSettings(ServingSettings):
     """postgresql://USER:PASSWORD@HOST:PORT/DATABASE of a Postgres 15 or newer with pgvector 0.8.4 or newer.
 
     On another machine followed by ?sslmode=verify-full&sslrootcert=FILE, the CA of the server's certificate.
-    `serve` acts as the role facerec_serve, of which USER must be a member. Behind PgBouncer let it ignore
-    the start-up parameters jit, lock_timeout, statement_timeout, max_parallel_workers_per_gather and role,
-    and give USER the same with ALTER ROLE ... SET. A file that MATCHER_DATABASE_URL_FILE names is read anew
-    when it changes, and connections by the URL it had are replaced.
+    `serve` acts as the role facerec_serve, of which USER must be a member. Behind PgBouncer let it ignore the
+    start-up parameters jit, lock_timeout, statement_timeout, max_parallel_workers_per_gather and role, and
+    set the same for USER with ALTER ROLE ... SET. A file that MATCHER_DATABASE_URL_FILE names is read again
+    when it changes, and connections of the old URL are replaced.
     """
 
     encoder_address: str = "127.0.0.1:50051"
-    """HOST:PORT of the encoder, asked where a request brings an image."""
+    """HOST:PORT of the encoder, called for requests with an image."""
 
     encoder_api_key: pydantic.SecretStr = pydantic.SecretStr("")
-    """Key that the encoder knows the matcher by, with the role encode."""
+    """API key of the encoder, with the role encode."""
 
     encoder_tls_ca_file: Path | None = None
-    """PEM file of the CA that signed the encoder's certificate; with it the encoder is spoken to by TLS."""
+    """PEM file of the CA that signed the encoder's certificate; setting it enables TLS to the encoder."""
 
     encoder_tls_cert_file: Path | None = None
-    """PEM file of the matcher's own certificate, for an encoder that asks for one."""
+    """PEM file of the matcher's client certificate, for an encoder that requires one."""
 
     encoder_tls_key_file: Path | None = None
     """PEM file of that certificate's key."""
 
     encoder_server_name: str = ""
-    """Name to find in the encoder's certificate, where it is not the address's."""
+    """Name to expect in the encoder's certificate, if it is not the address's host."""
 
     encoder_plaintext_key: bool = False
-    """Send the key in plain text to an encoder on another machine, where the network keeps others out."""
+    """Send the key unencrypted to an encoder on another machine, over a network that is trusted."""
 
     encoder_timeout_seconds: float = pydantic.Field(20.0, gt=0, le=600)
-    """Longest wait for the encoder, in seconds; a caller's own deadline cuts it short."""
+    """Longest wait for the encoder, in seconds; the caller's deadline shortens it."""
 
     encoder_max_images: int = pydantic.Field(32, ge=1, le=65536)
-    """Images sent to the encoder at once, three quarters of them by one caller; replicas times this should be
-    within the encoders' max_images."""
+    """Images sent to the encoder at once, at most three quarters of them of one caller; replicas times this
+    should be within the encoders' max_images."""
 
     pool_min_size: int = pydantic.Field(2, ge=1, le=1000)
     """Connections to Postgres kept open."""
 
     pool_max_size: int = pydantic.Field(10, ge=1, le=1000)
-    """Most connections to Postgres; replicas times this, scan_pool_size, transfer_pool_size and one must stay
-    under its max_connections."""
+    """Most connections to Postgres for calls. The sum of this, scan_pool_size, transfer_pool_size and one,
+    times the replicas, must be below Postgres's max_connections."""
 
     pool_wait_seconds: float = pydantic.Field(1.0, gt=0, le=60)
     """Longest wait for a free connection before a call is refused as OVERLOADED, in seconds."""
 
     search_pool_size: int = pydantic.Field(4, ge=1, le=1000)
-    """Searches by index, and pages of lists, at once; the pool's other connections are left to short
-    requests. They wait pool_wait_seconds at most."""
+    """Concurrent searches by index and pages of lists; the pool's other connections are left to short
+    requests. Each waits at most pool_wait_seconds."""
 
     scan_pool_size: int = pydantic.Field(2, ge=1, le=64)
-    """Exact scans of large collections at once, each with a connection besides those of the pool."""
+    """Concurrent exact scans of large collections, on connections of their own pool."""
 
     scan_wait_seconds: float = pydantic.Field(5.0, gt=0, le=600)
-    """Longest an exact scan may wait for a connection, in seconds; one that would wait longer is refused as
-    OVERLOADED at once."""
+    """Longest wait of an exact scan for a connection, in seconds; one that would wait longer is refused as
+    OVERLOADED immediately."""
 
     scan_workers: int = pydantic.Field(1, ge=0, le=64)
     """Parallel workers of Postgres that an exact scan may use."""
@@ -85,37 +85,42 @@ class MatcherSettings(ServingSettings):
     """Longest an exact scan may run, and longest Calibrate and ListDuplicates may wait, in seconds."""
 
     transfer_pool_size: int = pydantic.Field(3, ge=1, le=64)
-    """Connections for imports and exports, besides those of the pools. An import waits for one at each chunk.
-    An export keeps one while it lasts; all but one may be kept so, or the only one, and half of those by one
-    caller. One export more is refused as OVERLOADED after pool_wait_seconds."""
+    """Connections for imports and exports, in a pool of their own. An import waits for one at each chunk. An
+    export holds one until it ends; exports may hold all but one (or the only one), one caller's half of
+    those. A further export is refused as OVERLOADED after pool_wait_seconds.
+    """
 
     max_faces_per_person: int = pydantic.Field(1000, ge=1, le=1_000_000)
-    """Faces that a person may have; more are refused as PERSON_FULL. Verify compares all of them."""
+    """Most faces of a person; more are refused as PERSON_FULL. Verify compares all of them."""
 
     export_timeout_seconds: float = pydantic.Field(3600.0, gt=0, le=86400)
-    """Longest an export may take, in seconds: its snapshot keeps deleted rows from vacuum meanwhile."""
+    """Longest duration of an export, in seconds: until it ends, its snapshot keeps vacuum from removing rows.
+    """
 
     scan_apart_above_faces: int = pydantic.Field(2000, ge=0, le=1_000_000)
-    """Size up to which a collection without an index is scanned at once, with no turn to wait for."""
+    """Faces up to which a collection without an index is scanned on a connection for calls, without waiting
+    for scan_pool_size.
+    """
 
     statement_timeout_seconds: float = pydantic.Field(10.0, gt=0, le=3600)
-    """Longest a statement may run, in seconds."""
+    """Longest duration of a statement, in seconds."""
 
     lock_timeout_seconds: float = pydantic.Field(3.0, gt=0, le=3600)
-    """Longest a statement may wait for a lock, in seconds."""
+    """Longest wait of a statement for a lock, in seconds."""
 
     schema_check_seconds: float = pydantic.Field(1.0, ge=0.05, le=60)
-    """How often the schema's version is looked at, in seconds."""
+    """How often the schema's version is checked, in seconds."""
 
     maintain_interval_seconds: float = pydantic.Field(60.0, ge=0.1, le=86400)
-    """How long `maintain` waits between two runs, in seconds."""
+    """Pause of `maintain` between two runs, in seconds."""
 
     maintain_once: bool = False
-    """End `maintain` after one run, as a CronJob wants it."""
+    """End `maintain` after one run, for a CronJob."""
 
     scrub: bool = False
-    """With `maintain`: write a collection's files anew from which something was erased, so that no byte of it
-    is left there; each table is locked while it is written."""
+    """With `maintain`: rewrite the files of collections with erased data, so that no byte of it is left
+    there; each table is locked while it is rewritten.
+    """
 
     audit_decisions: bool = True
     """Write audit events of Verify, Identify and Compare, in batches; those of changes are always written."""
@@ -127,19 +132,20 @@ class MatcherSettings(ServingSettings):
     """How long `maintain` keeps the record of decisions, in days; 0 for ever."""
 
     request_retention_days: int = pydantic.Field(30, ge=0, le=36500)
-    """How long `maintain` keeps request ids of enrolments and how far imports came, in days; 0 for ever. A
-    request id that is used again later is taken for a new one."""
+    """How long `maintain` keeps the request ids of enrollments and the progress of imports, in days; 0 for
+    ever. A request id that is used again later counts as new."""
 
     recall_check_seconds: float = pydantic.Field(6 * 3600.0, ge=1, le=30 * 86400)
-    """How often `maintain` measures an index's recall anew, in seconds; sooner where people came or went."""
+    """How often `maintain` measures an index's recall, in seconds; sooner after people were added or erased.
+    """
 
     maintain_index_memory_mib: int = pydantic.Field(1024, ge=64, le=1024 * 1024)
-    """Most memory of Postgres that building an index takes, in MiB; it bounds the lists of an index."""
+    """Most memory of Postgres for building an index, in MiB; it limits the number of an index's lists."""
 
     @pydantic.model_validator(mode="after")
-    def _pool_has_room(self) -> "MatcherSettings":
+    def _check_pool_sizes(self) -> "MatcherSettings":
         if self.pool_min_size > self.pool_max_size:
-            raise ValueError("pool_min_size is more than pool_max_size")
+            raise ValueError("pool_min_size is larger than pool_max_size: lower it")
         return self
 
     def max_connections(self) -> int:
@@ -147,7 +153,7 @@ class MatcherSettings(ServingSettings):
         return self.pool_max_size + self.scan_pool_size + self.transfer_pool_size + 1
 
     def encoder_security(self) -> Security:
-        """The part of the settings that says how the encoder is spoken to."""
+        """The settings of the connection to the encoder."""
         return Security(
             api_key=self.encoder_api_key.get_secret_value(),
             ca_file=self.encoder_tls_ca_file,
@@ -158,7 +164,7 @@ class MatcherSettings(ServingSettings):
         )
 
     def maintenance_options(self) -> MaintenanceOptions:
-        """The part of the settings that `maintain` takes."""
+        """The settings of `maintain`."""
         return MaintenanceOptions(
             url=self.database_url.get_secret_value(),
             url_file=self.file_of("database_url"),
@@ -172,7 +178,7 @@ class MatcherSettings(ServingSettings):
         )
 
     def database_options(self) -> DatabaseOptions:
-        """The part of the settings that the database takes."""
+        """The settings of the database."""
         return DatabaseOptions(
             url=self.database_url.get_secret_value(),
             url_file=self.file_of("database_url"),
@@ -190,8 +196,8 @@ class MatcherSettings(ServingSettings):
         )
 
 
-# What each command makes use of; all of them take the whole of a shared file or environment.
-_MAINTAINING_ALONE = frozenset(
+# The settings that each command uses; every command accepts a file or environment with all of them.
+_MAINTENANCE_ONLY = frozenset(
     {
         "maintain_interval_seconds",
         "maintain_once",
@@ -203,9 +209,9 @@ _MAINTAINING_ALONE = frozenset(
         "maintain_index_memory_mib",
     }
 )
-SERVING = frozenset(MatcherSettings.model_fields) - _MAINTAINING_ALONE
+SERVING = frozenset(MatcherSettings.model_fields) - _MAINTENANCE_ONLY
 MIGRATING = frozenset({"database_url"})
-MAINTAINING = _MAINTAINING_ALONE | {"database_url", "log_level", "log_format"}
-EXAMINED = frozenset(name for name in SERVING if name.startswith("encoder_")) | {
+MAINTAINING = _MAINTENANCE_ONLY | {"database_url", "log_level", "log_format"}
+DIAGNOSING = frozenset(name for name in SERVING if name.startswith("encoder_")) | {
     *("database_url", "pool_max_size", "scan_pool_size", "transfer_pool_size", "log_format"),
 }

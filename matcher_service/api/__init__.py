@@ -1,1 +1,1 @@
-"""The contract's services on the wire: messages in and out, checked; nothing is decided here."""
+"""The gRPC servicers: check requests, call the domain, build responses; no decisions are made here."""

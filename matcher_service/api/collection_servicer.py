@@ -1,4 +1,4 @@
-"""CollectionService on the wire: messages in, messages out, the work elsewhere."""
+"""The servicer of CollectionService: checks requests, calls the domain, builds responses."""
 
 from facerec.contract import DEFAULT_SPACE
 from facerec.matcher.v1 import audit_pb2 as audit_pb
@@ -16,7 +16,7 @@ from matcher_service.calibration.calibrator import Calibrator
 from matcher_service.collections.catalog import Catalog
 from matcher_service.domain import ids
 from matcher_service.domain.collection import CollectionSettings
-from matcher_service.domain.errors import IdInvalid, OptionInvalid, ScoresWithheld
+from matcher_service.domain.errors import IdInvalid, OptionInvalid
 from matcher_service.domain.page_tokens import PairList
 from matcher_service.duplicates.review import MAX_DISTANCE, Reviewer
 from matcher_service.identification.recall import DEFAULT_SAMPLES, MAX_SAMPLES, MIN_SAMPLES, RecallMeter
@@ -44,7 +44,7 @@ class CollectionServicer(matcher_pb2_grpc.CollectionServiceServicer):
     ) -> pb.CreateCollectionResponse:
         """Add a collection."""
         collection = await self._catalog.create(
-            _named(request.collection_id),
+            _required_collection_id(request.collection_id),
             requests.space(request.space, "space") or DEFAULT_SPACE,
             collections.settings(request.settings),
         )
@@ -72,8 +72,8 @@ class CollectionServicer(matcher_pb2_grpc.CollectionServiceServicer):
         collection_id = ids.collection_id(request.collection_id)
         settings = collections.settings(request.settings)
         if settings == CollectionSettings():
-            raise OptionInvalid("set at least one setting: this changes nothing", field="settings")
-        _check_scores_of(request.settings)
+            raise OptionInvalid("the request sets no setting: set at least one", field="settings")
+        _check_may_set_thresholds(request.settings)
         collection = await self._catalog.update(collection_id, settings)
         return pb.UpdateCollectionResponse(collection=collections.collection_message(collection))
 
@@ -81,7 +81,7 @@ class CollectionServicer(matcher_pb2_grpc.CollectionServiceServicer):
         self, request: pb.DeleteCollectionRequest, context: Context
     ) -> pb.DeleteCollectionResponse:
         """Erase a collection."""
-        erasure = await self._catalog.delete(_named(request.collection_id))
+        erasure = await self._catalog.delete(_required_collection_id(request.collection_id))
         message = pb.DeleteCollectionResponse(
             collections_deleted=erasure.collections,
             persons_deleted=erasure.persons,
@@ -94,7 +94,7 @@ class CollectionServicer(matcher_pb2_grpc.CollectionServiceServicer):
         self, request: calibration_pb.CalibrateRequest, context: Context
     ) -> calibration_pb.CalibrateResponse:
         """Measure a collection's error rates."""
-        _check_scores("collection_id")
+        rights.check_may_see_scores("collection_id")
         found = await self._calibrator.calibrate(
             ids.collection_id(request.collection_id), calibrations.target(request)
         )
@@ -103,18 +103,18 @@ class CollectionServicer(matcher_pb2_grpc.CollectionServiceServicer):
     async def ApplyCalibration(
         self, request: calibration_pb.ApplyCalibrationRequest, context: Context
     ) -> calibration_pb.ApplyCalibrationResponse:
-        """Put a calibration's thresholds in force."""
-        _check_scores("calibration_id")
+        """Apply a calibration's thresholds."""
+        rights.check_may_see_scores("calibration_id")
         applied = await self._calibrator.apply(
-            ids.collection_id(request.collection_id), ids.face_id(request.calibration_id, "calibration_id")
+            ids.collection_id(request.collection_id), ids.parse_uuid(request.calibration_id, "calibration_id")
         )
         return calibrations.applied_message(applied)
 
     async def MeasureRecall(
         self, request: review_pb.MeasureRecallRequest, context: Context
     ) -> review_pb.MeasureRecallResponse:
-        """Compare the index with exact search."""
-        _check_scores("collection_id")
+        """Compare searches by index with exact ones."""
+        rights.check_may_see_scores("collection_id")
         samples = request.samples or DEFAULT_SAMPLES
         found = await self._meter.measure(
             ids.collection_id(request.collection_id), ids.count(samples, "samples", MIN_SAMPLES, MAX_SAMPLES)
@@ -124,10 +124,10 @@ class CollectionServicer(matcher_pb2_grpc.CollectionServiceServicer):
     async def ListDuplicates(
         self, request: review_pb.ListDuplicatesRequest, context: Context
     ) -> review_pb.ListDuplicatesResponse:
-        """Read a page of persons who may be one."""
-        rights.check_search("")
+        """Read a page of likely duplicate pairs."""
+        rights.check_may_see_scores("")
         if request.HasField("max_distance"):
-            _check_scores("max_distance")
+            rights.check_may_see_scores("max_distance")
         listed = PairList(
             ids.collection_id(request.collection_id),
             ids.number(request.max_distance, "max_distance", 0, MAX_DISTANCE)
@@ -146,11 +146,13 @@ class CollectionServicer(matcher_pb2_grpc.CollectionServiceServicer):
     async def DismissDuplicate(
         self, request: review_pb.DismissDuplicateRequest, context: Context
     ) -> review_pb.DismissDuplicateResponse:
-        """Note that two persons are two."""
+        """Mark a pair as two different persons."""
         a = ids.person_id(request.person_id_a, "person_id_a")
         b = ids.person_id(request.person_id_b, "person_id_b")
         if a == b:
-            raise OptionInvalid("both are one person", field="person_id_b")
+            raise OptionInvalid(
+                "person_id_a and person_id_b are the same person: name two persons", field="person_id_b"
+            )
         changed = await self._reviewer.dismiss(
             ids.collection_id(request.collection_id), a, b, restore=request.restore
         )
@@ -159,10 +161,10 @@ class CollectionServicer(matcher_pb2_grpc.CollectionServiceServicer):
     async def ListAuditEvents(
         self, request: audit_pb.ListAuditEventsRequest, context: Context
     ) -> audit_pb.ListAuditEventsResponse:
-        """Read a page of what was done."""
+        """Read a page of audit events."""
         events, token = await self._audit.list(
             ids.collection_id(request.collection_id),
-            audit_messages.wanted(request),
+            audit_messages.event_filter(request),
             ids.page_size(request.page_size),
             request.page_token,
         )
@@ -171,27 +173,19 @@ class CollectionServicer(matcher_pb2_grpc.CollectionServiceServicer):
         )
 
 
-def _check_scores_of(settings: pb.CollectionSettings) -> None:
-    """Whoever moves a threshold to and fro learns each distance by it. Raises ScoresWithheld."""
+def _check_may_set_thresholds(settings: pb.CollectionSettings) -> None:
+    """Raises ScoresWithheld: by moving a threshold up and down a caller can find out any distance."""
     for name in ("verify_threshold", "identify_threshold", "duplicate_threshold"):
         if settings.HasField(name):
-            _check_scores(f"settings.{name}")
+            rights.check_may_see_scores(f"settings.{name}")
     if settings.search.HasField("trust_distance"):
-        _check_scores("settings.search.trust_distance")
+        rights.check_may_see_scores("settings.search.trust_distance")
 
 
-def _check_scores(field: str) -> None:
-    """Raises ScoresWithheld for a caller who may not see distances, nor measure or bound them."""
-    if not call.may_see_scores():
-        raise ScoresWithheld(
-            "distances are not for this caller, who may neither set a limit to them nor have them measured: "
-            "use a key with scores",
-            field=field,
-        )
-
-
-def _named(text: str) -> str:
-    """A collection's id that must be there. Raises IdInvalid."""
+def _required_collection_id(text: str) -> str:
+    """A collection's id, without a default. Raises IdInvalid."""
     if not text:
-        raise IdInvalid("name the collection: here none stands for another", field="collection_id")
+        raise IdInvalid(
+            "collection_id is empty, and this call has no default: name the collection", field="collection_id"
+        )
     return ids.collection_id(text)

@@ -1,13 +1,14 @@
-"""Verify, Identify and Compare: messages in, messages out."""
+"""The servicer of Verify, Identify and Compare."""
 
 from facerec.contract import MAX_FACE_PIXELS
 from facerec.matcher.v1 import matcher_pb2 as pb
 from facerec.matcher.v1 import matcher_pb2_grpc
 from facerec.serving.middleware import call
 from facerec.serving.middleware.chain import Context
+from matcher_service import caller_rights as rights
 from matcher_service.api.converters import answers, requests
 from matcher_service.domain import ids
-from matcher_service.domain.errors import OptionInvalid, ScoresWithheld
+from matcher_service.domain.errors import OptionInvalid
 from matcher_service.identification.matcher import DEFAULT_MAX_CANDIDATES, Matcher
 
 MAX_PROBES = 16
@@ -21,7 +22,7 @@ class DecisionServicer(matcher_pb2_grpc.MatcherServiceServicer):
         self._matcher = matcher
 
     async def Verify(self, request: pb.VerifyRequest, context: Context) -> pb.VerifyResponse:
-        """Decide a claim."""
+        """Decide whether a face is the claimed person's."""
         verification = await self._matcher.verify(
             ids.collection_id(request.collection_id),
             ids.person_id(request.person_id),
@@ -39,7 +40,7 @@ class DecisionServicer(matcher_pb2_grpc.MatcherServiceServicer):
         )
 
     async def Identify(self, request: pb.IdentifyRequest, context: Context) -> pb.IdentifyResponse:
-        """Find who faces are."""
+        """Find the persons whose faces are near the probes."""
         ids.count(len(request.probes), "probes", 1, MAX_PROBES)
         most = request.max_candidates if request.HasField("max_candidates") else DEFAULT_MAX_CANDIDATES
         probes = [
@@ -48,7 +49,7 @@ class DecisionServicer(matcher_pb2_grpc.MatcherServiceServicer):
         for index, probe in enumerate(request.probes):
             if request.all_faces and probe.use_largest_face:
                 raise OptionInvalid(
-                    "use_largest_face takes one face and all_faces takes each: set one of them",
+                    "use_largest_face and all_faces exclude each other: set only one of them",
                     field=f"probes[{index}].use_largest_face",
                 )
         found, threshold, space = await self._matcher.identify(
@@ -62,7 +63,7 @@ class DecisionServicer(matcher_pb2_grpc.MatcherServiceServicer):
             scores=call.may_see_scores(),
         )
         faces = [answers.identified_message(each) for each in found]
-        # One threshold and one collection for all: the last answer's is the newest.
+        # All probes share a threshold and a collection; the last answer's figures are the newest.
         expected = found[-1].expected if found else None
         return pb.IdentifyResponse(
             faces=faces,
@@ -73,7 +74,7 @@ class DecisionServicer(matcher_pb2_grpc.MatcherServiceServicer):
         )
 
     async def Compare(self, request: pb.CompareRequest, context: Context) -> pb.CompareResponse:
-        """Measure two faces."""
+        """Measure the distance of two faces."""
         comparison = await self._matcher.compare(
             ids.collection_id(request.collection_id),
             requests.probe(request.probe_a, "probe_a", searched=True),
@@ -93,9 +94,5 @@ class DecisionServicer(matcher_pb2_grpc.MatcherServiceServicer):
 def _max_distance(request: pb.VerifyRequest | pb.IdentifyRequest | pb.CompareRequest) -> float | None:
     if not request.HasField("max_distance"):
         return None
-    if not call.may_see_scores():
-        raise ScoresWithheld(
-            "distances are not for this caller, who therefore may not choose how large one may be",
-            field="max_distance",
-        )
+    rights.check_may_see_scores("max_distance")
     return ids.max_distance(request.max_distance)

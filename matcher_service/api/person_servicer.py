@@ -1,4 +1,4 @@
-"""Enrolling, people and their faces: messages in, messages out."""
+"""The servicer of the methods on people and their faces."""
 
 import asyncio
 
@@ -19,7 +19,7 @@ MAX_ITEMS = 64
 
 
 class PersonServicer(matcher_pb2_grpc.MatcherServiceServicer):
-    """The methods about people and their faces."""
+    """The methods on people and their faces."""
 
     def __init__(self, enroller: Enroller, persons: PersonService, exporter: PersonExporter) -> None:
         self._enroller = enroller
@@ -66,7 +66,10 @@ class PersonServicer(matcher_pb2_grpc.MatcherServiceServicer):
     ) -> pb.UpdatePersonResponse:
         """Change a person."""
         if not request.HasField("display_name"):
-            raise OptionInvalid("set display_name: nothing else can be changed", field="display_name")
+            raise OptionInvalid(
+                "display_name is not set, and nothing else of a person can be changed: set it",
+                field="display_name",
+            )
         person = await self._persons.update_person(
             ids.collection_id(request.collection_id),
             ids.person_id(request.person_id),
@@ -77,20 +80,23 @@ class PersonServicer(matcher_pb2_grpc.MatcherServiceServicer):
     async def MergePersons(
         self, request: pb.MergePersonsRequest, context: Context
     ) -> pb.MergePersonsResponse:
-        """Make one person of two."""
+        """Merge two persons."""
         source = ids.person_id(request.source_person_id, "source_person_id")
         target = ids.person_id(request.target_person_id, "target_person_id")
         if source == target:
-            raise OptionInvalid("source and target are one person", field="target_person_id")
+            raise OptionInvalid(
+                "source_person_id and target_person_id are the same person: name two persons",
+                field="target_person_id",
+            )
         merged = await self._persons.merge_persons(ids.collection_id(request.collection_id), source, target)
         return pb.MergePersonsResponse(
             person=answers.person_message(merged.person), faces_moved=merged.faces_moved
         )
 
-    async def ExportPerson(  # type: ignore[override]  # the stubs know of generators alone
+    async def ExportPerson(  # type: ignore[override]  # the stubs only type generators
         self, request: pb.ExportPersonRequest, context: Context
     ) -> None:
-        """Read all that is kept of a person. Writes, as ExportFaces does."""
+        """Read all that is stored of a person. Uses context.write, as ExportFaces does."""
         parts = self._person_exporter.parts(
             ids.collection_id(request.collection_id),
             ids.person_id(request.person_id),
@@ -130,7 +136,7 @@ class PersonServicer(matcher_pb2_grpc.MatcherServiceServicer):
     async def GetFace(self, request: pb.GetFaceRequest, context: Context) -> pb.GetFaceResponse:
         """Read a face."""
         face = await self._persons.get_face(
-            ids.collection_id(request.collection_id), ids.face_id(request.face_id, "face_id")
+            ids.collection_id(request.collection_id), ids.parse_uuid(request.face_id, "face_id")
         )
         return pb.GetFaceResponse(face=answers.face_message(face))
 
@@ -138,7 +144,7 @@ class PersonServicer(matcher_pb2_grpc.MatcherServiceServicer):
         """Change a face."""
         face = await self._persons.update_face(
             ids.collection_id(request.collection_id),
-            ids.face_id(request.face_id, "face_id"),
+            ids.parse_uuid(request.face_id, "face_id"),
             requests.face_change(request),
         )
         return pb.UpdateFaceResponse(face=answers.face_message(face))
@@ -146,7 +152,7 @@ class PersonServicer(matcher_pb2_grpc.MatcherServiceServicer):
     async def DeleteFace(self, request: pb.DeleteFaceRequest, context: Context) -> pb.DeleteFaceResponse:
         """Erase a face."""
         erasure = await self._persons.delete_face(
-            ids.collection_id(request.collection_id), ids.face_id(request.face_id, "face_id")
+            ids.collection_id(request.collection_id), ids.parse_uuid(request.face_id, "face_id")
         )
         message = pb.DeleteFaceResponse(faces_deleted=erasure.faces, erasure_id=str(erasure.erasure_id or ""))
         message.delete_time.FromDatetime(erasure.delete_time)
@@ -155,8 +161,8 @@ class PersonServicer(matcher_pb2_grpc.MatcherServiceServicer):
     async def GetErasure(
         self, request: erasure_pb.GetErasureRequest, context: Context
     ) -> erasure_pb.GetErasureResponse:
-        """Say what has become of an erasure."""
+        """Read how far an erasure has come."""
         erasure = await self._persons.get_erasure(
-            ids.collection_id(request.collection_id), ids.face_id(request.erasure_id, "erasure_id")
+            ids.collection_id(request.collection_id), ids.parse_uuid(request.erasure_id, "erasure_id")
         )
         return answers.erasure_message(erasure)

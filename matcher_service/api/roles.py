@@ -1,4 +1,4 @@
-"""The role that each method of the matcher takes, and how many probes its message brings."""
+"""The role that each method of the matcher requires, and the number of probes in its requests."""
 
 from collections.abc import Callable, Mapping
 from typing import Any, Final
@@ -14,7 +14,7 @@ MATCHER_ROLES = {
     "ListPersons": Role.MANAGE,
     "UpdatePerson": Role.MANAGE,
     "MergePersons": Role.MANAGE,
-    "ExportPerson": Role.MANAGE,  # with vectors for admin alone
+    "ExportPerson": Role.MANAGE,  # the role admin gets the encodings too
     "DeletePerson": Role.MANAGE,
     "ListFaces": Role.MANAGE,
     "GetFace": Role.MANAGE,
@@ -43,7 +43,7 @@ COLLECTION_ROLES = {
 MATCHER_LARGE: Final = frozenset({"Enroll", "Verify", "Identify", "Compare", "ImportFaces"})
 """The methods whose requests carry images or faces in bulk."""
 
-# Of the others each brings one, and so does a chunk of an import, which asks nothing.
+# Any other request counts as one probe, and so does each chunk of an import.
 MATCHER_PROBES: Final[Mapping[str, Callable[[Any], int]]] = {
     "Compare": lambda request: 2,
     "Identify": lambda request: len(request.probes),  # with all_faces the matcher counts the faces found

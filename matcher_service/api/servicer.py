@@ -1,4 +1,4 @@
-"""MatcherService on the wire, put together of what each subject answers."""
+"""The servicer of MatcherService, composed of one servicer for each subject."""
 
 from matcher_service.api.decision_servicer import DecisionServicer
 from matcher_service.api.person_servicer import PersonServicer

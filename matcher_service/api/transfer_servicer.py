@@ -1,4 +1,4 @@
-"""Imports and exports: messages in, messages out."""
+"""The servicer of imports and exports."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -16,7 +16,7 @@ from matcher_service.transfer.importer import Importer
 
 
 class TransferServicer(matcher_pb2_grpc.MatcherServiceServicer):
-    """The methods that move faces in bulk."""
+    """The methods that import and export faces."""
 
     def __init__(self, importer: Importer, exporter: Exporter) -> None:
         self._importer = importer
@@ -28,32 +28,32 @@ class TransferServicer(matcher_pb2_grpc.MatcherServiceServicer):
         """Add faces in bulk."""
         header = await transfer.header(request_iterator)
         total, reported = Progress(next_row=header.first_row), list[Refused]()
-        _check_ignoring(header)
+        _check_may_ignore_policy(header)
         job = await self._importer.begin(header)
         async for request in request_iterator:
-            _check_ignoring(header)
+            _check_may_ignore_policy(header)
             chunk = await asyncio.to_thread(transfer.chunk, request)
             done, refused = await job.add(chunk)
-            total = total.and_then(done)
+            total = total.plus(done)
             reported += refused[: transfer.MAX_REPORTED - len(reported)]
         return transfer.import_message(total, reported)
 
     async def GetImport(
         self, request: transfer_pb.GetImportRequest, context: Context
     ) -> transfer_pb.GetImportResponse:
-        """Say how far an import came."""
+        """Read how far an import has come."""
         progress = await self._importer.get(
             ids.collection_id(request.collection_id), ids.import_id(request.import_id, "import_id")
         )
         return transfer.progress_message(progress)
 
-    async def ExportFaces(  # type: ignore[override]  # the stubs know of generators alone
+    async def ExportFaces(  # type: ignore[override]  # the stubs only type generators
         self, request: transfer_pb.ExportFacesRequest, context: Context
     ) -> None:
         """Read all faces of a collection.
 
-        Writes, where a generator would yield: a limit around a `yield` may end within gRPC, which then tells
-        the caller nothing.
+        Uses context.write and no generator: a time limit around a `yield` may expire inside gRPC, which then
+        sends the caller no error.
         """
 
         async def write(space: str, chunk: Chunk) -> None:
@@ -62,9 +62,11 @@ class TransferServicer(matcher_pb2_grpc.MatcherServiceServicer):
         await self._exporter.export(ids.collection_id(request.collection_id), write)
 
 
-def _check_ignoring(header: Header) -> None:
+def _check_may_ignore_policy(header: Header) -> None:
+    """Raises NotPermitted: only the role admin may import without a duplicate check."""
     if header.ignores_policy and not call.is_admin():
         raise NotPermitted(
-            "only a key of the role admin may take faces without looking for duplicates",
+            "importing without a duplicate check requires the role admin: leave ignore_duplicate_policy "
+            "unset, or use a key with that role",
             field="header.ignore_duplicate_policy",
         )

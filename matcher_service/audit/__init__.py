@@ -1,1 +1,1 @@
-"""What was done, by whom and when: changes in their own transactions, decisions in batches."""
+"""Audit events: of changes, written in the change's transaction, and of decisions, written in batches."""

@@ -1,4 +1,4 @@
--- Statements of the audit, run by the serving role; what they have in common is in postgres/statements.py.
+-- Statements of the audit, run by the serving role; common conventions: postgres/statements.py.
 
 -- name: append_audit_event
 -- :person_tag may be null, :detail is JSON. In the change's own transaction.
@@ -6,14 +6,15 @@ INSERT INTO facerec.audit (collection_id, action, caller, person_tag, persons, f
 VALUES (:collection_id, :action, :caller, :person_tag, :persons, :faces, :detail::jsonb);
 
 -- name: add_decisions
--- A column for each field of the decisions; :person_ids may have nulls. Whoever is erased by now gets no tag. Primary key of person.
+-- An array for each field of the decisions; :person_ids may have nulls. A person erased since gets no tag. Primary key of
+-- person.
 INSERT INTO facerec.audit (collection_id, event_time, action, caller, person_tag, persons, faces, outcome)
 SELECT :collection_id, i.event_time, i.action, i.caller, facerec.audit_tag(p.audit_key, p.person_id),
        CASE WHEN i.person_id IS NULL THEN 0 ELSE 1 END, 1, i.outcome
 FROM unnest(:event_times::timestamptz[], :actions::text[], :callers::text[], :person_ids::text[], :outcomes::text[]) WITH ORDINALITY
-    AS i(event_time, action, caller, person_id, outcome, place)
+    AS i(event_time, action, caller, person_id, outcome, ordinal)
 LEFT JOIN facerec.:"person" p ON p.collection_id = :collection_id AND p.person_id = i.person_id
-ORDER BY i.place;
+ORDER BY i.ordinal;
 
 -- name: get_person_tag
 -- Primary key of person.
@@ -22,9 +23,9 @@ FROM facerec.:"person" p
 WHERE p.collection_id = :collection_id AND p.person_id = :person_id;
 
 -- name: list_audit_events
--- Of before :before_event_id, the last page's last, or null; of :person_tag or null for all; :decisions true for
--- decisions, false for changes, null for both, :start_time from, :end_time until, either null. Newest first. Audit
--- (collection_id, event_id) or (collection_id, person_tag, event_id).
+-- Newest first. All filters may be null: events before :before_event_id (the last of the previous page), of :person_tag,
+-- :decisions (true for decisions, false for changes), from :start_time (inclusive) to :end_time. Audit (collection_id,
+-- event_id) or (collection_id, person_tag, event_id).
 SELECT a.event_id, a.event_time, a.action, a.caller, a.person_tag, a.persons, a.faces, a.outcome,
        a.detail::text AS detail
 FROM facerec.audit a

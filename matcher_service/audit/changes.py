@@ -1,6 +1,4 @@
-"""Changes: the event of each is appended in the transaction that makes it, so that there is none without the
-other.
-"""
+"""Audit events of changes, each appended in the change's own transaction: both are committed, or neither."""
 
 import dataclasses
 import enum
@@ -12,7 +10,7 @@ from matcher_service.postgres.database import Session
 
 
 class Action(enum.StrEnum):
-    """What an audit event says was done; the contract's AuditAction without its prefix."""
+    """The action of an audit event; the contract's AuditAction without its prefix."""
 
     ENROLL = "ENROLL"
     IMPORT = "IMPORT"
@@ -21,7 +19,7 @@ class Action(enum.StrEnum):
     UPDATE_FACE = "UPDATE_FACE"
     DELETE_PERSON = "DELETE_PERSON"
     DELETE_FACE = "DELETE_FACE"
-    EXPIRE = "EXPIRE"  # by `maintain`, or by a change that comes upon such faces first
+    EXPIRE = "EXPIRE"  # by `maintain`, or by a change that finds expired faces first
     EXPORT = "EXPORT"
     EXPORT_PERSON = "EXPORT_PERSON"
     CREATE_COLLECTION = "CREATE_COLLECTION"
@@ -35,8 +33,9 @@ class Action(enum.StrEnum):
 
 @dataclasses.dataclass(frozen=True)
 class Change:
-    """A change and what it is about: a person by their tag (16 bytes), or nobody; counts; texts without a
-    person, a vector or a distance in them.
+    """A change: its person's tag (16 bytes) or None, the counts of persons and faces, and details.
+
+    The details' texts contain no person, encoding or distance.
     """
 
     action: Action
@@ -47,7 +46,7 @@ class Change:
 
 
 async def append_event(session: Session, change: Change) -> None:
-    """Append a change's audit event under whoever called."""
+    """Append a change's audit event under the current caller's name."""
     await session.execute(
         "append_audit_event",
         action=change.action.value,

@@ -1,6 +1,6 @@
-"""Decisions: their audit events are written in batches, so that a decision waits for no disk.
+"""Audit events of decisions, written in batches so that a decision does not wait for the disk.
 
-What was not yet written is lost when the process is killed: a second's worth at most. A stop writes it.
+A process that is killed loses the events of at most the last second. A regular stop writes them.
 """
 
 import asyncio
@@ -19,15 +19,15 @@ from matcher_service.postgres.driver_errors import retried_on_schema_change
 
 WRITE_SECONDS = 0.5
 BATCH = 2000
-MAX_WAITING = 200_000  # some 50 MB; with the database away for longer than these take, the oldest go
-DROPPED_AT_ONCE = 100  # or half of a collection's, so that whose they are need not be found out each time
+MAX_WAITING = 200_000  # about 50 MB; when there are more, the oldest are dropped
+DROPPED_AT_ONCE = 100  # or half of a collection's: finding the longest queue costs time
 
 log = structlog.get_logger(__name__)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Decision:
-    """One decision in a collection; `person_id` is whom it is about, None for nobody."""
+    """One decision in a collection; `person_id` is the person concerned, or None."""
 
     time: datetime.datetime
     action: Action
@@ -37,10 +37,10 @@ class Decision:
 
 
 class DecisionLog:
-    """Takes decisions at once and writes them in batches. Without `enabled` it takes none.
+    """Queues decisions and writes them in batches. Does nothing unless `enabled`.
 
-    Each collection's wait in their own order. Those of one that cannot be written, as its table is locked,
-    are tried by a second writer, so that no other collection's wait for them.
+    Each collection has a queue. A collection whose decisions cannot be written, because its table is locked,
+    is retried by a second writer, so that it does not delay the others.
     """
 
     def __init__(self, database: Database, *, enabled: bool) -> None:
@@ -48,12 +48,12 @@ class DecisionLog:
         self._enabled = enabled
         self._queues: dict[str, collections.deque[Decision]] = {}
         self._waiting = 0  # in all queues
-        self._stuck: set[str] = set()  # collections that the second writer has
+        self._stuck: set[str] = set()  # collections that the second writer retries
         self._writers: list[asyncio.Task[None]] = []
         self._dropping = False
 
     def add(self, collection_id: str, action: Action, person_id: str | None, *, match: bool) -> None:
-        """Have a decision's event written soon."""
+        """Queue a decision's event."""
         if not self._enabled:
             return
         queue = self._queues.get(collection_id)
@@ -63,14 +63,14 @@ class DecisionLog:
         queue.append(Decision(now, action, call.caller_name(), person_id, match))
         self._waiting += 1
         if self._waiting > MAX_WAITING:
-            self._drop_some()
+            self._drop_oldest()
 
     def start(self) -> None:
-        """Begin to write."""
+        """Start the writers."""
         self._writers = [asyncio.create_task(self._keep_writing(stuck=stuck)) for stuck in (False, True)]
 
     async def stop(self) -> None:
-        """Write what waits, if the database can be reached, and end."""
+        """Write what is queued, if the database can be reached, and stop."""
         for writer in self._writers:
             writer.cancel()
         await asyncio.gather(*self._writers, return_exceptions=True)
@@ -79,8 +79,8 @@ class DecisionLog:
             metrics.DECISIONS_DROPPED.inc(self._waiting)
             log.error("decisions_dropped", waiting=self._waiting)
 
-    def _drop_some(self) -> None:
-        """Make room with the oldest of the collection that has the most: it takes none of the others'."""
+    def _drop_oldest(self) -> None:
+        """Drop the oldest decisions of the collection with the longest queue."""
         queue = max(self._queues.values(), key=len)
         count = min(DROPPED_AT_ONCE, (len(queue) + 1) // 2)
         for _ in range(count):
@@ -97,20 +97,20 @@ class DecisionLog:
             await self._write_all(stuck=stuck)
 
     async def _write_all(self, *, stuck: bool = False) -> None:
-        """Write what waits in every collection that is stuck, or in every other one."""
+        """Write the queues of the stuck collections, or of all others."""
         for collection_id in [each for each in self._queues if (each in self._stuck) == stuck]:
             try:
                 await self._write_queue(collection_id)
-            except Exception as error:  # whatever it is: they wait for the next try
+            except Exception as error:  # they stay queued for the next try
                 if not isinstance(error, MatcherError):
-                    log.error("decisions_not_written", why=type(error).__name__)
+                    log.error("decisions_write_failed", why=type(error).__name__)
                 self._stuck.add(collection_id)
-                self._queues[collection_id] = self._queues.pop(collection_id)  # the last to be tried again
+                self._queues[collection_id] = self._queues.pop(collection_id)  # retried after all others
                 if isinstance(error, StoreUnavailable):
-                    return  # nor can others be written, most likely
+                    return  # others most likely fail, too
 
     async def _write_queue(self, collection_id: str) -> None:
-        """Write all that waits in a collection; what cannot be written waits on, in its order."""
+        """Write a collection's queue; what cannot be written stays queued, in order."""
         queue = self._queues[collection_id]
         while queue:
             batch = [queue.popleft() for _ in range(min(BATCH, len(queue)))]
@@ -118,7 +118,7 @@ class DecisionLog:
             try:
                 await self._write(collection_id, batch)
             except CollectionNotFound:
-                pass  # erased meanwhile, and what was decided there with it
+                pass  # erased meanwhile, with its decisions
             except BaseException:
                 queue.extendleft(reversed(batch))
                 self._waiting += len(batch)
@@ -130,7 +130,7 @@ class DecisionLog:
 
     @retried_on_schema_change
     async def _write(self, collection_id: str, decisions: list[Decision]) -> None:
-        # Not a short request: nobody waits for it, and exact scans need not yield to it.
+        # Not a short request: no caller waits for it, so exact scans need not yield to it.
         async with self._database.search_session(collection_id) as session:
             await session.execute(
                 "add_decisions",

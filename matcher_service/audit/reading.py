@@ -14,7 +14,9 @@ from matcher_service.postgres.driver_errors import retried_on_schema_change
 
 @dataclasses.dataclass(frozen=True)
 class Event:
-    """One thing that was done; `match` is None of what decides nothing, `person_tag` of nobody or several."""
+    """An audit event; `match` is None if it is no decision, `person_tag` if it concerns no or several
+    persons.
+    """
 
     event_id: int
     time: datetime.datetime
@@ -29,7 +31,7 @@ class Event:
 
 @dataclasses.dataclass(frozen=True)
 class Filter:
-    """Which events: of a person, decisions alone or changes alone, from a time (inclusive) to a time."""
+    """Selects events: of a person; only decisions or only changes; from `start` (inclusive) to `end`."""
 
     person_id: str | None = None
     decisions: bool | None = None
@@ -38,7 +40,7 @@ class Filter:
 
 
 def event_of(row: Row) -> Event:
-    """An event as it is stored."""
+    """Read an event from a row."""
     return Event(
         event_id=row["event_id"],
         time=row["event_time"],
@@ -53,7 +55,7 @@ def event_of(row: Row) -> Event:
 
 
 class AuditReader:
-    """Reads events of a collection, there or erased."""
+    """Reads the events of a collection, also of an erased one."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -72,7 +74,7 @@ class AuditReader:
             if wanted.person_id is not None:
                 tag = await session.value("get_person_tag", person_id=wanted.person_id)
                 if tag is None:
-                    raise PersonNotFound("the collection has nobody of this id", field="person_id")
+                    raise PersonNotFound("the collection has no person with this id", field="person_id")
             rows = await session.rows(
                 "list_audit_events",
                 before_event_id=before,

@@ -1,1 +1,1 @@
-"""Error rates measured on a collection's own people, and what is expected of a threshold."""
+"""Error rates measured on a collection's own people, and the expected false positives of a threshold."""

@@ -1,7 +1,7 @@
--- Statements of calibrations, run by the serving role; what they have in common is in postgres/statements.py.
+-- Statements of calibrations, run by the serving role; common conventions: postgres/statements.py.
 
 -- name: measure_genuine
--- How many pairs of a person's own faces lie in each bin, for people drawn at random with two faces or more. Primary
+-- The number of pairs of a person's own faces in each bin, for random people with two faces or more. Primary
 -- key of person, face (person_key, content_id).
 WITH picked AS MATERIALIZED (
     SELECT p.person_key
@@ -10,10 +10,10 @@ WITH picked AS MATERIALIZED (
     ORDER BY random()
     LIMIT 4 * :max_persons::bigint
 ), face AS MATERIALIZED (
-    SELECT f.person_key, f.encoding, f.place
+    SELECT f.person_key, f.encoding, f.ordinal
     FROM picked
     CROSS JOIN LATERAL (
-        SELECT f.person_key, f.encoding, row_number() OVER (ORDER BY random()) AS place
+        SELECT f.person_key, f.encoding, row_number() OVER (ORDER BY random()) AS ordinal
         FROM facerec.:"face" f
         WHERE f.collection_id = :collection_id AND f.person_key = picked.person_key AND f.expire_time > now()
         LIMIT 10
@@ -21,18 +21,18 @@ WITH picked AS MATERIALIZED (
 ), pair AS MATERIALIZED (
     SELECT a.person_key,
            a.encoding <-> b.encoding AS distance,
-           row_number() OVER (PARTITION BY a.person_key ORDER BY random()) AS place
-    FROM face a JOIN face b ON b.person_key = a.person_key AND b.place > a.place
+           row_number() OVER (PARTITION BY a.person_key ORDER BY random()) AS ordinal
+    FROM face a JOIN face b ON b.person_key = a.person_key AND b.ordinal > a.ordinal
 ), kept AS MATERIALIZED (
     SELECT DISTINCT pair.person_key FROM pair LIMIT :max_persons::bigint
 )
 SELECT pair.person_key, least(floor(pair.distance / :bin_width::float8)::integer, :bins::integer - 1) AS bin, count(*) AS pairs
 FROM pair JOIN kept USING (person_key)
-WHERE pair.place <= :max_pairs::bigint
+WHERE pair.ordinal <= :max_pairs::bigint
 GROUP BY 1, 2;
 
 -- name: draw_impostors
--- A face of each of some people drawn at random. Primary key of person, face (person_key, content_id).
+-- One face of each of some random people. Primary key of person, face (person_key, content_id).
 SELECT picked.person_key, f.face_id
 FROM (
     SELECT p.person_key FROM facerec.:"person" p WHERE p.centroid IS NOT NULL ORDER BY random() LIMIT :max_persons::bigint
@@ -46,7 +46,7 @@ CROSS JOIN LATERAL (
 ) f;
 
 -- name: read_drawn
--- Their vectors, of those that are still there. Face (face_id), one by one: there are no statistics of it, and more
+-- The vectors of those that still exist. Face (face_id), looked up one by one: without statistics of the column, a join
 -- would read all faces.
 SELECT f.face_id, f.encoding
 FROM unnest(:face_ids::uuid[]) AS i(face_id)
@@ -55,7 +55,7 @@ CROSS JOIN LATERAL (
 ) f;
 
 -- name: name_persons_of_faces
--- Whose they are, of those that are still there. Face (face_id) and person (person_key), one by one as in read_drawn.
+-- The persons of the faces that still exist. Face (face_id) and person (person_key), one by one as in read_drawn.
 SELECT f.face_id, p.person_id
 FROM unnest(:face_ids::uuid[]) AS i(face_id)
 CROSS JOIN LATERAL (
@@ -72,8 +72,8 @@ SELECT c.collection_id, :verify_threshold, :identify_threshold, :evidence::jsonb
 RETURNING calibration_id, create_time;
 
 -- name: apply_calibration
--- A row where there is the collection, without thresholds where there is no such calibration. The old thresholds are
--- read under the lock that the update takes. Primary keys.
+-- One row if the collection exists, with null thresholds if the calibration does not. The old thresholds are read under
+-- the lock of the update. Primary keys.
 WITH old AS MATERIALIZED (
     SELECT c.collection_id, c.verify_threshold, c.identify_threshold
     FROM facerec.collection c

@@ -1,4 +1,4 @@
-"""A collection's error rates, measured on its own people: rates from counts of distances."""
+"""Measures a collection's error rates on its own people, from counts of distances."""
 
 import asyncio
 import dataclasses
@@ -22,15 +22,15 @@ from matcher_service.postgres.database import YIELD_SECONDS, Database, Session
 from matcher_service.postgres.driver_errors import retried_on_schema_change
 from matcher_service.postgres.vectors import read_vectors
 
-PAIRS_A_PERSON = 10  # so that nobody's many photos weigh more than others' few
-GENUINE_PERSONS = 4000  # at most: more would narrow no interval that matters, and one statement measures them
+PAIRS_A_PERSON = 10  # so that a person with many photos weighs no more than others
+GENUINE_PERSONS = 4000  # at most: more would hardly narrow the intervals; one statement measures them
 VECTORS_A_STATEMENT = 1000
-SUSPECTS = 20
+MAX_LIKELY_DUPLICATES = 20
 
 
 @dataclasses.dataclass(frozen=True)
-class Suspect:
-    """Two persons who are probably one, and how far a face of each lies apart."""
+class LikelyDuplicatePair:
+    """Two persons who are probably one, and the distance between a face of each."""
 
     a: str
     b: str
@@ -39,8 +39,10 @@ class Suspect:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Calibration:
-    """What was measured; `identify` is None where the pairs can't support its target, which takes what
-    `identify_needs` says.
+    """The result of a calibration.
+
+    `identify` is None if there are too few pairs to support its target; `identify_needs` then says what to
+    do.
     """
 
     calibration_id: uuid.UUID
@@ -52,7 +54,7 @@ class Calibration:
     verify: Point
     identify: Point | None
     identify_needs: str
-    suspects: Sequence[Suspect]
+    likely_duplicates: Sequence[LikelyDuplicatePair]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,9 +68,9 @@ class Applied:
 
 
 class Calibrator:
-    """Measures over a connection of exact scans, in short statements and blocks of pairs.
+    """Measures on a connection of the scan pool, in short statements and blocks of pairs.
 
-    One of the largest size takes 55 MB, and there are as many at once as such connections are for it.
+    The largest calibration takes 55 MB of memory; the scan pool limits how many run at once.
     """
 
     def __init__(self, database: Database) -> None:
@@ -76,10 +78,10 @@ class Calibrator:
 
     @retried_on_schema_change
     async def calibrate(self, collection_id: str, target: Target) -> Calibration:
-        """Measure the collection and keep what was found. Changes nothing else.
+        """Measure the collection's error rates and store the calibration. Changes nothing else.
 
-        Raises CollectionNotFound, StoreUnavailable, Overloaded, and CalibrationUnsupported with the pairs it
-        would take.
+        Raises CollectionNotFound, StoreUnavailable, Overloaded, and CalibrationUnsupported with the number of
+        pairs that it requires.
         """
         async with self._database.maintenance_session(collection_id) as session:
             row = await session.required_row("get_collection")
@@ -87,7 +89,9 @@ class Calibrator:
             drawn, vectors = await _draw(session, target.persons)
             check_support(len(drawn), target)
             genuine = await _genuine(session, min(target.persons, GENUINE_PERSONS))
-            counter = PairCounter(vectors, near=_usual(genuine), most=SUSPECTS)
+            counter = PairCounter(
+                vectors, max_distance=_median_genuine_distance(genuine), max_pairs=MAX_LIKELY_DUPLICATES
+            )
             for first in range(0, len(vectors), ROWS_A_BLOCK):
                 await self._database.short_requests.wait_until_idle(YIELD_SECONDS)
                 await asyncio.to_thread(counter.count, first)
@@ -96,11 +100,12 @@ class Calibrator:
             verify = error_rates.largest_within(curve, target.far)
             if verify is None:
                 raise CalibrationUnsupported(
-                    f"more than {target.far:g} of the pairs of different persons are all but the same face: "
-                    "the same people are enrolled under several ids",
+                    f"more than {target.far:g} of the pairs of different persons have nearly the same face, "
+                    "so people are probably enrolled under several ids: merge those that ListDuplicates "
+                    "finds",
                 )
             identify, needs = identify_point(curve, sample, faces, target)
-            suspects = await _suspects(session, drawn, counter)
+            likely_duplicates = await _likely_duplicates(session, drawn, counter)
             kept = await session.required_row(
                 "add_calibration",
                 verify_threshold=verify.threshold,
@@ -117,19 +122,19 @@ class Calibrator:
             verify=verify,
             identify=identify,
             identify_needs=needs,
-            suspects=suspects,
+            likely_duplicates=likely_duplicates,
         )
 
     @retried_on_schema_change
     async def apply(self, collection_id: str, calibration_id: uuid.UUID) -> Applied:
-        """Put a calibration's thresholds in force. Raises CollectionNotFound, CalibrationNotFound,
+        """Apply a calibration's thresholds. Raises CollectionNotFound, CalibrationNotFound,
         StoreUnavailable, Overloaded.
         """
         async with self._database.transaction(collection_id) as session:
             row = await session.required_row("apply_calibration", calibration_id=calibration_id)
             if row["new_verify"] is None:
                 raise CalibrationNotFound(
-                    "the collection has no calibration of this id", field="calibration_id"
+                    "the collection has no calibration with this id", field="calibration_id"
                 )
             details = {
                 "calibration_id": str(calibration_id),
@@ -158,30 +163,36 @@ async def _genuine(session: Session, persons: int) -> Counts:
     rows = await session.rows(
         "measure_genuine", max_persons=persons, max_pairs=PAIRS_A_PERSON, bin_width=BIN, bins=BINS
     )
-    place: dict[int, int] = {}
+    index: dict[int, int] = {}
     for row in rows:
-        place.setdefault(row["person_key"], len(place))
-    counts = np.zeros((len(place), BINS), np.int64)
+        index.setdefault(row["person_key"], len(index))
+    counts = np.zeros((len(index), BINS), np.int64)
     for row in rows:
-        counts[place[row["person_key"]], row["bin"]] = row["pairs"]
+        counts[index[row["person_key"]], row["bin"]] = row["pairs"]
     return counts
 
 
-def _usual(genuine: Counts) -> float:
-    """The distance that half of the genuine pairs are within; -1 where too few people have two faces."""
+def _median_genuine_distance(genuine: Counts) -> float:
+    """The median distance of genuine pairs; -1 if too few people have two faces."""
     if len(genuine) < MIN_PERSONS:
         return -1.0
     shares = np.cumsum(genuine.sum(axis=0)) / genuine.sum()
     return float(BIN * (1 + np.searchsorted(shares, 0.5)))
 
 
-async def _suspects(session: Session, drawn: Sequence[uuid.UUID], counter: PairCounter) -> list[Suspect]:
-    """Pairs of different persons as near as half of the genuine pairs are; nobody where none can be told."""
+async def _likely_duplicates(
+    session: Session, drawn: Sequence[uuid.UUID], counter: PairCounter
+) -> list[LikelyDuplicatePair]:
+    """Pairs of different persons within the median distance of genuine pairs; [] if that is unknown."""
     pairs = [(distance, drawn[a], drawn[b]) for distance, a, b in counter.nearest]
     faces = [face_id for _, *two in pairs for face_id in two]
     rows = await session.rows("name_persons_of_faces", face_ids=faces)
     names = {row["face_id"]: row["person_id"] for row in rows}
-    return [Suspect(names[a], names[b], distance) for distance, a, b in pairs if {a, b} <= names.keys()]
+    return [
+        LikelyDuplicatePair(names[a], names[b], distance)
+        for distance, a, b in pairs
+        if {a, b} <= names.keys()
+    ]
 
 
 def _evidence(
@@ -191,7 +202,7 @@ def _evidence(
     curve: Sequence[Point],
     chosen: tuple[Point, Point | None],
 ) -> dict[str, Any]:
-    """What the thresholds rest on, without anybody in it."""
+    """The counts and rates that the thresholds are based on, without any person."""
     verify, identify = chosen
     return {
         "faces": faces,

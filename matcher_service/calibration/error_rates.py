@@ -1,4 +1,4 @@
-"""Error rates out of measured distances, with intervals that are of persons and not of pairs.
+"""Error rates from measured distances, with confidence intervals over persons rather than pairs.
 
 Two photos of one person are a genuine pair, two of different persons an impostor pair. At a threshold t the
 false match rate FMR(t) is the share of impostor pairs at t or nearer, the false non-match rate FNMR(t) the
@@ -25,16 +25,16 @@ from matcher_service.domain.proportion import Shares, wilson
 
 BIN: Final = 0.005
 BINS: Final = 400
-"""Distances are counted in bins of this width, of which the last takes all that is farther."""
+"""Distances are counted in bins of this width; the last bin has all larger ones."""
 
 EVENTS: Final = 10
-"""A rate is said to be supported where so many errors are to be expected among the pairs."""
+"""A rate is supported if at least so many errors are expected among the pairs."""
 
 MIN_PERSONS: Final = 20
-"""Of fewer persons no interval is worth its name."""
+"""With fewer persons the intervals are not meaningful."""
 
 MAX_PERSONS: Final = 50_000
-"""Of more persons the sums of squares below would not fit into 64 bits."""
+"""With more persons the sums of squares below would overflow 64 bits."""
 
 Counts = npt.NDArray[np.int64]
 
@@ -71,17 +71,17 @@ class Impostors:
 
     @classmethod
     def none(cls) -> Self:
-        """No pair of nobody."""
+        """No persons and no pairs."""
         return cls(0, np.zeros(BINS, np.int64), np.zeros(BINS - 1, np.int64))
 
     @classmethod
     def of_rows(cls, rows: Counts) -> Self:
-        """Some persons' pairs, a row a person: shape (persons, BINS)."""
+        """Sum some persons' pairs, one row per person: shape (persons, BINS)."""
         near = np.cumsum(rows, axis=1)[:, :-1]
         return cls(len(rows), rows.sum(axis=0), (near**2).sum(axis=0))
 
-    def and_then(self, more: "Impostors") -> "Impostors":
-        """Both together."""
+    def plus(self, more: "Impostors") -> "Impostors":
+        """The sums of both."""
         return Impostors(self.persons + more.persons, self.counts + more.counts, self.squares + more.squares)
 
     @property
@@ -93,7 +93,7 @@ class Impostors:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Sample:
-    """What was measured.
+    """The measured pairs.
 
     `genuine` is (p, BINS), the pairs of each person's own faces by bin. `impostor` are pairs of different
     persons.
@@ -119,49 +119,49 @@ def thresholds() -> npt.NDArray[np.float64]:
 
 
 def needed_pairs(target: float) -> int:
-    """Impostor pairs it takes to support a target FMR."""
+    """The number of impostor pairs that supports a target FMR."""
     return math.ceil(EVENTS / target)
 
 
 def needed_persons(pairs: int) -> int:
-    """Persons it takes for so many pairs of different ones."""
+    """The number of persons who form that many pairs."""
     return math.ceil((1 + math.sqrt(1 + 8 * pairs)) / 2)
 
 
 def curve(sample: Sample) -> list[Point]:
     """The rates at every threshold."""
-    far = false_accepts(sample.impostor)
+    far = false_match_rates(sample.impostor)
     frr: Sequence[Rate | None] = (
-        false_rejects(sample.genuine) if len(sample.genuine) >= MIN_PERSONS else [None] * (BINS - 1)
+        false_non_match_rates(sample.genuine) if len(sample.genuine) >= MIN_PERSONS else [None] * (BINS - 1)
     )
     return [Point(float(t), a, r) for t, a, r in zip(thresholds(), far, frr, strict=True)]
 
 
-def false_accepts(impostor: Impostors) -> list[Rate]:
+def false_match_rates(impostor: Impostors) -> list[Rate]:
     """FMR at every threshold."""
     persons = impostor.persons
     near = np.cumsum(impostor.counts)[:-1]  # (thresholds,): over the persons, the pairs of each that near
     pairs = persons * (persons - 1) / 2
     value = near / 2 / pairs
     # The jackknife leaves a person out: what is left of the pairs that near differs from person to person as
-    # the person's own do. Whole numbers, of which nothing is lost in the difference of the two sums.
+    # the person's own do. The sums are integers, so their difference is exact.
     deviation = (persons * impostor.squares - near**2) / persons
     variance = (persons - 1) / persons * deviation / ((persons - 1) * (persons - 2) / 2) ** 2
     low, high = _interval(value, variance, least=persons / 2, most=pairs)
-    # A larger threshold lets in no less: what bounds its rate bounds this one's, which matters where this one
-    # saw no error.
+    # FMR grows with the threshold, so bounds of a larger one also hold for a smaller one. That matters for
+    # thresholds without an observed error.
     low, high = np.maximum.accumulate(low), np.minimum.accumulate(high[::-1])[::-1]
     return _rates(value, low, high)
 
 
-def false_rejects(genuine: Counts) -> list[Rate]:
-    """FNMR at every threshold, of rows as `Sample.genuine` has them; each row has a pair at least."""
+def false_non_match_rates(genuine: Counts) -> list[Rate]:
+    """FNMR at every threshold, from rows as in `Sample.genuine`, each with at least one pair."""
     persons, pairs = len(genuine), genuine.sum(axis=1, keepdims=True)
     far_apart = 1 - np.cumsum(genuine, axis=1)[:, :-1] / pairs  # (p, thresholds): each person's share
     value = far_apart.mean(axis=0)
     variance = far_apart.var(axis=0, ddof=1) / persons
     low, high = _interval(value, variance, least=persons, most=float(pairs.sum()))
-    # A larger threshold turns away no more.
+    # FNMR falls as the threshold grows.
     low, high = np.maximum.accumulate(low[::-1])[::-1], np.minimum.accumulate(high)
     return _rates(value, low, high)
 
@@ -173,7 +173,8 @@ def _rates(value: Shares, low: Shares, high: Shares) -> list[Rate]:
 def _interval(value: Shares, variance: Shares, *, least: float, most: float) -> tuple[Shares, Shares]:
     """Wilson's interval by the effective number of pairs.
 
-    Where no error was seen the variance says nothing, and `least`, the pairs that share no person, stands in.
+    Without an observed error the variance is 0; `least`, the number of pairs that share no person, is used
+    then.
     """
     spread = value * (1 - value)
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -182,6 +183,6 @@ def _interval(value: Shares, variance: Shares, *, least: float, most: float) -> 
 
 
 def largest_within(points: Sequence[Point], max_far: float) -> Point | None:
-    """The point of the largest threshold whose FMR is at most that; None where the first is past it."""
+    """The point of the largest threshold whose FMR is at most `max_far`; None if there is none."""
     within = [point for point in points if point.far.value <= max_far]
     return within[-1] if within else None

@@ -12,19 +12,19 @@ from matcher_service.domain.faces import ExpectedFalsePositives
 from matcher_service.postgres.database import Database
 from matcher_service.postgres.driver_errors import retried_on_schema_change
 
-KEPT = 1024  # calibrations; one never changes, so what is kept is never stale
+CACHED_CALIBRATIONS = 1024  # a calibration never changes, so the cache is never stale
 
 
 @dataclasses.dataclass(frozen=True)
 class Curve:
-    """False accept rates at thresholds of BIN, 2 BIN, ..., with the upper ends of their 95 % intervals."""
+    """FMR at thresholds of BIN, 2 BIN, ..., with the upper ends of the 95 % intervals."""
 
     far: Sequence[float]
     far_high: Sequence[float]
 
 
 class Evidence:
-    """Reads a calibration once and keeps it."""
+    """Reads calibrations and caches them."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -33,7 +33,8 @@ class Evidence:
     async def expected_false_positives(
         self, collection_id: str, calibration_id: uuid.UUID | None, *, threshold: float, faces: int
     ) -> ExpectedFalsePositives | None:
-        """The rate at the next threshold there is one for, times the collection's `faces`; None uncalibrated.
+        """The FMR at the next larger measured threshold, times the collection's `faces`; None if
+        uncalibrated.
 
         Raises StoreUnavailable, Overloaded.
         """
@@ -42,10 +43,10 @@ class Evidence:
         curve = await self._curve(collection_id, calibration_id)
         if curve is None:
             return None
-        place = max(0, math.ceil(threshold / BIN - 1e-9) - 1)
-        if place >= len(curve.far):
+        index = max(0, math.ceil(threshold / BIN - 1e-9) - 1)
+        if index >= len(curve.far):
             return ExpectedFalsePositives(float(faces), float(faces))
-        return ExpectedFalsePositives(curve.far[place] * faces, curve.far_high[place] * faces)
+        return ExpectedFalsePositives(curve.far[index] * faces, curve.far_high[index] * faces)
 
     @retried_on_schema_change
     async def _curve(self, collection_id: str, calibration_id: uuid.UUID) -> Curve | None:
@@ -53,8 +54,8 @@ class Evidence:
             async with self._database.search_session(collection_id) as session:
                 text = await session.value("get_evidence", calibration_id=calibration_id)
             evidence = json.loads(text) if text else {}
-            known = "far" in evidence  # kept since curves are
+            known = "far" in evidence  # older calibrations have no curve
             self._curves[calibration_id] = Curve(evidence["far"], evidence["far_high"]) if known else None
-            while len(self._curves) > KEPT:
+            while len(self._curves) > CACHED_CALIBRATIONS:
                 self._curves.popitem(last=False)
         return self._curves[calibration_id]

@@ -1,7 +1,7 @@
 """Pairs of different persons: a face of each against a face of every other, counted by distance.
 
-Distances are computed in float64 by blocks of rows, so that memory does not grow with the pairs, and a caller
-who has gone is noticed between two blocks.
+Distances are computed in float64 by blocks of rows, so that memory does not grow with the pairs and a
+cancelled call ends between two blocks.
 """
 
 import dataclasses
@@ -19,24 +19,23 @@ _COLUMNS_A_TILE: Final = 2048  # a tile of distances takes 1 MiB and stays in th
 Vectors = npt.NDArray[np.float32]
 Distances = npt.NDArray[np.float64]
 Pair = tuple[float, int, int]
-"""A distance and the two rows that it is between."""
+"""A distance and the two rows that it separates."""
 
 
 @dataclasses.dataclass
 class PairCounter:
     """Counts the pairs of `vectors`, float32 of shape (n, 128), a block of rows at a time.
 
-    `near` is the largest distance of a pair that is kept as probably of one person; `most` are kept, the
-    nearest.
+    The `max_pairs` nearest pairs within `max_distance` are kept as likely duplicates.
     """
 
     vectors: Vectors
-    near: float
-    most: int
+    max_distance: float
+    max_pairs: int
 
     def __post_init__(self) -> None:
         self.impostors = Impostors.none()
-        self._nearest: list[tuple[float, int, int]] = []  # a heap, the farthest first, by negative distance
+        self._nearest: list[tuple[float, int, int]] = []  # a heap by negative distance: the farthest first
 
     @property
     def nearest(self) -> list[Pair]:
@@ -54,15 +53,15 @@ class PairCounter:
             self._keep(distances, first, start)
         own = np.arange(len(rows))
         counts[own, 0] -= 1  # each row's pair with itself, at 0
-        self.impostors = self.impostors.and_then(Impostors.of_rows(counts))
+        self.impostors = self.impostors.plus(Impostors.of_rows(counts))
 
     def _keep(self, distances: Distances, first: int, start: int) -> None:
-        full = len(self._nearest) == self.most
-        near = min(self.near, -self._nearest[0][0]) if full else self.near
+        full = len(self._nearest) == self.max_pairs
+        near = min(self.max_distance, -self._nearest[0][0]) if full else self.max_distance
         for a, b in np.argwhere(distances <= near).tolist():
             if start + b > first + a:  # once, from the smaller row
                 entry = (-float(distances[a, b]), first + a, start + b)
-                push = heapq.heappush if len(self._nearest) < self.most else heapq.heappushpop
+                push = heapq.heappush if len(self._nearest) < self.max_pairs else heapq.heappushpop
                 push(self._nearest, entry)
 
 
@@ -72,12 +71,12 @@ def _distances(rows: Distances, columns: Distances) -> Distances:
     squares *= -2
     squares += np.einsum("ij,ij->i", rows, rows)[:, None]
     squares += np.einsum("ij,ij->i", columns, columns)
-    np.maximum(squares, 0, out=squares)  # rounded below 0 where a and b are all but equal
+    np.maximum(squares, 0, out=squares)  # rounding may give less than 0 for nearly equal rows
     return np.sqrt(squares, out=squares)
 
 
 def _binned(distances: Distances) -> npt.NDArray[np.int64]:
-    """How many of each row lie in each bin, of shape (rows, BINS)."""
+    """The number of each row's distances in each bin, of shape (rows, BINS)."""
     rows = len(distances)
     bins = (distances / BIN).astype(np.int64)
     np.minimum(bins, BINS - 1, out=bins)

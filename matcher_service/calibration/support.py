@@ -1,4 +1,4 @@
-"""Whether the pairs measured support the error rates asked for, and what it takes where they don't."""
+"""Whether the measured pairs support the requested error rates, and what to do if they do not."""
 
 import dataclasses
 import math
@@ -19,12 +19,14 @@ from matcher_service.domain.errors import CalibrationUnsupported
 
 TARGET_FMR: Final = (1e-7, 0.1)
 TARGET_FALSE_HITS: Final = (1e-4, 10.0)
-"""The least and the most that may be asked for."""
+"""The range of a request."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Target:
-    """A false match rate, expected false positives of a search, and the most persons to compare."""
+    """A target FMR, target expected false positives of a search, and the maximum number of persons to
+    compare.
+    """
 
     far: float = 1e-3
     false_hits: float = 0.01
@@ -32,7 +34,7 @@ class Target:
 
 
 def check_support(persons: int, target: Target) -> None:
-    """Raises CalibrationUnsupported where so many persons have too few pairs for the target."""
+    """Raises CalibrationUnsupported if that many persons form too few pairs for the target."""
     have, need = persons * (persons - 1) // 2, needed_pairs(target.far)
     needed = max(MIN_PERSONS, needed_persons(need))
     if persons >= needed:
@@ -42,8 +44,8 @@ def check_support(persons: int, target: Target) -> None:
     if larger <= TARGET_FMR[1] and persons >= MIN_PERSONS:
         advice.insert(0, f"ask for a target_far of {larger:g} or more")
     raise CalibrationUnsupported(
-        f"a false match rate of {target.far:g} takes {need} pairs of different persons, {needed} "
-        f"persons, and {persons} were compared, {have} pairs: {' or '.join(advice)}",
+        f"a false match rate of {target.far:g} requires {need} pairs of different persons ({needed} "
+        f"persons); {have} pairs ({persons} persons) were compared: {' or '.join(advice)}",
         metadata={
             "pairs": str(have),
             "needed_pairs": str(need),
@@ -56,7 +58,7 @@ def check_support(persons: int, target: Target) -> None:
 def identify_point(
     curve: Sequence[Point], sample: Sample, faces: int, target: Target
 ) -> tuple[Point | None, str]:
-    """The threshold for searches among so many faces; where it can't be told, None and what it takes."""
+    """The threshold for searches among `faces` faces and ""; or None and what to do to support one."""
     max_far = min(1.0, target.false_hits / max(1, faces))
     need = needed_pairs(max_far)
     if sample.impostor_pairs >= need:
@@ -68,21 +70,21 @@ def identify_point(
         advice.insert(0, f"ask for target_false_hits of {supported:g} or more")
     return None, (
         f"{target.false_hits:g} false positives a search among {faces} faces are a false match rate of "
-        f"{max_far:.2g}, which takes {need} pairs of different persons, {persons} persons; "
+        f"{max_far:.2g}, which requires {need} pairs of different persons ({persons} persons); "
         f"{sample.impostor_pairs} were measured: {' or '.join(advice)}"
     )
 
 
 def _more_persons(compared: int, needed: int, target: Target) -> str:
-    """How more persons come to be compared: by a higher limit where that was reached, or by more people."""
+    """How to compare more persons: with a higher limit if that was reached, else with more people."""
     if needed > MAX_PERSONS:
-        return f"split the collection, as no more than {MAX_PERSONS} persons are compared"
+        return f"split the collection, as at most {MAX_PERSONS} persons are compared"
     if compared == target.persons:
-        return f"set max_persons to {needed}, where there are as many"
+        return f"set max_persons to {needed}, if the collection has as many"
     return "enroll more people"
 
 
 def _round_up(value: float) -> float:
-    """The next number of two significant digits that is not smaller."""
+    """Round up to two significant digits."""
     unit = 10.0 ** (math.floor(math.log10(value)) - 1)
     return float(f"{math.ceil(value / unit) * unit:.2g}")

@@ -1,4 +1,4 @@
-"""The collections: created, read, changed and erased."""
+"""Creates, reads, changes and erases collections."""
 
 import dataclasses
 import datetime
@@ -14,8 +14,8 @@ from matcher_service.postgres.driver_errors import retried_on_schema_change
 
 NO_RETENTION = datetime.timedelta(0)
 CONVERTED = ("retention", "refused_qualities")
-DELETION_SECONDS = 3600.0  # the longest, where the caller waits so long: what goes is counted row by row
-COUNTED_FACES = 10_000  # which takes a few milliseconds; the catalog's estimate may be several times off
+DELETION_SECONDS = 3600.0  # at most, within the caller's deadline: the erased rows are counted
+COUNTED_FACES = 10_000  # counting these takes milliseconds; Postgres's estimate may be several times off
 
 
 class Catalog:
@@ -29,16 +29,20 @@ class Catalog:
         """Add an empty collection. Raises CollectionExists."""
         async with self._database.transaction(collection_id) as session:
             if not await session.value("create_collection", space=space):
-                raise CollectionExists("there is a collection of this id", field="collection_id")
+                raise CollectionExists(
+                    "a collection with this id exists already: choose another id", field="collection_id"
+                )
             if settings != CollectionSettings():
                 await session.execute("update_collection", **_values(settings))
-            await _begin_refusing(session, settings)
+            await _add_recent_enrollment(session, settings)
             row = await session.required_row("get_collection")
             await append_event(session, Change(Action.CREATE_COLLECTION))
         return _collection(row)
 
     async def get(self, collection_id: str) -> Collection:
-        """Read one collection, its faces counted where they are few. Raises CollectionNotFound."""
+        """Read one collection; up to COUNTED_FACES faces are counted, more are estimated. Raises
+        CollectionNotFound.
+        """
         row = await self._database.row("get_collection", collection_id)
         if row is None:
             raise CollectionNotFound
@@ -62,8 +66,8 @@ class Catalog:
     async def update(self, collection_id: str, settings: CollectionSettings) -> Collection:
         """Change settings. Raises CollectionNotFound.
 
-        What refuses duplicates is changed while no enrolment is under way, and holds for all that follow:
-        Overloaded where there was always one.
+        Duplicate settings change while no enrollment is in progress, so that later ones see them; Overloaded
+        if enrollments never paused.
         """
         async with self._database.transaction(collection_id) as session:
             if settings.duplicate_policy is not None or settings.duplicate_threshold is not None:
@@ -71,7 +75,7 @@ class Catalog:
             await session.execute("lock_collection")
             old = _collection(await session.required_row("get_collection"))
             await session.execute("update_collection", **_values(settings))
-            await _begin_refusing(session, settings)
+            await _add_recent_enrollment(session, settings)
             new = _collection(await session.required_row("get_collection"))
             change = Change(Action.UPDATE_COLLECTION, details=_differences(old.settings, new.settings))
             await append_event(session, change)
@@ -79,10 +83,10 @@ class Catalog:
 
     @retried_on_schema_change
     async def delete(self, collection_id: str) -> CollectionErasure:
-        """Erase a collection and everybody in it; none of that id counts 0.
+        """Erase a collection and everybody in it; all counts are 0 if there is none.
 
-        Work in bulk where it is large: it may take what the caller's deadline leaves, however long other
-        statements may run.
+        Uses a connection for bulk work; it may run until the caller's deadline, beyond the limit of other
+        statements.
         """
         async with (
             self._database.transfer_session(collection_id, long=True) as session,
@@ -99,17 +103,17 @@ class Catalog:
 
 
 def _values(settings: CollectionSettings) -> dict[str, object]:
-    """The settings by name, as `update_collection` takes them."""
+    """The settings by name, as `update_collection` expects them."""
     return {field.name: getattr(settings, field.name) for field in dataclasses.fields(settings)}
 
 
-async def _begin_refusing(session: Session, settings: CollectionSettings) -> None:
+async def _add_recent_enrollment(session: Session, settings: CollectionSettings) -> None:
     if settings.duplicate_policy == "refuse":
-        await session.execute("begin_refusing")
+        await session.execute("add_recent_enrollment")
 
 
 def _differences(old: CollectionSettings, new: CollectionSettings) -> dict[str, str]:
-    """The settings that changed, before and after; a name, which may be a person's, only by its own."""
+    """The changed settings, before and after; a display name, which may be personal, without its values."""
     names = [field.name for field in dataclasses.fields(CollectionSettings)]
     changed = [name for name in names if getattr(old, name) != getattr(new, name)]
     return {
@@ -149,5 +153,5 @@ def _collection(row: Row) -> Collection:
 
 
 def _low(share: float | None, samples: int | None) -> float | None:
-    """The lower end of a share's interval, where it was measured and on how much is known."""
+    """The lower end of a share's interval; None if the share or its sample size is unknown."""
     return None if share is None or not samples else Proportion(round(share * samples), samples).interval[0]

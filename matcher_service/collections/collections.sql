@@ -1,35 +1,34 @@
--- Statements of collections and their settings, run by the serving role; what they have in common is in
--- postgres/statements.py.
+-- Statements of collections and their settings, run by the serving role; common conventions: postgres/statements.py.
 
--- name: begin_refusing
--- Makes the row that enrolments of a collection that refuses duplicates lock. Primary key.
+-- name: add_recent_enrollment
+-- Inserts the row that enrollments lock if the collection refuses duplicates. Primary key.
 INSERT INTO facerec.recent_enrollment (collection_id)
 SELECT c.collection_id FROM facerec.collection c WHERE c.collection_id = :collection_id
 ON CONFLICT DO NOTHING;
 
 -- name: create_collection
--- Whether it is new. A function of the owner's: the serving role makes no tables.
+-- True if it is new. A function of the owner: the serving role may not create tables.
 SELECT facerec.create_collection(:collection_id, :space) AS created;
 
 -- name: delete_collection
--- Counts of what went. A function of the owner's.
+-- Counts of the erased rows. A function of the owner.
 SELECT d.collections, d.persons, d.faces, clock_timestamp() AS delete_time
 FROM facerec.delete_collection(:collection_id) d;
 
 -- name: get_collection
--- Primary keys of collection and index_build; the file's size and the catalog's count for the faces.
+-- Primary keys of collection and index_build; the table's size and pg_class.reltuples for the estimate.
 SELECT c.*, b.phase AS build_phase, b.done AS build_done, facerec.estimated_rows('face', :collection_id) AS estimated_faces
 FROM facerec.collection c
 LEFT JOIN facerec.index_build b ON b.collection_id = c.collection_id
 WHERE c.collection_id = :collection_id;
 
 -- name: count_some_faces
--- How many faces there are that have not expired, :max_faces at most. Any index of the partition.
+-- The number of faces that have not expired, at most :max_faces. Any index of the partition.
 SELECT count(*) AS faces
 FROM (SELECT FROM facerec.:"face" f WHERE f.collection_id = :collection_id AND f.expire_time > now() LIMIT :max_faces) few;
 
 -- name: list_collections
--- :after_collection_id the last page's last collection or ''. Primary key of collection, in its order.
+-- :after_collection_id is the last collection of the previous page, or ''. Primary key of collection, in its order.
 SELECT c.*, b.phase AS build_phase, b.done AS build_done,
        facerec.estimated_rows('face', c.collection_id) AS estimated_faces
 FROM facerec.collection c
@@ -39,16 +38,16 @@ ORDER BY c.collection_id
 LIMIT :max_rows;
 
 -- name: stop_enrollment
--- Waits until no enrolment is under way and lets none begin until the transaction's end. Before lock_collection.
+-- Waits until no enrollment is in progress and blocks new ones until the transaction ends. Run before lock_collection.
 SELECT facerec.stop_enrollment(:collection_id);
 
 -- name: lock_collection
--- Holds the settings until the transaction's end, so that what is noted as changed is. Primary key.
+-- Locks the settings until the transaction ends, so that the audit event has the right old values. Primary key.
 SELECT true FROM facerec.collection c WHERE c.collection_id = :collection_id FOR NO KEY UPDATE;
 
 -- name: update_collection
--- Every setting by name, null where it stays; :retention of 0 for none. A row unless there is no such
--- collection. Primary key of collection.
+-- A parameter for each setting, null to keep it; a :retention of 0 removes it. One row if the collection exists.
+-- Primary key of collection.
 UPDATE facerec.collection
 SET display_name = coalesce(:display_name::text, display_name),
     verify_threshold = coalesce(:verify_threshold::float8, verify_threshold),

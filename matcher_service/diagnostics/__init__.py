@@ -1,1 +1,1 @@
-"""What `doctor` examines, each check by itself: settings, database, encoder."""
+"""The checks of `doctor`: settings, database and encoder."""

@@ -1,15 +1,15 @@
--- What `doctor` asks of a database: what a restore, a replication or an upgrade can have left behind. Every statement
--- reads catalogs, which any login may, and `greatest_person_key` the end of an index.
+-- Statements of `doctor`: problems that a restore, a replication or an upgrade can leave behind. They read catalogs, which
+-- any login may, and `greatest_person_key` reads the end of an index.
 
 -- name: newer_extension
--- The version of pgvector that the server would give this database, where it has another one.
+-- The version of pgvector that the server offers, if the database has another one.
 SELECT a.default_version
 FROM pg_catalog.pg_extension e JOIN pg_catalog.pg_available_extensions a ON a.name = e.extname
 WHERE e.extname = 'vector' AND a.default_version <> e.extversion;
 
 -- name: lacking_rights
--- What the serving role may not read or call, of all that it must: the parents hold no row, and add_partitions is
--- called by the owner alone.
+-- Objects that the serving role needs and may not read or call. The parent tables hold no rows, and only the owner calls
+-- add_partitions.
 SELECT count(*) AS objects, min(name) AS first
 FROM (
     SELECT c.oid::regclass::text AS name
@@ -29,7 +29,7 @@ FROM (
 ) AS lacking;
 
 -- name: other_owners
--- Objects of ours that belong to somebody else, and to whom.
+-- Objects of the schema that belong to another role, and that role.
 SELECT count(*) AS objects, min(name) AS first, min(owner::text) AS owner
 FROM (
     SELECT c.oid::regclass::text AS name, c.relowner::regrole AS owner
@@ -44,7 +44,7 @@ FROM (
 WHERE owner <> to_regrole('facerec_owner');
 
 -- name: unmeasured_tables
--- Tables of more than a megabyte that no vacuum or analyze has counted.
+-- Tables of more than a megabyte that were never vacuumed or analyzed.
 SELECT count(*) AS tables
 FROM pg_catalog.pg_class c
 WHERE c.relnamespace = to_regnamespace('facerec') AND c.relkind = 'r' AND c.reltuples < 0
@@ -61,5 +61,5 @@ WHERE h.inhparent = to_regclass('facerec.person');
 SELECT p.person_key FROM facerec.:"person" p ORDER BY p.collection_id DESC, p.person_key DESC LIMIT 1;
 
 -- name: last_person_key
--- The last key that was given to a person, null where none was.
+-- The last key given to a person; null if none was.
 SELECT pg_sequence_last_value('facerec.person_key'::regclass);

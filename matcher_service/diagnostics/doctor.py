@@ -1,4 +1,4 @@
-"""What `matcher_service doctor` looks at: all that serving needs, each by itself."""
+"""The checks of `matcher_service doctor`: all that `serve` needs."""
 
 from collections.abc import AsyncIterator
 
@@ -28,10 +28,10 @@ _CONNECT_SECONDS = 5.0
 
 
 async def examine(settings: MatcherSettings) -> AsyncIterator[CheckResult]:
-    """Look at the settings, at the database as the serving login, then at the encoder."""
+    """Check the settings, the database as the serving login, and the encoder."""
     yield check_settings(lambda: _check(settings))
-    async for finding in _examine_database(settings):
-        yield finding
+    async for result in _examine_database(settings):
+        yield result
     yield await _examine_encoder(settings)
 
 
@@ -67,9 +67,9 @@ async def _examine_database(settings: MatcherSettings) -> AsyncIterator[CheckRes
             schema = await _examine_schema(connection)
             yield schema
             if schema.state == "ok":
-                for finding in await examine_restored(connection):
-                    yield finding
-        yield await _examine_room(connection, settings)
+                for result in await examine_restored(connection):
+                    yield result
+        yield await _examine_connections(connection, settings)
     finally:
         await connection.close(timeout=_CONNECT_SECONDS)
 
@@ -117,13 +117,13 @@ async def _examine_schema(connection: Connection) -> CheckResult:
     return CheckResult("schema", "ok", f"at version {version}")
 
 
-async def _examine_room(connection: Connection, settings: MatcherSettings) -> CheckResult:
-    """How many replicas the server has connections for."""
+async def _examine_connections(connection: Connection, settings: MatcherSettings) -> CheckResult:
+    """Check for how many replicas the server has connections."""
     allowed = int(await connection.fetchval("SHOW max_connections"))
     kept = int(await connection.fetchval("SHOW superuser_reserved_connections"))
     each = settings.max_connections()
     replicas = (allowed - kept) // each
-    text = f"{each} a replica of {allowed - kept}: room for {replicas}"
+    text = f"{each} connections a replica of {allowed - kept} available: enough for {replicas} replicas"
     if replicas < 1:
         return CheckResult(
             "connections", "fail", f"{text}; lower MATCHER_POOL_MAX_SIZE or raise max_connections"
@@ -138,7 +138,7 @@ async def _examine_encoder(settings: MatcherSettings) -> CheckResult:
         ) as client:
             model = await client.get_model()
     except FacerecError as error:
-        # One that is away may come; one that refuses will go on refusing.
+        # An unreachable encoder may start later; one that refuses will keep refusing.
         return CheckResult(
             "encoder",
             "warn" if error.reason in (Reason.UNREACHABLE, Reason.DEADLINE_EXCEEDED) else "fail",

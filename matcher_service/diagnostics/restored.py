@@ -1,4 +1,4 @@
-"""What `doctor` finds in a database that was restored, replicated or upgraded, and how to fix it."""
+"""The checks of `doctor` for a database that was restored, replicated or upgraded."""
 
 from facerec.serving.server.diagnostics import CheckResult
 from matcher_service.postgres.session import Connection, Session
@@ -6,28 +6,26 @@ from matcher_service.postgres.statements import load
 
 
 async def examine_restored(connection: Connection) -> list[CheckResult]:
-    """Look at owners, rights, keys and statistics; one finding where all are in order.
+    """Check owners, rights, keys and statistics; a single result if all are in order.
 
     The connection acts as facerec_serve on a schema that is at head. Raises what asyncpg raises.
     """
     found = [
-        finding
-        for finding in (
+        result
+        for result in (
             await _examine_owners(connection),
             await _examine_rights(connection),
             await _examine_statistics(connection),
         )
-        if finding is not None
+        if result is not None
     ]
-    if not any(finding.subject == "rights" for finding in found) and (
-        keys := await _examine_keys(connection)
-    ):
+    if not any(result.subject == "rights" for result in found) and (keys := await _examine_keys(connection)):
         found.append(keys)
     return found or [CheckResult("contents", "ok", "owners, rights, keys and statistics are in order")]
 
 
 async def examine_newer_extension(connection: Connection) -> CheckResult | None:
-    """Whether the server has a newer pgvector than the database uses."""
+    """Warn if the server has a newer pgvector than the database uses."""
     newer = await Session(connection, role="doctor").value("newer_extension")
     if newer is None:
         return None
@@ -91,6 +89,6 @@ async def _examine_statistics(connection: Connection) -> CheckResult | None:
     return CheckResult(
         "statistics",
         "warn",
-        f"{tables} tables have no statistics, as after a restore or pg_upgrade, and plans are guesses until "
-        "then: run vacuumdb --analyze-only as a superuser",
+        f"{tables} tables have no statistics, as after a restore or pg_upgrade, so queries may be slow: run "
+        "vacuumdb --analyze-only as a superuser",
     )

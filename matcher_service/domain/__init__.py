@@ -1,1 +1,1 @@
-"""What the matcher works with: people, faces, collections, decisions, errors; no wire and no driver."""
+"""The matcher's domain: people, faces, collections, decisions and errors; without protobuf and driver."""

@@ -1,4 +1,4 @@
-"""A collection and its settings as the domain has them."""
+"""A collection, its settings and its index."""
 
 import dataclasses
 import datetime
@@ -7,10 +7,10 @@ import uuid
 
 @dataclasses.dataclass(frozen=True)
 class CollectionSettings:
-    """What can be changed of a collection; None leaves a setting as it is.
+    """The settings of a collection; None leaves a setting as it is.
 
-    Distances are Euclidean, `duplicate_policy` is allow, flag or refuse, a `retention` of 0 is for ever;
-    `refused_qualities` are the encoder's reasons, as BLURRED, for which no face is enrolled.
+    Distances are Euclidean. `duplicate_policy` is allow, flag or refuse. A `retention` of 0 is for ever.
+    `refused_qualities` are the encoder's quality reasons, such as BLURRED, that refuse a face.
     """
 
     display_name: str | None = None
@@ -29,10 +29,10 @@ class CollectionSettings:
 
 @dataclasses.dataclass(frozen=True)
 class SearchIndex:
-    """The state of a collection's index; the build's phase is "" where none runs.
+    """The state of a collection's index; `build_phase` is "" unless a build runs.
 
-    `far_recall` is the recall of faces far from their person's centers; what ends in `_low` is the lower end
-    of a 95 % interval.
+    `far_recall` is the recall of faces far from their person's centers; fields ending in `_low` are the lower
+    end of a 95 % interval.
     """
 
     ready: bool

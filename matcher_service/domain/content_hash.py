@@ -1,6 +1,6 @@
-"""What makes two photos, two encodings or two requests the same: hashes of their content.
+"""Content hashes, by which equal photos, encodings and requests are recognized.
 
-Each kind is hashed under a tag of its own, so that no photo's bytes can pass for an encoding's.
+Each kind is hashed with a tag of its own, so that no photo can have an encoding's hash.
 """
 
 import asyncio
@@ -16,7 +16,7 @@ from matcher_service.domain.faces import Encoding, Photo, Probe
 
 
 async def content_id(face: Encoding | Photo) -> uuid.UUID:
-    """The first 128 bits of a SHA-256 over what the caller sent; a photo is hashed in a thread."""
+    """The first 128 bits of the SHA-256 of a photo or an encoding; a photo is hashed in a thread."""
     if isinstance(face, Photo):
         return await asyncio.to_thread(_digest, b"facerec/photo/1", face.image)
     space = face.space.encode()
@@ -24,7 +24,7 @@ async def content_id(face: Encoding | Photo) -> uuid.UUID:
 
 
 def encoding_ids(space: str, encodings: npt.NDArray[np.float32]) -> list[uuid.UUID]:
-    """The content ids of many encodings, shape (n, 128), as `content_id` has each."""
+    """The content ids of many encodings, shape (n, 128), equal to those of `content_id`."""
     named, wire = space.encode(), encodings.astype("<f4").tobytes()
     size = encodings.shape[1] * 4
     return [
@@ -39,15 +39,15 @@ def request_digest(
     items: Sequence[tuple[Probe, uuid.UUID, str]],
     expire_time: datetime.datetime | None = None,
 ) -> bytes:
-    """SHA-256 of an enrolment's content: 32 bytes. An item is its probe, content id and external ref.
+    """SHA-256 of an enrollment's content: 32 bytes. An item is its probe, content id and external ref.
 
-    It is kept as an HMAC under the person's own key only: a bare hash could be tried against guesses.
+    Only its HMAC under the person's own key is stored: a plain hash could be compared with guesses.
     """
     parts = [b"facerec/enroll/1", person_id.encode(), _optional(display_name)]
     for probe, content, external_ref in items:
         largest = isinstance(probe.face, Photo) and probe.face.use_largest_face
         parts += [type(probe.face).__name__.encode(), content.bytes, bytes([largest]), external_ref.encode()]
-    if expire_time is not None:  # after the items, whose parts come in fours
+    if expire_time is not None:  # after the items, which have four parts each
         parts.append(expire_time.isoformat().encode())
     return _sha256(*parts)
 
@@ -61,7 +61,7 @@ def _digest(*parts: bytes) -> uuid.UUID:
 
 
 def _sha256(*parts: bytes) -> bytes:
-    """Hash the parts, each after its length, so that none can run into the next."""
+    """Hash the parts, each preceded by its length, so that different parts cannot give the same input."""
     digest = hashlib.sha256()
     for part in parts:
         digest.update(len(part).to_bytes(8, "big"))

@@ -1,31 +1,31 @@
-"""What can go wrong in the matcher.
+"""The matcher's errors.
 
 MatcherError
 +-- EncodingInvalid       not 128 numbers from -1000 to 1000, or of no space
 +-- IdInvalid             an id outside its rules
 +-- OptionInvalid         an option outside its range
-+-- ImageRefused          what the encoder says of a picture; carries the encoder's reason
-+-- FaceNotFound          no face where one is meant
-+-- FaceAmbiguous         several faces where one is meant
++-- ImageRefused          an image that the encoder refused; has the encoder's reason
++-- FaceNotFound          no face where one is required
++-- FaceAmbiguous         several faces where one is required
 +-- ModelMismatch         a vector of another space than the collection's
 +-- PersonNotFound
 +-- CollectionNotFound
 +-- ErasureNotFound
 +-- CalibrationNotFound
-+-- StoredFaceNotFound    no face of the id that is to be read or changed
++-- StoredFaceNotFound    no face with the id to read or change
 +-- CalibrationUnsupported  too few persons for the error rate asked for
-+-- RequestIdReused       one request id, two contents
++-- RequestIdReused       a request id used again with other content
 +-- CollectionExists
-+-- FaceDuplicate         a face of somebody else, and the collection refuses those
-+-- FaceQuality           a face too poor to enroll
++-- FaceDuplicate         a duplicate of another person's face, which the collection refuses
++-- FaceQuality           a face whose quality is too low to enroll
 +-- PersonFull            more faces than a person may have
-+-- ScoresWithheld        a distance, asked of someone who may not see any
-+-- EncodingsNotPermitted a vector, sent by someone who may send images alone
-+-- TriesExhausted        too many failed tries; retry when one is regained
++-- ScoresWithheld        a request that requires the right to see distances
++-- EncodingsNotPermitted an encoding from a caller who may send only images
++-- TriesExhausted        too many failed tries; retry later
 +-- Overloaded            no capacity now; retry
 +-- EncoderUnavailable    images cannot be encoded now; encodings still work
 +-- StoreUnavailable      the database cannot be used now; retry
-    +-- SchemaChanged     it was made anew under a call that changed nothing; retry
+    +-- SchemaChanged     the schema was recreated during a call that changed nothing; retry
 """
 
 from facerec.errors import FacerecError, Reason
@@ -54,19 +54,19 @@ class OptionInvalid(MatcherError):
 
 
 class ImageRefused(MatcherError):
-    """A picture that is empty or that the encoder refused, for the reason it gave."""
+    """An image that is empty, or that the encoder refused for the reason given."""
 
     reason = Reason.IMAGE_INVALID
 
 
 class FaceNotFound(MatcherError):
-    """No face where one is meant."""
+    """No face where one is required."""
 
     reason = Reason.FACE_NOT_FOUND
 
 
 class FaceAmbiguous(MatcherError):
-    """Several faces where one is meant."""
+    """Several faces where one is required."""
 
     reason = Reason.FACE_AMBIGUOUS
 
@@ -78,79 +78,80 @@ class ModelMismatch(MatcherError):
 
 
 class PersonNotFound(MatcherError):
-    """Nobody of that id."""
+    """No person with that id."""
 
     reason = Reason.PERSON_NOT_FOUND
 
 
 class CollectionNotFound(MatcherError):
-    """No collection of that id."""
+    """No collection with that id."""
 
     reason = Reason.COLLECTION_NOT_FOUND
 
     def __init__(self) -> None:
         super().__init__(
-            "there is no such collection; `default` exists from the start", field="collection_id"
+            "there is no such collection: create it, or use `default`, which always exists",
+            field="collection_id",
         )
 
 
 class CalibrationUnsupported(MatcherError):
-    """Too few persons for the error rate asked for; `metadata` tells how many pairs it takes."""
+    """Too few persons for the error rate asked for; `metadata` has the number of pairs that it requires."""
 
     reason = Reason.CALIBRATION_UNSUPPORTED
 
 
 class StoredFaceNotFound(MatcherError):
-    """No face of that id in the collection."""
+    """No face with that id in the collection."""
 
     reason = Reason.STORED_FACE_NOT_FOUND
 
 
 class CalibrationNotFound(MatcherError):
-    """No calibration of that id."""
+    """No calibration with that id."""
 
     reason = Reason.CALIBRATION_NOT_FOUND
 
 
 class ErasureNotFound(MatcherError):
-    """No erasure of that id."""
+    """No erasure with that id."""
 
     reason = Reason.ERASURE_NOT_FOUND
 
 
 class RequestIdReused(MatcherError):
-    """One request id, two contents."""
+    """A request id used again with other content."""
 
     reason = Reason.REQUEST_ID_REUSED
 
 
 class CollectionExists(MatcherError):
-    """A collection of that id is there."""
+    """A collection with that id exists."""
 
     reason = Reason.COLLECTION_EXISTS
 
 
 class FaceDuplicate(MatcherError):
-    """A face as near to another person as a duplicate; `metadata` names that person."""
+    """A face within the duplicate threshold of another person; `metadata` names that person."""
 
     reason = Reason.FACE_DUPLICATE
 
 
 class FaceQuality(MatcherError):
-    """A face too poor to enroll."""
+    """A face whose quality is too low to enroll."""
 
     reason = Reason.FACE_QUALITY
 
 
 class PersonFull(MatcherError):
-    """More faces than a person may have, which is `max_faces`; `field` names the person."""
+    """A person would have more than `max_faces` faces; `field` names the person."""
 
     reason = Reason.PERSON_FULL
 
     def __init__(self, max_faces: int, *, field: str) -> None:
         super().__init__(
-            f"a person has {max_faces} faces at most (max_faces_per_person): delete some of theirs, or send "
-            "fewer",
+            f"a person may have {max_faces} faces at most (max_faces_per_person): delete some of this "
+            "person's faces, or send fewer",
             field=field,
         )
 
@@ -174,29 +175,31 @@ class StoreUnavailable(MatcherError):
 
 
 class SchemaChanged(StoreUnavailable):
-    """The schema was made anew under a call, which has changed nothing and may be tried again."""
+    """The schema was recreated during a call, which has changed nothing and may be retried."""
 
     def __init__(self) -> None:
-        super().__init__("the database's schema was changed meanwhile; retry later", retry_after_seconds=0.1)
+        super().__init__(
+            "the database's schema changed during the call; retry later", retry_after_seconds=0.1
+        )
 
 
 class CollectionRecreated(SchemaChanged):
-    """The collection was erased and one of its id created under a call; connections need no replacement."""
+    """The collection was erased and recreated during a call; connections need not be replaced."""
 
 
 class ScoresWithheld(MatcherError):
-    """A caller who may not see distances asks by one."""
+    """A request by a caller who may not see distances that would reveal one."""
 
     reason = Reason.NOT_PERMITTED
 
 
 class EncodingsNotPermitted(MatcherError):
-    """A caller who may send images alone sends a vector."""
+    """An encoding from a caller who may send only images."""
 
     reason = Reason.NOT_PERMITTED
 
 
 class TriesExhausted(MatcherError):
-    """The caller has failed as often as it may, against one person or with enrolments."""
+    """The caller has used up its failed tries, against one person or for enrollments."""
 
     reason = Reason.RATE_LIMITED

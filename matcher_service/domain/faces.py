@@ -1,4 +1,4 @@
-"""What the matcher speaks of: probes, people, faces and decisions."""
+"""Probes, people, faces and decisions."""
 
 import dataclasses
 import datetime
@@ -11,7 +11,9 @@ import numpy.typing as npt
 
 from facerec.quality import Quality
 
-MAX_VALUE = 1000.0  # an encoding's, either way: dlib's stay within 1, and an index holds none beyond 65504
+MAX_VALUE = (
+    1000.0  # of an encoding, absolute: dlib's stay within 1, and an index cannot hold values above 65504
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -25,7 +27,7 @@ class Encoding:
 
 @dataclasses.dataclass(frozen=True)
 class Photo:
-    """A picture showing the face, still encoded (JPEG, PNG, ...)."""
+    """An image file that shows the face (JPEG, PNG, ...)."""
 
     image: bytes
     use_largest_face: bool = False
@@ -35,7 +37,7 @@ class Photo:
 class Probe:
     """A face to compare or to enroll: a vector, a photo, or the id of a face of the same collection.
 
-    `field` is where the request holds it, for errors to name: `items[2].probe`.
+    `field` is its path in the request, which errors name: `items[2].probe`.
     """
 
     face: Encoding | Photo | uuid.UUID
@@ -44,7 +46,7 @@ class Probe:
 
 @dataclasses.dataclass(frozen=True)
 class BoundingBox:
-    """A face's place, in pixels of the upright image, edges inclusive and not clipped to it."""
+    """The box of a face in pixels of the upright image; edges are inclusive and not clipped to the image."""
 
     top: int
     right: int
@@ -62,15 +64,15 @@ class EncodedFace:
 
 
 class Encoder(Protocol):
-    """What turns photos into vectors."""
+    """Computes the encodings of the faces in an image."""
 
     async def encode(
         self, image: bytes, *, max_faces: int, field: str, min_face_pixels: int = 0
     ) -> list[EncodedFace]:
-        """Return the faces of a picture, largest first, at most `max_faces` (0: all).
+        """Return the faces of an image, largest first, at most `max_faces` (0: all).
 
-        `min_face_pixels` has faces of that shorter side sought (0: the encoder's own choice).
-        `field` is the request's field that holds the picture. Raises ImageRefused, Overloaded,
+        `min_face_pixels` is the smallest shorter side of faces to look for (0: the encoder's own choice).
+        `field` is the request's field that holds the image. Raises ImageRefused, Overloaded,
         EncoderUnavailable.
         """
 
@@ -101,19 +103,19 @@ class Face:
 
 @dataclasses.dataclass(frozen=True)
 class FaceChange:
-    """What is to change of a face: `external_ref` unless it is None, and where `ends` the time of its end.
+    """A change of a face: None leaves `external_ref` as it is.
 
-    An `expire_time` of None is never.
+    `expire_time` is set only with `changes_expiry`; None means that the face never expires.
     """
 
     external_ref: str | None = None
-    ends: bool = False
+    changes_expiry: bool = False
     expire_time: datetime.datetime | None = None
 
     @property
     def names(self) -> list[str]:
         """The fields that change, as the contract names them."""
-        changed = {"external_ref": self.external_ref is not None, "expire_time": self.ends}
+        changed = {"external_ref": self.external_ref is not None, "expire_time": self.changes_expiry}
         return [name for name, changes in changed.items() if changes]
 
 
@@ -122,12 +124,12 @@ class SearchMode(enum.Enum):
 
     EXACT = "exact"  # every face was compared
     INDEX = "index"  # the index's result was accepted
-    INDEX_CONFIRMED = "index_confirmed"  # an index was asked and an exact scan decided
+    INDEX_CONFIRMED = "index_confirmed"  # an index was queried and an exact scan decided
 
 
 @dataclasses.dataclass(frozen=True)
 class DuplicateCheck:
-    """How other persons were searched, and who of those near enough to be a duplicate is answered."""
+    """How other persons were searched, and the duplicate that is answered, if any."""
 
     mode: SearchMode
     other: "Candidate | None"
@@ -135,7 +137,7 @@ class DuplicateCheck:
 
 @dataclasses.dataclass(frozen=True)
 class EnrolledFace:
-    """The outcome of one item: the face, and whether the person had this photo already."""
+    """The result of one item: the face, and whether the person had this photo already."""
 
     face: Face
     already_enrolled: bool
@@ -145,7 +147,7 @@ class EnrolledFace:
 
 @dataclasses.dataclass(frozen=True)
 class Merge:
-    """The person left by a merge, and how many faces they were given."""
+    """The target person after a merge, and the number of faces moved to it."""
 
     person: Person
     faces_moved: int
@@ -153,7 +155,7 @@ class Merge:
 
 @dataclasses.dataclass(frozen=True)
 class Enrollment:
-    """The outcome of a call: the person as they are now, and the faces in the items' order."""
+    """The result of an enrollment: the person afterwards, and the faces in the order of the items."""
 
     person: Person
     person_created: bool
@@ -162,9 +164,9 @@ class Enrollment:
 
 @dataclasses.dataclass(frozen=True)
 class Erasure:
-    """The receipt of a deletion, without an id where nothing was there.
+    """The receipt of an erasure; without an id if nothing was erased.
 
-    `vacuum_time` is when no dead row was left, `scrub_time` when the files had been written anew.
+    `vacuum_time` is when no dead row was left, `scrub_time` when the files had been rewritten.
     """
 
     persons: int
@@ -190,7 +192,7 @@ class Verification:
 
 @dataclasses.dataclass(frozen=True)
 class Comparison:
-    """The measure of two faces."""
+    """The distance of two faces and the decision."""
 
     match: bool
     distance: float
@@ -202,7 +204,7 @@ class Comparison:
 
 @dataclasses.dataclass(frozen=True)
 class Candidate:
-    """A person a face may be, by the nearest of their faces."""
+    """A person whose nearest face is within the threshold."""
 
     person_id: str
     display_name: str
@@ -212,7 +214,7 @@ class Candidate:
 
 @dataclasses.dataclass(frozen=True)
 class Identification:
-    """Who one face is: `faces` were compared and `matched_persons` are near enough."""
+    """The answer for one face: `faces` were compared, `matched_persons` are within the threshold."""
 
     probe_index: int
     box: BoundingBox | None

@@ -1,4 +1,4 @@
-"""Page tokens: where a list goes on, opaque to callers and bound to the list it is of.
+"""Page tokens: where the next page starts, opaque to callers and bound to their list.
 
 A token is base64url of one version byte, 8 bytes of a hash of what was listed, and the last row's key.
 """
@@ -31,7 +31,7 @@ def person_token(collection_id: str, last: Person, prefix: str = "") -> str:
 
 
 def read_person(token: str, collection_id: str, prefix: str = "") -> str:
-    """The person id a token goes on after; "" for no token. Raises OptionInvalid."""
+    """The person id after which the page starts; "" for no token. Raises OptionInvalid."""
     return _read_text(token, _person_scope(collection_id, prefix), "collection and person_id_prefix")
 
 
@@ -45,7 +45,7 @@ def collection_token(last: Collection) -> str:
 
 
 def read_collection(token: str) -> str:
-    """The collection id a token goes on after; "" for no token. Raises OptionInvalid."""
+    """The collection id after which the page starts; "" for no token. Raises OptionInvalid."""
     return _read_text(token, _scope("collections"))
 
 
@@ -57,7 +57,7 @@ def face_token(collection_id: str, last: Face) -> str:
 
 
 def read_face(token: str, collection_id: str, person_id: str) -> tuple[datetime.datetime, uuid.UUID] | None:
-    """The time and id a token goes on after; None for no token. Raises OptionInvalid."""
+    """The time and id after which the page starts; None for no token. Raises OptionInvalid."""
     if not token:
         return None
     try:
@@ -73,7 +73,7 @@ def event_token(collection_id: str, event_id: int) -> str:
 
 
 def read_event(token: str, collection_id: str) -> int | None:
-    """The event a token goes on before; None for no token. Raises OptionInvalid."""
+    """The event before which the page starts; None for no token. Raises OptionInvalid."""
     if not token:
         return None
     try:
@@ -85,7 +85,7 @@ def read_event(token: str, collection_id: str) -> int | None:
 
 @dataclasses.dataclass(frozen=True)
 class PairList:
-    """What a list of pairs is of, as it was asked for: `max_distance` None is the collection's threshold."""
+    """The request of a list of pairs; a `max_distance` of None is the collection's duplicate threshold."""
 
     collection_id: str
     max_distance: float | None
@@ -93,18 +93,18 @@ class PairList:
 
     @property
     def scope(self) -> bytes:
-        """What binds a token to this list."""
+        """The hash that binds a token to this list."""
         distance = "" if self.max_distance is None else repr(self.max_distance)
         return _scope("pairs", self.collection_id, distance, str(self.include_dismissed))
 
 
 def pair_token(listed: PairList, low_key: int, high_key: int) -> str:
-    """The token of the pairs after these keys, by the smaller key and then by the larger."""
+    """The token of the pairs after these keys; pairs are ordered by the smaller key, then the larger."""
     return _encode(listed.scope, _PAIR.pack(low_key, high_key))
 
 
 def read_pair(token: str, listed: PairList) -> tuple[int, int]:
-    """The keys a token goes on after; zeros for no token. Raises OptionInvalid."""
+    """The keys after which the page starts; zeros for no token. Raises OptionInvalid."""
     if not token:
         return 0, 0
     same = "collection_id, max_distance and include_dismissed"
@@ -122,7 +122,7 @@ def _read_text(token: str, scope: bytes, same: str = _SAME) -> str:
         text = _decode(token, scope, same).decode()
     except UnicodeDecodeError:
         raise _refusal(same) from None
-    if "\0" in text:  # Postgres has no such text
+    if "\0" in text:  # Postgres does not accept NUL in texts
         raise _refusal(same)
     return text
 
@@ -148,6 +148,6 @@ def _decode(token: str, scope: bytes, same: str = _SAME) -> bytes:
 
 def _refusal(same: str = _SAME) -> OptionInvalid:
     return OptionInvalid(
-        f"not a token of this list: send the next_page_token of its last page, with the same {same}",
+        f"page_token is not of this list: send the previous page's next_page_token, with the same {same}",
         field="page_token",
     )

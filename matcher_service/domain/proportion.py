@@ -16,7 +16,7 @@ def wilson(value: Shares, of: Shares) -> tuple[Shares, Shares]:
     """Return the lower and upper ends of the 95 % intervals of shares `value` in samples of size `of`.
 
     By E. B. Wilson, Probable Inference, the Law of Succession, and Statistical Inference (JASA 22, 1927).
-    Both are float64 of one shape, as what is returned is; a share of 0 or 1 is an end itself.
+    Both are float64 of one shape, and so are the results. A share of 0 or 1 is itself an end of its interval.
     """
     center = (value + _Z**2 / (2 * of)) / (1 + _Z**2 / of)
     half = _Z / (1 + _Z**2 / of) * np.sqrt(value * (1 - value) / of + _Z**2 / (4 * of**2))

@@ -1,1 +1,1 @@
-"""Pairs of persons who may be one."""
+"""Likely duplicate pairs: two persons who may be one."""

@@ -1,10 +1,9 @@
--- Statements of reviews: pairs of persons who may be one, run by the serving role; what they have in common is in
--- postgres/statements.py.
+-- Statements that list likely duplicate pairs, run by the serving role; common conventions: postgres/statements.py.
 
 -- name: begin_review
--- :max_distance a largest distance or null. What a review of persons enrolled twice goes by; where an index may
--- propose, it is searched with its probes and nothing else is, until the transaction's end. Where none may, each
--- statement is planned for its own bounds, which may be a few people's or everybody's. Primary key of collection.
+-- :max_distance may be null for the collection's duplicate threshold. Reads the settings of a listing and sets up the
+-- transaction: with an index, searches use it with its probes and no sequential scan; without one, each statement is
+-- planned for its own bounds, which may be of few people or of all. Primary key of collection.
 SELECT coalesce(:max_distance::float8, c.duplicate_threshold) AS max_distance,
        NOT c.exact_only AND facerec.use_index(c.index_effort) AS indexed,
        facerec.estimated_rows('face', :collection_id) AS faces,
@@ -15,7 +14,7 @@ FROM facerec.collection c
 WHERE c.collection_id = :collection_id;
 
 -- name: pick_reviewed
--- From :first_key on, with how many faces each has, those expired too. Person (person_key), face
+-- The next persons from :first_key on, with the number of their faces, expired ones included. Person (person_key), face
 -- (person_key, content_id).
 SELECT p.person_key,
        (SELECT count(*) FROM facerec.:"face" f WHERE f.collection_id = :collection_id AND f.person_key = p.person_key) AS faces
@@ -25,8 +24,8 @@ ORDER BY p.person_key
 LIMIT :max_persons;
 
 -- name: bound_reviewed
--- :after_key a person's key, :faces a number of faces. Whose the last of so many faces of people of larger keys is; no
--- row where there are fewer. Face (person_key, content_id).
+-- The key of the person who has the last of the next :faces faces of persons with keys above :after_key; no row if there
+-- are fewer faces. Face (person_key, content_id).
 SELECT f.person_key
 FROM facerec.:"face" f
 WHERE f.collection_id = :collection_id AND f.person_key > :after_key::bigint
@@ -35,11 +34,11 @@ OFFSET :faces::bigint - 1
 LIMIT 1;
 
 -- name: review_exactly
--- :include_dismissed is whether dismissed pairs count, :last_low_key and :last_high_key are the
--- keys of the last pair answered, :after_key and :until_key the key before the first and that of the last of the
--- others. The next pairs, by their keys: each of the persons with those others of a larger key who have a face that
--- near. Sequential scan of all faces, or of the others' by face (person_key, content_id): once, since OFFSET 0 keeps
--- the few of the persons inside. The hits are a row a pair before they are put in order. Person (person_key).
+-- The next pairs by their keys: each of :person_keys with persons of a larger key, from after :after_key to :until_key,
+-- who have a face within :max_distance. :include_dismissed also lists dismissed pairs; :last_low_key and :last_high_key
+-- are the keys of the last pair answered. One sequential scan of all faces, or of the other persons' by face (person_key,
+-- content_id): OFFSET 0 keeps the few :person_keys in the inner loop. Grouped to one row per pair before sorting. Person
+-- (person_key).
 WITH own AS MATERIALIZED (
     SELECT f.person_key, f.face_id, f.encoding,
            greatest(f.person_key, CASE WHEN f.person_key = :last_low_key::bigint THEN :last_high_key::bigint END) AS after_own_key
@@ -81,8 +80,9 @@ JOIN facerec.:"person" b ON b.collection_id = :collection_id AND b.person_key = 
 ORDER BY pair.low_key, pair.high_key;
 
 -- name: review_by_index
--- As review_exactly but for :after_key and :until_key, of the 50 whom either index proposes for each center of a person. The indexes on
--- half of the dimensions of means and of centers; face (person_key, content_id), person (person_key).
+-- As review_exactly, without :after_key and :until_key, among the 50 persons whom each index proposes for each center of
+-- a person. The indexes on half of the dimensions of means and of centers; face (person_key, content_id), person
+-- (person_key).
 WITH own AS MATERIALIZED (
     SELECT c.person_key, c.center,
            greatest(c.person_key, CASE WHEN c.person_key = :last_low_key::bigint THEN :last_high_key::bigint END) AS after_own_key
@@ -142,14 +142,14 @@ JOIN facerec.:"person" b ON b.collection_id = :collection_id AND b.person_key = 
 ORDER BY pair.low_key, pair.high_key;
 
 -- name: dismiss_duplicate
--- :key_a and :key_b keys of locked persons. A row where it is new. Primary key.
+-- :key_a and :key_b are keys of locked persons. One row if the dismissal is new. Primary key.
 INSERT INTO facerec.dismissed_duplicate (collection_id, low_key, high_key)
 VALUES (:collection_id, least(:key_a::bigint, :key_b::bigint), greatest(:key_a::bigint, :key_b::bigint))
 ON CONFLICT DO NOTHING
 RETURNING true;
 
 -- name: restore_duplicate
--- :key_a and :key_b keys of locked persons. A row where it was dismissed. Primary key.
+-- :key_a and :key_b are keys of locked persons. One row if the pair was dismissed. Primary key.
 DELETE FROM facerec.dismissed_duplicate
 WHERE collection_id = :collection_id AND low_key = least(:key_a::bigint, :key_b::bigint) AND high_key = greatest(:key_a::bigint, :key_b::bigint)
 RETURNING true;

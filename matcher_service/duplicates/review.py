@@ -1,4 +1,4 @@
-"""Persons who may be one: pairs near enough, for somebody to merge or to dismiss."""
+"""Lists likely duplicate pairs, for a person to merge or to dismiss."""
 
 import bisect
 import dataclasses
@@ -13,12 +13,12 @@ from matcher_service.domain.page_tokens import PairList
 from matcher_service.postgres.database import Database, Row, Session
 from matcher_service.postgres.driver_errors import retried_on_schema_change
 
-MAX_DISTANCE = 0.6  # of a request's: what the network was trained to tell two persons apart by
-PAGE_SECONDS = 5.0  # a page may be short of pairs, and says where to go on
-STATEMENT_DISTANCES = 5_000_000  # measured by one exact statement: about a second
-MAX_PERSONS = 200  # an exact statement's
+MAX_DISTANCE = 0.6  # of a request: the distance that the network was trained to separate persons by
+PAGE_SECONDS = 5.0  # after these a page ends, even with few pairs
+STATEMENT_DISTANCES = 5_000_000  # of one exact statement: about a second
+MAX_PERSONS = 200  # of one exact statement
 INDEX_PERSONS = 50
-INDEX_FACES = 1000  # of the persons whom the index is asked about; of those it proposes, 50 times as many
+INDEX_FACES = 1000  # of the persons in one query; the index proposes 50 times as many
 LAST_KEY = 2**63 - 1
 
 
@@ -36,7 +36,7 @@ class Pair:
 
 @dataclasses.dataclass(frozen=True)
 class Page:
-    """The next pairs, and how many persons are done with."""
+    """The next pairs, and the number of persons whose pairs are complete."""
 
     pairs: list[Pair]
     persons: int
@@ -45,16 +45,16 @@ class Page:
 
 
 class Reviewer:
-    """Compares people with each other on the connections of exact scans."""
+    """Compares people with each other on the connections of the scan pool."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     @retried_on_schema_change
     async def list(self, listed: PairList, page_size: int, page_token: str, *, scores: bool = True) -> Page:
-        """Examine people from where the token says, until there are pairs enough or the page's time is over.
+        """List pairs from the token on, until the page is full or PAGE_SECONDS are over.
 
-        With `scores` the pairs of the page come nearest first, without them in the order of enrolment.
+        With `scores` the pairs of the page are sorted nearest first, without them by enrollment.
 
         Raises CollectionNotFound, StoreUnavailable, Overloaded, OptionInvalid for a token of another list.
         """
@@ -76,7 +76,7 @@ class Reviewer:
 
     @retried_on_schema_change
     async def dismiss(self, collection_id: str, a: str, b: str, *, restore: bool) -> bool:
-        """Note that two persons are two, or take that back; says whether it changed anything.
+        """Dismiss a pair as two different persons, or restore it; returns whether anything changed.
 
         Raises CollectionNotFound, PersonNotFound, StoreUnavailable, Overloaded.
         """
@@ -84,17 +84,17 @@ class Reviewer:
             held = await session.required_row("lock_merged_persons", source_id=a, target_id=b)
             for key, field in (("source_key", "person_id_a"), ("target_key", "person_id_b")):
                 if held[key] is None:
-                    raise PersonNotFound("the collection has nobody of this id", field=field)
+                    raise PersonNotFound("the collection has no person with this id", field=field)
             statement = "restore_duplicate" if restore else "dismiss_duplicate"
             return bool(await session.value(statement, key_a=held["source_key"], key_b=held["target_key"]))
 
 
 class _Review:
-    """One page of a review of people, in the order of their keys, on one connection.
+    """One page of likely duplicate pairs, in the order of persons' keys, on one connection.
 
-    Pairs are ordered by their smaller key and then by the larger; `cursor` is the last. The first step is at
-    one person and each at twice as many as the last: where many are near, little is compared in vain beyond
-    the page's last pair, and where few are, the steps are few.
+    Pairs are ordered by their smaller key and then by the larger; `cursor` is the last pair. The first step
+    examines one person, each further one twice as many: with many pairs little is compared beyond the end of
+    the page, and with few pairs there are few steps.
     """
 
     def __init__(self, session: Session, listed: PairList, head: Row, cursor: tuple[int, int]) -> None:
@@ -111,7 +111,7 @@ class _Review:
         self.over = False
 
     async def step(self, most: int) -> list[Pair]:
-        """Find the next pairs, at most so many, of the next people; none may be among these."""
+        """Find at most `most` next pairs, among the next people; there may be none."""
         low, high = self.cursor
         rows = await self._session.rows("pick_reviewed", first_key=low, max_persons=self._size)
         self.steps += 1
@@ -150,7 +150,7 @@ class _Review:
         return [_pair(row) for row in near]
 
     async def _bound(self, after: int, faces: int) -> int:
-        """How far beyond a key somebody of very many faces can be compared with people by one statement."""
+        """The last key up to which one statement can compare a person with very many faces."""
         bound = await self._session.value(
             "bound_reviewed", after_key=after, faces=max(1, STATEMENT_DISTANCES // faces)
         )

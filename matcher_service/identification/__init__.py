@@ -1,1 +1,1 @@
-"""Whether two faces match and who a face is: search by index, exact scans, recall, failed tries."""
+"""Verification and identification: search by index, exact scans, recall, failed tries."""

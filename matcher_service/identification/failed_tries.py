@@ -1,7 +1,7 @@
-"""How often a caller may fail against one person: one count in the database for all replicas.
+"""Limits a caller's failed tries against one person, counted in the database for all replicas.
 
-Whoever may not see distances learns a stored vector by failing: each failed try can tell a number about it,
-and more the more tries matched before. docs/decisions/0001-failed-tries.md has the reasons.
+A caller who may not see distances could still reconstruct a stored encoding from many failed tries: each
+reveals a number about it. docs/decisions/0001-failed-tries.md has the reasons.
 """
 
 import asyncio
@@ -18,46 +18,46 @@ from facerec.serving.observability.metrics import DENIED
 from matcher_service.admission import FairSemaphore
 from matcher_service.domain.errors import FaceDuplicate, TriesExhausted
 from matcher_service.domain.faces import Encoding
-from matcher_service.identification.query import Count, Nearest
+from matcher_service.identification.query import CountedTry, VerifyResult
 from matcher_service.identification.repository import DecisionRepository
 
 DAY_SECONDS: Final = 86400.0
-MATCH_TRIES: Final = 0.05  # what a match takes where the caller chooses vectors; with images it takes nothing
-MAX_WAITING = 16  # tries of one caller against one person that wait for their turn
+MATCH_TRIES: Final = 0.05  # the cost of a match if the caller chooses encodings; with images it is 0
+MAX_WAITING = 16  # waiting tries of one caller against one person
 RETRY_SECONDS = 1.0
-SEARCH_WAIT_SECONDS = 30.0  # for the searches for duplicates of one caller's other enrolments
+SEARCH_WAIT_SECONDS = 30.0  # for the duplicate searches of the caller's other enrollments
 
 Key = tuple[str, str, str]
-"""Collection, person and caller, whose tries are made one after another."""
+"""Collection, person and caller; tries with one key are made one after another."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Budget:
-    """So many failed tries at once, and as many regained evenly over a day; one at once where it is less."""
+    """A token bucket of `per_day` failed tries (at least 1), refilled evenly over a day."""
 
     per_day: float
 
     @property
     def try_seconds(self) -> float:
-        """How long it takes to regain one."""
+        """The time to regain one try."""
         return DAY_SECONDS / self.per_day
 
     @property
     def max_missing_seconds(self) -> float:
-        """How long the regaining of what is missing may take at the most for one more to be left."""
+        """The longest time to refill the bucket at which one try is still left."""
         return (max(1.0, self.per_day) - 1.0) * self.try_seconds
 
 
 class FailedTries:
-    """Counts the tries that fail, of callers who have so many a day."""
+    """Counts the failed tries of callers with a daily limit."""
 
     def __init__(self, repository: DecisionRepository) -> None:
         self._repository = repository
-        self._turns = KeyedLocks()
+        self._locks = KeyedLocks()
         self._searching: weakref.WeakValueDictionary[tuple[str, str], FairSemaphore] = (
             weakref.WeakValueDictionary()
         )
-        self._deciding: set[asyncio.Task[Nearest]] = set()
+        self._deciding: set[asyncio.Task[VerifyResult]] = set()
 
     async def verify(
         self,
@@ -66,45 +66,47 @@ class FailedTries:
         face: Encoding | uuid.UUID,
         max_distance: float | None,
         per_day: float,
-    ) -> Nearest:
-        """Measure a face as DecisionRepository does, and count it where it is no match.
+    ) -> VerifyResult:
+        """Measure a face as DecisionRepository.verify does, and count it as a failed try if it does not
+        match.
 
-        A match counts MATCH_TRIES where the caller may send vectors, else nothing; it regains nothing.
+        A match costs MATCH_TRIES if the caller may send encodings, else nothing; it gives no tries back.
 
-        Raises TriesExhausted, whatever the distance is, and as Store does.
+        Raises TriesExhausted, whatever the distance is, and what DecisionRepository raises.
         """
         key, budget = (collection_id, person_id, call.caller_name()), Budget(per_day)
         match_tries = MATCH_TRIES if call.may_send_encodings() else 0.0
-        count = Count(
+        count = CountedTry(
             key[2], max_distance, budget.try_seconds, budget.max_missing_seconds, match_tries=match_tries
         )
-        await self._turns.take(key)
+        await self._locks.acquire(key)
         deciding = asyncio.create_task(self._repository.verify(collection_id, person_id, face, count))
         self._deciding.add(deciding)
         deciding.add_done_callback(lambda done: self._end(key, done))
-        # What takes nothing is answered sooner than what is counted. Whoever hangs up in between has tried
-        # all the same: it is counted to the end.
+        # A match that costs nothing is answered sooner than a failure is counted. A caller that cancels in
+        # between must not avoid the count, so the statement runs to its end.
         found = await asyncio.shield(deciding)
         if found.wait_seconds:
             raise _exhausted("this person", budget, found.wait_seconds)
         return found
 
-    def _end(self, key: Key, done: "asyncio.Task[Nearest]") -> None:
-        self._turns.give(key)
+    def _end(self, key: Key, done: "asyncio.Task[VerifyResult]") -> None:
+        self._locks.release(key)
         self._deciding.discard(done)
         if not done.cancelled():
-            done.exception()  # nobody may be left to hear of it
+            done.exception()  # retrieved, as the caller may be gone
 
     @contextlib.asynccontextmanager
     async def refusals(self, collection_id: str, per_day: float) -> AsyncIterator[None]:
-        """Around a search for duplicates: take a try before it; give most of it back where nobody is found.
+        """Wrap a search for duplicates: count a failed try before it, and return most of it if nobody is
+        found.
 
-        A part is kept as of a match of Verify: the answer that costs less must not be free. Nothing is given
-        back for FaceDuplicate or where the caller hangs up. Raises TriesExhausted, Overloaded, and as Store
-        does.
+        MATCH_TRIES of it are kept, as for a match of Verify, so that no answer is free. Nothing is returned
+        for FaceDuplicate or a cancelled call. Raises TriesExhausted, Overloaded, and what DecisionRepository
+        raises.
         """
         caller, budget = call.caller_name(), Budget(per_day)
-        async with self._one_search(collection_id, caller):
+        async with self._search_permit(collection_id, caller):
             await self._count_refusal(collection_id, budget)
             try:
                 yield
@@ -115,20 +117,22 @@ class FailedTries:
                 raise
             await self._give_back(collection_id, caller, budget)
 
-    def _one_search(self, collection_id: str, caller: str) -> contextlib.AbstractAsyncContextManager[None]:
-        """One search at a time, which holds a whole try: two at once could find no try left for the second,
-        though most of the first one's comes back.
+    def _search_permit(self, collection_id: str, caller: str) -> contextlib.AbstractAsyncContextManager[None]:
+        """A permit for one search at a time: with two at once the second could find no try left, although
+        most of the first one's try is returned.
         """
-        gate = FairSemaphore(1, wait_seconds=SEARCH_WAIT_SECONDS, kind="enroll")
-        return self._searching.setdefault((collection_id, caller), gate).permit()
+        semaphore = FairSemaphore(1, wait_seconds=SEARCH_WAIT_SECONDS, kind="enroll")
+        return self._searching.setdefault((collection_id, caller), semaphore).permit()
 
     async def _give_back(self, collection_id: str, caller: str, budget: Budget) -> None:
         await self._repository.return_refusal(
             collection_id, caller, try_seconds=budget.try_seconds, share=1 - MATCH_TRIES
         )
 
-    async def refused(self, collection_id: str, per_day: float) -> None:
-        """Count a duplicate that was found after the search. Raises TriesExhausted, and as Store does."""
+    async def count_refusal(self, collection_id: str, per_day: float) -> None:
+        """Count a duplicate found after the search. Raises TriesExhausted, and what DecisionRepository
+        raises.
+        """
         await self._count_refusal(collection_id, Budget(per_day))
 
     async def _count_refusal(self, collection_id: str, budget: Budget) -> None:
@@ -143,16 +147,18 @@ class FailedTries:
 
 
 class KeyedLocks:
-    """One at a time of each key in this process, so that whoever waits holds no database connection."""
+    """A lock for each key in this process, so that waiting tries hold no database connection."""
 
     def __init__(self) -> None:
         self._locks: dict[Key, tuple[asyncio.Lock, int]] = {}
 
-    async def take(self, key: Key) -> None:
-        """Wait for a turn. Raises TriesExhausted where too many wait."""
+    async def acquire(self, key: Key) -> None:
+        """Acquire the lock of a key. Raises TriesExhausted if too many wait for it."""
         lock, wanted = self._locks.get(key, (asyncio.Lock(), 0))
         if wanted > MAX_WAITING:
-            raise _refusal("more tries at once than are taken; send one after another", RETRY_SECONDS)
+            raise _refusal(
+                "too many concurrent tries against this person; send one after another", RETRY_SECONDS
+            )
         self._locks[key] = (lock, wanted + 1)
         try:
             await lock.acquire()
@@ -160,8 +166,8 @@ class KeyedLocks:
             self._forget(key)
             raise
 
-    def give(self, key: Key) -> None:
-        """Let the next one have it."""
+    def release(self, key: Key) -> None:
+        """Release the lock of a key."""
         self._locks[key][0].release()
         self._forget(key)
 
@@ -173,8 +179,8 @@ class KeyedLocks:
 
 def _exhausted(what: str, budget: Budget, wait_seconds: float) -> TriesExhausted:
     return _refusal(
-        f"no failed try against {what} is left to this key, which has {budget.per_day:g} a day: try "
-        "again when one is regained, or have `failed_tries_per_day` raised on the key",
+        f"this key has used up its failed tries against {what}, {budget.per_day:g} a day: retry later, or "
+        "have `failed_tries_per_day` raised on the key",
         wait_seconds,
     )
 

@@ -1,12 +1,12 @@
--- Statements that decide: Verify, Identify, Compare, and what measures an index, run by the serving role; what they
--- have in common is in postgres/statements.py.
+-- Statements of Verify, Identify, Compare and recall, run by the serving role; common conventions:
+-- postgres/statements.py.
 
 -- name: verify
--- Either :encoding or a stored face's :face_id is null; :caller the caller where its failed tries are counted, with
--- :max_distance largest distance or null, :space the encoding's space or null, :try_seconds and :max_missing_seconds as
--- `count_refusal` has them, :match_tries how much of a try a match takes. wait_seconds is null where nothing is decided
--- or counted. Primary keys of collection and person, face (person_key, content_id); face (face_id) for :face_id. OFFSET
--- 0 keeps the probe from being worked out again for each face.
+-- Either :encoding or :face_id (of a stored face) is null. :caller is null unless its failed tries are counted; then
+-- :max_distance may be null, :space is the encoding's space or null, :try_seconds and :max_missing_seconds are as in
+-- `count_refusal`, and :match_tries is the cost of a match. wait_seconds is null if nothing is decided or counted. Primary
+-- keys of collection and person, face (person_key, content_id); face (face_id) for :face_id. OFFSET 0 keeps the planner
+-- from computing the probe again for each face.
 SELECT c.space,
        c.verify_threshold,
        p.person_key IS NOT NULL AS person_found,
@@ -40,37 +40,35 @@ LEFT JOIN LATERAL (
 WHERE c.collection_id = :collection_id;
 
 -- name: count_refusal
--- :try_seconds seconds in which one try is regained, :max_missing_seconds the most that may be missing for one more.
--- Counts an enrolment as refused; 0, or the seconds until another may be.
+-- Counts a refused enrollment; returns 0, or the seconds until the next is allowed. A try is regained in :try_seconds; one
+-- is left while refilling takes at most :max_missing_seconds.
 SELECT facerec.count_try(:collection_id, 0, :caller, 1, :try_seconds, :max_missing_seconds) AS wait_seconds;
 
--- name: give_refusal_back
--- :try_seconds seconds in which one try is regained, :returned_share how much of it is given back. Primary key.
+-- name: return_refusal
+-- Returns :returned_share of a try, which is regained in :try_seconds. Primary key.
 UPDATE facerec.failed_try t
 SET full_time = t.full_time - make_interval(secs => :try_seconds::float8 * :returned_share::float8)
 WHERE t.collection_id = :collection_id AND t.person_key = 0 AND t.caller = :caller;
 
 -- name: identify
--- Either :encoding or a stored face's :face_id is null; :max_distance may be null, and :space is null without an encoding;
--- :exact_only is true to ask no index, :max_scanned_faces the size up to which a scan may run here, or null
--- for any, :probes_share and :acceptance_share the shares of the index's probes and of the acceptance threshold, :by_id
--- true for the candidates in the order of their ids, of all that are near enough the first :max_candidates. A row a
--- candidate, else nearest first; one row without a person for nobody. `matched_persons` counts whoever is near enough,
--- up to 101.
+-- Either :encoding or :face_id (of a stored face) is null; :max_distance may be null; :space is null without an encoding.
+-- :exact_only forbids the index. :max_scanned_faces is the largest collection to scan here, null for any. :probes_share
+-- and :acceptance_share reduce the index's probes and the acceptance threshold. Returns one row per candidate, nearest
+-- first, at most :max_candidates; with :by_id the first by person id of all within the threshold. Without a candidate,
+-- one row with a null person. `matched_persons` counts the persons within the threshold, up to 101.
 --
--- `search` is what was done: 'index', 'scan', 'later' for a scan of more faces than :max_scanned_faces, or 'none' where
--- the probe has no encoding or one of another space. `decided` unless the index's result is not accepted: it is for a
--- nearest candidate within the acceptance threshold, and never for nobody. The indexes propose 50 people by their
--- means, and 50 faces that are centers, of which the 10 nearest count: so whoever wants more candidates gets a scan.
--- `cut` where all of either are within the threshold: there may be more.
+-- `search` is what was done: 'index'; 'scan'; 'later' if more than :max_scanned_faces faces must be scanned; 'none' if the
+-- probe has no encoding or one of another space. `decided` is false if an index result is not accepted: it is accepted if
+-- its nearest candidate is within the acceptance threshold. The indexes propose 50 people by their means, and 50 faces
+-- that are centers, of which the 10 nearest count; with :max_candidates above 50 a scan is needed. `cut` if all proposals
+-- of either index are within the threshold: there may be more.
 --
--- scanned: sequential scan of all faces, on purpose: exact, and no index of vectors can serve it, since nothing is
--- ordered by distance before it is computed. The aggregate's argument is computed for the few rows that pass its
--- filter, so each face is measured once; named row types let parallel workers hand over what they found; and a CASE
--- skips it, where a condition would put one more step between each row and the sum. by_mean and by_center: the indexes
--- on half of the dimensions of means and of centers, where there are some, with the probes measured for them, which is
--- set for this statement alone when `asked` is read, before the indexes are. measured: face (person_key, content_id).
--- Either part is skipped where it isn't called for. Then person (person_key).
+-- scanned: a sequential scan of all faces, on purpose: it is exact, and no vector index can replace it. The aggregate's
+-- argument is computed only for the few rows that pass its filter, so each distance is computed once; named row types
+-- let parallel workers return their hits; a CASE skips the scan, since a WHERE would cost a step per row. by_mean and
+-- by_center: the indexes on half of the dimensions of means and of centers, with the probes that `asked` sets for this
+-- statement before they are read. measured: face (person_key, content_id). Scan and index are each skipped unless needed.
+-- Then person (person_key).
 WITH asked AS MATERIALIZED (
     SELECT c.space,
            c.calibration_id,
@@ -170,8 +168,8 @@ LEFT JOIN LATERAL (
 ORDER BY CASE WHEN NOT :by_id::boolean THEN candidate.distance END, candidate.person_id;
 
 -- name: begin_scan
--- Either :encoding or a stored face's :face_id is null; :max_distance may be null, and :space is null without an encoding.
--- What `identify` would answer before it scans, and the blocks there are to scan. Primary keys.
+-- Either :encoding or :face_id (of a stored face) is null; :max_distance may be null; :space is null without an encoding.
+-- The columns that `identify` has without a scan, and the number of blocks to scan. Primary keys.
 SELECT c.space,
        coalesce(:max_distance::float8, c.identify_threshold) AS threshold,
        c.calibration_id,
@@ -189,10 +187,10 @@ CROSS JOIN LATERAL (
 WHERE c.collection_id = :collection_id;
 
 -- name: scan_step
--- Either :encoding or a stored face's :face_id is null, :max_persons most people, :first_row and :end_row where to
--- begin and end, :by_id true for the people whose ids come first instead of the nearest. A row: the faces there, and
--- the nearest of each of those people as columns. TID range scan, which reads just those blocks; face (face_id), and by
--- id person (person_key).
+-- Scans the rows from :first_row to before :end_row. Either :encoding or :face_id (of a stored face) is null. Returns one
+-- row: the number of faces scanned, and as arrays the nearest face of each of the :max_persons nearest persons, or with
+-- :by_id of the first persons by id. TID range scan, which reads only these blocks; face (face_id), and with :by_id person
+-- (person_key).
 WITH probe AS MATERIALIZED (
     SELECT coalesce(:encoding::vector, (
         SELECT f.encoding
@@ -230,9 +228,9 @@ SELECT scanned.faces,
        ARRAY(SELECT best.distance FROM best) AS distances
 FROM scanned;
 
--- name: name_hits
--- :person_keys persons' keys, :face_ids faces' ids, :distances distances of what the steps found, :by_id true for the
--- order of ids. A row a candidate, else nearest first, and of how many people they are, up to 101. Person (person_key).
+-- name: read_hit_persons
+-- :person_keys, :face_ids and :distances are the hits of all steps. Returns one row per candidate, nearest first or with
+-- :by_id by person id, and in each the number of persons, up to 101. Person (person_key).
 SELECT p.person_id, p.display_name, h.distance, h.face_id, least(count(*) OVER (), 101) AS matched_persons
 FROM (
     SELECT DISTINCT ON (u.person_key) u.person_key, u.face_id, u.distance
@@ -248,7 +246,7 @@ LIMIT :max_candidates;
 SELECT identify_threshold, space FROM facerec.collection WHERE collection_id = :collection_id;
 
 -- name: compare
--- :encoding_a and :encoding_b encodings or null, :face_id_a and :face_id_b stored faces' ids or null. Face (face_id).
+-- Of each face either the encoding or the id of a stored face is null. Face (face_id).
 SELECT c.space,
        c.verify_threshold,
        a.encoding IS NOT NULL AS a_found,
@@ -269,10 +267,10 @@ CROSS JOIN LATERAL (
 ) b
 WHERE c.collection_id = :collection_id;
 
--- name: draw_probes
--- :max_persons most people to look at, :farthest true for the twentieth of them with the faces farthest from their
--- centers. A face of each of some people drawn at random, to make probes of: with the mean of the person's faces and
--- how many these are. `maintain` asks it too. Primary key of person, face (person_key, content_id).
+-- name: draw_recall_samples
+-- One face of each of at most :max_persons random people, to make samples of, with the mean and the number of the person's
+-- faces; with :farthest only the twentieth of them with the faces farthest from their centers. Also run by `maintain`.
+-- Primary key of person, face (person_key, content_id).
 WITH picked AS MATERIALIZED (
     SELECT p.person_key, p.centroid FROM facerec.:"person" p WHERE p.centroid IS NOT NULL ORDER BY random() LIMIT :max_persons::bigint
 ), seen AS MATERIALIZED (
@@ -301,11 +299,11 @@ WITH picked AS MATERIALIZED (
            row_number() OVER (
                PARTITION BY placed.person_key
                ORDER BY CASE WHEN :farthest::boolean THEN -placed.distance ELSE random() END
-           ) AS place
+           ) AS ordinal
     FROM placed
 )
 SELECT chosen.person_key, chosen.encoding, chosen.is_center, chosen.centroid, chosen.faces
 FROM chosen
-WHERE chosen.place = 1
+WHERE chosen.ordinal = 1
 ORDER BY CASE WHEN :farthest::boolean THEN -chosen.distance END
 LIMIT CASE WHEN :farthest::boolean THEN (SELECT ceil(count(*) / 20.0) FROM picked)::bigint END;

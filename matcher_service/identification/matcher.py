@@ -1,4 +1,4 @@
-"""Decisions: what is a match, and who a face is."""
+"""Verify, Identify and Compare."""
 
 import collections
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ from matcher_service.identification.photos import (
     single_face,
     single_faces,
 )
-from matcher_service.identification.query import Nearest, Query
+from matcher_service.identification.query import Query, VerifyResult
 from matcher_service.identification.repository import DecisionRepository
 from matcher_service.identification.search import Search
 
@@ -26,9 +26,9 @@ DEFAULT_MAX_CANDIDATES = 5
 
 
 class Matcher:
-    """Decides over the stored faces; the encoder is asked where a probe is a photo.
+    """Compares probes with the stored faces; the encoder computes the encodings of photos.
 
-    A match is `distance <= threshold`, both float64 as Postgres computed them. Every method raises what
+    A match is `distance <= threshold`, both float64 as computed by Postgres. Every method raises what
     DecisionRepository raises, and for photos what the encoder raises, FaceNotFound and FaceAmbiguous.
     """
 
@@ -64,12 +64,12 @@ class Matcher:
             if per_day is None
             else await self._tries.verify(collection_id, person_id, face.face, max_distance, per_day)
         )
-        verification = _decided(found, probe, face, max_distance)
+        verification = _verification(found, probe, face, max_distance)
         self._decisions.add(collection_id, Action.VERIFY, person_id, match=verification.match)
         return verification
 
     async def compare(self, collection_id: str, a: Probe, b: Probe, max_distance: float | None) -> Comparison:
-        """Measure two faces against each other. Raises FaceNotFound, ModelMismatch."""
+        """Measure the distance of two faces. Raises FaceNotFound, ModelMismatch."""
         resolved_a, resolved_b = await single_faces(self._encoder, [a, b])
         face_a, face_b = resolved_a.face, resolved_b.face
         found = await self._repository.compare(collection_id, face_a, face_b)
@@ -103,13 +103,13 @@ class Matcher:
         min_face_pixels: int = 0,
         scores: bool = True,
     ) -> tuple[list[Identification], float, str]:
-        """Find who the faces are, with the threshold that decided and the space.
+        """Find the persons whose faces are within the threshold; also returns the threshold and the space.
 
-        Candidates are the nearest, nearest first; without `scores` they are the first in the order of their
-        ids, and how they are searched depends on nothing but who is within the threshold.
+        Candidates are the nearest, nearest first; without `scores` they are the first by person id, and the
+        search depends only on which persons are within the threshold.
 
-        An answer a probe, or with `all_faces` one a face of each photo. A statement each: one for all
-        of them was no quicker for a probe and cannot run on parallel workers.
+        There is one answer per probe, or with `all_faces` one per face of each photo. Each is searched by a
+        statement of its own: one for all was no faster and cannot use parallel workers.
         Raises FaceNotFound, ModelMismatch, RateLimited for more faces than the caller's rate has left.
         """
         answers = []
@@ -161,11 +161,13 @@ class Matcher:
         ]
 
 
-def _decided(found: Nearest, probe: Probe, face: ResolvedProbe, max_distance: float | None) -> Verification:
-    """Decide a claim by what was found. Raises PersonNotFound, FaceNotFound, ModelMismatch."""
+def _verification(
+    found: VerifyResult, probe: Probe, face: ResolvedProbe, max_distance: float | None
+) -> Verification:
+    """Decide from the statement's result. Raises PersonNotFound, FaceNotFound, ModelMismatch."""
     check_space(face.face, probe, found.space)
     if not found.person_found:
-        raise PersonNotFound("the collection has nobody of this id", field="person_id")
+        raise PersonNotFound("the collection has no person with this id", field="person_id")
     if not found.probe_found:
         raise no_such_face(probe)
     if found.face_id is None or found.distance is None:

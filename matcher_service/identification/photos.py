@@ -1,4 +1,4 @@
-"""From a probe that may be a photo to what the store compares."""
+"""Resolves probes: computes the encodings of photos."""
 
 import asyncio
 import dataclasses
@@ -9,12 +9,12 @@ from facerec.quality import Quality
 from matcher_service.domain.errors import FaceAmbiguous, FaceNotFound, ModelMismatch
 from matcher_service.domain.faces import BoundingBox, EncodedFace, Encoder, Encoding, Photo, Probe
 
-PHOTOS_IN_FLIGHT = 4  # of one call: enough to keep an encoder of a few cores busy, no call takes it all
+PHOTOS_IN_FLIGHT = 4  # of one call: enough to keep a few cores of the encoder busy
 
 
 @dataclasses.dataclass(frozen=True)
 class ResolvedProbe:
-    """A face to compare: a stored face's id, or a vector, with place and quality where a photo showed it."""
+    """A face to compare: a stored face's id or an encoding; from a photo also its box and quality."""
 
     face: Encoding | uuid.UUID
     box: BoundingBox | None = None
@@ -22,33 +22,34 @@ class ResolvedProbe:
 
 
 async def single_face(encoder: Encoder, probe: Probe) -> ResolvedProbe:
-    """The one face a probe means.
+    """Resolve the single face of a probe.
 
     Raises FaceNotFound, FaceAmbiguous, and what the encoder raises.
     """
     if not isinstance(probe.face, Photo):
         return ResolvedProbe(probe.face)
     field = f"{probe.field}.image"
-    wanted = 1 if probe.face.use_largest_face else 2  # a second one is enough to know of
+    wanted = 1 if probe.face.use_largest_face else 2  # a second face is enough to refuse the photo
     found = await encoder.encode(probe.face.image, max_faces=wanted, field=field)
     if not found:
-        raise FaceNotFound("no face was found in the picture", field=field)
+        raise FaceNotFound("no face was found in the image: send one that shows a face", field=field)
     if len(found) > wanted or (len(found) > 1 and not probe.face.use_largest_face):
         raise FaceAmbiguous(
-            "the picture shows several faces: send one that shows one, or set use_largest_face", field=field
+            "the image shows several faces: send one that shows a single face, or set use_largest_face",
+            field=field,
         )
     return _resolved(found[0])
 
 
 async def single_faces(encoder: Encoder, probes: Sequence[Probe]) -> list[ResolvedProbe]:
-    """The one face each probe means; the first invalid probe, in their order, fails all of them."""
-    gate = asyncio.Semaphore(PHOTOS_IN_FLIGHT)
+    """Resolve the single face of each probe; the first invalid probe in their order raises its error."""
+    semaphore = asyncio.Semaphore(PHOTOS_IN_FLIGHT)
 
-    async def gated(probe: Probe) -> ResolvedProbe:
-        async with gate:
+    async def limited(probe: Probe) -> ResolvedProbe:
+        async with semaphore:
             return await single_face(encoder, probe)
 
-    tasks = [asyncio.create_task(gated(probe)) for probe in probes]
+    tasks = [asyncio.create_task(limited(probe)) for probe in probes]
     try:
         return [await task for task in tasks]
     finally:
@@ -58,7 +59,9 @@ async def single_faces(encoder: Encoder, probes: Sequence[Probe]) -> list[Resolv
 
 
 async def every_face(encoder: Encoder, probe: Probe, min_face_pixels: int) -> list[ResolvedProbe]:
-    """Every face of a photo, largest first; of another probe its one face. Raises what the encoder raises."""
+    """Resolve all faces of a photo, largest first, or the face of another probe. Raises what the encoder
+    raises.
+    """
     if not isinstance(probe.face, Photo):
         return [ResolvedProbe(probe.face)]
     found = await encoder.encode(
@@ -77,17 +80,17 @@ def check_space(face: Encoding | uuid.UUID, probe: Probe, space: str) -> None:
         return
     if isinstance(probe.face, Photo):
         raise ModelMismatch(
-            f"the encoder makes vectors of space {face.space} and the collection holds {space}: "
-            "point the matcher at an encoder of the collection's space",
+            f"the encoder makes encodings of space {face.space} and the collection holds {space}: "
+            "configure an encoder of the collection's space",
             field=f"{probe.field}.image",
         )
     raise ModelMismatch(
-        f"the encoding is of space {face.space} and the collection holds {space}; distances between "
-        "spaces mean nothing",
+        f"the encoding is of space {face.space} and the collection holds {space}: send one of the "
+        "collection's space, as encodings of different spaces cannot be compared",
         field=f"{probe.field}.encoding.space",
     )
 
 
 def no_such_face(probe: Probe) -> FaceNotFound:
-    """The error for a stored face that is not there."""
-    return FaceNotFound("the collection has no face of this id", field=f"{probe.field}.face_id")
+    """The error for a stored face that does not exist."""
+    return FaceNotFound("the collection has no face with this id", field=f"{probe.field}.face_id")

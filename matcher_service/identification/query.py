@@ -1,4 +1,4 @@
-"""What a search or a comparison asks and what comes back."""
+"""Queries of searches and comparisons, and their results."""
 
 import dataclasses
 import uuid
@@ -9,15 +9,15 @@ from matcher_service.domain.faces import Candidate, Encoding, SearchMode
 from matcher_service.postgres.database import Row
 from matcher_service.postgres.vectors import vector_wire
 
-COUNTED_PERSONS = 101  # of those near enough: one more than can be answered
+COUNTED_PERSONS = 101  # one more than a response can have
 
 
 @dataclasses.dataclass(frozen=True)
 class Query:
     """A face to search for. `max_distance` None means the collection's identify threshold.
 
-    Without `scores` the asker may learn of a distance only whether it is within that threshold: candidates
-    come in the order of their ids, and nothing that is done depends on how near they are.
+    Without `scores` the caller may learn of a distance only whether it is within the threshold: candidates
+    are ordered by their ids, and the work done does not depend on their distances.
     """
 
     collection_id: str
@@ -34,11 +34,11 @@ class Query:
 
 
 @dataclasses.dataclass(frozen=True)
-class Found:
-    """What a search found; `faces` is how many were compared, `matched_persons` how many people were near
-    enough: of those an index proposed, or of all, and counted up to COUNTED_PERSONS.
+class SearchResult:
+    """The result of a search. `faces` is the number of faces compared, `matched_persons` the number of
+    persons within the threshold, among those the index proposed or among all, up to COUNTED_PERSONS.
 
-    `collection_faces` is about how many there are, where a calibration is in force.
+    `collection_faces` is the estimated size of the collection, if a calibration is applied.
     """
 
     space: str
@@ -53,24 +53,24 @@ class Found:
 
 
 @dataclasses.dataclass(frozen=True)
-class Answer:
-    """What one look found. `search` is what was done: index, scan, later (nothing yet) or none.
+class QueryResult:
+    """The result of one query. `search` is what was done: index, scan, later (a scan is needed) or none.
 
-    `cut` says that all whom the index proposed are within the threshold, so that there may be more.
+    `truncated` means that all proposals of the index are within the threshold, so that there may be more.
     """
 
     search: str
     decided: bool
-    found: Found
-    cut: bool = False
+    found: SearchResult
+    truncated: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
-class Count:
-    """Whose failed tries are counted, and how: `max_distance` None means the collection's verify threshold.
+class CountedTry:
+    """Whose failed tries are counted, and how; `max_distance` None means the collection's verify threshold.
 
-    A try is regained in `try_seconds`, and one is left while no more than `max_missing_seconds` are missing.
-    A match takes `match_tries` of one.
+    A try is regained in `try_seconds`; one is left while refilling takes at most `max_missing_seconds`. A
+    match costs `match_tries`.
     """
 
     caller: str
@@ -81,10 +81,10 @@ class Count:
 
 
 @dataclasses.dataclass(frozen=True)
-class Nearest:
-    """What the verify statement found; `face_id` and `distance` are None without a face or a probe.
+class VerifyResult:
+    """The result of the verify statement; `face_id` and `distance` are None without a face or a probe.
 
-    `wait_seconds` is not 0 where no failed try is left: then nothing of the rest may be answered.
+    `wait_seconds` is not 0 if no failed try is left; then nothing else of it may be answered.
     """
 
     space: str
@@ -98,8 +98,8 @@ class Nearest:
 
 
 @dataclasses.dataclass(frozen=True)
-class Measure:
-    """What the compare statement found."""
+class CompareResult:
+    """The result of the compare statement."""
 
     space: str
     threshold: float
@@ -114,28 +114,26 @@ def space_of(face: Encoding | uuid.UUID) -> str | None:
 
 
 def face_values(face: Encoding | uuid.UUID, suffix: str = "") -> dict[str, Any]:
-    """A face as the two values a statement takes it in, encoding and face_id with a suffix; one of them is
-    None.
-    """
+    """A face as two parameters of a statement, encoding and face_id with a suffix; one of them is None."""
     if isinstance(face, uuid.UUID):
         return {f"encoding{suffix}": None, f"face_id{suffix}": face}
     return {f"encoding{suffix}": vector_wire(face.values), f"face_id{suffix}": None}
 
 
-def answer(
+def query_result(
     head: Row,
     faces: int,
     found: list[Candidate],
     matched_persons: int,
     *,
     decided: bool = True,
-    cut: bool = False,
-) -> Answer:
-    """Put together what the first row of a search says and the candidates found."""
-    return Answer(
+    truncated: bool = False,
+) -> QueryResult:
+    """Build a result from the first row of a search and the candidates."""
+    return QueryResult(
         head["search"],
         decided,
-        Found(
+        SearchResult(
             space=head["space"],
             threshold=head["threshold"],
             probe_found=head["probe_found"],
@@ -146,10 +144,10 @@ def answer(
             calibration_id=head["calibration_id"],
             collection_faces=head["collection_faces"] or 0,
         ),
-        cut,
+        truncated,
     )
 
 
 def candidates(rows: Sequence[Row]) -> list[Candidate]:
-    """Read the people found, in the order of the rows."""
+    """Read the candidates, in the order of the rows."""
     return [Candidate(row["person_id"], row["display_name"], row["distance"], row["face_id"]) for row in rows]

@@ -1,4 +1,4 @@
-"""How searches by a collection's index compare with exact ones, on probes drawn from its own people."""
+"""Compares searches by a collection's index with exact ones, on samples drawn from its own people."""
 
 import dataclasses
 import itertools
@@ -6,25 +6,25 @@ import time
 
 from facerec.serving.middleware import call
 from matcher_service.domain.faces import Encoding
-from matcher_service.identification.exact_scan import Scanner
-from matcher_service.identification.query import Found, Query
-from matcher_service.identification.recall_probes import draw_probes
+from matcher_service.identification.exact_scan import ExactScanner
+from matcher_service.identification.query import Query, SearchResult
+from matcher_service.identification.recall_sampling import draw_recall_samples
 from matcher_service.identification.search import Search
 from matcher_service.postgres.database import Database
 from matcher_service.postgres.driver_errors import retried_on_schema_change
 
 MIN_SAMPLES, DEFAULT_SAMPLES, MAX_SAMPLES = 20, 200, 1000
 LONGEST_SECONDS = 600.0
-TIME_SHARE = 0.8  # of what the caller waits: the rest is for the answer
+TIME_SHARE = 0.8  # of the caller's deadline; the rest is for the response
 
 
 @dataclasses.dataclass(frozen=True)
 class Recall:
-    """Counts of searches: all, those for whom an exact scan finds somebody, those of them whom the index
-    alone finds, those answered as an exact scan answers, and those that took one.
+    """Counts of searches.
 
-    `far_known` and `far_found` are of probes made of faces far from their person's centers, and `known` and
-    `found` of the others.
+    `known` are those for which an exact scan finds a person, `found` those of them for which the index alone
+    finds the same; `far_known` and `far_found` are the same for samples made of faces far from their person's
+    centers. `agreed` were answered as by an exact scan, `confirmed` needed one.
     """
 
     indexed: bool
@@ -38,18 +38,18 @@ class Recall:
 
 
 class RecallMeter:
-    """Searches twice for each probe: as Identify does, and exactly, on the connections that those have."""
+    """Searches twice for each sample: as Identify does, and exactly, on the connections of such searches."""
 
-    def __init__(self, database: Database, search: Search, scanner: Scanner) -> None:
+    def __init__(self, database: Database, search: Search, scanner: ExactScanner) -> None:
         self._database = database
         self._search = search
         self._scanner = scanner
 
     @retried_on_schema_change
     async def measure(self, collection_id: str, samples: int) -> Recall:
-        """Compare up to so many searches, fewer where the caller's time is up or people are few.
+        """Compare up to `samples` searches, fewer if the caller's time is up or there are few people.
 
-        Half of the probes are made of faces far from their person's centers. Raises CollectionNotFound,
+        Half of the samples are made of faces far from their person's centers. Raises CollectionNotFound,
         StoreUnavailable, Overloaded.
         """
         ends = time.monotonic() + TIME_SHARE * call.remaining_seconds(LONGEST_SECONDS)
@@ -58,7 +58,7 @@ class RecallMeter:
             if row["exact_only"] or row["index_effort"] is None:
                 return Recall(indexed=False)
             drawn = [
-                await draw_probes(session, count, far=far)
+                await draw_recall_samples(session, count, far=far)
                 for far, count in ((False, samples - samples // 2), (True, samples // 2))
             ]
         total = Recall(indexed=True)
@@ -70,7 +70,7 @@ class RecallMeter:
         return total
 
     async def _compare(self, query: Query, total: Recall, *, far: bool) -> Recall:
-        """Search in each way."""
+        """Search by index and exactly."""
         exact = (await self._scanner.scan(query)).found
         index, identify, confirmed = await self._search.compare(query)
         known = bool(exact.candidates)
@@ -82,12 +82,12 @@ class RecallMeter:
             found=total.found + (found and not far),
             far_known=total.far_known + (known and far),
             far_found=total.far_found + (found and far),
-            # Where the answer was confirmed it is the exact scan's own.
+            # A confirmed answer is the exact scan's.
             agreed=total.agreed + (confirmed or _same(identify, exact)),
             confirmed=total.confirmed + confirmed,
         )
 
 
-def _same(a: Found, b: Found) -> bool:
-    """Whether two searches found one nearest person, or two equally near."""
+def _same(a: SearchResult, b: SearchResult) -> bool:
+    """Whether two searches found the same nearest person, or two equally near."""
     return [each.distance for each in a.candidates[:1]] == [each.distance for each in b.candidates[:1]]

@@ -1,15 +1,21 @@
-"""The statements that decide about one face: Verify, Compare, and the counts of failed tries."""
+"""The statements of Verify, Compare and the counts of failed tries."""
 
 import uuid
 
 from matcher_service.domain.faces import Encoding
-from matcher_service.identification.query import Count, Measure, Nearest, face_values, space_of
+from matcher_service.identification.query import (
+    CompareResult,
+    CountedTry,
+    VerifyResult,
+    face_values,
+    space_of,
+)
 from matcher_service.postgres.database import Database
 from matcher_service.postgres.driver_errors import retried_on_schema_change
 
 
 class DecisionRepository:
-    """Measures faces against those stored.
+    """Measures distances to stored faces.
 
     Every method raises CollectionNotFound, StoreUnavailable and Overloaded.
     """
@@ -19,9 +25,9 @@ class DecisionRepository:
 
     @retried_on_schema_change
     async def verify(
-        self, collection_id: str, person_id: str, face: Encoding | uuid.UUID, count: Count | None = None
-    ) -> Nearest:
-        """Measure a face against every face of a person, and count it as a failed try where it is one."""
+        self, collection_id: str, person_id: str, face: Encoding | uuid.UUID, count: CountedTry | None = None
+    ) -> VerifyResult:
+        """Measure a face against every face of a person, and count a failed try."""
         async with self._database.session(collection_id) as session:
             row = await session.required_row(
                 "verify",
@@ -34,7 +40,7 @@ class DecisionRepository:
                 max_missing_seconds=count and count.max_missing_seconds,
                 match_tries=count and count.match_tries,
             )
-        return Nearest(
+        return VerifyResult(
             space=row["space"],
             threshold=row["verify_threshold"],
             person_found=row["person_found"],
@@ -46,11 +52,15 @@ class DecisionRepository:
         )
 
     @retried_on_schema_change
-    async def compare(self, collection_id: str, a: Encoding | uuid.UUID, b: Encoding | uuid.UUID) -> Measure:
-        """Measure two faces against each other."""
+    async def compare(
+        self, collection_id: str, a: Encoding | uuid.UUID, b: Encoding | uuid.UUID
+    ) -> CompareResult:
+        """Measure the distance of two faces."""
         async with self._database.session(collection_id) as session:
             row = await session.required_row("compare", **face_values(a, "_a"), **face_values(b, "_b"))
-        return Measure(row["space"], row["verify_threshold"], row["a_found"], row["b_found"], row["distance"])
+        return CompareResult(
+            row["space"], row["verify_threshold"], row["a_found"], row["b_found"], row["distance"]
+        )
 
     @retried_on_schema_change
     async def search_defaults(self, collection_id: str) -> tuple[float, str]:
@@ -62,7 +72,7 @@ class DecisionRepository:
     async def count_refusal(
         self, collection_id: str, caller: str, *, try_seconds: float, max_missing_seconds: float
     ) -> float:
-        """Count an enrolment as refused; 0, or the seconds until another may be."""
+        """Count a refused enrollment; returns 0, or the seconds until the next is allowed."""
         row = await self._database.row(
             "count_refusal",
             collection_id,
@@ -75,7 +85,7 @@ class DecisionRepository:
     async def return_refusal(
         self, collection_id: str, caller: str, *, try_seconds: float, share: float
     ) -> None:
-        """Give back a share of what a refusal took."""
+        """Return a share of the try that a refusal took."""
         await self._database.row(
-            "give_refusal_back", collection_id, caller=caller, try_seconds=try_seconds, returned_share=share
+            "return_refusal", collection_id, caller=caller, try_seconds=try_seconds, returned_share=share
         )

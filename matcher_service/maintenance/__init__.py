@@ -1,1 +1,1 @@
-"""The work beside the serving: indexes built and checked, what expired erased. One run at a time."""
+"""The maintenance runner: builds and checks indexes and erases what has expired. One run at a time."""

@@ -1,25 +1,25 @@
-"""Marking of faces as centers, where whoever enrolled them did not."""
+"""Marks faces as centers that an older release enrolled without marks."""
 
 from matcher_service.postgres.session import Connection, Session
 
-BATCH_PERSONS = 500  # a transaction's, so that nobody waits long for a person it holds
+BATCH_PERSONS = 500  # of one transaction, so that calls do not wait long for its locks
 
 
 async def mark_centers(connection: Connection, collection_id: str) -> int:
-    """Work out the centers of people who have a face far from all of theirs; counts these people.
+    """Compute the centers of people with a face far from all their centers; returns the number of people.
 
-    Whoever is being changed now is left out: the next run finds them.
+    People who are locked by another transaction are left to the next run.
     """
     session, serving = (
         Session(connection, collection_id, role="maintenance"),
         Session(connection, collection_id),
     )
-    keys = [row["person_key"] for row in await session.rows("list_unmarked")]
+    keys = [row["person_key"] for row in await session.rows("list_persons_to_mark")]
     marked = 0
     for first in range(0, len(keys), BATCH_PERSONS):
         async with session.transaction():
-            held = await session.rows("lock_unmarked", person_keys=keys[first : first + BATCH_PERSONS])
-            # A statement of its own: it sees what was committed before the lock was had.
-            await serving.execute("work_out_centers", person_keys=[row["person_key"] for row in held])
+            held = await session.rows("lock_persons_to_mark", person_keys=keys[first : first + BATCH_PERSONS])
+            # A separate statement, so that it sees what was committed before the lock was acquired.
+            await serving.execute("update_centers", person_keys=[row["person_key"] for row in held])
             marked += len(held)
     return marked

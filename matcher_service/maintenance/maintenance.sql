@@ -1,11 +1,11 @@
--- Every statement that `maintain` runs, as facerec_owner and one collection at a time. As in the serving role's statements, :"person" and
--- :"face" stand for the collection's partitions and :collection_id is the collection; :"index" is the name of an index of theirs,
--- and :'lists' a number.
+-- The statements of `maintain`, run as facerec_owner for one collection at a time. As in the serving role's statements,
+-- :"person" and :"face" are the collection's partitions and :collection_id is the collection; :"index" is the name of an
+-- index, and :'lists' a number.
 --
--- The indexes are a pair: over the mean of each person's faces, so that size and cost follow the people however many
--- photos each has, and over the few faces that are centers because they are far from it. Both are over half of the
--- dimensions and in half precision, because a proposal need not be exact and reading memory is what it costs:
--- docs/search.md has what was measured.
+-- The indexes are a pair: one over the mean of each person's faces, so that its size depends on the number of people and
+-- not of photos, and one over the few faces that are centers because they are far from the mean. Both cover half of the
+-- dimensions in half precision, because a proposal need not be exact and memory reads dominate the cost. docs/search.md
+-- has the measurements.
 
 -- name: list_collections
 SELECT collection_id FROM facerec.collection ORDER BY collection_id;
@@ -14,7 +14,7 @@ SELECT collection_id FROM facerec.collection ORDER BY collection_id;
 SELECT EXISTS (SELECT FROM facerec.collection c WHERE c.collection_id = :collection_id) AS there;
 
 -- name: get_policy
--- What the collection wants and has.
+-- The collection's search policy, its index and its size.
 SELECT c.exact_only, c.index_above_faces, c.target_recall, c.index_name, c.index_effort, c.index_persons,
        c.index_centers, c.recall_persons, extract(epoch FROM now() - c.recall_time)::float8 AS recall_age_seconds,
        facerec.estimated_rows('face', :collection_id) AS faces,
@@ -23,7 +23,7 @@ FROM facerec.collection c
 WHERE c.collection_id = :collection_id;
 
 -- name: list_indexes
--- :tables the partitions of people and faces. Their indexes over centers; one whose build was cut short is not valid.
+-- :tables are the partitions of people and faces. Their vector indexes; one of an interrupted build is invalid.
 SELECT i.relname AS name, x.indisvalid AS valid
 FROM pg_index x
 JOIN pg_class i ON i.oid = x.indexrelid
@@ -32,18 +32,17 @@ WHERE x.indrelid = ANY (:tables::text[]::regclass[]) AND a.amname = 'ivfflat'
 ORDER BY 1;
 
 -- name: count_lists
--- Of how many lists it was built.
+-- The number of lists of an index.
 SELECT (SELECT option_value FROM pg_options_to_table(c.reloptions) WHERE option_name = 'lists')::integer
 FROM pg_class c
 WHERE c.oid = to_regclass('facerec.' || quote_ident(:index_name::text));
 
 -- name: count_centers
--- The faces that are centers. A scan of all faces.
+-- The number of faces that are centers. A scan of all faces.
 SELECT count(*) FROM facerec.:"face" f WHERE f.is_center;
 
--- name: list_unmarked
--- People with a face that is far from each of their centers: enrolled before there were marks, or by a matcher of then.
--- A scan of all faces and people.
+-- name: list_persons_to_mark
+-- People with a face far from each of their centers, enrolled by a release without marks. A scan of all faces and people.
 SELECT DISTINCT f.person_key
 FROM facerec.:"face" f
 JOIN facerec.:"person" p ON p.person_key = f.person_key
@@ -54,17 +53,17 @@ WHERE f.encoding <-> p.centroid > facerec.center_radius() + 1e-6 AND NOT f.is_ce
         AND m.encoding <-> f.encoding <= facerec.center_radius() + 1e-6
   );
 
--- name: lock_unmarked
--- :person_keys keys of people. Locks them, leaving out who is being changed now.
+-- name: lock_persons_to_mark
+-- Locks the persons of :person_keys, except those locked by another transaction.
 SELECT p.person_key
 FROM facerec.:"person" p
 WHERE p.collection_id = :collection_id AND p.person_key = ANY (:person_keys::bigint[])
 FOR UPDATE SKIP LOCKED;
 
 -- name: count_old_transactions
--- :tables the partitions of people and faces, :min_seconds seconds. Others' transactions that have lasted longer and
--- that a build would wait for: with a snapshot, of whatever table, or with a lock on them that writers take. Postgres
--- shows when another login's began only to members of pg_read_all_stats.
+-- Counts other transactions older than :min_seconds that an index build would wait for: with a snapshot of any table, or
+-- with a writer's lock on :tables, the partitions of people and faces. Postgres shows the start of another login's
+-- transaction only to members of pg_read_all_stats.
 SELECT count(*)
 FROM pg_stat_activity a
 WHERE a.datname = current_database()
@@ -83,43 +82,43 @@ WHERE a.datname = current_database()
   );
 
 -- name: index_means
--- Beside readers and writers; outside a transaction.
+-- Blocks neither readers nor writers; must run outside a transaction.
 CREATE INDEX CONCURRENTLY :"index" ON facerec.:"person"
 USING ivfflat ((subvector(centroid, 1, 64)::halfvec(64)) halfvec_l2_ops) WITH (lists = :'lists');
 
 -- name: index_centers
--- Likewise.
+-- As the statement before.
 CREATE INDEX CONCURRENTLY :"index" ON facerec.:"face"
 USING ivfflat ((subvector(encoding, 1, 64)::halfvec(64)) halfvec_l2_ops) WITH (lists = :'lists') WHERE is_center;
 
 -- name: keep_index_from_statistics
--- ANALYZE would copy what the index is over, means or faces, into pg_statistic.
+-- ANALYZE would copy the indexed means or faces into pg_statistic.
 ALTER INDEX facerec.:"index" ALTER COLUMN 1 SET STATISTICS 0;
 
 -- name: drop_index
--- Beside readers and writers; outside a transaction.
+-- Blocks neither readers nor writers; must run outside a transaction.
 DROP INDEX CONCURRENTLY IF EXISTS facerec.:"index";
 
 -- name: analyze
--- Counts for the plans of a new index, and statistics of the columns that name nobody.
+-- Row counts for plans with a new index, and statistics of the columns that identify nobody.
 ANALYZE facerec.:"person", facerec.:"face";
 
 -- name: use_index
--- From the commit of `note_recall`, in the same transaction, on every replica's next search uses it.
+-- Once the transaction commits, which also runs `set_index_recall`, each replica's next search uses the index.
 UPDATE facerec.collection
 SET index_name = :index_name, index_persons = :persons, index_centers = :centers,
     index_faces = facerec.estimated_rows('face', :collection_id), index_time = now()
 WHERE collection_id = :collection_id;
 
--- name: note_recall
--- :probes is null where the index is not to be asked, :recall and :samples where people are too few to measure; :far_recall
--- and :far_samples likewise on faces far from their centers.
+-- name: set_index_recall
+-- :probes is null if the index must not be used; :recall and :samples are null if there are too few people to measure, and
+-- so are :far_recall and :far_samples, of faces far from their centers.
 UPDATE facerec.collection
 SET recall_persons = :persons, recall_time = now(), index_effort = :probes,
     index_recall = :recall, recall_samples = :samples, index_far_recall = :far_recall, far_samples = :far_samples
 WHERE collection_id = :collection_id AND index_name IS NOT NULL;
 
--- name: forget_index
+-- name: clear_index
 UPDATE facerec.collection
 SET index_name = NULL, index_effort = NULL, index_recall = NULL, index_persons = NULL, index_faces = NULL,
     index_time = NULL, recall_time = NULL, recall_persons = NULL, index_centers = NULL, index_far_recall = NULL,
@@ -127,7 +126,7 @@ SET index_name = NULL, index_effort = NULL, index_recall = NULL, index_persons =
 WHERE collection_id = :collection_id;
 
 -- name: get_progress
--- :tables the partitions of people and faces. What Postgres says of the build under way.
+-- The progress of the current index build on :tables, the partitions of people and faces.
 SELECT phase,
        CASE
            WHEN tuples_total > 0 THEN tuples_done::float8 / tuples_total
@@ -145,14 +144,14 @@ ON CONFLICT (collection_id) DO UPDATE SET phase = excluded.phase, done = exclude
 DELETE FROM facerec.index_build WHERE collection_id = :collection_id;
 
 -- name: search_by_index
--- Until the transaction's end, by so many of an index's lists and by no scan.
+-- Until the transaction ends, searches use an index with :probes and no sequential scan.
 SELECT set_config('ivfflat.probes', :probes, true), set_config('enable_seqscan', 'off', true);
 
 -- name: count_proposed
--- :person_keys persons, :probe_encodings a probe of each. How many probes the indexes propose their person for, as
--- `identify` asks them.
+-- :sample_encodings has a sample of each person in :person_keys. The number of samples whose person the indexes propose,
+-- by the same queries as `identify`.
 SELECT count(*)
-FROM unnest(:person_keys::bigint[], :probe_encodings::vector[]) AS sample(person_key, probe)
+FROM unnest(:person_keys::bigint[], :sample_encodings::vector[]) AS sample(person_key, probe)
 WHERE sample.person_key IN (
     SELECT p.person_key
     FROM facerec.:"person" p
@@ -175,9 +174,9 @@ WHERE sample.person_key IN (
 SELECT c.retention IS NOT NULL AS kept FROM facerec.collection c WHERE c.collection_id = :collection_id;
 
 -- name: lock_expired_persons
--- Locks people with a face past its expire_time, leaving out who is being changed now: the next run finds them. Face
--- (expire_time), which has those alone that expire; in its order, or without statistics of the column all faces would
--- be read.
+-- Locks people with an expired face, except those locked by another transaction, which the next run finds. Face
+-- (expire_time), a partial index of the faces that expire; ordered by it, as without statistics of the column the planner
+-- would read all faces.
 SELECT p.person_key
 FROM facerec.:"person" p
 WHERE p.collection_id = :collection_id
@@ -190,8 +189,8 @@ WHERE p.collection_id = :collection_id
   ))
 FOR UPDATE SKIP LOCKED;
 
--- name: lock_outlived_persons
--- Likewise, people with a face older than the collection's retention. A scan of all faces; person (person_key).
+-- name: lock_persons_past_retention
+-- The same for people with a face older than the collection's retention. A scan of all faces; person (person_key).
 SELECT p.person_key
 FROM facerec.:"person" p
 WHERE p.collection_id = :collection_id
@@ -203,8 +202,8 @@ WHERE p.collection_id = :collection_id
   ))
 FOR UPDATE SKIP LOCKED;
 
--- name: purge
--- :person_keys keys of locked people. Erases their faces that have expired, and who has no other.
+-- name: erase_expired
+-- Erases the expired faces of the locked people :person_keys, and the people without another face.
 WITH gone AS (
     DELETE FROM facerec.:"face" f
     WHERE f.collection_id = :collection_id AND f.person_key = ANY (:person_keys::bigint[])
@@ -250,8 +249,8 @@ WITH gone AS (
 )
 SELECT (SELECT count(*) FROM gone) AS faces, (SELECT count(*) FROM emptied) AS persons;
 
--- name: forget_dismissed
--- Pairs of whom one is erased.
+-- name: delete_stale_dismissals
+-- Dismissed pairs of which a person is erased.
 DELETE FROM facerec.dismissed_duplicate d
 WHERE d.collection_id = :collection_id
   AND NOT (
@@ -259,24 +258,24 @@ WHERE d.collection_id = :collection_id
       AND EXISTS (SELECT FROM facerec.:"person" p WHERE p.collection_id = :collection_id AND p.person_key = d.high_key)
   );
 
--- name: forget_requests
--- Request ids of before :before_time. A scan of them.
+-- name: delete_old_requests
+-- Request ids older than :before_time. A scan of all of them.
 DELETE FROM facerec.:"enroll_request" r WHERE r.collection_id = :collection_id AND r.create_time < :before_time;
 
--- name: forget_imports
--- Imports that nobody went on with since :before_time. Primary key, of one collection's.
+-- name: delete_old_imports
+-- Imports not continued since :before_time. Primary key.
 DELETE FROM facerec.face_import i WHERE i.collection_id = :collection_id AND i.update_time < :before_time;
 
 -- name: blank_requests
--- Of requests whose person is erased: what is kept is that they were made. A scan of them; person (person_key).
+-- Blanks the requests whose person is erased; only their ids stay. A scan of all requests; person (person_key).
 UPDATE facerec.:"enroll_request" r
 SET digest = '', face_ids = '{}', already_enrolled = '{}', model_keys = '{}', face_times = '{}'
 WHERE r.collection_id = :collection_id AND r.digest <> ''
   AND NOT EXISTS (SELECT FROM facerec.:"person" p WHERE p.collection_id = :collection_id AND p.person_key = r.person_key);
 
--- name: forget_recent
--- Of the latest enrolments: searches under way are done anew where one of these faces is gone. Primary key, face
--- (face_id).
+-- name: clear_recent_enrollments
+-- Clears the list of recent enrollments if one of its faces is erased; duplicate searches in progress then start again.
+-- Primary key, face (face_id).
 UPDATE facerec.recent_enrollment r
 SET enrolled = r.enrolled + 1, face_ids = '{}'
 WHERE r.collection_id = :collection_id AND cardinality(r.face_ids) > (
@@ -287,17 +286,17 @@ WHERE r.collection_id = :collection_id AND cardinality(r.face_ids) > (
     ) there
 );
 
--- name: forget_tries
--- What is regained, and of whoever is erased: a decision under way may have left it. 0 is nobody's key.
+-- name: delete_stale_tries
+-- Counts that are regained, and counts of erased persons that a concurrent decision may have added. Key 0 is no person's.
 DELETE FROM facerec.failed_try t
 WHERE t.collection_id = :collection_id
   AND (t.full_time <= now()
        OR t.person_key <> 0
           AND NOT EXISTS (SELECT FROM facerec.:"person" p WHERE p.collection_id = :collection_id AND p.person_key = t.person_key));
 
--- name: forget_audit
--- :changes_before before when changes are forgotten, :decisions_before before when decisions are, either null for
--- never. Of all collections, erased ones too. Audit (event_time), by its greatest of the two.
+-- name: delete_old_audit_events
+-- Deletes changes older than :changes_before and decisions older than :decisions_before, null for none; of all
+-- collections, also of erased ones. Audit (event_time), up to the later of the two.
 WITH old AS (
     SELECT a.event_id
     FROM facerec.audit a
@@ -310,37 +309,37 @@ WITH old AS (
 SELECT count(*) AS gone FROM gone;
 
 -- name: list_unvacuumed
--- The collection's erasures whose dead rows are still there.
+-- The collection's erasures that still have dead rows.
 SELECT e.erasure_id FROM facerec.erasure e WHERE e.collection_id = :collection_id AND e.vacuum_time IS NULL;
 
 -- name: list_unscrubbed
--- The collection's erasures whose bytes may still be there.
+-- The collection's erasures whose bytes may still be in the files.
 SELECT e.erasure_id, extract(epoch FROM clock_timestamp() - e.delete_time)::float8 AS age_seconds
 FROM facerec.erasure e
 WHERE e.collection_id = :collection_id AND e.scrub_time IS NULL;
 
 -- name: vacuum
--- Beside readers and writers; outside a transaction.
+-- Blocks neither readers nor writers; must run outside a transaction.
 VACUUM (VERBOSE, INDEX_CLEANUP ON) facerec.:"person", facerec.:"face", facerec.:"enroll_request";
 
 -- name: lock_tables
--- As a rewrite does, until the transaction's end.
+-- The locks of a rewrite, until the transaction ends.
 LOCK TABLE facerec.:"person", facerec.:"face", facerec.:"enroll_request" IN ACCESS EXCLUSIVE MODE;
 
 -- name: rewrite_persons
--- Writes the files of table and indexes anew, under a lock that keeps everybody out; outside a transaction.
+-- Rewrites the files of the table and its indexes, under an exclusive lock; must run outside a transaction.
 VACUUM (FULL, VERBOSE) facerec.:"person";
 
 -- name: rewrite_faces
--- Likewise.
+-- As the statement before.
 VACUUM (FULL, VERBOSE) facerec.:"face";
 
 -- name: rewrite_requests
--- Likewise.
+-- As the statement before.
 VACUUM (FULL, VERBOSE) facerec.:"enroll_request";
 
 -- name: list_person_statistics
--- What the database's statistics hold of the collection's persons: nothing, unless somebody had it collected.
+-- Columns of the collection's persons in the database's statistics; none, unless an administrator enabled them.
 SELECT s.tablename || '.' || s.attname AS name
 FROM pg_stats s
 WHERE s.schemaname = 'facerec'
@@ -370,24 +369,24 @@ WHERE e.schemaname = 'facerec'
 ORDER BY 1;
 
 -- name: rewrite_statistics
--- By a superuser, the database's owner or whoever may MAINTAIN the catalog; others' is left out with a warning.
+-- For a superuser, the database's owner or a role that may MAINTAIN the catalog; for others Postgres only warns.
 VACUUM (FULL, VERBOSE) pg_catalog.pg_statistic;
 
 -- name: statistics_file
--- Changes when the catalog's files are written anew.
+-- Changes when the catalog's files are rewritten.
 SELECT pg_relation_filenode('pg_catalog.pg_statistic');
 
--- name: note_vacuumed
+-- name: mark_vacuumed
 UPDATE facerec.erasure SET vacuum_time = clock_timestamp()
 WHERE collection_id = :collection_id AND erasure_id = ANY (:erasure_ids::uuid[]) AND vacuum_time IS NULL;
 
--- name: note_scrubbed
+-- name: mark_scrubbed
 UPDATE facerec.erasure
 SET vacuum_time = coalesce(vacuum_time, clock_timestamp()), scrub_time = clock_timestamp()
 WHERE collection_id = :collection_id AND erasure_id = ANY (:erasure_ids::uuid[]);
 
--- name: note_step
--- :failed in how many collections it failed, :waiting in how many something was left for a later run.
+-- name: record_step
+-- :failed is the number of collections where the step failed, :waiting where it was postponed.
 UPDATE facerec.maintenance
 SET success_time = CASE WHEN :failed = 0 THEN clock_timestamp() ELSE success_time END,
     failures = failures + :failed,

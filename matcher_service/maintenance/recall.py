@@ -1,17 +1,17 @@
-"""How often an index proposes the right person, and the least effort that is enough."""
+"""Measures how often an index proposes the right person, and finds the fewest probes that reach a target."""
 
 import dataclasses
 import math
 
 from matcher_service.domain.proportion import Proportion
-from matcher_service.identification.recall_probes import Probes, draw_probes
+from matcher_service.identification.recall_sampling import RecallSamples, draw_recall_samples
 from matcher_service.identification.search import REDUCED_PROBES
 from matcher_service.postgres.session import Connection, Session
 
-SEARCHING_PROBES = 1000  # of either kind, to find about what is enough
-JUDGING_PROBES = 2000  # of either kind, to say that it is
-MIN_PROBES = 100  # fewer say nothing about a share close to 1
-_SHARES = (
+TUNING_SAMPLES = 1000  # of ordinary and of far faces each, to find a number of probes that may be enough
+VALIDATION_SAMPLES = 2000  # of each kind, drawn separately, to confirm that number
+MIN_SAMPLES = 100  # fewer say nothing about a share close to 1
+_LIST_SHARES = (
     0.005,
     0.01,
     0.02,
@@ -35,11 +35,12 @@ _SHARES = (
 
 
 @dataclasses.dataclass(frozen=True)
-class Effort:
-    """Lists to search, and the shares of probes whose person is proposed: of any faces and of those far from
-    their person's centers. Both are None where people are too few to say.
+class IndexRecall:
+    """The recall of an index at a number of probes, which is how many of its lists a query reads.
 
-    `probes` is None where even all lists fall short of the target: then the index is not to be asked.
+    `ordinary` and `far` are the shares of samples whose person the index proposes: of any faces, and of faces
+    far from their person's centers. Both are None where there are too few people to measure. `probes` is None
+    where even all lists miss the target recall: the index is then not used.
     """
 
     probes: int | None
@@ -48,7 +49,7 @@ class Effort:
 
     @property
     def columns(self) -> dict[str, float | None]:
-        """As `note_recall` takes them."""
+        """As `set_index_recall` takes them."""
         ordinary, far = self.ordinary, self.far
         return {
             "probes": self.probes,
@@ -60,7 +61,7 @@ class Effort:
 
     @property
     def logged(self) -> dict[str, object]:
-        """What the log says of it."""
+        """The fields of the log line."""
         fields: dict[str, object] = {"probes": self.probes}
         for name, share in (("recall", self.ordinary), ("far_recall", self.far)):
             fields[name] = share and share.value
@@ -68,8 +69,8 @@ class Effort:
         return fields
 
 
-class EffortMeter:
-    """Measures a collection's index on probes of its own people, of faces anywhere and of those far away."""
+class ProbesTuner:
+    """Finds how many lists of a collection's index a query must read, on samples made of its own faces."""
 
     def __init__(
         self, connection: Connection, collection_id: str, *, lists: int, target_recall: float
@@ -79,50 +80,50 @@ class EffortMeter:
         self._lists = lists
         self._target = target_recall
 
-    async def choose(self, effort: int | None = None) -> Effort:
-        """Find the least number of lists that reaches the target on both kinds, `effort` where it does.
+    async def choose(self, current: int | None = None) -> IndexRecall:
+        """Return the fewest probes that reach the target on both kinds of samples; `current` if it does.
 
-        Where people are too few to measure on, all lists are searched, by the first look too.
+        Where there are too few people to measure, all lists are read, by the reduced-probe query too.
         """
-        judges = await self._draw(JUDGING_PROBES)
-        if min(len(sample.person_keys) for sample in judges) < MIN_PROBES:
-            return Effort(math.ceil(self._lists / REDUCED_PROBES), None, None)
-        if effort is not None and self._reaches(kept := await self._measure(effort, judges)):
+        validation = await self._draw(VALIDATION_SAMPLES)
+        if min(len(sample.person_keys) for sample in validation) < MIN_SAMPLES:
+            return IndexRecall(math.ceil(self._lists / REDUCED_PROBES), None, None)
+        if current is not None and self._reaches(kept := await self._measure(current, validation)):
             return kept
-        efforts = sorted({max(1, round(share * self._lists)) for share in _SHARES})
-        more = [each for each in efforts if each > (effort or 0)] or efforts[-1:]
-        place = await self._find_least(more, await self._draw(SEARCHING_PROBES))
-        # What chose an effort flatters it: probes of its own say whether it is enough, or the one below.
-        for probes in more[max(place - 1, 0) :]:
-            found = await self._measure(probes, judges)
+        choices = sorted({max(1, round(share * self._lists)) for share in _LIST_SHARES})
+        more = [each for each in choices if each > (current or 0)] or choices[-1:]
+        index = await self._find_least(more, await self._draw(TUNING_SAMPLES))
+        # The samples that chose a number overrate it, so samples of their own decide on it, or the one below.
+        for probes in more[max(index - 1, 0) :]:
+            found = await self._measure(probes, validation)
             if self._reaches(found):
                 return found
         return dataclasses.replace(found, probes=None)
 
-    async def _find_least(self, efforts: list[int], samples: list[Probes]) -> int:
-        """The place of the first effort that reaches the target, or of the last."""
-        low, high = 0, len(efforts) - 1
-        while low < high:  # recall grows with effort
+    async def _find_least(self, choices: list[int], samples: list[RecallSamples]) -> int:
+        """The index in `choices` of the first number of probes that reaches the target, or of the last."""
+        low, high = 0, len(choices) - 1
+        while low < high:  # recall grows with the number of probes
             middle = (low + high) // 2
-            enough = self._reaches(await self._measure(efforts[middle], samples))
+            enough = self._reaches(await self._measure(choices[middle], samples))
             low, high = (low, middle) if enough else (middle + 1, high)
         return low
 
-    async def _draw(self, count: int) -> list[Probes]:
-        return [await draw_probes(self._serving, count, far=far) for far in (False, True)]
+    async def _draw(self, count: int) -> list[RecallSamples]:
+        return [await draw_recall_samples(self._serving, count, far=far) for far in (False, True)]
 
-    def _reaches(self, effort: Effort) -> bool:
+    def _reaches(self, recall: IndexRecall) -> bool:
         return all(
-            share is not None and share.value >= self._target for share in (effort.ordinary, effort.far)
+            share is not None and share.value >= self._target for share in (recall.ordinary, recall.far)
         )
 
-    async def _measure(self, probes: int, samples: list[Probes]) -> Effort:
+    async def _measure(self, probes: int, samples: list[RecallSamples]) -> IndexRecall:
         shares = []
         async with self._session.transaction():
             await self._session.execute("search_by_index", probes=str(probes))
             for sample in samples:
                 found = await self._session.value(
-                    "count_proposed", person_keys=sample.person_keys, probe_encodings=sample.wires
+                    "count_proposed", person_keys=sample.person_keys, sample_encodings=sample.encoded
                 )
                 shares.append(Proportion(found, len(sample.person_keys)))
-        return Effort(probes, *shares)
+        return IndexRecall(probes, *shares)

@@ -1,4 +1,4 @@
-"""One run after another over all collections."""
+"""Runs maintenance over all collections, once or repeatedly."""
 
 import asyncio
 import dataclasses
@@ -9,8 +9,8 @@ import structlog
 
 from facerec.serving.server.errors import StartError
 from matcher_service.domain.errors import MatcherError
-from matcher_service.maintenance.indexes import Builder
-from matcher_service.maintenance.purging import forget_audit, forget_requests, purge
+from matcher_service.maintenance.expiry import delete_old_audit_events, delete_old_requests, erase_expired
+from matcher_service.maintenance.indexes import IndexBuilder
 from matcher_service.maintenance.scrubbing import scrub, vacuum
 from matcher_service.postgres.connections.address import why_failed
 from matcher_service.postgres.connections.owner import connect, try_maintenance_lock
@@ -22,15 +22,15 @@ log = structlog.get_logger(__name__)
 
 
 class CollectionsFailed(Exception):
-    """Collections could not be maintained, of each of which the log has a line; all others were."""
+    """Some collections could not be maintained; the log has a line for each. All others were."""
 
 
 @dataclasses.dataclass(frozen=True)
 class MaintenanceOptions:
-    """Where the database is and how it is maintained; memory is an index build's.
+    """The database and how to maintain it; `index_memory_bytes` is for one index build.
 
-    `url_file` is where `url` was read from, if from a file. `scrub` writes the files of collections anew from
-    which something was erased. Retention is in days, 0 for ever.
+    `url_file` is the file that `url` was read from, if any. `scrub` rewrites the files of collections with
+    erased data. Retention is in days, 0 for ever.
     """
 
     url: str
@@ -45,22 +45,22 @@ class MaintenanceOptions:
 
 
 async def run_once(options: MaintenanceOptions) -> bool:
-    """Maintain every collection once; False when another process is at it.
+    """Maintain every collection once; returns False if another process is doing so.
 
     Raises MaintenanceError, and CollectionsFailed after the run.
     """
     async with connect(options.url) as connection, connect(options.url) as watcher:
         if not await try_maintenance_lock(connection):
             return False
-        builder = Builder(connection, watcher, options.index_memory_bytes, options.recall_check_seconds)
+        builder = IndexBuilder(connection, watcher, options.index_memory_bytes, options.recall_check_seconds)
         await _Run(options, connection, builder).maintain()
         return True
 
 
 async def run(options: MaintenanceOptions) -> None:
-    """Maintain every collection again and again, waiting out a database that is away. Ends when cancelled.
+    """Maintain every collection repeatedly, also after the database was unreachable. Ends when cancelled.
 
-    Raises MaintenanceError when the first look finds that it may not.
+    Raises MaintenanceError if the first run is not permitted.
     """
     reached = False
     url = DatabaseUrl(options.url, options.url_file)
@@ -70,7 +70,7 @@ async def run(options: MaintenanceOptions) -> None:
             done = await run_once(dataclasses.replace(options, url=url.text))
             reached = True
             if not done:
-                log.info("another_maintains")
+                log.info("maintenance_run_skipped")
         except CollectionsFailed:
             reached = True
         except StartError as error:
@@ -84,70 +84,72 @@ async def run(options: MaintenanceOptions) -> None:
 
 @dataclasses.dataclass(frozen=True)
 class _Run:
-    """One run: what has expired goes in all collections before what takes long begins in one."""
+    """One run: first erases what has expired in all collections, then does the longer steps."""
 
     options: MaintenanceOptions
     connection: Connection
-    builder: Builder
+    builder: IndexBuilder
 
     async def maintain(self) -> None:
-        """Maintain all of them. Raises CollectionsFailed once everything else is done."""
+        """Maintain all collections. Raises CollectionsFailed after everything else is done."""
         rows = await self._session().rows("list_collections")
         collection_ids = [row["collection_id"] for row in rows]
         failed = {
             collection_id
             for step in (self.erase, self.keep)
-            for collection_id in await self._each(collection_ids, step)
+            for collection_id in await self._run_step(collection_ids, step)
         }
-        await self._forget_audit()
+        await self._delete_old_audit_events()
         if failed:
             raise CollectionsFailed(
                 f"collections that could not be maintained: {len(failed)}; the log says which and why"
             )
 
     async def erase(self, collection_id: str) -> bool:
-        """Erase what has expired, and what says something of who is erased; True, as nothing is left."""
-        faces, persons = await purge(self.connection, collection_id)
+        """Erase expired faces and data about erased persons; always True: nothing is postponed."""
+        faces, persons = await erase_expired(self.connection, collection_id)
         if faces:
-            log.info("purged", collection=collection_id, faces=faces, persons=persons)
-        for name in ("forget_dismissed", "forget_tries"):
+            log.info("expired_faces_erased", collection=collection_id, faces=faces, persons=persons)
+        for name in ("delete_stale_dismissals", "delete_stale_tries"):
             await self._session(collection_id).execute(name)
-        await forget_requests(self.connection, collection_id, self.options.request_retention_days)
+        await delete_old_requests(self.connection, collection_id, self.options.request_retention_days)
         return True
 
     async def keep(self, collection_id: str) -> bool:
-        """Remove what was erased from the files, and then keep the index: that waits for no build.
+        """Scrub and vacuum first, so that they need not wait for an index build, then update the index.
 
-        Returns whether all is as it is to be, or False where something is left for a later run.
+        Returns False if something was postponed to a later run.
         """
         scrubbed = not self.options.scrub or await scrub(self.connection, self.builder, collection_id)
         vacuumed = await vacuum(self.connection, collection_id)
-        indexed = await self.builder.keep(collection_id)
+        indexed = await self.builder.update(collection_id)
         return scrubbed and vacuumed and indexed
 
     def _session(self, collection_id: str = "") -> Session:
         return Session(self.connection, collection_id, role="maintenance")
 
-    async def _forget_audit(self) -> None:
-        """Forget audit events of long ago."""
+    async def _delete_old_audit_events(self) -> None:
+        """Delete audit events beyond their retention."""
         options = self.options
         try:
-            forgotten = await forget_audit(
+            deleted = await delete_old_audit_events(
                 self.connection, options.audit_retention_days, options.decision_retention_days
             )
         except SERVER_ERRORS:
-            await self._note("audit", failed=1)
+            await self._record_step("audit", failed=1)
             raise
-        await self._note("audit")
-        if forgotten:
-            log.info("audit_forgotten", events=forgotten)
+        await self._record_step("audit")
+        if deleted:
+            log.info("audit_events_deleted", events=deleted)
 
-    async def _note(self, step: str, *, failed: int = 0, waiting: int = 0) -> None:
-        """Store how a step ended, for the matchers' metrics."""
-        await self._session().execute("note_step", step=step, failed=failed, waiting=waiting)
+    async def _record_step(self, step: str, *, failed: int = 0, waiting: int = 0) -> None:
+        """Store the result of a step, for the matchers' metrics."""
+        await self._session().execute("record_step", step=step, failed=failed, waiting=waiting)
 
-    async def _each(self, collection_ids: Sequence[str], step: Callable[[str], Awaitable[bool]]) -> list[str]:
-        """Take a step in every collection; returns those where it failed."""
+    async def _run_step(
+        self, collection_ids: Sequence[str], step: Callable[[str], Awaitable[bool]]
+    ) -> list[str]:
+        """Run a step in every collection; returns those where it failed."""
         failed = []
         waiting = 0
         for collection_id in collection_ids:
@@ -155,9 +157,9 @@ class _Run:
                 waiting += not await step(collection_id)
             except (*SERVER_ERRORS, MatcherError) as error:
                 why = type(error).__name__
-                # Asked of the database, so that one that is away ends the run.
+                # A query, so that an unreachable database ends the run.
                 if not await self._session(collection_id).value("has_collection"):
-                    log.info("collection_gone", collection=collection_id)  # erased meanwhile
+                    log.info("collection_disappeared", collection=collection_id)  # erased meanwhile
                 elif isinstance(error, LOCK_ERRORS):
                     waiting += 1
                     log.warning("collection_skipped", collection=collection_id, why=why)
@@ -171,5 +173,5 @@ class _Run:
                         why=why,
                         sqlstate=sqlstate,
                     )
-        await self._note(step.__name__, failed=len(failed), waiting=waiting)
+        await self._record_step(step.__name__, failed=len(failed), waiting=waiting)
         return failed

@@ -1,4 +1,4 @@
-"""Removing what was erased from the tables' files: dead rows by vacuum, their bytes by a rewrite."""
+"""Removes erased data from the tables' files: dead rows by vacuum, their bytes by a rewrite."""
 
 import re
 import time
@@ -6,50 +6,50 @@ from typing import Any
 
 import structlog
 
-from matcher_service.maintenance.indexes import Builder
+from matcher_service.maintenance.indexes import IndexBuilder
 from matcher_service.postgres.connections.owner import lock_wait
 from matcher_service.postgres.session import Connection, Session
 
-YOUNG_SECONDS = 1.0  # a transaction that is younger will have ended
-TRY_SECONDS = 1.0  # for each table, and everybody of the collection waits behind it
+YOUNG_SECONDS = 1.0  # younger transactions are expected to end in time
+TRY_SECONDS = 1.0  # for each table's lock; the collection's calls wait behind it
 
 log = structlog.get_logger(__name__)
 
 _REMAINING = re.compile(
     r"(\d+) are dead but not yet removable"
-    r"|tuples missed: (\d+) dead"  # on pages that somebody was reading
+    r"|tuples missed: (\d+) dead"  # on pages that another session was reading
     r"|(\d+) dead row versions cannot be removed yet"
 )
 
 
 async def vacuum(connection: Connection, collection_id: str) -> bool:
-    """Vacuum after erasures; returns whether none of them has a dead row left.
+    """Vacuum after erasures; returns whether no dead row is left.
 
-    Rows that an older snapshot can still see stay, an export's say, and so do those on a page that somebody
-    is reading: the erasures are then left for the next run.
+    Rows that an older snapshot can still see, such as an export's, stay, and so do those on a page that
+    another session is reading: the erasures are then left to the next run.
     """
     session = Session(connection, collection_id, role="maintenance")
     rows = await session.rows("list_unvacuumed")
     due = [row["erasure_id"] for row in rows]
     if not due:
         return True
-    for name in ("blank_requests", "forget_recent"):
+    for name in ("blank_requests", "clear_recent_enrollments"):
         await session.execute(name)
     if await _remaining(session, "vacuum"):
-        log.info("vacuum_waits_for_a_snapshot", collection=collection_id)
+        log.info("vacuum_postponed", collection=collection_id)
         return False
-    await session.execute("note_vacuumed", erasure_ids=due)
+    await session.execute("mark_vacuumed", erasure_ids=due)
     return True
 
 
-async def scrub(connection: Connection, builder: Builder, collection_id: str) -> bool:
-    """Write the files anew after erasures; returns whether none of them has a byte left there.
+async def scrub(connection: Connection, builder: IndexBuilder, collection_id: str) -> bool:
+    """Rewrite the files after erasures; returns whether no erased byte is left in them.
 
-    Each table is locked against everybody while it is written, with its indexes. The one that searches go by
-    takes the longest and is dropped before: until it is built anew, beside everybody, searches are exact.
-    Nothing is done where nothing was erased, or where a snapshot still sees what was, or where somebody reads
-    on for longer than TRY_SECONDS: that raises one of LOCK_ERRORS. None counts as scrubbed where the
-    database's statistics hold persons, or held some and may not be written anew by this login.
+    Each table is locked exclusively while it and its indexes are rewritten. The vector indexes take the
+    longest to rewrite, so they are dropped first; until they are built again, concurrently, searches are
+    exact. Nothing is rewritten if nothing was erased, or if a snapshot can still see erased rows. Raises one
+    of LOCK_ERRORS if a table cannot be locked within TRY_SECONDS. No erasure counts as scrubbed while the
+    database's statistics hold persons, or held some and this login may not rewrite them.
     """
     session = Session(connection, collection_id, role="maintenance")
     rows = await session.rows("list_unscrubbed")
@@ -58,11 +58,11 @@ async def scrub(connection: Connection, builder: Builder, collection_id: str) ->
         return True
     latest = min(row["age_seconds"] for row in rows)
     if await builder.count_old_transactions(collection_id, max(latest, YOUNG_SECONDS)):
-        log.info("scrub_waits_for_a_snapshot", collection=collection_id)
+        log.info("scrub_postponed", collection=collection_id)
         return False
     async with lock_wait(connection, TRY_SECONDS), connection.transaction():
         await session.execute("lock_tables")
-    for name in ("blank_requests", "forget_recent"):
+    for name in ("blank_requests", "clear_recent_enrollments"):
         await session.execute(name)
     await builder.drop(collection_id)
     if not (
@@ -71,28 +71,28 @@ async def scrub(connection: Connection, builder: Builder, collection_id: str) ->
         and await _statistics_are_clear(session)
     ):
         return False
-    await session.execute("note_scrubbed", erasure_ids=due)
+    await session.execute("mark_scrubbed", erasure_ids=due)
     return True
 
 
 async def _rewrite_tables(session: Session) -> bool:
-    """Write a collection's tables anew; whether no dead row is left in them."""
+    """Rewrite a collection's tables; returns whether no dead row is left in them."""
     remaining = 0
     for table in ("rewrite_persons", "rewrite_faces", "rewrite_requests"):
         began = time.monotonic()
         remaining += await _remaining(session, table)
         seconds = round(time.monotonic() - began, 2)
-        log.info("rewritten", collection=session.collection_id, what=table, locked_seconds=seconds)
+        log.info("table_rewritten", collection=session.collection_id, what=table, locked_seconds=seconds)
     if remaining:
-        log.info("scrub_waits_for_a_snapshot", collection=session.collection_id)
+        log.info("scrub_postponed", collection=session.collection_id)
     return not remaining
 
 
 async def _rewrite_statistics(session: Session) -> bool:
-    """Write the catalog of statistics anew; whether no dead row is left in it.
+    """Rewrite the catalog of statistics; returns whether no dead row is left in it.
 
-    Meanwhile, for milliseconds, nobody plans a statement. The owner of our tables has no right to it: the
-    login has, where it is a superuser or owns the database.
+    It is locked for milliseconds, during which no statement is planned. facerec_owner has no right to it; the
+    login has if it is a superuser or owns the database.
     """
     connection = session.connection
     before = await session.value("statistics_file")
@@ -103,28 +103,30 @@ async def _rewrite_statistics(session: Session) -> bool:
     finally:
         await connection.execute("SET ROLE facerec_owner")
     if await session.value("statistics_file") == before:
-        log.error("scrub_lacks_a_right", collection=session.collection_id, on="pg_catalog.pg_statistic")
+        log.error("scrub_permission_denied", collection=session.collection_id, on="pg_catalog.pg_statistic")
         return False
     if remaining:
-        log.info("scrub_waits_for_a_snapshot", collection=session.collection_id)
+        log.info("scrub_postponed", collection=session.collection_id)
     return not remaining
 
 
 async def _statistics_are_clear(session: Session) -> bool:
-    """Whether the database's statistics hold no person of the collection."""
+    """Whether the database's statistics contain no person of the collection."""
     held = await session.rows("list_person_statistics")
     if held:
         log.error(
-            "statistics_hold_persons", collection=session.collection_id, columns=[row["name"] for row in held]
+            "statistics_persons_found",
+            collection=session.collection_id,
+            columns=[row["name"] for row in held],
         )
     return not held
 
 
 async def _remaining(session: Session, statement: str) -> int:
-    """Run a vacuum and read from its report how many dead rows others kept it from removing.
+    """Run a vacuum and read from its report how many dead rows it could not remove.
 
-    Postgres reports it in prose alone, in the language of lc_messages. A report in other words counts as
-    rows left: nothing is called erased by a word that was not understood.
+    Postgres reports the number only as text, in the language of lc_messages. A report that cannot be parsed
+    counts as rows left, so that nothing is reported as erased by mistake.
     """
     report: list[Any] = []
 
@@ -141,5 +143,5 @@ async def _remaining(session: Session, statement: str) -> int:
     found = [int(count) for line in lines for counts in _REMAINING.findall(line) for count in counts if count]
     if not found and any(message.severity_en == "INFO" for message in report):
         language = await connection.fetchval("SHOW lc_messages")
-        log.error("vacuum_report_not_understood", lc_messages=language, needs="C")
+        log.error("vacuum_report_unparsed", lc_messages=language, needs="C")
     return sum(found) if found else 1

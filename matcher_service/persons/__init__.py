@@ -1,1 +1,1 @@
-"""People and their faces: enrollment and its policy, reading, erasing, one person's export."""
+"""People and their faces: enrollment and its policy, reading, erasing, and a person's export."""

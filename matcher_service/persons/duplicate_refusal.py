@@ -1,7 +1,7 @@
-"""Refusing duplicates: a search before an enrolment, and a look at what came since at the end of it.
+"""Refuses duplicates: a search before the enrollment, and a comparison with newer faces at its end.
 
-So the search of a large collection holds no lock, and of two enrolments of one face at once the second finds
-the first.
+So the search of a large collection holds no lock, and of two concurrent enrollments of one face the second
+finds the first.
 """
 
 import uuid
@@ -9,38 +9,38 @@ from collections.abc import Mapping
 
 from matcher_service.postgres.database import Session
 
-RECENT_FACES = 100  # kept in a row of 1.6 kB: beyond 2 kB it would be stored apart
+RECENT_FACES = 100  # a row of 1.6 kB; Postgres would store more than 2 kB out of line
 
 
 class SearchOutdated(Exception):
-    """The search for duplicates does not hold any more; nothing of the call was stored."""
+    """The search for duplicates is outdated; nothing of the call was stored."""
 
 
 class DuplicateFound(Exception):
-    """The item at `place` is another person's, enrolled since the search; nothing of the call was stored."""
+    """The item at `index` is a duplicate of a face enrolled since the search; nothing was stored."""
 
-    def __init__(self, place: int, person_id: str) -> None:
-        super().__init__(place)
-        self.place = place
+    def __init__(self, index: int, person_id: str) -> None:
+        super().__init__(index)
+        self.index = index
         self.person_id = person_id
 
 
 async def check_added(
     session: Session,
     person_id: str,
-    places: Mapping[uuid.UUID, int],
+    indexes: Mapping[uuid.UUID, int],
     *,
     enrolled: int | None,
     threshold: float,
 ) -> None:
-    """Compare the faces just added with what others enrolled since the search, as a transaction's last step.
+    """Compare the faces just added with those enrolled since the search, as a transaction's last step.
 
-    No other is enrolled until the transaction ends. `places` are the items' by the ids of their faces,
-    `enrolled` is what the collection had counted before the search, `threshold` the largest distance of a
-    duplicate. Raises SearchOutdated, DuplicateFound.
+    It blocks other enrollments until the transaction ends. `indexes` maps the added faces' ids to their
+    items, `enrolled` is the collection's enrollment count before the search, `threshold` the largest distance
+    of a duplicate. Raises SearchOutdated, DuplicateFound.
     """
-    face_ids = list(places)
-    recent = await session.row("note_recent_enrollment", face_ids=face_ids, kept_faces=RECENT_FACES)
+    face_ids = list(indexes)
+    recent = await session.row("record_recent_enrollment", face_ids=face_ids, kept_faces=RECENT_FACES)
     if recent is None or enrolled is None:
         raise SearchOutdated
     missed = recent["enrolled"] - enrolled
@@ -56,4 +56,4 @@ async def check_added(
             max_distance=threshold,
         )
         if near is not None:
-            raise DuplicateFound(places[near["face_id"]], near["person_id"])
+            raise DuplicateFound(indexes[near["face_id"]], near["person_id"])

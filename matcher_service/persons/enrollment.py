@@ -1,4 +1,4 @@
-"""Enrolling people: photos to encodings, the collection's policy, then all faces at once or none."""
+"""Enrolls people: encodes photos, checks the collection's policy, then stores all faces or none."""
 
 import contextlib
 import dataclasses
@@ -21,7 +21,7 @@ from matcher_service.persons.repository import PersonRepository
 ENROLL_ATTEMPTS = 4
 RETRY_SECONDS = 0.1
 REFUSING_WAIT_SECONDS = 30.0
-REFUSING_AT_ONCE = 3  # a collection's, in a matcher: while one commits, others add their faces
+REFUSING_AT_ONCE = 3  # per collection and matcher: while one commits, others add their faces
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,9 +34,9 @@ class Item:
 
 @dataclasses.dataclass(frozen=True)
 class EnrollmentRequest:
-    """An enrolment as asked for; no request id is "", no expire time is never.
+    """A request to enroll; a `request_id` of "" is none, an `expire_time` of None never.
 
-    `scores` tells whether whoever asks may learn which duplicate is the nearest.
+    `scores` is whether the caller may learn which duplicate is the nearest.
     """
 
     collection_id: str
@@ -49,145 +49,145 @@ class EnrollmentRequest:
 
 
 class Enroller:
-    """Enrolls people. Raises what PersonRepository raises besides."""
+    """Enrolls people. Also raises what PersonRepository raises."""
 
     def __init__(self, repository: PersonRepository, policy: EnrollmentPolicy, encoder: Encoder) -> None:
         self._repository = repository
         self._policy = policy
         self._encoder = encoder
-        self._gates: weakref.WeakValueDictionary[str, FairSemaphore] = weakref.WeakValueDictionary()
+        self._semaphores: weakref.WeakValueDictionary[str, FairSemaphore] = weakref.WeakValueDictionary()
 
-    async def enroll(self, order: EnrollmentRequest) -> Enrollment:
-        """Add all the faces to the person, or none; create the person when new.
+    async def enroll(self, request: EnrollmentRequest) -> Enrollment:
+        """Add all the faces to the person, or none; create the person if new.
 
         Raises RequestIdReused, PersonNotFound for a replay whose person was erased, FaceNotFound,
         FaceAmbiguous, ModelMismatch, FaceQuality, FaceDuplicate, PersonFull, and what the encoder raises.
         """
         contents = [
             item.probe.face if isinstance(item.probe.face, uuid.UUID) else await content_id(item.probe.face)
-            for item in order.items
+            for item in request.items
         ]
         parts = [
             (item.probe, content, item.external_ref)
-            for item, content in zip(order.items, contents, strict=True)
+            for item, content in zip(request.items, contents, strict=True)
         ]
-        digest = request_digest(order.person_id, order.display_name, parts, order.expire_time)
-        request = (order.request_id, digest)
+        digest = request_digest(request.person_id, request.display_name, parts, request.expire_time)
+        request_key = (request.request_id, digest)
         resolved: dict[int, ResolvedProbe] = {}
         for _ in range(ENROLL_ATTEMPTS):
             known = await stored.preview(
-                self._repository, order.collection_id, order.person_id, request, contents
+                self._repository, request.collection_id, request.person_id, request_key, contents
             )
             if known.replay is not None:
-                return await self._replay(order, known, known.replay)
+                return await self._replay(request, known, known.replay)
             try:
-                return await self._commit(order, contents, known, request, resolved)
+                return await self._commit(request, contents, known, request_key, resolved)
             except RequestIdTaken:
-                continue  # its answer is there now
+                continue  # the other call's answer is stored now
             except SearchOutdated:
                 continue  # much was enrolled since, or the policy changed
             except DuplicateFound as found:
-                await self._policy.note_refusal(order.collection_id, order.items[found.place].probe)
-                raise face_duplicate(order.items[found.place].probe, found.person_id) from None
+                await self._policy.count_refusal(request.collection_id, request.items[found.index].probe)
+                raise face_duplicate(request.items[found.index].probe, found.person_id) from None
             except FaceVanished as vanished:
-                probe = order.items[vanished.place].probe
+                probe = request.items[vanished.index].probe
                 if isinstance(probe.face, uuid.UUID):
                     raise no_such_face(probe) from None
-                # The face was the person's when looked up and is not any more: it is added now.
+                # The person had the face at the preview and has it no longer: the next attempt adds it.
         raise Overloaded(
-            "the person or the collection kept changing; retry later",
+            "the person or the collection changed during each attempt to enroll; retry later",
             retry_after_seconds=RETRY_SECONDS,
         )
 
     async def _commit(
         self,
-        order: EnrollmentRequest,
+        request: EnrollmentRequest,
         contents: list[uuid.UUID],
         known: Preview,
-        request: tuple[str, bytes],
+        request_key: tuple[str, bytes],
         resolved: dict[int, ResolvedProbe],
     ) -> Enrollment:
-        """Encode the photos that are new and not in `resolved` yet, and store what there is to store."""
-        new = [place for place, content in enumerate(contents) if content not in known.known_content_ids]
-        unresolved = [place for place in new if place not in resolved]
-        found = await single_faces(self._encoder, [order.items[place].probe for place in unresolved])
+        """Encode the new photos that are not in `resolved` yet, and store the enrollment."""
+        new = [index for index, content in enumerate(contents) if content not in known.known_content_ids]
+        unresolved = [index for index in new if index not in resolved]
+        found = await single_faces(self._encoder, [request.items[index].probe for index in unresolved])
         resolved.update(zip(unresolved, found, strict=True))
-        for place in new:
-            check_space(resolved[place].face, order.items[place].probe, known.space)
-            self._policy.check_quality(resolved[place], order.items[place].probe, known.policy)
+        for index in new:
+            check_space(resolved[index].face, request.items[index].probe, known.space)
+            self._policy.check_quality(resolved[index], request.items[index].probe, known.policy)
         checks = {
-            place: await self._policy.check_duplicates(
-                order.collection_id,
-                order.person_id,
-                resolved[place].face,
-                order.items[place].probe,
+            index: await self._policy.check_duplicates(
+                request.collection_id,
+                request.person_id,
+                resolved[index].face,
+                request.items[index].probe,
                 known.policy,
-                scores=order.scores,
+                scores=request.scores,
             )
-            for place in new
+            for index in new
         }
         faces = []
-        for place, item in enumerate(order.items):
-            face = resolved[place].face if place in checks else None
+        for index, item in enumerate(request.items):
+            face = resolved[index].face if index in checks else None
             source_id = face if isinstance(face, uuid.UUID) else None
             encoding = face if isinstance(face, Encoding) else None
-            content = contents[place] if source_id is None else None
+            content = contents[index] if source_id is None else None
             faces.append(NewFace(content, encoding, source_id, item.external_ref))
-        async with self._slot(order.collection_id, known.policy):
+        async with self._slot(request.collection_id, known.policy):
             enrollment = await stored.commit(
                 self._repository,
-                order.collection_id,
-                order.person_id,
-                display_name=order.display_name,
+                request.collection_id,
+                request.person_id,
+                display_name=request.display_name,
                 known=known,
                 faces=faces,
-                expire_time=order.expire_time,
-                request=request,
+                expire_time=request.expire_time,
+                request=request_key,
             )
         enrolled = [
             face
             if face.already_enrolled
             else dataclasses.replace(
                 face,
-                duplicates=checks.get(place),
-                quality=resolved[place].quality if place in resolved else None,
+                duplicates=checks.get(index),
+                quality=resolved[index].quality if index in resolved else None,
             )
-            for place, face in enumerate(enrollment.faces)
+            for index, face in enumerate(enrollment.faces)
         ]
         return dataclasses.replace(enrollment, faces=enrolled)
 
     def _slot(self, collection_id: str, policy: Policy) -> contextlib.AbstractAsyncContextManager[None]:
-        """Where duplicates are refused, few transactions at a time: they commit one by one, and those that
-        wait for that would each hold a connection.
+        """A permit for the transaction if duplicates are refused: these commit one by one, and waiting ones
+        would each hold a connection.
         """
         if policy.duplicates != "refuse":
             return contextlib.nullcontext()
-        gate = FairSemaphore(REFUSING_AT_ONCE, wait_seconds=REFUSING_WAIT_SECONDS, kind="enroll")
-        return self._gates.setdefault(collection_id, gate).permit()
+        semaphore = FairSemaphore(REFUSING_AT_ONCE, wait_seconds=REFUSING_WAIT_SECONDS, kind="enroll")
+        return self._semaphores.setdefault(collection_id, semaphore).permit()
 
-    async def _replay(self, order: EnrollmentRequest, known: Preview, replay: Replay) -> Enrollment:
-        """Answer as the first call with this request id was answered."""
-        if replay.person_stands and not replay.same_content:
+    async def _replay(self, request: EnrollmentRequest, known: Preview, replay: Replay) -> Enrollment:
+        """Answer as the first call with this request id."""
+        if replay.person_exists and not replay.same_content:
             raise RequestIdReused(
-                "this request id was used for another enrolment: take a new one", field="request_id"
+                "this request id was used for another enrollment: send a new one", field="request_id"
             )
-        person = await self._repository.get_person(order.collection_id, order.person_id)
-        if person is None or not replay.person_stands:
+        person = await self._repository.get_person(request.collection_id, request.person_id)
+        if person is None or not replay.person_exists:
             raise PersonNotFound(
-                "an enrolment of this request id was made and its person erased or merged since; a replay "
-                "does not bring them back: take a new request id to enroll anybody",
+                "the person enrolled with this request id was erased or merged since, and repeating the "
+                "request does not restore them: send a new request id to enroll them again",
                 field="request_id",
             )
         faces = [
             EnrolledFace(
                 Face(
                     face_id=face.face_id,
-                    person_id=order.person_id,
+                    person_id=request.person_id,
                     external_ref=item.external_ref if face.external_ref is None else face.external_ref,
                     space=known.space,
                     fingerprint=face.fingerprint,
                     create_time=face.create_time,
-                    expire_time=order.expire_time
+                    expire_time=request.expire_time
                     if face.external_ref is None and not face.already_enrolled
                     else face.expire_time,
                 ),
@@ -195,14 +195,14 @@ class Enroller:
                 None
                 if face.already_enrolled
                 else await self._policy.find_duplicates(
-                    order.collection_id,
-                    order.person_id,
+                    request.collection_id,
+                    request.person_id,
                     face.face_id,
                     item.probe,
                     known.policy,
-                    scores=order.scores,
+                    scores=request.scores,
                 ),
             )
-            for item, face in zip(order.items, replay.faces, strict=True)
+            for item, face in zip(request.items, replay.faces, strict=True)
         ]
         return Enrollment(person, replay.person_created, faces)

@@ -1,4 +1,4 @@
-"""Which faces a collection takes: good enough, and not somebody else's."""
+"""Checks whether a collection accepts a face: its quality, and that it is no duplicate."""
 
 import uuid
 
@@ -14,7 +14,7 @@ from matcher_service.persons.preview import Policy
 
 
 class EnrollmentPolicy:
-    """Holds a face to enroll against the collection's policy."""
+    """Checks a face to enroll against the collection's policy."""
 
     def __init__(self, search: Search, tries: FailedTries) -> None:
         self._search = search
@@ -22,14 +22,14 @@ class EnrollmentPolicy:
 
     @staticmethod
     def check_quality(resolved: ResolvedProbe, probe: Probe, policy: Policy) -> None:
-        """Raises FaceQuality for a photo's face that is smaller or poorer than the policy asks."""
+        """Raises FaceQuality for a photo's face that is too small, or has a refused quality reason."""
         if resolved.quality is None:
             return
         side = resolved.quality.face_pixels
         if side < policy.min_face_pixels:
             raise FaceQuality(
-                f"the face is {side} pixels on its shorter side and the collection asks for "
-                f"{policy.min_face_pixels}: send a larger picture of it",
+                f"the face is {side} pixels on its shorter side and the collection requires "
+                f"{policy.min_face_pixels}: send a larger image of it",
                 field=f"{probe.field}.image",
                 metadata={"reasons": "TOO_SMALL"},
             )
@@ -37,8 +37,8 @@ class EnrollmentPolicy:
         if poor:
             words = " and ".join(reason.lower().replace("_", " ") for reason in poor)
             raise FaceQuality(
-                f"the face is {words}: send a better picture of it, or let the collection's quality policy "
-                "take such faces",
+                f"the face is {words}: send a better image of it, or have the collection's quality policy "
+                "accept such faces",
                 field=f"{probe.field}.image",
                 metadata={"reasons": ",".join(poor)},
             )
@@ -53,15 +53,14 @@ class EnrollmentPolicy:
         *,
         scores: bool = True,
     ) -> DuplicateCheck | None:
-        """Search for another person as near as a duplicate, by the index where there is one.
+        """Search for another person within the duplicate threshold, by the index if there is one.
 
-        With `scores` it is the nearest, without them the one whose id comes first.
+        Returns the nearest with `scores`, else the first by person id. Returns None without a search if the
+        policy allows duplicates, or if a caller without scores may have chosen the vector.
 
-        The index's result is accepted, since an exact scan of a large collection for each new face would cap
-        enrolment at a few a second. None where the policy allows duplicates. It is a search before the
-        transaction, which then compares with what was enrolled since where the policy refuses duplicates.
-        Nor is there a search for a caller without scores who may have chosen the vector. Raises as Search
-        does.
+        The index result is accepted, since an exact scan of a large collection for each new face would limit
+        enrollment to a few per second. The search runs before the transaction, which for the policy `refuse`
+        then compares with the faces enrolled since. Raises what Search raises.
         """
         if policy.duplicates == "allow" or rights.caller_controls_vector(probe):
             return None
@@ -71,7 +70,7 @@ class EnrollmentPolicy:
         self, collection_id: str, person_id: str, face: Encoding | uuid.UUID, policy: Policy, *, scores: bool
     ) -> DuplicateCheck:
         query = Query(collection_id, face, policy.duplicate_threshold, 2, scores=scores)
-        found = await self._search.propose(query)
+        found = await self._search.search_index(query)
         others = [candidate for candidate in found.candidates if candidate.person_id != person_id]
         return DuplicateCheck(found.mode, others[0] if others else None)
 
@@ -85,9 +84,9 @@ class EnrollmentPolicy:
         *,
         scores: bool = True,
     ) -> DuplicateCheck | None:
-        """Search likewise, and raise FaceDuplicate where the policy refuses what is found.
+        """Search as `find_duplicates`, and raise FaceDuplicate if the policy refuses the duplicate.
 
-        Whoever may have chosen the vector has so many refusals. Raises TriesExhausted.
+        A caller that may have chosen the vector has a limited number of refusals. Raises TriesExhausted.
         """
         if policy.duplicates != "refuse":
             return await self.find_duplicates(collection_id, person_id, face, probe, policy, scores=scores)
@@ -98,25 +97,25 @@ class EnrollmentPolicy:
             _accepted(await self._find(collection_id, person_id, face, policy, scores=scores), probe)
         return None
 
-    async def note_refusal(self, collection_id: str, probe: Probe) -> None:
-        """Count a duplicate that was found as the face was stored. Raises TriesExhausted."""
+    async def count_refusal(self, collection_id: str, probe: Probe) -> None:
+        """Count a duplicate found while the face was stored. Raises TriesExhausted."""
         per_day = call.failed_tries_per_day()
         if per_day is not None and rights.caller_controls_vector(probe):
-            await self._tries.refused(collection_id, per_day)
+            await self._tries.count_refusal(collection_id, per_day)
 
 
 def face_duplicate(probe: Probe, person_id: str) -> FaceDuplicate:
-    """The error of a face that is this other person's."""
+    """The error for a duplicate of this person's face."""
     return FaceDuplicate(
-        "the face is another person's, whom the error's metadata names: merge the two, or let "
-        "the collection's duplicate_policy allow it",
+        "the face is a duplicate of the person that this error's metadata names: merge the two persons, or "
+        "set the collection's duplicate_policy to allow it",
         field=probe.field,
         metadata={"person_id": person_id},
     )
 
 
 def _accepted(check: DuplicateCheck, probe: Probe) -> DuplicateCheck:
-    """Raises FaceDuplicate where somebody was found."""
+    """Return the check, or raise FaceDuplicate if a duplicate was found."""
     if check.other:
         raise face_duplicate(probe, check.other.person_id)
     return check

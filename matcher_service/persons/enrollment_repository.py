@@ -1,4 +1,4 @@
-"""The statements of an enrolment: what is known before any work, then one transaction."""
+"""The statements of an enrollment: a preview, then one transaction."""
 
 import dataclasses
 import datetime
@@ -9,7 +9,7 @@ from matcher_service.domain.errors import PersonFull
 from matcher_service.domain.faces import Encoding, EnrolledFace, Enrollment, Face, Person
 from matcher_service.persons.duplicate_refusal import check_added
 from matcher_service.persons.preview import Policy, Preview, Replay, ReplayedFace
-from matcher_service.persons.repository import PersonRepository, drop_expired, expire_time_of
+from matcher_service.persons.repository import PersonRepository, delete_expired, expire_time_of
 from matcher_service.postgres.database import Row, Session
 from matcher_service.postgres.driver_errors import retried_on_schema_change
 from matcher_service.postgres.vectors import vector_wire
@@ -17,9 +17,9 @@ from matcher_service.postgres.vectors import vector_wire
 
 @dataclasses.dataclass(frozen=True)
 class NewFace:
-    """One item ready to be stored: a vector, or the id of a stored face to copy.
+    """One item ready to be stored: an encoding, or the id of a stored face to copy.
 
-    A photo known before the transaction has neither: `content_id` then finds the face there is.
+    A photo known before the transaction has neither: `content_id` then finds the existing face.
     """
 
     content_id: uuid.UUID | None
@@ -29,15 +29,15 @@ class NewFace:
 
 
 class RequestIdTaken(Exception):
-    """Another call committed the same request id meanwhile; nothing of this one was stored."""
+    """A concurrent call committed the same request id; nothing of this one was stored."""
 
 
 class FaceVanished(Exception):
-    """The item at `place` needs a face that is gone; nothing of the call was stored."""
+    """The item at `index` needs a face that no longer exists; nothing of the call was stored."""
 
-    def __init__(self, place: int) -> None:
-        super().__init__(place)
-        self.place = place
+    def __init__(self, index: int) -> None:
+        super().__init__(index)
+        self.index = index
 
 
 @retried_on_schema_change
@@ -48,7 +48,7 @@ async def preview(
     request: tuple[str, bytes],
     content_ids: list[uuid.UUID],
 ) -> Preview:
-    """Look up the space, an earlier answer and the photos the person has. `request` is as for `commit`.
+    """Look up the space, the policy, an earlier answer and the person's photos. `request` is as for `commit`.
 
     Raises CollectionNotFound, StoreUnavailable, Overloaded.
     """
@@ -66,7 +66,7 @@ async def preview(
         columns = ("face_ids", "already_enrolled", "fingerprints", "external_refs", "face_times")
         kept = zip(*(row[name] for name in columns), map(expire_time_of, row["expire_times"]), strict=True)
         faces = [ReplayedFace(*values) for values in kept]
-        replay = Replay(bool(row["same_content"]), row["person_stands"], row["person_created"], faces)
+        replay = Replay(bool(row["same_content"]), row["person_exists"], row["person_created"], faces)
     policy = Policy(
         row["duplicate_policy"],
         row["duplicate_threshold"],
@@ -90,7 +90,7 @@ async def commit(
 ) -> Enrollment:
     """Store all the faces, or none. `request` is an id, "" for none, and its content's digest.
 
-    `known` is what the faces were searched for duplicates by. Raises RequestIdTaken, FaceVanished,
+    `known` is the preview that the duplicate search used. Raises RequestIdTaken, FaceVanished,
     SearchOutdated, DuplicateFound, PersonFull, CollectionNotFound, StoreUnavailable, Overloaded.
     """
     async with repository.database.transaction(collection_id) as session:
@@ -98,7 +98,7 @@ async def commit(
         rows = await _add_faces(
             session, person_id, known=known, faces=faces, display_name=display_name, expire_time=expire_time
         )
-        new = {row["face_id"]: place for place, row in enumerate(rows) if not row["already_enrolled"]}
+        new = {row["face_id"]: index for index, row in enumerate(rows) if not row["already_enrolled"]}
         if new and rows[0]["faces"] > repository.max_faces_per_person:
             raise PersonFull(repository.max_faces_per_person, field="person_id")
         await _append_events(session, rows[0], created=created, added=len(new))
@@ -112,13 +112,13 @@ async def commit(
 
 
 async def _lock(session: Session, person_id: str, known: Preview, faces: list[NewFace]) -> bool:
-    """Lock the person, made where there is nobody of the id; whether it was made."""
+    """Lock the person, creating it if new; returns whether it was created."""
     fingerprints = _fingerprints(faces)
     created = await session.row(
         "lock_enrolled_person", person_id=person_id, space=known.space, fingerprints=fingerprints
     )
     if created is None:
-        await drop_expired(session, [person_id])
+        await delete_expired(session, [person_id])
     return created is not None
 
 
@@ -131,7 +131,7 @@ async def _add_faces(
     display_name: str | None,
     expire_time: datetime.datetime | None,
 ) -> list[Row]:
-    """A row for each item, in order. Raises SearchOutdated, FaceVanished."""
+    """Add the faces; returns a row for each item, in order. Raises SearchOutdated, FaceVanished."""
     rows = await session.rows(
         "add_faces",
         person_id=person_id,
@@ -145,9 +145,9 @@ async def _add_faces(
         expire_time=expire_time,
     )
     known.policy.check_current(rows[0]["duplicate_policy"], rows[0]["duplicate_threshold"])
-    for place, row in enumerate(rows):
+    for index, row in enumerate(rows):
         if row["face_id"] is None:
-            raise FaceVanished(place)
+            raise FaceVanished(index)
     return rows
 
 
@@ -162,7 +162,7 @@ async def _append_events(session: Session, person: Row, *, created: bool, added:
 async def _add_request(
     session: Session, request: tuple[str, bytes], rows: list[Row], *, created: bool
 ) -> None:
-    """Keep what the request id is answered with. Raises RequestIdTaken."""
+    """Store the answer of the request id. Raises RequestIdTaken."""
     kept = await session.row(
         "add_enroll_request",
         request_id=request[0],

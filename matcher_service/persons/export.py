@@ -1,4 +1,4 @@
-"""All that is kept of one person, read part by part for whoever asks for their own data."""
+"""Exports all data of one person in parts, to answer a data subject's request."""
 
 import dataclasses
 import datetime
@@ -14,12 +14,12 @@ from matcher_service.postgres.database import Database, Row
 from matcher_service.postgres.driver_errors import retried_on_schema_change
 from matcher_service.postgres.vectors import read_vectors
 
-PART_ROWS = 500  # faces or events of a part, which stays below 2 MB with texts as long as they may be
+PART_ROWS = 500  # faces or events of a part, which is below 2 MB even with the longest texts
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class ExportedFace:
-    """A stored face, and its vector where the caller may have it."""
+    """A stored face, and its encoding if the caller may have it."""
 
     face: Face
     encoding: Encoding | None
@@ -27,7 +27,7 @@ class ExportedFace:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class PersonPart:
-    """A part of an export: the person at first, then faces, oldest first, then events, newest first."""
+    """A part of an export: first the person, then faces, oldest first, then events, newest first."""
 
     person: Person | None = None
     faces: tuple[ExportedFace, ...] = ()
@@ -35,14 +35,14 @@ class PersonPart:
 
 
 @dataclasses.dataclass(frozen=True)
-class _Begun:
+class _ExportedPerson:
     person: Person
     person_key: int
     person_tag: bytes
 
 
 class PersonExporter:
-    """Reads one person a page at a time; between two parts nothing of the database is held."""
+    """Reads a person's data page by page; between two parts it holds no connection."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -50,38 +50,38 @@ class PersonExporter:
     async def parts(
         self, collection_id: str, person_id: str, *, with_vectors: Callable[[], bool]
     ) -> AsyncIterator[PersonPart]:
-        """The parts of a person's data; `with_vectors` is asked for each page of faces.
+        """Yield the parts of a person's data; `with_vectors` is called for each page of faces.
 
         Raises PersonNotFound, CollectionNotFound, StoreUnavailable, Overloaded.
         """
-        begun = await self._begin(collection_id, person_id)
-        yield PersonPart(begun.person)
+        exported = await self._begin(collection_id, person_id)
+        yield PersonPart(exported.person)
         after: tuple[datetime.datetime | None, uuid.UUID | None] = (None, None)
-        while faces := await self._faces(collection_id, begun, after, vectors=with_vectors()):
+        while faces := await self._faces(collection_id, exported, after, vectors=with_vectors()):
             yield PersonPart(faces=faces)
             after = (faces[-1].face.create_time, faces[-1].face.face_id)
         before: int | None = None
-        while events := await self._events(collection_id, begun, before):
+        while events := await self._events(collection_id, exported, before):
             yield PersonPart(events=events)
             before = events[-1].event_id
 
     @retried_on_schema_change
-    async def _begin(self, collection_id: str, person_id: str) -> _Begun:
-        """Append the event that the person's data are read, before any is."""
+    async def _begin(self, collection_id: str, person_id: str) -> _ExportedPerson:
+        """Append the audit event of the export before anything is read."""
         async with self._database.transaction(collection_id) as session:
             row = await session.required_row("begin_person_export", person_id=person_id)
             person = person_of(row)
             if person is None:
-                raise PersonNotFound("the collection has nobody of this id", field="person_id")
+                raise PersonNotFound("the collection has no person with this id", field="person_id")
             change = Change(Action.EXPORT_PERSON, row["person_tag"], persons=1, faces=row["faces"])
             await append_event(session, change)
-        return _Begun(person, row["person_key"], row["person_tag"])
+        return _ExportedPerson(person, row["person_key"], row["person_tag"])
 
     @retried_on_schema_change
     async def _faces(
         self,
         collection_id: str,
-        begun: _Begun,
+        exported: _ExportedPerson,
         after: tuple[datetime.datetime | None, uuid.UUID | None],
         *,
         vectors: bool,
@@ -90,24 +90,26 @@ class PersonExporter:
         async with self._database.search_session(collection_id) as session:
             rows = await session.rows(
                 "export_person_faces",
-                person_key=begun.person_key,
+                person_key=exported.person_key,
                 after_time=after_time,
                 after_face_id=after_face_id,
                 max_rows=PART_ROWS,
                 with_encodings=vectors,
             )
         return tuple(
-            ExportedFace(face_of(row, begun.person.person_id), _encoding(row) if vectors else None)
+            ExportedFace(face_of(row, exported.person.person_id), _encoding(row) if vectors else None)
             for row in rows
         )
 
     @retried_on_schema_change
-    async def _events(self, collection_id: str, begun: _Begun, before: int | None) -> tuple[Event, ...]:
+    async def _events(
+        self, collection_id: str, exported: _ExportedPerson, before: int | None
+    ) -> tuple[Event, ...]:
         async with self._database.search_session(collection_id) as session:
             rows = await session.rows(
                 "list_audit_events",
                 before_event_id=before,
-                person_tag=begun.person_tag,
+                person_tag=exported.person_tag,
                 decisions=False,
                 start_time=None,
                 end_time=None,

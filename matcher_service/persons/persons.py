@@ -1,4 +1,4 @@
-"""People and their faces: reading, changing, erasing."""
+"""Reads, changes and erases people and their faces."""
 
 import uuid
 
@@ -9,7 +9,7 @@ from matcher_service.persons.repository import PersonRepository
 
 
 class PersonService:
-    """People and their faces. Every method raises what PersonRepository raises besides."""
+    """People and their faces. Every method also raises what PersonRepository raises."""
 
     def __init__(self, repository: PersonRepository) -> None:
         self._repository = repository
@@ -36,18 +36,18 @@ class PersonService:
         return _found(await self._repository.update_person(collection_id, person_id, display_name))
 
     async def merge_persons(self, collection_id: str, source_id: str, target_id: str) -> Merge:
-        """Give all faces of the source to the target and erase the source.
+        """Move all faces of the source to the target and erase the source.
 
         Raises PersonNotFound, PersonFull.
         """
         merged = await self._repository.merge_persons(collection_id, source_id, target_id)
         if isinstance(merged, str):
             field = "source_person_id" if merged == source_id else "target_person_id"
-            raise PersonNotFound("the collection has nobody of this id", field=field)
+            raise PersonNotFound("the collection has no person with this id", field=field)
         return merged
 
     async def delete_person(self, collection_id: str, person_id: str) -> Erasure:
-        """Erase a person and every face of theirs; nobody of that id counts 0."""
+        """Erase a person and all their faces; the counts are 0 if there is no such person."""
         return await self._repository.delete_person(collection_id, person_id)
 
     async def list_faces(
@@ -60,7 +60,7 @@ class PersonService:
         after = page_tokens.read_face(page_token, collection_id, person_id)
         faces = await self._repository.list_faces(collection_id, person_id, after, page_size + 1)
         if faces is None:
-            raise PersonNotFound("the collection has nobody of this id", field="person_id")
+            raise PersonNotFound("the collection has no person with this id", field="person_id")
         more = len(faces) > page_size
         faces = faces[:page_size]
         return faces, page_tokens.face_token(collection_id, faces[-1]) if more else ""
@@ -76,24 +76,24 @@ class PersonService:
         return await self.get_face(collection_id, face_id)
 
     async def delete_face(self, collection_id: str, face_id: uuid.UUID) -> Erasure:
-        """Erase one face; none of that id counts 0."""
+        """Erase one face; the count is 0 if there is none."""
         return await self._repository.delete_face(collection_id, face_id)
 
     async def get_erasure(self, collection_id: str, erasure_id: uuid.UUID) -> Erasure:
-        """Say what has become of an erasure. Raises ErasureNotFound."""
+        """Read how far an erasure has come. Raises ErasureNotFound."""
         erasure = await self._repository.get_erasure(collection_id, erasure_id)
         if erasure is None:
-            raise ErasureNotFound("the collection has no erasure of this id", field="erasure_id")
+            raise ErasureNotFound("the collection has no erasure with this id", field="erasure_id")
         return erasure
 
 
 def _found_face(face: Face | None) -> Face:
     if face is None:
-        raise StoredFaceNotFound("the collection has no face of this id", field="face_id")
+        raise StoredFaceNotFound("the collection has no face with this id", field="face_id")
     return face
 
 
 def _found(person: Person | None) -> Person:
     if person is None:
-        raise PersonNotFound("the collection has nobody of this id", field="person_id")
+        raise PersonNotFound("the collection has no person with this id", field="person_id")
     return person

@@ -1,9 +1,10 @@
--- Statements of people and their faces, run by the serving role; what they have in common is in postgres/statements.py.
+-- Statements of people and their faces, run by the serving role; common conventions: postgres/statements.py.
 
 -- name: preview_enroll
--- :digest is the request's. What is known before anything is encoded or locked. An earlier request's content can be
--- compared only while its person is there, whose key its digest has. Primary keys of collection, recent_enrollment,
--- person, enroll_request and model, person (person_key), face (person_key, content_id) and (face_id).
+-- :digest is the request's content digest. Reads the state before anything is encoded or locked. The content of an earlier
+-- request can be compared only while its person exists, since the digest is keyed with the person's key. Primary keys of
+-- collection, recent_enrollment, person, enroll_request and model, person (person_key), face (person_key, content_id) and
+-- (face_id).
 SELECT c.space,
        c.duplicate_policy,
        c.duplicate_threshold,
@@ -11,7 +12,7 @@ SELECT c.space,
        c.refused_qualities,
        recent.enrolled,
        r.request_tag IS NOT NULL AS replayed,
-       requested.person_key IS NOT NULL AS person_stands,
+       requested.person_key IS NOT NULL AS person_exists,
        r.digest = facerec.request_digest(requested.audit_key, :digest) AS same_content,
        r.person_created,
        r.face_ids,
@@ -19,21 +20,21 @@ SELECT c.space,
        r.face_times,
        ARRAY(
            SELECT m.fingerprint
-           FROM unnest(r.model_keys) WITH ORDINALITY AS k(model_key, place)
+           FROM unnest(r.model_keys) WITH ORDINALITY AS k(model_key, ordinal)
            JOIN facerec.model m USING (model_key)
-           ORDER BY k.place
+           ORDER BY k.ordinal
        ) AS fingerprints,
        ARRAY(
            SELECT f.external_ref
-           FROM unnest(r.face_ids) WITH ORDINALITY AS k(face_id, place)
+           FROM unnest(r.face_ids) WITH ORDINALITY AS k(face_id, ordinal)
            LEFT JOIN facerec.:"face" f ON f.collection_id = :collection_id AND f.face_id = k.face_id
-           ORDER BY k.place
+           ORDER BY k.ordinal
        ) AS external_refs,
        ARRAY(
            SELECT f.expire_time
-           FROM unnest(r.face_ids) WITH ORDINALITY AS k(face_id, place)
+           FROM unnest(r.face_ids) WITH ORDINALITY AS k(face_id, ordinal)
            LEFT JOIN facerec.:"face" f ON f.collection_id = :collection_id AND f.face_id = k.face_id
-           ORDER BY k.place
+           ORDER BY k.ordinal
        ) AS expire_times,
        ARRAY(
            SELECT f.content_id
@@ -49,12 +50,12 @@ LEFT JOIN facerec.:"person" requested ON requested.collection_id = :collection_i
 WHERE c.collection_id = :collection_id;
 
 -- name: lock_enrolled_person
--- Creates the person, or locks the one there is until the transaction's end (DO UPDATE
--- locks the row even where its condition is false), so that the next statement sees whatever the lock was waited for. A
--- row when the person is new. Primary key of person, model (space, fingerprint). Models are looked up first: a conflict
--- would use up a number of the key's sequence at every enrolment. They are made before the person is locked, since the
--- condition counts them: as imports do, so that neither waits for the other. Before both comes the lock that a change
--- of the policy waits for: what reads the policy next reads the one in force.
+-- Creates the person, or locks the existing one until the transaction ends (DO UPDATE locks the row even if its condition
+-- is false), so that the next statement sees what the lock's previous holder committed. One row if the person is new.
+-- Primary key of person, model (space, fingerprint). Models are looked up first, as a conflict would use a number of the
+-- key's sequence at every enrollment. They are inserted before the person is locked (the condition counts them), in the
+-- order that imports use, to avoid deadlocks. Before both comes the lock that a policy change waits for, so that later
+-- statements read the current policy.
 WITH entered AS MATERIALIZED (
     SELECT facerec.enter_enrollment(:collection_id)
 ), new_model AS (
@@ -76,11 +77,11 @@ WHERE (SELECT count(*) FROM entered) = 1 AND (SELECT count(*) FROM new_model) >=
 ON CONFLICT (collection_id, person_id) DO UPDATE SET person_id = excluded.person_id WHERE false
 RETURNING person_key;
 
--- name: drop_expired
--- :person_ids ids of locked persons. Erases what of theirs has expired or is past the retention, as `maintain` would,
--- so that the same photo can come again and a merge neither counts it nor takes it for a copy of what is still there. A
--- row for each who had some. Primary keys of collection and person, face (person_key, content_id), person (person_key).
--- Keys as arrays: there are no statistics of person_id, and a join by it could read all faces.
+-- name: delete_expired
+-- Erases the faces of locked persons that have expired or are past the retention, as `maintain` would, so that the same
+-- photo can be enrolled again and a merge neither counts it nor treats it as a copy. One row for each person who had some.
+-- Primary keys of collection and person, face (person_key, content_id), person (person_key). Keys are arrays: without
+-- statistics of person_id, a join by it could read all faces.
 WITH gone AS (
     DELETE FROM facerec.:"face" f
     WHERE f.collection_id = :collection_id
@@ -120,8 +121,8 @@ WITH gone AS (
 SELECT changed.person_tag, (SELECT count(*) FROM gone WHERE gone.person_key = changed.person_key) AS faces
 FROM changed;
 
--- name: any_lasts
--- :person_keys keys of locked persons. Whether they have a face that drop_expired leaves. Primary key of collection,
+-- name: any_unexpired
+-- Whether the locked persons have a face that delete_expired would keep. Primary key of collection,
 -- face (person_key, content_id).
 SELECT EXISTS (
     SELECT FROM facerec.:"face" f
@@ -131,32 +132,32 @@ SELECT EXISTS (
 ) AS lasts;
 
 -- name: count_merged
--- :person_keys keys of locked persons. How many faces one person of them would have. Face (person_key, content_id).
+-- The number of faces of the locked persons once merged. Face (person_key, content_id).
 SELECT count(DISTINCT f.content_id) AS faces
 FROM facerec.:"face" f
 WHERE f.collection_id = :collection_id AND f.person_key = ANY (:person_keys::bigint[]) AND f.expire_time > now();
 
 -- name: add_faces
--- The person is locked. :display_name may be null; then a column for each field of the items, :source_ids of
--- stored faces to copy; :expire_time may be null. A row an item, in order. content_id is null where the face to copy is gone, face_id where
--- the photo was known and is no longer. The policy is the one in force. Face (person_key, content_id) and (face_id),
--- model (space, fingerprint), primary keys of person and collection.
+-- Adds faces to a locked person. :display_name and :expire_time may be null; an array for each field of the items,
+-- :source_ids of stored faces to copy. One row per item, in order. content_id is null if the face to copy no longer
+-- exists, face_id if a known photo no longer does. The policy is the current one. Face (person_key, content_id) and
+-- (face_id), model (space, fingerprint), primary keys of person and collection.
 WITH owner AS MATERIALIZED (
     SELECT p.person_key, p.create_time
     FROM facerec.:"person" p
     WHERE p.collection_id = :collection_id AND p.person_id = :person_id
 ), item AS MATERIALIZED (
-    SELECT i.place,
+    SELECT i.ordinal,
            coalesce(i.content_id, source.content_id) AS content_id,
            coalesce(i.encoding, source.encoding) AS encoding,
            coalesce(m.model_key, source.model_key) AS model_key,
            i.external_ref,
            row_number() OVER (
                PARTITION BY coalesce(i.content_id, source.content_id)
-               ORDER BY i.encoding IS NULL AND source.encoding IS NULL, i.place
+               ORDER BY i.encoding IS NULL AND source.encoding IS NULL, i.ordinal
            ) AS copy
     FROM unnest(:content_ids::uuid[], :encodings::vector[], :fingerprints::text[], :source_ids::uuid[], :external_refs::text[]) WITH ORDINALITY
-        AS i(content_id, encoding, fingerprint, source_id, external_ref, place)
+        AS i(content_id, encoding, fingerprint, source_id, external_ref, ordinal)
     LEFT JOIN facerec.:"face" source
         ON source.collection_id = :collection_id AND source.face_id = i.source_id AND source.expire_time > now()
     LEFT JOIN facerec.model m ON m.space = :space::text AND m.fingerprint = i.fingerprint
@@ -193,7 +194,7 @@ WITH owner AS MATERIALIZED (
     SELECT :collection_id, owner.person_key, fresh.encoding, fresh.model_key, fresh.content_id, fresh.external_ref,
            coalesce(:expire_time::timestamptz, 'infinity'), fresh.content_id = ANY (grown.centers)
     FROM owner, fresh, grown
-    ORDER BY fresh.place
+    ORDER BY fresh.ordinal
     RETURNING face_id, content_id, model_key, external_ref, create_time, expire_time
 ), changed AS (
     UPDATE facerec.:"person" p
@@ -235,12 +236,12 @@ CROSS JOIN item
 LEFT JOIN stored USING (content_id)
 LEFT JOIN facerec.model m ON m.model_key = stored.model_key
 WHERE p.collection_id = :collection_id AND p.person_id = :person_id
-ORDER BY item.place;
+ORDER BY item.ordinal;
 
--- name: note_recent_enrollment
--- :face_ids ids of the faces added, :kept_faces how many to keep. Lets one enrolment at a time commit, until the
--- transaction's end: the last thing an enrolment, a merge or an import locks, so that none waits for another. A row
--- with what was counted before, and how many faces are kept now. Primary key.
+-- name: record_recent_enrollment
+-- Adds the new faces to the list of the collection's last :kept_faces, and lets only one enrollment at a time commit. This
+-- is the last lock of an enrollment, a merge or an import, to avoid deadlocks. One row with the enrollment count before and
+-- the number of faces now in the list. Primary key.
 UPDATE facerec.recent_enrollment r
 SET enrolled = r.enrolled + cardinality(:face_ids::uuid[]),
     face_ids = (r.face_ids || :face_ids::uuid[])[
@@ -250,9 +251,9 @@ WHERE r.collection_id = :collection_id
 RETURNING r.enrolled - cardinality(:face_ids::uuid[]) AS enrolled, cardinality(r.face_ids) AS kept;
 
 -- name: find_recent_duplicate
--- :face_ids ids of the faces added, :compared_faces how many of the last faces to compare with, :max_distance largest
--- distance. The first of the faces added that is so near to another person's, and who that is; no row for none. Primary
--- key of recent_enrollment, face (face_id), person (person_key).
+-- The first of the added faces :face_ids that is within :max_distance of another person's face among the last
+-- :compared_faces enrolled, and that person; no row if there is none. Primary key of recent_enrollment, face (face_id),
+-- person (person_key).
 SELECT added.face_id, p.person_id
 FROM facerec.recent_enrollment r
 CROSS JOIN LATERAL unnest(r.face_ids[cardinality(r.face_ids) - :compared_faces::integer + 1 :]) AS recent(face_id)
@@ -263,14 +264,14 @@ WHERE r.collection_id = :collection_id AND added.encoding <-> f.encoding <= :max
 ORDER BY array_position(:face_ids::uuid[], added.face_id), p.person_id
 LIMIT 1;
 
--- name: outdate_searches
--- Has every enrolment under way search anew, where the collection has ever refused duplicates: for faces in bulk, and
--- for faces that are another person's now. Primary key.
+-- name: invalidate_searches
+-- Makes every enrollment in progress search again, if the collection has ever refused duplicates: after an import or a
+-- merge. Primary key.
 UPDATE facerec.recent_enrollment r SET enrolled = r.enrolled + 1, face_ids = '{}' WHERE r.collection_id = :collection_id;
 
 -- name: add_enroll_request
--- :digest its content's digest, :person_key the key of a locked person. Keeps what a request id was answered with. A
--- row unless the id is taken; its primary key. Person (person_key).
+-- Stores the answer of a request id. :digest is of the request's content, :person_key of a locked person. One row unless
+-- the id is taken. Primary key; person (person_key).
 INSERT INTO facerec.:"enroll_request" (
     collection_id, request_tag, digest, person_key, person_created,
     face_ids, already_enrolled, model_keys, face_times
@@ -291,9 +292,9 @@ LEFT JOIN facerec.:"person" p ON p.collection_id = :collection_id AND p.person_i
 WHERE c.collection_id = :collection_id;
 
 -- name: list_persons
--- :after_person_id the last page's last person or '', :prefix what the ids begin with or ''. Primary key of person, in
--- its order and from the first such id to the last there can be, which has 128 times the largest character behind
--- :prefix; each person's faces by (person_key, content_id).
+-- :after_person_id is the last person of the previous page, or ''; :prefix may be ''. Primary key of person, in its order,
+-- between the first and the last possible id with the prefix, which ends in 128 times the largest character; each person's
+-- faces by (person_key, content_id).
 SELECT p.*,
        (SELECT count(*) FROM facerec.:"face" f WHERE f.collection_id = :collection_id AND f.person_key = p.person_key
           AND f.expire_time > now()) AS faces
@@ -310,7 +311,7 @@ WHERE c.collection_id = :collection_id
 ORDER BY p.person_id;
 
 -- name: begin_person_export
--- As get_person, with the key and the tag of the person. Primary keys of collection and person, face (person_key,
+-- As get_person, with the person's key and tag. Primary keys of collection and person, face (person_key,
 -- content_id).
 SELECT p.person_id, p.display_name, p.create_time, p.update_time, p.person_key, c.space,
        facerec.audit_tag(p.audit_key, p.person_id) AS person_tag,
@@ -321,8 +322,8 @@ LEFT JOIN facerec.:"person" p ON p.collection_id = :collection_id AND p.person_i
 WHERE c.collection_id = :collection_id;
 
 -- name: export_person_faces
--- :person_key the person's key, :after_time and :after_face_id the last page's last time and id or null,
--- :with_encodings true for vectors too. Face (person_key, content_id), sorted: it is one person's; model.
+-- :after_time and :after_face_id are those of the last face of the previous page, or null. Face (person_key, content_id),
+-- sorted, as it is one person's; model.
 SELECT f.face_id, f.external_ref, f.create_time, f.expire_time, m.space, m.fingerprint,
        CASE WHEN :with_encodings::boolean THEN f.encoding END AS encoding
 FROM facerec.:"face" f
@@ -351,7 +352,7 @@ LEFT JOIN changed ON true
 WHERE c.collection_id = :collection_id;
 
 -- name: lock_person
--- Locks the person, if any, until the transaction's end. Primary keys.
+-- Locks the person, if any, until the transaction ends. Primary keys.
 WITH held AS MATERIALIZED (
     SELECT p.person_key, facerec.audit_tag(p.audit_key, p.person_id) AS person_tag
     FROM facerec.:"person" p
@@ -364,7 +365,7 @@ LEFT JOIN held ON true
 WHERE c.collection_id = :collection_id;
 
 -- name: delete_person
--- :person_key the key of a locked person. Person (person_key), face (person_key, content_id).
+-- :person_key is of a locked person. Person (person_key), face (person_key, content_id).
 WITH person AS (
     DELETE FROM facerec.:"person" WHERE collection_id = :collection_id AND person_key = :person_key RETURNING 1
 ), face AS (
@@ -382,8 +383,8 @@ SELECT (SELECT count(*) FROM person) AS persons, (SELECT count(*) FROM face) AS 
        (SELECT erasure_id FROM receipt) AS erasure_id;
 
 -- name: list_faces
--- :after_time and :after_face_id the last page's last time and id or null. Primary keys of collection and person, face
--- (person_key, content_id), sorted: it is one person's.
+-- :after_time and :after_face_id are those of the last face of the previous page, or null. Primary keys of collection and
+-- person, face (person_key, content_id), sorted, as it is one person's.
 SELECT c.space, p.person_key IS NOT NULL AS person_found,
        f.face_id, f.external_ref, f.create_time, f.expire_time, m.fingerprint
 FROM facerec.collection c
@@ -410,8 +411,8 @@ LEFT JOIN facerec.model m ON m.model_key = f.model_key
 WHERE c.collection_id = :collection_id;
 
 -- name: update_face
--- :person_key the key of the locked person it is of, :external_ref its reference or null to leave it, :changes_expiry
--- true to change its end, :expire_time to this. A row where there is the face. Face (face_id), person (person_key).
+-- :person_key is of the face's person, who is locked. :external_ref is null to keep it; :expire_time is set only with
+-- :changes_expiry. One row if the face exists. Face (face_id), person (person_key).
 WITH face AS (
     UPDATE facerec.:"face"
     SET external_ref = coalesce(:external_ref, external_ref),
@@ -425,8 +426,8 @@ WHERE collection_id = :collection_id AND person_key = :person_key AND EXISTS (SE
 RETURNING person_id;
 
 -- name: lock_person_of_face
--- Locks whose it is, as every change of a person's faces does first. Where a merge moved the face while the lock was
--- waited for, face_found is true and person_key null: asked again, it is the new one's. Face (face_id), person
+-- Locks the person of a face, as every change of a person's faces does first. If a merge moved the face while this waited
+-- for the lock, face_found is true and person_key null; run again, it locks the new person. Face (face_id), person
 -- (person_key).
 WITH held AS MATERIALIZED (
     SELECT p.person_key, facerec.audit_tag(p.audit_key, p.person_id) AS person_tag
@@ -444,7 +445,7 @@ LEFT JOIN held ON true
 WHERE c.collection_id = :collection_id;
 
 -- name: delete_face
--- :person_key the key of the locked person it is of. Face (face_id), person (person_key).
+-- :person_key is of the face's person, who is locked. Face (face_id), person (person_key).
 WITH face AS (
     DELETE FROM facerec.:"face"
     WHERE collection_id = :collection_id AND face_id = :face_id AND person_key = :person_key
@@ -474,15 +475,15 @@ SELECT (SELECT count(*) FROM face) AS faces,
        (SELECT erasure_id FROM receipt) AS erasure_id;
 
 -- name: get_erasure
--- A row where there is the collection, without a time where there is no such erasure. Primary keys.
+-- One row if the collection exists, with null times if the erasure does not. Primary keys.
 SELECT e.persons, e.faces, e.delete_time, e.vacuum_time, e.scrub_time
 FROM facerec.collection c
 LEFT JOIN facerec.erasure e ON e.collection_id = c.collection_id AND e.erasure_id = :erasure_id
 WHERE c.collection_id = :collection_id;
 
 -- name: lock_merged_persons
--- Locks both, always in the order of their ids by code points, until the transaction's end. A row whatever is there.
--- Primary keys of collection and person.
+-- Locks both persons, always in the order of their ids by code points, until the transaction ends. One row if the
+-- collection exists. Primary keys of collection and person.
 WITH held AS MATERIALIZED (
     SELECT p.person_id, p.person_key, facerec.audit_tag(p.audit_key, p.person_id) AS person_tag
     FROM facerec.:"person" p
@@ -500,7 +501,7 @@ LEFT JOIN held target ON target.person_id = :target_id
 WHERE c.collection_id = :collection_id;
 
 -- name: merge_persons
--- What both have stays once. Face (person_key, content_id), person (person_key).
+-- Faces that both persons have are kept once. Face (person_key, content_id), person (person_key).
 WITH doubled AS MATERIALIZED (
     SELECT f.face_id
     FROM facerec.:"face" f

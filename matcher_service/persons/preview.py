@@ -1,4 +1,4 @@
-"""What is known of an enrolment before anything is encoded or locked."""
+"""The state that an enrollment reads before anything is encoded or locked."""
 
 import dataclasses
 import datetime
@@ -9,7 +9,7 @@ from matcher_service.persons.duplicate_refusal import SearchOutdated
 
 @dataclasses.dataclass(frozen=True)
 class ReplayedFace:
-    """A face as it was answered; `external_ref` is None where the face was deleted since."""
+    """A face of an earlier answer; `external_ref` is None if the face was deleted since."""
 
     face_id: uuid.UUID
     already_enrolled: bool
@@ -21,20 +21,20 @@ class ReplayedFace:
 
 @dataclasses.dataclass(frozen=True)
 class Replay:
-    """What a request id was answered with before; `person_stands` unless that person was erased.
+    """The earlier answer to a request id; `person_exists` is False if its person was erased.
 
-    `same_content` says whether that was asked for which is asked for now, and False for an erased person's.
+    `same_content` is whether both requests have the same content; False for an erased person.
     """
 
     same_content: bool
-    person_stands: bool
+    person_exists: bool
     person_created: bool
     faces: list[ReplayedFace]
 
 
 @dataclasses.dataclass(frozen=True)
 class Policy:
-    """What a collection asks of a face to enroll; `duplicates` is allow, flag or refuse.
+    """A collection's policy for enrolling a face; `duplicates` is allow, flag or refuse.
 
     `refused_qualities` are the encoder's reasons for which a face is refused.
     """
@@ -45,7 +45,7 @@ class Policy:
     refused_qualities: frozenset[str]
 
     def check_current(self, duplicates: str, threshold: float) -> None:
-        """Raises SearchOutdated where the policy in force refuses what was not searched for by this one."""
+        """Raises SearchOutdated if the current policy refuses duplicates that this one did not search for."""
         searched = (self.duplicates, self.duplicate_threshold)
         if duplicates == "refuse" and searched != (duplicates, threshold):
             raise SearchOutdated
@@ -53,9 +53,9 @@ class Policy:
 
 @dataclasses.dataclass(frozen=True)
 class Preview:
-    """What is known of an enrolment before anything is encoded or locked.
+    """The state that an enrollment reads before anything is encoded or locked.
 
-    `enrolled` counts the faces that the collection took, where it refuses duplicates.
+    `enrolled` is the collection's enrollment count, if it refuses duplicates.
     """
 
     space: str

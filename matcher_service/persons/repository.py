@@ -1,4 +1,4 @@
-"""The statements of people and their faces: arguments in, rows out as dataclasses."""
+"""The statements on people and their faces; rows become dataclasses."""
 
 import datetime
 import uuid
@@ -14,10 +14,9 @@ NEVER = datetime.datetime.max.replace(tzinfo=datetime.UTC)  # the driver's form 
 
 
 class PersonRepository:
-    """Reads people and faces, and changes one person's at once. `max_faces_per_person` is how many nobody may
-    exceed.
+    """Reads and changes people and faces. `max_faces_per_person` is the most faces of a person.
 
-    Every method raises CollectionNotFound where there is no such collection, StoreUnavailable and Overloaded.
+    Every method raises CollectionNotFound, StoreUnavailable and Overloaded.
     """
 
     def __init__(self, database: Database, *, max_faces_per_person: int) -> None:
@@ -32,7 +31,7 @@ class PersonRepository:
 
     @retried_on_schema_change
     async def list_persons(self, collection_id: str, prefix: str, after: str, limit: int) -> list[Person]:
-        """Read people whose ids begin with `prefix`, in the order of their ids, from after `after`."""
+        """Read people whose ids begin with `prefix`, ordered by id, after the id `after`."""
         async with self.database.search_session(collection_id) as session:
             rows = await session.required_rows(
                 "list_persons", after_person_id=after, max_rows=limit, prefix=prefix
@@ -50,7 +49,7 @@ class PersonRepository:
 
     @retried_on_schema_change
     async def delete_person(self, collection_id: str, person_id: str) -> Erasure:
-        """Erase a person and their faces. The lock comes first, so that no face is added meanwhile."""
+        """Erase a person and their faces. Locks the person first, so that no face is added meanwhile."""
         async with self.database.transaction(collection_id) as session:
             held = await session.required_row("lock_person", person_id=person_id)
             row = await session.required_row("delete_person", person_key=held["person_key"])
@@ -61,7 +60,7 @@ class PersonRepository:
 
     @retried_on_schema_change
     async def merge_persons(self, collection_id: str, source_id: str, target_id: str) -> Merge | str:
-        """Give the source's faces to the target; returns the id of the one who is not there instead.
+        """Move the source's faces to the target; returns the id of a person that does not exist instead.
 
         Raises PersonFull.
         """
@@ -71,14 +70,16 @@ class PersonRepository:
                 if held[key] is None:
                     return person_id
             keys = held["source_key"], held["target_key"]
-            # Where neither has a lasting face, the target's stay: by them `maintain` finds whom to erase.
-            lasts = await session.value("any_lasts", person_keys=keys)
-            await drop_expired(session, [source_id, target_id] if lasts else [source_id])
+            # If all faces of both are expired, the target's stay: by them `maintain` finds the person to
+            # erase.
+            lasts = await session.value("any_unexpired", person_keys=keys)
+            await delete_expired(session, [source_id, target_id] if lasts else [source_id])
             if await session.value("count_merged", person_keys=keys) > self.max_faces_per_person:
                 raise PersonFull(self.max_faces_per_person, field="target_person_id")
             row = await session.required_row("merge_persons", source_key=keys[0], target_key=keys[1])
-            # An enrolment for the source would begin them anew, and took the target's faces for their own.
-            await session.execute("outdate_searches")
+            # An enrollment in progress for the source would recreate it, and its search ignored faces now the
+            # target's.
+            await session.execute("invalidate_searches")
             details = {"source_person_tag": held["source_tag"].hex()}
             change = Change(Action.MERGE_PERSONS, held["target_tag"], 2, row["moved"], details)
             await append_event(session, change)
@@ -94,7 +95,7 @@ class PersonRepository:
         after: tuple[datetime.datetime, uuid.UUID] | None,
         limit: int,
     ) -> list[Face] | None:
-        """Read a person's faces, oldest first, from after a time and id; None without such a person."""
+        """Read a person's faces, oldest first, after a time and id; None if there is no such person."""
         after_time, after_face_id = after or (None, None)
         async with self.database.search_session(collection_id) as session:
             rows = await session.required_rows(
@@ -117,7 +118,7 @@ class PersonRepository:
 
     @retried_on_schema_change
     async def update_face(self, collection_id: str, face_id: uuid.UUID, change: FaceChange) -> bool:
-        """Change one face, its person locked; False without such a face."""
+        """Change one face and lock its person; returns False if there is no such face."""
         async with self.database.transaction(collection_id) as session:
             held = await _lock_person_of(session, face_id)
             found = await session.row(
@@ -125,7 +126,7 @@ class PersonRepository:
                 face_id=face_id,
                 person_key=held["person_key"],
                 external_ref=change.external_ref,
-                changes_expiry=change.ends,
+                changes_expiry=change.changes_expiry,
                 expire_time=change.expire_time or NEVER,
             )
             if found is None:
@@ -137,7 +138,7 @@ class PersonRepository:
 
     @retried_on_schema_change
     async def delete_face(self, collection_id: str, face_id: uuid.UUID) -> Erasure:
-        """Erase one face, its person locked as for every change of their faces."""
+        """Erase one face and lock its person, as for every change of a person's faces."""
         async with self.database.transaction(collection_id) as session:
             held = await _lock_person_of(session, face_id)
             row = await session.required_row("delete_face", face_id=face_id, person_key=held["person_key"])
@@ -148,7 +149,7 @@ class PersonRepository:
 
     @retried_on_schema_change
     async def get_erasure(self, collection_id: str, erasure_id: uuid.UUID) -> Erasure | None:
-        """Read a receipt, with what has become of it since."""
+        """Read the receipt of an erasure with its state."""
         async with self.database.session(collection_id) as session:
             row = await session.required_row("get_erasure", erasure_id=erasure_id)
         if row["delete_time"] is None:
@@ -158,27 +159,30 @@ class PersonRepository:
 
 
 async def _lock_person_of(session: Session, face_id: uuid.UUID) -> Row:
-    """Lock whose a face is; without such a face their key is None. Raises Overloaded."""
+    """Lock the person of a face; the key is None if there is no such face. Raises Overloaded."""
     for _ in range(LOCK_ATTEMPTS):
         held = await session.required_row("lock_person_of_face", face_id=face_id)
         if held["person_key"] is not None or not held["face_found"]:
             return held
-    raise Overloaded("the face kept moving; retry later", retry_after_seconds=RETRY_OVERLOADED_SECONDS)
+    raise Overloaded(
+        "the face was moved to another person during each attempt; retry later",
+        retry_after_seconds=RETRY_OVERLOADED_SECONDS,
+    )
 
 
-async def drop_expired(session: Session, person_ids: list[str]) -> None:
-    """Erase what locked persons have expired or past the retention, with a receipt and an event for each."""
-    for row in await session.rows("drop_expired", person_ids=person_ids):
+async def delete_expired(session: Session, person_ids: list[str]) -> None:
+    """Erase the expired faces of locked persons, with a receipt and an audit event for each person."""
+    for row in await session.rows("delete_expired", person_ids=person_ids):
         await append_event(session, Change(Action.EXPIRE, row["person_tag"], faces=row["faces"]))
 
 
 def expire_time_of(value: datetime.datetime | None) -> datetime.datetime | None:
-    """An expire time as the domain has it: the driver reads infinity as the greatest time there is."""
+    """The expire time, or None for never: the driver reads infinity as the largest datetime."""
     return None if value is None or value.year == datetime.MAXYEAR else value
 
 
 def face_of(row: Row, person_id: str) -> Face:
-    """A person's face as it is stored."""
+    """Read a person's face from a row."""
     return Face(
         face_id=row["face_id"],
         person_id=person_id,
@@ -191,7 +195,7 @@ def face_of(row: Row, person_id: str) -> Face:
 
 
 def person_of(row: Row) -> Person | None:
-    """A person as a statement answers one, None where it found nobody."""
+    """Read a person from a row; None if it has none."""
     if row["person_id"] is None:
         return None
     return Person(row["person_id"], row["display_name"], row["faces"], row["create_time"], row["update_time"])

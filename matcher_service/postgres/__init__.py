@@ -1,1 +1,1 @@
-"""The database: connections, statements, migrations, and the driver's errors."""
+"""The database: connections, statements, migrations and driver errors."""

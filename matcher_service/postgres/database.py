@@ -1,4 +1,4 @@
-"""Connections to the database for each kind of work, shared among callers by gates."""
+"""Connections to the database for each kind of work, shared fairly among callers."""
 
 import contextlib
 import time
@@ -32,18 +32,18 @@ from matcher_service.postgres.statements import load
 
 __all__ = ["YIELD_SECONDS", "Database", "DatabaseOptions", "Row", "Session"]
 
-RELEASE_SECONDS = 1.0  # for a statement whose caller hung up to be cancelled; its connection is closed else
+RELEASE_SECONDS = 1.0  # to cancel the statement of a cancelled call; then its connection is closed
 BULK_WAIT_SECONDS = 30.0  # for a chunk of an import, which takes about a tenth of one
-YIELD_SECONDS = 0.005  # the longest wait for short requests, before a statement or a step of a scan
+YIELD_SECONDS = 0.005  # the longest wait for short requests before a statement or a step of a scan
 
 
 class Database:
-    """Connections by kinds of work, that refuse it while the schema does not fit.
+    """Lends connections for each kind of work, and refuses while the schema is incompatible.
 
-    Exact scans of large collections have a pool of their own, of few connections and parallel workers, so
-    that no number of them takes a connection from a call that needs a millisecond; and so has work in bulk.
-    In front of each pool is a gate of as many permits, so that callers share it and nobody waits within.
-    `check` has a connection besides: what it says does not depend on how busy calls keep the others.
+    Exact scans of large collections have a pool of their own, with few connections and parallel workers, so
+    that they take no connection from a call that needs a millisecond; and so has bulk work. A semaphore with
+    as many permits guards each pool, so that callers share it fairly and never wait inside the pool. `check`
+    has a separate connection, so that its result does not depend on the load.
     """
 
     def __init__(self, options: DatabaseOptions) -> None:
@@ -53,7 +53,7 @@ class Database:
         self._renewals = 0
         self._checking = CheckConnection(lambda: self._pools.connect(CHECK_SECONDS))
         self.short_requests = ShortRequests()
-        # Waiting for a row's lock holds a connection for seconds: one caller's may not hold them all.
+        # A wait for a row's lock holds a connection for seconds, so one caller may not hold all of them.
         self._calls = FairSemaphore(
             options.pool_max_size,
             wait_seconds=options.pool_wait_seconds,
@@ -78,11 +78,11 @@ class Database:
         )
 
     async def check(self) -> str:
-        """Return why the database cannot be used, or "" when it can; opens the pools the first time.
+        """Return why the database cannot be used, or "" if it can; opens the pools the first time.
 
-        Until this finds a schema that serves this release, and after it finds another one, calls are refused.
-        It is asked over a connection of its own, and known within 2 * CHECK_SECONDS once the pools are open.
-        Raises StoreUnavailable when the database cannot be reached or does not answer.
+        Calls are refused until this finds a schema compatible with this release, and when it finds another
+        one. It uses a connection of its own, and ends within 2 * CHECK_SECONDS once the pools are open.
+        Raises StoreUnavailable if the database cannot be reached or does not answer.
         """
         with translated():
             try:
@@ -95,12 +95,15 @@ class Database:
                 self._refusal = migrations.incompatibility(0, 0)
             except StartError as error:
                 self._refusal = str(error)
-            except LOGIN_ERRORS as error:  # for the operator; callers need not hear of roles and logins
-                return f"the database refuses the login: {error}; has `matcher_service migrate` been run?"
+            except LOGIN_ERRORS as error:  # for the operator's log; callers get no details of logins
+                return (
+                    f"the database refuses the login: {error}; run `matcher_service migrate` if that was "
+                    "not done"
+                )
         return self._refusal
 
     async def maintenance_summary(self) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-        """What maintenance left to do, and a row of each of its steps. Asked once, over `check`'s connection.
+        """Read the open work of maintenance, and a row for each of its steps, on the connection of `check`.
 
         Raises StoreUnavailable, Overloaded.
         """
@@ -108,15 +111,15 @@ class Database:
             return await self._checking.ask_once(_maintenance_summary)
 
     async def close(self) -> None:
-        """Close every connection; those in use get some seconds to end."""
+        """Close every connection; those in use have some seconds to finish."""
         self._checking.close()
         await self._pools.close()
 
     @contextlib.asynccontextmanager
     async def session(self, collection_id: str = "") -> AsyncIterator[Session]:
-        """A session for short requests.
+        """A session for a short request.
 
-        Raises StoreUnavailable, Overloaded, and while it is used those of any call.
+        Raises StoreUnavailable and Overloaded, also while it is used.
         """
         with self.short_requests.tracked():
             async with self._session(self._pools.calls, self._calls, collection_id) as session:
@@ -124,7 +127,7 @@ class Database:
 
     @contextlib.asynccontextmanager
     async def transaction(self, collection_id: str) -> AsyncIterator[Session]:
-        """A session for a short request's transaction, in which every statement sees what was committed
+        """A session with a short request's transaction, in which each statement sees what was committed
         before it.
 
         Raises as `session`.
@@ -134,14 +137,14 @@ class Database:
 
     @retried_on_schema_change
     async def row(self, name: str, collection_id: str, **values: Any) -> Row | None:
-        """Run one statement as a short request; its first row, if it has one. Raises as `session`."""
+        """Run one statement as a short request and return its first row, if any. Raises as `session`."""
         async with self.session(collection_id) as session:
             return await session.row(name, **values)
 
     @contextlib.asynccontextmanager
     async def search_session(self, collection_id: str = "") -> AsyncIterator[Session]:
-        """A session for a statement of milliseconds, as a search by index or a page of a list is: so many at
-        once, and yielding to short requests. Raises as `session`.
+        """A session for a statement of milliseconds, such as a search by index or a page of a list. Limited
+        in number; yields to short requests. Raises as `session`.
         """
         async with self._searches.permit():
             await self.short_requests.wait_until_idle(YIELD_SECONDS)
@@ -152,14 +155,14 @@ class Database:
         """A session for an exact scan, as many at once as its pool holds. Raises as `session`."""
         return self._session(self._pools.scans, self._scans, collection_id)
 
-    def check_scan(self) -> None:
-        """Raises Overloaded where a scan would be refused at once."""
-        self._scans.check_room()
+    def check_scan_capacity(self) -> None:
+        """Raises Overloaded if a scan would be refused immediately."""
+        self._scans.check_capacity()
 
     @contextlib.asynccontextmanager
     async def maintenance_session(self, collection_id: str) -> AsyncIterator[Session]:
-        """A session of the scans' pool for seconds of short statements; it leaves one to scans where there
-        are two.
+        """A session of the scan pool for several seconds of short statements. Leaves at least one connection
+        to scans, if there are two.
 
         Raises as `session`.
         """
@@ -172,33 +175,33 @@ class Database:
     def transfer_session(
         self, collection_id: str, *, long: bool = False
     ) -> contextlib.AbstractAsyncContextManager[Session]:
-        """A session for work in bulk, as many at once as its pool holds; `long` for work that takes longer
-        than a chunk of an import. Raises as `session`.
+        """A session for bulk work, as many at once as its pool has connections; `long` for work that takes
+        longer than a chunk of an import. Raises as `session`.
         """
         return self._session(self._pools.transfers, self._transfers, collection_id, long=long)
 
     @contextlib.asynccontextmanager
     async def export_session(self, collection_id: str) -> AsyncIterator[Session]:
-        """A session for work in bulk that is kept while its caller reads: one is left to imports where there
-        are two, and one to other callers' exports where there are three. Raises as `session`.
+        """A session for bulk work that is held while the caller reads. Leaves a connection to imports if
+        there are two, and one to other callers' exports if there are three. Raises as `session`.
         """
         async with self._exports.permit(), self.transfer_session(collection_id, long=True) as session:
             yield session
 
     @contextlib.asynccontextmanager
     async def _session(
-        self, pool: asyncpg.Pool | None, gate: FairSemaphore, collection_id: str, *, long: bool = False
+        self, pool: asyncpg.Pool | None, semaphore: FairSemaphore, collection_id: str, *, long: bool = False
     ) -> AsyncIterator[Session]:
         if pool is None or self._refusal:
             raise StoreUnavailable(self._refusal, retry_after_seconds=RETRY_UNAVAILABLE_SECONDS)
         with translated():
-            asked = time.perf_counter()
-            permit = await gate.enter()
-            had: float | None = None
+            requested = time.perf_counter()
+            permit = await semaphore.enter()
+            acquired: float | None = None
             try:
-                connection = await _acquired(pool, self._options.connect_timeout_seconds)
-                had = time.perf_counter()
-                metrics.POOL_SECONDS.observe(had - asked)
+                connection = await _acquire(pool, self._options.connect_timeout_seconds)
+                acquired = time.perf_counter()
+                metrics.POOL_SECONDS.observe(acquired - requested)
                 try:
                     with spans.of_part("postgres"):
                         yield Session(connection, collection_id)
@@ -206,10 +209,10 @@ class Database:
                     await self._explain(connection, collection_id, error)
                     raise
                 finally:
-                    metrics.DATABASE_SECONDS.observe(time.perf_counter() - had)
+                    metrics.DATABASE_SECONDS.observe(time.perf_counter() - acquired)
                     await pool.release(connection, timeout=RELEASE_SECONDS)
             finally:
-                gate.leave(permit, None if long or had is None else time.perf_counter() - had)
+                semaphore.leave(permit, None if long or acquired is None else time.perf_counter() - acquired)
 
     async def _explain(self, connection: Connection, collection_id: str, error: Exception) -> None:
         try:
@@ -234,14 +237,14 @@ async def _maintenance_summary(
     return dict(left), [dict(row) for row in await connection.fetch(load()["maintenance_steps"].text)]
 
 
-async def _acquired(pool: asyncpg.Pool, max_seconds: float) -> asyncpg.pool.PoolConnectionProxy:
-    """A connection whose permit is held: one is free, or may be opened. Raises Overloaded."""
-    # Half of what is left: refused in time, the caller still hears why.
+async def _acquire(pool: asyncpg.Pool, max_seconds: float) -> asyncpg.pool.PoolConnectionProxy:
+    """Acquire a connection; with a permit held, one is free or may be opened. Raises Overloaded."""
+    # Half of the remaining time, so that the refusal arrives before the deadline.
     wait_seconds = call.remaining_seconds(2 * max_seconds) / 2
     try:
         return await pool.acquire(timeout=wait_seconds)
     except TimeoutError:
         raise Overloaded(
-            "no connection to the database came in time; retry later",
+            "no database connection became free in time; retry later",
             retry_after_seconds=RETRY_OVERLOADED_SECONDS,
         ) from None

@@ -1,4 +1,4 @@
-"""Where the driver's errors become ours, by class and SQLSTATE: messages are in any language."""
+"""Translates driver errors to domain errors, by class and SQLSTATE: messages may be in any language."""
 
 import contextlib
 import functools
@@ -22,40 +22,40 @@ from matcher_service.postgres.statements import load, partition_name
 
 RETRY_UNAVAILABLE_SECONDS = 1.0
 RETRY_OVERLOADED_SECONDS = 0.1
-TRIES = 4  # while a collection of one id is erased and made anew again and again
+ATTEMPTS = 4  # if a collection is erased and recreated during each of them
 
 DRIVER_ERRORS = (asyncpg.PostgresError, asyncpg.InterfaceError)
-"""Whatever the driver raises, over a connection of one's own, where nothing translates it."""
+"""All errors that the driver raises, for connections whose errors are not translated."""
 
 SERVER_ERRORS = (asyncpg.PostgresError,)
-"""What the server answers: the connection is there."""
+"""Errors that the server reports: the connection works."""
 
 CONNECTING_ERRORS = (OSError, TimeoutError, *DRIVER_ERRORS)
-"""Whatever ends a try to connect, too."""
+"""All errors of connecting and of the driver."""
 
 LOCK_ERRORS = (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError)
-"""Somebody else holds what was wanted: another try may succeed."""
+"""Another transaction holds a lock: a retry may succeed."""
 
 LOGIN_ERRORS = (
-    asyncpg.InsufficientPrivilegeError,  # the role facerec_serve may not be taken, or lacks a grant
+    asyncpg.InsufficientPrivilegeError,  # the login may not act as facerec_serve, or that role lacks a grant
     asyncpg.InvalidParameterValueError,  # there is no such role
     asyncpg.InvalidAuthorizationSpecificationError,
     asyncpg.InvalidCatalogNameError,
 )
-"""The login, its role or the database is not there or may not be used."""
+"""The login, its role or the database does not exist or may not be used."""
 
 NO_SCHEMA_ERRORS = (asyncpg.UndefinedTableError, asyncpg.InvalidSchemaNameError)
-"""The schema is not there."""
+"""The schema does not exist."""
 
 PRIVILEGE_ERRORS = (asyncpg.InsufficientPrivilegeError,)
-"""The role may not do it."""
+"""The role lacks a privilege."""
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
-_PARTITION = re.compile(r"\b(?:person|face|enroll_request)_[0-9a-f]{32}\b")  # as our statements name them
-_OPENING = "relation_open"  # the server's function that finds a table dropped under a statement
-_COLLECTION_GONE = "_collection_id_fkey"  # how the constraints end that want a row's collection to be there
+_PARTITION = re.compile(r"\b(?:person|face|enroll_request)_[0-9a-f]{32}\b")  # a table name in a statement
+_OPENING = "relation_open"  # the server function that reports a table dropped during a statement
+_COLLECTION_GONE = "_collection_id_fkey"  # the suffix of foreign keys to the collection
 
 _BUSY = (
     asyncpg.QueryCanceledError,  # statement_timeout
@@ -65,32 +65,32 @@ _BUSY = (
     asyncpg.TooManyConnectionsError,
 )
 
-_MISSING = (  # something that our statements name
+_MISSING = (  # an object that a statement names does not exist
     asyncpg.UndefinedTableError,
     asyncpg.UndefinedColumnError,
-    asyncpg.UndefinedFunctionError,  # an operator too
+    asyncpg.UndefinedFunctionError,  # or an operator
     asyncpg.UndefinedObjectError,  # a type
     asyncpg.InvalidColumnReferenceError,  # the unique index of an ON CONFLICT
     asyncpg.InvalidSchemaNameError,
 )
 
-_REPLANNED = (  # the driver has dropped what it kept of the statement; the next try prepares it anew
+_REPLANNED = (  # the driver dropped its prepared statement; the next attempt prepares it again
     asyncpg.InvalidCachedStatementError,
     asyncpg.OutdatedSchemaCacheError,
 )
 
-STALE_ERRORS = (  # errors of a connection that may hold on to what was dropped
+STALE_ERRORS = (  # errors of a connection that may have cached dropped objects
     *_MISSING,
     *_REPLANNED,
     asyncpg.InternalServerError,  # "cache lookup failed"
-    asyncpg.DataError,  # the driver's too, for a type that it knew by another number
+    asyncpg.DataError,  # also of the driver, for a type whose OID changed
     asyncpg.UnsupportedClientFeatureError,
 )
 
 
 @contextlib.contextmanager
 def translated() -> Iterator[None]:
-    """Raise a driver's error as StoreUnavailable or Overloaded; let ours and faults of ours through."""
+    """Raise driver errors as StoreUnavailable or Overloaded; domain errors and bugs pass unchanged."""
     try:
         yield
     except (MatcherError, ValueError):
@@ -107,12 +107,12 @@ def translated() -> Iterator[None]:
         raise SchemaChanged from error
     except _BUSY as error:
         raise Overloaded(
-            "the database was too busy for this; retry later",
+            "the database is overloaded; retry later",
             retry_after_seconds=RETRY_OVERLOADED_SECONDS,
         ) from error
     except (
         *_MISSING,
-        DatabaseUnfit,  # of a new connection
+        DatabaseUnfit,  # from a new connection
         OSError,  # refused, unreachable, reset; TimeoutError is one
         asyncpg.PostgresConnectionError,
         asyncpg.OperatorInterventionError,  # shutting down, starting, crashed
@@ -121,7 +121,7 @@ def translated() -> Iterator[None]:
         asyncpg.InsufficientPrivilegeError,
         asyncpg.InsufficientResourcesError,  # disk full, out of memory
         asyncpg.ReadOnlySQLTransactionError,  # a standby
-        asyncpg.InterfaceError,  # the connection was lost under a statement
+        asyncpg.InterfaceError,  # the connection was lost during a statement
         asyncpg.InternalClientError,
     ) as error:
         raise _unavailable() from error
@@ -130,12 +130,12 @@ def translated() -> Iterator[None]:
 async def explain(
     connection: Connection, prepared_for: asyncpg.Record | None, collection_id: str, error: Exception
 ) -> None:
-    """Say what is behind an error of STALE_ERRORS, on the connection that it came from.
+    """Find the cause of one of STALE_ERRORS, on the connection that raised it.
 
-    `prepared_for` is the schema's identity when the connection was prepared, `collection_id` whose statement
-    failed. Raises SchemaChanged where the schema is another one now, StoreUnavailable where there is none,
-    CollectionNotFound where what the statement names is gone with its collection; returns where the error is
-    what it says.
+    `prepared_for` is the schema's identity when the connection was prepared, `collection_id` that of the
+    failed statement. Raises SchemaChanged if the schema is another one now, StoreUnavailable if there is
+    none, CollectionNotFound if the statement's tables were erased with their collection; returns if the error
+    has none of these causes.
     """
     found = await connection.fetchrow(load()["schema_identity"].text)
     assert found is not None
@@ -146,7 +146,8 @@ async def explain(
     lost = isinstance(error, asyncpg.UndefinedTableError) or (
         isinstance(error, asyncpg.InternalServerError) and error.server_source_function == _OPENING
     )
-    # Which table it was is only in the server's message, so those that the statement names are asked for.
+    # The missing table's name is only in the server's message, so all tables that the statement names are
+    # checked.
     suffix = partition_name("", collection_id)
     tables = {
         name for name in _PARTITION.findall(getattr(error, "query", None) or "") if name.endswith(suffix)
@@ -155,27 +156,27 @@ async def explain(
         return
     statement = load()["tables_state"]
     arguments = statement.arguments({"table_names": list(tables), "collection_id": collection_id})
-    for _ in range(2):  # one look may see the collection as it was and the tables as they are
+    for _ in range(2):  # one check may see the collection before a change and the tables after it
         state = await connection.fetchrow(statement.text, *arguments)
         assert state is not None
         if not state["collection"]:
             raise CollectionNotFound from error
         if not state["gone"]:
             raise CollectionRecreated from error
-    raise _unavailable() from error  # a restore has not come to them yet, or has dropped them already
+    raise _unavailable() from error  # a restore has not created them yet, or has dropped them already
 
 
 def retried_on_schema_change(
     method: Callable[P, Coroutine[Any, Any, T]],
 ) -> Callable[P, Coroutine[Any, Any, T]]:
-    """Run a method again, up to TRIES times, where the schema or its collection was made anew meanwhile.
+    """Retry a method, up to ATTEMPTS times, if the schema or its collection was recreated during it.
 
-    For one that has changed nothing where it fails: it runs one statement, one transaction, or only reads.
+    Only for methods that change nothing when they fail: of one statement, one transaction, or only reads.
     """
 
     @functools.wraps(method)
     async def run(*arguments: P.args, **named: P.kwargs) -> T:
-        for _ in range(TRIES - 1):
+        for _ in range(ATTEMPTS - 1):
             with contextlib.suppress(SchemaChanged):
                 return await method(*arguments, **named)
         return await method(*arguments, **named)

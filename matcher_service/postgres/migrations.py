@@ -1,4 +1,4 @@
-"""The numbered files of schema/, and the runner that brings a database to the last of them."""
+"""The numbered files of schema/, and the runner that applies them to a database."""
 
 import asyncio
 import dataclasses
@@ -19,9 +19,9 @@ from matcher_service.postgres.connections.extension import (
 )
 from matcher_service.postgres.session import Connection
 
-LOCK_KEY = 0x6661636572656300  # "facerec"; advisory locks of one database share one space of numbers
+LOCK_KEY = 0x6661636572656300  # "facerec"; all advisory locks of a database share one key space
 LOCK_WAIT_SECONDS = 60
-# Whoever wants a table queues behind a lock that is waited for on it, so waits are short and repeated.
+# Other sessions queue behind a waiting lock request on a table, so waits are short and repeated.
 TABLE_LOCK_WAIT_SECONDS = 0.2
 TABLE_LOCK_PAUSE_SECONDS = 1.0
 TABLE_LOCK_ATTEMPTS = 30
@@ -39,8 +39,8 @@ class MigrationError(StartError):
 class Migration:
     """One file: its number, its name, its text and the SHA-256 of it, in hex.
 
-    `serves_from` is the least version that a release must know to be served by the schema once this is
-    applied: what the file says in a line `-- serves: VERSION`, and without that its own.
+    `serves_from` is the oldest schema version whose release still works once this is applied: the version in
+    the file's line `-- serves: VERSION`, or its own without one.
     """
 
     version: int
@@ -51,7 +51,7 @@ class Migration:
 
 
 def available() -> list[Migration]:
-    """Every migration this release has, in order, numbered from 1 without a gap."""
+    """All migrations of this release, in order, numbered from 1 without a gap."""
     folder = resources.files("matcher_service") / "postgres" / "schema"
     found = []
     for file in sorted(folder.iterdir(), key=lambda entry: entry.name):
@@ -65,14 +65,14 @@ def available() -> list[Migration]:
 
 
 def serves_from(version: int, text: str) -> int:
-    """Return the least version that a release must know to be served once a migration is applied.
+    """Return the oldest schema version whose release still works once a migration is applied.
 
-    The migration's author says it (docs/decisions/0004-upgrades.md): a wrong one would be an outage.
+    The migration's author declares it (docs/decisions/0004-upgrades.md): a wrong one would be an outage.
     """
     said = _SERVES.findall(text)
     assert said or version <= _LAST_IMPLICIT_VERSION, f"migration {version} lacks `-- serves: VERSION`"
     least = int(said[0]) if said else version
-    assert least <= version, f"migration {version} says that it serves {least} alone"
+    assert least <= version, f"migration {version} declares `-- serves: {least}`, which is later"
     return least
 
 
@@ -82,9 +82,9 @@ def head() -> int:
 
 
 def incompatibility(version: int, serves_from: int) -> str:
-    """Say why a schema at `version`, which serves releases that know `serves_from`, does not serve this one.
+    """Return why a schema at `version`, for releases from `serves_from` on, is incompatible with this one.
 
-    "" where it does.
+    "" if it is compatible.
     """
     known = head()
     if version < known:
@@ -94,18 +94,18 @@ def incompatibility(version: int, serves_from: int) -> str:
         )
     if serves_from > known:
         return (
-            f"the schema is at version {version}, which serves releases that know {serves_from}, and this "
-            f"one knows {known}: run a newer release"
+            f"the schema is at version {version}, which needs a release of schema version {serves_from} or "
+            f"later, and this one is of {known}: run a newer release"
         )
     return ""
 
 
 async def migrate(database_url: str, migrations: Sequence[Migration] | None = None) -> list[str]:
-    """Apply what is missing, each file in a transaction of its own; return the names of those applied.
+    """Apply the missing migrations, each in a transaction of its own; return the names of those applied.
 
-    Where another session keeps a lock that a file needs, what it did is undone and it is applied again later.
-    A schema past them is left alone where it still serves this release. Safe to run again and from several
-    places at once. Raises MigrationError, DatabaseUnfit, UrlInvalid.
+    If another session holds a lock that a migration needs, it is rolled back and retried later. A newer
+    schema that is compatible with this release is left as it is. Safe to run repeatedly and concurrently.
+    Raises MigrationError, DatabaseUnfit, UrlInvalid.
     """
     migrations = available() if migrations is None else migrations
     try:
@@ -118,9 +118,9 @@ async def migrate(database_url: str, migrations: Sequence[Migration] | None = No
         raise MigrationError("another session holds a lock the migration needs; run it again later") from None
     except asyncpg.InsufficientPrivilegeError as error:
         raise MigrationError(
-            f"the migrating user lacks a right: {_line(error)}. It needs CREATEROLE once in the cluster (or "
-            "the roles facerec_owner and facerec_serve made beforehand and facerec_owner granted to it) and "
-            "CREATE on the database"
+            f"the migrating user lacks a privilege: {_line(error)}. It needs CREATEROLE once in the cluster "
+            "(or the roles facerec_owner and facerec_serve made beforehand and facerec_owner granted to it) "
+            "and CREATE on the database"
         ) from None
     except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
         raise MigrationError(f"the migration failed and was undone: {_line(error)}") from None
@@ -147,7 +147,7 @@ async def _migrate(connection: Connection, migrations: Sequence[Migration]) -> l
 
 
 async def _apply_missing(connection: Connection, migrations: Sequence[Migration], applied: list[str]) -> None:
-    """Apply what is missing and add the names to `applied`. Raises asyncpg.LockNotAvailableError."""
+    """Apply the missing migrations and add their names to `applied`. Raises asyncpg.LockNotAvailableError."""
     extension_schema = await check_extension(connection, create=True)
     await _bootstrap(connection)
     await check_usage(connection, extension_schema, "facerec_owner", "facerec_serve")
@@ -172,7 +172,7 @@ async def _apply(connection: Connection, migration: Migration, extension_schema:
 
 
 async def _bootstrap(connection: Connection) -> None:
-    """Roles belong to the cluster and advisory locks to a database, so another one's run can collide."""
+    """Create roles and schema. Roles are cluster-wide, so a migration of another database can collide."""
     text = (resources.files("matcher_service") / "postgres" / "schema" / "foundation.sql").read_text(
         encoding="utf-8"
     )
@@ -188,10 +188,9 @@ async def _bootstrap(connection: Connection) -> None:
 
 
 async def check_applied(connection: Connection, migrations: Sequence[Migration] | None = None) -> int:
-    """Return how many migrations the database has had.
+    """Return the number of migrations applied to the database.
 
-    Raises MigrationError where they are others than this release's (or those given), or are past them and
-    serve it no more.
+    Raises MigrationError if they differ from this release's (or those given), or are newer and incompatible.
     """
     migrations = available() if migrations is None else migrations
     applied = await connection.fetch(
@@ -202,15 +201,15 @@ async def check_applied(connection: Connection, migrations: Sequence[Migration] 
     for row, known in zip(applied, migrations, strict=False):
         if (row["version"], row["checksum"]) != (known.version, known.checksum):
             raise MigrationError(
-                f"migration {row['version']:04d}_{row['name']} was applied with another text than this "
-                "release has: run the release that migrated the database"
+                f"migration {row['version']:04d}_{row['name']} differs from this release's "
+                "migration of that number: run the release that migrated the database"
             )
     serves_from = max((row["serves_from"] for row in applied), default=0)
     if serves_from > len(migrations):
         raise MigrationError(
-            f"the database is at version {applied[-1]['version']}, which serves releases that know "
-            f"{serves_from}, and this one knows {len(migrations)}: run the release that migrated it, or a "
-            "newer one"
+            f"the database is at version {applied[-1]['version']}, which needs a release of schema version "
+            f"{serves_from} or later, and this one is of {len(migrations)}: run the release that migrated "
+            "it, or a newer one"
         )
     return len(applied)
 

@@ -1,4 +1,4 @@
-"""A connection that runs statements for one collection, by name, with values by name."""
+"""Runs named statements with named values for one collection on a connection."""
 
 import contextlib
 from typing import Any, Literal, TypeAlias
@@ -14,11 +14,11 @@ Isolation: TypeAlias = Literal["read_committed", "repeatable_read"]
 
 
 class Session:
-    """Runs the statements of a role over one connection; `collection_id` is given to all that take it.
+    """Runs the statements of a role on one connection; `collection_id` is passed to all that have it.
 
-    Whoever lends the connection translates the driver's errors (Database); over a connection of one's own
-    they are raised as asyncpg raises them. All methods raise TypeError where the values are not those that
-    the statement takes.
+    Database translates the driver's errors for the connections that it lends; on other connections they are
+    raised as asyncpg raises them. All methods raise TypeError if the values are not the statement's
+    parameters.
     """
 
     def __init__(self, connection: Connection, collection_id: str = "", *, role: str = "serving") -> None:
@@ -27,39 +27,39 @@ class Session:
         self._role = role
 
     async def row(self, name: str, *, timeout_seconds: float | None = None, **values: Any) -> Row | None:
-        """The first row of what a statement answers, None where it has none.
+        """The first row of a statement's result, or None.
 
-        `timeout_seconds` is how long the driver waits, None as long as the pool has its statements take.
+        `timeout_seconds` is how long the driver waits; None is the pool's limit.
         """
         text, arguments = self._bind(name, values)
         return await self.connection.fetchrow(text, *arguments, timeout=timeout_seconds)
 
     async def required_row(self, name: str, *, timeout_seconds: float | None = None, **values: Any) -> Row:
-        """The first row. Raises CollectionNotFound where there is none: a collection that exists has one."""
+        """The first row. Raises CollectionNotFound if there is none: an existing collection has one."""
         row = await self.row(name, timeout_seconds=timeout_seconds, **values)
         if row is None:
             raise CollectionNotFound
         return row
 
     async def rows(self, name: str, **values: Any) -> list[Row]:
-        """All rows of what a statement answers."""
+        """All rows of a statement's result."""
         text, arguments = self._bind(name, values)
         return list(await self.connection.fetch(text, *arguments))
 
     async def required_rows(self, name: str, **values: Any) -> list[Row]:
-        """All rows. Raises CollectionNotFound where there is none, as `required_row`."""
+        """All rows. Raises CollectionNotFound if there is none, as `required_row`."""
         rows = await self.rows(name, **values)
         if not rows:
             raise CollectionNotFound
         return rows
 
     async def value(self, name: str, **values: Any) -> Any:
-        """The first column of the first row, None where there is no row."""
+        """The first column of the first row; None if there is no row."""
         text, arguments = self._bind(name, values)
         return await self.connection.fetchval(text, *arguments)
 
     async def execute(self, name: str, **values: Any) -> None:
-        """Run a statement for what it does."""
+        """Run a statement without reading its result."""
         text, arguments = self._bind(name, values)
         await self.connection.execute(text, *arguments)
 
@@ -71,7 +71,7 @@ class Session:
     def transaction(
         self, isolation: Isolation = "read_committed", *, readonly: bool = False
     ) -> contextlib.AbstractAsyncContextManager[object]:
-        """A transaction around what is run within; in `read_committed` a statement sees what was committed
+        """A transaction as a context manager; in `read_committed` each statement sees what was committed
         before it.
         """
         return self.connection.transaction(isolation=isolation, readonly=readonly)

@@ -29,11 +29,11 @@ class ShortRequests:
                 self._idle.set()
 
     def seen_within(self, seconds: float) -> bool:
-        """Whether one is in flight, or was within the last `seconds`."""
+        """Whether a short request is in flight, or was within the last `seconds`."""
         return self._in_flight > 0 or time.monotonic() - self._last < seconds
 
     async def wait_until_idle(self, max_seconds: float) -> None:
-        """Wait until none is in flight, `max_seconds` at most: long work must get on, too."""
+        """Wait until no short request is in flight, at most `max_seconds`: long work must progress too."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(max_seconds):
                 await self._idle.wait()

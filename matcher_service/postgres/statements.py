@@ -1,16 +1,16 @@
-"""The statements of each subject's .sql file, by name and for one collection.
+"""Loads the statements of each subject's .sql file, by name and for one collection.
 
-`-- name:` begins a statement. Values go by name: `:person_id` is a parameter, and `:collection_id` the
-collection in all that take one. `:"person"`, `:"face"` and `:"enroll_request"` stand for the collection's own
-partitions. psql reads all of these too, after \\set. So no statement can see another tenant's rows, and none
-takes a lock that another tenant's calls could wait for. Statements that answer callers begin at
-facerec.collection: no row means that there is no such collection.
+`-- name:` begins a statement. Values are passed by name: `:person_id` is a parameter, and `:collection_id`
+the collection in all statements that have one. `:"person"`, `:"face"` and `:"enroll_request"` are replaced by
+the collection's own partitions. psql accepts all of these too, after \\set. So no statement can see another
+tenant's rows, or take a lock that another tenant's calls could wait for. Statements that answer callers start
+from facerec.collection: no row means that there is no such collection.
 
-`<->` is pgvector's Euclidean distance, float8; a match is `distance <= threshold`, both float8. A face is not
-found once it has expired (expire_time). One older than the collection's retention is found until `maintain`
-erases it, or a change of its person's faces does. Comments name the indexes by their columns: faces have
-(face_id), the primary key, and (person_key, content_id); people have (person_id), the primary key, and
-(person_key). All are led by collection_id.
+`<->` is pgvector's Euclidean distance, float8; a match is `distance <= threshold`, both float8. An expired
+face (expire_time) is not found. A face older than the collection's retention is found until `maintain` or a
+change of its person's faces erases it. Comments name the indexes that a statement uses by their columns:
+faces have (face_id), the primary key, and (person_key, content_id); people have (person_id), the primary key,
+and (person_key). The first column of each is collection_id.
 """
 
 import contextlib
@@ -46,21 +46,21 @@ _PARAMETER = re.compile(r"(?<![:\w']):([a-z]\w*)")
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Statement:
-    """A statement as it is sent: `text` with $1, $2, ... for `parameters` in their order."""
+    """A statement as sent to Postgres: `text` has $1, $2, ... for `parameters` in their order."""
 
     name: str
     text: str
     parameters: tuple[str, ...]
 
     def arguments(self, values: Mapping[str, Any]) -> list[Any]:
-        """Values by name, in the order of the parameters. Raises TypeError for one too few or too many."""
+        """Values by name, in the order of the parameters. Raises TypeError for a missing or unknown one."""
         if len(values) == len(self.parameters):
             with contextlib.suppress(KeyError):
                 return [values[name] for name in self.parameters]
         raise TypeError(f"{self.name} takes {', '.join(self.parameters)}, and not {', '.join(values)}")
 
     def put(self, names: Mapping[str, str]) -> "Statement":
-        """The statement with names put in where it has `:"name"` or `:'name'`, quoted so."""
+        """The statement with `:"name"` or `:'name'` replaced by the given names, quoted alike."""
 
         def quoted(match: re.Match[str]) -> str:
             quote, name = match[1], match[2]
@@ -70,14 +70,14 @@ class Statement:
 
 
 def parse(text: str) -> dict[str, Statement]:
-    """Split a file at its `-- name:` lines; comment lines are left out of what is sent.
+    """Split a file at its `-- name:` lines; comment lines are removed.
 
-    Raises ValueError where two statements have one name.
+    Raises ValueError if two statements have the same name.
     """
     parts = _NAME.split(text)[1:]
     names, bodies = parts[::2], parts[1::2]
     if len(set(names)) != len(names):
-        raise ValueError("two statements have one name")
+        raise ValueError("two statements have the same name")
     return {name: _statement(name, body) for name, body in zip(names, bodies, strict=True)}
 
 
@@ -91,7 +91,7 @@ def _statement(name: str, body: str) -> Statement:
 
 @functools.cache
 def load(role: str = "serving") -> Mapping[str, Statement]:
-    """Every statement that a role runs, by name, its partitions still to be named.
+    """Every statement that a role runs, by name, with placeholders for the partitions.
 
     The roles are those of FILES: `serving`, `maintenance` and `doctor`.
     """
@@ -106,5 +106,5 @@ def partition_name(parent: str, collection_id: str) -> str:
 
 @functools.lru_cache(maxsize=CACHED)
 def of_collection(collection_id: str, name: str, role: str = "serving") -> Statement:
-    """A statement over one collection's partitions; other names are still to be put in."""
+    """A statement for one collection's partitions; placeholders of other names remain."""
     return load(role)[name].put({parent: partition_name(parent, collection_id) for parent in PARENTS})

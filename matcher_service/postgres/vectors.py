@@ -12,11 +12,11 @@ _HEADER = DIMENSIONS.to_bytes(2, "big") + b"\0\0"
 
 
 def vector_wire(values: npt.NDArray[np.float32]) -> bytes:
-    """One vector of shape (128,) as a statement takes it."""
+    """Encode a vector of shape (128,) as a parameter of a statement."""
     return _HEADER + values.astype(">f4").tobytes()
 
 
 def read_vectors(wires: Sequence[bytes]) -> npt.NDArray[np.float32]:
-    """Vectors as statements answer them: float32 of shape (n, 128)."""
+    """Decode vectors from a statement's result: float32 of shape (n, 128)."""
     values = b"".join(wire[HEADER_BYTES:] for wire in wires)
     return np.frombuffer(values, ">f4").reshape(-1, DIMENSIONS).astype(np.float32)

@@ -1,1 +1,1 @@
-"""Faces in bulk: import and export."""
+"""Import and export of faces in bulk."""

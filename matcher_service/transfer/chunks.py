@@ -1,4 +1,4 @@
-"""Faces in bulk as columns, and their rows held to the contract's rules."""
+"""Chunks of faces in columns, and the checks of their rows."""
 
 import collections
 import dataclasses
@@ -19,7 +19,7 @@ Vectors = npt.NDArray[np.float32]
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Chunk:
-    """Faces in columns: vectors of shape (n, 128), and n items each. None in `expire_times` is never."""
+    """Faces in columns of n items each; encodings of shape (n, 128). None in `expire_times` is never."""
 
     encodings: Vectors
     person_ids: Sequence[str]
@@ -34,7 +34,7 @@ class Chunk:
 
 @dataclasses.dataclass(frozen=True)
 class Refused:
-    """A row that is not taken: its place in the import, the invalid column, and how to fix it."""
+    """A refused row: its index in the import, the invalid column, and how to fix it."""
 
     row: int
     field: str
@@ -43,9 +43,9 @@ class Refused:
 
 @dataclasses.dataclass(frozen=True)
 class Header:
-    """An import: `first_row` is the place of the first face sent in all of it.
+    """The header of an import call: `first_row` is the index of its first face in the whole import.
 
-    `ignores_policy` where faces are taken without looking for duplicates, whatever the collection's policy.
+    `ignores_policy` accepts faces without a duplicate check, whatever the collection's policy.
     """
 
     collection_id: str
@@ -58,7 +58,7 @@ class Header:
 
 @dataclasses.dataclass(frozen=True)
 class Progress:
-    """What an import did: counts of faces and persons, and the row it goes on at."""
+    """The progress of an import: counts of faces and persons, and the next row."""
 
     next_row: int = 0
     faces_added: int = 0
@@ -66,8 +66,8 @@ class Progress:
     rows_refused: int = 0
     persons_added: int = 0
 
-    def and_then(self, more: "Progress") -> "Progress":
-        """Both together."""
+    def plus(self, more: "Progress") -> "Progress":
+        """The sums of both, with the later next row."""
         return Progress(
             more.next_row,
             self.faces_added + more.faces_added,
@@ -79,62 +79,62 @@ class Progress:
 
 @dataclasses.dataclass(frozen=True)
 class Checked:
-    """The places of a chunk to store, with the person and content of each, and the invalid rows."""
+    """The indexes of a chunk's rows to store, with the person and content of each, and the refused rows."""
 
-    places: list[int]
+    indexes: list[int]
     person_ids: list[str]
     contents: list[uuid.UUID]
     refused: list[Refused]
 
     def people_of_more_than(self, rows: int) -> set[str]:
-        """Who has more rows of those to store."""
+        """The persons with more than `rows` rows to store."""
         counts = collections.Counter(self.person_ids)
         return {person_id for person_id, count in counts.items() if count > rows}
 
     def refuse(self, items: Collection[int], first_row: int, error: MatcherError) -> None:
-        """Move some of what is to store, by its number there, to what is refused."""
+        """Refuse some of the rows to store; `items` are their positions in `indexes`."""
         if not items:
             return
         for item in items:
-            self.refused.append(Refused(first_row + self.places[item], error.field, error.message))
-        kept = sorted(set(range(len(self.places))).difference(items))
-        self.places[:] = [self.places[item] for item in kept]
+            self.refused.append(Refused(first_row + self.indexes[item], error.field, error.message))
+        kept = sorted(set(range(len(self.indexes))).difference(items))
+        self.indexes[:] = [self.indexes[item] for item in kept]
         self.person_ids[:] = [self.person_ids[item] for item in kept]
         self.contents[:] = [self.contents[item] for item in kept]
         self.refused.sort(key=lambda refused: refused.row)
 
 
 def check(chunk: Chunk, first_row: int, space: str) -> Checked:
-    """Hold every row to the contract's rules. Of equal faces of one person the first counts."""
+    """Check every row. Of equal faces of one person only the first is stored."""
     in_range = np.all(np.abs(chunk.encodings) <= MAX_VALUE, axis=1)
     contents = encoding_ids(space, chunk.encodings)
     now = datetime.datetime.now(datetime.UTC)
     checked = Checked([], [], [], [])
     seen: set[tuple[str, uuid.UUID]] = set()
-    for place, content in enumerate(contents):
+    for index, content in enumerate(contents):
         try:
-            person_id = _check_row(chunk, place, bool(in_range[place]), now)
+            person_id = _check_row(chunk, index, bool(in_range[index]), now)
         except MatcherError as error:
-            checked.refused.append(Refused(first_row + place, error.field, error.message))
+            checked.refused.append(Refused(first_row + index, error.field, error.message))
             continue
         if (person_id, content) not in seen:
             seen.add((person_id, content))
-            checked.places.append(place)
+            checked.indexes.append(index)
             checked.person_ids.append(person_id)
             checked.contents.append(content)
     return checked
 
 
-def _check_row(chunk: Chunk, place: int, in_range: bool, now: datetime.datetime) -> str:
-    """The row's person. Raises MatcherError naming the invalid column."""
+def _check_row(chunk: Chunk, index: int, in_range: bool, now: datetime.datetime) -> str:
+    """Check a row and return its person id. Raises MatcherError naming the invalid column."""
     if not in_range:
         raise EncodingInvalid(
-            f"an encoding's values are numbers from {-MAX_VALUE:g} to {MAX_VALUE:g}", field="encodings"
+            f"an encoding's values must be numbers from {-MAX_VALUE:g} to {MAX_VALUE:g}", field="encodings"
         )
-    ids.free_text(chunk.display_names[place], "display_names")
-    ids.free_text(chunk.external_refs[place], "external_refs")
-    ids.fingerprint(chunk.fingerprints[place], "fingerprints")
-    expires = chunk.expire_times[place]
+    ids.free_text(chunk.display_names[index], "display_names")
+    ids.free_text(chunk.external_refs[index], "external_refs")
+    ids.fingerprint(chunk.fingerprints[index], "fingerprints")
+    expires = chunk.expire_times[index]
     if expires is not None and expires <= now:
-        raise OptionInvalid("the face's time is over", field="expire_times")
-    return ids.person_id(chunk.person_ids[place], "person_ids")
+        raise OptionInvalid("the face's expire time must be in the future", field="expire_times")
+    return ids.person_id(chunk.person_ids[index], "person_ids")

@@ -1,4 +1,4 @@
-"""Exports: every face of a collection, read from one snapshot."""
+"""Exports every face of a collection from one snapshot."""
 
 import asyncio
 import contextlib
@@ -17,17 +17,17 @@ from matcher_service.transfer.chunks import Chunk
 
 RETRY_SECONDS = 60.0
 STALLED_SECONDS = 60.0
-EXPORT_FACES = 2000  # a page: 1.2 MB, or 8 where every text is as long as it may be
-EXPORT_BYTES = 3 * 1024 * 1024  # a message's at most: gRPC's clients take 4 MiB by default
-ROW_BYTES = 4 * DIMENSIONS + 40  # a face's vector, its time, and what frames them and the texts
+EXPORT_FACES = 2000  # a page: 1.2 MB, or 8 MB with the longest texts
+EXPORT_BYTES = 3 * 1024 * 1024  # of a message at most: gRPC clients accept 4 MiB by default
+ROW_BYTES = 4 * DIMENSIONS + 40  # a face's encoding, its time, and the framing of all fields
 
 Write = Callable[[str, Chunk], Awaitable[None]]
-"""Takes the space of an export's faces and some of them, and returns when it can take more."""
+"""Writes some faces of an export and their space, and returns when more can be written."""
 
 
 @dataclasses.dataclass(frozen=True)
 class _Position:
-    """The last row of a page; time and id are None of a person without a face."""
+    """The last row of a page; time and id are None for a person without a face."""
 
     after_person_id: str
     after_time: datetime.datetime | None
@@ -35,18 +35,18 @@ class _Position:
 
 
 class Exporter:
-    """Exports faces. Each export takes a connection of the pool for bulk work for as long as it lasts."""
+    """Exports faces. Each export holds a connection of the transfer pool until it ends."""
 
     def __init__(self, database: Database, *, export_seconds: float) -> None:
         self._database = database
         self._export_seconds = export_seconds
 
     async def export(self, collection_id: str, write: Write) -> None:
-        """Write every face that has not expired, by person and age. Raises CollectionNotFound,
+        """Write every face that has not expired, ordered by person and age. Raises CollectionNotFound,
         StoreUnavailable, Overloaded.
 
-        One snapshot, which keeps vacuum from removing what is deleted meanwhile: it lasts `export_seconds`
-        at most, however slowly is read what is written, and ends when nothing is read for STALLED_SECONDS.
+        The snapshot keeps vacuum from removing rows deleted meanwhile, so an export lasts `export_seconds` at
+        most, however slowly the caller reads, and ends when the caller reads nothing for STALLED_SECONDS.
         """
         late = "read it faster, or raise export_timeout_seconds"
         message = f"the export took longer than {self._export_seconds:g} s: {late}"
@@ -71,14 +71,14 @@ class Exporter:
 
     @retried_on_schema_change
     async def _append_event(self, collection_id: str) -> None:
-        """Append the event that all faces are read, before any is."""
+        """Append the audit event of the export before anything is read."""
         async with self._database.session(collection_id) as session:
             await append_event(session, Change(Action.EXPORT))
 
 
 @contextlib.asynccontextmanager
 async def limit(seconds: float, message: str) -> AsyncIterator[None]:
-    """End what takes longer. Raises Overloaded with the message."""
+    """Limit the duration of a block. Raises Overloaded with the message."""
     try:
         async with asyncio.timeout(seconds) as ends:
             yield
@@ -89,7 +89,7 @@ async def limit(seconds: float, message: str) -> AsyncIterator[None]:
 
 
 def _messages(rows: Sequence[Row]) -> Iterator[list[Row]]:
-    """The rows of each message of a page."""
+    """Split the rows of a page into messages."""
     message: list[Row] = []
     size = 0
     for row in rows:

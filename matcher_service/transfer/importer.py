@@ -1,4 +1,4 @@
-"""Imports: faces in bulk, chunk by chunk, so that nothing is lost or doubled."""
+"""Imports faces chunk by chunk, each exactly once."""
 
 import asyncio
 import dataclasses
@@ -11,12 +11,12 @@ from matcher_service.postgres.driver_errors import retried_on_schema_change
 from matcher_service.postgres.vectors import vector_wire
 from matcher_service.transfer.chunks import Checked, Chunk, Header, Progress, Refused, check
 
-MAX_ROWS = 2**32 - 1  # an import's, for the contract to name the next one
-MANY_ROWS = 10  # a person's in a chunk: looked at before they are written, others only afterwards
+MAX_ROWS = 2**32 - 1  # of an import: the contract's next_row is a uint32
+MANY_ROWS = 10  # of a person in a chunk: with more, the limit of faces is checked before writing, else after
 
 
 class Importer:
-    """Begins imports. Each chunk takes a connection of the pool for bulk work, and none from other calls."""
+    """Begins imports. Each chunk uses a connection of the transfer pool."""
 
     def __init__(self, database: Database, *, max_faces_per_person: int) -> None:
         self._database = database
@@ -24,16 +24,16 @@ class Importer:
 
     @retried_on_schema_change
     async def get(self, collection_id: str, import_id: str) -> Progress:
-        """Say how far an import came. Raises CollectionNotFound, StoreUnavailable, Overloaded."""
+        """Read an import's progress. Raises CollectionNotFound, StoreUnavailable, Overloaded."""
         async with self._database.session(collection_id) as session:
             row = await session.required_row("get_import", import_id=import_id)
         return Progress(**{field.name: row[field.name] for field in dataclasses.fields(Progress)})
 
     @retried_on_schema_change
     async def begin(self, header: Header) -> "Import":
-        """Begin an import or go on with one.
+        """Begin or continue an import.
 
-        Raises CollectionNotFound, StoreUnavailable, Overloaded, ModelMismatch, and OptionInvalid where the
+        Raises CollectionNotFound, StoreUnavailable, Overloaded, ModelMismatch, and OptionInvalid if the
         collection refuses duplicates.
         """
         async with self._database.session(header.collection_id) as session:
@@ -44,7 +44,7 @@ class Importer:
 
 
 class Import:
-    """One call's part of an import. Between its chunks it holds nothing that others could wait for."""
+    """One call of an import. Between two chunks it holds no lock and no connection."""
 
     def __init__(self, database: Database, header: Header, *, max_faces_per_person: int) -> None:
         self._database = database
@@ -53,13 +53,15 @@ class Import:
         self._next_row = header.first_row
 
     async def add(self, chunk: Chunk) -> tuple[Progress, list[Refused]]:
-        """Store a chunk, but for invalid rows, in one transaction with how far the import came.
+        """Store a chunk's valid rows and the import's progress in one transaction.
 
-        Waits for a connection. Raises CollectionNotFound, StoreUnavailable, Overloaded, and OptionInvalid
-        where these rows are not the next or beyond MAX_ROWS, or the collection has come to refuse duplicates.
+        Waits for a connection. Raises CollectionNotFound, StoreUnavailable, Overloaded, and OptionInvalid if
+        these are not the next rows, are beyond MAX_ROWS, or the collection now refuses duplicates.
         """
         if self._next_row + len(chunk) > MAX_ROWS:
-            raise OptionInvalid(f"an import has {MAX_ROWS} rows at most", field="header.first_row")
+            raise OptionInvalid(
+                f"an import may have {MAX_ROWS} rows at most: split it", field="header.first_row"
+            )
         done, refused = await self._add(chunk)
         self._next_row = done.next_row
         return done, refused
@@ -80,39 +82,41 @@ class Import:
         )
 
     async def _preview(self, chunk: Chunk, checked: Checked) -> Progress:
-        """What storing would do."""
+        """Compute what storing the chunk would do."""
         persons = checked.person_ids
         async with self._database.transfer_session(self._header.collection_id) as session:
             await _find_same(session, chunk, checked)
-            await self._refuse_beyond(session, checked, set(persons))
+            await self._refuse_excess(session, checked, set(persons))
             known = await session.value("count_known", person_ids=persons, content_ids=checked.contents)
             new = await session.value("count_new_persons", person_ids=persons)
         return self._count(chunk, checked, added=len(persons) - known, persons=new)
 
-    async def _refuse_beyond(
+    async def _refuse_excess(
         self, session: Session, checked: Checked, person_ids: Collection[str]
     ) -> list[Row]:
-        """Refuse the rows of some people beyond what a person may have; returns what `find_beyond` does."""
+        """Refuse the rows of some people beyond the limit of faces; returns the rows of `find_excess`."""
         items = [item for item, person in enumerate(checked.person_ids) if person in person_ids]
-        beyond = await session.rows(
-            "find_beyond",
+        excess = await session.rows(
+            "find_excess",
             person_ids=[checked.person_ids[item] for item in items],
             content_ids=[checked.contents[item] for item in items],
             max_faces=self._max_faces_per_person,
         )
         error = PersonFull(self._max_faces_per_person, field="person_ids")
-        checked.refuse([items[row["place"] - 1] for row in beyond], self._next_row, error)
-        return beyond
+        checked.refuse([items[row["ordinal"] - 1] for row in excess], self._next_row, error)
+        return excess
 
-    async def _drop_beyond(self, session: Session, checked: Checked, grown: list[int]) -> int:
-        """Take back what was added to people, whom this has locked, beyond what they may have; how many."""
-        full = await session.rows("find_full", person_keys=grown, max_faces=self._max_faces_per_person)
+    async def _delete_excess(self, session: Session, checked: Checked, grown: list[int]) -> int:
+        """Delete faces just added to locked people beyond the limit of faces; returns their number."""
+        full = await session.rows(
+            "find_full_persons", person_keys=grown, max_faces=self._max_faces_per_person
+        )
         if not full:
             return 0
         names = {row["person_id"] for row in full}
-        beyond = await self._refuse_beyond(session, checked, names)
-        await session.execute("drop_beyond", face_ids=[row["face_id"] for row in beyond])
-        return len(beyond)
+        excess = await self._refuse_excess(session, checked, names)
+        await session.execute("delete_excess", face_ids=[row["face_id"] for row in excess])
+        return len(excess)
 
     async def _store(self, chunk: Chunk, checked: Checked) -> Progress:
         header = self._header
@@ -124,20 +128,20 @@ class Import:
             _check_space(header, held["space"])
             if held["next_row"] != self._next_row:
                 raise OptionInvalid(
-                    f"the import goes on at row {held['next_row']} and row {self._next_row} was sent: ask "
-                    "GetImport where to go on",
+                    f"the import continues at row {held['next_row']} and row {self._next_row} was sent: "
+                    "send the row that GetImport names",
                     field="header.first_row",
                 )
             if many := checked.people_of_more_than(min(MANY_ROWS, self._max_faces_per_person)):
-                await self._refuse_beyond(session, checked, many)
+                await self._refuse_excess(session, checked, many)
             done = self._count(chunk, checked, added=0, persons=0)
-            if checked.places:
+            if checked.indexes:
                 added = await _insert(session, header, chunk, checked)
-                beyond = await self._drop_beyond(session, checked, added["grown"])
-                # Last: what it writes anew counts as added by this transaction.
+                excess = await self._delete_excess(session, checked, added["grown"])
+                # Last: a row that it updates would count as added by this transaction.
                 if added["grown"]:
-                    await session.execute("work_out_centers", person_keys=added["grown"])
-                done = self._count(chunk, checked, added=added["faces"] - beyond, persons=added["persons"])
+                    await session.execute("update_centers", person_keys=added["grown"])
+                done = self._count(chunk, checked, added=added["faces"] - excess, persons=added["persons"])
                 if added["expired"]:
                     change = Change(Action.EXPIRE, faces=added["expired"])
                     await append_event(session, change)
@@ -146,22 +150,24 @@ class Import:
 
 
 async def _finish(session: Session, header: Header, done: Progress) -> None:
-    """Store how far the import came and the event of what it added. Raises OptionInvalid by the policy."""
-    policy = await session.value("note_import", import_id=header.import_id, **dataclasses.asdict(done))
+    """Store the import's progress and audit event. Raises OptionInvalid by the duplicate policy."""
+    policy = await session.value(
+        "record_import_progress", import_id=header.import_id, **dataclasses.asdict(done)
+    )
     _check_policy(header, policy)
     details = {"import_id": header.import_id}
     if policy == "refuse":
         details["duplicate_policy"] = "ignored"
         if done.faces_added:
-            await session.execute("outdate_searches")
+            await session.execute("invalidate_searches")
     if done.faces_added or done.faces_already_there:
         change = Change(Action.IMPORT, None, done.persons_added, done.faces_added, details)
         await append_event(session, change)
 
 
 async def _insert(session: Session, header: Header, chunk: Chunk, checked: Checked) -> Row:
-    taken = checked.places
-    fingerprints = {chunk.fingerprints[place] for place in taken}
+    taken = checked.indexes
+    fingerprints = {chunk.fingerprints[index] for index in taken}
     await session.execute("add_models", space=header.space, fingerprints=list(fingerprints))
     locked = await session.rows("lock_imported_persons", person_ids=list(set(checked.person_ids)))
     if locked:
@@ -169,34 +175,34 @@ async def _insert(session: Session, header: Header, chunk: Chunk, checked: Check
     return await session.required_row(
         "import_faces",
         person_ids=checked.person_ids,
-        display_names=[chunk.display_names[place] for place in taken],
-        external_refs=[chunk.external_refs[place] for place in taken],
+        display_names=[chunk.display_names[index] for index in taken],
+        external_refs=[chunk.external_refs[index] for index in taken],
         content_ids=checked.contents,
-        encodings=[vector_wire(chunk.encodings[place]) for place in taken],
-        fingerprints=[chunk.fingerprints[place] for place in taken],
-        expire_times=[chunk.expire_times[place] for place in taken],
+        encodings=[vector_wire(chunk.encodings[index]) for index in taken],
+        fingerprints=[chunk.fingerprints[index] for index in taken],
+        expire_times=[chunk.expire_times[index] for index in taken],
         space=header.space,
         locked_keys=[each["person_key"] for each in locked],
     )
 
 
 async def _find_same(session: Session, chunk: Chunk, checked: Checked) -> None:
-    """Give an encoding that its person has from a photo that photo's content, so that it is there already."""
+    """Use the photo's content id for encodings that a person has from a photo: they then count as known."""
     found = await session.rows(
         "find_same_encodings",
         person_ids=checked.person_ids,
         content_ids=checked.contents,
-        encodings=[vector_wire(chunk.encodings[place]) for place in checked.places],
+        encodings=[vector_wire(chunk.encodings[index]) for index in checked.indexes],
     )
     for row in found:
-        checked.contents[row["place"] - 1] = row["content_id"]
+        checked.contents[row["ordinal"] - 1] = row["content_id"]
 
 
 def _check_space(header: Header, space: str) -> None:
     if header.space != space:
         raise ModelMismatch(
-            f"the encodings are of space {header.space} and the collection holds {space}; distances between "
-            "spaces mean nothing",
+            f"the encodings are of space {header.space} and the collection holds {space}: send encodings of "
+            "the collection's space, as those of different spaces cannot be compared",
             field="header.space",
         )
 
@@ -204,8 +210,8 @@ def _check_space(header: Header, space: str) -> None:
 def _check_policy(header: Header, duplicate_policy: str) -> None:
     if duplicate_policy == "refuse" and not header.ignores_policy:
         raise OptionInvalid(
-            "the collection refuses duplicates and an import looks for none: enroll the faces one by one, or "
-            "set ignore_duplicate_policy, for which a key takes the role admin, and see what ListDuplicates "
-            "finds afterwards",
+            "the collection refuses duplicates, which an import does not check for: enroll the faces one by "
+            "one, or set ignore_duplicate_policy (requires the role admin) and review ListDuplicates "
+            "afterwards",
             field="header.ignore_duplicate_policy",
         )

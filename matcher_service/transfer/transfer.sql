@@ -1,10 +1,10 @@
--- Statements of imports and exports, run by the serving role; what they have in common is in postgres/statements.py.
+-- Statements of imports and exports, run by the serving role; common conventions: postgres/statements.py.
 
 -- name: lock_import
--- Its row, made when new and held until the transaction's end: of two calls of one import the second waits for the
--- first's chunk. Primary key. For import_faces, next in the transaction, whose arrays the planner takes for a few rows:
--- nested loops over them took twice the time at 2,000 rows and ten times at 10,000. First comes the lock that a change
--- of the policy waits for.
+-- Creates or locks the import's row until the transaction ends: of two calls of one import the second waits for the
+-- first's chunk. Primary key. Disables nested loops for import_faces, next in the transaction: the planner underestimates
+-- its arrays, and nested loops took twice the time at 2,000 rows and ten times at 10,000. Takes the lock that a policy
+-- change waits for first.
 WITH entered AS MATERIALIZED (
     SELECT facerec.enter_enrollment(:collection_id)
 )
@@ -16,8 +16,8 @@ RETURNING next_row,
           set_config('enable_nestloop', 'off', true) AS planned;
 
 -- name: add_models
--- Makes what is missing: import_faces, the next statement, sees it and what others made
--- meanwhile. Before any person is locked, and in order, as lock_enrolled_person does. Model (space, fingerprint).
+-- Inserts the missing models, so that import_faces, the next statement, sees them and those of concurrent transactions.
+-- Before any person is locked, and in the order of lock_enrolled_person. Model (space, fingerprint).
 INSERT INTO facerec.model (space, fingerprint)
 SELECT DISTINCT :space::text, given.fingerprint
 FROM unnest(:fingerprints::text[]) AS given(fingerprint)
@@ -26,8 +26,8 @@ ORDER BY 2
 ON CONFLICT DO NOTHING;
 
 -- name: lock_imported_persons
--- Locks those who are there, in the order that merges lock them in, until the transaction's end, so that import_faces,
--- the next statement, sees their faces as they stay. Their keys. Primary key of person.
+-- Locks the existing persons until the transaction ends, in the same order as merges, so that their faces do not change
+-- before import_faces, the next statement. Returns their keys. Primary key of person.
 SELECT p.person_key
 FROM facerec.:"person" p
 WHERE p.collection_id = :collection_id AND p.person_id = ANY (:person_ids::text[])
@@ -35,19 +35,19 @@ ORDER BY p.person_id
 FOR UPDATE;
 
 -- name: import_faces
--- A column for each field of the faces, no (person, content) twice; :locked_keys are the keys of the persons who are locked. Counts of what is new
--- and of the expired faces it took the place of, and the keys of people whose centers are still to be worked out. Who
--- is locked and has all of it is left as they are. Others are made, or locked by the update as they are then: what the
--- statement's snapshot says of them decides nothing, so that the chunk is consistent. In the order of locking, so
--- that no two calls wait for each other. Primary keys of person and collection, person (person_key), face (person_key,
--- content_id), model. What there is is looked up in subqueries, one by one: as joins they would read all of it for each
--- chunk. A new person's centroid is the mean of what is added; another's, and who has a face far from it, is worked out
--- afterwards.
+-- An array for each field of the faces, no (person, content) twice; :locked_keys are the keys of the locked persons.
+-- Returns counts of new faces, replaced expired faces and new persons, and the keys of persons whose centers must be
+-- computed. A locked person with all of the faces is not changed. Other persons are inserted, or locked by the update;
+-- what the statement's snapshot shows of them is not used, so the chunk is consistent. Persons are locked in order, to
+-- avoid deadlocks. Primary keys of person and collection, person (person_key), face (person_key, content_id), model.
+-- Existing rows are looked up one by one in subqueries: joins would read whole tables for each chunk. A new person's
+-- centroid is the mean of the added faces; `update_centers` computes those of other persons, and of persons with a face
+-- far from it.
 WITH item AS MATERIALIZED (
     SELECT i.*
     FROM unnest(:person_ids::text[], :display_names::text[], :external_refs::text[], :content_ids::uuid[], :encodings::vector[], :fingerprints::text[], :expire_times::timestamptz[])
         WITH ORDINALITY
-        AS i(person_id, display_name, external_ref, content_id, encoding, fingerprint, expire_time, place)
+        AS i(person_id, display_name, external_ref, content_id, encoding, fingerprint, expire_time, ordinal)
 ), named AS MATERIALIZED (
     SELECT item.person_id,
            max(item.display_name) AS display_name,
@@ -99,8 +99,8 @@ WITH item AS MATERIALIZED (
     FROM item
     JOIN owner USING (person_id)
     JOIN facerec.model m ON m.space = :space::text AND m.fingerprint = item.fingerprint
-    ORDER BY item.place
-    -- One that has expired, or is past the retention, is taken anew: it is there no more, or would not be for long.
+    ORDER BY item.ordinal
+    -- A face that has expired or is past the retention is replaced: calls no longer find it, or soon will not.
     ON CONFLICT (collection_id, person_key, content_id) DO UPDATE
         SET face_id = gen_random_uuid(),
             encoding = excluded.encoding,
@@ -125,8 +125,8 @@ SELECT (SELECT count(*) FROM added) AS faces,
            WHERE NOT owner.is_new OR owner.person_id IN (SELECT apart.person_id FROM apart)
        ) AS grown;
 
--- name: work_out_centers
--- :person_keys keys of locked people. Person (person_key), face (person_key, content_id).
+-- name: update_centers
+-- Computes the mean and the centers of locked persons. Person (person_key), face (person_key, content_id).
 WITH kept AS MATERIALIZED (
     SELECT f.person_key,
            avg(f.encoding) AS centroid,
@@ -146,9 +146,9 @@ SET centroid = kept.centroid
 FROM unnest(:person_keys::bigint[]) AS k(person_key) LEFT JOIN kept USING (person_key)
 WHERE p.collection_id = :collection_id AND p.person_key = ANY (:person_keys::bigint[]) AND p.person_key = k.person_key;
 
--- name: find_full
--- :person_keys keys of locked people, :max_faces the most faces that a person may have. The ids of those who have more.
--- Person (person_key), face (person_key, content_id), no more of each person's than tell.
+-- name: find_full_persons
+-- The ids of the locked persons with more than :max_faces faces. Person (person_key), face (person_key, content_id), at
+-- most :max_faces + 1 of each person.
 SELECT p.person_id
 FROM facerec.:"person" p
 WHERE p.collection_id = :collection_id AND p.person_key = ANY (:person_keys::bigint[])
@@ -162,24 +162,23 @@ WHERE p.collection_id = :collection_id AND p.person_key = ANY (:person_keys::big
       ) few
   ) > :max_faces::bigint;
 
--- name: find_beyond
--- A column for each field of the faces; :max_faces the most faces that a person may have. The places, from 1, of
--- the faces that this transaction added, or that are to be added, beyond that many, with the person's key and the
--- face's id or null. Those of a person count in the order of their places. A face is this transaction's by its xmin.
--- Person (person_id), face (person_key, content_id), each looked up: there are no statistics of either.
-SELECT n.place, n.person_key, n.face_id
+-- name: find_excess
+-- The positions, from 1, of the given faces beyond a person's first :max_faces, with the person's key and the face's id or
+-- null. Counts the faces that this transaction added, which have its xmin, or that are to be added, in the order of their
+-- positions. Person (person_id), face (person_key, content_id), each looked up, as there are no statistics of either.
+SELECT n.ordinal, n.person_key, n.face_id
 FROM (
-    SELECT i.place,
+    SELECT i.ordinal,
            p.person_key,
            f.face_id,
-           row_number() OVER (PARTITION BY i.person_id ORDER BY i.place) AS number,
+           row_number() OVER (PARTITION BY i.person_id ORDER BY i.ordinal) AS number,
            (
                SELECT count(*)
                FROM facerec.:"face" f
                WHERE f.collection_id = :collection_id AND f.person_key = p.person_key AND f.expire_time > now()
                  AND f.xmin IS DISTINCT FROM pg_current_xact_id_if_assigned()::xid
            ) AS others
-    FROM unnest(:person_ids::text[], :content_ids::uuid[]) WITH ORDINALITY AS i(person_id, content_id, place)
+    FROM unnest(:person_ids::text[], :content_ids::uuid[]) WITH ORDINALITY AS i(person_id, content_id, ordinal)
     LEFT JOIN LATERAL (
         SELECT p.person_key FROM facerec.:"person" p WHERE p.collection_id = :collection_id AND p.person_id = i.person_id OFFSET 0
     ) p ON true
@@ -196,16 +195,15 @@ FROM (
     WHERE f.was_there IS NOT TRUE
 ) n
 WHERE n.number > :max_faces::bigint - n.others
-ORDER BY n.place;
+ORDER BY n.ordinal;
 
--- name: drop_beyond
--- :face_ids ids of faces that this transaction added. Face (face_id).
+-- name: delete_excess
+-- Deletes faces that this transaction added. Face (face_id).
 DELETE FROM facerec.:"face" f WHERE f.collection_id = :collection_id AND f.face_id = ANY (:face_ids::uuid[]);
 
 -- name: count_known
--- How many of them are there, and not to be taken anew. Primary keys of
--- collection and person, face (person_key, content_id). OFFSET 0 has each looked up: there are no statistics of either,
--- and a join could read all faces.
+-- The number of the given faces that exist and need not be replaced. Primary keys of collection and person, face
+-- (person_key, content_id). OFFSET 0 makes each a lookup: without statistics of either, a join could read all faces.
 SELECT count(*) AS known
 FROM unnest(:person_ids::text[], :content_ids::uuid[]) AS i(person_id, content_id)
 CROSS JOIN LATERAL (
@@ -221,10 +219,10 @@ WHERE f.expire_time > now()
   AND (f.create_time <= now() - (SELECT c.retention FROM facerec.collection c WHERE c.collection_id = :collection_id)) IS NOT TRUE;
 
 -- name: find_same_encodings
--- The places, from 1, of the faces whose person has that very encoding under another content, as that
--- of a photo, and that content. Person (person_id), face (person_key, content_id): all faces of those people are read.
-SELECT i.place, f.content_id
-FROM unnest(:person_ids::text[], :content_ids::uuid[], :encodings::vector[]) WITH ORDINALITY AS i(person_id, content_id, encoding, place)
+-- The positions, from 1, of the given faces whose person has the same encoding with another content id, such as a photo's,
+-- and that content id. Person (person_id), face (person_key, content_id): all faces of these persons are read.
+SELECT i.ordinal, f.content_id
+FROM unnest(:person_ids::text[], :content_ids::uuid[], :encodings::vector[]) WITH ORDINALITY AS i(person_id, content_id, encoding, ordinal)
 CROSS JOIN LATERAL (
     SELECT p.person_key FROM facerec.:"person" p WHERE p.collection_id = :collection_id AND p.person_id = i.person_id OFFSET 0
 ) p
@@ -240,13 +238,13 @@ CROSS JOIN LATERAL (
 ) f;
 
 -- name: count_new_persons
--- How many of :person_ids are nobody yet. Primary key of person.
+-- The number of :person_ids without a person. Primary key of person.
 SELECT count(DISTINCT i.person_id) AS new_persons
 FROM unnest(:person_ids::text[]) AS i(person_id)
 WHERE NOT EXISTS (SELECT FROM facerec.:"person" p WHERE p.collection_id = :collection_id AND p.person_id = i.person_id);
 
--- name: note_import
--- The import is locked; the counts are what the chunk added. Answers the policy in force. Primary keys.
+-- name: record_import_progress
+-- Adds a chunk's counts to a locked import. Returns the current duplicate policy. Primary keys.
 UPDATE facerec.face_import i
 SET next_row = :next_row,
     faces_added = i.faces_added + :faces_added,
@@ -257,7 +255,7 @@ WHERE i.collection_id = :collection_id AND i.import_id = :import_id
 RETURNING (SELECT c.duplicate_policy FROM facerec.collection c WHERE c.collection_id = :collection_id) AS duplicate_policy;
 
 -- name: get_import
--- A row where there is the collection. Primary keys.
+-- One row if the collection exists. Primary keys.
 SELECT coalesce(i.next_row, 0) AS next_row,
        coalesce(i.faces_added, 0) AS faces_added,
        coalesce(i.faces_already_there, 0) AS faces_already_there,
@@ -270,10 +268,10 @@ LEFT JOIN facerec.face_import i ON i.collection_id = c.collection_id AND i.impor
 WHERE c.collection_id = :collection_id;
 
 -- name: export_faces
--- :after_person_id the last row's person or '', :after_time and :after_face_id its face's time and id or null. Faces by
--- person and age; a row without a face for a person who has none, or none left. Primary key of person in its order,
--- face (person_key, content_id), each person's faces sorted by themselves; model. OFFSET 0 keeps the planner from
--- reading all faces for each page, which took 30 times as long at a million.
+-- :after_person_id is the person of the last row, or ''; :after_time and :after_face_id are its face's, or null. Faces
+-- ordered by person and age; a row with a null face for a person without further faces. Primary key of person in its
+-- order, face (person_key, content_id), sorted for each person; model. OFFSET 0 keeps the planner from reading all faces
+-- for each page, which took 30 times as long with a million.
 SELECT p.person_id, p.display_name, f.face_id, f.create_time, f.encoding, f.external_ref, f.expire_time, m.fingerprint
 FROM (
     SELECT p.person_id, p.person_key, p.display_name

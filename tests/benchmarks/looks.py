@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from facerec.matcher.v1 import matcher_pb2 as pb
 from matcher_service.domain.proportion import Proportion
-from matcher_service.identification.recall_probes import FAR_STEP, move, step
+from matcher_service.identification.recall_sampling import FAR_STEP, move, step
 from matcher_service.maintenance import runner
 from matcher_service.postgres.connections import owner as session
 from matcher_service.postgres.session import Session
@@ -159,7 +159,7 @@ async def _count_proposed(connection: asyncpg.Connection, effort: int, keys: Key
         await connection.execute("SELECT set_config('ivfflat.probes', $1, true)", str(effort))
         counting = Session(connection, "default", role="maintenance")
         count: int = await counting.value(
-            "count_proposed", person_keys=keys.tolist(), probe_encodings=[vector_wire(v) for v in vectors]
+            "count_proposed", person_keys=keys.tolist(), sample_encodings=[vector_wire(v) for v in vectors]
         )
     return count
 

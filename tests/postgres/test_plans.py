@@ -12,17 +12,17 @@ SCANS = {
     # All faces, on purpose.
     "identify": {"face"},
     "review_exactly": {"face"},
-    "lock_outlived_persons": {"face"},
+    "lock_persons_past_retention": {"face"},
     "count_centers": {"face"},
-    "list_unmarked": {"face", "person"},
+    "list_persons_to_mark": {"face", "person"},
     # So many faces at most.
     "count_some_faces": {"face"},
     # All people: a sample is drawn, or those are looked for who are no more.
     "measure_genuine": {"person"},
     "draw_impostors": {"person"},
-    "draw_probes": {"person"},
+    "draw_recall_samples": {"person"},
     # All requests.
-    "forget_requests": {"enroll_request"},
+    "delete_old_requests": {"enroll_request"},
     "blank_requests": {"enroll_request"},
 }
 

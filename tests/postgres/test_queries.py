@@ -164,7 +164,7 @@ async def test_one_persons_faces_are_found_by_index_and_a_search_scans(
     verify = await plan(database, "verify", person_id="7", encoding=VECTOR, face_id=None, **uncounted)
     assert f"Seq Scan on {face}" not in verify
     assert "(collection_id = 'default'::text) AND (person_key = p.person_key)" in verify
-    expired = await plan(database, "drop_expired", person_ids=["7", "8"])
+    expired = await plan(database, "delete_expired", person_ids=["7", "8"])
     assert "Seq Scan" not in expired.replace("Seq Scan on collection", "")
     due = await plan(database, "lock_expired_persons", role="maintenance", max_persons=500)
     assert "Seq Scan" not in due
@@ -286,7 +286,7 @@ async def test_an_enrolment_locks_nobody_while_it_waits_for_a_model(
 
 
 def test_two_statements_of_one_name_are_refused() -> None:
-    with pytest.raises(ValueError, match="two statements have one name"):
+    with pytest.raises(ValueError, match="two statements have the same name"):
         parse("-- name: a\nSELECT 1;\n-- name: a\nSELECT 2;\n")
 
 

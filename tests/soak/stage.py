@@ -17,7 +17,7 @@ async def start(folder: Path) -> tuple[EmbeddedPostgres, RunningMatcher, grpc.ai
     await migrations.migrate(opened.url())
     service = matcher_service(opened.url())
     await service.start()
-    await service.looked.wait()
+    await service.checked.wait()
     channel = grpc.aio.insecure_channel(service.server.address)
     stubs = matcher_pb2_grpc.MatcherServiceStub(channel), matcher_pb2_grpc.CollectionServiceStub(channel)
     return opened, RunningMatcher(service, *stubs), channel

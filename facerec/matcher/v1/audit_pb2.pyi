@@ -31,11 +31,13 @@ class _AuditActionEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_AuditActi
     AUDIT_ACTION_ENROLL: _AuditAction.ValueType  # 1
     """AUDIT_ACTION_ENROLL added faces to a person."""
     AUDIT_ACTION_IMPORT: _AuditAction.ValueType  # 2
-    """AUDIT_ACTION_IMPORT added faces in bulk; an event a chunk, without a person."""
+    """AUDIT_ACTION_IMPORT added faces in bulk; one event per chunk, without a
+    person.
+    """
     AUDIT_ACTION_UPDATE_PERSON: _AuditAction.ValueType  # 3
     """AUDIT_ACTION_UPDATE_PERSON changed a display name."""
     AUDIT_ACTION_MERGE_PERSONS: _AuditAction.ValueType  # 4
-    """AUDIT_ACTION_MERGE_PERSONS gave one person's faces to another."""
+    """AUDIT_ACTION_MERGE_PERSONS moved one person's faces to another."""
     AUDIT_ACTION_DELETE_PERSON: _AuditAction.ValueType  # 5
     """AUDIT_ACTION_DELETE_PERSON erased a person."""
     AUDIT_ACTION_DELETE_FACE: _AuditAction.ValueType  # 6
@@ -43,7 +45,7 @@ class _AuditActionEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_AuditActi
     AUDIT_ACTION_EXPIRE: _AuditAction.ValueType  # 7
     """AUDIT_ACTION_EXPIRE erased faces that have expired."""
     AUDIT_ACTION_EXPORT: _AuditAction.ValueType  # 8
-    """AUDIT_ACTION_EXPORT began to read all faces."""
+    """AUDIT_ACTION_EXPORT started an export of all faces."""
     AUDIT_ACTION_CREATE_COLLECTION: _AuditAction.ValueType  # 9
     """AUDIT_ACTION_CREATE_COLLECTION added the collection."""
     AUDIT_ACTION_UPDATE_COLLECTION: _AuditAction.ValueType  # 10
@@ -51,31 +53,33 @@ class _AuditActionEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_AuditActi
     AUDIT_ACTION_DELETE_COLLECTION: _AuditAction.ValueType  # 11
     """AUDIT_ACTION_DELETE_COLLECTION erased the collection."""
     AUDIT_ACTION_APPLY_CALIBRATION: _AuditAction.ValueType  # 12
-    """AUDIT_ACTION_APPLY_CALIBRATION put a calibration's thresholds in force."""
+    """AUDIT_ACTION_APPLY_CALIBRATION applied a calibration's thresholds."""
     AUDIT_ACTION_VERIFY: _AuditAction.ValueType  # 13
-    """AUDIT_ACTION_VERIFY decided a claim."""
+    """AUDIT_ACTION_VERIFY decided whether a face is the claimed person's."""
     AUDIT_ACTION_IDENTIFY: _AuditAction.ValueType  # 14
-    """AUDIT_ACTION_IDENTIFY decided who a face is; an event a face."""
+    """AUDIT_ACTION_IDENTIFY decided who a face is; one event per face."""
     AUDIT_ACTION_COMPARE: _AuditAction.ValueType  # 15
-    """AUDIT_ACTION_COMPARE measured two faces."""
+    """AUDIT_ACTION_COMPARE compared two faces."""
     AUDIT_ACTION_UPDATE_FACE: _AuditAction.ValueType  # 16
-    """AUDIT_ACTION_UPDATE_FACE changed a face's reference or its end."""
+    """AUDIT_ACTION_UPDATE_FACE changed a face's external_ref or expire_time."""
     AUDIT_ACTION_EXPORT_PERSON: _AuditAction.ValueType  # 17
-    """AUDIT_ACTION_EXPORT_PERSON began to read all that is kept of a person."""
+    """AUDIT_ACTION_EXPORT_PERSON started an export of all data of a person."""
 
 class AuditAction(_AuditAction, metaclass=_AuditActionEnumTypeWrapper):
-    """AuditAction is what was done."""
+    """AuditAction is the action that an audit event records."""
 
 AUDIT_ACTION_UNSPECIFIED: AuditAction.ValueType  # 0
 """AUDIT_ACTION_UNSPECIFIED is never answered."""
 AUDIT_ACTION_ENROLL: AuditAction.ValueType  # 1
 """AUDIT_ACTION_ENROLL added faces to a person."""
 AUDIT_ACTION_IMPORT: AuditAction.ValueType  # 2
-"""AUDIT_ACTION_IMPORT added faces in bulk; an event a chunk, without a person."""
+"""AUDIT_ACTION_IMPORT added faces in bulk; one event per chunk, without a
+person.
+"""
 AUDIT_ACTION_UPDATE_PERSON: AuditAction.ValueType  # 3
 """AUDIT_ACTION_UPDATE_PERSON changed a display name."""
 AUDIT_ACTION_MERGE_PERSONS: AuditAction.ValueType  # 4
-"""AUDIT_ACTION_MERGE_PERSONS gave one person's faces to another."""
+"""AUDIT_ACTION_MERGE_PERSONS moved one person's faces to another."""
 AUDIT_ACTION_DELETE_PERSON: AuditAction.ValueType  # 5
 """AUDIT_ACTION_DELETE_PERSON erased a person."""
 AUDIT_ACTION_DELETE_FACE: AuditAction.ValueType  # 6
@@ -83,7 +87,7 @@ AUDIT_ACTION_DELETE_FACE: AuditAction.ValueType  # 6
 AUDIT_ACTION_EXPIRE: AuditAction.ValueType  # 7
 """AUDIT_ACTION_EXPIRE erased faces that have expired."""
 AUDIT_ACTION_EXPORT: AuditAction.ValueType  # 8
-"""AUDIT_ACTION_EXPORT began to read all faces."""
+"""AUDIT_ACTION_EXPORT started an export of all faces."""
 AUDIT_ACTION_CREATE_COLLECTION: AuditAction.ValueType  # 9
 """AUDIT_ACTION_CREATE_COLLECTION added the collection."""
 AUDIT_ACTION_UPDATE_COLLECTION: AuditAction.ValueType  # 10
@@ -91,17 +95,17 @@ AUDIT_ACTION_UPDATE_COLLECTION: AuditAction.ValueType  # 10
 AUDIT_ACTION_DELETE_COLLECTION: AuditAction.ValueType  # 11
 """AUDIT_ACTION_DELETE_COLLECTION erased the collection."""
 AUDIT_ACTION_APPLY_CALIBRATION: AuditAction.ValueType  # 12
-"""AUDIT_ACTION_APPLY_CALIBRATION put a calibration's thresholds in force."""
+"""AUDIT_ACTION_APPLY_CALIBRATION applied a calibration's thresholds."""
 AUDIT_ACTION_VERIFY: AuditAction.ValueType  # 13
-"""AUDIT_ACTION_VERIFY decided a claim."""
+"""AUDIT_ACTION_VERIFY decided whether a face is the claimed person's."""
 AUDIT_ACTION_IDENTIFY: AuditAction.ValueType  # 14
-"""AUDIT_ACTION_IDENTIFY decided who a face is; an event a face."""
+"""AUDIT_ACTION_IDENTIFY decided who a face is; one event per face."""
 AUDIT_ACTION_COMPARE: AuditAction.ValueType  # 15
-"""AUDIT_ACTION_COMPARE measured two faces."""
+"""AUDIT_ACTION_COMPARE compared two faces."""
 AUDIT_ACTION_UPDATE_FACE: AuditAction.ValueType  # 16
-"""AUDIT_ACTION_UPDATE_FACE changed a face's reference or its end."""
+"""AUDIT_ACTION_UPDATE_FACE changed a face's external_ref or expire_time."""
 AUDIT_ACTION_EXPORT_PERSON: AuditAction.ValueType  # 17
-"""AUDIT_ACTION_EXPORT_PERSON began to read all that is kept of a person."""
+"""AUDIT_ACTION_EXPORT_PERSON started an export of all data of a person."""
 Global___AuditAction: _TypeAlias = AuditAction  # noqa: Y015
 
 class _AuditKind:
@@ -111,30 +115,30 @@ class _AuditKind:
 class _AuditKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_AuditKind.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
     AUDIT_KIND_UNSPECIFIED: _AuditKind.ValueType  # 0
-    """AUDIT_KIND_UNSPECIFIED is all of them."""
+    """AUDIT_KIND_UNSPECIFIED selects all events."""
     AUDIT_KIND_CHANGES: _AuditKind.ValueType  # 1
-    """AUDIT_KIND_CHANGES is what changed a collection, or read it or a person as a whole. Such an
+    """AUDIT_KIND_CHANGES selects changes of a collection, and exports. Such an
     event is committed together with the change.
     """
     AUDIT_KIND_DECISIONS: _AuditKind.ValueType  # 2
-    """AUDIT_KIND_DECISIONS is verified, identified and compared faces. They are
-    written in batches: a process that is killed takes those of the last second
-    with it.
+    """AUDIT_KIND_DECISIONS selects verified, identified and compared faces. Their
+    events are written in batches: a process that is killed loses those of the
+    last second.
     """
 
 class AuditKind(_AuditKind, metaclass=_AuditKindEnumTypeWrapper):
-    """AuditKind is a part of the events."""
+    """AuditKind is a group of events."""
 
 AUDIT_KIND_UNSPECIFIED: AuditKind.ValueType  # 0
-"""AUDIT_KIND_UNSPECIFIED is all of them."""
+"""AUDIT_KIND_UNSPECIFIED selects all events."""
 AUDIT_KIND_CHANGES: AuditKind.ValueType  # 1
-"""AUDIT_KIND_CHANGES is what changed a collection, or read it or a person as a whole. Such an
+"""AUDIT_KIND_CHANGES selects changes of a collection, and exports. Such an
 event is committed together with the change.
 """
 AUDIT_KIND_DECISIONS: AuditKind.ValueType  # 2
-"""AUDIT_KIND_DECISIONS is verified, identified and compared faces. They are
-written in batches: a process that is killed takes those of the last second
-with it.
+"""AUDIT_KIND_DECISIONS selects verified, identified and compared faces. Their
+events are written in batches: a process that is killed loses those of the
+last second.
 """
 Global___AuditKind: _TypeAlias = AuditKind  # noqa: Y015
 
@@ -145,7 +149,7 @@ class _AuditOutcome:
 class _AuditOutcomeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_AuditOutcome.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
     AUDIT_OUTCOME_UNSPECIFIED: _AuditOutcome.ValueType  # 0
-    """AUDIT_OUTCOME_UNSPECIFIED is of what decides nothing."""
+    """AUDIT_OUTCOME_UNSPECIFIED is for events that are not decisions."""
     AUDIT_OUTCOME_MATCH: _AuditOutcome.ValueType  # 1
     """AUDIT_OUTCOME_MATCH is a match, or somebody found."""
     AUDIT_OUTCOME_NO_MATCH: _AuditOutcome.ValueType  # 2
@@ -155,7 +159,7 @@ class AuditOutcome(_AuditOutcome, metaclass=_AuditOutcomeEnumTypeWrapper):
     """AuditOutcome is what was decided."""
 
 AUDIT_OUTCOME_UNSPECIFIED: AuditOutcome.ValueType  # 0
-"""AUDIT_OUTCOME_UNSPECIFIED is of what decides nothing."""
+"""AUDIT_OUTCOME_UNSPECIFIED is for events that are not decisions."""
 AUDIT_OUTCOME_MATCH: AuditOutcome.ValueType  # 1
 """AUDIT_OUTCOME_MATCH is a match, or somebody found."""
 AUDIT_OUTCOME_NO_MATCH: AuditOutcome.ValueType  # 2
@@ -164,8 +168,8 @@ Global___AuditOutcome: _TypeAlias = AuditOutcome  # noqa: Y015
 
 @_typing.final
 class AuditEvent(_message.Message):
-    """AuditEvent is one thing that was done. It names no person and holds neither a
-    vector nor a distance.
+    """AuditEvent records one action. It names no person and has neither an encoding
+    nor a distance.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -200,17 +204,17 @@ class AuditEvent(_message.Message):
     OUTCOME_FIELD_NUMBER: _builtins.int
     DETAILS_FIELD_NUMBER: _builtins.int
     event_id: _builtins.int
-    """event_id numbers it; later events have larger ones, not without gaps."""
+    """event_id numbers the event; later events have larger numbers, with gaps."""
     action: Global___AuditAction.ValueType
     """action is what was done."""
     caller: _builtins.str
-    """caller is the name of the key or certificate that asked; empty where none is
-    asked for.
+    """caller is the name of the caller's key or certificate; empty where none is
+    required.
     """
     person_tag: _builtins.str
-    """person_tag stands for the person: a hash of the id with a key that is erased
-    with them, 32 hexadecimal characters. Empty where it is about nobody, or
-    about several.
+    """person_tag identifies the person: a hash of the id with a key that is
+    erased with the person, 32 hexadecimal characters. Empty where the event
+    concerns no person, or several.
     """
     persons: _builtins.int
     """persons counts the people concerned. Unit: persons."""
@@ -220,13 +224,13 @@ class AuditEvent(_message.Message):
     """outcome is what was decided."""
     @_builtins.property
     def event_time(self) -> _timestamp_pb2.Timestamp:
-        """event_time is when it was done."""
+        """event_time is when the action was done."""
 
     @_builtins.property
     def details(self) -> _containers.ScalarMap[_builtins.str, _builtins.str]:
-        """details tells more of a change: settings before and after, an import's id, a
-        calibration's; `duplicate_policy` is `ignored` for an import into a collection
-        that refuses duplicates.
+        """details describe a change: settings before and after, the id of an import
+        or a calibration; `duplicate_policy` is `ignored` for an import into a
+        collection that refuses duplicates.
         """
 
     def __init__(
@@ -268,15 +272,15 @@ class ListAuditEventsRequest(_message.Message):
     `default`.
     """
     person_id: _builtins.str
-    """person_id leaves only events of that person, who must still be there: what
-    an erased person did can be attributed to nobody. Range: 1 to 128 characters.
-    Default: everybody's.
+    """person_id selects the events of that person, who must still exist: events
+    of an erased person cannot be attributed. Range: 1 to 128 characters.
+    Default: all persons.
     """
     kind: Global___AuditKind.ValueType
-    """kind leaves only a part of the events. Default: all."""
+    """kind selects a group of events. Default: all."""
     page_size: _builtins.int
-    """page_size is the most events in the answer. Unit: events. Range: 0 to 1000.
-    Default: 0, which means 100.
+    """page_size is the maximum number of events in the answer. Unit: events.
+    Range: 0 to 1000. Default: 0, which means 100.
     """
     page_token: _builtins.str
     """page_token is the last answer's next_page_token. Default: empty, the first
@@ -284,11 +288,11 @@ class ListAuditEventsRequest(_message.Message):
     """
     @_builtins.property
     def start_time(self) -> _timestamp_pb2.Timestamp:
-        """start_time leaves out what was before. Default: from the beginning."""
+        """start_time excludes earlier events. Default: from the beginning."""
 
     @_builtins.property
     def end_time(self) -> _timestamp_pb2.Timestamp:
-        """end_time leaves out what was then and later. Default: until now."""
+        """end_time excludes events at this time or later. Default: until now."""
 
     def __init__(
         self,
@@ -320,10 +324,10 @@ class ListAuditEventsResponse(_message.Message):
     EVENTS_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     next_page_token: _builtins.str
-    """next_page_token asks for what follows; empty at the end."""
+    """next_page_token is the token of the next page; empty on the last."""
     @_builtins.property
     def events(self) -> _containers.RepeatedCompositeFieldContainer[Global___AuditEvent]:
-        """events are the newest first."""
+        """events are ordered newest first."""
 
     def __init__(
         self,

@@ -64,9 +64,9 @@ class OperatingPoint(_message.Message):
     Euclidean distance in the encodings' space.
     """
     expected_false_hits: _builtins.float
-    """expected_false_hits is the expected number of false positives of Identify for
-    one unenrolled probe at this collection's size, at the most: far times its faces. Unit:
-    faces.
+    """expected_false_hits is the expected number of false positives of Identify
+    for one unenrolled probe at this collection's size, as an upper bound: far
+    times its faces. Unit: faces.
     """
     @_builtins.property
     def far(self) -> Global___Rate:
@@ -76,8 +76,9 @@ class OperatingPoint(_message.Message):
 
     @_builtins.property
     def frr(self) -> Global___Rate:
-        """frr is the false non-match rate (FNMR): the mean over persons of the share of pairs of
-        their own faces that do not match. Unset where too few have two faces.
+        """frr is the false non-match rate (FNMR): the mean over persons of the share
+        of pairs of their own faces that do not match. Unset where too few persons
+        have two faces.
         """
 
     def __init__(
@@ -98,7 +99,7 @@ Global___OperatingPoint: _TypeAlias = OperatingPoint  # noqa: Y015
 
 @_typing.final
 class Suspect(_message.Message):
-    """Suspect is a pair of persons who may be one."""
+    """Suspect is a likely duplicate pair: two persons who may be one."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -143,17 +144,17 @@ class CalibrateRequest(_message.Message):
     collection_id: _builtins.str
     """collection_id names the collection. Default: `default`."""
     target_far: _builtins.float
-    """target_far is the false match rate that the verify threshold is to keep.
-    Unit: 1, a share. Range: 1e-7 to 0.1. Default: 0.001.
+    """target_far is the largest false match rate of the verify threshold. Unit:
+    1, a share. Range: 1e-7 to 0.1. Default: 0.001.
     """
     target_false_hits: _builtins.float
     """target_false_hits is the largest expected number of false positives of
     Identify for one unenrolled probe. Unit: faces. Range: 1e-4 to 10. Default: 0.01.
     """
     max_persons: _builtins.int
-    """max_persons is the most people whose faces are compared. A call takes a time
-    that grows with its square: give one for 50000 a deadline of minutes. Unit:
-    persons. Range: 20 to 50000. Default: 0, which means 1000.
+    """max_persons is the maximum number of people whose faces are compared. The
+    duration of a call grows with its square: set a deadline of minutes for
+    50000. Unit: persons. Range: 20 to 50000. Default: 0, which means 1000.
     """
     def __init__(
         self,
@@ -180,8 +181,8 @@ Global___CalibrateRequest: _TypeAlias = CalibrateRequest  # noqa: Y015
 
 @_typing.final
 class Calibration(_message.Message):
-    """Calibration is what was measured of a collection, kept as the evidence of the
-    thresholds that are chosen by it.
+    """Calibration is the measured error rates of a collection, stored as the
+    evidence of the thresholds chosen by them.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -203,34 +204,33 @@ class Calibration(_message.Message):
     SUSPECTS_FIELD_NUMBER: _builtins.int
     IDENTIFY_NEEDS_FIELD_NUMBER: _builtins.int
     calibration_id: _builtins.str
-    """calibration_id names it."""
+    """calibration_id identifies the calibration."""
     faces: _builtins.int
-    """faces is the collection's size, about. Unit: faces."""
+    """faces is the collection's estimated size. Unit: faces."""
     genuine_persons: _builtins.int
-    """genuine_persons counts those with two faces or more that were measured,
-    4000 at most.
-    Unit: persons.
+    """genuine_persons counts the measured persons with two faces or more, 4000 at
+    most. Unit: persons.
     """
     genuine_pairs: _builtins.int
     """genuine_pairs counts pairs of faces of one person. Unit: pairs."""
     impostor_persons: _builtins.int
-    """impostor_persons counts those that were compared with each other. Unit:
+    """impostor_persons counts the persons compared with each other. Unit:
     persons.
     """
     impostor_pairs: _builtins.int
     """impostor_pairs counts pairs of faces of different persons. Unit: pairs."""
     target_far: _builtins.float
-    """target_far is what was asked for. Unit: 1, a share."""
+    """target_far is the request's. Unit: 1, a share."""
     target_false_hits: _builtins.float
-    """target_false_hits is what was asked for. Unit: faces."""
+    """target_false_hits is the request's. Unit: faces."""
     identify_needs: _builtins.str
-    """identify_needs says what it takes to support target_false_hits, where
-    identify is unset: the max_persons to set, or the target_false_hits that the
-    pairs there are support.
+    """identify_needs says how to support target_false_hits, where identify is
+    unset: the max_persons to set, or the target_false_hits that the measured
+    pairs support.
     """
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
-        """create_time is when it was measured."""
+        """create_time is when the error rates were measured."""
 
     @_builtins.property
     def verify(self) -> Global___OperatingPoint:
@@ -241,7 +241,7 @@ class Calibration(_message.Message):
     @_builtins.property
     def identify(self) -> Global___OperatingPoint:
         """identify is the largest threshold at which target_false_hits are expected.
-        Unset where the pairs there are can't support it.
+        Unset where there are too few pairs to support it.
         """
 
     @_builtins.property
@@ -256,12 +256,12 @@ class Calibration(_message.Message):
 
     @_builtins.property
     def impostor_counts(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
-        """impostor_counts counts impostor pairs likewise. Unit: pairs."""
+        """impostor_counts counts impostor pairs in the same bins. Unit: pairs."""
 
     @_builtins.property
     def suspects(self) -> _containers.RepeatedCompositeFieldContainer[Global___Suspect]:
-        """suspects are probably one person enrolled under two ids, whose pair poisons
-        the false match rate; the nearest 20 at most.
+        """suspects are likely duplicate pairs: one person enrolled under two ids,
+        which raises the measured false match rate; the nearest 20 at most.
         """
 
     def __init__(
@@ -294,14 +294,14 @@ Global___Calibration: _TypeAlias = Calibration  # noqa: Y015
 
 @_typing.final
 class CalibrateResponse(_message.Message):
-    """CalibrateResponse holds what was measured."""
+    """CalibrateResponse holds the calibration."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     CALIBRATION_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def calibration(self) -> Global___Calibration:
-        """calibration is what was measured. Nothing is changed by it."""
+        """calibration is the new calibration. It changes no setting."""
 
     def __init__(
         self,
@@ -346,7 +346,7 @@ Global___ApplyCalibrationRequest: _TypeAlias = ApplyCalibrationRequest  # noqa: 
 
 @_typing.final
 class ApplyCalibrationResponse(_message.Message):
-    """ApplyCalibrationResponse tells the thresholds before and after."""
+    """ApplyCalibrationResponse holds the thresholds before and after."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -355,14 +355,14 @@ class ApplyCalibrationResponse(_message.Message):
     OLD_IDENTIFY_THRESHOLD_FIELD_NUMBER: _builtins.int
     IDENTIFY_THRESHOLD_FIELD_NUMBER: _builtins.int
     old_verify_threshold: _builtins.float
-    """old_verify_threshold is what it was. Unit: Euclidean distance."""
+    """old_verify_threshold is the threshold before. Unit: Euclidean distance."""
     verify_threshold: _builtins.float
-    """verify_threshold is what it is now. Unit: Euclidean distance."""
+    """verify_threshold is the threshold now. Unit: Euclidean distance."""
     old_identify_threshold: _builtins.float
-    """old_identify_threshold is what it was. Unit: Euclidean distance."""
+    """old_identify_threshold is the threshold before. Unit: Euclidean distance."""
     identify_threshold: _builtins.float
-    """identify_threshold is what it is now; unchanged where the calibration has
-    none. Unit: Euclidean distance.
+    """identify_threshold is the threshold now; unchanged where the calibration
+    has none. Unit: Euclidean distance.
     """
     def __init__(
         self,

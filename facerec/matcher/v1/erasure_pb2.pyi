@@ -27,15 +27,17 @@ class _ErasureStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErasureS
     ERASURE_STATE_UNSPECIFIED: _ErasureState.ValueType  # 0
     """ERASURE_STATE_UNSPECIFIED is never answered."""
     ERASURE_STATE_PENDING: _ErasureState.ValueType  # 1
-    """ERASURE_STATE_PENDING is committed: no call sees what was erased, and vacuum
-    has yet to remove the dead rows.
+    """ERASURE_STATE_PENDING is committed: no call sees the erased data, but
+    vacuum has not removed the dead rows yet.
     """
     ERASURE_STATE_VACUUMED: _ErasureState.ValueType  # 2
-    """ERASURE_STATE_VACUUMED has no dead row left; their bytes may still lie in
+    """ERASURE_STATE_VACUUMED has no dead rows left; their bytes may still be in
     free space of the tables' files.
     """
     ERASURE_STATE_SCRUBBED: _ErasureState.ValueType  # 3
-    """ERASURE_STATE_SCRUBBED has had the tables' files written anew."""
+    """ERASURE_STATE_SCRUBBED has the tables' files rewritten, without the erased
+    bytes.
+    """
 
 class ErasureState(_ErasureState, metaclass=_ErasureStateEnumTypeWrapper):
     """ErasureState says how far an erasure has come."""
@@ -43,15 +45,17 @@ class ErasureState(_ErasureState, metaclass=_ErasureStateEnumTypeWrapper):
 ERASURE_STATE_UNSPECIFIED: ErasureState.ValueType  # 0
 """ERASURE_STATE_UNSPECIFIED is never answered."""
 ERASURE_STATE_PENDING: ErasureState.ValueType  # 1
-"""ERASURE_STATE_PENDING is committed: no call sees what was erased, and vacuum
-has yet to remove the dead rows.
+"""ERASURE_STATE_PENDING is committed: no call sees the erased data, but
+vacuum has not removed the dead rows yet.
 """
 ERASURE_STATE_VACUUMED: ErasureState.ValueType  # 2
-"""ERASURE_STATE_VACUUMED has no dead row left; their bytes may still lie in
+"""ERASURE_STATE_VACUUMED has no dead rows left; their bytes may still be in
 free space of the tables' files.
 """
 ERASURE_STATE_SCRUBBED: ErasureState.ValueType  # 3
-"""ERASURE_STATE_SCRUBBED has had the tables' files written anew."""
+"""ERASURE_STATE_SCRUBBED has the tables' files rewritten, without the erased
+bytes.
+"""
 Global___ErasureState: _TypeAlias = ErasureState  # noqa: Y015
 
 @_typing.final
@@ -65,7 +69,7 @@ class GetErasureRequest(_message.Message):
     collection_id: _builtins.str
     """collection_id names the collection. Default: `default`."""
     erasure_id: _builtins.str
-    """erasure_id is of the receipt: a UUID in its 36-character form."""
+    """erasure_id is the id in the receipt: a UUID in its 36-character form."""
     def __init__(
         self,
         *,
@@ -82,7 +86,7 @@ Global___GetErasureRequest: _TypeAlias = GetErasureRequest  # noqa: Y015
 
 @_typing.final
 class GetErasureResponse(_message.Message):
-    """GetErasureResponse tells how far an erasure has come."""
+    """GetErasureResponse holds the state of an erasure."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -93,7 +97,7 @@ class GetErasureResponse(_message.Message):
     VACUUM_TIME_FIELD_NUMBER: _builtins.int
     SCRUB_TIME_FIELD_NUMBER: _builtins.int
     state: Global___ErasureState.ValueType
-    """state is how far it has come."""
+    """state is how far the erasure has come."""
     persons_deleted: _builtins.int
     """persons_deleted counts the people erased. Unit: persons."""
     faces_deleted: _builtins.int
@@ -108,7 +112,7 @@ class GetErasureResponse(_message.Message):
 
     @_builtins.property
     def scrub_time(self) -> _timestamp_pb2.Timestamp:
-        """scrub_time is when the files had been written anew. Unset before."""
+        """scrub_time is when the files had been rewritten. Unset before."""
 
     def __init__(
         self,

@@ -35,11 +35,11 @@ class _SearchModeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_SearchMode
     SEARCH_MODE_EXACT: _SearchMode.ValueType  # 1
     """SEARCH_MODE_EXACT compared every face of the collection."""
     SEARCH_MODE_INDEX: _SearchMode.ValueType  # 2
-    """SEARCH_MODE_INDEX took the answer an index proposed: in Identify one near
-    enough to stand, in Enroll's check for duplicates whatever it proposed.
+    """SEARCH_MODE_INDEX accepted the index result: in Identify one within the
+    index acceptance threshold, in Enroll's duplicate check any.
     """
     SEARCH_MODE_INDEX_CONFIRMED: _SearchMode.ValueType  # 3
-    """SEARCH_MODE_INDEX_CONFIRMED asked an index and let an exact scan decide."""
+    """SEARCH_MODE_INDEX_CONFIRMED queried the index, and an exact scan decided."""
 
 class SearchMode(_SearchMode, metaclass=_SearchModeEnumTypeWrapper):
     """SearchMode says how a collection was searched."""
@@ -49,11 +49,11 @@ SEARCH_MODE_UNSPECIFIED: SearchMode.ValueType  # 0
 SEARCH_MODE_EXACT: SearchMode.ValueType  # 1
 """SEARCH_MODE_EXACT compared every face of the collection."""
 SEARCH_MODE_INDEX: SearchMode.ValueType  # 2
-"""SEARCH_MODE_INDEX took the answer an index proposed: in Identify one near
-enough to stand, in Enroll's check for duplicates whatever it proposed.
+"""SEARCH_MODE_INDEX accepted the index result: in Identify one within the
+index acceptance threshold, in Enroll's duplicate check any.
 """
 SEARCH_MODE_INDEX_CONFIRMED: SearchMode.ValueType  # 3
-"""SEARCH_MODE_INDEX_CONFIRMED asked an index and let an exact scan decide."""
+"""SEARCH_MODE_INDEX_CONFIRMED queried the index, and an exact scan decided."""
 Global___SearchMode: _TypeAlias = SearchMode  # noqa: Y015
 
 class _DuplicatePolicy:
@@ -67,21 +67,24 @@ class _DuplicatePolicyEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Dupli
     is DUPLICATE_POLICY_FLAG.
     """
     DUPLICATE_POLICY_ALLOW: _DuplicatePolicy.ValueType  # 1
-    """DUPLICATE_POLICY_ALLOW does not look, which is quickest."""
+    """DUPLICATE_POLICY_ALLOW does not search for duplicates, which is fastest."""
     DUPLICATE_POLICY_FLAG: _DuplicatePolicy.ValueType  # 2
-    """DUPLICATE_POLICY_FLAG enrolls and names the other person in the answer."""
+    """DUPLICATE_POLICY_FLAG enrolls the face and names the other person in the
+    answer.
+    """
     DUPLICATE_POLICY_REFUSE: _DuplicatePolicy.ValueType  # 3
     """DUPLICATE_POLICY_REFUSE enrolls nothing and answers FACE_DUPLICATE, whose
     ErrorInfo names the other person, as EnrolledFace.duplicate does, in its
-    metadata as `person_id`. Of calls that enroll one face for several persons at
-    once, one is taken. ImportFaces, which looks for no duplicates, is refused
-    unless it says ignore_duplicate_policy. Enroll is answered as OVERLOADED where
-    others, such an import for one, enroll faster than it can search.
+    metadata as `person_id`. Of concurrent calls that enroll one face for
+    several persons, one succeeds. ImportFaces, which does not check for
+    duplicates, is refused unless it sets ignore_duplicate_policy. Enroll
+    answers OVERLOADED if others, such as an import, enroll faster than it can
+    search.
     """
 
 class DuplicatePolicy(_DuplicatePolicy, metaclass=_DuplicatePolicyEnumTypeWrapper):
-    """DuplicatePolicy says what Enroll does about a face as near to another person
-    as a duplicate.
+    """DuplicatePolicy says what Enroll does with a face within the duplicate
+    threshold of another person.
     """
 
 DUPLICATE_POLICY_UNSPECIFIED: DuplicatePolicy.ValueType  # 0
@@ -89,16 +92,19 @@ DUPLICATE_POLICY_UNSPECIFIED: DuplicatePolicy.ValueType  # 0
 is DUPLICATE_POLICY_FLAG.
 """
 DUPLICATE_POLICY_ALLOW: DuplicatePolicy.ValueType  # 1
-"""DUPLICATE_POLICY_ALLOW does not look, which is quickest."""
+"""DUPLICATE_POLICY_ALLOW does not search for duplicates, which is fastest."""
 DUPLICATE_POLICY_FLAG: DuplicatePolicy.ValueType  # 2
-"""DUPLICATE_POLICY_FLAG enrolls and names the other person in the answer."""
+"""DUPLICATE_POLICY_FLAG enrolls the face and names the other person in the
+answer.
+"""
 DUPLICATE_POLICY_REFUSE: DuplicatePolicy.ValueType  # 3
 """DUPLICATE_POLICY_REFUSE enrolls nothing and answers FACE_DUPLICATE, whose
 ErrorInfo names the other person, as EnrolledFace.duplicate does, in its
-metadata as `person_id`. Of calls that enroll one face for several persons at
-once, one is taken. ImportFaces, which looks for no duplicates, is refused
-unless it says ignore_duplicate_policy. Enroll is answered as OVERLOADED where
-others, such an import for one, enroll faster than it can search.
+metadata as `person_id`. Of concurrent calls that enroll one face for
+several persons, one succeeds. ImportFaces, which does not check for
+duplicates, is refused unless it sets ignore_duplicate_policy. Enroll
+answers OVERLOADED if others, such as an import, enroll faster than it can
+search.
 """
 Global___DuplicatePolicy: _TypeAlias = DuplicatePolicy  # noqa: Y015
 
@@ -113,13 +119,13 @@ class Probe(_message.Message):
     FACE_ID_FIELD_NUMBER: _builtins.int
     USE_LARGEST_FACE_FIELD_NUMBER: _builtins.int
     image: _builtins.bytes
-    """image is a picture showing the face, as EncodeRequest takes it. It is
+    """image is an image file that shows the face, as in EncodeRequest. It is
     sent to the encoder and never stored. Unit: bytes. Range: 1 to the
     encoder's limits.max_image_bytes.
     """
     face_id: _builtins.str
-    """face_id names a face stored in the same collection. Where keys are in
-    force it takes `scores` on the caller's.
+    """face_id names a face stored in the same collection. Where API keys are
+    required, the caller's key needs the right `scores`.
     """
     use_largest_face: _builtins.bool
     """use_largest_face takes the largest face of an image that shows several,
@@ -127,9 +133,9 @@ class Probe(_message.Message):
     """
     @_builtins.property
     def encoding(self) -> _encoder_pb2.Encoding:
-        """encoding is a vector the caller has, with the space it is of. Where keys
-        are in force it takes `encodings` on the caller's, and in Identify and
-        Compare `scores` too.
+        """encoding is a vector of the caller, with its space. Where API keys are
+        required, the caller's key needs the right `encodings`, and in Identify
+        and Compare `scores` too.
         """
 
     def __init__(
@@ -197,16 +203,16 @@ class EnrollRequest(_message.Message):
     person_id: _builtins.str
     """person_id names the person. Range: 1 to 128 characters."""
     display_name: _builtins.str
-    """display_name is a text for people; set, it replaces the person's. Range: 0
-    to 256 characters. Default: unchanged.
+    """display_name is the person's name to show; if set, it replaces the stored
+    one. Range: 0 to 256 characters. Default: unchanged.
     """
     request_id: _builtins.str
     """request_id makes the call repeatable: a second call with the same id and
     content answers as the first did, and one with other content is refused as
     REQUEST_ID_REUSED. After its person was erased or merged it is refused as
-    PERSON_NOT_FOUND, whatever the content. It is remembered for
-    request_retention_days (30), as a hash that anybody who reads the database
-    can try guesses against: take random ones. Range: 0 to 128 characters.
+    PERSON_NOT_FOUND, whatever the content. It is stored for
+    request_retention_days (30), as a hash that can be compared with guesses by
+    anyone who reads the database: use random ids. Range: 0 to 128 characters.
     Default: empty, none.
     """
     @_builtins.property
@@ -215,9 +221,9 @@ class EnrollRequest(_message.Message):
 
     @_builtins.property
     def expire_time(self) -> _timestamp_pb2.Timestamp:
-        """expire_time is when the faces are to be gone: no call sees them from then
-        on, and the next maintenance erases them, and with its last face the person.
-        Range: a time to come. Default: unset, never.
+        """expire_time is when the faces expire: no call sees them from then on, and
+        the next maintenance run erases them, and a person with its last face.
+        Range: a time in the future. Default: unset, never.
         """
 
     def __init__(
@@ -242,7 +248,7 @@ Global___EnrollRequest: _TypeAlias = EnrollRequest  # noqa: Y015
 
 @_typing.final
 class Duplicate(_message.Message):
-    """Duplicate is another person whose face is as near as a duplicate's."""
+    """Duplicate is another person with a face within the duplicate threshold."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -276,7 +282,7 @@ Global___Duplicate: _TypeAlias = Duplicate  # noqa: Y015
 
 @_typing.final
 class EnrolledFace(_message.Message):
-    """EnrolledFace is the outcome of one item."""
+    """EnrolledFace is the result of one item."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -286,14 +292,14 @@ class EnrolledFace(_message.Message):
     DUPLICATE_CHECK_FIELD_NUMBER: _builtins.int
     QUALITY_FIELD_NUMBER: _builtins.int
     already_enrolled: _builtins.bool
-    """already_enrolled says that the person had this very photo or encoding, and
-    that nothing was added.
+    """already_enrolled says that the person had this photo or encoding already,
+    and that nothing was added.
     """
     duplicate_check: Global___SearchMode.ValueType
-    """duplicate_check says how the others were searched. Unset where they were
-    not: by the collection's policy, because the face was enrolled already, or
-    because the caller may choose its vector and may not learn of it; and without
-    scores.
+    """duplicate_check says how the other persons were searched. Unset where they
+    were not: by the collection's policy, because the face was enrolled
+    already, or because a caller without scores may have chosen its vector; and
+    without scores.
     """
     @_builtins.property
     def face(self) -> Global___Face:
@@ -301,14 +307,14 @@ class EnrolledFace(_message.Message):
 
     @_builtins.property
     def duplicate(self) -> Global___Duplicate:
-        """duplicate is the person nearest to this face apart from the one enrolled,
+        """duplicate is the person nearest to this face other than the one enrolled,
         where that is within the collection's duplicate_threshold; without scores,
         the first by person_id of those within it. Unset otherwise.
         """
 
     @_builtins.property
     def quality(self) -> _encoder_pb2.Quality:
-        """quality is how fit the face is to be compared. Unset where the probe is not
+        """quality is the face's quality for comparison. Unset where the probe is not
         an image, or was enrolled already.
         """
 
@@ -331,7 +337,7 @@ Global___EnrolledFace: _TypeAlias = EnrolledFace  # noqa: Y015
 
 @_typing.final
 class EnrollResponse(_message.Message):
-    """EnrollResponse answers an enrolment."""
+    """EnrollResponse answers an enrollment."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -342,11 +348,11 @@ class EnrollResponse(_message.Message):
     """person_created says that this call created the person."""
     @_builtins.property
     def person(self) -> Global___Person:
-        """person is the person after the enrolment."""
+        """person is the person after the enrollment."""
 
     @_builtins.property
     def faces(self) -> _containers.RepeatedCompositeFieldContainer[Global___EnrolledFace]:
-        """faces are the outcomes, in the order of the items."""
+        """faces are the results, in the order of the items."""
 
     def __init__(
         self,
@@ -365,7 +371,7 @@ Global___EnrollResponse: _TypeAlias = EnrollResponse  # noqa: Y015
 
 @_typing.final
 class VerifyRequest(_message.Message):
-    """VerifyRequest is a claim: this face is that person."""
+    """VerifyRequest is the claim that a face is a person's."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -380,7 +386,7 @@ class VerifyRequest(_message.Message):
     max_distance: _builtins.float
     """max_distance is the largest distance, inclusive, that is a match. Refused
     without scores. Range: 0 to 4. Default: the collection's verify threshold
-    (0.6 from the start).
+    (0.6 for a new collection).
     """
     @_builtins.property
     def probe(self) -> Global___Probe:
@@ -435,8 +441,8 @@ class VerifyResponse(_message.Message):
     """space is the space of the vectors compared."""
     @_builtins.property
     def quality(self) -> _encoder_pb2.Quality:
-        """quality is how fit the probe's face is to be compared: it informs, and no
-        claim is refused for it. Unset where the probe is not an image.
+        """quality is the quality of the probe's face for comparison, for information:
+        no claim is refused for it. Unset where the probe is not an image.
         """
 
     def __init__(
@@ -481,29 +487,30 @@ class IdentifyRequest(_message.Message):
     collection_id: _builtins.str
     """collection_id names the collection. Default: `default`."""
     max_candidates: _builtins.int
-    """max_candidates is how many people are answered for each face: the nearest,
-    or without scores the first by person_id. Range: 1 to 100. Default: 5.
+    """max_candidates is the maximum number of people returned for each face: the
+    nearest, or without scores the first by person_id. Range: 1 to 100.
+    Default: 5.
     """
     max_distance: _builtins.float
     """max_distance is the largest distance, inclusive, of a candidate. Refused
     without scores. Range: 0 to 4. Default: the collection's identify threshold
-    (0.5 from the start).
+    (0.5 for a new collection).
     """
     all_faces: _builtins.bool
     """all_faces answers every face of an image instead of refusing one that shows
-    several. The answer may then be longer than the 4 MiB that clients of gRPC
-    take by default. Default: false.
+    several. The answer may then be larger than the 4 MiB that gRPC clients
+    accept by default. Default: false.
     """
     exact_only: _builtins.bool
-    """exact_only decides by an exact scan even where an index could. Default:
+    """exact_only searches by an exact scan even if there is an index. Default:
     the collection's search.exact_only.
     """
     min_face_pixels: _builtins.int
-    """min_face_pixels is the least shorter side of the faces sought with
-    all_faces. Small faces beside large ones are found only where it is set, and
-    the smaller it is the costlier the search. Unit: pixels of the upright image.
-    Range: 0 to 65535. Default: 0, faces of about an eighth of the image's longer
-    side, and smaller ones where there is none.
+    """min_face_pixels is the smallest shorter side of the faces to find with
+    all_faces. Small faces beside large ones are found only if it is set;
+    smaller values make the search costlier. Unit: pixels of the upright image.
+    Range: 0 to 65535. Default: 0, faces of about an eighth of the image's
+    longer side, and smaller ones where there is none.
     """
     @_builtins.property
     def probes(self) -> _containers.RepeatedCompositeFieldContainer[Global___Probe]:
@@ -537,7 +544,7 @@ Global___IdentifyRequest: _TypeAlias = IdentifyRequest  # noqa: Y015
 
 @_typing.final
 class Candidate(_message.Message):
-    """Candidate is a person a face may be."""
+    """Candidate is a person with a face within the threshold."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -548,7 +555,7 @@ class Candidate(_message.Message):
     person_id: _builtins.str
     """person_id names the person."""
     display_name: _builtins.str
-    """display_name is the person's text for people."""
+    """display_name is the person's name to show."""
     distance: _builtins.float
     """distance is from the probe to the nearest of the person's faces. Unit:
     Euclidean distance in the encoding's space. Unset without scores.
@@ -588,42 +595,40 @@ class IdentifiedFace(_message.Message):
     QUALITY_FIELD_NUMBER: _builtins.int
     MATCHED_PERSONS_FIELD_NUMBER: _builtins.int
     probe_index: _builtins.int
-    """probe_index is the place of the probe in the request, from 0."""
+    """probe_index is the index of the probe in the request, from 0."""
     mode: Global___SearchMode.ValueType
     """mode says how the collection was searched. Unspecified without scores: it
     would reveal more of a distance than a match.
     """
     exact: _builtins.bool
-    """exact says that no nearer face can have been missed. Unset without scores,
-    and only then.
-    """
+    """exact says that no nearer face was missed. Unset only without scores."""
     faces_searched: _builtins.int
     """faces_searched counts the faces whose distance was computed: all of the
     collection's in an exact search. 0 without scores.
     """
     matched_persons: _builtins.int
-    """matched_persons counts the people near enough: more than one, and which of
-    them it is has to be decided otherwise. 101 means more than 100. An answer
-    by an index counts the 50 people at most whom the index proposed. Unit:
+    """matched_persons counts the people within the threshold; if more than one,
+    the caller must decide between them. 101 means more than 100. An answer by
+    an index counts only the people that the index proposed, 50 at most. Unit:
     persons.
     """
     @_builtins.property
     def bounding_box(self) -> _encoder_pb2.BoundingBox:
-        """bounding_box is the face's place in the probe's image. Unset where the
-        probe is not an image.
+        """bounding_box is the face's box in the probe's image. Unset where the probe
+        is not an image.
         """
 
     @_builtins.property
     def candidates(self) -> _containers.RepeatedCompositeFieldContainer[Global___Candidate]:
-        """candidates are the people near enough, nearest first, at most
+        """candidates are the people within the threshold, nearest first, at most
         max_candidates; empty for nobody. Without scores they are the first by
         person_id, in that order.
         """
 
     @_builtins.property
     def quality(self) -> _encoder_pb2.Quality:
-        """quality is how fit the face is to be compared: it informs. Unset where the
-        probe is not an image.
+        """quality is the face's quality for comparison, for information. Unset where
+        the probe is not an image.
         """
 
     def __init__(
@@ -665,9 +670,8 @@ class IdentifyResponse(_message.Message):
     """space is the space of the vectors compared."""
     expected_false_hits: _builtins.float
     """expected_false_hits is the expected number of false positives: faces of the
-    collection that match an unenrolled probe at this threshold and size, by the
-    calibration in force.
-    Unset where there is none. Unit: faces.
+    collection that match an unenrolled probe at this threshold and size, by
+    the calibration last applied. Unset where there is none. Unit: faces.
     """
     expected_false_hits_high: _builtins.float
     """expected_false_hits_high is the upper end of that number's 95 % interval.
@@ -675,7 +679,7 @@ class IdentifyResponse(_message.Message):
     """
     @_builtins.property
     def faces(self) -> _containers.RepeatedCompositeFieldContainer[Global___IdentifiedFace]:
-        """faces holds one answer a probe or, with all_faces, one a face of each
+        """faces holds one answer per probe or, with all_faces, one per face of each
         image, largest first; an image without a face then has none.
         """
 
@@ -714,8 +718,8 @@ class CompareRequest(_message.Message):
     PROBE_B_FIELD_NUMBER: _builtins.int
     MAX_DISTANCE_FIELD_NUMBER: _builtins.int
     collection_id: _builtins.str
-    """collection_id names the collection that face_id probes and the threshold are
-    of. Default: `default`.
+    """collection_id names the collection of the threshold and of probes by
+    face_id. Default: `default`.
     """
     max_distance: _builtins.float
     """max_distance is the largest distance, inclusive, that is a match. Refused
@@ -749,7 +753,7 @@ Global___CompareRequest: _TypeAlias = CompareRequest  # noqa: Y015
 
 @_typing.final
 class CompareResponse(_message.Message):
-    """CompareResponse is the measure of two faces."""
+    """CompareResponse is the comparison of two faces."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -773,14 +777,14 @@ class CompareResponse(_message.Message):
     """space is the space of both encodings."""
     @_builtins.property
     def quality_a(self) -> _encoder_pb2.Quality:
-        """quality_a is how fit probe_a's face is to be compared: it informs. Unset
-        where the probe is not an image.
+        """quality_a is the quality of probe_a's face for comparison, for information.
+        Unset where the probe is not an image.
         """
 
     @_builtins.property
     def quality_b(self) -> _encoder_pb2.Quality:
-        """quality_b is how fit probe_b's face is to be compared: it informs. Unset
-        where the probe is not an image.
+        """quality_b is the quality of probe_b's face for comparison, for information.
+        Unset where the probe is not an image.
         """
 
     def __init__(
@@ -822,7 +826,7 @@ class Person(_message.Message):
     person_id: _builtins.str
     """person_id is the caller's own name for the person, in NFC."""
     display_name: _builtins.str
-    """display_name is a text for people. Default: empty."""
+    """display_name is a name to show. Default: empty."""
     face_count: _builtins.int
     """face_count counts the person's faces."""
     @_builtins.property
@@ -872,16 +876,16 @@ class Face(_message.Message):
     space: _builtins.str
     """space is the space of its encoding."""
     fingerprint: _builtins.str
-    """fingerprint tells what computed its encoding; empty where the caller brought
+    """fingerprint is the provenance of its encoding; empty where the caller sent
     an encoding without one.
     """
     @_builtins.property
     def create_time(self) -> _timestamp_pb2.Timestamp:
-        """create_time is when it was enrolled."""
+        """create_time is when the face was enrolled."""
 
     @_builtins.property
     def expire_time(self) -> _timestamp_pb2.Timestamp:
-        """expire_time is when it is to be gone. Unset for never."""
+        """expire_time is when the face expires. Unset for never."""
 
     def __init__(
         self,
@@ -965,16 +969,16 @@ class ListPersonsRequest(_message.Message):
     collection_id: _builtins.str
     """collection_id names the collection. Default: `default`."""
     page_size: _builtins.int
-    """page_size is the most people in the answer. Range: 0 to 1000. Default: 0,
-    which means 100.
+    """page_size is the maximum number of people in the answer. Range: 0 to 1000.
+    Default: 0, which means 100.
     """
     page_token: _builtins.str
     """page_token is the last answer's next_page_token. Default: empty, the first
     page.
     """
     person_id_prefix: _builtins.str
-    """person_id_prefix leaves only people whose person_id begins with it. Range: 0
-    to 128 characters. Default: empty, everybody.
+    """person_id_prefix selects the people whose person_id begins with it. Range:
+    0 to 128 characters. Default: empty, everybody.
     """
     def __init__(
         self,
@@ -1119,7 +1123,7 @@ class ExportedFace(_message.Message):
     @_builtins.property
     def encoding(self) -> _encoder_pb2.Encoding:
         """encoding is its vector. Unset unless the caller has the role admin, or no
-        key is asked for.
+        API key is required.
         """
 
     def __init__(
@@ -1138,8 +1142,8 @@ Global___ExportedFace: _TypeAlias = ExportedFace  # noqa: Y015
 
 @_typing.final
 class ExportPersonResponse(_message.Message):
-    """ExportPersonResponse is a part of what is kept of a person, within the 4 MiB
-    that clients of gRPC take by default.
+    """ExportPersonResponse is a part of a person's data, within the 4 MiB that gRPC
+    clients accept by default.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -1149,7 +1153,7 @@ class ExportPersonResponse(_message.Message):
     EVENTS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def person(self) -> Global___Person:
-        """person is the person. Set in the first part alone."""
+        """person is the person. Set only in the first part."""
 
     @_builtins.property
     def faces(self) -> _containers.RepeatedCompositeFieldContainer[Global___ExportedFace]:
@@ -1157,9 +1161,9 @@ class ExportPersonResponse(_message.Message):
 
     @_builtins.property
     def events(self) -> _containers.RepeatedCompositeFieldContainer[_audit_pb2.AuditEvent]:
-        """events are the next of what changed the person or read their data, newest
-        first, after the last face: those of AUDIT_KIND_CHANGES, this export among
-        them. Decisions are ListAuditEvents' to tell.
+        """events are the next audit events of AUDIT_KIND_CHANGES of the person,
+        newest first, after the last face; this export is one of them.
+        ListAuditEvents has the decisions.
         """
 
     def __init__(
@@ -1179,7 +1183,7 @@ Global___ExportPersonResponse: _TypeAlias = ExportPersonResponse  # noqa: Y015
 
 @_typing.final
 class MergePersonsRequest(_message.Message):
-    """MergePersonsRequest names two persons who are one."""
+    """MergePersonsRequest names two persons to merge."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -1189,7 +1193,7 @@ class MergePersonsRequest(_message.Message):
     collection_id: _builtins.str
     """collection_id names the collection. Default: `default`."""
     source_person_id: _builtins.str
-    """source_person_id is the person to give up. Range: 1 to 128 characters."""
+    """source_person_id is the person to erase. Range: 1 to 128 characters."""
     target_person_id: _builtins.str
     """target_person_id is the person to keep, with their display_name; must
     differ from source_person_id. Range: 1 to 128 characters.
@@ -1211,15 +1215,15 @@ Global___MergePersonsRequest: _TypeAlias = MergePersonsRequest  # noqa: Y015
 
 @_typing.final
 class MergePersonsResponse(_message.Message):
-    """MergePersonsResponse holds the person left."""
+    """MergePersonsResponse holds the merged person."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     PERSON_FIELD_NUMBER: _builtins.int
     FACES_MOVED_FIELD_NUMBER: _builtins.int
     faces_moved: _builtins.int
-    """faces_moved counts the faces the target was given. Photos and encodings
-    that both had are kept once.
+    """faces_moved counts the faces moved to the target. Photos and encodings that
+    both had are kept once.
     """
     @_builtins.property
     def person(self) -> Global___Person:
@@ -1276,11 +1280,11 @@ class DeletePersonResponse(_message.Message):
     DELETE_TIME_FIELD_NUMBER: _builtins.int
     ERASURE_ID_FIELD_NUMBER: _builtins.int
     persons_deleted: _builtins.int
-    """persons_deleted is 1, or 0 when nobody of that id was there."""
+    """persons_deleted is 1, or 0 if there was no such person."""
     faces_deleted: _builtins.int
     """faces_deleted counts the faces erased with the person."""
     erasure_id: _builtins.str
-    """erasure_id is for GetErasure to tell what became of the bytes. Empty where
+    """erasure_id is the id for GetErasure, to follow the removal. Empty where
     nothing was erased.
     """
     @_builtins.property
@@ -1318,8 +1322,8 @@ class ListFacesRequest(_message.Message):
     person_id: _builtins.str
     """person_id names the person. Range: 1 to 128 characters."""
     page_size: _builtins.int
-    """page_size is the most faces in the answer. Range: 0 to 1000. Default: 0,
-    which means 100.
+    """page_size is the maximum number of faces in the answer. Range: 0 to 1000.
+    Default: 0, which means 100.
     """
     page_token: _builtins.str
     """page_token is the last answer's next_page_token. Default: empty, the first
@@ -1440,15 +1444,15 @@ class UpdateFaceRequest(_message.Message):
     """
     @_builtins.property
     def expire_time(self) -> _timestamp_pb2.Timestamp:
-        """expire_time replaces when the face is to be gone. Range: a time to come.
+        """expire_time replaces when the face expires. Range: a time in the future.
         Default: unchanged, or never where update_mask names it.
         """
 
     @_builtins.property
     def update_mask(self) -> _field_mask_pb2.FieldMask:
-        """update_mask names what is to change: `external_ref`, `expire_time` or both.
-        A field that is set and not named is refused as OPTION_INVALID, and so is a
-        request that changes nothing. Default: the fields that are set.
+        """update_mask names the fields to change: `external_ref`, `expire_time` or
+        both. A field that is set but not named is refused as OPTION_INVALID, and
+        so is a request that changes nothing. Default: the fields that are set.
         """
 
     def __init__(
@@ -1530,9 +1534,9 @@ class DeleteFaceResponse(_message.Message):
     DELETE_TIME_FIELD_NUMBER: _builtins.int
     ERASURE_ID_FIELD_NUMBER: _builtins.int
     faces_deleted: _builtins.int
-    """faces_deleted is 1, or 0 when no such face was there."""
+    """faces_deleted is 1, or 0 if there was no such face."""
     erasure_id: _builtins.str
-    """erasure_id is for GetErasure to tell what became of the bytes. Empty where
+    """erasure_id is the id for GetErasure, to follow the removal. Empty where
     nothing was erased.
     """
     @_builtins.property
@@ -1556,8 +1560,8 @@ Global___DeleteFaceResponse: _TypeAlias = DeleteFaceResponse  # noqa: Y015
 
 @_typing.final
 class QualityPolicy(_message.Message):
-    """QualityPolicy says which faces are too poor to enroll. Refused ones are
-    answered as FACE_QUALITY; it holds for images, as only they show quality.
+    """QualityPolicy says which faces' quality is too low to enroll. They are
+    refused as FACE_QUALITY. It applies to images only.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -1565,15 +1569,16 @@ class QualityPolicy(_message.Message):
     MIN_FACE_PIXELS_FIELD_NUMBER: _builtins.int
     REFUSED_FIELD_NUMBER: _builtins.int
     min_face_pixels: _builtins.int
-    """min_face_pixels is the least shorter side of a face's box. Unit: pixels of
-    the upright image. Range: 0 to 65535. Default of a new collection: 0, none.
+    """min_face_pixels is the smallest shorter side of a face's box. Unit: pixels
+    of the upright image. Range: 0 to 65535. Default of a new collection: 0,
+    none.
     """
     @_builtins.property
     def refused(self) -> Global___RefusedQualities:
-        """refused says which of the encoder's reasons refuse a face. Unset leaves it as
-        it is. Default of a new collection: BLURRED, TOO_DARK, TOO_BRIGHT and
-        LOW_CONTRAST, which were seen to move a face's vector by half the distance
-        that tells two persons apart.
+        """refused is the set of quality reasons that refuse a face. Unset leaves it
+        as it is. Default of a new collection: BLURRED, TOO_DARK, TOO_BRIGHT and
+        LOW_CONTRAST, which were measured to move a face's vector by half the
+        distance that separates two persons.
         """
 
     def __init__(
@@ -1594,15 +1599,15 @@ Global___QualityPolicy: _TypeAlias = QualityPolicy  # noqa: Y015
 
 @_typing.final
 class RefusedQualities(_message.Message):
-    """RefusedQualities are reasons that refuse an enrolment."""
+    """RefusedQualities are reasons that refuse an enrollment."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     REASONS_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def reasons(self) -> _containers.RepeatedScalarFieldContainer[_encoder_pb2.QualityReason.ValueType]:
-        """reasons refuse a face that has any of them; none refuses no face. Range: 0
-        to 10 reasons.
+        """reasons refuse a face that has any of them; an empty list refuses no face.
+        Range: 0 to 10 reasons.
         """
 
     def __init__(
@@ -1629,7 +1634,7 @@ class SearchPolicy(_message.Message):
     TRUST_DISTANCE_FIELD_NUMBER: _builtins.int
     TARGET_RECALL_FIELD_NUMBER: _builtins.int
     exact_only: _builtins.bool
-    """exact_only never asks an index. Default of a new collection: false."""
+    """exact_only never uses an index. Default of a new collection: false."""
     index_above_faces: _builtins.int
     """index_above_faces is the size from which maintenance builds an index. Unit:
     faces. Range: 1000 to 1000000000. Default of a new collection: 20000.
@@ -1637,9 +1642,9 @@ class SearchPolicy(_message.Message):
     trust_distance: _builtins.float
     """trust_distance is the index acceptance threshold: the largest distance,
     inclusive, of a nearest candidate whose index result is accepted. Any other
-    search is decided by an exact scan. For a caller without scores index results
-    are accepted up to the threshold. Changed with scores only. Range: 0 to 4. Default
-    of a new collection: 0.45.
+    search is decided by an exact scan. For a caller without scores index
+    results are accepted up to the identify threshold. Changed with scores
+    only. Range: 0 to 4. Default of a new collection: 0.45.
     """
     target_recall: _builtins.float
     """target_recall is the share of searches whose nearest person the index must
@@ -1679,8 +1684,8 @@ Global___SearchPolicy: _TypeAlias = SearchPolicy  # noqa: Y015
 
 @_typing.final
 class CollectionSettings(_message.Message):
-    """CollectionSettings are what can be changed of a collection. In
-    UpdateCollection an unset field leaves the setting as it is.
+    """CollectionSettings are the settings of a collection. In UpdateCollection an
+    unset field leaves the setting as it is.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -1694,26 +1699,27 @@ class CollectionSettings(_message.Message):
     SEARCH_FIELD_NUMBER: _builtins.int
     RETENTION_FIELD_NUMBER: _builtins.int
     display_name: _builtins.str
-    """display_name is a text for people. Range: 0 to 256 characters. Default of a
+    """display_name is a name to show. Range: 0 to 256 characters. Default of a
     new collection: empty.
     """
     verify_threshold: _builtins.float
-    """verify_threshold decides Verify and Compare where the call brings no
-    max_distance. Changed with scores only. Range: 0 to 4. Default of a new collection: 0.6.
+    """verify_threshold decides Verify and Compare if the call has no
+    max_distance. Changed with scores only. Range: 0 to 4. Default of a new
+    collection: 0.6.
     """
     identify_threshold: _builtins.float
-    """identify_threshold decides Identify where the call brings no max_distance.
+    """identify_threshold decides Identify if the call has no max_distance.
     Changed with scores only. Range: 0 to 4. Default of a new collection: 0.5.
     """
     duplicate_policy: Global___DuplicatePolicy.ValueType
-    """duplicate_policy says what Enroll does about duplicates."""
+    """duplicate_policy says what Enroll does with duplicates."""
     duplicate_threshold: _builtins.float
     """duplicate_threshold is the largest distance, inclusive, to another person's
     face that makes a duplicate. Changed with scores only. Range: 0 to 4. Default of a new collection: 0.5.
     """
     @_builtins.property
     def quality(self) -> Global___QualityPolicy:
-        """quality says which faces are too poor to enroll."""
+        """quality says which faces' quality is too low to enroll."""
 
     @_builtins.property
     def search(self) -> Global___SearchPolicy:
@@ -1721,10 +1727,10 @@ class CollectionSettings(_message.Message):
 
     @_builtins.property
     def retention(self) -> _duration_pb2.Duration:
-        """retention is how long a face is kept after its enrolment; maintenance erases
-        what is older, and with a person's last face the person. Unit: whole
-        seconds. Range: 0 seconds, which means for ever, to 100 years. Default of a
-        new collection: 0.
+        """retention is how long a face is kept after its enrollment; maintenance
+        erases older faces, and a person with its last face. Unit: whole seconds.
+        Range: 0 seconds, which means for ever, to 100 years. Default of a new
+        collection: 0.
         """
 
     def __init__(
@@ -1780,32 +1786,34 @@ class SearchIndex(_message.Message):
     FAR_RECALL_FIELD_NUMBER: _builtins.int
     FAR_RECALL_LOW_FIELD_NUMBER: _builtins.int
     ready: _builtins.bool
-    """ready says that Identify uses it. Where build_time is set and this is false,
-    it was built and misses its target_recall with all its lists: every answer is
-    exact.
+    """ready says that Identify uses the index. If build_time is set and this is
+    false, the index misses target_recall even with all its lists, and every
+    search is exact.
     """
     persons: _builtins.int
-    """persons counts those it was built over. Unit: persons."""
+    """persons counts the people when it was built. Unit: persons."""
     faces: _builtins.int
-    """faces counts the collection's faces when it was built, about. Unit: faces."""
+    """faces is the estimated number of the collection's faces when it was built.
+    Unit: faces.
+    """
     recall: _builtins.float
-    """recall is the share of searches whose nearest person it proposed when last
-    measured, which `maintain` does again and again. Unset before, and where
-    people are too few to measure on: then it is searched whole. Unset without
-    scores. Unit: 1, a share.
+    """recall is the share of searches whose nearest person it proposed when
+    `maintain` last measured it. Unset before, and if there are too few people
+    to measure: then all its lists are searched. Unset without scores. Unit: 1,
+    a share.
     """
     build_phase: _builtins.str
-    """build_phase is what a build under way is doing; empty where none is."""
+    """build_phase is the phase of a running build; empty without one."""
     build_done: _builtins.float
-    """build_done is how far that phase is, from 0 to 1. Unit: 1, a share."""
+    """build_done is the progress of that phase, from 0 to 1. Unit: 1, a share."""
     recall_low: _builtins.float
     """recall_low is the lower end of recall's 95 % interval (Wilson's). Unset where
     recall is, and without scores. Unit: 1, a share.
     """
     far_recall: _builtins.float
-    """far_recall is what recall is, of searches for the faces that are farthest from
-    the centers that the index goes by. Both reach target_recall where it is ready.
-    Unset where recall is, and without scores. Unit: 1, a share.
+    """far_recall is the recall of searches for the faces farthest from the
+    indexed centers. Both reach target_recall if the index is ready. Unset
+    where recall is, and without scores. Unit: 1, a share.
     """
     far_recall_low: _builtins.float
     """far_recall_low is the lower end of far_recall's 95 % interval. Unset where
@@ -1876,8 +1884,8 @@ class Collection(_message.Message):
     space: _builtins.str
     """space is the space of its encodings."""
     estimated_faces: _builtins.int
-    """estimated_faces is how many faces it has, about: in GetCollection exactly
-    where they are fewer than 10,000. Unit: faces.
+    """estimated_faces is the estimated number of its faces; in GetCollection
+    exact below 10,000. Unit: faces.
     """
     calibration_id: _builtins.str
     """calibration_id is the calibration that was last applied; empty where none
@@ -1885,7 +1893,7 @@ class Collection(_message.Message):
     """
     @_builtins.property
     def settings(self) -> Global___CollectionSettings:
-        """settings are all set."""
+        """settings has every field set."""
 
     @_builtins.property
     def index(self) -> Global___SearchIndex:
@@ -1929,10 +1937,12 @@ class CreateCollectionRequest(_message.Message):
     SPACE_FIELD_NUMBER: _builtins.int
     SETTINGS_FIELD_NUMBER: _builtins.int
     collection_id: _builtins.str
-    """collection_id names it. Must be set. Range: 1 to 63 characters."""
+    """collection_id names the new collection. Must be set. Range: 1 to 63
+    characters.
+    """
     space: _builtins.str
-    """space is the space of its encodings, for good. Range: 0 to 128 characters.
-    Default: `dlib-resnet-v1/small/150x0.25`.
+    """space is the space of its encodings, which cannot change. Range: 0 to 128
+    characters. Default: `dlib-resnet-v1/small/150x0.25`.
     """
     @_builtins.property
     def settings(self) -> Global___CollectionSettings:
@@ -2032,8 +2042,8 @@ class ListCollectionsRequest(_message.Message):
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     page_size: _builtins.int
-    """page_size is the most collections in the answer. Range: 0 to 1000. Default: 0,
-    which means 100.
+    """page_size is the maximum number of collections in the answer. Range: 0 to
+    1000. Default: 0, which means 100.
     """
     page_token: _builtins.str
     """page_token is the last answer's next_page_token. Default: empty, the first
@@ -2093,8 +2103,8 @@ class UpdateCollectionRequest(_message.Message):
     """collection_id names the collection. Default: `default`."""
     @_builtins.property
     def settings(self) -> Global___CollectionSettings:
-        """settings are what to change: at least one must be set, a request that
-        changes nothing is refused as OPTION_INVALID.
+        """settings are the changes: at least one must be set; a request that changes
+        nothing is refused as OPTION_INVALID.
         """
 
     def __init__(
@@ -2143,8 +2153,8 @@ class DeleteCollectionRequest(_message.Message):
 
     COLLECTION_ID_FIELD_NUMBER: _builtins.int
     collection_id: _builtins.str
-    """collection_id names the collection. Must be set: no default is erased by
-    mistake. Range: 1 to 63 characters.
+    """collection_id names the collection. Must be set, so that `default` is not
+    erased by mistake. Range: 1 to 63 characters.
     """
     def __init__(
         self,
@@ -2170,7 +2180,7 @@ class DeleteCollectionResponse(_message.Message):
     FACES_DELETED_FIELD_NUMBER: _builtins.int
     DELETE_TIME_FIELD_NUMBER: _builtins.int
     collections_deleted: _builtins.int
-    """collections_deleted is 1, or 0 when none of that id was there."""
+    """collections_deleted is 1, or 0 if there was no such collection."""
     persons_deleted: _builtins.int
     """persons_deleted counts the people erased with it."""
     faces_deleted: _builtins.int

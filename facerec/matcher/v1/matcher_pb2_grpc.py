@@ -31,7 +31,7 @@ if _version_not_supported:
 
 
 class MatcherServiceStub:
-    """MatcherService keeps people's face encodings in Postgres and decides who a
+    """MatcherService stores people's face encodings in Postgres and decides who a
     face is. Distances are Euclidean, computed in SQL; a match is
     `distance <= threshold`, both doubles.
 
@@ -39,15 +39,17 @@ class MatcherServiceStub:
     of IMAGE_INVALID, IMAGE_TOO_LARGE, IMAGE_UNSUPPORTED, ENCODING_INVALID,
     ID_INVALID, OPTION_INVALID (INVALID_ARGUMENT, with a google.rpc.BadRequest
     naming the field), FACE_NOT_FOUND, FACE_AMBIGUOUS, FACE_QUALITY,
-    MODEL_MISMATCH, PERSON_FULL, CALIBRATION_UNSUPPORTED (FAILED_PRECONDITION), PERSON_NOT_FOUND, COLLECTION_NOT_FOUND,
-    ERASURE_NOT_FOUND, CALIBRATION_NOT_FOUND, STORED_FACE_NOT_FOUND (NOT_FOUND), REQUEST_ID_REUSED, COLLECTION_EXISTS, FACE_DUPLICATE
-    (ALREADY_EXISTS), OVERLOADED (RESOURCE_EXHAUSTED, with a google.rpc.RetryInfo),
-    ENCODER_UNAVAILABLE and STORE_UNAVAILABLE (UNAVAILABLE).
+    MODEL_MISMATCH, PERSON_FULL, CALIBRATION_UNSUPPORTED (FAILED_PRECONDITION),
+    PERSON_NOT_FOUND, COLLECTION_NOT_FOUND, ERASURE_NOT_FOUND,
+    CALIBRATION_NOT_FOUND, STORED_FACE_NOT_FOUND (NOT_FOUND), REQUEST_ID_REUSED,
+    COLLECTION_EXISTS, FACE_DUPLICATE (ALREADY_EXISTS), OVERLOADED
+    (RESOURCE_EXHAUSTED, with a google.rpc.RetryInfo), ENCODER_UNAVAILABLE and
+    STORE_UNAVAILABLE (UNAVAILABLE).
 
     A caller whose key has no `scores` learns of a distance only whether it is
-    within the threshold in force. What would reveal more is unset, people come in
-    the order of their ids, and a limit or setting by which a distance could be
-    found is refused as NOT_PERMITTED; the fields concerned say so.
+    within the threshold in force. What would reveal more is unset, people come
+    in the order of their ids, and a limit or setting by which a distance could
+    be found is refused as NOT_PERMITTED; the fields concerned say so.
 
     Common to every request: collection_id names a tenant's collection, matches
     `^[a-z0-9][a-z0-9_-]{0,62}$`, and is `default` when empty. person_id is the
@@ -155,7 +157,7 @@ class MatcherServiceStub:
 
 
 class MatcherServiceServicer:
-    """MatcherService keeps people's face encodings in Postgres and decides who a
+    """MatcherService stores people's face encodings in Postgres and decides who a
     face is. Distances are Euclidean, computed in SQL; a match is
     `distance <= threshold`, both doubles.
 
@@ -163,15 +165,17 @@ class MatcherServiceServicer:
     of IMAGE_INVALID, IMAGE_TOO_LARGE, IMAGE_UNSUPPORTED, ENCODING_INVALID,
     ID_INVALID, OPTION_INVALID (INVALID_ARGUMENT, with a google.rpc.BadRequest
     naming the field), FACE_NOT_FOUND, FACE_AMBIGUOUS, FACE_QUALITY,
-    MODEL_MISMATCH, PERSON_FULL, CALIBRATION_UNSUPPORTED (FAILED_PRECONDITION), PERSON_NOT_FOUND, COLLECTION_NOT_FOUND,
-    ERASURE_NOT_FOUND, CALIBRATION_NOT_FOUND, STORED_FACE_NOT_FOUND (NOT_FOUND), REQUEST_ID_REUSED, COLLECTION_EXISTS, FACE_DUPLICATE
-    (ALREADY_EXISTS), OVERLOADED (RESOURCE_EXHAUSTED, with a google.rpc.RetryInfo),
-    ENCODER_UNAVAILABLE and STORE_UNAVAILABLE (UNAVAILABLE).
+    MODEL_MISMATCH, PERSON_FULL, CALIBRATION_UNSUPPORTED (FAILED_PRECONDITION),
+    PERSON_NOT_FOUND, COLLECTION_NOT_FOUND, ERASURE_NOT_FOUND,
+    CALIBRATION_NOT_FOUND, STORED_FACE_NOT_FOUND (NOT_FOUND), REQUEST_ID_REUSED,
+    COLLECTION_EXISTS, FACE_DUPLICATE (ALREADY_EXISTS), OVERLOADED
+    (RESOURCE_EXHAUSTED, with a google.rpc.RetryInfo), ENCODER_UNAVAILABLE and
+    STORE_UNAVAILABLE (UNAVAILABLE).
 
     A caller whose key has no `scores` learns of a distance only whether it is
-    within the threshold in force. What would reveal more is unset, people come in
-    the order of their ids, and a limit or setting by which a distance could be
-    found is refused as NOT_PERMITTED; the fields concerned say so.
+    within the threshold in force. What would reveal more is unset, people come
+    in the order of their ids, and a limit or setting by which a distance could
+    be found is refused as NOT_PERMITTED; the fields concerned say so.
 
     Common to every request: collection_id names a tenant's collection, matches
     `^[a-z0-9][a-z0-9_-]{0,62}$`, and is `default` when empty. person_id is the
@@ -192,24 +196,24 @@ class MatcherServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def Verify(self, request, context):
-        """Verify says whether a face is the named person's: the nearest of all that
-        person's faces decides. Always exact. Safe to retry.
+        """Verify decides whether a face is the named person's, by the nearest of that
+        person's faces. Always exact. Safe to retry.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def Identify(self, request, context):
-        """Identify says who a face is: the people with a face near enough, nearest
-        first (ordered by person_id without scores), each at most once. An empty
-        list means nobody. Safe to retry.
+        """Identify finds who a face is: the people with a face within the threshold,
+        nearest first (ordered by person_id without scores), each at most once. An
+        empty list means nobody. Safe to retry.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def Compare(self, request, context):
-        """Compare measures two faces against each other. Safe to retry.
+        """Compare measures the distance of two faces. Safe to retry.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -231,36 +235,36 @@ class MatcherServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def UpdatePerson(self, request, context):
-        """UpdatePerson changes what is known of a person besides the faces. Safe to
-        retry.
+        """UpdatePerson changes a person's display_name. Safe to retry.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def MergePersons(self, request, context):
-        """MergePersons gives all faces of one person to another and erases the first,
-        for one human enrolled under two ids. A second call finds the first gone and
-        answers PERSON_NOT_FOUND, naming source_person_id. Where the other would have
-        more faces than a person may have, the answer is PERSON_FULL.
+        """MergePersons moves all faces of one person to another and erases the first,
+        for a human enrolled under two ids. A second call answers PERSON_NOT_FOUND,
+        naming source_person_id. Where the target would have more faces than a
+        person may have, the answer is PERSON_FULL.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ExportPerson(self, request, context):
-        """ExportPerson reads all that is kept of one person, for whoever asks for their
-        own data: the person, the faces, and what changed them. An audit event says so.
-        Vectors are for a caller of the role admin alone. Read page by page: what
-        changes meanwhile may be in it or not. Safe to retry.
+        """ExportPerson reads all data stored of one person, to answer a data
+        subject's request: the person, the faces, and the audit events of their
+        changes. It appends an audit event. Only a caller with the role admin gets
+        the encodings. It reads page by page: concurrent changes may or may not be
+        included. Safe to retry.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def DeletePerson(self, request, context):
-        """DeletePerson erases a person and every face of theirs. Deleting who is not
-        there is OK, with counts of 0. Safe to retry.
+        """DeletePerson erases a person and every face of theirs. Deleting a person
+        that does not exist is OK, with counts of 0. Safe to retry.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -281,24 +285,23 @@ class MatcherServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def UpdateFace(self, request, context):
-        """UpdateFace changes what is known of a face besides its vector: external_ref
-        and expire_time. Safe to retry.
+        """UpdateFace changes a face's external_ref and expire_time. Safe to retry.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def DeleteFace(self, request, context):
-        """DeleteFace erases one face. Deleting what is not there is OK, with a count
-        of 0. Safe to retry.
+        """DeleteFace erases one face. Deleting a face that does not exist is OK, with
+        a count of 0. Safe to retry.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetErasure(self, request, context):
-        """GetErasure says whether the bytes of what was erased are gone, by the
-        receipt's erasure_id. Safe to retry.
+        """GetErasure says whether the erased bytes are removed, by the receipt's
+        erasure_id. Safe to retry.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -306,24 +309,25 @@ class MatcherServiceServicer:
 
     def ImportFaces(self, request_iterator, context):
         """ImportFaces adds encodings in bulk, each chunk in a transaction of its own:
-        what was committed before an interruption stays, and GetImport says where to
-        go on. An invalid face, or beyond what its person may have, is refused and
-        reported, the others are taken. The same encoding is stored once per person.
+        chunks committed before an interruption stay, and GetImport says where to
+        continue. An invalid face, or one beyond its person's limit, is refused and
+        reported; the others are added. The same encoding is stored once per
+        person.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def GetImport(self, request, context):
-        """GetImport says how far an import came. Safe to retry.
+        """GetImport returns an import's progress. Safe to retry.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ExportFaces(self, request, context):
-        """ExportFaces reads all faces of a collection as they were at one moment,
-        ordered by person_id, and holds up nobody. Safe to retry.
+        """ExportFaces reads all faces of a collection from one snapshot, ordered by
+        person_id, without blocking other calls. Safe to retry.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -431,7 +435,7 @@ def add_MatcherServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class MatcherService:
-    """MatcherService keeps people's face encodings in Postgres and decides who a
+    """MatcherService stores people's face encodings in Postgres and decides who a
     face is. Distances are Euclidean, computed in SQL; a match is
     `distance <= threshold`, both doubles.
 
@@ -439,15 +443,17 @@ class MatcherService:
     of IMAGE_INVALID, IMAGE_TOO_LARGE, IMAGE_UNSUPPORTED, ENCODING_INVALID,
     ID_INVALID, OPTION_INVALID (INVALID_ARGUMENT, with a google.rpc.BadRequest
     naming the field), FACE_NOT_FOUND, FACE_AMBIGUOUS, FACE_QUALITY,
-    MODEL_MISMATCH, PERSON_FULL, CALIBRATION_UNSUPPORTED (FAILED_PRECONDITION), PERSON_NOT_FOUND, COLLECTION_NOT_FOUND,
-    ERASURE_NOT_FOUND, CALIBRATION_NOT_FOUND, STORED_FACE_NOT_FOUND (NOT_FOUND), REQUEST_ID_REUSED, COLLECTION_EXISTS, FACE_DUPLICATE
-    (ALREADY_EXISTS), OVERLOADED (RESOURCE_EXHAUSTED, with a google.rpc.RetryInfo),
-    ENCODER_UNAVAILABLE and STORE_UNAVAILABLE (UNAVAILABLE).
+    MODEL_MISMATCH, PERSON_FULL, CALIBRATION_UNSUPPORTED (FAILED_PRECONDITION),
+    PERSON_NOT_FOUND, COLLECTION_NOT_FOUND, ERASURE_NOT_FOUND,
+    CALIBRATION_NOT_FOUND, STORED_FACE_NOT_FOUND (NOT_FOUND), REQUEST_ID_REUSED,
+    COLLECTION_EXISTS, FACE_DUPLICATE (ALREADY_EXISTS), OVERLOADED
+    (RESOURCE_EXHAUSTED, with a google.rpc.RetryInfo), ENCODER_UNAVAILABLE and
+    STORE_UNAVAILABLE (UNAVAILABLE).
 
     A caller whose key has no `scores` learns of a distance only whether it is
-    within the threshold in force. What would reveal more is unset, people come in
-    the order of their ids, and a limit or setting by which a distance could be
-    found is refused as NOT_PERMITTED; the fields concerned say so.
+    within the threshold in force. What would reveal more is unset, people come
+    in the order of their ids, and a limit or setting by which a distance could
+    be found is refused as NOT_PERMITTED; the fields concerned say so.
 
     Common to every request: collection_id names a tenant's collection, matches
     `^[a-z0-9][a-z0-9_-]{0,62}$`, and is `default` when empty. person_id is the
@@ -944,8 +950,8 @@ class MatcherService:
 
 
 class CollectionServiceStub:
-    """CollectionService keeps the tenants' collections. The collection `default` exists
-    from the start and always.
+    """CollectionService manages the tenants' collections. The collection `default`
+    always exists.
     """
 
     def __init__(self, channel):
@@ -1012,14 +1018,13 @@ class CollectionServiceStub:
 
 
 class CollectionServiceServicer:
-    """CollectionService keeps the tenants' collections. The collection `default` exists
-    from the start and always.
+    """CollectionService manages the tenants' collections. The collection `default`
+    always exists.
     """
 
     def CreateCollection(self, request, context):
-        """CreateCollection adds an empty collection; one of that id is refused as
-        COLLECTION_EXISTS, which after a lost answer means that the call was carried
-        out.
+        """CreateCollection adds an empty collection; an existing id is refused as
+        COLLECTION_EXISTS, which after a lost answer means that the call succeeded.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -1042,69 +1047,70 @@ class CollectionServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def UpdateCollection(self, request, context):
-        """UpdateCollection changes a collection's settings; every replica follows at its
-        next call. Safe to retry.
+        """UpdateCollection changes a collection's settings; every replica uses them
+        from its next call on. Safe to retry.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def DeleteCollection(self, request, context):
-        """DeleteCollection erases a collection and everybody in it. Deleting what is not
-        there is OK, with counts of 0; `default` is left empty, with the settings of
-        a new one. Safe to retry.
+        """DeleteCollection erases a collection and everybody in it. Deleting a
+        collection that does not exist is OK, with counts of 0; `default` is
+        emptied and gets the settings of a new one. Safe to retry.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def Calibrate(self, request, context):
-        """Calibrate measures error rates on the collection's own people and names the
-        thresholds that keep a target; it changes nothing. Refused without scores. A
-        target that the people
-        there are can't support is refused as CALIBRATION_UNSUPPORTED, whose
-        ErrorInfo tells `pairs`, `needed_pairs`, `persons` and `needed_persons`.
+        """Calibrate measures error rates on the collection's own people and computes
+        the thresholds for a target; it changes nothing. Refused without scores. A
+        target that there are too few people to support is refused as
+        CALIBRATION_UNSUPPORTED, whose ErrorInfo has `pairs`, `needed_pairs`,
+        `persons` and `needed_persons`.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ApplyCalibration(self, request, context):
-        """ApplyCalibration puts the thresholds of a calibration in force, which is
-        kept as their evidence. Refused without scores. Safe to retry.
+        """ApplyCalibration applies the thresholds of a calibration, which is stored
+        as their evidence. Refused without scores. Safe to retry.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def MeasureRecall(self, request, context):
-        """MeasureRecall searches for the collection's own people by its index and exactly,
-        and tells how often both agree. Refused without scores. Safe to retry.
+        """MeasureRecall searches for the collection's own people by its index and
+        exactly, and returns how often both agree. Refused without scores. Safe to
+        retry.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListDuplicates(self, request, context):
-        """ListDuplicates pages through pairs of persons whose faces are near enough to
-        be one person's, for somebody to merge (MergePersons) or to dismiss. Refused
-        without scores. Safe to retry.
+        """ListDuplicates pages through likely duplicate pairs: persons with faces
+        within the threshold, to be reviewed and merged (MergePersons) or
+        dismissed. Refused without scores. Safe to retry.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def DismissDuplicate(self, request, context):
-        """DismissDuplicate notes that two persons are two, so that ListDuplicates
-        leaves them out. Safe to retry.
+        """DismissDuplicate marks a pair as two different persons, so that
+        ListDuplicates omits it. Safe to retry.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ListAuditEvents(self, request, context):
-        """ListAuditEvents pages through what was done in a collection, newest first. Safe
-        to retry.
+        """ListAuditEvents pages through the audit events of a collection, newest
+        first. Safe to retry.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -1177,8 +1183,8 @@ def add_CollectionServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class CollectionService:
-    """CollectionService keeps the tenants' collections. The collection `default` exists
-    from the start and always.
+    """CollectionService manages the tenants' collections. The collection `default`
+    always exists.
     """
 
     @staticmethod

@@ -32,7 +32,7 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class MatcherServiceStub:
-    """MatcherService keeps people's face encodings in Postgres and decides who a
+    """MatcherService stores people's face encodings in Postgres and decides who a
     face is. Distances are Euclidean, computed in SQL; a match is
     `distance <= threshold`, both doubles.
 
@@ -40,15 +40,17 @@ class MatcherServiceStub:
     of IMAGE_INVALID, IMAGE_TOO_LARGE, IMAGE_UNSUPPORTED, ENCODING_INVALID,
     ID_INVALID, OPTION_INVALID (INVALID_ARGUMENT, with a google.rpc.BadRequest
     naming the field), FACE_NOT_FOUND, FACE_AMBIGUOUS, FACE_QUALITY,
-    MODEL_MISMATCH, PERSON_FULL, CALIBRATION_UNSUPPORTED (FAILED_PRECONDITION), PERSON_NOT_FOUND, COLLECTION_NOT_FOUND,
-    ERASURE_NOT_FOUND, CALIBRATION_NOT_FOUND, STORED_FACE_NOT_FOUND (NOT_FOUND), REQUEST_ID_REUSED, COLLECTION_EXISTS, FACE_DUPLICATE
-    (ALREADY_EXISTS), OVERLOADED (RESOURCE_EXHAUSTED, with a google.rpc.RetryInfo),
-    ENCODER_UNAVAILABLE and STORE_UNAVAILABLE (UNAVAILABLE).
+    MODEL_MISMATCH, PERSON_FULL, CALIBRATION_UNSUPPORTED (FAILED_PRECONDITION),
+    PERSON_NOT_FOUND, COLLECTION_NOT_FOUND, ERASURE_NOT_FOUND,
+    CALIBRATION_NOT_FOUND, STORED_FACE_NOT_FOUND (NOT_FOUND), REQUEST_ID_REUSED,
+    COLLECTION_EXISTS, FACE_DUPLICATE (ALREADY_EXISTS), OVERLOADED
+    (RESOURCE_EXHAUSTED, with a google.rpc.RetryInfo), ENCODER_UNAVAILABLE and
+    STORE_UNAVAILABLE (UNAVAILABLE).
 
     A caller whose key has no `scores` learns of a distance only whether it is
-    within the threshold in force. What would reveal more is unset, people come in
-    the order of their ids, and a limit or setting by which a distance could be
-    found is refused as NOT_PERMITTED; the fields concerned say so.
+    within the threshold in force. What would reveal more is unset, people come
+    in the order of their ids, and a limit or setting by which a distance could
+    be found is refused as NOT_PERMITTED; the fields concerned say so.
 
     Common to every request: collection_id names a tenant's collection, matches
     `^[a-z0-9][a-z0-9_-]{0,62}$`, and is `default` when empty. person_id is the
@@ -69,16 +71,16 @@ class MatcherServiceStub:
     refused as PERSON_FULL.
     """
     Verify: _grpc.UnaryUnaryMultiCallable[_matcher_pb2.VerifyRequest, _matcher_pb2.VerifyResponse]
-    """Verify says whether a face is the named person's: the nearest of all that
-    person's faces decides. Always exact. Safe to retry.
+    """Verify decides whether a face is the named person's, by the nearest of that
+    person's faces. Always exact. Safe to retry.
     """
     Identify: _grpc.UnaryUnaryMultiCallable[_matcher_pb2.IdentifyRequest, _matcher_pb2.IdentifyResponse]
-    """Identify says who a face is: the people with a face near enough, nearest
-    first (ordered by person_id without scores), each at most once. An empty
-    list means nobody. Safe to retry.
+    """Identify finds who a face is: the people with a face within the threshold,
+    nearest first (ordered by person_id without scores), each at most once. An
+    empty list means nobody. Safe to retry.
     """
     Compare: _grpc.UnaryUnaryMultiCallable[_matcher_pb2.CompareRequest, _matcher_pb2.CompareResponse]
-    """Compare measures two faces against each other. Safe to retry."""
+    """Compare measures the distance of two faces. Safe to retry."""
     GetPerson: _grpc.UnaryUnaryMultiCallable[_matcher_pb2.GetPersonRequest, _matcher_pb2.GetPersonResponse]
     """GetPerson returns one person. Safe to retry."""
     ListPersons: _grpc.UnaryUnaryMultiCallable[_matcher_pb2.ListPersonsRequest, _matcher_pb2.ListPersonsResponse]
@@ -86,57 +88,55 @@ class MatcherServiceStub:
     Safe to retry.
     """
     UpdatePerson: _grpc.UnaryUnaryMultiCallable[_matcher_pb2.UpdatePersonRequest, _matcher_pb2.UpdatePersonResponse]
-    """UpdatePerson changes what is known of a person besides the faces. Safe to
-    retry.
-    """
+    """UpdatePerson changes a person's display_name. Safe to retry."""
     MergePersons: _grpc.UnaryUnaryMultiCallable[_matcher_pb2.MergePersonsRequest, _matcher_pb2.MergePersonsResponse]
-    """MergePersons gives all faces of one person to another and erases the first,
-    for one human enrolled under two ids. A second call finds the first gone and
-    answers PERSON_NOT_FOUND, naming source_person_id. Where the other would have
-    more faces than a person may have, the answer is PERSON_FULL.
+    """MergePersons moves all faces of one person to another and erases the first,
+    for a human enrolled under two ids. A second call answers PERSON_NOT_FOUND,
+    naming source_person_id. Where the target would have more faces than a
+    person may have, the answer is PERSON_FULL.
     """
     ExportPerson: _grpc.UnaryStreamMultiCallable[_matcher_pb2.ExportPersonRequest, _matcher_pb2.ExportPersonResponse]
-    """ExportPerson reads all that is kept of one person, for whoever asks for their
-    own data: the person, the faces, and what changed them. An audit event says so.
-    Vectors are for a caller of the role admin alone. Read page by page: what
-    changes meanwhile may be in it or not. Safe to retry.
+    """ExportPerson reads all data stored of one person, to answer a data
+    subject's request: the person, the faces, and the audit events of their
+    changes. It appends an audit event. Only a caller with the role admin gets
+    the encodings. It reads page by page: concurrent changes may or may not be
+    included. Safe to retry.
     """
     DeletePerson: _grpc.UnaryUnaryMultiCallable[_matcher_pb2.DeletePersonRequest, _matcher_pb2.DeletePersonResponse]
-    """DeletePerson erases a person and every face of theirs. Deleting who is not
-    there is OK, with counts of 0. Safe to retry.
+    """DeletePerson erases a person and every face of theirs. Deleting a person
+    that does not exist is OK, with counts of 0. Safe to retry.
     """
     ListFaces: _grpc.UnaryUnaryMultiCallable[_matcher_pb2.ListFacesRequest, _matcher_pb2.ListFacesResponse]
     """ListFaces pages through one person's faces, oldest first. Safe to retry."""
     GetFace: _grpc.UnaryUnaryMultiCallable[_matcher_pb2.GetFaceRequest, _matcher_pb2.GetFaceResponse]
     """GetFace returns one face. Safe to retry."""
     UpdateFace: _grpc.UnaryUnaryMultiCallable[_matcher_pb2.UpdateFaceRequest, _matcher_pb2.UpdateFaceResponse]
-    """UpdateFace changes what is known of a face besides its vector: external_ref
-    and expire_time. Safe to retry.
-    """
+    """UpdateFace changes a face's external_ref and expire_time. Safe to retry."""
     DeleteFace: _grpc.UnaryUnaryMultiCallable[_matcher_pb2.DeleteFaceRequest, _matcher_pb2.DeleteFaceResponse]
-    """DeleteFace erases one face. Deleting what is not there is OK, with a count
-    of 0. Safe to retry.
+    """DeleteFace erases one face. Deleting a face that does not exist is OK, with
+    a count of 0. Safe to retry.
     """
     GetErasure: _grpc.UnaryUnaryMultiCallable[_erasure_pb2.GetErasureRequest, _erasure_pb2.GetErasureResponse]
-    """GetErasure says whether the bytes of what was erased are gone, by the
-    receipt's erasure_id. Safe to retry.
+    """GetErasure says whether the erased bytes are removed, by the receipt's
+    erasure_id. Safe to retry.
     """
     ImportFaces: _grpc.StreamUnaryMultiCallable[_transfer_pb2.ImportFacesRequest, _transfer_pb2.ImportFacesResponse]
     """ImportFaces adds encodings in bulk, each chunk in a transaction of its own:
-    what was committed before an interruption stays, and GetImport says where to
-    go on. An invalid face, or beyond what its person may have, is refused and
-    reported, the others are taken. The same encoding is stored once per person.
+    chunks committed before an interruption stay, and GetImport says where to
+    continue. An invalid face, or one beyond its person's limit, is refused and
+    reported; the others are added. The same encoding is stored once per
+    person.
     """
     GetImport: _grpc.UnaryUnaryMultiCallable[_transfer_pb2.GetImportRequest, _transfer_pb2.GetImportResponse]
-    """GetImport says how far an import came. Safe to retry."""
+    """GetImport returns an import's progress. Safe to retry."""
     ExportFaces: _grpc.UnaryStreamMultiCallable[_transfer_pb2.ExportFacesRequest, _transfer_pb2.ExportFacesResponse]
-    """ExportFaces reads all faces of a collection as they were at one moment,
-    ordered by person_id, and holds up nobody. Safe to retry.
+    """ExportFaces reads all faces of a collection from one snapshot, ordered by
+    person_id, without blocking other calls. Safe to retry.
     """
 
 @_typing.type_check_only
 class MatcherServiceAsyncStub(MatcherServiceStub):
-    """MatcherService keeps people's face encodings in Postgres and decides who a
+    """MatcherService stores people's face encodings in Postgres and decides who a
     face is. Distances are Euclidean, computed in SQL; a match is
     `distance <= threshold`, both doubles.
 
@@ -144,15 +144,17 @@ class MatcherServiceAsyncStub(MatcherServiceStub):
     of IMAGE_INVALID, IMAGE_TOO_LARGE, IMAGE_UNSUPPORTED, ENCODING_INVALID,
     ID_INVALID, OPTION_INVALID (INVALID_ARGUMENT, with a google.rpc.BadRequest
     naming the field), FACE_NOT_FOUND, FACE_AMBIGUOUS, FACE_QUALITY,
-    MODEL_MISMATCH, PERSON_FULL, CALIBRATION_UNSUPPORTED (FAILED_PRECONDITION), PERSON_NOT_FOUND, COLLECTION_NOT_FOUND,
-    ERASURE_NOT_FOUND, CALIBRATION_NOT_FOUND, STORED_FACE_NOT_FOUND (NOT_FOUND), REQUEST_ID_REUSED, COLLECTION_EXISTS, FACE_DUPLICATE
-    (ALREADY_EXISTS), OVERLOADED (RESOURCE_EXHAUSTED, with a google.rpc.RetryInfo),
-    ENCODER_UNAVAILABLE and STORE_UNAVAILABLE (UNAVAILABLE).
+    MODEL_MISMATCH, PERSON_FULL, CALIBRATION_UNSUPPORTED (FAILED_PRECONDITION),
+    PERSON_NOT_FOUND, COLLECTION_NOT_FOUND, ERASURE_NOT_FOUND,
+    CALIBRATION_NOT_FOUND, STORED_FACE_NOT_FOUND (NOT_FOUND), REQUEST_ID_REUSED,
+    COLLECTION_EXISTS, FACE_DUPLICATE (ALREADY_EXISTS), OVERLOADED
+    (RESOURCE_EXHAUSTED, with a google.rpc.RetryInfo), ENCODER_UNAVAILABLE and
+    STORE_UNAVAILABLE (UNAVAILABLE).
 
     A caller whose key has no `scores` learns of a distance only whether it is
-    within the threshold in force. What would reveal more is unset, people come in
-    the order of their ids, and a limit or setting by which a distance could be
-    found is refused as NOT_PERMITTED; the fields concerned say so.
+    within the threshold in force. What would reveal more is unset, people come
+    in the order of their ids, and a limit or setting by which a distance could
+    be found is refused as NOT_PERMITTED; the fields concerned say so.
 
     Common to every request: collection_id names a tenant's collection, matches
     `^[a-z0-9][a-z0-9_-]{0,62}$`, and is `default` when empty. person_id is the
@@ -170,16 +172,16 @@ class MatcherServiceAsyncStub(MatcherServiceStub):
     refused as PERSON_FULL.
     """
     Verify: _aio.UnaryUnaryMultiCallable[_matcher_pb2.VerifyRequest, _matcher_pb2.VerifyResponse]  # type: ignore[assignment]
-    """Verify says whether a face is the named person's: the nearest of all that
-    person's faces decides. Always exact. Safe to retry.
+    """Verify decides whether a face is the named person's, by the nearest of that
+    person's faces. Always exact. Safe to retry.
     """
     Identify: _aio.UnaryUnaryMultiCallable[_matcher_pb2.IdentifyRequest, _matcher_pb2.IdentifyResponse]  # type: ignore[assignment]
-    """Identify says who a face is: the people with a face near enough, nearest
-    first (ordered by person_id without scores), each at most once. An empty
-    list means nobody. Safe to retry.
+    """Identify finds who a face is: the people with a face within the threshold,
+    nearest first (ordered by person_id without scores), each at most once. An
+    empty list means nobody. Safe to retry.
     """
     Compare: _aio.UnaryUnaryMultiCallable[_matcher_pb2.CompareRequest, _matcher_pb2.CompareResponse]  # type: ignore[assignment]
-    """Compare measures two faces against each other. Safe to retry."""
+    """Compare measures the distance of two faces. Safe to retry."""
     GetPerson: _aio.UnaryUnaryMultiCallable[_matcher_pb2.GetPersonRequest, _matcher_pb2.GetPersonResponse]  # type: ignore[assignment]
     """GetPerson returns one person. Safe to retry."""
     ListPersons: _aio.UnaryUnaryMultiCallable[_matcher_pb2.ListPersonsRequest, _matcher_pb2.ListPersonsResponse]  # type: ignore[assignment]
@@ -187,56 +189,54 @@ class MatcherServiceAsyncStub(MatcherServiceStub):
     Safe to retry.
     """
     UpdatePerson: _aio.UnaryUnaryMultiCallable[_matcher_pb2.UpdatePersonRequest, _matcher_pb2.UpdatePersonResponse]  # type: ignore[assignment]
-    """UpdatePerson changes what is known of a person besides the faces. Safe to
-    retry.
-    """
+    """UpdatePerson changes a person's display_name. Safe to retry."""
     MergePersons: _aio.UnaryUnaryMultiCallable[_matcher_pb2.MergePersonsRequest, _matcher_pb2.MergePersonsResponse]  # type: ignore[assignment]
-    """MergePersons gives all faces of one person to another and erases the first,
-    for one human enrolled under two ids. A second call finds the first gone and
-    answers PERSON_NOT_FOUND, naming source_person_id. Where the other would have
-    more faces than a person may have, the answer is PERSON_FULL.
+    """MergePersons moves all faces of one person to another and erases the first,
+    for a human enrolled under two ids. A second call answers PERSON_NOT_FOUND,
+    naming source_person_id. Where the target would have more faces than a
+    person may have, the answer is PERSON_FULL.
     """
     ExportPerson: _aio.UnaryStreamMultiCallable[_matcher_pb2.ExportPersonRequest, _matcher_pb2.ExportPersonResponse]  # type: ignore[assignment]
-    """ExportPerson reads all that is kept of one person, for whoever asks for their
-    own data: the person, the faces, and what changed them. An audit event says so.
-    Vectors are for a caller of the role admin alone. Read page by page: what
-    changes meanwhile may be in it or not. Safe to retry.
+    """ExportPerson reads all data stored of one person, to answer a data
+    subject's request: the person, the faces, and the audit events of their
+    changes. It appends an audit event. Only a caller with the role admin gets
+    the encodings. It reads page by page: concurrent changes may or may not be
+    included. Safe to retry.
     """
     DeletePerson: _aio.UnaryUnaryMultiCallable[_matcher_pb2.DeletePersonRequest, _matcher_pb2.DeletePersonResponse]  # type: ignore[assignment]
-    """DeletePerson erases a person and every face of theirs. Deleting who is not
-    there is OK, with counts of 0. Safe to retry.
+    """DeletePerson erases a person and every face of theirs. Deleting a person
+    that does not exist is OK, with counts of 0. Safe to retry.
     """
     ListFaces: _aio.UnaryUnaryMultiCallable[_matcher_pb2.ListFacesRequest, _matcher_pb2.ListFacesResponse]  # type: ignore[assignment]
     """ListFaces pages through one person's faces, oldest first. Safe to retry."""
     GetFace: _aio.UnaryUnaryMultiCallable[_matcher_pb2.GetFaceRequest, _matcher_pb2.GetFaceResponse]  # type: ignore[assignment]
     """GetFace returns one face. Safe to retry."""
     UpdateFace: _aio.UnaryUnaryMultiCallable[_matcher_pb2.UpdateFaceRequest, _matcher_pb2.UpdateFaceResponse]  # type: ignore[assignment]
-    """UpdateFace changes what is known of a face besides its vector: external_ref
-    and expire_time. Safe to retry.
-    """
+    """UpdateFace changes a face's external_ref and expire_time. Safe to retry."""
     DeleteFace: _aio.UnaryUnaryMultiCallable[_matcher_pb2.DeleteFaceRequest, _matcher_pb2.DeleteFaceResponse]  # type: ignore[assignment]
-    """DeleteFace erases one face. Deleting what is not there is OK, with a count
-    of 0. Safe to retry.
+    """DeleteFace erases one face. Deleting a face that does not exist is OK, with
+    a count of 0. Safe to retry.
     """
     GetErasure: _aio.UnaryUnaryMultiCallable[_erasure_pb2.GetErasureRequest, _erasure_pb2.GetErasureResponse]  # type: ignore[assignment]
-    """GetErasure says whether the bytes of what was erased are gone, by the
-    receipt's erasure_id. Safe to retry.
+    """GetErasure says whether the erased bytes are removed, by the receipt's
+    erasure_id. Safe to retry.
     """
     ImportFaces: _aio.StreamUnaryMultiCallable[_transfer_pb2.ImportFacesRequest, _transfer_pb2.ImportFacesResponse]  # type: ignore[assignment]
     """ImportFaces adds encodings in bulk, each chunk in a transaction of its own:
-    what was committed before an interruption stays, and GetImport says where to
-    go on. An invalid face, or beyond what its person may have, is refused and
-    reported, the others are taken. The same encoding is stored once per person.
+    chunks committed before an interruption stay, and GetImport says where to
+    continue. An invalid face, or one beyond its person's limit, is refused and
+    reported; the others are added. The same encoding is stored once per
+    person.
     """
     GetImport: _aio.UnaryUnaryMultiCallable[_transfer_pb2.GetImportRequest, _transfer_pb2.GetImportResponse]  # type: ignore[assignment]
-    """GetImport says how far an import came. Safe to retry."""
+    """GetImport returns an import's progress. Safe to retry."""
     ExportFaces: _aio.UnaryStreamMultiCallable[_transfer_pb2.ExportFacesRequest, _transfer_pb2.ExportFacesResponse]  # type: ignore[assignment]
-    """ExportFaces reads all faces of a collection as they were at one moment,
-    ordered by person_id, and holds up nobody. Safe to retry.
+    """ExportFaces reads all faces of a collection from one snapshot, ordered by
+    person_id, without blocking other calls. Safe to retry.
     """
 
 class MatcherServiceServicer(metaclass=_abc_1.ABCMeta):
-    """MatcherService keeps people's face encodings in Postgres and decides who a
+    """MatcherService stores people's face encodings in Postgres and decides who a
     face is. Distances are Euclidean, computed in SQL; a match is
     `distance <= threshold`, both doubles.
 
@@ -244,15 +244,17 @@ class MatcherServiceServicer(metaclass=_abc_1.ABCMeta):
     of IMAGE_INVALID, IMAGE_TOO_LARGE, IMAGE_UNSUPPORTED, ENCODING_INVALID,
     ID_INVALID, OPTION_INVALID (INVALID_ARGUMENT, with a google.rpc.BadRequest
     naming the field), FACE_NOT_FOUND, FACE_AMBIGUOUS, FACE_QUALITY,
-    MODEL_MISMATCH, PERSON_FULL, CALIBRATION_UNSUPPORTED (FAILED_PRECONDITION), PERSON_NOT_FOUND, COLLECTION_NOT_FOUND,
-    ERASURE_NOT_FOUND, CALIBRATION_NOT_FOUND, STORED_FACE_NOT_FOUND (NOT_FOUND), REQUEST_ID_REUSED, COLLECTION_EXISTS, FACE_DUPLICATE
-    (ALREADY_EXISTS), OVERLOADED (RESOURCE_EXHAUSTED, with a google.rpc.RetryInfo),
-    ENCODER_UNAVAILABLE and STORE_UNAVAILABLE (UNAVAILABLE).
+    MODEL_MISMATCH, PERSON_FULL, CALIBRATION_UNSUPPORTED (FAILED_PRECONDITION),
+    PERSON_NOT_FOUND, COLLECTION_NOT_FOUND, ERASURE_NOT_FOUND,
+    CALIBRATION_NOT_FOUND, STORED_FACE_NOT_FOUND (NOT_FOUND), REQUEST_ID_REUSED,
+    COLLECTION_EXISTS, FACE_DUPLICATE (ALREADY_EXISTS), OVERLOADED
+    (RESOURCE_EXHAUSTED, with a google.rpc.RetryInfo), ENCODER_UNAVAILABLE and
+    STORE_UNAVAILABLE (UNAVAILABLE).
 
     A caller whose key has no `scores` learns of a distance only whether it is
-    within the threshold in force. What would reveal more is unset, people come in
-    the order of their ids, and a limit or setting by which a distance could be
-    found is refused as NOT_PERMITTED; the fields concerned say so.
+    within the threshold in force. What would reveal more is unset, people come
+    in the order of their ids, and a limit or setting by which a distance could
+    be found is refused as NOT_PERMITTED; the fields concerned say so.
 
     Common to every request: collection_id names a tenant's collection, matches
     `^[a-z0-9][a-z0-9_-]{0,62}$`, and is `default` when empty. person_id is the
@@ -280,8 +282,8 @@ class MatcherServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _matcher_pb2.VerifyRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_matcher_pb2.VerifyResponse, _abc.Awaitable[_matcher_pb2.VerifyResponse]]:
-        """Verify says whether a face is the named person's: the nearest of all that
-        person's faces decides. Always exact. Safe to retry.
+        """Verify decides whether a face is the named person's, by the nearest of that
+        person's faces. Always exact. Safe to retry.
         """
 
     @_abc_1.abstractmethod
@@ -290,9 +292,9 @@ class MatcherServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _matcher_pb2.IdentifyRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_matcher_pb2.IdentifyResponse, _abc.Awaitable[_matcher_pb2.IdentifyResponse]]:
-        """Identify says who a face is: the people with a face near enough, nearest
-        first (ordered by person_id without scores), each at most once. An empty
-        list means nobody. Safe to retry.
+        """Identify finds who a face is: the people with a face within the threshold,
+        nearest first (ordered by person_id without scores), each at most once. An
+        empty list means nobody. Safe to retry.
         """
 
     @_abc_1.abstractmethod
@@ -301,7 +303,7 @@ class MatcherServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _matcher_pb2.CompareRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_matcher_pb2.CompareResponse, _abc.Awaitable[_matcher_pb2.CompareResponse]]:
-        """Compare measures two faces against each other. Safe to retry."""
+        """Compare measures the distance of two faces. Safe to retry."""
 
     @_abc_1.abstractmethod
     def GetPerson(
@@ -327,9 +329,7 @@ class MatcherServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _matcher_pb2.UpdatePersonRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_matcher_pb2.UpdatePersonResponse, _abc.Awaitable[_matcher_pb2.UpdatePersonResponse]]:
-        """UpdatePerson changes what is known of a person besides the faces. Safe to
-        retry.
-        """
+        """UpdatePerson changes a person's display_name. Safe to retry."""
 
     @_abc_1.abstractmethod
     def MergePersons(
@@ -337,10 +337,10 @@ class MatcherServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _matcher_pb2.MergePersonsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_matcher_pb2.MergePersonsResponse, _abc.Awaitable[_matcher_pb2.MergePersonsResponse]]:
-        """MergePersons gives all faces of one person to another and erases the first,
-        for one human enrolled under two ids. A second call finds the first gone and
-        answers PERSON_NOT_FOUND, naming source_person_id. Where the other would have
-        more faces than a person may have, the answer is PERSON_FULL.
+        """MergePersons moves all faces of one person to another and erases the first,
+        for a human enrolled under two ids. A second call answers PERSON_NOT_FOUND,
+        naming source_person_id. Where the target would have more faces than a
+        person may have, the answer is PERSON_FULL.
         """
 
     @_abc_1.abstractmethod
@@ -349,10 +349,11 @@ class MatcherServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _matcher_pb2.ExportPersonRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_matcher_pb2.ExportPersonResponse], _abc.AsyncIterator[_matcher_pb2.ExportPersonResponse]]:
-        """ExportPerson reads all that is kept of one person, for whoever asks for their
-        own data: the person, the faces, and what changed them. An audit event says so.
-        Vectors are for a caller of the role admin alone. Read page by page: what
-        changes meanwhile may be in it or not. Safe to retry.
+        """ExportPerson reads all data stored of one person, to answer a data
+        subject's request: the person, the faces, and the audit events of their
+        changes. It appends an audit event. Only a caller with the role admin gets
+        the encodings. It reads page by page: concurrent changes may or may not be
+        included. Safe to retry.
         """
 
     @_abc_1.abstractmethod
@@ -361,8 +362,8 @@ class MatcherServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _matcher_pb2.DeletePersonRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_matcher_pb2.DeletePersonResponse, _abc.Awaitable[_matcher_pb2.DeletePersonResponse]]:
-        """DeletePerson erases a person and every face of theirs. Deleting who is not
-        there is OK, with counts of 0. Safe to retry.
+        """DeletePerson erases a person and every face of theirs. Deleting a person
+        that does not exist is OK, with counts of 0. Safe to retry.
         """
 
     @_abc_1.abstractmethod
@@ -387,9 +388,7 @@ class MatcherServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _matcher_pb2.UpdateFaceRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_matcher_pb2.UpdateFaceResponse, _abc.Awaitable[_matcher_pb2.UpdateFaceResponse]]:
-        """UpdateFace changes what is known of a face besides its vector: external_ref
-        and expire_time. Safe to retry.
-        """
+        """UpdateFace changes a face's external_ref and expire_time. Safe to retry."""
 
     @_abc_1.abstractmethod
     def DeleteFace(
@@ -397,8 +396,8 @@ class MatcherServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _matcher_pb2.DeleteFaceRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_matcher_pb2.DeleteFaceResponse, _abc.Awaitable[_matcher_pb2.DeleteFaceResponse]]:
-        """DeleteFace erases one face. Deleting what is not there is OK, with a count
-        of 0. Safe to retry.
+        """DeleteFace erases one face. Deleting a face that does not exist is OK, with
+        a count of 0. Safe to retry.
         """
 
     @_abc_1.abstractmethod
@@ -407,8 +406,8 @@ class MatcherServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _erasure_pb2.GetErasureRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_erasure_pb2.GetErasureResponse, _abc.Awaitable[_erasure_pb2.GetErasureResponse]]:
-        """GetErasure says whether the bytes of what was erased are gone, by the
-        receipt's erasure_id. Safe to retry.
+        """GetErasure says whether the erased bytes are removed, by the receipt's
+        erasure_id. Safe to retry.
         """
 
     @_abc_1.abstractmethod
@@ -418,9 +417,10 @@ class MatcherServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_transfer_pb2.ImportFacesResponse, _abc.Awaitable[_transfer_pb2.ImportFacesResponse]]:
         """ImportFaces adds encodings in bulk, each chunk in a transaction of its own:
-        what was committed before an interruption stays, and GetImport says where to
-        go on. An invalid face, or beyond what its person may have, is refused and
-        reported, the others are taken. The same encoding is stored once per person.
+        chunks committed before an interruption stay, and GetImport says where to
+        continue. An invalid face, or one beyond its person's limit, is refused and
+        reported; the others are added. The same encoding is stored once per
+        person.
         """
 
     @_abc_1.abstractmethod
@@ -429,7 +429,7 @@ class MatcherServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _transfer_pb2.GetImportRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_transfer_pb2.GetImportResponse, _abc.Awaitable[_transfer_pb2.GetImportResponse]]:
-        """GetImport says how far an import came. Safe to retry."""
+        """GetImport returns an import's progress. Safe to retry."""
 
     @_abc_1.abstractmethod
     def ExportFaces(
@@ -437,15 +437,15 @@ class MatcherServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _transfer_pb2.ExportFacesRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_transfer_pb2.ExportFacesResponse], _abc.AsyncIterator[_transfer_pb2.ExportFacesResponse]]:
-        """ExportFaces reads all faces of a collection as they were at one moment,
-        ordered by person_id, and holds up nobody. Safe to retry.
+        """ExportFaces reads all faces of a collection from one snapshot, ordered by
+        person_id, without blocking other calls. Safe to retry.
         """
 
 def add_MatcherServiceServicer_to_server(servicer: MatcherServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
 
 class CollectionServiceStub:
-    """CollectionService keeps the tenants' collections. The collection `default` exists
-    from the start and always.
+    """CollectionService manages the tenants' collections. The collection `default`
+    always exists.
     """
 
     @_typing.overload
@@ -453,9 +453,8 @@ class CollectionServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> CollectionServiceAsyncStub: ...
     CreateCollection: _grpc.UnaryUnaryMultiCallable[_matcher_pb2.CreateCollectionRequest, _matcher_pb2.CreateCollectionResponse]
-    """CreateCollection adds an empty collection; one of that id is refused as
-    COLLECTION_EXISTS, which after a lost answer means that the call was carried
-    out.
+    """CreateCollection adds an empty collection; an existing id is refused as
+    COLLECTION_EXISTS, which after a lost answer means that the call succeeded.
     """
     GetCollection: _grpc.UnaryUnaryMultiCallable[_matcher_pb2.GetCollectionRequest, _matcher_pb2.GetCollectionResponse]
     """GetCollection returns one collection's settings and the state of its index.
@@ -466,54 +465,54 @@ class CollectionServiceStub:
     to retry.
     """
     UpdateCollection: _grpc.UnaryUnaryMultiCallable[_matcher_pb2.UpdateCollectionRequest, _matcher_pb2.UpdateCollectionResponse]
-    """UpdateCollection changes a collection's settings; every replica follows at its
-    next call. Safe to retry.
+    """UpdateCollection changes a collection's settings; every replica uses them
+    from its next call on. Safe to retry.
     """
     DeleteCollection: _grpc.UnaryUnaryMultiCallable[_matcher_pb2.DeleteCollectionRequest, _matcher_pb2.DeleteCollectionResponse]
-    """DeleteCollection erases a collection and everybody in it. Deleting what is not
-    there is OK, with counts of 0; `default` is left empty, with the settings of
-    a new one. Safe to retry.
+    """DeleteCollection erases a collection and everybody in it. Deleting a
+    collection that does not exist is OK, with counts of 0; `default` is
+    emptied and gets the settings of a new one. Safe to retry.
     """
     Calibrate: _grpc.UnaryUnaryMultiCallable[_calibration_pb2.CalibrateRequest, _calibration_pb2.CalibrateResponse]
-    """Calibrate measures error rates on the collection's own people and names the
-    thresholds that keep a target; it changes nothing. Refused without scores. A
-    target that the people
-    there are can't support is refused as CALIBRATION_UNSUPPORTED, whose
-    ErrorInfo tells `pairs`, `needed_pairs`, `persons` and `needed_persons`.
+    """Calibrate measures error rates on the collection's own people and computes
+    the thresholds for a target; it changes nothing. Refused without scores. A
+    target that there are too few people to support is refused as
+    CALIBRATION_UNSUPPORTED, whose ErrorInfo has `pairs`, `needed_pairs`,
+    `persons` and `needed_persons`.
     """
     ApplyCalibration: _grpc.UnaryUnaryMultiCallable[_calibration_pb2.ApplyCalibrationRequest, _calibration_pb2.ApplyCalibrationResponse]
-    """ApplyCalibration puts the thresholds of a calibration in force, which is
-    kept as their evidence. Refused without scores. Safe to retry.
+    """ApplyCalibration applies the thresholds of a calibration, which is stored
+    as their evidence. Refused without scores. Safe to retry.
     """
     MeasureRecall: _grpc.UnaryUnaryMultiCallable[_review_pb2.MeasureRecallRequest, _review_pb2.MeasureRecallResponse]
-    """MeasureRecall searches for the collection's own people by its index and exactly,
-    and tells how often both agree. Refused without scores. Safe to retry.
+    """MeasureRecall searches for the collection's own people by its index and
+    exactly, and returns how often both agree. Refused without scores. Safe to
+    retry.
     """
     ListDuplicates: _grpc.UnaryUnaryMultiCallable[_review_pb2.ListDuplicatesRequest, _review_pb2.ListDuplicatesResponse]
-    """ListDuplicates pages through pairs of persons whose faces are near enough to
-    be one person's, for somebody to merge (MergePersons) or to dismiss. Refused
-    without scores. Safe to retry.
+    """ListDuplicates pages through likely duplicate pairs: persons with faces
+    within the threshold, to be reviewed and merged (MergePersons) or
+    dismissed. Refused without scores. Safe to retry.
     """
     DismissDuplicate: _grpc.UnaryUnaryMultiCallable[_review_pb2.DismissDuplicateRequest, _review_pb2.DismissDuplicateResponse]
-    """DismissDuplicate notes that two persons are two, so that ListDuplicates
-    leaves them out. Safe to retry.
+    """DismissDuplicate marks a pair as two different persons, so that
+    ListDuplicates omits it. Safe to retry.
     """
     ListAuditEvents: _grpc.UnaryUnaryMultiCallable[_audit_pb2.ListAuditEventsRequest, _audit_pb2.ListAuditEventsResponse]
-    """ListAuditEvents pages through what was done in a collection, newest first. Safe
-    to retry.
+    """ListAuditEvents pages through the audit events of a collection, newest
+    first. Safe to retry.
     """
 
 @_typing.type_check_only
 class CollectionServiceAsyncStub(CollectionServiceStub):
-    """CollectionService keeps the tenants' collections. The collection `default` exists
-    from the start and always.
+    """CollectionService manages the tenants' collections. The collection `default`
+    always exists.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     CreateCollection: _aio.UnaryUnaryMultiCallable[_matcher_pb2.CreateCollectionRequest, _matcher_pb2.CreateCollectionResponse]  # type: ignore[assignment]
-    """CreateCollection adds an empty collection; one of that id is refused as
-    COLLECTION_EXISTS, which after a lost answer means that the call was carried
-    out.
+    """CreateCollection adds an empty collection; an existing id is refused as
+    COLLECTION_EXISTS, which after a lost answer means that the call succeeded.
     """
     GetCollection: _aio.UnaryUnaryMultiCallable[_matcher_pb2.GetCollectionRequest, _matcher_pb2.GetCollectionResponse]  # type: ignore[assignment]
     """GetCollection returns one collection's settings and the state of its index.
@@ -524,46 +523,47 @@ class CollectionServiceAsyncStub(CollectionServiceStub):
     to retry.
     """
     UpdateCollection: _aio.UnaryUnaryMultiCallable[_matcher_pb2.UpdateCollectionRequest, _matcher_pb2.UpdateCollectionResponse]  # type: ignore[assignment]
-    """UpdateCollection changes a collection's settings; every replica follows at its
-    next call. Safe to retry.
+    """UpdateCollection changes a collection's settings; every replica uses them
+    from its next call on. Safe to retry.
     """
     DeleteCollection: _aio.UnaryUnaryMultiCallable[_matcher_pb2.DeleteCollectionRequest, _matcher_pb2.DeleteCollectionResponse]  # type: ignore[assignment]
-    """DeleteCollection erases a collection and everybody in it. Deleting what is not
-    there is OK, with counts of 0; `default` is left empty, with the settings of
-    a new one. Safe to retry.
+    """DeleteCollection erases a collection and everybody in it. Deleting a
+    collection that does not exist is OK, with counts of 0; `default` is
+    emptied and gets the settings of a new one. Safe to retry.
     """
     Calibrate: _aio.UnaryUnaryMultiCallable[_calibration_pb2.CalibrateRequest, _calibration_pb2.CalibrateResponse]  # type: ignore[assignment]
-    """Calibrate measures error rates on the collection's own people and names the
-    thresholds that keep a target; it changes nothing. Refused without scores. A
-    target that the people
-    there are can't support is refused as CALIBRATION_UNSUPPORTED, whose
-    ErrorInfo tells `pairs`, `needed_pairs`, `persons` and `needed_persons`.
+    """Calibrate measures error rates on the collection's own people and computes
+    the thresholds for a target; it changes nothing. Refused without scores. A
+    target that there are too few people to support is refused as
+    CALIBRATION_UNSUPPORTED, whose ErrorInfo has `pairs`, `needed_pairs`,
+    `persons` and `needed_persons`.
     """
     ApplyCalibration: _aio.UnaryUnaryMultiCallable[_calibration_pb2.ApplyCalibrationRequest, _calibration_pb2.ApplyCalibrationResponse]  # type: ignore[assignment]
-    """ApplyCalibration puts the thresholds of a calibration in force, which is
-    kept as their evidence. Refused without scores. Safe to retry.
+    """ApplyCalibration applies the thresholds of a calibration, which is stored
+    as their evidence. Refused without scores. Safe to retry.
     """
     MeasureRecall: _aio.UnaryUnaryMultiCallable[_review_pb2.MeasureRecallRequest, _review_pb2.MeasureRecallResponse]  # type: ignore[assignment]
-    """MeasureRecall searches for the collection's own people by its index and exactly,
-    and tells how often both agree. Refused without scores. Safe to retry.
+    """MeasureRecall searches for the collection's own people by its index and
+    exactly, and returns how often both agree. Refused without scores. Safe to
+    retry.
     """
     ListDuplicates: _aio.UnaryUnaryMultiCallable[_review_pb2.ListDuplicatesRequest, _review_pb2.ListDuplicatesResponse]  # type: ignore[assignment]
-    """ListDuplicates pages through pairs of persons whose faces are near enough to
-    be one person's, for somebody to merge (MergePersons) or to dismiss. Refused
-    without scores. Safe to retry.
+    """ListDuplicates pages through likely duplicate pairs: persons with faces
+    within the threshold, to be reviewed and merged (MergePersons) or
+    dismissed. Refused without scores. Safe to retry.
     """
     DismissDuplicate: _aio.UnaryUnaryMultiCallable[_review_pb2.DismissDuplicateRequest, _review_pb2.DismissDuplicateResponse]  # type: ignore[assignment]
-    """DismissDuplicate notes that two persons are two, so that ListDuplicates
-    leaves them out. Safe to retry.
+    """DismissDuplicate marks a pair as two different persons, so that
+    ListDuplicates omits it. Safe to retry.
     """
     ListAuditEvents: _aio.UnaryUnaryMultiCallable[_audit_pb2.ListAuditEventsRequest, _audit_pb2.ListAuditEventsResponse]  # type: ignore[assignment]
-    """ListAuditEvents pages through what was done in a collection, newest first. Safe
-    to retry.
+    """ListAuditEvents pages through the audit events of a collection, newest
+    first. Safe to retry.
     """
 
 class CollectionServiceServicer(metaclass=_abc_1.ABCMeta):
-    """CollectionService keeps the tenants' collections. The collection `default` exists
-    from the start and always.
+    """CollectionService manages the tenants' collections. The collection `default`
+    always exists.
     """
 
     @_abc_1.abstractmethod
@@ -572,9 +572,8 @@ class CollectionServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _matcher_pb2.CreateCollectionRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_matcher_pb2.CreateCollectionResponse, _abc.Awaitable[_matcher_pb2.CreateCollectionResponse]]:
-        """CreateCollection adds an empty collection; one of that id is refused as
-        COLLECTION_EXISTS, which after a lost answer means that the call was carried
-        out.
+        """CreateCollection adds an empty collection; an existing id is refused as
+        COLLECTION_EXISTS, which after a lost answer means that the call succeeded.
         """
 
     @_abc_1.abstractmethod
@@ -603,8 +602,8 @@ class CollectionServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _matcher_pb2.UpdateCollectionRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_matcher_pb2.UpdateCollectionResponse, _abc.Awaitable[_matcher_pb2.UpdateCollectionResponse]]:
-        """UpdateCollection changes a collection's settings; every replica follows at its
-        next call. Safe to retry.
+        """UpdateCollection changes a collection's settings; every replica uses them
+        from its next call on. Safe to retry.
         """
 
     @_abc_1.abstractmethod
@@ -613,9 +612,9 @@ class CollectionServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _matcher_pb2.DeleteCollectionRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_matcher_pb2.DeleteCollectionResponse, _abc.Awaitable[_matcher_pb2.DeleteCollectionResponse]]:
-        """DeleteCollection erases a collection and everybody in it. Deleting what is not
-        there is OK, with counts of 0; `default` is left empty, with the settings of
-        a new one. Safe to retry.
+        """DeleteCollection erases a collection and everybody in it. Deleting a
+        collection that does not exist is OK, with counts of 0; `default` is
+        emptied and gets the settings of a new one. Safe to retry.
         """
 
     @_abc_1.abstractmethod
@@ -624,11 +623,11 @@ class CollectionServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _calibration_pb2.CalibrateRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_calibration_pb2.CalibrateResponse, _abc.Awaitable[_calibration_pb2.CalibrateResponse]]:
-        """Calibrate measures error rates on the collection's own people and names the
-        thresholds that keep a target; it changes nothing. Refused without scores. A
-        target that the people
-        there are can't support is refused as CALIBRATION_UNSUPPORTED, whose
-        ErrorInfo tells `pairs`, `needed_pairs`, `persons` and `needed_persons`.
+        """Calibrate measures error rates on the collection's own people and computes
+        the thresholds for a target; it changes nothing. Refused without scores. A
+        target that there are too few people to support is refused as
+        CALIBRATION_UNSUPPORTED, whose ErrorInfo has `pairs`, `needed_pairs`,
+        `persons` and `needed_persons`.
         """
 
     @_abc_1.abstractmethod
@@ -637,8 +636,8 @@ class CollectionServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _calibration_pb2.ApplyCalibrationRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_calibration_pb2.ApplyCalibrationResponse, _abc.Awaitable[_calibration_pb2.ApplyCalibrationResponse]]:
-        """ApplyCalibration puts the thresholds of a calibration in force, which is
-        kept as their evidence. Refused without scores. Safe to retry.
+        """ApplyCalibration applies the thresholds of a calibration, which is stored
+        as their evidence. Refused without scores. Safe to retry.
         """
 
     @_abc_1.abstractmethod
@@ -647,8 +646,9 @@ class CollectionServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _review_pb2.MeasureRecallRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_review_pb2.MeasureRecallResponse, _abc.Awaitable[_review_pb2.MeasureRecallResponse]]:
-        """MeasureRecall searches for the collection's own people by its index and exactly,
-        and tells how often both agree. Refused without scores. Safe to retry.
+        """MeasureRecall searches for the collection's own people by its index and
+        exactly, and returns how often both agree. Refused without scores. Safe to
+        retry.
         """
 
     @_abc_1.abstractmethod
@@ -657,9 +657,9 @@ class CollectionServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _review_pb2.ListDuplicatesRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_review_pb2.ListDuplicatesResponse, _abc.Awaitable[_review_pb2.ListDuplicatesResponse]]:
-        """ListDuplicates pages through pairs of persons whose faces are near enough to
-        be one person's, for somebody to merge (MergePersons) or to dismiss. Refused
-        without scores. Safe to retry.
+        """ListDuplicates pages through likely duplicate pairs: persons with faces
+        within the threshold, to be reviewed and merged (MergePersons) or
+        dismissed. Refused without scores. Safe to retry.
         """
 
     @_abc_1.abstractmethod
@@ -668,8 +668,8 @@ class CollectionServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _review_pb2.DismissDuplicateRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_review_pb2.DismissDuplicateResponse, _abc.Awaitable[_review_pb2.DismissDuplicateResponse]]:
-        """DismissDuplicate notes that two persons are two, so that ListDuplicates
-        leaves them out. Safe to retry.
+        """DismissDuplicate marks a pair as two different persons, so that
+        ListDuplicates omits it. Safe to retry.
         """
 
     @_abc_1.abstractmethod
@@ -678,8 +678,8 @@ class CollectionServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _audit_pb2.ListAuditEventsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_audit_pb2.ListAuditEventsResponse, _abc.Awaitable[_audit_pb2.ListAuditEventsResponse]]:
-        """ListAuditEvents pages through what was done in a collection, newest first. Safe
-        to retry.
+        """ListAuditEvents pages through the audit events of a collection, newest
+        first. Safe to retry.
         """
 
 def add_CollectionServiceServicer_to_server(servicer: CollectionServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -29,7 +29,7 @@ class Proportion(_message.Message):
     LOW_FIELD_NUMBER: _builtins.int
     HIGH_FIELD_NUMBER: _builtins.int
     count: _builtins.int
-    """count is how many of the sample. Unit: searches."""
+    """count is the number of searches in the share. Unit: searches."""
     value: _builtins.float
     """value is the share. Unit: 1, a share."""
     low: _builtins.float
@@ -54,7 +54,7 @@ Global___Proportion: _TypeAlias = Proportion  # noqa: Y015
 
 @_typing.final
 class MeasureRecallRequest(_message.Message):
-    """MeasureRecallRequest asks how well a collection's index does."""
+    """MeasureRecallRequest asks for the recall of a collection's index."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -63,8 +63,8 @@ class MeasureRecallRequest(_message.Message):
     collection_id: _builtins.str
     """collection_id names the collection. Default: `default`."""
     samples: _builtins.int
-    """samples is the most searches to compare. Unit: searches. Range: 20 to 1000.
-    Default: 0, which means 200.
+    """samples is the maximum number of searches to compare. Unit: searches.
+    Range: 20 to 1000. Default: 0, which means 200.
     """
     def __init__(
         self,
@@ -82,7 +82,7 @@ Global___MeasureRecallRequest: _TypeAlias = MeasureRecallRequest  # noqa: Y015
 
 @_typing.final
 class MeasureRecallResponse(_message.Message):
-    """MeasureRecallResponse tells how searches by index compare with exact ones."""
+    """MeasureRecallResponse compares searches by index with exact ones."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -97,33 +97,33 @@ class MeasureRecallResponse(_message.Message):
     every answer is exact, and nothing else is set.
     """
     samples: _builtins.int
-    """samples is how many searches were compared: fewer than asked for where the
-    time was up, or where people are fewer. Half of them are for faces far from
-    the centers that the index goes by. Unit: searches.
+    """samples is the number of searches compared: fewer than requested if the
+    time was up, or if there are fewer people. Half of them are for faces far
+    from the indexed centers. Unit: searches.
     """
     @_builtins.property
     def recall(self) -> Global___Proportion:
         """recall is the share of searches for which the index alone found the nearest
-        person, of those for any faces for which an exact scan found somebody. Unset
-        without one.
+        person, of those for ordinary faces for which an exact scan found a person.
+        Unset without such a search.
         """
 
     @_builtins.property
     def agreement(self) -> Global___Proportion:
-        """agreement is the share of searches which Identify answers as an exact scan
-        does, its confirmations by a scan included. Unset without a sample.
+        """agreement is the share of searches that Identify answers as an exact scan
+        does, including those that it confirms by a scan. Unset without a sample.
         """
 
     @_builtins.property
     def confirmed(self) -> Global___Proportion:
-        """confirmed is the share of searches for which Identify's answer took an exact
-        scan. Unset without a sample.
+        """confirmed is the share of searches for which Identify needs an exact scan.
+        Unset without a sample.
         """
 
     @_builtins.property
     def far_recall(self) -> Global___Proportion:
-        """far_recall is what recall is, of the searches for faces far from the centers
-        that the index goes by. Unset without one.
+        """far_recall is the recall of the searches for faces far from the indexed
+        centers. Unset without such a search.
         """
 
     def __init__(
@@ -146,7 +146,7 @@ Global___MeasureRecallResponse: _TypeAlias = MeasureRecallResponse  # noqa: Y015
 
 @_typing.final
 class ListDuplicatesRequest(_message.Message):
-    """ListDuplicatesRequest asks for a page of persons who may be one."""
+    """ListDuplicatesRequest asks for a page of likely duplicate pairs."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -163,10 +163,10 @@ class ListDuplicatesRequest(_message.Message):
     duplicate_threshold, even where that is larger.
     """
     include_dismissed: _builtins.bool
-    """include_dismissed tells pairs too that were dismissed. Default: false."""
+    """include_dismissed includes dismissed pairs. Default: false."""
     page_size: _builtins.int
-    """page_size is the most pairs in the answer. Unit: pairs. Range: 0 to 1000.
-    Default: 0, which means 100.
+    """page_size is the maximum number of pairs in the answer. Unit: pairs. Range:
+    0 to 1000. Default: 0, which means 100.
     """
     page_token: _builtins.str
     """page_token is the last answer's next_page_token, of a request with the same
@@ -194,7 +194,7 @@ Global___ListDuplicatesRequest: _TypeAlias = ListDuplicatesRequest  # noqa: Y015
 
 @_typing.final
 class DuplicatePair(_message.Message):
-    """DuplicatePair is two persons who may be one."""
+    """DuplicatePair is a likely duplicate pair: two persons who may be one."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -217,7 +217,7 @@ class DuplicatePair(_message.Message):
     encodings' space.
     """
     dismissed: _builtins.bool
-    """dismissed says that somebody has found them to be two persons."""
+    """dismissed says that the pair was marked as two different persons."""
     def __init__(
         self,
         *,
@@ -249,20 +249,20 @@ class ListDuplicatesResponse(_message.Message):
     EXACT_FIELD_NUMBER: _builtins.int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     persons_examined: _builtins.int
-    """persons_examined counts the people each of whose pairs is answered with this
-    page, if not before. Unit: persons.
+    """persons_examined counts the people whose pairs are complete with this page.
+    Unit: persons.
     """
     exact: _builtins.bool
-    """exact says that everybody's every face was compared. Otherwise an index
-    proposed whom to compare each person with.
+    """exact says that all faces were compared. Otherwise an index proposed the
+    persons to compare each person with.
     """
     next_page_token: _builtins.str
-    """next_page_token asks for what follows; empty at the end."""
+    """next_page_token is the token of the next page; empty on the last."""
     @_builtins.property
     def pairs(self) -> _containers.RepeatedCompositeFieldContainer[Global___DuplicatePair]:
-        """pairs are the next ones in the order in which a, and then b, was enrolled;
-        those of this answer nearest first. There may be fewer than page_size, or
-        none, although more pages follow.
+        """pairs are the next pairs in the order in which a, and then b, was enrolled;
+        within this answer they are sorted nearest first. There may be fewer than
+        page_size, or none, although more pages follow.
         """
 
     def __init__(
@@ -283,7 +283,7 @@ Global___ListDuplicatesResponse: _TypeAlias = ListDuplicatesResponse  # noqa: Y0
 
 @_typing.final
 class DismissDuplicateRequest(_message.Message):
-    """DismissDuplicateRequest says that two persons are two."""
+    """DismissDuplicateRequest marks a pair as two different persons."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -298,7 +298,7 @@ class DismissDuplicateRequest(_message.Message):
     person_id_b: _builtins.str
     """person_id_b names the other. Must be set. Range: 1 to 128 characters."""
     restore: _builtins.bool
-    """restore takes an earlier dismissal back. Default: false."""
+    """restore reverts an earlier dismissal. Default: false."""
     def __init__(
         self,
         *,
@@ -317,13 +317,13 @@ Global___DismissDuplicateRequest: _TypeAlias = DismissDuplicateRequest  # noqa: 
 
 @_typing.final
 class DismissDuplicateResponse(_message.Message):
-    """DismissDuplicateResponse tells whether anything changed."""
+    """DismissDuplicateResponse says whether anything changed."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     CHANGED_FIELD_NUMBER: _builtins.int
     changed: _builtins.bool
-    """changed is false where it was so already."""
+    """changed is false if the pair was already so."""
     def __init__(
         self,
         *,

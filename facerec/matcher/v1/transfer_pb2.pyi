@@ -21,7 +21,9 @@ DESCRIPTOR: _descriptor.FileDescriptor
 
 @_typing.final
 class FaceChunk(_message.Message):
-    """FaceChunk is some faces in columns: item n of each column is of face n."""
+    """FaceChunk is a chunk of faces in columns: item n of each column belongs to
+    face n.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -33,8 +35,8 @@ class FaceChunk(_message.Message):
     FINGERPRINTS_FIELD_NUMBER: _builtins.int
     encodings: _builtins.bytes
     """encodings are the vectors one after another, 128 little-endian float32
-    numbers each, from -1000 to 1000: a row beyond is refused. Unit: bytes.
-    Range: 512 to 5120000 bytes.
+    numbers each, from -1000 to 1000: a row with others is refused. Unit:
+    bytes. Range: 512 to 5120000 bytes.
     """
     @_builtins.property
     def person_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
@@ -42,27 +44,27 @@ class FaceChunk(_message.Message):
 
     @_builtins.property
     def display_names(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """display_names are texts for people; one that is not empty replaces the
-        person's. Range: 0 to 10000 items, none or one a face.
+        """display_names are names to show; one that is not empty replaces the
+        person's. Range: 0 to 10000 items, none or one per face.
         """
 
     @_builtins.property
     def external_refs(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """external_refs are the caller's own references. Range: 0 to 10000 items, none
-        or one a face.
+        """external_refs are the caller's own references. Range: 0 to 10000 items,
+        none or one per face.
         """
 
     @_builtins.property
     def expire_times(self) -> _containers.RepeatedCompositeFieldContainer[_timestamp_pb2.Timestamp]:
-        """expire_times are when faces are to be gone; one that is not set is never.
-        Range: 0 to 10000 items, none or one a face.
+        """expire_times are when the faces expire; an unset one is never. Range: 0 to
+        10000 items, none or one per face.
         """
 
     @_builtins.property
     def fingerprints(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """fingerprints tell what computed each encoding, as Encoding.fingerprint does:
-        rows with others are refused, and so is a chunk with more than 64 different
-        ones. Range: 0 to 10000 items, none or one a face.
+        """fingerprints are the provenance of each encoding, in the form of
+        Encoding.fingerprint: other rows are refused, and so is a chunk with more
+        than 64 different ones. Range: 0 to 10000 items, none or one per face.
         """
 
     def __init__(
@@ -102,22 +104,22 @@ class ImportHeader(_message.Message):
     collection's. Range: 1 to 128 characters.
     """
     import_id: _builtins.str
-    """import_id names the import, for it to go on after an interruption: a hash of
-    its source, say. Range: 1 to 128 characters.
+    """import_id names the import, to continue it after an interruption: for
+    example a hash of its source. Range: 1 to 128 characters.
     """
     first_row: _builtins.int
-    """first_row is the place of the first face sent in the whole import, from 0:
+    """first_row is the index of the first face sent in the whole import, from 0:
     GetImport's next_row. An import has 4294967295 rows at most. Unit: faces.
     Range: 0 to 4294967295. Default: 0.
     """
     dry_run: _builtins.bool
     """dry_run checks everything and writes nothing. Default: false."""
     ignore_duplicate_policy: _builtins.bool
-    """ignore_duplicate_policy takes faces without looking for duplicates: an import
-    into a collection of DUPLICATE_POLICY_REFUSE is answered as OPTION_INVALID
-    without it. Where keys are asked for it takes the role admin, and is answered
-    as NOT_PERMITTED otherwise. ListDuplicates finds them afterwards. Default:
-    false.
+    """ignore_duplicate_policy adds faces without a duplicate check: without it,
+    an import into a collection of DUPLICATE_POLICY_REFUSE is refused as
+    OPTION_INVALID. Where API keys are required it needs the role admin, and is
+    refused as NOT_PERMITTED otherwise. ListDuplicates finds the duplicates
+    afterwards. Default: false.
     """
     def __init__(
         self,
@@ -151,8 +153,8 @@ class ImportFacesRequest(_message.Message):
 
     @_builtins.property
     def chunk(self) -> Global___FaceChunk:
-        """chunk holds faces, committed together: no change of the persons whom it
-        names, by a merge, an erasure or an enrolment, comes in between.
+        """chunk holds faces, committed together: no merge, erasure or enrollment of
+        their persons comes in between.
         """
 
     def __init__(
@@ -173,7 +175,7 @@ Global___ImportFacesRequest: _TypeAlias = ImportFacesRequest  # noqa: Y015
 
 @_typing.final
 class RefusedRow(_message.Message):
-    """RefusedRow is a face that was not taken."""
+    """RefusedRow is a face that was refused."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -181,9 +183,9 @@ class RefusedRow(_message.Message):
     FIELD_FIELD_NUMBER: _builtins.int
     MESSAGE_FIELD_NUMBER: _builtins.int
     row: _builtins.int
-    """row is its place in the whole import, from 0. Unit: faces."""
+    """row is its index in the whole import, from 0. Unit: faces."""
     field: _builtins.str
-    """field is what is invalid: person_ids, encodings, and so on."""
+    """field is the invalid column: person_ids, encodings, and so on."""
     message: _builtins.str
     """message says how to fix it."""
     def __init__(
@@ -203,7 +205,7 @@ Global___RefusedRow: _TypeAlias = RefusedRow  # noqa: Y015
 
 @_typing.final
 class ImportFacesResponse(_message.Message):
-    """ImportFacesResponse tells what this call did."""
+    """ImportFacesResponse holds the result of this call."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -214,20 +216,20 @@ class ImportFacesResponse(_message.Message):
     REFUSED_FIELD_NUMBER: _builtins.int
     NEXT_ROW_FIELD_NUMBER: _builtins.int
     faces_added: _builtins.int
-    """faces_added counts the faces that are new. Unit: faces."""
+    """faces_added counts the new faces. Unit: faces."""
     faces_already_there: _builtins.int
-    """faces_already_there counts those whose person had that very encoding. Unit:
-    faces.
+    """faces_already_there counts the faces whose person had the same encoding.
+    Unit: faces.
     """
     rows_refused: _builtins.int
     """rows_refused counts those that were not taken. Unit: faces."""
     persons_added: _builtins.int
-    """persons_added counts the people that are new. Unit: persons."""
+    """persons_added counts the new people. Unit: persons."""
     next_row: _builtins.int
-    """next_row is where the import goes on. Unit: faces."""
+    """next_row is the row at which to continue the import. Unit: faces."""
     @_builtins.property
     def refused(self) -> _containers.RepeatedCompositeFieldContainer[Global___RefusedRow]:
-        """refused are the first of the rows that were not taken, 1000 at most."""
+        """refused are the first refused rows, 1000 at most."""
 
     def __init__(
         self,
@@ -275,7 +277,7 @@ Global___GetImportRequest: _TypeAlias = GetImportRequest  # noqa: Y015
 
 @_typing.final
 class GetImportResponse(_message.Message):
-    """GetImportResponse tells how far an import came."""
+    """GetImportResponse holds an import's progress."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -285,11 +287,13 @@ class GetImportResponse(_message.Message):
     ROWS_REFUSED_FIELD_NUMBER: _builtins.int
     PERSONS_ADDED_FIELD_NUMBER: _builtins.int
     next_row: _builtins.int
-    """next_row is where it goes on: 0 for one that was never begun. Unit: faces."""
+    """next_row is the row at which to continue; 0 for an import that was never
+    begun. Unit: faces.
+    """
     faces_added: _builtins.int
     """faces_added counts the faces it added so far. Unit: faces."""
     faces_already_there: _builtins.int
-    """faces_already_there counts those that were there. Unit: faces."""
+    """faces_already_there counts the faces that were stored already. Unit: faces."""
     rows_refused: _builtins.int
     """rows_refused counts those that were not taken. Unit: faces."""
     persons_added: _builtins.int
@@ -335,8 +339,8 @@ Global___ExportFacesRequest: _TypeAlias = ExportFacesRequest  # noqa: Y015
 
 @_typing.final
 class ExportFacesResponse(_message.Message):
-    """ExportFacesResponse is some of a collection's faces, ordered by person_id: 2000
-    at most, and no more than fit into 4 MiB, which clients of gRPC take by default.
+    """ExportFacesResponse is a part of a collection's faces, ordered by person_id:
+    2000 at most, and within the 4 MiB that gRPC clients accept by default.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -347,7 +351,7 @@ class ExportFacesResponse(_message.Message):
     """space is the space of all the encodings."""
     @_builtins.property
     def chunk(self) -> Global___FaceChunk:
-        """chunk holds the faces, as ImportFaces takes them."""
+        """chunk holds the faces, in the form of ImportFaces."""
 
     def __init__(
         self,

@@ -1,1 +1,1 @@
-"""Messages to the domain's dataclasses, checked, and back: the only place that reads or writes either."""
+"""Convert checked messages to the domain's dataclasses and back; nothing else reads or builds messages."""

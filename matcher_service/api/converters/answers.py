@@ -1,4 +1,4 @@
-"""Answers written: people, faces, candidates, and what of a distance the caller may see."""
+"""Build response messages: people, faces, candidates, and the distances that the caller may see."""
 
 from typing import TypeVar
 
@@ -31,12 +31,12 @@ MODES = {
 
 
 def if_scores(value: T, withheld: U) -> T | U:
-    """A distance, or what tells more of one than a match, as the present caller may see it."""
+    """Return `value` if the caller may see distances, else `withheld`."""
     return value if call.may_see_scores() else withheld
 
 
 def person_message(person: Person) -> pb.Person:
-    """Write a person."""
+    """Build a person."""
     message = pb.Person(person_id=person.person_id, display_name=person.display_name, face_count=person.faces)
     message.create_time.FromDatetime(person.create_time)
     message.update_time.FromDatetime(person.update_time)
@@ -44,7 +44,7 @@ def person_message(person: Person) -> pb.Person:
 
 
 def face_message(face: Face) -> pb.Face:
-    """Write a stored face."""
+    """Build a stored face."""
     message = pb.Face(
         face_id=str(face.face_id),
         person_id=face.person_id,
@@ -59,7 +59,7 @@ def face_message(face: Face) -> pb.Face:
 
 
 def enrollment_message(enrollment: Enrollment) -> pb.EnrollResponse:
-    """Write the outcome of an enrolment."""
+    """Build the result of an enrollment."""
     return pb.EnrollResponse(
         person=person_message(enrollment.person),
         faces=[_enrolled_message(enrolled) for enrolled in enrollment.faces],
@@ -93,7 +93,7 @@ def _duplicates_message(check: DuplicateCheck) -> pb.EnrolledFace:
 
 
 def identified_message(answer: Identification) -> pb.IdentifiedFace:
-    """Write who one face is."""
+    """Build the answer for one face."""
     return pb.IdentifiedFace(
         probe_index=answer.probe_index,
         bounding_box=None if answer.box is None else _box_message(answer.box),
@@ -107,7 +107,7 @@ def identified_message(answer: Identification) -> pb.IdentifiedFace:
 
 
 def erasure_message(erasure: Erasure) -> erasure_pb2.GetErasureResponse:
-    """Write what has become of an erasure."""
+    """Build the state of an erasure."""
     state = erasure_pb2.ERASURE_STATE_PENDING
     if erasure.vacuum_time is not None:
         state = erasure_pb2.ERASURE_STATE_VACUUMED
@@ -125,7 +125,7 @@ def erasure_message(erasure: Erasure) -> erasure_pb2.GetErasureResponse:
 
 
 def quality_message(quality: Quality | None) -> encoder_pb2.Quality | None:
-    """Write how fit a face is to be compared, where a picture showed it."""
+    """Build a face's quality; None for a face that does not come from an image."""
     return None if quality is None else quality_messages.quality_message(quality)
 
 

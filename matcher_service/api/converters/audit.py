@@ -1,4 +1,4 @@
-"""The audit's messages to what the domain speaks of, checked, and back."""
+"""Convert the audit's messages to the domain's dataclasses, checked, and back."""
 
 import datetime
 
@@ -21,10 +21,10 @@ _OUTCOMES = {
 }
 
 
-def wanted(request: pb.ListAuditEventsRequest) -> Filter:
-    """Read which events are asked for. Raises IdInvalid, OptionInvalid."""
+def event_filter(request: pb.ListAuditEventsRequest) -> Filter:
+    """Read the filter of a request. Raises IdInvalid, OptionInvalid."""
     if request.kind not in _KINDS:
-        raise OptionInvalid("there is no such kind", field="kind")
+        raise OptionInvalid(f"kind {request.kind} is unknown: send a value of AuditKind", field="kind")
     return Filter(
         person_id=ids.person_id(request.person_id) if request.HasField("person_id") else None,
         decisions=_KINDS[request.kind],
@@ -37,11 +37,13 @@ def _time(message: Timestamp, field: str) -> datetime.datetime:
     try:
         return message.ToDatetime(tzinfo=datetime.UTC)
     except (ValueError, OverflowError):
-        raise OptionInvalid("not a time from the year 1 to 9999", field=field) from None
+        raise OptionInvalid(
+            f"{field} is not a valid time: send one in the years 1 to 9999", field=field
+        ) from None
 
 
 def event_message(event: Event) -> pb.AuditEvent:
-    """Write an event."""
+    """Build an event."""
     message = pb.AuditEvent(
         event_id=event.event_id,
         action=pb.AuditAction.Value(f"AUDIT_ACTION_{event.action.value}"),

@@ -1,4 +1,4 @@
-"""A calibration's messages to what the domain speaks of, checked, and back."""
+"""Convert a calibration's messages to the domain's dataclasses, checked, and back."""
 
 from facerec.matcher.v1 import calibration_pb2 as pb
 from matcher_service.calibration.calibrator import Applied, Calibration
@@ -8,7 +8,7 @@ from matcher_service.domain import ids
 
 
 def target(request: pb.CalibrateRequest) -> Target:
-    """Read what is asked for. Raises OptionInvalid."""
+    """Read the target of a request. Raises OptionInvalid."""
     usual = Target()
     persons = request.max_persons
     if persons:
@@ -25,7 +25,7 @@ def target(request: pb.CalibrateRequest) -> Target:
 
 
 def calibration_message(found: Calibration) -> pb.CalibrateResponse:
-    """Write what was measured."""
+    """Build a calibration."""
     sample = found.sample
     message = pb.Calibration(
         calibration_id=str(found.calibration_id),
@@ -43,7 +43,7 @@ def calibration_message(found: Calibration) -> pb.CalibrateResponse:
         impostor_counts=sample.impostor.pairs.tolist(),
         suspects=[
             pb.Suspect(person_id_a=each.a, person_id_b=each.b, distance=each.distance)
-            for each in found.suspects
+            for each in found.likely_duplicates
         ],
         identify_needs=found.identify_needs,
     )
@@ -52,7 +52,7 @@ def calibration_message(found: Calibration) -> pb.CalibrateResponse:
 
 
 def applied_message(applied: Applied) -> pb.ApplyCalibrationResponse:
-    """Write the thresholds before and after."""
+    """Build the thresholds before and after."""
     return pb.ApplyCalibrationResponse(
         old_verify_threshold=applied.old_verify,
         verify_threshold=applied.verify,

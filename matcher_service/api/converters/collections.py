@@ -1,4 +1,4 @@
-"""A collection's messages to what the domain speaks of, checked, and back."""
+"""Convert a collection's messages to the domain's dataclasses, checked, and back."""
 
 import datetime
 
@@ -29,7 +29,7 @@ INDEX_ABOVE_FACES = (1000, 1_000_000_000)
 
 
 def settings(message: pb.CollectionSettings) -> CollectionSettings:
-    """Read what is set; the rest is None. Raises OptionInvalid."""
+    """Read the settings that are set; the others are None. Raises OptionInvalid."""
     quality, search = message.quality, message.search
     name = ids.free_text(message.display_name, "settings.display_name")
     pixels = ids.count(quality.min_face_pixels, "settings.quality.min_face_pixels", 0, MAX_FACE_PIXELS)
@@ -50,7 +50,7 @@ def settings(message: pb.CollectionSettings) -> CollectionSettings:
 
 
 def collection_message(collection: Collection) -> pb.Collection:
-    """Write a collection."""
+    """Build a collection."""
     message = pb.Collection(
         collection_id=collection.collection_id,
         space=collection.space,
@@ -82,7 +82,7 @@ def _reasons(message: pb.RefusedQualities) -> tuple[str, ...]:
     ids.count(len(message.reasons), field, 0, len(_REASON_NAMES))
     for number in message.reasons:
         if number not in _REASON_NAMES:
-            raise OptionInvalid("there is no such reason", field=field)
+            raise OptionInvalid(f"reason {number} is unknown: send values of QualityReason", field=field)
     return tuple(dict.fromkeys(_REASON_NAMES[number] for number in message.reasons))
 
 
@@ -90,7 +90,9 @@ def _policy(number: pb.DuplicatePolicy.ValueType) -> str | None:
     if number == pb.DUPLICATE_POLICY_UNSPECIFIED:
         return None
     if number not in _POLICY_NAMES:
-        raise OptionInvalid("there is no such policy", field="settings.duplicate_policy")
+        raise OptionInvalid(
+            f"policy {number} is unknown: send a value of DuplicatePolicy", field="settings.duplicate_policy"
+        )
     return _POLICY_NAMES[number]
 
 
@@ -103,7 +105,7 @@ def _index_above_faces(search: pb.SearchPolicy) -> int | None:
 def _retention(message: Duration) -> datetime.timedelta:
     if message.nanos or not 0 <= message.seconds <= MAX_RETENTION_SECONDS:
         raise OptionInvalid(
-            "retention is 0 seconds to 100 years, in whole seconds", field="settings.retention"
+            "retention must be whole seconds, from 0 to 100 years", field="settings.retention"
         )
     return datetime.timedelta(seconds=message.seconds)
 

@@ -1,4 +1,4 @@
-"""A person's exported data to messages."""
+"""Build the messages of a person's export."""
 
 from facerec.encoder.v1 import encoder_pb2
 from facerec.matcher.v1 import matcher_pb2 as pb
@@ -9,7 +9,7 @@ from matcher_service.persons.export import PersonPart
 
 
 def part_message(part: PersonPart) -> pb.ExportPersonResponse:
-    """Write a part of an export."""
+    """Build a part of an export."""
     return pb.ExportPersonResponse(
         person=None if part.person is None else person_message(part.person),
         faces=[

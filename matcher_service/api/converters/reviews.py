@@ -1,4 +1,4 @@
-"""What is looked over, as the messages of the contract."""
+"""Build the messages of recall and of likely duplicate pairs."""
 
 from facerec.matcher.v1 import review_pb2 as pb
 from matcher_service.api.converters.answers import if_scores
@@ -8,7 +8,7 @@ from matcher_service.identification.recall import Recall
 
 
 def recall_message(found: Recall) -> pb.MeasureRecallResponse:
-    """Write what was measured of an index."""
+    """Build the recall of an index."""
     if not found.samples:
         return pb.MeasureRecallResponse(indexed=found.indexed)
     return pb.MeasureRecallResponse(
@@ -22,7 +22,7 @@ def recall_message(found: Recall) -> pb.MeasureRecallResponse:
 
 
 def page_message(page: Page) -> pb.ListDuplicatesResponse:
-    """Write a page of pairs."""
+    """Build a page of pairs."""
     return pb.ListDuplicatesResponse(
         pairs=[
             pb.DuplicatePair(

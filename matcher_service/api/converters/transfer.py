@@ -1,4 +1,4 @@
-"""Messages of faces in bulk to what the domain speaks of, checked, and back."""
+"""Convert the messages of imports and exports to the domain's dataclasses, checked, and back."""
 
 import datetime
 from collections.abc import AsyncIterator, Sequence
@@ -26,12 +26,14 @@ async def header(requests: AsyncIterator[pb.ImportFacesRequest]) -> Header:
     Raises OptionInvalid, IdInvalid, EncodingInvalid, EncodingsNotPermitted.
     """
     async for request in requests:
-        rights.check_encoding("header")
+        rights.check_may_send_encoding("header")
         message = request.header
         if request.WhichOneof("part") != "header":
             break
         if not message.space:
-            raise EncodingInvalid("say which space the encodings are of", field="header.space")
+            raise EncodingInvalid(
+                "the space of the encodings is not set: set header.space", field="header.space"
+            )
         return Header(
             ids.collection_id(message.collection_id),
             space(message.space, "header.space"),
@@ -40,27 +42,29 @@ async def header(requests: AsyncIterator[pb.ImportFacesRequest]) -> Header:
             message.dry_run,
             message.ignore_duplicate_policy,
         )
-    raise OptionInvalid("an import begins with its header", field="header")
+    raise OptionInvalid("the first message of an import must be its header", field="header")
 
 
 def chunk(request: pb.ImportFacesRequest) -> Chunk:
     """Read one chunk. Raises OptionInvalid, EncodingInvalid, EncodingsNotPermitted."""
-    rights.check_encoding("chunk.encodings")  # each time: a key may be narrowed while its stream runs
+    rights.check_may_send_encoding(
+        "chunk.encodings"
+    )  # for each chunk: a key's rights may be reduced while its stream runs
     if request.WhichOneof("part") != "chunk":
-        raise OptionInvalid("after the header come chunks", field="chunk")
+        raise OptionInvalid("every message after the header must be a chunk", field="chunk")
     message = request.chunk
     faces = ids.count(len(message.person_ids), "chunk.person_ids", 1, MAX_CHUNK_FACES)
     if len(message.encodings) != faces * _ROW_BYTES:
         raise EncodingInvalid(
-            f"{faces} faces have {faces * _ROW_BYTES} bytes of encodings and these are "
+            f"the encodings of {faces} faces must be {faces * _ROW_BYTES} bytes; these are "
             f"{len(message.encodings)}",
             field="chunk.encodings",
         )
     fingerprints = len(set(message.fingerprints))
     if fingerprints > MAX_CHUNK_FINGERPRINTS:
         raise EncodingInvalid(
-            f"a chunk has at most {MAX_CHUNK_FINGERPRINTS} different fingerprints and this one has "
-            f"{fingerprints}: a fingerprint tells what computed an encoding, and not whose it is",
+            f"a chunk may have at most {MAX_CHUNK_FINGERPRINTS} different fingerprints; this one has "
+            f"{fingerprints}: a fingerprint says what computed an encoding, not whose it is",
             field="chunk.fingerprints",
         )
     return Chunk(
@@ -68,19 +72,22 @@ def chunk(request: pb.ImportFacesRequest) -> Chunk:
         list(message.person_ids),
         _column(message.display_names, faces, "display_names", ""),
         _column(message.external_refs, faces, "external_refs", ""),
-        [_moment(time) for time in _column(message.expire_times, faces, "expire_times", None)],
+        [_expire_time(time) for time in _column(message.expire_times, faces, "expire_times", None)],
         _column(message.fingerprints, faces, "fingerprints", ""),
     )
 
 
 def _column(values: Sequence[Any], faces: int, name: str, missing: Any) -> list[Any]:
     if values and len(values) != faces:
-        raise OptionInvalid(f"{name} has none or one item a face, {faces}", field=f"chunk.{name}")
+        raise OptionInvalid(
+            f"{name} must be empty or have one item per face ({faces}); it has {len(values)}",
+            field=f"chunk.{name}",
+        )
     return list(values) or [missing] * faces
 
 
-def _moment(message: Any) -> datetime.datetime | None:
-    """A face's end; one that is no time lies in the past, and its row is refused."""
+def _expire_time(message: Any) -> datetime.datetime | None:
+    """A face's expire time; an invalid one becomes a time in the past, so that its row is refused."""
     if message is None or not (message.seconds or message.nanos):
         return None
     try:
@@ -91,7 +98,7 @@ def _moment(message: Any) -> datetime.datetime | None:
 
 
 def import_message(total: Progress, refused: Sequence[Refused]) -> pb.ImportFacesResponse:
-    """Write what a call did."""
+    """Build the result of an import call."""
     return pb.ImportFacesResponse(
         faces_added=total.faces_added,
         faces_already_there=total.faces_already_there,
@@ -103,7 +110,7 @@ def import_message(total: Progress, refused: Sequence[Refused]) -> pb.ImportFace
 
 
 def progress_message(progress: Progress) -> pb.GetImportResponse:
-    """Write how far an import came."""
+    """Build an import's progress."""
     return pb.GetImportResponse(
         next_row=progress.next_row,
         faces_added=progress.faces_added,
@@ -114,7 +121,7 @@ def progress_message(progress: Progress) -> pb.GetImportResponse:
 
 
 def export_message(space: str, faces: Chunk) -> pb.ExportFacesResponse:
-    """Write some faces."""
+    """Build a message of exported faces."""
     message = pb.FaceChunk(
         encodings=faces.encodings.astype("<f4").tobytes(),
         person_ids=faces.person_ids,

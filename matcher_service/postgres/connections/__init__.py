@@ -1,1 +1,1 @@
-"""How a connection comes about: address, URL file, pgvector's type, pools, and the schema's owner."""
+"""Opening connections: the URL and its file, pgvector, pools, and the maintenance connection."""

@@ -1,7 +1,8 @@
-"""What a database's URL says: how to connect, and whether the server is known by its certificate.
+"""Parses a database URL: how to connect, and whether the server's identity is verified.
 
-The URL is libpq's, as hosted services hand it out. What the driver does not know is translated here, left out
-where it only tunes libpq, or refused in one line. No message quotes the URL: it holds the password.
+The URL has libpq's syntax, as hosted services provide it. Parameters that the driver does not support are
+translated, ignored if they only tune libpq, or refused in one line. No message quotes the URL, as it has the
+password.
 """
 
 import dataclasses
@@ -22,32 +23,32 @@ SCHEMES = ("postgresql", "postgres")
 _LOGIN = re.compile(r"(?:[^\s%\[\]]|%[0-9A-Fa-f]{2})*")
 _HOST = re.compile(r"(?:\[[0-9A-Za-z:.%]+\]|(?:[\w.~-]|%[0-9A-Fa-f]{2})+)(?::\d{0,5})?")
 
-_DRIVER = frozenset({  # what the driver does with them is what libpq does
+_DRIVER = frozenset({  # the driver handles these as libpq does
     "host", "port", "dbname", "user", "password", "passfile", "service", "sslmode", "sslcert", "sslkey",
     "sslrootcert", "sslcrl", "sslpassword", "sslnegotiation", "ssl_min_protocol_version",
     "ssl_max_protocol_version", "target_session_attrs", "krbsrvname", "gsslib", "application_name", "options",
 })  # fmt: skip
-_TUNING = frozenset({  # of libpq's own sockets; the service watches its connections by its own timeouts
+_TUNING = frozenset({  # of libpq's sockets; the service has timeouts of its own
     "keepalives", "keepalives_idle", "keepalives_interval", "keepalives_count", "tcp_user_timeout",
     "sslcompression", "sslsni", "fallback_application_name", "load_balance_hosts",
 })  # fmt: skip
-_PREFERENCES = {  # values under which leaving the parameter out changes nothing
+_PREFERENCES = {  # values that have no effect, so that the parameter can be left out
     "channel_binding": ("disable", "prefer"),
     "gssencmode": ("disable", "prefer"),
     "client_encoding": ("auto", "utf8", "utf-8"),
 }
 _HINTS = {
-    "channel_binding": "the driver has no channel binding: leave it out, and have the server verified by "
-    "sslmode=verify-full",
-    "pgbouncer": "leave it out, and use the address of the server itself or of a pool by session: a pool by "
-    "transaction does not keep what the service sets",
+    "channel_binding": "the driver does not support channel binding: leave it out, and verify the server "
+    "with sslmode=verify-full",
+    "pgbouncer": "leave it out, and use the address of the server or of a session pool: a transaction pool "
+    "does not keep session settings",
     "endpoint": "write it as options=endpoint%3DID",
 }
 _FILES = ("sslrootcert", "sslcert", "sslkey", "sslcrl")
 
 
 class UrlInvalid(StartError):
-    """The database's URL cannot be used; the message says what to change and does not quote it."""
+    """The database URL cannot be used; the message says what to change and does not quote the URL."""
 
 
 class NoPrimary(ConnectionError):
@@ -56,9 +57,9 @@ class NoPrimary(ConnectionError):
 
 @dataclasses.dataclass(frozen=True)
 class Address:
-    """A URL as the driver takes it.
+    """A URL in the driver's form.
 
-    `connect_seconds` is None where the URL has no `connect_timeout`, `trust` where the URL says all of TLS.
+    `connect_seconds` is None without a `connect_timeout`; `trust` is None if the URL has all TLS settings.
     """
 
     url: str = dataclasses.field(repr=False)
@@ -73,8 +74,8 @@ def read_address(url: str) -> Address:
     scheme, found, rest = url.partition("://")
     if not found or scheme not in SCHEMES:
         raise UrlInvalid("the database's URL must be postgresql://USER:PASSWORD@HOST:PORT/DATABASE")
-    place, _, query = rest.partition("?")
-    authority, _, database = place.partition("/")
+    location, _, query = rest.partition("?")
+    authority, _, database = location.partition("/")
     login, at, hosts = authority.rpartition("@")
     if not (
         _LOGIN.fullmatch(login)
@@ -83,7 +84,7 @@ def read_address(url: str) -> Address:
         and all(_is_host(host) for host in hosts.split(",") if hosts)
     ):
         raise UrlInvalid(
-            "the database's URL cannot be taken apart into postgresql://USER:PASSWORD@HOST:PORT/DATABASE: in "
+            "the database's URL cannot be parsed as postgresql://USER:PASSWORD@HOST:PORT/DATABASE: in "
             "USER, PASSWORD and parameters write @ as %40, : as %3A, / as %2F, ? as %3F, # as %23, % as %25, "
             "[ as %5B and ] as %5D, and no blank"
         )
@@ -104,10 +105,10 @@ def read_address(url: str) -> Address:
 
 
 async def connect(url: str, *, seconds: float, **arguments: Any) -> asyncpg.Connection:
-    """Connect within so many seconds, or as many as the URL's `connect_timeout`; `arguments` are asyncpg's.
+    """Connect within `seconds`, or the URL's `connect_timeout`; `arguments` are asyncpg's.
 
-    To a primary, unless the URL or PGTARGETSESSIONATTRS says otherwise: a name that leads to a standby for a
-    while must not leave connections there. Raises UrlInvalid, NoPrimary, and what asyncpg raises.
+    Connects to a primary, unless the URL or PGTARGETSESSIONATTRS says otherwise, so that no connection stays
+    on a standby after a failover. Raises UrlInvalid, NoPrimary, and what asyncpg raises.
     """
     address = read_address(url)
     settings = dict(arguments.pop("server_settings", None) or {})
@@ -126,7 +127,7 @@ async def connect(url: str, *, seconds: float, **arguments: Any) -> asyncpg.Conn
 
 
 def why_not_connected(error: BaseException) -> str:
-    """What an error of `connect` says, in one line; it holds the server's words and no password."""
+    """Describe an error of `connect` in one line, with the server's message and without a password."""
     if isinstance(error, StartError):
         return str(error)
     words = " ".join(str(error).split())
@@ -134,9 +135,9 @@ def why_not_connected(error: BaseException) -> str:
 
 
 def why_failed(error: BaseException) -> str:
-    """What an error of work with the database says: its words where it is of connecting, else its type alone.
+    """Describe an error of using the database: its message if it is of connecting, else only its type.
 
-    A statement's message may quote its arguments.
+    The message of a statement's error may quote its arguments.
     """
     connecting = isinstance(error, StartError | OSError | asyncpg.InvalidAuthorizationSpecificationError)
     return why_not_connected(error) if connecting else type(error).__name__
@@ -148,13 +149,13 @@ def _is_host(host: str) -> bool:
 
 
 def _read_parameters(query: str) -> dict[str, str]:
-    """The query's parameters as written, the last of each name; those that change nothing left out."""
+    """The query's parameters as written, the last of each name, without those that have no effect."""
     parameters = {}
     for part in filter(None, query.split("&")):
         name, found, value = part.partition("=")
         if not found:
             raise UrlInvalid("what follows ? in the database's URL must be NAME=VALUE, joined by &")
-        if name == "ssl" and value.lower() == "true":  # of JDBC's, which libpq takes too
+        if name == "ssl" and value.lower() == "true":  # JDBC's form, which libpq accepts too
             name, value = "sslmode", "require"
         if value and not _is_without_effect(name, unquote(value)):
             _check_known(name)
@@ -171,7 +172,7 @@ def _check_known(name: str) -> None:
         return
     hint = _HINTS.get(name, "leave it out, or write a setting of the server's as options=-c%20NAME%3DVALUE")
     shown = name if re.fullmatch(r"[A-Za-z_.]{1,40}", name) else "of that name"
-    raise UrlInvalid(f"the database's URL has a parameter {shown} that cannot be followed: {hint}")
+    raise UrlInvalid(f"the database's URL has a parameter {shown} that is not supported: {hint}")
 
 
 def _take_seconds(parameters: dict[str, str]) -> float | None:
@@ -182,12 +183,14 @@ def _take_seconds(parameters: dict[str, str]) -> float | None:
 
 
 def _take_trust(parameters: dict[str, str]) -> ssl.SSLContext | None:
-    """The system's certificates where the URL asks for those; libpq then verifies the name too."""
+    """A context with the system's CAs for sslrootcert=system, which also verifies the host name, as libpq
+    does.
+    """
     if parameters.get("sslrootcert") != "system":
         return None
     mode = parameters.pop("sslmode", "verify-full")
     if mode != "verify-full":
-        raise UrlInvalid("sslrootcert=system in the database's URL goes with sslmode=verify-full")
+        raise UrlInvalid("sslrootcert=system in the database's URL requires sslmode=verify-full")
     del parameters["sslrootcert"]
     _check_files(parameters)
     context = ssl.create_default_context()
@@ -202,27 +205,27 @@ def _check_files(parameters: Mapping[str, str]) -> None:
     for name in _FILES:
         if name in parameters and not Path(unquote(parameters[name])).is_file():
             raise UrlInvalid(f"{name} in the database's URL: there is no file {unquote(parameters[name])}")
-    # The driver's own words for this name a file in the home of whoever runs the service.
+    # The driver's own message would name a file in the home directory of the service's user.
     if parameters.get("sslmode") in ("verify-full", "verify-ca") and not (
         "sslrootcert" in parameters
         or os.environ.get("PGSSLROOTCERT")
         or (Path.home() / ".postgresql" / "root.crt").is_file()
     ):
         raise UrlInvalid(
-            f"sslmode={parameters['sslmode']} in the database's URL takes sslrootcert=FILE, the CA of the "
+            f"sslmode={parameters['sslmode']} in the database's URL requires sslrootcert=FILE, the CA of the "
             "server's certificate, or sslrootcert=system for those that the system trusts"
         )
 
 
 def why_unverified(url: str, environment: Mapping[str, str] = os.environ) -> str:
-    """Say how the way to the database could be listened in on or led elsewhere; "" where it could not.
+    """Return how the connection to the database could be intercepted, or "" if it could not.
 
-    That is where the URL asks for `sslmode=verify-full`, or its hosts are this machine alone. What the URL
-    leaves out is read from libpq's variables, as the driver does.
+    It cannot be with `sslmode=verify-full`, or if all hosts are this machine. What the URL leaves out is read
+    from libpq's environment variables, as the driver does.
     """
     try:
         parts = urlsplit(url)
-    except ValueError:  # no URL; connecting says so
+    except ValueError:  # not a URL; connecting reports it
         return ""
     query = {name: values[-1] for name, values in parse_qs(parts.query).items()}
     default = "verify-full" if query.get("sslrootcert") == "system" else "prefer"
@@ -231,13 +234,13 @@ def why_unverified(url: str, environment: Mapping[str, str] = os.environ) -> str
     if mode == "verify-full" or all(_is_here(host) for host in named.split(",")):
         return ""
     return (
-        f"sslmode={mode} does not verify that the server is the one of that name, and whoever is on the way "
-        "could read and change everything: end the URL in ?sslmode=verify-full&sslrootcert=FILE (its CA)"
+        f"sslmode={mode} does not verify the server's identity, so that an attacker on the network could "
+        "read and change everything: end the URL in ?sslmode=verify-full&sslrootcert=FILE (its CA)"
     )
 
 
 def _is_here(host: str) -> bool:
-    """Whether a host, a port after it or not, is this machine: a folder of sockets, a loopback address."""
+    """Whether a host, with or without a port, is this machine: a socket directory or a loopback address."""
     name = host.removeprefix("[").partition("]")[0] if host.startswith("[") else host.partition(":")[0]
     if not name or name.startswith(("/", "@")) or name == "localhost":
         return True

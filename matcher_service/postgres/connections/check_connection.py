@@ -1,4 +1,4 @@
-"""The connection over which a matcher asks whether its database can be used."""
+"""The connection that checks whether the database can be used."""
 
 import asyncio
 import contextlib
@@ -7,17 +7,17 @@ from typing import TypeVar
 
 import asyncpg
 
-CHECK_SECONDS = 3.0  # for what a database that is well answers in a millisecond
+CHECK_SECONDS = 3.0  # a healthy database answers in a millisecond
 
 T = TypeVar("T")
 _LOST = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 
 
 class CheckConnection:
-    """One connection apart from the pools, opened when it is first needed and again after it failed.
+    """One connection separate from the pools, opened when first needed and again after a failure.
 
-    A connection that was kept may be lost while the database is well, so what fails over it is asked once
-    more over a new one. The answer is known after 2 * CHECK_SECONDS at most.
+    A kept connection may be lost although the database is healthy, so a query that fails on it is retried
+    once on a new one. The answer takes at most 2 * CHECK_SECONDS.
     """
 
     def __init__(self, connect: Callable[[], Awaitable[asyncpg.Connection]]) -> None:
@@ -25,14 +25,14 @@ class CheckConnection:
         self._kept: asyncpg.Connection | None = None
 
     async def ask(self, question: Callable[[asyncpg.Connection], Awaitable[T]]) -> T:
-        """Ask the database. Raises what the driver raises, TimeoutError too."""
+        """Run a query. Raises what the driver raises, and TimeoutError."""
         if self._kept is not None:
             with contextlib.suppress(*_LOST):
                 return await self.ask_once(question)
         return await self.ask_once(question)
 
     async def ask_once(self, question: Callable[[asyncpg.Connection], Awaitable[T]]) -> T:
-        """Ask within CHECK_SECONDS, over the connection that is kept or a new one; one that fails is dropped.
+        """Run a query within CHECK_SECONDS, on the kept connection or a new one; closes it on failure.
 
         Raises as `ask`.
         """
@@ -46,7 +46,7 @@ class CheckConnection:
             raise
 
     def close(self) -> None:
-        """Drop the connection without a word to the server, which may not be listening."""
+        """Close the connection without waiting for the server, which may be unreachable."""
         kept, self._kept = self._kept, None
         if kept is not None:
             kept.terminate()

@@ -1,4 +1,4 @@
-"""What Postgres itself must offer: its version, its encoding and pgvector, where our roles can reach it."""
+"""Checks the server: its version, its encoding, and pgvector in a schema that the roles can use."""
 
 import re
 
@@ -18,7 +18,7 @@ WHERE e.extname = 'vector'
 
 
 class DatabaseUnfit(StartError):
-    """The database lacks something only its administrator can add; the message says what."""
+    """The database lacks something that only its administrator can add; the message says what."""
 
 
 async def check_server(connection: Connection) -> None:
@@ -34,9 +34,9 @@ async def check_server(connection: Connection) -> None:
 
 
 async def check_extension(connection: Connection, *, create: bool = False) -> str:
-    """Return the schema that pgvector lives in, adding the extension first where asked to.
+    """Return the schema of pgvector; with `create`, creates the extension if it is missing.
 
-    Raises DatabaseUnfit when it is missing, too old, or may not be added.
+    Raises DatabaseUnfit if it is missing, too old, or may not be created.
     """
     found = await connection.fetch(_INSTALLED)
     if not found:
@@ -56,12 +56,12 @@ async def check_extension(connection: Connection, *, create: bool = False) -> st
 
 
 def server_version(connection: Connection) -> str:
-    """What the server calls its version, such as `15.20 (Debian 15.20-1)`."""
+    """The server's version, such as `15.20 (Debian 15.20-1)`."""
     return str(connection.get_settings().server_version)
 
 
 async def check_usage(connection: Connection, schema: str, *roles: str) -> None:
-    """Raises DatabaseUnfit where a role may not use pgvector's schema, and so finds no type `vector`."""
+    """Raises DatabaseUnfit if a role may not use pgvector's schema, and so not the type `vector`."""
     lacking = await connection.fetch(
         "SELECT quote_ident(r.rolname) AS role, quote_ident(n.nspname) AS schema "
         "FROM pg_roles r, pg_namespace n "
@@ -78,12 +78,12 @@ async def check_usage(connection: Connection, schema: str, *roles: str) -> None:
 
 
 async def set_search_path(connection: Connection, schema: str, *, local: bool = False) -> None:
-    """Have pgvector's type and operators found where they are; `local` until the transaction's end."""
+    """Add pgvector's schema to the search path; `local` until the transaction ends."""
     await connection.execute("SELECT set_config('search_path', quote_ident($1), $2)", schema, local)
 
 
 async def _check_offered(connection: Connection) -> None:
-    """Raises DatabaseUnfit where the server's packages lack pgvector, or have one too old."""
+    """Raises DatabaseUnfit if the server's pgvector package is missing or too old."""
     offered = await connection.fetchval(
         "SELECT default_version FROM pg_available_extensions WHERE name = 'vector'"
     )

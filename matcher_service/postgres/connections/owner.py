@@ -1,4 +1,4 @@
-"""A connection that maintains: as the schema's owner, with no limit on how long a statement takes."""
+"""The connection of maintenance: acts as the schema's owner, without a statement timeout."""
 
 import contextlib
 from collections.abc import AsyncIterator
@@ -23,12 +23,12 @@ CONNECT_SECONDS = 10.0
 
 
 class MaintenanceError(StartError):
-    """Nothing can be maintained; the message says what to do."""
+    """Maintenance cannot run; the message says what to do."""
 
 
 @contextlib.asynccontextmanager
 async def connect(database_url: str) -> AsyncIterator[asyncpg.Connection]:
-    """A connection as facerec_owner to a schema that this release serves.
+    """A connection that acts as facerec_owner, to a compatible schema.
 
     Raises MaintenanceError, DatabaseUnfit, UrlInvalid, and what asyncpg raises.
     """
@@ -54,7 +54,7 @@ async def connect(database_url: str) -> AsyncIterator[asyncpg.Connection]:
 
 @contextlib.asynccontextmanager
 async def lock_wait(connection: Connection, seconds: float) -> AsyncIterator[None]:
-    """Wait for each lock so long, and afterwards as before."""
+    """Set the longest wait for a lock within the block, then restore it."""
     await connection.execute(f"SET lock_timeout = '{seconds}s'")
     try:
         yield
@@ -63,12 +63,12 @@ async def lock_wait(connection: Connection, seconds: float) -> AsyncIterator[Non
 
 
 async def try_maintenance_lock(connection: asyncpg.Connection) -> bool:
-    """Whether this connection is now the one that maintains; it stays so until it is closed."""
+    """Try to acquire the maintenance lock, which is held until the connection is closed."""
     return bool(await connection.fetchval("SELECT pg_try_advisory_lock($1)", LOCK_KEY))
 
 
 async def _set_message_language(connection: asyncpg.Connection) -> None:
-    """Have the server tell in English what a vacuum left, where the login may say so: docs/erasure.md."""
+    """Set English messages, so that vacuum reports can be parsed, if the login may: docs/erasure.md."""
     with contextlib.suppress(asyncpg.InsufficientPrivilegeError):
         await connection.execute("SET lc_messages = 'C'")
 
@@ -78,7 +78,7 @@ async def _become_owner(connection: asyncpg.Connection) -> None:
         await connection.execute("SET ROLE facerec_owner")
     except (asyncpg.InvalidParameterValueError, asyncpg.InsufficientPrivilegeError):
         raise MaintenanceError(
-            "the login may not act as facerec_owner: maintain with the login that migrates"
+            "the login may not act as facerec_owner: use the login of `migrate` for `maintain`"
         ) from None
 
 

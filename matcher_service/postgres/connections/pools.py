@@ -1,4 +1,4 @@
-"""The pools of connections to Postgres, and how a connection is prepared for our statements."""
+"""The pools of connections to Postgres, and the preparation of a connection."""
 
 import asyncio
 import dataclasses
@@ -20,16 +20,20 @@ from matcher_service.postgres.connections.extension import (
 from matcher_service.postgres.connections.url import DatabaseUrl
 from matcher_service.postgres.statements import load
 
-CACHED_STATEMENTS = 256  # a connection's; each collection has its own texts, and a plan takes about 50 kB
-PREPARE_SECONDS = 3.0  # for each question that a new connection begins with, however little a call's may take
+CACHED_STATEMENTS = (
+    256  # per connection; each collection has its own statements, and a plan takes about 50 kB
+)
+PREPARE_SECONDS = (
+    3.0  # for each query that prepares a connection, even if the limit of a call's statements is shorter
+)
 SERVING_ROLE = "facerec_serve"
 
 
 @dataclasses.dataclass(frozen=True)
 class DatabaseOptions:
-    """Where the database is and how it is used. Times are in seconds, sizes in connections.
+    """The database and how it is used. Times are in seconds, sizes in connections.
 
-    `url_file` is where `url` was read from, if from a file: it is read anew when it changes.
+    `url_file` is the file that `url` was read from, if any: it is read again when it changes.
     """
 
     url: str
@@ -49,7 +53,7 @@ class DatabaseOptions:
 
 
 class PreparedConnection(asyncpg.Connection):
-    """A connection that knows what it was prepared for: the schema's identity by then."""
+    """A connection that stores the schema's identity at the time of its preparation."""
 
     __slots__ = ("prepared_for",)
 
@@ -57,10 +61,10 @@ class PreparedConnection(asyncpg.Connection):
 
 
 class Pools:
-    """Three pools over one URL: for short requests, exact scans, and work in bulk.
+    """Three pools for one URL: for short requests, for exact scans, and for bulk work.
 
-    Every session acts as the role facerec_serve, whoever logged in, so it cannot change the schema.
-    `renewals` counts how often all were replaced.
+    Every session acts as the role facerec_serve, whatever its login, so it cannot change the schema.
+    `renewals` counts how often all connections were replaced.
     """
 
     def __init__(self, options: DatabaseOptions) -> None:
@@ -72,11 +76,11 @@ class Pools:
         self.renewals = 0
 
     async def open(self) -> asyncpg.Pool:
-        """Open those that are not open and return that of short requests.
+        """Open the pools that are not open; returns the pool of short requests.
 
         Raises DatabaseUnfit, UrlInvalid, and what asyncpg raises.
         """
-        await self._follow_url()
+        await self._refresh_url()
         if self.calls is not None and self.scans is not None and self.transfers is not None:
             return self.calls
         options = self._options
@@ -103,20 +107,20 @@ class Pools:
         return self.calls
 
     async def renew(self) -> None:
-        """Have every connection replaced once it is not in use."""
+        """Replace every connection as soon as it is not in use."""
         self.renewals += 1
         for pool in self._opened():
             await pool.expire_connections()
 
     async def connect(self, statement_seconds: float) -> asyncpg.Connection:
-        """Open a connection apart from the pools, not prepared for vectors.
+        """Open a connection separate from the pools, not prepared for vectors.
 
         Raises UrlInvalid, and what asyncpg raises.
         """
         return await self._connect(server_settings=self._session(statement_seconds, workers=0))
 
     async def close(self) -> None:
-        """Close every connection; those in use get some seconds to end."""
+        """Close every connection; those in use have some seconds to finish."""
         pools = self._opened()
         self.calls = self.scans = self.transfers = None
         try:
@@ -129,19 +133,19 @@ class Pools:
     def _opened(self) -> list[asyncpg.Pool]:
         return [pool for pool in (self.calls, self.scans, self.transfers) if pool is not None]
 
-    async def _follow_url(self) -> None:
-        """Take the URL that its file has now; connections by another one are replaced."""
+    async def _refresh_url(self) -> None:
+        """Read the URL's file; if it changed, replace the connections."""
         if self._url.refresh():
             await self.renew()
 
     async def _connect(self, *_: Any, **arguments: Any) -> asyncpg.Connection:
-        await self._follow_url()
+        await self._refresh_url()
         return await address.connect(
             self._url.text, seconds=self._options.connect_timeout_seconds, **arguments
         )
 
     def _session(self, statement_seconds: float, workers: int) -> dict[str, str]:
-        """What each session is set to when it begins."""
+        """The settings of each session."""
         return {
             "application_name": "facerec-matcher",
             "jit": "off",
@@ -174,8 +178,8 @@ class Pools:
 
 
 async def _prepare(connection: asyncpg.Connection, statement_seconds: float) -> None:
-    """Find pgvector and bind its type, then hold statements to their time. Raises DatabaseUnfit."""
-    # Asked first: what is made anew from here on has another identity.
+    """Find pgvector, bind its type, and set the statement timeout. Raises DatabaseUnfit."""
+    # Read first: whatever is recreated from here on has another identity.
     prepared_for = await connection.fetchrow(load()["schema_identity"].text)
     schema = await check_extension(connection)
     await check_usage(connection, schema, SERVING_ROLE)
@@ -186,7 +190,7 @@ async def _prepare(connection: asyncpg.Connection, statement_seconds: float) -> 
         await connection.set_type_codec(
             "vector", schema=schema, encoder=_as_is, decoder=_as_is, format="binary"
         )
-    except ValueError:  # dropped since
+    except ValueError:  # the type was dropped since
         raise DatabaseUnfit("the database has no pgvector any more") from None
     cast(PreparedConnection, connection).prepared_for = prepared_for
 

@@ -1,4 +1,4 @@
-"""The database's URL in force: the one that was given, or what its file holds now."""
+"""The current database URL: the given one, or the content of its file."""
 
 from pathlib import Path
 
@@ -11,10 +11,9 @@ log = structlog.get_logger(__name__)
 
 
 class DatabaseUrl:
-    """A URL, or a file of one that is read anew when it changes, as a secret is renewed where it is mounted.
+    """A URL, or a file with one that is read again when it changes, such as a mounted secret.
 
-    An invalid file leaves the URL as it was, and the log says why. Raises UrlInvalid for the
-    first one.
+    An invalid file leaves the URL as it was and is logged. Raises UrlInvalid if the first URL is invalid.
     """
 
     def __init__(self, url: str, file: Path | None = None) -> None:
@@ -29,7 +28,7 @@ class DatabaseUrl:
         return self._url
 
     def refresh(self) -> bool:
-        """Read the file where it changed; whether there is another URL now."""
+        """Read the file if it changed; returns whether the URL changed."""
         if self._file is None:
             return False
         try:

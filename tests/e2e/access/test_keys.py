@@ -165,8 +165,8 @@ async def test_an_encoder_that_does_not_let_the_matcher_in_is_told_apart_from_on
                 with pytest.raises(FacerecError) as caught:
                     await client.identify(b"a photo")
                 assert caught.value.reason is Reason.ENCODER_UNAVAILABLE
-                assert "does not let this matcher in (KEY_MISSING)" in caught.value.message
-        logged = await asyncio.to_thread(process.event, "encoder_unusable")
+                assert "denies this matcher access (KEY_MISSING)" in caught.value.message
+        logged = await asyncio.to_thread(process.event, "encoder_failed")
         assert logged["reason"] == "KEY_MISSING"
         doctor = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "matcher_service", "doctor",
@@ -178,7 +178,7 @@ async def test_an_encoder_that_does_not_let_the_matcher_in_is_told_apart_from_on
         assert "fail  encoder: send a key" in told.decode()
     finally:
         await asyncio.to_thread(process.stop)
-    assert len([line for line in process.lines if "encoder_unusable" in line]) == 1
+    assert len([line for line in process.lines if "encoder_failed" in line]) == 1
 
 
 async def test_the_audit_names_the_key(

@@ -16,7 +16,7 @@ import pytest
 from facerec.errors import Reason
 from facerec.matcher.v1 import matcher_pb2 as pb
 from matcher_service.identification import exact_scan
-from matcher_service.identification.exact_scan import Scanner
+from matcher_service.identification.exact_scan import ExactScanner
 from matcher_service.maintenance import runner
 from matcher_service.maintenance.runner import MaintenanceOptions
 from tests.contract import test_ranges as bases
@@ -101,18 +101,18 @@ class Statements:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.run: list[Any] = []
-        ask, scan = exact_scan.ask, Scanner.scan
+        ask, scan = exact_scan.run_query, ExactScanner.scan
 
         async def spy_on_ask(*arguments: Any, **options: Any) -> Any:
             self.run.append((options["probes_share"], options["acceptance_share"]))
             return await ask(*arguments, **options)
 
-        async def spy_on_scan(scanner: Scanner, query: Any) -> Any:
+        async def spy_on_scan(scanner: ExactScanner, query: Any) -> Any:
             self.run.append("scan")
             return await scan(scanner, query)
 
-        monkeypatch.setattr("matcher_service.identification.search.ask", spy_on_ask)
-        monkeypatch.setattr(Scanner, "scan", spy_on_scan)
+        monkeypatch.setattr("matcher_service.identification.search.run_query", spy_on_ask)
+        monkeypatch.setattr(ExactScanner, "scan", spy_on_scan)
 
 
 async def test_what_a_search_runs_depends_on_the_match_alone(

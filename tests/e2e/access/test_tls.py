@@ -199,7 +199,7 @@ async def test_a_matcher_is_spoken_to_by_tls(
 ) -> None:
     service = matcher_service(database_url, **tls(authority))
     async with service:
-        await service.looked.wait()
+        await service.checked.wait()
         security = Security(ca_file=authority.ca_file)
         async with AsyncMatcherClient(service.server.address, security=security) as client:
             assert [person async for person in client.list_persons()] == []

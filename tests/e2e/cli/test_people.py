@@ -47,7 +47,7 @@ def test_an_error_says_which_id_it_is_about(terminal: Terminal, sample_photos: P
     def said(*command: object) -> str:
         return terminal.run(*command).err
 
-    nobody = "error: {}: the collection has nobody of this id\n"
+    nobody = "error: {}: the collection has no person with this id\n"
     photo = sample_photos / "obama.jpg"
     assert said("verify", "nobody", photo, *CREW) == nobody.format("nobody")
     assert said("people", "show", "noone", *CREW) == nobody.format("noone")
@@ -56,7 +56,7 @@ def test_an_error_says_which_id_it_is_about(terminal: Terminal, sample_photos: P
     assert said("duplicates", "--dismiss", "ann", "z", *CREW) == nobody.format("z")
     assert said("people", "--collection", "nowhere").startswith("error: nowhere: there is no such collection")
     assert said("enroll", "ann", photo, "--collection", "none").startswith("error: none: there is no such")
-    assert said("collections", "create", "Crew").startswith("error: Crew: a collection id is")
+    assert said("collections", "create", "Crew").startswith("error: Crew: a collection id must be")
 
 
 @pytest.mark.usefixtures("crew")

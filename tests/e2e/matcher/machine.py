@@ -41,7 +41,7 @@ class MatcherMachine(RuleBasedStateMachine):
             )
         self.service = matcher_service(self.database_url)
         await self.service.start()
-        await self.service.looked.wait()
+        await self.service.checked.wait()
         self.channel = grpc.aio.insecure_channel(self.service.server.address)
         self.stub: Any = matcher_pb2_grpc.MatcherServiceStub(self.channel)
         self.collections: Any = matcher_pb2_grpc.CollectionServiceStub(self.channel)

@@ -175,7 +175,7 @@ async def test_an_index_that_misses_with_all_its_lists_is_not_asked(
     await administrator.execute("UPDATE facerec.collection SET index_above_faces = 1000")
     with structlog.testing.capture_logs() as told:
         await runner.run_once(MaintenanceOptions(database_url))
-    assert "index_misses" in [line["event"] for line in told]
+    assert "index_target_missed" in [line["event"] for line in told]
     index = await index_of(matcher)
     assert not index.ready
     assert index.HasField("build_time")

@@ -192,7 +192,7 @@ async def test_an_export_that_is_read_no_further_gives_its_turn_back(
 async def test_a_callers_second_export_is_refused_and_imports_go_on(matcher: RunningMatcher) -> None:
     await fill(matcher)
     call = await unread(matcher)
-    with refused(Reason.OVERLOADED, message="more exports are asked for than can be run"):
+    with refused(Reason.OVERLOADED, message="too many concurrent exports"):
         await export(matcher)
     answer = await send(matcher, header("second"), chunk(vectors(2, seed=1), ["ann", "bob"]))
     assert answer.faces_added == 2

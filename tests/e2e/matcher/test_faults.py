@@ -235,5 +235,5 @@ async def test_something_else_at_the_encoders_address_is_an_encoder_that_is_away
 
 def test_a_matcher_says_what_it_waits_for_and_ends_with_0(empty_database_url: str) -> None:
     server = MatcherProcess(empty_database_url)
-    assert "run `matcher_service migrate`" in server.event("database_unusable")["why"]
+    assert "run `matcher_service migrate`" in server.event("database_check_failed")["why"]
     assert server.stop() == 0

@@ -96,7 +96,7 @@ async def test_an_index_that_cannot_be_built_fails_its_collection_alone(
     }  # fmt: skip
     assert not [line for line in log if "already exists" in json.dumps(line)]
     events = [(line["event"], line["collection"]) for line in log if "collection" in line]
-    assert events.index(("purged", later)) < events.index(("index_build", "default"))
+    assert events.index(("expired_faces_erased", later)) < events.index(("index_build_started", "default"))
     assert await receipts(administrator, later) == [(1, True, scrub)]
     # What was erased in the collection itself doesn't wait for its index either.
     assert [each[1:] for each in await receipts(administrator, "default")] == [(True, scrub)]
@@ -104,7 +104,7 @@ async def test_an_index_that_cannot_be_built_fails_its_collection_alone(
     await administrator.execute(f"DROP TABLE {IN_THE_WAY}")
     code, log, _ = await maintain_once(database_url)
     assert code == 0
-    assert [line["collection"] for line in told(log, "index_ready")] == ["default"]
+    assert [line["collection"] for line in told(log, "index_built")] == ["default"]
 
 
 async def test_a_collection_whose_table_is_missing_is_not_taken_for_an_erased_one(
@@ -117,7 +117,7 @@ async def test_a_collection_whose_table_is_missing_is_not_taken_for_an_erased_on
     assert {(line["collection"], line["sqlstate"]) for line in told(log, "collection_failed")} == {
         ("default", "42P01")
     }
-    assert not told(log, "collection_gone")
+    assert not told(log, "collection_disappeared")
     assert await receipts(administrator, later) == [(1, True, False)]
 
 

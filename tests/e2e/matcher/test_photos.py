@@ -247,7 +247,7 @@ async def test_an_image_that_runs_out_of_time_while_others_are_answered_met_an_e
         await matcher.stub.Verify(request)
     with refused(Reason.OVERLOADED):
         await late
-    assert "encoder_unusable" not in capsys.readouterr().out
+    assert "encoder_failed" not in capsys.readouterr().out
 
 
 async def test_the_encoder_is_told_whom_an_image_is_for_by_an_id_that_says_nothing(

@@ -6,7 +6,7 @@ import asyncpg
 
 from facerec.matcher.v1 import matcher_pb2 as pb
 from matcher_service.maintenance import runner
-from matcher_service.maintenance.purging import purge
+from matcher_service.maintenance.expiry import erase_expired
 from matcher_service.maintenance.runner import MaintenanceOptions
 from matcher_service.postgres.connections.owner import connect
 from matcher_service.postgres.statements import partition_name
@@ -95,7 +95,7 @@ async def test_a_collection_that_keeps_for_ever_is_not_scanned_for_what_is_old(
         for retention in ("NULL", "interval '1 day'"):
             await connection.execute(f"UPDATE facerec.collection SET retention = {retention}")
             before = await connection.fetchval(scans)
-            assert await purge(connection, "default") == (0, 0)
+            assert await erase_expired(connection, "default") == (0, 0)
             await connection.execute("SELECT pg_stat_force_next_flush()")
             counts.append(await connection.fetchval(scans) - before)
     assert counts == [0, 1]

@@ -187,7 +187,7 @@ async def test_what_cannot_be_read_of_maintenance_makes_no_matcher_unready(
     await administrator.execute("ALTER TABLE facerec.maintenance RENAME TO elsewhere")
     with structlog.testing.capture_logs() as log:
         matcher = await start_matcher(database_url, **ADMIN)
-        await until(lambda: "maintenance_not_read" in [line["event"] for line in log])
+        await until(lambda: "maintenance_summary_read_failed" in [line["event"] for line in log])
     assert await shown(matcher) == READY
     assert "last_success_timestamp_seconds{" not in read(matcher, "/metrics")[1]
     await administrator.execute("ALTER TABLE facerec.elsewhere RENAME TO maintenance")

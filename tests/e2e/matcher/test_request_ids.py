@@ -72,7 +72,7 @@ async def test_a_replay_does_not_bring_an_erased_person_back(
         await matcher.stub.Enroll(request)
     # Their key is gone, so nobody can tell whether another content is meant.
     for name, face in (("ann", SECOND), ("ben", FIRST)):
-        with refused(Reason.PERSON_NOT_FOUND, "request_id", message="take a new request id"):
+        with refused(Reason.PERSON_NOT_FOUND, "request_id", message="send a new request id"):
             await matcher.stub.Enroll(enroll(name, encoding(face), request_id="r1"))
     assert await stored_faces(database_url) == 0
     await matcher.stub.Enroll(enroll("ann", encoding(FIRST), request_id="r2"))

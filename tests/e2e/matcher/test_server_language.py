@@ -124,7 +124,7 @@ async def test_a_vacuum_reported_in_other_words_leaves_the_erasure_pending_and_s
     request = erasure_pb2.GetErasureRequest(erasure_id=receipt.erasure_id)
     with structlog.testing.capture_logs() as log:
         await runner.run_once(MaintenanceOptions(translator.url))
-    assert [line["lc_messages"] for line in log if line["event"] == "vacuum_report_not_understood"] == ["C"]
+    assert [line["lc_messages"] for line in log if line["event"] == "vacuum_report_unparsed"] == ["C"]
     assert (await matcher.stub.GetErasure(request)).state == erasure_pb2.ERASURE_STATE_PENDING
     await runner.run_once(MaintenanceOptions(database_url))
     assert (await matcher.stub.GetErasure(request)).state == erasure_pb2.ERASURE_STATE_VACUUMED

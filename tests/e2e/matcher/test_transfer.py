@@ -148,7 +148,7 @@ async def test_an_import_goes_on_where_it_was_cut_short(matcher: RunningMatcher)
         await matcher.stub.ImportFaces(cut_short())
     progress = await matcher.stub.GetImport(transfer_pb2.GetImportRequest(import_id="first"))
     assert progress.next_row == 40
-    with refused(Reason.OPTION_INVALID, "header.first_row", "goes on at row 40"):
+    with refused(Reason.OPTION_INVALID, "header.first_row", "continues at row 40"):
         await send(matcher, header(), chunk(faces, names))
     answer = await send(matcher, header(first_row=40), chunk(faces[40:], names[40:]))
     assert (answer.faces_added, answer.next_row) == (60, 100)
@@ -258,7 +258,7 @@ async def test_a_chunk_too_many_is_refused_and_goes_in_later(
             held = asyncio.ensure_future(matcher.stub.ImportFaces(iter([header(), chunk(faces, ["a", "b"])])))
             while not await connections(database_url, LOCKED):  # noqa: ASYNC110
                 await asyncio.sleep(0.02)
-            with refused(Reason.OVERLOADED, message="more imports and deletions"):
+            with refused(Reason.OVERLOADED, message="too many concurrent imports and deletions"):
                 await send(matcher, header("second"), chunk(faces, ["c", "d"]))
     finally:
         await connection.close()

@@ -74,7 +74,7 @@ class Matcher:
 
     def refusals(self) -> int:
         """How often it found that it cannot use the database."""
-        return sum("database_unusable" in line for each in self.processes for line in tuple(each.lines))
+        return sum("database_check_failed" in line for each in self.processes for line in tuple(each.lines))
 
 
 def upgrade(*flags: str, calls: int, older_commit: str = "") -> Upgraded:

@@ -83,7 +83,7 @@ async def test_a_refusal_says_of_what_there_is_too_much(kind: Kind) -> None:
         "enroll": "enrollments of this collection",
         "encoder": "images",
     }
-    assert (await refused(second)).message.startswith(f"more {what[kind]} are asked for than can be run")
+    assert (await refused(second)).message.startswith(f"too many concurrent {what[kind]};")
 
 
 async def test_one_callers_requests_are_served_in_their_order() -> None:
@@ -137,7 +137,7 @@ async def test_a_request_is_refused_at_once_where_those_before_it_take_too_long(
     assert error.retry_after_seconds == pytest.approx(12)
     with pytest.raises(Overloaded):
         call.begin(()).caller = Caller("flood")
-        line.gate.check_room()
+        line.gate.check_capacity()
     (other,) = await line.ask("b")  # of the flood one is before it
     (hurried,) = await line.ask("c", deadline_seconds=1)  # 2 before it, of 4 s each on 2 permits
     await refused(hurried)

@@ -28,7 +28,7 @@ def test_an_interval_is_wider_than_that_of_independent_pairs() -> None:
 def test_no_error_seen_is_no_proof_of_none() -> None:
     impostor = np.zeros((100, BINS), np.int64)
     impostor[:, 300] = 99
-    rate = error_rates.false_accepts(Impostors.of_rows(impostor))[100]
+    rate = error_rates.false_match_rates(Impostors.of_rows(impostor))[100]
     assert rate.value == 0
     assert rate.low == 0
     assert 3 / 100 < rate.high < 0.1  # by 50 pairs that share nobody, not by 4,950

@@ -94,14 +94,14 @@ REFUSED = {
     f"postgresql://u:1 {SECRET}@h/d": "no blank",
     f"postgresql://u:{SECRET}@h:port/d": "postgresql://USER:PASSWORD@HOST:PORT/DATABASE",
     f"postgresql://u:{SECRET}@h:70000/d": "postgresql://USER:PASSWORD@HOST:PORT/DATABASE",
-    f"postgresql://u:{SECRET}@h/d?sslmode=require&channel_binding=require": "no channel binding",
-    f"postgresql://u:{SECRET}@h/d?pgbouncer=true": "a pool by session",
+    f"postgresql://u:{SECRET}@h/d?sslmode=require&channel_binding=require": "not support channel binding",
+    f"postgresql://u:{SECRET}@h/d?pgbouncer=true": "a session pool",
     f"postgresql://u:{SECRET}@h/d?endpoint=ep-cool": "write it as options=endpoint%3DID",
-    f"postgresql://u:{SECRET}@h/d?connection_limit=5": "a parameter connection_limit that cannot be followed",
+    f"postgresql://u:{SECRET}@h/d?connection_limit=5": "a parameter connection_limit that is not supported",
     f"postgresql://u:{SECRET}@h/d?statement_timeout=5": "options=-c%20NAME%3DVALUE",
     f"postgresql://u:{SECRET}@h/d?connect_timeout=5s": "connect_timeout in the database's URL must be whole",
     f"postgresql://u:{SECRET}@h/d?sslmode": "must be NAME=VALUE",
-    f"postgresql://u:{SECRET}@h/d?sslmode=require&sslrootcert=system": "goes with sslmode=verify-full",
+    f"postgresql://u:{SECRET}@h/d?sslmode=require&sslrootcert=system": "requires sslmode=verify-full",
     f"postgresql://u:{SECRET}@h/d?sslrootcert=/nowhere/ca.pem": "there is no file /nowhere/ca.pem",
 }
 
@@ -135,7 +135,7 @@ def test_the_systems_certificates_are_trusted_and_the_name_is_verified() -> None
 def test_a_verified_server_takes_the_file_of_its_ca(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.delenv("PGSSLROOTCERT", raising=False)
-    with pytest.raises(UrlInvalid, match="takes sslrootcert=FILE"):
+    with pytest.raises(UrlInvalid, match="requires sslrootcert=FILE"):
         read_address("postgresql://u:p@h/d?sslmode=verify-full")
     root = tmp_path / ".postgresql" / "root.crt"
     root.parent.mkdir()

@@ -57,7 +57,7 @@ def people(*numbers: int) -> list[str]:
     return [f"p{number}" for number in numbers]
 
 
-BUSY = Overloaded("the database was too busy for this; retry later")
+BUSY = Overloaded("the database is overloaded; retry later")
 AWAY = StoreUnavailable("the database cannot be used now; retry later")
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from matcher_service.calibration.error_rates import BIN, BINS, Impostors, false_accepts
+from matcher_service.calibration.error_rates import BIN, BINS, Impostors, false_match_rates
 from matcher_service.calibration.impostors import ROWS_A_BLOCK, PairCounter, Vectors
 
 
@@ -57,10 +57,10 @@ def test_the_counts_and_the_intervals_are_those_of_all_rows_at_once() -> None:
     near = np.cumsum(rows, axis=1)[:, :-1]
     left_out = (near.sum(axis=0) / 2 - near) / (299 * 298 / 2)
     variance = 299 / 300 * ((left_out - left_out.mean(axis=0)) ** 2).sum(axis=0)
-    rates = false_accepts(found)
+    rates = false_match_rates(found)
     assert [rate.value for rate in rates] == pytest.approx(near.sum(axis=0) / (300 * 299))
     for place in np.flatnonzero(variance > 0)[::20]:
-        again = false_accepts(Impostors.of_rows(rows))[place]
+        again = false_match_rates(Impostors.of_rows(rows))[place]
         assert rates[place] == again
         assert rates[place].low < rates[place].value < rates[place].high
 
