@@ -183,14 +183,14 @@ def _delay(error: FacerecError, attempt: int) -> float:
 
 async def _faces(batches: "list[SourceBatch]", skip: int) -> "AsyncIterator[FaceBatch]":
     """The faces of batches, without the first `skip`."""
-    from facerec.client.results.transfer import tail
+    from facerec.client.results.transfer import without_first
 
     for batch in batches:
         faces = batch.faces
         if skip >= len(faces):
             skip -= len(faces)
         elif skip:
-            yield tail(faces, skip)
+            yield without_first(faces, skip)
             skip = 0
         else:
             yield faces
