@@ -1,10 +1,10 @@
 #!/bin/sh
-# Makes the secrets of compose.yaml in deploy/secrets, once: passwords, and the URLs that hold them. The folder is yours
-# alone; what lies in it must be readable to the containers' own users, who see just the files they are given.
+# Makes the secrets of compose.yaml in deploy/secrets, once: passwords, and the URLs that hold them. Only you can
+# open the folder; its files are readable by all, as the containers' users read those that are mounted.
 set -eu
 folder=$(dirname "$0")/secrets
 if [ -e "$folder" ]; then
-    echo "$folder is there already: the database was made with its passwords" >&2
+    echo "$folder exists: the database was made with its passwords" >&2
     exit 1
 fi
 mkdir -m 700 "$folder"

@@ -1,6 +1,6 @@
 """The encoder's composition root: settings -> models -> encoder -> servicer -> server.
 
-`encoder_service serve [flags]` serves until SIGTERM; the other commands look at what it would
+`encoder_service serve [flags]` serves until SIGTERM; the other commands check or print what it would
 serve with.
 """
 
@@ -39,7 +39,7 @@ log = structlog.get_logger("encoder_service")
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run one command and return the process's exit code: 0, 1 for a doctor's finding, 2 for misuse."""
+    """Run one command and return the exit code: 0, 1 where `doctor` found a fault, 2 for a usage error."""
     return command_line.run(PROGRAM, COMMANDS, argv)
 
 
@@ -64,9 +64,9 @@ async def _doctor(flags: list[str]) -> int:
 async def _serve(flags: list[str]) -> None:
     settings = _load("serve", flags)
     process.begin(SERVICE, model.server_version(), settings, **_banner(settings))
-    # What Pillow warns of in callers' images is answered to the caller where it matters.
+    # Pillow's warnings about callers' images do not belong in the log; faults are answered to the caller.
     warnings.filterwarnings("ignore", module="PIL")
-    # Image threads give the GIL up sooner than by default: the event loop waits for it beside them.
+    # Image threads yield the GIL sooner than by default, as the event loop waits for it.
     sys.setswitchinterval(SWITCH_SECONDS)
     servicer = EncoderServicer(settings)
     register = functools.partial(add_EncoderServiceServicer_to_server, servicer)
@@ -82,25 +82,25 @@ async def _serve(flags: list[str]) -> None:
             await watching.enter_async_context(watched)
             await server.set_serving(SERVICE_NAME, True)
             log.info("serving", address=server.address, threads=settings.threads)
-        gc.freeze()  # what is here by now stays, and need not be looked through at each collection
+        gc.freeze()  # objects made so far live until the end, so collections need not scan them
         await termination
         log.info("stopping")
         await server.stop()
     ended = encoder is None or await asyncio.to_thread(encoder.close)
     await asyncio.to_thread(spans.stop)
     if not ended:
-        log.warning("work_left", action="ending without it: its callers were answered")
+        log.warning("unfinished_work_abandoned", action="exiting; the callers were answered")
         sys.stderr.flush()
-        os._exit(0)  # else Python would wait for the threads, in a native call for as long as it takes
+        os._exit(0)  # otherwise Python would wait for threads in a native call, however long it takes
 
 
 async def _load_encoder(
     settings: EncoderSettings, watchdog: Watchdog, servicer: EncoderServicer, server: Server
 ) -> Encoder | None:
-    """Load the models for the servicer; None where they fail their self-test, which callers get as the
-    reason.
+    """Load the models and give them to the servicer.
 
-    Raises StartError, with the server stopped, where they cannot be loaded.
+    Returns None where they fail their self-test; callers are then answered with the failure. Raises
+    StartError, with the server stopped, where they cannot be loaded.
     """
     try:
         encoder = await loading.load(settings, watchdog)
@@ -122,7 +122,7 @@ async def _version(flags: list[str]) -> None:
 
 
 def _banner(settings: EncoderSettings) -> dict[str, object]:
-    """What an operator reading the log wants to know first."""
+    """The settings that the first line of the log shows."""
     return {
         "address": settings.address,
         "provider": settings.provider,
@@ -135,9 +135,9 @@ def _banner(settings: EncoderSettings) -> dict[str, object]:
 
 
 COMMANDS = {
-    "serve": Command("answer gRPC", _serve),
+    "serve": Command("serve gRPC", _serve),
     "check-config": Command("print the settings and where each came from", _check_config),
-    "doctor": Command("look at all that serving needs and say what is amiss", _doctor),
+    "doctor": Command("check everything that serving needs and report faults", _doctor),
     "version": Command("print the release; with --json for programs", _version),
 }
 

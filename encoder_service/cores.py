@@ -8,7 +8,7 @@ from pathlib import Path
 def count(cgroup: Path = Path("/sys/fs/cgroup")) -> int:
     """The smaller of the scheduler's affinity and the cgroup's CPU quota, at least 1.
 
-    The host's own count is no measure: in a container with a quota it makes threads that fight.
+    The host's number of cores would be wrong in a container with a quota: too many threads would compete.
     """
     affinity = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     quota = _quota(cgroup)

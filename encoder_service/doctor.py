@@ -1,4 +1,4 @@
-"""What `encoder_service doctor` looks at: all that serving needs, each by itself."""
+"""The checks of `encoder_service doctor`, one for each thing that serving needs."""
 
 import tempfile
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ from facerec.serving.server.diagnostics import CheckResult
 
 
 def examine(settings: EncoderSettings) -> Iterator[CheckResult]:
-    """Look at the machine and the files, then load the models as serving does."""
+    """Check the machine and the files, then load the models as `serve` does."""
     yield _examine_cores(settings)
     yield _examine_cache(settings)
     try:
@@ -29,7 +29,7 @@ def _examine_cores(settings: EncoderSettings) -> CheckResult:
     usable = cores.count()
     text = f"{settings.threads} threads on {usable} cores"
     if settings.threads > usable:
-        return CheckResult("cores", "warn", f"{text}: they fight for them; lower ENCODER_THREADS")
+        return CheckResult("cores", "warn", f"{text}: more threads than cores; lower ENCODER_THREADS")
     return CheckResult("cores", "ok", text)
 
 
@@ -58,6 +58,6 @@ def _examine_models(settings: EncoderSettings) -> Iterator[CheckResult]:
     model = encoder.model
     encoder.close()
     yield CheckResult("models", "ok", f"{model.space(Alignment.SMALL)} in {settings.precision}")
-    yield CheckResult("self-test", "ok", "the golden chip's vector is dlib's")
-    note = model.provider_note
-    yield CheckResult("provider", "warn" if note else "ok", f"{model.provider}{note and ': '}{note}")
+    yield CheckResult("self-test", "ok", "the golden chip's vector equals dlib's")
+    reason = model.fallback_reason
+    yield CheckResult("provider", "warn" if reason else "ok", f"{model.provider}{reason and ': '}{reason}")

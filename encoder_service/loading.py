@@ -1,4 +1,4 @@
-"""From settings to an encoder that is ready: devices, networks, self-test, threads."""
+"""Builds a ready encoder from the settings: device, networks, self-test, threads."""
 
 import asyncio
 import time
@@ -29,7 +29,7 @@ from encoder_service.pipeline.alignment import Aligner
 from encoder_service.pipeline.encoder import Encoder
 from encoder_service.pipeline.model import Model
 from encoder_service.pipeline.quality import QualityAssessor
-from encoder_service.pipeline.scanner import Bounds, Scanner
+from encoder_service.pipeline.scanner import Scanner, SearchSizes
 from encoder_service.settings import EncoderSettings
 from facerec.serving.observability.watchdog import Watchdog
 
@@ -40,68 +40,71 @@ log = structlog.get_logger("encoder_service")
 
 
 async def load(settings: EncoderSettings, watchdog: Watchdog) -> Encoder:
-    """Load every model; images and batches are watched. Raises WeightsInvalid, ModelDrift, DeviceMissing."""
+    """Load every model; the watchdog watches images and batches.
+
+    Raises WeightsInvalid, ModelDrift, DeviceMissing.
+    """
     begin = time.monotonic()
     encoder = await asyncio.to_thread(build, settings, watchdog)
     await asyncio.to_thread(encoder.warm_up)
     metrics.MODEL.labels(
         encoder.model.space(Alignment.SMALL), encoder.model.provider, settings.precision
     ).set(1)
-    metrics.FELL_BACK.set(device.fell_back(settings.provider, encoder.model.provider))
+    metrics.FALLBACK.set(device.is_fallback(settings.provider, encoder.model.provider))
     log.info(
         "models_loaded",
         seconds=round(time.monotonic() - begin, 2),
         space=encoder.model.space(Alignment.SMALL),
         provider=encoder.model.provider,
-        note=encoder.model.provider_note,
+        fallback_reason=encoder.model.fallback_reason,
         detector=encoder.defaults.detector,
     )
     return encoder
 
 
 def build(settings: EncoderSettings, watchdog: Watchdog) -> Encoder:
-    """Read the weights, open the networks and hold them to the golden chip. Raises as `load` does."""
+    """Read the weights, open the networks and test them with the golden chip. Raises as `load` does."""
     paths = files.find(settings.weights_dir, large_landmarks=settings.large_landmarks)
     weights = files.read(paths.resnet)
-    chosen, embedder, cnn = _open_networks(settings, paths, weights)
+    used, embedder, cnn = _open_networks(settings, paths, weights)
     golden.check(embedder, golden.expected(weights.name, paths.resnet), settings.precision)
-    max_batch = _GPU_BATCHES[-1] if chosen.on_gpu else _CPU_BATCH
-    # Every admitted image has at most one batch's portion in the queue, so none is refused there.
+    max_batch = _GPU_BATCHES[-1] if used.on_gpu else _CPU_BATCH
+    # Every admitted image queues at most one batch at a time, so none is refused here.
     network = Batcher(
-        metrics.batched("encoding", watchdog.watched("encoding_batch", embedder.embed_all)),
+        metrics.measured("encoding", watchdog.watched("encoding_batch", embedder.embed_all)),
         max_batch=max_batch,
         capacity=max_batch * settings.max_images,
         name="network",
     )
-    score = metrics.batched("detection", watchdog.watched("detection_batch", cnn.score))
-    # On a CPU a large picture takes seconds: small ones do not wait behind it. Both together run on a GPU.
-    pictures: list[Batcher[Pyramid, Scores]] = [
+    score = metrics.measured("detection", watchdog.watched("detection_batch", cnn.score))
+    # On a CPU a large picture takes seconds, so small ones have a queue of their own. A GPU runs both in one.
+    detection_networks: list[Batcher[Pyramid, Scores]] = [
         Batcher(
             score,
             max_batch=cnn.max_batch,
             capacity=max(2 * settings.threads, cnn.max_batch),
             name="detector",
         )
-        for _ in range(1 if chosen.on_gpu else 2)
+        for _ in range(1 if used.on_gpu else 2)
     ]
     metrics.QUEUED.labels("encoding").set_function(lambda: network.waiting)
-    metrics.QUEUED.labels("detection").set_function(lambda: sum(each.waiting for each in pictures))
-    bounds = Bounds(settings.copy_side, settings.second_copy_side)
+    metrics.QUEUED.labels("detection").set_function(lambda: sum(each.waiting for each in detection_networks))
+    search_sizes = SearchSizes(settings.copy_side, settings.second_copy_side)
     scanner = Scanner(
         limits=ImageLimits(max_bytes=settings.max_image_bytes, max_pixels=settings.max_pixels),
-        detectors=_detectors(settings, cnn, pictures, weight=1.0 if chosen.on_gpu else CNN_WEIGHT),
+        detectors=_detectors(settings, cnn, detection_networks, weight=1.0 if used.on_gpu else CNN_WEIGHT),
         aligner=Aligner(paths.landmarks_5, paths.landmarks_68),
         assessor=QualityAssessor(settings.thresholds()),
-        bounds=bounds,
+        search_sizes=search_sizes,
     )
     return Encoder(
-        model=Model(weights.name, chosen.name, settings.precision, bounds, chosen.note),
+        model=Model(weights.name, used.name, settings.precision, search_sizes, used.fallback_reason),
         defaults=EncodeOptions(
-            full_resolution=settings.full_resolution, detector=_default_detector(settings, chosen)
+            full_resolution=settings.full_resolution, detector=_default_detector(settings, used)
         ),
         scanner=scanner,
         network=network,
-        detection_networks=pictures,
+        detection_networks=detection_networks,
         threads=settings.threads,
         max_images=settings.max_images,
         watchdog=watchdog,
@@ -109,13 +112,13 @@ def build(settings: EncoderSettings, watchdog: Watchdog) -> Encoder:
 
 
 def _detectors(
-    settings: EncoderSettings, cnn: Network, pictures: Sequence[Batcher[Pyramid, Scores]], *, weight: float
+    settings: EncoderSettings, cnn: Network, networks: Sequence[Batcher[Pyramid, Scores]], *, weight: float
 ) -> dict[DetectorName, Detector]:
     short_pixels = PYRAMID_PIXELS * cost.SHORT_PROBES * cost.PROBE_PIXELS / weight
 
-    def score(built: Pyramid) -> Scores:
-        is_long = built.tiling.width * built.tiling.height > short_pixels
-        (scores,) = pictures[-1 if is_long else 0].submit([built])
+    def score(pyramid: Pyramid) -> Scores:
+        is_long = pyramid.tiling.width * pyramid.tiling.height > short_pixels
+        (scores,) = networks[-1 if is_long else 0].submit([pyramid])
         return cancellation.wait_for(scores)
 
     return {
@@ -124,16 +127,16 @@ def _detectors(
     }
 
 
-def _default_detector(settings: EncoderSettings, chosen: Device) -> DetectorName:
+def _default_detector(settings: EncoderSettings, used: Device) -> DetectorName:
     if settings.detector == "auto":
-        return DetectorName.CNN if chosen.on_gpu else DetectorName.HOG
+        return DetectorName.CNN if used.on_gpu else DetectorName.HOG
     return DetectorName(settings.detector)
 
 
 def _open_networks(
     settings: EncoderSettings, paths: files.WeightFiles, weights: files.Weights
 ) -> tuple[Device, Embedding, Network]:
-    """Open both networks on the device chosen, on the CPU where `auto` finds that the GPU does not work."""
+    """Open both networks on the chosen device, or on the CPU where `auto` chose a GPU that does not work."""
     sides = settings.copy_side, settings.second_copy_side
     chosen = device.choose(
         settings.provider,
@@ -148,9 +151,9 @@ def _open_networks(
     except DeviceMissing as error:
         if settings.provider is Provider.CUDA:
             raise
-        log.warning("gpu_unusable", error=str(error), action="running on the CPU")
-        instead = device.fall_back(chosen, str(error))
-        return instead, *_open(settings, paths, weights, instead)
+        log.warning("gpu_start_failed", error=str(error), action="running on the CPU")
+        cpu = device.cpu_instead(chosen, str(error))
+        return cpu, *_open(settings, paths, weights, cpu)
 
 
 def _open(

@@ -1,4 +1,4 @@
-"""What the encoder counts beside its calls."""
+"""The encoder's metrics, beside the request metrics of every service."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -22,35 +22,35 @@ QUEUE_SECONDS = STAGE_SECONDS.labels("queue")
 SCAN_SECONDS = STAGE_SECONDS.labels("scan")
 EMBED_SECONDS = STAGE_SECONDS.labels("embed")
 
-IMAGES = Gauge("facerec_encoder_images_in_flight", "Images admitted and not answered.")
+IMAGES = Gauge("facerec_encoder_images_in_flight", "Images admitted and not yet answered.")
 FACES = Counter("facerec_encoder_faces", "Faces encoded.")
-REFUSED = Counter("facerec_encoder_overloaded", "Images refused for want of room.")
+REFUSED = Counter("facerec_encoder_overloaded", "Images refused because too many were in flight.")
 QUEUED = Gauge("facerec_encoder_queued_items", "Items that wait for a network.", ("network",))
 BATCH_ITEMS = Histogram(
     "facerec_encoder_batch_items",
-    "Items a network ran together.",
+    "Items per batch.",
     ("network",),
     buckets=(1, 2, 4, 8, 16, 32, 64, 128, 256),
 )
 BATCH_SECONDS = Histogram(
     "facerec_encoder_batch_seconds", "Time of a network for a batch.", ("network",), buckets=SECONDS
 )
-FELL_BACK = Gauge(
+FALLBACK = Gauge(
     "facerec_encoder_provider_fallback",
-    "1 where the CPU runs the networks by provider=auto though ONNX Runtime is the one for GPUs.",
+    "1 while provider=auto runs the networks on the CPU although ONNX Runtime is the one for GPUs.",
 )
 MODEL = Gauge(
     "facerec_encoder_model_info", "1, with the model that is served.", ("space", "provider", "precision")
 )
 
 
-def batched(
+def measured(
     network: str, run: Callable[[Sequence[Item]], Sequence[Result]]
 ) -> Callable[[Sequence[Item]], Sequence[Result]]:
-    """The same function, with its batches counted."""
+    """Wrap `run` so that the size and time of each batch are observed."""
     items, seconds = BATCH_ITEMS.labels(network), BATCH_SECONDS.labels(network)
 
-    def count(batch: Sequence[Item]) -> Sequence[Result]:
+    def observe(batch: Sequence[Item]) -> Sequence[Result]:
         items.observe(len(batch))
         began = time.perf_counter()
         try:
@@ -58,4 +58,4 @@ def batched(
         finally:
             seconds.observe(time.perf_counter() - began)
 
-    return count
+    return observe

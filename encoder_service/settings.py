@@ -1,4 +1,4 @@
-"""The encoder's settings: each field's docstring is its `--help`."""
+"""The encoder's settings; each field's docstring is its `--help` text."""
 
 from pathlib import Path
 from typing import Literal
@@ -16,46 +16,46 @@ _POOR = Thresholds()
 
 
 class QualitySettings(ServingSettings):
-    """From where on a face is called poor. Callers see the reasons; nothing is refused here."""
+    """The limits beyond which a face is reported as poor. The encoder reports reasons and refuses nothing."""
 
     quality_min_face_pixels: int = pydantic.Field(_POOR.min_face_pixels, ge=0)
-    """A face whose box has a shorter side is TOO_SMALL, in pixels."""
+    """Below this, in pixels of its box's shorter side, a face is TOO_SMALL."""
 
     quality_min_sharpness: float = pydantic.Field(_POOR.min_sharpness, ge=0)
-    """A face below it is BLURRED."""
+    """Below this sharpness a face is BLURRED."""
 
     quality_min_brightness: float = pydantic.Field(_POOR.min_brightness, ge=0, le=1)
-    """A face below it is TOO_DARK, as a share of white."""
+    """Below this brightness, as a share of white, a face is TOO_DARK."""
 
     quality_max_brightness: float = pydantic.Field(_POOR.max_brightness, ge=0, le=1)
-    """A face above it is TOO_BRIGHT, as a share of white."""
+    """Above this brightness, as a share of white, a face is TOO_BRIGHT."""
 
     quality_min_contrast: float = pydantic.Field(_POOR.min_contrast, ge=0, le=0.5)
-    """A face below it is of LOW_CONTRAST, as a share of white."""
+    """Below this contrast, as a share of white, a face has LOW_CONTRAST."""
 
     quality_max_yaw: float = pydantic.Field(_POOR.max_yaw, ge=0)
-    """A face whose nose lies further aside is TURNED, in distances between the eyes."""
+    """A face is TURNED where its nose is further to a side, in distances between the eyes."""
 
     quality_min_pitch: float = pydantic.Field(_POOR.min_pitch)
-    """A face whose nose lies nearer to the eyes is TURNED, in distances between the eyes."""
+    """A face is TURNED where its nose is nearer to the eyes, in distances between the eyes."""
 
     quality_max_pitch: float = pydantic.Field(_POOR.max_pitch)
-    """A face whose nose lies further from the eyes is TURNED, in distances between the eyes."""
+    """A face is TURNED where its nose is further from the eyes, in distances between the eyes."""
 
     quality_max_outside: float = pydantic.Field(_POOR.max_outside, ge=0, le=1)
-    """A face of whose box a larger share lies outside the picture is CUT_BY_BORDER."""
+    """A face is CUT_BY_BORDER where a larger share of its box lies outside the picture."""
 
     quality_max_noise: float = pydantic.Field(_POOR.max_noise, ge=0)
-    """A face above it is NOISY, as a share of white."""
+    """Above this noise, as a share of white, a face is NOISY."""
 
     quality_max_flatness: float = pydantic.Field(_POOR.max_flatness, ge=0, le=1)
-    """A face of which a larger share has no fine shades is COMPRESSED."""
+    """A face is COMPRESSED where a larger share of it has no fine shades."""
 
     quality_max_unevenness: float = pydantic.Field(_POOR.max_unevenness, ge=0, le=1)
-    """A face whose brightest and darkest corner differ by more, over their sum, is in UNEVEN_LIGHT."""
+    """A face is in UNEVEN_LIGHT where its brightest and darkest corner differ more, relative to their sum."""
 
     def thresholds(self) -> Thresholds:
-        """The part of the settings that judges faces."""
+        """The quality settings as thresholds."""
         prefix = "quality_"
         values = {
             name.removeprefix(prefix): value
@@ -74,7 +74,7 @@ class EncoderSettings(QualitySettings):
     """HOST:PORT to listen on; port 0 lets the system choose."""
 
     model_cache_dir: Path = pydantic.Field(default_factory=cache.default_folder)
-    """Folder for the converted network; by default under the user's cache home."""
+    """Folder for the converted networks; by default under the user's cache home."""
 
     weights_dir: Path | None = None
     """Folder with dlib's .dat files; by default that of the installed face_recognition_models."""
@@ -84,15 +84,15 @@ class EncoderSettings(QualitySettings):
     licensed for non-commercial use only."""
 
     threads: int = pydantic.Field(default_factory=cores.count, ge=1, le=1024)
-    """Short images worked on at once, long ones beside them, and threads of the network; by default the cores
-    this process may use."""
+    """Threads for short images, as many more for long ones, and threads of each network; by default the
+    number of cores that this process may use."""
 
     max_images: int = pydantic.Field(64, ge=1, le=65536)
-    """Images under way at once, waiting ones included; more are refused as OVERLOADED. One caller has at most
+    """Images in flight at once, waiting ones included; more are refused as OVERLOADED. One caller has at most
     three times as many as there is room left for."""
 
     stream_window: int = pydantic.Field(8, ge=1, le=1024)
-    """Items of one EncodeStream under way at once; the next is read when an answer was taken."""
+    """Items of one EncodeStream in flight at once; the next is read after an answer was sent."""
 
     max_image_bytes: int = pydantic.Field(16 * 1024 * 1024, ge=1024, le=2**30)
     """Largest encoded image, in bytes."""
@@ -101,43 +101,43 @@ class EncoderSettings(QualitySettings):
     """Largest width times height of an image, in pixels, read from its header before it is decoded."""
 
     max_hog_pixels: int = pydantic.Field(50_000_000, ge=1, le=2_000_000_000)
-    """Most pixels the HOG detector searches, after upsampling; these take about 4 seconds of a core."""
+    """Most pixels the HOG detector searches, after upsampling; the default takes about 4 s of a core."""
 
     max_cnn_pixels: int = pydantic.Field(10_000_000, ge=1, le=2_000_000_000)
-    """Most pixels the CNN detector searches, after upsampling; these take about 5 seconds of a CPU's core
-    and 170 bytes of memory each. A narrow picture counts as a quarter of its pyramid."""
+    """Most pixels the CNN detector searches, after upsampling; the default takes about 5 s of a CPU's
+    core and 170 bytes of memory a pixel. A narrow picture counts as a quarter of its pyramid."""
 
     full_resolution: bool = False
-    """Search and cut at full resolution where a request does not say: face_recognition's own vectors."""
+    """Default of the request's full_resolution: search and cut every pixel, as face_recognition does."""
 
     copy_side: int = pydantic.Field(640, ge=80, le=65535)
-    """Longer side, in pixels, of the copy that is searched for faces where not every pixel is."""
+    """Longer side, in pixels, of the scaled copy that is searched for faces unless at full resolution."""
 
     second_copy_side: int = pydantic.Field(1280, ge=80, le=65535)
-    """Longer side, in pixels, of the copy searched next where the first showed no face."""
+    """Longer side, in pixels, of the scaled copy searched next where the first shows no face."""
 
     detector: Literal["auto", "hog", "cnn"] = "auto"
-    """Detector where a request names none: hog, cnn, or auto, which is hog on a CPU and cnn on a GPU."""
+    """Detector of requests that name none: hog, cnn, or auto, which is hog on a CPU and cnn on a GPU."""
 
     provider: Provider = Provider.AUTO
-    """What runs the networks: cpu, cuda, or auto, which is a GPU where one works and else the CPU."""
+    """What runs the networks: cpu, cuda, or auto, which is a GPU where one works, otherwise the CPU."""
 
     precision: Precision = Precision.FLOAT32
-    """Arithmetic of the encoding network: float32, tf32 (GPU) or fp16. Vectors drift with all but float32."""
+    """Arithmetic of the encoding network: float32, tf32 (GPU) or fp16. All but float32 change the vectors."""
 
     gpu_memory_bytes: int = pydantic.Field(4 * 1024**3, ge=2**28)
-    """Most memory of the GPU that a network's arena takes, in bytes; there are two networks."""
+    """Most GPU memory that a network's arena takes, in bytes; there are two networks."""
 
     @pydantic.model_validator(mode="after")
     def _check_sizes(self) -> "EncoderSettings":
         if self.max_image_bytes > self.max_request_bytes:
-            raise ValueError("max_image_bytes is more than max_request_bytes, the largest message received")
+            raise ValueError("max_image_bytes is more than max_request_bytes, the largest message accepted")
         if self.second_copy_side < self.copy_side:
-            raise ValueError("second_copy_side is less than copy_side, the first look")
+            raise ValueError("second_copy_side is less than copy_side, which is searched first")
         return self
 
     @pydantic.model_validator(mode="after")
     def _check_precision(self) -> "EncoderSettings":
         if self.precision is Precision.TF32 and self.provider is not Provider.CUDA:
-            raise ValueError("precision tf32 is a GPU's; set provider cuda with it")
+            raise ValueError("precision tf32 takes a GPU; set provider to cuda as well")
         return self

@@ -1,9 +1,9 @@
 #!/bin/sh
-# Prints the prod overlay's PrometheusRule, made of the plain rules.
+# Prints the prod overlay's PrometheusRule, generated from the plain rules.
 set -eu
 cd "$(dirname "$0")/.."
 cat <<'HEAD'
-# Made of deploy/monitoring/rules.yaml by `make alert-rules`.
+# Generated from deploy/monitoring/rules.yaml by `make alert-rules`.
 apiVersion: monitoring.coreos.com/v1
 kind: PrometheusRule
 metadata:

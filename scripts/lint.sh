@@ -1,5 +1,5 @@
 #!/bin/sh
-# Everything that is checked without running the services. Each line's output names the tool at fault.
+# All checks that do not run the services. A failing tool's output names it.
 set -eu
 cd "$(dirname "$0")/.."
 PATH="$PWD/.venv/bin:$PATH"
@@ -11,7 +11,7 @@ lint-imports
 python scripts/words.py
 buf lint protos
 
-# Released contracts are kept: from the first tag on, nothing of them may break.
+# Released contracts stay compatible: from the first release tag on, no breaking change is allowed.
 released=$(git tag --list 'v*' --sort=-v:refname | head -n 1)
 if [ -n "$released" ]; then
     buf breaking protos --against ".git#tag=$released,subdir=protos"
@@ -23,14 +23,14 @@ fresh=$(mktemp -d)
 trap 'rm -rf "$fresh"' EXIT
 scripts/stubs.sh "$fresh"
 (cd "$fresh" && find . -type f) | while read -r stub; do
-    cmp "$fresh/$stub" "$stub" || { echo "$stub is not what protos/ generates: run make stubs" >&2; exit 1; }
+    cmp "$fresh/$stub" "$stub" || { echo "$stub differs from what protos/ generates: run make stubs" >&2; exit 1; }
 done
 scripts/alert_rules.sh | cmp -s - deploy/kubernetes/overlays/prod/alerts.yaml || {
-    echo "the prod overlay's alerts are not what deploy/monitoring/rules.yaml says: run make alert-rules" >&2
+    echo "the prod overlay's alerts differ from deploy/monitoring/rules.yaml: run make alert-rules" >&2
     exit 1
 }
 python scripts/settings_docs.py | cmp -s - docs/settings.md || {
-    echo "docs/settings.md is not what the settings say: run make settings-docs" >&2
+    echo "docs/settings.md differs from the settings: run make settings-docs" >&2
     exit 1
 }
 echo "lint: all checks passed"

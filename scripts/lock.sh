@@ -1,5 +1,5 @@
 #!/bin/sh
-# Pins every dependency with its hashes. The locks name no index, so each machine uses its own.
+# Pins every dependency with its hashes. The lock files name no index, so each machine uses its own.
 set -eu
 cd "$(dirname "$0")/.."
 tool=$(mktemp -d)

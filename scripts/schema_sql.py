@@ -19,7 +19,7 @@ SCHEMA = Path(__file__).parents[1] / "matcher_service" / "postgres" / "schema.sq
 _LEFT_OUT = re.compile(r"^(--.*|\\(un)?restrict .*|SET .*|SELECT pg_catalog\.set_config.*)\n", re.MULTILINE)
 
 
-def dumped(url: str) -> str:
+def dump(url: str) -> str:
     """The schema `facerec` of a database as pg_dump writes it, without what differs from run to run."""
     program = binaries.package() / "pginstall18" / "bin" / "pg_dump"
     default = partition_name("*", "default")  # each collection has such tables
@@ -34,10 +34,10 @@ def main() -> None:
     """Print the schema of a new database."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        folder.chmod(0o755)  # run as root, Postgres has a user of its own
+        folder.chmod(0o755)  # for root, Postgres runs as another user
         with EmbeddedPostgres.open(folder / "data") as server:
             asyncio.run(migrations.migrate(server.url()))
-            print(dumped(server.url()), end="")
+            print(dump(server.url()), end="")
 
 
 if __name__ == "__main__":

@@ -1,11 +1,11 @@
 #!/bin/sh
-# Runs the tests, given options of pytest's, and tells how many of the packages' lines they ran themselves:
-# those that ran in the services' own processes are not counted, and before Python 3.12 none of tests/e2e.
+# Runs the tests with pytest's options, and prints the line coverage. Lines that ran in the services' own processes
+# are not counted, and before Python 3.12 none of tests/e2e.
 cd "$(dirname "$0")/.." || exit
 python=.venv/bin/python
 rm -rf .cache/coverage
 mkdir -p .cache/coverage
-# From 3.12 on the interpreter itself can tell lines, for next to nothing.
+# From 3.12 on, sys.monitoring records lines at little cost.
 left_out=
 if "$python" -c 'import sys; sys.exit(sys.version_info < (3, 12))'; then
     export COVERAGE_CORE=sysmon

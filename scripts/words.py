@@ -1,6 +1,6 @@
-"""Words of this project's past that say less than the field's own: none may come back. Run by `make lint`.
+"""Fails where old, private words are used instead of the field's terms. Run by `make lint`.
 
-Each pattern stands beside the term to use instead; docs/glossary.md has the terms. The glossary, the
+Each pattern has the term to use instead; docs/glossary.md defines the terms. The glossary, the
 changelog, the migrations, whose text never changes, and this file may name the words. Names that the contract
 still has (`suspects`, `trust_distance`, `expected_false_hits`, `far`) are not looked for.
 """
@@ -48,7 +48,7 @@ PRODUCT = ("facerec/", "encoder_service/", "matcher_service/", "protos/", "scrip
 
 
 def texts() -> list[tuple[str, str]]:
-    """The files that are looked through, with their texts."""
+    """The names and texts of the files to check."""
     listed = subprocess.run(
         ["git", "ls-files", "--cached", "--others", "--exclude-standard"],  # noqa: S607
         cwd=ROOT, capture_output=True, text=True, check=True,
@@ -65,7 +65,7 @@ def texts() -> list[tuple[str, str]]:
 
 
 def main() -> int:
-    """Print each place with the term to use; 1 where there is one."""
+    """Print each occurrence with the term to use; return 1 where there is one."""
     found = 0
     for name, text in texts():
         words = {**EVERYWHERE, **(IN_CODE if name.startswith(PRODUCT) else {})}

@@ -14,7 +14,7 @@ COPY facerec facerec
 COPY encoder_service encoder_service
 COPY matcher_service matcher_service
 RUN /opt/facerec/bin/pip install --no-cache-dir --no-deps --no-build-isolation --no-index .
-# Converts the networks once, into the image, and holds them to their self-test: a start writes nothing.
+# Converts the networks into the image and runs their self-test, so that a start writes nothing.
 RUN /opt/facerec/bin/python -m encoder_service doctor --model-cache-dir /opt/models --provider cpu \
  && chmod -R a+rX /opt/models
 
@@ -33,8 +33,8 @@ ENV PATH=/opt/facerec/bin:$PATH \
     NVIDIA_DRIVER_CAPABILITIES=compute,utility
 USER 10001:10001
 EXPOSE 50051
-# In plain text on a port of its own, whatever the other speaks.
+# On a separate port in plain text, whether or not the service uses TLS.
 HEALTHCHECK --interval=10s --start-period=60s CMD ["python", "-m", "facerec.serving.health_check", "127.0.0.1:50061"]
-# Listening beyond loopback is asked for by whoever runs the image: ENCODER_INSECURE=true.
+# To listen beyond loopback, run the image with ENCODER_INSECURE=true.
 ENTRYPOINT ["python", "-m", "encoder_service"]
 CMD ["serve"]

@@ -21,8 +21,8 @@ ENV PATH=/opt/facerec/bin:$PATH \
     MATCHER_HEALTH_ADDRESS=127.0.0.1:50062
 USER 10001:10001
 EXPOSE 50052
-# In plain text on a port of its own, whatever the other speaks.
+# On a separate port in plain text, whether or not the service uses TLS.
 HEALTHCHECK --interval=10s --start-period=60s CMD ["python", "-m", "facerec.serving.health_check", "127.0.0.1:50062"]
-# Listening beyond loopback is asked for by whoever runs the image: MATCHER_INSECURE=true.
+# To listen beyond loopback, run the image with MATCHER_INSECURE=true.
 ENTRYPOINT ["python", "-m", "matcher_service"]
 CMD ["serve"]

@@ -6,9 +6,9 @@
 
 CREATE ROLE facerec_owner;
 CREATE ROLE facerec_serve;
--- Migrates and maintains: it becomes the tables' owner.
+-- Migrates and maintains, as a member of the tables' owner.
 CREATE ROLE facerec_migrate LOGIN PASSWORD :'migrate' IN ROLE facerec_owner;
--- Serves: no DDL, and of others' tables nothing.
+-- Serves: no DDL, and no access to others' tables.
 CREATE ROLE facerec_matcher LOGIN PASSWORD :'serve' IN ROLE facerec_serve;
 GRANT pg_read_all_stats TO facerec_migrate;
 GRANT SET ON PARAMETER lc_messages TO facerec_migrate;

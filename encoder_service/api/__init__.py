@@ -1,1 +1,1 @@
-"""The contract's service on the wire: messages in and out, checked."""
+"""The contract's EncoderService: checks requests, builds responses."""

@@ -1,4 +1,4 @@
-"""What callers send, checked against the contract and turned into the encoder's own terms."""
+"""Checks requests against the contract and converts them to the encoder's domain types."""
 
 from collections.abc import Collection, Iterable
 from typing import Final
@@ -23,13 +23,13 @@ _DETECTORS: Final = {pb.DETECTOR_HOG: DetectorName.HOG, pb.DETECTOR_CNN: Detecto
 
 
 def item(message: pb.EncodeStreamRequest) -> pb.EncodeRequest:
-    """Read an item of a stream. Raises IdInvalid, ImageInvalid."""
+    """The request in an item of a stream. Raises IdInvalid, ImageInvalid."""
     if not 1 <= len(message.item_id) <= MAX_ITEM_ID:
         raise IdInvalid(
             f"item_id has {len(message.item_id)} characters; it must be 1 to {MAX_ITEM_ID}", field="item_id"
         )
     if not message.HasField("request"):
-        raise ImageInvalid("the item brings no request")
+        raise ImageInvalid("the item has no request")
     return message.request
 
 
@@ -46,7 +46,7 @@ def encode_options(
             field="face_boxes",
         )
     if options.detector:
-        message = "face_boxes says where the faces are, so nothing is detected; leave one of them out"
+        message = "face_boxes and a detector exclude each other: leave one of them out"
         raise OptionInvalid(message, field="options.detector")
     return _options(options, defaults, alignments, boxes=_boxes(request.face_boxes))
 
@@ -93,7 +93,7 @@ def _alignment(given: pb.Alignment.ValueType, offered: Collection[Alignment]) ->
         message = (
             "ALIGNMENT_LARGE is not offered here: the photos that its 68-point model was trained on are not "
             "licensed for commercial use. Leave alignment out for 5 points, or have the operator set "
-            "large_landmarks where that licence allows it"
+            "large_landmarks where that license allows it"
         )
     raise OptionInvalid(message, field="options.alignment")
 

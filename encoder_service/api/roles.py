@@ -1,4 +1,4 @@
-"""The role that each method of the encoder takes."""
+"""The role that each method of the encoder requires."""
 
 from facerec.serving.auth.permissions import Role
 

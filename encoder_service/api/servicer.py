@@ -1,4 +1,4 @@
-"""The contract's EncoderService over the encoder: messages in and out, nothing else."""
+"""Implements the contract's EncoderService: converts messages and calls the encoder."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -45,12 +45,12 @@ class EncoderServicer(encoder_pb2_grpc.EncoderServiceServicer):
         self._unavailable = "the models are still loading"
 
     def serve(self, encoder: Encoder) -> None:
-        """Answer with this encoder from now on."""
+        """Use this encoder from now on."""
         self._encoder = encoder
 
-    def refuse(self, why: str) -> None:
-        """Answer that no model is available, and why."""
-        self._unavailable = why
+    def refuse(self, reason: str) -> None:
+        """Answer MODEL_UNAVAILABLE with this reason from now on."""
+        self._unavailable = reason
 
     @property
     def encoder(self) -> Encoder:
@@ -91,7 +91,7 @@ class EncoderServicer(encoder_pb2_grpc.EncoderServiceServicer):
     async def _answer_kept(
         self, kept: tuple[pb.EncodeStreamRequest, StreamMessage | None]
     ) -> pb.EncodeStreamResponse:
-        """Answer an item, whose room is taken as long as that lasts."""
+        """Answer an item; its message counts against the byte budget until then."""
         item, message = kept
         try:
             return await self._answer_item(item)
@@ -123,7 +123,7 @@ def _model_response(encoder: Encoder, settings: EncoderSettings) -> pb.GetModelR
         ],
         alignments=[_ALIGNMENTS[alignment] for alignment in encoder.alignments],
         execution_provider=loaded.provider,
-        execution_note=loaded.provider_note,
+        execution_note=loaded.fallback_reason,
         full_resolution=defaults.full_resolution,
         copy_side_pixels=settings.copy_side,
         second_copy_side_pixels=settings.second_copy_side,

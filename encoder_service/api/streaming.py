@@ -1,4 +1,4 @@
-"""Many items over one call: each answered by itself, as it finishes, and no more at once than agreed."""
+"""Many items over one call: each is answered as it finishes, with a bounded number in flight."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -11,14 +11,14 @@ Answer = TypeVar("Answer")
 async def answer_each(
     items: AsyncIterator[Item], answer: Callable[[Item], Awaitable[Answer]], *, window: int
 ) -> AsyncIterator[Answer]:
-    """Answer items as their work finishes, at most `window` of them between read and taken.
+    """Answer items as their work finishes, with at most `window` of them in flight.
 
-    An item is read only when there is room for it, and its room is free when the consumer comes back
-    for the next answer: a slow reader stops the reading, and nothing piles up. `answer` raises nothing;
-    what `items` raises ends the answers.
+    An item is in flight from its reading until the consumer asks for the answer after its own, so a slow
+    consumer stops the reading and nothing accumulates. `answer` must not raise; an exception of `items` ends
+    the answers.
     """
     finished: asyncio.Queue[Answer | None] = asyncio.Queue()
-    room = asyncio.Semaphore(window)
+    permits = asyncio.Semaphore(window)
 
     async def work(item: Item) -> None:
         finished.put_nowait(await answer(item))
@@ -26,12 +26,12 @@ async def answer_each(
     async def feed() -> None:
         working: set[asyncio.Task[None]] = set()
         try:
-            await room.acquire()
+            await permits.acquire()
             async for item in items:
                 task = asyncio.create_task(work(item))
                 working.add(task)
                 task.add_done_callback(working.discard)
-                await room.acquire()
+                await permits.acquire()
             await asyncio.gather(*working)
         finally:
             for task in working:
@@ -42,7 +42,7 @@ async def answer_each(
     try:
         while (ready := await finished.get()) is not None:
             yield ready
-            room.release()
+            permits.release()
         await feeding
     finally:
         feeding.cancel()

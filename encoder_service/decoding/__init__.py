@@ -1,1 +1,1 @@
-"""Encoded images to pixels, with every limit checked before a pixel is decoded."""
+"""Decodes images to pixels; every limit is checked before a pixel is decoded."""

@@ -1,4 +1,4 @@
-"""What is known of an encoded image before a pixel is decoded, with every limit checked."""
+"""Reads an encoded image's header and checks every limit, before a pixel is decoded."""
 
 import dataclasses
 from typing import Final
@@ -16,20 +16,20 @@ from facerec import signatures
 FORMATS: Final = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF")
 
 _MAX_SIDE: Final = 65_535
-"""Pixels. What is longer is narrower than a face, and libraries keep something for each row."""
+"""Pixels. A longer image is narrower than a face, and libraries keep memory per row."""
 
 _CONVERTED: Final = {"RGB", "L", "LA", "La", "P", "PA", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr", "LAB", "HSV"}
-"""Pillow's modes of 8 bits a channel, which its own conversion to RGB serves."""
+"""Pillow's modes of 8 bits a channel, which Pillow converts to RGB."""
 
 ONE_BIT: Final = "a face in two colors can't be encoded; send the image in shades of grey or in color"
 
-# The limit on pixels is ours, is read from the header, and is the operator's to set.
+# The operator's own limit on pixels is checked against the header instead of Pillow's.
 Image.MAX_IMAGE_PIXELS = None
 
 
 @dataclasses.dataclass(frozen=True)
 class ImageLimits:
-    """The most bytes an encoded image may have and the most pixels (width times height)."""
+    """The most bytes that an encoded image may have, and the most pixels (width times height)."""
 
     max_bytes: int = 16 * 1024 * 1024
     max_pixels: int = 64_000_000
@@ -37,19 +37,19 @@ class ImageLimits:
 
 @dataclasses.dataclass(frozen=True)
 class Header:
-    """What is known of an image before it is decoded: its size in pixels as stored, and a JPEG's scans."""
+    """An image's size as stored, in pixels, and for a JPEG its scans and structure."""
 
     width: int
     height: int
     scans: int = 0
-    """0 where it is no JPEG."""
+    """0 for other formats than JPEG."""
 
     jpeg: Structure | None = None
-    """What a JPEG's markers say; None where it is none."""
+    """What a JPEG's markers say; None for other formats."""
 
 
 def read_header(data: bytes, limits: ImageLimits) -> Header:
-    """Hold an image to the limits without decoding it.
+    """Check an image against the limits, without decoding it.
 
     Raises ImageTooLarge, ImageUnsupported, ImageInvalid.
     """
@@ -59,7 +59,7 @@ def read_header(data: bytes, limits: ImageLimits) -> Header:
 
 
 def open_checked(data: bytes, limits: ImageLimits) -> tuple[Image.Image, Header]:
-    """Open an image that is within the limits, and say what its header says. Raises as `read_header` does."""
+    """Open an image and check it against the limits; returns it with its header. Raises as `read_header`."""
     _check_bytes(data, limits)
     scans = structure.check(data, limits.max_pixels)
     image = open_image(data)
@@ -71,14 +71,14 @@ def open_checked(data: bytes, limits: ImageLimits) -> tuple[Image.Image, Header]
 
 
 def open_image(data: bytes, structure: Structure | None = None) -> Image.Image:
-    """Open an image; `structure` is a JPEG's, where it is known. Raises ImageUnsupported, ImageInvalid."""
+    """Open an image; `structure` is a JPEG's, if already read. Raises ImageUnsupported, ImageInvalid."""
     try:
         if data.startswith(jpeg.SIGNATURE):
             return JpegFile(data, structure)
         if data.startswith(tiff.SIGNATURES):
-            return TiffFile(cancellation.Source(data))
-        bare = png.without_texts(data) if data.startswith(png.SIGNATURE) else data
-        return Image.open(cancellation.Source(bare), formats=FORMATS)
+            return TiffFile(cancellation.CancellableReader(data))
+        stripped = png.without_texts(data) if data.startswith(png.SIGNATURE) else data
+        return Image.open(cancellation.CancellableReader(stripped), formats=FORMATS)
     except (MemoryError, ImageError, Cancelled):
         raise
     except Exception as error:

@@ -1,4 +1,4 @@
-"""A JPEG file: what its markers say of the first picture in it, and opening that picture."""
+"""A JPEG file: the structure of its first picture, by the markers, and opening that picture."""
 
 import dataclasses
 from typing import Final
@@ -6,7 +6,7 @@ from typing import Final
 from PIL.JpegImagePlugin import JpegImageFile
 
 from encoder_service.decoding.structure.jpeg import END_OF_IMAGE, START_OF_SCAN, segments
-from encoder_service.domain.cancellation import Source
+from encoder_service.domain.cancellation import CancellableReader
 from encoder_service.domain.errors import ImageUnsupported
 
 SIGNATURE: Final = b"\xff\xd8\xff"
@@ -30,7 +30,7 @@ _FRAMES: Final = {
     0xCE: "hierarchical",
     0xCF: "lossless",
 }
-"""Codings by the marker of the frame (ITU-T T.81, table B.1); those that are decoded have no name here."""
+"""Frame markers (ITU-T T.81, table B.1) and the names of their codings; "" for those that are supported."""
 
 _ALL_COEFFICIENTS: Final = (1 << 64) - 1
 
@@ -43,69 +43,69 @@ class Structure:
     """Whether a scan has begun."""
 
     ended: bool = False
-    """Whether the picture's end is marked; False where the file is cut short."""
+    """Whether the picture's end is marked; False where the file is truncated."""
 
     components: int = 0
     unsupported: str = ""
-    """A coding that isn't decoded, in words for an error; empty where there is none."""
+    """A coding that is not supported, in words for an error message; "" for none."""
 
     adobe: bool = False
-    """Whether an Adobe segment says how the colors are to be read."""
+    """Whether an Adobe segment defines the color transform."""
 
     received: dict[int, int] = dataclasses.field(default_factory=dict)
-    """By component, the coefficients that some scan brings to their last bit, a bit each."""
+    """Per component, a bit mask of the coefficients that some scan completes to their last bit."""
 
     @property
     def all_scans_begun(self) -> bool:
-        """Whether nothing is missing but, where the end is not marked, the rest of the last scan."""
+        """Whether all scans have begun, so that a truncated file lacks only the rest of the last one."""
         whole = [mask == _ALL_COEFFICIENTS for mask in self.received.values()]
         return 0 < self.components <= len(whole) and all(whole)
 
 
 def read(data: bytes) -> Structure:
-    """Read the markers up to the end of the first picture; what follows it is not looked at."""
+    """Read the markers up to the end of the first picture; what follows it is ignored."""
     found = Structure()
     for segment in segments(data):
-        _note(found, segment.marker, segment.payload)
+        _add_segment(found, segment.marker, segment.payload)
     if found.components == 4 and not found.adobe and not found.unsupported:
-        found.unsupported = "CMYK JPEG images that do not say which way their inks count"
+        found.unsupported = "CMYK JPEG images without an Adobe segment, which says whether inks are inverted,"
     return found
 
 
-def _note(found: Structure, marker: int, head: bytes) -> None:
+def _add_segment(found: Structure, marker: int, payload: bytes) -> None:
     if marker == START_OF_SCAN:
         found.scanned = True
-        _note_scan(found, head)
+        _add_scan(found, payload)
     elif marker == END_OF_IMAGE:
         found.ended = found.scanned
-    elif marker in _FRAMES and len(head) >= 6 and not found.components:
-        found.components = head[5]
-        name = _FRAMES[marker] or (f"{head[0]}-bit" if head[0] != 8 else "")
+    elif marker in _FRAMES and len(payload) >= 6 and not found.components:
+        found.components = payload[5]
+        name = _FRAMES[marker] or (f"{payload[0]}-bit" if payload[0] != 8 else "")
         found.unsupported = found.unsupported or (f"{name} JPEG images" if name else "")
-        if not found.unsupported and head[5] not in (1, 3, 4):
-            found.unsupported = f"JPEG images of {head[5]} components"
+        if not found.unsupported and payload[5] not in (1, 3, 4):
+            found.unsupported = f"JPEG images of {payload[5]} components"
     elif marker == _HIERARCHICAL:
         found.unsupported = "hierarchical JPEG images"
-    elif marker == _APP_ADOBE and head.startswith(b"Adobe"):
+    elif marker == _APP_ADOBE and payload.startswith(b"Adobe"):
         found.adobe = True
 
 
-def _note_scan(found: Structure, head: bytes) -> None:
-    """Note which coefficients of which components a scan brings (ITU-T T.81, B.2.3)."""
-    count = head[0] if head else 0
-    if len(head) < 4 + 2 * count:
+def _add_scan(found: Structure, payload: bytes) -> None:
+    """Add the coefficients that a scan completes, for each of its components (ITU-T T.81, B.2.3)."""
+    count = payload[0] if payload else 0
+    if len(payload) < 4 + 2 * count:
         return
-    first, last, bits = head[1 + 2 * count : 4 + 2 * count]
-    brought = (1 << min(last, 63) + 1) - (1 << min(first, 63)) if bits & 15 == 0 else 0
-    for component in head[1 : 1 + 2 * count : 2]:
-        found.received[component] = found.received.get(component, 0) | brought
+    first, last, bits = payload[1 + 2 * count : 4 + 2 * count]
+    completed = (1 << min(last, 63) + 1) - (1 << min(first, 63)) if bits & 15 == 0 else 0
+    for component in payload[1 : 1 + 2 * count : 2]:
+        found.received[component] = found.received.get(component, 0) | completed
 
 
 class JpegFile(JpegImageFile):
-    """The first picture of a JPEG file, whatever follows it, such as a phone's further pictures or video.
+    """The first picture of a JPEG file; what follows, such as a phone's further pictures, is ignored.
 
-    `structure` is what `read` said of it, where it was asked before: it walks the whole file. Raises
-    ImageUnsupported for codings that are not decoded, Cancelled, and SyntaxError for no JPEG.
+    `structure` is the result of `read`, which walks the whole file, if it was called before. Raises
+    ImageUnsupported for codings that are not supported, Cancelled, and SyntaxError where it is not a JPEG.
     """
 
     def __init__(self, data: bytes, structure: Structure | None = None) -> None:
@@ -115,9 +115,9 @@ class JpegFile(JpegImageFile):
                 f"{self.structure.unsupported} are not supported; send a baseline or progressive JPEG of 8 "
                 "bits in grey or in color"
             )
-        # With its end marked the decoder takes a cut picture and leaves grey what is missing.
+        # With an end marker the decoder accepts a truncated picture and leaves missing pixels grey.
         self.data = data if self.structure.ended else data + _END
-        super().__init__(Source(self.data))
+        super().__init__(CancellableReader(self.data))
 
     def _read_dpi_from_exif(self) -> None:
-        """Leave the resolution alone, which nobody asks for: a field of the wrong type raises there."""
+        """Do not read the resolution: it is not used, and Pillow raises for a field of the wrong type."""

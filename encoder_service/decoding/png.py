@@ -1,4 +1,4 @@
-"""A PNG file without the texts and profile that are of no use here, and that decoders bound."""
+"""Removes a PNG's texts and color profile, which are not used and for which decoders have limits."""
 
 import struct
 from typing import Final
@@ -6,14 +6,14 @@ from typing import Final
 SIGNATURE: Final = b"\x89PNG\r\n\x1a\n"
 _TEXTS: Final = (b"tEXt", b"zTXt", b"iTXt")
 _ORIENTATIONS: Final = (b"Raw profile type exif\0", b"XML:com.adobe.xmp\0\0")
-"""Keywords of texts that may say how the picture lies; the XMP where it is not compressed."""
+"""Keywords of texts that may hold the orientation; XMP only where it is not compressed."""
 
 _FRAME_BYTES: Final = 12
-"""Of a chunk, beside its content: length, kind, checksum."""
+"""Bytes of a chunk's length, type and checksum."""
 
 
 def without_texts(data: bytes) -> bytes:
-    """Leave out of a PNG its color profile and texts, but for those that may hold its orientation."""
+    """Remove a PNG's color profile and its texts, except those that may hold the orientation."""
     kept, begin, at = [], 0, len(SIGNATURE)
     while at + 8 <= len(data):
         length, kind = struct.unpack_from(">I4s", data, at)

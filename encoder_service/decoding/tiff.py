@@ -1,4 +1,4 @@
-"""A TIFF file: refusing the kinds that would be misread, and grey of more than 8 bits."""
+"""A TIFF file: refuses variants that would be misread, and converts grey of more than 8 bits."""
 
 from typing import Final
 
@@ -23,25 +23,25 @@ _WHITE_IS_ZERO: Final = 0
 _UNCOMPRESSED: Final = 1
 _SEPARATE: Final = 2
 _SIGNED: Final = 2
-_MEND: Final = "send 8 bits a channel in grey or RGB, or 16 bits in grey"
+_ADVICE: Final = "send 8 bits a channel in grey or RGB, or 16 bits in grey"
 
 
 class TiffFile(TiffImageFile):
-    """The first page of a TIFF file. Raises ImageUnsupported for kinds that can't be read rightly."""
+    """The first page of a TIFF file. Raises ImageUnsupported for variants that can't be read correctly."""
 
     def _setup(self) -> None:
-        for tag in _RESOLUTIONS:  # which nobody asks for: one of the wrong type raises
+        for tag in _RESOLUTIONS:  # not used, and Pillow raises for one of the wrong type
             if tag in self.tag_v2:
                 del self.tag_v2[tag]
         try:
             super()._setup()
         except (KeyError, SyntaxError):
-            message = f"TIFF images of this compression, depth or color are not supported; {_MEND}"
+            message = f"TIFF images of this compression, depth or color are not supported; {_ADVICE}"
             raise ImageUnsupported(message) from None
         self._refuse_misread()
 
     def _refuse_misread(self) -> None:
-        """Raise ImageUnsupported for what the decoder would take for something else."""
+        """Raise ImageUnsupported for variants that the decoder would misinterpret."""
         tags = self.tag_v2
         misread = ""
         if _SIGNED in tags.get(_SAMPLE_FORMAT, ()) and self.mode == "L":
@@ -53,13 +53,13 @@ class TiffFile(TiffImageFile):
         elif self.mode == "P" and max(tags.get(_PALETTE, (256,)), default=256) < 256:
             misread = "whose palette has 8-bit entries"
         if misread:
-            raise ImageUnsupported(f"TIFF images {misread} are not supported; {_MEND}")
+            raise ImageUnsupported(f"TIFF images {misread} are not supported; {_ADVICE}")
 
     def _is_uncompressed(self) -> bool:
         return bool(self.tag_v2.get(_COMPRESSION, _UNCOMPRESSED) == _UNCOMPRESSED)
 
     def to_16_bits(self, grey: npt.NDArray[np.uint16]) -> npt.NDArray[np.uint16]:
-        """Bring grey of more than 8 bits, as decoded, to 0 for black and 65535 for white; changes `grey`."""
+        """Scale decoded grey of more than 8 bits to 0 for black and 65535 for white, in place."""
         bits = self.tag_v2.get(_BITS, (16,))[0]
         if bits < 16:  # as 12 bits repeated: 0xABC becomes 0xABCA
             grey[:] = grey << (16 - bits) | grey >> (2 * bits - 16)

@@ -1,1 +1,1 @@
-"""CheckResult faces: dlib's HOG detector and its CNN."""
+"""Face detection: dlib's HOG detector and its CNN."""

@@ -1,4 +1,4 @@
-"""CheckResult faces: what a detector is, and dlib's HOG detector, one to a thread."""
+"""The detector's protocol, and dlib's HOG detector, one per thread."""
 
 import math
 import threading
@@ -10,20 +10,20 @@ import dlib
 from encoder_service.decoding.pixels import Pixels
 from encoder_service.domain import scaling
 from encoder_service.domain.faces import BoundingBox, Detection
-from encoder_service.domain.scaling import Copy
+from encoder_service.domain.scaling import PyramidLevel
 
 _THRESHOLD_ADJUSTMENT: Final = 0.0  # face_recognition's: the detector's own threshold
 _WINDOW_PIXELS: Final = 72
 _CELL_PIXELS: Final = 8
-_FIRST_CELL: Final = 5  # a window's edges lie at 5 plus whole cells of its level
+_FIRST_CELL: Final = 5  # a window's edges lie at 5 plus a multiple of the cell size, in pixels of its level
 
 
 class Detector(Protocol):
-    """What finds faces in pixels. Safe to share between threads."""
+    """Finds faces in pixels. Threads may share it."""
 
     @property
     def window_pixels(self) -> int:
-        """The side of the smallest box it finds where nothing is doubled."""
+        """The side, in pixels, of the smallest box it finds in an image that is not doubled."""
 
     @property
     def max_pixels(self) -> int:
@@ -31,30 +31,30 @@ class Detector(Protocol):
 
     @property
     def weight(self) -> float:
-        """What a pixel that it searches costs over one that HOG does."""
+        """The cost of a searched pixel, relative to HOG's."""
 
-    def searched_pixels(self, copy: Copy) -> int:
-        """The pixels it searches on a copy, doubled as that is; what its time and memory grow with."""
+    def searched_pixels(self, level: PyramidLevel) -> int:
+        """The pixels it searches from a level on; its time and memory grow with them."""
 
     def warm_up(self) -> None:
-        """Do on the calling thread what its first call would wait for."""
+        """Prepare the calling thread, so that its first call does not wait."""
 
     def detect(self, pixels: Pixels, *, upsample: int) -> list[Detection]:
         """Find the faces of a uint8 RGB image (height, width, 3), doubled in size `upsample` times.
 
-        The largest come first, those of one size in the detector's order, surest first. Boxes are in
-        pixels of the image given and not clipped to it. Releases the GIL.
+        The largest come first; equal sizes are ordered by score, highest first. Boxes are in pixels of
+        the image given and not clipped to it. Releases the GIL.
         """
 
-    def to_picture(self, box: BoundingBox, copy: Copy) -> BoundingBox:
-        """Carry a box found on a copy to the picture it is a copy of."""
+    def to_picture(self, box: BoundingBox, level: PyramidLevel) -> BoundingBox:
+        """Map a box found on a level to the picture."""
 
 
 class HogDetector:
     """dlib's frontal face detector.
 
-    A detector shared between threads gives wrong boxes or crashes, so each thread gets its own on
-    its first call: a copy, in 2 ms, where dlib takes 0.4 s to make one.
+    A dlib detector shared between threads gives wrong boxes or crashes, so each thread gets its own on
+    its first call. It is copied, which takes 2 ms; dlib takes 0.4 s to make one.
     """
 
     window_pixels = _WINDOW_PIXELS
@@ -69,9 +69,9 @@ class HogDetector:
         """Load the calling thread's detector."""
         self._detector()
 
-    def searched_pixels(self, copy: Copy) -> int:
-        """All of the copy's."""
-        return copy.width * copy.height
+    def searched_pixels(self, level: PyramidLevel) -> int:
+        """All pixels of the level."""
+        return level.width * level.height
 
     def detect(self, pixels: Pixels, *, upsample: int) -> list[Detection]:
         """Find the faces of an image, as a Detector does."""
@@ -82,27 +82,27 @@ class HogDetector:
         ]
         return sorted(found, key=lambda detection: detection.box.area, reverse=True)
 
-    def to_picture(self, box: BoundingBox, copy: Copy) -> BoundingBox:
-        """Carry a box found on a copy to the picture it is a copy of.
+    def to_picture(self, box: BoundingBox, level: PyramidLevel) -> BoundingBox:
+        """Map a box found on a level to the picture.
 
-        dlib rounds a box on its way up. The cells it was found at are known all the same: its size
-        gives the level, and there its edges lie on a grid. From them it goes up again, rounded as dlib
-        rounds when it comes from the whole pyramid.
+        dlib has rounded the box while mapping it to the level. Its cells can be recovered: the size gives
+        the depth at which it was found, and there its edges lie on a grid. From the cells it is mapped
+        again, rounded as dlib rounds a box of the whole pyramid.
         """
-        depth = scaling.levels_of(min(box.width, box.height) - 1, _WINDOW_PIXELS)
+        depth = scaling.depth_of(min(box.width, box.height) - 1, _WINDOW_PIXELS)
 
-        def carried(x: int, y: int) -> tuple[int, int]:
+        def mapped(x: int, y: int) -> tuple[int, int]:
             cell_x, cell_y = (_to_cell(scaling.reduce(value, depth)) for value in (x, y))
-            levels = depth + copy.level
+            levels = depth + level.depth
             far_x, far_y = scaling.to_picture(
                 _round(scaling.enlarge(cell_x, levels)),
                 _round(scaling.enlarge(cell_y, levels)),
-                copy,
+                level,
             )
             return _round(far_x), _round(far_y)
 
-        left, top = carried(box.left, box.top)
-        right, bottom = carried(box.right, box.bottom)
+        left, top = mapped(box.left, box.top)
+        right, bottom = mapped(box.right, box.bottom)
         return BoundingBox(top=top, right=right, bottom=bottom, left=left)
 
     def _detector(self) -> dlib.fhog_object_detector:

@@ -1,1 +1,1 @@
-"""What the encoder works with: faces, options, models, errors."""
+"""The encoder's domain types: faces, options, pyramid levels, errors."""

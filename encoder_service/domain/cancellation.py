@@ -1,7 +1,7 @@
-"""Work on a thread that ends early when nobody waits for it any more.
+"""Cooperative cancellation of work on a thread.
 
-A thread cannot be interrupted from outside: between two stages it asks by `check`. Outside of such work, in
-tests and benchmarks, neither function does anything more than its plain form.
+A thread cannot be interrupted from outside, so work calls `check` between its stages. Outside of
+`Cancellable.run`, `check` does nothing and `wait_for` only waits.
 """
 
 import contextvars
@@ -14,57 +14,57 @@ Result = TypeVar("Result")
 
 
 class Cancelled(Exception):
-    """Nobody waits for this work; nobody sees this error."""
+    """The work was cancelled. No caller sees this error, as none waits for the result."""
 
 
 class Cancellable:
-    """A piece of work that may be cancelled from another thread."""
+    """Work that another thread may cancel."""
 
     def __init__(self) -> None:
         self._ended: Future[None] = Future()
 
     def cancel(self) -> None:
-        """End it at its next `check`, and what it waits for at once."""
+        """End the work at its next `check`, and whatever it waits for at once."""
         self._ended.cancel()
 
     def run(self, work: Callable[[], Result]) -> Result:
-        """Do it on this thread. Raises Cancelled, and what the work raises."""
-        token = _present.set(self._ended)
+        """Run the work on this thread. Raises Cancelled, and what the work raises."""
+        token = _current.set(self._ended)
         try:
             check()
             return work()
         finally:
-            _present.reset(token)
+            _current.reset(token)
 
 
-_present: contextvars.ContextVar[Future[None] | None] = contextvars.ContextVar("cancellable", default=None)
+_current: contextvars.ContextVar[Future[None] | None] = contextvars.ContextVar("cancellable", default=None)
 
 
 def check() -> None:
-    """Raise Cancelled where nobody waits for the present work."""
-    ended = _present.get()
+    """Raise Cancelled where the current work was cancelled."""
+    ended = _current.get()
     if ended is not None and ended.cancelled():
         raise Cancelled
 
 
 def wait_for(future: Future[Result]) -> Result:
-    """The result of what runs elsewhere, which is cancelled with the present work if it has not begun.
+    """Wait for a future's result; cancelling the current work cancels the future unless it has begun.
 
     Raises what the future raises, and concurrent.futures.CancelledError.
     """
-    ended = _present.get()
+    ended = _current.get()
     if ended is not None:
         ended.add_done_callback(lambda _: future.cancel())
     return future.result()
 
 
-class Source(io.BytesIO):
-    """Encoded bytes; a decoder that reads on when nobody waits for the image any more is ended.
+class CancellableReader(io.BytesIO):
+    """Encoded bytes, whose `read` raises Cancelled after the current work was cancelled.
 
     Pillow's decoders of PNG, GIF, BMP and some JPEGs read 64 KB at a time.
     """
 
     def read(self, size: int | None = -1) -> bytes:
-        """Read so many bytes. Raises Cancelled."""
+        """Read at most `size` bytes. Raises Cancelled."""
         check()
         return super().read(size)

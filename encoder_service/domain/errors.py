@@ -1,4 +1,4 @@
-"""Why the encoder fails.
+"""The encoder's errors.
 
 FacerecError
 +-- ImageError            field `image`
@@ -6,10 +6,10 @@ FacerecError
 |   +-- ImageUnsupported  a format or a depth that is not accepted
 |   +-- ImageTooLarge     too many bytes or pixels
 +-- OptionInvalid         an option or a box out of range, or not offered
-+-- IdInvalid             an item of a stream without a name of the right length
-+-- Overloaded            more waiting than the server takes; come back later
++-- IdInvalid             an item of a stream has no id, or one that is too long
++-- Overloaded            too many images in flight; retry later
 +-- ModelUnavailable      models not loaded, failed their self-test, or the server is stopping
-WeightsInvalid            a .dat file is not what it should be: the server can't start
+WeightsInvalid            a .dat file is missing or not the expected network: the server can't start
 ModelDrift                the network does not compute what dlib computes
 DeviceMissing             the GPU asked for is not there or does not work
 """
@@ -25,7 +25,7 @@ class ImageError(FacerecError):
 
 
 class ImageInvalid(ImageError):
-    """The bytes are no whole image."""
+    """The bytes are not a complete image."""
 
     reason = Reason.IMAGE_INVALID
 
@@ -49,13 +49,13 @@ class OptionInvalid(FacerecError):
 
 
 class IdInvalid(FacerecError):
-    """The name of a stream's item is missing or too long."""
+    """The id of a stream's item is missing or too long."""
 
     reason = Reason.ID_INVALID
 
 
 class Overloaded(FacerecError):
-    """More is waiting than the server takes. `retry_after_seconds` says when to come back."""
+    """Too many images are in flight. `retry_after_seconds` says when to retry."""
 
     reason = Reason.OVERLOADED
 
@@ -67,11 +67,11 @@ class ModelUnavailable(FacerecError):
 
 
 class WeightsInvalid(Exception):
-    """A weights file is missing, or is not the network it should hold."""
+    """A weights file is missing, or does not hold the expected network."""
 
 
 class ModelDrift(Exception):
-    """The network's answer to the golden chip lies too far from dlib's."""
+    """The network's vector of the golden chip is too far from dlib's."""
 
 
 class DeviceMissing(Exception):

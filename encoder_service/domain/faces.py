@@ -1,4 +1,4 @@
-"""What the encoder says about an image."""
+"""Faces of an image, and the options by which they are found and encoded."""
 
 import dataclasses
 import enum
@@ -10,7 +10,7 @@ import numpy.typing as npt
 from facerec.quality import Quality
 
 MAX_FACES: Final = 1000
-"""The most faces of one picture, found or given."""
+"""The most faces of one image, detected or given as boxes."""
 
 
 class Alignment(enum.StrEnum):
@@ -21,7 +21,7 @@ class Alignment(enum.StrEnum):
 
 
 class DetectorName(enum.StrEnum):
-    """What finds the faces."""
+    """The face detectors."""
 
     HOG = "hog"
     CNN = "cnn"
@@ -64,7 +64,7 @@ class BoundingBox:
 
 @dataclasses.dataclass(frozen=True)
 class Detection:
-    """A face found: its box and the detector's confidence, 0 at the detector's threshold."""
+    """A detected face: its box and the detector's confidence, 0 at the detector's threshold."""
 
     box: BoundingBox
     score: float | None
@@ -90,7 +90,7 @@ class Encoding:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Face:
-    """One face of an image. `encoding` is None where only its place was asked for."""
+    """One face of an image. `encoding` is None where only detection was requested."""
 
     detection: Detection
     landmarks: Landmarks
@@ -112,20 +112,20 @@ class EncodeOptions:
     """How faces are found and encoded."""
 
     max_faces: int = 0
-    """Keep that many, the largest; 0 keeps all, MAX_FACES at most."""
+    """Keep this many, the largest; 0 keeps all, MAX_FACES at most."""
 
     upsample: int = 1
     """How many times the picture is doubled before detection."""
 
     min_face_pixels: int = 0
-    """Leave out boxes whose shorter side is less."""
+    """Leave out boxes whose shorter side is less, in pixels."""
 
     full_resolution: bool = False
-    """Seek on every pixel, rather than on a copy as large as is needed."""
+    """Search every pixel, rather than a scaled copy."""
 
     detector: DetectorName = DetectorName.HOG
 
     alignment: Alignment = Alignment.SMALL
 
     boxes: tuple[BoundingBox, ...] = ()
-    """Faces the caller knows; where there are any, nothing is detected."""
+    """Boxes that the caller gives; with any, nothing is detected."""

@@ -1,9 +1,8 @@
-"""The queue in front of a network.
+"""The queue in front of a network, which runs its items in batches.
 
-There is no timer: a batch is what queued while the last one ran, so a lone item waits for nothing
-and a crowd shares. Items that were submitted together are a group, and a batch takes one of each group in
-turn: one face is not behind all faces of somebody's crowd. What an item is, only the function that runs a
-batch knows.
+There is no timer: a batch is what queued while the last one ran, so a lone item does not wait. Items that
+were submitted together are a group, and a batch takes one item of each group in rotation, so that a single
+face does not wait for all faces of a large group.
 """
 
 import threading
@@ -20,10 +19,10 @@ Result = TypeVar("Result")
 
 
 class Batcher(Generic[Item, Result]):
-    """Runs items in batches of at most `max_batch` on a thread of its own; at most `capacity` wait.
+    """Runs items in batches of at most `max_batch` on its own thread; at most `capacity` items wait.
 
-    `run` gets the items of a batch and returns as many results in their order. When it raises, each
-    item of the batch is run again alone, so that a bad one fails by itself.
+    `run` gets the items of a batch and returns as many results in the same order. When it raises, each item
+    of the batch is run again alone, so that only the bad one fails.
     """
 
     def __init__(
@@ -44,7 +43,7 @@ class Batcher(Generic[Item, Result]):
 
     @property
     def max_batch(self) -> int:
-        """The most items run together."""
+        """The most items of a batch."""
         return self._max_batch
 
     @property
@@ -55,8 +54,8 @@ class Batcher(Generic[Item, Result]):
     def submit(self, items: Sequence[Item]) -> list[Future[Result]]:
         """Queue items, all or none, and return a future for each.
 
-        An item whose future is cancelled before its batch begins is left out of it. Raises
-        Overloaded at once where they don't fit, ModelUnavailable after `close`.
+        An item whose future is cancelled before its batch begins is left out of it. Raises Overloaded where
+        they don't all fit, ModelUnavailable after `close`.
         """
         futures: list[Future[Result]] = [Future() for _ in items]
         with self._changed:
@@ -65,7 +64,7 @@ class Batcher(Generic[Item, Result]):
             if self._waiting + len(items) > self._capacity:
                 batches = self._waiting / self._max_batch + 1
                 raise Overloaded(
-                    "more faces wait to be encoded than the server takes",
+                    "too many faces wait to be encoded; retry later",
                     retry_after_seconds=max(0.1, batches * self._batch_seconds),
                 )
             if items:
@@ -77,7 +76,7 @@ class Batcher(Generic[Item, Result]):
     def close(self, wait_seconds: float | None = None) -> bool:
         """Refuse new items and finish those that wait.
 
-        Returns when the last is answered, or False after `wait_seconds`.
+        Returns True when the last is answered, or False after `wait_seconds`.
         """
         with self._changed:
             self._closed = True
@@ -92,7 +91,7 @@ class Batcher(Generic[Item, Result]):
             self._batch_seconds = time.monotonic() - begin
 
     def _next_batch(self) -> list[tuple[Item, Future[Result]]]:
-        """Wait for items; an empty batch means that the batcher is closed and nothing is left."""
+        """Wait for items; an empty batch means that the batcher is closed and its queue is empty."""
         batch: list[tuple[Item, Future[Result]]] = []
         with self._changed:
             while not batch:

@@ -1,4 +1,4 @@
-"""What runs the networks: ONNX Runtime on the CPU or on a GPU."""
+"""The device that runs the networks: ONNX Runtime on the CPU or on a GPU."""
 
 import dataclasses
 import enum
@@ -24,7 +24,7 @@ log = structlog.get_logger("encoder_service")
 
 
 class Provider(enum.StrEnum):
-    """What the operator asks for: AUTO takes a GPU where one works and else the CPU, and says so."""
+    """The setting `provider`: AUTO is a GPU where one works, otherwise the CPU, which is logged."""
 
     AUTO = "auto"
     CPU = "cpu"
@@ -32,7 +32,7 @@ class Provider(enum.StrEnum):
 
 
 class Precision(enum.StrEnum):
-    """The arithmetic of the ResNet; TF32 is a GPU's own and FP16 halves the weights too."""
+    """The arithmetic of the ResNet. TF32 is for GPUs only; FP16 also halves the size of the weights."""
 
     FLOAT32 = "float32"
     TF32 = "tf32"
@@ -43,8 +43,9 @@ class Precision(enum.StrEnum):
 class Device:
     """Where networks run and in which shapes.
 
-    With `batch_sizes` and `image_sizes` (width, height), networks run in those shapes alone, for a device
-    that prepares itself for each. `note` says why it is not the GPU that was hoped for.
+    With `batch_sizes` and `image_sizes` (width, height), networks run in these shapes only, as a GPU tunes
+    itself for each. `memory_bytes` limits a network's arena on a GPU. `fallback_reason` says why it is the
+    CPU where a GPU was preferred; "" otherwise.
     """
 
     name: str
@@ -53,18 +54,18 @@ class Device:
     memory_bytes: int = 0
     batch_sizes: tuple[int, ...] = ()
     image_sizes: tuple[tuple[int, int], ...] = ()
-    note: str = ""
+    fallback_reason: str = ""
 
     @property
     def on_gpu(self) -> bool:
-        """Whether it is one."""
+        """Whether it is a GPU."""
         return self.name == CUDA
 
     def open(self, model: bytes) -> "Session":
-        """Load an ONNX model. Raises DeviceMissing where the GPU does not take it."""
+        """Load an ONNX model. Raises DeviceMissing where the GPU can't load it."""
         session = onnxruntime.InferenceSession(model, self._options(), providers=self._providers())
         session.disable_fallback()
-        if session.get_providers()[0] != self.name:  # ONNX Runtime would go on with the CPU in silence
+        if session.get_providers()[0] != self.name:  # ONNX Runtime silently falls back to the CPU
             raise DeviceMissing("ONNX Runtime could not load its CUDA provider: is there a GPU and a driver?")
         return Session(session)
 
@@ -72,7 +73,7 @@ class Device:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = self.threads
         options.inter_op_num_threads = 1
-        # A thread that spins while it waits takes its core from other images.
+        # A thread that spins while it waits takes a core away from other images.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         return options
 
@@ -89,7 +90,7 @@ class Device:
 
 
 class Session:
-    """A loaded network. Safe to share between threads; it runs without the GIL."""
+    """A loaded network. Threads may share it; it runs without the GIL."""
 
     def __init__(self, session: onnxruntime.InferenceSession) -> None:
         self._session = session
@@ -100,8 +101,8 @@ class Session:
         try:
             (output,) = self._session.run(None, dict(feeds))
         except Exception as error:
-            if what := failure(error):
-                end_process(what)
+            if kind := failure_kind(error):
+                end_process(kind)
             raise
         result: npt.NDArray[np.float32] = output
         return result
@@ -111,40 +112,40 @@ def choose(
     provider: Provider, *, threads: int, tf32: bool, memory_bytes: int, batch_sizes: Sequence[int],
     image_sizes: Sequence[tuple[int, int]],
 ) -> Device:  # fmt: skip
-    """Choose the device. Raises DeviceMissing where CUDA was asked for and ONNX Runtime has none."""
-    note = ""
+    """Choose the device. Raises DeviceMissing for CUDA where ONNX Runtime has no CUDA provider."""
+    fallback_reason = ""
     if provider is not Provider.CPU:
         if CUDA in onnxruntime.get_available_providers():
             sizes = tuple(batch_sizes), tuple(image_sizes)
             return Device(CUDA, threads, tf32, memory_bytes, *sizes)
-        note = "the installed ONNX Runtime has no CUDA provider; the extra `gpu` brings one"
+        fallback_reason = "the installed ONNX Runtime has no CUDA provider; install the extra `gpu`"
         if provider is Provider.CUDA:
-            raise DeviceMissing(note)
-    return Device(CPU, threads, note=note)
+            raise DeviceMissing(fallback_reason)
+    return Device(CPU, threads, fallback_reason=fallback_reason)
 
 
-def fall_back(device: Device, why: str) -> Device:
-    """The CPU instead of a GPU that does not work."""
-    return Device(CPU, device.threads, note=why)
+def cpu_instead(device: Device, reason: str) -> Device:
+    """The CPU in place of a GPU that does not work."""
+    return Device(CPU, device.threads, fallback_reason=reason)
 
 
-def fell_back(asked: Provider, name: str) -> bool:
-    """Whether a CPU runs what a GPU was expected to: AUTO was asked for and ONNX Runtime is the one for CUDA.
+def is_fallback(setting: Provider, name: str) -> bool:
+    """Whether the CPU runs although a GPU was expected: AUTO with the ONNX Runtime for CUDA.
 
-    Whoever installs the one for CPUs expects no GPU, and CUDA that was asked for is never replaced.
+    With the ONNX Runtime for CPUs no GPU is expected, and the setting CUDA never falls back.
     """
-    return asked is Provider.AUTO and name == CPU and CUDA in onnxruntime.get_available_providers()
+    return setting is Provider.AUTO and name == CPU and CUDA in onnxruntime.get_available_providers()
 
 
-def failure(error: BaseException) -> str:
-    """Name the failure of a device, out of memory or lost; empty where the error is another."""
+def failure_kind(error: BaseException) -> str:
+    """`out_of_memory` or `device_lost` where a device failed; "" for any other error."""
     text = str(error).lower()
     if isinstance(error, MemoryError) or any(word in text for word in _OUT_OF_MEMORY):
         return "out_of_memory"
     return "device_lost" if any(word in text for word in _LOST) else ""
 
 
-def end_process(what: str) -> NoReturn:
-    """End at once, for a supervisor to start anew: after this a device answers nothing right."""
-    log.critical("device_failed", what=what, action="ending the process, to be started again")
+def end_process(failure: str) -> NoReturn:
+    """End the process at once, for a supervisor to restart it: a device gives no right answer after this."""
+    log.critical("device_failed", failure=failure, action="exiting, to be restarted by the supervisor")
     os._exit(FAILED_STATUS)

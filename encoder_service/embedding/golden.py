@@ -1,6 +1,6 @@
-"""The golden chip: a face chip every machine makes the same, and what dlib says of it.
+"""The golden chip: a generated face chip, the same on every machine, and dlib's vector of it.
 
-It is embedded at start. A network that gives another vector than dlib did would fill a database
+It is embedded at each start, as a self-test. A network whose vector differs from dlib's would fill a database
 with encodings that match nobody.
 """
 
@@ -15,11 +15,11 @@ from encoder_service.embedding.device import Precision
 from encoder_service.embedding.network import CHIP_PIXELS, Chips, Embedding, Encodings
 
 MAX_DRIFT: Final = {Precision.FLOAT32: 1e-4, Precision.TF32: 1.6e-3, Precision.FP16: 2.2e-3}
-"""The most L2 distance from dlib's vector that is taken for the same: twice the drift of a precision."""
+"""The largest accepted L2 distance from dlib's vector: twice the measured drift of each precision."""
 
 
 def chip() -> Chips:
-    """Make the chip, uint8 (150, 150, 3), of integer arithmetic alone."""
+    """Generate the chip, uint8 (150, 150, 3), with integer arithmetic only."""
     y, x, channel = np.mgrid[0:CHIP_PIXELS, 0:CHIP_PIXELS, 0:3]
     pattern = 7 * x * x + 3 * y * y + 5 * x * y + 61 * channel * (x + y)
     values: Chips = (pattern // (64 + 32 * channel) % 256).astype(np.uint8)
@@ -27,7 +27,7 @@ def chip() -> Chips:
 
 
 def expected(name: str, resnet: Path) -> Encodings:
-    """What dlib says of the chip, float32 (128,): recorded for the known network, else asked of dlib."""
+    """dlib's vector of the chip, float32 (128,): recorded for the known network, else computed by dlib."""
     if name in _RECORDED:
         return np.array(_RECORDED[name], dtype=np.float32)
     network = dlib.face_recognition_model_v1(str(resnet))
@@ -35,13 +35,13 @@ def expected(name: str, resnet: Path) -> Encodings:
 
 
 def check(embedding: Embedding, vector: Encodings, precision: Precision = Precision.FLOAT32) -> None:
-    """Embed the chip and compare. Raises ModelDrift where the answer lies too far from `vector`."""
+    """Embed the chip and compare. Raises ModelDrift where the result is too far from `vector`."""
     (actual,) = embedding.embed(chip()[None])
     drift = float(np.linalg.norm(actual - vector))
     if not drift <= MAX_DRIFT[precision]:  # a NaN fails too
         raise ModelDrift(
-            f"the network's vector of the golden chip lies {drift:.2g} from dlib's, over "
-            f"{MAX_DRIFT[precision]}"
+            f"the network's vector of the golden chip is {drift:.2g} from dlib's; at most "
+            f"{MAX_DRIFT[precision]} is accepted"
         )
 
 

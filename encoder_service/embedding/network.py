@@ -17,7 +17,7 @@ Encodings = npt.NDArray[np.float32]
 
 
 class Embedding:
-    """A loaded network. Safe to share between threads; it runs without the GIL."""
+    """A loaded network. Threads may share it; it runs without the GIL."""
 
     def __init__(self, model: bytes, device: Device) -> None:
         self._session = device.open(model)
@@ -31,7 +31,7 @@ class Embedding:
     def embed(self, chips: Chips) -> Encodings:
         """Encode face chips, uint8 RGB (n, 150, 150, 3), as float32 (n, 128); n >= 1.
 
-        Where batch sizes are fixed, what is missing to the next is filled up.
+        Where batch sizes are fixed, the batch is padded to the next size.
         """
         count = len(chips)
         size = next((size for size in self._batch_sizes if size >= count), count)
@@ -40,7 +40,7 @@ class Embedding:
         return self._session.run({self._session.inputs[0]: chips})[:count]
 
     def embed_all(self, chips: Sequence[Chips]) -> Sequence[Encodings]:
-        """Encode single chips (150, 150, 3) as one batch; each answer is (128,)."""
+        """Encode single chips (150, 150, 3) as one batch; each result is (128,)."""
         return list(self.embed(np.stack(chips)))
 
 

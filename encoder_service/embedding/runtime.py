@@ -1,9 +1,9 @@
-"""ONNX Runtime, imported with its telemetry off; everything else takes it from here.
+"""ONNX Runtime, imported with its telemetry disabled; all other modules import it from here.
 
-Left to itself it writes a device id and a database of events to the user's cache as it is imported, and sends
-them to its vendor. It looks at the variable once, when it is loaded, and takes `0`, `false` and an empty
-value for consent. The variable is set whatever it was: the services call nobody but whom their
-settings name. A process that imports ONNX Runtime before this module has to set the variable itself.
+By default it writes a device id and a database of events to the user's cache when it is imported, and sends
+them to its vendor. It reads the variable once, at its import, and treats `0`, `false` and an empty value as
+consent. The variable is always overwritten, as the services connect only to addresses in their settings. A
+process that imports ONNX Runtime before this module has to set the variable itself.
 """
 
 import os

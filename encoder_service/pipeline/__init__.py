@@ -1,1 +1,1 @@
-"""One image's way: admitted, planned, searched, aligned, assessed, embedded."""
+"""The pipeline of an image: admission, plan, detection, alignment, quality, embedding."""

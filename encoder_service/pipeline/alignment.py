@@ -1,4 +1,4 @@
-"""Turning a face upright and cutting it out, as the network was trained to see it."""
+"""Alignment: landmarks of a face, and its chip, turned upright as in the network's training."""
 
 from pathlib import Path
 from typing import Final
@@ -16,9 +16,9 @@ POINTS: Final = {Alignment.SMALL: 5, Alignment.LARGE: 68}
 
 
 class Aligner:
-    """dlib's landmark models, that of 68 points only where its file is given. Safe to share between threads.
+    """dlib's landmark models, that of 68 points only where its file is given. Threads may share it.
 
-    Raises WeightsInvalid where a file is no such model.
+    Raises WeightsInvalid where a file is not such a model.
     """
 
     def __init__(self, landmarks_5: Path, landmarks_68: Path | None = None) -> None:
@@ -28,25 +28,19 @@ class Aligner:
 
     @property
     def alignments(self) -> tuple[Alignment, ...]:
-        """Those it has a model for, the default first."""
+        """The alignments it has a model for, the default first."""
         return tuple(self._predictors)
 
-    def place(self, pixels: Pixels, box: BoundingBox, alignment: Alignment) -> Landmarks:
-        """Place a face's landmarks in a uint8 RGB image (height, width, 3)."""
-        return _to_landmarks(self._shape(pixels, box, alignment), alignment)
+    def align(self, pixels: Pixels, box: BoundingBox, alignment: Alignment) -> tuple[Landmarks, Pixels]:
+        """Find a face's landmarks in a uint8 RGB image (height, width, 3) and cut its chip.
 
-    def cut(self, pixels: Pixels, box: BoundingBox, alignment: Alignment) -> tuple[Landmarks, Pixels]:
-        """Place a face's landmarks and cut its chip, uint8 RGB (150, 150, 3).
-
-        Chips are cut one by one: dlib's batched call cuts from a shared pyramid and gives others.
+        The chip is uint8 RGB (150, 150, 3). Chips are cut one by one, as dlib's batched call cuts them from
+        a shared pyramid, with other pixels.
         """
-        shape = self._shape(pixels, box, alignment)
+        rectangle = dlib.rectangle(left=box.left, top=box.top, right=box.right, bottom=box.bottom)
+        shape = self._predictors[alignment](pixels, rectangle)
         chip: Pixels = dlib.get_face_chip(pixels, shape, CHIP_PIXELS, CHIP_PADDING)
         return _to_landmarks(shape, alignment), chip
-
-    def _shape(self, pixels: Pixels, box: BoundingBox, alignment: Alignment) -> dlib.full_object_detection:
-        rectangle = dlib.rectangle(left=box.left, top=box.top, right=box.right, bottom=box.bottom)
-        return self._predictors[alignment](pixels, rectangle)
 
 
 def _load(path: Path) -> dlib.shape_predictor:

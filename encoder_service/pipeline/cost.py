@@ -1,6 +1,6 @@
-"""What an image costs, in the probes that callers' rates count: known from its header and what is asked.
+"""The cost of an image in probes, the unit of callers' rate limits, from its header and the options.
 
-All work is stated in the pixels that HOG searches in the same time, about 80 ns each on one core.
+All work is expressed in pixels that HOG searches in the same time, about 80 ns each on one core.
 """
 
 import dataclasses
@@ -9,31 +9,30 @@ from typing import Final
 from encoder_service.decoding.header import Header
 
 PROBE_PIXELS: Final = 2_000_000
-"""Pixels searched for one probe: an ordinary picture's two looks."""
+"""Pixels searched per probe: both scaled copies of an ordinary picture."""
 
 SHORT_PROBES: Final = 4.0
-"""Up to here, about 0.6 s of one core, an image is short work."""
-
+"""An image of at most this cost, about 0.6 s of one core, is short work."""
 
 _DECODED: Final = 3 / 8
-"""Of a pixel that is decoded of anything but a JPEG: 15 to 40 ns, by format and depth of color."""
+"""Cost per decoded pixel of any format but JPEG: 15 to 40 ns, by format and color depth."""
 
 _JPEG_SCAN: Final = 1 / 64
-"""Of a pixel in each scan, whatever the scale: the coefficients are read all the same."""
+"""Cost per pixel and scan of a JPEG, at any scale: all coefficients are read."""
 
 _CUT: Final = 1 / 16
-"""Of a pixel in the box of a face that is cut out."""
+"""Cost per pixel in the box of a face that is cut out."""
 
 _FACE_PIXELS: Final = 120_000
-"""A face's landmarks, chip and encoding."""
+"""Cost of a face's landmarks, chip and encoding."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
-    """What will be done with an image.
+    """The work that an image will take.
 
-    `searched_pixels` are those of all looks, the second included, each as costly as `weight` of HOG's;
-    `box_pixels` those of all face boxes that were given.
+    `searched_pixels` is the sum over all levels to search, a second one included; each costs as much as
+    `weight` of HOG's. `box_pixels` is the sum over the face boxes given.
     """
 
     header: Header
@@ -42,7 +41,7 @@ class Plan:
     box_pixels: int = 0
 
     def probes(self, faces: int) -> float:
-        """The cost with so many faces, at least 1 probe."""
+        """The cost with `faces` faces, at least 1 probe."""
         pixels = self.header.width * self.header.height
         decoding = pixels * (self.header.scans * _JPEG_SCAN if self.header.scans else _DECODED)
         work = self.searched_pixels * self.weight + self.box_pixels * _CUT + faces * _FACE_PIXELS + decoding

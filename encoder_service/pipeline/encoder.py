@@ -1,4 +1,4 @@
-"""One image's way: admit, plan, scan on a thread for short or for long work, embed in a batch."""
+"""The pipeline of an image: admit, plan, scan on a thread for short or long work, embed in a batch."""
 
 import asyncio
 import threading
@@ -33,14 +33,14 @@ Result = TypeVar("Result")
 _SECONDS_SMOOTHING: Final = 0.1
 
 _CLOSE_SECONDS: Final = 0.5
-"""What is nearly done at the end gets this long, images of either thread pool and each network."""
+"""At a shutdown, how long each thread pool and each network may take to finish its work."""
 
 
 class Encoder:
-    """Encodes images by one network; at most `max_images` are under way, shared by their callers.
+    """Encodes images with one network; at most `max_images` are in flight, shared fairly among callers.
 
-    Short work and long each have `threads` threads, and headers, which tell them apart, have one. Coroutines
-    belong to one event loop, on which nothing of an image is handled.
+    Short and long work have `threads` threads each. One more thread reads headers, which tell short work from
+    long. Coroutines belong to one event loop, which does no work on images itself.
     """
 
     def __init__(
@@ -70,16 +70,16 @@ class Encoder:
 
     @property
     def alignments(self) -> tuple[Alignment, ...]:
-        """Those that faces can be turned upright by, the default first."""
+        """The alignments offered, the default first."""
         return self._scanner.alignments
 
     def warm_up(self) -> None:
-        """Start every thread and load its detector, so that no first image waits for that."""
-        everyone = threading.Barrier(2 * self._thread_count)
+        """Start every thread and load its detector, so that no first image waits for it."""
+        all_started = threading.Barrier(2 * self._thread_count)
 
         def warm_thread() -> None:
             self._scanner.warm_up()
-            everyone.wait(timeout=60)
+            all_started.wait(timeout=60)
 
         pools = (self._short, self._long)
         for started in [
@@ -108,9 +108,9 @@ class Encoder:
         return _to_faces(scan, [None] * len(scan.detections))
 
     def close(self) -> bool:
-        """End, and say whether all work has. Called when no request can come and no caller waits any more.
+        """Stop, and return whether all work has ended. Call it when no request can come and no caller waits.
 
-        A native call cannot be interrupted: where one goes on, Python waits for its thread at its own end.
+        A native call cannot be interrupted: where one still runs, Python waits for its thread at exit.
         """
         closed = [network.close(_CLOSE_SECONDS) for network in self._detection_networks]
         closed.append(self._network.close(_CLOSE_SECONDS))
@@ -124,20 +124,20 @@ class Encoder:
             metrics.REFUSED.inc()
             images = self._shares.count(*caller)
             raise Overloaded(
-                f"{self._shares.under_way} images are under way, {images} of them this caller's, and the "
-                "server takes no more of them at once",
+                f"too many images: {self._shares.in_flight} are in flight, {images} of them this caller's; "
+                "retry later",
                 retry_after_seconds=max(1, images) * self._image_seconds / self._thread_count,
             )
-        self._shares.take(*caller)
+        self._shares.acquire(*caller)
         metrics.IMAGES.inc()
         try:
             yield
         finally:
-            self._shares.give(*caller)
+            self._shares.release(*caller)
             metrics.IMAGES.dec()
 
     async def _scan(self, image: bytes, options: EncodeOptions) -> Scan:
-        """Plan, charge, and scan on a thread for short or for long work, by the plan."""
+        """Plan, charge the caller, and scan on a thread for short or long work, as planned."""
         plan = await self._run(self._headers, lambda: self._scanner.plan(image, options))
         probes = plan.probes(len(options.boxes))
         await call.charge_message(probes)
@@ -166,7 +166,7 @@ class Encoder:
         return await pool.run(call.caller_key(), watched, on_behalf_of=call.on_behalf_of())
 
     async def _embed(self, chips: Sequence[Pixels]) -> list[Vector]:
-        """Embed in portions of a batch, so that a picture of a crowd can't fill the queue alone."""
+        """Embed at most one batch at a time, so that one picture of a crowd can't fill the queue."""
         vectors: list[Vector] = []
         for begin in range(0, len(chips), self._network.max_batch):
             futures = self._network.submit(chips[begin : begin + self._network.max_batch])

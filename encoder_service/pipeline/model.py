@@ -1,4 +1,4 @@
-"""What a vector is of: the space it may be compared in, and what computed it."""
+"""The loaded model, and the space and provenance of its vectors."""
 
 import dataclasses
 import functools
@@ -9,32 +9,32 @@ from typing import Final
 from encoder_service.domain.faces import Alignment, EncodeOptions
 from encoder_service.embedding.network import CHIP_PIXELS
 from encoder_service.pipeline.alignment import CHIP_PADDING
-from encoder_service.pipeline.scanner import Bounds
+from encoder_service.pipeline.scanner import SearchSizes
 
 _LIBRARIES: Final = ("onnxruntime", "onnxruntime-gpu", "dlib-bin", "pillow", "simplejpeg")
 
 
 @dataclasses.dataclass(frozen=True)
 class Model:
-    """The loaded network: its name, what runs it, and what its vectors came of beside the picture."""
+    """The loaded network: its name, its execution provider, and the settings that its vectors depend on."""
 
     name: str
     provider: str
     precision: str
-    bounds: Bounds
-    provider_note: str = ""
-    """Why it is not the provider that was hoped for."""
+    search_sizes: SearchSizes
+    fallback_reason: str = ""
+    """Why the CPU runs it where `auto` preferred a GPU; empty otherwise."""
 
     def space(self, alignment: Alignment) -> str:
-        """Name the space of vectors of one alignment: network, alignment, chip's side x padding."""
+        """The space of vectors of one alignment: network, alignment, chip's side x padding."""
         return f"{self.name}/{alignment}/{CHIP_PIXELS}x{CHIP_PADDING}"
 
     def fingerprint(self, options: EncodeOptions) -> str:
-        """Return the provenance of vectors made with these options on this machine."""
-        copied = f"copy_{self.bounds.first_side}_{self.bounds.again_side}"
-        profile = "full_resolution" if options.full_resolution else copied
-        finder = "boxes" if options.boxes else str(options.detector)
-        parts = [self.precision, self.provider, *_versions(), platform.machine(), finder, profile]
+        """The provenance of vectors made with these options on this machine."""
+        scaled = f"copy_{self.search_sizes.first_side}_{self.search_sizes.second_side}"
+        profile = "full_resolution" if options.full_resolution else scaled
+        detector = "boxes" if options.boxes else str(options.detector)
+        parts = [self.precision, self.provider, *_versions(), platform.machine(), detector, profile]
         return ";".join(parts)
 
 
@@ -46,7 +46,7 @@ def _versions() -> tuple[str, ...]:
 def _version(library: str) -> str:
     try:
         return metadata.version(library)
-    except metadata.PackageNotFoundError:  # the GPU's ONNX Runtime goes by another name
+    except metadata.PackageNotFoundError:  # ONNX Runtime for GPUs is another package
         return ""
 
 

@@ -1,4 +1,4 @@
-"""How fit a face is to be compared, and why not."""
+"""Assessment of a face's quality for comparison."""
 
 import dataclasses
 import math
@@ -18,26 +18,27 @@ _EYES_AND_NOSE: Final = {
     Alignment.SMALL: (2, 0, 4),
     Alignment.LARGE: (36, 45, 33),
 }
-"""Of dlib's points: the outer corners of the eyes, the left one in the picture first, and the nose's base."""
+"""Indices of dlib's points: the eyes' outer corners, the picture's left one first, and the nose's base."""
 
 _STEP: Final = 2
 _BLOCK: Final = 8
 _SMOOTHEST_PERCENT: Final = 25
-"""Noise is looked for between pixels so far apart, averaged over blocks of that side, in so many of them."""
+"""Noise is measured between pixels `_STEP` apart and averaged over blocks of `_BLOCK` x `_BLOCK` pixels; the
+smoothest `_SMOOTHEST_PERCENT` percent of the blocks decide."""
 
 _SAME_SHADE: Final = 0.02
-"""Of the face's contrast: so little are steps in luma where shades are gone."""
+"""Luma steps below this share of the face's contrast count as flat: compression has removed the shades."""
 
 _BLACK: Final = 6
 _WHITE: Final = 249
 _CORNER: Final = 40
 _SKIN_PERCENT: Final = 90
-"""Corners of the face of that side, in pixels, are compared by the luma that so many of theirs are below."""
+"""Four corners of the face, `_CORNER` pixels a side, are compared by this percentile of their luma."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Thresholds:
-    """Where a face becomes too poor; units are those of Quality."""
+    """The limits beyond which a face is poor; units are those of Quality."""
 
     min_face_pixels: int = 48
     min_sharpness: float = 0.09
@@ -54,13 +55,13 @@ class Thresholds:
 
 
 class QualityAssessor:
-    """Assesses faces by thresholds. Safe to share between threads."""
+    """Assesses faces by thresholds. Threads may share it."""
 
     def __init__(self, thresholds: Thresholds) -> None:
         self._thresholds = thresholds
 
     def assess(self, chip: Pixels, landmarks: Landmarks, box: BoundingBox, size: tuple[int, int]) -> Quality:
-        """Assess a face by its chip, uint8 RGB (150, 150, 3), in a picture of that (width, height)."""
+        """Assess a face by its chip, uint8 RGB (150, 150, 3); `size` is the picture's (width, height)."""
         face = (chip @ _LUMA)[_FACE_ROWS, _FACE_COLUMNS]
         contrast = float(face.std())
         roll_degrees, yaw, pitch = _pose(landmarks)
@@ -108,9 +109,9 @@ def _laplacian(face: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
 def _noise(face: npt.NDArray[np.float32]) -> float:
     """Estimate the standard deviation of the noise by Immerkaer's operator, which is 0 for slopes and bends.
 
-    It is taken of every second pixel, as a small face's chip is enlarged, and of the smoothest blocks: noise
-    fills them as it does the others, edges and hair do not. Source: J. Immerkaer, Fast Noise Variance
-    Estimation, 1996.
+    It uses every second pixel, as a small face's chip is enlarged, and only the smoothest blocks: noise is
+    in all blocks, edges and hair are not in these. Source: J. Immerkaer, Fast Noise Variance Estimation,
+    1996.
     """
     rows = face[: -2 * _STEP] - 2 * face[_STEP:-_STEP] + face[2 * _STEP :]
     bends = np.abs(rows[:, : -2 * _STEP] - 2 * rows[:, _STEP:-_STEP] + rows[:, 2 * _STEP :])
@@ -120,9 +121,9 @@ def _noise(face: npt.NDArray[np.float32]) -> float:
 
 
 def _flatness(face: npt.NDArray[np.float32]) -> float:
-    """Measure the share of the face where the luma stays the same to the right and below.
+    """Measure the share of the face where the luma equals that of the pixels to the right and below.
 
-    What is black or white is left out: there a camera's own limits make it the same.
+    Black and white pixels are left out: clipping makes them equal.
     """
     here = face[:-1, :-1]
     steps = np.abs(face[1:, :-1] - here) + np.abs(face[:-1, 1:] - here)
@@ -131,7 +132,7 @@ def _flatness(face: npt.NDArray[np.float32]) -> float:
 
 
 def _unevenness(face: npt.NDArray[np.float32]) -> float:
-    """Compare the bright skin in the four corners: eyes, brows, beards and hair count for little."""
+    """Compare the bright skin in the four corners; the percentile leaves out eyes, brows, beards and hair."""
     near, far = slice(None, _CORNER), slice(-_CORNER, None)
     corners = (face[near, near], face[near, far], face[far, near], face[far, far])
     skins = [float(np.percentile(corner, _SKIN_PERCENT)) for corner in corners]
@@ -139,9 +140,7 @@ def _unevenness(face: npt.NDArray[np.float32]) -> float:
 
 
 def _pose(landmarks: Landmarks) -> tuple[float, float, float]:
-    """How a head is held, by the outer corners of the eyes and the base of the nose: roll in degrees, yaw and
-    pitch.
-    """
+    """The head's roll in degrees, yaw and pitch, by the eyes' outer corners and the nose's base."""
     left, right, nose = landmarks.points[list(_EYES_AND_NOSE[landmarks.alignment])].astype(np.float64)
     between = right - left
     apart = max(float(np.hypot(*between)), 1.0)

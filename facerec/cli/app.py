@@ -1,4 +1,4 @@
-"""The commands together, and how every failure becomes one line and an exit code."""
+"""Registers the commands, and turns every failure into one line and an exit code."""
 
 import sys
 from collections.abc import Sequence
@@ -71,7 +71,7 @@ def root(
 
     Keys and certificates come from the environment: FACEREC_API_KEY or FACEREC_API_KEY_FILE (its path),
     FACEREC_TLS=1 or FACEREC_TLS_CA_FILE, FACEREC_TLS_CERT_FILE and FACEREC_TLS_KEY_FILE,
-    FACEREC_TLS_SERVER_NAME; FACEREC_PLAINTEXT_KEY=1 sends the key where no TLS is.
+    FACEREC_TLS_SERVER_NAME; FACEREC_PLAINTEXT_KEY=1 sends the key without TLS.
     """
     if context.invoked_subcommand is None:
         typer.echo(context.get_help())
@@ -91,22 +91,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _fail(f"{error.format_message()} ({_hint(error, path)})", "USAGE", arguments)
     except (Problem, FacerecError) as error:
         return _fail(str(error), error.reason, arguments)
-    except (typer.Abort, KeyboardInterrupt):  # at a question
+    except (typer.Abort, KeyboardInterrupt):  # at a prompt
         return _interrupted(arguments)
     except SystemExit as ended:
-        if isinstance(ended.__context__, BrokenPipeError):  # nobody reads the help, which typer exits 1 for
+        if isinstance(ended.__context__, BrokenPipeError):  # the help's reader left, for which typer exits 1
             return 0
         raise
     except Exception as error:
         if debug:
             raise
         return _fail(
-            f"unforeseen {type(error).__name__}: {error} (FACEREC_DEBUG=1 shows where)", "INTERNAL", arguments
+            f"unexpected {type(error).__name__}: {error} (FACEREC_DEBUG=1 shows where)", "INTERNAL", arguments
         )
 
 
 def _hint(error: TyperException, path: str) -> str:
-    """What helps somebody who wrote a command otherwise than it is."""
+    """The hint after a usage error."""
     asks_for_list = error.format_message().startswith("No such command 'list'")
     return f"`{path}` alone lists them" if asks_for_list and path in LISTS else f"see {path} --help"
 

@@ -1,4 +1,4 @@
-"""What the clients of both services share: address, channel, deadline, metadata and `close`."""
+"""The base of all clients: address, channel, deadline, metadata and `close`."""
 
 import copy
 import re
@@ -34,10 +34,10 @@ def _checked_id(text: str, field: str) -> str:
 
 
 class BaseClient:
-    """What a blocking and an asyncio client have in common.
+    """The common part of a blocking and an asyncio client.
 
     Attributes:
-        address: The address that the client was made with.
+        address: The address given to the client.
         timeout_seconds: The deadline of each call, in seconds. Default: 30.
         is_closed: Whether the client was closed.
     """
@@ -51,7 +51,7 @@ class BaseClient:
         self.timeout_seconds = _checked_seconds(timeout_seconds)
         self._metadata = security.metadata(address)
         self._options = [*channel_options(self.service), *security.options()]
-        self._closed = threading.Event()  # shared with what `with_options` gives, as the channel is
+        self._closed = threading.Event()  # shared with the clients of `with_options`, as the channel is
 
     @property
     def is_closed(self) -> bool:
@@ -76,8 +76,8 @@ class BaseClient:
                 letters, digits, dots, dashes and underscores; "" sends none. (The `request_id` of `enroll` is
                 another one.)
             trace_parent: The W3C `traceparent` of the trace that the calls are part of; "" sends none.
-            on_behalf_of: An id of whom the calls are made for, in the characters of `request_id`: an encoder
-                under load serves these in turn. "" sends none.
+            on_behalf_of: An id of the party that the calls are made for, in the characters of `request_id`: a
+                loaded encoder serves a caller's parties in rotation. "" sends none.
 
         Returns:
             A client of the same class.

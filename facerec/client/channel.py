@@ -1,6 +1,6 @@
-"""How a client's channel reaches a service: target, retries, message sizes and keepalive.
+"""Target and options of a client's channel to a service: retries, message sizes, keepalive.
 
-The clients use it, and so should whoever opens a channel of their own to a service:
+The clients use it. Use it too for a channel of your own to a service:
 `grpc.aio.insecure_channel(target(address), options=channel_options(ENCODER_SERVICE))`.
 """
 
@@ -53,10 +53,10 @@ MAX_MESSAGE_BYTES = 48 * 1024 * 1024
 KEEPALIVE_SECONDS = 30
 KEEPALIVE_TIMEOUT_SECONDS = 10
 MIN_RESOLUTION_SECONDS = 1
-"""Least time between two DNS queries, which are made when a connection is lost. With gRPC's default of 30
-seconds, calls fail as long after a replica was replaced by one at another address."""
+"""Shortest time between two DNS queries, which are made when a connection is lost. With gRPC's default of 30
+seconds, calls would fail that long after a replica was replaced by one at another address."""
 MAX_RECONNECT_SECONDS = 5
-"""Longest wait between two tries to connect to a replica that is away; gRPC's default is two minutes."""
+"""Longest wait between two attempts to connect to an unreachable replica; gRPC's default is two minutes."""
 
 
 _HOST_AND_PORT = re.compile(r"(\[[^\[\]]+\]|[^\[\]:,/]+):(\d{1,5})")
@@ -67,7 +67,7 @@ _SCHEMES = ("dns:", "ipv4:", "ipv6:")  # whose addresses have a port each
 def check_address(address: str, service: str) -> None:
     """Raises FacerecError OPTION_INVALID where an address has no port, or is a web address.
 
-    gRPC would take port 443 for the first and look up the second as a name.
+    gRPC would use port 443 for the former and resolve the latter as a host name.
     """
     if address.startswith(_WEB):
         scheme = address.partition("//")[0]
@@ -165,7 +165,7 @@ def channel_options(service: str) -> list[tuple[str, str | int]]:
         ("grpc.http2.max_pings_without_data", 0),
         ("grpc.max_reconnect_backoff_ms", MAX_RECONNECT_SECONDS * 1000),
         ("grpc.dns_min_time_between_resolutions_ms", MIN_RESOLUTION_SECONDS * 1000),
-        # Else a new client would wait out the reconnect delay of another one to the same address.
+        # Otherwise a new client would wait for the reconnect delay of another one to the same address.
         ("grpc.use_local_subchannel_pool", 1),
         *NO_PROXY,
     ]

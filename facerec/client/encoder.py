@@ -7,7 +7,7 @@ from facerec.client.base import AsyncClient, Client
 from facerec.client.calls import encoding
 from facerec.client.calls.encoding import Options
 from facerec.client.channel import ENCODER_SERVICE
-from facerec.client.methods import async_unary, built, described_by, unary, with_common_errors
+from facerec.client.methods import async_unary, build_request, described_by, unary, with_common_errors
 from facerec.client.probes import image_bytes
 from facerec.client.results.faces import EncodedImage
 from facerec.client.sending import AsyncRequests, Requests
@@ -48,8 +48,8 @@ class EncoderClient(Client):
     ) -> Iterator[Outcome]:
         """Encode many images over one call, which has no deadline.
 
-        The server works on some of them at a time (`get_model().limits.stream_window`) and takes the next
-        when an answer was read, so neither side holds many.
+        The server works on a few of them at a time (`get_model().limits.stream_window`) and reads the next
+        when an answer was read, so neither side holds many in memory.
 
         Args:
             images: Pairs of an id, 1 to 128 characters, and the bytes of an image file; for the asyncio
@@ -74,10 +74,10 @@ class EncoderClient(Client):
             a 1
             b IMAGE_INVALID
         """
-        message = built(encoding.options_message, options)
+        message = build_request(encoding.options_message, options)
         requests = Requests(_item(item_id, image, message) for item_id, image in images)
         call = self._open_stub().EncodeStream(requests, metadata=self._metadata)
-        with requests.sent_by(call, self.address):
+        with requests.attached_to(call, self.address):
             yield from map(_outcome, call)
 
     encode = unary(encoding.encode)
@@ -121,10 +121,10 @@ class AsyncEncoderClient(AsyncClient):
         self, images: AsyncIterable[tuple[str, bytes]], **options: Unpack[Options]
     ) -> AsyncIterator[Outcome]:
         """See `EncoderClient.encode_stream`."""
-        message = built(encoding.options_message, options)
+        message = build_request(encoding.options_message, options)
         requests = AsyncRequests(_item(item_id, image, message) async for item_id, image in images)
         call = self._open_stub().EncodeStream(requests, metadata=self._metadata)
-        with requests.sent_by(call, self.address):
+        with requests.attached_to(call, self.address):
             async for answer in call:
                 yield _outcome(answer)
 

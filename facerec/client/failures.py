@@ -1,4 +1,4 @@
-"""The errors that a caller catches: made of a gRPC status, or raised by the client itself."""
+"""The client's errors: converted from a gRPC status, or raised by the client itself."""
 
 from typing import TypeVar
 
@@ -14,7 +14,7 @@ M = TypeVar("M", bound=Message)
 
 _DOMAIN = "facerec"
 
-# What a status without a known reason means: gRPC wrote it, or a service newer than this client.
+# Reasons for statuses without a known one, which come from gRPC or from a service newer than this client.
 _REASONS = {
     grpc.StatusCode.UNAVAILABLE: Reason.UNREACHABLE,
     grpc.StatusCode.DEADLINE_EXCEEDED: Reason.DEADLINE_EXCEEDED,
@@ -50,7 +50,7 @@ def from_rpc_error(error: grpc.RpcError, address: str) -> FacerecError:
 def _details(error: grpc.RpcError) -> status_pb2.Status:
     try:
         status = rpc_status.from_call(error)  # type: ignore[arg-type]
-    except ValueError:  # its code or message contradicts the call's: no facerec service wrote it
+    except ValueError:  # its code or message differs from the call's, so it is not a facerec service's
         status = None
     return status or status_pb2.Status()
 
@@ -67,8 +67,8 @@ def _without_reason(error: grpc.RpcError, address: str) -> FacerecError:
     code = error.code()
     reason = _REASONS.get(code, Reason.INTERNAL)
     if reason is Reason.UNREACHABLE:
-        trouble = tls_errors(error.details() or "")
-        message = f"no service is ready at {address}" + (f" ({trouble})" if trouble else "")
+        tls_fault = tls_errors(error.details() or "")
+        message = f"no service is ready at {address}" + (f" ({tls_fault})" if tls_fault else "")
     elif reason is Reason.DEADLINE_EXCEEDED:
         message = f"{address} did not answer in time"
     else:

@@ -11,7 +11,7 @@ from facerec.client.methods import (
     async_paged,
     async_stream,
     async_unary,
-    built,
+    build_request,
     collected,
     described_by,
     paged,
@@ -82,23 +82,22 @@ class MatcherClient(Client):
         ignore_duplicate_policy: bool = False,
         collection_id: str = "",
     ) -> ImportReport:
-        """Add faces in bulk over one call, which has no deadline. Each batch is committed at once.
+        """Import faces in bulk over one call, which has no deadline. Each batch is committed at once.
 
-        An invalid face is refused and reported, the others are taken; the same vector is stored once for a
-        person. What was committed before an interruption stays: go on at the `next_row` that `get_import`
-        answers.
+        An invalid face is refused and reported, the others are imported; the same vector is stored once for a
+        person. Batches committed before an interruption stay: continue at the `next_row` of `get_import`.
 
         Args:
             batches: The faces, in batches of 1 to 10,000; for the asyncio client an asynchronous iterable of
                 them.
             space: The space of all vectors, which is the collection's.
-            import_id: A name for the import, by which it goes on after an interruption: a hash of its source,
-                say. 1 to 128 characters.
+            import_id: An id for the import, by which it is resumed after an interruption, such as a hash of
+                its source. 1 to 128 characters.
             first_row: The index in the whole import of the first face given, from 0: the `next_row` of
                 `get_import`. An import has at most 4,294,967,295 faces. Default: 0.
             dry_run: Whether everything is checked and nothing is written. Default: False.
-            ignore_duplicate_policy: Takes faces without looking for duplicates, which a collection that
-                refuses those requires of an import. It takes a key of the role `admin`. Default: False.
+            ignore_duplicate_policy: Imports faces without checking for duplicates, which is required where
+                the collection refuses duplicates. It needs a key of the role `admin`. Default: False.
             collection_id: The collection; "" is `default`.
 
         Returns:
@@ -106,7 +105,7 @@ class MatcherClient(Client):
 
         Raises:
             FacerecError: MODEL_MISMATCH (`space` is not the collection's), ENCODING_INVALID (a batch of
-                another shape), OPTION_INVALID (`first_row` is not where the import goes on, a column of a
+                another shape), OPTION_INVALID (`first_row` is not the import's `next_row`, a column of a
                 batch is of another length, or the collection refuses duplicates), ID_INVALID,
                 COLLECTION_NOT_FOUND, NOT_PERMITTED (also `ignore_duplicate_policy` without the role `admin`).
             Exception: Whatever `batches` raises.
@@ -119,7 +118,7 @@ class MatcherClient(Client):
             >>> report.faces_added, report.rows_refused, matcher.get_import("people-2026").next_row
             (2, 0, 2)
         """
-        header = built(
+        header = build_request(
             transfer.import_header,
             space=space,
             import_id=import_id,
@@ -136,7 +135,7 @@ class MatcherClient(Client):
 
         sent = Requests(requests())
         call = self._open_stub().ImportFaces.future(sent, metadata=self._metadata)
-        with sent.sent_by(call, self.address):
+        with sent.attached_to(call, self.address):
             return ImportReport.from_message(call.result())
 
 
@@ -204,7 +203,7 @@ class AsyncMatcherClient(AsyncClient):
         collection_id: str = "",
     ) -> ImportReport:
         """See `MatcherClient.import_faces`."""
-        header = built(
+        header = build_request(
             transfer.import_header,
             space=space,
             import_id=import_id,
@@ -221,5 +220,5 @@ class AsyncMatcherClient(AsyncClient):
 
         sent = AsyncRequests(requests())
         call = self._open_stub().ImportFaces(sent, metadata=self._metadata)
-        with sent.sent_by(call, self.address):
+        with sent.attached_to(call, self.address):
             return ImportReport.from_message(await call)

@@ -1,8 +1,8 @@
-"""Makes a client's methods of functions that build calls: both forms of a client have one description.
+"""Turns functions that build calls into methods, so that both forms of a client share one definition.
 
-The package `calls` has a function for each method: from the method's arguments it builds a `Call`
-or `PagedCall` (see `rpc`), and its docstring is the method's. The functions
-here make of it a method with the same arguments, which sends the call and reads the answer.
+The package `calls` has a function for each method, which builds a `Call` or `PagedCall` (see `rpc`) from the
+method's arguments and has the method's docstring. The functions here turn it into a method with the same
+arguments, which sends the call and reads the answer.
 """
 
 import functools
@@ -22,7 +22,7 @@ P = ParamSpec("P")
 A = TypeVar("A")
 M = TypeVar("M", bound=Callable[..., Any])
 
-EVERY_CALL = """
+COMMON_ERRORS = """
 Any call may also raise FacerecError for one of these reasons: KEY_MISSING and KEY_UNKNOWN (no key, or none
 that the service knows); NOT_PERMITTED (the key does not permit the call, the collection, or the argument that
 `field` names); RATE_LIMITED and OVERLOADED (`retry_after_seconds` says how long to wait); STORE_UNAVAILABLE
@@ -31,14 +31,14 @@ service is ready at the address); DEADLINE_EXCEEDED (no answer within `timeout_s
 argument of a wrong type); INTERNAL. Once the client is closed it raises RuntimeError. Where the services ask
 for no keys, everything is permitted that a role, `scores` or `encodings` of a key permits.
 """
-"""Ends the docstring of each method."""
+"""Appended to the docstring of each method."""
 
 
 def unary(build: Callable[P, Call[A]]) -> Callable[Concatenate[Client, P], A]:
     """A blocking client's method that sends one request and returns one answer."""
 
     def method(self: Client, /, *args: P.args, **kwargs: P.kwargs) -> A:
-        return _call(self, built(build, *args, **kwargs))
+        return _call(self, build_request(build, *args, **kwargs))
 
     return _describe(method, build)
 
@@ -47,7 +47,7 @@ def async_unary(build: Callable[P, Call[A]]) -> Callable[Concatenate[AsyncClient
     """An asyncio client's method that sends one request and returns one answer."""
 
     async def method(self: AsyncClient, /, *args: P.args, **kwargs: P.kwargs) -> A:
-        return await _async_call(self, built(build, *args, **kwargs))
+        return await _async_call(self, build_request(build, *args, **kwargs))
 
     return _describe(method, build)
 
@@ -56,7 +56,7 @@ def paged(build: Callable[P, PagedCall[A]]) -> Callable[Concatenate[Client, P], 
     """A blocking client's method that iterates over a list and fetches it a page at a time."""
 
     def method(self: Client, /, *args: P.args, **kwargs: P.kwargs) -> Iterator[A]:
-        call, token, more = built(build, *args, **kwargs), "", True
+        call, token, more = build_request(build, *args, **kwargs), "", True
         while more:
             items, token = _call(self, call.page(token))
             yield from items
@@ -69,7 +69,7 @@ def async_paged(build: Callable[P, PagedCall[A]]) -> Callable[Concatenate[AsyncC
     """An asyncio client's method that iterates over a list and fetches it a page at a time."""
 
     async def method(self: AsyncClient, /, *args: P.args, **kwargs: P.kwargs) -> AsyncIterator[A]:
-        call, token, more = built(build, *args, **kwargs), "", True
+        call, token, more = build_request(build, *args, **kwargs), "", True
         while more:
             items, token = await _async_call(self, call.page(token))
             for item in items:
@@ -83,7 +83,7 @@ def stream(build: Callable[P, Call[A]]) -> Callable[Concatenate[Client, P], Gene
     """A blocking client's method that iterates over responses; the RPC ends with the generator."""
 
     def method(self: Client, /, *args: P.args, **kwargs: P.kwargs) -> Generator[A, None, None]:
-        call = built(build, *args, **kwargs)
+        call = build_request(build, *args, **kwargs)
         responses = self._send(call.method, call.request, deadline=False)
         try:
             yield from map(call.read, responses)
@@ -101,7 +101,7 @@ def async_stream(
     """An asyncio client's method that iterates over responses; the RPC ends with the generator."""
 
     async def method(self: AsyncClient, /, *args: P.args, **kwargs: P.kwargs) -> AsyncGenerator[A, None]:
-        call = built(build, *args, **kwargs)
+        call = build_request(build, *args, **kwargs)
         responses = self._send(call.method, call.request, deadline=False)
         try:
             async for response in responses:
@@ -118,7 +118,7 @@ def collected(build: Callable[P, Call[A]]) -> Callable[Concatenate[Client, P], A
     """A blocking client's method that reads all responses and returns one answer."""
 
     def method(self: Client, /, *args: P.args, **kwargs: P.kwargs) -> A:
-        call = built(build, *args, **kwargs)
+        call = build_request(build, *args, **kwargs)
         responses = self._send(call.method, call.request)
         try:
             return call.read(list(responses))
@@ -136,7 +136,7 @@ def async_collected(
     """An asyncio client's method that reads all responses and returns one answer."""
 
     async def method(self: AsyncClient, /, *args: P.args, **kwargs: P.kwargs) -> A:
-        call = built(build, *args, **kwargs)
+        call = build_request(build, *args, **kwargs)
         responses = self._send(call.method, call.request)
         try:
             return call.read([response async for response in responses])
@@ -148,7 +148,7 @@ def async_collected(
     return _describe(method, build)
 
 
-def built(build: Callable[P, A], *args: P.args, **kwargs: P.kwargs) -> A:
+def build_request(build: Callable[P, A], *args: P.args, **kwargs: P.kwargs) -> A:
     """Call `build`. Raises FacerecError OPTION_INVALID for an argument of a type or value that it refuses."""
     try:
         return build(*args, **kwargs)
@@ -163,13 +163,13 @@ def built(build: Callable[P, A], *args: P.args, **kwargs: P.kwargs) -> A:
 
 
 def with_common_errors(method: M) -> M:
-    """Add to a method's docstring what any call may raise."""
-    method.__doc__ = f"{inspect.cleandoc(method.__doc__ or '')}\n{EVERY_CALL}"
+    """Append COMMON_ERRORS to a method's docstring."""
+    method.__doc__ = f"{inspect.cleandoc(method.__doc__ or '')}\n{COMMON_ERRORS}"
     return method
 
 
 def described_by(other: Callable[..., Any]) -> Callable[[M], M]:
-    """Give a method the whole docstring of another, in place of its own, which names that one."""
+    """Replace a method's docstring by that of another method."""
 
     def describe(method: M) -> M:
         method.__doc__ = other.__doc__
@@ -193,9 +193,9 @@ async def _async_call(client: AsyncClient, call: Call[A]) -> A:
 
 
 def _describe(method: M, build: Callable[..., Any], kind: Any = None, *more: Any) -> M:
-    """Give a method the name, docstring and parameters of what builds its call, for `help` and editors.
+    """Give a method the name, docstring and parameters of the function that builds its call, for `help`.
 
-    Its return annotation is the answer's type, within `kind`, a generic type, where that is given.
+    Its return annotation is the answer's type, or the generic type `kind` of it where that is given.
     """
     functools.update_wrapper(method, build)
     del method.__wrapped__  # type: ignore[attr-defined]

@@ -1,4 +1,4 @@
-"""Faces as callers pass them to a client, checked before anything is sent."""
+"""The forms in which callers pass faces to a client, and the checks before anything is sent."""
 
 import dataclasses
 import os
@@ -73,7 +73,7 @@ def _encoding(encoding: Encoding, field: str) -> Encoding:
     shape = np.shape(encoding.values)
     if shape != (DIMENSIONS,):
         raise FacerecError(
-            f"an encoding's values are of shape ({DIMENSIONS},), and these of {shape}",
+            f"an encoding's values must be of shape ({DIMENSIONS},), not {shape}",
             reason=Reason.ENCODING_INVALID,
             field=field,
         )
@@ -85,7 +85,7 @@ def _face_id(text: str, field: str) -> str:
         uuid.UUID(text)
     except ValueError:
         raise FacerecError(
-            "a text is a stored face's id, a UUID in its 36-character form; of an image pass the bytes",
+            "a str must be a stored face's id, a UUID in its 36-character form; for an image pass its bytes",
             reason=Reason.ID_INVALID,
             field=field,
         ) from None

@@ -1,4 +1,4 @@
-"""What a client sends for one method: the RPC, its request, and how its responses are read."""
+"""A client's call of one method: the RPC, its request, and how its responses are read."""
 
 import copy
 import dataclasses
@@ -17,9 +17,8 @@ class Call(Generic[A]):
     Attributes:
         method: The RPC's name in the contract.
         request: Its request.
-        read: Makes the answer of the response. Of streamed responses: an answer of each (`stream`), or the
-        answer
-            of the list of all (`collected`).
+        read: Converts the response to the answer. For streamed responses it gets each response (`stream`) or
+            the list of all (`collected`).
     """
 
     method: str
@@ -35,7 +34,7 @@ class PagedCall(Generic[A]):
         method: The RPC's name in the contract.
         request: The request for the first page.
         field: The response's repeated field.
-        read: Makes an item of the list of one of that field's messages.
+        read: Converts a message of that field to an item of the list.
     """
 
     method: str

@@ -22,7 +22,7 @@ _KEY = re.compile("[!-~]([ -~]*[!-~])?")  # what a header holds: ASCII, no space
 
 @dataclasses.dataclass(frozen=True)
 class Security:
-    """The API key and the certificates of a client. Without any of them it uses plain text, and sends no key.
+    """The API key and the certificates of a client. The default is plain text without a key.
 
     Any of `tls`, `ca_file`, `cert_file`, `key_file` and `server_name` turns TLS on. Files are PEM and are
     read when a client is made.
@@ -30,11 +30,11 @@ class Security:
     Attributes:
         api_key: The key that is sent with each call. In plain text it is sent only to this machine: a
             loopback address, `localhost` or a Unix socket. "" sends none.
-        tls: Whether TLS is used where nothing else here turns it on. Default: False.
-        ca_file: The CAs that a server's certificate has to be signed by. None is those of this machine.
+        tls: Whether to use TLS where no other attribute turns it on. Default: False.
+        ca_file: The CAs, one of which must have signed the server's certificate. None: this machine's.
         cert_file: The client's certificate, for servers that ask for one. None sends none.
         key_file: The private key of that certificate; both are set or neither.
-        server_name: The name to look for in the server's certificate; "" is that of the address.
+        server_name: The name to expect in the server's certificate; "" is that of the address.
         plaintext_key: Whether the key may be sent in plain text to other machines, on a network that keeps
             others out. Default: False.
 
@@ -55,7 +55,7 @@ class Security:
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Self:
-        """Read what the commands read from the environment.
+        """Read the environment variables that the commands use.
 
         The variables are FACEREC_API_KEY, or FACEREC_API_KEY_FILE with its path; FACEREC_TLS_CA_FILE,
         FACEREC_TLS_CERT_FILE, FACEREC_TLS_KEY_FILE and FACEREC_TLS_SERVER_NAME; and the switches FACEREC_TLS
@@ -65,7 +65,7 @@ class Security:
             environment: The variables. Default: the process's.
 
         Returns:
-            A `Security`; what is not set is as in `Security()`.
+            A `Security`; attributes without a variable have their defaults.
 
         Raises:
             FacerecError: OPTION_INVALID where the key's file can't be read or a switch is neither on nor off.
@@ -108,7 +108,7 @@ class Security:
         """
         if bool(self.cert_file) != bool(self.key_file):
             raise FacerecError(
-                "a client's certificate and its key come together: set both cert_file and key_file",
+                "a client's certificate needs its key, and vice versa: set both cert_file and key_file",
                 reason=Reason.OPTION_INVALID,
                 field="key_file" if self.cert_file else "cert_file",
             )
@@ -124,7 +124,7 @@ class Security:
         return grpc.ssl_channel_credentials(authorities, key, cert)
 
     def options(self) -> list[tuple[str, str | int]]:
-        """The channel options that this adds; none without `server_name`."""
+        """The channel options for `server_name`; none without it."""
         return (
             [("grpc.ssl_target_name_override", self.server_name)] if self.is_tls and self.server_name else []
         )
@@ -143,7 +143,7 @@ class Security:
             return ()
         if not _KEY.fullmatch(self.api_key):
             raise FacerecError(
-                "the key has a line break, a space at an end or characters that no key has; give its text",
+                "the key has a line break, a space at an end or invalid characters; give only its text",
                 reason=Reason.OPTION_INVALID,
                 field="api_key",
             )

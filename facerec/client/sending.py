@@ -1,6 +1,6 @@
-"""Request streams: requests come from the caller's iterator, which may fail.
+"""Request streams: requests come from the caller's iterator, which may raise.
 
-Where it does, gRPC ends the call and does not pass the iterator's exception on: the classes here do.
+gRPC then ends the call, but does not propagate the iterator's exception; the classes here do.
 """
 
 import asyncio
@@ -16,7 +16,7 @@ from facerec.client.failures import from_rpc_error
 M = TypeVar("M")
 
 _SENDING_FAILED = "Internal error from Core"
-"""gRPC's own details, in place of those of a service's status that arrives while a request is sent."""
+"""gRPC's own details, which replace those of a service's status that arrives while a request is sent."""
 
 
 class _Cancellable(Protocol):
@@ -32,7 +32,7 @@ W = TypeVar("W", bound=_Watched)
 
 
 class Requests(Generic[M]):
-    """Requests of a blocking call. gRPC takes them on a thread of its own."""
+    """The requests of a blocking call. gRPC iterates over them on its own thread."""
 
     def __init__(self, requests: Iterator[M]) -> None:
         self._requests = requests
@@ -50,13 +50,13 @@ class Requests(Generic[M]):
             raise
         except BaseException as error:
             self._error = error
-            self._started.wait()  # the first request is taken before there is a call to cancel
+            self._started.wait()  # the first request is read before there is a call to cancel
             assert self._call is not None
             self._call.cancel()
             raise StopIteration from None
 
     @contextlib.contextmanager
-    def sent_by(self, call: C, address: str) -> Iterator[C]:
+    def attached_to(self, call: C, address: str) -> Iterator[C]:
         """Ends the call with the block. Raises what the iterator raised, or else the call's FacerecError."""
         self._call = call
         self._started.set()
@@ -73,7 +73,7 @@ class Requests(Generic[M]):
 
 
 class AsyncRequests(Generic[M]):
-    """Requests of an asyncio call. gRPC takes them in a task of its own and ends the call when they fail."""
+    """The requests of an asyncio call. gRPC iterates over them in its own task; an error ends the call."""
 
     def __init__(self, requests: AsyncIterator[M]) -> None:
         self._requests = requests
@@ -95,7 +95,7 @@ class AsyncRequests(Generic[M]):
             raise
 
     @contextlib.contextmanager
-    def sent_by(self, call: W, address: str) -> Iterator[W]:
+    def attached_to(self, call: W, address: str) -> Iterator[W]:
         """Ends the call with the block. Raises what the iterator raised, or else the call's FacerecError."""
         call.add_done_callback(self._keep_status)
         try:
@@ -114,10 +114,10 @@ class AsyncRequests(Generic[M]):
         finally:
             call.cancel()
             if self._task:
-                self._task.cancel()  # it may still wait for a request, for a call that has ended
+                self._task.cancel()  # it may still wait for a request although the call has ended
 
     def _keep_status(self, call: grpc.aio.Call) -> None:
-        """Keep the status that the call ended with, before that of the failed sending replaces it."""
+        """Keep the service's status, before that of the failed sending replaces it."""
         if self._service_status is None:
             code, details, trailing = map(_result, (call.code(), call.details(), call.trailing_metadata()))
             if details != _SENDING_FAILED:
@@ -125,7 +125,7 @@ class AsyncRequests(Generic[M]):
 
 
 def _result(coroutine: Coroutine[Any, Any, Any]) -> Any:
-    """The result of a coroutine that has nothing left to wait for; None if it has."""
+    """The result of a coroutine that does not wait; None if it would."""
     try:
         coroutine.send(None)
     except StopIteration as done:

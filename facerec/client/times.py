@@ -1,4 +1,4 @@
-"""Times between the contract's messages and `datetime`."""
+"""Converts times between the contract's messages and `datetime`."""
 
 import datetime
 
@@ -8,12 +8,12 @@ from facerec.errors import FacerecError, Reason
 
 
 def utc(timestamp: Timestamp) -> datetime.datetime:
-    """A time of an answer, in UTC."""
+    """Convert an answer's time to UTC."""
     return timestamp.ToDatetime(tzinfo=datetime.UTC)
 
 
 def timestamp(time: datetime.datetime | None, field: str) -> Timestamp | None:
-    """A time of a request. Raises FacerecError OPTION_INVALID where it is no datetime or has no time zone."""
+    """Convert a request's time. Raises FacerecError OPTION_INVALID unless it is a datetime with a zone."""
     if time is None:
         return None
     if not isinstance(time, datetime.datetime):

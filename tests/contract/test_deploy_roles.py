@@ -111,7 +111,7 @@ def test_the_secrets_of_compose_are_made_once_for_their_owner_alone(tmp_path: Pa
     assert len(set(made.values())) == 5
     again = subprocess.run(command, check=False, capture_output=True, text=True)
     assert again.returncode == 1
-    assert "is there already" in again.stderr
+    assert "the database was made with its passwords" in again.stderr
 
 
 @needs_kubectl

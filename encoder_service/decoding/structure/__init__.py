@@ -1,9 +1,9 @@
-"""What the structure of an image file multiplies, held to bounds before a library opens the file.
+"""Bounds on the structure of an image file, checked before a library opens it.
 
-A few bytes of a file may stand for much work: a scan is a pass over every pixel, a tile may be larger than
-its picture, an empty segment still costs its step. Each module walks the files of one format as its decoder
-will, counts, and refuses what is beyond any file that is meant as a picture. What is damaged is left to the
-decoder, which says so.
+A few bytes of a file may cause much work: a scan is a pass over every pixel, a tile may be larger than its
+picture, and even an empty segment takes a step. Each module parses one format as its decoder will, counts
+these parts, and refuses counts that no ordinary picture reaches. Damaged files are left to the decoder, which
+reports them.
 """
 
 from collections.abc import Callable
@@ -23,10 +23,10 @@ _CHECKS: Final[dict[bytes, Callable[[bytes, int], None]]] = {
 
 
 def check(data: bytes, max_pixels: int) -> int:
-    """Hold the structure of an encoded image to bounds, and return how many scans it has, 0 if it is no JPEG.
+    """Check an encoded image's structure, and return its number of scans, 0 where it is not a JPEG.
 
-    Bounds on what is done for each pixel grow with `max_pixels`. Raises ImageInvalid, ImageTooLarge and
-    ImageUnsupported, naming what there is too much of.
+    Bounds on work per pixel grow with `max_pixels`. Raises ImageInvalid, ImageTooLarge and ImageUnsupported,
+    naming the part of which there are too many.
     """
     if data.startswith(_JPEG):
         return jpeg.check(data, max_pixels)

@@ -1,11 +1,11 @@
-"""Blocks of a GIF before its first frame (GIF89a, appendix A)."""
+"""Bounds on the blocks of a GIF before its first frame (GIF89a, appendix A)."""
 
 from typing import Final
 
 from encoder_service.decoding.structure.bounds import check_count
 
 _MAX_PARTS: Final = 65_536
-"""Sub-blocks of extensions, of up to 255 bytes each, and bytes that belong to none: each is read alone."""
+"""Sub-blocks of extensions, of up to 255 bytes each, and bytes that belong to none; each takes a read."""
 
 _SCREEN_BYTES: Final = 13
 _EXTENSION, _FRAME, _TRAILER = 0x21, 0x2C, 0x3B
@@ -13,8 +13,8 @@ _COMMENT, _APPLICATION = 0xFE, 0xFF
 
 
 def check(data: bytes, max_pixels: int) -> None:
-    """Hold what comes before the first frame to bounds. Raises ImageInvalid."""
-    del max_pixels  # of a GIF they are its width and height alone
+    """Check the blocks before the first frame. Raises ImageInvalid."""
+    del max_pixels  # a GIF's pixels are bounded by its width and height alone
     at, parts = _SCREEN_BYTES, 0
     if len(data) >= at and data[10] & 0x80:
         at += 3 << (data[10] & 7) + 1  # the colors of all frames
@@ -25,10 +25,10 @@ def check(data: bytes, max_pixels: int) -> None:
 
 
 def _extension(data: bytes, at: int) -> tuple[int, int]:
-    """How many sub-blocks an extension has, and where it ends by Pillow's reading.
+    """How many sub-blocks an extension has, and the offset of its end as Pillow reads it.
 
-    That assumes a first sub-block in all but comments, and another where animations give their loops,
-    even where those are the empty one that ends an extension.
+    Pillow assumes a first sub-block in all extensions but comments, and a second one with the loop count of
+    an animation, even where these are the empty sub-block that ends an extension.
     """
     kind, found = data[at + 1 : at + 2], 1
     at += 2

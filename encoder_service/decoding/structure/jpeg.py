@@ -1,4 +1,4 @@
-"""Segments and scans of a JPEG (ITU-T T.81, annex B)."""
+"""Bounds on the segments and scans of a JPEG (ITU-T T.81, annex B)."""
 
 import dataclasses
 import re
@@ -11,27 +11,28 @@ from encoder_service.decoding.structure.bounds import check_count
 from encoder_service.domain.errors import ImageInvalid
 
 _MAX_SEGMENTS: Final = 1_000
-"""Cameras write about twenty, and one for each 64 KB of metadata."""
+"""Cameras write about twenty, and one more per 64 KB of metadata."""
 
 _MAX_JUNK_BYTES: Final = 65_536
-"""Bytes before the first scan that belong to no segment: each is read by itself."""
+"""Bytes before the first scan that belong to no segment; each takes a read."""
 
 _MAX_METADATA_SEGMENTS: Final = 32
-"""Of EXIF or of Photoshop's blocks: for each that comes, the former are copied; the latter are parsed."""
+"""EXIF segments, or Photoshop segments. For each EXIF segment Pillow copies those before it; each of
+Photoshop's it parses."""
 
 _MAX_SCANS: Final = 100
 """Cameras write about ten."""
 
 _MAX_PASSES: Final = 24
-"""Passes over every pixel of one component, in all scans, for a JPEG of `max_pixels`: what a progressive CMYK
-takes. Smaller ones may have more, as long as they cost no more."""
+"""Passes over every pixel of one component, in all scans, of a JPEG of `max_pixels`: as many as a progressive
+CMYK has. Smaller images may have more, up to the same cost."""
 
 _MARKER: Final = re.compile(rb"\xff([^\x00\xff])")
-_BEHIND_SCAN: Final = re.compile(rb"\xff([^\x00\x01\xd0-\xd8\xff])")
-"""There restarts stand among the coded pixels, by the million where somebody wants them to."""
+_MARKER_AFTER_SCAN: Final = re.compile(rb"\xff([^\x00\x01\xd0-\xd8\xff])")
+"""Skips the restart markers among the coded pixels, of which a hostile file may have millions."""
 
-_ALONE: Final = (0x01, *range(0xD0, 0xDA))
-"""Markers without a segment before the first scan: TEM, RST0 to RST7, SOI, EOI. Pillow passes over them."""
+_STANDALONE: Final = (0x01, *range(0xD0, 0xDA))
+"""Markers before the first scan that begin no segment: TEM, RST0 to RST7, SOI, EOI. Pillow skips them."""
 
 END_OF_IMAGE: Final = 0xD9
 START_OF_SCAN: Final = 0xDA
@@ -42,7 +43,7 @@ _FRAMES: Final = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 
 @dataclasses.dataclass(frozen=True)
 class Segment:
-    """A marker, 0 at the end of the file, and what follows it; `junk_bytes` lay before it."""
+    """A marker, 0 at the end of the file, its payload, and the number of stray bytes before it."""
 
     marker: int
     payload: bytes
@@ -51,7 +52,7 @@ class Segment:
 
 @dataclasses.dataclass
 class _Counts:
-    """What was met so far."""
+    """Counts of the segments read so far."""
 
     segments: int = 0
     junk_bytes: int = 0
@@ -60,7 +61,7 @@ class _Counts:
     passes: float = 0.0
     pixels: int = 0
     shares: dict[int, float] = dataclasses.field(default_factory=dict)
-    """What share of the pixels each component has, by its number."""
+    """The share of the pixels that each component has, by its number."""
 
     exif: list[bytes] = dataclasses.field(default_factory=list)
 
@@ -85,7 +86,7 @@ class _Counts:
         check_count(self.photoshop, _MAX_METADATA_SEGMENTS, "JPEG segments of Photoshop's")
 
     def _add_frame(self, payload: bytes) -> None:
-        """Count the costliest of what frames say: which of several a decoder goes by is its own choice."""
+        """Keep the costliest values of all frames, as decoders differ in which of several frames they use."""
         if len(payload) < 6:
             return
         height, width, count = struct.unpack_from(">xHHB", payload)
@@ -99,7 +100,7 @@ class _Counts:
 
 
 def check(data: bytes, max_pixels: int) -> int:
-    """Hold the first picture of a JPEG to bounds, and return how many scans it has. Raises ImageInvalid."""
+    """Check the first picture of a JPEG, and return its number of scans. Raises ImageInvalid."""
     counts = _Counts()
     for segment in segments(data):
         counts.add(segment)
@@ -114,12 +115,12 @@ def check(data: bytes, max_pixels: int) -> int:
 
 
 def segments(data: bytes) -> Iterator[Segment]:
-    """Those of the first picture, up to that of its end or to where a decoder gives up."""
+    """The segments of the first picture, up to its end or to where a decoder gives up."""
     at, pattern = 2, _MARKER
     while found := pattern.search(data, at):
         marker, begin, junk = found[1][0], found.end(), found.start() - at
         at = begin
-        if pattern is _MARKER and marker in _ALONE:
+        if pattern is _MARKER and marker in _STANDALONE:
             yield Segment(marker, b"", junk)
             continue
         if marker == END_OF_IMAGE:
@@ -130,7 +131,7 @@ def segments(data: bytes) -> Iterator[Segment]:
         (length,) = struct.unpack_from(">H", data, begin)
         yield Segment(marker, data[begin + 2 : begin + length], junk)
         at = begin + max(length, 2)
-        pattern = _BEHIND_SCAN if marker == START_OF_SCAN else pattern
+        pattern = _MARKER_AFTER_SCAN if marker == START_OF_SCAN else pattern
     yield Segment(0, b"", len(data) - at)
 
 

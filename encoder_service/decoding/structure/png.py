@@ -1,4 +1,4 @@
-"""Chunks of a PNG (ISO/IEC 15948, 5.3)."""
+"""Bounds on the chunks of a PNG (ISO/IEC 15948, 5.3)."""
 
 import struct
 from typing import Final
@@ -7,13 +7,13 @@ from encoder_service.decoding.structure import tiff
 from encoder_service.decoding.structure.bounds import check_count
 
 _MAX_CHUNKS: Final = 65_536
-"""Encoders cut a picture into parts of 8 KB or more: 2,048 of them in 16 MB."""
+"""Encoders split a picture into chunks of 8 KB or more: 2,048 of them in 16 MB."""
 
 _MAX_LEADING_CHUNKS: Final = 1_000
-"""Before the picture itself: palette, profile, text."""
+"""Chunks before the pixels: palette, profile, text."""
 
 _MAX_COMPRESSED: Final = 64
-"""Texts and color profiles that are deflated: each may grow to a megabyte."""
+"""Compressed texts and color profiles, each of which may inflate to a megabyte."""
 
 _COMPRESSED: Final = (b"zTXt", b"iTXt", b"iCCP")
 _PICTURE: Final = (b"IDAT", b"fdAT")
@@ -21,8 +21,8 @@ _SIGNATURE_BYTES: Final = 8
 
 
 def check(data: bytes, max_pixels: int) -> None:
-    """Hold the chunks of a PNG to bounds. Raises ImageInvalid."""
-    del max_pixels  # of a PNG they are its width and height alone
+    """Check the chunks of a PNG. Raises ImageInvalid."""
+    del max_pixels  # a PNG's pixels are bounded by its width and height alone
     at, count, leading, compressed, in_picture = _SIGNATURE_BYTES, 0, 0, 0, False
     while at + 8 <= len(data):
         length, kind = struct.unpack_from(">I4s", data, at)

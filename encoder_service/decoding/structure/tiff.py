@@ -1,4 +1,4 @@
-"""Directories, strips and tiles of a TIFF (revision 6.0, 2), and of EXIF, which is one."""
+"""Bounds on directories, strips and tiles of a TIFF (revision 6.0, 2), and of EXIF, which has its format."""
 
 import dataclasses
 import os
@@ -10,40 +10,40 @@ from encoder_service.decoding.structure.bounds import check_count
 from encoder_service.domain.errors import ImageTooLarge, ImageUnsupported
 
 _MAX_TAGS: Final = 1_000
-"""In a TIFF, where libtiff sorts those it knows anew for each it doesn't. Cameras write about a hundred."""
+"""Tags of a TIFF directory. For each unknown tag libtiff sorts the known ones again. Cameras write 100."""
 
 _MAX_EXIF_TAGS: Final = 10_000
-"""In EXIF, where a damaged block of 64 KB may seem to have half of these."""
+"""Tags of an EXIF directory. A damaged block of 64 KB may appear to have half of these."""
 
 _MAX_VALUES: Final = 100_000
-"""Numbers in all tags of a directory, the places of strips and tiles among them; each becomes an object."""
+"""Numbers in all tags of a directory, offsets of strips and tiles included; each becomes a Python object."""
 
 _MAX_TILE_PIXELS: Final = 2048 * 2048
-"""A tile may always be that large, and larger where the picture is."""
+"""A tile of this size is always accepted, and a larger one in a picture that is large enough."""
 
 _TILE_SHARE: Final = 2
-"""A tile has at most so many pixels for each of its picture."""
+"""A larger tile may have at most this many times the pixels of its picture."""
 
-# The least number of scans that libtiff refuses in a strip or tile that is a JPEG; 100 where nothing is said.
+# libtiff refuses a JPEG strip or tile with this many scans or more; its own default is 100.
 os.environ.setdefault("LIBTIFF_JPEG_MAX_ALLOWED_SCAN_NUMBER", "25")
 
 _BIG: Final = 43
 _WIDTH, _HEIGHT, _TILE_WIDTH, _TILE_HEIGHT = 256, 257, 322, 323
 _DIRECTORIES: Final = (34665, 34853, 40965)
-"""Tags that hold the place of another directory: EXIF, GPS, interoperability."""
+"""Tags that hold the offset of another directory: EXIF, GPS, interoperability."""
 
 _BYTES_OF_TYPE: Final = {3: 2, 4: 4, 5: 8, 6: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
-"""Of types whose values become numbers; bytes and text are taken as they are."""
+"""Bytes per value of the types whose values become numbers; bytes and text are kept as they are."""
 
 _INTEGERS: Final = {
     1: "B", 3: "H", 4: "I", 6: "b", 8: "h", 9: "i", 13: "I", 16: "Q", 17: "q", 18: "Q",
 }  # fmt: skip
-"""How types are unpacked of which libtiff takes a width."""
+"""The `struct` formats of the types that libtiff accepts for a width or height."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Directory:
-    """The tags of a directory: how many, how many numbers they hold, and those that hold one alone."""
+    """A directory: how many tags it has, how many numbers they hold, and the tags with a single number."""
 
     tags: int
     values: int
@@ -51,21 +51,21 @@ class Directory:
 
 
 def check(data: bytes, max_pixels: int) -> None:
-    """Hold the first directory, and those it names, to bounds.
+    """Check the first directory and those it refers to.
 
     Raises ImageInvalid, ImageTooLarge, and ImageUnsupported where Pillow and libtiff would read two different
     directories.
     """
     if data.startswith(b"MM\0+"):
         raise ImageUnsupported("BigTIFF in big-endian order is not supported; save it in little-endian order")
-    for place, directory in enumerate(_directories(data)):
+    for index, directory in enumerate(_directories(data)):
         _check_directory(directory, _MAX_TAGS)
-        if place == 0:
+        if index == 0:
             _check_tiles(directory.numbers, max_pixels)
 
 
 def check_exif(block: bytes) -> None:
-    """Hold an EXIF block, with or without its prefix, to bounds. Raises ImageInvalid."""
+    """Check an EXIF block, with or without its prefix. Raises ImageInvalid."""
     while block.startswith(b"Exif\0\0"):
         block = block[6:]
     for directory in _directories(block):
@@ -82,9 +82,9 @@ def _check_tiles(numbers: dict[int, int], max_pixels: int) -> None:
     across, down = numbers.get(_TILE_WIDTH, 0), numbers.get(_TILE_HEIGHT, 0)
     if not (across and down):
         return
-    most = max(_MAX_TILE_PIXELS, _TILE_SHARE * width * height)
+    max_tile_pixels = max(_MAX_TILE_PIXELS, _TILE_SHARE * width * height)
     covered = -(-width // across) * across * -(-height // down) * down
-    if across * down > most or covered > max(max_pixels, _MAX_TILE_PIXELS):
+    if across * down > max_tile_pixels or covered > max(max_pixels, _MAX_TILE_PIXELS):
         raise ImageTooLarge(
             f"the TIFF has {width} x {height} pixels in tiles of {across} x {down}; save it with smaller "
             "tiles, or in strips"
@@ -92,7 +92,7 @@ def _check_tiles(numbers: dict[int, int], max_pixels: int) -> None:
 
 
 def _directories(data: bytes) -> Iterator[Directory]:
-    """The first directory, and those that it and they name, each once."""
+    """The first directory, and those that it refers to directly or indirectly, each once."""
     order = {b"II": "<", b"MM": ">"}.get(data[:2])
     if order is None or len(data) < 16:
         return
@@ -110,7 +110,7 @@ def _directories(data: bytes) -> Iterator[Directory]:
 
 
 def _read(data: bytes, offset: int, order: str, big: bool) -> Directory:
-    """Read a directory as far as it lies in the file; values that don't are passed over, as by Pillow."""
+    """Read the part of a directory that is in the file; values beyond the end are skipped, as by Pillow."""
     counted, entry, inline = ("Q", "HHQ", 8) if big else ("H", "HHI", 4)
     size, start = struct.calcsize(f"{order}{entry}") + inline, offset + struct.calcsize(counted)
     if start > len(data):
@@ -128,7 +128,7 @@ def _read(data: bytes, offset: int, order: str, big: bool) -> Directory:
 
 
 def _number(data: bytes, at: int, order: str, kind: int, inline: int) -> int:
-    """One value, in its entry or, where it is too long, where the entry says; 0 where there is none."""
+    """A value, stored in its entry or, where it is too long, at the entry's offset; 0 where there is none."""
     form = f"{order}{_INTEGERS[kind]}"
     size = struct.calcsize(form)
     if size > inline:

@@ -1,4 +1,4 @@
-"""Chunks of a WebP (RFC 9649, 2)."""
+"""Bounds on the chunks of a WebP (RFC 9649, 2)."""
 
 import struct
 from typing import Final
@@ -7,14 +7,14 @@ from encoder_service.decoding.structure import tiff
 from encoder_service.decoding.structure.bounds import check_count
 
 _MAX_CHUNKS: Final = 65_536
-"""Those of a photo are six at most; each frame of an animation is one more."""
+"""A photo has at most six, and an animation one per frame."""
 
 _HEADER_BYTES: Final = 12
 
 
 def check(data: bytes, max_pixels: int) -> None:
-    """Hold the chunks of a WebP to bounds. Raises ImageInvalid."""
-    del max_pixels  # of a WebP they are its width and height alone
+    """Check the chunks of a WebP. Raises ImageInvalid."""
+    del max_pixels  # a WebP's pixels are bounded by its width and height alone
     at, count = _HEADER_BYTES, 0
     while at + 8 <= len(data):
         kind, length = struct.unpack_from("<4sI", data, at)

@@ -11,7 +11,7 @@ from encoder_service.domain.faces import BoundingBox, Detection
 from encoder_service.embedding.dlib_weights.mmod import Mmod
 
 Scores = npt.NDArray[np.float32]
-"""One for each cell (rows, columns); a face is where it is above 0."""
+"""A score per cell (rows, columns); above 0 there is a face."""
 Integers = npt.NDArray[np.int64]
 Doubles = npt.NDArray[np.float64]
 
@@ -21,13 +21,13 @@ _DOUBLED_SHIFT: Final = np.array([1.25, 0.75] * 2)  # x, y of dlib's pyramid_dow
 
 
 def decode(scores: Scores, pyramid: Pyramid, network: Mmod) -> list[Detection]:
-    """Return the faces of the image the pyramid was built from, surest first.
+    """Return the faces of the image the pyramid was built from, highest score first.
 
     Boxes are in pixels of that image, before it was doubled, and not clipped to it.
     """
     rows, columns = np.nonzero(scores > 0)
-    sureness = scores[rows, columns]
-    order = np.argsort(-sureness, kind="stable")
+    positive = scores[rows, columns]
+    order = np.argsort(-positive, kind="stable")
     centers = _centers(np.stack([columns, rows], axis=1)[order], network)
     boxes = _to_image(centers, pyramid.tiling.levels, network.window_pixels)
     kept = suppress(boxes, network)
@@ -37,20 +37,20 @@ def decode(scores: Scores, pyramid: Pyramid, network: Mmod) -> list[Detection]:
     return [
         Detection(BoundingBox(top=top, right=right, bottom=bottom, left=left), float(score))
         for (left, top, right, bottom), score in zip(
-            _round(found).tolist(), sureness[order][kept], strict=True
+            _round(found).tolist(), positive[order][kept], strict=True
         )
     ]
 
 
 def _centers(cells: Integers, network: Mmod) -> Integers:
-    """The pixels (x, y) of the picture at the middle of what cells (column, row) see."""
+    """The centers (x, y), in pixels of the picture, of the receptive fields of cells (column, row)."""
     return cells * network.cell_pixels + network.field_pixels // 2
 
 
 def _to_image(centers: Integers, levels: tuple[Level, ...], window_pixels: int) -> Integers:
-    """Carry windows around pixels of the picture to boxes (left, top, right, bottom) of the image.
+    """Map windows around pixels of the picture to boxes (left, top, right, bottom) of the image.
 
-    A window belongs to the level that holds its center, or else is nearest to it.
+    A window belongs to the level that contains its center, else to the nearest level.
     """
     level_of = _nearest(centers, levels)
     corners = np.array([(level.left, level.top) for level in levels])[level_of]
@@ -76,7 +76,10 @@ def _nearest(points: Integers, levels: tuple[Level, ...]) -> Integers:
 
 
 def suppress(boxes: Integers, network: Mmod) -> list[int]:
-    """Return the indices of boxes, surest first, of which no kept one before them overlaps them."""
+    """Non-maximum suppression: indices of the boxes kept, where `boxes` are ordered by score, highest first.
+
+    A box is kept unless one kept before overlaps it.
+    """
     kept: list[int] = []
     left = np.arange(len(boxes))
     while len(left):
@@ -86,7 +89,7 @@ def suppress(boxes: Integers, network: Mmod) -> list[int]:
 
 
 def _overlap(box: Integers, others: Integers, network: Mmod) -> npt.NDArray[np.bool_]:
-    """Whether boxes share too much with one: dlib's test_box_overlap, of the hull and not the union."""
+    """Which boxes overlap one too much: dlib's test_box_overlap, relative to the hull and not the union."""
     shared = _areas(np.maximum(box[:2], others[:, :2]), np.minimum(box[2:], others[:, 2:]))
     hull = _areas(np.minimum(box[:2], others[:, :2]), np.maximum(box[2:], others[:, 2:]))
     smaller = np.minimum(_areas(box[:2], box[2:]), _areas(others[:, :2], others[:, 2:]))
@@ -95,7 +98,7 @@ def _overlap(box: Integers, others: Integers, network: Mmod) -> npt.NDArray[np.b
 
 
 def _areas(low: Integers, high: Integers) -> Integers:
-    """Pixels from low to high corners (..., 2), edges inclusive; 0 where they don't meet."""
+    """Pixels from low to high corners (..., 2), edges inclusive; 0 for an empty rectangle."""
     areas: Integers = np.maximum(high - low + 1, 0).prod(axis=-1)
     return areas
 

@@ -16,19 +16,18 @@ from encoder_service.embedding.dlib_weights import cache, files, mmod
 from encoder_service.embedding.dlib_weights.mmod import Mmod
 
 _MAX_BATCH: Final = 4
-"""The most pictures scored together: beyond it memory grows and speed hardly does."""
+"""Pictures scored together at most; larger batches take more memory and are hardly faster."""
 
 Shape = tuple[int, int]
 """Height and width in pixels."""
 
 
 class Network:
-    """A loaded network. Safe to share between threads; it runs without the GIL.
+    """A loaded network. Threads may share it; it runs without the GIL.
 
     The device's `image_sizes`, (width, height) after doubling, and `batch_sizes` fix the shapes it runs
-    in: a pyramid is filled up to the smallest shape that holds it
-    and a batch to the next size, which changes no score. A pyramid larger than all of them runs in its
-    own shape. With neither, everything does.
+    in: a pyramid is padded to the smallest shape that holds it and a batch to the next size, which changes
+    no score. A pyramid larger than all of them, or any without `image_sizes`, runs in its own shape.
     """
 
     def __init__(self, model: bytes, details: Mmod, device: Device) -> None:
@@ -48,7 +47,7 @@ class Network:
     def score(self, pyramids: Sequence[Pyramid]) -> list[Scores]:
         """Score pyramids, those of one shape in one run, and return the scores in their order.
 
-        A picture too small to see anything in has no cells.
+        A picture smaller than the network's receptive field has no cells.
         """
         of_shape: dict[Shape, list[int]] = defaultdict(list)
         for index, pyramid in enumerate(pyramids):

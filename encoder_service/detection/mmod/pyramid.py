@@ -1,4 +1,4 @@
-"""The picture the network sees: an image at every size, side by side on the mean color."""
+"""The network's input: an image at every size, the levels side by side on the mean color."""
 
 import dataclasses
 
@@ -15,9 +15,9 @@ Color = tuple[float, float, float]
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Pyramid:
-    """Float32 planes (3, height, width), RGB less the mean color, and where each level lies in them.
+    """Float32 planes (3, height, width), RGB minus the mean color, and where each level lies in them.
 
-    It takes about 45 bytes for each pixel of the image, enlarged if it was.
+    It takes about 45 bytes per pixel of the image after doubling.
     """
 
     picture: npt.NDArray[np.float32]
@@ -38,9 +38,9 @@ def build(pixels: Pixels, average: Color, *, upsample: int) -> Pyramid:
     layout = tiling.lay_out(width, height)
     picture = np.zeros((3, layout.height, layout.width), dtype=np.float32)
     level -= np.array(average, dtype=np.float32)[:, None, None]
-    for place in layout.levels:
+    for tile in layout.levels:
         cancellation.check()
-        if level.shape[1:] != (place.height, place.width):
-            level = resizing.resize(level, place.height, place.width)
-        picture[:, place.top : place.bottom, place.left : place.right] = level
+        if level.shape[1:] != (tile.height, tile.width):
+            level = resizing.resize(level, tile.height, tile.width)
+        picture[:, tile.top : tile.bottom, tile.left : tile.right] = level
     return Pyramid(picture, layout, upsample)

@@ -1,8 +1,8 @@
-"""dlib's bilinear resize, to the bit where that decides a pixel.
+"""dlib's bilinear resize, bit for bit where that decides a pixel.
 
 dlib samples a row four columns at a time in float32, whose positions drift from the true ones by
 thousandths of a pixel, and its last few columns in double (dlib/image_transforms/interpolation.h).
-The order of the sums is kept too: an enlarged image is cut to whole numbers.
+The order of the sums is kept too, as an enlarged image is truncated to whole numbers.
 """
 
 import dataclasses
@@ -16,7 +16,7 @@ Planes = npt.NDArray[np.float32]
 """Colour planes (3, height, width)."""
 
 _LANES: Final = 4
-_STRIP_VALUES: Final = 1 << 15  # of one plane: what a strip touches stays in a core's second cache
+_STRIP_VALUES: Final = 1 << 15  # of one plane, so that a strip's data stays in a core's L2 cache
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -40,7 +40,7 @@ def resize(planes: Planes, height: int, width: int) -> Planes:
 
 
 def double(planes: Planes) -> Planes:
-    """Return planes of whole numbers enlarged as dlib's pyramid_up does it, cut to whole numbers."""
+    """Return planes of whole numbers enlarged as by dlib's pyramid_up, truncated to whole numbers."""
     _, height, width = planes.shape
     return _resize(planes, 2 * height + 1, 2 * width + 2, cut=True)
 

@@ -1,4 +1,4 @@
-"""Where the levels of an image pyramid lie in the one picture that the network sees."""
+"""Where the levels of an image pyramid lie in the single picture that is the network's input."""
 
 import dataclasses
 import functools
@@ -12,7 +12,7 @@ _BORDER: Final = 11
 
 @dataclasses.dataclass(frozen=True)
 class Level:
-    """The place of one level in the picture, in pixels."""
+    """The rectangle of one level in the picture, in pixels."""
 
     left: int
     top: int
@@ -43,8 +43,8 @@ class Tiling:
 def lay_out(width: int, height: int) -> Tiling:
     """Lay out the pyramid of an image as dlib's compute_tiled_image_pyramid_details does.
 
-    A first column goes down from the image itself; where the next level fits beside the last one and
-    half of what is left has been laid, a second goes up along the right edge, until it meets the image.
+    The first column runs down from the image itself. Once the next level fits beside the last one and half
+    of the remaining height is used, a second column runs up along the right edge until it meets the image.
     """
     sizes = _level_sizes(width, height)
     column_height = _first_column_height(sizes)
@@ -76,7 +76,7 @@ def _level_sizes(width: int, height: int) -> list[tuple[int, int]]:
 
 def _first_column_height(sizes: list[tuple[int, int]]) -> int:
     full_width, full_height = sizes[0]
-    # dlib takes one gap too many from the total; it moves the turn, so it is kept.
+    # dlib subtracts one gap too many, which decides where the second column begins; so it is kept here.
     total = sum(height + _GAP for _, height in sizes) - 2 * _GAP
     column_height = previous_width = 0
     for width, height in sizes:

@@ -1,7 +1,7 @@
-"""Converted networks on disk, by the hash of the weights they were made of.
+"""A cache of converted networks on disk, keyed by the hash of the weights.
 
-An entry is the SHA-256 of an ONNX file, 32 bytes, and then that file. It is written under another
-name and renamed, so that a reader sees a whole entry or none and processes may race.
+An entry is the SHA-256 of an ONNX file, 32 bytes, followed by the file. It is written to a temporary file and
+renamed, so that a reader sees a complete entry or none, and processes may race.
 """
 
 import contextlib
@@ -18,7 +18,7 @@ from encoder_service.embedding.dlib_weights.files import Weights
 from facerec import ownership
 
 CONVERTER_VERSION: Final = 2
-"""Raised whenever the same weights would make another graph."""
+"""Incremented whenever the same weights would give another graph."""
 
 _DIGEST_BYTES: Final = 32
 
@@ -28,35 +28,34 @@ log = structlog.get_logger(__name__)
 def default_folder() -> Path:
     """The folder under the user's cache home: `$XDG_CACHE_HOME` or `~/.cache`."""
     home = os.environ.get("XDG_CACHE_HOME", "")
-    # The specification has a relative path ignored.
+    # The XDG specification says to ignore a relative path.
     return (Path(home) if Path(home).is_absolute() else Path.home() / ".cache") / "facerec" / "models"
 
 
 def entry_path(folder: Path, weights: Weights, variant: str = "") -> Path:
-    """Where a converted form of these weights is kept."""
+    """The path of a converted form of these weights."""
     return folder / f"{weights.sha256}-{CONVERTER_VERSION}{variant and '-'}{variant}.onnx"
 
 
 def fetch(folder: Path, weights: Weights, convert: Callable[[bytes], bytes], *, variant: str = "") -> bytes:
-    """Return the ONNX file of these weights: the whole one on disk, else converted and kept.
+    """Return the ONNX file of these weights, from the cache or converted and then cached.
 
-    `variant` names what `convert` makes where it can make several.
-
-    A folder that can't be written, or where others could give root a network of theirs, costs a conversion at
-    each start and a line in the log. Raises what `convert` raises.
+    `variant` distinguishes the forms that weights can be converted to. A folder that can't be written, or in
+    which other users could replace root's networks, is not used: the networks are converted at each start,
+    and a warning is logged. Raises what `convert` raises.
     """
-    if why := ownership.why_unsafe(folder):
-        log.warning("model_cache_unsafe", folder=str(folder), error=why)
+    if reason := ownership.why_unsafe(folder):
+        log.warning("model_cache_refused", folder=str(folder), error=reason)
         return convert(weights.data)
     path = entry_path(folder, weights, variant)
-    kept = _read(path)
-    if kept is not None:
-        return kept
+    cached = _read(path)
+    if cached is not None:
+        return cached
     model = convert(weights.data)
     try:
         _write(path, model)
     except OSError as error:
-        log.warning("model_cache_unwritable", folder=str(folder), error=error.strerror)
+        log.warning("model_cache_write_failed", folder=str(folder), error=error.strerror)
     return model
 
 

@@ -1,4 +1,4 @@
-"""Where dlib's weights lie and which they are."""
+"""Finds, reads and identifies dlib's weights files."""
 
 import dataclasses
 import hashlib
@@ -23,9 +23,9 @@ class WeightFiles:
     resnet: Path
     landmarks_5: Path
     landmarks_68: Path | None
-    """None where it was not asked for."""
+    """None unless it was requested."""
     mmod: Path
-    """Read only where the CNN detector is; `find` does not ask for it."""
+    """Of the CNN detector; `find` does not check that it exists."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,15 +37,15 @@ class Weights:
 
     @property
     def name(self) -> str:
-        """The network's name: the known one, else one made of its hash."""
+        """The network's name: a known one, otherwise one derived from its hash."""
         return KNOWN_NAMES.get(self.sha256, f"sha256-{self.sha256[:16]}")
 
 
 def find(folder: Path | None = None, *, large_landmarks: bool = False) -> WeightFiles:
     """Find the files in `folder`, by default in the installed face_recognition_models.
 
-    That package is located and never imported: importing it needs pkg_resources. The model of 68 landmarks,
-    whose training data may not be used commercially, is looked for with `large_landmarks` only. Raises
+    That package is located but never imported, as its import needs pkg_resources. The model of 68 landmarks,
+    whose training data may not be used commercially, is only required with `large_landmarks`. Raises
     WeightsInvalid where a file is missing.
     """
     if folder is None:

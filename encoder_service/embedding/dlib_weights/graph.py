@@ -67,7 +67,7 @@ def write(network: ResNet, *, half: bool = False) -> bytes:
 
 
 class _Graph:
-    """A graph being written: the current output, its (channels, rows, columns), and the tagged ones."""
+    """A graph being written: the current output with its (channels, rows, columns), and tagged outputs."""
 
     def __init__(self, shape: Shape, *, half: bool) -> None:
         self.nodes: list[onnx.NodeProto] = []
@@ -80,7 +80,7 @@ class _Graph:
         self._input_average: Double = np.zeros(3)
 
     def take_bytes(self, average: tuple[float, float, float]) -> None:
-        """Begin with uint8 NHWC; the first convolution takes the normalisation `(x - average) / 256`."""
+        """Begin with uint8 NHWC; the first convolution includes the normalization `(x - average) / 256`."""
         self._apply("Cast", to=TensorProto.FLOAT16 if self._half else TensorProto.FLOAT)
         self._apply("Transpose", perm=[0, 3, 1, 2])
         self._input_scale = np.full(3, 1 / 256)
@@ -111,7 +111,7 @@ class _Graph:
         self.shape = (len(bias), *self._slide((rows, columns), layer.stride, layer.padding))
 
     def add(self, layer: Layer) -> None:
-        """Append a layer that is no convolution. Raises WeightsInvalid for one out of place."""
+        """Append a layer that is not a convolution. Raises WeightsInvalid for an unexpected one."""
         match layer:
             case Relu():
                 self._apply("Relu")
@@ -128,14 +128,14 @@ class _Graph:
             case AddTagged(tag):
                 self._add_tagged(*self._tagged[tag])
             case _:
-                raise WeightsInvalid(f"{type(layer).__name__} stands where no such layer is expected")
+                raise WeightsInvalid(f"unexpected layer {type(layer).__name__}")
 
     def _pool(self, layer: Pool) -> None:
         if layer.kernel == (0, 0):
             self._apply("GlobalAveragePool")
             self.shape = (self.shape[0], 1, 1)
             return
-        # dlib's average leaves the padding out of its count; none of these layers is padded.
+        # dlib's average excludes padding from its count; none of these layers is padded.
         kind = {"max": "MaxPool", "avg": "AveragePool"}[layer.kind]
         self._apply(kind, kernel_shape=layer.kernel, strides=layer.stride, pads=layer.padding * 2)
         self.shape = (self.shape[0], *self._slide(layer.kernel, layer.stride, layer.padding))

@@ -61,14 +61,14 @@ class AddTagged:
 
 @dataclasses.dataclass(frozen=True)
 class Tag:
-    """Names the input so that a later layer can come back to it."""
+    """Tags the input so that a later layer can use it."""
 
     tag: int
 
 
 @dataclasses.dataclass(frozen=True)
 class Skip:
-    """Goes on from the output tagged with this number."""
+    """Continues from the output tagged with this number."""
 
     tag: int
 
@@ -151,7 +151,7 @@ READERS: Final[dict[str, Callable[[Reader], Layer]]] = {
     "add_prev1": lambda reader: _read_add_tagged(reader, 1),
     "add_prev2": lambda reader: _read_add_tagged(reader, 2),
 }
-"""How each kind of layer that has details is read."""
+"""The reader of each kind of layer that has parameters in the file."""
 
 MARKERS: Final[dict[str, Layer]] = {"tag1": Tag(1), "tag2": Tag(2), "skip1": Skip(1)}
-"""The layers that only steer the flow: a version in the file, no details."""
+"""Layers that only route outputs: they have a version in the file and no parameters."""

@@ -15,28 +15,28 @@ LAYERS: Final[tuple[str, ...]] = ("con", *("relu", "affine", "con") * 6)
 
 @dataclasses.dataclass(frozen=True)
 class Mmod:
-    """The network and what its loss knows of boxes.
+    """The network, and the box parameters of its loss.
 
-    Layers are innermost first; `average` is the mean color subtracted (RGB), after which a pixel is
-    divided by 256; `window_pixels` is the side of the square the network looks for.
+    Layers are innermost first. `average` is the mean color (RGB), which is subtracted before a pixel is
+    divided by 256. `window_pixels` is the side of the square that the network detects.
     """
 
     layers: tuple[Layer, ...]
     average: tuple[float, float, float]
     window_pixels: int
     overlap_threshold: float
-    """Of two boxes that share more than this part of their hull, the surer one stays."""
+    """Of two boxes that share more than this part of their hull, only that of the higher score is kept."""
     covered_threshold: float
-    """And of two of which one lies to more than this part in the other."""
+    """Likewise where more than this part of the smaller box lies in the other."""
 
     @property
     def cell_pixels(self) -> int:
-        """Pixels from one score to the next."""
+        """Pixels from one cell to the next: the network's stride."""
         return math.prod(layer.stride[0] for layer in self._convolutions)
 
     @property
     def field_pixels(self) -> int:
-        """Side of the square of pixels from which the unpadded convolutions make one cell."""
+        """Side of the receptive field of a cell, in pixels, by the unpadded convolutions."""
         field = step = 1
         for layer in self._convolutions:
             if layer.padding == (0, 0):
@@ -45,7 +45,7 @@ class Mmod:
         return field
 
     def cells(self, pixels: int) -> int:
-        """Scores along a side of so many pixels."""
+        """Cells along a side of `pixels` pixels."""
         return max(0, (pixels - self.field_pixels) // self.cell_pixels + 1)
 
     @property
@@ -61,7 +61,7 @@ def parse(data: bytes) -> Mmod:
     reader.expect(reader.integer(), 1, "version of the loss")
     rows, columns = reader.integer(), reader.integer()
     reader.expect(rows, columns, "window height")
-    for _ in range(3):  # price of a false alarm and of a miss, overlap with the truth: training only
+    for _ in range(3):  # loss per false alarm and per miss, overlap with the truth: training only
         reader.real()
     overlap, covered = reader.real(), reader.real()
     reader.real(), reader.real()  # overlap with what is to be ignored: training only

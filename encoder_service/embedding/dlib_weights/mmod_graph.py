@@ -18,7 +18,7 @@ SCORES: Final = "scores"
 _OPSET: Final = 17
 _IR_VERSION: Final = 9
 _CHANNEL_BLOCK: Final = 16
-"""Channels that ONNX Runtime's widest CPU kernels and a GPU's work on together."""
+"""Channels that ONNX Runtime's widest CPU kernels and GPU kernels process together."""
 
 Double = npt.NDArray[np.float64]
 
@@ -26,10 +26,10 @@ Double = npt.NDArray[np.float64]
 def write(network: Mmod) -> bytes:
     """Return the ONNX file: `pictures` (n, 3, height, width) -> `scores` (n, rows, columns), float32.
 
-    A picture is RGB less the mean color; dividing it by 256, which is exact in binary, and the affine
-    layers are folded into the convolutions. `inside` (n, 1, rows, columns) is 1 where a picture has
-    cells and 0 in what was added to its end to fit a batch: there the network sees the same zeros as
-    beyond the edge of a picture of its own size. Raises WeightsInvalid where layers do not fit.
+    A picture is RGB minus the mean color. The division by 256, which is exact in binary, and the affine
+    layers are folded into the convolutions. `inside` (n, 1, rows, columns) is 1 for the picture's cells and 0
+    for the padding that makes it fit a batch, so that the padding gives the same zeros as the area beyond the
+    edge of an unpadded picture. Raises WeightsInvalid where layers do not fit together.
     """
     graph = _Graph()
     channels = 3
@@ -37,7 +37,7 @@ def write(network: Mmod) -> bytes:
     for layer, weights, bias in convolutions:
         if layer.padding != (0, 0):
             graph.apply("Mul", INSIDE)
-        # Channels that are always zero cost less than kernels that take no odd number of them.
+        # Extra channels that are always zero cost less than slow kernels for odd numbers of channels.
         wider = -(-len(bias) // _CHANNEL_BLOCK) * _CHANNEL_BLOCK
         graph.convolve(
             _widen(_widen(weights, axis=1, channels=channels), axis=0, channels=wider),
@@ -55,7 +55,7 @@ def write(network: Mmod) -> bytes:
 
 
 def _fold(network: Mmod) -> list[tuple[Convolution, Double, Double]]:
-    """Return each convolution with its weights and bias, those of the affine layer after it included."""
+    """Return each convolution with its weights and bias, the affine layer after it folded in."""
     folded: list[tuple[Convolution, Double, Double]] = []
     for layer in network.layers:
         if isinstance(layer, Convolution):
@@ -69,7 +69,7 @@ def _fold(network: Mmod) -> list[tuple[Convolution, Double, Double]]:
 
 
 def _widen(values: Double, *, axis: int, channels: int) -> Double:
-    """Append zeros along an axis until it has so many channels."""
+    """Append zeros along an axis until it has `channels` channels."""
     missing = [(0, 0)] * values.ndim
     missing[axis] = (0, channels - values.shape[axis])
     return np.pad(values, missing)
@@ -95,9 +95,9 @@ class _Graph:
         self.apply("Conv", weights_name, bias_name, strides=strides, pads=pads)
 
     def convolve_to_one(self, weights: Double, bias: Double, layer: Convolution) -> None:
-        """Append a convolution with one output as two: along rows, one output a row; then down.
+        """Append a convolution with one output as two: along rows, an output per row, then along columns.
 
-        Kernels work on many outputs together, so that one costs as much as all of them.
+        Kernels compute many outputs together, so that one output costs as much as all of them.
         """
         if len(weights) != 1 or layer.stride != (1, 1):
             raise WeightsInvalid("the detector's last convolution is not the one expected")

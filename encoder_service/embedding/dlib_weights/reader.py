@@ -12,7 +12,7 @@ _SPECIAL_FLOATS: Final = {32000: math.inf, 32001: -math.inf, 32002: math.nan}
 
 
 class Reader:
-    """Reads values one after another. Raises WeightsInvalid where the bytes are no such value."""
+    """Reads values one after another. Raises WeightsInvalid where the bytes are not the expected value."""
 
     def __init__(self, data: bytes) -> None:
         self._data = data
@@ -71,7 +71,7 @@ class Reader:
             raise self.invalid(f"{left} bytes follow the network")
 
     def invalid(self, what: str) -> WeightsInvalid:
-        """Return the error that names the place reached."""
+        """Return the error for the current offset."""
         return WeightsInvalid(f"not the dlib network expected: {what} at byte {self._offset}")
 
     def _dimensions(self) -> tuple[int, int, int, int]:

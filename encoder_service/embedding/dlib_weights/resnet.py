@@ -1,4 +1,4 @@
-"""dlib's face recognition ResNet-29, as it lies in `dlib_face_recognition_resnet_model_v1.dat`."""
+"""dlib's face recognition ResNet-29, from `dlib_face_recognition_resnet_model_v1.dat`."""
 
 import dataclasses
 from typing import Final

@@ -10,26 +10,28 @@ from facerec.cli.terminal import output
 from facerec.cli.terminal.options import MATCHER_ADDRESS, Collection, Json, Matcher, collections_of
 from facerec.contract import DEFAULT_COLLECTION_ID
 
-Time = Annotated[
-    datetime.datetime | None,
-    typer.Option(formats=["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"], help="In UTC."),
-]
+FORMATS = ["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"]
 
 
 def audit(
     person: Annotated[
-        str | None, typer.Option(metavar="PERSON", help="Only what is about this person, still there.")
+        str | None,
+        typer.Option(metavar="PERSON", help="Only events about this person, who must still be enrolled."),
     ] = None,
-    changes: Annotated[bool, typer.Option("--changes", help="Only what changed something.")] = False,
+    changes: Annotated[bool, typer.Option("--changes", help="Only changes.")] = False,
     decisions: Annotated[bool, typer.Option("--decisions", help="Only decisions.")] = False,
-    since: Time = None,
-    until: Time = None,
-    limit: Annotated[int, typer.Option(min=1, help="Most events to show.")] = 100,
+    since: Annotated[
+        datetime.datetime | None, typer.Option(formats=FORMATS, help="Only events from this time on, in UTC.")
+    ] = None,
+    until: Annotated[
+        datetime.datetime | None, typer.Option(formats=FORMATS, help="Only events before this time, in UTC.")
+    ] = None,
+    limit: Annotated[int, typer.Option(min=1, help="Show at most this many events.")] = 100,
     collection: Collection = DEFAULT_COLLECTION_ID,
     address: Matcher = MATCHER_ADDRESS,
     json: Json = False,
 ) -> None:
-    """Show what was done, by whom and when, newest first."""
+    """Show the audit log, newest events first."""
     kind = "" if changes == decisions else "changes" if changes else "decisions"
     with collections_of(address, person_id=person, collection_id=collection) as client:
         listing = client.list_audit_events(

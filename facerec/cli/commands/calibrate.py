@@ -12,7 +12,7 @@ import typer
 from facerec.cli.terminal import output
 from facerec.cli.terminal.errors import Problem
 from facerec.cli.terminal.options import MATCHER_ADDRESS, Collection, Json, Matcher, collections_of
-from facerec.cli.terminal.tables import figure
+from facerec.cli.terminal.tables import format_number
 from facerec.contract import DEFAULT_COLLECTION_ID
 from facerec.errors import FacerecError, Reason
 
@@ -26,33 +26,34 @@ SHOWN = (0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7)
 def calibrate(
     target_far: Annotated[
         float | None,
-        typer.Option(min=1e-7, max=0.1, help="Share of false claims to let through.  [default: 0.001]"),
+        typer.Option(min=1e-7, max=0.1, help="Target false match rate of verify.  [default: 0.001]"),
     ] = None,
     target_false_hits: Annotated[
         float | None,
         typer.Option(
             min=1e-4,
             max=10,
-            help="False positives to expect of a search for somebody unenrolled.  [default: 0.01]",
+            help="Target for identify: expected false positives per unenrolled face.  [default: 0.01]",
         ),
     ] = None,
-    max_persons: Annotated[int, typer.Option(min=0, max=50000, help="Most people compared; 0 is 1000.")] = 0,
+    max_persons: Annotated[
+        int, typer.Option(min=0, max=50000, help="Compare at most this many people; 0 is 1000.")
+    ] = 0,
     plot: Annotated[
         Path | None,
         typer.Option(
-            metavar="OUT.png", help="Draw distances and rates; needs matplotlib: pip install matplotlib."
+            metavar="OUT.png",
+            help="Plot distances and error rates; needs matplotlib: pip install matplotlib.",
         ),
     ] = None,
-    apply: Annotated[
-        bool, typer.Option("--apply", help="Put the thresholds in force, with this as their evidence.")
-    ] = False,
+    apply: Annotated[bool, typer.Option("--apply", help="Set the collection's thresholds to these.")] = False,
     collection: Collection = DEFAULT_COLLECTION_ID,
     address: Matcher = MATCHER_ADDRESS,
     json: Json = False,
 ) -> None:
-    """Measure error rates, and the thresholds for a target.
+    """Measure a collection's error rates, and find thresholds.
 
-    They are measured on the collection's own people.
+    The rates are measured on the collection's own people.
     """
     if plot:
         _check_plot()
@@ -76,16 +77,16 @@ def calibrate(
     show(found)
     if applied:
         output.line(
-            f"in force: verify {applied.old_verify_threshold:.3f} -> {applied.verify_threshold:.3f}, "
+            f"applied: verify {applied.old_verify_threshold:.3f} -> {applied.verify_threshold:.3f}, "
             f"identify {applied.old_identify_threshold:.3f} -> {applied.identify_threshold:.3f}"
         )
     else:
-        output.line("nothing was changed; --apply puts these thresholds in force")
+        output.line("nothing was changed; --apply sets the collection's thresholds to these")
 
 
 @contextlib.contextmanager
 def _naming_flags() -> Iterator[None]:
-    """Name what is to be asked for by its flag."""
+    """Name fields of the contract by their flags in errors."""
     try:
         yield
     except FacerecError as error:
@@ -95,7 +96,7 @@ def _naming_flags() -> Iterator[None]:
 
 
 def _in_flags(advice: str) -> str:
-    """The contract's fields as this command's flags."""
+    """Replace the contract's field names by this command's flags."""
     for field in ("target_far", "target_false_hits", "max_persons"):
         advice = advice.replace(field, f"--{field.replace('_', '-')}")
     return advice
@@ -107,15 +108,16 @@ def _check_plot() -> None:
     if find_spec("matplotlib") is None:
         python = shlex.quote(sys.executable)
         raise Problem(
-            f"drawing takes matplotlib, which is not installed: {python} -m pip install matplotlib", "USAGE"
+            f"--plot needs matplotlib, which is not installed: {python} -m pip install matplotlib", "USAGE"
         )
 
 
 def show(found: "Calibration") -> None:
     """Print a calibration for people."""
     output.line(
-        f"{output.counted(found.genuine_pairs, 'pair')} of {found.genuine_persons} people's own faces, "
-        f"{output.counted(found.impostor_pairs, 'pair')} of {found.impostor_persons} different people"
+        f"{output.counted(found.genuine_pairs, 'pair')} of faces of the same person "
+        f"({found.genuine_persons} people), {output.counted(found.impostor_pairs, 'pair')} of faces of "
+        f"different people ({found.impostor_persons} people)"
     )
     steps = [point for point in found.curve if any(abs(point.threshold - t) < 1e-6 for t in SHOWN)]
     rows = [("", point) for point in steps] + [("verify", found.verify)]
@@ -125,20 +127,20 @@ def show(found: "Calibration") -> None:
     columns = ("for", "threshold", "FMR (95 %)", "FNMR (95 %)", "false positives")
     output.table(columns, [(name, *_cells(point)) for name, point in rows])
     output.line(
-        f"targets: verify an FMR of {figure(found.target_far)}, identify {figure(found.target_false_hits)} "
-        "false positives a search"
+        f"targets: FMR {format_number(found.target_far)} for verify, "
+        f"{format_number(found.target_false_hits)} expected false positives per search for identify"
     )
     if found.identify_needs:
         output.line(f"no identify threshold: {_in_flags(found.identify_needs)}")
     for each in found.suspects:
-        apart = output.distance(each.distance)
-        output.line(f"probably one person: {each.person_id_a} and {each.person_id_b} ({apart} apart)")
+        distance = output.distance(each.distance)
+        output.line(f"likely duplicate: {each.person_id_a} and {each.person_id_b} (distance {distance})")
 
 
 def _cells(point: "OperatingPoint") -> tuple[str, ...]:
     frr = _rate(point.frr) if point.frr else ""
-    return f"{point.threshold:.3f}", _rate(point.far), frr, figure(point.expected_false_hits)
+    return f"{point.threshold:.3f}", _rate(point.far), frr, format_number(point.expected_false_hits)
 
 
 def _rate(rate: "Rate") -> str:
-    return f"{figure(rate.value)} ({figure(rate.low)}-{figure(rate.high)})"
+    return f"{format_number(rate.value)} ({format_number(rate.low)}-{format_number(rate.high)})"

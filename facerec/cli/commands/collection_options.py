@@ -1,4 +1,4 @@
-"""The settings of a collection as options, one field each, of the commands that take them."""
+"""The settings of a collection as command line options, one per field."""
 
 import dataclasses
 import enum
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Policy(enum.StrEnum):
-    """What enrolling does about a face as near to another person as a duplicate."""
+    """What `enroll` does with a face within the duplicate threshold of another person's."""
 
     ALLOW = "allow"
     FLAG = "flag"
@@ -25,17 +25,17 @@ class Policy(enum.StrEnum):
 
 @dataclasses.dataclass(frozen=True)
 class SettingsOptions:
-    """What was named on the command line; None leaves a setting as it is."""
+    """The settings given on the command line; None leaves a setting as it is."""
 
-    name: Annotated[str | None, typer.Option("--name", help="The collection's name, for people.")] = None
+    name: Annotated[str | None, typer.Option("--name", help="The collection's display name.")] = None
     verify_threshold: Annotated[
         float | None, typer.Option(min=0, max=4, help="Largest distance at which verify and compare match.")
     ] = None
     identify_threshold: Annotated[
-        float | None, typer.Option(min=0, max=4, help="Largest distance of somebody identified.")
+        float | None, typer.Option(min=0, max=4, help="Largest distance at which identify matches.")
     ] = None
     duplicates: Annotated[
-        Policy | None, typer.Option("--duplicates", help="What enroll does about another person's face.")
+        Policy | None, typer.Option("--duplicates", help="What enroll does with another person's face.")
     ] = None
     duplicate_threshold: Annotated[
         float | None,
@@ -44,16 +44,23 @@ class SettingsOptions:
     min_face_pixels: Annotated[
         int | None,
         typer.Option(
-            "--min-face-pixels", min=0, max=65535, help="Shorter side of the smallest face enrolled."
+            "--min-face-pixels",
+            min=0,
+            max=65535,
+            help="Shorter side of the smallest face enrolled, in pixels.",
         ),
     ] = None
     exact_only: Annotated[
-        bool | None, typer.Option("--exact-only/--use-index", help="Whether identify never asks an index.")
+        bool | None,
+        typer.Option("--exact-only/--use-index", help="Whether identify always scans, or may use an index."),
     ] = None
     index_above: Annotated[
         int | None,
         typer.Option(
-            "--index-above", min=1000, max=1_000_000_000, help="Faces above which an index is built."
+            "--index-above",
+            min=1000,
+            max=1_000_000_000,
+            help="Number of faces above which an index is built.",
         ),
     ] = None
     trust_distance: Annotated[
@@ -68,18 +75,18 @@ class SettingsOptions:
     ] = None
     retention: Annotated[
         str | None,
-        typer.Option(metavar="LENGTH", help="How long faces are kept, such as 90d or 52w; 0 is for ever."),
+        typer.Option(metavar="LENGTH", help="How long faces are kept, such as 90d or 52w; 0 for ever."),
     ] = None
     refuse_quality: Annotated[
         str | None,
         typer.Option(
             metavar="REASONS",
-            help="For which the encoder's reasons no face is enrolled, such as blurred,too-dark; or none.",
+            help="Quality reasons for which a face is refused, such as blurred,too-dark; or none.",
         ),
     ] = None
 
     def settings(self) -> "CollectionSettings":
-        """As the client takes them. Raises Problem for a length of time that is none."""
+        """The client's settings. Raises Problem where the retention is not a duration."""
         from facerec.client import CollectionSettings
 
         return CollectionSettings(
@@ -93,13 +100,13 @@ class SettingsOptions:
             index_above_faces=self.index_above,
             trust_distance=self.trust_distance,
             target_recall=self.target_recall,
-            retention=None if self.retention is None else times.duration(self.retention, "--retention"),
+            retention=None if self.retention is None else times.parse_duration(self.retention, "--retention"),
             refused_qualities=None if self.refuse_quality is None else _reasons(self.refuse_quality),
         )
 
 
 def takes_settings(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command every option of SettingsOptions where it has its parameter `options`."""
+    """Replace a command's parameter `options` by every option of SettingsOptions."""
     own = inspect.signature(command, eval_str=True).parameters
     options = [
         inspect.Parameter(field.name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=field.type)

@@ -1,4 +1,4 @@
-"""A collection as people read it: its settings, and the state of its index."""
+"""Prints a collection's settings and the state of its index."""
 
 from typing import TYPE_CHECKING
 
@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 def show_collection(collection: "Collection", title: str, json: bool) -> None:
-    """Print a collection's settings under a title, or all of it as JSON."""
+    """Print a collection's settings under a title, or the whole collection as JSON."""
     if json:
         output.as_json({"collection": collection})
         return
@@ -22,26 +22,26 @@ def show_collection(collection: "Collection", title: str, json: bool) -> None:
         ("identify threshold", f"{settings.identify_threshold:.3f}"),
         ("duplicates", f"{settings.duplicate_policy} within {settings.duplicate_threshold:.3f}"),
         ("smallest face", f"{settings.min_face_pixels} pixels" if settings.min_face_pixels else "any"),
-        ("faces refused", ", ".join(settings.refused_qualities or ()).lower() or "none for their quality"),
-        ("search", "exact only" if settings.exact_only else "by index where there is one"),
+        ("refused qualities", ", ".join(settings.refused_qualities or ()).lower() or "none"),
+        ("search", "exact only" if settings.exact_only else "by index, if there is one"),
         ("index above", f"{settings.index_above_faces} faces"),
         ("trust distance", f"{settings.trust_distance:.3f}"),
         ("target recall", f"{settings.target_recall:.3f}"),
-        ("faces are kept", times.brief(settings.retention) if settings.retention else "for ever"),
+        ("retention", times.format_duration(settings.retention) if settings.retention else "for ever"),
         ("index", index_state(index)),
     ]
     output.table(("setting", "value"), rows)
 
 
 def index_state(index: "SearchIndex") -> str:
-    """What there is of an index, in a few words."""
+    """The state of an index in a few words."""
     building = f"{index.build_phase}, {index.build_done:.0%}" if index.build_phase else ""
     if not index.ready:
         if index.build_time is not None and not building:
-            return "not used: it misses the target recall, and every search is exact"
+            return "not used: its recall is below the target, so every search is exact"
         return f"building: {building}" if building else "none"
     recall = "" if index.recall is None else f", recall {index.recall:.3f}"
     if index.far_recall is not None:
-        recall += f" and {index.far_recall:.3f} of faces unlike the person's others"
+        recall += f", far recall {index.far_recall:.3f}"
     over = f"over {output.counted(index.persons, 'person', 'people')}{recall}"
     return f"{over}; rebuilding: {building}" if building else over

@@ -16,7 +16,7 @@ collections = typer.Typer(
 )
 
 
-Id = Annotated[str, typer.Argument(metavar="COLLECTION", help="Its id: a-z, 0-9, _ and -.")]
+Id = Annotated[str, typer.Argument(metavar="COLLECTION", help="The collection's id: a-z, 0-9, _ and -.")]
 
 
 @collections.callback(invoke_without_command=True)
@@ -39,7 +39,7 @@ def list_collections(context: typer.Context, address: Matcher = MATCHER_ADDRESS,
         )
         for c in found
     ]
-    output.table(("collection", "name", "faces, about", "index", "created"), rows)
+    output.table(("collection", "name", "faces (about)", "index", "created"), rows)
     output.line(output.counted(len(found), "collection"))
 
 
@@ -48,7 +48,9 @@ def list_collections(context: typer.Context, address: Matcher = MATCHER_ADDRESS,
 def create(
     collection: Id,
     *,
-    space: Annotated[str, typer.Option(help="The space of its encodings, for good.")] = DEFAULT_SPACE,
+    space: Annotated[
+        str, typer.Option(help="The space of its encodings, which can't be changed later.")
+    ] = DEFAULT_SPACE,
     options: SettingsOptions,
     address: Matcher = MATCHER_ADDRESS,
     json: Json = False,
@@ -78,7 +80,7 @@ def change(
     address: Matcher = MATCHER_ADDRESS,
     json: Json = False,
 ) -> None:
-    """Change a collection's settings; what isn't named stays."""
+    """Change a collection's settings; those not given stay as they are."""
     with collections_of(address, collection_id=collection) as client:
         changed = client.update_collection(options.settings(), collection_id=collection)
     show_collection(changed, f"changed {changed.collection_id}", json)
@@ -88,7 +90,7 @@ def change(
 def delete(collection: Id, yes: Yes = False, address: Matcher = MATCHER_ADDRESS, json: Json = False) -> None:
     """Erase a collection and everybody in it.
 
-    `default` is left, empty and as new.
+    `default` stays, empty and with the settings of a new collection.
     """
     confirm(f"Erase the collection {collection} and everybody in it?", yes)
     with collections_of(address, collection_id=collection) as client:
@@ -99,4 +101,4 @@ def delete(collection: Id, yes: Yes = False, address: Matcher = MATCHER_ADDRESS,
         people = output.counted(receipt.persons_deleted, "person", "people")
         output.line(f"erased {collection}, {people} and {output.counted(receipt.faces_deleted, 'face')}")
     else:
-        output.line(f"no collection {collection} was there")
+        output.line(f"nothing to erase: there is no collection {collection}")

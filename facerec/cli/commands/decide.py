@@ -17,18 +17,18 @@ from facerec.cli.terminal.options import (
     MaxDistance,
     matcher,
 )
-from facerec.cli.terminal.tables import figure
+from facerec.cli.terminal.tables import format_number
 from facerec.contract import DEFAULT_COLLECTION_ID
 
 if TYPE_CHECKING:
     from facerec.client import Identification, Quality
 
 NO_MATCH = 1
-MAX_CANDIDATES = 100  # of an answer; beyond it matches are not counted
+MAX_CANDIDATES = 100  # the service does not count matches beyond this
 
 
 def verify(
-    person: Annotated[str, typer.Argument(metavar="PERSON", help="Who the photo is claimed to show.")],
+    person: Annotated[str, typer.Argument(metavar="PERSON", help="The id of the claimed person.")],
     image: Image,
     max_distance: MaxDistance = None,
     largest_face: LargestFace = False,
@@ -61,15 +61,18 @@ def verify(
 def identify(
     image: Image,
     annotate: Annotated[
-        Path | None, typer.Option(metavar="OUT.jpg", help="Draw boxes, names and distances into a copy.")
+        Path | None, typer.Option(metavar="OUT.jpg", help="Write a copy with boxes, names and distances.")
     ] = None,
     font: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="A font (.ttf, .otf, .ttc) with the letters of the names."),
+        typer.Option(metavar="FILE", help="A font (.ttf, .otf, .ttc) that has the names' letters."),
     ] = None,
     max_distance: MaxDistance = None,
     min_face_pixels: Annotated[
-        int, typer.Option(min=0, max=65535, help="Look for faces as small as that, which takes longer.")
+        int,
+        typer.Option(
+            min=0, max=65535, help="Find faces with a shorter side down to this many pixels; slower."
+        ),
     ] = 0,
     collection: Collection = DEFAULT_COLLECTION_ID,
     address: Matcher = MATCHER_ADDRESS,
@@ -121,12 +124,13 @@ def _show(image: Path, answer: "Identification") -> None:
         if face.exact is None and face.matched_persons > 1:
             output.line(
                 f"face {number}: {_people(face.matched_persons)} within the threshold, in the order of their "
-                "ids: which of them it is takes a key with scores, or somebody who looks"
+                "ids: choosing among them takes a key with scores, or a person's review"
             )
-    hits, most = answer.expected_false_hits, answer.expected_false_hits_high
-    if hits is not None and most is not None:
+    expected, high = answer.expected_false_hits, answer.expected_false_hits_high
+    if expected is not None and high is not None:
         output.line(
-            f"expected false positives of an unenrolled face: {figure(hits)} (at most {figure(most)}, 95 %)"
+            f"expected false positives of an unenrolled face: {format_number(expected)} "
+            f"(at most {format_number(high)}, 95 %)"
         )
 
 
@@ -139,10 +143,10 @@ def _or_withheld(distance: float | None) -> float | str:
 
 
 def _warn(image: Path, quality: "Quality | None") -> None:
-    """Say that a photo is a poor one to decide by."""
+    """Warn that a photo's quality is poor."""
     if quality and quality.reasons:
         words = ", ".join(reason.lower().replace("_", " ") for reason in quality.reasons)
-        output.error_line(f"note: the face in {image} is {words}; a better photo decides better")
+        output.error_line(f"note: the face in {image} is {words}; a better photo gives a surer decision")
 
 
 def compare(
@@ -156,7 +160,7 @@ def compare(
 ) -> None:
     """Decide whether two photos show the same person."""
     if a == b == STDIN:
-        raise Problem("one photo at most comes from standard input: name a file for the other", "USAGE")
+        raise Problem("only one photo can come from standard input: name a file for the other", "USAGE")
     images = read_image(a), read_image(b)
     with matcher(address, collection_id=collection) as client, naming({"probe_a": a, "probe_b": b}):
         answer = client.compare(

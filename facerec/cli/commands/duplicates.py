@@ -11,35 +11,37 @@ from facerec.cli.terminal.options import MATCHER_ADDRESS, Collection, Json, Matc
 from facerec.contract import DEFAULT_COLLECTION_ID
 
 TIMEOUT_SECONDS = 60
-PAGE_PAIRS = 1000  # the most that one call answers
+MAX_PAGE = 1000  # pairs of one call
 
 
 def duplicates(
     max_distance: Annotated[
         float | None,
         typer.Option(
-            min=0, max=0.6, help="How near faces of two persons are.  [default: the collection's threshold]"
+            min=0,
+            max=0.6,
+            help="Largest distance between faces of two people.  [default: the collection's threshold]",
         ),
     ] = None,
-    limit: Annotated[int, typer.Option(min=1, help="Most pairs to show.")] = 1000,
+    limit: Annotated[int, typer.Option(min=1, help="Show at most this many pairs.")] = 1000,
     everything: Annotated[bool, typer.Option("--all", help="Show dismissed pairs too.")] = False,
     dismiss: Annotated[
         tuple[str, str] | None,
-        typer.Option(metavar="PERSON PERSON", help="Note that two are two; they are shown no more."),
+        typer.Option(metavar="PERSON PERSON", help="Record that these are two people; hides the pair."),
     ] = None,
     restore: Annotated[
-        tuple[str, str] | None, typer.Option(metavar="PERSON PERSON", help="Take a dismissal back.")
+        tuple[str, str] | None, typer.Option(metavar="PERSON PERSON", help="Undo a dismissal.")
     ] = None,
     collection: Collection = DEFAULT_COLLECTION_ID,
     address: Matcher = MATCHER_ADDRESS,
     json: Json = False,
 ) -> None:
-    """List people who may be one person under two ids.
+    """List likely duplicates: one person under two ids.
 
-    `facerec people merge` makes one of two; --dismiss notes that they are two.
+    `facerec people merge` makes one of two; --dismiss records that they are two.
     """
     if dismiss and restore:
-        raise Problem("--dismiss and --restore are two calls", "USAGE")
+        raise Problem("give --dismiss or --restore, not both", "USAGE")
     pair = dismiss or restore
     first, second = pair or (None, None)
     with collections_of(address, person_id_a=first, person_id_b=second, collection_id=collection) as client:
@@ -49,12 +51,14 @@ def duplicates(
             if json:
                 output.as_json({"changed": changed})
             else:
-                output.line(f"{done} {pair[0]} and {pair[1]}" if changed else "it was so already")
+                output.line(
+                    f"{done} {pair[0]} and {pair[1]}" if changed else f"nothing to change: already {done}"
+                )
             return
         listing = client.with_options(timeout_seconds=TIMEOUT_SECONDS).list_duplicates(
             max_distance=max_distance,
             include_dismissed=everything,
-            page_size=min(limit, PAGE_PAIRS),
+            page_size=min(limit, MAX_PAGE),
             collection_id=collection,
         )
         found = list(itertools.islice(listing, limit))

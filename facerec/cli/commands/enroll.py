@@ -27,37 +27,37 @@ def enroll(
     ] = None,
     folder: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="A folder per person in it, named by the person's id, with photos."),
+        typer.Option(metavar="DIR", help="A folder with a folder of photos per person, named by the id."),
     ] = None,
-    display_name: Annotated[str | None, typer.Option("--name", help="The person's name, for people.")] = None,
+    display_name: Annotated[str | None, typer.Option("--name", help="The person's display name.")] = None,
     largest_face: LargestFace = False,
     expires: Annotated[
         str | None,
-        typer.Option(metavar="WHEN", help="When the faces are to be gone: 2027-01-31, or 30d from now."),
+        typer.Option(metavar="WHEN", help="When the faces expire: 2027-01-31, or 30d from now."),
     ] = None,
-    in_flight: Annotated[int, typer.Option(min=1, max=256, help="Photos sent at a time.")] = 8,
+    in_flight: Annotated[int, typer.Option(min=1, max=256, help="Photos sent concurrently.")] = 8,
     collection: Collection = DEFAULT_COLLECTION_ID,
     address: Matcher = MATCHER_ADDRESS,
     json: Json = False,
 ) -> None:
-    """Add photos to a person, or a folder of people. Safe to run again: a photo is stored once.
+    """Enroll photos of a person, or a folder of people. Safe to run again: a photo is stored once.
 
     Exit code 1 when a photo was refused; the others are enrolled.
     """
-    wanted = _wanted(person, images or [], folder, display_name)
-    if wanted.skipped and not json:
-        output.error_line(_skipped_line(wanted.skipped))
-    expire_time = None if expires is None else times.time_to_come(expires, "--expires")
+    given = _photos(person, images or [], folder, display_name)
+    if given.skipped and not json:
+        output.error_line(_skipped_line(given.skipped))
+    expire_time = None if expires is None else times.future_time(expires, "--expires")
     with explaining("matcher", address, {"person_id": person, "collection_id": collection}):
         outcomes = asyncio.run(
-            _enroll(wanted.photos, address, collection, display_name, largest_face, expire_time, in_flight)
+            _enroll(given.photos, address, collection, display_name, largest_face, expire_time, in_flight)
         )
     enrolled = photos.count(outcomes, photos.ENROLLED)
     already = photos.count(outcomes, photos.ALREADY_ENROLLED)
     refused = photos.count(outcomes, photos.REFUSED)
     if json:
         counts = {"enrolled": enrolled, "already_enrolled": already, "refused": refused}
-        output.as_json({**counts, "photos": outcomes, "skipped": wanted.skipped})
+        output.as_json({**counts, "photos": outcomes, "skipped": given.skipped})
     else:
         people = len({outcome.person_id for outcome in outcomes if outcome.status != photos.REFUSED})
         output.line(
@@ -66,9 +66,9 @@ def enroll(
         )
         if already and expire_time is not None:
             kept = (
-                "photo was there and keeps its time"
+                "photo was already enrolled and keeps its expiry"
                 if already == 1
-                else "photos were there and keep their times"
+                else "photos were already enrolled and keep their expiry"
             )
             output.error_line(
                 f"{already} {kept}: `facerec people update-face FACE --expires WHEN` changes one"
@@ -76,7 +76,7 @@ def enroll(
     raise typer.Exit(SOME_REFUSED if refused else 0)
 
 
-def _wanted(
+def _photos(
     person: str | None, images: Sequence[Path], folder: Path | None, display_name: str | None
 ) -> Folder:
     if folder is None:
@@ -87,18 +87,18 @@ def _wanted(
         raise Problem(
             "--folder takes each person's id from a folder's name: give no PERSON or --name", "USAGE"
         )
-    return photos.in_folder(folder)
+    return photos.find_in(folder)
 
 
 def _skipped_line(skipped: Sequence[Path]) -> str:
-    """A line about files that were not sent."""
+    """The line that names files that were not sent."""
     more = len(skipped) - MAX_SKIPPED_NAMED
     named = ", ".join(map(str, skipped[:MAX_SKIPPED_NAMED])) + (f" and {more} more" if more > 0 else "")
-    return f"skipped {output.counted(len(skipped), 'file')} without a photo's name or first bytes: {named}"
+    return f"skipped {output.counted(len(skipped), 'file')}, by name and content not photos: {named}"
 
 
 async def _enroll(
-    wanted: Sequence[Photo],
+    to_enroll: Sequence[Photo],
     address: str,
     collection: str,
     display_name: str | None,
@@ -111,20 +111,20 @@ async def _enroll(
     console = output.console(stderr=True)
     columns = (TextColumn("enrolling"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-        bar = progress.add_task("", total=len(wanted))
+        bar = progress.add_task("", total=len(to_enroll))
 
         def report(outcome: Outcome) -> None:
             progress.advance(bar)
             if outcome.status == photos.REFUSED:
                 console.print(f"refused {outcome.image}: {outcome.message} [{outcome.reason}]")
             elif outcome.duplicate_of:
-                apart = outcome.duplicate_distance
-                near = "as near as a duplicate's" if apart is None else f"at distance {apart:.3f}"
-                other = f"{outcome.duplicate_of} has a face {near}"
-                console.print(f"duplicate {outcome.image}: enrolled for {outcome.person_id}, and {other}")
+                distance = outcome.duplicate_distance
+                where = "within the threshold" if distance is None else f"at distance {distance:.3f}"
+                other = f"{outcome.duplicate_of} has a face {where}"
+                console.print(f"duplicate {outcome.image}: enrolled for {outcome.person_id}, but {other}")
 
         async with AsyncMatcherClient(
             address, timeout_seconds=120, security=Security.from_environment()
         ) as client:
             enroller = Enroller(client, collection, display_name, largest_face, expire_time, report)
-            return await enroller.enroll_all(wanted, in_flight)
+            return await enroller.enroll_all(to_enroll, in_flight)

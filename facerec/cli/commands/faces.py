@@ -7,13 +7,13 @@ import typer
 from facerec.cli.terminal import output
 from facerec.cli.terminal.errors import Problem
 from facerec.cli.terminal.options import MATCHER_ADDRESS, Collection, Json, Matcher, Yes, confirm, matcher
-from facerec.cli.terminal.times import shown, time_to_come
+from facerec.cli.terminal.times import format_time, future_time
 from facerec.contract import DEFAULT_COLLECTION_ID
 
 if TYPE_CHECKING:
     from facerec.client import StoredFace
 
-Face = Annotated[str, typer.Argument(metavar="FACE", help="The face's id, as `people show` has it.")]
+Face = Annotated[str, typer.Argument(metavar="FACE", help="The face's id, as `people show` prints it.")]
 
 
 def show_face(
@@ -22,7 +22,7 @@ def show_face(
     address: Matcher = MATCHER_ADDRESS,
     json: Json = False,
 ) -> None:
-    """Show whose a face is, its reference and its end."""
+    """Show a face's person, reference and expiry."""
     with matcher(address, face_id=face, collection_id=collection) as client:
         found = client.get_face(face, collection_id=collection)
     _show(found, json)
@@ -36,18 +36,18 @@ def update_face(
     expires: Annotated[
         str | None,
         typer.Option(
-            metavar="WHEN", help="When it is to be gone: 2027-01-31, 30d, ...; `never` takes that back."
+            metavar="WHEN", help="When it expires: 2027-01-31, 30d, ...; `never` removes the expiry."
         ),
     ] = None,
     collection: Collection = DEFAULT_COLLECTION_ID,
     address: Matcher = MATCHER_ADDRESS,
     json: Json = False,
 ) -> None:
-    """Change a face's reference, or when it is to be gone."""
+    """Change a face's reference or expiry."""
     if reference is None and expires is None:
         raise Problem("nothing to change: give --reference or --expires", "USAGE")
     never = expires == "never"
-    expire_time = None if expires is None or never else time_to_come(expires, "--expires")
+    expire_time = None if expires is None or never else future_time(expires, "--expires")
     with matcher(address, face_id=face, collection_id=collection) as client:
         found = client.update_face(
             face,
@@ -66,16 +66,16 @@ def delete_face(
     address: Matcher = MATCHER_ADDRESS,
     json: Json = False,
 ) -> None:
-    """Erase one face; its person stays, also without a face."""
+    """Erase one face; the person stays, even without faces."""
     confirm(f"Erase the face {face}?", yes)
     with matcher(address, face_id=face, collection_id=collection) as client:
         receipt = client.delete_face(face, collection_id=collection)
     if json:
         output.as_json(output.fields(receipt, face_id=face))
     elif receipt.faces_deleted:
-        output.line(f"erased {face}; `facerec people erasure {receipt.erasure_id}` follows it")
+        output.line(f"erased {face}; `facerec people erasure {receipt.erasure_id}` shows its progress")
     else:
-        output.line(f"no face {face} was there")
+        output.line(f"nothing to erase: there is no face {face}")
 
 
 def _show(found: "StoredFace", json: bool) -> None:
@@ -83,5 +83,5 @@ def _show(found: "StoredFace", json: bool) -> None:
         output.as_json({"face": found})
         return
     reference = f", {found.external_ref}" if found.external_ref else ""
-    expires = f"expires {shown(found.expire_time)}" if found.expire_time else "never expires"
+    expires = f"expires {format_time(found.expire_time)}" if found.expire_time else "never expires"
     output.line(f"{found.face_id} of {found.person_id}{reference}: {expires}")

@@ -1,4 +1,4 @@
-"""`facerec keys`: made here, known to a service by their hash alone."""
+"""`facerec keys`: makes API keys, of which a service stores only the hash."""
 
 import datetime
 import hashlib
@@ -10,7 +10,7 @@ import typer
 from facerec.cli.terminal import output
 from facerec.cli.terminal.options import Json
 
-PREFIX = "fr_"  # found by scanners of secrets, and by people
+PREFIX = "fr_"  # recognized by secret scanners, and by people
 ROLES = ("encode", "verify", "identify", "enroll", "manage", "admin")
 
 keys = typer.Typer(help="Make an API key for callers of the services.", rich_markup_mode=None)
@@ -23,34 +23,33 @@ def about() -> None:
 
 @keys.command()
 def new(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="What logs and the audit call its holder.")],
-    role: Annotated[
-        list[str], typer.Option("--role", help=f"What it may do: {', '.join(ROLES)}; may be repeated.")
-    ],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The holder's name in logs and the audit log.")],
+    role: Annotated[list[str], typer.Option("--role", help=f"A role: {', '.join(ROLES)}; may be repeated.")],
     collection: Annotated[
-        list[str] | None, typer.Option("--collection", metavar="ID", help="Only there; may be repeated.")
+        list[str] | None,
+        typer.Option("--collection", metavar="ID", help="Only for this collection; may be repeated."),
     ] = None,
-    scores: Annotated[bool, typer.Option("--scores", help="Answer distances to it.")] = False,
+    scores: Annotated[bool, typer.Option("--scores", help="Let it see distances.")] = False,
     encodings: Annotated[
-        bool, typer.Option("--encodings", help="Let it send vectors, and not images alone.")
+        bool, typer.Option("--encodings", help="Let it send vectors, not only images.")
     ] = False,
-    days: Annotated[
-        int | None, typer.Option(min=1, help="How long it is good for.  [default: for ever]")
+    days: Annotated[int | None, typer.Option(min=1, help="Days until it expires.  [default: never]")] = None,
+    probes_per_second: Annotated[
+        float | None, typer.Option(min=0.001, help="Rate limit in probes per second.")
     ] = None,
-    probes_per_second: Annotated[float | None, typer.Option(min=0.001, help="Most probes a second.")] = None,
     failed_tries_per_day: Annotated[
         float | None,
         typer.Option(
             min=0.001,
-            help="Most failed tries a day against one person.  [default: 50; 5 with --encodings; "
-            "any number with --scores]",
+            help="Limit of failed tries per day against one person.  [default: 50; 5 with --encodings; "
+            "unlimited with --scores]",
         ),
     ] = None,
     json: Json = False,
 ) -> None:
     """Print a new key and its entry for a keys file.
 
-    The key is kept nowhere; the entry goes into the file that a service's `keys_file` names.
+    The key itself is not stored; add the entry to the file that a service's `keys_file` names.
     """
     unknown = sorted(set(role) - set(ROLES))
     if unknown:
@@ -78,7 +77,7 @@ def new(
     if json:
         output.as_json({"key": key, "entry": "\n".join(lines)})
         return
-    output.error_line(f"the key, shown this once: {key}")
+    output.error_line(f"the key, shown only once: {key}")
     for line in lines:
         output.line(line)
 
@@ -86,5 +85,5 @@ def new(
 def _text(text: str) -> str:
     """A TOML string. Raises typer.BadParameter for what would need escaping, which no name or id has."""
     if not text.isprintable() or '"' in text or "\\" in text:
-        raise typer.BadParameter("quotes, backslashes and control characters are no part of a name")
+        raise typer.BadParameter("a name has no quotes, backslashes or control characters")
     return f'"{text}"'

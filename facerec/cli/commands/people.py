@@ -9,7 +9,7 @@ import typer
 from facerec.cli.commands.faces import delete_face, show_face, update_face
 from facerec.cli.terminal import output, times
 from facerec.cli.terminal.options import MATCHER_ADDRESS, Collection, Json, Matcher, Yes, confirm, matcher
-from facerec.cli.transfer.writing import check_free, write_text
+from facerec.cli.transfer.writing import check_absent, write_text
 from facerec.contract import DEFAULT_COLLECTION_ID
 
 people = typer.Typer(help="List the people enrolled, and show or change them.", rich_markup_mode=None)
@@ -17,15 +17,17 @@ people = typer.Typer(help="List the people enrolled, and show or change them.", 
 for name, command in (("show-face", show_face), ("update-face", update_face), ("delete-face", delete_face)):
     people.command(name=name)(command)
 
-MAX_PAGE = 1000  # the most that one call answers
+MAX_PAGE = 1000  # persons of one call
 Person = Annotated[str, typer.Argument(metavar="PERSON", help="The person's id.")]
 
 
 @people.callback(invoke_without_command=True)
 def list_people(
     context: typer.Context,
-    prefix: Annotated[str, typer.Option(help="Only people whose ids begin with it, in the same case.")] = "",
-    limit: Annotated[int | None, typer.Option(min=1, help="Most people to list.  [default: all]")] = None,
+    prefix: Annotated[str, typer.Option(help="Only ids that begin with this, case-sensitive.")] = "",
+    limit: Annotated[
+        int | None, typer.Option(min=1, help="List at most this many people.  [default: all]")
+    ] = None,
     collection: Collection = DEFAULT_COLLECTION_ID,
     address: Matcher = MATCHER_ADDRESS,
     json: Json = False,
@@ -34,10 +36,10 @@ def list_people(
     if context.invoked_subcommand:
         return
     with matcher(address, collection_id=collection) as client:
-        wanted = None if limit is None else limit + 1  # to see whether there are more
-        page_size = min(wanted or MAX_PAGE, MAX_PAGE)
+        fetched = None if limit is None else limit + 1  # one more, to see whether there are more
+        page_size = min(fetched or MAX_PAGE, MAX_PAGE)
         listing = client.list_persons(prefix=prefix, page_size=page_size, collection_id=collection)
-        found = list(itertools.islice(listing, wanted))
+        found = list(itertools.islice(listing, fetched))
     persons = found[:limit]
     if json:
         output.as_json({"persons": persons})
@@ -73,21 +75,22 @@ def show(
 @people.command()
 def rename(
     person: Person,
-    name: Annotated[str, typer.Argument(metavar="NAME", help="The person's name, for people; '' for none.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The new display name; '' for none.")],
     collection: Collection = DEFAULT_COLLECTION_ID,
     address: Matcher = MATCHER_ADDRESS,
     json: Json = False,
 ) -> None:
-    """Change a person's name; the id stays.
+    """Change a person's display name; the id stays.
 
-    An id takes a new enrolment or `merge` to change.
+    To change an id, enroll the person again, or use `merge`.
     """
     with matcher(address, person_id=person, collection_id=collection) as client:
         renamed = client.update_person(person, display_name=name, collection_id=collection)
     if json:
         output.as_json({"person": renamed})
     else:
-        output.line(f"{renamed.person_id} is named {renamed.display_name or 'nothing'} now")
+        named = f"is now named {renamed.display_name}" if renamed.display_name else "has no name now"
+        output.line(f"{renamed.person_id} {named}")
 
 
 @people.command()
@@ -95,20 +98,20 @@ def export(
     person: Person,
     target: Annotated[
         Path | None,
-        typer.Argument(metavar="[OUT]", help="The file to write, as JSON; stdout where none is named."),
+        typer.Argument(metavar="[OUT]", help="The JSON file to write.  [default: stdout]"),
     ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace OUT where there is one.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace OUT if it exists.")] = False,
     collection: Collection = DEFAULT_COLLECTION_ID,
     address: Matcher = MATCHER_ADDRESS,
     json: Json = False,
 ) -> None:
-    """Write all that is kept of one person as JSON.
+    """Write all data about one person as JSON.
 
-    It is for whoever asks for their own data. Vectors are in it where the key has the role admin; the export
-    is an audit event.
+    It answers a person's request for their own data. It has the vectors where the key has the role admin. The
+    export is an audit event.
     """
     if target is not None:
-        check_free(target, force=force)
+        check_absent(target, force=force)
     with matcher(address, person_id=person, collection_id=collection) as client:
         found = client.export_person(person, collection_id=collection)
     content = output.fields(found)
@@ -133,7 +136,7 @@ def merge(
 ) -> None:
     """Give all faces of SOURCE to TARGET and erase SOURCE.
 
-    It is for one human who was enrolled under two ids.
+    It is for one person who was enrolled under two ids.
     """
     with matcher(
         address, source_person_id=source, target_person_id=target, collection_id=collection
@@ -143,7 +146,7 @@ def merge(
         output.as_json(output.fields(merged, source_person_id=source))
     else:
         moved, held = output.counted(merged.faces_moved, "face"), merged.person.face_count
-        output.line(f"merged {source} into {target}: {moved} moved, {target} has {held} now")
+        output.line(f"merged {source} into {target}: {moved} moved, {target} now has {held}")
 
 
 @people.command()
@@ -162,9 +165,11 @@ def delete(
         output.as_json(output.fields(receipt, person_id=person))
     elif receipt.persons_deleted:
         faces = output.counted(receipt.faces_deleted, "face")
-        output.line(f"erased {person} and {faces}; `facerec people erasure {receipt.erasure_id}` follows it")
+        output.line(
+            f"erased {person} and {faces}; `facerec people erasure {receipt.erasure_id}` shows its progress"
+        )
     else:
-        output.line(f"nobody named {person} was there")
+        output.line(f"nothing to erase: there is no person {person}")
 
 
 @people.command()
@@ -174,9 +179,9 @@ def erasure(
     address: Matcher = MATCHER_ADDRESS,
     json: Json = False,
 ) -> None:
-    """Say whether the bytes of what was erased are gone.
+    """Show the progress of an erasure.
 
-    They are pending, vacuumed or scrubbed.
+    The erased bytes are pending, vacuumed or scrubbed.
     """
     with matcher(address, erasure_id=erasure_id, collection_id=collection) as client:
         receipt = client.get_erasure(erasure_id, collection_id=collection)
@@ -185,4 +190,6 @@ def erasure(
     else:
         people_gone = output.counted(receipt.persons_deleted, "person", "people")
         faces = output.counted(receipt.faces_deleted, "face")
-        output.line(f"{receipt.state}: {people_gone}, {faces}, erased {times.shown(receipt.delete_time)}")
+        output.line(
+            f"{receipt.state}: {people_gone}, {faces}, erased {times.format_time(receipt.delete_time)}"
+        )

@@ -19,7 +19,7 @@ def measure_recall(
     address: Matcher = MATCHER_ADDRESS,
     json: Json = False,
 ) -> None:
-    """Compare searches by the index with exact ones."""
+    """Measure the recall of the index against exact searches."""
     with collections_of(address, collection_id=collection) as client:
         patient = client.with_options(timeout_seconds=TIMEOUT_SECONDS)
         found = patient.measure_recall(samples=samples, collection_id=collection)
@@ -28,13 +28,13 @@ def measure_recall(
     elif not found.indexed:
         output.line("no index: every answer is exact")
     elif not found.samples:
-        output.line("nobody to measure on")
+        output.line("too few people to measure on")
     else:
         shares = (
-            ("the index alone finds the nearest", found.recall),
-            ("likewise, for faces unlike the person's others", found.far_recall),
-            ("Identify answers as an exact scan does", found.agreement),
-            ("Identify took an exact scan", found.confirmed),
+            ("recall: the index alone finds the nearest", found.recall),
+            ("far recall: for faces unlike the person's others", found.far_recall),
+            ("Identify agrees with an exact scan", found.agreement),
+            ("Identify ran an exact scan", found.confirmed),
         )
         rows = [
             (name, f"{100 * share.value:.2f} %", f"{100 * share.low:.2f} to {100 * share.high:.2f} %")

@@ -30,7 +30,7 @@ NO_ANSWER = (Reason.UNREACHABLE, Reason.DEADLINE_EXCEEDED)
 
 @dataclasses.dataclass(frozen=True)
 class EncoderState:
-    """An encoder as a caller finds it; `problem` is empty where it can be used."""
+    """The state of an encoder, seen by a caller; `problem` is empty where it can be used."""
 
     address: str
     reachable: bool
@@ -41,7 +41,7 @@ class EncoderState:
 
 @dataclasses.dataclass(frozen=True)
 class MatcherState:
-    """A matcher and a collection as a caller finds them; None is what is not known."""
+    """The state of a matcher and a collection, seen by a caller; None where unknown."""
 
     address: str
     reachable: bool
@@ -57,7 +57,7 @@ def status(
     matcher_address: Matcher = MATCHER_ADDRESS,
     json: Json = False,
 ) -> None:
-    """Say whether both services can be used, and what they hold. Exit code 1 where one can't."""
+    """Show the state of both services. Exit code 1 where one can't be used."""
     model, encoder_state = _encoder(encoder_address)
     matcher_state = _matcher(matcher_address, collection, model)
     if json:
@@ -86,7 +86,7 @@ def _matcher(address: str, collection: str, model: "Model | None") -> MatcherSta
         return MatcherState(address, error.reason not in NO_ANSWER, database_ready, problem=str(error))
     problem = ""
     if model and found.space not in model.spaces:
-        problem = f"{collection} is of the space {found.space}, which the encoder does not compute"
+        problem = f"{collection} has the space {found.space}, which the encoder does not offer"
     return MatcherState(address, True, True, found.space, found.estimated_faces, problem)
 
 
@@ -102,7 +102,7 @@ def _show(encoder_state: EncoderState, matcher_state: MatcherState, collection: 
         return
     faces = output.counted(matcher_state.estimated_faces, "face")
     output.line(
-        f"matcher {matcher_state.address}: ready, and its database; {collection} has about {faces}, "
+        f"matcher {matcher_state.address}: ready, its database too; {collection} has about {faces}, "
         f"{matcher_state.space}"
     )
     if matcher_state.problem:
@@ -110,6 +110,6 @@ def _show(encoder_state: EncoderState, matcher_state: MatcherState, collection: 
 
 
 def _problem(service: str, state: EncoderState | MatcherState) -> str:
-    """What is wrong with a service; its address is said once."""
+    """What is wrong with a service, with its address named once."""
     known = state.address in state.problem
     return f"{service}: {state.problem}" if known else f"{service} {state.address}: {state.problem}"

@@ -1,4 +1,4 @@
-"""Drawing into a photo who is in it."""
+"""Draws boxes and names into a copy of a photo."""
 
 import io
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ KNOWN = (30, 140, 60)
 UNKNOWN = (190, 50, 40)
 WHITE = (255, 255, 255)
 MIN_FONT_PIXELS = 12
-NO_CHARACTER = "\uffff"  # Unicode never assigns it, so a font shows its sign for what it lacks
+NO_CHARACTER = "\uffff"  # never assigned by Unicode, so a font draws its replacement glyph
 
 Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
@@ -22,21 +22,21 @@ Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 def check_target(path: Path) -> None:
     """Raise Problem where no picture can be written to `path`."""
     if path.suffix.lower() not in Image.registered_extensions():
-        raise Problem(f"{path}: name a picture to write, such as out.jpg", "FILE")
+        raise Problem(f"{path}: give the name of a picture, such as out.jpg", "FILE")
     if not path.parent.is_dir():
         raise Problem(f"{path}: there is no folder {path.parent}", "FILE")
 
 
 def check_font(path: Path | None) -> None:
-    """Raise Problem where a font's file is none that letters can be drawn with."""
+    """Raise Problem where a file is not a usable font."""
     _font(path, MIN_FONT_PIXELS)
 
 
 def draw(image: bytes, faces: Sequence[IdentifiedFace], path: Path, *, font_file: Path | None = None) -> None:
     """Write a copy of the image, upright, with each face's box, best candidate and distance.
 
-    Where distances are withheld and there are several candidates, how many take the place of the best.
-    `font_file` is a TrueType or OpenType font; by default it is Pillow's, which has the letters of English.
+    Where distances are withheld and there are several candidates, their number is drawn instead of the best.
+    `font_file` is a TrueType or OpenType font; None is Pillow's, which has only the letters of English.
     """
     try:
         with Image.open(io.BytesIO(image)) as opened:
@@ -60,13 +60,13 @@ def _mark(
     text = _name(best, font) if best else "nobody"
     if best and best.distance is not None:
         text = f"{text} {best.distance:.2f}"
-    elif face.matched_persons > 1:  # in the order of ids, the first no likelier than the others
+    elif face.matched_persons > 1:  # in the order of ids, so the first is no likelier than the others
         text = f"one of {face.matched_persons}"
     color = KNOWN if best else UNKNOWN
     line_pixels = max(2, max(size) // 400)
     canvas.rectangle((box.left, box.top, box.right, box.bottom), outline=color, width=line_pixels)
     left, top, right, bottom = canvas.textbbox((0, 0), text, font=font)
-    # Below the face, or above where the picture ends; never beyond a side.
+    # Below the face, or above it where the picture ends; always inside the picture.
     x = max(0, min(box.left, size[0] - int(right - left) - 2 * line_pixels))
     height = int(bottom - top) + 3 * line_pixels
     y = box.bottom if box.bottom + height <= size[1] else max(0, box.top - height)
@@ -80,11 +80,11 @@ def _font(path: Path | None, pixels: int) -> Font:
     try:
         return ImageFont.truetype(path, pixels)
     except OSError as error:
-        raise Problem(f"--font {path}: it is no font, or can't be read ({error})", "FILE") from error
+        raise Problem(f"--font {path}: it is not a font, or can't be read ({error})", "FILE") from error
 
 
 def _name(person: Candidate, font: Font) -> str:
-    """The display name or the id, whichever the font has all letters of; else the former, escaped."""
+    """The display name or the id, whichever the font can draw; else the display name, escaped."""
     texts = [printable(text) for text in (person.display_name, person.person_id) if text]
     has = {character: _has(font, character) for text in texts for character in text}
     whole = next((text for text in texts if all(map(has.__getitem__, text))), None)
@@ -94,7 +94,7 @@ def _name(person: Candidate, font: Font) -> str:
 
 
 def _has(font: Font, character: str) -> bool:
-    """Whether a font draws a character otherwise than one that no font has."""
+    """Whether a font has a glyph for a character, rather than its replacement glyph."""
     if character.isspace():
         return True
     drawn = font.getmask(character)

@@ -1,4 +1,4 @@
-"""A calibration as a picture: how far faces lie apart, and what a threshold costs."""
+"""Plots a calibration: the distances of pairs, and the error rates by threshold."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,16 +17,16 @@ SMALLEST = 1e-6
 
 
 def draw(found: "Calibration", collection: str, target: Path) -> None:
-    """Write the picture of a collection's calibration. Raises Problem where the file can't be written."""
+    """Write the plot of a collection's calibration. Raises Problem where the file can't be written."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
     from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-    # A strip at its foot is left to what the picture is of.
+    # A strip at the bottom is left for the provenance.
     figure = Figure(figsize=(9, 7), layout=ConstrainedLayoutEngine(rect=(0, 0.035, 1, 0.965)))
     FigureCanvasAgg(figure)
     above, below = figure.subplots(2, 1, sharex=True, height_ratios=[1, 1.2])
-    figure.suptitle(_takeaway(found), fontsize=12, x=0.01, ha="left")
+    figure.suptitle(_title(found), fontsize=12, x=0.01, ha="left")
     _distances(above, found)
     _rates(below, found)
     for axes in (above, below):
@@ -44,7 +44,7 @@ def draw(found: "Calibration", collection: str, target: Path) -> None:
 
 
 def _provenance(found: "Calibration", collection: str) -> str:
-    """What a picture was measured on and when, as it may lie about without the command that drew it."""
+    """What was measured and when, as the plot may be found without the command that drew it."""
     return (
         f"collection {collection}, {found.create_time:%Y-%m-%d %H:%M} UTC, "
         f"calibration {found.calibration_id}\n"
@@ -53,11 +53,11 @@ def _provenance(found: "Calibration", collection: str) -> str:
     )
 
 
-def _takeaway(found: "Calibration") -> str:
+def _title(found: "Calibration") -> str:
     point = found.verify
-    missed = f"{_share(point.frr)} of true claims turned away" if point.frr else "true claims not measured"
-    let_in = f"1 false claim in {1 / (point.far.value or point.far.high):,.0f} let in"
-    return f"A threshold of {point.threshold:.3f}: {missed}, {let_in}"
+    rejected = f"{_share(point.frr)} of true claims rejected" if point.frr else "true claims not measured"
+    accepted = f"1 false claim in {1 / (point.far.value or point.far.high):,.0f} accepted"
+    return f"A threshold of {point.threshold:.3f}: {rejected}, {accepted}"
 
 
 def _share(rate: "Rate") -> str:
@@ -97,7 +97,7 @@ def _band(axes: Any, x: list[float], rates: list[Any], color: str, name: str) ->
         np.maximum([getattr(rate, end) for rate in rates], SMALLEST) for end in ("low", "value", "high")
     )
     axes.fill_between(x, low, high, color=color, alpha=0.2, linewidth=0)
-    # Where no error occurred there is no rate to draw, only what bounds it.
+    # Where no error occurred there is no rate to draw, only its upper bound.
     axes.plot(x, np.where(middle > SMALLEST, middle, np.nan), color=color, label=name)
 
 
@@ -114,7 +114,7 @@ def _mark(axes: Any, point: "OperatingPoint", name: str, color: str) -> None:
 
 
 def _span(found: "Calibration") -> tuple[float, float]:
-    """From the nearest to the farthest pair, with some room."""
+    """The limits of the x axis: from the nearest to the farthest pair, with a margin."""
     counts = np.array(found.genuine_counts) + np.array(found.impostor_counts)
     occupied = np.flatnonzero(counts)
     return max(0.0, BIN_DISTANCE * occupied[0] - 0.05), BIN_DISTANCE * occupied[-1] + 0.05

@@ -1,1 +1,1 @@
-"""Commands of the stack on this machine."""
+"""Commands that run or back up both services on this machine."""

@@ -1,4 +1,4 @@
-"""`facerec backup` and `facerec restore`: the database of `facerec up` in one file, and back."""
+"""`facerec backup` and `facerec restore`: the database of `facerec up` in one file."""
 
 import contextlib
 from collections.abc import Iterator
@@ -14,44 +14,45 @@ from facerec.interruption import INTERRUPTED
 
 
 def backup(
-    target: Annotated[Path, typer.Argument(metavar="FILE", help="The file to write; none may be there yet.")],
+    target: Annotated[Path, typer.Argument(metavar="FILE", help="The file to write; it must not exist yet.")],
     data: Data = None,
 ) -> None:
     """Write the database of `facerec up` to one file.
 
-    `facerec up` may run meanwhile. The file holds biometric templates, names and the audit, of those who are
-    erased later too: keep it as you keep passwords, and delete it in time.
+    `facerec up` may be running. The file holds biometric templates, names and the audit log, also of people
+    who are erased later: protect it like passwords, and delete it in time.
     """
     with _stack():
         from facerec.local import backup
 
         size_bytes = backup.backup(data or data_home(), target)
-    output.line(f"{size_bytes:,} bytes written to {target}; keep it as you keep passwords")
+    output.line(f"{size_bytes:,} bytes written to {target}; protect it like passwords")
 
 
 def restore(
     source: Annotated[Path, typer.Argument(metavar="FILE", help="A file that `facerec backup` wrote.")],
     data: Data = None,
     replace: Annotated[
-        bool, typer.Option("--replace", help="Erase the database that is there, once the backup's is whole.")
+        bool,
+        typer.Option("--replace", help="Replace the existing database, once all of the backup is restored."),
     ] = False,
 ) -> None:
-    """Bring back a database that `facerec backup` wrote.
+    """Restore a database that `facerec backup` wrote.
 
-    The next `facerec up` has it. Whatever the file says is done in the database: restore files of your own
-    alone. Who was erased since is there again.
+    The next `facerec up` uses it. The SQL in the file is executed: restore only your own files. It has again
+    the people who were erased after the backup.
     """
     folder = data or data_home()
     with _stack():
         from facerec.local import backup
 
         backup.restore(folder, source, replace=replace)
-    output.line(f"{source} is restored into {folder}; erase again who was erased since, then `facerec up`")
+    output.line(f"restored {source} into {folder}; run `facerec up` and erase again those erased since")
 
 
 @contextlib.contextmanager
 def _stack() -> Iterator[None]:
-    """Turn what keeps the local stack's database from its work into one line; a signal ends that tidily."""
+    """Turn errors of the local database into Problem, and end cleanly on a signal."""
     try:
         from facerec.local.termination import Terminated, Termination
         from facerec.serving.server.errors import StartError

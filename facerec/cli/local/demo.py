@@ -1,4 +1,4 @@
-"""`facerec demo`: the main job on real photos, from an empty folder to a decision."""
+"""`facerec demo`: enrolls, verifies and identifies sample photos on a temporary stack."""
 
 import io
 import itertools
@@ -26,7 +26,7 @@ GROUP_HEIGHT = 1600
 
 @dataclass(frozen=True)
 class Step:
-    """One line of the table: what was asked, what came out, what should have."""
+    """One line of the table: an action, its outcome and the expected outcome."""
 
     action: str
     outcome: str
@@ -37,7 +37,7 @@ class Step:
 
 def demo(
     out: Annotated[
-        Path, typer.Option(metavar="DIR", help="A folder for the annotated picture; made where missing.")
+        Path, typer.Option(metavar="DIR", help="A folder for the annotated picture, created if missing.")
     ] = Path("demo-out"),
     folder: Annotated[
         Path | None,
@@ -46,9 +46,9 @@ def demo(
         ),
     ] = None,
 ) -> None:
-    """Try everything on sample photos, on a stack of its own.
+    """Try everything on sample photos, on a temporary stack.
 
-    Enrolls, verifies and identifies, and shows what came out.
+    Enrolls, verifies and identifies, and shows the outcomes.
     """
     from facerec import samples
     from facerec.client import MatcherClient
@@ -69,7 +69,7 @@ def demo(
     output.line(f"annotated picture: {out / 'annotated.jpg'}")
     wrong = [step.action for step in steps if step.outcome != step.expected]
     if wrong:
-        raise Problem(f"the demo went wrong: {', '.join(wrong)}", "DEMO")
+        raise Problem(f"unexpected outcomes of the demo: {', '.join(wrong)}", "DEMO")
 
 
 def _enroll(client: "MatcherClient", photos: Path) -> Iterator[Step]:

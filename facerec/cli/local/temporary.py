@@ -1,4 +1,4 @@
-"""Both services for a while, in a folder that is gone afterwards."""
+"""Both services in a temporary folder."""
 
 import contextlib
 import os
@@ -22,11 +22,11 @@ STOP_SECONDS = 20
 def temporary_stack() -> Iterator[tuple[str, str]]:
     """`facerec up` in a temporary folder on free ports; yields the encoder's and the matcher's address.
 
-    Of the environment's settings it takes those of this machine, and no keys and no other database. What it
-    says goes to stderr. Raises Problem where it does not become ready.
+    It uses the environment's settings of models and this machine, but no keys and no other database. Its
+    output goes to stderr. Raises Problem where it does not become ready.
     """
     folder = Path(tempfile.mkdtemp(prefix="facerec-"))
-    folder.chmod(0o755)  # root's PostgreSQL runs as another user, who has to pass
+    folder.chmod(0o755)  # for root, PostgreSQL runs as another user, who needs access
     command = [sys.executable, "-m", "facerec", "up", "--data", str(folder / "data")]
     command += ["--encoder-address", "127.0.0.1:0", "--matcher-address", "127.0.0.1:0"]
     process = subprocess.Popen(  # noqa: S603 - all words are ours
@@ -36,7 +36,7 @@ def temporary_stack() -> Iterator[tuple[str, str]]:
         assert process.stdout is not None
         ready = next(filter(None, map(READY.match, process.stdout)), None)
         if ready is None:
-            raise Problem("the stack did not start; what it said is above", "STACK")
+            raise Problem("the stack did not start; its output is above", "STACK")
         yield ready[1], ready[2]
     finally:
         with contextlib.suppress(ProcessLookupError):

@@ -1,4 +1,4 @@
-"""`facerec up`: the whole of facerec on this machine."""
+"""`facerec up`: both services on this machine."""
 
 import contextlib
 import shlex
@@ -33,7 +33,7 @@ def up(
 ) -> None:
     """Run both services on this machine, until Ctrl-C.
 
-    They keep what they hold in an embedded PostgreSQL.
+    Data is kept in an embedded PostgreSQL.
     """
     try:
         from facerec.local import stack
@@ -67,5 +67,5 @@ def _report(encoder: "Address", matcher: "Address") -> None:
 
 
 def _say(lines: str) -> None:
-    with contextlib.suppress(OSError):  # nobody listens any more: no reason to stop
+    with contextlib.suppress(OSError):  # stderr's reader left, which is no reason to stop
         print("\n".join(map(printable, lines.split("\n"))), file=sys.stderr, flush=True)

@@ -1,1 +1,1 @@
-"""Arguments, output and errors that commands share."""
+"""Arguments, output and errors shared by the commands."""

@@ -1,4 +1,4 @@
-"""Failures in the words of somebody at a terminal: which file, and what to do."""
+"""Errors as users of a terminal need them: which file or address, and what to do."""
 
 import contextlib
 import sys
@@ -11,7 +11,7 @@ from facerec.errors import FacerecError, Reason
 STDIN = Path("-")
 MAX_STDIN_BYTES = 64 * 2**20  # more than a message holds
 
-# About one photo; every other reason would meet the next photo just the same.
+# Reasons that concern one photo; any other reason would refuse the next photo as well.
 ABOUT_PHOTO = frozenset(
     {
         Reason.IMAGE_INVALID,
@@ -47,9 +47,9 @@ class Problem(Exception):
 
 @contextlib.contextmanager
 def explaining(service: str, address: str, ids: Mapping[str, str | None] = NO_IDS) -> Iterator[None]:
-    """Turn a service's absence into a line that says what is wrong with its address, or how to start it.
+    """Turn FacerecError into Problem; for a service that can't be reached it says what to change or start.
 
-    What is said of one of the `ids`, which are keyed by the request's field, comes behind that id.
+    `ids` maps fields of the request to the ids that were sent; an error about a field begins with its id.
     """
     try:
         yield
@@ -70,8 +70,8 @@ def _explained(error: FacerecError, service: str, address: str, ids: Mapping[str
         return f"no {service} is ready at {address}: {why}"
     messages = {
         Reason.DEADLINE_EXCEEDED: f"the {service} at {address} did not answer in time",
-        Reason.ENCODER_UNAVAILABLE: f"the matcher at {address} gets nothing from its encoder: "
-        f"{error.message}. `facerec up` starts both; `matcher_service doctor` looks at what is wrong",
+        Reason.ENCODER_UNAVAILABLE: f"the matcher at {address} cannot use its encoder: "
+        f"{error.message}. `facerec up` starts both; `matcher_service doctor` finds the fault",
         Reason.STORE_UNAVAILABLE: f"the matcher at {address} cannot reach its database: {error.message}",
     }
     return messages.get(error.reason, error.message)
@@ -79,7 +79,7 @@ def _explained(error: FacerecError, service: str, address: str, ids: Mapping[str
 
 @contextlib.contextmanager
 def naming(images: Mapping[str, Path]) -> Iterator[None]:
-    """Put the invalid file before what is said of it; keyed by the request's field it was sent in."""
+    """Prefix errors about a photo with its path; `images` maps fields of the request to paths."""
     try:
         yield
     except FacerecError as error:
@@ -91,16 +91,16 @@ def naming(images: Mapping[str, Path]) -> Iterator[None]:
 
 
 def about_photo(error: FacerecError) -> str:
-    """What is wrong with a photo, in this command line's words."""
+    """What is wrong with a photo, with this command line's flags."""
     if error.reason is Reason.FACE_AMBIGUOUS:
-        return "it shows several faces; --largest-face takes the largest"
+        return "it shows several faces; --largest-face uses the largest"
     if error.reason is Reason.FACE_DUPLICATE and "person_id" in error.metadata:
-        return f"it is {error.metadata['person_id']}'s face, and the collection refuses another's"
+        return f"it is {error.metadata['person_id']}'s face, and the collection refuses duplicates"
     return error.message
 
 
 def read_image(path: Path) -> bytes:
-    """The bytes of an image's file, or of standard input for `-`. Raises Problem naming it."""
+    """The bytes of an image file, or of standard input for `-`. Raises Problem naming it."""
     try:
         data = _read_stdin() if path == STDIN else path.read_bytes()
     except OSError as error:
@@ -111,7 +111,7 @@ def read_image(path: Path) -> bytes:
 
 
 def _read_stdin() -> bytes:
-    """Standard input to its end, or as much as shows that no service takes it."""
+    """Standard input to its end, or as much as is too large for any service."""
     if sys.stdin.isatty():
         raise Problem("-: a photo is read from standard input: pipe one in, or name a file", "USAGE")
     return sys.stdin.buffer.read(MAX_STDIN_BYTES)

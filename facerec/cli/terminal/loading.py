@@ -1,4 +1,4 @@
-"""Loading what a command needs: an interruption in the middle of an import would come out anywhere."""
+"""Interruptions while a command's modules are imported, where KeyboardInterrupt could surface anywhere."""
 
 import contextlib
 import signal
@@ -10,7 +10,7 @@ from facerec import interruption
 
 @contextlib.contextmanager
 def while_loading() -> Iterator[None]:
-    """Have Ctrl-C end the process at once, in the place of raising KeyboardInterrupt."""
+    """Have Ctrl-C end the process at once, instead of raising KeyboardInterrupt."""
     raises = signal.getsignal(signal.SIGINT) is signal.default_int_handler
     if not raises or threading.current_thread() is not threading.main_thread():
         yield

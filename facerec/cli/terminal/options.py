@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 ENCODER_ADDRESS = "127.0.0.1:50051"
 MATCHER_ADDRESS = "127.0.0.1:50052"
 
-_VARIABLES = "The key is FACEREC_API_KEY, the CA FACEREC_TLS_CA_FILE; `facerec --help` has the others."
+_VARIABLES = "FACEREC_API_KEY is the key, FACEREC_TLS_CA_FILE the CA; `facerec --help` names all variables."
 Encoder = Annotated[
     str,
     typer.Option(
         "--encoder",
         envvar="FACEREC_ENCODER",
         metavar="HOST:PORT",
-        help=f"Where the encoder is. {_VARIABLES}",
+        help=f"The encoder's address. {_VARIABLES}",
     ),
 ]
 Matcher = Annotated[
@@ -35,7 +35,7 @@ Matcher = Annotated[
         "--matcher",
         envvar="FACEREC_MATCHER",
         metavar="HOST:PORT",
-        help=f"Where the matcher is. {_VARIABLES}",
+        help=f"The matcher's address. {_VARIABLES}",
     ),
 ]
 Collection = Annotated[str, typer.Option("--collection", metavar="ID", help="The collection to use.")]
@@ -48,9 +48,9 @@ MaxDistance = Annotated[
 ]
 LargestFace = Annotated[
     bool,
-    typer.Option("--largest-face", help="Take the largest face of a photo that shows several."),
+    typer.Option("--largest-face", help="Use the largest face of a photo that shows several."),
 ]
-Yes = Annotated[bool, typer.Option("--yes", "-y", help="Don't ask.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Don't ask for confirmation.")]
 Data = Annotated[
     Path | None,
     typer.Option(
@@ -63,9 +63,9 @@ Image = Annotated[Path, typer.Argument(metavar="IMAGE", help="A photo; - is stan
 
 
 def data_home() -> Path:
-    """The data folder of `facerec up` where none is named.
+    """The default data folder of `facerec up`.
 
-    Root's own home is private, and PostgreSQL, which does not run as root, could not reach into it.
+    For root it is not in the home folder, which PostgreSQL, running as another user, could not read.
     """
     import platformdirs
 
@@ -74,7 +74,7 @@ def data_home() -> Path:
 
 @contextlib.contextmanager
 def encoder(address: str) -> "Iterator[EncoderClient]":
-    """A client of the encoder, whose failures say what to do."""
+    """A client of the encoder, whose errors become Problem and say what to do."""
     with while_loading():
         from facerec.client import EncoderClient, Security
 
@@ -87,7 +87,7 @@ def encoder(address: str) -> "Iterator[EncoderClient]":
 
 @contextlib.contextmanager
 def matcher(address: str, **ids: str | None) -> "Iterator[MatcherClient]":
-    """A client of the matcher, whose failures say what to do, and of which of the `ids` in its requests."""
+    """A client of the matcher, whose errors become Problem; `ids` are those of `explaining`."""
     with while_loading():
         from facerec.client import MatcherClient, Security
 
@@ -100,7 +100,7 @@ def matcher(address: str, **ids: str | None) -> "Iterator[MatcherClient]":
 
 @contextlib.contextmanager
 def collections_of(address: str, **ids: str | None) -> "Iterator[CollectionClient]":
-    """A client of the matcher's collections, whose failures say what to do, and of which of the `ids`."""
+    """A client of the matcher's collections, whose errors become Problem; `ids` are those of `explaining`."""
     with while_loading():
         from facerec.client import CollectionClient, Security
 
@@ -112,12 +112,12 @@ def collections_of(address: str, **ids: str | None) -> "Iterator[CollectionClien
 
 
 def confirm(question: str, yes: bool) -> None:
-    """Ask before anything is erased. Raises Problem unless somebody says yes."""
+    """Ask before anything is erased. Raises Problem unless the answer is yes."""
     if yes:
         return
     if not sys.stdin.isatty():
         raise Problem(
-            "nothing was erased: nobody is there to ask; --yes erases without asking", "NOT_CONFIRMED"
+            "nothing was erased: there is no terminal to ask on; --yes erases without asking", "NOT_CONFIRMED"
         )
     if not typer.confirm(printable(question), err=True):
         raise Problem("nothing was erased", "NOT_CONFIRMED")

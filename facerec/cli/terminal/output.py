@@ -1,7 +1,7 @@
-"""What the commands print: tables for people, JSON for programs.
+"""The output of commands: tables for people, JSON for programs.
 
-Names, ids and references are other people's text, and so is much of an error. All of it goes through a
-console of this module, to a terminal and to a pipe alike: escaped by `printable`, and never read as markup.
+Names, ids, references and parts of errors are untrusted text. All text is printed by a console of this
+module, to a terminal and to a pipe alike, which escapes it with `printable` and never parses it as markup.
 """
 
 import dataclasses
@@ -22,29 +22,29 @@ from facerec.printable import printable
 
 
 class _Console(Console):
-    """A console that shows every text as `printable` has it."""
+    """A console that escapes every text with `printable`."""
 
     def render_str(self, text: str, **options: Any) -> Text:
         """Make the text that rich draws."""
         return super().render_str(printable(text), **options)
 
     def on_broken_pipe(self) -> None:
-        """Go on without the reader, where rich would end with an exit code of its own."""
+        """Continue without the reader, where rich would exit with a code of its own."""
         _drop(self.file)
 
 
 def console(*, stderr: bool = False) -> Console:
-    """A console that prints text as lines. Rich itself follows NO_COLOR and a pipe."""
+    """A console that prints text as lines. Rich itself disables colors for NO_COLOR and for a pipe."""
     return _Console(stderr=stderr, markup=False, highlight=False, emoji=False, soft_wrap=True)
 
 
 def line(text: str) -> None:
-    """One line to stdout."""
+    """Print one line to stdout."""
     console().print(text)
 
 
 def error_line(text: str) -> None:
-    """One line to stderr."""
+    """Print one line to stderr."""
     console(stderr=True).print(text)
 
 
@@ -54,7 +54,7 @@ def counted(number: int, one: str, many: str = "") -> str:
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """A table to stdout, between empty lines at a terminal, and as a line a value where it is wider."""
+    """Print a table to stdout; on a terminal between empty lines, and as records where it is too wide."""
     out = console()
     head, lines = tables.layout(columns, list(rows), out.width if out.is_terminal else None)
     bold = Style(bold=True)
@@ -64,15 +64,15 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
 
 
 def document(content: Mapping[str, Any]) -> str:
-    """One JSON object on a line, in ASCII: what is not is escaped, and steers no terminal.
+    """One JSON object on a line, in ASCII; other characters are escaped, so that none controls the terminal.
 
-    Dataclasses become objects, arrays lists, times ISO 8601 in UTC, lengths of time seconds.
+    Dataclasses become objects, arrays lists, times ISO 8601 in UTC, durations seconds.
     """
     return json.dumps(content, default=_plain) + "\n"
 
 
 def as_json(content: Mapping[str, Any]) -> None:
-    """One JSON object to stdout."""
+    """Print one JSON object to stdout."""
     try:
         sys.stdout.write(document(content))
         sys.stdout.flush()
@@ -81,12 +81,12 @@ def as_json(content: Mapping[str, Any]) -> None:
 
 
 def distance(value: float | None) -> str:
-    """A distance as text, or that it is not for this caller."""
+    """A distance as text; `withheld` where the key may not see it."""
     return "withheld" if value is None else f"{value:.3f}"
 
 
 def fields(answer: Any, **more: object) -> dict[str, Any]:
-    """A dataclass's fields as a JSON object, behind `more`."""
+    """A dataclass's fields as a JSON object, after those of `more`."""
     return {**more, **{field.name: getattr(answer, field.name) for field in dataclasses.fields(answer)}}
 
 
@@ -103,9 +103,9 @@ def _plain(value: Any) -> Any:
 
 
 def _drop(file: IO[str]) -> None:
-    """Lose what is still to be written to a pipe that nobody reads any more, as `head` does.
+    """Discard further output to a pipe whose reader has left, as `head` does.
 
-    The command goes on, so that its exit code is what it would have been: of verify it is the decision.
+    The command continues, so that its exit code, which is the decision for verify, stays the same.
     """
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, file.fileno())

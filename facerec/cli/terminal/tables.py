@@ -1,6 +1,6 @@
-"""Rows as lines of text: in columns where they fit the terminal, else each row as lines of its own.
+"""Formats rows as text: as a table where it fits the terminal, otherwise as one record per row.
 
-Nothing is ever cut: an id or a figure of which a part is missing is another id or figure.
+Nothing is truncated, as a truncated id or number would be a wrong one.
 """
 
 import datetime
@@ -9,7 +9,7 @@ from decimal import Decimal
 
 from rich.cells import cell_len
 
-from facerec.cli.terminal.times import shown
+from facerec.cli.terminal.times import format_time
 from facerec.printable import printable
 
 GAP = "  "
@@ -18,29 +18,28 @@ GAP = "  "
 def layout(
     columns: Sequence[str], rows: Sequence[Sequence[object]], max_cells: int | None
 ) -> tuple[list[str], list[str]]:
-    """The lines above the rows of a table, and those of the rows; numbers stand right in their column.
+    """The header lines of a table, and the lines of its rows; columns of numbers are right-aligned.
 
-    `max_cells` is the width of the terminal, None where any width will do. Each column has a name. Every text
-    is escaped by `printable`.
+    `max_cells` is the width of the terminal, None for any width. Every text is escaped by `printable`.
     """
     heads = [printable(column) for column in columns]
     cells = [[printable(_cell(value)) for value in row] for row in rows]
     widths = [max(map(cell_len, column)) for column in zip(heads, *cells, strict=True)]
     table_cells = sum(widths) + len(GAP) * (len(widths) - 1)
     if max_cells is not None and table_cells > max_cells:
-        return [], list(_one_below_another(heads, cells))
+        return [], list(_records(heads, cells))
     numeric = [_is_numeric([row[index] for row in rows]) for index in range(len(heads))]
     lines = [GAP.join(map(_padded, row, widths, numeric)).rstrip(" ") for row in [heads, *cells]]
     return [lines[0], "-" * table_cells], lines[1:]
 
 
-def figure(value: float, digits: int = 2) -> str:
-    """A number to so many significant digits, written out: 170, 0.00000025."""
+def format_number(value: float, digits: int = 2) -> str:
+    """A number with `digits` significant digits, without an exponent: 170, 0.00000025."""
     return f"{Decimal(f'{value:.{digits}g}'):f}"
 
 
-def _one_below_another(heads: Sequence[str], cells: Sequence[Sequence[str]]) -> Iterator[str]:
-    """A line for each value there is, and an empty one between rows."""
+def _records(heads: Sequence[str], cells: Sequence[Sequence[str]]) -> Iterator[str]:
+    """A line per value that is not empty, and an empty line between rows."""
     width = max(map(cell_len, heads))
     for number, row in enumerate(cells):
         if number:
@@ -51,8 +50,8 @@ def _one_below_another(heads: Sequence[str], cells: Sequence[Sequence[str]]) -> 
 
 
 def _padded(text: str, width: int, right: bool) -> str:
-    room = " " * (width - cell_len(text))
-    return room + text if right else text + room
+    padding = " " * (width - cell_len(text))
+    return padding + text if right else text + padding
 
 
 def _is_numeric(values: Sequence[object]) -> bool:
@@ -64,5 +63,5 @@ def _cell(value: object) -> str:
     if isinstance(value, float):
         return f"{value:.3f}"
     if isinstance(value, datetime.datetime):
-        return shown(value)
+        return format_time(value)
     return str(value)

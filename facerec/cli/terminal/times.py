@@ -1,4 +1,4 @@
-"""Times and durations as somebody at a terminal writes them: 2027-01-31, 2027-01-31T18:00+01:00, 30d."""
+"""Parses and formats times and durations such as 2027-01-31, 2027-01-31T18:00+01:00 and 30d."""
 
 import datetime
 import re
@@ -9,45 +9,44 @@ _DURATION = re.compile(r"(\d{1,6})([smhdw])")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
-def duration(text: str, option: str) -> datetime.timedelta:
-    """A length of time: a number of s, m (minutes), h, d or w, or 0. Raises Problem naming the option."""
+def parse_duration(text: str, option: str) -> datetime.timedelta:
+    """A duration: 0, or a number with unit s, m (minutes), h, d or w. Raises Problem naming the option."""
     found = _DURATION.fullmatch(text.strip())
     if found:
         return datetime.timedelta(**{_UNITS[found[2]]: int(found[1])})
     if text.strip() == "0":
         return datetime.timedelta(0)
-    raise Problem(f"{option} {text}: give a length of time such as 90m, 12h, 30d or 52w", "USAGE")
+    raise Problem(f"{option} {text}: give a duration such as 90m, 12h, 30d or 52w", "USAGE")
 
 
-def time_to_come(text: str, option: str) -> datetime.datetime:
-    """A time in the future, from now on or as ISO 8601, which is of this machine's zone unless it says.
+def future_time(text: str, option: str) -> datetime.datetime:
+    """A time in the future: a duration from now, or ISO 8601, in this machine's time zone unless it has one.
 
     Raises Problem naming the option.
     """
     now = datetime.datetime.now(datetime.UTC)
     try:
         if _DURATION.fullmatch(text.strip()):
-            time = now + duration(text, option)
+            time = now + parse_duration(text, option)
         else:
             time = datetime.datetime.fromisoformat(text.strip()).astimezone(datetime.UTC)
     except (ValueError, OverflowError):
         raise Problem(
-            f"{option} {text}: give a time such as 2027-01-31 or 2027-01-31T18:00, or a length of time such "
-            "as 30d",
+            f"{option} {text}: give a time such as 2027-01-31 or 2027-01-31T18:00, or a duration such as 30d",
             "USAGE",
         ) from None
     if time <= now:
-        raise Problem(f"{option} {text}: the time is past", "USAGE")
+        raise Problem(f"{option} {text}: the time is in the past", "USAGE")
     return time
 
 
-def shown(time: datetime.datetime) -> str:
-    """A time as every command shows it, to the minute and in UTC."""
+def format_time(time: datetime.datetime) -> str:
+    """A time to the minute, in UTC."""
     return f"{time.astimezone(datetime.UTC):%Y-%m-%d %H:%M} UTC"
 
 
-def brief(length: datetime.timedelta) -> str:
-    """A length of time in the largest unit that holds it whole: 30d, or `for ever` for 0."""
+def format_duration(length: datetime.timedelta) -> str:
+    """A duration in the largest unit in which it is a whole number, such as 30d; `for ever` for 0."""
     seconds = int(length.total_seconds())
     if not seconds:
         return "for ever"

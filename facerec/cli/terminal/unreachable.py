@@ -1,7 +1,7 @@
-"""Why no service answered at an address, in words that say what to change.
+"""Finds out why no service answered at an address, and what to change.
 
-gRPC calls a service that is not serving yet, and one of another kind, just unavailable. So the address is
-looked at once more: a connection, whether TLS is spoken there, and its health.
+gRPC reports a service that is not serving yet, or another kind of service, only as unavailable. So the
+address is checked: whether it accepts a connection, whether it uses TLS, and what its health service answers.
 """
 
 import socket
@@ -15,77 +15,79 @@ from facerec.client.channel import ENCODER_SERVICE, MATCHER_SERVICE, target
 from facerec.proxies import NO_PROXY
 from facerec.tls_errors import tls_errors
 
-LOOK_SECONDS: Final = 3.0
+CHECK_SECONDS: Final = 3.0
+"""The timeout of each check."""
+
 SERVICES: Final = {"encoder": ENCODER_SERVICE, "matcher": MATCHER_SERVICE}
 SERVING: Final = "SERVING"
 UNKNOWN_CALL: Final = "UNIMPLEMENTED"
-"""How a server answers a call that it does not have, as one of the other service."""
+"""The status of a call that the server does not have, such as one of the other service."""
 
 _SERVING: Final = b"\x08\x01"
 _OWN_SCHEMES: Final = ("unix:", "unix-abstract:", "ipv4:", "ipv6:", "dns:")
 
 
 def cause(service: str, address: str, details: str, security: Security) -> str:
-    """What keeps `service` (encoder or matcher) from answering; `details` is what gRPC said of it."""
-    start = f"start it with `facerec up`, or name another with --{service} or FACEREC_{service.upper()}"
+    """Why `service` (encoder or matcher) does not answer; `details` are those of the gRPC status."""
+    start = f"start it with `facerec up`, or give its address with --{service} or FACEREC_{service.upper()}"
     if address.startswith(_OWN_SCHEMES):
         return tls_errors(details) or start
     host, _, port_text = address.rpartition(":")  # its form was checked by the client
     host, port = host.strip("[]"), int(port_text)
     fault = (
-        _of_connection(service, host, port, start)
-        or _of_tls(details, host, port, security)
-        or _of_health(service, address, security)
+        _connection_fault(service, host, port, start)
+        or _tls_fault(details, host, port, security)
+        or _health_fault(service, address, security)
     )
     if fault == SERVING and UNKNOWN_CALL in details:
-        return "it is of a release that does not have this call: bring it to this one's"
-    return "it is ready by now: try again" if fault == SERVING else fault or start
+        return "its release does not have this call: upgrade it to the release of this command"
+    return "it is ready now: try again" if fault == SERVING else fault or start
 
 
-def _of_connection(service: str, host: str, port: int, start: str) -> str:
-    """Why no connection comes about; "" where one does."""
+def _connection_fault(service: str, host: str, port: int, start: str) -> str:
+    """Why the address accepts no connection; "" where it does."""
     try:
-        socket.create_connection((host, port), timeout=LOOK_SECONDS).close()
+        socket.create_connection((host, port), timeout=CHECK_SECONDS).close()
     except socket.gaierror:
-        return f"no machine is known by the name {host}: look at its spelling, and at --{service}"
+        return f"the host name {host} is unknown: check its spelling, and --{service}"
     except ConnectionRefusedError:
         return f"nothing listens there: {start}"
     except OSError as error:
-        said = (error.strerror or "it did not take a connection in time").lower()
-        return f"{host} can't be reached ({said}): look at its address, and at firewalls between"
+        reason = (error.strerror or "it did not accept a connection in time").lower()
+        return f"{host} can't be reached ({reason}): check its address, and firewalls between"
     return ""
 
 
-def _of_tls(details: str, host: str, port: int, security: Security) -> str:
-    """Where one side speaks TLS and the other doesn't, or a certificate is not to be trusted."""
+def _tls_fault(details: str, host: str, port: int, security: Security) -> str:
+    """Whether only one side uses TLS, or a certificate is not trusted; "" where neither."""
     if security.is_tls:
         trouble = tls_errors(details)
         plain = "plain text" in trouble
         return f"{trouble}; unset FACEREC_TLS and FACEREC_TLS_..." if plain else trouble
     if _speaks_tls(host, port):
-        return "it speaks TLS: name the CA of its certificate by FACEREC_TLS_CA_FILE, or set FACEREC_TLS=1"
+        return "it uses TLS: set FACEREC_TLS_CA_FILE to the CA of its certificate, or FACEREC_TLS=1"
     return ""
 
 
 def _speaks_tls(host: str, port: int) -> bool:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname = False  # nothing is sent: only the kind of what listens is asked
+    context.check_hostname = False  # nothing is sent: only whether the server uses TLS is checked
     context.verify_mode = ssl.CERT_NONE
     context.set_alpn_protocols(["h2"])
     try:
         with (
-            socket.create_connection((host, port), timeout=LOOK_SECONDS) as connection,
+            socket.create_connection((host, port), timeout=CHECK_SECONDS) as connection,
             context.wrap_socket(connection, server_hostname=host),
         ):
             return True
     except ssl.SSLError as error:
-        return "ALERT" in str(error.reason)  # of TLS: it refuses this handshake
+        return "ALERT" in str(error.reason)  # a TLS alert: the server refuses this handshake
     except OSError:
         return False
 
 
-def _of_health(service: str, address: str, security: Security) -> str:
-    """What the address says of its own health, which takes no key; SERVING where nothing is wrong with it."""
+def _health_fault(service: str, address: str, security: Security) -> str:
+    """The fault that the health service shows, which needs no key; SERVING where there is none."""
     other = next(name for name in SERVICES if name != service)
     try:
         channel = (
@@ -96,23 +98,23 @@ def _of_health(service: str, address: str, security: Security) -> str:
         with channel:
             health = {name: _health(channel, full_name) for name, full_name in SERVICES.items()}
     except grpc.RpcError:
-        return f"what listens there is no facerec service: name another with --{service}"
+        return f"it is not a facerec service: give the {service}'s address with --{service}"
     if health[service] == _SERVING:
         return SERVING
     if health[service] is not None:
         return "it is not serving yet: it waits for its model or its database, as its log says"
     if health[other] is not None:
-        return f"the {other} listens there: give the {service}'s address as --{service}, or start it"
+        return f"it is the {other}: give the {service}'s address with --{service}, or start it"
     return ""
 
 
 def _health(channel: grpc.Channel, full_name: str) -> bytes | None:
-    """The answer of grpc.health.v1 for a service; None where it is not of that server."""
+    """The answer of grpc.health.v1 for a service; None where the server does not have that service."""
     name = full_name.encode()
-    request = b"\x0a" + bytes([len(name)]) + name  # HealthCheckRequest.service, without its package
+    request = b"\x0a" + bytes([len(name)]) + name  # HealthCheckRequest.service, encoded by hand
     ask = channel.unary_unary("/grpc.health.v1.Health/Check", lambda raw: raw, lambda raw: raw)
     try:
-        answer: bytes = ask(request, timeout=LOOK_SECONDS)
+        answer: bytes = ask(request, timeout=CHECK_SECONDS)
     except grpc.RpcError as error:
         if error.code() is grpc.StatusCode.NOT_FOUND:
             return None

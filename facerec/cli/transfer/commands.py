@@ -19,10 +19,10 @@ from facerec.cli.commands.enroll import enroll
 from facerec.cli.terminal import output
 from facerec.cli.terminal.errors import Problem, explaining
 from facerec.cli.terminal.options import MATCHER_ADDRESS, Collection, Json, Matcher, matcher
-from facerec.cli.transfer.jobs import Job, Reader, Share
+from facerec.cli.transfer.jobs import Job, Reader, ReadProgress
 from facerec.cli.transfer.refusals import Refusals
 from facerec.cli.transfer.sending import Sender
-from facerec.cli.transfer.writing import WRITERS, check_free
+from facerec.cli.transfer.writing import WRITERS, check_absent
 from facerec.contract import DEFAULT_COLLECTION_ID, DEFAULT_SPACE
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ _COLUMNS = (
 def import_(
     source: Annotated[
         Path | None,
-        typer.Argument(metavar="SOURCE", help="A pickle, npz, CSV, JSON or JSON lines, or a folder."),
+        typer.Argument(metavar="SOURCE", help="A pickle, npz, CSV, JSON or JSON Lines file, or a folder."),
     ] = None,
     format: Annotated[
         str, typer.Option(help="pickle, npz, csv, json or jsonl.  [default: by the file's suffix]")
@@ -52,35 +52,33 @@ def import_(
     ] = DEFAULT_SPACE,
     database_url: Annotated[
         str,
-        typer.Option(
-            envvar="FACEREC_SOURCE_URL", metavar="URL", help="Another Postgres, asked with --query."
-        ),
+        typer.Option(envvar="FACEREC_SOURCE_URL", metavar="URL", help="Another Postgres, for --query."),
     ] = "",
     query: Annotated[
-        str, typer.Option(metavar="SQL", help="Answers person_id and encoding (float8[]), in one order.")
+        str, typer.Option(metavar="SQL", help="Returns person_id and encoding (float8[]), in a fixed order.")
     ] = "",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Check everything and write nothing.")] = False,
     ignore_duplicate_policy: Annotated[
         bool,
         typer.Option(
             "--ignore-duplicate-policy",
-            help="Take faces without looking for duplicates, where the collection refuses those.",
+            help="Do not look for duplicates, where the collection refuses them.",
         ),
     ] = False,
     collection: Collection = DEFAULT_COLLECTION_ID,
     address: Matcher = MATCHER_ADDRESS,
     json: Json = False,
 ) -> None:
-    """Add encodings that were made before.
+    """Import encodings from a file, a folder or a database.
 
-    Nothing in a pickle is executed. Run again after an interruption it goes on where it was; a source that is
-    in is looked at anew, and each face stored once. Exit code 1 when rows were refused; the others are in.
+    Code in a pickle is never executed. Run it again after an interruption to resume. A source that is all
+    imported is checked again; each face is stored once. Exit code 1 when rows were refused.
     """
     if source and source.is_dir():
         if dry_run:
-            raise Problem("photos are enrolled as they are read; there is no dry run of a folder", "USAGE")
+            raise Problem("there is no dry run of a folder: its photos are enrolled one by one", "USAGE")
         if ignore_duplicate_policy:
-            raise Problem("photos are enrolled by the collection's duplicate policy", "USAGE")
+            raise Problem("the photos of a folder are always enrolled by the duplicate policy", "USAGE")
         enroll(folder=source, collection=collection, address=address, json=json)
         return
     refusals = Refusals(json, source or "the query")
@@ -109,27 +107,27 @@ def _reader(source: Path | None, format: str, url: str, query: str, refusals: Re
     from facerec.sources.errors import SourceRefused
 
     if bool(source) == bool(query):
-        raise Problem("name a file or folder, or a --query with --database-url", "USAGE")
+        raise Problem("give a file or folder, or --query with --database-url", "USAGE")
     if source is None:
         if not url:
-            raise Problem("--query takes the --database-url of the Postgres to ask", "USAGE")
+            raise Problem("--query needs --database-url, the Postgres to query", "USAGE")
 
-        def asked() -> "AsyncIterator[Row]":
+        def rows_of_query() -> "AsyncIterator[Row]":
             return postgres.rows(url, query, refusals.leave_out)
 
-        return Reader(postgres.digest(query, url.rpartition("@")[2]), asked(), asked)
+        return Reader(postgres.digest(query, url.rpartition("@")[2]), rows_of_query(), rows_of_query)
     try:
         known = format or files.format_of(source)
         if known not in files.FORMATS.values():
-            raise SourceRefused("a format is pickle, npz, csv, json or jsonl")
-        share = Share()
-        # First, as a file of another kind may have no end.
-        rows = files.rows(source, known, refusals.leave_out, share.set)
+            raise SourceRefused("the format is pickle, npz, csv, json or jsonl")
+        progress = ReadProgress()
+        # Before the digest, as a file that is not regular may have no end.
+        rows = files.rows(source, known, refusals.leave_out, progress.set)
 
-        def again() -> "AsyncIterator[Row]":
-            return _each(files.rows(source, known, refusals.leave_out, share.set))
+        def reopen() -> "AsyncIterator[Row]":
+            return _each(files.rows(source, known, refusals.leave_out, progress.set))
 
-        return Reader(files.digest(source), _each(rows), again, share)
+        return Reader(files.digest(source), _each(rows), reopen, progress)
     except SourceRefused as error:
         raise Problem(error.of(source), "FILE") from None
     except OSError as error:
@@ -154,7 +152,7 @@ async def _import(job: Job, address: str, refusals: Refusals) -> "tuple[ImportRe
             sender = Sender(client, job, refusals)
 
             def advance() -> None:
-                share = job.reader.share.value
+                share = job.reader.progress.share
                 total = None if share is None else 1.0
                 progress.update(bar, completed=share or 0.0, total=total, faces=sender.next_row)
 
@@ -173,19 +171,19 @@ async def _import(job: Job, address: str, refusals: Refusals) -> "tuple[ImportRe
 
 def export(
     target: Annotated[Path, typer.Argument(metavar="OUT", help="The file to write: OUT.npz or OUT.jsonl.")],
-    force: Annotated[bool, typer.Option("--force", help="Replace OUT where there is one.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace OUT if it exists.")] = False,
     collection: Collection = DEFAULT_COLLECTION_ID,
     address: Matcher = MATCHER_ADDRESS,
     json: Json = False,
 ) -> None:
     """Write all encodings of a collection to a file.
 
-    They are those of one consistent snapshot.
+    The file is one consistent snapshot.
     """
     writer = WRITERS.get(target.suffix.lower())
     if writer is None:
-        raise Problem(f"{target}: name it .npz or .jsonl, which is the format it is written in", "USAGE")
-    check_free(target, force=force)
+        raise Problem(f"{target}: the name must end in .npz or .jsonl, which is the format", "USAGE")
+    check_absent(target, force=force)
     with matcher(address, collection_id=collection) as client:
         try:
             faces = writer(target, client.export_faces(collection_id=collection))
@@ -194,4 +192,4 @@ def export(
     if json:
         output.as_json({"file": target, "faces": faces})
     else:
-        output.line(f"{output.counted(faces, 'face')} written to {target}; keep it as you keep passwords")
+        output.line(f"{output.counted(faces, 'face')} written to {target}; protect it like passwords")

@@ -1,4 +1,4 @@
-"""What is imported: rows of a source, and the calls that they are sent in."""
+"""An import's source and target, and its rows grouped into calls."""
 
 import dataclasses
 import hashlib
@@ -12,32 +12,32 @@ CALL_BATCHES = 10
 
 
 @dataclasses.dataclass
-class Share:
-    """How much of a source was read, from 0 to 1; None where its size is not known, as of a query."""
+class ReadProgress:
+    """The share of a source that was read, 0 to 1; None where its size is unknown, as for a query."""
 
-    value: float | None = None
+    share: float | None = None
 
-    def set(self, value: float) -> None:
-        """Note how much was read."""
-        self.value = value
+    def set(self, share: float) -> None:
+        """Set the share that was read."""
+        self.share = share
 
 
 @dataclasses.dataclass(frozen=True)
 class Reader:
-    """Rows of a source in one order, how many of them were read, and what names its content.
+    """The rows of a source in a fixed order, a digest of its content, and the reading's progress.
 
-    `again` reads the source from its beginning once more.
+    `reopen` reads the source again from its beginning.
     """
 
     digest: str
     rows: "AsyncIterator[Row]"
-    again: "Callable[[], AsyncIterator[Row]]"
-    share: Share = dataclasses.field(default_factory=Share)
+    reopen: "Callable[[], AsyncIterator[Row]]"
+    progress: ReadProgress = dataclasses.field(default_factory=ReadProgress)
 
 
 @dataclasses.dataclass(frozen=True)
 class Job:
-    """What is imported, and where."""
+    """What is imported, and into which collection."""
 
     reader: Reader
     space: str
@@ -45,14 +45,15 @@ class Job:
     collection: str
     ignore_duplicate_policy: bool = False
 
-    def import_id(self, earlier: int) -> str:
-        """The same for the same content, space and collection, and number of earlier imports of them."""
-        named = f"{self.reader.digest}\0{self.space}\0{self.collection}" + (f"\0{earlier}" if earlier else "")
-        return hashlib.sha256(named.encode()).hexdigest()[:32]
+    def import_id(self, finished: int) -> str:
+        """An id derived from content, space, collection, and the number of finished imports of these."""
+        content = f"{self.reader.digest}\0{self.space}\0{self.collection}"
+        content += f"\0{finished}" if finished else ""
+        return hashlib.sha256(content.encode()).hexdigest()[:32]
 
 
 async def calls(rows: "AsyncIterator[Row]", skip: int) -> "AsyncIterator[list[SourceBatch]]":
-    """Rows as calls of some batches each, but for those that are in already."""
+    """Group rows into calls of up to CALL_BATCHES batches, without the first `skip` rows."""
     from facerec.sources.rows import BATCH_FACES, batches
 
     waiting: list[Row] = []

@@ -1,4 +1,4 @@
-"""The photos to enroll, and sending them a few at a time."""
+"""Finds the photos to enroll, and sends them with a bounded number in flight."""
 
 import asyncio
 import dataclasses
@@ -14,7 +14,7 @@ from facerec.errors import FacerecError, Reason
 if TYPE_CHECKING:
     from facerec.client import AsyncMatcherClient, Enrollment
 
-# Files that are named like a photo are sent, whatever they are, so that a damaged one is reported.
+# Files with these suffixes are sent whatever their content is, so that a damaged one is reported.
 SUFFIXES = frozenset(
     {
         ".jpg",
@@ -50,9 +50,9 @@ class Photo:
 
 @dataclasses.dataclass(frozen=True)
 class Outcome:
-    """What became of a photo; `status` is enrolled, already_enrolled or refused, then with its reason.
+    """The outcome of a photo; `status` is enrolled, already_enrolled, or refused, which has a reason.
 
-    `duplicate_of` is another person with a face as near as a duplicate's, where there is one.
+    `duplicate_of` is another person with a face within the duplicate threshold; "" for none.
     """
 
     person_id: str
@@ -67,21 +67,21 @@ class Outcome:
 
 @dataclasses.dataclass(frozen=True)
 class Folder:
-    """The photos of a folder, and its files that are none by their name and their first bytes."""
+    """The photos of a folder, and the files that are not photos by their name and their first bytes."""
 
     photos: Sequence[Photo]
     skipped: Sequence[Path]
 
 
-def in_folder(folder: Path) -> Folder:
-    """Look through a folder that holds a folder per person. Raises Problem where there is no photo."""
+def find_in(folder: Path) -> Folder:
+    """Find the photos in a folder that holds a folder per person. Raises Problem where there is none."""
     photos, skipped = [], []
     try:
         people = sorted(entry for entry in folder.iterdir() if _is_shown(entry) and entry.is_dir())
         for person in people:
             # Everybody's photos would be enrolled as those of one person.
             if folder.resolve().is_relative_to(person.resolve()):
-                raise Problem(f"{person}: it is a link to the folder that it stands in: remove it", "FILE")
+                raise Problem(f"{person}: it links to a folder that contains it: remove the link", "FILE")
         for person in people:
             for path in sorted(path for path in person.rglob("*") if _is_shown(path) and path.is_file()):
                 if _is_photo(path):
@@ -100,13 +100,13 @@ def in_folder(folder: Path) -> Folder:
 
 
 def _is_photo(path: Path) -> bool:
-    """Whether a file has a photo's name, or where it has not, whether it begins like one."""
+    """Whether a file has a photo's suffix, or begins with a photo format's signature."""
     if path.suffix.lower() in SUFFIXES:
         return True
     try:
         with path.open("rb") as file:
             return signatures.is_photo(file.read(signatures.HEAD_BYTES))
-    except OSError:  # whoever sends it says why it can't be read
+    except OSError:  # reported when it is sent
         return True
 
 
@@ -116,7 +116,7 @@ def _is_shown(path: Path) -> bool:
 
 @dataclasses.dataclass(frozen=True)
 class Enroller:
-    """Enrolls photos one a call, so that a refused one holds no other back."""
+    """Enrolls each photo in a call of its own, so that a refused photo does not affect others."""
 
     client: "AsyncMatcherClient"
     collection_id: str
@@ -126,9 +126,9 @@ class Enroller:
     report: Callable[[Outcome], None]
 
     async def enroll_all(self, photos: Sequence[Photo], in_flight: int) -> list[Outcome]:
-        """Enroll every photo, `in_flight` of them at a time; outcomes in the photos' order.
+        """Enroll every photo, `in_flight` at a time; outcomes are in the photos' order.
 
-        Raises FacerecError for what the next photo would meet as well, such as a service that is gone.
+        Raises FacerecError for faults that concern every photo, such as an unreachable service.
         """
         outcomes: dict[Photo, Outcome] = {}
         waiting = iter(photos)
@@ -153,7 +153,7 @@ class Enroller:
                 raise
             other = error.metadata.get("person_id", "") if error.reason is Reason.FACE_DUPLICATE else ""
             return _refused(photo, error.reason, about_photo(error), other)
-        except Problem as error:  # about the file, which it names and the line will name too
+        except Problem as error:  # about the file; the printed line already names it
             return _refused(photo, error.reason, str(error).removeprefix(f"{photo.path}: "))
         status = ALREADY_ENROLLED if face.already_enrolled else ENROLLED
         outcome = Outcome(photo.person_id, photo.path, status, face_id=face.face.face_id)

@@ -1,15 +1,15 @@
-"""The refused rows of an import, and what else is said of it while it runs."""
+"""Reports the refused rows of an import, and other messages while it runs."""
 
 from facerec.cli.terminal import output
 
 MAX_LISTED_ROWS = 1000
-"""Of so many refused rows one fault is the cause, and the file may hold millions."""
+"""More refused rows usually have one cause, and a file may have millions."""
 
 
 class Refusals:
-    """The refused rows of `source`: the first 1,000 as a line each on stderr as it comes, or `rows` for JSON.
+    """The refused rows of `source`: the first 1,000 are printed to stderr or, for JSON, kept in `rows`.
 
-    `left_out` is how many rows were refused before they were sent.
+    `left_out` is the number of rows that were refused before they were sent.
     """
 
     def __init__(self, json: bool, source: object) -> None:
@@ -20,31 +20,31 @@ class Refusals:
         self.rows: list[dict[str, str]] = []
         self.left_out = 0
 
-    def leave_out(self, place: str, field: str, message: str) -> None:
-        """Add a row that is not even sent."""
+    def leave_out(self, location: str, field: str, message: str) -> None:
+        """Add a row that is refused before it is sent."""
         self.left_out += 1
         if self.left_out > self._left_out_before:
-            self.add(place, field, message)
+            self.add(location, field, message)
 
-    def read_again(self) -> None:
-        """Note that the source is read from its beginning once more: a row is listed once."""
+    def restart(self) -> None:
+        """Expect the source to be read again from its beginning, without listing a row twice."""
         self._left_out_before = max(self._left_out_before, self.left_out)
         self.left_out = 0
 
     def say(self, text: str) -> None:
-        """Print a line about the import itself, for people."""
+        """Print a line about the import itself, unless for JSON."""
         if self._console is not None:
             self._console.print(text)
 
-    def add(self, place: str, field: str, message: str) -> None:
-        """List a row that is refused, here or by the service: where it stands, which field and why."""
+    def add(self, location: str, field: str, message: str) -> None:
+        """List a row that is refused, here or by the service: its location in the source, field and error."""
         self._listed += 1
         if self._listed > MAX_LISTED_ROWS:
             return
         if self._console is None:
-            self.rows.append({"place": place, "field": field, "message": message})
+            self.rows.append({"place": location, "field": field, "message": message})
             return
         what = f"{field}: {message}" if field else message
-        self._console.print(f"refused {self.source}, {place}: {what}")
+        self._console.print(f"refused {self.source}, {location}: {what}")
         if self._listed == MAX_LISTED_ROWS:
-            self._console.print("further rows that are refused are only counted")
+            self._console.print("further refused rows are only counted")

@@ -1,4 +1,4 @@
-"""Exported encodings as files: whole when they are there at all, and readable by their owner alone."""
+"""Writes exported encodings to files, atomically and readable by their owner only."""
 
 import contextlib
 import json
@@ -17,8 +17,8 @@ OWNER_ONLY = 0o600
 
 
 @contextlib.contextmanager
-def whole(target: Path) -> Iterator[IO[bytes]]:
-    """A file that takes its name when all of it is written. Raises OSError."""
+def atomic_file(target: Path) -> Iterator[IO[bytes]]:
+    """A temporary file that is renamed to `target` when all of it is written. Raises OSError."""
     descriptor, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}-")
     try:
         with os.fdopen(descriptor, "wb") as file:
@@ -32,23 +32,23 @@ def whole(target: Path) -> Iterator[IO[bytes]]:
 
 
 def write_text(target: Path, text: str) -> None:
-    """Write a file whole. Raises Problem naming it."""
+    """Write a text file atomically. Raises Problem naming it."""
     try:
-        with whole(target) as file:
+        with atomic_file(target) as file:
             file.write(text.encode())
     except OSError as error:
         raise Problem(f"{target}: {(error.strerror or 'cannot be written').lower()}", "FILE") from error
 
 
-def check_free(target: Path, *, force: bool) -> None:
-    """Raise Problem where the file is there already and may not be replaced."""
+def check_absent(target: Path, *, force: bool) -> None:
+    """Raise Problem where the file exists, unless `force`."""
     if (target.exists() or target.is_symlink()) and not force:
-        raise Problem(f"{target}: it is there already; --force replaces it", "FILE")
+        raise Problem(f"{target}: the file exists; --force replaces it", "FILE")
 
 
 def _json_lines(target: Path, batches: "Iterable[FaceBatch]") -> int:
     faces = 0
-    with whole(target) as file:
+    with atomic_file(target) as file:
         for batch in batches:
             for index, vector in enumerate(batch.encodings.tolist()):
                 record = {"person_id": batch.person_ids[index], "encoding": vector, **_known(batch, index)}
@@ -58,7 +58,7 @@ def _json_lines(target: Path, batches: "Iterable[FaceBatch]") -> int:
 
 
 def _known(batch: "FaceBatch", index: int) -> dict[str, Any]:
-    """What is known of a face, but for what is empty."""
+    """A face's fields beside its person and vector, without empty ones."""
     expires = batch.expire_times[index]
     known = {
         "display_name": batch.display_names[index],
@@ -71,7 +71,7 @@ def _known(batch: "FaceBatch", index: int) -> dict[str, Any]:
 
 
 def _npz(target: Path, batches: "Iterable[FaceBatch]") -> int:
-    """All in memory at once, as the format's one array is."""
+    """Write an npz file. All faces are in memory at once, as the format has one array for all."""
     import numpy as np
 
     kept = list(batches)
@@ -85,7 +85,7 @@ def _npz(target: Path, batches: "Iterable[FaceBatch]") -> int:
         columns[name] = np.array([text for batch in kept for text in getattr(batch, name)], str)
     ends = [time.isoformat() if time else "" for batch in kept for time in batch.expire_times]
     columns["expire_times"] = np.array(ends, str)
-    with whole(target) as file:
+    with atomic_file(target) as file:
         np.savez_compressed(file, **columns)  # type: ignore[arg-type]
     return len(columns["encodings"])
 

@@ -1,4 +1,4 @@
-"""Calls that measure a collection's error rates, and choose thresholds by them."""
+"""Calls that measure a collection's error rates, and set thresholds by them."""
 
 from facerec.client.results.calibrations import AppliedCalibration, Calibration
 from facerec.client.rpc import Call
@@ -12,17 +12,17 @@ def calibrate(
     max_persons: int = 0,
     collection_id: str = "",
 ) -> Call[Calibration]:
-    """Measure a collection's error rates on its own persons, and find thresholds that keep two targets.
+    """Measure a collection's error rates on its own persons, and find thresholds for two targets.
 
-    Nothing is changed: `apply_calibration` does that. It takes a key with `scores`.
+    It changes no threshold; `apply_calibration` does. It needs a key with `scores`.
 
     Args:
-        target_far: The false match rate (FMR) that the verify threshold is to keep, a share of 1e-7 to 0.1.
-            None is 0.001.
-        target_false_hits: How many faces the face of somebody who is not enrolled may be expected to match in
-            `identify` (expected false positives), 1e-4 to 10. None is 0.01.
-        max_persons: How many persons at most have their faces compared, 20 to 50,000. The time grows with its
-            square: for 50,000 give `with_options` a deadline of minutes. 0 is 1,000.
+        target_far: The largest false match rate (FMR) of the verify threshold, a share of 1e-7 to 0.1. None
+            is 0.001.
+        target_false_hits: The largest expected number of faces that the face of an unenrolled person matches
+            in `identify` (expected false positives), 1e-4 to 10. None is 0.01.
+        max_persons: How many persons' faces are compared at most, 20 to 50,000. The time grows with its
+            square: for 50,000 set a deadline of minutes by `with_options`. 0 is 1,000.
         collection_id: The collection; "" is `default`.
 
     Returns:
@@ -52,10 +52,10 @@ def calibrate(
 
 
 def apply_calibration(calibration_id: str, *, collection_id: str = "") -> Call[AppliedCalibration]:
-    """Put the thresholds of a calibration in force. It takes a key with `scores`.
+    """Set a collection's thresholds to those of a calibration. It needs a key with `scores`.
 
     Args:
-        calibration_id: The id of what `calibrate` answered, a UUID in its 36-character form.
+        calibration_id: The id of a `Calibration`, a UUID in its 36-character form.
         collection_id: The collection that it was measured on; "" is `default`.
 
     Returns:

@@ -9,15 +9,15 @@ from facerec.matcher import v1
 def create_collection(
     collection_id: str, settings: CollectionSettings | None = None, *, space: str = ""
 ) -> Call[Collection]:
-    """Create an empty collection. It takes a key of the role `admin`.
+    """Create an empty collection. It needs a key of the role `admin`.
 
     It is not retried: after a lost answer, COLLECTION_EXISTS means that the call was carried out.
 
     Args:
         collection_id: The new collection's id: 1 to 63 of a-z, 0-9, `_` and `-`, of which the first is a
             letter or a digit.
-        settings: Its settings; None, whole or for one of them, is that of a new collection.
-        space: The space of its encodings, for good, up to 128 characters. "" is
+        settings: Its settings; None, for all or for one of them, is the default.
+        space: The space of its encodings, which cannot be changed later, up to 128 characters. "" is
             `dlib-resnet-v1/small/150x0.25`.
 
     Returns:
@@ -81,10 +81,10 @@ def list_collections(*, page_size: int = 0) -> PagedCall[Collection]:
 
 
 def update_collection(settings: CollectionSettings, *, collection_id: str = "") -> Call[Collection]:
-    """Change a collection's settings. Every replica follows at its next call.
+    """Change a collection's settings. Every replica applies them from its next call on.
 
     Args:
-        settings: What to change; what is None stays as it is. At least one is set.
+        settings: The settings to change; those that are None stay as they are. At least one is not None.
         collection_id: The collection; "" is `default`.
 
     Returns:
@@ -104,15 +104,15 @@ def update_collection(settings: CollectionSettings, *, collection_id: str = "") 
 
 
 def delete_collection(collection_id: str) -> Call[CollectionErasure]:
-    """Erase a collection and everybody in it. It takes a key of the role `admin`.
+    """Erase a collection and everybody in it. It needs a key of the role `admin`.
 
-    `default` is left, empty and with the settings of a new collection.
+    The collection `default` remains, empty and with the default settings.
 
     Args:
-        collection_id: The collection. Here "" is refused: nothing is erased by default.
+        collection_id: The collection; "" is refused, so that nothing is erased by default.
 
     Returns:
-        The receipt. Where no collection of that id is there, its counts are 0: that is no error.
+        The receipt. Where there is no collection of that id, its counts are 0: that is no error.
 
     Raises:
         FacerecError: ID_INVALID, OVERLOADED (also while an export reads the collection).

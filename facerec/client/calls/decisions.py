@@ -14,13 +14,13 @@ def verify(
     use_largest_face: bool = False,
     collection_id: str = "",
 ) -> Call[Verification]:
-    """Say whether a face is the named person's. The nearest of all that person's faces decides.
+    """Decide whether a face is the given person's, by the nearest of that person's faces.
 
     Args:
         person_id: The person, 1 to 128 characters.
-        probe: The face: the bytes of an image that shows one, an `Encoding` (which takes a key with
+        probe: The face: the bytes of an image that shows one, an `Encoding` (which needs a key with
             `encodings`), or the id of a stored face (a key with `scores`).
-        max_distance: The largest Euclidean distance, inclusive, that is a match, 0 to 4; takes a key with
+        max_distance: The largest Euclidean distance, inclusive, that is a match, 0 to 4; needs a key with
             `scores`. None is the collection's `verify_threshold`, 0.6 from the start.
         use_largest_face: Whether the largest face of an image that shows several is taken, which is otherwise
             refused. Default: False.
@@ -64,28 +64,28 @@ def identify(
     min_face_pixels: int = 0,
     collection_id: str = "",
 ) -> Call[Identification]:
-    """Say who faces are: the persons with a face near enough, nearest first.
+    """Find who faces belong to: the persons with a face within the threshold, nearest first.
 
     Args:
-        *probes: 1 to 16 faces: the bytes of an image, an `Encoding` (which takes a key with `encodings` and
+        *probes: 1 to 16 faces: the bytes of an image, an `Encoding` (which needs a key with `encodings` and
             `scores`), or the id of a stored face (a key with `scores`).
         all_faces: Whether every face of an image is answered; otherwise an image shows one face. Not together
             with `use_largest_face`. Default: False.
         max_candidates: How many persons are answered for each face, 1 to 100. None is 5.
-        max_distance: The largest Euclidean distance, inclusive, of a candidate, 0 to 4; takes a key with
+        max_distance: The largest Euclidean distance, inclusive, of a candidate, 0 to 4; needs a key with
             `scores`. None is the collection's `identify_threshold`, 0.5 from the start.
         exact_only: Whether an exact scan decides, even where an index could; False is as the collection's
             settings say. Default: False.
         use_largest_face: Whether the largest face of an image that shows several is taken, which is otherwise
             refused. Default: False.
-        min_face_pixels: With `all_faces` the least shorter side of a face, in pixels of the upright image, 0
-            to 65535; the smaller, the more a search costs. 0 takes faces of about an eighth of the longer
-            side, and smaller ones where there are none.
+        min_face_pixels: With `all_faces` the smallest shorter side of a face, in pixels of the upright image,
+            0 to 65535; smaller values cost more. 0 finds faces of about an eighth of the longer side, and
+            smaller ones where there are none.
         collection_id: The collection; "" is `default`.
 
     Returns:
-        One answer a probe, or with `all_faces` one a face. Without a candidate it is nobody's: an answer, not
-        an error.
+        One answer per probe, or with `all_faces` one per face. An answer without candidates means nobody; it
+        is no error.
 
     Raises:
         FacerecError: IMAGE_INVALID, IMAGE_TOO_LARGE, IMAGE_UNSUPPORTED (of an image), ENCODING_INVALID (not
@@ -125,10 +125,10 @@ def compare(
     """Measure the distance of two faces.
 
     Args:
-        a: One face: the bytes of an image that shows one, an `Encoding` (which takes a key with `encodings`
+        a: One face: the bytes of an image that shows one, an `Encoding` (which needs a key with `encodings`
             and `scores`), or the id of a stored face (a key with `scores`).
         b: The other face, in any of these forms, of the same space.
-        max_distance: The largest Euclidean distance, inclusive, that is a match, 0 to 4; takes a key with
+        max_distance: The largest Euclidean distance, inclusive, that is a match, 0 to 4; needs a key with
             `scores`. None is the collection's `verify_threshold`.
         use_largest_face: Whether the largest face of an image that shows several is taken, which is otherwise
             refused. Default: False.

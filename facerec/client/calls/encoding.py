@@ -14,22 +14,22 @@ AlignmentName = Literal["small", "large"]
 
 
 class Options(TypedDict, total=False):
-    """How faces are found and encoded. What is left out is the server's default.
+    """How faces are found and encoded. Options left out are the server's defaults.
 
     Attributes:
-        detector: What finds the faces: `hog`, or `cnn`, which finds more and costs several times as much on a
+        detector: The face detector: `hog`, or `cnn`, which finds more and costs several times as much on a
             CPU. Default: `hog` on a CPU, `cnn` on a GPU.
         max_faces: How many faces are kept, the largest first, 0 to 1000. Default: 0, all of them.
         upsample: How often the image is enlarged by two for the detector to find smaller faces, 0 to 2;
             without `full_resolution` how often at most. Default: 1.
         min_face_pixels: Leaves out faces whose box has a shorter side below this, in pixels of the upright
-            image, 0 to 65535; the smaller, the more a search costs. Default: 0, faces of about a ninth of the
-            image's longer side and larger, and smaller ones where there are none.
-        full_resolution: Searches every pixel and cuts faces from all of them, which with `hog` and
-            `upsample=1` gives the vectors of `face_recognition.face_encodings`. Without it a small copy is
+            image, 0 to 65535; smaller values cost more. Default: 0, faces of about a ninth of the image's
+            longer side and larger, and smaller ones where there are none.
+        full_resolution: Searches every pixel and cuts faces at full resolution, which with `hog` and
+            `upsample=1` gives the vectors of `face_recognition.face_encodings`. Without it a scaled copy is
             searched, which costs less. Default: False.
-        alignment: The landmarks by which a face is turned upright, and so the encoding's space: `small` of 5
-            points or, where the server offers it, `large` of 68. Default: `small`.
+        alignment: The landmarks by which a face is turned upright, which are part of the encoding's space:
+            `small` (5 points) or, where the server offers it, `large` (68). Default: `small`.
         return_landmarks: Whether the landmarks are answered. Default: False.
     """
 
@@ -120,7 +120,7 @@ def detect_faces(image: bytes, **options: Unpack[Options]) -> Call[DetectedImage
 
 
 def get_model() -> Call[Model]:
-    """Ask what the server computes and what it accepts.
+    """Read the server's model and limits.
 
     Returns:
         The network, the space of its encodings, its detectors and alignments, and its limits.
@@ -136,7 +136,7 @@ def get_model() -> Call[Model]:
 
 
 def options_message(options: Options) -> v1.EncodeOptions:
-    """The contract's message of some options. Raises TypeError and ValueError."""
+    """The contract's message for options. Raises TypeError and ValueError."""
     fields: dict[str, Any] = dict(options)
     for name in ("detector", "alignment"):
         if name in fields:  # an enum's field takes its value's name

@@ -18,7 +18,7 @@ def enroll(
     use_largest_face: bool = False,
     collection_id: str = "",
 ) -> Call[Enrollment]:
-    """Add faces to a person, all of them or none. A person who is not there yet is created.
+    """Add faces to a person, all of them or none. The person is created if there is none of that id.
 
     The same photo or encoding is stored once for a person, so the call may be repeated; with a `request_id`
     the second call is also answered as the first was.
@@ -26,20 +26,20 @@ def enroll(
     Args:
         person_id: The caller's id of the person, 1 to 128 characters, kept in Unicode's normal form C,
             without control characters and without a space at either end.
-        *faces: 1 to 64 faces: the bytes of an image that shows one, an `Encoding` (which takes a key with
+        *faces: 1 to 64 faces: the bytes of an image that shows one, an `Encoding` (which needs a key with
             `encodings`), or the id of a stored face (a key with `scores`); in a `NewFace` with the caller's
             own reference.
-        display_name: A text for people, up to 256 characters, that replaces the person's. None leaves it.
+        display_name: A display text, up to 256 characters, that replaces the person's. None leaves it.
         request_id: Makes the call repeatable: up to 128 characters, best random (`uuid.uuid4()`), remembered
             for 30 days. "" for none.
-        expire_time: From when on no call sees these faces, a time to come with a time zone; maintenance then
-            erases them. None for never.
+        expire_time: When these faces expire, a future time with a time zone: from then on no call sees them,
+            and maintenance erases them. None for never.
         use_largest_face: Whether the largest face of an image that shows several is taken, which is otherwise
             refused. Default: False.
         collection_id: The collection; "" is `default`.
 
     Returns:
-        The person, and what became of each face, in their order.
+        The person, and the outcome of each face, in their order.
 
     Raises:
         FacerecError: IMAGE_INVALID, IMAGE_TOO_LARGE, IMAGE_UNSUPPORTED (of an image), ENCODING_INVALID (not

@@ -63,14 +63,14 @@ def update_face(
     never_expires: bool = False,
     collection_id: str = "",
 ) -> Call[StoredFace]:
-    """Change the caller's reference to a face, or when it expires. At least one of both is given.
+    """Change the caller's reference to a face, or when it expires. At least one of them is given.
 
     Args:
         face_id: The face's id, a UUID in its 36-character form.
         external_ref: The caller's own reference to the face, up to 256 characters. None leaves it as it is.
-        expire_time: From when on no call sees the face, a time to come with a time zone. None leaves it as it
-            is.
-        never_expires: Whether an earlier `expire_time` is taken back; not together with a new one. Default:
+        expire_time: When the face expires, a future time with a time zone: from then on no call sees it. None
+            leaves it as it is.
+        never_expires: Whether an earlier `expire_time` is removed; not together with a new one. Default:
             False.
         collection_id: The collection; "" is `default`.
 
@@ -107,14 +107,14 @@ def update_face(
 
 
 def delete_face(face_id: str, *, collection_id: str = "") -> Call[Erasure]:
-    """Erase one face. The person stays, even without a face.
+    """Erase one face. The person stays, even without faces.
 
     Args:
         face_id: The face's id, a UUID in its 36-character form.
         collection_id: The collection; "" is `default`.
 
     Returns:
-        The receipt. Where no face of that id is there, its count is 0 and it has no id: that is no error.
+        The receipt. Where there is no face of that id, its count is 0 and it has no id: that is no error.
 
     Raises:
         FacerecError: ID_INVALID, COLLECTION_NOT_FOUND.

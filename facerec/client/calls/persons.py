@@ -33,7 +33,7 @@ def list_persons(*, prefix: str = "", page_size: int = 0, collection_id: str = "
     Pages are fetched while the loop runs; each is a call with a deadline of its own, and may raise.
 
     Args:
-        prefix: Leaves only persons whose id begins with it; "" leaves all.
+        prefix: Only persons whose id begins with this; "" for all.
         page_size: How many persons one call fetches, 1 to 1000. 0 is 100.
         collection_id: The collection; "" is `default`.
 
@@ -56,7 +56,7 @@ def update_person(person_id: str, *, display_name: str, collection_id: str = "")
 
     Args:
         person_id: The person, 1 to 128 characters.
-        display_name: The new text for people, up to 256 characters; "" for none.
+        display_name: The new display text, up to 256 characters; "" for none.
         collection_id: The collection; "" is `default`.
 
     Returns:
@@ -76,18 +76,18 @@ def update_person(person_id: str, *, display_name: str, collection_id: str = "")
 
 
 def merge_persons(source_person_id: str, target_person_id: str, *, collection_id: str = "") -> Call[Merge]:
-    """Give all faces of one person to another and erase the first, for one human enrolled under two ids.
+    """Move all faces of one person to another and erase the first, for one human enrolled under two ids.
 
     It is not retried: after a lost answer, PERSON_NOT_FOUND naming `source_person_id` means that it was
     carried out.
 
     Args:
-        source_person_id: The person to give up.
+        source_person_id: The person to erase.
         target_person_id: The person to keep, with their display name; another than the source.
         collection_id: The collection; "" is `default`.
 
     Returns:
-        The target after the merge, and how many faces it was given.
+        The target after the merge, and how many faces were moved to it.
 
     Raises:
         FacerecError: PERSON_NOT_FOUND (`field` names which of them), PERSON_FULL (the target would have more
@@ -111,7 +111,7 @@ def delete_person(person_id: str, *, collection_id: str = "") -> Call[Erasure]:
         collection_id: The collection; "" is `default`.
 
     Returns:
-        The receipt. Where nobody of that id is there, its counts are 0 and it has no id: that is no error.
+        The receipt. Where there is no person of that id, its counts are 0 and it has no id: that is no error.
 
     Raises:
         FacerecError: ID_INVALID, COLLECTION_NOT_FOUND.
@@ -126,7 +126,7 @@ def delete_person(person_id: str, *, collection_id: str = "") -> Call[Erasure]:
 
 
 def get_erasure(erasure_id: str, *, collection_id: str = "") -> Call[Erasure]:
-    """Ask how far an erasure has come: whether the bytes of what was erased are gone, too.
+    """Read the progress of an erasure: whether the erased bytes are gone from the files, too.
 
     Args:
         erasure_id: The id of the receipt of `delete_person` or `delete_face`, a UUID in its 36-character
@@ -149,17 +149,17 @@ def get_erasure(erasure_id: str, *, collection_id: str = "") -> Call[Erasure]:
 
 
 def export_person(person_id: str, *, collection_id: str = "") -> Call[PersonExport]:
-    """Read all that is kept of one person, for whoever asks for their own data (GDPR 15 and 20).
+    """Read all data about one person, to answer that person's request for it (GDPR 15 and 20).
 
-    The export is an event of the audit log. What changes while it is read may be in it or not.
+    The export is an event of the audit log. Changes during the export may be in it or not.
 
     Args:
         person_id: The person, 1 to 128 characters.
         collection_id: The collection; "" is `default`.
 
     Returns:
-        The person, the faces, and the audit events of what changed them or read their data. Vectors come with
-        a key of the role `admin`, or where the services ask for no key; else they are None.
+        The person, the faces, and the audit events that changed them or read their data. Vectors are in it
+        with a key of the role `admin`, or where the services ask for no keys; otherwise they are None.
 
     Raises:
         FacerecError: PERSON_NOT_FOUND, ID_INVALID, COLLECTION_NOT_FOUND.

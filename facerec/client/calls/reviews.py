@@ -17,9 +17,9 @@ _AUDIT_KINDS = {
 
 
 def measure_recall(*, samples: int = 0, collection_id: str = "") -> Call[Recall]:
-    """Search for a collection's own persons by its index and exactly, and compare the answers.
+    """Measure the recall of a collection's index: search for its own persons by the index and exactly.
 
-    It takes a key with `scores`. Where the call's deadline comes near, fewer searches are compared.
+    It needs a key with `scores`. Fewer searches are compared where the call's deadline is near.
 
     Args:
         samples: How many searches at most are compared, 20 to 1,000. 0 is 200.
@@ -48,7 +48,7 @@ def list_duplicates(
 ) -> PagedCall[DuplicatePair]:
     """Iterate over pairs of persons whose faces are near enough to be one person's.
 
-    It takes a key with `scores`. Somebody looks at each, and merges the two (`merge_persons`) or dismisses
+    It needs a key with `scores`. A human reviews each pair, and merges the two (`merge_persons`) or dismisses
     the pair (`dismiss_duplicate`). Pages are fetched while the loop runs; each is a call with a deadline of
     its own, and may raise.
 
@@ -85,12 +85,12 @@ def list_duplicates(
 def dismiss_duplicate(
     person_id_a: str, person_id_b: str, *, restore: bool = False, collection_id: str = ""
 ) -> Call[bool]:
-    """Record that two persons are two, so that `list_duplicates` leaves the pair out.
+    """Record that a pair is two different persons, so that `list_duplicates` leaves it out.
 
     Args:
         person_id_a: One of them.
         person_id_b: The other, in either order.
-        restore: Whether an earlier dismissal is taken back. Default: False.
+        restore: Whether to undo an earlier dismissal instead. Default: False.
         collection_id: The collection; "" is `default`.
 
     Returns:
@@ -119,16 +119,16 @@ def list_audit_events(
     page_size: int = 0,
     collection_id: str = "",
 ) -> PagedCall[AuditEvent]:
-    """Iterate over a collection's audit log, newest first. It takes a key of the role `admin`.
+    """Iterate over a collection's audit log, newest first. It needs a key of the role `admin`.
 
     Pages are fetched while the loop runs; each is a call with a deadline of its own, and may raise.
 
     Args:
-        person_id: Leaves only events about this person, who is still enrolled. None leaves everybody's.
-        kind: `changes` leaves what changed the collection or read it or a person as a whole, `decisions` what
-            was verified, identified and compared. "" leaves both.
-        start_time: Leaves out what was before, a time with a time zone. None is the beginning.
-        end_time: Leaves out what was then and later, a time with a time zone. None is now.
+        person_id: Only events about this person, who must still be enrolled. None for all persons.
+        kind: `changes` for events that changed the collection, or read it or a person as a whole; `decisions`
+            for verifications, identifications and comparisons. "" for both.
+        start_time: Only events from this time on, with a time zone. None is the beginning.
+        end_time: Only events before this time, with a time zone. None is now.
         page_size: How many events one call fetches, 1 to 1000. 0 is 100.
         collection_id: The collection, which may have been erased since; "" is `default`.
 
@@ -143,7 +143,7 @@ def list_audit_events(
         ['ENROLL']
     """
     if kind not in _AUDIT_KINDS:
-        raise option_invalid("kind", "kind is changes or decisions")
+        raise option_invalid("kind", "kind must be changes or decisions")
     request = v1.ListAuditEventsRequest(
         collection_id=collection_id,
         person_id=person_id,

@@ -6,14 +6,14 @@ from facerec.matcher import v1
 
 
 def get_import(import_id: str, *, collection_id: str = "") -> Call[ImportReport]:
-    """Ask how far an import has come.
+    """Read the progress of an import.
 
     Args:
         import_id: The name that `import_faces` was given, 1 to 128 characters.
         collection_id: The collection; "" is `default`.
 
     Returns:
-        What the import did so far; `next_row` is where it goes on: 0 for one that was never begun.
+        What the import did so far; it continues at `next_row`, which is 0 for one that was never begun.
 
     Raises:
         FacerecError: ID_INVALID, COLLECTION_NOT_FOUND.
@@ -29,10 +29,9 @@ def get_import(import_id: str, *, collection_id: str = "") -> Call[ImportReport]
 def export_faces(*, collection_id: str = "") -> Call[FaceBatch]:
     """Iterate over all faces of a collection with their vectors, ordered by person.
 
-    They are read from one snapshot, over one call without a deadline, which takes a key of the role `admin`.
-    It ends with the generator: when the loop is through, or when the generator is closed;
-    `contextlib.closing`, or `contextlib.aclosing` for asyncio, closes it where a loop is left early. The
-    server ends an export that is read too slowly.
+    They are read from one snapshot, over one call without a deadline, which needs a key of the role `admin`.
+    The call ends when the generator is exhausted or closed; `contextlib.closing`, or `contextlib.aclosing`
+    for asyncio, closes it where a loop is left early. The server ends an export that is read too slowly.
 
     Args:
         collection_id: The collection; "" is `default`.

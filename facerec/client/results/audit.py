@@ -19,8 +19,8 @@ class AuditEvent:
         action: What was done, such as ENROLL, VERIFY or UPDATE_COLLECTION: the contract's `AuditAction`
             without its prefix.
         caller: The name of the key or certificate that made the call; "" where the services ask for none.
-        person_tag: Stands for the person: a keyed hash of the id, 32 hexadecimal characters, which can be led
-            back to nobody once the person is erased. "" where it is about nobody, or about several persons.
+        person_tag: A keyed hash of the person's id, 32 hexadecimal characters, which cannot be traced to the
+            person once the person is erased. "" where it is about nobody, or about several persons.
         persons: How many persons it is about.
         faces: How many faces it is about.
         match: What VERIFY, IDENTIFY or COMPARE decided; None for any other action.

@@ -1,4 +1,4 @@
-"""Error rates of a collection as the matcher measures them, and thresholds chosen by them."""
+"""Error rates of a collection, measured by the matcher, and the thresholds chosen by them."""
 
 import dataclasses
 import datetime
@@ -41,8 +41,8 @@ class OperatingPoint:
         far: The false match rate (FMR): the share of pairs of faces of different persons that match.
         frr: The false non-match rate (FNMR): the mean over persons of the share of pairs of their own faces
             that do not match. None where too few persons have two faces.
-        expected_false_hits: How many faces the face of somebody who is not enrolled is to be expected to
-            match in `identify` (expected false positives), at the most: `far` times the collection's faces.
+        expected_false_hits: An upper bound of the expected number of faces that the face of an unenrolled
+            person matches in `identify` (expected false positives): `far` times the collection's faces.
     """
 
     threshold: float
@@ -74,7 +74,7 @@ class Suspect:
 
 @dataclasses.dataclass(frozen=True)
 class Calibration:
-    """The answer of `calibrate`: what was measured, and the thresholds that keep the targets.
+    """The answer of `calibrate`: what was measured, and the thresholds for the targets.
 
     Attributes:
         calibration_id: The id for `apply_calibration`, a UUID.
@@ -87,9 +87,9 @@ class Calibration:
         target_far: The `target_far` asked for.
         target_false_hits: The `target_false_hits` asked for.
         verify: The largest threshold whose false match rate is at most `target_far`.
-        identify: The largest threshold at which `target_false_hits` are expected; None where the pairs there
-            are cannot support it.
-        identify_needs: Where `identify` is None, what it takes: the `max_persons` to set, or the
+        identify: The largest threshold at which `target_false_hits` are expected; None where there are too
+            few pairs to measure it.
+        identify_needs: Where `identify` is None, what would give one: the `max_persons` to set, or the
             `target_false_hits` that the pairs support. "" otherwise.
         suspects: Likely duplicates, whose pairs raise the false match rate; the nearest 20 at most.
         curve: The rates at every threshold, in steps of 0.005.

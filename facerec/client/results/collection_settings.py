@@ -24,14 +24,14 @@ class CollectionSettings:
     are changed only by a key with `scores`. Defaults are those of a new collection.
 
     Attributes:
-        display_name: A text for people, up to 256 characters. Default: "".
+        display_name: A display text, up to 256 characters. Default: "".
         verify_threshold: Decides `verify` and `compare` without `max_distance`, 0 to 4. Default: 0.6.
         identify_threshold: Decides `identify` without `max_distance`, 0 to 4. Default: 0.5.
-        duplicate_policy: What `enroll` does about a face within `duplicate_threshold` of another person's:
-            `allow` does not look for one, `flag` enrolls and names the other person in the answer, `refuse`
+        duplicate_policy: What `enroll` does with a face within `duplicate_threshold` of another person's:
+            `allow` does not check, `flag` enrolls it and names the other person in the answer, `refuse`
             enrolls nothing and raises FACE_DUPLICATE. Default: `flag`.
-        duplicate_threshold: The distance that makes a duplicate, 0 to 4. Default: 0.5.
-        min_face_pixels: The least shorter side of the box of a face to enroll, in pixels of the upright
+        duplicate_threshold: The largest distance of a duplicate, 0 to 4. Default: 0.5.
+        min_face_pixels: The smallest shorter side of the box of a face to enroll, in pixels of the upright
             image, 0 to 65535. Default: 0, any.
         exact_only: Whether `identify` never uses an index. Default: False.
         index_above_faces: From how many faces on maintenance builds an index, 1,000 to 1,000,000,000.
@@ -88,7 +88,7 @@ class CollectionSettings:
         )
 
     def to_message(self) -> v1.CollectionSettings:
-        """Write the contract's message. Raises FacerecError OPTION_INVALID for what no message can carry."""
+        """Write the contract's message. Raises FacerecError OPTION_INVALID for values that do not fit."""
         return v1.CollectionSettings(
             display_name=self.display_name,
             verify_threshold=self.verify_threshold,
@@ -137,7 +137,7 @@ def _refused(names: tuple[str, ...] | None) -> v1.RefusedQualities | None:
 
 
 def _whole(number: int | None, field: str, bits: int) -> int | None:
-    """A number that a message can carry; the service knows its real range."""
+    """Check that a number fits its field; the service checks the setting's range."""
     if number is not None and not 0 <= number < 2**bits:
         raise FacerecError(
             f"{field.rpartition('.')[2]} is out of range", reason=Reason.OPTION_INVALID, field=field

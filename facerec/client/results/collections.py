@@ -13,12 +13,12 @@ from facerec.matcher import v1
 class SearchIndex:
     """The state of a collection's search index, which maintenance builds.
 
-    Recall is the share of searches whose nearest person the index finds, 0 to 1. It is None before it was
-    measured, where persons are too few to measure on, and without `scores`.
+    Recall is the share of searches for which the index finds the nearest person, 0 to 1. It is None before
+    its first measurement, where there are too few persons to measure on, and without `scores`.
 
     Attributes:
-        ready: Whether `identify` uses the index. Where there is one (`build_time`) and it is not ready, it
-            misses `target_recall`, and every search is exact.
+        ready: Whether `identify` uses the index. An index (`build_time`) that is not ready has a recall below
+            `target_recall`; every search is then exact.
         persons: How many persons it was built over.
         faces: About how many faces the collection had then.
         recall: The recall when last measured.
@@ -67,7 +67,7 @@ class Collection:
 
     Attributes:
         collection_id: The collection's id.
-        space: The space of its encodings, for good.
+        space: The space of its encodings, which never changes.
         settings: All of its settings.
         estimated_faces: About how many faces it has; exactly in `get_collection` where they are fewer than
             10,000.

@@ -1,4 +1,4 @@
-"""Who a face is: the answers of `verify`, `identify` and `compare`."""
+"""Decisions about faces: the answers of `verify`, `identify` and `compare`."""
 
 import dataclasses
 from typing import Self
@@ -48,11 +48,11 @@ class Verification:
 
 @dataclasses.dataclass(frozen=True)
 class Candidate:
-    """A person whom a face may be of.
+    """A person to whom a face may belong.
 
     Attributes:
         person_id: The person.
-        display_name: The person's text for people; "" where there is none.
+        display_name: The person's display text; "" where there is none.
         distance: From the probe to the nearest of the person's faces; None without `scores`.
         face_id: That nearest face; "" without `scores`.
     """
@@ -68,17 +68,17 @@ class IdentifiedFace:
     """The answer of `identify` for one face.
 
     Attributes:
-        probe_index: Which of the probes given it is of, from 0.
+        probe_index: The index of its probe, from 0.
         bounding_box: Where the face is in the probe's image; None where the probe is not an image.
         candidates: The persons within the threshold, nearest first, `max_candidates` at most; empty for
             nobody. Without `scores` they are in the order of their ids, and the first is not the likeliest.
         mode: How the collection was searched: `exact` (every face was compared), `index`, or
-            `index_confirmed` (an index was asked and an exact scan decided); "" without `scores`.
+            `index_confirmed` (an index was queried and an exact scan decided); "" without `scores`.
         exact: Whether no nearer face can have been missed; None without `scores`.
         faces_searched: How many distances were computed; None without `scores`.
         quality: How fit the face is to be compared; None where the probe is not an image.
         matched_persons: How many persons are within the threshold, of whom `candidates` may be a part; 101
-            means more than 100. Where it is above 1, which of them it is has to be decided otherwise.
+            means more than 100. Above 1, the caller has to choose among them by other means.
     """
 
     probe_index: int
@@ -116,13 +116,13 @@ class Identification:
     """The answer of `identify`.
 
     Attributes:
-        faces: One answer a probe or, with `all_faces`, one a face of each image, largest first: an image
+        faces: One answer per probe or, with `all_faces`, one per face of each image, largest first; an image
             without a face then has none.
         threshold: The largest distance, inclusive, of a candidate: `max_distance`, or the collection's
             `identify_threshold`.
         space: The space of the vectors.
-        expected_false_hits: How many faces of the collection the face of somebody who is not enrolled is to
-            be expected to match (expected false positives), by the calibration in force. None without one.
+        expected_false_hits: The expected number of the collection's faces that the face of an unenrolled
+            person matches (expected false positives), by the applied calibration. None without one.
         expected_false_hits_high: The upper end of that number's 95 % interval; None without a calibration.
     """
 

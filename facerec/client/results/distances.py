@@ -1,4 +1,4 @@
-"""Distances, which are not for every caller."""
+"""Distances, which only some callers may see."""
 
 from typing import Any
 

@@ -11,14 +11,14 @@ from facerec.encoder import v1
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Encoding:
-    """A face's vector, and what it may be compared with.
+    """A face's vector, and the space in which it may be compared.
 
     Vectors computed elsewhere, as by `face_recognition.face_encodings`, are passed in this form too.
 
     Attributes:
         values: The vector: an array of shape (128,), sent as float32, of numbers from -1000 to 1000.
-        space: What the vector was made by: weights, alignment and geometry of the face's crop. Only encodings
-            of one space may be compared. 1 to 128 characters. That of `face_recognition` by default is
+        space: What made the vector: weights, alignment and geometry of the face's crop. Only encodings of one
+            space may be compared. 1 to 128 characters. The default of `face_recognition` is
             `dlib-resnet-v1/small/150x0.25`.
         fingerprint: Provenance, shown and never compared: precision, execution provider, library versions. ""
             where unknown; else up to 256 characters, parts joined by `;`, each a name or `name=value` of

@@ -1,4 +1,4 @@
-"""What an enrollment did."""
+"""The answer of `enroll`."""
 
 import dataclasses
 from typing import Self
@@ -13,7 +13,7 @@ from facerec.quality import Quality
 
 @dataclasses.dataclass(frozen=True)
 class Duplicate:
-    """Another person whose face is as near to an enrolled one as a duplicate.
+    """Another person with a face within the duplicate threshold of an enrolled one.
 
     Attributes:
         person_id: The other person.
@@ -28,16 +28,16 @@ class Duplicate:
 
 @dataclasses.dataclass(frozen=True)
 class EnrolledFace:
-    """What became of one face of an enrollment.
+    """The outcome of one face of an enrollment.
 
     Attributes:
         face: The stored face.
-        already_enrolled: Whether the person had this very photo or encoding, so that nothing was added.
+        already_enrolled: Whether the person already had this photo or encoding, so that nothing was added.
         duplicate: The nearest other person within the collection's `duplicate_threshold`; without `scores`
-            the first of those by id. None where there is none, or where none was looked for.
+            the first of those by id. None where there is none, or where there was no check.
         duplicate_check: How the other persons were searched: `exact` or `index`. "" where they were not (by
-            the collection's `duplicate_policy`, for a face enrolled already, or for a caller who may not be
-            told), and without `scores`.
+            the collection's `duplicate_policy`, for a face that was already enrolled, or for a caller without
+            permission), and without `scores`.
         quality: How fit the face is to be compared; None where it was not given as an image, or was enrolled
             already.
     """
@@ -69,7 +69,7 @@ class Enrollment:
 
     Attributes:
         person: The person after the enrollment.
-        faces: What became of each face, in the order in which they were given.
+        faces: The outcome of each face, in the order in which they were given.
         person_created: Whether the person was new.
     """
 

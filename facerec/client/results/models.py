@@ -1,4 +1,4 @@
-"""What an encoder computes and accepts."""
+"""An encoder's model and limits."""
 
 import dataclasses
 from typing import Self
@@ -44,7 +44,7 @@ class Limits:
 
 @dataclasses.dataclass(frozen=True)
 class Model:
-    """What an encoder computes and accepts.
+    """An encoder's model, options and limits.
 
     Attributes:
         name: The network's name.
@@ -56,8 +56,8 @@ class Model:
         alignments: The alignments offered, `small` and, where its operator allowed it, `large`, the server's
             default first.
         execution_provider: What runs the networks, as ONNX Runtime calls it.
-        execution_note: Why the networks do not run on a GPU where one was hoped for; "" otherwise.
-        full_resolution: What the option `full_resolution` is where a call leaves it out.
+        execution_note: Why the networks run on the CPU where a GPU was preferred; "" otherwise.
+        full_resolution: The default of the option `full_resolution`.
         limits: What the server accepts in one request.
         server_version: The release of the service.
     """

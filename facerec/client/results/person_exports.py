@@ -1,4 +1,4 @@
-"""All that is kept of one person."""
+"""The answer of `export_person`: all data about one person."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ class ExportedFace:
 
     Attributes:
         face: The face.
-        encoding: Its vector; None where the key has not the role `admin`.
+        encoding: Its vector; None where the key does not have the role `admin`.
     """
 
     face: StoredFace
@@ -36,8 +36,8 @@ class PersonExport:
     Attributes:
         person: The person.
         faces: The person's faces, oldest first.
-        events: The audit events of what changed the person or read their data, newest first, this export
-            among them. Decisions about the person are not: `list_audit_events` has them.
+        events: The audit events that changed the person or read their data, newest first, including this
+            export. Decisions about the person are not in it: `list_audit_events` has them.
     """
 
     person: Person

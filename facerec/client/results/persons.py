@@ -14,7 +14,7 @@ class Person:
 
     Attributes:
         person_id: The caller's id of the person, in Unicode's normal form C.
-        display_name: A text for people; "" where there is none.
+        display_name: The display text; "" where there is none.
         face_count: How many faces the person has.
         create_time: When the person was first enrolled.
         update_time: When the person or their faces last changed.
@@ -49,7 +49,7 @@ class StoredFace:
         space: The space of its encoding.
         fingerprint: The provenance of its encoding (see `Encoding`); "" where unknown.
         create_time: When the face was enrolled.
-        expire_time: From when on no call sees the face; None for never.
+        expire_time: When the face expires: from then on no call sees it. None for never.
     """
 
     face_id: str
@@ -80,7 +80,7 @@ class Merge:
 
     Attributes:
         person: The target after the merge.
-        faces_moved: How many faces the target was given. What both had is kept once.
+        faces_moved: How many faces were moved to the target. Faces that both had are kept once.
     """
 
     person: Person
@@ -94,7 +94,7 @@ class Merge:
 
 @dataclasses.dataclass(frozen=True)
 class Erasure:
-    """The receipt of `delete_person` or `delete_face`, or what has become of it (`get_erasure`).
+    """The receipt of `delete_person` or `delete_face`, or its progress (`get_erasure`).
 
     Attributes:
         persons_deleted: How many persons were erased: 1, or 0 where there was nobody or a face was erased.
@@ -125,7 +125,7 @@ class Erasure:
 
     @classmethod
     def from_progress(cls, message: v1.GetErasureResponse, erasure_id: str) -> Self:
-        """Read what has become of an erasure."""
+        """Read the progress of an erasure."""
         return cls(
             message.persons_deleted,
             message.faces_deleted,

@@ -1,4 +1,4 @@
-"""What is reviewed of a collection: the recall of its index, and pairs of persons who may be one."""
+"""Reviews of a collection: the recall of its index, and likely duplicate pairs of persons."""
 
 import dataclasses
 from typing import Any, Self
@@ -81,7 +81,7 @@ class DuplicatePair:
         face_id_a: The face of `person_id_a` that is nearest to the other person; "" without `scores`.
         face_id_b: The face of `person_id_b` that is nearest to the first person; "" without `scores`.
         distance: Between these two faces; None without `scores`.
-        dismissed: Whether somebody found them to be two persons (`dismiss_duplicate`).
+        dismissed: Whether the pair was dismissed as two different persons (`dismiss_duplicate`).
     """
 
     person_id_a: str

@@ -1,4 +1,4 @@
-"""Faces in bulk: batches for imports and of exports, and the report of an import."""
+"""Bulk transfer of faces: batches of imports and exports, and the report of an import."""
 
 import dataclasses
 import datetime
@@ -23,12 +23,13 @@ class FaceBatch:
         encodings: The vectors: an array of shape (n, 128), n from 1 to 10,000, sent as float32, of numbers
             from -1000 to 1000.
         person_ids: Whose face each is.
-        display_names: Texts for people; one that is not "" replaces the person's. This column and those below
-            have an item a face, or are empty, which means none of it for any face.
+        display_names: Display texts; one that is not "" replaces the person's. This column and those below
+            have one item per face, or are empty, which means none for any face.
         external_refs: The caller's own references to the faces, up to 256 characters each; "" for none.
-        expire_times: From when on no call sees the face, a time to come with a time zone; None for never.
-        fingerprints: The provenance of each vector (see `Encoding`), of which a batch has at most 64
-            different ones; "" where unknown.
+        expire_times: When each face expires, a future time with a time zone: from then on no call sees it.
+            None for never.
+        fingerprints: The provenance of each vector (see `Encoding`); "" where unknown. A batch has at most 64
+            different ones.
         space: In an export the space of the vectors; ignored in an import, which has an argument for it.
 
     Example:
@@ -89,11 +90,11 @@ class FaceBatch:
 
 @dataclasses.dataclass(frozen=True)
 class RefusedRow:
-    """A face that an import did not take.
+    """A face that an import refused.
 
     Attributes:
         row: The face's index in the whole import, from 0.
-        field: The column at fault, such as person_ids or encodings.
+        field: The invalid column, such as person_ids or encodings.
         message: What is wrong, and how to fix it.
     """
 
@@ -107,12 +108,12 @@ class ImportReport:
     """What an import did: in the answer of `import_faces` in that call, in `get_import` in all calls so far.
 
     Attributes:
-        next_row: Where the import goes on: how many of its faces were dealt with.
+        next_row: The row at which the import continues: how many of its faces were processed.
         faces_added: How many faces are new.
-        faces_already_there: How many their person had already.
-        rows_refused: How many were not taken.
+        faces_already_there: How many faces their person already had.
+        rows_refused: How many faces were refused.
         persons_added: How many persons are new.
-        refused: The first of the faces that were not taken, 1,000 at most; empty in `get_import`.
+        refused: The first of the refused faces, 1,000 at most; empty in `get_import`.
     """
 
     next_row: int
@@ -136,14 +137,14 @@ class ImportReport:
         )
 
 
-def tail(batch: FaceBatch, first: int) -> FaceBatch:
-    """The batch without its first `first` faces."""
+def without_first(batch: FaceBatch, count: int) -> FaceBatch:
+    """The batch without its first `count` faces."""
     return dataclasses.replace(
         batch,
-        encodings=batch.encodings[first:],
-        person_ids=batch.person_ids[first:],
-        display_names=batch.display_names[first:],
-        external_refs=batch.external_refs[first:],
-        expire_times=batch.expire_times[first:],
-        fingerprints=batch.fingerprints[first:],
+        encodings=batch.encodings[count:],
+        person_ids=batch.person_ids[count:],
+        display_names=batch.display_names[count:],
+        external_refs=batch.external_refs[count:],
+        expire_times=batch.expire_times[count:],
+        fingerprints=batch.fingerprints[count:],
     )

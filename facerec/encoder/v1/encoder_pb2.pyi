@@ -26,7 +26,7 @@ class _Detector:
 class _DetectorEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Detector.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
     DETECTOR_UNSPECIFIED: _Detector.ValueType  # 0
-    """DETECTOR_UNSPECIFIED takes the server's default: HOG on a CPU, CNN on a GPU."""
+    """DETECTOR_UNSPECIFIED uses the server's default: HOG on a CPU, CNN on a GPU."""
     DETECTOR_HOG: _Detector.ValueType  # 1
     """DETECTOR_HOG is dlib's histogram-of-gradients frontal detector."""
     DETECTOR_CNN: _Detector.ValueType  # 2
@@ -38,7 +38,7 @@ class Detector(_Detector, metaclass=_DetectorEnumTypeWrapper):
     """Detector names an algorithm that finds faces."""
 
 DETECTOR_UNSPECIFIED: Detector.ValueType  # 0
-"""DETECTOR_UNSPECIFIED takes the server's default: HOG on a CPU, CNN on a GPU."""
+"""DETECTOR_UNSPECIFIED uses the server's default: HOG on a CPU, CNN on a GPU."""
 DETECTOR_HOG: Detector.ValueType  # 1
 """DETECTOR_HOG is dlib's histogram-of-gradients frontal detector."""
 DETECTOR_CNN: Detector.ValueType  # 2
@@ -54,31 +54,31 @@ class _Alignment:
 class _AlignmentEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Alignment.ValueType], _builtins.type):
     DESCRIPTOR: _descriptor.EnumDescriptor
     ALIGNMENT_UNSPECIFIED: _Alignment.ValueType  # 0
-    """ALIGNMENT_UNSPECIFIED takes the server's default, SMALL."""
+    """ALIGNMENT_UNSPECIFIED uses the server's default, SMALL."""
     ALIGNMENT_SMALL: _Alignment.ValueType  # 1
     """ALIGNMENT_SMALL uses 5 landmarks, as `face_recognition` does by default."""
     ALIGNMENT_LARGE: _Alignment.ValueType  # 2
     """ALIGNMENT_LARGE uses 68 landmarks. It is offered where the server's operator
     set large_landmarks, because the photos that its model was trained on are
     licensed for non-commercial use only; elsewhere it is refused as
-    OPTION_INVALID. GetModel's alignments tell.
+    OPTION_INVALID. GetModel's alignments list what is offered.
     """
 
 class Alignment(_Alignment, metaclass=_AlignmentEnumTypeWrapper):
     """Alignment names the landmark model by which a face is turned upright and cut
-    out before it is encoded. It is part of the encoding's space: the same face
-    lies 0.11 to 0.14 apart in SMALL and LARGE.
+    out before it is encoded. It is part of the encoding's space: vectors of the
+    same face by SMALL and by LARGE have a distance of 0.11 to 0.14.
     """
 
 ALIGNMENT_UNSPECIFIED: Alignment.ValueType  # 0
-"""ALIGNMENT_UNSPECIFIED takes the server's default, SMALL."""
+"""ALIGNMENT_UNSPECIFIED uses the server's default, SMALL."""
 ALIGNMENT_SMALL: Alignment.ValueType  # 1
 """ALIGNMENT_SMALL uses 5 landmarks, as `face_recognition` does by default."""
 ALIGNMENT_LARGE: Alignment.ValueType  # 2
 """ALIGNMENT_LARGE uses 68 landmarks. It is offered where the server's operator
 set large_landmarks, because the photos that its model was trained on are
 licensed for non-commercial use only; elsewhere it is refused as
-OPTION_INVALID. GetModel's alignments tell.
+OPTION_INVALID. GetModel's alignments list what is offered.
 """
 Global___Alignment: _TypeAlias = Alignment  # noqa: Y015
 
@@ -113,7 +113,7 @@ class _QualityReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Quality
     compression or by too few colors.
     """
     QUALITY_REASON_UNEVEN_LIGHT: _QualityReason.ValueType  # 10
-    """QUALITY_REASON_UNEVEN_LIGHT says that a part of the face lies in shadow."""
+    """QUALITY_REASON_UNEVEN_LIGHT says that a part of the face is in shadow."""
 
 class QualityReason(_QualityReason, metaclass=_QualityReasonEnumTypeWrapper):
     """QualityReason says why a face is poor. The server's operator sets the
@@ -145,13 +145,13 @@ QUALITY_REASON_COMPRESSED: QualityReason.ValueType  # 9
 compression or by too few colors.
 """
 QUALITY_REASON_UNEVEN_LIGHT: QualityReason.ValueType  # 10
-"""QUALITY_REASON_UNEVEN_LIGHT says that a part of the face lies in shadow."""
+"""QUALITY_REASON_UNEVEN_LIGHT says that a part of the face is in shadow."""
 Global___QualityReason: _TypeAlias = QualityReason  # noqa: Y015
 
 @_typing.final
 class EncodeOptions(_message.Message):
-    """EncodeOptions tunes how faces are found and encoded. Every unset field takes
-    the server's default.
+    """EncodeOptions sets how faces are found and encoded. An unset field has the
+    server's default.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -164,36 +164,36 @@ class EncodeOptions(_message.Message):
     ALIGNMENT_FIELD_NUMBER: _builtins.int
     RETURN_LANDMARKS_FIELD_NUMBER: _builtins.int
     detector: Global___Detector.ValueType
-    """detector finds the faces. Default: the server's. Ignored, and refused when
-    set, where the request brings face_boxes.
+    """detector finds the faces. Default: the server's. Refused when set together
+    with face_boxes.
     """
     max_faces: _builtins.int
     """max_faces keeps that many faces, the largest first. Unit: faces. Range: 0
     to 1000. Default: 0, every face, 1000 at most.
     """
     upsample: _builtins.int
-    """upsample lets the detector see the picture enlarged by two, that many
-    times, to find smaller faces. With full_resolution it is enlarged so, and
-    the result may have at most GetModel's limits.max_hog_pixels or
-    limits.max_cnn_pixels; without, it is the most a small picture is enlarged.
-    Range: 0 to 2. Default: the server's (1).
+    """upsample is how many times the picture is doubled in size before detection,
+    to find smaller faces. With full_resolution the doubled picture may have at
+    most GetModel's limits.max_hog_pixels or limits.max_cnn_pixels; without, a
+    small picture is doubled at most this many times. Range: 0 to 2. Default:
+    the server's (1).
     """
     min_face_pixels: _builtins.int
-    """min_face_pixels leaves out faces whose box has a shorter side than this.
-    Without full_resolution it also decides what the search costs: the picture
-    is searched on the smallest copy that shows faces of this size, and on no
-    second one. Unit: pixels of the upright image. Range: 0 to 65535. Default:
-    0, the faces a copy of GetModel's copy_side_pixels shows (about a ninth of
-    the picture's longer side and larger), or one of second_copy_side_pixels
-    where there are none.
+    """min_face_pixels leaves out faces whose box has a shorter side below this.
+    Without full_resolution it also decides the cost: the picture is searched
+    once, on its smallest scaled copy that shows faces of this size. Unit: pixels
+    of the upright image. Range: 0 to 65535. Default: 0, the faces that a scaled
+    copy of GetModel's copy_side_pixels shows (about a ninth of the picture's
+    longer side and larger), or one of second_copy_side_pixels where there are
+    none.
     """
     full_resolution: _builtins.bool
-    """full_resolution searches every pixel of the image and cuts faces from all
-    of them, which together with DETECTOR_HOG and upsample 1 gives the vectors
-    of `face_recognition.face_encodings`. Without it the work is bounded: a
-    JPEG is decoded no larger than needed and a small copy is searched, whose
-    faces mostly have the same boxes and vectors. Default: the server's (false,
-    unless its operator chose otherwise).
+    """full_resolution searches every pixel of the image and cuts faces at full
+    resolution, which with DETECTOR_HOG and upsample 1 gives the vectors of
+    `face_recognition.face_encodings`. Without it the work is bounded: a JPEG is
+    decoded no larger than needed and a scaled copy is searched, which mostly
+    gives the same boxes and vectors. Default: the server's (false, unless its
+    operator chose otherwise).
     """
     alignment: Global___Alignment.ValueType
     """alignment chooses the landmark model, and with it the encoding's space and
@@ -279,7 +279,7 @@ Global___BoundingBox: _TypeAlias = BoundingBox  # noqa: Y015
 
 @_typing.final
 class Point(_message.Message):
-    """Point is a place in the upright image."""
+    """Point is a pixel of the upright image."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -335,7 +335,7 @@ Global___Landmarks: _TypeAlias = Landmarks  # noqa: Y015
 
 @_typing.final
 class Encoding(_message.Message):
-    """Encoding is a face's vector and what it may be compared with."""
+    """Encoding is a face's vector and the space in which it may be compared."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -349,8 +349,8 @@ class Encoding(_message.Message):
     `dlib-resnet-v1/small/150x0.25`.
     """
     fingerprint: _builtins.str
-    """fingerprint tells what computed the vector (precision, execution provider,
-    library versions, profile). It is provenance: shown, never compared.
+    """fingerprint is the vector's provenance (precision, execution provider,
+    library versions, profile). It is informational and never compared.
     Empty where it is unknown; else parts joined by `;`, each a name or
     `name=value` of letters, digits, `.`, `_`, `+` and `-`. The matcher refuses
     others as ENCODING_INVALID. Range: 0 to 256 characters.
@@ -405,7 +405,7 @@ class Face(_message.Message):
 
     @_builtins.property
     def quality(self) -> Global___Quality:
-        """quality is how fit the face is to be compared."""
+        """quality is the face's quality for comparison."""
 
     def __init__(
         self,
@@ -428,8 +428,8 @@ Global___Face: _TypeAlias = Face  # noqa: Y015
 
 @_typing.final
 class Quality(_message.Message):
-    """Quality is how fit a face is to be compared. It informs: the encoder refuses
-    no face for it.
+    """Quality is a face's quality for comparison. It is informational: the encoder
+    refuses no face for it.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -449,9 +449,9 @@ class Quality(_message.Message):
     upright image.
     """
     sharpness: _builtins.float
-    """sharpness is how much neighbouring pixels of the face differ, over how much
-    all of them do; below about 0.1 a face is blurred. Unit: none. Range: 0 to
-    8.
+    """sharpness is how much adjacent pixels of the face differ, divided by how
+    much all of them differ; below about 0.1 a face is blurred. Unit: none.
+    Range: 0 to 8.
     """
     brightness: _builtins.float
     """brightness is the mean luma of the face. Unit: share of white. Range: 0 to
@@ -471,14 +471,14 @@ class Quality(_message.Message):
     to 2.
     """
     flatness: _builtins.float
-    """flatness is how much of the face has no fine shades: there neighbouring
-    pixels are the same, though neither black nor white. Unit: share of the
-    face. Range: 0 to 1.
+    """flatness is how much of the face has no fine shades: adjacent pixels there
+    are equal, though neither black nor white. Unit: share of the face. Range: 0
+    to 1.
     """
     unevenness: _builtins.float
-    """unevenness is how much brighter the skin in the brightest of the face's four
-    corners is than in the darkest: their difference over their sum. Unit: none.
-    Range: 0 to 1.
+    """unevenness is how much brighter the skin is in the brightest of the face's
+    four corners than in the darkest: their difference divided by their sum.
+    Unit: none. Range: 0 to 1.
     """
     @_builtins.property
     def pose(self) -> Global___Pose:
@@ -524,16 +524,16 @@ class Pose(_message.Message):
     YAW_FIELD_NUMBER: _builtins.int
     PITCH_FIELD_NUMBER: _builtins.int
     roll_degrees: _builtins.float
-    """roll_degrees is the turn in the picture's plane, clockwise. Unit: degrees.
+    """roll_degrees is the rotation in the picture's plane, clockwise. Unit: degrees.
     Range: -180 to 180.
     """
     yaw: _builtins.float
-    """yaw is how far the nose lies beside the middle between the eyes, to the
-    right in the picture. Unit: distances between the eyes. 0 for a face seen
-    from the front.
+    """yaw is how far the nose is from the middle between the eyes, to the right in
+    the picture. Unit: distances between the eyes. 0 for a face seen from the
+    front.
     """
     pitch: _builtins.float
-    """pitch is how far the nose lies below the middle between the eyes. Unit:
+    """pitch is how far the nose is below the middle between the eyes. Unit:
     distances between the eyes. About 0.55 for a face seen from the front.
     """
     def __init__(
@@ -567,15 +567,15 @@ class EncodeRequest(_message.Message):
     """
     @_builtins.property
     def options(self) -> Global___EncodeOptions:
-        """options tunes the work. Default: the server's options."""
+        """options sets how faces are found and encoded. Default: the server's options."""
 
     @_builtins.property
     def face_boxes(self) -> _containers.RepeatedCompositeFieldContainer[Global___BoundingBox]:
-        """face_boxes are encoded instead of detecting, where given, and answered in
-        their order. Each must overlap the image; max_faces and min_face_pixels
-        choose among them as among detected faces. Together they may cover
-        GetModel's limits.max_pixels, each counted by itself. Unit: pixels of the
-        upright image. Range: 0 to 1000 boxes.
+        """face_boxes, where given, are encoded instead of detected faces, and answered
+        in their order. Each must overlap the image; max_faces and min_face_pixels
+        choose among them as among detected faces. The sum of their areas may be at
+        most GetModel's limits.max_pixels. Unit: pixels of the upright image. Range:
+        0 to 1000 boxes.
         """
 
     def __init__(
@@ -636,7 +636,7 @@ class EncodeStreamRequest(_message.Message):
     ITEM_ID_FIELD_NUMBER: _builtins.int
     REQUEST_FIELD_NUMBER: _builtins.int
     item_id: _builtins.str
-    """item_id is the caller's name for the item, given back with its answer.
+    """item_id is the caller's id of the item, returned with its answer.
     Range: 1 to 128 characters.
     """
     @_builtins.property
@@ -667,7 +667,7 @@ class EncodeStreamResponse(_message.Message):
     RESPONSE_FIELD_NUMBER: _builtins.int
     ERROR_FIELD_NUMBER: _builtins.int
     item_id: _builtins.str
-    """item_id is the item's name, as it was given."""
+    """item_id is the item's id, as it was given."""
     @_builtins.property
     def response(self) -> Global___EncodeResponse:
         """response holds the item's faces."""
@@ -751,8 +751,8 @@ class DetectFacesRequest(_message.Message):
     """
     @_builtins.property
     def options(self) -> Global___EncodeOptions:
-        """options tunes the work; alignment says which landmarks are answered, with
-        or without return_landmarks. Default: the server's options.
+        """options sets how faces are found; alignment selects the landmarks, which are
+        answered with or without return_landmarks. Default: the server's options.
         """
 
     def __init__(
@@ -803,7 +803,7 @@ Global___DetectFacesResponse: _TypeAlias = DetectFacesResponse  # noqa: Y015
 
 @_typing.final
 class GetModelRequest(_message.Message):
-    """GetModelRequest asks what the server computes."""
+    """GetModelRequest is empty."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -851,22 +851,22 @@ class GetModelResponse(_message.Message):
     server_version: _builtins.str
     """server_version is the release of the service."""
     execution_note: _builtins.str
-    """execution_note says why the networks do not run on a GPU where one was hoped
-    for; empty where there is nothing to say.
+    """execution_note says why the networks run on the CPU where a GPU was
+    preferred; empty otherwise.
     """
     full_resolution: _builtins.bool
-    """full_resolution is what an unset EncodeOptions.full_resolution means here."""
+    """full_resolution is this server's default of EncodeOptions.full_resolution."""
     copy_side_pixels: _builtins.int
-    """copy_side_pixels is the longer side of the copy that is searched without
-    full_resolution and min_face_pixels. Unit: pixels.
+    """copy_side_pixels is the longer side of the scaled copy that is searched
+    without full_resolution and min_face_pixels. Unit: pixels.
     """
     second_copy_side_pixels: _builtins.int
-    """second_copy_side_pixels is that of the copy searched where the first showed
-    no face. Unit: pixels.
+    """second_copy_side_pixels is the longer side of the scaled copy that is
+    searched where the first shows no face. Unit: pixels.
     """
     @_builtins.property
     def spaces(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """spaces are all the spaces this server can encode in, one an alignment."""
+        """spaces are all the spaces this server can encode in, one per alignment."""
 
     @_builtins.property
     def detectors(self) -> _containers.RepeatedScalarFieldContainer[Global___Detector.ValueType]:
@@ -937,8 +937,8 @@ class Limits(_message.Message):
     a quarter of that. Unit: pixels.
     """
     stream_window: _builtins.int
-    """stream_window is how many items of one EncodeStream are under way. Unit:
-    items.
+    """stream_window is how many items of one EncodeStream are in flight at most.
+    Unit: items.
     """
     @_builtins.property
     def image_formats(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:

@@ -37,10 +37,10 @@ class EncoderServiceStub:
     MODEL_UNAVAILABLE (UNAVAILABLE). An option this version does not offer is
     refused as OPTION_INVALID, never ignored.
 
-    Where the server limits how many probes a key sends in a second, an image
-    counts by what it costs: one probe for an ordinary photo, more for one that is
-    searched on more than 2 million pixels, and for each 17 faces. An image of a
-    stream waits for its probes, others are answered RATE_LIMITED.
+    Where the server limits a key's probes per second, an image counts by its
+    cost: one probe for an ordinary photo, more for one that is searched on more
+    than 2 million pixels, and one more for each 17 faces. An image of a stream
+    waits until the rate allows it; others are answered RATE_LIMITED.
     """
 
     def __init__(self, channel):
@@ -83,10 +83,10 @@ class EncoderServiceServicer:
     MODEL_UNAVAILABLE (UNAVAILABLE). An option this version does not offer is
     refused as OPTION_INVALID, never ignored.
 
-    Where the server limits how many probes a key sends in a second, an image
-    counts by what it costs: one probe for an ordinary photo, more for one that is
-    searched on more than 2 million pixels, and for each 17 faces. An image of a
-    stream waits for its probes, others are answered RATE_LIMITED.
+    Where the server limits a key's probes per second, an image counts by its
+    cost: one probe for an ordinary photo, more for one that is searched on more
+    than 2 million pixels, and one more for each 17 faces. An image of a stream
+    waits until the rate allows it; others are answered RATE_LIMITED.
     """
 
     def Encode(self, request, context):
@@ -101,7 +101,7 @@ class EncoderServiceServicer:
         """EncodeStream encodes many images over one call; answers come as they
         finish, not in the order of the requests. Each item succeeds or fails by
         itself. The server works on at most GetModel's limits.stream_window items
-        of a stream and reads the next when an answer was taken, so a caller that
+        of a stream and reads the next after an answer was sent, so a caller that
         sends or reads slowly costs no memory. Items that are answered OVERLOADED
         may be sent again.
         """
@@ -118,7 +118,7 @@ class EncoderServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetModel(self, request, context):
-        """GetModel says what this server computes and what it accepts.
+        """GetModel describes the server's model, its options and its limits.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -167,10 +167,10 @@ class EncoderService:
     MODEL_UNAVAILABLE (UNAVAILABLE). An option this version does not offer is
     refused as OPTION_INVALID, never ignored.
 
-    Where the server limits how many probes a key sends in a second, an image
-    counts by what it costs: one probe for an ordinary photo, more for one that is
-    searched on more than 2 million pixels, and for each 17 faces. An image of a
-    stream waits for its probes, others are answered RATE_LIMITED.
+    Where the server limits a key's probes per second, an image counts by its
+    cost: one probe for an ordinary photo, more for one that is searched on more
+    than 2 million pixels, and one more for each 17 faces. An image of a stream
+    waits until the rate allows it; others are answered RATE_LIMITED.
     """
 
     @staticmethod

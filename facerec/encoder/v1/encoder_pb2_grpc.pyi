@@ -38,10 +38,10 @@ class EncoderServiceStub:
     MODEL_UNAVAILABLE (UNAVAILABLE). An option this version does not offer is
     refused as OPTION_INVALID, never ignored.
 
-    Where the server limits how many probes a key sends in a second, an image
-    counts by what it costs: one probe for an ordinary photo, more for one that is
-    searched on more than 2 million pixels, and for each 17 faces. An image of a
-    stream waits for its probes, others are answered RATE_LIMITED.
+    Where the server limits a key's probes per second, an image counts by its
+    cost: one probe for an ordinary photo, more for one that is searched on more
+    than 2 million pixels, and one more for each 17 faces. An image of a stream
+    waits until the rate allows it; others are answered RATE_LIMITED.
     """
 
     @_typing.overload
@@ -56,7 +56,7 @@ class EncoderServiceStub:
     """EncodeStream encodes many images over one call; answers come as they
     finish, not in the order of the requests. Each item succeeds or fails by
     itself. The server works on at most GetModel's limits.stream_window items
-    of a stream and reads the next when an answer was taken, so a caller that
+    of a stream and reads the next after an answer was sent, so a caller that
     sends or reads slowly costs no memory. Items that are answered OVERLOADED
     may be sent again.
     """
@@ -65,7 +65,7 @@ class EncoderServiceStub:
     without encodings.
     """
     GetModel: _grpc.UnaryUnaryMultiCallable[_encoder_pb2.GetModelRequest, _encoder_pb2.GetModelResponse]
-    """GetModel says what this server computes and what it accepts."""
+    """GetModel describes the server's model, its options and its limits."""
 
 @_typing.type_check_only
 class EncoderServiceAsyncStub(EncoderServiceStub):
@@ -80,10 +80,10 @@ class EncoderServiceAsyncStub(EncoderServiceStub):
     MODEL_UNAVAILABLE (UNAVAILABLE). An option this version does not offer is
     refused as OPTION_INVALID, never ignored.
 
-    Where the server limits how many probes a key sends in a second, an image
-    counts by what it costs: one probe for an ordinary photo, more for one that is
-    searched on more than 2 million pixels, and for each 17 faces. An image of a
-    stream waits for its probes, others are answered RATE_LIMITED.
+    Where the server limits a key's probes per second, an image counts by its
+    cost: one probe for an ordinary photo, more for one that is searched on more
+    than 2 million pixels, and one more for each 17 faces. An image of a stream
+    waits until the rate allows it; others are answered RATE_LIMITED.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -95,7 +95,7 @@ class EncoderServiceAsyncStub(EncoderServiceStub):
     """EncodeStream encodes many images over one call; answers come as they
     finish, not in the order of the requests. Each item succeeds or fails by
     itself. The server works on at most GetModel's limits.stream_window items
-    of a stream and reads the next when an answer was taken, so a caller that
+    of a stream and reads the next after an answer was sent, so a caller that
     sends or reads slowly costs no memory. Items that are answered OVERLOADED
     may be sent again.
     """
@@ -104,7 +104,7 @@ class EncoderServiceAsyncStub(EncoderServiceStub):
     without encodings.
     """
     GetModel: _aio.UnaryUnaryMultiCallable[_encoder_pb2.GetModelRequest, _encoder_pb2.GetModelResponse]  # type: ignore[assignment]
-    """GetModel says what this server computes and what it accepts."""
+    """GetModel describes the server's model, its options and its limits."""
 
 class EncoderServiceServicer(metaclass=_abc_1.ABCMeta):
     """EncoderService turns images into 128-d face encodings, the vectors of the
@@ -118,10 +118,10 @@ class EncoderServiceServicer(metaclass=_abc_1.ABCMeta):
     MODEL_UNAVAILABLE (UNAVAILABLE). An option this version does not offer is
     refused as OPTION_INVALID, never ignored.
 
-    Where the server limits how many probes a key sends in a second, an image
-    counts by what it costs: one probe for an ordinary photo, more for one that is
-    searched on more than 2 million pixels, and for each 17 faces. An image of a
-    stream waits for its probes, others are answered RATE_LIMITED.
+    Where the server limits a key's probes per second, an image counts by its
+    cost: one probe for an ordinary photo, more for one that is searched on more
+    than 2 million pixels, and one more for each 17 faces. An image of a stream
+    waits until the rate allows it; others are answered RATE_LIMITED.
     """
 
     @_abc_1.abstractmethod
@@ -143,7 +143,7 @@ class EncoderServiceServicer(metaclass=_abc_1.ABCMeta):
         """EncodeStream encodes many images over one call; answers come as they
         finish, not in the order of the requests. Each item succeeds or fails by
         itself. The server works on at most GetModel's limits.stream_window items
-        of a stream and reads the next when an answer was taken, so a caller that
+        of a stream and reads the next after an answer was sent, so a caller that
         sends or reads slowly costs no memory. Items that are answered OVERLOADED
         may be sent again.
         """
@@ -164,6 +164,6 @@ class EncoderServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _encoder_pb2.GetModelRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_encoder_pb2.GetModelResponse, _abc.Awaitable[_encoder_pb2.GetModelResponse]]:
-        """GetModel says what this server computes and what it accepts."""
+        """GetModel describes the server's model, its options and its limits."""
 
 def add_EncoderServiceServicer_to_server(servicer: EncoderServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from encoder_service.domain.faces import BoundingBox
-from encoder_service.pipeline.scanner import Bounds
+from encoder_service.pipeline.scanner import SearchSizes
 from tests.benchmarks.encoder import engine, pictures
 from tests.benchmarks.encoder.engine import DEFAULT, FULL, Engine, Found
 from tests.benchmarks.encoder.tables import table
@@ -122,7 +122,7 @@ def run(folder: Path | None, sides: Sequence[tuple[int, int]]) -> None:
     rows, notes = [], []
     for first, again in sides:
         share = 72 / (first / 1.2)  # the copy is up to one level smaller than its bound
-        result = compare(taken, engine.build(bounds=Bounds(first, again)), least_share=share)
+        result = compare(taken, engine.build(search_sizes=SearchSizes(first, again)), least_share=share)
         recall = 1 - len(result.missed) / max(result.faces, 1)
         rows.append(
             (

@@ -17,7 +17,7 @@ from encoder_service.embedding.dlib_weights import files
 from encoder_service.embedding.network import Embedding
 from encoder_service.pipeline.alignment import Aligner
 from encoder_service.pipeline.quality import QualityAssessor, Thresholds
-from encoder_service.pipeline.scanner import Bounds, Scanner
+from encoder_service.pipeline.scanner import Scanner, SearchSizes
 from facerec.quality import Quality
 
 ROOT = Path(__file__).parents[3]
@@ -55,7 +55,7 @@ class Engine:
         return list(map(Found, scan.detections, scan.qualities, vectors))
 
 
-def build(*, threads: int = 1, bounds: Bounds | None = None) -> Engine:
+def build(*, threads: int = 1, search_sizes: SearchSizes | None = None) -> Engine:
     """Load everything with networks of that many threads."""
     paths, device = files.find(), Device(CPU, threads)
     cnn = network.load(files.read(paths.mmod), device, cache_folder=MODELS)
@@ -66,7 +66,7 @@ def build(*, threads: int = 1, bounds: Bounds | None = None) -> Engine:
         detectors={DetectorName.HOG: hog, DetectorName.CNN: detector},
         aligner=Aligner(paths.landmarks_5),
         assessor=QualityAssessor(Thresholds()),
-        bounds=bounds or Bounds(),
+        search_sizes=search_sizes or SearchSizes(),
     )
     scanner.warm_up()
     return Engine(scanner, embedding.load(files.read(paths.resnet), device, cache_folder=MODELS), detector)

@@ -139,7 +139,7 @@ async def test_an_import_ends_when_its_caller_may_not_reach_the_collection_any_m
 
     sent = AsyncRequests(chunks())
     call = matcher.stub.ImportFaces(sent, metadata=bearer("b"))
-    with pytest.raises(FacerecError) as caught, sent.sent_by(call, matcher.address):
+    with pytest.raises(FacerecError) as caught, sent.attached_to(call, matcher.address):
         await call
     assert (caught.value.reason, caught.value.field) == (Reason.NOT_PERMITTED, "header.collection_id")
 

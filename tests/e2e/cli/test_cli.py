@@ -126,7 +126,7 @@ def test_an_ambiguous_photo_is_named_whichever_it_is(
     ran = terminal.run("compare", sample_photos / "obama.jpg", group)
     assert (ran.code, ran.err) == (
         2,
-        f"error: {group}: it shows several faces; --largest-face takes the largest\n",
+        f"error: {group}: it shows several faces; --largest-face uses the largest\n",
     )
     assert terminal.run("compare", sample_photos / "obama.jpg", group, "--largest-face").code in (0, 1)
 
@@ -160,7 +160,7 @@ def test_people_are_listed_shown_and_erased(terminal: Terminal, sample_photos: P
     erased = terminal.run("people", "delete", "ann", "--yes", "--json")
     assert (erased.code, erased.json["persons_deleted"], erased.json["faces_deleted"]) == (0, 1, 1)
     again = terminal.run("people", "delete", "ann", "--yes")
-    assert (again.code, again.out) == (0, "nobody named ann was there\n")
+    assert (again.code, again.out) == (0, "nothing to erase: there is no person ann\n")
     assert terminal.run("people", "show", "ann").code == 2
     assert terminal.run("people").out.splitlines()[-1] == "2 people"
 

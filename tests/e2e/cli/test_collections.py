@@ -41,7 +41,7 @@ def test_collections_are_created_shown_changed_listed_and_erased(
     told = terminal.run("collections", "show", "lab").out
     assert told.startswith("lab (Lab): about ")
     values = dict(re.split(r"\s{2,}", line.strip()) for line in told.splitlines()[4:] if line.strip())
-    assert (values["faces are kept"], values["index"]) == ("90d", "none")
+    assert (values["retention"], values["index"]) == ("90d", "none")
     assert (values["duplicates"], values["verify threshold"]) == ("allow within 0.500", "0.400")
     listed = terminal.run("collections", "--json").json["collections"]
     assert [c["collection_id"] for c in listed] == sorted(
@@ -49,11 +49,11 @@ def test_collections_are_created_shown_changed_listed_and_erased(
     )
 
     unasked = terminal.run("collections", "delete", "lab")
-    assert (unasked.code, "nobody is there to ask" in unasked.err) == (2, True)
+    assert (unasked.code, "there is no terminal to ask on" in unasked.err) == (2, True)
     erased = terminal.run("collections", "delete", "lab", "--yes", "--json").json
     assert (erased["collections_deleted"], erased["persons_deleted"], erased["faces_deleted"]) == (1, 1, 1)
     gone = terminal.run("collections", "delete", "lab", "--yes")
-    assert (gone.code, gone.out) == (0, "no collection lab was there\n")
+    assert (gone.code, gone.out) == (0, "nothing to erase: there is no collection lab\n")
     assert (
         terminal.run("collections", "show", "lab", "--json").json["error"]["reason"] == "COLLECTION_NOT_FOUND"
     )
@@ -67,7 +67,7 @@ def test_a_duplicate_is_told_in_one_line_and_merged(
     flagged = terminal.run("enroll", "barack", second, "--collection", staff)
     assert (flagged.code, flagged.err) == (
         0,
-        f"duplicate {second}: enrolled for barack, and obama has a face at distance 0.346\n",
+        f"duplicate {second}: enrolled for barack, but obama has a face at distance 0.346\n",
     )
     terminal.run("people", "delete", "barack", "--yes", "--collection", staff)
     (photo,) = terminal.run("enroll", "barack", second, "--collection", staff, "--json").json["photos"]
@@ -93,7 +93,7 @@ def test_a_refused_duplicate_names_the_other_person_and_holds_no_photo_back(
     told = [(p["status"], p["reason"], p["duplicate_of"]) for p in ran.json["photos"]]
     assert told == [("refused", "FACE_DUPLICATE", "obama"), ("enrolled", "", "")]
     assert ran.err == (
-        f"refused {photos[0]}: it is obama's face, and the collection refuses another's [FACE_DUPLICATE]\n"
+        f"refused {photos[0]}: it is obama's face, and the collection refuses duplicates [FACE_DUPLICATE]\n"
     )
 
 

@@ -67,7 +67,7 @@ def test_an_interrupted_import_goes_on_where_it_was_and_says_so(terminal: Termin
     interrupted_after(terminal, source, 3)
     ran = terminal.run("import", source, *MOVED)
     assert ran.out == "1 face added, 0 already there, 0 refused; 1 new person\n"
-    assert ran.err == "goes on at row 4, where an earlier run of it ended\n"
+    assert ran.err == "resuming at row 4, where an earlier run ended\n"
     assert terminal.run("import", source, *MOVED, "--json").json["faces_already_there"] == 4
 
 
@@ -108,6 +108,6 @@ def test_an_interruption_says_how_many_faces_are_in_and_how_to_go_on(
         patch.setattr(files, "rows", interrupting)
         ran = terminal.run("import", source, *MOVED)
     assert (ran.code, ran.out) == (130, "")
-    assert ran.err == "2 faces are in; run it again to go on at row 3\ninterrupted\n"
+    assert ran.err == "2 faces are imported; run it again to resume at row 3\ninterrupted\n"
     again = terminal.run("import", source, *MOVED, "--json").json
     assert (again["first_row"], again["faces_added"]) == (2, 2)

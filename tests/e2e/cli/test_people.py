@@ -35,7 +35,7 @@ def test_people_are_listed_by_prefix_and_up_to_a_limit(terminal: Terminal) -> No
 
 @pytest.mark.usefixtures("crew")
 def test_a_person_is_renamed(terminal: Terminal) -> None:
-    assert terminal.run("people", "rename", "ann", "Ann Other", *CREW).out == "ann is named Ann Other now\n"
+    assert terminal.run("people", "rename", "ann", "Ann Other", *CREW).out == "ann is now named Ann Other\n"
     renamed = terminal.run("people", "rename", "ann", "", *CREW, "--json")
     assert (renamed.code, renamed.json["person"]["display_name"]) == (0, "")
     unknown = terminal.run("people", "rename", "nobody", "X", *CREW, "--json")
@@ -76,7 +76,9 @@ def test_times_are_shown_in_utc_and_say_so_wherever_they_stand(
 def test_a_photo_that_is_there_is_said_to_keep_its_time(terminal: Terminal, sample_photos: Path) -> None:
     again = terminal.run("enroll", "ann", sample_photos / "obama.jpg", "--expires", "30d", *CREW)
     assert again.out == "0 photos enrolled, 1 already there, 0 refused; 1 person\n"
-    assert again.err.startswith("1 photo was there and keeps its time: `facerec people update-face")
+    assert again.err.startswith(
+        "1 photo was already enrolled and keeps its expiry: `facerec people update-face"
+    )
 
 
 @pytest.mark.parametrize("group", ["people", "collections"])
@@ -89,11 +91,11 @@ def test_who_asks_for_a_list_is_told_that_the_command_alone_is_one(terminal: Ter
 def test_one_face_is_erased_once_somebody_says_so(terminal: Terminal) -> None:
     (face,) = terminal.run("people", "show", "ann", *CREW, "--json").json["faces"]
     unasked = terminal.run("people", "delete-face", face["face_id"], *CREW)
-    assert (unasked.code, "nobody is there to ask" in unasked.err) == (2, True)
+    assert (unasked.code, "there is no terminal to ask on" in unasked.err) == (2, True)
     erased = terminal.run("people", "delete-face", face["face_id"], "--yes", *CREW, "--json")
     assert (erased.code, erased.json["faces_deleted"], erased.json["state"]) == (0, 1, "pending")
     again = terminal.run("people", "delete-face", face["face_id"], "--yes", *CREW)
-    assert (again.code, again.out) == (0, f"no face {face['face_id']} was there\n")
+    assert (again.code, again.out) == (0, f"nothing to erase: there is no face {face['face_id']}\n")
     assert terminal.run("people", "show", "ann", *CREW, "--json").json["faces"] == []
 
 

@@ -43,5 +43,5 @@ def test_a_collection_of_a_space_that_the_encoder_does_not_compute_is_told(termi
     ran = terminal.run("status", "--collection", "foreign", "--json")
     assert ran.code == 1
     assert ran.json["matcher"]["problem"] == (
-        "foreign is of the space other/space/1, which the encoder does not compute"
+        "foreign has the space other/space/1, which the encoder does not offer"
     )

@@ -75,7 +75,7 @@ def test_people_are_verified_again_after_their_folder_was_lost_and_restored(
         code, said, _ = ran(myself, "backup", file, "--data", data_dir)
         assert (code, said) == (
             0,
-            f"{file.stat().st_size:,} bytes written to {file}; keep it as you keep passwords\n",
+            f"{file.stat().st_size:,} bytes written to {file}; protect it like passwords\n",
         )
         code, _, complaint = ran(myself, "restore", file, "--data", data_dir, "--replace")
         assert (code, complaint.splitlines()) == (

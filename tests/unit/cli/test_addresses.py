@@ -52,7 +52,7 @@ def said(capsys: pytest.CaptureFixture[str]) -> Callable[[str], str]:
     ("address", "words"),
     [
         ("127.0.0.1:1", "nothing listens there: start it with `facerec up`"),
-        ("nobody.invalid:50052", "no machine is known by the name nobody.invalid"),
+        ("nobody.invalid:50052", "the host name nobody.invalid is unknown"),
     ],
 )
 def test_an_address_that_cannot_be_right_is_told_with_what_is_wrong(
@@ -97,13 +97,13 @@ async def test_a_service_that_is_not_ready_yet_is_told_from_one_that_is_not_ther
 async def test_a_service_of_a_release_without_the_call_is_told_to_be_that(said: Callable[[str], str]) -> None:
     async with listening(MATCHER_SERVICE) as server:
         told = await asyncio.to_thread(said, server.address)
-    assert told.startswith("it is of a release that does not have this call")
+    assert told.startswith("its release does not have this call")
 
 
 async def test_the_other_service_s_address_is_told_to_be_that(said: Callable[[str], str]) -> None:
     async with listening(ENCODER_SERVICE) as server:
         told = await asyncio.to_thread(said, server.address)
-    assert told.startswith("the encoder listens there: give the matcher's address as --matcher")
+    assert told.startswith("it is the encoder: give the matcher's address with --matcher")
 
 
 async def test_a_service_that_speaks_tls_is_told_to_and_what_it_takes(
@@ -115,7 +115,7 @@ async def test_a_service_that_speaks_tls_is_told_to_and_what_it_takes(
     made.private_key_pem.write_to_path(str(key))
     async with listening(MATCHER_SERVICE, tls_cert_file=cert, tls_key_file=key) as server:
         told = await asyncio.to_thread(said, server.address)
-    assert told.startswith("it speaks TLS: name the CA of its certificate by FACEREC_TLS_CA_FILE")
+    assert told.startswith("it uses TLS: set FACEREC_TLS_CA_FILE to the CA of its certificate")
 
 
 async def test_a_service_that_speaks_plain_text_is_told_to_one_who_asks_for_tls(
@@ -145,7 +145,7 @@ async def test_what_is_no_facerec_service_is_told_to_be_none(said: Callable[[str
     async with await asyncio.start_server(hang_up, "127.0.0.1", 0) as server:
         host, port = server.sockets[0].getsockname()
         told = await asyncio.to_thread(said, f"{host}:{port}")
-    assert told.startswith("what listens there is no facerec service")
+    assert told.startswith("it is not a facerec service")
 
 
 def test_the_help_names_the_variables_for_keys_and_tls(capsys: pytest.CaptureFixture[str]) -> None:
@@ -158,4 +158,4 @@ def test_the_help_names_the_variables_for_keys_and_tls(capsys: pytest.CaptureFix
     for command in ("verify", "encode", "people"):
         main([command, "--help"])
         told = " ".join(capsys.readouterr().out.split())
-        assert "The key is FACEREC_API_KEY, the CA FACEREC_TLS_CA_FILE" in told
+        assert "FACEREC_API_KEY is the key, FACEREC_TLS_CA_FILE the CA" in told

@@ -139,7 +139,7 @@ def test_what_is_no_font_is_told_before_anything_is_asked(
     photo = tmp_path / "photo.png"
     Image.new("RGB", (400, 300), "white").save(photo)
     assert main(["identify", str(photo), "--annotate", str(tmp_path / "out.png"), "--font", str(photo)]) == 2
-    assert f"error: --font {photo}: it is no font" in capsys.readouterr().err
+    assert f"error: --font {photo}: it is not a font" in capsys.readouterr().err
 
 
 def test_an_export_in_json_lines_has_the_exact_text_in_ascii(tmp_path: Path) -> None:

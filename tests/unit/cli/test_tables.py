@@ -8,7 +8,7 @@ from rich.cells import cell_len
 
 from facerec.cli.commands import calibrate
 from facerec.cli.terminal import output
-from facerec.cli.terminal.tables import figure, layout
+from facerec.cli.terminal.tables import format_number, layout
 from facerec.client import Calibration, OperatingPoint, Rate
 
 WIDTHS = (60, 80, 200)
@@ -58,7 +58,7 @@ def test_a_pipe_has_no_width() -> None:
     [(170.0, "170"), (1234.0, "1200"), (2.5e-07, "0.00000025"), (0.00094, "0.00094"), (0.0, "0"), (1, "1")],
 )
 def test_a_figure_is_written_out(value: float, shown: str) -> None:
-    assert figure(value) == shown
+    assert format_number(value) == shown
 
 
 def calibration() -> Calibration:
@@ -96,7 +96,7 @@ def test_a_calibration_shows_its_false_matches_and_no_exponents(
     shown = capsys.readouterr().out
     assert shown.count("0.00000025 (0.00000012-0.0000013)") == 6
     assert shown.count("170") == 3
-    assert "verify an FMR of 0.00001," in shown
+    assert "FMR 0.00001 for verify," in shown
     assert "e-0" not in shown
     assert "..." not in shown
     assert "…" not in shown

@@ -68,7 +68,7 @@ def test_an_address_with_a_port_or_of_another_kind_is_taken(address: str) -> Non
     ("probe", "reason", "field", "hint"),
     [
         (Path("ann.jpg"), Reason.IMAGE_INVALID, "probe.image", "read_bytes"),
-        ("ann.jpg", Reason.ID_INVALID, "probe.face_id", "of an image pass the bytes"),
+        ("ann.jpg", Reason.ID_INVALID, "probe.face_id", "for an image pass its bytes"),
         (VECTOR, Reason.ENCODING_INVALID, "probe.encoding.space", "Encoding(vector, space)"),
         (np.zeros((8, 8, 3), np.uint8), Reason.IMAGE_INVALID, "probe.image", "JPEG or PNG"),
         (Encoding(VECTOR[:64], "a"), Reason.ENCODING_INVALID, "probe.encoding.values", "(128,)"),

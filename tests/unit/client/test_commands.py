@@ -13,7 +13,7 @@ from PIL import Image
 
 from facerec.cli import main
 from facerec.cli.drawing.annotate import draw
-from facerec.cli.transfer.photos import in_folder
+from facerec.cli.transfer.photos import find_in
 from facerec.client import BoundingBox, Candidate, IdentifiedFace
 from facerec.errors import FacerecError, Reason
 from tests.unit.client.flaky import PagedMatcher, serving
@@ -69,23 +69,26 @@ def test_no_command_s_line_of_a_help_is_cut_at_80_columns(
         (["enroll", "ann"], "name a person and their photos, or --folder DIR"),
         (["enroll", "--folder", "."], "no photos found; it should hold a folder per person"),
         (["enroll", "ann", "a.jpg", "--matcher", NOBODY], f"no matcher is ready at {NOBODY}"),
-        (["identify", "a.jpg", "--annotate", "out.txt"], "out.txt: name a picture to write"),
+        (["identify", "a.jpg", "--annotate", "out.txt"], "out.txt: give the name of a picture"),
         (["identify", "a.jpg", "--annotate", "no/out.jpg"], "no/out.jpg: there is no folder no"),
-        (["people", "delete", "ann"], "nothing was erased: nobody is there to ask"),
+        (["people", "delete", "ann"], "nothing was erased: there is no terminal to ask on"),
         (["people", "merge", "ann"], "Missing argument 'TARGET'. (see facerec people merge --help)"),
         (
             ["people", "merge", "a", "b", "--matcher", NOBODY],
             f"no matcher is ready at {NOBODY}: nothing listens there: start it with",
         ),
-        (["collections", "delete", "staff"], "nothing was erased: nobody is there to ask"),
+        (["collections", "delete", "staff"], "nothing was erased: there is no terminal to ask on"),
         (
             ["collections", "--matcher", NOBODY],
             f"no matcher is ready at {NOBODY}: nothing listens there: start it with",
         ),
         (["collections", "set", "a", "--target-recall", "0.4"], "--target-recall"),
         (["collections", "set", "a", "--duplicates", "ignore"], "--duplicates"),
-        (["collections", "set", "a", "--retention", "1y"], "--retention 1y: give a length of time such as"),
-        (["enroll", "ann", "a.jpg", "--expires", "2020-01-01"], "--expires 2020-01-01: the time is past"),
+        (["collections", "set", "a", "--retention", "1y"], "--retention 1y: give a duration such as"),
+        (
+            ["enroll", "ann", "a.jpg", "--expires", "2020-01-01"],
+            "--expires 2020-01-01: the time is in the past",
+        ),
     ],
 )
 def test_an_error_is_one_line_on_stderr_and_exit_code_2(
@@ -144,7 +147,7 @@ def test_a_folder_of_people_gives_their_photos_and_nothing_else(tmp_path: Path) 
     photo_folder(
         tmp_path, "ann/1.JPG", "ann/trip/2.png", "ann/.hidden.jpg", "ann/notes.txt", ".git/x.jpg", "loose.jpg"
     )
-    folder = in_folder(tmp_path)
+    folder = find_in(tmp_path)
     assert [(photo.person_id, photo.path.name) for photo in folder.photos] == [
         ("ann", "1.JPG"),
         ("ann", "2.png"),
@@ -199,7 +202,7 @@ async def test_a_matcher_without_its_encoder_is_told_apart_from_no_matcher(
     async with serving(matcher=matcher) as server:
         arguments = ["enroll", "ann", str(photo), "--matcher", server.address]
         assert await asyncio.to_thread(main, arguments) == 2
-        expected = f"error: the matcher at {server.address} gets nothing from its encoder: no encoder."
+        expected = f"error: the matcher at {server.address} cannot use its encoder: no encoder."
     assert capsys.readouterr().err.startswith(expected)
 
 

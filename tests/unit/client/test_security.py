@@ -110,7 +110,7 @@ def test_a_server_takes_the_same_hosts_for_this_machine(host: str, local: bool) 
 
 @pytest.mark.parametrize("key", ["fr_a\nb", " fr_a", "fr_a\n", "fr_ä", "fr_a\x00"])
 def test_a_key_with_characters_that_no_key_has_is_refused_before_anything_is_sent(key: str) -> None:
-    with pytest.raises(FacerecError, match="characters that no key has") as caught:
+    with pytest.raises(FacerecError, match="invalid characters") as caught:
         MatcherClient("127.0.0.1:1", security=Security(api_key=key))
     assert (caught.value.reason, caught.value.field) == (Reason.OPTION_INVALID, "api_key")
     assert key not in str(caught.value)

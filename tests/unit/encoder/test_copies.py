@@ -15,9 +15,9 @@ UPSAMPLE = st.integers(0, 2)
 
 @given(SIDES, SIDES, UPSAMPLE, st.integers(80, 2000))
 def test_a_copy_is_the_largest_within_its_bound(width: int, height: int, upsample: int, side: int) -> None:
-    copy = scaling.within(width, height, upsample, side)
+    copy = scaling.largest_within(width, height, upsample, side)
     assert max(copy.width, copy.height) <= side or min(copy.width, copy.height) <= 6
-    if copy.level:
+    if copy.depth:
         assert max(copy.width, copy.height) * 1.2 + 3 > side
     assert copy.scale <= 2**upsample
 
@@ -26,10 +26,10 @@ def test_a_copy_is_the_largest_within_its_bound(width: int, height: int, upsampl
 def test_a_copy_that_shows_a_face_shows_it_as_large_as_the_window(
     width: int, height: int, upsample: int, face: int
 ) -> None:
-    copy = scaling.showing(width, height, upsample, face=face, window=72)
-    assert face * copy.scale >= 72 or copy.level == 0
-    smaller = scaling.within(width, height, upsample, max(copy.width, copy.height) - 1)
-    assert smaller.level == copy.level or face * smaller.scale < 72
+    copy = scaling.smallest_showing(width, height, upsample, face=face, window=72)
+    assert face * copy.scale >= 72 or copy.depth == 0
+    smaller = scaling.largest_within(width, height, upsample, max(copy.width, copy.height) - 1)
+    assert smaller.depth == copy.depth or face * smaller.scale < 72
 
 
 @pytest.mark.parametrize("upsample", [0, 1])
@@ -39,7 +39,7 @@ def test_a_box_goes_back_as_dlib_rounds_it_from_the_whole_pyramid(
     upsample: int, level: int, depth: int
 ) -> None:
     detector = HogDetector(max_pixels=10**9)
-    copy = scaling.Copy(640, 480, upsample, level)
+    copy = scaling.PyramidLevel(640, 480, upsample, level)
     for cell in range(-3, 40):
         edges = (8 * cell + 5, 8 * cell + 77)
         on_copy = [int(np.floor(scaling.enlarge(edge, depth) + 0.5)) for edge in edges]

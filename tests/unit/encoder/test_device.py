@@ -33,7 +33,7 @@ def test_the_cpu_asked_for_is_taken_without_a_word() -> None:
 def test_auto_takes_the_cpu_where_there_is_no_cuda_and_says_so() -> None:
     chosen = choose(Provider.AUTO)
     assert (chosen.name, chosen.on_gpu) == (CPU, False)
-    assert "no CUDA provider" in chosen.note
+    assert "no CUDA provider" in chosen.fallback_reason
 
 
 @without_cuda
@@ -55,7 +55,7 @@ def test_a_gpu_is_missed_only_where_the_runtime_is_the_one_for_gpus(
     available: list[str], asked: Provider, runs: str, fell_back: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: available)
-    assert device.fell_back(asked, runs) is fell_back
+    assert device.is_fallback(asked, runs) is fell_back
 
 
 def test_tf32_is_refused_without_a_gpu() -> None:
@@ -74,7 +74,7 @@ def test_tf32_is_refused_without_a_gpu() -> None:
     ],
 )
 def test_a_failed_device_is_told_from_a_bad_item(message: str, what: str) -> None:
-    assert device.failure(RuntimeError(message)) == what
+    assert device.failure_kind(RuntimeError(message)) == what
 
 
 def test_a_network_that_runs_out_of_memory_ends_the_process_with_a_clear_line() -> None:

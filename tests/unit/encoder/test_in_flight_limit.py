@@ -7,7 +7,7 @@ def fill(shares: FairInFlightLimit, caller: str, on_behalf_of: str = "") -> int:
     """Take as many as may be had."""
     taken = 0
     while shares.has_room(caller, on_behalf_of):
-        shares.take(caller, on_behalf_of)
+        shares.acquire(caller, on_behalf_of)
         taken += 1
     return taken
 
@@ -16,7 +16,7 @@ def test_one_caller_gets_three_quarters_and_leaves_room_for_others() -> None:
     shares = FairInFlightLimit(64)
     assert fill(shares, "a") == 48
     assert fill(shares, "b") == 12
-    assert shares.under_way == 60
+    assert shares.in_flight == 60
 
 
 def test_one_for_whom_a_caller_calls_gets_three_quarters_of_the_callers_share() -> None:
@@ -42,6 +42,6 @@ def test_what_has_ended_is_room_again() -> None:
     shares = FairInFlightLimit(4)
     taken = fill(shares, "matcher", "x")
     for _ in range(taken):
-        shares.give("matcher", "x")
-    assert (shares.under_way, shares.count("matcher"), shares.count("matcher", "x")) == (0, 0, 0)
+        shares.release("matcher", "x")
+    assert (shares.in_flight, shares.count("matcher"), shares.count("matcher", "x")) == (0, 0, 0)
     assert fill(shares, "matcher", "x") == taken

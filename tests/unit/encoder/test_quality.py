@@ -32,7 +32,7 @@ def faces(sample_photos: Path) -> dict[str, tuple[Image.Image, BoundingBox]]:
 def judged(image: Image.Image, box: BoundingBox, alignment: Alignment = Alignment.SMALL) -> Quality:
     paths = files.find(large_landmarks=True)
     pixels = np.asarray(image)
-    landmarks, chip = Aligner(paths.landmarks_5, paths.landmarks_68).cut(pixels, box, alignment)
+    landmarks, chip = Aligner(paths.landmarks_5, paths.landmarks_68).align(pixels, box, alignment)
     return ASSESSOR.assess(chip, landmarks, box, image.size)
 
 

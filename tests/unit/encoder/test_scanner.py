@@ -13,7 +13,7 @@ from encoder_service.decoding.header import ImageLimits
 from encoder_service.detection.detector import HogDetector
 from encoder_service.domain.errors import ImageTooLarge, OptionInvalid
 from encoder_service.domain.faces import BoundingBox, Detection, DetectorName, EncodeOptions
-from encoder_service.pipeline.scanner import Bounds, Scanner
+from encoder_service.pipeline.scanner import Scanner, SearchSizes
 from tests.benchmarks.encoder import accuracy, engine, pictures
 from tests.benchmarks.encoder.engine import DEFAULT, Engine
 
@@ -129,7 +129,7 @@ def test_a_detector_is_shown_no_more_than_its_bound(
     detectors = {DetectorName.HOG: HogDetector(max_pixels=200_000)}
     bounded = Scanner.__new__(Scanner)
     bounded.__dict__.update(built.scanner.__dict__ | {"_detectors": detectors})
-    bounded._bounds = Bounds(320, 480)
+    bounded._search_sizes = SearchSizes(320, 480)
     image = pictures.camera_photo()
     with pytest.raises(OptionInvalid) as caught:
         bounded.scan(image, options)
