@@ -28,8 +28,8 @@ from tests.benchmarks.matcher import calls
 from tests.benchmarks.matcher.exact import nearest
 from tests.benchmarks.matcher.stage import connected
 from tests.benchmarks.matcher.tables import Table
-from tests.benchmarks.vectors import Faces, Gallery, Keys, Vectors
-from tests.fixtures.gallery import load_blocks
+from tests.benchmarks.vectors import Dataset, Faces, Keys, Vectors
+from tests.fixtures.dataset import load_blocks
 from tests.fixtures.matcher import RunningMatcher
 from tests.soak import stage
 
@@ -46,7 +46,7 @@ MEASURED = {False: ("index_recall", "recall_samples"), True: ("index_far_recall"
 
 @dataclass(frozen=True)
 class Population:
-    """A gallery with such people, and by their number of photos the rarer one of each: (persons, 128)."""
+    """A dataset with such people, and by their number of photos the rarer look of each: (persons, 128)."""
 
     faces: Faces
     odd: dict[int, Vectors]
@@ -76,7 +76,7 @@ class Measurement:
 def populate(people: int, persons: int, *, lookalike: float = LOOKALIKE, seed: int = 5) -> Population:
     """A crowd of so many with a photo each, and so many persons with two looks for each number of photos."""
     random = np.random.default_rng(seed)
-    crowd = Gallery(people, photos=1, even=True)
+    crowd = Dataset(people, photos=1, even=True)
     drawn = crowd.strangers(2 * persons * len(PHOTOS)).reshape(len(PHOTOS), 2, persons, -1)
     numbers: list[Keys] = [crowd.all().people]
     encodings: list[Vectors] = [crowd.all().encodings]

@@ -228,7 +228,7 @@ async def test_a_database_that_is_not_there_is_one_clear_line() -> None:
         await migrate("postgresql://nobody@127.0.0.1:1/nothing")
 
 
-async def test_a_gallery_of_the_first_schema_is_carried_over(empty_database_url: str) -> None:
+async def test_the_people_of_the_first_schema_are_migrated(empty_database_url: str) -> None:
     """People, faces and request ids keep what they had; each person gets the mean of their encodings."""
     assert await migrate(empty_database_url, migrations.available()[:1]) == NAMES[:1]
     connection = await asyncpg.connect(empty_database_url)

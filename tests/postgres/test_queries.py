@@ -15,7 +15,7 @@ from matcher_service.postgres.database import Database, DatabaseOptions
 from matcher_service.postgres.statements import PARENTS, load, of_collection, parse, partition_name
 from matcher_service.postgres.vectors import vector_wire
 from tests.benchmarks.vectors import Faces
-from tests.fixtures.gallery import load as load_gallery
+from tests.fixtures.dataset import load as load_dataset
 
 # Of no collection, or of all: what they read of each is its settings, never people or faces.
 OF_THE_CATALOG = {"schema_version", "list_collections", "get_collection", "search_defaults"}
@@ -229,7 +229,7 @@ async def test_no_more_pairs_leave_the_database_than_are_asked_for(
     people = 300
     administrator = await asyncpg.connect(database_url)
     encoding = np.full(128, 0.1, np.float32)
-    await load_gallery(administrator, Faces(np.arange(people), np.tile(encoding, (people, 1))))
+    await load_dataset(administrator, Faces(np.arange(people), np.tile(encoding, (people, 1))))
     await administrator.close()
     async with database.session("default") as session:
         rows = await session.rows("pick_reviewed", first_key=0, max_persons=people)

@@ -13,8 +13,8 @@ from matcher_service.postgres import migrations
 from matcher_service.postgres.migrations import migrate
 from matcher_service.postgres.session import Session
 from matcher_service.postgres.statements import partition_name
-from tests.benchmarks.vectors import Gallery
-from tests.fixtures.gallery import load as load_gallery
+from tests.benchmarks.vectors import Dataset
+from tests.fixtures.dataset import load as load_dataset
 
 ERASURE = Path(__file__).parents[2] / "docs" / "erasure.md"
 SAMPLED = (
@@ -63,7 +63,7 @@ async def test_no_statistics_are_collected_of_what_tells_of_a_person(
     told = {name for name, collected in documented().items() if collected}
     assert await names(administrator, SAMPLED) == told
     for collection_id in ("default", "new"):
-        await load_gallery(administrator, Gallery(200, photos=2, even=True, seed=3).all(), collection_id)
+        await load_dataset(administrator, Dataset(200, photos=2, even=True, seed=3).all(), collection_id)
     await administrator.execute("ANALYZE")
     collected = await names(administrator, COLLECTED)
     assert collected <= told
@@ -74,7 +74,7 @@ async def test_no_statistics_are_collected_of_what_tells_of_a_person(
 async def test_indexes_over_means_and_faces_keep_none_in_statistics(
     administrator: asyncpg.Connection,
 ) -> None:
-    await load_gallery(administrator, Gallery(200, photos=2, even=True, seed=3).all())
+    await load_dataset(administrator, Dataset(200, photos=2, even=True, seed=3).all())
     schema = await administrator.fetchval(
         "SELECT extnamespace::regnamespace::text FROM pg_extension WHERE extname = 'vector'"
     )
@@ -92,7 +92,7 @@ async def test_a_migration_clears_what_statistics_held(empty_database_url: str) 
     await migrate(empty_database_url, migrations.available()[:8])
     connection = await asyncpg.connect(empty_database_url)
     try:
-        await load_gallery(connection, Gallery(200, photos=2, even=True, seed=3).all())
+        await load_dataset(connection, Dataset(200, photos=2, even=True, seed=3).all())
         person = partition_name("person", "default")
         await connection.execute(
             f"CREATE INDEX near ON facerec.{person}"

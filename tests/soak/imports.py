@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from matcher_service.postgres.statements import partition_name
-from tests.benchmarks.vectors import Gallery
+from tests.benchmarks.vectors import Dataset
 from tests.soak.matcher.stack import Stack, connected
 
 VICTIMS = ("client", "matcher", "postgres")
@@ -40,13 +40,13 @@ class Outcome:
 
 
 def attempt(faces: int, kills: int, *, seed: int = 1) -> Outcome:
-    """Import a generated gallery while something is killed, until it is in."""
+    """Import a generated dataset while processes are killed, until every face is in."""
     chosen = random.Random(seed)
     with Stack.open() as stack, tempfile.TemporaryDirectory() as folder:
         source = Path(folder) / "gallery.npz"
-        gallery = Gallery(faces // 2, photos=2, even=True, seed=seed).all()
-        people = np.array([f"p{number}" for number in gallery.people])
-        np.savez(source, encodings=gallery.encodings, person_ids=people)
+        dataset = Dataset(faces // 2, photos=2, even=True, seed=seed).all()
+        people = np.array([f"p{number}" for number in dataset.people])
+        np.savez(source, encodings=dataset.encodings, person_ids=people)
         address = stack.addresses[0]
         done: dict[str, int] = dict.fromkeys(VICTIMS, 0)
         began = time.monotonic()

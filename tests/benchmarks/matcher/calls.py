@@ -8,7 +8,7 @@ from facerec.encoder.v1 import encoder_pb2
 from facerec.matcher.v1 import matcher_pb2 as pb
 from facerec.matcher.v1 import matcher_pb2_grpc
 from tests.benchmarks.vectors import Vectors
-from tests.fixtures.gallery import SPACE, person_id
+from tests.fixtures.dataset import SPACE, person_id
 
 _VERIFY = "/facerec.matcher.v1.MatcherService/Verify"
 

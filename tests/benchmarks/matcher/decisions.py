@@ -69,8 +69,8 @@ async def run(
 
     Nothing is timed, so Postgres has both cores.
     """
-    genuine = stage.gallery.genuine(probes, draw=5)
-    strangers = stage.gallery.strangers(max(calibration, probes), draw=5)
+    genuine = stage.dataset.genuine(probes, draw=5)
+    strangers = stage.dataset.strangers(max(calibration, probes), draw=5)
     with stage.both_cores():
         true_genuine = nearest(stage.faces, genuine.encodings)
         true_strangers = nearest(stage.faces, strangers)

@@ -19,8 +19,8 @@ TIMES = 10  # as many strangers as can be decided
 
 async def run(stage: Stage, *, seconds: float = 12.0, rounds: int = 3, times: float = TIMES) -> Table:
     """Measure Verify quiet and under the flood, in turn; the median of the rounds' ratios decides."""
-    probes = stage.gallery.genuine(500, draw=4)
-    strangers = [calls.identify(vector) for vector in stage.gallery.strangers(STRANGERS, draw=4)]
+    probes = stage.dataset.genuine(500, draw=4)
+    strangers = [calls.identify(vector) for vector in stage.dataset.strangers(STRANGERS, draw=4)]
     claims = [
         calls.verify(int(person), vector).SerializeToString()
         for person, vector in zip(probes.people, probes.encodings, strict=True)

@@ -1,4 +1,4 @@
-"""How cost grows with the gallery and with photos a person, for us and for what people use otherwise."""
+"""How cost grows with the faces in a collection and with photos per person, for facerec and its alternatives."""
 
 import tempfile
 import time
@@ -12,9 +12,9 @@ from facerec.matcher.v1 import matcher_pb2 as pb
 from matcher_service.postgres.statements import partition_name
 from tests.benchmarks.matcher import calls, changes, driving
 from tests.benchmarks.matcher.peers import FaissFlat, KnnPickle, Numpy, Peer, PlainSql, took
-from tests.benchmarks.matcher.stage import Stage, connected, put_gallery
+from tests.benchmarks.matcher.stage import Stage, connected, put_dataset
 from tests.benchmarks.matcher.tables import Seconds, Table, milliseconds
-from tests.benchmarks.vectors import Faces, Gallery
+from tests.benchmarks.vectors import Dataset, Faces
 
 SIZES = (10_000, 100_000)  # and the stage's own
 PHOTOS = (1, 2, 10, 100)
@@ -33,14 +33,14 @@ async def run(
     probes: int = 100,
     strangers: int = 7,
 ) -> Table:
-    """Measure galleries of each size with two photos a person, then one size with more and more photos."""
+    """Measure datasets of each size with two photos per person, then one size with more and more photos."""
     rows = []
     wanted = [(size, 2) for size in sizes] + [(photos_at, each) for each in photos if each != 2]
     for size, each in wanted:
-        gallery = Gallery(size // each, photos=each, even=True, seed=2)
+        dataset = Dataset(size // each, photos=each, even=True, seed=2)
         collection = f"bench-{size}-{each}"
-        await put_gallery(stage.url, gallery, collection)
-        apart = Stage(stage.url, stage.calls, gallery, gallery.all(), stage.cores, stage.postgres_pid)
+        await put_dataset(stage.url, dataset, collection)
+        apart = Stage(stage.url, stage.calls, dataset, dataset.all(), stage.cores, stage.postgres_pid)
         rows += await _rows(apart, collection, probes, strangers)
         await stage.calls.collections.DeleteCollection(pb.DeleteCollectionRequest(collection_id=collection))
     rows += await _rows(stage, "default", probes, strangers)
@@ -57,22 +57,22 @@ async def run(
 
 
 async def _rows(stage: Stage, collection: str, probes: int, strangers: int) -> list[tuple[str, ...]]:
-    gallery = stage.gallery
-    name = f"{len(stage.faces.people):,} x {gallery.photos:g}"
+    dataset = stage.dataset
+    name = f"{len(stage.faces.people):,} x {dataset.photos:g}"
     rows = [(name, "facerec", *await _ours(stage, collection, probes, strangers))]
     makers: tuple[Callable[[], Peer], ...] = (lambda: Numpy(stage.faces), lambda: FaissFlat(stage.faces))
     for make in makers:
-        rows.append((name, *_peer(make(), gallery)))
+        rows.append((name, *_peer(make(), dataset)))
     with tempfile.TemporaryDirectory() as folder:
-        rows.append((name, *_peer(KnnPickle(stage.faces, Path(folder)), gallery, changes=1)))
+        rows.append((name, *_peer(KnnPickle(stage.faces, Path(folder)), dataset, changes=1)))
     if len(stage.faces.people) <= MOST_SQL_FACES:
-        rows.append((name, PlainSql.name, *await _plain_sql(stage.url, stage.faces, gallery)))
+        rows.append((name, PlainSql.name, *await _plain_sql(stage.url, stage.faces, dataset)))
     return rows
 
 
 async def _ours(stage: Stage, collection: str, probes: int, strangers: int) -> tuple[str, ...]:
-    genuine = stage.gallery.genuine(probes, draw=6)
-    nobody = stage.gallery.strangers(strangers, draw=6)
+    genuine = stage.dataset.genuine(probes, draw=6)
+    nobody = stage.dataset.strangers(strangers, draw=6)
 
     async def verify(number: int) -> None:
         request = calls.verify(int(genuine.people[number]), genuine.encodings[number], collection)
@@ -105,9 +105,9 @@ async def _bytes(url: str, collection: str) -> int:
         return int(await connection.fetchval(query, tables))
 
 
-def _peer(peer: Peer, gallery: Gallery, *, searches: int = 7, changes: int = 3) -> tuple[str, ...]:
-    faces = gallery.genuine(searches, draw=6).encodings
-    strangers = gallery.strangers(searches, draw=6)
+def _peer(peer: Peer, dataset: Dataset, *, searches: int = 7, changes: int = 3) -> tuple[str, ...]:
+    faces = dataset.genuine(searches, draw=6).encodings
+    strangers = dataset.strangers(searches, draw=6)
     enrolled = np.array([took(partial(peer.who, face)) for face in faces])
     nobody = np.array([took(partial(peer.who, face)) for face in strangers])
     kept = peer.bytes_kept()
@@ -116,8 +116,8 @@ def _peer(peer: Peer, gallery: Gallery, *, searches: int = 7, changes: int = 3) 
     return peer.name, "", _ms(enrolled), _ms(nobody), _ms(added), _ms(deleted), f"{kept / 1e6:.0f}"
 
 
-async def _plain_sql(url: str, faces: Faces, gallery: Gallery, searches: int = 3) -> tuple[str, ...]:
-    probes, strangers = gallery.genuine(searches, draw=6).encodings, gallery.strangers(searches, draw=6)
+async def _plain_sql(url: str, faces: Faces, dataset: Dataset, searches: int = 3) -> tuple[str, ...]:
+    probes, strangers = dataset.genuine(searches, draw=6).encodings, dataset.strangers(searches, draw=6)
     async with connected(url) as connection:
         peer = await PlainSql.filled(connection, faces)
         times: dict[str, list[float]] = {"enrolled": [], "nobody": [], "add": [], "delete": []}

@@ -19,7 +19,7 @@ async def run(stage: Stage, *, probes: int = 1000, strangers: int = 21) -> Table
     # numpy allocates half a gigabyte each time; where memory is scarce or shared that alone takes a second.
     best = float(scans.min() / peers["numpy"].min())
     return Table.of_figures(
-        f"Identify, {len(stage.faces.people):,} faces of {stage.gallery.people:,} people",
+        f"Identify, {len(stage.faces.people):,} faces of {stage.dataset.people:,} people",
         [
             Figure.at_most("enrolled, p50", milliseconds(times), 15, " ms"),
             Figure.plain("enrolled, p99", milliseconds(times, 99), " ms"),
@@ -42,7 +42,7 @@ async def run(stage: Stage, *, probes: int = 1000, strangers: int = 21) -> Table
 
 async def _enrolled(stage: Stage, count: int) -> tuple[Seconds, float, float]:
     """Times, the share that the index decides alone, and the share of those that it decides right."""
-    probes = stage.gallery.genuine(count, draw=3)
+    probes = stage.dataset.genuine(count, draw=3)
     answers: list[pb.IdentifiedFace] = []
 
     async def send(number: int) -> None:
@@ -62,7 +62,7 @@ async def _strangers(stage: Stage, count: int) -> tuple[Seconds, Seconds, dict[s
     whole: list[float] = []
     scans: list[float] = []
     numpys, faisses = [], []
-    vectors = stage.gallery.strangers(count, draw=3)
+    vectors = stage.dataset.strangers(count, draw=3)
     for vector in vectors:
         for times, exact_only in ((whole, False), (scans, True)):
             start = time.perf_counter()

@@ -15,7 +15,7 @@ from tests.benchmarks.vectors import Faces, Vectors
 
 
 class Peer(Protocol):
-    """A way to keep a gallery on one machine."""
+    """An alternative to facerec that keeps faces on one machine."""
 
     name: str
 

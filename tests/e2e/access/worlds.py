@@ -5,11 +5,11 @@ import numpy as np
 
 from facerec.matcher.v1 import matcher_pb2 as pb
 from facerec.matcher.v1 import transfer_pb2
-from tests.benchmarks.vectors import Gallery
+from tests.benchmarks.vectors import Dataset
 from tests.e2e.access.conftest import bearer
 from tests.e2e.matcher.requests import SPACE, Vector
 from tests.e2e.matcher.transfers import chunk, header
-from tests.fixtures import gallery
+from tests.fixtures import dataset
 from tests.fixtures.matcher import RunningMatcher
 from tests.fixtures.vector_encoder import picture
 
@@ -19,7 +19,7 @@ PAIRS = ((0.20, 0.47), (0.20, 0.41), (0.41, 0.47), (0.52, 0.58), (0.65, 0.90))
 ALONE, RULED, UNDER = range(3)  # the target by itself, among two others at 0.3, with a second face at 0.35
 CLUSTERS = [(pair, kind) for pair in PAIRS for kind in (ALONE, RULED, UNDER)]
 RULER, UNDER_RULER = 0.3, 0.35
-BACKGROUND = Gallery(1000, 3.0, seed=11)
+BACKGROUND = Dataset(1000, 3.0, seed=11)
 SPARE = 80  # the first basis vector of faces that lie near nobody's
 _BASIS = np.linalg.qr(np.random.default_rng(5).normal(size=(128, 128)))[0]
 
@@ -97,4 +97,4 @@ async def build(
     )
     assert added.faces_added == len(faces)
     if background:
-        await gallery.load(administrator, BACKGROUND.all(), collection_id)
+        await dataset.load(administrator, BACKGROUND.all(), collection_id)

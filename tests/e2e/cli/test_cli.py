@@ -10,7 +10,7 @@ from PIL import Image
 
 from facerec.cli.drawing.annotate import KNOWN
 from facerec.cli.local.temporary import temporary_stack
-from tests.benchmarks.vectors import Gallery
+from tests.benchmarks.vectors import Dataset
 from tests.e2e.cli.conftest import Ran, Terminal
 
 
@@ -170,7 +170,7 @@ def test_an_import_says_that_it_looks_for_no_duplicates_where_they_are_refused(
     terminal: Terminal, tmp_path: Path
 ) -> None:
     assert not terminal.run("collections", "create", "refusing", "--duplicates", "refuse").code
-    faces = Gallery(4, photos=1, even=True, seed=3).all()
+    faces = Dataset(4, photos=1, even=True, seed=3).all()
     people = np.array([f"p{number}" for number in faces.people])
     np.savez(tmp_path / "in.npz", encodings=faces.encodings, person_ids=people)
     command = ("import", tmp_path / "in.npz", "--collection", "refusing")
@@ -189,11 +189,11 @@ def test_too_few_people_to_calibrate_on_are_told_how_many_it_takes(terminal: Ter
     assert "142 persons" in refused.err
 
 
-def test_a_gallery_is_calibrated_drawn_and_the_thresholds_put_in_force(
+def test_a_collection_is_calibrated_and_plotted_and_its_thresholds_are_applied(
     terminal: Terminal, tmp_path: Path
 ) -> None:
     terminal.run("collections", "create", "calibrated")
-    faces = Gallery(200, photos=2, even=True, seed=9).all()
+    faces = Dataset(200, photos=2, even=True, seed=9).all()
     people = np.array([f"p{number}" for number in faces.people])
     np.savez(tmp_path / "in.npz", encodings=faces.encodings, person_ids=people)
     moved = terminal.run("import", tmp_path / "in.npz", "--collection", "calibrated", "--json")

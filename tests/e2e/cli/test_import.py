@@ -15,7 +15,7 @@ from facerec.contract import DEFAULT_SPACE
 from facerec.sources import files
 from facerec.sources import rows as source_rows
 from facerec.sources.rows import Refuse, Row
-from tests.benchmarks.vectors import Gallery
+from tests.benchmarks.vectors import Dataset
 from tests.e2e.cli.conftest import Prepared, Terminal
 
 MOVED = ("--collection", "moved")
@@ -26,7 +26,7 @@ PEOPLE = ("ann", "bob", "cid", "dan")
 def source(prepared: Prepared, tmp_path: Path) -> Path:
     """A file of four people's faces, for a collection that has nobody."""
     prepared.collection("moved")
-    faces = Gallery(4, photos=1, even=True, seed=3).all()
+    faces = Dataset(4, photos=1, even=True, seed=3).all()
     path = tmp_path / "in.npz"
     np.savez(path, encodings=faces.encodings, person_ids=np.array(PEOPLE))
     return path

@@ -45,6 +45,6 @@ def test_what_was_done_is_shown_newest_first(terminal: Terminal) -> None:
 
 
 @pytest.mark.usefixtures("reviewed")
-def test_a_small_gallery_has_no_recall_to_measure(terminal: Terminal) -> None:
+def test_a_small_collection_has_no_recall_to_measure(terminal: Terminal) -> None:
     assert terminal.run("measure-recall", *STAFF).out == "no index: every answer is exact\n"
     assert terminal.run("measure-recall", *STAFF, "--json").json["indexed"] is False

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.benchmarks.vectors import Gallery
+from tests.benchmarks.vectors import Dataset
 from tests.e2e.cli.conftest import Ran, Terminal
 
 WIDE = "wide"
@@ -18,7 +18,7 @@ STYLES = re.compile(r"\x1b\[[0-9;]*m")
 def people(terminal: Terminal, tmp_path_factory: pytest.TempPathFactory) -> None:
     """A collection of people whose ids and names are as long as they may be."""
     assert not terminal.run("collections", "create", WIDE, "--name", "山" * 80, "--json").code
-    faces = Gallery(200, photos=2, even=True, seed=9).all()
+    faces = Dataset(200, photos=2, even=True, seed=9).all()
     path = tmp_path_factory.mktemp("wide") / "in.npz"
     names = np.array([f"{LONGEST_ID}{number:03}" for number in faces.people])
     np.savez(path, encodings=faces.encodings, person_ids=names, display_names=np.array(["é" * 60] * 400))

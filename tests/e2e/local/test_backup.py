@@ -95,7 +95,7 @@ def test_people_are_verified_again_after_their_folder_was_lost_and_restored(
         end_politely(up)
 
 
-def test_a_gallery_that_is_there_is_replaced_only_where_that_is_asked_for(data_dir: Path) -> None:
+def test_an_existing_database_is_replaced_only_when_asked_for(data_dir: Path) -> None:
     file = data_dir.with_name("gallery.backup")
     note(data_dir, "first")
     backup.backup(data_dir, file)
@@ -107,7 +107,7 @@ def test_a_gallery_that_is_there_is_replaced_only_where_that_is_asked_for(data_d
     assert noted(data_dir) == (["first"], ["facerec"])
 
 
-def test_a_backup_that_cannot_be_restored_leaves_the_gallery_as_it_was(data_dir: Path) -> None:
+def test_a_backup_that_cannot_be_restored_leaves_the_database_as_it_was(data_dir: Path) -> None:
     file, cut = data_dir.with_name("gallery.backup"), data_dir.with_name("cut.backup")
     note(data_dir, random.Random(1).randbytes(20_000).hex())
     size_bytes = backup.backup(data_dir, file)
@@ -138,7 +138,7 @@ def test_no_file_is_written_over(data_dir: Path) -> None:
         backup.backup(data_dir, data_dir.with_name("nowhere") / "gallery.backup")
 
 
-def test_a_folder_without_a_gallery_is_told_and_none_is_made(data_dir: Path, myself: Runner) -> None:
+def test_a_folder_without_a_database_is_reported_and_none_is_created(data_dir: Path, myself: Runner) -> None:
     code, _, complaint = ran(myself, "backup", data_dir.with_name("file"), "--data", data_dir)
     assert (code, complaint) == (
         2,

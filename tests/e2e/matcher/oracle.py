@@ -1,4 +1,4 @@
-"""A gallery as dicts and numpy have it, for a matcher to be held against."""
+"""A model of a collection in dicts and numpy, to compare a matcher's answers with."""
 
 import dataclasses
 

@@ -16,10 +16,10 @@ from matcher_service.audit.changes import Action
 from matcher_service.maintenance import runner
 from matcher_service.maintenance.runner import MaintenanceOptions
 from matcher_service.postgres.statements import partition_name
-from tests.benchmarks.vectors import Gallery
+from tests.benchmarks.vectors import Dataset
 from tests.e2e.matcher.requests import encoding, enroll, refused, vectors
 from tests.e2e.matcher.transfers import chunk, header
-from tests.fixtures.gallery import load
+from tests.fixtures.dataset import load
 from tests.fixtures.matcher import RunningMatcher, StartMatcher
 from tests.fixtures.waiting import until
 
@@ -230,7 +230,7 @@ async def test_each_kind_is_forgotten_when_its_time_is_over(
     await matcher.stub.Verify(pb.VerifyRequest(person_id="ann", probe=face, collection_id="lab"))
     await on_record(matcher, "lab", 3)
     await matcher.collections.DeleteCollection(pb.DeleteCollectionRequest(collection_id="lab"))
-    # What was done in a gallery outlasts it.
+    # The events of a collection are kept after its deletion.
     assert actions(await events(matcher, collection_id="lab")) == [
         "DELETE_COLLECTION", "VERIFY", "ENROLL", "CREATE_COLLECTION",
     ]  # fmt: skip
@@ -262,12 +262,12 @@ async def test_a_time_can_be_asked_for(matcher: RunningMatcher) -> None:
 async def test_a_calibration_applied_is_on_record_and_tells_of_false_hits(
     matcher: RunningMatcher, database_url: str
 ) -> None:
-    gallery = Gallery(400, photos=2, even=True, seed=9).all()
+    dataset = Dataset(400, photos=2, even=True, seed=9).all()
     connection = await asyncpg.connect(database_url)
-    await load(connection, gallery)
+    await load(connection, dataset)
     await connection.execute("ANALYZE")
     await connection.close()
-    identify = pb.IdentifyRequest(probes=[encoding(gallery.encodings[0])], max_distance=0.6)
+    identify = pb.IdentifyRequest(probes=[encoding(dataset.encodings[0])], max_distance=0.6)
     assert not (await matcher.stub.Identify(identify)).HasField("expected_false_hits")
     found = (
         await matcher.collections.Calibrate(calibration_pb2.CalibrateRequest(target_far=0.01))
@@ -284,7 +284,7 @@ async def test_a_calibration_applied_is_on_record_and_tells_of_false_hits(
     assert answer.expected_false_hits == pytest.approx(point.far.value * 800, rel=0.01)
     assert answer.expected_false_hits_high == pytest.approx(point.far.high * 800, rel=0.01)
     # What is told is what happens: as many false hits as that, for the average of everybody else's faces.
-    distances = np.linalg.norm(gallery.encodings[:, None] - gallery.encodings[None], axis=2)
-    strangers = gallery.people[:, None] != gallery.people[None]
+    distances = np.linalg.norm(dataset.encodings[:, None] - dataset.encodings[None], axis=2)
+    strangers = dataset.people[:, None] != dataset.people[None]
     hits = ((distances <= 0.6) & strangers).sum(axis=1).mean()
     assert answer.expected_false_hits == pytest.approx(hits, rel=0.5)

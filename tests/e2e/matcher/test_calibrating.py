@@ -18,10 +18,10 @@ from facerec.matcher.v1 import calibration_pb2
 from facerec.matcher.v1 import matcher_pb2 as pb
 from matcher_service.calibration import error_rates
 from matcher_service.calibration.impostors import ROWS_A_BLOCK, PairCounter
-from tests.benchmarks.vectors import Faces, Gallery
+from tests.benchmarks.vectors import Dataset, Faces
 from tests.e2e.matcher.requests import encoding, enroll, refused, vectors
 from tests.e2e.matcher.transfers import chunk, header
-from tests.fixtures.gallery import load
+from tests.fixtures.dataset import load
 from tests.fixtures.matcher import RunningMatcher
 from tests.fixtures.waiting import LIMIT_SECONDS
 
@@ -49,10 +49,10 @@ def binned(distances: npt.NDArray[Any]) -> list[int]:
 
 
 async def test_every_pair_is_counted_as_numpy_counts_it(matcher: RunningMatcher, database_url: str) -> None:
-    gallery = Gallery(120, photos=3, even=True, seed=4).all()
-    await fill(database_url, gallery)
+    dataset = Dataset(120, photos=3, even=True, seed=4).all()
+    await fill(database_url, dataset)
     found = await calibrate(matcher, target_far=0.1)
-    faces = gallery.encodings.astype(np.float64).reshape(120, 3, 128)
+    faces = dataset.encodings.astype(np.float64).reshape(120, 3, 128)
     own = np.concatenate(
         [np.linalg.norm(faces[:, a] - faces[:, b], axis=1) for a, b in ((0, 1), (0, 2), (1, 2))]
     )
@@ -69,7 +69,7 @@ async def test_every_pair_is_counted_as_numpy_counts_it(matcher: RunningMatcher,
 async def test_the_threshold_keeps_the_target_and_says_what_it_costs(
     matcher: RunningMatcher, database_url: str
 ) -> None:
-    await fill(database_url, Gallery(600, photos=2, even=True, seed=5).all())
+    await fill(database_url, Dataset(600, photos=2, even=True, seed=5).all())
     found = await calibrate(matcher, target_far=0.01)
     assert (
         found.verify.far.value
@@ -90,7 +90,7 @@ async def test_the_threshold_keeps_the_target_and_says_what_it_costs(
 async def test_what_the_people_cannot_support_is_refused_with_what_it_takes(
     matcher: RunningMatcher, database_url: str
 ) -> None:
-    await fill(database_url, Gallery(60, photos=2, even=True, seed=6).all())
+    await fill(database_url, Dataset(60, photos=2, even=True, seed=6).all())
     with pytest.raises(Exception) as caught:
         await calibrate(matcher, target_far=1e-4)
     error = from_rpc_error(caught.value, "the matcher")  # type: ignore[arg-type]
@@ -111,9 +111,9 @@ async def test_without_two_faces_of_anybody_there_is_a_far_and_no_frr(matcher: R
 
 
 async def test_one_person_under_two_ids_is_named(matcher: RunningMatcher, database_url: str) -> None:
-    gallery = Gallery(100, photos=2, even=True, seed=7).all()
-    await fill(database_url, gallery)
-    twin = gallery.encodings[0] + np.random.default_rng(0).normal(scale=0.005, size=128)
+    dataset = Dataset(100, photos=2, even=True, seed=7).all()
+    await fill(database_url, dataset)
+    twin = dataset.encodings[0] + np.random.default_rng(0).normal(scale=0.005, size=128)
     await matcher.stub.Enroll(enroll("twin", encoding(twin.astype(np.float32))))
     found = await calibrate(matcher, target_far=0.01)
     pairs = {frozenset((each.person_id_a, each.person_id_b)) for each in found.suspects}
@@ -126,7 +126,7 @@ async def test_one_person_under_two_ids_is_named(matcher: RunningMatcher, databa
 async def test_a_calibration_is_applied_once_asked_and_stays_on_record(
     matcher: RunningMatcher, database_url: str
 ) -> None:
-    await fill(database_url, Gallery(200, photos=2, even=True, seed=8).all())
+    await fill(database_url, Dataset(200, photos=2, even=True, seed=8).all())
     found = await calibrate(matcher, target_far=0.01)
     before = (await matcher.collections.GetCollection(pb.GetCollectionRequest())).collection.settings
     assert (before.verify_threshold, before.identify_threshold) == (0.6, 0.5)
@@ -154,7 +154,7 @@ async def test_a_calibration_is_applied_once_asked_and_stays_on_record(
 async def test_what_is_advised_where_identify_has_no_threshold_gives_one(
     matcher: RunningMatcher, database_url: str
 ) -> None:
-    await fill(database_url, Gallery(300, photos=2, even=True, seed=9).all())
+    await fill(database_url, Dataset(300, photos=2, even=True, seed=9).all())
     few = await calibrate(matcher, target_far=0.1, target_false_hits=0.5, max_persons=50)
     persons = re.search(r"set max_persons to (\d+)", few.identify_needs)
     hits = re.search(r"target_false_hits of ([\d.]+) or more", few.identify_needs)
@@ -173,12 +173,12 @@ async def test_what_is_advised_where_identify_has_no_threshold_gives_one(
 async def test_more_people_than_four_thousand_are_compared(
     matcher: RunningMatcher, database_url: str
 ) -> None:
-    gallery = Gallery(4500, photos=1, even=True, seed=10).all()
-    await fill(database_url, gallery)
+    dataset = Dataset(4500, photos=1, even=True, seed=10).all()
+    await fill(database_url, dataset)
     found = await calibrate(matcher, target_far=0.001, max_persons=50_000)
     assert (found.impostor_persons, found.impostor_pairs) == (4500, 4500 * 4499 // 2)
-    probes = gallery.encodings.astype(np.float64)[:100]
-    apart = np.concatenate([np.linalg.norm(gallery.encodings - probe, axis=1) for probe in probes])
+    probes = dataset.encodings.astype(np.float64)[:100]
+    apart = np.concatenate([np.linalg.norm(dataset.encodings - probe, axis=1) for probe in probes])
     drawn = np.repeat(np.arange(error_rates.BINS), found.impostor_counts) * error_rates.BIN
     assert np.median(drawn) == pytest.approx(np.median(apart), abs=0.02)
     assert found.identify.expected_false_hits <= 0.01
@@ -189,7 +189,7 @@ async def test_more_people_than_four_thousand_are_compared(
 async def test_a_calibration_whose_caller_has_gone_ends_at_its_next_block(
     matcher: RunningMatcher, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await fill(database_url, Gallery(300, photos=2, even=True, seed=11).all())
+    await fill(database_url, Dataset(300, photos=2, even=True, seed=11).all())
     loop, begun, release = asyncio.get_running_loop(), asyncio.Event(), threading.Event()
     counters: list[PairCounter] = []
     count = PairCounter.count

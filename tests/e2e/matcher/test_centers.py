@@ -15,11 +15,11 @@ from matcher_service.maintenance import runner
 from matcher_service.maintenance.runner import MaintenanceOptions
 from matcher_service.postgres.statements import partition_name
 from tests.benchmarks.looks import RADIUS, populate
-from tests.benchmarks.vectors import Faces, Gallery
+from tests.benchmarks.vectors import Dataset, Faces
 from tests.e2e.matcher.catalog import settle
 from tests.e2e.matcher.requests import Vector, encoding, enroll, refused
 from tests.e2e.matcher.transfers import chunk, header, send
-from tests.fixtures.gallery import load
+from tests.fixtures.dataset import load
 from tests.fixtures.matcher import RunningMatcher
 
 FACES = partition_name("face", "default")
@@ -35,7 +35,7 @@ def looks(*photos: int, seed: int = 1) -> list[Vector]:
         step = random.normal(size=128)
         return np.asarray(vector + step * distance / np.linalg.norm(step), np.float32)
 
-    first = Gallery(1, photos=1).all().encodings[0]
+    first = Dataset(1, photos=1).all().encodings[0]
     shown = [first, *(moved(first, APART) for _ in photos[1:])]
     return [
         np.array([moved(look, 0.07) for _ in range(count)]) for look, count in zip(shown, photos, strict=True)
@@ -169,7 +169,7 @@ async def test_an_index_that_misses_with_all_its_lists_is_not_asked(
     matcher: RunningMatcher, administrator: asyncpg.Connection, database_url: str
 ) -> None:
     """Of 3,000 people who are nearly one, those whom it proposes are chance."""
-    one = Gallery(1, photos=1).all().encodings[0]
+    one = Dataset(1, photos=1).all().encodings[0]
     alike = one + np.random.default_rng(2).normal(scale=1e-4, size=(3000, 128)).astype(np.float32)
     await load(administrator, Faces(np.arange(3000), alike))
     await administrator.execute("UPDATE facerec.collection SET index_above_faces = 1000")
@@ -189,7 +189,7 @@ async def test_an_index_that_misses_with_all_its_lists_is_not_asked(
 async def test_an_index_over_too_few_people_to_measure_is_searched_whole(
     matcher: RunningMatcher, administrator: asyncpg.Connection, database_url: str
 ) -> None:
-    await load(administrator, Gallery(60, photos=20, even=True).all())
+    await load(administrator, Dataset(60, photos=20, even=True).all())
     await administrator.execute("UPDATE facerec.collection SET index_above_faces = 1000")
     await runner.run_once(MaintenanceOptions(database_url))
     index = await index_of(matcher)
@@ -203,7 +203,7 @@ async def test_an_index_over_too_few_people_to_measure_is_searched_whole(
 async def test_people_with_one_photo_are_measured_too(
     matcher: RunningMatcher, administrator: asyncpg.Connection, database_url: str
 ) -> None:
-    await load(administrator, Gallery(1500, photos=1, even=True).all())
+    await load(administrator, Dataset(1500, photos=1, even=True).all())
     await administrator.execute("UPDATE facerec.collection SET index_above_faces = 1000")
     await runner.run_once(MaintenanceOptions(database_url))
     index = await index_of(matcher)

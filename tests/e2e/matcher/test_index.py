@@ -21,12 +21,12 @@ from matcher_service.maintenance.runner import MaintenanceOptions
 from matcher_service.postgres.connections import owner as session
 from matcher_service.postgres.connections.owner import LOCK_KEY
 from matcher_service.postgres.statements import partition_name
-from tests.benchmarks.vectors import Faces, Gallery
-from tests.fixtures import gallery
+from tests.benchmarks.vectors import Dataset, Faces
+from tests.fixtures import dataset
 from tests.fixtures.matcher import RunningMatcher
 from tests.fixtures.waiting import until
 
-PEOPLE = Gallery(1000, 3.0, seed=11)
+PEOPLE = Dataset(1000, 3.0, seed=11)
 PERSONS, FACES = (partition_name(parent, "default") for parent in ("person", "face"))
 INDEX, EXACT, CONFIRMED = pb.SEARCH_MODE_INDEX, pb.SEARCH_MODE_EXACT, pb.SEARCH_MODE_INDEX_CONFIRMED
 
@@ -35,7 +35,7 @@ INDEX, EXACT, CONFIRMED = pb.SEARCH_MODE_INDEX, pb.SEARCH_MODE_EXACT, pb.SEARCH_
 async def faces(administrator: asyncpg.Connection) -> Faces:
     """What the collection `default` holds: some 3,000 faces, which it is to index."""
     faces = PEOPLE.all()
-    await gallery.load(administrator, faces)
+    await dataset.load(administrator, faces)
     await administrator.execute("UPDATE facerec.collection SET index_above_faces = 1000")
     return faces
 
@@ -65,7 +65,7 @@ async def maintain(url: str) -> bool:
 
 
 def probe(vector: npt.NDArray[np.float32]) -> pb.Probe:
-    return pb.Probe(encoding=encoder_pb2.Encoding(values=vector.tolist(), space=gallery.SPACE))
+    return pb.Probe(encoding=encoder_pb2.Encoding(values=vector.tolist(), space=dataset.SPACE))
 
 
 async def identify(matcher: RunningMatcher, vector: Any, **options: Any) -> pb.IdentifiedFace:
@@ -78,7 +78,7 @@ def nearest(faces: Faces, vector: npt.NDArray[np.float32]) -> tuple[str, float]:
     """Who numpy finds, and how far away."""
     distances = np.linalg.norm(faces.encodings.astype(np.float64) - vector.astype(np.float64), axis=1)
     place = int(np.argmin(distances))
-    return gallery.person_id(int(faces.people[place])), float(distances[place])
+    return dataset.person_id(int(faces.people[place])), float(distances[place])
 
 
 async def test_decisions_are_numpys_whatever_the_index_proposes(
@@ -178,13 +178,13 @@ async def test_an_index_comes_with_the_size_is_rebuilt_with_growth_and_goes_agai
     matcher: RunningMatcher, administrator: asyncpg.Connection, database_url: str, collections: Any
 ) -> None:
     await administrator.execute("UPDATE facerec.collection SET index_above_faces = 1000")
-    few = Gallery(200, 2.0, even=True, seed=3)
-    await gallery.load(administrator, few.all())
+    few = Dataset(200, 2.0, even=True, seed=3)
+    await dataset.load(administrator, few.all())
     await maintain(database_url)
     assert not (await collections.index()).ready
     assert (await identify(matcher, few.all().encodings[0])).mode == EXACT
 
-    await gallery.load(administrator, _renumbered(Gallery(400, 2.0, even=True, seed=4).all(), 1000))
+    await dataset.load(administrator, _renumbered(Dataset(400, 2.0, even=True, seed=4).all(), 1000))
     await maintain(database_url)
     first = await collections.index()
     assert (first.ready, first.persons) == (True, 600)
@@ -193,7 +193,7 @@ async def test_an_index_comes_with_the_size_is_rebuilt_with_growth_and_goes_agai
     await maintain(database_url)
     assert (await collections.index()).build_time == first.build_time
 
-    await gallery.load(administrator, _renumbered(Gallery(400, 2.0, even=True, seed=5).all(), 5000))
+    await dataset.load(administrator, _renumbered(Dataset(400, 2.0, even=True, seed=5).all(), 5000))
     await maintain(database_url)
     assert (await collections.index()).persons == 1000
     assert await _indexes(administrator) == _pair(2)

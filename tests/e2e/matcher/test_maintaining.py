@@ -16,10 +16,10 @@ from matcher_service.maintenance import runner
 from matcher_service.maintenance.runner import CollectionsFailed, MaintenanceOptions
 from matcher_service.postgres.connections import owner as session
 from matcher_service.postgres.statements import partition_name
-from tests.benchmarks.vectors import Gallery
+from tests.benchmarks.vectors import Dataset
 from tests.e2e.matcher.catalog import create, delete
 from tests.e2e.matcher.requests import encoding, enroll, vectors
-from tests.fixtures import gallery
+from tests.fixtures import dataset
 from tests.fixtures.matcher import RunningMatcher
 from tests.fixtures.waiting import LIMIT_SECONDS, until
 
@@ -80,7 +80,7 @@ async def receipts(administrator: asyncpg.Connection, collection_id: str) -> lis
 async def test_an_index_that_cannot_be_built_fails_its_collection_alone(
     matcher: RunningMatcher, administrator: asyncpg.Connection, database_url: str, later: str, scrub: bool
 ) -> None:
-    await gallery.load(administrator, Gallery(400, 3.0, seed=11).all())
+    await dataset.load(administrator, Dataset(400, 3.0, seed=11).all())
     await administrator.execute("UPDATE facerec.collection SET index_above_faces = 1000")
     await administrator.execute(
         f"CREATE TABLE {IN_THE_WAY} (); ALTER TABLE {IN_THE_WAY} OWNER TO facerec_owner"

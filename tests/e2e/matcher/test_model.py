@@ -1,4 +1,4 @@
-"""Any sequence of calls leaves the galleries as plain dicts would be, distances as numpy has them."""
+"""After any sequence of calls collections equal plain dicts, and distances those that numpy computes."""
 
 import asyncio
 from typing import Any
@@ -21,7 +21,7 @@ faces = st.integers(0, len(VECTORS) - 1)
 request_ids = st.sampled_from(["", "", "one", "two"])
 
 
-class GalleryMachine(MatcherMachine):
+class CollectionsMachine(MatcherMachine):
     """Drives a matcher over gRPC beside an oracle of each collection there is."""
 
     @initialize(person=people, face=faces)
@@ -182,11 +182,11 @@ class GalleryMachine(MatcherMachine):
         )
 
 
-def test_the_galleries_behave_as_dicts_and_numpy_do(database_url: str) -> None:
+def test_collections_behave_as_dicts_and_numpy_do(database_url: str) -> None:
     with asyncio.Runner() as runner:
         administrator = runner.run(asyncpg.connect(database_url))
 
-        class Machine(GalleryMachine):
+        class Machine(CollectionsMachine):
             pass
 
         Machine.database_url, Machine.administrator, Machine.runner = database_url, administrator, runner

@@ -12,12 +12,12 @@ from facerec.matcher.v1 import review_pb2
 from matcher_service.duplicates import review
 from matcher_service.maintenance import runner
 from matcher_service.maintenance.runner import MaintenanceOptions
-from tests.benchmarks.vectors import Faces, Gallery
+from tests.benchmarks.vectors import Dataset, Faces
 from tests.e2e.matcher.requests import SPACE, encoding, enroll, refused, vectors
-from tests.fixtures.gallery import load, person_id
+from tests.fixtures.dataset import load, person_id
 from tests.fixtures.matcher import RunningMatcher
 
-PEOPLE = Gallery(1000, photos=2, even=True, seed=13)
+PEOPLE = Dataset(1000, photos=2, even=True, seed=13)
 NEAR = 0.55
 Pairs = list[review_pb2.DuplicatePair]
 
@@ -71,7 +71,7 @@ async def filled(url: str, faces: Faces | None = None) -> asyncpg.Connection:
 
 
 async def index(connection: asyncpg.Connection, url: str) -> None:
-    """Have the gallery searched by an index, and leave the connection."""
+    """Load the dataset and build its index; yields the connection."""
     await connection.execute("UPDATE facerec.collection SET index_above_faces = 1000")
     await runner.run_once(MaintenanceOptions(url))
     # Of people who are all alike an index finds nobody surely: it is asked all the same here.

@@ -95,7 +95,7 @@ WRITERS = {
 
 
 @pytest.mark.parametrize("suffix", WRITERS)
-def test_a_gallery_moves_in_once_from_every_kind_of_file(
+def test_faces_are_imported_once_from_every_kind_of_file(
     run: Run, matcher: MatcherProcess, collection: str, tmp_path: Path, suffix: str
 ) -> None:
     faces = vectors(40)
@@ -115,8 +115,8 @@ def test_a_gallery_moves_in_once_from_every_kind_of_file(
 def test_a_classifier_of_scikit_learn_decides_as_identify_does_after_the_import(
     run: Run, matcher: MatcherProcess, collection: str, tmp_path: Path
 ) -> None:
-    gallery = generated.Gallery(100, photos=4, even=True, seed=3).all()
-    faces, people = gallery.encodings, [f"p{number}" for number in gallery.people]
+    dataset = generated.Dataset(100, photos=4, even=True, seed=3).all()
+    faces, people = dataset.encodings, [f"p{number}" for number in dataset.people]
     fitted = KNeighborsClassifier(n_neighbors=1).fit(faces.astype(np.float64), people)
     source = tmp_path / "trained.clf"
     source.write_bytes(pickle.dumps(fitted))

@@ -20,9 +20,9 @@ from facerec.local.postgres import EmbeddedPostgres
 from matcher_service.maintenance import runner
 from matcher_service.maintenance.runner import MaintenanceOptions
 from matcher_service.postgres import migrations
-from tests.benchmarks.vectors import Gallery
+from tests.benchmarks.vectors import Dataset
 from tests.e2e.access.conftest import entry
-from tests.fixtures import gallery
+from tests.fixtures import dataset
 from tests.fixtures.matcher import MatcherProcess
 from tests.fixtures.vector_encoder import picture, vector_encoder
 from tests.soak.hostile.attacker import Attacker
@@ -181,9 +181,9 @@ async def _attack(database_url: str, folder: Path, *, short: bool) -> list[Check
 async def _running(database_url: str, folder: Path, people: int) -> AsyncIterator[Attacker]:
     """A matcher over an indexed collection of so many people, two faces each."""
     await migrations.migrate(database_url)
-    faces = Gallery(people, 2.0, even=True, seed=3).all()
+    faces = Dataset(people, 2.0, even=True, seed=3).all()
     connection = await asyncpg.connect(database_url)
-    await gallery.load(connection, faces)
+    await dataset.load(connection, faces)
     await connection.execute("UPDATE facerec.collection SET index_above_faces = 1000")
     await connection.close()
     assert await runner.run_once(MaintenanceOptions(database_url))

@@ -22,7 +22,7 @@ from facerec.matcher.v1 import matcher_pb2_grpc
 from facerec.serving.auth.permissions import TRIES_WITH_ENCODINGS
 from matcher_service.identification.failed_tries import MATCH_TRIES
 from matcher_service.postgres import migrations
-from tests.fixtures.gallery import SPACE
+from tests.fixtures.dataset import SPACE
 from tests.fixtures.matcher import MatcherProcess
 from tests.soak.hostile.recovery import (
     DIMENSIONS,
