@@ -67,7 +67,7 @@ async def test_verify_and_the_empty_handler_answer(stage: Stage) -> None:
 
 
 async def test_a_flood_is_answered_or_refused_and_nothing_else(stage: Stage) -> None:
-    # So small a collection is searched thousands of times a second: ten times more would overload gRPC itself.
+    # So small a collection answers thousands of searches a second: ten times more would overload gRPC itself.
     table = await flood.run(stage, seconds=1.0, rounds=1, times=2)
     # On a machine with much else to do a statement may take longer than it is given, which is UNAVAILABLE.
     assert re.fullmatch(r"0|\{'UNAVAILABLE': \d+\}", table.rows[-1][1]), table.text()

@@ -262,7 +262,7 @@ def review_of(keys: list[int], **values: int) -> dict[str, Any]:
     }
 
 
-async def test_an_enrolment_locks_nobody_while_it_waits_for_a_model(
+async def test_an_enrollment_locks_nobody_while_it_waits_for_a_model(
     database: Database, database_url: str
 ) -> None:
     person, lock = partition_name("person", "default"), "lock_enrolled_person"

@@ -48,7 +48,7 @@ async def run(
 
 
 async def rates(stage: Stage, fresh: "Newcomers", rounds: int, seconds: float) -> list[Figure]:
-    """Enrolments a second: with the check and the index, with the index alone, with neither."""
+    """Enrollments a second: with the check and the index, with the index alone, with neither."""
     await stage.calls.collections.CreateCollection(pb.CreateCollectionRequest(collection_id=UNINDEXED))
     kinds = {
         "index and duplicate check": ("default", FLAG),
@@ -107,7 +107,7 @@ class Newcomers:
         return added, await driving.one_by_one(delete, count, first)
 
     async def rate(self, seconds: float, collection: str) -> float:
-        """Enrolments a second; whoever calls erases them."""
+        """Enrollments a second; whoever calls erases them."""
 
         async def send(_: int) -> None:
             await self._add(next(self._numbers), collection)

@@ -1,4 +1,4 @@
-"""How cost grows with the faces in a collection and with photos per person, for facerec and its alternatives."""
+"""How cost grows with a collection and with photos per person, for facerec and its alternatives."""
 
 import tempfile
 import time

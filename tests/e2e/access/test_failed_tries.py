@@ -257,7 +257,7 @@ async def test_a_count_ends_with_the_person_and_when_it_says_nothing_more(
 
 
 async def _leave_rows(administrator: asyncpg.Connection) -> None:
-    """Of two counts one is regained; one more is of nobody who is enrolled, and one of enrolments."""
+    """Of two counts one is regained; one more is of nobody who is enrolled, and one of enrollments."""
     await administrator.execute(
         "UPDATE facerec.failed_try SET full_time = now()"
         " WHERE person_key = (SELECT min(person_key) FROM facerec.failed_try)"
@@ -294,7 +294,7 @@ async def test_refused_duplicates_are_counted_too_and_new_faces_as_a_twentieth(
     await matcher.stub.Enroll(enroll("eve", encoding(next(new))), metadata=bearer("a"))
 
 
-async def test_enrolments_of_many_people_at_once_are_all_taken_where_enough_tries_are_left(
+async def test_enrollments_of_many_people_at_once_are_all_taken_where_enough_tries_are_left(
     matcher: RunningMatcher, administrator: asyncpg.Connection
 ) -> None:
     await refuse_duplicates(matcher)
@@ -307,7 +307,7 @@ async def test_enrolments_of_many_people_at_once_are_all_taken_where_enough_trie
     assert await tries(administrator) == [("onboarding", 9.6)]  # two of five a day
 
 
-async def test_enrolments_at_once_get_no_more_refusals_than_a_key_has_tries(
+async def test_enrollments_at_once_get_no_more_refusals_than_a_key_has_tries(
     start_matcher: StartMatcher, matcher: RunningMatcher, database_url: str, keys: Path
 ) -> None:
     await refuse_duplicates(matcher)
@@ -327,7 +327,7 @@ async def test_enrolments_at_once_get_no_more_refusals_than_a_key_has_tries(
     assert reasons.count(Reason.RATE_LIMITED) == 35
 
 
-async def test_an_enrolment_that_would_wait_too_long_for_others_of_its_key_is_no_failed_try(
+async def test_an_enrollment_that_would_wait_too_long_for_others_of_its_key_is_no_failed_try(
     matcher: RunningMatcher, administrator: asyncpg.Connection
 ) -> None:
     await refuse_duplicates(matcher)

@@ -1,4 +1,4 @@
-"""Ways to hold enrolments up at a place, and to see whose a face is."""
+"""Ways to hold enrollments up at a place, and to see whose a face is."""
 
 import asyncio
 import contextlib

@@ -68,7 +68,7 @@ async def centers(url: str) -> dict[str, list[bool]]:
 
 
 def request(person_id: str, faces: Vector, first: int = 0, **fields: Any) -> pb.EnrollRequest:
-    """An enrolment whose references are in the order of the faces."""
+    """An enrollment whose references are in the order of the faces."""
     items = [
         pb.EnrollItem(probe=encoding(face), external_ref=f"{first + place:03}")
         for place, face in enumerate(faces)
@@ -116,7 +116,7 @@ async def test_a_merge_makes_centers_of_both_persons_looks(
     assert (sum(marked[:4]), sum(marked[4:])) == (1, 1)
 
 
-@pytest.mark.parametrize("by", ["maintain", "an enrolment"])
+@pytest.mark.parametrize("by", ["maintain", "an enrollment"])
 async def test_centers_are_worked_out_anew_when_faces_expire(
     matcher: RunningMatcher, administrator: asyncpg.Connection, database_url: str, by: str
 ) -> None:

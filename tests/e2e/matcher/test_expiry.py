@@ -15,7 +15,7 @@ BRIEF, LASTING, OTHER = vectors(3)
 
 
 def expiring(person_id: str, *probes: pb.Probe, seconds: float = 3600, **fields: object) -> pb.EnrollRequest:
-    """An enrolment of faces that are gone after so many seconds."""
+    """An enrollment of faces that are gone after so many seconds."""
     request = enroll(person_id, *probes, **fields)
     request.expire_time.FromNanoseconds(time.time_ns() // 1000 * 1000 + int(seconds * 1e9))
     return request

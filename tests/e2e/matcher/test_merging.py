@@ -153,7 +153,7 @@ async def test_a_face_deleted_while_it_moves_is_deleted(matcher: RunningMatcher,
     assert face_id not in await held(matcher, "ann")
 
 
-async def test_opposite_merges_and_enrolments_at_once_lose_nothing(
+async def test_opposite_merges_and_enrollments_at_once_lose_nothing(
     start_matcher: StartMatcher, database_url: str
 ) -> None:
     matchers = [await start_matcher(database_url) for _ in range(2)]

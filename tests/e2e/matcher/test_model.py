@@ -70,7 +70,7 @@ class CollectionsMachine(MatcherMachine):
             self._note(tenant, person, chosen, request_id, answer)
 
     def _note(self, tenant: Tenant, person: str, chosen: list[int], request_id: str, answer: Any) -> None:
-        """Hold the answer of a new enrolment against the oracle, which follows."""
+        """Hold the answer of a new enrollment against the oracle, which follows."""
         assert answer.person_created is (person not in tenant.people)
         others = [tenant.duplicate(person, face) for face in chosen]
         if person not in tenant.people:

@@ -1,4 +1,4 @@
-"""An enrolment by request id happens once, whatever is lost, doubled or erased meanwhile."""
+"""An enrollment by request id happens once, whatever is lost, doubled or erased meanwhile."""
 
 import asyncio
 import contextlib
@@ -124,7 +124,7 @@ async def test_request_ids_and_imports_are_forgotten_after_their_time(
 
 
 @pytest.mark.parametrize("request_id", ["", "r1"])
-async def test_concurrent_calls_of_one_enrolment_store_one_face(
+async def test_concurrent_calls_of_one_enrollment_store_one_face(
     start_matcher: StartMatcher, database_url: str, request_id: str
 ) -> None:
     matchers = [await start_matcher(database_url) for _ in range(2)]

@@ -90,14 +90,14 @@ async def test_default_is_left_empty_and_as_new(pair: tuple[RunningMatcher, Runn
     one, other = pair
     other_settings = merged(NEW, pb.CollectionSettings(display_name="Staff", verify_threshold=0.25))
     await one.collections.UpdateCollection(pb.UpdateCollectionRequest(settings=other_settings))
-    enrolment = enroll("ann", encoding(FIRST), encoding(SECOND), request_id="r1")
-    first = await one.stub.Enroll(enrolment)
+    enrollment = enroll("ann", encoding(FIRST), encoding(SECOND), request_id="r1")
+    first = await one.stub.Enroll(enrollment)
     await other.stub.GetPerson(pb.GetPersonRequest(person_id="ann"))
     assert await delete(one, "default") == (1, 1, 2)
     assert (await get(other, "default")).settings == NEW
     with refused(Reason.PERSON_NOT_FOUND, "person_id"):
         await other.stub.GetPerson(pb.GetPersonRequest(person_id="ann"))
-    again = await other.stub.Enroll(enrolment)
+    again = await other.stub.Enroll(enrollment)
     assert again.person_created, "the request id went with the collection"
     assert again.faces[0].face.face_id != first.faces[0].face.face_id
     assert await delete(other, "default") == (1, 1, 2)

@@ -82,7 +82,7 @@ async def by_own_faces(attacker: Attacker, rulers: int) -> CheckResult:
         await attacker.ask("DeleteFace", pb.DeleteFaceRequest(face_id=face_id), "admin")
     return CheckResult(
         "scores: faces of one's own under the target",
-        f"{learned}, by {len(own)} enrolments",
+        f"{learned}, by {len(own)} enrollments",
         learned == "nothing",
     )
 

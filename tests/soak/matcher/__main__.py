@@ -13,9 +13,9 @@ from tests.soak.matcher.ledger import Fault
 from tests.soak.matcher.planted import ForgetfulCaller
 from tests.soak.matcher.stack import MATCHER, Stack
 
-SOAK = Plan(kills=50, enrolments=30_000)
-EARLY = Plan(kills=4, enrolments=1_500)
-FORGETFUL = Plan(kills=4, enrolments=1_500, caller=ForgetfulCaller)
+SOAK = Plan(kills=50, enrollments=30_000)
+EARLY = Plan(kills=4, enrollments=1_500)
+FORGETFUL = Plan(kills=4, enrollments=1_500, caller=ForgetfulCaller)
 OUTAGES = 10
 DOWN_SECONDS = 1.5
 OTHERS = 996  # collections, besides the steady tenants: a thousand
@@ -32,7 +32,7 @@ def outcome(plan: Plan, module: str = MATCHER) -> Outcome:
 
 
 def kills() -> bool:
-    """Enrol under kills, and see that two planted faults are found."""
+    """Enroll under kills, and see that two planted faults are found."""
     seen = [
         ("as released", outcome(SOAK)),
         ("planted: acknowledges early", outcome(EARLY, "tests.soak.matcher.planted")),

@@ -90,7 +90,7 @@ def probe(number: int) -> v1.Probe:
 
 
 def enroll(collection_id: str, person_id: str, number: int) -> v1.EnrollRequest:
-    """An enrolment of one face."""
+    """An enrollment of one face."""
     return v1.EnrollRequest(
         collection_id=collection_id, person_id=person_id, items=[v1.EnrollItem(probe=probe(number))]
     )

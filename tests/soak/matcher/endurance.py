@@ -1,4 +1,4 @@
-"""Enrolments while matchers and Postgres are killed in turn, and what is left of them."""
+"""Enrollments while matchers and Postgres are killed in turn, and what is left of them."""
 
 import asyncio
 import collections
@@ -27,10 +27,10 @@ STALL_SECONDS = 120.0
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
-    """How much: at least so many enrolments acknowledged, and kills spread evenly among them."""
+    """How much: at least so many enrollments acknowledged, and kills spread evenly among them."""
 
     kills: int
-    enrolments: int
+    enrollments: int
     workers: int = 24
     seed: int = 0
     caller: type[Caller] = Caller
@@ -94,9 +94,9 @@ def endure(plan: Plan, stack: Stack) -> Outcome:
         work = pool.submit(asyncio.run, load.run())
         try:
             for number in range(plan.kills):
-                _wait(load, work, (number + 1) * plan.enrolments // (plan.kills + 1))
+                _wait(load, work, (number + 1) * plan.enrollments // (plan.kills + 1))
                 killing.kill(number)
-            _wait(load, work, plan.enrolments)
+            _wait(load, work, plan.enrollments)
         finally:
             load.enough.set()
         work.result()
@@ -138,15 +138,15 @@ class Killing:
             replica.wait()
 
 
-def _wait(load: Load, work: Future[None], enrolments: int) -> None:
+def _wait(load: Load, work: Future[None], enrollments: int) -> None:
     """Wait for so many acknowledgements. Raises what ended the load, and TimeoutError for a stall."""
-    last, since = load.ledger.enrolments, time.monotonic()
-    while load.ledger.enrolments < enrolments and not work.done():
+    last, since = load.ledger.enrollments, time.monotonic()
+    while load.ledger.enrollments < enrollments and not work.done():
         time.sleep(0.01)
-        if load.ledger.enrolments != last:
-            last, since = load.ledger.enrolments, time.monotonic()
+        if load.ledger.enrollments != last:
+            last, since = load.ledger.enrollments, time.monotonic()
         if time.monotonic() - since > STALL_SECONDS:
-            raise TimeoutError(f"no enrolment was acknowledged for {STALL_SECONDS:.0f} s")
+            raise TimeoutError(f"no enrollment was acknowledged for {STALL_SECONDS:.0f} s")
     if work.done():
         work.result()
 

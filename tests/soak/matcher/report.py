@@ -18,10 +18,10 @@ _console = Console(width=150)
 
 def outcomes(seen: Sequence[tuple[str, Outcome]]) -> None:
     """What came of enrolling under kills: a column a run, and what SQL and the API say of each fault."""
-    table = Table("", *(name for name, _ in seen), title="Enrolments under kill -9")
+    table = Table("", *(name for name, _ in seen), title="Enrollments under kill -9")
     rows = {
         "kills": [", ".join(f"{n} {what}" for what, n in one.kills.items()) for _, one in seen],
-        "enrolments acknowledged": [f"{one.ledger.enrolments:,}" for _, one in seen],
+        "enrollments acknowledged": [f"{one.ledger.enrollments:,}" for _, one in seen],
         "faces of them": [f"{len(one.ledger.entries):,}" for _, one in seen],
         "calls made again after an answer": [f"{one.ledger.replays:,}" for _, one in seen],
         "attempts without an answer": [f"{sum(one.ledger.retries.values()):,}" for _, one in seen],
@@ -31,7 +31,7 @@ def outcomes(seen: Sequence[tuple[str, Outcome]]) -> None:
             ]
             for fault in Fault
         },
-        "enrolments answered unlike at first": [str(len(one.ledger.unlike)) for _, one in seen],
+        "enrollments answered unlike at first": [str(len(one.ledger.unlike)) for _, one in seen],
         "errors no caller should see": [str(one.errors) for _, one in seen],
         "recovery, median / most": [recoveries(one.recoveries) for _, one in seen],
         "seconds": [f"{one.seconds:.0f}" for _, one in seen],

@@ -7,8 +7,8 @@ from tests.soak.matcher.ledger import Fault
 from tests.soak.matcher.planted import ForgetfulCaller
 from tests.soak.matcher.stack import MATCHER, Stack
 
-PLAN = Plan(kills=3, enrolments=300)
-PLANTED = Plan(kills=2, enrolments=180)
+PLAN = Plan(kills=3, enrollments=300)
+PLANTED = Plan(kills=2, enrollments=180)
 EARLY = "tests.soak.matcher.planted"
 
 
@@ -17,10 +17,10 @@ def outcome(plan: Plan, module: str = MATCHER) -> Outcome:
         return endure(plan, stack)
 
 
-def test_kills_lose_double_and_misplace_no_enrolment() -> None:
+def test_kills_lose_double_and_misplace_no_enrollment() -> None:
     seen = outcome(PLAN)
     assert seen.clean, repr(seen)
-    assert seen.ledger.enrolments >= PLAN.enrolments
+    assert seen.ledger.enrollments >= PLAN.enrollments
     assert sum(seen.ledger.retries.values()), "no call was ever in the way of a kill"
     assert len(seen.recoveries) == 2
 

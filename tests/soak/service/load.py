@@ -1,4 +1,4 @@
-"""Callers who know what is right: true and false claims, photos, enrolments that must not get lost."""
+"""Callers who know what is right: true and false claims, photos, enrollments that must not get lost."""
 
 import asyncio
 import dataclasses
@@ -78,7 +78,7 @@ class Load:
             await self._client.enroll("photographed", self._photo)
             self._tasks.append(asyncio.create_task(self._photos()))
         self._tasks += [asyncio.create_task(self._claims(number)) for number in range(self._workers)]
-        self._tasks.append(asyncio.create_task(self._enrolments()))
+        self._tasks.append(asyncio.create_task(self._enrollments()))
 
     async def stop(self) -> None:
         """End, and wait for the last answers."""
@@ -87,7 +87,7 @@ class Load:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def lost(self) -> list[str]:
-        """The people whose enrolment was acknowledged and who are not there."""
+        """The people whose enrollment was acknowledged and who are not there."""
         there = {person.person_id async for person in self._client.list_persons(page_size=1000)}
         await self._client.close()
         return [person for person in self.enrolled if person not in there]
@@ -119,7 +119,7 @@ class Load:
             reason = error.reason
         self.answers.append(Answer(kind, began, time.monotonic(), reason, wrong))
 
-    async def _enrolments(self) -> None:
+    async def _enrollments(self) -> None:
         """A new person again and again; one that is not acknowledged is asked for until it is."""
         number = 0
         while True:

@@ -1,4 +1,4 @@
-"""Each replica replaced in turn under load: no call may fail, no enrolment be lost."""
+"""Each replica replaced in turn under load: no call may fail, no enrollment be lost."""
 
 import dataclasses
 import functools
