@@ -39,7 +39,7 @@ def shortened() -> dict[str, Any]:
 
 
 class Prometheus:
-    """Scrapes every second whom it is told to. Its files go into a folder."""
+    """A Prometheus that scrapes its targets every second. Its files go into a folder."""
 
     def __init__(self, folder: Path) -> None:
         self._config = folder / "prometheus.yaml"

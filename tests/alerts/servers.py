@@ -1,4 +1,4 @@
-"""Servers that come back where they were, and callers that go on until they are told to stop."""
+"""Servers that restart on their old ports, and callers that go on until they are stopped."""
 
 import contextlib
 import threading

@@ -1,7 +1,7 @@
 """People with photos of two looks, and someone who is like the rarer one: `make bench-looks`.
 
 Each of these people has one photo of a look that is 0.5 to 0.9 from the others', and each has a look-alike
-0.42 from that photo. Whoever shows the photo, or a new one of the same look, is to be told of the person.
+0.42 from that photo. A probe of that photo, or of a new one of the same look, must find the person.
 What an index answers alone is compared with numpy, and what `maintain` measured of the index with probes that
 numpy made.
 """

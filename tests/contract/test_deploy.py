@@ -179,7 +179,7 @@ def test_every_variable_that_a_container_is_given_is_a_setting() -> None:
     assert {"ENCODER_TLS_CLIENT_CA_FILE", "MATCHER_KEYS_FILE", "MATCHER_ENCODER_TLS_CERT_FILE"} <= seen
 
 
-def told_metrics() -> set[str]:
+def exported_metrics() -> set[str]:
     """The metrics of docs/operations.md, which a test holds to be those there are."""
     text = (ROOT / "docs" / "operations.md").read_text()
     return set(re.findall(r"^\| `([a-z_]+)` \| (?:both|encoder|matcher) \|", text, re.MULTILINE))
@@ -198,7 +198,7 @@ def test_dashboard_and_alerts_ask_for_metrics_that_there_are() -> None:
     alerts = [rule for group in rules["groups"] for rule in group["rules"]]
     used = used_metrics("\n".join([*queries, *(rule["expr"] for rule in alerts)]))
     assert len(used) > 15
-    assert used <= told_metrics()
+    assert used <= exported_metrics()
     runbook = (ROOT / "docs" / "operations.md").read_text()
     for rule in alerts:
         assert f"| `{rule['alert']}`, {rule['labels']['severity']} | " in runbook
@@ -290,8 +290,8 @@ def test_a_labelled_caller_gets_out_and_in(overlay: str) -> None:
         } in rule["from"]
 
 
-def test_every_secret_that_prod_asks_for_is_told() -> None:
-    told = (DEPLOY / "README.md").read_text()
+def test_every_secret_that_production_needs_is_documented() -> None:
+    readme = (DEPLOY / "README.md").read_text()
     text = "\n".join(
         path.read_text() for path in (DEPLOY / "kubernetes").rglob("*.yaml") if "dev" not in path.parts
     )
@@ -301,7 +301,7 @@ def test_every_secret_that_prod_asks_for_is_told() -> None:
     made = set(re.findall(r"^  secretName: ([\w-]+)", text, re.MULTILINE))  # by cert-manager
     assert {"facerec-database", "facerec-keys", "facerec-migrate-login"} <= asked - made
     for name in asked - made:
-        assert name in told, name
+        assert name in readme, name
 
 
 def pods_of_the_database(overlay: str) -> dict[str, dict[str, Any]]:

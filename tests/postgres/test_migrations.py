@@ -193,11 +193,11 @@ async def test_an_ordinary_user_with_the_rights_named_can_migrate(empty_database
 async def test_what_the_docs_have_a_superuser_run_is_what_migrating_needs(
     postgres_server: PostgresServer,
 ) -> None:
-    told = re.search(r"```sql\n(CREATE ROLE facerec_owner.*?)```", OPERATIONS.read_text(), re.DOTALL)
-    assert told
-    before, after = re.sub(r"--.*", "", told[1]).split("\\connect facerec\n")
+    documented = re.search(r"```sql\n(CREATE ROLE facerec_owner.*?)```", OPERATIONS.read_text(), re.DOTALL)
+    assert documented
+    before, after = re.sub(r"--.*", "", documented[1]).split("\\connect facerec\n")
     # A name of the test's own; the two roles are the cluster's, and may be another test's already.
-    name, logins = f"facerec_told_{os.getpid()}", ("facerec_migrate", "facerec_matcher")
+    name, logins = f"facerec_documented_{os.getpid()}", ("facerec_migrate", "facerec_matcher")
     statements = [each.strip() for each in before.replace("DATABASE facerec", f"DATABASE {name}").split(";")]
     for statement in filter(None, statements):
         with contextlib.suppress(asyncpg.DuplicateObjectError):

@@ -92,7 +92,7 @@ async def test_a_session_of_the_service_is_the_serving_role_whoever_logged_in(da
             await connection.execute("DROP TABLE facerec.face")
 
 
-async def test_a_login_outside_the_serving_role_is_told_so(database_url: str) -> None:
+async def test_a_login_outside_the_serving_role_is_refused_with_the_role_it_needs(database_url: str) -> None:
     connection = await asyncpg.connect(database_url)
     await connection.execute("CREATE ROLE stranger LOGIN")
     database = Database(DatabaseOptions(as_user(database_url, "stranger")))

@@ -60,13 +60,13 @@ async def test_no_statistics_are_collected_of_what_tells_of_a_person(
 ) -> None:
     """In the parents and in partitions, those of a collection made today too."""
     await administrator.execute("SELECT facerec.create_collection('new', 'space')")
-    told = {name for name, collected in documented().items() if collected}
-    assert await names(administrator, SAMPLED) == told
+    sampled = {name for name, collected in documented().items() if collected}
+    assert await names(administrator, SAMPLED) == sampled
     for collection_id in ("default", "new"):
         await load_dataset(administrator, Dataset(200, photos=2, even=True, seed=3).all(), collection_id)
     await administrator.execute("ANALYZE")
     collected = await names(administrator, COLLECTED)
-    assert collected <= told
+    assert collected <= sampled
     assert {"person.person_key", "face.person_key"} <= collected
     assert not await administrator.fetch("SELECT FROM pg_statistic_ext")
 
@@ -108,8 +108,8 @@ async def test_a_migration_clears_what_statistics_held(empty_database_url: str) 
         rows = "SELECT person_id, centroid::text, display_name, audit_key FROM facerec.person ORDER BY 1"
         kept = await connection.fetch(rows)
         await migrate(empty_database_url)
-        told = {name for name, collected in documented().items() if collected}
-        assert await names(connection, COLLECTED) <= told
+        sampled = {name for name, collected in documented().items() if collected}
+        assert await names(connection, COLLECTED) <= sampled
         assert await connection.fetch(rows) == kept
         # The index is gone, searches are exact; vectors stay in line; what was scrubbed is scrubbed anew.
         assert await connection.fetchval("SELECT index_effort IS NULL FROM facerec.collection")

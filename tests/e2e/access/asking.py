@@ -76,8 +76,8 @@ class Asker:
             answer = [part async for part in call] if method.startswith("Export") else await call
         except grpc.aio.AioRpcError as error:
             found = from_rpc_error(error, "the matcher")
-            told = (found.reason.value, found.field, found.message, dict(found.metadata))
-            self.answers.append((method, told))
+            refusal = (found.reason.value, found.field, found.message, dict(found.metadata))
+            self.answers.append((method, refusal))
             return None
         self.answers.append((method, comparable(answer)))
         for message in answer if isinstance(answer, list) else [answer]:

@@ -81,11 +81,11 @@ def test_a_client_refuses_files_that_cannot_be_used_and_names_the_field(
     authority: Authority, fault: str
 ) -> None:
     ca, (cert, key) = authority.ca_file, authority.issue("client", "client")
-    spoil, field, told = (FAULTS | CA_FAULTS)[fault]
+    spoil, field, message = (FAULTS | CA_FAULTS)[fault]
     spoil(authority, "ca" if field == "ca_file" else "client")
     security = Security(ca_file=ca, cert_file=cert, key_file=key)
     for client in (EncoderClient, AsyncEncoderClient, MatcherClient):
-        with pytest.raises(FacerecError, match=told) as caught:
+        with pytest.raises(FacerecError, match=message) as caught:
             client("127.0.0.1:1", security=security)
         assert (caught.value.reason, caught.value.field) == (Reason.OPTION_INVALID, field)
         assert str(caught.value).startswith(f"{field}: ")
@@ -94,10 +94,10 @@ def test_a_client_refuses_files_that_cannot_be_used_and_names_the_field(
 @pytest.mark.parametrize("fault", [*FAULTS, *CA_FAULTS])
 def test_a_server_does_not_start_with_them_and_names_the_setting(authority: Authority, fault: str) -> None:
     ca, (cert, key) = authority.ca_file, authority.issue("server", "localhost")
-    spoil, field, told = (FAULTS | CA_FAULTS)[fault]
+    spoil, field, message = (FAULTS | CA_FAULTS)[fault]
     spoil(authority, "ca" if field == "ca_file" else "server")
     setting = {"ca_file": "tls_client_ca_file"}.get(field, f"tls_{field}")
-    with pytest.raises(SettingsInvalid, match=f"^{setting}: .*{told}"):
+    with pytest.raises(SettingsInvalid, match=f"^{setting}: .*{message}"):
         ServerTls(cert, key, ca)
 
 

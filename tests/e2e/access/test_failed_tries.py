@@ -137,7 +137,7 @@ async def test_while_a_try_is_decided_the_next_one_waits_and_is_refused_if_it_wa
     keys: Path,
     administrator: asyncpg.Connection,
 ) -> None:
-    """Decided beside it, a match would be told from a failure that is no longer counted."""
+    """Decided concurrently, a match could be distinguished from a failure that is no longer counted."""
     other = await start_matcher(database_url, keys_file=keys)
     for _ in range(4):
         await verify(matcher, "d")
@@ -174,7 +174,7 @@ async def test_whoever_hangs_up_before_the_answer_has_tried_all_the_same(
             await asyncio.sleep(0.01)
 
 
-async def test_whose_tries_are_counted_is_told_by_the_key(matcher: RunningMatcher) -> None:
+async def test_failed_tries_are_counted_per_key(matcher: RunningMatcher) -> None:
     assert [await verify(matcher, "s") for _ in range(10)] == [False] * 10, "scores tell more than tries do"
     assert [await verify(matcher, "h") for _ in range(2)] == [False] * 2
     assert (await refusal(matcher, "h", NEAR)).reason is Reason.RATE_LIMITED
@@ -201,10 +201,10 @@ async def test_a_merge_keeps_the_failed_tries_of_both(
     assert await tries(administrator) == [("door", 24.0)]
 
 
-async def test_nothing_is_told_where_failures_cannot_be_counted(
+async def test_nothing_is_decided_when_failures_cannot_be_counted(
     matcher: RunningMatcher, administrator: asyncpg.Connection
 ) -> None:
-    """By a key that may send images alone a match writes nothing, so it would be told."""
+    """A match by a key that may send only images writes nothing, so it could be distinguished."""
     database = await administrator.fetchval("SELECT current_database()")
     await administrator.execute(f"ALTER DATABASE {database} SET default_transaction_read_only = on")
     await administrator.execute(

@@ -56,11 +56,11 @@ async def test_a_key_is_let_in_and_shut_out_without_a_restart(
     await until(lambda: known(matcher, "b"))
     assert (await verify(matcher, "b")).match
     keys_file("this is no file of keys")
-    told: list[str] = []
+    output: list[str] = []
 
     def not_read() -> bool:
-        told.append(capsys.readouterr().out)
-        return "keys_not_read" in told[-1]
+        output.append(capsys.readouterr().out)
+        return "keys_not_read" in output[-1]
 
     await until(not_read)
     assert (await verify(matcher, "b")).match, "an invalid file leaves the keys as they were"
@@ -68,8 +68,8 @@ async def test_a_key_is_let_in_and_shut_out_without_a_restart(
     await until(lambda: known(matcher, "n"))
     with refused(Reason.KEY_UNKNOWN):
         await verify(matcher, "b")
-    told.append(capsys.readouterr().out)
-    assert "Bearer" not in "".join(told)
+    output.append(capsys.readouterr().out)
+    assert "Bearer" not in "".join(output)
 
 
 async def test_scores_are_for_whom_they_were_granted(
@@ -150,7 +150,7 @@ async def test_calls_beyond_the_rate_are_refused_with_a_time_to_wait(
     await verify(matcher, "b")
 
 
-async def test_an_encoder_that_does_not_let_the_matcher_in_is_told_apart_from_one_that_is_away(
+async def test_an_encoder_that_refuses_the_matcher_is_distinguished_from_one_that_is_down(
     start_encoder: Callable[..., Any], keys_file: WriteKeys, database_url: str
 ) -> None:
     server = await start_encoder(keys_file=keys_file(entry("other", "k", ["encode"])))
@@ -173,9 +173,9 @@ async def test_an_encoder_that_does_not_let_the_matcher_in_is_told_apart_from_on
             "--database-url", database_url, "--encoder-address", server.address,
             stdout=asyncio.subprocess.PIPE,
         )  # fmt: skip
-        told, _ = await doctor.communicate()
+        output, _ = await doctor.communicate()
         assert doctor.returncode == 1
-        assert "fail  encoder: send a key" in told.decode()
+        assert "fail  encoder: send a key" in output.decode()
     finally:
         await asyncio.to_thread(process.stop)
     assert len([line for line in process.lines if "encoder_unusable" in line]) == 1
@@ -196,7 +196,7 @@ async def test_the_audit_names_the_key(
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "expected"),
     [
         ("[[keys]]", "keys.0.name"),
         (entry("a b", "k", ["verify"]), "keys.0.name"),
@@ -210,10 +210,10 @@ async def test_the_audit_names_the_key(
         ("x = " + "9" * 5000, "cannot be read as TOML"),  # more digits than Python makes a number of
     ],
 )
-def test_a_file_at_fault_says_where_and_shows_no_hash(keys_file: WriteKeys, text: str, told: str) -> None:
+def test_a_file_at_fault_says_where_and_shows_no_hash(keys_file: WriteKeys, text: str, expected: str) -> None:
     with pytest.raises(SettingsInvalid) as caught:
         read_keys(keys_file(text))
-    assert told in str(caught.value)
+    assert expected in str(caught.value)
     assert entry("door", "k", ["verify"]).split('"')[3] not in str(caught.value)
 
 
@@ -230,10 +230,10 @@ def test_a_key_made_at_a_terminal_is_what_the_file_takes(
     options = "--role verify --role identify --collection staff --scores --encodings --days 30"
     options += " --probes-per-second 5 --failed-tries-per-day 2.5"
     assert main(["keys", "new", "door-7", *options.split()]) == 0
-    told = capsys.readouterr()
-    key = told.err.split()[-1]
-    assert key not in told.out
-    (made,) = read_keys(keys_file(told.out)).keys
+    output = capsys.readouterr()
+    key = output.err.split()[-1]
+    assert key not in output.out
+    (made,) = read_keys(keys_file(output.out)).keys
     assert made.digest == hashlib.sha256(key.encode()).digest()
     assert (made.name, sorted(made.roles)) == ("door-7", ["identify", "verify"])
     assert (made.scores, made.encodings) == (True, True)

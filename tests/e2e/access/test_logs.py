@@ -97,7 +97,7 @@ def test_calls_are_logged_by_id_and_nobody_is_in_logs_or_metrics(
         ("DeletePerson", "PERMISSION_DENIED", "NOT_PERMITTED", "reader-1"),
     } <= {(each["method"], each["code"], each.get("reason"), each["caller"]) for each in all_calls}
     assert not [each for each in named if "reason" in each]
-    # Of whom the name is not known, the host is told, and of nobody else.
+    # The host is logged only of callers without a known name.
     assert {each["peer"] for each in all_calls if each.get("reason") == "KEY_UNKNOWN"} == {"ipv4:127.0.0.1"}
     assert {each["reason"] for each in all_calls if "peer" in each} == {"KEY_UNKNOWN"}
     assert distance is not None

@@ -92,7 +92,9 @@ async def test_without_scores_nobody_searches_by_a_vector_or_by_a_face_that_may_
             await matcher.collections.ListDuplicates(review_pb2.ListDuplicatesRequest(), metadata=bearer(key))
 
 
-async def test_of_a_vector_enrolled_without_scores_no_duplicate_is_told(matcher: RunningMatcher) -> None:
+async def test_a_vector_enrolled_without_scores_is_not_answered_with_a_duplicate(
+    matcher: RunningMatcher,
+) -> None:
     await enrolled(matcher)
     blind = await matcher.stub.Enroll(enroll("anna", FACE, request_id="r"), metadata=bearer("v"))
     again = await matcher.stub.Enroll(enroll("anna", FACE, request_id="r"), metadata=bearer("v"))

@@ -20,7 +20,7 @@ from matcher_service.identification.exact_scan import Scanner
 from matcher_service.maintenance import runner
 from matcher_service.maintenance.runner import MaintenanceOptions
 from tests.contract import test_ranges as bases
-from tests.contract.distance_fields import FIELDS, METADATA, Told
+from tests.contract.distance_fields import FIELDS, METADATA, Disclosure
 from tests.e2e.access import worlds
 from tests.e2e.access.asking import Asker
 from tests.e2e.access.conftest import bearer, entry
@@ -73,7 +73,9 @@ async def test_answers_are_equal_where_distances_differ_on_one_side_of_the_thres
 ) -> None:
     await build(locked, administrator, database_url, indexed=indexed)
     methods = {method.name for service in (bases.MATCHER, bases.COLLECTIONS) for method in service.methods}
-    withheld = {name for name, told in FIELDS.items() if told in (Told.WITHHELD, Told.REFUSED)}
+    withheld = {
+        name for name, disclosure in FIELDS.items() if disclosure in (Disclosure.WITHHELD, Disclosure.REFUSED)
+    }
     shown = set[str]()
     for key in KEYS:
         near, far = (Asker(locked, key, name) for name in ("near", "far"))
@@ -89,10 +91,10 @@ async def test_answers_are_equal_where_distances_differ_on_one_side_of_the_thres
             assert not near.fields & withheld
             reasons = {answer[0] for _, answer in near.answers if isinstance(answer, tuple)}
             assert reasons <= {"NOT_PERMITTED", "FACE_DUPLICATE", "ERASURE_NOT_FOUND"}
-            told = [answer[3] for _, answer in near.answers if isinstance(answer, tuple)]
-            assert {name for metadata in told for name in metadata} <= {name for _, name in METADATA}
+            metadatas = [answer[3] for _, answer in near.answers if isinstance(answer, tuple)]
+            assert {name for metadata in metadatas for name in metadata} <= {name for _, name in METADATA}
     # Otherwise it would prove nothing that a caller without scores was shown none of these.
-    withheld = {name for name, told in FIELDS.items() if told is Told.WITHHELD}
+    withheld = {name for name, disclosure in FIELDS.items() if disclosure is Disclosure.WITHHELD}
     assert shown >= {name for name in withheld if indexed or not name.startswith("SearchIndex.")}
 
 

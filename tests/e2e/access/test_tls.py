@@ -59,16 +59,14 @@ async def test_a_server_with_a_certificate_is_known_by_its_ca_and_speaks_nothing
     assert await answers(server.address, elsewhere) not in LET_IN
 
 
-async def test_an_end_that_is_not_let_in_is_told_why(
-    authority: Authority, start_encoder: StartEncoder
-) -> None:
+async def test_a_peer_that_is_refused_learns_why(authority: Authority, start_encoder: StartEncoder) -> None:
     ca = authority.ca_file
     by_tls = await start_encoder(**tls(authority))
     by_certificate = await start_encoder(**tls(authority, tls_client_ca_file=ca))
     plain = await start_encoder()
     stranger = Authority(trustme.CA(), authority.folder / "other")
     stranger.folder.mkdir()
-    for address, security, told in (
+    for address, security, message in (
         (by_tls.address, Security(ca_file=str(stranger.ca_file)), "not signed by the CA"),
         (by_tls.address, Security(ca_file=ca, server_name="elsewhere.example"), "for another name"),
         (by_tls.address, Security(), "if it speaks TLS, name its CA"),
@@ -79,8 +77,8 @@ async def test_an_end_that_is_not_let_in_is_told_why(
             with pytest.raises(FacerecError) as caught:
                 await client.get_model()
         assert caught.value.reason is Reason.UNREACHABLE
-        assert told in tls_errors(caught.value.message), caught.value.message
-        assert told in caught.value.message
+        assert message in tls_errors(caught.value.message), caught.value.message
+        assert message in caught.value.message
 
 
 async def test_with_a_client_ca_only_its_certificates_are_let_in_while_their_time_lasts(
@@ -210,14 +208,14 @@ async def test_files_that_do_not_fit_keep_a_server_from_starting(
 ) -> None:
     cert, _ = authority.issue("one", "localhost")
     _, key = authority.issue("two", "localhost")
-    for settings, told in (
+    for settings, message in (
         ({"tls_cert_file": cert, "tls_key_file": key}, "fit together"),
         ({"tls_cert_file": cert}, "together"),
         ({"tls_cert_file": cert, "tls_key_file": authority.folder / "none"}, "none"),
     ):
         with pytest.raises(SettingsInvalid) as caught:
             matcher_service(database_url, **settings)
-        assert told in str(caught.value)
+        assert message in str(caught.value)
 
 
 async def test_with_tls_another_address_than_loopback_needs_no_asking(

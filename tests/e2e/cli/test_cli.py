@@ -32,8 +32,8 @@ def test_a_folder_is_enrolled_and_each_refused_photo_is_named_with_its_reason(
     assert enrolled.code == 1
     document = enrolled.json
     assert (document["enrolled"], document["already_enrolled"], document["refused"]) == (3, 0, 2)
-    told = {Path(photo["image"]).name: (photo["status"], photo["reason"]) for photo in document["photos"]}
-    assert told == {
+    outcomes = {Path(photo["image"]).name: (photo["status"], photo["reason"]) for photo in document["photos"]}
+    assert outcomes == {
         "biden.jpg": ("enrolled", ""),
         "note.jpg": ("refused", "IMAGE_INVALID"),
         "hands.jpg": ("refused", "FACE_NOT_FOUND"),
@@ -183,7 +183,7 @@ def test_an_import_says_that_it_looks_for_no_duplicates_where_they_are_refused(
     assert (folder.code, "duplicate policy" in folder.err) == (2, True)
 
 
-def test_too_few_people_to_calibrate_on_are_told_how_many_it_takes(terminal: Terminal) -> None:
+def test_a_calibration_on_too_few_people_says_how_many_it_needs(terminal: Terminal) -> None:
     refused = terminal.run("calibrate")
     assert (refused.code, refused.err.count("\n")) == (2, 1)
     assert "142 persons" in refused.err

@@ -38,9 +38,9 @@ def test_collections_are_created_shown_changed_listed_and_erased(
 
     shown = terminal.run("collections", "show", "lab", "--json").json["collection"]
     assert (shown["settings"]["verify_threshold"], shown["index"]["ready"]) == (0.4, False)
-    told = terminal.run("collections", "show", "lab").out
-    assert told.startswith("lab (Lab): about ")
-    values = dict(re.split(r"\s{2,}", line.strip()) for line in told.splitlines()[4:] if line.strip())
+    shown = terminal.run("collections", "show", "lab").out
+    assert shown.startswith("lab (Lab): about ")
+    values = dict(re.split(r"\s{2,}", line.strip()) for line in shown.splitlines()[4:] if line.strip())
     assert (values["faces are kept"], values["index"]) == ("90d", "none")
     assert (values["duplicates"], values["verify threshold"]) == ("allow within 0.500", "0.400")
     listed = terminal.run("collections", "--json").json["collections"]
@@ -59,7 +59,7 @@ def test_collections_are_created_shown_changed_listed_and_erased(
     )
 
 
-def test_a_duplicate_is_told_in_one_line_and_merged(
+def test_a_duplicate_is_reported_in_one_line_and_can_be_merged(
     terminal: Terminal, sample_photos: Path, staff: str
 ) -> None:
     first, second = sample_photos / "obama.jpg", sample_photos / "obama2.jpg"
@@ -90,8 +90,8 @@ def test_a_refused_duplicate_names_the_other_person_and_holds_no_photo_back(
     photos = (sample_photos / "obama2.jpg", sample_photos / "biden.jpg")
     ran = terminal.run("enroll", "biden", *photos, "--collection", staff, "--json")
     assert ran.code == 1
-    told = [(p["status"], p["reason"], p["duplicate_of"]) for p in ran.json["photos"]]
-    assert told == [("refused", "FACE_DUPLICATE", "obama"), ("enrolled", "", "")]
+    outcomes = [(p["status"], p["reason"], p["duplicate_of"]) for p in ran.json["photos"]]
+    assert outcomes == [("refused", "FACE_DUPLICATE", "obama"), ("enrolled", "", "")]
     assert ran.err == (
         f"refused {photos[0]}: it is obama's face, and the collection refuses another's [FACE_DUPLICATE]\n"
     )

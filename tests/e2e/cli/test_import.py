@@ -71,7 +71,7 @@ def test_an_interrupted_import_goes_on_where_it_was_and_says_so(terminal: Termin
     assert terminal.run("import", source, *MOVED, "--json").json["faces_already_there"] == 4
 
 
-def test_rows_at_fault_are_told_once_where_a_finished_import_is_done_anew(
+def test_invalid_rows_are_reported_once_when_a_finished_import_is_repeated(
     terminal: Terminal, source: Path, tmp_path: Path
 ) -> None:
     with np.load(source) as arrays:

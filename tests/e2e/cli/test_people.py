@@ -80,7 +80,7 @@ def test_a_photo_that_is_there_is_said_to_keep_its_time(terminal: Terminal, samp
 
 
 @pytest.mark.parametrize("group", ["people", "collections"])
-def test_who_asks_for_a_list_is_told_that_the_command_alone_is_one(terminal: Terminal, group: str) -> None:
+def test_a_list_subcommand_is_refused_with_the_command_that_lists(terminal: Terminal, group: str) -> None:
     ran = terminal.run(group, "list")
     assert (ran.code, f"`facerec {group}` alone lists them" in ran.err) == (2, True)
 
@@ -133,7 +133,7 @@ def test_one_person_s_data_is_written_to_a_file_or_to_stdout(terminal: Terminal,
 
 
 @pytest.mark.usefixtures("crew")
-def test_an_export_replaces_a_file_only_where_it_is_told_to(terminal: Terminal, tmp_path: Path) -> None:
+def test_an_export_replaces_a_file_only_when_asked_to(terminal: Terminal, tmp_path: Path) -> None:
     target = tmp_path / "out.jsonl"
     target.write_text("somebody's own")
     refused = terminal.run("export", target, *CREW, "--json")

@@ -60,8 +60,8 @@ def check_whole(terminal: Terminal, width: int, *command: object) -> None:
     rows = re.split(r"^-+$", piped.out, flags=re.MULTILINE)[1].splitlines()
     values = {value for row in rows for value in re.split(r"\s{2,}", row.strip()) if value}
     assert len(values) >= 4
-    told = STYLES.sub("", shown.out)
-    assert {value for value in values if value not in told} == set()
+    plain = STYLES.sub("", shown.out)
+    assert {value for value in values if value not in plain} == set()
 
 
 def at(terminal: Terminal, width: int, *command: object) -> Ran:

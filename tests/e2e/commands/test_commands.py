@@ -118,12 +118,12 @@ def test_without_its_packages_a_service_says_which_extra_brings_them(service: st
 
 
 @pytest.mark.parametrize("service", ["encoder", "matcher"])
-def test_the_version_is_told_to_programs(service: str) -> None:
-    told = json.loads(run(f"{service}_service", "version", "--json").out)
-    assert told["service"] == service
-    assert told["release"] in run(f"{service}_service", "version").out
+def test_version_prints_json_for_programs(service: str) -> None:
+    version = json.loads(run(f"{service}_service", "version", "--json").out)
+    assert version["service"] == service
+    assert version["release"] in run(f"{service}_service", "version").out
     if service == "matcher":
-        assert told["schema"] == migrations.head()
+        assert version["schema"] == migrations.head()
 
 
 def test_the_matchers_doctor_finds_all_in_order(database_url: str, encoder_address: str) -> None:
@@ -166,15 +166,15 @@ def test_every_command_has_a_help_whatever_the_environment_says(service: str) ->
     commands = re.findall(r"^  (\S+)", run(service, "--help").out, re.MULTILINE)
     assert "doctor" in commands
     for command in commands:
-        told = run(service, command, "--help", ENCODER_NOTHING="1", MATCHER_NOTHING="1")
-        assert (told.code, told.err) == (0, "")
-        assert re.match(rf"usage: .*{service} {command} ", told.out)
+        ran = run(service, command, "--help", ENCODER_NOTHING="1", MATCHER_NOTHING="1")
+        assert (ran.code, ran.err) == (0, "")
+        assert re.match(rf"usage: .*{service} {command} ", ran.out)
 
 
 def test_the_help_of_a_command_lists_the_settings_that_it_makes_use_of() -> None:
     def listed(command: str) -> set[str]:
-        told = run("matcher_service", command, "--help").out
-        return {flag.replace("-", "_") for flag in re.findall(r"^  --([a-z-]+)", told, re.MULTILINE)}
+        output = run("matcher_service", command, "--help").out
+        return {flag.replace("-", "_") for flag in re.findall(r"^  --([a-z-]+)", output, re.MULTILINE)}
 
     options = inspect.getsource(MatcherSettings.maintenance_options)
     used = set(re.findall(r"self\.(\w+)", options)) & set(MatcherSettings.model_fields)
@@ -194,7 +194,7 @@ def test_the_matchers_doctor_tells_a_database_that_is_away() -> None:
     assert SECRET not in seen.out + seen.err
 
 
-def test_a_database_elsewhere_whose_certificate_is_not_verified_is_told_by_doctor_and_at_the_start() -> None:
+def test_doctor_and_serve_warn_of_a_remote_database_whose_certificate_is_not_verified() -> None:
     url = f"postgresql://facerec:{SECRET}@database.invalid/facerec?sslmode=require"
     seen = run("matcher_service", "doctor", MATCHER_DATABASE_URL=url)
     assert "warn  certificate: sslmode=require does not verify" in seen.out

@@ -148,7 +148,9 @@ def test_a_folder_without_a_database_is_reported_and_none_is_created(data_dir: P
 
 
 @pytest.mark.parametrize("content", [b"", b"PGDMP", b"-- PostgreSQL database dump\n", None])
-def test_what_is_no_backup_is_told_and_changes_nothing(data_dir: Path, content: bytes | None) -> None:
+def test_a_file_that_is_no_backup_is_refused_and_changes_nothing(
+    data_dir: Path, content: bytes | None
+) -> None:
     file = data_dir.with_name("file")
     if content is not None:
         file.write_bytes(content)

@@ -53,4 +53,4 @@ def is_back(encoder: EncoderClient, image: bytes) -> bool:
 
 
 def wait_for_notice(up: Up, notice: str) -> None:
-    wait_until(lambda: any(notice in line for line in up.told))
+    wait_until(lambda: any(notice in line for line in up.stderr_lines))

@@ -47,7 +47,7 @@ def test_settings_that_the_stack_would_not_follow_are_refused_and_no_others() ->
 
 
 @pytest.mark.parametrize(
-    ("variable", "told"),
+    ("variable", "problem"),
     [
         ("ENCODER_TLS_CERT_FILE", "speak plain text to each other"),
         ("MATCHER_TLS_CLIENT_CA_FILE", "speak plain text to each other"),
@@ -57,12 +57,12 @@ def test_settings_that_the_stack_would_not_follow_are_refused_and_no_others() ->
     ],
 )
 def test_such_a_variable_is_one_line_that_names_it(
-    data_dir: Path, myself: Runner, monkeypatch: pytest.MonkeyPatch, variable: str, told: str
+    data_dir: Path, myself: Runner, monkeypatch: pytest.MonkeyPatch, variable: str, problem: str
 ) -> None:
     monkeypatch.setenv(variable, "somewhere")
     line = refusal(myself, "--data", str(data_dir), *ANY_PORTS)
     assert line.startswith(f"error: {variable}: ")
-    assert told in line
+    assert problem in line
     assert not data_dir.exists(), "refused before anything was made"
 
 
@@ -93,7 +93,7 @@ def test_with_every_other_setting_of_the_environment_the_stack_serves(
         assert up.child("matcher_service maintain").environ()["MATCHER_MAINTAIN_ONCE"] == "false"
         assert "matcher_grace_seconds" not in up.child("matcher_service serve").environ()
         end_politely(up)
-    assert up.told == ["stopping\n"]
+    assert up.stderr_lines == ["stopping\n"]
 
 
 def test_the_demos_stack_uses_no_database_keys_or_certificates_of_the_environment(

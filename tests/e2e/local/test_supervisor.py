@@ -20,11 +20,11 @@ def command(code: str, folder: Path) -> Command:
     return Command("greeter", (sys.executable, "-c", code), dict(os.environ), folder / "greeter.log")
 
 
-def test_a_service_that_is_killed_comes_back_and_a_person_is_told(tmp_path: Path) -> None:
-    told: list[str] = []
+def test_a_killed_service_is_restarted_and_a_message_says_so(tmp_path: Path) -> None:
+    messages: list[str] = []
     greeter = CommandService(command("import time; time.sleep(3600)", tmp_path))
     greeter.start()
-    watching = Supervisor(told.append)
+    watching = Supervisor(messages.append)
     watching.add(greeter)
     first = greeter.child
     first.send(signal.SIGKILL)
@@ -36,7 +36,7 @@ def test_a_service_that_is_killed_comes_back_and_a_person_is_told(tmp_path: Path
     wait_until(started_again)
     assert greeter.child.pid != first.pid
     assert greeter.child.poll() is None
-    assert told == ["greeter was ended by SIGKILL: starting it again"]
+    assert messages == ["greeter was ended by SIGKILL: starting it again"]
     service.stop_together([greeter])
     assert not psutil.pid_exists(greeter.child.pid)
 

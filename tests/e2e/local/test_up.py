@@ -37,7 +37,7 @@ class Up:
     process: "subprocess.Popen[str]"
     encoder: str
     matcher: str
-    told: list[str]
+    stderr_lines: list[str]
 
     def everything(self) -> list[psutil.Process]:
         supervisor = psutil.Process(self.process.pid)
@@ -57,14 +57,14 @@ def running(runner: Runner, data_dir: Path, *options: str) -> Iterator[Up]:
     )
     assert process.stdout is not None
     assert process.stderr is not None
-    told: list[str] = []
-    listener = threading.Thread(target=told.extend, args=(process.stderr,))
+    stderr_lines: list[str] = []
+    listener = threading.Thread(target=stderr_lines.extend, args=(process.stderr,))
     listener.start()
     try:
         with process.stdout:
             found = READY.match(process.stdout.readline())
-            assert found, told
-            yield Up(process, found[1], found[2], told)
+            assert found, stderr_lines
+            yield Up(process, found[1], found[2], stderr_lines)
     finally:
         process.terminate()
         process.wait(LIMIT_SECONDS)
@@ -124,7 +124,7 @@ def test_a_process_that_is_killed_comes_back_and_the_stack_does_its_work(
 
 def kill_and_await(up: Up, mark: str, notice: str) -> None:
     up.child(mark).kill()
-    wait_until(lambda: f"{notice}\n" in up.told)
+    wait_until(lambda: f"{notice}\n" in up.stderr_lines)
     wait_until(lambda: has_child(up, mark))
 
 

@@ -283,7 +283,7 @@ async def test_a_calibration_applied_is_on_record_and_tells_of_false_hits(
     point = next(point for point in found.curve if abs(point.threshold - 0.6) < 1e-9)
     assert answer.expected_false_hits == pytest.approx(point.far.value * 800, rel=0.01)
     assert answer.expected_false_hits_high == pytest.approx(point.far.high * 800, rel=0.01)
-    # What is told is what happens: as many false hits as that, for the average of everybody else's faces.
+    # The expected false positives agree with those that happen, on average over everybody else's faces.
     distances = np.linalg.norm(dataset.encodings[:, None] - dataset.encodings[None], axis=2)
     strangers = dataset.people[:, None] != dataset.people[None]
     hits = ((distances <= 0.6) & strangers).sum(axis=1).mean()

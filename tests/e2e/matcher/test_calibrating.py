@@ -1,4 +1,4 @@
-"""A collection's error rates: counted as numpy does, refused where they can't be told, applied on record."""
+"""Error rates equal those of numpy, are refused where they cannot be known, and are audited when applied."""
 
 import asyncio
 import math

@@ -173,9 +173,9 @@ async def test_an_index_that_misses_with_all_its_lists_is_not_asked(
     alike = one + np.random.default_rng(2).normal(scale=1e-4, size=(3000, 128)).astype(np.float32)
     await load(administrator, Faces(np.arange(3000), alike))
     await administrator.execute("UPDATE facerec.collection SET index_above_faces = 1000")
-    with structlog.testing.capture_logs() as told:
+    with structlog.testing.capture_logs() as log:
         await runner.run_once(MaintenanceOptions(database_url))
-    assert "index_misses" in [line["event"] for line in told]
+    assert "index_misses" in [line["event"] for line in log]
     index = await index_of(matcher)
     assert not index.ready
     assert index.HasField("build_time")

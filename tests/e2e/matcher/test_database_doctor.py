@@ -81,7 +81,7 @@ async def test_a_restore_to_another_owner_says_so(
     assert "to postgres: restore again" in found["owners"].text
 
 
-async def test_keys_that_a_replication_left_behind_are_told_with_what_mends_them(
+async def test_doctor_reports_a_key_sequence_left_behind_by_replication_and_how_to_fix_it(
     start_matcher: StartMatcher, database_url: str, administrator: asyncpg.Connection
 ) -> None:
     matcher = await start_matcher(database_url)
@@ -91,14 +91,14 @@ async def test_keys_that_a_replication_left_behind_are_told_with_what_mends_them
     await administrator.execute("ALTER SEQUENCE facerec.person_key RESTART WITH 1")
     found = await results(database_url)
     assert found.keys() == {"keys"}
-    told = found["keys"].text
-    assert "at 0 and persons have keys up to 3" in told
-    await administrator.execute(told[told.index("SELECT setval") : told.index(", and the same")])
+    text = found["keys"].text
+    assert "at 0 and persons have keys up to 3" in text
+    await administrator.execute(text[text.index("SELECT setval") : text.index(", and the same")])
     assert await results(database_url) == {}
     await matcher.stub.Enroll(enroll("one more", encoding(vectors(4)[3])))
 
 
-async def test_an_extension_older_than_what_the_server_has_is_told(
+async def test_doctor_reports_an_extension_older_than_the_one_installed_on_the_server(
     database_url: str, administrator: asyncpg.Connection
 ) -> None:
     await administrator.execute("UPDATE pg_extension SET extversion = '0.8.4' WHERE extname = 'vector'")
@@ -110,7 +110,7 @@ async def test_an_extension_older_than_what_the_server_has_is_told(
     assert await results(database_url) == {}
 
 
-async def test_tables_that_nobody_has_counted_are_told(
+async def test_doctor_reports_tables_without_statistics(
     database_url: str, administrator: asyncpg.Connection
 ) -> None:
     table = await administrator.fetchval("SELECT facerec.partition_name('face', 'default')")

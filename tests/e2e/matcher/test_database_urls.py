@@ -168,7 +168,7 @@ async def test_connections_of_the_url_before_are_replaced_though_nobody_hung_up(
             await asyncio.sleep(0.1)
 
 
-async def test_a_file_at_fault_leaves_the_url_as_it_was_and_is_told_without_it(
+async def test_an_invalid_url_file_is_logged_without_the_url_and_the_old_url_stays(
     start_matcher: StartMatcher, superuser: asyncpg.Connection, file: UrlFile
 ) -> None:
     matcher = await start_matcher(file.url("one"))
@@ -177,9 +177,9 @@ async def test_a_file_at_fault_leaves_the_url_as_it_was_and_is_told_without_it(
         file.write("s3cr3t/@")
         await superuser.execute(HANG_UP)
         await answered(matcher)
-    told = [line for line in log if line["event"] == "database_url_file_at_fault"]
-    assert len(told) == 1
-    assert "%2F" in told[0]["why"]
+    lines = [line for line in log if line["event"] == "database_url_file_at_fault"]
+    assert len(lines) == 1
+    assert "%2F" in lines[0]["why"]
     assert "s3cr3t" not in str(log)
 
 

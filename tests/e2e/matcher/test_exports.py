@@ -148,7 +148,7 @@ async def test_an_export_that_nobody_reads_ends_in_time_and_says_so(
             assert part.chunk.person_ids[0] in names
 
 
-async def test_its_reader_is_told_so_however_little_is_sent_ahead(
+async def test_its_reader_gets_the_error_however_little_is_sent_ahead(
     start_matcher: StartMatcher, database_url: str
 ) -> None:
     matcher = await start_matcher(database_url, export_timeout_seconds=1)

@@ -1,4 +1,4 @@
-"""What callers are told while something the matcher needs is away, and that it comes back by itself."""
+"""The errors of a matcher whose database or encoder is down, and its recovery without a restart."""
 
 import asyncio
 import contextlib
@@ -173,7 +173,7 @@ async def test_a_lock_or_a_statement_is_not_waited_for_beyond_its_timeout(
         await locks.stub.GetPerson(pb.GetPersonRequest(person_id="ben"))
 
 
-async def test_a_connection_lost_under_a_call_is_told_and_replaced(
+async def test_a_connection_lost_during_a_call_is_reported_and_replaced(
     matcher: RunningMatcher, administrator: asyncpg.Connection, database_url: str
 ) -> None:
     await matcher.stub.Enroll(enroll("ann", PROBE))
@@ -195,7 +195,7 @@ async def test_a_connection_lost_under_a_call_is_told_and_replaced(
 
 
 async def answered(matcher: RunningMatcher) -> Any:
-    """The first answer; until every lost connection is noticed, calls may still be told of one."""
+    """The first answer; until every lost connection is noticed, calls may still fail with one."""
     for _ in range(100):
         with contextlib.suppress(grpc.aio.AioRpcError):
             return await matcher.stub.Verify(CLAIM)

@@ -316,9 +316,9 @@ async def test_a_build_is_left_for_later_where_an_old_transaction_would_keep_it_
         await snapshot.execute("ROLLBACK")
         await snapshot.execute("BEGIN")
         await snapshot.execute(f"UPDATE facerec.{PERSONS} SET display_name = 'x' WHERE person_id = 'p0'")
-    with structlog.testing.capture_logs() as told:
+    with structlog.testing.capture_logs() as log:
         assert await maintain(database_url)
-    assert [line["event"] for line in told] == ["index_waits_for_a_snapshot"]
+    assert [line["event"] for line in log] == ["index_waits_for_a_snapshot"]
     await snapshot.execute("ROLLBACK")
     waiting = "SELECT waiting FROM facerec.maintenance WHERE step = 'keep'"
     assert await snapshot.fetchval(waiting) == 1

@@ -1,4 +1,4 @@
-"""What fails in one collection keeps `maintain` from no other, and is told."""
+"""A failure in one collection is logged and keeps `maintain` from no other collection."""
 
 import asyncio
 import contextlib
@@ -62,7 +62,7 @@ async def maintain_once(url: str, *flags: str) -> tuple[int, list[dict[str, Any]
     return ran.returncode, [json.loads(line) for line in lines if line.startswith("{")], lines[-1]
 
 
-def told(log: list[dict[str, Any]], event: str) -> list[dict[str, Any]]:
+def logged(log: list[dict[str, Any]], event: str) -> list[dict[str, Any]]:
     return [line for line in log if line["event"] == event]
 
 
@@ -90,7 +90,7 @@ async def test_an_index_that_cannot_be_built_fails_its_collection_alone(
     code, log, last = await maintain_once(database_url, *(["--scrub"] if scrub else []))
     assert code == 2
     assert last == "error: collections that could not be maintained: 1; the log says which and why"
-    (failed,) = told(log, "collection_failed")
+    (failed,) = logged(log, "collection_failed")
     assert failed.items() >= {
         ("collection", "default"), ("step", "keep"), ("why", "DuplicateTableError"), ("sqlstate", "42P07")
     }  # fmt: skip
@@ -104,7 +104,7 @@ async def test_an_index_that_cannot_be_built_fails_its_collection_alone(
     await administrator.execute(f"DROP TABLE {IN_THE_WAY}")
     code, log, _ = await maintain_once(database_url)
     assert code == 0
-    assert [line["collection"] for line in told(log, "index_ready")] == ["default"]
+    assert [line["collection"] for line in logged(log, "index_ready")] == ["default"]
 
 
 async def test_a_collection_whose_table_is_missing_is_not_taken_for_an_erased_one(
@@ -114,10 +114,10 @@ async def test_a_collection_whose_table_is_missing_is_not_taken_for_an_erased_on
     await expire(administrator)
     code, log, _ = await maintain_once(database_url)
     assert code == 2
-    assert {(line["collection"], line["sqlstate"]) for line in told(log, "collection_failed")} == {
+    assert {(line["collection"], line["sqlstate"]) for line in logged(log, "collection_failed")} == {
         ("default", "42P01")
     }
-    assert not told(log, "collection_gone")
+    assert not logged(log, "collection_gone")
     assert await receipts(administrator, later) == [(1, True, False)]
 
 

@@ -57,7 +57,9 @@ class CollectionsMachine(MatcherMachine):
         tenant = self.tenants.get(name)
         if tenant and request_id in tenant.requests:
             before, content, life, answered = tenant.requests[request_id]
-            if tenant.lives.get(before) != life:  # whose request it was, and of what, cannot be told any more
+            if (
+                tenant.lives.get(before) != life
+            ):  # whose request it was, and with what content, is no longer known
                 self._refused(name, "Enroll", request, Reason.PERSON_NOT_FOUND, "request_id")
             elif (before, content) != (person, tuple(chosen)):
                 self._refused(name, "Enroll", request, Reason.REQUEST_ID_REUSED, "request_id")

@@ -80,7 +80,7 @@ async def test_an_export_of_photos_is_there_already_when_it_is_imported(
     assert person.person.face_count == 3
 
 
-async def test_people_enrolled_from_photos_are_told_apart(
+async def test_people_enrolled_from_photos_are_distinguished(
     seeing: RunningMatcher, photo: Callable[..., bytes]
 ) -> None:
     obama, biden = pb.Probe(image=photo("obama")), pb.Probe(image=photo("biden"))
@@ -250,7 +250,7 @@ async def test_an_image_that_runs_out_of_time_while_others_are_answered_met_an_e
     assert "encoder_unusable" not in capsys.readouterr().out
 
 
-async def test_the_encoder_is_told_whom_an_image_is_for_by_an_id_that_says_nothing(
+async def test_the_encoder_gets_an_opaque_id_of_the_caller_an_image_is_for(
     start_matcher: StartMatcher, database_url: str, busy_encoder: tuple[BusyEncoder, str]
 ) -> None:
     encoder, address = busy_encoder
@@ -297,7 +297,7 @@ def reasons(quality: encoder_pb2.Quality) -> list[str]:
     return [encoder_pb2.QualityReason.Name(reason)[15:] for reason in quality.reasons]
 
 
-async def test_a_poor_face_is_refused_to_enroll_and_only_told_of_when_deciding(
+async def test_a_poor_face_is_refused_at_enrollment_and_only_reported_in_decisions(
     seeing: RunningMatcher, photo: Callable[..., bytes]
 ) -> None:
     sharp, poor = photo("obama"), blurred(photo("obama"))

@@ -192,9 +192,9 @@ async def test_what_cannot_be_read_of_maintenance_makes_no_matcher_unready(
     assert "last_success_timestamp_seconds{" not in read(matcher, "/metrics")[1]
     await administrator.execute("ALTER TABLE facerec.elsewhere RENAME TO maintenance")
 
-    async def told() -> bool:
+    async def reported() -> bool:
         text = (await asyncio.to_thread(read, matcher, "/metrics"))[1]
         return 'facerec_maintenance_last_success_timestamp_seconds{step="erase"} 0.0' in text
 
-    await until(told)
+    await until(reported)
     assert await shown(matcher) == READY

@@ -216,7 +216,7 @@ async def test_every_call_tells_an_unknown_collection_from_an_empty_one(matcher:
             await getattr(matcher.stub, method)(request("elsewhere"))
 
 
-async def test_an_encoding_without_a_space_is_told_what_to_put(matcher: RunningMatcher) -> None:
+async def test_an_encoding_without_a_space_is_refused_with_the_space_to_set(matcher: RunningMatcher) -> None:
     with refused(Reason.ENCODING_INVALID, "probe.encoding.space", message=SPACE):
         await matcher.stub.Verify(claim(probe=values(space="")))
 

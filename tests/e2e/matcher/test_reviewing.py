@@ -188,7 +188,7 @@ async def test_an_index_proposes_nearly_all_of_them(matcher: RunningMatcher, dat
     assert sum(pair in found for pair in enrolled_twice) >= 57
 
 
-async def test_a_pair_dismissed_is_told_only_where_asked_for_until_one_is_erased(
+async def test_a_dismissed_pair_is_listed_only_on_request_until_one_person_is_erased(
     matcher: RunningMatcher, database_url: str
 ) -> None:
     one, other = vectors(2)
@@ -203,8 +203,8 @@ async def test_a_pair_dismissed_is_told_only_where_asked_for_until_one_is_erased
     assert (await matcher.collections.DismissDuplicate(dismiss)).changed
     assert not (await matcher.collections.DismissDuplicate(dismiss)).changed
     assert await every_pair(matcher) == []
-    (told,) = await every_pair(matcher, include_dismissed=True)
-    assert told.dismissed
+    (pair,) = await every_pair(matcher, include_dismissed=True)
+    assert pair.dismissed
     dismiss.restore = True
     assert (await matcher.collections.DismissDuplicate(dismiss)).changed
     assert len(await every_pair(matcher)) == 1

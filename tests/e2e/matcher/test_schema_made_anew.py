@@ -1,4 +1,4 @@
-"""A schema that is dropped, restored or moved beside a running matcher: nobody is told what is not so."""
+"""A schema that is dropped, restored or moved under a running matcher causes no wrong answer."""
 
 import asyncio
 import uuid
@@ -53,7 +53,7 @@ async def tally(call: Callable[[], Awaitable[Any]], counts: Counter[str], stop: 
             counts[str(from_rpc_error(error, "the matcher").reason)] += 1
 
 
-async def test_a_restore_over_a_running_matcher_is_told_as_a_database_that_is_away(
+async def test_a_restore_over_a_running_matcher_is_reported_as_an_unavailable_database(
     start_matcher: StartMatcher, database_url: str
 ) -> None:
     matcher = await start_matcher(database_url)

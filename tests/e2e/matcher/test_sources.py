@@ -211,9 +211,11 @@ def test_each_refused_row_is_a_line_that_says_where_and_why(run: Run, tmp_path: 
     (tmp_path / "some.jsonl").write_text("\n".join(lines))
     ran = run("import", tmp_path / "some.jsonl")
     assert ran.code == 1
-    told = sorted(line for line in ran.err.splitlines() if line.startswith("refused"))
+    messages = sorted(line for line in ran.err.splitlines() if line.startswith("refused"))
     source = tmp_path / "some.jsonl"
-    assert [line.split(":")[0] for line in told] == [f"refused {source}, line {n}" for n in (2, 3, 4, 5, 6)]
+    assert [line.split(":")[0] for line in messages] == [
+        f"refused {source}, line {n}" for n in (2, 3, 4, 5, 6)
+    ]
     assert "1 face added" in ran.out
     assert "5 refused" in ran.out
 
@@ -263,7 +265,7 @@ def test_a_file_that_cannot_be_read_is_one_line_that_says_where_and_how_to_mend_
     assert said in ran.err
 
 
-def test_of_thousands_of_refused_rows_the_first_thousand_are_told(run: Run, tmp_path: Path) -> None:
+def test_the_first_thousand_of_many_refused_rows_are_printed(run: Run, tmp_path: Path) -> None:
     (tmp_path / "no.jsonl").write_text("1\n" * 20_000)
     ran = run("import", tmp_path / "no.jsonl")
     assert (ran.code, len([line for line in ran.err.splitlines() if line.startswith("refused ")])) == (

@@ -1,4 +1,4 @@
-"""Faces in bulk: nothing lost, nothing doubled, what is invalid told of, and out again as they came in."""
+"""Faces in bulk: none is lost or stored twice, invalid rows are reported, and exports equal the import."""
 
 import asyncio
 import uuid
@@ -97,7 +97,7 @@ async def test_an_import_of_what_is_there_changes_nobody(matcher: RunningMatcher
     assert grown.update_time.ToDatetime() > renamed.update_time.ToDatetime()
 
 
-async def test_rows_at_fault_are_told_of_and_the_others_taken(
+async def test_invalid_rows_are_reported_and_the_others_imported(
     matcher: RunningMatcher, administrator: asyncpg.Connection
 ) -> None:
     faces = vectors(7)

@@ -65,9 +65,9 @@ class Seen:
     def figure(self) -> str:
         """It in a line."""
         watch = self.watch
-        told = [f"looked up {_list(watch.names)}", f"would have called {_list(watch.foreign)}"]
-        told += [f"called {len(watch.peers)} here", f"wrote {len(watch.written)} files and folders"]
-        return "; ".join([f"{self.command}: {', '.join(told)}", *self.wrong])
+        parts = [f"looked up {_list(watch.names)}", f"would have called {_list(watch.foreign)}"]
+        parts += [f"called {len(watch.peers)} here", f"wrote {len(watch.written)} files and folders"]
+        return "; ".join([f"{self.command}: {', '.join(parts)}", *self.wrong])
 
 
 def _list(names: set[str]) -> str:

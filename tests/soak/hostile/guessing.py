@@ -37,10 +37,10 @@ def _leaf(value: Any, target: str, name: str) -> Features:
 
 @dataclasses.dataclass(frozen=True)
 class Guess:
-    """The field by which distances are told best from the median of their class.
+    """The field that best predicts whether a distance is above the median of its class.
 
-    `accuracy` is the share of distances told right (0.5 is chance), `bits` the mutual information, `calls`
-    how many answers the class had.
+    `accuracy` is the share of distances predicted right (0.5 is chance), `bits` the mutual information,
+    `calls` how many answers the class had.
     """
 
     field: str

@@ -117,10 +117,10 @@ def expected_distance(start: float, points: int, walked: int = 1) -> float:
     mean square of the largest of so many normal deviates. Where one is walked the first point tells how long
     the offset is and nothing else; who walks many is taken to know that.
     """
-    told = _largest_square(walked)
+    square = _largest_square(walked)
     left = 1.0
     for place in range(points - (walked == 1)):
-        left *= max(0.0, 1 - told / max(told, DIMENSIONS - place))
+        left *= max(0.0, 1 - square / max(square, DIMENSIONS - place))
     return start * math.sqrt(left)
 
 

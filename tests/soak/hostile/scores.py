@@ -38,12 +38,12 @@ TARGETS = 50
 
 async def by_mode(attacker: Attacker) -> CheckResult:
     """The mode, exactness and size of searches for probes at distances that all match."""
-    told = set()
+    kinds = set()
     for distance in MODE_DISTANCES:
         face = await attacker.identify(attacker.at(7, distance))
-        told.add((face.mode, face.exact, face.faces_searched))
-    figure = f"{len(told)} kinds of answer for {len(MODE_DISTANCES)} distances within the threshold"
-    return CheckResult("scores: the mode of a search", figure, len(told) == 1)
+        kinds.add((face.mode, face.exact, face.faces_searched))
+    figure = f"{len(kinds)} kinds of answer for {len(MODE_DISTANCES)} distances within the threshold"
+    return CheckResult("scores: the mode of a search", figure, len(kinds) == 1)
 
 
 async def by_setting(attacker: Attacker) -> CheckResult:
@@ -68,7 +68,7 @@ def _trust(distance: float) -> pb.UpdateCollectionRequest:
 
 
 async def by_own_faces(attacker: Attacker, rulers: int) -> CheckResult:
-    """Enroll faces under the target nearer and nearer to a probe until one of them is told as the nearest."""
+    """Enroll faces for the target nearer and nearer to a probe until one of them is its nearest face."""
     probe, own = attacker.at(7, 0.83), list[str]()
     distances = np.linspace(1.3, 0.02, rulers)
     learned = "nothing"

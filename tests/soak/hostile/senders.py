@@ -1,6 +1,6 @@
 """What callers send that costs a service more than it costs them; each goes on until it is cancelled.
 
-They come from an address of their own, as callers without a key are told apart by their host.
+They have an address of their own, as callers without a key are distinguished by their host.
 """
 
 import asyncio

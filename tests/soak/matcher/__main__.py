@@ -53,8 +53,8 @@ def outages() -> bool:
         internal_errors = stack.events("internal_error")
     report.outages(seen, refused, outage.DEADLINE_SECONDS)
     recovered = all(max(one.recoveries) < RECOVERY_SECONDS for one in seen)
-    told = all(outage.refused_in_time(answer) for answer in refused)
-    return recovered and told and all(one.calm for one in seen) and not internal_errors
+    answered = all(outage.refused_in_time(answer) for answer in refused)
+    return recovered and answered and all(one.calm for one in seen) and not internal_errors
 
 
 def crowd() -> bool:

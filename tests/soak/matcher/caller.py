@@ -1,4 +1,4 @@
-"""A backend that calls two replicas, tries again what failed, and writes down what it was told."""
+"""A backend that calls two replicas, retries what failed, and records every answer."""
 
 import asyncio
 import contextlib

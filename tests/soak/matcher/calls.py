@@ -31,7 +31,7 @@ class Answer:
 
     @property
     def calm(self) -> bool:
-        """Whether a caller can go on from here: answered, refused for good, or told when to ask again."""
+        """Whether a caller knows what to do next: it got an answer, a final refusal, or a time to retry."""
         if self.code in TRANSIENT:
             return self.retry_after_seconds is not None
         return self.code not in (

@@ -51,8 +51,8 @@ class Outcome:
     @property
     def clean(self) -> bool:
         """Whether nothing is wrong."""
-        told = self.ledger.unlike or self.errors
-        return not (self.stored.counts or self.listed.counts or told)
+        wrong = self.ledger.unlike or self.errors
+        return not (self.stored.counts or self.listed.counts or wrong)
 
     @property
     def errors(self) -> int:

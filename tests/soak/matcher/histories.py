@@ -31,7 +31,7 @@ class Ending(enum.IntEnum):
 
 @dataclasses.dataclass
 class History:
-    """One person's, told by `number`; nobody else touches them."""
+    """The history of the person with this `number`, whom no other history changes."""
 
     number: int
     collection_id: str
@@ -43,7 +43,7 @@ class History:
         return Place(self.collection_id, f"p{self.number}")
 
     async def run(self) -> None:
-        """Live it. What nobody should be told ends it and is written down."""
+        """Make its calls. An answer that no caller should get ends it and is recorded."""
         try:
             first = await self._enroll(0)
             if first is None:

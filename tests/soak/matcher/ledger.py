@@ -1,4 +1,4 @@
-"""What callers were told, and what may therefore be stored."""
+"""What callers were answered, and what may therefore be stored."""
 
 import collections
 import dataclasses
@@ -61,11 +61,11 @@ class Ledger:
         self.surprises: collections.Counter[str] = collections.Counter()  # errors no caller should see
 
     def __repr__(self) -> str:
-        told = f"retries={dict(self.retries)}, surprises={dict(self.surprises)}, unlike={self.unlike}"
-        return f"Ledger(enrollments={self.enrollments}, replays={self.replays}, {told})"
+        counts = f"retries={dict(self.retries)}, surprises={dict(self.surprises)}, unlike={self.unlike}"
+        return f"Ledger(enrollments={self.enrollments}, replays={self.replays}, {counts})"
 
     def judge(self, stored: dict[int, list[Stored]]) -> Verdict:
-        """Hold what is stored, by face, against what was told."""
+        """Compare what is stored, by face, with what was answered."""
         verdict = Verdict()
         for number in stored.keys() - self.entries.keys():
             for face in stored[number]:

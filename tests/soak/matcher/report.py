@@ -54,15 +54,15 @@ def recoveries(seconds: Sequence[float]) -> str:
 
 
 def outages(seen: Sequence[Outage], refused: Sequence[Answer], deadline_seconds: float) -> None:
-    """What calls were told while Postgres was away, and while a pool had no connection left."""
+    """The answers of calls while Postgres was down, and while a pool had no connection left."""
     table = Table(
         "", "calls", "answers", "slowest", title=f"Postgres killed {len(seen)} times under every RPC"
     )
     down = [answer for one in seen for answer in one.down]
     others = [answer for one in seen for answer in one.others]
-    table.add_row("while it was down", *_told(down))
-    table.add_row("before, at and after the kill", *_told(others))
-    table.add_row(f"pool exhausted, deadline {deadline_seconds:.1f} s", *_told(refused))
+    table.add_row("while it was down", *_columns(down))
+    table.add_row("before, at and after the kill", *_columns(others))
+    table.add_row(f"pool exhausted, deadline {deadline_seconds:.1f} s", *_columns(refused))
     _console.print(table)
     seconds = [second for one in seen for second in one.recoveries]
     _console.print(
@@ -72,7 +72,7 @@ def outages(seen: Sequence[Outage], refused: Sequence[Answer], deadline_seconds:
         _console.print(f"not calm: {answer}", highlight=False)
 
 
-def _told(answers: Sequence[Answer]) -> tuple[str, str, str]:
+def _columns(answers: Sequence[Answer]) -> tuple[str, str, str]:
     """How many calls there were, the codes they got, and the longest any took."""
     codes = collections.Counter(
         answer.code.name + (" + RetryInfo" if answer.retry_after_seconds is not None else "")
@@ -103,7 +103,7 @@ def tenants(seen: Seen) -> None:
         "called into what comes and goes": churn.racing,
     }.items():
         median = statistics.median(answer.seconds for answer in answers)
-        table.add_row(name, *_told(answers), f"{median * 1e3:.0f} ms")
+        table.add_row(name, *_columns(answers), f"{median * 1e3:.0f} ms")
     _console.print(table)
     for words in (*churn.wrong[:5], *[answer for answer in churn.racing if not answer.calm][:5]):
         _console.print(f"wrong: {words}", highlight=False)

@@ -56,7 +56,7 @@ class Phase:
 
 @dataclasses.dataclass(frozen=True)
 class Churn:
-    """What was created and deleted meanwhile, and what those in its way were told."""
+    """The collections created and deleted meanwhile, and the answers of calls that met them."""
 
     created: list[Answer]
     deleted: list[Answer]
@@ -76,7 +76,7 @@ class Seen:
 
     @property
     def calm(self) -> bool:
-        """Whether no steady tenant's call failed or waited for a table, and nobody was told nonsense."""
+        """Whether no steady tenant's call failed or waited for a table, and no answer was wrong."""
         phases = (self.quiet, self.busy, self.quiet_again)
         steady = not any(phase.failures or phase.waits for phase in phases)
         return steady and not self.churn.wrong and all(answer.calm for answer in self.churn.racing)

@@ -12,7 +12,7 @@ PATIENT = ("--lock-timeout-seconds", "60", "--statement-timeout-seconds", "60")
 DEADLINE_SECONDS = 30.0
 
 
-def test_an_outage_is_told_as_one_and_a_full_pool_as_one_and_both_pass(
+def test_an_outage_and_a_full_pool_each_have_their_own_error_and_both_pass(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(calls, "CALL_SECONDS", LIMIT_SECONDS)

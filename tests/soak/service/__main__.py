@@ -67,9 +67,9 @@ def suffer() -> bool:
 
 
 def _row(found: faults.Result) -> bool:
-    told = ", ".join(f"{count} {reason}" for reason, count in found.seen.failures.items()) or "0"
+    reasons = ", ".join(f"{count} {reason}" for reason, count in found.seen.failures.items()) or "0"
     print(
-        f"| {found.fault.name} | {'yes' if found.fired else 'NO'} | {found.seen.calls} | {told} | "
+        f"| {found.fault.name} | {'yes' if found.fired else 'NO'} | {found.seen.calls} | {reasons} | "
         f"{found.seen.wrong} | {found.lost} | {found.seen.longest_seconds:.2f} s | "
         f"{found.seen.recovery_seconds:.2f} s |{'' if found.fine else ' NOT FINE'}",
         flush=True,

@@ -67,7 +67,7 @@ class Locks:
 def faults(locks: Locks) -> list[Fault]:
     """What expires."""
     return [
-        Fault("key expired", _expiring(locks.write_key), told=CALM | {Reason.KEY_UNKNOWN}),
+        Fault("key expired", _expiring(locks.write_key), expected_reasons=CALM | {Reason.KEY_UNKNOWN}),
         Fault("certificate expired", _expiring(locks.write_certificate)),
     ]
 

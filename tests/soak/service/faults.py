@@ -34,7 +34,7 @@ class Fault:
     name: str
     happen: Happen
     may_fail: bool = True
-    told: frozenset[Reason] = CALM
+    expected_reasons: frozenset[Reason] = CALM
     seconds: float | None = None
 
 
@@ -56,8 +56,8 @@ class Result:
     def correct(self) -> bool:
         """Whether it did what it may, and nothing else, however long that took."""
         failed_where_it_may = self.fault.may_fail or not self.seen.failures
-        told = set(self.seen.failures) <= self.fault.told
-        return self.fired and told and not self.seen.wrong and failed_where_it_may and not self.lost
+        expected = set(self.seen.failures) <= self.fault.expected_reasons
+        return self.fired and expected and not self.seen.wrong and failed_where_it_may and not self.lost
 
 
 @contextlib.contextmanager

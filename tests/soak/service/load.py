@@ -14,7 +14,7 @@ from facerec.client import AsyncMatcherClient, Encoding, Security
 from facerec.errors import FacerecError, Reason
 
 SPACE = "dlib-resnet-v1/small/150x0.25"
-# What a caller may be told while something is broken: each says to come back.
+# The reasons a caller may get while something is broken: all are retryable.
 CALM = frozenset(
     {
         Reason.STORE_UNAVAILABLE,

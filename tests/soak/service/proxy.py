@@ -92,7 +92,7 @@ class FaultProxy:
                 writer.write(data)
                 await writer.drain()
         if self._mode is Mode.HALF_OPEN:
-            # The far end is gone and this one is not told: it finds out by itself, or never.
+            # The far end is gone and this one gets no notice: it finds out by itself, or never.
             async with self._changed:
                 await self._changed.wait_for(lambda: self._mode is not Mode.HALF_OPEN)
         if not writer.transport.is_closing():

@@ -166,5 +166,5 @@ def _migrate(release: Path, database_url: str) -> int:
     command = [sys.executable, "-m", "matcher_service"]
     environment = os.environ | {"MATCHER_DATABASE_URL": database_url}
     subprocess.run([*command, "migrate"], cwd=release, env=environment, check=True, capture_output=True)
-    told = subprocess.run([*command, "version", "--json"], cwd=release, check=True, capture_output=True)
-    return int(json.loads(told.stdout)["schema"])
+    ran = subprocess.run([*command, "version", "--json"], cwd=release, check=True, capture_output=True)
+    return int(json.loads(ran.stdout)["schema"])

@@ -98,8 +98,8 @@ async def test_an_error_carries_the_services_reason_field_and_delay() -> None:
         with MatcherClient(server.address) as sync_client, pytest.raises(FacerecError) as from_sync:
             await asyncio.to_thread(sync_client.enroll, "ann", b"image")
     for error in (from_async.value, from_sync.value):
-        told = (error.reason, error.message, error.field, error.retry_after_seconds)
-        assert told == (Reason.OVERLOADED, "busy", "items[1].probe.image", 1.5)
+        fields = (error.reason, error.message, error.field, error.retry_after_seconds)
+        assert fields == (Reason.OVERLOADED, "busy", "items[1].probe.image", 1.5)
     assert matcher.calls == 2, "a refusal is not retried behind the caller's back"
 
 

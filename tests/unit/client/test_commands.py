@@ -165,10 +165,10 @@ async def test_a_photo_of_another_name_is_enrolled_and_other_files_are_named_as_
     async with serving(matcher=matcher) as server:
         arguments = ["enroll", "--folder", str(tmp_path), "--matcher", server.address]
         assert await asyncio.to_thread(main, arguments) == 0
-        told = capsys.readouterr()
+        output = capsys.readouterr()
         assert await asyncio.to_thread(main, [*arguments, "--json"]) == 0
-    assert "3 photos enrolled" in told.out
-    assert told.err.startswith("skipped 3 files") and "notes.txt" in told.err and "BMW" in told.err
+    assert "3 photos enrolled" in output.out
+    assert output.err.startswith("skipped 3 files") and "notes.txt" in output.err and "BMW" in output.err
     skipped = [Path(path).name for path in json.loads(capsys.readouterr().out)["skipped"]]
     assert skipped == ["BMW", "notes.txt", "old.db"]
 
@@ -191,7 +191,7 @@ def test_a_box_is_drawn_where_the_face_is_in_the_upright_picture(tmp_path: Path)
         assert drawn.getpixel((10, 10)) == (255, 255, 255)
 
 
-async def test_a_matcher_without_its_encoder_is_told_apart_from_no_matcher(
+async def test_a_matcher_without_its_encoder_is_distinguished_from_an_absent_matcher(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     photo = photo_folder(tmp_path, "a.jpg") / "a.jpg"

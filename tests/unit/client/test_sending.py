@@ -171,7 +171,7 @@ async def test_a_stream_that_is_read_no_further_ends() -> None:
         await asyncio.wait_for(encoder.ended.wait(), LIMIT_SECONDS)
 
 
-async def test_a_caller_that_is_cancelled_is_told_so_though_the_images_fail_with_it() -> None:
+async def test_a_cancelled_caller_gets_the_cancellation_even_if_its_images_fail_too() -> None:
     encoder, given = FlakyEncoder(), Given(IMAGE, waits=True, fault=FileNotFoundError("b.jpg"))
     async with serving(encoder=encoder) as server, AsyncEncoderClient(server.address) as client:
 

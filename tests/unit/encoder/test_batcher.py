@@ -150,7 +150,7 @@ def test_a_closed_batcher_refuses_new_items() -> None:
         batcher.submit([1])
 
 
-def test_closing_waits_no_longer_than_it_is_told() -> None:
+def test_closing_waits_no_longer_than_its_timeout() -> None:
     run = Doubling()
     batcher = batcher_of(run)
     held = hold(batcher, run)

@@ -73,7 +73,7 @@ def test_tf32_is_refused_without_a_gpu() -> None:
         ("Got invalid dimensions for input: chips", ""),
     ],
 )
-def test_a_failed_device_is_told_from_a_bad_item(message: str, what: str) -> None:
+def test_a_failed_device_is_distinguished_from_a_bad_item(message: str, what: str) -> None:
     assert device.failure(RuntimeError(message)) == what
 
 

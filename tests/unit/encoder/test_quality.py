@@ -152,7 +152,7 @@ def test_a_face_of_few_pixels_is_too_small(faces: dict[str, tuple[Image.Image, B
     assert QualityReason.TOO_SMALL in judged(small, BoundingBox(**edges)).reasons
 
 
-def test_a_face_cut_by_the_border_is_told_apart(faces: dict[str, tuple[Image.Image, BoundingBox]]) -> None:
+def test_a_face_cut_by_the_border_is_recognized(faces: dict[str, tuple[Image.Image, BoundingBox]]) -> None:
     image, box = faces["obama.jpg"]
     left = box.left + box.width // 4
     cut = image.crop((left, 0, image.width, image.height))

@@ -172,7 +172,7 @@ async def test_a_permit_is_not_lost_with_a_caller_who_hangs_up(granted: bool) ->
     line = Line(gate(1))
     (held,) = await line.ask("a")
     (gone,) = await line.ask("b")
-    if granted:  # the permit comes and its caller goes before it could be told
+    if granted:  # the permit is given and its caller hangs up before it is resumed
         line.holds[0].set()
         await asyncio.sleep(0)  # the holder gives it back
         assert not line.gate._waiting

@@ -36,7 +36,7 @@ def test_this_machine_and_a_server_known_by_its_certificate_are_in_order(url: st
 
 
 @pytest.mark.parametrize("url", UNVERIFIED)
-def test_every_other_way_is_told_with_what_to_do_and_without_the_url(url: str) -> None:
+def test_every_unverified_address_is_reported_with_what_to_do_and_without_the_url(url: str) -> None:
     why = why_unverified(url, {})
     assert "sslmode=verify-full" in why
     assert "example" not in why

@@ -21,7 +21,7 @@ async def test_one_waits_for_the_other_and_nobody_for_another_person() -> None:
     await second
 
 
-async def test_too_many_that_wait_are_refused_and_told_when_to_come_again() -> None:
+async def test_requests_beyond_the_queue_are_refused_with_a_time_to_retry() -> None:
     turns = KeyedLocks()
     await turns.take(ANN)
     waiting = [asyncio.ensure_future(turns.take(ANN)) for _ in range(MAX_WAITING)]

@@ -134,9 +134,9 @@ async def test_the_count_is_written_when_the_second_is_over(
         refused.reason = "KEY_MISSING"
         log.add("Verify", "UNAUTHENTICATED", 0.001, refused)
 
-    def told() -> bool:
+    def logged() -> bool:
         lines.extend(written(capsys))
         return "calls_refused" in [line["event"] for line in lines]
 
-    await until(told)
+    await until(logged)
     assert lines[-1]["calls"] == 1

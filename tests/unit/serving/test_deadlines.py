@@ -19,7 +19,7 @@ CAP_SECONDS = 10 * LIMIT_SECONDS
 
 
 class Slow(pb.EncoderServiceServicer):
-    """Answers when told to and notes whose work was dropped."""
+    """Answers when its test says so, and records whose work was cancelled."""
 
     def __init__(self) -> None:
         self.began = asyncio.Event()

@@ -8,7 +8,7 @@ from facerec.serving.auth.rates import Bucket
 
 
 class Clock:
-    """A time that passes when told."""
+    """A clock that its test sets."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now = 100.0

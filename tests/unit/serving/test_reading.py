@@ -145,19 +145,19 @@ async def test_a_call_that_is_given_up_gives_its_room_back(start: Start) -> None
     assert await running.call(LARGEST - 10) == 3
 
 
-async def test_what_is_no_message_is_told_so(start: Start) -> None:
+async def test_an_invalid_message_is_refused_as_such(start: Start) -> None:
     running = await start()
     async with grpc.aio.insecure_channel(f"127.0.0.1:{running.port}") as channel:
         unary: Any = channel.unary_unary(PATH)
         stream: Any = channel.stream_unary(PATH)
-        for sent, told in (
+        for sent, message in (
             (unary(b"\xff\xff"), "not a message of this type"),
             (stream(iter(())), "no request message"),
         ):
             with pytest.raises(grpc.aio.AioRpcError) as caught:
                 await sent
             assert caught.value.code() == grpc.StatusCode.INVALID_ARGUMENT
-            assert told in str(caught.value.details())
+            assert message in str(caught.value.details())
 
 
 async def begin_many(running: Running) -> Dripping:
@@ -208,7 +208,7 @@ async def test_many_that_are_late_at_once_and_come_a_moment_later_are_all_answer
         await asyncio.sleep(0.2)
         for stream in streams:
             dripping.data(stream, message_head(0), end=True)
-        # A status that was told before comes as its number in a table, and another would not.
+        # HPACK sends a repeated status as an index into its table; another status would be sent as text.
         assert {(await dripping.ended_any())[1] for _ in streams} <= {b"0", b""}
     finally:
         dripping.close()

@@ -114,7 +114,7 @@ async def test_a_method_that_is_not_offered_is_unimplemented(channel: grpc.aio.C
     assert error.code() == grpc.StatusCode.UNIMPLEMENTED
 
 
-async def test_health_is_not_serving_until_told_and_again_at_the_end(
+async def test_health_is_not_serving_until_set_and_again_at_the_end(
     server: Server, channel: grpc.aio.Channel
 ) -> None:
     health: Any = health_pb2_grpc.HealthStub(channel)
@@ -189,9 +189,9 @@ def test_a_process_whose_port_is_taken_ends_with_one_line(port: str, taken: str)
         "sys.exit(loop.run(serve()))"
     )
     run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
-    told = [line for line in run.stderr.splitlines() if "add_port.cc" not in line]  # gRPC's own
-    assert (run.returncode, len(told)) == (2, 1), run.stderr
-    assert told[0].startswith(f"error: cannot listen on {taken}: ")
+    errors = [line for line in run.stderr.splitlines() if "add_port.cc" not in line]  # gRPC's own
+    assert (run.returncode, len(errors)) == (2, 1), run.stderr
+    assert errors[0].startswith(f"error: cannot listen on {taken}: ")
 
 
 @pytest.mark.parametrize("address", ["0.0.0.0:0", "[::]:0", "192.0.2.1:0", "example.org:0"])

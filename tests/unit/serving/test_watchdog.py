@@ -62,7 +62,7 @@ def test_a_process_that_was_stopped_and_goes_on_is_not_taken_for_stuck() -> None
         assert process.wait(LIMIT_SECONDS) == 0
 
 
-async def test_a_watchdog_told_to_watch_nothing_starts_no_thread() -> None:
+async def test_a_disabled_watchdog_starts_no_thread() -> None:
     watchdog = Watchdog(0)
     watchdog.start()
     watching = asyncio.create_task(watchdog.watch_loop())

@@ -89,7 +89,7 @@ def test_a_file_with_holes_of_terabytes_is_refused_before_it_is_hashed(tmp_path:
             rows(path, format)
 
 
-def test_what_is_loaded_as_a_whole_has_a_largest_size_and_is_told_another_format() -> None:
+def test_a_format_that_is_loaded_whole_has_a_size_limit_and_the_refusal_names_another_format() -> None:
     Budget(MAX_LOADED_FILE_BYTES)
     with pytest.raises(SourceRefused, match="write it as CSV or JSON lines"):
         Budget(MAX_LOADED_FILE_BYTES + 1)
