@@ -13,7 +13,7 @@ from matcher_service.settings import MatcherSettings
 
 HEAD = """# Settings
 
-For whoever starts a service and looks for a flag. Generated from the services' own settings by
+For operators who look for a flag or an environment variable of a service. Generated from the services' own settings by
 `make settings-docs`.
 
 Each can be given as a flag, as an environment variable or in a TOML file named by `--config`; a flag

@@ -130,7 +130,7 @@ def test_a_folder_with_other_things_in_it_is_refused(data_dir: Path) -> None:
 
 
 @as_root
-def test_root_is_warned_of_a_private_parent_folder_whose_permissions_stay(data_dir: Path) -> None:
+def test_root_is_refused_a_folder_in_a_private_parent_whose_permissions_stay(data_dir: Path) -> None:
     parent = data_dir.parent
     parent.chmod(0o700)
     with pytest.raises(FolderUnusable, match=f"^{parent} is private"):
