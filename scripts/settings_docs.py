@@ -13,8 +13,8 @@ from matcher_service.settings import MatcherSettings
 
 HEAD = """# Settings
 
-For operators who look for a flag or an environment variable of a service. Generated from the services' own settings by
-`make settings-docs`.
+For operators who look for a flag or an environment variable of a service. Generated from the services'
+own settings by `make settings-docs`.
 
 Each can be given as a flag, as an environment variable or in a TOML file named by `--config`; a flag
 wins over the environment, the environment over the file, the file over the default. Adding `_FILE` to

@@ -42,13 +42,13 @@ async def stage(served: tuple[str, str]) -> AsyncIterator[Stage]:
         yield Stage(url, Calls(channel), DATASET, FACES, Cores.free())
 
 
-async def test_every_decision_is_numpys(stage: Stage) -> None:
+async def test_every_decision_equals_that_of_numpy(stage: Stage) -> None:
     table = await decisions.run(stage, probes=100, calibration=2000, loose_strangers=50)
     assert table.notes == ["No decision differs."]
     assert [row[-1] for row in table.rows[2:4]] == ["yes", "yes"]
 
 
-async def test_a_decision_that_is_not_numpys_is_listed(stage: Stage) -> None:
+async def test_a_decision_that_differs_from_numpy_is_listed(stage: Stage) -> None:
     probes = DATASET.genuine(5, draw=5)
     truth = exact.nearest(FACES, probes.encodings)
     wrong = exact.Nearest(np.roll(truth.people, 1), truth.distances)
@@ -88,7 +88,7 @@ async def test_growth_is_measured_for_each(stage: Stage) -> None:
     assert len(table.rows) == 15
 
 
-def test_nearest_is_what_a_scan_finds() -> None:
+def test_nearest_equals_the_result_of_a_scan() -> None:
     probes = np.concatenate([DATASET.genuine(20).encodings, DATASET.strangers(20)])
     found = exact.nearest(FACES, probes)
     for probe, person, distance in zip(probes, found.people, found.distances, strict=True):
@@ -97,7 +97,7 @@ def test_nearest_is_what_a_scan_finds() -> None:
         assert abs(distance - distances.min()) < 1e-5
 
 
-def test_the_threshold_lets_in_the_share_asked_for() -> None:
+def test_the_threshold_accepts_the_requested_share() -> None:
     distances = np.random.default_rng(3).uniform(0.4, 0.8, 5000)
     strangers = exact.Nearest(np.zeros(5000, np.int64), distances)
     assert np.sum(distances <= decisions.threshold_of(strangers)) == 5

@@ -26,7 +26,7 @@ def test_photos_of_one_person_are_as_far_apart_as_real_ones() -> None:
     assert np.mean((distances > 0.26) & (distances < 0.45)) > 0.9
 
 
-def test_dimensions_are_correlated_as_in_real_ones() -> None:
+def test_dimensions_are_correlated_as_in_real_encodings() -> None:
     first = DATASET.all().encodings[::2]
     ratios = [participation(first[start : start + 66]) for start in range(0, 6600, 66)]
     assert 18 < np.mean(ratios) < 22
@@ -59,7 +59,7 @@ def test_a_seed_gives_the_same_dataset_each_time_and_another_seed_another_one() 
     assert not np.allclose(other, DATASET.all().encodings[:20])
 
 
-def test_uneven_photos_average_what_was_asked_and_stay_within_the_most() -> None:
+def test_random_photo_counts_have_the_requested_mean_and_stay_within_the_maximum() -> None:
     faces = Dataset(10_000, photos=5, max_photos=30).all()
     counts = np.bincount(faces.people)
     assert counts.min() == 1

@@ -27,7 +27,7 @@ SCANS = {
 }
 
 
-async def test_no_statement_reads_a_whole_table_that_need_not(administrator: asyncpg.Connection) -> None:
+async def test_no_statement_reads_a_whole_table_unlisted(administrator: asyncpg.Connection) -> None:
     """As planned for any parameters, which is how a statement is run that is run often."""
     people = Dataset(FACES // 2, photos=2, even=True, seed=3).all()
     await load_dataset(administrator, people)

@@ -53,7 +53,7 @@ async def test_a_partition_has_one_name_in_sql_and_in_python(database: Database)
                 assert len(name) < 64
 
 
-async def test_every_statement_is_understood_by_the_serving_role(database: Database) -> None:
+async def test_every_statement_can_be_prepared_by_the_serving_role(database: Database) -> None:
     async with database.session() as session:
         for name in load():
             await session.connection.prepare(of_collection("default", name).text)
@@ -118,7 +118,7 @@ def relations(plan: Any) -> Iterator[str]:
             yield from relations(part)
 
 
-async def test_a_row_cannot_be_put_into_another_tenants_partition(database: Database) -> None:
+async def test_no_row_can_be_inserted_into_another_tenants_partition(database: Database) -> None:
     async with database.session() as session:
         with pytest.raises(asyncpg.CheckViolationError):
             await session.connection.execute(
@@ -127,7 +127,7 @@ async def test_a_row_cannot_be_put_into_another_tenants_partition(database: Data
             )
 
 
-async def test_no_row_can_be_put_into_what_the_partitions_inherit_from(database_url: str) -> None:
+async def test_no_row_can_be_inserted_into_the_parent_tables(database_url: str) -> None:
     administrator = await asyncpg.connect(database_url)
     with pytest.raises(asyncpg.CheckViolationError):
         await administrator.execute(
@@ -290,7 +290,7 @@ def test_two_statements_of_one_name_are_refused() -> None:
         parse("-- name: a\nSELECT 1;\n-- name: a\nSELECT 2;\n")
 
 
-def test_values_of_a_statement_go_by_name_and_none_is_missing_or_unknown() -> None:
+def test_values_of_a_statement_are_named_and_missing_or_unknown_ones_are_refused() -> None:
     statement = parse("-- name: a\nSELECT :one::int, ':two', x[:one :] FROM t WHERE a = :two;\n")["a"]
     assert statement.text == "SELECT $1::int, ':two', x[$1 :] FROM t WHERE a = $2"
     assert statement.arguments({"two": 2, "one": 1}) == [1, 2]
@@ -299,7 +299,7 @@ def test_values_of_a_statement_go_by_name_and_none_is_missing_or_unknown() -> No
             statement.arguments(values)
 
 
-def test_a_name_that_is_put_into_a_statement_is_quoted() -> None:
+def test_a_table_name_in_a_statement_is_quoted() -> None:
     statement = parse('-- name: a\nDROP TABLE :"table";\n')["a"]
     assert statement.put({"table": "face_1"}).text == 'DROP TABLE "face_1"'
     assert statement.put({"table": 'x"; DROP TABLE y'}).text == 'DROP TABLE "x""; DROP TABLE y"'

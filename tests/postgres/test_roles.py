@@ -79,7 +79,7 @@ async def test_a_plain_member_of_the_serving_role_can_serve(plain_login: str) ->
         await database.close()
 
 
-async def test_a_session_of_the_service_is_the_serving_role_whoever_logged_in(database: Database) -> None:
+async def test_a_session_of_the_service_has_the_serving_role_for_any_login(database: Database) -> None:
     async with database.session() as session:
         connection = session.connection
         row = await connection.fetchrow(

@@ -55,7 +55,7 @@ async def test_every_column_is_listed_with_what_it_holds_of_a_person(
     assert there == documented().keys()
 
 
-async def test_no_statistics_are_collected_of_what_tells_of_a_person(
+async def test_no_statistics_are_collected_of_columns_with_personal_data(
     administrator: asyncpg.Connection,
 ) -> None:
     """In the parents and in partitions, those of a collection made today too."""
@@ -120,7 +120,7 @@ async def test_a_migration_clears_what_statistics_held(empty_database_url: str) 
         await connection.close()
 
 
-async def test_a_migration_keys_the_digests_of_the_living_and_blanks_the_rest(
+async def test_a_migration_keys_the_digests_of_existing_people_and_blanks_the_others(
     empty_database_url: str,
 ) -> None:
     await migrate(empty_database_url, migrations.available()[:8])
@@ -150,7 +150,7 @@ async def test_a_migration_keys_the_digests_of_the_living_and_blanks_the_rest(
         await connection.close()
 
 
-async def test_a_migration_takes_free_text_out_of_what_collections_share(empty_database_url: str) -> None:
+async def test_a_migration_removes_free_text_from_shared_tables(empty_database_url: str) -> None:
     await migrate(empty_database_url, migrations.available()[:8])
     connection = await asyncpg.connect(empty_database_url)
     try:

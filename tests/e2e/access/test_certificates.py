@@ -102,7 +102,7 @@ def test_a_server_does_not_start_with_them_and_names_the_setting(authority: Auth
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-async def test_a_server_shows_its_old_certificate_until_a_usable_one_lies_there(
+async def test_a_server_keeps_its_old_certificate_until_the_new_files_are_usable(
     authority: Authority, start_encoder: StartEncoder, fault: str
 ) -> None:
     server = await start_encoder(**tls(authority))
@@ -118,7 +118,7 @@ async def test_a_server_shows_its_old_certificate_until_a_usable_one_lies_there(
 
 
 @pytest.mark.parametrize("fault", [*FAULTS, *CA_FAULTS])
-async def test_the_matcher_shows_the_encoder_its_old_certificate_until_a_usable_one_lies_there(
+async def test_the_matcher_keeps_its_old_client_certificate_until_the_new_files_are_usable(
     authority: Authority,
     start_encoder: StartEncoder,
     keys_file: Callable[..., Path],
@@ -156,7 +156,7 @@ async def reaches(client: encoder_client.EncoderClient) -> None:
     assert caught.value.__cause__.reason is Reason.KEY_MISSING
 
 
-def test_a_file_of_keys_that_is_gone_is_logged_once_and_its_keys_stay(tmp_path: Path) -> None:
+def test_a_missing_keys_file_is_logged_once_and_its_keys_stay_valid(tmp_path: Path) -> None:
     path = tmp_path / "keys.toml"
     path.write_text(entry("door", "k", ["verify"]))
     key_store = KeyStore(path)

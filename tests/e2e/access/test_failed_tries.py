@@ -78,7 +78,7 @@ async def tries(administrator: asyncpg.Connection) -> list[tuple[str, float]]:
     return [(row["caller"], round(row["hours"], 1)) for row in rows]
 
 
-async def test_after_five_failed_tries_nothing_is_decided_whatever_the_distance(
+async def test_after_five_failed_tries_nothing_is_decided_at_any_distance(
     matcher: RunningMatcher, administrator: asyncpg.Connection
 ) -> None:
     denied = {"reason": "RATE_LIMITED"}
@@ -121,7 +121,7 @@ async def test_tries_are_regained_evenly_over_a_day(
     assert (await refusal(matcher, "d")).reason is Reason.RATE_LIMITED
 
 
-async def test_a_count_holds_for_all_replicas_together_also_at_once(
+async def test_a_count_is_shared_by_all_replicas_also_for_concurrent_tries(
     start_matcher: StartMatcher, matcher: RunningMatcher, database_url: str, keys: Path
 ) -> None:
     others = [await start_matcher(database_url, keys_file=keys) for _ in range(2)]
@@ -130,7 +130,7 @@ async def test_a_count_holds_for_all_replicas_together_also_at_once(
     assert [answer for answer in answers if not isinstance(answer, BaseException)] == [False] * 5
 
 
-async def test_while_a_try_is_decided_the_next_one_waits_and_is_refused_if_it_was_the_last(
+async def test_a_try_waits_for_the_one_before_and_is_refused_if_that_was_the_last(
     start_matcher: StartMatcher,
     matcher: RunningMatcher,
     database_url: str,
@@ -158,7 +158,7 @@ async def _waiting(administrator: asyncpg.Connection, sessions: int) -> None:
 
 
 @pytest.mark.parametrize(("vector", "hours"), [(NEAR, 0.2), (FAR, 4.8)])
-async def test_whoever_hangs_up_before_the_answer_has_tried_all_the_same(
+async def test_a_caller_that_hangs_up_before_the_answer_has_still_used_a_try(
     matcher: RunningMatcher, administrator: asyncpg.Connection, vector: Vector, hours: float
 ) -> None:
     """What is counted less may be answered sooner: a deadline in between would tell the two apart."""
@@ -183,7 +183,7 @@ async def test_failed_tries_are_counted_per_key(matcher: RunningMatcher) -> None
     assert [await verify(matcher, "w") for _ in range(60)] == [False] * 60
 
 
-def test_a_caller_of_images_alone_has_fifty_tries_and_one_of_scores_any_number() -> None:
+def test_a_key_for_images_has_fifty_tries_and_one_with_scores_any_number() -> None:
     def tries(**rights: Any) -> float | None:
         return Permissions(name="door", roles=frozenset({Role.VERIFY}), **rights).caller.failed_tries_per_day
 
@@ -215,7 +215,7 @@ async def test_nothing_is_decided_when_failures_cannot_be_counted(
         assert (await refusal(matcher, "d", vector)).reason is Reason.STORE_UNAVAILABLE
 
 
-async def test_what_decides_nothing_counts_nothing(
+async def test_a_call_without_a_decision_counts_as_no_try(
     matcher: RunningMatcher, administrator: asyncpg.Connection
 ) -> None:
     for _ in range(10):
@@ -228,7 +228,7 @@ async def test_what_decides_nothing_counts_nothing(
 
 
 @pytest.mark.parametrize("erased", ["person", "merged", "collection", "maintained"])
-async def test_a_count_ends_with_the_person_and_when_it_says_nothing_more(
+async def test_a_count_is_deleted_with_the_person_and_once_all_tries_are_regained(
     matcher: RunningMatcher, administrator: asyncpg.Connection, database_url: str, erased: str
 ) -> None:
     await verify(matcher, "d")
@@ -294,7 +294,7 @@ async def test_refused_duplicates_are_counted_too_and_new_faces_as_a_twentieth(
     await matcher.stub.Enroll(enroll("eve", encoding(next(new))), metadata=bearer("a"))
 
 
-async def test_enrollments_of_many_people_at_once_are_all_taken_where_enough_tries_are_left(
+async def test_concurrent_enrollments_of_many_people_all_succeed_if_enough_tries_are_left(
     matcher: RunningMatcher, administrator: asyncpg.Connection
 ) -> None:
     await refuse_duplicates(matcher)
@@ -307,7 +307,7 @@ async def test_enrollments_of_many_people_at_once_are_all_taken_where_enough_tri
     assert await tries(administrator) == [("onboarding", 9.6)]  # two of five a day
 
 
-async def test_enrollments_at_once_get_no_more_refusals_than_a_key_has_tries(
+async def test_concurrent_enrollments_get_no_more_refusals_than_a_key_has_tries(
     start_matcher: StartMatcher, matcher: RunningMatcher, database_url: str, keys: Path
 ) -> None:
     await refuse_duplicates(matcher)

@@ -44,7 +44,7 @@ async def enrolled(matcher: RunningMatcher, key: str) -> None:
     await matcher.stub.Enroll(enroll("ann", encoding(vectors(1)[0])), metadata=bearer(key))
 
 
-async def test_a_key_is_let_in_and_shut_out_without_a_restart(
+async def test_a_key_is_added_and_removed_without_a_restart(
     start_matcher: StartMatcher, database_url: str, keys_file: WriteKeys, capsys: pytest.CaptureFixture[str]
 ) -> None:
     admin = entry("admin", "a", ["admin"])
@@ -72,7 +72,7 @@ async def test_a_key_is_let_in_and_shut_out_without_a_restart(
     assert "Bearer" not in "".join(output)
 
 
-async def test_scores_are_for_whom_they_were_granted(
+async def test_only_keys_with_scores_see_scores(
     start_matcher: StartMatcher, database_url: str, keys_file: WriteKeys
 ) -> None:
     path = keys_file(
@@ -98,7 +98,7 @@ async def test_scores_are_for_whom_they_were_granted(
         )
 
 
-async def test_thresholds_are_moved_by_those_who_may_see_distances(
+async def test_only_keys_with_scores_change_thresholds(
     start_matcher: StartMatcher, database_url: str, keys_file: WriteKeys
 ) -> None:
     """Otherwise whoever may verify and manage halves the way to a distance at each try."""
@@ -210,7 +210,9 @@ async def test_the_audit_names_the_key(
         ("x = " + "9" * 5000, "cannot be read as TOML"),  # more digits than Python makes a number of
     ],
 )
-def test_a_file_at_fault_says_where_and_shows_no_hash(keys_file: WriteKeys, text: str, expected: str) -> None:
+def test_an_invalid_keys_file_is_refused_with_the_entry_and_without_the_hash(
+    keys_file: WriteKeys, text: str, expected: str
+) -> None:
     with pytest.raises(SettingsInvalid) as caught:
         read_keys(keys_file(text))
     assert expected in str(caught.value)
@@ -224,7 +226,7 @@ def test_a_key_is_not_sent_to_another_machine_in_plain_text() -> None:
     assert "k" not in repr(Security(api_key="k")).replace("key_file", "").replace("plaintext_key", "")
 
 
-def test_a_key_made_at_a_terminal_is_what_the_file_takes(
+def test_the_keys_new_command_prints_a_valid_entry_of_the_file(
     keys_file: WriteKeys, capsys: pytest.CaptureFixture[str]
 ) -> None:
     options = "--role verify --role identify --collection staff --scores --encodings --days 30"

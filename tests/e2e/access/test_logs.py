@@ -42,7 +42,7 @@ def ask_for_nobody(address: str, request_id: str) -> None:
         MatcherServiceStub(channel).GetPerson(GetPersonRequest(person_id="nobody"), metadata=metadata)
 
 
-def test_calls_are_logged_by_id_and_nobody_is_in_logs_or_metrics(
+def test_calls_are_logged_by_id_and_logs_and_metrics_name_no_person(
     database_url: str, model_cache: Path, sample_photos: Path, keys_file: Callable[..., Path]
 ) -> None:
     photo = (sample_photos / "obama.jpg").read_bytes()

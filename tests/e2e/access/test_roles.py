@@ -111,11 +111,11 @@ async def callers(
         yield Callers(to_encoder, to_matcher)
 
 
-def test_every_method_of_the_contract_is_somebodys() -> None:
+def test_every_method_of_the_contract_has_a_role() -> None:
     assert {method.name for _, method in everything()} == set(ENTITLED)
 
 
-async def test_each_role_may_what_is_its_own_and_nothing_else(callers: Callers) -> None:
+async def test_each_role_may_call_its_own_methods_and_no_others(callers: Callers) -> None:
     wrong = []
     for service, method in everything():
         for role in ROLES:
@@ -138,7 +138,7 @@ async def test_each_role_may_what_is_its_own_and_nothing_else(callers: Callers) 
     ],
     ids=["none", "unknown", "over", "bare", "basic", "elsewhere"],
 )
-async def test_without_a_key_in_force_nothing_is_answered(
+async def test_calls_without_a_valid_key_are_refused(
     callers: Callers, metadata: Any, expected: Reason
 ) -> None:
     for service, method in everything():
@@ -163,7 +163,7 @@ async def test_a_key_of_one_tenant_reaches_no_other_and_no_list_of_them(callers:
             assert reason == expected, (method.name, collection_id)
 
 
-async def test_nothing_of_a_message_is_read_before_its_sender_is_known(
+async def test_no_message_is_read_before_its_sender_is_authenticated(
     start_matcher: StartMatcher, database_url: str, keys_file: Callable[..., Path]
 ) -> None:
     """Bytes that are no message are refused for want of a key, and with one as what they are."""
@@ -179,7 +179,7 @@ async def test_nothing_of_a_message_is_read_before_its_sender_is_known(
             assert caught.value.code() == code
 
 
-async def test_health_is_open_and_reflection_is_for_whoever_is_known(
+async def test_health_is_open_and_reflection_needs_a_key(
     start_matcher: StartMatcher, database_url: str, keys_file: Callable[..., Path]
 ) -> None:
     from grpc_health.v1 import health_pb2, health_pb2_grpc

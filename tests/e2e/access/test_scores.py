@@ -117,7 +117,7 @@ class Statements:
         monkeypatch.setattr(Scanner, "scan", spy_on_scan)
 
 
-async def test_what_a_search_runs_depends_on_the_match_alone(
+async def test_the_statements_of_a_search_depend_only_on_the_match(
     locked: RunningMatcher,
     administrator: asyncpg.Connection,
     database_url: str,
@@ -143,7 +143,7 @@ async def test_what_a_search_runs_depends_on_the_match_alone(
     assert differ == {(pair, worlds.ALONE) for pair in worlds.PAIRS[:3]}
 
 
-async def test_people_come_by_their_ids_and_more_than_one_shows_with_a_single_candidate(
+async def test_candidates_are_ordered_by_id_and_matched_persons_counts_beyond_the_limit(
     locked: RunningMatcher, administrator: asyncpg.Connection
 ) -> None:
     await worlds.build(locked, administrator, "near", 0, SPARES, background=False)
@@ -211,7 +211,7 @@ async def test_more_people_than_an_index_proposes_are_counted_by_a_scan(
     assert again.faces[0].duplicate.person_id == worlds.target(cluster)
 
 
-async def test_what_sets_or_measures_a_limit_to_distances_takes_scores(locked: RunningMatcher) -> None:
+async def test_calls_that_set_or_measure_distance_limits_need_scores(locked: RunningMatcher) -> None:
     settings = pb.CollectionSettings(search=pb.SearchPolicy(trust_distance=0.3))
     request = pb.UpdateCollectionRequest(settings=settings)
     with refused(Reason.NOT_PERMITTED, "settings.search.trust_distance"):

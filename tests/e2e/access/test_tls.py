@@ -45,7 +45,7 @@ async def answers(address: str, security: Security) -> Reason | None:
 LET_IN = (None, Reason.MODEL_UNAVAILABLE)
 
 
-async def test_a_server_with_a_certificate_is_known_by_its_ca_and_speaks_nothing_else(
+async def test_a_server_with_a_certificate_is_verified_by_its_ca_and_accepts_only_tls(
     authority: Authority, start_encoder: StartEncoder
 ) -> None:
     server = await start_encoder(**tls(authority))
@@ -81,7 +81,7 @@ async def test_a_peer_that_is_refused_learns_why(authority: Authority, start_enc
         assert message in caught.value.message
 
 
-async def test_with_a_client_ca_only_its_certificates_are_let_in_while_their_time_lasts(
+async def test_with_a_client_ca_only_its_unexpired_certificates_are_accepted(
     authority: Authority, start_encoder: StartEncoder
 ) -> None:
     server = await start_encoder(**tls(authority, tls_client_ca_file=authority.ca_file))
@@ -103,7 +103,7 @@ async def test_with_a_client_ca_only_its_certificates_are_let_in_while_their_tim
     )
 
 
-async def test_a_certificates_name_is_as_good_as_a_key(
+async def test_a_certificates_name_authenticates_like_a_key(
     authority: Authority, start_encoder: StartEncoder, keys_file: Callable[..., Path]
 ) -> None:
     certificates = '[[certificates]]\nname = "door"\nsubject = "door.example"\nroles = ["encode"]\n'
@@ -136,7 +136,7 @@ def shown(address: str) -> bytes:
     return certificate
 
 
-async def test_a_new_certificate_is_shown_without_a_restart_and_a_broken_one_is_not(
+async def test_a_new_certificate_is_used_without_a_restart_and_a_broken_one_is_not(
     authority: Authority, start_encoder: StartEncoder
 ) -> None:
     server = await start_encoder(**tls(authority))
@@ -165,7 +165,7 @@ async def test_health_alone_is_answered_in_plain_text_on_its_own_port(
     assert caught.value.reason not in LET_IN
 
 
-async def test_the_matcher_shows_the_encoder_its_own_certificate_and_key_and_follows_their_files(
+async def test_the_matcher_sends_the_encoder_its_certificate_and_key_and_reloads_their_files(
     authority: Authority,
     start_encoder: StartEncoder,
     keys_file: Callable[..., Path],
@@ -192,7 +192,7 @@ async def test_the_matcher_shows_the_encoder_its_own_certificate_and_key_and_fol
         await client.close()
 
 
-async def test_a_matcher_is_spoken_to_by_tls(
+async def test_a_matcher_serves_over_tls(
     authority: Authority, start_matcher: StartMatcher, database_url: str
 ) -> None:
     service = matcher_service(database_url, **tls(authority))
@@ -203,9 +203,7 @@ async def test_a_matcher_is_spoken_to_by_tls(
             assert [person async for person in client.list_persons()] == []
 
 
-async def test_files_that_do_not_fit_keep_a_server_from_starting(
-    authority: Authority, database_url: str
-) -> None:
+async def test_mismatched_files_keep_a_server_from_starting(authority: Authority, database_url: str) -> None:
     cert, _ = authority.issue("one", "localhost")
     _, key = authority.issue("two", "localhost")
     for settings, message in (
@@ -218,7 +216,7 @@ async def test_files_that_do_not_fit_keep_a_server_from_starting(
         assert message in str(caught.value)
 
 
-async def test_with_tls_another_address_than_loopback_needs_no_asking(
+async def test_with_tls_a_server_listens_beyond_loopback_without_a_flag(
     authority: Authority, database_url: str
 ) -> None:
     assert matcher_service(database_url, address="0.0.0.0:0", **tls(authority)).server.address == "0.0.0.0:0"

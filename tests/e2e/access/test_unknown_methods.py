@@ -25,7 +25,7 @@ async def serves(address: str) -> bool:
     return bool(answer.status == health_pb2.HealthCheckResponse.NOT_SERVING)  # no model is loaded
 
 
-async def test_a_method_whose_name_is_no_text_ends_neither_the_server_nor_the_port_for_health(
+async def test_an_undecodable_method_name_stops_neither_the_server_nor_the_health_port(
     server: Server,
 ) -> None:
     assert server.health_address
@@ -39,7 +39,7 @@ async def test_a_method_whose_name_is_no_text_ends_neither_the_server_nor_the_po
 
 
 @pytest.mark.parametrize("name", ["/facerec.encoder.v1.EncoderService/Unknown", "/nobody/Knows"])
-async def test_a_method_that_is_unknown_is_unimplemented(server: Server, name: str) -> None:
+async def test_an_unknown_method_is_unimplemented(server: Server, name: str) -> None:
     async with grpc.aio.insecure_channel(server.address) as channel:
         unknown: Any = channel.unary_unary(name)
         for _ in range(3):

@@ -39,7 +39,7 @@ async def is_serving(address: str) -> bool:
         return bool(await check(b"", timeout=10) == b"\x08\x01")
 
 
-async def test_a_method_whose_name_is_no_text_ends_nothing_but_its_call(matcher: MatcherProcess) -> None:
+async def test_an_undecodable_method_name_fails_only_its_call(matcher: MatcherProcess) -> None:
     for address in (matcher.address, str(matcher.event("listening")["health"])):
         dripping = await Dripping.open(port(address))
         try:
@@ -51,7 +51,7 @@ async def test_a_method_whose_name_is_no_text_ends_nothing_but_its_call(matcher:
         assert await is_serving(address)
 
 
-async def test_what_a_header_holds_that_is_no_text_is_in_no_log(matcher: MatcherProcess) -> None:
+async def test_undecodable_header_values_are_in_no_log(matcher: MatcherProcess) -> None:
     others: list[tuple[bytes, dict[str, bytes]]] = [
         (b"Bearer " + SECRET + NO_TEXT, {}),
         (b"Bearer x", {"grpc_timeout": b"1" + SECRET}),
@@ -82,7 +82,7 @@ async def test_a_compressed_message_is_refused_unread(matcher: MatcherProcess, p
         assert "gzip" in str(caught.value.details())
 
 
-async def test_a_method_that_there_is_not_is_unimplemented_with_a_key_and_without(
+async def test_an_unknown_method_is_unimplemented_with_and_without_a_key(
     matcher: MatcherProcess,
 ) -> None:
     async with grpc.aio.insecure_channel(matcher.address) as channel:

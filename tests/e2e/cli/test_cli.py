@@ -82,7 +82,9 @@ def test_a_true_claim_exits_0_a_false_one_1_and_an_unknown_person_2(
 
 
 @pytest.mark.usefixtures("enrolled")
-def test_everybody_in_a_picture_is_named_and_drawn(terminal: Terminal, group: Path, tmp_path: Path) -> None:
+def test_every_known_person_in_a_picture_is_named_and_drawn(
+    terminal: Terminal, group: Path, tmp_path: Path
+) -> None:
     drawn = tmp_path / "drawn.png"
     ran = terminal.run("identify", group, "--annotate", drawn, "--json")
     faces = sorted(ran.json["faces"], key=lambda face: int(face["bounding_box"]["left"]))
@@ -107,7 +109,7 @@ def test_everybody_in_a_picture_is_named_and_drawn(terminal: Terminal, group: Pa
 
 
 @pytest.mark.usefixtures("enrolled")
-def test_a_picture_of_nobody_known_exits_1(terminal: Terminal, album: Path, group: Path) -> None:
+def test_a_picture_without_a_known_person_exits_1(terminal: Terminal, album: Path, group: Path) -> None:
     assert terminal.run("identify", album / "obama" / "hands.jpg").code == 1
     nobody = terminal.run("identify", group, "--max-distance", "0.01")
     assert (nobody.code, nobody.out.count("nobody")) == (1, 2)
@@ -120,7 +122,7 @@ def test_two_photos_are_compared(terminal: Terminal, sample_photos: Path) -> Non
     assert terminal.run("compare", sample_photos / "obama.jpg", sample_photos / "biden.jpg").code == 1
 
 
-def test_an_ambiguous_photo_is_named_whichever_it_is(
+def test_an_error_names_the_ambiguous_photo_of_the_two(
     terminal: Terminal, sample_photos: Path, group: Path
 ) -> None:
     ran = terminal.run("compare", sample_photos / "obama.jpg", group)
@@ -166,7 +168,7 @@ def test_people_are_listed_shown_and_erased(terminal: Terminal, sample_photos: P
 
 
 @pytest.mark.usefixtures("enrolled")
-def test_an_import_says_that_it_looks_for_no_duplicates_where_they_are_refused(
+def test_an_import_says_that_it_does_not_check_for_duplicates_if_they_are_refused(
     terminal: Terminal, tmp_path: Path
 ) -> None:
     assert not terminal.run("collections", "create", "refusing", "--duplicates", "refuse").code

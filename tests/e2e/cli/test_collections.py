@@ -82,7 +82,7 @@ def test_a_duplicate_is_reported_in_one_line_and_can_be_merged(
     assert (itself.code, itself.json["error"]["reason"]) == (2, "OPTION_INVALID")
 
 
-def test_a_refused_duplicate_names_the_other_person_and_holds_no_photo_back(
+def test_a_refused_duplicate_names_the_other_person_and_the_other_photos_are_enrolled(
     terminal: Terminal, sample_photos: Path, staff: str
 ) -> None:
     terminal.run("collections", "set", staff, "--duplicates", "refuse")
@@ -97,7 +97,7 @@ def test_a_refused_duplicate_names_the_other_person_and_holds_no_photo_back(
     )
 
 
-def test_faces_are_enrolled_for_a_time(terminal: Terminal, sample_photos: Path, staff: str) -> None:
+def test_faces_are_enrolled_with_an_expire_time(terminal: Terminal, sample_photos: Path, staff: str) -> None:
     def enroll(photo: str, expires: str) -> int:
         options = ("--collection", staff, "--expires", expires)
         return terminal.run("enroll", "obama", sample_photos / photo, *options).code
@@ -115,7 +115,7 @@ def test_faces_are_enrolled_for_a_time(terminal: Terminal, sample_photos: Path, 
 
 
 @pytest.mark.parametrize("expires", ["2020-01-01", "tomorrow", "30", "0d", "999999w"])
-def test_a_time_that_is_none_or_past_is_refused(
+def test_an_invalid_or_past_expire_time_is_refused(
     terminal: Terminal, sample_photos: Path, expires: str
 ) -> None:
     ran = terminal.run("enroll", "obama", sample_photos / "obama.jpg", "--expires", expires, "--json")

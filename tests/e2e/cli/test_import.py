@@ -48,7 +48,7 @@ async def nothing() -> AsyncIterator[Row]:
         yield row
 
 
-def test_people_who_were_erased_since_come_back_by_the_same_import_as_its_dry_run_says(
+def test_repeating_an_import_adds_erased_people_again_as_its_dry_run_says(
     terminal: Terminal, source: Path
 ) -> None:
     command = ("import", source, *MOVED)
@@ -63,7 +63,9 @@ def test_people_who_were_erased_since_come_back_by_the_same_import_as_its_dry_ru
     assert terminal.run("people", *MOVED).out.endswith("4 people\n")
 
 
-def test_an_interrupted_import_goes_on_where_it_was_and_says_so(terminal: Terminal, source: Path) -> None:
+def test_an_interrupted_import_continues_where_it_stopped_and_says_so(
+    terminal: Terminal, source: Path
+) -> None:
     interrupted_after(terminal, source, 3)
     ran = terminal.run("import", source, *MOVED)
     assert ran.out == "1 face added, 0 already there, 0 refused; 1 new person\n"
@@ -89,7 +91,7 @@ def row_line(name: str, vector: npt.NDArray[np.float32]) -> str:
     return f'{{"person_id": "{name}", "encoding": {vector.tolist()}}}'
 
 
-def test_an_interruption_says_how_many_faces_are_in_and_how_to_go_on(
+def test_an_interruption_says_how_many_faces_are_stored_and_how_to_continue(
     terminal: Terminal, source: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(jobs, "CALL_BATCHES", 1)

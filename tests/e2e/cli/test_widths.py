@@ -45,7 +45,7 @@ def test_no_table_cuts_an_id_or_a_figure(terminal: Terminal, command: tuple[str,
 
 @pytest.mark.usefixtures("people")
 @pytest.mark.parametrize("width", [60, 80, 200])
-def test_a_list_of_collections_and_faces_of_a_photo_are_whole(
+def test_tables_of_collections_and_of_a_photos_faces_are_complete(
     terminal: Terminal, group: Path, width: int
 ) -> None:
     check_whole(terminal, width, "collections")

@@ -119,7 +119,7 @@ def test_a_backup_that_cannot_be_restored_leaves_the_database_as_it_was(data_dir
     assert noted(data_dir) == before
 
 
-def test_what_a_killed_restore_left_is_erased_at_the_next_start(data_dir: Path) -> None:
+def test_leftovers_of_a_killed_restore_are_erased_at_the_next_start(data_dir: Path) -> None:
     note(data_dir, "first")
     with EmbeddedPostgres.open(data_dir) as server:
         database.create_restored(server, replace=True)
@@ -127,7 +127,7 @@ def test_what_a_killed_restore_left_is_erased_at_the_next_start(data_dir: Path) 
     assert noted(data_dir) == (["first", "second"], ["facerec"])
 
 
-def test_no_file_is_written_over(data_dir: Path) -> None:
+def test_no_existing_file_is_overwritten(data_dir: Path) -> None:
     file = data_dir.with_name("gallery.backup")
     note(data_dir, "first")
     file.write_text("kept")
@@ -169,7 +169,7 @@ def test_root_restores_no_file_that_another_user_could_change(data_dir: Path) ->
         backup.restore(data_dir, file, replace=True)
 
 
-def test_a_backup_that_is_ended_leaves_no_file(data_dir: Path, myself: Runner) -> None:
+def test_an_interrupted_backup_leaves_no_file(data_dir: Path, myself: Runner) -> None:
     folder = data_dir.with_name("backups")
     folder.mkdir(mode=0o700)
     note(data_dir, "first")

@@ -15,7 +15,7 @@ from tests.e2e.local.test_up import Up, running
 from tests.fixtures.waiting import LIMIT_SECONDS, wait_until
 
 
-def test_an_encoder_that_crashes_comes_back(data_dir: Path, myself: Runner) -> None:
+def test_a_crashed_encoder_is_restarted(data_dir: Path, myself: Runner) -> None:
     with io.BytesIO() as out:
         Image.new("RGB", (2000, 2000), "teal").save(out, "PNG")
         image = out.getvalue()

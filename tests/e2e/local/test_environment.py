@@ -34,7 +34,7 @@ def every_setting() -> Iterable[tuple[str, Any]]:
             yield f"{prefix}{name}".upper(), field.get_default(call_default_factory=True, validated_data={})
 
 
-def test_settings_that_the_stack_would_not_follow_are_refused_and_no_others() -> None:
+def test_settings_that_up_would_ignore_are_refused_and_no_others() -> None:
     refused = set()
     for variable, _ in every_setting():
         for name in (variable, variable.lower(), f"{variable}_FILE"):
@@ -56,7 +56,7 @@ def test_settings_that_the_stack_would_not_follow_are_refused_and_no_others() ->
         ("ENCODER_KEYS_FILE", "set MATCHER_ENCODER_API_KEY"),
     ],
 )
-def test_such_a_variable_is_one_line_that_names_it(
+def test_such_a_variable_is_refused_in_one_line_that_names_it(
     data_dir: Path, myself: Runner, monkeypatch: pytest.MonkeyPatch, variable: str, problem: str
 ) -> None:
     monkeypatch.setenv(variable, "somewhere")
@@ -66,7 +66,7 @@ def test_such_a_variable_is_one_line_that_names_it(
     assert not data_dir.exists(), "refused before anything was made"
 
 
-def test_with_every_other_setting_of_the_environment_the_stack_serves(
+def test_the_stack_serves_with_every_other_setting_of_the_environment(
     data_dir: Path, myself: Runner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for variable, default in every_setting():

@@ -66,7 +66,7 @@ async def test_every_pair_is_counted_as_numpy_counts_it(matcher: RunningMatcher,
     assert np.median(drawn) == pytest.approx(np.median(everyone), abs=0.02)
 
 
-async def test_the_threshold_keeps_the_target_and_says_what_it_costs(
+async def test_the_threshold_meets_the_target_and_has_its_other_error_rate(
     matcher: RunningMatcher, database_url: str
 ) -> None:
     await fill(database_url, Dataset(600, photos=2, even=True, seed=5).all())
@@ -87,7 +87,7 @@ async def test_the_threshold_keeps_the_target_and_says_what_it_costs(
     assert rates == sorted(rates)
 
 
-async def test_what_the_people_cannot_support_is_refused_with_what_it_takes(
+async def test_a_target_that_the_people_cannot_support_is_refused_with_the_number_needed(
     matcher: RunningMatcher, database_url: str
 ) -> None:
     await fill(database_url, Dataset(60, photos=2, even=True, seed=6).all())
@@ -101,7 +101,7 @@ async def test_what_the_people_cannot_support_is_refused_with_what_it_takes(
     assert (await calibrate(matcher, target_far=0.01)).verify.threshold > 0
 
 
-async def test_without_two_faces_of_anybody_there_is_a_far_and_no_frr(matcher: RunningMatcher) -> None:
+async def test_if_nobody_has_two_faces_there_is_a_far_and_no_frr(matcher: RunningMatcher) -> None:
     faces = vectors(60)
     await matcher.stub.ImportFaces(iter([header(), chunk(faces, [f"p{place}" for place in range(60)])]))
     found = await calibrate(matcher, target_far=0.1)
@@ -110,7 +110,9 @@ async def test_without_two_faces_of_anybody_there_is_a_far_and_no_frr(matcher: R
     assert not found.verify.HasField("frr")
 
 
-async def test_one_person_under_two_ids_is_named(matcher: RunningMatcher, database_url: str) -> None:
+async def test_a_person_under_two_ids_is_named_as_a_likely_duplicate(
+    matcher: RunningMatcher, database_url: str
+) -> None:
     dataset = Dataset(100, photos=2, even=True, seed=7).all()
     await fill(database_url, dataset)
     twin = dataset.encodings[0] + np.random.default_rng(0).normal(scale=0.005, size=128)
@@ -123,7 +125,7 @@ async def test_one_person_under_two_ids_is_named(matcher: RunningMatcher, databa
     assert any("twin" in (each.person_id_a, each.person_id_b) for one in again for each in one.suspects)
 
 
-async def test_a_calibration_is_applied_once_asked_and_stays_on_record(
+async def test_a_calibration_is_applied_on_request_and_kept(
     matcher: RunningMatcher, database_url: str
 ) -> None:
     await fill(database_url, Dataset(200, photos=2, even=True, seed=8).all())
@@ -151,7 +153,7 @@ async def test_a_calibration_is_applied_once_asked_and_stays_on_record(
         )
 
 
-async def test_what_is_advised_where_identify_has_no_threshold_gives_one(
+async def test_the_advice_for_a_missing_identify_threshold_gives_one(
     matcher: RunningMatcher, database_url: str
 ) -> None:
     await fill(database_url, Dataset(300, photos=2, even=True, seed=9).all())
@@ -186,7 +188,7 @@ async def test_more_people_than_four_thousand_are_compared(
         await calibrate(matcher, max_persons=50_001)
 
 
-async def test_a_calibration_whose_caller_has_gone_ends_at_its_next_block(
+async def test_a_calibration_whose_caller_hung_up_ends_at_its_next_block(
     matcher: RunningMatcher, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await fill(database_url, Dataset(300, photos=2, even=True, seed=11).all())
@@ -214,7 +216,9 @@ async def test_a_calibration_whose_caller_has_gone_ends_at_its_next_block(
     assert len(counters) == 1 + math.ceil(300 / ROWS_A_BLOCK)
 
 
-async def test_an_empty_collection_says_how_many_people_it_takes(matcher: RunningMatcher) -> None:
+async def test_a_calibration_of_an_empty_collection_says_how_many_people_it_needs(
+    matcher: RunningMatcher,
+) -> None:
     with refused(Reason.CALIBRATION_UNSUPPORTED, message="142 persons"):
         await calibrate(matcher)
     with refused(Reason.OPTION_INVALID, "target_far"):

@@ -117,7 +117,7 @@ async def test_a_merge_makes_centers_of_both_persons_looks(
 
 
 @pytest.mark.parametrize("by", ["maintain", "an enrollment"])
-async def test_centers_are_worked_out_anew_when_faces_expire(
+async def test_centers_are_updated_when_faces_expire(
     matcher: RunningMatcher, administrator: asyncpg.Connection, database_url: str, by: str
 ) -> None:
     usual, odd, other = looks(9, 1, 1)
@@ -136,7 +136,7 @@ async def test_centers_are_worked_out_anew_when_faces_expire(
         assert await centers(database_url) == {"ann": [True, True]}
 
 
-async def test_an_import_marks_centers_of_the_new_and_of_whoever_is_there(
+async def test_an_import_marks_centers_of_new_and_existing_people(
     matcher: RunningMatcher, database_url: str
 ) -> None:
     usual, odd = looks(9, 1)
@@ -147,7 +147,7 @@ async def test_an_import_marks_centers_of_the_new_and_of_whoever_is_there(
     assert {name: sum(each) for name, each in marked.items()} == {"ann": 1, "ben": 1}
 
 
-async def test_maintain_marks_what_was_enrolled_before_there_were_marks(
+async def test_maintain_marks_faces_enrolled_by_releases_without_marks(
     administrator: asyncpg.Connection, database_url: str
 ) -> None:
     population = populate(1000, 20)
@@ -165,7 +165,7 @@ async def index_of(matcher: RunningMatcher) -> pb.SearchIndex:
     return index
 
 
-async def test_an_index_that_misses_with_all_its_lists_is_not_asked(
+async def test_an_index_that_misses_its_target_with_all_lists_is_not_used(
     matcher: RunningMatcher, administrator: asyncpg.Connection, database_url: str
 ) -> None:
     """Of 3,000 people who are nearly one, those whom it proposes are chance."""

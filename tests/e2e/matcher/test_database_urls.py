@@ -39,7 +39,7 @@ QUERIES = [
 
 
 @pytest.mark.parametrize("query", QUERIES)
-async def test_forms_that_are_handed_out_connect(database_url: str, query: str) -> None:
+async def test_url_forms_of_hosted_services_connect(database_url: str, query: str) -> None:
     translator = Translator(database_url)
     async with translator.serve():
         place = urlsplit(translator.url)
@@ -140,7 +140,7 @@ HANG_UP = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE u
 PIDS = "SELECT array_agg(pid) FROM pg_stat_activity WHERE usename = 'rotated'"
 
 
-async def test_a_password_changed_in_the_database_and_in_its_file_is_followed(
+async def test_a_password_changed_in_the_database_and_its_file_is_used(
     start_matcher: StartMatcher, superuser: asyncpg.Connection, file: UrlFile
 ) -> None:
     matcher = await start_matcher(file.url("one"))
@@ -154,7 +154,7 @@ async def test_a_password_changed_in_the_database_and_in_its_file_is_followed(
     await answered(matcher)
 
 
-async def test_connections_of_the_url_before_are_replaced_though_nobody_hung_up(
+async def test_connections_of_the_previous_url_are_replaced_while_still_open(
     start_matcher: StartMatcher, superuser: asyncpg.Connection, file: UrlFile
 ) -> None:
     matcher = await start_matcher(file.url("one"))
@@ -183,7 +183,7 @@ async def test_an_invalid_url_file_is_logged_without_the_url_and_the_old_url_sta
     assert "s3cr3t" not in str(log)
 
 
-async def test_maintaining_follows_the_file_too(superuser: asyncpg.Connection, file: UrlFile) -> None:
+async def test_maintain_reloads_the_url_file_too(superuser: asyncpg.Connection, file: UrlFile) -> None:
     options = MaintenanceOptions(file.url("one"), url_file=file.path, interval_seconds=0.05)
     with structlog.testing.capture_logs() as log:
         work = asyncio.create_task(runner.run(options))
@@ -211,7 +211,7 @@ async def maintained(superuser: asyncpg.Connection) -> None:
 
 
 @pytest.mark.parametrize("parameter", ["sslmode=sometimes", "pgbouncer=true", "port=x"])
-async def test_doctor_says_what_is_amiss_with_a_url_and_prints_no_password(parameter: str) -> None:
+async def test_doctor_says_what_is_wrong_with_a_url_and_prints_no_password(parameter: str) -> None:
     url = f"postgresql://u:s3cr3t@127.0.0.1:1/d?{parameter}"
     settings = MatcherSettings.model_validate({"database_url": url, "encoder_address": "127.0.0.1:1"})
     found = [finding async for finding in examine(settings)]

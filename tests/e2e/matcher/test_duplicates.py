@@ -89,7 +89,7 @@ async def test_the_threshold_is_inclusive(matcher: RunningMatcher, policy: Any) 
             await matcher.stub.Enroll(enroll("ann", encoding(at(0.75))))
 
 
-async def test_allowing_looks_for_nobody(matcher: RunningMatcher) -> None:
+async def test_the_policy_allow_does_not_search_for_duplicates(matcher: RunningMatcher) -> None:
     await settle(matcher, duplicate_policy=ALLOW)
     await matcher.stub.Enroll(enroll("ben", encoding(at(0))))
     (face,) = (await matcher.stub.Enroll(enroll("ann", encoding(at(0))))).faces
@@ -97,7 +97,7 @@ async def test_allowing_looks_for_nobody(matcher: RunningMatcher) -> None:
     assert face.duplicate_check == pb.SEARCH_MODE_UNSPECIFIED
 
 
-async def test_refusing_names_the_other_person_and_stores_nothing(matcher: RunningMatcher) -> None:
+async def test_the_policy_refuse_names_the_other_person_and_stores_nothing(matcher: RunningMatcher) -> None:
     await settle(matcher, duplicate_policy=REFUSE)
     stored = await matcher.stub.Enroll(enroll("ben", encoding(at(0))))
     fine, bad = encoding(vectors(1)[0]), encoding(at(0.1))
@@ -118,7 +118,7 @@ async def test_refusing_names_the_other_person_and_stores_nothing(matcher: Runni
     assert await people(matcher) == [("ann", 2), ("ben", 1)]
 
 
-async def test_what_a_person_has_already_is_not_refused_again(matcher: RunningMatcher) -> None:
+async def test_a_face_that_the_person_already_has_is_not_refused(matcher: RunningMatcher) -> None:
     await matcher.stub.Enroll(enroll("ben", encoding(at(0))))
     await matcher.stub.Enroll(enroll("ann", encoding(at(0))))
     await settle(matcher, duplicate_policy=REFUSE)

@@ -32,7 +32,7 @@ async def delete(matcher: RunningMatcher, person_id: str) -> int:
     return int(answer.faces_deleted)
 
 
-async def test_who_has_all_that_a_chunk_brings_is_not_erased_before_the_rest_of_it_is_in(
+async def test_a_person_who_has_all_faces_of_a_chunk_is_not_erased_before_it_commits(
     matcher: RunningMatcher, database_url: str
 ) -> None:
     await matcher.stub.Enroll(enroll("ann", encoding(FACES[0])))
@@ -48,7 +48,7 @@ async def test_who_has_all_that_a_chunk_brings_is_not_erased_before_the_rest_of_
     assert await deletion == 1
 
 
-async def test_nor_is_who_was_enrolled_while_the_chunk_waited(
+async def test_a_person_enrolled_while_the_chunk_waited_is_not_erased_before_it_commits(
     matcher: RunningMatcher, database_url: str
 ) -> None:
     """Whom the chunk could not lock, because nobody of that id was there."""

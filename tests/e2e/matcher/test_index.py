@@ -81,7 +81,7 @@ def nearest(faces: Faces, vector: npt.NDArray[np.float32]) -> tuple[str, float]:
     return dataset.person_id(int(faces.people[place])), float(distances[place])
 
 
-async def test_decisions_are_numpys_whatever_the_index_proposes(
+async def test_decisions_equal_those_of_numpy_whatever_the_index_proposes(
     matcher: RunningMatcher, faces: Faces, database_url: str
 ) -> None:
     assert await maintain(database_url)
@@ -102,7 +102,7 @@ async def test_decisions_are_numpys_whatever_the_index_proposes(
     assert modes == {INDEX, CONFIRMED}
 
 
-async def test_the_indexs_word_stands_only_within_the_trust_distance(
+async def test_an_index_result_is_accepted_only_within_the_trust_distance(
     matcher: RunningMatcher, faces: Faces, administrator: asyncpg.Connection, database_url: str
 ) -> None:
     await maintain(database_url)
@@ -115,7 +115,7 @@ async def test_the_indexs_word_stands_only_within_the_trust_distance(
         assert (answer.faces_searched == len(faces.people)) == (mode == CONFIRMED)
 
 
-async def test_exact_is_what_a_caller_or_a_collection_may_ask_for(
+async def test_a_caller_or_a_collection_may_ask_for_exact_searches(
     matcher: RunningMatcher, faces: Faces, administrator: asyncpg.Connection, database_url: str
 ) -> None:
     await maintain(database_url)
@@ -127,7 +127,7 @@ async def test_exact_is_what_a_caller_or_a_collection_may_ask_for(
     assert (await identify(matcher, vector)).mode == EXACT
 
 
-async def test_the_effort_measured_is_the_effort_searched_with(
+async def test_the_measured_number_of_probes_is_used_in_searches(
     matcher: RunningMatcher, faces: Faces, administrator: asyncpg.Connection, database_url: str
 ) -> None:
     """With a single list searched, some people are missed; with all of them, nobody is.
@@ -174,7 +174,7 @@ async def test_the_largest_numbers_an_encoding_may_have_fit_an_index(
         assert (answer.mode, answer.candidates[0].person_id) == (INDEX, name)
 
 
-async def test_an_index_comes_with_the_size_is_rebuilt_with_growth_and_goes_again(
+async def test_an_index_is_built_at_a_size_rebuilt_with_growth_and_dropped_with_shrinking(
     matcher: RunningMatcher, administrator: asyncpg.Connection, database_url: str, collections: Any
 ) -> None:
     await administrator.execute("UPDATE facerec.collection SET index_above_faces = 1000")
@@ -205,7 +205,7 @@ async def test_an_index_comes_with_the_size_is_rebuilt_with_growth_and_goes_agai
     assert (await identify(matcher, few.all().encodings[0])).mode == EXACT
 
 
-async def test_what_a_build_cut_short_left_behind_is_dropped(
+async def test_leftovers_of_an_interrupted_build_are_dropped(
     matcher: RunningMatcher, faces: Faces, administrator: asyncpg.Connection, database_url: str
 ) -> None:
     await administrator.execute(
@@ -228,7 +228,7 @@ async def test_what_a_build_cut_short_left_behind_is_dropped(
     ["DROP INDEX {0}", "UPDATE pg_index SET indisvalid = false WHERE indexrelid = '{0}'::regclass"],
 )
 @pytest.mark.usefixtures("faces")
-async def test_an_index_lost_by_others_hands_is_noticed_and_built_anew(
+async def test_an_index_that_somebody_dropped_is_noticed_and_built_again(
     matcher: RunningMatcher,
     administrator: asyncpg.Connection,
     database_url: str,
@@ -246,7 +246,7 @@ async def test_an_index_lost_by_others_hands_is_noticed_and_built_anew(
     assert (await identify(matcher, PEOPLE.all().encodings[0])).mode == INDEX
 
 
-async def test_a_build_shows_how_far_it_is(
+async def test_a_build_shows_its_progress(
     faces: Faces, administrator: asyncpg.Connection, database_url: str, collections: Any
 ) -> None:
     """A writer that holds its transaction open keeps the build waiting where it can be seen."""
@@ -304,7 +304,7 @@ async def test_a_build_outlasts_a_snapshot_that_began_before(
 
 
 @pytest.mark.parametrize("held", ["a snapshot", "a writer's lock"])
-async def test_a_build_is_left_for_later_where_an_old_transaction_would_keep_it_waiting(
+async def test_a_build_is_postponed_if_an_old_transaction_would_block_it(
     snapshot: asyncpg.Connection,
     database_url: str,
     collections: Any,

@@ -107,7 +107,7 @@ async def test_an_index_that_cannot_be_built_fails_its_collection_alone(
     assert [line["collection"] for line in logged(log, "index_ready")] == ["default"]
 
 
-async def test_a_collection_whose_table_is_missing_is_not_taken_for_an_erased_one(
+async def test_a_collection_with_a_missing_table_is_not_mistaken_for_an_erased_one(
     administrator: asyncpg.Connection, database_url: str, later: str
 ) -> None:
     await administrator.execute(f"ALTER TABLE facerec.{BROKEN} RENAME TO elsewhere")
@@ -121,7 +121,7 @@ async def test_a_collection_whose_table_is_missing_is_not_taken_for_an_erased_on
     assert await receipts(administrator, later) == [(1, True, False)]
 
 
-async def test_a_collection_erased_meanwhile_is_no_failure(
+async def test_a_collection_erased_during_the_run_is_no_failure(
     matcher: RunningMatcher, administrator: asyncpg.Connection, database_url: str, later: str
 ) -> None:
     """The erasure holds its locks when `maintain` comes to the collection, and commits then."""
@@ -144,7 +144,7 @@ async def test_a_collection_erased_meanwhile_is_no_failure(
     assert await delete(matcher, "default") == (1, 1, 1)
 
 
-async def test_one_run_after_another_goes_on_over_what_fails(
+async def test_later_runs_continue_after_a_failure(
     administrator: asyncpg.Connection, database_url: str, later: str
 ) -> None:
     await administrator.execute(f"ALTER TABLE facerec.{BROKEN} RENAME TO elsewhere")
@@ -176,9 +176,7 @@ async def noted(administrator: asyncpg.Connection) -> dict[str, Row]:
     return {row["step"]: (row["success_time"] is not None, row["failures"], row["waiting"]) for row in rows}
 
 
-async def test_every_step_puts_on_record_how_it_ended(
-    administrator: asyncpg.Connection, database_url: str
-) -> None:
+async def test_every_step_stores_how_it_ended(administrator: asyncpg.Connection, database_url: str) -> None:
     assert await noted(administrator) == dict.fromkeys(("erase", "keep", "audit"), (False, 0, 0))
     await administrator.execute(f"ALTER TABLE facerec.{BROKEN} RENAME TO elsewhere")
     for failures in (1, 2):
@@ -195,7 +193,7 @@ async def test_every_step_puts_on_record_how_it_ended(
     assert (await noted(administrator))["audit"] == (True, 1, 0)
 
 
-async def test_a_collection_that_somebody_holds_is_counted_as_left_for_later(
+async def test_a_locked_collection_is_counted_as_left_for_a_later_run(
     administrator: asyncpg.Connection, database_url: str, later: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(session, "LOCK_WAIT_SECONDS", 0.1)

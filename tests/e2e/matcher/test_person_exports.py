@@ -42,7 +42,7 @@ def seen(export: PersonExport) -> object:
 
 
 @pytest.mark.parametrize("part", [1, 2, 500])
-async def test_an_export_has_the_person_each_face_with_its_vector_and_what_changed_them(
+async def test_an_export_has_the_person_each_face_with_its_vector_and_their_events(
     matcher: RunningMatcher, part: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(person_export, "PART_ROWS", part)

@@ -65,7 +65,7 @@ def flat() -> bytes:
         return out.getvalue()
 
 
-async def test_an_export_of_photos_is_there_already_when_it_is_imported(
+async def test_an_export_of_photos_adds_nothing_when_imported_again(
     seeing: RunningMatcher, photo: Callable[..., bytes]
 ) -> None:
     for name in ("obama", "obama2"):
@@ -137,7 +137,7 @@ async def test_a_photo_past_the_retention_is_encoded_again(
     assert again.faces[0].face.face_id != first.faces[0].face.face_id
 
 
-async def test_one_bad_photo_among_good_ones_enrolls_nobody(
+async def test_a_bad_photo_among_good_ones_refuses_the_whole_enrollment(
     seeing: RunningMatcher, photo: Callable[..., bytes]
 ) -> None:
     good = pb.Probe(image=photo("obama"))
@@ -212,7 +212,7 @@ async def busy_encoder() -> AsyncIterator[tuple[BusyEncoder, str]]:
     await server.stop()
 
 
-async def test_the_encoders_troubles_reach_the_caller_as_what_they_are(
+async def test_errors_of_the_encoder_reach_the_caller_unchanged(
     start_matcher: StartMatcher, database_url: str, busy_encoder: tuple[BusyEncoder, str]
 ) -> None:
     encoder, address = busy_encoder
@@ -229,7 +229,7 @@ async def test_the_encoders_troubles_reach_the_caller_as_what_they_are(
         await hurried.stub.Verify(request)
 
 
-async def test_an_image_that_runs_out_of_time_while_others_are_answered_met_an_encoder_that_is_overloaded(
+async def test_an_image_that_times_out_while_others_are_answered_is_overloaded(
     start_matcher: StartMatcher,
     database_url: str,
     busy_encoder: tuple[BusyEncoder, str],
@@ -264,7 +264,7 @@ async def test_the_encoder_gets_an_opaque_id_of_the_caller_an_image_is_for(
     assert first == second
 
 
-async def test_photos_are_held_against_the_policies(
+async def test_photos_are_checked_against_the_policies(
     seeing: RunningMatcher,
     photo: Callable[..., bytes],
 ) -> None:
@@ -341,7 +341,7 @@ async def test_a_collection_chooses_which_reasons_refuse(
         await settle(seeing, quality=pb.QualityPolicy(refused=nonsense))
 
 
-async def test_small_faces_beside_a_large_one_are_found_where_asked_for(
+async def test_small_faces_beside_a_large_one_are_found_on_request(
     seeing: RunningMatcher, photo: Callable[..., bytes]
 ) -> None:
     large = Image.open(io.BytesIO(photo("obama"))).convert("RGB").resize((1200, 1500))
@@ -365,7 +365,7 @@ async def test_small_faces_beside_a_large_one_are_found_where_asked_for(
     assert await people(50) == {"obama", "biden"}
 
 
-async def test_an_option_too_fine_for_a_picture_is_the_callers_and_not_the_encoders(
+async def test_an_option_too_costly_for_a_picture_is_reported_as_the_callers_fault(
     start_matcher: StartMatcher, database_url: str, model_cache: Path, photo: Callable[..., bytes]
 ) -> None:
     encoder = await asyncio.to_thread(EncoderProcess, "--max-hog-pixels", "100000", cache=model_cache)
@@ -379,7 +379,7 @@ async def test_an_option_too_fine_for_a_picture_is_the_callers_and_not_the_encod
         await asyncio.to_thread(encoder.stop)
 
 
-async def test_one_caller_sends_the_encoder_three_quarters_of_the_images_that_it_is_sent_at_once(
+async def test_one_caller_gets_at_most_three_quarters_of_the_images_in_flight(
     start_matcher: StartMatcher, database_url: str, busy_encoder: tuple[BusyEncoder, str]
 ) -> None:
     encoder, address = busy_encoder

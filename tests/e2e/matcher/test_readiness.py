@@ -113,7 +113,7 @@ async def way(database_url: str) -> AsyncIterator[Way]:
 
 
 @pytest.mark.parametrize("fault", [Mode.RESET, Mode.BLACK_HOLE])
-async def test_a_replica_that_alone_lost_the_database_is_called_no_more(
+async def test_a_replica_that_alone_lost_the_database_gets_no_more_calls(
     start_matcher: StartMatcher, database_url: str, way: Way, fault: Mode
 ) -> None:
     cut = await start_matcher(way.url, **ADMIN)
@@ -139,7 +139,7 @@ async def test_a_replica_that_alone_lost_the_database_is_called_no_more(
         assert (await cut.stub.Verify(CLAIM)).match
 
 
-async def test_a_matcher_whose_connections_are_all_in_use_is_busy_and_not_unready(
+async def test_a_matcher_whose_connections_are_all_in_use_stays_ready(
     start_matcher: StartMatcher, database_url: str, administrator: asyncpg.Connection
 ) -> None:
     waiting = {"lock_timeout_seconds": 60, "statement_timeout_seconds": 60}
@@ -176,7 +176,7 @@ async def looked(database_url: str) -> object:
         await connection.close()
 
 
-async def test_what_cannot_be_read_of_maintenance_makes_no_matcher_unready(
+async def test_an_unreadable_maintenance_table_makes_no_matcher_unready(
     start_matcher: StartMatcher,
     database_url: str,
     administrator: asyncpg.Connection,

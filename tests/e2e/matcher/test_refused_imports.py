@@ -19,14 +19,14 @@ FLAG, REFUSE = pb.DUPLICATE_POLICY_FLAG, pb.DUPLICATE_POLICY_REFUSE
 
 
 @pytest.mark.parametrize("dry_run", [False, True])
-async def test_an_import_is_refused_where_duplicates_are(matcher: RunningMatcher, dry_run: bool) -> None:
+async def test_an_import_is_refused_if_duplicates_are_refused(matcher: RunningMatcher, dry_run: bool) -> None:
     await settle(matcher, duplicate_policy=REFUSE)
     with refused(Reason.OPTION_INVALID, "header.ignore_duplicate_policy", "ListDuplicates"):
         await send(matcher, header(dry_run=dry_run), chunk(vectors(1), ["ann"]))
     assert not (await matcher.stub.ListPersons(pb.ListPersonsRequest())).persons
 
 
-async def test_what_an_import_took_unseen_is_listed_as_duplicates(matcher: RunningMatcher) -> None:
+async def test_duplicates_added_by_an_import_are_listed(matcher: RunningMatcher) -> None:
     faces = vectors(3)
     await settle(matcher, duplicate_policy=REFUSE)
     await matcher.stub.Enroll(enroll("ann", encoding(faces[0])))
@@ -42,7 +42,7 @@ async def test_what_an_import_took_unseen_is_listed_as_duplicates(matcher: Runni
     assert event.details["duplicate_policy"] == "ignored"
 
 
-async def test_an_import_under_way_ends_when_duplicates_are_refused(matcher: RunningMatcher) -> None:
+async def test_a_running_import_ends_when_the_policy_becomes_refuse(matcher: RunningMatcher) -> None:
     faces = vectors(2)
     committed, changed = asyncio.Event(), asyncio.Event()
 

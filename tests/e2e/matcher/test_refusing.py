@@ -20,7 +20,7 @@ ROUNDS = 20
 AT_ONCE = 8
 
 
-async def test_of_calls_that_enroll_one_face_at_once_one_is_taken(pair: Pair) -> None:
+async def test_of_concurrent_calls_that_enroll_one_face_one_succeeds(pair: Pair) -> None:
     await settle(pair[0], duplicate_policy=REFUSE)
 
     async def attempt(place: int, face: Vector) -> bool:
@@ -55,7 +55,7 @@ async def test_a_face_that_was_enrolled_since_the_search_is_found(
     assert await owners(first, faces[0]) == ["bob"]
 
 
-async def test_whoever_is_merged_meanwhile_is_not_enrolled_a_second_time(
+async def test_a_person_merged_during_an_enrollment_is_not_enrolled_twice(
     matcher: RunningMatcher, database_url: str
 ) -> None:
     face, other = vectors(2)
@@ -73,7 +73,7 @@ async def test_whoever_is_merged_meanwhile_is_not_enrolled_a_second_time(
     assert await owners(matcher, face) == ["tom"]
 
 
-async def test_a_face_deleted_meanwhile_is_held_against_the_policy(
+async def test_a_face_deleted_during_the_search_is_searched_again(
     matcher: RunningMatcher, database_url: str
 ) -> None:
     (face,) = vectors(1)
@@ -89,7 +89,7 @@ async def test_a_face_deleted_meanwhile_is_held_against_the_policy(
     assert await owners(matcher, face) == ["bob"]
 
 
-async def test_an_enrollment_under_way_follows_a_policy_that_changes(
+async def test_a_running_enrollment_follows_a_changed_policy(
     matcher: RunningMatcher, database_url: str
 ) -> None:
     (face,) = vectors(1)
@@ -156,7 +156,7 @@ async def test_enrollments_that_wait_for_each_other_leave_connections_to_others(
     await asyncio.gather(*calls)
 
 
-async def test_a_collection_made_anew_refuses_duplicates_too(matcher: RunningMatcher) -> None:
+async def test_a_collection_created_again_refuses_duplicates_too(matcher: RunningMatcher) -> None:
     settings = pb.CollectionSettings(duplicate_policy=REFUSE)
     face = encoding(vectors(1)[0])
     for _ in range(2):

@@ -93,7 +93,7 @@ async def test_every_pair_is_found_once_whatever_the_page(matcher: RunningMatche
 
 
 @pytest.mark.parametrize("distances", [review.STATEMENT_DISTANCES, 100])
-async def test_every_pair_of_a_crowd_is_found_one_by_one(
+async def test_every_pair_of_many_similar_people_is_found_with_pages_of_one(
     matcher: RunningMatcher, database_url: str, distances: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """However little one statement may compare."""
@@ -106,7 +106,7 @@ async def test_every_pair_of_a_crowd_is_found_one_by_one(
         assert_exactly(await every_pair(matcher, max_distance=NEAR, page_size=size), expected)
 
 
-async def test_somebody_like_thousands_fills_no_page_beyond_its_size(
+async def test_a_person_similar_to_thousands_exceeds_no_page_size(
     matcher: RunningMatcher, database_url: str
 ) -> None:
     connection = await filled(database_url, crowd(5001, photos=1, spread=0.003))
@@ -137,7 +137,7 @@ async def test_somebody_like_thousands_fills_no_page_beyond_its_size(
     assert len({(pair.person_id_a, pair.person_id_b) for pair in by_index}) == 140
 
 
-async def test_a_list_goes_on_although_somebody_is_erased(matcher: RunningMatcher, database_url: str) -> None:
+async def test_a_list_continues_after_an_erasure(matcher: RunningMatcher, database_url: str) -> None:
     await (await filled(database_url, crowd(6, spread=0.003))).close()
     first = await matcher.collections.ListDuplicates(review_pb2.ListDuplicatesRequest(page_size=2))
     await matcher.stub.DeletePerson(pb.DeletePersonRequest(person_id=person_id(0)))
@@ -149,7 +149,7 @@ async def test_a_list_goes_on_although_somebody_is_erased(matcher: RunningMatche
     assert list(rest.pairs) == others
 
 
-async def test_a_token_is_of_one_list(matcher: RunningMatcher, database_url: str) -> None:
+async def test_a_token_is_valid_for_its_list_only(matcher: RunningMatcher, database_url: str) -> None:
     connection = await filled(database_url, crowd(3, spread=0.003))
     await connection.fetch("SELECT facerec.create_collection('other', $1)", SPACE)
     await connection.close()
@@ -169,7 +169,7 @@ async def test_a_token_is_of_one_list(matcher: RunningMatcher, database_url: str
     assert len(page.pairs) == 2
 
 
-async def test_an_index_proposes_nearly_all_of_them(matcher: RunningMatcher, database_url: str) -> None:
+async def test_an_index_finds_nearly_all_pairs(matcher: RunningMatcher, database_url: str) -> None:
     connection = await filled(database_url)
     again = PEOPLE.genuine(60)  # another photo of people who are there, enrolled under an id of its own
     for place, vector in enumerate(again.encodings):

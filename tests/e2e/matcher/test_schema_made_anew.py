@@ -97,7 +97,7 @@ async def until_ready(matcher: RunningMatcher) -> None:
 
 
 @pytest.mark.parametrize("change", [ANEW, MOVED, COLLECTION_RETYPED], ids=["anew", "moved", "retyped"])
-async def test_every_connection_that_outlived_the_schema_is_replaced_without_a_call_that_fails(
+async def test_connections_older_than_the_schema_are_replaced_and_no_call_fails(
     start_matcher: StartMatcher, database_url: str, administrator: asyncpg.Connection, change: str
 ) -> None:
     # The schema's version is looked at so seldom that only the calls themselves can notice.
@@ -115,7 +115,7 @@ async def test_every_connection_that_outlived_the_schema_is_replaced_without_a_c
     assert (await calls(matcher)["verify"]()).match
 
 
-async def test_while_the_schema_is_not_there_a_collection_is_not_called_unknown(
+async def test_while_the_schema_is_missing_no_collection_is_reported_as_unknown(
     start_matcher: StartMatcher, database_url: str, administrator: asyncpg.Connection
 ) -> None:
     matcher = await start_matcher(database_url, schema_check_seconds=60)
@@ -128,7 +128,7 @@ async def test_while_the_schema_is_not_there_a_collection_is_not_called_unknown(
             await call()
 
 
-async def test_a_collection_whose_tables_are_not_restored_yet_is_there_and_unavailable(
+async def test_a_collection_whose_tables_are_not_restored_yet_is_unavailable(
     start_matcher: StartMatcher, database_url: str, administrator: asyncpg.Connection
 ) -> None:
     matcher = await start_matcher(database_url)

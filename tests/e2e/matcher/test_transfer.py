@@ -29,7 +29,7 @@ from tests.fixtures.matcher import RunningMatcher, StartMatcher
 from tests.fixtures.waiting import until
 
 
-async def test_what_is_imported_is_found_and_comes_out_again(matcher: RunningMatcher) -> None:
+async def test_imported_faces_are_found_and_exported(matcher: RunningMatcher) -> None:
     faces, names = vectors(600), people(600)
     answer = await send(matcher, header(), chunk(faces[:350], names[:350]), chunk(faces[350:], names[350:]))
     assert (answer.faces_added, answer.persons_added, answer.next_row) == (600, 300, 600)
@@ -42,7 +42,7 @@ async def test_what_is_imported_is_found_and_comes_out_again(matcher: RunningMat
     assert sorted(zip(came_out, out.tolist(), strict=True)) == went_in
 
 
-async def test_the_means_of_people_are_right_whether_new_or_known(
+async def test_the_means_of_new_and_existing_people_are_right(
     matcher: RunningMatcher, database_url: str
 ) -> None:
     faces = vectors(30)
@@ -73,7 +73,7 @@ async def test_the_same_face_is_stored_once_per_person(matcher: RunningMatcher) 
     assert enrolled.faces[0].already_enrolled
 
 
-async def test_an_import_of_what_is_there_changes_nobody(matcher: RunningMatcher) -> None:
+async def test_an_import_of_existing_faces_changes_nobody(matcher: RunningMatcher) -> None:
     faces, names = vectors(4), ["ann", "ann", "bob", "bob"]
     await send(matcher, header(), chunk(faces, names, display_names=["A", "Ann", "", "Bob"]))
 
@@ -121,7 +121,7 @@ async def test_invalid_rows_are_reported_and_the_others_imported(
     assert [row["fingerprint"] for row in models] == [""]
 
 
-async def test_a_dry_run_tells_what_would_be_and_writes_nothing(matcher: RunningMatcher) -> None:
+async def test_a_dry_run_reports_the_result_and_writes_nothing(matcher: RunningMatcher) -> None:
     faces = vectors(4)
     await matcher.stub.Enroll(enroll("ann", encoding(faces[0])))
     answer = await send(matcher, header(dry_run=True), chunk(faces, ["ann", "ann", "bob", "bob"]))
@@ -131,7 +131,7 @@ async def test_a_dry_run_tells_what_would_be_and_writes_nothing(matcher: Running
     assert progress.next_row == 0
 
 
-async def test_an_import_goes_on_where_it_was_cut_short(matcher: RunningMatcher) -> None:
+async def test_an_import_continues_where_it_was_interrupted(matcher: RunningMatcher) -> None:
     faces, names = vectors(100), people(100)
 
     async def cut_short() -> object:
@@ -155,7 +155,7 @@ async def test_an_import_goes_on_where_it_was_cut_short(matcher: RunningMatcher)
     assert exported(await export(matcher))[0] == sorted(names)
 
 
-async def test_two_calls_of_one_import_never_double(matcher: RunningMatcher) -> None:
+async def test_concurrent_calls_of_one_import_store_nothing_twice(matcher: RunningMatcher) -> None:
     faces, names = vectors(200), people(200)
 
     async def attempt() -> int:
@@ -168,7 +168,7 @@ async def test_two_calls_of_one_import_never_double(matcher: RunningMatcher) -> 
     assert len(exported(await export(matcher))[0]) == 200
 
 
-async def test_an_import_that_is_no_import_is_refused_by_its_field(matcher: RunningMatcher) -> None:
+async def test_an_invalid_import_is_refused_by_its_field(matcher: RunningMatcher) -> None:
     faces = vectors(2)
     cases = [
         ([chunk(faces, ["a", "b"])], Reason.OPTION_INVALID, "header"),
@@ -214,7 +214,7 @@ async def test_an_import_waits_for_an_export_that_has_the_only_connection(
     call.cancel()
 
 
-async def test_imports_that_send_nothing_are_in_nobodys_way(matcher: RunningMatcher) -> None:
+async def test_imports_that_send_nothing_hold_no_connection(matcher: RunningMatcher) -> None:
     for collection_id in ("a", "b", "c"):
         await matcher.collections.CreateCollection(pb.CreateCollectionRequest(collection_id=collection_id))
     faces, end = vectors(20), asyncio.Event()
@@ -245,7 +245,7 @@ async def test_imports_that_send_nothing_are_in_nobodys_way(matcher: RunningMatc
     assert [(await call).next_row for call in calls] == [0, 0, 10, 10]
 
 
-async def test_a_chunk_too_many_is_refused_and_goes_in_later(
+async def test_a_chunk_beyond_the_limit_is_refused_and_succeeds_later(
     start_matcher: StartMatcher, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("matcher_service.postgres.database.BULK_WAIT_SECONDS", 0.2)
@@ -266,7 +266,7 @@ async def test_a_chunk_too_many_is_refused_and_goes_in_later(
     assert (await send(matcher, header("second"), chunk(faces, ["c", "d"]))).faces_added == 2
 
 
-async def test_an_import_whose_collection_is_being_deleted_hears_that_it_is_gone(
+async def test_an_import_whose_collection_is_deleted_fails_as_not_found(
     matcher: RunningMatcher, database_url: str
 ) -> None:
     await matcher.collections.CreateCollection(pb.CreateCollectionRequest(collection_id="staff"))
@@ -284,7 +284,7 @@ async def test_an_import_whose_collection_is_being_deleted_hears_that_it_is_gone
         await sending
 
 
-async def test_an_import_goes_with_its_collection(matcher: RunningMatcher, database_url: str) -> None:
+async def test_an_import_is_deleted_with_its_collection(matcher: RunningMatcher, database_url: str) -> None:
     await matcher.collections.CreateCollection(pb.CreateCollectionRequest(collection_id="staff"))
     await send(matcher, header(collection_id="staff"), chunk(vectors(1), ["ann"]))
     await matcher.collections.DeleteCollection(pb.DeleteCollectionRequest(collection_id="staff"))

@@ -86,7 +86,7 @@ def targets(block: str) -> list[str]:
     return re.findall(r"^make ([a-z-]+)$", block, re.MULTILINE)
 
 
-def test_the_tutorial_is_followed_from_the_first_command_to_the_last(reader: Reader) -> None:
+def test_every_command_of_the_tutorial_runs_as_documented(reader: Reader) -> None:
     printed = ""
     kinds = []
     for language, block in all_blocks(page("docs/tutorial.md")):

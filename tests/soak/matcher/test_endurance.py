@@ -17,7 +17,7 @@ def outcome(plan: Plan, module: str = MATCHER) -> Outcome:
         return endure(plan, stack)
 
 
-def test_kills_lose_double_and_misplace_no_enrollment() -> None:
+def test_under_kills_no_enrollment_is_lost_stored_twice_or_misplaced() -> None:
     seen = outcome(PLAN)
     assert seen.clean, repr(seen)
     assert seen.ledger.enrollments >= PLAN.enrollments
@@ -25,11 +25,11 @@ def test_kills_lose_double_and_misplace_no_enrollment() -> None:
     assert len(seen.recoveries) == 2
 
 
-def test_an_acknowledgement_before_the_commit_is_seen_as_a_loss() -> None:
+def test_an_acknowledgement_before_the_commit_is_detected_as_a_loss() -> None:
     assert outcome(PLANTED, EARLY).stored.counts[Fault.LOST]
 
 
-def test_a_retry_without_its_request_id_is_seen_as_a_double() -> None:
+def test_a_retry_without_its_request_id_is_detected_as_stored_twice() -> None:
     seen = outcome(dataclasses.replace(PLANTED, caller=ForgetfulCaller))
     assert seen.stored.counts[Fault.DOUBLED]
     assert not seen.stored.counts[Fault.LOST]

@@ -9,7 +9,7 @@ from tests.soak.matcher import calls, tenants
 from tests.soak.matcher.stack import Stack
 
 
-def test_creating_and_deleting_collections_keeps_no_other_tenant_waiting(
+def test_creating_and_deleting_collections_delays_no_other_tenant(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(calls, "CALL_SECONDS", LIMIT_SECONDS)

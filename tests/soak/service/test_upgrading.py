@@ -7,7 +7,7 @@ from tests.fixtures.waiting import LIMIT_SECONDS
 from tests.soak.service import load, upgrading
 
 
-def test_nobody_notices_that_the_schema_and_then_each_matcher_is_of_the_next_release(
+def test_no_call_fails_while_schema_and_matchers_are_upgraded(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(load, "CALL_SECONDS", LIMIT_SECONDS)

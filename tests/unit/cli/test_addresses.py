@@ -131,7 +131,7 @@ async def test_a_service_that_speaks_plain_text_is_reported_to_a_caller_with_tls
     assert problem.startswith("it speaks plain text, not TLS; unset FACEREC_TLS")
 
 
-async def test_nothing_but_the_line_is_written_where_tls_is_not_agreed_on() -> None:
+async def test_a_failed_tls_handshake_prints_only_the_error_line() -> None:
     async with listening(MATCHER_SERVICE) as server:
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "facerec", "people", "--matcher", server.address),

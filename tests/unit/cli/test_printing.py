@@ -48,7 +48,7 @@ KEPT = ("Ann O'Neill-Žižek", "山田　太郎", "שלום", "مريم", "Ἀρ
 
 
 @pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
-def test_what_steers_a_terminal_or_is_not_seen_is_escaped(text: str) -> None:
+def test_control_and_invisible_characters_are_escaped(text: str) -> None:
     shown = printable(text)
     assert shown.isascii()
     assert shown.isprintable()
@@ -56,11 +56,11 @@ def test_what_steers_a_terminal_or_is_not_seen_is_escaped(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", KEPT)
-def test_letters_of_every_script_stay_as_they_are(text: str) -> None:
+def test_letters_of_every_script_are_unchanged(text: str) -> None:
     assert printable(text) == text
 
 
-def test_no_character_of_a_steering_kind_passes() -> None:
+def test_no_control_character_passes() -> None:
     passed = {
         unicodedata.category(printable(chr(code)))
         for code in range(0x110000)
@@ -118,14 +118,14 @@ def test_a_label_in_a_picture_shows_a_name_escaped(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["山田太郎", "Иван", "مريم", "आशा", "José"])
-def test_a_name_that_the_font_lacks_letters_of_gives_way_to_the_id(name: str, tmp_path: Path) -> None:
+def test_a_label_shows_the_id_if_the_font_lacks_letters_of_the_name(name: str, tmp_path: Path) -> None:
     path = tmp_path / "out.png"
     assert annotated(name, path, person_id="p-17") == annotated("p-17", path)
     escaped = "".join(c if c.isascii() else c.encode("unicode_escape").decode() for c in name)
     assert annotated(name, path, person_id=name) == annotated(escaped, path) != annotated("p-17", path)
 
 
-def test_a_font_of_one_s_own_draws_the_letters_it_has(tmp_path: Path) -> None:
+def test_a_given_font_draws_the_letters_it_has(tmp_path: Path) -> None:
     font = Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf"
     path = tmp_path / "out.png"
     drawn = annotated("Иван", path, person_id="p-17", font=font)

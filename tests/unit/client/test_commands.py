@@ -40,7 +40,7 @@ def test_help_and_version_load_neither_grpc_nor_numpy() -> None:
 
 
 @pytest.mark.parametrize("group", [(), ("people",), ("collections",), ("keys",)], ids=" ".join)
-def test_no_command_s_line_of_a_help_is_cut_at_80_columns(
+def test_no_help_line_of_a_command_is_cut_at_80_columns(
     group: tuple[str, ...], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("COLUMNS", "80")
@@ -128,7 +128,7 @@ async def test_a_busy_service_is_asked_again_until_the_photo_is_enrolled(
     assert [photo["person_id"] for photo in document["photos"]] == ["ann", "ben", "ben"]
 
 
-async def test_a_folder_is_given_up_when_the_fault_is_not_the_photos(
+async def test_a_folder_is_given_up_when_the_error_is_not_the_photos(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     photo_folder(tmp_path, *(f"ann/{number}.jpg" for number in range(40)))

@@ -19,7 +19,7 @@ def test_one_caller_gets_three_quarters_and_leaves_room_for_others() -> None:
     assert shares.under_way == 60
 
 
-def test_one_for_whom_a_caller_calls_gets_three_quarters_of_the_callers_share() -> None:
+def test_one_sub_caller_gets_three_quarters_of_its_callers_share() -> None:
     shares = Shares(64)
     assert fill(shares, "matcher", "x") == 36
     assert fill(shares, "matcher", "y") == 9
@@ -27,7 +27,7 @@ def test_one_for_whom_a_caller_calls_gets_three_quarters_of_the_callers_share() 
     assert shares.count("matcher", "y") == 9
 
 
-def test_a_caller_gets_no_more_by_telling_many_apart() -> None:
+def test_a_caller_gets_no_more_by_naming_many_sub_callers() -> None:
     shares = Shares(64)
     assert sum(fill(shares, "matcher", str(number)) for number in range(100)) == 48
     assert fill(shares, "b") == 12
@@ -38,7 +38,7 @@ def test_every_caller_has_room_for_one_image_of_the_first_however_few_there_may_
         assert fill(Shares(most), "matcher", "x") >= 1
 
 
-def test_what_has_ended_is_room_again() -> None:
+def test_an_ended_image_frees_its_room() -> None:
     shares = Shares(4)
     taken = fill(shares, "matcher", "x")
     for _ in range(taken):

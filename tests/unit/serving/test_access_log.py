@@ -32,7 +32,7 @@ def some_call(request_id: str) -> call.Call:
     return call.Call([(call.REQUEST_ID, request_id)])
 
 
-async def test_lines_come_a_moment_later_with_the_time_of_their_call(
+async def test_lines_are_written_later_with_the_time_of_their_call(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     logs.configure("info", "json")
@@ -68,7 +68,7 @@ async def test_a_flood_of_lines_does_not_wait(capsys: pytest.CaptureFixture[str]
     assert [line["request_id"] for line in written(capsys)] == [str(n) for n in range(MAX_WAITING)]
 
 
-async def test_what_waits_at_the_end_is_written(capsys: pytest.CaptureFixture[str]) -> None:
+async def test_waiting_lines_are_written_at_the_end(capsys: pytest.CaptureFixture[str]) -> None:
     logs.configure("info", "json")
     log = AccessLog()
     log.add("Verify", "OK", 0.001, some_call("last"))
@@ -86,7 +86,7 @@ async def test_no_line_is_written_below_the_level_asked_for(capsys: pytest.Captu
     assert written(capsys) == []
 
 
-async def test_lines_for_people_are_text(capsys: pytest.CaptureFixture[str]) -> None:
+async def test_lines_in_console_format_are_text(capsys: pytest.CaptureFixture[str]) -> None:
     logs.configure("info", "console")
     log = AccessLog()
     log.add("Verify", "OK", 0.001, some_call("one"))

@@ -130,7 +130,7 @@ async def test_small_answers_have_room_beside_any_that_are_unread(maker: Maker) 
 
 
 @pytest.mark.parametrize("path", [ONE, MANY])
-async def test_answers_of_a_caller_who_hangs_up_give_their_room_back(maker: Maker, path: bytes) -> None:
+async def test_answers_of_a_caller_that_hangs_up_free_their_bytes(maker: Maker, path: bytes) -> None:
     for _ in range(3):
         dripping = await Dripping.open(maker.port)
         before = maker.made

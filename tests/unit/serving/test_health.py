@@ -31,7 +31,7 @@ def address(server: Server, port: str) -> str:
 
 
 @pytest.mark.parametrize("port", ["calls", "health"])
-async def test_so_many_watch_and_the_oldest_ends_for_one_more(server: Server, port: str) -> None:
+async def test_a_watch_beyond_the_limit_ends_the_oldest(server: Server, port: str) -> None:
     async with grpc.aio.insecure_channel(address(server, port)) as channel:
         watch: Any = channel.unary_stream(
             WATCH, response_deserializer=health_pb2.HealthCheckResponse.FromString
@@ -46,7 +46,7 @@ async def test_so_many_watch_and_the_oldest_ends_for_one_more(server: Server, po
 
 
 @pytest.mark.parametrize("port", ["calls", "health"])
-async def test_a_check_whose_message_is_late_is_answered(server: Server, port: str) -> None:
+async def test_a_check_with_a_late_message_is_answered(server: Server, port: str) -> None:
     dripping = await Dripping.open(int(address(server, port).rpartition(":")[2]))
     try:
         dripping.head(1, CHECK.encode())
@@ -57,7 +57,7 @@ async def test_a_check_whose_message_is_late_is_answered(server: Server, port: s
         dripping.close()
 
 
-async def test_checks_that_bring_no_message_end_for_others(server: Server) -> None:
+async def test_checks_without_a_message_are_ended_for_others(server: Server) -> None:
     dripping = await Dripping.open(server.port)
     try:
         for stream in range(1, 2 * admission.MAX_LATE_HEALTH + 40, 2):

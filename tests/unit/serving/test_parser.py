@@ -27,7 +27,7 @@ def parser(turns: Permits) -> Parser:
     return Parser(Method("/test/Identify", False, False, MANY, bytes), turns)
 
 
-async def test_a_photo_waits_for_nobody(parser: Parser, turns: Permits) -> None:
+async def test_a_photo_is_parsed_without_waiting(parser: Parser, turns: Permits) -> None:
     await turns.acquire("flood")
     async with asyncio.timeout(5):
         await parser.check(PHOTO, "other")

@@ -55,7 +55,7 @@ async def test_a_call_that_ends_while_it_waits_takes_no_permit() -> None:
         await permits.acquire("d")
 
 
-async def test_a_permit_is_not_lost_to_a_call_that_is_cancelled_in_the_same_moment() -> None:
+async def test_a_permit_is_not_lost_to_a_call_cancelled_at_the_same_time() -> None:
     permits = Permits(1, 1, 10)
     await permits.acquire("a")
     gone = asyncio.create_task(permits.acquire("b"))
@@ -67,7 +67,7 @@ async def test_a_permit_is_not_lost_to_a_call_that_is_cancelled_in_the_same_mome
         await permits.acquire("c")
 
 
-async def test_so_many_calls_of_one_caller_wait_and_no_more() -> None:
+async def test_a_limited_number_of_calls_of_one_caller_wait() -> None:
     permits = Permits(1, 1, 2)
     await permits.acquire("a")
     waiting = [asyncio.create_task(permits.acquire("a")) for _ in range(2)]
@@ -79,7 +79,7 @@ async def test_so_many_calls_of_one_caller_wait_and_no_more() -> None:
         task.cancel()
 
 
-async def test_newest_first_the_oldest_call_goes_where_too_many_wait() -> None:
+async def test_with_newest_first_the_oldest_call_is_refused_when_too_many_wait() -> None:
     permits = Permits(1, 1, 2, newest_first=True)
     await permits.acquire("a")
     order: list[str] = []
@@ -98,7 +98,7 @@ async def test_newest_first_the_oldest_call_goes_where_too_many_wait() -> None:
     assert order == ["newest", "older"]
 
 
-async def test_a_call_that_is_refused_and_cancelled_in_the_same_moment_gives_back_no_permit() -> None:
+async def test_a_call_refused_and_cancelled_at_the_same_time_gives_back_no_permit() -> None:
     permits = Permits(1, 1, 1, newest_first=True)
     await permits.acquire("a")
     gone = asyncio.create_task(permits.acquire("a"))

@@ -27,7 +27,7 @@ def test_a_bucket_lets_its_burst_through_and_then_its_rate(clock: Clock) -> None
     assert [bucket.take() for _ in range(2)] == [0, 0.5]
 
 
-def test_a_call_dearer_than_the_burst_passes_a_full_bucket_and_is_paid_for_afterwards(clock: Clock) -> None:
+def test_a_call_costlier_than_the_burst_passes_a_full_bucket_and_later_calls_wait(clock: Clock) -> None:
     bucket = Bucket(2.0, 4)
     assert bucket.take(10) == 0
     assert bucket.take() == 3.5  # from six below zero to one
@@ -38,7 +38,7 @@ def test_a_call_dearer_than_the_burst_passes_a_full_bucket_and_is_paid_for_after
     assert bucket.take(10) == 0
 
 
-def test_what_a_call_took_before_counts_for_the_rest_of_it(clock: Clock) -> None:
+def test_probes_already_taken_count_towards_the_rest_of_a_call(clock: Clock) -> None:
     bucket = Bucket(2.0, 4)
     assert bucket.take() == 0
     assert bucket.take(15, held=1) == 0, "the call alone took from a full bucket"
@@ -51,12 +51,12 @@ def test_what_a_call_took_before_counts_for_the_rest_of_it(clock: Clock) -> None
     assert bucket.take(15, held=1) == 0
 
 
-def test_of_calls_at_once_that_are_dearer_than_the_burst_one_passes_at_the_most(clock: Clock) -> None:
+def test_of_concurrent_calls_costlier_than_the_burst_at_most_one_passes(clock: Clock) -> None:
     bucket = Bucket(1.0, 5)
     passed = [bucket.take(20) == 0 for _ in range(10)]
     assert passed == [True] + [False] * 9
 
 
-def test_a_cost_may_be_a_part_of_one(clock: Clock) -> None:
+def test_a_cost_may_be_a_fraction(clock: Clock) -> None:
     bucket = Bucket(1.0, 1)
     assert [bucket.take(0.25) for _ in range(5)] == [0, 0, 0, 0, 0.25]

@@ -136,7 +136,7 @@ async def test_a_message_counts_until_its_call_has_ended(start: Start) -> None:
     assert await running.call(LARGEST - 10) == 3
 
 
-async def test_a_call_that_is_given_up_gives_its_room_back(start: Start) -> None:
+async def test_a_cancelled_call_frees_its_bytes(start: Start) -> None:
     running = await start()
     for _ in range(5):
         with pytest.raises(FacerecError):
@@ -197,7 +197,7 @@ async def test_without_keys_a_host_has_one_share_whatever_its_connections(start:
             dripping.close()
 
 
-async def test_many_that_are_late_at_once_and_come_a_moment_later_are_all_answered(start: Start) -> None:
+async def test_many_messages_that_are_shortly_late_at_once_are_all_answered(start: Start) -> None:
     running = await start()
     running.go.set()
     dripping = await Dripping.open(running.port)
@@ -230,7 +230,7 @@ async def test_a_callers_own_late_messages_keep_no_permit_that_its_next_call_wai
         dripping.close()
 
 
-async def test_what_hangs_up_gives_its_room_back(start: Start) -> None:
+async def test_a_caller_that_hangs_up_frees_its_bytes(start: Start) -> None:
     running = await start()
     running.go.set()
     dripping = await begin_many(running)
@@ -313,7 +313,7 @@ async def test_a_method_that_carries_no_image_takes_small_messages_alone(start: 
     assert caught.value.reason is Reason.OPTION_INVALID
 
 
-async def test_late_messages_are_in_nobodys_way(start: Start) -> None:
+async def test_late_messages_delay_no_other_call(start: Start) -> None:
     running = await start(room_bytes=64 * LARGEST)
     running.go.set()
     dripping = await Dripping.open(running.port)
@@ -342,7 +342,7 @@ async def test_late_messages_of_several_callers_leave_room_for_a_prompt_one_of_a
             dripping.close()
 
 
-async def test_a_late_message_is_refused_where_memory_is_tight(
+async def test_a_late_message_is_refused_when_memory_is_tight(
     start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(reader, "Memory", lambda: Memory(limit_bytes=1000))
@@ -363,7 +363,7 @@ def test_memory_is_tight_by_what_the_process_takes() -> None:
     assert not Memory(limit_bytes=2 * taken).tight()
 
 
-async def test_a_message_that_takes_too_long_to_come_is_waited_for_no_longer(start: Start) -> None:
+async def test_a_message_that_takes_too_long_is_refused(start: Start) -> None:
     running = await start(max_seconds=0.3)
     running.go.set()
     dripping = await Dripping.open(running.port)

@@ -170,7 +170,7 @@ def options_of(port: str, taken: str) -> ServerOptions:
 
 
 @pytest.mark.parametrize("port", PORTS)
-async def test_where_one_port_is_taken_none_is_listened_on(port: str, taken: str) -> None:
+async def test_if_one_port_is_taken_none_is_listened_on(port: str, taken: str) -> None:
     refused = Server(options_of(port, taken), [service()])
     with pytest.raises(AddressInUse, match=taken):
         await refused.start()
@@ -195,7 +195,7 @@ def test_a_process_whose_port_is_taken_ends_with_one_line(port: str, taken: str)
 
 
 @pytest.mark.parametrize("address", ["0.0.0.0:0", "[::]:0", "192.0.2.1:0", "example.org:0"])
-async def test_plain_text_beyond_loopback_has_to_be_asked_for(address: str) -> None:
+async def test_plain_text_beyond_loopback_needs_a_flag(address: str) -> None:
     with pytest.raises(InsecureAddress, match="--insecure"):
         Server(ServerOptions(address), [service()])
     Server(ServerOptions(address, insecure=True), [service()])
@@ -204,7 +204,7 @@ async def test_plain_text_beyond_loopback_has_to_be_asked_for(address: str) -> N
 @pytest.mark.parametrize(
     "address", ["", "50051", "localhost", "localhost:", "localhost:x", "localhost:70000", ":1"]
 )
-async def test_an_address_that_is_none_is_refused(address: str) -> None:
+async def test_an_invalid_address_is_refused(address: str) -> None:
     with pytest.raises(AddressInvalid, match="HOST:PORT"):
         Server(ServerOptions(address), [service()])
 
@@ -213,7 +213,7 @@ def test_every_reason_has_a_code() -> None:
     assert set(CODES) == set(Reason)
 
 
-def test_the_documented_reasons_are_the_ones_there_are() -> None:
+def test_the_documented_reasons_are_exactly_the_existing_ones() -> None:
     text = (pathlib.Path(__file__).parents[3] / "docs" / "errors.md").read_text()
     rows = {
         reason: line.split("|")[2].strip()

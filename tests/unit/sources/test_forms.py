@@ -69,7 +69,7 @@ def test_a_pickle_of_each_person_s_vectors_is_read(vectors: Any, tmp_path: Path)
 @pytest.mark.parametrize(
     "held", [{}, [], 7, {"ann": "bob"}, [{"who": "ann"}], (1, 2, 3), [[], []], {"names": NAMES}], ids=str
 )
-def test_a_pickle_of_another_form_is_refused_with_those_that_are_read(held: Any, tmp_path: Path) -> None:
+def test_a_pickle_of_another_form_is_refused_with_the_supported_forms(held: Any, tmp_path: Path) -> None:
     path = tmp_path / "in.pkl"
     path.write_bytes(pickle.dumps(held))
     try:
@@ -80,7 +80,7 @@ def test_a_pickle_of_another_form_is_refused_with_those_that_are_read(held: Any,
         assert found == []
 
 
-def test_faces_of_a_person_who_holds_the_same_list_many_times_over_are_given_up(tmp_path: Path) -> None:
+def test_a_person_with_the_same_list_many_times_over_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "in.pkl"
     shared = [LISTS[0]] * 1000
     path.write_bytes(pickle.dumps({f"p{number}": shared for number in range(1000)}))
@@ -148,7 +148,7 @@ def test_an_invalid_json_object_is_refused_with_how_to_fix_it(text: str, said: s
     assert said in str(caught.value)
 
 
-def test_a_vector_of_another_length_in_a_json_object_is_refused_by_its_place(tmp_path: Path) -> None:
+def test_a_vector_of_another_length_in_a_json_object_is_refused_by_its_index(tmp_path: Path) -> None:
     path = tmp_path / "in.json"
     for held in ({"encodings": [[0.5] * 512, LISTS[0]], "names": ["ann", "bob"]}, {"ann": [[0.5], LISTS[0]]}):
         path.write_text(json.dumps(held))
