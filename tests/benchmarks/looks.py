@@ -77,7 +77,7 @@ def populate(people: int, persons: int, *, lookalike: float = LOOKALIKE, seed: i
     """A crowd of so many with a photo each, and so many persons with two looks for each number of photos."""
     random = np.random.default_rng(seed)
     crowd = Dataset(people, photos=1, even=True)
-    drawn = crowd.strangers(2 * persons * len(PHOTOS)).reshape(len(PHOTOS), 2, persons, -1)
+    drawn = crowd.non_mated(2 * persons * len(PHOTOS)).reshape(len(PHOTOS), 2, persons, -1)
     numbers: list[Keys] = [crowd.all().people]
     encodings: list[Vectors] = [crowd.all().encodings]
     first = people

@@ -43,7 +43,7 @@ async def stage(served: tuple[str, str]) -> AsyncIterator[Stage]:
 
 
 async def test_every_decision_equals_that_of_numpy(stage: Stage) -> None:
-    table = await decisions.run(stage, probes=100, calibration=2000, loose_strangers=50)
+    table = await decisions.run(stage, probes=100, calibration=2000, loose_non_mated=50)
     assert table.notes == ["No decision differs."]
     assert [row[-1] for row in table.rows[2:4]] == ["yes", "yes"]
 
@@ -57,7 +57,7 @@ async def test_a_decision_that_differs_from_numpy_is_listed(stage: Stage) -> Non
 
 
 async def test_the_enrolled_are_found_by_the_index(stage: Stage) -> None:
-    table = await identify.run(stage, probes=50, strangers=3)
+    table = await identify.run(stage, probes=50, non_mated=3)
     assert seen(table, "enrolled, right by the index alone") >= 0.9
 
 
@@ -81,7 +81,7 @@ async def test_changes_leave_the_collection_as_it_was(stage: Stage) -> None:
 
 
 async def test_growth_is_measured_for_each(stage: Stage) -> None:
-    table = await growth.run(stage, sizes=[1000], photos=[100], photos_at=1000, probes=5, strangers=2)
+    table = await growth.run(stage, sizes=[1000], photos=[100], photos_at=1000, probes=5, non_mated=2)
     assert [row[:2] for row in table.rows[:5]] == [
         ("1,000 x 2", name) for name in ("facerec", "numpy", "FAISS flat", "KNN pickle", "SQL float8[]")
     ]
@@ -89,7 +89,7 @@ async def test_growth_is_measured_for_each(stage: Stage) -> None:
 
 
 def test_nearest_equals_the_result_of_a_scan() -> None:
-    probes = np.concatenate([DATASET.genuine(20).encodings, DATASET.strangers(20)])
+    probes = np.concatenate([DATASET.genuine(20).encodings, DATASET.non_mated(20)])
     found = exact.nearest(FACES, probes)
     for probe, person, distance in zip(probes, found.people, found.distances, strict=True):
         distances = exact.scan(FACES.encodings, probe)
@@ -99,13 +99,13 @@ def test_nearest_equals_the_result_of_a_scan() -> None:
 
 def test_the_threshold_accepts_the_requested_share() -> None:
     distances = np.random.default_rng(3).uniform(0.4, 0.8, 5000)
-    strangers = exact.Nearest(np.zeros(5000, np.int64), distances)
-    assert np.sum(distances <= decisions.threshold_of(strangers)) == 5
+    non_mated = exact.Nearest(np.zeros(5000, np.int64), distances)
+    assert np.sum(distances <= decisions.threshold_of(non_mated)) == 5
 
 
 def test_every_peer_finds_adds_and_deletes(tmp_path: Path) -> None:
     probe = DATASET.genuine(1)
-    newcomer = DATASET.strangers(1)[0]
+    newcomer = DATASET.non_mated(1)[0]
     for peer in (peers.Numpy(FACES), peers.FaissFlat(FACES), peers.KnnPickle(FACES, tmp_path)):
         assert peer.who(probe.encodings[0]) == probe.people[0]
         peer.add(7_000, newcomer)

@@ -44,15 +44,15 @@ def test_a_genuine_probe_is_another_photo_of_its_person() -> None:
 
 
 def test_an_unenrolled_probe_is_of_nobody_in_the_dataset() -> None:
-    faces, strangers = DATASET.all().encodings, DATASET.strangers(50)
-    nearest = [np.linalg.norm(faces - stranger, axis=1).min() for stranger in strangers]
+    faces, non_mated = DATASET.all().encodings, DATASET.non_mated(50)
+    nearest = [np.linalg.norm(faces - probe, axis=1).min() for probe in non_mated]
     assert min(nearest) > 0.35
     assert np.median(nearest) > 0.45
 
 
 def test_a_seed_gives_the_same_dataset_each_time_and_another_seed_another_one() -> None:
     again = Dataset(10_000, photos=2, even=True)
-    again.strangers(3)
+    again.non_mated(3)
     assert np.array_equal(again.all().encodings, DATASET.all().encodings)
     assert np.array_equal(again.genuine(5).encodings, DATASET.genuine(5).encodings)
     other = Dataset(10, photos=2, even=True, seed=2).all().encodings

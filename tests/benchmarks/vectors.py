@@ -95,7 +95,7 @@ class Dataset:
             identities[here] = self._identities(int(block))[people[here] % BLOCK_PEOPLE]
         return Faces(people.astype(np.int64), self._photographed(identities, random))
 
-    def strangers(self, count: int, *, draw: int = 0) -> Vectors:
+    def non_mated(self, count: int, *, draw: int = 0) -> Vectors:
         """Return a photo of each of `count` people who are not enrolled."""
         blocks = range(-(-count // BLOCK_PEOPLE))
         first = _UNENROLLED_BLOCKS + draw * 1024

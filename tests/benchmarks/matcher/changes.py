@@ -87,7 +87,7 @@ class Newcomers:
 
     def __init__(self, stage: Stage, vectors: int = 4096) -> None:
         self._stage = stage
-        self._vectors: Vectors = stage.dataset.strangers(vectors, draw=7)
+        self._vectors: Vectors = stage.dataset.non_mated(vectors, draw=7)
         self._numbers = itertools.count()
         self._run = time.time_ns()
 

@@ -31,7 +31,7 @@ async def run(
     photos: Sequence[int] = PHOTOS,
     photos_at: int = PHOTOS_AT,
     probes: int = 100,
-    strangers: int = 7,
+    non_mated: int = 7,
 ) -> Table:
     """Measure datasets of each size with two photos per person, then one size with more and more photos."""
     rows = []
@@ -41,9 +41,9 @@ async def run(
         collection = f"bench-{size}-{each}"
         await put_dataset(stage.url, dataset, collection)
         apart = Stage(stage.url, stage.calls, dataset, dataset.all(), stage.cores, stage.postgres_pid)
-        rows += await _rows(apart, collection, probes, strangers)
+        rows += await _rows(apart, collection, probes, non_mated)
         await stage.calls.collections.DeleteCollection(pb.DeleteCollectionRequest(collection_id=collection))
-    rows += await _rows(stage, "default", probes, strangers)
+    rows += await _rows(stage, "default", probes, non_mated)
     return Table(
         "How cost grows: p50 in ms",
         COLUMNS,
@@ -56,10 +56,10 @@ async def run(
     )
 
 
-async def _rows(stage: Stage, collection: str, probes: int, strangers: int) -> list[tuple[str, ...]]:
+async def _rows(stage: Stage, collection: str, probes: int, non_mated: int) -> list[tuple[str, ...]]:
     dataset = stage.dataset
     name = f"{len(stage.faces.people):,} x {dataset.photos:g}"
-    rows = [(name, "facerec", *await _ours(stage, collection, probes, strangers))]
+    rows = [(name, "facerec", *await _ours(stage, collection, probes, non_mated))]
     makers: tuple[Callable[[], Peer], ...] = (lambda: Numpy(stage.faces), lambda: FaissFlat(stage.faces))
     for make in makers:
         rows.append((name, *_peer(make(), dataset)))
@@ -70,9 +70,9 @@ async def _rows(stage: Stage, collection: str, probes: int, strangers: int) -> l
     return rows
 
 
-async def _ours(stage: Stage, collection: str, probes: int, strangers: int) -> tuple[str, ...]:
+async def _ours(stage: Stage, collection: str, probes: int, non_mated: int) -> tuple[str, ...]:
     genuine = stage.dataset.genuine(probes, draw=6)
-    nobody = stage.dataset.strangers(strangers, draw=6)
+    nobody = stage.dataset.non_mated(non_mated, draw=6)
 
     async def verify(number: int) -> None:
         request = calls.verify(int(genuine.people[number]), genuine.encodings[number], collection)
@@ -81,7 +81,7 @@ async def _ours(stage: Stage, collection: str, probes: int, strangers: int) -> t
     async def enrolled(number: int) -> None:
         await stage.calls.identify(calls.identify(genuine.encodings[number], collection))
 
-    async def stranger(number: int) -> None:
+    async def search_nobody(number: int) -> None:
         await stage.calls.identify(calls.identify(nobody[number], collection, exact_only=True))
 
     await changes.put_policy(stage, changes.ALLOW, collection)
@@ -91,7 +91,7 @@ async def _ours(stage: Stage, collection: str, probes: int, strangers: int) -> t
     return (
         _ms(await driving.one_by_one(verify, probes)),
         _ms(await driving.one_by_one(enrolled, probes)),
-        _ms(await driving.one_by_one(stranger, strangers)),
+        _ms(await driving.one_by_one(search_nobody, non_mated)),
         _ms(added),
         _ms(deleted),
         f"{await _bytes(stage.url, collection) / 1e6:.0f}",
@@ -107,25 +107,25 @@ async def _bytes(url: str, collection: str) -> int:
 
 def _peer(peer: Peer, dataset: Dataset, *, searches: int = 7, changes: int = 3) -> tuple[str, ...]:
     faces = dataset.genuine(searches, draw=6).encodings
-    strangers = dataset.strangers(searches, draw=6)
+    non_mated = dataset.non_mated(searches, draw=6)
     enrolled = np.array([took(partial(peer.who, face)) for face in faces])
-    nobody = np.array([took(partial(peer.who, face)) for face in strangers])
+    nobody = np.array([took(partial(peer.who, face)) for face in non_mated])
     kept = peer.bytes_kept()
-    added = np.array([took(partial(peer.add, NEWCOMER + n, strangers[n])) for n in range(changes)])
+    added = np.array([took(partial(peer.add, NEWCOMER + n, non_mated[n])) for n in range(changes)])
     deleted = np.array([took(partial(peer.delete, NEWCOMER + n)) for n in range(changes)])
     return peer.name, "", _ms(enrolled), _ms(nobody), _ms(added), _ms(deleted), f"{kept / 1e6:.0f}"
 
 
 async def _plain_sql(url: str, faces: Faces, dataset: Dataset, searches: int = 3) -> tuple[str, ...]:
-    probes, strangers = dataset.genuine(searches, draw=6).encodings, dataset.strangers(searches, draw=6)
+    probes, non_mated = dataset.genuine(searches, draw=6).encodings, dataset.non_mated(searches, draw=6)
     async with connected(url) as connection:
         peer = await PlainSql.filled(connection, faces)
         times: dict[str, list[float]] = {"enrolled": [], "nobody": [], "add": [], "delete": []}
         for number in range(searches):
             for name, work in (
                 ("enrolled", peer.who(probes[number])),
-                ("nobody", peer.who(strangers[number])),
-                ("add", peer.add(NEWCOMER, strangers[number])),
+                ("nobody", peer.who(non_mated[number])),
+                ("add", peer.add(NEWCOMER, non_mated[number])),
                 ("delete", peer.delete(NEWCOMER)),
             ):
                 start = time.perf_counter()

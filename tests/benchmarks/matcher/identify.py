@@ -1,4 +1,4 @@
-"""Identify: the enrolled by the index, strangers by an exact scan beside numpy's."""
+"""Identify: mated probes by the index, non-mated ones by an exact scan beside numpy's."""
 
 import time
 from functools import partial
@@ -12,10 +12,10 @@ from tests.benchmarks.matcher.stage import Stage
 from tests.benchmarks.matcher.tables import Figure, Seconds, Table, milliseconds
 
 
-async def run(stage: Stage, *, probes: int = 1000, strangers: int = 21) -> Table:
-    """Time the enrolled one by one, then ask ours, numpy and FAISS for each stranger in turn."""
+async def run(stage: Stage, *, probes: int = 1000, non_mated: int = 21) -> Table:
+    """Time the enrolled one by one, then ask ours, numpy and FAISS for each non-mated probe in turn."""
     times, by_index, right = await _enrolled(stage, probes)
-    whole, scans, peers, ratios = await _strangers(stage, strangers)
+    whole, scans, peers, ratios = await _non_mated(stage, non_mated)
     # numpy allocates half a gigabyte each time; where memory is scarce or shared that alone takes a second.
     best = float(scans.min() / peers["numpy"].min())
     return Table.of_figures(
@@ -57,12 +57,12 @@ async def _enrolled(stage: Stage, count: int) -> tuple[Seconds, float, float]:
     return times, len(right) / count, float(np.mean(right))
 
 
-async def _strangers(stage: Stage, count: int) -> tuple[Seconds, Seconds, dict[str, Seconds], float]:
+async def _non_mated(stage: Stage, count: int) -> tuple[Seconds, Seconds, dict[str, Seconds], float]:
     faiss = FaissFlat(stage.faces)
     whole: list[float] = []
     scans: list[float] = []
     numpys, faisses = [], []
-    vectors = stage.dataset.strangers(count, draw=3)
+    vectors = stage.dataset.non_mated(count, draw=3)
     for vector in vectors:
         for times, exact_only in ((whole, False), (scans, True)):
             start = time.perf_counter()

@@ -71,9 +71,9 @@ def test_calls_are_logged_by_id_and_logs_and_metrics_name_no_person(
                 ask_for_nobody(matcher.address, odd)
             with (
                 contextlib.suppress(FacerecError),
-                MatcherClient(matcher.address, security=Security(api_key=KEY[:-1])) as stranger,
+                MatcherClient(matcher.address, security=Security(api_key=KEY[:-1])) as unknown,
             ):
-                stranger.get_person(PERSON)
+                unknown.get_person(PERSON)
             with (
                 contextlib.suppress(FacerecError),
                 MatcherClient(matcher.address, security=Security(api_key=READER)) as reader,

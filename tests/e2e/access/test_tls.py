@@ -52,9 +52,9 @@ async def test_a_server_with_a_certificate_is_verified_by_its_ca_and_accepts_onl
     await server.set_serving("facerec.encoder.v1.EncoderService", True)
     assert await answers(server.address, Security(ca_file=authority.ca_file)) in LET_IN
     assert await answers(server.address, Security()) not in LET_IN
-    stranger = Authority(trustme.CA(), authority.folder / "other")
-    stranger.folder.mkdir()
-    assert await answers(server.address, Security(ca_file=stranger.ca_file)) not in LET_IN
+    other = Authority(trustme.CA(), authority.folder / "other")
+    other.folder.mkdir()
+    assert await answers(server.address, Security(ca_file=other.ca_file)) not in LET_IN
     elsewhere = Security(ca_file=authority.ca_file, server_name="elsewhere.example")
     assert await answers(server.address, elsewhere) not in LET_IN
 
@@ -64,10 +64,10 @@ async def test_a_peer_that_is_refused_learns_why(authority: Authority, start_enc
     by_tls = await start_encoder(**tls(authority))
     by_certificate = await start_encoder(**tls(authority, tls_client_ca_file=ca))
     plain = await start_encoder()
-    stranger = Authority(trustme.CA(), authority.folder / "other")
-    stranger.folder.mkdir()
+    other = Authority(trustme.CA(), authority.folder / "other")
+    other.folder.mkdir()
     for address, security, message in (
-        (by_tls.address, Security(ca_file=str(stranger.ca_file)), "not signed by the CA"),
+        (by_tls.address, Security(ca_file=str(other.ca_file)), "not signed by the CA"),
         (by_tls.address, Security(ca_file=ca, server_name="elsewhere.example"), "for another name"),
         (by_tls.address, Security(), "if it speaks TLS, name its CA"),
         (by_certificate.address, Security(ca_file=ca), "certificate"),
@@ -94,11 +94,11 @@ async def test_with_a_client_ca_only_its_unexpired_certificates_are_accepted(
     assert (
         await answers(server.address, Security(ca_file=ca, cert_file=old[0], key_file=old[1])) not in LET_IN
     )
-    stranger = Authority(trustme.CA(), authority.folder / "other")
-    stranger.folder.mkdir()
-    other = stranger.issue("client", "door.example")
+    other = Authority(trustme.CA(), authority.folder / "other")
+    other.folder.mkdir()
+    certificate = other.issue("client", "door.example")
     assert (
-        await answers(server.address, Security(ca_file=ca, cert_file=other[0], key_file=other[1]))
+        await answers(server.address, Security(ca_file=ca, cert_file=certificate[0], key_file=certificate[1]))
         not in LET_IN
     )
 

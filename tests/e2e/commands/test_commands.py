@@ -209,12 +209,12 @@ def test_doctor_and_serve_warn_of_a_remote_database_whose_certificate_is_not_ver
 def test_the_matchers_doctor_tells_a_login_without_the_role(
     database_url: str, postgres_server: PostgresServer
 ) -> None:
-    postgres_server.execute("CREATE ROLE doctors_stranger LOGIN")
+    postgres_server.execute("CREATE ROLE doctors_outsider LOGIN")
     try:
-        url = as_user(database_url, "doctors_stranger")
+        url = as_user(database_url, "doctors_outsider")
         seen = run("matcher_service", "doctor", MATCHER_DATABASE_URL=url)
     finally:
-        postgres_server.execute("DROP ROLE doctors_stranger")
+        postgres_server.execute("DROP ROLE doctors_outsider")
     assert seen.code == 1
     assert "fail  role" in seen.out
     assert "GRANT facerec_serve" in seen.out

@@ -63,7 +63,7 @@ def test_root_uses_no_data_folder_that_others_could_change(data_dir: Path, their
 
 
 @as_root
-def test_a_symlink_changed_by_another_user_is_detected(data_dir: Path, theirs: Path) -> None:
+def test_a_symlink_in_another_users_folder_is_unsafe(data_dir: Path, theirs: Path) -> None:
     data_dir.mkdir()
     (theirs / "link").symlink_to(data_dir)
     assert (

@@ -285,6 +285,6 @@ async def test_an_applied_calibration_has_an_event_and_gives_expected_false_posi
     assert answer.expected_false_hits_high == pytest.approx(point.far.high * 800, rel=0.01)
     # The expected false positives agree with those that happen, on average over everybody else's faces.
     distances = np.linalg.norm(dataset.encodings[:, None] - dataset.encodings[None], axis=2)
-    strangers = dataset.people[:, None] != dataset.people[None]
-    hits = ((distances <= 0.6) & strangers).sum(axis=1).mean()
+    others = dataset.people[:, None] != dataset.people[None]
+    hits = ((distances <= 0.6) & others).sum(axis=1).mean()
     assert answer.expected_false_hits == pytest.approx(hits, rel=0.5)

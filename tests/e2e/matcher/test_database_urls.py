@@ -67,7 +67,7 @@ async def test_parameters_reach_the_server_and_its_sockets_may_be_named_in_each_
 
 
 @pytest.fixture(scope="module")
-def asking() -> Iterator[EmbeddedPostgres]:
+def server() -> Iterator[EmbeddedPostgres]:
     """A migrated server that asks the login `rotated` for its password, which is `one`."""
     with tempfile.TemporaryDirectory(prefix="facerec-test-") as folder:
         Path(folder).chmod(0o755)
@@ -90,17 +90,17 @@ def _ask_for_password(rules: Path) -> None:
 
 
 @pytest.fixture
-async def superuser(asking: EmbeddedPostgres) -> AsyncIterator[asyncpg.Connection]:
-    connection = await asyncpg.connect(asking.url())
+async def superuser(server: EmbeddedPostgres) -> AsyncIterator[asyncpg.Connection]:
+    connection = await asyncpg.connect(server.url())
     await connection.execute("ALTER ROLE rotated PASSWORD 'one'")
     yield connection
     await connection.close()
 
 
 @pytest.fixture
-def file(asking: EmbeddedPostgres, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> "UrlFile":
+def file(server: EmbeddedPostgres, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> "UrlFile":
     """A file of the URL, which the environment names."""
-    file = UrlFile(tmp_path / "url", asking.url())
+    file = UrlFile(tmp_path / "url", server.url())
     file.write("one")
     monkeypatch.setenv("MATCHER_DATABASE_URL_FILE", str(file.path))
     return file

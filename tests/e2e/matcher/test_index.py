@@ -85,7 +85,7 @@ async def test_decisions_equal_those_of_numpy_whatever_the_index_proposes(
     matcher: RunningMatcher, faces: Faces, database_url: str
 ) -> None:
     assert await maintain(database_url)
-    probes = [*PEOPLE.genuine(60).encodings, *PEOPLE.strangers(30)]
+    probes = [*PEOPLE.genuine(60).encodings, *PEOPLE.non_mated(30)]
     modes = set()
     for threshold in (0.4, 0.5, 0.6):
         for vector in probes:
@@ -152,7 +152,7 @@ async def test_a_new_person_is_found_by_the_index_and_an_erased_one_is_not(
     matcher: RunningMatcher, faces: Faces, database_url: str
 ) -> None:
     await maintain(database_url)
-    vector = PEOPLE.strangers(1, draw=5)[0]
+    vector = PEOPLE.non_mated(1, draw=5)[0]
     await matcher.stub.Enroll(pb.EnrollRequest(person_id="new", items=[pb.EnrollItem(probe=probe(vector))]))
     answer = await identify(matcher, vector)
     assert (answer.mode, answer.candidates[0].person_id) == (INDEX, "new")

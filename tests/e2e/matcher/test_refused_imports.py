@@ -8,8 +8,8 @@ import pytest
 from facerec.errors import Reason
 from facerec.matcher.v1 import audit_pb2, review_pb2, transfer_pb2
 from facerec.matcher.v1 import matcher_pb2 as pb
+from tests.e2e.matcher.blocking import held, owners, person_locked, waiting
 from tests.e2e.matcher.catalog import settle
-from tests.e2e.matcher.holding import held, owners, person_locked, waiting
 from tests.e2e.matcher.requests import encoding, enroll, refused, vectors
 from tests.e2e.matcher.transfers import Request, chunk, header, send
 from tests.fixtures.matcher import RunningMatcher

@@ -9,8 +9,8 @@ import pytest
 from facerec.errors import Reason
 from facerec.matcher.v1 import matcher_pb2 as pb
 from matcher_service.postgres.statements import partition_name
+from tests.e2e.matcher.blocking import STOPPED, held, owners, person_locked, waiting
 from tests.e2e.matcher.catalog import create, settle
-from tests.e2e.matcher.holding import STOPPED, held, owners, person_locked, waiting
 from tests.e2e.matcher.requests import Vector, encoding, enroll, refused, vectors
 from tests.fixtures.matcher import RunningMatcher, StartMatcher
 
@@ -73,7 +73,7 @@ async def test_a_person_merged_during_an_enrollment_is_not_enrolled_twice(
     assert await owners(matcher, face) == ["tom"]
 
 
-async def test_a_face_deleted_during_the_search_is_searched_again(
+async def test_a_face_deleted_during_its_enrollment_is_checked_for_duplicates(
     matcher: RunningMatcher, database_url: str
 ) -> None:
     (face,) = vectors(1)

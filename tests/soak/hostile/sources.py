@@ -26,7 +26,7 @@ def attack(*, short: bool) -> list[CheckResult]:
             paths.append(Path(folder) / name)
             paths[-1].write_bytes(data)
         # The reading processes are forks, whose collector of garbage would look at all that this one has.
-        command = [sys.executable, "-m", "tests.unit.sources.measured", *map(str, paths)]
+        command = [sys.executable, "-m", "tests.unit.sources.measure", *map(str, paths)]
         done = subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True)
         limit = MAX_SHORT_CPU_SECONDS if short else MAX_CPU_SECONDS
         return [

@@ -25,7 +25,7 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> Found:
     for name, data in hostile.files().items():
         paths.append(folder / name)
         paths[-1].write_bytes(data)
-    command = [sys.executable, "-m", "tests.unit.sources.measured", *map(str, paths)]
+    command = [sys.executable, "-m", "tests.unit.sources.measure", *map(str, paths)]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
     for path in paths:
         path.unlink()

@@ -65,7 +65,7 @@ def test_a_dict_of_encodings_and_names_is_read(protocol: int, encodings: Any) ->
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
-def test_other_entries_of_a_pickle_are_ignored(protocol: int) -> None:
+def test_other_entries_of_a_pickle_are_no_error(protocol: int) -> None:
     more = {
         "pair": (VECTORS, VECTORS),
         "counts": {1: 2.5, None: True},

@@ -1,4 +1,4 @@
-"""Collections alike in everything but distances that no threshold lies between."""
+"""Two collections that differ only in distances on the same side of every threshold."""
 
 import asyncpg
 import numpy as np
@@ -13,7 +13,7 @@ from tests.fixtures import dataset
 from tests.fixtures.matcher import RunningMatcher
 from tests.fixtures.vector_encoder import picture
 
-# From a probe to its target in the one world and in the other: within what a reduced search is accepted up to
+# From a probe to its target in one collection and in the other: within the bound of a reduced-probe query
 # (0.38), the trust distance (0.45), the identify threshold (0.5), the verify threshold (0.6), or beyond.
 PAIRS = ((0.20, 0.47), (0.20, 0.41), (0.41, 0.47), (0.52, 0.58), (0.65, 0.90))
 ALONE, RULED, UNDER = range(3)  # the target by itself, among two others at 0.3, with a second face at 0.35
@@ -42,7 +42,7 @@ def target(cluster: int) -> str:
 def _away(cluster: int, distance: float, axis: int) -> Vector:
     """A vector so far from a cluster's probe: the target's for axis 20, else leaning towards the target.
 
-    So two of a cluster are on the same side of each threshold in both worlds.
+    So two of a cluster are on the same side of each threshold in both collections.
     """
     along, across = _BASIS[20 + cluster], _BASIS[axis + cluster]
     direction = along if axis == 20 else 0.6 * along + 0.8 * across

@@ -6,7 +6,7 @@ import asyncpg
 
 from facerec.matcher.v1 import matcher_pb2 as pb
 from matcher_service.postgres.statements import partition_name
-from tests.e2e.matcher.holding import held, person_locked, waiting
+from tests.e2e.matcher.blocking import held, person_locked, waiting
 from tests.e2e.matcher.requests import encoding, enroll, vectors
 from tests.e2e.matcher.transfers import LOCKED, chunk, connections, header, send
 from tests.fixtures.matcher import RunningMatcher
