@@ -42,6 +42,14 @@ IN_CODE = {
     r"\bQUICK_": "REDUCED_",
     r"\bmoment\(": "future_time, expire_time_of",
 }
+IN_TESTS = {
+    r"(?<!0001_)gallery(?!\.\w|\.{)|galleries|Gallery": "dataset, collection or database",
+    r"\btold\b|_told\b": "output, message, reported",
+    r"\banew\b|_anew\b": "again",
+    r"\bwhoever\b": "a caller that, people who",
+    r"\benrol(ment|ments|s)?\b|enrolment": "enrollment",
+    r"\bstrangers?\b": "non-mated probe",
+}
 NAMED_THEMSELVES = {"docs/glossary.md", "CHANGELOG.md", "scripts/words.py"}
 TEXT = {".py", ".sql", ".proto", ".md", ".yaml", ".sh", ".toml"}
 PRODUCT = ("facerec/", "encoder_service/", "matcher_service/", "protos/", "scripts/", "deploy/")
@@ -68,7 +76,11 @@ def main() -> int:
     """Print each place with the term to use; 1 where there is one."""
     found = 0
     for name, text in texts():
-        words = {**EVERYWHERE, **(IN_CODE if name.startswith(PRODUCT) else {})}
+        words = {
+            **EVERYWHERE,
+            **(IN_CODE if name.startswith(PRODUCT) else {}),
+            **(IN_TESTS if name.startswith("tests/") else {}),
+        }
         for number, line in enumerate(text.splitlines(), 1):
             for pattern, term in words.items():
                 if match := re.search(pattern, line):
