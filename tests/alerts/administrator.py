@@ -1,4 +1,4 @@
-"""A superuser who does to the database what goes wrong with it."""
+"""A superuser's connection that causes faults in the database."""
 
 import asyncio
 

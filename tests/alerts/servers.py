@@ -26,7 +26,7 @@ class Server:
         self.process.event(self._ready)
 
     def stop(self) -> None:
-        """End it, where it runs."""
+        """Stop it, if it runs."""
         if self.process.process.poll() is None:
             self.process.stop()
 

@@ -1,4 +1,4 @@
-"""The rules are ones that Prometheus takes, and each is held to firing and to ending."""
+"""Prometheus accepts the rules, and each fires and ends when it should."""
 
 import re
 import shutil

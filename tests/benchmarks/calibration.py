@@ -1,4 +1,4 @@
-"""How often a calibration's intervals hold the truth, on populations whose error rates are known.
+"""How often a calibration's intervals contain the true rate, on populations whose error rates are known.
 
 `python -m tests.benchmarks.calibration [--populations 1000]`
 

@@ -1,4 +1,4 @@
-"""How quickly encodings move in and out, beside a bare COPY and a pickled classifier's training.
+"""How quickly encodings are imported and exported, compared with a bare COPY and a classifier's training.
 
 `python -m tests.benchmarks.imports [--faces 1000000]`
 """

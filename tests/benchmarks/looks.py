@@ -1,4 +1,4 @@
-"""People with photos of two looks, and someone who is like the rarer one: `make bench-looks`.
+"""People with photos of two looks, and someone who resembles the rarer one: `make bench-looks`.
 
 Each of these people has one photo of a look that is 0.5 to 0.9 from the others', and each has a look-alike
 0.42 from that photo. A probe of that photo, or of a new one of the same look, must find the person.

@@ -1,4 +1,4 @@
-"""What an index hides of people with photos of two looks: the same code as at length, over some thousand."""
+"""How often an index misses people with photos of two looks: a short form of the benchmark."""
 
 import pytest
 

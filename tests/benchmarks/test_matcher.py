@@ -1,4 +1,4 @@
-"""The benchmark of the matcher in a short form: the same code over some thousand faces, time not judged."""
+"""The benchmark of the matcher in a short form: some thousand faces, no assertions on times."""
 
 import asyncio
 import re

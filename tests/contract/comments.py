@@ -1,4 +1,4 @@
-"""Reads the contract's comments: what each symbol says of itself, and the ranges it states."""
+"""Reads the contract's comments: the comment of each symbol, and the ranges it states."""
 
 import dataclasses
 import re

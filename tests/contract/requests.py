@@ -1,4 +1,4 @@
-"""Builds requests that are valid but for one field, from the ranges the contract states."""
+"""Builds requests that are valid except for one field, from the ranges the contract states."""
 
 import dataclasses
 from collections.abc import Iterator

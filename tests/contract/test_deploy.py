@@ -1,4 +1,4 @@
-"""What is deployed renders, validates, and names settings that exist."""
+"""The deployment files render, validate, and name existing settings."""
 
 import importlib.util
 import json

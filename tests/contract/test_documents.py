@@ -1,4 +1,4 @@
-"""The documents: links lead somewhere, pages are on the maps, and what they name is there."""
+"""The documents: links are valid, pages are listed, and files and commands that they name exist."""
 
 import re
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The servicers hold what the contract's comments state: ranges are inclusive and nothing beyond gets in."""
+"""The servicers enforce the ranges in the contract's comments, which are inclusive."""
 
 import io
 import uuid

@@ -1,4 +1,4 @@
-"""What the admin port shows of two services that do real work: metrics, liveness, readiness."""
+"""The admin port of two services that do real work: metrics, liveness, readiness."""
 
 import re
 import urllib.error

@@ -1,4 +1,4 @@
-"""The connection that readiness is judged by answers in time, whatever became of it."""
+"""The readiness check's connection answers in time, also when it was lost."""
 
 import asyncio
 import functools

@@ -1,4 +1,4 @@
-"""Bringing a database to head: once, again, from several places, and never past what is known."""
+"""Migrating a database: once, again, concurrently, and never beyond the known version."""
 
 import asyncio
 import contextlib

@@ -1,4 +1,4 @@
-"""What each column can hold of a person is written down; what does is in no statistics."""
+"""The personal data in each column is documented, and such columns have no statistics."""
 
 import hashlib
 import hmac
@@ -111,7 +111,7 @@ async def test_a_migration_clears_what_statistics_held(empty_database_url: str) 
         sampled = {name for name, collected in documented().items() if collected}
         assert await names(connection, COLLECTED) <= sampled
         assert await connection.fetch(rows) == kept
-        # The index is gone, searches are exact; vectors stay in line; what was scrubbed is scrubbed anew.
+        # The index is gone, searches are exact; vectors stay in line; a scrub has to run again.
         assert await connection.fetchval("SELECT index_effort IS NULL FROM facerec.collection")
         stored = "SELECT attstorage FROM pg_attribute WHERE attname IN ('encoding', 'centroid')"
         assert {row["attstorage"] for row in await connection.fetch(stored)} == {b"p"}

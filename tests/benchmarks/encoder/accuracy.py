@@ -1,4 +1,4 @@
-"""What the default profile changes against full resolution: boxes, vectors, decisions."""
+"""The differences of the default profile from full resolution: boxes, vectors, decisions."""
 
 import dataclasses
 import itertools

@@ -1,4 +1,4 @@
-"""Mutated images and random bytes against a running service: it answers or refuses, and nothing else."""
+"""Mutated images and random bytes against a running service: every input is answered or refused."""
 
 import asyncio
 import dataclasses

@@ -1,4 +1,4 @@
-"""Ten times more calls than the service can take: how it refuses, and what the admitted wait."""
+"""Ten times more calls than the service can take: times of refusals and of admitted calls."""
 
 import asyncio
 import dataclasses

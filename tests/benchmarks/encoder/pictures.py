@@ -1,4 +1,4 @@
-"""Photos of faces, who is in them, and what happens to photos on their way."""
+"""Photos of faces with the people in them, and degraded variants of each photo."""
 
 import dataclasses
 import io

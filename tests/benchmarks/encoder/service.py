@@ -1,4 +1,4 @@
-"""The service on the wire beside its own engine: overhead, cores, the event loop's lag."""
+"""The service over gRPC compared with its engine alone: overhead, cores, the event loop's lag."""
 
 import asyncio
 import dataclasses

@@ -1,4 +1,4 @@
-"""The encoder's stages beside dlib's and face_recognition's own, on one and the same core."""
+"""The encoder's stages beside dlib's and face_recognition's own, on the same core."""
 
 import functools
 import io

@@ -1,4 +1,4 @@
-"""Short forms of the encoder's measurements: answers, refusals, memory. Times are for the long ones."""
+"""Short forms of the encoder's measurements: answers, refusals, memory. Long ones assert times."""
 
 import asyncio
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Adding and deleting among a million, and how fast people can be enrolled."""
+"""Adding and deleting people in a collection of a million faces, and enrollments per second."""
 
 import functools
 import itertools
@@ -48,7 +48,7 @@ async def run(
 
 
 async def rates(stage: Stage, fresh: "Newcomers", rounds: int, seconds: float) -> list[Figure]:
-    """Enrollments a second: with the check and the index, with the index alone, with neither."""
+    """Enrollments per second: with the check and the index, with the index alone, with neither."""
     await stage.calls.collections.CreateCollection(pb.CreateCollectionRequest(collection_id=UNINDEXED))
     kinds = {
         "index and duplicate check": ("default", FLAG),
@@ -107,7 +107,7 @@ class Newcomers:
         return added, await driving.one_by_one(delete, count, first)
 
     async def rate(self, seconds: float, collection: str) -> float:
-        """Enrollments a second; whoever calls erases them."""
+        """Enrollments per second; the caller must erase them."""
 
         async def send(_: int) -> None:
             await self._add(next(self._numbers), collection)

@@ -1,4 +1,4 @@
-"""Who, or nobody: every decision held against numpy's exact one."""
+"""Decisions of Identify compared with numpy's exact ones."""
 
 import asyncio
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""How calls are made: one after another, many in flight, or at their own times whatever the answers do."""
+"""Ways to drive calls: one after another, many in flight, or at a fixed rate (open loop)."""
 
 import asyncio
 import time

@@ -1,4 +1,4 @@
-"""numpy's word on who is nearest: what every decision is held against."""
+"""The nearest person according to numpy, the reference for every decision."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""What TLS, keys, metrics, logs and the audit cost: Verify without them, and with one after another."""
+"""The cost of TLS, keys, metrics, logs and audit: Verify without them, and with one after another added."""
 
 import asyncio
 import contextlib

@@ -1,4 +1,4 @@
-"""What people use otherwise, as they use it: a KNN pickle, numpy, FAISS, and SQL over float8[]."""
+"""Alternatives to facerec: a KNN pickle, numpy, FAISS, and SQL over float8[]."""
 
 import pickle
 import time

@@ -39,7 +39,7 @@ MATCHER = ("--scan-workers", "0", "--scan-pool-size", "1", "--search-pool-size",
 
 @dataclass(frozen=True)
 class Stage:
-    """What a part of the benchmark plays on; `postgres_pid` is None where Postgres is left where it runs."""
+    """The environment of a part of the benchmark; `postgres_pid` is None if Postgres is not pinned."""
 
     url: str
     calls: Calls

@@ -1,4 +1,4 @@
-"""Verify beside an empty handler: how much of what gRPC allows is left to the caller."""
+"""Verify compared with an empty handler: the share of gRPC's maximum rate that it reaches."""
 
 import contextlib
 import subprocess

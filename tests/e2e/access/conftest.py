@@ -1,4 +1,4 @@
-"""Files of keys, and certificates of a CA made for the test."""
+"""Fixtures for keys files, and certificates of a CA made for the test."""
 
 import dataclasses
 import datetime
@@ -36,7 +36,7 @@ def bearer(key: str) -> tuple[tuple[str, str], ...]:
 
 
 async def known(matcher: RunningMatcher, key: str) -> bool:
-    """Whether the matcher has read of a key: its file is looked at now and then."""
+    """Whether the matcher knows a key yet: it checks the file periodically."""
     async with AsyncMatcherClient(matcher.address, security=Security(api_key=key)) as client:
         try:
             await client.get_person("nobody")

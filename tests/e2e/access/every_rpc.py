@@ -56,7 +56,7 @@ def fields(message: Message) -> Iterator[str]:
 
 
 class Recorder:
-    """Asks as the holder of a key, of one collection, and keeps the answers."""
+    """Calls with one key about one collection, and records the answers."""
 
     def __init__(self, matcher: RunningMatcher, key: str, collection_id: str) -> None:
         self._matcher = matcher
@@ -66,7 +66,7 @@ class Recorder:
         self.fields: set[str] = set()
 
     async def ask(self, method: str, request: Any) -> Any:
-        """Ask, and keep what is answered or refused; None for a refusal."""
+        """Call, and record the answer or error; returns None for an error."""
         stub = self._stub(method)
         if not isinstance(request, list) and "collection_id" in request.DESCRIPTOR.fields_by_name:
             request.collection_id = request.collection_id or self._collection_id
@@ -85,7 +85,7 @@ class Recorder:
         return answer
 
     async def everything(self) -> None:
-        """Ask every RPC of both services."""
+        """Call every RPC of both services."""
         await self._decide()
         await self._enroll()
         await self._review()

@@ -1,4 +1,4 @@
-"""Certificates and keys that cannot be used are refused at the start, and not taken up later on."""
+"""Unusable certificates and keys are refused at the start, and ignored when files change later."""
 
 import asyncio
 from collections.abc import Callable
@@ -149,7 +149,7 @@ async def test_the_matcher_keeps_its_old_client_certificate_until_the_new_files_
 
 
 async def reaches(client: encoder_client.EncoderClient) -> None:
-    """Ask an encoder that knows no key, which says so to whoever gets through the handshake."""
+    """Call an encoder that knows no key, which answers so after a successful handshake."""
     with pytest.raises(EncoderUnavailable) as caught:
         await client.encode(b"x", max_faces=1, field="probe.image")
     assert isinstance(caught.value.__cause__, FacerecError)

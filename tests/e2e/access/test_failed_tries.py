@@ -1,4 +1,4 @@
-"""A caller without scores fails so often against one person, on all replicas together, and no oftener."""
+"""A caller without scores has a limited number of failed tries against one person, on all replicas."""
 
 import asyncio
 from collections.abc import Callable, Iterator
@@ -70,7 +70,7 @@ async def refusal(
 
 
 async def tries(administrator: asyncpg.Connection) -> list[tuple[str, float]]:
-    """Whose tries are missing, and how many hours until all are regained."""
+    """The callers with missing tries, and the hours until all are regained."""
     rows = await administrator.fetch(
         "SELECT caller, extract(epoch FROM full_time - clock_timestamp())::float8 / 3600 AS hours"
         " FROM facerec.failed_try ORDER BY caller, person_key"
@@ -161,7 +161,7 @@ async def _waiting(administrator: asyncpg.Connection, sessions: int) -> None:
 async def test_a_caller_that_hangs_up_before_the_answer_has_still_used_a_try(
     matcher: RunningMatcher, administrator: asyncpg.Connection, vector: Vector, hours: float
 ) -> None:
-    """What is counted less may be answered sooner: a deadline in between would tell the two apart."""
+    """What is counted less may be answered sooner: a deadline in between would distinguish the two."""
     async with administrator.transaction():
         await administrator.execute("LOCK TABLE facerec.failed_try IN EXCLUSIVE MODE")
         hanging_up = asyncio.ensure_future(verify(matcher, "d", vector))

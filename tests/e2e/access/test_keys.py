@@ -1,4 +1,4 @@
-"""Keys come and go with their file; scores, rates and names are what was granted."""
+"""Keys follow their file, and have the scores, rates and names that it grants."""
 
 import asyncio
 import datetime
@@ -101,7 +101,7 @@ async def test_only_keys_with_scores_see_scores(
 async def test_only_keys_with_scores_change_thresholds(
     start_matcher: StartMatcher, database_url: str, keys_file: WriteKeys
 ) -> None:
-    """Otherwise whoever may verify and manage halves the way to a distance at each try."""
+    """Otherwise a key that may verify and manage could find a distance by bisection."""
     path = keys_file(
         entry("blind", "b", ["verify", "enroll", "manage"]), entry("desk", "c", ["manage"], "scores = true")
     )

@@ -1,4 +1,4 @@
-"""Who gets what of one person's data."""
+"""Which roles get which of one person's data."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""A rate is in probes: a call counts as many as it brings, and as many as are found in its pictures."""
+"""Rates count probes: those that a call brings, and the faces found in its pictures."""
 
 import io
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Vectors are for whom they were granted, and searches by them for whoever may see distances too."""
+"""Only keys with `encodings` send vectors, and only those with `scores` too search with them."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable

@@ -1,4 +1,4 @@
-"""Every RPC with every role, with none, with a wrong tenant, with a key whose time is over."""
+"""Every RPC with every role, with none, with a wrong tenant, and with an expired key."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -46,7 +46,7 @@ def everything() -> Iterator[tuple[Any, Any]]:
 
 
 class Callers:
-    """Asks any RPC of the servers under test."""
+    """Calls any RPC of the servers under test."""
 
     def __init__(self, encoder: grpc.aio.Channel, matcher: grpc.aio.Channel) -> None:
         self._stubs = {
@@ -56,7 +56,7 @@ class Callers:
         }
 
     async def ask(self, service: Any, method: Any, request: Any, metadata: Any) -> Reason | None:
-        """Why the call was not let in; None where it was, whatever became of it then."""
+        """Why the call was not admitted; None if it was, whatever its outcome."""
         call = getattr(self._stubs[service.full_name], method.name)
         try:
             if method.client_streaming:

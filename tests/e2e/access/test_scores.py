@@ -123,7 +123,7 @@ async def test_the_statements_of_a_search_depend_only_on_the_match(
     database_url: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Each statement takes time, which whoever asks can measure."""
+    """Each statement takes time, which callers can measure."""
     await build(locked, administrator, database_url, indexed=True)
     statements = Statements(monkeypatch)
 
@@ -190,7 +190,7 @@ async def test_more_people_than_an_index_proposes_are_counted_by_a_scan(
     database_url: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Else faces of a caller's own would push somebody out of an answer who is farther away than they are."""
+    """Otherwise a caller's own faces could push a more distant person out of an answer."""
     await build(locked, administrator, database_url, indexed=True)
     cluster = paired.CLUSTERS.index((paired.PAIRS[2], paired.ALONE))
     own = [f"own{number:02}" for number in range(50)]

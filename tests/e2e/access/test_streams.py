@@ -1,4 +1,4 @@
-"""Calls that last, and messages that do not come: who is let in is looked at before and all along."""
+"""Streams, and messages that arrive late: a caller's rights are checked at the start and throughout."""
 
 import asyncio
 import time

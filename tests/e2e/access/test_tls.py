@@ -1,4 +1,4 @@
-"""TLS on both services and between them: who is let in, and certificates that change."""
+"""TLS on both services and between them: who is accepted, and certificates that change."""
 
 import asyncio
 import socket

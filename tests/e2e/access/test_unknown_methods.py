@@ -1,4 +1,4 @@
-"""Whatever a caller names as a method, the server goes on serving."""
+"""The server keeps serving whatever method name a caller sends."""
 
 from collections.abc import AsyncIterator, Callable
 from typing import Any

@@ -1,4 +1,4 @@
-"""Headers and messages as no client of gRPC sends them, by callers without a key."""
+"""Headers and messages that no gRPC client would send, from callers without a key."""
 
 import asyncio
 import contextlib

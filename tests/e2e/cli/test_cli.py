@@ -1,4 +1,4 @@
-"""The commands one after another over a real stack, as the README tells them."""
+"""The commands one after another over a real stack, as in the README."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""An import at a terminal: gone on with where it was interrupted, and done anew where it was finished."""
+"""An import at a terminal: continued after an interruption, and repeated after it was finished."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""People at a terminal: listed in part, renamed, a face of theirs erased, and exported to a file."""
+"""People at a terminal: listed by prefix, renamed, exported to a file, and their faces erased."""
 
 import json
 from pathlib import Path

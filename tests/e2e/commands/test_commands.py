@@ -1,4 +1,4 @@
-"""What an operator asks the services before and beside serving."""
+"""The services' commands for operators: check-config, doctor, version and help."""
 
 import asyncio
 import inspect

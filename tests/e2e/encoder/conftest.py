@@ -1,4 +1,4 @@
-"""How the tests here reach the encoder."""
+"""Fixtures with stubs of the encoder."""
 
 from collections.abc import AsyncIterator
 

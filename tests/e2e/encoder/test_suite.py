@@ -1,4 +1,4 @@
-"""face_recognition's own test suite, unmodified, passes with this service in the place of the package."""
+"""face_recognition's own test suite, unmodified, passes against this service."""
 
 import os
 import re

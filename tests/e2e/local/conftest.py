@@ -1,4 +1,4 @@
-"""Data folders, and an ordinary user to run as where the tests run as root."""
+"""Data folders, and an ordinary user to run as when the tests run as root."""
 
 import os
 import pwd
@@ -61,7 +61,7 @@ def myself(data_dir: Path) -> Runner:
 
 @pytest.fixture
 def ordinary_user() -> Iterator[Runner]:
-    """Whoever runs the tests, or `nobody` where that is root."""
+    """The user that runs the tests, or `nobody` if that is root."""
     home = Path(tempfile.mkdtemp(prefix="facerec-home-", dir="/tmp"))
     yield _ordinary_runner(home)
     shutil.rmtree(home)

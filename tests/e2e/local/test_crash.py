@@ -1,4 +1,4 @@
-"""A native crash of the encoder reaches its callers as UNAVAILABLE, and the stack has it back."""
+"""A native crash of the encoder reaches its callers as UNAVAILABLE, and the stack restarts it."""
 
 import concurrent.futures
 import io

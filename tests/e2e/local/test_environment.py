@@ -1,4 +1,4 @@
-"""What `facerec up` and `facerec demo` make of the services' settings in the environment."""
+"""How `facerec up` and `facerec demo` treat the services' settings in the environment."""
 
 from collections.abc import Iterable
 from pathlib import Path

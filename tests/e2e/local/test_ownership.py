@@ -1,4 +1,4 @@
-"""Root writes nothing by the leave of others: links, folders of theirs, words of the database's account."""
+"""Root uses no file that another user controls: links, folders, files of the database's account."""
 
 import os
 import shutil

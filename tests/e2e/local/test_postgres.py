@@ -1,4 +1,4 @@
-"""The embedded PostgreSQL keeps its data through restarts, kills and rival starters."""
+"""The embedded PostgreSQL keeps its data through restarts, kills and concurrent starts."""
 
 import os
 import stat

@@ -1,4 +1,4 @@
-"""Services that die are started again, within reason."""
+"""Services that end are restarted, up to a limit."""
 
 import os
 import signal

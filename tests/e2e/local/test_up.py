@@ -1,4 +1,4 @@
-"""`facerec up` brings the whole stack up, keeps it up, and takes all of it down."""
+"""`facerec up` starts the whole stack, keeps it running, and stops all of it."""
 
 import re
 import shutil

@@ -1,4 +1,4 @@
-"""Short ways to say what is asked of a matcher's collections."""
+"""Helpers for requests about a matcher's collections."""
 
 from typing import Any
 

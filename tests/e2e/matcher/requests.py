@@ -1,4 +1,4 @@
-"""Short ways to say what is asked of a matcher."""
+"""Helpers for requests to a matcher."""
 
 import contextlib
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""What was done is on record with the change itself, and names nobody."""
+"""Audit events are written with the change itself, and name no person."""
 
 import asyncio
 import datetime
@@ -154,9 +154,9 @@ async def test_an_erased_person_cannot_be_found_in_the_audit(
     with refused(Reason.PERSON_NOT_FOUND, "person_id"):
         await events(matcher, person_id="somebody in particular")
     await matcher.stub.Enroll(enroll("somebody in particular", encoding(faces[0])))
-    anew = await events(matcher, person_id="somebody in particular")
-    assert actions(anew) == ["ENROLL"]
-    assert anew[0].person_tag != old  # another key: what was done before is another's
+    again = await events(matcher, person_id="somebody in particular")
+    assert actions(again) == ["ENROLL"]
+    assert again[0].person_tag != old  # another key: what was done before is another's
     connection = await asyncpg.connect(database_url)
     rows = await connection.fetch("SELECT a::text AS row FROM facerec.audit a")
     await connection.close()

@@ -1,4 +1,4 @@
-"""Faces unlike a person's others are centers of their own, and an index that misses is not asked."""
+"""Faces far from a person's others are centers, and an index that misses its target is not used."""
 
 import datetime
 from typing import Any

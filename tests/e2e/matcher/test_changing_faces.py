@@ -1,4 +1,4 @@
-"""One face read, and its reference and its end changed."""
+"""Reading one face, and changing its reference and expire time."""
 
 import asyncio
 import datetime

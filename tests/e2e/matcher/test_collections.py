@@ -1,4 +1,4 @@
-"""Collections: made, listed, changed; a setting decides at the next call on every replica."""
+"""Collections: created, listed, changed; a new setting applies to the next call on every replica."""
 
 import asyncio
 

@@ -1,4 +1,4 @@
-"""A database's URL in the forms that are handed out, and one whose password is changed under a matcher."""
+"""A database's URL in the forms of hosted services, and a password that changes under a running matcher."""
 
 import asyncio
 import functools

@@ -1,4 +1,4 @@
-"""The Python of README, docs/clients.md and the clients' docstrings, and commands, run as they stand."""
+"""The Python of README, docs/clients.md and the clients' docstrings, and commands, run as printed."""
 
 import contextlib
 import doctest
@@ -98,7 +98,7 @@ def test_the_code_of_the_clients_page_runs_and_its_import_continues(
     (importing,) = (block for block in documented if "import_faces" in block)
     matcher: MatcherClient = names["matcher"]
     with CollectionClient(matcher.address) as collections:
-        collections.delete_collection("default")  # which makes it anew
+        collections.delete_collection("default")  # which creates it again
     session.run(importing.replace("len(people)", "4000"))  # as far as an import came that was interrupted
     session.run(importing)
     assert (names["done"], names["report"].faces_added) == (4000, 1000)

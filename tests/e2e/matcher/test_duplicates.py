@@ -1,4 +1,4 @@
-"""What enrolling does about a face that is somebody else's."""
+"""Enrolling a face that belongs to another person: allowed, flagged or refused."""
 
 from typing import Any
 

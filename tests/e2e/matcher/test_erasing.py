@@ -1,4 +1,4 @@
-"""After an erasure nobody sees the person, and its receipt says what became of them."""
+"""After an erasure no call sees the person, and its receipt says how far it has come."""
 
 import asyncio
 import uuid

@@ -1,4 +1,4 @@
-"""A change that comes upon faces that have expired, or the retention, erases them as `maintain` does."""
+"""A change of a person with expired faces erases those as `maintain` does."""
 
 from collections.abc import Awaitable, Callable
 

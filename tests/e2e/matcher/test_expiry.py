@@ -1,4 +1,4 @@
-"""A face that has expired is seen by no call, and nothing else is lost with it."""
+"""No call sees an expired face, and other faces are unaffected."""
 
 import time
 

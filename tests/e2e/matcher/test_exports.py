@@ -1,4 +1,4 @@
-"""Exports: of one moment, page by page, and ended where nobody reads them."""
+"""Exports read one snapshot, page by page, and end if nobody reads them."""
 
 import asyncio
 from contextlib import aclosing, closing

@@ -1,4 +1,4 @@
-"""Nobody comes to have more faces than max_faces_per_person, whichever way they come and whoever is first."""
+"""No person gets more faces than max_faces_per_person, by any call and under concurrency."""
 
 import asyncio
 

@@ -1,4 +1,4 @@
-"""A chunk of an import is of one moment: nobody whom it is about is changed while it goes in."""
+"""A chunk of an import is atomic: its persons are locked until it commits."""
 
 import asyncio
 

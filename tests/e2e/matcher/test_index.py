@@ -1,4 +1,4 @@
-"""Collections large enough for an index: built and kept by `maintain`, and never the last word on nobody."""
+"""Collections with an index, which `maintain` builds and updates, and which never decides "nobody"."""
 
 import asyncio
 import math

@@ -1,4 +1,4 @@
-"""Many of the largest messages at once: memory stays within what was allowed, and small calls go on."""
+"""Many of the largest messages at once: memory stays within its limit, and small calls are served."""
 
 import asyncio
 import os

@@ -1,4 +1,4 @@
-"""One person of two, whatever else happens to either meanwhile."""
+"""Merging two persons, also with concurrent changes to either."""
 
 import asyncio
 import datetime

@@ -1,4 +1,4 @@
-"""All that is kept of one person, for whoever asks for their own data."""
+"""Exports of everything that is stored about one person."""
 
 import asyncio
 import dataclasses

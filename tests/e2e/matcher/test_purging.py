@@ -1,4 +1,4 @@
-"""What has expired is erased by `maintain`, and nothing else is."""
+"""`maintain` erases expired faces and nothing else."""
 
 import datetime
 

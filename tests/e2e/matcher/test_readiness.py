@@ -1,4 +1,4 @@
-"""A matcher is ready while its database answers, whoever asks it: health, /readyz and the metric agree."""
+"""A matcher is ready while its database answers; health, /readyz and the metric agree."""
 
 import asyncio
 import dataclasses

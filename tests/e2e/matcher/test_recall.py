@@ -1,4 +1,4 @@
-"""How well an index does: measured on request, and again and again by `maintain`."""
+"""An index's recall, measured on request and regularly by `maintain`."""
 
 from collections.abc import AsyncIterator
 from typing import Any

@@ -1,4 +1,4 @@
-"""Imports, which look for no duplicates, into a collection that refuses those."""
+"""Imports do not search for duplicates, so a collection that refuses those refuses imports."""
 
 import asyncio
 from collections.abc import AsyncIterator

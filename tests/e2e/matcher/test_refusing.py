@@ -1,4 +1,4 @@
-"""A collection that refuses duplicates takes one face for one person, whatever else goes on at once."""
+"""A collection that refuses duplicates accepts a face for one person only, also under concurrency."""
 
 import asyncio
 

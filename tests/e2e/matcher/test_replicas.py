@@ -1,4 +1,4 @@
-"""Several matchers over one database: one truth, at once, and nothing left half-done."""
+"""Several matchers over one database see each change at once, and none is left incomplete."""
 
 import asyncio
 import uuid

@@ -1,4 +1,4 @@
-"""An enrollment by request id happens once, whatever is lost, doubled or erased meanwhile."""
+"""An enrollment with a request id happens once, whatever is lost, repeated or erased meanwhile."""
 
 import asyncio
 import contextlib

@@ -1,4 +1,4 @@
-"""What is refused, for which reason, naming which field."""
+"""Invalid requests are refused with a reason and the field."""
 
 import asyncio
 import math

@@ -1,4 +1,4 @@
-"""Persons who may be one: every pair that numpy finds, in pages of bounded size; dismissed once looked at."""
+"""Likely duplicate persons: every pair that numpy finds, in pages of bounded size, and dismissals."""
 
 from typing import Any
 

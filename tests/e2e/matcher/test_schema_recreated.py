@@ -20,7 +20,7 @@ from tests.fixtures.matcher import RunningMatcher, StartMatcher
 from tests.fixtures.programs import run
 
 ANN, BEN = vectors(2)
-ANEW = "DROP SCHEMA facerec CASCADE; DROP EXTENSION vector"
+RECREATED = "DROP SCHEMA facerec CASCADE; DROP EXTENSION vector"
 MOVED = 'CREATE SCHEMA "Extensions of ours"; GRANT USAGE ON SCHEMA "Extensions of ours" TO PUBLIC;'
 MOVED += 'ALTER EXTENSION vector SET SCHEMA "Extensions of ours"'
 COLLECTION_RETYPED = "ALTER TABLE facerec.collection ALTER display_name TYPE varchar(500)"
@@ -44,7 +44,7 @@ def calls(matcher: RunningMatcher) -> dict[str, Callable[[], Awaitable[Any]]]:
 
 
 async def tally(call: Callable[[], Awaitable[Any]], counts: Counter[str], stop: asyncio.Event) -> None:
-    """Call again and again, and count what came of it."""
+    """Call again and again, and count the outcomes."""
     while not stop.is_set():
         try:
             answer = await call()
@@ -96,7 +96,9 @@ async def until_ready(matcher: RunningMatcher) -> None:
     raise AssertionError("not ready after a minute")
 
 
-@pytest.mark.parametrize("change", [ANEW, MOVED, COLLECTION_RETYPED], ids=["anew", "moved", "retyped"])
+@pytest.mark.parametrize(
+    "change", [RECREATED, MOVED, COLLECTION_RETYPED], ids=["recreated", "moved", "retyped"]
+)
 async def test_connections_older_than_the_schema_are_replaced_and_no_call_fails(
     start_matcher: StartMatcher, database_url: str, administrator: asyncpg.Connection, change: str
 ) -> None:
@@ -104,7 +106,7 @@ async def test_connections_older_than_the_schema_are_replaced_and_no_call_fails(
     matcher = await start_matcher(database_url, schema_check_seconds=60)
     for call in calls(matcher).values():
         await call()
-    for _ in range(2 if change == ANEW else 1):
+    for _ in range(2 if change == RECREATED else 1):
         await administrator.execute(change)
         await migrations.migrate(database_url)
         for name, call in calls(matcher).items():

@@ -1,4 +1,4 @@
-"""`facerec import` and `export` over a real matcher: every source, what is refused, and going on."""
+"""`facerec import` and `export` over a real matcher: every kind of source, refusals, and continuing."""
 
 import asyncio
 import csv

@@ -1,4 +1,4 @@
-"""Collections as tenants: no call sees another's people, and one erased takes no other with it."""
+"""Collections as tenants: no call sees another's people, and erasing one affects no other."""
 
 import asyncio
 

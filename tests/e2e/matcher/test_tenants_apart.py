@@ -1,4 +1,4 @@
-"""What becomes of one collection keeps nobody waiting in another."""
+"""Changes of one collection delay no call to another."""
 
 import asyncio
 from collections.abc import AsyncIterator

@@ -1,4 +1,4 @@
-"""No call waits for a lock, or for a statement, longer than it may: whichever call it is."""
+"""No call waits for a lock or a statement longer than its timeout."""
 
 from typing import Any
 

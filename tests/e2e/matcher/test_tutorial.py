@@ -1,4 +1,4 @@
-"""docs/tutorial.md from its first command to its last: each runs, and prints what the page shows."""
+"""Every command of docs/tutorial.md runs, and prints what the page shows."""
 
 import contextlib
 import dataclasses

@@ -151,7 +151,7 @@ def _race(running: Attack, rounds: int) -> CheckResult:
 
 
 def _race_with_merges(running: Attack, rounds: int) -> CheckResult:
-    """A person is merged away while faces of theirs are enrolled, which must not begin them anew."""
+    """A person is merged away while faces of theirs are enrolled, which must not create the person again."""
     doubled, unforeseen = 0, list[Reason]()
     for number in range(rounds):
         face = running.face()

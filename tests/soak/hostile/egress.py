@@ -1,4 +1,4 @@
-"""Whether anything calls out: each command, held to what docs/security.md says of it."""
+"""Whether each command connects and writes only as docs/security.md says."""
 
 import dataclasses
 import re

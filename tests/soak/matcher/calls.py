@@ -1,4 +1,4 @@
-"""Single calls as they are, without a client's retries, and what came of each."""
+"""Single calls without a client's retries, and their outcomes."""
 
 import contextlib
 import dataclasses
@@ -20,7 +20,7 @@ TRANSIENT = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.RESOURCE_EXHAUSTED)
 
 @dataclasses.dataclass(frozen=True)
 class Answer:
-    """What came of a call; times in seconds, `began` by `time.monotonic`."""
+    """The outcome of a call; times in seconds, `began` by `time.monotonic`."""
 
     method: str
     began: float
@@ -63,7 +63,7 @@ class Line:
             await line._channel.close()
 
     async def ask(self, request: Any, timeout_seconds: float | None = None) -> Answer:
-        """Make one call, with a deadline of CALL_SECONDS or another, and say what came of it."""
+        """Make one call, with a deadline of CALL_SECONDS or another, and return its outcome."""
         began = time.monotonic()
         code, retry_after_seconds, message = OK, None, None
         try:

@@ -38,7 +38,7 @@ class Plan:
 
 @dataclasses.dataclass(frozen=True)
 class Outcome:
-    """What came of it; `recoveries` in seconds from Postgres accepting connections, a replica each."""
+    """The outcome; `recoveries` in seconds from Postgres accepting connections, a replica each."""
 
     ledger: Ledger
     kills: collections.Counter[str]

@@ -1,4 +1,4 @@
-"""Two faults planted on purpose, each of which the soak must find.
+"""Two deliberate faults, each of which the soak must detect.
 
 Run as `python -m tests.soak.matcher.planted serve`, a matcher acknowledges before it commits. The other
 fault is a caller's: it forgets the request id when it tries again.

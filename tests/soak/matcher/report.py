@@ -17,7 +17,7 @@ _console = Console(width=150)
 
 
 def outcomes(seen: Sequence[tuple[str, Outcome]]) -> None:
-    """What came of enrolling under kills: a column a run, and what SQL and the API say of each fault."""
+    """The outcome of enrolling under kills: a column a run, and what SQL and the API say of each fault."""
     table = Table("", *(name for name, _ in seen), title="Enrollments under kill -9")
     rows = {
         "kills": [", ".join(f"{n} {what}" for what, n in one.kills.items()) for _, one in seen],

@@ -30,7 +30,7 @@ async def connected(database_url: str) -> AsyncIterator[asyncpg.Connection]:
 
 
 class Replica:
-    """A matcher that is started again at the address it had. `module` is what is run."""
+    """A matcher that is restarted at the same address. `module` is run with python -m."""
 
     def __init__(self, module: str, database_url: str, *flags: str) -> None:
         self._module = module
@@ -52,7 +52,7 @@ class Replica:
         self._server = ServiceProcess(self._module, *self._flags, address=self.address)
 
     def stop(self) -> None:
-        """End it in peace."""
+        """Stop it gracefully."""
         self._server.stop()
 
     def events(self, name: str) -> list[str]:
@@ -114,7 +114,7 @@ class Stack:
         return time.monotonic()
 
     def stop(self) -> None:
-        """End all in peace."""
+        """Stop all gracefully."""
         for replica in self.replicas:
             replica.stop()
         self.postgres.stop()

@@ -1,4 +1,4 @@
-"""The soak in small: nothing goes wrong, and what is planted to go wrong is seen."""
+"""The soak in a short form: nothing goes wrong, and deliberate faults are detected."""
 
 import dataclasses
 

@@ -1,4 +1,4 @@
-"""Postgres away under load, in small."""
+"""An outage of Postgres under load, in a short form."""
 
 import asyncio
 

@@ -1,4 +1,4 @@
-"""Collections that come and go beside others, in small."""
+"""Collections created and deleted beside others, in a short form."""
 
 import asyncio
 

@@ -1,4 +1,4 @@
-"""Left to run: memory, files, threads and connections stay where they are."""
+"""A long run: memory, files, threads and connections do not grow."""
 
 import dataclasses
 import time

@@ -1,4 +1,4 @@
-"""One fault after another under load: what fails, what is decided wrongly, how long until all is well."""
+"""One fault after another under load: failures, wrong decisions, and the time until recovery."""
 
 import contextlib
 import dataclasses
@@ -40,7 +40,7 @@ class Fault:
 
 @dataclasses.dataclass(frozen=True)
 class Result:
-    """What came of a fault."""
+    """The outcome of a fault."""
 
     fault: Fault
     fired: bool
@@ -49,12 +49,12 @@ class Result:
 
     @property
     def fine(self) -> bool:
-        """Whether it did what it may, and nothing else, and all was well again soon."""
+        """Whether only permitted failures happened, and recovery was quick."""
         return self.correct and self.seen.recovery_seconds <= RECOVERY_SECONDS
 
     @property
     def correct(self) -> bool:
-        """Whether it did what it may, and nothing else, however long that took."""
+        """Whether only permitted failures happened, however long recovery took."""
         failed_where_it_may = self.fault.may_fail or not self.seen.failures
         expected = set(self.seen.failures) <= self.fault.expected_reasons
         return self.fired and expected and not self.seen.wrong and failed_where_it_may and not self.lost
@@ -220,7 +220,7 @@ FAULTS = {
 def suffer(
     stack: Stack, fault: Fault, photo: Path, *, seconds: float, security: Security | None = None
 ) -> Result:
-    """Have a fault for a while under load, and wait until all is well."""
+    """Cause a fault for a while under load, and wait for recovery."""
     load = Load(stack.target, photo, security=security)
     stack.loop.run(load.start())
     try:

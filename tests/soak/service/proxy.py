@@ -1,4 +1,4 @@
-"""A proxy that does to connections what networks do: resets them, swallows, delays, forgets one end."""
+"""A proxy that disturbs connections: resets, black-holes, delays, and half-open connections."""
 
 import asyncio
 import contextlib
@@ -12,7 +12,7 @@ Opened = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
 class Mode(enum.Enum):
-    """What becomes of bytes and connections."""
+    """What the proxy does with bytes and connections."""
 
     PASS = "pass"
     RESET = "reset"  # connections there are end by RST, new ones at once
@@ -45,7 +45,7 @@ class FaultProxy:
             self._server.close()
 
     async def switch(self, mode: Mode) -> None:
-        """Behave otherwise from now on."""
+        """Change the behaviour from now on."""
         async with self._changed:
             self._mode = mode
             self._changed.notify_all()

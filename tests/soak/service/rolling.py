@@ -1,4 +1,4 @@
-"""Each replica replaced in turn under load: no call may fail, no enrollment be lost."""
+"""Each replica replaced in turn under load: no call may fail, and no enrollment may be lost."""
 
 import dataclasses
 import functools
@@ -21,7 +21,7 @@ class Rolled:
 
     @property
     def fine(self) -> bool:
-        """Whether nobody noticed."""
+        """Whether no call failed."""
         return not self.lost and not self.seen.failures and not self.seen.wrong
 
 

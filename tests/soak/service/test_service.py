@@ -1,4 +1,4 @@
-"""The long runs in short: the same code over one stack, with both services in it."""
+"""Short forms of the long runs: the same code over one stack with both services."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The run of two releases in short."""
+"""A short form of the upgrade between two releases."""
 
 import pytest
 

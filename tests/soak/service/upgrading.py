@@ -26,7 +26,7 @@ from tests.soak.service.stack import DRAIN, Loop
 
 STEPS = 8
 PACKAGES = ("facerec", "matcher_service")
-# What an expanding migration may do: a column with a default in every partition, a table, a function anew.
+# What an expanding migration may do: a column with a default, a table, a new version of a function.
 EXPANDING = """-- serves: {head}
 ALTER TABLE facerec.person ADD note text NOT NULL DEFAULT '';
 ALTER TABLE facerec.collection ADD note text NOT NULL DEFAULT '';
@@ -50,7 +50,7 @@ class Upgraded:
 
     @property
     def fine(self) -> bool:
-        """Whether nobody noticed."""
+        """Whether no call failed."""
         return not (self.lost or self.seen.failures or self.seen.wrong or self.refusals)
 
 
@@ -65,7 +65,7 @@ class Matcher:
         self.processes[0].event("database_ready")
 
     def replace(self, release: Path) -> None:
-        """End it in peace, and start a release in its place that callers come back to."""
+        """Stop it gracefully, and start another release at its address."""
         assert self.processes[-1].stop() == 0
         process = ServiceProcess("matcher_service", *self._flags, address=self.address, folder=release)
         self.processes.append(process)

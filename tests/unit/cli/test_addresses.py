@@ -1,4 +1,4 @@
-"""What a command says of an address where the service it needs does not answer."""
+"""The errors of commands whose service does not answer at its address."""
 
 import asyncio
 import contextlib

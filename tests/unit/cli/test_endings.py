@@ -1,4 +1,4 @@
-"""How a command ends: its exit code where its reader leaves, or somebody interrupts it."""
+"""A command's exit code when its reader leaves or a user interrupts it."""
 
 import contextlib
 import json

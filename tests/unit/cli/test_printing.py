@@ -1,4 +1,4 @@
-"""What a terminal gets of other people's text."""
+"""How untrusted text is printed on a terminal."""
 
 import io
 import json

@@ -1,4 +1,4 @@
-"""A real server whose services answer as a test tells them to."""
+"""A real server whose services answer as a test requires."""
 
 import asyncio
 import contextlib

@@ -1,4 +1,4 @@
-"""The command line where no service, or a misbehaving one, answers."""
+"""The command line with no service, or with a misbehaving one."""
 
 import asyncio
 import io

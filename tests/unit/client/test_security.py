@@ -1,4 +1,4 @@
-"""Where a client's key goes in plain text, and what the environment makes of it."""
+"""To which hosts a client sends its key in plain text, and how the environment changes that."""
 
 import socket
 import threading

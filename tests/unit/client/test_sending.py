@@ -1,4 +1,4 @@
-"""Calls that send many requests, whose iterator fails, waits for ever or is wanted no further."""
+"""Calls that send many requests, whose iterator fails, never ends or is abandoned."""
 
 import asyncio
 import logging

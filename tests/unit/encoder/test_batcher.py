@@ -1,4 +1,4 @@
-"""A batch is what queued while the last one ran, and each item has its own fate."""
+"""A batch holds the items that queued while the last one ran, and each item has its own result."""
 
 import threading
 from collections import deque

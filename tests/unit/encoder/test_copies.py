@@ -1,4 +1,4 @@
-"""A copy has the size of a level of dlib's pyramid, and boxes found on it go back as from there."""
+"""A copy has the size of a level of dlib's pyramid, and its boxes are mapped back as dlib does."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""A device is what was asked for or says so, and one that fails ends the process."""
+"""The device is the requested one or the log says so, and a failed device ends the process."""
 
 import subprocess
 import sys

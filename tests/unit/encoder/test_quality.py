@@ -1,4 +1,4 @@
-"""Faces are called poor for what is wrong with them, and good ones are not."""
+"""Poor faces get the matching reasons, and good ones none."""
 
 import dataclasses
 import io

@@ -1,4 +1,4 @@
-"""Files as phones, scanners and editors write them are read rightly, or refused by name."""
+"""Files as phones, scanners and editors write them are read correctly, or refused by name."""
 
 import io
 import struct

@@ -1,4 +1,4 @@
-"""The default profile finds at full resolution's boxes what is large enough, for a fraction of the work."""
+"""The default profile finds large enough faces at the same boxes as full resolution, with less work."""
 
 import dataclasses
 import io

@@ -1,4 +1,4 @@
-"""The encoder's settings hold together."""
+"""The encoder's settings are consistent."""
 
 from pathlib import Path
 

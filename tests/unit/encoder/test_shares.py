@@ -1,10 +1,10 @@
-"""How many images one caller, and one of those whom it calls for, may have under way."""
+"""How many images one caller, and one of its sub-callers, may have in flight."""
 
 from encoder_service.pipeline.shares import Shares
 
 
 def fill(shares: Shares, caller: str, on_behalf_of: str = "") -> int:
-    """Take as many as may be had."""
+    """Take as many permits as possible."""
     taken = 0
     while shares.has_room(caller, on_behalf_of):
         shares.take(caller, on_behalf_of)

@@ -1,4 +1,4 @@
-"""What an image file's structure multiplies is bounded before the file is opened."""
+"""Structures of an image file that multiply work are bounded before the file is opened."""
 
 import io
 import time

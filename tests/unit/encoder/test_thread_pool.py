@@ -1,4 +1,4 @@
-"""Callers take a pool's threads in turn, and work that nobody waits for ends."""
+"""Callers use a pool's threads in turn, and work without a waiting caller ends."""
 
 import asyncio
 import threading
@@ -13,7 +13,7 @@ from encoder_service.pipeline.thread_pool import FairThreadPool
 
 
 class Held:
-    """Work that stands still until it is let go; notes its name when it begins."""
+    """Work that blocks until it is released; records its name when it begins."""
 
     def __init__(self, began: list[str]) -> None:
         self._began = began
@@ -40,7 +40,7 @@ async def pool() -> AsyncIterator[FairThreadPool]:
 async def waiting(
     pool: FairThreadPool, caller: str, work: Callable[[], str], on_behalf_of: str = ""
 ) -> "asyncio.Task[str]":
-    """A task that stands in the queue when this returns."""
+    """A task that is queued when this returns."""
     task = asyncio.create_task(pool.run(caller, work, on_behalf_of=on_behalf_of))
     await asyncio.sleep(0)  # one turn of the loop takes it there
     return task

@@ -1,4 +1,4 @@
-"""Permits go round among callers, and whoever is refused hears why, in time."""
+"""Callers get permits in turn, and a refused caller learns why, in time."""
 
 import asyncio
 import contextlib
@@ -16,7 +16,7 @@ from matcher_service.postgres.admission import FairSemaphore, Kind, three_quarte
 
 
 class Line:
-    """Requests of named callers at a gate; `served` is in whose order permits came."""
+    """Requests of named callers; `served` lists them in the order of their permits."""
 
     def __init__(self, gate: FairSemaphore) -> None:
         self.gate = gate
@@ -34,18 +34,18 @@ class Line:
             await hold.wait()
 
     async def ask(self, *names: str, deadline_seconds: float | None = None) -> list["asyncio.Task[None]"]:
-        """Ask for a permit for each name; returns once all hold one or wait."""
+        """Request a permit for each name; returns once all hold one or wait."""
         tasks = [asyncio.create_task(self._ask(name, deadline_seconds)) for name in names]
         await settle()
         return tasks
 
     async def end(self, place: int) -> None:
-        """End what was served in this place."""
+        """End the request that was served at this index."""
         self.holds[place].set()
         await settle()
 
     async def end_all(self) -> None:
-        """End all that are served, and those that are thereupon."""
+        """End all served requests, and those served next."""
         for place in range(100):
             if place == len(self.holds):
                 return

@@ -1,4 +1,4 @@
-"""Answers at their longest stay within the 4 MiB that a client of gRPC takes of a message by default."""
+"""The longest answers stay within 4 MiB, gRPC's default limit of a message."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""Intervals of error rates hold the truth about as often as they say."""
+"""Intervals of error rates contain the true rate about as often as they claim."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""What a database's URL says: how to connect, and whether the server is known by its certificate."""
+"""Parsing a database's URL: how to connect, and whether the server's certificate is verified."""
 
 import ssl
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Decisions wait a collection apart: what keeps one from being written costs the others nothing."""
+"""Decisions wait separately for each collection: one that cannot be written does not delay the others."""
 
 import contextlib
 from collections.abc import AsyncIterator

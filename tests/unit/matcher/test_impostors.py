@@ -1,4 +1,4 @@
-"""Pairs of different persons are counted by blocks as all at once, and the nearest are kept."""
+"""Pairs of different persons are counted in blocks with the same result as at once; the nearest are kept."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""Tries of one caller against one person are made one after another, and only so many wait."""
+"""Tries of one caller against one person run one after another, and a limited number waits."""
 
 import asyncio
 

@@ -1,4 +1,4 @@
-"""Nothing is decided by the words of an error: a server speaks the language of its lc_messages."""
+"""No code depends on the text of a database error, whose language is that of lc_messages."""
 
 import ast
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Page tokens go round, and nothing but a token of the same list gets in."""
+"""Page tokens survive encoding and decoding, and only tokens of the same list are accepted."""
 
 import dataclasses
 import datetime

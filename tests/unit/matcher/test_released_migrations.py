@@ -1,4 +1,4 @@
-"""From a release on, the text of its migrations stays: databases carry the checksum of what made them.
+"""The text of released migrations never changes: databases store the checksums of theirs.
 
 `released.sha256` beside them is what `sha256sum` prints of each file that a release had. A release adds its
 own by `sha256sum *.sql > released.sha256` in that folder. It is empty until the first one.

@@ -1,4 +1,4 @@
-"""The lines of calls: a moment later, many at once, each as if it had been written then."""
+"""The access log writes lines in batches, each with the time of its call."""
 
 import datetime
 import json

@@ -1,4 +1,4 @@
-"""Answers count in a budget that callers share until they are read."""
+"""Answers count in a byte budget, shared by callers, until they are read."""
 
 import asyncio
 import dataclasses

@@ -1,4 +1,4 @@
-"""Bytes that callers share, and who is next where they wait for some."""
+"""A byte budget that callers share, and the order in which they wait for it."""
 
 import asyncio
 

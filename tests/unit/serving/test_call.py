@@ -1,4 +1,4 @@
-"""Whose share of a service a call takes."""
+"""The caller that a call is attributed to."""
 
 import contextvars
 

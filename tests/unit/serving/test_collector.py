@@ -1,4 +1,4 @@
-"""What failed requests leave behind is collected, and not all the time."""
+"""Garbage of failed requests is collected, for a small part of the time."""
 
 import asyncio
 import gc

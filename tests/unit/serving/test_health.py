@@ -1,4 +1,4 @@
-"""Health by callers without a key: bounded, and there for whoever else asks."""
+"""Health checks without a key are bounded, and stay available to other callers."""
 
 import asyncio
 from collections.abc import AsyncIterator

@@ -1,4 +1,4 @@
-"""The event loop's lag is measured as callers feel it."""
+"""The event loop's lag is the delay that callers experience."""
 
 import asyncio
 import time

@@ -1,4 +1,4 @@
-"""Layers are around every handler, however it was registered, and are put on once."""
+"""Middleware wraps every handler once, however it was registered."""
 
 from collections.abc import AsyncIterator, Callable
 from typing import Any, cast

@@ -1,4 +1,4 @@
-"""Buckets hold a rate, whatever a call costs and however many come at once."""
+"""Token buckets enforce a rate, whatever a call costs and under concurrency."""
 
 import time
 

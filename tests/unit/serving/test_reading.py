@@ -1,4 +1,4 @@
-"""Messages of all calls within a budget that callers share: those that are there, and those still coming."""
+"""Messages of all calls share a byte budget: received ones, and those still arriving."""
 
 import asyncio
 import dataclasses

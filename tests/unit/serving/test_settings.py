@@ -1,4 +1,4 @@
-"""Settings: flag, then environment, then file, then default; nothing unknown is let through."""
+"""Settings: flag, then environment, then file, then default; unknown names are refused."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""A process whose thread or loop is held for good ends itself, and says what held it."""
+"""A process whose thread or loop is stuck ends itself, and says what blocked it."""
 
 import asyncio
 import os

@@ -1,4 +1,4 @@
-"""Small pickles that would cost much to a reader without bounds: by name, what each is and its bytes."""
+"""Small pickles that would be costly for a reader without limits, by name, with their bytes."""
 
 import pickle
 import struct

@@ -1,4 +1,4 @@
-"""Files are read as they were when they were opened, and what is no file of encodings is refused at once."""
+"""Files are read as they were when opened, and a file without encodings is refused at once."""
 
 import json
 import os

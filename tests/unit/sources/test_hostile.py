@@ -1,4 +1,4 @@
-"""Files that would cost much to a reader without bounds end soon, in little memory and in plain words."""
+"""Costly files are refused soon, in little memory, and with a plain message."""
 
 import json
 import subprocess

@@ -1,4 +1,4 @@
-"""A pickle is read for what it holds, and nothing of it is executed whatever it asks for."""
+"""A pickle's data is read, and nothing in it is executed."""
 
 import contextlib
 import io

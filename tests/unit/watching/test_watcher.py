@@ -1,4 +1,4 @@
-"""What a watched process does is seen, and nothing of it leaves the machine."""
+"""A watched process's actions are recorded, and its connections do not leave the machine."""
 
 import os
 import socket
