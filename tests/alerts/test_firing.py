@@ -200,12 +200,12 @@ def changed_weights(folder: Path) -> None:
             (folder / each.name).symlink_to(each)
     data = bytearray(source.read_bytes())
     middle = len(data) // 2
-    for place in range(middle, middle + 1000):
-        data[place] ^= 1
+    for index in range(middle, middle + 1000):
+        data[index] ^= 1
         try:
             resnet.parse(bytes(data))
         except WeightsInvalid:  # it was no bit of a number's
-            data[place] ^= 1
+            data[index] ^= 1
         else:
             (folder / source.name).write_bytes(data)
             return

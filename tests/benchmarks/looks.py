@@ -107,7 +107,7 @@ async def load(url: str, population: Population) -> None:
 
 
 async def ask(matcher: RunningMatcher, population: Population) -> list[Outcome]:
-    """Show each person's rarer photo and new ones like it, and count what the index hides."""
+    """Probe with each person's rarer photo and new ones like it, and count what the index misses."""
     outcomes = []
     for photos, stored in population.odd.items():
         probes = np.concatenate([stored, *(step(stored, distance) for distance in NEW_PHOTOS)])
@@ -227,7 +227,7 @@ def table(people: int, outcomes: list[Outcome], measurements: list[Measurement])
 
 
 async def run(folder: Path, people: int, persons: int, lookalike: float) -> Table:
-    """Build it all on a Postgres of its own, and ask."""
+    """Load everything into a separate Postgres, and run the probes."""
     population = populate(people, persons, lookalike=lookalike)
     opened, matcher, channel = await stage.start(folder)
     try:

@@ -31,7 +31,7 @@ class Outcome:
 
     expected: int
     stored: int
-    doubled: int
+    stored_twice: int
     lost: int
     wrong_means: int
     kills: dict[str, int]
@@ -133,12 +133,12 @@ async def _count(
     wanted = dict(zip(names.tolist(), counts.tolist(), strict=True))
     have = {row["person_id"]: row["kinds"] for row in each}
     lost = sum(max(0, count - have.get(name, 0)) for name, count in wanted.items())
-    doubled = sum(row["faces"] - row["kinds"] for row in each)
-    return Outcome(len(people), stored, doubled, lost, wrong, kills, seconds, report)
+    stored_twice = sum(row["faces"] - row["kinds"] for row in each)
+    return Outcome(len(people), stored, stored_twice, lost, wrong, kills, seconds, report)
 
 
 def main() -> int:
-    """Print the outcome; exit code 1 where anything was lost or doubled."""
+    """Print the outcome; exit code 1 where anything was lost or stored twice."""
     parser = argparse.ArgumentParser(prog="python -m tests.soak.imports")
     parser.add_argument("--faces", type=int, default=1_000_000)
     parser.add_argument("--kills", type=int, default=10)
@@ -146,7 +146,7 @@ def main() -> int:
     outcome = attempt(given.faces, given.kills)
     for name, value in dataclasses.asdict(outcome).items():
         print(f"{name}: {value}")
-    return int(bool(outcome.lost or outcome.doubled or outcome.stored != outcome.expected))
+    return int(bool(outcome.lost or outcome.stored_twice or outcome.stored != outcome.expected))
 
 
 if __name__ == "__main__":

@@ -147,7 +147,7 @@ def _status(pid: int, name: str) -> int:
 
 
 def peak(pid: int) -> int:
-    """The most resident memory since it was last forgotten, in bytes."""
+    """The peak resident memory since its last reset, in bytes."""
     return _status(pid, "VmHWM")
 
 

@@ -46,7 +46,7 @@ async def _ask(client: AsyncEncoderClient, image: bytes, outcome: Outcome) -> No
 
 
 async def saturate(client: AsyncEncoderClient, image: bytes, seconds: float) -> Outcome:
-    """Keep just as many calls in flight as the service takes."""
+    """Keep as many calls in flight as the service admits."""
     outcome = Outcome(0.0, [], [], Counter(), [])
     begin = time.monotonic()
 
@@ -61,7 +61,7 @@ async def saturate(client: AsyncEncoderClient, image: bytes, seconds: float) -> 
 async def overload(
     client: AsyncEncoderClient, image: bytes, server: psutil.Process, *, rate: float, seconds: float
 ) -> Outcome:
-    """Send calls at a rate, whatever becomes of them."""
+    """Send calls at a fixed rate, whatever their outcome."""
     outcome = Outcome(rate, [], [], Counter(), [])
     begin = time.monotonic()
     due, sample_at = begin, begin
@@ -102,7 +102,7 @@ def attempt(seconds: float) -> tuple[Outcome, Outcome]:
 
 
 def run(seconds: float) -> bool:
-    """Print the table, and whether the admitted and the refused were as quick as they are to be."""
+    """Print the table, and whether admitted and refused calls met their time goals."""
     saturated, overloaded = attempt(seconds)
     rows = []
     for name, each in (("saturation", saturated), (f"{TIMES} times that", overloaded)):

@@ -18,7 +18,7 @@ _BICUBIC = Image.Resampling.BICUBIC
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Photo:
-    """A photo and the person it is of; empty where several are, or it is not known."""
+    """A photo and its person; empty if it shows several or the person is unknown."""
 
     name: str
     person: str

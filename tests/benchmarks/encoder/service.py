@@ -28,7 +28,7 @@ class Load:
 
 
 class PinnedServer:
-    """An encoder that may use some cores alone, in a `with`."""
+    """A context manager for an encoder pinned to some cores."""
 
     def __init__(self, cores: Sequence[int], *flags: str) -> None:
         mine = os.sched_getaffinity(0)

@@ -92,7 +92,7 @@ def photo_rows(built: Engine, runs: int = 3) -> Iterator[Row]:
 
 
 def run() -> bool:
-    """Print the table, and whether the networks are as fast as they are to be."""
+    """Print the table, and whether the networks met their speed goals."""
     pin_to_one_core()
     built = engine.build()
     networks = [*embedding_rows(built), cnn_row(built)]

@@ -23,7 +23,7 @@ ALLOW, FLAG = pb.DUPLICATE_POLICY_ALLOW, pb.DUPLICATE_POLICY_FLAG
 async def run(
     stage: Stage, *, changes: int = 300, rounds: int = 3, seconds: float = 4.0, pickle_faces: int = 100_000
 ) -> Table:
-    """Time single changes with and without the check, then enrolling with many in flight."""
+    """Time single changes with and without the duplicate check, then enrollments with many in flight."""
     fresh = Newcomers(stage)
     figures = []
     for policy, check in ((ALLOW, "no duplicate check"), (FLAG, "duplicate check by the index")):
@@ -83,7 +83,7 @@ def retrained(faces: Faces, most: int) -> list[tuple[int, float]]:
 
 
 class Newcomers:
-    """People who come and go: each enrolled with one encoding under an id of its own."""
+    """People who are added and deleted, each with one encoding and a new id."""
 
     def __init__(self, stage: Stage, vectors: int = 4096) -> None:
         self._stage = stage

@@ -43,7 +43,7 @@ async def rate(send: Send, *, in_flight: int, seconds: float) -> float:
 
 
 class Arrivals:
-    """Calls at their own times: an open loop, which no slow answer holds back, and without retries."""
+    """Calls at a fixed rate: an open loop, which slow answers do not delay, without retries."""
 
     def __init__(self) -> None:
         self.times: list[float] = []

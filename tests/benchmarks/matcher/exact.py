@@ -53,11 +53,11 @@ def nearest(faces: Faces, probes: Vectors) -> Nearest:
     return found
 
 
-def _measure(faces: Faces, candidates: Keys, probe: Vectors, found: Nearest, place: int) -> None:
+def _measure(faces: Faces, candidates: Keys, probe: Vectors, found: Nearest, index: int) -> None:
     if not len(candidates):
         return
     exact = np.linalg.norm(faces.encodings[candidates].astype(np.float64) - probe.astype(np.float64), axis=1)
     best = int(exact.argmin())
-    if exact[best] < found.distances[place]:
-        found.distances[place] = exact[best]
-        found.people[place] = faces.people[candidates[best]]
+    if exact[best] < found.distances[index]:
+        found.distances[index] = exact[best]
+        found.people[index] = faces.people[candidates[best]]

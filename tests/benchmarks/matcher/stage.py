@@ -146,7 +146,7 @@ async def _is_there(connection: asyncpg.Connection, name: str, collection_id: st
 
 
 async def erase_newcomers(url: str) -> None:
-    """Erase whom a benchmark enrolled, if it was cut short or did not do so itself, and what tables keep."""
+    """Erase the people that a benchmark enrolled and left behind, and vacuum the tables."""
     person, face = (partition_name(parent, "default") for parent in ("person", "face"))
     async with connected(url) as connection:
         gone = await connection.fetchval(

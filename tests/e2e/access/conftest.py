@@ -74,7 +74,7 @@ def authority(tmp_path: Path) -> Authority:
 
 @pytest.fixture
 def keys_file(tmp_path: Path) -> Callable[..., Path]:
-    """Writes a file of keys, whole when it is there, as Kubernetes and editors do."""
+    """Writes a keys file atomically, as Kubernetes and editors do."""
 
     def write(*entries: str) -> Path:
         path = tmp_path / "keys.toml"
@@ -87,7 +87,7 @@ def keys_file(tmp_path: Path) -> Callable[..., Path]:
 
 @pytest.fixture
 async def start_encoder() -> AsyncIterator[Callable[..., Any]]:
-    """Starts an encoder's server, whose models are not loaded: enough to be let in, or not."""
+    """Starts an encoder's server without models: enough to test admission."""
     started: list[Server] = []
 
     async def start(**settings: Any) -> Server:

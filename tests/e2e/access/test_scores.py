@@ -147,7 +147,7 @@ async def test_candidates_are_ordered_by_id_and_matched_persons_counts_beyond_th
     locked: RunningMatcher, administrator: asyncpg.Connection
 ) -> None:
     await paired.build(locked, administrator, "near", 0, SPARES, background=False)
-    cluster = paired.CLUSTERS.index((paired.PAIRS[0], paired.RULED))
+    cluster = paired.CLUSTERS.index((paired.PAIRS[0], paired.SURROUNDED))
     request = pb.IdentifyRequest(collection_id="near", probes=[paired.probe(cluster)], max_candidates=1)
     names = [f"c{cluster:02}-{letter}" for letter in "amz"]
     for key, first in (("identify", names[0]), ("sighted", names[1])):
@@ -162,7 +162,7 @@ async def test_the_command_says_that_several_are_within_the_threshold(
     locked: RunningMatcher, administrator: asyncpg.Connection, tmp_path: Path
 ) -> None:
     await paired.build(locked, administrator, "near", 0, SPARES, background=False)
-    cluster = paired.CLUSTERS.index((paired.PAIRS[0], paired.RULED))
+    cluster = paired.CLUSTERS.index((paired.PAIRS[0], paired.SURROUNDED))
     photo, key = tmp_path / "photo", tmp_path / "key"
     photo.write_bytes(picture(paired.base(cluster)))
     said = {}

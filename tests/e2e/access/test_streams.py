@@ -104,7 +104,7 @@ async def test_an_export_ends_when_its_callers_key_is_removed(
     exporter = entry("exporter", "b", ["admin"])
     matcher = await start_matcher(database_url, keys_file=keys_file(ADMIN, exporter))
     parts = [
-        chunk(faces[first : first + 10_000], [f"p{place}" for place in range(first, first + 10_000)])
+        chunk(faces[first : first + 10_000], [f"p{index}" for index in range(first, first + 10_000)])
         for first in range(0, len(faces), 10_000)
     ]
     await matcher.stub.ImportFaces(iter([header(), *parts]), metadata=bearer("a"))
@@ -147,7 +147,7 @@ async def test_an_import_ends_when_its_caller_loses_the_collection(
 async def test_an_export_ends_when_its_caller_loses_the_collection(
     start_matcher: StartMatcher, database_url: str, keys_file: WriteKeys
 ) -> None:
-    names = [f"p{place}" for place in range(10_000)]
+    names = [f"p{index}" for index in range(10_000)]
     matcher = await start_matcher(database_url, keys_file=keys_file(ADMIN, entry("exporter", "b", ["admin"])))
     for first in range(4):  # more than the connection takes in unread
         rows = chunk(vectors(len(names), seed=first), names)

@@ -31,9 +31,9 @@ async def test_an_undecodable_method_name_stops_neither_the_server_nor_the_healt
     assert server.health_address
     for address in (server.address, server.health_address):
         dripping = await Dripping.open(int(address.rpartition(":")[2]))
-        for place, name in enumerate(NAMES):
-            dripping.begin(2 * place + 1, name)
-            await dripping.ended(2 * place + 1)
+        for index, name in enumerate(NAMES):
+            dripping.begin(2 * index + 1, name)
+            await dripping.ended(2 * index + 1)
         dripping.close()
         assert await serves(address)
 

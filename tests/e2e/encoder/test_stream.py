@@ -107,7 +107,7 @@ async def test_a_reader_that_stops_reading_stops_the_work(
             sent += 1
 
     async def stalled() -> bool:
-        """Whether nothing more is sent while the server answers other calls."""
+        """Whether the client sends nothing more while the server answers other calls."""
         before = sent
         for _ in range(200):
             await encoder.GetModel(pb.GetModelRequest())

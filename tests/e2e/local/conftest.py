@@ -19,7 +19,7 @@ REPOSITORY = Path(__file__).parents[3]
 
 @dataclass(frozen=True)
 class Runner:
-    """How to run the project's Python: whose, where its home is, and by which interpreter."""
+    """How to run the project's Python: the user, its home, and the interpreter."""
 
     python: str
     home: Path

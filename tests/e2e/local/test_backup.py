@@ -33,7 +33,7 @@ def ran(runner: Runner, *arguments: object) -> tuple[int, str, str]:
 
 
 def note(data_dir: Path, text: str) -> None:
-    """Keep a text in the database of a data folder, which is made in short."""
+    """Store a text in the database of a data folder, which is created quickly."""
     with EmbeddedPostgres.open(data_dir) as server:
         url = database.create(server)
         make = "CREATE SCHEMA IF NOT EXISTS facerec; CREATE TABLE IF NOT EXISTS facerec.note (text text)"

@@ -20,7 +20,7 @@ as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can make what 
 
 @pytest.fixture
 def theirs(data_dir: Path) -> Path:
-    """A folder of somebody else's."""
+    """A folder of another user."""
     folder = data_dir.parent / "theirs"
     folder.mkdir()
     os.chown(folder, NOBODY, NOBODY)

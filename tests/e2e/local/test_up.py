@@ -151,7 +151,7 @@ def verifies(matcher: MatcherClient) -> bool:
 
 
 def refusal(runner: Runner, *options: str) -> str:
-    """What `facerec up` says on stderr, having refused with exit code 2."""
+    """The stderr of `facerec up` when it refuses with exit code 2."""
     process = runner.start(*UP, *options, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     try:
         said, complaint = process.communicate(timeout=LIMIT_SECONDS)

@@ -40,7 +40,7 @@ async def create(matcher: RunningMatcher, collection_id: str, **fields: Any) -> 
 
 
 async def delete(matcher: RunningMatcher, collection_id: str) -> tuple[int, int, int]:
-    """Erase a collection; how many collections, persons and faces went."""
+    """Erase a collection; returns the numbers of collections, persons and faces erased."""
     request = pb.DeleteCollectionRequest(collection_id=collection_id)
     receipt = await matcher.collections.DeleteCollection(request)
     return receipt.collections_deleted, receipt.persons_deleted, receipt.faces_deleted

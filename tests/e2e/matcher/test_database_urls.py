@@ -42,20 +42,20 @@ QUERIES = [
 async def test_url_forms_of_hosted_services_connect(database_url: str, query: str) -> None:
     translator = Translator(database_url)
     async with translator.serve():
-        place = urlsplit(translator.url)
+        parts = urlsplit(translator.url)
         for scheme in ("postgres", "postgresql"):
-            for hosts in (place.netloc, place.netloc.replace("@", "@127.0.0.1:1,")):  # nothing listens on 1
-                url = f"{scheme}://{hosts}{place.path}{query}"
+            for hosts in (parts.netloc, parts.netloc.replace("@", "@127.0.0.1:1,")):  # nothing listens on 1
+                url = f"{scheme}://{hosts}{parts.path}{query}"
                 connection = await address.connect(url, seconds=10)
-                assert await connection.fetchval("SELECT current_database()") == place.path[1:]
+                assert await connection.fetchval("SELECT current_database()") == parts.path[1:]
                 await connection.close()
 
 
 async def test_parameters_reach_the_server_and_its_sockets_may_be_named_in_each_way(
     database_url: str,
 ) -> None:
-    place = parse_qs(urlsplit(database_url).query)
-    folder, port = place["host"][0], place["port"][0]
+    query = parse_qs(urlsplit(database_url).query)
+    folder, port = query["host"][0], query["port"][0]
     name = urlsplit(database_url).path
     for url in (
         f"postgresql://postgres@{folder.replace('/', '%2F')}:{port}{name}?application_name=a+b",

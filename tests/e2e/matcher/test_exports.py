@@ -33,7 +33,7 @@ from tests.fixtures.waiting import LIMIT_SECONDS, until
 
 
 async def test_an_export_reads_one_snapshot_and_blocks_nobody(matcher: RunningMatcher) -> None:
-    faces, names = vectors(4000), [f"p{place:05}" for place in range(4000)]
+    faces, names = vectors(4000), [f"p{index:05}" for index in range(4000)]
     await send(matcher, header(), chunk(faces, names))
     call = aiter(matcher.stub.ExportFaces(transfer_pb2.ExportFacesRequest()))
     first = await anext(call)
@@ -106,7 +106,7 @@ async def test_pages_may_end_anywhere(
 async def test_a_default_grpc_client_reads_an_export_with_texts_of_maximum_length(
     matcher: RunningMatcher,
 ) -> None:
-    names = [f"{place:04}".ljust(128, "\N{GRINNING FACE}") for place in range(2000)]
+    names = [f"{index:04}".ljust(128, "\N{GRINNING FACE}") for index in range(2000)]
     text, faces = 256 * "\N{GRINNING FACE}", vectors(2000)
     columns = {
         "display_names": [text] * 2000,
@@ -125,7 +125,7 @@ async def test_a_default_grpc_client_reads_an_export_with_texts_of_maximum_lengt
 
 async def fill(matcher: RunningMatcher) -> list[str]:
     """Import more faces than a connection takes in unread, 16 MB at the most; their people, in order."""
-    faces, names = vectors(30_000), [f"p{place:05}" for place in range(30_000)]
+    faces, names = vectors(30_000), [f"p{index:05}" for index in range(30_000)]
     parts = [
         chunk(faces[first : first + 10_000], names[first : first + 10_000])
         for first in range(0, len(names), 10_000)

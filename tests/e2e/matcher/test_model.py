@@ -69,10 +69,12 @@ class CollectionsMachine(MatcherMachine):
             return
         answer = self._call(name, "Enroll", request)
         if tenant:
-            self._note(tenant, person, chosen, request_id, answer)
+            self._check_answer(tenant, person, chosen, request_id, answer)
 
-    def _note(self, tenant: Tenant, person: str, chosen: list[int], request_id: str, answer: Any) -> None:
-        """Hold the answer of a new enrollment against the oracle, which follows."""
+    def _check_answer(
+        self, tenant: Tenant, person: str, chosen: list[int], request_id: str, answer: Any
+    ) -> None:
+        """Compare the answer of a new enrollment with the oracle, and apply the enrollment to it."""
         assert answer.person_created is (person not in tenant.people)
         others = [tenant.duplicate(person, face) for face in chosen]
         if person not in tenant.people:

@@ -215,9 +215,9 @@ async def test_a_person_is_answered_once_with_their_nearest_face(matcher: Runnin
     steps = {"ann": (0.3, 0.1), "ben": (0.2, 0.25), "cat": (0.05,), "dan": (0.9,)}
     for name, offsets in steps.items():
         probes = []
-        for place, offset in enumerate(offsets):
+        for index, offset in enumerate(offsets):
             moved = base.copy()
-            moved[place] += offset
+            moved[index] += offset
             probes.append(encoding(moved))
         await matcher.stub.Enroll(enroll(name, *probes))
     found = (await matcher.stub.Identify(pb.IdentifyRequest(probes=[encoding(base)]))).faces[0]

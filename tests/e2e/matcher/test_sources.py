@@ -22,7 +22,7 @@ from tests.fixtures.matcher import MatcherProcess
 from tests.unit.sources import hostile
 
 Run = Callable[..., Ran]
-PEOPLE = [f"p{place // 2}" for place in range(40)]
+PEOPLE = [f"p{index // 2}" for index in range(40)]
 
 
 @pytest.fixture(scope="module")
@@ -139,7 +139,7 @@ def test_faces_of_another_postgres_are_imported_by_a_query(
     async def fill() -> None:
         connection = await asyncpg.connect(url)
         await connection.execute("CREATE TABLE old (id serial, name text, vector float8[])")
-        rows = [(f"p{place}", face.tolist()) for place, face in enumerate(faces)]
+        rows = [(f"p{index}", face.tolist()) for index, face in enumerate(faces)]
         await connection.executemany("INSERT INTO old (name, vector) VALUES ($1, $2)", rows)
         await connection.execute("INSERT INTO old (name, vector) VALUES ('short', '{1,2}')")
         await connection.close()
@@ -312,7 +312,7 @@ def test_an_export_imported_again_gives_the_same_answers(
     run: Run, matcher: MatcherProcess, collection: str, tmp_path: Path, suffix: str
 ) -> None:
     faces = vectors(200)
-    people = [f"p{place // 3}" for place in range(200)]
+    people = [f"p{index // 3}" for index in range(200)]
     np.savez(tmp_path / "in.npz", encodings=faces, person_ids=np.array(people))
     run("import", tmp_path / "in.npz")
     out = tmp_path / f"out.{suffix}"

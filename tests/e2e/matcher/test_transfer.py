@@ -33,9 +33,9 @@ async def test_imported_faces_are_found_and_exported(matcher: RunningMatcher) ->
     faces, names = vectors(600), people(600)
     answer = await send(matcher, header(), chunk(faces[:350], names[:350]), chunk(faces[350:], names[350:]))
     assert (answer.faces_added, answer.persons_added, answer.next_row) == (600, 300, 600)
-    for place in (0, 349, 350, 599):
-        found = await matcher.stub.Identify(pb.IdentifyRequest(probes=[encoding(faces[place])]))
-        assert found.faces[0].candidates[0].person_id == names[place]
+    for index in (0, 349, 350, 599):
+        found = await matcher.stub.Identify(pb.IdentifyRequest(probes=[encoding(faces[index])]))
+        assert found.faces[0].candidates[0].person_id == names[index]
     came_out, out = exported(await export(matcher))
     assert came_out == sorted(names)
     went_in = sorted(zip(names, faces.tolist(), strict=True))
@@ -47,7 +47,7 @@ async def test_the_means_of_new_and_existing_people_are_right(
 ) -> None:
     faces = vectors(30)
     await matcher.stub.Enroll(enroll("p0", encoding(faces[0])))
-    names = [f"p{place % 3}" for place in range(1, 30)]
+    names = [f"p{index % 3}" for index in range(1, 30)]
     await send(matcher, header(), chunk(faces[1:15], names[:14]), chunk(faces[15:], names[14:]))
     connection = await asyncpg.connect(database_url)
     try:
@@ -206,7 +206,7 @@ async def test_an_import_waits_for_an_export_that_has_the_only_connection(
     start_matcher: StartMatcher, database_url: str
 ) -> None:
     matcher = await start_matcher(database_url, transfer_pool_size=1, export_timeout_seconds=2)
-    faces, names = vectors(8000), [f"p{place:05}" for place in range(8000)]
+    faces, names = vectors(8000), [f"p{index:05}" for index in range(8000)]
     await send(matcher, header(), chunk(faces, names))
     call = await unread(matcher)
     answer = await send(matcher, header("second"), chunk(vectors(2, seed=1), ["ann", "bob"]))

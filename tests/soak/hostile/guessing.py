@@ -19,8 +19,8 @@ def features(message: Message, target: str, path: str = "") -> Features:
         values = list(value) if field.is_repeated else [value]
         if field.is_repeated:
             found[f"{name}.count"] = len(values)
-        for place, each in enumerate(values[:10]):
-            here = f"{name}[{place}]" if field.is_repeated else name
+        for index, each in enumerate(values[:10]):
+            here = f"{name}[{index}]" if field.is_repeated else name
             found |= _leaf(each, target, here)
     return found
 

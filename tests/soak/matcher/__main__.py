@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Mapping
 
 from tests.soak.matcher import outage, report, tenants
-from tests.soak.matcher.endurance import FLAGS, Outcome, Plan, endure
+from tests.soak.matcher.endurance import FLAGS, Outcome, Plan, run_plan
 from tests.soak.matcher.ledger import Fault
 from tests.soak.matcher.planted import ForgetfulCaller
 from tests.soak.matcher.stack import MATCHER, Stack
@@ -28,7 +28,7 @@ NOISE_MILLISECONDS = 20.0  # ... and a little more, which the work of creating a
 def outcome(plan: Plan, module: str = MATCHER) -> Outcome:
     """Run a plan over a stack of its own."""
     with Stack.open(*FLAGS, module=module) as stack:
-        return endure(plan, stack)
+        return run_plan(plan, stack)
 
 
 def kills() -> bool:
@@ -41,7 +41,7 @@ def kills() -> bool:
     report.outcomes(seen)
     released, early, forgetful = (result for _, result in seen)
     fine = released.clean and max(released.recoveries) < RECOVERY_SECONDS
-    return fine and bool(early.stored.counts[Fault.LOST] and forgetful.stored.counts[Fault.DOUBLED])
+    return fine and bool(early.stored.counts[Fault.LOST] and forgetful.stored.counts[Fault.STORED_TWICE])
 
 
 def outages() -> bool:
@@ -54,7 +54,7 @@ def outages() -> bool:
     report.outages(seen, refused, outage.DEADLINE_SECONDS)
     recovered = all(max(one.recoveries) < RECOVERY_SECONDS for one in seen)
     answered = all(outage.refused_in_time(answer) for answer in refused)
-    return recovered and answered and all(one.calm for one in seen) and not internal_errors
+    return recovered and answered and all(one.as_expected for one in seen) and not internal_errors
 
 
 def crowd() -> bool:
@@ -67,7 +67,7 @@ def crowd() -> bool:
     report.tenants(seen)
     quiet = max(seen.quiet.milliseconds(99), seen.quiet_again.milliseconds(99))
     unnoticed = seen.busy.milliseconds(99) <= NOISE * quiet + NOISE_MILLISECONDS
-    return unnoticed and seen.calm and not internal_errors
+    return unnoticed and seen.as_expected and not internal_errors
 
 
 PARTS: Mapping[str, Callable[[], bool]] = {"tenants": crowd, "outages": outages, "kills": kills}

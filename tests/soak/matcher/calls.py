@@ -30,7 +30,7 @@ class Answer:
     message: Any
 
     @property
-    def calm(self) -> bool:
+    def as_expected(self) -> bool:
         """Whether a caller knows what to do next: it got an answer, a final refusal, or a time to retry."""
         if self.code in TRANSIENT:
             return self.retry_after_seconds is not None

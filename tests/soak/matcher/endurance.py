@@ -51,7 +51,7 @@ class Outcome:
     @property
     def clean(self) -> bool:
         """Whether nothing is wrong."""
-        wrong = self.ledger.unlike or self.errors
+        wrong = self.ledger.different_replays or self.errors
         return not (self.stored.counts or self.listed.counts or wrong)
 
     @property
@@ -85,7 +85,7 @@ class Load:
             await History(number, COLLECTIONS[number % len(COLLECTIONS)], caller, self.ledger).run()
 
 
-def endure(plan: Plan, stack: Stack) -> Outcome:
+def run_plan(plan: Plan, stack: Stack) -> Outcome:
     """Run a plan over a fresh stack. The main thread kills, another one calls."""
     asyncio.run(_create_collections(stack.addresses[0]))
     load, began = Load(plan, stack.addresses), time.monotonic()
@@ -103,8 +103,8 @@ def endure(plan: Plan, stack: Stack) -> Outcome:
     return Outcome(
         ledger=load.ledger,
         kills=killing.kills,
-        stored=load.ledger.judge(asyncio.run(storage.from_sql(stack.database_url, load.ledger))),
-        listed=load.ledger.judge(asyncio.run(storage.from_api(stack.addresses, load.ledger))),
+        stored=load.ledger.compare(asyncio.run(storage.from_sql(stack.database_url, load.ledger))),
+        listed=load.ledger.compare(asyncio.run(storage.from_api(stack.addresses, load.ledger))),
         recoveries=killing.recoveries,
         seconds=time.monotonic() - began,
         internal_errors=killing.internal_errors + stack.events("internal_error"),
@@ -139,7 +139,7 @@ class Killing:
 
 
 def _wait(load: Load, work: Future[None], enrollments: int) -> None:
-    """Wait for so many acknowledgements. Raises what ended the load, and TimeoutError for a stall."""
+    """Wait for so many acknowledgements. Raises the error of the load, or TimeoutError for a stall."""
     last, since = load.ledger.enrollments, time.monotonic()
     while load.ledger.enrollments < enrollments and not work.done():
         time.sleep(0.01)

@@ -21,7 +21,7 @@ ENROLLMENTS = ((0, 1), (2,), (3, 4, 5))  # the faces of each call
 
 
 class Ending(enum.IntEnum):
-    """How a history goes on after the enrollments."""
+    """How a history continues after the enrollments."""
 
     LEFT = 0  # as it is, most of them
     REPEATED = 5
@@ -99,7 +99,7 @@ class History:
         for entry, face in zip(self._entries(index), answer.faces, strict=True):
             entry.face_id = face.face.face_id
         if any(face.already_enrolled for face in answer.faces) or answer.person_created is (index > 0):
-            self.ledger.unlike.append(self._request_id(index))
+            self.ledger.different_replays.append(self._request_id(index))
 
     async def _erase_face(self, face_id: str) -> None:
         receipt = await self.caller.delete_face(self.place, face_id)
@@ -117,7 +117,7 @@ class History:
             self.ledger.surprises["a part of an enrollment"] += 1
 
     async def _repeat(self, first: Enrollment, *, gone: bool) -> None:
-        """Make the first call again, as a queue does that did not hear of its answer."""
+        """Repeat the first call, as a queue does that did not get its answer."""
         self.ledger.replays += 1
         began = time.monotonic()
         try:
@@ -127,7 +127,7 @@ class History:
                 raise
             return
         if gone or (answer.faces, answer.person_created) != (first.faces, first.person_created):
-            self.ledger.unlike.append(self._request_id(0))
+            self.ledger.different_replays.append(self._request_id(0))
 
     async def _until_answered(self, request_id: str, began: float) -> Enrollment:
         while True:

@@ -30,7 +30,7 @@ class Fault(enum.Enum):
     """What can be wrong with a face."""
 
     LOST = "lost"  # acknowledged, and neither stored nor in a receipt
-    DOUBLED = "doubled"  # one enrollment that took effect twice
+    STORED_TWICE = "stored twice"  # one enrollment that took effect twice
     MISPLACED = "in the wrong collection"  # or of the wrong person
     STRAY = "never acknowledged"  # stored, and no caller knows it
 
@@ -56,15 +56,17 @@ class Ledger:
         self.entries: dict[int, Entry] = {}
         self.enrollments = 0  # acknowledged, each counted once
         self.replays = 0  # calls made again after their answer
-        self.unlike: list[str] = []  # replays that were answered otherwise than the first call
+        self.different_replays: list[str] = []  # replays that were answered otherwise than the first call
         self.retries: collections.Counter[str] = collections.Counter()  # attempts without success, by reason
         self.surprises: collections.Counter[str] = collections.Counter()  # errors no caller should see
 
     def __repr__(self) -> str:
-        counts = f"retries={dict(self.retries)}, surprises={dict(self.surprises)}, unlike={self.unlike}"
-        return f"Ledger(enrollments={self.enrollments}, replays={self.replays}, {counts})"
+        counts = f"enrollments={self.enrollments}, replays={self.replays}, retries={dict(self.retries)}"
+        return (
+            f"Ledger({counts}, surprises={dict(self.surprises)}, different_replays={self.different_replays})"
+        )
 
-    def judge(self, stored: dict[int, list[Stored]]) -> Verdict:
+    def compare(self, stored: dict[int, list[Stored]]) -> Verdict:
         """Compare what is stored, by face, with what was answered."""
         verdict = Verdict()
         for number in stored.keys() - self.entries.keys():
@@ -82,7 +84,7 @@ def _faults(entry: Entry, found: list[Stored]) -> set[Fault]:
     if any(face.place != entry.place for face in found):
         faults.add(Fault.MISPLACED)
     if entry.erased + len(found) > 1 or (entry.gone and found):
-        faults.add(Fault.DOUBLED)
+        faults.add(Fault.STORED_TWICE)
     if entry.face_id is not None and not entry.gone:
         if entry.face_id not in {face.face_id for face in found}:
             faults.add(Fault.LOST)

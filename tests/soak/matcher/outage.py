@@ -36,10 +36,10 @@ class Outage:
     recoveries: list[float]
 
     @property
-    def calm(self) -> bool:
+    def as_expected(self) -> bool:
         """Whether every caller was asked to retry, and every other answer was in order."""
-        expected = (answer.code == grpc.StatusCode.UNAVAILABLE and answer.calm for answer in self.down)
-        return bool(self.down) and all(expected) and all(answer.calm for answer in self.others)
+        expected = (answer.code == grpc.StatusCode.UNAVAILABLE and answer.as_expected for answer in self.down)
+        return bool(self.down) and all(expected) and all(answer.as_expected for answer in self.others)
 
 
 async def prepare(stack: Stack) -> None:
@@ -136,4 +136,4 @@ async def exhaust(stack: Stack, deadline_seconds: float = DEADLINE_SECONDS) -> l
 def refused_in_time(answer: Answer, deadline_seconds: float = DEADLINE_SECONDS) -> bool:
     """Whether a call was refused for the exhausted pool, with a time to retry, before its deadline."""
     overloaded = answer.code == grpc.StatusCode.RESOURCE_EXHAUSTED
-    return overloaded and answer.calm and answer.seconds < deadline_seconds
+    return overloaded and answer.as_expected and answer.seconds < deadline_seconds

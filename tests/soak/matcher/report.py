@@ -31,7 +31,7 @@ def outcomes(seen: Sequence[tuple[str, Outcome]]) -> None:
             ]
             for fault in Fault
         },
-        "enrollments answered unlike at first": [str(len(one.ledger.unlike)) for _, one in seen],
+        "replays answered differently": [str(len(one.ledger.different_replays)) for _, one in seen],
         "errors no caller should see": [str(one.errors) for _, one in seen],
         "recovery, median / most": [recoveries(one.recoveries) for _, one in seen],
         "seconds": [f"{one.seconds:.0f}" for _, one in seen],
@@ -68,8 +68,8 @@ def outages(seen: Sequence[Outage], refused: Sequence[Answer], deadline_seconds:
     _console.print(
         f"recovery of each replica after Postgres accepts connections, median / most: {recoveries(seconds)}"
     )
-    for answer in [answer for answer in (*down, *others, *refused) if not answer.calm][:5]:
-        _console.print(f"not calm: {answer}", highlight=False)
+    for answer in [answer for answer in (*down, *others, *refused) if not answer.as_expected][:5]:
+        _console.print(f"unexpected: {answer}", highlight=False)
 
 
 def _columns(answers: Sequence[Answer]) -> tuple[str, str, str]:
@@ -105,5 +105,5 @@ def tenants(seen: Seen) -> None:
         median = statistics.median(answer.seconds for answer in answers)
         table.add_row(name, *_columns(answers), f"{median * 1e3:.0f} ms")
     _console.print(table)
-    for words in (*churn.wrong[:5], *[answer for answer in churn.racing if not answer.calm][:5]):
+    for words in (*churn.wrong[:5], *[answer for answer in churn.racing if not answer.as_expected][:5]):
         _console.print(f"wrong: {words}", highlight=False)

@@ -92,7 +92,7 @@ class Stack:
 
     @property
     def addresses(self) -> list[str]:
-        """Where the replicas listen, whatever happens to them."""
+        """The addresses of the replicas, which never change."""
         return [replica.address for replica in self.replicas]
 
     def events(self, name: str) -> list[str]:
@@ -109,7 +109,7 @@ class Stack:
         assert self.postgres.child.wait(10)
 
     def start_postgres(self) -> float:
-        """Start it again; returns the moment (`time.monotonic`) at which it accepts connections."""
+        """Start it again; returns the time (`time.monotonic`) at which it accepts connections."""
         self.postgres.start()
         return time.monotonic()
 

@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from tests.soak.matcher.endurance import FLAGS, Outcome, Plan, endure
+from tests.soak.matcher.endurance import FLAGS, Outcome, Plan, run_plan
 from tests.soak.matcher.ledger import Fault
 from tests.soak.matcher.planted import ForgetfulCaller
 from tests.soak.matcher.stack import MATCHER, Stack
@@ -14,7 +14,7 @@ EARLY = "tests.soak.matcher.planted"
 
 def outcome(plan: Plan, module: str = MATCHER) -> Outcome:
     with Stack.open(*FLAGS, module=module) as stack:
-        return endure(plan, stack)
+        return run_plan(plan, stack)
 
 
 def test_under_kills_no_enrollment_is_lost_stored_twice_or_misplaced() -> None:
@@ -31,5 +31,5 @@ def test_an_acknowledgement_before_the_commit_is_detected_as_a_loss() -> None:
 
 def test_a_retry_without_its_request_id_is_detected_as_stored_twice() -> None:
     seen = outcome(dataclasses.replace(PLANTED, caller=ForgetfulCaller))
-    assert seen.stored.counts[Fault.DOUBLED]
+    assert seen.stored.counts[Fault.STORED_TWICE]
     assert not seen.stored.counts[Fault.LOST]

@@ -19,7 +19,7 @@ def test_an_outage_and_a_full_pool_each_have_their_own_error_and_both_pass(
     with Stack.open(*outage.FLAGS, *PATIENT) as stack:
         asyncio.run(outage.prepare(stack))
         seen = outage.outage(stack, down_seconds=0.7)
-        assert seen.calm, [answer for answer in seen.down + seen.others if not answer.calm]
+        assert seen.as_expected, [answer for answer in seen.down + seen.others if not answer.as_expected]
         refused = asyncio.run(outage.exhaust(stack, DEADLINE_SECONDS))
         assert not [each for each in refused if not outage.refused_in_time(each, DEADLINE_SECONDS)]
         assert not stack.events("internal_error")

@@ -15,7 +15,7 @@ import asyncpg
 from facerec.client import Encoding, MatcherClient, Security
 from facerec.errors import FacerecError, Reason
 from matcher_service.postgres.statements import partition_name
-from tests.soak.service.load import CALM, SPACE, Load, Seen, seen, vector
+from tests.soak.service.load import RETRYABLE, SPACE, Load, Seen, seen, vector
 from tests.soak.service.proxy import FaultProxy, Mode
 from tests.soak.service.stack import Stack
 
@@ -34,7 +34,7 @@ class Fault:
     name: str
     happen: Happen
     may_fail: bool = True
-    expected_reasons: frozenset[Reason] = CALM
+    expected_reasons: frozenset[Reason] = RETRYABLE
     seconds: float | None = None
 
 
@@ -48,7 +48,7 @@ class Result:
     lost: int
 
     @property
-    def fine(self) -> bool:
+    def passed(self) -> bool:
         """Whether only permitted failures happened, and recovery was quick."""
         return self.correct and self.seen.recovery_seconds <= RECOVERY_SECONDS
 
@@ -179,14 +179,14 @@ def _enroll_until_refused(address: str) -> Reason | None:
 
 def can_mount(folder: Path) -> bool:
     """Whether a small file system can be made here."""
-    place = folder / "probe"
-    place.mkdir()
+    mount_point = folder / "probe"
+    mount_point.mkdir()
     done = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(place)], capture_output=True, check=False
+        ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(mount_point)], capture_output=True, check=False
     )
     if done.returncode == 0:
-        subprocess.run(["umount", str(place)], check=True)
-    place.rmdir()
+        subprocess.run(["umount", str(mount_point)], check=True)
+    mount_point.rmdir()
     return done.returncode == 0
 
 
@@ -217,7 +217,7 @@ FAULTS = {
 }
 
 
-def suffer(
+def inject(
     stack: Stack, fault: Fault, photo: Path, *, seconds: float, security: Security | None = None
 ) -> Result:
     """Cause a fault for a while under load, and wait for recovery."""

@@ -15,7 +15,7 @@ from facerec.errors import FacerecError, Reason
 
 SPACE = "dlib-resnet-v1/small/150x0.25"
 # The reasons a caller may get while something is broken: all are retryable.
-CALM = frozenset(
+RETRYABLE = frozenset(
     {
         Reason.STORE_UNAVAILABLE,
         Reason.ENCODER_UNAVAILABLE,
@@ -41,7 +41,7 @@ class Answer:
 
     @property
     def bad(self) -> bool:
-        """Whether something was amiss with it: failed, or slow."""
+        """Whether it failed or was slow."""
         return self.reason is not None or self.ended - self.began > SLOW_SECONDS
 
 
@@ -53,7 +53,7 @@ def vector(seed: int) -> npt.NDArray[np.float32]:
 
 
 class Load:
-    """Calls at a steady pace through the client's own retries, from when it starts until it is stopped."""
+    """Calls at a fixed rate with the client's own retries, until it is stopped."""
 
     def __init__(
         self, target: str, photo: Path | None, *, workers: int = 4, pause_seconds: float = 0.02,
@@ -70,7 +70,7 @@ class Load:
         self.enrolled: list[str] = []
 
     async def start(self) -> None:
-        """Enroll whom the claims are about, and begin."""
+        """Enroll the people of the claims, and begin."""
         self._client = AsyncMatcherClient(self._target, timeout_seconds=CALL_SECONDS, security=self._security)
         for person in range(PEOPLE):
             await self._client.enroll(f"p{person}", Encoding(vector(person), SPACE))
@@ -140,7 +140,7 @@ class Load:
 
 @dataclasses.dataclass(frozen=True)
 class Seen:
-    """What callers saw of a fault: calls, failures by reason, wrong ones, seconds until all is well."""
+    """What callers saw of a fault: calls, failures by reason, wrong ones, seconds until recovery."""
 
     calls: int
     failures: Counter[Reason]

@@ -18,7 +18,7 @@ class Mode(enum.Enum):
     RESET = "reset"  # connections there are end by RST, new ones at once
     BLACK_HOLE = "black hole"  # nothing arrives, as when packets are dropped; afterwards it does
     DELAY = "delay"  # everything arrives DELAY_SECONDS late
-    HALF_OPEN = "half open"  # the far end of connections there are is gone without a word; new ones are fine
+    HALF_OPEN = "half open"  # the far end of connections there are is gone without a word; new ones work
 
 
 class FaultProxy:

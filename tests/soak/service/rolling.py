@@ -20,7 +20,7 @@ class Rolled:
     seen: Seen
 
     @property
-    def fine(self) -> bool:
+    def passed(self) -> bool:
         """Whether no call failed."""
         return not self.lost and not self.seen.failures and not self.seen.wrong
 

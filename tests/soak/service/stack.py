@@ -96,7 +96,7 @@ class Stack:
         places = iter(range(1_000_000_000))
 
         async def to_encoder() -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-            """The encoders in turn, past one that is down."""
+            """The encoders in turn, skipping one that is down."""
             first = next(places)
             for turn in range(2):
                 host, _, port = self.encoders[(first + turn) % 2].address.rpartition(":")

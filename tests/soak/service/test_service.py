@@ -34,7 +34,7 @@ def patient(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_no_call_fails_while_a_replica_is_replaced(stack: Stack, photo: Path) -> None:
     found = rolling.roll(stack, photo, times=1, calm_seconds=0.3, until_called=True)
     assert found.replaced == 4
-    assert found.fine, found
+    assert found.passed, found
     assert found.enrolled > 5
 
 
@@ -42,7 +42,7 @@ def test_no_call_fails_while_a_replica_is_replaced(stack: Stack, photo: Path) ->
     "name", ["matcher killed", "database connections reset", "lock held, pool exhausted"]
 )
 def test_a_fault_is_survived_without_a_wrong_answer(stack: Stack, photo: Path, name: str) -> None:
-    found = faults.suffer(stack, faults.FAULTS[name], photo, seconds=1.5)
+    found = faults.inject(stack, faults.FAULTS[name], photo, seconds=1.5)
     assert found.correct, found
 
 
@@ -61,7 +61,7 @@ def test_a_sustainable_rate_is_found(stack: Stack, photo: Path) -> None:
 
 
 def test_a_load_is_answered_completely_and_leaks_no_file(stack: Stack, photo: Path) -> None:
-    found = endurance.endure(stack, photo, seconds=4.0, workers=2, pause_seconds=0.02)
+    found = endurance.run(stack, photo, seconds=4.0, workers=2, pause_seconds=0.02)
     assert found.calls > 0
     assert (found.failures.total(), found.wrong, found.lost) == (0, 0, 0)
     for process in found.processes:

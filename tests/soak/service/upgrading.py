@@ -49,7 +49,7 @@ class Upgraded:
     refusals: int
 
     @property
-    def fine(self) -> bool:
+    def passed(self) -> bool:
         """Whether no call failed."""
         return not (self.lost or self.seen.failures or self.seen.wrong or self.refusals)
 

@@ -31,7 +31,7 @@ def photos(sample_photos: Path) -> dict[str, pictures.Photo]:
 
 
 def shown(scanner: Scanner, name: DetectorName, seen: list[tuple[int, int]]) -> Scanner:
-    """The scanner, noting the sizes its detector is shown."""
+    """The scanner, recording the sizes that its detector gets."""
     detector = scanner._detectors[name]
 
     class Noting:

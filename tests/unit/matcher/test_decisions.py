@@ -14,7 +14,7 @@ from matcher_service.postgres.database import Database
 
 
 class Written:
-    """A database that takes decisions, but for those of some collections."""
+    """A database that accepts decisions, except those of some collections."""
 
     def __init__(self) -> None:
         self.refused: dict[str, Exception] = {}
@@ -26,7 +26,7 @@ class Written:
 
 
 class WrittenOf:
-    """What such a database takes for one collection."""
+    """The session of such a database for one collection."""
 
     def __init__(self, database: Written, collection_id: str) -> None:
         self._database = database

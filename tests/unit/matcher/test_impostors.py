@@ -59,20 +59,20 @@ def test_the_counts_and_the_intervals_are_those_of_all_rows_at_once() -> None:
     variance = 299 / 300 * ((left_out - left_out.mean(axis=0)) ** 2).sum(axis=0)
     rates = false_accepts(found)
     assert [rate.value for rate in rates] == pytest.approx(near.sum(axis=0) / (300 * 299))
-    for place in np.flatnonzero(variance > 0)[::20]:
-        again = false_accepts(Impostors.of_rows(rows))[place]
-        assert rates[place] == again
-        assert rates[place].low < rates[place].value < rates[place].high
+    for index in np.flatnonzero(variance > 0)[::20]:
+        again = false_accepts(Impostors.of_rows(rows))[index]
+        assert rates[index] == again
+        assert rates[index].low < rates[index].value < rates[index].high
 
 
 def test_the_nearest_pairs_are_kept_each_once() -> None:
     vectors = drawn(2100)
-    for place in range(30):  # beside each other, across blocks and across tiles
-        vectors[2090 - place] = vectors[place * 65] + np.float32(0.001 * (place + 1))
+    for index in range(30):  # beside each other, across blocks and across tiles
+        vectors[2090 - index] = vectors[index * 65] + np.float32(0.001 * (index + 1))
     found = counted(vectors, near=0.5, most=20).nearest
-    assert [(a, b) for _, a, b in found] == [(65 * place, 2090 - place) for place in range(20)]
+    assert [(a, b) for _, a, b in found] == [(65 * index, 2090 - index) for index in range(20)]
     assert [distance for distance, _, _ in found] == pytest.approx(
-        [0.001 * (place + 1) * np.sqrt(128) for place in range(20)], rel=1e-3
+        [0.001 * (index + 1) * np.sqrt(128) for index in range(20)], rel=1e-3
     )
     assert not counted(vectors, near=-1.0).nearest
 

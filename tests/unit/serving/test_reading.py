@@ -37,7 +37,7 @@ MOST_LATE = 12  # of the 20 for which there is room: a caller leaves one of the 
 
 @dataclasses.dataclass
 class Running:
-    """A server whose unary method waits until it is let go, and how many messages it has."""
+    """A server whose unary method waits until it is released, and its number of messages."""
 
     port: int
     begun: int = 0

@@ -33,7 +33,7 @@ class Overloaded(FacerecError):
 
 
 class Servicer(pb.EncoderServiceServicer):
-    """Fails in each of the ways a servicer can."""
+    """Fails in every way that a servicer can."""
 
     async def Encode(self, request: pb.EncodeRequest, context: Any) -> pb.EncodeResponse:
         raise FacerecError("the image is empty: send one", field="image", reason=Reason.IMAGE_INVALID)
@@ -155,7 +155,7 @@ async def test_a_taken_port_is_a_clear_refusal(server: Server) -> None:
 
 @pytest.fixture
 def taken() -> Iterator[str]:
-    """An address where somebody else listens."""
+    """An address on which another process listens."""
     with socket.create_server(("127.0.0.1", 0)) as other:
         yield f"127.0.0.1:{other.getsockname()[1]}"
 
@@ -164,7 +164,7 @@ PORTS = ["address", "admin_address", "health_address"]
 
 
 def options_of(port: str, taken: str) -> ServerOptions:
-    """All ports of the system's choice, but for one."""
+    """All ports chosen by the system, except one."""
     addresses: dict[str, Any] = dict.fromkeys(PORTS, "127.0.0.1:0") | {port: taken}
     return ServerOptions(**addresses)
 

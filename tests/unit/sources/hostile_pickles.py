@@ -9,19 +9,19 @@ ONE_NAME = b"](X\x01\x00\x00\x00xe"
 
 
 def text(value: str) -> bytes:
-    """A text as a pickle has it."""
+    """A text in a pickle."""
     data = value.encode()
     return b"X" + struct.pack("<I", len(data)) + data
 
 
-def put(place: int) -> bytes:
-    """Keep what is on top, and leave it there."""
-    return b"r" + struct.pack("<I", place)
+def put(index: int) -> bytes:
+    """Store the top of the stack in the memo, and leave it there."""
+    return b"r" + struct.pack("<I", index)
 
 
-def get(place: int) -> bytes:
-    """What was kept, once more."""
-    return b"j" + struct.pack("<I", place)
+def get(index: int) -> bytes:
+    """Push the memo entry with this index."""
+    return b"j" + struct.pack("<I", index)
 
 
 def pickled(encodings: bytes, names: bytes = ONE_NAME) -> bytes:
@@ -30,18 +30,18 @@ def pickled(encodings: bytes, names: bytes = ONE_NAME) -> bytes:
 
 
 def names(count: int) -> bytes:
-    """As many names."""
+    """A list of `count` names."""
     return b"](" + text("x") * count + b"e"
 
 
 def kept(*values: bytes) -> bytes:
-    """A list of values that are each kept in the memo at their place, itself kept behind them."""
-    each = b"".join(value + put(place) for place, value in enumerate(values))
+    """A list of values that are each stored in the memo at their index, the list itself after them."""
+    each = b"".join(value + put(index) for index, value in enumerate(values))
     return b"](" + each + b"e" + put(len(values))
 
 
 def array(shape: tuple[int, ...], code: str = "f8", data: bytes = b"") -> bytes:
-    """An array of numpy's by its own account."""
+    """A numpy array of the claimed shape and type."""
     kind = b"cnumpy\ndtype\n(" + text(code) + b"K\x00K\x01tR"
     wire = b"B" + struct.pack("<I", len(data)) + data
     sizes = b"(" + b"".join(pickle.dumps(size, 2)[2:-1] for size in shape) + b"t"
@@ -49,13 +49,13 @@ def array(shape: tuple[int, ...], code: str = "f8", data: bytes = b"") -> bytes:
 
 
 def _doubled(depth: int) -> bytes:
-    lists = [b"](K\x00K\x00e", *(b"](" + get(place) * 2 + b"e" for place in range(depth - 1))]
+    lists = [b"](K\x00K\x00e", *(b"](" + get(index) * 2 + b"e" for index in range(depth - 1))]
     return b"](" + kept(*lists) + get(depth - 1) + b"e"
 
 
 def _objects(count: int) -> bytes:
     kind = b"cnumpy\ndtype\n(" + text("O8") + b"K\x00K\x01tR"
-    items = kept(b"](K\x00K\x00e", *(b"](" + get(place) * 2 + b"e" for place in range(count)))
+    items = kept(b"](K\x00K\x00e", *(b"](" + get(index) * 2 + b"e" for index in range(count)))
     made = b"cnumpy.core.multiarray\n_reconstruct\n(cnumpy\nndarray\n(K\x00tC\x01btR"
     return made + b"(K\x01(K" + bytes([count + 1]) + b"t" + kind + b"\x89" + items + b"tb"
 
@@ -89,7 +89,7 @@ def pickles() -> dict[str, bytes]:
     long = b"\x8b" + struct.pack("<I", 2**21) + b"\x01" * 2**21
     many_times = b"N" + (get(0) + b"N") * 200_000 + get(0)
     wide = kept(b"](" + b"K\0" * 4000 + b"e", b"](" + get(0) * 4000 + b"e")
-    gaps = b"".join(put(2**32 - 1 - place) for place in range(9))
+    gaps = b"".join(put(2**32 - 1 - index) for index in range(9))
     one_hash = range(2**61 - 1, 2**61 - 1 << 14, 2**61 - 1)
     keys = b"".join(pickle.dumps(key << 58, 2)[2:-1] + b"N" for key in one_hash)
     shapes = {
