@@ -22,7 +22,7 @@ from facerec.serving.observability.metrics import CALLS
 from tests.e2e.access.conftest import bearer, entry, known
 from tests.e2e.matcher.requests import encoding, enroll, refused, vectors
 from tests.e2e.matcher.transfers import chunk, header
-from tests.fixtures.http2 import Dripping
+from tests.fixtures.http2 import RawConnection
 from tests.fixtures.matcher import RunningMatcher, StartMatcher
 from tests.fixtures.waiting import until
 
@@ -45,13 +45,13 @@ async def test_a_caller_is_refused_before_its_message_is_read(
     start_matcher: StartMatcher, database_url: str, keys_file: WriteKeys, authorization: str
 ) -> None:
     matcher = await start_matcher(database_url, keys_file=keys_file(ADMIN, entry("other", "c", ["manage"])))
-    dripping = await Dripping.open(port(matcher))
+    raw = await RawConnection.open(port(matcher))
     try:
         for stream in range(1, 100, 2):
-            dripping.begin(stream, VERIFY, authorization)
-            await dripping.ended(stream)
+            raw.begin(stream, VERIFY, authorization)
+            await raw.ended(stream)
     finally:
-        dripping.close()
+        raw.close()
 
 
 async def test_a_stream_ends_when_its_callers_key_is_removed(
@@ -206,12 +206,12 @@ async def test_health_checks_without_a_key_delay_no_call(
 ) -> None:
     matcher = await start_matcher(database_url, keys_file=keys_file(ADMIN), max_call_seconds=10)
     await matcher.stub.Enroll(enroll("ann", encoding(vectors(1)[0])), metadata=bearer("a"))
-    dripping = await Dripping.open(port(matcher))
+    raw = await RawConnection.open(port(matcher))
     request = health_pb2.HealthCheckRequest()
     try:
         for stream in range(1, 401, 2):
-            dripping.begin(stream, "/grpc.health.v1.Health/Check")
-        ended = asyncio.create_task(dripping.ended(399))
+            raw.begin(stream, "/grpc.health.v1.Health/Check")
+        ended = asyncio.create_task(raw.ended(399))
         claim = pb.VerifyRequest(person_id="ann", probe=encoding(vectors(1)[0]))
         assert (await matcher.stub.Verify(claim, metadata=bearer("a"))).match
         await ended
@@ -230,7 +230,7 @@ async def test_health_checks_without_a_key_delay_no_call(
             with refused(Reason.OPTION_INVALID):
                 await health.Check(health_pb2.HealthCheckRequest(service="x" * 100_000))
     finally:
-        dripping.close()
+        raw.close()
 
 
 async def test_an_invalid_stream_item_is_reported_as_the_callers_fault(
@@ -278,11 +278,11 @@ async def test_a_caller_that_hangs_up_within_a_message_is_counted_as_cancelled(
     matcher = await start_matcher(database_url)
     counts = CALLS.of("unary_unary", "facerec.matcher.v1.MatcherService", "Verify")
     before, begun = dict(counts.codes), counts.started
-    dripping = await Dripping.open(port(matcher))
+    raw = await RawConnection.open(port(matcher))
     for stream in range(1, 21, 2):
-        dripping.begin(stream, VERIFY)
+        raw.begin(stream, VERIFY)
     await until(lambda: counts.started == begun + 10)
-    dripping.close()
+    raw.close()
     await until(lambda: counts.codes.get("CANCELLED", 0) == before.get("CANCELLED", 0) + 10)
     assert counts.codes.get("INVALID_ARGUMENT", 0) == before.get("INVALID_ARGUMENT", 0)
 

@@ -8,7 +8,7 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from facerec.serving.server.server import Server
-from tests.fixtures.http2 import Dripping
+from tests.fixtures.http2 import RawConnection
 
 NAMES = ["/\xff", "/facerec.encoder.v1.EncoderService/Encode\xff\xfe", "/\xf0\x9f", "no/path", "/", "/a/b/c"]
 
@@ -30,11 +30,11 @@ async def test_an_undecodable_method_name_stops_neither_the_server_nor_the_healt
 ) -> None:
     assert server.health_address
     for address in (server.address, server.health_address):
-        dripping = await Dripping.open(int(address.rpartition(":")[2]))
+        raw = await RawConnection.open(int(address.rpartition(":")[2]))
         for index, name in enumerate(NAMES):
-            dripping.begin(2 * index + 1, name)
-            await dripping.ended(2 * index + 1)
-        dripping.close()
+            raw.begin(2 * index + 1, name)
+            await raw.ended(2 * index + 1)
+        raw.close()
         assert await serves(address)
 
 

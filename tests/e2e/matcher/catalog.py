@@ -61,7 +61,7 @@ def merged(before: pb.CollectionSettings, change: pb.CollectionSettings) -> pb.C
     return after
 
 
-async def settle(matcher: RunningMatcher, **settings: Any) -> None:
+async def change_settings(matcher: RunningMatcher, **settings: Any) -> None:
     """Change the settings of `default`."""
     request = pb.UpdateCollectionRequest(settings=pb.CollectionSettings(**settings))
     await matcher.collections.UpdateCollection(request)

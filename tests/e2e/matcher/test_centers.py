@@ -16,7 +16,7 @@ from matcher_service.maintenance.runner import MaintenanceOptions
 from matcher_service.postgres.statements import partition_name
 from tests.benchmarks.looks import RADIUS, populate
 from tests.benchmarks.vectors import Dataset, Faces
-from tests.e2e.matcher.catalog import settle
+from tests.e2e.matcher.catalog import change_settings
 from tests.e2e.matcher.requests import Vector, encoding, enroll, refused
 from tests.e2e.matcher.transfers import chunk, header, send
 from tests.fixtures.dataset import load
@@ -220,7 +220,7 @@ async def test_a_person_of_two_looks_is_not_enrolled_twice_by_the_rarer_one(
     await administrator.execute("UPDATE facerec.collection SET index_above_faces = 1000")
     await runner.run_once(MaintenanceOptions(database_url))
     assert (await index_of(matcher)).ready
-    await settle(matcher, duplicate_policy=pb.DUPLICATE_POLICY_REFUSE)
+    await change_settings(matcher, duplicate_policy=pb.DUPLICATE_POLICY_REFUSE)
     for face in (*population.odd[5], *population.odd[10]):
         with refused(Reason.FACE_DUPLICATE, "items[0].probe"):
             await matcher.stub.Enroll(enroll("again", encoding(face)))

@@ -21,7 +21,7 @@ from facerec.serving.middleware import call
 from facerec.serving.server.server import Server, ServerOptions, Service
 from matcher_service.domain.errors import Overloaded
 from matcher_service.postgres.statements import partition_name
-from tests.e2e.matcher.catalog import settle
+from tests.e2e.matcher.catalog import change_settings
 from tests.e2e.matcher.requests import enroll, refused, vectors
 from tests.e2e.matcher.transfers import chunk, export, exported, header, send
 from tests.fixtures.encoder import EncoderProcess
@@ -273,10 +273,10 @@ async def test_photos_are_checked_against_the_policies(
     flagged = await seeing.stub.Enroll(enroll("barack", pb.Probe(image=photo("obama2"))))
     assert flagged.faces[0].duplicate.person_id == "obama"
     assert flagged.faces[0].duplicate.distance == pytest.approx(0.3457, abs=1e-3)
-    await settle(seeing, quality=pb.QualityPolicy(min_face_pixels=1000))
+    await change_settings(seeing, quality=pb.QualityPolicy(min_face_pixels=1000))
     with refused(Reason.FACE_QUALITY, "items[0].probe.image", "322 pixels"):
         await seeing.stub.Enroll(enroll("new", pb.Probe(image=photo("biden"))))
-    await settle(
+    await change_settings(
         seeing, quality=pb.QualityPolicy(min_face_pixels=100), duplicate_policy=pb.DUPLICATE_POLICY_REFUSE
     )
     assert (await seeing.stub.Enroll(enroll("biden", pb.Probe(image=photo("biden"))))).person_created
@@ -327,18 +327,18 @@ async def test_a_collection_chooses_which_reasons_refuse(
 ) -> None:
     poor = pb.Probe(image=blurred(photo("obama")))
     turned = pb.RefusedQualities(reasons=[encoder_pb2.QUALITY_REASON_TURNED])
-    await settle(seeing, quality=pb.QualityPolicy(refused=turned))
+    await change_settings(seeing, quality=pb.QualityPolicy(refused=turned))
     assert (await seeing.stub.Enroll(enroll("one", poor))).person_created
-    await settle(seeing, quality=pb.QualityPolicy(min_face_pixels=10))  # says nothing of reasons
+    await change_settings(seeing, quality=pb.QualityPolicy(min_face_pixels=10))  # says nothing of reasons
     blur = pb.RefusedQualities(reasons=[encoder_pb2.QUALITY_REASON_BLURRED])
-    await settle(seeing, quality=pb.QualityPolicy(refused=blur))
+    await change_settings(seeing, quality=pb.QualityPolicy(refused=blur))
     with refused(Reason.FACE_QUALITY, "items[0].probe.image", "blurred"):
         await seeing.stub.Enroll(enroll("two", poor))
-    await settle(seeing, quality=pb.QualityPolicy(refused=pb.RefusedQualities()))
+    await change_settings(seeing, quality=pb.QualityPolicy(refused=pb.RefusedQualities()))
     assert (await seeing.stub.Enroll(enroll("two", poor))).person_created
     with refused(Reason.OPTION_INVALID, "settings.quality.refused.reasons"):
         nonsense = pb.RefusedQualities(reasons=[99])  # type: ignore[list-item]
-        await settle(seeing, quality=pb.QualityPolicy(refused=nonsense))
+        await change_settings(seeing, quality=pb.QualityPolicy(refused=nonsense))
 
 
 async def test_small_faces_beside_a_large_one_are_found_on_request(

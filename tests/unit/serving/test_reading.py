@@ -23,7 +23,7 @@ from facerec.serving.middleware.reading.budget import SMALL_BYTES, ByteBudget
 from facerec.serving.middleware.reading.reader import RequestReader
 from facerec.serving.observability.memory import Memory
 from facerec.serving.server import wire
-from tests.fixtures.http2 import Dripping, message_head
+from tests.fixtures.http2 import RawConnection, message_head
 from tests.fixtures.waiting import LIMIT_SECONDS
 
 LARGEST = 1_000_000
@@ -160,58 +160,58 @@ async def test_an_invalid_message_is_refused_as_such(start: Start) -> None:
             assert message in str(caught.value.details())
 
 
-async def begin_many(running: Running) -> Dripping:
+async def begin_many(running: Running) -> RawConnection:
     """A connection with more late messages than its caller's share."""
-    dripping = await Dripping.open(running.port)
+    raw = await RawConnection.open(running.port)
     for stream in range(1, 2 * MOST_LATE + 4, 2):
-        dripping.begin(stream, PATH, FLOOD)
-    await dripping.ended_any()
-    return dripping
+        raw.begin(stream, PATH, FLOOD)
+    await raw.ended_any()
+    return raw
 
 
 async def test_late_messages_of_one_caller_leave_room_for_the_largest_of_another(start: Start) -> None:
     running = await start()
-    dripping = await begin_many(running)
+    raw = await begin_many(running)
     try:
         other = asyncio.create_task(running.call(LARGEST - 10))
         await until(lambda: running.held == 1)
         running.go.set()
         await other
     finally:
-        dripping.close()
+        raw.close()
 
 
 async def test_without_keys_a_host_has_one_share_whatever_its_connections(start: Start) -> None:
     running = await start(max_seconds=1000)
-    opened = [await Dripping.open(running.port) for _ in range(2)]
+    opened = [await RawConnection.open(running.port) for _ in range(2)]
     each = MOST_LATE // 2 + 2
     try:
-        for number, dripping in enumerate(opened, 1):
+        for number, raw in enumerate(opened, 1):
             for stream in range(1, 2 * each, 2):
-                dripping.begin(stream, PATH)
+                raw.begin(stream, PATH)
             await until(lambda number=number: running.begun == number * each)  # type: ignore[misc]
         async with asyncio.timeout(LIMIT_SECONDS / 4):  # gRPC ends connections such as these after a minute
             await opened[1].ended_any()
     finally:
-        for dripping in opened:
-            dripping.close()
+        for raw in opened:
+            raw.close()
 
 
 async def test_many_messages_that_are_shortly_late_at_once_are_all_answered(start: Start) -> None:
     running = await start()
     running.go.set()
-    dripping = await Dripping.open(running.port)
+    raw = await RawConnection.open(running.port)
     streams = range(1, 2 * (MOST_LATE + 4), 2)
     try:
         for stream in streams:
-            dripping.head(stream, PATH.encode())
+            raw.head(stream, PATH.encode())
         await asyncio.sleep(0.2)
         for stream in streams:
-            dripping.data(stream, message_head(0), end=True)
+            raw.data(stream, message_head(0), end=True)
         # HPACK sends a repeated status as an index into its table; another status would be sent as text.
-        assert {(await dripping.ended_any())[1] for _ in streams} <= {b"0", b""}
+        assert {(await raw.ended_any())[1] for _ in streams} <= {b"0", b""}
     finally:
-        dripping.close()
+        raw.close()
 
 
 async def test_a_callers_own_late_messages_keep_no_permit_that_its_next_call_waits_for(
@@ -220,23 +220,23 @@ async def test_a_callers_own_late_messages_keep_no_permit_that_its_next_call_wai
     monkeypatch.setattr(late, "ROOM_SECONDS", 1000.0)
     running = await start(max_seconds=1000)
     running.go.set()
-    dripping = await Dripping.open(running.port)
+    raw = await RawConnection.open(running.port)
     try:
         for stream in range(1, 4 * MOST_LATE, 2):
-            dripping.begin(stream, PATH, FLOOD)
+            raw.begin(stream, PATH, FLOOD)
         await until(lambda: running.begun == 2 * MOST_LATE)
         assert await running.call(1000, key=FLOOD) == 3
     finally:
-        dripping.close()
+        raw.close()
 
 
 async def test_a_caller_that_hangs_up_frees_its_bytes(start: Start) -> None:
     running = await start()
     running.go.set()
-    dripping = await begin_many(running)
+    raw = await begin_many(running)
     with pytest.raises(FacerecError):
         await running.call(LARGEST - 10, key=FLOOD)
-    dripping.close()
+    raw.close()
     async with asyncio.timeout(10):
         while True:
             try:
@@ -250,16 +250,16 @@ async def test_a_caller_that_hangs_up_frees_its_bytes(start: Start) -> None:
 async def test_a_late_message_as_long_as_the_whole_budget_is_taken(start: Start) -> None:
     running = await start(room_bytes=LARGEST)
     running.go.set()
-    dripping = await Dripping.open(running.port)
+    raw = await RawConnection.open(running.port)
     payload = BytesValue(value=bytes(LARGEST - 20_000)).SerializeToString()
     try:
-        dripping.head(1, PATH.encode())
-        dripping.data(1, message_head(len(payload)))
+        raw.head(1, PATH.encode())
+        raw.data(1, message_head(len(payload)))
         await asyncio.sleep(0.1)  # late by now
-        await dripping.send(1, payload)
-        assert await dripping.ended(1) == b"0"
+        await raw.send(1, payload)
+        assert await raw.ended(1) == b"0"
     finally:
-        dripping.close()
+        raw.close()
 
 
 async def test_streams_that_are_idle_leave_room_for_the_largest_message_of_another(
@@ -316,30 +316,30 @@ async def test_a_method_that_carries_no_image_takes_small_messages_alone(start: 
 async def test_late_messages_delay_no_other_call(start: Start) -> None:
     running = await start(room_bytes=64 * LARGEST)
     running.go.set()
-    dripping = await Dripping.open(running.port)
+    raw = await RawConnection.open(running.port)
     try:
         for stream in range(1, 101, 2):
-            dripping.begin(stream, PATH)
+            raw.begin(stream, PATH)
         async with asyncio.timeout(5):
             for _ in range(20):
                 assert await running.call(1000) == 3
     finally:
-        dripping.close()
+        raw.close()
 
 
 async def test_late_messages_of_several_callers_leave_room_for_a_prompt_one_of_another(start: Start) -> None:
     running = await start(max_seconds=1000)
     running.go.set()
-    opened = [await Dripping.open(running.port) for _ in range(4)]
+    opened = [await RawConnection.open(running.port) for _ in range(4)]
     try:
-        for number, dripping in enumerate(opened):
+        for number, raw in enumerate(opened):
             for stream in range(1, 2 * MOST_LATE + 4, 2):
-                dripping.begin(stream, PATH, f"{FLOOD}{number}")
-            await dripping.ended_any()  # as its caller has no more room
+                raw.begin(stream, PATH, f"{FLOOD}{number}")
+            await raw.ended_any()  # as its caller has no more room
         assert await running.call(1000) == 3
     finally:
-        for dripping in opened:
-            dripping.close()
+        for raw in opened:
+            raw.close()
 
 
 async def test_a_late_message_is_refused_when_memory_is_tight(
@@ -348,13 +348,13 @@ async def test_a_late_message_is_refused_when_memory_is_tight(
     monkeypatch.setattr(reader, "Memory", lambda: Memory(limit_bytes=1000))
     running = await start()
     running.go.set()
-    dripping = await Dripping.open(running.port)
+    raw = await RawConnection.open(running.port)
     try:
-        dripping.begin(1, PATH)
-        await dripping.ended(1)
+        raw.begin(1, PATH)
+        await raw.ended(1)
         assert await running.call(1000) == 3
     finally:
-        dripping.close()
+        raw.close()
 
 
 def test_memory_is_tight_by_what_the_process_takes() -> None:
@@ -366,10 +366,10 @@ def test_memory_is_tight_by_what_the_process_takes() -> None:
 async def test_a_message_that_takes_too_long_is_refused(start: Start) -> None:
     running = await start(max_seconds=0.3)
     running.go.set()
-    dripping = await Dripping.open(running.port)
+    raw = await RawConnection.open(running.port)
     try:
-        dripping.begin(1, PATH)
-        await dripping.ended(1)
+        raw.begin(1, PATH)
+        await raw.ended(1)
     finally:
-        dripping.close()
+        raw.close()
     assert await running.call(LARGEST - 10) == 3
