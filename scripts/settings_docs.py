@@ -13,13 +13,12 @@ from matcher_service.settings import MatcherSettings
 
 HEAD = """# Settings
 
-For operators who look for a flag or an environment variable of a service. Generated from the services'
-own settings by `make settings-docs`.
+For operators who configure a service. Generated from the services' settings by `make settings-docs`.
 
-Each can be given as a flag, as an environment variable or in a TOML file named by `--config`; a flag
-wins over the environment, the environment over the file, the file over the default. Adding `_FILE` to
-a variable's name reads the setting from the file it names, which is how a secret is mounted. An
-unknown flag, variable or entry is an error.
+Each can be set by a flag, by an environment variable or in a TOML file given by `--config`. A flag
+overrides the environment, the environment the file, the file the default. A variable with the suffix
+`_FILE` names a file that holds the value, for mounted secrets. An unknown flag, variable or entry is an
+error.
 """
 
 
@@ -50,7 +49,7 @@ def row(prefix: str, name: str, field: FieldInfo) -> str:
 
 
 def default(field: FieldInfo) -> str:
-    """A default as one would write it."""
+    """A default as it is written in settings."""
     if field.is_required():
         return "required"
     if field.default_factory is not None:
