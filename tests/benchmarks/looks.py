@@ -247,7 +247,7 @@ def main() -> None:
     chosen = parser.parse_args()
     for people in chosen.people:
         with tempfile.TemporaryDirectory(prefix="facerec-looks-") as folder:
-            Path(folder).chmod(0o755)  # run as root, Postgres has a user of its own
+            Path(folder).chmod(0o755)  # under root Postgres runs as another user, which must enter it
             found = asyncio.run(run(Path(folder), people, chosen.persons, chosen.lookalike))
         print(found.text(), flush=True)
 

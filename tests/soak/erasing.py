@@ -89,7 +89,7 @@ def main() -> int:
     print("\n".join([HEAD, *(finding.row for finding in found)]), flush=True)
     for faces in (100_000, chosen.faces):
         folder = Path(tempfile.mkdtemp(prefix="facerec-soak-"))
-        folder.chmod(0o755)  # Postgres, which has a user of its own under root, passes through
+        folder.chmod(0o755)  # under root Postgres runs as another user, which must enter it
         try:
             wait = asyncio.run(timed(folder, faces))
             print(

@@ -22,7 +22,7 @@ from tests.benchmarks.vectors import Dataset
 from tests.soak.matcher.stack import Stack, connected
 
 VICTIMS = ("client", "matcher", "postgres")
-LONGEST_SECONDS = 600.0  # ends a soak whose import stands still
+LONGEST_SECONDS = 600.0  # ends a soak whose import makes no progress
 
 
 @dataclasses.dataclass(frozen=True)

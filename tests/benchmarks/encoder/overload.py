@@ -96,7 +96,7 @@ async def measure(address: str, pid: int, seconds: float) -> tuple[Outcome, Outc
 
 def attempt(seconds: float) -> tuple[Outcome, Outcome]:
     """Measure a server of its own."""
-    flags = ("--max-images", str(MAX_IMAGES * 4 // 3))  # of which one caller has three quarters
+    flags = ("--max-images", str(MAX_IMAGES * 4 // 3))  # one caller gets three quarters of them
     with PinnedServer(sorted(os.sched_getaffinity(0)), *flags) as server:
         return asyncio.run(measure(server.address, server.process.pid, seconds))
 

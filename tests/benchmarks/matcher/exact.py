@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from tests.benchmarks.vectors import Faces, Keys, Vectors
 
-PROBES, FACES = 256, 32768  # a product of so many is worked on at once
+PROBES, FACES = 256, 32768  # the size of a block that is multiplied at once
 # A float32 product of norms about 1.4 errs by far less: whatever is so near to the least is measured again.
 SLACK = 1e-4
 

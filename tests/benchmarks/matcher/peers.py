@@ -50,7 +50,7 @@ class KnnPickle:
 
         model = KNeighborsClassifier(n_neighbors=1, algorithm="ball_tree", weights="distance")
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # it wonders at so many persons for so few faces
+            warnings.simplefilter("ignore", UserWarning)  # it warns of so many persons for so few faces
             model.fit(self._faces.encodings, self._faces.people)
         with self._path.open("wb") as file:
             pickle.dump(model, file)

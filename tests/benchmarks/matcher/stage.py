@@ -29,7 +29,7 @@ SETTINGS = {
     "max_wal_size": "16GB",
     "checkpoint_timeout": "30min",
     "io_method": "sync",
-    "autovacuum": "off",  # it would run beside one measurement and not beside another
+    "autovacuum": "off",  # it would run during some measurements and not others
 }
 
 
@@ -68,7 +68,7 @@ async def million(dataset: Dataset, folder: Path | None) -> AsyncIterator[Stage]
         if folder is None:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="facerec-bench-")))
         folder.mkdir(exist_ok=True)
-        folder.chmod(0o755)  # run as root, Postgres has a user of its own
+        folder.chmod(0o755)  # under root Postgres runs as another user, which must enter it
         await _configure(folder)
         server = stack.enter_context(EmbeddedPostgres.open(folder / "data"))
         url = server.url()

@@ -145,7 +145,7 @@ async def test_calls_beyond_the_rate_are_refused_with_a_time_to_wait(
     assert len(answers) - len(errors) >= 3
     waits = [error.retry_after_seconds for error in errors]
     assert all(seconds is not None and 0 < seconds <= 0.5 for seconds in waits)
-    await verify(matcher, "a")  # nobody else waits for it
+    await verify(matcher, "a")  # other callers do not wait
     await asyncio.sleep(0.55)
     await verify(matcher, "b")
 

@@ -20,7 +20,7 @@ from tests.e2e.matcher.transfers import header
 from tests.fixtures.matcher import StartMatcher
 
 ROLES = ("encode", "verify", "identify", "enroll", "manage", "admin")
-# Who may do what, beside admin, who may everything. Written down here apart from the services' own tables.
+# Who may do what, besides admin, who may do everything. Independent of the services' own tables.
 ENTITLED = {
     "Encode": "encode", "EncodeStream": "encode", "DetectFaces": "encode", "GetModel": "encode",
     "Verify": "verify", "Compare": "verify",

@@ -89,7 +89,7 @@ async def test_a_matcher_is_unready_while_its_database_is_down(
     own_postgres.child.send(signal.SIGKILL)
     await asyncio.to_thread(own_postgres.child.wait, LIMIT_SECONDS)
     await until_shown(matcher, UNREADY)
-    assert (await asyncio.to_thread(read, matcher, "/livez"))[0] == 200  # nobody restarts it
+    assert (await asyncio.to_thread(read, matcher, "/livez"))[0] == 200  # so it is not restarted
     own_postgres.start()
     await until_shown(matcher, READY)
 

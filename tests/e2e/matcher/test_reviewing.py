@@ -74,7 +74,7 @@ async def index(connection: asyncpg.Connection, url: str) -> None:
     """Load the dataset and build its index; yields the connection."""
     await connection.execute("UPDATE facerec.collection SET index_above_faces = 1000")
     await runner.run_once(MaintenanceOptions(url))
-    # Of people who are all alike an index finds nobody surely: it is asked all the same here.
+    # Among people who are all alike an index finds nobody reliably; it is queried here nevertheless.
     await connection.execute("UPDATE facerec.collection SET index_effort = coalesce(index_effort, 16)")
     await connection.close()
 

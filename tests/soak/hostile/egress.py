@@ -133,7 +133,7 @@ def observe(*, short: bool) -> dict[str, Seen]:
     if not short:
         said[BENCHMARK] = Stated(places=("benchmarks' cache", "temporary folder"))
     folder = Path(tempfile.mkdtemp(prefix="facerec-"))
-    folder.chmod(0o755)  # run as root, Postgres has a user of its own
+    folder.chmod(0o755)  # under root Postgres runs as another user, which must enter it
     try:
         with EmbeddedPostgres.open(folder / "database") as server:
             photos = samples.sample_photos(ROOT / ".cache" / "samples")

@@ -51,7 +51,7 @@ class Pair:
 @contextlib.contextmanager
 def _pair() -> Iterator[Pair]:
     folder = Path(tempfile.mkdtemp(prefix="facerec-hostile-"))
-    folder.chmod(0o755)  # run as root, Postgres has a user of its own
+    folder.chmod(0o755)  # under root Postgres runs as another user, which must enter it
     with contextlib.ExitStack() as stack:
         stack.callback(shutil.rmtree, folder, ignore_errors=True)
         keys = folder / "keys.toml"

@@ -206,7 +206,7 @@ async def _running(database_url: str, folder: Path, people: int) -> AsyncIterato
 def attack(*, short: bool) -> list[CheckResult]:
     """Try each way, and 10,000 calls of chance whose every field is held against the distance."""
     folder = Path(tempfile.mkdtemp(prefix="facerec-soak-"))
-    folder.chmod(0o755)  # run as root, Postgres has a user of its own
+    folder.chmod(0o755)  # under root Postgres runs as another user, which must enter it
     try:
         with EmbeddedPostgres.open(folder / "data") as server:
             return asyncio.run(_attack(server.url(), folder, short=short))

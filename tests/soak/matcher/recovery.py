@@ -51,7 +51,9 @@ def _until_answered(call: Callable[[], object]) -> None:
             call()
             return
         except grpc.RpcError as error:
-            if error.code() == grpc.StatusCode.NOT_FOUND:  # nobody is unknown: the database said so
+            if (
+                error.code() == grpc.StatusCode.NOT_FOUND
+            ):  # the database answered that there is no such person
                 return
             assert error.code() in TRANSIENT, error
             assert retry_seconds(error) is not None, error

@@ -80,7 +80,7 @@ class Stack:
     def open(cls, *flags: str, module: str = MATCHER) -> Iterator["Stack"]:
         """A stack in a folder of its own, which goes with it."""
         folder = Path(tempfile.mkdtemp(prefix="facerec-soak-"))
-        folder.chmod(0o755)  # run as root, Postgres has a user of its own
+        folder.chmod(0o755)  # under root Postgres runs as another user, which must enter it
         try:
             stack = cls(folder, module, flags)
             try:

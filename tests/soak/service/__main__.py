@@ -23,7 +23,7 @@ WORKERS = 16
 PACE_SECONDS = 15.0
 MEMORY_BYTES = 64 * 2**20
 UPGRADE_CALLS = 5000
-MAX_P99_RATIO = 2.0  # the quiet p99, at the most, for callers beside hostile ones
+MAX_P99_RATIO = 2.0  # the maximum p99 beside hostile callers, as a multiple of the quiet p99
 
 
 def photo() -> Path:

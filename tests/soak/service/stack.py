@@ -117,7 +117,7 @@ class Stack:
     def open(cls, *, matcher: tuple[str, ...] = (), encoder: tuple[str, ...] = ()) -> Iterator["Stack"]:
         """A stack in a folder of its own, which goes with it."""
         folder = Path(tempfile.mkdtemp(prefix="facerec-soak-"))
-        folder.chmod(0o755)  # run as root, Postgres has a user of its own
+        folder.chmod(0o755)  # under root Postgres runs as another user, which must enter it
         try:
             stack = cls(folder, matcher, encoder)
             try:

@@ -136,7 +136,7 @@ def _wait_for(load: Load, calls: int) -> None:
 @contextmanager
 def _folder() -> Iterator[Path]:
     folder = Path(tempfile.mkdtemp(prefix="facerec-soak-"))
-    folder.chmod(0o755)  # run as root, Postgres has a user of its own
+    folder.chmod(0o755)  # under root Postgres runs as another user, which must enter it
     try:
         yield folder
     finally:
