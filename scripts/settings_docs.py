@@ -13,7 +13,7 @@ from matcher_service.settings import MatcherSettings
 
 HEAD = """# Settings
 
-For whoever configures a service. Generated from the services' settings by `make settings-docs`.
+For operators who configure a service. Generated from the services' settings by `make settings-docs`.
 
 Each can be set by a flag, by an environment variable or in a TOML file given by `--config`. A flag
 overrides the environment, the environment the file, the file the default. A variable with the suffix

@@ -24,14 +24,17 @@ EVERYWHERE = {
     r"\bmend(s|ed|ing)?\b": "fix",
     r"\bdear(er|est)\b": "costlier, costliest",
     r"\bby and by\b": "in batches, later",
-    r"\btried anew\b|\btried_anew\b": "retried on a schema change",
+    r"\banew\b|_anew\b": "again, reloaded, rebuilt",
+    r"\bwhoever\b": "a caller that, people who",
+    r"\b[Ee]nrol(ment|ments|s)?\b": "enrollment, enroll",
+    r"\bstrangers?\b": "unenrolled (non-mated) probe",
+    r"\bunforeseen\b|\bamiss\b": "unexpected, wrong",
 }
 IN_CODE = {
     r"\bintake\b": "request reader",
     r"\bclass (Gate|Finding|Turns|Lane)\b": "FairSemaphore, CheckResult, KeyedLocks, FairThreadPool",
     r"\bquick_?look\b|\bself\._look\(": "query",
     r"\bkeeper\b": "maintenance runner",
-    r"\bstrangers?\b": "unenrolled (non-mated) probe",
     r"\bgallery(?!\.npz|\.backup)\b|\bgalleries\b": "collection, or person service",
     r"\bJudge\b": "quality assessor",
     r"\bself\._acceptance\b": "enrollment policy",
@@ -41,6 +44,10 @@ IN_CODE = {
     r"\bFAR\b|\bFRR\b": "FMR, FNMR",
     r"\bQUICK_": "REDUCED_",
     r"\bmoment\(": "future_time, expire_time_of",
+}
+IN_TESTS = {
+    r"(?<!0001_)gallery(?!\.\w|\.{)|galleries|Gallery": "dataset, collection or database",
+    r"\btold\b|_told\b": "output, message, reported",
 }
 NAMED_THEMSELVES = {"docs/glossary.md", "CHANGELOG.md", "scripts/words.py"}
 TEXT = {".py", ".sql", ".proto", ".md", ".yaml", ".sh", ".toml"}
@@ -68,7 +75,11 @@ def main() -> int:
     """Print each occurrence with the term to use; return 1 where there is one."""
     found = 0
     for name, text in texts():
-        words = {**EVERYWHERE, **(IN_CODE if name.startswith(PRODUCT) else {})}
+        words = {
+            **EVERYWHERE,
+            **(IN_CODE if name.startswith(PRODUCT) else {}),
+            **(IN_TESTS if name.startswith("tests/") else {}),
+        }
         for number, line in enumerate(text.splitlines(), 1):
             for pattern, term in words.items():
                 if match := re.search(pattern, line):

@@ -1,11 +1,11 @@
-"""A superuser who does to the database what goes wrong with it."""
+"""A superuser's connection that causes faults in the database."""
 
 import asyncio
 
 import asyncpg
 
-from tests.benchmarks.vectors import Gallery
-from tests.fixtures import gallery
+from tests.benchmarks.vectors import Dataset
+from tests.fixtures import dataset
 
 
 class Administrator:
@@ -20,8 +20,8 @@ class Administrator:
         self._loop.run_until_complete(self.connection.execute(statement))
 
     def load(self, persons: int) -> None:
-        """Put a generated gallery in."""
-        self._loop.run_until_complete(gallery.load(self.connection, Gallery(persons, 3.0, seed=11).all()))
+        """Load a generated dataset into the default collection."""
+        self._loop.run_until_complete(dataset.load(self.connection, Dataset(persons, 3.0, seed=11).all()))
 
     def close(self) -> None:
         """Close it; what was not committed is undone."""

@@ -1,4 +1,4 @@
-"""What the alerts are made to fire with."""
+"""Fixtures that make the alerts fire: Prometheus, Postgres and a matcher."""
 
 import asyncio
 import os

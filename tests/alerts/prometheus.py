@@ -1,4 +1,4 @@
-"""A real Prometheus that scrapes real servers by the configuration and the rules that are shipped."""
+"""A real Prometheus that scrapes real servers with the shipped configuration and rules."""
 
 import copy
 import json
@@ -39,7 +39,7 @@ def shortened() -> dict[str, Any]:
 
 
 class Prometheus:
-    """Scrapes every second whom it is told to. Its files go into a folder."""
+    """A Prometheus that scrapes its targets every second. Its files go into a folder."""
 
     def __init__(self, folder: Path) -> None:
         self._config = folder / "prometheus.yaml"
@@ -82,11 +82,11 @@ class Prometheus:
         ]
 
     def wait_for(self, *alerts: str) -> None:
-        """Wait until all of these fire."""
+        """Wait until all of these alerts fire."""
         wait_until(lambda: all(self.firing(alert) for alert in alerts))
 
     def wait_for_end(self, *alerts: str) -> None:
-        """Wait until none of these fires."""
+        """Wait until none of these alerts fires."""
         wait_until(lambda: not any(self.firing(alert) for alert in alerts))
 
     def stop(self) -> None:

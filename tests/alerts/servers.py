@@ -1,4 +1,4 @@
-"""Servers that come back where they were, and callers that go on until they are told to stop."""
+"""Servers that restart on their old ports, and callers that go on until they are stopped."""
 
 import contextlib
 import threading
@@ -26,7 +26,7 @@ class Server:
         self.process.event(self._ready)
 
     def stop(self) -> None:
-        """End it, where it runs."""
+        """Stop it, if it runs."""
         if self.process.process.poll() is None:
             self.process.stop()
 

@@ -50,7 +50,7 @@ def verify(stub: matcher_pb2_grpc.MatcherServiceStub) -> Callable[[], object]:
     return lambda: stub.Verify(CLAIM, timeout=LIMIT_SECONDS)
 
 
-def test_a_service_that_is_gone(matcher: Server, prometheus: Prometheus) -> None:
+def test_an_alert_fires_when_a_service_is_gone(matcher: Server, prometheus: Prometheus) -> None:
     encoder = Server(*ENCODER, *CACHE)
     try:
         prometheus.scrape({"facerec-matcher": [matcher.admin], "facerec-encoder": [encoder.admin]})
@@ -73,7 +73,7 @@ def test_a_service_that_is_gone(matcher: Server, prometheus: Prometheus) -> None
         encoder.stop()
 
 
-def test_a_database_that_is_down(
+def test_an_alert_fires_when_the_database_is_down(
     stub: matcher_pb2_grpc.MatcherServiceStub, postgres: EmbeddedPostgres, prometheus: Prometheus
 ) -> None:
     with calling(verify(stub)):
@@ -86,7 +86,7 @@ def test_a_database_that_is_down(
         stub.Verify(CLAIM)
 
 
-def test_a_fault_of_ours(
+def test_an_alert_fires_on_internal_errors(
     stub: matcher_pb2_grpc.MatcherServiceStub, administrator: Administrator, prometheus: Prometheus
 ) -> None:
     renaming = pb.UpdatePersonRequest(person_id="ann", display_name="Ann")
@@ -100,7 +100,7 @@ def test_a_fault_of_ours(
         prometheus.wait_for_end("FacerecInternalErrors")
 
 
-def test_a_table_that_somebody_keeps_locked(
+def test_alerts_fire_when_a_table_stays_locked(
     stub: matcher_pb2_grpc.MatcherServiceStub, administrator: Administrator, prometheus: Prometheus
 ) -> None:
     with calling(verify(stub)):
@@ -111,7 +111,7 @@ def test_a_table_that_somebody_keeps_locked(
         prometheus.wait_for_end("FacerecSlowVerify", "FacerecConnectionsExhausted")
 
 
-def test_more_callers_than_are_served(
+def test_an_alert_fires_when_calls_are_refused_as_overloaded(
     stub: matcher_pb2_grpc.MatcherServiceStub, administrator: Administrator, prometheus: Prometheus
 ) -> None:
     administrator.execute("BEGIN")
@@ -122,7 +122,7 @@ def test_more_callers_than_are_served(
     prometheus.wait_for_end("FacerecOverloaded")
 
 
-def test_an_event_loop_that_lacks_the_cpu(matcher: Server, prometheus: Prometheus) -> None:
+def test_an_alert_fires_when_the_event_loop_lacks_cpu(matcher: Server, prometheus: Prometheus) -> None:
     process = matcher.process.process
     ends = time.monotonic() + LIMIT_SECONDS
     while not prometheus.firing("FacerecLoopLag"):
@@ -135,7 +135,7 @@ def test_an_event_loop_that_lacks_the_cpu(matcher: Server, prometheus: Prometheu
     prometheus.wait_for_end("FacerecLoopLag")
 
 
-def test_somebody_who_guesses_keys(
+def test_an_alert_fires_when_somebody_guesses_keys(
     postgres: EmbeddedPostgres, prometheus: Prometheus, tmp_path: Path
 ) -> None:
     keys = tmp_path / "keys.toml"
@@ -155,7 +155,7 @@ def test_somebody_who_guesses_keys(
         server.stop()
 
 
-def test_decisions_that_the_database_does_not_take(
+def test_an_alert_fires_when_decisions_cannot_be_written(
     matcher: Server,
     stub: matcher_pb2_grpc.MatcherServiceStub,
     administrator: Administrator,
@@ -170,7 +170,7 @@ def test_decisions_that_the_database_does_not_take(
     prometheus.wait_for_end("FacerecDecisionsDropped")
 
 
-def test_an_encoder_that_fails_its_self_test(prometheus: Prometheus, tmp_path: Path) -> None:
+def test_an_alert_fires_when_an_encoder_fails_its_self_test(prometheus: Prometheus, tmp_path: Path) -> None:
     weights = files.read(files.find().resnet)
     parsed = resnet.parse(weights.data)
     drifted = graph.write(resnet.ResNet(parsed.layers, average=(122.782, 117.001, 105.298), chip_pixels=150))
@@ -200,19 +200,19 @@ def changed_weights(folder: Path) -> None:
             (folder / each.name).symlink_to(each)
     data = bytearray(source.read_bytes())
     middle = len(data) // 2
-    for place in range(middle, middle + 1000):
-        data[place] ^= 1
+    for index in range(middle, middle + 1000):
+        data[index] ^= 1
         try:
             resnet.parse(bytes(data))
         except WeightsInvalid:  # it was no bit of a number's
-            data[place] ^= 1
+            data[index] ^= 1
         else:
             (folder / source.name).write_bytes(data)
             return
     raise AssertionError("no bit can be changed")
 
 
-def test_two_models_at_once(prometheus: Prometheus, tmp_path: Path) -> None:
+def test_an_alert_fires_when_two_models_serve_at_once(prometheus: Prometheus, tmp_path: Path) -> None:
     changed_weights(tmp_path)
     (tmp_path / "cache").mkdir()
     old = Server(*ENCODER, *CACHE)
@@ -230,7 +230,9 @@ def test_two_models_at_once(prometheus: Prometheus, tmp_path: Path) -> None:
 
 
 @needs_gpu_runtime
-def test_an_encoder_whose_gpu_is_lost(prometheus: Prometheus, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_alert_fires_when_an_encoder_has_lost_its_gpu(
+    prometheus: Prometheus, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with_gpu_runtime = os.environ["ONNXRUNTIME_GPU"] + os.pathsep + os.environ.get("PYTHONPATH", "")
     with monkeypatch.context() as context:
         context.setenv("PYTHONPATH", with_gpu_runtime)

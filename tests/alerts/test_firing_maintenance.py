@@ -34,7 +34,7 @@ def maintain(postgres: EmbeddedPostgres, *flags: str) -> int:
     return done.returncode
 
 
-def test_maintenance_that_nobody_runs(
+def test_an_alert_fires_when_nobody_runs_maintenance(
     matcher: Server, postgres: EmbeddedPostgres, prometheus: Prometheus
 ) -> None:
     prometheus.wait_for("FacerecMaintenanceStale")
@@ -47,7 +47,7 @@ def test_maintenance_that_nobody_runs(
     prometheus.wait_for_end("FacerecMaintenanceStale")
 
 
-def test_maintenance_that_fails_in_a_collection(
+def test_an_alert_fires_when_maintenance_fails_in_a_collection(
     matcher: Server, postgres: EmbeddedPostgres, administrator: Administrator, prometheus: Prometheus
 ) -> None:
     assert maintain(postgres) == 0
@@ -60,7 +60,7 @@ def test_maintenance_that_fails_in_a_collection(
     prometheus.wait_for_end("FacerecMaintenanceFailing")
 
 
-def test_a_table_that_is_held_against_maintenance(
+def test_an_alert_fires_when_a_lock_blocks_maintenance(
     matcher: Server, postgres: EmbeddedPostgres, administrator: Administrator, prometheus: Prometheus
 ) -> None:
     administrator.execute("BEGIN")
@@ -72,7 +72,7 @@ def test_a_table_that_is_held_against_maintenance(
     prometheus.wait_for_end("FacerecMaintenanceWaiting")
 
 
-def test_an_erasure_that_a_snapshot_keeps_from_being_vacuumed(
+def test_an_alert_fires_when_a_snapshot_blocks_the_vacuum_of_an_erasure(
     matcher: Server, postgres: EmbeddedPostgres, administrator: Administrator, prometheus: Prometheus
 ) -> None:
     with grpc.insecure_channel(matcher.address) as channel:
@@ -91,7 +91,7 @@ def test_an_erasure_that_a_snapshot_keeps_from_being_vacuumed(
     prometheus.wait_for_end("FacerecErasurePending")
 
 
-def test_an_index_that_was_measured_below_its_target(
+def test_an_alert_fires_when_an_index_is_below_its_target_recall(
     matcher: Server, postgres: EmbeddedPostgres, administrator: Administrator, prometheus: Prometheus
 ) -> None:
     administrator.load(400)

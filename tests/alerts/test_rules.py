@@ -1,4 +1,4 @@
-"""The rules are ones that Prometheus takes, and each is held to firing and to ending."""
+"""Prometheus accepts the rules, and each fires and ends when it should."""
 
 import re
 import shutil
@@ -29,19 +29,19 @@ def test_prometheus_takes_the_configuration_and_the_rules() -> None:
 
 
 @needs_promtool
-def test_every_rule_fires_and_ends_as_it_is_told() -> None:
+def test_every_rule_fires_and_ends_as_its_cases_expect() -> None:
     promtool("test", "rules", str(HERE / "rules_test.yaml"))
 
 
-def test_of_every_alert_it_is_told_when_it_does_not_fire_when_it_does_and_when_it_has_ended() -> None:
+def test_every_alert_has_a_case_before_it_fires_while_it_fires_and_after_it_ended() -> None:
     cases = yaml.safe_load((HERE / "rules_test.yaml").read_text())["tests"]
-    told: dict[str, list[bool]] = {}
+    firing: dict[str, list[bool]] = {}
     for case in cases:
         (alert,) = {check["alertname"] for check in case["alert_rule_test"]}
         fires = [bool(check["exp_alerts"]) for check in case["alert_rule_test"]]
         assert [fires[0], True in fires, fires[-1]] == [False, True, False], alert
-        told[alert] = fires
-    assert set(told) == {rule["alert"] for rule in rules()}
+        firing[alert] = fires
+    assert set(firing) == {rule["alert"] for rule in rules()}
 
 
 def test_every_alert_is_made_to_fire_by_real_servers() -> None:
@@ -55,7 +55,7 @@ def labels_of(rule: dict[str, Any]) -> set[str]:
     return set(re.findall(r"\$labels\.(\w+)", rule["annotations"]["summary"]))
 
 
-def test_replicas_are_told_apart_by_what_prometheus_itself_calls_them() -> None:
+def test_replicas_are_distinguished_by_prometheus_own_labels() -> None:
     for rule in rules():
         assert "pod" not in labels_of(rule) | set(re.findall(r"\w+", rule["expr"])), rule["alert"]
         assert labels_of(rule) <= {"instance", "job", "grpc_method", "reason", "step"}

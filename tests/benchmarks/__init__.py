@@ -1,1 +1,1 @@
-"""Measurements: what the services cost beside what people used before."""
+"""Measurements: the cost of the services compared with the tools that people used before."""

@@ -1,4 +1,4 @@
-"""How often a calibration's intervals hold the truth, on populations whose error rates are known.
+"""How often a calibration's intervals contain the true rate, on populations whose error rates are known.
 
 `python -m tests.benchmarks.calibration [--populations 1000]`
 
@@ -30,7 +30,7 @@ Vectors = npt.NDArray[np.float64]
 
 @dataclasses.dataclass(frozen=True)
 class Coverage:
-    """Of one kind of population: how often the interval held the truth at the threshold for the target."""
+    """Of one kind of population: how often the interval at the target's threshold contained the true rate."""
 
     persons: int
     photos: int
@@ -74,7 +74,7 @@ def _counted(distances: Vectors) -> npt.NDArray[np.int64]:
 
 
 def cover(populations: int, persons: int, photos: int, *, seed: int) -> Coverage:
-    """Draw populations of one kind and look whether their intervals hold the truth."""
+    """Draw populations of one kind and check whether their intervals contain the true rates."""
     random = np.random.default_rng(seed)
     far = frr = 0
     for _ in range(populations):

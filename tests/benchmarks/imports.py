@@ -1,4 +1,4 @@
-"""How quickly encodings move in and out, beside a bare COPY and a pickled classifier's training.
+"""How quickly encodings are imported and exported, compared with a bare COPY and a classifier's training.
 
 `python -m tests.benchmarks.imports [--faces 1000000]`
 """
@@ -18,15 +18,15 @@ from sklearn.neighbors import KNeighborsClassifier
 from facerec.client import FaceBatch, MatcherClient
 from matcher_service.postgres.vectors import vector_wire
 from tests.benchmarks.encoder.tables import table
-from tests.benchmarks.vectors import Faces, Gallery
-from tests.fixtures.gallery import SPACE
+from tests.benchmarks.vectors import Dataset, Faces
+from tests.fixtures.dataset import SPACE
 from tests.soak.matcher.stack import Stack
 
 BATCH_FACES = 2000
 
 
 def batches(blocks: Sequence[Faces]) -> Iterator[FaceBatch]:
-    """The gallery as an import takes it."""
+    """The dataset in the form that an import takes."""
     for faces in blocks:
         names = [f"p{number}" for number in faces.people]
         for first in range(0, len(names), BATCH_FACES):
@@ -67,7 +67,7 @@ def trained(blocks: Sequence[Faces]) -> float:
 
 def run(faces: int) -> None:
     """Print the table."""
-    blocks = list(Gallery(faces // 2, photos=2, even=True).blocks())
+    blocks = list(Dataset(faces // 2, photos=2, even=True).blocks())
     count = sum(len(block.people) for block in blocks)
     rows = []
     with Stack.open() as stack, MatcherClient(stack.addresses[0]) as client:

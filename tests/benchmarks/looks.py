@@ -1,7 +1,7 @@
-"""People with photos of two looks, and someone who is like the rarer one: `make bench-looks`.
+"""People with photos of two looks, and someone who resembles the rarer one: `make bench-looks`.
 
 Each of these people has one photo of a look that is 0.5 to 0.9 from the others', and each has a look-alike
-0.42 from that photo. Whoever shows the photo, or a new one of the same look, is to be told of the person.
+0.42 from that photo. A probe of that photo, or of a new one of the same look, must find the person.
 What an index answers alone is compared with numpy, and what `maintain` measured of the index with probes that
 numpy made.
 """
@@ -28,8 +28,8 @@ from tests.benchmarks.matcher import calls
 from tests.benchmarks.matcher.exact import nearest
 from tests.benchmarks.matcher.stage import connected
 from tests.benchmarks.matcher.tables import Table
-from tests.benchmarks.vectors import Faces, Gallery, Keys, Vectors
-from tests.fixtures.gallery import load_blocks
+from tests.benchmarks.vectors import Dataset, Faces, Keys, Vectors
+from tests.fixtures.dataset import load_blocks
 from tests.fixtures.matcher import RunningMatcher
 from tests.soak import stage
 
@@ -46,7 +46,7 @@ MEASURED = {False: ("index_recall", "recall_samples"), True: ("index_far_recall"
 
 @dataclass(frozen=True)
 class Population:
-    """A gallery with such people, and by their number of photos the rarer one of each: (persons, 128)."""
+    """A dataset with such people, and by their number of photos the rarer look of each: (persons, 128)."""
 
     faces: Faces
     odd: dict[int, Vectors]
@@ -76,8 +76,8 @@ class Measurement:
 def populate(people: int, persons: int, *, lookalike: float = LOOKALIKE, seed: int = 5) -> Population:
     """A crowd of so many with a photo each, and so many persons with two looks for each number of photos."""
     random = np.random.default_rng(seed)
-    crowd = Gallery(people, photos=1, even=True)
-    drawn = crowd.strangers(2 * persons * len(PHOTOS)).reshape(len(PHOTOS), 2, persons, -1)
+    crowd = Dataset(people, photos=1, even=True)
+    drawn = crowd.non_mated(2 * persons * len(PHOTOS)).reshape(len(PHOTOS), 2, persons, -1)
     numbers: list[Keys] = [crowd.all().people]
     encodings: list[Vectors] = [crowd.all().encodings]
     first = people
@@ -107,7 +107,7 @@ async def load(url: str, population: Population) -> None:
 
 
 async def ask(matcher: RunningMatcher, population: Population) -> list[Outcome]:
-    """Show each person's rarer photo and new ones like it, and count what the index hides."""
+    """Probe with each person's rarer photo and new ones like it, and count what the index misses."""
     outcomes = []
     for photos, stored in population.odd.items():
         probes = np.concatenate([stored, *(step(stored, distance) for distance in NEW_PHOTOS)])
@@ -227,7 +227,7 @@ def table(people: int, outcomes: list[Outcome], measurements: list[Measurement])
 
 
 async def run(folder: Path, people: int, persons: int, lookalike: float) -> Table:
-    """Build it all on a Postgres of its own, and ask."""
+    """Load everything into a separate Postgres, and run the probes."""
     population = populate(people, persons, lookalike=lookalike)
     opened, matcher, channel = await stage.start(folder)
     try:
@@ -247,7 +247,7 @@ def main() -> None:
     chosen = parser.parse_args()
     for people in chosen.people:
         with tempfile.TemporaryDirectory(prefix="facerec-looks-") as folder:
-            Path(folder).chmod(0o755)  # run as root, Postgres has a user of its own
+            Path(folder).chmod(0o755)  # under root Postgres runs as another user, which must enter it
             found = asyncio.run(run(Path(folder), people, chosen.persons, chosen.lookalike))
         print(found.text(), flush=True)
 

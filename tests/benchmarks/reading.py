@@ -1,4 +1,4 @@
-"""How long reading a source takes, without sending it, and how much memory; beside another checkout.
+"""The time and memory of reading a source without sending it, compared with another checkout.
 
 `python -m tests.benchmarks.reading [--rows 1000000] [--runs 3] [--against DIR] [KIND ...]`
 """

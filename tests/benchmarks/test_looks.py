@@ -1,4 +1,4 @@
-"""What an index hides of people with photos of two looks: the same code as at length, over some thousand."""
+"""How often an index misses people with photos of two looks: a short form of the benchmark."""
 
 import pytest
 
@@ -11,7 +11,7 @@ def population() -> looks.Population:
     return looks.populate(3000, 50)
 
 
-async def test_no_answer_of_the_index_alone_hides_a_nearer_face(
+async def test_no_index_result_misses_a_nearer_face(
     matcher: RunningMatcher, database_url: str, population: looks.Population
 ) -> None:
     await looks.load(database_url, population)

@@ -1,4 +1,4 @@
-"""A seeded generator of vectors shaped like dlib's face encodings, for galleries no test could photograph.
+"""A seeded generator of vectors shaped like dlib's face encodings, for datasets no test could photograph.
 
 Uniform noise flatters every index and every bound, so the moments here are those of real encodings of
 ordinary photos made with dlib's ResNet (66 identities measured):
@@ -15,8 +15,8 @@ lie nearer to the average face, which gives the fat lower tail of the distances 
 is Gaussian with eigenvalues falling as 1 / sqrt(i) in the same basis, and a log-normal spread (some photos
 are worse). The free constants were fitted to the figures above; test_vectors.py holds them to it.
 
-Everything is drawn per block of people from (seed, stream, block), so the same gallery comes out whatever
-is asked of it first, and a gallery of millions never needs to be in memory.
+Everything is drawn per block of people from (seed, stream, block), so a dataset is the same in whatever
+order its parts are requested, and one of millions of people never needs to be in memory.
 """
 
 from collections.abc import Iterator
@@ -38,7 +38,7 @@ PHOTO_FALL = 0.5
 PHOTO_SPREAD = 0.15  # 95 % of a person's pairs within 0.26 to 0.45
 
 _BASIS, _PEOPLE, _PHOTOS, _PROBES = range(4)  # streams of random numbers
-_STRANGER_BLOCKS = 1 << 20  # strangers are people of blocks no gallery reaches
+_UNENROLLED_BLOCKS = 1 << 20  # unenrolled people are of blocks that no dataset reaches
 
 Vectors = npt.NDArray[np.float32]
 Keys = npt.NDArray[np.int64]
@@ -53,21 +53,21 @@ class Faces:
 
 
 @dataclass(frozen=True)
-class Gallery:
-    """A gallery of `people` persons.
+class Dataset:
+    """Generated faces of `people` persons.
 
-    `photos` is the number of photos a person on average: each has exactly so many when `even`, otherwise
-    1 to `most_photos` at random, falling geometrically.
+    `photos` is the mean number of photos per person: each has exactly so many when `even`, otherwise
+    1 to `max_photos`, drawn from a geometric distribution.
     """
 
     people: int
     photos: float = 2.0
     even: bool = False
-    most_photos: int = 100
+    max_photos: int = 100
     seed: int = field(default=1, kw_only=True)
 
     def blocks(self) -> Iterator[Faces]:
-        """Yield every face of the gallery, some ten thousand at a time, in the order of people."""
+        """Yield every face of the dataset, some ten thousand at a time, in the order of people."""
         for block in range(-(-self.people // BLOCK_PEOPLE)):
             first = block * BLOCK_PEOPLE
             present = min(BLOCK_PEOPLE, self.people - first)
@@ -78,7 +78,7 @@ class Gallery:
             yield Faces((rows + first).astype(np.int64), encodings)
 
     def all(self) -> Faces:
-        """Return the whole gallery in memory: 512 bytes a face."""
+        """Return all faces in memory: 512 bytes a face."""
         blocks = list(self.blocks())
         return Faces(
             np.concatenate([block.people for block in blocks]),
@@ -95,10 +95,10 @@ class Gallery:
             identities[here] = self._identities(int(block))[people[here] % BLOCK_PEOPLE]
         return Faces(people.astype(np.int64), self._photographed(identities, random))
 
-    def strangers(self, count: int, *, draw: int = 0) -> Vectors:
+    def non_mated(self, count: int, *, draw: int = 0) -> Vectors:
         """Return a photo of each of `count` people who are not enrolled."""
         blocks = range(-(-count // BLOCK_PEOPLE))
-        first = _STRANGER_BLOCKS + draw * 1024
+        first = _UNENROLLED_BLOCKS + draw * 1024
         identities = np.concatenate([self._identities(first + block) for block in blocks])[:count]
         return self._photographed(identities, self._random(_PROBES, 2 * draw + 1))
 
@@ -139,7 +139,7 @@ class Gallery:
     def _photo_counts(self, random: np.random.Generator) -> npt.NDArray[np.int64]:
         if self.even:
             return np.full(BLOCK_PEOPLE, round(self.photos))
-        return np.minimum(random.geometric(1 / self.photos, BLOCK_PEOPLE), self.most_photos)
+        return np.minimum(random.geometric(1 / self.photos, BLOCK_PEOPLE), self.max_photos)
 
 
 def _spread(random: np.random.Generator, rows: int, deviation: float) -> Vectors:

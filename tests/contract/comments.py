@@ -1,4 +1,4 @@
-"""Reads the contract's comments: what each symbol says of itself, and the ranges it states."""
+"""Reads the contract's comments: the comment of each symbol, and the ranges it states."""
 
 import dataclasses
 import re
@@ -31,7 +31,7 @@ class Symbol:
 
     @property
     def bounds(self) -> tuple[Bound, Bound] | None:
-        """The least and greatest value stated, where both are plain numbers."""
+        """The minimum and maximum stated, if both are plain numbers."""
         stated = RANGE.search(self.comment)
         if stated is None:
             return None

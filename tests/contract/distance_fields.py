@@ -1,4 +1,4 @@
-"""Every field of every answer of the matcher, by what it tells of a distance to a caller without scores.
+"""Every field of every answer of the matcher, by what it discloses of a distance to a caller without scores.
 
 docs/security.md has the same table in words; tests/e2e/access/test_scores.py holds the services to it.
 """
@@ -10,8 +10,8 @@ from typing import Any
 from facerec.matcher.v1 import matcher_pb2
 
 
-class Told(enum.Enum):
-    """What a field tells of a distance."""
+class Disclosure(enum.Enum):
+    """What a field discloses of a distance."""
 
     NOTHING = "nothing"  # it follows from no distance
     MATCH = "match"  # it follows from who is within the threshold in force
@@ -106,23 +106,23 @@ AuditEvent: outcome
 ExportedFace: encoding
 Encoding: values space fingerprint
 """
-METADATA = {("FACE_DUPLICATE", "person_id"): Told.MATCH}
-"""What an error's ErrorInfo tells that depends on distances, by reason and key."""
+METADATA = {("FACE_DUPLICATE", "person_id"): Disclosure.MATCH}
+"""What an error's ErrorInfo discloses that depends on distances, by reason and key."""
 
 
-def _read(text: str, told: Told) -> Iterator[tuple[str, Told]]:
+def _read(text: str, disclosure: Disclosure) -> Iterator[tuple[str, Disclosure]]:
     for line in text.strip().splitlines():
         message, _, fields = line.partition(": ")
         for field in fields.split():
-            yield f"{message}.{field}", told
+            yield f"{message}.{field}", disclosure
 
 
 _ROWS = [
-    *_read(_NOTHING, Told.NOTHING),
-    *_read(_MATCH, Told.MATCH),
-    *_read(_PUBLIC, Told.PUBLIC),
-    *_read(_WITHHELD, Told.WITHHELD),
-    *_read(_REFUSED, Told.REFUSED),
+    *_read(_NOTHING, Disclosure.NOTHING),
+    *_read(_MATCH, Disclosure.MATCH),
+    *_read(_PUBLIC, Disclosure.PUBLIC),
+    *_read(_WITHHELD, Disclosure.WITHHELD),
+    *_read(_REFUSED, Disclosure.REFUSED),
 ]
 FIELDS = dict(_ROWS)
 """By `Message.field`."""

@@ -1,4 +1,4 @@
-"""Builds requests that are valid but for one field, from the ranges the contract states."""
+"""Builds requests that are valid except for one field, from the ranges the contract states."""
 
 import dataclasses
 from collections.abc import Iterator
@@ -41,7 +41,7 @@ def offered(service: descriptor.ServiceDescriptor) -> list[descriptor.MethodDesc
 
 
 def inside(method: descriptor.MethodDescriptor, base: message.Message) -> list[Case]:
-    """The least and the greatest value of every field whose range is stated."""
+    """The minimum and maximum of every field whose range is stated."""
     return list(_cases(method, base, (0, 0)))
 
 

@@ -1,4 +1,4 @@
-"""The lower bounds of pyproject.toml: what the checked-in stubs need, what the locks hold, and what works."""
+"""The lower bounds of pyproject.toml fit the checked-in stubs and the locks, and work."""
 
 import os
 import re

@@ -1,4 +1,4 @@
-"""The contract documents itself: nothing in it is without a comment, a unit, a range or a default."""
+"""Every symbol of the contract has a comment, and every field its unit, range and default."""
 
 import pytest
 from google.protobuf import descriptor_pb2

@@ -1,4 +1,4 @@
-"""What is deployed renders, validates, and names settings that exist."""
+"""The deployment files render, validate, and name existing settings."""
 
 import importlib.util
 import json
@@ -179,7 +179,7 @@ def test_every_variable_that_a_container_is_given_is_a_setting() -> None:
     assert {"ENCODER_TLS_CLIENT_CA_FILE", "MATCHER_KEYS_FILE", "MATCHER_ENCODER_TLS_CERT_FILE"} <= seen
 
 
-def told_metrics() -> set[str]:
+def exported_metrics() -> set[str]:
     """The metrics of docs/operations.md, which a test holds to be those there are."""
     text = (ROOT / "docs" / "operations.md").read_text()
     return set(re.findall(r"^\| `([a-z_]+)` \| (?:both|encoder|matcher) \|", text, re.MULTILINE))
@@ -191,14 +191,14 @@ def used_metrics(text: str) -> set[str]:
     return {re.sub(r"_(bucket|sum|count)$", "", name) for name in names}
 
 
-def test_dashboard_and_alerts_ask_for_metrics_that_there_are() -> None:
+def test_dashboard_and_alerts_use_existing_metrics() -> None:
     dashboard = json.loads((DEPLOY / "monitoring" / "dashboard.json").read_text())
     queries = [target["expr"] for panel in dashboard["panels"] for target in panel.get("targets", ())]
     rules = yaml.safe_load((DEPLOY / "monitoring" / "rules.yaml").read_text())
     alerts = [rule for group in rules["groups"] for rule in group["rules"]]
     used = used_metrics("\n".join([*queries, *(rule["expr"] for rule in alerts)]))
     assert len(used) > 15
-    assert used <= told_metrics()
+    assert used <= exported_metrics()
     runbook = (ROOT / "docs" / "operations.md").read_text()
     for rule in alerts:
         assert f"| `{rule['alert']}`, {rule['labels']['severity']} | " in runbook
@@ -213,7 +213,7 @@ def test_the_operators_rules_are_those_of_a_plain_prometheus() -> None:
     assert (resource["kind"], resource["spec"]) == ("PrometheusRule", plain)
 
 
-def test_every_service_is_scraped_by_the_name_that_the_rules_know() -> None:
+def test_every_service_is_scraped_under_the_job_name_of_the_rules() -> None:
     config = yaml.safe_load((DEPLOY / "monitoring" / "prometheus.yaml").read_text())
     compose = yaml.safe_load((DEPLOY / "compose.yaml").read_text())["services"]
     jobs = {job["job_name"]: job["static_configs"][0]["targets"] for job in config["scrape_configs"]}
@@ -223,7 +223,7 @@ def test_every_service_is_scraped_by_the_name_that_the_rules_know() -> None:
 
 
 @needs_kubectl
-def test_the_operator_scrapes_by_the_same_names() -> None:
+def test_the_operator_scrapes_under_the_same_job_names() -> None:
     monitor = named("prod", "ServiceMonitor", "facerec")["spec"]
     label = "app.kubernetes.io/name"
     (relabeling,) = monitor["endpoints"][0]["relabelings"]
@@ -246,7 +246,7 @@ def named(overlay: str, kind: str, name: str) -> dict[str, Any]:
 
 @needs_kubectl
 @pytest.mark.parametrize("overlay", OVERLAYS)
-def test_no_probe_speaks_plain_grpc_to_a_port_of_tls(overlay: str) -> None:
+def test_no_probe_uses_plain_grpc_on_a_tls_port(overlay: str) -> None:
     for name in ("encoder", "matcher"):
         (container,) = named(overlay, "Deployment", name)["spec"]["template"]["spec"]["containers"]
         probes = [container[f"{each}Probe"] for each in ("startup", "readiness", "liveness")]
@@ -258,7 +258,7 @@ def test_no_probe_speaks_plain_grpc_to_a_port_of_tls(overlay: str) -> None:
 
 
 @needs_kubectl
-def test_every_replica_finds_room_in_the_database() -> None:
+def test_the_database_has_connections_for_every_replica() -> None:
     from matcher_service.settings import MatcherSettings
 
     each = MatcherSettings.model_validate({"database_url": "postgresql:///"}).max_connections()
@@ -271,7 +271,7 @@ def test_every_replica_finds_room_in_the_database() -> None:
 
 @needs_kubectl
 @pytest.mark.parametrize("overlay", OVERLAYS)
-def test_a_labelled_caller_gets_out_and_in(overlay: str) -> None:
+def test_a_labelled_caller_may_connect_through_the_network_policies(overlay: str) -> None:
     label = {"facerec-client": "true"}
     out = named(overlay, "NetworkPolicy", "clients")["spec"]
     assert out["podSelector"]["matchLabels"] == label
@@ -290,8 +290,8 @@ def test_a_labelled_caller_gets_out_and_in(overlay: str) -> None:
         } in rule["from"]
 
 
-def test_every_secret_that_prod_asks_for_is_told() -> None:
-    told = (DEPLOY / "README.md").read_text()
+def test_every_secret_that_production_needs_is_documented() -> None:
+    readme = (DEPLOY / "README.md").read_text()
     text = "\n".join(
         path.read_text() for path in (DEPLOY / "kubernetes").rglob("*.yaml") if "dev" not in path.parts
     )
@@ -301,7 +301,7 @@ def test_every_secret_that_prod_asks_for_is_told() -> None:
     made = set(re.findall(r"^  secretName: ([\w-]+)", text, re.MULTILINE))  # by cert-manager
     assert {"facerec-database", "facerec-keys", "facerec-migrate-login"} <= asked - made
     for name in asked - made:
-        assert name in told, name
+        assert name in readme, name
 
 
 def pods_of_the_database(overlay: str) -> dict[str, dict[str, Any]]:
@@ -318,7 +318,9 @@ def pods_of_the_database(overlay: str) -> dict[str, dict[str, Any]]:
 
 @needs_kubectl
 @pytest.mark.parametrize("overlay", ["prod", "gpu"])
-def test_whoever_talks_to_the_database_of_production_has_the_ca_that_the_urls_name(overlay: str) -> None:
+def test_every_pod_that_connects_to_the_production_database_has_the_ca_that_the_urls_name(
+    overlay: str,
+) -> None:
     pods = pods_of_the_database(overlay)
     assert set(pods) == {"Deployment", "Job", "CronJob"}
     for pod in pods.values():
@@ -332,7 +334,7 @@ def test_whoever_talks_to_the_database_of_production_has_the_ca_that_the_urls_na
 
 
 @pytest.mark.parametrize("name", ["encoder", "encoder-gpu", "matcher"])
-def test_every_module_that_an_image_runs_is_there(name: str) -> None:
+def test_every_module_that_an_image_runs_exists(name: str) -> None:
     text = (DEPLOY / "docker" / f"{name}.Dockerfile").read_text()
     modules = re.findall(r'"-m", "([\w.]+)"', text)
     assert modules

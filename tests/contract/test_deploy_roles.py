@@ -58,7 +58,7 @@ async def test_the_logins_migrate_maintain_and_serve_and_none_of_them_is_a_super
     ]
 
 
-async def test_the_login_that_serves_changes_no_schema_and_becomes_nobody_else(
+async def test_the_serving_login_cannot_change_the_schema_or_become_another_role(
     server: EmbeddedPostgres,
 ) -> None:
     await migrations.migrate(server.url("facerec", "facerec_migrate"))

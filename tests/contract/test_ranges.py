@@ -1,4 +1,4 @@
-"""The servicers hold what the contract's comments state: ranges are inclusive and nothing beyond gets in."""
+"""The servicers enforce the ranges in the contract's comments, which are inclusive."""
 
 import io
 import uuid
@@ -137,7 +137,7 @@ def request_of(service: Any, case: requests.Case) -> message.Message:
 
 
 async def ask(stubs: Any, service: Any, case: requests.Case) -> None:
-    """Ask, and read an answer."""
+    """Call, and read an answer."""
     call = getattr(stubs[service.full_name], case.rpc)(request_of(service, case))
     await (call.read() if service.methods_by_name[case.rpc].server_streaming else call)
 

@@ -1,4 +1,4 @@
-"""What the admin port shows of two services that do real work: metrics, liveness, readiness."""
+"""The admin port of two services that do real work: metrics, liveness, readiness."""
 
 import re
 import urllib.error
@@ -66,7 +66,7 @@ def counted(samples: Samples, name: str, **labels: str) -> float:
     )
 
 
-def test_calls_are_counted_by_method_and_code_the_refused_ones_too(
+def test_calls_are_counted_by_method_and_code_also_refused_ones(
     encoder: EncoderProcess, matcher: MatcherProcess, sample_photos: Path
 ) -> None:
     photo = (sample_photos / "obama.jpg").read_bytes()
@@ -115,9 +115,7 @@ def test_a_broken_image_is_counted_by_its_code(encoder: EncoderProcess) -> None:
     assert refused(scrape(admin(encoder))) == refused(before) + 1
 
 
-def test_a_service_that_is_alive_may_not_be_ready(
-    make_database: Callable[[str], str], matcher: MatcherProcess
-) -> None:
+def test_a_live_service_may_be_unready(make_database: Callable[[str], str], matcher: MatcherProcess) -> None:
     assert fetch(admin(matcher), "/livez") == (200, "alive\n")
     assert fetch(admin(matcher), "/readyz") == (200, "ready\n")
     assert fetch(admin(matcher), "/")[0] == 404
@@ -131,12 +129,12 @@ def test_a_service_that_is_alive_may_not_be_ready(
         unmigrated.stop()
 
 
-def test_metrics_beyond_loopback_have_to_be_asked_for() -> None:
+def test_metrics_beyond_loopback_need_a_flag() -> None:
     with pytest.raises(InsecureAddress, match="--insecure"):
         Admin("0.0.0.0:0", dict, insecure=False)
 
 
-def test_every_metric_is_documented_and_every_documented_one_is_there(
+def test_every_metric_is_documented_and_every_documented_metric_exists(
     encoder: EncoderProcess, matcher: MatcherProcess
 ) -> None:
     text = (Path(__file__).parents[2] / "docs" / "operations.md").read_text()

@@ -1,4 +1,4 @@
-"""The connection that readiness is judged by answers in time, whatever became of it."""
+"""The readiness check's connection answers in time, also when it was lost."""
 
 import asyncio
 import functools
@@ -32,7 +32,7 @@ async def test_one_connection_is_kept_and_replaced_when_it_is_lost(
     checking.close()
 
 
-async def test_an_answer_that_does_not_come_is_not_waited_for(
+async def test_a_check_times_out_if_no_answer_comes(
     checking: CheckConnection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = await checking.ask(backend)

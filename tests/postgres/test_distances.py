@@ -1,4 +1,4 @@
-"""Postgres measures what numpy measures."""
+"""Distances computed by Postgres equal those of numpy."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Bringing a database to head: once, again, from several places, and never past what is known."""
+"""Migrating a database: once, again, concurrently, and never beyond the known version."""
 
 import asyncio
 import contextlib
@@ -31,7 +31,7 @@ WHERE datname = current_database() AND state = 'idle' AND query LIKE 'ROLLBACK%'
 """
 
 
-def test_a_migration_says_whom_it_serves() -> None:
+def test_a_migration_says_which_releases_it_serves() -> None:
     assert migrations.serves_from(14, "-- Notes.\n-- serves: 13\nSELECT 1;\n") == 13
     for unclear in ("", "--serves: 13\n", "-- serves 13\n", "-- serves: 15\n"):
         with pytest.raises(AssertionError, match="migration 14"):
@@ -50,7 +50,7 @@ async def test_concurrent_runs_apply_each_file_once(make_database: Callable[[str
     assert sorted(applied) == [[]] * 6 + [NAMES] * 3
 
 
-async def test_a_later_release_goes_on_from_there(database_url: str) -> None:
+async def test_a_later_release_applies_the_remaining_migrations(database_url: str) -> None:
     assert await migrate(database_url, [*migrations.available(), NEXT]) == [f"{NEXT.version:04d}_next"]
     with pytest.raises(
         MigrationError,
@@ -59,13 +59,13 @@ async def test_a_later_release_goes_on_from_there(database_url: str) -> None:
         await migrate(database_url)
 
 
-async def test_an_earlier_release_leaves_a_schema_alone_that_serves_it_still(database_url: str) -> None:
+async def test_an_earlier_release_does_not_change_a_newer_schema_that_serves_it(database_url: str) -> None:
     expanding = dataclasses.replace(NEXT, serves_from=len(NAMES))
     assert await migrate(database_url, [*migrations.available(), expanding]) == [f"{NEXT.version:04d}_next"]
     assert await migrate(database_url) == []
 
 
-async def test_one_migration_that_ends_what_older_releases_need_ends_it_for_all_that_follow(
+async def test_a_migration_that_stops_serving_older_releases_does_so_for_all_later_ones(
     database_url: str,
 ) -> None:
     later = dataclasses.replace(
@@ -76,7 +76,7 @@ async def test_one_migration_that_ends_what_older_releases_need_ends_it_for_all_
         await migrate(database_url)
 
 
-async def test_a_ledger_from_before_migrations_said_whom_they_serve_is_read_as_it_was_meant(
+async def test_an_old_ledger_without_serves_from_means_each_migrations_own_version(
     database_url: str, administrator: asyncpg.Connection
 ) -> None:
     await administrator.execute("ALTER TABLE facerec.schema_migration DROP serves_from")
@@ -87,7 +87,7 @@ async def test_a_ledger_from_before_migrations_said_whom_they_serve_is_read_as_i
     assert await administrator.fetchval("SELECT count(serves_from) FROM facerec.schema_migration") == 0
 
 
-async def test_a_failed_file_leaves_nothing_and_can_be_mended(database_url: str) -> None:
+async def test_a_failed_migration_leaves_nothing_and_can_be_fixed(database_url: str) -> None:
     broken = dataclasses.replace(NEXT, text=NEXT.text + "; SELECT nonsense()")
     with pytest.raises(MigrationError, match=r"undone: function nonsense\(\) does not exist"):
         await migrate(database_url, [*migrations.available(), broken])
@@ -100,7 +100,7 @@ async def test_an_edited_migration_is_refused(database_url: str) -> None:
         await migrate(database_url, edited)
 
 
-async def test_a_migration_waits_for_a_lock_only_so_long(
+async def test_a_migration_waits_for_a_lock_for_a_limited_time(
     database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(migrations, "TABLE_LOCK_PAUSE_SECONDS", 0)
@@ -131,7 +131,7 @@ async def test_a_migration_lets_others_pass_between_its_waits_for_a_lock(
         await reader.close()
 
 
-async def test_what_only_an_administrator_can_add_is_one_clear_line(
+async def test_missing_administrator_rights_are_reported_in_one_clear_line(
     empty_database_url: str, postgres_server: PostgresServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     connection = await asyncpg.connect(empty_database_url)
@@ -193,11 +193,11 @@ async def test_an_ordinary_user_with_the_rights_named_can_migrate(empty_database
 async def test_what_the_docs_have_a_superuser_run_is_what_migrating_needs(
     postgres_server: PostgresServer,
 ) -> None:
-    told = re.search(r"```sql\n(CREATE ROLE facerec_owner.*?)```", OPERATIONS.read_text(), re.DOTALL)
-    assert told
-    before, after = re.sub(r"--.*", "", told[1]).split("\\connect facerec\n")
+    documented = re.search(r"```sql\n(CREATE ROLE facerec_owner.*?)```", OPERATIONS.read_text(), re.DOTALL)
+    assert documented
+    before, after = re.sub(r"--.*", "", documented[1]).split("\\connect facerec\n")
     # A name of the test's own; the two roles are the cluster's, and may be another test's already.
-    name, logins = f"facerec_told_{os.getpid()}", ("facerec_migrate", "facerec_matcher")
+    name, logins = f"facerec_documented_{os.getpid()}", ("facerec_migrate", "facerec_matcher")
     statements = [each.strip() for each in before.replace("DATABASE facerec", f"DATABASE {name}").split(";")]
     for statement in filter(None, statements):
         with contextlib.suppress(asyncpg.DuplicateObjectError):
@@ -223,12 +223,12 @@ async def test_what_the_docs_have_a_superuser_run_is_what_migrating_needs(
             await asyncio.to_thread(postgres_server.execute, *drop)
 
 
-async def test_a_database_that_is_not_there_is_one_clear_line() -> None:
+async def test_a_missing_database_is_reported_in_one_clear_line() -> None:
     with pytest.raises(MigrationError, match="cannot connect to the database"):
         await migrate("postgresql://nobody@127.0.0.1:1/nothing")
 
 
-async def test_a_gallery_of_the_first_schema_is_carried_over(empty_database_url: str) -> None:
+async def test_the_people_of_the_first_schema_are_migrated(empty_database_url: str) -> None:
     """People, faces and request ids keep what they had; each person gets the mean of their encodings."""
     assert await migrate(empty_database_url, migrations.available()[:1]) == NAMES[:1]
     connection = await asyncpg.connect(empty_database_url)
@@ -273,7 +273,7 @@ async def test_a_gallery_of_the_first_schema_is_carried_over(empty_database_url:
         await connection.close()
 
 
-async def test_an_index_over_means_alone_is_asked_no_more(empty_database_url: str) -> None:
+async def test_an_index_over_means_alone_is_no_longer_used(empty_database_url: str) -> None:
     await migrate(empty_database_url, migrations.available()[:11])
     connection = await asyncpg.connect(empty_database_url)
     try:

@@ -4,8 +4,8 @@ import asyncpg
 
 from matcher_service.postgres.session import Session
 from matcher_service.postgres.statements import PARENTS, load, of_collection, partition_name
-from tests.benchmarks.vectors import Gallery
-from tests.fixtures.gallery import load as load_gallery
+from tests.benchmarks.vectors import Dataset
+from tests.fixtures.dataset import load as load_dataset
 
 FACES = 40_000
 SCANS = {
@@ -27,10 +27,10 @@ SCANS = {
 }
 
 
-async def test_no_statement_reads_a_whole_table_that_need_not(administrator: asyncpg.Connection) -> None:
+async def test_no_statement_reads_a_whole_table_unlisted(administrator: asyncpg.Connection) -> None:
     """As planned for any parameters, which is how a statement is run that is run often."""
-    people = Gallery(FACES // 2, photos=2, even=True, seed=3).all()
-    await load_gallery(administrator, people)
+    people = Dataset(FACES // 2, photos=2, even=True, seed=3).all()
+    await load_dataset(administrator, people)
     schema = await administrator.fetchval(
         "SELECT extnamespace::regnamespace::text FROM pg_extension WHERE extname = 'vector'"
     )

@@ -15,7 +15,7 @@ from matcher_service.postgres.database import Database, DatabaseOptions
 from matcher_service.postgres.statements import PARENTS, load, of_collection, parse, partition_name
 from matcher_service.postgres.vectors import vector_wire
 from tests.benchmarks.vectors import Faces
-from tests.fixtures.gallery import load as load_gallery
+from tests.fixtures.dataset import load as load_dataset
 
 # Of no collection, or of all: what they read of each is its settings, never people or faces.
 OF_THE_CATALOG = {"schema_version", "list_collections", "get_collection", "search_defaults"}
@@ -53,7 +53,7 @@ async def test_a_partition_has_one_name_in_sql_and_in_python(database: Database)
                 assert len(name) < 64
 
 
-async def test_every_statement_is_understood_by_the_serving_role(database: Database) -> None:
+async def test_every_statement_can_be_prepared_by_the_serving_role(database: Database) -> None:
     async with database.session() as session:
         for name in load():
             await session.connection.prepare(of_collection("default", name).text)
@@ -118,7 +118,7 @@ def relations(plan: Any) -> Iterator[str]:
             yield from relations(part)
 
 
-async def test_a_row_cannot_be_put_into_another_tenants_partition(database: Database) -> None:
+async def test_no_row_can_be_inserted_into_another_tenants_partition(database: Database) -> None:
     async with database.session() as session:
         with pytest.raises(asyncpg.CheckViolationError):
             await session.connection.execute(
@@ -127,7 +127,7 @@ async def test_a_row_cannot_be_put_into_another_tenants_partition(database: Data
             )
 
 
-async def test_no_row_can_be_put_into_what_the_partitions_inherit_from(database_url: str) -> None:
+async def test_no_row_can_be_inserted_into_the_parent_tables(database_url: str) -> None:
     administrator = await asyncpg.connect(database_url)
     with pytest.raises(asyncpg.CheckViolationError):
         await administrator.execute(
@@ -229,7 +229,7 @@ async def test_no_more_pairs_leave_the_database_than_are_asked_for(
     people = 300
     administrator = await asyncpg.connect(database_url)
     encoding = np.full(128, 0.1, np.float32)
-    await load_gallery(administrator, Faces(np.arange(people), np.tile(encoding, (people, 1))))
+    await load_dataset(administrator, Faces(np.arange(people), np.tile(encoding, (people, 1))))
     await administrator.close()
     async with database.session("default") as session:
         rows = await session.rows("pick_reviewed", first_key=0, max_persons=people)
@@ -262,7 +262,7 @@ def review_of(keys: list[int], **values: int) -> dict[str, Any]:
     }
 
 
-async def test_an_enrolment_locks_nobody_while_it_waits_for_a_model(
+async def test_an_enrollment_locks_nobody_while_it_waits_for_a_model(
     database: Database, database_url: str
 ) -> None:
     person, lock = partition_name("person", "default"), "lock_enrolled_person"
@@ -290,7 +290,7 @@ def test_two_statements_of_one_name_are_refused() -> None:
         parse("-- name: a\nSELECT 1;\n-- name: a\nSELECT 2;\n")
 
 
-def test_values_of_a_statement_go_by_name_and_none_is_missing_or_unknown() -> None:
+def test_values_of_a_statement_are_named_and_missing_or_unknown_ones_are_refused() -> None:
     statement = parse("-- name: a\nSELECT :one::int, ':two', x[:one :] FROM t WHERE a = :two;\n")["a"]
     assert statement.text == "SELECT $1::int, ':two', x[$1 :] FROM t WHERE a = $2"
     assert statement.arguments({"two": 2, "one": 1}) == [1, 2]
@@ -299,7 +299,7 @@ def test_values_of_a_statement_go_by_name_and_none_is_missing_or_unknown() -> No
             statement.arguments(values)
 
 
-def test_a_name_that_is_put_into_a_statement_is_quoted() -> None:
+def test_a_table_name_in_a_statement_is_quoted() -> None:
     statement = parse('-- name: a\nDROP TABLE :"table";\n')["a"]
     assert statement.put({"table": "face_1"}).text == 'DROP TABLE "face_1"'
     assert statement.put({"table": 'x"; DROP TABLE y'}).text == 'DROP TABLE "x""; DROP TABLE y"'

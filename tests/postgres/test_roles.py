@@ -79,7 +79,7 @@ async def test_a_plain_member_of_the_serving_role_can_serve(plain_login: str) ->
         await database.close()
 
 
-async def test_a_session_of_the_service_is_the_serving_role_whoever_logged_in(database: Database) -> None:
+async def test_a_session_of_the_service_has_the_serving_role_for_any_login(database: Database) -> None:
     async with database.session() as session:
         connection = session.connection
         row = await connection.fetchrow(
@@ -92,13 +92,13 @@ async def test_a_session_of_the_service_is_the_serving_role_whoever_logged_in(da
             await connection.execute("DROP TABLE facerec.face")
 
 
-async def test_a_login_outside_the_serving_role_is_told_so(database_url: str) -> None:
+async def test_a_login_outside_the_serving_role_is_refused_with_the_role_it_needs(database_url: str) -> None:
     connection = await asyncpg.connect(database_url)
-    await connection.execute("CREATE ROLE stranger LOGIN")
-    database = Database(DatabaseOptions(as_user(database_url, "stranger")))
+    await connection.execute("CREATE ROLE outsider LOGIN")
+    database = Database(DatabaseOptions(as_user(database_url, "outsider")))
     try:
         assert "facerec_serve" in await database.check()
     finally:
         await database.close()
-        await connection.execute("DROP ROLE stranger")
+        await connection.execute("DROP ROLE outsider")
         await connection.close()

@@ -1,4 +1,4 @@
-"""What each column can hold of a person is written down; what does is in no statistics."""
+"""The personal data in each column is documented, and such columns have no statistics."""
 
 import hashlib
 import hmac
@@ -13,8 +13,8 @@ from matcher_service.postgres import migrations
 from matcher_service.postgres.migrations import migrate
 from matcher_service.postgres.session import Session
 from matcher_service.postgres.statements import partition_name
-from tests.benchmarks.vectors import Gallery
-from tests.fixtures.gallery import load as load_gallery
+from tests.benchmarks.vectors import Dataset
+from tests.fixtures.dataset import load as load_dataset
 
 ERASURE = Path(__file__).parents[2] / "docs" / "erasure.md"
 SAMPLED = (
@@ -55,18 +55,18 @@ async def test_every_column_is_listed_with_what_it_holds_of_a_person(
     assert there == documented().keys()
 
 
-async def test_no_statistics_are_collected_of_what_tells_of_a_person(
+async def test_no_statistics_are_collected_of_columns_with_personal_data(
     administrator: asyncpg.Connection,
 ) -> None:
     """In the parents and in partitions, those of a collection made today too."""
     await administrator.execute("SELECT facerec.create_collection('new', 'space')")
-    told = {name for name, collected in documented().items() if collected}
-    assert await names(administrator, SAMPLED) == told
+    sampled = {name for name, collected in documented().items() if collected}
+    assert await names(administrator, SAMPLED) == sampled
     for collection_id in ("default", "new"):
-        await load_gallery(administrator, Gallery(200, photos=2, even=True, seed=3).all(), collection_id)
+        await load_dataset(administrator, Dataset(200, photos=2, even=True, seed=3).all(), collection_id)
     await administrator.execute("ANALYZE")
     collected = await names(administrator, COLLECTED)
-    assert collected <= told
+    assert collected <= sampled
     assert {"person.person_key", "face.person_key"} <= collected
     assert not await administrator.fetch("SELECT FROM pg_statistic_ext")
 
@@ -74,7 +74,7 @@ async def test_no_statistics_are_collected_of_what_tells_of_a_person(
 async def test_indexes_over_means_and_faces_keep_none_in_statistics(
     administrator: asyncpg.Connection,
 ) -> None:
-    await load_gallery(administrator, Gallery(200, photos=2, even=True, seed=3).all())
+    await load_dataset(administrator, Dataset(200, photos=2, even=True, seed=3).all())
     schema = await administrator.fetchval(
         "SELECT extnamespace::regnamespace::text FROM pg_extension WHERE extname = 'vector'"
     )
@@ -92,7 +92,7 @@ async def test_a_migration_clears_what_statistics_held(empty_database_url: str) 
     await migrate(empty_database_url, migrations.available()[:8])
     connection = await asyncpg.connect(empty_database_url)
     try:
-        await load_gallery(connection, Gallery(200, photos=2, even=True, seed=3).all())
+        await load_dataset(connection, Dataset(200, photos=2, even=True, seed=3).all())
         person = partition_name("person", "default")
         await connection.execute(
             f"CREATE INDEX near ON facerec.{person}"
@@ -108,10 +108,10 @@ async def test_a_migration_clears_what_statistics_held(empty_database_url: str) 
         rows = "SELECT person_id, centroid::text, display_name, audit_key FROM facerec.person ORDER BY 1"
         kept = await connection.fetch(rows)
         await migrate(empty_database_url)
-        told = {name for name, collected in documented().items() if collected}
-        assert await names(connection, COLLECTED) <= told
+        sampled = {name for name, collected in documented().items() if collected}
+        assert await names(connection, COLLECTED) <= sampled
         assert await connection.fetch(rows) == kept
-        # The index is gone, searches are exact; vectors stay in line; what was scrubbed is scrubbed anew.
+        # The index is gone, searches are exact; vectors stay in line; a scrub has to run again.
         assert await connection.fetchval("SELECT index_effort IS NULL FROM facerec.collection")
         stored = "SELECT attstorage FROM pg_attribute WHERE attname IN ('encoding', 'centroid')"
         assert {row["attstorage"] for row in await connection.fetch(stored)} == {b"p"}
@@ -120,7 +120,7 @@ async def test_a_migration_clears_what_statistics_held(empty_database_url: str) 
         await connection.close()
 
 
-async def test_a_migration_keys_the_digests_of_the_living_and_blanks_the_rest(
+async def test_a_migration_keys_the_digests_of_existing_people_and_blanks_the_others(
     empty_database_url: str,
 ) -> None:
     await migrate(empty_database_url, migrations.available()[:8])
@@ -150,7 +150,7 @@ async def test_a_migration_keys_the_digests_of_the_living_and_blanks_the_rest(
         await connection.close()
 
 
-async def test_a_migration_takes_free_text_out_of_what_collections_share(empty_database_url: str) -> None:
+async def test_a_migration_removes_free_text_from_shared_tables(empty_database_url: str) -> None:
     await migrate(empty_database_url, migrations.available()[:8])
     connection = await asyncpg.connect(empty_database_url)
     try:

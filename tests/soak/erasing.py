@@ -18,9 +18,9 @@ import grpc.aio
 from facerec.matcher.v1 import matcher_pb2 as pb
 from matcher_service.maintenance import runner
 from matcher_service.maintenance.runner import MaintenanceOptions
-from tests.benchmarks.vectors import Gallery
+from tests.benchmarks.vectors import Dataset
 from tests.e2e.matcher.requests import encoding
-from tests.fixtures.gallery import load
+from tests.fixtures.dataset import load
 from tests.fixtures.matcher import RunningMatcher
 from tests.soak.hostile.erasure import attack
 from tests.soak.hostile.report import HEAD
@@ -42,10 +42,10 @@ class Wait:
 
 
 async def timed(folder: Path, faces: int) -> Wait:
-    """Erase people of a gallery and scrub it, while somebody else is verified all the time."""
+    """Erase people of a collection and scrub it, while somebody else is verified all the time."""
     opened, matcher, channel = await start(folder)
     try:
-        people = Gallery(faces // 2, photos=2, even=True, seed=3).all()
+        people = Dataset(faces // 2, photos=2, even=True, seed=3).all()
         connection = await asyncpg.connect(opened.url())
         await load(connection, people)
         await connection.execute("ANALYZE")
@@ -89,7 +89,7 @@ def main() -> int:
     print("\n".join([HEAD, *(finding.row for finding in found)]), flush=True)
     for faces in (100_000, chosen.faces):
         folder = Path(tempfile.mkdtemp(prefix="facerec-soak-"))
-        folder.chmod(0o755)  # Postgres, which has a user of its own under root, passes through
+        folder.chmod(0o755)  # under root Postgres runs as another user, which must enter it
         try:
             wait = asyncio.run(timed(folder, faces))
             print(

@@ -18,11 +18,11 @@ from pathlib import Path
 import numpy as np
 
 from matcher_service.postgres.statements import partition_name
-from tests.benchmarks.vectors import Gallery
+from tests.benchmarks.vectors import Dataset
 from tests.soak.matcher.stack import Stack, connected
 
 VICTIMS = ("client", "matcher", "postgres")
-LONGEST_SECONDS = 600.0  # ends a soak whose import stands still
+LONGEST_SECONDS = 600.0  # ends a soak whose import makes no progress
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Outcome:
 
     expected: int
     stored: int
-    doubled: int
+    stored_twice: int
     lost: int
     wrong_means: int
     kills: dict[str, int]
@@ -40,13 +40,13 @@ class Outcome:
 
 
 def attempt(faces: int, kills: int, *, seed: int = 1) -> Outcome:
-    """Import a generated gallery while something is killed, until it is in."""
+    """Import a generated dataset while processes are killed, until every face is in."""
     chosen = random.Random(seed)
     with Stack.open() as stack, tempfile.TemporaryDirectory() as folder:
         source = Path(folder) / "gallery.npz"
-        gallery = Gallery(faces // 2, photos=2, even=True, seed=seed).all()
-        people = np.array([f"p{number}" for number in gallery.people])
-        np.savez(source, encodings=gallery.encodings, person_ids=people)
+        dataset = Dataset(faces // 2, photos=2, even=True, seed=seed).all()
+        people = np.array([f"p{number}" for number in dataset.people])
+        np.savez(source, encodings=dataset.encodings, person_ids=people)
         address = stack.addresses[0]
         done: dict[str, int] = dict.fromkeys(VICTIMS, 0)
         began = time.monotonic()
@@ -133,12 +133,12 @@ async def _count(
     wanted = dict(zip(names.tolist(), counts.tolist(), strict=True))
     have = {row["person_id"]: row["kinds"] for row in each}
     lost = sum(max(0, count - have.get(name, 0)) for name, count in wanted.items())
-    doubled = sum(row["faces"] - row["kinds"] for row in each)
-    return Outcome(len(people), stored, doubled, lost, wrong, kills, seconds, report)
+    stored_twice = sum(row["faces"] - row["kinds"] for row in each)
+    return Outcome(len(people), stored, stored_twice, lost, wrong, kills, seconds, report)
 
 
 def main() -> int:
-    """Print the outcome; exit code 1 where anything was lost or doubled."""
+    """Print the outcome; exit code 1 where anything was lost or stored twice."""
     parser = argparse.ArgumentParser(prog="python -m tests.soak.imports")
     parser.add_argument("--faces", type=int, default=1_000_000)
     parser.add_argument("--kills", type=int, default=10)
@@ -146,7 +146,7 @@ def main() -> int:
     outcome = attempt(given.faces, given.kills)
     for name, value in dataclasses.asdict(outcome).items():
         print(f"{name}: {value}")
-    return int(bool(outcome.lost or outcome.doubled or outcome.stored != outcome.expected))
+    return int(bool(outcome.lost or outcome.stored_twice or outcome.stored != outcome.expected))
 
 
 if __name__ == "__main__":

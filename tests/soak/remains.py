@@ -1,4 +1,4 @@
-"""What is left of persons in the files of a Postgres cluster, all but its write-ahead log."""
+"""Searches the files of a Postgres cluster, except the write-ahead log, for personal data."""
 
 import asyncio
 import collections

@@ -5,9 +5,9 @@ from tests.soak import imports
 FACES = 24_000
 
 
-def test_an_import_under_kills_loses_and_doubles_nothing() -> None:
+def test_an_import_under_kills_loses_nothing_and_stores_nothing_twice() -> None:
     outcome = imports.attempt(FACES, 3)
-    assert (outcome.stored, outcome.lost, outcome.doubled) == (FACES, 0, 0), outcome
+    assert (outcome.stored, outcome.lost, outcome.stored_twice) == (FACES, 0, 0), outcome
     assert outcome.wrong_means == 0
     assert sum(outcome.kills.values()) == 3
     assert outcome.report["next_row"] == FACES

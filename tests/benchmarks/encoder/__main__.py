@@ -25,7 +25,7 @@ def main(argv: list[str]) -> int:
 
 
 def _run(part: str, given: argparse.Namespace) -> bool:
-    """Run one part; returns whether what it is held to held."""
+    """Run one part; returns whether its goals were met."""
     from tests.benchmarks.encoder import accuracy, fuzz, memory, overload, service, speed
 
     print(f"\n## {part}\n", flush=True)

@@ -1,4 +1,4 @@
-"""What the default profile changes against full resolution: boxes, vectors, decisions."""
+"""The differences of the default profile from full resolution: boxes, vectors, decisions."""
 
 import dataclasses
 import itertools
@@ -55,7 +55,7 @@ def take(photos: Iterable[pictures.Photo], whole: Engine, *, without: Sequence[s
 
 
 def compare(taken: Sequence[Taken], profile: Engine, *, least_share: float) -> Comparison:
-    """Encode every variant by a profile that is to find faces of `least_share` of the longer side."""
+    """Encode every variant by a profile that must find faces of `least_share` of the longer side."""
     distances, same, missed, added, total = [], [], [], 0, 0
     largest: list[tuple[Taken, Found, Found]] = []
     for each in taken:

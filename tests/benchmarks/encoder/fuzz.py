@@ -1,4 +1,4 @@
-"""Mutated images and random bytes against a running service: it answers or refuses, and nothing else."""
+"""Mutated images and random bytes against a running service: every input is answered or refused."""
 
 import asyncio
 import dataclasses
@@ -153,7 +153,7 @@ async def attack(address: str, pid: int, count: int, seed: int) -> Outcome:
 
 
 def attempt(count: int, seed: int = 1) -> tuple[Outcome, bool]:
-    """Attack a server of its own; whether it lived is told beside the outcome."""
+    """Attack a server of its own; returns the outcome and whether the server is still alive."""
     server = EncoderProcess("--max-pixels", str(MAX_PIXELS), cache=engine.MODELS)
     server.event("serving")
     try:

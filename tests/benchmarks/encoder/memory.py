@@ -1,4 +1,4 @@
-"""What one request costs in memory at the most: the largest picture of each kind, by each way of looking."""
+"""The peak memory of one request: the largest picture of each kind, with each profile and detector."""
 
 import asyncio
 import dataclasses
@@ -147,12 +147,12 @@ def _status(pid: int, name: str) -> int:
 
 
 def peak(pid: int) -> int:
-    """The most resident memory since it was last forgotten, in bytes."""
+    """The peak resident memory since its last reset, in bytes."""
     return _status(pid, "VmHWM")
 
 
 def forget_peak(pid: int) -> None:
-    """Let the kernel count the peak anew."""
+    """Reset the kernel's peak."""
     Path(f"/proc/{pid}/clear_refs").write_text("5")
 
 

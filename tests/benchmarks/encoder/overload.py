@@ -1,4 +1,4 @@
-"""Ten times more calls than the service can take: how it refuses, and what the admitted wait."""
+"""Ten times more calls than the service can take: times of refusals and of admitted calls."""
 
 import asyncio
 import dataclasses
@@ -46,7 +46,7 @@ async def _ask(client: AsyncEncoderClient, image: bytes, outcome: Outcome) -> No
 
 
 async def saturate(client: AsyncEncoderClient, image: bytes, seconds: float) -> Outcome:
-    """Keep just as many calls in flight as the service takes."""
+    """Keep as many calls in flight as the service admits."""
     outcome = Outcome(0.0, [], [], Counter(), [])
     begin = time.monotonic()
 
@@ -61,7 +61,7 @@ async def saturate(client: AsyncEncoderClient, image: bytes, seconds: float) -> 
 async def overload(
     client: AsyncEncoderClient, image: bytes, server: psutil.Process, *, rate: float, seconds: float
 ) -> Outcome:
-    """Send calls at a rate, whatever becomes of them."""
+    """Send calls at a fixed rate, whatever their outcome."""
     outcome = Outcome(rate, [], [], Counter(), [])
     begin = time.monotonic()
     due, sample_at = begin, begin
@@ -96,13 +96,13 @@ async def measure(address: str, pid: int, seconds: float) -> tuple[Outcome, Outc
 
 def attempt(seconds: float) -> tuple[Outcome, Outcome]:
     """Measure a server of its own."""
-    flags = ("--max-images", str(MAX_IMAGES * 4 // 3))  # of which one caller has three quarters
+    flags = ("--max-images", str(MAX_IMAGES * 4 // 3))  # one caller gets three quarters of them
     with PinnedServer(sorted(os.sched_getaffinity(0)), *flags) as server:
         return asyncio.run(measure(server.address, server.process.pid, seconds))
 
 
 def run(seconds: float) -> bool:
-    """Print the table, and whether the admitted and the refused were as quick as they are to be."""
+    """Print the table, and whether admitted and refused calls met their time goals."""
     saturated, overloaded = attempt(seconds)
     rows = []
     for name, each in (("saturation", saturated), (f"{TIMES} times that", overloaded)):

@@ -1,4 +1,4 @@
-"""Photos of faces, who is in them, and what happens to photos on their way."""
+"""Photos of faces with the people in them, and degraded variants of each photo."""
 
 import dataclasses
 import io
@@ -18,7 +18,7 @@ _BICUBIC = Image.Resampling.BICUBIC
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Photo:
-    """A photo and the person it is of; empty where several are, or it is not known."""
+    """A photo and its person; empty if it shows several or the person is unknown."""
 
     name: str
     person: str

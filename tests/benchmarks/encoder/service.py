@@ -1,4 +1,4 @@
-"""The service on the wire beside its own engine: overhead, cores, the event loop's lag."""
+"""The service over gRPC compared with its engine alone: overhead, cores, the event loop's lag."""
 
 import asyncio
 import dataclasses
@@ -28,7 +28,7 @@ class Load:
 
 
 class PinnedServer:
-    """An encoder that may use some cores alone, in a `with`."""
+    """A context manager for an encoder pinned to some cores."""
 
     def __init__(self, cores: Sequence[int], *flags: str) -> None:
         mine = os.sched_getaffinity(0)

@@ -1,4 +1,4 @@
-"""The encoder's stages beside dlib's and face_recognition's own, on one and the same core."""
+"""The encoder's stages beside dlib's and face_recognition's own, on the same core."""
 
 import functools
 import io
@@ -92,7 +92,7 @@ def photo_rows(built: Engine, runs: int = 3) -> Iterator[Row]:
 
 
 def run() -> bool:
-    """Print the table, and whether the networks are as fast as they are to be."""
+    """Print the table, and whether the networks met their speed goals."""
     pin_to_one_core()
     built = engine.build()
     networks = [*embedding_rows(built), cnn_row(built)]

@@ -1,4 +1,4 @@
-"""Short forms of the encoder's measurements: answers, refusals, memory. Times are for the long ones."""
+"""Short forms of the encoder's measurements: answers, refusals, memory. Long ones assert times."""
 
 import asyncio
 from pathlib import Path
@@ -27,7 +27,7 @@ def test_the_cnn_has_dlibs_boxes(built: engine.Engine) -> None:
     assert row[4] == "1 boxes, identical"
 
 
-def test_under_overload_calls_are_answered_or_refused_and_memory_stays() -> None:
+def test_under_overload_calls_are_answered_or_refused_and_memory_is_bounded() -> None:
     saturated, overloaded = overload.attempt(3)
     assert not saturated.failures and not overloaded.failures
     assert overloaded.refused and overloaded.answered  # how many of each is a matter of the machine's load
@@ -60,7 +60,7 @@ def test_a_request_costs_no_more_memory_than_is_stated() -> None:
 
 
 @pytest.mark.parametrize("path", sorted(CORPUS.iterdir()), ids=lambda path: path.name)
-def test_what_once_did_harm_or_nearly_did_is_answered_or_refused(built: engine.Engine, path: Path) -> None:
+def test_inputs_that_once_caused_trouble_are_answered_or_refused(built: engine.Engine, path: Path) -> None:
     try:
         assert built.encode(path.read_bytes()) == []
     except ImageError as error:

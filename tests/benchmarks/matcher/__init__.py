@@ -1,1 +1,1 @@
-"""What the matcher does at a million faces, beside what people use otherwise: `make bench-matcher`."""
+"""The matcher at a million faces, compared with its alternatives: `make bench-matcher`."""

@@ -9,7 +9,7 @@ from pathlib import Path
 from tests.benchmarks.matcher import changes, decisions, flood, growth, identify, locked, verify
 from tests.benchmarks.matcher.stage import Stage, million
 from tests.benchmarks.matcher.tables import Table
-from tests.benchmarks.vectors import Gallery
+from tests.benchmarks.vectors import Dataset
 
 PARTS: dict[str, Callable[[Stage], Awaitable[Table]]] = {
     "verify": verify.run,
@@ -32,8 +32,8 @@ async def main() -> None:
     if unknown := set(chosen.parts) - set(PARTS):
         parser.error(f"there is no part {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")
     start = time.perf_counter()
-    gallery = Gallery(chosen.faces // PHOTOS, photos=PHOTOS, even=True)
-    async with million(gallery, chosen.data) as stage:
+    dataset = Dataset(chosen.faces // PHOTOS, photos=PHOTOS, even=True)
+    async with million(dataset, chosen.data) as stage:
         for name in chosen.parts or PARTS:
             begun = time.perf_counter()
             print(f"\n{(await PARTS[name](stage)).text()}({time.perf_counter() - begun:.0f} s)", flush=True)

@@ -1,4 +1,4 @@
-"""A matcher that counts nothing, to measure against: `python -m tests.benchmarks.matcher.bare serve ...`."""
+"""A matcher without metrics and logs, as a baseline: `python -m tests.benchmarks.matcher.bare serve ...`."""
 
 import sys
 
@@ -9,7 +9,7 @@ from matcher_service.__main__ import main
 
 
 class Nothing(RequestMetrics):
-    """Takes the place of the layer that counts and logs, and leaves every call as it is."""
+    """Replaces the middleware for metrics and access log, and leaves every call unchanged."""
 
     def __call__(self, method: Method, does: Handler) -> Handler:
         """The same."""

@@ -1,4 +1,4 @@
-"""Requests, and the matcher they are made of."""
+"""The benchmark's requests, and calls to the matcher."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from facerec.encoder.v1 import encoder_pb2
 from facerec.matcher.v1 import matcher_pb2 as pb
 from facerec.matcher.v1 import matcher_pb2_grpc
 from tests.benchmarks.vectors import Vectors
-from tests.fixtures.gallery import SPACE, person_id
+from tests.fixtures.dataset import SPACE, person_id
 
 _VERIFY = "/facerec.matcher.v1.MatcherService/Verify"
 
@@ -36,7 +36,7 @@ def who(face: pb.IdentifiedFace) -> int | None:
 
 
 class Calls:
-    """A matcher as its callers have it; `verify_bytes` leaves the messages to whoever made them before."""
+    """A matcher as its callers have it; `verify_bytes` sends messages serialized before."""
 
     def __init__(self, channel: grpc.aio.Channel) -> None:
         # The generated stub's annotations are those of blocking calls.

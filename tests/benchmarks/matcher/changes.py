@@ -1,4 +1,4 @@
-"""Adding and deleting among a million, and how fast people can be enrolled."""
+"""Adding and deleting people in a collection of a million faces, and enrollments per second."""
 
 import functools
 import itertools
@@ -23,7 +23,7 @@ ALLOW, FLAG = pb.DUPLICATE_POLICY_ALLOW, pb.DUPLICATE_POLICY_FLAG
 async def run(
     stage: Stage, *, changes: int = 300, rounds: int = 3, seconds: float = 4.0, pickle_faces: int = 100_000
 ) -> Table:
-    """Time single changes with and without the check, then enrolling with many in flight."""
+    """Time single changes with and without the duplicate check, then enrollments with many in flight."""
     fresh = Newcomers(stage)
     figures = []
     for policy, check in ((ALLOW, "no duplicate check"), (FLAG, "duplicate check by the index")):
@@ -48,7 +48,7 @@ async def run(
 
 
 async def rates(stage: Stage, fresh: "Newcomers", rounds: int, seconds: float) -> list[Figure]:
-    """Enrolments a second: with the check and the index, with the index alone, with neither."""
+    """Enrollments per second: with the check and the index, with the index alone, with neither."""
     await stage.calls.collections.CreateCollection(pb.CreateCollectionRequest(collection_id=UNINDEXED))
     kinds = {
         "index and duplicate check": ("default", FLAG),
@@ -83,11 +83,11 @@ def retrained(faces: Faces, most: int) -> list[tuple[int, float]]:
 
 
 class Newcomers:
-    """People who come and go: each enrolled with one encoding under an id of its own."""
+    """People who are added and deleted, each with one encoding and a new id."""
 
     def __init__(self, stage: Stage, vectors: int = 4096) -> None:
         self._stage = stage
-        self._vectors: Vectors = stage.gallery.strangers(vectors, draw=7)
+        self._vectors: Vectors = stage.dataset.non_mated(vectors, draw=7)
         self._numbers = itertools.count()
         self._run = time.time_ns()
 
@@ -107,7 +107,7 @@ class Newcomers:
         return added, await driving.one_by_one(delete, count, first)
 
     async def rate(self, seconds: float, collection: str) -> float:
-        """Enrolments a second; whoever calls erases them."""
+        """Enrollments per second; the caller must erase them."""
 
         async def send(_: int) -> None:
             await self._add(next(self._numbers), collection)

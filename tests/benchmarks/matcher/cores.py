@@ -33,7 +33,7 @@ class Cores:
 
 @contextlib.contextmanager
 def on(cores: frozenset[int]) -> Iterator[None]:
-    """Run this thread, and what it starts meanwhile, on these cores."""
+    """Pin this thread, and the processes that it starts meanwhile, to these cores."""
     before = os.sched_getaffinity(0)
     os.sched_setaffinity(0, cores)
     try:

@@ -1,4 +1,4 @@
-"""Who, or nobody: every decision held against numpy's exact one."""
+"""Decisions of Identify compared with numpy's exact ones."""
 
 import asyncio
 from dataclasses import dataclass
@@ -25,9 +25,9 @@ class Outcome:
     by_index: int
 
 
-def threshold_of(strangers: Nearest, rate: float = FALSE_POSITIVES) -> float:
-    """The threshold at which this share of strangers would be taken for somebody."""
-    distances = np.sort(strangers.distances)
+def threshold_of(non_mated: Nearest, rate: float = FALSE_POSITIVES) -> float:
+    """The threshold at which this share of non-mated probes matches somebody."""
+    distances = np.sort(non_mated.distances)
     accepted = round(rate * len(distances))
     return float(distances[:1][0] - 1e-6 if accepted == 0 else distances[accepted - 1 : accepted + 1].mean())
 
@@ -62,27 +62,33 @@ async def run(
     *,
     probes: int = 1000,
     calibration: int = 5000,
-    loose_strangers: int = 300,
+    loose_non_mated: int = 300,
     loose: float = 0.6,
 ) -> Table:
-    """Decide for as many enrolled people and strangers at the calibrated threshold, then at a loose one.
+    """Decide for as many mated and non-mated probes at the calibrated threshold, then at a loose one.
 
     Nothing is timed, so Postgres has both cores.
     """
-    genuine = stage.gallery.genuine(probes, draw=5)
-    strangers = stage.gallery.strangers(max(calibration, probes), draw=5)
+    genuine = stage.dataset.genuine(probes, draw=5)
+    non_mated = stage.dataset.non_mated(max(calibration, probes), draw=5)
     with stage.both_cores():
         true_genuine = nearest(stage.faces, genuine.encodings)
-        true_strangers = nearest(stage.faces, strangers)
-        threshold = threshold_of(true_strangers)
+        nearest_non_mated = nearest(stage.faces, non_mated)
+        threshold = threshold_of(nearest_non_mated)
         strict = [
             await compare(stage, genuine.encodings, true_genuine, threshold, "enrolled"),
-            await compare(stage, strangers[:probes], _first(true_strangers, probes), threshold, "stranger"),
+            await compare(
+                stage, non_mated[:probes], _first(nearest_non_mated, probes), threshold, "non-mated"
+            ),
         ]
         wide = [
             await compare(stage, genuine.encodings, true_genuine, loose, "enrolled"),
             await compare(
-                stage, strangers[:loose_strangers], _first(true_strangers, loose_strangers), loose, "stranger"
+                stage,
+                non_mated[:loose_non_mated],
+                _first(nearest_non_mated, loose_non_mated),
+                loose,
+                "non-mated",
             ),
         ]
     found = np.mean((true_genuine.people == genuine.people) & (true_genuine.distances <= threshold))
@@ -101,7 +107,7 @@ async def run(
 
 def _figures(outcomes: list[Outcome], threshold: float, *, goal: bool) -> list[Figure]:
     figures = []
-    for kind, outcome in zip(("enrolled", "strangers"), outcomes, strict=True):
+    for kind, outcome in zip(("enrolled", "non-mated"), outcomes, strict=True):
         what = f"{kind} at {threshold:.3f}: decided otherwise"
         seen = f"{len(outcome.differences)} of {outcome.decisions} ({outcome.by_index} by the index)"
         figures.append(Figure(what, seen, "0" if goal else "", not outcome.differences if goal else None))

@@ -1,4 +1,4 @@
-"""How calls are made: one after another, many in flight, or at their own times whatever the answers do."""
+"""Ways to drive calls: one after another, many in flight, or at a fixed rate (open loop)."""
 
 import asyncio
 import time
@@ -43,7 +43,7 @@ async def rate(send: Send, *, in_flight: int, seconds: float) -> float:
 
 
 class Arrivals:
-    """Calls at their own times: an open loop, which no slow answer holds back, and without retries."""
+    """Calls at a fixed rate: an open loop, which slow answers do not delay, without retries."""
 
     def __init__(self) -> None:
         self.times: list[float] = []

@@ -1,4 +1,4 @@
-"""A server whose handler does nothing: what any Python service over gRPC starts from.
+"""A server whose handler does nothing: the upper limit for any Python gRPC service.
 
 It takes and gives messages of Verify, on the event loop that the matcher runs on.
 """

@@ -1,4 +1,4 @@
-"""numpy's word on who is nearest: what every decision is held against."""
+"""The nearest person according to numpy, the reference for every decision."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from tests.benchmarks.vectors import Faces, Keys, Vectors
 
-PROBES, FACES = 256, 32768  # a product of so many is worked on at once
+PROBES, FACES = 256, 32768  # the size of a block that is multiplied at once
 # A float32 product of norms about 1.4 errs by far less: whatever is so near to the least is measured again.
 SLACK = 1e-4
 
@@ -53,11 +53,11 @@ def nearest(faces: Faces, probes: Vectors) -> Nearest:
     return found
 
 
-def _measure(faces: Faces, candidates: Keys, probe: Vectors, found: Nearest, place: int) -> None:
+def _measure(faces: Faces, candidates: Keys, probe: Vectors, found: Nearest, index: int) -> None:
     if not len(candidates):
         return
     exact = np.linalg.norm(faces.encodings[candidates].astype(np.float64) - probe.astype(np.float64), axis=1)
     best = int(exact.argmin())
-    if exact[best] < found.distances[place]:
-        found.distances[place] = exact[best]
-        found.people[place] = faces.people[candidates[best]]
+    if exact[best] < found.distances[index]:
+        found.distances[index] = exact[best]
+        found.people[index] = faces.people[candidates[best]]

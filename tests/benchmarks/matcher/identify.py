@@ -1,4 +1,4 @@
-"""Identify: the enrolled by the index, strangers by an exact scan beside numpy's."""
+"""Identify: mated probes by the index, non-mated ones by an exact scan beside numpy's."""
 
 import time
 from functools import partial
@@ -12,14 +12,14 @@ from tests.benchmarks.matcher.stage import Stage
 from tests.benchmarks.matcher.tables import Figure, Seconds, Table, milliseconds
 
 
-async def run(stage: Stage, *, probes: int = 1000, strangers: int = 21) -> Table:
-    """Time the enrolled one by one, then ask ours, numpy and FAISS for each stranger in turn."""
+async def run(stage: Stage, *, probes: int = 1000, non_mated: int = 21) -> Table:
+    """Time the enrolled one by one, then ask ours, numpy and FAISS for each non-mated probe in turn."""
     times, by_index, right = await _enrolled(stage, probes)
-    whole, scans, peers, ratios = await _strangers(stage, strangers)
+    whole, scans, peers, ratios = await _non_mated(stage, non_mated)
     # numpy allocates half a gigabyte each time; where memory is scarce or shared that alone takes a second.
     best = float(scans.min() / peers["numpy"].min())
     return Table.of_figures(
-        f"Identify, {len(stage.faces.people):,} faces of {stage.gallery.people:,} people",
+        f"Identify, {len(stage.faces.people):,} faces of {stage.dataset.people:,} people",
         [
             Figure.at_most("enrolled, p50", milliseconds(times), 15, " ms"),
             Figure.plain("enrolled, p99", milliseconds(times, 99), " ms"),
@@ -42,7 +42,7 @@ async def run(stage: Stage, *, probes: int = 1000, strangers: int = 21) -> Table
 
 async def _enrolled(stage: Stage, count: int) -> tuple[Seconds, float, float]:
     """Times, the share that the index decides alone, and the share of those that it decides right."""
-    probes = stage.gallery.genuine(count, draw=3)
+    probes = stage.dataset.genuine(count, draw=3)
     answers: list[pb.IdentifiedFace] = []
 
     async def send(number: int) -> None:
@@ -57,12 +57,12 @@ async def _enrolled(stage: Stage, count: int) -> tuple[Seconds, float, float]:
     return times, len(right) / count, float(np.mean(right))
 
 
-async def _strangers(stage: Stage, count: int) -> tuple[Seconds, Seconds, dict[str, Seconds], float]:
+async def _non_mated(stage: Stage, count: int) -> tuple[Seconds, Seconds, dict[str, Seconds], float]:
     faiss = FaissFlat(stage.faces)
     whole: list[float] = []
     scans: list[float] = []
     numpys, faisses = [], []
-    vectors = stage.gallery.strangers(count, draw=3)
+    vectors = stage.dataset.non_mated(count, draw=3)
     for vector in vectors:
         for times, exact_only in ((whole, False), (scans, True)):
             start = time.perf_counter()

@@ -1,4 +1,4 @@
-"""What TLS, keys, metrics, logs and the audit cost: Verify without them, and with one after another."""
+"""The cost of TLS, keys, metrics, logs and audit: Verify without them, and with one after another added."""
 
 import asyncio
 import contextlib
@@ -106,7 +106,7 @@ def _scrape(address: str) -> None:
 async def run(stage: Stage, *, rounds: int = 20, seconds: float = 1.2) -> Table:
     """Measure every variant in each round, in another order each time; medians of the ratios."""
     turns = random.Random(1)
-    probes = stage.gallery.genuine(REQUESTS, draw=11)
+    probes = stage.dataset.genuine(REQUESTS, draw=11)
     requests = [
         calls.verify(int(person), vector).SerializeToString()
         for person, vector in zip(probes.people, probes.encodings, strict=True)

@@ -1,4 +1,4 @@
-"""What people use otherwise, as they use it: a KNN pickle, numpy, FAISS, and SQL over float8[]."""
+"""Alternatives to facerec: a KNN pickle, numpy, FAISS, and SQL over float8[]."""
 
 import pickle
 import time
@@ -15,7 +15,7 @@ from tests.benchmarks.vectors import Faces, Vectors
 
 
 class Peer(Protocol):
-    """A way to keep a gallery on one machine."""
+    """An alternative to facerec that keeps faces on one machine."""
 
     name: str
 
@@ -50,7 +50,7 @@ class KnnPickle:
 
         model = KNeighborsClassifier(n_neighbors=1, algorithm="ball_tree", weights="distance")
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # it wonders at so many persons for so few faces
+            warnings.simplefilter("ignore", UserWarning)  # it warns of so many persons for so few faces
             model.fit(self._faces.encodings, self._faces.people)
         with self._path.open("wb") as file:
             pickle.dump(model, file)

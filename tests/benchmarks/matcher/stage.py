@@ -1,4 +1,4 @@
-"""A Postgres, a gallery in it and a matcher over it, each where it is to run."""
+"""A Postgres with a dataset and a matcher that serves it, each on the cores it is given."""
 
 import contextlib
 import subprocess
@@ -18,18 +18,18 @@ from matcher_service.postgres.statements import partition_name
 from tests.benchmarks.matcher import cores
 from tests.benchmarks.matcher.calls import Calls
 from tests.benchmarks.matcher.cores import Cores
-from tests.benchmarks.vectors import Faces, Gallery
-from tests.fixtures.gallery import SPACE, load_blocks
+from tests.benchmarks.vectors import Dataset, Faces
+from tests.fixtures.dataset import SPACE, load_blocks
 from tests.fixtures.matcher import MatcherProcess
 from tests.fixtures.process import ROOT
 
-NEWCOMER = "new-"  # how the ids begin of people who are no part of the gallery
+NEWCOMER = "new-"  # prefix of the ids of people who are not in the dataset
 SETTINGS = {
     "shared_buffers": "4GB",
     "max_wal_size": "16GB",
     "checkpoint_timeout": "30min",
     "io_method": "sync",
-    "autovacuum": "off",  # it would run beside one measurement and not beside another
+    "autovacuum": "off",  # it would run during some measurements and not others
 }
 
 
@@ -39,11 +39,11 @@ MATCHER = ("--scan-workers", "0", "--scan-pool-size", "1", "--search-pool-size",
 
 @dataclass(frozen=True)
 class Stage:
-    """What a part of the benchmark plays on; `postgres_pid` is None where Postgres is left where it runs."""
+    """The environment of a part of the benchmark; `postgres_pid` is None if Postgres is not pinned."""
 
     url: str
     calls: Calls
-    gallery: Gallery
+    dataset: Dataset
     faces: Faces
     cores: Cores
     postgres_pid: int | None = None
@@ -62,24 +62,24 @@ class Stage:
 
 
 @contextlib.asynccontextmanager
-async def million(gallery: Gallery, folder: Path | None) -> AsyncIterator[Stage]:
-    """The stage of the whole benchmark. A gallery that a given folder has from before is used again."""
+async def million(dataset: Dataset, folder: Path | None) -> AsyncIterator[Stage]:
+    """The stage of the whole benchmark. A dataset that the given folder has from an earlier run is reused."""
     with contextlib.ExitStack() as stack:
         if folder is None:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="facerec-bench-")))
         folder.mkdir(exist_ok=True)
-        folder.chmod(0o755)  # run as root, Postgres has a user of its own
+        folder.chmod(0o755)  # under root Postgres runs as another user, which must enter it
         await _configure(folder)
         server = stack.enter_context(EmbeddedPostgres.open(folder / "data"))
         url = server.url()
-        await put_gallery(url, gallery)
-        faces = gallery.all()
+        await put_dataset(url, dataset)
+        faces = dataset.all()
         apart = Cores.apart()
         cores.pin(server.child.pid, apart.rest)
         stack.enter_context(cores.on(apart.rest))
         with running_matcher(url, apart, *MATCHER) as address:
             async with grpc.aio.insecure_channel(address) as channel:
-                yield Stage(url, Calls(channel), gallery, faces, apart, server.child.pid)
+                yield Stage(url, Calls(channel), dataset, faces, apart, server.child.pid)
 
 
 async def _configure(folder: Path) -> None:
@@ -114,17 +114,17 @@ async def connected(url: str) -> AsyncIterator[asyncpg.Connection]:
         await connection.close()
 
 
-async def put_gallery(url: str, gallery: Gallery, collection_id: str = "default") -> None:
-    """Load a gallery and have `maintain` build its index, unless it is there from an earlier run."""
+async def put_dataset(url: str, dataset: Dataset, collection_id: str = "default") -> None:
+    """Load a dataset and have `maintain` build its index, unless it is there from an earlier run."""
     await migrations.migrate(url)
     async with connected(url) as connection:
-        name = f"{gallery.people} people, {gallery.photos} photos each, seed {gallery.seed}"
+        name = f"{dataset.people} people, {dataset.photos} photos each, seed {dataset.seed}"
         if await _is_there(connection, name, collection_id):
             await erase_newcomers(url)
             return
         start = time.perf_counter()
         await connection.fetchval("SELECT facerec.create_collection($1, $2)", collection_id, SPACE)
-        await load_blocks(connection, gallery.blocks(), collection_id)
+        await load_blocks(connection, dataset.blocks(), collection_id)
         loaded = time.perf_counter()
         maintain(url)
         await connection.execute(
@@ -146,7 +146,7 @@ async def _is_there(connection: asyncpg.Connection, name: str, collection_id: st
 
 
 async def erase_newcomers(url: str) -> None:
-    """Erase whom a benchmark enrolled, if it was cut short or did not do so itself, and what tables keep."""
+    """Erase the people that a benchmark enrolled and left behind, and vacuum the tables."""
     person, face = (partition_name(parent, "default") for parent in ("person", "face"))
     async with connected(url) as connection:
         gone = await connection.fetchval(

@@ -1,4 +1,4 @@
-"""What is printed: plain tables."""
+"""Plain tables for printing."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass

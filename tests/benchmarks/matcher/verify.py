@@ -1,4 +1,4 @@
-"""Verify beside an empty handler: how much of what gRPC allows is left to the caller."""
+"""Verify compared with an empty handler: the share of gRPC's maximum rate that it reaches."""
 
 import contextlib
 import subprocess
@@ -48,7 +48,7 @@ async def _send(to: Calls, requests: list[bytes], number: int) -> None:
 
 async def run(stage: Stage, *, rounds: int = 5, seconds: float = 3.0, singles: int = 1000) -> Table:
     """Measure both in turn, so that neither has a quieter machine, and take the median."""
-    probes = stage.gallery.genuine(REQUESTS, draw=9)
+    probes = stage.dataset.genuine(REQUESTS, draw=9)
     requests = [
         calls.verify(int(person), vector).SerializeToString()
         for person, vector in zip(probes.people, probes.encodings, strict=True)

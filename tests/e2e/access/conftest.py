@@ -1,4 +1,4 @@
-"""Files of keys, and certificates of a CA made for the test."""
+"""Fixtures for keys files, and certificates of a CA made for the test."""
 
 import dataclasses
 import datetime
@@ -36,7 +36,7 @@ def bearer(key: str) -> tuple[tuple[str, str], ...]:
 
 
 async def known(matcher: RunningMatcher, key: str) -> bool:
-    """Whether the matcher has read of a key: its file is looked at now and then."""
+    """Whether the matcher knows a key yet: it checks the file periodically."""
     async with AsyncMatcherClient(matcher.address, security=Security(api_key=key)) as client:
         try:
             await client.get_person("nobody")
@@ -74,7 +74,7 @@ def authority(tmp_path: Path) -> Authority:
 
 @pytest.fixture
 def keys_file(tmp_path: Path) -> Callable[..., Path]:
-    """Writes a file of keys, whole when it is there, as Kubernetes and editors do."""
+    """Writes a keys file atomically, as Kubernetes and editors do."""
 
     def write(*entries: str) -> Path:
         path = tmp_path / "keys.toml"
@@ -87,7 +87,7 @@ def keys_file(tmp_path: Path) -> Callable[..., Path]:
 
 @pytest.fixture
 async def start_encoder() -> AsyncIterator[Callable[..., Any]]:
-    """Starts an encoder's server, whose models are not loaded: enough to be let in, or not."""
+    """Starts an encoder's server without models: enough to test admission."""
     started: list[Server] = []
 
     async def start(**settings: Any) -> Server:

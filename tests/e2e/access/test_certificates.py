@@ -1,4 +1,4 @@
-"""Certificates and keys that cannot be used are refused at the start, and not taken up later on."""
+"""Unusable certificates and keys are refused at the start, and ignored when files change later."""
 
 import asyncio
 from collections.abc import Callable
@@ -81,11 +81,11 @@ def test_a_client_refuses_files_that_cannot_be_used_and_names_the_field(
     authority: Authority, fault: str
 ) -> None:
     ca, (cert, key) = authority.ca_file, authority.issue("client", "client")
-    spoil, field, told = (FAULTS | CA_FAULTS)[fault]
+    spoil, field, message = (FAULTS | CA_FAULTS)[fault]
     spoil(authority, "ca" if field == "ca_file" else "client")
     security = Security(ca_file=ca, cert_file=cert, key_file=key)
     for client in (EncoderClient, AsyncEncoderClient, MatcherClient):
-        with pytest.raises(FacerecError, match=told) as caught:
+        with pytest.raises(FacerecError, match=message) as caught:
             client("127.0.0.1:1", security=security)
         assert (caught.value.reason, caught.value.field) == (Reason.OPTION_INVALID, field)
         assert str(caught.value).startswith(f"{field}: ")
@@ -94,15 +94,15 @@ def test_a_client_refuses_files_that_cannot_be_used_and_names_the_field(
 @pytest.mark.parametrize("fault", [*FAULTS, *CA_FAULTS])
 def test_a_server_does_not_start_with_them_and_names_the_setting(authority: Authority, fault: str) -> None:
     ca, (cert, key) = authority.ca_file, authority.issue("server", "localhost")
-    spoil, field, told = (FAULTS | CA_FAULTS)[fault]
+    spoil, field, message = (FAULTS | CA_FAULTS)[fault]
     spoil(authority, "ca" if field == "ca_file" else "server")
     setting = {"ca_file": "tls_client_ca_file"}.get(field, f"tls_{field}")
-    with pytest.raises(SettingsInvalid, match=f"^{setting}: .*{told}"):
+    with pytest.raises(SettingsInvalid, match=f"^{setting}: .*{message}"):
         ServerTls(cert, key, ca)
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-async def test_a_server_shows_its_old_certificate_until_a_usable_one_lies_there(
+async def test_a_server_keeps_its_old_certificate_until_the_new_files_are_usable(
     authority: Authority, start_encoder: StartEncoder, fault: str
 ) -> None:
     server = await start_encoder(**tls(authority))
@@ -118,7 +118,7 @@ async def test_a_server_shows_its_old_certificate_until_a_usable_one_lies_there(
 
 
 @pytest.mark.parametrize("fault", [*FAULTS, *CA_FAULTS])
-async def test_the_matcher_shows_the_encoder_its_old_certificate_until_a_usable_one_lies_there(
+async def test_the_matcher_keeps_its_old_client_certificate_until_the_new_files_are_usable(
     authority: Authority,
     start_encoder: StartEncoder,
     keys_file: Callable[..., Path],
@@ -149,14 +149,14 @@ async def test_the_matcher_shows_the_encoder_its_old_certificate_until_a_usable_
 
 
 async def reaches(client: encoder_client.EncoderClient) -> None:
-    """Ask an encoder that knows no key, which says so to whoever gets through the handshake."""
+    """Call an encoder that knows no key, which answers so after a successful handshake."""
     with pytest.raises(EncoderUnavailable) as caught:
         await client.encode(b"x", max_faces=1, field="probe.image")
     assert isinstance(caught.value.__cause__, FacerecError)
     assert caught.value.__cause__.reason is Reason.KEY_MISSING
 
 
-def test_a_file_of_keys_that_is_gone_is_logged_once_and_its_keys_stay(tmp_path: Path) -> None:
+def test_a_missing_keys_file_is_logged_once_and_its_keys_stay_valid(tmp_path: Path) -> None:
     path = tmp_path / "keys.toml"
     path.write_text(entry("door", "k", ["verify"]))
     key_store = KeyStore(path)

@@ -1,4 +1,4 @@
-"""A caller without scores fails so often against one person, on all replicas together, and no oftener."""
+"""A caller without scores has a limited number of failed tries against one person, on all replicas."""
 
 import asyncio
 from collections.abc import Callable, Iterator
@@ -70,7 +70,7 @@ async def refusal(
 
 
 async def tries(administrator: asyncpg.Connection) -> list[tuple[str, float]]:
-    """Whose tries are missing, and how many hours until all are regained."""
+    """The callers with missing tries, and the hours until all are regained."""
     rows = await administrator.fetch(
         "SELECT caller, extract(epoch FROM full_time - clock_timestamp())::float8 / 3600 AS hours"
         " FROM facerec.failed_try ORDER BY caller, person_key"
@@ -78,7 +78,7 @@ async def tries(administrator: asyncpg.Connection) -> list[tuple[str, float]]:
     return [(row["caller"], round(row["hours"], 1)) for row in rows]
 
 
-async def test_after_five_failed_tries_nothing_is_decided_whatever_the_distance(
+async def test_after_five_failed_tries_nothing_is_decided_at_any_distance(
     matcher: RunningMatcher, administrator: asyncpg.Connection
 ) -> None:
     denied = {"reason": "RATE_LIMITED"}
@@ -121,7 +121,7 @@ async def test_tries_are_regained_evenly_over_a_day(
     assert (await refusal(matcher, "d")).reason is Reason.RATE_LIMITED
 
 
-async def test_a_count_holds_for_all_replicas_together_also_at_once(
+async def test_a_count_is_shared_by_all_replicas_also_for_concurrent_tries(
     start_matcher: StartMatcher, matcher: RunningMatcher, database_url: str, keys: Path
 ) -> None:
     others = [await start_matcher(database_url, keys_file=keys) for _ in range(2)]
@@ -130,14 +130,14 @@ async def test_a_count_holds_for_all_replicas_together_also_at_once(
     assert [answer for answer in answers if not isinstance(answer, BaseException)] == [False] * 5
 
 
-async def test_while_a_try_is_decided_the_next_one_waits_and_is_refused_if_it_was_the_last(
+async def test_a_try_waits_for_the_one_before_and_is_refused_if_that_was_the_last(
     start_matcher: StartMatcher,
     matcher: RunningMatcher,
     database_url: str,
     keys: Path,
     administrator: asyncpg.Connection,
 ) -> None:
-    """Decided beside it, a match would be told from a failure that is no longer counted."""
+    """Decided concurrently, a match could be distinguished from a failure that is no longer counted."""
     other = await start_matcher(database_url, keys_file=keys)
     for _ in range(4):
         await verify(matcher, "d")
@@ -158,10 +158,10 @@ async def _waiting(administrator: asyncpg.Connection, sessions: int) -> None:
 
 
 @pytest.mark.parametrize(("vector", "hours"), [(NEAR, 0.2), (FAR, 4.8)])
-async def test_whoever_hangs_up_before_the_answer_has_tried_all_the_same(
+async def test_a_caller_that_hangs_up_before_the_answer_has_still_used_a_try(
     matcher: RunningMatcher, administrator: asyncpg.Connection, vector: Vector, hours: float
 ) -> None:
-    """What is counted less may be answered sooner: a deadline in between would tell the two apart."""
+    """What is counted less may be answered sooner: a deadline in between would distinguish the two."""
     async with administrator.transaction():
         await administrator.execute("LOCK TABLE facerec.failed_try IN EXCLUSIVE MODE")
         hanging_up = asyncio.ensure_future(verify(matcher, "d", vector))
@@ -174,7 +174,7 @@ async def test_whoever_hangs_up_before_the_answer_has_tried_all_the_same(
             await asyncio.sleep(0.01)
 
 
-async def test_whose_tries_are_counted_is_told_by_the_key(matcher: RunningMatcher) -> None:
+async def test_failed_tries_are_counted_per_key(matcher: RunningMatcher) -> None:
     assert [await verify(matcher, "s") for _ in range(10)] == [False] * 10, "scores tell more than tries do"
     assert [await verify(matcher, "h") for _ in range(2)] == [False] * 2
     assert (await refusal(matcher, "h", NEAR)).reason is Reason.RATE_LIMITED
@@ -183,7 +183,7 @@ async def test_whose_tries_are_counted_is_told_by_the_key(matcher: RunningMatche
     assert [await verify(matcher, "w") for _ in range(60)] == [False] * 60
 
 
-def test_a_caller_of_images_alone_has_fifty_tries_and_one_of_scores_any_number() -> None:
+def test_a_key_for_images_has_fifty_tries_and_one_with_scores_any_number() -> None:
     def tries(**rights: Any) -> float | None:
         return Permissions(name="door", roles=frozenset({Role.VERIFY}), **rights).caller.failed_tries_per_day
 
@@ -201,10 +201,10 @@ async def test_a_merge_keeps_the_failed_tries_of_both(
     assert await tries(administrator) == [("door", 24.0)]
 
 
-async def test_nothing_is_told_where_failures_cannot_be_counted(
+async def test_nothing_is_decided_when_failures_cannot_be_counted(
     matcher: RunningMatcher, administrator: asyncpg.Connection
 ) -> None:
-    """By a key that may send images alone a match writes nothing, so it would be told."""
+    """A match by a key that may send only images writes nothing, so it could be distinguished."""
     database = await administrator.fetchval("SELECT current_database()")
     await administrator.execute(f"ALTER DATABASE {database} SET default_transaction_read_only = on")
     await administrator.execute(
@@ -215,7 +215,7 @@ async def test_nothing_is_told_where_failures_cannot_be_counted(
         assert (await refusal(matcher, "d", vector)).reason is Reason.STORE_UNAVAILABLE
 
 
-async def test_what_decides_nothing_counts_nothing(
+async def test_a_call_without_a_decision_counts_as_no_try(
     matcher: RunningMatcher, administrator: asyncpg.Connection
 ) -> None:
     for _ in range(10):
@@ -228,7 +228,7 @@ async def test_what_decides_nothing_counts_nothing(
 
 
 @pytest.mark.parametrize("erased", ["person", "merged", "collection", "maintained"])
-async def test_a_count_ends_with_the_person_and_when_it_says_nothing_more(
+async def test_a_count_is_deleted_with_the_person_and_once_all_tries_are_regained(
     matcher: RunningMatcher, administrator: asyncpg.Connection, database_url: str, erased: str
 ) -> None:
     await verify(matcher, "d")
@@ -257,7 +257,7 @@ async def test_a_count_ends_with_the_person_and_when_it_says_nothing_more(
 
 
 async def _leave_rows(administrator: asyncpg.Connection) -> None:
-    """Of two counts one is regained; one more is of nobody who is enrolled, and one of enrolments."""
+    """Of two counts one is regained; one more is of nobody who is enrolled, and one of enrollments."""
     await administrator.execute(
         "UPDATE facerec.failed_try SET full_time = now()"
         " WHERE person_key = (SELECT min(person_key) FROM facerec.failed_try)"
@@ -294,7 +294,7 @@ async def test_refused_duplicates_are_counted_too_and_new_faces_as_a_twentieth(
     await matcher.stub.Enroll(enroll("eve", encoding(next(new))), metadata=bearer("a"))
 
 
-async def test_enrolments_of_many_people_at_once_are_all_taken_where_enough_tries_are_left(
+async def test_concurrent_enrollments_of_many_people_all_succeed_if_enough_tries_are_left(
     matcher: RunningMatcher, administrator: asyncpg.Connection
 ) -> None:
     await refuse_duplicates(matcher)
@@ -307,7 +307,7 @@ async def test_enrolments_of_many_people_at_once_are_all_taken_where_enough_trie
     assert await tries(administrator) == [("onboarding", 9.6)]  # two of five a day
 
 
-async def test_enrolments_at_once_get_no_more_refusals_than_a_key_has_tries(
+async def test_concurrent_enrollments_get_no_more_refusals_than_a_key_has_tries(
     start_matcher: StartMatcher, matcher: RunningMatcher, database_url: str, keys: Path
 ) -> None:
     await refuse_duplicates(matcher)
@@ -327,7 +327,7 @@ async def test_enrolments_at_once_get_no_more_refusals_than_a_key_has_tries(
     assert reasons.count(Reason.RATE_LIMITED) == 35
 
 
-async def test_an_enrolment_that_would_wait_too_long_for_others_of_its_key_is_no_failed_try(
+async def test_an_enrollment_that_would_wait_too_long_for_others_of_its_key_is_no_failed_try(
     matcher: RunningMatcher, administrator: asyncpg.Connection
 ) -> None:
     await refuse_duplicates(matcher)

@@ -1,4 +1,4 @@
-"""Keys come and go with their file; scores, rates and names are what was granted."""
+"""Keys follow their file, and have the scores, rates and names that it grants."""
 
 import asyncio
 import datetime
@@ -44,7 +44,7 @@ async def enrolled(matcher: RunningMatcher, key: str) -> None:
     await matcher.stub.Enroll(enroll("ann", encoding(vectors(1)[0])), metadata=bearer(key))
 
 
-async def test_a_key_is_let_in_and_shut_out_without_a_restart(
+async def test_a_key_is_added_and_removed_without_a_restart(
     start_matcher: StartMatcher, database_url: str, keys_file: WriteKeys, capsys: pytest.CaptureFixture[str]
 ) -> None:
     admin = entry("admin", "a", ["admin"])
@@ -56,11 +56,11 @@ async def test_a_key_is_let_in_and_shut_out_without_a_restart(
     await until(lambda: known(matcher, "b"))
     assert (await verify(matcher, "b")).match
     keys_file("this is no file of keys")
-    told: list[str] = []
+    output: list[str] = []
 
     def not_read() -> bool:
-        told.append(capsys.readouterr().out)
-        return "key_store_reload_failed" in told[-1]
+        output.append(capsys.readouterr().out)
+        return "key_store_reload_failed" in output[-1]
 
     await until(not_read)
     assert (await verify(matcher, "b")).match, "an invalid file leaves the keys as they were"
@@ -68,11 +68,11 @@ async def test_a_key_is_let_in_and_shut_out_without_a_restart(
     await until(lambda: known(matcher, "n"))
     with refused(Reason.KEY_UNKNOWN):
         await verify(matcher, "b")
-    told.append(capsys.readouterr().out)
-    assert "Bearer" not in "".join(told)
+    output.append(capsys.readouterr().out)
+    assert "Bearer" not in "".join(output)
 
 
-async def test_scores_are_for_whom_they_were_granted(
+async def test_only_keys_with_scores_see_scores(
     start_matcher: StartMatcher, database_url: str, keys_file: WriteKeys
 ) -> None:
     path = keys_file(
@@ -98,10 +98,10 @@ async def test_scores_are_for_whom_they_were_granted(
         )
 
 
-async def test_thresholds_are_moved_by_those_who_may_see_distances(
+async def test_only_keys_with_scores_change_thresholds(
     start_matcher: StartMatcher, database_url: str, keys_file: WriteKeys
 ) -> None:
-    """Otherwise whoever may verify and manage halves the way to a distance at each try."""
+    """Otherwise a key that may verify and manage could find a distance by bisection."""
     path = keys_file(
         entry("blind", "b", ["verify", "enroll", "manage"]), entry("desk", "c", ["manage"], "scores = true")
     )
@@ -145,12 +145,12 @@ async def test_calls_beyond_the_rate_are_refused_with_a_time_to_wait(
     assert len(answers) - len(errors) >= 3
     waits = [error.retry_after_seconds for error in errors]
     assert all(seconds is not None and 0 < seconds <= 0.5 for seconds in waits)
-    await verify(matcher, "a")  # nobody else waits for it
+    await verify(matcher, "a")  # other callers do not wait
     await asyncio.sleep(0.55)
     await verify(matcher, "b")
 
 
-async def test_an_encoder_that_does_not_let_the_matcher_in_is_told_apart_from_one_that_is_away(
+async def test_an_encoder_that_refuses_the_matcher_is_distinguished_from_one_that_is_down(
     start_encoder: Callable[..., Any], keys_file: WriteKeys, database_url: str
 ) -> None:
     server = await start_encoder(keys_file=keys_file(entry("other", "k", ["encode"])))
@@ -173,9 +173,9 @@ async def test_an_encoder_that_does_not_let_the_matcher_in_is_told_apart_from_on
             "--database-url", database_url, "--encoder-address", server.address,
             stdout=asyncio.subprocess.PIPE,
         )  # fmt: skip
-        told, _ = await doctor.communicate()
+        output, _ = await doctor.communicate()
         assert doctor.returncode == 1
-        assert "fail  encoder: send a key" in told.decode()
+        assert "fail  encoder: send a key" in output.decode()
     finally:
         await asyncio.to_thread(process.stop)
     assert len([line for line in process.lines if "encoder_failed" in line]) == 1
@@ -196,7 +196,7 @@ async def test_the_audit_names_the_key(
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "expected"),
     [
         ("[[keys]]", "keys.0.name"),
         (entry("a b", "k", ["verify"]), "keys.0.name"),
@@ -210,10 +210,12 @@ async def test_the_audit_names_the_key(
         ("x = " + "9" * 5000, "cannot be read as TOML"),  # more digits than Python makes a number of
     ],
 )
-def test_a_file_at_fault_says_where_and_shows_no_hash(keys_file: WriteKeys, text: str, told: str) -> None:
+def test_an_invalid_keys_file_is_refused_with_the_entry_and_without_the_hash(
+    keys_file: WriteKeys, text: str, expected: str
+) -> None:
     with pytest.raises(SettingsInvalid) as caught:
         read_keys(keys_file(text))
-    assert told in str(caught.value)
+    assert expected in str(caught.value)
     assert entry("door", "k", ["verify"]).split('"')[3] not in str(caught.value)
 
 
@@ -224,16 +226,16 @@ def test_a_key_is_not_sent_to_another_machine_in_plain_text() -> None:
     assert "k" not in repr(Security(api_key="k")).replace("key_file", "").replace("plaintext_key", "")
 
 
-def test_a_key_made_at_a_terminal_is_what_the_file_takes(
+def test_the_keys_new_command_prints_a_valid_entry_of_the_file(
     keys_file: WriteKeys, capsys: pytest.CaptureFixture[str]
 ) -> None:
     options = "--role verify --role identify --collection staff --scores --encodings --days 30"
     options += " --probes-per-second 5 --failed-tries-per-day 2.5"
     assert main(["keys", "new", "door-7", *options.split()]) == 0
-    told = capsys.readouterr()
-    key = told.err.split()[-1]
-    assert key not in told.out
-    (made,) = read_keys(keys_file(told.out)).keys
+    output = capsys.readouterr()
+    key = output.err.split()[-1]
+    assert key not in output.out
+    (made,) = read_keys(keys_file(output.out)).keys
     assert made.digest == hashlib.sha256(key.encode()).digest()
     assert (made.name, sorted(made.roles)) == ("door-7", ["identify", "verify"])
     assert (made.scores, made.encodings) == (True, True)

@@ -42,7 +42,7 @@ def ask_for_nobody(address: str, request_id: str) -> None:
         MatcherServiceStub(channel).GetPerson(GetPersonRequest(person_id="nobody"), metadata=metadata)
 
 
-def test_calls_are_logged_by_id_and_nobody_is_in_logs_or_metrics(
+def test_calls_are_logged_by_id_and_logs_and_metrics_name_no_person(
     database_url: str, model_cache: Path, sample_photos: Path, keys_file: Callable[..., Path]
 ) -> None:
     photo = (sample_photos / "obama.jpg").read_bytes()
@@ -71,9 +71,9 @@ def test_calls_are_logged_by_id_and_nobody_is_in_logs_or_metrics(
                 ask_for_nobody(matcher.address, odd)
             with (
                 contextlib.suppress(FacerecError),
-                MatcherClient(matcher.address, security=Security(api_key=KEY[:-1])) as stranger,
+                MatcherClient(matcher.address, security=Security(api_key=KEY[:-1])) as unknown,
             ):
-                stranger.get_person(PERSON)
+                unknown.get_person(PERSON)
             with (
                 contextlib.suppress(FacerecError),
                 MatcherClient(matcher.address, security=Security(api_key=READER)) as reader,
@@ -97,7 +97,7 @@ def test_calls_are_logged_by_id_and_nobody_is_in_logs_or_metrics(
         ("DeletePerson", "PERMISSION_DENIED", "NOT_PERMITTED", "reader-1"),
     } <= {(each["method"], each["code"], each.get("reason"), each["caller"]) for each in all_calls}
     assert not [each for each in named if "reason" in each]
-    # Of whom the name is not known, the host is told, and of nobody else.
+    # The host is logged only of callers without a known name.
     assert {each["peer"] for each in all_calls if each.get("reason") == "KEY_UNKNOWN"} == {"ipv4:127.0.0.1"}
     assert {each["reason"] for each in all_calls if "peer" in each} == {"KEY_UNKNOWN"}
     assert distance is not None

@@ -1,4 +1,4 @@
-"""Who gets what of one person's data."""
+"""Which roles get which of one person's data."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +12,7 @@ from tests.e2e.matcher.requests import SPACE, vectors
 from tests.fixtures.matcher import StartMatcher
 
 
-async def test_vectors_leave_with_the_role_admin_alone(
+async def test_only_the_role_admin_exports_vectors(
     start_matcher: StartMatcher, database_url: str, keys_file: Callable[..., Path]
 ) -> None:
     everything = "scores = true\nencodings = true"

@@ -1,4 +1,4 @@
-"""A rate is in probes: a call counts as many as it brings, and as many as are found in its pictures."""
+"""Rates count probes: those that a call brings, and the faces found in its pictures."""
 
 import io
 from collections.abc import Callable
@@ -50,7 +50,7 @@ async def matcher(start_matcher: StartMatcher, database_url: str, keys_file: Wri
         ("Enroll", enroll("ben", *[FACE] * 5), 4),
     ],
 )
-async def test_a_call_counts_as_the_probes_that_it_brings(
+async def test_a_call_counts_as_many_probes_as_it_brings(
     matcher: RunningMatcher, method: str, request_: Any, calls: int
 ) -> None:
     call = getattr(matcher.stub, method)
@@ -61,7 +61,7 @@ async def test_a_call_counts_as_the_probes_that_it_brings(
     await call(request_, metadata=bearer("a"))
 
 
-async def test_a_call_dearer_than_the_burst_passes_once_and_then_everything_waits(
+async def test_a_call_costlier_than_the_burst_passes_once_and_later_calls_wait(
     matcher: RunningMatcher,
 ) -> None:
     assert len((await matcher.stub.Identify(search(16), metadata=bearer("n"))).faces) == 16
@@ -69,7 +69,7 @@ async def test_a_call_dearer_than_the_burst_passes_once_and_then_everything_wait
         await matcher.stub.Identify(search(1), metadata=bearer("n"))
 
 
-async def test_a_call_is_refused_where_fewer_probes_are_left_than_it_brings(matcher: RunningMatcher) -> None:
+async def test_a_call_is_refused_if_it_brings_more_probes_than_are_left(matcher: RunningMatcher) -> None:
     await matcher.stub.Verify(claim(), metadata=bearer("k"))
     await matcher.stub.Identify(search(16), metadata=bearer("k"))
     with refused(Reason.RATE_LIMITED):  # three are left

@@ -1,4 +1,4 @@
-"""Vectors are for whom they were granted, and searches by them for whoever may see distances too."""
+"""Only keys with `encodings` send vectors, and only those with `scores` too search with them."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -43,7 +43,7 @@ async def enrolled(matcher: RunningMatcher, person_id: str = "ann") -> str:
     return str(answer.faces[0].face.face_id)
 
 
-async def test_a_vector_is_refused_from_a_key_without_the_right_and_named_wherever_it_is(
+async def test_a_vector_from_a_key_without_encodings_is_refused_by_its_field(
     matcher: RunningMatcher,
 ) -> None:
     await enrolled(matcher)
@@ -61,14 +61,14 @@ async def test_a_vector_is_refused_from_a_key_without_the_right_and_named_wherev
         await stub.ImportFaces(iter([header(), chunk(vectors(1), ["ben"])]), metadata=who)
 
 
-async def test_images_take_no_right(matcher: RunningMatcher) -> None:
+async def test_images_need_no_right(matcher: RunningMatcher) -> None:
     await enrolled(matcher)
     with refused(Reason.ENCODER_UNAVAILABLE):  # there is none here: it was let in
         request = pb.VerifyRequest(person_id="ann", probe=pb.Probe(image=b"x"))
         await matcher.stub.Verify(request, metadata=bearer("i"))
 
 
-async def test_without_scores_nobody_searches_by_a_vector_or_by_a_face_that_may_be_one(
+async def test_a_key_without_scores_cannot_search_by_a_vector_or_a_stored_face(
     matcher: RunningMatcher,
 ) -> None:
     """Somebody who works with the caller may have stored the face that is named, or copied another's."""
@@ -92,7 +92,9 @@ async def test_without_scores_nobody_searches_by_a_vector_or_by_a_face_that_may_
             await matcher.collections.ListDuplicates(review_pb2.ListDuplicatesRequest(), metadata=bearer(key))
 
 
-async def test_of_a_vector_enrolled_without_scores_no_duplicate_is_told(matcher: RunningMatcher) -> None:
+async def test_a_vector_enrolled_without_scores_is_not_answered_with_a_duplicate(
+    matcher: RunningMatcher,
+) -> None:
     await enrolled(matcher)
     blind = await matcher.stub.Enroll(enroll("anna", FACE, request_id="r"), metadata=bearer("v"))
     again = await matcher.stub.Enroll(enroll("anna", FACE, request_id="r"), metadata=bearer("v"))
@@ -103,7 +105,7 @@ async def test_of_a_vector_enrolled_without_scores_no_duplicate_is_told(matcher:
     assert seen.faces[0].HasField("duplicate")
 
 
-async def test_a_key_that_is_narrowed_while_its_import_runs_stores_no_more(
+async def test_an_import_stops_when_its_key_loses_a_right(
     start_matcher: StartMatcher, database_url: str, keys_file: WriteKeys, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(files, "POLL_SECONDS", 0.05)
@@ -145,7 +147,7 @@ async def _ended(call: Any) -> Any:
     return from_rpc_error(caught.value, "the matcher")
 
 
-async def test_without_a_file_of_keys_everybody_sends_vectors(
+async def test_without_a_keys_file_everybody_may_send_vectors(
     start_matcher: StartMatcher, database_url: str
 ) -> None:
     matcher = await start_matcher(database_url)

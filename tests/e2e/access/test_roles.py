@@ -1,4 +1,4 @@
-"""Every RPC with every role, with none, with a wrong tenant, with a key whose time is over."""
+"""Every RPC with every role, with none, with a wrong tenant, and with an expired key."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -20,7 +20,7 @@ from tests.e2e.matcher.transfers import header
 from tests.fixtures.matcher import StartMatcher
 
 ROLES = ("encode", "verify", "identify", "enroll", "manage", "admin")
-# Who may do what, beside admin, who may everything. Written down here apart from the services' own tables.
+# Who may do what, besides admin, who may do everything. Independent of the services' own tables.
 ENTITLED = {
     "Encode": "encode", "EncodeStream": "encode", "DetectFaces": "encode", "GetModel": "encode",
     "Verify": "verify", "Compare": "verify",
@@ -46,7 +46,7 @@ def everything() -> Iterator[tuple[Any, Any]]:
 
 
 class Callers:
-    """Asks any RPC of the servers under test."""
+    """Calls any RPC of the servers under test."""
 
     def __init__(self, encoder: grpc.aio.Channel, matcher: grpc.aio.Channel) -> None:
         self._stubs = {
@@ -56,7 +56,7 @@ class Callers:
         }
 
     async def ask(self, service: Any, method: Any, request: Any, metadata: Any) -> Reason | None:
-        """Why the call was not let in; None where it was, whatever became of it then."""
+        """Why the call was not admitted; None if it was, whatever its outcome."""
         call = getattr(self._stubs[service.full_name], method.name)
         try:
             if method.client_streaming:
@@ -111,11 +111,11 @@ async def callers(
         yield Callers(to_encoder, to_matcher)
 
 
-def test_every_method_of_the_contract_is_somebodys() -> None:
+def test_every_method_of_the_contract_has_a_role() -> None:
     assert {method.name for _, method in everything()} == set(ENTITLED)
 
 
-async def test_each_role_may_what_is_its_own_and_nothing_else(callers: Callers) -> None:
+async def test_each_role_may_call_its_own_methods_and_no_others(callers: Callers) -> None:
     wrong = []
     for service, method in everything():
         for role in ROLES:
@@ -138,7 +138,7 @@ async def test_each_role_may_what_is_its_own_and_nothing_else(callers: Callers) 
     ],
     ids=["none", "unknown", "over", "bare", "basic", "elsewhere"],
 )
-async def test_without_a_key_in_force_nothing_is_answered(
+async def test_calls_without_a_valid_key_are_refused(
     callers: Callers, metadata: Any, expected: Reason
 ) -> None:
     for service, method in everything():
@@ -163,7 +163,7 @@ async def test_a_key_of_one_tenant_reaches_no_other_and_no_list_of_them(callers:
             assert reason == expected, (method.name, collection_id)
 
 
-async def test_nothing_of_a_message_is_read_before_its_sender_is_known(
+async def test_no_message_is_read_before_its_sender_is_authenticated(
     start_matcher: StartMatcher, database_url: str, keys_file: Callable[..., Path]
 ) -> None:
     """Bytes that are no message are refused for want of a key, and with one as what they are."""
@@ -179,7 +179,7 @@ async def test_nothing_of_a_message_is_read_before_its_sender_is_known(
             assert caught.value.code() == code
 
 
-async def test_health_is_open_and_reflection_is_for_whoever_is_known(
+async def test_health_is_open_and_reflection_needs_a_key(
     start_matcher: StartMatcher, database_url: str, keys_file: Callable[..., Path]
 ) -> None:
     from grpc_health.v1 import health_pb2, health_pb2_grpc

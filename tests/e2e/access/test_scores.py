@@ -20,10 +20,10 @@ from matcher_service.identification.exact_scan import ExactScanner
 from matcher_service.maintenance import runner
 from matcher_service.maintenance.runner import MaintenanceOptions
 from tests.contract import test_ranges as bases
-from tests.contract.distance_fields import FIELDS, METADATA, Told
-from tests.e2e.access import worlds
-from tests.e2e.access.asking import Asker
+from tests.contract.distance_fields import FIELDS, METADATA, Disclosure
+from tests.e2e.access import paired_collections as paired
 from tests.e2e.access.conftest import bearer, entry
+from tests.e2e.access.every_rpc import Recorder
 from tests.e2e.matcher.requests import enroll, refused
 from tests.fixtures.matcher import RunningMatcher, StartMatcher
 from tests.fixtures.vector_encoder import picture, vector_encoder
@@ -53,9 +53,9 @@ async def locked(
 async def build(
     matcher: RunningMatcher, administrator: asyncpg.Connection, database_url: str, *, indexed: bool
 ) -> None:
-    """Make both worlds; each person an index proposes is found by it, as all of its lists are searched."""
+    """Create both collections; an index finds each person it should, as all of its lists are searched."""
     for world, name in enumerate(("near", "far")):
-        await worlds.build(matcher, administrator, name, world, SPARES, background=indexed)
+        await paired.build(matcher, administrator, name, world, SPARES, background=indexed)
     if indexed:
         assert await runner.run_once(MaintenanceOptions(database_url))
         await administrator.execute(
@@ -73,10 +73,12 @@ async def test_answers_are_equal_where_distances_differ_on_one_side_of_the_thres
 ) -> None:
     await build(locked, administrator, database_url, indexed=indexed)
     methods = {method.name for service in (bases.MATCHER, bases.COLLECTIONS) for method in service.methods}
-    withheld = {name for name, told in FIELDS.items() if told in (Told.WITHHELD, Told.REFUSED)}
+    withheld = {
+        name for name, disclosure in FIELDS.items() if disclosure in (Disclosure.WITHHELD, Disclosure.REFUSED)
+    }
     shown = set[str]()
     for key in KEYS:
-        near, far = (Asker(locked, key, name) for name in ("near", "far"))
+        near, far = (Recorder(locked, key, name) for name in ("near", "far"))
         await near.everything()
         await far.everything()
         assert {method for method, _ in near.answers} == methods
@@ -89,10 +91,10 @@ async def test_answers_are_equal_where_distances_differ_on_one_side_of_the_thres
             assert not near.fields & withheld
             reasons = {answer[0] for _, answer in near.answers if isinstance(answer, tuple)}
             assert reasons <= {"NOT_PERMITTED", "FACE_DUPLICATE", "ERASURE_NOT_FOUND"}
-            told = [answer[3] for _, answer in near.answers if isinstance(answer, tuple)]
-            assert {name for metadata in told for name in metadata} <= {name for _, name in METADATA}
+            metadatas = [answer[3] for _, answer in near.answers if isinstance(answer, tuple)]
+            assert {name for metadata in metadatas for name in metadata} <= {name for _, name in METADATA}
     # Otherwise it would prove nothing that a caller without scores was shown none of these.
-    withheld = {name for name, told in FIELDS.items() if told is Told.WITHHELD}
+    withheld = {name for name, disclosure in FIELDS.items() if disclosure is Disclosure.WITHHELD}
     assert shown >= {name for name in withheld if indexed or not name.startswith("SearchIndex.")}
 
 
@@ -115,38 +117,38 @@ class Statements:
         monkeypatch.setattr(ExactScanner, "scan", spy_on_scan)
 
 
-async def test_what_a_search_runs_depends_on_the_match_alone(
+async def test_the_statements_of_a_search_depend_only_on_the_match(
     locked: RunningMatcher,
     administrator: asyncpg.Connection,
     database_url: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Each statement takes time, which whoever asks can measure."""
+    """Each statement takes time, which callers can measure."""
     await build(locked, administrator, database_url, indexed=True)
     statements = Statements(monkeypatch)
 
     async def path(key: str, collection_id: str, cluster: int) -> list[Any]:
         statements.run.clear()
-        request = pb.IdentifyRequest(collection_id=collection_id, probes=[worlds.probe(cluster)])
+        request = pb.IdentifyRequest(collection_id=collection_id, probes=[paired.probe(cluster)])
         await locked.stub.Identify(request, metadata=bearer(key))
         return list(statements.run)
 
     differ = set()
-    for cluster, (pair, kind) in enumerate(worlds.CLUSTERS):
+    for cluster, (pair, kind) in enumerate(paired.CLUSTERS):
         paths = [await path("identify", name, cluster) for name in ("near", "far")]
-        found = kind != worlds.ALONE or pair[1] <= 0.5
+        found = kind != paired.ALONE or pair[1] <= 0.5
         assert paths[0] == paths[1] == [(1.0, 1.0), *([] if found else ["scan"])], (pair, kind)
         if await path("sighted", "near", cluster) != await path("sighted", "far", cluster):
             differ.add((pair, kind))
-    assert differ == {(pair, worlds.ALONE) for pair in worlds.PAIRS[:3]}
+    assert differ == {(pair, paired.ALONE) for pair in paired.PAIRS[:3]}
 
 
-async def test_people_come_by_their_ids_and_more_than_one_shows_with_a_single_candidate(
+async def test_candidates_are_ordered_by_id_and_matched_persons_counts_beyond_the_limit(
     locked: RunningMatcher, administrator: asyncpg.Connection
 ) -> None:
-    await worlds.build(locked, administrator, "near", 0, SPARES, background=False)
-    cluster = worlds.CLUSTERS.index((worlds.PAIRS[0], worlds.RULED))
-    request = pb.IdentifyRequest(collection_id="near", probes=[worlds.probe(cluster)], max_candidates=1)
+    await paired.build(locked, administrator, "near", 0, SPARES, background=False)
+    cluster = paired.CLUSTERS.index((paired.PAIRS[0], paired.SURROUNDED))
+    request = pb.IdentifyRequest(collection_id="near", probes=[paired.probe(cluster)], max_candidates=1)
     names = [f"c{cluster:02}-{letter}" for letter in "amz"]
     for key, first in (("identify", names[0]), ("sighted", names[1])):
         (face,) = (await locked.stub.Identify(request, metadata=bearer(key))).faces
@@ -159,10 +161,10 @@ async def test_people_come_by_their_ids_and_more_than_one_shows_with_a_single_ca
 async def test_the_command_says_that_several_are_within_the_threshold(
     locked: RunningMatcher, administrator: asyncpg.Connection, tmp_path: Path
 ) -> None:
-    await worlds.build(locked, administrator, "near", 0, SPARES, background=False)
-    cluster = worlds.CLUSTERS.index((worlds.PAIRS[0], worlds.RULED))
+    await paired.build(locked, administrator, "near", 0, SPARES, background=False)
+    cluster = paired.CLUSTERS.index((paired.PAIRS[0], paired.SURROUNDED))
     photo, key = tmp_path / "photo", tmp_path / "key"
-    photo.write_bytes(picture(worlds.base(cluster)))
+    photo.write_bytes(picture(paired.base(cluster)))
     said = {}
     for name in ("identify", "sighted"):
         key.write_text(name)
@@ -188,28 +190,28 @@ async def test_more_people_than_an_index_proposes_are_counted_by_a_scan(
     database_url: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Else faces of a caller's own would push somebody out of an answer who is farther away than they are."""
+    """Otherwise a caller's own faces could push a more distant person out of an answer."""
     await build(locked, administrator, database_url, indexed=True)
-    cluster = worlds.CLUSTERS.index((worlds.PAIRS[2], worlds.ALONE))
+    cluster = paired.CLUSTERS.index((paired.PAIRS[2], paired.ALONE))
     own = [f"own{number:02}" for number in range(50)]
-    vectors = worlds.base(cluster)
+    vectors = paired.base(cluster)
     for number, name in enumerate(own):
         vectors[127] = 0.05 + number / 1000
         request = enroll(name, pb.Probe(image=picture(vectors)), collection_id="far")
         enrolled = await locked.stub.Enroll(request, metadata=bearer("blind"))
-        assert enrolled.faces[0].duplicate.person_id == worlds.target(cluster)
+        assert enrolled.faces[0].duplicate.person_id == paired.target(cluster)
     await administrator.execute("ANALYZE")
     statements = Statements(monkeypatch)
-    search = pb.IdentifyRequest(collection_id="far", probes=[worlds.probe(cluster)], max_candidates=50)
+    search = pb.IdentifyRequest(collection_id="far", probes=[paired.probe(cluster)], max_candidates=50)
     (face,) = (await locked.stub.Identify(search, metadata=bearer("identify"))).faces
-    assert face.candidates[0].person_id == worlds.target(cluster)
+    assert face.candidates[0].person_id == paired.target(cluster)
     assert (face.matched_persons, statements.run[-1]) == (51, "scan")
-    one = enroll("anna", pb.Probe(image=picture(worlds.base(cluster))), collection_id="far")
+    one = enroll("anna", pb.Probe(image=picture(paired.base(cluster))), collection_id="far")
     again = await locked.stub.Enroll(one, metadata=bearer("enroll"))
-    assert again.faces[0].duplicate.person_id == worlds.target(cluster)
+    assert again.faces[0].duplicate.person_id == paired.target(cluster)
 
 
-async def test_what_sets_or_measures_a_limit_to_distances_takes_scores(locked: RunningMatcher) -> None:
+async def test_calls_that_set_or_measure_distance_limits_need_scores(locked: RunningMatcher) -> None:
     settings = pb.CollectionSettings(search=pb.SearchPolicy(trust_distance=0.3))
     request = pb.UpdateCollectionRequest(settings=settings)
     with refused(Reason.NOT_PERMITTED, "settings.search.trust_distance"):

@@ -1,4 +1,4 @@
-"""Calls that last, and messages that do not come: who is let in is looked at before and all along."""
+"""Streams, and messages that arrive late: a caller's rights are checked at the start and throughout."""
 
 import asyncio
 import time
@@ -22,7 +22,7 @@ from facerec.serving.observability.metrics import CALLS
 from tests.e2e.access.conftest import bearer, entry, known
 from tests.e2e.matcher.requests import encoding, enroll, refused, vectors
 from tests.e2e.matcher.transfers import chunk, header
-from tests.fixtures.http2 import Dripping
+from tests.fixtures.http2 import RawConnection
 from tests.fixtures.matcher import RunningMatcher, StartMatcher
 from tests.fixtures.waiting import until
 
@@ -41,20 +41,20 @@ def port(matcher: RunningMatcher) -> int:
 
 
 @pytest.mark.parametrize("authorization", ["", "Bearer b", "Bearer c"])  # none, unknown, of another role
-async def test_whoever_is_not_let_in_hears_so_before_anything_of_a_message_is_read(
+async def test_a_caller_is_refused_before_its_message_is_read(
     start_matcher: StartMatcher, database_url: str, keys_file: WriteKeys, authorization: str
 ) -> None:
     matcher = await start_matcher(database_url, keys_file=keys_file(ADMIN, entry("other", "c", ["manage"])))
-    dripping = await Dripping.open(port(matcher))
+    raw = await RawConnection.open(port(matcher))
     try:
         for stream in range(1, 100, 2):
-            dripping.begin(stream, VERIFY, authorization)
-            await dripping.ended(stream)
+            raw.begin(stream, VERIFY, authorization)
+            await raw.ended(stream)
     finally:
-        dripping.close()
+        raw.close()
 
 
-async def test_a_stream_ends_with_its_callers_key(
+async def test_a_stream_ends_when_its_callers_key_is_removed(
     start_matcher: StartMatcher, database_url: str, keys_file: WriteKeys
 ) -> None:
     importer = entry("importer", "b", ["enroll"], "encodings = true")
@@ -81,7 +81,7 @@ async def test_a_stream_ends_with_its_callers_key(
         await call
 
 
-async def test_a_stream_ends_when_its_caller_may_not_do_it_any_more(
+async def test_a_stream_ends_when_its_caller_loses_the_role(
     start_matcher: StartMatcher, database_url: str, keys_file: WriteKeys
 ) -> None:
     matcher = await start_matcher(
@@ -97,14 +97,14 @@ async def test_a_stream_ends_when_its_caller_may_not_do_it_any_more(
         await matcher.stub.ImportFaces(header_alone(), metadata=bearer("b"))
 
 
-async def test_an_export_ends_with_its_callers_key(
+async def test_an_export_ends_when_its_callers_key_is_removed(
     start_matcher: StartMatcher, database_url: str, keys_file: WriteKeys
 ) -> None:
     faces = vectors(40_000)  # more than the connection takes in unread
     exporter = entry("exporter", "b", ["admin"])
     matcher = await start_matcher(database_url, keys_file=keys_file(ADMIN, exporter))
     parts = [
-        chunk(faces[first : first + 10_000], [f"p{place}" for place in range(first, first + 10_000)])
+        chunk(faces[first : first + 10_000], [f"p{index}" for index in range(first, first + 10_000)])
         for first in range(0, len(faces), 10_000)
     ]
     await matcher.stub.ImportFaces(iter([header(), *parts]), metadata=bearer("a"))
@@ -122,7 +122,7 @@ async def test_an_export_ends_with_its_callers_key(
 
 
 @pytest.mark.parametrize("sends", ["nothing", "chunks"])
-async def test_an_import_ends_when_its_caller_may_not_reach_the_collection_any_more(
+async def test_an_import_ends_when_its_caller_loses_the_collection(
     start_matcher: StartMatcher, database_url: str, keys_file: WriteKeys, sends: str
 ) -> None:
     importer = entry("importer", "b", ["enroll"], "encodings = true")
@@ -144,10 +144,10 @@ async def test_an_import_ends_when_its_caller_may_not_reach_the_collection_any_m
     assert (caught.value.reason, caught.value.field) == (Reason.NOT_PERMITTED, "header.collection_id")
 
 
-async def test_an_export_ends_when_its_caller_may_not_reach_the_collection_any_more(
+async def test_an_export_ends_when_its_caller_loses_the_collection(
     start_matcher: StartMatcher, database_url: str, keys_file: WriteKeys
 ) -> None:
-    names = [f"p{place}" for place in range(10_000)]
+    names = [f"p{index}" for index in range(10_000)]
     matcher = await start_matcher(database_url, keys_file=keys_file(ADMIN, entry("exporter", "b", ["admin"])))
     for first in range(4):  # more than the connection takes in unread
         rows = chunk(vectors(len(names), seed=first), names)
@@ -163,7 +163,7 @@ async def test_an_export_ends_when_its_caller_may_not_reach_the_collection_any_m
     assert read < 4 * len(names)
 
 
-async def test_a_rate_that_is_lowered_holds_for_a_stream_under_way(
+async def test_a_lowered_rate_applies_to_a_running_stream(
     start_matcher: StartMatcher, database_url: str, keys_file: WriteKeys
 ) -> None:
     matcher = await start_matcher(
@@ -186,7 +186,7 @@ async def test_a_rate_that_is_lowered_holds_for_a_stream_under_way(
     assert time.monotonic() - times[0] > 0.9  # one at once, four at four a second
 
 
-async def test_a_key_beside_is_not_disturbed(
+async def test_other_keys_are_not_disturbed(
     start_matcher: StartMatcher, database_url: str, keys_file: WriteKeys
 ) -> None:
     matcher = await start_matcher(database_url, keys_file=keys_file(ADMIN, entry("x", "b", ["verify"])))
@@ -201,17 +201,17 @@ async def test_a_key_beside_is_not_disturbed(
     await matcher.stub.Enroll(enroll("bob", encoding(vectors(1, seed=9)[0])), metadata=bearer("a"))
 
 
-async def test_callers_without_a_key_who_ask_for_health_hold_nobody_up(
+async def test_health_checks_without_a_key_delay_no_call(
     start_matcher: StartMatcher, database_url: str, keys_file: WriteKeys
 ) -> None:
     matcher = await start_matcher(database_url, keys_file=keys_file(ADMIN), max_call_seconds=10)
     await matcher.stub.Enroll(enroll("ann", encoding(vectors(1)[0])), metadata=bearer("a"))
-    dripping = await Dripping.open(port(matcher))
+    raw = await RawConnection.open(port(matcher))
     request = health_pb2.HealthCheckRequest()
     try:
         for stream in range(1, 401, 2):
-            dripping.begin(stream, "/grpc.health.v1.Health/Check")
-        ended = asyncio.create_task(dripping.ended(399))
+            raw.begin(stream, "/grpc.health.v1.Health/Check")
+        ended = asyncio.create_task(raw.ended(399))
         claim = pb.VerifyRequest(person_id="ann", probe=encoding(vectors(1)[0]))
         assert (await matcher.stub.Verify(claim, metadata=bearer("a"))).match
         await ended
@@ -230,10 +230,10 @@ async def test_callers_without_a_key_who_ask_for_health_hold_nobody_up(
             with refused(Reason.OPTION_INVALID):
                 await health.Check(health_pb2.HealthCheckRequest(service="x" * 100_000))
     finally:
-        dripping.close()
+        raw.close()
 
 
-async def test_an_item_that_is_no_message_is_its_callers_fault(
+async def test_an_invalid_stream_item_is_reported_as_the_callers_fault(
     start_matcher: StartMatcher, database_url: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
     matcher = await start_matcher(database_url)
@@ -244,7 +244,7 @@ async def test_an_item_that_is_no_message_is_its_callers_fault(
     assert "internal_error" not in "".join(capfd.readouterr())
 
 
-async def test_keys_are_followed_whatever_a_file_of_them_was(
+async def test_changed_keys_are_applied_however_the_file_was_replaced(
     start_matcher: StartMatcher, database_url: str, keys_file: WriteKeys, capsys: pytest.CaptureFixture[str]
 ) -> None:
     matcher = await start_matcher(database_url, keys_file=keys_file(ADMIN, entry("x", "b", ["manage"])))
@@ -259,7 +259,7 @@ async def test_keys_are_followed_whatever_a_file_of_them_was(
         await matcher.stub.ListPersons(people, metadata=bearer("b"))
 
 
-def test_a_certificate_of_another_name_is_somebody_else(keys_file: WriteKeys) -> None:
+def test_a_certificate_with_another_name_is_another_caller(keys_file: WriteKeys) -> None:
     def certificate(subject: str) -> str:
         return f'[[certificates]]\nname = "door"\nsubject = "{subject}"\nroles = ["verify"]\n'
 
@@ -272,22 +272,22 @@ def test_a_certificate_of_another_name_is_somebody_else(keys_file: WriteKeys) ->
         store.refresh(found)
 
 
-async def test_a_caller_who_hangs_up_within_a_message_is_counted_as_cancelled(
+async def test_a_caller_that_hangs_up_within_a_message_is_counted_as_cancelled(
     start_matcher: StartMatcher, database_url: str
 ) -> None:
     matcher = await start_matcher(database_url)
     counts = CALLS.of("unary_unary", "facerec.matcher.v1.MatcherService", "Verify")
     before, begun = dict(counts.codes), counts.started
-    dripping = await Dripping.open(port(matcher))
+    raw = await RawConnection.open(port(matcher))
     for stream in range(1, 21, 2):
-        dripping.begin(stream, VERIFY)
+        raw.begin(stream, VERIFY)
     await until(lambda: counts.started == begun + 10)
-    dripping.close()
+    raw.close()
     await until(lambda: counts.codes.get("CANCELLED", 0) == before.get("CANCELLED", 0) + 10)
     assert counts.codes.get("INVALID_ARGUMENT", 0) == before.get("INVALID_ARGUMENT", 0)
 
 
-async def test_only_an_admin_imports_without_looking_for_duplicates(
+async def test_only_an_admin_imports_without_a_duplicate_check(
     start_matcher: StartMatcher, database_url: str, keys_file: WriteKeys
 ) -> None:
     importer = entry("importer", "b", ["enroll", "manage"], "encodings = true\n")
@@ -305,7 +305,7 @@ async def test_only_an_admin_imports_without_looking_for_duplicates(
         assert answer.next_row == 1
 
 
-async def test_an_import_that_looks_for_no_duplicates_ends_with_its_callers_role(
+async def test_an_import_that_ignores_duplicates_ends_when_its_caller_loses_the_role(
     start_matcher: StartMatcher, database_url: str, keys_file: WriteKeys
 ) -> None:
     other = entry("other", "b", ["admin"])

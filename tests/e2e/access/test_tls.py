@@ -1,4 +1,4 @@
-"""TLS on both services and between them: who is let in, and certificates that change."""
+"""TLS on both services and between them: who is accepted, and certificates that change."""
 
 import asyncio
 import socket
@@ -45,31 +45,29 @@ async def answers(address: str, security: Security) -> Reason | None:
 LET_IN = (None, Reason.MODEL_UNAVAILABLE)
 
 
-async def test_a_server_with_a_certificate_is_known_by_its_ca_and_speaks_nothing_else(
+async def test_a_server_with_a_certificate_is_verified_by_its_ca_and_accepts_only_tls(
     authority: Authority, start_encoder: StartEncoder
 ) -> None:
     server = await start_encoder(**tls(authority))
     await server.set_serving("facerec.encoder.v1.EncoderService", True)
     assert await answers(server.address, Security(ca_file=authority.ca_file)) in LET_IN
     assert await answers(server.address, Security()) not in LET_IN
-    stranger = Authority(trustme.CA(), authority.folder / "other")
-    stranger.folder.mkdir()
-    assert await answers(server.address, Security(ca_file=stranger.ca_file)) not in LET_IN
+    other = Authority(trustme.CA(), authority.folder / "other")
+    other.folder.mkdir()
+    assert await answers(server.address, Security(ca_file=other.ca_file)) not in LET_IN
     elsewhere = Security(ca_file=authority.ca_file, server_name="elsewhere.example")
     assert await answers(server.address, elsewhere) not in LET_IN
 
 
-async def test_an_end_that_is_not_let_in_is_told_why(
-    authority: Authority, start_encoder: StartEncoder
-) -> None:
+async def test_a_peer_that_is_refused_learns_why(authority: Authority, start_encoder: StartEncoder) -> None:
     ca = authority.ca_file
     by_tls = await start_encoder(**tls(authority))
     by_certificate = await start_encoder(**tls(authority, tls_client_ca_file=ca))
     plain = await start_encoder()
-    stranger = Authority(trustme.CA(), authority.folder / "other")
-    stranger.folder.mkdir()
-    for address, security, told in (
-        (by_tls.address, Security(ca_file=str(stranger.ca_file)), "no CA trusted here has signed it"),
+    other = Authority(trustme.CA(), authority.folder / "other")
+    other.folder.mkdir()
+    for address, security, message in (
+        (by_tls.address, Security(ca_file=str(other.ca_file)), "no CA trusted here has signed it"),
         (by_tls.address, Security(ca_file=ca, server_name="elsewhere.example"), "for another name"),
         (by_tls.address, Security(), "if it uses TLS, name its CA"),
         (by_certificate.address, Security(ca_file=ca), "certificate"),
@@ -79,11 +77,11 @@ async def test_an_end_that_is_not_let_in_is_told_why(
             with pytest.raises(FacerecError) as caught:
                 await client.get_model()
         assert caught.value.reason is Reason.UNREACHABLE
-        assert told in tls_errors(caught.value.message), caught.value.message
-        assert told in caught.value.message
+        assert message in tls_errors(caught.value.message), caught.value.message
+        assert message in caught.value.message
 
 
-async def test_with_a_client_ca_only_its_certificates_are_let_in_while_their_time_lasts(
+async def test_with_a_client_ca_only_its_unexpired_certificates_are_accepted(
     authority: Authority, start_encoder: StartEncoder
 ) -> None:
     server = await start_encoder(**tls(authority, tls_client_ca_file=authority.ca_file))
@@ -96,16 +94,16 @@ async def test_with_a_client_ca_only_its_certificates_are_let_in_while_their_tim
     assert (
         await answers(server.address, Security(ca_file=ca, cert_file=old[0], key_file=old[1])) not in LET_IN
     )
-    stranger = Authority(trustme.CA(), authority.folder / "other")
-    stranger.folder.mkdir()
-    other = stranger.issue("client", "door.example")
+    other = Authority(trustme.CA(), authority.folder / "other")
+    other.folder.mkdir()
+    certificate = other.issue("client", "door.example")
     assert (
-        await answers(server.address, Security(ca_file=ca, cert_file=other[0], key_file=other[1]))
+        await answers(server.address, Security(ca_file=ca, cert_file=certificate[0], key_file=certificate[1]))
         not in LET_IN
     )
 
 
-async def test_a_certificates_name_is_as_good_as_a_key(
+async def test_a_certificates_name_authenticates_like_a_key(
     authority: Authority, start_encoder: StartEncoder, keys_file: Callable[..., Path]
 ) -> None:
     certificates = '[[certificates]]\nname = "door"\nsubject = "door.example"\nroles = ["encode"]\n'
@@ -138,7 +136,7 @@ def shown(address: str) -> bytes:
     return certificate
 
 
-async def test_a_new_certificate_is_shown_without_a_restart_and_a_broken_one_is_not(
+async def test_a_new_certificate_is_used_without_a_restart_and_a_broken_one_is_not(
     authority: Authority, start_encoder: StartEncoder
 ) -> None:
     server = await start_encoder(**tls(authority))
@@ -167,7 +165,7 @@ async def test_health_alone_is_answered_in_plain_text_on_its_own_port(
     assert caught.value.reason not in LET_IN
 
 
-async def test_the_matcher_shows_the_encoder_its_own_certificate_and_key_and_follows_their_files(
+async def test_the_matcher_sends_the_encoder_its_certificate_and_key_and_reloads_their_files(
     authority: Authority,
     start_encoder: StartEncoder,
     keys_file: Callable[..., Path],
@@ -194,7 +192,7 @@ async def test_the_matcher_shows_the_encoder_its_own_certificate_and_key_and_fol
         await client.close()
 
 
-async def test_a_matcher_is_spoken_to_by_tls(
+async def test_a_matcher_serves_over_tls(
     authority: Authority, start_matcher: StartMatcher, database_url: str
 ) -> None:
     service = matcher_service(database_url, **tls(authority))
@@ -205,22 +203,20 @@ async def test_a_matcher_is_spoken_to_by_tls(
             assert [person async for person in client.list_persons()] == []
 
 
-async def test_files_that_do_not_fit_keep_a_server_from_starting(
-    authority: Authority, database_url: str
-) -> None:
+async def test_mismatched_files_keep_a_server_from_starting(authority: Authority, database_url: str) -> None:
     cert, _ = authority.issue("one", "localhost")
     _, key = authority.issue("two", "localhost")
-    for settings, told in (
+    for settings, message in (
         ({"tls_cert_file": cert, "tls_key_file": key}, "do not match"),
         ({"tls_cert_file": cert}, "together"),
         ({"tls_cert_file": cert, "tls_key_file": authority.folder / "none"}, "none"),
     ):
         with pytest.raises(SettingsInvalid) as caught:
             matcher_service(database_url, **settings)
-        assert told in str(caught.value)
+        assert message in str(caught.value)
 
 
-async def test_with_tls_another_address_than_loopback_needs_no_asking(
+async def test_with_tls_a_server_listens_beyond_loopback_without_a_flag(
     authority: Authority, database_url: str
 ) -> None:
     assert matcher_service(database_url, address="0.0.0.0:0", **tls(authority)).server.address == "0.0.0.0:0"

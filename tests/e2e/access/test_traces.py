@@ -1,4 +1,4 @@
-"""One trace of a call's way through matcher, encoder and database, taken by a collector; nobody is in it."""
+"""One trace of a call through matcher, encoder and database, without personal data."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor

@@ -1,4 +1,4 @@
-"""Whatever a caller names as a method, the server goes on serving."""
+"""The server keeps serving whatever method name a caller sends."""
 
 from collections.abc import AsyncIterator, Callable
 from typing import Any
@@ -8,7 +8,7 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from facerec.serving.server.server import Server
-from tests.fixtures.http2 import Dripping
+from tests.fixtures.http2 import RawConnection
 
 NAMES = ["/\xff", "/facerec.encoder.v1.EncoderService/Encode\xff\xfe", "/\xf0\x9f", "no/path", "/", "/a/b/c"]
 
@@ -25,21 +25,21 @@ async def serves(address: str) -> bool:
     return bool(answer.status == health_pb2.HealthCheckResponse.NOT_SERVING)  # no model is loaded
 
 
-async def test_a_method_whose_name_is_no_text_ends_neither_the_server_nor_the_port_for_health(
+async def test_an_undecodable_method_name_stops_neither_the_server_nor_the_health_port(
     server: Server,
 ) -> None:
     assert server.health_address
     for address in (server.address, server.health_address):
-        dripping = await Dripping.open(int(address.rpartition(":")[2]))
-        for place, name in enumerate(NAMES):
-            dripping.begin(2 * place + 1, name)
-            await dripping.ended(2 * place + 1)
-        dripping.close()
+        raw = await RawConnection.open(int(address.rpartition(":")[2]))
+        for index, name in enumerate(NAMES):
+            raw.begin(2 * index + 1, name)
+            await raw.ended(2 * index + 1)
+        raw.close()
         assert await serves(address)
 
 
 @pytest.mark.parametrize("name", ["/facerec.encoder.v1.EncoderService/Unknown", "/nobody/Knows"])
-async def test_a_method_that_is_unknown_is_unimplemented(server: Server, name: str) -> None:
+async def test_an_unknown_method_is_unimplemented(server: Server, name: str) -> None:
     async with grpc.aio.insecure_channel(server.address) as channel:
         unknown: Any = channel.unary_unary(name)
         for _ in range(3):

@@ -1,4 +1,4 @@
-"""Headers and messages as no client of gRPC sends them, by callers without a key."""
+"""Headers and messages that no gRPC client would send, from callers without a key."""
 
 import asyncio
 import contextlib
@@ -11,7 +11,7 @@ import grpc.aio
 import pytest
 
 from tests.e2e.access.conftest import bearer, entry
-from tests.fixtures.http2 import MAX_CONCURRENT_STREAMS, Dripping, message_head
+from tests.fixtures.http2 import MAX_CONCURRENT_STREAMS, RawConnection, message_head
 from tests.fixtures.matcher import MatcherProcess
 
 CHECK = "/grpc.health.v1.Health/Check"
@@ -39,32 +39,32 @@ async def is_serving(address: str) -> bool:
         return bool(await check(b"", timeout=10) == b"\x08\x01")
 
 
-async def test_a_method_whose_name_is_no_text_ends_nothing_but_its_call(matcher: MatcherProcess) -> None:
+async def test_an_undecodable_method_name_fails_only_its_call(matcher: MatcherProcess) -> None:
     for address in (matcher.address, str(matcher.event("listening")["health"])):
-        dripping = await Dripping.open(port(address))
+        raw = await RawConnection.open(port(address))
         try:
             for stream in (1, 3, 5):
-                dripping.head(stream, b"/" + SECRET + NO_TEXT + b"/x")
-                await dripping.ended(stream)
+                raw.head(stream, b"/" + SECRET + NO_TEXT + b"/x")
+                await raw.ended(stream)
         finally:
-            dripping.close()
+            raw.close()
         assert await is_serving(address)
 
 
-async def test_what_a_header_holds_that_is_no_text_is_in_no_log(matcher: MatcherProcess) -> None:
+async def test_undecodable_header_values_are_in_no_log(matcher: MatcherProcess) -> None:
     others: list[tuple[bytes, dict[str, bytes]]] = [
         (b"Bearer " + SECRET + NO_TEXT, {}),
         (b"Bearer x", {"grpc_timeout": b"1" + SECRET}),
         (b"Bearer x", {"authorization_bin": b"!" + SECRET}),
     ]
     for authorization, more in others:
-        dripping = await Dripping.open(port(matcher.address))
+        raw = await RawConnection.open(port(matcher.address))
         try:
-            dripping.head(1, VERIFY.encode(), authorization, **more)
+            raw.head(1, VERIFY.encode(), authorization, **more)
             with contextlib.suppress(asyncio.IncompleteReadError):  # the connection ends with it
-                await dripping.ended(1)
+                await raw.ended(1)
         finally:
-            dripping.close()
+            raw.close()
         assert await is_serving(matcher.address)
     matcher.stop()
     assert not [line for line in matcher.lines if "SECRET" in line or not line.startswith("{")]
@@ -82,7 +82,7 @@ async def test_a_compressed_message_is_refused_unread(matcher: MatcherProcess, p
         assert "gzip" in str(caught.value.details())
 
 
-async def test_a_method_that_there_is_not_is_unimplemented_with_a_key_and_without(
+async def test_an_unknown_method_is_unimplemented_with_and_without_a_key(
     matcher: MatcherProcess,
 ) -> None:
     async with grpc.aio.insecure_channel(matcher.address) as channel:
@@ -104,17 +104,17 @@ async def test_headers_beyond_16_kb_are_refused(matcher: MatcherProcess) -> None
 
 async def test_a_connection_may_have_256_calls_at_once(matcher: MatcherProcess) -> None:
     for address in (matcher.address, str(matcher.event("listening")["health"])):
-        dripping = await Dripping.open(port(address))
-        settings = await dripping.settings()
-        dripping.close()
+        raw = await RawConnection.open(port(address))
+        settings = await raw.settings()
+        raw.close()
         assert settings[MAX_CONCURRENT_STREAMS] == 256
 
 
 async def test_the_health_port_takes_no_message_longer_than_a_services_name(matcher: MatcherProcess) -> None:
-    dripping = await Dripping.open(port(str(matcher.event("listening")["health"])))
+    raw = await RawConnection.open(port(str(matcher.event("listening")["health"])))
     try:
-        dripping.head(1, CHECK.encode())
-        dripping.data(1, message_head(1 << 20))
-        await dripping.ended(1)
+        raw.head(1, CHECK.encode())
+        raw.data(1, message_head(1 << 20))
+        await raw.ended(1)
     finally:
-        dripping.close()
+        raw.close()

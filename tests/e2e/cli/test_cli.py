@@ -1,4 +1,4 @@
-"""The commands one after another over a real stack, as the README tells them."""
+"""The commands one after another over a real stack, as in the README."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +10,7 @@ from PIL import Image
 
 from facerec.cli.drawing.annotate import KNOWN
 from facerec.cli.local.temporary import temporary_stack
-from tests.benchmarks.vectors import Gallery
+from tests.benchmarks.vectors import Dataset
 from tests.e2e.cli.conftest import Ran, Terminal
 
 
@@ -32,8 +32,8 @@ def test_a_folder_is_enrolled_and_each_refused_photo_is_named_with_its_reason(
     assert enrolled.code == 1
     document = enrolled.json
     assert (document["enrolled"], document["already_enrolled"], document["refused"]) == (3, 0, 2)
-    told = {Path(photo["image"]).name: (photo["status"], photo["reason"]) for photo in document["photos"]}
-    assert told == {
+    outcomes = {Path(photo["image"]).name: (photo["status"], photo["reason"]) for photo in document["photos"]}
+    assert outcomes == {
         "biden.jpg": ("enrolled", ""),
         "note.jpg": ("refused", "IMAGE_INVALID"),
         "hands.jpg": ("refused", "FACE_NOT_FOUND"),
@@ -82,7 +82,9 @@ def test_a_true_claim_exits_0_a_false_one_1_and_an_unknown_person_2(
 
 
 @pytest.mark.usefixtures("enrolled")
-def test_everybody_in_a_picture_is_named_and_drawn(terminal: Terminal, group: Path, tmp_path: Path) -> None:
+def test_every_known_person_in_a_picture_is_named_and_drawn(
+    terminal: Terminal, group: Path, tmp_path: Path
+) -> None:
     drawn = tmp_path / "drawn.png"
     ran = terminal.run("identify", group, "--annotate", drawn, "--json")
     faces = sorted(ran.json["faces"], key=lambda face: int(face["bounding_box"]["left"]))
@@ -107,7 +109,7 @@ def test_everybody_in_a_picture_is_named_and_drawn(terminal: Terminal, group: Pa
 
 
 @pytest.mark.usefixtures("enrolled")
-def test_a_picture_of_nobody_known_exits_1(terminal: Terminal, album: Path, group: Path) -> None:
+def test_a_picture_without_a_known_person_exits_1(terminal: Terminal, album: Path, group: Path) -> None:
     assert terminal.run("identify", album / "obama" / "hands.jpg").code == 1
     nobody = terminal.run("identify", group, "--max-distance", "0.01")
     assert (nobody.code, nobody.out.count("nobody")) == (1, 2)
@@ -120,7 +122,7 @@ def test_two_photos_are_compared(terminal: Terminal, sample_photos: Path) -> Non
     assert terminal.run("compare", sample_photos / "obama.jpg", sample_photos / "biden.jpg").code == 1
 
 
-def test_an_ambiguous_photo_is_named_whichever_it_is(
+def test_an_error_names_the_ambiguous_photo_of_the_two(
     terminal: Terminal, sample_photos: Path, group: Path
 ) -> None:
     ran = terminal.run("compare", sample_photos / "obama.jpg", group)
@@ -166,11 +168,11 @@ def test_people_are_listed_shown_and_erased(terminal: Terminal, sample_photos: P
 
 
 @pytest.mark.usefixtures("enrolled")
-def test_an_import_says_that_it_looks_for_no_duplicates_where_they_are_refused(
+def test_an_import_says_that_it_does_not_check_for_duplicates_if_they_are_refused(
     terminal: Terminal, tmp_path: Path
 ) -> None:
     assert not terminal.run("collections", "create", "refusing", "--duplicates", "refuse").code
-    faces = Gallery(4, photos=1, even=True, seed=3).all()
+    faces = Dataset(4, photos=1, even=True, seed=3).all()
     people = np.array([f"p{number}" for number in faces.people])
     np.savez(tmp_path / "in.npz", encodings=faces.encodings, person_ids=people)
     command = ("import", tmp_path / "in.npz", "--collection", "refusing")
@@ -183,17 +185,17 @@ def test_an_import_says_that_it_looks_for_no_duplicates_where_they_are_refused(
     assert (folder.code, "duplicate policy" in folder.err) == (2, True)
 
 
-def test_too_few_people_to_calibrate_on_are_told_how_many_it_takes(terminal: Terminal) -> None:
+def test_a_calibration_on_too_few_people_says_how_many_it_needs(terminal: Terminal) -> None:
     refused = terminal.run("calibrate")
     assert (refused.code, refused.err.count("\n")) == (2, 1)
     assert "142 persons" in refused.err
 
 
-def test_a_gallery_is_calibrated_drawn_and_the_thresholds_put_in_force(
+def test_a_collection_is_calibrated_and_plotted_and_its_thresholds_are_applied(
     terminal: Terminal, tmp_path: Path
 ) -> None:
     terminal.run("collections", "create", "calibrated")
-    faces = Gallery(200, photos=2, even=True, seed=9).all()
+    faces = Dataset(200, photos=2, even=True, seed=9).all()
     people = np.array([f"p{number}" for number in faces.people])
     np.savez(tmp_path / "in.npz", encodings=faces.encodings, person_ids=people)
     moved = terminal.run("import", tmp_path / "in.npz", "--collection", "calibrated", "--json")

@@ -38,9 +38,9 @@ def test_collections_are_created_shown_changed_listed_and_erased(
 
     shown = terminal.run("collections", "show", "lab", "--json").json["collection"]
     assert (shown["settings"]["verify_threshold"], shown["index"]["ready"]) == (0.4, False)
-    told = terminal.run("collections", "show", "lab").out
-    assert told.startswith("lab (Lab): about ")
-    values = dict(re.split(r"\s{2,}", line.strip()) for line in told.splitlines()[4:] if line.strip())
+    shown = terminal.run("collections", "show", "lab").out
+    assert shown.startswith("lab (Lab): about ")
+    values = dict(re.split(r"\s{2,}", line.strip()) for line in shown.splitlines()[4:] if line.strip())
     assert (values["retention"], values["index"]) == ("90d", "none")
     assert (values["duplicates"], values["verify threshold"]) == ("allow within 0.500", "0.400")
     listed = terminal.run("collections", "--json").json["collections"]
@@ -59,7 +59,7 @@ def test_collections_are_created_shown_changed_listed_and_erased(
     )
 
 
-def test_a_duplicate_is_told_in_one_line_and_merged(
+def test_a_duplicate_is_reported_in_one_line_and_can_be_merged(
     terminal: Terminal, sample_photos: Path, staff: str
 ) -> None:
     first, second = sample_photos / "obama.jpg", sample_photos / "obama2.jpg"
@@ -82,7 +82,7 @@ def test_a_duplicate_is_told_in_one_line_and_merged(
     assert (itself.code, itself.json["error"]["reason"]) == (2, "OPTION_INVALID")
 
 
-def test_a_refused_duplicate_names_the_other_person_and_holds_no_photo_back(
+def test_a_refused_duplicate_names_the_other_person_and_the_other_photos_are_enrolled(
     terminal: Terminal, sample_photos: Path, staff: str
 ) -> None:
     terminal.run("collections", "set", staff, "--duplicates", "refuse")
@@ -90,14 +90,14 @@ def test_a_refused_duplicate_names_the_other_person_and_holds_no_photo_back(
     photos = (sample_photos / "obama2.jpg", sample_photos / "biden.jpg")
     ran = terminal.run("enroll", "biden", *photos, "--collection", staff, "--json")
     assert ran.code == 1
-    told = [(p["status"], p["reason"], p["duplicate_of"]) for p in ran.json["photos"]]
-    assert told == [("refused", "FACE_DUPLICATE", "obama"), ("enrolled", "", "")]
+    outcomes = [(p["status"], p["reason"], p["duplicate_of"]) for p in ran.json["photos"]]
+    assert outcomes == [("refused", "FACE_DUPLICATE", "obama"), ("enrolled", "", "")]
     assert ran.err == (
         f"refused {photos[0]}: it is obama's face, and the collection refuses duplicates [FACE_DUPLICATE]\n"
     )
 
 
-def test_faces_are_enrolled_for_a_time(terminal: Terminal, sample_photos: Path, staff: str) -> None:
+def test_faces_are_enrolled_with_an_expire_time(terminal: Terminal, sample_photos: Path, staff: str) -> None:
     def enroll(photo: str, expires: str) -> int:
         options = ("--collection", staff, "--expires", expires)
         return terminal.run("enroll", "obama", sample_photos / photo, *options).code
@@ -115,7 +115,7 @@ def test_faces_are_enrolled_for_a_time(terminal: Terminal, sample_photos: Path, 
 
 
 @pytest.mark.parametrize("expires", ["2020-01-01", "tomorrow", "30", "0d", "999999w"])
-def test_a_time_that_is_none_or_past_is_refused(
+def test_an_invalid_or_past_expire_time_is_refused(
     terminal: Terminal, sample_photos: Path, expires: str
 ) -> None:
     ran = terminal.run("enroll", "obama", sample_photos / "obama.jpg", "--expires", expires, "--json")

@@ -1,4 +1,4 @@
-"""An import at a terminal: gone on with where it was interrupted, and done anew where it was finished."""
+"""An import at a terminal: continued after an interruption, and repeated after it was finished."""
 
 import os
 import signal
@@ -15,7 +15,7 @@ from facerec.contract import DEFAULT_SPACE
 from facerec.sources import files
 from facerec.sources import rows as source_rows
 from facerec.sources.rows import Refuse, Row
-from tests.benchmarks.vectors import Gallery
+from tests.benchmarks.vectors import Dataset
 from tests.e2e.cli.conftest import Prepared, Terminal
 
 MOVED = ("--collection", "moved")
@@ -26,7 +26,7 @@ PEOPLE = ("ann", "bob", "cid", "dan")
 def source(prepared: Prepared, tmp_path: Path) -> Path:
     """A file of four people's faces, for a collection that has nobody."""
     prepared.collection("moved")
-    faces = Gallery(4, photos=1, even=True, seed=3).all()
+    faces = Dataset(4, photos=1, even=True, seed=3).all()
     path = tmp_path / "in.npz"
     np.savez(path, encodings=faces.encodings, person_ids=np.array(PEOPLE))
     return path
@@ -48,7 +48,7 @@ async def nothing() -> AsyncIterator[Row]:
         yield row
 
 
-def test_people_who_were_erased_since_come_back_by_the_same_import_as_its_dry_run_says(
+def test_repeating_an_import_adds_erased_people_again_as_its_dry_run_says(
     terminal: Terminal, source: Path
 ) -> None:
     command = ("import", source, *MOVED)
@@ -63,7 +63,9 @@ def test_people_who_were_erased_since_come_back_by_the_same_import_as_its_dry_ru
     assert terminal.run("people", *MOVED).out.endswith("4 people\n")
 
 
-def test_an_interrupted_import_goes_on_where_it_was_and_says_so(terminal: Terminal, source: Path) -> None:
+def test_an_interrupted_import_continues_where_it_stopped_and_says_so(
+    terminal: Terminal, source: Path
+) -> None:
     interrupted_after(terminal, source, 3)
     ran = terminal.run("import", source, *MOVED)
     assert ran.out == "1 face added, 0 already there, 0 refused; 1 new person\n"
@@ -71,7 +73,7 @@ def test_an_interrupted_import_goes_on_where_it_was_and_says_so(terminal: Termin
     assert terminal.run("import", source, *MOVED, "--json").json["faces_already_there"] == 4
 
 
-def test_rows_at_fault_are_told_once_where_a_finished_import_is_done_anew(
+def test_invalid_rows_are_reported_once_when_a_finished_import_is_repeated(
     terminal: Terminal, source: Path, tmp_path: Path
 ) -> None:
     with np.load(source) as arrays:
@@ -89,7 +91,7 @@ def row_line(name: str, vector: npt.NDArray[np.float32]) -> str:
     return f'{{"person_id": "{name}", "encoding": {vector.tolist()}}}'
 
 
-def test_an_interruption_says_how_many_faces_are_in_and_how_to_go_on(
+def test_an_interruption_says_how_many_faces_are_stored_and_how_to_continue(
     terminal: Terminal, source: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(jobs, "CALL_BATCHES", 1)

@@ -1,4 +1,4 @@
-"""People at a terminal: listed in part, renamed, a face of theirs erased, and exported to a file."""
+"""People at a terminal: listed by prefix, renamed, exported to a file, and their faces erased."""
 
 import json
 from pathlib import Path
@@ -60,9 +60,7 @@ def test_an_error_says_which_id_it_is_about(terminal: Terminal, sample_photos: P
 
 
 @pytest.mark.usefixtures("crew")
-def test_times_are_shown_in_utc_and_say_so_wherever_they_stand(
-    terminal: Terminal, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_all_times_are_shown_in_utc_and_say_so(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TZ", "Asia/Tokyo")
     (face,) = terminal.run("people", "show", "ann", *CREW, "--json").json["faces"]
     changed = terminal.run(
@@ -73,7 +71,9 @@ def test_times_are_shown_in_utc_and_say_so_wherever_they_stand(
 
 
 @pytest.mark.usefixtures("crew")
-def test_a_photo_that_is_there_is_said_to_keep_its_time(terminal: Terminal, sample_photos: Path) -> None:
+def test_a_photo_enrolled_again_keeps_its_expire_time_and_the_command_says_so(
+    terminal: Terminal, sample_photos: Path
+) -> None:
     again = terminal.run("enroll", "ann", sample_photos / "obama.jpg", "--expires", "30d", *CREW)
     assert again.out == "0 photos enrolled, 1 already there, 0 refused; 1 person\n"
     assert again.err.startswith(
@@ -82,13 +82,13 @@ def test_a_photo_that_is_there_is_said_to_keep_its_time(terminal: Terminal, samp
 
 
 @pytest.mark.parametrize("group", ["people", "collections"])
-def test_who_asks_for_a_list_is_told_that_the_command_alone_is_one(terminal: Terminal, group: str) -> None:
+def test_a_list_subcommand_is_refused_with_the_command_that_lists(terminal: Terminal, group: str) -> None:
     ran = terminal.run(group, "list")
     assert (ran.code, f"`facerec {group}` alone lists them" in ran.err) == (2, True)
 
 
 @pytest.mark.usefixtures("crew")
-def test_one_face_is_erased_once_somebody_says_so(terminal: Terminal) -> None:
+def test_a_face_is_erased_only_after_a_confirmation(terminal: Terminal) -> None:
     (face,) = terminal.run("people", "show", "ann", *CREW, "--json").json["faces"]
     unasked = terminal.run("people", "delete-face", face["face_id"], *CREW)
     assert (unasked.code, "there is no terminal to ask on" in unasked.err) == (2, True)
@@ -100,7 +100,7 @@ def test_one_face_is_erased_once_somebody_says_so(terminal: Terminal) -> None:
 
 
 @pytest.mark.usefixtures("crew")
-def test_a_face_is_shown_and_its_reference_and_end_are_changed(terminal: Terminal) -> None:
+def test_a_face_is_shown_and_its_reference_and_expire_time_are_changed(terminal: Terminal) -> None:
     (listed,) = terminal.run("people", "show", "ann", *CREW, "--json").json["faces"]
     face = listed["face_id"]
     assert terminal.run("people", "show-face", face, *CREW, "--json").json["face"] == listed
@@ -135,7 +135,7 @@ def test_one_person_s_data_is_written_to_a_file_or_to_stdout(terminal: Terminal,
 
 
 @pytest.mark.usefixtures("crew")
-def test_an_export_replaces_a_file_only_where_it_is_told_to(terminal: Terminal, tmp_path: Path) -> None:
+def test_an_export_replaces_a_file_only_when_asked_to(terminal: Terminal, tmp_path: Path) -> None:
     target = tmp_path / "out.jsonl"
     target.write_text("somebody's own")
     refused = terminal.run("export", target, *CREW, "--json")

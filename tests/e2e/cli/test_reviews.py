@@ -34,7 +34,7 @@ def test_duplicates_are_listed_dismissed_and_shown_again(terminal: Terminal) -> 
 
 
 @pytest.mark.usefixtures("reviewed")
-def test_what_was_done_is_shown_newest_first(terminal: Terminal) -> None:
+def test_audit_events_are_shown_newest_first(terminal: Terminal) -> None:
     terminal.run("collections", "set", "reviewed", "--verify-threshold", "0.5")
     events = terminal.run("audit", "--changes", "--limit", 3, *STAFF).out
     assert all(word in events for word in ("UPDATE_COLLECTION", "verify_threshold: 0.6 -> 0.5", "ENROLL"))
@@ -45,6 +45,6 @@ def test_what_was_done_is_shown_newest_first(terminal: Terminal) -> None:
 
 
 @pytest.mark.usefixtures("reviewed")
-def test_a_small_gallery_has_no_recall_to_measure(terminal: Terminal) -> None:
+def test_a_small_collection_has_no_recall_to_measure(terminal: Terminal) -> None:
     assert terminal.run("measure-recall", *STAFF).out == "no index: every answer is exact\n"
     assert terminal.run("measure-recall", *STAFF, "--json").json["indexed"] is False

@@ -8,7 +8,7 @@ from tests.e2e.cli.conftest import Prepared, Terminal
 NOBODY = "127.0.0.1:1"
 
 
-def test_both_services_are_told_to_be_ready_with_release_space_and_faces(
+def test_both_services_are_reported_ready_with_release_space_and_faces(
     terminal: Terminal, prepared: Prepared, sample_photos: Path
 ) -> None:
     prepared.collection("states", {"ann": sample_photos / "obama.jpg"})
@@ -22,11 +22,11 @@ def test_both_services_are_told_to_be_ready_with_release_space_and_faces(
         "problem": "",
     }
     assert (ran.json["matcher"]["database_ready"], ran.json["matcher"]["problem"]) == (True, "")
-    told = terminal.run("status").out.splitlines()
-    assert [line.split(":")[-1].split(",")[0] for line in told] == [" ready", " ready"]
+    lines = terminal.run("status").out.splitlines()
+    assert [line.split(":")[-1].split(",")[0] for line in lines] == [" ready", " ready"]
 
 
-def test_each_service_that_cannot_be_used_is_told_with_why_and_exit_code_1(terminal: Terminal) -> None:
+def test_each_unusable_service_is_reported_with_its_problem_and_exit_code_1(terminal: Terminal) -> None:
     ran = terminal.run("status", "--encoder", NOBODY, "--json")
     assert (ran.code, ran.json["encoder"]["reachable"], ran.json["matcher"]["reachable"]) == (1, False, True)
     assert "nothing listens there" in ran.json["encoder"]["problem"]
@@ -38,7 +38,7 @@ def test_each_service_that_cannot_be_used_is_told_with_why_and_exit_code_1(termi
     assert [line.count(NOBODY) for line in neither.out.splitlines()] == [1, 1]
 
 
-def test_a_collection_of_a_space_that_the_encoder_does_not_compute_is_told(terminal: Terminal) -> None:
+def test_a_collection_whose_space_the_encoder_does_not_compute_is_reported(terminal: Terminal) -> None:
     assert not terminal.run("collections", "create", "foreign", "--space", "other/space/1", "--json").code
     ran = terminal.run("status", "--collection", "foreign", "--json")
     assert ran.code == 1

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.benchmarks.vectors import Gallery
+from tests.benchmarks.vectors import Dataset
 from tests.e2e.cli.conftest import Ran, Terminal
 
 WIDE = "wide"
@@ -18,7 +18,7 @@ STYLES = re.compile(r"\x1b\[[0-9;]*m")
 def people(terminal: Terminal, tmp_path_factory: pytest.TempPathFactory) -> None:
     """A collection of people whose ids and names are as long as they may be."""
     assert not terminal.run("collections", "create", WIDE, "--name", "山" * 80, "--json").code
-    faces = Gallery(200, photos=2, even=True, seed=9).all()
+    faces = Dataset(200, photos=2, even=True, seed=9).all()
     path = tmp_path_factory.mktemp("wide") / "in.npz"
     names = np.array([f"{LONGEST_ID}{number:03}" for number in faces.people])
     np.savez(path, encodings=faces.encodings, person_ids=names, display_names=np.array(["é" * 60] * 400))
@@ -45,7 +45,7 @@ def test_no_table_cuts_an_id_or_a_figure(terminal: Terminal, command: tuple[str,
 
 @pytest.mark.usefixtures("people")
 @pytest.mark.parametrize("width", [60, 80, 200])
-def test_a_list_of_collections_and_faces_of_a_photo_are_whole(
+def test_tables_of_collections_and_of_a_photos_faces_are_complete(
     terminal: Terminal, group: Path, width: int
 ) -> None:
     check_whole(terminal, width, "collections")
@@ -60,8 +60,8 @@ def check_whole(terminal: Terminal, width: int, *command: object) -> None:
     rows = re.split(r"^-+$", piped.out, flags=re.MULTILINE)[1].splitlines()
     values = {value for row in rows for value in re.split(r"\s{2,}", row.strip()) if value}
     assert len(values) >= 4
-    told = STYLES.sub("", shown.out)
-    assert {value for value in values if value not in told} == set()
+    plain = STYLES.sub("", shown.out)
+    assert {value for value in values if value not in plain} == set()
 
 
 def at(terminal: Terminal, width: int, *command: object) -> Ran:

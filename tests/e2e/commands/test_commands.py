@@ -1,4 +1,4 @@
-"""What an operator asks the services before and beside serving."""
+"""The services' commands for operators: check-config, doctor, version and help."""
 
 import asyncio
 import inspect
@@ -34,7 +34,7 @@ def run(module: str, *arguments: object, **environment: str) -> Ran:
     return commands.run(module, *arguments, **{"MATCHER_ENCODER_ADDRESS": NOWHERE, **environment})
 
 
-def test_check_config_tells_each_setting_and_its_origin_and_masks_secrets(tmp_path: Path) -> None:
+def test_check_config_prints_each_setting_and_its_origin_and_masks_secrets(tmp_path: Path) -> None:
     file = tmp_path / "matcher.toml"
     file.write_text("pool_max_size = 7\n")
     url = f"postgresql://facerec:{SECRET}@database/facerec"
@@ -52,7 +52,7 @@ def test_check_config_tells_each_setting_and_its_origin_and_masks_secrets(tmp_pa
     assert SECRET not in checked.out + checked.err
 
 
-def test_check_config_refuses_what_serving_would() -> None:
+def test_check_config_refuses_what_serve_refuses() -> None:
     checked = run("encoder_service", "check-config", "--threads", "0")
     assert checked.code == 2
     assert "--threads (ENCODER_THREADS)" in checked.err
@@ -77,7 +77,7 @@ def unusable(tmp_path: Path) -> dict[str, list[str]]:
 
 @pytest.mark.parametrize("service", ["encoder_service", "matcher_service"])
 @pytest.mark.parametrize("name", ["open to others", "keys that cannot be read", "another certificate's key"])
-def test_check_config_and_doctor_fail_by_what_keeps_a_service_from_starting(
+def test_check_config_and_doctor_fail_if_a_service_could_not_start(
     service: str, name: str, unusable: dict[str, list[str]]
 ) -> None:
     environment = {"MATCHER_DATABASE_URL": "postgresql://facerec@127.0.0.1:1/facerec"}
@@ -92,7 +92,7 @@ def test_check_config_and_doctor_fail_by_what_keeps_a_service_from_starting(
         assert f"fail  settings: {fault}" in examined.out.splitlines()
 
 
-def test_a_matcher_does_not_start_where_its_key_would_go_to_another_machine_in_plain_text() -> None:
+def test_a_matcher_does_not_start_if_its_key_would_be_sent_in_plain_text_to_another_machine() -> None:
     started = run(
         "matcher_service", "serve", "--address", "127.0.0.1:0", "--log-level", "error",
         MATCHER_DATABASE_URL="postgresql://facerec@127.0.0.1:1/facerec",
@@ -105,7 +105,7 @@ def test_a_matcher_does_not_start_where_its_key_would_go_to_another_machine_in_p
 
 
 @pytest.mark.parametrize("service", ["encoder", "matcher"])
-def test_without_its_packages_a_service_says_which_extra_brings_them(service: str) -> None:
+def test_a_service_without_its_packages_names_the_extra_to_install(service: str) -> None:
     script = f"from {service}_service import entry; exit(entry.main())"
     without = f"import sys; sys.modules['structlog'] = None; {script}"
     done = subprocess.run(
@@ -118,15 +118,15 @@ def test_without_its_packages_a_service_says_which_extra_brings_them(service: st
 
 
 @pytest.mark.parametrize("service", ["encoder", "matcher"])
-def test_the_version_is_told_to_programs(service: str) -> None:
-    told = json.loads(run(f"{service}_service", "version", "--json").out)
-    assert told["service"] == service
-    assert told["release"] in run(f"{service}_service", "version").out
+def test_version_prints_json_for_programs(service: str) -> None:
+    version = json.loads(run(f"{service}_service", "version", "--json").out)
+    assert version["service"] == service
+    assert version["release"] in run(f"{service}_service", "version").out
     if service == "matcher":
-        assert told["schema"] == migrations.head()
+        assert version["schema"] == migrations.head()
 
 
-def test_the_matchers_doctor_finds_all_in_order(database_url: str, encoder_address: str) -> None:
+def test_the_matchers_doctor_finds_no_problem(database_url: str, encoder_address: str) -> None:
     seen = run(
         "matcher_service",
         "doctor",
@@ -150,7 +150,7 @@ def test_the_matchers_doctor_says_what_to_do_about_a_database_never_migrated(
     assert "warn  encoder" in seen.out
 
 
-def test_the_matchers_doctor_tells_a_schema_that_a_migration_would_refuse(
+def test_the_matchers_doctor_reports_a_schema_that_a_migration_would_refuse(
     database_url: str, postgres_server: PostgresServer
 ) -> None:
     edited = "UPDATE facerec.schema_migration SET checksum = repeat('0', 64)"
@@ -162,19 +162,19 @@ def test_the_matchers_doctor_tells_a_schema_that_a_migration_would_refuse(
 
 
 @pytest.mark.parametrize("service", ["encoder_service", "matcher_service"])
-def test_every_command_has_a_help_whatever_the_environment_says(service: str) -> None:
+def test_every_command_prints_its_help_in_any_environment(service: str) -> None:
     commands = re.findall(r"^  (\S+)", run(service, "--help").out, re.MULTILINE)
     assert "doctor" in commands
     for command in commands:
-        told = run(service, command, "--help", ENCODER_NOTHING="1", MATCHER_NOTHING="1")
-        assert (told.code, told.err) == (0, "")
-        assert re.match(rf"usage: .*{service} {command} ", told.out)
+        ran = run(service, command, "--help", ENCODER_NOTHING="1", MATCHER_NOTHING="1")
+        assert (ran.code, ran.err) == (0, "")
+        assert re.match(rf"usage: .*{service} {command} ", ran.out)
 
 
-def test_the_help_of_a_command_lists_the_settings_that_it_makes_use_of() -> None:
+def test_the_help_of_a_command_lists_the_settings_that_it_uses() -> None:
     def listed(command: str) -> set[str]:
-        told = run("matcher_service", command, "--help").out
-        return {flag.replace("-", "_") for flag in re.findall(r"^  --([a-z-]+)", told, re.MULTILINE)}
+        output = run("matcher_service", command, "--help").out
+        return {flag.replace("-", "_") for flag in re.findall(r"^  --([a-z-]+)", output, re.MULTILINE)}
 
     options = inspect.getsource(MatcherSettings.maintenance_options)
     used = set(re.findall(r"self\.(\w+)", options)) & set(MatcherSettings.model_fields)
@@ -186,7 +186,7 @@ def test_the_help_of_a_command_lists_the_settings_that_it_makes_use_of() -> None
     assert {"database_url", "encoder_address", "pool_max_size"} < listed("doctor") < listed("serve")
 
 
-def test_the_matchers_doctor_tells_a_database_that_is_away() -> None:
+def test_the_matchers_doctor_reports_an_unreachable_database() -> None:
     url = f"postgresql://facerec:{SECRET}@127.0.0.1:1/facerec"
     seen = run("matcher_service", "doctor", MATCHER_DATABASE_URL=url)
     assert seen.code == 1
@@ -194,7 +194,7 @@ def test_the_matchers_doctor_tells_a_database_that_is_away() -> None:
     assert SECRET not in seen.out + seen.err
 
 
-def test_a_database_elsewhere_whose_certificate_is_not_verified_is_told_by_doctor_and_at_the_start() -> None:
+def test_doctor_and_serve_warn_of_a_remote_database_whose_certificate_is_not_verified() -> None:
     url = f"postgresql://facerec:{SECRET}@database.invalid/facerec?sslmode=require"
     seen = run("matcher_service", "doctor", MATCHER_DATABASE_URL=url)
     assert "warn  certificate: sslmode=require does not verify" in seen.out
@@ -209,12 +209,12 @@ def test_a_database_elsewhere_whose_certificate_is_not_verified_is_told_by_docto
 def test_the_matchers_doctor_tells_a_login_without_the_role(
     database_url: str, postgres_server: PostgresServer
 ) -> None:
-    postgres_server.execute("CREATE ROLE doctors_stranger LOGIN")
+    postgres_server.execute("CREATE ROLE doctors_outsider LOGIN")
     try:
-        url = as_user(database_url, "doctors_stranger")
+        url = as_user(database_url, "doctors_outsider")
         seen = run("matcher_service", "doctor", MATCHER_DATABASE_URL=url)
     finally:
-        postgres_server.execute("DROP ROLE doctors_stranger")
+        postgres_server.execute("DROP ROLE doctors_outsider")
     assert seen.code == 1
     assert "fail  role" in seen.out
     assert "GRANT facerec_serve" in seen.out

@@ -1,4 +1,4 @@
-"""How the tests here reach the encoder."""
+"""Fixtures with stubs of the encoder."""
 
 from collections.abc import AsyncIterator
 
@@ -18,6 +18,6 @@ async def encoder(encoder_address: str) -> AsyncIterator[EncoderStub]:
 
 @pytest.fixture
 async def large_encoder(large_landmarks_address: str) -> AsyncIterator[EncoderStub]:
-    """A stub of an encoder that was let load the model of 68 points."""
+    """A stub of an encoder with the 68-point model."""
     async with grpc.aio.insecure_channel(large_landmarks_address, CHANNEL_OPTIONS) as channel:
         yield pb.EncoderServiceStub(channel)

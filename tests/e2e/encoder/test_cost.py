@@ -1,4 +1,4 @@
-"""Images are charged by what they cost, and one caller's do not take the room of all."""
+"""Images are charged by their cost, and one caller's images leave room for others."""
 
 import asyncio
 import io

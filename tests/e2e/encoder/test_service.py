@@ -1,4 +1,4 @@
-"""The encoder as its callers and its operators meet it."""
+"""The encoder's behaviour for callers and operators."""
 
 import asyncio
 import hashlib

@@ -26,7 +26,7 @@ def face(sample_photos: Path) -> bytes:
         return out.getvalue()
 
 
-async def test_each_item_has_the_answer_it_has_alone(encoder_address: str, face: bytes) -> None:
+async def test_each_item_has_the_same_answer_as_alone(encoder_address: str, face: bytes) -> None:
     blank = Image.new("RGB", (90, 60))
     with io.BytesIO() as out:
         blank.save(out, "PNG")
@@ -81,7 +81,7 @@ async def test_the_blocking_client_streams_too(encoder_address: str, face: bytes
         ),
     ],
 )
-async def test_an_items_own_fault_is_its_answer_and_the_stream_goes_on(
+async def test_an_items_error_is_its_answer_and_the_stream_continues(
     encoder: EncoderStub, face: bytes, item: pb.EncodeStreamRequest, reason: Reason, field: str
 ) -> None:
     good = pb.EncodeStreamRequest(item_id="good", request=pb.EncodeRequest(image=face))
@@ -107,7 +107,7 @@ async def test_a_reader_that_stops_reading_stops_the_work(
             sent += 1
 
     async def stalled() -> bool:
-        """Whether nothing more is sent while the server answers other calls."""
+        """Whether the client sends nothing more while the server answers other calls."""
         before = sent
         for _ in range(200):
             await encoder.GetModel(pb.GetModelRequest())

@@ -1,4 +1,4 @@
-"""face_recognition's own test suite, unmodified, passes with this service in the place of the package."""
+"""face_recognition's own test suite, unmodified, passes against this service."""
 
 import os
 import re
@@ -20,7 +20,7 @@ RUN = """
 import sys, unittest, warnings
 warnings.simplefilter("ignore")
 from tests.e2e.encoder import adapter
-sys.modules["face_recognition.api"] = adapter  # before the package, whose own is then never loaded
+sys.modules["face_recognition.api"] = adapter  # before the package, so that its own is never loaded
 unittest.main("test_face_recognition", verbosity=2)
 """
 

@@ -1,4 +1,4 @@
-"""The stub of the encoder, with the types its asyncio form has, and room for large images."""
+"""The encoder's asyncio stub with its types, and message limits for large images."""
 
 from typing import TYPE_CHECKING
 

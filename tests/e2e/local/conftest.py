@@ -1,4 +1,4 @@
-"""Data folders, and an ordinary user to run as where the tests run as root."""
+"""Data folders, and an ordinary user to run as when the tests run as root."""
 
 import os
 import pwd
@@ -19,7 +19,7 @@ REPOSITORY = Path(__file__).parents[3]
 
 @dataclass(frozen=True)
 class Runner:
-    """How to run the project's Python: whose, where its home is, and by which interpreter."""
+    """How to run the project's Python: the user, its home, and the interpreter."""
 
     python: str
     home: Path
@@ -61,7 +61,7 @@ def myself(data_dir: Path) -> Runner:
 
 @pytest.fixture
 def ordinary_user() -> Iterator[Runner]:
-    """Whoever runs the tests, or `nobody` where that is root."""
+    """The user that runs the tests, or `nobody` if that is root."""
     home = Path(tempfile.mkdtemp(prefix="facerec-home-", dir="/tmp"))
     yield _ordinary_runner(home)
     shutil.rmtree(home)

@@ -33,7 +33,7 @@ def ran(runner: Runner, *arguments: object) -> tuple[int, str, str]:
 
 
 def note(data_dir: Path, text: str) -> None:
-    """Keep a text in the database of a data folder, which is made in short."""
+    """Store a text in the database of a data folder, which is created quickly."""
     with EmbeddedPostgres.open(data_dir) as server:
         url = database.create(server)
         make = "CREATE SCHEMA IF NOT EXISTS facerec; CREATE TABLE IF NOT EXISTS facerec.note (text text)"
@@ -95,7 +95,7 @@ def test_people_are_verified_again_after_their_folder_was_lost_and_restored(
         end_politely(up)
 
 
-def test_a_gallery_that_is_there_is_replaced_only_where_that_is_asked_for(data_dir: Path) -> None:
+def test_an_existing_database_is_replaced_only_when_asked_for(data_dir: Path) -> None:
     file = data_dir.with_name("gallery.backup")
     note(data_dir, "first")
     backup.backup(data_dir, file)
@@ -107,7 +107,7 @@ def test_a_gallery_that_is_there_is_replaced_only_where_that_is_asked_for(data_d
     assert noted(data_dir) == (["first"], ["facerec"])
 
 
-def test_a_backup_that_cannot_be_restored_leaves_the_gallery_as_it_was(data_dir: Path) -> None:
+def test_a_backup_that_cannot_be_restored_leaves_the_database_as_it_was(data_dir: Path) -> None:
     file, cut = data_dir.with_name("gallery.backup"), data_dir.with_name("cut.backup")
     note(data_dir, random.Random(1).randbytes(20_000).hex())
     size_bytes = backup.backup(data_dir, file)
@@ -119,7 +119,7 @@ def test_a_backup_that_cannot_be_restored_leaves_the_gallery_as_it_was(data_dir:
     assert noted(data_dir) == before
 
 
-def test_what_a_killed_restore_left_is_erased_at_the_next_start(data_dir: Path) -> None:
+def test_leftovers_of_a_killed_restore_are_erased_at_the_next_start(data_dir: Path) -> None:
     note(data_dir, "first")
     with EmbeddedPostgres.open(data_dir) as server:
         database.create_restored(server, replace=True)
@@ -127,7 +127,7 @@ def test_what_a_killed_restore_left_is_erased_at_the_next_start(data_dir: Path) 
     assert noted(data_dir) == (["first", "second"], ["facerec"])
 
 
-def test_no_file_is_written_over(data_dir: Path) -> None:
+def test_no_existing_file_is_overwritten(data_dir: Path) -> None:
     file = data_dir.with_name("gallery.backup")
     note(data_dir, "first")
     file.write_text("kept")
@@ -138,7 +138,7 @@ def test_no_file_is_written_over(data_dir: Path) -> None:
         backup.backup(data_dir, data_dir.with_name("nowhere") / "gallery.backup")
 
 
-def test_a_folder_without_a_gallery_is_told_and_none_is_made(data_dir: Path, myself: Runner) -> None:
+def test_a_folder_without_a_database_is_reported_and_none_is_created(data_dir: Path, myself: Runner) -> None:
     code, _, complaint = ran(myself, "backup", data_dir.with_name("file"), "--data", data_dir)
     assert (code, complaint) == (
         2,
@@ -148,7 +148,9 @@ def test_a_folder_without_a_gallery_is_told_and_none_is_made(data_dir: Path, mys
 
 
 @pytest.mark.parametrize("content", [b"", b"PGDMP", b"-- PostgreSQL database dump\n", None])
-def test_what_is_no_backup_is_told_and_changes_nothing(data_dir: Path, content: bytes | None) -> None:
+def test_a_file_that_is_no_backup_is_refused_and_changes_nothing(
+    data_dir: Path, content: bytes | None
+) -> None:
     file = data_dir.with_name("file")
     if content is not None:
         file.write_bytes(content)
@@ -167,7 +169,7 @@ def test_root_restores_no_file_that_another_user_could_change(data_dir: Path) ->
         backup.restore(data_dir, file, replace=True)
 
 
-def test_a_backup_that_is_ended_leaves_no_file(data_dir: Path, myself: Runner) -> None:
+def test_an_interrupted_backup_leaves_no_file(data_dir: Path, myself: Runner) -> None:
     folder = data_dir.with_name("backups")
     folder.mkdir(mode=0o700)
     note(data_dir, "first")

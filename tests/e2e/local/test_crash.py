@@ -1,4 +1,4 @@
-"""A native crash of the encoder reaches its callers as UNAVAILABLE, and the stack has it back."""
+"""A native crash of the encoder reaches its callers as UNAVAILABLE, and the stack restarts it."""
 
 import concurrent.futures
 import io
@@ -15,7 +15,7 @@ from tests.e2e.local.test_up import Up, running
 from tests.fixtures.waiting import LIMIT_SECONDS, wait_until
 
 
-def test_an_encoder_that_crashes_comes_back(data_dir: Path, myself: Runner) -> None:
+def test_a_crashed_encoder_is_restarted(data_dir: Path, myself: Runner) -> None:
     with io.BytesIO() as out:
         Image.new("RGB", (2000, 2000), "teal").save(out, "PNG")
         image = out.getvalue()
@@ -53,4 +53,4 @@ def is_back(encoder: EncoderClient, image: bytes) -> bool:
 
 
 def wait_for_notice(up: Up, notice: str) -> None:
-    wait_until(lambda: any(notice in line for line in up.told))
+    wait_until(lambda: any(notice in line for line in up.stderr_lines))

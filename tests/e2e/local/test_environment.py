@@ -1,4 +1,4 @@
-"""What `facerec up` and `facerec demo` make of the services' settings in the environment."""
+"""How `facerec up` and `facerec demo` treat the services' settings in the environment."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -34,7 +34,7 @@ def every_setting() -> Iterable[tuple[str, Any]]:
             yield f"{prefix}{name}".upper(), field.get_default(call_default_factory=True, validated_data={})
 
 
-def test_settings_that_the_stack_would_not_follow_are_refused_and_no_others() -> None:
+def test_settings_that_up_would_ignore_are_refused_and_no_others() -> None:
     refused = set()
     for variable, _ in every_setting():
         for name in (variable, variable.lower(), f"{variable}_FILE"):
@@ -47,7 +47,7 @@ def test_settings_that_the_stack_would_not_follow_are_refused_and_no_others() ->
 
 
 @pytest.mark.parametrize(
-    ("variable", "told"),
+    ("variable", "problem"),
     [
         ("ENCODER_TLS_CERT_FILE", "communicate in plain text"),
         ("MATCHER_TLS_CLIENT_CA_FILE", "communicate in plain text"),
@@ -56,17 +56,17 @@ def test_settings_that_the_stack_would_not_follow_are_refused_and_no_others() ->
         ("ENCODER_KEYS_FILE", "set MATCHER_ENCODER_API_KEY"),
     ],
 )
-def test_such_a_variable_is_one_line_that_names_it(
-    data_dir: Path, myself: Runner, monkeypatch: pytest.MonkeyPatch, variable: str, told: str
+def test_such_a_variable_is_refused_in_one_line_that_names_it(
+    data_dir: Path, myself: Runner, monkeypatch: pytest.MonkeyPatch, variable: str, problem: str
 ) -> None:
     monkeypatch.setenv(variable, "somewhere")
     line = refusal(myself, "--data", str(data_dir), *ANY_PORTS)
     assert line.startswith(f"error: {variable}: ")
-    assert told in line
+    assert problem in line
     assert not data_dir.exists(), "refused before anything was made"
 
 
-def test_with_every_other_setting_of_the_environment_the_stack_serves(
+def test_the_stack_serves_with_every_other_setting_of_the_environment(
     data_dir: Path, myself: Runner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for variable, default in every_setting():
@@ -93,7 +93,7 @@ def test_with_every_other_setting_of_the_environment_the_stack_serves(
         assert up.child("matcher_service maintain").environ()["MATCHER_MAINTAIN_ONCE"] == "false"
         assert "matcher_grace_seconds" not in up.child("matcher_service serve").environ()
         end_politely(up)
-    assert up.told == ["stopping\n"]
+    assert up.stderr_lines == ["stopping\n"]
 
 
 def test_the_demos_stack_uses_no_database_keys_or_certificates_of_the_environment(

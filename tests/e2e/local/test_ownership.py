@@ -1,4 +1,4 @@
-"""Root writes nothing by the leave of others: links, folders of theirs, words of the database's account."""
+"""Root uses no file that another user controls: links, folders, files of the database's account."""
 
 import os
 import shutil
@@ -20,7 +20,7 @@ as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can make what 
 
 @pytest.fixture
 def theirs(data_dir: Path) -> Path:
-    """A folder of somebody else's."""
+    """A folder of another user."""
     folder = data_dir.parent / "theirs"
     folder.mkdir()
     os.chown(folder, NOBODY, NOBODY)
@@ -63,7 +63,7 @@ def test_root_uses_no_data_folder_that_others_could_change(data_dir: Path, their
 
 
 @as_root
-def test_a_link_turned_by_somebody_is_found_where_it_stands(data_dir: Path, theirs: Path) -> None:
+def test_a_symlink_in_another_users_folder_is_unsafe(data_dir: Path, theirs: Path) -> None:
     data_dir.mkdir()
     (theirs / "link").symlink_to(data_dir)
     assert (

@@ -1,4 +1,4 @@
-"""The embedded PostgreSQL keeps its data through restarts, kills and rival starters."""
+"""The embedded PostgreSQL keeps its data through restarts, kills and concurrent starts."""
 
 import os
 import stat
@@ -77,7 +77,7 @@ def kill_everything_and_reuse_the_pid(holder: psutil.Process, data_dir: Path) ->
 
 
 @pytest.mark.parametrize("kill", [kill_parent, kill_everything, kill_everything_and_reuse_the_pid])
-async def test_a_start_after_kill_minus_9_recovers_with_the_data_there(
+async def test_a_start_after_a_sigkill_recovers_all_data(
     data_dir: Path, myself: Runner, kill: Callable[[psutil.Process, Path], None]
 ) -> None:
     holder, url = hold(data_dir, myself)
@@ -100,7 +100,7 @@ async def test_the_server_ends_when_the_process_that_started_it_is_killed(
     assert not alive
 
 
-def test_a_second_starter_on_the_folder_learns_who_has_it(data_dir: Path) -> None:
+def test_a_second_start_on_the_folder_is_refused_with_the_process_that_uses_it(data_dir: Path) -> None:
     with EmbeddedPostgres.open(data_dir), pytest.raises(FolderInUse) as refusal:
         EmbeddedPostgres.open(data_dir)
     assert str(refusal.value) == f"{data_dir} is already in use by process {os.getpid()}"
@@ -114,7 +114,7 @@ async def test_an_ordinary_user_can_run_it(ordinary_user: Runner) -> None:
         assert await read(url) == ["mine"]
 
 
-async def test_a_path_too_long_for_a_socket_is_no_hindrance(data_dir: Path) -> None:
+async def test_a_path_too_long_for_a_socket_works(data_dir: Path) -> None:
     with EmbeddedPostgres.open(data_dir / ("d" * 100)) as server:
         await write(server.url(), "far")
         socket_folder = server.socket_folder
@@ -122,7 +122,7 @@ async def test_a_path_too_long_for_a_socket_is_no_hindrance(data_dir: Path) -> N
     assert not socket_folder.exists()
 
 
-def test_a_folder_with_other_things_in_it_is_refused(data_dir: Path) -> None:
+def test_a_folder_with_other_files_is_refused(data_dir: Path) -> None:
     data_dir.mkdir()
     (data_dir / "thesis.txt").touch()
     with pytest.raises(FolderUnusable, match="not a facerec data folder"):
@@ -130,7 +130,7 @@ def test_a_folder_with_other_things_in_it_is_refused(data_dir: Path) -> None:
 
 
 @as_root
-def test_root_is_told_of_a_private_parent_and_nothing_above_is_opened(data_dir: Path) -> None:
+def test_root_is_refused_a_folder_in_a_private_parent_whose_permissions_stay(data_dir: Path) -> None:
     parent = data_dir.parent
     parent.chmod(0o700)
     with pytest.raises(FolderUnusable, match=f"^{parent} is private"):

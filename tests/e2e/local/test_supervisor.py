@@ -1,4 +1,4 @@
-"""Services that die are started again, within reason."""
+"""Services that end are restarted, up to a limit."""
 
 import os
 import signal
@@ -20,11 +20,11 @@ def command(code: str, folder: Path) -> Command:
     return Command("greeter", (sys.executable, "-c", code), dict(os.environ), folder / "greeter.log")
 
 
-def test_a_service_that_is_killed_comes_back_and_a_person_is_told(tmp_path: Path) -> None:
-    told: list[str] = []
+def test_a_killed_service_is_restarted_and_a_message_says_so(tmp_path: Path) -> None:
+    messages: list[str] = []
     greeter = CommandService(command("import time; time.sleep(3600)", tmp_path))
     greeter.start()
-    watching = Supervisor(told.append)
+    watching = Supervisor(messages.append)
     watching.add(greeter)
     first = greeter.child
     first.send(signal.SIGKILL)
@@ -36,7 +36,7 @@ def test_a_service_that_is_killed_comes_back_and_a_person_is_told(tmp_path: Path
     wait_until(started_again)
     assert greeter.child.pid != first.pid
     assert greeter.child.poll() is None
-    assert told == ["greeter was ended by SIGKILL: starting it again"]
+    assert messages == ["greeter was ended by SIGKILL: starting it again"]
     service.stop_together([greeter])
     assert not psutil.pid_exists(greeter.child.pid)
 
@@ -48,7 +48,7 @@ def test_a_service_that_is_killed_comes_back_and_a_person_is_told(tmp_path: Path
         (2, "greeter: no voice"),
     ],
 )
-def test_a_service_that_cannot_live_is_given_up_with_its_last_words(
+def test_a_service_that_keeps_failing_is_given_up_with_its_last_log_lines(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, status: int, last_words: str
 ) -> None:
     monkeypatch.setattr(supervisor, "RESTART_SECONDS", 0.01)
@@ -63,9 +63,7 @@ def test_a_service_that_cannot_live_is_given_up_with_its_last_words(
     assert str(failure.value) == last_words.format(log=tmp_path / "greeter.log")
 
 
-def test_a_service_deaf_to_sigterm_is_ended_all_the_same(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_service_that_ignores_sigterm_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(service, "STOP_SECONDS", 0.3)
     deaf = CommandService(
         command(
@@ -79,7 +77,7 @@ def test_a_service_deaf_to_sigterm_is_ended_all_the_same(
     assert deaf.child.poll() == -signal.SIGKILL
 
 
-def test_a_long_log_is_set_aside_by_the_next_process_and_a_short_one_goes_on(tmp_path: Path) -> None:
+def test_a_long_log_is_rotated_at_the_next_start_and_a_short_one_is_appended_to(tmp_path: Path) -> None:
     for code in (f"print('x' * {LOG_BYTES})", "print('second')", "print('third')"):
         child = Child.spawn(command(code, tmp_path))
         assert child.wait(LIMIT_SECONDS)
@@ -88,7 +86,7 @@ def test_a_long_log_is_set_aside_by_the_next_process_and_a_short_one_goes_on(tmp
     assert child.log_excerpt().endswith("ends:\n  third")
 
 
-def test_the_log_of_a_service_that_writes_on_and_on_stays_bounded(tmp_path: Path) -> None:
+def test_the_log_of_a_service_that_never_stops_writing_stays_bounded(tmp_path: Path) -> None:
     code = "import time\nwhile True: print('x' * 9999, flush=True); time.sleep(0.001)"
     greeter = CommandService(command(code, tmp_path))
     greeter.start()
@@ -105,7 +103,7 @@ def test_the_log_of_a_service_that_writes_on_and_on_stays_bounded(tmp_path: Path
     service.stop_together([greeter])
 
 
-def test_a_log_that_was_deleted_keeps_nobody_from_saying_what_ended(tmp_path: Path) -> None:
+def test_a_service_whose_log_was_deleted_is_still_reported_when_it_ends(tmp_path: Path) -> None:
     greeter = Child.spawn(command("print('hello')", tmp_path))
     assert greeter.wait(LIMIT_SECONDS)
     (tmp_path / "greeter.log").unlink()

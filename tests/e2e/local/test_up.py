@@ -1,4 +1,4 @@
-"""`facerec up` brings the whole stack up, keeps it up, and takes all of it down."""
+"""`facerec up` starts the whole stack, keeps it running, and stops all of it."""
 
 import re
 import shutil
@@ -37,7 +37,7 @@ class Up:
     process: "subprocess.Popen[str]"
     encoder: str
     matcher: str
-    told: list[str]
+    stderr_lines: list[str]
 
     def everything(self) -> list[psutil.Process]:
         supervisor = psutil.Process(self.process.pid)
@@ -57,14 +57,14 @@ def running(runner: Runner, data_dir: Path, *options: str) -> Iterator[Up]:
     )
     assert process.stdout is not None
     assert process.stderr is not None
-    told: list[str] = []
-    listener = threading.Thread(target=told.extend, args=(process.stderr,))
+    stderr_lines: list[str] = []
+    listener = threading.Thread(target=stderr_lines.extend, args=(process.stderr,))
     listener.start()
     try:
         with process.stdout:
             found = READY.match(process.stdout.readline())
-            assert found, told
-            yield Up(process, found[1], found[2], told)
+            assert found, stderr_lines
+            yield Up(process, found[1], found[2], stderr_lines)
     finally:
         process.terminate()
         process.wait(LIMIT_SECONDS)
@@ -97,7 +97,7 @@ def kill_the_supervisor(up: Up) -> None:
     wait_until(lambda: not alive(orphans))
 
 
-def test_people_are_still_there_however_the_stack_ended(data_dir: Path, myself: Runner) -> None:
+def test_people_are_kept_however_the_stack_ended(data_dir: Path, myself: Runner) -> None:
     with running(myself, data_dir) as up, MatcherClient(up.matcher) as matcher:
         matcher.enroll("ann", ANN)
         end_politely(up)
@@ -107,9 +107,7 @@ def test_people_are_still_there_however_the_stack_ended(data_dir: Path, myself: 
             end(up)
 
 
-def test_a_process_that_is_killed_comes_back_and_the_stack_does_its_work(
-    data_dir: Path, myself: Runner
-) -> None:
+def test_a_killed_process_is_restarted_and_the_stack_works(data_dir: Path, myself: Runner) -> None:
     with running(myself, data_dir) as up, MatcherClient(up.matcher) as matcher:
         matcher.enroll("ann", ANN)
         for mark, name in (
@@ -124,7 +122,7 @@ def test_a_process_that_is_killed_comes_back_and_the_stack_does_its_work(
 
 def kill_and_await(up: Up, mark: str, notice: str) -> None:
     up.child(mark).kill()
-    wait_until(lambda: f"{notice}\n" in up.told)
+    wait_until(lambda: f"{notice}\n" in up.stderr_lines)
     wait_until(lambda: has_child(up, mark))
 
 
@@ -153,7 +151,7 @@ def verifies(matcher: MatcherClient) -> bool:
 
 
 def refusal(runner: Runner, *options: str) -> str:
-    """What `facerec up` says on stderr, having refused with exit code 2."""
+    """The stderr of `facerec up` when it refuses with exit code 2."""
     process = runner.start(*UP, *options, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     try:
         said, complaint = process.communicate(timeout=LIMIT_SECONDS)
@@ -164,7 +162,7 @@ def refusal(runner: Runner, *options: str) -> str:
     return line
 
 
-def test_a_taken_port_is_one_line(data_dir: Path, myself: Runner) -> None:
+def test_a_taken_port_is_reported_in_one_line(data_dir: Path, myself: Runner) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         address = f"127.0.0.1:{taken.getsockname()[1]}"
         line = refusal(myself, "--data", str(data_dir), *ANY_PORTS[:2], "--matcher-address", address)
@@ -174,7 +172,7 @@ def test_a_taken_port_is_one_line(data_dir: Path, myself: Runner) -> None:
     )
 
 
-def test_a_folder_in_use_is_one_line_that_names_the_process(data_dir: Path, myself: Runner) -> None:
+def test_a_folder_in_use_is_reported_in_one_line_with_the_process(data_dir: Path, myself: Runner) -> None:
     folder = DataFolder.claim(data_dir)
     holder = (data_dir / "lock").read_text()
     line = refusal(myself, "--data", str(data_dir), *ANY_PORTS)
@@ -182,12 +180,12 @@ def test_a_folder_in_use_is_one_line_that_names_the_process(data_dir: Path, myse
     assert line == f"error: {data_dir} is already in use by process {holder}"
 
 
-def test_an_address_open_to_others_needs_asking_for(data_dir: Path, myself: Runner) -> None:
+def test_an_address_beyond_loopback_needs_a_flag(data_dir: Path, myself: Runner) -> None:
     line = refusal(myself, "--data", str(data_dir), *ANY_PORTS[2:], "--encoder-address", "0.0.0.0:0")
     assert "pass --insecure" in line
 
 
-def test_a_database_that_does_not_answer_is_one_line(data_dir: Path, myself: Runner) -> None:
+def test_a_database_that_does_not_answer_is_reported_in_one_line(data_dir: Path, myself: Runner) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
     line = refusal(
@@ -202,7 +200,7 @@ def test_a_database_that_does_not_answer_is_one_line(data_dir: Path, myself: Run
     assert "secret" not in line
 
 
-def test_a_database_of_ones_own_serves(data_dir: Path, myself: Runner) -> None:
+def test_up_serves_with_a_given_database(data_dir: Path, myself: Runner) -> None:
     with EmbeddedPostgres.open(data_dir) as server:
         options = ("--database-url", server.url())
         with (
@@ -213,7 +211,7 @@ def test_a_database_of_ones_own_serves(data_dir: Path, myself: Runner) -> None:
             assert not has_child(up, "postgres")
 
 
-def test_a_database_without_pgvector_is_one_line(
+def test_a_database_without_pgvector_is_reported_in_one_line(
     data_dir: Path, myself: Runner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     installed = binaries.package()

@@ -1,4 +1,4 @@
-"""Short ways to say what is asked of a matcher's collections."""
+"""Helpers for requests about a matcher's collections."""
 
 from typing import Any
 
@@ -40,7 +40,7 @@ async def create(matcher: RunningMatcher, collection_id: str, **fields: Any) -> 
 
 
 async def delete(matcher: RunningMatcher, collection_id: str) -> tuple[int, int, int]:
-    """Erase a collection; how many collections, persons and faces went."""
+    """Erase a collection; returns the numbers of collections, persons and faces erased."""
     request = pb.DeleteCollectionRequest(collection_id=collection_id)
     receipt = await matcher.collections.DeleteCollection(request)
     return receipt.collections_deleted, receipt.persons_deleted, receipt.faces_deleted
@@ -61,7 +61,7 @@ def merged(before: pb.CollectionSettings, change: pb.CollectionSettings) -> pb.C
     return after
 
 
-async def settle(matcher: RunningMatcher, **settings: Any) -> None:
+async def change_settings(matcher: RunningMatcher, **settings: Any) -> None:
     """Change the settings of `default`."""
     request = pb.UpdateCollectionRequest(settings=pb.CollectionSettings(**settings))
     await matcher.collections.UpdateCollection(request)

@@ -1,4 +1,4 @@
-"""The blocks of the documents, and a place to run them in against the processes of a test."""
+"""The code blocks of the documents, and a namespace to run them in against a test's processes."""
 
 import dataclasses
 import re

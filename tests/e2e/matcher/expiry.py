@@ -1,4 +1,4 @@
-"""Faces whose time ends when a test says so, and not when the clock does."""
+"""Makes faces expire when a test says so, independent of the clock."""
 
 import asyncpg
 

@@ -1,4 +1,4 @@
-"""A matcher for hypothesis to drive, beside an oracle of each of its collections."""
+"""A state machine for hypothesis: a matcher, and an oracle of each of its collections."""
 
 import asyncio
 import itertools

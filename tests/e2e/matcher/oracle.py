@@ -1,4 +1,4 @@
-"""A gallery as dicts and numpy have it, for a matcher to be held against."""
+"""A model of a collection in dicts and numpy, to compare a matcher's answers with."""
 
 import dataclasses
 
@@ -17,7 +17,7 @@ DUPLICATE_THRESHOLD = 0.5
 class Tenant:
     """One collection: person to {vector's index: face id}, and what request ids were answered with.
 
-    `lives` tells which enrolment of a person it is, counted over erasures.
+    `lives` tells which enrollment of a person it is, counted over erasures.
     """
 
     people: dict[str, dict[int, str]] = dataclasses.field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""Short ways to say what is asked of a matcher."""
+"""Helpers for requests to a matcher."""
 
 import contextlib
 from collections.abc import Iterator
@@ -33,7 +33,7 @@ def encoding(vector: Vector, space: str = SPACE, fingerprint: str = "") -> pb.Pr
 
 
 def enroll(person_id: str, *probes: pb.Probe, **fields: object) -> pb.EnrollRequest:
-    """An enrolment of faces."""
+    """An enrollment of faces."""
     items = [pb.EnrollItem(probe=probe) for probe in probes]
     return pb.EnrollRequest(person_id=person_id, items=items, **fields)  # type: ignore[arg-type]
 

@@ -1,4 +1,4 @@
-"""What was done is on record with the change itself, and names nobody."""
+"""Audit events are written with the change itself, and name no person."""
 
 import asyncio
 import datetime
@@ -16,10 +16,10 @@ from matcher_service.audit.changes import Action
 from matcher_service.maintenance import runner
 from matcher_service.maintenance.runner import MaintenanceOptions
 from matcher_service.postgres.statements import partition_name
-from tests.benchmarks.vectors import Gallery
+from tests.benchmarks.vectors import Dataset
 from tests.e2e.matcher.requests import encoding, enroll, refused, vectors
 from tests.e2e.matcher.transfers import chunk, header
-from tests.fixtures.gallery import load
+from tests.fixtures.dataset import load
 from tests.fixtures.matcher import RunningMatcher, StartMatcher
 from tests.fixtures.waiting import until
 
@@ -59,7 +59,7 @@ async def on_record(matcher: RunningMatcher, collection_id: str, count: int) -> 
     await until(there)
 
 
-async def test_every_change_is_on_record_newest_first(matcher: RunningMatcher) -> None:
+async def test_every_change_has_an_event_and_the_newest_is_first(matcher: RunningMatcher) -> None:
     faces = vectors(6)
     enrolled = await matcher.stub.Enroll(enroll("ann", *map(encoding, faces[:3])))
     await matcher.stub.Enroll(enroll("ann", encoding(faces[0])))  # there already: nothing changed
@@ -96,7 +96,7 @@ async def test_every_change_is_on_record_newest_first(matcher: RunningMatcher) -
     assert actions(of_ann) == ["MERGE_PERSONS", "DELETE_FACE", "UPDATE_PERSON", "ENROLL"]
 
 
-async def test_a_new_name_is_on_record_however_it_comes(matcher: RunningMatcher) -> None:
+async def test_a_new_name_has_an_event_whichever_call_sets_it(matcher: RunningMatcher) -> None:
     first, second = map(encoding, vectors(2))
     for face, name in ((first, "Ann"), (first, "Ann"), (first, "Anna"), (second, "Anne"), (first, "Anne")):
         await matcher.stub.Enroll(enroll("ann", face, display_name=name))
@@ -106,9 +106,7 @@ async def test_a_new_name_is_on_record_however_it_comes(matcher: RunningMatcher)
     assert [(each.persons, each.faces) for each in found] == [(1, 0), (1, 1), (1, 0), (1, 1)]
 
 
-async def test_nothing_is_on_record_of_a_change_that_was_not_made(
-    matcher: RunningMatcher, database_url: str
-) -> None:
+async def test_a_change_that_was_not_made_has_no_event(matcher: RunningMatcher, database_url: str) -> None:
     connection = await asyncpg.connect(database_url)
     await connection.execute("REVOKE INSERT ON facerec.audit FROM facerec_serve")
     with pytest.raises(Exception):  # noqa: B017
@@ -124,7 +122,7 @@ async def test_nothing_is_on_record_of_a_change_that_was_not_made(
     await connection.close()
 
 
-async def test_decisions_follow_in_batches_with_their_outcome(matcher: RunningMatcher) -> None:
+async def test_decisions_are_written_in_batches_with_their_outcome(matcher: RunningMatcher) -> None:
     near, far = vectors(2)
     await matcher.stub.Enroll(enroll("ann", encoding(near)))
     await matcher.stub.Verify(pb.VerifyRequest(person_id="ann", probe=encoding(near)))
@@ -145,7 +143,9 @@ async def test_decisions_follow_in_batches_with_their_outcome(matcher: RunningMa
     assert times == sorted(times, reverse=True)
 
 
-async def test_whoever_is_erased_is_not_to_be_found_in_it(matcher: RunningMatcher, database_url: str) -> None:
+async def test_an_erased_person_cannot_be_found_in_the_audit(
+    matcher: RunningMatcher, database_url: str
+) -> None:
     faces = vectors(2)
     await matcher.stub.Enroll(enroll("somebody in particular", encoding(faces[0])))
     await matcher.stub.Verify(pb.VerifyRequest(person_id="somebody in particular", probe=encoding(faces[0])))
@@ -154,9 +154,9 @@ async def test_whoever_is_erased_is_not_to_be_found_in_it(matcher: RunningMatche
     with refused(Reason.PERSON_NOT_FOUND, "person_id"):
         await events(matcher, person_id="somebody in particular")
     await matcher.stub.Enroll(enroll("somebody in particular", encoding(faces[0])))
-    anew = await events(matcher, person_id="somebody in particular")
-    assert actions(anew) == ["ENROLL"]
-    assert anew[0].person_tag != old  # another key: what was done before is another's
+    again = await events(matcher, person_id="somebody in particular")
+    assert actions(again) == ["ENROLL"]
+    assert again[0].person_tag != old  # another key: what was done before is another's
     connection = await asyncpg.connect(database_url)
     rows = await connection.fetch("SELECT a::text AS row FROM facerec.audit a")
     await connection.close()
@@ -164,7 +164,7 @@ async def test_whoever_is_erased_is_not_to_be_found_in_it(matcher: RunningMatche
     assert not any("somebody" in row["row"] for row in rows)
 
 
-async def test_a_stop_writes_what_waits_and_a_database_away_loses_nothing(
+async def test_a_stop_writes_waiting_decisions_and_a_database_outage_loses_none(
     start_matcher: StartMatcher, matcher: RunningMatcher, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(decisions, "WRITE_SECONDS", 3600.0)
@@ -185,7 +185,7 @@ async def test_a_stop_writes_what_waits_and_a_database_away_loses_nothing(
     assert len(await events(matcher, kind=audit_pb2.AUDIT_KIND_DECISIONS)) == 7
 
 
-async def test_a_collection_that_is_locked_holds_up_no_others_decisions(
+async def test_a_locked_collection_does_not_delay_decisions_of_others(
     start_matcher: StartMatcher, database_url: str
 ) -> None:
     matcher = await start_matcher(database_url, lock_timeout_seconds=12, statement_timeout_seconds=60)
@@ -210,7 +210,7 @@ async def test_a_collection_that_is_locked_holds_up_no_others_decisions(
     await on_record(matcher, "lab", 4)
 
 
-async def test_decisions_can_be_left_out(start_matcher: StartMatcher, database_url: str) -> None:
+async def test_decisions_can_be_turned_off(start_matcher: StartMatcher, database_url: str) -> None:
     matcher = await start_matcher(database_url, audit_decisions=False)
     face = encoding(vectors(1)[0])
     await matcher.stub.Enroll(enroll("ann", face))
@@ -221,7 +221,7 @@ async def test_decisions_can_be_left_out(start_matcher: StartMatcher, database_u
     await connection.close()
 
 
-async def test_each_kind_is_forgotten_when_its_time_is_over(
+async def test_events_of_each_kind_are_deleted_after_their_retention(
     matcher: RunningMatcher, database_url: str
 ) -> None:
     face = encoding(vectors(1)[0])
@@ -230,7 +230,7 @@ async def test_each_kind_is_forgotten_when_its_time_is_over(
     await matcher.stub.Verify(pb.VerifyRequest(person_id="ann", probe=face, collection_id="lab"))
     await on_record(matcher, "lab", 3)
     await matcher.collections.DeleteCollection(pb.DeleteCollectionRequest(collection_id="lab"))
-    # What was done in a gallery outlasts it.
+    # The events of a collection are kept after its deletion.
     assert actions(await events(matcher, collection_id="lab")) == [
         "DELETE_COLLECTION", "VERIFY", "ENROLL", "CREATE_COLLECTION",
     ]  # fmt: skip
@@ -246,7 +246,7 @@ async def test_each_kind_is_forgotten_when_its_time_is_over(
     assert await events(matcher, collection_id="lab") == []
 
 
-async def test_a_time_can_be_asked_for(matcher: RunningMatcher) -> None:
+async def test_events_can_be_listed_by_time(matcher: RunningMatcher) -> None:
     await matcher.stub.Enroll(enroll("ann", encoding(vectors(1)[0])))
     (event,) = await events(matcher)
     time = event.event_time.ToDatetime(tzinfo=datetime.UTC)
@@ -259,15 +259,15 @@ async def test_a_time_can_be_asked_for(matcher: RunningMatcher) -> None:
     assert not (await matcher.collections.ListAuditEvents(request)).events
 
 
-async def test_a_calibration_applied_is_on_record_and_tells_of_false_hits(
+async def test_an_applied_calibration_has_an_event_and_gives_expected_false_positives(
     matcher: RunningMatcher, database_url: str
 ) -> None:
-    gallery = Gallery(400, photos=2, even=True, seed=9).all()
+    dataset = Dataset(400, photos=2, even=True, seed=9).all()
     connection = await asyncpg.connect(database_url)
-    await load(connection, gallery)
+    await load(connection, dataset)
     await connection.execute("ANALYZE")
     await connection.close()
-    identify = pb.IdentifyRequest(probes=[encoding(gallery.encodings[0])], max_distance=0.6)
+    identify = pb.IdentifyRequest(probes=[encoding(dataset.encodings[0])], max_distance=0.6)
     assert not (await matcher.stub.Identify(identify)).HasField("expected_false_hits")
     found = (
         await matcher.collections.Calibrate(calibration_pb2.CalibrateRequest(target_far=0.01))
@@ -283,8 +283,8 @@ async def test_a_calibration_applied_is_on_record_and_tells_of_false_hits(
     point = next(point for point in found.curve if abs(point.threshold - 0.6) < 1e-9)
     assert answer.expected_false_hits == pytest.approx(point.far.value * 800, rel=0.01)
     assert answer.expected_false_hits_high == pytest.approx(point.far.high * 800, rel=0.01)
-    # What is told is what happens: as many false hits as that, for the average of everybody else's faces.
-    distances = np.linalg.norm(gallery.encodings[:, None] - gallery.encodings[None], axis=2)
-    strangers = gallery.people[:, None] != gallery.people[None]
-    hits = ((distances <= 0.6) & strangers).sum(axis=1).mean()
+    # The expected false positives agree with those that happen, on average over everybody else's faces.
+    distances = np.linalg.norm(dataset.encodings[:, None] - dataset.encodings[None], axis=2)
+    others = dataset.people[:, None] != dataset.people[None]
+    hits = ((distances <= 0.6) & others).sum(axis=1).mean()
     assert answer.expected_false_hits == pytest.approx(hits, rel=0.5)

@@ -1,4 +1,4 @@
-"""A collection's error rates: counted as numpy does, refused where they can't be told, applied on record."""
+"""Error rates equal those of numpy, are refused where they cannot be known, and are audited when applied."""
 
 import asyncio
 import math
@@ -18,10 +18,10 @@ from facerec.matcher.v1 import calibration_pb2
 from facerec.matcher.v1 import matcher_pb2 as pb
 from matcher_service.calibration import error_rates
 from matcher_service.calibration.impostors import ROWS_A_BLOCK, PairCounter
-from tests.benchmarks.vectors import Faces, Gallery
+from tests.benchmarks.vectors import Dataset, Faces
 from tests.e2e.matcher.requests import encoding, enroll, refused, vectors
 from tests.e2e.matcher.transfers import chunk, header
-from tests.fixtures.gallery import load
+from tests.fixtures.dataset import load
 from tests.fixtures.matcher import RunningMatcher
 from tests.fixtures.waiting import LIMIT_SECONDS
 
@@ -49,10 +49,10 @@ def binned(distances: npt.NDArray[Any]) -> list[int]:
 
 
 async def test_every_pair_is_counted_as_numpy_counts_it(matcher: RunningMatcher, database_url: str) -> None:
-    gallery = Gallery(120, photos=3, even=True, seed=4).all()
-    await fill(database_url, gallery)
+    dataset = Dataset(120, photos=3, even=True, seed=4).all()
+    await fill(database_url, dataset)
     found = await calibrate(matcher, target_far=0.1)
-    faces = gallery.encodings.astype(np.float64).reshape(120, 3, 128)
+    faces = dataset.encodings.astype(np.float64).reshape(120, 3, 128)
     own = np.concatenate(
         [np.linalg.norm(faces[:, a] - faces[:, b], axis=1) for a, b in ((0, 1), (0, 2), (1, 2))]
     )
@@ -66,10 +66,10 @@ async def test_every_pair_is_counted_as_numpy_counts_it(matcher: RunningMatcher,
     assert np.median(drawn) == pytest.approx(np.median(everyone), abs=0.02)
 
 
-async def test_the_threshold_keeps_the_target_and_says_what_it_costs(
+async def test_the_threshold_meets_the_target_and_has_its_other_error_rate(
     matcher: RunningMatcher, database_url: str
 ) -> None:
-    await fill(database_url, Gallery(600, photos=2, even=True, seed=5).all())
+    await fill(database_url, Dataset(600, photos=2, even=True, seed=5).all())
     found = await calibrate(matcher, target_far=0.01)
     assert (
         found.verify.far.value
@@ -87,10 +87,10 @@ async def test_the_threshold_keeps_the_target_and_says_what_it_costs(
     assert rates == sorted(rates)
 
 
-async def test_what_the_people_cannot_support_is_refused_with_what_it_takes(
+async def test_a_target_that_the_people_cannot_support_is_refused_with_the_number_needed(
     matcher: RunningMatcher, database_url: str
 ) -> None:
-    await fill(database_url, Gallery(60, photos=2, even=True, seed=6).all())
+    await fill(database_url, Dataset(60, photos=2, even=True, seed=6).all())
     with pytest.raises(Exception) as caught:
         await calibrate(matcher, target_far=1e-4)
     error = from_rpc_error(caught.value, "the matcher")  # type: ignore[arg-type]
@@ -101,19 +101,21 @@ async def test_what_the_people_cannot_support_is_refused_with_what_it_takes(
     assert (await calibrate(matcher, target_far=0.01)).verify.threshold > 0
 
 
-async def test_without_two_faces_of_anybody_there_is_a_far_and_no_frr(matcher: RunningMatcher) -> None:
+async def test_if_nobody_has_two_faces_there_is_a_far_and_no_frr(matcher: RunningMatcher) -> None:
     faces = vectors(60)
-    await matcher.stub.ImportFaces(iter([header(), chunk(faces, [f"p{place}" for place in range(60)])]))
+    await matcher.stub.ImportFaces(iter([header(), chunk(faces, [f"p{index}" for index in range(60)])]))
     found = await calibrate(matcher, target_far=0.1)
     assert (found.genuine_persons, found.genuine_pairs) == (0, 0)
     assert found.verify.HasField("far")
     assert not found.verify.HasField("frr")
 
 
-async def test_one_person_under_two_ids_is_named(matcher: RunningMatcher, database_url: str) -> None:
-    gallery = Gallery(100, photos=2, even=True, seed=7).all()
-    await fill(database_url, gallery)
-    twin = gallery.encodings[0] + np.random.default_rng(0).normal(scale=0.005, size=128)
+async def test_a_person_under_two_ids_is_named_as_a_likely_duplicate(
+    matcher: RunningMatcher, database_url: str
+) -> None:
+    dataset = Dataset(100, photos=2, even=True, seed=7).all()
+    await fill(database_url, dataset)
+    twin = dataset.encodings[0] + np.random.default_rng(0).normal(scale=0.005, size=128)
     await matcher.stub.Enroll(enroll("twin", encoding(twin.astype(np.float32))))
     found = await calibrate(matcher, target_far=0.01)
     pairs = {frozenset((each.person_id_a, each.person_id_b)) for each in found.suspects}
@@ -123,10 +125,10 @@ async def test_one_person_under_two_ids_is_named(matcher: RunningMatcher, databa
     assert any("twin" in (each.person_id_a, each.person_id_b) for one in again for each in one.suspects)
 
 
-async def test_a_calibration_is_applied_once_asked_and_stays_on_record(
+async def test_a_calibration_is_applied_on_request_and_kept(
     matcher: RunningMatcher, database_url: str
 ) -> None:
-    await fill(database_url, Gallery(200, photos=2, even=True, seed=8).all())
+    await fill(database_url, Dataset(200, photos=2, even=True, seed=8).all())
     found = await calibrate(matcher, target_far=0.01)
     before = (await matcher.collections.GetCollection(pb.GetCollectionRequest())).collection.settings
     assert (before.verify_threshold, before.identify_threshold) == (0.6, 0.5)
@@ -151,10 +153,10 @@ async def test_a_calibration_is_applied_once_asked_and_stays_on_record(
         )
 
 
-async def test_what_is_advised_where_identify_has_no_threshold_gives_one(
+async def test_the_advice_for_a_missing_identify_threshold_gives_one(
     matcher: RunningMatcher, database_url: str
 ) -> None:
-    await fill(database_url, Gallery(300, photos=2, even=True, seed=9).all())
+    await fill(database_url, Dataset(300, photos=2, even=True, seed=9).all())
     few = await calibrate(matcher, target_far=0.1, target_false_hits=0.5, max_persons=50)
     persons = re.search(r"set max_persons to (\d+)", few.identify_needs)
     hits = re.search(r"target_false_hits of ([\d.]+) or more", few.identify_needs)
@@ -173,12 +175,12 @@ async def test_what_is_advised_where_identify_has_no_threshold_gives_one(
 async def test_more_people_than_four_thousand_are_compared(
     matcher: RunningMatcher, database_url: str
 ) -> None:
-    gallery = Gallery(4500, photos=1, even=True, seed=10).all()
-    await fill(database_url, gallery)
+    dataset = Dataset(4500, photos=1, even=True, seed=10).all()
+    await fill(database_url, dataset)
     found = await calibrate(matcher, target_far=0.001, max_persons=50_000)
     assert (found.impostor_persons, found.impostor_pairs) == (4500, 4500 * 4499 // 2)
-    probes = gallery.encodings.astype(np.float64)[:100]
-    apart = np.concatenate([np.linalg.norm(gallery.encodings - probe, axis=1) for probe in probes])
+    probes = dataset.encodings.astype(np.float64)[:100]
+    apart = np.concatenate([np.linalg.norm(dataset.encodings - probe, axis=1) for probe in probes])
     drawn = np.repeat(np.arange(error_rates.BINS), found.impostor_counts) * error_rates.BIN
     assert np.median(drawn) == pytest.approx(np.median(apart), abs=0.02)
     assert found.identify.expected_false_hits <= 0.01
@@ -186,10 +188,10 @@ async def test_more_people_than_four_thousand_are_compared(
         await calibrate(matcher, max_persons=50_001)
 
 
-async def test_a_calibration_whose_caller_has_gone_ends_at_its_next_block(
+async def test_a_calibration_whose_caller_hung_up_ends_at_its_next_block(
     matcher: RunningMatcher, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await fill(database_url, Gallery(300, photos=2, even=True, seed=11).all())
+    await fill(database_url, Dataset(300, photos=2, even=True, seed=11).all())
     loop, begun, release = asyncio.get_running_loop(), asyncio.Event(), threading.Event()
     counters: list[PairCounter] = []
     count = PairCounter.count
@@ -214,7 +216,9 @@ async def test_a_calibration_whose_caller_has_gone_ends_at_its_next_block(
     assert len(counters) == 1 + math.ceil(300 / ROWS_A_BLOCK)
 
 
-async def test_an_empty_collection_says_how_many_people_it_takes(matcher: RunningMatcher) -> None:
+async def test_a_calibration_of_an_empty_collection_says_how_many_people_it_needs(
+    matcher: RunningMatcher,
+) -> None:
     with refused(Reason.CALIBRATION_UNSUPPORTED, message="142 persons"):
         await calibrate(matcher)
     with refused(Reason.OPTION_INVALID, "target_far"):

@@ -1,4 +1,4 @@
-"""Faces unlike a person's others are centers of their own, and an index that misses is not asked."""
+"""Faces far from a person's others are centers, and an index that misses its target is not used."""
 
 import datetime
 from typing import Any
@@ -15,11 +15,11 @@ from matcher_service.maintenance import runner
 from matcher_service.maintenance.runner import MaintenanceOptions
 from matcher_service.postgres.statements import partition_name
 from tests.benchmarks.looks import RADIUS, populate
-from tests.benchmarks.vectors import Faces, Gallery
-from tests.e2e.matcher.catalog import settle
+from tests.benchmarks.vectors import Dataset, Faces
+from tests.e2e.matcher.catalog import change_settings
 from tests.e2e.matcher.requests import Vector, encoding, enroll, refused
 from tests.e2e.matcher.transfers import chunk, header, send
-from tests.fixtures.gallery import load
+from tests.fixtures.dataset import load
 from tests.fixtures.matcher import RunningMatcher
 
 FACES = partition_name("face", "default")
@@ -35,7 +35,7 @@ def looks(*photos: int, seed: int = 1) -> list[Vector]:
         step = random.normal(size=128)
         return np.asarray(vector + step * distance / np.linalg.norm(step), np.float32)
 
-    first = Gallery(1, photos=1).all().encodings[0]
+    first = Dataset(1, photos=1).all().encodings[0]
     shown = [first, *(moved(first, APART) for _ in photos[1:])]
     return [
         np.array([moved(look, 0.07) for _ in range(count)]) for look, count in zip(shown, photos, strict=True)
@@ -68,7 +68,7 @@ async def centers(url: str) -> dict[str, list[bool]]:
 
 
 def request(person_id: str, faces: Vector, first: int = 0, **fields: Any) -> pb.EnrollRequest:
-    """An enrolment whose references are in the order of the faces."""
+    """An enrollment whose references are in the order of the faces."""
     items = [
         pb.EnrollItem(probe=encoding(face), external_ref=f"{first + place:03}")
         for place, face in enumerate(faces)
@@ -116,8 +116,8 @@ async def test_a_merge_makes_centers_of_both_persons_looks(
     assert (sum(marked[:4]), sum(marked[4:])) == (1, 1)
 
 
-@pytest.mark.parametrize("by", ["maintain", "an enrolment"])
-async def test_centers_are_worked_out_anew_when_faces_expire(
+@pytest.mark.parametrize("by", ["maintain", "an enrollment"])
+async def test_centers_are_updated_when_faces_expire(
     matcher: RunningMatcher, administrator: asyncpg.Connection, database_url: str, by: str
 ) -> None:
     usual, odd, other = looks(9, 1, 1)
@@ -136,7 +136,7 @@ async def test_centers_are_worked_out_anew_when_faces_expire(
         assert await centers(database_url) == {"ann": [True, True]}
 
 
-async def test_an_import_marks_centers_of_the_new_and_of_whoever_is_there(
+async def test_an_import_marks_centers_of_new_and_existing_people(
     matcher: RunningMatcher, database_url: str
 ) -> None:
     usual, odd = looks(9, 1)
@@ -147,7 +147,7 @@ async def test_an_import_marks_centers_of_the_new_and_of_whoever_is_there(
     assert {name: sum(each) for name, each in marked.items()} == {"ann": 1, "ben": 1}
 
 
-async def test_maintain_marks_what_was_enrolled_before_there_were_marks(
+async def test_maintain_marks_faces_enrolled_by_releases_without_marks(
     administrator: asyncpg.Connection, database_url: str
 ) -> None:
     population = populate(1000, 20)
@@ -165,17 +165,17 @@ async def index_of(matcher: RunningMatcher) -> pb.SearchIndex:
     return index
 
 
-async def test_an_index_that_misses_with_all_its_lists_is_not_asked(
+async def test_an_index_that_misses_its_target_with_all_lists_is_not_used(
     matcher: RunningMatcher, administrator: asyncpg.Connection, database_url: str
 ) -> None:
     """Of 3,000 people who are nearly one, those whom it proposes are chance."""
-    one = Gallery(1, photos=1).all().encodings[0]
+    one = Dataset(1, photos=1).all().encodings[0]
     alike = one + np.random.default_rng(2).normal(scale=1e-4, size=(3000, 128)).astype(np.float32)
     await load(administrator, Faces(np.arange(3000), alike))
     await administrator.execute("UPDATE facerec.collection SET index_above_faces = 1000")
-    with structlog.testing.capture_logs() as told:
+    with structlog.testing.capture_logs() as log:
         await runner.run_once(MaintenanceOptions(database_url))
-    assert "index_target_missed" in [line["event"] for line in told]
+    assert "index_target_missed" in [line["event"] for line in log]
     index = await index_of(matcher)
     assert not index.ready
     assert index.HasField("build_time")
@@ -189,7 +189,7 @@ async def test_an_index_that_misses_with_all_its_lists_is_not_asked(
 async def test_an_index_over_too_few_people_to_measure_is_searched_whole(
     matcher: RunningMatcher, administrator: asyncpg.Connection, database_url: str
 ) -> None:
-    await load(administrator, Gallery(60, photos=20, even=True).all())
+    await load(administrator, Dataset(60, photos=20, even=True).all())
     await administrator.execute("UPDATE facerec.collection SET index_above_faces = 1000")
     await runner.run_once(MaintenanceOptions(database_url))
     index = await index_of(matcher)
@@ -203,7 +203,7 @@ async def test_an_index_over_too_few_people_to_measure_is_searched_whole(
 async def test_people_with_one_photo_are_measured_too(
     matcher: RunningMatcher, administrator: asyncpg.Connection, database_url: str
 ) -> None:
-    await load(administrator, Gallery(1500, photos=1, even=True).all())
+    await load(administrator, Dataset(1500, photos=1, even=True).all())
     await administrator.execute("UPDATE facerec.collection SET index_above_faces = 1000")
     await runner.run_once(MaintenanceOptions(database_url))
     index = await index_of(matcher)
@@ -220,7 +220,7 @@ async def test_a_person_of_two_looks_is_not_enrolled_twice_by_the_rarer_one(
     await administrator.execute("UPDATE facerec.collection SET index_above_faces = 1000")
     await runner.run_once(MaintenanceOptions(database_url))
     assert (await index_of(matcher)).ready
-    await settle(matcher, duplicate_policy=pb.DUPLICATE_POLICY_REFUSE)
+    await change_settings(matcher, duplicate_policy=pb.DUPLICATE_POLICY_REFUSE)
     for face in (*population.odd[5], *population.odd[10]):
         with refused(Reason.FACE_DUPLICATE, "items[0].probe"):
             await matcher.stub.Enroll(enroll("again", encoding(face)))

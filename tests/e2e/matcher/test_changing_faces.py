@@ -1,4 +1,4 @@
-"""One face read, and its reference and its end changed."""
+"""Reading one face, and changing its reference and expire time."""
 
 import asyncio
 import datetime
@@ -40,7 +40,7 @@ async def test_a_face_is_read_as_it_is_listed(matcher: RunningMatcher) -> None:
         assert (caught.value.reason, caught.value.field) == (Reason.STORED_FACE_NOT_FOUND, "face_id")
 
 
-async def test_what_is_given_changes_and_the_rest_stays(matcher: RunningMatcher) -> None:
+async def test_given_fields_change_and_the_others_stay(matcher: RunningMatcher) -> None:
     async with AsyncMatcherClient(matcher.address) as client:
         face = await enrolled(client)
         before = await client.get_person("ann")
@@ -58,7 +58,7 @@ async def test_what_is_given_changes_and_the_rest_stays(matcher: RunningMatcher)
         assert (caught.value.reason, caught.value.field) == (Reason.OPTION_INVALID, "expire_time")
 
 
-async def test_a_face_whose_end_was_moved_is_seen_until_then_and_no_longer(
+async def test_a_face_with_a_changed_expire_time_is_visible_until_then(
     matcher: RunningMatcher, administrator: asyncpg.Connection
 ) -> None:
     async with AsyncMatcherClient(matcher.address) as client:
@@ -76,7 +76,7 @@ async def test_a_face_whose_end_was_moved_is_seen_until_then_and_no_longer(
         assert not [each async for each in client.list_faces("ann")]
 
 
-async def test_a_changed_face_is_in_the_audit_under_its_person_without_what_was_written(
+async def test_a_changed_face_has_an_event_of_its_person_without_the_new_values(
     matcher: RunningMatcher,
 ) -> None:
     async with (

@@ -35,7 +35,7 @@ SETTINGS = CollectionSettings(
 )
 
 
-async def test_a_collection_goes_through_both_clients(matcher: RunningMatcher) -> None:
+async def test_both_clients_manage_a_collection(matcher: RunningMatcher) -> None:
     async with AsyncCollectionClient(matcher.address) as client:
         made = await client.create_collection("staff", SETTINGS)
         assert (made.collection_id, made.settings, made.space) == ("staff", SETTINGS, SPACE)
@@ -62,7 +62,7 @@ async def test_a_collection_goes_through_both_clients(matcher: RunningMatcher) -
         assert (await asyncio.to_thread(blocking.delete_collection, "staff")).collections_deleted == 0
 
 
-async def test_a_flagged_duplicate_is_named_merged_and_refused(matcher: RunningMatcher) -> None:
+async def test_a_duplicate_is_flagged_and_merged_and_then_refused(matcher: RunningMatcher) -> None:
     face, other = (Encoding(vector, SPACE) for vector in vectors(2))
     async with AsyncMatcherClient(matcher.address) as client:
         first = (await client.enroll("ann", face)).faces[0]

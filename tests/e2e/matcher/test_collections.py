@@ -1,4 +1,4 @@
-"""Collections: made, listed, changed; a setting decides at the next call on every replica."""
+"""Collections: created, listed, changed; a new setting applies to the next call on every replica."""
 
 import asyncio
 
@@ -77,7 +77,7 @@ async def test_every_setting_round_trips_alone_and_together(
 
 
 @pytest.mark.parametrize("retention", [Duration(seconds=-1), Duration(nanos=1), Duration(seconds=10**11)])
-async def test_a_retention_that_is_none_is_refused(matcher: RunningMatcher, retention: Duration) -> None:
+async def test_an_invalid_retention_is_refused(matcher: RunningMatcher, retention: Duration) -> None:
     with refused(Reason.OPTION_INVALID, "settings.retention"):
         await create(matcher, "a", settings=pb.CollectionSettings(retention=retention))
     with refused(Reason.COLLECTION_NOT_FOUND, "collection_id"):
@@ -138,7 +138,9 @@ async def test_collections_are_listed_by_id_a_page_at_a_time(matcher: RunningMat
         await matcher.collections.ListCollections(pb.ListCollectionsRequest(page_token="bm8"))
 
 
-async def test_of_many_creators_at_once_one_creates(pair: tuple[RunningMatcher, RunningMatcher]) -> None:
+async def test_of_many_concurrent_creations_of_a_collection_one_succeeds(
+    pair: tuple[RunningMatcher, RunningMatcher],
+) -> None:
     for attempt in range(5):
         calls = [create(pair[number % 2], f"c{attempt}") for number in range(6)]
         outcomes = await asyncio.gather(*calls, return_exceptions=True)

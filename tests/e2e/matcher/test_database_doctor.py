@@ -48,14 +48,14 @@ async def restore(source: str, target: str, *flags: str) -> None:
     await asyncio.to_thread(run, "pg_restore", "--exit-on-error", *flags, f"--dbname={target}", stdin=dump)
 
 
-async def test_a_whole_restore_is_in_order(
+async def test_doctor_finds_no_problem_after_a_complete_restore(
     restored: asyncpg.Connection, database_url: str, empty_database_url: str
 ) -> None:
     await restore(database_url, empty_database_url)
     assert await results(empty_database_url) == {}
 
 
-async def test_a_restore_without_rights_says_so(
+async def test_doctor_reports_a_restore_without_rights(
     restored: asyncpg.Connection, database_url: str, empty_database_url: str
 ) -> None:
     await restore(database_url, empty_database_url, "--no-privileges")
@@ -71,7 +71,7 @@ async def test_a_restore_without_rights_says_so(
     assert "facerec.audit among them: restore again" in found["rights"].text
 
 
-async def test_a_restore_to_another_owner_says_so(
+async def test_doctor_reports_a_restore_to_another_owner(
     restored: asyncpg.Connection, database_url: str, empty_database_url: str
 ) -> None:
     await restore(database_url, empty_database_url, "--no-owner")
@@ -81,7 +81,7 @@ async def test_a_restore_to_another_owner_says_so(
     assert "to postgres: restore again" in found["owners"].text
 
 
-async def test_keys_that_a_replication_left_behind_are_told_with_what_mends_them(
+async def test_doctor_reports_a_key_sequence_left_behind_by_replication_and_how_to_fix_it(
     start_matcher: StartMatcher, database_url: str, administrator: asyncpg.Connection
 ) -> None:
     matcher = await start_matcher(database_url)
@@ -91,14 +91,14 @@ async def test_keys_that_a_replication_left_behind_are_told_with_what_mends_them
     await administrator.execute("ALTER SEQUENCE facerec.person_key RESTART WITH 1")
     found = await results(database_url)
     assert found.keys() == {"keys"}
-    told = found["keys"].text
-    assert "at 0 and persons have keys up to 3" in told
-    await administrator.execute(told[told.index("SELECT setval") : told.index(", and the same")])
+    text = found["keys"].text
+    assert "at 0 and persons have keys up to 3" in text
+    await administrator.execute(text[text.index("SELECT setval") : text.index(", and the same")])
     assert await results(database_url) == {}
     await matcher.stub.Enroll(enroll("one more", encoding(vectors(4)[3])))
 
 
-async def test_an_extension_older_than_what_the_server_has_is_told(
+async def test_doctor_reports_an_extension_older_than_the_one_installed_on_the_server(
     database_url: str, administrator: asyncpg.Connection
 ) -> None:
     await administrator.execute("UPDATE pg_extension SET extversion = '0.8.4' WHERE extname = 'vector'")
@@ -110,7 +110,7 @@ async def test_an_extension_older_than_what_the_server_has_is_told(
     assert await results(database_url) == {}
 
 
-async def test_tables_that_nobody_has_counted_are_told(
+async def test_doctor_reports_tables_without_statistics(
     database_url: str, administrator: asyncpg.Connection
 ) -> None:
     table = await administrator.fetchval("SELECT facerec.partition_name('face', 'default')")
@@ -135,7 +135,7 @@ async def empty(empty_database_url: str) -> AsyncIterator[asyncpg.Connection]:
     await connection.close()
 
 
-async def test_a_schema_whose_name_needs_quotes_is_like_any_other(
+async def test_a_schema_whose_name_needs_quotes_works(
     start_matcher: StartMatcher, empty_database_url: str, empty: asyncpg.Connection
 ) -> None:
     await empty.execute(f"CREATE SCHEMA {QUOTED}; CREATE EXTENSION vector SCHEMA {QUOTED}")
@@ -149,7 +149,7 @@ async def test_a_schema_whose_name_needs_quotes_is_like_any_other(
     assert await runner.run_once(MaintenanceOptions(empty_database_url))
 
 
-async def test_a_schema_out_of_reach_is_one_line_alike_wherever_it_is_met(
+async def test_an_unusable_pgvector_schema_is_reported_in_the_same_line_by_every_command(
     start_matcher: StartMatcher, empty_database_url: str, empty: asyncpg.Connection
 ) -> None:
     await empty.execute("CREATE SCHEMA private; CREATE EXTENSION vector SCHEMA private")

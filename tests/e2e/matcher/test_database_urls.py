@@ -1,4 +1,4 @@
-"""A database's URL in the forms that are handed out, and one whose password is changed under a matcher."""
+"""A database's URL in the forms of hosted services, and a password that changes under a running matcher."""
 
 import asyncio
 import functools
@@ -39,23 +39,23 @@ QUERIES = [
 
 
 @pytest.mark.parametrize("query", QUERIES)
-async def test_forms_that_are_handed_out_connect(database_url: str, query: str) -> None:
+async def test_url_forms_of_hosted_services_connect(database_url: str, query: str) -> None:
     translator = Translator(database_url)
     async with translator.serve():
-        place = urlsplit(translator.url)
+        parts = urlsplit(translator.url)
         for scheme in ("postgres", "postgresql"):
-            for hosts in (place.netloc, place.netloc.replace("@", "@127.0.0.1:1,")):  # nothing listens on 1
-                url = f"{scheme}://{hosts}{place.path}{query}"
+            for hosts in (parts.netloc, parts.netloc.replace("@", "@127.0.0.1:1,")):  # nothing listens on 1
+                url = f"{scheme}://{hosts}{parts.path}{query}"
                 connection = await address.connect(url, seconds=10)
-                assert await connection.fetchval("SELECT current_database()") == place.path[1:]
+                assert await connection.fetchval("SELECT current_database()") == parts.path[1:]
                 await connection.close()
 
 
 async def test_parameters_reach_the_server_and_its_sockets_may_be_named_in_each_way(
     database_url: str,
 ) -> None:
-    place = parse_qs(urlsplit(database_url).query)
-    folder, port = place["host"][0], place["port"][0]
+    query = parse_qs(urlsplit(database_url).query)
+    folder, port = query["host"][0], query["port"][0]
     name = urlsplit(database_url).path
     for url in (
         f"postgresql://postgres@{folder.replace('/', '%2F')}:{port}{name}?application_name=a+b",
@@ -67,7 +67,7 @@ async def test_parameters_reach_the_server_and_its_sockets_may_be_named_in_each_
 
 
 @pytest.fixture(scope="module")
-def asking() -> Iterator[EmbeddedPostgres]:
+def server() -> Iterator[EmbeddedPostgres]:
     """A migrated server that asks the login `rotated` for its password, which is `one`."""
     with tempfile.TemporaryDirectory(prefix="facerec-test-") as folder:
         Path(folder).chmod(0o755)
@@ -90,17 +90,17 @@ def _ask_for_password(rules: Path) -> None:
 
 
 @pytest.fixture
-async def superuser(asking: EmbeddedPostgres) -> AsyncIterator[asyncpg.Connection]:
-    connection = await asyncpg.connect(asking.url())
+async def superuser(server: EmbeddedPostgres) -> AsyncIterator[asyncpg.Connection]:
+    connection = await asyncpg.connect(server.url())
     await connection.execute("ALTER ROLE rotated PASSWORD 'one'")
     yield connection
     await connection.close()
 
 
 @pytest.fixture
-def file(asking: EmbeddedPostgres, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> "UrlFile":
+def file(server: EmbeddedPostgres, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> "UrlFile":
     """A file of the URL, which the environment names."""
-    file = UrlFile(tmp_path / "url", asking.url())
+    file = UrlFile(tmp_path / "url", server.url())
     file.write("one")
     monkeypatch.setenv("MATCHER_DATABASE_URL_FILE", str(file.path))
     return file
@@ -140,7 +140,7 @@ HANG_UP = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE u
 PIDS = "SELECT array_agg(pid) FROM pg_stat_activity WHERE usename = 'rotated'"
 
 
-async def test_a_password_changed_in_the_database_and_in_its_file_is_followed(
+async def test_a_password_changed_in_the_database_and_its_file_is_used(
     start_matcher: StartMatcher, superuser: asyncpg.Connection, file: UrlFile
 ) -> None:
     matcher = await start_matcher(file.url("one"))
@@ -154,7 +154,7 @@ async def test_a_password_changed_in_the_database_and_in_its_file_is_followed(
     await answered(matcher)
 
 
-async def test_connections_of_the_url_before_are_replaced_though_nobody_hung_up(
+async def test_connections_of_the_previous_url_are_replaced_while_still_open(
     start_matcher: StartMatcher, superuser: asyncpg.Connection, file: UrlFile
 ) -> None:
     matcher = await start_matcher(file.url("one"))
@@ -168,7 +168,7 @@ async def test_connections_of_the_url_before_are_replaced_though_nobody_hung_up(
             await asyncio.sleep(0.1)
 
 
-async def test_a_file_at_fault_leaves_the_url_as_it_was_and_is_told_without_it(
+async def test_an_invalid_url_file_is_logged_without_the_url_and_the_old_url_stays(
     start_matcher: StartMatcher, superuser: asyncpg.Connection, file: UrlFile
 ) -> None:
     matcher = await start_matcher(file.url("one"))
@@ -177,13 +177,13 @@ async def test_a_file_at_fault_leaves_the_url_as_it_was_and_is_told_without_it(
         file.write("s3cr3t/@")
         await superuser.execute(HANG_UP)
         await answered(matcher)
-    told = [line for line in log if line["event"] == "database_url_reload_failed"]
-    assert len(told) == 1
-    assert "%2F" in told[0]["why"]
+    lines = [line for line in log if line["event"] == "database_url_reload_failed"]
+    assert len(lines) == 1
+    assert "%2F" in lines[0]["why"]
     assert "s3cr3t" not in str(log)
 
 
-async def test_maintaining_follows_the_file_too(superuser: asyncpg.Connection, file: UrlFile) -> None:
+async def test_maintain_reloads_the_url_file_too(superuser: asyncpg.Connection, file: UrlFile) -> None:
     options = MaintenanceOptions(file.url("one"), url_file=file.path, interval_seconds=0.05)
     with structlog.testing.capture_logs() as log:
         work = asyncio.create_task(runner.run(options))
@@ -211,7 +211,7 @@ async def maintained(superuser: asyncpg.Connection) -> None:
 
 
 @pytest.mark.parametrize("parameter", ["sslmode=sometimes", "pgbouncer=true", "port=x"])
-async def test_doctor_says_what_is_amiss_with_a_url_and_prints_no_password(parameter: str) -> None:
+async def test_doctor_says_what_is_wrong_with_a_url_and_prints_no_password(parameter: str) -> None:
     url = f"postgresql://u:s3cr3t@127.0.0.1:1/d?{parameter}"
     settings = MatcherSettings.model_validate({"database_url": url, "encoder_address": "127.0.0.1:1"})
     found = [finding async for finding in examine(settings)]

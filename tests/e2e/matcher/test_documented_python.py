@@ -1,4 +1,4 @@
-"""The Python of README, docs/clients.md and the clients' docstrings, and commands, run as they stand."""
+"""The Python of README, docs/clients.md and the clients' docstrings, and commands, run as printed."""
 
 import contextlib
 import doctest
@@ -83,7 +83,7 @@ def session(
     running.close()
 
 
-def test_the_blocks_of_the_page_for_clients_run_and_an_import_among_them_goes_on(
+def test_the_code_of_the_clients_page_runs_and_its_import_continues(
     session: Session, capsys: pytest.CaptureFixture[str]
 ) -> None:
     documented = blocks(page("docs/clients.md"), "Python")
@@ -98,14 +98,14 @@ def test_the_blocks_of_the_page_for_clients_run_and_an_import_among_them_goes_on
     (importing,) = (block for block in documented if "import_faces" in block)
     matcher: MatcherClient = names["matcher"]
     with CollectionClient(matcher.address) as collections:
-        collections.delete_collection("default")  # which makes it anew
+        collections.delete_collection("default")  # which creates it again
     session.run(importing.replace("len(people)", "4000"))  # as far as an import came that was interrupted
     session.run(importing)
     assert (names["done"], names["report"].faces_added) == (4000, 1000)
     assert matcher.verify("p04999", Encoding(vectors(FACES)[4999], SPACE)).match
 
 
-def test_the_block_of_the_readme_runs(session: Session, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_code_of_the_readme_runs(session: Session, capsys: pytest.CaptureFixture[str]) -> None:
     (block,) = blocks(page("README.md"), "From Python")
     session.run(block)
     assert capsys.readouterr().out.startswith("True 0.")
@@ -135,7 +135,7 @@ def known_faces(encoder_address: str, sample_photos: Path) -> dict[str, Encoding
 
 
 @pytest.mark.parametrize("example", docstrings.examples(), ids=lambda example: example.name)
-def test_the_examples_of_a_docstring_give_what_it_says(
+def test_the_examples_of_a_docstring_give_the_stated_results(
     example: doctest.DocTest, session: Session, known_faces: dict[str, Encoding]
 ) -> None:
     matcher_address = session.addresses["127.0.0.1:50052"]
@@ -151,7 +151,7 @@ def test_the_examples_of_a_docstring_give_what_it_says(
         assert docstrings.run(example, names, session.here) == ""
 
 
-def test_every_operation_of_the_clients_has_an_example_but_one_that_another_shows() -> None:
+def test_every_method_of_the_clients_has_an_example_or_appears_in_one() -> None:
     shown = {example.name.rpartition(".")[2] for example in docstrings.examples()}
     clients = (EncoderClient, MatcherClient, CollectionClient)
     operations = {name for client in clients for name, _ in inspect.getmembers(client, inspect.isfunction)}

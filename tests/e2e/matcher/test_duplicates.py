@@ -1,4 +1,4 @@
-"""What enrolling does about a face that is somebody else's."""
+"""Enrolling a face that belongs to another person: allowed, flagged or refused."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ import pytest
 from facerec.client.failures import from_rpc_error
 from facerec.errors import Reason
 from facerec.matcher.v1 import matcher_pb2 as pb
-from tests.e2e.matcher.catalog import settle
+from tests.e2e.matcher.catalog import change_settings
 from tests.e2e.matcher.requests import Vector, encoding, enroll, refused, vectors
 from tests.fixtures.matcher import RunningMatcher
 
@@ -41,7 +41,7 @@ async def test_a_new_collection_flags_the_nearest_other_person(matcher: RunningM
 
 
 async def test_the_flag_agrees_with_numpy(matcher: RunningMatcher) -> None:
-    await settle(matcher, duplicate_threshold=0.6)
+    await change_settings(matcher, duplicate_threshold=0.6)
     centres = 0.5 * vectors(6)
     drawn = centres.repeat(8, axis=0) + 0.3 * vectors(48, seed=3)
     stored: list[tuple[int, Vector]] = []
@@ -66,7 +66,7 @@ async def test_the_flag_agrees_with_numpy(matcher: RunningMatcher) -> None:
 
 @pytest.mark.parametrize("policy", [FLAG, REFUSE])
 async def test_a_persons_own_faces_are_no_duplicates(matcher: RunningMatcher, policy: Any) -> None:
-    await settle(matcher, duplicate_policy=policy, duplicate_threshold=4)
+    await change_settings(matcher, duplicate_policy=policy, duplicate_threshold=4)
     await matcher.stub.Enroll(enroll("ann", *(encoding(at(i / 64)) for i in range(8))))
     answer = await matcher.stub.Enroll(enroll("ann", encoding(at(0.9)), encoding(at(0.9))))
     assert not any(face.HasField("duplicate") for face in answer.faces)
@@ -76,11 +76,11 @@ async def test_a_persons_own_faces_are_no_duplicates(matcher: RunningMatcher, po
 @pytest.mark.parametrize("policy", [FLAG, REFUSE])
 async def test_the_threshold_is_inclusive(matcher: RunningMatcher, policy: Any) -> None:
     await matcher.stub.Enroll(enroll("ben", encoding(at(0))))
-    await settle(matcher, duplicate_policy=policy, duplicate_threshold=float(np.nextafter(0.75, 0)))
+    await change_settings(matcher, duplicate_policy=policy, duplicate_threshold=float(np.nextafter(0.75, 0)))
     below = await matcher.stub.Enroll(enroll("ann", encoding(at(0.75))))
     assert not below.faces[0].HasField("duplicate")
     await matcher.stub.DeletePerson(pb.DeletePersonRequest(person_id="ann"))
-    await settle(matcher, duplicate_threshold=0.75)
+    await change_settings(matcher, duplicate_threshold=0.75)
     if policy == FLAG:
         reached = await matcher.stub.Enroll(enroll("ann", encoding(at(0.75))))
         assert (reached.faces[0].duplicate.person_id, reached.faces[0].duplicate.distance) == ("ben", 0.75)
@@ -89,16 +89,16 @@ async def test_the_threshold_is_inclusive(matcher: RunningMatcher, policy: Any) 
             await matcher.stub.Enroll(enroll("ann", encoding(at(0.75))))
 
 
-async def test_allowing_looks_for_nobody(matcher: RunningMatcher) -> None:
-    await settle(matcher, duplicate_policy=ALLOW)
+async def test_the_policy_allow_does_not_search_for_duplicates(matcher: RunningMatcher) -> None:
+    await change_settings(matcher, duplicate_policy=ALLOW)
     await matcher.stub.Enroll(enroll("ben", encoding(at(0))))
     (face,) = (await matcher.stub.Enroll(enroll("ann", encoding(at(0))))).faces
     assert not face.HasField("duplicate")
     assert face.duplicate_check == pb.SEARCH_MODE_UNSPECIFIED
 
 
-async def test_refusing_names_the_other_person_and_stores_nothing(matcher: RunningMatcher) -> None:
-    await settle(matcher, duplicate_policy=REFUSE)
+async def test_the_policy_refuse_names_the_other_person_and_stores_nothing(matcher: RunningMatcher) -> None:
+    await change_settings(matcher, duplicate_policy=REFUSE)
     stored = await matcher.stub.Enroll(enroll("ben", encoding(at(0))))
     fine, bad = encoding(vectors(1)[0]), encoding(at(0.1))
     by_id = pb.Probe(face_id=stored.faces[0].face.face_id)
@@ -113,15 +113,15 @@ async def test_refusing_names_the_other_person_and_stores_nothing(matcher: Runni
         assert await people(matcher) == [("ben", 1)]
     with refused(Reason.PERSON_NOT_FOUND, "person_id"):
         await matcher.stub.GetPerson(pb.GetPersonRequest(person_id="ann"))
-    await settle(matcher, duplicate_policy=FLAG)
+    await change_settings(matcher, duplicate_policy=FLAG)
     assert (await matcher.stub.Enroll(enroll("ann", fine, bad, request_id="r"))).person_created
     assert await people(matcher) == [("ann", 2), ("ben", 1)]
 
 
-async def test_what_a_person_has_already_is_not_refused_again(matcher: RunningMatcher) -> None:
+async def test_a_face_that_the_person_already_has_is_not_refused(matcher: RunningMatcher) -> None:
     await matcher.stub.Enroll(enroll("ben", encoding(at(0))))
     await matcher.stub.Enroll(enroll("ann", encoding(at(0))))
-    await settle(matcher, duplicate_policy=REFUSE)
+    await change_settings(matcher, duplicate_policy=REFUSE)
     again = await matcher.stub.Enroll(enroll("ann", encoding(at(0))))
     assert again.faces[0].already_enrolled
     assert not again.faces[0].HasField("duplicate")
@@ -133,7 +133,7 @@ async def test_a_replay_answers_the_same(matcher: RunningMatcher, policy: Any) -
     request = enroll("ann", encoding(at(0.25)), encoding(at(0.25)), encoding(at(3)), request_id="r1")
     first = await matcher.stub.Enroll(request)
     assert [face.duplicate.person_id for face in first.faces] == ["ben", "", ""]
-    await settle(matcher, duplicate_policy=policy)
+    await change_settings(matcher, duplicate_policy=policy)
     assert await matcher.stub.Enroll(request) == first
 
 

@@ -1,4 +1,4 @@
-"""After an erasure nobody sees the person, and its receipt says what became of them."""
+"""After an erasure no call sees the person, and its receipt says how far it has come."""
 
 import asyncio
 import uuid
@@ -55,7 +55,9 @@ async def test_a_receipt_says_pending_then_vacuumed_then_scrubbed(
     assert done.delete_time.ToDatetime() <= done.vacuum_time.ToDatetime() <= done.scrub_time.ToDatetime()
 
 
-async def test_a_face_erased_has_a_receipt_and_nothing_erased_has_none(matcher: RunningMatcher) -> None:
+async def test_an_erased_face_has_a_receipt_and_an_erasure_of_nothing_has_none(
+    matcher: RunningMatcher,
+) -> None:
     enrolled = await matcher.stub.Enroll(enroll("ann", *map(encoding, vectors(2))))
     face_id = enrolled.faces[0].face.face_id
     receipt = await matcher.stub.DeleteFace(pb.DeleteFaceRequest(face_id=face_id))
@@ -109,7 +111,7 @@ async def test_a_row_on_a_page_that_is_being_read_keeps_an_erasure_pending(
     assert (await get(matcher, receipt.erasure_id)).state == State.ERASURE_STATE_VACUUMED
 
 
-async def test_what_a_vacuum_left_is_asked_for_in_english_where_the_login_may(
+async def test_the_vacuum_report_is_requested_in_english_if_the_login_may(
     database_url: str, postgres_server: PostgresServer
 ) -> None:
     database = urlsplit(database_url).path.removeprefix("/")
@@ -127,7 +129,7 @@ async def test_what_a_vacuum_left_is_asked_for_in_english_where_the_login_may(
 
 
 @pytest.mark.parametrize("begun", ["before", "after"])
-async def test_a_scrub_that_somebody_reads_on_against_leaves_the_index_alone(
+async def test_a_scrub_blocked_by_a_reader_keeps_the_index(
     matcher: RunningMatcher, database_url: str, monkeypatch: pytest.MonkeyPatch, begun: str
 ) -> None:
     """A transaction from before the erasure, or one from after it that reads the collection itself."""
@@ -183,7 +185,7 @@ def pieces(faces: Vectors) -> list[bytes]:
     return [face.astype("<f4").tobytes()[64:128] for face in faces]
 
 
-async def test_who_was_erased_is_in_no_answer_no_export_and_no_row(
+async def test_an_erased_person_is_in_no_answer_no_export_and_no_row(
     matcher: RunningMatcher, database_url: str
 ) -> None:
     people = 600
@@ -204,7 +206,7 @@ async def test_who_was_erased_is_in_no_answer_no_export_and_no_row(
 
 
 @pytest.mark.parametrize("owns_database", [False, True])
-async def test_a_scrub_is_whole_only_where_the_login_may_rewrite_the_statistics(
+async def test_a_scrub_is_complete_only_if_the_login_may_rewrite_the_statistics(
     matcher: RunningMatcher,
     administrator: asyncpg.Connection,
     database_url: str,
@@ -234,7 +236,7 @@ async def test_a_scrub_is_whole_only_where_the_login_may_rewrite_the_statistics(
 
 
 @pytest.mark.parametrize("what", ["columns", "extended"])
-async def test_a_scrub_is_not_whole_while_somebody_has_statistics_of_persons_collected(
+async def test_a_scrub_is_incomplete_while_statistics_of_persons_are_collected(
     matcher: RunningMatcher, database_url: str, what: str
 ) -> None:
     await matcher.stub.ImportFaces(iter([header(), chunk(vectors(200), [f"p{n}" for n in range(200)])]))

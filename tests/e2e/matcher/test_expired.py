@@ -1,4 +1,4 @@
-"""A change that comes upon faces that have expired, or the retention, erases them as `maintain` does."""
+"""A change of a person with expired faces erases those as `maintain` does."""
 
 from collections.abc import Awaitable, Callable
 
@@ -76,7 +76,7 @@ async def expirations(matcher: RunningMatcher) -> list[audit_pb2.AuditEvent]:
 
 
 @pytest.mark.parametrize("change", CHANGES)
-async def test_a_change_leaves_receipt_and_event_of_what_it_erases_and_a_right_mean(
+async def test_a_change_that_erases_expired_faces_leaves_a_receipt_an_event_and_the_right_mean(
     matcher: RunningMatcher,
     administrator: asyncpg.Connection,
     gone: list[str],
@@ -98,7 +98,7 @@ async def test_a_change_leaves_receipt_and_event_of_what_it_erases_and_a_right_m
 
 
 @pytest.mark.parametrize("change", CHANGES)
-async def test_a_change_that_is_undone_erases_nothing(
+async def test_a_change_that_is_rolled_back_erases_nothing(
     matcher: RunningMatcher, administrator: asyncpg.Connection, gone: list[str], change: Make
 ) -> None:
     await administrator.execute("REVOKE INSERT ON facerec.audit FROM facerec_serve")
@@ -112,7 +112,7 @@ async def test_a_change_that_is_undone_erases_nothing(
 
 
 @pytest.mark.parametrize("change", [enroll_it_again, enroll_what_is_there, import_it_again])
-async def test_where_nothing_is_past_its_time_there_is_neither(
+async def test_without_expired_faces_there_is_no_receipt_and_no_event(
     matcher: RunningMatcher, administrator: asyncpg.Connection, change: Make
 ) -> None:
     await matcher.stub.Enroll(enroll("ann", encoding(BRIEF), encoding(LASTING)))
@@ -121,7 +121,7 @@ async def test_where_nothing_is_past_its_time_there_is_neither(
     assert await expirations(matcher) == []
 
 
-async def test_what_is_too_old_comes_again_and_stays(
+async def test_a_face_past_the_retention_can_be_enrolled_again(
     matcher: RunningMatcher, administrator: asyncpg.Connection, database_url: str
 ) -> None:
     await administrator.execute("UPDATE facerec.collection SET retention = interval '1 h'")
@@ -140,7 +140,7 @@ async def test_what_is_too_old_comes_again_and_stays(
 
 
 @pytest.mark.parametrize("past", [EXPIRED, TOO_OLD], ids=["expired", "too old"])
-async def test_whose_faces_are_all_past_their_time_is_erased_after_a_merge_too(
+async def test_a_person_whose_faces_are_all_expired_is_erased_by_a_merge_too(
     matcher: RunningMatcher, administrator: asyncpg.Connection, gone: list[str], database_url: str, past: str
 ) -> None:
     every = await administrator.fetch(f"SELECT face_id::text FROM facerec.{FACES}")
@@ -153,7 +153,7 @@ async def test_whose_faces_are_all_past_their_time_is_erased_after_a_merge_too(
 
 
 @pytest.mark.parametrize("source", ["ann", "ben"])
-async def test_who_has_a_lasting_face_keeps_it_and_no_other_through_a_merge(
+async def test_a_merge_keeps_only_the_unexpired_faces(
     matcher: RunningMatcher,
     administrator: asyncpg.Connection,
     gone: list[str],

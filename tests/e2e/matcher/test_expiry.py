@@ -1,4 +1,4 @@
-"""A face that has expired is seen by no call, and nothing else is lost with it."""
+"""No call sees an expired face, and other faces are unaffected."""
 
 import time
 
@@ -15,13 +15,15 @@ BRIEF, LASTING, OTHER = vectors(3)
 
 
 def expiring(person_id: str, *probes: pb.Probe, seconds: float = 3600, **fields: object) -> pb.EnrollRequest:
-    """An enrolment of faces that are gone after so many seconds."""
+    """An enrollment of faces that are gone after so many seconds."""
     request = enroll(person_id, *probes, **fields)
     request.expire_time.FromNanoseconds(time.time_ns() // 1000 * 1000 + int(seconds * 1e9))
     return request
 
 
-async def test_until_its_time_a_face_is_as_any_other_and_says_when(matcher: RunningMatcher) -> None:
+async def test_until_its_expire_time_a_face_is_like_any_other_and_shows_the_time(
+    matcher: RunningMatcher,
+) -> None:
     request = expiring("ann", encoding(BRIEF), seconds=60)
     answer = await matcher.stub.Enroll(request)
     assert answer.faces[0].face.expire_time == request.expire_time
@@ -33,7 +35,7 @@ async def test_until_its_time_a_face_is_as_any_other_and_says_when(matcher: Runn
     assert (claim.match, claim.faces_compared) == (True, 2)
 
 
-async def test_past_its_time_no_call_sees_it(
+async def test_no_call_sees_an_expired_face(
     matcher: RunningMatcher, administrator: asyncpg.Connection
 ) -> None:
     answer = await matcher.stub.Enroll(expiring("ann", encoding(BRIEF)))
@@ -66,7 +68,7 @@ async def test_past_its_time_no_call_sees_it(
     assert not other.faces[0].HasField("duplicate"), "an expired face is nobody's"
 
 
-async def test_a_person_whose_faces_are_all_past_matches_nobody(
+async def test_a_person_whose_faces_are_all_expired_does_not_match(
     matcher: RunningMatcher, administrator: asyncpg.Connection
 ) -> None:
     await matcher.stub.Enroll(expiring("ann", encoding(BRIEF)))
@@ -76,7 +78,7 @@ async def test_a_person_whose_faces_are_all_past_matches_nobody(
     assert not (await matcher.stub.ListFaces(pb.ListFacesRequest(person_id="ann"))).faces
 
 
-async def test_what_is_past_can_be_enrolled_again(
+async def test_an_expired_face_can_be_enrolled_again(
     matcher: RunningMatcher, administrator: asyncpg.Connection
 ) -> None:
     first = await matcher.stub.Enroll(expiring("ann", encoding(BRIEF)))
@@ -92,7 +94,7 @@ async def test_what_is_past_can_be_enrolled_again(
     assert (await matcher.stub.Verify(pb.VerifyRequest(person_id="ann", probe=encoding(BRIEF)))).match
 
 
-async def test_a_replay_tells_the_time_even_of_a_face_that_was_deleted(matcher: RunningMatcher) -> None:
+async def test_a_replay_has_the_expire_time_even_of_a_deleted_face(matcher: RunningMatcher) -> None:
     request = expiring("ann", encoding(BRIEF), seconds=60, request_id="r1")
     first = await matcher.stub.Enroll(request)
     assert await matcher.stub.Enroll(request) == first
@@ -103,7 +105,7 @@ async def test_a_replay_tells_the_time_even_of_a_face_that_was_deleted(matcher: 
         await matcher.stub.Enroll(other)
 
 
-async def test_one_erased_early_leaves_the_rest(matcher: RunningMatcher) -> None:
+async def test_erasing_a_face_early_keeps_the_others(matcher: RunningMatcher) -> None:
     answer = await matcher.stub.Enroll(expiring("ann", encoding(BRIEF), encoding(OTHER), seconds=60))
     receipt = await matcher.stub.DeleteFace(pb.DeleteFaceRequest(face_id=answer.faces[0].face.face_id))
     assert receipt.faces_deleted == 1
@@ -112,7 +114,7 @@ async def test_one_erased_early_leaves_the_rest(matcher: RunningMatcher) -> None
 
 
 @pytest.mark.parametrize("seconds", [-3600, 0, 253_402_300_799 - 1_000])
-async def test_a_time_that_is_past_or_beyond_every_calendar_is_refused(
+async def test_an_expire_time_that_is_past_or_out_of_range_is_refused(
     matcher: RunningMatcher, seconds: int
 ) -> None:
     request = enroll("ann", encoding(BRIEF))

@@ -1,4 +1,4 @@
-"""Exports: of one moment, page by page, and ended where nobody reads them."""
+"""Exports read one snapshot, page by page, and end if nobody reads them."""
 
 import asyncio
 from contextlib import aclosing, closing
@@ -32,8 +32,8 @@ from tests.fixtures.matcher import RunningMatcher, StartMatcher
 from tests.fixtures.waiting import LIMIT_SECONDS, until
 
 
-async def test_an_export_is_of_one_moment_and_holds_up_nobody(matcher: RunningMatcher) -> None:
-    faces, names = vectors(4000), [f"p{place:05}" for place in range(4000)]
+async def test_an_export_reads_one_snapshot_and_blocks_nobody(matcher: RunningMatcher) -> None:
+    faces, names = vectors(4000), [f"p{index:05}" for index in range(4000)]
     await send(matcher, header(), chunk(faces, names))
     call = aiter(matcher.stub.ExportFaces(transfer_pb2.ExportFacesRequest()))
     first = await anext(call)
@@ -71,7 +71,7 @@ async def check_export(matcher: RunningMatcher, database_url: str, faces: Vector
     return len(parts)
 
 
-async def test_one_person_with_thousands_of_faces_comes_out_page_by_page(
+async def test_a_person_with_thousands_of_faces_is_exported_page_by_page(
     start_matcher: StartMatcher, database_url: str
 ) -> None:
     matcher = await start_matcher(database_url, max_faces_per_person=6000)
@@ -103,10 +103,10 @@ async def test_pages_may_end_anywhere(
     await check_export(matcher, database_url, faces, page)
 
 
-async def test_a_client_as_grpc_makes_it_reads_an_export_whose_texts_are_as_long_as_they_may_be(
+async def test_a_default_grpc_client_reads_an_export_with_texts_of_maximum_length(
     matcher: RunningMatcher,
 ) -> None:
-    names = [f"{place:04}".ljust(128, "\N{GRINNING FACE}") for place in range(2000)]
+    names = [f"{index:04}".ljust(128, "\N{GRINNING FACE}") for index in range(2000)]
     text, faces = 256 * "\N{GRINNING FACE}", vectors(2000)
     columns = {
         "display_names": [text] * 2000,
@@ -125,7 +125,7 @@ async def test_a_client_as_grpc_makes_it_reads_an_export_whose_texts_are_as_long
 
 async def fill(matcher: RunningMatcher) -> list[str]:
     """Import more faces than a connection takes in unread, 16 MB at the most; their people, in order."""
-    faces, names = vectors(30_000), [f"p{place:05}" for place in range(30_000)]
+    faces, names = vectors(30_000), [f"p{index:05}" for index in range(30_000)]
     parts = [
         chunk(faces[first : first + 10_000], names[first : first + 10_000])
         for first in range(0, len(names), 10_000)
@@ -148,7 +148,7 @@ async def test_an_export_that_nobody_reads_ends_in_time_and_says_so(
             assert part.chunk.person_ids[0] in names
 
 
-async def test_its_reader_is_told_so_however_little_is_sent_ahead(
+async def test_its_reader_gets_the_error_however_little_is_sent_ahead(
     start_matcher: StartMatcher, database_url: str
 ) -> None:
     matcher = await start_matcher(database_url, export_timeout_seconds=1)
@@ -173,7 +173,7 @@ async def let_go(database_url: str) -> None:
     await until(is_free)
 
 
-async def test_an_export_that_is_read_no_further_gives_its_turn_back(
+async def test_an_export_that_is_no_longer_read_gives_its_permit_back(
     start_matcher: StartMatcher, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     usual_seconds = exporter.STALLED_SECONDS

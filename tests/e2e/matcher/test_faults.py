@@ -1,4 +1,4 @@
-"""What callers are told while something the matcher needs is away, and that it comes back by itself."""
+"""The errors of a matcher whose database or encoder is down, and its recovery without a restart."""
 
 import asyncio
 import contextlib
@@ -74,7 +74,7 @@ async def test_calls_survive_a_killed_postgres_without_a_restart_of_the_matcher(
     await until(answers)
 
 
-async def test_a_matcher_started_before_its_postgres_serves_once_that_is_up(
+async def test_a_matcher_started_before_its_postgres_serves_once_it_is_up(
     own_postgres: EmbeddedPostgres, start_matcher: StartMatcher
 ) -> None:
     await migrations.migrate(own_postgres.url())
@@ -93,7 +93,7 @@ async def test_a_matcher_started_before_its_postgres_serves_once_that_is_up(
     await until(serving)
 
 
-async def test_a_schema_too_old_or_too_new_is_not_served_until_it_fits(
+async def test_a_matcher_is_not_ready_with_a_schema_too_old_or_too_new(
     start_matcher: StartMatcher, empty_database_url: str
 ) -> None:
     matcher = await start_matcher(empty_database_url)
@@ -173,7 +173,7 @@ async def test_a_lock_or_a_statement_is_not_waited_for_beyond_its_timeout(
         await locks.stub.GetPerson(pb.GetPersonRequest(person_id="ben"))
 
 
-async def test_a_connection_lost_under_a_call_is_told_and_replaced(
+async def test_a_connection_lost_during_a_call_is_reported_and_replaced(
     matcher: RunningMatcher, administrator: asyncpg.Connection, database_url: str
 ) -> None:
     await matcher.stub.Enroll(enroll("ann", PROBE))
@@ -195,7 +195,7 @@ async def test_a_connection_lost_under_a_call_is_told_and_replaced(
 
 
 async def answered(matcher: RunningMatcher) -> Any:
-    """The first answer; until every lost connection is noticed, calls may still be told of one."""
+    """The first answer; until every lost connection is noticed, calls may still fail with one."""
     for _ in range(100):
         with contextlib.suppress(grpc.aio.AioRpcError):
             return await matcher.stub.Verify(CLAIM)
@@ -221,7 +221,7 @@ async def test_without_an_encoder_images_are_refused_and_encodings_work(matcher:
     assert [candidate.person_id for candidate in found.faces[0].candidates] == ["ann"]
 
 
-async def test_something_else_at_the_encoders_address_is_an_encoder_that_is_away(
+async def test_another_server_at_the_encoders_address_counts_as_an_unavailable_encoder(
     matcher: RunningMatcher, start_matcher: StartMatcher, database_url: str
 ) -> None:
     """Another matcher listens there: its server knows no EncoderService."""
@@ -233,7 +233,7 @@ async def test_something_else_at_the_encoders_address_is_an_encoder_that_is_away
         )
 
 
-def test_a_matcher_says_what_it_waits_for_and_ends_with_0(empty_database_url: str) -> None:
+def test_a_waiting_matcher_logs_what_it_waits_for_and_exits_0_when_stopped(empty_database_url: str) -> None:
     server = MatcherProcess(empty_database_url)
     assert "run `matcher_service migrate`" in server.event("database_check_failed")["why"]
     assert server.stop() == 0

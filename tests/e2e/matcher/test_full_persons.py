@@ -1,4 +1,4 @@
-"""Nobody comes to have more faces than max_faces_per_person, whichever way they come and whoever is first."""
+"""No person gets more faces than max_faces_per_person, by any call and under concurrency."""
 
 import asyncio
 
@@ -27,7 +27,7 @@ async def count(matcher: RunningMatcher, person_id: str) -> int:
     return int(answer.person.face_count)
 
 
-async def test_an_enrollment_beyond_is_refused_and_stores_nothing(strict: RunningMatcher) -> None:
+async def test_an_enrollment_beyond_the_limit_is_refused_and_stores_nothing(strict: RunningMatcher) -> None:
     probes = list(map(encoding, vectors(5)))
     await strict.stub.Enroll(enroll("ann", *probes[:2]))
     with refused(Reason.PERSON_FULL, "person_id", message="3 faces at most"):
@@ -42,7 +42,7 @@ async def test_an_enrollment_beyond_is_refused_and_stores_nothing(strict: Runnin
         await count(strict, "ben")
 
 
-async def test_of_enrollments_at_once_as_many_are_taken_as_there_is_room_for(strict: RunningMatcher) -> None:
+async def test_of_concurrent_enrollments_as_many_succeed_as_the_limit_allows(strict: RunningMatcher) -> None:
     calls = [strict.stub.Enroll(enroll("ann", encoding(vector))) for vector in vectors(8)]
     answers = await asyncio.gather(*calls, return_exceptions=True)
     assert sum(isinstance(answer, pb.EnrollResponse) for answer in answers) == MOST
@@ -53,7 +53,7 @@ async def test_of_enrollments_at_once_as_many_are_taken_as_there_is_room_for(str
 
 
 @pytest.mark.parametrize("dry_run", [False, True])
-async def test_an_import_takes_the_first_rows_and_refuses_those_beyond(
+async def test_an_import_stores_rows_up_to_the_limit_and_refuses_the_others(
     strict: RunningMatcher, database_url: str, dry_run: bool
 ) -> None:
     faces = vectors(12)
@@ -116,7 +116,7 @@ async def test_an_import_counts_what_was_enrolled_while_it_waited(
     assert await centroids_off(database_url) == 0
 
 
-async def test_a_merge_beyond_is_refused_and_changes_nothing(strict: RunningMatcher) -> None:
+async def test_a_merge_beyond_the_limit_is_refused_and_changes_nothing(strict: RunningMatcher) -> None:
     probes = list(map(encoding, vectors(4)))
     await strict.stub.Enroll(enroll("ann", *probes[:2]))
     await strict.stub.Enroll(enroll("ben", *probes[2:]))

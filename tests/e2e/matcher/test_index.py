@@ -1,4 +1,4 @@
-"""Collections large enough for an index: built and kept by `maintain`, and never the last word on nobody."""
+"""Collections with an index, which `maintain` builds and updates, and which never decides "nobody"."""
 
 import asyncio
 import math
@@ -21,12 +21,12 @@ from matcher_service.maintenance.runner import MaintenanceOptions
 from matcher_service.postgres.connections import owner as session
 from matcher_service.postgres.connections.owner import LOCK_KEY
 from matcher_service.postgres.statements import partition_name
-from tests.benchmarks.vectors import Faces, Gallery
-from tests.fixtures import gallery
+from tests.benchmarks.vectors import Dataset, Faces
+from tests.fixtures import dataset
 from tests.fixtures.matcher import RunningMatcher
 from tests.fixtures.waiting import until
 
-PEOPLE = Gallery(1000, 3.0, seed=11)
+PEOPLE = Dataset(1000, 3.0, seed=11)
 PERSONS, FACES = (partition_name(parent, "default") for parent in ("person", "face"))
 INDEX, EXACT, CONFIRMED = pb.SEARCH_MODE_INDEX, pb.SEARCH_MODE_EXACT, pb.SEARCH_MODE_INDEX_CONFIRMED
 
@@ -35,7 +35,7 @@ INDEX, EXACT, CONFIRMED = pb.SEARCH_MODE_INDEX, pb.SEARCH_MODE_EXACT, pb.SEARCH_
 async def faces(administrator: asyncpg.Connection) -> Faces:
     """What the collection `default` holds: some 3,000 faces, which it is to index."""
     faces = PEOPLE.all()
-    await gallery.load(administrator, faces)
+    await dataset.load(administrator, faces)
     await administrator.execute("UPDATE facerec.collection SET index_above_faces = 1000")
     return faces
 
@@ -65,7 +65,7 @@ async def maintain(url: str) -> bool:
 
 
 def probe(vector: npt.NDArray[np.float32]) -> pb.Probe:
-    return pb.Probe(encoding=encoder_pb2.Encoding(values=vector.tolist(), space=gallery.SPACE))
+    return pb.Probe(encoding=encoder_pb2.Encoding(values=vector.tolist(), space=dataset.SPACE))
 
 
 async def identify(matcher: RunningMatcher, vector: Any, **options: Any) -> pb.IdentifiedFace:
@@ -78,14 +78,14 @@ def nearest(faces: Faces, vector: npt.NDArray[np.float32]) -> tuple[str, float]:
     """Who numpy finds, and how far away."""
     distances = np.linalg.norm(faces.encodings.astype(np.float64) - vector.astype(np.float64), axis=1)
     place = int(np.argmin(distances))
-    return gallery.person_id(int(faces.people[place])), float(distances[place])
+    return dataset.person_id(int(faces.people[place])), float(distances[place])
 
 
-async def test_decisions_are_numpys_whatever_the_index_proposes(
+async def test_decisions_equal_those_of_numpy_whatever_the_index_proposes(
     matcher: RunningMatcher, faces: Faces, database_url: str
 ) -> None:
     assert await maintain(database_url)
-    probes = [*PEOPLE.genuine(60).encodings, *PEOPLE.strangers(30)]
+    probes = [*PEOPLE.genuine(60).encodings, *PEOPLE.non_mated(30)]
     modes = set()
     for threshold in (0.4, 0.5, 0.6):
         for vector in probes:
@@ -102,7 +102,7 @@ async def test_decisions_are_numpys_whatever_the_index_proposes(
     assert modes == {INDEX, CONFIRMED}
 
 
-async def test_the_indexs_word_stands_only_within_the_trust_distance(
+async def test_an_index_result_is_accepted_only_within_the_trust_distance(
     matcher: RunningMatcher, faces: Faces, administrator: asyncpg.Connection, database_url: str
 ) -> None:
     await maintain(database_url)
@@ -115,7 +115,7 @@ async def test_the_indexs_word_stands_only_within_the_trust_distance(
         assert (answer.faces_searched == len(faces.people)) == (mode == CONFIRMED)
 
 
-async def test_exact_is_what_a_caller_or_a_collection_may_ask_for(
+async def test_a_caller_or_a_collection_may_ask_for_exact_searches(
     matcher: RunningMatcher, faces: Faces, administrator: asyncpg.Connection, database_url: str
 ) -> None:
     await maintain(database_url)
@@ -127,7 +127,7 @@ async def test_exact_is_what_a_caller_or_a_collection_may_ask_for(
     assert (await identify(matcher, vector)).mode == EXACT
 
 
-async def test_the_effort_measured_is_the_effort_searched_with(
+async def test_the_measured_number_of_probes_is_used_in_searches(
     matcher: RunningMatcher, faces: Faces, administrator: asyncpg.Connection, database_url: str
 ) -> None:
     """With a single list searched, some people are missed; with all of them, nobody is.
@@ -152,7 +152,7 @@ async def test_a_new_person_is_found_by_the_index_and_an_erased_one_is_not(
     matcher: RunningMatcher, faces: Faces, database_url: str
 ) -> None:
     await maintain(database_url)
-    vector = PEOPLE.strangers(1, draw=5)[0]
+    vector = PEOPLE.non_mated(1, draw=5)[0]
     await matcher.stub.Enroll(pb.EnrollRequest(person_id="new", items=[pb.EnrollItem(probe=probe(vector))]))
     answer = await identify(matcher, vector)
     assert (answer.mode, answer.candidates[0].person_id) == (INDEX, "new")
@@ -174,17 +174,17 @@ async def test_the_largest_numbers_an_encoding_may_have_fit_an_index(
         assert (answer.mode, answer.candidates[0].person_id) == (INDEX, name)
 
 
-async def test_an_index_comes_with_the_size_is_rebuilt_with_growth_and_goes_again(
+async def test_an_index_is_built_at_a_size_rebuilt_with_growth_and_dropped_with_shrinking(
     matcher: RunningMatcher, administrator: asyncpg.Connection, database_url: str, collections: Any
 ) -> None:
     await administrator.execute("UPDATE facerec.collection SET index_above_faces = 1000")
-    few = Gallery(200, 2.0, even=True, seed=3)
-    await gallery.load(administrator, few.all())
+    few = Dataset(200, 2.0, even=True, seed=3)
+    await dataset.load(administrator, few.all())
     await maintain(database_url)
     assert not (await collections.index()).ready
     assert (await identify(matcher, few.all().encodings[0])).mode == EXACT
 
-    await gallery.load(administrator, _renumbered(Gallery(400, 2.0, even=True, seed=4).all(), 1000))
+    await dataset.load(administrator, _renumbered(Dataset(400, 2.0, even=True, seed=4).all(), 1000))
     await maintain(database_url)
     first = await collections.index()
     assert (first.ready, first.persons) == (True, 600)
@@ -193,7 +193,7 @@ async def test_an_index_comes_with_the_size_is_rebuilt_with_growth_and_goes_agai
     await maintain(database_url)
     assert (await collections.index()).build_time == first.build_time
 
-    await gallery.load(administrator, _renumbered(Gallery(400, 2.0, even=True, seed=5).all(), 5000))
+    await dataset.load(administrator, _renumbered(Dataset(400, 2.0, even=True, seed=5).all(), 5000))
     await maintain(database_url)
     assert (await collections.index()).persons == 1000
     assert await _indexes(administrator) == _pair(2)
@@ -205,7 +205,7 @@ async def test_an_index_comes_with_the_size_is_rebuilt_with_growth_and_goes_agai
     assert (await identify(matcher, few.all().encodings[0])).mode == EXACT
 
 
-async def test_what_a_build_cut_short_left_behind_is_dropped(
+async def test_leftovers_of_an_interrupted_build_are_dropped(
     matcher: RunningMatcher, faces: Faces, administrator: asyncpg.Connection, database_url: str
 ) -> None:
     await administrator.execute(
@@ -228,7 +228,7 @@ async def test_what_a_build_cut_short_left_behind_is_dropped(
     ["DROP INDEX {0}", "UPDATE pg_index SET indisvalid = false WHERE indexrelid = '{0}'::regclass"],
 )
 @pytest.mark.usefixtures("faces")
-async def test_an_index_lost_by_others_hands_is_noticed_and_built_anew(
+async def test_an_index_that_somebody_dropped_is_noticed_and_built_again(
     matcher: RunningMatcher,
     administrator: asyncpg.Connection,
     database_url: str,
@@ -246,7 +246,7 @@ async def test_an_index_lost_by_others_hands_is_noticed_and_built_anew(
     assert (await identify(matcher, PEOPLE.all().encodings[0])).mode == INDEX
 
 
-async def test_a_build_shows_how_far_it_is(
+async def test_a_build_shows_its_progress(
     faces: Faces, administrator: asyncpg.Connection, database_url: str, collections: Any
 ) -> None:
     """A writer that holds its transaction open keeps the build waiting where it can be seen."""
@@ -304,7 +304,7 @@ async def test_a_build_outlasts_a_snapshot_that_began_before(
 
 
 @pytest.mark.parametrize("held", ["a snapshot", "a writer's lock"])
-async def test_a_build_is_left_for_later_where_an_old_transaction_would_keep_it_waiting(
+async def test_a_build_is_postponed_if_an_old_transaction_would_block_it(
     snapshot: asyncpg.Connection,
     database_url: str,
     collections: Any,
@@ -316,9 +316,9 @@ async def test_a_build_is_left_for_later_where_an_old_transaction_would_keep_it_
         await snapshot.execute("ROLLBACK")
         await snapshot.execute("BEGIN")
         await snapshot.execute(f"UPDATE facerec.{PERSONS} SET display_name = 'x' WHERE person_id = 'p0'")
-    with structlog.testing.capture_logs() as told:
+    with structlog.testing.capture_logs() as log:
         assert await maintain(database_url)
-    assert [line["event"] for line in told] == ["index_build_postponed"]
+    assert [line["event"] for line in log] == ["index_build_postponed"]
     await snapshot.execute("ROLLBACK")
     waiting = "SELECT waiting FROM facerec.maintenance WHERE step = 'keep'"
     assert await snapshot.fetchval(waiting) == 1

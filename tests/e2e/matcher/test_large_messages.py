@@ -1,4 +1,4 @@
-"""Many of the largest messages at once: memory stays within what was allowed, and small calls go on."""
+"""Many of the largest messages at once: memory stays within its limit, and small calls are served."""
 
 import asyncio
 import os
@@ -47,7 +47,7 @@ def highest_rss(process: psutil.Process) -> int:
         ("ann", 16),  # to an encoder that is away: the photo, its request, what is sent, four times tried
     ],
 )
-async def test_a_flood_of_the_largest_messages_takes_no_more_than_so_much(
+async def test_a_flood_of_the_largest_messages_takes_bounded_memory(
     matcher: MatcherProcess, person: str, times: int
 ) -> None:
     process = psutil.Process(matcher.process.pid)

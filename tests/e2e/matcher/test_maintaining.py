@@ -1,4 +1,4 @@
-"""What fails in one collection keeps `maintain` from no other, and is told."""
+"""A failure in one collection is logged and keeps `maintain` from no other collection."""
 
 import asyncio
 import contextlib
@@ -16,10 +16,10 @@ from matcher_service.maintenance import runner
 from matcher_service.maintenance.runner import CollectionsFailed, MaintenanceOptions
 from matcher_service.postgres.connections import owner as session
 from matcher_service.postgres.statements import partition_name
-from tests.benchmarks.vectors import Gallery
+from tests.benchmarks.vectors import Dataset
 from tests.e2e.matcher.catalog import create, delete
 from tests.e2e.matcher.requests import encoding, enroll, vectors
-from tests.fixtures import gallery
+from tests.fixtures import dataset
 from tests.fixtures.matcher import RunningMatcher
 from tests.fixtures.waiting import LIMIT_SECONDS, until
 
@@ -62,7 +62,7 @@ async def maintain_once(url: str, *flags: str) -> tuple[int, list[dict[str, Any]
     return ran.returncode, [json.loads(line) for line in lines if line.startswith("{")], lines[-1]
 
 
-def told(log: list[dict[str, Any]], event: str) -> list[dict[str, Any]]:
+def logged(log: list[dict[str, Any]], event: str) -> list[dict[str, Any]]:
     return [line for line in log if line["event"] == event]
 
 
@@ -80,7 +80,7 @@ async def receipts(administrator: asyncpg.Connection, collection_id: str) -> lis
 async def test_an_index_that_cannot_be_built_fails_its_collection_alone(
     matcher: RunningMatcher, administrator: asyncpg.Connection, database_url: str, later: str, scrub: bool
 ) -> None:
-    await gallery.load(administrator, Gallery(400, 3.0, seed=11).all())
+    await dataset.load(administrator, Dataset(400, 3.0, seed=11).all())
     await administrator.execute("UPDATE facerec.collection SET index_above_faces = 1000")
     await administrator.execute(
         f"CREATE TABLE {IN_THE_WAY} (); ALTER TABLE {IN_THE_WAY} OWNER TO facerec_owner"
@@ -90,7 +90,7 @@ async def test_an_index_that_cannot_be_built_fails_its_collection_alone(
     code, log, last = await maintain_once(database_url, *(["--scrub"] if scrub else []))
     assert code == 2
     assert last == "error: collections that could not be maintained: 1; the log says which and why"
-    (failed,) = told(log, "collection_failed")
+    (failed,) = logged(log, "collection_failed")
     assert failed.items() >= {
         ("collection", "default"), ("step", "keep"), ("why", "DuplicateTableError"), ("sqlstate", "42P07")
     }  # fmt: skip
@@ -104,24 +104,24 @@ async def test_an_index_that_cannot_be_built_fails_its_collection_alone(
     await administrator.execute(f"DROP TABLE {IN_THE_WAY}")
     code, log, _ = await maintain_once(database_url)
     assert code == 0
-    assert [line["collection"] for line in told(log, "index_built")] == ["default"]
+    assert [line["collection"] for line in logged(log, "index_built")] == ["default"]
 
 
-async def test_a_collection_whose_table_is_missing_is_not_taken_for_an_erased_one(
+async def test_a_collection_with_a_missing_table_is_not_mistaken_for_an_erased_one(
     administrator: asyncpg.Connection, database_url: str, later: str
 ) -> None:
     await administrator.execute(f"ALTER TABLE facerec.{BROKEN} RENAME TO elsewhere")
     await expire(administrator)
     code, log, _ = await maintain_once(database_url)
     assert code == 2
-    assert {(line["collection"], line["sqlstate"]) for line in told(log, "collection_failed")} == {
+    assert {(line["collection"], line["sqlstate"]) for line in logged(log, "collection_failed")} == {
         ("default", "42P01")
     }
-    assert not told(log, "collection_disappeared")
+    assert not logged(log, "collection_disappeared")
     assert await receipts(administrator, later) == [(1, True, False)]
 
 
-async def test_a_collection_erased_meanwhile_is_no_failure(
+async def test_a_collection_erased_during_the_run_is_no_failure(
     matcher: RunningMatcher, administrator: asyncpg.Connection, database_url: str, later: str
 ) -> None:
     """The erasure holds its locks when `maintain` comes to the collection, and commits then."""
@@ -144,7 +144,7 @@ async def test_a_collection_erased_meanwhile_is_no_failure(
     assert await delete(matcher, "default") == (1, 1, 1)
 
 
-async def test_one_run_after_another_goes_on_over_what_fails(
+async def test_later_runs_continue_after_a_failure(
     administrator: asyncpg.Connection, database_url: str, later: str
 ) -> None:
     await administrator.execute(f"ALTER TABLE facerec.{BROKEN} RENAME TO elsewhere")
@@ -176,9 +176,7 @@ async def noted(administrator: asyncpg.Connection) -> dict[str, Row]:
     return {row["step"]: (row["success_time"] is not None, row["failures"], row["waiting"]) for row in rows}
 
 
-async def test_every_step_puts_on_record_how_it_ended(
-    administrator: asyncpg.Connection, database_url: str
-) -> None:
+async def test_every_step_stores_how_it_ended(administrator: asyncpg.Connection, database_url: str) -> None:
     assert await noted(administrator) == dict.fromkeys(("erase", "keep", "audit"), (False, 0, 0))
     await administrator.execute(f"ALTER TABLE facerec.{BROKEN} RENAME TO elsewhere")
     for failures in (1, 2):
@@ -195,7 +193,7 @@ async def test_every_step_puts_on_record_how_it_ended(
     assert (await noted(administrator))["audit"] == (True, 1, 0)
 
 
-async def test_a_collection_that_somebody_holds_is_counted_as_left_for_later(
+async def test_a_locked_collection_is_counted_as_left_for_a_later_run(
     administrator: asyncpg.Connection, database_url: str, later: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(session, "LOCK_WAIT_SECONDS", 0.1)

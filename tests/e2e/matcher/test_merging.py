@@ -1,4 +1,4 @@
-"""One person of two, whatever else happens to either meanwhile."""
+"""Merging two persons, also with concurrent changes to either."""
 
 import asyncio
 import datetime
@@ -53,7 +53,7 @@ async def test_the_faces_move_and_decide_for_the_target(matcher: RunningMatcher)
         await matcher.stub.MergePersons(merge("annie", "ann"))
 
 
-async def test_what_both_had_is_kept_once(matcher: RunningMatcher) -> None:
+async def test_a_face_of_both_persons_is_kept_once(matcher: RunningMatcher) -> None:
     shared, *others = vectors(4)
     await matcher.stub.Enroll(enroll("annie", encoding(shared), *map(encoding, others)))
     await matcher.stub.Enroll(enroll("ann", encoding(shared)))
@@ -78,7 +78,7 @@ async def test_the_merged_centroid_is_numpys_mean(matcher: RunningMatcher, datab
     np.testing.assert_allclose(np.fromstring(text.strip("[]"), sep=","), drawn.mean(axis=0), atol=1e-6)
 
 
-async def test_who_is_not_there_is_named_by_the_field(matcher: RunningMatcher) -> None:
+async def test_an_unknown_person_is_named_by_the_field(matcher: RunningMatcher) -> None:
     await matcher.stub.Enroll(enroll("ann", encoding(vectors(1)[0])))
     with refused(Reason.PERSON_NOT_FOUND, "source_person_id"):
         await matcher.stub.MergePersons(merge("nobody", "ann"))
@@ -96,7 +96,7 @@ async def test_who_is_not_there_is_named_by_the_field(matcher: RunningMatcher) -
 
 
 @pytest.mark.parametrize("expired", ["annie", "ann"])
-async def test_an_expired_copy_neither_counts_nor_takes_the_living_ones_place(
+async def test_an_expired_copy_neither_counts_nor_replaces_the_unexpired_one(
     matcher: RunningMatcher, administrator: asyncpg.Connection, expired: str
 ) -> None:
     shared, own = vectors(2)
@@ -153,7 +153,7 @@ async def test_a_face_deleted_while_it_moves_is_deleted(matcher: RunningMatcher,
     assert face_id not in await held(matcher, "ann")
 
 
-async def test_opposite_merges_and_enrolments_at_once_lose_nothing(
+async def test_concurrent_opposite_merges_and_enrollments_lose_nothing(
     start_matcher: StartMatcher, database_url: str
 ) -> None:
     matchers = [await start_matcher(database_url) for _ in range(2)]

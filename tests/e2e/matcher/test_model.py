@@ -1,4 +1,4 @@
-"""Any sequence of calls leaves the galleries as plain dicts would be, distances as numpy has them."""
+"""After any sequence of calls collections equal plain dicts, and distances those that numpy computes."""
 
 import asyncio
 from typing import Any
@@ -21,7 +21,7 @@ faces = st.integers(0, len(VECTORS) - 1)
 request_ids = st.sampled_from(["", "", "one", "two"])
 
 
-class GalleryMachine(MatcherMachine):
+class CollectionsMachine(MatcherMachine):
     """Drives a matcher over gRPC beside an oracle of each collection there is."""
 
     @initialize(person=people, face=faces)
@@ -57,7 +57,9 @@ class GalleryMachine(MatcherMachine):
         tenant = self.tenants.get(name)
         if tenant and request_id in tenant.requests:
             before, content, life, answered = tenant.requests[request_id]
-            if tenant.lives.get(before) != life:  # whose request it was, and of what, cannot be told any more
+            if (
+                tenant.lives.get(before) != life
+            ):  # whose request it was, and with what content, is no longer known
                 self._refused(name, "Enroll", request, Reason.PERSON_NOT_FOUND, "request_id")
             elif (before, content) != (person, tuple(chosen)):
                 self._refused(name, "Enroll", request, Reason.REQUEST_ID_REUSED, "request_id")
@@ -67,10 +69,12 @@ class GalleryMachine(MatcherMachine):
             return
         answer = self._call(name, "Enroll", request)
         if tenant:
-            self._note(tenant, person, chosen, request_id, answer)
+            self._check_answer(tenant, person, chosen, request_id, answer)
 
-    def _note(self, tenant: Tenant, person: str, chosen: list[int], request_id: str, answer: Any) -> None:
-        """Hold the answer of a new enrolment against the oracle, which follows."""
+    def _check_answer(
+        self, tenant: Tenant, person: str, chosen: list[int], request_id: str, answer: Any
+    ) -> None:
+        """Compare the answer of a new enrollment with the oracle, and apply the enrollment to it."""
         assert answer.person_created is (person not in tenant.people)
         others = [tenant.duplicate(person, face) for face in chosen]
         if person not in tenant.people:
@@ -182,11 +186,11 @@ class GalleryMachine(MatcherMachine):
         )
 
 
-def test_the_galleries_behave_as_dicts_and_numpy_do(database_url: str) -> None:
+def test_collections_behave_as_dicts_and_numpy_do(database_url: str) -> None:
     with asyncio.Runner() as runner:
         administrator = runner.run(asyncpg.connect(database_url))
 
-        class Machine(GalleryMachine):
+        class Machine(CollectionsMachine):
             pass
 
         Machine.database_url, Machine.administrator, Machine.runner = database_url, administrator, runner

@@ -1,4 +1,4 @@
-"""All that is kept of one person, for whoever asks for their own data."""
+"""Exports of everything that is stored about one person."""
 
 import asyncio
 import dataclasses
@@ -42,7 +42,7 @@ def seen(export: PersonExport) -> object:
 
 
 @pytest.mark.parametrize("part", [1, 2, 500])
-async def test_an_export_has_the_person_each_face_with_its_vector_and_what_changed_them(
+async def test_an_export_has_the_person_each_face_with_its_vector_and_their_events(
     matcher: RunningMatcher, part: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(person_export, "PART_ROWS", part)
@@ -65,7 +65,7 @@ async def test_an_export_has_the_person_each_face_with_its_vector_and_what_chang
     assert seen(again)[:3] == seen(export)[:3]  # type: ignore[index]
 
 
-async def test_an_export_is_on_record_before_anything_is_told(matcher: RunningMatcher) -> None:
+async def test_an_export_is_in_the_audit_before_anything_is_answered(matcher: RunningMatcher) -> None:
     async with (
         AsyncMatcherClient(matcher.address) as client,
         AsyncCollectionClient(matcher.address) as collections,
@@ -78,7 +78,9 @@ async def test_an_export_is_on_record_before_anything_is_told(matcher: RunningMa
         assert (newest.action, newest.persons, newest.faces) == ("EXPORT_PERSON", 1, 5)
 
 
-async def test_nobody_of_the_id_and_no_such_collection_are_told_apart(matcher: RunningMatcher) -> None:
+async def test_an_unknown_person_and_an_unknown_collection_have_different_reasons(
+    matcher: RunningMatcher,
+) -> None:
     async with AsyncMatcherClient(matcher.address) as client:
         for arguments, reason, field in (
             ({"person_id": "ann"}, Reason.PERSON_NOT_FOUND, "person_id"),

@@ -21,7 +21,7 @@ from facerec.serving.middleware import call
 from facerec.serving.server.server import Server, ServerOptions, Service
 from matcher_service.domain.errors import Overloaded
 from matcher_service.postgres.statements import partition_name
-from tests.e2e.matcher.catalog import settle
+from tests.e2e.matcher.catalog import change_settings
 from tests.e2e.matcher.requests import enroll, refused, vectors
 from tests.e2e.matcher.transfers import chunk, export, exported, header, send
 from tests.fixtures.encoder import EncoderProcess
@@ -65,7 +65,7 @@ def flat() -> bytes:
         return out.getvalue()
 
 
-async def test_an_export_of_photos_is_there_already_when_it_is_imported(
+async def test_an_export_of_photos_adds_nothing_when_imported_again(
     seeing: RunningMatcher, photo: Callable[..., bytes]
 ) -> None:
     for name in ("obama", "obama2"):
@@ -80,7 +80,7 @@ async def test_an_export_of_photos_is_there_already_when_it_is_imported(
     assert person.person.face_count == 3
 
 
-async def test_people_enrolled_from_photos_are_told_apart(
+async def test_people_enrolled_from_photos_are_distinguished(
     seeing: RunningMatcher, photo: Callable[..., bytes]
 ) -> None:
     obama, biden = pb.Probe(image=photo("obama")), pb.Probe(image=photo("biden"))
@@ -137,7 +137,7 @@ async def test_a_photo_past_the_retention_is_encoded_again(
     assert again.faces[0].face.face_id != first.faces[0].face.face_id
 
 
-async def test_one_bad_photo_among_good_ones_enrolls_nobody(
+async def test_a_bad_photo_among_good_ones_refuses_the_whole_enrollment(
     seeing: RunningMatcher, photo: Callable[..., bytes]
 ) -> None:
     good = pb.Probe(image=photo("obama"))
@@ -212,7 +212,7 @@ async def busy_encoder() -> AsyncIterator[tuple[BusyEncoder, str]]:
     await server.stop()
 
 
-async def test_the_encoders_troubles_reach_the_caller_as_what_they_are(
+async def test_errors_of_the_encoder_reach_the_caller_unchanged(
     start_matcher: StartMatcher, database_url: str, busy_encoder: tuple[BusyEncoder, str]
 ) -> None:
     encoder, address = busy_encoder
@@ -229,7 +229,7 @@ async def test_the_encoders_troubles_reach_the_caller_as_what_they_are(
         await hurried.stub.Verify(request)
 
 
-async def test_an_image_that_runs_out_of_time_while_others_are_answered_met_an_encoder_that_is_overloaded(
+async def test_an_image_that_times_out_while_others_are_answered_is_overloaded(
     start_matcher: StartMatcher,
     database_url: str,
     busy_encoder: tuple[BusyEncoder, str],
@@ -250,7 +250,7 @@ async def test_an_image_that_runs_out_of_time_while_others_are_answered_met_an_e
     assert "encoder_failed" not in capsys.readouterr().out
 
 
-async def test_the_encoder_is_told_whom_an_image_is_for_by_an_id_that_says_nothing(
+async def test_the_encoder_gets_an_opaque_id_of_the_caller_an_image_is_for(
     start_matcher: StartMatcher, database_url: str, busy_encoder: tuple[BusyEncoder, str]
 ) -> None:
     encoder, address = busy_encoder
@@ -264,7 +264,7 @@ async def test_the_encoder_is_told_whom_an_image_is_for_by_an_id_that_says_nothi
     assert first == second
 
 
-async def test_photos_are_held_against_the_policies(
+async def test_photos_are_checked_against_the_policies(
     seeing: RunningMatcher,
     photo: Callable[..., bytes],
 ) -> None:
@@ -273,10 +273,10 @@ async def test_photos_are_held_against_the_policies(
     flagged = await seeing.stub.Enroll(enroll("barack", pb.Probe(image=photo("obama2"))))
     assert flagged.faces[0].duplicate.person_id == "obama"
     assert flagged.faces[0].duplicate.distance == pytest.approx(0.3457, abs=1e-3)
-    await settle(seeing, quality=pb.QualityPolicy(min_face_pixels=1000))
+    await change_settings(seeing, quality=pb.QualityPolicy(min_face_pixels=1000))
     with refused(Reason.FACE_QUALITY, "items[0].probe.image", "322 pixels"):
         await seeing.stub.Enroll(enroll("new", pb.Probe(image=photo("biden"))))
-    await settle(
+    await change_settings(
         seeing, quality=pb.QualityPolicy(min_face_pixels=100), duplicate_policy=pb.DUPLICATE_POLICY_REFUSE
     )
     assert (await seeing.stub.Enroll(enroll("biden", pb.Probe(image=photo("biden"))))).person_created
@@ -297,7 +297,7 @@ def reasons(quality: encoder_pb2.Quality) -> list[str]:
     return [encoder_pb2.QualityReason.Name(reason)[15:] for reason in quality.reasons]
 
 
-async def test_a_poor_face_is_refused_to_enroll_and_only_told_of_when_deciding(
+async def test_a_poor_face_is_refused_at_enrollment_and_only_reported_in_decisions(
     seeing: RunningMatcher, photo: Callable[..., bytes]
 ) -> None:
     sharp, poor = photo("obama"), blurred(photo("obama"))
@@ -327,21 +327,21 @@ async def test_a_collection_chooses_which_reasons_refuse(
 ) -> None:
     poor = pb.Probe(image=blurred(photo("obama")))
     turned = pb.RefusedQualities(reasons=[encoder_pb2.QUALITY_REASON_TURNED])
-    await settle(seeing, quality=pb.QualityPolicy(refused=turned))
+    await change_settings(seeing, quality=pb.QualityPolicy(refused=turned))
     assert (await seeing.stub.Enroll(enroll("one", poor))).person_created
-    await settle(seeing, quality=pb.QualityPolicy(min_face_pixels=10))  # says nothing of reasons
+    await change_settings(seeing, quality=pb.QualityPolicy(min_face_pixels=10))  # says nothing of reasons
     blur = pb.RefusedQualities(reasons=[encoder_pb2.QUALITY_REASON_BLURRED])
-    await settle(seeing, quality=pb.QualityPolicy(refused=blur))
+    await change_settings(seeing, quality=pb.QualityPolicy(refused=blur))
     with refused(Reason.FACE_QUALITY, "items[0].probe.image", "blurred"):
         await seeing.stub.Enroll(enroll("two", poor))
-    await settle(seeing, quality=pb.QualityPolicy(refused=pb.RefusedQualities()))
+    await change_settings(seeing, quality=pb.QualityPolicy(refused=pb.RefusedQualities()))
     assert (await seeing.stub.Enroll(enroll("two", poor))).person_created
     with refused(Reason.OPTION_INVALID, "settings.quality.refused.reasons"):
         nonsense = pb.RefusedQualities(reasons=[99])  # type: ignore[list-item]
-        await settle(seeing, quality=pb.QualityPolicy(refused=nonsense))
+        await change_settings(seeing, quality=pb.QualityPolicy(refused=nonsense))
 
 
-async def test_small_faces_beside_a_large_one_are_found_where_asked_for(
+async def test_small_faces_beside_a_large_one_are_found_on_request(
     seeing: RunningMatcher, photo: Callable[..., bytes]
 ) -> None:
     large = Image.open(io.BytesIO(photo("obama"))).convert("RGB").resize((1200, 1500))
@@ -365,7 +365,7 @@ async def test_small_faces_beside_a_large_one_are_found_where_asked_for(
     assert await people(50) == {"obama", "biden"}
 
 
-async def test_an_option_too_fine_for_a_picture_is_the_callers_and_not_the_encoders(
+async def test_an_option_too_costly_for_a_picture_is_reported_as_the_callers_fault(
     start_matcher: StartMatcher, database_url: str, model_cache: Path, photo: Callable[..., bytes]
 ) -> None:
     encoder = await asyncio.to_thread(EncoderProcess, "--max-hog-pixels", "100000", cache=model_cache)
@@ -379,7 +379,7 @@ async def test_an_option_too_fine_for_a_picture_is_the_callers_and_not_the_encod
         await asyncio.to_thread(encoder.stop)
 
 
-async def test_one_caller_sends_the_encoder_three_quarters_of_the_images_that_it_is_sent_at_once(
+async def test_one_caller_gets_at_most_three_quarters_of_the_images_in_flight(
     start_matcher: StartMatcher, database_url: str, busy_encoder: tuple[BusyEncoder, str]
 ) -> None:
     encoder, address = busy_encoder

@@ -1,4 +1,4 @@
-"""What has expired is erased by `maintain`, and nothing else is."""
+"""`maintain` erases expired faces and nothing else."""
 
 import datetime
 
@@ -41,7 +41,7 @@ async def centroid_error(url: str) -> float:
     return error
 
 
-async def test_expired_faces_go_and_who_has_no_other_goes_with_them(
+async def test_expired_faces_are_erased_and_persons_without_others_too(
     matcher: RunningMatcher, database_url: str
 ) -> None:
     soon = datetime.datetime.now(datetime.UTC) + HOUR
@@ -68,7 +68,7 @@ async def test_expired_faces_go_and_who_has_no_other_goes_with_them(
     assert await centroid_error(database_url) < 1e-6
 
 
-async def test_a_retention_erases_what_is_older_than_it(matcher: RunningMatcher, database_url: str) -> None:
+async def test_a_retention_erases_older_faces(matcher: RunningMatcher, database_url: str) -> None:
     old, new = (encoding(vector) for vector in vectors(2))
     await matcher.stub.Enroll(enroll("ann", old))
     await run(database_url, f"UPDATE facerec.{FACES} SET create_time = now() - interval '2 days'")
@@ -83,7 +83,7 @@ async def test_a_retention_erases_what_is_older_than_it(matcher: RunningMatcher,
     assert await centroid_error(database_url) < 1e-6
 
 
-async def test_a_collection_that_keeps_for_ever_is_not_scanned_for_what_is_old(
+async def test_a_collection_without_a_retention_is_not_scanned_for_old_faces(
     matcher: RunningMatcher, database_url: str
 ) -> None:
     """Postgres counts the scans of a table."""
@@ -101,9 +101,7 @@ async def test_a_collection_that_keeps_for_ever_is_not_scanned_for_what_is_old(
     assert counts == [0, 1]
 
 
-async def test_a_person_being_changed_is_left_for_the_next_run(
-    matcher: RunningMatcher, database_url: str
-) -> None:
+async def test_a_locked_person_is_left_for_the_next_run(matcher: RunningMatcher, database_url: str) -> None:
     soon = datetime.datetime.now(datetime.UTC) + HOUR
     for name in ("ann", "ben"):
         await matcher.stub.Enroll(enroll(name, encoding(vectors(1)[0]), expire_time=soon))

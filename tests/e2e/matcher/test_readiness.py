@@ -1,4 +1,4 @@
-"""A matcher is ready while its database answers, whoever asks it: health, /readyz and the metric agree."""
+"""A matcher is ready while its database answers; health, /readyz and the metric agree."""
 
 import asyncio
 import dataclasses
@@ -89,7 +89,7 @@ async def test_a_matcher_is_unready_while_its_database_is_down(
     own_postgres.child.send(signal.SIGKILL)
     await asyncio.to_thread(own_postgres.child.wait, LIMIT_SECONDS)
     await until_shown(matcher, UNREADY)
-    assert (await asyncio.to_thread(read, matcher, "/livez"))[0] == 200  # nobody restarts it
+    assert (await asyncio.to_thread(read, matcher, "/livez"))[0] == 200  # so it is not restarted
     own_postgres.start()
     await until_shown(matcher, READY)
 
@@ -113,7 +113,7 @@ async def way(database_url: str) -> AsyncIterator[Way]:
 
 
 @pytest.mark.parametrize("fault", [Mode.RESET, Mode.BLACK_HOLE])
-async def test_a_replica_that_alone_lost_the_database_is_called_no_more(
+async def test_a_replica_that_alone_lost_the_database_gets_no_more_calls(
     start_matcher: StartMatcher, database_url: str, way: Way, fault: Mode
 ) -> None:
     cut = await start_matcher(way.url, **ADMIN)
@@ -139,7 +139,7 @@ async def test_a_replica_that_alone_lost_the_database_is_called_no_more(
         assert (await cut.stub.Verify(CLAIM)).match
 
 
-async def test_a_matcher_whose_connections_are_all_in_use_is_busy_and_not_unready(
+async def test_a_matcher_whose_connections_are_all_in_use_stays_ready(
     start_matcher: StartMatcher, database_url: str, administrator: asyncpg.Connection
 ) -> None:
     waiting = {"lock_timeout_seconds": 60, "statement_timeout_seconds": 60}
@@ -176,7 +176,7 @@ async def looked(database_url: str) -> object:
         await connection.close()
 
 
-async def test_what_cannot_be_read_of_maintenance_makes_no_matcher_unready(
+async def test_an_unreadable_maintenance_table_makes_no_matcher_unready(
     start_matcher: StartMatcher,
     database_url: str,
     administrator: asyncpg.Connection,
@@ -192,9 +192,9 @@ async def test_what_cannot_be_read_of_maintenance_makes_no_matcher_unready(
     assert "last_success_timestamp_seconds{" not in read(matcher, "/metrics")[1]
     await administrator.execute("ALTER TABLE facerec.elsewhere RENAME TO maintenance")
 
-    async def told() -> bool:
+    async def reported() -> bool:
         text = (await asyncio.to_thread(read, matcher, "/metrics"))[1]
         return 'facerec_maintenance_last_success_timestamp_seconds{step="erase"} 0.0' in text
 
-    await until(told)
+    await until(reported)
     assert await shown(matcher) == READY

@@ -1,4 +1,4 @@
-"""How well an index does: measured on request, and again and again by `maintain`."""
+"""An index's recall, measured on request and regularly by `maintain`."""
 
 from collections.abc import AsyncIterator
 from typing import Any
@@ -10,12 +10,12 @@ from facerec.errors import Reason
 from facerec.matcher.v1 import review_pb2
 from matcher_service.maintenance import runner
 from matcher_service.maintenance.runner import MaintenanceOptions
-from tests.benchmarks.vectors import Gallery
+from tests.benchmarks.vectors import Dataset
 from tests.e2e.matcher.requests import refused
-from tests.fixtures.gallery import load
+from tests.fixtures.dataset import load
 from tests.fixtures.matcher import RunningMatcher
 
-PEOPLE = Gallery(1000, 3.0, seed=12)
+PEOPLE = Dataset(1000, 3.0, seed=12)
 
 
 @pytest.fixture
@@ -65,7 +65,7 @@ async def test_an_index_is_compared_with_exact_scans(
     assert (confirmed.confirmed.count, confirmed.agreement.count) == (50, 50)
 
 
-async def test_maintenance_measures_anew_and_searches_more_where_it_falls_short(
+async def test_maintenance_measures_recall_again_and_raises_the_probes_if_it_is_too_low(
     administrator: asyncpg.Connection, database_url: str
 ) -> None:
     await runner.run_once(MaintenanceOptions(database_url))
@@ -85,7 +85,7 @@ async def test_maintenance_measures_anew_and_searches_more_where_it_falls_short(
     assert fixed["index_recall"] >= fixed["target_recall"] or fixed["index_effort"] >= 16
 
 
-async def test_a_gallery_without_an_index_says_so(matcher: RunningMatcher) -> None:
+async def test_a_collection_without_an_index_says_so(matcher: RunningMatcher) -> None:
     found = await measure(matcher)
     assert not found.indexed
     assert (found.samples, found.HasField("recall")) == (0, False)

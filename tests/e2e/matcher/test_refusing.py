@@ -1,4 +1,4 @@
-"""A collection that refuses duplicates takes one face for one person, whatever else goes on at once."""
+"""A collection that refuses duplicates accepts a face for one person only, also under concurrency."""
 
 import asyncio
 
@@ -9,8 +9,8 @@ import pytest
 from facerec.errors import Reason
 from facerec.matcher.v1 import matcher_pb2 as pb
 from matcher_service.postgres.statements import partition_name
-from tests.e2e.matcher.catalog import create, settle
-from tests.e2e.matcher.holding import STOPPED, held, owners, person_locked, waiting
+from tests.e2e.matcher.blocking import STOPPED, held, owners, person_locked, waiting
+from tests.e2e.matcher.catalog import change_settings, create
 from tests.e2e.matcher.requests import Vector, encoding, enroll, refused, vectors
 from tests.fixtures.matcher import RunningMatcher, StartMatcher
 
@@ -20,8 +20,8 @@ ROUNDS = 20
 AT_ONCE = 8
 
 
-async def test_of_calls_that_enroll_one_face_at_once_one_is_taken(pair: Pair) -> None:
-    await settle(pair[0], duplicate_policy=REFUSE)
+async def test_of_concurrent_calls_that_enroll_one_face_one_succeeds(pair: Pair) -> None:
+    await change_settings(pair[0], duplicate_policy=REFUSE)
 
     async def attempt(place: int, face: Vector) -> bool:
         try:
@@ -44,7 +44,7 @@ async def test_a_face_that_was_enrolled_since_the_search_is_found(
     first, second = pair
     ann, *faces = vectors(others + 1)
     await first.stub.Enroll(enroll("ann", encoding(ann)))
-    await settle(first, duplicate_policy=REFUSE)
+    await change_settings(first, duplicate_policy=REFUSE)
     async with held(database_url, person_locked("ann")):
         late = asyncio.ensure_future(first.stub.Enroll(enroll("ann", encoding(faces[0]))))
         await waiting(database_url)
@@ -55,11 +55,11 @@ async def test_a_face_that_was_enrolled_since_the_search_is_found(
     assert await owners(first, faces[0]) == ["bob"]
 
 
-async def test_whoever_is_merged_meanwhile_is_not_enrolled_a_second_time(
+async def test_a_person_merged_during_an_enrollment_is_not_enrolled_twice(
     matcher: RunningMatcher, database_url: str
 ) -> None:
     face, other = vectors(2)
-    await settle(matcher, duplicate_policy=REFUSE)
+    await change_settings(matcher, duplicate_policy=REFUSE)
     await matcher.stub.Enroll(enroll("ann", encoding(face)))
     await matcher.stub.Enroll(enroll("tom", encoding(other)))
     async with held(database_url, STOPPED):
@@ -73,13 +73,13 @@ async def test_whoever_is_merged_meanwhile_is_not_enrolled_a_second_time(
     assert await owners(matcher, face) == ["tom"]
 
 
-async def test_a_face_deleted_meanwhile_is_held_against_the_policy(
+async def test_a_face_deleted_during_its_enrollment_is_checked_for_duplicates(
     matcher: RunningMatcher, database_url: str
 ) -> None:
     (face,) = vectors(1)
     await matcher.stub.Enroll(enroll("bob", encoding(face)))
     had = await matcher.stub.Enroll(enroll("ann", encoding(face)))
-    await settle(matcher, duplicate_policy=REFUSE)
+    await change_settings(matcher, duplicate_policy=REFUSE)
     async with held(database_url, STOPPED):
         late = asyncio.ensure_future(matcher.stub.Enroll(enroll("ann", encoding(face))))
         await waiting(database_url)
@@ -89,7 +89,7 @@ async def test_a_face_deleted_meanwhile_is_held_against_the_policy(
     assert await owners(matcher, face) == ["bob"]
 
 
-async def test_an_enrollment_under_way_follows_a_policy_that_changes(
+async def test_a_running_enrollment_follows_a_changed_policy(
     matcher: RunningMatcher, database_url: str
 ) -> None:
     (face,) = vectors(1)
@@ -112,7 +112,7 @@ async def test_a_stricter_policy_waits_for_enrollments_that_follow_the_old_one(
     before = {"duplicate_policy": FLAG, "duplicate_threshold": 0.5} | (
         {"duplicate_policy": REFUSE, "duplicate_threshold": 0.0} if "duplicate_threshold" in change else {}
     )
-    await settle(pair[0], **before)
+    await change_settings(pair[0], **before)
     taken = (
         f"INSERT INTO facerec.{partition_name('enroll_request', 'default')}"
         " VALUES ('default', facerec.request_tag('r'), '', 1, true, '{}', '{}', '{}', '{}')"
@@ -124,7 +124,7 @@ async def test_a_stricter_policy_waits_for_enrollments_that_follow_the_old_one(
         await connection.execute(taken)
         early = asyncio.ensure_future(pair[0].stub.Enroll(enroll("ann", encoding(face), request_id="r")))
         await waiting(database_url)
-        changed = asyncio.ensure_future(settle(pair[1], **change))
+        changed = asyncio.ensure_future(change_settings(pair[1], **change))
         await waiting(database_url, "query LIKE '%stop_enrollment%' AND state = 'active'")
         assert not changed.done()
         await transaction.rollback()
@@ -142,7 +142,7 @@ async def test_enrollments_that_wait_for_each_other_leave_connections_to_others(
     matcher = await start_matcher(database_url, pool_max_size=5)
     faces = vectors(8)
     await matcher.stub.Enroll(enroll("ann", encoding(faces[0])))
-    await settle(matcher, duplicate_policy=REFUSE)
+    await change_settings(matcher, duplicate_policy=REFUSE)
     row = "SELECT FROM facerec.recent_enrollment WHERE collection_id = 'default' FOR UPDATE"
     async with held(database_url, row):
         calls = [
@@ -156,7 +156,7 @@ async def test_enrollments_that_wait_for_each_other_leave_connections_to_others(
     await asyncio.gather(*calls)
 
 
-async def test_a_collection_made_anew_refuses_duplicates_too(matcher: RunningMatcher) -> None:
+async def test_a_collection_created_again_refuses_duplicates_too(matcher: RunningMatcher) -> None:
     settings = pb.CollectionSettings(duplicate_policy=REFUSE)
     face = encoding(vectors(1)[0])
     for _ in range(2):

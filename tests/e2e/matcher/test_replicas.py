@@ -1,4 +1,4 @@
-"""Several matchers over one database: one truth, at once, and nothing left half-done."""
+"""Several matchers over one database see each change at once, and none is left incomplete."""
 
 import asyncio
 import uuid
@@ -15,7 +15,7 @@ from facerec.matcher.v1 import matcher_pb2_grpc
 from tests.e2e.matcher.requests import encoding, enroll, refused, vectors
 from tests.fixtures.matcher import MatcherProcess, RunningMatcher
 
-ROUNDS = 500  # each of an enrolment and an erasure: 1,000 changes
+ROUNDS = 500  # each of an enrollment and an erasure: 1,000 changes
 
 
 @pytest.fixture
@@ -56,7 +56,7 @@ async def test_a_change_on_one_replica_is_seen_at_once_on_the_other(replicas: li
                     await ask.Verify(pb.VerifyRequest(person_id=person, probe=probe))
 
 
-async def test_concurrent_enrolments_and_erasures_leave_no_face_without_a_person(
+async def test_concurrent_enrollments_and_erasures_leave_no_face_without_a_person(
     matcher: RunningMatcher, database_url: str
 ) -> None:
     faces = [encoding(vector) for vector in vectors(40)]

@@ -1,4 +1,4 @@
-"""An enrolment by request id happens once, whatever is lost, doubled or erased meanwhile."""
+"""An enrollment with a request id happens once, whatever is lost, repeated or erased meanwhile."""
 
 import asyncio
 import contextlib
@@ -80,7 +80,7 @@ async def test_a_replay_does_not_bring_an_erased_person_back(
         await matcher.stub.Enroll(request)
 
 
-async def test_what_is_kept_of_a_request_is_keyed_by_the_person_and_names_nobody(
+async def test_the_stored_request_is_keyed_by_the_person_and_names_nobody(
     matcher: RunningMatcher, administrator: asyncpg.Connection, database_url: str
 ) -> None:
     item = pb.EnrollItem(probe=encoding(FIRST), external_ref="photo of Annabel")
@@ -103,7 +103,7 @@ async def test_what_is_kept_of_a_request_is_keyed_by_the_person_and_names_nobody
     assert "annabel" not in str(row).lower()
 
 
-async def test_request_ids_and_imports_are_forgotten_after_their_time(
+async def test_request_ids_and_imports_are_deleted_after_their_retention(
     matcher: RunningMatcher, administrator: asyncpg.Connection, database_url: str
 ) -> None:
     request = enroll("ann", encoding(FIRST), request_id="r1")
@@ -124,7 +124,7 @@ async def test_request_ids_and_imports_are_forgotten_after_their_time(
 
 
 @pytest.mark.parametrize("request_id", ["", "r1"])
-async def test_concurrent_calls_of_one_enrolment_store_one_face(
+async def test_concurrent_calls_of_one_enrollment_store_one_face(
     start_matcher: StartMatcher, database_url: str, request_id: str
 ) -> None:
     matchers = [await start_matcher(database_url) for _ in range(2)]
@@ -141,7 +141,7 @@ async def test_concurrent_calls_of_one_enrolment_store_one_face(
     assert await stored_faces(database_url) == 15
 
 
-async def test_one_id_used_for_two_people_at_once_enrolls_one(
+async def test_one_request_id_used_concurrently_for_two_people_enrolls_one(
     start_matcher: StartMatcher, database_url: str
 ) -> None:
     matchers = [await start_matcher(database_url) for _ in range(2)]
@@ -187,7 +187,7 @@ class DeafLine:
 
 
 @pytest.mark.parametrize("request_id", ["", "r1"])
-async def test_a_retry_after_an_answer_lost_on_the_way_stores_one_face(
+async def test_a_retry_after_a_lost_answer_stores_one_face(
     matcher: RunningMatcher, database_url: str, request_id: str
 ) -> None:
     line = DeafLine(matcher.address)
@@ -215,7 +215,7 @@ async def test_a_retry_after_an_answer_lost_on_the_way_stores_one_face(
 
 
 @pytest.mark.parametrize("request_id", ["", "r1"])
-async def test_a_call_dropped_at_any_moment_and_made_again_stores_one_face(
+async def test_a_call_cancelled_at_any_time_and_retried_stores_one_face(
     matcher: RunningMatcher, database_url: str, request_id: str
 ) -> None:
     """The client goes away at ever later moments, before and after the commit."""

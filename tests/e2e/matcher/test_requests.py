@@ -1,4 +1,4 @@
-"""What is refused, for which reason, naming which field."""
+"""Invalid requests are refused with a reason and the field."""
 
 import asyncio
 import math
@@ -210,18 +210,20 @@ async def test_a_bad_request_is_refused_with_its_reason_and_field(matcher: Runni
     assert not (await matcher.stub.ListPersons(pb.ListPersonsRequest())).persons
 
 
-async def test_every_call_tells_an_unknown_collection_from_an_empty_one(matcher: RunningMatcher) -> None:
+async def test_every_call_distinguishes_an_unknown_collection_from_an_empty_one(
+    matcher: RunningMatcher,
+) -> None:
     for method, request in ELSEWHERE:
         with refused(Reason.COLLECTION_NOT_FOUND, "collection_id"):
             await getattr(matcher.stub, method)(request("elsewhere"))
 
 
-async def test_an_encoding_without_a_space_is_told_what_to_put(matcher: RunningMatcher) -> None:
+async def test_an_encoding_without_a_space_is_refused_with_the_space_to_set(matcher: RunningMatcher) -> None:
     with refused(Reason.ENCODING_INVALID, "probe.encoding.space", message=SPACE):
         await matcher.stub.Verify(claim(probe=values(space="")))
 
 
-async def test_a_long_id_takes_no_long_time(matcher: RunningMatcher) -> None:
+async def test_a_long_id_is_checked_quickly(matcher: RunningMatcher) -> None:
     # Marks out of their order, which to put in order takes the square of their number: as many as a request
     # without images holds.
     marks = "a" + "\u0315\u0300" * 16_000

@@ -1,4 +1,4 @@
-"""Persons who may be one: every pair that numpy finds, in pages of bounded size; dismissed once looked at."""
+"""Likely duplicate persons: every pair that numpy finds, in pages of bounded size, and dismissals."""
 
 from typing import Any
 
@@ -12,12 +12,12 @@ from facerec.matcher.v1 import review_pb2
 from matcher_service.duplicates import review
 from matcher_service.maintenance import runner
 from matcher_service.maintenance.runner import MaintenanceOptions
-from tests.benchmarks.vectors import Faces, Gallery
+from tests.benchmarks.vectors import Dataset, Faces
 from tests.e2e.matcher.requests import SPACE, encoding, enroll, refused, vectors
-from tests.fixtures.gallery import load, person_id
+from tests.fixtures.dataset import load, person_id
 from tests.fixtures.matcher import RunningMatcher
 
-PEOPLE = Gallery(1000, photos=2, even=True, seed=13)
+PEOPLE = Dataset(1000, photos=2, even=True, seed=13)
 NEAR = 0.55
 Pairs = list[review_pb2.DuplicatePair]
 
@@ -71,10 +71,10 @@ async def filled(url: str, faces: Faces | None = None) -> asyncpg.Connection:
 
 
 async def index(connection: asyncpg.Connection, url: str) -> None:
-    """Have the gallery searched by an index, and leave the connection."""
+    """Load the dataset and build its index; yields the connection."""
     await connection.execute("UPDATE facerec.collection SET index_above_faces = 1000")
     await runner.run_once(MaintenanceOptions(url))
-    # Of people who are all alike an index finds nobody surely: it is asked all the same here.
+    # Among people who are all alike an index finds nobody reliably; it is queried here nevertheless.
     await connection.execute("UPDATE facerec.collection SET index_effort = coalesce(index_effort, 16)")
     await connection.close()
 
@@ -93,7 +93,7 @@ async def test_every_pair_is_found_once_whatever_the_page(matcher: RunningMatche
 
 
 @pytest.mark.parametrize("distances", [review.STATEMENT_DISTANCES, 100])
-async def test_every_pair_of_a_crowd_is_found_one_by_one(
+async def test_every_pair_of_many_similar_people_is_found_with_pages_of_one(
     matcher: RunningMatcher, database_url: str, distances: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """However little one statement may compare."""
@@ -106,7 +106,7 @@ async def test_every_pair_of_a_crowd_is_found_one_by_one(
         assert_exactly(await every_pair(matcher, max_distance=NEAR, page_size=size), expected)
 
 
-async def test_somebody_like_thousands_fills_no_page_beyond_its_size(
+async def test_a_person_similar_to_thousands_exceeds_no_page_size(
     matcher: RunningMatcher, database_url: str
 ) -> None:
     connection = await filled(database_url, crowd(5001, photos=1, spread=0.003))
@@ -137,7 +137,7 @@ async def test_somebody_like_thousands_fills_no_page_beyond_its_size(
     assert len({(pair.person_id_a, pair.person_id_b) for pair in by_index}) == 140
 
 
-async def test_a_list_goes_on_although_somebody_is_erased(matcher: RunningMatcher, database_url: str) -> None:
+async def test_a_list_continues_after_an_erasure(matcher: RunningMatcher, database_url: str) -> None:
     await (await filled(database_url, crowd(6, spread=0.003))).close()
     first = await matcher.collections.ListDuplicates(review_pb2.ListDuplicatesRequest(page_size=2))
     await matcher.stub.DeletePerson(pb.DeletePersonRequest(person_id=person_id(0)))
@@ -149,7 +149,7 @@ async def test_a_list_goes_on_although_somebody_is_erased(matcher: RunningMatche
     assert list(rest.pairs) == others
 
 
-async def test_a_token_is_of_one_list(matcher: RunningMatcher, database_url: str) -> None:
+async def test_a_token_is_valid_for_its_list_only(matcher: RunningMatcher, database_url: str) -> None:
     connection = await filled(database_url, crowd(3, spread=0.003))
     await connection.fetch("SELECT facerec.create_collection('other', $1)", SPACE)
     await connection.close()
@@ -169,7 +169,7 @@ async def test_a_token_is_of_one_list(matcher: RunningMatcher, database_url: str
     assert len(page.pairs) == 2
 
 
-async def test_an_index_proposes_nearly_all_of_them(matcher: RunningMatcher, database_url: str) -> None:
+async def test_an_index_finds_nearly_all_pairs(matcher: RunningMatcher, database_url: str) -> None:
     connection = await filled(database_url)
     again = PEOPLE.genuine(60)  # another photo of people who are there, enrolled under an id of its own
     for place, vector in enumerate(again.encodings):
@@ -188,7 +188,7 @@ async def test_an_index_proposes_nearly_all_of_them(matcher: RunningMatcher, dat
     assert sum(pair in found for pair in enrolled_twice) >= 57
 
 
-async def test_a_pair_dismissed_is_told_only_where_asked_for_until_one_is_erased(
+async def test_a_dismissed_pair_is_listed_only_on_request_until_one_person_is_erased(
     matcher: RunningMatcher, database_url: str
 ) -> None:
     one, other = vectors(2)
@@ -203,8 +203,8 @@ async def test_a_pair_dismissed_is_told_only_where_asked_for_until_one_is_erased
     assert (await matcher.collections.DismissDuplicate(dismiss)).changed
     assert not (await matcher.collections.DismissDuplicate(dismiss)).changed
     assert await every_pair(matcher) == []
-    (told,) = await every_pair(matcher, include_dismissed=True)
-    assert told.dismissed
+    (pair,) = await every_pair(matcher, include_dismissed=True)
+    assert pair.dismissed
     dismiss.restore = True
     assert (await matcher.collections.DismissDuplicate(dismiss)).changed
     assert len(await every_pair(matcher)) == 1

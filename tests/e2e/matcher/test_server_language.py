@@ -1,4 +1,4 @@
-"""Callers are told the same of a database server that speaks another language."""
+"""Callers get the same errors when the database server writes its messages in another language."""
 
 import asyncio
 import contextlib
@@ -131,7 +131,7 @@ async def test_a_vacuum_reported_in_other_words_leaves_the_erasure_pending_and_s
 
 
 @pytest.mark.parametrize("function", ["relation_open", "elsewhere"])
-def test_a_table_dropped_under_a_statement_is_told_from_an_internal_error_by_the_servers_function(
+def test_a_table_dropped_during_a_statement_is_recognized_by_the_servers_function(
     function: str,
 ) -> None:
     fields = {"C": "XX000", "M": "konnte Relation mit OID 16384 nicht öffnen", "R": function}

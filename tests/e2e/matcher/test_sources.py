@@ -1,4 +1,4 @@
-"""`facerec import` and `export` over a real matcher: every source, what is refused, and going on."""
+"""`facerec import` and `export` over a real matcher: every kind of source, refusals, and continuing."""
 
 import asyncio
 import csv
@@ -22,7 +22,7 @@ from tests.fixtures.matcher import MatcherProcess
 from tests.unit.sources import hostile
 
 Run = Callable[..., Ran]
-PEOPLE = [f"p{place // 2}" for place in range(40)]
+PEOPLE = [f"p{index // 2}" for index in range(40)]
 
 
 @pytest.fixture(scope="module")
@@ -95,7 +95,7 @@ WRITERS = {
 
 
 @pytest.mark.parametrize("suffix", WRITERS)
-def test_a_gallery_moves_in_once_from_every_kind_of_file(
+def test_faces_are_imported_once_from_every_kind_of_file(
     run: Run, matcher: MatcherProcess, collection: str, tmp_path: Path, suffix: str
 ) -> None:
     faces = vectors(40)
@@ -115,8 +115,8 @@ def test_a_gallery_moves_in_once_from_every_kind_of_file(
 def test_a_classifier_of_scikit_learn_decides_as_identify_does_after_the_import(
     run: Run, matcher: MatcherProcess, collection: str, tmp_path: Path
 ) -> None:
-    gallery = generated.Gallery(100, photos=4, even=True, seed=3).all()
-    faces, people = gallery.encodings, [f"p{number}" for number in gallery.people]
+    dataset = generated.Dataset(100, photos=4, even=True, seed=3).all()
+    faces, people = dataset.encodings, [f"p{number}" for number in dataset.people]
     fitted = KNeighborsClassifier(n_neighbors=1).fit(faces.astype(np.float64), people)
     source = tmp_path / "trained.clf"
     source.write_bytes(pickle.dumps(fitted))
@@ -130,7 +130,7 @@ def test_a_classifier_of_scikit_learn_decides_as_identify_does_after_the_import(
             assert answer.faces[0].candidates[0].person_id == person
 
 
-def test_another_postgres_moves_in_by_a_query(
+def test_faces_of_another_postgres_are_imported_by_a_query(
     run: Run, make_database: Callable[[str], str], tmp_path: Path
 ) -> None:
     url = make_database("template0")
@@ -139,7 +139,7 @@ def test_another_postgres_moves_in_by_a_query(
     async def fill() -> None:
         connection = await asyncpg.connect(url)
         await connection.execute("CREATE TABLE old (id serial, name text, vector float8[])")
-        rows = [(f"p{place}", face.tolist()) for place, face in enumerate(faces)]
+        rows = [(f"p{index}", face.tolist()) for index, face in enumerate(faces)]
         await connection.executemany("INSERT INTO old (name, vector) VALUES ($1, $2)", rows)
         await connection.execute("INSERT INTO old (name, vector) VALUES ('short', '{1,2}')")
         await connection.close()
@@ -153,7 +153,7 @@ def test_another_postgres_moves_in_by_a_query(
     assert (wrong.code, "the query failed" in wrong.err) == (2, True)
 
 
-def test_vectors_and_cubes_of_another_postgres_move_in(
+def test_vectors_and_cubes_of_another_postgres_are_imported(
     run: Run, make_database: Callable[[str], str], matcher: MatcherProcess, collection: str
 ) -> None:
     url = make_database("template0")
@@ -188,7 +188,7 @@ def test_vectors_and_cubes_of_another_postgres_move_in(
     assert "it has vector, and no encoding: select it AS encoding" in named_otherwise.err
 
 
-def test_an_import_at_a_terminal_shows_how_far_it_is(run: Run, tmp_path: Path) -> None:
+def test_an_import_at_a_terminal_shows_its_progress(run: Run, tmp_path: Path) -> None:
     source = as_json_lines(tmp_path / "gallery.jsonl", vectors(40))
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("FORCE_COLOR", "1")
@@ -198,7 +198,7 @@ def test_an_import_at_a_terminal_shows_how_far_it_is(run: Run, tmp_path: Path) -
     assert "100%" in shown.err
 
 
-def test_each_refused_row_is_a_line_that_says_where_and_why(run: Run, tmp_path: Path) -> None:
+def test_each_refused_row_is_reported_in_a_line_with_its_place_and_reason(run: Run, tmp_path: Path) -> None:
     good = json.dumps({"person_id": "ann", "encoding": vectors(1)[0].tolist()})
     lines = [
         good,
@@ -211,16 +211,16 @@ def test_each_refused_row_is_a_line_that_says_where_and_why(run: Run, tmp_path: 
     (tmp_path / "some.jsonl").write_text("\n".join(lines))
     ran = run("import", tmp_path / "some.jsonl")
     assert ran.code == 1
-    told = sorted(line for line in ran.err.splitlines() if line.startswith("refused"))
+    messages = sorted(line for line in ran.err.splitlines() if line.startswith("refused"))
     source = tmp_path / "some.jsonl"
-    assert [line.split(":")[0] for line in told] == [f"refused {source}, line {n}" for n in (2, 3, 4, 5, 6)]
+    assert [line.split(":")[0] for line in messages] == [
+        f"refused {source}, line {n}" for n in (2, 3, 4, 5, 6)
+    ]
     assert "1 face added" in ran.out
     assert "5 refused" in ran.out
 
 
-def test_numbers_that_are_none_and_texts_that_cannot_be_kept_are_refused_by_row(
-    run: Run, tmp_path: Path
-) -> None:
+def test_invalid_numbers_and_texts_are_refused_by_row(run: Run, tmp_path: Path) -> None:
     good = ",".join(map(repr, vectors(1)[0].tolist()))
     rows = [
         ("ann", good),
@@ -253,7 +253,7 @@ def test_numbers_that_are_none_and_texts_that_cannot_be_kept_are_refused_by_row(
         ("rows.npz", hostile.npzs()["2,000,000,000 rows of nothing"], ", encodings: it has shape"),
     ],
 )
-def test_a_file_that_cannot_be_read_is_one_line_that_says_where_and_how_to_mend_it(
+def test_an_unreadable_file_is_reported_in_one_line_with_its_place_and_how_to_fix_it(
     run: Run, tmp_path: Path, name: str, data: bytes, said: str
 ) -> None:
     (tmp_path / name).write_bytes(data)
@@ -263,7 +263,7 @@ def test_a_file_that_cannot_be_read_is_one_line_that_says_where_and_how_to_mend_
     assert said in ran.err
 
 
-def test_of_thousands_of_refused_rows_the_first_thousand_are_told(run: Run, tmp_path: Path) -> None:
+def test_the_first_thousand_of_many_refused_rows_are_printed(run: Run, tmp_path: Path) -> None:
     (tmp_path / "no.jsonl").write_text("1\n" * 20_000)
     ran = run("import", tmp_path / "no.jsonl")
     assert (ran.code, len([line for line in ran.err.splitlines() if line.startswith("refused ")])) == (
@@ -276,7 +276,7 @@ def test_of_thousands_of_refused_rows_the_first_thousand_are_told(run: Run, tmp_
     assert (as_json["left_out"], len(as_json["refused"])) == (20_000, 1000)
 
 
-def test_rows_before_a_fault_are_in_by_whole_calls_and_stored_once_when_it_is_mended(
+def test_rows_before_a_fault_are_stored_in_whole_calls_and_only_once_after_a_repair(
     run: Run, matcher: MatcherProcess, collection: str, tmp_path: Path
 ) -> None:
     line = json.dumps({"person_id": "ann", "encoding": vectors(1)[0].tolist()}).encode() + b"\n"
@@ -291,7 +291,7 @@ def test_rows_before_a_fault_are_in_by_whole_calls_and_stored_once_when_it_is_me
     assert (fixed.code, fixed.json["faces_added"], fixed.json["faces_already_there"]) == (0, 0, 20_101)
 
 
-def test_a_person_that_is_a_link_to_all_of_the_folder_is_refused(run: Run, tmp_path: Path) -> None:
+def test_a_symlink_to_its_own_parent_folder_is_refused(run: Run, tmp_path: Path) -> None:
     (tmp_path / "people" / "ann").mkdir(parents=True)
     (tmp_path / "people" / "ann" / "1.jpg").write_bytes(b"x")
     (tmp_path / "people" / "all").symlink_to(tmp_path / "people")
@@ -300,7 +300,7 @@ def test_a_person_that_is_a_link_to_all_of_the_folder_is_refused(run: Run, tmp_p
     assert "people/all: it links to a folder that contains it" in ran.err
 
 
-def test_a_hostile_pickle_is_one_line_and_exit_code_2(run: Run, tmp_path: Path) -> None:
+def test_a_hostile_pickle_is_refused_in_one_line_with_exit_code_2(run: Run, tmp_path: Path) -> None:
     (tmp_path / "evil.pkl").write_bytes(b"cos\nsystem\n(S'touch pwned'\ntR.")
     ran = run("import", tmp_path / "evil.pkl")
     assert (ran.code, ran.err.count("\n")) == (2, 1)
@@ -308,11 +308,11 @@ def test_a_hostile_pickle_is_one_line_and_exit_code_2(run: Run, tmp_path: Path) 
 
 
 @pytest.mark.parametrize("suffix", ["npz", "jsonl"])
-def test_what_is_exported_imports_to_the_same_answers(
+def test_an_export_imported_again_gives_the_same_answers(
     run: Run, matcher: MatcherProcess, collection: str, tmp_path: Path, suffix: str
 ) -> None:
     faces = vectors(200)
-    people = [f"p{place // 3}" for place in range(200)]
+    people = [f"p{index // 3}" for index in range(200)]
     np.savez(tmp_path / "in.npz", encodings=faces, person_ids=np.array(people))
     run("import", tmp_path / "in.npz")
     out = tmp_path / f"out.{suffix}"
@@ -336,7 +336,7 @@ def test_what_is_exported_imports_to_the_same_answers(
         assert answers(collection) == answers(copy)
 
 
-def test_what_is_no_source_is_refused_in_one_line(run: Run, tmp_path: Path) -> None:
+def test_an_unknown_source_is_refused_in_one_line(run: Run, tmp_path: Path) -> None:
     (tmp_path / "odd.xyz").write_text("x")
     (tmp_path / "bad.npz").write_text("x")
     (tmp_path / "bad.csv").write_text("a,b\n1,2\n")

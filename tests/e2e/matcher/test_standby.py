@@ -55,8 +55,8 @@ def _serve(folder: Path, done: threading.Event) -> None:
 
 async def _make_standby(url: str) -> None:
     connection = await asyncpg.connect(url)
-    place = Path(await connection.fetchval("SHOW data_directory"))
-    await connection.execute(f"COPY (SELECT 1 WHERE false) TO '{place / 'standby.signal'}'")
+    data_dir = Path(await connection.fetchval("SHOW data_directory"))
+    await connection.execute(f"COPY (SELECT 1 WHERE false) TO '{data_dir / 'standby.signal'}'")
     await connection.close()
 
 

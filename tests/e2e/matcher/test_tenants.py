@@ -1,4 +1,4 @@
-"""Collections as tenants: no call sees another's people, and one erased takes no other with it."""
+"""Collections as tenants: no call sees another's people, and erasing one affects no other."""
 
 import asyncio
 
@@ -15,7 +15,7 @@ from tests.fixtures.waiting import LIMIT_SECONDS, until
 FIRST, SECOND = vectors(2)
 
 
-async def test_nothing_of_one_collection_is_seen_from_another(matcher: RunningMatcher) -> None:
+async def test_no_data_of_one_collection_is_visible_in_another(matcher: RunningMatcher) -> None:
     for name in ("a", "b"):
         await create(matcher, name)
     stub = matcher.stub
@@ -78,7 +78,9 @@ async def test_nothing_of_one_collection_is_seen_from_another(matcher: RunningMa
     assert (await stub.Verify(claim)).faces_compared == 2
 
 
-async def test_deleting_none_counts_none_and_an_unnamed_one_is_refused(matcher: RunningMatcher) -> None:
+async def test_deleting_a_missing_collection_counts_0_and_an_empty_id_is_refused(
+    matcher: RunningMatcher,
+) -> None:
     assert await delete(matcher, "none") == (0, 0, 0)
     with refused(Reason.ID_INVALID, "collection_id"):
         await delete(matcher, "")
@@ -86,24 +88,26 @@ async def test_deleting_none_counts_none_and_an_unnamed_one_is_refused(matcher: 
         await matcher.stub.Enroll(enroll("ann", encoding(FIRST), collection_id="none"))
 
 
-async def test_default_is_left_empty_and_as_new(pair: tuple[RunningMatcher, RunningMatcher]) -> None:
+async def test_deleting_default_leaves_it_empty_with_default_settings(
+    pair: tuple[RunningMatcher, RunningMatcher],
+) -> None:
     one, other = pair
     other_settings = merged(NEW, pb.CollectionSettings(display_name="Staff", verify_threshold=0.25))
     await one.collections.UpdateCollection(pb.UpdateCollectionRequest(settings=other_settings))
-    enrolment = enroll("ann", encoding(FIRST), encoding(SECOND), request_id="r1")
-    first = await one.stub.Enroll(enrolment)
+    enrollment = enroll("ann", encoding(FIRST), encoding(SECOND), request_id="r1")
+    first = await one.stub.Enroll(enrollment)
     await other.stub.GetPerson(pb.GetPersonRequest(person_id="ann"))
     assert await delete(one, "default") == (1, 1, 2)
     assert (await get(other, "default")).settings == NEW
     with refused(Reason.PERSON_NOT_FOUND, "person_id"):
         await other.stub.GetPerson(pb.GetPersonRequest(person_id="ann"))
-    again = await other.stub.Enroll(enrolment)
+    again = await other.stub.Enroll(enrollment)
     assert again.person_created, "the request id went with the collection"
     assert again.faces[0].face.face_id != first.faces[0].face.face_id
     assert await delete(other, "default") == (1, 1, 2)
 
 
-async def test_deleted_and_created_again_it_works_where_statements_were_prepared_for_the_old(
+async def test_a_collection_created_again_works_with_statements_prepared_for_the_old_one(
     pair: tuple[RunningMatcher, RunningMatcher],
 ) -> None:
     one, other = pair
@@ -132,7 +136,7 @@ async def test_deleted_and_created_again_it_works_where_statements_were_prepared
                 await matcher.stub.Verify(claim)
 
 
-async def test_a_tenant_erased_under_load_takes_no_other_with_it(
+async def test_erasing_a_tenant_under_load_affects_no_other(
     pair: tuple[RunningMatcher, RunningMatcher],
 ) -> None:
     """Calls of the erased one end as COLLECTION_NOT_FOUND or OVERLOADED; those of another never fail."""

@@ -1,4 +1,4 @@
-"""What becomes of one collection keeps nobody waiting in another."""
+"""Changes of one collection delay no call to another."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -52,7 +52,7 @@ async def waits(database_url: str) -> bool:
     return await connections(database_url, LOCKED) > 0
 
 
-async def test_a_deletion_that_waits_for_a_report_keeps_no_other_tenant_waiting(
+async def test_a_deletion_that_waits_for_a_report_delays_no_other_tenant(
     start_matcher: StartMatcher, database_url: str, report: asyncpg.Connection
 ) -> None:
     """A fresh session, which knows nothing of the schema yet, is the one that would have to wait."""
@@ -69,7 +69,7 @@ async def test_a_deletion_that_waits_for_a_report_keeps_no_other_tenant_waiting(
     await deletion
 
 
-async def test_a_deletion_that_waits_lets_its_own_tenants_calls_through(
+async def test_a_waiting_deletion_lets_calls_of_its_own_tenant_through(
     start_matcher: StartMatcher, database_url: str, report: asyncpg.Connection
 ) -> None:
     """Queued behind it they would take every connection there is."""
@@ -109,7 +109,7 @@ async def test_a_deletion_may_take_longer_than_other_statements(
     await deletion
 
 
-async def test_a_deletion_that_cannot_be_made_in_time_says_so_and_changes_nothing(
+async def test_a_deletion_that_gets_no_lock_in_time_is_refused_and_changes_nothing(
     matcher: RunningMatcher, report: asyncpg.Connection
 ) -> None:
     await collections(matcher, pb.CreateCollectionRequest(collection_id="kept"))

@@ -1,4 +1,4 @@
-"""No call waits for a lock, or for a statement, longer than it may: whichever call it is."""
+"""No call waits for a lock or a statement longer than its timeout."""
 
 from typing import Any
 
@@ -18,7 +18,7 @@ NEVER = 3600.0
 
 
 @pytest.mark.parametrize("setting", SETTINGS)
-async def test_every_rpc_is_told_to_come_back_when_its_time_is_up(
+async def test_every_rpc_is_refused_as_retryable_when_its_time_is_up(
     start_matcher: StartMatcher, database_url: str, setting: str
 ) -> None:
     matcher = await start_matcher(database_url, **(dict.fromkeys(SETTINGS, NEVER) | {setting: 0.1}))

@@ -1,4 +1,4 @@
-"""Faces in bulk: nothing lost, nothing doubled, what is invalid told of, and out again as they came in."""
+"""Faces in bulk: none is lost or stored twice, invalid rows are reported, and exports equal the import."""
 
 import asyncio
 import uuid
@@ -29,25 +29,25 @@ from tests.fixtures.matcher import RunningMatcher, StartMatcher
 from tests.fixtures.waiting import until
 
 
-async def test_what_is_imported_is_found_and_comes_out_again(matcher: RunningMatcher) -> None:
+async def test_imported_faces_are_found_and_exported(matcher: RunningMatcher) -> None:
     faces, names = vectors(600), people(600)
     answer = await send(matcher, header(), chunk(faces[:350], names[:350]), chunk(faces[350:], names[350:]))
     assert (answer.faces_added, answer.persons_added, answer.next_row) == (600, 300, 600)
-    for place in (0, 349, 350, 599):
-        found = await matcher.stub.Identify(pb.IdentifyRequest(probes=[encoding(faces[place])]))
-        assert found.faces[0].candidates[0].person_id == names[place]
+    for index in (0, 349, 350, 599):
+        found = await matcher.stub.Identify(pb.IdentifyRequest(probes=[encoding(faces[index])]))
+        assert found.faces[0].candidates[0].person_id == names[index]
     came_out, out = exported(await export(matcher))
     assert came_out == sorted(names)
     went_in = sorted(zip(names, faces.tolist(), strict=True))
     assert sorted(zip(came_out, out.tolist(), strict=True)) == went_in
 
 
-async def test_the_means_of_people_are_right_whether_new_or_known(
+async def test_the_means_of_new_and_existing_people_are_right(
     matcher: RunningMatcher, database_url: str
 ) -> None:
     faces = vectors(30)
     await matcher.stub.Enroll(enroll("p0", encoding(faces[0])))
-    names = [f"p{place % 3}" for place in range(1, 30)]
+    names = [f"p{index % 3}" for index in range(1, 30)]
     await send(matcher, header(), chunk(faces[1:15], names[:14]), chunk(faces[15:], names[14:]))
     connection = await asyncpg.connect(database_url)
     try:
@@ -73,7 +73,7 @@ async def test_the_same_face_is_stored_once_per_person(matcher: RunningMatcher) 
     assert enrolled.faces[0].already_enrolled
 
 
-async def test_an_import_of_what_is_there_changes_nobody(matcher: RunningMatcher) -> None:
+async def test_an_import_of_existing_faces_changes_nobody(matcher: RunningMatcher) -> None:
     faces, names = vectors(4), ["ann", "ann", "bob", "bob"]
     await send(matcher, header(), chunk(faces, names, display_names=["A", "Ann", "", "Bob"]))
 
@@ -97,7 +97,7 @@ async def test_an_import_of_what_is_there_changes_nobody(matcher: RunningMatcher
     assert grown.update_time.ToDatetime() > renamed.update_time.ToDatetime()
 
 
-async def test_rows_at_fault_are_told_of_and_the_others_taken(
+async def test_invalid_rows_are_reported_and_the_others_imported(
     matcher: RunningMatcher, administrator: asyncpg.Connection
 ) -> None:
     faces = vectors(7)
@@ -121,7 +121,7 @@ async def test_rows_at_fault_are_told_of_and_the_others_taken(
     assert [row["fingerprint"] for row in models] == [""]
 
 
-async def test_a_dry_run_tells_what_would_be_and_writes_nothing(matcher: RunningMatcher) -> None:
+async def test_a_dry_run_reports_the_result_and_writes_nothing(matcher: RunningMatcher) -> None:
     faces = vectors(4)
     await matcher.stub.Enroll(enroll("ann", encoding(faces[0])))
     answer = await send(matcher, header(dry_run=True), chunk(faces, ["ann", "ann", "bob", "bob"]))
@@ -131,7 +131,7 @@ async def test_a_dry_run_tells_what_would_be_and_writes_nothing(matcher: Running
     assert progress.next_row == 0
 
 
-async def test_an_import_goes_on_where_it_was_cut_short(matcher: RunningMatcher) -> None:
+async def test_an_import_continues_where_it_was_interrupted(matcher: RunningMatcher) -> None:
     faces, names = vectors(100), people(100)
 
     async def cut_short() -> object:
@@ -155,7 +155,7 @@ async def test_an_import_goes_on_where_it_was_cut_short(matcher: RunningMatcher)
     assert exported(await export(matcher))[0] == sorted(names)
 
 
-async def test_two_calls_of_one_import_never_double(matcher: RunningMatcher) -> None:
+async def test_concurrent_calls_of_one_import_store_nothing_twice(matcher: RunningMatcher) -> None:
     faces, names = vectors(200), people(200)
 
     async def attempt() -> int:
@@ -168,7 +168,7 @@ async def test_two_calls_of_one_import_never_double(matcher: RunningMatcher) -> 
     assert len(exported(await export(matcher))[0]) == 200
 
 
-async def test_an_import_that_is_no_import_is_refused_by_its_field(matcher: RunningMatcher) -> None:
+async def test_an_invalid_import_is_refused_by_its_field(matcher: RunningMatcher) -> None:
     faces = vectors(2)
     cases = [
         ([chunk(faces, ["a", "b"])], Reason.OPTION_INVALID, "header"),
@@ -206,7 +206,7 @@ async def test_an_import_waits_for_an_export_that_has_the_only_connection(
     start_matcher: StartMatcher, database_url: str
 ) -> None:
     matcher = await start_matcher(database_url, transfer_pool_size=1, export_timeout_seconds=2)
-    faces, names = vectors(8000), [f"p{place:05}" for place in range(8000)]
+    faces, names = vectors(8000), [f"p{index:05}" for index in range(8000)]
     await send(matcher, header(), chunk(faces, names))
     call = await unread(matcher)
     answer = await send(matcher, header("second"), chunk(vectors(2, seed=1), ["ann", "bob"]))
@@ -214,7 +214,7 @@ async def test_an_import_waits_for_an_export_that_has_the_only_connection(
     call.cancel()
 
 
-async def test_imports_that_send_nothing_are_in_nobodys_way(matcher: RunningMatcher) -> None:
+async def test_imports_that_send_nothing_hold_no_connection(matcher: RunningMatcher) -> None:
     for collection_id in ("a", "b", "c"):
         await matcher.collections.CreateCollection(pb.CreateCollectionRequest(collection_id=collection_id))
     faces, end = vectors(20), asyncio.Event()
@@ -245,7 +245,7 @@ async def test_imports_that_send_nothing_are_in_nobodys_way(matcher: RunningMatc
     assert [(await call).next_row for call in calls] == [0, 0, 10, 10]
 
 
-async def test_a_chunk_too_many_is_refused_and_goes_in_later(
+async def test_a_chunk_beyond_the_limit_is_refused_and_succeeds_later(
     start_matcher: StartMatcher, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("matcher_service.postgres.database.BULK_WAIT_SECONDS", 0.2)
@@ -266,7 +266,7 @@ async def test_a_chunk_too_many_is_refused_and_goes_in_later(
     assert (await send(matcher, header("second"), chunk(faces, ["c", "d"]))).faces_added == 2
 
 
-async def test_an_import_whose_collection_is_being_deleted_hears_that_it_is_gone(
+async def test_an_import_whose_collection_is_deleted_fails_as_not_found(
     matcher: RunningMatcher, database_url: str
 ) -> None:
     await matcher.collections.CreateCollection(pb.CreateCollectionRequest(collection_id="staff"))
@@ -284,7 +284,7 @@ async def test_an_import_whose_collection_is_being_deleted_hears_that_it_is_gone
         await sending
 
 
-async def test_an_import_goes_with_its_collection(matcher: RunningMatcher, database_url: str) -> None:
+async def test_an_import_is_deleted_with_its_collection(matcher: RunningMatcher, database_url: str) -> None:
     await matcher.collections.CreateCollection(pb.CreateCollectionRequest(collection_id="staff"))
     await send(matcher, header(collection_id="staff"), chunk(vectors(1), ["ann"]))
     await matcher.collections.DeleteCollection(pb.DeleteCollectionRequest(collection_id="staff"))

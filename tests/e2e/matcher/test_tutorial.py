@@ -1,4 +1,4 @@
-"""docs/tutorial.md from its first command to its last: each runs, and prints what the page shows."""
+"""Every command of docs/tutorial.md runs, and prints what the page shows."""
 
 import contextlib
 import dataclasses
@@ -86,7 +86,7 @@ def targets(block: str) -> list[str]:
     return re.findall(r"^make ([a-z-]+)$", block, re.MULTILINE)
 
 
-def test_the_tutorial_is_followed_from_the_first_command_to_the_last(reader: Reader) -> None:
+def test_every_command_of_the_tutorial_runs_as_documented(reader: Reader) -> None:
     printed = ""
     kinds = []
     for language, block in all_blocks(page("docs/tutorial.md")):

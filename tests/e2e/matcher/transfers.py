@@ -1,4 +1,4 @@
-"""Short ways to move faces in bulk, and to see what that holds in the database."""
+"""Helpers for imports and exports, and for the locks and connections that they hold."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""Who asks a matcher for distances it is not to be told."""
+"""A caller that tries to learn distances which its key does not permit."""
 
 from typing import Any
 

@@ -87,53 +87,53 @@ def beyond_the_bounds() -> list[Costly]:
 async def attack(victim: "Victim", *, short: bool) -> AsyncIterator[CheckResult]:
     """Send all of them one by one, then those of most pixels again and hang up, then beside a photo."""
     side = 1990 if short else 7990
-    for costly in beyond_the_bounds():
-        yield await _refused(victim, costly)
-    dear = at_the_bounds(side)
-    for costly in dear:
-        yield await _answered(victim, costly)
-    large = [costly for costly in dear if costly.pixels == side * side]
-    for costly in large[:1] if short else large:
-        yield await _abandoned(victim, costly)
+    for file in beyond_the_bounds():
+        yield await _refused(victim, file)
+    costly = at_the_bounds(side)
+    for file in costly:
+        yield await _answered(victim, file)
+    large = [file for file in costly if file.pixels == side * side]
+    for file in large[:1] if short else large:
+        yield await _abandoned(victim, file)
     if not short:
-        for costly in large:
-            yield await _beside(victim, costly)
+        for file in large:
+            yield await _beside(victim, file)
 
 
-def _encode(victim: "Victim", costly: Costly, image: bytes) -> asyncio.Future[object]:
-    return asyncio.ensure_future(victim.encode("unlimited", image, face_boxes=costly.boxes))
+def _encode(victim: "Victim", file: Costly, image: bytes) -> asyncio.Future[object]:
+    return asyncio.ensure_future(victim.encode("unlimited", image, face_boxes=file.boxes))
 
 
-async def _cost(victim: "Victim", costly: Costly) -> tuple[str, float, int]:
+async def _cost(victim: "Victim", file: Costly) -> tuple[str, float, int]:
     """What is answered, the seconds of a core, and the bytes above idle."""
-    image = costly.make()
+    image = file.make()
     forget_peak(victim.process.pid)
     idle, used = victim.process.memory_info().rss, victim.cpu_seconds()
-    (answer,) = await asyncio.gather(_encode(victim, costly, image), return_exceptions=True)
+    (answer,) = await asyncio.gather(_encode(victim, file, image), return_exceptions=True)
     said = "refused" if isinstance(answer, BaseException) else "answered"
     if isinstance(answer, BaseException) and "INVALID_ARGUMENT" not in str(answer):
         raise answer
     return said, victim.cpu_seconds() - used, peak(victim.process.pid) - idle - len(image)
 
 
-async def _refused(victim: "Victim", costly: Costly) -> CheckResult:
-    said, seconds, _ = await _cost(victim, costly)
-    name = f"encoder cost: {costly.name}"
+async def _refused(victim: "Victim", file: Costly) -> CheckResult:
+    said, seconds, _ = await _cost(victim, file)
+    name = f"encoder cost: {file.name}"
     return CheckResult(name, f"{said}; {seconds:.1f} s of a core", said == "refused" and seconds < 1)
 
 
-async def _answered(victim: "Victim", costly: Costly) -> CheckResult:
-    said, seconds, above = await _cost(victim, costly)
-    stated = DECODED_BYTES * costly.pixels + FIXED_BYTES
+async def _answered(victim: "Victim", file: Costly) -> CheckResult:
+    said, seconds, above = await _cost(victim, file)
+    stated = DECODED_BYTES * file.pixels + FIXED_BYTES
     figure = f"{said}; {seconds:.1f} s of a core, {above / MIB:.0f} MiB of {stated / MIB:.0f}"
-    name = f"encoder cost: {costly.name}, at the bound"
+    name = f"encoder cost: {file.name}, at the bound"
     return CheckResult(name, figure, said == "answered" and seconds < SECONDS and above < stated)
 
 
-async def _abandoned(victim: "Victim", costly: Costly) -> CheckResult:
+async def _abandoned(victim: "Victim", file: Costly) -> CheckResult:
     """Hang up as soon as work has begun, and wait until it ends."""
-    image, begun = costly.make(), victim.cpu_seconds()
-    call = _encode(victim, costly, image)
+    image, begun = file.make(), victim.cpu_seconds()
+    call = _encode(victim, file, image)
     end = time.monotonic() + PATIENCE_SECONDS
     while time.monotonic() < end:
         if call.done() or victim.cpu_seconds() - begun > 0.1:
@@ -143,25 +143,25 @@ async def _abandoned(victim: "Victim", costly: Costly) -> CheckResult:
     used = victim.cpu_seconds()
     await victim.quiet()
     seconds = victim.cpu_seconds() - used
-    name = f"encoder cost: {costly.name}, after its caller hung up"
+    name = f"encoder cost: {file.name}, after its caller hung up"
     return CheckResult(name, f"{seconds:.1f} s of a core", seconds < SECONDS_AFTER)
 
 
-async def _beside(victim: "Victim", costly: Costly) -> CheckResult:
+async def _beside(victim: "Victim", file: Costly) -> CheckResult:
     """Photos one by one, while nobody else sends and while two of these are always under way."""
-    photo, image = pictures.camera_photo(), costly.make()
+    photo, image = pictures.camera_photo(), file.make()
     quiet = await _photo_seconds(victim, photo)
     ended = asyncio.Event()
 
     async def again() -> None:
         while not ended.is_set():
-            await _encode(victim, costly, image)
+            await _encode(victim, file, image)
 
     others = [asyncio.ensure_future(again()) for _ in range(2)]
     seconds = await _photo_seconds(victim, photo)
     ended.set()
     await asyncio.gather(*others)
-    name = f"encoder cost: another's photos beside two of {costly.name}"
+    name = f"encoder cost: another's photos beside two of {file.name}"
     return CheckResult(name, f"p50 {seconds:.2f} s, alone {quiet:.2f} s", seconds < 2 * quiet + 0.05)
 
 

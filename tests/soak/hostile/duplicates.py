@@ -35,8 +35,8 @@ class Attack:
     """Keys of two roles over two matchers, and new faces."""
 
     def __init__(self, addresses: list[str], stack: contextlib.ExitStack) -> None:
-        def opened(place: int, key: str) -> MatcherClient:
-            address = addresses[place % len(addresses)]
+        def opened(index: int, key: str) -> MatcherClient:
+            address = addresses[index % len(addresses)]
             return stack.enter_context(
                 MatcherClient(address, timeout_seconds=30, security=Security(api_key=key))
             )
@@ -45,7 +45,7 @@ class Attack:
         self.collections = stack.enter_context(admin)
         self.collections.create_collection(COLLECTION, settings=CollectionSettings(duplicate_policy="refuse"))
         self.admin = opened(0, "admin")
-        self.enrollers = [opened(place, "enroller") for place in range(AT_ONCE)]
+        self.enrollers = [opened(index, "enroller") for index in range(AT_ONCE)]
         self._pool = stack.enter_context(ThreadPoolExecutor(AT_ONCE))
         self._random = np.random.default_rng(1)
         self.batches = 0
@@ -59,9 +59,9 @@ class Attack:
         """Do something in all places at the same time; the reasons that it was refused for."""
         barrier = threading.Barrier(AT_ONCE)
 
-        def attempt(place: int) -> Reason | None:
+        def attempt(index: int) -> Reason | None:
             barrier.wait(30)
-            return self.reason(lambda: each(place))
+            return self.reason(lambda: each(index))
 
         return list(self._pool.map(attempt, range(AT_ONCE)))
 
@@ -74,9 +74,9 @@ class Attack:
             return error.reason
         return None
 
-    def enroll(self, place: int, person_id: str, face: Encoding | str) -> None:
+    def enroll(self, index: int, person_id: str, face: Encoding | str) -> None:
         """Enroll a face, or a stored one by its id, by the key that may do no more."""
-        self.enrollers[place].enroll(person_id, face, collection_id=COLLECTION)
+        self.enrollers[index].enroll(person_id, face, collection_id=COLLECTION)
 
     def owners(self, face: Encoding) -> int:
         """How many people have the face."""
@@ -124,74 +124,74 @@ def attack(*, short: bool) -> list[CheckResult]:
         ]
 
 
-def _finding(way: str, rounds: int, doubled: int, unforeseen: list[Reason]) -> CheckResult:
+def _finding(way: str, rounds: int, stored_twice: int, unexpected: list[Reason]) -> CheckResult:
     figure = (
-        f"{way}: {doubled} of {rounds} rounds with one face under two ids, {len(unforeseen)} other errors"
+        f"{way}: {stored_twice} of {rounds} rounds stored one face under two ids, {len(unexpected)} errors"
     )
-    return CheckResult(NAME, figure, not doubled and not unforeseen)
+    return CheckResult(NAME, figure, not stored_twice and not unexpected)
 
 
-def _unforeseen(reasons: list[Reason | None]) -> list[Reason]:
+def _unexpected(reasons: list[Reason | None]) -> list[Reason]:
     return [reason for reason in reasons if reason is not None and reason not in EXPECTED]
 
 
 def _race(running: Attack, rounds: int) -> CheckResult:
     """Everybody enrolls one new face at once: exactly one is to be taken."""
-    doubled, unforeseen = 0, list[Reason]()
+    stored_twice, unexpected = 0, list[Reason]()
     for number in range(rounds):
         face = running.face()
 
-        def each(place: int, face: Encoding = face, number: int = number) -> None:
-            running.enroll(place, f"race{number}-{place}", face)
+        def each(index: int, face: Encoding = face, number: int = number) -> None:
+            running.enroll(index, f"race{number}-{index}", face)
 
         reasons = running.at_once(each)
-        doubled += reasons.count(None) != 1 or running.owners(face) != 1
-        unforeseen += _unforeseen(reasons)
-    return _finding(f"{AT_ONCE} calls at once", rounds, doubled, unforeseen)
+        stored_twice += reasons.count(None) != 1 or running.owners(face) != 1
+        unexpected += _unexpected(reasons)
+    return _finding(f"{AT_ONCE} calls at once", rounds, stored_twice, unexpected)
 
 
 def _race_with_merges(running: Attack, rounds: int) -> CheckResult:
-    """A person is merged away while faces of theirs are enrolled, which must not begin them anew."""
-    doubled, unforeseen = 0, list[Reason]()
+    """A person is merged away while faces of theirs are enrolled, which must not create the person again."""
+    stored_twice, unexpected = 0, list[Reason]()
     for number in range(rounds):
         face = running.face()
         source, target = f"source{number}", f"target{number}"
         running.enroll(0, source, face)
         running.enroll(0, target, running.face())
 
-        def each(place: int, face: Encoding = face, source: str = source, target: str = target) -> None:
-            if place == 0:
+        def each(index: int, face: Encoding = face, source: str = source, target: str = target) -> None:
+            if index == 0:
                 running.enrollers[0].merge_persons(source, target, collection_id=COLLECTION)
             else:
-                near = Encoding((face.values * (1 + place / 1000)).astype(np.float32), SPACE)
-                running.enroll(place, source, near)
+                near = Encoding((face.values * (1 + index / 1000)).astype(np.float32), SPACE)
+                running.enroll(index, source, near)
 
-        unforeseen += _unforeseen(running.at_once(each))
-        doubled += running.owners(face) != 1
-    return _finding("merged meanwhile", rounds, doubled, unforeseen)
+        unexpected += _unexpected(running.at_once(each))
+        stored_twice += running.owners(face) != 1
+    return _finding("merged meanwhile", rounds, stored_twice, unexpected)
 
 
 def _race_with_policy(running: Attack, rounds: int) -> CheckResult:
     """The policy is made REFUSE while calls enroll: what is asked for afterwards is refused."""
-    doubled, unforeseen = 0, list[Reason]()
+    stored_twice, unexpected = 0, list[Reason]()
     for number in range(rounds):
         face = running.face()
         running.collections.update_collection(
             CollectionSettings(duplicate_policy="flag"), collection_id=COLLECTION
         )
 
-        def each(place: int, face: Encoding = face, number: int = number) -> None:
-            if place == 0:
+        def each(index: int, face: Encoding = face, number: int = number) -> None:
+            if index == 0:
                 running.collections.update_collection(
                     CollectionSettings(duplicate_policy="refuse"), collection_id=COLLECTION
                 )
-            running.enroll(place, f"policy{number}-{place}", face)
+            running.enroll(index, f"policy{number}-{index}", face)
 
         reasons = running.at_once(each)
-        unforeseen += _unforeseen(reasons)
+        unexpected += _unexpected(reasons)
         # The first was asked for under REFUSE: it is taken where nobody else is, and then nobody else is.
-        doubled += reasons[0] is None and running.owners(face) != 1
-    return _finding("policy changed meanwhile", rounds, doubled, unforeseen)
+        stored_twice += reasons[0] is None and running.owners(face) != 1
+    return _finding("policy changed meanwhile", rounds, stored_twice, unexpected)
 
 
 def _copies(running: Attack) -> CheckResult:

@@ -1,4 +1,4 @@
-"""Whether anything calls out: each command, held to what docs/security.md says of it."""
+"""Whether each command connects and writes only as docs/security.md says."""
 
 import dataclasses
 import re
@@ -65,9 +65,9 @@ class Seen:
     def figure(self) -> str:
         """It in a line."""
         watch = self.watch
-        told = [f"looked up {_list(watch.names)}", f"would have called {_list(watch.foreign)}"]
-        told += [f"called {len(watch.peers)} here", f"wrote {len(watch.written)} files and folders"]
-        return "; ".join([f"{self.command}: {', '.join(told)}", *self.wrong])
+        parts = [f"looked up {_list(watch.names)}", f"would have called {_list(watch.foreign)}"]
+        parts += [f"called {len(watch.peers)} here", f"wrote {len(watch.written)} files and folders"]
+        return "; ".join([f"{self.command}: {', '.join(parts)}", *self.wrong])
 
 
 def _list(names: set[str]) -> str:
@@ -133,7 +133,7 @@ def observe(*, short: bool) -> dict[str, Seen]:
     if not short:
         said[BENCHMARK] = Stated(places=("benchmarks' cache", "temporary folder"))
     folder = Path(tempfile.mkdtemp(prefix="facerec-"))
-    folder.chmod(0o755)  # run as root, Postgres has a user of its own
+    folder.chmod(0o755)  # under root Postgres runs as another user, which must enter it
     try:
         with EmbeddedPostgres.open(folder / "database") as server:
             photos = samples.sample_photos(ROOT / ".cache" / "samples")

@@ -126,21 +126,21 @@ async def _dear_pictures(victim: Victim) -> AsyncIterator[CheckResult]:
         )
 
 
-async def _rate(victim: Victim, dear: bytes) -> CheckResult:
+async def _rate(victim: Victim, costly: bytes) -> CheckResult:
     """Two at once of a key that has four probes at once: it takes a full bucket for one to pass."""
-    errors = await asyncio.gather(*(failure(victim.encode("slow", dear, options=FULL)) for _ in range(2)))
+    errors = await asyncio.gather(*(failure(victim.encode("slow", costly, options=FULL)) for _ in range(2)))
     reasons = sorted(error.reason if error else "OK" for error in errors)
     name = "encoder cost: two of the costliest at once, by a key of 2 probes a second"
     return CheckResult(name, ", ".join(reasons), reasons.count("OK") <= 1)
 
 
-async def _beside(victim: Victim, dear: bytes, photos: int) -> AsyncIterator[CheckResult]:
+async def _beside(victim: Victim, costly: bytes, photos: int) -> AsyncIterator[CheckResult]:
     """Photos of somebody else's while eight of the costliest are under way; then their caller hangs up."""
     photo = pictures.camera_photo()
     await victim.encode("other", photo)
     forget_peak(victim.process.pid)
     idle_bytes = victim.process.memory_info().rss
-    hostile = [asyncio.ensure_future(victim.encode("unlimited", dear, options=FULL)) for _ in range(8)]
+    hostile = [asyncio.ensure_future(victim.encode("unlimited", costly, options=FULL)) for _ in range(8)]
     seconds: list[float] = []
     ahead = 0  # that finished before the first photo was answered
     for _ in range(photos):
@@ -176,10 +176,10 @@ async def _attack(server: EncoderProcess, *, short: bool) -> list[CheckResult]:
             channel = await stack.enter_async_context(grpc.aio.insecure_channel(server.address, options))
             stubs[key] = pb.EncoderServiceStub(channel)
         victim = Victim(server, stubs)
-        dear = blank(1400, 1400) if short else blank(3500, 3500)  # 8 and 49 megapixels when doubled
+        costly = blank(1400, 1400) if short else blank(3500, 3500)  # 8 and 49 megapixels when doubled
         found = [finding async for finding in _dear_pictures(victim)]
-        found.append(await _rate(victim, dear))
-        found += [finding async for finding in _beside(victim, dear, photos=3 if short else 25)]
+        found.append(await _rate(victim, costly))
+        found += [finding async for finding in _beside(victim, costly, photos=3 if short else 25)]
         found += [finding async for finding in costly_structures.attack(victim, short=short)]
         return found
 
@@ -193,7 +193,7 @@ def _keys() -> Sequence[str]:
 
 
 def attack(*, short: bool) -> list[CheckResult]:
-    """Try each dear picture, what a rate makes of them, and what others notice of the costliest that pass."""
+    """Try each costly picture, the effect of a rate, and of the costliest pictures on other callers."""
     folder = Path(tempfile.mkdtemp(prefix="facerec-hostile-"))
     try:
         (folder / "keys.toml").write_text("\n".join(_keys()))

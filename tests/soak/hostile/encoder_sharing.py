@@ -51,7 +51,7 @@ class Pair:
 @contextlib.contextmanager
 def _pair() -> Iterator[Pair]:
     folder = Path(tempfile.mkdtemp(prefix="facerec-hostile-"))
-    folder.chmod(0o755)  # run as root, Postgres has a user of its own
+    folder.chmod(0o755)  # under root Postgres runs as another user, which must enter it
     with contextlib.ExitStack() as stack:
         stack.callback(shutil.rmtree, folder, ignore_errors=True)
         keys = folder / "keys.toml"
@@ -106,12 +106,12 @@ async def _flood(pair: Pair, image: bytes, photos: int) -> CheckResult:
             ahead.append(flood.total() - before)
         over.set()
         await asyncio.gather(*senders)
-    unforeseen = [reason for reason in flood if reason not in (Reason.FACE_NOT_FOUND, Reason.OVERLOADED)]
+    unexpected = [reason for reason in flood if reason not in (Reason.FACE_NOT_FOUND, Reason.OVERLOADED)]
     return CheckResult(
         NAME,
         f"a photo waited {max(seconds):.2f} s at most, for {max(ahead)} of the {AT_ONCE} images of another "
-        f"tenant; {len(unforeseen)} other errors",
-        max(ahead) <= AHEAD_AT_MOST and not unforeseen,
+        f"tenant; {len(unexpected)} other errors",
+        max(ahead) <= AHEAD_AT_MOST and not unexpected,
     )
 
 

@@ -49,7 +49,7 @@ def attack(*, short: bool) -> list[CheckResult]:
     """Erase 100 of 10,000 people, 1,500 in the short form."""
     people = 1500 if short else 10_000
     folder = Path(tempfile.mkdtemp(prefix="facerec-soak-"))
-    folder.chmod(0o755)  # Postgres, which has a user of its own under root, passes through
+    folder.chmod(0o755)  # under root Postgres runs as another user, which must enter it
     try:
         found = asyncio.run(search(folder, people))
     finally:

@@ -154,13 +154,13 @@ def _flood(
             over.set()
         for seen in flooding:
             flood += seen
-    unforeseen = [reason for reason in flood if reason not in (None, Reason.OVERLOADED, Reason.PERSON_FULL)]
+    unexpected = [reason for reason in flood if reason not in (None, Reason.OVERLOADED, Reason.PERSON_FULL)]
     refused = calls - polite[None] - polite[Reason.PERSON_FULL]
     figure = (
         f"{kind}: {refused} of {calls} calls refused, beside {flood.total()} of the flood's "
-        f"{CALLERS} callers ({flood[Reason.OVERLOADED]} refused); {len(unforeseen)} other errors"
+        f"{CALLERS} callers ({flood[Reason.OVERLOADED]} refused); {len(unexpected)} other errors"
     )
-    return CheckResult(NAME, figure, not refused and not unforeseen and flood.total() >= CALLERS)
+    return CheckResult(NAME, figure, not refused and not unexpected and flood.total() >= CALLERS)
 
 
 def _reason(work: Call) -> Reason | None:

@@ -197,7 +197,7 @@ async def _beside_a_listener(sender: Sender, seconds: float) -> None:
 @contextlib.contextmanager
 def _matcher() -> Iterator[MatcherProcess]:
     folder = Path(tempfile.mkdtemp(prefix="facerec-hostile-"))
-    folder.chmod(0o755)  # run as root, Postgres has a user of its own
+    folder.chmod(0o755)  # under root Postgres runs as another user, which must enter it
     keys = folder / "keys.toml"
     keys.write_text("\n".join(_entry(name, roles) for name, roles in KEYS.items()))
     try:

@@ -19,8 +19,8 @@ def features(message: Message, target: str, path: str = "") -> Features:
         values = list(value) if field.is_repeated else [value]
         if field.is_repeated:
             found[f"{name}.count"] = len(values)
-        for place, each in enumerate(values[:10]):
-            here = f"{name}[{place}]" if field.is_repeated else name
+        for index, each in enumerate(values[:10]):
+            here = f"{name}[{index}]" if field.is_repeated else name
             found |= _leaf(each, target, here)
     return found
 
@@ -37,10 +37,10 @@ def _leaf(value: Any, target: str, name: str) -> Features:
 
 @dataclasses.dataclass(frozen=True)
 class Guess:
-    """The field by which distances are told best from the median of their class.
+    """The field that best predicts whether a distance is above the median of its class.
 
-    `accuracy` is the share of distances told right (0.5 is chance), `bits` the mutual information, `calls`
-    how many answers the class had.
+    `accuracy` is the share of distances predicted right (0.5 is chance), `bits` the mutual information,
+    `calls` how many answers the class had.
     """
 
     field: str

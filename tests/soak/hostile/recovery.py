@@ -117,10 +117,10 @@ def expected_distance(start: float, points: int, walked: int = 1) -> float:
     mean square of the largest of so many normal deviates. Where one is walked the first point tells how long
     the offset is and nothing else; who walks many is taken to know that.
     """
-    told = _largest_square(walked)
+    square = _largest_square(walked)
     left = 1.0
-    for place in range(points - (walked == 1)):
-        left *= max(0.0, 1 - told / max(told, DIMENSIONS - place))
+    for index in range(points - (walked == 1)):
+        left *= max(0.0, 1 - square / max(square, DIMENSIONS - index))
     return start * math.sqrt(left)
 
 
@@ -132,5 +132,5 @@ def nearest_distance(start: float, tries: float) -> float:
 def _largest_square(count: int) -> float:
     """The mean square of the largest of so many normal deviates: the integral of x^2 dF(x)^count."""
     places = np.linspace(-8, 8, 16001)
-    below = np.array([math.erfc(-place / math.sqrt(2)) / 2 for place in places]) ** count
+    below = np.array([math.erfc(-index / math.sqrt(2)) / 2 for index in places]) ** count
     return float(np.sum(((places[1:] + places[:-1]) / 2) ** 2 * np.diff(below)))

@@ -1,4 +1,4 @@
-"""What an attack found, and the table of them."""
+"""The results of attacks, and their table."""
 
 import dataclasses
 

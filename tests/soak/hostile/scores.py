@@ -20,9 +20,9 @@ from facerec.local.postgres import EmbeddedPostgres
 from matcher_service.maintenance import runner
 from matcher_service.maintenance.runner import MaintenanceOptions
 from matcher_service.postgres import migrations
-from tests.benchmarks.vectors import Gallery
+from tests.benchmarks.vectors import Dataset
 from tests.e2e.access.conftest import entry
-from tests.fixtures import gallery
+from tests.fixtures import dataset
 from tests.fixtures.matcher import MatcherProcess
 from tests.fixtures.vector_encoder import picture, vector_encoder
 from tests.soak.hostile.attacker import Attacker
@@ -38,12 +38,12 @@ TARGETS = 50
 
 async def by_mode(attacker: Attacker) -> CheckResult:
     """The mode, exactness and size of searches for probes at distances that all match."""
-    told = set()
+    kinds = set()
     for distance in MODE_DISTANCES:
         face = await attacker.identify(attacker.at(7, distance))
-        told.add((face.mode, face.exact, face.faces_searched))
-    figure = f"{len(told)} kinds of answer for {len(MODE_DISTANCES)} distances within the threshold"
-    return CheckResult("scores: the mode of a search", figure, len(told) == 1)
+        kinds.add((face.mode, face.exact, face.faces_searched))
+    figure = f"{len(kinds)} kinds of answer for {len(MODE_DISTANCES)} distances within the threshold"
+    return CheckResult("scores: the mode of a search", figure, len(kinds) == 1)
 
 
 async def by_setting(attacker: Attacker) -> CheckResult:
@@ -68,7 +68,7 @@ def _trust(distance: float) -> pb.UpdateCollectionRequest:
 
 
 async def by_own_faces(attacker: Attacker, rulers: int) -> CheckResult:
-    """Enroll faces under the target nearer and nearer to a probe until one of them is told as the nearest."""
+    """Enroll faces for the target nearer and nearer to a probe until one of them is its nearest face."""
     probe, own = attacker.at(7, 0.83), list[str]()
     distances = np.linspace(1.3, 0.02, rulers)
     learned = "nothing"
@@ -82,7 +82,7 @@ async def by_own_faces(attacker: Attacker, rulers: int) -> CheckResult:
         await attacker.ask("DeleteFace", pb.DeleteFaceRequest(face_id=face_id), "admin")
     return CheckResult(
         "scores: faces of one's own under the target",
-        f"{learned}, by {len(own)} enrolments",
+        f"{learned}, by {len(own)} enrollments",
         learned == "nothing",
     )
 
@@ -181,9 +181,9 @@ async def _attack(database_url: str, folder: Path, *, short: bool) -> list[Check
 async def _running(database_url: str, folder: Path, people: int) -> AsyncIterator[Attacker]:
     """A matcher over an indexed collection of so many people, two faces each."""
     await migrations.migrate(database_url)
-    faces = Gallery(people, 2.0, even=True, seed=3).all()
+    faces = Dataset(people, 2.0, even=True, seed=3).all()
     connection = await asyncpg.connect(database_url)
-    await gallery.load(connection, faces)
+    await dataset.load(connection, faces)
     await connection.execute("UPDATE facerec.collection SET index_above_faces = 1000")
     await connection.close()
     assert await runner.run_once(MaintenanceOptions(database_url))
@@ -206,7 +206,7 @@ async def _running(database_url: str, folder: Path, people: int) -> AsyncIterato
 def attack(*, short: bool) -> list[CheckResult]:
     """Try each way, and 10,000 calls of chance whose every field is held against the distance."""
     folder = Path(tempfile.mkdtemp(prefix="facerec-soak-"))
-    folder.chmod(0o755)  # run as root, Postgres has a user of its own
+    folder.chmod(0o755)  # under root Postgres runs as another user, which must enter it
     try:
         with EmbeddedPostgres.open(folder / "data") as server:
             return asyncio.run(_attack(server.url(), folder, short=short))

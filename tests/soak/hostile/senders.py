@@ -1,6 +1,6 @@
 """What callers send that costs a service more than it costs them; each goes on until it is cancelled.
 
-They come from an address of their own, as callers without a key are told apart by their host.
+They have an address of their own, as callers without a key are distinguished by their host.
 """
 
 import asyncio
@@ -9,7 +9,7 @@ import sys
 from collections.abc import Awaitable, Callable
 
 from facerec.matcher import v1
-from tests.fixtures.http2 import Dripping, message_head
+from tests.fixtures.http2 import RawConnection, message_head
 
 SERVICE = "/facerec.matcher.v1.MatcherService/"
 CHECK, WATCH = b"/grpc.health.v1.Health/Check", b"/grpc.health.v1.Health/Watch"
@@ -26,22 +26,22 @@ Sender = Callable[[int], Awaitable[None]]
 KEY = b"Bearer attacker"
 
 
-async def _each(port: int, begin: Callable[[Dripping, int], None], *, connections: int = 1) -> None:
+async def _each(port: int, begin: Callable[[RawConnection, int], None], *, connections: int = 1) -> None:
     """Begin many calls on so many connections, and again when they have had a moment."""
     while True:
         opened = []
         try:
             for _ in range(connections):
-                dripping = await Dripping.open(port, SOURCE)
-                opened.append(dripping)
+                raw = await RawConnection.open(port, SOURCE)
+                opened.append(raw)
                 for stream in range(1, 2 * STREAMS, 2):
-                    begin(dripping, stream)
+                    begin(raw, stream)
                     if stream % 50 == 1:
                         await asyncio.sleep(0)
             await asyncio.sleep(PAUSE_SECONDS)
         finally:
-            for dripping in opened:
-                dripping.abort()
+            for raw in opened:
+                raw.abort()
 
 
 async def headers_alone(port: int) -> None:
@@ -52,7 +52,7 @@ async def headers_alone(port: int) -> None:
 async def half_open(port: int) -> None:
     """Calls of a known key that announce 47 MB and send ten bytes."""
 
-    def begin(to: Dripping, stream: int) -> None:
+    def begin(to: RawConnection, stream: int) -> None:
         to.head(stream, VERIFY, KEY)
         to.data(stream, message_head(LARGE_BYTES) + bytes(10))
 
@@ -62,7 +62,7 @@ async def half_open(port: int) -> None:
 async def checks_half_open(port: int) -> None:
     """The same of Health, without a key."""
 
-    def begin(to: Dripping, stream: int) -> None:
+    def begin(to: RawConnection, stream: int) -> None:
         to.head(stream, CHECK)
         to.data(stream, message_head(LARGE_BYTES) + bytes(10))
 
@@ -72,7 +72,7 @@ async def checks_half_open(port: int) -> None:
 async def watches(port: int) -> None:
     """Watch of Health on many connections, without a key."""
 
-    def begin(to: Dripping, stream: int) -> None:
+    def begin(to: RawConnection, stream: int) -> None:
         to.head(stream, WATCH)
         to.data(stream, message_head(0), end=True)
 
@@ -82,7 +82,7 @@ async def watches(port: int) -> None:
 async def unknown_keys(port: int) -> None:
     """Calls whose key is not known."""
 
-    def begin(to: Dripping, stream: int) -> None:
+    def begin(to: RawConnection, stream: int) -> None:
         to.head(stream, VERIFY, b"Bearer guessed")
         to.data(stream, message_head(0), end=True)
 
@@ -101,19 +101,19 @@ async def idle_reflection(port: int) -> None:
 
 async def idle_streams(port: int) -> None:
     """Some twenty of them that last."""
-    dripping = await Dripping.open(port, SOURCE)
+    raw = await RawConnection.open(port, SOURCE)
     try:
         for stream in range(1, 41, 2):
-            dripping.head(stream, REFLECTION, KEY)
+            raw.head(stream, REFLECTION, KEY)
         await asyncio.Event().wait()
     finally:
-        dripping.abort()
+        raw.abort()
 
 
 async def compressed_checks(port: int) -> None:
     """Messages said to be compressed, without a key."""
 
-    def begin(to: Dripping, stream: int) -> None:
+    def begin(to: RawConnection, stream: int) -> None:
         to.head(stream, CHECK, grpc_encoding=b"gzip")
         to.data(stream, message_head(1000, compressed=True) + bytes(1000), end=True)
 
@@ -126,13 +126,13 @@ async def _stream_of(port: int, path: bytes, payload: bytes, *, at_once: int) ->
     async def one() -> None:
         while True:
             with contextlib.suppress(OSError, TimeoutError, asyncio.IncompleteReadError):
-                dripping = await Dripping.open(port, SOURCE)
+                raw = await RawConnection.open(port, SOURCE)
                 try:
-                    dripping.head(1, path, KEY)
-                    await dripping.send(1, message_head(len(payload)) + payload)
-                    await dripping.ended(1)
+                    raw.head(1, path, KEY)
+                    await raw.send(1, message_head(len(payload)) + payload)
+                    await raw.ended(1)
                 finally:
-                    dripping.abort()
+                    raw.abort()
             await asyncio.sleep(PAUSE_SECONDS)
 
     await asyncio.gather(*(one() for _ in range(at_once)))
@@ -160,20 +160,20 @@ async def unread_answers(port: int) -> None:
     """Pages of hundreds of people, none of which is read."""
     request = v1.ListPersonsRequest(page_size=1000).SerializeToString()
 
-    def begin(to: Dripping, stream: int) -> None:
+    def begin(to: RawConnection, stream: int) -> None:
         to.head(stream, (SERVICE + "ListPersons").encode(), KEY)
         to.data(stream, message_head(len(request)) + request, end=True)
 
-    opened: list[Dripping] = []
+    opened: list[RawConnection] = []
     try:
         while True:
-            opened.append(await Dripping.open(port, SOURCE))
+            opened.append(await RawConnection.open(port, SOURCE))
             for stream in range(1, 2 * STREAMS, 2):
                 begin(opened[-1], stream)
                 await asyncio.sleep(PAUSE_SECONDS / 20)
     finally:
-        for dripping in opened:
-            dripping.abort()
+        for raw in opened:
+            raw.abort()
 
 
 def varint(number: int) -> bytes:

@@ -25,8 +25,8 @@ def attack(*, short: bool) -> list[CheckResult]:
         for name, data in list(hostile.files().items())[:: SHORT_FILES if short else 1]:
             paths.append(Path(folder) / name)
             paths[-1].write_bytes(data)
-        # The reading processes are forks, whose collector of garbage would look at all that this one has.
-        command = [sys.executable, "-m", "tests.unit.sources.measured", *map(str, paths)]
+        # The reading processes are forks, whose garbage collector would examine all objects of this one.
+        command = [sys.executable, "-m", "tests.unit.sources.measure", *map(str, paths)]
         done = subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True)
         limit = MAX_SHORT_CPU_SECONDS if short else MAX_CPU_SECONDS
         return [

@@ -22,7 +22,7 @@ from facerec.matcher.v1 import matcher_pb2_grpc
 from facerec.serving.auth.permissions import TRIES_WITH_ENCODINGS
 from matcher_service.identification.failed_tries import MATCH_TRIES
 from matcher_service.postgres import migrations
-from tests.fixtures.gallery import SPACE
+from tests.fixtures.dataset import SPACE
 from tests.fixtures.matcher import MatcherProcess
 from tests.soak.hostile.recovery import (
     DIMENSIONS,
@@ -171,7 +171,7 @@ def _enroll(stub: Any, stored: Vector) -> None:
 def _matchers(count: int, tries: int) -> Iterator[list[Any]]:
     """Stubs of so many matchers over one database, with the keys above."""
     folder = Path(tempfile.mkdtemp(prefix="facerec-hostile-"))
-    folder.chmod(0o755)  # run as root, Postgres has a user of its own
+    folder.chmod(0o755)  # under root Postgres runs as another user, which must enter it
     keys = folder / "keys.toml"
     keys.write_text("\n".join(_entry(name, more.format(tries=tries)) for name, more in KEYS.items()))
     try:

@@ -3,7 +3,7 @@
 from tests.soak.hostile import duplicates
 
 
-def test_no_way_leads_around_a_policy_that_refuses_duplicates() -> None:
+def test_no_call_bypasses_a_policy_that_refuses_duplicates() -> None:
     found = duplicates.attack(short=True)
     assert len(found) == 5
     assert not [finding.figure for finding in found if not finding.holds]

@@ -18,9 +18,9 @@ def seen() -> dict[str, egress.Seen]:
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_a_command_calls_and_writes_what_is_stated_alone(command: str, seen: dict[str, egress.Seen]) -> None:
+def test_a_command_connects_and_writes_only_as_documented(command: str, seen: dict[str, egress.Seen]) -> None:
     assert not seen[command].wrong, seen[command].figure
 
 
-def test_telemetry_that_is_not_turned_off_is_seen(seen: dict[str, egress.Seen]) -> None:
+def test_telemetry_that_is_not_turned_off_is_detected(seen: dict[str, egress.Seen]) -> None:
     assert seen[CONTROL].calls_out, "ONNX Runtime by itself calls nobody any more: nothing need hold it back"

@@ -6,7 +6,7 @@ from tests.soak.hostile import costly_structures, encoder_cost
 
 
 @pytest.mark.timeout(300)
-def test_dear_pictures_are_refused_or_paid_for_and_keep_nobody_elses_photo_waiting() -> None:
+def test_costly_pictures_are_refused_or_charged_and_do_not_delay_other_callers_photos() -> None:
     found = encoder_cost.attack(short=True)
     assert [finding.row for finding in found if not finding.holds] == []
     files = costly_structures.beyond_the_bounds() + costly_structures.at_the_bounds(64)

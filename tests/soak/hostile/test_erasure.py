@@ -1,4 +1,4 @@
-"""A short form of the attack: 100 of 1,500 people."""
+"""A short form of the attack: erase and search for 100 of 1,500 people."""
 
 from tests.soak.hostile import erasure
 

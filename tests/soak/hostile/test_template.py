@@ -11,12 +11,12 @@ ROW = re.compile(r"\| (at once|a day|a week|a month) \| (\d+) \| ([\d.]+) \|")
 DAYS = {"at once": 0, "a day": 1, "a week": 7, "a month": 30}
 
 
-def test_a_stored_vector_is_recovered_by_nobody_but_whom_it_was_granted_to() -> None:
+def test_only_keys_that_were_granted_it_recover_a_stored_vector() -> None:
     found = template.attack(short=True)
     assert all(finding.holds for finding in found), "\n".join(finding.row for finding in found)
 
 
-def test_what_the_docs_say_of_failed_tries_is_what_the_arithmetic_says() -> None:
+def test_the_documented_effect_of_failed_tries_equals_the_calculation() -> None:
     rows = ROW.findall((ROOT / "docs" / "security.md").read_text(encoding="utf-8"))
     assert len(rows) == len(DAYS)
     for after, tries, distance in rows:

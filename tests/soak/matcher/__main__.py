@@ -8,14 +8,14 @@ import sys
 from collections.abc import Callable, Mapping
 
 from tests.soak.matcher import outage, report, tenants
-from tests.soak.matcher.endurance import FLAGS, Outcome, Plan, endure
+from tests.soak.matcher.endurance import FLAGS, Outcome, Plan, run_plan
 from tests.soak.matcher.ledger import Fault
 from tests.soak.matcher.planted import ForgetfulCaller
 from tests.soak.matcher.stack import MATCHER, Stack
 
-SOAK = Plan(kills=50, enrolments=30_000)
-EARLY = Plan(kills=4, enrolments=1_500)
-FORGETFUL = Plan(kills=4, enrolments=1_500, caller=ForgetfulCaller)
+SOAK = Plan(kills=50, enrollments=30_000)
+EARLY = Plan(kills=4, enrollments=1_500)
+FORGETFUL = Plan(kills=4, enrollments=1_500, caller=ForgetfulCaller)
 OUTAGES = 10
 DOWN_SECONDS = 1.5
 OTHERS = 996  # collections, besides the steady tenants: a thousand
@@ -28,11 +28,11 @@ NOISE_MILLISECONDS = 20.0  # ... and a little more, which the work of creating a
 def outcome(plan: Plan, module: str = MATCHER) -> Outcome:
     """Run a plan over a stack of its own."""
     with Stack.open(*FLAGS, module=module) as stack:
-        return endure(plan, stack)
+        return run_plan(plan, stack)
 
 
 def kills() -> bool:
-    """Enrol under kills, and see that two planted faults are found."""
+    """Enroll under kills, and see that two planted faults are found."""
     seen = [
         ("as released", outcome(SOAK)),
         ("planted: acknowledges early", outcome(EARLY, "tests.soak.matcher.planted")),
@@ -41,7 +41,7 @@ def kills() -> bool:
     report.outcomes(seen)
     released, early, forgetful = (result for _, result in seen)
     fine = released.clean and max(released.recoveries) < RECOVERY_SECONDS
-    return fine and bool(early.stored.counts[Fault.LOST] and forgetful.stored.counts[Fault.DOUBLED])
+    return fine and bool(early.stored.counts[Fault.LOST] and forgetful.stored.counts[Fault.STORED_TWICE])
 
 
 def outages() -> bool:
@@ -53,8 +53,8 @@ def outages() -> bool:
         internal_errors = stack.events("internal_error")
     report.outages(seen, refused, outage.DEADLINE_SECONDS)
     recovered = all(max(one.recoveries) < RECOVERY_SECONDS for one in seen)
-    told = all(outage.refused_in_time(answer) for answer in refused)
-    return recovered and told and all(one.calm for one in seen) and not internal_errors
+    answered = all(outage.refused_in_time(answer) for answer in refused)
+    return recovered and answered and all(one.as_expected for one in seen) and not internal_errors
 
 
 def crowd() -> bool:
@@ -67,7 +67,7 @@ def crowd() -> bool:
     report.tenants(seen)
     quiet = max(seen.quiet.milliseconds(99), seen.quiet_again.milliseconds(99))
     unnoticed = seen.busy.milliseconds(99) <= NOISE * quiet + NOISE_MILLISECONDS
-    return unnoticed and seen.calm and not internal_errors
+    return unnoticed and seen.as_expected and not internal_errors
 
 
 PARTS: Mapping[str, Callable[[], bool]] = {"tenants": crowd, "outages": outages, "kills": kills}

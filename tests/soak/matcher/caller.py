@@ -1,4 +1,4 @@
-"""A backend that calls two replicas, tries again what failed, and writes down what it was told."""
+"""A backend that calls two replicas, retries what failed, and records every answer."""
 
 import asyncio
 import contextlib
@@ -42,7 +42,7 @@ class Refused(Exception):
 
 
 class Caller:
-    """Asks the replicas in turn. A request id makes an enrolment the same in every attempt."""
+    """Asks the replicas in turn. A request id makes an enrollment the same in every attempt."""
 
     def __init__(self, clients: Sequence[AsyncMatcherClient], lines: Sequence[Line], ledger: Ledger) -> None:
         self._clients = clients
@@ -65,7 +65,7 @@ class Caller:
     async def enroll_once(
         self, place: Place, numbers: Sequence[int], request_id: str
     ) -> Enrollment | FacerecError:
-        """One attempt at an enrolment: its answer, or why it has none. Raises Refused."""
+        """One attempt at an enrollment: its answer, or why it has none. Raises Refused."""
         client = self._clients[next(self._turns) % len(self._clients)]
         faces = [encoding(number) for number in numbers]
         try:

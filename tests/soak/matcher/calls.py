@@ -1,4 +1,4 @@
-"""Single calls as they are, without a client's retries, and what came of each."""
+"""Single calls without a client's retries, and their outcomes."""
 
 import contextlib
 import dataclasses
@@ -20,7 +20,7 @@ TRANSIENT = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.RESOURCE_EXHAUSTED)
 
 @dataclasses.dataclass(frozen=True)
 class Answer:
-    """What came of a call; times in seconds, `began` by `time.monotonic`."""
+    """The outcome of a call; times in seconds, `began` by `time.monotonic`."""
 
     method: str
     began: float
@@ -30,8 +30,8 @@ class Answer:
     message: Any
 
     @property
-    def calm(self) -> bool:
-        """Whether a caller can go on from here: answered, refused for good, or told when to ask again."""
+    def as_expected(self) -> bool:
+        """Whether a caller knows what to do next: it got an answer, a final refusal, or a time to retry."""
         if self.code in TRANSIENT:
             return self.retry_after_seconds is not None
         return self.code not in (
@@ -63,7 +63,7 @@ class Line:
             await line._channel.close()
 
     async def ask(self, request: Any, timeout_seconds: float | None = None) -> Answer:
-        """Make one call, with a deadline of CALL_SECONDS or another, and say what came of it."""
+        """Make one call, with a deadline of CALL_SECONDS or another, and return its outcome."""
         began = time.monotonic()
         code, retry_after_seconds, message = OK, None, None
         try:
@@ -90,7 +90,7 @@ def probe(number: int) -> v1.Probe:
 
 
 def enroll(collection_id: str, person_id: str, number: int) -> v1.EnrollRequest:
-    """An enrolment of one face."""
+    """An enrollment of one face."""
     return v1.EnrollRequest(
         collection_id=collection_id, person_id=person_id, items=[v1.EnrollItem(probe=probe(number))]
     )

@@ -1,4 +1,4 @@
-"""Enrolments while matchers and Postgres are killed in turn, and what is left of them."""
+"""Enrollments while matchers and Postgres are killed in turn, and what is left of them."""
 
 import asyncio
 import collections
@@ -27,10 +27,10 @@ STALL_SECONDS = 120.0
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
-    """How much: at least so many enrolments acknowledged, and kills spread evenly among them."""
+    """How much: at least so many enrollments acknowledged, and kills spread evenly among them."""
 
     kills: int
-    enrolments: int
+    enrollments: int
     workers: int = 24
     seed: int = 0
     caller: type[Caller] = Caller
@@ -38,7 +38,7 @@ class Plan:
 
 @dataclasses.dataclass(frozen=True)
 class Outcome:
-    """What came of it; `recoveries` in seconds from Postgres accepting connections, a replica each."""
+    """The outcome; `recoveries` in seconds from Postgres accepting connections, a replica each."""
 
     ledger: Ledger
     kills: collections.Counter[str]
@@ -51,8 +51,8 @@ class Outcome:
     @property
     def clean(self) -> bool:
         """Whether nothing is wrong."""
-        told = self.ledger.unlike or self.errors
-        return not (self.stored.counts or self.listed.counts or told)
+        wrong = self.ledger.different_replays or self.errors
+        return not (self.stored.counts or self.listed.counts or wrong)
 
     @property
     def errors(self) -> int:
@@ -85,7 +85,7 @@ class Load:
             await History(number, COLLECTIONS[number % len(COLLECTIONS)], caller, self.ledger).run()
 
 
-def endure(plan: Plan, stack: Stack) -> Outcome:
+def run_plan(plan: Plan, stack: Stack) -> Outcome:
     """Run a plan over a fresh stack. The main thread kills, another one calls."""
     asyncio.run(_create_collections(stack.addresses[0]))
     load, began = Load(plan, stack.addresses), time.monotonic()
@@ -94,17 +94,17 @@ def endure(plan: Plan, stack: Stack) -> Outcome:
         work = pool.submit(asyncio.run, load.run())
         try:
             for number in range(plan.kills):
-                _wait(load, work, (number + 1) * plan.enrolments // (plan.kills + 1))
+                _wait(load, work, (number + 1) * plan.enrollments // (plan.kills + 1))
                 killing.kill(number)
-            _wait(load, work, plan.enrolments)
+            _wait(load, work, plan.enrollments)
         finally:
             load.enough.set()
         work.result()
     return Outcome(
         ledger=load.ledger,
         kills=killing.kills,
-        stored=load.ledger.judge(asyncio.run(storage.from_sql(stack.database_url, load.ledger))),
-        listed=load.ledger.judge(asyncio.run(storage.from_api(stack.addresses, load.ledger))),
+        stored=load.ledger.compare(asyncio.run(storage.from_sql(stack.database_url, load.ledger))),
+        listed=load.ledger.compare(asyncio.run(storage.from_api(stack.addresses, load.ledger))),
         recoveries=killing.recoveries,
         seconds=time.monotonic() - began,
         internal_errors=killing.internal_errors + stack.events("internal_error"),
@@ -138,15 +138,15 @@ class Killing:
             replica.wait()
 
 
-def _wait(load: Load, work: Future[None], enrolments: int) -> None:
-    """Wait for so many acknowledgements. Raises what ended the load, and TimeoutError for a stall."""
-    last, since = load.ledger.enrolments, time.monotonic()
-    while load.ledger.enrolments < enrolments and not work.done():
+def _wait(load: Load, work: Future[None], enrollments: int) -> None:
+    """Wait for so many acknowledgements. Raises the error of the load, or TimeoutError for a stall."""
+    last, since = load.ledger.enrollments, time.monotonic()
+    while load.ledger.enrollments < enrollments and not work.done():
         time.sleep(0.01)
-        if load.ledger.enrolments != last:
-            last, since = load.ledger.enrolments, time.monotonic()
+        if load.ledger.enrollments != last:
+            last, since = load.ledger.enrollments, time.monotonic()
         if time.monotonic() - since > STALL_SECONDS:
-            raise TimeoutError(f"no enrolment was acknowledged for {STALL_SECONDS:.0f} s")
+            raise TimeoutError(f"no enrollment was acknowledged for {STALL_SECONDS:.0f} s")
     if work.done():
         work.result()
 

@@ -1,4 +1,4 @@
-"""Faces told apart by a number, from which everything of each follows."""
+"""Numbered faces: person, vector and reference of each follow from its number."""
 
 import dataclasses
 

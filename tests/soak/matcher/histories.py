@@ -17,11 +17,11 @@ from tests.soak.matcher.faces import Place
 from tests.soak.matcher.ledger import Entry, Ledger
 
 FACES = 8  # numbers a history may use
-ENROLMENTS = ((0, 1), (2,), (3, 4, 5))  # the faces of each call
+ENROLLMENTS = ((0, 1), (2,), (3, 4, 5))  # the faces of each call
 
 
 class Ending(enum.IntEnum):
-    """How a history goes on after the enrolments."""
+    """How a history continues after the enrollments."""
 
     LEFT = 0  # as it is, most of them
     REPEATED = 5
@@ -31,7 +31,7 @@ class Ending(enum.IntEnum):
 
 @dataclasses.dataclass
 class History:
-    """One person's, told by `number`; nobody else touches them."""
+    """The history of the person with this `number`, whom no other history changes."""
 
     number: int
     collection_id: str
@@ -43,12 +43,12 @@ class History:
         return Place(self.collection_id, f"p{self.number}")
 
     async def run(self) -> None:
-        """Live it. What nobody should be told ends it and is written down."""
+        """Make its calls. An answer that no caller should get ends it and is recorded."""
         try:
             first = await self._enroll(0)
             if first is None:
                 return
-            for index in range(1, len(ENROLMENTS)):
+            for index in range(1, len(ENROLLMENTS)):
                 await self._enroll(index)
             kind = self.number % 8
             if kind < Ending.REPEATED:
@@ -56,7 +56,7 @@ class History:
             if kind == Ending.FACE_ERASED:
                 await self._erase_face(first.faces[0].face.face_id)
             elif kind == Ending.PERSON_ERASED:
-                await self._erase_person([face for faces in ENROLMENTS for face in faces], final=True)
+                await self._erase_person([face for faces in ENROLLMENTS for face in faces], final=True)
             await self._repeat(first, gone=kind == Ending.PERSON_ERASED)
         except Refused as refused:
             self.ledger.surprises[refused.reason] += 1
@@ -64,7 +64,7 @@ class History:
             self.ledger.surprises[str(error)] += 1
 
     def _numbers(self, index: int) -> list[int]:
-        return [self.number * FACES + face for face in ENROLMENTS[index]]
+        return [self.number * FACES + face for face in ENROLLMENTS[index]]
 
     def _entries(self, index: int) -> list[Entry]:
         return [self.ledger.entries[number] for number in self._numbers(index)]
@@ -82,7 +82,7 @@ class History:
             await self.caller.wait(answer, began)
             if index == 0 and self.number % 2 and not erased:
                 erased = True  # somebody saw the person meanwhile and erased them
-                await self._erase_person(ENROLMENTS[0], final=False)
+                await self._erase_person(ENROLLMENTS[0], final=False)
             try:
                 answer = await self.caller.enroll_once(self.place, numbers, self.caller.retry_id(request_id))
             except Refused as refused:
@@ -95,11 +95,11 @@ class History:
         return answer
 
     def _acknowledge(self, index: int, answer: Enrollment) -> None:
-        self.ledger.enrolments += 1
+        self.ledger.enrollments += 1
         for entry, face in zip(self._entries(index), answer.faces, strict=True):
             entry.face_id = face.face.face_id
         if any(face.already_enrolled for face in answer.faces) or answer.person_created is (index > 0):
-            self.ledger.unlike.append(self._request_id(index))
+            self.ledger.different_replays.append(self._request_id(index))
 
     async def _erase_face(self, face_id: str) -> None:
         receipt = await self.caller.delete_face(self.place, face_id)
@@ -114,10 +114,10 @@ class History:
             entry = self.ledger.entries[self.number * FACES + face]
             entry.gone, entry.erased, entry.receipt_lost = final, int(there), receipt.doubtful
         if receipt.faces and not there:
-            self.ledger.surprises["a part of an enrolment"] += 1
+            self.ledger.surprises["a part of an enrollment"] += 1
 
     async def _repeat(self, first: Enrollment, *, gone: bool) -> None:
-        """Make the first call again, as a queue does that did not hear of its answer."""
+        """Repeat the first call, as a queue does that did not get its answer."""
         self.ledger.replays += 1
         began = time.monotonic()
         try:
@@ -127,7 +127,7 @@ class History:
                 raise
             return
         if gone or (answer.faces, answer.person_created) != (first.faces, first.person_created):
-            self.ledger.unlike.append(self._request_id(0))
+            self.ledger.different_replays.append(self._request_id(0))
 
     async def _until_answered(self, request_id: str, began: float) -> Enrollment:
         while True:

@@ -1,4 +1,4 @@
-"""What callers were told, and what may therefore be stored."""
+"""What callers were answered, and what may therefore be stored."""
 
 import collections
 import dataclasses
@@ -9,12 +9,12 @@ from tests.soak.matcher.faces import Place
 
 @dataclasses.dataclass
 class Entry:
-    """One face of one enrolment. A receipt tells how often it was erased, unless an answer got lost."""
+    """One face of one enrollment. A receipt tells how often it was erased, unless an answer got lost."""
 
     place: Place
     face_id: str | None = None  # once acknowledged
     erased: int = 0
-    gone: bool = False  # an erasure was acknowledged after the enrolment
+    gone: bool = False  # an erasure was acknowledged after the enrollment
     receipt_lost: bool = False  # an attempt at the erasure had no answer, so a count of 0 tells nothing
 
 
@@ -30,7 +30,7 @@ class Fault(enum.Enum):
     """What can be wrong with a face."""
 
     LOST = "lost"  # acknowledged, and neither stored nor in a receipt
-    DOUBLED = "doubled"  # one enrolment that took effect twice
+    STORED_TWICE = "stored twice"  # one enrollment that took effect twice
     MISPLACED = "in the wrong collection"  # or of the wrong person
     STRAY = "never acknowledged"  # stored, and no caller knows it
 
@@ -54,18 +54,20 @@ class Ledger:
 
     def __init__(self) -> None:
         self.entries: dict[int, Entry] = {}
-        self.enrolments = 0  # acknowledged, each counted once
+        self.enrollments = 0  # acknowledged, each counted once
         self.replays = 0  # calls made again after their answer
-        self.unlike: list[str] = []  # replays that were answered otherwise than the first call
+        self.different_replays: list[str] = []  # replays that were answered otherwise than the first call
         self.retries: collections.Counter[str] = collections.Counter()  # attempts without success, by reason
         self.surprises: collections.Counter[str] = collections.Counter()  # errors no caller should see
 
     def __repr__(self) -> str:
-        told = f"retries={dict(self.retries)}, surprises={dict(self.surprises)}, unlike={self.unlike}"
-        return f"Ledger(enrolments={self.enrolments}, replays={self.replays}, {told})"
+        counts = f"enrollments={self.enrollments}, replays={self.replays}, retries={dict(self.retries)}"
+        return (
+            f"Ledger({counts}, surprises={dict(self.surprises)}, different_replays={self.different_replays})"
+        )
 
-    def judge(self, stored: dict[int, list[Stored]]) -> Verdict:
-        """Hold what is stored, by face, against what was told."""
+    def compare(self, stored: dict[int, list[Stored]]) -> Verdict:
+        """Compare what is stored, by face, with what was answered."""
         verdict = Verdict()
         for number in stored.keys() - self.entries.keys():
             for face in stored[number]:
@@ -82,7 +84,7 @@ def _faults(entry: Entry, found: list[Stored]) -> set[Fault]:
     if any(face.place != entry.place for face in found):
         faults.add(Fault.MISPLACED)
     if entry.erased + len(found) > 1 or (entry.gone and found):
-        faults.add(Fault.DOUBLED)
+        faults.add(Fault.STORED_TWICE)
     if entry.face_id is not None and not entry.gone:
         if entry.face_id not in {face.face_id for face in found}:
             faults.add(Fault.LOST)

@@ -29,17 +29,17 @@ DEADLINE_SECONDS = 0.8
 
 @dataclasses.dataclass(frozen=True)
 class Outage:
-    """One kill: what was told while Postgres was down and at all, and how soon each replica recovered."""
+    """One kill: answers while Postgres was down and at other times, and how soon each replica recovered."""
 
     down: list[Answer]
     others: list[Answer]
     recoveries: list[float]
 
     @property
-    def calm(self) -> bool:
-        """Whether everybody was told to come back, and everything else was in order."""
-        told = (answer.code == grpc.StatusCode.UNAVAILABLE and answer.calm for answer in self.down)
-        return bool(self.down) and all(told) and all(answer.calm for answer in self.others)
+    def as_expected(self) -> bool:
+        """Whether every caller was asked to retry, and every other answer was in order."""
+        expected = (answer.code == grpc.StatusCode.UNAVAILABLE and answer.as_expected for answer in self.down)
+        return bool(self.down) and all(expected) and all(answer.as_expected for answer in self.others)
 
 
 async def prepare(stack: Stack) -> None:
@@ -51,7 +51,7 @@ async def prepare(stack: Stack) -> None:
 
 
 def outage(stack: Stack, *, down_seconds: float) -> Outage:
-    """Kill Postgres mid-load, leave it down until some call was told so and for a while at the least, start
+    """Kill Postgres under load, leave it down until some call failed with it and at least for a while, start
     it, and wait for the replicas.
     """
     load = _EveryCall(stack)
@@ -134,6 +134,6 @@ async def exhaust(stack: Stack, deadline_seconds: float = DEADLINE_SECONDS) -> l
 
 
 def refused_in_time(answer: Answer, deadline_seconds: float = DEADLINE_SECONDS) -> bool:
-    """Whether a call was told of the exhausted pool, and when to come back, before its caller gave up."""
+    """Whether a call was refused for the exhausted pool, with a time to retry, before its deadline."""
     overloaded = answer.code == grpc.StatusCode.RESOURCE_EXHAUSTED
-    return overloaded and answer.calm and answer.seconds < deadline_seconds
+    return overloaded and answer.as_expected and answer.seconds < deadline_seconds

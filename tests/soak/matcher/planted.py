@@ -1,4 +1,4 @@
-"""Two faults planted on purpose, each of which the soak must find.
+"""Two deliberate faults, each of which the soak must detect.
 
 Run as `python -m tests.soak.matcher.planted serve`, a matcher acknowledges before it commits. The other
 fault is a caller's: it forgets the request id when it tries again.
@@ -18,7 +18,7 @@ EARLY_SECONDS = 0.1
 
 
 class EarlyDatabase(Database):
-    """Lets the caller be answered a moment before the commit."""
+    """Answers the caller just before the commit."""
 
     _commits: ClassVar[set[asyncio.Task[None]]] = set()
 
@@ -40,7 +40,7 @@ class EarlyDatabase(Database):
 
 
 class ForgetfulCaller(Caller):
-    """Tries again as if for the first time."""
+    """Retries without the request id of the first attempt."""
 
     def retry_id(self, request_id: str) -> str:
         """No request id at all."""

@@ -28,13 +28,13 @@ def retry_seconds(error: grpc.RpcError) -> float | None:
 
 
 def recovery_seconds(addresses: Sequence[str], collection_id: str, accepting: float) -> list[float]:
-    """Ask every replica until it answers; seconds since `accepting`, one a replica."""
+    """Call every replica until it answers; seconds since `accepting`, one a replica."""
     with ThreadPoolExecutor(len(addresses)) as pool:
         return list(pool.map(lambda address: _decides(address, collection_id) - accepting, addresses))
 
 
 def _decides(address: str, collection_id: str) -> float:
-    """The moment at which a Verify, and an Identify by an exact scan apart, were both answered."""
+    """The time at which a Verify, and an Identify by an exact scan apart, were both answered."""
     with grpc.insecure_channel(address) as channel:
         stub = v1.MatcherServiceStub(channel)
         verify = v1.VerifyRequest(collection_id=collection_id, person_id="nobody", probe=PROBE)
@@ -51,7 +51,9 @@ def _until_answered(call: Callable[[], object]) -> None:
             call()
             return
         except grpc.RpcError as error:
-            if error.code() == grpc.StatusCode.NOT_FOUND:  # nobody is unknown: the database said so
+            if (
+                error.code() == grpc.StatusCode.NOT_FOUND
+            ):  # the database answered that there is no such person
                 return
             assert error.code() in TRANSIENT, error
             assert retry_seconds(error) is not None, error

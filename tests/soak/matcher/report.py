@@ -17,11 +17,11 @@ _console = Console(width=150)
 
 
 def outcomes(seen: Sequence[tuple[str, Outcome]]) -> None:
-    """What came of enrolling under kills: a column a run, and what SQL and the API say of each fault."""
-    table = Table("", *(name for name, _ in seen), title="Enrolments under kill -9")
+    """The outcome of enrolling under kills: a column a run, and what SQL and the API say of each fault."""
+    table = Table("", *(name for name, _ in seen), title="Enrollments under kill -9")
     rows = {
         "kills": [", ".join(f"{n} {what}" for what, n in one.kills.items()) for _, one in seen],
-        "enrolments acknowledged": [f"{one.ledger.enrolments:,}" for _, one in seen],
+        "enrollments acknowledged": [f"{one.ledger.enrollments:,}" for _, one in seen],
         "faces of them": [f"{len(one.ledger.entries):,}" for _, one in seen],
         "calls made again after an answer": [f"{one.ledger.replays:,}" for _, one in seen],
         "attempts without an answer": [f"{sum(one.ledger.retries.values()):,}" for _, one in seen],
@@ -31,7 +31,7 @@ def outcomes(seen: Sequence[tuple[str, Outcome]]) -> None:
             ]
             for fault in Fault
         },
-        "enrolments answered unlike at first": [str(len(one.ledger.unlike)) for _, one in seen],
+        "replays answered differently": [str(len(one.ledger.different_replays)) for _, one in seen],
         "errors no caller should see": [str(one.errors) for _, one in seen],
         "recovery, median / most": [recoveries(one.recoveries) for _, one in seen],
         "seconds": [f"{one.seconds:.0f}" for _, one in seen],
@@ -54,25 +54,25 @@ def recoveries(seconds: Sequence[float]) -> str:
 
 
 def outages(seen: Sequence[Outage], refused: Sequence[Answer], deadline_seconds: float) -> None:
-    """What calls were told while Postgres was away, and while a pool had no connection left."""
+    """The answers of calls while Postgres was down, and while a pool had no connection left."""
     table = Table(
         "", "calls", "answers", "slowest", title=f"Postgres killed {len(seen)} times under every RPC"
     )
     down = [answer for one in seen for answer in one.down]
     others = [answer for one in seen for answer in one.others]
-    table.add_row("while it was down", *_told(down))
-    table.add_row("before, at and after the kill", *_told(others))
-    table.add_row(f"pool exhausted, deadline {deadline_seconds:.1f} s", *_told(refused))
+    table.add_row("while it was down", *_columns(down))
+    table.add_row("before, at and after the kill", *_columns(others))
+    table.add_row(f"pool exhausted, deadline {deadline_seconds:.1f} s", *_columns(refused))
     _console.print(table)
     seconds = [second for one in seen for second in one.recoveries]
     _console.print(
         f"recovery of each replica after Postgres accepts connections, median / most: {recoveries(seconds)}"
     )
-    for answer in [answer for answer in (*down, *others, *refused) if not answer.calm][:5]:
-        _console.print(f"not calm: {answer}", highlight=False)
+    for answer in [answer for answer in (*down, *others, *refused) if not answer.as_expected][:5]:
+        _console.print(f"unexpected: {answer}", highlight=False)
 
 
-def _told(answers: Sequence[Answer]) -> tuple[str, str, str]:
+def _columns(answers: Sequence[Answer]) -> tuple[str, str, str]:
     """How many calls there were, the codes they got, and the longest any took."""
     codes = collections.Counter(
         answer.code.name + (" + RetryInfo" if answer.retry_after_seconds is not None else "")
@@ -103,7 +103,7 @@ def tenants(seen: Seen) -> None:
         "called into what comes and goes": churn.racing,
     }.items():
         median = statistics.median(answer.seconds for answer in answers)
-        table.add_row(name, *_told(answers), f"{median * 1e3:.0f} ms")
+        table.add_row(name, *_columns(answers), f"{median * 1e3:.0f} ms")
     _console.print(table)
-    for words in (*churn.wrong[:5], *[answer for answer in churn.racing if not answer.calm][:5]):
+    for words in (*churn.wrong[:5], *[answer for answer in churn.racing if not answer.as_expected][:5]):
         _console.print(f"wrong: {words}", highlight=False)

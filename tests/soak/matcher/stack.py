@@ -30,7 +30,7 @@ async def connected(database_url: str) -> AsyncIterator[asyncpg.Connection]:
 
 
 class Replica:
-    """A matcher that is started again at the address it had. `module` is what is run."""
+    """A matcher that is restarted at the same address. `module` is run with python -m."""
 
     def __init__(self, module: str, database_url: str, *flags: str) -> None:
         self._module = module
@@ -52,7 +52,7 @@ class Replica:
         self._server = ServiceProcess(self._module, *self._flags, address=self.address)
 
     def stop(self) -> None:
-        """End it in peace."""
+        """Stop it gracefully."""
         self._server.stop()
 
     def events(self, name: str) -> list[str]:
@@ -80,7 +80,7 @@ class Stack:
     def open(cls, *flags: str, module: str = MATCHER) -> Iterator["Stack"]:
         """A stack in a folder of its own, which goes with it."""
         folder = Path(tempfile.mkdtemp(prefix="facerec-soak-"))
-        folder.chmod(0o755)  # run as root, Postgres has a user of its own
+        folder.chmod(0o755)  # under root Postgres runs as another user, which must enter it
         try:
             stack = cls(folder, module, flags)
             try:
@@ -92,7 +92,7 @@ class Stack:
 
     @property
     def addresses(self) -> list[str]:
-        """Where the replicas listen, whatever happens to them."""
+        """The addresses of the replicas, which never change."""
         return [replica.address for replica in self.replicas]
 
     def events(self, name: str) -> list[str]:
@@ -109,12 +109,12 @@ class Stack:
         assert self.postgres.child.wait(10)
 
     def start_postgres(self) -> float:
-        """Start it again; returns the moment (`time.monotonic`) at which it accepts connections."""
+        """Start it again; returns the time (`time.monotonic`) at which it accepts connections."""
         self.postgres.start()
         return time.monotonic()
 
     def stop(self) -> None:
-        """End all in peace."""
+        """Stop all gracefully."""
         for replica in self.replicas:
             replica.stop()
         self.postgres.stop()

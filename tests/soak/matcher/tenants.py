@@ -56,7 +56,7 @@ class Phase:
 
 @dataclasses.dataclass(frozen=True)
 class Churn:
-    """What was created and deleted meanwhile, and what those in its way were told."""
+    """The collections created and deleted meanwhile, and the answers of calls that met them."""
 
     created: list[Answer]
     deleted: list[Answer]
@@ -75,11 +75,11 @@ class Seen:
     churn: Churn
 
     @property
-    def calm(self) -> bool:
-        """Whether no steady tenant's call failed or waited for a table, and nobody was told nonsense."""
+    def as_expected(self) -> bool:
+        """Whether no steady tenant's call failed or waited for a table, and no answer was wrong."""
         phases = (self.quiet, self.busy, self.quiet_again)
         steady = not any(phase.failures or phase.waits for phase in phases)
-        return steady and not self.churn.wrong and all(answer.calm for answer in self.churn.racing)
+        return steady and not self.churn.wrong and all(answer.as_expected for answer in self.churn.racing)
 
 
 async def crowd(addresses: Sequence[str], database_url: str, *, others: int, seconds: float) -> Seen:
@@ -133,7 +133,7 @@ async def _reader(database_url: str) -> AsyncIterator[None]:
 
 
 class Watch:
-    """Steady tenants at a steady rate, each call begun on time whatever became of the one before."""
+    """Steady tenants that call at a fixed rate, whatever the outcome of the previous call."""
 
     def __init__(self, lines: Sequence[Line], database_url: str) -> None:
         self._lines = itertools.cycle(lines)
@@ -141,7 +141,7 @@ class Watch:
         self._numbers = itertools.count(1000)
 
     async def phase(self, seconds: float) -> Phase:
-        """Let them work for a while."""
+        """Run them for a while."""
         sampling = asyncio.create_task(self._sample(time.monotonic() + seconds))
         answers = await asyncio.gather(*(self._tenant(tenant, seconds) for tenant in STEADY))
         return Phase(list(itertools.chain.from_iterable(answers)), await sampling)
@@ -177,7 +177,7 @@ class Churning:
         self.seen = Churn([], [], [], [])
 
     async def run(self) -> None:
-        """Go on until there is enough."""
+        """Continue until there are enough calls."""
         async with asyncio.TaskGroup() as group:
             for index, name in enumerate(CHURNED):
                 group.create_task(self._live(index, name))

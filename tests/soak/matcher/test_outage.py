@@ -1,4 +1,4 @@
-"""Postgres away under load, in small."""
+"""An outage of Postgres under load, in a short form."""
 
 import asyncio
 
@@ -12,14 +12,14 @@ PATIENT = ("--lock-timeout-seconds", "60", "--statement-timeout-seconds", "60")
 DEADLINE_SECONDS = 30.0
 
 
-def test_an_outage_is_told_as_one_and_a_full_pool_as_one_and_both_pass(
+def test_an_outage_and_a_full_pool_each_have_their_own_error_and_both_pass(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(calls, "CALL_SECONDS", LIMIT_SECONDS)
     with Stack.open(*outage.FLAGS, *PATIENT) as stack:
         asyncio.run(outage.prepare(stack))
         seen = outage.outage(stack, down_seconds=0.7)
-        assert seen.calm, [answer for answer in seen.down + seen.others if not answer.calm]
+        assert seen.as_expected, [answer for answer in seen.down + seen.others if not answer.as_expected]
         refused = asyncio.run(outage.exhaust(stack, DEADLINE_SECONDS))
         assert not [each for each in refused if not outage.refused_in_time(each, DEADLINE_SECONDS)]
         assert not stack.events("internal_error")

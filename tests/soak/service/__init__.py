@@ -1,1 +1,1 @@
-"""Both services together under faults: replaced, killed, cut off, locked out, attacked, and left to run."""
+"""Both services together under faults: replaced, killed, cut off, attacked, and run for a long time."""

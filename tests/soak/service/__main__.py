@@ -23,7 +23,7 @@ WORKERS = 16
 PACE_SECONDS = 15.0
 MEMORY_BYTES = 64 * 2**20
 UPGRADE_CALLS = 5000
-CALM_TIMES = 2.0  # the quiet p99, at the most, for callers beside hostile ones
+MAX_P99_RATIO = 2.0  # the maximum p99 beside hostile callers, as a multiple of the quiet p99
 
 
 def photo() -> Path:
@@ -40,41 +40,43 @@ def roll() -> bool:
         f"{found.seen.failures.total()} failed {dict(found.seen.failures)}, {found.seen.wrong} wrong, "
         f"longest {found.seen.longest_seconds:.2f} s; {found.enrolled} enrolled, {found.lost} lost"
     )
-    return found.fine
+    return found.passed
 
 
-def suffer() -> bool:
+def run_faults() -> bool:
     """Every fault, one after another, over one stack, and what expires over another one that is locked."""
     print("| fault | fired | calls | failed | wrong | lost | longest | normal after |")
     print("| --- | --- | --- | --- | --- | --- | --- | --- |")
-    fine, internal = True, []
+    passed, internal = True, []
     with Stack.open() as stack:
         for fault in faults.FAULTS.values():
             if fault.name == "disk full" and not faults.can_mount(stack.folder):
                 print(f"| {fault.name} | skipped: no file system can be made here | | | | | | |")
                 continue
-            fine = _row(faults.suffer(stack, fault, photo(), seconds=fault.seconds or FAULT_SECONDS)) and fine
+            passed = (
+                _row(faults.inject(stack, fault, photo(), seconds=fault.seconds or FAULT_SECONDS)) and passed
+            )
         internal += stack.internal_errors()
     with tempfile.TemporaryDirectory() as folder:
         locks = expiry.Locks.make(Path(folder))
         with Stack.open(matcher=locks.flags) as stack:
             for fault in expiry.faults(locks):
-                found = faults.suffer(stack, fault, photo(), seconds=FAULT_SECONDS, security=locks.security)
-                fine = _row(found) and fine
+                found = faults.inject(stack, fault, photo(), seconds=FAULT_SECONDS, security=locks.security)
+                passed = _row(found) and passed
             internal += stack.internal_errors()
-    print(f"unforeseen errors: {len(internal)}")
-    return fine and not internal
+    print(f"unexpected errors: {len(internal)}")
+    return passed and not internal
 
 
 def _row(found: faults.Result) -> bool:
-    told = ", ".join(f"{count} {reason}" for reason, count in found.seen.failures.items()) or "0"
+    reasons = ", ".join(f"{count} {reason}" for reason, count in found.seen.failures.items()) or "0"
     print(
-        f"| {found.fault.name} | {'yes' if found.fired else 'NO'} | {found.seen.calls} | {told} | "
+        f"| {found.fault.name} | {'yes' if found.fired else 'NO'} | {found.seen.calls} | {reasons} | "
         f"{found.seen.wrong} | {found.lost} | {found.seen.longest_seconds:.2f} s | "
-        f"{found.seen.recovery_seconds:.2f} s |{'' if found.fine else ' NOT FINE'}",
+        f"{found.seen.recovery_seconds:.2f} s |{'' if found.passed else ' FAILED'}",
         flush=True,
     )
-    return found.fine
+    return found.passed
 
 
 def crashes() -> bool:
@@ -94,22 +96,22 @@ def attack() -> bool:
         f"hostile: {found.frames} frames, {found.connections} idle connections; alive {found.alive}, healthy "
         f"callers' p99 {1000 * found.p99:.1f} ms against {1000 * found.quiet_p99:.1f} ms "
         f"({found.p99 / found.quiet_p99:.2f} times), {found.failures} failed; memory "
-        f"{found.memory_growth_bytes / 2**20:+.1f} MiB, {found.internal_errors} unforeseen errors, "
+        f"{found.memory_growth_bytes / 2**20:+.1f} MiB, {found.internal_errors} unexpected errors, "
         f"nothing lost {found.intact}"
     )
     small = found.memory_growth_bytes < MEMORY_BYTES
-    calm = found.p99 <= CALM_TIMES * found.quiet_p99
+    quick = found.p99 <= MAX_P99_RATIO * found.quiet_p99
     return (
-        calm and found.alive and small and found.intact and not found.internal_errors and not found.failures
+        quick and found.alive and small and found.intact and not found.internal_errors and not found.failures
     )
 
 
-def endure() -> bool:
+def run_long() -> bool:
     """Twenty minutes at seven tenths of the load that saturates."""
     with Stack.open() as stack:
         pace = endurance.pace(stack, photo(), share=LOAD_SHARE, workers=WORKERS, seconds=PACE_SECONDS)
         print(f"saturated at {pace.saturated_rate:.0f} calls a second", flush=True)
-        found = endurance.endure(
+        found = endurance.run(
             stack, photo(), seconds=ENDURANCE_SECONDS, workers=WORKERS, pause_seconds=pace.pause_seconds
         )
         internal = stack.internal_errors()
@@ -118,7 +120,7 @@ def endure() -> bool:
         f"endurance: {found.seconds / 60:.0f} min, {found.calls} calls, {rate:.0f} a second, "
         f"{100 * rate / pace.saturated_rate:.0f} % of what saturates; "
         f"{found.failures.total()} failed {dict(found.failures)}, {found.wrong} wrong, {found.lost} lost, "
-        f"longest {found.longest_seconds:.2f} s, {len(internal)} unforeseen"
+        f"longest {found.longest_seconds:.2f} s, {len(internal)} unexpected"
     )
     for each in found.processes:
         print(
@@ -139,15 +141,15 @@ def upgrade() -> bool:
         f"{found.seen.wrong} wrong, longest {found.seen.longest_seconds:.2f} s; {found.enrolled} enrolled, "
         f"{found.lost} lost; refused the schema {found.refusals} times"
     )
-    return found.fine
+    return found.passed
 
 
 PARTS: dict[str, Callable[[], bool]] = {
     "rolling": roll,
-    "faults": suffer,
+    "faults": run_faults,
     "crashes": crashes,
     "hostile": attack,
-    "endurance": endure,
+    "endurance": run_long,
     "upgrading": upgrade,
 }
 

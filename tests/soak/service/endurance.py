@@ -1,4 +1,4 @@
-"""Left to run: memory, files, threads and connections stay where they are."""
+"""A long run: memory, files, threads and connections do not grow."""
 
 import dataclasses
 import time
@@ -36,7 +36,7 @@ class Process:
 
 
 @dataclasses.dataclass(frozen=True)
-class Endured:
+class LongRun:
     """What was seen in all that time."""
 
     seconds: float
@@ -58,7 +58,7 @@ class Pace:
 
 
 def pace(stack: Stack, photo: Path, *, share: float, workers: int, seconds: float) -> Pace:
-    """Find out how many calls a second there are without a pause, and which pause leaves a share of them."""
+    """Measure the calls per second without a pause, and find the pause for a share of that rate."""
     saturated = _rate(stack, photo, workers, 0.0, seconds)
     wanted, pause_seconds = share * saturated, (1 / share - 1) * workers / saturated
     for _ in range(PACE_TRIES):
@@ -80,8 +80,8 @@ def _rate(stack: Stack, photo: Path, workers: int, pause_seconds: float, seconds
     return rate
 
 
-def endure(stack: Stack, photo: Path, *, seconds: float, workers: int, pause_seconds: float) -> Endured:
-    """Run a load for so long and look at every process meanwhile."""
+def run(stack: Stack, photo: Path, *, seconds: float, workers: int, pause_seconds: float) -> LongRun:
+    """Run a load for a time and sample every process meanwhile."""
     load = Load(stack.target, photo, workers=workers, claim_pause_seconds=pause_seconds)
     stack.loop.run(load.start())
     names = {f"matcher {n}": each.pid for n, each in enumerate(stack.matchers)}
@@ -99,7 +99,7 @@ def endure(stack: Stack, photo: Path, *, seconds: float, workers: int, pause_sec
             time.sleep(min(SAMPLE_SECONDS, seconds / 20))
     finally:
         stack.loop.run(load.stop())
-    return Endured(
+    return LongRun(
         seconds=time.monotonic() - began,
         calls=len(load.answers),
         failures=Counter(each.reason for each in load.answers if each.reason is not None),

@@ -12,7 +12,7 @@ import trustme
 from facerec.client import Security
 from facerec.errors import Reason
 from tests.soak.service.faults import Fault, Happen
-from tests.soak.service.load import CALM
+from tests.soak.service.load import RETRYABLE
 from tests.soak.service.stack import Stack
 
 KEY = "fr_a-key-of-the-soak"
@@ -29,7 +29,7 @@ class Locks:
 
     @classmethod
     def make(cls, folder: Path) -> "Locks":
-        """Everything in force, for a day."""
+        """Issue everything with a validity of a day."""
         locks = cls(trustme.CA(), folder)
         locks.ca.cert_pem.write_to_path(str(folder / "ca.pem"))
         locks.write_key(LATER)
@@ -37,7 +37,7 @@ class Locks:
         return locks
 
     def write_key(self, lasts: datetime.timedelta) -> None:
-        """Have the key end in so long."""
+        """Let the key expire after this time."""
         end = datetime.datetime.now(datetime.UTC) + lasts
         (self.folder / "keys.toml").write_text(
             f'[[keys]]\nname = "soak"\nsha256 = "{hashlib.sha256(KEY.encode()).hexdigest()}"\n'
@@ -45,7 +45,7 @@ class Locks:
         )
 
     def write_certificate(self, lasts: datetime.timedelta) -> None:
-        """Have the matchers' certificate end in so long."""
+        """Let the matchers' certificate expire after this time."""
         end = datetime.datetime.now(datetime.UTC) + lasts
         made = self.ca.issue_cert("127.0.0.1", "localhost", not_after=end)
         made.private_key_pem.write_to_path(str(self.folder / "server.key"))
@@ -67,7 +67,7 @@ class Locks:
 def faults(locks: Locks) -> list[Fault]:
     """What expires."""
     return [
-        Fault("key expired", _expiring(locks.write_key), told=CALM | {Reason.KEY_UNKNOWN}),
+        Fault("key expired", _expiring(locks.write_key), expected_reasons=RETRYABLE | {Reason.KEY_UNKNOWN}),
         Fault("certificate expired", _expiring(locks.write_certificate)),
     ]
 

@@ -1,4 +1,4 @@
-"""One fault after another under load: what fails, what is decided wrongly, how long until all is well."""
+"""One fault after another under load: failures, wrong decisions, and the time until recovery."""
 
 import contextlib
 import dataclasses
@@ -15,7 +15,7 @@ import asyncpg
 from facerec.client import Encoding, MatcherClient, Security
 from facerec.errors import FacerecError, Reason
 from matcher_service.postgres.statements import partition_name
-from tests.soak.service.load import CALM, SPACE, Load, Seen, seen, vector
+from tests.soak.service.load import RETRYABLE, SPACE, Load, Seen, seen, vector
 from tests.soak.service.proxy import FaultProxy, Mode
 from tests.soak.service.stack import Stack
 
@@ -34,13 +34,13 @@ class Fault:
     name: str
     happen: Happen
     may_fail: bool = True
-    told: frozenset[Reason] = CALM
+    expected_reasons: frozenset[Reason] = RETRYABLE
     seconds: float | None = None
 
 
 @dataclasses.dataclass(frozen=True)
 class Result:
-    """What came of a fault."""
+    """The outcome of a fault."""
 
     fault: Fault
     fired: bool
@@ -48,16 +48,16 @@ class Result:
     lost: int
 
     @property
-    def fine(self) -> bool:
-        """Whether it did what it may, and nothing else, and all was well again soon."""
+    def passed(self) -> bool:
+        """Whether only permitted failures happened, and recovery was quick."""
         return self.correct and self.seen.recovery_seconds <= RECOVERY_SECONDS
 
     @property
     def correct(self) -> bool:
-        """Whether it did what it may, and nothing else, however long that took."""
+        """Whether only permitted failures happened, however long recovery took."""
         failed_where_it_may = self.fault.may_fail or not self.seen.failures
-        told = set(self.seen.failures) <= self.fault.told
-        return self.fired and told and not self.seen.wrong and failed_where_it_may and not self.lost
+        expected = set(self.seen.failures) <= self.fault.expected_reasons
+        return self.fired and expected and not self.seen.wrong and failed_where_it_may and not self.lost
 
 
 @contextlib.contextmanager
@@ -179,14 +179,14 @@ def _enroll_until_refused(address: str) -> Reason | None:
 
 def can_mount(folder: Path) -> bool:
     """Whether a small file system can be made here."""
-    place = folder / "probe"
-    place.mkdir()
+    mount_point = folder / "probe"
+    mount_point.mkdir()
     done = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(place)], capture_output=True, check=False
+        ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(mount_point)], capture_output=True, check=False
     )
     if done.returncode == 0:
-        subprocess.run(["umount", str(place)], check=True)
-    place.rmdir()
+        subprocess.run(["umount", str(mount_point)], check=True)
+    mount_point.rmdir()
     return done.returncode == 0
 
 
@@ -217,10 +217,10 @@ FAULTS = {
 }
 
 
-def suffer(
+def inject(
     stack: Stack, fault: Fault, photo: Path, *, seconds: float, security: Security | None = None
 ) -> Result:
-    """Have a fault for a while under load, and wait until all is well."""
+    """Cause a fault for a while under load, and wait for recovery."""
     load = Load(stack.target, photo, security=security)
     stack.loop.run(load.start())
     try:

@@ -1,4 +1,4 @@
-"""Callers who know what is right: true and false claims, photos, enrolments that must not get lost."""
+"""Callers who know what is right: true and false claims, photos, enrollments that must not get lost."""
 
 import asyncio
 import dataclasses
@@ -14,8 +14,8 @@ from facerec.client import AsyncMatcherClient, Encoding, Security
 from facerec.errors import FacerecError, Reason
 
 SPACE = "dlib-resnet-v1/small/150x0.25"
-# What a caller may be told while something is broken: each says to come back.
-CALM = frozenset(
+# The reasons a caller may get while something is broken: all are retryable.
+RETRYABLE = frozenset(
     {
         Reason.STORE_UNAVAILABLE,
         Reason.ENCODER_UNAVAILABLE,
@@ -41,7 +41,7 @@ class Answer:
 
     @property
     def bad(self) -> bool:
-        """Whether something was amiss with it: failed, or slow."""
+        """Whether it failed or was slow."""
         return self.reason is not None or self.ended - self.began > SLOW_SECONDS
 
 
@@ -53,7 +53,7 @@ def vector(seed: int) -> npt.NDArray[np.float32]:
 
 
 class Load:
-    """Calls at a steady pace through the client's own retries, from when it starts until it is stopped."""
+    """Calls at a fixed rate with the client's own retries, until it is stopped."""
 
     def __init__(
         self, target: str, photo: Path | None, *, workers: int = 4, pause_seconds: float = 0.02,
@@ -70,7 +70,7 @@ class Load:
         self.enrolled: list[str] = []
 
     async def start(self) -> None:
-        """Enroll whom the claims are about, and begin."""
+        """Enroll the people of the claims, and begin."""
         self._client = AsyncMatcherClient(self._target, timeout_seconds=CALL_SECONDS, security=self._security)
         for person in range(PEOPLE):
             await self._client.enroll(f"p{person}", Encoding(vector(person), SPACE))
@@ -78,7 +78,7 @@ class Load:
             await self._client.enroll("photographed", self._photo)
             self._tasks.append(asyncio.create_task(self._photos()))
         self._tasks += [asyncio.create_task(self._claims(number)) for number in range(self._workers)]
-        self._tasks.append(asyncio.create_task(self._enrolments()))
+        self._tasks.append(asyncio.create_task(self._enrollments()))
 
     async def stop(self) -> None:
         """End, and wait for the last answers."""
@@ -87,7 +87,7 @@ class Load:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def lost(self) -> list[str]:
-        """The people whose enrolment was acknowledged and who are not there."""
+        """The people whose enrollment was acknowledged and who are not there."""
         there = {person.person_id async for person in self._client.list_persons(page_size=1000)}
         await self._client.close()
         return [person for person in self.enrolled if person not in there]
@@ -119,7 +119,7 @@ class Load:
             reason = error.reason
         self.answers.append(Answer(kind, began, time.monotonic(), reason, wrong))
 
-    async def _enrolments(self) -> None:
+    async def _enrollments(self) -> None:
         """A new person again and again; one that is not acknowledged is asked for until it is."""
         number = 0
         while True:
@@ -140,7 +140,7 @@ class Load:
 
 @dataclasses.dataclass(frozen=True)
 class Seen:
-    """What callers saw of a fault: calls, failures by reason, wrong ones, seconds until all is well."""
+    """What callers saw of a fault: calls, failures by reason, wrong ones, seconds until recovery."""
 
     calls: int
     failures: Counter[Reason]

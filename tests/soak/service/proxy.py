@@ -1,4 +1,4 @@
-"""A proxy that does to connections what networks do: resets them, swallows, delays, forgets one end."""
+"""A proxy that disturbs connections: resets, black-holes, delays, and half-open connections."""
 
 import asyncio
 import contextlib
@@ -12,13 +12,13 @@ Opened = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
 class Mode(enum.Enum):
-    """What becomes of bytes and connections."""
+    """What the proxy does with bytes and connections."""
 
     PASS = "pass"
     RESET = "reset"  # connections there are end by RST, new ones at once
     BLACK_HOLE = "black hole"  # nothing arrives, as when packets are dropped; afterwards it does
     DELAY = "delay"  # everything arrives DELAY_SECONDS late
-    HALF_OPEN = "half open"  # the far end of connections there are is gone without a word; new ones are fine
+    HALF_OPEN = "half open"  # the far end of connections there are is gone without a word; new ones work
 
 
 class FaultProxy:
@@ -45,7 +45,7 @@ class FaultProxy:
             self._server.close()
 
     async def switch(self, mode: Mode) -> None:
-        """Behave otherwise from now on."""
+        """Change the behaviour from now on."""
         async with self._changed:
             self._mode = mode
             self._changed.notify_all()
@@ -92,7 +92,7 @@ class FaultProxy:
                 writer.write(data)
                 await writer.drain()
         if self._mode is Mode.HALF_OPEN:
-            # The far end is gone and this one is not told: it finds out by itself, or never.
+            # The far end is gone and this one gets no notice: it finds out by itself, or never.
             async with self._changed:
                 await self._changed.wait_for(lambda: self._mode is not Mode.HALF_OPEN)
         if not writer.transport.is_closing():

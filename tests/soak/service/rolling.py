@@ -1,4 +1,4 @@
-"""Each replica replaced in turn under load: no call may fail, no enrolment be lost."""
+"""Each replica replaced in turn under load: no call may fail, and no enrollment may be lost."""
 
 import dataclasses
 import functools
@@ -20,8 +20,8 @@ class Rolled:
     seen: Seen
 
     @property
-    def fine(self) -> bool:
-        """Whether nobody noticed."""
+    def passed(self) -> bool:
+        """Whether no call failed."""
         return not self.lost and not self.seen.failures and not self.seen.wrong
 
 

@@ -24,7 +24,7 @@ ENCODER = (*DRAIN, "--model-cache-dir", str(ROOT / ".cache" / "models"), "--thre
 
 
 class Replica:
-    """A service's process, which is started again at the address it had."""
+    """A service's process, which is restarted at the same address."""
 
     def __init__(self, module: str, ready: str, *flags: str) -> None:
         self._module, self._ready, self._flags = module, ready, flags
@@ -47,7 +47,7 @@ class Replica:
         self.process.event(self._ready)
 
     def replace(self) -> None:
-        """End it in peace and start it again."""
+        """Stop it gracefully and start it again."""
         assert self.process.stop() == 0
         self.start()
 
@@ -96,7 +96,7 @@ class Stack:
         places = iter(range(1_000_000_000))
 
         async def to_encoder() -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-            """The encoders in turn, past one that is down."""
+            """The encoders in turn, skipping one that is down."""
             first = next(places)
             for turn in range(2):
                 host, _, port = self.encoders[(first + turn) % 2].address.rpartition(":")
@@ -117,7 +117,7 @@ class Stack:
     def open(cls, *, matcher: tuple[str, ...] = (), encoder: tuple[str, ...] = ()) -> Iterator["Stack"]:
         """A stack in a folder of its own, which goes with it."""
         folder = Path(tempfile.mkdtemp(prefix="facerec-soak-"))
-        folder.chmod(0o755)  # run as root, Postgres has a user of its own
+        folder.chmod(0o755)  # under root Postgres runs as another user, which must enter it
         try:
             stack = cls(folder, matcher, encoder)
             try:
@@ -149,7 +149,7 @@ class Stack:
         return [line for each in replicas for line in tuple(each.process.lines) if "internal_error" in line]
 
     def stop(self) -> None:
-        """End all in peace."""
+        """Stop all gracefully."""
         for replica in (*self.matchers, *self.encoders):
             replica.stop()
         self.loop.run(self.to_database.stop())

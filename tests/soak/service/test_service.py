@@ -1,4 +1,4 @@
-"""The long runs in short: the same code over one stack, with both services in it."""
+"""Short forms of the long runs: the same code over one stack with both services."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -31,10 +31,10 @@ def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(load, "CALL_SECONDS", LIMIT_SECONDS)
 
 
-def test_nobody_notices_that_a_replica_is_replaced(stack: Stack, photo: Path) -> None:
+def test_no_call_fails_while_a_replica_is_replaced(stack: Stack, photo: Path) -> None:
     found = rolling.roll(stack, photo, times=1, calm_seconds=0.3, until_called=True)
     assert found.replaced == 4
-    assert found.fine, found
+    assert found.passed, found
     assert found.enrolled > 5
 
 
@@ -42,11 +42,11 @@ def test_nobody_notices_that_a_replica_is_replaced(stack: Stack, photo: Path) ->
     "name", ["matcher killed", "database connections reset", "lock held, pool exhausted"]
 )
 def test_a_fault_is_survived_without_a_wrong_answer(stack: Stack, photo: Path, name: str) -> None:
-    found = faults.suffer(stack, faults.FAULTS[name], photo, seconds=1.5)
+    found = faults.inject(stack, faults.FAULTS[name], photo, seconds=1.5)
     assert found.correct, found
 
 
-def test_frames_at_fault_leave_the_service_and_its_callers_alone(stack: Stack) -> None:
+def test_invalid_frames_affect_neither_the_service_nor_its_callers(stack: Stack) -> None:
     found = hostile.attack(stack, frames=500, idle=50, quiet_seconds=1.0, aside=False)
     assert found.alive
     assert found.intact
@@ -54,14 +54,14 @@ def test_frames_at_fault_leave_the_service_and_its_callers_alone(stack: Stack) -
     assert not found.internal_errors
 
 
-def test_a_pace_is_found(stack: Stack, photo: Path) -> None:
+def test_a_sustainable_rate_is_found(stack: Stack, photo: Path) -> None:
     found = endurance.pace(stack, photo, share=0.5, workers=4, seconds=0.5)
     assert found.saturated_rate > 0
     assert found.rate > 0
 
 
-def test_a_load_is_answered_in_full_and_leaks_no_file(stack: Stack, photo: Path) -> None:
-    found = endurance.endure(stack, photo, seconds=4.0, workers=2, pause_seconds=0.02)
+def test_a_load_is_answered_completely_and_leaks_no_file(stack: Stack, photo: Path) -> None:
+    found = endurance.run(stack, photo, seconds=4.0, workers=2, pause_seconds=0.02)
     assert found.calls > 0
     assert (found.failures.total(), found.wrong, found.lost) == (0, 0, 0)
     for process in found.processes:

@@ -26,7 +26,7 @@ from tests.soak.service.stack import DRAIN, Loop
 
 STEPS = 8
 PACKAGES = ("facerec", "matcher_service")
-# What an expanding migration may do: a column with a default in every partition, a table, a function anew.
+# What an expanding migration may do: a column with a default, a table, a new version of a function.
 EXPANDING = """-- serves: {head}
 ALTER TABLE facerec.person ADD note text NOT NULL DEFAULT '';
 ALTER TABLE facerec.collection ADD note text NOT NULL DEFAULT '';
@@ -49,8 +49,8 @@ class Upgraded:
     refusals: int
 
     @property
-    def fine(self) -> bool:
-        """Whether nobody noticed."""
+    def passed(self) -> bool:
+        """Whether no call failed."""
         return not (self.lost or self.seen.failures or self.seen.wrong or self.refusals)
 
 
@@ -65,7 +65,7 @@ class Matcher:
         self.processes[0].event("database_ready")
 
     def replace(self, release: Path) -> None:
-        """End it in peace, and start a release in its place that callers come back to."""
+        """Stop it gracefully, and start another release at its address."""
         assert self.processes[-1].stop() == 0
         process = ServiceProcess("matcher_service", *self._flags, address=self.address, folder=release)
         self.processes.append(process)
@@ -136,7 +136,7 @@ def _wait_for(load: Load, calls: int) -> None:
 @contextmanager
 def _folder() -> Iterator[Path]:
     folder = Path(tempfile.mkdtemp(prefix="facerec-soak-"))
-    folder.chmod(0o755)  # run as root, Postgres has a user of its own
+    folder.chmod(0o755)  # under root Postgres runs as another user, which must enter it
     try:
         yield folder
     finally:
@@ -166,5 +166,5 @@ def _migrate(release: Path, database_url: str) -> int:
     command = [sys.executable, "-m", "matcher_service"]
     environment = os.environ | {"MATCHER_DATABASE_URL": database_url}
     subprocess.run([*command, "migrate"], cwd=release, env=environment, check=True, capture_output=True)
-    told = subprocess.run([*command, "version", "--json"], cwd=release, check=True, capture_output=True)
-    return int(json.loads(told.stdout)["schema"])
+    ran = subprocess.run([*command, "version", "--json"], cwd=release, check=True, capture_output=True)
+    return int(json.loads(ran.stdout)["schema"])

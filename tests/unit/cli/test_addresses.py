@@ -1,4 +1,4 @@
-"""What a command says of an address where the service it needs does not answer."""
+"""The errors of commands whose service does not answer at its address."""
 
 import asyncio
 import contextlib
@@ -55,7 +55,7 @@ def said(capsys: pytest.CaptureFixture[str]) -> Callable[[str], str]:
         ("nobody.invalid:50052", "the host name nobody.invalid is unknown"),
     ],
 )
-def test_an_address_that_cannot_be_right_is_told_with_what_is_wrong(
+def test_an_invalid_address_is_refused_with_what_is_wrong(
     address: str, words: str, said: Callable[[str], str]
 ) -> None:
     assert said(address).startswith(words)
@@ -79,34 +79,38 @@ def test_an_address_of_another_form_is_refused(
     assert capsys.readouterr().err.startswith(f"error: address {address!r}: {fix}")
 
 
-def test_an_address_of_an_encoder_is_told_an_encoder_s_port(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_encoders_address_without_a_port_is_refused_with_an_example(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     assert main(["status", "--encoder", "localhost", "--matcher", "localhost", "--json"]) == 1
-    told = json.loads(capsys.readouterr().out)
-    assert "such as 127.0.0.1:50051" in told["encoder"]["problem"]
-    assert "such as 127.0.0.1:50052" in told["matcher"]["problem"]
+    report = json.loads(capsys.readouterr().out)
+    assert "such as 127.0.0.1:50051" in report["encoder"]["problem"]
+    assert "such as 127.0.0.1:50052" in report["matcher"]["problem"]
 
 
-async def test_a_service_that_is_not_ready_yet_is_told_from_one_that_is_not_there(
+async def test_a_service_that_is_not_ready_is_distinguished_from_one_that_is_absent(
     said: Callable[[str], str],
 ) -> None:
     async with listening(MATCHER_SERVICE, ready=False) as server:
-        told = await asyncio.to_thread(said, server.address)
-    assert told.startswith("it is not serving yet")
+        problem = await asyncio.to_thread(said, server.address)
+    assert problem.startswith("it is not serving yet")
 
 
-async def test_a_service_of_a_release_without_the_call_is_told_to_be_that(said: Callable[[str], str]) -> None:
+async def test_a_service_of_a_release_without_the_call_is_reported_as_such(
+    said: Callable[[str], str],
+) -> None:
     async with listening(MATCHER_SERVICE) as server:
-        told = await asyncio.to_thread(said, server.address)
-    assert told.startswith("its release does not have this call")
+        problem = await asyncio.to_thread(said, server.address)
+    assert problem.startswith("its release does not have this call")
 
 
-async def test_the_other_service_s_address_is_told_to_be_that(said: Callable[[str], str]) -> None:
+async def test_the_address_of_the_other_service_is_reported_as_such(said: Callable[[str], str]) -> None:
     async with listening(ENCODER_SERVICE) as server:
-        told = await asyncio.to_thread(said, server.address)
-    assert told.startswith("it is the encoder: give the matcher's address with --matcher")
+        problem = await asyncio.to_thread(said, server.address)
+    assert problem.startswith("it is the encoder: give the matcher's address with --matcher")
 
 
-async def test_a_service_that_speaks_tls_is_told_to_and_what_it_takes(
+async def test_a_service_that_speaks_tls_is_reported_with_the_setting_it_needs(
     said: Callable[[str], str], tmp_path: Path
 ) -> None:
     made = trustme.CA().issue_cert("127.0.0.1")
@@ -114,20 +118,20 @@ async def test_a_service_that_speaks_tls_is_told_to_and_what_it_takes(
     made.cert_chain_pems[0].write_to_path(str(cert))
     made.private_key_pem.write_to_path(str(key))
     async with listening(MATCHER_SERVICE, tls_cert_file=cert, tls_key_file=key) as server:
-        told = await asyncio.to_thread(said, server.address)
-    assert told.startswith("it uses TLS: set FACEREC_TLS_CA_FILE to the CA of its certificate")
+        problem = await asyncio.to_thread(said, server.address)
+    assert problem.startswith("it uses TLS: set FACEREC_TLS_CA_FILE to the CA of its certificate")
 
 
-async def test_a_service_that_speaks_plain_text_is_told_to_one_who_asks_for_tls(
+async def test_a_service_that_speaks_plain_text_is_reported_to_a_caller_with_tls(
     said: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("FACEREC_TLS", "1")
     async with listening(MATCHER_SERVICE) as server:
-        told = await asyncio.to_thread(said, server.address)
-    assert told.startswith("it uses plain text, not TLS; unset FACEREC_TLS")
+        problem = await asyncio.to_thread(said, server.address)
+    assert problem.startswith("it uses plain text, not TLS; unset FACEREC_TLS")
 
 
-async def test_nothing_but_the_line_is_written_where_tls_is_not_agreed_on() -> None:
+async def test_a_failed_tls_handshake_prints_only_the_error_line() -> None:
     async with listening(MATCHER_SERVICE) as server:
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "facerec", "people", "--matcher", server.address),
@@ -138,24 +142,24 @@ async def test_nothing_but_the_line_is_written_where_tls_is_not_agreed_on() -> N
     assert (process.returncode, said.count(b"\n"), said[:7]) == (2, 1, b"error: ")
 
 
-async def test_what_is_no_facerec_service_is_told_to_be_none(said: Callable[[str], str]) -> None:
+async def test_a_server_that_is_no_facerec_service_is_reported_as_such(said: Callable[[str], str]) -> None:
     async def hang_up(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.close()
 
     async with await asyncio.start_server(hang_up, "127.0.0.1", 0) as server:
         host, port = server.sockets[0].getsockname()
-        told = await asyncio.to_thread(said, f"{host}:{port}")
-    assert told.startswith("it is not a facerec service")
+        problem = await asyncio.to_thread(said, f"{host}:{port}")
+    assert problem.startswith("it is not a facerec service")
 
 
 def test_the_help_names_the_variables_for_keys_and_tls(capsys: pytest.CaptureFixture[str]) -> None:
     main(["--help"])
-    told = capsys.readouterr().out
+    output = capsys.readouterr().out
     for name in ("API_KEY", "API_KEY_FILE", "TLS", "TLS_CA_FILE", "TLS_CERT_FILE", "TLS_KEY_FILE"):
-        assert f"FACEREC_{name}" in told
-    assert "FACEREC_TLS_SERVER_NAME" in told
-    assert "FACEREC_PLAINTEXT_KEY" in told
+        assert f"FACEREC_{name}" in output
+    assert "FACEREC_TLS_SERVER_NAME" in output
+    assert "FACEREC_PLAINTEXT_KEY" in output
     for command in ("verify", "encode", "people"):
         main([command, "--help"])
-        told = " ".join(capsys.readouterr().out.split())
-        assert "FACEREC_API_KEY is the key, FACEREC_TLS_CA_FILE the CA" in told
+        problem = " ".join(capsys.readouterr().out.split())
+        assert "FACEREC_API_KEY is the key, FACEREC_TLS_CA_FILE the CA" in problem

@@ -1,4 +1,4 @@
-"""How a command ends: its exit code where its reader leaves, or somebody interrupts it."""
+"""A command's exit code when its reader leaves or a user interrupts it."""
 
 import contextlib
 import json
@@ -30,7 +30,7 @@ def run_without_reader(*command: str) -> tuple[int, str]:
 
 
 @pytest.mark.parametrize("arguments", [KEY, (*KEY, "--json"), ("--help",), ("--version",)], ids=str)
-def test_a_command_whose_reader_left_ends_with_0_and_without_complaint(arguments: tuple[str, ...]) -> None:
+def test_a_command_whose_reader_left_ends_silently_with_0(arguments: tuple[str, ...]) -> None:
     code, said = run_without_reader(sys.executable, "-m", "facerec", *arguments)
     assert (code, "Broken pipe" in said, "Traceback" in said) == (0, False, False)
 
@@ -93,7 +93,7 @@ def test_an_interruption_is_one_line_and_exit_code_130(
 
 @pytest.mark.parametrize("json_flag", [(), ("--json",)], ids=["text", "json"])
 @pytest.mark.parametrize("module", ["typer.core", "rich.console", "facerec.cli.app", "numpy", "grpc"])
-def test_an_interruption_while_the_command_is_loaded_is_one_line_too(
+def test_an_interruption_while_the_command_is_loading_is_one_line_too(
     module: str, json_flag: tuple[str, ...]
 ) -> None:
     """Before the first of these Python starts, and loads what answers: until then nobody's code is asked."""
@@ -119,7 +119,7 @@ def test_an_interruption_while_the_command_is_loaded_is_one_line_too(
     assert json_flag or out == ""
 
 
-def test_what_is_interrupted_once_all_is_said_keeps_its_exit_code() -> None:
+def test_an_interruption_after_all_output_keeps_the_exit_code() -> None:
     script = (
         "import os, signal, sys; import facerec.__main__\n"
         "sys.argv = ['facerec', '--version']; facerec.__main__.main(); os.kill(os.getpid(), signal.SIGINT)"

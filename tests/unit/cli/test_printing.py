@@ -1,4 +1,4 @@
-"""What a terminal gets of other people's text."""
+"""How untrusted text is printed on a terminal."""
 
 import io
 import json
@@ -48,7 +48,7 @@ KEPT = ("Ann O'Neill-Žižek", "山田　太郎", "שלום", "مريم", "Ἀρ
 
 
 @pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
-def test_what_steers_a_terminal_or_is_not_seen_is_escaped(text: str) -> None:
+def test_control_and_invisible_characters_are_escaped(text: str) -> None:
     shown = printable(text)
     assert shown.isascii()
     assert shown.isprintable()
@@ -56,11 +56,11 @@ def test_what_steers_a_terminal_or_is_not_seen_is_escaped(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", KEPT)
-def test_letters_of_every_script_stay_as_they_are(text: str) -> None:
+def test_letters_of_every_script_are_unchanged(text: str) -> None:
     assert printable(text) == text
 
 
-def test_no_character_of_a_steering_kind_passes() -> None:
+def test_no_control_character_passes() -> None:
     passed = {
         unicodedata.category(printable(chr(code)))
         for code in range(0x110000)
@@ -75,11 +75,11 @@ def test_lines_tables_and_progress_show_text_escaped(text: str, capfd: pytest.Ca
     output.error_line(f"error: {text}")
     output.table((text, "faces"), [(text, 1), (f"{text}[bold]", 2)])
     output.console(stderr=True).print(f"refused {text}.jpg")
-    told = capfd.readouterr()
-    for shown in (told.out, told.err):
+    printed = capfd.readouterr()
+    for shown in (printed.out, printed.err):
         assert printable(text) in shown
         assert all(printable(line) == line for line in shown.split("\n"))
-    assert len(told.err.split("\n")) == 3, "a line a message"
+    assert len(printed.err.split("\n")) == 3, "a line a message"
 
 
 @pytest.mark.parametrize(
@@ -94,10 +94,10 @@ def test_markup_in_a_name_is_text(text: str, capsys: pytest.CaptureFixture[str])
 @pytest.mark.parametrize("text", [*HOSTILE.values(), *KEPT])
 def test_json_has_the_exact_text_in_ascii(text: str, capsys: pytest.CaptureFixture[str]) -> None:
     output.as_json({"name": text})
-    told = capsys.readouterr().out
-    assert told.isascii()
-    assert json.loads(told) == {"name": text}
-    assert told.removesuffix("\n").isprintable()
+    printed = capsys.readouterr().out
+    assert printed.isascii()
+    assert json.loads(printed) == {"name": text}
+    assert printed.removesuffix("\n").isprintable()
 
 
 def annotated(name: str, path: Path, *, person_id: str = "", font: Path | None = None) -> bytes:
@@ -118,14 +118,14 @@ def test_a_label_in_a_picture_shows_a_name_escaped(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["山田太郎", "Иван", "مريم", "आशा", "José"])
-def test_a_name_that_the_font_lacks_letters_of_gives_way_to_the_id(name: str, tmp_path: Path) -> None:
+def test_a_label_shows_the_id_if_the_font_lacks_letters_of_the_name(name: str, tmp_path: Path) -> None:
     path = tmp_path / "out.png"
     assert annotated(name, path, person_id="p-17") == annotated("p-17", path)
     escaped = "".join(c if c.isascii() else c.encode("unicode_escape").decode() for c in name)
     assert annotated(name, path, person_id=name) == annotated(escaped, path) != annotated("p-17", path)
 
 
-def test_a_font_of_one_s_own_draws_the_letters_it_has(tmp_path: Path) -> None:
+def test_a_given_font_draws_the_letters_it_has(tmp_path: Path) -> None:
     font = Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf"
     path = tmp_path / "out.png"
     drawn = annotated("Иван", path, person_id="p-17", font=font)
@@ -133,7 +133,7 @@ def test_a_font_of_one_s_own_draws_the_letters_it_has(tmp_path: Path) -> None:
     assert annotated("山田", path, person_id="p-17", font=font) == annotated("p-17", path, font=font)
 
 
-def test_what_is_no_font_is_told_before_anything_is_asked(
+def test_a_file_that_is_no_font_is_refused_before_any_call(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     photo = tmp_path / "photo.png"
@@ -152,36 +152,38 @@ def test_an_export_in_json_lines_has_the_exact_text_in_ascii(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
-@pytest.mark.parametrize("told_format", ["console", "json"])
+@pytest.mark.parametrize("log_format", ["console", "json"])
 def test_a_service_s_log_on_a_terminal_is_escaped(
-    text: str, told_format: logs.Format, capfd: pytest.CaptureFixture[str]
+    text: str, log_format: logs.Format, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    log_everywhere(text, told_format)
-    told = capfd.readouterr().err
-    assert not {each for line in told.split("\n") for each in COLORS.sub("", line) if printable(each) != each}
-    assert told.count("\n") == 3, "a line an event"
+    log_everywhere(text, log_format)
+    errors = capfd.readouterr().err
+    assert not {
+        each for line in errors.split("\n") for each in COLORS.sub("", line) if printable(each) != each
+    }
+    assert errors.count("\n") == 3, "a line an event"
 
 
-def log_everywhere(text: str, told_format: logs.Format) -> None:
+def log_everywhere(text: str, log_format: logs.Format) -> None:
     structlog.reset_defaults()
-    logs.configure("info", told_format)
+    logs.configure("info", log_format)
     structlog.get_logger("ours").info("event", name=text, many=[text], **{"key": text})
     logging.getLogger("another").warning("said %s", text)
     logs.write("calls", text, [(1.0, {"caller": text})])
 
 
-@pytest.mark.parametrize("told_format", ["console", "json"])
+@pytest.mark.parametrize("log_format", ["console", "json"])
 def test_an_exception_that_a_library_logs_shows_neither_message_nor_variables(
-    told_format: logs.Format, capfd: pytest.CaptureFixture[str]
+    log_format: logs.Format, capfd: pytest.CaptureFixture[str]
 ) -> None:
     structlog.reset_defaults()
-    logs.configure("info", told_format)
+    logs.configure("info", log_format)
     vector = "of-a-face"
     try:
-        raise ValueError(f"not to be told: {vector}")
+        raise ValueError(f"not to be printed: {vector}")
     except ValueError:
         logging.getLogger("another").exception("failed")
-    told = capfd.readouterr().err
-    assert "of-a-face" not in told
-    assert "ValueError" in told
-    assert "test_printing.py" in told
+    errors = capfd.readouterr().err
+    assert "of-a-face" not in errors
+    assert "ValueError" in errors
+    assert "test_printing.py" in errors

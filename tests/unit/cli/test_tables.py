@@ -42,7 +42,7 @@ def test_a_row_that_does_not_fit_is_a_line_for_each_value_it_has() -> None:
     ]
 
 
-def test_columns_stand_below_their_names_whatever_the_width_of_their_letters() -> None:
+def test_columns_are_aligned_whatever_the_width_of_their_letters() -> None:
     (head, rule), lines = layout(("name", "faces"), [("山田", 5), ("Ann", 12)], 80)
     assert (head, rule) == ("name  faces", "-----------")
     assert lines == ["山田      5", "Ann      12"]
@@ -113,7 +113,7 @@ def test_a_table_stands_between_empty_lines_at_a_terminal_alone(
     assert (len(lines), lines[0], lines[-1]) == (5, "", "")
 
 
-def test_what_a_calibration_asks_for_is_named_by_this_command_s_flags(
+def test_advice_of_a_calibration_names_the_commands_flags(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     asks = "ask for target_false_hits of 0.1 or more or set max_persons to 5000, where there are as many"

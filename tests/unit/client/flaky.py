@@ -1,4 +1,4 @@
-"""A real server whose services answer as a test tells them to."""
+"""A real server whose services answer as a test requires."""
 
 import asyncio
 import contextlib
@@ -56,7 +56,7 @@ class FlakyEncoder:
 
 
 class PagedMatcher:
-    """Has `NAMES` to list, and refuses the first `refusals` enrolments; by default every one."""
+    """Has `NAMES` to list, and refuses the first `refusals` enrollments; by default every one."""
 
     def __init__(self, error: FacerecError, refusals: int = 1000) -> None:
         self.error = error

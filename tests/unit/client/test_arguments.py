@@ -38,7 +38,7 @@ NOBODY = "127.0.0.1:1"
     ],
 )
 @pytest.mark.parametrize("client", [EncoderClient, AsyncEncoderClient])
-def test_an_address_without_a_port_or_of_the_web_is_refused_by_its_name(client: Any, address: str) -> None:
+def test_an_address_without_a_port_or_with_http_is_refused_by_its_name(client: Any, address: str) -> None:
     with pytest.raises(FacerecError) as caught:
         client(address)
     assert (caught.value.reason, caught.value.field) == (Reason.OPTION_INVALID, "address")
@@ -60,7 +60,7 @@ def test_an_address_without_a_port_or_of_the_web_is_refused_by_its_name(client: 
         "xds:///faces",
     ],
 )
-def test_an_address_with_a_port_or_of_another_kind_is_taken(address: str) -> None:
+def test_an_address_with_a_port_or_of_another_scheme_is_accepted(address: str) -> None:
     EncoderClient(address).close()
 
 
@@ -86,7 +86,7 @@ def test_a_probe_of_another_kind_is_refused_by_its_field(
     assert hint in caught.value.message
 
 
-def test_each_method_names_the_place_of_the_probe_at_fault() -> None:
+def test_each_method_names_the_path_of_the_invalid_probe() -> None:
     wrong: Any = VECTOR
     with MatcherClient(NOBODY) as client:
         for call, field in (
@@ -100,7 +100,7 @@ def test_each_method_names_the_place_of_the_probe_at_fault() -> None:
             assert caught.value.field == f"{field}.encoding.space"
 
 
-async def test_bytes_in_any_form_are_an_image_and_a_path_is_none() -> None:
+async def test_bytes_in_any_form_are_an_image_and_a_path_is_refused() -> None:
     async with serving() as server, AsyncEncoderClient(server.address) as client:
         for image in (b"image", bytearray(b"image"), memoryview(b"image")):
             assert (await client.encode(image)).image_width == 5  # type: ignore[arg-type]
@@ -109,7 +109,7 @@ async def test_bytes_in_any_form_are_an_image_and_a_path_is_none() -> None:
     assert (caught.value.reason, caught.value.field) == (Reason.IMAGE_INVALID, "image")
 
 
-async def test_a_client_made_where_no_event_loop_runs_belongs_to_that_of_its_first_call() -> None:
+async def test_a_client_made_without_an_event_loop_belongs_to_that_of_its_first_call() -> None:
     async def fails(client: AsyncEncoderClient) -> FacerecError:
         with pytest.raises(FacerecError) as caught:
             await client.encode(b"image")

@@ -98,8 +98,8 @@ async def test_an_error_carries_the_services_reason_field_and_delay() -> None:
         with MatcherClient(server.address) as sync_client, pytest.raises(FacerecError) as from_sync:
             await asyncio.to_thread(sync_client.enroll, "ann", b"image")
     for error in (from_async.value, from_sync.value):
-        told = (error.reason, error.message, error.field, error.retry_after_seconds)
-        assert told == (Reason.OVERLOADED, "busy", "items[1].probe.image", 1.5)
+        fields = (error.reason, error.message, error.field, error.retry_after_seconds)
+        assert fields == (Reason.OVERLOADED, "busy", "items[1].probe.image", 1.5)
     assert matcher.calls == 2, "a refusal is not retried behind the caller's back"
 
 
@@ -116,7 +116,7 @@ async def test_listing_goes_through_every_page_and_fetches_no_page_unasked() -> 
     assert (first.person_id, matcher.calls) == (NAMES[0], 7)
 
 
-async def test_nobody_at_the_address_is_unreachable_and_says_where() -> None:
+async def test_an_address_without_a_server_is_unreachable_and_named() -> None:
     async with AsyncMatcherClient("127.0.0.1:1") as client:
         with pytest.raises(FacerecError, match=r"127\.0\.0\.1:1") as caught:
             await client.get_person("ann")
@@ -142,14 +142,14 @@ async def test_a_request_over_the_message_limit_is_refused_before_it_is_sent() -
     assert caught.value.reason is Reason.IMAGE_TOO_LARGE
 
 
-def test_an_encoding_survives_the_way_through_its_message() -> None:
+def test_an_encoding_survives_conversion_to_its_message_and_back() -> None:
     values = np.random.default_rng(1).normal(size=128).astype(np.float32)
     back = Encoding.from_message(Encoding(values, "a/b/c", "made here").to_message())
     assert np.array_equal(back.values, values)
     assert (back.space, back.fingerprint) == ("a/b/c", "made here")
 
 
-def test_exactly_the_calls_that_the_contract_calls_safe_are_retried() -> None:
+def test_only_the_calls_that_the_contract_calls_safe_are_retried() -> None:
     contract = (PROTOS / "matcher/v1/matcher.proto").read_text()
     matcher, collections = contract.split("service CollectionService")
     for service, text in (("MatcherService", matcher), ("CollectionService", collections)):
@@ -182,7 +182,7 @@ def test_the_documented_retries_are_those_of_the_clients() -> None:
         (CollectionClient, AsyncCollectionClient),
     ],
 )
-def test_both_forms_have_the_same_described_methods(blocking: type, on_loop: type) -> None:
+def test_both_clients_have_the_same_documented_methods(blocking: type, on_loop: type) -> None:
     def methods(kind: type) -> dict[str, tuple[str, str | None]]:
         public = ((name, value) for name, value in vars(kind).items() if inspect.isfunction(value))
         return {name: (signature(value), value.__doc__) for name, value in public}
@@ -216,7 +216,7 @@ SETTINGS = CollectionSettings(
 )
 
 
-def test_settings_survive_the_way_through_their_message_and_none_says_nothing() -> None:
+def test_settings_survive_conversion_to_their_message_and_none_is_unset() -> None:
     assert CollectionSettings.from_message(SETTINGS.to_message()) == SETTINGS
     said = CollectionSettings().to_message()
     assert not said.duplicate_policy

@@ -1,4 +1,4 @@
-"""What a client that was closed answers to being used again."""
+"""The error of a closed client that is used again."""
 
 from collections.abc import AsyncIterator, Callable
 from typing import Any

@@ -1,4 +1,4 @@
-"""The command line where no service, or a misbehaving one, answers."""
+"""The command line with no service, or with a misbehaving one."""
 
 import asyncio
 import io
@@ -40,7 +40,7 @@ def test_help_and_version_load_neither_grpc_nor_numpy() -> None:
 
 
 @pytest.mark.parametrize("group", [(), ("people",), ("collections",), ("keys",)], ids=" ".join)
-def test_no_command_s_line_of_a_help_is_cut_at_80_columns(
+def test_no_help_line_of_a_command_is_cut_at_80_columns(
     group: tuple[str, ...], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("COLUMNS", "80")
@@ -131,7 +131,7 @@ async def test_a_busy_service_is_asked_again_until_the_photo_is_enrolled(
     assert [photo["person_id"] for photo in document["photos"]] == ["ann", "ben", "ben"]
 
 
-async def test_a_folder_is_given_up_when_the_fault_is_not_the_photos(
+async def test_a_folder_is_given_up_when_the_error_is_not_the_photos(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     photo_folder(tmp_path, *(f"ann/{number}.jpg" for number in range(40)))
@@ -168,10 +168,10 @@ async def test_a_photo_of_another_name_is_enrolled_and_other_files_are_named_as_
     async with serving(matcher=matcher) as server:
         arguments = ["enroll", "--folder", str(tmp_path), "--matcher", server.address]
         assert await asyncio.to_thread(main, arguments) == 0
-        told = capsys.readouterr()
+        output = capsys.readouterr()
         assert await asyncio.to_thread(main, [*arguments, "--json"]) == 0
-    assert "3 photos enrolled" in told.out
-    assert told.err.startswith("skipped 3 files") and "notes.txt" in told.err and "BMW" in told.err
+    assert "3 photos enrolled" in output.out
+    assert output.err.startswith("skipped 3 files") and "notes.txt" in output.err and "BMW" in output.err
     skipped = [Path(path).name for path in json.loads(capsys.readouterr().out)["skipped"]]
     assert skipped == ["BMW", "notes.txt", "old.db"]
 
@@ -194,7 +194,7 @@ def test_a_box_is_drawn_where_the_face_is_in_the_upright_picture(tmp_path: Path)
         assert drawn.getpixel((10, 10)) == (255, 255, 255)
 
 
-async def test_a_matcher_without_its_encoder_is_told_apart_from_no_matcher(
+async def test_a_matcher_without_its_encoder_is_distinguished_from_an_absent_matcher(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     photo = photo_folder(tmp_path, "a.jpg") / "a.jpg"

@@ -46,7 +46,7 @@ def test_a_dataclass_describes_each_field(kind: Any) -> None:
     assert {field.name for field in dataclasses.fields(kind)} <= described(kind.__doc__)
 
 
-def test_clients_security_and_errors_describe_what_they_are_made_of() -> None:
+def test_clients_security_and_errors_describe_their_fields() -> None:
     for client in (kind for name, kind in CLASSES.items() if name.endswith("Client")):
         assert set(inspect.signature(client).parameters) <= described(client.__doc__)
     assert set(inspect.signature(Security.from_environment).parameters) <= described(

@@ -1,4 +1,4 @@
-"""Where a client's key goes in plain text, and what the environment makes of it."""
+"""To which hosts a client sends its key in plain text, and how the environment changes that."""
 
 import socket
 import threading
@@ -146,7 +146,7 @@ def test_a_command_says_which_switch_is_wrong(
         assert f"error: {variable}=maybe: set it to 1, true, yes or on" in capsys.readouterr().err
 
 
-def test_whatever_belongs_to_tls_means_tls() -> None:
+def test_any_tls_option_turns_tls_on() -> None:
     parts = Security(ca_file="x"), Security(cert_file="x"), Security(key_file="x"), Security(server_name="x")
     assert all(part.is_tls for part in (*parts, Security(tls=True)))
     assert not Security(api_key="x", plaintext_key=True).is_tls
@@ -175,7 +175,7 @@ def listening() -> Iterator[tuple[int, list[bytes]]]:
     thread.join(10)
 
 
-def test_no_proxy_of_the_environment_hears_of_a_call(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_call_goes_through_a_proxy_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     with listening() as (proxy, heard), listening() as (port, reached):
         for variable in ("http_proxy", "https_proxy", "grpc_proxy", "all_proxy"):
             monkeypatch.setenv(variable, f"http://127.0.0.1:{proxy}")

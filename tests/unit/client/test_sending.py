@@ -1,4 +1,4 @@
-"""Calls that send many requests, whose iterator fails, waits for ever or is wanted no further."""
+"""Calls that send many requests, whose iterator fails, never ends or is abandoned."""
 
 import asyncio
 import logging
@@ -139,7 +139,7 @@ async def test_batches_are_imported_and_a_refusal_is_the_services() -> None:
             assert caught.value.field == OVERLOADED.field
 
 
-async def test_batches_that_never_come_are_not_waited_for_once_the_call_ended() -> None:
+async def test_a_call_that_ended_does_not_wait_for_further_batches() -> None:
     given = Given(REFUSED, waits=True)
     async with serving() as server, AsyncMatcherClient(server.address) as client:
         with pytest.raises(FacerecError, match="busy"):
@@ -161,7 +161,7 @@ async def test_a_refusal_is_the_services_while_batches_are_being_sent() -> None:
             assert caught.value.field == OVERLOADED.field
 
 
-async def test_a_stream_that_is_read_no_further_ends() -> None:
+async def test_a_stream_that_is_no_longer_read_ends() -> None:
     encoder, given = FlakyEncoder(), Given(IMAGE, waits=True)
     async with serving(encoder=encoder) as server, AsyncEncoderClient(server.address) as client:
         outcomes = client.encode_stream(given)
@@ -171,7 +171,7 @@ async def test_a_stream_that_is_read_no_further_ends() -> None:
         await asyncio.wait_for(encoder.ended.wait(), LIMIT_SECONDS)
 
 
-async def test_a_caller_that_is_cancelled_is_told_so_though_the_images_fail_with_it() -> None:
+async def test_a_cancelled_caller_gets_the_cancellation_even_if_its_images_fail_too() -> None:
     encoder, given = FlakyEncoder(), Given(IMAGE, waits=True, fault=FileNotFoundError("b.jpg"))
     async with serving(encoder=encoder) as server, AsyncEncoderClient(server.address) as client:
 

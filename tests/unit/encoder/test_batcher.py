@@ -1,4 +1,4 @@
-"""A batch is what queued while the last one ran, and each item has its own fate."""
+"""A batch holds the items that queued while the last one ran, and each item has its own result."""
 
 import threading
 from collections import deque
@@ -71,7 +71,7 @@ def expected_batches(items: Sequence[int], max_batch: int) -> list[list[int]]:
     max_batch=st.integers(1, 8),
     closing=st.booleans(),
 )
-def test_what_queued_runs_in_full_batches_and_each_item_has_its_own_result(
+def test_queued_items_run_in_full_batches_and_each_has_its_own_result(
     groups: list[list[int]], gone: set[int], max_batch: int, closing: bool
 ) -> None:
     run = Doubling()
@@ -105,7 +105,7 @@ def test_what_queued_runs_in_full_batches_and_each_item_has_its_own_result(
     assert not closer.is_alive()
 
 
-def test_a_lone_item_waits_for_nobody() -> None:
+def test_a_single_item_runs_at_once() -> None:
     run = Doubling()
     run.gate.set()
     batcher = batcher_of(run)
@@ -113,7 +113,7 @@ def test_a_lone_item_waits_for_nobody() -> None:
     batcher.close()
 
 
-def test_more_than_fits_is_refused_at_once_with_a_hint_and_nothing_of_it_is_queued() -> None:
+def test_items_beyond_the_queue_are_refused_at_once_with_a_delay_and_none_is_queued() -> None:
     run = Doubling()
     batcher = batcher_of(run, max_batch=2, capacity=5)
     hold(batcher, run)
@@ -128,7 +128,7 @@ def test_more_than_fits_is_refused_at_once_with_a_hint_and_nothing_of_it_is_queu
     batcher.close()
 
 
-def test_one_face_is_in_the_next_batch_however_many_a_crowd_has() -> None:
+def test_a_single_face_is_in_the_next_batch_however_many_faces_others_have() -> None:
     run = Doubling()
     batcher = batcher_of(run)
     hold(batcher, run)
@@ -150,7 +150,7 @@ def test_a_closed_batcher_refuses_new_items() -> None:
         batcher.submit([1])
 
 
-def test_closing_waits_no_longer_than_it_is_told() -> None:
+def test_closing_waits_no_longer_than_its_timeout() -> None:
     run = Doubling()
     batcher = batcher_of(run)
     held = hold(batcher, run)

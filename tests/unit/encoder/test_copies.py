@@ -1,4 +1,4 @@
-"""A copy has the size of a level of dlib's pyramid, and boxes found on it go back as from there."""
+"""A copy has the size of a level of dlib's pyramid, and its boxes are mapped back as dlib does."""
 
 import numpy as np
 import pytest
@@ -35,9 +35,7 @@ def test_a_copy_that_shows_a_face_shows_it_as_large_as_the_window(
 @pytest.mark.parametrize("upsample", [0, 1])
 @pytest.mark.parametrize("level", [1, 4, 9])
 @pytest.mark.parametrize("depth", [0, 1, 3])
-def test_a_box_goes_back_as_dlib_rounds_it_from_the_whole_pyramid(
-    upsample: int, level: int, depth: int
-) -> None:
+def test_a_box_is_mapped_back_and_rounded_as_dlib_does(upsample: int, level: int, depth: int) -> None:
     detector = HogDetector(max_pixels=10**9)
     copy = scaling.PyramidLevel(640, 480, upsample, level)
     for cell in range(-3, 40):

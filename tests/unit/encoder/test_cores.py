@@ -1,4 +1,4 @@
-"""Threads are sized to what the process may use."""
+"""The number of threads follows the cores that the process may use."""
 
 import os
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What an image costs is known from its header and its options."""
+"""The cost of an image follows from its header and its options."""
 
 import io
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""A device is what was asked for or says so, and one that fails ends the process."""
+"""The device is the requested one or the log says so, and a failed device ends the process."""
 
 import subprocess
 import sys
@@ -25,19 +25,19 @@ def choose(provider: Provider) -> Device:
     )
 
 
-def test_the_cpu_asked_for_is_taken_without_a_word() -> None:
+def test_a_requested_cpu_is_used_silently() -> None:
     assert choose(Provider.CPU) == Device(CPU, 1)
 
 
 @without_cuda
-def test_auto_takes_the_cpu_where_there_is_no_cuda_and_says_so() -> None:
+def test_auto_uses_the_cpu_without_cuda_and_says_so() -> None:
     chosen = choose(Provider.AUTO)
     assert (chosen.name, chosen.on_gpu) == (CPU, False)
     assert "no CUDA provider" in chosen.fallback_reason
 
 
 @without_cuda
-def test_cuda_asked_for_is_never_replaced() -> None:
+def test_a_requested_cuda_device_is_never_replaced() -> None:
     with pytest.raises(DeviceMissing, match="extra `gpu`"):
         choose(Provider.CUDA)
 
@@ -51,7 +51,7 @@ def test_cuda_asked_for_is_never_replaced() -> None:
         ([CUDA, CPU], Provider.CPU, CPU, False),
     ],
 )
-def test_a_gpu_is_missed_only_where_the_runtime_is_the_one_for_gpus(
+def test_a_missing_gpu_is_reported_only_with_the_gpu_runtime(
     available: list[str], asked: Provider, runs: str, fell_back: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: available)
@@ -73,7 +73,7 @@ def test_tf32_is_refused_without_a_gpu() -> None:
         ("Got invalid dimensions for input: chips", ""),
     ],
 )
-def test_a_failed_device_is_told_from_a_bad_item(message: str, what: str) -> None:
+def test_a_failed_device_is_distinguished_from_a_bad_item(message: str, what: str) -> None:
     assert device.failure_kind(RuntimeError(message)) == what
 
 

@@ -78,7 +78,7 @@ def test_a_network_is_converted_once_and_then_taken_from_disk(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("damage", [lambda entry: entry[:-1], lambda entry: b"", lambda entry: entry + b"x"])
-def test_a_damaged_entry_is_converted_anew(tmp_path: Path, damage: Callable[[bytes], bytes]) -> None:
+def test_a_damaged_entry_is_converted_again(tmp_path: Path, damage: Callable[[bytes], bytes]) -> None:
     some = Weights(data=b"weights", sha256="0" * 64)
     cache.fetch(tmp_path, some, lambda data: b"network")
     path = cache.entry_path(tmp_path, some)
@@ -87,7 +87,7 @@ def test_a_damaged_entry_is_converted_anew(tmp_path: Path, damage: Callable[[byt
     assert cache.fetch(tmp_path, some, lambda data: pytest.fail("not fixed")) == b"network"
 
 
-def test_a_folder_that_cannot_be_written_costs_a_conversion_and_no_more(tmp_path: Path) -> None:
+def test_an_unwritable_cache_folder_costs_only_a_conversion(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     some = Weights(data=b"weights", sha256="0" * 64)
     assert cache.fetch(tmp_path / "file" / "below", some, lambda data: b"network") == b"network"

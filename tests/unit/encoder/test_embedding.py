@@ -71,7 +71,7 @@ def test_the_recorded_vector_is_what_dlib_says_here() -> None:
     assert np.linalg.norm(recorded - golden.expected("sha256-of-another", WEIGHTS)) <= 1e-5
 
 
-def test_a_network_with_one_layer_astray_fails_the_self_test() -> None:
+def test_a_network_with_one_wrong_layer_fails_the_self_test() -> None:
     parsed = resnet.parse(WEIGHTS.read_bytes())
     astray = resnet.ResNet(parsed.layers, average=(122.782, 117.001, 105.298), chip_pixels=150)
     with pytest.raises(ModelDrift):
@@ -81,7 +81,7 @@ def test_a_network_with_one_layer_astray_fails_the_self_test() -> None:
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 5])
-def test_a_batch_filled_up_to_a_fixed_size_has_the_same_vectors(
+def test_a_batch_padded_to_a_fixed_size_has_the_same_vectors(
     network: Embedding, model_cache: Path, count: int
 ) -> None:
     device = Device(CPU, 1, batch_sizes=(2, 4))

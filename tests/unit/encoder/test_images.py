@@ -150,7 +150,7 @@ def test_depths_that_have_no_right_conversion_are_refused(mode: str) -> None:
         images.decode(encoded(Image.fromarray(colors()).convert(mode), "TIFF"), LIMITS)
 
 
-def test_of_an_animation_the_first_frame_counts() -> None:
+def test_the_first_frame_of_an_animation_is_used() -> None:
     frames = [Image.new("RGB", (32, 24), color) for color in ("red", "lime", "blue")]
     for name in ("GIF", "WEBP", "PNG", "TIFF"):
         data = encoded(frames[0], name, save_all=True, append_images=frames[1:])
@@ -229,7 +229,7 @@ def gif_of_size(width: int, height: int) -> bytes:
     [png_of_size(30_000, 30_000), png_of_size(9000, 9000), webp_of_size(16_383), gif_of_size(65_535, 65_535)],
     ids=["30000x30000 PNG", "9000x9000 PNG", "16383x16383 WebP", "65535x65535 GIF"],
 )
-def test_a_bomb_is_refused_by_its_header_in_no_time_and_little_memory(data: bytes) -> None:
+def test_a_decompression_bomb_is_refused_by_its_header_quickly_and_in_little_memory(data: bytes) -> None:
     tracemalloc.start()
     begin = time.thread_time()  # of its own work, whatever else the machine does
     try:

@@ -1,4 +1,4 @@
-"""How many images one caller, and one of those whom it calls for, may have under way."""
+"""How many images one caller, and one of its sub-callers, may have in flight."""
 
 from encoder_service.pipeline.in_flight_limit import FairInFlightLimit
 
@@ -12,7 +12,7 @@ def fill(shares: FairInFlightLimit, caller: str, on_behalf_of: str = "") -> int:
     return taken
 
 
-def test_one_caller_gets_three_quarters_and_leaves_room_for_others() -> None:
+def test_one_caller_gets_three_quarters() -> None:
     shares = FairInFlightLimit(64)
     assert fill(shares, "a") == 48
     assert fill(shares, "b") == 12
@@ -33,12 +33,12 @@ def test_a_caller_gets_no_more_by_telling_many_apart() -> None:
     assert fill(shares, "b") == 12
 
 
-def test_every_caller_has_room_for_one_image_of_the_first_however_few_there_may_be() -> None:
+def test_every_caller_may_have_one_image_in_flight_however_small_the_limit() -> None:
     for most in range(1, 10):
         assert fill(FairInFlightLimit(most), "matcher", "x") >= 1
 
 
-def test_what_has_ended_is_room_again() -> None:
+def test_an_ended_image_frees_its_permit() -> None:
     shares = FairInFlightLimit(4)
     taken = fill(shares, "matcher", "x")
     for _ in range(taken):

@@ -125,7 +125,7 @@ def test_an_image_too_small_to_hold_a_face_has_none(detector: CnnDetector, width
 
 
 @given(st.integers(1, 5000), st.integers(1, 5000))
-def test_levels_lie_apart_within_the_picture(width: int, height: int) -> None:
+def test_pyramid_levels_do_not_overlap_within_the_picture(width: int, height: int) -> None:
     layout = tiling.lay_out(width, height)
     first, *others = layout.levels
     assert (first.width, first.height) == (width, height)
@@ -142,7 +142,7 @@ boxes = st.lists(
 
 
 @given(boxes)
-def test_of_overlapping_boxes_the_first_stays_as_in_dlib(
+def test_the_first_of_overlapping_boxes_is_kept_as_in_dlib(
     cnn: Network, sizes: list[tuple[int, int, int, int]]
 ) -> None:
     import dlib

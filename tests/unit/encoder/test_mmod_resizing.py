@@ -1,4 +1,4 @@
-"""Planes are resized as dlib does it."""
+"""Planes are resized exactly as dlib does."""
 
 import dlib
 import numpy as np

@@ -1,4 +1,4 @@
-"""Faces are called poor for what is wrong with them, and good ones are not."""
+"""Poor faces get the matching reasons, and good ones none."""
 
 import dataclasses
 import io
@@ -106,7 +106,7 @@ Degrade = Callable[[Image.Image, BoundingBox], Image.Image]
     ],
     ids=["noise", "JPEG of quality 5", "four greys", "half in shadow"],
 )
-def test_a_portrait_that_moved_far_in_the_vectors_space_says_why(
+def test_a_portrait_whose_vector_moved_far_has_a_reason(
     faces: dict[str, tuple[Image.Image, BoundingBox]], name: str, reason: QualityReason, degrade: Degrade
 ) -> None:
     image, box = of_200_pixels(*faces[name])
@@ -132,7 +132,7 @@ def test_a_portrait_that_is_little_degraded_is_not_poor(
     assert judged(degrade(image, box), box).reasons == ()
 
 
-def test_a_slope_and_a_bend_are_no_noise_and_what_is_black_or_white_is_not_compressed() -> None:
+def test_gradients_are_no_noise_and_black_or_white_areas_are_not_compressed() -> None:
     columns = np.arange(150, dtype=np.float32)
     bent = np.tile(columns + columns**2 / 300, (150, 1)).clip(0, 255).astype(np.uint8)
     landmarks = Landmarks(
@@ -152,7 +152,7 @@ def test_a_face_of_few_pixels_is_too_small(faces: dict[str, tuple[Image.Image, B
     assert QualityReason.TOO_SMALL in judged(small, BoundingBox(**edges)).reasons
 
 
-def test_a_face_cut_by_the_border_is_told_apart(faces: dict[str, tuple[Image.Image, BoundingBox]]) -> None:
+def test_a_face_cut_by_the_border_is_recognized(faces: dict[str, tuple[Image.Image, BoundingBox]]) -> None:
     image, box = faces["obama.jpg"]
     left = box.left + box.width // 4
     cut = image.crop((left, 0, image.width, image.height))

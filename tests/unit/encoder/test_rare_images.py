@@ -1,4 +1,4 @@
-"""Files as phones, scanners and editors write them are read rightly, or refused by name."""
+"""Files as phones, scanners and editors write them are read correctly, or refused by name."""
 
 import io
 import struct
@@ -118,7 +118,7 @@ def test_a_png_with_long_texts_and_a_long_profile_is_read() -> None:
     assert (images.decode(data, LIMITS) == COLORS[::-1].swapaxes(0, 1)).all()
 
 
-def test_a_png_that_says_in_a_text_how_it_lies_is_set_upright() -> None:
+def test_a_png_with_its_orientation_in_a_text_is_set_upright() -> None:
     xmp = b'<x:xmpmeta><rdf:Description tiff:Orientation="3"/></x:xmpmeta>'
     data = with_chunk(encoded(COLORS, "PNG"), b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + xmp)
     assert (images.decode(data, LIMITS) == COLORS[::-1, ::-1]).all()
@@ -153,7 +153,7 @@ def test_a_jpeg_of_extended_coding_is_read() -> None:
     assert (images.decode(framed(0xC1), LIMITS) == images.decode(encoded(COLORS, "JPEG"), LIMITS)).all()
 
 
-def test_a_jpeg_of_inks_is_read_where_it_says_which_way_they_count() -> None:
+def test_a_cmyk_jpeg_is_read_if_it_says_how_inks_are_encoded() -> None:
     with io.BytesIO() as out:
         Image.fromarray(COLORS).convert("CMYK").save(out, "JPEG", quality=95)
         marked = out.getvalue()
@@ -172,7 +172,7 @@ def test_a_jpeg_of_endless_segments_is_refused() -> None:
 
 @pytest.mark.parametrize("deflated", [False, True])
 @pytest.mark.parametrize("big", [False, True])
-def test_16_bit_grey_of_a_tiff_is_read_whichever_way_it_counts(big: bool, deflated: bool) -> None:
+def test_16_bit_grey_of_a_tiff_is_read_whether_0_is_black_or_white(big: bool, deflated: bool) -> None:
     black = tiff(GREY_16, photometric=1, bits=16, big=big, deflated=deflated)
     assert (images.decode(black, LIMITS)[..., 0] == GREY).all()
     white = tiff(65535 - GREY_16, photometric=0, bits=16, big=big, deflated=deflated)
@@ -293,7 +293,7 @@ def test_the_colors_of_a_tiff_are_those_that_were_stored(
     assert (pixels == (expected if expected.ndim == 3 else expected[..., None])).all()
 
 
-def test_lab_comes_out_as_the_colors_it_means() -> None:
+def test_lab_colors_are_converted_correctly() -> None:
     from PIL import ImageCms
 
     srgb, lab = ImageCms.createProfile("sRGB"), ImageCms.createProfile("LAB")
@@ -311,7 +311,7 @@ def test_lab_comes_out_as_the_colors_it_means() -> None:
 BLUE, GREEN, RED = np.moveaxis(COLORS[::-1, :, ::-1].astype(np.uint32), 2, 0)
 
 
-def test_a_bmp_of_other_masks_is_read_rightly_or_unsupported() -> None:
+def test_a_bmp_with_other_masks_is_read_correctly_or_unsupported() -> None:
     usual = (RED >> 3 << 11 | GREEN >> 2 << 5 | BLUE >> 3).astype("<u2").tobytes()
     pixels = images.decode(bmp(16, usual, masks=(0xF800, 0x7E0, 0x1F), compression=3), LIMITS)
     assert np.abs(pixels.astype(int) - COLORS).max() < 8
@@ -324,7 +324,7 @@ def test_a_bmp_of_other_masks_is_read_rightly_or_unsupported() -> None:
             images.decode(bmp(bits, bytes(SIDE * SIDE * bits // 8), masks=masks, compression=3), LIMITS)
 
 
-def test_a_photo_without_its_end_marker_is_the_whole_photo(sample_photos: Path) -> None:
+def test_a_photo_without_its_end_marker_is_read_completely(sample_photos: Path) -> None:
     data = (sample_photos / "biden.jpg").read_bytes()
     assert data.endswith(b"\xff\xd9")
     assert (images.decode(data[:-2], LIMITS) == pillow_rgb(data)).all()

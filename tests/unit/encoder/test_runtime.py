@@ -1,4 +1,4 @@
-"""ONNX Runtime's telemetry stays off, whatever the environment says and whoever imports the encoder."""
+"""ONNX Runtime's telemetry stays off, in any environment and any program."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""The default profile finds at full resolution's boxes what is large enough, for a fraction of the work."""
+"""The default profile finds large enough faces at the same boxes as full resolution, with less work."""
 
 import dataclasses
 import io
@@ -31,7 +31,7 @@ def photos(sample_photos: Path) -> dict[str, pictures.Photo]:
 
 
 def shown(scanner: Scanner, name: DetectorName, seen: list[tuple[int, int]]) -> Scanner:
-    """The scanner, noting the sizes its detector is shown."""
+    """The scanner, recording the sizes that its detector gets."""
     detector = scanner._detectors[name]
 
     class Noting:
@@ -47,7 +47,7 @@ def shown(scanner: Scanner, name: DetectorName, seen: list[tuple[int, int]]) -> 
     return noting
 
 
-def test_the_default_profile_is_that_of_full_resolution_within_its_stated_drift(
+def test_the_default_profile_differs_from_full_resolution_only_by_its_stated_drift(
     built: Engine, photos: dict[str, pictures.Photo]
 ) -> None:
     taken = accuracy.take((photos["obama.jpg"], photos["obama2.jpg"]), built, without=SLOW)
@@ -66,7 +66,7 @@ def test_a_phone_photo_is_never_searched_whole(built: Engine) -> None:
     assert len(seen) == 1 and max(seen[0]) <= 640
 
 
-def test_what_a_first_look_does_not_show_a_second_one_does(
+def test_faces_too_small_for_the_first_copy_are_found_on_the_second(
     built: Engine, photos: dict[str, pictures.Photo]
 ) -> None:
     seen: list[tuple[int, int]] = []
@@ -79,7 +79,7 @@ def test_what_a_first_look_does_not_show_a_second_one_does(
     assert len(seen) == 2 and max(seen[0]) <= 640 < max(seen[1]) <= 1280
 
 
-def test_the_least_face_asked_for_decides_what_is_searched(
+def test_min_face_pixels_decides_which_copy_is_searched(
     built: Engine, photos: dict[str, pictures.Photo]
 ) -> None:
     image = pictures.jpeg(photos["obama.jpg"].image)  # a face of 268 pixels
@@ -95,7 +95,7 @@ def test_the_least_face_asked_for_decides_what_is_searched(
     assert not nobody.detections
 
 
-def test_the_cnn_finds_on_a_copy_what_it_finds_on_the_whole(
+def test_the_cnn_finds_the_same_faces_on_a_copy_as_on_the_whole_picture(
     built: Engine, photos: dict[str, pictures.Photo]
 ) -> None:
     image = pictures.jpeg(photos["obama.jpg"].image)
@@ -123,7 +123,7 @@ def test_given_boxes_are_cut_from_pixels_dense_enough(built: Engine) -> None:
         (EncodeOptions(min_face_pixels=10), "options.min_face_pixels"),
     ],
 )
-def test_a_detector_is_shown_no_more_than_its_bound(
+def test_a_detector_gets_no_more_pixels_than_its_bound(
     built: Engine, options: EncodeOptions, field: str
 ) -> None:
     detectors = {DetectorName.HOG: HogDetector(max_pixels=200_000)}

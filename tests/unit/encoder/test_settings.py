@@ -1,4 +1,4 @@
-"""The encoder's settings hold together."""
+"""The encoder's settings are consistent."""
 
 from pathlib import Path
 
@@ -18,7 +18,7 @@ def test_an_image_limit_beyond_the_largest_message_is_refused() -> None:
         )
 
 
-def test_the_cache_lies_under_the_users_cache_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_the_cache_is_in_the_users_cache_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     assert load(EncoderSettings, [], prog="encoder").model_cache_dir == tmp_path / "facerec" / "models"
     monkeypatch.setenv("XDG_CACHE_HOME", "relative")

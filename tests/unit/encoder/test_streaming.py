@@ -1,4 +1,4 @@
-"""Items of a stream are answered by themselves, and a slow reader makes nothing pile up."""
+"""Items of a stream are answered separately, and a slow reader causes no backlog."""
 
 import asyncio
 from collections.abc import AsyncIterator

@@ -1,4 +1,4 @@
-"""What an image file's structure multiplies is bounded before the file is opened."""
+"""Structures of an image file that multiply work are bounded before the file is opened."""
 
 import io
 import time
@@ -24,7 +24,7 @@ HEADER_SECONDS = 3.0
 
 @pytest.mark.parametrize("name", COUNTED)
 @pytest.mark.filterwarnings("ignore:::PIL")
-def test_as_many_parts_as_are_accepted_are_read_in_no_time(name: str) -> None:
+def test_the_accepted_number_of_parts_is_read_quickly(name: str) -> None:
     make, most, _ = COUNTED[name]
     image = make(most)
     begin = time.thread_time()
@@ -57,7 +57,7 @@ def test_more_parts_than_a_picture_has_are_refused_by_name(name: str) -> None:
     ],
     ids=["segments", "fill bytes", "junk", "EXIF", "chunks", "IDAT", "GIF", "WebP", "TIFF", "BMP"],
 )
-def test_a_flood_of_parts_is_refused_in_no_time(data: bytes) -> None:
+def test_a_flood_of_parts_is_refused_quickly(data: bytes) -> None:
     begin = time.thread_time()
     with pytest.raises(ImageInvalid):
         read_header(data, LIMITS)
@@ -77,7 +77,7 @@ def test_an_animation_of_a_hundred_frames_passes(name: str) -> None:
     assert images.decode(image, LIMITS).shape == (48, 64, 3)
 
 
-def test_scans_are_those_of_the_first_picture_alone() -> None:
+def test_only_scans_of_the_first_picture_count() -> None:
     image = saved(picture(), "JPEG", progressive=True)
     scans = read_header(image, LIMITS).scans
     assert scans == 10
@@ -113,7 +113,7 @@ def test_another_frame_behind_the_scans_makes_none_of_them_cheaper(frame: bytes)
         structure.check(image[:-2] + structures.segment(0xC2, frame) + image[-2:], 64 * 64)
 
 
-def test_of_components_with_one_name_the_larger_counts() -> None:
+def test_the_larger_of_components_with_one_name_counts() -> None:
     frame = structures.segment(0xC2, b"\x08\0\x40\0\x40\3\1\x44\0\1\x11\0\2\x44\0")
     image = b"\xff\xd8" + frame + structures.segment(0xDA, bytes([1, 1, 0, 1, 63, 16])) * 30
     with pytest.raises(ImageInvalid, match="30 passes"):
@@ -184,14 +184,14 @@ def test_run_length_encoded_bmps_are_accepted_up_to_a_sixteenth_of_the_pixels() 
         structure.check(image, 16 * 128 * 128 - 1)
 
 
-def test_values_that_lie_in_no_file_are_not_counted() -> None:
+def test_values_outside_the_file_are_not_counted() -> None:
     entry = b"\x12\x01\x03\0\xff\xff\xff\xff\0\0\0\0"  # an orientation of four thousand million values
     image = structures.jpeg_with(structures.segment(0xE1, b"Exif\0\0II*\0\x08\0\0\0\xff\xff" + entry))
     assert structure.check(image, 64_000_000) == 1
 
 
 @pytest.mark.parametrize("name", ["PNG", "GIF", "BMP", "TIFF", "WEBP"])
-def test_decoding_ends_when_nobody_waits_for_it(name: str) -> None:
+def test_decoding_ends_when_its_caller_hangs_up(name: str) -> None:
     work = Cancellable()
 
     def decode() -> Any:
@@ -204,7 +204,7 @@ def test_decoding_ends_when_nobody_waits_for_it(name: str) -> None:
 
 
 @pytest.mark.parametrize("kind", memory.kinds())
-def test_any_cut_of_a_file_is_walked_to_an_end(kind: str) -> None:
+def test_any_truncated_file_is_walked_to_its_end(kind: str) -> None:
     image = memory.kinds()[kind](picture())
     for end in range(1, len(image), 7):
         structure.check(image[:end], 64_000_000)
@@ -212,7 +212,7 @@ def test_any_cut_of_a_file_is_walked_to_an_end(kind: str) -> None:
 
 @pytest.mark.parametrize("scans", [10, 40])
 @pytest.mark.parametrize("mode", ["RGB", "L"])
-def test_a_jpeg_of_many_scans_comes_out_as_pillow_has_it(mode: str, scans: int) -> None:
+def test_a_jpeg_of_many_scans_is_decoded_as_by_pillow(mode: str, scans: int) -> None:
     image = saved(picture().convert(mode), "JPEG", progressive=True)
     last = image[image.rindex(b"\xff\xda") : -2]
     image = image[:-2] + last * (scans - image.count(b"\xff\xda")) + image[-2:]

@@ -1,4 +1,4 @@
-"""Callers take a pool's threads in turn, and work that nobody waits for ends."""
+"""Callers use a pool's threads in turn, and work without a waiting caller ends."""
 
 import asyncio
 import threading
@@ -13,7 +13,7 @@ from encoder_service.pipeline.thread_pool import FairThreadPool
 
 
 class Held:
-    """Work that stands still until it is let go; notes its name when it begins."""
+    """Work that blocks until it is released; records its name when it begins."""
 
     def __init__(self, began: list[str]) -> None:
         self._began = began
@@ -40,13 +40,13 @@ async def pool() -> AsyncIterator[FairThreadPool]:
 async def waiting(
     pool: FairThreadPool, caller: str, work: Callable[[], str], on_behalf_of: str = ""
 ) -> "asyncio.Task[str]":
-    """A task that stands in the queue when this returns."""
+    """A task that is queued when this returns."""
     task = asyncio.create_task(pool.run(caller, work, on_behalf_of=on_behalf_of))
     await asyncio.sleep(0)  # one turn of the loop takes it there
     return task
 
 
-async def test_a_callers_flood_leaves_every_second_turn_to_another(pool: FairThreadPool) -> None:
+async def test_a_callers_flood_leaves_every_second_thread_to_another(pool: FairThreadPool) -> None:
     began: list[str] = []
     held = Held(began)
     tasks = [await waiting(pool, "flood", held.named(f"flood-{number}")) for number in range(5)]
@@ -56,7 +56,7 @@ async def test_a_callers_flood_leaves_every_second_turn_to_another(pool: FairThr
     assert began == ["flood-0", "flood-1", "other-0", "flood-2", "other-1", "flood-3", "flood-4"]
 
 
-async def test_those_whom_a_caller_calls_for_take_its_turns_in_turn_and_no_more_than_its_turns(
+async def test_sub_callers_share_their_callers_threads_in_turn_and_get_no_more(
     pool: FairThreadPool,
 ) -> None:
     began: list[str] = []
@@ -70,7 +70,7 @@ async def test_those_whom_a_caller_calls_for_take_its_turns_in_turn_and_no_more_
     assert began == ["first", "x-0", "other-0", "y-0", "other-1", "x-1", "y-1", "x-2"]
 
 
-async def test_who_hangs_up_while_waiting_takes_no_turn_and_costs_nobody_one(pool: FairThreadPool) -> None:
+async def test_a_caller_that_hangs_up_while_waiting_takes_no_thread(pool: FairThreadPool) -> None:
     began: list[str] = []
     held = Held(began)
     first = await waiting(pool, "a", held.named("first"))
@@ -84,7 +84,7 @@ async def test_who_hangs_up_while_waiting_takes_no_turn_and_costs_nobody_one(poo
     assert await pool.run("c", lambda: "free again") == "free again"
 
 
-async def test_a_turn_that_comes_as_its_caller_hangs_up_goes_to_the_next(pool: FairThreadPool) -> None:
+async def test_a_thread_given_to_a_caller_that_hangs_up_goes_to_the_next(pool: FairThreadPool) -> None:
     held = Held([])
     first = await waiting(pool, "a", held.named("first"))
     gone = await waiting(pool, "b", held.named("gone"))
@@ -96,7 +96,7 @@ async def test_a_turn_that_comes_as_its_caller_hangs_up_goes_to_the_next(pool: F
     assert await last == "last"
 
 
-async def test_work_at_hand_ends_at_its_next_check_when_its_caller_hangs_up(pool: FairThreadPool) -> None:
+async def test_running_work_ends_at_its_next_check_when_its_caller_hangs_up(pool: FairThreadPool) -> None:
     held, ended = Held([]), threading.Event()
 
     def work() -> str:
@@ -116,7 +116,7 @@ async def test_work_at_hand_ends_at_its_next_check_when_its_caller_hangs_up(pool
     assert await asyncio.to_thread(ended.wait, 20)
 
 
-async def test_what_work_waits_for_is_cancelled_with_it(pool: FairThreadPool) -> None:
+async def test_cancelled_work_cancels_what_it_waits_for(pool: FairThreadPool) -> None:
     elsewhere: Future[str] = Future()
     started = threading.Event()
 
@@ -131,5 +131,5 @@ async def test_what_work_waits_for_is_cancelled_with_it(pool: FairThreadPool) ->
     assert await pool.run("b", elsewhere.cancelled)
 
 
-def test_outside_of_work_that_may_be_cancelled_nothing_is() -> None:
+def test_outside_of_cancellable_work_a_check_does_nothing() -> None:
     cancellation.check()

@@ -1,4 +1,4 @@
-"""Permits go round among callers, and whoever is refused hears why, in time."""
+"""Callers get permits in turn, and a refused caller learns why, in time."""
 
 import asyncio
 import contextlib
@@ -16,7 +16,7 @@ from matcher_service.domain.errors import Overloaded
 
 
 class Line:
-    """Requests of named callers at a gate; `served` is in whose order permits came."""
+    """Requests of named callers; `served` lists them in the order of their permits."""
 
     def __init__(self, gate: FairSemaphore) -> None:
         self.gate = gate
@@ -34,18 +34,18 @@ class Line:
             await hold.wait()
 
     async def ask(self, *names: str, deadline_seconds: float | None = None) -> list["asyncio.Task[None]"]:
-        """Ask for a permit for each name; returns once all hold one or wait."""
+        """Request a permit for each name; returns once all hold one or wait."""
         tasks = [asyncio.create_task(self._ask(name, deadline_seconds)) for name in names]
         await settle()
         return tasks
 
     async def end(self, place: int) -> None:
-        """End what was served in this place."""
+        """End the request that was served at this index."""
         self.holds[place].set()
         await settle()
 
     async def end_all(self) -> None:
-        """End all that are served, and those that are thereupon."""
+        """End all served requests, and those served next."""
         for place in range(100):
             if place == len(self.holds):
                 return
@@ -69,7 +69,7 @@ async def refused(asking: Awaitable[object]) -> Overloaded:
 
 
 @pytest.mark.parametrize("kind", get_args(Kind))
-async def test_a_refusal_says_of_what_there_is_too_much(kind: Kind) -> None:
+async def test_a_refusal_names_the_exhausted_resource(kind: Kind) -> None:
     line = Line(FairSemaphore(1, wait_seconds=0.01, kind=kind))
     await line.ask("a")
     (second,) = await line.ask("a")
@@ -98,14 +98,14 @@ async def test_one_callers_requests_are_served_in_their_order() -> None:
     assert came == list(range(5))
 
 
-async def test_callers_are_served_in_turn_however_much_one_of_them_asks_for() -> None:
+async def test_callers_are_served_in_turn_however_many_requests_one_of_them_sends() -> None:
     line = Line(gate(1))
     await line.ask(*["flood"] * 6, "b", "b", "c")
     await line.end_all()
     assert line.served == ["flood", "flood", "b", "c", "flood", "b", "flood", "flood", "flood"]
 
 
-async def test_the_next_permit_goes_to_whoever_holds_the_fewest() -> None:
+async def test_the_next_permit_goes_to_the_caller_that_holds_the_fewest() -> None:
     line = Line(gate(4))
     await line.ask("a", "a", "a", "b")
     await line.ask("a", "a", "b", "b")
@@ -127,7 +127,7 @@ async def test_one_caller_leaves_the_rest_of_its_share_to_others() -> None:
     assert sorted(line.served) == ["b"] + ["flood"] * 10
 
 
-async def test_a_request_is_refused_at_once_where_those_before_it_take_too_long() -> None:
+async def test_a_request_is_refused_at_once_if_those_before_it_take_too_long() -> None:
     line = Line(gate(2, wait_seconds=10))
     line.gate._service_seconds = 4.0
     held = await line.ask("flood", "flood")
@@ -154,7 +154,7 @@ async def test_a_queue_has_no_limit_but_time() -> None:
     assert line.served == ["a"] * 60
 
 
-async def test_whoever_waits_is_refused_while_they_still_listen() -> None:
+async def test_a_waiting_caller_is_refused_before_its_deadline() -> None:
     line = Line(gate(1, wait_seconds=5))
     (held,) = await line.ask("a")
     began = time.monotonic()
@@ -172,7 +172,7 @@ async def test_a_permit_is_not_lost_with_a_caller_who_hangs_up(granted: bool) ->
     line = Line(gate(1))
     (held,) = await line.ask("a")
     (gone,) = await line.ask("b")
-    if granted:  # the permit comes and its caller goes before it could be told
+    if granted:  # the permit is given and its caller hangs up before it is resumed
         line.holds[0].set()
         await asyncio.sleep(0)  # the holder gives it back
         assert not line.gate._waiting

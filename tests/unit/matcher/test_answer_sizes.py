@@ -1,4 +1,4 @@
-"""Answers at their longest stay within the 4 MiB that a client of gRPC takes of a message by default."""
+"""The longest answers stay within 4 MiB, gRPC's default limit of a message."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -83,7 +83,7 @@ def test_the_longest_page_is_within_what_a_client_takes_by_default(kind: type[Me
     assert DEFAULT_BYTES // 10 < page.ByteSize() <= DEFAULT_BYTES
 
 
-def test_the_longest_part_of_a_persons_export_is_too() -> None:
+def test_the_longest_part_of_a_persons_export_is_within_it_too() -> None:
     face: Any = item_of(matcher_pb2.ExportPersonResponse, "faces")
     face.encoding.values[:] = [0.1] * 128
     event: Any = item_of(matcher_pb2.ExportPersonResponse, "events")
@@ -94,7 +94,7 @@ def test_the_longest_part_of_a_persons_export_is_too() -> None:
         assert DEFAULT_BYTES // 10 < part.ByteSize() <= DEFAULT_BYTES
 
 
-def test_the_longest_answers_of_identify_for_one_face_a_probe_and_of_enroll_are_too() -> None:
+def test_the_longest_answers_of_identify_and_enroll_are_within_it_too() -> None:
     face: Any = item_of(matcher_pb2.IdentifyResponse, "faces")
     face.candidates.extend(
         [item_of(matcher_pb2.IdentifiedFace, "candidates")] * decision_servicer.MAX_CANDIDATES

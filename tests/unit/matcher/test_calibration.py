@@ -1,4 +1,4 @@
-"""Intervals of error rates hold the truth about as often as they say."""
+"""Intervals of error rates contain the true rate about as often as they claim."""
 
 import numpy as np
 import pytest
@@ -9,7 +9,7 @@ from tests.benchmarks.calibration import cover, measured, population
 
 
 @pytest.mark.parametrize(("persons", "photos"), [(60, 3), (200, 2)])
-def test_intervals_hold_the_truth_in_about_95_of_100_populations(persons: int, photos: int) -> None:
+def test_intervals_contain_the_true_rate_in_about_95_of_100_populations(persons: int, photos: int) -> None:
     found = cover(200, persons, photos, seed=11)
     # 95 % of 200 within 3.3 standard deviations; the command behind `make bench-calibration` draws 1,000.
     assert 0.90 <= found.far <= 1.0
@@ -25,7 +25,7 @@ def test_an_interval_is_wider_than_that_of_independent_pairs() -> None:
     assert chosen.far.high - chosen.far.value > 2 * naive
 
 
-def test_no_error_seen_is_no_proof_of_none() -> None:
+def test_without_a_seen_error_the_interval_is_still_wide() -> None:
     impostor = np.zeros((100, BINS), np.int64)
     impostor[:, 300] = 99
     rate = error_rates.false_match_rates(Impostors.of_rows(impostor))[100]
@@ -34,13 +34,13 @@ def test_no_error_seen_is_no_proof_of_none() -> None:
     assert 3 / 100 < rate.high < 0.1  # by 50 pairs that share nobody, not by 4,950
 
 
-def test_the_pairs_it_takes_are_of_as_many_persons_as_make_them() -> None:
+def test_the_persons_needed_are_those_that_make_the_pairs_needed() -> None:
     assert error_rates.needed_pairs(1e-3) == 10_000
     persons = error_rates.needed_persons(10_000)
     assert persons * (persons - 1) // 2 >= 10_000 > (persons - 1) * (persons - 2) // 2
 
 
-def test_where_nobody_has_two_faces_there_is_no_frr() -> None:
+def test_without_a_person_with_two_faces_there_is_no_frr() -> None:
     sample = measured(population(np.random.default_rng(4), 50, 2))
     alone = Sample(sample.genuine[:0], sample.impostor)
     assert all(point.frr is None for point in error_rates.curve(alone))

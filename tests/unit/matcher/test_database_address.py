@@ -1,4 +1,4 @@
-"""What a database's URL says: how to connect, and whether the server is known by its certificate."""
+"""Parsing a database's URL: how to connect, and whether the server's certificate is verified."""
 
 import ssl
 from pathlib import Path
@@ -31,19 +31,19 @@ UNVERIFIED = [
 @pytest.mark.parametrize(
     "url", [*HERE, "postgresql://u:p@db.example/facerec?sslmode=verify-full&sslrootcert=ca.crt"]
 )
-def test_this_machine_and_a_server_known_by_its_certificate_are_in_order(url: str) -> None:
+def test_a_local_server_and_one_with_a_verified_certificate_are_accepted(url: str) -> None:
     assert why_unverified(url, {}) == ""
 
 
 @pytest.mark.parametrize("url", UNVERIFIED)
-def test_every_other_way_is_told_with_what_to_do_and_without_the_url(url: str) -> None:
+def test_every_unverified_address_is_reported_with_what_to_do_and_without_the_url(url: str) -> None:
     why = why_unverified(url, {})
     assert "sslmode=verify-full" in why
     assert "example" not in why
     assert "u:p" not in why
 
 
-def test_what_the_url_leaves_out_is_read_from_the_environment_of_libpq() -> None:
+def test_missing_parts_of_the_url_are_read_from_libpqs_environment() -> None:
     assert why_unverified("postgresql:///facerec", {"PGHOST": "db.example"})
     assert not why_unverified("postgresql://db.example/facerec", {"PGSSLMODE": "verify-full"})
 
@@ -107,12 +107,12 @@ REFUSED = {
 
 
 @pytest.mark.parametrize("url", KEPT)
-def test_forms_that_libpq_takes_are_given_to_the_driver_as_it_reads_them(url: str) -> None:
+def test_url_forms_of_libpq_are_converted_for_the_driver(url: str) -> None:
     assert read_address(url).url == KEPT[url]
 
 
 @pytest.mark.parametrize("url", REFUSED)
-def test_a_url_that_cannot_be_followed_is_one_line_with_what_to_change_and_no_password(url: str) -> None:
+def test_an_unusable_url_is_reported_in_one_line_with_what_to_change_and_no_password(url: str) -> None:
     with pytest.raises(UrlInvalid) as caught:
         read_address(url)
     message = str(caught.value)
@@ -121,7 +121,7 @@ def test_a_url_that_cannot_be_followed_is_one_line_with_what_to_change_and_no_pa
     assert "\n" not in message
 
 
-def test_the_time_to_connect_is_the_urls_and_0_is_the_services_own() -> None:
+def test_the_connect_timeout_is_that_of_the_url_and_0_means_the_services_own() -> None:
     assert read_address("postgresql://h/d?connect_timeout=7").connect_seconds == 7
     assert read_address("postgresql://h/d?connect_timeout=0").connect_seconds is None
 

@@ -1,4 +1,4 @@
-"""Decisions wait a collection apart: what keeps one from being written costs the others nothing."""
+"""Decisions wait separately for each collection: one that cannot be written does not delay the others."""
 
 import contextlib
 from collections.abc import AsyncIterator
@@ -14,7 +14,7 @@ from matcher_service.postgres.database import Database
 
 
 class Written:
-    """A database that takes decisions, but for those of some collections."""
+    """A database that accepts decisions, except those of some collections."""
 
     def __init__(self) -> None:
         self.refused: dict[str, Exception] = {}
@@ -26,7 +26,7 @@ class Written:
 
 
 class WrittenOf:
-    """What such a database takes for one collection."""
+    """The session of such a database for one collection."""
 
     def __init__(self, database: Written, collection_id: str) -> None:
         self._database = database
@@ -62,7 +62,7 @@ AWAY = StoreUnavailable("the database cannot be used now; retry later")
 
 
 @pytest.mark.parametrize("error", [BUSY, AWAY, RuntimeError("a fault of ours")])
-async def test_what_one_collection_cannot_write_waits_in_order_and_others_go_on(
+async def test_decisions_of_a_locked_collection_wait_in_order_and_others_are_written(
     log: DecisionLog, database: Written, error: Exception, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(decisions, "BATCH", 2)
@@ -84,7 +84,7 @@ async def test_what_one_collection_cannot_write_waits_in_order_and_others_go_on(
     assert database.persons["locked"] == people(1, 2, 3, 4, 5)
 
 
-async def test_who_cannot_be_written_is_tried_after_others_that_could_not(
+async def test_a_failed_collection_is_retried_after_the_other_failed_ones(
     log: DecisionLog, database: Written
 ) -> None:
     for name in ("first", "second"):
@@ -97,7 +97,7 @@ async def test_who_cannot_be_written_is_tried_after_others_that_could_not(
     assert database.persons == {"second": people(1)}
 
 
-async def test_an_erased_collections_go_with_it(log: DecisionLog, database: Written) -> None:
+async def test_decisions_of_an_erased_collection_are_dropped(log: DecisionLog, database: Written) -> None:
     database.refused["erased"] = CollectionNotFound()
     decide(log, "erased", 1)
     decide(log, "free", 1)
@@ -106,7 +106,7 @@ async def test_an_erased_collections_go_with_it(log: DecisionLog, database: Writ
     assert log._waiting == 0
 
 
-async def test_the_one_with_the_most_makes_room_with_its_oldest(
+async def test_the_oldest_decisions_of_the_largest_collection_are_dropped(
     log: DecisionLog, database: Written, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(decisions, "MAX_WAITING", 100)

@@ -1,4 +1,4 @@
-"""Pairs of different persons are counted by blocks as all at once, and the nearest are kept."""
+"""Pairs of different persons are counted in blocks with the same result as at once; the nearest are kept."""
 
 import os
 import subprocess
@@ -67,12 +67,12 @@ def test_the_counts_and_the_intervals_are_those_of_all_rows_at_once() -> None:
 
 def test_the_nearest_pairs_are_kept_each_once() -> None:
     vectors = drawn(2100)
-    for place in range(30):  # beside each other, across blocks and across tiles
-        vectors[2090 - place] = vectors[place * 65] + np.float32(0.001 * (place + 1))
+    for index in range(30):  # beside each other, across blocks and across tiles
+        vectors[2090 - index] = vectors[index * 65] + np.float32(0.001 * (index + 1))
     found = counted(vectors, near=0.5, most=20).nearest
-    assert [(a, b) for _, a, b in found] == [(65 * place, 2090 - place) for place in range(20)]
+    assert [(a, b) for _, a, b in found] == [(65 * index, 2090 - index) for index in range(20)]
     assert [distance for distance, _, _ in found] == pytest.approx(
-        [0.001 * (place + 1) * np.sqrt(128) for place in range(20)], rel=1e-3
+        [0.001 * (index + 1) * np.sqrt(128) for index in range(20)], rel=1e-3
     )
     assert not counted(vectors, near=-1.0).nearest
 

@@ -1,4 +1,4 @@
-"""Nothing is decided by the words of an error: a server speaks the language of its lc_messages."""
+"""No code depends on the text of a database error, whose language is that of lc_messages."""
 
 import ast
 from pathlib import Path
@@ -53,7 +53,7 @@ def _is_words(node: ast.AST, error: str) -> bool:
     )
 
 
-def test_no_module_decides_by_the_words_of_an_error() -> None:
+def test_no_module_decides_by_the_text_of_an_error() -> None:
     found = [
         f"{path.relative_to(ROOT)}:{line}"
         for folder in FOLDERS
@@ -73,6 +73,6 @@ def test_no_module_decides_by_the_words_of_an_error() -> None:
         "re.search(P, str(error))",
     ],
 )
-def test_each_way_to_decide_by_words_is_found(test: str) -> None:
+def test_each_way_to_decide_by_text_is_found(test: str) -> None:
     source = f"try:\n    work()\nexcept PostgresError as error:\n    if {test}:\n        raise\n"
     assert decisions(source) == [4]

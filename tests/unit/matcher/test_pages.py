@@ -1,4 +1,4 @@
-"""Page tokens go round, and nothing but a token of the same list gets in."""
+"""Page tokens survive encoding and decoding, and only tokens of the same list are accepted."""
 
 import dataclasses
 import datetime
@@ -27,22 +27,24 @@ def face(person_id: str, create_time: datetime.datetime = NOW, face_id: uuid.UUI
 
 
 @given(names)
-def test_a_token_of_people_goes_round(name: str) -> None:
+def test_a_token_of_people_survives_encoding_and_decoding(name: str) -> None:
     assert page_tokens.read_person(page_tokens.person_token("default", person(name)), "default") == name
 
 
 @given(names, times, st.uuids())
-def test_a_token_of_faces_goes_round(name: str, time: datetime.datetime, face_id: uuid.UUID) -> None:
+def test_a_token_of_faces_survives_encoding_and_decoding(
+    name: str, time: datetime.datetime, face_id: uuid.UUID
+) -> None:
     token = page_tokens.face_token("default", face(name, time, face_id))
     assert page_tokens.read_face(token, "default", name) == (time, face_id)
 
 
 @given(st.integers(-(2**63), 2**63 - 1), st.integers(-(2**63), 2**63 - 1))
-def test_a_token_of_pairs_goes_round(low: int, high: int) -> None:
+def test_a_token_of_pairs_survives_encoding_and_decoding(low: int, high: int) -> None:
     assert page_tokens.read_pair(page_tokens.pair_token(PAIRS, low, high), PAIRS) == (low, high)
 
 
-def test_a_token_of_other_pairs_is_refused_and_says_what_has_to_be_the_same() -> None:
+def test_a_token_of_other_pairs_is_refused_with_the_parameters_that_must_be_the_same() -> None:
     token = page_tokens.pair_token(PAIRS, 1, 2)
     for others in (
         {"collection_id": "a"},
@@ -78,7 +80,7 @@ def test_a_token_of_another_list_is_refused() -> None:
 
 
 @given(st.text(min_size=1) | st.binary(min_size=1).map(lambda raw: raw.hex()))
-def test_any_other_text_is_refused_and_named(text: str) -> None:
+def test_any_other_text_is_refused_by_its_field(text: str) -> None:
     with pytest.raises(OptionInvalid) as caught:
         page_tokens.read_person(text, "default")
     assert caught.value.field == "page_token"
@@ -89,7 +91,7 @@ def test_any_other_text_is_refused_and_named(text: str) -> None:
 
 
 @given(st.binary(max_size=40))
-def test_any_key_behind_a_true_head_is_read_or_refused(key: bytes) -> None:
+def test_any_key_after_a_valid_token_head_is_read_or_refused(key: bytes) -> None:
     """A token's head can be copied from a true one, so what follows it is anybody's."""
     people = page_tokens._encode(page_tokens._scope("persons", "default"), key)
     faces = page_tokens._encode(page_tokens._scope("faces", "default", "ann"), key)

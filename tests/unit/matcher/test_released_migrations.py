@@ -1,4 +1,4 @@
-"""From a release on, the text of its migrations stays: databases carry the checksum of what made them.
+"""The text of released migrations never changes: databases store the checksums of theirs.
 
 `released.sha256` beside them is what `sha256sum` prints of each file that a release had. A release adds its
 own by `sha256sum *.sql > released.sha256` in that folder. It is empty until the first one.
@@ -38,14 +38,14 @@ def test_migrations_are_as_they_were_released() -> None:
     assert faults(RELEASED.read_text(), files, CHANGES.read_text()) == []
 
 
-def test_a_change_a_gap_and_a_release_without_its_list_are_each_told() -> None:
+def test_a_change_a_gap_and_a_release_without_its_list_are_each_reported() -> None:
     files = {"0001_a.sql": b"one", "0002_b.sql": b"two", "0003_c.sql": b"three"}
     lines = [f"{hashlib.sha256(text).hexdigest()}  {name}\n" for name, text in files.items()]
     release = "# Change log\n\n## [1.0.0] - 2027-01-01\n"
     assert faults("".join(lines[:2]), files, release) == []
-    (told,) = faults("".join(lines[:2]), files | {"0001_a.sql": b"One"}, release)
-    assert told.startswith("0001_a.sql was released with another text")
-    (told,) = faults(lines[0] + lines[2], files, release)
-    assert told.startswith("released.sha256 must list every migration")
-    (told,) = faults("", files, release)
-    assert told.startswith("there is a release")
+    (fault,) = faults("".join(lines[:2]), files | {"0001_a.sql": b"One"}, release)
+    assert fault.startswith("0001_a.sql was released with another text")
+    (fault,) = faults(lines[0] + lines[2], files, release)
+    assert fault.startswith("released.sha256 must list every migration")
+    (fault,) = faults("", files, release)
+    assert fault.startswith("there is a release")

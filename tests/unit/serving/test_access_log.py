@@ -1,4 +1,4 @@
-"""The lines of calls: a moment later, many at once, each as if it had been written then."""
+"""The access log writes lines in batches, each with the time of its call."""
 
 import datetime
 import json
@@ -32,7 +32,7 @@ def some_call(request_id: str) -> call.Call:
     return call.Call([(call.REQUEST_ID, request_id)])
 
 
-async def test_lines_come_a_moment_later_with_the_time_of_their_call(
+async def test_lines_are_written_later_with_the_time_of_their_call(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     logs.configure("info", "json")
@@ -68,7 +68,7 @@ async def test_a_flood_of_lines_does_not_wait(capsys: pytest.CaptureFixture[str]
     assert [line["request_id"] for line in written(capsys)] == [str(n) for n in range(MAX_PENDING)]
 
 
-async def test_what_waits_at_the_end_is_written(capsys: pytest.CaptureFixture[str]) -> None:
+async def test_waiting_lines_are_written_at_the_end(capsys: pytest.CaptureFixture[str]) -> None:
     logs.configure("info", "json")
     log = AccessLog()
     log.add("Verify", "OK", 0.001, some_call("last"))
@@ -86,7 +86,7 @@ async def test_no_line_is_written_below_the_level_asked_for(capsys: pytest.Captu
     assert written(capsys) == []
 
 
-async def test_lines_for_people_are_text(capsys: pytest.CaptureFixture[str]) -> None:
+async def test_lines_in_console_format_are_text(capsys: pytest.CaptureFixture[str]) -> None:
     logs.configure("info", "console")
     log = AccessLog()
     log.add("Verify", "OK", 0.001, some_call("one"))
@@ -134,9 +134,9 @@ async def test_the_count_is_written_when_the_second_is_over(
         refused.reason = "KEY_MISSING"
         log.add("Verify", "UNAUTHENTICATED", 0.001, refused)
 
-    def told() -> bool:
+    def logged() -> bool:
         lines.extend(written(capsys))
         return "calls_refused" in [line["event"] for line in lines]
 
-    await until(told)
+    await until(logged)
     assert lines[-1]["calls"] == 1

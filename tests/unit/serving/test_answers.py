@@ -1,4 +1,4 @@
-"""Answers count in a budget that callers share until they are read."""
+"""Answers count in a byte budget, shared by callers, until they are read."""
 
 import asyncio
 import dataclasses
@@ -18,7 +18,7 @@ from facerec.serving.middleware.caller import Caller
 from facerec.serving.middleware.chain import Middleware, MiddlewareServer
 from facerec.serving.middleware.reading.reader import RequestReader
 from facerec.serving.server import wire
-from tests.fixtures.http2 import Dripping, message_head
+from tests.fixtures.http2 import RawConnection, message_head
 from tests.fixtures.waiting import LIMIT_SECONDS
 
 BUDGET = 1_000_000
@@ -58,11 +58,11 @@ def message(size: int) -> bytes:
     return UInt32Value(value=size).SerializeToString()
 
 
-def ask_unread(dripping: Dripping, path: bytes, streams: range, size: int) -> None:
+def ask_unread(raw: RawConnection, path: bytes, streams: range, size: int) -> None:
     """Ask for answers of so many bytes, and let the server write no more than 64 KB of them."""
     for stream in streams:
-        dripping.head(stream, path, b"unread")
-        dripping.data(stream, message_head(len(message(size))) + message(size), end=True)
+        raw.head(stream, path, b"unread")
+        raw.data(stream, message_head(len(message(size))) + message(size), end=True)
 
 
 def named(method: Any, does: Any) -> Any:
@@ -105,10 +105,10 @@ async def until(condition: Callable[[], bool]) -> None:
 
 
 async def test_unread_answers_leave_a_share_to_others(maker: Maker) -> None:
-    dripping = await Dripping.open(maker.port)
+    raw = await RawConnection.open(maker.port)
     try:
-        ask_unread(dripping, ONE, range(1, 2 * UNREAD + 5, 2), ANSWER)
-        refused = {(await dripping.ended_any())[0] for _ in range(2)}
+        ask_unread(raw, ONE, range(1, 2 * UNREAD + 5, 2), ANSWER)
+        refused = {(await raw.ended_any())[0] for _ in range(2)}
         assert len(refused) == 2
         assert maker.made == UNREAD + 2
         with pytest.raises(FacerecError) as caught:
@@ -116,27 +116,27 @@ async def test_unread_answers_leave_a_share_to_others(maker: Maker) -> None:
         assert caught.value.reason is Reason.OVERLOADED
         assert await maker.ask(ANSWER, "other") == ANSWER
     finally:
-        dripping.close()
+        raw.close()
 
 
 async def test_small_answers_have_room_beside_any_that_are_unread(maker: Maker) -> None:
-    dripping = await Dripping.open(maker.port)
+    raw = await RawConnection.open(maker.port)
     try:
-        ask_unread(dripping, ONE, range(1, 2 * UNREAD + 5, 2), ANSWER)
-        await dripping.ended_any()
+        ask_unread(raw, ONE, range(1, 2 * UNREAD + 5, 2), ANSWER)
+        await raw.ended_any()
         assert await maker.ask(UNCOUNTED_BYTES - 10, "unread") == UNCOUNTED_BYTES - 10
     finally:
-        dripping.close()
+        raw.close()
 
 
 @pytest.mark.parametrize("path", [ONE, MANY])
-async def test_answers_of_a_caller_who_hangs_up_give_their_room_back(maker: Maker, path: bytes) -> None:
+async def test_answers_of_a_caller_that_hangs_up_free_their_bytes(maker: Maker, path: bytes) -> None:
     for _ in range(3):
-        dripping = await Dripping.open(maker.port)
+        raw = await RawConnection.open(maker.port)
         before = maker.made
-        ask_unread(dripping, path, range(1, 2 * UNREAD, 2), ANSWER)
+        ask_unread(raw, path, range(1, 2 * UNREAD, 2), ANSWER)
         await until(lambda before=before: maker.made >= before + UNREAD)  # type: ignore[misc]
-        dripping.close()
+        raw.close()
 
     async def answered() -> bool:
         try:
@@ -153,14 +153,14 @@ async def test_streams_whose_answers_are_unread_leave_a_share_to_others(
     maker: Maker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(answers, "WAIT_SECONDS", 0.2)
-    dripping = await Dripping.open(maker.port)
+    raw = await RawConnection.open(maker.port)
     try:
-        ask_unread(dripping, MANY, range(1, 2 * UNREAD + 5, 2), ANSWER)
-        refused = {(await dripping.ended_any())[0] for _ in range(2)}
+        ask_unread(raw, MANY, range(1, 2 * UNREAD + 5, 2), ANSWER)
+        refused = {(await raw.ended_any())[0] for _ in range(2)}
         assert len(refused) == 2
         assert await maker.ask(ANSWER, "other") == ANSWER
     finally:
-        dripping.close()
+        raw.close()
 
 
 async def test_answers_that_are_read_are_counted_no_more(maker: Maker) -> None:

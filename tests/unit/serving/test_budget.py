@@ -1,4 +1,4 @@
-"""Bytes that callers share, and who is next where they wait for some."""
+"""A byte budget that callers share, and the order in which they wait for it."""
 
 import asyncio
 
@@ -41,7 +41,7 @@ async def test_callers_who_wait_for_bytes_take_turns() -> None:
     assert order == ["flood", "other", "flood", "flood"]
 
 
-async def test_so_many_messages_of_one_caller_wait_for_bytes_and_no_more(
+async def test_a_limited_number_of_messages_of_one_caller_wait_for_bytes(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(byte_budget, "MAX_WAITING", 2)

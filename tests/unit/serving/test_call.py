@@ -1,4 +1,4 @@
-"""Whose share of a service a call takes."""
+"""The caller that a call is attributed to."""
 
 import contextvars
 
@@ -35,9 +35,9 @@ def test_a_keys_or_certificates_name_goes_before_the_host() -> None:
     ("sent", "taken"),
     [("tenant-7", "tenant-7"), ("", ""), ("two words", ""), ("a" * 65, ""), ("line\nbreak", "")],
 )
-def test_whom_a_caller_calls_for_is_an_id_of_a_bounded_form(sent: str, taken: str) -> None:
-    def told() -> str:
+def test_the_on_behalf_of_id_has_a_bounded_form(sent: str, taken: str) -> None:
+    def peer() -> str:
         call.begin([("x-on-behalf-of", sent)])
         return call.on_behalf_of()
 
-    assert contextvars.Context().run(told) == taken
+    assert contextvars.Context().run(peer) == taken

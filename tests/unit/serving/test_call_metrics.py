@@ -1,4 +1,4 @@
-"""The counts of calls are what Prometheus' own library would have counted."""
+"""The metrics of calls equal those that Prometheus' own library would give."""
 
 import random
 

@@ -1,4 +1,4 @@
-"""What failed requests leave behind is collected, and not all the time."""
+"""Garbage of failed requests is collected, for a small part of the time."""
 
 import asyncio
 import gc
@@ -27,7 +27,7 @@ async def test_garbage_is_collected_once_so_many_bytes_have_failed(collections: 
     assert len(collections) == 1
 
 
-async def test_whoever_sends_what_fails_has_it_done_a_small_part_of_the_time(
+async def test_failing_requests_trigger_collections_a_small_part_of_the_time(
     collections: list[None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(collector, "PAUSE_TIMES", float("inf"))

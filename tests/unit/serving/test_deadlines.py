@@ -19,7 +19,7 @@ CAP_SECONDS = 10 * LIMIT_SECONDS
 
 
 class Slow(pb.EncoderServiceServicer):
-    """Answers when told to and notes whose work was dropped."""
+    """Answers when its test says so, and records whose work was cancelled."""
 
     def __init__(self) -> None:
         self.began = asyncio.Event()
@@ -64,7 +64,7 @@ async def stub(servicer: Slow) -> AsyncIterator[Any]:
         yield made
 
 
-async def test_a_call_without_a_deadline_ends_after_the_most_a_call_may_take(
+async def test_a_call_without_a_deadline_ends_after_the_maximum_time_of_a_call(
     stub: Any, servicer: Slow
 ) -> None:
     with pytest.raises(grpc.aio.AioRpcError) as caught:
@@ -92,7 +92,7 @@ async def test_a_handler_knows_how_long_its_caller_waits(servicer: Slow) -> None
         assert servicer.remaining_seconds == CAP_SECONDS
 
 
-async def test_a_callers_deadline_drops_the_work(stub: Any, servicer: Slow) -> None:
+async def test_a_callers_deadline_cancels_the_work(stub: Any, servicer: Slow) -> None:
     for seconds in (0.1, 1, 10):  # until one has come as far as the work
         with pytest.raises(grpc.aio.AioRpcError) as caught:
             await stub.GetModel(pb.GetModelRequest(), timeout=seconds)
@@ -102,7 +102,7 @@ async def test_a_callers_deadline_drops_the_work(stub: Any, servicer: Slow) -> N
     await asyncio.wait_for(servicer.dropped.wait(), LIMIT_SECONDS)
 
 
-async def test_a_caller_who_hangs_up_has_the_work_dropped(stub: Any, servicer: Slow) -> None:
+async def test_a_caller_that_hangs_up_cancels_the_work(stub: Any, servicer: Slow) -> None:
     call = stub.GetModel(pb.GetModelRequest(), timeout=LIMIT_SECONDS)
     await servicer.began.wait()
     call.cancel()

@@ -1,4 +1,4 @@
-"""Where only so many may be there at once: whose turn it is, and who goes."""
+"""Limited numbers of permits and members: who is next, and who is evicted."""
 
 import asyncio
 

@@ -68,5 +68,5 @@ def test_fields_count_by_the_bytes_of_their_tags_and_numbers() -> None:
 
 
 @pytest.mark.parametrize("raw", [b"\xff" * 300_000, b"\x07" * 300_000, b"\x12\xff\xff\xff\x7f" * 60_000])
-def test_what_is_no_message_is_left_to_the_parser(raw: bytes) -> None:
+def test_an_invalid_message_is_left_to_the_parser(raw: bytes) -> None:
     check(raw, IDENTIFY, LIMIT)

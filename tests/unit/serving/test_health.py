@@ -1,4 +1,4 @@
-"""Health by callers without a key: bounded, and there for whoever else asks."""
+"""Health checks without a key are bounded, and stay available to other callers."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -12,7 +12,7 @@ from grpc_health.v1 import health_pb2
 from facerec.serving.middleware.reading import admission
 from facerec.serving.server import health
 from facerec.serving.server.server import Server, ServerOptions
-from tests.fixtures.http2 import Dripping, message_head
+from tests.fixtures.http2 import RawConnection, message_head
 
 CHECK, WATCH = "/grpc.health.v1.Health/Check", "/grpc.health.v1.Health/Watch"
 
@@ -31,7 +31,7 @@ def address(server: Server, port: str) -> str:
 
 
 @pytest.mark.parametrize("port", ["calls", "health"])
-async def test_so_many_watch_and_the_oldest_ends_for_one_more(server: Server, port: str) -> None:
+async def test_a_watch_beyond_the_limit_ends_the_oldest(server: Server, port: str) -> None:
     async with grpc.aio.insecure_channel(address(server, port)) as channel:
         watch: Any = channel.unary_stream(
             WATCH, response_deserializer=health_pb2.HealthCheckResponse.FromString
@@ -46,25 +46,25 @@ async def test_so_many_watch_and_the_oldest_ends_for_one_more(server: Server, po
 
 
 @pytest.mark.parametrize("port", ["calls", "health"])
-async def test_a_check_whose_message_is_late_is_answered(server: Server, port: str) -> None:
-    dripping = await Dripping.open(int(address(server, port).rpartition(":")[2]))
+async def test_a_check_with_a_late_message_is_answered(server: Server, port: str) -> None:
+    raw = await RawConnection.open(int(address(server, port).rpartition(":")[2]))
     try:
-        dripping.head(1, CHECK.encode())
+        raw.head(1, CHECK.encode())
         await asyncio.sleep(0.2)
-        dripping.data(1, message_head(0), end=True)
-        assert await dripping.ended(1) == b"0"
+        raw.data(1, message_head(0), end=True)
+        assert await raw.ended(1) == b"0"
     finally:
-        dripping.close()
+        raw.close()
 
 
-async def test_checks_that_bring_no_message_end_for_others(server: Server) -> None:
-    dripping = await Dripping.open(int(server.address.rpartition(":")[2]))
+async def test_checks_without_a_message_are_ended_for_others(server: Server) -> None:
+    raw = await RawConnection.open(int(server.address.rpartition(":")[2]))
     try:
         for stream in range(1, 2 * admission.MAX_LATE_HEALTH + 40, 2):
-            dripping.head(stream, CHECK.encode())
-        await dripping.ended(1)  # the oldest
+            raw.head(stream, CHECK.encode())
+        await raw.ended(1)  # the oldest
         async with grpc.aio.insecure_channel(server.address) as channel:
             check: Any = channel.unary_unary(CHECK)
             assert await check(b"", timeout=10)
     finally:
-        dripping.close()
+        raw.close()

@@ -1,4 +1,4 @@
-"""The event loop's lag is measured as callers feel it."""
+"""The event loop's lag is the delay that callers experience."""
 
 import asyncio
 import time
@@ -8,7 +8,7 @@ from structlog.testing import capture_logs
 from facerec.serving.observability.loop_lag import LagMeter, summarize
 
 
-async def test_a_loop_that_is_held_shows_it_and_an_idle_one_does_not() -> None:
+async def test_a_blocked_loop_shows_lag_and_an_idle_one_does_not() -> None:
     meter = LagMeter(report_seconds=60)
     measuring = asyncio.create_task(meter.run())
     with capture_logs() as logs:
@@ -24,7 +24,7 @@ async def test_a_loop_that_is_held_shows_it_and_an_idle_one_does_not() -> None:
     assert idle["p50_ms"] < held["max_ms"] / 2
 
 
-def test_a_long_wait_counts_for_all_that_was_due_in_it() -> None:
+def test_a_long_block_counts_for_every_timer_that_was_due() -> None:
     lag = summarize([0.1, 0.09, 0.08] + [0.001] * 97)
     assert (lag.p50_ms, lag.max_ms, lag.samples) == (1.0, 100.0, 100)
     assert lag.p99_ms == 100.0

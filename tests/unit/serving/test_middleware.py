@@ -1,4 +1,4 @@
-"""Layers are around every handler, however it was registered, and are put on once."""
+"""Middleware wraps every handler once, however it was registered."""
 
 from collections.abc import AsyncIterator, Callable
 from typing import Any, cast
@@ -43,7 +43,7 @@ def handlers() -> dict[str, Any]:
 
 
 def tagging(tag: bytes, wrapped: list[str]) -> Callable[[Method, Handler], Handler]:
-    """A middleware that notes its tag at each call."""
+    """A middleware that records its tag at each call."""
 
     def tagged(method: Method, does: Handler) -> Handler:
         wrapped.append(method.path)

@@ -1,4 +1,4 @@
-"""Whose messages have their fields counted, and who waits for that."""
+"""Which messages have their fields counted, and which callers wait for it."""
 
 import asyncio
 

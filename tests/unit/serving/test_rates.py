@@ -1,4 +1,4 @@
-"""Buckets hold a rate, whatever a call costs and however many come at once."""
+"""Token buckets enforce a rate, whatever a call costs and under concurrency."""
 
 import time
 
@@ -8,7 +8,7 @@ from facerec.serving.auth.rates import TokenBucket
 
 
 class Clock:
-    """A time that passes when told."""
+    """A clock that its test sets."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now = 100.0

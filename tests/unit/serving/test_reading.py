@@ -1,4 +1,4 @@
-"""Messages of all calls within a budget that callers share: those that are there, and those still coming."""
+"""Messages of all calls share a byte budget: received ones, and those still arriving."""
 
 import asyncio
 import dataclasses
@@ -23,7 +23,7 @@ from facerec.serving.middleware.reading import late, reader
 from facerec.serving.middleware.reading.reader import RequestReader
 from facerec.serving.observability.memory import Memory
 from facerec.serving.server import wire
-from tests.fixtures.http2 import Dripping, message_head
+from tests.fixtures.http2 import RawConnection, message_head
 from tests.fixtures.waiting import LIMIT_SECONDS
 
 LARGEST = 1_000_000
@@ -37,7 +37,7 @@ MOST_LATE = 12  # of the 20 for which there is room: a caller leaves one of the 
 
 @dataclasses.dataclass
 class Running:
-    """A server whose unary method waits until it is let go, and how many messages it has."""
+    """A server whose unary method waits until it is released, and its number of messages."""
 
     port: int
     begun: int = 0
@@ -141,7 +141,7 @@ async def test_a_message_counts_until_its_call_has_ended(start: Start) -> None:
     assert await running.call(LARGEST - 10) == 3
 
 
-async def test_a_call_that_is_given_up_gives_its_room_back(start: Start) -> None:
+async def test_a_cancelled_call_frees_its_bytes(start: Start) -> None:
     running = await start()
     for _ in range(5):
         with pytest.raises(FacerecError):
@@ -150,73 +150,73 @@ async def test_a_call_that_is_given_up_gives_its_room_back(start: Start) -> None
     assert await running.call(LARGEST - 10) == 3
 
 
-async def test_what_is_no_message_is_told_so(start: Start) -> None:
+async def test_an_invalid_message_is_refused_as_such(start: Start) -> None:
     running = await start()
     async with grpc.aio.insecure_channel(f"127.0.0.1:{running.port}") as channel:
         unary: Any = channel.unary_unary(PATH)
         stream: Any = channel.stream_unary(PATH)
-        for sent, told in (
+        for sent, message in (
             (unary(b"\xff\xff"), "not a message of this type"),
             (stream(iter(())), "no request message"),
         ):
             with pytest.raises(grpc.aio.AioRpcError) as caught:
                 await sent
             assert caught.value.code() == grpc.StatusCode.INVALID_ARGUMENT
-            assert told in str(caught.value.details())
+            assert message in str(caught.value.details())
 
 
-async def begin_many(running: Running) -> Dripping:
+async def begin_many(running: Running) -> RawConnection:
     """A connection with more late messages than its caller's share."""
-    dripping = await Dripping.open(running.port)
+    raw = await RawConnection.open(running.port)
     for stream in range(1, 2 * MOST_LATE + 4, 2):
-        dripping.begin(stream, PATH, FLOOD)
-    await dripping.ended_any()
-    return dripping
+        raw.begin(stream, PATH, FLOOD)
+    await raw.ended_any()
+    return raw
 
 
 async def test_late_messages_of_one_caller_leave_room_for_the_largest_of_another(start: Start) -> None:
     running = await start()
-    dripping = await begin_many(running)
+    raw = await begin_many(running)
     try:
         other = asyncio.create_task(running.call(LARGEST - 10))
         await until(lambda: running.held == 1)
         running.go.set()
         await other
     finally:
-        dripping.close()
+        raw.close()
 
 
 async def test_without_keys_a_host_has_one_share_whatever_its_connections(start: Start) -> None:
     running = await start(max_seconds=1000)
-    opened = [await Dripping.open(running.port) for _ in range(2)]
+    opened = [await RawConnection.open(running.port) for _ in range(2)]
     each = MOST_LATE // 2 + 2
     try:
-        for number, dripping in enumerate(opened, 1):
+        for number, raw in enumerate(opened, 1):
             for stream in range(1, 2 * each, 2):
-                dripping.begin(stream, PATH)
+                raw.begin(stream, PATH)
             await until(lambda number=number: running.begun == number * each)  # type: ignore[misc]
         async with asyncio.timeout(LIMIT_SECONDS / 4):  # gRPC ends connections such as these after a minute
             await opened[1].ended_any()
     finally:
-        for dripping in opened:
-            dripping.close()
+        for raw in opened:
+            raw.close()
 
 
-async def test_many_that_are_late_at_once_and_come_a_moment_later_are_all_answered(start: Start) -> None:
+async def test_many_messages_that_are_shortly_late_at_once_are_all_answered(start: Start) -> None:
     running = await start()
     running.go.set()
-    dripping = await Dripping.open(running.port)
+    raw = await RawConnection.open(running.port)
     streams = range(1, 2 * (MOST_LATE + 4), 2)
     try:
         for stream in streams:
-            dripping.head(stream, PATH.encode())
+            raw.head(stream, PATH.encode())
         await asyncio.sleep(0.2)
         for stream in streams:
-            dripping.data(stream, message_head(0), end=True)
-        # A status that was told before comes as its number in a table, and another would not.
-        assert {(await dripping.ended_any())[1] for _ in streams} <= {b"0", b""}
+            raw.data(stream, message_head(0), end=True)
+        # HPACK sends a repeated status as an index into its table; another status would be sent as text.
+        assert {(await raw.ended_any())[1] for _ in streams} <= {b"0", b""}
     finally:
-        dripping.close()
+        raw.close()
 
 
 async def test_a_callers_own_late_messages_keep_no_permit_that_its_next_call_waits_for(
@@ -225,23 +225,23 @@ async def test_a_callers_own_late_messages_keep_no_permit_that_its_next_call_wai
     monkeypatch.setattr(late, "GRACE_SECONDS", 1000.0)
     running = await start(max_seconds=1000)
     running.go.set()
-    dripping = await Dripping.open(running.port)
+    raw = await RawConnection.open(running.port)
     try:
         for stream in range(1, 4 * MOST_LATE, 2):
-            dripping.begin(stream, PATH, FLOOD)
+            raw.begin(stream, PATH, FLOOD)
         await until(lambda: running.begun == 2 * MOST_LATE)
         assert await running.call(1000, key=FLOOD) == 3
     finally:
-        dripping.close()
+        raw.close()
 
 
-async def test_what_hangs_up_gives_its_room_back(start: Start) -> None:
+async def test_a_caller_that_hangs_up_frees_its_bytes(start: Start) -> None:
     running = await start()
     running.go.set()
-    dripping = await begin_many(running)
+    raw = await begin_many(running)
     with pytest.raises(FacerecError):
         await running.call(LARGEST - 10, key=FLOOD)
-    dripping.close()
+    raw.close()
     async with asyncio.timeout(10):
         while True:
             try:
@@ -255,16 +255,16 @@ async def test_what_hangs_up_gives_its_room_back(start: Start) -> None:
 async def test_a_late_message_as_long_as_the_whole_budget_is_taken(start: Start) -> None:
     running = await start(room_bytes=LARGEST)
     running.go.set()
-    dripping = await Dripping.open(running.port)
+    raw = await RawConnection.open(running.port)
     payload = BytesValue(value=bytes(LARGEST - 20_000)).SerializeToString()
     try:
-        dripping.head(1, PATH.encode())
-        dripping.data(1, message_head(len(payload)))
+        raw.head(1, PATH.encode())
+        raw.data(1, message_head(len(payload)))
         await asyncio.sleep(0.1)  # late by now
-        await dripping.send(1, payload)
-        assert await dripping.ended(1) == b"0"
+        await raw.send(1, payload)
+        assert await raw.ended(1) == b"0"
     finally:
-        dripping.close()
+        raw.close()
 
 
 async def test_streams_that_are_idle_leave_room_for_the_largest_message_of_another(
@@ -318,48 +318,48 @@ async def test_a_method_that_carries_no_image_takes_small_messages_alone(start: 
     assert caught.value.reason is Reason.OPTION_INVALID
 
 
-async def test_late_messages_are_in_nobodys_way(start: Start) -> None:
+async def test_late_messages_delay_no_other_call(start: Start) -> None:
     running = await start(room_bytes=64 * LARGEST)
     running.go.set()
-    dripping = await Dripping.open(running.port)
+    raw = await RawConnection.open(running.port)
     try:
         for stream in range(1, 101, 2):
-            dripping.begin(stream, PATH)
+            raw.begin(stream, PATH)
         async with asyncio.timeout(5):
             for _ in range(20):
                 assert await running.call(1000) == 3
     finally:
-        dripping.close()
+        raw.close()
 
 
 async def test_late_messages_of_several_callers_leave_room_for_a_prompt_one_of_another(start: Start) -> None:
     running = await start(max_seconds=1000)
     running.go.set()
-    opened = [await Dripping.open(running.port) for _ in range(4)]
+    opened = [await RawConnection.open(running.port) for _ in range(4)]
     try:
-        for number, dripping in enumerate(opened):
+        for number, raw in enumerate(opened):
             for stream in range(1, 2 * MOST_LATE + 4, 2):
-                dripping.begin(stream, PATH, f"{FLOOD}{number}")
-            await dripping.ended_any()  # as its caller has no more room
+                raw.begin(stream, PATH, f"{FLOOD}{number}")
+            await raw.ended_any()  # as its caller has no more room
         assert await running.call(1000) == 3
     finally:
-        for dripping in opened:
-            dripping.close()
+        for raw in opened:
+            raw.close()
 
 
-async def test_a_late_message_is_refused_where_memory_is_tight(
+async def test_a_late_message_is_refused_when_memory_is_tight(
     start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(reader, "Memory", lambda: Memory(limit_bytes=1000))
     running = await start()
     running.go.set()
-    dripping = await Dripping.open(running.port)
+    raw = await RawConnection.open(running.port)
     try:
-        dripping.begin(1, PATH)
-        await dripping.ended(1)
+        raw.begin(1, PATH)
+        await raw.ended(1)
         assert await running.call(1000) == 3
     finally:
-        dripping.close()
+        raw.close()
 
 
 def test_memory_is_tight_by_what_the_process_takes() -> None:
@@ -368,13 +368,13 @@ def test_memory_is_tight_by_what_the_process_takes() -> None:
     assert not Memory(limit_bytes=2 * taken).is_low()
 
 
-async def test_a_message_that_takes_too_long_to_come_is_waited_for_no_longer(start: Start) -> None:
+async def test_a_message_that_takes_too_long_is_refused(start: Start) -> None:
     running = await start(max_seconds=0.3)
     running.go.set()
-    dripping = await Dripping.open(running.port)
+    raw = await RawConnection.open(running.port)
     try:
-        dripping.begin(1, PATH)
-        await dripping.ended(1)
+        raw.begin(1, PATH)
+        await raw.ended(1)
     finally:
-        dripping.close()
+        raw.close()
     assert await running.call(LARGEST - 10) == 3

@@ -33,7 +33,7 @@ class Overloaded(FacerecError):
 
 
 class Servicer(pb.EncoderServiceServicer):
-    """Fails in each of the ways a servicer can."""
+    """Fails in every way that a servicer can."""
 
     async def Encode(self, request: pb.EncodeRequest, context: Any) -> pb.EncodeResponse:
         raise FacerecError("the image is empty: send one", field="image", reason=Reason.IMAGE_INVALID)
@@ -94,7 +94,7 @@ async def test_an_overload_says_when_to_try_again(channel: grpc.aio.Channel) -> 
     assert detail(error, error_details_pb2.RetryInfo).retry_delay.ToMilliseconds() == 250
 
 
-async def test_an_unforeseen_error_is_hidden_from_the_caller_and_its_message_from_the_log(
+async def test_an_unexpected_error_is_hidden_from_the_caller_and_its_message_from_the_log(
     channel: grpc.aio.Channel, capsys: pytest.CaptureFixture[str]
 ) -> None:
     error = await failure(pb.EncoderServiceStub(channel).GetModel(pb.GetModelRequest()))
@@ -114,7 +114,7 @@ async def test_a_method_that_is_not_offered_is_unimplemented(channel: grpc.aio.C
     assert error.code() == grpc.StatusCode.UNIMPLEMENTED
 
 
-async def test_health_is_not_serving_until_told_and_again_at_the_end(
+async def test_health_is_not_serving_until_set_and_again_at_the_end(
     server: Server, channel: grpc.aio.Channel
 ) -> None:
     health: Any = health_pb2_grpc.HealthStub(channel)
@@ -155,7 +155,7 @@ async def test_a_taken_port_is_a_clear_refusal(server: Server) -> None:
 
 @pytest.fixture
 def taken() -> Iterator[str]:
-    """An address where somebody else listens."""
+    """An address on which another process listens."""
     with socket.create_server(("127.0.0.1", 0)) as other:
         yield f"127.0.0.1:{other.getsockname()[1]}"
 
@@ -164,13 +164,13 @@ PORTS = ["address", "admin_address", "health_address"]
 
 
 def options_of(port: str, taken: str) -> ServerOptions:
-    """All ports of the system's choice, but for one."""
+    """All ports chosen by the system, except one."""
     addresses: dict[str, Any] = dict.fromkeys(PORTS, "127.0.0.1:0") | {port: taken}
     return ServerOptions(**addresses)
 
 
 @pytest.mark.parametrize("port", PORTS)
-async def test_where_one_port_is_taken_none_is_listened_on(port: str, taken: str) -> None:
+async def test_if_one_port_is_taken_none_is_listened_on(port: str, taken: str) -> None:
     refused = Server(options_of(port, taken), [service()])
     with pytest.raises(AddressInUse, match=taken):
         await refused.start()
@@ -189,13 +189,13 @@ def test_a_process_whose_port_is_taken_ends_with_one_line(port: str, taken: str)
         "sys.exit(loop.run(serve()))"
     )
     run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
-    told = [line for line in run.stderr.splitlines() if "add_port.cc" not in line]  # gRPC's own
-    assert (run.returncode, len(told)) == (2, 1), run.stderr
-    assert told[0].startswith(f"error: cannot listen on {taken}: ")
+    errors = [line for line in run.stderr.splitlines() if "add_port.cc" not in line]  # gRPC's own
+    assert (run.returncode, len(errors)) == (2, 1), run.stderr
+    assert errors[0].startswith(f"error: cannot listen on {taken}: ")
 
 
 @pytest.mark.parametrize("address", ["0.0.0.0:0", "[::]:0", "192.0.2.1:0", "example.org:0"])
-async def test_plain_text_beyond_loopback_has_to_be_asked_for(address: str) -> None:
+async def test_plain_text_beyond_loopback_needs_a_flag(address: str) -> None:
     with pytest.raises(InsecureAddress, match="--insecure"):
         Server(ServerOptions(address), [service()])
     Server(ServerOptions(address, insecure=True), [service()])
@@ -204,7 +204,7 @@ async def test_plain_text_beyond_loopback_has_to_be_asked_for(address: str) -> N
 @pytest.mark.parametrize(
     "address", ["", "50051", "localhost", "localhost:", "localhost:x", "localhost:70000", ":1"]
 )
-async def test_an_address_that_is_none_is_refused(address: str) -> None:
+async def test_an_invalid_address_is_refused(address: str) -> None:
     with pytest.raises(AddressInvalid, match="HOST:PORT"):
         Server(ServerOptions(address), [service()])
 
@@ -213,7 +213,7 @@ def test_every_reason_has_a_code() -> None:
     assert set(CODES) == set(Reason)
 
 
-def test_the_documented_reasons_are_the_ones_there_are() -> None:
+def test_the_documented_reasons_are_exactly_the_existing_ones() -> None:
     text = (pathlib.Path(__file__).parents[3] / "docs" / "errors.md").read_text()
     rows = {
         reason: line.split("|")[2].strip()

@@ -1,4 +1,4 @@
-"""Settings: flag, then environment, then file, then default; nothing unknown is let through."""
+"""Settings: flag, then environment, then file, then default; unknown names are refused."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from facerec.serving.server.settings_loading import load
 
 
 class Settings(ServingSettings):
-    """What the tests' service is told."""
+    """The settings of the tests' service."""
 
     model_config = SettingsConfigDict(env_prefix="TESTED_")
 

@@ -1,4 +1,4 @@
-"""A process whose thread or loop is held for good ends itself, and says what held it."""
+"""A process whose thread or loop is stuck ends itself, and says what blocked it."""
 
 import asyncio
 import os
@@ -41,7 +41,7 @@ def run(held: str, seconds: float, stuck_seconds: float) -> subprocess.Completed
 
 
 @pytest.mark.parametrize(("held", "work"), [("loop", "event_loop"), ("thread", "image")])
-def test_what_is_held_too_long_ends_the_process(held: str, work: str) -> None:
+def test_work_or_a_loop_blocked_too_long_ends_the_process(held: str, work: str) -> None:
     ended = run(held, seconds=3600, stuck_seconds=1)
     assert ended.returncode == FAILED_STATUS
     assert "stuck_work_detected" in ended.stdout + ended.stderr
@@ -52,7 +52,7 @@ def test_work_that_ends_in_time_is_left_alone() -> None:
     assert run("thread", seconds=0.3, stuck_seconds=10).returncode == 0
 
 
-def test_a_process_that_was_stopped_and_goes_on_is_not_taken_for_stuck() -> None:
+def test_a_process_that_was_suspended_is_not_mistaken_for_stuck() -> None:
     command = [sys.executable, "-c", PROGRAM, "nothing", "5", "2"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
@@ -63,7 +63,7 @@ def test_a_process_that_was_stopped_and_goes_on_is_not_taken_for_stuck() -> None
         assert process.wait(LIMIT_SECONDS) == 0
 
 
-async def test_a_watchdog_told_to_watch_nothing_starts_no_thread() -> None:
+async def test_a_disabled_watchdog_starts_no_thread() -> None:
     before = set(threading.enumerate())
     watchdog = Watchdog(0)
     watchdog.start()

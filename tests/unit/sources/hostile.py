@@ -1,4 +1,4 @@
-"""Small files that would cost much to a reader without bounds: by name, what each is and its bytes."""
+"""Small files that would be costly for a reader without limits, by name, with their bytes."""
 
 import functools
 import io

@@ -1,4 +1,4 @@
-"""Files are read as they were when they were opened, and what is no file of encodings is refused at once."""
+"""Files are read as they were when opened, and a file without encodings is refused at once."""
 
 import json
 import os
@@ -47,7 +47,7 @@ def test_a_link_to_itself_and_a_folder_are_no_files(tmp_path: Path, format: str)
         rows(tmp_path, format)
 
 
-def test_a_file_that_is_written_to_meanwhile_is_refused_at_its_end(tmp_path: Path) -> None:
+def test_a_file_changed_while_it_is_read_is_refused_at_its_end(tmp_path: Path) -> None:
     path = tmp_path / "growing.jsonl"
     path.write_text(lines(500))
     found = files.rows(path, "jsonl", lambda *_: None)
@@ -58,7 +58,7 @@ def test_a_file_that_is_written_to_meanwhile_is_refused_at_its_end(tmp_path: Pat
         list(found)
 
 
-def test_a_file_that_grows_for_ever_is_given_up(tmp_path: Path) -> None:
+def test_a_file_that_grows_forever_is_given_up(tmp_path: Path) -> None:
     path = tmp_path / "log.jsonl"
     path.write_text(lines(500))
     found = files.rows(path, "jsonl", lambda *_: None)
@@ -89,7 +89,7 @@ def test_a_file_with_holes_of_terabytes_is_refused_before_it_is_hashed(tmp_path:
             rows(path, format)
 
 
-def test_what_is_loaded_as_a_whole_has_a_largest_size_and_is_told_another_format() -> None:
+def test_a_format_that_is_loaded_whole_has_a_size_limit_and_the_refusal_names_another_format() -> None:
     Budget(MAX_LOADED_FILE_BYTES)
     with pytest.raises(SourceRefused, match="write it as CSV or JSON lines"):
         Budget(MAX_LOADED_FILE_BYTES + 1)
@@ -137,7 +137,9 @@ def test_an_array_that_an_npz_has_twice_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n"])
-def test_a_table_of_a_spreadsheet_is_read_with_its_mark_and_line_ends(tmp_path: Path, end: str) -> None:
+def test_a_csv_of_a_spreadsheet_is_read_with_its_byte_order_mark_and_line_ends(
+    tmp_path: Path, end: str
+) -> None:
     path = tmp_path / "sheet.csv"
     vector = json.dumps(VECTORS[0].tolist())
     header = "encoding,display_name,person_id,remark"
@@ -151,7 +153,7 @@ def test_a_table_of_a_spreadsheet_is_read_with_its_mark_and_line_ends(tmp_path: 
     assert np.array_equal(found[0].encoding, VECTORS[0])
 
 
-def test_json_lines_may_begin_with_a_mark(tmp_path: Path) -> None:
+def test_json_lines_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
     path = tmp_path / "marked.jsonl"
     path.write_text(lines(2), encoding="utf-8-sig")
     assert [row.person_id for row in rows(path)] == ["p0", "p1"]

@@ -1,4 +1,4 @@
-"""The forms that encodings are kept in elsewhere: taken, or told with the name that is to change."""
+"""Files of encodings in other tools' layouts are read, or refused with the name that has to change."""
 
 import json
 import pickle
@@ -69,7 +69,7 @@ def test_a_pickle_of_each_person_s_vectors_is_read(vectors: Any, tmp_path: Path)
 @pytest.mark.parametrize(
     "held", [{}, [], 7, {"ann": "bob"}, [{"who": "ann"}], (1, 2, 3), [[], []], {"names": NAMES}], ids=str
 )
-def test_a_pickle_of_another_form_is_refused_with_those_that_are_read(held: Any, tmp_path: Path) -> None:
+def test_a_pickle_of_another_form_is_refused_with_the_supported_forms(held: Any, tmp_path: Path) -> None:
     path = tmp_path / "in.pkl"
     path.write_bytes(pickle.dumps(held))
     try:
@@ -80,7 +80,7 @@ def test_a_pickle_of_another_form_is_refused_with_those_that_are_read(held: Any,
         assert found == []
 
 
-def test_faces_of_a_person_who_holds_the_same_list_many_times_over_are_given_up(tmp_path: Path) -> None:
+def test_a_person_with_the_same_list_many_times_over_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "in.pkl"
     shared = [LISTS[0]] * 1000
     path.write_bytes(pickle.dumps({f"p{number}": shared for number in range(1000)}))
@@ -140,7 +140,7 @@ def test_a_json_object_of_each_person_s_vectors_is_read(indent: int | None, tmp_
         ('{"ann": [[0.5], ', "it is not valid JSON from there on"),
     ],
 )
-def test_a_json_object_at_fault_is_told_how_to_mend_it(text: str, said: str, tmp_path: Path) -> None:
+def test_an_invalid_json_object_is_refused_with_how_to_fix_it(text: str, said: str, tmp_path: Path) -> None:
     path = tmp_path / "in.json"
     path.write_text(text)
     with pytest.raises(SourceRefused) as caught:
@@ -148,12 +148,12 @@ def test_a_json_object_at_fault_is_told_how_to_mend_it(text: str, said: str, tmp
     assert said in str(caught.value)
 
 
-def test_a_vector_of_another_length_in_a_json_object_is_refused_by_its_place(tmp_path: Path) -> None:
+def test_a_vector_of_another_length_in_a_json_object_is_refused_by_its_index(tmp_path: Path) -> None:
     path = tmp_path / "in.json"
     for held in ({"encodings": [[0.5] * 512, LISTS[0]], "names": ["ann", "bob"]}, {"ann": [[0.5], LISTS[0]]}):
         path.write_text(json.dumps(held))
         refused: list[tuple[str, str, str]] = []
-        assert len(list(files.rows(path, "json", lambda *row, told=refused: told.append(row)))) == 1
+        assert len(list(files.rows(path, "json", lambda *row, report=refused: report.append(row)))) == 1
         assert [row[:2] for row in refused] == [("face 1", "encoding")]
 
 
@@ -188,7 +188,9 @@ def test_a_json_array_longer_than_what_is_read_at_once_is_read_whole(tmp_path: P
     ],
     ids=range(9),
 )
-def test_a_json_array_at_fault_is_told_with_the_face_it_is_at(text: str, said: str, tmp_path: Path) -> None:
+def test_an_invalid_json_array_is_refused_with_the_face_at_fault(
+    text: str, said: str, tmp_path: Path
+) -> None:
     path = tmp_path / "in.json"
     path.write_text(text)
     refused: list[tuple[str, ...]] = []
@@ -201,7 +203,7 @@ def test_a_json_array_at_fault_is_told_with_the_face_it_is_at(text: str, said: s
         assert refused
 
 
-def test_one_json_array_among_json_lines_is_told_its_name(tmp_path: Path) -> None:
+def test_a_json_array_in_a_file_named_jsonl_is_refused_with_the_right_name(tmp_path: Path) -> None:
     path = tmp_path / "in.jsonl"
     path.write_text(json.dumps(RECORDS, indent=1))
     with pytest.raises(SourceRefused, match=r"line 1: it is one JSON array: name it \.json"):
@@ -232,7 +234,7 @@ def test_the_first_line_with_a_field_of_another_name_ends_the_import_and_names_i
 
 
 @pytest.mark.parametrize("suffix", ["pkl", "npz", "csv", "jsonl"])
-def test_how_much_of_a_file_was_read_is_told_face_by_face(suffix: str, tmp_path: Path) -> None:
+def test_progress_through_a_file_is_reported_face_by_face(suffix: str, tmp_path: Path) -> None:
     path = tmp_path / f"in.{suffix}"
     many = LISTS * 50
     if suffix == "pkl":
@@ -275,6 +277,8 @@ def test_a_row_of_a_query_has_a_list_a_vector_or_two_cubes(record: dict[str, Any
         (["person_id", "vec_low"], "the query must return columns named person_id and encoding"),
     ],
 )
-def test_a_query_that_names_a_column_otherwise_is_told_what_to_write(columns: list[str], said: str) -> None:
+def test_a_query_with_another_column_name_is_refused_with_the_expected_name(
+    columns: list[str], said: str
+) -> None:
     with pytest.raises(SourceRefused, match=said):
         postgres.check_columns(columns)

@@ -1,4 +1,4 @@
-"""Files that would cost much to a reader without bounds end soon, in little memory and in plain words."""
+"""Costly files are refused soon, in little memory, and with a plain message."""
 
 import json
 import subprocess
@@ -25,7 +25,7 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> Found:
     for name, data in hostile.files().items():
         paths.append(folder / name)
         paths[-1].write_bytes(data)
-    command = [sys.executable, "-m", "tests.unit.sources.measured", *map(str, paths)]
+    command = [sys.executable, "-m", "tests.unit.sources.measure", *map(str, paths)]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
     for path in paths:
         path.unlink()
@@ -36,7 +36,7 @@ NAMES = tuple(hostile.files())
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_it_is_refused_as_a_whole_or_by_row(found: Found, name: str) -> None:
+def test_a_hostile_file_is_refused_completely_or_by_row(found: Found, name: str) -> None:
     took = found[name]
     assert (took["faces"], took["kind"]) in ((0, "SourceRefused"), (0, "")), took
     assert took["refused"] or took["error"]
@@ -45,7 +45,7 @@ def test_it_is_refused_as_a_whole_or_by_row(found: Found, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_it_takes_little_time_and_memory(found: Found, name: str) -> None:
+def test_a_hostile_file_takes_little_time_and_memory(found: Found, name: str) -> None:
     assert found[name]["seconds"] < MAX_CPU_SECONDS
     assert found[name]["mib"] < MAX_MIB
 
@@ -71,7 +71,7 @@ def test_it_takes_little_time_and_memory(found: Found, name: str) -> None:
         ("2,000,000,000 rows of nothing.npz", "encodings: it has shape (2000000000, 0), and not (n, 128)"),
     ],
 )
-def test_a_refused_source_says_where_and_how_to_mend_it(found: Found, name: str, said: str) -> None:
+def test_a_refused_source_says_where_and_how_to_fix_it(found: Found, name: str, said: str) -> None:
     assert said in found[name]["error"]
 
 
@@ -87,5 +87,5 @@ def test_a_refused_source_says_where_and_how_to_mend_it(found: Found, name: str,
         ("a list of itself.pkl", "row 0: encoding: an encoding has 128 numbers, and this one has 1"),
     ],
 )
-def test_a_refused_row_says_which_field_and_how_to_mend_it(found: Found, name: str, said: str) -> None:
+def test_a_refused_row_says_which_field_and_how_to_fix_it(found: Found, name: str, said: str) -> None:
     assert said in found[name]["first"][0]

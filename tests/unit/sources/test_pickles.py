@@ -1,4 +1,4 @@
-"""A pickle is read for what it holds, and nothing of it is executed whatever it asks for."""
+"""A pickle's data is read, and nothing in it is executed."""
 
 import contextlib
 import io
@@ -65,7 +65,7 @@ def test_a_dict_of_encodings_and_names_is_read(protocol: int, encodings: Any) ->
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
-def test_what_else_a_pickle_holds_is_no_fault(protocol: int) -> None:
+def test_other_entries_of_a_pickle_are_no_error(protocol: int) -> None:
     more = {
         "pair": (VECTORS, VECTORS),
         "counts": {1: 2.5, None: True},
@@ -151,7 +151,7 @@ def test_a_hostile_pickle_executes_nothing_and_is_refused_in_one_line(name: str)
     assert "\n" not in str(caught.value)
 
 
-def test_the_canary_sings_where_a_pickle_is_loaded() -> None:
+def test_unpickling_the_hostile_pickle_would_run_its_code() -> None:
     pickle.loads(hostile()["reduce 4"])
     with os.popen(f"echo ${CANARY}") as shell:
         assert shell.read().strip() == "1"
@@ -171,7 +171,7 @@ BENIGN = [
     st.lists(st.tuples(st.floats(0, 1), st.integers(0, 255)), max_size=6),
     st.floats(0, 1),
 )
-def test_of_a_mutated_pickle_come_faces_or_a_refusal_and_nothing_else(
+def test_a_mutated_pickle_gives_faces_or_a_refusal_and_nothing_else(
     benign: bytes, changes: list[tuple[float, int]], cut: float
 ) -> None:
     mutated = bytearray(benign)
@@ -191,8 +191,8 @@ OPERATIONS = [
 
 @settings(max_examples=400, deadline=None)
 @given(st.lists(st.sampled_from([*OPERATIONS, *(hostile_pickles.get(n) for n in range(3))]), max_size=200))
-def test_of_operations_in_any_order_come_faces_or_a_refusal_and_nothing_else(chosen: list[bytes]) -> None:
-    assert_rows_or_refused(hostile_pickles.gallery(b"](" + b"".join(chosen) + b"e"))
+def test_operations_in_any_order_give_faces_or_a_refusal_and_nothing_else(chosen: list[bytes]) -> None:
+    assert_rows_or_refused(hostile_pickles.pickled(b"](" + b"".join(chosen) + b"e"))
     assert_rows_or_refused(b"".join(chosen) + b".")
 
 
@@ -205,7 +205,7 @@ def assert_rows_or_refused(data: bytes) -> None:
                 assert row.encoding.shape == (128,)
 
 
-def test_every_operation_there_is_is_either_carried_out_or_refused() -> None:
+def test_every_pickle_operation_is_either_executed_or_refused() -> None:
     for operation in pickletools.opcodes:
         with io.BytesIO() as out:
             out.write(b"\x80\x05" + operation.code.encode("latin1") + b"\x01\x00\x00\x00x\n\n" * 3 + b".")

@@ -1,4 +1,4 @@
-"""What a watched process does is seen, and nothing of it leaves the machine."""
+"""A watched process's actions are recorded, and its connections do not leave the machine."""
 
 import os
 import socket
@@ -30,21 +30,23 @@ def watched(code: str, folder: Path) -> tuple[Watch, int]:
     ("family", "host"),
     [("AF_INET", "192.0.2.1"), ("AF_INET6", "2001:db8::1"), ("AF_INET6", "::ffff:192.0.2.1")],
 )
-def test_a_connection_to_another_machine_is_noted_and_refused(tmp_path: Path, family: str, host: str) -> None:
+def test_a_connection_to_another_machine_is_recorded_and_refused(
+    tmp_path: Path, family: str, host: str
+) -> None:
     code = f"import socket, sys; sys.exit(socket.socket(socket.{family}).connect_ex(({host!r}, 443)))"
     watch, status = watched(code, tmp_path)
     assert watch.foreign == {f"{host.removeprefix('::ffff:')}:443"}
     assert os.strerror(status) == "Network is unreachable"
 
 
-def test_a_datagram_to_another_machine_is_noted_and_refused(tmp_path: Path) -> None:
+def test_a_datagram_to_another_machine_is_recorded_and_refused(tmp_path: Path) -> None:
     code = "import socket; socket.socket(type=socket.SOCK_DGRAM).sendto(b'x', ('192.0.2.1', 514))"
     watch, status = watched(code, tmp_path)
     assert watch.foreign == {"192.0.2.1:514"}
     assert status == 1
 
 
-def test_a_name_that_is_looked_up_is_noted_wherever_the_name_server_is(tmp_path: Path) -> None:
+def test_a_name_lookup_is_recorded_wherever_the_name_server_is(tmp_path: Path) -> None:
     code = (
         "import socket; asking = socket.socket(type=socket.SOCK_DGRAM); "
         f"asking.connect(('192.0.2.53', 53)); asking.send({QUERY!r})"
@@ -67,7 +69,9 @@ def test_connections_on_this_machine_pass(tmp_path: Path) -> None:
     assert (watch.peers, watch.foreign, status) == ({f"127.0.0.1:{port}", path}, set(), 0)
 
 
-def test_files_of_a_process_and_its_children_are_noted_and_what_is_read_is_not(tmp_path: Path) -> None:
+def test_files_written_by_a_process_and_its_children_are_recorded_and_files_read_are_not(
+    tmp_path: Path,
+) -> None:
     (tmp_path / "read").touch()
     code = (
         "import os; open('read').close(); os.mkdir('made'); open('made/new', 'w').close(); "

@@ -1,4 +1,4 @@
-"""Tries of one caller against one person are made one after another, and only so many wait."""
+"""Tries of one caller against one person run one after another, and a limited number waits."""
 
 import asyncio
 
@@ -10,7 +10,7 @@ from matcher_service.identification.failed_tries import MAX_WAITING, KeyedLocks
 ANN, BEN = ("default", "ann", "door"), ("default", "ben", "door")
 
 
-async def test_one_waits_for_the_other_and_nobody_for_another_person() -> None:
+async def test_tries_against_one_person_wait_for_each_other_and_for_no_other_person() -> None:
     turns = KeyedLocks()
     await turns.acquire(ANN)
     await turns.acquire(BEN)
@@ -21,7 +21,7 @@ async def test_one_waits_for_the_other_and_nobody_for_another_person() -> None:
     await second
 
 
-async def test_too_many_that_wait_are_refused_and_told_when_to_come_again() -> None:
+async def test_requests_beyond_the_queue_are_refused_with_a_time_to_retry() -> None:
     turns = KeyedLocks()
     await turns.acquire(ANN)
     waiting = [asyncio.ensure_future(turns.acquire(ANN)) for _ in range(MAX_WAITING)]
@@ -34,7 +34,7 @@ async def test_too_many_that_wait_are_refused_and_told_when_to_come_again() -> N
         await each
 
 
-async def test_whoever_gives_up_waiting_leaves_the_turn_to_the_next() -> None:
+async def test_a_caller_that_gives_up_waiting_leaves_its_place_to_the_next() -> None:
     turns = KeyedLocks()
     await turns.acquire(ANN)
     gone, next_one = (asyncio.ensure_future(turns.acquire(ANN)) for _ in range(2))

@@ -87,7 +87,7 @@ async def test_a_stored_face_serves_as_a_probe_everywhere(matcher: RunningMatche
     assert {candidate.person_id for candidate in found.faces[0].candidates} == {"ann", "ben"}
 
 
-async def test_a_face_that_is_not_there_is_no_probe(matcher: RunningMatcher) -> None:
+async def test_a_missing_face_is_refused_as_a_probe(matcher: RunningMatcher) -> None:
     await matcher.stub.Enroll(enroll("ann", encoding(vectors(1)[0])))
     gone = pb.Probe(face_id=str(uuid.uuid4()))
     with refused(Reason.FACE_NOT_FOUND, "probe.face_id"):
@@ -147,7 +147,7 @@ async def test_people_are_listed_by_code_points_page_by_page(matcher: RunningMat
     assert all(person.face_count == 1 for person in whole.persons)
 
 
-async def test_people_are_listed_whose_ids_begin_alike_page_by_page(matcher: RunningMatcher) -> None:
+async def test_people_with_a_common_prefix_are_listed_page_by_page(matcher: RunningMatcher) -> None:
     names = ["a", "an", "ann", "ann\U0010ffff", "ann b", "anna", "anz", "Ann", "b", "éa", "éb", "%", "_"]
     for name, vector in zip(names, vectors(len(names)), strict=True):
         await matcher.stub.Enroll(enroll(name, encoding(vector)))
@@ -183,7 +183,7 @@ async def test_faces_are_listed_in_the_order_they_were_enrolled(matcher: Running
     assert listed == [str(i) for i in range(7)]
 
 
-async def test_a_page_token_is_of_one_list_only(matcher: RunningMatcher) -> None:
+async def test_a_page_token_is_valid_for_its_list_only(matcher: RunningMatcher) -> None:
     for person in ("ann", "ben"):
         await matcher.stub.Enroll(enroll(person, *map(encoding, vectors(2))))
     persons = await matcher.stub.ListPersons(pb.ListPersonsRequest(page_size=1))
@@ -210,14 +210,14 @@ async def test_a_display_name_is_changed_by_update_and_by_enroll(matcher: Runnin
         await matcher.stub.UpdatePerson(pb.UpdatePersonRequest(person_id="ben", display_name="Ben"))
 
 
-async def test_one_person_is_answered_once_by_their_nearest_face(matcher: RunningMatcher) -> None:
+async def test_a_person_is_answered_once_with_their_nearest_face(matcher: RunningMatcher) -> None:
     base = vectors(1)[0]
     steps = {"ann": (0.3, 0.1), "ben": (0.2, 0.25), "cat": (0.05,), "dan": (0.9,)}
     for name, offsets in steps.items():
         probes = []
-        for place, offset in enumerate(offsets):
+        for index, offset in enumerate(offsets):
             moved = base.copy()
-            moved[place] += offset
+            moved[index] += offset
             probes.append(encoding(moved))
         await matcher.stub.Enroll(enroll(name, *probes))
     found = (await matcher.stub.Identify(pb.IdentifyRequest(probes=[encoding(base)]))).faces[0]

@@ -1,4 +1,4 @@
-"""What reading files takes: `python -m tests.unit.sources.measured FILE ...` prints a JSON object a file.
+"""Measures reading files: `python -m tests.unit.sources.measure FILE ...` prints a JSON object per file.
 
 Each is read in a process of its own, forked once everything is imported, so what is measured is the reading.
 """

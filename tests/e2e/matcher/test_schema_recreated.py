@@ -1,4 +1,4 @@
-"""A schema that is dropped, restored or moved beside a running matcher: nobody is told what is not so."""
+"""A schema that is dropped, restored or moved under a running matcher causes no wrong answer."""
 
 import asyncio
 import uuid
@@ -20,7 +20,7 @@ from tests.fixtures.matcher import RunningMatcher, StartMatcher
 from tests.fixtures.programs import run
 
 ANN, BEN = vectors(2)
-ANEW = "DROP SCHEMA facerec CASCADE; DROP EXTENSION vector"
+RECREATED = "DROP SCHEMA facerec CASCADE; DROP EXTENSION vector"
 MOVED = 'CREATE SCHEMA "Extensions of ours"; GRANT USAGE ON SCHEMA "Extensions of ours" TO PUBLIC;'
 MOVED += 'ALTER EXTENSION vector SET SCHEMA "Extensions of ours"'
 COLLECTION_RETYPED = "ALTER TABLE facerec.collection ALTER display_name TYPE varchar(500)"
@@ -44,7 +44,7 @@ def calls(matcher: RunningMatcher) -> dict[str, Callable[[], Awaitable[Any]]]:
 
 
 async def tally(call: Callable[[], Awaitable[Any]], counts: Counter[str], stop: asyncio.Event) -> None:
-    """Call again and again, and count what came of it."""
+    """Call again and again, and count the outcomes."""
     while not stop.is_set():
         try:
             answer = await call()
@@ -53,7 +53,7 @@ async def tally(call: Callable[[], Awaitable[Any]], counts: Counter[str], stop: 
             counts[str(from_rpc_error(error, "the matcher").reason)] += 1
 
 
-async def test_a_restore_over_a_running_matcher_is_told_as_a_database_that_is_away(
+async def test_a_restore_over_a_running_matcher_is_reported_as_an_unavailable_database(
     start_matcher: StartMatcher, database_url: str
 ) -> None:
     matcher = await start_matcher(database_url)
@@ -96,15 +96,17 @@ async def until_ready(matcher: RunningMatcher) -> None:
     raise AssertionError("not ready after a minute")
 
 
-@pytest.mark.parametrize("change", [ANEW, MOVED, COLLECTION_RETYPED], ids=["anew", "moved", "retyped"])
-async def test_every_connection_that_outlived_the_schema_is_replaced_without_a_call_that_fails(
+@pytest.mark.parametrize(
+    "change", [RECREATED, MOVED, COLLECTION_RETYPED], ids=["recreated", "moved", "retyped"]
+)
+async def test_connections_older_than_the_schema_are_replaced_and_no_call_fails(
     start_matcher: StartMatcher, database_url: str, administrator: asyncpg.Connection, change: str
 ) -> None:
     # The schema's version is looked at so seldom that only the calls themselves can notice.
     matcher = await start_matcher(database_url, schema_check_seconds=60)
     for call in calls(matcher).values():
         await call()
-    for _ in range(2 if change == ANEW else 1):
+    for _ in range(2 if change == RECREATED else 1):
         await administrator.execute(change)
         await migrations.migrate(database_url)
         for name, call in calls(matcher).items():
@@ -115,7 +117,7 @@ async def test_every_connection_that_outlived_the_schema_is_replaced_without_a_c
     assert (await calls(matcher)["verify"]()).match
 
 
-async def test_while_the_schema_is_not_there_a_collection_is_not_called_unknown(
+async def test_while_the_schema_is_missing_no_collection_is_reported_as_unknown(
     start_matcher: StartMatcher, database_url: str, administrator: asyncpg.Connection
 ) -> None:
     matcher = await start_matcher(database_url, schema_check_seconds=60)
@@ -128,7 +130,7 @@ async def test_while_the_schema_is_not_there_a_collection_is_not_called_unknown(
             await call()
 
 
-async def test_a_collection_whose_tables_are_not_restored_yet_is_there_and_unavailable(
+async def test_a_collection_whose_tables_are_not_restored_yet_is_unavailable(
     start_matcher: StartMatcher, database_url: str, administrator: asyncpg.Connection
 ) -> None:
     matcher = await start_matcher(database_url)

@@ -1,4 +1,4 @@
-"""Ways to hold enrolments up at a place, and to see whose a face is."""
+"""Blocks enrollments at a chosen point, and finds the owner of a face."""
 
 import asyncio
 import contextlib
@@ -22,7 +22,7 @@ async def owners(matcher: RunningMatcher, face: Vector) -> list[str]:
 
 
 async def waiting(database_url: str, condition: str = LOCKED) -> None:
-    """Wait until a matcher's connection is so."""
+    """Wait until a connection of a matcher meets a condition."""
     async with asyncio.timeout(10):
         while not await connections(database_url, condition):  # noqa: ASYNC110
             await asyncio.sleep(0.01)

@@ -1,4 +1,4 @@
-"""What counts as the same photo, the same encoding, the same request."""
+"""The content hashes of photos, encodings and requests."""
 
 import uuid
 

@@ -1,4 +1,4 @@
-"""Every RPC of the matcher, asked of a collection by one key, with what was answered in a form to compare."""
+"""Calls every RPC of the matcher with one key and records the answers in a comparable form."""
 
 import uuid
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ from facerec.client.failures import from_rpc_error
 from facerec.matcher import v1
 from facerec.matcher.v1 import matcher_pb2 as pb
 from facerec.matcher.v1 import transfer_pb2
-from tests.e2e.access import worlds
+from tests.e2e.access import paired_collections as paired
 from tests.e2e.access.conftest import bearer
 from tests.e2e.matcher.requests import SPACE, enroll
 from tests.e2e.matcher.transfers import chunk, header
@@ -32,7 +32,7 @@ IDS = {
 }
 # Of the collection: its name, and what is estimated or sampled.
 LEFT_OUT = {"collection_id", "estimated_faces", "recall"}
-CLUSTERS = range(len(worlds.CLUSTERS))
+CLUSTERS = range(len(paired.CLUSTERS))
 
 
 def comparable(value: Any, name: str = "") -> Any:
@@ -55,8 +55,8 @@ def fields(message: Message) -> Iterator[str]:
                 yield from fields(each)
 
 
-class Asker:
-    """Asks as the holder of a key, of one collection, and keeps the answers."""
+class Recorder:
+    """Calls with one key about one collection, and records the answers."""
 
     def __init__(self, matcher: RunningMatcher, key: str, collection_id: str) -> None:
         self._matcher = matcher
@@ -66,7 +66,7 @@ class Asker:
         self.fields: set[str] = set()
 
     async def ask(self, method: str, request: Any) -> Any:
-        """Ask, and keep what is answered or refused; None for a refusal."""
+        """Call, and record the answer or error; returns None for an error."""
         stub = self._stub(method)
         if not isinstance(request, list) and "collection_id" in request.DESCRIPTOR.fields_by_name:
             request.collection_id = request.collection_id or self._collection_id
@@ -76,8 +76,8 @@ class Asker:
             answer = [part async for part in call] if method.startswith("Export") else await call
         except grpc.aio.AioRpcError as error:
             found = from_rpc_error(error, "the matcher")
-            told = (found.reason.value, found.field, found.message, dict(found.metadata))
-            self.answers.append((method, told))
+            refusal = (found.reason.value, found.field, found.message, dict(found.metadata))
+            self.answers.append((method, refusal))
             return None
         self.answers.append((method, comparable(answer)))
         for message in answer if isinstance(answer, list) else [answer]:
@@ -85,19 +85,19 @@ class Asker:
         return answer
 
     async def everything(self) -> None:
-        """Ask every RPC of both services."""
+        """Call every RPC of both services."""
         await self._decide()
         await self._enroll()
         await self._review()
         await self._change()
 
     async def _decide(self) -> None:
-        probes = [worlds.probe(cluster) for cluster in CLUSTERS]
+        probes = [paired.probe(cluster) for cluster in CLUSTERS]
         for options in ({}, {"max_candidates": 1}, {"max_candidates": 60}, {"exact_only": True}):
             await self.ask("Identify", pb.IdentifyRequest(probes=probes, **options))
         await self.ask("Identify", pb.IdentifyRequest(probes=probes, max_distance=0.45))
         for cluster in CLUSTERS:
-            person = worlds.target(cluster)
+            person = paired.target(cluster)
             await self.ask("Verify", pb.VerifyRequest(person_id=person, probe=probes[cluster]))
             listed = await self._as_admin("ListFaces", pb.ListFacesRequest(person_id=person))
             face_id = next(face.face_id for face in listed.faces if face.external_ref == "target")
@@ -115,7 +115,7 @@ class Asker:
 
     async def _enroll(self) -> None:
         """Enroll each probe, again, and where a collection refuses duplicates."""
-        probes = [worlds.probe(cluster) for cluster in CLUSTERS]
+        probes = [paired.probe(cluster) for cluster in CLUSTERS]
         for _ in range(2):  # the second is answered from what was kept of the first
             await self.ask("Enroll", enroll("new", *probes, request_id=self._key))
         await self._as_admin("DeletePerson", pb.DeletePersonRequest(person_id="new"))
@@ -125,7 +125,7 @@ class Asker:
             await self.ask("Enroll", enroll("new", probe))
             await self._as_admin("DeletePerson", pb.DeletePersonRequest(person_id="new"))
         await self._set(duplicate_policy=flag)
-        vectors = worlds.base(0)[None]
+        vectors = paired.base(0)[None]
         await self.ask(
             "ImportFaces",
             [
@@ -170,7 +170,7 @@ class Asker:
         await self.ask("GetPerson", pb.GetPersonRequest(person_id=first))
         await self.ask("ListPersons", pb.ListPersonsRequest(page_size=7))
         await self.ask("UpdatePerson", pb.UpdatePersonRequest(person_id=first, display_name="First"))
-        await self.ask("ListFaces", pb.ListFacesRequest(person_id=worlds.target(0)))
+        await self.ask("ListFaces", pb.ListFacesRequest(person_id=paired.target(0)))
         await self.ask("DismissDuplicate", v1.DismissDuplicateRequest(person_id_a=first, person_id_b=second))
         await self.ask("ExportPerson", pb.ExportPersonRequest(person_id=first))
         merge = pb.MergePersonsRequest(source_person_id=first, target_person_id=second)

@@ -1,25 +1,27 @@
-"""Collections alike in everything but distances that no threshold lies between."""
+"""Two collections that differ only in distances on the same side of every threshold."""
 
 import asyncpg
 import numpy as np
 
 from facerec.matcher.v1 import matcher_pb2 as pb
 from facerec.matcher.v1 import transfer_pb2
-from tests.benchmarks.vectors import Gallery
+from tests.benchmarks.vectors import Dataset
 from tests.e2e.access.conftest import bearer
 from tests.e2e.matcher.requests import SPACE, Vector
 from tests.e2e.matcher.transfers import chunk, header
-from tests.fixtures import gallery
+from tests.fixtures import dataset
 from tests.fixtures.matcher import RunningMatcher
 from tests.fixtures.vector_encoder import picture
 
-# From a probe to its target in the one world and in the other: within what a reduced search is accepted up to
+# From a probe to its target in one collection and in the other: within the bound of a reduced-probe query
 # (0.38), the trust distance (0.45), the identify threshold (0.5), the verify threshold (0.6), or beyond.
 PAIRS = ((0.20, 0.47), (0.20, 0.41), (0.41, 0.47), (0.52, 0.58), (0.65, 0.90))
-ALONE, RULED, UNDER = range(3)  # the target by itself, among two others at 0.3, with a second face at 0.35
-CLUSTERS = [(pair, kind) for pair in PAIRS for kind in (ALONE, RULED, UNDER)]
-RULER, UNDER_RULER = 0.3, 0.35
-BACKGROUND = Gallery(1000, 3.0, seed=11)
+ALONE, SURROUNDED, SECOND_FACE = range(
+    3
+)  # the target by itself, among two others at 0.3, with a second face at 0.35
+CLUSTERS = [(pair, kind) for pair in PAIRS for kind in (ALONE, SURROUNDED, SECOND_FACE)]
+NEIGHBOR_DISTANCE, SECOND_DISTANCE = 0.3, 0.35
+BACKGROUND = Dataset(1000, 3.0, seed=11)
 SPARE = 80  # the first basis vector of faces that lie near nobody's
 _BASIS = np.linalg.qr(np.random.default_rng(5).normal(size=(128, 128)))[0]
 
@@ -42,7 +44,7 @@ def target(cluster: int) -> str:
 def _away(cluster: int, distance: float, axis: int) -> Vector:
     """A vector so far from a cluster's probe: the target's for axis 20, else leaning towards the target.
 
-    So two of a cluster are on the same side of each threshold in both worlds.
+    So two of a cluster are on the same side of each threshold in both collections.
     """
     along, across = _BASIS[20 + cluster], _BASIS[axis + cluster]
     direction = along if axis == 20 else 0.6 * along + 0.8 * across
@@ -53,12 +55,12 @@ def planted(world: int) -> list[tuple[str, str, Vector]]:
     """Person, reference and vector of every planted face."""
     faces = []
     for cluster, (pair, kind) in enumerate(CLUSTERS):
-        if kind == RULED:
-            faces.append((f"c{cluster:02}-a", "", _away(cluster, RULER, 40)))
-            faces.append((f"c{cluster:02}-z", "", _away(cluster, RULER, 60)))
+        if kind == SURROUNDED:
+            faces.append((f"c{cluster:02}-a", "", _away(cluster, NEIGHBOR_DISTANCE, 40)))
+            faces.append((f"c{cluster:02}-z", "", _away(cluster, NEIGHBOR_DISTANCE, 60)))
         faces.append((target(cluster), "target", _away(cluster, pair[world], 20)))
-        if kind == UNDER:
-            faces.append((target(cluster), "", _away(cluster, UNDER_RULER, 40)))
+        if kind == SECOND_FACE:
+            faces.append((target(cluster), "", _away(cluster, SECOND_DISTANCE, 40)))
     return faces
 
 
@@ -97,4 +99,4 @@ async def build(
     )
     assert added.faces_added == len(faces)
     if background:
-        await gallery.load(administrator, BACKGROUND.all(), collection_id)
+        await dataset.load(administrator, BACKGROUND.all(), collection_id)

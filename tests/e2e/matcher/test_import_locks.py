@@ -1,4 +1,4 @@
-"""A chunk of an import is of one moment: nobody whom it is about is changed while it goes in."""
+"""A chunk of an import is atomic: its persons are locked until it commits."""
 
 import asyncio
 
@@ -6,7 +6,7 @@ import asyncpg
 
 from facerec.matcher.v1 import matcher_pb2 as pb
 from matcher_service.postgres.statements import partition_name
-from tests.e2e.matcher.holding import held, person_locked, waiting
+from tests.e2e.matcher.blocking import held, person_locked, waiting
 from tests.e2e.matcher.requests import encoding, enroll, vectors
 from tests.e2e.matcher.transfers import LOCKED, chunk, connections, header, send
 from tests.fixtures.matcher import RunningMatcher
@@ -32,7 +32,7 @@ async def delete(matcher: RunningMatcher, person_id: str) -> int:
     return int(answer.faces_deleted)
 
 
-async def test_who_has_all_that_a_chunk_brings_is_not_erased_before_the_rest_of_it_is_in(
+async def test_a_person_who_has_all_faces_of_a_chunk_is_not_erased_before_it_commits(
     matcher: RunningMatcher, database_url: str
 ) -> None:
     await matcher.stub.Enroll(enroll("ann", encoding(FACES[0])))
@@ -48,7 +48,7 @@ async def test_who_has_all_that_a_chunk_brings_is_not_erased_before_the_rest_of_
     assert await deletion == 1
 
 
-async def test_nor_is_who_was_enrolled_while_the_chunk_waited(
+async def test_a_person_enrolled_while_the_chunk_waited_is_not_erased_before_it_commits(
     matcher: RunningMatcher, database_url: str
 ) -> None:
     """Whom the chunk could not lock, because nobody of that id was there."""
