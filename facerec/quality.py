@@ -27,11 +27,11 @@ class Quality:
         face_pixels: The shorter side of the face's box, in pixels of the upright image.
         sharpness: How much neighboring pixels differ over how much all of them do, 0 to 8; below about 0.1 a
             face is blurred.
-        brightness: The mean luma, as a share of white, 0 to 1. contrast: The standard deviation of the luma,
-        as a share of white, 0 to 0.5. roll_degrees: The rotation in the image plane, clockwise, -180 to 180
-        degrees. yaw: How far the nose lies to the right of the midpoint between the eyes, in distances
-        between the eyes;
-            0 for a face seen from the front.
+        brightness: The mean luma, as a share of white, 0 to 1.
+        contrast: The standard deviation of the luma, as a share of white, 0 to 0.5.
+        roll_degrees: The rotation in the image plane, clockwise, -180 to 180 degrees.
+        yaw: How far the nose lies to the right of the midpoint between the eyes, in distances between the
+            eyes; 0 for a face seen from the front.
         pitch: How far the nose lies below that midpoint, in the same unit; about 0.55 from the front.
         outside: The share of the box that lies outside the image, 0 to 1.
         noise: The standard deviation of the pixel noise, as a share of white, 0 to 2.

@@ -571,10 +571,10 @@ class EncodeRequest(_message.Message):
 
     @_builtins.property
     def face_boxes(self) -> _containers.RepeatedCompositeFieldContainer[Global___BoundingBox]:
-        """face_boxes, where given, are encoded instead of detected faces, and answered
-        in their order. Each must overlap the image; max_faces and min_face_pixels
-        choose among them as among detected faces. The sum of their areas may be at
-        most GetModel's limits.max_pixels. Unit: pixels of the upright image. Range:
+        """face_boxes are encoded instead of detected faces if there are any, and
+        answered in their order. Each must overlap the image; max_faces and
+        min_face_pixels choose among them as among detected faces. The sum of their
+        areas may be at most GetModel's limits.max_pixels. Unit: pixels of the upright image. Range:
         0 to 1000 boxes.
         """
 
