@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import itertools
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from typing import Final, Literal
 
 from facerec.serving.middleware import call
@@ -59,8 +59,8 @@ class FairSemaphore:
         self._permits = self._free = permits
         self._share = share or permits
         self._wait_seconds = wait_seconds
-        self._work = _WORK[kind]
-        self._refused = metrics.REFUSED.labels(kind)
+        self._kind: Kind = kind
+        metrics.REFUSED.labels(kind)  # shown as 0 before the first refusal
         self._queued = metrics.WAITING.labels(kind)
         self._service_seconds = 0.0
         self._callers: dict[str, Holder] = {}
@@ -77,15 +77,13 @@ class FairSemaphore:
         finally:
             self.leave(caller, None if long else time.monotonic() - entered)
 
-    def check_capacity(self) -> None:
-        """Raises Overloaded if a request would be refused immediately."""
-        caller = self._callers.get(call.caller_key())
-        if not self._free or (caller and caller.in_use >= self._share):
-            self._allowed_seconds(len(caller.waiting) if caller else 0)
+    async def enter(self, callers: Collection[str] = ()) -> Holder:
+        """Acquire a permit, waiting for one; returns its holder, for `leave`. Raises Overloaded.
 
-    async def enter(self) -> Holder:
-        """Acquire a permit, waiting for one; returns its holder, for `leave`. Raises Overloaded."""
-        key = call.caller_key()
+        `callers` are the keys of the callers that a request outside of a call is made for: the one with the
+        fewest permits becomes the holder.
+        """
+        key = min(callers, key=self._held_by) if callers else call.caller_key()
         caller = self._callers.get(key)
         if caller is None:
             caller = self._callers[key] = Holder(key, next(self._order))
@@ -97,6 +95,10 @@ class FairSemaphore:
         finally:
             self._forget(caller)
         return caller
+
+    def _held_by(self, key: str) -> int:
+        caller = self._callers.get(key)
+        return caller.in_use if caller else 0
 
     def leave(self, caller: Holder, service_seconds: float | None) -> None:
         """Release a permit; `service_seconds` is how long it was held, None to not average it."""
@@ -169,12 +171,16 @@ class FairSemaphore:
             del self._callers[caller.key]
 
     def _refusal(self, seconds: float) -> Overloaded:
-        """Count a refusal and build its error."""
-        self._refused.inc()
-        return Overloaded(
-            f"too many concurrent {self._work}; retry later",
-            retry_after_seconds=min(max(RETRY_SECONDS, seconds), MAX_RETRY_SECONDS),
-        )
+        return refusal(self._kind, seconds)
+
+
+def refusal(kind: Kind, seconds: float) -> Overloaded:
+    """Count a refusal and build its error; `seconds` is the expected wait."""
+    metrics.REFUSED.labels(kind).inc()
+    return Overloaded(
+        f"too many concurrent {_WORK[kind]}; retry later",
+        retry_after_seconds=min(max(RETRY_SECONDS, seconds), MAX_RETRY_SECONDS),
+    )
 
 
 def three_quarters_of(permits: int) -> int:

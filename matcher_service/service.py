@@ -53,9 +53,11 @@ class MatcherService:
         )
         max_faces = settings.max_faces_per_person
         persons = PersonRepository(self._database, max_faces_per_person=max_faces)
-        measured = DecisionRepository(self._database)
+        measured = DecisionRepository(self._database, wait_seconds=settings.pool_wait_seconds)
         self._decisions = DecisionLog(self._database, enabled=settings.audit_decisions)
-        scanner = ExactScanner(self._database)
+        scanner = ExactScanner(
+            self._database, wait_seconds=settings.scan_wait_seconds, scans=settings.scan_pool_size
+        )
         search = Search(self._database, scanner, scan_apart_above_faces=settings.scan_apart_above_faces)
         tries = FailedTries(measured)
         servicer = MatcherServicer(

@@ -7,12 +7,12 @@ face does not wait for all faces of a large group.
 
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from typing import Generic, TypeVar
 
 from encoder_service.domain.errors import ModelUnavailable, Overloaded
+from facerec.serving.round_robin import RoundRobinQueue
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -33,8 +33,7 @@ class Batcher(Generic[Item, Result]):
         self._run = run
         self._max_batch = max_batch
         self._capacity = capacity
-        self._groups: deque[deque[tuple[Item, Future[Result]]]] = deque()
-        self._waiting = 0
+        self._waiting: RoundRobinQueue[tuple[Item, Future[Result]]] = RoundRobinQueue()
         self._changed = threading.Condition()
         self._closed = False
         self._batch_seconds = 0.0
@@ -49,7 +48,7 @@ class Batcher(Generic[Item, Result]):
     @property
     def waiting(self) -> int:
         """Items that wait for a batch."""
-        return self._waiting
+        return len(self._waiting)
 
     def submit(self, items: Sequence[Item]) -> list[Future[Result]]:
         """Queue items, all or none, and return a future for each.
@@ -61,16 +60,16 @@ class Batcher(Generic[Item, Result]):
         with self._changed:
             if self._closed:
                 raise ModelUnavailable("the server is stopping", retry_after_seconds=1.0)
-            if self._waiting + len(items) > self._capacity:
-                batches = self._waiting / self._max_batch + 1
+            if self.waiting + len(items) > self._capacity:
+                batches = self.waiting / self._max_batch + 1
                 raise Overloaded(
                     "too many faces wait to be encoded; retry later",
                     retry_after_seconds=max(0.1, batches * self._batch_seconds),
                 )
-            if items:
-                self._groups.append(deque(zip(items, futures, strict=True)))
-                self._waiting += len(items)
-                self._changed.notify()
+            group = object()
+            for item, future in zip(items, futures, strict=True):
+                self._waiting.put(group, (item, future))
+            self._changed.notify()
         return futures
 
     def close(self, wait_seconds: float | None = None) -> bool:
@@ -100,18 +99,10 @@ class Batcher(Generic[Item, Result]):
                 if not self._waiting:
                     return []
                 while self._waiting and len(batch) < self._max_batch:
-                    item, future = self._next_item()
+                    item, future = self._waiting.take()
                     if future.set_running_or_notify_cancel():
                         batch.append((item, future))
         return batch
-
-    def _next_item(self) -> tuple[Item, Future[Result]]:
-        group = self._groups.popleft()
-        item = group.popleft()
-        self._waiting -= 1
-        if group:
-            self._groups.append(group)
-        return item
 
     def _answer(self, batch: list[tuple[Item, Future[Result]]]) -> None:
         try:

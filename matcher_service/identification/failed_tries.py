@@ -80,7 +80,7 @@ class FailedTries:
             key[2], max_distance, budget.try_seconds, budget.max_missing_seconds, match_tries=match_tries
         )
         await self._locks.acquire(key)
-        deciding = asyncio.create_task(self._repository.verify(collection_id, person_id, face, count))
+        deciding = asyncio.create_task(self._repository.verify_counted(collection_id, person_id, face, count))
         self._deciding.add(deciding)
         deciding.add_done_callback(lambda done: self._end(key, done))
         # A match that costs nothing is answered sooner than a failure is counted. A caller that cancels in

@@ -2,11 +2,11 @@
 -- postgres/statements.py.
 
 -- name: verify
--- Either :encoding or :face_id (of a stored face) is null. :caller is null unless its failed tries are counted; then
--- :max_distance may be null, :space is the encoding's space or null, :try_seconds and :max_missing_seconds are as in
--- `count_refusal`, and :match_tries is the cost of a match. wait_seconds is null if nothing is decided or counted. Primary
--- keys of collection and person, face (person_key, content_id); face (face_id) for :face_id. OFFSET 0 keeps the planner
--- from computing the probe again for each face.
+-- A claim of a caller whose failed tries are counted. Either :encoding or :face_id (of a stored face) is null; :max_distance
+-- may be null; :space is the encoding's space or null; :try_seconds and :max_missing_seconds are as in `count_refusal`, and
+-- :match_tries is the cost of a match. wait_seconds is null if nothing is decided or counted. Primary keys of collection and
+-- person, face (person_key, content_id); face (face_id) for :face_id. OFFSET 0 keeps the planner from computing the probe
+-- again for each face.
 SELECT c.space,
        c.verify_threshold,
        p.person_key IS NOT NULL AS person_found,
@@ -15,7 +15,7 @@ SELECT c.space,
        nearest.face_id,
        nearest.distance,
        CASE
-           WHEN :caller::text IS NOT NULL AND nearest.distance IS NOT NULL AND c.space = coalesce(:space::text, c.space)
+           WHEN nearest.distance IS NOT NULL AND c.space = coalesce(:space::text, c.space)
                THEN facerec.count_try(
                    :collection_id, p.person_key, :caller,
                    CASE WHEN nearest.distance > coalesce(:max_distance::float8, c.verify_threshold) THEN 1 ELSE :match_tries::float8 END,
@@ -38,6 +38,47 @@ LEFT JOIN LATERAL (
     LIMIT 1
 ) nearest ON true
 WHERE c.collection_id = :collection_id;
+
+-- name: verify_claims
+-- Several claims, whose failed tries are not counted. :person_ids are the claimed persons, :encodings the probes' vectors,
+-- concatenated, and :face_ids the id of a stored face for each claim that has one in place of a vector, else null. Returns
+-- a row per claim, in order. Primary keys of collection and person, face (person_key, content_id); face (face_id) for
+-- :face_ids. OFFSET 0 keeps the planner from joining all claims at once, which reads whole tables while they are small.
+SELECT c.space,
+       c.verify_threshold,
+       p.person_key IS NOT NULL AS person_found,
+       probe.encoding IS NOT NULL AS probe_found,
+       coalesce(nearest.faces, 0) AS faces,
+       nearest.face_id,
+       nearest.distance
+FROM facerec.collection c
+CROSS JOIN unnest(:person_ids::text[], :face_ids::uuid[]) WITH ORDINALITY AS claim(person_id, face_id, number)
+CROSS JOIN LATERAL (
+    SELECT CASE
+               WHEN claim.face_id IS NULL THEN subvector(:encodings::vector, (128 * (claim.number - 1) + 1)::integer, 128)
+               ELSE (
+                   SELECT f.encoding
+                   FROM facerec.:"face" f
+                   WHERE f.collection_id = :collection_id AND f.face_id = claim.face_id AND f.expire_time > now()
+               )
+           END AS encoding
+    OFFSET 0
+) probe
+LEFT JOIN LATERAL (
+    SELECT p.person_key
+    FROM facerec.:"person" p
+    WHERE p.collection_id = :collection_id AND p.person_id = claim.person_id
+    OFFSET 0
+) p ON true
+LEFT JOIN LATERAL (
+    SELECT count(*) OVER () AS faces, f.face_id, f.encoding <-> probe.encoding AS distance
+    FROM facerec.:"face" f
+    WHERE f.collection_id = :collection_id AND f.person_key = p.person_key AND f.expire_time > now()
+    ORDER BY distance, f.face_id
+    LIMIT 1
+) nearest ON true
+WHERE c.collection_id = :collection_id
+ORDER BY claim.number;
 
 -- name: count_refusal
 -- Counts a refused enrollment; returns 0, or the seconds until the next is allowed. A try is regained in :try_seconds; one
@@ -168,65 +209,72 @@ LEFT JOIN LATERAL (
 ORDER BY CASE WHEN NOT :by_id::boolean THEN candidate.distance END, candidate.person_id;
 
 -- name: begin_scan
--- Either :encoding or :face_id (of a stored face) is null; :max_distance may be null; :space is null without an encoding.
--- The columns that `identify` has without a scan, and the number of blocks to scan. Primary keys.
+-- :face_ids has the id of a stored face for each probe that is one, else null. Returns a row per probe, in order: the
+-- stored face's vector, the collection, and the number of blocks to scan. Primary key of collection; face (face_id).
 SELECT c.space,
-       coalesce(:max_distance::float8, c.identify_threshold) AS threshold,
+       c.identify_threshold,
        c.calibration_id,
-       CASE WHEN c.calibration_id IS NOT NULL THEN facerec.estimated_rows('face', :collection_id) END AS collection_faces,
-       probe.found AS probe_found,
-       CASE WHEN NOT probe.found OR c.space <> :space::text THEN 'none' ELSE 'scan' END AS search,
-       pg_relation_size('facerec.:"face"') / current_setting('block_size')::bigint AS blocks
+       facerec.estimated_rows('face', :collection_id) AS collection_faces,
+       pg_relation_size('facerec.:"face"') / current_setting('block_size')::bigint AS blocks,
+       stored.encoding
 FROM facerec.collection c
-CROSS JOIN LATERAL (
-    SELECT :encoding::vector IS NOT NULL OR EXISTS (
-        SELECT FROM facerec.:"face" f
-        WHERE f.collection_id = :collection_id AND f.face_id = :face_id::uuid AND f.expire_time > now()
-    ) AS found
-) probe
-WHERE c.collection_id = :collection_id;
-
--- name: scan_step
--- Scans the rows from :first_row to before :end_row. Either :encoding or :face_id (of a stored face) is null. Returns one
--- row: the number of faces scanned, and as arrays the nearest face of each of the :max_persons nearest persons, or with
--- :by_id of the first persons by id. TID range scan, which reads only these blocks; face (face_id), and with :by_id person
--- (person_key).
-WITH probe AS MATERIALIZED (
-    SELECT coalesce(:encoding::vector, (
-        SELECT f.encoding
-        FROM facerec.:"face" f
-        WHERE f.collection_id = :collection_id AND f.face_id = :face_id::uuid AND f.expire_time > now()
-    )) AS encoding
-), scanned AS MATERIALIZED (
-    SELECT count(*) AS faces,
-           array_agg((f.person_key, f.face_id, f.encoding <-> (SELECT encoding FROM probe))::facerec.hit)
-               FILTER (
-                   WHERE f.encoding <-> (SELECT encoding FROM probe) <= :max_distance::float8 AND f.expire_time > now()
-               ) AS hits
+CROSS JOIN unnest(:face_ids::uuid[]) WITH ORDINALITY AS probe(face_id, number)
+LEFT JOIN LATERAL (
+    SELECT f.encoding
     FROM facerec.:"face" f
-    WHERE f.ctid >= :first_row::tid AND f.ctid < :end_row::tid
+    WHERE f.collection_id = :collection_id AND f.face_id = probe.face_id AND f.expire_time > now()
+    OFFSET 0
+) stored ON true
+WHERE c.collection_id = :collection_id
+ORDER BY probe.number;
+
+-- name: scan_faces
+-- Compares the rows from :first_row to before :end_row with each probe {n}, of vector :encoding_{n} and :max_distance_{n},
+-- both null for an unused probe; without :first_row and :end_row all rows, with parallel workers if enabled. Returns a row
+-- per probe and person within the distance: the probe's number and the person's nearest face, of the :max_persons nearest
+-- persons, or where :by_ids is true for the probe of the first persons by id.
+--
+-- near: sequential scan of all faces, or TID range scan, which reads only these blocks. It is intended: the result is exact,
+-- and no index on vectors can give it. Comparing in the condition costs a quarter less than an aggregate that also counts
+-- the faces. With :by_ids person (person_key).
+WITH near AS MATERIALIZED (
+    SELECT f.person_key, f.face_id, f.encoding
+    FROM facerec.:"face" f
+    WHERE (
+        false
+        OR f.encoding <-> :encoding_{n}::vector <= :max_distance_{n}::float8
+    )
+      AND f.expire_time > now()
+      AND f.ctid >= :first_row::tid AND f.ctid < :end_row::tid
+), hit AS (
+    SELECT probe.number, near.person_key, near.face_id, near.encoding <-> probe.encoding AS distance
+    FROM (
+        VALUES (0, NULL::vector, NULL::float8)
+        , ({n}, :encoding_{n}::vector, :max_distance_{n}::float8)
+    ) AS probe(number, encoding, max_distance)
+    JOIN near ON near.encoding <-> probe.encoding <= probe.max_distance
 ), nearest AS (
-    SELECT DISTINCT ON (h.person_key) h.person_key, h.face_id, h.distance
-    FROM scanned, unnest(scanned.hits) AS h
-    ORDER BY h.person_key, h.distance, h.face_id
-), best AS MATERIALIZED (
-    SELECT nearest.*
+    SELECT DISTINCT ON (hit.number, hit.person_key) hit.number, hit.person_key, hit.face_id, hit.distance
+    FROM hit
+    ORDER BY hit.number, hit.person_key, hit.distance, hit.face_id
+), ranked AS (
+    SELECT nearest.*,
+           rank() OVER (
+               PARTITION BY nearest.number
+               ORDER BY CASE
+                            WHEN (:by_ids::boolean[])[nearest.number] THEN (
+                                SELECT p.person_id
+                                FROM facerec.:"person" p
+                                WHERE p.collection_id = :collection_id AND p.person_key = nearest.person_key
+                            )
+                        END,
+                        CASE WHEN NOT (:by_ids::boolean[])[nearest.number] THEN nearest.distance END
+           ) AS rank
     FROM nearest
-    ORDER BY CASE
-                 WHEN :by_id::boolean THEN (
-                     SELECT p.person_id
-                     FROM facerec.:"person" p
-                     WHERE p.collection_id = :collection_id AND p.person_key = nearest.person_key
-                 )
-             END,
-             CASE WHEN NOT :by_id::boolean THEN nearest.distance END
-    FETCH FIRST (:max_persons::bigint) ROWS WITH TIES
 )
-SELECT scanned.faces,
-       ARRAY(SELECT best.person_key FROM best) AS person_keys,
-       ARRAY(SELECT best.face_id FROM best) AS face_ids,
-       ARRAY(SELECT best.distance FROM best) AS distances
-FROM scanned;
+SELECT ranked.number, ranked.person_key, ranked.face_id, ranked.distance
+FROM ranked
+WHERE ranked.rank <= :max_persons::bigint;
 
 -- name: read_hit_persons
 -- :person_keys, :face_ids and :distances are the hits of all steps. Returns one row per candidate, nearest first or with
@@ -245,27 +293,40 @@ LIMIT :max_candidates;
 -- Primary key of collection.
 SELECT identify_threshold, space FROM facerec.collection WHERE collection_id = :collection_id;
 
--- name: compare
--- Of each face either the encoding or the id of a stored face is null. Face (face_id).
+-- name: compare_pairs
+-- Several pairs of faces. :encodings_a and :encodings_b are their vectors, concatenated, :face_ids_a and :face_ids_b the id
+-- of a stored face for each that is given by one, else null. Returns a row per pair, in order. Face (face_id).
 SELECT c.space,
        c.verify_threshold,
        a.encoding IS NOT NULL AS a_found,
        b.encoding IS NOT NULL AS b_found,
        a.encoding <-> b.encoding AS distance
 FROM facerec.collection c
+CROSS JOIN unnest(:face_ids_a::uuid[], :face_ids_b::uuid[]) WITH ORDINALITY AS pair(face_id_a, face_id_b, number)
 CROSS JOIN LATERAL (
-    SELECT coalesce(:encoding_a::vector, (
-        SELECT f.encoding FROM facerec.:"face" f WHERE f.collection_id = :collection_id AND f.face_id = :face_id_a::uuid AND f.expire_time > now()
-    )) AS encoding
+    SELECT CASE
+               WHEN pair.face_id_a IS NULL THEN subvector(:encodings_a::vector, (128 * (pair.number - 1) + 1)::integer, 128)
+               ELSE (
+                   SELECT f.encoding
+                   FROM facerec.:"face" f
+                   WHERE f.collection_id = :collection_id AND f.face_id = pair.face_id_a AND f.expire_time > now()
+               )
+           END AS encoding
     OFFSET 0
 ) a
 CROSS JOIN LATERAL (
-    SELECT coalesce(:encoding_b::vector, (
-        SELECT f.encoding FROM facerec.:"face" f WHERE f.collection_id = :collection_id AND f.face_id = :face_id_b::uuid AND f.expire_time > now()
-    )) AS encoding
+    SELECT CASE
+               WHEN pair.face_id_b IS NULL THEN subvector(:encodings_b::vector, (128 * (pair.number - 1) + 1)::integer, 128)
+               ELSE (
+                   SELECT f.encoding
+                   FROM facerec.:"face" f
+                   WHERE f.collection_id = :collection_id AND f.face_id = pair.face_id_b AND f.expire_time > now()
+               )
+           END AS encoding
     OFFSET 0
 ) b
-WHERE c.collection_id = :collection_id;
+WHERE c.collection_id = :collection_id
+ORDER BY pair.number;
 
 -- name: draw_recall_samples
 -- One face of each of at most :max_persons random people, to make samples of, with the mean and the number of the person's

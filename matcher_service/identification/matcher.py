@@ -7,6 +7,7 @@ from facerec.serving.middleware import call
 from matcher_service.audit.changes import Action
 from matcher_service.audit.decisions import DecisionLog
 from matcher_service.calibration.expected_false_positives import Evidence
+from matcher_service.domain.concurrency import gather_or_cancel
 from matcher_service.domain.errors import FaceNotFound, PersonNotFound
 from matcher_service.domain.faces import Comparison, Encoder, Identification, Probe, Verification
 from matcher_service.identification.failed_tries import FailedTries
@@ -23,6 +24,7 @@ from matcher_service.identification.repository import DecisionRepository
 from matcher_service.identification.search import Search
 
 DEFAULT_MAX_CANDIDATES = 5
+SEARCHES_IN_FLIGHT = 8  # of one call: half of the probes that share a scan
 
 
 class Matcher:
@@ -108,45 +110,52 @@ class Matcher:
         Candidates are the nearest, nearest first; without `scores` they are the first by person id, and the
         search depends only on which persons are within the threshold.
 
-        There is one answer per probe, or with `all_faces` one per face of each photo. Each is searched by a
-        statement of its own: one for all was no faster and cannot use parallel workers.
+        There is one answer per probe, or with `all_faces` one per face of each photo. Several are searched at
+        once (SEARCHES_IN_FLIGHT), so that those that need an exact scan share it.
         Raises FaceNotFound, ModelMismatch, RateLimited for more faces than the caller's rate has left.
         """
-        answers = []
         resolved = await self._resolve(probes, all_faces, min_face_pixels)
         found_in = collections.Counter(index for index, _ in resolved)
         call.charge(sum(max(1, found_in[index]) for index in range(len(probes))))
-        for index, face in resolved:
+
+        async def search(index: int, face: ResolvedProbe) -> Identification:
             query = Query(collection_id, face.face, max_distance, max_candidates, exact_only, scores=scores)
-            found = await self._search.decide(query)
-            check_space(face.face, probes[index], found.space)
-            if not found.probe_found:
-                raise no_such_face(probes[index])
-            answers.append(
-                Identification(
-                    probe_index=index,
-                    box=face.box,
-                    candidates=found.candidates,
-                    matched_persons=found.matched_persons,
-                    faces=found.faces,
-                    threshold=found.threshold,
-                    space=found.space,
-                    mode=found.mode,
-                    quality=face.quality,
-                    expected=await self._evidence.expected_false_positives(
-                        collection_id,
-                        found.calibration_id,
-                        threshold=found.threshold,
-                        faces=found.collection_faces,
-                    ),
-                )
-            )
-            first = found.candidates[0].person_id if found.candidates else None
+            return await self._identify(query, probes[index], face, index)
+
+        searches = (search(index, face) for index, face in resolved)
+        answers = await gather_or_cancel(searches, limit=SEARCHES_IN_FLIGHT)
+        for answer in answers:
+            first = answer.candidates[0].person_id if answer.candidates else None
             self._decisions.add(collection_id, Action.IDENTIFY, first, match=first is not None)
         if answers:
             return answers, answers[0].threshold, answers[0].space
         threshold, space = await self._repository.search_defaults(collection_id)
         return [], threshold if max_distance is None else max_distance, space
+
+    async def _identify(
+        self, query: Query, probe: Probe, face: ResolvedProbe, probe_index: int
+    ) -> Identification:
+        found = await self._search.decide(query)
+        check_space(face.face, probe, found.space)
+        if not found.probe_found:
+            raise no_such_face(probe)
+        return Identification(
+            probe_index=probe_index,
+            box=face.box,
+            candidates=found.candidates,
+            matched_persons=found.matched_persons,
+            faces=found.faces,
+            threshold=found.threshold,
+            space=found.space,
+            mode=found.mode,
+            quality=face.quality,
+            expected=await self._evidence.expected_false_positives(
+                query.collection_id,
+                found.calibration_id,
+                threshold=found.threshold,
+                faces=found.collection_faces,
+            ),
+        )
 
     async def _resolve(
         self, probes: Sequence[Probe], all_faces: bool, min_face_pixels: int

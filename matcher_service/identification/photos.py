@@ -1,11 +1,11 @@
 """Resolves probes: computes the encodings of photos."""
 
-import asyncio
 import dataclasses
 import uuid
 from collections.abc import Sequence
 
 from facerec.quality import Quality
+from matcher_service.domain.concurrency import gather_or_cancel
 from matcher_service.domain.errors import FaceAmbiguous, FaceNotFound, ModelMismatch
 from matcher_service.domain.faces import BoundingBox, EncodedFace, Encoder, Encoding, Photo, Probe
 
@@ -43,19 +43,8 @@ async def single_face(encoder: Encoder, probe: Probe) -> ResolvedProbe:
 
 async def single_faces(encoder: Encoder, probes: Sequence[Probe]) -> list[ResolvedProbe]:
     """Resolve the single face of each probe; the first invalid probe in their order raises its error."""
-    semaphore = asyncio.Semaphore(PHOTOS_IN_FLIGHT)
-
-    async def limited(probe: Probe) -> ResolvedProbe:
-        async with semaphore:
-            return await single_face(encoder, probe)
-
-    tasks = [asyncio.create_task(limited(probe)) for probe in probes]
-    try:
-        return [await task for task in tasks]
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+    faces = (single_face(encoder, probe) for probe in probes)
+    return await gather_or_cancel(faces, limit=PHOTOS_IN_FLIGHT)
 
 
 async def every_face(encoder: Encoder, probe: Probe, min_face_pixels: int) -> list[ResolvedProbe]:

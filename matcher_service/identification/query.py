@@ -5,10 +5,14 @@ import uuid
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
+from facerec.contract import DIMENSIONS
 from matcher_service.domain.faces import Candidate, Encoding, SearchMode
 from matcher_service.postgres.database import Row
-from matcher_service.postgres.vectors import vector_wire
+from matcher_service.postgres.vectors import vector_wire, vectors_wire
 
+_NO_VECTOR = np.zeros(DIMENSIONS, np.float32)
 COUNTED_PERSONS = 101  # one more than a response can have
 
 
@@ -120,31 +124,35 @@ def face_values(face: Encoding | uuid.UUID, suffix: str = "") -> dict[str, Any]:
     return {f"encoding{suffix}": vector_wire(face.values), f"face_id{suffix}": None}
 
 
-def query_result(
-    head: Row,
-    faces: int,
-    found: list[Candidate],
-    matched_persons: int,
-    *,
-    decided: bool = True,
-    truncated: bool = False,
-) -> QueryResult:
-    """Build a result from the first row of a search and the candidates."""
+def faces_values(faces: Sequence[Encoding | uuid.UUID], suffix: str = "") -> dict[str, Any]:
+    """Several faces as two parameters of a statement, with a suffix: `encodings`, their vectors concatenated,
+    with zeros for stored faces, and `face_ids`, with None for vectors.
+    """
+    return {
+        f"encodings{suffix}": vectors_wire(
+            [face.values if isinstance(face, Encoding) else _NO_VECTOR for face in faces]
+        ),
+        f"face_ids{suffix}": [face if isinstance(face, uuid.UUID) else None for face in faces],
+    }
+
+
+def query_result(head: Row, found: list[Candidate]) -> QueryResult:
+    """Build a result from the first row of `identify` and the candidates."""
     return QueryResult(
         head["search"],
-        decided,
+        head["decided"],
         SearchResult(
             space=head["space"],
             threshold=head["threshold"],
             probe_found=head["probe_found"],
             mode=SearchMode.INDEX if head["search"] == "index" else SearchMode.EXACT,
-            faces=faces,
+            faces=head["faces"],
             candidates=found,
-            matched_persons=matched_persons,
+            matched_persons=head["matched_persons"],
             calibration_id=head["calibration_id"],
             collection_faces=head["collection_faces"] or 0,
         ),
-        truncated,
+        head["cut"],
     )
 
 

@@ -4,8 +4,15 @@ import dataclasses
 
 from matcher_service import metrics
 from matcher_service.domain.faces import SearchMode
-from matcher_service.identification.exact_scan import ExactScanner, run_query
-from matcher_service.identification.query import Query, QueryResult, SearchResult
+from matcher_service.identification.exact_scan import ExactScanner
+from matcher_service.identification.query import (
+    Query,
+    QueryResult,
+    SearchResult,
+    candidates,
+    face_values,
+    query_result,
+)
 from matcher_service.postgres.database import Database
 from matcher_service.postgres.driver_errors import retried_on_schema_change
 
@@ -63,7 +70,7 @@ class Search:
         if not first.decided and first.search == "index":
             # Most probes that get here are of unenrolled people and need a scan: if that would be refused,
             # the query is not worth its cost.
-            self._scanner.check_capacity()
+            self._scanner.check_capacity(query.collection_id)
             first = await self._query(query)
         return first
 
@@ -94,12 +101,18 @@ class Search:
     async def _query(
         self, query: Query, *, probes_share: float = 1.0, acceptance_share: float = 1.0
     ) -> QueryResult:
+        """Query the index with shares of its probes and acceptance threshold, or scan a small collection."""
         async with self._database.search_session(query.collection_id) as session:
-            return await run_query(
-                session,
-                query,
+            rows = await session.required_rows(
+                "identify",
+                **face_values(query.face),
+                max_distance=query.max_distance,
+                max_candidates=query.max_candidates,
+                space=query.space,
                 exact_only=query.exact_only,
-                scan_up_to=self._scan_apart_above_faces,
+                max_scanned_faces=self._scan_apart_above_faces,
                 probes_share=probes_share,
                 acceptance_share=acceptance_share,
+                by_id=not query.scores,
             )
+        return query_result(rows[0], candidates([row for row in rows if row["person_id"] is not None]))

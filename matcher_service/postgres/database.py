@@ -2,7 +2,7 @@
 
 import contextlib
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from typing import Any
 
 import asyncpg
@@ -116,13 +116,16 @@ class Database:
         await self._pools.close()
 
     @contextlib.asynccontextmanager
-    async def session(self, collection_id: str = "") -> AsyncIterator[Session]:
-        """A session for a short request.
+    async def session(
+        self, collection_id: str = "", *, callers: Collection[str] = ()
+    ) -> AsyncIterator[Session]:
+        """A session for a short request: the current call's, or one for several callers, by their keys.
 
         Raises StoreUnavailable and Overloaded, also while it is used.
         """
         with self.short_requests.tracked():
-            async with self._session(self._pools.calls, self._calls, collection_id) as session:
+            pool, semaphore = self._pools.calls, self._calls
+            async with self._session(pool, semaphore, collection_id, callers=callers) as session:
                 yield session
 
     @contextlib.asynccontextmanager
@@ -151,13 +154,14 @@ class Database:
             async with self._session(self._pools.calls, self._calls, collection_id) as session:
                 yield session
 
-    def scan_session(self, collection_id: str) -> contextlib.AbstractAsyncContextManager[Session]:
-        """A session for an exact scan, as many at once as its pool holds. Raises as `session`."""
-        return self._session(self._pools.scans, self._scans, collection_id)
+    def scan_session(
+        self, collection_id: str, *, callers: Collection[str] = ()
+    ) -> contextlib.AbstractAsyncContextManager[Session]:
+        """A session for an exact scan, as many as the pool has connections; `callers` as in `session`.
 
-    def check_scan_capacity(self) -> None:
-        """Raises Overloaded if a scan would be refused immediately."""
-        self._scans.check_capacity()
+        Raises as `session`.
+        """
+        return self._session(self._pools.scans, self._scans, collection_id, callers=callers)
 
     @contextlib.asynccontextmanager
     async def maintenance_session(self, collection_id: str) -> AsyncIterator[Session]:
@@ -190,26 +194,36 @@ class Database:
 
     @contextlib.asynccontextmanager
     async def _session(
-        self, pool: asyncpg.Pool | None, semaphore: FairSemaphore, collection_id: str, *, long: bool = False
+        self,
+        pool: asyncpg.Pool | None,
+        semaphore: FairSemaphore,
+        collection_id: str,
+        *,
+        long: bool = False,
+        callers: Collection[str] = (),
     ) -> AsyncIterator[Session]:
         if pool is None or self._refusal:
             raise StoreUnavailable(self._refusal, retry_after_seconds=RETRY_UNAVAILABLE_SECONDS)
         with translated():
             requested = time.perf_counter()
-            permit = await semaphore.enter()
+            permit = await semaphore.enter(callers)
             acquired: float | None = None
             try:
                 connection = await _acquire(pool, self._options.connect_timeout_seconds)
                 acquired = time.perf_counter()
-                metrics.POOL_SECONDS.observe(acquired - requested)
+                # If several calls share the session, each call measures its own stages and span (Batcher).
+                span = contextlib.nullcontext() if callers else spans.of_part("postgres")
+                if not callers:
+                    metrics.POOL_SECONDS.observe(acquired - requested)
                 try:
-                    with spans.of_part("postgres"):
+                    with span:
                         yield Session(connection, collection_id)
                 except STALE_ERRORS as error:
                     await self._explain(connection, collection_id, error)
                     raise
                 finally:
-                    metrics.DATABASE_SECONDS.observe(time.perf_counter() - acquired)
+                    if not callers:
+                        metrics.DATABASE_SECONDS.observe(time.perf_counter() - acquired)
                     await pool.release(connection, timeout=RELEASE_SECONDS)
             finally:
                 semaphore.leave(permit, None if long or acquired is None else time.perf_counter() - acquired)

@@ -41,9 +41,11 @@ class Session:
             raise CollectionNotFound
         return row
 
-    async def rows(self, name: str, **values: Any) -> list[Row]:
-        """All rows of a statement's result."""
-        text, arguments = self._bind(name, values)
+    async def rows(
+        self, name: str, *, probes: int = 1, without: frozenset[str] = frozenset(), **values: Any
+    ) -> list[Row]:
+        """All rows of a statement's result; `probes` and `without` are those of `of_collection`."""
+        text, arguments = self._bind(name, values, probes, without)
         return list(await self.connection.fetch(text, *arguments))
 
     async def required_rows(self, name: str, **values: Any) -> list[Row]:
@@ -76,8 +78,14 @@ class Session:
         """
         return self.connection.transaction(isolation=isolation, readonly=readonly)
 
-    def _bind(self, name: str, values: dict[str, Any]) -> tuple[str, list[Any]]:
-        statement = of_collection(self.collection_id, name, self._role)
+    def _bind(
+        self,
+        name: str,
+        values: dict[str, Any],
+        probes: int = 1,
+        without: frozenset[str] = frozenset(),
+    ) -> tuple[str, list[Any]]:
+        statement = of_collection(self.collection_id, name, self._role, probes=probes, without=without)
         if "collection_id" in statement.parameters:
             if not self.collection_id or "collection_id" in values:
                 raise TypeError(f"{name} is run for the session's collection, which must have one")

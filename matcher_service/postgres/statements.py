@@ -6,6 +6,9 @@ the collection's own partitions. psql accepts all of these too, after \\set. So 
 tenant's rows, or take a lock that another tenant's calls could wait for. Statements that answer callers start
 from facerec.collection: no row means that there is no such collection.
 
+A line with `{n}` is repeated for each probe of a statement, with 1, 2, ... for `{n}`: that costs less at run
+time than a loop over probes (psql does not accept these).
+
 `<->` is pgvector's Euclidean distance, float8; a match is `distance <= threshold`, both float8. An expired
 face (expire_time) is not found. A face older than the collection's retention is found until `maintain` or a
 change of its person's faces erases it. Comments name the indexes that a statement uses by their columns:
@@ -20,7 +23,7 @@ import hashlib
 import re
 from collections.abc import Mapping
 from importlib import resources
-from typing import Any, Final
+from typing import Any, Final, Self
 
 FILES: Final = {
     "serving": (
@@ -46,11 +49,22 @@ _PARAMETER = re.compile(r"(?<![:\w']):([a-z]\w*)")
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Statement:
-    """A statement as sent to Postgres: `text` has $1, $2, ... for `parameters` in their order."""
+    """A statement: `source` has parameters by name; `text`, as sent to Postgres, has $1, $2, ... for
+    `parameters` in their order.
+    """
 
     name: str
+    source: str
     text: str
     parameters: tuple[str, ...]
+
+    @classmethod
+    def of(cls, name: str, source: str) -> Self:
+        """Number the parameters of a source."""
+        parameters = tuple(dict.fromkeys(_PARAMETER.findall(source)))
+        numbers = {parameter: number for number, parameter in enumerate(parameters, 1)}
+        text = _PARAMETER.sub(lambda match: f"${numbers[match[1]]}", source)
+        return cls(name, source, text, parameters)
 
     def arguments(self, values: Mapping[str, Any]) -> list[Any]:
         """Values by name, in the order of the parameters. Raises TypeError for a missing or unknown one."""
@@ -66,7 +80,17 @@ class Statement:
             quote, name = match[1], match[2]
             return f"{quote}{names[name].replace(quote, 2 * quote)}{quote}" if name in names else match[0]
 
-        return dataclasses.replace(self, text=_PUT_IN.sub(quoted, self.text))
+        return self.of(self.name, _PUT_IN.sub(quoted, self.source))
+
+    def expanded(self, probes: int, without: frozenset[str]) -> "Statement":
+        """Repeat the lines of `{n}` for each probe, and leave out those with a parameter in `without`."""
+        lines = [
+            line.replace("{n}", str(number))
+            for line in self.source.splitlines()
+            if not without.intersection(_PARAMETER.findall(line))
+            for number in (range(1, probes + 1) if "{n}" in line else [0])
+        ]
+        return self.of(self.name, "\n".join(lines))
 
 
 def parse(text: str) -> dict[str, Statement]:
@@ -83,10 +107,7 @@ def parse(text: str) -> dict[str, Statement]:
 
 def _statement(name: str, body: str) -> Statement:
     lines = [line for line in body.splitlines() if not line.lstrip().startswith("--")]
-    text = "\n".join(lines).strip().removesuffix(";")
-    parameters = tuple(dict.fromkeys(_PARAMETER.findall(text)))
-    numbers = {parameter: number for number, parameter in enumerate(parameters, 1)}
-    return Statement(name, _PARAMETER.sub(lambda match: f"${numbers[match[1]]}", text), parameters)
+    return Statement.of(name, "\n".join(lines).strip().removesuffix(";"))
 
 
 @functools.cache
@@ -105,6 +126,17 @@ def partition_name(parent: str, collection_id: str) -> str:
 
 
 @functools.lru_cache(maxsize=CACHED)
-def of_collection(collection_id: str, name: str, role: str = "serving") -> Statement:
-    """A statement for one collection's partitions; placeholders of other names remain."""
-    return load(role)[name].put({parent: partition_name(parent, collection_id) for parent in PARENTS})
+def of_collection(
+    collection_id: str,
+    name: str,
+    role: str = "serving",
+    *,
+    probes: int = 1,
+    without: frozenset[str] = frozenset(),
+) -> Statement:
+    """A statement for one collection's partitions and a number of probes; placeholders of other names remain.
+
+    Lines with a parameter in `without` are left out.
+    """
+    statement = load(role)[name].expanded(probes, without)
+    return statement.put({parent: partition_name(parent, collection_id) for parent in PARENTS})

@@ -8,12 +8,19 @@ import numpy.typing as npt
 from facerec.contract import DIMENSIONS
 
 HEADER_BYTES = 4
+MAX_VECTORS = 125  # that one value of pgvector's takes behind each other: it has at most 16,000 dimensions
 _HEADER = DIMENSIONS.to_bytes(2, "big") + b"\0\0"
 
 
 def vector_wire(values: npt.NDArray[np.float32]) -> bytes:
     """Encode a vector of shape (128,) as a parameter of a statement."""
     return _HEADER + values.astype(">f4").tobytes()
+
+
+def vectors_wire(vectors: Sequence[npt.NDArray[np.float32]]) -> bytes:
+    """Up to MAX_VECTORS vectors of shape (128,), one behind the other, as one vector of a statement's."""
+    values = np.concatenate(vectors)
+    return len(values).to_bytes(2, "big") + b"\0\0" + values.astype(">f4").tobytes()
 
 
 def read_vectors(wires: Sequence[bytes]) -> npt.NDArray[np.float32]:

@@ -9,7 +9,7 @@ import grpc.aio
 import numpy as np
 import pytest
 
-from tests.benchmarks.matcher import changes, decisions, exact, flood, growth, identify, peers, verify
+from tests.benchmarks.matcher import changes, decisions, exact, flood, growth, identify, peers, shared, verify
 from tests.benchmarks.matcher.calls import Calls
 from tests.benchmarks.matcher.cores import Cores
 from tests.benchmarks.matcher.stage import Stage, connected, put_dataset, running_matcher
@@ -64,6 +64,11 @@ async def test_the_enrolled_are_found_by_the_index(stage: Stage) -> None:
 async def test_verify_and_the_empty_handler_answer(stage: Stage) -> None:
     table = await verify.run(stage, rounds=1, seconds=0.2, singles=10)
     assert seen(table, "Verify's share of the echo's rate") > 0
+
+
+async def test_searches_that_share_a_scan_are_measured_beside_one(stage: Stage) -> None:
+    table = await shared.run(stage, rounds=1, seconds=0.2)
+    assert [row[0] for row in table.rows[:2]] == ["one scan as before, 0.41", "1 alone, 0.41"]
 
 
 async def test_a_flood_is_answered_or_refused_and_nothing_else(stage: Stage) -> None:

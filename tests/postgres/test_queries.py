@@ -13,7 +13,7 @@ import pytest
 
 from matcher_service.postgres.database import Database, DatabaseOptions
 from matcher_service.postgres.statements import PARENTS, load, of_collection, parse, partition_name
-from matcher_service.postgres.vectors import vector_wire
+from matcher_service.postgres.vectors import vector_wire, vectors_wire
 from tests.benchmarks.vectors import Faces
 from tests.fixtures.dataset import load as load_dataset
 
@@ -29,7 +29,8 @@ OF_THE_CATALOG |= {
     "limit_statements",
 }
 OTHER = "other"
-VECTOR = vector_wire(np.full(128, 0.1, np.float32))
+ENCODING = np.full(128, 0.1, np.float32)
+VECTOR = vector_wire(ENCODING)
 
 
 @pytest.fixture
@@ -158,12 +159,21 @@ async def test_one_persons_faces_are_found_by_index_and_a_search_scans(
         f"ANALYZE facerec.{person}, facerec.{face}"
     )
     await administrator.close()
-    uncounted: dict[str, Any] = dict.fromkeys(
+    counted: dict[str, Any] = dict.fromkeys(
         ("caller", "max_distance", "space", "try_seconds", "max_missing_seconds", "match_tries")
     )
-    verify = await plan(database, "verify", person_id="7", encoding=VECTOR, face_id=None, **uncounted)
-    assert f"Seq Scan on {face}" not in verify
-    assert "(collection_id = 'default'::text) AND (person_key = p.person_key)" in verify
+    verify = await plan(database, "verify", person_id="7", encoding=VECTOR, face_id=None, **counted)
+    claims = await plan(
+        database,
+        "verify_claims",
+        person_ids=["7", "8"],
+        encodings=vectors_wire(2 * [ENCODING]),
+        face_ids=[None, uuid.uuid4()],
+    )
+    for each in (verify, claims):
+        assert f"Seq Scan on {face}" not in each
+        assert f"Seq Scan on {person}" not in each
+        assert "(collection_id = 'default'::text) AND (person_key = p.person_key)" in each
     expired = await plan(database, "delete_expired", person_ids=["7", "8"])
     assert "Seq Scan" not in expired.replace("Seq Scan on collection", "")
     due = await plan(database, "lock_expired_persons", role="maintenance", max_persons=500)

@@ -604,7 +604,8 @@ class IdentifiedFace(_message.Message):
     """exact says that no nearer face was missed. Unset only without scores."""
     faces_searched: _builtins.int
     """faces_searched counts the faces whose distance was computed: all of the
-    collection's in an exact search. 0 without scores.
+    collection's in an exact search. Of more than a few thousand it is then an
+    estimate. 0 without scores.
     """
     matched_persons: _builtins.int
     """matched_persons counts the people within the threshold; if more than one,

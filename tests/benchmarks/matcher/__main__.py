@@ -6,7 +6,7 @@ import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-from tests.benchmarks.matcher import changes, decisions, flood, growth, identify, locked, verify
+from tests.benchmarks.matcher import changes, decisions, flood, growth, identify, locked, shared, verify
 from tests.benchmarks.matcher.stage import Stage, million
 from tests.benchmarks.matcher.tables import Table
 from tests.benchmarks.vectors import Dataset
@@ -19,6 +19,7 @@ PARTS: dict[str, Callable[[Stage], Awaitable[Table]]] = {
     "changes": changes.run,
     "growth": growth.run,
     "locked": locked.run,
+    "shared": shared.run,
 }
 PHOTOS = 2
 

@@ -4,6 +4,7 @@ import contextlib
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import psutil
 
@@ -50,3 +51,14 @@ def pin(pid: int, cores: frozenset[int]) -> None:
             for thread in each.threads():
                 with contextlib.suppress(ProcessLookupError):
                     os.sched_setaffinity(thread.id, cores)
+
+
+def cpu_seconds(pid: int) -> float:
+    """The CPU time that a process and its children have used so far."""
+    process = psutil.Process(pid)
+    total = 0.0
+    for each in [process, *process.children(recursive=True)]:
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            nanoseconds = Path(f"/proc/{each.pid}/schedstat").read_text().split()[0]
+            total += int(nanoseconds) / 1e9
+    return total

@@ -25,15 +25,17 @@ async def one_by_one(send: Send, count: int, first: int = 0) -> Seconds:
     return times
 
 
-async def rate(send: Send, *, in_flight: int, seconds: float) -> float:
-    """Calls a second with so many in flight all the time."""
+async def rate(send: Send, *, in_flight: int, seconds: float, times: list[float] | None = None) -> float:
+    """Calls a second with so many in flight all the time; how long each took is added to `times`."""
     end = time.perf_counter() + seconds
     done = 0
 
     async def caller(number: int) -> None:
         nonlocal done
-        while time.perf_counter() < end:
+        while (begun := time.perf_counter()) < end:
             await send(number)
+            if times is not None:
+                times.append(time.perf_counter() - begun)
             number += in_flight
             done += 1
 

@@ -1,9 +1,11 @@
 """A server whose handler does nothing: the upper limit for any Python gRPC service.
 
-It takes and gives messages of Verify, on the event loop that the matcher runs on.
+It takes and gives messages of Verify, on the event loop that the matcher runs on; with the argument
+`middleware` behind the matcher's middleware.
 """
 
 import asyncio
+import sys
 from typing import Any
 
 import grpc.aio
@@ -11,6 +13,9 @@ import grpc.aio
 from facerec.matcher.v1 import matcher_pb2 as pb
 from facerec.matcher.v1 import matcher_pb2_grpc
 from facerec.serving.server import loop
+from facerec.serving.server.server import Server, ServerOptions, Service
+from matcher_service.api.roles import MATCHER_LARGE, MATCHER_PROBES, MATCHER_ROLES
+from matcher_service.service import MATCHER
 
 ANSWER = pb.VerifyResponse(
     match=True,
@@ -27,16 +32,31 @@ class Echo(matcher_pb2_grpc.MatcherServiceServicer):
         return ANSWER
 
 
+def _register(server: grpc.aio.Server) -> None:
+    matcher_pb2_grpc.add_MatcherServiceServicer_to_server(Echo(), server)  # type: ignore[abstract]
+
+
 async def main() -> None:
     server = grpc.aio.server()
-    matcher_pb2_grpc.add_MatcherServiceServicer_to_server(Echo(), server)  # type: ignore[abstract]
+    _register(server)
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
-    print(f"127.0.0.1:{port}", flush=True)
-    termination = asyncio.create_task(loop.wait_for_termination())
-    await termination
+    await _serve(f"127.0.0.1:{port}")
     await server.stop(0.2)
 
 
+async def main_behind_middleware() -> None:
+    service = Service(MATCHER, _register, MATCHER_ROLES, MATCHER_PROBES, MATCHER_LARGE)
+    server = Server(ServerOptions("127.0.0.1:0"), [service])
+    await server.start()
+    await _serve(server.address)
+    await server.stop()
+
+
+async def _serve(address: str) -> None:
+    print(address, flush=True)
+    await asyncio.create_task(loop.wait_for_termination())
+
+
 if __name__ == "__main__":
-    loop.run(main())
+    loop.run(main_behind_middleware() if "middleware" in sys.argv else main())

@@ -114,6 +114,10 @@ class FaissFlat:
         _, people = self._index.search(face[None], 1)
         return int(people[0, 0])
 
+    def search(self, faces: Vectors) -> None:
+        """Find the nearest person of each of several faces."""
+        self._index.search(faces, 1)
+
     def add(self, person: int, face: Vectors) -> None:
         self._index.add_with_ids(face[None], np.array([person]))
 

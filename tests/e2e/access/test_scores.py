@@ -15,8 +15,8 @@ import pytest
 
 from facerec.errors import Reason
 from facerec.matcher.v1 import matcher_pb2 as pb
-from matcher_service.identification import exact_scan
 from matcher_service.identification.exact_scan import ExactScanner
+from matcher_service.identification.search import Search
 from matcher_service.maintenance import runner
 from matcher_service.maintenance.runner import MaintenanceOptions
 from tests.contract import test_ranges as bases
@@ -103,17 +103,17 @@ class Statements:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.run: list[Any] = []
-        ask, scan = exact_scan.run_query, ExactScanner.scan
+        propose, scan = Search._query, ExactScanner.scan
 
-        async def spy_on_ask(*arguments: Any, **options: Any) -> Any:
-            self.run.append((options["probes_share"], options["acceptance_share"]))
-            return await ask(*arguments, **options)
+        async def spy_on_query(search: Search, query: Any, **shares: float) -> Any:
+            self.run.append((shares.get("probes_share", 1.0), shares.get("acceptance_share", 1.0)))
+            return await propose(search, query, **shares)
 
         async def spy_on_scan(scanner: ExactScanner, query: Any) -> Any:
             self.run.append("scan")
             return await scan(scanner, query)
 
-        monkeypatch.setattr("matcher_service.identification.search.run_query", spy_on_ask)
+        monkeypatch.setattr(Search, "_query", spy_on_query)
         monkeypatch.setattr(ExactScanner, "scan", spy_on_scan)
 
 
@@ -184,7 +184,7 @@ async def test_the_command_says_that_several_are_within_the_threshold(
     assert "faces searched" in said["sighted"]
 
 
-async def test_more_people_than_an_index_proposes_are_counted_by_a_scan(
+async def test_more_people_than_an_index_querys_are_counted_by_a_scan(
     locked: RunningMatcher,
     administrator: asyncpg.Connection,
     database_url: str,

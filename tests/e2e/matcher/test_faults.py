@@ -141,10 +141,14 @@ async def test_a_full_pool_refuses_within_the_callers_deadline(
         lock_timeout_seconds=60,
         statement_timeout_seconds=60,
     )
-    await matcher.stub.Enroll(enroll("ann", PROBE))
+    enrolled = await matcher.stub.Enroll(enroll("ann", PROBE))
+    pair = pb.CompareRequest(probe_a=PROBE, probe_b=pb.Probe(face_id=enrolled.faces[0].face.face_id))
     async with administrator.transaction():
         await administrator.execute("LOCK TABLE facerec.face")
-        held = [asyncio.ensure_future(matcher.stub.Verify(CLAIM)) for _ in range(2)]
+        # Concurrent claims share a connection, and so do pairs.
+        held = [
+            asyncio.ensure_future(each) for each in (matcher.stub.Verify(CLAIM), matcher.stub.Compare(pair))
+        ]
 
         async def full() -> bool:
             return await connections(database_url, LOCKED) == 2

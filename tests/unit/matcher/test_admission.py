@@ -135,9 +135,6 @@ async def test_a_request_is_refused_at_once_if_those_before_it_take_too_long() -
     (late,) = await line.ask("flood")
     error = await refused(late)
     assert error.retry_after_seconds == pytest.approx(12)
-    with pytest.raises(Overloaded):
-        call.begin(()).caller = Caller("flood")
-        line.gate.check_capacity()
     (other,) = await line.ask("b")  # of the flood one is before it
     (hurried,) = await line.ask("c", deadline_seconds=1)  # 2 before it, of 4 s each on 2 permits
     await refused(hurried)

@@ -1,0 +1,264 @@
+"""Requests that wait at the same time go to the database together, in one statement.
+
+Most of what a small statement costs is not its rows (a round trip, the executor's start and end, the driver):
+in a batch, many requests share that. There is no timer: a batch is what queued while the statements before it
+ran, and what was being read when it was about to begin, so a lone request waits for nothing.
+"""
+
+import asyncio
+import contextvars
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Final, Generic, TypeVar
+
+import structlog
+
+from facerec.serving.middleware import call
+from facerec.serving.observability import spans
+from facerec.serving.round_robin import RoundRobinQueue
+from matcher_service import metrics
+from matcher_service.admission import SMOOTHING, Kind, refusal
+from matcher_service.domain.errors import MatcherError
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+# A busy event loop accepts calls one or two at a time, and needs several passes until one of them gets here:
+# a batch that began immediately would hold two. So it is held for some passes after the last request, more if
+# the batch before it was larger. An idle loop makes a pass in a few microseconds.
+PASSES_PER_REQUEST: Final = 4
+MAX_PASSES: Final = 64
+MAX_HOLD_SECONDS: Final = 0.005
+
+log = structlog.get_logger(__name__)
+
+
+class BatchFailed(Exception):
+    """A batch failed: each of its requests is to run alone."""
+
+
+class Request(Generic[Item, Result]):
+    """An item that waits, with its caller's key; `began` is when its batch began, by time.perf_counter."""
+
+    __slots__ = ("batch", "began", "caller", "future", "item", "timer")
+
+    def __init__(self, item: Item, caller: str) -> None:
+        self.item = item
+        self.caller = caller
+        self.future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
+        self.timer: asyncio.TimerHandle | None = None  # ends the wait; None once it has ended
+        self.batch: Batch[Item, Result] | None = None
+        self.began = 0.0
+
+
+class Batch(Generic[Item, Result]):
+    """Requests that run together; `task` is cancelled where the callers of all have gone."""
+
+    def __init__(self, requests: list[Request[Item, Result]]) -> None:
+        self.requests = requests
+        self.task: asyncio.Task[None] | None = None
+        self._wanted = len(requests)
+        self._began = time.perf_counter()
+        for request in requests:
+            request.batch = self
+            request.began = self._began
+
+    @property
+    def callers(self) -> frozenset[str]:
+        """The keys of those whose requests these are."""
+        return frozenset(request.caller for request in self.requests)
+
+    @property
+    def seconds(self) -> float:
+        """How long it has run."""
+        return time.perf_counter() - self._began
+
+    def leave(self) -> None:
+        """One of the callers has gone."""
+        self._wanted -= 1
+        if not self._wanted and self.task is not None:
+            self.task.cancel()
+
+    def answer(self, results: Sequence[Result]) -> None:
+        """Give each request its result. Raises ValueError where there are not as many."""
+        for request, result in zip(self.requests, results, strict=True):
+            if not request.future.done():
+                request.future.set_result(result)
+
+    def fail(self, error: Exception) -> None:
+        """Give each request that has no answer an error."""
+        for request in self.requests:
+            if not request.future.done():
+                request.future.set_exception(error)
+
+
+class Queue(Generic[Item, Result]):
+    """A collection's requests: those that wait, how many statements run, and how long a batch takes.
+
+    While a batch is held for what is being read, `held_since` is since when, `passes` how often the event
+    loop went round without another request, and `seen` how many there were.
+    """
+
+    def __init__(self) -> None:
+        self.waiting: RoundRobinQueue[Request[Item, Result]] = RoundRobinQueue()
+        self.running = 0
+        self.batch_seconds = 0.0
+        self.held_since: float | None = None
+        self.passes = 0
+        self.seen = 0
+
+    def hold(self, quiet_passes: int) -> bool:
+        """Whether to wait for one more pass of the event loop before the next batch begins."""
+        now = time.perf_counter()
+        if self.held_since is None:
+            self.held_since = now
+        if len(self.waiting) > self.seen:
+            self.seen, self.passes = len(self.waiting), 0
+        self.passes += 1
+        return self.passes <= quiet_passes and now - self.held_since < MAX_HOLD_SECONDS
+
+    def release(self) -> None:
+        """The next batch begins."""
+        self.held_since = None
+        self.passes = self.seen = 0
+
+
+class Batcher(Generic[Item, Result]):
+    """Runs the requests of each collection in batches that callers fill in turn, on one event loop.
+
+    `run(collection_id, items, callers)` runs up to `max_batch` items together, outside of any call, and
+    returns a result for each, in their order; `callers` are the keys to be admitted by (`Database.session`).
+    Up to `max_running` batches of a collection run at once. Where one with several requests fails, each of
+    them is run by itself, in its own call and without `callers`: no request fails by another one.
+
+    A request waits `wait_seconds` at most, and half of what its caller's deadline leaves; it is refused at
+    once where the batches ahead of it take longer. `kind` is what is counted in the metrics.
+    """
+
+    def __init__(
+        self,
+        run: Callable[[str, Sequence[Item], frozenset[str]], Awaitable[Sequence[Result]]],
+        *,
+        max_batch: int,
+        max_running: int = 1,
+        wait_seconds: float,
+        kind: Kind,
+    ) -> None:
+        self._run = run
+        self._max_batch = max_batch
+        self._max_running = max_running
+        self._wait_seconds = wait_seconds
+        self._kind: Kind = kind
+        self._queued = metrics.WAITING.labels(kind)
+        self._queues: dict[str, Queue[Item, Result]] = {}
+        self._quiet_passes = PASSES_PER_REQUEST
+
+    async def submit(self, collection_id: str, item: Item) -> Result:
+        """Run an item, by itself or with others. Raises what `run` raises, and Overloaded."""
+        request = self._enqueue(collection_id, item)
+        asked = time.perf_counter()
+        try:
+            with spans.of_part("postgres"):
+                result = await request.future
+        except BatchFailed:
+            (result,) = await self._run(collection_id, [item], frozenset())
+            return result
+        except asyncio.CancelledError:
+            self._end_wait(request)
+            if request.batch is not None:
+                request.batch.leave()
+            raise
+        metrics.POOL_SECONDS.observe(request.began - asked)
+        metrics.DATABASE_SECONDS.observe(time.perf_counter() - request.began)
+        return result
+
+    def check_capacity(self, collection_id: str) -> None:
+        """Raises Overloaded where a request would be refused at once."""
+        if queue := self._queues.get(collection_id):
+            self._allowed_seconds(queue, call.caller_key())
+
+    def _enqueue(self, collection_id: str, item: Item) -> Request[Item, Result]:
+        loop = asyncio.get_running_loop()
+        request: Request[Item, Result] = Request(item, call.caller_key())
+        queue = self._queues.get(collection_id) or Queue()
+        allowed_seconds = self._allowed_seconds(queue, request.caller)
+        self._queues[collection_id] = queue
+        request.timer = loop.call_later(allowed_seconds, self._refuse, request, allowed_seconds)
+        queue.waiting.put(request.caller, request)
+        self._queued.inc()
+        if queue.running < self._max_running and queue.held_since is None:
+            queue.hold(self._quiet_passes)
+            loop.call_soon(self._begin, collection_id, queue)
+        return request
+
+    def _allowed_seconds(self, queue: Queue[Item, Result], caller: str) -> float:
+        """How long a request may wait. Raises Overloaded where it would wait for longer."""
+        allowed_seconds = call.remaining_seconds(2 * self._wait_seconds) / 2
+        batches_ahead = queue.waiting.ahead_of(caller) // self._max_batch
+        expected_seconds = batches_ahead * queue.batch_seconds / self._max_running
+        if not allowed_seconds or expected_seconds > allowed_seconds:
+            raise refusal(self._kind, expected_seconds)
+        return allowed_seconds
+
+    def _refuse(self, request: Request[Item, Result], waited_seconds: float) -> None:
+        """Refuse a request that has waited as long as it may."""
+        self._end_wait(request)
+        if not request.future.done():
+            request.future.set_exception(refusal(self._kind, waited_seconds))
+
+    def _end_wait(self, request: Request[Item, Result]) -> None:
+        if request.timer is not None:
+            request.timer.cancel()
+            request.timer = None
+            self._queued.dec()
+
+    def _begin(self, collection_id: str, queue: Queue[Item, Result]) -> None:
+        """Begin a batch of what waits, once no more requests come with each pass of the event loop."""
+        if len(queue.waiting) < self._max_batch and queue.hold(self._quiet_passes):
+            asyncio.get_running_loop().call_soon(self._begin, collection_id, queue)
+            return
+        queue.release()
+        if requests := self._take(queue):
+            queue.running += 1
+            self._quiet_passes = min(PASSES_PER_REQUEST * len(requests), MAX_PASSES)
+            batch = Batch(requests)
+            # It is the work of several calls: the deadline and the trace of the present one are not for it.
+            running = self._run_batch(collection_id, queue, batch)
+            batch.task = asyncio.create_task(running, context=contextvars.Context())
+        else:
+            self._forget(collection_id, queue)
+
+    def _forget(self, collection_id: str, queue: Queue[Item, Result]) -> None:
+        if not queue.running:
+            del self._queues[collection_id]
+
+    def _take(self, queue: Queue[Item, Result]) -> list[Request[Item, Result]]:
+        requests: list[Request[Item, Result]] = []
+        while queue.waiting and len(requests) < self._max_batch:
+            request = queue.waiting.take()
+            self._end_wait(request)
+            if not request.future.done():
+                requests.append(request)
+        return requests
+
+    async def _run_batch(
+        self, collection_id: str, queue: Queue[Item, Result], batch: Batch[Item, Result]
+    ) -> None:
+        try:
+            items = [request.item for request in batch.requests]
+            batch.answer(await self._run(collection_id, items, batch.callers))
+            queue.batch_seconds += SMOOTHING * (batch.seconds - queue.batch_seconds)
+        except Exception as error:
+            if len(batch.requests) == 1:
+                batch.fail(error)
+            elif not isinstance(error, MatcherError):
+                log.warning("batch_failed", kind=self._kind, error=type(error).__name__)
+        finally:
+            batch.fail(BatchFailed())
+            queue.running -= 1
+            if queue.held_since is not None:
+                pass
+            elif queue.waiting:
+                self._begin(collection_id, queue)
+            else:
+                self._forget(collection_id, queue)
