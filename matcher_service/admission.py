@@ -83,7 +83,7 @@ class FairSemaphore:
         `callers` are the keys of the callers that a request outside of a call is made for: the one with the
         fewest permits becomes the holder.
         """
-        key = min(callers, key=self._held_by) if callers else call.caller_key()
+        key = min(callers, key=self._held_by) if callers else call.share_key()
         caller = self._callers.get(key)
         if caller is None:
             caller = self._callers[key] = Holder(key, next(self._order))

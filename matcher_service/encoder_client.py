@@ -103,7 +103,7 @@ class EncoderClient:
         began = time.monotonic()
         try:
             self._reload_certificates()
-            with spans.of_part("encoder"):
+            with spans.part_span("encoder"):
                 answer = await self._files.value.with_options(
                     timeout_seconds=left_seconds,
                     request_id=call.request_id(),
@@ -129,7 +129,7 @@ class EncoderClient:
 
     def _caller_hash(self) -> str:
         """A hash that identifies the current caller and reveals nothing else; "" outside of a call."""
-        key = call.caller_key().encode()
+        key = call.share_key().encode()
         return hashlib.blake2b(key, key=self._hash_key, digest_size=16).hexdigest() if key else ""
 
     def _log_failure(self, error: FacerecError) -> None:

@@ -119,7 +119,7 @@ class Encoder:
 
     @asynccontextmanager
     async def _admitted(self) -> AsyncIterator[None]:
-        caller = call.caller_key(), call.on_behalf_of()
+        caller = call.share_key(), call.on_behalf_of()
         if not self._shares.has_room(*caller):
             metrics.REFUSED.inc()
             images = self._shares.count(*caller)
@@ -163,7 +163,7 @@ class Encoder:
             with self._watchdog.watching("image"):
                 return work()
 
-        return await pool.run(call.caller_key(), watched, on_behalf_of=call.on_behalf_of())
+        return await pool.run(call.share_key(), watched, on_behalf_of=call.on_behalf_of())
 
     async def _embed(self, chips: Sequence[Pixels]) -> list[Vector]:
         """Embed at most one batch at a time, so that one picture of a crowd can't fill the queue."""

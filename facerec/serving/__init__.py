@@ -1,6 +1,6 @@
 """The gRPC server that both services share: middleware, authentication, settings, logs, metrics.
 
-Nothing here imports a service.
+No module here imports a service; `entry` loads the one that its caller names, by the name.
 """
 
 import os

@@ -1,4 +1,7 @@
-"""The console script of a service; it is installed without the packages that the service needs."""
+"""The console scripts `encoder_service` and `matcher_service`.
+
+They are installed even if the packages that the service needs are not.
+"""
 
 import importlib
 import sys
@@ -7,7 +10,7 @@ import sys
 def run(service: str) -> int:
     """Run the command line of a service, `encoder` or `matcher`, and return its exit code.
 
-    Where a package is missing this prints which extra installs it, and returns 2.
+    If a package is missing this prints which extra installs it, and returns 2.
     """
     try:
         command_line = importlib.import_module(f"{service}_service.__main__")

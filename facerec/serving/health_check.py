@@ -1,6 +1,6 @@
 """`python -m facerec.serving.health_check HOST:PORT [SERVICE]`: checks whether a service is SERVING.
 
-For the HEALTHCHECK of a container. Exit code 0 where it is, 1 where it is not or does not answer in time.
+For the HEALTHCHECK of a container. Exit code 0 if it is, 1 if it is not or does not answer in time.
 """
 
 import sys
@@ -19,7 +19,7 @@ _OPTIONS = [*((f"grpc.{name}_reconnect_backoff_ms", 50) for name in ("initial", 
 def is_serving(address: str, service: str = "", *, wait_seconds: float = WAIT_SECONDS) -> bool:
     """Whether the gRPC health service at `address`, HOST:PORT in plain text, answers SERVING.
 
-    `service` is a full name, "" for the overall state. False where no answer comes within `wait_seconds`.
+    `service` is a full name, "" for the overall state. False if no answer comes within `wait_seconds`.
     """
     with grpc.insecure_channel(address, options=_OPTIONS) as channel:
         stub: Any = health_pb2_grpc.HealthStub(channel)

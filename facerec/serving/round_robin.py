@@ -10,7 +10,7 @@ Item = TypeVar("Item")
 class RoundRobinQueue(Generic[Item]):
     """Items of groups: one of each group in turn, and within a group in the order of arrival.
 
-    Not thread-safe: a caller with several threads holds a lock around each method.
+    Not thread-safe: code with several threads holds a lock around each method.
     """
 
     def __init__(self) -> None:
@@ -26,7 +26,7 @@ class RoundRobinQueue(Generic[Item]):
         self._length += 1
 
     def take(self) -> Item:
-        """Remove and return the next item. Raises IndexError where there is none."""
+        """Remove and return the next item. Raises IndexError if there is none."""
         if not self._groups:
             raise IndexError("the queue is empty")
         group = next(iter(self._groups))
@@ -40,10 +40,8 @@ class RoundRobinQueue(Generic[Item]):
     def ahead_of(self, group: Hashable) -> int:
         """How many items would be taken before another one of `group` that came now."""
         own = len(self._groups.get(group, ()))
-        ahead, rounds = (
-            own,
-            own + 1,
-        )  # in which groups of an earlier turn are taken from; later ones, one less
+        # Groups of an earlier turn are taken from in `rounds` rounds, those of a later turn in one less.
+        ahead, rounds = own, own + 1
         for each, items in self._groups.items():
             if each == group:
                 rounds = own

@@ -100,7 +100,7 @@ class PersonServicer(matcher_pb2_grpc.MatcherServiceServicer):
         parts = self._person_exporter.parts(
             ids.collection_id(request.collection_id),
             ids.person_id(request.person_id),
-            with_vectors=call.is_admin,
+            may_have_vectors=call.is_admin,
         )
         async for part in parts:
             message = await asyncio.to_thread(person_exports.part_message, part)

@@ -48,16 +48,16 @@ class PersonExporter:
         self._database = database
 
     async def parts(
-        self, collection_id: str, person_id: str, *, with_vectors: Callable[[], bool]
+        self, collection_id: str, person_id: str, *, may_have_vectors: Callable[[], bool]
     ) -> AsyncIterator[PersonPart]:
-        """Yield the parts of a person's data; `with_vectors` is called for each page of faces.
+        """Yield the parts of a person's data; `may_have_vectors` is called for each page of faces.
 
         Raises PersonNotFound, CollectionNotFound, StoreUnavailable, Overloaded.
         """
         exported = await self._begin(collection_id, person_id)
         yield PersonPart(exported.person)
         after: tuple[datetime.datetime | None, uuid.UUID | None] = (None, None)
-        while faces := await self._faces(collection_id, exported, after, vectors=with_vectors()):
+        while faces := await self._faces(collection_id, exported, after, vectors=may_have_vectors()):
             yield PersonPart(faces=faces)
             after = (faces[-1].face.create_time, faces[-1].face.face_id)
         before: int | None = None

@@ -158,7 +158,7 @@ class Batcher(Generic[Item, Result]):
         request = self._enqueue(collection_id, item)
         asked = time.perf_counter()
         try:
-            with spans.of_part("postgres"):
+            with spans.part_span("postgres"):
                 result = await request.future
         except BatchFailed:
             (result,) = await self._run(collection_id, [item], frozenset())
@@ -175,11 +175,11 @@ class Batcher(Generic[Item, Result]):
     def check_capacity(self, collection_id: str) -> None:
         """Raises Overloaded where a request would be refused at once."""
         if queue := self._queues.get(collection_id):
-            self._allowed_seconds(queue, call.caller_key())
+            self._allowed_seconds(queue, call.share_key())
 
     def _enqueue(self, collection_id: str, item: Item) -> Request[Item, Result]:
         loop = asyncio.get_running_loop()
-        request: Request[Item, Result] = Request(item, call.caller_key())
+        request: Request[Item, Result] = Request(item, call.share_key())
         queue = self._queues.get(collection_id) or Queue()
         allowed_seconds = self._allowed_seconds(queue, request.caller)
         self._queues[collection_id] = queue

@@ -212,7 +212,7 @@ class Database:
                 connection = await _acquire(pool, self._options.connect_timeout_seconds)
                 acquired = time.perf_counter()
                 # If several calls share the session, each call measures its own stages and span (Batcher).
-                span = contextlib.nullcontext() if callers else spans.of_part("postgres")
+                span = contextlib.nullcontext() if callers else spans.part_span("postgres")
                 if not callers:
                     metrics.POOL_SECONDS.observe(acquired - requested)
                 try:

@@ -11,7 +11,7 @@ from facerec.errors import FacerecError
 from facerec.serving.auth import files
 from facerec.serving.auth.errors import NotPermitted
 from facerec.serving.auth.key_store import KeyStore
-from facerec.serving.auth.permissions import Permissions, Role
+from facerec.serving.auth.permissions import Credential, Role
 from facerec.serving.middleware import call
 from facerec.serving.middleware.caller import Caller
 from facerec.serving.middleware.chain import Context, Handler, Method
@@ -24,10 +24,11 @@ log = structlog.get_logger(__name__)
 class Authenticator:
     """Authenticates callers and checks that they have the role of the method they call.
 
-    `authenticate` runs before a message is read, `authorize` after. `roles` has the role of each method, by
-    `/SERVICE/METHOD`: a facerec method without one is refused to every caller, and reflection, which shows
-    the public contract, is allowed to every authenticated caller. A stream ends when its caller's permissions
-    end. `probes` has a function for each method whose message may bring other than one probe: it counts them.
+    It implements `call.Rates`, by which handlers count further probes. `authenticate` runs before a message
+    is read, `authorize` after. `roles` has the role of each method, by `/SERVICE/METHOD`: a facerec method
+    without one is refused to every caller, and reflection, which shows the public contract, is allowed to
+    every authenticated caller. A stream ends when its caller's permissions end. `probes` has a function for
+    each method whose message may bring other than one probe: it counts them.
     """
 
     def __init__(
@@ -112,57 +113,59 @@ class Authenticator:
 
         return handle
 
-    def charge(self, current_call: call.Call, probes: float) -> None:
-        """Count `probes` as the total of a call so far. Raises RateLimited."""
-        if probes <= current_call.charged:
+    def charge(self, current_call: call.Call, total: float) -> None:
+        """Count probes of a call up to `total`, that of all its probes so far. Raises RateLimited."""
+        if total <= current_call.already_charged:
             return
         try:
             self._key_store.take(
-                current_call.permissions, probes - current_call.charged, current_call.charged
+                current_call.credential, total - current_call.already_charged, current_call.already_charged
             )
         except FacerecError as error:
             raise _count_denied(error) from None
-        current_call.charged = probes
+        current_call.already_charged = total
 
-    async def charge_message(self, current_call: call.Call, probes: float, counted: float) -> None:
-        """Count `probes` as the total of a message, `counted` of them before.
+    async def charge_message(self, current_call: call.Call, total: float, already_charged: float) -> None:
+        """Count probes of a message up to `total`; `already_charged` of these were counted before.
 
         In a stream this waits until the rate allows them. Raises RateLimited in a unary call.
         """
         if not current_call.streams_requests:
-            self.charge(current_call, probes)
+            self.charge(current_call, total)
             return
-        while probes > counted:
-            wait_seconds = self._key_store.wait_seconds(current_call.permissions, probes - counted, counted)
-            if not wait_seconds:
+        while total > already_charged:
+            retry_after_seconds = self._key_store.try_take(
+                current_call.credential, total - already_charged, already_charged
+            )
+            if not retry_after_seconds:
                 return
-            await asyncio.sleep(wait_seconds)
+            await asyncio.sleep(retry_after_seconds)
 
     def _authenticate(self, method: Method, context: Context) -> None:
         current_call = call.current() or call.begin(context.invocation_metadata(), context.peer)
         try:
-            permissions = self._key_store.find(
+            credential = self._key_store.find(
                 current_call.header("authorization"), lambda: _certificate_names(context)
             )
             # Before the checks, so that the access log names the caller that they refuse.
-            current_call.permissions, current_call.caller = permissions, permissions.caller
-            self._check_role(permissions, method)
-            self._key_store.take(permissions)
+            current_call.credential, current_call.caller = credential, credential.caller
+            self._check_role(credential, method)
+            self._key_store.take(credential)
         except FacerecError as error:
             raise _count_denied(error) from None
-        current_call.rates, current_call.charged = self, 1.0
+        current_call.rates, current_call.already_charged = self, 1.0
         current_call.streams_requests = method.request_streaming
 
     def _update_permissions(self, current_call: call.Call, method: Method) -> None:
         """Give a running call the permissions that its caller has now.
 
-        Raises KeyUnknown, and NotPermitted where they no longer include its role or collection.
+        Raises KeyUnknown, and NotPermitted if they no longer include its role or collection.
         """
-        permissions = self._key_store.refresh(current_call.permissions)
-        self._check_role(permissions, method)
+        credential = self._key_store.refresh(current_call.credential)
+        self._check_role(credential, method)
         if current_call.collection is not None:
-            _check_collection_permitted(permissions.caller, *current_call.collection)
-        current_call.permissions, current_call.caller = permissions, permissions.caller
+            _check_collection_permitted(credential.caller, *current_call.collection)
+        current_call.credential, current_call.caller = credential, credential.caller
 
     def _update_current(self, method: Method) -> None:
         """Give the current call the permissions that its caller has now. Raises KeyUnknown, NotPermitted."""
@@ -173,11 +176,11 @@ class Authenticator:
         except FacerecError as error:
             raise _count_denied(error) from None
 
-    def _check_role(self, permissions: Permissions, method: Method) -> None:
+    def _check_role(self, credential: Credential, method: Method) -> None:
         role = self._roles.get(method.path)
-        if method.service.startswith(CONTRACT_PACKAGE) and (role is None or not permissions.permits(role)):
+        if method.service.startswith(CONTRACT_PACKAGE) and (role is None or not credential.permits(role)):
             lacking = f"does not have the role {role}" if role else "may not call this method"
-            raise NotPermitted(f"{permissions.name} {lacking}")
+            raise NotPermitted(f"{credential.name} {lacking}")
 
     async def _authorized_items(self, method: Method, items: AsyncIterator[Any]) -> AsyncIterator[Any]:
         """The messages of a stream, each authorized and delayed until the caller's rate allows it."""
@@ -187,8 +190,8 @@ class Authenticator:
         async for item in items:
             self._update_current(method)
             if not first:
-                while wait_seconds := self._key_store.wait_seconds(current_call.permissions):  # noqa: ASYNC110
-                    await asyncio.sleep(wait_seconds)
+                while retry_after_seconds := self._key_store.try_take(current_call.credential):  # noqa: ASYNC110
+                    await asyncio.sleep(retry_after_seconds)
             first = False
             if "header" in item.DESCRIPTOR.fields_by_name and item.HasField("header"):
                 _check_collection(item.header, "header.collection_id")
@@ -218,7 +221,7 @@ def _count_denied(error: FacerecError) -> FacerecError:
 
 
 def _check_collection(message: Any, field: str) -> None:
-    """Raises NotPermitted where the caller may not reach the message's collection, or it is about all."""
+    """Raises NotPermitted if the caller may not reach the message's collection, or if it is about all."""
     current_call = call.current()
     assert current_call is not None
     if message.DESCRIPTOR.full_name.startswith("facerec.encoder."):
@@ -229,7 +232,7 @@ def _check_collection(message: Any, field: str) -> None:
         ):
             who = current_call.caller.name
             raise _count_denied(
-                NotPermitted(f"{who} is limited to some collections, and this method needs all")
+                NotPermitted(f"{who} may reach only some collections, and this method needs all of them")
             )
         return
     current_call.collection = (message.collection_id or DEFAULT_COLLECTION_ID, field)
@@ -240,7 +243,7 @@ def _check_collection(message: Any, field: str) -> None:
 
 
 def _check_collection_permitted(caller: Caller, collection_id: str, field: str) -> None:
-    """Raises NotPermitted, with the field, where the caller may not reach the collection."""
+    """Raises NotPermitted, with the field, if the caller may not reach the collection."""
     if caller.collections is not None and collection_id not in caller.collections:
         raise NotPermitted(f"{caller.name} may not reach this collection", field=field)
 

@@ -29,7 +29,7 @@ def file_versions(paths: Sequence[Path]) -> FileVersions:
 class WatchedFiles(Generic[T]):
     """A value read from files, and reloaded when they change; it stays as it was while they are invalid.
 
-    `read` raises ValueError, FacerecError or StartError where the files are invalid. The constructor passes
+    `read` raises ValueError, FacerecError or StartError if the files are invalid. The constructor passes
     the error on; later it is logged as `NAME_reload_failed`, and again only when its text changes.
     """
 
@@ -58,7 +58,7 @@ class WatchedFiles(Generic[T]):
         return True
 
     def _current_versions(self) -> FileVersions | None:
-        """The files' versions; None where one is missing, so that reading it raises the error."""
+        """The files' versions; None if one is missing, so that reading it raises the error."""
         try:
             return file_versions(self._paths)
         except OSError:

@@ -4,11 +4,11 @@
 name = "entrance"                  # the caller's name in logs and the audit
 sha256 = "2c26b46b68ffc68f..."     # of the key, 64 hexadecimal characters
 roles = ["verify"]
-collections = ["staff"]            # all where not set
+collections = ["staff"]            # all if not set
 scores = false                     # may see distances in answers
 encodings = false                  # may send vectors to the matcher, not only images
-expires = 2027-06-30T00:00:00Z     # never where not set
-probes_per_second = 20             # no limit where not set; `burst`: most at once, default twice as many
+expires = 2027-06-30T00:00:00Z     # never if not set
+probes_per_second = 20             # no limit if not set; `burst`: most together, default twice as many
 failed_tries_per_day = 50          # against one person; default 50, 5 with encodings, no limit with scores
 
 [[certificates]]
@@ -31,9 +31,8 @@ from facerec.serving.server.errors import SettingsInvalid
 
 Name = Annotated[str, pydantic.StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._@-]{0,63}$")]
 TRIES_WITH_ENCODINGS = 5.0  # a day against one person: each may reveal one number of a stored vector
-TRIES_WITH_IMAGES = (
-    50.0  # a day against one person: callers cannot choose an image's vector, and poor photos fail too
-)
+# A day against one person: callers cannot choose an image's vector, and poor photos fail too.
+TRIES_WITH_IMAGES = 50.0
 
 CollectionId = Annotated[str, pydantic.StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
 
@@ -49,8 +48,8 @@ class Role(enum.StrEnum):
     ADMIN = "admin"  # create and erase collections, export everything, read the audit
 
 
-class Permissions(pydantic.BaseModel):
-    """The permissions of a key or certificate."""
+class Credential(pydantic.BaseModel):
+    """An entry of the keys file: a key or certificate, and its permissions."""
 
     model_config = pydantic.ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
@@ -84,8 +83,8 @@ class Permissions(pydantic.BaseModel):
         return self.expires is not None and now >= self.expires
 
 
-class KeyPermissions(Permissions):
-    """The permissions of the key with this hash."""
+class KeyCredential(Credential):
+    """The entry of the key with this hash."""
 
     sha256: Annotated[str, pydantic.StringConstraints(pattern=r"^[0-9a-fA-F]{64}$")]
 
@@ -95,8 +94,8 @@ class KeyPermissions(Permissions):
         return bytes.fromhex(self.sha256)
 
 
-class CertificatePermissions(Permissions):
-    """The permissions of a client certificate with this name, signed by a trusted CA."""
+class CertificateCredential(Credential):
+    """The entry of a client certificate with this name, signed by a trusted CA."""
 
     subject: Annotated[str, pydantic.StringConstraints(min_length=1, max_length=256)]
 
@@ -106,8 +105,8 @@ class KeysFile(pydantic.BaseModel):
 
     model_config = pydantic.ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
-    keys: tuple[KeyPermissions, ...] = ()
-    certificates: tuple[CertificatePermissions, ...] = ()
+    keys: tuple[KeyCredential, ...] = ()
+    certificates: tuple[CertificateCredential, ...] = ()
 
     @pydantic.model_validator(mode="after")
     def _check_unique(self) -> "KeysFile":
@@ -132,7 +131,7 @@ def read_keys(path: Path) -> KeysFile:
         raise SettingsInvalid(f"keys_file {path}: {error}") from None
     except pydantic.ValidationError as error:
         first = error.errors(include_input=False, include_url=False, include_context=False)[0]
-        where = ".".join(str(part) for part in first["loc"]) or "file"
-        raise SettingsInvalid(f"keys_file {path}: {where}: {first['msg']}") from None
+        location = ".".join(str(part) for part in first["loc"]) or "file"
+        raise SettingsInvalid(f"keys_file {path}: {location}: {first['msg']}") from None
     except (ValueError, RecursionError):  # a number with too many digits, or nested too deeply
         raise SettingsInvalid(f"keys_file {path}: cannot be read as TOML") from None

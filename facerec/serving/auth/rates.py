@@ -12,18 +12,18 @@ class TokenBucket:
         self._level = float(burst)
         self._updated = time.monotonic()
 
-    def take(self, cost: float = 1.0, taken: float = 0.0) -> float:
-        """Take `cost` tokens for a call that has taken `taken` before.
+    def try_take(self, cost: float = 1.0, already_charged: float = 0.0) -> float:
+        """Take `cost` tokens for a call that has taken `already_charged` before.
 
         Returns 0, or without taking any the seconds until a retry can succeed. A call that costs more than
         the burst passes when the bucket is full; the level falls below zero, and later calls wait until it
-        has risen again. So no two such calls pass at once.
+        has risen again. So no two such calls pass together.
         """
         now = time.monotonic()
         self._level = min(self._burst, self._level + (now - self._updated) * self._per_second)
         self._updated = now
-        needed = min(taken + cost, self._burst)
-        if self._level + taken < needed:
+        needed = min(already_charged + cost, self._burst)
+        if self._level + already_charged < needed:
             return (needed - self._level) / self._per_second
         self._level -= cost
         return 0.0

@@ -16,7 +16,7 @@ log = structlog.get_logger(__name__)
 class ServerTls:
     """TLS from PEM files: a certificate chain and its key, and optionally a CA that client certificates need.
 
-    Raises SettingsInvalid where they cannot be used. While they cannot be used later on, those read last stay
+    Raises SettingsInvalid if they cannot be used. While they cannot be used later on, those read last stay
     in use.
     """
 

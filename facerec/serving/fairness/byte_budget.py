@@ -24,7 +24,7 @@ class FairByteBudget:
 
     A caller may always hold one message that fits into the free bytes. With more than one it may hold at most
     MAX_SHARE_RATIO times the bytes that remain free: a caller that is alone gets three quarters of the
-    budget. It also leaves at least `max_message_bytes` to others, or half of the budget where that is less.
+    budget. It also leaves at least `max_message_bytes` to others, or half of the budget if that is less.
     """
 
     def __init__(self, size: int, max_message_bytes: int = 0) -> None:
@@ -36,7 +36,7 @@ class FairByteBudget:
     def take(self, owner: str, size: int, already_held: int = 0) -> None:
         """Take `size` bytes for a caller's message that holds `already_held` bytes.
 
-        Raises FacerecError OVERLOADED where that many are not free.
+        Raises FacerecError OVERLOADED if that many are not free.
         """
         if not self._fits(owner, size, already_held):
             raise overloaded()
@@ -50,7 +50,7 @@ class FairByteBudget:
         """Take the bytes as `take` does, waiting up to `seconds` until they are free.
 
         Callers are served in rotation, the messages of one caller in order. Raises FacerecError OVERLOADED
-        when the time is over, and at once where MAX_WAITING messages of the caller wait already.
+        when the time is over, and immediately if MAX_WAITING messages of the caller wait already.
         """
         if self._fits(owner, size, already_held):
             self._take(owner, size)
@@ -158,7 +158,7 @@ class Reservation:
 
 
 def overloaded(what: str = "too many bytes of messages in flight") -> FacerecError:
-    """The error OVERLOADED; `what` names the limit that was reached, so that operators find its setting."""
+    """The error OVERLOADED; `what` says which limit was reached."""
     return FacerecError(
         f"{what}; retry later",
         reason=Reason.OVERLOADED,

@@ -1,11 +1,11 @@
-"""A set of bounded size that evicts the oldest member of the owner that has most."""
+"""A set of bounded size that evicts the oldest member of the owner with the most members."""
 
 from collections import OrderedDict
 from collections.abc import Callable
 
 
 class FairEvictingSet:
-    """A set of at most `size` members; one more evicts the oldest member of the owner that has most."""
+    """A set of at most `size` members; one more evicts the oldest of the owner with the most members."""
 
     def __init__(self, size: int) -> None:
         self._size = size

@@ -10,7 +10,7 @@ class FairQueueSemaphore:
     """A semaphore of `size` permits, of which one caller holds at most `per_owner`.
 
     Callers that wait are served in rotation. At most `max_waiting` calls of one caller wait; one more is
-    refused. With `newest_first` the newest call of a caller is served next, and its oldest is refused where
+    refused. With `newest_first` the newest call of a caller is served next, and its oldest is refused when
     one more comes: for health checks, which clients give up soon and which others at the same address make
     too.
     """
@@ -24,7 +24,7 @@ class FairQueueSemaphore:
         self._waiting: OrderedDict[str, deque[asyncio.Future[None]]] = OrderedDict()
 
     async def acquire(self, owner: str) -> None:
-        """Wait for a permit. Raises FacerecError OVERLOADED where `max_waiting` calls of the caller wait."""
+        """Wait for a permit. Raises FacerecError OVERLOADED if `max_waiting` calls of the caller wait."""
         held = self._held.get(owner, 0)
         if self._free and held < self._per_owner and owner not in self._waiting:
             self._free -= 1
@@ -77,7 +77,7 @@ class FairQueueSemaphore:
     def _next(self, owner: str) -> "asyncio.Future[None] | None":
         """Take the caller's next waiting call, and move the caller behind all others.
 
-        None where all its calls are cancelled and have not been resumed since.
+        None if all its calls are cancelled and have not been resumed since.
         """
         waiting = self._waiting[owner]
         while waiting:

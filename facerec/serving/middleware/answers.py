@@ -70,7 +70,7 @@ class _CountedWrites:
 
 def _until_done(budget: FairByteBudget, context: Context) -> Reservation:
     """A reservation that ends with the call: its last answer is written, or its caller has gone."""
-    reservation = Reservation(budget, call.caller_key())
+    reservation = Reservation(budget, call.share_key())
     add_done_callback: Any = context.add_done_callback  # the stub's protocol fits no function
     add_done_callback(lambda _: reservation.release())
     return reservation

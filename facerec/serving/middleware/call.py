@@ -14,7 +14,10 @@ REQUEST_ID = "x-request-id"
 """The header with the id that the logs of client, matcher and encoder have in common."""
 
 ON_BEHALF_OF = "x-on-behalf-of"
-"""The header that names whom a caller calls for; these share the caller's part fairly."""
+"""The header with an id of the end caller on whose behalf a service calls.
+
+End callers divide the share of the service that calls for them fairly.
+"""
 
 _FORM = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _ids = random.Random()  # noqa: S311 - ids must differ, not be secret, and the system's generator is slow
@@ -25,27 +28,27 @@ Metadata = Sequence[tuple[str, str | bytes]]
 class Rates(Protocol):
     """The rate limits of callers: counts the probes that calls bring."""
 
-    def charge(self, current_call: "Call", probes: float) -> None:
-        """Count `probes` as the total of the call so far. Raises RateLimited."""
+    def charge(self, current_call: "Call", total: float) -> None:
+        """Count probes of the call up to `total`, that of all its probes so far. Raises RateLimited."""
 
-    async def charge_message(self, current_call: "Call", probes: float, counted: float) -> None:
-        """Count `probes` as the total of a message, `counted` of them before. Raises RateLimited."""
+    async def charge_message(self, current_call: "Call", total: float, already_charged: float) -> None:
+        """Count probes of a message up to `total`, `already_charged` of them before. Raises RateLimited."""
 
 
 class Call:
     """One call. `caller` is ANYBODY until authenticated; `reason` is that of the error that ended it."""
 
     __slots__ = (
-        "_key",
+        "_host",
         "_metadata",
         "_peer",
         "_request_id",
+        "already_charged",
         "caller",
-        "charged",
         "collection",
+        "credential",
         "ends_at",
         "message",
-        "permissions",
         "rates",
         "reason",
         "streams_requests",
@@ -54,13 +57,13 @@ class Call:
     def __init__(self, metadata: Metadata, peer: Callable[[], str] = str) -> None:
         self._metadata = metadata
         self._peer = peer
-        self._key = ""
+        self._host = ""
         self._request_id = ""
         self.caller = ANYBODY
-        self.permissions: Any = None  # of the caller's key or certificate; read by authentication only
+        self.credential: Any = None  # the caller's entry of the keys file; read by authentication only
         self.collection: tuple[str, str] | None = None  # the id that the request names, and the field's path
         self.rates: Rates | None = None
-        self.charged = 0.0  # probes counted so far
+        self.already_charged = 0.0  # probes counted so far
         self.ends_at: float | None = None  # the deadline in time.monotonic(); None without one
         self.streams_requests = False
         self.message: StreamMessage | None = None  # of a stream, the message that was read last
@@ -84,19 +87,22 @@ class Call:
 
     @property
     def on_behalf_of(self) -> str:
-        """The id of whom the caller calls for; "" without a valid one."""
+        """The id of the end caller on whose behalf the caller calls; "" without a valid one."""
         given = self.header(ON_BEHALF_OF)
         return given if _FORM.fullmatch(given) else ""
 
     @property
-    def key(self) -> str:
-        """The key by which limits are shared: the caller's name, else its host's address."""
-        if self.caller.name:
-            return self.caller.name
-        if not self._key:
+    def share_key(self) -> str:
+        """The key by which callers share limits: the caller's name, else its host's address."""
+        return self.caller.name or self.host
+
+    @property
+    def host(self) -> str:
+        """The address of the caller's host in gRPC's form, without the port: `ipv4:192.0.2.7`."""
+        if not self._host:
             # Without the port, which differs between the connections of one host.
-            self._key = self._peer().rpartition(":")[0] or "unknown"
-        return self._key
+            self._host = self._peer().rpartition(":")[0] or "unknown"
+        return self._host
 
 
 _call: contextvars.ContextVar[Call | None] = contextvars.ContextVar("call", default=None)
@@ -121,22 +127,22 @@ def request_id() -> str:
 
 
 def caller_name() -> str:
-    """The caller's name; "" where no key is required."""
+    """The caller's name; "" if no key is required."""
     call = _call.get()
     return call.caller.name if call else ""
 
 
-def caller_key() -> str:
-    """The key by which limits are shared: the name of the key or certificate, else the host's address.
+def share_key() -> str:
+    """The key by which callers share limits: the name of the key or certificate, else the host's address.
 
     The address is without the port, such as `ipv4:192.0.2.7`. "" outside of a call.
     """
     call = _call.get()
-    return call.key if call else ""
+    return call.share_key if call else ""
 
 
 def on_behalf_of() -> str:
-    """The opaque id of whom the caller calls for; "" without one."""
+    """The opaque id of the end caller on whose behalf the caller calls; "" without one."""
     call = _call.get()
     return call.on_behalf_of if call else ""
 
@@ -151,7 +157,7 @@ def set_deadline(remaining_seconds: float) -> None:
 def remaining_seconds(cap_seconds: float) -> float:
     """Seconds until the current call's deadline, at least 0 and at most `cap_seconds`.
 
-    `cap_seconds` where the caller set no deadline, and outside of a call.
+    `cap_seconds` if the caller set no deadline, and outside of a call.
     """
     call = _call.get()
     if call is None or call.ends_at is None:
@@ -169,7 +175,7 @@ def set_message(message: StreamMessage) -> None:
 def keep_message() -> StreamMessage | None:
     """Keep the bytes reserved of the stream's message that was read last, until it is ended.
 
-    For a handler that works on several messages at once. None outside of a streaming call.
+    For a handler that works on several messages concurrently. None outside of a streaming call.
     """
     call = _call.get()
     if call is None or call.message is None:
@@ -197,28 +203,28 @@ def failed_tries_per_day() -> float | None:
     return call.caller.failed_tries_per_day if call else None
 
 
-def charge(probes: float) -> None:
-    """Count `probes`, the total that the current call has brought so far, against the caller's rate.
+def charge(total: float) -> None:
+    """Count probes of the current call up to `total`, that of all its probes so far, against its rate.
 
-    Raises RateLimited where the rate does not allow as many.
+    Raises RateLimited if the rate does not allow as many.
     """
     call = _call.get()
     if call and call.rates:
-        call.rates.charge(call, probes)
+        call.rates.charge(call, total)
 
 
-async def charge_message(probes: float, counted: float = 1.0) -> None:
-    """Count `probes`, the total of one message, of which `counted` were counted before.
+async def charge_message(total: float, already_charged: float = 1.0) -> None:
+    """Count probes of one message up to `total`; `already_charged` of these were counted before.
 
     In a stream this waits until the rate allows them, so that the work done so far is not lost. In a unary
     call it raises RateLimited as `charge` does.
     """
     call = _call.get()
     if call and call.rates:
-        await call.rates.charge_message(call, probes, counted)
+        await call.rates.charge_message(call, total, already_charged)
 
 
 def is_admin() -> bool:
-    """Whether the caller has the role admin, as every caller has where no key is required."""
+    """Whether the caller has the role admin, as every caller has if no key is required."""
     call = _call.get()
     return call.caller.is_admin if call else True

@@ -1,14 +1,19 @@
-"""The caller of a call, and what it may see and do."""
+"""The caller of a call, and what it may see and do.
+
+A caller is the holder of an API key or client certificate, known by its name in the keys file. If no keys are
+required all callers are ANYBODY, and only limits tell them apart, by their hosts' addresses
+(`call.share_key`).
+"""
 
 import dataclasses
 
 
 @dataclasses.dataclass(frozen=True)
 class Caller:
-    """A caller as the rest of a service knows it.
+    """The name and permissions of a caller.
 
     Attributes:
-        name: The name of its key or certificate; "" where none is required.
+        name: The name of its key or certificate; "" if none is required.
         scores: Whether it may see distances.
         collections: The collections that it may reach; None for all.
         encodings: Whether it may send vectors.

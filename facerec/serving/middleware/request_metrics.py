@@ -27,7 +27,7 @@ class RequestMetrics:
 
     def __call__(self, method: Method, handler: Handler) -> Handler:
         """Wrap a handler so that its calls are counted."""
-        calls = CALLS.of(method.kind, method.service, method.name)
+        calls = CALLS.of_method(method.kind, method.service, method.name)
         log_calls = "off" if method.is_health else self._log_calls
         log, log_all, name = self.access_log, log_calls == "all", method.name
         log_failed = log_calls != "off"

@@ -1,4 +1,4 @@
-"""Maps errors to gRPC statuses; the only place where a reason becomes a status code."""
+"""Maps errors to gRPC statuses; no other module turns a reason into a status code."""
 
 import uuid
 from typing import Any
@@ -55,7 +55,7 @@ log = structlog.get_logger(__name__)
 
 
 def to_status(error: FacerecError) -> status_pb2.Status:
-    """The rich status of an error: ErrorInfo always, BadRequest and RetryInfo where they apply."""
+    """The rich status of an error: ErrorInfo always, BadRequest and RetryInfo if they apply."""
     details: list[message.Message] = [
         error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN, metadata=error.metadata)
     ]

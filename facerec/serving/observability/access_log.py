@@ -2,7 +2,7 @@
 
 Writing each line by itself costs a tenth of a small call: the write releases the interpreter lock, and gRPC's
 polling thread takes it. The lines of WRITE_SECONDS in one write cost almost nothing. A process that is killed
-loses the access log lines of that time; all other log lines are written at once.
+loses the access log lines of that time; all other log lines are written immediately.
 
 The standard library's QueueHandler and QueueListener write each line by itself, on a thread of their own: 51
 to 90 us of CPU a line, and this 8 to 11, beside about 550 us for a Verify.
@@ -42,7 +42,7 @@ class AccessLog:
         if call.reason in UNKNOWN_CALLERS:
             if self._count_refused(method, code, call.reason):
                 return
-            peer = call.key  # read now: the connection may be closed when the line is written
+            peer = call.host  # read now: the connection may be closed when the line is written
         self._pending.append((time.time(), method, code, seconds, call, peer))
         if len(self._pending) >= MAX_PENDING:
             self.flush()

@@ -45,7 +45,7 @@ class CallMetrics(Collector):
     def __init__(self) -> None:
         self._methods: dict[tuple[str, str, str], MethodCalls] = {}
 
-    def of(self, kind: str, service: str, method: str) -> MethodCalls:
+    def of_method(self, kind: str, service: str, method: str) -> MethodCalls:
         """The counts of a method; always the same object."""
         labels = (kind, service, method)
         return self._methods.setdefault(labels, MethodCalls(labels))

@@ -105,16 +105,16 @@ def _remove_request_data(record: logging.LogRecord) -> bool:
     return True
 
 
-def write(logger: str, event: str, happened: Iterable[tuple[float, Mapping[str, Any]]]) -> None:
+def write(logger: str, event: str, events: Iterable[tuple[float, Mapping[str, Any]]]) -> None:
     """Write several past events at the level info in one write.
 
-    `happened` has the time of each event, in seconds since 1970, and its fields.
+    `events` has the time of each, in seconds since 1970, and its fields.
     """
     if not structlog.get_logger().is_enabled_for(logging.INFO):
         return
     lines = [
         _render(None, "info", {**values, "event": event, "logger": logger, **_at(time)})
-        for time, values in happened
+        for time, values in events
     ]
     if lines:
         _Lines().info("\n".join(map(str, lines)))

@@ -7,7 +7,7 @@ from pathlib import Path
 LOW_SHARE = 0.85  # of the limit
 CACHE_SECONDS = 0.02
 _LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
-_NO_LIMIT = 2**60  # cgroup v1 reports at least this where there is no limit
+_NO_LIMIT = 2**60  # cgroup v1 reports at least this if there is no limit
 
 
 class Memory:

@@ -27,7 +27,7 @@ def configure(service: str, release: str, endpoint: str) -> None:
         from opentelemetry.sdk.trace import TracerProvider
         from opentelemetry.sdk.trace.export import BatchSpanProcessor
     except ImportError:
-        raise StartError("trace_endpoint needs more packages: pip install facerec[tracing]") from None
+        raise StartError("trace_endpoint needs more packages: pip install '.[tracing]' in a clone") from None
     resource = Resource.create({"service.name": f"facerec-{service}", "service.version": release})
     _provider = TracerProvider(resource=resource)
     # The exporter's annotation allows text values only.
@@ -51,7 +51,7 @@ def enabled() -> bool:
 
 
 @contextlib.contextmanager
-def of_call(method: str, metadata: Iterable[tuple[str, str | bytes]] | None) -> Iterator[Any]:
+def call_span(method: str, metadata: Iterable[tuple[str, str | bytes]] | None) -> Iterator[Any]:
     """The span of a call, in the caller's trace if its metadata has one. `method` is SERVICE/METHOD."""
     from opentelemetry.trace import SpanKind
     from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
@@ -73,7 +73,7 @@ def of_call(method: str, metadata: Iterable[tuple[str, str | bytes]] | None) -> 
 
 
 @contextlib.contextmanager
-def of_part(name: str) -> Iterator[None]:
+def part_span(name: str) -> Iterator[None]:
     """The span of a part of the current call."""
     if _tracer is None:
         yield

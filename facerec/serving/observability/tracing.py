@@ -16,7 +16,7 @@ def trace_calls(method: Method, handler: Handler) -> Handler:
         return handler
 
     async def handle(request: Any, context: Context) -> Any:
-        with spans.of_call(method.path.lstrip("/"), context.invocation_metadata()) as span:
+        with spans.call_span(method.path.lstrip("/"), context.invocation_metadata()) as span:
             code = "OK"
             try:
                 return await handler(request, context)

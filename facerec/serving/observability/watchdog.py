@@ -86,7 +86,7 @@ class Watchdog:
 
 def _end_process(work: str, thread: int, seconds: float) -> NoReturn:
     frame = sys._current_frames().get(thread)
-    # Where the work hangs, without its arguments.
+    # The stack of the work that hangs, without its arguments.
     frames = (
         [f"{at.filename}:{at.lineno} {at.name}" for at in traceback.extract_stack(frame)] if frame else []
     )

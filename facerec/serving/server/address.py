@@ -36,6 +36,6 @@ def check_insecure(address: Address, *, insecure: bool) -> None:
     if not address.is_loopback and not insecure:
         raise InsecureAddress(
             f"{address} can be reached from other machines and the service speaks plain text there: set "
-            "tls_cert_file and tls_key_file, listen on 127.0.0.1, or pass --insecure where the network keeps "
+            "tls_cert_file and tls_key_file, listen on 127.0.0.1, or pass --insecure if the network keeps "
             "others out"
         )

@@ -26,7 +26,7 @@ class CheckResult:
 
 
 def report(results: Iterable[CheckResult]) -> int:
-    """Print each result as it comes and return the exit code: 1 where anything failed."""
+    """Print each result as it comes and return the exit code: 1 if anything failed."""
     failed = False
     for result in results:
         print(printable(f"{result.state:<5} {result.subject}: {result.text}"), flush=True)
@@ -35,7 +35,7 @@ def report(results: Iterable[CheckResult]) -> int:
 
 
 def describe(settings: ServingSettings, argv: list[str]) -> Iterable[str]:
-    """One line for each setting: its value, masked where it is secret, and its source."""
+    """One line for each setting: its value, masked if it is secret, and its source."""
     entries = _entries(argv)
     for name in type(settings).model_fields:
         yield f"{name} = {_text(getattr(settings, name))}  ({_origin(settings, name, argv, entries)})"

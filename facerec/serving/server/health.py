@@ -1,6 +1,6 @@
 """Health over gRPC; the admin port serves the same states over HTTP.
 
-One servicer answers `grpc.health.v1.Health` on the main port, and where `health_address` is set also on a
+One servicer answers `grpc.health.v1.Health` on the main port, and if `health_address` is set also on a
 port of its own, for health checks of containers and load balancers that use neither TLS nor keys. `admin`
 answers /livez and /readyz from the same states. A service starts as NOT_SERVING.
 """
@@ -17,7 +17,7 @@ from facerec.serving.fairness.evicting_set import FairEvictingSet
 from facerec.serving.middleware.chain import Context, host
 from facerec.serving.middleware.reading.reader import HEALTH_BYTES
 from facerec.serving.observability.metrics import SERVING
-from facerec.serving.server import address, wire
+from facerec.serving.server import address, grpc_server
 from facerec.serving.server.errors import AddressInUse
 
 SERVICE_NAME = health.SERVICE_NAME
@@ -28,7 +28,7 @@ MAX_WATCHES = 2048  # each takes about 20 KB
 class _Servicer(health.aio.HealthServicer):
     """The health servicer with at most MAX_WATCHES streams of Watch, which need no key.
 
-    One more ends the oldest stream of the host that has most, as RESOURCE_EXHAUSTED.
+    One more ends the oldest stream of the host with the most, as RESOURCE_EXHAUSTED.
     """
 
     def __init__(self) -> None:
@@ -54,7 +54,10 @@ class _Servicer(health.aio.HealthServicer):
             task.uncancel()
         finally:
             self._watching.remove(owner, task)
-        await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, f"{MAX_WATCHES} others watch health here")
+        await context.abort(
+            grpc.StatusCode.RESOURCE_EXHAUSTED,
+            f"at most {MAX_WATCHES} streams of Watch are served; this was the oldest of its host",
+        )
 
 
 class Health:
@@ -69,7 +72,10 @@ class Health:
         health_pb2_grpc.add_HealthServicer_to_server(self._servicer, server)
 
     async def publish(self) -> None:
-        """Announce every state. Called before the server starts: gRPC's servicer starts as SERVING."""
+        """Announce every state.
+
+        Called before the server starts, as gRPC's servicer starts as SERVING, and at each change.
+        """
         for name, serving in self._serving.items():
             SERVING.labels(name).set(serving)
             await self._servicer.set(name, _state(serving))
@@ -101,7 +107,7 @@ class HealthPort:
 
     def __init__(self, at: str, health_service: Health) -> None:
         self._address = address.parse(at)
-        self._server = wire.server(wire.limits(HEALTH_BYTES))
+        self._server = grpc_server.create(grpc_server.limits(HEALTH_BYTES))
         health_service.register(self._server)
 
     @property

@@ -15,9 +15,9 @@ from facerec.serving.server.settings import ServingSettings
 
 
 def begin(service: str, release: str, settings: ServingSettings, **banner: object) -> None:
-    """Set up logs, the metric of the release, and traces where they are enabled; log the start.
+    """Set up logs, the metric of the release, and traces if they are enabled; log the start.
 
-    `service` is `encoder` or `matcher`, `banner` has further fields of that log line. Raises StartError where
+    `service` is `encoder` or `matcher`, `banner` has further fields of that log line. Raises StartError if
     traces need packages that are not installed.
     """
     logs.configure(settings.log_level, settings.log_format)

@@ -21,7 +21,7 @@ from facerec.serving.middleware.reading.reader import RequestReader
 from facerec.serving.middleware.request_metrics import LogCalls, RequestMetrics
 from facerec.serving.observability import spans
 from facerec.serving.observability.tracing import trace_calls
-from facerec.serving.server import address, reflection, wire
+from facerec.serving.server import address, grpc_server, reflection
 from facerec.serving.server.admin import Admin
 from facerec.serving.server.errors import AddressInUse, SettingsInvalid
 from facerec.serving.server.health import SERVICE_NAME as HEALTH
@@ -52,7 +52,11 @@ class Service:
 
 @dataclasses.dataclass(frozen=True)
 class ServerOptions:
-    """The options of a server; `ServingSettings` documents each. Times are in seconds, sizes in bytes."""
+    """The options of a server. Times are in seconds, sizes in bytes.
+
+    `ServingSettings` documents each, with the defaults of a service: some differ from these, which are for
+    tests.
+    """
 
     address: str
     insecure: bool = False
@@ -89,7 +93,7 @@ class Server:
         self._authenticator = _authenticator(options, services)
         self._watch: asyncio.Task[None] | None = None
         self._health = Health(service.full_name for service in services)
-        self._server = wire.server(_channel_options(options))
+        self._server = grpc_server.create(_channel_options(options))
         self._request_metrics = RequestMetrics(options.log_calls)
         self._health_port = (
             HealthPort(options.health_address, self._health) if options.health_address else None
@@ -137,12 +141,12 @@ class Server:
 
     @property
     def health_address(self) -> str | None:
-        """`HOST:PORT` of the port for health alone; None where there is none."""
+        """`HOST:PORT` of the port for health alone; None if there is none."""
         return self._health_port.address if self._health_port else None
 
     @property
     def admin_address(self) -> str | None:
-        """`HOST:PORT` of the admin port; None where there is none."""
+        """`HOST:PORT` of the admin port; None if there is none."""
         return self._admin.address if self._admin else None
 
     async def start(self) -> None:
@@ -225,7 +229,7 @@ def _tls(options: ServerOptions) -> ServerTls | None:
 
 def _channel_options(options: ServerOptions) -> list[tuple[str, int]]:
     chosen = [
-        *wire.limits(options.max_request_bytes),
+        *grpc_server.limits(options.max_request_bytes),
         # Clients ping every 30 s, busy or idle; by default a server would close their connection.
         ("grpc.keepalive_permit_without_calls", 1),
         ("grpc.http2.min_ping_interval_without_data_ms", 10_000),

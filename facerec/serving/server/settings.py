@@ -46,11 +46,11 @@ class ServingSettings(BaseSettings):
     """Allow plain text on an address that other machines can reach."""
 
     admin_address: str | None = None
-    """HOST:PORT for metrics, liveness and readiness over HTTP; no port is opened where it is not set."""
+    """HOST:PORT for metrics, liveness and readiness over HTTP; no port is opened if it is not set."""
 
     health_address: str | None = None
     """HOST:PORT for gRPC health only, in plain text, for health checks that use neither TLS nor keys; no port
-    is opened where it is not set."""
+    is opened if it is not set."""
 
     keys_file: Path | None = None
     """TOML file of the API keys and client certificates, with the permissions of each; reloaded when it
@@ -63,7 +63,7 @@ class ServingSettings(BaseSettings):
     """PEM file of the certificate's key."""
 
     tls_client_ca_file: Path | None = None
-    """PEM file of the CAs whose client certificates are accepted; where it is set, callers need one."""
+    """PEM file of the CAs whose client certificates are accepted; if it is set, callers need one."""
 
     reflection: bool = True
     """Answer server reflection, which grpcurl and buf curl need."""
@@ -74,10 +74,10 @@ class ServingSettings(BaseSettings):
     max_bytes_in_flight: int = pydantic.Field(128 * 1024 * 1024, ge=1024, le=2**40)
     """Most bytes that the messages of all calls may take together; at least max_request_bytes. A message that
     takes longer than 20 ms to arrive, and one that a stream waits for, counts as an eighth of
-    max_request_bytes until it is complete. One caller leaves max_request_bytes to others, at least a quarter
-    and at most half of all. A call beyond the limit is refused as OVERLOADED. A message takes several times
-    its size in memory while it is processed. Answers that callers have not read yet share half as many
-    bytes."""
+    max_request_bytes until it is complete. A caller with more than one message leaves at least a quarter of
+    the bytes to others, or max_request_bytes if that is more, but never has to leave more than half. A call
+    beyond the limit is refused as OVERLOADED. A message takes several times its size in memory while it is
+    processed. Answers that callers have not read yet share half as many bytes."""
 
     drain_seconds: float = pydantic.Field(0.0, ge=0, le=300)
     """How long to go on answering after announcing NOT_SERVING, in seconds, so that balancers notice."""
@@ -101,7 +101,7 @@ class ServingSettings(BaseSettings):
 
     trace_endpoint: str | None = None
     """HOST:PORT of an OpenTelemetry collector (OTLP over gRPC, in plain text) that spans are sent to; no
-    spans are recorded where it is not set. Needs the packages of the extra `tracing`."""
+    spans are recorded if it is not set. Needs the packages of the extra `tracing`."""
 
     lag_report_seconds: float = pydantic.Field(60.0, gt=0, le=86400)
     """How often the event loop's lag is logged, in seconds."""
@@ -136,7 +136,7 @@ class ServingSettings(BaseSettings):
         return init_settings, env_settings, _NamedFiles(settings_cls), toml
 
     def file_of(self, name: str) -> Path | None:
-        """The file that `PREFIX_NAME_FILE` names, to be reloaded; None where the setting is not from it."""
+        """The file that `PREFIX_NAME_FILE` names, to be reloaded; None if the setting is not from it."""
         path = os.environ.get(f"{self.model_config.get('env_prefix', '')}{name}_FILE".upper())
         if not path:
             return None

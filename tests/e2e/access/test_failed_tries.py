@@ -14,7 +14,7 @@ from prometheus_client import REGISTRY
 from facerec.client.failures import from_rpc_error
 from facerec.errors import FacerecError, Reason
 from facerec.matcher.v1 import matcher_pb2 as pb
-from facerec.serving.auth.permissions import Permissions, Role
+from facerec.serving.auth.permissions import Credential, Role
 from matcher_service.maintenance import runner
 from tests.e2e.access.conftest import bearer, entry
 from tests.e2e.matcher.requests import Vector, encoding, enroll, refused, vectors
@@ -185,7 +185,7 @@ async def test_failed_tries_are_counted_per_key(matcher: RunningMatcher) -> None
 
 def test_a_key_for_images_has_fifty_tries_and_one_with_scores_any_number() -> None:
     def tries(**rights: Any) -> float | None:
-        return Permissions(name="door", roles=frozenset({Role.VERIFY}), **rights).caller.failed_tries_per_day
+        return Credential(name="door", roles=frozenset({Role.VERIFY}), **rights).caller.failed_tries_per_day
 
     assert (tries(), tries(encodings=True), tries(scores=True)) == (50, 5, None)
 

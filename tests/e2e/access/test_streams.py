@@ -77,7 +77,7 @@ async def test_a_stream_ends_when_its_callers_key_is_removed(
     await until(is_in)
     assert not call.done()
     keys_file(ADMIN)
-    with refused(Reason.KEY_UNKNOWN, message="is no longer known here"):
+    with refused(Reason.KEY_UNKNOWN, message="is no longer in the keys file"):
         await call
 
 
@@ -108,7 +108,7 @@ async def test_an_export_ends_when_its_callers_key_is_removed(
         for first in range(0, len(faces), 10_000)
     ]
     await matcher.stub.ImportFaces(iter([header(), *parts]), metadata=bearer("a"))
-    ended = CALLS.of("unary_stream", "facerec.matcher.v1.MatcherService", "ExportFaces").codes
+    ended = CALLS.of_method("unary_stream", "facerec.matcher.v1.MatcherService", "ExportFaces").codes
     before = ended.get("UNAUTHENTICATED", 0)
     call = matcher.stub.ExportFaces(transfer_pb2.ExportFacesRequest(), metadata=bearer("b"))
     assert await call.read()
@@ -276,7 +276,7 @@ async def test_a_caller_that_hangs_up_within_a_message_is_counted_as_cancelled(
     start_matcher: StartMatcher, database_url: str
 ) -> None:
     matcher = await start_matcher(database_url)
-    counts = CALLS.of("unary_unary", "facerec.matcher.v1.MatcherService", "Verify")
+    counts = CALLS.of_method("unary_unary", "facerec.matcher.v1.MatcherService", "Verify")
     before, begun = dict(counts.codes), counts.started
     raw = await RawConnection.open(port(matcher))
     for stream in range(1, 21, 2):

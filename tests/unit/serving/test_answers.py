@@ -17,7 +17,7 @@ from facerec.serving.middleware.answers import UNCOUNTED_BYTES, AnswerWriter
 from facerec.serving.middleware.caller import Caller
 from facerec.serving.middleware.chain import Middleware, MiddlewareServer
 from facerec.serving.middleware.reading.reader import RequestReader
-from facerec.serving.server import wire
+from facerec.serving.server import grpc_server
 from tests.fixtures.http2 import RawConnection, message_head
 from tests.fixtures.waiting import LIMIT_SECONDS
 
@@ -78,7 +78,7 @@ def named(method: Any, does: Any) -> Any:
 
 @pytest.fixture
 async def maker() -> AsyncIterator[Maker]:
-    maker, server = Maker(), wire.server(wire.limits(BUDGET))
+    maker, server = Maker(), grpc_server.create(grpc_server.limits(BUDGET))
     reader = RequestReader(budget_bytes=BUDGET, max_message_bytes=BUDGET, max_seconds=60, large=())
     forms: Any = {
         "request_deserializer": UInt32Value.FromString,

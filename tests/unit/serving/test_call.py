@@ -10,7 +10,7 @@ from facerec.serving.middleware.caller import ANYBODY, Caller
 
 def key_of(peer: str, caller: Caller = ANYBODY) -> str:
     call.begin((), lambda: peer).caller = caller
-    return call.caller_key()
+    return call.share_key()
 
 
 @pytest.mark.parametrize(

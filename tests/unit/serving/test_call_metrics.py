@@ -36,8 +36,8 @@ def test_the_exposition_is_the_same_as_of_the_librarys_own_metrics() -> None:
         # On bounds, between them, and beyond the last.
         for took in (*SECONDS, 0.0, 60.0, *(draw.expovariate(20) for _ in range(500))):
             code = draw.choice(["OK", "NOT_FOUND", "CANCELLED"])
-            counted.of(*labels).begin()
-            counted.of(*labels).end(code, took)
+            counted.of_method(*labels).begin()
+            counted.of_method(*labels).end(code, took)
             started.labels(*labels).inc()
             seconds.labels(*labels).observe(took)
             handled.labels(*labels, code).inc()
@@ -48,7 +48,7 @@ def test_calls_in_flight_are_those_begun_and_not_ended() -> None:
     registry, counted = CollectorRegistry(), CallMetrics()
     registry.register(counted)
     for _ in range(3):
-        counted.of(*VERIFY).begin()
-    counted.of(*EXPORT).begin()
-    counted.of(*VERIFY).end("OK", 0.1)
+        counted.of_method(*VERIFY).begin()
+    counted.of_method(*EXPORT).begin()
+    counted.of_method(*VERIFY).end("OK", 0.1)
     assert registry.get_sample_value("grpc_server_in_flight") == 3

@@ -19,10 +19,10 @@ from facerec.serving.middleware import call, status
 from facerec.serving.middleware.answers import AnswerWriter
 from facerec.serving.middleware.caller import Caller
 from facerec.serving.middleware.chain import Middleware, MiddlewareServer
-from facerec.serving.middleware.reading import late, reader
+from facerec.serving.middleware.reading import read_timer, reader
 from facerec.serving.middleware.reading.reader import RequestReader
 from facerec.serving.observability.memory import Memory
-from facerec.serving.server import wire
+from facerec.serving.server import grpc_server
 from tests.fixtures.http2 import RawConnection, message_head
 from tests.fixtures.waiting import LIMIT_SECONDS
 
@@ -90,7 +90,7 @@ async def start() -> AsyncIterator[Start]:
     servers: list[grpc.aio.Server] = []
 
     async def begin(*, max_seconds: float = 10, room_bytes: int = ROOM) -> Running:
-        server = wire.server(wire.limits(2 * LARGEST))
+        server = grpc_server.create(grpc_server.limits(2 * LARGEST))
         servers.append(server)
         running = Running(0)
         reads = RequestReader(
@@ -222,7 +222,7 @@ async def test_many_messages_that_are_shortly_late_at_once_are_all_answered(star
 async def test_a_callers_own_late_messages_keep_no_permit_that_its_next_call_waits_for(
     start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(late, "GRACE_SECONDS", 1000.0)
+    monkeypatch.setattr(read_timer, "GRACE_SECONDS", 1000.0)
     running = await start(max_seconds=1000)
     running.go.set()
     raw = await RawConnection.open(running.port)
@@ -332,7 +332,7 @@ async def test_late_messages_delay_no_other_call(start: Start) -> None:
         raw.close()
 
 
-async def test_late_messages_of_several_callers_leave_room_for_a_prompt_one_of_another(start: Start) -> None:
+async def test_late_messages_of_several_callers_leave_room_for_another_callers(start: Start) -> None:
     running = await start(max_seconds=1000)
     running.go.set()
     opened = [await RawConnection.open(running.port) for _ in range(4)]

@@ -1,4 +1,4 @@
-"""Limits on how many messages are read at once: those of calls, and those of health checks without a key."""
+"""Limits on how many messages are read concurrently: of calls, and of health checks, which need no key."""
 
 from collections.abc import Callable
 from typing import Protocol
@@ -8,12 +8,12 @@ from facerec.serving.fairness.evicting_set import FairEvictingSet
 from facerec.serving.fairness.queue_semaphore import FairQueueSemaphore
 from facerec.serving.observability.memory import Memory
 
-MAX_PROMPT = 8  # messages being read at once, without the late ones
-MAX_PROMPT_PER_CALLER = 6
+MAX_NOT_LATE = 8  # messages being read concurrently, without the late ones
+MAX_NOT_LATE_PER_CALLER = 6
 MAX_WAITING_CALLS = 4096  # of one caller; each takes about 20 KB
 MAX_WAITING_HEALTH = 256  # of one host
-MAX_PROMPT_HEALTH = 4
-MAX_PROMPT_HEALTH_PER_HOST = 3
+MAX_NOT_LATE_HEALTH = 4
+MAX_NOT_LATE_HEALTH_PER_HOST = 3
 MAX_LATE_HEALTH = 4
 
 
@@ -37,21 +37,21 @@ class Admission(Protocol):
 
 
 class CallAdmission:
-    """A late message reserves `late_bytes` of its caller's budget, and is refused where memory is low."""
+    """A late message reserves `late_bytes` of its caller's share, and is refused while memory is low."""
 
     def __init__(self, late_bytes: int, max_seconds: float, memory: Memory) -> None:
-        self.permits = FairQueueSemaphore(MAX_PROMPT, MAX_PROMPT_PER_CALLER, MAX_WAITING_CALLS)
+        self.permits = FairQueueSemaphore(MAX_NOT_LATE, MAX_NOT_LATE_PER_CALLER, MAX_WAITING_CALLS)
         self.max_seconds = max_seconds
         self._late_bytes = late_bytes
         self._memory = memory
 
     def enter(self, reservation: Reservation, message: object, evict: Callable[[], None]) -> None:
-        """Reserve the bytes. Raises FacerecError OVERLOADED where the caller's share is used up."""
+        """Reserve the bytes. Raises FacerecError OVERLOADED if the caller's share is used up."""
         del message, evict
         reservation.take(self._late_bytes)
 
     def check(self) -> None:
-        """Raises FacerecError OVERLOADED where memory is low."""
+        """Raises FacerecError OVERLOADED if memory is low."""
         if self._memory.is_low():
             raise overloaded("the memory of this process is nearly used up")
 
@@ -60,11 +60,11 @@ class CallAdmission:
 
 
 class HealthAdmission:
-    """A late health check is never refused: the oldest of the host that has most is evicted for it."""
+    """A late health check is never refused: the oldest of the host with the most is evicted for it."""
 
     def __init__(self, max_seconds: float) -> None:
         self.permits = FairQueueSemaphore(
-            MAX_PROMPT_HEALTH, MAX_PROMPT_HEALTH_PER_HOST, MAX_WAITING_HEALTH, newest_first=True
+            MAX_NOT_LATE_HEALTH, MAX_NOT_LATE_HEALTH_PER_HOST, MAX_WAITING_HEALTH, newest_first=True
         )
         self.max_seconds = max_seconds
         self._late = FairEvictingSet(MAX_LATE_HEALTH)

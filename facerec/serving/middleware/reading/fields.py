@@ -27,7 +27,7 @@ def check(raw: bytes, descriptor: Any, max_count: int) -> Iterator[None]:
     """Count the fields of a message, nested ones too, SLICE_FIELDS at each step of the iteration.
 
     `descriptor` is that of the message's type. Bytes that are not a valid message pass: the parser refuses
-    them, and stops at the first invalid field. Raises FacerecError OPTION_INVALID where the count exceeds
+    them, and stops at the first invalid field. Raises FacerecError OPTION_INVALID if the count exceeds
     `max_count`.
     """
     count = at = steps = 0
@@ -62,7 +62,7 @@ def check(raw: bytes, descriptor: Any, max_count: int) -> Iterator[None]:
             at += skipped
             if count > max_count:
                 raise FacerecError(
-                    "the request has more fields than this method takes; send less at once",
+                    "the request has more fields than this method takes; send less in one request",
                     reason=Reason.OPTION_INVALID,
                 )
     except IndexError:

@@ -11,12 +11,14 @@ from facerec.serving.fairness.queue_semaphore import FairQueueSemaphore
 from facerec.serving.middleware.chain import Method
 from facerec.serving.middleware.reading import fields
 
+_DONE = object()
+
 
 class Parser:
     """Parses the requests of a method after counting their fields, for one large message at a time.
 
     `counting` is the semaphore whose permit a message holds while its fields are counted in more than one
-    slice. They are counted on the event loop: a thread would hold the interpreter lock for longer at once.
+    slice. They are counted on the event loop: a thread would hold the interpreter lock for longer.
     """
 
     def __init__(self, method: Method, counting: FairQueueSemaphore) -> None:
@@ -34,7 +36,7 @@ class Parser:
         if len(raw) <= self._max_count:
             return
         slices = fields.check(raw, self._descriptor, self._max_count)
-        for _ in slices:
+        if next(slices, _DONE) is not _DONE:  # the first slice was not the last
             await self._check_rest(slices, owner)
 
     async def _check_rest(self, slices: Iterator[None], owner: str) -> None:

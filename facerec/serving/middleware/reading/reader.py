@@ -17,15 +17,15 @@ from facerec.serving.middleware.reading.admission import (
     CallAdmission,
     HealthAdmission,
 )
-from facerec.serving.middleware.reading.collector import Collector
-from facerec.serving.middleware.reading.late import LateMessage
+from facerec.serving.middleware.reading.garbage_collector import GarbageCollector
 from facerec.serving.middleware.reading.message import StreamMessage
 from facerec.serving.middleware.reading.parser import Parser
+from facerec.serving.middleware.reading.read_timer import MessageReadTimer
 from facerec.serving.observability.memory import Memory
 
 HEALTH_BYTES = 4096  # largest request of a health check: the full name of a service
 LARGE_BYTES = 4 * 1024 * 1024
-LATE_SHARE = 8  # a message being read reserves this fraction (1/8) of the largest message
+LATE_DIVISOR = 8  # a late message reserves the size of the largest message divided by this
 STREAM_WAIT_SECONDS = 5.0
 CANCEL_GRACE_SECONDS = 0.05  # after the last message, within which a cancellation becomes known
 
@@ -36,8 +36,8 @@ class RequestReader:
     gRPC holds at most 64 KB of a message that is not being read; the length of one that is being read is
     unknown until it is complete. So a message being read reserves an eighth of `max_message_bytes`, the size
     of the largest: in a unary call once it is late, in a stream before it is read. `admission` bounds how
-    many messages are read at once that are not late. A complete message holds its own length: until its call
-    has ended, or in a stream until the next message is read, unless the handler keeps it
+    many messages are read concurrently that are not late. A complete message holds its own length: until its
+    call has ended, or in a stream until the next message is read, unless the handler keeps it
     (`call.keep_message`). Methods whose path, /SERVICE/METHOD, is not in `large` take messages of at most
     SMALL_BYTES. A message that is not complete after `max_seconds` ends its call.
 
@@ -53,14 +53,14 @@ class RequestReader:
         large: Collection[str],
     ) -> None:
         self._budget = FairByteBudget(budget_bytes, max_message_bytes)
-        self._late_bytes = max(1, max_message_bytes // LATE_SHARE)
+        self._late_bytes = max(1, max_message_bytes // LATE_DIVISOR)
         self._memory = Memory()
         self._calls = CallAdmission(self._late_bytes, max_seconds, self._memory)
         self._health = HealthAdmission(max_seconds)
         self._counting = FairQueueSemaphore(1, 1, MAX_WAITING_CALLS)
         self._large = large
         self._max_message_bytes = max_message_bytes
-        self._collector = Collector(budget_bytes // 4)
+        self._garbage_collector = GarbageCollector(budget_bytes // 4)
 
     def __call__(self, method: Method, handler: Handler) -> Handler:
         """Wrap a handler so that it gets parsed messages."""
@@ -73,7 +73,7 @@ class RequestReader:
         parse = Parser(method, self._counting)
 
         async def handle(_: Any, context: Context) -> Any:
-            reservation = Reservation(budget, call.caller_key())
+            reservation = Reservation(budget, call.share_key())
             size = 0
             try:
                 raw = await _receive(admission, reservation, context)
@@ -85,7 +85,7 @@ class RequestReader:
                 del raw  # large, and not needed beside the parsed message
                 return await answer
             except BaseException:
-                self._collector.fail(size)
+                self._garbage_collector.count_failed(size)
                 raise
             finally:
                 reservation.release()
@@ -109,7 +109,7 @@ class RequestReader:
         parse, max_bytes = Parser(method, self._counting), self._max_bytes(method)
 
         async def items(context: Context) -> AsyncIterator[Any]:
-            owner = call.caller_key()
+            owner = call.share_key()
             while True:
                 reservation = Reservation(self._budget, owner)
                 try:
@@ -154,14 +154,14 @@ class RequestReader:
 async def _receive(admission: Admission, reservation: Reservation, context: Context) -> bytes:
     """Read the message of a unary call, with a permit of `admission` until the message is late."""
     await admission.permits.acquire(reservation.owner)
-    late = LateMessage(admission, reservation)
+    timer = MessageReadTimer(admission, reservation)
     try:
         raw = await context.read()
     except asyncio.CancelledError:
-        late.raise_refusal()
+        timer.raise_refusal()
         raise
     finally:
-        late.end()
+        timer.end()
     if raw is grpc.aio.EOF:
         await asyncio.sleep(CANCEL_GRACE_SECONDS)
         raise FacerecError("the call has no request message", reason=Reason.OPTION_INVALID)

@@ -8,7 +8,7 @@ from typing import Final
 PAUSE_TIMES: Final = 20  # the pause after a collection, in multiples of its duration: at most 5 % of the time
 
 
-class Collector:
+class GarbageCollector:
     """Collects garbage on the event loop each time that failed requests add up to `every_bytes`.
 
     An exception and its frames may form a reference cycle that keeps the request in memory until it is
@@ -20,7 +20,7 @@ class Collector:
         self._failed_bytes = 0
         self._next = 0.0
 
-    def fail(self, size: int) -> None:
+    def count_failed(self, size: int) -> None:
         """Count a request of `size` bytes that failed."""
         self._failed_bytes += size
         if self._failed_bytes > self._every_bytes and time.monotonic() >= self._next:

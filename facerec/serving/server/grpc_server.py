@@ -38,7 +38,7 @@ def limits(max_message_bytes: int) -> list[tuple[str, int]]:
     ]
 
 
-def server(options: ChannelOptions) -> grpc.aio.Server:
+def create(options: ChannelOptions) -> grpc.aio.Server:
     """A server without interceptors. Every method must be registered by name: others are UNIMPLEMENTED."""
     return cast(grpc.aio.Server, _Server(options))
 
@@ -52,7 +52,7 @@ class _Server(_server.Server):
 class _AioServer(cygrpc.AioServer):  # type: ignore[misc]
     """A server that any caller could otherwise end by one call.
 
-    gRPC's own loop decodes the name of an unregistered method as UTF-8, and ends where it is not. Here such
+    gRPC's own loop decodes the name of an unregistered method as UTF-8, and ends if it is not. Here such
     calls are answered without reading their name.
     """
 

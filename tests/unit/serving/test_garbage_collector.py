@@ -5,8 +5,8 @@ import gc
 
 import pytest
 
-from facerec.serving.middleware.reading import collector
-from facerec.serving.middleware.reading.collector import Collector
+from facerec.serving.middleware.reading import garbage_collector
+from facerec.serving.middleware.reading.garbage_collector import GarbageCollector
 
 
 @pytest.fixture
@@ -18,11 +18,11 @@ def collections(monkeypatch: pytest.MonkeyPatch) -> list[None]:
 
 
 async def test_garbage_is_collected_once_so_many_bytes_have_failed(collections: list[None]) -> None:
-    watched = Collector(1000)
-    watched.fail(1000)
+    watched = GarbageCollector(1000)
+    watched.count_failed(1000)
     await asyncio.sleep(0)
     assert not collections
-    watched.fail(1)
+    watched.count_failed(1)
     await asyncio.sleep(0)
     assert len(collections) == 1
 
@@ -30,9 +30,9 @@ async def test_garbage_is_collected_once_so_many_bytes_have_failed(collections: 
 async def test_failing_requests_trigger_collections_a_small_part_of_the_time(
     collections: list[None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(collector, "PAUSE_TIMES", float("inf"))
-    watched = Collector(1000)
+    monkeypatch.setattr(garbage_collector, "PAUSE_TIMES", float("inf"))
+    watched = GarbageCollector(1000)
     for _ in range(10):
-        watched.fail(2000)
+        watched.count_failed(2000)
         await asyncio.sleep(0)
     assert len(collections) == 1

@@ -1,14 +1,14 @@
-"""Watches a message that is being read for being late: not complete after 20 ms.
+"""Times the reading of each message: one that is not complete after 20 ms is late.
 
 The byte budget alone does not bound the memory that slow senders hold. The length of a message is unknown
 until it is complete, and by then gRPC may hold as much as the largest message. If that much were reserved
 before each message is read, as it is before each of a stream, a dozen slow messages would by default use up
-their caller's share: its prompt calls, of a few hundred bytes each, would wait behind them and be refused,
-and where no keys are required so would all calls from the sender's address. Four such callers would leave no
+their caller's share: its other calls, of a few hundred bytes each, would wait behind them and be refused,
+and if no keys are required so would all calls from the sender's address. Four such callers would leave no
 bytes for any other.
 
-So a message reserves nothing while it is prompt, and few prompt messages are read at once. A late message
-makes its reservation when it becomes late, and is refused where the budget has no bytes left.
+So a message reserves nothing until it is late, and few that are not late are read concurrently. A late
+message makes its reservation when it becomes late, and is refused if the budget has no bytes left.
 """
 
 import asyncio
@@ -19,17 +19,16 @@ from facerec.serving.fairness.byte_budget import Reservation, overloaded
 from facerec.serving.middleware.reading.admission import Admission
 
 CHECK_SECONDS = 0.01
-GRACE_SECONDS = (
-    1.0  # a late message that is not admitted keeps its permit for this long if no call waits for one
-)
+# A late message that is not admitted keeps its permit for this long if no call waits for one.
+GRACE_SECONDS = 1.0
 LATE_CHECKS = 2  # checks until a message is late: a single one may be due to a delay of the event loop
 
 
-class LateMessage:
-    """Watches a message that the current task reads and that holds a permit of `admission` until it is late.
+class MessageReadTimer:
+    """Times a message that the current task reads and that holds a permit of `admission` until it is late.
 
     A message that is not admitted as late keeps its permit for GRACE_SECONDS, unless another call waits for a
-    permit: after the machine or the sender stalled, many messages are late at once and arrive soon after.
+    permit: after the machine or the sender stalled, many messages are late together and arrive soon after.
 
     A message that is refused cancels the task; `raise_refusal` then raises the reason.
     """
