@@ -112,17 +112,17 @@ def _hint(error: TyperException, path: str) -> str:
 
 
 def _fail(message: str, reason: str, arguments: Sequence[str]) -> int:
-    _tell_program(message, reason, arguments)
+    _print_json_error(message, reason, arguments)
     output.error_line(f"error: {' '.join(message.split())}")
     return FAILURE
 
 
 def _interrupted(arguments: Sequence[str]) -> int:
-    _tell_program("interrupted", "INTERRUPTED", arguments)
+    _print_json_error("interrupted", "INTERRUPTED", arguments)
     output.error_line("interrupted")
     return INTERRUPTED
 
 
-def _tell_program(message: str, reason: str, arguments: Sequence[str]) -> None:
+def _print_json_error(message: str, reason: str, arguments: Sequence[str]) -> None:
     if "--json" in arguments:
         output.as_json({"error": {"reason": reason, "message": message}})

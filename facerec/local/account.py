@@ -36,7 +36,7 @@ def choose(cluster: Path) -> Account | None:
 
     PostgreSQL refuses to run as root. Root's server runs as the owner of the cluster if it exists, else as
     the system account `facerec`, which is created if it is missing: a shared account such as `nobody` would
-    give its other programs access to the files. Raises PostgresFailed where there is no such account.
+    give its other programs access to the files. Raises PostgresFailed if there is no such account.
     """
     if os.geteuid() != 0:
         return None

@@ -64,7 +64,7 @@ def _new_file(target: Path) -> Iterator[IO[bytes]]:
         with os.fdopen(descriptor, "wb") as file:
             yield file
             os.fsync(file.fileno())
-        os.link(name, target)  # fails where the name exists
+        os.link(name, target)  # fails if the name exists
     except OSError as error:
         raise BackupFailed(f"cannot write {target}: {error.strerror}") from None
     finally:

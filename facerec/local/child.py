@@ -89,7 +89,7 @@ class Child:
         self._process.send_signal(number)
 
     def wait(self, timeout_seconds: float) -> bool:
-        """Wait for the process to end; returns False where it still runs after `timeout_seconds`."""
+        """Wait for the process to end; returns False if it still runs after `timeout_seconds`."""
         try:
             self._process.wait(max(timeout_seconds, 0.0))
         except subprocess.TimeoutExpired:
@@ -97,7 +97,7 @@ class Child:
         return True
 
     def rotate_log(self) -> None:
-        """Rotate the log where it is too large; lines written at that moment may be lost."""
+        """Rotate the log if it is too large; lines written at that moment may be lost."""
         path = self.command.log_path
         with contextlib.suppress(FileNotFoundError):
             if path.stat().st_size > LOG_BYTES:
@@ -114,7 +114,7 @@ class Child:
         return next((line.strip() for line in reversed(self._tail()) if line.strip()), "it wrote nothing")
 
     def _tail(self) -> list[str]:
-        """The last lines that this process has written; none where the log was deleted."""
+        """The last lines that this process has written; none if the log was deleted."""
         with contextlib.suppress(FileNotFoundError), self.command.log_path.open("rb") as log:
             size = log.seek(0, os.SEEK_END)
             start = self._log_start if self._log_start <= size else 0  # it may have been truncated

@@ -31,7 +31,7 @@ def create_login(server: EmbeddedPostgres) -> str:
 def create_restored(server: EmbeddedPostgres, *, replace: bool) -> str:
     """Create an empty database to restore a backup into, and the roles that it names; returns its URL.
 
-    Raises BackupFailed where a database exists and `replace` is false.
+    Raises BackupFailed if a database exists and `replace` is false.
     """
 
     async def make(admin: asyncpg.Connection) -> None:

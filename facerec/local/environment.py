@@ -67,5 +67,5 @@ def _variables(setting: str) -> tuple[str, str]:
 
 
 def _find(environment: Mapping[str, str], setting: str) -> str:
-    """The name of the variable that has the setting, in the case it is written in; "" where none has."""
+    """The name of the variable that has the setting, in the case it is written in; "" if none has."""
     return next((name for name in environment if name.upper() in _variables(setting)), "")

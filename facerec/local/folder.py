@@ -26,8 +26,8 @@ class DataFolder:
     def claim(cls, path: Path) -> Self:
         """Claim the folder; it is created if it is missing.
 
-        Raises FolderInUse while another process holds it, FolderUnusable where it cannot be written or
-        contains something else, or where other users could make root write elsewhere through it.
+        Raises FolderInUse while another process holds it, FolderUnusable if it cannot be written or
+        contains something else, or if other users could make root write elsewhere through it.
         """
         path = path.expanduser().absolute()
         if why := ownership.why_unsafe(path):
@@ -71,7 +71,7 @@ class DataFolder:
     def open_to(self, account: Account) -> None:
         """Let `account` traverse the folder, without reading it; no folder above is changed.
 
-        Raises FolderUnusable where the account cannot traverse a folder above.
+        Raises FolderUnusable if the account cannot traverse a folder above.
         """
         for parent in reversed(self.path.resolve().parents):
             if not account.can_search(parent):

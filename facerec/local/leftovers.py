@@ -60,7 +60,7 @@ def _serving(cluster: Path) -> list[psutil.Process]:
 
 
 def read(path: Path) -> str:
-    """The text of a small regular file that PostgreSQL wrote; "" where there is none."""
+    """The text of a small regular file that PostgreSQL wrote; "" if there is none."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:
@@ -74,7 +74,7 @@ def read(path: Path) -> str:
 
 
 def _remove_socket(folder: Path, cluster: Path) -> None:
-    """Remove the socket of a killed server, and its folder where that was created for it.
+    """Remove the socket of a killed server, and its folder if that was created for it.
 
     The path was written by the cluster's account, so root removes only what that account owns.
     """

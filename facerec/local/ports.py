@@ -13,7 +13,7 @@ def check(text: str, *, insecure: bool, option: str) -> Address:
     """Parse an address and check that it is free; port 0 is replaced by a free port.
 
     `option` is the command's option that names another address. Raises AddressInvalid, InsecureAddress, and
-    AddressInUse where another process listens there.
+    AddressInUse if another process listens there.
     """
     wanted = address.parse(text)
     address.check_insecure(wanted, insecure=insecure)

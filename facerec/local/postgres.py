@@ -177,7 +177,7 @@ class EmbeddedPostgres:
             os.chown(self.socket_folder, user.uid, user.gid, follow_symlinks=False)
 
     def _make_socket_folder_again(self, user: account.Account | None) -> None:
-        """Create the folder again if it is gone. Raises PostgresFailed where another user has created it."""
+        """Create the folder again if it is gone. Raises PostgresFailed if another user has created it."""
         with contextlib.suppress(FileExistsError):
             self.socket_folder.mkdir(mode=0o700)
         found, owner = self.socket_folder.lstat(), user.uid if user else os.geteuid()

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from facerec.cli.terminal import output
-from facerec.cli.terminal.options import MATCHER_ADDRESS, Collection, Json, Matcher, collections_of
+from facerec.cli.terminal.options import MATCHER_ADDRESS, Collection, Json, Matcher, collection_client
 from facerec.contract import DEFAULT_COLLECTION_ID
 
 FORMATS = ["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"]
@@ -33,7 +33,7 @@ def audit(
 ) -> None:
     """Show the audit log, newest events first."""
     kind = "" if changes == decisions else "changes" if changes else "decisions"
-    with collections_of(address, person_id=person, collection_id=collection) as client:
+    with collection_client(address, person_id=person, collection_id=collection) as client:
         listing = client.list_audit_events(
             person_id=person,
             kind=kind,

@@ -11,7 +11,7 @@ import typer
 
 from facerec.cli.terminal import output
 from facerec.cli.terminal.errors import Problem
-from facerec.cli.terminal.options import MATCHER_ADDRESS, Collection, Json, Matcher, collections_of
+from facerec.cli.terminal.options import MATCHER_ADDRESS, Collection, Json, Matcher, collection_client
 from facerec.cli.terminal.tables import format_number
 from facerec.contract import DEFAULT_COLLECTION_ID
 from facerec.errors import FacerecError, Reason
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from facerec.client import Calibration, OperatingPoint, Rate
 
 TIMEOUT_SECONDS = 600
+# Names of the contract: `far` and `frr` are the FMR and FNMR of pairs, `false_hits` false positives, and
+# `suspects` likely duplicate pairs.
 SHOWN = (0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7)
 
 
@@ -57,10 +59,9 @@ def calibrate(
     """
     if plot:
         _check_plot()
-    with collections_of(address, collection_id=collection) as client:
-        patient = client.with_options(timeout_seconds=TIMEOUT_SECONDS)
-        with _naming_flags():
-            found = patient.calibrate(
+    with collection_client(address, collection_id=collection) as client:
+        with _problems_with_flags():
+            found = client.with_options(timeout_seconds=TIMEOUT_SECONDS).calibrate(
                 target_far=target_far,
                 target_false_hits=target_false_hits,
                 max_persons=max_persons,
@@ -85,7 +86,7 @@ def calibrate(
 
 
 @contextlib.contextmanager
-def _naming_flags() -> Iterator[None]:
+def _problems_with_flags() -> Iterator[None]:
     """Name fields of the contract by their flags in errors."""
     try:
         yield

@@ -25,16 +25,16 @@ class Policy(enum.StrEnum):
 
 @dataclasses.dataclass(frozen=True)
 class SettingsOptions:
-    """The settings given on the command line; None leaves a setting as it is."""
+    """The settings given on the command line, by the contract's names; None leaves a setting as it is."""
 
-    name: Annotated[str | None, typer.Option("--name", help="The collection's display name.")] = None
+    display_name: Annotated[str | None, typer.Option("--name", help="The collection's display name.")] = None
     verify_threshold: Annotated[
         float | None, typer.Option(min=0, max=4, help="Largest distance at which verify and compare match.")
     ] = None
     identify_threshold: Annotated[
         float | None, typer.Option(min=0, max=4, help="Largest distance at which identify matches.")
     ] = None
-    duplicates: Annotated[
+    duplicate_policy: Annotated[
         Policy | None, typer.Option("--duplicates", help="What enroll does with another person's face.")
     ] = None
     duplicate_threshold: Annotated[
@@ -54,7 +54,7 @@ class SettingsOptions:
         bool | None,
         typer.Option("--exact-only/--use-index", help="Whether identify always scans, or may use an index."),
     ] = None
-    index_above: Annotated[
+    index_above_faces: Annotated[
         int | None,
         typer.Option(
             "--index-above",
@@ -77,31 +77,32 @@ class SettingsOptions:
         str | None,
         typer.Option(metavar="LENGTH", help="How long faces are kept, such as 90d or 52w; 0 for ever."),
     ] = None
-    refuse_quality: Annotated[
+    refused_qualities: Annotated[
         str | None,
         typer.Option(
+            "--refuse-quality",
             metavar="REASONS",
             help="Quality reasons for which a face is refused, such as blurred,too-dark; or none.",
         ),
     ] = None
 
     def settings(self) -> "CollectionSettings":
-        """The client's settings. Raises Problem where the retention is not a duration."""
+        """The client's settings. Raises Problem if the retention is not a duration."""
         from facerec.client import CollectionSettings
 
         return CollectionSettings(
-            display_name=self.name,
+            display_name=self.display_name,
             verify_threshold=self.verify_threshold,
             identify_threshold=self.identify_threshold,
-            duplicate_policy=self.duplicates and str(self.duplicates),
+            duplicate_policy=self.duplicate_policy and str(self.duplicate_policy),
             duplicate_threshold=self.duplicate_threshold,
             min_face_pixels=self.min_face_pixels,
             exact_only=self.exact_only,
-            index_above_faces=self.index_above,
+            index_above_faces=self.index_above_faces,
             trust_distance=self.trust_distance,
             target_recall=self.target_recall,
             retention=None if self.retention is None else times.parse_duration(self.retention, "--retention"),
-            refused_qualities=None if self.refuse_quality is None else _reasons(self.refuse_quality),
+            refused_qualities=None if self.refused_qualities is None else _reasons(self.refused_qualities),
         )
 
 

@@ -7,7 +7,7 @@ import typer
 from facerec.cli.commands.collection_options import SettingsOptions, takes_settings
 from facerec.cli.commands.collection_tables import index_state, show_collection
 from facerec.cli.terminal import output
-from facerec.cli.terminal.options import MATCHER_ADDRESS, Json, Matcher, Yes, collections_of, confirm
+from facerec.cli.terminal.options import MATCHER_ADDRESS, Json, Matcher, Yes, collection_client, confirm
 from facerec.contract import DEFAULT_COLLECTION_ID, DEFAULT_SPACE
 
 collections = typer.Typer(
@@ -24,7 +24,7 @@ def list_collections(context: typer.Context, address: Matcher = MATCHER_ADDRESS,
     """List the collections, and create or change one."""
     if context.invoked_subcommand:
         return
-    with collections_of(address) as client:
+    with collection_client(address) as client:
         found = list(client.list_collections(page_size=1000))
     if json:
         output.as_json({"collections": found})
@@ -56,7 +56,7 @@ def create(
     json: Json = False,
 ) -> None:
     """Add an empty collection."""
-    with collections_of(address, collection_id=collection) as client:
+    with collection_client(address, collection_id=collection) as client:
         created = client.create_collection(collection, options.settings(), space=space)
     show_collection(created, f"created {created.collection_id}", json)
 
@@ -66,7 +66,7 @@ def show(
     collection: Id = DEFAULT_COLLECTION_ID, address: Matcher = MATCHER_ADDRESS, json: Json = False
 ) -> None:
     """Show a collection's settings, size and index."""
-    with collections_of(address, collection_id=collection) as client:
+    with collection_client(address, collection_id=collection) as client:
         found = client.get_collection(collection)
     show_collection(found, found.collection_id, json)
 
@@ -81,7 +81,7 @@ def change(
     json: Json = False,
 ) -> None:
     """Change a collection's settings; those not given stay as they are."""
-    with collections_of(address, collection_id=collection) as client:
+    with collection_client(address, collection_id=collection) as client:
         changed = client.update_collection(options.settings(), collection_id=collection)
     show_collection(changed, f"changed {changed.collection_id}", json)
 
@@ -93,7 +93,7 @@ def delete(collection: Id, yes: Yes = False, address: Matcher = MATCHER_ADDRESS,
     `default` stays, empty and with the settings of a new collection.
     """
     confirm(f"Erase the collection {collection} and everybody in it?", yes)
-    with collections_of(address, collection_id=collection) as client:
+    with collection_client(address, collection_id=collection) as client:
         receipt = client.delete_collection(collection)
     if json:
         output.as_json(output.fields(receipt, collection_id=collection))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from facerec.cli.terminal import output
-from facerec.cli.terminal.errors import STDIN, Problem, naming, read_image
+from facerec.cli.terminal.errors import STDIN, Problem, photo_problems, read_image
 from facerec.cli.terminal.options import (
     MATCHER_ADDRESS,
     Collection,
@@ -15,7 +15,7 @@ from facerec.cli.terminal.options import (
     LargestFace,
     Matcher,
     MaxDistance,
-    matcher,
+    matcher_client,
 )
 from facerec.cli.terminal.tables import format_number
 from facerec.contract import DEFAULT_COLLECTION_ID
@@ -38,7 +38,10 @@ def verify(
 ) -> None:
     """Check a claim: does the photo show PERSON?"""
     data = read_image(image)
-    with matcher(address, person_id=person, collection_id=collection) as client, naming({"probe": image}):
+    with (
+        matcher_client(address, person_id=person, collection_id=collection) as client,
+        photo_problems({"probe": image}),
+    ):
         answer = client.verify(
             person,
             data,
@@ -85,7 +88,10 @@ def identify(
 
         check_target(annotate)
         check_font(font)
-    with matcher(address, collection_id=collection) as client, naming({"probes": image}):
+    with (
+        matcher_client(address, collection_id=collection) as client,
+        photo_problems({"probes": image}),
+    ):
         answer = client.identify(
             data,
             all_faces=True,
@@ -111,11 +117,11 @@ def _show(image: Path, answer: "Identification") -> None:
     rows: list[tuple[object, ...]] = []
     for number, face in enumerate(answer.faces, 1):
         box = face.bounding_box
-        where = (box.top, box.right, box.bottom, box.left) if box else ("",) * 4
+        edges = (box.top, box.right, box.bottom, box.left) if box else ("",) * 4
         rows += [
-            (number, *where, candidate.person_id, candidate.display_name, _or_withheld(candidate.distance))
+            (number, *edges, candidate.person_id, candidate.display_name, _or_withheld(candidate.distance))
             for candidate in face.candidates
-        ] or [(number, *where, "nobody", "", "")]
+        ] or [(number, *edges, "nobody", "", "")]
     output.table(("face", "top", "right", "bottom", "left", "person", "name", "distance"), rows)
     searched = [face.faces_searched for face in answer.faces if face.faces_searched is not None]
     faces = f", {output.counted(max(searched), 'enrolled face')} searched" if searched else ""
@@ -162,7 +168,10 @@ def compare(
     if a == b == STDIN:
         raise Problem("only one photo can come from standard input: name a file for the other", "USAGE")
     images = read_image(a), read_image(b)
-    with matcher(address, collection_id=collection) as client, naming({"probe_a": a, "probe_b": b}):
+    with (
+        matcher_client(address, collection_id=collection) as client,
+        photo_problems({"probe_a": a, "probe_b": b}),
+    ):
         answer = client.compare(
             *images, max_distance=max_distance, use_largest_face=largest_face, collection_id=collection
         )

@@ -7,7 +7,7 @@ import typer
 
 from facerec.cli.terminal import output
 from facerec.cli.terminal.errors import Problem
-from facerec.cli.terminal.options import MATCHER_ADDRESS, Collection, Json, Matcher, collections_of
+from facerec.cli.terminal.options import MATCHER_ADDRESS, Collection, Json, Matcher, collection_client
 from facerec.contract import DEFAULT_COLLECTION_ID
 
 TIMEOUT_SECONDS = 60
@@ -44,7 +44,9 @@ def duplicates(
         raise Problem("give --dismiss or --restore, not both", "USAGE")
     pair = dismiss or restore
     first, second = pair or (None, None)
-    with collections_of(address, person_id_a=first, person_id_b=second, collection_id=collection) as client:
+    with collection_client(
+        address, person_id_a=first, person_id_b=second, collection_id=collection
+    ) as client:
         if pair:
             changed = client.dismiss_duplicate(*pair, restore=bool(restore), collection_id=collection)
             done = "restored" if restore else "dismissed"

@@ -1,14 +1,14 @@
 """`facerec encode`."""
 
 from facerec.cli.terminal import output
-from facerec.cli.terminal.errors import naming, read_image
-from facerec.cli.terminal.options import ENCODER_ADDRESS, Encoder, Image, Json, encoder
+from facerec.cli.terminal.errors import photo_problems, read_image
+from facerec.cli.terminal.options import ENCODER_ADDRESS, Encoder, Image, Json, encoder_client
 
 
 def encode(image: Image, address: Encoder = ENCODER_ADDRESS, json: Json = False) -> None:
     """Find the faces of a photo and print their encodings."""
     data = read_image(image)
-    with encoder(address) as client, naming({"image": image}):
+    with encoder_client(address) as client, photo_problems({"image": image}):
         answer = client.encode(data)
     if json:
         output.as_json(output.fields(answer, image=image))

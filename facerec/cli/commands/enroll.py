@@ -10,7 +10,7 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from facerec.cli.terminal import output, times
-from facerec.cli.terminal.errors import Problem, explaining
+from facerec.cli.terminal.errors import Problem, service_problems
 from facerec.cli.terminal.options import MATCHER_ADDRESS, Collection, Json, LargestFace, Matcher
 from facerec.cli.transfer import photos
 from facerec.cli.transfer.photos import Enroller, Folder, Outcome, Photo
@@ -48,7 +48,7 @@ def enroll(
     if given.skipped and not json:
         output.error_line(_skipped_line(given.skipped))
     expire_time = None if expires is None else times.future_time(expires, "--expires")
-    with explaining("matcher", address, {"person_id": person, "collection_id": collection}):
+    with service_problems("matcher", address, {"person_id": person, "collection_id": collection}):
         outcomes = asyncio.run(
             _enroll(given.photos, address, collection, display_name, largest_face, expire_time, in_flight)
         )
@@ -94,7 +94,8 @@ def _skipped_line(skipped: Sequence[Path]) -> str:
     """The line that names files that were not sent."""
     more = len(skipped) - MAX_SKIPPED_NAMED
     named = ", ".join(map(str, skipped[:MAX_SKIPPED_NAMED])) + (f" and {more} more" if more > 0 else "")
-    return f"skipped {output.counted(len(skipped), 'file')}, by name and content not photos: {named}"
+    are = "which is not a photo" if len(skipped) == 1 else "which are not photos"
+    return f"skipped {output.counted(len(skipped), 'file')}, {are} by name or content: {named}"
 
 
 async def _enroll(
@@ -119,8 +120,8 @@ async def _enroll(
                 console.print(f"refused {outcome.image}: {outcome.message} [{outcome.reason}]")
             elif outcome.duplicate_of:
                 distance = outcome.duplicate_distance
-                where = "within the threshold" if distance is None else f"at distance {distance:.3f}"
-                other = f"{outcome.duplicate_of} has a face {where}"
+                nearness = "within the threshold" if distance is None else f"at distance {distance:.3f}"
+                other = f"{outcome.duplicate_of} has a face {nearness}"
                 console.print(f"duplicate {outcome.image}: enrolled for {outcome.person_id}, but {other}")
 
         async with AsyncMatcherClient(

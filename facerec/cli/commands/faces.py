@@ -6,7 +6,15 @@ import typer
 
 from facerec.cli.terminal import output
 from facerec.cli.terminal.errors import Problem
-from facerec.cli.terminal.options import MATCHER_ADDRESS, Collection, Json, Matcher, Yes, confirm, matcher
+from facerec.cli.terminal.options import (
+    MATCHER_ADDRESS,
+    Collection,
+    Json,
+    Matcher,
+    Yes,
+    confirm,
+    matcher_client,
+)
 from facerec.cli.terminal.times import format_time, future_time
 from facerec.contract import DEFAULT_COLLECTION_ID
 
@@ -23,7 +31,7 @@ def show_face(
     json: Json = False,
 ) -> None:
     """Show a face's person, reference and expiry."""
-    with matcher(address, face_id=face, collection_id=collection) as client:
+    with matcher_client(address, face_id=face, collection_id=collection) as client:
         found = client.get_face(face, collection_id=collection)
     _show(found, json)
 
@@ -48,7 +56,7 @@ def update_face(
         raise Problem("nothing to change: give --reference or --expires", "USAGE")
     never = expires == "never"
     expire_time = None if expires is None or never else future_time(expires, "--expires")
-    with matcher(address, face_id=face, collection_id=collection) as client:
+    with matcher_client(address, face_id=face, collection_id=collection) as client:
         found = client.update_face(
             face,
             external_ref=reference,
@@ -68,7 +76,7 @@ def delete_face(
 ) -> None:
     """Erase one face; the person stays, even without faces."""
     confirm(f"Erase the face {face}?", yes)
-    with matcher(address, face_id=face, collection_id=collection) as client:
+    with matcher_client(address, face_id=face, collection_id=collection) as client:
         receipt = client.delete_face(face, collection_id=collection)
     if json:
         output.as_json(output.fields(receipt, face_id=face))

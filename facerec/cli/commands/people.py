@@ -8,7 +8,15 @@ import typer
 
 from facerec.cli.commands.faces import delete_face, show_face, update_face
 from facerec.cli.terminal import output, times
-from facerec.cli.terminal.options import MATCHER_ADDRESS, Collection, Json, Matcher, Yes, confirm, matcher
+from facerec.cli.terminal.options import (
+    MATCHER_ADDRESS,
+    Collection,
+    Json,
+    Matcher,
+    Yes,
+    confirm,
+    matcher_client,
+)
 from facerec.cli.transfer.writing import check_absent, write_text
 from facerec.contract import DEFAULT_COLLECTION_ID
 
@@ -35,7 +43,7 @@ def list_people(
     """List the people enrolled, and show or change them."""
     if context.invoked_subcommand:
         return
-    with matcher(address, collection_id=collection) as client:
+    with matcher_client(address, collection_id=collection) as client:
         fetched = None if limit is None else limit + 1  # one more, to see whether there are more
         page_size = min(fetched or MAX_PAGE, MAX_PAGE)
         listing = client.list_persons(prefix=prefix, page_size=page_size, collection_id=collection)
@@ -59,7 +67,7 @@ def show(
     json: Json = False,
 ) -> None:
     """Show a person and their faces."""
-    with matcher(address, person_id=person, collection_id=collection) as client:
+    with matcher_client(address, person_id=person, collection_id=collection) as client:
         found = client.get_person(person, collection_id=collection)
         faces = list(client.list_faces(person, page_size=1000, collection_id=collection))
     if json:
@@ -84,7 +92,7 @@ def rename(
 
     To change an id, enroll the person again, or use `merge`.
     """
-    with matcher(address, person_id=person, collection_id=collection) as client:
+    with matcher_client(address, person_id=person, collection_id=collection) as client:
         renamed = client.update_person(person, display_name=name, collection_id=collection)
     if json:
         output.as_json({"person": renamed})
@@ -107,12 +115,12 @@ def export(
 ) -> None:
     """Write all data about one person as JSON.
 
-    It answers a person's request for their own data. It has the vectors where the key has the role admin. The
+    It answers a person's request for their own data. It has the vectors if the key has the role admin. The
     export is an audit event.
     """
     if target is not None:
         check_absent(target, force=force)
-    with matcher(address, person_id=person, collection_id=collection) as client:
+    with matcher_client(address, person_id=person, collection_id=collection) as client:
         found = client.export_person(person, collection_id=collection)
     content = output.fields(found)
     if target is None:
@@ -138,7 +146,7 @@ def merge(
 
     It is for one person who was enrolled under two ids.
     """
-    with matcher(
+    with matcher_client(
         address, source_person_id=source, target_person_id=target, collection_id=collection
     ) as client:
         merged = client.merge_persons(source, target, collection_id=collection)
@@ -159,7 +167,7 @@ def delete(
 ) -> None:
     """Erase a person and every face of theirs."""
     confirm(f"Erase {person} and all their faces?", yes)
-    with matcher(address, person_id=person, collection_id=collection) as client:
+    with matcher_client(address, person_id=person, collection_id=collection) as client:
         receipt = client.delete_person(person, collection_id=collection)
     if json:
         output.as_json(output.fields(receipt, person_id=person))
@@ -183,7 +191,7 @@ def erasure(
 
     The erased bytes are pending, vacuumed or scrubbed.
     """
-    with matcher(address, erasure_id=erasure_id, collection_id=collection) as client:
+    with matcher_client(address, erasure_id=erasure_id, collection_id=collection) as client:
         receipt = client.get_erasure(erasure_id, collection_id=collection)
     if json:
         output.as_json(output.fields(receipt))

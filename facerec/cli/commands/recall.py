@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from facerec.cli.terminal import output
-from facerec.cli.terminal.options import MATCHER_ADDRESS, Collection, Json, Matcher, collections_of
+from facerec.cli.terminal.options import MATCHER_ADDRESS, Collection, Json, Matcher, collection_client
 from facerec.contract import DEFAULT_COLLECTION_ID
 
 TIMEOUT_SECONDS = 600
@@ -20,9 +20,10 @@ def measure_recall(
     json: Json = False,
 ) -> None:
     """Measure the recall of the index against exact searches."""
-    with collections_of(address, collection_id=collection) as client:
-        patient = client.with_options(timeout_seconds=TIMEOUT_SECONDS)
-        found = patient.measure_recall(samples=samples, collection_id=collection)
+    with collection_client(address, collection_id=collection) as client:
+        found = client.with_options(timeout_seconds=TIMEOUT_SECONDS).measure_recall(
+            samples=samples, collection_id=collection
+        )
     if json:
         output.as_json(output.fields(found))
     elif not found.indexed:

@@ -14,8 +14,8 @@ from facerec.cli.terminal.options import (
     Encoder,
     Json,
     Matcher,
-    collections_of,
-    encoder,
+    collection_client,
+    encoder_client,
 )
 from facerec.contract import DEFAULT_COLLECTION_ID
 from facerec.errors import Reason
@@ -30,7 +30,7 @@ NO_ANSWER = (Reason.UNREACHABLE, Reason.DEADLINE_EXCEEDED)
 
 @dataclasses.dataclass(frozen=True)
 class EncoderState:
-    """The state of an encoder, seen by a caller; `problem` is empty where it can be used."""
+    """The state of an encoder, seen by a caller; `problem` is empty if it can be used."""
 
     address: str
     reachable: bool
@@ -41,7 +41,7 @@ class EncoderState:
 
 @dataclasses.dataclass(frozen=True)
 class MatcherState:
-    """The state of a matcher and a collection, seen by a caller; None where unknown."""
+    """The state of a matcher and a collection, seen by a caller; None if unknown."""
 
     address: str
     reachable: bool
@@ -57,7 +57,7 @@ def status(
     matcher_address: Matcher = MATCHER_ADDRESS,
     json: Json = False,
 ) -> None:
-    """Show the state of both services. Exit code 1 where one can't be used."""
+    """Show the state of both services. Exit code 1 if one can't be used."""
     model, encoder_state = _encoder(encoder_address)
     matcher_state = _matcher(matcher_address, collection, model)
     if json:
@@ -69,7 +69,7 @@ def status(
 
 def _encoder(address: str) -> "tuple[Model | None, EncoderState]":
     try:
-        with encoder(address) as client:
+        with encoder_client(address) as client:
             model = client.with_options(timeout_seconds=TIMEOUT_SECONDS).get_model()
     except Problem as error:
         return None, EncoderState(address, error.reason not in NO_ANSWER, problem=str(error))
@@ -78,7 +78,7 @@ def _encoder(address: str) -> "tuple[Model | None, EncoderState]":
 
 def _matcher(address: str, collection: str, model: "Model | None") -> MatcherState:
     try:
-        with collections_of(address, collection_id=collection) as client:
+        with collection_client(address, collection_id=collection) as client:
             found = client.with_options(timeout_seconds=TIMEOUT_SECONDS).get_collection(collection)
     except Problem as error:
         ready = {Reason.STORE_UNAVAILABLE: False, Reason.COLLECTION_NOT_FOUND: True}

@@ -20,7 +20,7 @@ Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
 
 def check_target(path: Path) -> None:
-    """Raise Problem where no picture can be written to `path`."""
+    """Raise Problem if no picture can be written to `path`."""
     if path.suffix.lower() not in Image.registered_extensions():
         raise Problem(f"{path}: give the name of a picture, such as out.jpg", "FILE")
     if not path.parent.is_dir():
@@ -28,14 +28,14 @@ def check_target(path: Path) -> None:
 
 
 def check_font(path: Path | None) -> None:
-    """Raise Problem where a file is not a usable font."""
+    """Raise Problem if a file is not a usable font."""
     _font(path, MIN_FONT_PIXELS)
 
 
 def draw(image: bytes, faces: Sequence[IdentifiedFace], path: Path, *, font_file: Path | None = None) -> None:
     """Write a copy of the image, upright, with each face's box, best candidate and distance.
 
-    Where distances are withheld and there are several candidates, their number is drawn instead of the best.
+    If distances are withheld and there are several candidates, their number is drawn instead of the best.
     `font_file` is a TrueType or OpenType font; None is Pillow's, which has only the letters of English.
     """
     try:
@@ -66,7 +66,7 @@ def _mark(
     line_pixels = max(2, max(size) // 400)
     canvas.rectangle((box.left, box.top, box.right, box.bottom), outline=color, width=line_pixels)
     left, top, right, bottom = canvas.textbbox((0, 0), text, font=font)
-    # Below the face, or above it where the picture ends; always inside the picture.
+    # Below the face, or above it if the picture ends; always inside the picture.
     x = max(0, min(box.left, size[0] - int(right - left) - 2 * line_pixels))
     height = int(bottom - top) + 3 * line_pixels
     y = box.bottom if box.bottom + height <= size[1] else max(0, box.top - height)

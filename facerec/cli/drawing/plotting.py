@@ -17,7 +17,7 @@ SMALLEST = 1e-6
 
 
 def draw(found: "Calibration", collection: str, target: Path) -> None:
-    """Write the plot of a collection's calibration. Raises Problem where the file can't be written."""
+    """Write the plot of a collection's calibration. Raises Problem if the file can't be written."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
     from matplotlib.layout_engine import ConstrainedLayoutEngine
@@ -97,7 +97,7 @@ def _band(axes: Any, x: list[float], rates: list[Any], color: str, name: str) ->
         np.maximum([getattr(rate, end) for rate in rates], SMALLEST) for end in ("low", "value", "high")
     )
     axes.fill_between(x, low, high, color=color, alpha=0.2, linewidth=0)
-    # Where no error occurred there is no rate to draw, only its upper bound.
+    # If no error occurred there is no rate to draw, only its upper bound.
     axes.plot(x, np.where(middle > SMALLEST, middle, np.nan), color=color, label=name)
 
 

@@ -22,7 +22,7 @@ def backup(
     `facerec up` may be running. The file holds biometric templates, names and the audit log, also of people
     who are erased later: protect it like passwords, and delete it in time.
     """
-    with _stack():
+    with _local_problems():
         from facerec.local import backup
 
         size_bytes = backup.backup(data or data_home(), target)
@@ -43,7 +43,7 @@ def restore(
     the people who were erased after the backup.
     """
     folder = data or data_home()
-    with _stack():
+    with _local_problems():
         from facerec.local import backup
 
         backup.restore(folder, source, replace=replace)
@@ -51,7 +51,7 @@ def restore(
 
 
 @contextlib.contextmanager
-def _stack() -> Iterator[None]:
+def _local_problems() -> Iterator[None]:
     """Turn errors of the local database into Problem, and end cleanly on a signal."""
     try:
         from facerec.local.termination import Terminated, Termination

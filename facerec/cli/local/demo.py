@@ -12,7 +12,7 @@ import typer
 
 from facerec.cli.local.temporary import temporary_stack
 from facerec.cli.terminal import output
-from facerec.cli.terminal.errors import Problem, explaining
+from facerec.cli.terminal.errors import Problem, service_problems
 
 if TYPE_CHECKING:
     from facerec.client import MatcherClient
@@ -59,7 +59,11 @@ def demo(
         raise Problem(str(error), "SAMPLES") from error
     out.mkdir(parents=True, exist_ok=True)
     started = time.monotonic()
-    with temporary_stack() as (_, address), explaining("matcher", address), MatcherClient(address) as client:
+    with (
+        temporary_stack() as (_, address),
+        service_problems("matcher", address),
+        MatcherClient(address) as client,
+    ):
         output.line(f"both services ready in {time.monotonic() - started:.1f} s")
         steps = [*_enroll(client, photos), *_verify(client, photos), *_identify(client, photos, out)]
     output.table(

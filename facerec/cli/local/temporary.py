@@ -23,7 +23,7 @@ def temporary_stack() -> Iterator[tuple[str, str]]:
     """`facerec up` in a temporary folder on free ports; yields the encoder's and the matcher's address.
 
     It uses the environment's settings of models and this machine, but no keys and no other database. Its
-    output goes to stderr. Raises Problem where it does not become ready.
+    output goes to stderr. Raises Problem if it does not become ready.
     """
     folder = Path(tempfile.mkdtemp(prefix="facerec-"))
     folder.chmod(0o755)  # for root, PostgreSQL runs as another user, who needs access

@@ -46,7 +46,7 @@ class Problem(Exception):
 
 
 @contextlib.contextmanager
-def explaining(service: str, address: str, ids: Mapping[str, str | None] = NO_IDS) -> Iterator[None]:
+def service_problems(service: str, address: str, ids: Mapping[str, str | None] = NO_IDS) -> Iterator[None]:
     """Turn FacerecError into Problem; for a service that can't be reached it says what to change or start.
 
     `ids` maps fields of the request to the ids that were sent; an error about a field begins with its id.
@@ -60,6 +60,7 @@ def explaining(service: str, address: str, ids: Mapping[str, str | None] = NO_ID
 def _explained(error: FacerecError, service: str, address: str, ids: Mapping[str, str | None]) -> str:
     if error.reason in ABOUT_ID and (found := ids.get(error.field)):
         return f"{found}: {error.message}"
+    # INTERNAL too: the client maps UNIMPLEMENTED to it, the status of a call that the server does not have.
     if error.reason in (Reason.UNREACHABLE, Reason.INTERNAL):
         from facerec.cli.terminal.unreachable import UNKNOWN_CALL, cause
         from facerec.client import Security
@@ -78,7 +79,7 @@ def _explained(error: FacerecError, service: str, address: str, ids: Mapping[str
 
 
 @contextlib.contextmanager
-def naming(images: Mapping[str, Path]) -> Iterator[None]:
+def photo_problems(images: Mapping[str, Path]) -> Iterator[None]:
     """Prefix errors about a photo with its path; `images` maps fields of the request to paths."""
     try:
         yield

@@ -1,4 +1,4 @@
-"""Interruptions while a command's modules are imported, where KeyboardInterrupt could surface anywhere."""
+"""Interruptions while a command's modules are imported: KeyboardInterrupt could be raised in any of them."""
 
 import contextlib
 import signal
@@ -10,7 +10,7 @@ from facerec import interruption
 
 @contextlib.contextmanager
 def while_loading() -> Iterator[None]:
-    """Have Ctrl-C end the process at once, instead of raising KeyboardInterrupt."""
+    """Have Ctrl-C end the process immediately, instead of raising KeyboardInterrupt."""
     raises = signal.getsignal(signal.SIGINT) is signal.default_int_handler
     if not raises or threading.current_thread() is not threading.main_thread():
         yield

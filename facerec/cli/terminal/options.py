@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from facerec.cli.terminal.errors import Problem, explaining
+from facerec.cli.terminal.errors import Problem, service_problems
 from facerec.cli.terminal.loading import while_loading
 from facerec.printable import printable
 
@@ -73,39 +73,42 @@ def data_home() -> Path:
 
 
 @contextlib.contextmanager
-def encoder(address: str) -> "Iterator[EncoderClient]":
+def encoder_client(address: str) -> "Iterator[EncoderClient]":
     """A client of the encoder, whose errors become Problem and say what to do."""
     with while_loading():
         from facerec.client import EncoderClient, Security
 
     with (
-        explaining("encoder", address),
+        service_problems("encoder", address),
         EncoderClient(address, security=Security.from_environment()) as client,
     ):
         yield client
 
 
 @contextlib.contextmanager
-def matcher(address: str, **ids: str | None) -> "Iterator[MatcherClient]":
-    """A client of the matcher, whose errors become Problem; `ids` are those of `explaining`."""
+def matcher_client(address: str, **ids: str | None) -> "Iterator[MatcherClient]":
+    """A client of the matcher, whose errors become Problem; `ids` are those of `service_problems`."""
     with while_loading():
         from facerec.client import MatcherClient, Security
 
     with (
-        explaining("matcher", address, ids),
+        service_problems("matcher", address, ids),
         MatcherClient(address, security=Security.from_environment()) as client,
     ):
         yield client
 
 
 @contextlib.contextmanager
-def collections_of(address: str, **ids: str | None) -> "Iterator[CollectionClient]":
-    """A client of the matcher's collections, whose errors become Problem; `ids` are those of `explaining`."""
+def collection_client(address: str, **ids: str | None) -> "Iterator[CollectionClient]":
+    """A client of the matcher's collections, whose errors become Problem.
+
+    `ids` are those of `service_problems`.
+    """
     with while_loading():
         from facerec.client import CollectionClient, Security
 
     with (
-        explaining("matcher", address, ids),
+        service_problems("matcher", address, ids),
         CollectionClient(address, security=Security.from_environment()) as client,
     ):
         yield client

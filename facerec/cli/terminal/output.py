@@ -29,7 +29,7 @@ class _Console(Console):
         return super().render_str(printable(text), **options)
 
     def on_broken_pipe(self) -> None:
-        """Continue without the reader, where rich would exit with a code of its own."""
+        """Continue without the reader: rich would exit with a code of its own."""
         _drop(self.file)
 
 
@@ -54,7 +54,7 @@ def counted(number: int, one: str, many: str = "") -> str:
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Print a table to stdout; on a terminal between empty lines, and as records where it is too wide."""
+    """Print a table to stdout; on a terminal between empty lines, and as records if it is too wide."""
     out = console()
     head, lines = tables.layout(columns, list(rows), out.width if out.is_terminal else None)
     bold = Style(bold=True)
@@ -81,7 +81,7 @@ def as_json(content: Mapping[str, Any]) -> None:
 
 
 def distance(value: float | None) -> str:
-    """A distance as text; `withheld` where the key may not see it."""
+    """A distance as text; `withheld` if the key may not see it."""
     return "withheld" if value is None else f"{value:.3f}"
 
 

@@ -1,4 +1,4 @@
-"""Formats rows as text: as a table where it fits the terminal, otherwise as one record per row.
+"""Formats rows as text: as a table if it fits the terminal, otherwise as one record per row.
 
 Nothing is truncated, as a truncated id or number would be a wrong one.
 """

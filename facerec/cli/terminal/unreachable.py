@@ -34,18 +34,19 @@ def cause(service: str, address: str, details: str, security: Security) -> str:
         return tls_errors(details) or start
     host, _, port_text = address.rpartition(":")  # its form was checked by the client
     host, port = host.strip("[]"), int(port_text)
-    fault = (
-        _connection_fault(service, host, port, start)
-        or _tls_fault(details, host, port, security)
-        or _health_fault(service, address, security)
-    )
-    if fault == SERVING and UNKNOWN_CALL in details:
+    fault = _connection_fault(service, host, port, start) or _tls_fault(details, host, port, security)
+    if fault:
+        return fault
+    state = _health_state(service, address, security)
+    if state != SERVING:
+        return state or start
+    if UNKNOWN_CALL in details:
         return "its release does not have this call: upgrade it to the release of this command"
-    return "it is ready now: try again" if fault == SERVING else fault or start
+    return "it is ready now: try again"
 
 
 def _connection_fault(service: str, host: str, port: int, start: str) -> str:
-    """Why the address accepts no connection; "" where it does."""
+    """Why the address accepts no connection; "" if it does."""
     try:
         socket.create_connection((host, port), timeout=CHECK_SECONDS).close()
     except socket.gaierror:
@@ -59,7 +60,7 @@ def _connection_fault(service: str, host: str, port: int, start: str) -> str:
 
 
 def _tls_fault(details: str, host: str, port: int, security: Security) -> str:
-    """Whether only one side uses TLS, or a certificate is not trusted; "" where neither."""
+    """Whether only one side uses TLS, or a certificate is not trusted; "" if neither."""
     if security.is_tls:
         trouble = tls_errors(details)
         plain = "plain text" in trouble
@@ -86,8 +87,8 @@ def _speaks_tls(host: str, port: int) -> bool:
         return False
 
 
-def _health_fault(service: str, address: str, security: Security) -> str:
-    """The fault that the health service shows, which needs no key; SERVING where there is none."""
+def _health_state(service: str, address: str, security: Security) -> str:
+    """SERVING, or the fault that the health service shows, which needs no key; "" if it shows neither."""
     other = next(name for name in SERVICES if name != service)
     try:
         channel = (
@@ -109,7 +110,7 @@ def _health_fault(service: str, address: str, security: Security) -> str:
 
 
 def _health(channel: grpc.Channel, full_name: str) -> bytes | None:
-    """The answer of grpc.health.v1 for a service; None where the server does not have that service."""
+    """The answer of grpc.health.v1 for a service; None if the server does not have that service."""
     name = full_name.encode()
     request = b"\x0a" + bytes([len(name)]) + name  # HealthCheckRequest.service, encoded by hand
     ask = channel.unary_unary("/grpc.health.v1.Health/Check", lambda raw: raw, lambda raw: raw)

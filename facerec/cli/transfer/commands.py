@@ -17,8 +17,8 @@ from rich.progress import (
 
 from facerec.cli.commands.enroll import enroll
 from facerec.cli.terminal import output
-from facerec.cli.terminal.errors import Problem, explaining
-from facerec.cli.terminal.options import MATCHER_ADDRESS, Collection, Json, Matcher, matcher
+from facerec.cli.terminal.errors import Problem, service_problems
+from facerec.cli.terminal.options import MATCHER_ADDRESS, Collection, Json, Matcher, matcher_client
 from facerec.cli.transfer.jobs import Job, Reader, ReadProgress
 from facerec.cli.transfer.refusals import Refusals
 from facerec.cli.transfer.sending import Sender
@@ -62,7 +62,7 @@ def import_(
         bool,
         typer.Option(
             "--ignore-duplicate-policy",
-            help="Do not look for duplicates, where the collection refuses them.",
+            help="Do not look for duplicates, even if the collection refuses them.",
         ),
     ] = False,
     collection: Collection = DEFAULT_COLLECTION_ID,
@@ -84,12 +84,14 @@ def import_(
     refusals = Refusals(json, source or "the query")
     reader = _reader(source, format, database_url, query, refusals)
     job = Job(reader, space, dry_run, collection, ignore_duplicate_policy)
-    with explaining("matcher", address, {"header.collection_id": collection, "collection_id": collection}):
+    with service_problems(
+        "matcher", address, {"header.collection_id": collection, "collection_id": collection}
+    ):
         report, sender = asyncio.run(_import(job, address, refusals))
-    refused = report.rows_refused + refusals.left_out
+    refused = report.rows_refused + refusals.refused_locally
     if json:
         document = output.fields(
-            report, import_id=sender.import_id, left_out=refusals.left_out, first_row=sender.first_row
+            report, import_id=sender.import_id, left_out=refusals.refused_locally, first_row=sender.first_row
         )
         output.as_json({**document, "refused": refusals.rows})
     else:
@@ -113,7 +115,7 @@ def _reader(source: Path | None, format: str, url: str, query: str, refusals: Re
             raise Problem("--query needs --database-url, the Postgres to query", "USAGE")
 
         def rows_of_query() -> "AsyncIterator[Row]":
-            return postgres.rows(url, query, refusals.leave_out)
+            return postgres.rows(url, query, refusals.refuse_locally)
 
         return Reader(postgres.digest(query, url.rpartition("@")[2]), rows_of_query(), rows_of_query)
     try:
@@ -122,10 +124,10 @@ def _reader(source: Path | None, format: str, url: str, query: str, refusals: Re
             raise SourceRefused("the format is pickle, npz, csv, json or jsonl")
         progress = ReadProgress()
         # Before the digest, as a file that is not regular may have no end.
-        rows = files.rows(source, known, refusals.leave_out, progress.set)
+        rows = files.rows(source, known, refusals.refuse_locally, progress.set)
 
         def reopen() -> "AsyncIterator[Row]":
-            return _each(files.rows(source, known, refusals.leave_out, progress.set))
+            return _each(files.rows(source, known, refusals.refuse_locally, progress.set))
 
         return Reader(files.digest(source), _each(rows), reopen, progress)
     except SourceRefused as error:
@@ -184,7 +186,7 @@ def export(
     if writer is None:
         raise Problem(f"{target}: the name must end in .npz or .jsonl, which is the format", "USAGE")
     check_absent(target, force=force)
-    with matcher(address, collection_id=collection) as client:
+    with matcher_client(address, collection_id=collection) as client:
         try:
             faces = writer(target, client.export_faces(collection_id=collection))
         except OSError as error:

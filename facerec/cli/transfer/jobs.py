@@ -13,7 +13,7 @@ CALL_BATCHES = 10
 
 @dataclasses.dataclass
 class ReadProgress:
-    """The share of a source that was read, 0 to 1; None where its size is unknown, as for a query."""
+    """The share of a source that was read, 0 to 1; None if its size is unknown, as for a query."""
 
     share: float | None = None
 

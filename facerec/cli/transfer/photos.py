@@ -74,7 +74,7 @@ class Folder:
 
 
 def find_in(folder: Path) -> Folder:
-    """Find the photos in a folder that holds a folder per person. Raises Problem where there is none."""
+    """Find the photos in a folder that holds a folder per person. Raises Problem if there is none."""
     photos, skipped = [], []
     try:
         people = sorted(entry for entry in folder.iterdir() if _is_shown(entry) and entry.is_dir())

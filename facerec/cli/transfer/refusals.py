@@ -9,27 +9,27 @@ MAX_LISTED_ROWS = 1000
 class Refusals:
     """The refused rows of `source`: the first 1,000 are printed to stderr or, for JSON, kept in `rows`.
 
-    `left_out` is the number of rows that were refused before they were sent.
+    `refused_locally` is the number of rows that were refused before they were sent.
     """
 
     def __init__(self, json: bool, source: object) -> None:
         self._console = None if json else output.console(stderr=True)
         self._listed = 0
-        self._left_out_before = 0
+        self._refused_locally_before = 0
         self.source = source
         self.rows: list[dict[str, str]] = []
-        self.left_out = 0
+        self.refused_locally = 0
 
-    def leave_out(self, location: str, field: str, message: str) -> None:
+    def refuse_locally(self, location: str, field: str, message: str) -> None:
         """Add a row that is refused before it is sent."""
-        self.left_out += 1
-        if self.left_out > self._left_out_before:
+        self.refused_locally += 1
+        if self.refused_locally > self._refused_locally_before:
             self.add(location, field, message)
 
     def restart(self) -> None:
         """Expect the source to be read again from its beginning, without listing a row twice."""
-        self._left_out_before = max(self._left_out_before, self.left_out)
-        self.left_out = 0
+        self._refused_locally_before = max(self._refused_locally_before, self.refused_locally)
+        self.refused_locally = 0
 
     def say(self, text: str) -> None:
         """Print a line about the import itself, unless for JSON."""

@@ -22,7 +22,7 @@ MAX_DELAY_SECONDS = 10.0
 class Sender:
     """Sends an import call by call, and retries while a service is unavailable.
 
-    `first_row` is where this run began: after the rows that an interrupted run imported.
+    `first_row` is the row that this run began at: 0, or the one after those that an interrupted run imported.
     """
 
     def __init__(self, client: "AsyncMatcherClient", job: Job, refusals: Refusals) -> None:
@@ -31,8 +31,8 @@ class Sender:
         self._client = client
         self._job = job
         self._refusals = refusals
-        self._dry_report = ImportReport(0, 0, 0, 0, 0)
-        self._at_begin = self._dry_report
+        self._totals = ImportReport(0, 0, 0, 0, 0)
+        self._at_begin = self._totals
         self._finished_imports = 0
         self._has_begun = False
         self.next_row = 0
@@ -48,9 +48,9 @@ class Sender:
         return self._at_begin.next_row
 
     async def run(self, progress: Callable[[], None]) -> None:
-        """Send the rows that are not imported yet, or all rows again where an earlier import was finished.
+        """Send the rows that are not imported yet, or all rows again if an earlier import was finished.
 
-        An import was finished where the source has no rows from its `next_row` on. Raises FacerecError, and
+        An import was finished if the source has no row at or after its `next_row`. Raises FacerecError, and
         what reading the source raises.
         """
         await self._begin()
@@ -127,7 +127,7 @@ class Sender:
     async def report(self) -> "ImportReport":
         """What this run did. Raises FacerecError."""
         if self._job.dry_run:
-            return self._dry_report
+            return self._totals
         done, before = await self._get_import(), self._at_begin
         return dataclasses.replace(
             done,
@@ -161,13 +161,13 @@ class Sender:
         raise AssertionError
 
     def _is_transient(self, error: FacerecError) -> bool:
-        """Whether a retry may succeed; where the very first call reaches no service, it may not."""
-        away = error.reason in (Reason.UNREACHABLE, Reason.STORE_UNAVAILABLE) and self.next_row > 0
-        return (away or error.reason is Reason.OVERLOADED) and not self._job.dry_run
+        """Whether a retry may succeed; if the very first call reaches no service, it may not."""
+        unavailable = error.reason in (Reason.UNREACHABLE, Reason.STORE_UNAVAILABLE) and self.next_row > 0
+        return (unavailable or error.reason is Reason.OVERLOADED) and not self._job.dry_run
 
     def _add(self, report: "ImportReport") -> None:
-        so_far = self._dry_report
-        self._dry_report = dataclasses.replace(
+        so_far = self._totals
+        self._totals = dataclasses.replace(
             report,
             faces_added=so_far.faces_added + report.faces_added,
             faces_already_there=so_far.faces_already_there + report.faces_already_there,

@@ -41,7 +41,7 @@ def write_text(target: Path, text: str) -> None:
 
 
 def check_absent(target: Path, *, force: bool) -> None:
-    """Raise Problem where the file exists, unless `force`."""
+    """Raise Problem if the file exists, unless `force`."""
     if (target.exists() or target.is_symlink()) and not force:
         raise Problem(f"{target}: the file exists; --force replaces it", "FILE")
 
@@ -71,7 +71,7 @@ def _known(batch: "FaceBatch", index: int) -> dict[str, Any]:
 
 
 def _npz(target: Path, batches: "Iterable[FaceBatch]") -> int:
-    """Write an npz file. All faces are in memory at once, as the format has one array for all."""
+    """Write an npz file. All faces are in memory together, as the format has one array for all."""
     import numpy as np
 
     kept = list(batches)
