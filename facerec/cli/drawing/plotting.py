@@ -1,4 +1,7 @@
-"""Plots a calibration: the distances of pairs, and the error rates by threshold."""
+"""Plots a calibration: the distances of pairs, and the error rates by threshold.
+
+The contract calls the false match rate (FMR) `far` and the false non-match rate (FNMR) `frr`.
+"""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
