@@ -10,10 +10,10 @@ import structlog
 from encoder_service import metrics
 from encoder_service.decoding.header import ImageLimits
 from encoder_service.detection.detector import Detector, HogDetector
-from encoder_service.detection.mmod import network as mmod_network
+from encoder_service.detection.mmod import network as detection
 from encoder_service.detection.mmod.decoding import Scores
 from encoder_service.detection.mmod.detector import CNN_WEIGHT, PYRAMID_PIXELS, CnnDetector
-from encoder_service.detection.mmod.network import Network
+from encoder_service.detection.mmod.network import DetectionNetwork
 from encoder_service.detection.mmod.pyramid import Pyramid
 from encoder_service.domain import cancellation
 from encoder_service.domain.errors import DeviceMissing
@@ -23,10 +23,10 @@ from encoder_service.embedding import network as embedding
 from encoder_service.embedding.batcher import Batcher
 from encoder_service.embedding.device import Device, Provider
 from encoder_service.embedding.dlib_weights import files
-from encoder_service.embedding.network import Embedding
+from encoder_service.embedding.network import EmbeddingNetwork
 from encoder_service.pipeline import cost
 from encoder_service.pipeline.alignment import Aligner
-from encoder_service.pipeline.encoder import Encoder
+from encoder_service.pipeline.encoder import DetectionBatcher, Encoder
 from encoder_service.pipeline.model import Model
 from encoder_service.pipeline.quality import QualityAssessor
 from encoder_service.pipeline.scanner import Scanner, SearchSizes
@@ -70,7 +70,7 @@ def build(settings: EncoderSettings, watchdog: Watchdog) -> Encoder:
     golden.check(embedder, golden.expected(weights.name, paths.resnet), settings.precision)
     max_batch = _GPU_BATCHES[-1] if used.on_gpu else _CPU_BATCH
     # Every admitted image queues at most one batch at a time, so none is refused here.
-    network = Batcher(
+    embedding_batcher = Batcher(
         metrics.measured("encoding", watchdog.watched("encoding_batch", embedder.embed_all)),
         max_batch=max_batch,
         capacity=max_batch * settings.max_images,
@@ -78,7 +78,7 @@ def build(settings: EncoderSettings, watchdog: Watchdog) -> Encoder:
     )
     score = metrics.measured("detection", watchdog.watched("detection_batch", cnn.score))
     # On a CPU a large picture takes seconds, so small ones have a queue of their own. A GPU runs both in one.
-    detection_networks: list[Batcher[Pyramid, Scores]] = [
+    detection_batchers: list[DetectionBatcher] = [
         Batcher(
             score,
             max_batch=cnn.max_batch,
@@ -87,12 +87,12 @@ def build(settings: EncoderSettings, watchdog: Watchdog) -> Encoder:
         )
         for _ in range(1 if used.on_gpu else 2)
     ]
-    metrics.QUEUED.labels("encoding").set_function(lambda: network.waiting)
-    metrics.QUEUED.labels("detection").set_function(lambda: sum(each.waiting for each in detection_networks))
+    metrics.QUEUED.labels("encoding").set_function(lambda: embedding_batcher.waiting)
+    metrics.QUEUED.labels("detection").set_function(lambda: sum(each.waiting for each in detection_batchers))
     search_sizes = SearchSizes(settings.copy_side, settings.second_copy_side)
     scanner = Scanner(
         limits=ImageLimits(max_bytes=settings.max_image_bytes, max_pixels=settings.max_pixels),
-        detectors=_detectors(settings, cnn, detection_networks, weight=1.0 if used.on_gpu else CNN_WEIGHT),
+        detectors=_detectors(settings, cnn, detection_batchers, weight=1.0 if used.on_gpu else CNN_WEIGHT),
         aligner=Aligner(paths.landmarks_5, paths.landmarks_68),
         assessor=QualityAssessor(settings.thresholds()),
         search_sizes=search_sizes,
@@ -103,8 +103,8 @@ def build(settings: EncoderSettings, watchdog: Watchdog) -> Encoder:
             full_resolution=settings.full_resolution, detector=_default_detector(settings, used)
         ),
         scanner=scanner,
-        network=network,
-        detection_networks=detection_networks,
+        embedding_batcher=embedding_batcher,
+        detection_batchers=detection_batchers,
         threads=settings.threads,
         max_images=settings.max_images,
         watchdog=watchdog,
@@ -112,13 +112,13 @@ def build(settings: EncoderSettings, watchdog: Watchdog) -> Encoder:
 
 
 def _detectors(
-    settings: EncoderSettings, cnn: Network, networks: Sequence[Batcher[Pyramid, Scores]], *, weight: float
+    settings: EncoderSettings, cnn: DetectionNetwork, batchers: Sequence[DetectionBatcher], *, weight: float
 ) -> dict[DetectorName, Detector]:
     short_pixels = PYRAMID_PIXELS * cost.SHORT_PROBES * cost.PROBE_PIXELS / weight
 
     def score(pyramid: Pyramid) -> Scores:
         is_long = pyramid.tiling.width * pyramid.tiling.height > short_pixels
-        (scores,) = networks[-1 if is_long else 0].submit([pyramid])
+        (scores,) = batchers[-1 if is_long else 0].submit([pyramid])
         return cancellation.wait_for(scores)
 
     return {
@@ -135,7 +135,7 @@ def _default_detector(settings: EncoderSettings, used: Device) -> DetectorName:
 
 def _open_networks(
     settings: EncoderSettings, paths: files.WeightFiles, weights: files.Weights
-) -> tuple[Device, Embedding, Network]:
+) -> tuple[Device, EmbeddingNetwork, DetectionNetwork]:
     """Open both networks on the chosen device, or on the CPU where `auto` chose a GPU that does not work."""
     sides = settings.copy_side, settings.second_copy_side
     chosen = device.choose(
@@ -158,10 +158,10 @@ def _open_networks(
 
 def _open(
     settings: EncoderSettings, paths: files.WeightFiles, weights: files.Weights, chosen: Device
-) -> tuple[Embedding, Network]:
+) -> tuple[EmbeddingNetwork, DetectionNetwork]:
     folder = settings.model_cache_dir
     embedder = embedding.load(weights, chosen, cache_folder=folder, precision=settings.precision)
-    cnn = mmod_network.load(files.read(paths.mmod), chosen, cache_folder=folder)
+    cnn = detection.load(files.read(paths.mmod), chosen, cache_folder=folder)
     embedder.warm_up()
     cnn.warm_up()
     return embedder, cnn

@@ -12,46 +12,46 @@ from encoder_service.embedding.dlib_weights import cache
 from encoder_service.pipeline.quality import Thresholds
 from facerec.serving.server.settings import ServingSettings
 
-_POOR = Thresholds()
+_DEFAULT_THRESHOLDS = Thresholds()
 
 
 class QualitySettings(ServingSettings):
     """The limits beyond which a face is reported as poor. The encoder reports reasons and refuses nothing."""
 
-    quality_min_face_pixels: int = pydantic.Field(_POOR.min_face_pixels, ge=0)
+    quality_min_face_pixels: int = pydantic.Field(_DEFAULT_THRESHOLDS.min_face_pixels, ge=0)
     """Below this, in pixels of its box's shorter side, a face is TOO_SMALL."""
 
-    quality_min_sharpness: float = pydantic.Field(_POOR.min_sharpness, ge=0)
+    quality_min_sharpness: float = pydantic.Field(_DEFAULT_THRESHOLDS.min_sharpness, ge=0)
     """Below this sharpness a face is BLURRED."""
 
-    quality_min_brightness: float = pydantic.Field(_POOR.min_brightness, ge=0, le=1)
+    quality_min_brightness: float = pydantic.Field(_DEFAULT_THRESHOLDS.min_brightness, ge=0, le=1)
     """Below this brightness, as a share of white, a face is TOO_DARK."""
 
-    quality_max_brightness: float = pydantic.Field(_POOR.max_brightness, ge=0, le=1)
+    quality_max_brightness: float = pydantic.Field(_DEFAULT_THRESHOLDS.max_brightness, ge=0, le=1)
     """Above this brightness, as a share of white, a face is TOO_BRIGHT."""
 
-    quality_min_contrast: float = pydantic.Field(_POOR.min_contrast, ge=0, le=0.5)
+    quality_min_contrast: float = pydantic.Field(_DEFAULT_THRESHOLDS.min_contrast, ge=0, le=0.5)
     """Below this contrast, as a share of white, a face has LOW_CONTRAST."""
 
-    quality_max_yaw: float = pydantic.Field(_POOR.max_yaw, ge=0)
+    quality_max_yaw: float = pydantic.Field(_DEFAULT_THRESHOLDS.max_yaw, ge=0)
     """A face is TURNED where its nose is further to a side, in distances between the eyes."""
 
-    quality_min_pitch: float = pydantic.Field(_POOR.min_pitch)
+    quality_min_pitch: float = pydantic.Field(_DEFAULT_THRESHOLDS.min_pitch)
     """A face is TURNED where its nose is nearer to the eyes, in distances between the eyes."""
 
-    quality_max_pitch: float = pydantic.Field(_POOR.max_pitch)
+    quality_max_pitch: float = pydantic.Field(_DEFAULT_THRESHOLDS.max_pitch)
     """A face is TURNED where its nose is further from the eyes, in distances between the eyes."""
 
-    quality_max_outside: float = pydantic.Field(_POOR.max_outside, ge=0, le=1)
+    quality_max_outside: float = pydantic.Field(_DEFAULT_THRESHOLDS.max_outside, ge=0, le=1)
     """A face is CUT_BY_BORDER where a larger share of its box lies outside the picture."""
 
-    quality_max_noise: float = pydantic.Field(_POOR.max_noise, ge=0)
+    quality_max_noise: float = pydantic.Field(_DEFAULT_THRESHOLDS.max_noise, ge=0)
     """Above this noise, as a share of white, a face is NOISY."""
 
-    quality_max_flatness: float = pydantic.Field(_POOR.max_flatness, ge=0, le=1)
+    quality_max_flatness: float = pydantic.Field(_DEFAULT_THRESHOLDS.max_flatness, ge=0, le=1)
     """A face is COMPRESSED where a larger share of it has no fine shades."""
 
-    quality_max_unevenness: float = pydantic.Field(_POOR.max_unevenness, ge=0, le=1)
+    quality_max_unevenness: float = pydantic.Field(_DEFAULT_THRESHOLDS.max_unevenness, ge=0, le=1)
     """A face is in UNEVEN_LIGHT where its brightest and darkest corner differ more, relative to their sum."""
 
     def thresholds(self) -> Thresholds:
@@ -89,7 +89,7 @@ class EncoderSettings(QualitySettings):
 
     max_images: int = pydantic.Field(64, ge=1, le=65536)
     """Images in flight at once, waiting ones included; more are refused as OVERLOADED. One caller has at most
-    three times as many as there is room left for."""
+    three images in flight for each free place, which is three quarters of all where it is alone."""
 
     stream_window: int = pydantic.Field(8, ge=1, le=1024)
     """Items of one EncodeStream in flight at once; the next is read after an answer was sent."""
@@ -105,10 +105,12 @@ class EncoderSettings(QualitySettings):
 
     max_cnn_pixels: int = pydantic.Field(10_000_000, ge=1, le=2_000_000_000)
     """Most pixels the CNN detector searches, after upsampling; the default takes about 5 s of a CPU's
-    core and 170 bytes of memory a pixel. A narrow picture counts as a quarter of its pyramid."""
+    core and 170 bytes of memory a pixel. For a narrow picture a quarter of the pixels of
+    its pyramid is counted, which is more."""
 
     full_resolution: bool = False
-    """Default of the request's full_resolution: search and cut every pixel, as face_recognition does."""
+    """Default of the request's full_resolution: search every pixel, as face_recognition does, and crop
+    the faces from pixels of that size."""
 
     copy_side: int = pydantic.Field(640, ge=80, le=65535)
     """Longer side, in pixels, of the scaled copy that is searched for faces unless at full resolution."""

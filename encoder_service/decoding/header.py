@@ -6,7 +6,7 @@ from typing import Final
 from PIL import Image
 
 from encoder_service.decoding import jpeg, png, structure, tiff
-from encoder_service.decoding.jpeg import JpegFile, Structure
+from encoder_service.decoding.jpeg import JpegFile, JpegMarkers
 from encoder_service.decoding.tiff import TiffFile
 from encoder_service.domain import cancellation
 from encoder_service.domain.cancellation import Cancelled
@@ -37,14 +37,14 @@ class ImageLimits:
 
 @dataclasses.dataclass(frozen=True)
 class Header:
-    """An image's size as stored, in pixels, and for a JPEG its scans and structure."""
+    """An image's size as stored, in pixels, and for a JPEG the number of its scans and its markers."""
 
     width: int
     height: int
-    scans: int = 0
+    scan_count: int = 0
     """0 for other formats than JPEG."""
 
-    jpeg: Structure | None = None
+    jpeg_markers: JpegMarkers | None = None
     """What a JPEG's markers say; None for other formats."""
 
 
@@ -61,20 +61,20 @@ def read_header(data: bytes, limits: ImageLimits) -> Header:
 def open_checked(data: bytes, limits: ImageLimits) -> tuple[Image.Image, Header]:
     """Open an image and check it against the limits; returns it with its header. Raises as `read_header`."""
     _check_bytes(data, limits)
-    scans = structure.check(data, limits.max_pixels)
+    scan_count = structure.check_and_count_scans(data, limits.max_pixels)
     image = open_image(data)
     try:
-        return image, _check_header(image, scans, limits)
+        return image, _check_header(image, scan_count, limits)
     except BaseException:
         image.close()
         raise
 
 
-def open_image(data: bytes, structure: Structure | None = None) -> Image.Image:
-    """Open an image; `structure` is a JPEG's, if already read. Raises ImageUnsupported, ImageInvalid."""
+def open_image(data: bytes, markers: JpegMarkers | None = None) -> Image.Image:
+    """Open an image; `markers` is a JPEG's, if already read. Raises ImageUnsupported, ImageInvalid."""
     try:
         if data.startswith(jpeg.SIGNATURE):
-            return JpegFile(data, structure)
+            return JpegFile(data, markers)
         if data.startswith(tiff.SIGNATURES):
             return TiffFile(cancellation.CancellableReader(data))
         stripped = png.without_texts(data) if data.startswith(png.SIGNATURE) else data
@@ -101,10 +101,10 @@ def _unreadable(data: bytes, error: Exception) -> ImageInvalid | ImageUnsupporte
         return ImageUnsupported("BMP images of this depth or layout are not supported; send 24 bits a pixel")
     if signatures.is_accepted(data):
         return ImageInvalid("the image is truncated or damaged; send all of it")
-    return ImageInvalid(f"the bytes are no image; {accepted}")
+    return ImageInvalid(f"the bytes are not an image; {accepted}")
 
 
-def _check_header(image: Image.Image, scans: int, limits: ImageLimits) -> Header:
+def _check_header(image: Image.Image, scan_count: int, limits: ImageLimits) -> Header:
     width, height = image.size
     if max(width, height) > _MAX_SIDE:
         raise ImageTooLarge(
@@ -120,9 +120,9 @@ def _check_header(image: Image.Image, scans: int, limits: ImageLimits) -> Header
         raise ImageUnsupported(ONE_BIT)
     if image.mode not in _CONVERTED and not image.mode.startswith("I;16"):
         raise ImageUnsupported(f"images of mode {image.mode} are not supported; send 8 or 16 bits a channel")
-    if isinstance(image, JpegFile) and not (image.structure.ended or image.structure.all_scans_begun):
+    if isinstance(image, JpegFile) and not (image.markers.ended or image.markers.all_scans_begun):
         raise damaged(image)
-    return Header(width, height, scans, image.structure if isinstance(image, JpegFile) else None)
+    return Header(width, height, scan_count, image.markers if isinstance(image, JpegFile) else None)
 
 
 def damaged(image: Image.Image) -> ImageInvalid:

@@ -72,9 +72,9 @@ class Picture:
         if header is None:
             self._image, header = open_checked(data, limits)
         else:
-            self._image = open_image(data, header.jpeg)
+            self._image = open_image(data, header.jpeg_markers)
         self._data = data
-        self._scans = header.scans
+        self._scan_count = header.scan_count
         self._try_turbojpeg = self._image.mode in ("RGB", "L")
         self._orientation = _orientation(self._image)
         width, height = self._image.size
@@ -118,15 +118,15 @@ class Picture:
         image = self._image
         if not isinstance(image, JpegFile):
             return to_rgb(image), 1.0
-        many_scans = self._scans > _MAX_SCALED_SCANS
+        many_scans = self._scan_count > _MAX_SCALED_SCANS
         factor = 1.0 if many_scans else next(factor for factor in _JPEG_SCALES if factor >= scale)
         pixels = None
         if self._try_turbojpeg and not many_scans:
             pixels = decode_with_turbojpeg(image.data, image.size, factor)
         self._try_turbojpeg = pixels is not None  # a file that failed after all scans is not tried again
         if pixels is None:
-            pixels = decode_with_pillow(self._data, image.structure, factor)
-        if not image.structure.ended:
+            pixels = decode_with_pillow(self._data, image.markers, factor)
+        if not image.markers.ended:
             check_missing_rows(image, pixels, factor)
         return pixels, factor
 

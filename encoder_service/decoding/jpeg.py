@@ -1,4 +1,4 @@
-"""A JPEG file: the structure of its first picture, by the markers, and opening that picture."""
+"""A JPEG file: the markers of its first picture, and opening that picture."""
 
 import dataclasses
 from typing import Final
@@ -36,7 +36,7 @@ _ALL_COEFFICIENTS: Final = (1 << 64) - 1
 
 
 @dataclasses.dataclass
-class Structure:
+class JpegMarkers:
     """What the markers of a JPEG's first picture say."""
 
     scanned: bool = False
@@ -62,9 +62,9 @@ class Structure:
         return 0 < self.components <= len(whole) and all(whole)
 
 
-def read(data: bytes) -> Structure:
+def read(data: bytes) -> JpegMarkers:
     """Read the markers up to the end of the first picture; what follows it is ignored."""
-    found = Structure()
+    found = JpegMarkers()
     for segment in segments(data):
         _add_segment(found, segment.marker, segment.payload)
     if found.components == 4 and not found.adobe and not found.unsupported:
@@ -72,7 +72,7 @@ def read(data: bytes) -> Structure:
     return found
 
 
-def _add_segment(found: Structure, marker: int, payload: bytes) -> None:
+def _add_segment(found: JpegMarkers, marker: int, payload: bytes) -> None:
     if marker == START_OF_SCAN:
         found.scanned = True
         _add_scan(found, payload)
@@ -90,7 +90,7 @@ def _add_segment(found: Structure, marker: int, payload: bytes) -> None:
         found.adobe = True
 
 
-def _add_scan(found: Structure, payload: bytes) -> None:
+def _add_scan(found: JpegMarkers, payload: bytes) -> None:
     """Add the coefficients that a scan completes, for each of its components (ITU-T T.81, B.2.3)."""
     count = payload[0] if payload else 0
     if len(payload) < 4 + 2 * count:
@@ -104,19 +104,19 @@ def _add_scan(found: Structure, payload: bytes) -> None:
 class JpegFile(JpegImageFile):
     """The first picture of a JPEG file; what follows, such as a phone's further pictures, is ignored.
 
-    `structure` is the result of `read`, which walks the whole file, if it was called before. Raises
+    `markers` is the result of `read`, which walks the whole file, if it was called before. Raises
     ImageUnsupported for codings that are not supported, Cancelled, and SyntaxError where it is not a JPEG.
     """
 
-    def __init__(self, data: bytes, structure: Structure | None = None) -> None:
-        self.structure = structure or read(data)
-        if self.structure.unsupported:
+    def __init__(self, data: bytes, markers: JpegMarkers | None = None) -> None:
+        self.markers = markers or read(data)
+        if self.markers.unsupported:
             raise ImageUnsupported(
-                f"{self.structure.unsupported} are not supported; send a baseline or progressive JPEG of 8 "
+                f"{self.markers.unsupported} are not supported; send a baseline or progressive JPEG of 8 "
                 "bits in grey or in color"
             )
         # With an end marker the decoder accepts a truncated picture and leaves missing pixels grey.
-        self.data = data if self.structure.ended else data + _END
+        self.data = data if self.markers.ended else data + _END
         super().__init__(CancellableReader(self.data))
 
     def _read_dpi_from_exif(self) -> None:

@@ -9,7 +9,7 @@ import simplejpeg
 from PIL import Image
 
 from encoder_service.decoding.header import ONE_BIT, damaged
-from encoder_service.decoding.jpeg import JpegFile, Structure
+from encoder_service.decoding.jpeg import JpegFile, JpegMarkers
 from encoder_service.decoding.tiff import TiffFile
 from encoder_service.domain import cancellation
 from encoder_service.domain.errors import ImageUnsupported
@@ -53,9 +53,9 @@ def _to_array(image: Image.Image) -> npt.NDArray[Any]:
     return pixels
 
 
-def decode_with_pillow(data: bytes, structure: Structure, scale: float) -> Pixels:
+def decode_with_pillow(data: bytes, markers: JpegMarkers, scale: float) -> Pixels:
     """Decode a JPEG with Pillow, at a scale that libjpeg offers."""
-    with JpegFile(data, structure) as image:
+    with JpegFile(data, markers) as image:
         # Pillow never drafts smaller than requested, and one pixel more would take the next larger scale.
         image.draft(None, (max(1, int(image.width * scale)), max(1, int(image.height * scale))))
         return to_rgb(image)

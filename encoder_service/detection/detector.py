@@ -94,12 +94,12 @@ class HogDetector:
         def mapped(x: int, y: int) -> tuple[int, int]:
             cell_x, cell_y = (_to_cell(scaling.reduce(value, depth)) for value in (x, y))
             levels = depth + level.depth
-            far_x, far_y = scaling.to_picture(
+            picture_x, picture_y = scaling.undo_upsampling(
                 _round(scaling.enlarge(cell_x, levels)),
                 _round(scaling.enlarge(cell_y, levels)),
                 level,
             )
-            return _round(far_x), _round(far_y)
+            return _round(picture_x), _round(picture_y)
 
         left, top = mapped(box.left, box.top)
         right, bottom = mapped(box.right, box.bottom)

@@ -62,7 +62,7 @@ def reduce(value: float, levels: int) -> float:
     return (value - _SHIFT * (grown - 1) / (_RATIO - 1)) / grown
 
 
-def to_picture(x: float, y: float, level: PyramidLevel) -> tuple[float, float]:
+def undo_upsampling(x: float, y: float, level: PyramidLevel) -> tuple[float, float]:
     """Map a point of the doubled picture, depth 0, to the picture itself."""
     for _ in range(level.upsample):
         x, y = x / 2 - _DOUBLED_SHIFTS[0], y / 2 - _DOUBLED_SHIFTS[1]

@@ -12,7 +12,7 @@ import numpy as np
 
 from encoder_service.domain.errors import ModelDrift
 from encoder_service.embedding.device import Precision
-from encoder_service.embedding.network import CHIP_PIXELS, Chips, Embedding, Encodings
+from encoder_service.embedding.network import CHIP_PIXELS, Chips, EmbeddingNetwork, Encodings
 
 MAX_DRIFT: Final = {Precision.FLOAT32: 1e-4, Precision.TF32: 1.6e-3, Precision.FP16: 2.2e-3}
 """The largest accepted L2 distance from dlib's vector: twice the measured drift of each precision."""
@@ -34,7 +34,7 @@ def expected(name: str, resnet: Path) -> Encodings:
     return np.array(network.compute_face_descriptor(chip()), dtype=np.float32)
 
 
-def check(embedding: Embedding, vector: Encodings, precision: Precision = Precision.FLOAT32) -> None:
+def check(embedding: EmbeddingNetwork, vector: Encodings, precision: Precision = Precision.FLOAT32) -> None:
     """Embed the chip and compare. Raises ModelDrift where the result is too far from `vector`."""
     (actual,) = embedding.embed(chip()[None])
     drift = float(np.linalg.norm(actual - vector))

@@ -16,8 +16,8 @@ Chips = npt.NDArray[np.uint8]
 Encodings = npt.NDArray[np.float32]
 
 
-class Embedding:
-    """A loaded network. Threads may share it; it runs without the GIL."""
+class EmbeddingNetwork:
+    """dlib's embedding network, loaded. Threads may share it; it runs without the GIL."""
 
     def __init__(self, model: bytes, device: Device) -> None:
         self._session = device.open(model)
@@ -46,14 +46,14 @@ class Embedding:
 
 def load(
     weights: files.Weights, device: Device, *, cache_folder: Path, precision: Precision = Precision.FLOAT32
-) -> Embedding:
+) -> EmbeddingNetwork:
     """Load the network of a ResNet weights file, converting it on first use.
 
     Raises WeightsInvalid, DeviceMissing.
     """
     half = precision is Precision.FP16
     variant, to_onnx = ("fp16", convert_to_half) if half else ("", convert)
-    return Embedding(cache.fetch(cache_folder, weights, to_onnx, variant=variant), device)
+    return EmbeddingNetwork(cache.fetch(cache_folder, weights, to_onnx, variant=variant), device)
 
 
 def convert(data: bytes) -> bytes:

@@ -32,10 +32,10 @@ class Aligner:
         return tuple(self._predictors)
 
     def align(self, pixels: Pixels, box: BoundingBox, alignment: Alignment) -> tuple[Landmarks, Pixels]:
-        """Find a face's landmarks in a uint8 RGB image (height, width, 3) and cut its chip.
+        """Find a face's landmarks in a uint8 RGB image (height, width, 3) and extract its chip.
 
-        The chip is uint8 RGB (150, 150, 3). Chips are cut one by one, as dlib's batched call cuts them from
-        a shared pyramid, with other pixels.
+        The chip is uint8 RGB (150, 150, 3). Chips are extracted one by one: dlib's call for
+        several chips samples them from one shared pyramid, which gives slightly different pixels.
         """
         rectangle = dlib.rectangle(left=box.left, top=box.top, right=box.right, bottom=box.bottom)
         shape = self._predictors[alignment](pixels, rectangle)
@@ -47,7 +47,7 @@ def _load(path: Path) -> dlib.shape_predictor:
     try:
         return dlib.shape_predictor(str(path))
     except RuntimeError as error:
-        raise WeightsInvalid(f"{path} holds no landmark model: {error}") from error
+        raise WeightsInvalid(f"{path} is not a landmark model: {error}") from error
 
 
 def _to_landmarks(shape: dlib.full_object_detection, alignment: Alignment) -> Landmarks:

@@ -1,6 +1,8 @@
-"""The cost of an image in probes, the unit of callers' rate limits, from its header and the options.
+"""The cost of an image, from its header and the options.
 
-All work is expressed in pixels that HOG searches in the same time, about 80 ns each on one core.
+The unit is the probe, in which a key's rate limit is given (`probes_per_second`): an ordinary photo costs one
+probe, a costlier image several. All work is expressed in pixels that HOG searches in the same time, about
+80 ns each on one core.
 """
 
 import dataclasses
@@ -20,8 +22,8 @@ _DECODED: Final = 3 / 8
 _JPEG_SCAN: Final = 1 / 64
 """Cost per pixel and scan of a JPEG, at any scale: all coefficients are read."""
 
-_CUT: Final = 1 / 16
-"""Cost per pixel in the box of a face that is cut out."""
+_CROPPED: Final = 1 / 16
+"""Cost per pixel in the box of a face that is cropped."""
 
 _FACE_PIXELS: Final = 120_000
 """Cost of a face's landmarks, chip and encoding."""
@@ -43,6 +45,8 @@ class Plan:
     def probes(self, faces: int) -> float:
         """The cost with `faces` faces, at least 1 probe."""
         pixels = self.header.width * self.header.height
-        decoding = pixels * (self.header.scans * _JPEG_SCAN if self.header.scans else _DECODED)
-        work = self.searched_pixels * self.weight + self.box_pixels * _CUT + faces * _FACE_PIXELS + decoding
+        decoding = pixels * (self.header.scan_count * _JPEG_SCAN if self.header.scan_count else _DECODED)
+        work = (
+            self.searched_pixels * self.weight + self.box_pixels * _CROPPED + faces * _FACE_PIXELS + decoding
+        )
         return max(1.0, work / PROBE_PIXELS)

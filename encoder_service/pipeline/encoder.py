@@ -26,14 +26,14 @@ from facerec.serving.middleware import call
 from facerec.serving.observability.watchdog import Watchdog
 
 Vector = npt.NDArray[np.float32]
-Networks = Batcher[Pixels, Vector]
-DetectionNetworks = Batcher[Pyramid, Scores]
+EmbeddingBatcher = Batcher[Pixels, Vector]
+DetectionBatcher = Batcher[Pyramid, Scores]
 Result = TypeVar("Result")
 
 _SECONDS_SMOOTHING: Final = 0.1
 
 _CLOSE_SECONDS: Final = 0.5
-"""At a shutdown, how long each thread pool and each network may take to finish its work."""
+"""At a shutdown, how long each thread pool and each batcher may take to finish its work."""
 
 
 class Encoder:
@@ -49,8 +49,8 @@ class Encoder:
         model: Model,
         defaults: EncodeOptions,
         scanner: Scanner,
-        network: Networks,
-        detection_networks: Sequence[DetectionNetworks],
+        embedding_batcher: EmbeddingBatcher,
+        detection_batchers: Sequence[DetectionBatcher],
         threads: int,
         max_images: int,
         watchdog: Watchdog,
@@ -58,8 +58,8 @@ class Encoder:
         self.model: Final = model
         self.defaults: Final = defaults
         self._scanner = scanner
-        self._network = network
-        self._detection_networks = detection_networks
+        self._embedding_batcher = embedding_batcher
+        self._detection_batchers = detection_batchers
         self._headers = FairThreadPool("header", 1, ahead=1)
         self._short = FairThreadPool("image", threads, ahead=threads)
         self._long = FairThreadPool("long-image", threads)
@@ -112,8 +112,8 @@ class Encoder:
 
         A native call cannot be interrupted: where one still runs, Python waits for its thread at exit.
         """
-        closed = [network.close(_CLOSE_SECONDS) for network in self._detection_networks]
-        closed.append(self._network.close(_CLOSE_SECONDS))
+        closed = [batcher.close(_CLOSE_SECONDS) for batcher in self._detection_batchers]
+        closed.append(self._embedding_batcher.close(_CLOSE_SECONDS))
         ended = [pool.close(_CLOSE_SECONDS) for pool in (self._headers, self._short, self._long)]
         return all(closed) and all(ended)
 
@@ -168,8 +168,9 @@ class Encoder:
     async def _embed(self, chips: Sequence[Pixels]) -> list[Vector]:
         """Embed at most one batch at a time, so that one picture of a crowd can't fill the queue."""
         vectors: list[Vector] = []
-        for begin in range(0, len(chips), self._network.max_batch):
-            futures = self._network.submit(chips[begin : begin + self._network.max_batch])
+        max_batch = self._embedding_batcher.max_batch
+        for begin in range(0, len(chips), max_batch):
+            futures = self._embedding_batcher.submit(chips[begin : begin + max_batch])
             vectors += await asyncio.gather(*map(asyncio.wrap_future, futures))
         return vectors
 

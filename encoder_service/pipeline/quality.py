@@ -114,9 +114,9 @@ def _noise(face: npt.NDArray[np.float32]) -> float:
     1996.
     """
     rows = face[: -2 * _STEP] - 2 * face[_STEP:-_STEP] + face[2 * _STEP :]
-    bends = np.abs(rows[:, : -2 * _STEP] - 2 * rows[:, _STEP:-_STEP] + rows[:, 2 * _STEP :])
-    height, width = (side // _BLOCK * _BLOCK for side in bends.shape)
-    blocks = bends[:height, :width].reshape(height // _BLOCK, _BLOCK, width // _BLOCK, _BLOCK)
+    response = np.abs(rows[:, : -2 * _STEP] - 2 * rows[:, _STEP:-_STEP] + rows[:, 2 * _STEP :])
+    height, width = (side // _BLOCK * _BLOCK for side in response.shape)
+    blocks = response[:height, :width].reshape(height // _BLOCK, _BLOCK, width // _BLOCK, _BLOCK)
     return math.sqrt(math.pi / 2) / 6 * float(np.percentile(blocks.mean(axis=(1, 3)), _SMOOTHEST_PERCENT))
 
 

@@ -1,4 +1,4 @@
-"""From an image's bytes to its faces, detected, aligned, cut out and assessed, on one thread."""
+"""From an image's bytes to its faces, detected, aligned, cropped and assessed, on one thread."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence
@@ -37,7 +37,7 @@ decoded at the same time.
 """
 
 _CHIP_DENSITY: Final = 3.0
-"""A chip is cut from at least this many pixels per chip pixel and side, where the picture has them."""
+"""A chip is sampled from at least this many pixels per chip pixel and side, where the picture has them."""
 
 _ENOUGH_DENSITY: Final = 2.0
 """From this density on, what is decoded already is used: more is not worth decoding again."""

@@ -22,14 +22,14 @@ _CHECKS: Final[dict[bytes, Callable[[bytes, int], None]]] = {
 }
 
 
-def check(data: bytes, max_pixels: int) -> int:
+def check_and_count_scans(data: bytes, max_pixels: int) -> int:
     """Check an encoded image's structure, and return its number of scans, 0 where it is not a JPEG.
 
     Bounds on work per pixel grow with `max_pixels`. Raises ImageInvalid, ImageTooLarge and ImageUnsupported,
     naming the part of which there are too many.
     """
     if data.startswith(_JPEG):
-        return jpeg.check(data, max_pixels)
+        return jpeg.check_and_count_scans(data, max_pixels)
     for signature, check_format in _CHECKS.items():
         if data.startswith(signature):
             check_format(data, max_pixels)

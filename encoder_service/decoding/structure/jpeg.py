@@ -17,8 +17,8 @@ _MAX_JUNK_BYTES: Final = 65_536
 """Bytes before the first scan that belong to no segment; each takes a read."""
 
 _MAX_METADATA_SEGMENTS: Final = 32
-"""EXIF segments, or Photoshop segments. For each EXIF segment Pillow copies those before it; each of
-Photoshop's it parses."""
+"""EXIF segments, or Photoshop segments. For each EXIF segment Pillow copies those before it; it parses each
+Photoshop segment."""
 
 _MAX_SCANS: Final = 100
 """Cameras write about ten."""
@@ -83,7 +83,7 @@ class _Counts:
         check_count(self.scans, _MAX_SCANS, "JPEG scans")
         check_count(self.junk_bytes, _MAX_JUNK_BYTES, "bytes between its JPEG segments")
         check_count(len(self.exif), _MAX_METADATA_SEGMENTS, "JPEG segments of EXIF")
-        check_count(self.photoshop, _MAX_METADATA_SEGMENTS, "JPEG segments of Photoshop's")
+        check_count(self.photoshop, _MAX_METADATA_SEGMENTS, "JPEG segments of Photoshop data")
 
     def _add_frame(self, payload: bytes) -> None:
         """Keep the costliest values of all frames, as decoders differ in which of several frames they use."""
@@ -99,7 +99,7 @@ class _Counts:
             self.shares[name] = max(self.shares.get(name, 0.0), share)
 
 
-def check(data: bytes, max_pixels: int) -> int:
+def check_and_count_scans(data: bytes, max_pixels: int) -> int:
     """Check the first picture of a JPEG, and return its number of scans. Raises ImageInvalid."""
     counts = _Counts()
     for segment in segments(data):

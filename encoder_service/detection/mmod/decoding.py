@@ -20,7 +20,7 @@ _LEVEL_SHIFT: Final = 0.3  # dlib's pyramid_down<6>::point_up
 _DOUBLED_SHIFT: Final = np.array([1.25, 0.75] * 2)  # x, y of dlib's pyramid_down<2>::point_down
 
 
-def decode(scores: Scores, pyramid: Pyramid, network: Mmod) -> list[Detection]:
+def decode(scores: Scores, pyramid: Pyramid, details: Mmod) -> list[Detection]:
     """Return the faces of the image the pyramid was built from, highest score first.
 
     Boxes are in pixels of that image, before it was doubled, and not clipped to it.
@@ -28,9 +28,9 @@ def decode(scores: Scores, pyramid: Pyramid, network: Mmod) -> list[Detection]:
     rows, columns = np.nonzero(scores > 0)
     positive = scores[rows, columns]
     order = np.argsort(-positive, kind="stable")
-    centers = _centers(np.stack([columns, rows], axis=1)[order], network)
-    boxes = _to_image(centers, pyramid.tiling.levels, network.window_pixels)
-    kept = suppress(boxes, network)
+    centers = _centers(np.stack([columns, rows], axis=1)[order], details)
+    boxes = _to_image(centers, pyramid.tiling.levels, details.window_pixels)
+    kept = suppress(boxes, details)
     found = boxes[kept].astype(np.float64)
     for _ in range(pyramid.upsample):
         found = found / 2 - _DOUBLED_SHIFT
@@ -42,13 +42,13 @@ def decode(scores: Scores, pyramid: Pyramid, network: Mmod) -> list[Detection]:
     ]
 
 
-def _centers(cells: Integers, network: Mmod) -> Integers:
-    """The centers (x, y), in pixels of the picture, of the receptive fields of cells (column, row)."""
-    return cells * network.cell_pixels + network.field_pixels // 2
+def _centers(cells: Integers, details: Mmod) -> Integers:
+    """The centers (x, y), in pixels of the canvas, of the receptive fields of cells (column, row)."""
+    return cells * details.cell_pixels + details.field_pixels // 2
 
 
 def _to_image(centers: Integers, levels: tuple[Level, ...], window_pixels: int) -> Integers:
-    """Map windows around pixels of the picture to boxes (left, top, right, bottom) of the image.
+    """Map windows around pixels of the canvas to boxes (left, top, right, bottom) of the image.
 
     A window belongs to the level that contains its center, else to the nearest level.
     """
@@ -75,7 +75,7 @@ def _nearest(points: Integers, levels: tuple[Level, ...]) -> Integers:
     return nearest
 
 
-def suppress(boxes: Integers, network: Mmod) -> list[int]:
+def suppress(boxes: Integers, details: Mmod) -> list[int]:
     """Non-maximum suppression: indices of the boxes kept, where `boxes` are ordered by score, highest first.
 
     A box is kept unless one kept before overlaps it.
@@ -84,17 +84,17 @@ def suppress(boxes: Integers, network: Mmod) -> list[int]:
     left = np.arange(len(boxes))
     while len(left):
         kept.append(int(left[0]))
-        left = left[1:][~_overlap(boxes[left[0]], boxes[left[1:]], network)]
+        left = left[1:][~_overlap(boxes[left[0]], boxes[left[1:]], details)]
     return kept
 
 
-def _overlap(box: Integers, others: Integers, network: Mmod) -> npt.NDArray[np.bool_]:
+def _overlap(box: Integers, others: Integers, details: Mmod) -> npt.NDArray[np.bool_]:
     """Which boxes overlap one too much: dlib's test_box_overlap, relative to the hull and not the union."""
     shared = _areas(np.maximum(box[:2], others[:, :2]), np.minimum(box[2:], others[:, 2:]))
     hull = _areas(np.minimum(box[:2], others[:, :2]), np.maximum(box[2:], others[:, 2:]))
     smaller = np.minimum(_areas(box[:2], box[2:]), _areas(others[:, :2], others[:, 2:]))
-    covered: npt.NDArray[np.bool_] = shared / smaller > network.covered_threshold
-    return (shared / hull > network.overlap_threshold) | covered
+    covered: npt.NDArray[np.bool_] = shared / smaller > details.covered_threshold
+    return (shared / hull > details.overlap_threshold) | covered
 
 
 def _areas(low: Integers, high: Integers) -> Integers:

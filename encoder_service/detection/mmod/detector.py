@@ -69,10 +69,10 @@ class CnnDetector:
         """Map a box found on a level to the picture."""
 
         def mapped(x: int, y: int) -> tuple[int, int]:
-            far_x, far_y = scaling.to_picture(
+            picture_x, picture_y = scaling.undo_upsampling(
                 scaling.enlarge(x, level.depth), scaling.enlarge(y, level.depth), level
             )
-            return round(far_x), round(far_y)
+            return round(picture_x), round(picture_y)
 
         left, top = mapped(box.left, box.top)
         right, bottom = mapped(box.right, box.bottom)

@@ -16,14 +16,14 @@ from encoder_service.embedding.dlib_weights import cache, files, mmod
 from encoder_service.embedding.dlib_weights.mmod import Mmod
 
 _MAX_BATCH: Final = 4
-"""Pictures scored together at most; larger batches take more memory and are hardly faster."""
+"""Canvases scored together at most; larger batches take more memory and are hardly faster."""
 
 Shape = tuple[int, int]
 """Height and width in pixels."""
 
 
-class Network:
-    """A loaded network. Threads may share it; it runs without the GIL.
+class DetectionNetwork:
+    """dlib's detection network, loaded. Threads may share it; it runs without the GIL.
 
     The device's `image_sizes`, (width, height) after doubling, and `batch_sizes` fix the shapes it runs
     in: a pyramid is padded to the smallest shape that holds it and a batch to the next size, which changes
@@ -36,7 +36,7 @@ class Network:
         layouts = (tiling.lay_out(*size) for size in device.image_sizes)
         self._shapes = sorted(((each.height, each.width) for each in layouts), key=_area)
         self._batch_sizes = sorted(size for size in device.batch_sizes if size <= _MAX_BATCH)
-        # On a CPU a batch takes as long as its pictures one by one, and their memory together.
+        # On a CPU a batch takes as long as its canvases one by one, and their memory together.
         self.max_batch: Final = _MAX_BATCH if device.on_gpu else 1
 
     def warm_up(self) -> None:
@@ -47,7 +47,7 @@ class Network:
     def score(self, pyramids: Sequence[Pyramid]) -> list[Scores]:
         """Score pyramids, those of one shape in one run, and return the scores in their order.
 
-        A picture smaller than the network's receptive field has no cells.
+        A canvas smaller than the network's receptive field has no cells.
         """
         of_shape: dict[Shape, list[int]] = defaultdict(list)
         for index, pyramid in enumerate(pyramids):
@@ -79,12 +79,12 @@ class Network:
         return [score[:rows, :columns] for score, (rows, columns) in zip(scores, own_cells, strict=False)]
 
 
-def load(weights: files.Weights, device: Device, *, cache_folder: Path) -> Network:
+def load(weights: files.Weights, device: Device, *, cache_folder: Path) -> DetectionNetwork:
     """Load the network of an MMOD weights file, converting it on first use.
 
     Raises WeightsInvalid, DeviceMissing.
     """
-    return Network(cache.fetch(cache_folder, weights, convert), mmod.parse(weights.data), device)
+    return DetectionNetwork(cache.fetch(cache_folder, weights, convert), mmod.parse(weights.data), device)
 
 
 def convert(data: bytes) -> bytes:
@@ -95,12 +95,12 @@ def convert(data: bytes) -> bytes:
 
 
 def _stack(pyramids: Sequence[Pyramid], shape: Shape, size: int) -> Scores:
-    if len(pyramids) == size == 1 and pyramids[0].picture.shape[1:] == shape:
-        return pyramids[0].picture[None]
-    pictures = np.zeros((size, 3, *shape), dtype=np.float32)
+    if len(pyramids) == size == 1 and pyramids[0].canvas.shape[1:] == shape:
+        return pyramids[0].canvas[None]
+    canvases = np.zeros((size, 3, *shape), dtype=np.float32)
     for index, pyramid in enumerate(pyramids):
-        pictures[index, :, : pyramid.tiling.height, : pyramid.tiling.width] = pyramid.picture
-    return pictures
+        canvases[index, :, : pyramid.tiling.height, : pyramid.tiling.width] = pyramid.canvas
+    return canvases
 
 
 def _split(indices: Sequence[int], size: int) -> list[Sequence[int]]:

@@ -1,4 +1,4 @@
-"""The network's input: an image at every size, the levels side by side on the mean color."""
+"""The network's input: an image at every size, the levels side by side on a canvas of the mean color."""
 
 import dataclasses
 
@@ -15,12 +15,12 @@ Color = tuple[float, float, float]
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Pyramid:
-    """Float32 planes (3, height, width), RGB minus the mean color, and where each level lies in them.
+    """A canvas, float32 (3, height, width), RGB minus the mean color, and where each level lies on it.
 
     It takes about 45 bytes per pixel of the image after doubling.
     """
 
-    picture: npt.NDArray[np.float32]
+    canvas: npt.NDArray[np.float32]
     tiling: Tiling
     upsample: int
     """How many times the image was doubled."""
@@ -36,11 +36,11 @@ def build(pixels: Pixels, average: Color, *, upsample: int) -> Pyramid:
         level = resizing.double(level)
     _, height, width = level.shape
     layout = tiling.lay_out(width, height)
-    picture = np.zeros((3, layout.height, layout.width), dtype=np.float32)
+    canvas = np.zeros((3, layout.height, layout.width), dtype=np.float32)
     level -= np.array(average, dtype=np.float32)[:, None, None]
     for tile in layout.levels:
         cancellation.check()
         if level.shape[1:] != (tile.height, tile.width):
             level = resizing.resize(level, tile.height, tile.width)
-        picture[:, tile.top : tile.bottom, tile.left : tile.right] = level
-    return Pyramid(picture, layout, upsample)
+        canvas[:, tile.top : tile.bottom, tile.left : tile.right] = level
+    return Pyramid(canvas, layout, upsample)

@@ -36,16 +36,16 @@ class Samples:
 
 def resize(planes: Planes, height: int, width: int) -> Planes:
     """Return the planes in another size, corner on corner. Holds the GIL only between array operations."""
-    return _resize(planes, height, width, cut=False)
+    return _resize(planes, height, width, truncate=False)
 
 
 def double(planes: Planes) -> Planes:
     """Return planes of whole numbers enlarged as by dlib's pyramid_up, truncated to whole numbers."""
     _, height, width = planes.shape
-    return _resize(planes, 2 * height + 1, 2 * width + 2, cut=True)
+    return _resize(planes, 2 * height + 1, 2 * width + 2, truncate=True)
 
 
-def _resize(planes: Planes, height: int, width: int, *, cut: bool) -> Planes:
+def _resize(planes: Planes, height: int, width: int, *, truncate: bool) -> Planes:
     rows = _sample_rows(planes.shape[1], height)
     columns = _sample_columns(planes.shape[2], width)
     left = planes.take(columns.first, axis=2, mode="clip")
@@ -56,8 +56,8 @@ def _resize(planes: Planes, height: int, width: int, *, cut: bool) -> Planes:
         part = slice(begin, begin + strip)
         quick = _blend(left, right, rows, columns, part)
         exact = _blend_exactly(left, right, rows, columns, part)
-        result[:, part] = np.trunc(quick, out=quick) if cut else quick
-        result[:, part, columns.exact_from :] = np.trunc(exact) if cut else exact
+        result[:, part] = np.trunc(quick, out=quick) if truncate else quick
+        result[:, part, columns.exact_from :] = np.trunc(exact) if truncate else exact
     return result
 
 

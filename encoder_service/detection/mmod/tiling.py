@@ -1,4 +1,4 @@
-"""Where the levels of an image pyramid lie in the single picture that is the network's input."""
+"""Where the levels of an image pyramid lie on the canvas, the single image that is the network's input."""
 
 import dataclasses
 import functools
@@ -12,7 +12,7 @@ _BORDER: Final = 11
 
 @dataclasses.dataclass(frozen=True)
 class Level:
-    """The rectangle of one level in the picture, in pixels."""
+    """The rectangle of one level on the canvas, in pixels."""
 
     left: int
     top: int
@@ -32,7 +32,7 @@ class Level:
 
 @dataclasses.dataclass(frozen=True)
 class Tiling:
-    """The levels, largest first, and the size in pixels of the picture that holds them."""
+    """The levels, largest first, and the size in pixels of the canvas that holds them."""
 
     levels: tuple[Level, ...]
     width: int

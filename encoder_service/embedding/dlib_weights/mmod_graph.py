@@ -26,10 +26,11 @@ Double = npt.NDArray[np.float64]
 def write(network: Mmod) -> bytes:
     """Return the ONNX file: `pictures` (n, 3, height, width) -> `scores` (n, rows, columns), float32.
 
-    A picture is RGB minus the mean color. The division by 256, which is exact in binary, and the affine
-    layers are folded into the convolutions. `inside` (n, 1, rows, columns) is 1 for the picture's cells and 0
-    for the padding that makes it fit a batch, so that the padding gives the same zeros as the area beyond the
-    edge of an unpadded picture. Raises WeightsInvalid where layers do not fit together.
+    A picture is the canvas of an image's pyramid, RGB minus the mean color. The division by 256, which is
+    exact in binary, and the affine layers are folded into the convolutions. `inside` (n, 1, rows, columns) is
+    1 for the picture's cells and 0 for the padding that makes it fit a batch, so that the padding gives the
+    same zeros as the area beyond the edge of an unpadded picture. Raises WeightsInvalid where layers do not
+    fit together.
     """
     graph = _Graph()
     channels = 3

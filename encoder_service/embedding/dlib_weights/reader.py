@@ -34,10 +34,10 @@ class Reader:
             raise self.invalid("a float out of range") from None
 
     def boolean(self) -> bool:
-        """Read a bool: ASCII 0 or 1."""
+        """Read a boolean: ASCII 0 or 1."""
         text = self._take(1)
         if text not in (b"0", b"1"):
-            raise self.invalid("no bool")
+            raise self.invalid("not a boolean")
         return text == b"1"
 
     def string(self) -> str:
@@ -45,7 +45,7 @@ class Reader:
         try:
             return self._take(self.integer()).decode("ascii")
         except UnicodeDecodeError:
-            raise self.invalid("no ASCII string") from None
+            raise self.invalid("not an ASCII string") from None
 
     def tensor(self) -> npt.NDArray[np.float32]:
         """Read a tensor: version 2, four dimensions, little-endian float32. Returns a 4-d array."""

@@ -14,7 +14,7 @@ from encoder_service.domain.faces import Detection, DetectorName, EncodeOptions
 from encoder_service.embedding import network as embedding
 from encoder_service.embedding.device import CPU, Device
 from encoder_service.embedding.dlib_weights import files
-from encoder_service.embedding.network import Embedding
+from encoder_service.embedding.network import EmbeddingNetwork
 from encoder_service.pipeline.alignment import Aligner
 from encoder_service.pipeline.quality import QualityAssessor, Thresholds
 from encoder_service.pipeline.scanner import Scanner, SearchSizes
@@ -43,7 +43,7 @@ class Engine:
     """A scanner and the network behind it."""
 
     scanner: Scanner
-    embedding: Embedding
+    embedding: EmbeddingNetwork
     cnn: CnnDetector
 
     def encode(self, image: bytes, options: EncodeOptions = DEFAULT) -> list[Found]:

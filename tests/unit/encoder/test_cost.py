@@ -52,7 +52,7 @@ def test_an_image_costs_by_the_pixels_that_are_searched_decoded_and_cut(
 def test_decoding_a_large_picture_that_is_no_jpeg_is_long_work_by_itself() -> None:
     """Of 46 megapixels it takes a core 0.9 to 1.9 s, by format; a JPEG is decoded at an eighth."""
     assert Plan(Header(6800, 6800)).probes(0) > 2 * cost.SHORT_PROBES
-    assert Plan(Header(6800, 6800, scans=1)).probes(0) == 1
+    assert Plan(Header(6800, 6800, scan_count=1)).probes(0) == 1
 
 
 def test_faces_cost_as_they_are_found() -> None:
@@ -63,12 +63,12 @@ def test_faces_cost_as_they_are_found() -> None:
 
 def test_each_scan_of_a_jpeg_costs_and_too_many_of_a_large_one_are_refused() -> None:
     image = blank(64, 64, "JPEG")
-    scans = read_header(image, ImageLimits()).scans
+    scans = read_header(image, ImageLimits()).scan_count
     assert scans > 5
-    assert read_header(blank(64, 64), ImageLimits()).scans == 0
+    assert read_header(blank(64, 64), ImageLimits()).scan_count == 0
     last = image[image.rindex(b"\xff\xda") : -2]
     longer = image[:-2] + last * (40 - scans) + image[-2:]
-    assert read_header(longer, ImageLimits()).scans == 40
+    assert read_header(longer, ImageLimits()).scan_count == 40
     with pytest.raises(ImageInvalid, match=r"40 scans, .* passes over 4096 pixels; at most 24 "):
         read_header(longer, ImageLimits(max_pixels=64 * 64))
     assert Plan(Header(4000, 4000, 40)).probes(0) > 3 * Plan(Header(4000, 4000, 10)).probes(0)

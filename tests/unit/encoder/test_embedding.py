@@ -13,13 +13,13 @@ from encoder_service.embedding import golden
 from encoder_service.embedding import network as embedding
 from encoder_service.embedding.device import CPU, Device, Precision
 from encoder_service.embedding.dlib_weights import files, graph, resnet
-from encoder_service.embedding.network import Embedding
+from encoder_service.embedding.network import EmbeddingNetwork
 
 WEIGHTS = files.find().resnet
 
 
 @pytest.fixture(scope="module")
-def network(model_cache: Path) -> Embedding:
+def network(model_cache: Path) -> EmbeddingNetwork:
     return embedding.load(files.read(WEIGHTS), Device(CPU, 2), cache_folder=model_cache)
 
 
@@ -47,7 +47,7 @@ def reference(chips: npt.NDArray[np.uint8]) -> npt.NDArray[np.float64]:
 
 
 def test_vectors_of_real_chips_are_dlibs(
-    network: Embedding, chips: npt.NDArray[np.uint8], reference: npt.NDArray[np.float64]
+    network: EmbeddingNetwork, chips: npt.NDArray[np.uint8], reference: npt.NDArray[np.float64]
 ) -> None:
     assert len(chips) >= 4
     vectors = network.embed(chips)
@@ -56,13 +56,13 @@ def test_vectors_of_real_chips_are_dlibs(
 
 
 @pytest.mark.parametrize("size", [2, 7, 32])
-def test_a_chip_has_the_same_vector_alone_and_in_any_batch(network: Embedding, size: int) -> None:
+def test_a_chip_has_the_same_vector_alone_and_in_any_batch(network: EmbeddingNetwork, size: int) -> None:
     chips = np.random.default_rng(size).integers(0, 256, (size, 150, 150, 3), dtype=np.uint8)
     alone = np.concatenate([network.embed(chip[None]) for chip in chips])
     assert np.abs(network.embed(chips) - alone).max() <= 1e-6
 
 
-def test_the_golden_chip_has_the_vector_recorded_from_dlib(network: Embedding) -> None:
+def test_the_golden_chip_has_the_vector_recorded_from_dlib(network: EmbeddingNetwork) -> None:
     golden.check(network, golden.expected("dlib-resnet-v1", WEIGHTS))
 
 
@@ -76,13 +76,13 @@ def test_a_network_with_one_wrong_layer_fails_the_self_test() -> None:
     astray = resnet.ResNet(parsed.layers, average=(122.782, 117.001, 105.298), chip_pixels=150)
     with pytest.raises(ModelDrift):
         golden.check(
-            Embedding(graph.write(astray), Device(CPU, 2)), golden.expected("dlib-resnet-v1", WEIGHTS)
+            EmbeddingNetwork(graph.write(astray), Device(CPU, 2)), golden.expected("dlib-resnet-v1", WEIGHTS)
         )
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 5])
 def test_a_batch_padded_to_a_fixed_size_has_the_same_vectors(
-    network: Embedding, model_cache: Path, count: int
+    network: EmbeddingNetwork, model_cache: Path, count: int
 ) -> None:
     device = Device(CPU, 1, batch_sizes=(2, 4))
     fixed = embedding.load(files.read(WEIGHTS), device, cache_folder=model_cache)
@@ -94,7 +94,7 @@ def test_a_batch_padded_to_a_fixed_size_has_the_same_vectors(
 
 
 def test_half_precision_drifts_no_further_than_documented(
-    network: Embedding, model_cache: Path, chips: npt.NDArray[np.uint8]
+    network: EmbeddingNetwork, model_cache: Path, chips: npt.NDArray[np.uint8]
 ) -> None:
     half = embedding.load(
         files.read(WEIGHTS), Device(CPU, 2), cache_folder=model_cache, precision=Precision.FP16

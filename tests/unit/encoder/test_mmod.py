@@ -14,7 +14,7 @@ from encoder_service.decoding.pixels import Pixels
 from encoder_service.detection.mmod import decoding, network, pyramid, tiling
 from encoder_service.detection.mmod.decoding import Scores
 from encoder_service.detection.mmod.detector import CnnDetector
-from encoder_service.detection.mmod.network import Network
+from encoder_service.detection.mmod.network import DetectionNetwork
 from encoder_service.detection.mmod.pyramid import Pyramid
 from encoder_service.domain.faces import Detection
 from encoder_service.embedding.batcher import Batcher
@@ -25,12 +25,12 @@ WEIGHTS = files.find().mmod
 
 
 @pytest.fixture(scope="module")
-def cnn(model_cache: Path) -> Network:
+def cnn(model_cache: Path) -> DetectionNetwork:
     return network.load(files.read(WEIGHTS), Device(CPU, 1), cache_folder=model_cache)
 
 
 @pytest.fixture(scope="module")
-def detector(cnn: Network) -> CnnDetector:
+def detector(cnn: DetectionNetwork) -> CnnDetector:
     return CnnDetector(cnn.details, lambda built: cnn.score([built])[0], max_pixels=10**7)
 
 
@@ -91,9 +91,9 @@ def test_boxes_after_doubling_twice_are_dlibs(detector: CnnDetector, photos: dic
     assert corners(found) == [face[:4] for face in by_dlib(small, 2)]
 
 
-def test_fixed_shapes_and_batches_change_no_score(cnn: Network, photos: dict[str, Pixels]) -> None:
+def test_fixed_shapes_and_batches_change_no_score(cnn: DetectionNetwork, photos: dict[str, Pixels]) -> None:
     details = cnn.details
-    fixed = Network(
+    fixed = DetectionNetwork(
         network.convert(WEIGHTS.read_bytes()),
         details,
         Device(CPU, 1, image_sizes=((300, 300), (420, 250)), batch_sizes=(2, 4)),
@@ -107,7 +107,7 @@ def test_fixed_shapes_and_batches_change_no_score(cnn: Network, photos: dict[str
 
 
 def test_threads_share_a_detector_whose_runs_are_batched(
-    cnn: Network, detector: CnnDetector, photos: dict[str, Pixels]
+    cnn: DetectionNetwork, detector: CnnDetector, photos: dict[str, Pixels]
 ) -> None:
     names = [name for name in photos for _ in range(3)]
     batcher: Batcher[Pyramid, Scores] = Batcher(cnn.score, max_batch=4, capacity=64, name="cnn")
@@ -143,7 +143,7 @@ boxes = st.lists(
 
 @given(boxes)
 def test_the_first_of_overlapping_boxes_is_kept_as_in_dlib(
-    cnn: Network, sizes: list[tuple[int, int, int, int]]
+    cnn: DetectionNetwork, sizes: list[tuple[int, int, int, int]]
 ) -> None:
     import dlib
 
