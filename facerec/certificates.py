@@ -16,7 +16,7 @@ def read_authorities(path: Path) -> bytes:
     """Read the certificates of trusted CAs, one or several, as PEM. Raises CertificatesInvalid."""
     data = _read(path, "ca_file")
     if not _holds_certificates(data):
-        raise CertificatesInvalid(f"{path} holds no certificate as PEM", "ca_file")
+        raise CertificatesInvalid(f"{path} does not contain a PEM certificate", "ca_file")
     return data
 
 
@@ -27,7 +27,7 @@ def read_pair(cert: Path, key: Path) -> tuple[bytes, bytes]:
     """
     data = _read(cert, "cert_file"), _read(key, "key_file")
     if not _holds_certificates(data[0]):
-        raise CertificatesInvalid(f"{cert} holds no certificate as PEM", "cert_file")
+        raise CertificatesInvalid(f"{cert} does not contain a PEM certificate", "cert_file")
     try:
         ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(cert, key, password=_refuse_password)
     except _Encrypted:
@@ -43,7 +43,7 @@ def _why_unfit(cert: Path, key: Path, error: Exception) -> str:
     reason = getattr(error, "reason", None)
     if reason == "KEY_VALUES_MISMATCH":
         return f"the certificate of {cert} and the key of {key} do not match"
-    return f"{cert} and {key} cannot be used ({reason})" if reason else f"{key} holds no key as PEM"
+    return f"{cert} and {key} cannot be used ({reason})" if reason else f"{key} does not contain a PEM key"
 
 
 class _Encrypted(Exception):

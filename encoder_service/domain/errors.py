@@ -6,7 +6,7 @@ FacerecError
 |   +-- ImageUnsupported  a format or a depth that is not accepted
 |   +-- ImageTooLarge     too many bytes or pixels
 +-- OptionInvalid         an option or a box out of range, or not offered
-+-- IdInvalid             an item of a stream has no id, or one that is too long
++-- IdInvalid             an item of a stream has no id, or an id that is too long
 +-- Overloaded            too many images in flight; retry later
 +-- ModelUnavailable      models not loaded, failed their self-test, or the server is stopping
 WeightsInvalid            a .dat file is missing or not the expected network: the server can't start

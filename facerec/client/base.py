@@ -76,8 +76,8 @@ class BaseClient:
                 letters, digits, dots, dashes and underscores; "" sends none. (The `request_id` of `enroll` is
                 another one.)
             trace_parent: The W3C `traceparent` of the trace that the calls are part of; "" sends none.
-            on_behalf_of: An id of the party that the calls are made for, in the characters of `request_id`: a
-                loaded encoder serves a caller's parties in rotation. "" sends none.
+            on_behalf_of: An id of the caller that this client acts for, in the characters of `request_id`. An
+                encoder under load serves the ids that one client acts for in rotation. "" sends none.
 
         Returns:
             A client of the same class.

@@ -54,7 +54,7 @@ def probe_message(probe: Probe, field: str, *, use_largest_face: bool = False) -
     """The contract's message of a face; `field` is its path in the request, as errors name it.
 
     Raises FacerecError: ENCODING_INVALID where a vector has no space or is not of shape (128,), ID_INVALID
-    where a text is no face id, IMAGE_INVALID where it is none of the three forms.
+    where a text is not a face id, IMAGE_INVALID where `probe` is neither of these nor an image.
     """
     if isinstance(probe, Encoding):
         return v1.Probe(encoding=_encoding(probe, f"{field}.encoding.values").to_message())

@@ -103,7 +103,7 @@ class Security:
         """The credentials of a channel with TLS, from the files as they are now.
 
         Raises:
-            FacerecError: OPTION_INVALID, `field` naming the file, where one cannot be read or is no PEM, or
+            FacerecError: OPTION_INVALID, `field` naming the file, where one cannot be read or is not PEM, or
                 where key and certificate do not fit together.
         """
         if bool(self.cert_file) != bool(self.key_file):

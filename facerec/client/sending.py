@@ -57,7 +57,10 @@ class Requests(Generic[M]):
 
     @contextlib.contextmanager
     def attached_to(self, call: C, address: str) -> Iterator[C]:
-        """Ends the call with the block. Raises what the iterator raised, or else the call's FacerecError."""
+        """Cancel the call when the block ends.
+
+        Raises what the iterator raised, or else the call's FacerecError.
+        """
         self._call = call
         self._started.set()
         try:
@@ -96,7 +99,10 @@ class AsyncRequests(Generic[M]):
 
     @contextlib.contextmanager
     def attached_to(self, call: W, address: str) -> Iterator[W]:
-        """Ends the call with the block. Raises what the iterator raised, or else the call's FacerecError."""
+        """Cancel the call when the block ends.
+
+        Raises what the iterator raised, or else the call's FacerecError.
+        """
         call.add_done_callback(self._keep_status)
         try:
             yield call

@@ -21,7 +21,8 @@ def verify(
         probe: The face: the bytes of an image that shows one, an `Encoding` (which needs a key with
             `encodings`), or the id of a stored face (a key with `scores`).
         max_distance: The largest Euclidean distance, inclusive, that is a match, 0 to 4; needs a key with
-            `scores`. None is the collection's `verify_threshold`, 0.6 from the start.
+            `scores`. None is the collection's `verify_threshold`, which is 0.6 unless
+            it was changed.
         use_largest_face: Whether the largest face of an image that shows several is taken, which is otherwise
             refused. Default: False.
         collection_id: The collection; "" is `default`.
@@ -79,8 +80,8 @@ def identify(
         use_largest_face: Whether the largest face of an image that shows several is taken, which is otherwise
             refused. Default: False.
         min_face_pixels: With `all_faces` the smallest shorter side of a face, in pixels of the upright image,
-            0 to 65535; smaller values cost more. 0 finds faces of about an eighth of the longer side, and
-            smaller ones where there are none.
+            0 to 65535; smaller values cost more. 0 finds faces larger than about a ninth of the longer side,
+            and smaller ones where there are none.
         collection_id: The collection; "" is `default`.
 
     Returns:

@@ -23,9 +23,9 @@ class Options(TypedDict, total=False):
         upsample: How often the image is enlarged by two for the detector to find smaller faces, 0 to 2;
             without `full_resolution` how often at most. Default: 1.
         min_face_pixels: Leaves out faces whose box has a shorter side below this, in pixels of the upright
-            image, 0 to 65535; smaller values cost more. Default: 0, faces of about a ninth of the image's
-            longer side and larger, and smaller ones where there are none.
-        full_resolution: Searches every pixel and cuts faces at full resolution, which with `hog` and
+            image, 0 to 65535; smaller values cost more. Default: 0, faces larger than about a ninth of
+            the image's longer side, and smaller ones where there are none.
+        full_resolution: Searches every pixel and crops faces at full resolution, which with `hog` and
             `upsample=1` gives the vectors of `face_recognition.face_encodings`. Without it a scaled copy is
             searched, which costs less. Default: False.
         alignment: The landmarks by which a face is turned upright, which are part of the encoding's space:
@@ -56,7 +56,7 @@ def encode(
         max_faces: How many faces are kept, the largest first, 0 to 1000. Default: 0, all of them.
         upsample: How often the image is enlarged by two to find smaller faces, 0 to 2. Default: 1.
         min_face_pixels: The least shorter side of a face's box, in pixels of the upright image, 0 to 65535.
-            Default: 0, faces of about a ninth of the longer side, and smaller ones where there are none.
+            Default: 0, faces larger than about a ninth of the longer side, and smaller ones if none is found.
         full_resolution: Whether every pixel is searched and used, as `face_recognition` does. Default: False,
             unless the server's operator chose otherwise.
         alignment: `small` or `large`, where the server offers it; decides the encoding's space. Default:
@@ -65,10 +65,10 @@ def encode(
 
     Returns:
         The faces with their encodings, of float32 and shape (128,), and the image's size. An image without a
-        face has none; that is no error.
+        face has none; that is not an error.
 
     Raises:
-        FacerecError: IMAGE_INVALID (empty, cut off, or no image), IMAGE_TOO_LARGE (beyond
+        FacerecError: IMAGE_INVALID (empty, truncated, or not an image), IMAGE_TOO_LARGE (beyond
             `get_model().limits`), IMAGE_UNSUPPORTED (a format or depth that is not accepted), OPTION_INVALID
             (an option or a box out of range, or not offered).
 
@@ -95,7 +95,7 @@ def detect_faces(image: bytes, **options: Unpack[Options]) -> Call[DetectedImage
         max_faces: How many faces are kept, the largest first, 0 to 1000. Default: 0, all of them.
         upsample: How often the image is enlarged by two to find smaller faces, 0 to 2. Default: 1.
         min_face_pixels: The least shorter side of a face's box, in pixels of the upright image, 0 to 65535.
-            Default: 0, faces of about a ninth of the longer side, and smaller ones where there are none.
+            Default: 0, faces larger than about a ninth of the longer side, and smaller ones if none is found.
         full_resolution: Whether every pixel is searched. Default: False, unless the server's operator chose
             otherwise.
         alignment: Which landmarks each face has: `small` (5 points) or `large` (68), where the server offers
@@ -106,7 +106,7 @@ def detect_faces(image: bytes, **options: Unpack[Options]) -> Call[DetectedImage
         The faces, the largest first, and the image's size.
 
     Raises:
-        FacerecError: IMAGE_INVALID (empty, cut off, or no image), IMAGE_TOO_LARGE (beyond
+        FacerecError: IMAGE_INVALID (empty, truncated, or not an image), IMAGE_TOO_LARGE (beyond
             `get_model().limits`), IMAGE_UNSUPPORTED (a format or depth that is not accepted), OPTION_INVALID
             (an option out of range, or not offered).
 

@@ -24,8 +24,8 @@ def enroll(
     the second call is also answered as the first was.
 
     Args:
-        person_id: The caller's id of the person, 1 to 128 characters, kept in Unicode's normal form C,
-            without control characters and without a space at either end.
+        person_id: The caller's id of the person, 1 to 128 characters, stored in Unicode Normalization Form C
+            (NFC), without control characters and without a space at either end.
         *faces: 1 to 64 faces: the bytes of an image that shows one, an `Encoding` (which needs a key with
             `encodings`), or the id of a stored face (a key with `scores`); in a `NewFace` with the caller's
             own reference.

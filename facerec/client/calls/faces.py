@@ -114,7 +114,7 @@ def delete_face(face_id: str, *, collection_id: str = "") -> Call[Erasure]:
         collection_id: The collection; "" is `default`.
 
     Returns:
-        The receipt. Where there is no face of that id, its count is 0 and it has no id: that is no error.
+        The receipt. Where there is no face of that id, its count is 0 and it has no id: that is not an error.
 
     Raises:
         FacerecError: ID_INVALID, COLLECTION_NOT_FOUND.

@@ -111,7 +111,8 @@ def delete_person(person_id: str, *, collection_id: str = "") -> Call[Erasure]:
         collection_id: The collection; "" is `default`.
 
     Returns:
-        The receipt. Where there is no person of that id, its counts are 0 and it has no id: that is no error.
+        The receipt. Where there is no person of that id, its counts are 0 and it has no id: that is not
+            an error.
 
     Raises:
         FacerecError: ID_INVALID, COLLECTION_NOT_FOUND.

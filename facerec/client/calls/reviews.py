@@ -60,8 +60,8 @@ def list_duplicates(
         collection_id: The collection; "" is `default`.
 
     Returns:
-        An iterator over pairs, in the order in which their first and then their second person was enrolled,
-        those of one page nearest first; of the asyncio client an asynchronous one.
+        An iterator over pairs, by the time at which their first and then their second person was enrolled,
+        within a page nearest first; of the asyncio client an asynchronous one.
 
     Raises:
         FacerecError: COLLECTION_NOT_FOUND, ID_INVALID, OPTION_INVALID.
@@ -124,19 +124,19 @@ def list_audit_events(
     Pages are fetched while the loop runs; each is a call with a deadline of its own, and may raise.
 
     Args:
-        person_id: Only events about this person, who must still be enrolled. None for all persons.
-        kind: `changes` for events that changed the collection, or read it or a person as a whole; `decisions`
-            for verifications, identifications and comparisons. "" for both.
+        person_id: Only events about this person, who must be enrolled. None for all persons.
+        kind: `changes` for changes of the collection, and for exports of it or of a person; `decisions` for
+            verifications, identifications and comparisons. "" for both.
         start_time: Only events from this time on, with a time zone. None is the beginning.
         end_time: Only events before this time, with a time zone. None is now.
         page_size: How many events one call fetches, 1 to 1000. 0 is 100.
-        collection_id: The collection, which may have been erased since; "" is `default`.
+        collection_id: The collection, which may have been erased; "" is `default`.
 
     Returns:
         An iterator over events; of the asyncio client an asynchronous one.
 
     Raises:
-        FacerecError: PERSON_NOT_FOUND (nobody of that id is enrolled any more), ID_INVALID, OPTION_INVALID.
+        FacerecError: PERSON_NOT_FOUND (no person of that id is enrolled), ID_INVALID, OPTION_INVALID.
 
     Example:
         >>> [event.action for event in collections.list_audit_events(kind="changes", person_id="ann")]

@@ -20,7 +20,7 @@ class AuditEvent:
             without its prefix.
         caller: The name of the key or certificate that made the call; "" where the services ask for none.
         person_tag: A keyed hash of the person's id, 32 hexadecimal characters, which cannot be traced to the
-            person once the person is erased. "" where it is about nobody, or about several persons.
+            person once the person is erased. "" where it is about no person, or about several.
         persons: How many persons it is about.
         faces: How many faces it is about.
         match: What VERIFY, IDENTIFY or COMPARE decided; None for any other action.

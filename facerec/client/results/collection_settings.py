@@ -127,7 +127,7 @@ def _refused(names: tuple[str, ...] | None) -> v1.RefusedQualities | None:
     for name in names:
         if name not in QUALITY_REASONS:
             raise FacerecError(
-                f"{name} is none of {', '.join(QUALITY_REASONS)}",
+                f"{name}: must be one of {', '.join(QUALITY_REASONS)}",
                 reason=Reason.OPTION_INVALID,
                 field="settings.quality.refused.reasons",
             )

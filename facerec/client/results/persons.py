@@ -13,7 +13,7 @@ class Person:
     """A person of a collection.
 
     Attributes:
-        person_id: The caller's id of the person, in Unicode's normal form C.
+        person_id: The caller's id of the person, in Unicode Normalization Form C (NFC).
         display_name: The display text; "" where there is none.
         face_count: How many faces the person has.
         create_time: When the person was first enrolled.

@@ -38,13 +38,13 @@ class Recall:
     Attributes:
         indexed: Whether the collection is searched by an index. Where it is not, every answer is exact, and
             nothing else is set.
-        samples: How many searches were compared, half of them for faces far from the centers that the index
-            is built over. Fewer than asked for where the deadline came near or persons are fewer.
+        samples: How many searches were compared, half of them for faces far from their person's centers,
+            over which the index is built. Fewer than asked for where the deadline came near or persons are fewer.
         recall: The share of searches for which the index alone found the nearest person, of those for faces
             drawn at random for which an exact scan found anybody.
         agreement: The share of searches that `identify` answers as an exact scan does.
         confirmed: The share of searches for which `identify` ran an exact scan.
-        far_recall: The same share of the searches for faces far from those centers.
+        far_recall: As `recall`, of the searches for faces far from their person's centers.
     """
 
     indexed: bool

@@ -58,20 +58,20 @@ def encrypt_the_key(authority: Authority, stem: str) -> None:
 
 
 FAULTS: dict[str, tuple[Spoil, str, str]] = {
-    "a certificate that is none": (write(".pem", "junk"), "cert_file", "holds no certificate"),
-    "a certificate cut short": (cut(".pem"), "cert_file", "holds no certificate"),
-    "an empty certificate": (write(".pem", ""), "cert_file", "holds no certificate"),
+    "a certificate that is none": (write(".pem", "junk"), "cert_file", "does not contain a PEM certificate"),
+    "a certificate cut short": (cut(".pem"), "cert_file", "does not contain a PEM certificate"),
+    "an empty certificate": (write(".pem", ""), "cert_file", "does not contain a PEM certificate"),
     "no certificate": (remove(".pem"), "cert_file", "No such file"),
-    "a key that is none": (write(".key", "junk"), "key_file", "holds no key"),
-    "a key cut short": (cut(".key"), "key_file", "holds no key"),
+    "a key that is none": (write(".key", "junk"), "key_file", "does not contain a PEM key"),
+    "a key cut short": (cut(".key"), "key_file", "does not contain a PEM key"),
     "no key": (remove(".key"), "key_file", "No such file"),
     "a key before its certificate": (renew_the_key_alone, "key_file", "do not match"),
     "an encrypted key": (encrypt_the_key, "key_file", "is encrypted"),
 }
 CA_FAULTS: dict[str, tuple[Spoil, str, str]] = {
-    "a CA that is none": (write(".pem", "junk"), "ca_file", "holds no certificate"),
-    "a CA cut short": (cut(".pem"), "ca_file", "holds no certificate"),
-    "an empty CA": (write(".pem", ""), "ca_file", "holds no certificate"),
+    "a CA that is none": (write(".pem", "junk"), "ca_file", "does not contain a PEM certificate"),
+    "a CA cut short": (cut(".pem"), "ca_file", "does not contain a PEM certificate"),
+    "an empty CA": (write(".pem", ""), "ca_file", "does not contain a PEM certificate"),
     "no CA": (remove(".pem"), "ca_file", "No such file"),
 }
 
