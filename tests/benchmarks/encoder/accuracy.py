@@ -117,7 +117,7 @@ def _longer_side(image: bytes) -> int:
 
 
 def run(folder: Path | None, sides: Sequence[tuple[int, int]]) -> None:
-    """Print the table of profiles and what each decides otherwise."""
+    """Print how each profile differs from full resolution, and the pairs that it decides otherwise."""
     taken = take(pictures.photos(folder), engine.build())
     rows, notes = [], []
     for first, again in sides:
@@ -139,15 +139,15 @@ def run(folder: Path | None, sides: Sequence[tuple[int, int]]) -> None:
         notes += [f"{first}: missed {each}" for each in result.missed]
         notes += [f"{first}: decided otherwise on {each}" for each in result.otherwise]
     head = (
-        "copy's longer side",
-        "least face",
-        "recall",
-        "of every face",
+        "longer sides of the copies",
+        "faces from",
+        "of these found",
+        "of all faces found",
         "added",
         "same box",
-        "median",
+        "distance, median",
         "p90",
         "largest",
     )
-    print(table((*head, "decided otherwise"), rows))
+    print(table((*head, "pairs decided otherwise"), rows))
     print("\n".join(notes) or "nothing missed, nothing decided otherwise")
