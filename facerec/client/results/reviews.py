@@ -39,7 +39,8 @@ class Recall:
         indexed: Whether the collection is searched by an index. Where it is not, every answer is exact, and
             nothing else is set.
         samples: How many searches were compared, half of them for faces far from their person's centers,
-            over which the index is built. Fewer than asked for where the deadline came near or persons are fewer.
+            over which the index is built. Fewer than asked for where the deadline came near or there are
+            fewer persons.
         recall: The share of searches for which the index alone found the nearest person, of those for faces
             drawn at random for which an exact scan found anybody.
         agreement: The share of searches that `identify` answers as an exact scan does.
