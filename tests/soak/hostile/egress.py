@@ -58,14 +58,14 @@ class Seen:
 
     @property
     def calls_out(self) -> bool:
-        """Whether it looked up a name or turned to another machine."""
-        return bool(self.watch.names or self.watch.foreign)
+        """Whether it looked up a name or tried to connect to another machine."""
+        return bool(self.watch.names or self.watch.remote)
 
     @property
     def figure(self) -> str:
         """It in a line."""
         watch = self.watch
-        parts = [f"looked up {_list(watch.names)}", f"would have called {_list(watch.foreign)}"]
+        parts = [f"looked up {_list(watch.names)}", f"would have called {_list(watch.remote)}"]
         parts += [f"called {len(watch.peers)} here", f"wrote {len(watch.written)} files and folders"]
         return "; ".join([f"{self.command}: {', '.join(parts)}", *self.wrong])
 
@@ -100,8 +100,8 @@ class Examination:
     def seen(self, command: str, said: Stated) -> Seen:
         """Examine one command."""
         watch = self._commands.watches[command]
-        wrong = [f"looked up {name}" for name in watch.names] + [f"called {peer}" for peer in watch.foreign]
-        wrong += [f"hid {call}" for call in watch.unseen]
+        wrong = [f"looked up {name}" for name in watch.names] + [f"called {peer}" for peer in watch.remote]
+        wrong += [f"unreadable {call}" for call in watch.unreadable]
         wrong += [*self._wrong_peers(watch, said), *self._wrong_files(watch, said)]
         return Seen(command, watch, tuple(sorted(wrong)))
 

@@ -22,7 +22,7 @@ def watched(code: str, folder: Path) -> tuple[Watch, int]:
         pytest.skip(f"this machine does not let processes be watched: {error}")
     status = process.wait(60)
     watch.end()
-    assert not watch.unseen
+    assert not watch.unreadable
     return watch, status
 
 
@@ -35,14 +35,14 @@ def test_a_connection_to_another_machine_is_recorded_and_refused(
 ) -> None:
     code = f"import socket, sys; sys.exit(socket.socket(socket.{family}).connect_ex(({host!r}, 443)))"
     watch, status = watched(code, tmp_path)
-    assert watch.foreign == {f"{host.removeprefix('::ffff:')}:443"}
+    assert watch.remote == {f"{host.removeprefix('::ffff:')}:443"}
     assert os.strerror(status) == "Network is unreachable"
 
 
 def test_a_datagram_to_another_machine_is_recorded_and_refused(tmp_path: Path) -> None:
     code = "import socket; socket.socket(type=socket.SOCK_DGRAM).sendto(b'x', ('192.0.2.1', 514))"
     watch, status = watched(code, tmp_path)
-    assert watch.foreign == {"192.0.2.1:514"}
+    assert watch.remote == {"192.0.2.1:514"}
     assert status == 1
 
 
@@ -52,7 +52,7 @@ def test_a_name_lookup_is_recorded_wherever_the_name_server_is(tmp_path: Path) -
         f"asking.connect(('192.0.2.53', 53)); asking.send({QUERY!r})"
     )
     watch, status = watched(code, tmp_path)
-    assert (watch.names, watch.foreign, status) == ({"faceres.example"}, set(), 0)
+    assert (watch.names, watch.remote, status) == ({"faceres.example"}, set(), 0)
 
 
 def test_connections_on_this_machine_pass(tmp_path: Path) -> None:
@@ -66,7 +66,7 @@ def test_connections_on_this_machine_pass(tmp_path: Path) -> None:
             f"socket.socket(socket.AF_UNIX).connect({path!r})",
             tmp_path,
         )
-    assert (watch.peers, watch.foreign, status) == ({f"127.0.0.1:{port}", path}, set(), 0)
+    assert (watch.peers, watch.remote, status) == ({f"127.0.0.1:{port}", path}, set(), 0)
 
 
 def test_files_written_by_a_process_and_its_children_are_recorded_and_files_read_are_not(
