@@ -25,5 +25,5 @@ def report() -> None:
 def _write(descriptor: int, text: bytes) -> None:
     try:  # noqa: SIM105 - contextlib is slow to import
         os.write(descriptor, text)
-    except OSError:  # the reader has gone
+    except OSError:  # the reader has closed the pipe
         pass

@@ -40,7 +40,7 @@ def is_loopback_target(target: str) -> bool:
 
 
 def _host(address: str) -> str:
-    """The host of `HOST`, `HOST:PORT`, `[IPV6]` or `[IPV6]:PORT`; empty where it is none of these."""
+    """The host of `HOST`, `HOST:PORT`, `[IPV6]` or `[IPV6]:PORT`; empty for any other text."""
     if address.startswith("["):
         host, bracket, port = address[1:].partition("]")
         known = bracket and ":" in host and (not port or (port[0] == ":" and _is_port(port[1:])))

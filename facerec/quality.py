@@ -25,8 +25,8 @@ class Quality:
 
     Attributes:
         face_pixels: The shorter side of the face's box, in pixels of the upright image.
-        sharpness: How much neighboring pixels differ over how much all of them do, 0 to 8; below about 0.1 a
-            face is blurred.
+        sharpness: The standard deviation of the luma's Laplacian over that of the luma, 0 to 8; a face is
+            blurred below about 0.1.
         brightness: The mean luma, as a share of white, 0 to 1.
         contrast: The standard deviation of the luma, as a share of white, 0 to 0.5.
         roll_degrees: The rotation in the image plane, clockwise, -180 to 180 degrees.
@@ -39,9 +39,9 @@ class Quality:
         unevenness: The difference of the skin's brightness between the brightest and the darkest corner of
             the face, over their sum, 0 to 1.
         reasons: Why the face is of poor quality, by the server's thresholds, of `QUALITY_REASONS`: TOO_SMALL,
-        BLURRED,
-            TOO_DARK, TOO_BRIGHT, LOW_CONTRAST, TURNED, CUT_BY_BORDER, NOISY, COMPRESSED, UNEVEN_LIGHT; empty
-            where it is not. Reasons that only a newer encoder knows are left out.
+            BLURRED, TOO_DARK, TOO_BRIGHT, LOW_CONTRAST, TURNED, CUT_BY_BORDER, NOISY, COMPRESSED,
+            UNEVEN_LIGHT; empty for a face of good quality. Reasons that only a newer encoder knows are left
+            out.
     """
 
     face_pixels: int

@@ -21,14 +21,14 @@ _ACCEPTED: Final = re.compile(
     re.DOTALL,
 )
 _PHOTOS: Final = ("HEIC", "AVIF", "JPEG 2000", "JPEG XL")
-"""The formats of photos among those that are not accepted."""
+"""Photo formats that are not accepted."""
 
 HEAD_BYTES: Final = 1024
 """How many of a file's first bytes are needed."""
 
 
 def foreign_format(data: bytes) -> str | None:
-    """The name of the known, not accepted format that the bytes begin like; None for any other."""
+    """The name of the format that the bytes begin like and that is not accepted; None for any other."""
     head = data[:HEAD_BYTES]
     return next((name for name, pattern in _FOREIGN.items() if pattern.match(head)), None)
 

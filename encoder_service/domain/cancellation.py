@@ -24,7 +24,7 @@ class Cancellable:
         self._ended: Future[None] = Future()
 
     def cancel(self) -> None:
-        """End the work at its next `check`, and whatever it waits for at once."""
+        """End the work at its next `check`, and immediately what it waits for."""
         self._ended.cancel()
 
     def run(self, work: Callable[[], Result]) -> Result:
