@@ -25,17 +25,17 @@ def network(model_cache: Path) -> EmbeddingNetwork:
 
 @pytest.fixture(scope="module")
 def chips(sample_photos: Path, face_recognition: Any) -> npt.NDArray[np.uint8]:
-    """Chips of the faces in the sample photos, cut by dlib."""
+    """Chips of the faces in the sample photos, extracted by dlib."""
     import dlib
 
     api = face_recognition.api
-    cut = []
+    extracted = []
     for path in sorted(sample_photos.glob("*.jpg")):
         pixels = np.asarray(Image.open(path).convert("RGB"))
         for location in api.face_locations(pixels, number_of_times_to_upsample=0):
             box = api._css_to_rect(location)
-            cut.append(dlib.get_face_chip(pixels, api.pose_predictor_5_point(pixels, box), 150, 0.25))
-    return np.stack(cut)
+            extracted.append(dlib.get_face_chip(pixels, api.pose_predictor_5_point(pixels, box), 150, 0.25))
+    return np.stack(extracted)
 
 
 @pytest.fixture(scope="module")

@@ -36,7 +36,7 @@ def detector(cnn: DetectionNetwork) -> CnnDetector:
 
 @pytest.fixture(scope="module")
 def photos(sample_photos: Path) -> dict[str, Pixels]:
-    """Small pictures: faces alone, twice, turned, cut by the border, in a strip; and none."""
+    """Small pictures: faces alone, twice, turned, cropped by the border, in a strip; and none."""
     obama = Image.open(sample_photos / "obama.jpg").convert("RGB")
     biden = Image.open(sample_photos / "biden.jpg").convert("RGB").crop((330, 150, 830, 650))
     pair = Image.new("RGB", (420, 250), (90, 120, 60))
@@ -46,7 +46,7 @@ def photos(sample_photos: Path) -> dict[str, Pixels]:
         "one": obama.resize((212, 279)),
         "two": pair,
         "turned": biden.resize((170, 170)).rotate(17, expand=True),
-        "cut": biden.crop((150, 60, 500, 500)).resize((120, 150)),
+        "cropped": biden.crop((150, 60, 500, 500)).resize((120, 150)),
         "wide": obama.crop((150, 110, 900, 440)).resize((330, 130)),
         "none": Image.effect_noise((150, 120), 60).convert("RGB"),
     }
@@ -71,7 +71,7 @@ def corners(found: Sequence[Detection]) -> list[tuple[int, int, int, int]]:
 
 @pytest.mark.parametrize(
     ("name", "upsample", "faces"),
-    [("one", 0, 1), ("two", 0, 2), ("turned", 0, 1), ("wide", 0, 1), ("none", 0, 0), ("cut", 1, 1)],
+    [("one", 0, 1), ("two", 0, 2), ("turned", 0, 1), ("wide", 0, 1), ("none", 0, 0), ("cropped", 1, 1)],
 )
 def test_boxes_are_dlibs_to_the_pixel(
     detector: CnnDetector, photos: dict[str, Pixels], name: str, upsample: int, faces: int

@@ -155,9 +155,9 @@ def test_a_face_of_few_pixels_is_too_small(faces: dict[str, tuple[Image.Image, B
 def test_a_face_cut_by_the_border_is_recognized(faces: dict[str, tuple[Image.Image, BoundingBox]]) -> None:
     image, box = faces["obama.jpg"]
     left = box.left + box.width // 4
-    cut = image.crop((left, 0, image.width, image.height))
+    cropped = image.crop((left, 0, image.width, image.height))
     shifted = dataclasses.replace(box, left=box.left - left, right=box.right - left)
-    quality = judged(cut, shifted)
+    quality = judged(cropped, shifted)
     assert quality.outside == pytest.approx(0.25, abs=0.01)
     assert QualityReason.CUT_BY_BORDER in quality.reasons
 

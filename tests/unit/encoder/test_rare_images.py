@@ -49,12 +49,12 @@ def test_a_photo_with_a_video_behind_it_is_read_as_the_photo() -> None:
 
 
 @pytest.mark.parametrize("progressive", [False, True])
-@pytest.mark.parametrize("cut", [1, 2, 30, 300])
+@pytest.mark.parametrize("missing_bytes", [1, 2, 30, 300])
 def test_a_jpeg_without_its_last_bytes_is_read_as_face_recognition_does(
-    monkeypatch: pytest.MonkeyPatch, progressive: bool, cut: int
+    monkeypatch: pytest.MonkeyPatch, progressive: bool, missing_bytes: int
 ) -> None:
     large = np.asarray(Image.fromarray(COLORS).resize((640, 640)))
-    data = encoded(large, "JPEG", quality=90, progressive=progressive)[:-cut]
+    data = encoded(large, "JPEG", quality=90, progressive=progressive)[:-missing_bytes]
     pixels = images.decode(data, LIMITS)
     monkeypatch.setattr(ImageFile, "LOAD_TRUNCATED_IMAGES", True)
     assert (pixels == pillow_rgb(data)).all()
@@ -73,8 +73,8 @@ def test_a_jpeg_that_lacks_more_than_its_last_rows_is_refused(
         large = Image.fromarray(COLORS).resize((640, 640)).convert(mode)
         large.save(out, "JPEG", quality=90, progressive=progressive)
         data = out.getvalue()
-    cut = data[: len(data) * 9 // 10] if not progressive else data[: data.rindex(b"\xff\xda")]
-    with pytest.raises(ImageInvalid, match="truncated"), Picture(cut, LIMITS) as picture:
+    truncated = data[: len(data) * 9 // 10] if not progressive else data[: data.rindex(b"\xff\xda")]
+    with pytest.raises(ImageInvalid, match="truncated"), Picture(truncated, LIMITS) as picture:
         picture.pixels(scale)
 
 
