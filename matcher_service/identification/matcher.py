@@ -21,10 +21,9 @@ from matcher_service.identification.photos import (
 )
 from matcher_service.identification.query import Query, VerifyResult
 from matcher_service.identification.repository import DecisionRepository
-from matcher_service.identification.search import Search
+from matcher_service.identification.search import SEARCHES_IN_FLIGHT, Search
 
 DEFAULT_MAX_CANDIDATES = 5
-SEARCHES_IN_FLIGHT = 8  # of one call: half of the probes that share a scan
 
 
 class Matcher:

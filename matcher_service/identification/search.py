@@ -23,6 +23,8 @@ from matcher_service.postgres.driver_errors import retried_on_schema_change
 REDUCED_PROBES = 0.25
 REDUCED_ACCEPTANCE = 0.85
 
+SEARCHES_IN_FLIGHT = 8  # of one call: half of the probes that share a scan
+
 
 class Search:
     """Finds the people near a face.
@@ -73,6 +75,11 @@ class Search:
             self._scanner.check_capacity(query.collection_id)
             first = await self._query(query)
         return first
+
+    async def search_exactly(self, query: Query) -> SearchResult:
+        """Find the candidates by comparing every face. Raises as `decide`."""
+        first = await self._query(dataclasses.replace(query, exact_only=True))
+        return (await self._scanner.scan(query)).found if first.search == "later" else first.found
 
     async def search_index(self, query: Query) -> SearchResult:
         """Find the candidates, accepting any index result. Raises as `decide`.

@@ -7,10 +7,12 @@ import uuid
 import weakref
 
 from matcher_service.admission import FairSemaphore
+from matcher_service.domain.concurrency import gather_or_cancel
 from matcher_service.domain.content_hash import content_id, request_digest
 from matcher_service.domain.errors import Overloaded, PersonNotFound, RequestIdReused
 from matcher_service.domain.faces import Encoder, Encoding, EnrolledFace, Enrollment, Face, Probe
 from matcher_service.identification.photos import ResolvedProbe, check_space, no_such_face, single_faces
+from matcher_service.identification.search import SEARCHES_IN_FLIGHT
 from matcher_service.persons import enrollment_repository as stored
 from matcher_service.persons.duplicate_refusal import DuplicateFound, SearchOutdated
 from matcher_service.persons.enrollment_policy import EnrollmentPolicy, face_duplicate
@@ -115,8 +117,8 @@ class Enroller:
         for index in new:
             check_space(resolved[index].face, request.items[index].probe, known.space)
             self._policy.check_quality(resolved[index], request.items[index].probe, known.policy)
-        checks = {
-            index: await self._policy.check_duplicates(
+        searches = (
+            self._policy.check_duplicates(
                 request.collection_id,
                 request.person_id,
                 resolved[index].face,
@@ -125,7 +127,8 @@ class Enroller:
                 scores=request.scores,
             )
             for index in new
-        }
+        )
+        checks = dict(zip(new, await gather_or_cancel(searches, limit=SEARCHES_IN_FLIGHT), strict=True))
         faces = []
         for index, item in enumerate(request.items):
             face = resolved[index].face if index in checks else None

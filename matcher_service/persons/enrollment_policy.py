@@ -53,14 +53,14 @@ class EnrollmentPolicy:
         *,
         scores: bool = True,
     ) -> DuplicateCheck | None:
-        """Search for another person within the duplicate threshold, by the index if there is one.
+        """Search for another person within the duplicate threshold.
 
         Returns the nearest with `scores`, else the first by person id. Returns None without a search if the
         policy allows duplicates, or if a caller without scores may have chosen the vector.
 
-        The index result is accepted, since an exact scan of a large collection for each new face would limit
-        enrollment to a few per second. The search runs before the transaction, which for the policy `refuse`
-        then compares with the faces enrolled since. Raises what Search raises.
+        For the policy `flag` an index result is accepted: exact scans of a large collection would limit
+        enrollment to some twenty per second. For `refuse` every face is compared. The search runs before the
+        transaction, which for `refuse` then compares with the faces enrolled since. Raises as Search does.
         """
         if policy.duplicates == "allow" or rights.caller_controls_vector(probe):
             return None
@@ -70,7 +70,8 @@ class EnrollmentPolicy:
         self, collection_id: str, person_id: str, face: Encoding | uuid.UUID, policy: Policy, *, scores: bool
     ) -> DuplicateCheck:
         query = Query(collection_id, face, policy.duplicate_threshold, 2, scores=scores)
-        found = await self._search.search_index(query)
+        refuses = policy.duplicates == "refuse"
+        found = await (self._search.search_exactly(query) if refuses else self._search.search_index(query))
         others = [candidate for candidate in found.candidates if candidate.person_id != person_id]
         return DuplicateCheck(found.mode, others[0] if others else None)
 

@@ -75,7 +75,8 @@ class _DuplicatePolicyEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Dupli
     DUPLICATE_POLICY_REFUSE: _DuplicatePolicy.ValueType  # 3
     """DUPLICATE_POLICY_REFUSE enrolls nothing and answers FACE_DUPLICATE, whose
     ErrorInfo names the other person, as EnrolledFace.duplicate does, in its
-    metadata as `person_id`. Of concurrent calls that enroll one face for
+    metadata as `person_id`. The face is compared with every face of the
+    collection, without the index. Of concurrent calls that enroll one face for
     several persons, one succeeds. ImportFaces, which does not check for
     duplicates, is refused unless it sets ignore_duplicate_policy. Enroll
     answers OVERLOADED if others, such as an import, enroll faster than it can
@@ -100,7 +101,8 @@ answer.
 DUPLICATE_POLICY_REFUSE: DuplicatePolicy.ValueType  # 3
 """DUPLICATE_POLICY_REFUSE enrolls nothing and answers FACE_DUPLICATE, whose
 ErrorInfo names the other person, as EnrolledFace.duplicate does, in its
-metadata as `person_id`. Of concurrent calls that enroll one face for
+metadata as `person_id`. The face is compared with every face of the
+collection, without the index. Of concurrent calls that enroll one face for
 several persons, one succeeds. ImportFaces, which does not check for
 duplicates, is refused unless it sets ignore_duplicate_policy. Enroll
 answers OVERLOADED if others, such as an import, enroll faster than it can

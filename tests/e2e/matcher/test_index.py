@@ -13,6 +13,7 @@ import pytest
 import structlog.testing
 
 from facerec.encoder.v1 import encoder_pb2
+from facerec.errors import Reason
 from facerec.matcher.v1 import matcher_pb2 as pb
 from facerec.matcher.v1 import matcher_pb2_grpc
 from matcher_service.identification.search import REDUCED_PROBES
@@ -22,6 +23,8 @@ from matcher_service.postgres.connections import owner as session
 from matcher_service.postgres.connections.owner import LOCK_KEY
 from matcher_service.postgres.statements import partition_name
 from tests.benchmarks.vectors import Dataset, Faces
+from tests.e2e.matcher.catalog import change_settings
+from tests.e2e.matcher.requests import enroll, refused
 from tests.fixtures import dataset
 from tests.fixtures.matcher import RunningMatcher
 from tests.fixtures.waiting import until
@@ -125,6 +128,25 @@ async def test_a_caller_or_a_collection_may_ask_for_exact_searches(
     assert (asked.mode, asked.exact, asked.faces_searched) == (EXACT, True, len(faces.people))
     await administrator.execute("UPDATE facerec.collection SET exact_only = true")
     assert (await identify(matcher, vector)).mode == EXACT
+
+
+async def test_a_collection_that_refuses_duplicates_finds_those_that_its_index_misses(
+    matcher: RunningMatcher, faces: Faces, administrator: asyncpg.Connection, database_url: str
+) -> None:
+    await maintain(database_url)
+    await administrator.execute("UPDATE facerec.collection SET index_effort = 1")
+    vectors = [each for each in PEOPLE.genuine(60).encodings if nearest(faces, each)[1] <= 0.5]
+    missed = []
+    for vector in vectors:
+        flagged = await matcher.stub.Enroll(enroll("again", probe(vector)))
+        if not flagged.faces[0].HasField("duplicate"):
+            missed.append(vector)
+        await matcher.stub.DeletePerson(pb.DeletePersonRequest(person_id="again"))
+    assert missed
+    await change_settings(matcher, duplicate_policy=pb.DUPLICATE_POLICY_REFUSE)
+    for vector in missed:
+        with refused(Reason.FACE_DUPLICATE, "items[0].probe"):
+            await matcher.stub.Enroll(enroll("again", probe(vector)))
 
 
 async def test_the_measured_number_of_probes_is_used_in_searches(
