@@ -1,5 +1,6 @@
 """Adding and deleting people in a collection of a million faces, and enrollments per second."""
 
+import contextlib
 import functools
 import itertools
 import tempfile
@@ -54,6 +55,9 @@ async def run(
 
 async def rates(stage: Stage, fresh: "Newcomers", rounds: int, seconds: float) -> list[Figure]:
     """Enrollments per second: with index and check, with the index, with neither, with an exact check."""
+    unindexed = pb.DeleteCollectionRequest(collection_id=UNINDEXED)
+    with contextlib.suppress(grpc.aio.AioRpcError):  # there is one if a run was cut short
+        await stage.calls.collections.DeleteCollection(unindexed)
     await stage.calls.collections.CreateCollection(pb.CreateCollectionRequest(collection_id=UNINDEXED))
     kinds = {
         "index and duplicate check": ("default", FLAG),
@@ -70,7 +74,7 @@ async def rates(stage: Stage, fresh: "Newcomers", rounds: int, seconds: float) -
     finally:
         await put_policy(stage, FLAG)
         await erase_newcomers(stage.url)
-        await stage.calls.collections.DeleteCollection(pb.DeleteCollectionRequest(collection_id=UNINDEXED))
+        await stage.calls.collections.DeleteCollection(unindexed)
     medians = {name: float(np.median(values)) for name, values in seen.items()}
     return [
         (Figure.at_least if name in GOALS else _without_goal)(
@@ -127,7 +131,8 @@ class Newcomers:
             response = await self._stage.calls.stub.Enroll(request, timeout=30)
         except grpc.aio.AioRpcError as error:
             # Refused as a duplicate, it was searched for all the same.
-            assert from_rpc_error(error, "the matcher").reason is Reason.FACE_DUPLICATE
+            failure = from_rpc_error(error, "the matcher")
+            assert failure.reason is Reason.FACE_DUPLICATE, failure
         else:
             assert response.person_created
 
