@@ -83,7 +83,7 @@ class Calibrator:
         Raises CollectionNotFound, StoreUnavailable, Overloaded, and CalibrationUnsupported with the number of
         pairs that it requires.
         """
-        async with self._database.maintenance_session(collection_id) as session:
+        async with self._database.review_session(collection_id) as session:
             row = await session.required_row("get_collection")
             faces = row["estimated_faces"]
             drawn, vectors = await _draw(session, target.persons)

@@ -23,8 +23,8 @@ class Curve:
     far_high: Sequence[float]
 
 
-class Evidence:
-    """Reads calibrations and caches them."""
+class CalibrationCache:
+    """Reads the false match rates of stored calibrations (their `evidence`) and caches them."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

@@ -62,7 +62,7 @@ class Reviewer:
         ends = time.monotonic() + min(PAGE_SECONDS, call.remaining_seconds(2 * PAGE_SECONDS) / 2)
         found: list[Pair] = []
         async with (
-            self._database.maintenance_session(listed.collection_id) as session,
+            self._database.review_session(listed.collection_id) as session,
             session.transaction(),
         ):
             head = await session.required_row("begin_review", max_distance=listed.max_distance)

@@ -80,6 +80,6 @@ def check_space(face: Encoding | uuid.UUID, probe: Probe, space: str) -> None:
     )
 
 
-def no_such_face(probe: Probe) -> FaceNotFound:
+def stored_face_not_found(probe: Probe) -> FaceNotFound:
     """The error for a stored face that does not exist."""
     return FaceNotFound("the collection has no face with this id", field=f"{probe.field}.face_id")

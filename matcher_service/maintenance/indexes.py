@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 import structlog
 
 from matcher_service.maintenance.centers import mark_centers
-from matcher_service.maintenance.recall import IndexRecall, ProbesTuner
+from matcher_service.maintenance.lists_tuning import IndexRecall, ListsTuner
 from matcher_service.postgres.connections.owner import lock_wait
 from matcher_service.postgres.session import Connection, Row, Session
 from matcher_service.postgres.statements import partition_name
@@ -131,9 +131,7 @@ class IndexBuilder:
         lists = await self._session(collection_id).value(
             "count_lists", index_name=name or policy["index_name"]
         )
-        meter = ProbesTuner(
-            self.connection, collection_id, lists=lists, target_recall=policy["target_recall"]
-        )
+        meter = ListsTuner(self.connection, collection_id, lists=lists, target_recall=policy["target_recall"])
         return await meter.choose(None if name else policy["index_effort"])
 
     async def _set_recall(self, collection_id: str, policy: Row, recall: IndexRecall) -> None:
@@ -165,7 +163,7 @@ class IndexBuilder:
             recall = await self._measure(collection_id, policy, name)
         async with self.connection.transaction():
             await self._session(collection_id).execute(
-                "use_index", index_name=name, persons=policy["persons"], centers=count
+                "record_index", index_name=name, persons=policy["persons"], centers=count
             )
             await self._set_recall(collection_id, policy, recall)
         await self._drop_others(collection_id, name)

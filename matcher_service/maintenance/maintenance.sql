@@ -103,7 +103,7 @@ DROP INDEX CONCURRENTLY IF EXISTS facerec.:"index";
 -- Row counts for plans with a new index, and statistics of the columns that identify nobody.
 ANALYZE facerec.:"person", facerec.:"face";
 
--- name: use_index
+-- name: record_index
 -- Once the transaction commits, which also runs `set_index_recall`, each replica's next search uses the index.
 UPDATE facerec.collection
 SET index_name = :index_name, index_persons = :persons, index_centers = :centers,

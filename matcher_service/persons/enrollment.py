@@ -10,10 +10,15 @@ from matcher_service.admission import FairSemaphore
 from matcher_service.domain.content_hash import content_id, request_digest
 from matcher_service.domain.errors import Overloaded, PersonNotFound, RequestIdReused
 from matcher_service.domain.faces import Encoder, Encoding, EnrolledFace, Enrollment, Face, Probe
-from matcher_service.identification.photos import ResolvedProbe, check_space, no_such_face, single_faces
+from matcher_service.identification.photos import (
+    ResolvedProbe,
+    check_space,
+    single_faces,
+    stored_face_not_found,
+)
 from matcher_service.persons import enrollment_repository as stored
 from matcher_service.persons.duplicate_refusal import DuplicateFound, SearchOutdated
-from matcher_service.persons.enrollment_policy import EnrollmentPolicy, face_duplicate
+from matcher_service.persons.enrollment_checks import EnrollmentChecks, face_duplicate
 from matcher_service.persons.enrollment_repository import FaceVanished, NewFace, RequestIdTaken
 from matcher_service.persons.preview import Policy, Preview, Replay
 from matcher_service.persons.repository import PersonRepository
@@ -51,9 +56,9 @@ class EnrollmentRequest:
 class Enroller:
     """Enrolls people. Also raises what PersonRepository raises."""
 
-    def __init__(self, repository: PersonRepository, policy: EnrollmentPolicy, encoder: Encoder) -> None:
+    def __init__(self, repository: PersonRepository, checks: EnrollmentChecks, encoder: Encoder) -> None:
         self._repository = repository
-        self._policy = policy
+        self._checks = checks
         self._encoder = encoder
         self._semaphores: weakref.WeakValueDictionary[str, FairSemaphore] = weakref.WeakValueDictionary()
 
@@ -87,12 +92,12 @@ class Enroller:
             except SearchOutdated:
                 continue  # much was enrolled since, or the policy changed
             except DuplicateFound as found:
-                await self._policy.count_refusal(request.collection_id, request.items[found.index].probe)
+                await self._checks.count_refusal(request.collection_id, request.items[found.index].probe)
                 raise face_duplicate(request.items[found.index].probe, found.person_id) from None
             except FaceVanished as vanished:
                 probe = request.items[vanished.index].probe
                 if isinstance(probe.face, uuid.UUID):
-                    raise no_such_face(probe) from None
+                    raise stored_face_not_found(probe) from None
                 # The person had the face at the preview and has it no longer: the next attempt adds it.
         raise Overloaded(
             "the person or the collection changed during each attempt to enroll; retry later",
@@ -114,9 +119,9 @@ class Enroller:
         resolved.update(zip(unresolved, found, strict=True))
         for index in new:
             check_space(resolved[index].face, request.items[index].probe, known.space)
-            self._policy.check_quality(resolved[index], request.items[index].probe, known.policy)
+            self._checks.check_quality(resolved[index], request.items[index].probe, known.policy)
         checks = {
-            index: await self._policy.check_duplicates(
+            index: await self._checks.check_duplicates(
                 request.collection_id,
                 request.person_id,
                 resolved[index].face,
@@ -194,7 +199,7 @@ class Enroller:
                 face.already_enrolled,
                 None
                 if face.already_enrolled
-                else await self._policy.find_duplicates(
+                else await self._checks.find_duplicates(
                     request.collection_id,
                     request.person_id,
                     face.face_id,

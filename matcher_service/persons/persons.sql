@@ -264,7 +264,7 @@ WHERE r.collection_id = :collection_id AND added.encoding <-> f.encoding <= :max
 ORDER BY array_position(:face_ids::uuid[], added.face_id), p.person_id
 LIMIT 1;
 
--- name: invalidate_searches
+-- name: outdate_duplicate_searches
 -- Makes every enrollment in progress search again, if the collection has ever refused duplicates: after an import or a
 -- merge. Primary key.
 UPDATE facerec.recent_enrollment r SET enrolled = r.enrolled + 1, face_ids = '{}' WHERE r.collection_id = :collection_id;

@@ -79,7 +79,7 @@ class PersonRepository:
             row = await session.required_row("merge_persons", source_key=keys[0], target_key=keys[1])
             # An enrollment in progress for the source would recreate it, and its search ignored faces now the
             # target's.
-            await session.execute("invalidate_searches")
+            await session.execute("outdate_duplicate_searches")
             details = {"source_person_tag": held["source_tag"].hex()}
             change = Change(Action.MERGE_PERSONS, held["target_tag"], 2, row["moved"], details)
             await append_event(session, change)

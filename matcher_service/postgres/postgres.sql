@@ -13,7 +13,7 @@ FROM facerec.schema_migration m;
 -- was dropped and recreated, or pgvector moved. Null if an object does not exist. Catalogs only.
 SELECT e.oid::bigint AS extension, e.extnamespace::bigint AS namespace, t.oid::bigint AS type,
        to_regclass('facerec.collection')::oid::bigint AS collections,
-       to_regclass('facerec.schema_migration')::oid::bigint AS ledger
+       to_regclass('facerec.schema_migration')::oid::bigint AS schema_migration
 FROM (SELECT) AS one
 LEFT JOIN pg_catalog.pg_extension e ON e.extname = 'vector'
 LEFT JOIN pg_catalog.pg_type t ON t.typname = 'vector' AND t.typnamespace = e.extnamespace;

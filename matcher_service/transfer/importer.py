@@ -69,7 +69,7 @@ class Import:
     @retried_on_schema_change
     async def _add(self, chunk: Chunk) -> tuple[Progress, list[Refused]]:
         checked = await asyncio.to_thread(check, chunk, self._next_row, self._header.space)
-        add = self._preview if self._header.dry_run else self._store
+        add = self._dry_run if self._header.dry_run else self._store
         return await add(chunk, checked), checked.refused
 
     def _count(self, chunk: Chunk, checked: Checked, *, added: int, persons: int) -> Progress:
@@ -81,8 +81,8 @@ class Import:
             persons_added=persons,
         )
 
-    async def _preview(self, chunk: Chunk, checked: Checked) -> Progress:
-        """Compute what storing the chunk would do."""
+    async def _dry_run(self, chunk: Chunk, checked: Checked) -> Progress:
+        """Count what storing the chunk would do."""
         persons = checked.person_ids
         async with self._database.transfer_session(self._header.collection_id) as session:
             await _find_same(session, chunk, checked)
@@ -159,7 +159,7 @@ async def _finish(session: Session, header: Header, done: Progress) -> None:
     if policy == "refuse":
         details["duplicate_policy"] = "ignored"
         if done.faces_added:
-            await session.execute("invalidate_searches")
+            await session.execute("outdate_duplicate_searches")
     if done.faces_added or done.faces_already_there:
         change = Change(Action.IMPORT, None, done.persons_added, done.faces_added, details)
         await append_event(session, change)

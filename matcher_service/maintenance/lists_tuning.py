@@ -69,7 +69,7 @@ class IndexRecall:
         return fields
 
 
-class ProbesTuner:
+class ListsTuner:
     """Finds how many lists of a collection's index a query must read, on samples made of its own faces."""
 
     def __init__(
