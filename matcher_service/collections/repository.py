@@ -134,7 +134,7 @@ def _collection(row: Row) -> Collection:
         ),
         estimated_faces=row["estimated_faces"],
         index=SearchIndex(
-            ready=row["index_effort"] is not None,
+            ready=row["lists_read"] is not None,
             persons=row["index_persons"] or 0,
             faces=row["index_faces"] or 0,
             recall=row["index_recall"],

@@ -2,14 +2,14 @@
 
 -- name: begin_review
 -- :max_distance may be null for the collection's duplicate threshold. Reads the settings of a listing and sets up the
--- transaction: with an index, searches use it with its probes and no sequential scan; without one, each statement is
+-- transaction: with an index, searches read index_effort lists of it and use no sequential scan; without one, each statement is
 -- planned for its own bounds, which may be of few people or of all. Primary key of collection.
 SELECT coalesce(:max_distance::float8, c.duplicate_threshold) AS max_distance,
        NOT c.exact_only AND facerec.use_index(c.index_effort) AS indexed,
        facerec.estimated_rows('face', :collection_id) AS faces,
        CASE WHEN NOT c.exact_only AND c.index_effort IS NOT NULL THEN set_config('enable_seqscan', 'off', true)
             ELSE set_config('plan_cache_mode', 'force_custom_plan', true)
-       END AS planned
+       END AS planner_setting
 FROM facerec.collection c
 WHERE c.collection_id = :collection_id;
 

@@ -93,21 +93,21 @@ WHERE t.collection_id = :collection_id AND t.person_key = 0 AND t.caller = :call
 
 -- name: identify
 -- Either :encoding or :face_id (of a stored face) is null; :max_distance may be null; :space is null without an encoding.
--- :exact_only forbids the index. :max_scanned_faces is the largest collection to scan here, null for any. :probes_share
--- and :acceptance_share reduce the index's probes and the acceptance threshold. Returns one row per candidate, nearest
+-- :exact_only forbids the index. :max_scanned_faces is the largest collection to scan here, null for any. :lists_share
+-- and :acceptance_share reduce the lists read (index_effort) and the acceptance threshold. Returns one row per candidate, nearest
 -- first, at most :max_candidates; with :by_id the first by person id of all within the threshold. Without a candidate,
 -- one row with a null person. `matched_persons` counts the persons within the threshold, up to 101.
 --
--- `search` is what was done: 'index'; 'scan'; 'later' if more than :max_scanned_faces faces must be scanned; 'none' if the
--- probe has no encoding or one of another space. `decided` is false if an index result is not accepted: it is accepted if
--- its nearest candidate is within the acceptance threshold. The indexes propose 50 people by their means, and 50 faces
--- that are centers, of which the 10 nearest count; with :max_candidates above 50 a scan is needed. `cut` if all proposals
--- of either index are within the threshold: there may be more.
+-- `search` is what was done: 'index'; 'scan'; 'scan_needed' if more than :max_scanned_faces faces must be scanned; 'none'
+-- if the probe has no encoding or one of another space. `accepted` is true of a scan, and of an index result whose
+-- nearest candidate is within the acceptance threshold. The indexes propose 50 people by their means, and 50 faces
+-- that are centers, of which the 10 nearest count; with :max_candidates above 50 a scan is needed. `truncated` if 50
+-- persons of both indexes together, or the 10 faces that are centers, are within the threshold: there may be more.
 --
 -- scanned: a sequential scan of all faces, on purpose: it is exact, and no vector index can replace it. The aggregate's
 -- argument is computed only for the few rows that pass its filter, so each distance is computed once; named row types
 -- let parallel workers return their hits; a CASE skips the scan, since a WHERE would cost a step per row. by_mean and
--- by_center: the indexes on half of the dimensions of means and of centers, with the probes that `asked` sets for this
+-- by_center: the indexes on half of the dimensions of means and of centers, of as many lists as `asked` sets for this
 -- statement before they are read. measured: face (person_key, content_id). Scan and index are each skipped unless needed.
 -- Then person (person_key).
 WITH asked AS MATERIALIZED (
@@ -119,9 +119,9 @@ WITH asked AS MATERIALIZED (
            CASE
                WHEN probe.encoding IS NULL OR c.space <> :space::text THEN 'none'
                WHEN NOT :exact_only::boolean AND NOT c.exact_only AND :max_candidates <= 50
-                   AND facerec.use_index(ceil(c.index_effort * :probes_share::float8)::integer) THEN 'index'
+                   AND facerec.use_index(ceil(c.index_effort * :lists_share::float8)::integer) THEN 'index'
                WHEN :max_scanned_faces::bigint IS NULL OR facerec.estimated_rows('face', :collection_id) <= :max_scanned_faces::bigint THEN 'scan'
-               ELSE 'later'
+               ELSE 'scan_needed'
            END AS search
     FROM facerec.collection c
     CROSS JOIN LATERAL (
@@ -187,10 +187,10 @@ SELECT asked.space,
        asked.search,
        asked.search = 'scan'
            OR (asked.search = 'index'
-               AND EXISTS (SELECT FROM nearest WHERE nearest.distance <= asked.trust_distance)) AS decided,
+               AND EXISTS (SELECT FROM nearest WHERE nearest.distance <= asked.trust_distance)) AS accepted,
        asked.search = 'index'
            AND ((SELECT count(*) FROM nearest) >= 50
-                OR (SELECT count(*) FROM by_center WHERE by_center.distance <= asked.threshold) >= 10) AS cut,
+                OR (SELECT count(*) FROM by_center WHERE by_center.distance <= asked.threshold) >= 10) AS truncated,
        coalesce((scanned.found).faces, 0) + (SELECT count(*) FROM measured) AS faces,
        (SELECT least(count(*), 101) FROM nearest) AS matched_persons,
        candidate.person_id,

@@ -58,13 +58,15 @@ class SearchResult:
 
 @dataclasses.dataclass(frozen=True)
 class QueryResult:
-    """The result of one query. `search` is what was done: index, scan, later (a scan is needed) or none.
+    """The result of one query. `search` is what was done: index, scan, none, or scan_needed: nothing yet.
 
-    `truncated` means that all proposals of the index are within the threshold, so that there may be more.
+    `accepted` means that a scan decided, or that the index result's nearest candidate is within the
+    acceptance threshold; `truncated`, that so many of the persons or centers that the indexes proposed are
+    within the threshold that there may be more.
     """
 
     search: str
-    decided: bool
+    accepted: bool
     found: SearchResult
     truncated: bool = False
 
@@ -140,7 +142,7 @@ def query_result(head: Row, found: list[Candidate]) -> QueryResult:
     """Build a result from the first row of `identify` and the candidates."""
     return QueryResult(
         head["search"],
-        head["decided"],
+        head["accepted"],
         SearchResult(
             space=head["space"],
             threshold=head["threshold"],
@@ -152,7 +154,7 @@ def query_result(head: Row, found: list[Candidate]) -> QueryResult:
             calibration_id=head["calibration_id"],
             collection_faces=head["collection_faces"] or 0,
         ),
-        head["cut"],
+        head["truncated"],
     )
 
 

@@ -66,7 +66,7 @@ class RecallMeter:
         ends = time.monotonic() + TIME_SHARE * call.remaining_seconds(LONGEST_SECONDS)
         async with self._database.scan_session(collection_id) as session:
             row = await session.required_row("get_collection")
-            if row["exact_only"] or row["index_effort"] is None:
+            if row["exact_only"] or row["lists_read"] is None:
                 return Recall(indexed=False)
             drawn = [
                 await draw_recall_samples(session, count, far=far)

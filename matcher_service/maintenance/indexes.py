@@ -122,7 +122,7 @@ class IndexBuilder:
         return moved or age is None or age >= self.recall_check_seconds
 
     async def _measure(self, collection_id: str, policy: Row, name: str | None = None) -> IndexRecall:
-        """Measure the recall of an index, and raise its probes if it misses the target.
+        """Measure the recall of an index, and have more lists read if it misses the target.
 
         `name` is an index just built; by default the one in use.
         """
@@ -132,15 +132,15 @@ class IndexBuilder:
             "count_lists", index_name=name or policy["index_name"]
         )
         meter = ListsTuner(self.connection, collection_id, lists=lists, target_recall=policy["target_recall"])
-        return await meter.choose(None if name else policy["index_effort"])
+        return await meter.choose(None if name else policy["lists_read"])
 
     async def _set_recall(self, collection_id: str, policy: Row, recall: IndexRecall) -> None:
-        """Have searches use the index with the probes found, or no index where none are enough."""
+        """Have searches read as many lists of the index as were found, or no index where all are too few."""
         await self._session(collection_id).execute(
             "set_index_recall", persons=policy["persons"], **recall.columns
         )
         log.info("index_recall_measured", collection=collection_id, **recall.logged)
-        if recall.probes is None:
+        if recall.lists_read is None:
             log.warning(
                 "index_target_missed", collection=collection_id, target_recall=policy["target_recall"]
             )

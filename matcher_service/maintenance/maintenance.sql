@@ -15,7 +15,7 @@ SELECT EXISTS (SELECT FROM facerec.collection c WHERE c.collection_id = :collect
 
 -- name: get_policy
 -- The collection's search policy, its index and its size.
-SELECT c.exact_only, c.index_above_faces, c.target_recall, c.index_name, c.index_effort, c.index_persons,
+SELECT c.exact_only, c.index_above_faces, c.target_recall, c.index_name, c.index_effort AS lists_read, c.index_persons,
        c.index_centers, c.recall_persons, extract(epoch FROM now() - c.recall_time)::float8 AS recall_age_seconds,
        facerec.estimated_rows('face', :collection_id) AS faces,
        facerec.estimated_rows('person', :collection_id) AS persons
@@ -111,10 +111,10 @@ SET index_name = :index_name, index_persons = :persons, index_centers = :centers
 WHERE collection_id = :collection_id;
 
 -- name: set_index_recall
--- :probes is null if the index must not be used; :recall and :samples are null if there are too few people to measure, and
+-- :lists_read, how many lists a query reads, is null if the index must not be used; :recall and :samples are null if there are too few people to measure, and
 -- so are :far_recall and :far_samples, of faces far from their centers.
 UPDATE facerec.collection
-SET recall_persons = :persons, recall_time = now(), index_effort = :probes,
+SET recall_persons = :persons, recall_time = now(), index_effort = :lists_read,
     index_recall = :recall, recall_samples = :samples, index_far_recall = :far_recall, far_samples = :far_samples
 WHERE collection_id = :collection_id AND index_name IS NOT NULL;
 
@@ -144,8 +144,8 @@ ON CONFLICT (collection_id) DO UPDATE SET phase = excluded.phase, done = exclude
 DELETE FROM facerec.index_build WHERE collection_id = :collection_id;
 
 -- name: search_by_index
--- Until the transaction ends, searches use an index with :probes and no sequential scan.
-SELECT set_config('ivfflat.probes', :probes, true), set_config('enable_seqscan', 'off', true);
+-- Until the transaction ends, searches read :lists_read lists of an index, and use no sequential scan.
+SELECT set_config('ivfflat.probes', :lists_read, true), set_config('enable_seqscan', 'off', true);
 
 -- name: count_proposed
 -- :sample_encodings has a sample of each person in :person_keys. The number of samples whose person the indexes propose,

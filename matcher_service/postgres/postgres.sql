@@ -25,7 +25,7 @@ SELECT (SELECT bool_or(to_regclass('facerec.' || quote_ident(name)) IS NULL) FRO
        EXISTS (SELECT FROM facerec.collection c WHERE c.collection_id = :collection_id) AS collection;
 
 -- name: maintenance_left
--- The number of indexes, the lowest recall of one, the number below their collection's target, and the time of the oldest
+-- The number of indexes in use (index_effort: how many lists a query reads), the lowest recall of one, the number below their collection's target, and the time of the oldest
 -- erasure that is not vacuumed (seconds since 1970). A scan of one row per collection; erasure_unvacuumed.
 SELECT count(c.index_effort) AS indexes,
        min(least(c.index_recall, c.index_far_recall)) AS min_recall,

@@ -13,7 +13,7 @@ SELECT c.collection_id, :import_id FROM entered, facerec.collection c WHERE c.co
 ON CONFLICT (collection_id, import_id) DO UPDATE SET update_time = now()
 RETURNING next_row,
           (SELECT c.space FROM facerec.collection c WHERE c.collection_id = :collection_id) AS space,
-          set_config('enable_nestloop', 'off', true) AS planned;
+          set_config('enable_nestloop', 'off', true) AS nested_loops_off;
 
 -- name: add_models
 -- Inserts the missing models, so that import_faces, the next statement, sees them and those of concurrent transactions.

@@ -221,7 +221,7 @@ async def test_one_persons_faces_are_found_by_index_and_a_search_scans(
         space="any",
         exact_only=True,
         max_scanned_faces=None,
-        probes_share=1.0,
+        lists_share=1.0,
         acceptance_share=1.0,
         by_id=False,
     )

@@ -15,7 +15,7 @@ import structlog.testing
 from facerec.encoder.v1 import encoder_pb2
 from facerec.matcher.v1 import matcher_pb2 as pb
 from facerec.matcher.v1 import matcher_pb2_grpc
-from matcher_service.identification.search import REDUCED_PROBES
+from matcher_service.identification.search import REDUCED_LISTS
 from matcher_service.maintenance import indexes, runner
 from matcher_service.maintenance.runner import MaintenanceOptions
 from matcher_service.postgres.connections import owner as session
@@ -134,7 +134,7 @@ async def test_the_measured_number_of_probes_is_used_in_searches(
 
     Every result is accepted here, so the reduced query's share of the probes is what decides.
     """
-    everything = math.ceil(16 / REDUCED_PROBES)
+    everything = math.ceil(16 / REDUCED_LISTS)
     await maintain(database_url)
     await administrator.execute("UPDATE facerec.collection SET trust_distance = 4, duplicate_threshold = 4")
     found = {}
