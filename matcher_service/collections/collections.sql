@@ -29,7 +29,8 @@ SELECT count(*) AS faces
 FROM (SELECT FROM facerec.:"face" f WHERE f.collection_id = :collection_id AND f.expire_time > now() LIMIT :max_faces) few;
 
 -- name: list_collections
--- Columns as in get_collection. :after_collection_id is the last collection of the previous page, or ''. Primary key of collection, in its order.
+-- Columns as in get_collection. :after_collection_id is the last collection of the previous page, or ''. Primary key of
+-- collection, in its order.
 SELECT c.*, c.index_effort AS lists_read, b.phase AS build_phase, b.done AS build_done,
        facerec.estimated_rows('face', c.collection_id) AS estimated_faces
 FROM facerec.collection c

@@ -129,7 +129,7 @@ class SearchMode(enum.Enum):
 
 @dataclasses.dataclass(frozen=True)
 class DuplicateCheck:
-    """How other persons were searched, and the duplicate that is answered, if any."""
+    """How other persons were searched, and the duplicate that is returned, if any."""
 
     mode: SearchMode
     other: "Candidate | None"

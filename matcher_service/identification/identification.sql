@@ -2,11 +2,11 @@
 -- postgres/statements.py.
 
 -- name: verify
--- A claim of a caller whose failed tries are counted. Either :encoding or :face_id (of a stored face) is null; :max_distance
--- may be null; :space is the encoding's space or null; :try_seconds and :max_missing_seconds are as in `count_refusal`, and
--- :match_tries is the cost of a match. wait_seconds is null if nothing is decided or counted. Primary keys of collection and
--- person, face (person_key, content_id); face (face_id) for :face_id. OFFSET 0 keeps the planner from computing the probe
--- again for each face.
+-- A claim of a caller whose failed tries are counted. Either :encoding or :face_id (of a stored face) is null;
+-- :max_distance may be null; :space is the encoding's space or null; :try_seconds and :max_missing_seconds are as in
+-- `count_refusal`, and :match_tries is the cost of a match. wait_seconds is null if nothing is decided or counted. Primary
+-- keys of collection and person, face (person_key, content_id); face (face_id) for :face_id. OFFSET 0 keeps the planner
+-- from computing the probe again for each face.
 SELECT c.space,
        c.verify_threshold,
        p.person_key IS NOT NULL AS person_found,
@@ -93,10 +93,10 @@ WHERE t.collection_id = :collection_id AND t.person_key = 0 AND t.caller = :call
 
 -- name: identify
 -- Either :encoding or :face_id (of a stored face) is null; :max_distance may be null; :space is null without an encoding.
--- :exact_only forbids the index. :max_scanned_faces is the largest collection to scan here, null for any. :lists_share
--- and :acceptance_share reduce the lists read (index_effort) and the acceptance threshold. Returns one row per candidate, nearest
--- first, at most :max_candidates; with :by_id the first by person id of all within the threshold. Without a candidate,
--- one row with a null person. `matched_persons` counts the persons within the threshold, up to 101.
+-- :exact_only forbids the index. :max_scanned_faces is the largest collection to scan here, null for any. :lists_share and
+-- :acceptance_share reduce the lists read (index_effort) and the acceptance threshold. Returns one row per candidate,
+-- nearest first, at most :max_candidates; with :by_id the first by person id of all within the threshold. Without a
+-- candidate, one row with a null person. `matched_persons` counts the persons within the threshold, up to 101.
 --
 -- `search` is what was done: 'index'; 'scan'; 'scan_needed' if more than :max_scanned_faces faces must be scanned; 'none'
 -- if the probe has no encoding or one of another space. `accepted` is true of a scan, and of an index result whose
@@ -234,9 +234,9 @@ ORDER BY probe.number;
 -- per probe and person within the distance: the probe's number and the person's nearest face, of the :max_persons nearest
 -- persons, or where :by_ids is true for the probe of the first persons by id.
 --
--- near: sequential scan of all faces, or TID range scan, which reads only these blocks. It is intended: the result is exact,
--- and no index on vectors can give it. Comparing in the condition costs a quarter less than an aggregate that also counts
--- the faces. With :by_ids person (person_key).
+-- near: sequential scan of all faces, or TID range scan, which reads only these blocks. It is intended: the result is
+-- exact, and no index on vectors can give it. Comparing in the condition costs a quarter less than an aggregate that also
+-- counts the faces. With :by_ids person (person_key).
 WITH near AS MATERIALIZED (
     SELECT f.person_key, f.face_id, f.encoding
     FROM facerec.:"face" f
@@ -334,7 +334,7 @@ ORDER BY pair.number;
 -- Primary key of person, face (person_key, content_id).
 WITH picked AS MATERIALIZED (
     SELECT p.person_key, p.centroid FROM facerec.:"person" p WHERE p.centroid IS NOT NULL ORDER BY random() LIMIT :max_persons::bigint
-), seen AS MATERIALIZED (
+), picked_face AS MATERIALIZED (
     SELECT picked.person_key, picked.centroid, f.encoding, f.is_center
     FROM picked
     CROSS JOIN LATERAL (
@@ -343,25 +343,25 @@ WITH picked AS MATERIALIZED (
         WHERE f.collection_id = :collection_id AND f.person_key = picked.person_key AND f.expire_time > now()
         OFFSET 0
     ) f
-), placed AS MATERIALIZED (
-    SELECT seen.*,
+), with_distance AS MATERIALIZED (
+    SELECT picked_face.*,
            least(
-               seen.encoding <-> seen.centroid,
+               picked_face.encoding <-> picked_face.centroid,
                (
-                   SELECT min(seen.encoding <-> m.encoding)
+                   SELECT min(picked_face.encoding <-> m.encoding)
                    FROM facerec.:"face" m
-                   WHERE m.collection_id = :collection_id AND m.person_key = seen.person_key AND m.is_center
+                   WHERE m.collection_id = :collection_id AND m.person_key = picked_face.person_key AND m.is_center
                )
            ) AS distance
-    FROM seen
+    FROM picked_face
 ), chosen AS (
-    SELECT placed.*,
-           count(*) OVER (PARTITION BY placed.person_key) AS faces,
+    SELECT with_distance.*,
+           count(*) OVER (PARTITION BY with_distance.person_key) AS faces,
            row_number() OVER (
-               PARTITION BY placed.person_key
-               ORDER BY CASE WHEN :farthest::boolean THEN -placed.distance ELSE random() END
+               PARTITION BY with_distance.person_key
+               ORDER BY CASE WHEN :farthest::boolean THEN -with_distance.distance ELSE random() END
            ) AS ordinal
-    FROM placed
+    FROM with_distance
 )
 SELECT chosen.person_key, chosen.encoding, chosen.is_center, chosen.centroid, chosen.faces
 FROM chosen

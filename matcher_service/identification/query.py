@@ -138,23 +138,23 @@ def faces_values(faces: Sequence[Encoding | uuid.UUID], suffix: str = "") -> dic
     }
 
 
-def query_result(head: Row, found: list[Candidate]) -> QueryResult:
+def query_result(row: Row, persons: list[Candidate]) -> QueryResult:
     """Build a result from the first row of `identify` and the candidates."""
     return QueryResult(
-        head["search"],
-        head["accepted"],
+        row["search"],
+        row["accepted"],
         SearchResult(
-            space=head["space"],
-            threshold=head["threshold"],
-            probe_found=head["probe_found"],
-            mode=SearchMode.INDEX if head["search"] == "index" else SearchMode.EXACT,
-            faces=head["faces"],
-            candidates=found,
-            matched_persons=head["matched_persons"],
-            calibration_id=head["calibration_id"],
-            collection_faces=head["collection_faces"] or 0,
+            space=row["space"],
+            threshold=row["threshold"],
+            probe_found=row["probe_found"],
+            mode=SearchMode.INDEX if row["search"] == "index" else SearchMode.EXACT,
+            faces=row["faces"],
+            candidates=persons,
+            matched_persons=row["matched_persons"],
+            calibration_id=row["calibration_id"],
+            collection_faces=row["collection_faces"] or 0,
         ),
-        head["truncated"],
+        row["truncated"],
     )
 
 

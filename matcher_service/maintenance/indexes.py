@@ -180,9 +180,9 @@ class IndexBuilder:
             await session.execute_named(f"index_{over}", index=name, lists=str(lists))
         await session.execute_named("keep_index_from_statistics", index=name)
 
-    async def _drop_others(self, collection_id: str, kept: str | None) -> None:
+    async def _drop_others(self, collection_id: str, in_use: str | None) -> None:
         """Drop every index but the pair in use: older ones, and those of interrupted builds."""
-        used = _index_names(collection_id, kept) if kept else ()
+        used = _index_names(collection_id, in_use) if in_use else ()
         for row in await self._list(collection_id):
             if row["name"] not in used:
                 await self._session(collection_id).execute_named("drop_index", index=row["name"])

@@ -89,8 +89,8 @@ class ListsTuner:
         if min(len(sample.person_keys) for sample in validation) < MIN_SAMPLES:
             # More than there are, so that even the share REDUCED_LISTS, of the first query, is all of them.
             return IndexRecall(math.ceil(self._lists / REDUCED_LISTS), None, None)
-        if current is not None and self._reaches(kept := await self._measure(current, validation)):
-            return kept
+        if current is not None and self._reaches(measured := await self._measure(current, validation)):
+            return measured
         choices = sorted({max(1, round(share * self._lists)) for share in _LIST_SHARES})
         more = [each for each in choices if each > (current or 0)] or choices[-1:]
         index = await self._find_least(more, await self._draw(TUNING_SAMPLES))

@@ -111,8 +111,8 @@ SET index_name = :index_name, index_persons = :persons, index_centers = :centers
 WHERE collection_id = :collection_id;
 
 -- name: set_index_recall
--- :lists_read, how many lists a query reads, is null if the index must not be used; :recall and :samples are null if there are too few people to measure, and
--- so are :far_recall and :far_samples, of faces far from their centers.
+-- :lists_read, how many lists a query reads, is null if the index must not be used; :recall and :samples are null if there
+-- are too few people to measure, and so are :far_recall and :far_samples, of faces far from their centers.
 UPDATE facerec.collection
 SET recall_persons = :persons, recall_time = now(), index_effort = :lists_read,
     index_recall = :recall, recall_samples = :samples, index_far_recall = :far_recall, far_samples = :far_samples
@@ -171,7 +171,7 @@ WHERE sample.person_key IN (
 );
 
 -- name: has_retention
-SELECT c.retention IS NOT NULL AS kept FROM facerec.collection c WHERE c.collection_id = :collection_id;
+SELECT c.retention IS NOT NULL AS has_retention FROM facerec.collection c WHERE c.collection_id = :collection_id;
 
 -- name: lock_expired_persons
 -- Locks people with an expired face, except those locked by another transaction, which the next run finds. Face
@@ -204,13 +204,13 @@ FOR UPDATE SKIP LOCKED;
 
 -- name: erase_expired
 -- Erases the expired faces of the locked people :person_keys, and the people without another face.
-WITH gone AS (
+WITH deleted AS (
     DELETE FROM facerec.:"face" f
     WHERE f.collection_id = :collection_id AND f.person_key = ANY (:person_keys::bigint[])
       AND (f.expire_time <= now()
            OR f.create_time <= now() - (SELECT c.retention FROM facerec.collection c WHERE c.collection_id = :collection_id))
     RETURNING f.face_id
-), kept AS MATERIALIZED (
+), recomputed AS MATERIALIZED (
     SELECT k.person_key,
            avg(f.encoding) AS centroid,
            facerec.pick_centers(array_agg(f.content_id), array_agg(f.encoding)) AS centers
@@ -218,36 +218,36 @@ WITH gone AS (
     LEFT JOIN LATERAL (
         SELECT f.content_id, f.encoding
         FROM facerec.:"face" f
-        WHERE f.collection_id = :collection_id AND f.person_key = k.person_key AND f.face_id NOT IN (SELECT face_id FROM gone)
+        WHERE f.collection_id = :collection_id AND f.person_key = k.person_key AND f.face_id NOT IN (SELECT face_id FROM deleted)
         OFFSET 0
     ) f ON true
     GROUP BY k.person_key
 ), marked AS (
     UPDATE facerec.:"face" f
     SET is_center = NOT f.is_center
-    FROM kept
-    WHERE f.collection_id = :collection_id AND f.person_key = ANY (:person_keys::bigint[]) AND f.face_id NOT IN (SELECT face_id FROM gone)
-      AND f.person_key = kept.person_key AND f.is_center <> (f.content_id = ANY (kept.centers))
+    FROM recomputed
+    WHERE f.collection_id = :collection_id AND f.person_key = ANY (:person_keys::bigint[]) AND f.face_id NOT IN (SELECT face_id FROM deleted)
+      AND f.person_key = recomputed.person_key AND f.is_center <> (f.content_id = ANY (recomputed.centers))
 ), emptied AS (
     DELETE FROM facerec.:"person" p
-    USING kept
-    WHERE p.collection_id = :collection_id AND p.person_key = kept.person_key AND kept.centroid IS NULL
+    USING recomputed
+    WHERE p.collection_id = :collection_id AND p.person_key = recomputed.person_key AND recomputed.centroid IS NULL
     RETURNING 1
 ), changed AS (
     UPDATE facerec.:"person" p
-    SET centroid = kept.centroid, update_time = clock_timestamp()
-    FROM kept
-    WHERE p.collection_id = :collection_id AND p.person_key = kept.person_key AND kept.centroid IS NOT NULL
+    SET centroid = recomputed.centroid, update_time = clock_timestamp()
+    FROM recomputed
+    WHERE p.collection_id = :collection_id AND p.person_key = recomputed.person_key AND recomputed.centroid IS NOT NULL
 ), receipt AS (
     INSERT INTO facerec.erasure (collection_id, persons, faces)
-    SELECT :collection_id, (SELECT count(*) FROM emptied), (SELECT count(*) FROM gone)
-    WHERE EXISTS (SELECT FROM gone)
-), noted AS (
+    SELECT :collection_id, (SELECT count(*) FROM emptied), (SELECT count(*) FROM deleted)
+    WHERE EXISTS (SELECT FROM deleted)
+), audit_event AS (
     INSERT INTO facerec.audit (collection_id, action, caller, persons, faces)
-    SELECT :collection_id, 'EXPIRE', 'maintain', (SELECT count(*) FROM emptied), (SELECT count(*) FROM gone)
-    WHERE EXISTS (SELECT FROM gone)
+    SELECT :collection_id, 'EXPIRE', 'maintain', (SELECT count(*) FROM emptied), (SELECT count(*) FROM deleted)
+    WHERE EXISTS (SELECT FROM deleted)
 )
-SELECT (SELECT count(*) FROM gone) AS faces, (SELECT count(*) FROM emptied) AS persons;
+SELECT (SELECT count(*) FROM deleted) AS faces, (SELECT count(*) FROM emptied) AS persons;
 
 -- name: delete_stale_dismissals
 -- Dismissed pairs of which a person is erased.
@@ -287,7 +287,8 @@ WHERE r.collection_id = :collection_id AND cardinality(r.face_ids) > (
 );
 
 -- name: delete_stale_tries
--- Counts that are regained, and counts of erased persons that a concurrent decision may have added. Key 0 is no person's.
+-- Rows whose bucket is full again, and rows of erased persons that a concurrent decision may have added. Key 0 is no
+-- person's: it counts refused enrollments.
 DELETE FROM facerec.failed_try t
 WHERE t.collection_id = :collection_id
   AND (t.full_time <= now()
@@ -303,10 +304,10 @@ WITH old AS (
     WHERE a.event_time < greatest(:changes_before::timestamptz, :decisions_before::timestamptz)
       AND a.event_time < CASE WHEN a.outcome IS NULL THEN :changes_before::timestamptz ELSE :decisions_before::timestamptz END
     LIMIT :max_rows
-), gone AS (
+), deleted AS (
     DELETE FROM facerec.audit a USING old WHERE a.event_id = old.event_id RETURNING 1
 )
-SELECT count(*) AS gone FROM gone;
+SELECT count(*) AS deleted FROM deleted;
 
 -- name: list_unvacuumed
 -- The collection's erasures that still have dead rows.

@@ -7,7 +7,7 @@ import uuid
 import weakref
 
 from matcher_service.admission import FairSemaphore
-from matcher_service.domain.content_hash import content_id, request_digest
+from matcher_service.domain.content_hash import content_digest, content_id
 from matcher_service.domain.errors import Overloaded, PersonNotFound, RequestIdReused
 from matcher_service.domain.faces import Encoder, Encoding, EnrolledFace, Enrollment, Face, Probe
 from matcher_service.identification.photos import (
@@ -76,17 +76,17 @@ class Enroller:
             (item.probe, content, item.external_ref)
             for item, content in zip(request.items, contents, strict=True)
         ]
-        digest = request_digest(request.person_id, request.display_name, parts, request.expire_time)
+        digest = content_digest(request.person_id, request.display_name, parts, request.expire_time)
         request_key = (request.request_id, digest)
         resolved: dict[int, ResolvedProbe] = {}
         for _ in range(ENROLL_ATTEMPTS):
-            known = await stored.preview(
+            previewed = await stored.preview(
                 self._repository, request.collection_id, request.person_id, request_key, contents
             )
-            if known.replay is not None:
-                return await self._replay(request, known, known.replay)
+            if previewed.replay is not None:
+                return await self._replay(request, previewed, previewed.replay)
             try:
-                return await self._commit(request, contents, known, request_key, resolved)
+                return await self._commit(request, contents, previewed, request_key, resolved)
             except RequestIdTaken:
                 continue  # the other call's answer is stored now
             except SearchOutdated:
@@ -108,25 +108,25 @@ class Enroller:
         self,
         request: EnrollmentRequest,
         contents: list[uuid.UUID],
-        known: Preview,
+        previewed: Preview,
         request_key: tuple[str, bytes],
         resolved: dict[int, ResolvedProbe],
     ) -> Enrollment:
         """Encode the new photos that are not in `resolved` yet, and store the enrollment."""
-        new = [index for index, content in enumerate(contents) if content not in known.known_content_ids]
+        new = [index for index, content in enumerate(contents) if content not in previewed.known_content_ids]
         unresolved = [index for index in new if index not in resolved]
         found = await single_faces(self._encoder, [request.items[index].probe for index in unresolved])
         resolved.update(zip(unresolved, found, strict=True))
         for index in new:
-            check_space(resolved[index].face, request.items[index].probe, known.space)
-            self._checks.check_quality(resolved[index], request.items[index].probe, known.policy)
+            check_space(resolved[index].face, request.items[index].probe, previewed.space)
+            self._checks.check_quality(resolved[index], request.items[index].probe, previewed.policy)
         checks = {
             index: await self._checks.check_duplicates(
                 request.collection_id,
                 request.person_id,
                 resolved[index].face,
                 request.items[index].probe,
-                known.policy,
+                previewed.policy,
                 scores=request.scores,
             )
             for index in new
@@ -138,13 +138,13 @@ class Enroller:
             encoding = face if isinstance(face, Encoding) else None
             content = contents[index] if source_id is None else None
             faces.append(NewFace(content, encoding, source_id, item.external_ref))
-        async with self._slot(request.collection_id, known.policy):
+        async with self._slot(request.collection_id, previewed.policy):
             enrollment = await stored.commit(
                 self._repository,
                 request.collection_id,
                 request.person_id,
                 display_name=request.display_name,
-                known=known,
+                previewed=previewed,
                 faces=faces,
                 expire_time=request.expire_time,
                 request=request_key,
@@ -170,7 +170,7 @@ class Enroller:
         semaphore = FairSemaphore(REFUSING_AT_ONCE, wait_seconds=REFUSING_WAIT_SECONDS, kind="enroll")
         return self._semaphores.setdefault(collection_id, semaphore).permit()
 
-    async def _replay(self, request: EnrollmentRequest, known: Preview, replay: Replay) -> Enrollment:
+    async def _replay(self, request: EnrollmentRequest, previewed: Preview, replay: Replay) -> Enrollment:
         """Answer as the first call with this request id."""
         if replay.person_exists and not replay.same_content:
             raise RequestIdReused(
@@ -189,7 +189,7 @@ class Enroller:
                     face_id=face.face_id,
                     person_id=request.person_id,
                     external_ref=item.external_ref if face.external_ref is None else face.external_ref,
-                    space=known.space,
+                    space=previewed.space,
                     fingerprint=face.fingerprint,
                     create_time=face.create_time,
                     expire_time=request.expire_time
@@ -204,7 +204,7 @@ class Enroller:
                     request.person_id,
                     face.face_id,
                     item.probe,
-                    known.policy,
+                    previewed.policy,
                     scores=request.scores,
                 ),
             )

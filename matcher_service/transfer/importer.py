@@ -87,9 +87,9 @@ class Import:
         async with self._database.transfer_session(self._header.collection_id) as session:
             await _find_same(session, chunk, checked)
             await self._refuse_excess(session, checked, set(persons))
-            known = await session.value("count_known", person_ids=persons, content_ids=checked.contents)
+            existing = await session.value("count_known", person_ids=persons, content_ids=checked.contents)
             new = await session.value("count_new_persons", person_ids=persons)
-        return self._count(chunk, checked, added=len(persons) - known, persons=new)
+        return self._count(chunk, checked, added=len(persons) - existing, persons=new)
 
     async def _refuse_excess(
         self, session: Session, checked: Checked, person_ids: Collection[str]
@@ -124,11 +124,11 @@ class Import:
             self._database.transfer_session(header.collection_id) as session,
             session.transaction(),
         ):
-            held = await session.required_row("lock_import", import_id=header.import_id)
-            _check_space(header, held["space"])
-            if held["next_row"] != self._next_row:
+            locked = await session.required_row("lock_import", import_id=header.import_id)
+            _check_space(header, locked["space"])
+            if locked["next_row"] != self._next_row:
                 raise OptionInvalid(
-                    f"the import continues at row {held['next_row']} and row {self._next_row} was sent: "
+                    f"the import continues at row {locked['next_row']} and row {self._next_row} was sent: "
                     "send the row that GetImport names",
                     field="header.first_row",
                 )
@@ -137,10 +137,10 @@ class Import:
             done = self._count(chunk, checked, added=0, persons=0)
             if checked.indexes:
                 added = await _insert(session, header, chunk, checked)
-                excess = await self._delete_excess(session, checked, added["grown"])
+                excess = await self._delete_excess(session, checked, added["uncentered_keys"])
                 # Last: a row that it updates would count as added by this transaction.
-                if added["grown"]:
-                    await session.execute("update_centers", person_keys=added["grown"])
+                if added["uncentered_keys"]:
+                    await session.execute("update_centers", person_keys=added["uncentered_keys"])
                 done = self._count(chunk, checked, added=added["faces"] - excess, persons=added["persons"])
                 if added["expired"]:
                     change = Change(Action.EXPIRE, faces=added["expired"])
