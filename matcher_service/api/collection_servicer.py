@@ -43,6 +43,8 @@ class CollectionServicer(matcher_pb2_grpc.CollectionServiceServicer):
         self, request: pb.CreateCollectionRequest, context: Context
     ) -> pb.CreateCollectionResponse:
         """Add a collection."""
+        # Thresholds need no check: a new collection has no face whose distance they could reveal, and to move
+        # them later requires the right `scores`.
         collection = await self._collections.create(
             _required_collection_id(request.collection_id),
             requests.space(request.space, "space") or DEFAULT_SPACE,

@@ -44,7 +44,7 @@ class Budget:
 
     @property
     def max_missing_seconds(self) -> float:
-        """The longest time to refill the bucket at which one try is still left."""
+        """How far away the time when the bucket is full may be, with one try still left."""
         return (max(1.0, self.per_day) - 1.0) * self.try_seconds
 
 

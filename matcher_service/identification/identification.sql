@@ -81,12 +81,13 @@ WHERE c.collection_id = :collection_id
 ORDER BY claim.number;
 
 -- name: count_refusal
--- Counts a refused enrollment; returns 0, or the seconds until the next is allowed. A try is regained in :try_seconds; one
--- is left while refilling takes at most :max_missing_seconds.
+-- Counts a refused enrollment, of no person yet: such tries have person_key = 0, which is no person's key. Returns 0, or
+-- the seconds until the next is allowed. Each caller's tries are a token bucket, stored as full_time, when it is full
+-- again: a try moves that by :try_seconds, and one is left while it is at most :max_missing_seconds from now.
 SELECT facerec.count_try(:collection_id, 0, :caller, 1, :try_seconds, :max_missing_seconds) AS wait_seconds;
 
 -- name: return_refusal
--- Returns :returned_share of a try, which is regained in :try_seconds. Primary key.
+-- Gives back :returned_share of what count_refusal charged: a try is worth :try_seconds. Primary key.
 UPDATE facerec.failed_try t
 SET full_time = t.full_time - make_interval(secs => :try_seconds::float8 * :returned_share::float8)
 WHERE t.collection_id = :collection_id AND t.person_key = 0 AND t.caller = :caller;

@@ -75,8 +75,9 @@ class QueryResult:
 class CountedTry:
     """Whose failed tries are counted, and how; `max_distance` None means the collection's verify threshold.
 
-    A try is regained in `try_seconds`; one is left while refilling takes at most `max_missing_seconds`. A
-    match costs `match_tries`.
+    The tries are a token bucket, stored as the time when it is full again: a try moves that time by
+    `try_seconds`, and one is left while it is at most `max_missing_seconds` from now. A match costs
+    `match_tries`.
     """
 
     caller: str

@@ -17,8 +17,8 @@ from matcher_service.postgres.statements import partition_name
 PERSONS_PER_LIST = 100
 MIN_LISTS = 16  # of the index over means; the index over centers may have a single list
 FEW_CENTERS = 1000  # up to these, one list costs less than searching the means
-REBUILD_GROWTH = 1.5  # lists fit the data at the build; after growing by this factor the index is rebuilt
-RECALL_GROWTH = 0.05  # share of people added or erased after which recall is measured again
+REBUILD_GROWTH = 1.5  # lists fit the data at the build; grown by this factor, or shrunk by it, it is rebuilt
+RECALL_GROWTH = 0.05  # net change of the number of people, as a share, after which recall is measured again
 SHRINK = 0.5  # an index is dropped below this share of index_above_faces
 PROGRESS_SECONDS = 1.0
 # CREATE INDEX CONCURRENTLY ends by waiting for all older transactions; if it times out, the build is lost.
@@ -38,7 +38,8 @@ log = structlog.get_logger(__name__)
 class IndexBuilder:
     """Builds indexes on one connection and watches builds on another. `memory_bytes` is for one build.
 
-    Recall is measured at a build, every `recall_check_seconds`, and after people were added or erased.
+    Recall is measured at a build, every `recall_check_seconds`, and when the number of people has changed by
+    more than RECALL_GROWTH.
     """
 
     connection: Connection

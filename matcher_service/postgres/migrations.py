@@ -40,7 +40,7 @@ class Migration:
     """One file: its number, its name, its text and the SHA-256 of it, in hex.
 
     `serves_from` is the oldest schema version whose release still works once this is applied: the version in
-    the file's line `-- serves: VERSION`, or its own without one.
+    the file's line `-- serves: VERSION`, or, up to 13, its own without one.
     """
 
     version: int

@@ -2,9 +2,9 @@
 
 `-- name:` begins a statement. Values are passed by name: `:person_id` is a parameter, and `:collection_id`
 the collection in all statements that have one. `:"person"`, `:"face"` and `:"enroll_request"` are replaced by
-the collection's own partitions. psql accepts all of these too, after \\set. So no statement can see another
-tenant's rows, or take a lock that another tenant's calls could wait for. Statements that answer callers start
-from facerec.collection: no row means that there is no such collection.
+the collection's own partitions, so no statement can see another tenant's rows, or take a lock that another
+tenant's calls could wait for. psql accepts all of these placeholders too, after \\set. Statements that answer
+callers start from facerec.collection: no row means that there is no such collection.
 
 A line with `{n}` is repeated for each probe of a statement, with 1, 2, ... for `{n}`: that costs less at run
 time than a loop over probes (psql does not accept these).
