@@ -132,8 +132,8 @@ class IndexBuilder:
         lists = await self._session(collection_id).value(
             "count_lists", index_name=name or policy["index_name"]
         )
-        meter = ListsTuner(self.connection, collection_id, lists=lists, target_recall=policy["target_recall"])
-        return await meter.choose(None if name else policy["lists_read"])
+        tuner = ListsTuner(self.connection, collection_id, lists=lists, target_recall=policy["target_recall"])
+        return await tuner.choose(None if name else policy["lists_read"])
 
     async def _set_recall(self, collection_id: str, policy: Row, recall: IndexRecall) -> None:
         """Have searches read as many lists of the index as were found, or no index where all are too few."""

@@ -140,8 +140,9 @@ WHERE f.collection_id = :collection_id AND f.person_key = ANY (:person_keys::big
 
 -- name: add_faces
 -- Adds faces to a locked person. :display_name and :expire_time may be null; an array for each field of the items,
--- :source_ids of stored faces to copy. One row per item, in order. content_id is null if the face to copy no longer
--- exists, face_id if a known photo no longer does. The policy is the current one. Face (person_key, content_id) and
+-- :source_ids of stored faces to copy. One row per item, in order: content_id is null if the face to copy no longer
+-- exists, face_id also if the person no longer has the photo that an item without an encoding refers to. The duplicate
+-- policy in each row is the current one, which may differ from the preview's. Face (person_key, content_id) and
 -- (face_id), model (space, fingerprint), primary keys of person and collection.
 WITH owner AS MATERIALIZED (
     SELECT p.person_key, p.create_time

@@ -69,9 +69,9 @@ def serves_from(version: int, text: str) -> int:
 
     The migration's author declares it (docs/decisions/0004-upgrades.md): a wrong one would be an outage.
     """
-    said = _SERVES.findall(text)
-    assert said or version <= _LAST_IMPLICIT_VERSION, f"migration {version} lacks `-- serves: VERSION`"
-    least = int(said[0]) if said else version
+    declared = _SERVES.findall(text)
+    assert declared or version <= _LAST_IMPLICIT_VERSION, f"migration {version} lacks `-- serves: VERSION`"
+    least = int(declared[0]) if declared else version
     assert least <= version, f"migration {version} declares `-- serves: {least}`, which is later"
     return least
 
