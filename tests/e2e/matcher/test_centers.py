@@ -196,8 +196,8 @@ async def test_an_index_over_too_few_people_to_measure_is_searched_whole(
     assert index.ready
     assert not index.HasField("recall")
     assert not index.HasField("far_recall")
-    effort = await administrator.fetchval("SELECT index_effort FROM facerec.collection")
-    assert effort * REDUCED_LISTS >= 16
+    lists_read = await administrator.fetchval("SELECT index_effort FROM facerec.collection")
+    assert lists_read * REDUCED_LISTS >= 16
 
 
 async def test_people_with_one_photo_are_measured_too(

@@ -132,16 +132,16 @@ async def test_the_measured_number_of_probes_is_used_in_searches(
 ) -> None:
     """With a single list searched, some people are missed; with all of them, nobody is.
 
-    Every result is accepted here, so the reduced query's share of the probes is what decides.
+    Every result is accepted here, so the reduced query's share of the lists is what decides.
     """
     everything = math.ceil(16 / REDUCED_LISTS)
     await maintain(database_url)
     await administrator.execute("UPDATE facerec.collection SET trust_distance = 4, duplicate_threshold = 4")
     found = {}
-    for effort in (1, everything):
-        await administrator.execute("UPDATE facerec.collection SET index_effort = $1", effort)
+    for lists_read in (1, everything):
+        await administrator.execute("UPDATE facerec.collection SET index_effort = $1", lists_read)
         answers = [await identify(matcher, v, max_distance=4) for v in PEOPLE.genuine(60, draw=1).encodings]
-        found[effort] = sum(
+        found[lists_read] = sum(
             answer.candidates[0].person_id == nearest(faces, vector)[0]
             for answer, vector in zip(answers, PEOPLE.genuine(60, draw=1).encodings, strict=True)
         )
