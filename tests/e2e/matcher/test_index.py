@@ -127,7 +127,7 @@ async def test_a_caller_or_a_collection_may_ask_for_exact_searches(
     assert (await identify(matcher, vector)).mode == EXACT
 
 
-async def test_the_measured_number_of_probes_is_used_in_searches(
+async def test_the_measured_number_of_lists_is_read_in_searches(
     matcher: RunningMatcher, faces: Faces, administrator: asyncpg.Connection, database_url: str
 ) -> None:
     """With a single list searched, some people are missed; with all of them, nobody is.
