@@ -16,7 +16,7 @@ MAX_RETRY_SECONDS = 30.0
 SMOOTHING = 1 / 16  # weight of the newest service time
 
 Kind = Literal["call", "index", "scan", "maintenance", "transfer", "export", "enroll", "encoder"]
-"""The kind of work that a semaphore limits, and the label of its metrics."""
+"""The kind of work that a semaphore limits, as its metrics are labelled; `_WORK` has it in words."""
 
 _WORK: Final[dict[Kind, str]] = {
     "call": "calls",
@@ -30,7 +30,7 @@ _WORK: Final[dict[Kind, str]] = {
 }
 
 
-class Holder:
+class CallerQueue:
     """A caller's permits and waiting requests, oldest first; `served` orders callers by last service."""
 
     __slots__ = ("in_use", "key", "served", "waiting")
@@ -63,30 +63,30 @@ class FairSemaphore:
         metrics.REFUSED.labels(kind)  # shown as 0 before the first refusal
         self._queued = metrics.WAITING.labels(kind)
         self._service_seconds = 0.0
-        self._callers: dict[str, Holder] = {}
-        self._waiting: dict[str, Holder] = {}
+        self._callers: dict[str, CallerQueue] = {}
+        self._waiting: dict[str, CallerQueue] = {}
         self._order = itertools.count()
 
     @contextlib.asynccontextmanager
     async def permit(self, *, long: bool = False) -> AsyncIterator[None]:
-        """Hold a permit, waiting for one. Raises Overloaded. `long` as for `leave`."""
-        caller = await self.enter()
-        entered = time.monotonic()
+        """Hold a permit, waiting for one. Raises Overloaded. `long` as for `release`."""
+        caller = await self.acquire()
+        acquired = time.monotonic()
         try:
             yield
         finally:
-            self.leave(caller, None if long else time.monotonic() - entered)
+            self.release(caller, None if long else time.monotonic() - acquired)
 
-    async def enter(self, callers: Collection[str] = ()) -> Holder:
-        """Acquire a permit, waiting for one; returns its holder, for `leave`. Raises Overloaded.
+    async def acquire(self, callers: Collection[str] = ()) -> CallerQueue:
+        """Acquire a permit, waiting for one; returns its caller, for `release`. Raises Overloaded.
 
         `callers` are the keys of the callers that a request outside of a call is made for: the one with the
-        fewest permits becomes the holder.
+        fewest permits is charged.
         """
-        key = min(callers, key=self._held_by) if callers else call.share_key()
+        key = min(callers, key=self._permits_of) if callers else call.share_key()
         caller = self._callers.get(key)
         if caller is None:
-            caller = self._callers[key] = Holder(key, next(self._order))
+            caller = self._callers[key] = CallerQueue(key, next(self._order))
         if self._free and caller.in_use < self._share:  # then no waiting caller is eligible
             self._take(caller)
             return caller
@@ -96,11 +96,11 @@ class FairSemaphore:
             self._forget(caller)
         return caller
 
-    def _held_by(self, key: str) -> int:
+    def _permits_of(self, key: str) -> int:
         caller = self._callers.get(key)
         return caller.in_use if caller else 0
 
-    def leave(self, caller: Holder, service_seconds: float | None) -> None:
+    def release(self, caller: CallerQueue, service_seconds: float | None) -> None:
         """Release a permit; `service_seconds` is how long it was held, None to not average it."""
         if service_seconds is not None:
             self._service_seconds += SMOOTHING * (service_seconds - self._service_seconds)
@@ -110,7 +110,7 @@ class FairSemaphore:
             self._hand_out()
         self._forget(caller)
 
-    async def _wait(self, caller: Holder) -> None:
+    async def _wait(self, caller: CallerQueue) -> None:
         allowed_seconds = self._allowed_seconds(len(caller.waiting))
         granted: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         caller.waiting[granted] = None
@@ -121,7 +121,7 @@ class FairSemaphore:
                 await granted
         except BaseException as error:
             if granted.done() and not granted.cancelled():  # a permit was granted just as the wait ended
-                self.leave(caller, None)
+                self.release(caller, None)
             if isinstance(error, TimeoutError):
                 raise self._refusal(allowed_seconds) from None
             raise
@@ -156,15 +156,15 @@ class FairSemaphore:
             self._take(caller)
             granted.set_result(None)
 
-    def _take(self, caller: Holder) -> None:
+    def _take(self, caller: CallerQueue) -> None:
         self._free -= 1
         caller.in_use += 1
         caller.served = next(self._order)
 
-    def _forget(self, caller: Holder) -> None:
+    def _forget(self, caller: CallerQueue) -> None:
         """Remove a caller without permits and waiting requests.
 
-        Another Holder may have the same key by then: a cancelled request notices that after newer ones
+        Another CallerQueue may have the same key by then: a cancelled request notices that after newer ones
         arrived.
         """
         if not caller.in_use and not caller.waiting and self._callers.get(caller.key) is caller:

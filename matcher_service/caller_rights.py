@@ -45,6 +45,8 @@ def check_may_see_scores(field: str) -> None:
         )
 
 
-def caller_controls_vector(probe: Probe) -> bool:
-    """Whether the caller may have chosen the probe's vector and may not see distances."""
+def allows_hill_climbing(probe: Probe) -> bool:
+    """Whether unlimited answers about the probe would leak a stored template: the caller may have chosen its
+    vector, and may not see distances.
+    """
     return not isinstance(probe.face, Photo) and not call.may_see_scores()

@@ -36,9 +36,9 @@ class EncoderClient:
 
     The encoder may be unavailable at times. A call waits no longer than the matcher's own caller, and at most
     `timeout_seconds`. At most `max_images` are sent at once, three quarters of them for one caller; each
-    names its caller by a hash, so that the encoder can share itself among callers. Changed certificates are
-    used by a new channel once they are valid; calls in flight finish on the old one. Raises FacerecError
-    OPTION_INVALID if the certificates cannot be used at the start.
+    request carries a hash of its caller's name, so that the encoder can serve callers fairly. When the
+    certificate files change and are valid, a new channel uses them; calls in flight finish on the old one.
+    The constructor raises FacerecError OPTION_INVALID if the certificates cannot be used.
     """
 
     def __init__(

@@ -10,8 +10,8 @@ from matcher_service.api.servicer import MatcherServicer
 from matcher_service.audit.decisions import DecisionLog
 from matcher_service.audit.reading import AuditReader
 from matcher_service.calibration.calibrator import Calibrator
-from matcher_service.calibration.expected_false_positives import Evidence
-from matcher_service.collections.catalog import Catalog
+from matcher_service.calibration.expected_false_positives import CalibrationCache
+from matcher_service.collections.repository import CollectionRepository
 from matcher_service.duplicates.review import Reviewer
 from matcher_service.encoder_client import EncoderClient
 from matcher_service.identification.exact_scan import ExactScanner
@@ -21,7 +21,7 @@ from matcher_service.identification.recall import RecallMeter
 from matcher_service.identification.repository import DecisionRepository
 from matcher_service.identification.search import Search
 from matcher_service.persons.enrollment import Enroller
-from matcher_service.persons.enrollment_policy import EnrollmentPolicy
+from matcher_service.persons.enrollment_checks import EnrollmentChecks
 from matcher_service.persons.export import PersonExporter
 from matcher_service.persons.persons import PersonService
 from matcher_service.persons.repository import PersonRepository
@@ -53,25 +53,30 @@ class MatcherService:
         )
         max_faces = settings.max_faces_per_person
         persons = PersonRepository(self._database, max_faces_per_person=max_faces)
-        measured = DecisionRepository(self._database, wait_seconds=settings.pool_wait_seconds)
+        decision_repository = DecisionRepository(self._database, wait_seconds=settings.pool_wait_seconds)
         self._decisions = DecisionLog(self._database, enabled=settings.audit_decisions)
         scanner = ExactScanner(
             self._database, wait_seconds=settings.scan_wait_seconds, scans=settings.scan_pool_size
         )
         search = Search(self._database, scanner, scan_apart_above_faces=settings.scan_apart_above_faces)
-        tries = FailedTries(measured)
+        tries = FailedTries(decision_repository)
         servicer = MatcherServicer(
             matcher=Matcher(
-                measured, search, self._encoder, Evidence(self._database), self._decisions, tries=tries
+                decision_repository,
+                search,
+                self._encoder,
+                CalibrationCache(self._database),
+                self._decisions,
+                tries=tries,
             ),
-            enroller=Enroller(persons, EnrollmentPolicy(search, tries), self._encoder),
+            enroller=Enroller(persons, EnrollmentChecks(search, tries), self._encoder),
             persons=PersonService(persons),
             person_exporter=PersonExporter(self._database),
             importer=Importer(self._database, max_faces_per_person=max_faces),
             exporter=Exporter(self._database, export_seconds=settings.export_timeout_seconds),
         )
         collections = CollectionServicer(
-            Catalog(self._database),
+            CollectionRepository(self._database),
             Calibrator(self._database),
             RecallMeter(self._database, search, scanner),
             Reviewer(self._database),

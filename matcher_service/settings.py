@@ -51,7 +51,7 @@ class MatcherSettings(ServingSettings):
     """Send the key unencrypted to an encoder on another machine, over a network that is trusted."""
 
     encoder_timeout_seconds: float = pydantic.Field(20.0, gt=0, le=600)
-    """Longest wait for the encoder, in seconds; the caller's deadline shortens it."""
+    """Maximum wait for the encoder, in seconds; the caller's deadline shortens it."""
 
     encoder_max_images: int = pydantic.Field(32, ge=1, le=65536)
     """Images sent to the encoder at once, at most three quarters of them of one caller; replicas times this
@@ -61,11 +61,11 @@ class MatcherSettings(ServingSettings):
     """Connections to Postgres kept open."""
 
     pool_max_size: int = pydantic.Field(10, ge=1, le=1000)
-    """Most connections to Postgres for calls. The sum of this, scan_pool_size, transfer_pool_size and one,
-    times the replicas, must be below Postgres's max_connections."""
+    """Maximum number of connections to Postgres for calls. The sum of this, scan_pool_size,
+    transfer_pool_size and one, times the replicas, must be below Postgres's max_connections."""
 
     pool_wait_seconds: float = pydantic.Field(1.0, gt=0, le=60)
-    """Longest wait for a free connection before a call is refused as OVERLOADED, in seconds."""
+    """Maximum wait for a free connection before a call is refused as OVERLOADED, in seconds."""
 
     search_pool_size: int = pydantic.Field(4, ge=1, le=1000)
     """Concurrent searches by index and pages of lists; the pool's other connections are left to short
@@ -75,26 +75,27 @@ class MatcherSettings(ServingSettings):
     """Concurrent exact scans of large collections, on connections of their own pool."""
 
     scan_wait_seconds: float = pydantic.Field(5.0, gt=0, le=600)
-    """Longest wait of an exact scan for a connection, in seconds; one that would wait longer is refused as
+    """Maximum wait of an exact scan for a connection, in seconds; one that would wait longer is refused as
     OVERLOADED immediately."""
 
     scan_workers: int = pydantic.Field(1, ge=0, le=64)
     """Parallel workers of Postgres that an exact scan may use."""
 
     scan_timeout_seconds: float = pydantic.Field(30.0, gt=0, le=3600)
-    """Longest an exact scan may run, and longest Calibrate and ListDuplicates may wait, in seconds."""
+    """Maximum duration of an exact scan, and maximum wait of Calibrate and ListDuplicates, in seconds."""
 
     transfer_pool_size: int = pydantic.Field(3, ge=1, le=64)
-    """Connections for imports and exports, in a pool of their own. An import waits for one at each chunk. An
-    export holds one until it ends; exports may hold all but one (or the only one), one caller's half of
-    those. A further export is refused as OVERLOADED after pool_wait_seconds.
+    """Connections for imports, exports and deletions of collections, in a pool of their own. An import waits
+    for one at each chunk. A deletion and an export hold one until they end; exports may hold all but one (or
+    the only one), one caller's half of those. A further export is refused as OVERLOADED after
+    pool_wait_seconds.
     """
 
     max_faces_per_person: int = pydantic.Field(1000, ge=1, le=1_000_000)
-    """Most faces of a person; more are refused as PERSON_FULL. Verify compares all of them."""
+    """Maximum number of faces of a person; more are refused as PERSON_FULL. Verify compares all of them."""
 
     export_timeout_seconds: float = pydantic.Field(3600.0, gt=0, le=86400)
-    """Longest duration of an export, in seconds: until it ends, its snapshot keeps vacuum from removing rows.
+    """Maximum duration of an export, in seconds: until it ends, its snapshot keeps vacuum from removing rows.
     """
 
     scan_apart_above_faces: int = pydantic.Field(2000, ge=0, le=1_000_000)
@@ -103,10 +104,10 @@ class MatcherSettings(ServingSettings):
     """
 
     statement_timeout_seconds: float = pydantic.Field(10.0, gt=0, le=3600)
-    """Longest duration of a statement, in seconds."""
+    """Maximum duration of a statement, in seconds."""
 
     lock_timeout_seconds: float = pydantic.Field(3.0, gt=0, le=3600)
-    """Longest wait of a statement for a lock, in seconds."""
+    """Maximum wait of a statement for a lock, in seconds."""
 
     schema_check_seconds: float = pydantic.Field(1.0, ge=0.05, le=60)
     """How often the schema's version is checked, in seconds."""
@@ -136,11 +137,11 @@ class MatcherSettings(ServingSettings):
     ever. A request id that is used again later counts as new."""
 
     recall_check_seconds: float = pydantic.Field(6 * 3600.0, ge=1, le=30 * 86400)
-    """How often `maintain` measures an index's recall, in seconds; sooner after people were added or erased.
-    """
+    """How often `maintain` measures an index's recall, in seconds; sooner if the number of people has changed
+    by more than 5 %."""
 
     maintain_index_memory_mib: int = pydantic.Field(1024, ge=64, le=1024 * 1024)
-    """Most memory of Postgres for building an index, in MiB; it limits the number of an index's lists."""
+    """Maximum memory of Postgres for building an index, in MiB; it limits the number of an index's lists."""
 
     @pydantic.model_validator(mode="after")
     def _check_pool_sizes(self) -> "MatcherSettings":

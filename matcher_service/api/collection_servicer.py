@@ -13,7 +13,7 @@ from matcher_service.api.converters import audit as audit_messages
 from matcher_service.api.converters import calibrations, collections, requests, reviews
 from matcher_service.audit.reading import AuditReader
 from matcher_service.calibration.calibrator import Calibrator
-from matcher_service.collections.catalog import Catalog
+from matcher_service.collections.repository import CollectionRepository
 from matcher_service.domain import ids
 from matcher_service.domain.collection import CollectionSettings
 from matcher_service.domain.errors import IdInvalid, OptionInvalid
@@ -27,13 +27,13 @@ class CollectionServicer(matcher_pb2_grpc.CollectionServiceServicer):
 
     def __init__(
         self,
-        catalog: Catalog,
+        repository: CollectionRepository,
         calibrator: Calibrator,
         meter: RecallMeter,
         reviewer: Reviewer,
         audit: AuditReader,
     ) -> None:
-        self._catalog = catalog
+        self._collections = repository
         self._calibrator = calibrator
         self._meter = meter
         self._reviewer = reviewer
@@ -43,7 +43,9 @@ class CollectionServicer(matcher_pb2_grpc.CollectionServiceServicer):
         self, request: pb.CreateCollectionRequest, context: Context
     ) -> pb.CreateCollectionResponse:
         """Add a collection."""
-        collection = await self._catalog.create(
+        # Thresholds need no check: a new collection has no face whose distance they could reveal, and to move
+        # them later requires the right `scores`.
+        collection = await self._collections.create(
             _required_collection_id(request.collection_id),
             requests.space(request.space, "space") or DEFAULT_SPACE,
             collections.settings(request.settings),
@@ -54,14 +56,14 @@ class CollectionServicer(matcher_pb2_grpc.CollectionServiceServicer):
         self, request: pb.GetCollectionRequest, context: Context
     ) -> pb.GetCollectionResponse:
         """Read a collection."""
-        collection = await self._catalog.get(ids.collection_id(request.collection_id))
+        collection = await self._collections.get(ids.collection_id(request.collection_id))
         return pb.GetCollectionResponse(collection=collections.collection_message(collection))
 
     async def ListCollections(
         self, request: pb.ListCollectionsRequest, context: Context
     ) -> pb.ListCollectionsResponse:
         """Read a page of collections."""
-        page, token = await self._catalog.list(ids.page_size(request.page_size), request.page_token)
+        page, token = await self._collections.list(ids.page_size(request.page_size), request.page_token)
         messages = [collections.collection_message(collection) for collection in page]
         return pb.ListCollectionsResponse(collections=messages, next_page_token=token)
 
@@ -74,14 +76,14 @@ class CollectionServicer(matcher_pb2_grpc.CollectionServiceServicer):
         if settings == CollectionSettings():
             raise OptionInvalid("the request sets no setting: set at least one", field="settings")
         _check_may_set_thresholds(request.settings)
-        collection = await self._catalog.update(collection_id, settings)
+        collection = await self._collections.update(collection_id, settings)
         return pb.UpdateCollectionResponse(collection=collections.collection_message(collection))
 
     async def DeleteCollection(
         self, request: pb.DeleteCollectionRequest, context: Context
     ) -> pb.DeleteCollectionResponse:
         """Erase a collection."""
-        erasure = await self._catalog.delete(_required_collection_id(request.collection_id))
+        erasure = await self._collections.delete(_required_collection_id(request.collection_id))
         message = pb.DeleteCollectionResponse(
             collections_deleted=erasure.collections,
             persons_deleted=erasure.persons,

@@ -23,11 +23,11 @@ WITH picked AS MATERIALIZED (
            a.encoding <-> b.encoding AS distance,
            row_number() OVER (PARTITION BY a.person_key ORDER BY random()) AS ordinal
     FROM face a JOIN face b ON b.person_key = a.person_key AND b.ordinal > a.ordinal
-), kept AS MATERIALIZED (
+), chosen_person AS MATERIALIZED (
     SELECT DISTINCT pair.person_key FROM pair LIMIT :max_persons::bigint
 )
 SELECT pair.person_key, least(floor(pair.distance / :bin_width::float8)::integer, :bins::integer - 1) AS bin, count(*) AS pairs
-FROM pair JOIN kept USING (person_key)
+FROM pair JOIN chosen_person USING (person_key)
 WHERE pair.ordinal <= :max_pairs::bigint
 GROUP BY 1, 2;
 

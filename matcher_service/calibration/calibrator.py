@@ -83,7 +83,7 @@ class Calibrator:
         Raises CollectionNotFound, StoreUnavailable, Overloaded, and CalibrationUnsupported with the number of
         pairs that it requires.
         """
-        async with self._database.maintenance_session(collection_id) as session:
+        async with self._database.review_session(collection_id) as session:
             row = await session.required_row("get_collection")
             faces = row["estimated_faces"]
             drawn, vectors = await _draw(session, target.persons)
@@ -106,15 +106,15 @@ class Calibrator:
                 )
             identify, needs = identify_point(curve, sample, faces, target)
             likely_duplicates = await _likely_duplicates(session, drawn, counter)
-            kept = await session.required_row(
+            stored = await session.required_row(
                 "add_calibration",
                 verify_threshold=verify.threshold,
                 identify_threshold=identify.threshold if identify else None,
                 evidence=json.dumps(_evidence(sample, faces, target, curve, (verify, identify))),
             )
         return Calibration(
-            calibration_id=kept["calibration_id"],
-            create_time=kept["create_time"],
+            calibration_id=stored["calibration_id"],
+            create_time=stored["create_time"],
             faces=faces,
             target=target,
             sample=sample,

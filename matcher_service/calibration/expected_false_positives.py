@@ -23,8 +23,8 @@ class Curve:
     far_high: Sequence[float]
 
 
-class Evidence:
-    """Reads calibrations and caches them."""
+class CalibrationCache:
+    """Reads the false match rates of stored calibrations (their `evidence`) and caches them."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -54,8 +54,8 @@ class Evidence:
             async with self._database.search_session(collection_id) as session:
                 text = await session.value("get_evidence", calibration_id=calibration_id)
             evidence = json.loads(text) if text else {}
-            known = "far" in evidence  # older calibrations have no curve
-            self._curves[calibration_id] = Curve(evidence["far"], evidence["far_high"]) if known else None
+            has_curve = "far" in evidence  # older calibrations have no curve
+            self._curves[calibration_id] = Curve(evidence["far"], evidence["far_high"]) if has_curve else None
             while len(self._curves) > CACHED_CALIBRATIONS:
                 self._curves.popitem(last=False)
         return self._curves[calibration_id]

@@ -16,8 +16,9 @@ SELECT d.collections, d.persons, d.faces, clock_timestamp() AS delete_time
 FROM facerec.delete_collection(:collection_id) d;
 
 -- name: get_collection
--- Primary keys of collection and index_build; the table's size and pg_class.reltuples for the estimate.
-SELECT c.*, b.phase AS build_phase, b.done AS build_done, facerec.estimated_rows('face', :collection_id) AS estimated_faces
+-- lists_read is how many lists of its index a query reads, null without one in use. Primary keys of collection and
+-- index_build; the table's size and pg_class.reltuples for the estimate.
+SELECT c.*, c.index_effort AS lists_read, b.phase AS build_phase, b.done AS build_done, facerec.estimated_rows('face', :collection_id) AS estimated_faces
 FROM facerec.collection c
 LEFT JOIN facerec.index_build b ON b.collection_id = c.collection_id
 WHERE c.collection_id = :collection_id;
@@ -28,8 +29,9 @@ SELECT count(*) AS faces
 FROM (SELECT FROM facerec.:"face" f WHERE f.collection_id = :collection_id AND f.expire_time > now() LIMIT :max_faces) few;
 
 -- name: list_collections
--- :after_collection_id is the last collection of the previous page, or ''. Primary key of collection, in its order.
-SELECT c.*, b.phase AS build_phase, b.done AS build_done,
+-- Columns as in get_collection. :after_collection_id is the last collection of the previous page, or ''. Primary key of
+-- collection, in its order.
+SELECT c.*, c.index_effort AS lists_read, b.phase AS build_phase, b.done AS build_done,
        facerec.estimated_rows('face', c.collection_id) AS estimated_faces
 FROM facerec.collection c
 LEFT JOIN facerec.index_build b ON b.collection_id = c.collection_id

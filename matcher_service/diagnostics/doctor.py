@@ -120,10 +120,10 @@ async def _examine_schema(connection: Connection) -> CheckResult:
 async def _examine_connections(connection: Connection, settings: MatcherSettings) -> CheckResult:
     """Check for how many replicas the server has connections."""
     allowed = int(await connection.fetchval("SHOW max_connections"))
-    kept = int(await connection.fetchval("SHOW superuser_reserved_connections"))
+    reserved = int(await connection.fetchval("SHOW superuser_reserved_connections"))
     each = settings.max_connections()
-    replicas = (allowed - kept) // each
-    text = f"{each} connections a replica of {allowed - kept} available: enough for {replicas} replicas"
+    replicas = (allowed - reserved) // each
+    text = f"{each} connections a replica of {allowed - reserved} available: enough for {replicas} replicas"
     if replicas < 1:
         return CheckResult(
             "connections", "fail", f"{text}; lower MATCHER_POOL_MAX_SIZE or raise max_connections"

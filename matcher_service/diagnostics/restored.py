@@ -69,7 +69,7 @@ async def _examine_keys(connection: Connection) -> CheckResult | None:
     last = await session.value("last_person_key") or 0
     most = 0
     for row in await session.rows("person_tables"):
-        statement = load("doctor")["greatest_person_key"].put({"person": row["name"]})
+        statement = load("doctor")["greatest_person_key"].with_identifiers({"person": row["name"]})
         most = max(most, await connection.fetchval(statement.text) or 0)
     if most <= last:
         return None

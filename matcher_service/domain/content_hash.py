@@ -33,7 +33,7 @@ def encoding_ids(space: str, encodings: npt.NDArray[np.float32]) -> list[uuid.UU
     ]
 
 
-def request_digest(
+def content_digest(
     person_id: str,
     display_name: str | None,
     items: Sequence[tuple[Probe, uuid.UUID, str]],
@@ -41,7 +41,8 @@ def request_digest(
 ) -> bytes:
     """SHA-256 of an enrollment's content: 32 bytes. An item is its probe, content id and external ref.
 
-    Only its HMAC under the person's own key is stored: a plain hash could be compared with guesses.
+    Only its HMAC under the person's own key (facerec.request_digest in SQL) is stored: a plain hash could be
+    compared with guesses.
     """
     parts = [b"facerec/enroll/1", person_id.encode(), _optional(display_name)]
     for probe, content, external_ref in items:

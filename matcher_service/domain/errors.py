@@ -5,7 +5,7 @@ MatcherError
 +-- IdInvalid             an id outside its rules
 +-- OptionInvalid         an option outside its range
 +-- ImageRefused          an image that the encoder refused; has the encoder's reason
-+-- FaceNotFound          no face where one is required
++-- FaceNotFound          no face to compare: in the image, of the probe's id, or of the person
 +-- FaceAmbiguous         several faces where one is required
 +-- ModelMismatch         a vector of another space than the collection's
 +-- PersonNotFound
@@ -26,6 +26,7 @@ MatcherError
 +-- EncoderUnavailable    images cannot be encoded now; encodings still work
 +-- StoreUnavailable      the database cannot be used now; retry
     +-- SchemaChanged     the schema was recreated during a call that changed nothing; retry
+        +-- CollectionRecreated  only the collection was
 """
 
 from facerec.errors import FacerecError, Reason
@@ -60,7 +61,7 @@ class ImageRefused(MatcherError):
 
 
 class FaceNotFound(MatcherError):
-    """No face where one is required."""
+    """No face to compare or enroll: in the image, of the id that a probe names, or of the person."""
 
     reason = Reason.FACE_NOT_FOUND
 
@@ -102,7 +103,7 @@ class CalibrationUnsupported(MatcherError):
 
 
 class StoredFaceNotFound(MatcherError):
-    """No face with that id in the collection."""
+    """No face with that id in the collection, for a call that reads or changes it (a probe: FaceNotFound)."""
 
     reason = Reason.STORED_FACE_NOT_FOUND
 

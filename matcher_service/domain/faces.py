@@ -18,7 +18,7 @@ MAX_VALUE = (
 
 @dataclasses.dataclass(frozen=True)
 class Encoding:
-    """A face's vector, shape (128,) and within MAX_VALUE, with its space and the provenance of both."""
+    """A face's vector, shape (128,) and within MAX_VALUE, with its space; `fingerprint` is its provenance."""
 
     values: npt.NDArray[np.float32]
     space: str
@@ -129,7 +129,7 @@ class SearchMode(enum.Enum):
 
 @dataclasses.dataclass(frozen=True)
 class DuplicateCheck:
-    """How other persons were searched, and the duplicate that is answered, if any."""
+    """How other persons were searched, and the duplicate that is returned, if any."""
 
     mode: SearchMode
     other: "Candidate | None"

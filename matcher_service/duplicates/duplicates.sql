@@ -2,14 +2,14 @@
 
 -- name: begin_review
 -- :max_distance may be null for the collection's duplicate threshold. Reads the settings of a listing and sets up the
--- transaction: with an index, searches use it with its probes and no sequential scan; without one, each statement is
--- planned for its own bounds, which may be of few people or of all. Primary key of collection.
+-- transaction: with an index, searches read index_effort lists of it and use no sequential scan; without one, each
+-- statement is planned for its own bounds, which may be of few people or of all. Primary key of collection.
 SELECT coalesce(:max_distance::float8, c.duplicate_threshold) AS max_distance,
        NOT c.exact_only AND facerec.use_index(c.index_effort) AS indexed,
        facerec.estimated_rows('face', :collection_id) AS faces,
        CASE WHEN NOT c.exact_only AND c.index_effort IS NOT NULL THEN set_config('enable_seqscan', 'off', true)
             ELSE set_config('plan_cache_mode', 'force_custom_plan', true)
-       END AS planned
+       END AS planner_setting
 FROM facerec.collection c
 WHERE c.collection_id = :collection_id;
 
@@ -36,7 +36,7 @@ LIMIT 1;
 -- name: review_exactly
 -- The next pairs by their keys: each of :person_keys with persons of a larger key, from after :after_key to :until_key,
 -- who have a face within :max_distance. :include_dismissed also lists dismissed pairs; :last_low_key and :last_high_key
--- are the keys of the last pair answered. One sequential scan of all faces, or of the other persons' by face (person_key,
+-- are the keys of the last pair returned. One sequential scan of all faces, or of the other persons' by face (person_key,
 -- content_id): OFFSET 0 keeps the few :person_keys in the inner loop. Grouped to one row per pair before sorting. Person
 -- (person_key).
 WITH own AS MATERIALIZED (
@@ -140,6 +140,22 @@ FROM pair
 JOIN facerec.:"person" a ON a.collection_id = :collection_id AND a.person_key = pair.low_key
 JOIN facerec.:"person" b ON b.collection_id = :collection_id AND b.person_key = pair.high_key
 ORDER BY pair.low_key, pair.high_key;
+
+-- name: lock_pair
+-- Locks both persons until the transaction ends, in the order of lock_merged_persons. One row if the collection exists,
+-- with null for a person who does not. Primary keys of collection and person.
+WITH locked AS MATERIALIZED (
+    SELECT p.person_id, p.person_key
+    FROM facerec.:"person" p
+    WHERE p.collection_id = :collection_id AND p.person_id IN (:person_id_a, :person_id_b)
+    ORDER BY p.person_id
+    FOR UPDATE
+)
+SELECT a.person_key AS key_a, b.person_key AS key_b
+FROM facerec.collection c
+LEFT JOIN locked a ON a.person_id = :person_id_a
+LEFT JOIN locked b ON b.person_id = :person_id_b
+WHERE c.collection_id = :collection_id;
 
 -- name: dismiss_duplicate
 -- :key_a and :key_b are keys of locked persons. One row if the dismissal is new. Primary key.

@@ -62,11 +62,11 @@ class Reviewer:
         ends = time.monotonic() + min(PAGE_SECONDS, call.remaining_seconds(2 * PAGE_SECONDS) / 2)
         found: list[Pair] = []
         async with (
-            self._database.maintenance_session(listed.collection_id) as session,
+            self._database.review_session(listed.collection_id) as session,
             session.transaction(),
         ):
-            head = await session.required_row("begin_review", max_distance=listed.max_distance)
-            review = _Review(session, listed, head, cursor)
+            settings = await session.required_row("begin_review", max_distance=listed.max_distance)
+            review = _Review(session, listed, settings, cursor)
             while len(found) < page_size and (time.monotonic() < ends or not review.steps):
                 found += await review.step(page_size - len(found))
                 if review.over:
@@ -81,12 +81,12 @@ class Reviewer:
         Raises CollectionNotFound, PersonNotFound, StoreUnavailable, Overloaded.
         """
         async with self._database.transaction(collection_id) as session:
-            held = await session.required_row("lock_merged_persons", source_id=a, target_id=b)
-            for key, field in (("source_key", "person_id_a"), ("target_key", "person_id_b")):
-                if held[key] is None:
+            pair = await session.required_row("lock_pair", person_id_a=a, person_id_b=b)
+            for key, field in (("key_a", "person_id_a"), ("key_b", "person_id_b")):
+                if pair[key] is None:
                     raise PersonNotFound("the collection has no person with this id", field=field)
             statement = "restore_duplicate" if restore else "dismiss_duplicate"
-            return bool(await session.value(statement, key_a=held["source_key"], key_b=held["target_key"]))
+            return bool(await session.value(statement, key_a=pair["key_a"], key_b=pair["key_b"]))
 
 
 class _Review:
@@ -97,13 +97,13 @@ class _Review:
     the page, and with few pairs there are few steps.
     """
 
-    def __init__(self, session: Session, listed: PairList, head: Row, cursor: tuple[int, int]) -> None:
+    def __init__(self, session: Session, listed: PairList, settings: Row, cursor: tuple[int, int]) -> None:
         self._session = session
         self._listed = listed
-        self._max_distance = head["max_distance"]
-        self.exact = not head["indexed"]
+        self._max_distance = settings["max_distance"]
+        self.exact = not settings["indexed"]
         self._max_persons = MAX_PERSONS if self.exact else INDEX_PERSONS
-        self._max_faces = STATEMENT_DISTANCES // max(1, head["faces"]) if self.exact else INDEX_FACES
+        self._max_faces = STATEMENT_DISTANCES // max(1, settings["faces"]) if self.exact else INDEX_FACES
         self._size = 1
         self.cursor = cursor
         self.steps = 0

@@ -1,5 +1,5 @@
-"""Exact scans, each shared by the searches that wait: one statement while there are no other calls, short
-steps while there are.
+"""Exact scans, each shared by the searches that wait: one statement if there was no short request for a
+second, else short steps.
 
 A scan uses a core for a quarter of a second per million faces, and the scheduler delays short requests of a
 tenth of a millisecond until the scan's time slice ends. In steps of about a millisecond, each of which waits

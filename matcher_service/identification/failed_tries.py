@@ -44,7 +44,7 @@ class Budget:
 
     @property
     def max_missing_seconds(self) -> float:
-        """The longest time to refill the bucket at which one try is still left."""
+        """How far away the time when the bucket is full may be, with one try still left."""
         return (max(1.0, self.per_day) - 1.0) * self.try_seconds
 
 
@@ -97,9 +97,9 @@ class FailedTries:
             done.exception()  # retrieved, as the caller may be gone
 
     @contextlib.asynccontextmanager
-    async def refusals(self, collection_id: str, per_day: float) -> AsyncIterator[None]:
-        """Wrap a search for duplicates: count a failed try before it, and return most of it if nobody is
-        found.
+    async def charged_search(self, collection_id: str, per_day: float) -> AsyncIterator[None]:
+        """Wrap a search for duplicates: charge a failed try before it, and return most of it afterwards,
+        unless a duplicate was found.
 
         MATCH_TRIES of it are kept, as for a match of Verify, so that no answer is free. Nothing is returned
         for FaceDuplicate or a cancelled call. Raises TriesExhausted, Overloaded, and what DecisionRepository
@@ -143,7 +143,7 @@ class FailedTries:
             max_missing_seconds=budget.max_missing_seconds,
         )
         if wait_seconds:
-            raise _exhausted("the faces enrolled", budget, wait_seconds)
+            raise _exhausted("enrolled faces", budget, wait_seconds)
 
 
 class KeyedLocks:

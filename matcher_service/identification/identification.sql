@@ -2,11 +2,11 @@
 -- postgres/statements.py.
 
 -- name: verify
--- A claim of a caller whose failed tries are counted. Either :encoding or :face_id (of a stored face) is null; :max_distance
--- may be null; :space is the encoding's space or null; :try_seconds and :max_missing_seconds are as in `count_refusal`, and
--- :match_tries is the cost of a match. wait_seconds is null if nothing is decided or counted. Primary keys of collection and
--- person, face (person_key, content_id); face (face_id) for :face_id. OFFSET 0 keeps the planner from computing the probe
--- again for each face.
+-- A claim of a caller whose failed tries are counted. Either :encoding or :face_id (of a stored face) is null;
+-- :max_distance may be null; :space is the encoding's space or null; :try_seconds and :max_missing_seconds are as in
+-- `count_refusal`, and :match_tries is the cost of a match. wait_seconds is null if nothing is decided or counted. Primary
+-- keys of collection and person, face (person_key, content_id); face (face_id) for :face_id. OFFSET 0 keeps the planner
+-- from computing the probe again for each face.
 SELECT c.space,
        c.verify_threshold,
        p.person_key IS NOT NULL AS person_found,
@@ -81,33 +81,34 @@ WHERE c.collection_id = :collection_id
 ORDER BY claim.number;
 
 -- name: count_refusal
--- Counts a refused enrollment; returns 0, or the seconds until the next is allowed. A try is regained in :try_seconds; one
--- is left while refilling takes at most :max_missing_seconds.
+-- Counts a refused enrollment, of no person yet: such tries have person_key = 0, which is no person's key. Returns 0, or
+-- the seconds until the next is allowed. Each caller's tries are a token bucket, stored as full_time, when it is full
+-- again: a try moves that by :try_seconds, and one is left while it is at most :max_missing_seconds from now.
 SELECT facerec.count_try(:collection_id, 0, :caller, 1, :try_seconds, :max_missing_seconds) AS wait_seconds;
 
 -- name: return_refusal
--- Returns :returned_share of a try, which is regained in :try_seconds. Primary key.
+-- Gives back :returned_share of what count_refusal charged: a try is worth :try_seconds. Primary key.
 UPDATE facerec.failed_try t
 SET full_time = t.full_time - make_interval(secs => :try_seconds::float8 * :returned_share::float8)
 WHERE t.collection_id = :collection_id AND t.person_key = 0 AND t.caller = :caller;
 
 -- name: identify
 -- Either :encoding or :face_id (of a stored face) is null; :max_distance may be null; :space is null without an encoding.
--- :exact_only forbids the index. :max_scanned_faces is the largest collection to scan here, null for any. :probes_share
--- and :acceptance_share reduce the index's probes and the acceptance threshold. Returns one row per candidate, nearest
--- first, at most :max_candidates; with :by_id the first by person id of all within the threshold. Without a candidate,
--- one row with a null person. `matched_persons` counts the persons within the threshold, up to 101.
+-- :exact_only forbids the index. :max_scanned_faces is the largest collection to scan here, null for any. :lists_share and
+-- :acceptance_share reduce the lists read (index_effort) and the acceptance threshold. Returns one row per candidate,
+-- nearest first, at most :max_candidates; with :by_id the first by person id of all within the threshold. Without a
+-- candidate, one row with a null person. `matched_persons` counts the persons within the threshold, up to 101.
 --
--- `search` is what was done: 'index'; 'scan'; 'later' if more than :max_scanned_faces faces must be scanned; 'none' if the
--- probe has no encoding or one of another space. `decided` is false if an index result is not accepted: it is accepted if
--- its nearest candidate is within the acceptance threshold. The indexes propose 50 people by their means, and 50 faces
--- that are centers, of which the 10 nearest count; with :max_candidates above 50 a scan is needed. `cut` if all proposals
--- of either index are within the threshold: there may be more.
+-- `search` is what was done: 'index'; 'scan'; 'scan_needed' if more than :max_scanned_faces faces must be scanned; 'none'
+-- if the probe has no encoding or one of another space. `accepted` is true of a scan, and of an index result whose
+-- nearest candidate is within the acceptance threshold. The indexes propose 50 people by their means, and 50 faces
+-- that are centers, of which the 10 nearest count; with :max_candidates above 50 a scan is needed. `truncated` if 50
+-- persons of both indexes together, or the 10 faces that are centers, are within the threshold: there may be more.
 --
 -- scanned: a sequential scan of all faces, on purpose: it is exact, and no vector index can replace it. The aggregate's
 -- argument is computed only for the few rows that pass its filter, so each distance is computed once; named row types
 -- let parallel workers return their hits; a CASE skips the scan, since a WHERE would cost a step per row. by_mean and
--- by_center: the indexes on half of the dimensions of means and of centers, with the probes that `asked` sets for this
+-- by_center: the indexes on half of the dimensions of means and of centers, of as many lists as `asked` sets for this
 -- statement before they are read. measured: face (person_key, content_id). Scan and index are each skipped unless needed.
 -- Then person (person_key).
 WITH asked AS MATERIALIZED (
@@ -119,9 +120,9 @@ WITH asked AS MATERIALIZED (
            CASE
                WHEN probe.encoding IS NULL OR c.space <> :space::text THEN 'none'
                WHEN NOT :exact_only::boolean AND NOT c.exact_only AND :max_candidates <= 50
-                   AND facerec.use_index(ceil(c.index_effort * :probes_share::float8)::integer) THEN 'index'
+                   AND facerec.use_index(ceil(c.index_effort * :lists_share::float8)::integer) THEN 'index'
                WHEN :max_scanned_faces::bigint IS NULL OR facerec.estimated_rows('face', :collection_id) <= :max_scanned_faces::bigint THEN 'scan'
-               ELSE 'later'
+               ELSE 'scan_needed'
            END AS search
     FROM facerec.collection c
     CROSS JOIN LATERAL (
@@ -187,10 +188,10 @@ SELECT asked.space,
        asked.search,
        asked.search = 'scan'
            OR (asked.search = 'index'
-               AND EXISTS (SELECT FROM nearest WHERE nearest.distance <= asked.trust_distance)) AS decided,
+               AND EXISTS (SELECT FROM nearest WHERE nearest.distance <= asked.trust_distance)) AS accepted,
        asked.search = 'index'
            AND ((SELECT count(*) FROM nearest) >= 50
-                OR (SELECT count(*) FROM by_center WHERE by_center.distance <= asked.threshold) >= 10) AS cut,
+                OR (SELECT count(*) FROM by_center WHERE by_center.distance <= asked.threshold) >= 10) AS truncated,
        coalesce((scanned.found).faces, 0) + (SELECT count(*) FROM measured) AS faces,
        (SELECT least(count(*), 101) FROM nearest) AS matched_persons,
        candidate.person_id,
@@ -234,9 +235,9 @@ ORDER BY probe.number;
 -- per probe and person within the distance: the probe's number and the person's nearest face, of the :max_persons nearest
 -- persons, or where :by_ids is true for the probe of the first persons by id.
 --
--- near: sequential scan of all faces, or TID range scan, which reads only these blocks. It is intended: the result is exact,
--- and no index on vectors can give it. Comparing in the condition costs a quarter less than an aggregate that also counts
--- the faces. With :by_ids person (person_key).
+-- near: sequential scan of all faces, or TID range scan, which reads only these blocks. It is intended: the result is
+-- exact, and no index on vectors can give it. Comparing in the condition costs a quarter less than an aggregate that also
+-- counts the faces. With :by_ids person (person_key).
 WITH near AS MATERIALIZED (
     SELECT f.person_key, f.face_id, f.encoding
     FROM facerec.:"face" f
@@ -334,7 +335,7 @@ ORDER BY pair.number;
 -- Primary key of person, face (person_key, content_id).
 WITH picked AS MATERIALIZED (
     SELECT p.person_key, p.centroid FROM facerec.:"person" p WHERE p.centroid IS NOT NULL ORDER BY random() LIMIT :max_persons::bigint
-), seen AS MATERIALIZED (
+), picked_face AS MATERIALIZED (
     SELECT picked.person_key, picked.centroid, f.encoding, f.is_center
     FROM picked
     CROSS JOIN LATERAL (
@@ -343,25 +344,25 @@ WITH picked AS MATERIALIZED (
         WHERE f.collection_id = :collection_id AND f.person_key = picked.person_key AND f.expire_time > now()
         OFFSET 0
     ) f
-), placed AS MATERIALIZED (
-    SELECT seen.*,
+), with_distance AS MATERIALIZED (
+    SELECT picked_face.*,
            least(
-               seen.encoding <-> seen.centroid,
+               picked_face.encoding <-> picked_face.centroid,
                (
-                   SELECT min(seen.encoding <-> m.encoding)
+                   SELECT min(picked_face.encoding <-> m.encoding)
                    FROM facerec.:"face" m
-                   WHERE m.collection_id = :collection_id AND m.person_key = seen.person_key AND m.is_center
+                   WHERE m.collection_id = :collection_id AND m.person_key = picked_face.person_key AND m.is_center
                )
            ) AS distance
-    FROM seen
+    FROM picked_face
 ), chosen AS (
-    SELECT placed.*,
-           count(*) OVER (PARTITION BY placed.person_key) AS faces,
+    SELECT with_distance.*,
+           count(*) OVER (PARTITION BY with_distance.person_key) AS faces,
            row_number() OVER (
-               PARTITION BY placed.person_key
-               ORDER BY CASE WHEN :farthest::boolean THEN -placed.distance ELSE random() END
+               PARTITION BY with_distance.person_key
+               ORDER BY CASE WHEN :farthest::boolean THEN -with_distance.distance ELSE random() END
            ) AS ordinal
-    FROM placed
+    FROM with_distance
 )
 SELECT chosen.person_key, chosen.encoding, chosen.is_center, chosen.centroid, chosen.faces
 FROM chosen

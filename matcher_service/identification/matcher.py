@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from facerec.serving.middleware import call
 from matcher_service.audit.changes import Action
 from matcher_service.audit.decisions import DecisionLog
-from matcher_service.calibration.expected_false_positives import Evidence
+from matcher_service.calibration.expected_false_positives import CalibrationCache
 from matcher_service.domain.concurrency import gather_or_cancel
 from matcher_service.domain.errors import FaceNotFound, PersonNotFound
 from matcher_service.domain.faces import Comparison, Encoder, Identification, Probe, Verification
@@ -15,9 +15,9 @@ from matcher_service.identification.photos import (
     ResolvedProbe,
     check_space,
     every_face,
-    no_such_face,
     single_face,
     single_faces,
+    stored_face_not_found,
 )
 from matcher_service.identification.query import Query, VerifyResult
 from matcher_service.identification.repository import DecisionRepository
@@ -38,14 +38,14 @@ class Matcher:
         repository: DecisionRepository,
         search: Search,
         encoder: Encoder,
-        evidence: Evidence,
+        calibrations: CalibrationCache,
         decisions: DecisionLog,
         *,
         tries: FailedTries,
     ) -> None:
         self._repository = repository
         self._tries = tries
-        self._evidence = evidence
+        self._calibrations = calibrations
         self._decisions = decisions
         self._search = search
         self._encoder = encoder
@@ -77,9 +77,9 @@ class Matcher:
         check_space(face_a, a, found.space)
         check_space(face_b, b, found.space)
         if not found.a_found:
-            raise no_such_face(a)
+            raise stored_face_not_found(a)
         if found.distance is None:
-            raise no_such_face(b)
+            raise stored_face_not_found(b)
         threshold = found.threshold if max_distance is None else max_distance
         match = found.distance <= threshold
         self._decisions.add(collection_id, Action.COMPARE, None, match=match)
@@ -137,7 +137,7 @@ class Matcher:
         found = await self._search.decide(query)
         check_space(face.face, probe, found.space)
         if not found.probe_found:
-            raise no_such_face(probe)
+            raise stored_face_not_found(probe)
         return Identification(
             probe_index=probe_index,
             box=face.box,
@@ -148,7 +148,7 @@ class Matcher:
             space=found.space,
             mode=found.mode,
             quality=face.quality,
-            expected=await self._evidence.expected_false_positives(
+            expected=await self._calibrations.expected_false_positives(
                 query.collection_id,
                 found.calibration_id,
                 threshold=found.threshold,
@@ -177,7 +177,7 @@ def _verification(
     if not found.person_found:
         raise PersonNotFound("the collection has no person with this id", field="person_id")
     if not found.probe_found:
-        raise no_such_face(probe)
+        raise stored_face_not_found(probe)
     if found.face_id is None or found.distance is None:
         raise FaceNotFound("the person has no face to compare with: enroll one", field="person_id")
     threshold = found.threshold if max_distance is None else max_distance

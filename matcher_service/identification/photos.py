@@ -80,6 +80,9 @@ def check_space(face: Encoding | uuid.UUID, probe: Probe, space: str) -> None:
     )
 
 
-def no_such_face(probe: Probe) -> FaceNotFound:
-    """The error for a stored face that does not exist."""
+def stored_face_not_found(probe: Probe) -> FaceNotFound:
+    """The error for a probe that names a stored face which does not exist.
+
+    GetFace and UpdateFace, which are about the face itself, raise StoredFaceNotFound.
+    """
     return FaceNotFound("the collection has no face with this id", field=f"{probe.field}.face_id")

@@ -58,13 +58,15 @@ class SearchResult:
 
 @dataclasses.dataclass(frozen=True)
 class QueryResult:
-    """The result of one query. `search` is what was done: index, scan, later (a scan is needed) or none.
+    """The result of one query. `search` is what was done: index, scan, none, or scan_needed: nothing yet.
 
-    `truncated` means that all proposals of the index are within the threshold, so that there may be more.
+    `accepted` means that a scan decided, or that the index result's nearest candidate is within the
+    acceptance threshold; `truncated`, that so many of the persons or centers that the indexes proposed are
+    within the threshold that there may be more.
     """
 
     search: str
-    decided: bool
+    accepted: bool
     found: SearchResult
     truncated: bool = False
 
@@ -73,8 +75,9 @@ class QueryResult:
 class CountedTry:
     """Whose failed tries are counted, and how; `max_distance` None means the collection's verify threshold.
 
-    A try is regained in `try_seconds`; one is left while refilling takes at most `max_missing_seconds`. A
-    match costs `match_tries`.
+    The tries are a token bucket, stored as the time when it is full again: a try moves that time by
+    `try_seconds`, and one is left while it is at most `max_missing_seconds` from now. A match costs
+    `match_tries`.
     """
 
     caller: str
@@ -136,23 +139,23 @@ def faces_values(faces: Sequence[Encoding | uuid.UUID], suffix: str = "") -> dic
     }
 
 
-def query_result(head: Row, found: list[Candidate]) -> QueryResult:
+def query_result(row: Row, persons: list[Candidate]) -> QueryResult:
     """Build a result from the first row of `identify` and the candidates."""
     return QueryResult(
-        head["search"],
-        head["decided"],
+        row["search"],
+        row["accepted"],
         SearchResult(
-            space=head["space"],
-            threshold=head["threshold"],
-            probe_found=head["probe_found"],
-            mode=SearchMode.INDEX if head["search"] == "index" else SearchMode.EXACT,
-            faces=head["faces"],
-            candidates=found,
-            matched_persons=head["matched_persons"],
-            calibration_id=head["calibration_id"],
-            collection_faces=head["collection_faces"] or 0,
+            space=row["space"],
+            threshold=row["threshold"],
+            probe_found=row["probe_found"],
+            mode=SearchMode.INDEX if row["search"] == "index" else SearchMode.EXACT,
+            faces=row["faces"],
+            candidates=persons,
+            matched_persons=row["matched_persons"],
+            calibration_id=row["calibration_id"],
+            collection_faces=row["collection_faces"] or 0,
         ),
-        head["cut"],
+        row["truncated"],
     )
 
 

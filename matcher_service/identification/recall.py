@@ -25,17 +25,17 @@ TIME_SHARE = 0.8  # of the caller's deadline; the rest is for the response
 class Recall:
     """Counts of searches.
 
-    `known` are those for which an exact scan finds a person, `found` those of them for which the index alone
-    finds the same; `far_known` and `far_found` are the same for samples made of faces far from their person's
-    centers. `agreed` were answered as by an exact scan, `confirmed` needed one.
+    `by_scan` are those for which an exact scan finds a person, `by_index` those of them for which the index
+    alone finds the same; `far_by_scan` and `far_by_index` are the same for samples made of faces far from
+    their person's centers. `agreed` had the result of an exact scan, `confirmed` needed one.
     """
 
     indexed: bool
     samples: int = 0
-    known: int = 0
-    found: int = 0
-    far_known: int = 0
-    far_found: int = 0
+    by_scan: int = 0
+    by_index: int = 0
+    far_by_scan: int = 0
+    far_by_index: int = 0
     agreed: int = 0
     confirmed: int = 0
 
@@ -66,7 +66,7 @@ class RecallMeter:
         ends = time.monotonic() + TIME_SHARE * call.remaining_seconds(LONGEST_SECONDS)
         async with self._database.scan_session(collection_id) as session:
             row = await session.required_row("get_collection")
-            if row["exact_only"] or row["index_effort"] is None:
+            if row["exact_only"] or row["lists_read"] is None:
                 return Recall(indexed=False)
             drawn = [
                 await draw_recall_samples(session, count, far=far)
@@ -95,15 +95,15 @@ class RecallMeter:
         """Search by index, and count how that compares with an exact search."""
         far = sample.far
         index, identify, confirmed = await self._search.compare(sample.query)
-        known = bool(exact.candidates)
-        found = known and _same(index, exact)
+        by_scan = bool(exact.candidates)
+        by_index = by_scan and _same(index, exact)
         return Recall(
             indexed=True,
             samples=total.samples + 1,
-            known=total.known + (known and not far),
-            found=total.found + (found and not far),
-            far_known=total.far_known + (known and far),
-            far_found=total.far_found + (found and far),
+            by_scan=total.by_scan + (by_scan and not far),
+            by_index=total.by_index + (by_index and not far),
+            far_by_scan=total.far_by_scan + (by_scan and far),
+            far_by_index=total.far_by_index + (by_index and far),
             # A confirmed answer is the exact scan's.
             agreed=total.agreed + (confirmed or _same(identify, exact)),
             confirmed=total.confirmed + confirmed,

@@ -10,7 +10,7 @@ from matcher_service.postgres.database import Session
 from matcher_service.postgres.vectors import read_vectors, vector_wire
 
 PHOTO_STEP = 0.35  # the median distance of two photos of a person
-# For a sample this near to a face unlike the person's others, the index may answer a similar person within
+# For a sample this near to a face unlike the person's others, the index may return a similar person within
 # the acceptance threshold instead. Farther away hardly anybody is within it.
 FAR_STEP = 0.15
 PERSONS_PER_FAR_SAMPLE = 20  # drawn per sample: far faces are the farthest twentieth

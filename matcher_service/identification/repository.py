@@ -108,7 +108,7 @@ class DecisionRepository:
     async def count_refusal(
         self, collection_id: str, caller: str, *, try_seconds: float, max_missing_seconds: float
     ) -> float:
-        """Count an enrollment as refused; 0, or the seconds until another may be."""
+        """Count an enrollment refused as a duplicate; returns 0, or the seconds until the next is allowed."""
         row = await self._database.row(
             "count_refusal",
             collection_id,

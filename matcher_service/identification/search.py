@@ -16,11 +16,12 @@ from matcher_service.identification.query import (
 from matcher_service.postgres.database import Database
 from matcher_service.postgres.driver_errors import retried_on_schema_change
 
-# A query with a quarter of the probes finds 19 of 20 persons whom a query with all of them finds. It may miss
+# How many of the lists that were chosen for an index the first query reads (pgvector calls them probes). With
+# a quarter of them a query finds 19 of 20 persons whom a query with all of them finds. It may miss
 # a nearer person, so its result is accepted only at distances where impostors are very rare: among a million
 # faces none of 1,000 unenrolled probes had one within 0.40, and 0.85 of the default acceptance threshold is
 # 0.38.
-REDUCED_PROBES = 0.25
+REDUCED_LISTS = 0.25
 REDUCED_ACCEPTANCE = 0.85
 
 SEARCHES_IN_FLIGHT = 8  # of one call: half of the probes that share a scan
@@ -31,13 +32,14 @@ class Search:
 
     The first statement queries the collection's index, or scans a collection of at most
     `scan_apart_above_faces` faces. An index result is accepted when its nearest candidate is within the
-    collection's acceptance threshold (`trust_distance`): first by a reduced-probe query with a stricter
-    threshold, which most enrolled people pass, then by one with all probes. Otherwise an exact scan decides,
-    in a pool of its own and behind an admission limit, since it takes a hundred times as long.
+    collection's acceptance threshold (`trust_distance`): first by a query of a quarter of its lists with a
+    stricter threshold, which most enrolled people pass, then by one of all chosen lists. Otherwise an exact
+    scan decides, in a pool of its own and behind an admission limit, since it takes a hundred times as long.
 
     A query without scores must not reveal a distance by its duration: the statements it runs depend only on
-    who is within the threshold. It queries the index once, with all probes, and accepts the result if
-    somebody is within the threshold, unless all proposals are: then there may be more.
+    who is within the threshold. It queries the index once, with all chosen lists, and accepts the result if
+    somebody is within the threshold, unless it is truncated: with 50 persons of both indexes together within
+    the threshold, or 10 faces that are centers, there may be more.
     """
 
     def __init__(self, database: Database, scanner: ExactScanner, *, scan_apart_above_faces: int) -> None:
@@ -57,7 +59,7 @@ class Search:
     async def _decide(self, query: Query) -> SearchResult:
         if query.scores:
             first = await self._query_index(query)
-            accepted = first.decided
+            accepted = first.accepted
         else:
             first = await self._query(query)
             accepted = first.search == "scan" or (first.found.matched_persons > 0 and not first.truncated)
@@ -67,9 +69,9 @@ class Search:
         return dataclasses.replace((await self._scanner.scan(query)).found, mode=mode)
 
     async def _query_index(self, query: Query) -> QueryResult:
-        """Query with reduced probes, and with all of them if that result is not accepted."""
-        first = await self._query(query, probes_share=REDUCED_PROBES, acceptance_share=REDUCED_ACCEPTANCE)
-        if not first.decided and first.search == "index":
+        """Query with a share of the lists, and with all of them if that result is not accepted."""
+        first = await self._query(query, lists_share=REDUCED_LISTS, acceptance_share=REDUCED_ACCEPTANCE)
+        if not first.accepted and first.search == "index":
             # Most probes that get here are of unenrolled people and need a scan: if that would be refused,
             # the query is not worth its cost.
             self._scanner.check_capacity(query.collection_id)
@@ -79,7 +81,7 @@ class Search:
     async def search_exactly(self, query: Query) -> SearchResult:
         """Find the candidates by comparing every face. Raises as `decide`."""
         first = await self._query(dataclasses.replace(query, exact_only=True))
-        return (await self._scanner.scan(query)).found if first.search == "later" else first.found
+        return (await self._scanner.scan(query)).found if first.search == "scan_needed" else first.found
 
     async def search_index(self, query: Query) -> SearchResult:
         """Find the candidates, accepting any index result. Raises as `decide`.
@@ -88,27 +90,26 @@ class Search:
         nearest.
         """
         first = await self._query(query)
-        truncated = not query.scores and first.truncated
-        return (
-            (await self._scanner.scan(query)).found if truncated or first.search == "later" else first.found
-        )
+        if first.search == "scan_needed" or (first.truncated and not query.scores):
+            return (await self._scanner.scan(query)).found
+        return first.found
 
     async def compare(self, query: Query) -> tuple[SearchResult, SearchResult, bool]:
-        """The index result with all probes, the index result that `decide` uses, and whether it would scan
-        instead.
+        """The index result with all chosen lists, the index result that `decide` uses, and whether it would
+        scan instead.
 
         Raises as `decide`.
         """
-        reduced = await self._query(query, probes_share=REDUCED_PROBES, acceptance_share=REDUCED_ACCEPTANCE)
+        reduced = await self._query(query, lists_share=REDUCED_LISTS, acceptance_share=REDUCED_ACCEPTANCE)
         whole = await self._query(query)
-        used = reduced if reduced.decided else whole
-        return whole.found, used.found, not used.decided
+        used = reduced if reduced.accepted else whole
+        return whole.found, used.found, not used.accepted
 
     @retried_on_schema_change
     async def _query(
-        self, query: Query, *, probes_share: float = 1.0, acceptance_share: float = 1.0
+        self, query: Query, *, lists_share: float = 1.0, acceptance_share: float = 1.0
     ) -> QueryResult:
-        """Query the index with shares of its probes and acceptance threshold, or scan a small collection."""
+        """Query the index with shares of its lists and acceptance threshold, or scan a small collection."""
         async with self._database.search_session(query.collection_id) as session:
             rows = await session.required_rows(
                 "identify",
@@ -118,7 +119,7 @@ class Search:
                 space=query.space,
                 exact_only=query.exact_only,
                 max_scanned_faces=self._scan_apart_above_faces,
-                probes_share=probes_share,
+                lists_share=lists_share,
                 acceptance_share=acceptance_share,
                 by_id=not query.scores,
             )

@@ -18,8 +18,10 @@ async def mark_centers(connection: Connection, collection_id: str) -> int:
     marked = 0
     for first in range(0, len(keys), BATCH_PERSONS):
         async with session.transaction():
-            held = await session.rows("lock_persons_to_mark", person_keys=keys[first : first + BATCH_PERSONS])
+            locked = await session.rows(
+                "lock_persons_to_mark", person_keys=keys[first : first + BATCH_PERSONS]
+            )
             # A separate statement, so that it sees what was committed before the lock was acquired.
-            await serving.execute("update_centers", person_keys=[row["person_key"] for row in held])
-            marked += len(held)
+            await serving.execute("update_centers", person_keys=[row["person_key"] for row in locked])
+            marked += len(locked)
     return marked

@@ -16,20 +16,20 @@ async def erase_expired(connection: Connection, collection_id: str) -> tuple[int
         locks.append("lock_persons_past_retention")
     faces = persons = 0
     for lock in locks:
-        while gone := await _erase_batch(session, lock):
-            faces += gone["faces"]
-            persons += gone["persons"]
+        while deleted := await _erase_batch(session, lock):
+            faces += deleted["faces"]
+            persons += deleted["persons"]
     return faces, persons
 
 
 async def _erase_batch(session: Session, lock: str) -> Row | None:
     """Erase the expired faces of the persons that a statement locks; None if it locks nobody."""
     async with session.transaction():
-        held = await session.rows(lock, max_persons=BATCH_PERSONS)
-        if not held:
+        locked = await session.rows(lock, max_persons=BATCH_PERSONS)
+        if not locked:
             return None
         # A separate statement, so that it sees what was committed before the lock was acquired.
-        return await session.row("erase_expired", person_keys=[row["person_key"] for row in held])
+        return await session.row("erase_expired", person_keys=[row["person_key"] for row in locked])
 
 
 async def delete_old_requests(connection: Connection, collection_id: str, days: int) -> None:
@@ -49,8 +49,8 @@ async def delete_old_audit_events(connection: Connection, change_days: int, deci
     if not any(ends):
         return 0
     session, deleted = Session(connection, role="maintenance"), 0
-    while gone := await session.value(
+    while batch := await session.value(
         "delete_old_audit_events", changes_before=ends[0], decisions_before=ends[1], max_rows=BATCH_EVENTS
     ):
-        deleted += gone
+        deleted += batch
     return deleted

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 import structlog
 
 from matcher_service.maintenance.centers import mark_centers
-from matcher_service.maintenance.recall import IndexRecall, ProbesTuner
+from matcher_service.maintenance.lists_tuning import IndexRecall, ListsTuner
 from matcher_service.postgres.connections.owner import lock_wait
 from matcher_service.postgres.session import Connection, Row, Session
 from matcher_service.postgres.statements import partition_name
@@ -17,8 +17,8 @@ from matcher_service.postgres.statements import partition_name
 PERSONS_PER_LIST = 100
 MIN_LISTS = 16  # of the index over means; the index over centers may have a single list
 FEW_CENTERS = 1000  # up to these, one list costs less than searching the means
-REBUILD_GROWTH = 1.5  # lists fit the data at the build; after growing by this factor the index is rebuilt
-RECALL_GROWTH = 0.05  # share of people added or erased after which recall is measured again
+REBUILD_GROWTH = 1.5  # lists fit the data at the build; grown by this factor, or shrunk by it, it is rebuilt
+RECALL_GROWTH = 0.05  # net change of the number of people, as a share, after which recall is measured again
 SHRINK = 0.5  # an index is dropped below this share of index_above_faces
 PROGRESS_SECONDS = 1.0
 # CREATE INDEX CONCURRENTLY ends by waiting for all older transactions; if it times out, the build is lost.
@@ -38,7 +38,8 @@ log = structlog.get_logger(__name__)
 class IndexBuilder:
     """Builds indexes on one connection and watches builds on another. `memory_bytes` is for one build.
 
-    Recall is measured at a build, every `recall_check_seconds`, and after people were added or erased.
+    Recall is measured at a build, every `recall_check_seconds`, and when the number of people has changed by
+    more than RECALL_GROWTH.
     """
 
     connection: Connection
@@ -122,7 +123,7 @@ class IndexBuilder:
         return moved or age is None or age >= self.recall_check_seconds
 
     async def _measure(self, collection_id: str, policy: Row, name: str | None = None) -> IndexRecall:
-        """Measure the recall of an index, and raise its probes if it misses the target.
+        """Measure the recall of an index, and have more lists read if it misses the target.
 
         `name` is an index just built; by default the one in use.
         """
@@ -131,18 +132,16 @@ class IndexBuilder:
         lists = await self._session(collection_id).value(
             "count_lists", index_name=name or policy["index_name"]
         )
-        meter = ProbesTuner(
-            self.connection, collection_id, lists=lists, target_recall=policy["target_recall"]
-        )
-        return await meter.choose(None if name else policy["index_effort"])
+        tuner = ListsTuner(self.connection, collection_id, lists=lists, target_recall=policy["target_recall"])
+        return await tuner.choose(None if name else policy["lists_read"])
 
     async def _set_recall(self, collection_id: str, policy: Row, recall: IndexRecall) -> None:
-        """Have searches use the index with the probes found, or no index where none are enough."""
+        """Have searches read as many lists of the index as were found, or no index where all are too few."""
         await self._session(collection_id).execute(
             "set_index_recall", persons=policy["persons"], **recall.columns
         )
         log.info("index_recall_measured", collection=collection_id, **recall.logged)
-        if recall.probes is None:
+        if recall.lists_read is None:
             log.warning(
                 "index_target_missed", collection=collection_id, target_recall=policy["target_recall"]
             )
@@ -165,7 +164,7 @@ class IndexBuilder:
             recall = await self._measure(collection_id, policy, name)
         async with self.connection.transaction():
             await self._session(collection_id).execute(
-                "use_index", index_name=name, persons=policy["persons"], centers=count
+                "record_index", index_name=name, persons=policy["persons"], centers=count
             )
             await self._set_recall(collection_id, policy, recall)
         await self._drop_others(collection_id, name)
@@ -182,9 +181,9 @@ class IndexBuilder:
             await session.execute_named(f"index_{over}", index=name, lists=str(lists))
         await session.execute_named("keep_index_from_statistics", index=name)
 
-    async def _drop_others(self, collection_id: str, kept: str | None) -> None:
+    async def _drop_others(self, collection_id: str, in_use: str | None) -> None:
         """Drop every index but the pair in use: older ones, and those of interrupted builds."""
-        used = _index_names(collection_id, kept) if kept else ()
+        used = _index_names(collection_id, in_use) if in_use else ()
         for row in await self._list(collection_id):
             if row["name"] not in used:
                 await self._session(collection_id).execute_named("drop_index", index=row["name"])

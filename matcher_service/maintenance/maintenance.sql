@@ -15,7 +15,7 @@ SELECT EXISTS (SELECT FROM facerec.collection c WHERE c.collection_id = :collect
 
 -- name: get_policy
 -- The collection's search policy, its index and its size.
-SELECT c.exact_only, c.index_above_faces, c.target_recall, c.index_name, c.index_effort, c.index_persons,
+SELECT c.exact_only, c.index_above_faces, c.target_recall, c.index_name, c.index_effort AS lists_read, c.index_persons,
        c.index_centers, c.recall_persons, extract(epoch FROM now() - c.recall_time)::float8 AS recall_age_seconds,
        facerec.estimated_rows('face', :collection_id) AS faces,
        facerec.estimated_rows('person', :collection_id) AS persons
@@ -103,7 +103,7 @@ DROP INDEX CONCURRENTLY IF EXISTS facerec.:"index";
 -- Row counts for plans with a new index, and statistics of the columns that identify nobody.
 ANALYZE facerec.:"person", facerec.:"face";
 
--- name: use_index
+-- name: record_index
 -- Once the transaction commits, which also runs `set_index_recall`, each replica's next search uses the index.
 UPDATE facerec.collection
 SET index_name = :index_name, index_persons = :persons, index_centers = :centers,
@@ -111,10 +111,10 @@ SET index_name = :index_name, index_persons = :persons, index_centers = :centers
 WHERE collection_id = :collection_id;
 
 -- name: set_index_recall
--- :probes is null if the index must not be used; :recall and :samples are null if there are too few people to measure, and
--- so are :far_recall and :far_samples, of faces far from their centers.
+-- :lists_read, how many lists a query reads, is null if the index must not be used; :recall and :samples are null if there
+-- are too few people to measure, and so are :far_recall and :far_samples, of faces far from their centers.
 UPDATE facerec.collection
-SET recall_persons = :persons, recall_time = now(), index_effort = :probes,
+SET recall_persons = :persons, recall_time = now(), index_effort = :lists_read,
     index_recall = :recall, recall_samples = :samples, index_far_recall = :far_recall, far_samples = :far_samples
 WHERE collection_id = :collection_id AND index_name IS NOT NULL;
 
@@ -144,8 +144,8 @@ ON CONFLICT (collection_id) DO UPDATE SET phase = excluded.phase, done = exclude
 DELETE FROM facerec.index_build WHERE collection_id = :collection_id;
 
 -- name: search_by_index
--- Until the transaction ends, searches use an index with :probes and no sequential scan.
-SELECT set_config('ivfflat.probes', :probes, true), set_config('enable_seqscan', 'off', true);
+-- Until the transaction ends, searches read :lists_read lists of an index, and use no sequential scan.
+SELECT set_config('ivfflat.probes', :lists_read, true), set_config('enable_seqscan', 'off', true);
 
 -- name: count_proposed
 -- :sample_encodings has a sample of each person in :person_keys. The number of samples whose person the indexes propose,
@@ -171,7 +171,7 @@ WHERE sample.person_key IN (
 );
 
 -- name: has_retention
-SELECT c.retention IS NOT NULL AS kept FROM facerec.collection c WHERE c.collection_id = :collection_id;
+SELECT c.retention IS NOT NULL AS has_retention FROM facerec.collection c WHERE c.collection_id = :collection_id;
 
 -- name: lock_expired_persons
 -- Locks people with an expired face, except those locked by another transaction, which the next run finds. Face
@@ -204,13 +204,13 @@ FOR UPDATE SKIP LOCKED;
 
 -- name: erase_expired
 -- Erases the expired faces of the locked people :person_keys, and the people without another face.
-WITH gone AS (
+WITH deleted AS (
     DELETE FROM facerec.:"face" f
     WHERE f.collection_id = :collection_id AND f.person_key = ANY (:person_keys::bigint[])
       AND (f.expire_time <= now()
            OR f.create_time <= now() - (SELECT c.retention FROM facerec.collection c WHERE c.collection_id = :collection_id))
     RETURNING f.face_id
-), kept AS MATERIALIZED (
+), recomputed AS MATERIALIZED (
     SELECT k.person_key,
            avg(f.encoding) AS centroid,
            facerec.pick_centers(array_agg(f.content_id), array_agg(f.encoding)) AS centers
@@ -218,36 +218,36 @@ WITH gone AS (
     LEFT JOIN LATERAL (
         SELECT f.content_id, f.encoding
         FROM facerec.:"face" f
-        WHERE f.collection_id = :collection_id AND f.person_key = k.person_key AND f.face_id NOT IN (SELECT face_id FROM gone)
+        WHERE f.collection_id = :collection_id AND f.person_key = k.person_key AND f.face_id NOT IN (SELECT face_id FROM deleted)
         OFFSET 0
     ) f ON true
     GROUP BY k.person_key
 ), marked AS (
     UPDATE facerec.:"face" f
     SET is_center = NOT f.is_center
-    FROM kept
-    WHERE f.collection_id = :collection_id AND f.person_key = ANY (:person_keys::bigint[]) AND f.face_id NOT IN (SELECT face_id FROM gone)
-      AND f.person_key = kept.person_key AND f.is_center <> (f.content_id = ANY (kept.centers))
+    FROM recomputed
+    WHERE f.collection_id = :collection_id AND f.person_key = ANY (:person_keys::bigint[]) AND f.face_id NOT IN (SELECT face_id FROM deleted)
+      AND f.person_key = recomputed.person_key AND f.is_center <> (f.content_id = ANY (recomputed.centers))
 ), emptied AS (
     DELETE FROM facerec.:"person" p
-    USING kept
-    WHERE p.collection_id = :collection_id AND p.person_key = kept.person_key AND kept.centroid IS NULL
+    USING recomputed
+    WHERE p.collection_id = :collection_id AND p.person_key = recomputed.person_key AND recomputed.centroid IS NULL
     RETURNING 1
 ), changed AS (
     UPDATE facerec.:"person" p
-    SET centroid = kept.centroid, update_time = clock_timestamp()
-    FROM kept
-    WHERE p.collection_id = :collection_id AND p.person_key = kept.person_key AND kept.centroid IS NOT NULL
+    SET centroid = recomputed.centroid, update_time = clock_timestamp()
+    FROM recomputed
+    WHERE p.collection_id = :collection_id AND p.person_key = recomputed.person_key AND recomputed.centroid IS NOT NULL
 ), receipt AS (
     INSERT INTO facerec.erasure (collection_id, persons, faces)
-    SELECT :collection_id, (SELECT count(*) FROM emptied), (SELECT count(*) FROM gone)
-    WHERE EXISTS (SELECT FROM gone)
-), noted AS (
+    SELECT :collection_id, (SELECT count(*) FROM emptied), (SELECT count(*) FROM deleted)
+    WHERE EXISTS (SELECT FROM deleted)
+), audit_event AS (
     INSERT INTO facerec.audit (collection_id, action, caller, persons, faces)
-    SELECT :collection_id, 'EXPIRE', 'maintain', (SELECT count(*) FROM emptied), (SELECT count(*) FROM gone)
-    WHERE EXISTS (SELECT FROM gone)
+    SELECT :collection_id, 'EXPIRE', 'maintain', (SELECT count(*) FROM emptied), (SELECT count(*) FROM deleted)
+    WHERE EXISTS (SELECT FROM deleted)
 )
-SELECT (SELECT count(*) FROM gone) AS faces, (SELECT count(*) FROM emptied) AS persons;
+SELECT (SELECT count(*) FROM deleted) AS faces, (SELECT count(*) FROM emptied) AS persons;
 
 -- name: delete_stale_dismissals
 -- Dismissed pairs of which a person is erased.
@@ -287,7 +287,8 @@ WHERE r.collection_id = :collection_id AND cardinality(r.face_ids) > (
 );
 
 -- name: delete_stale_tries
--- Counts that are regained, and counts of erased persons that a concurrent decision may have added. Key 0 is no person's.
+-- Rows whose bucket is full again, and rows of erased persons that a concurrent decision may have added. Key 0 is no
+-- person's: it counts refused enrollments.
 DELETE FROM facerec.failed_try t
 WHERE t.collection_id = :collection_id
   AND (t.full_time <= now()
@@ -303,10 +304,10 @@ WITH old AS (
     WHERE a.event_time < greatest(:changes_before::timestamptz, :decisions_before::timestamptz)
       AND a.event_time < CASE WHEN a.outcome IS NULL THEN :changes_before::timestamptz ELSE :decisions_before::timestamptz END
     LIMIT :max_rows
-), gone AS (
+), deleted AS (
     DELETE FROM facerec.audit a USING old WHERE a.event_id = old.event_id RETURNING 1
 )
-SELECT count(*) AS gone FROM gone;
+SELECT count(*) AS deleted FROM deleted;
 
 -- name: list_unvacuumed
 -- The collection's erasures that still have dead rows.

@@ -112,14 +112,14 @@ async def _rewrite_statistics(session: Session) -> bool:
 
 async def _statistics_are_clear(session: Session) -> bool:
     """Whether the database's statistics contain no person of the collection."""
-    held = await session.rows("list_person_statistics")
-    if held:
+    columns = await session.rows("list_person_statistics")
+    if columns:
         log.error(
             "statistics_persons_found",
             collection=session.collection_id,
-            columns=[row["name"] for row in held],
+            columns=[row["name"] for row in columns],
         )
-    return not held
+    return not columns
 
 
 async def _remaining(session: Session, statement: str) -> int:

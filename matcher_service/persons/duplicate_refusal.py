@@ -30,22 +30,22 @@ async def check_added(
     person_id: str,
     indexes: Mapping[uuid.UUID, int],
     *,
-    enrolled: int | None,
+    enrollment_version: int | None,
     threshold: float,
 ) -> None:
     """Compare the faces just added with those enrolled since the search, as a transaction's last step.
 
     It blocks other enrollments until the transaction ends. `indexes` maps the added faces' ids to their
-    items, `enrolled` is the collection's enrollment count before the search, `threshold` the largest distance
-    of a duplicate. Raises SearchOutdated, DuplicateFound.
+    items, `enrollment_version` is the collection's before the search, `threshold` the largest distance of a
+    duplicate. Raises SearchOutdated, DuplicateFound.
     """
     face_ids = list(indexes)
-    recent = await session.row("record_recent_enrollment", face_ids=face_ids, kept_faces=RECENT_FACES)
-    if recent is None or enrolled is None:
+    recent = await session.row("record_recent_enrollment", face_ids=face_ids, max_listed=RECENT_FACES)
+    if recent is None or enrollment_version is None:
         raise SearchOutdated
-    missed = recent["enrolled"] - enrolled
+    missed = recent["version_before"] - enrollment_version
     compared = missed + len(face_ids)
-    if not len(face_ids) <= compared <= recent["kept"]:
+    if not len(face_ids) <= compared <= recent["listed_faces"]:
         raise SearchOutdated
     if missed:
         near = await session.row(

@@ -8,14 +8,19 @@ import weakref
 
 from matcher_service.admission import FairSemaphore
 from matcher_service.domain.concurrency import gather_or_cancel
-from matcher_service.domain.content_hash import content_id, request_digest
+from matcher_service.domain.content_hash import content_digest, content_id
 from matcher_service.domain.errors import Overloaded, PersonNotFound, RequestIdReused
 from matcher_service.domain.faces import Encoder, Encoding, EnrolledFace, Enrollment, Face, Probe
-from matcher_service.identification.photos import ResolvedProbe, check_space, no_such_face, single_faces
+from matcher_service.identification.photos import (
+    ResolvedProbe,
+    check_space,
+    single_faces,
+    stored_face_not_found,
+)
 from matcher_service.identification.search import SEARCHES_IN_FLIGHT
 from matcher_service.persons import enrollment_repository as stored
 from matcher_service.persons.duplicate_refusal import DuplicateFound, SearchOutdated
-from matcher_service.persons.enrollment_policy import EnrollmentPolicy, face_duplicate
+from matcher_service.persons.enrollment_checks import EnrollmentChecks, face_duplicate
 from matcher_service.persons.enrollment_repository import FaceVanished, NewFace, RequestIdTaken
 from matcher_service.persons.preview import Policy, Preview, Replay
 from matcher_service.persons.repository import PersonRepository
@@ -53,9 +58,9 @@ class EnrollmentRequest:
 class Enroller:
     """Enrolls people. Also raises what PersonRepository raises."""
 
-    def __init__(self, repository: PersonRepository, policy: EnrollmentPolicy, encoder: Encoder) -> None:
+    def __init__(self, repository: PersonRepository, checks: EnrollmentChecks, encoder: Encoder) -> None:
         self._repository = repository
-        self._policy = policy
+        self._checks = checks
         self._encoder = encoder
         self._semaphores: weakref.WeakValueDictionary[str, FairSemaphore] = weakref.WeakValueDictionary()
 
@@ -73,28 +78,28 @@ class Enroller:
             (item.probe, content, item.external_ref)
             for item, content in zip(request.items, contents, strict=True)
         ]
-        digest = request_digest(request.person_id, request.display_name, parts, request.expire_time)
+        digest = content_digest(request.person_id, request.display_name, parts, request.expire_time)
         request_key = (request.request_id, digest)
         resolved: dict[int, ResolvedProbe] = {}
         for _ in range(ENROLL_ATTEMPTS):
-            known = await stored.preview(
+            previewed = await stored.preview(
                 self._repository, request.collection_id, request.person_id, request_key, contents
             )
-            if known.replay is not None:
-                return await self._replay(request, known, known.replay)
+            if previewed.replay is not None:
+                return await self._replay(request, previewed, previewed.replay)
             try:
-                return await self._commit(request, contents, known, request_key, resolved)
+                return await self._commit(request, contents, previewed, request_key, resolved)
             except RequestIdTaken:
                 continue  # the other call's answer is stored now
             except SearchOutdated:
                 continue  # much was enrolled since, or the policy changed
             except DuplicateFound as found:
-                await self._policy.count_refusal(request.collection_id, request.items[found.index].probe)
+                await self._checks.count_refusal(request.collection_id, request.items[found.index].probe)
                 raise face_duplicate(request.items[found.index].probe, found.person_id) from None
             except FaceVanished as vanished:
                 probe = request.items[vanished.index].probe
                 if isinstance(probe.face, uuid.UUID):
-                    raise no_such_face(probe) from None
+                    raise stored_face_not_found(probe) from None
                 # The person had the face at the preview and has it no longer: the next attempt adds it.
         raise Overloaded(
             "the person or the collection changed during each attempt to enroll; retry later",
@@ -105,25 +110,25 @@ class Enroller:
         self,
         request: EnrollmentRequest,
         contents: list[uuid.UUID],
-        known: Preview,
+        previewed: Preview,
         request_key: tuple[str, bytes],
         resolved: dict[int, ResolvedProbe],
     ) -> Enrollment:
         """Encode the new photos that are not in `resolved` yet, and store the enrollment."""
-        new = [index for index, content in enumerate(contents) if content not in known.known_content_ids]
+        new = [index for index, content in enumerate(contents) if content not in previewed.known_content_ids]
         unresolved = [index for index in new if index not in resolved]
         found = await single_faces(self._encoder, [request.items[index].probe for index in unresolved])
         resolved.update(zip(unresolved, found, strict=True))
         for index in new:
-            check_space(resolved[index].face, request.items[index].probe, known.space)
-            self._policy.check_quality(resolved[index], request.items[index].probe, known.policy)
+            check_space(resolved[index].face, request.items[index].probe, previewed.space)
+            self._checks.check_quality(resolved[index], request.items[index].probe, previewed.policy)
         searches = (
-            self._policy.check_duplicates(
+            self._checks.check_duplicates(
                 request.collection_id,
                 request.person_id,
                 resolved[index].face,
                 request.items[index].probe,
-                known.policy,
+                previewed.policy,
                 scores=request.scores,
             )
             for index in new
@@ -136,13 +141,13 @@ class Enroller:
             encoding = face if isinstance(face, Encoding) else None
             content = contents[index] if source_id is None else None
             faces.append(NewFace(content, encoding, source_id, item.external_ref))
-        async with self._slot(request.collection_id, known.policy):
+        async with self._slot(request.collection_id, previewed.policy):
             enrollment = await stored.commit(
                 self._repository,
                 request.collection_id,
                 request.person_id,
                 display_name=request.display_name,
-                known=known,
+                previewed=previewed,
                 faces=faces,
                 expire_time=request.expire_time,
                 request=request_key,
@@ -168,7 +173,7 @@ class Enroller:
         semaphore = FairSemaphore(REFUSING_AT_ONCE, wait_seconds=REFUSING_WAIT_SECONDS, kind="enroll")
         return self._semaphores.setdefault(collection_id, semaphore).permit()
 
-    async def _replay(self, request: EnrollmentRequest, known: Preview, replay: Replay) -> Enrollment:
+    async def _replay(self, request: EnrollmentRequest, previewed: Preview, replay: Replay) -> Enrollment:
         """Answer as the first call with this request id."""
         if replay.person_exists and not replay.same_content:
             raise RequestIdReused(
@@ -187,7 +192,7 @@ class Enroller:
                     face_id=face.face_id,
                     person_id=request.person_id,
                     external_ref=item.external_ref if face.external_ref is None else face.external_ref,
-                    space=known.space,
+                    space=previewed.space,
                     fingerprint=face.fingerprint,
                     create_time=face.create_time,
                     expire_time=request.expire_time
@@ -197,12 +202,12 @@ class Enroller:
                 face.already_enrolled,
                 None
                 if face.already_enrolled
-                else await self._policy.find_duplicates(
+                else await self._checks.find_duplicates(
                     request.collection_id,
                     request.person_id,
                     face.face_id,
                     item.probe,
-                    known.policy,
+                    previewed.policy,
                     scores=request.scores,
                 ),
             )

@@ -52,20 +52,20 @@ async def preview(
 
     Raises CollectionNotFound, StoreUnavailable, Overloaded.
     """
-    request_id, digest = request
+    request_id, content_digest = request
     async with repository.database.session(collection_id) as session:
         row = await session.required_row(
             "preview_enroll",
             person_id=person_id,
             request_id=request_id,
             content_ids=content_ids,
-            digest=digest,
+            content_digest=content_digest,
         )
     replay = None
     if row["replayed"]:
         columns = ("face_ids", "already_enrolled", "fingerprints", "external_refs", "face_times")
-        kept = zip(*(row[name] for name in columns), map(expire_time_of, row["expire_times"]), strict=True)
-        faces = [ReplayedFace(*values) for values in kept]
+        rows = zip(*(row[name] for name in columns), map(expire_time_of, row["expire_times"]), strict=True)
+        faces = [ReplayedFace(*values) for values in rows]
         replay = Replay(bool(row["same_content"]), row["person_exists"], row["person_created"], faces)
     policy = Policy(
         row["duplicate_policy"],
@@ -73,7 +73,9 @@ async def preview(
         row["min_face_pixels"],
         frozenset(row["refused_qualities"]),
     )
-    return Preview(row["space"], policy, replay, frozenset(row["known_content_ids"]), row["enrolled"])
+    return Preview(
+        row["space"], policy, replay, frozenset(row["known_content_ids"]), row["enrollment_version"]
+    )
 
 
 @retried_on_schema_change
@@ -83,20 +85,25 @@ async def commit(
     person_id: str,
     *,
     display_name: str | None,
-    known: Preview,
+    previewed: Preview,
     faces: list[NewFace],
     expire_time: datetime.datetime | None,
     request: tuple[str, bytes],
 ) -> Enrollment:
     """Store all the faces, or none. `request` is an id, "" for none, and its content's digest.
 
-    `known` is the preview that the duplicate search used. Raises RequestIdTaken, FaceVanished,
+    `previewed` is the preview that the duplicate search used. Raises RequestIdTaken, FaceVanished,
     SearchOutdated, DuplicateFound, PersonFull, CollectionNotFound, StoreUnavailable, Overloaded.
     """
     async with repository.database.transaction(collection_id) as session:
-        created = await _lock(session, person_id, known, faces)
+        created = await _lock(session, person_id, previewed, faces)
         rows = await _add_faces(
-            session, person_id, known=known, faces=faces, display_name=display_name, expire_time=expire_time
+            session,
+            person_id,
+            previewed=previewed,
+            faces=faces,
+            display_name=display_name,
+            expire_time=expire_time,
         )
         new = {row["face_id"]: index for index, row in enumerate(rows) if not row["already_enrolled"]}
         if new and rows[0]["faces"] > repository.max_faces_per_person:
@@ -104,18 +111,22 @@ async def commit(
         await _append_events(session, rows[0], created=created, added=len(new))
         if request[0]:
             await _add_request(session, request, rows, created=created)
-        if new and known.policy.duplicates == "refuse":
+        if new and previewed.policy.duplicates == "refuse":
             await check_added(
-                session, person_id, new, enrolled=known.enrolled, threshold=known.policy.duplicate_threshold
+                session,
+                person_id,
+                new,
+                enrollment_version=previewed.enrollment_version,
+                threshold=previewed.policy.duplicate_threshold,
             )
-    return _enrollment(rows, person_id, known.space, created)
+    return _enrollment(rows, person_id, previewed.space, created)
 
 
-async def _lock(session: Session, person_id: str, known: Preview, faces: list[NewFace]) -> bool:
+async def _lock(session: Session, person_id: str, previewed: Preview, faces: list[NewFace]) -> bool:
     """Lock the person, creating it if new; returns whether it was created."""
     fingerprints = _fingerprints(faces)
     created = await session.row(
-        "lock_enrolled_person", person_id=person_id, space=known.space, fingerprints=fingerprints
+        "lock_enrolled_person", person_id=person_id, space=previewed.space, fingerprints=fingerprints
     )
     if created is None:
         await delete_expired(session, [person_id])
@@ -126,7 +137,7 @@ async def _add_faces(
     session: Session,
     person_id: str,
     *,
-    known: Preview,
+    previewed: Preview,
     faces: list[NewFace],
     display_name: str | None,
     expire_time: datetime.datetime | None,
@@ -141,10 +152,10 @@ async def _add_faces(
         fingerprints=_fingerprints(faces),
         source_ids=[face.source_id for face in faces],
         external_refs=[face.external_ref for face in faces],
-        space=known.space,
+        space=previewed.space,
         expire_time=expire_time,
     )
-    known.policy.check_current(rows[0]["duplicate_policy"], rows[0]["duplicate_threshold"])
+    previewed.policy.check_current(rows[0]["duplicate_policy"], rows[0]["duplicate_threshold"])
     for index, row in enumerate(rows):
         if row["face_id"] is None:
             raise FaceVanished(index)
@@ -163,10 +174,10 @@ async def _add_request(
     session: Session, request: tuple[str, bytes], rows: list[Row], *, created: bool
 ) -> None:
     """Store the answer of the request id. Raises RequestIdTaken."""
-    kept = await session.row(
+    stored = await session.row(
         "add_enroll_request",
         request_id=request[0],
-        digest=request[1],
+        content_digest=request[1],
         person_key=rows[0]["person_key"],
         person_created=created,
         face_ids=[row["face_id"] for row in rows],
@@ -174,7 +185,7 @@ async def _add_request(
         model_keys=[row["model_key"] for row in rows],
         face_times=[row["face_time"] for row in rows],
     )
-    if kept is None:
+    if stored is None:
         raise RequestIdTaken
 
 

@@ -1,8 +1,9 @@
 -- Statements of people and their faces, run by the serving role; common conventions: postgres/statements.py.
 
 -- name: preview_enroll
--- :digest is the request's content digest. Reads the state before anything is encoded or locked. The content of an earlier
--- request can be compared only while its person exists, since the digest is keyed with the person's key. Primary keys of
+-- Reads the state before anything is encoded or locked. :content_digest is of the request's content; what is stored of an
+-- earlier request is its HMAC under its person's key (facerec.request_digest), so they can be compared only while that
+-- person exists. enrollment_version is as in record_recent_enrollment. Primary keys of
 -- collection, recent_enrollment, person, enroll_request and model, person (person_key), face (person_key, content_id) and
 -- (face_id).
 SELECT c.space,
@@ -10,10 +11,10 @@ SELECT c.space,
        c.duplicate_threshold,
        c.min_face_pixels,
        c.refused_qualities,
-       recent.enrolled,
+       recent.enrolled AS enrollment_version,
        r.request_tag IS NOT NULL AS replayed,
        requested.person_key IS NOT NULL AS person_exists,
-       r.digest = facerec.request_digest(requested.audit_key, :digest) AS same_content,
+       r.digest = facerec.request_digest(requested.audit_key, :content_digest) AS same_content,
        r.person_created,
        r.face_ids,
        r.already_enrolled,
@@ -56,13 +57,13 @@ WHERE c.collection_id = :collection_id;
 -- key's sequence at every enrollment. They are inserted before the person is locked (the condition counts them), in the
 -- order that imports use, to avoid deadlocks. Before both comes the lock that a policy change waits for, so that later
 -- statements read the current policy.
-WITH entered AS MATERIALIZED (
+WITH enrollment_lock AS MATERIALIZED (
     SELECT facerec.enter_enrollment(:collection_id)
 ), new_model AS (
     INSERT INTO facerec.model (space, fingerprint)
     SELECT DISTINCT :space::text, u.fingerprint
     FROM unnest(:fingerprints::text[]) AS u(fingerprint)
-    WHERE (SELECT count(*) FROM entered) = 1
+    WHERE (SELECT count(*) FROM enrollment_lock) = 1
       AND u.fingerprint IS NOT NULL
       AND NOT EXISTS (
           SELECT FROM facerec.model m WHERE m.space = :space::text AND m.fingerprint = u.fingerprint
@@ -73,7 +74,7 @@ WITH entered AS MATERIALIZED (
 )
 INSERT INTO facerec.:"person" (collection_id, person_id)
 SELECT :collection_id, :person_id
-WHERE (SELECT count(*) FROM entered) = 1 AND (SELECT count(*) FROM new_model) >= 0
+WHERE (SELECT count(*) FROM enrollment_lock) = 1 AND (SELECT count(*) FROM new_model) >= 0
 ON CONFLICT (collection_id, person_id) DO UPDATE SET person_id = excluded.person_id WHERE false
 RETURNING person_key;
 
@@ -82,7 +83,7 @@ RETURNING person_key;
 -- photo can be enrolled again and a merge neither counts it nor treats it as a copy. One row for each person who had some.
 -- Primary keys of collection and person, face (person_key, content_id), person (person_key). Keys are arrays: without
 -- statistics of person_id, a join by it could read all faces.
-WITH gone AS (
+WITH deleted AS (
     DELETE FROM facerec.:"face" f
     WHERE f.collection_id = :collection_id
       AND f.person_key = ANY (ARRAY(
@@ -92,33 +93,33 @@ WITH gone AS (
       AND (f.expire_time <= now()
            OR f.create_time <= now() - (SELECT c.retention FROM facerec.collection c WHERE c.collection_id = :collection_id))
     RETURNING f.person_key, f.face_id
-), kept AS MATERIALIZED (
+), recomputed AS MATERIALIZED (
     SELECT f.person_key,
            avg(f.encoding) AS centroid,
            facerec.pick_centers(array_agg(f.content_id), array_agg(f.encoding)) AS centers
     FROM facerec.:"face" f
-    WHERE f.collection_id = :collection_id AND f.person_key = ANY (ARRAY(SELECT gone.person_key FROM gone))
-      AND f.face_id NOT IN (SELECT gone.face_id FROM gone)
+    WHERE f.collection_id = :collection_id AND f.person_key = ANY (ARRAY(SELECT deleted.person_key FROM deleted))
+      AND f.face_id NOT IN (SELECT deleted.face_id FROM deleted)
     GROUP BY f.person_key
 ), marked AS (
     UPDATE facerec.:"face" f
     SET is_center = NOT f.is_center
-    FROM kept
-    WHERE f.collection_id = :collection_id AND f.person_key = ANY (ARRAY(SELECT gone.person_key FROM gone))
-      AND f.person_key = kept.person_key AND f.is_center <> (f.content_id = ANY (kept.centers))
-      AND f.face_id NOT IN (SELECT gone.face_id FROM gone)
+    FROM recomputed
+    WHERE f.collection_id = :collection_id AND f.person_key = ANY (ARRAY(SELECT deleted.person_key FROM deleted))
+      AND f.person_key = recomputed.person_key AND f.is_center <> (f.content_id = ANY (recomputed.centers))
+      AND f.face_id NOT IN (SELECT deleted.face_id FROM deleted)
 ), changed AS (
     UPDATE facerec.:"person" p
     SET update_time = clock_timestamp(),
-        centroid = (SELECT kept.centroid FROM kept WHERE kept.person_key = p.person_key)
-    WHERE p.collection_id = :collection_id AND p.person_key = ANY (ARRAY(SELECT gone.person_key FROM gone))
+        centroid = (SELECT recomputed.centroid FROM recomputed WHERE recomputed.person_key = p.person_key)
+    WHERE p.collection_id = :collection_id AND p.person_key = ANY (ARRAY(SELECT deleted.person_key FROM deleted))
     RETURNING p.person_key, facerec.audit_tag(p.audit_key, p.person_id) AS person_tag
 ), receipt AS (
     INSERT INTO facerec.erasure (collection_id, persons, faces)
-    SELECT :collection_id, 0, (SELECT count(*) FROM gone)
-    WHERE EXISTS (SELECT FROM gone)
+    SELECT :collection_id, 0, (SELECT count(*) FROM deleted)
+    WHERE EXISTS (SELECT FROM deleted)
 )
-SELECT changed.person_tag, (SELECT count(*) FROM gone WHERE gone.person_key = changed.person_key) AS faces
+SELECT changed.person_tag, (SELECT count(*) FROM deleted WHERE deleted.person_key = changed.person_key) AS faces
 FROM changed;
 
 -- name: any_unexpired
@@ -139,8 +140,9 @@ WHERE f.collection_id = :collection_id AND f.person_key = ANY (:person_keys::big
 
 -- name: add_faces
 -- Adds faces to a locked person. :display_name and :expire_time may be null; an array for each field of the items,
--- :source_ids of stored faces to copy. One row per item, in order. content_id is null if the face to copy no longer
--- exists, face_id if a known photo no longer does. The policy is the current one. Face (person_key, content_id) and
+-- :source_ids of stored faces to copy. One row per item, in order: content_id is null if the face to copy no longer
+-- exists, face_id also if the person no longer has the photo that an item without an encoding refers to. The duplicate
+-- policy in each row is the current one, which may differ from the preview's. Face (person_key, content_id) and
 -- (face_id), model (space, fingerprint), primary keys of person and collection.
 WITH owner AS MATERIALIZED (
     SELECT p.person_key, p.create_time
@@ -171,7 +173,7 @@ WITH owner AS MATERIALIZED (
     WHERE item.copy = 1
       AND item.encoding IS NOT NULL
       AND NOT EXISTS (SELECT FROM existing WHERE existing.content_id = item.content_id)
-), grown AS MATERIALIZED (
+), recomputed AS MATERIALIZED (
     SELECT avg(every.encoding) AS centroid,
            facerec.pick_centers(array_agg(every.content_id), array_agg(every.encoding)) AS centers
     FROM (
@@ -184,24 +186,24 @@ WITH owner AS MATERIALIZED (
 ), marked AS (
     UPDATE facerec.:"face" f
     SET is_center = NOT f.is_center
-    FROM owner, grown
+    FROM owner, recomputed
     WHERE f.collection_id = :collection_id AND f.person_key = owner.person_key
-      AND f.is_center <> (f.content_id = ANY (grown.centers))
+      AND f.is_center <> (f.content_id = ANY (recomputed.centers))
 ), added AS (
     INSERT INTO facerec.:"face" (
         collection_id, person_key, encoding, model_key, content_id, external_ref, expire_time, is_center
     )
     SELECT :collection_id, owner.person_key, fresh.encoding, fresh.model_key, fresh.content_id, fresh.external_ref,
-           coalesce(:expire_time::timestamptz, 'infinity'), fresh.content_id = ANY (grown.centers)
-    FROM owner, fresh, grown
+           coalesce(:expire_time::timestamptz, 'infinity'), fresh.content_id = ANY (recomputed.centers)
+    FROM owner, fresh, recomputed
     ORDER BY fresh.ordinal
     RETURNING face_id, content_id, model_key, external_ref, create_time, expire_time
 ), changed AS (
     UPDATE facerec.:"person" p
     SET display_name = coalesce(:display_name::text, p.display_name),
         update_time = clock_timestamp(),
-        centroid = coalesce(grown.centroid, p.centroid)
-    FROM owner, grown
+        centroid = coalesce(recomputed.centroid, p.centroid)
+    FROM owner, recomputed
     WHERE p.collection_id = :collection_id
       AND p.person_key = owner.person_key
       AND (p.display_name <> :display_name::text OR EXISTS (SELECT FROM added))
@@ -239,16 +241,17 @@ WHERE p.collection_id = :collection_id AND p.person_id = :person_id
 ORDER BY item.ordinal;
 
 -- name: record_recent_enrollment
--- Adds the new faces to the list of the collection's last :kept_faces, and lets only one enrollment at a time commit. This
--- is the last lock of an enrollment, a merge or an import, to avoid deadlocks. One row with the enrollment count before and
--- the number of faces now in the list. Primary key.
+-- Adds the new faces to the list of the collection's last :max_listed faces, and lets only one enrollment at a time commit.
+-- This is the last lock of an enrollment, a merge or an import, to avoid deadlocks. One row with the enrollment version
+-- before and the number of faces now in the list. The column `enrolled` is a version: it grows by 1 with each face, and by
+-- 1 more with outdate_duplicate_searches and with `maintain`'s clear_recent_enrollments, which empty the list. Primary key.
 UPDATE facerec.recent_enrollment r
 SET enrolled = r.enrolled + cardinality(:face_ids::uuid[]),
     face_ids = (r.face_ids || :face_ids::uuid[])[
-        greatest(1, cardinality(r.face_ids) + cardinality(:face_ids::uuid[]) - :kept_faces::integer + 1) :
+        greatest(1, cardinality(r.face_ids) + cardinality(:face_ids::uuid[]) - :max_listed::integer + 1) :
     ]
 WHERE r.collection_id = :collection_id
-RETURNING r.enrolled - cardinality(:face_ids::uuid[]) AS enrolled, cardinality(r.face_ids) AS kept;
+RETURNING r.enrolled - cardinality(:face_ids::uuid[]) AS version_before, cardinality(r.face_ids) AS listed_faces;
 
 -- name: find_recent_duplicate
 -- The first of the added faces :face_ids that is within :max_distance of another person's face among the last
@@ -264,19 +267,19 @@ WHERE r.collection_id = :collection_id AND added.encoding <-> f.encoding <= :max
 ORDER BY array_position(:face_ids::uuid[], added.face_id), p.person_id
 LIMIT 1;
 
--- name: invalidate_searches
+-- name: outdate_duplicate_searches
 -- Makes every enrollment in progress search again, if the collection has ever refused duplicates: after an import or a
 -- merge. Primary key.
 UPDATE facerec.recent_enrollment r SET enrolled = r.enrolled + 1, face_ids = '{}' WHERE r.collection_id = :collection_id;
 
 -- name: add_enroll_request
--- Stores the answer of a request id. :digest is of the request's content, :person_key of a locked person. One row unless
--- the id is taken. Primary key; person (person_key).
+-- Stores the answer of a request id. :content_digest is of the request's content, and is stored as an HMAC under the
+-- person's key; :person_key is of a locked person. One row unless the id is taken. Primary key; person (person_key).
 INSERT INTO facerec.:"enroll_request" (
     collection_id, request_tag, digest, person_key, person_created,
     face_ids, already_enrolled, model_keys, face_times
 )
-SELECT :collection_id, facerec.request_tag(:request_id), facerec.request_digest(p.audit_key, :digest), :person_key, :person_created, :face_ids, :already_enrolled, :model_keys, :face_times
+SELECT :collection_id, facerec.request_tag(:request_id), facerec.request_digest(p.audit_key, :content_digest), :person_key, :person_created, :face_ids, :already_enrolled, :model_keys, :face_times
 FROM facerec.:"person" p
 WHERE p.collection_id = :collection_id AND p.person_key = :person_key
 ON CONFLICT DO NOTHING
@@ -353,15 +356,15 @@ WHERE c.collection_id = :collection_id;
 
 -- name: lock_person
 -- Locks the person, if any, until the transaction ends. Primary keys.
-WITH held AS MATERIALIZED (
+WITH locked AS MATERIALIZED (
     SELECT p.person_key, facerec.audit_tag(p.audit_key, p.person_id) AS person_tag
     FROM facerec.:"person" p
     WHERE p.collection_id = :collection_id AND p.person_id = :person_id
     FOR UPDATE
 )
-SELECT held.person_key, held.person_tag
+SELECT locked.person_key, locked.person_tag
 FROM facerec.collection c
-LEFT JOIN held ON true
+LEFT JOIN locked ON true
 WHERE c.collection_id = :collection_id;
 
 -- name: delete_person
@@ -429,7 +432,7 @@ RETURNING person_id;
 -- Locks the person of a face, as every change of a person's faces does first. If a merge moved the face while this waited
 -- for the lock, face_found is true and person_key null; run again, it locks the new person. Face (face_id), person
 -- (person_key).
-WITH held AS MATERIALIZED (
+WITH locked AS MATERIALIZED (
     SELECT p.person_key, facerec.audit_tag(p.audit_key, p.person_id) AS person_tag
     FROM facerec.:"face" f JOIN facerec.:"person" p ON p.person_key = f.person_key
     WHERE f.collection_id = :collection_id AND f.face_id = :face_id AND p.collection_id = :collection_id
@@ -438,10 +441,10 @@ WITH held AS MATERIALIZED (
 SELECT EXISTS (
            SELECT FROM facerec.:"face" f WHERE f.collection_id = :collection_id AND f.face_id = :face_id
        ) AS face_found,
-       held.person_key,
-       held.person_tag
+       locked.person_key,
+       locked.person_tag
 FROM facerec.collection c
-LEFT JOIN held ON true
+LEFT JOIN locked ON true
 WHERE c.collection_id = :collection_id;
 
 -- name: delete_face
@@ -450,7 +453,7 @@ WITH face AS (
     DELETE FROM facerec.:"face"
     WHERE collection_id = :collection_id AND face_id = :face_id AND person_key = :person_key
     RETURNING 1
-), kept AS MATERIALIZED (
+), recomputed AS MATERIALIZED (
     SELECT avg(f.encoding) AS centroid,
            facerec.pick_centers(array_agg(f.content_id), array_agg(f.encoding)) AS centers
     FROM facerec.:"face" f
@@ -458,12 +461,12 @@ WITH face AS (
 ), marked AS (
     UPDATE facerec.:"face" f
     SET is_center = NOT f.is_center
-    FROM kept
+    FROM recomputed
     WHERE f.collection_id = :collection_id AND f.person_key = :person_key AND f.face_id <> :face_id
-      AND f.is_center <> (f.content_id = ANY (kept.centers))
+      AND f.is_center <> (f.content_id = ANY (recomputed.centers))
 ), person AS (
     UPDATE facerec.:"person"
-    SET update_time = clock_timestamp(), centroid = (SELECT kept.centroid FROM kept)
+    SET update_time = clock_timestamp(), centroid = (SELECT recomputed.centroid FROM recomputed)
     WHERE collection_id = :collection_id AND person_key = :person_key AND EXISTS (SELECT FROM face)
 ), receipt AS (
     INSERT INTO facerec.erasure (collection_id, persons, faces)
@@ -484,7 +487,7 @@ WHERE c.collection_id = :collection_id;
 -- name: lock_merged_persons
 -- Locks both persons, always in the order of their ids by code points, until the transaction ends. One row if the
 -- collection exists. Primary keys of collection and person.
-WITH held AS MATERIALIZED (
+WITH locked AS MATERIALIZED (
     SELECT p.person_id, p.person_key, facerec.audit_tag(p.audit_key, p.person_id) AS person_tag
     FROM facerec.:"person" p
     WHERE p.collection_id = :collection_id AND p.person_id IN (:source_id, :target_id)
@@ -496,51 +499,51 @@ SELECT source.person_key AS source_key,
        target.person_key AS target_key,
        target.person_tag AS target_tag
 FROM facerec.collection c
-LEFT JOIN held source ON source.person_id = :source_id
-LEFT JOIN held target ON target.person_id = :target_id
+LEFT JOIN locked source ON source.person_id = :source_id
+LEFT JOIN locked target ON target.person_id = :target_id
 WHERE c.collection_id = :collection_id;
 
 -- name: merge_persons
 -- Faces that both persons have are kept once. Face (person_key, content_id), person (person_key).
-WITH doubled AS MATERIALIZED (
+WITH in_both AS MATERIALIZED (
     SELECT f.face_id
     FROM facerec.:"face" f
     JOIN facerec.:"face" t ON t.collection_id = :collection_id AND t.person_key = :target_key AND t.content_id = f.content_id
     WHERE f.collection_id = :collection_id AND f.person_key = :source_key
-), kept AS MATERIALIZED (
+), recomputed AS MATERIALIZED (
     SELECT avg(f.encoding) AS centroid,
            facerec.pick_centers(array_agg(f.content_id), array_agg(f.encoding)) AS centers
     FROM facerec.:"face" f
-    WHERE f.collection_id = :collection_id AND f.person_key IN (:source_key, :target_key) AND f.face_id NOT IN (SELECT face_id FROM doubled)
+    WHERE f.collection_id = :collection_id AND f.person_key IN (:source_key, :target_key) AND f.face_id NOT IN (SELECT face_id FROM in_both)
 ), moved AS (
     UPDATE facerec.:"face" f
-    SET person_key = :target_key, is_center = f.content_id = ANY (kept.centers)
-    FROM kept
-    WHERE f.collection_id = :collection_id AND f.person_key = :source_key AND f.face_id NOT IN (SELECT face_id FROM doubled)
+    SET person_key = :target_key, is_center = f.content_id = ANY (recomputed.centers)
+    FROM recomputed
+    WHERE f.collection_id = :collection_id AND f.person_key = :source_key AND f.face_id NOT IN (SELECT face_id FROM in_both)
     RETURNING 1
 ), marked AS (
     UPDATE facerec.:"face" f
     SET is_center = NOT f.is_center
-    FROM kept
-    WHERE f.collection_id = :collection_id AND f.person_key = :target_key AND f.is_center <> (f.content_id = ANY (kept.centers))
-), dropped AS (
+    FROM recomputed
+    WHERE f.collection_id = :collection_id AND f.person_key = :target_key AND f.is_center <> (f.content_id = ANY (recomputed.centers))
+), deleted_copies AS (
     DELETE FROM facerec.:"face" f
-    WHERE f.collection_id = :collection_id AND f.person_key = :source_key AND f.face_id IN (SELECT face_id FROM doubled)
-), gone AS (
+    WHERE f.collection_id = :collection_id AND f.person_key = :source_key AND f.face_id IN (SELECT face_id FROM in_both)
+), deleted_source AS (
     DELETE FROM facerec.:"person" p WHERE p.collection_id = :collection_id AND p.person_key = :source_key
 ), tries AS (
     DELETE FROM facerec.failed_try t WHERE t.collection_id = :collection_id AND t.person_key = :source_key RETURNING t.caller, t.full_time
-), kept_tries AS (
+), moved_tries AS (
     INSERT INTO facerec.failed_try AS t (collection_id, person_key, caller, full_time)
     SELECT :collection_id, :target_key, tries.caller, tries.full_time FROM tries
     ON CONFLICT (collection_id, person_key, caller) DO UPDATE
     SET full_time = greatest(t.full_time, excluded.full_time)
 ), receipt AS (
     INSERT INTO facerec.erasure (collection_id, persons, faces)
-    SELECT :collection_id, 1, (SELECT count(*) FROM doubled)
+    SELECT :collection_id, 1, (SELECT count(*) FROM in_both)
 ), changed AS (
     UPDATE facerec.:"person" p
-    SET update_time = clock_timestamp(), centroid = (SELECT kept.centroid FROM kept)
+    SET update_time = clock_timestamp(), centroid = (SELECT recomputed.centroid FROM recomputed)
     WHERE p.collection_id = :collection_id AND p.person_key = :target_key
     RETURNING p.person_id, p.display_name, p.create_time, p.update_time
 )

@@ -55,11 +55,12 @@ class Policy:
 class Preview:
     """The state that an enrollment reads before anything is encoded or locked.
 
-    `enrolled` is the collection's enrollment count, if it refuses duplicates.
+    `enrollment_version` grows with each face enrolled in a collection that refuses duplicates, and whenever a
+    search for duplicates may be outdated otherwise; None if the collection has never refused them.
     """
 
     space: str
     policy: Policy
     replay: Replay | None
     known_content_ids: frozenset[uuid.UUID]
-    enrolled: int | None
+    enrollment_version: int | None

@@ -51,10 +51,10 @@ class PersonRepository:
     async def delete_person(self, collection_id: str, person_id: str) -> Erasure:
         """Erase a person and their faces. Locks the person first, so that no face is added meanwhile."""
         async with self.database.transaction(collection_id) as session:
-            held = await session.required_row("lock_person", person_id=person_id)
-            row = await session.required_row("delete_person", person_key=held["person_key"])
+            locked = await session.required_row("lock_person", person_id=person_id)
+            row = await session.required_row("delete_person", person_key=locked["person_key"])
             if row["persons"]:
-                change = Change(Action.DELETE_PERSON, held["person_tag"], persons=1, faces=row["faces"])
+                change = Change(Action.DELETE_PERSON, locked["person_tag"], persons=1, faces=row["faces"])
                 await append_event(session, change)
         return Erasure(row["persons"], row["faces"], row["delete_time"], row["erasure_id"])
 
@@ -65,11 +65,13 @@ class PersonRepository:
         Raises PersonFull.
         """
         async with self.database.transaction(collection_id) as session:
-            held = await session.required_row("lock_merged_persons", source_id=source_id, target_id=target_id)
+            locked = await session.required_row(
+                "lock_merged_persons", source_id=source_id, target_id=target_id
+            )
             for key, person_id in (("source_key", source_id), ("target_key", target_id)):
-                if held[key] is None:
+                if locked[key] is None:
                     return person_id
-            keys = held["source_key"], held["target_key"]
+            keys = locked["source_key"], locked["target_key"]
             # If all faces of both are expired, the target's stay: by them `maintain` finds the person to
             # erase.
             lasts = await session.value("any_unexpired", person_keys=keys)
@@ -79,9 +81,9 @@ class PersonRepository:
             row = await session.required_row("merge_persons", source_key=keys[0], target_key=keys[1])
             # An enrollment in progress for the source would recreate it, and its search ignored faces now the
             # target's.
-            await session.execute("invalidate_searches")
-            details = {"source_person_tag": held["source_tag"].hex()}
-            change = Change(Action.MERGE_PERSONS, held["target_tag"], 2, row["moved"], details)
+            await session.execute("outdate_duplicate_searches")
+            details = {"source_person_tag": locked["source_tag"].hex()}
+            change = Change(Action.MERGE_PERSONS, locked["target_tag"], 2, row["moved"], details)
             await append_event(session, change)
         person = person_of(row)
         assert person is not None
@@ -120,11 +122,11 @@ class PersonRepository:
     async def update_face(self, collection_id: str, face_id: uuid.UUID, change: FaceChange) -> bool:
         """Change one face and lock its person; returns False if there is no such face."""
         async with self.database.transaction(collection_id) as session:
-            held = await _lock_person_of(session, face_id)
+            locked = await _lock_person_of(session, face_id)
             found = await session.row(
                 "update_face",
                 face_id=face_id,
-                person_key=held["person_key"],
+                person_key=locked["person_key"],
                 external_ref=change.external_ref,
                 changes_expiry=change.changes_expiry,
                 expire_time=change.expire_time or NEVER,
@@ -132,7 +134,7 @@ class PersonRepository:
             if found is None:
                 return False
             details = {"changed": ", ".join(change.names)}
-            event = Change(Action.UPDATE_FACE, held["person_tag"], persons=1, faces=1, details=details)
+            event = Change(Action.UPDATE_FACE, locked["person_tag"], persons=1, faces=1, details=details)
             await append_event(session, event)
         return True
 
@@ -140,10 +142,10 @@ class PersonRepository:
     async def delete_face(self, collection_id: str, face_id: uuid.UUID) -> Erasure:
         """Erase one face and lock its person, as for every change of a person's faces."""
         async with self.database.transaction(collection_id) as session:
-            held = await _lock_person_of(session, face_id)
-            row = await session.required_row("delete_face", face_id=face_id, person_key=held["person_key"])
+            locked = await _lock_person_of(session, face_id)
+            row = await session.required_row("delete_face", face_id=face_id, person_key=locked["person_key"])
             if row["faces"]:
-                change = Change(Action.DELETE_FACE, held["person_tag"], persons=1, faces=row["faces"])
+                change = Change(Action.DELETE_FACE, locked["person_tag"], persons=1, faces=row["faces"])
                 await append_event(session, change)
         return Erasure(0, row["faces"], row["delete_time"], row["erasure_id"])
 
@@ -161,9 +163,9 @@ class PersonRepository:
 async def _lock_person_of(session: Session, face_id: uuid.UUID) -> Row:
     """Lock the person of a face; the key is None if there is no such face. Raises Overloaded."""
     for _ in range(LOCK_ATTEMPTS):
-        held = await session.required_row("lock_person_of_face", face_id=face_id)
-        if held["person_key"] is not None or not held["face_found"]:
-            return held
+        locked = await session.required_row("lock_person_of_face", face_id=face_id)
+        if locked["person_key"] is not None or not locked["face_found"]:
+            return locked
     raise Overloaded(
         "the face was moved to another person during each attempt; retry later",
         retry_after_seconds=RETRY_OVERLOADED_SECONDS,

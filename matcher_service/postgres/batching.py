@@ -156,7 +156,7 @@ class Batcher(Generic[Item, Result]):
     async def submit(self, collection_id: str, item: Item) -> Result:
         """Run an item, by itself or with others. Raises what `run` raises, and Overloaded."""
         request = self._enqueue(collection_id, item)
-        asked = time.perf_counter()
+        submitted = time.perf_counter()
         try:
             with spans.part_span("postgres"):
                 result = await request.future
@@ -168,7 +168,7 @@ class Batcher(Generic[Item, Result]):
             if request.batch is not None:
                 request.batch.leave()
             raise
-        metrics.POOL_SECONDS.observe(request.began - asked)
+        metrics.POOL_SECONDS.observe(request.began - submitted)
         metrics.DATABASE_SECONDS.observe(time.perf_counter() - request.began)
         return result
 

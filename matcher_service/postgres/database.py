@@ -66,7 +66,8 @@ class Database:
         self._scans = FairSemaphore(
             options.scan_pool_size, wait_seconds=options.scan_wait_seconds, kind="scan"
         )
-        self._maintenance = FairSemaphore(
+        # Of Calibrate and ListDuplicates; "maintenance" is the metrics' label, which dashboards use.
+        self._reviews = FairSemaphore(
             max(1, options.scan_pool_size - 1), wait_seconds=options.scan_timeout_seconds, kind="maintenance"
         )
         self._transfers = FairSemaphore(
@@ -90,7 +91,7 @@ class Database:
                 if self._renewals != self._pools.renewals:
                     self._renewals = self._pools.renewals
                     self._checking.close()
-                self._refusal = migrations.incompatibility(*await self._checking.ask(_schema_version))
+                self._refusal = migrations.incompatibility(*await self._checking.run(_schema_version))
             except NO_SCHEMA_ERRORS:
                 self._refusal = migrations.incompatibility(0, 0)
             except StartError as error:
@@ -108,7 +109,7 @@ class Database:
         Raises StoreUnavailable, Overloaded.
         """
         with translated():
-            return await self._checking.ask_once(_maintenance_summary)
+            return await self._checking.run_once(_maintenance_summary)
 
     async def close(self) -> None:
         """Close every connection; those in use have some seconds to finish."""
@@ -164,14 +165,14 @@ class Database:
         return self._session(self._pools.scans, self._scans, collection_id, callers=callers)
 
     @contextlib.asynccontextmanager
-    async def maintenance_session(self, collection_id: str) -> AsyncIterator[Session]:
-        """A session of the scan pool for several seconds of short statements. Leaves at least one connection
-        to scans, if there are two.
+    async def review_session(self, collection_id: str) -> AsyncIterator[Session]:
+        """A session of the scan pool for Calibrate or ListDuplicates: several seconds of short statements.
+        Leaves at least one connection to scans, if there are two.
 
         Raises as `session`.
         """
         async with (
-            self._maintenance.permit(),
+            self._reviews.permit(),
             self._session(self._pools.scans, self._scans, collection_id, long=True) as session,
         ):
             yield session
@@ -206,7 +207,7 @@ class Database:
             raise StoreUnavailable(self._refusal, retry_after_seconds=RETRY_UNAVAILABLE_SECONDS)
         with translated():
             requested = time.perf_counter()
-            permit = await semaphore.enter(callers)
+            permit = await semaphore.acquire(callers)
             acquired: float | None = None
             try:
                 connection = await _acquire(pool, self._options.connect_timeout_seconds)
@@ -226,7 +227,9 @@ class Database:
                         metrics.DATABASE_SECONDS.observe(time.perf_counter() - acquired)
                     await pool.release(connection, timeout=RELEASE_SECONDS)
             finally:
-                semaphore.leave(permit, None if long or acquired is None else time.perf_counter() - acquired)
+                semaphore.release(
+                    permit, None if long or acquired is None else time.perf_counter() - acquired
+                )
 
     async def _explain(self, connection: Connection, collection_id: str, error: Exception) -> None:
         try:

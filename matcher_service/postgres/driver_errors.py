@@ -161,7 +161,7 @@ async def explain(
         assert state is not None
         if not state["collection"]:
             raise CollectionNotFound from error
-        if not state["gone"]:
+        if not state["table_missing"]:
             raise CollectionRecreated from error
     raise _unavailable() from error  # a restore has not created them yet, or has dropped them already
 

@@ -40,7 +40,7 @@ class Migration:
     """One file: its number, its name, its text and the SHA-256 of it, in hex.
 
     `serves_from` is the oldest schema version whose release still works once this is applied: the version in
-    the file's line `-- serves: VERSION`, or its own without one.
+    the file's line `-- serves: VERSION`, or, up to 13, its own without one.
     """
 
     version: int
@@ -69,9 +69,9 @@ def serves_from(version: int, text: str) -> int:
 
     The migration's author declares it (docs/decisions/0004-upgrades.md): a wrong one would be an outage.
     """
-    said = _SERVES.findall(text)
-    assert said or version <= _LAST_IMPLICIT_VERSION, f"migration {version} lacks `-- serves: VERSION`"
-    least = int(said[0]) if said else version
+    declared = _SERVES.findall(text)
+    assert declared or version <= _LAST_IMPLICIT_VERSION, f"migration {version} lacks `-- serves: VERSION`"
+    least = int(declared[0]) if declared else version
     assert least <= version, f"migration {version} declares `-- serves: {least}`, which is later"
     return least
 
@@ -86,16 +86,16 @@ def incompatibility(version: int, serves_from: int) -> str:
 
     "" if it is compatible.
     """
-    known = head()
-    if version < known:
+    needed = head()
+    if version < needed:
         return (
-            f"the schema is at version {version} and this release needs {known}: "
+            f"the schema is at version {version} and this release needs {needed}: "
             "run `matcher_service migrate`"
         )
-    if serves_from > known:
+    if serves_from > needed:
         return (
             f"the schema is at version {version}, which needs a release of schema version {serves_from} or "
-            f"later, and this one is of {known}: run a newer release"
+            f"later, and this one is of {needed}: run a newer release"
         )
     return ""
 
@@ -198,8 +198,8 @@ async def check_applied(connection: Connection, migrations: Sequence[Migration] 
         "coalesce((to_jsonb(m) ->> 'serves_from')::int, m.version) AS serves_from "
         "FROM facerec.schema_migration m ORDER BY 1"
     )
-    for row, known in zip(applied, migrations, strict=False):
-        if (row["version"], row["checksum"]) != (known.version, known.checksum):
+    for row, migration in zip(applied, migrations, strict=False):
+        if (row["version"], row["checksum"]) != (migration.version, migration.checksum):
             raise MigrationError(
                 f"migration {row['version']:04d}_{row['name']} differs from this release's "
                 "migration of that number: run the release that migrated the database"

@@ -13,7 +13,7 @@ FROM facerec.schema_migration m;
 -- was dropped and recreated, or pgvector moved. Null if an object does not exist. Catalogs only.
 SELECT e.oid::bigint AS extension, e.extnamespace::bigint AS namespace, t.oid::bigint AS type,
        to_regclass('facerec.collection')::oid::bigint AS collections,
-       to_regclass('facerec.schema_migration')::oid::bigint AS ledger
+       to_regclass('facerec.schema_migration')::oid::bigint AS schema_migration
 FROM (SELECT) AS one
 LEFT JOIN pg_catalog.pg_extension e ON e.extname = 'vector'
 LEFT JOIN pg_catalog.pg_type t ON t.typname = 'vector' AND t.typnamespace = e.extnamespace;
@@ -21,12 +21,13 @@ LEFT JOIN pg_catalog.pg_type t ON t.typname = 'vector' AND t.typnamespace = e.ex
 -- name: tables_state
 -- Whether one of :table_names does not exist, and whether the collection exists. Catalogs and the primary key of
 -- collection.
-SELECT (SELECT bool_or(to_regclass('facerec.' || quote_ident(name)) IS NULL) FROM unnest(:table_names::text[]) AS name) AS gone,
+SELECT (SELECT bool_or(to_regclass('facerec.' || quote_ident(name)) IS NULL) FROM unnest(:table_names::text[]) AS name) AS table_missing,
        EXISTS (SELECT FROM facerec.collection c WHERE c.collection_id = :collection_id) AS collection;
 
 -- name: maintenance_left
--- The number of indexes, the lowest recall of one, the number below their collection's target, and the time of the oldest
--- erasure that is not vacuumed (seconds since 1970). A scan of one row per collection; erasure_unvacuumed.
+-- The number of indexes in use (index_effort: how many lists a query reads), the lowest recall of one, the number below
+-- their collection's target, and the time of the oldest erasure that is not vacuumed (seconds since 1970). A scan of one
+-- row per collection; erasure_unvacuumed.
 SELECT count(c.index_effort) AS indexes,
        min(least(c.index_recall, c.index_far_recall)) AS min_recall,
        count(*) FILTER (WHERE least(c.index_recall, c.index_far_recall) < c.target_recall) AS below_target,

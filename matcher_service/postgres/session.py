@@ -68,7 +68,7 @@ class Session:
     async def execute_named(self, name: str, **names: str) -> None:
         """Run a statement that takes names of tables or indexes, which are quoted, and no values."""
         statement = of_collection(self.collection_id, name, self._role)
-        await self.connection.execute(statement.put(names).text)
+        await self.connection.execute(statement.with_identifiers(names).text)
 
     def transaction(
         self, isolation: Isolation = "read_committed", *, readonly: bool = False

@@ -2,9 +2,9 @@
 
 `-- name:` begins a statement. Values are passed by name: `:person_id` is a parameter, and `:collection_id`
 the collection in all statements that have one. `:"person"`, `:"face"` and `:"enroll_request"` are replaced by
-the collection's own partitions. psql accepts all of these too, after \\set. So no statement can see another
-tenant's rows, or take a lock that another tenant's calls could wait for. Statements that answer callers start
-from facerec.collection: no row means that there is no such collection.
+the collection's own partitions, so no statement can see another tenant's rows, or take a lock that another
+tenant's calls could wait for. psql accepts all of these placeholders too, after \\set. Statements that answer
+callers start from facerec.collection: no row means that there is no such collection.
 
 A line with `{n}` is repeated for each probe of a statement, with 1, 2, ... for `{n}`: that costs less at run
 time than a loop over probes (psql does not accept these).
@@ -43,7 +43,7 @@ FILES: Final = {
 PARENTS: Final = ("person", "face", "enroll_request")
 CACHED = 16_384  # statements for a collection, of about a kilobyte each
 _NAME = re.compile(r"^-- name: (\w+)$", re.MULTILINE)
-_PUT_IN = re.compile(r""":(["'])(\w+)\1""")
+_IDENTIFIER = re.compile(r""":(["'])(\w+)\1""")
 _PARAMETER = re.compile(r"(?<![:\w']):([a-z]\w*)")
 
 
@@ -73,14 +73,14 @@ class Statement:
                 return [values[name] for name in self.parameters]
         raise TypeError(f"{self.name} takes {', '.join(self.parameters)}, and not {', '.join(values)}")
 
-    def put(self, names: Mapping[str, str]) -> "Statement":
+    def with_identifiers(self, names: Mapping[str, str]) -> "Statement":
         """The statement with `:"name"` or `:'name'` replaced by the given names, quoted alike."""
 
         def quoted(match: re.Match[str]) -> str:
             quote, name = match[1], match[2]
             return f"{quote}{names[name].replace(quote, 2 * quote)}{quote}" if name in names else match[0]
 
-        return self.of(self.name, _PUT_IN.sub(quoted, self.source))
+        return self.of(self.name, _IDENTIFIER.sub(quoted, self.source))
 
     def expanded(self, probes: int, without: frozenset[str]) -> "Statement":
         """Repeat the lines of `{n}` for each probe, and leave out those with a parameter in `without`."""
@@ -139,4 +139,4 @@ def of_collection(
     Lines with a parameter in `without` are left out.
     """
     statement = load(role)[name].expanded(probes, without)
-    return statement.put({parent: partition_name(parent, collection_id) for parent in PARENTS})
+    return statement.with_identifiers({parent: partition_name(parent, collection_id) for parent in PARENTS})

@@ -97,10 +97,10 @@ class Checked:
             return
         for item in items:
             self.refused.append(Refused(first_row + self.indexes[item], error.field, error.message))
-        kept = sorted(set(range(len(self.indexes))).difference(items))
-        self.indexes[:] = [self.indexes[item] for item in kept]
-        self.person_ids[:] = [self.person_ids[item] for item in kept]
-        self.contents[:] = [self.contents[item] for item in kept]
+        remaining = sorted(set(range(len(self.indexes))).difference(items))
+        self.indexes[:] = [self.indexes[item] for item in remaining]
+        self.person_ids[:] = [self.person_ids[item] for item in remaining]
+        self.contents[:] = [self.contents[item] for item in remaining]
         self.refused.sort(key=lambda refused: refused.row)
 
 

@@ -58,7 +58,7 @@ class Exporter:
             self._database.export_session(collection_id) as session,
             session.transaction("repeatable_read", readonly=True),
         ):
-            head = await session.required_row("get_import", import_id="")
+            collection = await session.required_row("begin_export")
             await self._append_event(collection_id)
             after = _Position("", None, None)
             while rows := await session.rows(
@@ -67,7 +67,7 @@ class Exporter:
                 after = _Position(rows[-1]["person_id"], rows[-1]["create_time"], rows[-1]["face_id"])
                 for faces in _messages([row for row in rows if row["face_id"] is not None]):
                     async with limit(STALLED_SECONDS, f"the export was not read for {STALLED_SECONDS:g} s"):
-                        await write(head["space"], _chunk(faces))
+                        await write(collection["space"], _chunk(faces))
 
     @retried_on_schema_change
     async def _append_event(self, collection_id: str) -> None:

@@ -69,7 +69,7 @@ class Import:
     @retried_on_schema_change
     async def _add(self, chunk: Chunk) -> tuple[Progress, list[Refused]]:
         checked = await asyncio.to_thread(check, chunk, self._next_row, self._header.space)
-        add = self._preview if self._header.dry_run else self._store
+        add = self._dry_run if self._header.dry_run else self._store
         return await add(chunk, checked), checked.refused
 
     def _count(self, chunk: Chunk, checked: Checked, *, added: int, persons: int) -> Progress:
@@ -81,15 +81,15 @@ class Import:
             persons_added=persons,
         )
 
-    async def _preview(self, chunk: Chunk, checked: Checked) -> Progress:
-        """Compute what storing the chunk would do."""
+    async def _dry_run(self, chunk: Chunk, checked: Checked) -> Progress:
+        """Count what storing the chunk would do."""
         persons = checked.person_ids
         async with self._database.transfer_session(self._header.collection_id) as session:
             await _find_same(session, chunk, checked)
             await self._refuse_excess(session, checked, set(persons))
-            known = await session.value("count_known", person_ids=persons, content_ids=checked.contents)
+            existing = await session.value("count_known", person_ids=persons, content_ids=checked.contents)
             new = await session.value("count_new_persons", person_ids=persons)
-        return self._count(chunk, checked, added=len(persons) - known, persons=new)
+        return self._count(chunk, checked, added=len(persons) - existing, persons=new)
 
     async def _refuse_excess(
         self, session: Session, checked: Checked, person_ids: Collection[str]
@@ -124,11 +124,11 @@ class Import:
             self._database.transfer_session(header.collection_id) as session,
             session.transaction(),
         ):
-            held = await session.required_row("lock_import", import_id=header.import_id)
-            _check_space(header, held["space"])
-            if held["next_row"] != self._next_row:
+            locked = await session.required_row("lock_import", import_id=header.import_id)
+            _check_space(header, locked["space"])
+            if locked["next_row"] != self._next_row:
                 raise OptionInvalid(
-                    f"the import continues at row {held['next_row']} and row {self._next_row} was sent: "
+                    f"the import continues at row {locked['next_row']} and row {self._next_row} was sent: "
                     "send the row that GetImport names",
                     field="header.first_row",
                 )
@@ -137,10 +137,10 @@ class Import:
             done = self._count(chunk, checked, added=0, persons=0)
             if checked.indexes:
                 added = await _insert(session, header, chunk, checked)
-                excess = await self._delete_excess(session, checked, added["grown"])
+                excess = await self._delete_excess(session, checked, added["uncentered_keys"])
                 # Last: a row that it updates would count as added by this transaction.
-                if added["grown"]:
-                    await session.execute("update_centers", person_keys=added["grown"])
+                if added["uncentered_keys"]:
+                    await session.execute("update_centers", person_keys=added["uncentered_keys"])
                 done = self._count(chunk, checked, added=added["faces"] - excess, persons=added["persons"])
                 if added["expired"]:
                     change = Change(Action.EXPIRE, faces=added["expired"])
@@ -159,7 +159,7 @@ async def _finish(session: Session, header: Header, done: Progress) -> None:
     if policy == "refuse":
         details["duplicate_policy"] = "ignored"
         if done.faces_added:
-            await session.execute("invalidate_searches")
+            await session.execute("outdate_duplicate_searches")
     if done.faces_added or done.faces_already_there:
         change = Change(Action.IMPORT, None, done.persons_added, done.faces_added, details)
         await append_event(session, change)

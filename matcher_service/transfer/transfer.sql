@@ -5,15 +5,15 @@
 -- first's chunk. Primary key. Disables nested loops for import_faces, next in the transaction: the planner underestimates
 -- its arrays, and nested loops took twice the time at 2,000 rows and ten times at 10,000. Takes the lock that a policy
 -- change waits for first.
-WITH entered AS MATERIALIZED (
+WITH enrollment_lock AS MATERIALIZED (
     SELECT facerec.enter_enrollment(:collection_id)
 )
 INSERT INTO facerec.face_import (collection_id, import_id)
-SELECT c.collection_id, :import_id FROM entered, facerec.collection c WHERE c.collection_id = :collection_id
+SELECT c.collection_id, :import_id FROM enrollment_lock, facerec.collection c WHERE c.collection_id = :collection_id
 ON CONFLICT (collection_id, import_id) DO UPDATE SET update_time = now()
 RETURNING next_row,
           (SELECT c.space FROM facerec.collection c WHERE c.collection_id = :collection_id) AS space,
-          set_config('enable_nestloop', 'off', true) AS planned;
+          set_config('enable_nestloop', 'off', true) AS nested_loops_off;
 
 -- name: add_models
 -- Inserts the missing models, so that import_faces, the next statement, sees them and those of concurrent transactions.
@@ -36,13 +36,13 @@ FOR UPDATE;
 
 -- name: import_faces
 -- An array for each field of the faces, no (person, content) twice; :locked_keys are the keys of the locked persons.
--- Returns counts of new faces, replaced expired faces and new persons, and the keys of persons whose centers must be
--- computed. A locked person with all of the faces is not changed. Other persons are inserted, or locked by the update;
--- what the statement's snapshot shows of them is not used, so the chunk is consistent. Persons are locked in order, to
--- avoid deadlocks. Primary keys of person and collection, person (person_key), face (person_key, content_id), model.
+-- Returns counts of new faces, replaced expired faces and new persons, and in uncentered_keys the persons whose centers
+-- must be computed. A locked person with all of the faces is not changed. Other persons are inserted, or locked by the
+-- update; what the statement's snapshot shows of them is not used, so the chunk is consistent. Persons are locked in order,
+-- to avoid deadlocks. Primary keys of person and collection, person (person_key), face (person_key, content_id), model.
 -- Existing rows are looked up one by one in subqueries: joins would read whole tables for each chunk. A new person's
--- centroid is the mean of the added faces; `update_centers` computes those of other persons, and of persons with a face
--- far from it.
+-- centroid is the mean of the added faces; `update_centers` computes those of other persons, and of persons with a face far
+-- from it.
 WITH item AS MATERIALIZED (
     SELECT i.*
     FROM unnest(:person_ids::text[], :display_names::text[], :external_refs::text[], :content_ids::uuid[], :encodings::vector[], :fingerprints::text[], :expire_times::timestamptz[])
@@ -57,11 +57,11 @@ WITH item AS MATERIALIZED (
            ) AS person_key
     FROM item
     GROUP BY item.person_id
-), apart AS (
+), spread AS (
     SELECT DISTINCT named.person_id
     FROM named JOIN item USING (person_id)
     WHERE item.encoding <-> named.centroid > facerec.center_radius()
-), grown AS (
+), with_new_face AS (
     SELECT named.person_id
     FROM named JOIN item USING (person_id)
     WHERE (
@@ -78,7 +78,7 @@ WITH item AS MATERIALIZED (
     FROM named
     WHERE named.person_key IS NULL
        OR named.person_key NOT IN (SELECT unnest(:locked_keys::bigint[]))
-       OR named.person_id IN (SELECT grown.person_id FROM grown)
+       OR named.person_id IN (SELECT with_new_face.person_id FROM with_new_face)
        OR (
            named.display_name <> ''
            AND named.display_name <> (
@@ -122,12 +122,12 @@ SELECT (SELECT count(*) FROM added) AS faces,
        ARRAY(
            SELECT DISTINCT added.person_key
            FROM added JOIN owner USING (person_key)
-           WHERE NOT owner.is_new OR owner.person_id IN (SELECT apart.person_id FROM apart)
-       ) AS grown;
+           WHERE NOT owner.is_new OR owner.person_id IN (SELECT spread.person_id FROM spread)
+       ) AS uncentered_keys;
 
 -- name: update_centers
 -- Computes the mean and the centers of locked persons. Person (person_key), face (person_key, content_id).
-WITH kept AS MATERIALIZED (
+WITH recomputed AS MATERIALIZED (
     SELECT f.person_key,
            avg(f.encoding) AS centroid,
            facerec.pick_centers(array_agg(f.content_id), array_agg(f.encoding)) AS centers
@@ -137,13 +137,13 @@ WITH kept AS MATERIALIZED (
 ), marked AS (
     UPDATE facerec.:"face" f
     SET is_center = NOT f.is_center
-    FROM kept
+    FROM recomputed
     WHERE f.collection_id = :collection_id AND f.person_key = ANY (:person_keys::bigint[])
-      AND f.person_key = kept.person_key AND f.is_center <> (f.content_id = ANY (kept.centers))
+      AND f.person_key = recomputed.person_key AND f.is_center <> (f.content_id = ANY (recomputed.centers))
 )
 UPDATE facerec.:"person" p
-SET centroid = kept.centroid
-FROM unnest(:person_keys::bigint[]) AS k(person_key) LEFT JOIN kept USING (person_key)
+SET centroid = recomputed.centroid
+FROM unnest(:person_keys::bigint[]) AS k(person_key) LEFT JOIN recomputed USING (person_key)
 WHERE p.collection_id = :collection_id AND p.person_key = ANY (:person_keys::bigint[]) AND p.person_key = k.person_key;
 
 -- name: find_full_persons
@@ -266,6 +266,10 @@ SELECT coalesce(i.next_row, 0) AS next_row,
 FROM facerec.collection c
 LEFT JOIN facerec.face_import i ON i.collection_id = c.collection_id AND i.import_id = :import_id
 WHERE c.collection_id = :collection_id;
+
+-- name: begin_export
+-- One row if the collection exists. Primary key.
+SELECT c.space FROM facerec.collection c WHERE c.collection_id = :collection_id;
 
 -- name: export_faces
 -- :after_person_id is the person of the last row, or ''; :after_time and :after_face_id are its face's, or null. Faces

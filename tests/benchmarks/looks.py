@@ -153,10 +153,12 @@ async def measure(url: str, population: Population, probes: int = 5000) -> list[
     return found
 
 
-async def _count_proposed(connection: asyncpg.Connection, effort: int, keys: Keys, vectors: Vectors) -> int:
+async def _count_proposed(
+    connection: asyncpg.Connection, lists_read: int, keys: Keys, vectors: Vectors
+) -> int:
     async with connection.transaction():
         await connection.execute("SET LOCAL enable_seqscan = off")
-        await connection.execute("SELECT set_config('ivfflat.probes', $1, true)", str(effort))
+        await connection.execute("SELECT set_config('ivfflat.probes', $1, true)", str(lists_read))
         counting = Session(connection, "default", role="maintenance")
         count: int = await counting.value(
             "count_proposed", person_keys=keys.tolist(), sample_encodings=[vector_wire(v) for v in vectors]

@@ -25,17 +25,17 @@ async def backend(connection: asyncpg.Connection) -> int:
 async def test_one_connection_is_kept_and_replaced_when_it_is_lost(
     checking: CheckConnection, administrator: asyncpg.Connection
 ) -> None:
-    first = await checking.ask(backend)
-    assert await checking.ask(backend) == first
+    first = await checking.run(backend)
+    assert await checking.run(backend) == first
     await administrator.execute("SELECT pg_terminate_backend($1)", first)
-    assert await checking.ask(backend) != first
+    assert await checking.run(backend) != first
     checking.close()
 
 
 async def test_a_check_times_out_if_no_answer_comes(
     checking: CheckConnection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    first = await checking.ask(backend)
+    first = await checking.run(backend)
     asked = []
 
     async def for_ever(connection: asyncpg.Connection) -> None:
@@ -45,9 +45,9 @@ async def test_a_check_times_out_if_no_answer_comes(
     with monkeypatch.context() as context:
         context.setattr(check_connection, "CHECK_SECONDS", 0.5)
         with pytest.raises(TimeoutError):
-            await checking.ask(for_ever)
+            await checking.run(for_ever)
     assert asked[0] == first
     assert len(asked) == 2  # and once more over a new one
-    assert await checking.ask(backend) not in asked
+    assert await checking.run(backend) not in asked
     checking.close()
     await asyncio.sleep(0)

@@ -76,7 +76,7 @@ async def test_a_migration_that_stops_serving_older_releases_does_so_for_all_lat
         await migrate(database_url)
 
 
-async def test_an_old_ledger_without_serves_from_means_each_migrations_own_version(
+async def test_an_old_migration_table_without_serves_from_means_each_migrations_own_version(
     database_url: str, administrator: asyncpg.Connection
 ) -> None:
     await administrator.execute("ALTER TABLE facerec.schema_migration DROP serves_from")

@@ -221,7 +221,7 @@ async def test_one_persons_faces_are_found_by_index_and_a_search_scans(
         space="any",
         exact_only=True,
         max_scanned_faces=None,
-        probes_share=1.0,
+        lists_share=1.0,
         acceptance_share=1.0,
         by_id=False,
     )
@@ -311,5 +311,5 @@ def test_values_of_a_statement_are_named_and_missing_or_unknown_ones_are_refused
 
 def test_a_table_name_in_a_statement_is_quoted() -> None:
     statement = parse('-- name: a\nDROP TABLE :"table";\n')["a"]
-    assert statement.put({"table": "face_1"}).text == 'DROP TABLE "face_1"'
-    assert statement.put({"table": 'x"; DROP TABLE y'}).text == 'DROP TABLE "x""; DROP TABLE y"'
+    assert statement.with_identifiers({"table": "face_1"}).text == 'DROP TABLE "face_1"'
+    assert statement.with_identifiers({"table": 'x"; DROP TABLE y'}).text == 'DROP TABLE "x""; DROP TABLE y"'

@@ -7,17 +7,17 @@ from matcher_service.duplicates.review import Page
 from matcher_service.identification.recall import Recall
 
 
-def recall_message(found: Recall) -> pb.MeasureRecallResponse:
+def recall_message(recall: Recall) -> pb.MeasureRecallResponse:
     """Build the recall of an index."""
-    if not found.samples:
-        return pb.MeasureRecallResponse(indexed=found.indexed)
+    if not recall.samples:
+        return pb.MeasureRecallResponse(indexed=recall.indexed)
     return pb.MeasureRecallResponse(
-        indexed=found.indexed,
-        samples=found.samples,
-        recall=_proportion(found.found, found.known) if found.known else None,
-        far_recall=_proportion(found.far_found, found.far_known) if found.far_known else None,
-        agreement=_proportion(found.agreed, found.samples),
-        confirmed=_proportion(found.confirmed, found.samples),
+        indexed=recall.indexed,
+        samples=recall.samples,
+        recall=_proportion(recall.by_index, recall.by_scan) if recall.by_scan else None,
+        far_recall=_proportion(recall.far_by_index, recall.far_by_scan) if recall.far_by_scan else None,
+        agreement=_proportion(recall.agreed, recall.samples),
+        confirmed=_proportion(recall.confirmed, recall.samples),
     )
 
 

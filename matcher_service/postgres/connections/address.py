@@ -97,8 +97,8 @@ def read_address(url: str) -> Address:
     trust = _take_trust(parameters)
     _check_files(parameters)
     # The driver reads a plus as a space, which libpq does not.
-    kept = "&".join(f"{name}={value.replace('+', '%2B')}" for name, value in parameters.items())
-    text = f"postgresql://{login}{at}{hosts}/{database}" + (f"?{kept}" if kept else "")
+    query = "&".join(f"{name}={value.replace('+', '%2B')}" for name, value in parameters.items())
+    text = f"postgresql://{login}{at}{hosts}/{database}" + (f"?{query}" if query else "")
     return Address(
         text, seconds, trust, "application_name" in parameters, "target_session_attrs" in parameters
     )

@@ -16,37 +16,37 @@ _LOST = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.Interna
 class CheckConnection:
     """One connection separate from the pools, opened when first needed and again after a failure.
 
-    A kept connection may be lost although the database is healthy, so a query that fails on it is retried
+    An open connection may be lost although the database is healthy, so a query that fails on it is retried
     once on a new one. The answer takes at most 2 * CHECK_SECONDS.
     """
 
     def __init__(self, connect: Callable[[], Awaitable[asyncpg.Connection]]) -> None:
         self._connect = connect
-        self._kept: asyncpg.Connection | None = None
+        self._connection: asyncpg.Connection | None = None
 
-    async def ask(self, question: Callable[[asyncpg.Connection], Awaitable[T]]) -> T:
+    async def run(self, query: Callable[[asyncpg.Connection], Awaitable[T]]) -> T:
         """Run a query. Raises what the driver raises, and TimeoutError."""
-        if self._kept is not None:
+        if self._connection is not None:
             with contextlib.suppress(*_LOST):
-                return await self.ask_once(question)
-        return await self.ask_once(question)
+                return await self.run_once(query)
+        return await self.run_once(query)
 
-    async def ask_once(self, question: Callable[[asyncpg.Connection], Awaitable[T]]) -> T:
-        """Run a query within CHECK_SECONDS, on the kept connection or a new one; closes it on failure.
+    async def run_once(self, query: Callable[[asyncpg.Connection], Awaitable[T]]) -> T:
+        """Run a query within CHECK_SECONDS, on the open connection or a new one; closes it on failure.
 
-        Raises as `ask`.
+        Raises as `run`.
         """
         try:
             async with asyncio.timeout(CHECK_SECONDS):
-                if self._kept is None:
-                    self._kept = await self._connect()
-                return await question(self._kept)
+                if self._connection is None:
+                    self._connection = await self._connect()
+                return await query(self._connection)
         except BaseException:
             self.close()
             raise
 
     def close(self) -> None:
         """Close the connection without waiting for the server, which may be unreachable."""
-        kept, self._kept = self._kept, None
-        if kept is not None:
-            kept.terminate()
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.terminate()

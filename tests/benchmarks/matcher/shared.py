@@ -74,7 +74,7 @@ async def aggregating(url: str) -> AsyncIterator[Callable[[Vectors, float], Awai
                 space=SPACE,
                 exact_only=True,
                 max_scanned_faces=None,
-                probes_share=1.0,
+                lists_share=1.0,
                 acceptance_share=1.0,
                 by_id=False,
             )

@@ -106,7 +106,7 @@ class Statements:
         propose, scan = Search._query, ExactScanner.scan
 
         async def spy_on_query(search: Search, query: Any, **shares: float) -> Any:
-            self.run.append((shares.get("probes_share", 1.0), shares.get("acceptance_share", 1.0)))
+            self.run.append((shares.get("lists_share", 1.0), shares.get("acceptance_share", 1.0)))
             return await propose(search, query, **shares)
 
         async def spy_on_scan(scanner: ExactScanner, query: Any) -> Any:

@@ -10,7 +10,7 @@ import structlog.testing
 
 from facerec.errors import Reason
 from facerec.matcher.v1 import matcher_pb2 as pb
-from matcher_service.identification.search import REDUCED_PROBES
+from matcher_service.identification.search import REDUCED_LISTS
 from matcher_service.maintenance import runner
 from matcher_service.maintenance.runner import MaintenanceOptions
 from matcher_service.postgres.statements import partition_name
@@ -196,8 +196,8 @@ async def test_an_index_over_too_few_people_to_measure_is_searched_whole(
     assert index.ready
     assert not index.HasField("recall")
     assert not index.HasField("far_recall")
-    effort = await administrator.fetchval("SELECT index_effort FROM facerec.collection")
-    assert effort * REDUCED_PROBES >= 16
+    lists_read = await administrator.fetchval("SELECT index_effort FROM facerec.collection")
+    assert lists_read * REDUCED_LISTS >= 16
 
 
 async def test_people_with_one_photo_are_measured_too(

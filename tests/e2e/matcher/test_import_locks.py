@@ -62,7 +62,7 @@ async def test_a_person_enrolled_while_the_chunk_waited_is_not_erased_before_it_
         making = other.transaction()
         await making.start()
         await other.execute(MAKING_EVE)
-    await waiting(database_url, f"{LOCKED} AND query LIKE '%grown%'")  # for Eve, and so has Dan
+    await waiting(database_url, f"{LOCKED} AND query LIKE '%with_new_face%'")  # for Eve, and so has Dan
     deletion = asyncio.create_task(delete(matcher, "dan"))
     await two_wait(database_url)
     assert not deletion.done()

@@ -16,7 +16,7 @@ from facerec.encoder.v1 import encoder_pb2
 from facerec.errors import Reason
 from facerec.matcher.v1 import matcher_pb2 as pb
 from facerec.matcher.v1 import matcher_pb2_grpc
-from matcher_service.identification.search import REDUCED_PROBES
+from matcher_service.identification.search import REDUCED_LISTS
 from matcher_service.maintenance import indexes, runner
 from matcher_service.maintenance.runner import MaintenanceOptions
 from matcher_service.postgres.connections import owner as session
@@ -149,21 +149,21 @@ async def test_a_collection_that_refuses_duplicates_finds_those_that_its_index_m
             await matcher.stub.Enroll(enroll("again", probe(vector)))
 
 
-async def test_the_measured_number_of_probes_is_used_in_searches(
+async def test_the_measured_number_of_lists_is_read_in_searches(
     matcher: RunningMatcher, faces: Faces, administrator: asyncpg.Connection, database_url: str
 ) -> None:
     """With a single list searched, some people are missed; with all of them, nobody is.
 
-    Every result is accepted here, so the reduced query's share of the probes is what decides.
+    Every result is accepted here, so the reduced query's share of the lists is what decides.
     """
-    everything = math.ceil(16 / REDUCED_PROBES)
+    everything = math.ceil(16 / REDUCED_LISTS)
     await maintain(database_url)
     await administrator.execute("UPDATE facerec.collection SET trust_distance = 4, duplicate_threshold = 4")
     found = {}
-    for effort in (1, everything):
-        await administrator.execute("UPDATE facerec.collection SET index_effort = $1", effort)
+    for lists_read in (1, everything):
+        await administrator.execute("UPDATE facerec.collection SET index_effort = $1", lists_read)
         answers = [await identify(matcher, v, max_distance=4) for v in PEOPLE.genuine(60, draw=1).encodings]
-        found[effort] = sum(
+        found[lists_read] = sum(
             answer.candidates[0].person_id == nearest(faces, vector)[0]
             for answer, vector in zip(answers, PEOPLE.genuine(60, draw=1).encodings, strict=True)
         )

@@ -65,7 +65,7 @@ async def test_an_index_is_compared_with_exact_scans(
     assert (confirmed.confirmed.count, confirmed.agreement.count) == (50, 50)
 
 
-async def test_maintenance_measures_recall_again_and_raises_the_probes_if_it_is_too_low(
+async def test_maintenance_measures_recall_again_and_has_more_lists_read_if_it_is_too_low(
     administrator: asyncpg.Connection, database_url: str
 ) -> None:
     await runner.run_once(MaintenanceOptions(database_url))

@@ -14,7 +14,7 @@ from facerec.errors import Reason
 from facerec.matcher.v1 import matcher_pb2 as pb
 from facerec.matcher.v1 import matcher_pb2_grpc
 from facerec.matcher.v1.transfer_pb2 import GetImportRequest
-from matcher_service.domain.content_hash import content_id, request_digest
+from matcher_service.domain.content_hash import content_digest, content_id
 from matcher_service.domain.faces import Encoding, Probe
 from matcher_service.maintenance import runner
 from matcher_service.maintenance.runner import MaintenanceOptions
@@ -90,7 +90,7 @@ async def test_the_stored_request_is_keyed_by_the_person_and_names_nobody(
     key = (await administrator.fetchval("SELECT audit_key FROM facerec.person")).bytes
     face = Encoding(FIRST, SPACE)
     items = [(Probe(face, ""), await content_id(face), "photo of Annabel")]
-    digest = request_digest("annabel", "Annabel", items)
+    digest = content_digest("annabel", "Annabel", items)
     (row,) = await administrator.fetch("SELECT * FROM facerec.enroll_request")
     assert row["digest"] == hmac.digest(key, digest, "sha256")
     assert row["request_tag"] == hashlib.sha256(b"annabel 1").digest()

@@ -15,7 +15,7 @@ import numpy as np
 from facerec.matcher.v1 import erasure_pb2
 from facerec.matcher.v1 import matcher_pb2 as pb
 from facerec.matcher.v1 import transfer_pb2 as tb
-from matcher_service.domain.content_hash import content_id, request_digest
+from matcher_service.domain.content_hash import content_digest, content_id
 from matcher_service.domain.faces import Encoding, Probe
 from matcher_service.maintenance import runner
 from matcher_service.maintenance.runner import MaintenanceOptions
@@ -183,7 +183,7 @@ async def _guessed(
     guessed = 0
     for each in gone:
         face = Encoding(np.array(faces[PHOTOS * ids.index(each)], np.float32), SPACE)
-        digest = request_digest(each, None, [(Probe(face, ""), await content_id(face), "")])
+        digest = content_digest(each, None, [(Probe(face, ""), await content_id(face), "")])
         guessed += bool(kept & {digest, *(hmac.digest(key, digest, "sha256") for key in keys)})
     return guessed
 

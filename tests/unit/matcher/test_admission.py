@@ -187,10 +187,10 @@ async def test_a_permit_is_not_lost_with_a_caller_who_hangs_up(granted: bool) ->
 
 async def test_a_free_permit_is_taken_without_leaving_the_event_loop() -> None:
     free = gate(1)
-    entering = free.enter()
-    with pytest.raises(StopIteration) as entered:
-        entering.send(None)
-    free.leave(entered.value.value, 0.1)
+    acquiring = free.acquire()
+    with pytest.raises(StopIteration) as acquired:
+        acquiring.send(None)
+    free.release(acquired.value.value, 0.1)
     assert free._service_seconds > 0
 
 
@@ -217,10 +217,10 @@ async def test_no_permit_is_lost_whenever_callers_hang_up(seed: int) -> None:
     ended = await asyncio.gather(*tasks, return_exceptions=True)
     assert {type(each) for each in ended} <= {type(None), asyncio.CancelledError}
     call.begin(()).caller = Caller("a")
-    free = [tested.enter() for _ in range(3)]
+    free = [tested.acquire() for _ in range(3)]
     await asyncio.wait_for(asyncio.gather(*free), 30)
     call.begin(()).caller = Caller("d")
-    await asyncio.wait_for(tested.enter(), 30)
+    await asyncio.wait_for(tested.acquire(), 30)
     with pytest.raises(Overloaded):
         call.set_deadline(0.02)
-        await tested.enter()
+        await tested.acquire()

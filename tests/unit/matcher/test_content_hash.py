@@ -4,7 +4,7 @@ import uuid
 
 import numpy as np
 
-from matcher_service.domain.content_hash import content_id, request_digest
+from matcher_service.domain.content_hash import content_digest, content_id
 from matcher_service.domain.faces import Encoding, Photo, Probe
 
 VECTOR = np.arange(128, dtype=np.float32)
@@ -35,15 +35,15 @@ def test_every_part_of_a_request_counts_and_none_runs_into_the_next() -> None:
     largest = Probe(Photo(b"abc", use_largest_face=True), "items[0].probe")
     stored = Probe(CONTENT, "items[0].probe")
     digests = [
-        request_digest("ann", None, [(probe, CONTENT, "")]),
-        request_digest("ann", "", [(probe, CONTENT, "")]),
-        request_digest("ann", "x", [(probe, CONTENT, "")]),
-        request_digest("annx", None, [(probe, CONTENT, "")]),
-        request_digest("ann", None, [(probe, CONTENT, "x")]),
-        request_digest("ann", None, [(largest, CONTENT, "")]),
-        request_digest("ann", None, [(stored, CONTENT, "")]),
-        request_digest("ann", None, [(probe, uuid.UUID(int=2), "")]),
-        request_digest("ann", None, [(probe, CONTENT, ""), (probe, CONTENT, "")]),
+        content_digest("ann", None, [(probe, CONTENT, "")]),
+        content_digest("ann", "", [(probe, CONTENT, "")]),
+        content_digest("ann", "x", [(probe, CONTENT, "")]),
+        content_digest("annx", None, [(probe, CONTENT, "")]),
+        content_digest("ann", None, [(probe, CONTENT, "x")]),
+        content_digest("ann", None, [(largest, CONTENT, "")]),
+        content_digest("ann", None, [(stored, CONTENT, "")]),
+        content_digest("ann", None, [(probe, uuid.UUID(int=2), "")]),
+        content_digest("ann", None, [(probe, CONTENT, ""), (probe, CONTENT, "")]),
     ]
     assert len(set(digests)) == len(digests)
-    assert digests[0] == request_digest("ann", None, [(probe, CONTENT, "")])
+    assert digests[0] == content_digest("ann", None, [(probe, CONTENT, "")])

@@ -9,7 +9,7 @@ from matcher_service.postgres.statements import FILES, load
 PACKAGE = Path(__file__).parents[3] / "matcher_service"
 METHODS = {"row", "required_row", "rows", "required_rows", "value", "execute", "execute_named"}
 OF_THE_DRIVER = {"timeout_seconds"}
-PUT_IN = {"index", "lists"}  # names of a table or an index, by execute_named
+IDENTIFIERS = {"index", "lists"}  # names of a table or an index, by execute_named
 
 
 def calls() -> Iterator[tuple[str, str, set[str] | None]]:
@@ -39,7 +39,7 @@ def test_a_statement_is_given_what_it_takes() -> None:
             continue
         checked += 1
         taken = [set(load(role)[name].parameters) - {"collection_id"} for role in FILES if name in load(role)]
-        if given - PUT_IN not in taken:
+        if given - IDENTIFIERS not in taken:
             wrong.append(f"{where}: {name} is given {', '.join(sorted(given))}")
     assert wrong == []
     assert checked > 80

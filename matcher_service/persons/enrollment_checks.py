@@ -13,7 +13,7 @@ from matcher_service.identification.search import Search
 from matcher_service.persons.preview import Policy
 
 
-class EnrollmentPolicy:
+class EnrollmentChecks:
     """Checks a face to enroll against the collection's policy."""
 
     def __init__(self, search: Search, tries: FailedTries) -> None:
@@ -62,7 +62,7 @@ class EnrollmentPolicy:
         enrollment to some twenty per second. For `refuse` every face is compared. The search runs before the
         transaction, which for `refuse` then compares with the faces enrolled since. Raises as Search does.
         """
-        if policy.duplicates == "allow" or rights.caller_controls_vector(probe):
+        if policy.duplicates == "allow" or rights.allows_hill_climbing(probe):
             return None
         return await self._find(collection_id, person_id, face, policy, scores=scores)
 
@@ -92,16 +92,16 @@ class EnrollmentPolicy:
         if policy.duplicates != "refuse":
             return await self.find_duplicates(collection_id, person_id, face, probe, policy, scores=scores)
         per_day = call.failed_tries_per_day()
-        if per_day is None or not rights.caller_controls_vector(probe):
+        if per_day is None or not rights.allows_hill_climbing(probe):
             return _accepted(await self._find(collection_id, person_id, face, policy, scores=scores), probe)
-        async with self._tries.refusals(collection_id, per_day):
+        async with self._tries.charged_search(collection_id, per_day):
             _accepted(await self._find(collection_id, person_id, face, policy, scores=scores), probe)
         return None
 
     async def count_refusal(self, collection_id: str, probe: Probe) -> None:
         """Count a duplicate found while the face was stored. Raises TriesExhausted."""
         per_day = call.failed_tries_per_day()
-        if per_day is not None and rights.caller_controls_vector(probe):
+        if per_day is not None and rights.allows_hill_climbing(probe):
             await self._tries.count_refusal(collection_id, per_day)
 
 

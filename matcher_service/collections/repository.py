@@ -18,8 +18,8 @@ DELETION_SECONDS = 3600.0  # at most, within the caller's deadline: the erased r
 COUNTED_FACES = 10_000  # counting these takes milliseconds; Postgres's estimate may be several times off
 
 
-class Catalog:
-    """The collections. Every method raises StoreUnavailable and Overloaded besides what it says."""
+class CollectionRepository:
+    """Reads and changes collections. Every method also raises StoreUnavailable and Overloaded."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -134,7 +134,7 @@ def _collection(row: Row) -> Collection:
         ),
         estimated_faces=row["estimated_faces"],
         index=SearchIndex(
-            ready=row["index_effort"] is not None,
+            ready=row["lists_read"] is not None,
             persons=row["index_persons"] or 0,
             faces=row["index_faces"] or 0,
             recall=row["index_recall"],

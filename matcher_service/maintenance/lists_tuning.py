@@ -1,14 +1,14 @@
-"""Measures how often an index proposes the right person, and finds the fewest probes that reach a target."""
+"""Measures how often an index proposes the right person, and finds how few of its lists are enough."""
 
 import dataclasses
 import math
 
 from matcher_service.domain.proportion import Proportion
 from matcher_service.identification.recall_sampling import RecallSamples, draw_recall_samples
-from matcher_service.identification.search import REDUCED_PROBES
+from matcher_service.identification.search import REDUCED_LISTS
 from matcher_service.postgres.session import Connection, Session
 
-TUNING_SAMPLES = 1000  # of ordinary and of far faces each, to find a number of probes that may be enough
+TUNING_SAMPLES = 1000  # of ordinary and of far faces each, to find a number of lists that may be enough
 VALIDATION_SAMPLES = 2000  # of each kind, drawn separately, to confirm that number
 MIN_SAMPLES = 100  # fewer say nothing about a share close to 1
 _LIST_SHARES = (
@@ -36,14 +36,14 @@ _LIST_SHARES = (
 
 @dataclasses.dataclass(frozen=True)
 class IndexRecall:
-    """The recall of an index at a number of probes, which is how many of its lists a query reads.
+    """The recall of an index where a query reads `lists_read` of its lists (pgvector calls those probes).
 
     `ordinary` and `far` are the shares of samples whose person the index proposes: of any faces, and of faces
-    far from their person's centers. Both are None where there are too few people to measure. `probes` is None
-    where even all lists miss the target recall: the index is then not used.
+    far from their person's centers. Both are None where there are too few people to measure. `lists_read` is
+    None where even all lists miss the target recall: the index is then not used.
     """
 
-    probes: int | None
+    lists_read: int | None
     ordinary: Proportion | None
     far: Proportion | None
 
@@ -52,7 +52,7 @@ class IndexRecall:
         """As `set_index_recall` takes them."""
         ordinary, far = self.ordinary, self.far
         return {
-            "probes": self.probes,
+            "lists_read": self.lists_read,
             "recall": ordinary.value if ordinary else None,
             "samples": ordinary.of if ordinary else None,
             "far_recall": far.value if far else None,
@@ -62,14 +62,14 @@ class IndexRecall:
     @property
     def logged(self) -> dict[str, object]:
         """The fields of the log line."""
-        fields: dict[str, object] = {"probes": self.probes}
+        fields: dict[str, object] = {"probes": self.lists_read}
         for name, share in (("recall", self.ordinary), ("far_recall", self.far)):
             fields[name] = share and share.value
             fields[f"{name}_interval"] = share and [round(end, 4) for end in share.interval]
         return fields
 
 
-class ProbesTuner:
+class ListsTuner:
     """Finds how many lists of a collection's index a query must read, on samples made of its own faces."""
 
     def __init__(
@@ -81,29 +81,30 @@ class ProbesTuner:
         self._target = target_recall
 
     async def choose(self, current: int | None = None) -> IndexRecall:
-        """Return the fewest probes that reach the target on both kinds of samples; `current` if it does.
+        """Return the fewest lists that reach the target on both kinds of samples; `current` if it does.
 
         Where there are too few people to measure, all lists are read, by the reduced-probe query too.
         """
         validation = await self._draw(VALIDATION_SAMPLES)
         if min(len(sample.person_keys) for sample in validation) < MIN_SAMPLES:
-            return IndexRecall(math.ceil(self._lists / REDUCED_PROBES), None, None)
-        if current is not None and self._reaches(kept := await self._measure(current, validation)):
-            return kept
+            # More than there are, so that even the share REDUCED_LISTS, of the first query, is all of them.
+            return IndexRecall(math.ceil(self._lists / REDUCED_LISTS), None, None)
+        if current is not None and self._reaches(measured := await self._measure(current, validation)):
+            return measured
         choices = sorted({max(1, round(share * self._lists)) for share in _LIST_SHARES})
         more = [each for each in choices if each > (current or 0)] or choices[-1:]
         index = await self._find_least(more, await self._draw(TUNING_SAMPLES))
         # The samples that chose a number overrate it, so samples of their own decide on it, or the one below.
-        for probes in more[max(index - 1, 0) :]:
-            found = await self._measure(probes, validation)
+        for lists_read in more[max(index - 1, 0) :]:
+            found = await self._measure(lists_read, validation)
             if self._reaches(found):
                 return found
-        return dataclasses.replace(found, probes=None)
+        return dataclasses.replace(found, lists_read=None)
 
     async def _find_least(self, choices: list[int], samples: list[RecallSamples]) -> int:
-        """The index in `choices` of the first number of probes that reaches the target, or of the last."""
+        """The index in `choices` of the first number of lists that reaches the target, or of the last."""
         low, high = 0, len(choices) - 1
-        while low < high:  # recall grows with the number of probes
+        while low < high:  # recall grows with the number of lists read
             middle = (low + high) // 2
             enough = self._reaches(await self._measure(choices[middle], samples))
             low, high = (low, middle) if enough else (middle + 1, high)
@@ -117,13 +118,13 @@ class ProbesTuner:
             share is not None and share.value >= self._target for share in (recall.ordinary, recall.far)
         )
 
-    async def _measure(self, probes: int, samples: list[RecallSamples]) -> IndexRecall:
+    async def _measure(self, lists_read: int, samples: list[RecallSamples]) -> IndexRecall:
         shares = []
         async with self._session.transaction():
-            await self._session.execute("search_by_index", probes=str(probes))
+            await self._session.execute("search_by_index", lists_read=str(lists_read))
             for sample in samples:
                 found = await self._session.value(
                     "count_proposed", person_keys=sample.person_keys, sample_encodings=sample.encoded
                 )
                 shares.append(Proportion(found, len(sample.person_keys)))
-        return IndexRecall(probes, *shares)
+        return IndexRecall(lists_read, *shares)
