@@ -256,15 +256,32 @@ RETURNING r.enrolled - cardinality(:face_ids::uuid[]) AS version_before, cardina
 -- name: find_recent_duplicate
 -- The first of the added faces :face_ids that is within :max_distance of another person's face among the last
 -- :compared_faces enrolled, and that person; no row if there is none. Primary key of recent_enrollment, face (face_id),
--- person (person_key).
+-- person (person_key). OFFSET 0 makes each a lookup: without statistics of these columns, a join would read all faces.
+WITH added AS MATERIALIZED (
+    SELECT item.face_id, item.ordinal, f.encoding
+    FROM unnest(:face_ids::uuid[]) WITH ORDINALITY AS item(face_id, ordinal)
+    CROSS JOIN LATERAL (
+        SELECT f.encoding FROM facerec.:"face" f WHERE f.collection_id = :collection_id AND f.face_id = item.face_id OFFSET 0
+    ) f
+)
 SELECT added.face_id, p.person_id
 FROM facerec.recent_enrollment r
 CROSS JOIN LATERAL unnest(r.face_ids[cardinality(r.face_ids) - :compared_faces::integer + 1 :]) AS recent(face_id)
-JOIN facerec.:"face" f ON f.collection_id = :collection_id AND f.face_id = recent.face_id AND f.expire_time > now()
-JOIN facerec.:"person" p ON p.collection_id = :collection_id AND p.person_key = f.person_key AND p.person_id <> :person_id
-JOIN facerec.:"face" added ON added.collection_id = :collection_id AND added.face_id = ANY (:face_ids::uuid[])
-WHERE r.collection_id = :collection_id AND added.encoding <-> f.encoding <= :max_distance::float8
-ORDER BY array_position(:face_ids::uuid[], added.face_id), p.person_id
+CROSS JOIN LATERAL (
+    SELECT f.person_key, f.encoding
+    FROM facerec.:"face" f
+    WHERE f.collection_id = :collection_id AND f.face_id = recent.face_id AND f.expire_time > now()
+    OFFSET 0
+) f
+JOIN added ON added.encoding <-> f.encoding <= :max_distance::float8
+CROSS JOIN LATERAL (
+    SELECT p.person_id
+    FROM facerec.:"person" p
+    WHERE p.collection_id = :collection_id AND p.person_key = f.person_key AND p.person_id <> :person_id
+    OFFSET 0
+) p
+WHERE r.collection_id = :collection_id
+ORDER BY added.ordinal, p.person_id
 LIMIT 1;
 
 -- name: outdate_duplicate_searches
