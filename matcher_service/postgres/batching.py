@@ -9,118 +9,27 @@ import asyncio
 import contextvars
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Final, Generic, TypeVar
+from typing import Generic
 
 import structlog
 
 from facerec.serving.middleware import call
 from facerec.serving.observability import spans
-from facerec.serving.round_robin import RoundRobinQueue
 from matcher_service import metrics
 from matcher_service.admission import SMOOTHING, Kind, refusal
 from matcher_service.domain.errors import MatcherError
-
-Item = TypeVar("Item")
-Result = TypeVar("Result")
-
-# A busy event loop accepts calls one or two at a time, and needs several passes until one of them gets here:
-# a batch that began immediately would hold two. So it is held for some passes after the last request, more if
-# the batch before it was larger. An idle loop makes a pass in a few microseconds.
-PASSES_PER_REQUEST: Final = 4
-MAX_PASSES: Final = 64
-MAX_HOLD_SECONDS: Final = 0.005
+from matcher_service.postgres.batch import (
+    MAX_PASSES,
+    PASSES_PER_REQUEST,
+    Batch,
+    BatchFailed,
+    Item,
+    Queue,
+    Request,
+    Result,
+)
 
 log = structlog.get_logger(__name__)
-
-
-class BatchFailed(Exception):
-    """A batch failed: each of its requests is to run alone."""
-
-
-class Request(Generic[Item, Result]):
-    """An item that waits, with its caller's key; `began` is when its batch began, by time.perf_counter."""
-
-    __slots__ = ("batch", "began", "caller", "future", "item", "timer")
-
-    def __init__(self, item: Item, caller: str) -> None:
-        self.item = item
-        self.caller = caller
-        self.future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
-        self.timer: asyncio.TimerHandle | None = None  # ends the wait; None once it has ended
-        self.batch: Batch[Item, Result] | None = None
-        self.began = 0.0
-
-
-class Batch(Generic[Item, Result]):
-    """Requests that run together; `task` is cancelled where the callers of all have gone."""
-
-    def __init__(self, requests: list[Request[Item, Result]]) -> None:
-        self.requests = requests
-        self.task: asyncio.Task[None] | None = None
-        self._wanted = len(requests)
-        self._began = time.perf_counter()
-        for request in requests:
-            request.batch = self
-            request.began = self._began
-
-    @property
-    def callers(self) -> frozenset[str]:
-        """The keys of those whose requests these are."""
-        return frozenset(request.caller for request in self.requests)
-
-    @property
-    def seconds(self) -> float:
-        """How long it has run."""
-        return time.perf_counter() - self._began
-
-    def leave(self) -> None:
-        """One of the callers has gone."""
-        self._wanted -= 1
-        if not self._wanted and self.task is not None:
-            self.task.cancel()
-
-    def answer(self, results: Sequence[Result]) -> None:
-        """Give each request its result. Raises ValueError where there are not as many."""
-        for request, result in zip(self.requests, results, strict=True):
-            if not request.future.done():
-                request.future.set_result(result)
-
-    def fail(self, error: Exception) -> None:
-        """Give each request that has no answer an error."""
-        for request in self.requests:
-            if not request.future.done():
-                request.future.set_exception(error)
-
-
-class Queue(Generic[Item, Result]):
-    """A collection's requests: those that wait, how many statements run, and how long a batch takes.
-
-    While a batch is held for what is being read, `held_since` is since when, `passes` how often the event
-    loop went round without another request, and `seen` how many there were.
-    """
-
-    def __init__(self) -> None:
-        self.waiting: RoundRobinQueue[Request[Item, Result]] = RoundRobinQueue()
-        self.running = 0
-        self.batch_seconds = 0.0
-        self.held_since: float | None = None
-        self.passes = 0
-        self.seen = 0
-
-    def hold(self, quiet_passes: int) -> bool:
-        """Whether to wait for one more pass of the event loop before the next batch begins."""
-        now = time.perf_counter()
-        if self.held_since is None:
-            self.held_since = now
-        if len(self.waiting) > self.seen:
-            self.seen, self.passes = len(self.waiting), 0
-        self.passes += 1
-        return self.passes <= quiet_passes and now - self.held_since < MAX_HOLD_SECONDS
-
-    def release(self) -> None:
-        """The next batch begins."""
-        self.held_since = None
-        self.passes = self.seen = 0
 
 
 class Batcher(Generic[Item, Result]):
@@ -179,7 +88,7 @@ class Batcher(Generic[Item, Result]):
 
     def _enqueue(self, collection_id: str, item: Item) -> Request[Item, Result]:
         loop = asyncio.get_running_loop()
-        request: Request[Item, Result] = Request(item, call.share_key())
+        request: Request[Item, Result] = Request(item)
         queue = self._queues.get(collection_id) or Queue()
         allowed_seconds = self._allowed_seconds(queue, request.caller)
         self._queues[collection_id] = queue
@@ -222,7 +131,7 @@ class Batcher(Generic[Item, Result]):
             queue.running += 1
             self._quiet_passes = min(PASSES_PER_REQUEST * len(requests), MAX_PASSES)
             batch = Batch(requests)
-            # It is the work of several calls: the deadline and the trace of the present one are not for it.
+            # It is the work of several calls: the present one's context, with its trace, is not for it.
             running = self._run_batch(collection_id, queue, batch)
             batch.task = asyncio.create_task(running, context=contextvars.Context())
         else:
@@ -244,6 +153,8 @@ class Batcher(Generic[Item, Result]):
     async def _run_batch(
         self, collection_id: str, queue: Queue[Item, Result], batch: Batch[Item, Result]
     ) -> None:
+        # The least patient caller's deadline: if that is too short, each request runs by itself.
+        call.begin(()).ends_at = batch.ends_at
         try:
             items = [request.item for request in batch.requests]
             batch.answer(await self._run(collection_id, items, batch.callers))

@@ -7,19 +7,23 @@ from typing import Any
 
 import asyncpg
 
-from facerec.serving.middleware import call
 from facerec.serving.observability import spans
 from facerec.serving.server.errors import StartError
 from matcher_service import metrics
 from matcher_service.admission import FairSemaphore, three_quarters_of
-from matcher_service.domain.errors import CollectionRecreated, Overloaded, SchemaChanged, StoreUnavailable
+from matcher_service.domain.errors import CollectionRecreated, SchemaChanged, StoreUnavailable
 from matcher_service.postgres import migrations
-from matcher_service.postgres.connections.check_connection import CHECK_SECONDS, CheckConnection
+from matcher_service.postgres.connections.acquiring import acquire
+from matcher_service.postgres.connections.check_connection import (
+    CHECK_SECONDS,
+    CheckConnection,
+    read_maintenance_summary,
+    read_schema_version,
+)
 from matcher_service.postgres.connections.pools import DatabaseOptions, Pools
 from matcher_service.postgres.driver_errors import (
     LOGIN_ERRORS,
     NO_SCHEMA_ERRORS,
-    RETRY_OVERLOADED_SECONDS,
     RETRY_UNAVAILABLE_SECONDS,
     STALE_ERRORS,
     explain,
@@ -28,7 +32,6 @@ from matcher_service.postgres.driver_errors import (
 )
 from matcher_service.postgres.session import Connection, Row, Session
 from matcher_service.postgres.short_requests import ShortRequests
-from matcher_service.postgres.statements import load
 
 __all__ = ["YIELD_SECONDS", "Database", "DatabaseOptions", "Row", "Session"]
 
@@ -91,7 +94,7 @@ class Database:
                 if self._renewals != self._pools.renewals:
                     self._renewals = self._pools.renewals
                     self._checking.close()
-                self._refusal = migrations.incompatibility(*await self._checking.run(_schema_version))
+                self._refusal = migrations.incompatibility(*await self._checking.run(read_schema_version))
             except NO_SCHEMA_ERRORS:
                 self._refusal = migrations.incompatibility(0, 0)
             except StartError as error:
@@ -109,7 +112,7 @@ class Database:
         Raises StoreUnavailable, Overloaded.
         """
         with translated():
-            return await self._checking.run_once(_maintenance_summary)
+            return await self._checking.run_once(read_maintenance_summary)
 
     async def close(self) -> None:
         """Close every connection; those in use have some seconds to finish."""
@@ -210,7 +213,7 @@ class Database:
             permit = await semaphore.acquire(callers)
             acquired: float | None = None
             try:
-                connection = await _acquire(pool, self._options.connect_timeout_seconds)
+                connection = await acquire(pool, self._options.connect_timeout_seconds)
                 acquired = time.perf_counter()
                 # If several calls share the session, each call measures its own stages and span (Batcher).
                 span = contextlib.nullcontext() if callers else spans.part_span("postgres")
@@ -239,29 +242,3 @@ class Database:
         except SchemaChanged:
             await self._pools.renew()
             raise
-
-
-async def _schema_version(connection: asyncpg.Connection) -> tuple[int, int]:
-    row = await connection.fetchrow(load()["schema_version"].text)
-    assert row is not None
-    return row["version"], row["serves_from"]
-
-
-async def _maintenance_summary(
-    connection: asyncpg.Connection,
-) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    (left,) = await connection.fetch(load()["maintenance_left"].text)
-    return dict(left), [dict(row) for row in await connection.fetch(load()["maintenance_steps"].text)]
-
-
-async def _acquire(pool: asyncpg.Pool, max_seconds: float) -> asyncpg.pool.PoolConnectionProxy:
-    """Acquire a connection; with a permit held, one is free or may be opened. Raises Overloaded."""
-    # Half of the remaining time, so that the refusal arrives before the deadline.
-    wait_seconds = call.remaining_seconds(2 * max_seconds) / 2
-    try:
-        return await pool.acquire(timeout=wait_seconds)
-    except TimeoutError:
-        raise Overloaded(
-            "no database connection became free in time; retry later",
-            retry_after_seconds=RETRY_OVERLOADED_SECONDS,
-        ) from None

@@ -1,7 +1,7 @@
 """The middleware that authenticates and authorizes calls: key, role, rate, collection."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any
 
 import structlog
@@ -11,6 +11,7 @@ from facerec.errors import FacerecError
 from facerec.serving.auth import files
 from facerec.serving.auth.errors import NotPermitted
 from facerec.serving.auth.key_store import KeyStore
+from facerec.serving.auth.peer import certificate_names
 from facerec.serving.auth.permissions import Credential, Role
 from facerec.serving.middleware import call
 from facerec.serving.middleware.caller import Caller
@@ -145,7 +146,7 @@ class Authenticator:
         current_call = call.current() or call.begin(context.invocation_metadata(), context.peer)
         try:
             credential = self._key_store.find(
-                current_call.header("authorization"), lambda: _certificate_names(context)
+                current_call.header("authorization"), lambda: certificate_names(context)
             )
             # Before the checks, so that the access log names the caller that they refuse.
             current_call.credential, current_call.caller = credential, credential.caller
@@ -246,10 +247,3 @@ def _check_collection_permitted(caller: Caller, collection_id: str, field: str) 
     """Raises NotPermitted, with the field, if the caller may not reach the collection."""
     if caller.collections is not None and collection_id not in caller.collections:
         raise NotPermitted(f"{caller.name} may not reach this collection", field=field)
-
-
-def _certificate_names(context: Context) -> list[str]:
-    """The names in the peer's client certificate, which the TLS handshake has verified."""
-    found: Mapping[str, Iterable[bytes]] = context.auth_context() or {}
-    names = ("x509_subject_alternative_name", "x509_common_name")
-    return [value.decode(errors="replace") for name in names for value in found.get(name, ())]

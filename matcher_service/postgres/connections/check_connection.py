@@ -3,9 +3,11 @@
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import asyncpg
+
+from matcher_service.postgres.statements import load
 
 CHECK_SECONDS = 3.0  # a healthy database answers in a millisecond
 
@@ -50,3 +52,18 @@ class CheckConnection:
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.terminate()
+
+
+async def read_schema_version(connection: asyncpg.Connection) -> tuple[int, int]:
+    """The schema's version, and the least version that it serves."""
+    row = await connection.fetchrow(load()["schema_version"].text)
+    assert row is not None
+    return row["version"], row["serves_from"]
+
+
+async def read_maintenance_summary(
+    connection: asyncpg.Connection,
+) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """What maintenance left to do, and a row of each of its steps."""
+    (left,) = await connection.fetch(load()["maintenance_left"].text)
+    return dict(left), [dict(row) for row in await connection.fetch(load()["maintenance_steps"].text)]

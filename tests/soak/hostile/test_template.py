@@ -7,8 +7,8 @@ from tests.fixtures.process import ROOT
 from tests.soak.hostile import template
 from tests.soak.hostile.recovery import nearest_distance
 
-ROW = re.compile(r"\| (at once|a day|a week|a month) \| (\d+) \| ([\d.]+) \|")
-DAYS = {"at once": 0, "a day": 1, "a week": 7, "a month": 30}
+ROW = re.compile(r"\| (immediately|a day|a week|a month) \| (\d+) \| ([\d.]+) \|")
+DAYS = {"immediately": 0, "a day": 1, "a week": 7, "a month": 30}
 
 
 def test_only_keys_that_were_granted_it_recover_a_stored_vector() -> None:

@@ -113,8 +113,8 @@ async def exhaust(stack: Stack, deadline_seconds: float = DEADLINE_SECONDS) -> l
         async with administrator.transaction():
             await administrator.execute(f"LOCK TABLE facerec.{partition_name('face', HELD)}")
             waiting = [
-                asyncio.create_task(line.ask(calls.verify(HELD, "ann", 0)))
-                for _ in range(three_quarters_of(POOL))
+                asyncio.create_task(line.ask(calls.enroll(HELD, f"ann-{number}", 0)))
+                for number in range(three_quarters_of(POOL))
             ]
 
             async def full() -> bool:

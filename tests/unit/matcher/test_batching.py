@@ -10,7 +10,8 @@ from prometheus_client import REGISTRY
 from facerec.serving.middleware import call
 from facerec.serving.middleware.caller import Caller
 from matcher_service.domain.errors import Overloaded
-from matcher_service.postgres.batching import MAX_PASSES, Batcher
+from matcher_service.postgres.batch import MAX_PASSES
+from matcher_service.postgres.batching import Batcher
 
 COLLECTION = "default"
 
@@ -23,11 +24,13 @@ class Doubling:
         self.batches: list[list[int]] = []
         self.callers: list[set[str]] = []
         self.cancelled = 0
+        self.seconds_left: list[float] = []
 
     async def __call__(self, collection_id: str, items: Sequence[int], callers: frozenset[str]) -> list[int]:
         del collection_id
         self.batches.append(list(items))
         self.callers.append(set(callers))
+        self.seconds_left.append(call.remaining_seconds(1000))
         try:
             await self.gate.acquire()
         except asyncio.CancelledError:
@@ -179,6 +182,19 @@ async def test_a_wait_ends_with_half_of_what_the_deadline_leaves() -> None:
     run.open()
     assert await outcomes(first) == [2]
     assert run.batches == [[1]]
+
+
+async def test_a_batch_may_wait_no_longer_than_its_least_patient_caller() -> None:
+    run = Doubling()
+    batcher = batcher_of(run)
+    tasks = await submitted(batcher, 1)
+    tasks += await submitted(batcher, 2)
+    tasks += await submitted(batcher, 3, deadline_seconds=60)
+    run.open()
+    await outcomes(tasks)
+    assert run.batches == [[1], [2, 3]]
+    assert run.seconds_left[0] == 1000
+    assert 0 < run.seconds_left[1] <= 60
 
 
 async def test_a_request_is_refused_at_once_where_the_batches_ahead_take_too_long() -> None:
