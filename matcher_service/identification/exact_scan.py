@@ -61,10 +61,13 @@ class ExactScanner:
         self, collection_id: str, queries: Sequence[Query], callers: frozenset[str]
     ) -> list[QueryResult]:
         async with self._database.scan_session(collection_id, callers=callers) as session:
-            if not self._database.short_requests.seen_within(QUIET_SECONDS):
-                return await Scan(session, queries).run_whole()
+            short_requests = self._database.short_requests
+            # One snapshot for all statements: a person who is merged meanwhile is found all the same.
             async with session.transaction("repeatable_read", readonly=True):
-                return await Scan(session, queries).run_in_steps(self._database.short_requests)
+                scan = Scan(session, queries)
+                if short_requests.seen_within(QUIET_SECONDS):
+                    return await scan.run_in_steps(short_requests)
+                return await scan.run_whole()
 
 
 @dataclasses.dataclass
@@ -100,7 +103,7 @@ class Probe:
 
 
 class Scan:
-    """One scan of a collection for several probes, over one session."""
+    """One scan of a collection for several probes, over one session whose transaction reads one snapshot."""
 
     def __init__(self, session: Session, queries: Sequence[Query]) -> None:
         self._session = session
@@ -113,7 +116,7 @@ class Scan:
         return [await self._answer(probe) for probe in probes]
 
     async def run_in_steps(self, short_requests: ShortRequests) -> list[QueryResult]:
-        """Compare all faces in steps between short requests, within a transaction that sees one snapshot.
+        """Compare all faces in steps between short requests.
 
         Raises CollectionNotFound.
         """

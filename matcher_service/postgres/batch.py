@@ -1,6 +1,7 @@
 """A batch of requests, and the queue that it is filled from; `batching` runs them."""
 
 import asyncio
+import copy
 import time
 from collections.abc import Sequence
 from typing import Final, Generic, TypeVar
@@ -61,8 +62,9 @@ class Batch(Generic[Item, Result]):
 
     @property
     def ends_at(self) -> float | None:
-        """The earliest time until which one of the callers waits, by time.monotonic."""
-        return min((each.ends_at for each in self.requests if each.ends_at is not None), default=None)
+        """Until when the most patient caller waits, by time.monotonic; None if one has no deadline."""
+        times = [each.ends_at for each in self.requests if each.ends_at is not None]
+        return max(times) if len(times) == len(self.requests) else None
 
     @property
     def seconds(self) -> float:
@@ -82,10 +84,10 @@ class Batch(Generic[Item, Result]):
                 request.future.set_result(result)
 
     def fail(self, error: Exception) -> None:
-        """Give each request that has no answer an error."""
+        """Give each request that has no answer a copy of an error."""
         for request in self.requests:
             if not request.future.done():
-                request.future.set_exception(error)
+                request.future.set_exception(copy.copy(error))
 
 
 class Queue(Generic[Item, Result]):

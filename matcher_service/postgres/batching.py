@@ -17,7 +17,7 @@ from facerec.serving.middleware import call
 from facerec.serving.observability import spans
 from matcher_service import metrics
 from matcher_service.admission import SMOOTHING, Kind, refusal
-from matcher_service.domain.errors import MatcherError
+from matcher_service.domain.errors import MatcherError, Overloaded
 from matcher_service.postgres.batch import (
     MAX_PASSES,
     PASSES_PER_REQUEST,
@@ -37,8 +37,8 @@ class Batcher(Generic[Item, Result]):
 
     `run(collection_id, items, callers)` runs up to `max_batch` items together, outside of any call, and
     returns a result for each, in their order; `callers` are the keys to be admitted by (`Database.session`).
-    Up to `max_running` batches of a collection run at once. Where one with several requests fails, each of
-    them is run by itself, in its own call and without `callers`: no request fails by another one.
+    Up to `max_running` batches of a collection run at once. If one with several requests fails, except by an
+    overload, each is run by itself, in its own call and without `callers`: no request fails by another one.
 
     A request waits `wait_seconds` at most, and half of what its caller's deadline leaves; it is refused at
     once where the batches ahead of it take longer. `kind` is what is counted in the metrics.
@@ -95,9 +95,7 @@ class Batcher(Generic[Item, Result]):
         request.timer = loop.call_later(allowed_seconds, self._refuse, request, allowed_seconds)
         queue.waiting.put(request.caller, request)
         self._queued.inc()
-        if queue.running < self._max_running and queue.held_since is None:
-            queue.hold(self._quiet_passes)
-            loop.call_soon(self._begin, collection_id, queue)
+        self._go_on(collection_id, queue)
         return request
 
     def _allowed_seconds(self, queue: Queue[Item, Result], caller: str) -> float:
@@ -132,14 +130,31 @@ class Batcher(Generic[Item, Result]):
             self._quiet_passes = min(PASSES_PER_REQUEST * len(requests), MAX_PASSES)
             batch = Batch(requests)
             # It is the work of several calls: the present one's context, with its trace, is not for it.
-            running = self._run_batch(collection_id, queue, batch)
+            running = self._run_batch(collection_id, batch)
             batch.task = asyncio.create_task(running, context=contextvars.Context())
-        else:
+            batch.task.add_done_callback(lambda _: self._end(collection_id, queue, batch))
+        self._go_on(collection_id, queue)
+
+    def _end(self, collection_id: str, queue: Queue[Item, Result], batch: Batch[Item, Result]) -> None:
+        """A batch has ended, or was cancelled: begin the next."""
+        batch.fail(BatchFailed())
+        queue.running -= 1
+        queue.batch_seconds += SMOOTHING * (batch.seconds - queue.batch_seconds)
+        self._go_on(collection_id, queue)
+
+    def _go_on(self, collection_id: str, queue: Queue[Item, Result]) -> None:
+        """Begin a batch if requests wait and one more may run; forget a queue without either."""
+        if queue.held_since is not None:
+            return
+        if not queue.waiting:
             self._forget(collection_id, queue)
+        elif queue.running < self._max_running:
+            queue.hold(self._quiet_passes)
+            asyncio.get_running_loop().call_soon(self._begin, collection_id, queue)
 
     def _forget(self, collection_id: str, queue: Queue[Item, Result]) -> None:
         if not queue.running:
-            del self._queues[collection_id]
+            self._queues.pop(collection_id, None)
 
     def _take(self, queue: Queue[Item, Result]) -> list[Request[Item, Result]]:
         requests: list[Request[Item, Result]] = []
@@ -150,26 +165,15 @@ class Batcher(Generic[Item, Result]):
                 requests.append(request)
         return requests
 
-    async def _run_batch(
-        self, collection_id: str, queue: Queue[Item, Result], batch: Batch[Item, Result]
-    ) -> None:
-        # The least patient caller's deadline: if that is too short, each request runs by itself.
+    async def _run_batch(self, collection_id: str, batch: Batch[Item, Result]) -> None:
+        # The most patient caller's deadline; the others are cancelled by their own calls.
         call.begin(()).ends_at = batch.ends_at
         try:
             items = [request.item for request in batch.requests]
             batch.answer(await self._run(collection_id, items, batch.callers))
-            queue.batch_seconds += SMOOTHING * (batch.seconds - queue.batch_seconds)
         except Exception as error:
-            if len(batch.requests) == 1:
+            # An overload is no request's fault, and to run each again would add to it.
+            if len(batch.requests) == 1 or isinstance(error, Overloaded):
                 batch.fail(error)
             elif not isinstance(error, MatcherError):
                 log.warning("batch_failed", kind=self._kind, error=type(error).__name__)
-        finally:
-            batch.fail(BatchFailed())
-            queue.running -= 1
-            if queue.held_since is not None:
-                pass
-            elif queue.waiting:
-                self._begin(collection_id, queue)
-            else:
-                self._forget(collection_id, queue)

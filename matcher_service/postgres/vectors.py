@@ -19,6 +19,8 @@ def vector_wire(values: npt.NDArray[np.float32]) -> bytes:
 
 def vectors_wire(vectors: Sequence[npt.NDArray[np.float32]]) -> bytes:
     """Up to MAX_VECTORS vectors of shape (128,), one behind the other, as one vector of a statement's."""
+    if any(vector.shape != (DIMENSIONS,) for vector in vectors):
+        raise ValueError(f"a vector does not have {DIMENSIONS} values")  # it would move those behind it
     values = np.concatenate(vectors)
     return len(values).to_bytes(2, "big") + b"\0\0" + values.astype(">f4").tobytes()
 

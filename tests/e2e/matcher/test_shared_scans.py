@@ -13,8 +13,9 @@ from prometheus_client import REGISTRY
 from facerec.client.failures import from_rpc_error
 from facerec.errors import Reason
 from facerec.matcher.v1 import matcher_pb2 as pb
-from matcher_service.identification.exact_scan import MAX_PROBES
+from matcher_service.identification.exact_scan import MAX_PROBES, Scan
 from matcher_service.postgres.statements import partition_name
+from matcher_service.postgres.vectors import vectors_wire
 from tests.benchmarks.vectors import Dataset, Faces
 from tests.e2e.matcher.requests import encoding
 from tests.fixtures import dataset
@@ -133,3 +134,25 @@ async def test_a_search_that_cannot_be_answered_spoils_no_other(
     assert [candidate.person_id for candidate in good.candidates] == [
         person for person, _ in expected(faces, vector, 0.3)
     ]
+
+
+async def test_a_person_merged_during_a_scan_is_found(
+    matcher: RunningMatcher, faces: Faces, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, target = dataset.person_id(int(faces.people[0])), dataset.person_id(int(faces.people[-1]))
+    compare = Scan._compare
+
+    async def merge_afterwards(self: Scan, *arguments: Any, **options: Any) -> None:
+        await compare(self, *arguments, **options)
+        await matcher.stub.MergePersons(
+            pb.MergePersonsRequest(source_person_id=source, target_person_id=target)
+        )
+
+    monkeypatch.setattr(Scan, "_compare", merge_afterwards)
+    (found,) = (await matcher.stub.Identify(request(faces.encodings[0], max_distance=0.1))).faces
+    assert (found.candidates[0].person_id, found.candidates[0].distance) == (source, 0)
+
+
+def test_vectors_of_another_length_are_not_concatenated() -> None:
+    with pytest.raises(ValueError, match="128 values"):
+        vectors_wire([np.zeros(512, np.float32), np.zeros(128, np.float32)])

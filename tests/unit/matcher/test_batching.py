@@ -14,6 +14,7 @@ from matcher_service.postgres.batch import MAX_PASSES
 from matcher_service.postgres.batching import Batcher
 
 COLLECTION = "default"
+OVERLOADING = 1000
 
 
 class Doubling:
@@ -36,6 +37,8 @@ class Doubling:
         except asyncio.CancelledError:
             self.cancelled += 1
             raise
+        if OVERLOADING in items:
+            raise Overloaded("too much", retry_after_seconds=1.0)
         if any(item < 0 for item in items):
             raise ValueError("negative")
         return [2 * item for item in items]
@@ -184,17 +187,45 @@ async def test_a_wait_ends_with_half_of_what_the_deadline_leaves() -> None:
     assert run.batches == [[1]]
 
 
-async def test_a_batch_may_wait_no_longer_than_its_least_patient_caller() -> None:
+async def test_a_batch_may_wait_as_long_as_its_most_patient_caller() -> None:
+    run = Doubling()
+    batcher = batcher_of(run)
+    tasks = await submitted(batcher, 1, deadline_seconds=60)
+    tasks += await submitted(batcher, 2, deadline_seconds=30)
+    tasks += await submitted(batcher, 3, deadline_seconds=60)
+    run.open(1)
+    await settle()
+    tasks += await submitted(batcher, 4, deadline_seconds=60)
+    tasks += await submitted(batcher, 5)
+    run.open()
+    await outcomes(tasks)
+    assert run.batches == [[1], [2, 3], [4, 5]]
+    alone, together, unlimited = run.seconds_left
+    assert 30 < alone <= 60
+    assert 30 < together <= 60
+    assert unlimited == 1000
+
+
+async def test_an_overloaded_batch_is_not_run_again_request_by_request() -> None:
     run = Doubling()
     batcher = batcher_of(run)
     tasks = await submitted(batcher, 1)
-    tasks += await submitted(batcher, 2)
-    tasks += await submitted(batcher, 3, deadline_seconds=60)
+    tasks += await submitted(batcher, 2, OVERLOADING, 3)
     run.open()
-    await outcomes(tasks)
-    assert run.batches == [[1], [2, 3]]
-    assert run.seconds_left[0] == 1000
-    assert 0 < run.seconds_left[1] <= 60
+    found = await outcomes(tasks)
+    assert found[0] == 2
+    assert all(isinstance(each, Overloaded) for each in found[1:])
+    assert len(set(map(id, found[1:]))) == 3
+    assert run.batches == [[1], [2, OVERLOADING, 3]]
+
+
+async def test_as_many_batches_run_at_once_as_may() -> None:
+    run = Doubling()
+    batcher = Batcher(run, max_batch=2, max_running=2, wait_seconds=30, kind="call")
+    tasks = await submitted(batcher, *range(6))
+    assert run.batches == [[0, 1], [2, 3]]
+    run.open()
+    assert await outcomes(tasks) == [0, 2, 4, 6, 8, 10]
 
 
 async def test_a_request_is_refused_at_once_where_the_batches_ahead_take_too_long() -> None:
