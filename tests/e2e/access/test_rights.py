@@ -15,7 +15,7 @@ from facerec.matcher.v1 import review_pb2, transfer_pb2
 from facerec.serving.auth import files
 from tests.e2e.access.conftest import bearer, entry
 from tests.e2e.matcher.requests import encoding, enroll, refused, vectors
-from tests.e2e.matcher.transfers import chunk, header
+from tests.e2e.matcher.transfers import chunk, header, send
 from tests.fixtures.matcher import RunningMatcher, StartMatcher
 from tests.fixtures.waiting import until
 
@@ -58,7 +58,7 @@ async def test_a_vector_from_a_key_without_encodings_is_refused_by_its_field(
     with refused(Reason.NOT_PERMITTED, "items[0].probe.encoding"):
         await stub.Enroll(enroll("ben", FACE), metadata=who)
     with refused(Reason.NOT_PERMITTED, "header"):
-        await stub.ImportFaces(iter([header(), chunk(vectors(1), ["ben"])]), metadata=who)
+        await send(matcher, header(), chunk(vectors(1), ["ben"]), metadata=who)
 
 
 async def test_images_need_no_right(matcher: RunningMatcher) -> None:

@@ -1,6 +1,6 @@
 """Every RPC with every role, with none, with a wrong tenant, and with an expired key."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +11,8 @@ from google.protobuf import message
 
 import facerec.encoder.v1 as encoder_pb
 import facerec.matcher.v1 as matcher_pb
-from facerec.client.failures import from_rpc_error
-from facerec.errors import Reason
+from facerec.client.sending import AsyncRequests
+from facerec.errors import FacerecError, Reason
 from facerec.matcher.v1 import matcher_pb2
 from tests.contract import test_ranges as bases
 from tests.e2e.access.conftest import bearer, entry
@@ -35,6 +35,11 @@ ENTITLED = {
     "ExportFaces": "admin", "CreateCollection": "admin", "DeleteCollection": "admin",
     "ListAuditEvents": "admin",
 }  # fmt: skip
+_CODES = {
+    Reason.KEY_MISSING: grpc.StatusCode.UNAUTHENTICATED,
+    Reason.KEY_UNKNOWN: grpc.StatusCode.UNAUTHENTICATED,
+    Reason.NOT_PERMITTED: grpc.StatusCode.PERMISSION_DENIED,
+}
 OVER = "expires = 2020-01-01T00:00:00Z"
 
 
@@ -58,24 +63,25 @@ class Callers:
     async def ask(self, service: Any, method: Any, request: Any, metadata: Any) -> Reason | None:
         """Why the call was not admitted; None if it was, whatever its outcome."""
         call = getattr(self._stubs[service.full_name], method.name)
+        sent = AsyncRequests(_only(request))
+        answer = call(sent if method.client_streaming else request, metadata=metadata, timeout=10)
         try:
-            if method.client_streaming:
-                request = iter([request])
-            answer = call(request, metadata=metadata, timeout=10)
-            if method.server_streaming:
-                async for _ in answer:
-                    break
-            else:
-                await answer
-        except grpc.aio.AioRpcError as error:
-            found = from_rpc_error(error, "the server")
-            if found.reason in (Reason.KEY_MISSING, Reason.KEY_UNKNOWN):
-                assert error.code() == grpc.StatusCode.UNAUTHENTICATED
-                return found.reason
-            if found.reason is Reason.NOT_PERMITTED:
-                assert error.code() == grpc.StatusCode.PERMISSION_DENIED
-                return found.reason
+            with sent.attached_to(answer, "the server"):
+                if method.server_streaming:
+                    async for _ in answer:
+                        break
+                else:
+                    await answer
+        except FacerecError as error:
+            if error.reason in _CODES:
+                assert isinstance(error.__cause__, grpc.RpcError)
+                assert error.__cause__.code() == _CODES[error.reason]
+                return error.reason
         return None
+
+
+async def _only(request: message.Message) -> AsyncIterator[message.Message]:
+    yield request
 
 
 def request_of(service: Any, method: Any, collection_id: str = "") -> message.Message:

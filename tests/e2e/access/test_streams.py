@@ -21,7 +21,7 @@ from facerec.serving.auth.key_store import KeyStore
 from facerec.serving.observability.metrics import CALLS
 from tests.e2e.access.conftest import bearer, entry, known
 from tests.e2e.matcher.requests import encoding, enroll, refused, vectors
-from tests.e2e.matcher.transfers import chunk, header
+from tests.e2e.matcher.transfers import chunk, header, send
 from tests.fixtures.http2 import RawConnection
 from tests.fixtures.matcher import RunningMatcher, StartMatcher
 from tests.fixtures.waiting import until
@@ -107,7 +107,7 @@ async def test_an_export_ends_when_its_callers_key_is_removed(
         chunk(faces[first : first + 10_000], [f"p{index}" for index in range(first, first + 10_000)])
         for first in range(0, len(faces), 10_000)
     ]
-    await matcher.stub.ImportFaces(iter([header(), *parts]), metadata=bearer("a"))
+    await send(matcher, header(), *parts, metadata=bearer("a"))
     ended = CALLS.of_method("unary_stream", "facerec.matcher.v1.MatcherService", "ExportFaces").codes
     before = ended.get("UNAUTHENTICATED", 0)
     call = matcher.stub.ExportFaces(transfer_pb2.ExportFacesRequest(), metadata=bearer("b"))
@@ -151,7 +151,7 @@ async def test_an_export_ends_when_its_caller_loses_the_collection(
     matcher = await start_matcher(database_url, keys_file=keys_file(ADMIN, entry("exporter", "b", ["admin"])))
     for first in range(4):  # more than the connection takes in unread
         rows = chunk(vectors(len(names), seed=first), names)
-        await matcher.stub.ImportFaces(iter([header(f"i{first}"), rows]), metadata=bearer("a"))
+        await send(matcher, header(f"i{first}"), rows, metadata=bearer("a"))
     call = matcher.stub.ExportFaces(transfer_pb2.ExportFacesRequest(), metadata=bearer("b"))
     assert await call.read()
     keys_file(ADMIN, entry("exporter", "b", ["admin"], 'collections = ["other"]'))
@@ -300,8 +300,8 @@ async def test_only_an_admin_imports_without_a_duplicate_check(
         )
         ignoring = header(f"import{number}", ignore_duplicate_policy=True)
         with refused(Reason.NOT_PERMITTED, "header.ignore_duplicate_policy", "role admin"):
-            await matcher.stub.ImportFaces(iter([ignoring, faces]), metadata=bearer("b"))
-        answer = await matcher.stub.ImportFaces(iter([ignoring, faces]), metadata=bearer("a"))
+            await send(matcher, ignoring, faces, metadata=bearer("b"))
+        answer = await send(matcher, ignoring, faces, metadata=bearer("a"))
         assert answer.next_row == 1
 
 
@@ -322,7 +322,7 @@ async def test_an_import_that_ignores_duplicates_ends_when_its_caller_loses_the_
 
     async def is_refused() -> bool:
         try:
-            await matcher.stub.ImportFaces(iter([ignoring]), metadata=bearer("b"))
+            await send(matcher, ignoring, metadata=bearer("b"))
         except grpc.aio.AioRpcError as error:
             return from_rpc_error(error, "").reason is Reason.NOT_PERMITTED
         return False

@@ -18,7 +18,7 @@ from matcher_service.maintenance.runner import MaintenanceOptions
 from matcher_service.postgres.statements import partition_name
 from tests.benchmarks.vectors import Dataset
 from tests.e2e.matcher.requests import encoding, enroll, refused, vectors
-from tests.e2e.matcher.transfers import chunk, header
+from tests.e2e.matcher.transfers import chunk, header, send
 from tests.fixtures.dataset import load
 from tests.fixtures.matcher import RunningMatcher, StartMatcher
 from tests.fixtures.waiting import until
@@ -67,7 +67,7 @@ async def test_every_change_has_an_event_and_the_newest_is_first(matcher: Runnin
     await matcher.stub.UpdatePerson(pb.UpdatePersonRequest(person_id="ann", display_name="Ann"))
     await matcher.stub.DeleteFace(pb.DeleteFaceRequest(face_id=enrolled.faces[0].face.face_id))
     await matcher.stub.MergePersons(pb.MergePersonsRequest(source_person_id="bob", target_person_id="ann"))
-    await matcher.stub.ImportFaces(iter([header(), chunk(faces[4:], ["cy", "di"])]))
+    await send(matcher, header(), chunk(faces[4:], ["cy", "di"]))
     async for _ in matcher.stub.ExportFaces(transfer_pb2.ExportFacesRequest()):
         pass
     settings = pb.CollectionSettings(verify_threshold=0.55, display_name="Secret Name")

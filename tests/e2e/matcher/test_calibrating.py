@@ -20,7 +20,7 @@ from matcher_service.calibration import error_rates
 from matcher_service.calibration.impostors import ROWS_A_BLOCK, PairCounter
 from tests.benchmarks.vectors import Dataset, Faces
 from tests.e2e.matcher.requests import encoding, enroll, refused, vectors
-from tests.e2e.matcher.transfers import chunk, header
+from tests.e2e.matcher.transfers import chunk, header, send
 from tests.fixtures.dataset import load
 from tests.fixtures.matcher import RunningMatcher
 from tests.fixtures.waiting import LIMIT_SECONDS
@@ -103,7 +103,7 @@ async def test_a_target_that_the_people_cannot_support_is_refused_with_the_numbe
 
 async def test_if_nobody_has_two_faces_there_is_a_far_and_no_frr(matcher: RunningMatcher) -> None:
     faces = vectors(60)
-    await matcher.stub.ImportFaces(iter([header(), chunk(faces, [f"p{index}" for index in range(60)])]))
+    await send(matcher, header(), chunk(faces, [f"p{index}" for index in range(60)]))
     found = await calibrate(matcher, target_far=0.1)
     assert (found.genuine_persons, found.genuine_pairs) == (0, 0)
     assert found.verify.HasField("far")

@@ -17,7 +17,7 @@ from matcher_service.maintenance.runner import MaintenanceOptions
 from matcher_service.postgres.connections.owner import connect
 from matcher_service.postgres.statements import partition_name
 from tests.e2e.matcher.requests import encoding, enroll, refused, vectors
-from tests.e2e.matcher.transfers import chunk, header
+from tests.e2e.matcher.transfers import chunk, header, send
 from tests.fixtures.matcher import RunningMatcher
 from tests.fixtures.postgres import PostgresServer, as_user
 
@@ -138,7 +138,7 @@ async def test_a_scrub_blocked_by_a_reader_keeps_the_index(
     policy = pb.CollectionSettings(search=pb.SearchPolicy(index_above_faces=1000))
     await matcher.collections.UpdateCollection(pb.UpdateCollectionRequest(settings=policy))
     names = [f"p{place}" for place in range(1200)]
-    await matcher.stub.ImportFaces(iter([header(), chunk(vectors(len(names)), names)]))
+    await send(matcher, header(), chunk(vectors(len(names)), names))
     await runner.run_once(MaintenanceOptions(database_url))
 
     async def index_is_ready() -> bool:
@@ -191,7 +191,7 @@ async def test_an_erased_person_is_in_no_answer_no_export_and_no_row(
     people = 600
     faces = vectors(2 * people)
     names = [f"person-{place // 2:05}-x" for place in range(2 * people)]
-    await matcher.stub.ImportFaces(iter([header(), chunk(faces, names)]))
+    await send(matcher, header(), chunk(faces, names))
     gone = sorted(set(names))[::20]
     for name in gone:
         first = encoding(faces[names.index(name)])
@@ -239,7 +239,7 @@ async def test_a_scrub_is_complete_only_if_the_login_may_rewrite_the_statistics(
 async def test_a_scrub_is_incomplete_while_statistics_of_persons_are_collected(
     matcher: RunningMatcher, database_url: str, what: str
 ) -> None:
-    await matcher.stub.ImportFaces(iter([header(), chunk(vectors(200), [f"p{n}" for n in range(200)])]))
+    await send(matcher, header(), chunk(vectors(200), [f"p{n}" for n in range(200)]))
     collect = {
         "columns": f"ALTER TABLE facerec.{TABLES[0]} ALTER COLUMN person_id SET STATISTICS 100",
         "extended": f"CREATE STATISTICS facerec.mine ON (person_id || 'x') FROM facerec.{TABLES[0]}",

@@ -14,7 +14,7 @@ from matcher_service.postgres.statements import partition_name
 from tests.e2e.matcher.requests import encoding, enroll, vectors
 from tests.e2e.matcher.test_audit import actions, events
 from tests.e2e.matcher.test_purging import centroid_error
-from tests.e2e.matcher.transfers import chunk, header
+from tests.e2e.matcher.transfers import chunk, header, send
 from tests.fixtures.matcher import RunningMatcher
 
 FACES = partition_name("face", "default")
@@ -36,7 +36,7 @@ async def merge(matcher: RunningMatcher) -> object:
 
 
 async def import_it_again(matcher: RunningMatcher) -> object:
-    return await matcher.stub.ImportFaces(iter([header(), chunk(BRIEF[None], ["ann"])]))
+    return await send(matcher, header(), chunk(BRIEF[None], ["ann"]))
 
 
 CHANGES = [enroll_it_again, enroll_what_is_there, merge, import_it_again]
@@ -125,14 +125,14 @@ async def test_a_face_past_the_retention_can_be_enrolled_again(
     matcher: RunningMatcher, administrator: asyncpg.Connection, database_url: str
 ) -> None:
     await administrator.execute("UPDATE facerec.collection SET retention = interval '1 h'")
-    await matcher.stub.ImportFaces(iter([header(), chunk(vectors(2), ["ann", "ben"])]))
+    await send(matcher, header(), chunk(vectors(2), ["ann", "ben"]))
     await administrator.execute(f"UPDATE facerec.{FACES} SET create_time = now() - interval '2 h'")
     again = chunk(vectors(2), ["ann", "ben"])
-    tried = await matcher.stub.ImportFaces(iter([header("second", dry_run=True), again]))
+    tried = await send(matcher, header("second", dry_run=True), again)
     assert (tried.faces_added, tried.faces_already_there) == (2, 0)
     enrolled = await matcher.stub.Enroll(enroll("ann", encoding(vectors(2)[0])))
     assert not enrolled.faces[0].already_enrolled
-    imported = await matcher.stub.ImportFaces(iter([header("second"), again]))
+    imported = await send(matcher, header("second"), again)
     assert (imported.faces_added, imported.faces_already_there) == (1, 1)
     await runner.run_once(MaintenanceOptions(database_url))
     persons = (await matcher.stub.ListPersons(pb.ListPersonsRequest())).persons

@@ -19,7 +19,7 @@ from matcher_service.maintenance import runner
 from matcher_service.maintenance.runner import MaintenanceOptions
 from matcher_service.postgres.driver_errors import translated
 from tests.e2e.matcher.requests import encoding, enroll, refused, vectors
-from tests.e2e.matcher.transfers import chunk, header
+from tests.e2e.matcher.transfers import chunk, header, send
 from tests.fixtures.matcher import RunningMatcher, StartMatcher
 
 # Of one length, so that messages keep the lengths they state.
@@ -112,7 +112,7 @@ async def test_a_collection_that_is_not_there_is_not_found_in_any_language(
             async for _ in answer if isinstance(answer, grpc.aio.UnaryStreamCall) else _one(answer):
                 pass
     with refused(Reason.COLLECTION_NOT_FOUND, "collection_id"):
-        await foreign.stub.ImportFaces(iter([header(collection_id=GONE), chunk(vectors(1), ["ann"])]))
+        await send(foreign, header(collection_id=GONE), chunk(vectors(1), ["ann"]))
     assert translator.translated
 
 

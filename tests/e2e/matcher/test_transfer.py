@@ -255,7 +255,7 @@ async def test_a_chunk_beyond_the_limit_is_refused_and_succeeds_later(
     try:
         async with connection.transaction():
             await connection.execute("INSERT INTO facerec.face_import VALUES ('default', 'first')")
-            held = asyncio.ensure_future(matcher.stub.ImportFaces(iter([header(), chunk(faces, ["a", "b"])])))
+            held = asyncio.ensure_future(send(matcher, header(), chunk(faces, ["a", "b"])))
             while not await connections(database_url, LOCKED):  # noqa: ASYNC110
                 await asyncio.sleep(0.02)
             with refused(Reason.OVERLOADED, message="too many concurrent imports and deletions"):

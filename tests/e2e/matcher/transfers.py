@@ -1,12 +1,14 @@
 """Helpers for imports and exports, and for the locks and connections that they hold."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 
 import asyncpg
 import grpc.aio
 import numpy as np
 import numpy.typing as npt
 
+from facerec.client.sending import AsyncRequests
+from facerec.errors import FacerecError
 from facerec.matcher.v1 import transfer_pb2
 from tests.e2e.matcher.requests import SPACE
 from tests.fixtures.matcher import RunningMatcher
@@ -14,6 +16,7 @@ from tests.fixtures.matcher import RunningMatcher
 Vectors = npt.NDArray[np.float32]
 Request = transfer_pb2.ImportFacesRequest
 Response = transfer_pb2.ImportFacesResponse
+Metadata = Sequence[tuple[str, str]]
 Export = grpc.aio.UnaryStreamCall[transfer_pb2.ExportFacesRequest, transfer_pb2.ExportFacesResponse]
 
 HOLDING = "xact_start < clock_timestamp() - interval '0.2 s'"
@@ -33,8 +36,21 @@ def chunk(faces: Vectors, people: Sequence[str], **columns: Sequence[object]) ->
     return Request(chunk=made)
 
 
-async def send(matcher: RunningMatcher, *requests: Request) -> Response:
-    answer: Response = await matcher.stub.ImportFaces(iter(requests))
+async def send(matcher: RunningMatcher, *requests: Request, metadata: Metadata = ()) -> Response:
+    """Import; raises the service's own status, which gRPC replaces if a request is sent meanwhile."""
+
+    async def each() -> AsyncIterator[Request]:
+        for request in requests:
+            yield request
+
+    sent = AsyncRequests(each())
+    call = matcher.stub.ImportFaces(sent, metadata=metadata)
+    try:
+        with sent.attached_to(call, matcher.address):
+            answer: Response = await call
+    except FacerecError as error:
+        assert error.__cause__ is not None
+        raise error.__cause__ from None
     return answer
 
 
