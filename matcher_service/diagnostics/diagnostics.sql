@@ -15,7 +15,7 @@ FROM (
     SELECT c.oid::regclass::text AS name
     FROM pg_catalog.pg_class c
     WHERE c.relnamespace = to_regnamespace('facerec') AND c.relkind = 'r'
-      AND c.relname NOT IN ('person', 'face', 'enroll_request')
+      AND c.relname NOT IN ('person', 'face', 'enroll_request', 'rotation', 'sketch')
       AND NOT has_table_privilege('facerec_serve', c.oid, 'SELECT')
     UNION ALL
     SELECT c.oid::regclass::text
@@ -24,7 +24,7 @@ FROM (
     UNION ALL
     SELECT p.oid::regprocedure::text
     FROM pg_catalog.pg_proc p
-    WHERE p.pronamespace = to_regnamespace('facerec') AND p.proname <> 'add_partitions'
+    WHERE p.pronamespace = to_regnamespace('facerec') AND p.proname NOT IN ('add_partitions', 'add_partition', 'add_sketch_tables')
       AND NOT has_function_privilege('facerec_serve', p.oid, 'EXECUTE')
 ) AS lacking;
 

@@ -6,33 +6,35 @@ tenth of a millisecond until the scan's time slice ends. In steps of about a mil
 until no short request is in flight, a short request waits for one step at most. All steps read one snapshot.
 
 Reading a face costs more than comparing it, so the searches of a collection that wait go into the next scan
-together.
+together. Up to the distance that `maintain` measured for a collection, a scan reads its sketches, a third of
+the bytes, and the faces of those whom they leave; beyond it, where they leave too many, all faces.
 """
 
-import dataclasses
 import uuid
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
+from facerec.contract import DIMENSIONS
 from matcher_service.domain.faces import Encoding, SearchMode
 from matcher_service.identification.query import (
-    COUNTED_PERSONS,
     Query,
     QueryResult,
     SearchResult,
     candidates,
 )
+from matcher_service.identification.scan_passes import Pass, Probe, passes
 from matcher_service.postgres.batching import Batcher
 from matcher_service.postgres.database import YIELD_SECONDS, Database, Row, Session
 from matcher_service.postgres.driver_errors import retried_on_schema_change
 from matcher_service.postgres.short_requests import ShortRequests
-from matcher_service.postgres.vectors import vector_wire
+from matcher_service.postgres.vectors import vectors_wire
 
 MAX_PROBES = 16  # of one scan: then another probe costs as much as a scan of its own for every sixteenth
-STEP_BLOCKS = 250  # of 8 kB, for one probe: about 3,300 faces, or a millisecond
-PROBE_COST = 0.1  # of each further probe, in those of a scan for one
 QUIET_SECONDS = 1.0  # without a short request for so long, there is none to yield to
 WHOLE = frozenset({"first_row", "end_row"})  # parameters of a step, which a scan in one statement has not
+_NO_VECTOR = np.zeros(DIMENSIONS, np.float32)
 
 
 class ExactScanner:
@@ -70,38 +72,6 @@ class ExactScanner:
                 return await scan.run_whole()
 
 
-@dataclasses.dataclass
-class Probe:
-    """What is searched for, and what was found: persons' keys, faces' ids and distances.
-
-    `wire` is None for what is not there, or is no vector of the collection's space.
-    """
-
-    query: Query
-    head: Row
-    threshold: float
-    wire: bytes | None
-    found: bool
-    person_keys: list[int] = dataclasses.field(default_factory=list)
-    face_ids: list[uuid.UUID] = dataclasses.field(default_factory=list)
-    distances: list[float] = dataclasses.field(default_factory=list)
-
-    @classmethod
-    def of(cls, query: Query, head: Row) -> "Probe":
-        """Read a row of `begin_scan`."""
-        threshold = head["identify_threshold"] if query.max_distance is None else query.max_distance
-        if isinstance(query.face, Encoding):
-            wire = vector_wire(query.face.values) if query.space == head["space"] else None
-            return cls(query, head, threshold, wire, found=True)
-        return cls(query, head, threshold, head["encoding"], found=head["encoding"] is not None)
-
-    def add(self, row: Row) -> None:
-        """Take over a row of `scan_faces`."""
-        self.person_keys.append(row["person_key"])
-        self.face_ids.append(row["face_id"])
-        self.distances.append(row["distance"])
-
-
 class Scan:
     """One scan of a collection for several probes, over one session whose transaction reads one snapshot."""
 
@@ -112,7 +82,8 @@ class Scan:
     async def run_whole(self) -> list[QueryResult]:
         """Compare all faces in one statement. Raises CollectionNotFound."""
         probes = await self._begin()
-        await self._compare(probes, without=WHOLE)
+        for each in passes(probes):
+            await self._compare(each, without=WHOLE)
         return [await self._answer(probe) for probe in probes]
 
     async def run_in_steps(self, short_requests: ShortRequests) -> list[QueryResult]:
@@ -121,46 +92,31 @@ class Scan:
         Raises CollectionNotFound.
         """
         probes = await self._begin()
-        blocks = probes[0].head["blocks"]
-        step_blocks = round(STEP_BLOCKS / (1 + PROBE_COST * (len(probes) - 1)))
-        first = 0
-        while first < blocks:
-            await short_requests.wait_until_idle(YIELD_SECONDS)
-            end = first + step_blocks if short_requests.seen_within(QUIET_SECONDS) else blocks
-            await self._compare(probes, first_row=(first, 0), end_row=(end, 0))
-            first = end
+        for each in passes(probes):
+            blocks, first = each.blocks, 0
+            while first < blocks:
+                await short_requests.wait_until_idle(YIELD_SECONDS)
+                busy = short_requests.seen_within(QUIET_SECONDS)
+                end = first + each.step_blocks if busy else blocks
+                await self._compare(each, first_row=(first, 0), end_row=(end, 0))
+                first = end
         return [await self._answer(probe) for probe in probes]
 
     async def _begin(self) -> list[Probe]:
-        face_ids = [query.face if isinstance(query.face, uuid.UUID) else None for query in self._queries]
-        rows = await self._session.required_rows("begin_scan", face_ids=face_ids)
+        faces = [query.face for query in self._queries]
+        rows = await self._session.required_rows(
+            "begin_scan",
+            face_ids=[face if isinstance(face, uuid.UUID) else None for face in faces],
+            encodings=vectors_wire(
+                [face.values if isinstance(face, Encoding) else _NO_VECTOR for face in faces]
+            ),
+        )
         return [Probe.of(query, row) for query, row in zip(self._queries, rows, strict=True)]
 
-    async def _compare(
-        self, probes: Sequence[Probe], *, without: frozenset[str] = frozenset(), **rows: Any
-    ) -> None:
-        """Run a step. Its statement is for 1, 2, 4, 8 or 16 probes, of which the last may be none: so few are
-        prepared.
-        """
-        if all(probe.wire is None for probe in probes):
-            return
-        count = 1 << (len(probes) - 1).bit_length()
-        padded = [*probes, *[None] * (count - len(probes))]
-        values: dict[str, Any] = {}
-        for number, probe in enumerate(padded, 1):
-            values[f"encoding_{number}"] = probe and probe.wire
-            values[f"max_distance_{number}"] = probe and probe.threshold
-        hits = await self._session.rows(
-            "scan_faces",
-            probes=count,
-            without=without,
-            by_ids=[probe is not None and not probe.query.scores for probe in padded],
-            max_persons=COUNTED_PERSONS,
-            **values,
-            **rows,
-        )
+    async def _compare(self, part: Pass, *, without: frozenset[str] = frozenset(), **rows: Any) -> None:
+        hits = await self._session.rows(part.statement, without=without, **part.values, **rows)
         for row in hits:
-            probes[row["number"] - 1].add(row)
+            part.probes[row["number"] - 1].add(row)
 
     async def _answer(self, probe: Probe) -> QueryResult:
         head, query = probe.head, probe.query

@@ -210,22 +210,36 @@ LEFT JOIN LATERAL (
 ORDER BY CASE WHEN NOT :by_id::boolean THEN candidate.distance END, candidate.person_id;
 
 -- name: begin_scan
--- :face_ids has the id of a stored face for each probe that is one, else null. Returns a row per probe, in order: the
--- stored face's vector, the collection, and the number of blocks to scan. Primary key of collection; face (face_id).
+-- The probes of a scan: :face_ids has the id of a stored face for each probe that is one, else null, and :encodings the
+-- probes' vectors, concatenated. Returns a row per probe, in order: the stored face's vector, the probe's sketch while
+-- there are sketches, the collection, and the numbers of blocks to scan. Reading the rotation keeps its table, and the
+-- tables with it, as they are until the transaction ends. Primary key of collection; face (face_id); all of rotation.
 SELECT c.space,
        c.identify_threshold,
        c.calibration_id,
+       c.sketch_max_distance,
        facerec.estimated_rows('face', :collection_id) AS collection_faces,
-       pg_relation_size('facerec.:"face"') / current_setting('block_size')::bigint AS blocks,
-       stored.encoding
+       pg_relation_size('facerec.:"face"') / current_setting('block_size')::bigint AS face_blocks,
+       pg_relation_size('facerec.:"sketch"') / current_setting('block_size')::bigint AS sketch_blocks,
+       CASE WHEN probe.face_id IS NOT NULL THEN target.encoding END AS encoding,
+       CASE
+           WHEN c.sketch_max_distance IS NOT NULL AND target.encoding IS NOT NULL
+               THEN ARRAY(SELECT -(r.axis <#> target.encoding) FROM facerec.:"rotation" r ORDER BY r.number)::vector
+       END AS sketch
 FROM facerec.collection c
 CROSS JOIN unnest(:face_ids::uuid[]) WITH ORDINALITY AS probe(face_id, number)
-LEFT JOIN LATERAL (
-    SELECT f.encoding
-    FROM facerec.:"face" f
-    WHERE f.collection_id = :collection_id AND f.face_id = probe.face_id AND f.expire_time > now()
+CROSS JOIN LATERAL (
+    SELECT CASE
+               WHEN probe.face_id IS NULL THEN subvector(:encodings::vector, (128 * (probe.number - 1) + 1)::integer, 128)
+               ELSE (
+                   SELECT f.encoding
+                   FROM facerec.:"face" f
+                   WHERE f.collection_id = :collection_id AND f.face_id = probe.face_id AND f.expire_time > now()
+               )
+           END AS encoding
     OFFSET 0
-) stored ON true
+) target
+LEFT JOIN LATERAL (SELECT FROM facerec.:"sketch" s LIMIT 1) locked ON true
 WHERE c.collection_id = :collection_id
 ORDER BY probe.number;
 
@@ -254,6 +268,66 @@ WITH near AS MATERIALIZED (
         , ({n}, :encoding_{n}::vector, :max_distance_{n}::float8)
     ) AS probe(number, encoding, max_distance)
     JOIN near ON near.encoding <-> probe.encoding <= probe.max_distance
+), nearest AS (
+    SELECT DISTINCT ON (hit.number, hit.person_key) hit.number, hit.person_key, hit.face_id, hit.distance
+    FROM hit
+    ORDER BY hit.number, hit.person_key, hit.distance, hit.face_id
+), ranked AS (
+    SELECT nearest.*,
+           rank() OVER (
+               PARTITION BY nearest.number
+               ORDER BY CASE
+                            WHEN (:by_ids::boolean[])[nearest.number] THEN (
+                                SELECT p.person_id
+                                FROM facerec.:"person" p
+                                WHERE p.collection_id = :collection_id AND p.person_key = nearest.person_key
+                            )
+                        END,
+                        CASE WHEN NOT (:by_ids::boolean[])[nearest.number] THEN nearest.distance END
+           ) AS rank
+    FROM nearest
+)
+SELECT ranked.number, ranked.person_key, ranked.face_id, ranked.distance
+FROM ranked
+WHERE ranked.rank <= :max_persons::bigint;
+
+-- name: scan_sketches
+-- As scan_faces, for probes whose distance sketches decide: compares the sketches from :first_row to before :end_row with
+-- the probe's :sketch_{n}, and the faces of persons with one within :max_sketch_distance_{n}, squared, as scan_faces does.
+--
+-- near: sequential scan of all sketches, or TID range scan. The few persons that are left are looked up one by one (OFFSET
+-- 0): as a join, 16 probes cost five times as much. Sketches of probes are converted once, as scalar subqueries. Face
+-- (person_key, content_id); with :by_ids person (person_key).
+WITH near AS MATERIALIZED (
+    SELECT s.person_key, s.sketch
+    FROM facerec.:"sketch" s
+    WHERE (
+        s.sketch IS NULL
+        OR halfvec_l2_squared_distance(s.sketch, (SELECT :sketch_{n}::vector::halfvec)) <= :max_sketch_distance_{n}::float8
+    )
+      AND s.ctid >= :first_row::tid AND s.ctid < :end_row::tid
+), probe AS MATERIALIZED (
+    SELECT *
+    FROM (
+        VALUES (0, NULL::halfvec, NULL::float8, NULL::vector, NULL::float8)
+        , ({n}, :sketch_{n}::vector::halfvec, :max_sketch_distance_{n}::float8, :encoding_{n}::vector, :max_distance_{n}::float8)
+    ) AS probe(number, sketch, max_sketch_distance, encoding, max_distance)
+), hit AS (
+    SELECT probe.number, f.person_key, f.face_id, f.distance
+    FROM (
+        SELECT DISTINCT probe.number, near.person_key
+        FROM near
+        JOIN probe ON near.sketch IS NULL
+                   OR halfvec_l2_squared_distance(near.sketch, probe.sketch) <= probe.max_sketch_distance
+    ) left_over
+    JOIN probe USING (number)
+    CROSS JOIN LATERAL (
+        SELECT f.person_key, f.face_id, f.encoding <-> probe.encoding AS distance
+        FROM facerec.:"face" f
+        WHERE f.collection_id = :collection_id AND f.person_key = left_over.person_key AND f.expire_time > now()
+        OFFSET 0
+    ) f
+    WHERE f.distance <= probe.max_distance
 ), nearest AS (
     SELECT DISTINCT ON (hit.number, hit.person_key) hit.number, hit.person_key, hit.face_id, hit.distance
     FROM hit

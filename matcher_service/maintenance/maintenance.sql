@@ -321,11 +321,13 @@ WHERE e.collection_id = :collection_id AND e.scrub_time IS NULL;
 
 -- name: vacuum
 -- Blocks neither readers nor writers; must run outside a transaction.
-VACUUM (VERBOSE, INDEX_CLEANUP ON) facerec.:"person", facerec.:"face", facerec.:"enroll_request";
+VACUUM (VERBOSE, INDEX_CLEANUP ON)
+    facerec.:"person", facerec.:"face", facerec.:"enroll_request", facerec.:"rotation", facerec.:"sketch";
 
 -- name: lock_tables
 -- The locks of a rewrite, until the transaction ends.
-LOCK TABLE facerec.:"person", facerec.:"face", facerec.:"enroll_request" IN ACCESS EXCLUSIVE MODE;
+LOCK TABLE facerec.:"person", facerec.:"face", facerec.:"enroll_request", facerec.:"rotation", facerec.:"sketch"
+IN ACCESS EXCLUSIVE MODE;
 
 -- name: rewrite_persons
 -- Rewrites the files of the table and its indexes, under an exclusive lock; must run outside a transaction.
@@ -344,17 +346,19 @@ VACUUM (FULL, VERBOSE) facerec.:"enroll_request";
 SELECT s.tablename || '.' || s.attname AS name
 FROM pg_stats s
 WHERE s.schemaname = 'facerec'
-  AND s.attname NOT IN ('collection_id', 'person_key', 'model_key')
+  AND s.attname NOT IN ('collection_id', 'person_key', 'model_key', 'number')
   AND s.tablename IN (
       SELECT c.relname
       FROM pg_class t
       JOIN pg_class c ON c.oid = t.oid OR c.oid IN (SELECT x.indexrelid FROM pg_index x WHERE x.indrelid = t.oid)
       WHERE t.relnamespace = 'facerec'::regnamespace
         AND t.relname IN (
-            'person', 'face', 'enroll_request',
+            'person', 'face', 'enroll_request', 'rotation', 'sketch',
             facerec.partition_name('person', :collection_id),
             facerec.partition_name('face', :collection_id),
-            facerec.partition_name('enroll_request', :collection_id)
+            facerec.partition_name('enroll_request', :collection_id),
+            facerec.partition_name('rotation', :collection_id),
+            facerec.partition_name('sketch', :collection_id)
         )
   )
 UNION ALL
@@ -362,10 +366,12 @@ SELECT e.tablename || '.' || e.statistics_name
 FROM pg_stats_ext e
 WHERE e.schemaname = 'facerec'
   AND e.tablename IN (
-      'person', 'face', 'enroll_request',
+      'person', 'face', 'enroll_request', 'rotation', 'sketch',
       facerec.partition_name('person', :collection_id),
       facerec.partition_name('face', :collection_id),
-      facerec.partition_name('enroll_request', :collection_id)
+      facerec.partition_name('enroll_request', :collection_id),
+      facerec.partition_name('rotation', :collection_id),
+      facerec.partition_name('sketch', :collection_id)
   )
 ORDER BY 1;
 
@@ -393,3 +399,100 @@ SET success_time = CASE WHEN :failed = 0 THEN clock_timestamp() ELSE success_tim
     failures = failures + :failed,
     waiting = :waiting
 WHERE step = :step;
+
+-- name: get_sketch_policy
+-- The size of a collection, and its sketches: whether there is a rotation, and whether they are complete.
+SELECT facerec.estimated_rows('face', :collection_id) AS faces,
+       facerec.estimated_rows('person', :collection_id) AS persons,
+       EXISTS (SELECT FROM facerec.:"rotation") AS has_rotation,
+       EXISTS (SELECT FROM facerec.:"sketch") AS has_sketches,
+       c.sketch_max_distance,
+       extract(epoch FROM now() - c.sketch_time)::float8 AS age_seconds
+FROM facerec.collection c
+WHERE c.collection_id = :collection_id;
+
+-- name: draw_faces
+-- A face of each of :max_persons random persons. A scan of all persons; face (person_key, content_id).
+SELECT f.encoding
+FROM (SELECT p.person_key FROM facerec.:"person" p ORDER BY random() LIMIT :max_persons::bigint) picked
+CROSS JOIN LATERAL (
+    SELECT f.encoding
+    FROM facerec.:"face" f
+    WHERE f.collection_id = :collection_id AND f.person_key = picked.person_key AND f.expire_time > now()
+      AND vector_norm(f.encoding) <= 2
+    ORDER BY random()
+    LIMIT 1
+) f;
+
+-- name: lock_sketches
+-- Waits for the transactions that have written faces, and keeps others from doing so until the transaction ends.
+SELECT pg_advisory_xact_lock(hashtextextended(:'face', 0));
+
+-- name: add_axes
+-- The rotation, of axes by number. From the commit on, triggers add the sketches of new faces.
+INSERT INTO facerec.:"rotation" (number, axis)
+SELECT a.number, a.axis FROM unnest(:axes::vector[]) WITH ORDINALITY AS a(axis, number);
+
+-- name: read_axes
+SELECT r.axis FROM facerec.:"rotation" r ORDER BY r.number;
+
+-- name: last_key_to_sketch
+-- The last person's key of the next :max_faces faces after :last_key, null after the last. Face (person_key, content_id).
+SELECT max(next_face.person_key)
+FROM (
+    SELECT f.person_key
+    FROM facerec.:"face" f
+    WHERE f.collection_id = :collection_id AND f.person_key > :last_key
+    ORDER BY f.person_key
+    LIMIT :max_faces::bigint
+) next_face;
+
+-- name: fill_sketches
+-- Adds the missing sketches of the faces of persons after :last_key up to :key. Under the lock of `lock_sketches`, since
+-- the sketch of a face that is erased meanwhile would stay. Face (person_key, content_id), sketch (person_key).
+WITH rotation AS MATERIALIZED (
+    SELECT array_agg(r.axis ORDER BY r.number) AS axes FROM facerec.:"rotation" r
+), added AS (
+    INSERT INTO facerec.:"sketch" (person_key, content_id, sketch)
+    SELECT f.person_key, f.content_id, facerec.sketch_of((SELECT rotation.axes FROM rotation), f.encoding)
+    FROM facerec.:"face" f
+    WHERE f.collection_id = :collection_id AND f.person_key > :last_key AND f.person_key <= :key
+      AND NOT EXISTS (
+          SELECT FROM facerec.:"sketch" s WHERE s.person_key = f.person_key AND s.content_id = f.content_id OFFSET 0
+      )
+    RETURNING 1
+)
+SELECT count(*) FROM added;
+
+-- name: analyze_sketches
+VACUUM (ANALYZE) facerec.:"sketch", facerec.:"rotation";
+
+-- name: set_sketch_distance
+-- From the commit on, scans up to :max_distance use the sketches.
+UPDATE facerec.collection SET sketch_max_distance = :max_distance, sketch_time = now() WHERE collection_id = :collection_id;
+
+-- name: drop_rotation
+-- From the commit on, neither scans nor writers use sketches.
+WITH collection AS (
+    UPDATE facerec.collection SET sketch_max_distance = NULL, sketch_time = NULL WHERE collection_id = :collection_id
+)
+DELETE FROM facerec.:"rotation";
+
+-- name: delete_sketches
+-- All of them. Once no writer adds any.
+DELETE FROM facerec.:"sketch";
+
+-- name: count_wrong_sketches
+-- How many faces have no sketch, and how many sketches no face. Scans of both tables.
+SELECT count(*) FILTER (WHERE s.person_key IS NULL) AS missing, count(*) FILTER (WHERE f.person_key IS NULL) AS orphans
+FROM facerec.:"face" f
+FULL JOIN facerec.:"sketch" s ON s.person_key = f.person_key AND s.content_id = f.content_id
+WHERE s.person_key IS NULL OR f.person_key IS NULL;
+
+-- name: rewrite_rotation
+-- As rewrite_persons.
+VACUUM (FULL, VERBOSE) facerec.:"rotation";
+
+-- name: rewrite_sketches
+-- As the statement before.
+VACUUM (FULL, VERBOSE) facerec.:"sketch";

@@ -12,6 +12,7 @@ from matcher_service.domain.errors import MatcherError
 from matcher_service.maintenance.expiry import delete_old_audit_events, delete_old_requests, erase_expired
 from matcher_service.maintenance.indexes import IndexBuilder
 from matcher_service.maintenance.scrubbing import scrub, vacuum
+from matcher_service.maintenance.sketches import SketchBuilder
 from matcher_service.postgres.connections.address import why_failed
 from matcher_service.postgres.connections.owner import connect, try_maintenance_lock
 from matcher_service.postgres.connections.url import DatabaseUrl
@@ -52,8 +53,9 @@ async def run_once(options: MaintenanceOptions) -> bool:
     async with connect(options.url) as connection, connect(options.url) as watcher:
         if not await try_maintenance_lock(connection):
             return False
-        builder = IndexBuilder(connection, watcher, options.index_memory_bytes, options.recall_check_seconds)
-        await _Run(options, connection, builder).maintain()
+        indexes = IndexBuilder(connection, watcher, options.index_memory_bytes, options.recall_check_seconds)
+        sketches = SketchBuilder(connection, options.recall_check_seconds)
+        await _Run(options, connection, indexes, sketches).maintain()
         return True
 
 
@@ -88,7 +90,8 @@ class _Run:
 
     options: MaintenanceOptions
     connection: Connection
-    builder: IndexBuilder
+    indexes: IndexBuilder
+    sketches: SketchBuilder
 
     async def maintain(self) -> None:
         """Maintain all collections. Raises CollectionsFailed after everything else is done."""
@@ -116,13 +119,16 @@ class _Run:
         return True
 
     async def keep(self, collection_id: str) -> bool:
-        """Scrub and vacuum first, so that they need not wait for an index build, then update the index.
+        """Scrub and vacuum first, so that they need not wait for a build, then update index and sketches.
 
         Returns False if something was postponed to a later run.
         """
-        scrubbed = not self.options.scrub or await scrub(self.connection, self.builder, collection_id)
+        scrubbed = not self.options.scrub or await scrub(
+            self.connection, self.indexes, self.sketches, collection_id
+        )
         vacuumed = await vacuum(self.connection, collection_id)
-        indexed = await self.builder.update(collection_id)
+        indexed = await self.indexes.update(collection_id)
+        await self.sketches.update(collection_id)
         return scrubbed and vacuumed and indexed
 
     def _session(self, collection_id: str = "") -> Session:

@@ -7,6 +7,7 @@ from typing import Any
 import structlog
 
 from matcher_service.maintenance.indexes import IndexBuilder
+from matcher_service.maintenance.sketches import SketchBuilder
 from matcher_service.postgres.connections.owner import lock_wait
 from matcher_service.postgres.session import Connection, Session
 
@@ -42,14 +43,17 @@ async def vacuum(connection: Connection, collection_id: str) -> bool:
     return True
 
 
-async def scrub(connection: Connection, builder: IndexBuilder, collection_id: str) -> bool:
+async def scrub(
+    connection: Connection, indexes: IndexBuilder, sketches: SketchBuilder, collection_id: str
+) -> bool:
     """Rewrite the files after erasures; returns whether no erased byte is left in them.
 
     Each table is locked exclusively while it and its indexes are rewritten. The vector indexes take the
     longest to rewrite, so they are dropped first; until they are built again, concurrently, searches are
-    exact. Nothing is rewritten if nothing was erased, or if a snapshot can still see erased rows. Raises one
-    of LOCK_ERRORS if a table cannot be locked within TRY_SECONDS. No erasure counts as scrubbed while the
-    database's statistics hold persons, or held some and this login may not rewrite them.
+    exact. So are sketches, since their rotation was made of erased people too. Nothing is rewritten if
+    nothing was erased, or if a snapshot can still see erased rows. Raises one of LOCK_ERRORS if a table
+    cannot be locked within TRY_SECONDS. No erasure counts as scrubbed while the database's statistics hold
+    persons, or held some and this login may not rewrite them.
     """
     session = Session(connection, collection_id, role="maintenance")
     rows = await session.rows("list_unscrubbed")
@@ -57,14 +61,15 @@ async def scrub(connection: Connection, builder: IndexBuilder, collection_id: st
     if not due:
         return True
     latest = min(row["age_seconds"] for row in rows)
-    if await builder.count_old_transactions(collection_id, max(latest, YOUNG_SECONDS)):
+    if await indexes.count_old_transactions(collection_id, max(latest, YOUNG_SECONDS)):
         log.info("scrub_postponed", collection=collection_id)
         return False
     async with lock_wait(connection, TRY_SECONDS), connection.transaction():
         await session.execute("lock_tables")
     for name in ("blank_requests", "clear_recent_enrollments"):
         await session.execute(name)
-    await builder.drop(collection_id)
+    await indexes.drop(collection_id)
+    await sketches.drop(collection_id)
     if not (
         await _rewrite_tables(session)
         and await _rewrite_statistics(session)
@@ -78,7 +83,13 @@ async def scrub(connection: Connection, builder: IndexBuilder, collection_id: st
 async def _rewrite_tables(session: Session) -> bool:
     """Rewrite a collection's tables; returns whether no dead row is left in them."""
     remaining = 0
-    for table in ("rewrite_persons", "rewrite_faces", "rewrite_requests"):
+    for table in (
+        "rewrite_persons",
+        "rewrite_faces",
+        "rewrite_requests",
+        "rewrite_rotation",
+        "rewrite_sketches",
+    ):
         began = time.monotonic()
         remaining += await _remaining(session, table)
         seconds = round(time.monotonic() - began, 2)

@@ -53,7 +53,9 @@ PRIVILEGE_ERRORS = (asyncpg.InsufficientPrivilegeError,)
 P = ParamSpec("P")
 T = TypeVar("T")
 
-_PARTITION = re.compile(r"\b(?:person|face|enroll_request)_[0-9a-f]{32}\b")  # a table name in a statement
+_PARTITION = re.compile(
+    r"\b(?:person|face|enroll_request|rotation|sketch)_[0-9a-f]{32}\b"
+)  # a table name in a statement
 _OPENING = "relation_open"  # the server function that reports a table dropped during a statement
 _COLLECTION_GONE = "_collection_id_fkey"  # the suffix of foreign keys to the collection
 

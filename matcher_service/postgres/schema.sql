@@ -14,31 +14,88 @@ CREATE TYPE facerec.scan AS (
 	hits facerec.hit[]
 );
 
-CREATE FUNCTION facerec.add_partitions(new_collection_id text) RETURNS void
+CREATE FUNCTION facerec.add_partition(parent text, new_collection_id text) RETURNS void
     LANGUAGE plpgsql
     AS $$
 DECLARE
-    parent text;
-    partition text;
+    partition text := facerec.partition_name(parent, new_collection_id);
+    by_id     boolean := EXISTS (
+        SELECT FROM pg_attribute a WHERE a.attrelid = format('facerec.%I', parent)::regclass AND a.attname = 'collection_id'
+    );
 BEGIN
-    FOREACH parent IN ARRAY ARRAY['person', 'face', 'enroll_request'] LOOP
-        partition := facerec.partition_name(parent, new_collection_id);
+    EXECUTE format(
+        'CREATE TABLE facerec.%I (LIKE facerec.%I INCLUDING ALL EXCLUDING CONSTRAINTS)', partition, parent
+    );
+    IF by_id THEN
         EXECUTE format(
-            'CREATE TABLE facerec.%I (LIKE facerec.%I INCLUDING ALL EXCLUDING CONSTRAINTS, '
-            'CONSTRAINT %I CHECK (collection_id = %L))',
-            partition, parent, parent || '_collection', new_collection_id
+            'ALTER TABLE facerec.%I ADD CONSTRAINT %I CHECK (collection_id = %L)',
+            partition, parent || '_collection', new_collection_id
         );
-        EXECUTE (
-            SELECT format('ALTER TABLE facerec.%I ', partition)
-                || string_agg(format('ALTER COLUMN %I SET STATISTICS 0', a.attname), ', ')
-            FROM pg_attribute a
-            WHERE a.attrelid = format('facerec.%I', parent)::regclass AND a.attstattarget = 0
-              AND a.attnum > 0 AND NOT a.attisdropped
-        );
-        EXECUTE format('COMMENT ON TABLE facerec.%I IS %L', partition, new_collection_id);
-        EXECUTE format('GRANT SELECT, INSERT, UPDATE, DELETE ON facerec.%I TO facerec_serve', partition);
-        EXECUTE format('ALTER TABLE facerec.%I INHERIT facerec.%I', partition, parent);
-    END LOOP;
+    END IF;
+    EXECUTE (
+        SELECT format('ALTER TABLE facerec.%I ', partition)
+            || string_agg(format('ALTER COLUMN %I SET STATISTICS 0', a.attname), ', ')
+        FROM pg_attribute a
+        WHERE a.attrelid = format('facerec.%I', parent)::regclass AND a.attstattarget = 0
+          AND a.attnum > 0 AND NOT a.attisdropped
+    );
+    EXECUTE format('COMMENT ON TABLE facerec.%I IS %L', partition, new_collection_id);
+    EXECUTE format(
+        'GRANT %s ON facerec.%I TO facerec_serve',
+        CASE WHEN parent = 'rotation' THEN 'SELECT' ELSE 'SELECT, INSERT, UPDATE, DELETE' END, partition
+    );
+    EXECUTE format('ALTER TABLE facerec.%I INHERIT facerec.%I', partition, parent);
+END
+$$;
+
+CREATE FUNCTION facerec.add_partitions(new_collection_id text) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    PERFORM facerec.add_partition('person', new_collection_id);
+    PERFORM facerec.add_partition('face', new_collection_id);
+    PERFORM facerec.add_partition('enroll_request', new_collection_id);
+    PERFORM facerec.add_sketch_tables(new_collection_id);
+END
+$$;
+
+CREATE FUNCTION facerec.add_sketch_tables(new_collection_id text) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+    face text := facerec.partition_name('face', new_collection_id);
+BEGIN
+    PERFORM facerec.add_partition('rotation', new_collection_id);
+    PERFORM facerec.add_partition('sketch', new_collection_id);
+    EXECUTE format(
+        'CREATE TRIGGER add_sketches AFTER INSERT ON facerec.%I REFERENCING NEW TABLE AS added '
+        'FOR EACH STATEMENT EXECUTE FUNCTION facerec.add_sketches()', face
+    );
+    EXECUTE format(
+        'CREATE TRIGGER delete_sketches AFTER DELETE ON facerec.%I REFERENCING OLD TABLE AS deleted '
+        'FOR EACH STATEMENT EXECUTE FUNCTION facerec.delete_sketches()', face
+    );
+    -- record_image_eq compares bytes, and needs no operator of the extension, whose schema a creator need not name.
+    EXECUTE format(
+        'CREATE TRIGGER replace_sketch AFTER UPDATE ON facerec.%I FOR EACH ROW WHEN (NOT record_image_eq('
+        'ROW(OLD.person_key, OLD.content_id, OLD.encoding), ROW(NEW.person_key, NEW.content_id, NEW.encoding))) '
+        'EXECUTE FUNCTION facerec.replace_sketch()', face
+    );
+END
+$$;
+
+CREATE FUNCTION facerec.add_sketches() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    PERFORM facerec.enter_sketches(TG_TABLE_NAME);
+    EXECUTE format(
+        'INSERT INTO facerec.%I (person_key, content_id, sketch) '
+        'SELECT a.person_key, a.content_id, facerec.sketch_of(r.axes, a.encoding) '
+        'FROM (SELECT array_agg(axis ORDER BY number) AS axes FROM facerec.%I HAVING count(*) > 0) r, added a',
+        regexp_replace(TG_TABLE_NAME, '^face', 'sketch'), regexp_replace(TG_TABLE_NAME, '^face', 'rotation')
+    );
+    RETURN NULL;
 END
 $$;
 
@@ -106,6 +163,8 @@ DECLARE
     person text := facerec.partition_name('person', old_collection_id);
     face text := facerec.partition_name('face', old_collection_id);
     enroll_request text := facerec.partition_name('enroll_request', old_collection_id);
+    rotation text := facerec.partition_name('rotation', old_collection_id);
+    sketch text := facerec.partition_name('sketch', old_collection_id);
 BEGIN
     collections := 0;
     persons := 0;
@@ -113,8 +172,8 @@ BEGIN
     FOR attempt IN 1..20 LOOP
         BEGIN
             EXECUTE format(
-                'LOCK TABLE facerec.%I, facerec.%I, facerec.%I IN ACCESS EXCLUSIVE MODE',
-                person, face, enroll_request
+                'LOCK TABLE facerec.%I, facerec.%I, facerec.%I, facerec.%I, facerec.%I IN ACCESS EXCLUSIVE MODE',
+                person, face, enroll_request, rotation, sketch
             );
             EXIT;
         EXCEPTION
@@ -132,10 +191,26 @@ BEGIN
     DELETE FROM facerec.index_build b WHERE b.collection_id = old_collection_id;
     EXECUTE format('SELECT count(*) FROM facerec.%I', person) INTO persons;
     EXECUTE format('SELECT count(*) FROM facerec.%I', face) INTO faces;
-    EXECUTE format('DROP TABLE facerec.%I, facerec.%I, facerec.%I', person, face, enroll_request);
+    EXECUTE format(
+        'DROP TABLE facerec.%I, facerec.%I, facerec.%I, facerec.%I, facerec.%I',
+        person, face, enroll_request, rotation, sketch
+    );
     IF old_collection_id = 'default' THEN
         PERFORM facerec.create_collection(old_collection_id, 'dlib-resnet-v1/small/150x0.25');
     END IF;
+END
+$$;
+
+CREATE FUNCTION facerec.delete_sketches() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    PERFORM facerec.enter_sketches(TG_TABLE_NAME);
+    EXECUTE format(
+        'DELETE FROM facerec.%I s USING deleted d WHERE s.person_key = d.person_key AND s.content_id = d.content_id',
+        regexp_replace(TG_TABLE_NAME, '^face', 'sketch')
+    );
+    RETURN NULL;
 END
 $$;
 
@@ -144,6 +219,17 @@ CREATE FUNCTION facerec.enter_enrollment(collection_id text) RETURNS void
     BEGIN ATOMIC
  SELECT pg_advisory_xact_lock_shared(hashtextextended(collection_id, (0)::bigint)) AS pg_advisory_xact_lock_shared;
 END;
+
+CREATE FUNCTION facerec.enter_sketches(face_table text) RETURNS void
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    IF current_setting('transaction_isolation') <> 'read committed' THEN
+        RAISE feature_not_supported USING MESSAGE = 'faces are written in read committed transactions';
+    END IF;
+    PERFORM pg_advisory_xact_lock_shared(hashtextextended(face_table, 0));
+END
+$$;
 
 CREATE FUNCTION facerec.partition_name(parent text, collection_id text) RETURNS text
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
@@ -186,6 +272,24 @@ BEGIN
 END
 $$;
 
+CREATE FUNCTION facerec.replace_sketch() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $_$
+DECLARE
+    sketch text := regexp_replace(TG_TABLE_NAME, '^face', 'sketch');
+BEGIN
+    PERFORM facerec.enter_sketches(TG_TABLE_NAME);
+    EXECUTE format('DELETE FROM facerec.%I s WHERE s.person_key = $1 AND s.content_id = $2', sketch)
+    USING OLD.person_key, OLD.content_id;
+    EXECUTE format(
+        'INSERT INTO facerec.%I (person_key, content_id, sketch) SELECT $1, $2, facerec.sketch_of(r.axes, $3) '
+        'FROM (SELECT array_agg(axis ORDER BY number) AS axes FROM facerec.%I HAVING count(*) > 0) r',
+        sketch, regexp_replace(TG_TABLE_NAME, '^face', 'rotation')
+    ) USING NEW.person_key, NEW.content_id, NEW.encoding;
+    RETURN NULL;
+END
+$_$;
+
 CREATE FUNCTION facerec.request_digest(audit_key uuid, digest bytea) RETURNS bytea
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN sha256((facerec.hmac_block(audit_key, '5c'::text) || sha256((facerec.hmac_block(audit_key, '36'::text) || digest))));
@@ -193,6 +297,17 @@ CREATE FUNCTION facerec.request_digest(audit_key uuid, digest bytea) RETURNS byt
 CREATE FUNCTION facerec.request_tag(request_id text) RETURNS bytea
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN sha256(convert_to(request_id, 'UTF8'::name));
+
+CREATE FUNCTION facerec.sketch_of(axes public.vector[], encoding public.vector) RETURNS public.halfvec
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
+    AS $$
+BEGIN
+    IF vector_norm(encoding) > 2 THEN
+        RETURN NULL;
+    END IF;
+    RETURN ARRAY(SELECT -(axis <#> encoding) FROM unnest(axes) AS axis)::halfvec(80);
+END
+$$;
 
 CREATE FUNCTION facerec.stop_enrollment(collection_id text) RETURNS void
     LANGUAGE plpgsql
@@ -290,6 +405,8 @@ CREATE TABLE facerec.collection (
     index_far_recall double precision,
     recall_samples integer,
     far_samples integer,
+    sketch_max_distance double precision,
+    sketch_time timestamp with time zone,
     CONSTRAINT collection_collection_id_check CHECK ((collection_id ~ '^[a-z0-9][a-z0-9_-]{0,62}$'::text)),
     CONSTRAINT collection_duplicate_policy_check CHECK ((duplicate_policy = ANY (ARRAY['allow'::text, 'flag'::text, 'refuse'::text]))),
     CONSTRAINT collection_duplicate_threshold_check CHECK (((duplicate_threshold >= (0)::double precision) AND (duplicate_threshold <= (4)::double precision))),
@@ -449,6 +566,12 @@ CREATE TABLE facerec.recent_enrollment (
 );
 ALTER TABLE ONLY facerec.recent_enrollment ALTER COLUMN face_ids SET STATISTICS 0;
 
+CREATE TABLE facerec.rotation (
+    number smallint NOT NULL,
+    axis public.vector(128) NOT NULL
+);
+ALTER TABLE ONLY facerec.rotation ALTER COLUMN axis SET STATISTICS 0;
+
 CREATE TABLE facerec.schema_migration (
     version integer NOT NULL,
     name text NOT NULL,
@@ -456,6 +579,15 @@ CREATE TABLE facerec.schema_migration (
     apply_time timestamp with time zone DEFAULT now() NOT NULL,
     serves_from integer
 );
+
+CREATE TABLE facerec.sketch (
+    person_key bigint NOT NULL,
+    content_id uuid NOT NULL,
+    sketch public.halfvec(80)
+);
+ALTER TABLE ONLY facerec.sketch ALTER COLUMN content_id SET STATISTICS 0;
+ALTER TABLE ONLY facerec.sketch ALTER COLUMN sketch SET STATISTICS 0;
+ALTER TABLE ONLY facerec.sketch ALTER COLUMN sketch SET STORAGE PLAIN;
 
 ALTER TABLE ONLY facerec.audit
     ADD CONSTRAINT audit_pkey PRIMARY KEY (event_id);
@@ -508,6 +640,9 @@ ALTER TABLE ONLY facerec.person
 ALTER TABLE ONLY facerec.recent_enrollment
     ADD CONSTRAINT recent_enrollment_pkey PRIMARY KEY (collection_id);
 
+ALTER TABLE ONLY facerec.rotation
+    ADD CONSTRAINT rotation_pkey PRIMARY KEY (number);
+
 ALTER TABLE ONLY facerec.schema_migration
     ADD CONSTRAINT schema_migration_pkey PRIMARY KEY (version);
 
@@ -522,6 +657,8 @@ CREATE INDEX erasure_pending ON facerec.erasure USING btree (collection_id) WHER
 CREATE INDEX erasure_unvacuumed ON facerec.erasure USING btree (delete_time) WHERE (vacuum_time IS NULL);
 
 CREATE INDEX face_expire_time ON facerec.face USING btree (expire_time) WHERE (expire_time < 'infinity'::timestamp with time zone);
+
+CREATE INDEX sketch_person_key_idx ON facerec.sketch USING btree (person_key);
 
 ALTER TABLE ONLY facerec.calibration
     ADD CONSTRAINT calibration_collection_id_fkey FOREIGN KEY (collection_id) REFERENCES facerec.collection(collection_id) ON DELETE CASCADE;
@@ -543,7 +680,11 @@ ALTER TABLE ONLY facerec.recent_enrollment
 
 GRANT USAGE ON SCHEMA facerec TO facerec_serve;
 
+REVOKE ALL ON FUNCTION facerec.add_partition(parent text, new_collection_id text) FROM PUBLIC;
+
 REVOKE ALL ON FUNCTION facerec.add_partitions(new_collection_id text) FROM PUBLIC;
+
+REVOKE ALL ON FUNCTION facerec.add_sketch_tables(new_collection_id text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION facerec.count_try(tried_collection_id text, tried_person_key bigint, tried_caller text, tries double precision, try_seconds double precision, most_missing_seconds double precision) FROM PUBLIC;
 GRANT ALL ON FUNCTION facerec.count_try(tried_collection_id text, tried_person_key bigint, tried_caller text, tries double precision, try_seconds double precision, most_missing_seconds double precision) TO facerec_serve;

@@ -1,7 +1,7 @@
 """Loads the statements of each subject's .sql file, by name and for one collection.
 
 `-- name:` begins a statement. Values are passed by name: `:person_id` is a parameter, and `:collection_id`
-the collection in all statements that have one. `:"person"`, `:"face"` and `:"enroll_request"` are replaced by
+the collection in all statements that have one. `:"person"`, `:"face"` and the other PARENTS are replaced by
 the collection's own partitions, so no statement can see another tenant's rows, or take a lock that another
 tenant's calls could wait for. psql accepts all of these placeholders too, after \\set. Statements that answer
 callers start from facerec.collection: no row means that there is no such collection.
@@ -40,7 +40,7 @@ FILES: Final = {
     "doctor": ("diagnostics/diagnostics.sql",),
 }
 
-PARENTS: Final = ("person", "face", "enroll_request")
+PARENTS: Final = ("person", "face", "enroll_request", "rotation", "sketch")
 CACHED = 16_384  # statements for a collection, of about a kilobyte each
 _NAME = re.compile(r"^-- name: (\w+)$", re.MULTILINE)
 _IDENTIFIER = re.compile(r""":(["'])(\w+)\1""")

@@ -12,6 +12,15 @@ SCANS = {
     # All faces, on purpose.
     "identify": {"face"},
     "review_exactly": {"face"},
+    # All sketches, or the 80 rows of their rotation; of some tables the first row.
+    "scan_sketches": {"sketch"},
+    "begin_scan": {"rotation", "sketch"},
+    "get_sketch_policy": {"rotation", "sketch"},
+    "read_axes": {"rotation"},
+    "fill_sketches": {"rotation"},
+    "drop_rotation": {"rotation"},
+    "delete_sketches": {"sketch"},
+    "count_wrong_sketches": {"face", "sketch"},
     "lock_persons_past_retention": {"face"},
     "count_centers": {"face"},
     "list_persons_to_mark": {"face", "person"},
@@ -20,6 +29,7 @@ SCANS = {
     # All people: a sample is drawn, or those are looked for who are no more.
     "measure_genuine": {"person"},
     "draw_impostors": {"person"},
+    "draw_faces": {"person"},
     "draw_recall_samples": {"person"},
     # All requests.
     "delete_old_requests": {"enroll_request"},

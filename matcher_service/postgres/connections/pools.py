@@ -148,6 +148,7 @@ class Pools:
         """The settings of each session."""
         return {
             "application_name": "facerec-matcher",
+            "default_transaction_isolation": "read committed",  # as the triggers of faces require
             "jit": "off",
             "lock_timeout": f"{self._options.lock_timeout_seconds:.3f}s",
             "statement_timeout": f"{statement_seconds:.3f}s",

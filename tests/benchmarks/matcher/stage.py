@@ -121,6 +121,8 @@ async def put_dataset(url: str, dataset: Dataset, collection_id: str = "default"
         name = f"{dataset.people} people, {dataset.photos} photos each, seed {dataset.seed}"
         if await _is_there(connection, name, collection_id):
             await erase_newcomers(url)
+            if not await _has_sketches(connection, collection_id):  # kept from an older release
+                maintain(url)
             return
         start = time.perf_counter()
         await connection.fetchval("SELECT facerec.create_collection($1, $2)", collection_id, SPACE)
@@ -143,6 +145,11 @@ async def put_dataset(url: str, dataset: Dataset, collection_id: str = "default"
 async def _is_there(connection: asyncpg.Connection, name: str, collection_id: str) -> bool:
     query = "SELECT display_name FROM facerec.collection WHERE collection_id = $1"
     return bool(await connection.fetchval(query, collection_id) == name)
+
+
+async def _has_sketches(connection: asyncpg.Connection, collection_id: str) -> bool:
+    query = "SELECT sketch_max_distance FROM facerec.collection WHERE collection_id = $1"
+    return await connection.fetchval(query, collection_id) is not None
 
 
 async def erase_newcomers(url: str) -> None:

@@ -1,7 +1,9 @@
 """Helpers for requests to a matcher."""
 
+import asyncio
 import contextlib
 from collections.abc import Iterator
+from typing import Any
 
 import grpc
 import grpc.aio
@@ -14,6 +16,7 @@ from facerec.encoder.v1 import encoder_pb2
 from facerec.errors import Reason
 from facerec.matcher.v1 import matcher_pb2 as pb
 from facerec.serving.middleware.status import CODES
+from tests.fixtures.waiting import LIMIT_SECONDS
 
 SPACE = "dlib-resnet-v1/small/150x0.25"
 Vector = npt.NDArray[np.float32]
@@ -49,3 +52,17 @@ def refused(reason: Reason, field: str = "", message: str = "") -> Iterator[None
     assert message in error.message
     if reason in (Reason.OVERLOADED, Reason.STORE_UNAVAILABLE, Reason.ENCODER_UNAVAILABLE):
         assert error.retry_after_seconds is not None
+
+
+async def retried(call: Any, request: Any, *expected: Reason) -> Any:
+    """An answer, asked for again while the matcher says OVERLOADED; None for an expected refusal."""
+    for _ in range(50):
+        try:
+            return await call(request, timeout=LIMIT_SECONDS)
+        except grpc.aio.AioRpcError as error:
+            failure = from_rpc_error(error, "the matcher")
+            if failure.reason in expected:
+                return None
+            assert failure.reason is Reason.OVERLOADED, failure.message
+            await asyncio.sleep(failure.retry_after_seconds or 0.1)
+    raise AssertionError("always overloaded")

@@ -5,16 +5,14 @@ import datetime
 from typing import Any
 
 import asyncpg
-import grpc.aio
 import numpy as np
 import pytest
 
-from facerec.client.failures import from_rpc_error
 from facerec.errors import Reason
 from facerec.matcher.v1 import matcher_pb2 as pb
 from matcher_service.postgres.statements import partition_name
 from tests.e2e.matcher.expiry import expire
-from tests.e2e.matcher.requests import encoding, enroll, refused, vectors
+from tests.e2e.matcher.requests import encoding, enroll, refused, retried, vectors
 from tests.fixtures.matcher import RunningMatcher, StartMatcher
 from tests.fixtures.waiting import LIMIT_SECONDS, until
 
@@ -180,17 +178,3 @@ async def test_concurrent_opposite_merges_and_enrollments_lose_nothing(
     left = [face_id for person in persons for face_id in await held(matchers[1], person.person_id)]
     assert set(left) == acknowledged
     assert len(left) == len(drawn) == sum(person.face_count for person in persons)
-
-
-async def retried(call: object, request: object, *expected: Reason) -> pb.EnrollResponse:
-    """An answer, asked for again while the matcher says OVERLOADED; one expected refusal is none."""
-    for _ in range(50):
-        try:
-            return await call(request, timeout=LIMIT_SECONDS)  # type: ignore[operator,no-any-return]
-        except grpc.aio.AioRpcError as error:
-            failure = from_rpc_error(error, "the matcher")
-            if failure.reason in expected:
-                return pb.EnrollResponse()
-            assert failure.reason is Reason.OVERLOADED, failure.message
-            await asyncio.sleep(failure.retry_after_seconds or 0.1)
-    raise AssertionError("always overloaded")

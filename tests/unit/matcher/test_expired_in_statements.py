@@ -12,6 +12,7 @@ PROPOSES = "its proposals are read again without expired faces, or are compared 
 MARKS = "it keeps marks and means, which cover what is stored until it is erased"
 BOUNDS = "it bounds the work of a page, whose faces are read without expired ones"
 REPLAYS = "it answers a request id as before, or copies a face that the transaction has locked"
+SKETCHES = "each stored face has a sketch; a scan reads the faces that sketches leave without expired ones"
 DRAWN = "its faces were drawn without expired ones in the same measurement"
 
 REASONS = {
@@ -37,6 +38,9 @@ REASONS = {
     "preview_enroll": REPLAYS,
     "add_faces": REPLAYS,
     "find_recent_duplicate": REPLAYS,
+    "last_key_to_sketch": SKETCHES,
+    "fill_sketches": SKETCHES,
+    "count_wrong_sketches": SKETCHES,
     "read_drawn": DRAWN,
     "name_persons_of_faces": DRAWN,
 }

@@ -1,0 +1,223 @@
+-- Sketches: a short lower bound of each face's distances, for exact scans. Runs as facerec_owner.
+--
+-- A sketch is the first 80 coordinates of a face's vector in a rotated basis, in half precision. A rotation keeps distances
+-- and leaving out coordinates only shortens them, so a face whose sketch is farther from a probe's than the threshold, plus
+-- a margin for rounding, is farther than the threshold. A scan reads the sketches, a third of the bytes of the faces, and
+-- compares the few people that are left by their faces. The rotation is the principal axes of the collection's own people:
+-- any would be right, this one leaves the fewest. `maintain` makes it and fills the sketches of faces that are there; from
+-- then on triggers keep them, whoever writes the faces. docs/decisions/0018-sketches.md
+-- serves: 14
+
+-- The rows of a collection's rotation: orthonormal axes in the space of the vectors. None while there are no sketches.
+CREATE TABLE facerec.rotation (
+    number smallint PRIMARY KEY,
+    axis   vector(128) NOT NULL
+);
+ALTER TABLE facerec.rotation ALTER COLUMN axis SET STATISTICS 0;
+
+-- A row for each face of a collection that has a rotation. A null sketch is of a vector so long that its rounding would
+-- be larger than the margin allows: its person is always compared. PLAIN storage: a short header would be copied for
+-- each row that is read.
+CREATE TABLE facerec.sketch (
+    person_key bigint NOT NULL,
+    content_id uuid NOT NULL,
+    sketch     halfvec(80)
+);
+ALTER TABLE facerec.sketch ALTER COLUMN sketch SET STORAGE PLAIN;
+ALTER TABLE facerec.sketch ALTER COLUMN content_id SET STATISTICS 0;
+ALTER TABLE facerec.sketch ALTER COLUMN sketch SET STATISTICS 0;
+CREATE INDEX ON facerec.sketch (person_key);
+
+-- Up to which distance a scan by sketches is worth it, as `maintain` measured; null while sketches are not complete.
+ALTER TABLE facerec.collection
+    ADD sketch_max_distance float8,
+    ADD sketch_time         timestamptz;
+
+CREATE FUNCTION facerec.sketch_of(axes vector[], encoding vector) RETURNS halfvec
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
+BEGIN
+    IF vector_norm(encoding) > 2 THEN
+        RETURN NULL;
+    END IF;
+    RETURN ARRAY(SELECT -(axis <#> encoding) FROM unnest(axes) AS axis)::halfvec(80);
+END
+$$;
+
+-- Writers hold this lock from their change to the end of their transaction, so that whoever holds it exclusively sees all
+-- their faces, and all that come later see the rotation: in a snapshot of their own, which is why faces are written in
+-- read committed transactions. Not a lock on the table, since a vacuum would hold that for minutes.
+CREATE FUNCTION facerec.enter_sketches(face_table text) RETURNS void
+LANGUAGE plpgsql AS $$
+BEGIN
+    IF current_setting('transaction_isolation') <> 'read committed' THEN
+        RAISE feature_not_supported USING MESSAGE = 'faces are written in read committed transactions';
+    END IF;
+    PERFORM pg_advisory_xact_lock_shared(hashtextextended(face_table, 0));
+END
+$$;
+
+-- The rotation is read in the statement that uses it: in a variable it would need the extension's schema in the search
+-- path even where there is none, as while faces are restored.
+CREATE FUNCTION facerec.add_sketches() RETURNS trigger
+LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM facerec.enter_sketches(TG_TABLE_NAME);
+    EXECUTE format(
+        'INSERT INTO facerec.%I (person_key, content_id, sketch) '
+        'SELECT a.person_key, a.content_id, facerec.sketch_of(r.axes, a.encoding) '
+        'FROM (SELECT array_agg(axis ORDER BY number) AS axes FROM facerec.%I HAVING count(*) > 0) r, added a',
+        regexp_replace(TG_TABLE_NAME, '^face', 'sketch'), regexp_replace(TG_TABLE_NAME, '^face', 'rotation')
+    );
+    RETURN NULL;
+END
+$$;
+
+CREATE FUNCTION facerec.delete_sketches() RETURNS trigger
+LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM facerec.enter_sketches(TG_TABLE_NAME);
+    EXECUTE format(
+        'DELETE FROM facerec.%I s USING deleted d WHERE s.person_key = d.person_key AND s.content_id = d.content_id',
+        regexp_replace(TG_TABLE_NAME, '^face', 'sketch')
+    );
+    RETURN NULL;
+END
+$$;
+
+-- For one face: of another person, or replaced.
+CREATE FUNCTION facerec.replace_sketch() RETURNS trigger
+LANGUAGE plpgsql AS $$
+DECLARE
+    sketch text := regexp_replace(TG_TABLE_NAME, '^face', 'sketch');
+BEGIN
+    PERFORM facerec.enter_sketches(TG_TABLE_NAME);
+    EXECUTE format('DELETE FROM facerec.%I s WHERE s.person_key = $1 AND s.content_id = $2', sketch)
+    USING OLD.person_key, OLD.content_id;
+    EXECUTE format(
+        'INSERT INTO facerec.%I (person_key, content_id, sketch) SELECT $1, $2, facerec.sketch_of(r.axes, $3) '
+        'FROM (SELECT array_agg(axis ORDER BY number) AS axes FROM facerec.%I HAVING count(*) > 0) r',
+        sketch, regexp_replace(TG_TABLE_NAME, '^face', 'rotation')
+    ) USING NEW.person_key, NEW.content_id, NEW.encoding;
+    RETURN NULL;
+END
+$$;
+
+-- One table of a collection, like its parent. Only the serving role's own tables can be written by it.
+CREATE FUNCTION facerec.add_partition(parent text, new_collection_id text) RETURNS void
+LANGUAGE plpgsql AS $$
+DECLARE
+    partition text := facerec.partition_name(parent, new_collection_id);
+    by_id     boolean := EXISTS (
+        SELECT FROM pg_attribute a WHERE a.attrelid = format('facerec.%I', parent)::regclass AND a.attname = 'collection_id'
+    );
+BEGIN
+    EXECUTE format(
+        'CREATE TABLE facerec.%I (LIKE facerec.%I INCLUDING ALL EXCLUDING CONSTRAINTS)', partition, parent
+    );
+    IF by_id THEN
+        EXECUTE format(
+            'ALTER TABLE facerec.%I ADD CONSTRAINT %I CHECK (collection_id = %L)',
+            partition, parent || '_collection', new_collection_id
+        );
+    END IF;
+    EXECUTE (
+        SELECT format('ALTER TABLE facerec.%I ', partition)
+            || string_agg(format('ALTER COLUMN %I SET STATISTICS 0', a.attname), ', ')
+        FROM pg_attribute a
+        WHERE a.attrelid = format('facerec.%I', parent)::regclass AND a.attstattarget = 0
+          AND a.attnum > 0 AND NOT a.attisdropped
+    );
+    EXECUTE format('COMMENT ON TABLE facerec.%I IS %L', partition, new_collection_id);
+    EXECUTE format(
+        'GRANT %s ON facerec.%I TO facerec_serve',
+        CASE WHEN parent = 'rotation' THEN 'SELECT' ELSE 'SELECT, INSERT, UPDATE, DELETE' END, partition
+    );
+    EXECUTE format('ALTER TABLE facerec.%I INHERIT facerec.%I', partition, parent);
+END
+$$;
+
+CREATE FUNCTION facerec.add_sketch_tables(new_collection_id text) RETURNS void
+LANGUAGE plpgsql AS $$
+DECLARE
+    face text := facerec.partition_name('face', new_collection_id);
+BEGIN
+    PERFORM facerec.add_partition('rotation', new_collection_id);
+    PERFORM facerec.add_partition('sketch', new_collection_id);
+    EXECUTE format(
+        'CREATE TRIGGER add_sketches AFTER INSERT ON facerec.%I REFERENCING NEW TABLE AS added '
+        'FOR EACH STATEMENT EXECUTE FUNCTION facerec.add_sketches()', face
+    );
+    EXECUTE format(
+        'CREATE TRIGGER delete_sketches AFTER DELETE ON facerec.%I REFERENCING OLD TABLE AS deleted '
+        'FOR EACH STATEMENT EXECUTE FUNCTION facerec.delete_sketches()', face
+    );
+    -- record_image_eq compares bytes, and needs no operator of the extension, whose schema a creator need not name.
+    EXECUTE format(
+        'CREATE TRIGGER replace_sketch AFTER UPDATE ON facerec.%I FOR EACH ROW WHEN (NOT record_image_eq('
+        'ROW(OLD.person_key, OLD.content_id, OLD.encoding), ROW(NEW.person_key, NEW.content_id, NEW.encoding))) '
+        'EXECUTE FUNCTION facerec.replace_sketch()', face
+    );
+END
+$$;
+
+CREATE OR REPLACE FUNCTION facerec.add_partitions(new_collection_id text) RETURNS void
+LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM facerec.add_partition('person', new_collection_id);
+    PERFORM facerec.add_partition('face', new_collection_id);
+    PERFORM facerec.add_partition('enroll_request', new_collection_id);
+    PERFORM facerec.add_sketch_tables(new_collection_id);
+END
+$$;
+
+-- As before, and with the tables of sketches.
+CREATE OR REPLACE FUNCTION facerec.delete_collection(
+    old_collection_id text, OUT collections bigint, OUT persons bigint, OUT faces bigint
+)
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '50ms' AS $$
+DECLARE
+    person text := facerec.partition_name('person', old_collection_id);
+    face text := facerec.partition_name('face', old_collection_id);
+    enroll_request text := facerec.partition_name('enroll_request', old_collection_id);
+    rotation text := facerec.partition_name('rotation', old_collection_id);
+    sketch text := facerec.partition_name('sketch', old_collection_id);
+BEGIN
+    collections := 0;
+    persons := 0;
+    faces := 0;
+    FOR attempt IN 1..20 LOOP
+        BEGIN
+            EXECUTE format(
+                'LOCK TABLE facerec.%I, facerec.%I, facerec.%I, facerec.%I, facerec.%I IN ACCESS EXCLUSIVE MODE',
+                person, face, enroll_request, rotation, sketch
+            );
+            EXIT;
+        EXCEPTION
+            WHEN undefined_table THEN
+                RETURN;
+            WHEN lock_not_available THEN
+                IF attempt = 20 THEN
+                    RAISE;
+                END IF;
+        END;
+        PERFORM pg_sleep(0.1);
+    END LOOP;
+    DELETE FROM facerec.collection c WHERE c.collection_id = old_collection_id;
+    collections := 1;
+    DELETE FROM facerec.index_build b WHERE b.collection_id = old_collection_id;
+    EXECUTE format('SELECT count(*) FROM facerec.%I', person) INTO persons;
+    EXECUTE format('SELECT count(*) FROM facerec.%I', face) INTO faces;
+    EXECUTE format(
+        'DROP TABLE facerec.%I, facerec.%I, facerec.%I, facerec.%I, facerec.%I',
+        person, face, enroll_request, rotation, sketch
+    );
+    IF old_collection_id = 'default' THEN
+        PERFORM facerec.create_collection(old_collection_id, 'dlib-resnet-v1/small/150x0.25');
+    END IF;
+END
+$$;
+
+REVOKE EXECUTE ON FUNCTION facerec.add_partition(text, text) FROM PUBLIC;
+REVOKE EXECUTE ON FUNCTION facerec.add_sketch_tables(text) FROM PUBLIC;
+
+SELECT facerec.add_sketch_tables(c.collection_id) FROM facerec.collection c;
