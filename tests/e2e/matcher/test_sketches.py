@@ -230,7 +230,7 @@ async def test_enrollments_and_erasures_while_sketches_are_built_and_dropped_lea
     assert await differences(administrator) == (0, 0)
 
 
-async def test_faces_written_past_the_triggers_have_the_sketches_built_anew(
+async def test_faces_written_past_the_triggers_have_the_sketches_built_again(
     matcher: RunningMatcher, administrator: asyncpg.Connection, database_url: str, faces: Faces
 ) -> None:
     await maintain(database_url)
