@@ -37,11 +37,18 @@ async def needles(connection: asyncpg.Connection, person_ids: Sequence[str]) -> 
     faces = await connection.fetch(
         "SELECT p.person_id, uuid_send(f.face_id) AS face_id, uuid_send(f.content_id) AS content_id,"
         " f.face_id::text AS face_id_text, f.external_ref AS reference, f.encoding::float4[] AS encoding,"
-        " left(f.encoding::text, 32) AS encoding_text, f.is_center"
-        " FROM facerec.face f JOIN facerec.person p USING (person_key) WHERE p.person_id = ANY ($1)",
+        " left(f.encoding::text, 32) AS encoding_text, f.is_center, s.sketch::float4[] AS sketch"
+        " FROM facerec.face f JOIN facerec.person p USING (person_key)"
+        " LEFT JOIN facerec.sketch s USING (person_key, content_id) WHERE p.person_id = ANY ($1)",
         person_ids,
     )
-    found: list[Needle] = []
+    axes = await connection.fetch(
+        "SELECT axis::float4[] AS axis FROM facerec.rotation ORDER BY number LIMIT 8"
+    )
+    found = [
+        Needle("axis", "everybody", np.array(row["axis"], np.float32).astype("<f4").tobytes()[64:128])
+        for row in axes
+    ]
     for row in people:
         found += _texts(row, "id", "name", "audit_key", "centroid_text")
         mean = np.array(row["centroid"], np.float32)
@@ -55,6 +62,9 @@ async def needles(connection: asyncpg.Connection, person_ids: Sequence[str]) -> 
             found.append(
                 Needle("half encoding", row["person_id"], vector[:64].astype("<f2").tobytes()[32:64])
             )
+        if row["sketch"] is not None:
+            sketch = np.array(row["sketch"], np.float32)
+            found.append(Needle("sketch", row["person_id"], sketch.astype("<f2").tobytes()[32:64]))
     return found
 
 
