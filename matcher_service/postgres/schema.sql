@@ -61,43 +61,71 @@ $$;
 
 CREATE FUNCTION facerec.add_sketch_tables(new_collection_id text) RETURNS void
     LANGUAGE plpgsql
-    AS $$
+    AS $_$
 DECLARE
-    face text := facerec.partition_name('face', new_collection_id);
+    face     text := facerec.partition_name('face', new_collection_id);
+    sketch   text := facerec.partition_name('sketch', new_collection_id);
+    rotation text := facerec.partition_name('rotation', new_collection_id);
 BEGIN
     PERFORM facerec.add_partition('rotation', new_collection_id);
     PERFORM facerec.add_partition('sketch', new_collection_id);
     EXECUTE format(
-        'CREATE TRIGGER add_sketches AFTER INSERT ON facerec.%I REFERENCING NEW TABLE AS added '
-        'FOR EACH STATEMENT EXECUTE FUNCTION facerec.add_sketches()', face
-    );
-    EXECUTE format(
-        'CREATE TRIGGER delete_sketches AFTER DELETE ON facerec.%I REFERENCING OLD TABLE AS deleted '
-        'FOR EACH STATEMENT EXECUTE FUNCTION facerec.delete_sketches()', face
-    );
-    -- record_image_eq compares bytes, and needs no operator of the extension, whose schema a creator need not name.
-    EXECUTE format(
-        'CREATE TRIGGER replace_sketch AFTER UPDATE ON facerec.%I FOR EACH ROW WHEN (NOT record_image_eq('
-        'ROW(OLD.person_key, OLD.content_id, OLD.encoding), ROW(NEW.person_key, NEW.content_id, NEW.encoding))) '
-        'EXECUTE FUNCTION facerec.replace_sketch()', face
+        $sql$
+        CREATE FUNCTION facerec.%4$I() RETURNS trigger LANGUAGE plpgsql AS $body$
+        BEGIN
+            PERFORM facerec.enter_sketches(%1$L);
+            INSERT INTO facerec.%2$I (person_key, content_id, sketch)
+            SELECT a.person_key, a.content_id, facerec.sketch_of(r.axes, a.encoding)
+            FROM (SELECT array_agg(axis ORDER BY number) AS axes FROM facerec.%3$I HAVING count(*) > 0) r, added a;
+            RETURN NULL;
+        END
+        $body$;
+        CREATE FUNCTION facerec.%5$I() RETURNS trigger LANGUAGE plpgsql AS $body$
+        BEGIN
+            PERFORM facerec.enter_sketches(%1$L);
+            DELETE FROM facerec.%2$I s USING deleted d WHERE s.person_key = d.person_key AND s.content_id = d.content_id;
+            RETURN NULL;
+        END
+        $body$;
+        CREATE FUNCTION facerec.%6$I() RETURNS trigger LANGUAGE plpgsql AS $body$
+        BEGIN
+            PERFORM facerec.enter_sketches(%1$L);
+            DELETE FROM facerec.%2$I s WHERE s.person_key = OLD.person_key AND s.content_id = OLD.content_id;
+            INSERT INTO facerec.%2$I (person_key, content_id, sketch)
+            SELECT NEW.person_key, NEW.content_id, facerec.sketch_of(r.axes, NEW.encoding)
+            FROM (SELECT array_agg(axis ORDER BY number) AS axes FROM facerec.%3$I HAVING count(*) > 0) r;
+            RETURN NULL;
+        END
+        $body$;
+        CREATE TRIGGER add_sketches AFTER INSERT ON facerec.%1$I REFERENCING NEW TABLE AS added
+        FOR EACH STATEMENT EXECUTE FUNCTION facerec.%4$I();
+        CREATE TRIGGER delete_sketches AFTER DELETE ON facerec.%1$I REFERENCING OLD TABLE AS deleted
+        FOR EACH STATEMENT EXECUTE FUNCTION facerec.%5$I();
+        CREATE TRIGGER replace_sketch AFTER UPDATE ON facerec.%1$I FOR EACH ROW
+        WHEN (NOT record_image_eq(
+            ROW(OLD.person_key, OLD.content_id, OLD.encoding), ROW(NEW.person_key, NEW.content_id, NEW.encoding)
+        ))
+        EXECUTE FUNCTION facerec.%6$I();
+        $sql$,
+        face, sketch, rotation,
+        facerec.partition_name('add_sketches', new_collection_id),
+        facerec.partition_name('delete_sketches', new_collection_id),
+        facerec.partition_name('replace_sketch', new_collection_id)
     );
 END
-$$;
+$_$;
 
-CREATE FUNCTION facerec.add_sketches() RETURNS trigger
+CREATE FUNCTION facerec.add_sketches_37a8eec1ce19687d132fe29051dca629() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
-BEGIN
-    PERFORM facerec.enter_sketches(TG_TABLE_NAME);
-    EXECUTE format(
-        'INSERT INTO facerec.%I (person_key, content_id, sketch) '
-        'SELECT a.person_key, a.content_id, facerec.sketch_of(r.axes, a.encoding) '
-        'FROM (SELECT array_agg(axis ORDER BY number) AS axes FROM facerec.%I HAVING count(*) > 0) r, added a',
-        regexp_replace(TG_TABLE_NAME, '^face', 'sketch'), regexp_replace(TG_TABLE_NAME, '^face', 'rotation')
-    );
-    RETURN NULL;
-END
-$$;
+        BEGIN
+            PERFORM facerec.enter_sketches('face_37a8eec1ce19687d132fe29051dca629');
+            INSERT INTO facerec.sketch_37a8eec1ce19687d132fe29051dca629 (person_key, content_id, sketch)
+            SELECT a.person_key, a.content_id, facerec.sketch_of(r.axes, a.encoding)
+            FROM (SELECT array_agg(axis ORDER BY number) AS axes FROM facerec.rotation_37a8eec1ce19687d132fe29051dca629 HAVING count(*) > 0) r, added a;
+            RETURN NULL;
+        END
+        $$;
 
 CREATE FUNCTION facerec.audit_tag(audit_key uuid, person_id text) RETURNS bytea
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
@@ -195,24 +223,27 @@ BEGIN
         'DROP TABLE facerec.%I, facerec.%I, facerec.%I, facerec.%I, facerec.%I',
         person, face, enroll_request, rotation, sketch
     );
+    EXECUTE format(
+        'DROP FUNCTION facerec.%I, facerec.%I, facerec.%I',
+        facerec.partition_name('add_sketches', old_collection_id),
+        facerec.partition_name('delete_sketches', old_collection_id),
+        facerec.partition_name('replace_sketch', old_collection_id)
+    );
     IF old_collection_id = 'default' THEN
         PERFORM facerec.create_collection(old_collection_id, 'dlib-resnet-v1/small/150x0.25');
     END IF;
 END
 $$;
 
-CREATE FUNCTION facerec.delete_sketches() RETURNS trigger
+CREATE FUNCTION facerec.delete_sketches_37a8eec1ce19687d132fe29051dca629() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
-BEGIN
-    PERFORM facerec.enter_sketches(TG_TABLE_NAME);
-    EXECUTE format(
-        'DELETE FROM facerec.%I s USING deleted d WHERE s.person_key = d.person_key AND s.content_id = d.content_id',
-        regexp_replace(TG_TABLE_NAME, '^face', 'sketch')
-    );
-    RETURN NULL;
-END
-$$;
+        BEGIN
+            PERFORM facerec.enter_sketches('face_37a8eec1ce19687d132fe29051dca629');
+            DELETE FROM facerec.sketch_37a8eec1ce19687d132fe29051dca629 s USING deleted d WHERE s.person_key = d.person_key AND s.content_id = d.content_id;
+            RETURN NULL;
+        END
+        $$;
 
 CREATE FUNCTION facerec.enter_enrollment(collection_id text) RETURNS void
     LANGUAGE sql
@@ -272,23 +303,18 @@ BEGIN
 END
 $$;
 
-CREATE FUNCTION facerec.replace_sketch() RETURNS trigger
+CREATE FUNCTION facerec.replace_sketch_37a8eec1ce19687d132fe29051dca629() RETURNS trigger
     LANGUAGE plpgsql
-    AS $_$
-DECLARE
-    sketch text := regexp_replace(TG_TABLE_NAME, '^face', 'sketch');
-BEGIN
-    PERFORM facerec.enter_sketches(TG_TABLE_NAME);
-    EXECUTE format('DELETE FROM facerec.%I s WHERE s.person_key = $1 AND s.content_id = $2', sketch)
-    USING OLD.person_key, OLD.content_id;
-    EXECUTE format(
-        'INSERT INTO facerec.%I (person_key, content_id, sketch) SELECT $1, $2, facerec.sketch_of(r.axes, $3) '
-        'FROM (SELECT array_agg(axis ORDER BY number) AS axes FROM facerec.%I HAVING count(*) > 0) r',
-        sketch, regexp_replace(TG_TABLE_NAME, '^face', 'rotation')
-    ) USING NEW.person_key, NEW.content_id, NEW.encoding;
-    RETURN NULL;
-END
-$_$;
+    AS $$
+        BEGIN
+            PERFORM facerec.enter_sketches('face_37a8eec1ce19687d132fe29051dca629');
+            DELETE FROM facerec.sketch_37a8eec1ce19687d132fe29051dca629 s WHERE s.person_key = OLD.person_key AND s.content_id = OLD.content_id;
+            INSERT INTO facerec.sketch_37a8eec1ce19687d132fe29051dca629 (person_key, content_id, sketch)
+            SELECT NEW.person_key, NEW.content_id, facerec.sketch_of(r.axes, NEW.encoding)
+            FROM (SELECT array_agg(axis ORDER BY number) AS axes FROM facerec.rotation_37a8eec1ce19687d132fe29051dca629 HAVING count(*) > 0) r;
+            RETURN NULL;
+        END
+        $$;
 
 CREATE FUNCTION facerec.request_digest(audit_key uuid, digest bytea) RETURNS bytea
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
