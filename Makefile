@@ -7,7 +7,7 @@ TEST_WORKERS ?= 3
 # Most modules of the packages are never imported: Python compiles the others when they are.
 INSTALL := $(PIP) install --no-compile --require-hashes --no-deps --no-build-isolation
 
-.PHONY: help install up demo test bench-matcher soak-matcher bench-encoder soak-encoder bench-import bench-reading soak-import soak-erasing soak-service soak-hostile bench-calibration bench-looks lint alert-rules check-alerts check-bounds check-deploy stubs schema settings-docs lock clean
+.PHONY: help install up demo test bench-matcher soak-matcher bench-encoder soak-encoder bench-import bench-reading soak-import soak-sketches soak-erasing soak-service soak-hostile bench-calibration bench-looks lint alert-rules check-alerts check-bounds check-deploy stubs schema settings-docs lock clean
 
 help: ## Show the targets.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -93,6 +93,9 @@ bench-import: $(VENV)/.dev ## Measure moving encodings in and out; FACES=1000000
 
 bench-reading: $(VENV)/.dev ## Measure reading an import's sources; ROWS=1000000 KINDS="npz csv" AGAINST=another/checkout.
 	@$(BIN)/python -m tests.benchmarks.reading --rows $(or $(ROWS),1000000) $(if $(AGAINST),--against $(AGAINST)) $(KINDS)
+
+soak-sketches: $(VENV)/.dev ## Change and search for people while their sketches are built, dropped and scrubbed.
+	@GRPC_VERBOSITY=ERROR $(BIN)/python -m tests.soak.sketches $(or $(CYCLES),60)
 
 soak-erasing: $(VENV)/.dev ## Erase 100 of 10,000 people and search every byte; time the lock that a scrub takes.
 	@GRPC_VERBOSITY=ERROR $(BIN)/python -m tests.soak.erasing --faces $(or $(FACES),1000000)

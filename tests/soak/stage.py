@@ -2,6 +2,7 @@
 
 import asyncio
 from pathlib import Path
+from typing import Any
 
 import grpc.aio
 
@@ -11,11 +12,11 @@ from matcher_service.postgres import migrations
 from tests.fixtures.matcher import RunningMatcher, matcher_service
 
 
-async def start(folder: Path) -> tuple[EmbeddedPostgres, RunningMatcher, grpc.aio.Channel]:
-    """Start both, migrated, the data in a folder of `folder`."""
+async def start(folder: Path, **options: Any) -> tuple[EmbeddedPostgres, RunningMatcher, grpc.aio.Channel]:
+    """Start both, migrated, the data in a folder of `folder`; `options` are the matcher's."""
     opened = await asyncio.to_thread(lambda: EmbeddedPostgres.open(folder / "data"))
     await migrations.migrate(opened.url())
-    service = matcher_service(opened.url())
+    service = matcher_service(opened.url(), **options)
     await service.start()
     await service.checked.wait()
     channel = grpc.aio.insecure_channel(service.server.address)

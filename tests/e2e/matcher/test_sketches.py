@@ -1,6 +1,5 @@
 """Exact scans by sketches find what numpy finds, and every writer of faces keeps the sketches."""
 
-import asyncio
 from typing import Any
 
 import asyncpg
@@ -191,43 +190,6 @@ async def test_a_face_is_found_to_the_last_bit_of_the_threshold(
         assert name in (await identify(matcher, [probe], float(stored)))[0]
         assert name in (await identify(matcher, [probe], float(inside)))[0]
         assert name not in (await identify(matcher, [probe], float(outside)))[0]
-
-
-async def test_enrollments_and_erasures_while_sketches_are_built_and_dropped_leave_none_wrong(
-    matcher: RunningMatcher, administrator: asyncpg.Connection, database_url: str, faces: Faces
-) -> None:
-    new = PEOPLE.non_mated(400, draw=13)
-    stop = asyncio.Event()
-    written: list[int] = []
-
-    async def write(lane: int) -> None:
-        for number in range(lane, len(new), 4):
-            if stop.is_set():
-                return
-            await retried(matcher.stub.Enroll, enroll(f"new{number}", encoding(new[number])))
-            await retried(matcher.stub.DeletePerson, pb.DeletePersonRequest(person_id=f"p{number}"))
-            if number % 3 == 0:
-                merge = pb.MergePersonsRequest(
-                    source_person_id=f"p{1000 + number}", target_person_id=f"new{number}"
-                )
-                await retried(matcher.stub.MergePersons, merge)
-            written.append(number)
-
-    async def read() -> None:
-        while not stop.is_set():
-            for number in written[-16:]:
-                assert await identify(matcher, [new[number]], 0.01) == [[f"new{number}"]]
-            await asyncio.sleep(0)
-
-    writers = [asyncio.ensure_future(write(lane)) for lane in range(4)]
-    reader = asyncio.ensure_future(read())
-    for scrub in (False, True, True):
-        await maintain(database_url, scrub=scrub)
-    stop.set()
-    await asyncio.gather(*writers, reader)
-    await maintain(database_url)
-    assert await reaches(administrator) is not None
-    assert await differences(administrator) == (0, 0)
 
 
 async def test_faces_written_past_the_triggers_have_the_sketches_built_again(
