@@ -14,6 +14,8 @@ from tests.benchmarks.vectors import Vectors
 
 FALSE_POSITIVES = 1e-3
 IN_FLIGHT = 2  # what the pool for exact scans takes at once
+EXACT_THRESHOLDS = (0.41, 0.5, 0.6)  # of which the last is beyond the distance up to which sketches are used
+EXACT_IN_FLIGHT = 24  # so that scans are full
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,29 @@ async def compare(stage: Stage, probes: Vectors, truth: Nearest, threshold: floa
     ]
     by_index = sum(answer.mode == pb.SEARCH_MODE_INDEX for answer in answers.values())
     return Outcome(differences, len(probes), by_index)
+
+
+async def compare_exactly(stage: Stage, probes: Vectors, truth: Nearest, kind: str) -> Outcome:
+    """Search exactly for each probe at all of EXACT_THRESHOLDS, so that scans have probes of several."""
+    asked = [(number, threshold) for number in range(len(probes)) for threshold in EXACT_THRESHOLDS]
+    expected = {threshold: truth.decisions(threshold) for threshold in EXACT_THRESHOLDS}
+    differences: list[str] = []
+    waiting = iter(asked)
+
+    async def caller() -> None:
+        for number, threshold in waiting:
+            request = calls.identify(
+                probes[number], max_candidates=1, max_distance=threshold, exact_only=True
+            )
+            who = calls.who(await stage.calls.identify(request))
+            if who != expected[threshold][number]:
+                differences.append(
+                    f"{kind} {number} at {threshold}, exactly: {who}, numpy {expected[threshold][number]} at"
+                    f" {truth.distances[number]:.6f}"
+                )
+
+    await asyncio.gather(*(caller() for _ in range(EXACT_IN_FLIGHT)))
+    return Outcome(differences, len(asked), 0)
 
 
 def mode(answer: pb.IdentifiedFace) -> str:
@@ -91,8 +116,12 @@ async def run(
                 "non-mated",
             ),
         ]
+        exact = [
+            await compare_exactly(stage, genuine.encodings, true_genuine, "enrolled"),
+            await compare_exactly(stage, non_mated[:probes], _first(nearest_non_mated, probes), "non-mated"),
+        ]
     found = np.mean((true_genuine.people == genuine.people) & (true_genuine.distances <= threshold))
-    listed = [line for outcome in (*strict, *wide) for line in outcome.differences]
+    listed = [line for outcome in (*strict, *wide, *exact) for line in outcome.differences]
     return Table.of_figures(
         "Decisions against numpy's exact ones",
         [
@@ -100,15 +129,17 @@ async def run(
             Figure.plain("enrolled people whom exact search finds at it", float(found)),
             *_figures(strict, threshold, goal=True),
             *_figures(wide, loose, goal=False),
+            *_figures(exact, EXACT_THRESHOLDS, goal=True),
         ],
         listed or ["No decision differs."],
     )
 
 
-def _figures(outcomes: list[Outcome], threshold: float, *, goal: bool) -> list[Figure]:
+def _figures(outcomes: list[Outcome], at: float | tuple[float, ...], *, goal: bool) -> list[Figure]:
     figures = []
+    where = f"{at:.3f}" if isinstance(at, float) else f"{', '.join(map(str, at))}, exactly"
     for kind, outcome in zip(("enrolled", "non-mated"), outcomes, strict=True):
-        what = f"{kind} at {threshold:.3f}: decided otherwise"
+        what = f"{kind} at {where}: decided otherwise"
         seen = f"{len(outcome.differences)} of {outcome.decisions} ({outcome.by_index} by the index)"
         figures.append(Figure(what, seen, "0" if goal else "", not outcome.differences if goal else None))
     return figures
