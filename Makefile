@@ -7,7 +7,7 @@ TEST_WORKERS ?= 3
 # Most modules of the packages are never imported: Python compiles the others when they are.
 INSTALL := $(PIP) install --no-compile --require-hashes --no-deps --no-build-isolation
 
-.PHONY: help install up demo test bench-matcher soak-matcher bench-encoder soak-encoder bench-import bench-reading soak-import soak-sketches soak-erasing soak-service soak-hostile bench-calibration bench-looks lint alert-rules check-alerts check-bounds check-deploy stubs schema settings-docs lock clean
+.PHONY: help install up demo test bench-matcher bench-large soak-matcher bench-encoder soak-encoder bench-import bench-reading soak-import soak-sketches soak-erasing soak-service soak-hostile bench-calibration bench-looks lint alert-rules check-alerts check-bounds check-deploy stubs schema settings-docs lock clean
 
 help: ## Show the targets.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -45,6 +45,9 @@ soak-matcher: $(VENV)/.dev ## Kill matchers and Postgres under load; count what 
 
 bench-matcher: $(VENV)/.dev ## Measure the matcher beside its peers; FACES=1000000 DATA=/tmp/bench PARTS="verify flood".
 	@$(BIN)/python -m tests.benchmarks.matcher --faces $(or $(FACES),1000000) $(if $(DATA),--data $(DATA)) $(PARTS)
+
+bench-large: $(VENV)/.dev ## Measure exact scans of ten million faces; DATA=/tmp/large FACES=10000000. Some 20 GB.
+	@$(BIN)/python -m tests.benchmarks.matcher.large --faces $(or $(FACES),10000000) --data $(or $(DATA),/tmp/facerec-large)
 
 $(VENV)/deploy/.done: $(VENV)/.build requirements/deploy.lock
 	$(PYTHON) -m venv $(VENV)/deploy

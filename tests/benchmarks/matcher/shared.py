@@ -100,15 +100,15 @@ async def run(stage: Stage, *, rounds: int = 7, seconds: float = 15.0) -> Table:
     async with aggregating(stage.url) as before:
         for threshold in THRESHOLDS:
             cost, base = Cost(stage.postgres_pid), f"one scan as before, {threshold}"
-            search = functools.partial(_search, stage, threshold)
+            ask = functools.partial(search, stage, threshold)
             for vectors in probes:
                 await cost.measure(base, lambda: before(vectors[0], threshold))  # noqa: B023
-                await cost.measure(f"1 alone, {threshold}", lambda: search(vectors[:1]))  # noqa: B023
+                await cost.measure(f"1 alone, {threshold}", lambda: ask(vectors[:1]))  # noqa: B023
                 for count in WAITING:
-                    first = asyncio.create_task(search(vectors[-1:]))
+                    first = asyncio.create_task(ask(vectors[-1:]))
                     await asyncio.sleep(BEGUN_SECONDS)
                     name = f"{count} that waited together, {threshold}"
-                    await cost.measure(name, lambda: search(vectors[:count]), after=first)  # noqa: B023
+                    await cost.measure(name, lambda: ask(vectors[:count]), after=first)  # noqa: B023
             rows += [cost.row(name, base) for name in cost.wall]
     rows += [await _sustained(stage, threshold, seconds) for threshold in THRESHOLDS[:2]]
     for count in (1, *WAITING):
@@ -123,7 +123,8 @@ async def run(stage: Stage, *, rounds: int = 7, seconds: float = 15.0) -> Table:
     )
 
 
-async def _search(stage: Stage, threshold: float, vectors: Vectors) -> None:
+async def search(stage: Stage, threshold: float, vectors: Vectors) -> None:
+    """Search exactly for several vectors at once, a call each."""
     requests = [calls.identify(vector, exact_only=True, max_distance=threshold) for vector in vectors]
     await asyncio.gather(*map(stage.calls.identify, requests))
 

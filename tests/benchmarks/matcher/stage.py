@@ -5,7 +5,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,8 +24,8 @@ from tests.fixtures.matcher import MatcherProcess
 from tests.fixtures.process import ROOT
 
 NEWCOMER = "new-"  # prefix of the ids of people who are not in the dataset
+BUFFERS = "4GB"
 SETTINGS = {
-    "shared_buffers": "4GB",
     "max_wal_size": "16GB",
     "checkpoint_timeout": "30min",
     "io_method": "sync",
@@ -62,18 +62,23 @@ class Stage:
 
 
 @contextlib.asynccontextmanager
-async def million(dataset: Dataset, folder: Path | None) -> AsyncIterator[Stage]:
-    """The stage of the whole benchmark. A dataset that the given folder has from an earlier run is reused."""
+async def million(
+    dataset: Dataset, folder: Path | None, *, exact_only: bool = False, buffers: str = BUFFERS
+) -> AsyncIterator[Stage]:
+    """The stage of the whole benchmark. A dataset that the given folder has from an earlier run is reused.
+
+    `exact_only` leaves out the index, and the dataset from this process's memory.
+    """
     with contextlib.ExitStack() as stack:
         if folder is None:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="facerec-bench-")))
         folder.mkdir(exist_ok=True)
         folder.chmod(0o755)  # under root Postgres runs as another user, which must enter it
-        await _configure(folder)
+        await _configure(folder, SETTINGS | {"shared_buffers": buffers})
         server = stack.enter_context(EmbeddedPostgres.open(folder / "data"))
         url = server.url()
-        await put_dataset(url, dataset)
-        faces = dataset.all()
+        await put_dataset(url, dataset, exact_only=exact_only)
+        faces = next(iter(dataset.blocks())) if exact_only else dataset.all()
         apart = Cores.apart()
         cores.pin(server.child.pid, apart.rest)
         stack.enter_context(cores.on(apart.rest))
@@ -82,15 +87,15 @@ async def million(dataset: Dataset, folder: Path | None) -> AsyncIterator[Stage]
                 yield Stage(url, Calls(channel), dataset, faces, apart, server.child.pid)
 
 
-async def _configure(folder: Path) -> None:
+async def _configure(folder: Path, settings: Mapping[str, str]) -> None:
     """Write the server's settings, which take a start of their own, and print them."""
     with EmbeddedPostgres.open(folder / "data") as server:
         async with connected(server.url()) as connection:
             version = await connection.fetchval("SHOW server_version")
-            for name, value in SETTINGS.items():
+            for name, value in settings.items():
                 await connection.execute(f"ALTER SYSTEM SET {name} = '{value}'")
     print("matcher:", *MATCHER)
-    print(f"PostgreSQL {version}:", ", ".join(f"{name} = {value}" for name, value in SETTINGS.items()))
+    print(f"PostgreSQL {version}:", ", ".join(f"{name} = {value}" for name, value in settings.items()))
 
 
 @contextlib.contextmanager
@@ -114,8 +119,10 @@ async def connected(url: str) -> AsyncIterator[asyncpg.Connection]:
         await connection.close()
 
 
-async def put_dataset(url: str, dataset: Dataset, collection_id: str = "default") -> None:
-    """Load a dataset and have `maintain` build its index, unless it is there from an earlier run."""
+async def put_dataset(
+    url: str, dataset: Dataset, collection_id: str = "default", *, exact_only: bool = False
+) -> None:
+    """Load a dataset and have `maintain` build index and sketches, unless it is there from an earlier run."""
     await migrations.migrate(url)
     async with connected(url) as connection:
         name = f"{dataset.people} people, {dataset.photos} photos each, seed {dataset.seed}"
@@ -126,6 +133,11 @@ async def put_dataset(url: str, dataset: Dataset, collection_id: str = "default"
             return
         start = time.perf_counter()
         await connection.fetchval("SELECT facerec.create_collection($1, $2)", collection_id, SPACE)
+        await connection.execute(
+            "UPDATE facerec.collection SET exact_only = $2 WHERE collection_id = $1",
+            collection_id,
+            exact_only,
+        )
         await load_blocks(connection, dataset.blocks(), collection_id)
         loaded = time.perf_counter()
         maintain(url)
