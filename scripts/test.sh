@@ -3,6 +3,8 @@
 # are not counted, and before Python 3.12 none of tests/e2e.
 cd "$(dirname "$0")/.." || exit
 python=.venv/bin/python
+# Containers' images set it: every process that a test starts would compile all modules again.
+unset PYTHONDONTWRITEBYTECODE
 rm -rf .cache/coverage
 mkdir -p .cache/coverage
 # From 3.12 on, sys.monitoring records lines at little cost.

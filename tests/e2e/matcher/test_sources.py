@@ -11,7 +11,6 @@ from typing import Any
 import asyncpg
 import numpy as np
 import pytest
-from sklearn.neighbors import KNeighborsClassifier
 
 from facerec.client import CollectionClient, Encoding, MatcherClient
 from tests.benchmarks import vectors as generated
@@ -115,6 +114,8 @@ def test_faces_are_imported_once_from_every_kind_of_file(
 def test_a_classifier_of_scikit_learn_decides_as_identify_does_after_the_import(
     run: Run, matcher: MatcherProcess, collection: str, tmp_path: Path
 ) -> None:
+    from sklearn.neighbors import KNeighborsClassifier  # every worker that collects tests would import it
+
     dataset = generated.Dataset(100, photos=4, even=True, seed=3).all()
     faces, people = dataset.encodings, [f"p{number}" for number in dataset.people]
     fitted = KNeighborsClassifier(n_neighbors=1).fit(faces.astype(np.float64), people)
