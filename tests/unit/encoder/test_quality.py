@@ -1,6 +1,7 @@
 """Poor faces get the matching reasons, and good ones none."""
 
 import dataclasses
+import functools
 import io
 from collections.abc import Callable
 from pathlib import Path
@@ -29,10 +30,15 @@ def faces(sample_photos: Path) -> dict[str, tuple[Image.Image, BoundingBox]]:
     }
 
 
-def judged(image: Image.Image, box: BoundingBox, alignment: Alignment = Alignment.SMALL) -> Quality:
+@functools.cache
+def aligner() -> Aligner:
+    """One with both models of landmarks, of which the larger takes half a second to load."""
     paths = files.find(large_landmarks=True)
-    pixels = np.asarray(image)
-    landmarks, chip = Aligner(paths.landmarks_5, paths.landmarks_68).align(pixels, box, alignment)
+    return Aligner(paths.landmarks_5, paths.landmarks_68)
+
+
+def judged(image: Image.Image, box: BoundingBox, alignment: Alignment = Alignment.SMALL) -> Quality:
+    landmarks, chip = aligner().align(np.asarray(image), box, alignment)
     return ASSESSOR.assess(chip, landmarks, box, image.size)
 
 

@@ -4,11 +4,14 @@ import functools
 import io
 import struct
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
 from tests.unit.sources.hostile_pickles import pickles
+
+Data = bytes | Callable[[], bytes]
+"""A file's bytes; a function makes those that take long to compress."""
 
 
 def npy(shape: object, code: str = "<f4", data: bytes = b"", *, header_bytes: int | None = None) -> bytes:
@@ -28,17 +31,26 @@ def npz(members: Mapping[str, bytes], compression: int = zipfile.ZIP_DEFLATED) -
         return out.getvalue()
 
 
-def npzs() -> dict[str, bytes]:
+def _zeros(head: bytes = b"") -> bytes:
+    """100 MiB of zeros, after a header's bytes."""
+    return head + bytes(100 * 2**20)
+
+
+def _lying(good: Mapping[str, bytes]) -> bytes:
+    """An archive whose array is larger than its entry says."""
+    zeros = npy((200 * 2**10, 128), data=_zeros())
+    lying = npz({**good, "encodings": zeros})
+    return lying.replace(struct.pack("<I", len(zeros)), struct.pack("<I", len(good["encodings"])))
+
+
+def npzs() -> dict[str, Data]:
     """Archives of arrays."""
     name = npy((1,), "<U1", b"a\0\0\0")
     good = {"encodings": npy((1, 128), data=bytes(512)), "person_ids": name}
-    zeros = npy((200 * 2**10, 128), data=bytes(100 * 2**20))
     stored = npz(good, zipfile.ZIP_STORED)
     encrypted = bytearray(stored)
     for sign, flags in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
         encrypted[encrypted.find(sign) + flags] |= 1
-    lying = npz({**good, "encodings": zeros})
-    lying = lying.replace(struct.pack("<I", len(zeros)), struct.pack("<I", len(good["encodings"])))
     many = io.BytesIO()
     with zipfile.ZipFile(many, "w") as archive:
         for number in range(40_000):
@@ -47,21 +59,19 @@ def npzs() -> dict[str, bytes]:
         np.savez(out, encodings=np.array([[None] * 128]), person_ids=np.array(["a"]))
         objects = out.getvalue()
     return {
-        "100 MiB of zeros": npz({**good, "encodings": zeros}),
-        "100 MiB of zeros that say they are 600 bytes": lying,
+        "100 MiB of zeros": lambda: npz({**good, "encodings": npy((200 * 2**10, 128), data=_zeros())}),
+        "100 MiB of zeros that say they are 600 bytes": lambda: _lying(good),
         "2,000,000,000 rows of nothing": npz(
             {"encodings": npy((2_000_000_000, 0)), "person_ids": npy((2_000_000_000,), "<U0")}
         ),
-        "a name of 26 million characters": npz(
-            {**good, "person_ids": npy((1,), f"<U{25 * 2**20}", zeros[-100 * 2**20 :])}
+        "a name of 26 million characters": lambda: npz(
+            {**good, "person_ids": npy((1,), f"<U{25 * 2**20}", _zeros())}
         ),
         "more rows than bytes": npz({**good, "encodings": npy((2**40, 128))}),
         "a negative shape": npz({**good, "encodings": npy((-1, 128))}),
         "a shape that is no number": npz({**good, "encodings": npy("x")}),
         "a header longer than its file": npz({**good, "encodings": npy((1, 128), header_bytes=2**32 - 1)}),
-        "a header of 100 MiB": npz(
-            {**good, "encodings": b"\x93NUMPY\x02\x00\0\0\x40\x06" + zeros[-100 * 2**20 :]}
-        ),
+        "a header of 100 MiB": lambda: npz({**good, "encodings": _zeros(b"\x93NUMPY\x02\x00\0\0\x40\x06")}),
         "a header deep in brackets": npz({**good, "encodings": npy("(" * 9000)}),
         "a type of 2 GiB": npz({**good, "person_ids": npy((1,), "<U536870911")}),
         "a record": npz({**good, "encodings": npy((1,), "V512", bytes(512))}),
@@ -146,7 +156,22 @@ def json_arrays() -> dict[str, bytes]:
 
 
 @functools.cache
-def files() -> dict[str, bytes]:
-    """All of them, by a name that ends in its format's suffix."""
-    kinds = {"pkl": pickles(), "npz": npzs(), "csv": csvs(), "jsonl": json_lines(), "json": json_arrays()}
+def _sources() -> dict[str, Data]:
+    kinds: dict[str, Mapping[str, Data]] = {
+        "pkl": pickles(),
+        "npz": npzs(),
+        "csv": csvs(),
+        "jsonl": json_lines(),
+        "json": json_arrays(),
+    }
     return {f"{name}.{suffix}": data for suffix, each in kinds.items() for name, data in each.items()}
+
+
+def names() -> tuple[str, ...]:
+    """The names of all of them, which end in their format's suffix."""
+    return tuple(_sources())
+
+
+def files() -> dict[str, bytes]:
+    """All of them, by name."""
+    return {name: data if isinstance(data, bytes) else data() for name, data in _sources().items()}
