@@ -13,6 +13,12 @@ SIDES = st.integers(20, 9000)
 UPSAMPLE = st.integers(0, 2)
 
 
+@pytest.fixture(scope="module")
+def detector() -> HogDetector:
+    """One takes dlib half a second to make."""
+    return HogDetector(max_pixels=10**9)
+
+
 @given(SIDES, SIDES, UPSAMPLE, st.integers(80, 2000))
 def test_a_level_is_the_largest_within_its_bound(width: int, height: int, upsample: int, side: int) -> None:
     level = scaling.largest_within(width, height, upsample, side)
@@ -35,8 +41,9 @@ def test_the_level_for_a_face_shows_it_at_least_as_large_as_the_window(
 @pytest.mark.parametrize("upsample", [0, 1])
 @pytest.mark.parametrize("level_depth", [1, 4, 9])
 @pytest.mark.parametrize("depth", [0, 1, 3])
-def test_a_box_is_mapped_back_and_rounded_as_dlib_does(upsample: int, level_depth: int, depth: int) -> None:
-    detector = HogDetector(max_pixels=10**9)
+def test_a_box_is_mapped_back_and_rounded_as_dlib_does(
+    detector: HogDetector, upsample: int, level_depth: int, depth: int
+) -> None:
     level = scaling.PyramidLevel(640, 480, upsample, level_depth)
     for cell in range(-3, 40):
         edges = (8 * cell + 5, 8 * cell + 77)
