@@ -21,7 +21,8 @@ NAME = "fairness"
 SPACE = "dlib-resnet-v1/small/150x0.25"
 TENANTS = FLOODING, POLITE = "flooding", "polite"
 ROLES = '["verify", "identify", "enroll", "manage"]'
-FACES = 2500  # beyond what is scanned at once
+SCAN_APART_ABOVE_FACES, SHORT_SCAN_APART_ABOVE_FACES = 2000, 800
+MORE_FACES = 1.25  # a collection has more than what is scanned at once
 CALLERS = 16
 CALLS, SHORT_CALLS = 100, 6
 CHUNK = 200
@@ -53,9 +54,9 @@ class Tenant:
     def _face(self) -> Encoding:
         return Encoding(self._vectors(1)[0], SPACE)
 
-    def fill(self) -> None:
-        """Import the collection's people."""
-        self._import([f"p{number}" for number in range(FACES)])
+    def fill(self, faces: int) -> None:
+        """Import the collection's people, of a face each."""
+        self._import([f"p{number}" for number in range(faces)])
 
     def _import(self, people: list[str]) -> None:
         with self._lock:
@@ -94,17 +95,18 @@ class Tenant:
 
 
 @contextlib.contextmanager
-def _tenants() -> Iterator[dict[str, Tenant]]:
+def _tenants(scan_apart_above_faces: int) -> Iterator[dict[str, Tenant]]:
     with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
         keys = Path(folder) / "keys.toml"
         keys.write_text(_entry("admin", '["admin"]') + "".join(_entry(name, ROLES) for name in TENANTS))
-        address = stack.enter_context(Stack.open("--keys-file", str(keys))).addresses[0]
+        flags = ("--keys-file", str(keys), "--scan-apart-above-faces", str(scan_apart_above_faces))
+        address = stack.enter_context(Stack.open(*flags)).addresses[0]
         with CollectionClient(address, security=Security(api_key="admin")) as admin:
             for name in TENANTS:
                 admin.create_collection(name)
         tenants = {name: Tenant(name, address, stack, seed=seed) for seed, name in enumerate(TENANTS)}
         for tenant in tenants.values():
-            tenant.fill()
+            tenant.fill(round(MORE_FACES * scan_apart_above_faces))
         yield tenants
 
 
@@ -118,7 +120,7 @@ def _entry(key: str, roles: str) -> str:
 def attack(*, short: bool) -> list[CheckResult]:
     """Flood with each kind of work while the other tenant makes so many calls of it, one by one."""
     calls = SHORT_CALLS if short else CALLS
-    with _tenants() as tenants:
+    with _tenants(SHORT_SCAN_APART_ABOVE_FACES if short else SCAN_APART_ABOVE_FACES) as tenants:
         return [
             _flood(tenants, work.__name__.strip("_"), work, calls)
             for work in (

@@ -26,14 +26,21 @@ class Rolled:
 
 
 def roll(
-    stack: Stack, photo: Path, *, times: int, calm_seconds: float = 1.0, until_called: bool = False
+    stack: Stack,
+    photo: Path,
+    *,
+    times: int,
+    calm_seconds: float = 1.0,
+    pause_seconds: float = 0.02,
+    until_called: bool = False,
 ) -> Rolled:
     """Replace every matcher and every encoder so many times.
 
-    Between two there are `calm_seconds`. `until_called`, the next one also waits until callers have come back
-    to the last: after a slow start they try again only now and then. It takes `--log-calls all`.
+    Between two there are `calm_seconds`, and between two calls of a caller `pause_seconds`. `until_called`,
+    the next one also waits until callers have come back to the last: after a slow start they try again only
+    now and then. It takes `--log-calls all`.
     """
-    load = Load(stack.target, photo)
+    load = Load(stack.target, photo, pause_seconds=pause_seconds)
     stack.loop.run(load.start())
     began = time.monotonic()
     replaced = 0

@@ -7,6 +7,7 @@ import signal
 import tempfile
 import threading
 from collections.abc import Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -150,8 +151,9 @@ class Stack:
 
     def stop(self) -> None:
         """Stop all gracefully."""
-        for replica in (*self.matchers, *self.encoders):
-            replica.stop()
+        replicas = (*self.matchers, *self.encoders)
+        with ThreadPoolExecutor(len(replicas)) as pool:  # each waits until its callers have noticed
+            list(pool.map(Replica.stop, replicas))
         self.loop.run(self.to_database.stop())
         self.loop.run(self.to_encoder.stop())
         self.loop.stop()

@@ -12,7 +12,7 @@ def test_no_call_fails_while_schema_and_matchers_are_upgraded(
 ) -> None:
     monkeypatch.setattr(load, "CALL_SECONDS", LIMIT_SECONDS)
     # How long a migration keeps its locks is a matter of the machine's load.
-    found = upgrading.upgrade("--pool-wait-seconds", "60", calls=180)
+    found = upgrading.upgrade("--pool-wait-seconds", "60", calls=180, pause_seconds=0.05)
     assert found.versions == (migrations.head(), migrations.head() + 1)
     assert found.passed, found
     assert found.enrolled > 5

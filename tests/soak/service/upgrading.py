@@ -77,10 +77,10 @@ class Matcher:
         return sum("database_check_failed" in line for each in self.processes for line in tuple(each.lines))
 
 
-def upgrade(*flags: str, calls: int, older_commit: str = "") -> Upgraded:
+def upgrade(*flags: str, calls: int, pause_seconds: float = 0.02, older_commit: str = "") -> Upgraded:
     """Go from a release to the next and back while so many calls are made, as many before each step.
 
-    The matchers have these flags.
+    The matchers have these flags; between two calls of a caller there are `pause_seconds`.
     """
     with _folder() as folder:
         older = _checked_out(older_commit, folder / "older") if older_commit else ROOT
@@ -89,7 +89,14 @@ def upgrade(*flags: str, calls: int, older_commit: str = "") -> Upgraded:
             before = _migrate(older, postgres.url())
             matchers = [Matcher(older, postgres.url(), *flags) for _ in range(2)]
             try:
-                return _roll(matchers, (older, newer), postgres.url(), before, calls)
+                return _roll(
+                    matchers,
+                    (older, newer),
+                    postgres.url(),
+                    before=before,
+                    calls=calls,
+                    pause_seconds=pause_seconds,
+                )
             finally:
                 for matcher in matchers:
                     if matcher.processes[-1].process.poll() is None:
@@ -97,12 +104,19 @@ def upgrade(*flags: str, calls: int, older_commit: str = "") -> Upgraded:
 
 
 def _roll(
-    matchers: list[Matcher], releases: tuple[Path, Path], database_url: str, before: int, calls: int
+    matchers: list[Matcher],
+    releases: tuple[Path, Path],
+    database_url: str,
+    *,
+    before: int,
+    calls: int,
+    pause_seconds: float,
 ) -> Upgraded:
     older, newer = releases
     share = -(-calls // STEPS)
     loop = Loop()
-    load = Load("ipv4:" + ",".join(each.address for each in matchers), None)
+    target = "ipv4:" + ",".join(each.address for each in matchers)
+    load = Load(target, None, pause_seconds=pause_seconds)
     loop.run(load.start())
     began = time.monotonic()
     try:
