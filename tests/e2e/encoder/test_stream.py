@@ -5,6 +5,7 @@ import io
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
+import grpc.aio
 import numpy as np
 import psutil
 import pytest
@@ -91,13 +92,23 @@ async def test_an_items_error_is_its_answer_and_the_stream_continues(
     assert len(answers["good"].response.faces) == 1
 
 
+# By itself gRPC's client reads ahead by megabytes, which are many of these small answers.
+LITTLE_READ_AHEAD = [("grpc.http2.lookahead_bytes", 65_536), ("grpc.http2.bdp_probe", 0)]
+
+
+@pytest.fixture
+async def encoder_of_a_slow_reader(encoder_address: str) -> AsyncIterator[EncoderStub]:
+    async with grpc.aio.insecure_channel(encoder_address, LITTLE_READ_AHEAD) as channel:
+        yield pb.EncoderServiceStub(channel)
+
+
 async def test_a_reader_that_stops_reading_stops_the_work(
-    encoder: EncoderStub, encoder_server: EncoderProcess
+    encoder: EncoderStub, encoder_of_a_slow_reader: EncoderStub, encoder_server: EncoderProcess
 ) -> None:
     refused = pb.EncodeRequest(options=pb.EncodeOptions(max_faces=1001))
     item = pb.EncodeStreamRequest(item_id="x" * 128, request=refused)  # small to send, an answer of 250 bytes
     process = psutil.Process(encoder_server.process.pid)
-    call = encoder.EncodeStream()
+    call = encoder_of_a_slow_reader.EncodeStream()
     sent = 0
 
     async def flood() -> None:
@@ -116,6 +127,7 @@ async def test_a_reader_that_stops_reading_stops_the_work(
     flooding = asyncio.create_task(flood())
     await until(stalled)
     stalled_at = sent
+    print("STALLED", sent)
     worked = sum(process.cpu_times()[:2])
     await asyncio.sleep(1)
     assert sum(process.cpu_times()[:2]) - worked < 0.2
