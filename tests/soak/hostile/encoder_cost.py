@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import functools
 import io
 import shutil
 import statistics
@@ -66,6 +67,7 @@ class Victim:
             before = now
 
 
+@functools.cache
 def blank(width: int, height: int) -> bytes:
     """A grey PNG, which takes next to no bytes."""
     with io.BytesIO() as out:
@@ -73,6 +75,7 @@ def blank(width: int, height: int) -> bytes:
         return out.getvalue()
 
 
+@functools.cache
 def refused() -> dict[str, tuple[bytes, dict[str, Any], str]]:
     """What is beyond a limit, by its name: the image, the fields beside it, and the field that is refused."""
     whole = pb.BoundingBox(top=0, left=0, bottom=7_989, right=7_989)
@@ -106,6 +109,7 @@ def refused() -> dict[str, tuple[bytes, dict[str, Any], str]]:
     }
 
 
+@functools.cache
 def at_the_limits(*, short: bool) -> dict[str, tuple[bytes, dict[str, Any]]]:
     """What is just accepted, by its name: the image, and the fields beside it. The short form is smaller."""
     hog, cnn, box, faces = (1400, 1200, 100, 200) if short else (3500, 3100, 249, 1000)
