@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 REPOSITORY = Path(__file__).parents[3]
+PASSABLE = tempfile.gettempdir() if sys.platform == "linux" else "/tmp"  # all users may pass through it
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ class Runner:
 @pytest.fixture
 def data_dir() -> Iterator[Path]:
     """A folder to be made, whose parents all users may pass through, as pytest's own do not let them."""
-    folder = Path(tempfile.mkdtemp(prefix="facerec-test-", dir="/tmp"))
+    folder = Path(tempfile.mkdtemp(prefix="facerec-test-", dir=PASSABLE))
     folder.chmod(0o755)
     yield folder / "data"
     shutil.rmtree(folder)
@@ -62,7 +63,7 @@ def myself(data_dir: Path) -> Runner:
 @pytest.fixture
 def ordinary_user() -> Iterator[Runner]:
     """The user that runs the tests, or `nobody` if that is root."""
-    home = Path(tempfile.mkdtemp(prefix="facerec-home-", dir="/tmp"))
+    home = Path(tempfile.mkdtemp(prefix="facerec-home-", dir=PASSABLE))
     yield _ordinary_runner(home)
     shutil.rmtree(home)
 

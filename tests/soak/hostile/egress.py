@@ -132,7 +132,8 @@ def observe(*, short: bool) -> dict[str, Seen]:
     said = stated()
     if not short:
         said[BENCHMARK] = Stated(places=("benchmarks' cache", "temporary folder"))
-    folder = Path(tempfile.mkdtemp(prefix="facerec-"))
+    # Never in shared memory, which is a place that commands may write to.
+    folder = Path(tempfile.mkdtemp(prefix="facerec-", dir="/tmp"))
     folder.chmod(0o755)  # under root Postgres runs as another user, which must enter it
     try:
         with EmbeddedPostgres.open(folder / "database") as server:
