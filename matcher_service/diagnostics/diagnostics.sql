@@ -24,7 +24,7 @@ FROM (
     UNION ALL
     SELECT p.oid::regprocedure::text
     FROM pg_catalog.pg_proc p
-    WHERE p.pronamespace = to_regnamespace('facerec') AND p.proname NOT IN ('add_partitions', 'add_partition', 'add_sketch_tables')
+    WHERE p.pronamespace = to_regnamespace('facerec') AND p.proname NOT IN ('add_partitions', 'add_partition', 'add_sketch_triggers')
       AND NOT has_function_privilege('facerec_serve', p.oid, 'EXECUTE')
 ) AS lacking;
 

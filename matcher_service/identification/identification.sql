@@ -212,18 +212,18 @@ ORDER BY CASE WHEN NOT :by_id::boolean THEN candidate.distance END, candidate.pe
 -- name: begin_scan
 -- The probes of a scan: :face_ids has the id of a stored face for each probe that is one, else null, and :encodings the
 -- probes' vectors, concatenated. Returns a row per probe, in order: the stored face's vector, the probe's sketch while
--- there are sketches, the collection, and the numbers of blocks to scan. Reading the rotation keeps its table, and the
--- tables with it, as they are until the transaction ends. Primary key of collection; face (face_id); all of rotation.
+-- sketches are complete and kept by triggers, the collection, and the numbers of blocks to scan. The tables that it reads
+-- are not rewritten until the transaction ends. Primary key of collection; face (face_id); all of rotation.
 SELECT c.space,
        c.identify_threshold,
        c.calibration_id,
-       c.sketch_max_distance,
+       CASE WHEN sketched.use THEN c.sketch_max_distance END AS sketch_max_distance,
        facerec.estimated_rows('face', :collection_id) AS collection_faces,
        pg_relation_size('facerec.:"face"') / current_setting('block_size')::bigint AS face_blocks,
        pg_relation_size('facerec.:"sketch"') / current_setting('block_size')::bigint AS sketch_blocks,
        CASE WHEN probe.face_id IS NOT NULL THEN target.encoding END AS encoding,
        CASE
-           WHEN c.sketch_max_distance IS NOT NULL AND target.encoding IS NOT NULL
+           WHEN sketched.use AND target.encoding IS NOT NULL
                THEN ARRAY(SELECT -(r.axis <#> target.encoding) FROM facerec.:"rotation" r ORDER BY r.number)::vector
        END AS sketch
 FROM facerec.collection c
@@ -239,6 +239,9 @@ CROSS JOIN LATERAL (
            END AS encoding
     OFFSET 0
 ) target
+CROSS JOIN LATERAL (
+    SELECT c.sketch_max_distance >= 0 AND facerec.has_sketch_triggers(:collection_id) AS use OFFSET 0
+) sketched
 LEFT JOIN LATERAL (SELECT FROM facerec.:"sketch" s LIMIT 1) locked ON true
 WHERE c.collection_id = :collection_id
 ORDER BY probe.number;
@@ -317,8 +320,8 @@ WITH near AS MATERIALIZED (
     FROM (
         SELECT DISTINCT probe.number, near.person_key
         FROM near
-        JOIN probe ON near.sketch IS NULL
-                   OR halfvec_l2_squared_distance(near.sketch, probe.sketch) <= probe.max_sketch_distance
+        JOIN probe ON halfvec_l2_squared_distance(near.sketch, probe.sketch) <= probe.max_sketch_distance
+                   OR near.sketch IS NULL AND probe.encoding IS NOT NULL
     ) left_over
     JOIN probe USING (number)
     CROSS JOIN LATERAL (

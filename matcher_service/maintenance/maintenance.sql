@@ -384,12 +384,12 @@ VACUUM (FULL, VERBOSE) pg_catalog.pg_statistic;
 SELECT pg_relation_filenode('pg_catalog.pg_statistic');
 
 -- name: mark_vacuumed
-UPDATE facerec.erasure SET vacuum_time = clock_timestamp()
+UPDATE facerec.erasure SET vacuum_time = clock_timestamp(), with_sketches = true
 WHERE collection_id = :collection_id AND erasure_id = ANY (:erasure_ids::uuid[]) AND vacuum_time IS NULL;
 
 -- name: mark_scrubbed
 UPDATE facerec.erasure
-SET vacuum_time = coalesce(vacuum_time, clock_timestamp()), scrub_time = clock_timestamp()
+SET vacuum_time = coalesce(vacuum_time, clock_timestamp()), scrub_time = clock_timestamp(), with_sketches = true
 WHERE collection_id = :collection_id AND erasure_id = ANY (:erasure_ids::uuid[]);
 
 -- name: record_step
@@ -401,11 +401,14 @@ SET success_time = CASE WHEN :failed = 0 THEN clock_timestamp() ELSE success_tim
 WHERE step = :step;
 
 -- name: get_sketch_policy
--- The size of a collection, and its sketches: whether there is a rotation, and whether they are complete.
+-- The size of a collection, and its sketches: whether there is a rotation, whether triggers keep them, whether they are
+-- complete, and how many are null. Sketch (person_key) where they are null.
 SELECT facerec.estimated_rows('face', :collection_id) AS faces,
        facerec.estimated_rows('person', :collection_id) AS persons,
        EXISTS (SELECT FROM facerec.:"rotation") AS has_rotation,
        EXISTS (SELECT FROM facerec.:"sketch") AS has_sketches,
+       facerec.has_sketch_triggers(:collection_id) AS has_triggers,
+       (SELECT count(*) FROM facerec.:"sketch" s WHERE s.sketch IS NULL) AS null_sketches,
        c.sketch_max_distance,
        extract(epoch FROM now() - c.sketch_time)::float8 AS age_seconds
 FROM facerec.collection c
@@ -419,14 +422,21 @@ CROSS JOIN LATERAL (
     SELECT f.encoding
     FROM facerec.:"face" f
     WHERE f.collection_id = :collection_id AND f.person_key = picked.person_key AND f.expire_time > now()
-      AND vector_norm(f.encoding) <= 2
     ORDER BY random()
     LIMIT 1
 ) f;
 
 -- name: lock_sketches
--- Waits for the transactions that have written faces, and keeps others from doing so until the transaction ends.
+-- Waits for the transactions whose triggers have run, and keeps others from running theirs until the transaction ends.
 SELECT pg_advisory_xact_lock(hashtextextended(:'face', 0));
+
+-- name: lock_faces
+-- Waits for the transactions that write faces, and keeps others from it until the transaction ends.
+LOCK TABLE facerec.:"face" IN SHARE ROW EXCLUSIVE MODE;
+
+-- name: add_sketch_triggers
+-- Makes them, or makes them again.
+SELECT facerec.add_sketch_triggers(:collection_id);
 
 -- name: add_axes
 -- The rotation, of axes by number. From the commit on, triggers add the sketches of new faces.
@@ -449,7 +459,7 @@ FROM (
 
 -- name: fill_sketches
 -- Adds the missing sketches of the faces of persons after :last_key up to :key. Under the lock of `lock_sketches`, since
--- the sketch of a face that is erased meanwhile would stay. Face (person_key, content_id), sketch (person_key).
+-- the sketch of a face that is erased meanwhile would stay. Face and sketch (person_key, content_id).
 WITH rotation AS MATERIALIZED (
     SELECT array_agg(r.axis ORDER BY r.number) AS axes FROM facerec.:"rotation" r
 ), added AS (
@@ -464,18 +474,18 @@ WITH rotation AS MATERIALIZED (
 )
 SELECT count(*) FROM added;
 
--- name: analyze_sketches
+-- name: vacuum_sketches
 VACUUM (ANALYZE) facerec.:"sketch", facerec.:"rotation";
 
 -- name: set_sketch_distance
--- From the commit on, scans up to :max_distance use the sketches.
+-- From the commit on, scans up to :max_distance use the sketches, or none if it is null, below 0 or there is no rotation.
 UPDATE facerec.collection SET sketch_max_distance = :max_distance, sketch_time = now() WHERE collection_id = :collection_id;
 
--- name: drop_rotation
--- From the commit on, neither scans nor writers use sketches.
-WITH collection AS (
-    UPDATE facerec.collection SET sketch_max_distance = NULL, sketch_time = NULL WHERE collection_id = :collection_id
-)
+-- name: unset_sketch_distance
+-- From the commit on, no scan uses the sketches.
+UPDATE facerec.collection SET sketch_max_distance = NULL, sketch_time = NULL WHERE collection_id = :collection_id;
+
+-- name: delete_rotation
 DELETE FROM facerec.:"rotation";
 
 -- name: delete_sketches
@@ -483,11 +493,17 @@ DELETE FROM facerec.:"rotation";
 DELETE FROM facerec.:"sketch";
 
 -- name: count_wrong_sketches
--- How many faces have no sketch, and how many sketches no face. Scans of both tables.
-SELECT count(*) FILTER (WHERE s.person_key IS NULL) AS missing, count(*) FILTER (WHERE f.person_key IS NULL) AS orphans
+-- How many faces have no sketch, or another than the rotation gives, and how many sketches no face. Scans of both tables.
+WITH rotation AS MATERIALIZED (
+    SELECT array_agg(r.axis ORDER BY r.number) AS axes FROM facerec.:"rotation" r
+)
+SELECT count(*) FILTER (WHERE s.person_key IS NULL) AS missing,
+       count(*) FILTER (WHERE f.person_key IS NULL) AS orphans,
+       count(*) FILTER (WHERE s.person_key = f.person_key) AS other
 FROM facerec.:"face" f
 FULL JOIN facerec.:"sketch" s ON s.person_key = f.person_key AND s.content_id = f.content_id
-WHERE s.person_key IS NULL OR f.person_key IS NULL;
+WHERE s.person_key IS NULL OR f.person_key IS NULL
+   OR s.sketch IS DISTINCT FROM facerec.sketch_of((SELECT rotation.axes FROM rotation), f.encoding);
 
 -- name: rewrite_rotation
 -- As rewrite_persons.

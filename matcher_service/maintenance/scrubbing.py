@@ -7,7 +7,7 @@ from typing import Any
 import structlog
 
 from matcher_service.maintenance.indexes import IndexBuilder
-from matcher_service.maintenance.sketches import SketchBuilder
+from matcher_service.maintenance.sketches import SketchBuilder, detach
 from matcher_service.postgres.connections.owner import lock_wait
 from matcher_service.postgres.session import Connection, Session
 
@@ -64,12 +64,13 @@ async def scrub(
     if await indexes.count_old_transactions(collection_id, max(latest, YOUNG_SECONDS)):
         log.info("scrub_postponed", collection=collection_id)
         return False
-    async with lock_wait(connection, TRY_SECONDS), connection.transaction():
+    async with lock_wait(connection, TRY_SECONDS), session.transaction():
         await session.execute("lock_tables")
+        await detach(session)
     for name in ("blank_requests", "clear_recent_enrollments"):
         await session.execute(name)
     await indexes.drop(collection_id)
-    await sketches.drop(collection_id)
+    await sketches.delete(collection_id)
     if not (
         await _rewrite_tables(session)
         and await _rewrite_statistics(session)

@@ -55,77 +55,68 @@ BEGIN
     PERFORM facerec.add_partition('person', new_collection_id);
     PERFORM facerec.add_partition('face', new_collection_id);
     PERFORM facerec.add_partition('enroll_request', new_collection_id);
-    PERFORM facerec.add_sketch_tables(new_collection_id);
+    PERFORM facerec.add_partition('rotation', new_collection_id);
+    PERFORM facerec.add_partition('sketch', new_collection_id);
 END
 $$;
 
-CREATE FUNCTION facerec.add_sketch_tables(new_collection_id text) RETURNS void
+CREATE FUNCTION facerec.add_sketch_triggers(new_collection_id text) RETURNS void
     LANGUAGE plpgsql
     AS $_$
-DECLARE
-    face     text := facerec.partition_name('face', new_collection_id);
-    sketch   text := facerec.partition_name('sketch', new_collection_id);
-    rotation text := facerec.partition_name('rotation', new_collection_id);
 BEGIN
-    PERFORM facerec.add_partition('rotation', new_collection_id);
-    PERFORM facerec.add_partition('sketch', new_collection_id);
     EXECUTE format(
         $sql$
-        CREATE FUNCTION facerec.%4$I() RETURNS trigger LANGUAGE plpgsql AS $body$
+        CREATE OR REPLACE FUNCTION facerec.%4$I() RETURNS trigger LANGUAGE plpgsql AS $body$
         BEGIN
             PERFORM facerec.enter_sketches(%1$L);
-            INSERT INTO facerec.%2$I (person_key, content_id, sketch)
+            INSERT INTO facerec.%2$I AS s (person_key, content_id, sketch)
             SELECT a.person_key, a.content_id, facerec.sketch_of(r.axes, a.encoding)
-            FROM (SELECT array_agg(axis ORDER BY number) AS axes FROM facerec.%3$I HAVING count(*) > 0) r, added a;
+            FROM (SELECT array_agg(axis ORDER BY number) AS axes FROM facerec.%3$I HAVING count(*) > 0) r, added a
+            ON CONFLICT (person_key, content_id) DO UPDATE SET sketch = excluded.sketch;
             RETURN NULL;
         END
         $body$;
-        CREATE FUNCTION facerec.%5$I() RETURNS trigger LANGUAGE plpgsql AS $body$
+        CREATE OR REPLACE FUNCTION facerec.%5$I() RETURNS trigger LANGUAGE plpgsql AS $body$
         BEGIN
             PERFORM facerec.enter_sketches(%1$L);
-            DELETE FROM facerec.%2$I s USING deleted d WHERE s.person_key = d.person_key AND s.content_id = d.content_id;
+            IF TG_OP = 'TRUNCATE' THEN
+                DELETE FROM facerec.%2$I;
+                RETURN NULL;
+            END IF;
+            DELETE FROM facerec.%2$I s
+            WHERE s.person_key = OLD.person_key AND s.content_id = OLD.content_id
+              AND NOT EXISTS (
+                  SELECT FROM facerec.%1$I f
+                  WHERE f.collection_id = OLD.collection_id AND f.person_key = OLD.person_key
+                    AND f.content_id = OLD.content_id
+              );
+            IF TG_OP = 'UPDATE' THEN
+                INSERT INTO facerec.%2$I AS s (person_key, content_id, sketch)
+                SELECT NEW.person_key, NEW.content_id, facerec.sketch_of(r.axes, NEW.encoding)
+                FROM (SELECT array_agg(axis ORDER BY number) AS axes FROM facerec.%3$I HAVING count(*) > 0) r
+                ON CONFLICT (person_key, content_id) DO UPDATE SET sketch = excluded.sketch;
+            END IF;
             RETURN NULL;
         END
         $body$;
-        CREATE FUNCTION facerec.%6$I() RETURNS trigger LANGUAGE plpgsql AS $body$
-        BEGIN
-            PERFORM facerec.enter_sketches(%1$L);
-            DELETE FROM facerec.%2$I s WHERE s.person_key = OLD.person_key AND s.content_id = OLD.content_id;
-            INSERT INTO facerec.%2$I (person_key, content_id, sketch)
-            SELECT NEW.person_key, NEW.content_id, facerec.sketch_of(r.axes, NEW.encoding)
-            FROM (SELECT array_agg(axis ORDER BY number) AS axes FROM facerec.%3$I HAVING count(*) > 0) r;
-            RETURN NULL;
-        END
-        $body$;
-        CREATE TRIGGER add_sketches AFTER INSERT ON facerec.%1$I REFERENCING NEW TABLE AS added
+        CREATE OR REPLACE TRIGGER add_sketches AFTER INSERT ON facerec.%1$I REFERENCING NEW TABLE AS added
         FOR EACH STATEMENT EXECUTE FUNCTION facerec.%4$I();
-        CREATE TRIGGER delete_sketches AFTER DELETE ON facerec.%1$I REFERENCING OLD TABLE AS deleted
-        FOR EACH STATEMENT EXECUTE FUNCTION facerec.%5$I();
-        CREATE TRIGGER replace_sketch AFTER UPDATE ON facerec.%1$I FOR EACH ROW
+        CREATE OR REPLACE TRIGGER delete_sketch AFTER DELETE ON facerec.%1$I FOR EACH ROW EXECUTE FUNCTION facerec.%5$I();
+        CREATE OR REPLACE TRIGGER replace_sketch AFTER UPDATE ON facerec.%1$I FOR EACH ROW
         WHEN (NOT record_image_eq(
             ROW(OLD.person_key, OLD.content_id, OLD.encoding), ROW(NEW.person_key, NEW.content_id, NEW.encoding)
         ))
-        EXECUTE FUNCTION facerec.%6$I();
+        EXECUTE FUNCTION facerec.%5$I();
+        CREATE OR REPLACE TRIGGER delete_sketches AFTER TRUNCATE ON facerec.%1$I EXECUTE FUNCTION facerec.%5$I();
         $sql$,
-        face, sketch, rotation,
+        facerec.partition_name('face', new_collection_id),
+        facerec.partition_name('sketch', new_collection_id),
+        facerec.partition_name('rotation', new_collection_id),
         facerec.partition_name('add_sketches', new_collection_id),
-        facerec.partition_name('delete_sketches', new_collection_id),
-        facerec.partition_name('replace_sketch', new_collection_id)
+        facerec.partition_name('change_sketch', new_collection_id)
     );
 END
 $_$;
-
-CREATE FUNCTION facerec.add_sketches_37a8eec1ce19687d132fe29051dca629() RETURNS trigger
-    LANGUAGE plpgsql
-    AS $$
-        BEGIN
-            PERFORM facerec.enter_sketches('face_37a8eec1ce19687d132fe29051dca629');
-            INSERT INTO facerec.sketch_37a8eec1ce19687d132fe29051dca629 (person_key, content_id, sketch)
-            SELECT a.person_key, a.content_id, facerec.sketch_of(r.axes, a.encoding)
-            FROM (SELECT array_agg(axis ORDER BY number) AS axes FROM facerec.rotation_37a8eec1ce19687d132fe29051dca629 HAVING count(*) > 0) r, added a;
-            RETURN NULL;
-        END
-        $$;
 
 CREATE FUNCTION facerec.audit_tag(audit_key uuid, person_id text) RETURNS bytea
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
@@ -224,26 +215,15 @@ BEGIN
         person, face, enroll_request, rotation, sketch
     );
     EXECUTE format(
-        'DROP FUNCTION facerec.%I, facerec.%I, facerec.%I',
+        'DROP FUNCTION IF EXISTS facerec.%I, facerec.%I',
         facerec.partition_name('add_sketches', old_collection_id),
-        facerec.partition_name('delete_sketches', old_collection_id),
-        facerec.partition_name('replace_sketch', old_collection_id)
+        facerec.partition_name('change_sketch', old_collection_id)
     );
     IF old_collection_id = 'default' THEN
         PERFORM facerec.create_collection(old_collection_id, 'dlib-resnet-v1/small/150x0.25');
     END IF;
 END
 $$;
-
-CREATE FUNCTION facerec.delete_sketches_37a8eec1ce19687d132fe29051dca629() RETURNS trigger
-    LANGUAGE plpgsql
-    AS $$
-        BEGIN
-            PERFORM facerec.enter_sketches('face_37a8eec1ce19687d132fe29051dca629');
-            DELETE FROM facerec.sketch_37a8eec1ce19687d132fe29051dca629 s USING deleted d WHERE s.person_key = d.person_key AND s.content_id = d.content_id;
-            RETURN NULL;
-        END
-        $$;
 
 CREATE FUNCTION facerec.enter_enrollment(collection_id text) RETURNS void
     LANGUAGE sql
@@ -271,9 +251,23 @@ CREATE FUNCTION facerec.estimated_rows(parent text, collection_id text) RETURNS 
     SET search_path TO 'pg_catalog', 'pg_temp'
     RETURN (SELECT (CASE WHEN ((c.relpages > 0) AND (c.reltuples >= (0)::double precision)) THEN ((c.reltuples / (c.relpages)::double precision) * ((pg_relation_size((c.oid)::regclass) / (current_setting('block_size'::text))::bigint))::double precision) ELSE ((pg_relation_size((c.oid)::regclass) / 640))::double precision END)::bigint AS int8 FROM pg_class c WHERE (c.oid = (to_regclass(('facerec.'::text || facerec.partition_name(estimated_rows.parent, estimated_rows.collection_id))))::oid));
 
+CREATE FUNCTION facerec.has_sketch_triggers(of_collection_id text) RETURNS boolean
+    LANGUAGE sql STABLE
+    RETURN (SELECT (count(*) = 4) FROM pg_trigger t WHERE ((t.tgrelid = (to_regclass(('facerec.'::text || facerec.partition_name('face'::text, has_sketch_triggers.of_collection_id))))::oid) AND (t.tgname = ANY (ARRAY['add_sketches'::name, 'delete_sketch'::name, 'replace_sketch'::name, 'delete_sketches'::name])) AND (t.tgenabled = ANY (ARRAY['O'::"char", 'A'::"char"]))));
+
 CREATE FUNCTION facerec.hmac_block(key uuid, pad text) RETURNS bytea
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN ((int8send((((('x'::text || substr(encode(uuid_send(key), 'hex'::text), 1, 16)))::bit(64))::bigint # ((('x'::text || repeat(pad, 8)))::bit(64))::bigint)) || int8send((((('x'::text || substr(encode(uuid_send(key), 'hex'::text), 17, 16)))::bit(64))::bigint # ((('x'::text || repeat(pad, 8)))::bit(64))::bigint))) || decode(repeat(pad, 48), 'hex'::text));
+
+CREATE FUNCTION facerec.keep_erasure_pending() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+    NEW.vacuum_time := OLD.vacuum_time;
+    NEW.scrub_time := OLD.scrub_time;
+    RETURN NEW;
+END
+$$;
 
 CREATE FUNCTION facerec.pick_centers(content_ids uuid[], encodings public.vector[]) RETURNS uuid[]
     LANGUAGE plpgsql IMMUTABLE STRICT PARALLEL SAFE
@@ -303,19 +297,6 @@ BEGIN
 END
 $$;
 
-CREATE FUNCTION facerec.replace_sketch_37a8eec1ce19687d132fe29051dca629() RETURNS trigger
-    LANGUAGE plpgsql
-    AS $$
-        BEGIN
-            PERFORM facerec.enter_sketches('face_37a8eec1ce19687d132fe29051dca629');
-            DELETE FROM facerec.sketch_37a8eec1ce19687d132fe29051dca629 s WHERE s.person_key = OLD.person_key AND s.content_id = OLD.content_id;
-            INSERT INTO facerec.sketch_37a8eec1ce19687d132fe29051dca629 (person_key, content_id, sketch)
-            SELECT NEW.person_key, NEW.content_id, facerec.sketch_of(r.axes, NEW.encoding)
-            FROM (SELECT array_agg(axis ORDER BY number) AS axes FROM facerec.rotation_37a8eec1ce19687d132fe29051dca629 HAVING count(*) > 0) r;
-            RETURN NULL;
-        END
-        $$;
-
 CREATE FUNCTION facerec.request_digest(audit_key uuid, digest bytea) RETURNS bytea
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN sha256((facerec.hmac_block(audit_key, '5c'::text) || sha256((facerec.hmac_block(audit_key, '36'::text) || digest))));
@@ -325,15 +306,8 @@ CREATE FUNCTION facerec.request_tag(request_id text) RETURNS bytea
     RETURN sha256(convert_to(request_id, 'UTF8'::name));
 
 CREATE FUNCTION facerec.sketch_of(axes public.vector[], encoding public.vector) RETURNS public.halfvec
-    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE
-    AS $$
-BEGIN
-    IF vector_norm(encoding) > 2 THEN
-        RETURN NULL;
-    END IF;
-    RETURN ARRAY(SELECT -(axis <#> encoding) FROM unnest(axes) AS axis)::halfvec(80);
-END
-$$;
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN CASE WHEN (public.vector_norm(encoding) <= (2)::double precision) THEN (ARRAY(SELECT (- (axis.axis OPERATOR(public.<#>) sketch_of.encoding)) FROM unnest(sketch_of.axes) axis(axis)))::public.halfvec(80) ELSE NULL::public.halfvec END;
 
 CREATE FUNCTION facerec.stop_enrollment(collection_id text) RETURNS void
     LANGUAGE plpgsql
@@ -483,7 +457,8 @@ CREATE TABLE facerec.erasure (
     faces bigint NOT NULL,
     delete_time timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
     vacuum_time timestamp with time zone,
-    scrub_time timestamp with time zone
+    scrub_time timestamp with time zone,
+    with_sketches boolean DEFAULT false NOT NULL
 );
 
 CREATE TABLE facerec.face (
@@ -597,6 +572,7 @@ CREATE TABLE facerec.rotation (
     axis public.vector(128) NOT NULL
 );
 ALTER TABLE ONLY facerec.rotation ALTER COLUMN axis SET STATISTICS 0;
+ALTER TABLE ONLY facerec.rotation ALTER COLUMN axis SET STORAGE PLAIN;
 
 CREATE TABLE facerec.schema_migration (
     version integer NOT NULL,
@@ -672,6 +648,9 @@ ALTER TABLE ONLY facerec.rotation
 ALTER TABLE ONLY facerec.schema_migration
     ADD CONSTRAINT schema_migration_pkey PRIMARY KEY (version);
 
+ALTER TABLE ONLY facerec.sketch
+    ADD CONSTRAINT sketch_pkey PRIMARY KEY (person_key, content_id);
+
 CREATE INDEX audit_collection ON facerec.audit USING btree (collection_id, event_id);
 
 CREATE INDEX audit_person ON facerec.audit USING btree (collection_id, person_tag, event_id) WHERE (person_tag IS NOT NULL);
@@ -684,7 +663,9 @@ CREATE INDEX erasure_unvacuumed ON facerec.erasure USING btree (delete_time) WHE
 
 CREATE INDEX face_expire_time ON facerec.face USING btree (expire_time) WHERE (expire_time < 'infinity'::timestamp with time zone);
 
-CREATE INDEX sketch_person_key_idx ON facerec.sketch USING btree (person_key);
+CREATE INDEX sketch_null ON facerec.sketch USING btree (person_key) WHERE (sketch IS NULL);
+
+CREATE TRIGGER keep_erasure_pending BEFORE UPDATE ON facerec.erasure FOR EACH ROW WHEN ((NOT new.with_sketches)) EXECUTE FUNCTION facerec.keep_erasure_pending();
 
 ALTER TABLE ONLY facerec.calibration
     ADD CONSTRAINT calibration_collection_id_fkey FOREIGN KEY (collection_id) REFERENCES facerec.collection(collection_id) ON DELETE CASCADE;
@@ -710,7 +691,7 @@ REVOKE ALL ON FUNCTION facerec.add_partition(parent text, new_collection_id text
 
 REVOKE ALL ON FUNCTION facerec.add_partitions(new_collection_id text) FROM PUBLIC;
 
-REVOKE ALL ON FUNCTION facerec.add_sketch_tables(new_collection_id text) FROM PUBLIC;
+REVOKE ALL ON FUNCTION facerec.add_sketch_triggers(new_collection_id text) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION facerec.count_try(tried_collection_id text, tried_person_key bigint, tried_caller text, tries double precision, try_seconds double precision, most_missing_seconds double precision) FROM PUBLIC;
 GRANT ALL ON FUNCTION facerec.count_try(tried_collection_id text, tried_person_key bigint, tried_caller text, tries double precision, try_seconds double precision, most_missing_seconds double precision) TO facerec_serve;

@@ -18,7 +18,7 @@ SCANS = {
     "get_sketch_policy": {"rotation", "sketch"},
     "read_axes": {"rotation"},
     "fill_sketches": {"rotation"},
-    "drop_rotation": {"rotation"},
+    "delete_rotation": {"rotation"},
     "delete_sketches": {"sketch"},
     "count_wrong_sketches": {"face", "sketch"},
     "lock_persons_past_retention": {"face"},

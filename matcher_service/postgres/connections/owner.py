@@ -40,7 +40,8 @@ async def connect(database_url: str) -> AsyncIterator[asyncpg.Connection]:
         await _set_message_language(connection)
         await _become_owner(connection)
         await connection.execute(
-            f"SET lock_timeout = '{LOCK_WAIT_SECONDS}s'; SET statement_timeout = 0; SET jit = off"
+            f"SET lock_timeout = '{LOCK_WAIT_SECONDS}s'; SET statement_timeout = 0; SET jit = off; "
+            "SET default_transaction_isolation = 'read committed'"  # each statement sees who committed before
         )
         await set_search_path(connection, schema)
         await connection.set_type_codec(

@@ -1,5 +1,6 @@
 """Exact scans by sketches find what numpy finds, and every writer of faces keeps the sketches."""
 
+import asyncio
 from typing import Any
 
 import asyncpg
@@ -224,9 +225,105 @@ async def test_a_collection_that_shrinks_loses_its_sketches(
         assert not await administrator.fetchval(f"SELECT count(*) FROM facerec.{table}")
 
 
-async def test_faces_are_written_in_read_committed_transactions_alone(
-    administrator: asyncpg.Connection, faces: Faces
+async def test_sketches_are_not_used_without_their_triggers(
+    matcher: RunningMatcher, administrator: asyncpg.Connection, database_url: str, faces: Faces
 ) -> None:
+    """As after a restore of the data alone, until `maintain` has made them again."""
+    await maintain(database_url)
+    new = PEOPLE.non_mated(1, draw=17)[0]
+    await administrator.execute(f"ALTER TABLE facerec.{FACE} DISABLE TRIGGER add_sketches")
+    await matcher.stub.Enroll(enroll("ann", encoding(new)))
+    assert await identify(matcher, [new], 0.1) == [["ann"]]
+    await maintain(database_url)
+    assert await differences(administrator) == (0, 0)
+    assert await identify(matcher, [new], 0.1) == [["ann"]]
+
+
+async def test_what_administrators_write_to_faces_keeps_the_sketches(
+    administrator: asyncpg.Connection, database_url: str, faces: Faces
+) -> None:
+    await maintain(database_url)
+    await administrator.execute("DELETE FROM facerec.face WHERE person_key % 5 = 0")
+    assert await differences(administrator) == (0, 0)
+    await administrator.execute(  # a key that one statement takes from one face and gives to another
+        f"MERGE INTO facerec.{FACE} f USING ("
+        f" SELECT person_key, (array_agg(content_id))[1] AS first FROM facerec.{FACE}"
+        " GROUP BY 1 HAVING count(*) = 2"
+        ") p ON p.person_key = f.person_key"
+        " WHEN MATCHED AND f.content_id = p.first THEN DELETE"
+        " WHEN MATCHED THEN UPDATE SET encoding = f.encoding, content_id = gen_random_uuid()"
+    )
+    assert await differences(administrator) == (0, 0)
+    await administrator.execute(
+        f"WITH gone AS (DELETE FROM facerec.{FACE} WHERE person_key % 3 = 0 RETURNING *)"
+        f" INSERT INTO facerec.{FACE} SELECT * FROM gone"
+    )
+    assert await differences(administrator) == (0, 0)
+    await administrator.execute(f"TRUNCATE facerec.{FACE}")
+    assert await differences(administrator) == (0, 0)
+
+
+async def test_sketches_of_other_vectors_are_found_and_built_again(
+    administrator: asyncpg.Connection, database_url: str, faces: Faces
+) -> None:
+    await maintain(database_url)
+    await administrator.execute(f"ALTER TABLE facerec.{FACE} DISABLE TRIGGER replace_sketch")
+    await administrator.execute(
+        f"UPDATE facerec.{FACE} f SET encoding = o.encoding FROM facerec.{FACE} o"
+        " WHERE f.person_key % 9 = 0 AND o.person_key = f.person_key + 1"
+    )
+    await administrator.execute(f"ALTER TABLE facerec.{FACE} ENABLE TRIGGER replace_sketch")
+    assert (await differences(administrator))[0] > 100
+    await maintain(database_url, recall_check_seconds=0)
+    assert await differences(administrator) == (0, 0)
+
+
+async def test_sketches_are_complete_whatever_isolation_a_database_has_by_default(
+    administrator: asyncpg.Connection, database_url: str, start_matcher: StartMatcher, faces: Faces
+) -> None:
+    name = await administrator.fetchval("SELECT current_database()")
+    await administrator.execute(
+        f"ALTER DATABASE {name} SET default_transaction_isolation = 'repeatable read'"
+    )
+    matcher = await start_matcher(database_url, scan_apart_above_faces=0)
+    new = PEOPLE.non_mated(30, draw=19)
+
+    async def write() -> None:
+        for number, vector in enumerate(new):
+            await retried(matcher.stub.Enroll, enroll(f"new{number}", encoding(vector)))
+
+    await asyncio.gather(maintain(database_url), write())
+    assert await differences(administrator) == (0, 0)
+
+
+async def test_many_vectors_too_long_for_a_sketch_have_scans_read_faces(
+    administrator: asyncpg.Connection, database_url: str, faces: Faces
+) -> None:
+    await maintain(database_url)
+    await administrator.execute(
+        f"UPDATE facerec.{FACE} SET encoding = encoding + encoding WHERE person_key % 50 = 0"
+    )
+    assert await differences(administrator) == (0, 0)
+    await maintain(database_url)
+    assert await reaches(administrator) == building.NO_DISTANCE
+
+
+async def test_an_older_releases_word_that_an_erasure_is_complete_does_not_count(
+    matcher: RunningMatcher, administrator: asyncpg.Connection, database_url: str, faces: Faces
+) -> None:
+    await matcher.stub.DeletePerson(pb.DeletePersonRequest(person_id="p4"))
+    older = "UPDATE facerec.erasure SET vacuum_time = clock_timestamp(), scrub_time = clock_timestamp()"
+    await administrator.execute(older)
+    pending = "SELECT count(*) FROM facerec.erasure WHERE vacuum_time IS NULL AND scrub_time IS NULL"
+    assert await administrator.fetchval(pending) == 1
+    await maintain(database_url, scrub=True)
+    assert await administrator.fetchval(pending) == 0
+
+
+async def test_faces_are_written_in_read_committed_transactions_alone(
+    administrator: asyncpg.Connection, database_url: str, faces: Faces
+) -> None:
+    await maintain(database_url)
     with pytest.raises(asyncpg.FeatureNotSupportedError, match="read committed"):
         async with administrator.transaction(isolation="repeatable_read"):
             await administrator.execute(f"DELETE FROM facerec.{FACE}")
