@@ -19,7 +19,7 @@ from facerec.local.folder import DataFolder
 
 START_SECONDS = 120.0  # replaying the write-ahead log of a killed server can take long
 STOP_SECONDS = 3.0
-_PORT = "5432"  # only part of the socket's name; nothing listens on TCP
+PORT = "5432"  # only part of the socket's name; nothing listens on TCP
 _SOCKET_PATH_BYTES = 103  # the limit of macOS, the shortest of the supported systems
 _SETTINGS = (
     "listen_addresses=",
@@ -96,12 +96,12 @@ class EmbeddedPostgres:
         self._check_version()
         leftovers.clear(self._cluster)
         self._make_socket_folder(user)
-        settings = [f"unix_socket_directories={self.socket_folder}", *_SETTINGS]
+        settings = [f"unix_socket_directories={self.socket_folder}", *_SETTINGS, *self._more_settings()]
         self._child = Child.spawn(
             Command(
                 name="postgres",
                 argv=(
-                    *(str(programs / "postgres"), "-D", str(self._cluster), "-p", _PORT),
+                    *(str(programs / "postgres"), "-D", str(self._cluster), "-p", PORT),
                     *(part for setting in settings for part in ("-c", setting)),
                 ),
                 env=environment(),
@@ -133,27 +133,40 @@ class EmbeddedPostgres:
             shutil.rmtree(self.socket_folder, ignore_errors=True)
         self._folder.release()
 
+    def _more_settings(self) -> list[str]:
+        """Settings of the server besides _SETTINGS, as NAME=VALUE."""
+        return []
+
     def _create(self, programs: Path, user: account.Account | None) -> None:
         unfinished = self._cluster.with_name("postgres.new")  # renamed when complete
         shutil.rmtree(unfinished, ignore_errors=True)
         unfinished.mkdir(mode=0o700)
         if user is not None:
             os.chown(unfinished, user.uid, user.gid)
-        initdb = Child.spawn(
+        self._fill(programs, user, unfinished)
+        unfinished.rename(self._cluster)
+
+    def _fill(self, programs: Path, user: account.Account | None, folder: Path) -> None:
+        """Create the cluster in an empty folder. Raises PostgresFailed."""
+        self._run(programs, user, folder, "initdb", "-D", str(folder), *_INITDB_OPTIONS)
+
+    def _run(
+        self, programs: Path, user: account.Account | None, folder: Path, program: str, *arguments: str
+    ) -> None:
+        """Run one of PostgreSQL's programs on a cluster's folder. Raises PostgresFailed."""
+        child = Child.spawn(
             Command(
-                name="initdb",
-                argv=(str(programs / "initdb"), "-D", str(unfinished), *_INITDB_OPTIONS),
+                name=program,
+                argv=(str(programs / program), *arguments),
                 env=environment(),
-                log_path=self._folder.logs / "initdb.log",
-                cwd=unfinished,
+                log_path=self._folder.logs / f"{program}.log",
+                cwd=folder,
                 account=user,
             )
         )
-        if not initdb.wait(START_SECONDS) or initdb.poll() != 0:
-            raise PostgresFailed(
-                f"cannot create a PostgreSQL cluster in {self._cluster}: {initdb.last_line()}"
-            )
-        unfinished.rename(self._cluster)
+        if not child.wait(START_SECONDS) or child.poll() != 0:
+            child.send(signal.SIGKILL)
+            raise PostgresFailed(f"{program} failed in {folder}: {child.last_line()}")
 
     def _check_version(self) -> None:
         version = leftovers.read(self._cluster / "PG_VERSION").strip()[:20] or "an unknown version"
@@ -166,7 +179,7 @@ class EmbeddedPostgres:
     def _make_socket_folder(self, user: account.Account | None) -> None:
         """Create the socket's folder; a restart uses the same one, because clients have its URL."""
         if self.socket_folder == self._cluster:
-            if len(os.fsencode(self._cluster)) + len(f"/.s.PGSQL.{_PORT}") <= _SOCKET_PATH_BYTES:
+            if len(os.fsencode(self._cluster)) + len(f"/.s.PGSQL.{PORT}") <= _SOCKET_PATH_BYTES:
                 return
             self.socket_folder = Path(
                 tempfile.mkdtemp(prefix=leftovers.SOCKET_PREFIX, dir=leftovers.SOCKET_PARENT)
@@ -205,7 +218,7 @@ def url(socket_folder: Path, database: str = "postgres", user: str = "postgres")
 
     It sets every option that variables such as PGSSLMODE, meant for other servers, could change.
     """
-    query = f"host={quote(str(socket_folder))}&port={_PORT}&sslmode=disable&target_session_attrs=any"
+    query = f"host={quote(str(socket_folder))}&port={PORT}&sslmode=disable&target_session_attrs=any"
     return f"postgresql://{quote(user)}@/{quote(database)}?{query}"
 
 
