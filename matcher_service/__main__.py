@@ -48,8 +48,9 @@ async def serve(argv: list[str]) -> None:
         connections=settings.max_connections(),
         max_request_bytes=settings.max_request_bytes,
     )
-    if why := why_unverified(settings.database_url.get_secret_value()):
-        log.warning("database_tls_unverified", why=why)
+    for url in (settings.database_url.get_secret_value(), *settings.read_urls()):
+        if why := why_unverified(url):
+            log.warning("database_tls_unverified", why=why)
     doctor.check_encoder_client(settings)
     service = MatcherService(settings)
     await service.start()

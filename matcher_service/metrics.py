@@ -35,6 +35,23 @@ REFUSED = Counter(
     "Requests refused because they waited, or would have waited, too long.",
     ("kind",),
 )
+READS = Counter(
+    "facerec_matcher_reads",
+    "Searches, calibrations, reviews and exports by the server that was read: primary or standby.",
+    ("role",),
+)
+PRIMARY_READS, STANDBY_READS = READS.labels("primary"), READS.labels("standby")
+FALLBACKS = Counter(
+    "facerec_matcher_read_fallbacks",
+    "Reads that a standby did not answer, so that another server had to, by the reason.",
+    ("reason",),
+)
+STANDBY_USABLE = Gauge("facerec_matcher_standby_usable", "1 while a standby is read from.", ("server",))
+STANDBY_LAG = Gauge(
+    "facerec_matcher_standby_lag_bytes",
+    "Bytes of the primary's log that a standby had not replayed when it was last checked.",
+    ("server",),
+)
 INDEXES = Gauge("facerec_matcher_indexes", "Collections searched by an index.")
 MIN_RECALL = Gauge(
     "facerec_matcher_index_recall_min",

@@ -56,7 +56,9 @@ class MatcherService:
         decision_repository = DecisionRepository(self._database, wait_seconds=settings.pool_wait_seconds)
         self._decisions = DecisionLog(self._database, enabled=settings.audit_decisions)
         scanner = ExactScanner(
-            self._database, wait_seconds=settings.scan_wait_seconds, scans=settings.scan_pool_size
+            self._database,
+            wait_seconds=settings.scan_wait_seconds,
+            scans=settings.scan_pool_size * max(1, len(settings.read_urls())),
         )
         search = Search(self._database, scanner, scan_apart_above_faces=settings.scan_apart_above_faces)
         tries = FailedTries(decision_repository)

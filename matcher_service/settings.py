@@ -29,6 +29,18 @@ class MatcherSettings(ServingSettings):
     when it changes, and connections of the old URL are replaced.
     """
 
+    read_database_urls: pydantic.SecretStr = pydantic.SecretStr("")
+    """URLs of streaming standbys, as database_url, separated by blanks or line ends. Identify, Calibrate,
+    MeasureRecall, ListDuplicates and ExportFaces read from one that has replayed all that was committed when
+    the call began, else from the primary. Each has connections of its own: search_pool_size, scan_pool_size
+    and transfer_pool_size, and one. A file that MATCHER_READ_DATABASE_URLS_FILE names is read again when it
+    changes.
+    """
+
+    replay_wait_seconds: float = pydantic.Field(0.05, ge=0, le=10)
+    """Maximum wait of a read for a standby to replay what is committed, in seconds; then another standby is
+    asked, or the primary."""
+
     encoder_address: str = "127.0.0.1:50051"
     """HOST:PORT of the encoder, called for requests with an image."""
 
@@ -150,8 +162,15 @@ class MatcherSettings(ServingSettings):
         return self
 
     def max_connections(self) -> int:
-        """The most connections to Postgres of one matcher: its pools', and one for readiness."""
-        return self.pool_max_size + self.scan_pool_size + self.transfer_pool_size + 1
+        """The most connections to the primary of one matcher: its pools', and one for readiness, and with
+        standbys one for the commit position.
+        """
+        standbys = bool(self.read_urls() or self.file_of("read_database_urls"))
+        return self.pool_max_size + self.scan_pool_size + self.transfer_pool_size + 1 + standbys
+
+    def read_urls(self) -> list[str]:
+        """The URLs of the standbys."""
+        return self.read_database_urls.get_secret_value().split()
 
     def encoder_security(self) -> Security:
         """The settings of the connection to the encoder."""
@@ -194,6 +213,10 @@ class MatcherSettings(ServingSettings):
             scan_wait_seconds=self.scan_wait_seconds,
             scan_timeout_seconds=self.scan_timeout_seconds,
             transfer_pool_size=self.transfer_pool_size,
+            read_urls=self.read_database_urls.get_secret_value(),
+            read_urls_file=self.file_of("read_database_urls"),
+            replay_wait_seconds=self.replay_wait_seconds,
+            standby_check_seconds=self.schema_check_seconds,
         )
 
 
@@ -214,5 +237,12 @@ SERVING = frozenset(MatcherSettings.model_fields) - _MAINTENANCE_ONLY
 MIGRATING = frozenset({"database_url"})
 MAINTAINING = _MAINTENANCE_ONLY | {"database_url", "log_level", "log_format"}
 DIAGNOSING = frozenset(name for name in SERVING if name.startswith("encoder_")) | {
-    *("database_url", "pool_max_size", "scan_pool_size", "transfer_pool_size", "log_format"),
+    *(
+        "database_url",
+        "read_database_urls",
+        "pool_max_size",
+        "scan_pool_size",
+        "transfer_pool_size",
+        "log_format",
+    ),
 }

@@ -106,11 +106,13 @@ class Calibrator:
                 )
             identify, needs = identify_point(curve, sample, faces, target)
             likely_duplicates = await _likely_duplicates(session, drawn, counter)
+        evidence = _evidence(sample, faces, target, curve, (verify, identify))
+        async with self._database.session(collection_id) as session:  # the one above may be on a standby
             stored = await session.required_row(
                 "add_calibration",
                 verify_threshold=verify.threshold,
                 identify_threshold=identify.threshold if identify else None,
-                evidence=json.dumps(_evidence(sample, faces, target, curve, (verify, identify))),
+                evidence=json.dumps(evidence),
             )
         return Calibration(
             calibration_id=stored["calibration_id"],

@@ -27,6 +27,7 @@ MatcherError
 +-- StoreUnavailable      the database cannot be used now; retry
     +-- SchemaChanged     the schema was recreated during a call that changed nothing; retry
         +-- CollectionRecreated  only the collection was
+    +-- ReadInterrupted   a standby failed during a call that only reads; retry on another server
 """
 
 from facerec.errors import FacerecError, Reason
@@ -186,6 +187,15 @@ class SchemaChanged(StoreUnavailable):
 
 class CollectionRecreated(SchemaChanged):
     """The collection was erased and recreated during a call; connections need not be replaced."""
+
+
+class ReadInterrupted(StoreUnavailable):
+    """A standby failed during statements that only read, which may be run again on another server."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "a standby of the database failed during the call; retry later", retry_after_seconds=0.1
+        )
 
 
 class ScoresWithheld(MatcherError):

@@ -67,7 +67,7 @@ class ExactScanner:
             # One snapshot for all statements: a person who is merged meanwhile is found all the same.
             async with session.transaction("repeatable_read", readonly=True):
                 scan = Scan(session, queries)
-                if short_requests.seen_within(QUIET_SECONDS):
+                if session.on_primary and short_requests.seen_within(QUIET_SECONDS):
                     return await scan.run_in_steps(short_requests)
                 return await scan.run_whole()
 

@@ -110,7 +110,7 @@ class Search:
         self, query: Query, *, lists_share: float = 1.0, acceptance_share: float = 1.0
     ) -> QueryResult:
         """Query the index with shares of its lists and acceptance threshold, or scan a small collection."""
-        async with self._database.search_session(query.collection_id) as session:
+        async with self._database.index_session(query.collection_id) as session:
             rows = await session.required_rows(
                 "identify",
                 **face_values(query.face),

@@ -32,6 +32,8 @@ from matcher_service.postgres.driver_errors import (
 )
 from matcher_service.postgres.session import Connection, Row, Session
 from matcher_service.postgres.short_requests import ShortRequests
+from matcher_service.postgres.standbys.router import ReadRouter
+from matcher_service.postgres.standbys.standby import ReadKind
 
 __all__ = ["YIELD_SECONDS", "Database", "DatabaseOptions", "Row", "Session"]
 
@@ -46,7 +48,8 @@ class Database:
     Exact scans of large collections have a pool of their own, with few connections and parallel workers, so
     that they take no connection from a call that needs a millisecond; and so has bulk work. A semaphore with
     as many permits guards each pool, so that callers share it fairly and never wait inside the pool. `check`
-    has a separate connection, so that its result does not depend on the load.
+    has a separate connection, so that its result does not depend on the load. Searches, scans, reviews and
+    exports go to a standby that has all that is committed, if there is one (ReadRouter).
     """
 
     def __init__(self, options: DatabaseOptions) -> None:
@@ -55,6 +58,7 @@ class Database:
         self._refusal = "the database has not been reached yet"
         self._renewals = 0
         self._checking = CheckConnection(lambda: self._pools.connect(CHECK_SECONDS))
+        self._reads = ReadRouter(options, lambda: self._pools.connect(CHECK_SECONDS))
         self.short_requests = ShortRequests()
         # A wait for a row's lock holds a connection for seconds, so one caller may not hold all of them.
         self._calls = FairSemaphore(
@@ -91,9 +95,11 @@ class Database:
         with translated():
             try:
                 await self._pools.open()
+                self._reads.start()
                 if self._renewals != self._pools.renewals:
                     self._renewals = self._pools.renewals
                     self._checking.close()
+                    self._reads.renew()
                 self._refusal = migrations.incompatibility(*await self._checking.run(read_schema_version))
             except NO_SCHEMA_ERRORS:
                 self._refusal = migrations.incompatibility(0, 0)
@@ -117,6 +123,7 @@ class Database:
     async def close(self) -> None:
         """Close every connection; those in use have some seconds to finish."""
         self._checking.close()
+        await self._reads.close()
         await self._pools.close()
 
     @contextlib.asynccontextmanager
@@ -150,33 +157,41 @@ class Database:
 
     @contextlib.asynccontextmanager
     async def search_session(self, collection_id: str = "") -> AsyncIterator[Session]:
-        """A session for a statement of milliseconds, such as a search by index or a page of a list. Limited
-        in number; yields to short requests. Raises as `session`.
+        """A session for a statement of milliseconds, such as a page of a list. Limited in number; yields to
+        short requests. Raises as `session`.
         """
         async with self._searches.permit():
             await self.short_requests.wait_until_idle(YIELD_SECONDS)
             async with self._session(self._pools.calls, self._calls, collection_id) as session:
                 yield session
 
+    def index_session(self, collection_id: str) -> contextlib.AbstractAsyncContextManager[Session]:
+        """As `search_session`, for a search by index: on a standby if one is fit.
+
+        Raises as `session`, and ReadInterrupted, after which the statements may be run again.
+        """
+        return self._read("index", self.search_session(collection_id), collection_id)
+
     def scan_session(
         self, collection_id: str, *, callers: Collection[str] = ()
     ) -> contextlib.AbstractAsyncContextManager[Session]:
-        """A session for an exact scan, as many as the pool has connections; `callers` as in `session`.
-
-        Raises as `session`.
+        """A session for an exact scan, as many on each server as its pool has connections; `callers` as in
+        `session`. Only reads. Raises as `index_session`.
         """
-        return self._session(self._pools.scans, self._scans, collection_id, callers=callers)
+        on_primary = self._session(self._pools.scans, self._scans, collection_id, callers=callers)
+        return self._read("scan", on_primary, collection_id, callers=callers)
 
     @contextlib.asynccontextmanager
     async def review_session(self, collection_id: str) -> AsyncIterator[Session]:
         """A session of the scan pool for Calibrate or ListDuplicates: several seconds of short statements.
-        Leaves at least one connection to scans, if there are two.
+        Leaves at least one connection to scans, if there are two. Only reads.
 
-        Raises as `session`.
+        Raises as `index_session`.
         """
+        on_primary = self._session(self._pools.scans, self._scans, collection_id, long=True)
         async with (
             self._reviews.permit(),
-            self._session(self._pools.scans, self._scans, collection_id, long=True) as session,
+            self._read("scan", on_primary, collection_id, long=True) as session,
         ):
             yield session
 
@@ -190,11 +205,43 @@ class Database:
 
     @contextlib.asynccontextmanager
     async def export_session(self, collection_id: str) -> AsyncIterator[Session]:
-        """A session for bulk work that is held while the caller reads. Leaves a connection to imports if
-        there are two, and one to other callers' exports if there are three. Raises as `session`.
+        """A session for bulk reads that is held while the caller reads. Leaves a connection to imports if
+        there are two, and one to other callers' exports if there are three. Raises as `index_session`.
         """
-        async with self._exports.permit(), self.transfer_session(collection_id, long=True) as session:
+        on_primary = self.transfer_session(collection_id, long=True)
+        async with (
+            self._exports.permit(),
+            self._read("export", on_primary, collection_id, long=True) as session,
+        ):
             yield session
+
+    @contextlib.asynccontextmanager
+    async def _read(
+        self,
+        kind: ReadKind,
+        on_primary: contextlib.AbstractAsyncContextManager[Session],
+        collection_id: str,
+        *,
+        callers: Collection[str] = (),
+        long: bool = False,
+    ) -> AsyncIterator[Session]:
+        """A session on a standby, or if none is fit the one on the primary."""
+        if self._refusal:
+            raise StoreUnavailable(self._refusal, retry_after_seconds=RETRY_UNAVAILABLE_SECONDS)
+        requested = time.perf_counter()
+        with translated():
+            async with self._reads.connection(kind, callers=callers, long=long) as found:
+                if found is None:
+                    async with on_primary as session:
+                        yield session
+                    return
+                standby, connection = found
+                async with self._measured(requested, shared=bool(callers)):
+                    try:
+                        yield Session(connection, collection_id, on_primary=False)
+                    except STALE_ERRORS as error:
+                        await self._explain(standby.pools, connection, collection_id, error)
+                        raise
 
     @contextlib.asynccontextmanager
     async def _session(
@@ -215,30 +262,44 @@ class Database:
             try:
                 connection = await acquire(pool, self._options.connect_timeout_seconds)
                 acquired = time.perf_counter()
-                # If several calls share the session, each call measures its own stages and span (Batcher).
-                span = contextlib.nullcontext() if callers else spans.part_span("postgres")
-                if not callers:
-                    metrics.POOL_SECONDS.observe(acquired - requested)
                 try:
-                    with span:
+                    async with self._measured(requested, shared=bool(callers)):
                         yield Session(connection, collection_id)
                 except STALE_ERRORS as error:
-                    await self._explain(connection, collection_id, error)
+                    await self._explain(self._pools, connection, collection_id, error)
                     raise
                 finally:
-                    if not callers:
-                        metrics.DATABASE_SECONDS.observe(time.perf_counter() - acquired)
                     await pool.release(connection, timeout=RELEASE_SECONDS)
             finally:
                 semaphore.release(
                     permit, None if long or acquired is None else time.perf_counter() - acquired
                 )
 
-    async def _explain(self, connection: Connection, collection_id: str, error: Exception) -> None:
+    @staticmethod
+    @contextlib.asynccontextmanager
+    async def _measured(requested: float, *, shared: bool) -> AsyncIterator[None]:
+        """Measure the stages of a call that has a connection now and requested it then, by perf_counter.
+
+        If several calls share the session, each measures its own stages and span (Batcher).
+        """
+        if shared:
+            yield
+            return
+        acquired = time.perf_counter()
+        metrics.POOL_SECONDS.observe(acquired - requested)
+        try:
+            with spans.part_span("postgres"):
+                yield
+        finally:
+            metrics.DATABASE_SECONDS.observe(time.perf_counter() - acquired)
+
+    async def _explain(
+        self, pools: Pools, connection: Connection, collection_id: str, error: Exception
+    ) -> None:
         try:
             await explain(connection, getattr(connection, "prepared_for", None), collection_id, error)
         except CollectionRecreated:
             raise
         except SchemaChanged:
-            await self._pools.renew()
+            await pools.renew()
             raise

@@ -13,6 +13,7 @@ from matcher_service.domain.errors import (
     CollectionRecreated,
     MatcherError,
     Overloaded,
+    ReadInterrupted,
     SchemaChanged,
     StoreUnavailable,
 )
@@ -81,6 +82,25 @@ _REPLANNED = (  # the driver dropped its prepared statement; the next attempt pr
     asyncpg.OutdatedSchemaCacheError,
 )
 
+CONFLICT_ERRORS = (  # of a read: on a standby, replay needed what it held
+    asyncpg.SerializationError,
+    asyncpg.DeadlockDetectedError,
+    asyncpg.LockNotAvailableError,
+)
+
+LOST_ERRORS = (  # of a server that can no longer be used, or not by this connection
+    OSError,  # refused, unreachable, reset; TimeoutError is one
+    DatabaseUnfit,  # from a new connection
+    asyncpg.PostgresConnectionError,
+    asyncpg.OperatorInterventionError,  # shutting down, starting, crashed
+    asyncpg.InvalidAuthorizationSpecificationError,
+    asyncpg.InvalidCatalogNameError,
+    asyncpg.InsufficientPrivilegeError,
+    asyncpg.InsufficientResourcesError,  # disk full, out of memory
+    asyncpg.InterfaceError,  # the connection was lost during a statement
+    asyncpg.InternalClientError,
+)
+
 STALE_ERRORS = (  # errors of a connection that may have cached dropped objects
     *_MISSING,
     *_REPLANNED,
@@ -114,17 +134,8 @@ def translated() -> Iterator[None]:
         ) from error
     except (
         *_MISSING,
-        DatabaseUnfit,  # from a new connection
-        OSError,  # refused, unreachable, reset; TimeoutError is one
-        asyncpg.PostgresConnectionError,
-        asyncpg.OperatorInterventionError,  # shutting down, starting, crashed
-        asyncpg.InvalidAuthorizationSpecificationError,
-        asyncpg.InvalidCatalogNameError,
-        asyncpg.InsufficientPrivilegeError,
-        asyncpg.InsufficientResourcesError,  # disk full, out of memory
+        *LOST_ERRORS,
         asyncpg.ReadOnlySQLTransactionError,  # a standby
-        asyncpg.InterfaceError,  # the connection was lost during a statement
-        asyncpg.InternalClientError,
     ) as error:
         raise _unavailable() from error
 
@@ -171,7 +182,8 @@ async def explain(
 def retried_on_schema_change(
     method: Callable[P, Coroutine[Any, Any, T]],
 ) -> Callable[P, Coroutine[Any, Any, T]]:
-    """Retry a method, up to ATTEMPTS times, if the schema or its collection was recreated during it.
+    """Retry a method, up to ATTEMPTS times, if the schema or its collection was recreated during it, or a
+    standby failed.
 
     Only for methods that change nothing when they fail: of one statement, one transaction, or only reads.
     """
@@ -179,7 +191,7 @@ def retried_on_schema_change(
     @functools.wraps(method)
     async def run(*arguments: P.args, **named: P.kwargs) -> T:
         for _ in range(ATTEMPTS - 1):
-            with contextlib.suppress(SchemaChanged):
+            with contextlib.suppress(SchemaChanged, ReadInterrupted):
                 return await method(*arguments, **named)
         return await method(*arguments, **named)
 

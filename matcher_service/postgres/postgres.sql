@@ -43,3 +43,33 @@ FROM facerec.maintenance m;
 -- name: limit_statements
 -- Limits the duration of statements until the transaction ends, as '1500ms'.
 SELECT set_config('statement_timeout', :time_limit, true);
+
+-- name: commit_position
+-- On the primary: where the last record of the write-ahead log ends (insert_lsn), up to where the log is on disk, and what
+-- tells this database from others: standbys have the same. All that is visible here now was inserted before; asynchronous
+-- commits are visible before they are flushed. The log's sizes are for the arithmetic of `positions.py`.
+SELECT pg_current_wal_insert_lsn() AS insert_lsn,
+       pg_current_wal_flush_lsn() AS flush_lsn,
+       ('x' || left(pg_walfile_name(pg_current_wal_insert_lsn()), 8))::bit(32)::integer AS timeline,
+       s.system_identifier AS system,
+       current_database() AS database,
+       current_setting('wal_block_size')::integer AS block_bytes,
+       pg_size_bytes(current_setting('wal_segment_size')) AS segment_bytes
+FROM pg_control_system() s;
+
+-- name: flush_commits
+-- On the primary: writes the log to disk up to here, as only flushed records reach a standby. It is a transaction of one
+-- small record, which waits for this server's disk and for no standby.
+SELECT set_config('synchronous_commit', 'local', true), pg_logical_emit_message(true, 'facerec', '');
+
+-- name: replay_position
+-- On a standby: up to where it has replayed the log, and which database it is a copy of. The timeline is the last one that
+-- it has replayed for certain, by its control file, which a restart point updates. lsn is null on a primary.
+SELECT pg_is_in_recovery() AS in_recovery,
+       pg_last_wal_replay_lsn() AS lsn,
+       greatest(c.timeline_id, r.min_recovery_end_timeline) AS timeline,
+       s.system_identifier AS system,
+       current_database() AS database
+FROM pg_control_system() s
+CROSS JOIN pg_control_checkpoint() c
+CROSS JOIN pg_control_recovery() r;

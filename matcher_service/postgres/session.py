@@ -18,12 +18,20 @@ class Session:
 
     Database translates the driver's errors for the connections that it lends; on other connections they are
     raised as asyncpg raises them. All methods raise TypeError if the values are not the statement's
-    parameters.
+    parameters. `on_primary` is False on a standby, where statements only read and delay no short request.
     """
 
-    def __init__(self, connection: Connection, collection_id: str = "", *, role: str = "serving") -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        collection_id: str = "",
+        *,
+        role: str = "serving",
+        on_primary: bool = True,
+    ) -> None:
         self.connection = connection
         self.collection_id = collection_id
+        self.on_primary = on_primary
         self._role = role
 
     async def row(self, name: str, *, timeout_seconds: float | None = None, **values: Any) -> Row | None:

@@ -27,6 +27,9 @@ OF_THE_CATALOG |= {
     "schema_identity",
     "tables_state",
     "limit_statements",
+    "commit_position",
+    "flush_commits",
+    "replay_position",
 }
 OTHER = "other"
 ENCODING = np.full(128, 0.1, np.float32)

@@ -104,11 +104,14 @@ def read_address(url: str) -> Address:
     )
 
 
-async def connect(url: str, *, seconds: float, **arguments: Any) -> asyncpg.Connection:
+async def connect(
+    url: str, *, seconds: float, any_server: bool = False, **arguments: Any
+) -> asyncpg.Connection:
     """Connect within `seconds`, or the URL's `connect_timeout`; `arguments` are asyncpg's.
 
     Connects to a primary, unless the URL or PGTARGETSESSIONATTRS says otherwise, so that no connection stays
-    on a standby after a failover. Raises UrlInvalid, NoPrimary, and what asyncpg raises.
+    on a standby after a failover; with `any_server` to a standby too. Raises UrlInvalid, NoPrimary, and what
+    asyncpg raises.
     """
     address = read_address(url)
     settings = dict(arguments.pop("server_settings", None) or {})
@@ -116,7 +119,9 @@ async def connect(url: str, *, seconds: float, **arguments: Any) -> asyncpg.Conn
         settings.pop("application_name", None)
     if address.trust is not None:
         arguments["ssl"] = address.trust
-    if not address.names_target and not os.environ.get("PGTARGETSESSIONATTRS"):
+    if any_server:
+        arguments["target_session_attrs"] = "any"
+    elif not address.names_target and not os.environ.get("PGTARGETSESSIONATTRS"):
         arguments["target_session_attrs"] = "primary"
     try:
         return await asyncpg.connect(

@@ -33,7 +33,8 @@ SERVING_ROLE = "facerec_serve"
 class DatabaseOptions:
     """The database and how it is used. Times are in seconds, sizes in connections.
 
-    `url_file` is the file that `url` was read from, if any: it is read again when it changes.
+    `url_file` is the file that `url` was read from, if any: it is read again when it changes. `read_urls` are
+    the URLs of standbys, separated by blanks or line ends, and `read_urls_file` their file alike.
     """
 
     url: str
@@ -50,6 +51,10 @@ class DatabaseOptions:
     scan_wait_seconds: float = 5.0
     scan_timeout_seconds: float = 30.0
     transfer_pool_size: int = 3
+    read_urls: str = ""
+    read_urls_file: Path | None = None
+    replay_wait_seconds: float = 0.05
+    standby_check_seconds: float = 1.0
 
 
 class PreparedConnection(asyncpg.Connection):
@@ -64,11 +69,13 @@ class Pools:
     """Three pools for one URL: for short requests, for exact scans, and for bulk work.
 
     Every session acts as the role facerec_serve, whatever its login, so it cannot change the schema.
-    `renewals` counts how often all connections were replaced.
+    `renewals` counts how often all connections were replaced. `standby` is the number of a standby whose URL
+    the options have, by which the metrics name its pools; 0 for the primary, which is then searched for.
     """
 
-    def __init__(self, options: DatabaseOptions) -> None:
+    def __init__(self, options: DatabaseOptions, *, standby: int = 0) -> None:
         self._options = options
+        self._standby = standby
         self._url = DatabaseUrl(options.url, options.url_file)
         self.calls: asyncpg.Pool | None = None
         self.scans: asyncpg.Pool | None = None
@@ -84,7 +91,7 @@ class Pools:
         if self.calls is not None and self.scans is not None and self.transfers is not None:
             return self.calls
         options = self._options
-        connection = await address.connect(self._url.text, seconds=options.connect_timeout_seconds)
+        connection = await self._connect()
         try:
             await check_server(connection)
             await check_extension(connection)
@@ -141,7 +148,10 @@ class Pools:
     async def _connect(self, *_: Any, **arguments: Any) -> asyncpg.Connection:
         await self._refresh_url()
         return await address.connect(
-            self._url.text, seconds=self._options.connect_timeout_seconds, **arguments
+            self._url.text,
+            seconds=self._options.connect_timeout_seconds,
+            any_server=self._standby > 0,
+            **arguments,
         )
 
     def _session(self, statement_seconds: float, workers: int) -> dict[str, str]:
@@ -172,6 +182,8 @@ class Pools:
             init=functools.partial(_prepare, statement_seconds=statement_seconds),
             reset=_keep,
         )
+        if self._standby:
+            name = f"standby{self._standby}_{name}"
         metrics.CONNECTIONS.labels(name, "open").set_function(pool.get_size)
         metrics.CONNECTIONS.labels(name, "most").set_function(pool.get_max_size)
         metrics.CONNECTIONS.labels(name, "used").set_function(lambda: pool.get_size() - pool.get_idle_size())

@@ -1,0 +1,1 @@
+"""Reads from streaming standbys that are as fresh as the primary's: docs/consistency.md."""

@@ -1,0 +1,208 @@
+"""One standby: its connections, whether it can be read from, and the reads on it."""
+
+import asyncio
+import contextlib
+import dataclasses
+import time
+from collections.abc import AsyncIterator, Collection
+from typing import Final, Literal, TypeAlias
+
+import asyncpg
+import structlog
+
+from matcher_service import metrics
+from matcher_service.admission import FairSemaphore
+from matcher_service.domain.errors import MatcherError, ReadInterrupted
+from matcher_service.postgres.connections.check_connection import CheckConnection
+from matcher_service.postgres.connections.pools import DatabaseOptions, Pools
+from matcher_service.postgres.driver_errors import CONFLICT_ERRORS, LOST_ERRORS
+from matcher_service.postgres.session import Connection
+from matcher_service.postgres.standbys.positions import Position, Replay, Unfit, why_unfit
+from matcher_service.postgres.statements import load
+
+ReadKind: TypeAlias = Literal["index", "scan", "export"]
+"""The kind of a read, each with connections of its own: milliseconds, a scan or review, a whole export."""
+
+ANSWER_SECONDS: Final = 0.25  # a healthy server says in a millisecond what it has replayed
+ACQUIRE_SECONDS: Final = 1.0  # for a connection, which may have to be opened
+RELEASE_SECONDS: Final = 1.0
+_POLL_SECONDS: Final = 0.001, 0.01  # between two questions for what is replayed: the first, and the longest
+
+log = structlog.get_logger(__name__)
+
+
+class StandbyUnfit(Exception):
+    """The standby cannot answer this read; nothing was read."""
+
+    def __init__(self, reason: Unfit) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class Standby:
+    """Lends connections that have replayed a position of the primary's log.
+
+    `unfit` is why nothing is read from it, None if it is read from: a failure of a read sets it, and a
+    `check` that succeeds clears it. `in_flight` counts the reads on it, waiting ones included.
+    """
+
+    def __init__(self, number: int, url: str, options: DatabaseOptions) -> None:
+        """`number` tells it from other standbys in logs and metrics. Raises UrlInvalid."""
+        self.number = number
+        self.url = url
+        self.unfit: Unfit | None = Unfit.UNAVAILABLE
+        self.in_flight = 0
+        own = dataclasses.replace(
+            options, url=url, url_file=None, pool_min_size=0, pool_max_size=options.search_pool_size
+        )
+        self.pools = Pools(own, standby=number)
+        self._wait_seconds = options.replay_wait_seconds
+        self._checking = CheckConnection(lambda: self.pools.connect(ACQUIRE_SECONDS))
+        self._reading: set[asyncio.Timeout] = set()
+        self._semaphores: dict[ReadKind, FairSemaphore] = {
+            "index": FairSemaphore(
+                options.search_pool_size, wait_seconds=options.pool_wait_seconds, kind="index"
+            ),
+            "scan": FairSemaphore(
+                options.scan_pool_size, wait_seconds=options.scan_wait_seconds, kind="scan"
+            ),
+            "export": FairSemaphore(
+                options.transfer_pool_size, wait_seconds=options.pool_wait_seconds, kind="export"
+            ),
+        }
+        self._lag = metrics.STANDBY_LAG.labels(str(number))
+        self._usable = metrics.STANDBY_USABLE.labels(str(number))
+        self._usable.set(0)
+
+    async def check(self, position: Position) -> None:
+        """Find out whether it can be read from; it is read from until a read or a check fails."""
+        try:
+            async with asyncio.timeout(ACQUIRE_SECONDS):
+                await self.pools.open()
+            async with asyncio.timeout(ACQUIRE_SECONDS + self._wait_seconds):
+                await self._checking.run_once(lambda connection: self._check_replay(connection, position))
+        except StandbyUnfit as unfit:
+            self.exclude(unfit.reason)
+        except TimeoutError:
+            self.exclude(Unfit.UNRESPONSIVE)
+        except Exception as error:
+            self.exclude(Unfit.UNAVAILABLE, type(error).__name__)
+        else:
+            if self.unfit is not None:
+                log.info("standby_usable", server=self.number)
+            self.unfit = None
+            self._usable.set(1)
+
+    def exclude(self, reason: Unfit, error: str = "") -> None:
+        """Read nothing more from it until a check succeeds; ends the reads on a server that hangs."""
+        if self.unfit is not reason:
+            log.warning("standby_excluded", server=self.number, why=str(reason), error=error)
+        self.unfit = reason
+        self._usable.set(0)
+        if reason is Unfit.UNRESPONSIVE:
+            for scope in self._reading:
+                if not scope.expired():
+                    scope.reschedule(asyncio.get_running_loop().time())
+
+    async def close(self) -> None:
+        """Close every connection; those in use have some seconds to finish."""
+        self._checking.close()
+        await self.pools.close()
+        for gauge in (metrics.STANDBY_LAG, metrics.STANDBY_USABLE):
+            with contextlib.suppress(KeyError):
+                gauge.remove(str(self.number))
+
+    @contextlib.asynccontextmanager
+    async def connection(
+        self, kind: ReadKind, position: Position, *, callers: Collection[str] = (), long: bool = False
+    ) -> AsyncIterator[Connection]:
+        """A connection whose next snapshot has all that is committed at `position`.
+
+        Raises StandbyUnfit before it lends one, Overloaded, and ReadInterrupted while it is used.
+        """
+        self.in_flight += 1
+        try:
+            permit = await self._semaphores[kind].acquire(callers)
+            acquired = time.perf_counter()
+            try:
+                async with self._acquired(kind) as connection:
+                    await self._confirm(connection, position)
+                    async with self._interruptible(connection):
+                        yield connection
+            finally:
+                seconds = time.perf_counter() - acquired
+                self._semaphores[kind].release(permit, None if long else seconds)
+        finally:
+            self.in_flight -= 1
+
+    @contextlib.asynccontextmanager
+    async def _acquired(self, kind: ReadKind) -> AsyncIterator[Connection]:
+        pools = {"index": self.pools.calls, "scan": self.pools.scans, "export": self.pools.transfers}
+        if (pool := pools[kind]) is None:
+            raise StandbyUnfit(Unfit.UNAVAILABLE)
+        try:
+            connection = await pool.acquire(timeout=ACQUIRE_SECONDS)
+        except LOST_ERRORS as error:
+            raise StandbyUnfit(_reason(error)) from error
+        try:
+            yield connection
+        finally:
+            await pool.release(connection, timeout=RELEASE_SECONDS)
+
+    async def _confirm(self, connection: Connection, position: Position) -> None:
+        """Check the connection's server. Its own statement: the snapshot of the read is taken after it."""
+        try:
+            await self._check_replay(connection, position)
+        except LOST_ERRORS as error:
+            connection.terminate()
+            raise StandbyUnfit(_reason(error)) from error
+
+    async def _check_replay(self, connection: Connection, position: Position) -> None:
+        """Wait a moment until all is replayed. Raises StandbyUnfit, TimeoutError, what the driver raises."""
+        ends = time.monotonic() + self._wait_seconds
+        pause, longest = _POLL_SECONDS
+        while True:
+            async with asyncio.timeout(self._wait_seconds + ANSWER_SECONDS):
+                row = await connection.fetchrow(load()["replay_position"].text)
+            assert row is not None
+            replay = Replay.of(row)
+            self._lag.set(max(0, position.lsn - (replay.lsn or 0)))
+            reason = why_unfit(position, replay)
+            if reason is None:
+                return
+            left = ends - time.monotonic()
+            if reason is not Unfit.LAGGING or left <= 0:
+                raise StandbyUnfit(reason)
+            await asyncio.sleep(min(pause, left))
+            pause = min(2 * pause, longest)
+
+    @contextlib.asynccontextmanager
+    async def _interruptible(self, connection: Connection) -> AsyncIterator[None]:
+        """Turn failures of the server into ReadInterrupted, and exclude it."""
+        scope = asyncio.timeout(None)
+        try:
+            async with scope:
+                self._reading.add(scope)
+                try:
+                    yield
+                finally:
+                    self._reading.discard(scope)
+        except (
+            MatcherError,
+            asyncpg.QueryCanceledError,
+        ):  # the latter at the statement's timeout, as anywhere
+            raise
+        except (*CONFLICT_ERRORS, *LOST_ERRORS) as error:
+            reason = _reason(error)
+            metrics.FALLBACKS.labels(reason).inc()
+            if reason is not Unfit.CONFLICT:
+                connection.terminate()
+                if not scope.expired():
+                    self.exclude(reason, type(error).__name__)
+            raise ReadInterrupted from error
+
+
+def _reason(error: BaseException) -> Unfit:
+    if isinstance(error, CONFLICT_ERRORS):
+        return Unfit.CONFLICT
+    return Unfit.UNRESPONSIVE if isinstance(error, TimeoutError) else Unfit.UNAVAILABLE
