@@ -11,10 +11,11 @@ from pathlib import Path
 
 from facerec.local import environment, ports
 from facerec.local.child import Child, Command
-from facerec.local.errors import MigrationFailed, ServiceFailed
+from facerec.local.errors import MigrationFailed, ServiceFailed, VariableRefused
 from facerec.local.folder import DataFolder
 from facerec.local.postgres import EmbeddedPostgres
 from facerec.local.service import MISUSE_STATUS, CommandService, describe, stop_together
+from facerec.local.standby import EmbeddedStandby, copy_folder, remove_copies
 from facerec.local.supervisor import Supervisor
 from facerec.local.termination import Terminated, Termination
 from facerec.serving.server.address import Address
@@ -28,13 +29,17 @@ ENCODER, MATCHER = "facerec.encoder.v1.EncoderService", "facerec.matcher.v1.Matc
 
 @dataclass(frozen=True, slots=True)
 class StackOptions:
-    """Where the stack keeps its data and listens; an empty `database_url` means the embedded PostgreSQL."""
+    """Where the stack keeps its data and listens; an empty `database_url` means the embedded PostgreSQL.
+
+    `standbys` is the number of its standbys, which the matcher reads from.
+    """
 
     data_dir: Path
     encoder_address: str
     matcher_address: str
     database_url: str = ""
     insecure: bool = False
+    standbys: int = 0
 
 
 def run(
@@ -59,6 +64,10 @@ class Stack:
 
     def __init__(self, options: StackOptions, cleanup: ExitStack, say: Callable[[str], None]) -> None:
         environment.check(os.environ)
+        if options.standbys and options.database_url:
+            raise VariableRefused(
+                "--standbys are of the embedded PostgreSQL: leave out --database-url or them"
+            )
         self._options = options
         insecure = options.insecure
         self._encoder_address = ports.check(
@@ -69,8 +78,12 @@ class Stack:
         )
         self._folder = DataFolder.claim(options.data_dir)
         cleanup.callback(self._folder.release)
+        remove_copies(self._folder.path)  # of a stack that was killed
         self._postgres = EmbeddedPostgres(self._folder)
         cleanup.callback(self._postgres.stop)
+        cleanup.callback(remove_copies, self._folder.path)
+        self._standbys = ExitStack()
+        cleanup.callback(self._standbys.close)
         self._services: list[CommandService] = []
         cleanup.callback(lambda: stop_together(self._services))
         self._supervisor = Supervisor(say)
@@ -79,11 +92,11 @@ class Stack:
         """Start all processes, call `ready`, and keep them running."""
         self._serve("encoder", self._encoder_address, {})
         owning_url, serving_url = self._prepare_database()
-        self._serve(
-            "matcher",
-            self._matcher_address,
-            {"DATABASE_URL": serving_url, "ENCODER_ADDRESS": str(ports.from_here(self._encoder_address))},
-        )
+        settings = {"DATABASE_URL": serving_url}
+        if self._options.standbys:
+            settings["READ_DATABASE_URLS"] = " ".join(self._start_standbys())
+        settings["ENCODER_ADDRESS"] = str(ports.from_here(self._encoder_address))
+        self._serve("matcher", self._matcher_address, settings)
         self._wait_until_serving()
         settings = {"DATABASE_URL": owning_url, "MAINTAIN_ONCE": "false"}  # the supervisor restarts what ends
         self._supervise(self._command("matcher", "maintain", settings))
@@ -103,6 +116,18 @@ class Stack:
         owning_url = database.create(self._postgres)
         self._migrate(owning_url)
         return owning_url, database.create_login(self._postgres)
+
+    def _start_standbys(self) -> list[str]:
+        """Copy the database to each standby and start it; returns their URLs for serving."""
+        from facerec.local import database  # noqa: PLC0415 - as above
+
+        urls = []
+        for number in range(1, self._options.standbys + 1):
+            standby = EmbeddedStandby.copy(copy_folder(self._folder.path, number), self._postgres, number)
+            self._standbys.callback(standby.stop)
+            self._supervisor.add(standby)
+            urls.append(standby.url(database.NAME, database.LOGIN_ROLE))
+        return urls
 
     def _serve(self, name: str, address: Address, settings: Mapping[str, str]) -> None:
         listening = {"ADDRESS": str(address), "GRACE_SECONDS": str(GRACE_SECONDS)}

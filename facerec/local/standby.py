@@ -83,6 +83,26 @@ class EmbeddedStandby(EmbeddedPostgres):
         (folder / f".s.PGSQL.{PORT}.lock").unlink(missing_ok=True)
 
 
+def copy_folder(data_dir: Path, number: int) -> Path:
+    """The folder of a standby of the server in `data_dir`."""
+    return data_dir / f"standby-{number}"
+
+
+def remove_copies(data_dir: Path) -> None:
+    """Remove the standbys' folders in `data_dir`, which hold copies of all data; ends orphaned servers.
+
+    Raises FolderInUse while another process uses one, and FolderUnusable.
+    """
+    for path in data_dir.glob("standby-*"):
+        folder = DataFolder.claim(path)
+        try:
+            if folder.cluster.exists():
+                leftovers.clear(folder.cluster)
+        finally:
+            folder.release()
+        shutil.rmtree(path)
+
+
 def _quoted(value: str) -> str:
     """A value of a connection string, quoted as libpq reads it."""
     escaped = value.replace("\\", "\\\\").replace("'", "\\'")

@@ -30,6 +30,12 @@ def up(
     insecure: Annotated[
         bool, typer.Option("--insecure", help="Listen in plain text on addresses other machines can reach.")
     ] = False,
+    standbys: Annotated[
+        int,
+        typer.Option(
+            min=0, max=8, help="Standbys of the embedded PostgreSQL that searches read; each copies all data."
+        ),
+    ] = 0,
 ) -> None:
     """Run both services on this machine, until Ctrl-C.
 
@@ -47,6 +53,7 @@ def up(
         matcher_address=matcher_address,
         database_url=database_url,
         insecure=insecure,
+        standbys=standbys,
     )
     try:
         stack.run(options, ready=_report, say=_say)

@@ -107,6 +107,24 @@ def test_people_are_kept_however_the_stack_ended(data_dir: Path, myself: Runner)
             end(up)
 
 
+def test_searches_are_answered_by_standbys_whose_copies_go_with_the_stack(
+    data_dir: Path, myself: Runner
+) -> None:
+    standby = data_dir / "standby-1"
+    with running(myself, data_dir, "--standbys", "2") as up, MatcherClient(up.matcher) as matcher:
+        assert [path.name for path in sorted(data_dir.glob("standby-*"))] == ["standby-1", "standby-2"]
+        matcher.enroll("ann", ANN)
+        assert matcher.identify(ANN).faces[0].candidates[0].person_id == "ann"
+        kill_and_await(up, str(standby), "PostgreSQL standby1 was ended by SIGKILL: starting it again")
+        wait_until((standby / "postgres" / "postmaster.pid").exists)
+        kill_everything(up)
+    assert (standby / "postgres").exists()
+    with running(myself, data_dir) as up, MatcherClient(up.matcher) as matcher:
+        assert matcher.identify(ANN).faces[0].candidates[0].person_id == "ann"
+        end_politely(up)
+    assert not standby.exists()
+
+
 def test_a_killed_process_is_restarted_and_the_stack_works(data_dir: Path, myself: Runner) -> None:
     with running(myself, data_dir) as up, MatcherClient(up.matcher) as matcher:
         matcher.enroll("ann", ANN)
