@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequen
 
 from facerec.contract import DIMENSIONS
 from matcher_service.audit.changes import Action, Change, append_event
-from matcher_service.domain.errors import Overloaded
+from matcher_service.domain.errors import Overloaded, ReadInterrupted, SchemaChanged, StoreUnavailable
 from matcher_service.postgres.database import Database, Row
 from matcher_service.postgres.driver_errors import retried_on_schema_change
 from matcher_service.postgres.vectors import read_vectors
@@ -34,6 +34,14 @@ class _Position:
     after_face_id: uuid.UUID | None
 
 
+@dataclasses.dataclass
+class _Progress:
+    """What an export has done so far: its audit event, and anything written."""
+
+    audited: bool = False
+    written: bool = False
+
+
 class Exporter:
     """Exports faces. Each export holds a connection of the transfer pool until it ends."""
 
@@ -51,15 +59,30 @@ class Exporter:
         late = "read it faster, or raise export_timeout_seconds"
         message = f"the export took longer than {self._export_seconds:g} s: {late}"
         async with limit(self._export_seconds, message):
-            await self._export(collection_id, write)
+            await self._export(collection_id, write, _Progress())
 
-    async def _export(self, collection_id: str, write: Write) -> None:
+    @retried_on_schema_change
+    async def _export(self, collection_id: str, write: Write, progress: "_Progress") -> None:
+        """Export from one snapshot, or until a part of it is written from another one on another server."""
+        try:
+            await self._export_snapshot(collection_id, write, progress)
+        except (ReadInterrupted, SchemaChanged) as error:
+            if not progress.written:
+                raise
+            raise StoreUnavailable(
+                "the database server that the export read from failed: start the export again",
+                retry_after_seconds=error.retry_after_seconds,
+            ) from error
+
+    async def _export_snapshot(self, collection_id: str, write: Write, progress: "_Progress") -> None:
         async with (
             self._database.export_session(collection_id) as session,
             session.transaction("repeatable_read", readonly=True),
         ):
             collection = await session.required_row("begin_export")
-            await self._append_event(collection_id)
+            if not progress.audited:
+                await self._append_event(collection_id)
+                progress.audited = True
             after = _Position("", None, None)
             while rows := await session.rows(
                 "export_faces", **dataclasses.asdict(after), max_rows=EXPORT_FACES
@@ -67,6 +90,7 @@ class Exporter:
                 after = _Position(rows[-1]["person_id"], rows[-1]["create_time"], rows[-1]["face_id"])
                 for faces in _messages([row for row in rows if row["face_id"] is not None]):
                     async with limit(STALLED_SECONDS, f"the export was not read for {STALLED_SECONDS:g} s"):
+                        progress.written = True
                         await write(collection["space"], _chunk(faces))
 
     @retried_on_schema_change

@@ -27,7 +27,7 @@ class Unfit(enum.StrEnum):
 class Position:
     """The end of the primary's log when it was read; `flushed` is whether the disk has it all.
 
-    `lsn` is in bytes, comparable on one `timeline` of one `system` (pg_control_system); `database` is its name.
+    `lsn` is in bytes, comparable on one `timeline` of one `system` (pg_control_system); `database` is a name.
     """
 
     system: int

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import dataclasses
 import time
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Collection, Iterator
 from typing import Final, Literal, TypeAlias
 
 import asyncpg
@@ -58,7 +58,7 @@ class Standby:
         self.pools = Pools(own, standby=number)
         self._wait_seconds = options.replay_wait_seconds
         self._checking = CheckConnection(lambda: self.pools.connect(ACQUIRE_SECONDS))
-        self._reading: set[asyncio.Timeout] = set()
+        self._reading: set[Connection] = set()
         self._semaphores: dict[ReadKind, FairSemaphore] = {
             "index": FairSemaphore(
                 options.search_pool_size, wait_seconds=options.pool_wait_seconds, kind="index"
@@ -100,9 +100,8 @@ class Standby:
         self.unfit = reason
         self._usable.set(0)
         if reason is Unfit.UNRESPONSIVE:
-            for scope in self._reading:
-                if not scope.expired():
-                    scope.reschedule(asyncio.get_running_loop().time())
+            for connection in tuple(self._reading):
+                _close(connection)
 
     async def close(self) -> None:
         """Close every connection; those in use have some seconds to finish."""
@@ -127,7 +126,7 @@ class Standby:
             try:
                 async with self._acquired(kind) as connection:
                     await self._confirm(connection, position)
-                    async with self._interruptible(connection):
+                    with self._interruptible(connection):
                         yield connection
             finally:
                 seconds = time.perf_counter() - acquired
@@ -154,7 +153,7 @@ class Standby:
         try:
             await self._check_replay(connection, position)
         except LOST_ERRORS as error:
-            connection.terminate()
+            _close(connection)
             raise StandbyUnfit(_reason(error)) from error
 
     async def _check_replay(self, connection: Connection, position: Position) -> None:
@@ -176,30 +175,31 @@ class Standby:
             await asyncio.sleep(min(pause, left))
             pause = min(2 * pause, longest)
 
-    @contextlib.asynccontextmanager
-    async def _interruptible(self, connection: Connection) -> AsyncIterator[None]:
+    @contextlib.contextmanager
+    def _interruptible(self, connection: Connection) -> Iterator[None]:
         """Turn failures of the server into ReadInterrupted, and exclude it."""
-        scope = asyncio.timeout(None)
+        self._reading.add(connection)
         try:
-            async with scope:
-                self._reading.add(scope)
-                try:
-                    yield
-                finally:
-                    self._reading.discard(scope)
-        except (
-            MatcherError,
-            asyncpg.QueryCanceledError,
-        ):  # the latter at the statement's timeout, as anywhere
-            raise
+            yield
+        except (MatcherError, asyncpg.QueryCanceledError):
+            raise  # the latter is the statement's timeout, as on the primary
         except (*CONFLICT_ERRORS, *LOST_ERRORS) as error:
             reason = _reason(error)
+            if self.unfit is Unfit.UNRESPONSIVE:  # `exclude` has closed the connection
+                reason = Unfit.UNRESPONSIVE
             metrics.FALLBACKS.labels(reason).inc()
             if reason is not Unfit.CONFLICT:
-                connection.terminate()
-                if not scope.expired():
-                    self.exclude(reason, type(error).__name__)
+                _close(connection)
+                self.exclude(reason, type(error).__name__)
             raise ReadInterrupted from error
+        finally:
+            self._reading.discard(connection)
+
+
+def _close(connection: Connection) -> None:
+    """Close a connection without waiting for the server; a statement that runs on it fails at once."""
+    with contextlib.suppress(asyncpg.InterfaceError):  # it is closed already
+        connection.terminate()
 
 
 def _reason(error: BaseException) -> Unfit:

@@ -1,25 +1,21 @@
 """Reads from a standby are as fresh as the primary's, whatever the standby lacks."""
 
 import asyncio
-import itertools
 from collections.abc import Iterator
 
 import asyncpg
 import pytest
-from prometheus_client import REGISTRY
 
 from facerec.matcher.v1 import matcher_pb2 as pb
 from matcher_service.postgres.database import Database
 from matcher_service.postgres.standbys import read_index, standby
 from matcher_service.postgres.standbys.positions import Position
 from matcher_service.postgres.statements import load, partition_name
-from tests.e2e.matcher.requests import encoding, enroll, vectors
+from tests.e2e.matcher.reading import enroll_next, fallbacks, is_found_at_once, reading, reads, usable
+from tests.e2e.matcher.requests import encoding, vectors
 from tests.fixtures.matcher import RunningMatcher, StartMatcher
 from tests.fixtures.standbys import Replication, fetch, replicated
 from tests.fixtures.waiting import until
-
-FACES = vectors(400, seed=18)
-_numbers = itertools.count()
 
 
 @pytest.fixture(scope="module")
@@ -32,36 +28,6 @@ def servers() -> Iterator[Replication]:
 async def matcher(start_matcher: StartMatcher, servers: Replication) -> RunningMatcher:
     """A matcher that reads from the standby, for 10 s if need be."""
     return await reading(start_matcher, servers, replay_wait_seconds=10)
-
-
-async def reading(
-    start_matcher: StartMatcher, servers: Replication, **settings: float | str
-) -> RunningMatcher:
-    """A matcher that has found its standbys."""
-    started = await start_matcher(servers.primary.url(), read_database_urls=servers.read_urls, **settings)
-    await until(lambda: all(usable(each + 1) for each in range(len(servers.standbys))))
-    return started
-
-
-def usable(number: int) -> bool:
-    return REGISTRY.get_sample_value("facerec_matcher_standby_usable", {"server": str(number)}) == 1
-
-
-def reads(role: str) -> float:
-    return REGISTRY.get_sample_value("facerec_matcher_reads_total", {"role": role}) or 0
-
-
-def fallbacks(reason: str) -> float:
-    return REGISTRY.get_sample_value("facerec_matcher_read_fallbacks_total", {"reason": reason}) or 0
-
-
-async def is_found_at_once(matcher: RunningMatcher) -> bool:
-    """Whether a person who was just enrolled is identified by the next call."""
-    number = next(_numbers)
-    probe = encoding(FACES[number])
-    await matcher.stub.Enroll(enroll(f"p{number}", probe))
-    found = await matcher.stub.Identify(pb.IdentifyRequest(probes=[probe]))
-    return [each.person_id for each in found.faces[0].candidates] == [f"p{number}"]
 
 
 async def test_a_standby_finds_everybody_who_was_enrolled_before_the_call(matcher: RunningMatcher) -> None:
@@ -148,7 +114,7 @@ async def test_an_idle_primary_at_the_start_of_a_page_of_its_log_keeps_no_standb
 ) -> None:
     """The next record begins after the page's header, where replay gets only with that record."""
     assert await is_found_at_once(matcher)
-    probe = pb.IdentifyRequest(probes=[encoding(FACES[0])])
+    probe = pb.IdentifyRequest(probes=[encoding(vectors(1)[0])])
 
     async def idle_at_the_start_of_a_page() -> bool:
         """Read once there; False where the server has written something meanwhile."""
@@ -170,13 +136,12 @@ async def test_what_is_replayed_between_the_check_and_the_snapshot_is_in_the_ans
     database: Database = matcher.service._database
     async with database.scan_session("default") as session:
         assert not session.on_primary
-        number = next(_numbers)
-        await matcher.stub.Enroll(enroll(f"p{number}", encoding(FACES[number])))
+        person_id, _ = await enroll_next(matcher)
         await servers.caught_up(servers.standbys[0])
         async with session.transaction("repeatable_read", readonly=True):
             table = partition_name("person", "default")
             found = await session.connection.fetchval(
-                f"SELECT count(*) FROM facerec.{table} WHERE person_id = $1", f"p{number}"
+                f"SELECT count(*) FROM facerec.{table} WHERE person_id = $1", person_id
             )
     assert found == 1
 

@@ -1,0 +1,301 @@
+"""A standby that misbehaves costs no call: it goes on elsewhere, and the standby comes back by itself."""
+
+import asyncio
+import signal
+from collections.abc import Awaitable, Callable, Iterator
+
+import pytest
+
+from facerec.matcher.v1 import matcher_pb2 as pb
+from matcher_service.audit.changes import Change, append_event
+from matcher_service.domain.errors import ReadInterrupted, StoreUnavailable
+from matcher_service.postgres.database import Database, Session
+from matcher_service.postgres.driver_errors import retried_on_schema_change
+from matcher_service.postgres.standbys import standby as standby_module
+from matcher_service.postgres.standbys.positions import Position, Replay, Unfit
+from matcher_service.postgres.statements import partition_name
+from matcher_service.transfer import exporter as exporter_module
+from matcher_service.transfer.chunks import Chunk
+from matcher_service.transfer.exporter import Exporter
+from tests.e2e.matcher.reading import (
+    enroll_next,
+    fallbacks,
+    identify,
+    is_found_at_once,
+    reading,
+    reads,
+    standbys,
+    usable,
+)
+from tests.fixtures.matcher import RunningMatcher, StartMatcher
+from tests.fixtures.standbys import Replication, fetch, kill, replicated, send
+from tests.fixtures.waiting import until
+
+LONG = "SELECT pg_sleep(25)"  # less than a statement may take, and more than any test waits
+
+
+@pytest.fixture(scope="module")
+def servers() -> Iterator[Replication]:
+    with replicated() as replication:
+        yield replication
+
+
+@pytest.fixture
+def own_servers() -> Iterator[Replication]:
+    """Servers that the test may break for good."""
+    with replicated() as replication:
+        yield replication
+
+
+@pytest.fixture
+async def matcher(start_matcher: StartMatcher, servers: Replication) -> RunningMatcher:
+    return await reading(start_matcher, servers)
+
+
+class Reading:
+    """A read that never ends on a standby, and says which server ended it; `begun` once it reads there."""
+
+    def __init__(self, matcher: RunningMatcher) -> None:
+        self._database: Database = matcher.service._database
+        self.begun = asyncio.Event()
+        self.task = asyncio.create_task(self._read())
+
+    @retried_on_schema_change
+    async def _read(self) -> str:
+        async with self._database.scan_session("default") as session:
+            if session.on_primary:
+                return "primary"
+            async with session.transaction("repeatable_read", readonly=True):
+                await session.required_row("get_collection")
+                self.begun.set()
+                await session.connection.execute(LONG)
+        return "standby"
+
+
+async def hang(servers: Replication) -> None:
+    send(servers.standbys[0], signal.SIGSTOP)
+
+
+async def go_on(servers: Replication) -> None:
+    send(servers.standbys[0], signal.SIGCONT)
+
+
+async def crash(servers: Replication) -> None:
+    kill(servers.standbys[0])
+
+
+async def restart(servers: Replication) -> None:
+    servers.standbys[0].start()
+
+
+async def conflict(servers: Replication) -> None:
+    """Remove rows that a snapshot on the standby sees, and have replay wait for nobody."""
+    for statement in ("ALTER SYSTEM SET max_standby_streaming_delay = 0", "SELECT pg_reload_conf()"):
+        await fetch(servers.standbys[0], statement)
+    table = f"facerec.{partition_name('face', 'default')}"
+    await fetch(servers.primary, f"UPDATE {table} SET external_ref = external_ref || '.'")
+    await fetch(servers.primary, f"VACUUM {table}")
+
+
+async def nothing(servers: Replication) -> None:
+    """It is well already."""
+
+
+Step = Callable[[Replication], Awaitable[None]]
+
+
+@pytest.mark.parametrize(
+    ("fail", "reason", "recover"),
+    [
+        (hang, "unresponsive", go_on),
+        (crash, "unavailable", restart),
+        (conflict, "conflict", nothing),
+    ],
+)
+async def test_a_read_goes_on_elsewhere_and_the_standby_comes_back(
+    matcher: RunningMatcher, servers: Replication, fail: Step, reason: str, recover: Step
+) -> None:
+    assert await is_found_at_once(matcher)
+    before = fallbacks(reason)
+    read = Reading(matcher)
+    await read.begun.wait()
+    await fail(servers)
+    try:
+        assert await read.task == "primary"
+        assert fallbacks(reason) > before
+        assert await is_found_at_once(matcher)
+    finally:
+        await recover(servers)
+    await until(lambda: usable(1))
+    answered = reads("standby")
+    assert await is_found_at_once(matcher)
+    assert reads("standby") > answered
+
+
+async def test_a_read_that_begins_while_a_standby_hangs_goes_on_elsewhere(
+    start_matcher: StartMatcher, servers: Replication
+) -> None:
+    matcher = await reading(start_matcher, servers, schema_check_seconds=60)  # so that the read notices first
+    person_id, probe = await enroll_next(matcher)
+    assert await identify(matcher, probe) == [person_id]
+    before = fallbacks("unresponsive")
+    await hang(servers)
+    try:
+        assert await identify(matcher, probe) == [person_id]
+        assert fallbacks("unresponsive") == before + 1
+        assert not usable(1)
+        assert await identify(matcher, probe) == [person_id]
+        assert fallbacks("unresponsive") == before + 1
+    finally:
+        await go_on(servers)
+
+
+async def test_the_standby_with_the_fewest_reads_in_flight_is_read_from(
+    start_matcher: StartMatcher, own_servers: Replication
+) -> None:
+    own_servers.add()
+    matcher = await reading(start_matcher, own_servers)
+    database: Database = matcher.service._database
+
+    def in_flight() -> list[int]:
+        return sorted(each.in_flight for each in standbys(matcher))
+
+    async with database.scan_session("default"):
+        assert in_flight() == [0, 1]
+        async with database.scan_session("default"), database.scan_session("default"):
+            assert in_flight() == [1, 2]
+            async with database.scan_session("default"):
+                assert in_flight() == [2, 2]
+    assert in_flight() == [0, 0]
+
+
+async def test_an_export_that_a_standby_breaks_off_is_refused_and_not_continued_from_another_snapshot(
+    matcher: RunningMatcher, servers: Replication
+) -> None:
+    await enroll_next(matcher)
+    exporter = Exporter(matcher.service._database, export_seconds=60)
+    chunks: list[Chunk] = []
+
+    async def write(space: str, chunk: Chunk) -> None:
+        chunks.append(chunk)
+        await crash(servers)
+
+    try:
+        with pytest.raises(StoreUnavailable) as refusal:
+            await exporter.export("default", write)
+        assert not isinstance(refusal.value, ReadInterrupted)
+        assert refusal.value.retry_after_seconds
+        assert len(chunks) == 1
+    finally:
+        await restart(servers)
+    await until(lambda: usable(1))
+
+
+async def test_an_export_that_a_standby_breaks_off_before_anything_is_sent_goes_on_elsewhere(
+    matcher: RunningMatcher, servers: Replication, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    person_id, _ = await enroll_next(matcher)
+    exporter = Exporter(matcher.service._database, export_seconds=60)
+    persons: list[str] = []
+    events = 0
+
+    async def write(space: str, chunk: Chunk) -> None:
+        persons.extend(chunk.person_ids)
+
+    async def append_and_crash(session: Session, change: Change) -> None:
+        nonlocal events
+        events += 1
+        await append_event(session, change)
+        await crash(servers)
+
+    monkeypatch.setattr(exporter_module, "append_event", append_and_crash)
+    try:
+        await exporter.export("default", write)
+    finally:
+        await restart(servers)
+    assert person_id in persons
+    assert len(persons) == len(set(persons))
+    assert events == 1
+    await until(lambda: usable(1))
+
+
+async def test_one_that_was_promoted_is_not_read_from(
+    start_matcher: StartMatcher, own_servers: Replication
+) -> None:
+    matcher = await reading(start_matcher, own_servers, schema_check_seconds=60)
+    assert await is_found_at_once(matcher)
+    before = fallbacks("promoted")
+    own_servers.standbys[0].promote()
+    assert [await is_found_at_once(matcher) for _ in range(3)] == [True] * 3
+    assert fallbacks("promoted") == before + 1
+    [promoted] = standbys(matcher)
+    assert promoted.unfit is Unfit.PROMOTED
+
+
+async def test_a_standby_of_another_system_is_not_read_from(
+    start_matcher: StartMatcher, servers: Replication, own_servers: Replication
+) -> None:
+    matcher = await start_matcher(servers.primary.url(), read_database_urls=own_servers.read_urls)
+    await until(lambda: standbys(matcher)[0].unfit is Unfit.OTHER_DATABASE)
+    assert await is_found_at_once(matcher)
+
+
+@pytest.fixture
+async def diverged(start_matcher: StartMatcher, own_servers: Replication) -> tuple[RunningMatcher, pb.Probe]:
+    """A matcher of a promoted standby, which reads from one that has replayed more of the old primary's log;
+    and the face of a person whom only that one has.
+    """
+    ahead, behind = own_servers.standbys[0], own_servers.add()
+    await own_servers.caught_up(behind)
+    kill(behind)
+    old = await start_matcher(own_servers.primary.url())
+    for _ in range(20):
+        _, probe = await enroll_next(old)
+    await own_servers.caught_up(ahead)
+    kill(own_servers.primary)
+    behind.start()
+    behind.promote()
+    return await start_matcher(behind.url(), read_database_urls=ahead.url()), probe
+
+
+async def test_a_standby_of_the_former_primary_is_not_read_from_however_much_it_has_replayed(
+    diverged: tuple[RunningMatcher, pb.Probe],
+) -> None:
+    matcher, lost = diverged
+    await until(lambda: standbys(matcher)[0].unfit is Unfit.OTHER_TIMELINE)
+    assert await identify(matcher, lost) == []
+
+
+async def test_without_the_timeline_it_would_pass_for_one_of_the_new_primary(
+    diverged: tuple[RunningMatcher, pb.Probe], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The planted fault: positions of any timeline are compared."""
+    matcher, lost = diverged
+
+    def by_position(position: Position, replay: Replay) -> Unfit | None:
+        return Unfit.LAGGING if replay.lsn is None or replay.lsn < position.lsn else None
+
+    monkeypatch.setattr(standby_module, "why_unfit", by_position)
+    await until(lambda: standbys(matcher)[0].unfit is None)
+    assert await identify(matcher, lost) != []
+
+
+async def test_a_standby_that_follows_the_new_primary_is_read_from_again(
+    start_matcher: StartMatcher, own_servers: Replication
+) -> None:
+    promoted, following = own_servers.standbys[0], own_servers.add()
+    await own_servers.caught_up(promoted)
+    await own_servers.caught_up(following)
+    kill(own_servers.primary)
+    promoted.promote()
+    kill(following)
+    following.follow(promoted)
+    following.start()
+    matcher = await start_matcher(promoted.url(), read_database_urls=following.url())
+    await fetch(promoted, "CHECKPOINT")
+    await own_servers.caught_up(following, promoted)
+    await fetch(following, "CHECKPOINT")  # a restart point: its control file has the new timeline now
+    await until(lambda: standbys(matcher)[0].unfit is None)
+    before = reads("standby")
+    assert await is_found_at_once(matcher)
+    assert reads("standby") > before
