@@ -27,6 +27,8 @@ MatcherError
 +-- StoreUnavailable      the database cannot be used now; retry
     +-- SchemaChanged     the schema was recreated during a call that changed nothing; retry
         +-- CollectionRecreated  only the collection was
+    +-- PrimaryChanged    the server accepts no writes any more; nothing was changed; retry
+    +-- NotReplicated     a change that no standby has confirmed, as was promised; send the request again
     +-- ReadInterrupted   a standby failed during a call that only reads; retry on another server
 """
 
@@ -187,6 +189,25 @@ class SchemaChanged(StoreUnavailable):
 
 class CollectionRecreated(SchemaChanged):
     """The collection was erased and recreated during a call; connections need not be replaced."""
+
+
+class PrimaryChanged(StoreUnavailable):
+    """The server of a connection accepts no writes, as after a failover; nothing was changed."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "the database's primary changed during the call; retry later", retry_after_seconds=0.1
+        )
+
+
+class NotReplicated(StoreUnavailable):
+    """The change is stored on the primary, and not confirmed by the standbys that are to have it."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "the database stored the change and no standby has confirmed it in time: send the request again",
+            retry_after_seconds=1.0,
+        )
 
 
 class ReadInterrupted(StoreUnavailable):

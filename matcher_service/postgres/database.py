@@ -11,7 +11,7 @@ from facerec.serving.observability import spans
 from facerec.serving.server.errors import StartError
 from matcher_service import metrics
 from matcher_service.admission import FairSemaphore, three_quarters_of
-from matcher_service.domain.errors import CollectionRecreated, SchemaChanged, StoreUnavailable
+from matcher_service.domain.errors import CollectionRecreated, PrimaryChanged, SchemaChanged, StoreUnavailable
 from matcher_service.postgres import migrations
 from matcher_service.postgres.connections.acquiring import acquire
 from matcher_service.postgres.connections.check_connection import (
@@ -20,10 +20,12 @@ from matcher_service.postgres.connections.check_connection import (
     read_maintenance_summary,
     read_schema_version,
 )
+from matcher_service.postgres.connections.confirming import confirmed
 from matcher_service.postgres.connections.pools import DatabaseOptions, Pools
 from matcher_service.postgres.driver_errors import (
     LOGIN_ERRORS,
     NO_SCHEMA_ERRORS,
+    READ_ONLY_ERRORS,
     RETRY_UNAVAILABLE_SECONDS,
     STALE_ERRORS,
     explain,
@@ -263,11 +265,15 @@ class Database:
                 connection = await acquire(pool, self._options.connect_timeout_seconds)
                 acquired = time.perf_counter()
                 try:
-                    async with self._measured(requested, shared=bool(callers)):
-                        yield Session(connection, collection_id)
+                    with confirmed(connection):
+                        async with self._measured(requested, shared=bool(callers)):
+                            yield Session(connection, collection_id)
                 except STALE_ERRORS as error:
                     await self._explain(self._pools, connection, collection_id, error)
                     raise
+                except READ_ONLY_ERRORS as error:
+                    await self._pools.renew()
+                    raise PrimaryChanged from error
                 finally:
                     await pool.release(connection, timeout=RELEASE_SECONDS)
             finally:

@@ -13,6 +13,7 @@ from matcher_service.domain.errors import (
     CollectionRecreated,
     MatcherError,
     Overloaded,
+    PrimaryChanged,
     ReadInterrupted,
     SchemaChanged,
     StoreUnavailable,
@@ -47,6 +48,9 @@ LOGIN_ERRORS = (
 
 NO_SCHEMA_ERRORS = (asyncpg.UndefinedTableError, asyncpg.InvalidSchemaNameError)
 """The schema does not exist."""
+
+READ_ONLY_ERRORS = (asyncpg.ReadOnlySQLTransactionError,)
+"""The server is a standby, or accepts no writes."""
 
 PRIVILEGE_ERRORS = (asyncpg.InsufficientPrivilegeError,)
 """The role lacks a privilege."""
@@ -135,7 +139,7 @@ def translated() -> Iterator[None]:
     except (
         *_MISSING,
         *LOST_ERRORS,
-        asyncpg.ReadOnlySQLTransactionError,  # a standby
+        *READ_ONLY_ERRORS,
     ) as error:
         raise _unavailable() from error
 
@@ -182,8 +186,8 @@ async def explain(
 def retried_on_schema_change(
     method: Callable[P, Coroutine[Any, Any, T]],
 ) -> Callable[P, Coroutine[Any, Any, T]]:
-    """Retry a method, up to ATTEMPTS times, if the schema or its collection was recreated during it, or a
-    standby failed.
+    """Retry a method, up to ATTEMPTS times, if the schema or its collection was recreated during it, the
+    primary became a standby, or a standby failed.
 
     Only for methods that change nothing when they fail: of one statement, one transaction, or only reads.
     """
@@ -191,7 +195,7 @@ def retried_on_schema_change(
     @functools.wraps(method)
     async def run(*arguments: P.args, **named: P.kwargs) -> T:
         for _ in range(ATTEMPTS - 1):
-            with contextlib.suppress(SchemaChanged, ReadInterrupted):
+            with contextlib.suppress(SchemaChanged, PrimaryChanged, ReadInterrupted):
                 return await method(*arguments, **named)
         return await method(*arguments, **named)
 

@@ -57,6 +57,14 @@ SELECT pg_current_wal_insert_lsn() AS insert_lsn,
        pg_size_bytes(current_setting('wal_segment_size')) AS segment_bytes
 FROM pg_control_system() s;
 
+-- name: primary_identity
+-- Which cluster a server has, and its timeline, which every promotion raises; null on a standby.
+SELECT s.system_identifier AS system,
+       CASE WHEN NOT pg_is_in_recovery()
+           THEN ('x' || left(pg_walfile_name(pg_current_wal_insert_lsn()), 8))::bit(32)::integer
+       END AS timeline
+FROM pg_control_system() s;
+
 -- name: flush_commits
 -- On the primary: writes the log to disk up to here, as only flushed records reach a standby. It is a transaction of one
 -- small record, which waits for this server's disk and for no standby.

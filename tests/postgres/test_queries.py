@@ -28,6 +28,7 @@ OF_THE_CATALOG |= {
     "tables_state",
     "limit_statements",
     "commit_position",
+    "primary_identity",
     "flush_commits",
     "replay_position",
 }

@@ -5,19 +5,24 @@ translated, ignored if they only tune libpq, or refused in one line. No message 
 password.
 """
 
+import asyncio
 import dataclasses
+import functools
 import ipaddress
 import os
 import re
 import ssl
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import asyncpg
 
 from facerec.serving.server.errors import StartError
+from matcher_service.postgres.connections.servers import first_connected, split_servers
+
+Accept: TypeAlias = Callable[[asyncpg.Connection], Awaitable[bool]]
 
 SCHEMES = ("postgresql", "postgres")
 _LOGIN = re.compile(r"(?:[^\s%\[\]]|%[0-9A-Fa-f]{2})*")
@@ -59,10 +64,11 @@ class NoPrimary(ConnectionError):
 class Address:
     """A URL in the driver's form.
 
-    `connect_seconds` is None without a `connect_timeout`; `trust` is None if the URL has all TLS settings.
+    `servers` has a URL for each host. `connect_seconds` is None without a `connect_timeout`; `trust` is None
+    if the URL has all TLS settings.
     """
 
-    url: str = dataclasses.field(repr=False)
+    servers: Sequence[str] = dataclasses.field(repr=False)
     connect_seconds: float | None = None
     trust: ssl.SSLContext | None = None
     names_application: bool = False
@@ -89,29 +95,33 @@ def read_address(url: str) -> Address:
             "[ as %5B and ] as %5D, and no blank"
         )
     parameters = _read_parameters(query)
-    if not re.fullmatch(r"[\d,]*", parameters.get("port", "")):
-        raise UrlInvalid(
-            "port in the database's URL must be a number, or one for each host, joined by commas"
-        )
+    _check_ports(parameters)
     seconds = _take_seconds(parameters)
     trust = _take_trust(parameters)
     _check_files(parameters)
-    # The driver reads a plus as a space, which libpq does not.
-    query = "&".join(f"{name}={value.replace('+', '%2B')}" for name, value in parameters.items())
-    text = f"postgresql://{login}{at}{hosts}/{database}" + (f"?{query}" if query else "")
+    servers = [
+        f"postgresql://{login}{at}{host}/{database}{_query(each)}"
+        for host, each in split_servers(hosts, parameters)
+    ]
     return Address(
-        text, seconds, trust, "application_name" in parameters, "target_session_attrs" in parameters
+        servers, seconds, trust, "application_name" in parameters, "target_session_attrs" in parameters
     )
 
 
+def _query(parameters: Mapping[str, str]) -> str:
+    # The driver reads a plus as a space, which libpq does not.
+    query = "&".join(f"{name}={value.replace('+', '%2B')}" for name, value in parameters.items())
+    return f"?{query}" if query else ""
+
+
 async def connect(
-    url: str, *, seconds: float, any_server: bool = False, **arguments: Any
+    url: str, *, seconds: float, any_server: bool = False, accept: Accept | None = None, **arguments: Any
 ) -> asyncpg.Connection:
     """Connect within `seconds`, or the URL's `connect_timeout`; `arguments` are asyncpg's.
 
     Connects to a primary, unless the URL or PGTARGETSESSIONATTRS says otherwise, so that no connection stays
-    on a standby after a failover; with `any_server` to a standby too. Raises UrlInvalid, NoPrimary, and what
-    asyncpg raises.
+    on a standby after a failover; with `any_server` to a standby too. A server that `accept` refuses is
+    passed over. Raises UrlInvalid, NoPrimary, and what asyncpg raises.
     """
     address = read_address(url)
     settings = dict(arguments.pop("server_settings", None) or {})
@@ -123,10 +133,24 @@ async def connect(
         arguments["target_session_attrs"] = "any"
     elif not address.names_target and not os.environ.get("PGTARGETSESSIONATTRS"):
         arguments["target_session_attrs"] = "primary"
-    try:
-        return await asyncpg.connect(
-            address.url, timeout=address.connect_seconds or seconds, server_settings=settings, **arguments
+    limit = address.connect_seconds or seconds
+
+    async def attempt(server_url: str) -> asyncpg.Connection:
+        connection: asyncpg.Connection = await asyncpg.connect(
+            server_url, timeout=limit, server_settings=settings, **arguments
         )
+        try:
+            if accept is None or await accept(connection):
+                return connection
+        except BaseException:
+            connection.terminate()
+            raise
+        connection.terminate()
+        raise asyncpg.TargetServerAttributeNotMatched
+
+    try:
+        async with asyncio.timeout(limit):
+            return await first_connected([functools.partial(attempt, each) for each in address.servers])
     except asyncpg.TargetServerAttributeNotMatched:
         raise NoPrimary("the URL leads to no primary: every server of it that answers is a standby") from None
 
@@ -178,6 +202,15 @@ def _check_known(name: str) -> None:
     hint = _HINTS.get(name, "leave it out, or write a setting of the server's as options=-c%20NAME%3DVALUE")
     shown = name if re.fullmatch(r"[A-Za-z_.]{1,40}", name) else "of that name"
     raise UrlInvalid(f"the database's URL has a parameter {shown} that is not supported: {hint}")
+
+
+def _check_ports(parameters: Mapping[str, str]) -> None:
+    port = parameters.get("port", "")
+    hosts = unquote(parameters.get("host", "")).count(",") + 1
+    if not re.fullmatch(r"[\d,]*", port) or ("host" in parameters and port.count(",") + 1 not in (1, hosts)):
+        raise UrlInvalid(
+            "port in the database's URL must be a number, or one for each host, joined by commas"
+        )
 
 
 def _take_seconds(parameters: dict[str, str]) -> float | None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import asyncpg
+import structlog
 
 from matcher_service import metrics
 from matcher_service.postgres.connections import address
@@ -27,6 +28,8 @@ PREPARE_SECONDS = (
     3.0  # for each query that prepares a connection, even if the limit of a call's statements is shorter
 )
 SERVING_ROLE = "facerec_serve"
+
+log = structlog.get_logger(__name__)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,6 +84,7 @@ class Pools:
         self.scans: asyncpg.Pool | None = None
         self.transfers: asyncpg.Pool | None = None
         self.renewals = 0
+        self._primary: asyncpg.Record | None = None
 
     async def open(self) -> asyncpg.Pool:
         """Open the pools that are not open; returns the pool of short requests.
@@ -151,8 +155,27 @@ class Pools:
             self._url.text,
             seconds=self._options.connect_timeout_seconds,
             any_server=self._standby > 0,
+            accept=None if self._standby else self._accept,
             **arguments,
         )
+
+    async def _accept(self, connection: asyncpg.Connection) -> bool:
+        """Whether a server may be used: not one that was the primary before a promotion, and is back.
+
+        Where it is another one than before, the connections to that one are replaced.
+        """
+        found = await connection.fetchrow(load()["primary_identity"].text)
+        known = self._primary
+        if found is None or found["timeline"] is None:  # a standby, which the URL must have asked for
+            return True
+        if known is not None and found != known:
+            if found["system"] == known["system"] and found["timeline"] < known["timeline"]:
+                log.warning("former_primary_refused", timeline=found["timeline"], newest=known["timeline"])
+                return False
+            log.warning("primary_changed", timeline=found["timeline"], before=known["timeline"])
+            await self.renew()
+        self._primary = found
+        return True
 
     def _session(self, statement_seconds: float, workers: int) -> dict[str, str]:
         """The settings of each session."""

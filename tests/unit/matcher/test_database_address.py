@@ -60,9 +60,6 @@ KEPT = {  # what hosted services and libpq's own pages write, and what the drive
     "postgresql://u@[2001:db8::1]/facerec": "postgresql://u@[2001:db8::1]/facerec",
     "postgresql://u@%2Frun%2Fpostgresql/facerec": "postgresql://u@%2Frun%2Fpostgresql/facerec",
     "postgresql:///facerec?host=/tmp&port=5433": "postgresql:///facerec?host=/tmp&port=5433",
-    "postgresql://a:1,b:2/facerec?target_session_attrs=read-write": (
-        "postgresql://a:1,b:2/facerec?target_session_attrs=read-write"
-    ),
     "postgresql://u:p@h/d?sslmode=require&channel_binding=prefer": "postgresql://u:p@h/d?sslmode=require",
     "postgresql://u:p@h/d?ssl=true": "postgresql://u:p@h/d?sslmode=require",
     "postgresql://u:p@h/d?sslmode=require&options=endpoint%3Dep-cool": (
@@ -108,7 +105,7 @@ REFUSED = {
 
 @pytest.mark.parametrize("url", KEPT)
 def test_url_forms_of_libpq_are_converted_for_the_driver(url: str) -> None:
-    assert read_address(url).url == KEPT[url]
+    assert read_address(url).servers == [KEPT[url]]
 
 
 @pytest.mark.parametrize("url", REFUSED)
@@ -141,3 +138,32 @@ def test_a_verified_server_takes_the_file_of_its_ca(monkeypatch: pytest.MonkeyPa
     root.parent.mkdir()
     root.write_text("")
     read_address("postgresql://u:p@h/d?sslmode=verify-full")
+
+
+SPLIT = {
+    "postgresql://u@a:1,b:2/d?target_session_attrs=read-write": [
+        "postgresql://u@a:1/d?target_session_attrs=read-write",
+        "postgresql://u@b:2/d?target_session_attrs=read-write",
+    ],
+    "postgresql://u@/d?host=/a,/b&port=1,2": [
+        "postgresql://u@/d?host=/a&port=1",
+        "postgresql://u@/d?host=/b&port=2",
+    ],
+    "postgresql://u@/d?host=a%2Cb&port=7": [
+        "postgresql://u@/d?host=a&port=7",
+        "postgresql://u@/d?host=b&port=7",
+    ],
+    "postgresql://u@a,b/d?target_session_attrs=prefer-standby": [
+        "postgresql://u@a,b/d?target_session_attrs=prefer-standby"
+    ],
+}
+
+
+@pytest.mark.parametrize("url", SPLIT)
+def test_each_of_several_hosts_is_a_server(url: str) -> None:
+    assert read_address(url).servers == SPLIT[url]
+
+
+def test_ports_must_be_as_many_as_hosts() -> None:
+    with pytest.raises(UrlInvalid, match="one for each host"):
+        read_address("postgresql://u@/d?host=/a,/b,/c&port=1,2")
