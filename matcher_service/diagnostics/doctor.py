@@ -6,6 +6,7 @@ from facerec.client import AsyncEncoderClient
 from facerec.errors import FacerecError, Reason
 from facerec.serving.server.diagnostics import CheckResult, check_serving, check_settings
 from facerec.serving.server.errors import StartError
+from matcher_service.diagnostics.replication import examine_replication
 from matcher_service.diagnostics.restored import examine_newer_extension, examine_restored
 from matcher_service.postgres import migrations
 from matcher_service.postgres.connections.address import connect, why_not_connected, why_unverified
@@ -49,8 +50,9 @@ def _check(settings: MatcherSettings) -> None:
 
 
 async def _examine_database(settings: MatcherSettings) -> AsyncIterator[CheckResult]:
-    if why := why_unverified(settings.database_url.get_secret_value()):
-        yield CheckResult("certificate", "warn", why)
+    for url in (settings.database_url.get_secret_value(), *settings.read_urls()):
+        if why := why_unverified(url):
+            yield CheckResult("certificate", "warn", why)
     try:
         connection = await connect(settings.database_url.get_secret_value(), seconds=_CONNECT_SECONDS)
     except (StartError, ValueError, *CONNECTING_ERRORS) as error:
@@ -68,6 +70,8 @@ async def _examine_database(settings: MatcherSettings) -> AsyncIterator[CheckRes
             yield schema
             if schema.state == "ok":
                 for result in await examine_restored(connection):
+                    yield result
+                async for result in examine_replication(connection, settings):
                     yield result
         yield await _examine_connections(connection, settings)
     finally:

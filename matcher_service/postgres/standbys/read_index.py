@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 import asyncpg
 
 from matcher_service.postgres.connections.check_connection import CheckConnection
+from matcher_service.postgres.session import Connection
 from matcher_service.postgres.standbys.positions import Position
 from matcher_service.postgres.statements import load
 
@@ -61,7 +62,7 @@ class ReadIndex:
             self._task = None
 
 
-async def read_position(connection: asyncpg.Connection) -> Position:
+async def read_position(connection: Connection) -> Position:
     """Read the position, and write the log to disk up to there: until then it reaches no standby."""
     row = await connection.fetchrow(load()["commit_position"].text)
     assert row is not None

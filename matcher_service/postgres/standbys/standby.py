@@ -162,9 +162,7 @@ class Standby:
         pause, longest = _POLL_SECONDS
         while True:
             async with asyncio.timeout(self._wait_seconds + ANSWER_SECONDS):
-                row = await connection.fetchrow(load()["replay_position"].text)
-            assert row is not None
-            replay = Replay.of(row)
+                replay = await read_replay(connection)
             self._lag.set(max(0, position.lsn - (replay.lsn or 0)))
             reason = why_unfit(position, replay)
             if reason is None:
@@ -194,6 +192,13 @@ class Standby:
             raise ReadInterrupted from error
         finally:
             self._reading.discard(connection)
+
+
+async def read_replay(connection: Connection) -> Replay:
+    """What the connection's server has replayed."""
+    row = await connection.fetchrow(load()["replay_position"].text)
+    assert row is not None
+    return Replay.of(row)
 
 
 def _close(connection: Connection) -> None:

@@ -8,12 +8,14 @@ import pytest
 
 from facerec.matcher.v1 import matcher_pb2 as pb
 from matcher_service.audit.changes import Change, append_event
+from matcher_service.diagnostics.doctor import examine
 from matcher_service.domain.errors import ReadInterrupted, StoreUnavailable
 from matcher_service.postgres.database import Database, Session
 from matcher_service.postgres.driver_errors import retried_on_schema_change
 from matcher_service.postgres.standbys import standby as standby_module
 from matcher_service.postgres.standbys.positions import Position, Replay, Unfit
 from matcher_service.postgres.statements import partition_name
+from matcher_service.settings import MatcherSettings
 from matcher_service.transfer import exporter as exporter_module
 from matcher_service.transfer.chunks import Chunk
 from matcher_service.transfer.exporter import Exporter
@@ -299,3 +301,30 @@ async def test_a_standby_that_follows_the_new_primary_is_read_from_again(
     before = reads("standby")
     assert await is_found_at_once(matcher)
     assert reads("standby") > before
+
+
+async def test_doctor_says_what_a_failover_loses_and_whether_each_standby_can_be_read_from(
+    own_servers: Replication,
+) -> None:
+    async def results() -> dict[str, tuple[str, str]]:
+        settings = MatcherSettings.model_validate(
+            {
+                "database_url": own_servers.url,
+                "read_database_urls": f"{own_servers.read_urls} {own_servers.primary.url()}",
+                "encoder_address": "127.0.0.1:1",
+            }
+        )
+        return {each.subject: (each.state, each.text) async for each in examine(settings)}
+
+    found = await results()
+    assert found["replication"][0] == "warn"
+    assert "may lose the changes acknowledged last" in found["replication"][1]
+    assert found["standby 1"][0] == "ok"
+    assert (found["standby 2"][0], "it is no standby" in found["standby 2"][1]) == ("warn", True)
+    for statement in ("ALTER SYSTEM SET synchronous_standby_names = 'standby1'", "SELECT pg_reload_conf()"):
+        await fetch(own_servers.primary, statement)
+    kill(own_servers.standbys[0])
+    found = await results()
+    assert found["replication"][0] == "ok"
+    assert "once a standby of 'standby1' has written it to its disk" in found["replication"][1]
+    assert (found["standby 1"][0], "cannot connect" in found["standby 1"][1]) == ("warn", True)
