@@ -7,7 +7,7 @@ TEST_WORKERS ?= 4
 # Most modules of the packages are never imported: Python compiles the others when they are.
 INSTALL := $(PIP) install --no-compile --require-hashes --no-deps --no-build-isolation
 
-.PHONY: help install up demo test bench-matcher bench-large soak-matcher bench-encoder soak-encoder bench-import bench-reading soak-import soak-sketches soak-erasing soak-service soak-hostile bench-calibration bench-looks lint alert-rules check-alerts check-bounds check-deploy stubs schema settings-docs lock clean
+.PHONY: help install up demo test bench-matcher bench-large soak-matcher bench-encoder soak-encoder bench-import bench-reading soak-import soak-sketches soak-erasing soak-service soak-hostile bench-calibration bench-looks lint alert-rules check-alerts check-bounds check-deploy stubs schema settings-docs lock soak-standbys clean
 
 help: ## Show the targets.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -105,6 +105,9 @@ soak-erasing: $(VENV)/.dev ## Erase 100 of 10,000 people and search every byte; 
 
 soak-service: $(VENV)/.dev ## Both services: rolled, broken in a dozen ways, attacked, and left to run for 20 minutes.
 	@GRPC_VERBOSITY=NONE $(BIN)/python -m tests.soak.service
+
+soak-standbys: $(VENV)/.dev ## Break standbys under load and fail over, ROUNDS=5 times; count what is stale, lost or doubled.
+	@GRPC_VERBOSITY=NONE $(BIN)/python -m tests.soak.standbys --rounds $(or $(ROUNDS),5)
 
 soak-hostile: $(VENV)/.dev ## Attack a running pair on loopback; a figure each, and whether the promise held.
 	@GRPC_VERBOSITY=NONE $(BIN)/python -m tests.soak.hostile $(PARTS)
