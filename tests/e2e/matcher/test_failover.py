@@ -150,7 +150,7 @@ async def test_connections_to_a_primary_that_hangs_are_left_for_its_successor(
 async def test_a_primary_that_comes_back_after_a_promotion_gets_no_connection(
     servers: Replication, start_matcher: StartMatcher
 ) -> None:
-    """Nobody told it that it was succeeded, and it is the first host of the URL."""
+    """It does not know that it was succeeded, and is the first host of the URL."""
     matcher = await start_matcher(servers.url)
     await enroll_next(matcher)
     kill(servers.primary)

@@ -3,6 +3,7 @@
 import asyncio
 import signal
 from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -169,6 +170,34 @@ async def test_the_standby_with_the_fewest_reads_in_flight_is_read_from(
             async with database.scan_session("default"):
                 assert in_flight() == [2, 2]
     assert in_flight() == [0, 0]
+
+
+async def test_standbys_are_added_and_removed_by_a_file_while_the_matcher_runs(
+    start_matcher: StartMatcher, own_servers: Replication, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "urls"
+    file.write_text(own_servers.read_urls + "\n")
+    monkeypatch.setenv("MATCHER_READ_DATABASE_URLS_FILE", str(file))
+    matcher = await reading(start_matcher, own_servers)
+    [first] = standbys(matcher)
+    own_servers.add()
+
+    def replace(text: str) -> None:
+        """As a mounted secret is replaced: by another file under its name."""
+        new = tmp_path / "new"
+        new.write_text(text)
+        new.replace(file)
+
+    replace(own_servers.read_urls.replace(" ", "\n"))
+    await until(lambda: usable(2))
+    assert standbys(matcher)[0] is first
+    replace("postgresql://nothing is valid in here")
+    replace(own_servers.standbys[1].url())
+    await until(lambda: len(standbys(matcher)) == 1)
+    before = reads("standby")
+    assert await is_found_at_once(matcher)
+    assert reads("standby") > before
+    assert [each.number for each in standbys(matcher)] == [2]
 
 
 async def test_an_export_that_a_standby_breaks_off_is_refused_and_not_continued_from_another_snapshot(
