@@ -19,7 +19,8 @@ from facerec.serving.server.settings_loading import load
 from matcher_service.diagnostics import doctor
 from matcher_service.maintenance import runner
 from matcher_service.postgres import migrations
-from matcher_service.postgres.connections.address import why_failed, why_unverified
+from matcher_service.postgres.connections.address import why_failed
+from matcher_service.postgres.connections.verification import why_unverified
 from matcher_service.postgres.driver_errors import CONNECTING_ERRORS
 from matcher_service.service import MatcherService
 from matcher_service.settings import DIAGNOSING, MAINTAINING, MIGRATING, SERVING, MatcherSettings

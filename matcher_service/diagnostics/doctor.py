@@ -9,13 +9,14 @@ from facerec.serving.server.errors import StartError
 from matcher_service.diagnostics.replication import examine_replication
 from matcher_service.diagnostics.restored import examine_newer_extension, examine_restored
 from matcher_service.postgres import migrations
-from matcher_service.postgres.connections.address import connect, why_not_connected, why_unverified
+from matcher_service.postgres.connections.address import connect, why_not_connected
 from matcher_service.postgres.connections.extension import (
     check_extension,
     check_server,
     check_usage,
     server_version,
 )
+from matcher_service.postgres.connections.verification import why_unverified
 from matcher_service.postgres.driver_errors import (
     CONNECTING_ERRORS,
     NO_SCHEMA_ERRORS,

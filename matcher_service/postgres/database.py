@@ -7,11 +7,9 @@ from typing import Any
 
 import asyncpg
 
-from facerec.serving.observability import spans
 from facerec.serving.server.errors import StartError
-from matcher_service import metrics
-from matcher_service.admission import FairSemaphore, three_quarters_of
-from matcher_service.domain.errors import CollectionRecreated, PrimaryChanged, SchemaChanged, StoreUnavailable
+from matcher_service.admission import FairSemaphore
+from matcher_service.domain.errors import StoreUnavailable
 from matcher_service.postgres import migrations
 from matcher_service.postgres.connections.acquiring import acquire
 from matcher_service.postgres.connections.check_connection import (
@@ -25,14 +23,13 @@ from matcher_service.postgres.connections.pools import DatabaseOptions, Pools
 from matcher_service.postgres.driver_errors import (
     LOGIN_ERRORS,
     NO_SCHEMA_ERRORS,
-    READ_ONLY_ERRORS,
     RETRY_UNAVAILABLE_SECONDS,
-    STALE_ERRORS,
-    explain,
     retried_on_schema_change,
     translated,
 )
-from matcher_service.postgres.session import Connection, Row, Session
+from matcher_service.postgres.lending import measured, renewing
+from matcher_service.postgres.permits import Permits
+from matcher_service.postgres.session import Row, Session
 from matcher_service.postgres.short_requests import ShortRequests
 from matcher_service.postgres.standbys.router import ReadRouter
 from matcher_service.postgres.standbys.standby import ReadKind
@@ -40,7 +37,6 @@ from matcher_service.postgres.standbys.standby import ReadKind
 __all__ = ["YIELD_SECONDS", "Database", "DatabaseOptions", "Row", "Session"]
 
 RELEASE_SECONDS = 1.0  # to cancel the statement of a cancelled call; then its connection is closed
-BULK_WAIT_SECONDS = 30.0  # for a chunk of an import, which takes about a tenth of one
 YIELD_SECONDS = 0.005  # the longest wait for short requests before a statement or a step of a scan
 
 
@@ -62,30 +58,7 @@ class Database:
         self._checking = CheckConnection(lambda: self._pools.connect(CHECK_SECONDS))
         self._reads = ReadRouter(options, lambda: self._pools.connect(CHECK_SECONDS))
         self.short_requests = ShortRequests()
-        # A wait for a row's lock holds a connection for seconds, so one caller may not hold all of them.
-        self._calls = FairSemaphore(
-            options.pool_max_size,
-            wait_seconds=options.pool_wait_seconds,
-            kind="call",
-            share=three_quarters_of(options.pool_max_size),
-        )
-        self._searches = FairSemaphore(
-            options.search_pool_size, wait_seconds=options.pool_wait_seconds, kind="index"
-        )
-        self._scans = FairSemaphore(
-            options.scan_pool_size, wait_seconds=options.scan_wait_seconds, kind="scan"
-        )
-        # Of Calibrate and ListDuplicates; "maintenance" is the metrics' label, which dashboards use.
-        self._reviews = FairSemaphore(
-            max(1, options.scan_pool_size - 1), wait_seconds=options.scan_timeout_seconds, kind="maintenance"
-        )
-        self._transfers = FairSemaphore(
-            options.transfer_pool_size, wait_seconds=BULK_WAIT_SECONDS, kind="transfer"
-        )
-        exports = max(1, options.transfer_pool_size - 1)
-        self._exports = FairSemaphore(
-            exports, wait_seconds=options.pool_wait_seconds, kind="export", share=max(1, exports // 2)
-        )
+        self._permits = Permits.of(options)
 
     async def check(self) -> str:
         """Return why the database cannot be used, or "" if it can; opens the pools the first time.
@@ -137,7 +110,7 @@ class Database:
         Raises StoreUnavailable and Overloaded, also while it is used.
         """
         with self.short_requests.tracked():
-            pool, semaphore = self._pools.calls, self._calls
+            pool, semaphore = self._pools.calls, self._permits.calls
             async with self._session(pool, semaphore, collection_id, callers=callers) as session:
                 yield session
 
@@ -162,9 +135,9 @@ class Database:
         """A session for a statement of milliseconds, such as a page of a list. Limited in number; yields to
         short requests. Raises as `session`.
         """
-        async with self._searches.permit():
+        async with self._permits.searches.permit():
             await self.short_requests.wait_until_idle(YIELD_SECONDS)
-            async with self._session(self._pools.calls, self._calls, collection_id) as session:
+            async with self._session(self._pools.calls, self._permits.calls, collection_id) as session:
                 yield session
 
     def index_session(self, collection_id: str) -> contextlib.AbstractAsyncContextManager[Session]:
@@ -180,7 +153,7 @@ class Database:
         """A session for an exact scan, as many on each server as its pool has connections; `callers` as in
         `session`. Only reads. Raises as `index_session`.
         """
-        on_primary = self._session(self._pools.scans, self._scans, collection_id, callers=callers)
+        on_primary = self._session(self._pools.scans, self._permits.scans, collection_id, callers=callers)
         return self._read("scan", on_primary, collection_id, callers=callers)
 
     @contextlib.asynccontextmanager
@@ -190,9 +163,9 @@ class Database:
 
         Raises as `index_session`.
         """
-        on_primary = self._session(self._pools.scans, self._scans, collection_id, long=True)
+        on_primary = self._session(self._pools.scans, self._permits.scans, collection_id, long=True)
         async with (
-            self._reviews.permit(),
+            self._permits.reviews.permit(),
             self._read("scan", on_primary, collection_id, long=True) as session,
         ):
             yield session
@@ -203,7 +176,7 @@ class Database:
         """A session for bulk work, as many at once as its pool has connections; `long` for work that takes
         longer than a chunk of an import. Raises as `session`.
         """
-        return self._session(self._pools.transfers, self._transfers, collection_id, long=long)
+        return self._session(self._pools.transfers, self._permits.transfers, collection_id, long=long)
 
     @contextlib.asynccontextmanager
     async def export_session(self, collection_id: str) -> AsyncIterator[Session]:
@@ -212,7 +185,7 @@ class Database:
         """
         on_primary = self.transfer_session(collection_id, long=True)
         async with (
-            self._exports.permit(),
+            self._permits.exports.permit(),
             self._read("export", on_primary, collection_id, long=True) as session,
         ):
             yield session
@@ -238,12 +211,9 @@ class Database:
                         yield session
                     return
                 standby, connection = found
-                async with self._measured(requested, shared=bool(callers)):
-                    try:
+                async with renewing(standby.pools, connection, collection_id):
+                    with measured(requested, shared=bool(callers)):
                         yield Session(connection, collection_id, on_primary=False)
-                    except STALE_ERRORS as error:
-                        await self._explain(standby.pools, connection, collection_id, error)
-                        raise
 
     @contextlib.asynccontextmanager
     async def _session(
@@ -265,47 +235,12 @@ class Database:
                 connection = await acquire(pool, self._options.connect_timeout_seconds)
                 acquired = time.perf_counter()
                 try:
-                    with confirmed(connection):
-                        async with self._measured(requested, shared=bool(callers)):
+                    async with renewing(self._pools, connection, collection_id):
+                        with confirmed(connection), measured(requested, shared=bool(callers)):
                             yield Session(connection, collection_id)
-                except STALE_ERRORS as error:
-                    await self._explain(self._pools, connection, collection_id, error)
-                    raise
-                except READ_ONLY_ERRORS as error:
-                    await self._pools.renew()
-                    raise PrimaryChanged from error
                 finally:
                     await pool.release(connection, timeout=RELEASE_SECONDS)
             finally:
                 semaphore.release(
                     permit, None if long or acquired is None else time.perf_counter() - acquired
                 )
-
-    @staticmethod
-    @contextlib.asynccontextmanager
-    async def _measured(requested: float, *, shared: bool) -> AsyncIterator[None]:
-        """Measure the stages of a call that has a connection now and requested it then, by perf_counter.
-
-        If several calls share the session, each measures its own stages and span (Batcher).
-        """
-        if shared:
-            yield
-            return
-        acquired = time.perf_counter()
-        metrics.POOL_SECONDS.observe(acquired - requested)
-        try:
-            with spans.part_span("postgres"):
-                yield
-        finally:
-            metrics.DATABASE_SECONDS.observe(time.perf_counter() - acquired)
-
-    async def _explain(
-        self, pools: Pools, connection: Connection, collection_id: str, error: Exception
-    ) -> None:
-        try:
-            await explain(connection, getattr(connection, "prepared_for", None), collection_id, error)
-        except CollectionRecreated:
-            raise
-        except SchemaChanged:
-            await pools.renew()
-            raise

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
-from matcher_service.postgres.connections.address import why_unverified
+from matcher_service.postgres.connections.verification import why_unverified
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"

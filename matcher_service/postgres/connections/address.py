@@ -1,4 +1,4 @@
-"""Parses a database URL: how to connect, and whether the server's identity is verified.
+"""Parses a database URL, and connects to the primary among its servers.
 
 The URL has libpq's syntax, as hosted services provide it. Parameters that the driver does not support are
 translated, ignored if they only tune libpq, or refused in one line. No message quotes the URL, as it has the
@@ -8,14 +8,13 @@ password.
 import asyncio
 import dataclasses
 import functools
-import ipaddress
 import os
 import re
 import ssl
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import unquote
 
 import asyncpg
 
@@ -253,36 +252,3 @@ def _check_files(parameters: Mapping[str, str]) -> None:
             f"sslmode={parameters['sslmode']} in the database's URL requires sslrootcert=FILE, the CA of the "
             "server's certificate, or sslrootcert=system for those that the system trusts"
         )
-
-
-def why_unverified(url: str, environment: Mapping[str, str] = os.environ) -> str:
-    """Return how the connection to the database could be intercepted, or "" if it could not.
-
-    It cannot be with `sslmode=verify-full`, or if all hosts are this machine. What the URL leaves out is read
-    from libpq's environment variables, as the driver does.
-    """
-    try:
-        parts = urlsplit(url)
-    except ValueError:  # not a URL; connecting reports it
-        return ""
-    query = {name: values[-1] for name, values in parse_qs(parts.query).items()}
-    default = "verify-full" if query.get("sslrootcert") == "system" else "prefer"
-    mode = query.get("sslmode") or environment.get("PGSSLMODE") or default
-    named = query.get("host") or unquote(parts.netloc.rpartition("@")[2]) or environment.get("PGHOST", "")
-    if mode == "verify-full" or all(_is_here(host) for host in named.split(",")):
-        return ""
-    return (
-        f"sslmode={mode} does not verify the server's identity, so that an attacker on the network could "
-        "read and change everything: end the URL in ?sslmode=verify-full&sslrootcert=FILE (its CA)"
-    )
-
-
-def _is_here(host: str) -> bool:
-    """Whether a host, with or without a port, is this machine: a socket directory or a loopback address."""
-    name = host.removeprefix("[").partition("]")[0] if host.startswith("[") else host.partition(":")[0]
-    if not name or name.startswith(("/", "@")) or name == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(name).is_loopback
-    except ValueError:
-        return False

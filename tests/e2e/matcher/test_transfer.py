@@ -248,7 +248,7 @@ async def test_imports_that_send_nothing_hold_no_connection(matcher: RunningMatc
 async def test_a_chunk_beyond_the_limit_is_refused_and_succeeds_later(
     start_matcher: StartMatcher, database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("matcher_service.postgres.database.BULK_WAIT_SECONDS", 0.2)
+    monkeypatch.setattr("matcher_service.postgres.permits.BULK_WAIT_SECONDS", 0.2)
     matcher = await start_matcher(database_url, transfer_pool_size=1, lock_timeout_seconds=60)
     faces = vectors(2)
     connection = await asyncpg.connect(database_url)

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from matcher_service.postgres.connections.address import UrlInvalid, read_address, why_unverified
+from matcher_service.postgres.connections.address import UrlInvalid, read_address
+from matcher_service.postgres.connections.verification import why_unverified
 
 HERE = [
     "postgresql://u:p@127.0.0.1:5432/db",
