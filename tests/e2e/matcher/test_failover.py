@@ -246,7 +246,8 @@ async def test_a_change_that_no_standby_confirms_is_not_acknowledged(
 async def test_a_server_that_accepts_and_says_nothing_delays_no_connection_to_another(
     servers: Replication,
 ) -> None:
-    silent = await asyncio.start_server(lambda reader, writer: None, "127.0.0.1", 0)
+    writers: list[asyncio.StreamWriter] = []
+    silent = await asyncio.start_server(lambda _, writer: writers.append(writer), "127.0.0.1", 0)
     async with silent:
         port = silent.sockets[0].getsockname()[1]
         folder = servers.primary.socket_folder
@@ -254,6 +255,9 @@ async def test_a_server_that_accepts_and_says_nothing_delays_no_connection_to_an
         connection = await address.connect(url, seconds=LIMIT_SECONDS)
         assert not await connection.fetchval("SELECT pg_is_in_recovery()")
         await connection.close()
+        assert writers
+        for writer in writers:
+            writer.close()
     standby = servers.standbys[0].url().replace("&target_session_attrs=any", "")
     with pytest.raises(NoPrimary):
         await address.connect(standby, seconds=LIMIT_SECONDS)
