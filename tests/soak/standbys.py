@@ -11,10 +11,12 @@ import collections
 import contextlib
 import dataclasses
 import itertools
+import re
 import signal
 import sys
 import threading
 import time
+import urllib.request
 from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -36,24 +38,26 @@ WORKERS = 4
 TRANSIENT = {"STORE_UNAVAILABLE", "OVERLOADED", "DEADLINE_EXCEEDED"}
 CALL_SECONDS = 20.0
 CONFIRMED = "ALTER SYSTEM SET synchronous_standby_names = 'ANY 1 (standby1, standby2)'"
+EXPECTED = {"replay paused": "lagging", "standby hangs": "unresponsive", "standby crashes": "unavailable"}
+FALLBACK = re.compile(r'^facerec_matcher_read_fallbacks_total\{reason="(\w+)"\} ([\d.]+)$', re.MULTILINE)
 FLAGS = (
-    "--statement-timeout-seconds",
-    "3",
-    "--lock-timeout-seconds",
-    "1",
-    "--encoder-address",
-    "127.0.0.1:1",
+    *("--statement-timeout-seconds", "3", "--lock-timeout-seconds", "1"),
+    *("--encoder-address", "127.0.0.1:1", "--admin-address", "127.0.0.1:0"),
 )
 
 
 @dataclasses.dataclass
 class Seen:
-    """What callers saw during a fault: `stale` searches missed somebody whose enrollment was acknowledged."""
+    """What callers saw during a fault: `stale` searches missed somebody whose enrollment was acknowledged.
+
+    `fallbacks` are the reads that a standby did not answer, by reason: proof that a fault had an effect.
+    """
 
     enrolled: int = 0
     searches: int = 0
     stale: int = 0
     failures: collections.Counter[str] = dataclasses.field(default_factory=collections.Counter)
+    fallbacks: collections.Counter[str] = dataclasses.field(default_factory=collections.Counter)
     longest_seconds: float = 0.0
 
 
@@ -70,9 +74,9 @@ class Outcome:
         """Whether every promise held."""
         stale = sum(each.stale for each in self.seen.values())
         wrong = {reason for each in self.seen.values() for reason in each.failures} - TRANSIENT
-        return not (self.lost or self.doubled or stale or wrong) and all(
-            each.enrolled and each.searches for each in self.seen.values()
-        )
+        fired = all(self.seen[fault].fallbacks[reason] for fault, reason in EXPECTED.items())
+        called = all(each.enrolled and each.searches for each in self.seen.values())
+        return fired and called and not (self.lost or self.doubled or stale or wrong)
 
 
 class Load:
@@ -132,8 +136,11 @@ class Load:
 class Round:
     """The servers of a round and its faults, which the main thread injects."""
 
-    def __init__(self, servers: Replication, load: Load, seconds: float) -> None:
+    def __init__(
+        self, servers: Replication, matchers: list[ServiceProcess], load: Load, seconds: float
+    ) -> None:
         self._servers = servers
+        self._matchers = matchers
         self._load = load
         self._seconds = seconds
         self.primary: EmbeddedPostgres = servers.primary
@@ -145,16 +152,18 @@ class Round:
             "replay paused": self._paused,
             "standby hangs": self._hanging,
             "standby crashes": self._crashed,
-            "conflict with recovery": self._conflicting,
+            "impatient replay": self._impatient,
             "failover": self._failed_over,
         }
         return {name: self._inject(fault) for name, fault in faults.items()}
 
     def _inject(self, fault: Callable[[], contextlib.AbstractContextManager[None]]) -> Seen:
         self._load.seen = seen = Seen()
+        before = fallbacks(self._matchers)
         with fault():
             self._call(seen)
         self._call(seen)
+        seen.fallbacks = fallbacks(self._matchers) - before
         return seen
 
     def _call(self, seen: Seen) -> None:
@@ -186,8 +195,8 @@ class Round:
         self._servers.standbys[0].start()
 
     @contextlib.contextmanager
-    def _conflicting(self) -> Iterator[None]:
-        """Standbys that cancel readers at once, and vacuums that remove what they read."""
+    def _impatient(self) -> Iterator[None]:
+        """Replay that waits for no reader, and vacuums that remove what one may be reading."""
         for standby in self._servers.standbys:
             asyncio.run(fetch(standby, "ALTER SYSTEM SET max_standby_streaming_delay = 0"))
             asyncio.run(fetch(standby, "SELECT pg_reload_conf()"))
@@ -227,7 +236,7 @@ def attempt(*, seconds: float, seed: int = 1, module: str = "matcher_service") -
         load = Load([matcher.address for matcher in matchers], seed)
         with ThreadPoolExecutor(1) as pool:
             work = pool.submit(asyncio.run, load.run())
-            one = Round(servers, load, seconds)
+            one = Round(servers, matchers, load, seconds)
             try:
                 seen = one.run()
             finally:
@@ -239,6 +248,17 @@ def attempt(*, seconds: float, seed: int = 1, module: str = "matcher_service") -
         ):
             seen["none"].failures[line] += 1
         return Outcome(seen, lost, doubled)
+
+
+def fallbacks(matchers: list[ServiceProcess]) -> collections.Counter[str]:
+    """The reads so far that a standby did not answer, by reason, of all matchers together."""
+    counted: collections.Counter[str] = collections.Counter()
+    for matcher in matchers:
+        url = f"http://{matcher.event('listening')['admin']}/metrics"
+        with urllib.request.urlopen(url, timeout=LIMIT_SECONDS) as page:
+            for reason, count in FALLBACK.findall(page.read().decode()):
+                counted[reason] += int(float(count))
+    return counted
 
 
 async def _confirm_commits(servers: Replication) -> None:
@@ -265,6 +285,10 @@ async def _count(primary: EmbeddedPostgres, acknowledged: list[str]) -> tuple[in
     return len(set(acknowledged) - set(there)), doubled
 
 
+def _counts(counted: collections.Counter[str]) -> str:
+    return ", ".join(f"{count} {reason}" for reason, count in counted.items()) or "0"
+
+
 def main() -> int:
     """Print what was seen; exit code 1 where a promise was broken."""
     parser = argparse.ArgumentParser(prog="python -m tests.soak.standbys")
@@ -272,15 +296,14 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=10.0)
     given = parser.parse_args()
     passed = True
-    print("| round | fault | enrolled | searches | stale | failed | longest |")
-    print("| --- | --- | --- | --- | --- | --- | --- |")
+    print("| round | fault | enrolled | searches | stale | fallbacks | failed | longest |")
+    print("| --- | --- | --- | --- | --- | --- | --- | --- |")
     for number in range(1, given.rounds + 1):
         outcome = attempt(seconds=given.seconds, seed=number)
         for fault, seen in outcome.seen.items():
-            reasons = ", ".join(f"{count} {reason}" for reason, count in seen.failures.items()) or "0"
             print(
-                f"| {number} | {fault} | {seen.enrolled} | {seen.searches} | {seen.stale} | {reasons} | "
-                f"{seen.longest_seconds:.2f} s |"
+                f"| {number} | {fault} | {seen.enrolled} | {seen.searches} | {seen.stale} | "
+                f"{_counts(seen.fallbacks)} | {_counts(seen.failures)} | {seen.longest_seconds:.2f} s |"
             )
         print(f"round {number}: {outcome.lost} lost, {outcome.doubled} doubled", flush=True)
         passed = passed and outcome.passed
