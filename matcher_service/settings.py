@@ -122,7 +122,7 @@ class MatcherSettings(ServingSettings):
     """Maximum wait of a statement for a lock, in seconds."""
 
     schema_check_seconds: float = pydantic.Field(1.0, ge=0.05, le=60)
-    """How often the schema's version is checked, in seconds."""
+    """How often the schema's version is checked, and each standby, in seconds."""
 
     maintain_interval_seconds: float = pydantic.Field(60.0, ge=0.1, le=86400)
     """Pause of `maintain` between two runs, in seconds."""

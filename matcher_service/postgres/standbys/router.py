@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from typing import Final
 
 import asyncpg
+import structlog
 
 from matcher_service import metrics
 from matcher_service.domain.errors import ReadInterrupted
@@ -16,6 +17,8 @@ from matcher_service.postgres.standbys.positions import Unfit
 from matcher_service.postgres.standbys.read_index import ReadIndex
 from matcher_service.postgres.standbys.standby import ReadKind, Standby, StandbyUnfit
 from matcher_service.postgres.standbys.urls import ReadUrls
+
+log = structlog.get_logger(__name__)
 
 _failed: Final[contextvars.ContextVar[frozenset[str]]] = contextvars.ContextVar("failed", default=frozenset())
 """The URLs of the standbys that failed the current call, which goes on elsewhere."""
@@ -97,9 +100,14 @@ class ReadRouter:
         return None
 
     async def _run(self) -> None:
+        failed = ""
         while True:
-            with contextlib.suppress(Exception):  # the primary cannot be reached: nothing is read anywhere
+            try:
                 await self._check()
+                failed = ""
+            except Exception as error:  # the primary does not say where its log ends
+                if failed != (failed := type(error).__name__):
+                    log.warning("standbys_not_checked", why=failed)
             await asyncio.sleep(self._options.standby_check_seconds)
 
     async def _check(self) -> None:

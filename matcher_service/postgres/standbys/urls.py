@@ -44,6 +44,9 @@ class ReadUrls:
 def _read(text: str) -> list[str]:
     """Each URL once. Raises UrlInvalid."""
     urls = list(dict.fromkeys(text.split()))
-    for url in urls:
-        read_address(url)
+    for number, url in enumerate(urls, start=1):
+        try:
+            read_address(url)
+        except UrlInvalid as error:
+            raise UrlInvalid(f"read_database_urls, number {number}: {error}") from None
     return urls
