@@ -88,10 +88,15 @@ class Standby:
         except Exception as error:
             self.exclude(Unfit.UNAVAILABLE, type(error).__name__)
         else:
-            if self.unfit is not None:
-                log.info("standby_usable", server=self.number)
-            self.unfit = None
-            self._usable.set(1)
+            await self._include()
+
+    async def _include(self) -> None:
+        if self.unfit in (Unfit.UNRESPONSIVE, Unfit.UNAVAILABLE):
+            await self.pools.renew()  # some connections may lead to nowhere, and would be noticed one by one
+        if self.unfit is not None:
+            log.info("standby_usable", server=self.number)
+        self.unfit = None
+        self._usable.set(1)
 
     def exclude(self, reason: Unfit, error: str = "") -> None:
         """Read nothing more from it until a check succeeds; ends the reads on a server that hangs."""
