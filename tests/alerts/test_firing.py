@@ -13,6 +13,7 @@ import pytest
 from encoder_service.domain.errors import WeightsInvalid
 from encoder_service.embedding.dlib_weights import cache, files, graph, resnet
 from facerec.local.postgres import EmbeddedPostgres
+from facerec.local.standby import EmbeddedStandby
 from facerec.matcher.v1 import matcher_pb2 as pb
 from facerec.matcher.v1 import matcher_pb2_grpc
 from matcher_service.postgres.statements import partition_name
@@ -168,6 +169,26 @@ def test_an_alert_fires_when_decisions_cannot_be_written(
         prometheus.wait_for("FacerecDecisionsDropped")
     administrator.execute("GRANT INSERT ON facerec.audit TO facerec_serve")
     prometheus.wait_for_end("FacerecDecisionsDropped")
+
+
+def test_an_alert_fires_when_no_standby_can_be_read_from(
+    postgres: EmbeddedPostgres, prometheus: Prometheus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    urls = tmp_path / "urls"
+    urls.write_text("postgresql://postgres@127.0.0.1:1/postgres")
+    monkeypatch.setenv("MATCHER_READ_DATABASE_URLS_FILE", str(urls))
+    flags = ("--database-url", postgres.url(), "--encoder-address", "127.0.0.1:1")
+    matcher = Server("matcher_service", "database_ready", *flags)
+    try:
+        prometheus.scrape({"facerec-matcher": [matcher.admin]})
+        prometheus.wait_for("FacerecStandbysUnused")
+        folder = postgres.socket_folder.parent.parent / "standby"
+        with EmbeddedStandby.copy(folder, postgres) as standby:
+            urls.write_text(standby.url())
+            prometheus.wait_for_end("FacerecStandbysUnused")
+    finally:
+        prometheus.scrape({})
+        matcher.stop()
 
 
 def test_an_alert_fires_when_an_encoder_fails_its_self_test(prometheus: Prometheus, tmp_path: Path) -> None:
