@@ -20,7 +20,7 @@ from matcher_service.postgres.connections import address
 from matcher_service.postgres.connections.address import NoPrimary
 from matcher_service.postgres.database import Database
 from matcher_service.postgres.statements import partition_name
-from tests.e2e.matcher.reading import enroll_next, is_found_at_once
+from tests.e2e.matcher.reading import enroll_next, identify, is_found_at_once, reading
 from tests.e2e.matcher.requests import encoding, enroll, refused, vectors
 from tests.fixtures.matcher import RunningMatcher, StartMatcher
 from tests.fixtures.standbys import Replication, fetch, kill, replicated, send
@@ -118,6 +118,17 @@ async def test_enrollments_go_on_over_a_failover_and_none_is_lost_or_doubled(
     assert [each for each in enrolling.acknowledged if each not in faces] == []
     assert {each: count for each, count in faces.items() if count != 1} == {}
     assert await is_found_at_once(matcher)
+
+
+async def test_without_a_primary_no_standby_answers_as_nobody_knows_what_it_lacks(
+    servers: Replication, start_matcher: StartMatcher
+) -> None:
+    matcher = await reading(start_matcher, servers)
+    _, probe = await enroll_next(matcher)
+    kill(servers.primary)
+    for _ in range(3):
+        with refused(Reason.STORE_UNAVAILABLE):
+            await identify(matcher, probe)
 
 
 async def test_maintenance_and_migration_find_the_primary_too(servers: Replication) -> None:
