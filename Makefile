@@ -7,7 +7,7 @@ TEST_WORKERS ?= 4
 # Most modules of the packages are never imported: Python compiles the others when they are.
 INSTALL := $(PIP) install --no-compile --require-hashes --no-deps --no-build-isolation
 
-.PHONY: help install up demo test bench-matcher bench-large soak-matcher bench-encoder soak-encoder bench-import bench-reading soak-import soak-sketches soak-erasing soak-service soak-hostile bench-calibration bench-looks lint alert-rules check-alerts check-bounds check-deploy stubs schema settings-docs lock soak-standbys clean
+.PHONY: help install up demo test bench-matcher bench-large soak-matcher bench-encoder soak-encoder bench-import bench-reading soak-import soak-sketches soak-erasing soak-service soak-hostile bench-calibration bench-looks lint alert-rules check-alerts check-bounds check-deploy stubs schema settings-docs lock soak-standbys check-pgbouncer clean
 
 help: ## Show the targets.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -63,6 +63,10 @@ alert-rules: ## Write the prod overlay's PrometheusRule from deploy/monitoring/r
 check-alerts: $(VENV)/.dev ## Have real servers make every alert fire and end in a real Prometheus; needs prometheus and promtool; ONNXRUNTIME_GPU=DIR for that of a lost GPU.
 	@{ command -v prometheus && command -v promtool; } >/dev/null || { echo "prometheus and promtool are needed (Debian: the package prometheus)" >&2; exit 1; }
 	@CHECK_ALERTS=1 $(BIN)/python -m pytest -q -n 0 tests/alerts
+
+check-pgbouncer: $(VENV)/.dev ## Serve and maintain through a real PgBouncer; PGBOUNCER=PROGRAM for another than that on the path.
+	@PATH="$$PATH:/usr/sbin"; command -v "$${PGBOUNCER:-pgbouncer}" >/dev/null || { echo "pgbouncer is needed (Debian: the package pgbouncer)" >&2; exit 1; }
+	@$(BIN)/python -m pytest -q -n 0 -m pgbouncer tests/pooling
 
 lint: $(VENV)/.dev ## Check style, types, layers, the contract and the generated code.
 	@scripts/lint.sh

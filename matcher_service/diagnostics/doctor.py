@@ -16,6 +16,7 @@ from matcher_service.postgres.connections.extension import (
     check_usage,
     server_version,
 )
+from matcher_service.postgres.connections.pooler import PoolMode, check_pooler
 from matcher_service.postgres.connections.verification import why_unverified
 from matcher_service.postgres.driver_errors import (
     CONNECTING_ERRORS,
@@ -64,6 +65,11 @@ async def _examine_database(settings: MatcherSettings) -> AsyncIterator[CheckRes
         yield await _examine_extension(connection)
         if newer := await examine_newer_extension(connection):
             yield newer
+        pooler = await _examine_pooler(connection, settings)
+        if pooler is not None:
+            yield pooler
+            if pooler.state == "fail":  # what is set next could be another connection's too
+                return
         role = await _examine_role(connection)
         yield role
         if role.state == "ok":
@@ -88,6 +94,22 @@ async def _examine_extension(connection: Connection) -> CheckResult:
         return CheckResult("pgvector", "fail", str(error))
     version = await connection.fetchval("SELECT extversion FROM pg_extension WHERE extname = 'vector'")
     return CheckResult("pgvector", "ok", f"version {version}")
+
+
+async def _examine_pooler(connection: Connection, settings: MatcherSettings) -> CheckResult | None:
+    """Check that a pooler's sessions can serve; None if no pooler is between."""
+    url = settings.database_url.get_secret_value()
+    try:
+        schema = await check_extension(connection)
+        mode = await check_pooler(
+            connection,
+            lambda: connect(url, seconds=_CONNECT_SECONDS),
+            schema=schema,
+            limits=settings.database_options().limits(),
+        )
+    except (StartError, *CONNECTING_ERRORS) as error:
+        return CheckResult("pooler", "fail", why_not_connected(error))
+    return None if mode is PoolMode.NO_POOLER else CheckResult("pooler", "ok", mode.value)
 
 
 async def _examine_role(connection: Connection) -> CheckResult:

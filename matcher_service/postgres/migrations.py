@@ -2,6 +2,7 @@
 
 import asyncio
 import dataclasses
+import functools
 import hashlib
 import re
 from collections.abc import Sequence
@@ -17,6 +18,7 @@ from matcher_service.postgres.connections.extension import (
     check_usage,
     set_search_path,
 )
+from matcher_service.postgres.connections.pooler import check_keeps_session
 from matcher_service.postgres.session import Connection
 
 LOCK_KEY = 0x6661636572656300  # "facerec"; all advisory locks of a database share one key space
@@ -109,10 +111,12 @@ async def migrate(database_url: str, migrations: Sequence[Migration] | None = No
     """
     migrations = available() if migrations is None else migrations
     try:
-        connection = await address.connect(database_url, seconds=10)
+        open_another = functools.partial(address.connect, database_url, seconds=10)
+        connection = await open_another()
     except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError, ValueError) as error:
         raise MigrationError(address.why_not_connected(error)) from None
     try:
+        await check_keeps_session(connection, open_another)
         return await _migrate(connection, migrations)
     except asyncpg.LockNotAvailableError:
         raise MigrationError("another session holds a lock the migration needs; run it again later") from None

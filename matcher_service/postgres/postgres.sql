@@ -18,6 +18,22 @@ FROM (SELECT) AS one
 LEFT JOIN pg_catalog.pg_extension e ON e.extname = 'vector'
 LEFT JOIN pg_catalog.pg_type t ON t.typname = 'vector' AND t.typnamespace = e.extnamespace;
 
+-- name: session_identity
+-- The server's process of this session, and the names under which it has prepared statements.
+SELECT pg_backend_pid() AS process, ARRAY(SELECT s.name FROM pg_prepared_statements s) AS statements;
+
+-- name: session_settings
+-- What a session has of the settings that serving needs; pgvector's :schema as the search path is to be.
+SELECT quote_ident(session_user) AS login,
+       quote_ident(:schema::text) AS schema,
+       current_setting('role') AS role,
+       current_setting('search_path') AS search_path,
+       current_setting('jit') AS jit,
+       current_setting('max_parallel_workers_per_gather')::integer AS workers,
+       extract(epoch FROM current_setting('lock_timeout')::interval)::float8 AS lock_seconds,
+       CASE current_setting('statement_timeout') WHEN '0' THEN 0
+           ELSE extract(epoch FROM current_setting('statement_timeout')::interval) END::float8 AS statement_seconds;
+
 -- name: tables_state
 -- Whether one of :table_names does not exist, and whether the collection exists. Catalogs and the primary key of
 -- collection.

@@ -48,6 +48,7 @@ _HINTS = {
     "does not keep session settings",
     "endpoint": "write it as options=endpoint%3DID",
 }
+IGNORED = ("jit", "lock_timeout", "statement_timeout", "max_parallel_workers_per_gather", "role")
 _FILES = ("sslrootcert", "sslcert", "sslkey", "sslcrl")
 
 
@@ -57,6 +58,10 @@ class UrlInvalid(StartError):
 
 class NoPrimary(ConnectionError):
     """Every server of the URL that answers is a standby."""
+
+
+class StartRefused(StartError):
+    """A pooler refuses the parameters that a connection starts with; the message says what to set there."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -120,7 +125,7 @@ async def connect(
 
     Connects to a primary, unless the URL or PGTARGETSESSIONATTRS says otherwise, so that no connection stays
     on a standby after a failover; with `any_server` to a standby too. A server that `accept` refuses is
-    passed over. Raises UrlInvalid, NoPrimary, and what asyncpg raises.
+    passed over. Raises UrlInvalid, NoPrimary, StartRefused, and what asyncpg raises.
     """
     address = read_address(url)
     settings = dict(arguments.pop("server_settings", None) or {})
@@ -152,6 +157,11 @@ async def connect(
             return await first_connected([functools.partial(attempt, each) for each in address.servers])
     except asyncpg.TargetServerAttributeNotMatched:
         raise NoPrimary("the URL leads to no primary: every server of it that answers is a standby") from None
+    except asyncpg.ProtocolViolationError as error:
+        raise StartRefused(
+            f"{why_not_connected(error)}; let PgBouncer have ignore_startup_parameters = {','.join(IGNORED)} "
+            "(docs/operations.md, PgBouncer)"
+        ) from None
 
 
 def why_not_connected(error: BaseException) -> str:

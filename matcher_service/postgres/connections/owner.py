@@ -1,6 +1,7 @@
 """The connection of maintenance: acts as the schema's owner, without a statement timeout."""
 
 import contextlib
+import functools
 from collections.abc import AsyncIterator
 
 import asyncpg
@@ -14,6 +15,7 @@ from matcher_service.postgres.connections.extension import (
     check_usage,
     set_search_path,
 )
+from matcher_service.postgres.connections.pooler import check_keeps_session
 from matcher_service.postgres.session import Connection
 from matcher_service.postgres.statements import load
 
@@ -32,8 +34,10 @@ async def connect(database_url: str) -> AsyncIterator[asyncpg.Connection]:
 
     Raises MaintenanceError, DatabaseUnfit, UrlInvalid, and what asyncpg raises.
     """
-    connection = await address.connect(database_url, seconds=CONNECT_SECONDS)
+    open_another = functools.partial(address.connect, database_url, seconds=CONNECT_SECONDS)
+    connection = await open_another()
     try:
+        await check_keeps_session(connection, open_another)
         await check_server(connection)
         schema = await check_extension(connection)
         await check_usage(connection, schema, "facerec_owner")

@@ -3,6 +3,7 @@
 import asyncio
 import dataclasses
 import functools
+import secrets
 from pathlib import Path
 from typing import Any, cast
 
@@ -18,6 +19,14 @@ from matcher_service.postgres.connections.extension import (
     check_usage,
     set_search_path,
 )
+from matcher_service.postgres.connections.pooler import (
+    SERVING_ROLE,
+    Limits,
+    PoolMode,
+    check_pooler,
+    check_session_settings,
+    is_pooled,
+)
 from matcher_service.postgres.connections.url import DatabaseUrl
 from matcher_service.postgres.statements import load
 
@@ -27,9 +36,9 @@ CACHED_STATEMENTS = (
 PREPARE_SECONDS = (
     3.0  # for each query that prepares a connection, even if the limit of a call's statements is shorter
 )
-SERVING_ROLE = "facerec_serve"
 
 log = structlog.get_logger(__name__)
+_PROCESS = secrets.token_hex(8)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,6 +68,11 @@ class DatabaseOptions:
     replay_wait_seconds: float = 0.05
     standby_check_seconds: float = 1.0
 
+    def limits(self) -> Limits:
+        """What a pooler's sessions should have, which serve all kinds of work."""
+        longest = max(self.statement_timeout_seconds, self.scan_timeout_seconds)
+        return Limits(self.lock_timeout_seconds, longest)
+
 
 class PreparedConnection(asyncpg.Connection):
     """A connection that stores the schema's identity at the time of its preparation."""
@@ -66,6 +80,12 @@ class PreparedConnection(asyncpg.Connection):
     __slots__ = ("prepared_for",)
 
     prepared_for: asyncpg.Record | None
+
+    def _get_unique_id(self, prefix: str) -> str:
+        # The driver's names of statements are unique in a process. A pooler may lend one session to several,
+        # and where it does not keep their names apart, one would run what another has prepared.
+        name: str = super()._get_unique_id(prefix)  # type: ignore[misc]
+        return name + _PROCESS
 
 
 class Pools:
@@ -98,7 +118,7 @@ class Pools:
         connection = await self._connect()
         try:
             await check_server(connection)
-            await check_extension(connection)
+            await self._check_pooler(connection)
         finally:
             await connection.close(timeout=options.connect_timeout_seconds)
         self.calls = self.calls or await self._pool_of(
@@ -116,6 +136,13 @@ class Pools:
             "transfers", (0, options.transfer_pool_size), statement_seconds=options.scan_timeout_seconds
         )
         return self.calls
+
+    async def _check_pooler(self, connection: asyncpg.Connection) -> None:
+        """Raises DatabaseUnfit if a pooler is between whose sessions cannot serve."""
+        schema = await check_extension(connection)
+        mode = await check_pooler(connection, self._connect, schema=schema, limits=self._options.limits())
+        if mode is not PoolMode.NO_POOLER:
+            log.info("pooler_found", mode=mode.value)
 
     async def renew(self) -> None:
         """Replace every connection as soon as it is not in use."""
@@ -202,7 +229,9 @@ class Pools:
             max_cached_statement_lifetime=0,
             statement_cache_size=CACHED_STATEMENTS,
             server_settings=self._session(max(statement_seconds, PREPARE_SECONDS), workers),
-            init=functools.partial(_prepare, statement_seconds=statement_seconds),
+            init=functools.partial(
+                _prepare, limits=Limits(self._options.lock_timeout_seconds, statement_seconds, workers)
+            ),
             reset=_keep,
         )
         if self._standby:
@@ -213,15 +242,21 @@ class Pools:
         return pool
 
 
-async def _prepare(connection: asyncpg.Connection, statement_seconds: float) -> None:
-    """Find pgvector, bind its type, and set the statement timeout. Raises DatabaseUnfit."""
+async def _prepare(connection: asyncpg.Connection, limits: Limits) -> None:
+    """Find pgvector, bind its type, and set the statement timeout. Raises DatabaseUnfit.
+
+    A session that a pooler lends is left as it is: whatever is set would be another connection's too.
+    """
     # Read first: whatever is recreated from here on has another identity.
     prepared_for = await connection.fetchrow(load()["schema_identity"].text)
     schema = await check_extension(connection)
     await check_usage(connection, schema, SERVING_ROLE)
-    await set_search_path(connection, schema)
-    if statement_seconds < PREPARE_SECONDS:
-        await connection.execute(f"SET statement_timeout = '{statement_seconds:.3f}s'")
+    if await is_pooled(connection):
+        await check_session_settings(connection, schema, limits)
+    else:
+        await set_search_path(connection, schema)
+        if limits.statement_seconds < PREPARE_SECONDS:
+            await connection.execute(f"SET statement_timeout = '{limits.statement_seconds:.3f}s'")
     try:
         await connection.set_type_codec(
             "vector", schema=schema, encoder=_as_is, decoder=_as_is, format="binary"

@@ -1,0 +1,153 @@
+"""PgBouncer between: what can be served is served, and what cannot is refused with a line that says why."""
+
+import asyncio
+
+import asyncpg
+import numpy as np
+import pytest
+
+from facerec.errors import Reason
+from facerec.matcher.v1 import matcher_pb2 as pb
+from facerec.serving.server.errors import StartError
+from matcher_service.diagnostics.doctor import examine
+from matcher_service.maintenance import runner
+from matcher_service.maintenance.runner import MaintenanceOptions
+from matcher_service.postgres import migrations
+from matcher_service.settings import MatcherSettings
+from tests.e2e.matcher.requests import encoding, enroll, refused, vectors
+from tests.e2e.matcher.transfers import chunk, export, exported, header, people, send
+from tests.fixtures.matcher import RunningMatcher, StartMatcher
+from tests.fixtures.postgres import PostgresServer
+from tests.pooling.conftest import LOGIN, StartPooler
+from tests.pooling.pgbouncer import FOLLOWS_STATEMENTS, program, version
+
+pytestmark = pytest.mark.pgbouncer
+
+FEW = 3  # sessions for more connections: transactions take turns
+ENOUGH = 40  # sessions for all connections of two matchers
+SERVABLE = [
+    pytest.param({"pool_mode": "session", "default_pool_size": ENOUGH}, id="session"),
+    pytest.param(
+        {"pool_mode": "transaction", "max_prepared_statements": 100, "default_pool_size": FEW},
+        id="transaction",
+        marks=pytest.mark.skipif(
+            program() is not None and version() < FOLLOWS_STATEMENTS,
+            reason="this PgBouncer is older than 1.21, which keeps no prepared statements",
+        ),
+    ),
+]
+
+
+async def use(matcher: RunningMatcher, number: int) -> None:
+    """Enroll, verify, identify and delete a person, one after another."""
+    person, vector = f"q{number}", vectors(1, seed=100 + number)[0]
+    await matcher.stub.Enroll(enroll(person, encoding(vector)))
+    verified = await matcher.stub.Verify(pb.VerifyRequest(person_id=person, probe=encoding(vector)))
+    assert verified.match
+    identified = await matcher.stub.Identify(pb.IdentifyRequest(probes=[encoding(vector)]))
+    assert identified.faces[0].candidates[0].person_id == person
+    deleted = await matcher.stub.DeletePerson(pb.DeletePersonRequest(person_id=person))
+    assert deleted.faces_deleted == 1
+
+
+@pytest.mark.parametrize("settings", SERVABLE)
+async def test_two_matchers_answer_through_it(
+    start_pooler: StartPooler,
+    start_matcher: StartMatcher,
+    database_url: str,
+    settings: dict[str, object],
+) -> None:
+    url = start_pooler(**settings).url(database_url, LOGIN)
+    first, second = await start_matcher(url), await start_matcher(url)
+    faces, names = vectors(600), people(600)
+    answer = await send(first, header(), chunk(faces[:350], names[:350]), chunk(faces[350:], names[350:]))
+    assert (answer.faces_added, answer.persons_added) == (600, 300)
+    await asyncio.gather(
+        *(use(matcher, 10 * at + n) for at, matcher in enumerate((first, second)) for n in range(9))
+    )
+    came_out, out = exported(await export(second))
+    assert came_out == sorted(names)
+    assert np.array_equal(np.sort(out, axis=0), np.sort(faces, axis=0))
+
+
+@pytest.mark.parametrize("settings", SERVABLE)
+async def test_doctor_finds_the_pooler_and_nothing_wrong(
+    start_pooler: StartPooler, database_url: str, settings: dict[str, object]
+) -> None:
+    url = start_pooler(**settings).url(database_url, LOGIN)
+    found = await diagnosed(url)
+    assert found["pooler"][0] == "ok"
+    assert str(settings["pool_mode"]) in found["pooler"][1]
+    assert found["schema"][0] == "ok"
+
+
+async def diagnosed(url: str) -> dict[str, tuple[str, str]]:
+    """What `doctor` finds, by its subject."""
+    chosen = MatcherSettings.model_validate({"database_url": url, "encoder_address": "127.0.0.1:1"})
+    return {each.subject: (each.state, each.text) async for each in examine(chosen)}
+
+
+async def test_a_pooler_that_loses_prepared_statements_is_refused(
+    start_pooler: StartPooler, start_matcher: StartMatcher, database_url: str
+) -> None:
+    lossless = {} if version() < FOLLOWS_STATEMENTS else {"max_prepared_statements": 0}
+    url = start_pooler(pool_mode="transaction", **lossless).url(database_url, LOGIN)
+    matcher = await start_matcher(url)
+    with refused(Reason.STORE_UNAVAILABLE, message="max_prepared_statements"):
+        await matcher.stub.Enroll(enroll("ann", encoding(vectors(1)[0])))
+    found = await diagnosed(url)
+    assert found["pooler"][0] == "fail"
+    assert "max_prepared_statements" in found["pooler"][1]
+
+
+@pytest.mark.parametrize("lacking", ["role", "search_path", "jit", "lock_timeout", "statement_timeout"])
+async def test_a_setting_that_the_login_lacks_is_named(
+    start_pooler: StartPooler,
+    start_matcher: StartMatcher,
+    postgres_server: PostgresServer,
+    database_url: str,
+    lacking: str,
+) -> None:
+    await asyncio.to_thread(postgres_server.execute, f"ALTER ROLE {LOGIN} RESET {lacking}")
+    url = start_pooler().url(database_url, LOGIN)
+    matcher = await start_matcher(url)
+    with refused(Reason.STORE_UNAVAILABLE, message=f"ALTER ROLE {LOGIN} SET {lacking} = "):
+        await matcher.stub.Enroll(enroll("ann", encoding(vectors(1)[0])))
+    found = await diagnosed(url)
+    assert found["pooler"][0] == "fail"
+    assert f"ALTER ROLE {LOGIN} SET {lacking} = " in found["pooler"][1]
+
+
+async def test_parameters_that_it_does_not_ignore_are_named(
+    start_pooler: StartPooler, start_matcher: StartMatcher, database_url: str
+) -> None:
+    url = start_pooler(ignore_startup_parameters="").url(database_url, LOGIN)
+    matcher = await start_matcher(url)
+    with refused(Reason.STORE_UNAVAILABLE, message="ignore_startup_parameters = jit,lock_timeout,"):
+        await matcher.stub.Enroll(enroll("ann", encoding(vectors(1)[0])))
+
+
+async def test_migrate_and_maintain_run_through_sessions(
+    start_pooler: StartPooler, start_matcher: StartMatcher, database_url: str
+) -> None:
+    matcher = await start_matcher(database_url)
+    await matcher.stub.Enroll(enroll("ann", encoding(vectors(1)[0])))
+    await matcher.stub.DeletePerson(pb.DeletePersonRequest(person_id="ann"))
+    url = start_pooler(pool_mode="session").url(database_url, "postgres")
+    assert await migrations.migrate(url) == []
+    assert await runner.run_once(MaintenanceOptions(url=url, scrub=True))
+    assert await runner.run_once(MaintenanceOptions(url=url)), "the lock of the run before is held"
+    connection = await asyncpg.connect(database_url)
+    try:
+        assert await connection.fetchval("SELECT bool_and(scrub_time IS NOT NULL) FROM facerec.erasure")
+    finally:
+        await connection.close()
+
+
+async def test_migrate_and_maintain_refuse_a_pooler_of_transactions(
+    start_pooler: StartPooler, database_url: str
+) -> None:
+    url = start_pooler(pool_mode="transaction").url(database_url, "postgres")
+    for work in (migrations.migrate(url), runner.run_once(MaintenanceOptions(url=url))):
+        with pytest.raises(StartError, match="give them the server's own address"):
+            await work
