@@ -23,10 +23,10 @@ class MatcherSettings(ServingSettings):
     """postgresql://USER:PASSWORD@HOST:PORT/DATABASE of a Postgres 15 or newer with pgvector 0.8.4 or newer.
 
     On another machine followed by ?sslmode=verify-full&sslrootcert=FILE, the CA of the server's certificate.
-    `serve` acts as the role facerec_serve, of which USER must be a member. Behind PgBouncer let it ignore the
-    start-up parameters jit, lock_timeout, statement_timeout, max_parallel_workers_per_gather and role, and
-    set the same for USER with ALTER ROLE ... SET. A file that MATCHER_DATABASE_URL_FILE names is read again
-    when it changes, and connections of the old URL are replaced.
+    `serve` acts as the role facerec_serve, of which USER must be a member. Behind PgBouncer USER
+    needs settings that a connection cannot bring: docs/operations.md, PgBouncer. A file that
+    MATCHER_DATABASE_URL_FILE names is read again when it changes, and connections of the old URL are
+    replaced.
     """
 
     read_database_urls: pydantic.SecretStr = pydantic.SecretStr("")

@@ -103,6 +103,7 @@ LOST_ERRORS = (  # of a server that can no longer be used, or not by this connec
     asyncpg.InsufficientResourcesError,  # disk full, out of memory
     asyncpg.InterfaceError,  # the connection was lost during a statement
     asyncpg.InternalClientError,
+    asyncpg.InvalidSQLStatementNameError,  # a pooler has lost what was prepared
 )
 
 STALE_ERRORS = (  # errors of a connection that may have cached dropped objects

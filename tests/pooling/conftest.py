@@ -13,6 +13,7 @@ SETTINGS = {
     "role": "facerec_serve",
     "search_path": "public",
     "jit": "off",
+    "default_transaction_isolation": "'read committed'",  # the server's default, too
     "max_parallel_workers_per_gather": "0",
     "lock_timeout": "'3s'",
     "statement_timeout": "'30s'",

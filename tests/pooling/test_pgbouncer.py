@@ -18,7 +18,7 @@ from tests.e2e.matcher.requests import encoding, enroll, refused, vectors
 from tests.e2e.matcher.transfers import chunk, export, exported, header, people, send
 from tests.fixtures.matcher import RunningMatcher, StartMatcher
 from tests.fixtures.postgres import PostgresServer
-from tests.pooling.conftest import LOGIN, StartPooler
+from tests.pooling.conftest import LOGIN, SETTINGS, StartPooler
 from tests.pooling.pgbouncer import FOLLOWS_STATEMENTS, program, version
 
 pytestmark = pytest.mark.pgbouncer
@@ -87,11 +87,13 @@ async def diagnosed(url: str) -> dict[str, tuple[str, str]]:
     return {each.subject: (each.state, each.text) async for each in examine(chosen)}
 
 
-async def test_a_pooler_that_loses_prepared_statements_is_refused(
-    start_pooler: StartPooler, start_matcher: StartMatcher, database_url: str
+@pytest.mark.parametrize("mode", ["transaction", "statement"])
+async def test_a_pooler_that_loses_prepared_statements_or_transactions_is_refused(
+    start_pooler: StartPooler, start_matcher: StartMatcher, database_url: str, mode: str
 ) -> None:
-    lossless = {} if version() < FOLLOWS_STATEMENTS else {"max_prepared_statements": 0}
-    url = start_pooler(pool_mode="transaction", **lossless).url(database_url, LOGIN)
+    loses = mode == "transaction" and version() >= FOLLOWS_STATEMENTS
+    settings = {"max_prepared_statements": 0} if loses else {}
+    url = start_pooler(pool_mode=mode, **settings).url(database_url, LOGIN)
     matcher = await start_matcher(url)
     with refused(Reason.STORE_UNAVAILABLE, message="max_prepared_statements"):
         await matcher.stub.Enroll(enroll("ann", encoding(vectors(1)[0])))
@@ -100,7 +102,7 @@ async def test_a_pooler_that_loses_prepared_statements_is_refused(
     assert "max_prepared_statements" in found["pooler"][1]
 
 
-@pytest.mark.parametrize("lacking", ["role", "search_path", "jit", "lock_timeout", "statement_timeout"])
+@pytest.mark.parametrize("lacking", [each for each in SETTINGS if not each.startswith("default_")])
 async def test_a_setting_that_the_login_lacks_is_named(
     start_pooler: StartPooler,
     start_matcher: StartMatcher,

@@ -44,8 +44,7 @@ _PREFERENCES = {  # values that have no effect, so that the parameter can be lef
 _HINTS = {
     "channel_binding": "the driver does not support channel binding: leave it out, and verify the server "
     "with sslmode=verify-full",
-    "pgbouncer": "leave it out, and use the address of the server or of a session pool: a transaction pool "
-    "does not keep session settings",
+    "pgbouncer": "leave it out: whether a pooler is between is found out (docs/operations.md, PgBouncer)",
     "endpoint": "write it as options=endpoint%3DID",
 }
 IGNORED = ("jit", "lock_timeout", "statement_timeout", "max_parallel_workers_per_gather", "role")

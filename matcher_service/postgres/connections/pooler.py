@@ -45,9 +45,7 @@ async def is_pooled(connection: Connection) -> bool:
     return process != connection.get_server_pid()
 
 
-async def pool_mode(
-    connection: Connection, connect: Callable[[], Awaitable[asyncpg.Connection]]
-) -> PoolMode:
+async def pool_mode(connection: Connection, connect: Callable[[], Awaitable[asyncpg.Connection]]) -> PoolMode:
     """Find out what a connection keeps; `connect` opens another one to the same address.
 
     Several processes of one pooler behind one address could hide that sessions are shared, unless it keeps
@@ -56,7 +54,13 @@ async def pool_mode(
     if not await is_pooled(connection):
         return PoolMode.NO_POOLER
     statement = await connection.prepare(load()["session_identity"].text)
-    found = await statement.fetchrow()
+    try:
+        async with connection.transaction():
+            found = await statement.fetchrow()
+    except (asyncpg.PostgresConnectionError, asyncpg.InvalidSQLStatementNameError):
+        return (
+            PoolMode.NOTHING
+        )  # with statement pooling PgBouncer ends a connection that begins a transaction
     assert found is not None
     if statement.get_name() not in found["statements"]:  # the pooler has prepared it under a name of its own
         return PoolMode.STATEMENTS
@@ -93,9 +97,9 @@ async def check_pooler(
     mode = await pool_mode(connection, connect)
     if mode is PoolMode.NOTHING:
         raise DatabaseUnfit(
-            "a pooler before the database gives each transaction another session and loses prepared "
-            "statements: use session pooling, or PgBouncer 1.21 or newer with max_prepared_statements above "
-            f"0 ({_GUIDE})"
+            "a pooler before the database gives each transaction or statement another session and loses "
+            "prepared statements: use session pooling, or transaction pooling of PgBouncer 1.21 or newer "
+            f"with max_prepared_statements above 0 ({_GUIDE})"
         )
     if mode is not PoolMode.NO_POOLER:
         await check_session_settings(connection, schema, limits)

@@ -93,7 +93,7 @@ REFUSED = {
     f"postgresql://u:{SECRET}@h:port/d": "postgresql://USER:PASSWORD@HOST:PORT/DATABASE",
     f"postgresql://u:{SECRET}@h:70000/d": "postgresql://USER:PASSWORD@HOST:PORT/DATABASE",
     f"postgresql://u:{SECRET}@h/d?sslmode=require&channel_binding=require": "not support channel binding",
-    f"postgresql://u:{SECRET}@h/d?pgbouncer=true": "a session pool",
+    f"postgresql://u:{SECRET}@h/d?pgbouncer=true": "whether a pooler is between",
     f"postgresql://u:{SECRET}@h/d?endpoint=ep-cool": "write it as options=endpoint%3DID",
     f"postgresql://u:{SECRET}@h/d?connection_limit=5": "a parameter connection_limit that is not supported",
     f"postgresql://u:{SECRET}@h/d?statement_timeout=5": "options=-c%20NAME%3DVALUE",
