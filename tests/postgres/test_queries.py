@@ -25,6 +25,8 @@ OF_THE_CATALOG |= {
     "stop_enrollment",
     "maintenance_steps",
     "schema_identity",
+    "session_identity",
+    "session_settings",
     "tables_state",
     "limit_statements",
     "commit_position",
