@@ -1,5 +1,6 @@
 """A real PgBouncer between a test and the test's Postgres."""
 
+import asyncio
 import os
 import re
 import shutil
@@ -12,6 +13,7 @@ from urllib.parse import parse_qs, urlsplit, urlunsplit
 
 from facerec.local import account
 from matcher_service.postgres.connections.address import IGNORED
+from tests.fixtures.programs import run
 from tests.fixtures.waiting import LIMIT_SECONDS, wait_until
 
 PORT: Final = "6432"  # only part of the socket's name; nothing listens on TCP
@@ -42,6 +44,7 @@ class PgBouncer:
         (self._folder / "users").write_text("".join(f'"{login}" ""\n' for login in logins))
         chosen = {
             "auth_type": "trust",
+            "admin_users": "postgres",
             "auth_file": self._folder / "users",
             "unix_socket_dir": self._folder,
             "listen_port": PORT,
@@ -58,9 +61,17 @@ class PgBouncer:
     def url(self, database_url: str, login: str) -> str:
         """The address of a database of the server, through this PgBouncer."""
         parts = urlsplit(database_url)
-        return urlunsplit(
-            parts._replace(netloc=f"{login}@", query=f"host={self._folder}&port={PORT}", scheme="postgresql")
+        return urlunsplit(parts._replace(netloc=f"{login}@", query=self._query, scheme="postgresql"))
+
+    async def reconnect(self) -> None:
+        """Have it open sessions of the server anew, as soon as those that are open are not in use."""
+        await asyncio.to_thread(
+            run, "psql", "--quiet", "--command=RECONNECT", f"postgresql://postgres@/pgbouncer?{self._query}"
         )
+
+    @property
+    def _query(self) -> str:
+        return f"host={self._folder}&port={PORT}"
 
     def _user(self) -> tuple[str, ...]:
         """PgBouncer does not run as root: then as the owner of Postgres' socket, which nobody else enters."""

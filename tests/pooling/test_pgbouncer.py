@@ -3,6 +3,7 @@
 import asyncio
 
 import asyncpg
+import grpc.aio
 import numpy as np
 import pytest
 
@@ -10,14 +11,20 @@ from facerec.errors import Reason
 from facerec.matcher.v1 import matcher_pb2 as pb
 from facerec.serving.server.errors import StartError
 from matcher_service.diagnostics.doctor import examine
-from matcher_service.maintenance import runner
+from matcher_service.maintenance import runner, sketches
 from matcher_service.maintenance.runner import MaintenanceOptions
 from matcher_service.postgres import migrations
 from matcher_service.settings import MatcherSettings
+from tests.benchmarks.vectors import Faces
+from tests.e2e.matcher.catalog import delete
 from tests.e2e.matcher.requests import encoding, enroll, refused, vectors
+from tests.e2e.matcher.test_index import CONFIRMED, INDEX, identify, nearest
+from tests.e2e.matcher.test_sketches import PEOPLE
 from tests.e2e.matcher.transfers import chunk, export, exported, header, people, send
+from tests.fixtures import dataset
 from tests.fixtures.matcher import RunningMatcher, StartMatcher
 from tests.fixtures.postgres import PostgresServer
+from tests.fixtures.waiting import until
 from tests.pooling.conftest import LOGIN, SETTINGS, StartPooler
 from tests.pooling.pgbouncer import FOLLOWS_STATEMENTS, program, version
 
@@ -68,6 +75,74 @@ async def test_two_matchers_answer_through_it(
     came_out, out = exported(await export(second))
     assert came_out == sorted(names)
     assert np.array_equal(np.sort(out, axis=0), np.sort(faces, axis=0))
+
+
+@pytest.mark.parametrize("settings", SERVABLE)
+async def test_a_schema_that_is_made_anew_is_served_once_it_has_connected_anew(
+    start_pooler: StartPooler, start_matcher: StartMatcher, database_url: str, settings: dict[str, object]
+) -> None:
+    pooler = start_pooler(**settings)
+    matcher = await start_matcher(pooler.url(database_url, LOGIN))
+    await asyncio.gather(*(use(matcher, number) for number in range(6)))
+    connection = await asyncpg.connect(database_url)
+    try:
+        await connection.execute("DROP SCHEMA facerec CASCADE; DROP EXTENSION vector")
+    finally:
+        await connection.close()
+    await migrations.migrate(database_url)
+    await pooler.reconnect()
+    await until(lambda: is_served(matcher))
+    await asyncio.gather(*(use(matcher, number) for number in range(6)))
+
+
+@pytest.mark.parametrize("settings", SERVABLE)
+async def test_a_collection_that_is_made_anew_is_served_at_once(
+    start_pooler: StartPooler, start_matcher: StartMatcher, database_url: str, settings: dict[str, object]
+) -> None:
+    matcher = await start_matcher(start_pooler(**settings).url(database_url, LOGIN))
+    for _ in range(3):
+        await asyncio.gather(*(use(matcher, number) for number in range(6)))
+        await delete(matcher, "default")  # which makes it anew
+
+
+@pytest.fixture
+async def indexed(
+    administrator: asyncpg.Connection, database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> Faces:
+    """What the collection `default` holds, which has an index and sketches."""
+    monkeypatch.setattr(sketches, "MIN_FACES", 4_000)
+    faces = PEOPLE.all()
+    await dataset.load(administrator, faces)
+    await administrator.execute("UPDATE facerec.collection SET index_above_faces = 1000")
+    assert await runner.run_once(MaintenanceOptions(url=database_url))
+    assert await administrator.fetchval("SELECT sketch_max_distance FROM facerec.collection") > 0.4
+    return faces
+
+
+@pytest.mark.parametrize("settings", SERVABLE)
+async def test_searches_by_index_and_sketches_are_answered_as_numpy_does(
+    start_pooler: StartPooler,
+    start_matcher: StartMatcher,
+    database_url: str,
+    indexed: Faces,
+    settings: dict[str, object],
+) -> None:
+    matcher = await start_matcher(start_pooler(**settings).url(database_url, LOGIN))
+    probes = [*PEOPLE.genuine(20).encodings, *PEOPLE.non_mated(20)]
+    answers = await asyncio.gather(*(identify(matcher, each, max_distance=0.4) for each in probes))
+    for probe, answer in zip(probes, answers, strict=True):
+        person, distance = nearest(indexed, probe)
+        assert [each.person_id for each in answer.candidates[:1]] == ([person] if distance <= 0.4 else [])
+    assert {answer.mode for answer in answers} == {INDEX, CONFIRMED}
+
+
+async def is_served(matcher: RunningMatcher) -> bool:
+    """Whether calls are answered, not refused because of the database."""
+    try:
+        await matcher.stub.GetPerson(pb.GetPersonRequest(person_id="nobody"))
+    except grpc.aio.AioRpcError as error:
+        return error.code() is grpc.StatusCode.NOT_FOUND
+    return True
 
 
 @pytest.mark.parametrize("settings", SERVABLE)
