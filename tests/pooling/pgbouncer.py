@@ -91,6 +91,8 @@ class PgBouncer:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        ended = self._process.poll()
         self._process.kill()
-        self._process.communicate(timeout=LIMIT_SECONDS)
+        _, messages = self._process.communicate(timeout=LIMIT_SECONDS)
         shutil.rmtree(self._folder)
+        assert ended is None, f"PgBouncer ended by itself with {ended}: {messages}"
