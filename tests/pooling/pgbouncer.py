@@ -64,7 +64,7 @@ class PgBouncer:
         return urlunsplit(parts._replace(netloc=f"{login}@", query=self._query, scheme="postgresql"))
 
     async def reconnect(self) -> None:
-        """Have it open sessions of the server anew, as soon as those that are open are not in use."""
+        """Have it open sessions of the server again, as soon as those that are open are not in use."""
         await asyncio.to_thread(
             run, "psql", "--quiet", "--command=RECONNECT", f"postgresql://postgres@/pgbouncer?{self._query}"
         )

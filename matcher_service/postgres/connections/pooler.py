@@ -130,7 +130,7 @@ async def check_session_settings(connection: Connection, schema: str, limits: Li
         raise DatabaseUnfit(
             "a pooler before the database opens sessions without settings that serving needs: run "
             + "; ".join(f"{alter} {setting}" for setting in missing)
-            + f"; then have the pooler connect anew ({_GUIDE})"
+            + f"; then have the pooler connect again ({_GUIDE})"
         )
 
 
