@@ -2,7 +2,7 @@
 second, else short steps.
 
 A scan uses a core for a quarter of a second per million faces, and the scheduler delays short requests of a
-tenth of a millisecond until the scan's time slice ends. In steps of about a millisecond, each of which waits
+tenth of a millisecond until the scan's time slice ends. In steps of a few milliseconds, each of which waits
 until no short request is in flight, a short request waits for one step at most. All steps read one snapshot.
 
 Reading a face costs more than comparing it, so the searches of a collection that wait go into the next scan
@@ -24,7 +24,7 @@ from matcher_service.identification.query import (
     SearchResult,
     candidates,
 )
-from matcher_service.identification.scan_passes import Pass, Probe, passes
+from matcher_service.identification.scan_passes import STEP_BLOCKS, Pass, Probe, passes
 from matcher_service.postgres.batching import Batcher
 from matcher_service.postgres.database import YIELD_SECONDS, Database, Row, Session
 from matcher_service.postgres.driver_errors import retried_on_schema_change
@@ -97,7 +97,7 @@ class Scan:
             while first < blocks:
                 await short_requests.wait_until_idle(YIELD_SECONDS)
                 busy = short_requests.seen_within(QUIET_SECONDS)
-                end = first + each.step_blocks if busy else blocks
+                end = first + STEP_BLOCKS if busy else blocks
                 await self._compare(each, first_row=(first, 0), end_row=(end, 0))
                 first = end
         return [await self._answer(probe) for probe in probes]

@@ -1,6 +1,7 @@
 """The probes of an exact scan, and which statement compares which of them."""
 
 import dataclasses
+import functools
 import uuid
 from collections.abc import Sequence
 from typing import Any
@@ -13,8 +14,7 @@ from matcher_service.identification.query import COUNTED_PERSONS, Query
 from matcher_service.postgres.session import Row
 from matcher_service.postgres.vectors import read_vectors, vector_wire
 
-STEP_BLOCKS = 250  # of 8 kB, for one probe: 3,300 faces or 9,200 sketches, about a millisecond
-PROBE_COST = 0.1  # of each further probe, in those of a scan for one
+STEP_BLOCKS = 250  # of 8 kB: 3,300 faces or 9,200 sketches, a millisecond or two for one probe and 7 for 16
 
 
 @dataclasses.dataclass
@@ -82,16 +82,11 @@ class Pass:
         return blocks
 
     @property
-    def step_blocks(self) -> int:
-        """How many of them make a step."""
-        return round(STEP_BLOCKS / (1 + PROBE_COST * (len(self.probes) - 1)))
-
-    @property
     def statement(self) -> str:
         """The statement's name."""
         return "scan_sketches" if self.by_sketch else "scan_faces"
 
-    @property
+    @functools.cached_property
     def values(self) -> dict[str, Any]:
         """Its parameters, other than rows."""
         count = 1 << (len(self.probes) - 1).bit_length()

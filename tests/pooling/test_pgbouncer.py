@@ -78,7 +78,7 @@ async def test_two_matchers_answer_through_it(
 
 
 @pytest.mark.parametrize("settings", SERVABLE)
-async def test_a_schema_that_is_made_again_is_served_once_it_has_connected_anew(
+async def test_a_schema_that_is_made_again_is_served_once_it_has_connected_again(
     start_pooler: StartPooler, start_matcher: StartMatcher, database_url: str, settings: dict[str, object]
 ) -> None:
     pooler = start_pooler(**settings)
@@ -96,7 +96,7 @@ async def test_a_schema_that_is_made_again_is_served_once_it_has_connected_anew(
 
 
 @pytest.mark.parametrize("settings", SERVABLE)
-async def test_a_collection_that_is_made_anew_is_served_at_once(
+async def test_a_collection_that_is_made_again_is_served_at_once(
     start_pooler: StartPooler, start_matcher: StartMatcher, database_url: str, settings: dict[str, object]
 ) -> None:
     matcher = await start_matcher(start_pooler(**settings).url(database_url, LOGIN))
