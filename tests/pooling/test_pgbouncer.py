@@ -200,7 +200,7 @@ async def test_parameters_that_it_does_not_ignore_are_named(
 ) -> None:
     url = start_pooler(ignore_startup_parameters="").url(database_url, LOGIN)
     matcher = await start_matcher(url)
-    with refused(Reason.STORE_UNAVAILABLE, message="ignore_startup_parameters = jit,lock_timeout,"):
+    with refused(Reason.STORE_UNAVAILABLE, message="ignore_startup_parameters = role,jit,"):
         await matcher.stub.Enroll(enroll("ann", encoding(vectors(1)[0])))
 
 

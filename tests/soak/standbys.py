@@ -11,6 +11,7 @@ import collections
 import contextlib
 import dataclasses
 import itertools
+import json
 import re
 import signal
 import sys
@@ -40,6 +41,7 @@ CALL_SECONDS = 20.0
 CONFIRMED = "ALTER SYSTEM SET synchronous_standby_names = 'ANY 1 (standby1, standby2)'"
 EXPECTED = {"replay paused": "lagging", "standby hangs": "unresponsive", "standby crashes": "unavailable"}
 FALLBACK = re.compile(r'^facerec_matcher_read_fallbacks_total\{reason="(\w+)"\} ([\d.]+)$', re.MULTILINE)
+EXCLUDED = "standby_excluded"
 FLAGS = (
     *("--statement-timeout-seconds", "3", "--lock-timeout-seconds", "1"),
     *("--encoder-address", "127.0.0.1:1", "--admin-address", "127.0.0.1:0"),
@@ -50,7 +52,8 @@ FLAGS = (
 class Seen:
     """What callers saw during a fault: `stale` searches missed somebody whose enrollment was acknowledged.
 
-    `fallbacks` are the reads that a standby did not answer, by reason: proof that a fault had an effect.
+    `fallbacks` are the reads that a standby did not answer, by reason. `had_effect` is whether there was one
+    for the reason that the fault is to have, or a check found it first.
     """
 
     enrolled: int = 0
@@ -59,6 +62,7 @@ class Seen:
     failures: collections.Counter[str] = dataclasses.field(default_factory=collections.Counter)
     fallbacks: collections.Counter[str] = dataclasses.field(default_factory=collections.Counter)
     longest_seconds: float = 0.0
+    had_effect: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,7 +78,7 @@ class Outcome:
         """Whether every promise held."""
         stale = sum(each.stale for each in self.seen.values())
         wrong = {reason for each in self.seen.values() for reason in each.failures} - TRANSIENT
-        fired = all(self.seen[fault].fallbacks[reason] for fault, reason in EXPECTED.items())
+        fired = all(self.seen[fault].had_effect for fault in EXPECTED)
         called = all(each.enrolled and each.searches for each in self.seen.values())
         return fired and called and not (self.lost or self.doubled or stale or wrong)
 
@@ -155,24 +159,37 @@ class Round:
             "impatient replay": self._impatient,
             "failover": self._failed_over,
         }
-        return {name: self._inject(fault) for name, fault in faults.items()}
+        return {name: self._inject(fault, EXPECTED.get(name)) for name, fault in faults.items()}
 
-    def _inject(self, fault: Callable[[], contextlib.AbstractContextManager[None]]) -> Seen:
+    def _inject(
+        self, fault: Callable[[], contextlib.AbstractContextManager[None]], reason: str | None
+    ) -> Seen:
+        """Call during a fault and after it; `reason` is why it is to keep a matcher from a standby."""
         self._load.seen = seen = Seen()
         before = fallbacks(self._matchers)
+        known = excluded(self._matchers)
+
+        def had_effect() -> bool:
+            noticed = fallbacks(self._matchers) - before + excluded(self._matchers) - known
+            return reason is None or noticed[reason] > 0
+
         with fault():
-            self._call(seen)
+            self._call(seen, had_effect)
+            seen.had_effect = had_effect()
         self._call(seen)
         seen.fallbacks = fallbacks(self._matchers) - before
         return seen
 
-    def _call(self, seen: Seen) -> None:
-        """Go on for the time of a fault, and until more were enrolled and searched for."""
+    def _call(self, seen: Seen, had_effect: Callable[[], bool] = lambda: True) -> None:
+        """Go on for the time of a fault, until more were enrolled and searched for and it had its effect."""
         before = seen.enrolled, seen.searches
         time.sleep(self._seconds)
         ends = time.monotonic() + LIMIT_SECONDS
-        while min(seen.enrolled - before[0], seen.searches - before[1]) < WORKERS and time.monotonic() < ends:
-            time.sleep(0.02)
+        while time.monotonic() < ends:
+            called = min(seen.enrolled - before[0], seen.searches - before[1]) >= WORKERS
+            if called and (seen.stale or had_effect()):
+                return
+            time.sleep(0.05)
 
     @contextlib.contextmanager
     def _paused(self) -> Iterator[None]:
@@ -259,6 +276,12 @@ def fallbacks(matchers: list[ServiceProcess]) -> collections.Counter[str]:
             for reason, count in FALLBACK.findall(page.read().decode()):
                 counted[reason] += int(float(count))
     return counted
+
+
+def excluded(matchers: list[ServiceProcess]) -> collections.Counter[str]:
+    """How often matchers have stopped reading from a standby so far, by reason."""
+    lines = (json.loads(line) for matcher in matchers for line in tuple(matcher.lines) if EXCLUDED in line)
+    return collections.Counter(line["why"] for line in lines)
 
 
 async def _confirm_commits(servers: Replication) -> None:

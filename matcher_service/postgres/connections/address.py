@@ -47,7 +47,10 @@ _HINTS = {
     "pgbouncer": "leave it out: whether a pooler is between is found out (docs/operations.md, PgBouncer)",
     "endpoint": "write it as options=endpoint%3DID",
 }
-IGNORED = ("jit", "lock_timeout", "statement_timeout", "max_parallel_workers_per_gather", "role")
+IGNORED = (
+    "role", "jit", "lock_timeout", "statement_timeout", "max_parallel_workers_per_gather",
+    "default_transaction_isolation",
+)  # fmt: skip
 _FILES = ("sslrootcert", "sslcert", "sslkey", "sslcrl")
 
 

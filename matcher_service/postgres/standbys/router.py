@@ -12,6 +12,7 @@ import structlog
 from matcher_service import metrics
 from matcher_service.domain.errors import ReadInterrupted
 from matcher_service.postgres.connections.pools import DatabaseOptions
+from matcher_service.postgres.driver_errors import LOST_ERRORS
 from matcher_service.postgres.session import Connection
 from matcher_service.postgres.standbys.positions import Unfit
 from matcher_service.postgres.standbys.read_index import ReadIndex
@@ -87,7 +88,10 @@ class ReadRouter:
         usable = [each for each in self.standbys if each.unfit is None and each.url not in _failed.get()]
         if not usable:
             return None
-        position = await self._index.position()
+        try:
+            position = await self._index.position()
+        except LOST_ERRORS:  # a connection to the primary may still be had, or is refused with a reason
+            return None
         for standby in sorted(usable, key=lambda each: each.in_flight):
             lent = standby.connection(kind, position, callers=callers, long=long)
             try:

@@ -188,7 +188,7 @@ async def test_a_stop_writes_waiting_decisions_and_a_database_outage_loses_none(
 async def test_a_locked_collection_does_not_delay_decisions_of_others(
     start_matcher: StartMatcher, database_url: str
 ) -> None:
-    matcher = await start_matcher(database_url, lock_timeout_seconds=60, statement_timeout_seconds=90)
+    matcher = await start_matcher(database_url, lock_timeout_seconds=25, statement_timeout_seconds=90)
     face = encoding(vectors(1)[0])
     await matcher.collections.CreateCollection(pb.CreateCollectionRequest(collection_id="lab"))
     for name in ("lab", "default"):
@@ -203,7 +203,7 @@ async def test_a_locked_collection_does_not_delay_decisions_of_others(
             await written(matcher, 1)
             for count in (2, 3):  # at once, and not after the lock was waited for again
                 await matcher.stub.Verify(pb.VerifyRequest(person_id="ann", probe=face))
-                async with asyncio.timeout(55):
+                async with asyncio.timeout(22):
                     await written(matcher, count)
     finally:
         await connection.close()
