@@ -1,11 +1,10 @@
-"""The pools of connections to Postgres, and the preparation of a connection."""
+"""The pools of connections to Postgres."""
 
 import asyncio
 import dataclasses
 import functools
-import secrets
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import asyncpg
 import structlog
@@ -13,19 +12,20 @@ import structlog
 from matcher_service import metrics
 from matcher_service.postgres.connections import address
 from matcher_service.postgres.connections.extension import (
-    DatabaseUnfit,
     check_extension,
     check_server,
-    check_usage,
-    set_search_path,
 )
 from matcher_service.postgres.connections.pooler import (
     SERVING_ROLE,
     Limits,
     PoolMode,
     check_pooler,
-    check_session_settings,
-    is_pooled,
+)
+from matcher_service.postgres.connections.prepared import (
+    PREPARE_SECONDS,
+    PreparedConnection,
+    keep,
+    prepare,
 )
 from matcher_service.postgres.connections.url import DatabaseUrl
 from matcher_service.postgres.statements import load
@@ -33,12 +33,8 @@ from matcher_service.postgres.statements import load
 CACHED_STATEMENTS = (
     256  # per connection; each collection has its own statements, and a plan takes about 50 kB
 )
-PREPARE_SECONDS = (
-    3.0  # for each query that prepares a connection, even if the limit of a call's statements is shorter
-)
 
 log = structlog.get_logger(__name__)
-_PROCESS = secrets.token_hex(8)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,20 +68,6 @@ class DatabaseOptions:
         """What a pooler's sessions should have, which serve all kinds of work."""
         longest = max(self.statement_timeout_seconds, self.scan_timeout_seconds)
         return Limits(self.lock_timeout_seconds, longest)
-
-
-class PreparedConnection(asyncpg.Connection):
-    """A connection that stores the schema's identity at the time of its preparation."""
-
-    __slots__ = ("prepared_for",)
-
-    prepared_for: asyncpg.Record | None
-
-    def _get_unique_id(self, prefix: str) -> str:
-        # The driver's names of statements are unique in a process. A pooler may lend one session to several,
-        # and where it does not keep their names apart, one would run what another has prepared.
-        name: str = super()._get_unique_id(prefix)  # type: ignore[misc]
-        return name + _PROCESS
 
 
 class Pools:
@@ -230,9 +212,9 @@ class Pools:
             statement_cache_size=CACHED_STATEMENTS,
             server_settings=self._session(max(statement_seconds, PREPARE_SECONDS), workers),
             init=functools.partial(
-                _prepare, limits=Limits(self._options.lock_timeout_seconds, statement_seconds, workers)
+                prepare, limits=Limits(self._options.lock_timeout_seconds, statement_seconds, workers)
             ),
-            reset=_keep,
+            reset=keep,
         )
         if self._standby:
             name = f"standby{self._standby}_{name}"
@@ -240,35 +222,3 @@ class Pools:
         metrics.CONNECTIONS.labels(name, "most").set_function(pool.get_max_size)
         metrics.CONNECTIONS.labels(name, "used").set_function(lambda: pool.get_size() - pool.get_idle_size())
         return pool
-
-
-async def _prepare(connection: asyncpg.Connection, limits: Limits) -> None:
-    """Find pgvector, bind its type, and set the statement timeout. Raises DatabaseUnfit.
-
-    A session that a pooler lends is left as it is: whatever is set would be another connection's too.
-    """
-    # Read first: whatever is recreated from here on has another identity.
-    prepared_for = await connection.fetchrow(load()["schema_identity"].text)
-    schema = await check_extension(connection)
-    await check_usage(connection, schema, SERVING_ROLE)
-    if await is_pooled(connection):
-        await check_session_settings(connection, schema, limits)
-    else:
-        await set_search_path(connection, schema)
-        if limits.statement_seconds < PREPARE_SECONDS:
-            await connection.execute(f"SET statement_timeout = '{limits.statement_seconds:.3f}s'")
-    try:
-        await connection.set_type_codec(
-            "vector", schema=schema, encoder=_as_is, decoder=_as_is, format="binary"
-        )
-    except ValueError:  # the type was dropped since
-        raise DatabaseUnfit("the database has no pgvector any more") from None
-    cast(PreparedConnection, connection).prepared_for = prepared_for
-
-
-def _as_is(value: bytes) -> bytes:
-    return value
-
-
-async def _keep(connection: asyncpg.Connection) -> None:
-    """Nothing to reset: no statement leaves session state, and RESET ALL would cost a round trip."""
