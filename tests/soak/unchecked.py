@@ -5,9 +5,9 @@ A matcher that reads from any standby, whatever it has replayed.
 
 import sys
 
-from matcher_service import __main__
+from matcher_service import commands
 from matcher_service.postgres.standbys import standby
 
 if __name__ == "__main__":
     standby.why_unfit = lambda position, replay: None  # type: ignore[attr-defined]
-    sys.exit(__main__.main(sys.argv[1:]))
+    sys.exit(commands.main(sys.argv[1:]))

@@ -1,9 +1,11 @@
-"""Runs a service's main coroutine, and waits for a termination signal."""
+"""Runs a service's main coroutine, and handles termination signals."""
 
 import asyncio
+import os
 import signal
 import sys
 from collections.abc import Coroutine
+from types import FrameType
 from typing import Any
 
 from facerec.printable import printable
@@ -25,15 +27,26 @@ def run(main: Coroutine[Any, Any, int | None]) -> int:
             return 2
 
 
-async def wait_for_termination() -> None:
-    """Return on the first SIGTERM or SIGINT. A second one has the signal's default effect."""
+def termination() -> asyncio.Event:
+    """An event that the first SIGTERM or SIGINT sets, on the running loop.
+
+    A second signal ends the process, with exit code 128 and its number.
+    """
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     signals = (signal.SIGTERM, signal.SIGINT)
-    for number in signals:
-        loop.add_signal_handler(number, stop.set)
-    try:
-        await stop.wait()
-    finally:
+
+    def end() -> None:
         for number in signals:
             loop.remove_signal_handler(number)
+            # With its default effect, a signal would not reach the first process of a container.
+            signal.signal(number, _exit)
+        stop.set()
+
+    for number in signals:
+        loop.add_signal_handler(number, end)
+    return stop
+
+
+def _exit(number: int, _: FrameType | None) -> None:
+    os._exit(128 + number)

@@ -5,7 +5,7 @@ import sys
 from facerec.serving.middleware.chain import Handler, Method
 from facerec.serving.middleware.request_metrics import RequestMetrics
 from facerec.serving.server import server
-from matcher_service.__main__ import main
+from matcher_service.commands import main
 
 
 class Nothing(RequestMetrics):

@@ -55,7 +55,7 @@ async def main_behind_middleware() -> None:
 
 async def _serve(address: str) -> None:
     print(address, flush=True)
-    await asyncio.create_task(loop.wait_for_termination())
+    await loop.termination().wait()
 
 
 if __name__ == "__main__":

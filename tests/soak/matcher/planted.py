@@ -10,7 +10,7 @@ import sys
 from collections.abc import AsyncIterator
 from typing import ClassVar
 
-from matcher_service import __main__, service
+from matcher_service import commands, service
 from matcher_service.postgres.database import Database, Session
 from tests.soak.matcher.caller import Caller
 
@@ -49,4 +49,4 @@ class ForgetfulCaller(Caller):
 
 if __name__ == "__main__":
     service.Database = EarlyDatabase  # type: ignore[attr-defined]
-    sys.exit(__main__.main(sys.argv[1:]))
+    sys.exit(commands.main(sys.argv[1:]))
