@@ -20,6 +20,7 @@ from matcher_service.maintenance import runner
 from matcher_service.maintenance.runner import MaintenanceOptions
 from matcher_service.postgres import migrations
 from matcher_service.postgres.connections.address import why_failed
+from matcher_service.postgres.connections.url import DatabaseUrl
 from matcher_service.postgres.connections.verification import why_unverified
 from matcher_service.postgres.driver_errors import CONNECTING_ERRORS
 from matcher_service.service import MatcherService
@@ -68,11 +69,18 @@ async def serve(argv: list[str]) -> None:
 
 async def migrate(argv: list[str]) -> None:
     """Migrate the schema to head and print what was applied. Raises StartError."""
-    settings = _load("migrate", argv)
-    applied = await migrations.migrate(settings.database_url.get_secret_value())
+    settings = _load("migrate", [_long_form(flag) for flag in argv])
+    url = DatabaseUrl(settings.database_url.get_secret_value(), settings.file_of("database_url"))
+    applied = await migrations.migrate_when_ready(url, wait_seconds=settings.wait_seconds)
     for name in applied:
         print(f"applied {name}")
     print(f"the schema is at version {migrations.head()}")
+
+
+def _long_form(flag: str) -> str:
+    """`--wait` and `--wait=SECONDS` as the setting that they are short for."""
+    name, given, seconds = flag.partition("=")
+    return f"--wait-seconds={seconds if given else 'inf'}" if name == "--wait" else flag
 
 
 async def maintain(argv: list[str]) -> None:

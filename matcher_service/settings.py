@@ -124,6 +124,10 @@ class MatcherSettings(ServingSettings):
     schema_check_seconds: float = pydantic.Field(1.0, ge=0.05, le=60)
     """How often the schema's version is checked, and each standby, in seconds."""
 
+    wait_seconds: float = pydantic.Field(0.0, ge=0)
+    """How long `migrate` waits for a database that cannot be migrated yet, in seconds; inf for ever. In short
+    `migrate --wait` for inf, and `--wait=SECONDS`."""
+
     maintain_interval_seconds: float = pydantic.Field(60.0, ge=0.1, le=86400)
     """Pause of `maintain` between two runs, in seconds."""
 
@@ -233,8 +237,8 @@ _MAINTENANCE_ONLY = frozenset(
         "maintain_index_memory_mib",
     }
 )
-SERVING = frozenset(MatcherSettings.model_fields) - _MAINTENANCE_ONLY
-MIGRATING = frozenset({"database_url"})
+MIGRATING = frozenset({"database_url", "wait_seconds"})
+SERVING = frozenset(MatcherSettings.model_fields) - _MAINTENANCE_ONLY - {"wait_seconds"}
 MAINTAINING = _MAINTENANCE_ONLY | {"database_url", "log_level", "log_format"}
 DIAGNOSING = frozenset(name for name in SERVING if name.startswith("encoder_")) | {
     *(

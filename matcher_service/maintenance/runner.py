@@ -14,10 +14,12 @@ from matcher_service.maintenance.indexes import IndexBuilder
 from matcher_service.maintenance.scrubbing import scrub, vacuum
 from matcher_service.maintenance.sketches import SketchBuilder
 from matcher_service.postgres.connections.address import why_failed
-from matcher_service.postgres.connections.owner import connect, try_maintenance_lock
+from matcher_service.postgres.connections.owner import SchemaNotReady, connect, try_maintenance_lock
 from matcher_service.postgres.connections.url import DatabaseUrl
 from matcher_service.postgres.driver_errors import CONNECTING_ERRORS, LOCK_ERRORS, SERVER_ERRORS
 from matcher_service.postgres.session import Connection, Session
+
+SCHEMA_POLL_SECONDS = 1.0
 
 log = structlog.get_logger(__name__)
 
@@ -48,8 +50,21 @@ class MaintenanceOptions:
 async def run_once(options: MaintenanceOptions) -> bool:
     """Maintain every collection once; returns False if another process is doing so.
 
-    Raises MaintenanceError, and CollectionsFailed after the run.
+    Before the database is migrated it waits for that, and the log says so once. Raises MaintenanceError, and
+    CollectionsFailed after the run.
     """
+    is_waiting = False
+    while True:
+        try:
+            return await _run_once(options)
+        except SchemaNotReady as error:
+            if not is_waiting:
+                log.warning("waiting_for_schema", why=str(error))
+            is_waiting = True
+        await asyncio.sleep(SCHEMA_POLL_SECONDS)
+
+
+async def _run_once(options: MaintenanceOptions) -> bool:
     async with connect(options.url) as connection, connect(options.url) as watcher:
         if not await try_maintenance_lock(connection):
             return False

@@ -5,11 +5,14 @@ import dataclasses
 import functools
 import hashlib
 import re
+import sys
+import time
 from collections.abc import Sequence
 from importlib import resources
 
 import asyncpg
 
+from facerec.printable import printable
 from facerec.serving.server.errors import StartError
 from matcher_service.postgres.connections import address
 from matcher_service.postgres.connections.extension import (
@@ -19,6 +22,7 @@ from matcher_service.postgres.connections.extension import (
     set_search_path,
 )
 from matcher_service.postgres.connections.pooler import check_keeps_session
+from matcher_service.postgres.connections.url import DatabaseUrl
 from matcher_service.postgres.session import Connection
 
 LOCK_KEY = 0x6661636572656300  # "facerec"; all advisory locks of a database share one key space
@@ -28,6 +32,14 @@ TABLE_LOCK_WAIT_SECONDS = 0.2
 TABLE_LOCK_PAUSE_SECONDS = 1.0
 TABLE_LOCK_ATTEMPTS = 30
 ROLE_ATTEMPTS = 5
+WAIT_POLL_SECONDS = 1.0
+_CONNECTING_ERRORS = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
+_LOST_ERRORS = (
+    OSError,
+    asyncpg.InterfaceError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.OperatorInterventionError,
+)
 _FILE = re.compile(r"^(\d{4})_(\w+)\.sql$")
 _SERVES = re.compile(r"^-- serves: (\d+)$", re.MULTILINE)
 _LAST_IMPLICIT_VERSION = 13
@@ -35,6 +47,10 @@ _LAST_IMPLICIT_VERSION = 13
 
 class MigrationError(StartError):
     """The database was not migrated; the message says what to do."""
+
+
+class DatabaseNotReady(MigrationError):
+    """A later try may succeed: the server, the login or a right may not be there yet, or a lock is held."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -102,32 +118,57 @@ def incompatibility(version: int, serves_from: int) -> str:
     return ""
 
 
+async def migrate_when_ready(url: DatabaseUrl, *, wait_seconds: float) -> list[str]:
+    """Apply the missing migrations once the database can be migrated; `wait_seconds` limits the wait.
+
+    What is waited for goes to stderr, once for each reason. Raises as `migrate` does.
+    """
+    ends = time.monotonic() + wait_seconds
+    reason = ""
+    while True:
+        try:
+            return await migrate(url.text)
+        except DatabaseNotReady as error:
+            if time.monotonic() >= ends:
+                raise
+            if str(error) != reason:
+                print(printable(f"waiting: {error}"), file=sys.stderr, flush=True)
+            reason = str(error)
+        await asyncio.sleep(WAIT_POLL_SECONDS)
+        url.refresh()
+
+
 async def migrate(database_url: str, migrations: Sequence[Migration] | None = None) -> list[str]:
     """Apply the missing migrations, each in a transaction of its own; return the names of those applied.
 
     If another session holds a lock that a migration needs, it is rolled back and retried later. A newer
     schema that is compatible with this release is left as it is. Safe to run repeatedly and concurrently.
-    Raises MigrationError, DatabaseUnfit, UrlInvalid.
+    Raises DatabaseNotReady, MigrationError, DatabaseUnfit, UrlInvalid.
     """
     migrations = available() if migrations is None else migrations
+    open_another = functools.partial(address.connect, database_url, seconds=10)
     try:
-        open_another = functools.partial(address.connect, database_url, seconds=10)
         connection = await open_another()
-    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, TimeoutError, ValueError) as error:
+    except ValueError as error:
         raise MigrationError(address.why_not_connected(error)) from None
+    except _CONNECTING_ERRORS as error:
+        raise DatabaseNotReady(address.why_not_connected(error)) from None
     try:
         await check_keeps_session(connection, open_another)
         return await _migrate(connection, migrations)
     except asyncpg.LockNotAvailableError:
-        raise MigrationError("another session holds a lock the migration needs; run it again later") from None
+        raise DatabaseNotReady(
+            "another session holds a lock the migration needs; run it again later"
+        ) from None
     except asyncpg.InsufficientPrivilegeError as error:
-        raise MigrationError(
+        raise DatabaseNotReady(
             f"the migrating user lacks a privilege: {_line(error)}. It needs CREATEROLE once in the cluster "
             "(or the roles facerec_owner and facerec_serve made beforehand and facerec_owner granted to it) "
             "and CREATE on the database"
         ) from None
-    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
-        raise MigrationError(f"the migration failed and was undone: {_line(error)}") from None
+    except _CONNECTING_ERRORS as error:
+        kind = DatabaseNotReady if isinstance(error, _LOST_ERRORS) else MigrationError
+        raise kind(f"the migration failed and was undone: {_line(error)}") from None
     finally:
         await connection.close(timeout=5)
 

@@ -15,6 +15,7 @@ import pytest
 from facerec.serving.server.errors import StartError
 from matcher_service.postgres import migrations
 from matcher_service.postgres.connections import extension
+from matcher_service.postgres.connections.url import DatabaseUrl
 from matcher_service.postgres.migrations import Migration, MigrationError, migrate
 from matcher_service.postgres.statements import load
 from tests.fixtures.postgres import PostgresServer, as_user
@@ -226,6 +227,36 @@ async def test_what_the_docs_have_a_superuser_run_is_what_migrating_needs(
 async def test_a_missing_database_is_reported_in_one_clear_line() -> None:
     with pytest.raises(MigrationError, match="cannot connect to the database"):
         await migrate("postgresql://nobody@127.0.0.1:1/nothing")
+
+
+async def test_a_migration_that_waits_begins_once_its_login_and_database_are_made(
+    postgres_server: PostgresServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def waits(reason: str) -> bool:
+        said.append(capsys.readouterr().err)
+        return reason in "".join(said)
+
+    said: list[str] = []
+    name = f"facerec_late_{os.getpid()}"
+    url = DatabaseUrl(as_user(postgres_server.url(name), name))
+    migrating = asyncio.create_task(migrations.migrate_when_ready(url, wait_seconds=float("inf")))
+    try:
+        await until(lambda: waits(f'role "{name}" does not exist'))
+        await asyncio.to_thread(postgres_server.execute, f"CREATE ROLE {name} LOGIN SUPERUSER")
+        await until(lambda: waits(f'database "{name}" does not exist'))
+        await asyncio.to_thread(postgres_server.execute, f"CREATE DATABASE {name} TEMPLATE template0")
+        assert await migrating == NAMES
+    finally:
+        migrating.cancel()
+        drop = f"DROP DATABASE IF EXISTS {name} WITH (FORCE)", f"DROP ROLE IF EXISTS {name}"
+        await asyncio.to_thread(postgres_server.execute, *drop)
+    assert len("".join(said).splitlines()) == 2, "each reason is said once"
+
+
+async def test_a_migration_does_not_wait_for_what_a_person_must_fix(database_url: str) -> None:
+    await migrate(database_url, [*migrations.available(), NEXT])
+    with pytest.raises(MigrationError, match="needs a release of schema version"):
+        await migrations.migrate_when_ready(DatabaseUrl(database_url), wait_seconds=float("inf"))
 
 
 async def test_the_people_of_the_first_schema_are_migrated(empty_database_url: str) -> None:

@@ -22,23 +22,34 @@ from matcher_service.postgres.statements import load
 LOCK_KEY = migrations.LOCK_KEY + 1
 LOCK_WAIT_SECONDS = 5.0
 CONNECT_SECONDS = 10.0
+_HAS_SCHEMA = """
+SELECT EXISTS (
+    SELECT FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+    WHERE n.nspname = 'facerec' AND c.relname = 'schema_migration'
+)
+"""
 
 
 class MaintenanceError(StartError):
     """Maintenance cannot run; the message says what to do."""
 
 
+class SchemaNotReady(MaintenanceError):
+    """The database has no schema, or one that this release's migration has not finished yet."""
+
+
 @contextlib.asynccontextmanager
 async def connect(database_url: str) -> AsyncIterator[asyncpg.Connection]:
     """A connection that acts as facerec_owner, to a compatible schema.
 
-    Raises MaintenanceError, DatabaseUnfit, UrlInvalid, and what asyncpg raises.
+    Raises SchemaNotReady, MaintenanceError, DatabaseUnfit, UrlInvalid, and what asyncpg raises.
     """
     open_another = functools.partial(address.connect, database_url, seconds=CONNECT_SECONDS)
     connection = await open_another()
     try:
         await check_keeps_session(connection, open_another)
         await check_server(connection)
+        await _check_has_schema(connection)
         schema = await check_extension(connection)
         await check_usage(connection, schema, "facerec_owner")
         await _set_message_language(connection)
@@ -87,8 +98,15 @@ async def _become_owner(connection: asyncpg.Connection) -> None:
         ) from None
 
 
+async def _check_has_schema(connection: asyncpg.Connection) -> None:
+    if not await connection.fetchval(_HAS_SCHEMA):
+        raise SchemaNotReady("the database has no schema yet: run `matcher_service migrate`")
+
+
 async def _check_schema(connection: asyncpg.Connection) -> None:
     row = await connection.fetchrow(load()["schema_version"].text)
     assert row is not None
+    if row["version"] < migrations.head():
+        raise SchemaNotReady(migrations.incompatibility(row["version"], row["serves_from"]))
     if why := migrations.incompatibility(row["version"], row["serves_from"]):
         raise MaintenanceError(why)

@@ -4,7 +4,6 @@ It takes and gives messages of Verify, on the event loop that the matcher runs o
 `middleware` behind the matcher's middleware.
 """
 
-import asyncio
 import sys
 from typing import Any
 

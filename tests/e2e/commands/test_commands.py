@@ -52,6 +52,15 @@ def test_check_config_prints_each_setting_and_its_origin_and_masks_secrets(tmp_p
     assert SECRET not in checked.out + checked.err
 
 
+def test_migrate_waits_as_long_as_its_flag_says(database_url: str) -> None:
+    migrated = run("matcher_service", "migrate", "--wait", MATCHER_DATABASE_URL=database_url)
+    assert (migrated.code, migrated.err) == (0, "")
+    nowhere = {"MATCHER_DATABASE_URL": f"postgresql://facerec@{NOWHERE}/facerec"}
+    waited = run("matcher_service", "migrate", "--wait=0.5", **nowhere)
+    assert (waited.code, waited.err.splitlines()[-1][:33]) == (2, "error: cannot connect to the data")
+    assert "--wait-seconds" in run("matcher_service", "migrate", "--wait=soon", **nowhere).err
+
+
 def test_check_config_refuses_what_serve_refuses() -> None:
     checked = run("encoder_service", "check-config", "--threads", "0")
     assert checked.code == 2
@@ -180,8 +189,8 @@ def test_the_help_of_a_command_lists_the_settings_that_it_uses() -> None:
     options = inspect.getsource(MatcherSettings.maintenance_options)
     used = set(re.findall(r"self\.(\w+)", options)) & set(MatcherSettings.model_fields)
     assert listed("maintain") == used | {"maintain_once", "log_level", "log_format"}
-    assert listed("migrate") == {"database_url"}
-    assert listed("serve") | used | {"maintain_once"} == set(MatcherSettings.model_fields)
+    assert listed("migrate") == {"database_url", "wait_seconds"}
+    assert listed("serve") | used | {"maintain_once", "wait_seconds"} == set(MatcherSettings.model_fields)
     assert listed("serve") & used == {"database_url"}
     assert listed("check-config") == set(MatcherSettings.model_fields)
     assert {"database_url", "encoder_address", "pool_max_size"} < listed("doctor") < listed("serve")

@@ -14,6 +14,7 @@ import structlog
 from facerec.matcher.v1 import matcher_pb2 as pb
 from matcher_service.maintenance import runner
 from matcher_service.maintenance.runner import CollectionsFailed, MaintenanceOptions
+from matcher_service.postgres import migrations
 from matcher_service.postgres.connections import owner as session
 from matcher_service.postgres.statements import partition_name
 from tests.benchmarks.vectors import Dataset
@@ -203,3 +204,40 @@ async def test_a_locked_collection_is_counted_as_left_for_a_later_run(
     assert (await noted(administrator))["erase"] == (True, 0, 1)
     await runner.run_once(MaintenanceOptions(database_url))
     assert (await noted(administrator))["erase"] == (True, 0, 0)
+
+
+async def test_maintenance_waits_for_the_schema_and_says_so_once(
+    empty_database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runner, "SCHEMA_POLL_SECONDS", 0.01)
+    tries = []
+
+    async def counted(options: MaintenanceOptions) -> bool:
+        tries.append(options)
+        return await run_once(options)
+
+    run_once = runner._run_once
+    monkeypatch.setattr(runner, "_run_once", counted)
+    with structlog.testing.capture_logs() as log:
+        running = asyncio.create_task(runner.run_once(MaintenanceOptions(empty_database_url)))
+        await until(lambda: len(tries) > 2)
+        await migrations.migrate(empty_database_url, migrations.available()[:-1])
+        begun = len(tries)
+        await until(lambda: len(tries) > begun + 1)
+        assert not running.done(), "it began on a schema that is behind"
+        await migrations.migrate(empty_database_url)
+        assert await running
+    assert len(logged(list(log), "waiting_for_schema")) == 1
+
+
+async def test_maintenance_that_waits_for_the_schema_is_ended_by_a_signal(empty_database_url: str) -> None:
+    command = [sys.executable, "-m", "matcher_service", "maintain", "--maintain-once", "--log-format", "json"]
+    process = await asyncio.create_subprocess_exec(
+        *command, "--database-url", empty_database_url, stderr=asyncio.subprocess.PIPE
+    )
+    assert process.stderr is not None
+    async with asyncio.timeout(LIMIT_SECONDS):
+        assert json.loads(await process.stderr.readline())["event"] == "waiting_for_schema"
+        process.terminate()
+        assert await process.wait() == 0
+        assert await process.stderr.read() == b""
