@@ -51,9 +51,13 @@ def load(
 
     Raises WeightsInvalid, DeviceMissing.
     """
-    half = precision is Precision.FP16
-    variant, to_onnx = ("fp16", convert_to_half) if half else ("", convert)
-    return EmbeddingNetwork(cache.fetch(cache_folder, weights, to_onnx, variant=variant), device)
+    to_onnx = convert_to_half if precision is Precision.FP16 else convert
+    return EmbeddingNetwork(cache.fetch(cache_folder, weights, to_onnx, variant=variant(precision)), device)
+
+
+def variant(precision: Precision) -> str:
+    """The cache's name of the form that the network has in this precision."""
+    return "fp16" if precision is Precision.FP16 else ""
 
 
 def convert(data: bytes) -> bytes:

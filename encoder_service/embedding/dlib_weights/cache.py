@@ -59,6 +59,11 @@ def fetch(folder: Path, weights: Weights, convert: Callable[[bytes], bytes], *, 
     return model
 
 
+def holds(folder: Path, weights: Weights, variant: str = "") -> bool:
+    """Whether `fetch` would find these weights converted."""
+    return not ownership.why_unsafe(folder) and _read(entry_path(folder, weights, variant)) is not None
+
+
 def _read(path: Path) -> bytes | None:
     try:
         entry = path.read_bytes()
