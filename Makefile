@@ -7,7 +7,7 @@ TEST_WORKERS ?= 4
 # Most modules of the packages are never imported: Python compiles the others when they are.
 INSTALL := $(PIP) install --no-compile --require-hashes --no-deps --no-build-isolation
 
-.PHONY: help install up demo test bench-matcher bench-large soak-matcher bench-encoder soak-encoder bench-import bench-reading soak-import soak-sketches soak-erasing soak-service soak-hostile bench-calibration bench-looks lint alert-rules check-alerts check-bounds check-deploy stubs schema settings-docs lock soak-standbys check-pgbouncer clean
+.PHONY: help install up demo test bench-matcher bench-large soak-matcher bench-encoder soak-encoder bench-import bench-reading soak-import soak-sketches soak-erasing soak-service soak-hostile bench-calibration bench-looks lint alert-rules check-alerts check-bounds check-deploy stubs schema settings-docs lock soak-standbys soak-rollouts check-cluster check-pgbouncer clean
 
 help: ## Show the targets.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -58,7 +58,7 @@ check-deploy: $(VENV)/deploy/.done ## Render, validate and scan the Kubernetes o
 	@scripts/check_deploy.sh
 
 alert-rules: ## Write the prod overlay's PrometheusRule from deploy/monitoring/rules.yaml.
-	@scripts/alert_rules.sh > deploy/kubernetes/overlays/prod/alerts.yaml
+	@scripts/alert_rules.sh > deploy/kubernetes/overlays/own-postgres/alerts.yaml
 
 check-alerts: $(VENV)/.dev ## Have real servers make every alert fire and end in a real Prometheus; needs prometheus and promtool; ONNXRUNTIME_GPU=DIR for that of a lost GPU.
 	@{ command -v prometheus && command -v promtool; } >/dev/null || { echo "prometheus and promtool are needed (Debian: the package prometheus)" >&2; exit 1; }
@@ -112,6 +112,9 @@ soak-service: $(VENV)/.dev ## Both services: rolled, broken in a dozen ways, att
 
 soak-standbys: $(VENV)/.dev ## Break standbys under load and fail over, ROUNDS=5 times; count what is stale, lost or doubled.
 	@GRPC_VERBOSITY=NONE $(BIN)/python -m tests.soak.standbys --rounds $(or $(ROUNDS),5)
+
+soak-rollouts: $(VENV)/.dev ## Roll one, two and three replicas behind DNS answers 30 s old, as on Kubernetes: six minutes.
+	@GRPC_VERBOSITY=NONE $(BIN)/python -m tests.soak.rollouts
 
 soak-hostile: $(VENV)/.dev ## Attack a running pair on loopback; a figure each, and whether the promise held.
 	@GRPC_VERBOSITY=NONE $(BIN)/python -m tests.soak.hostile $(PARTS)

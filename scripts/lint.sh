@@ -25,8 +25,8 @@ scripts/stubs.sh "$fresh"
 (cd "$fresh" && find . -type f) | while read -r stub; do
     cmp "$fresh/$stub" "$stub" || { echo "$stub differs from what protos/ generates: run make stubs" >&2; exit 1; }
 done
-scripts/alert_rules.sh | cmp -s - deploy/kubernetes/overlays/prod/alerts.yaml || {
-    echo "the prod overlay's alerts differ from deploy/monitoring/rules.yaml: run make alert-rules" >&2
+scripts/alert_rules.sh | cmp -s - deploy/kubernetes/overlays/own-postgres/alerts.yaml || {
+    echo "the overlays' alerts differ from deploy/monitoring/rules.yaml: run make alert-rules" >&2
     exit 1
 }
 python scripts/settings_docs.py | cmp -s - docs/settings.md || {

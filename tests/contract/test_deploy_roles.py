@@ -1,11 +1,13 @@
 """The logins that compose and the dev overlay make: each may do its own work and no more."""
 
+import base64
 import os
 import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import asyncpg
 import pytest
@@ -114,10 +116,14 @@ def test_the_secrets_of_compose_are_made_once_for_their_owner_alone(tmp_path: Pa
     assert "the database was made with its passwords" in again.stderr
 
 
+def decoded(secret: dict[str, Any]) -> dict[str, str]:
+    return {name: base64.b64decode(value).decode() for name, value in secret["data"].items()}
+
+
 @needs_kubectl
 def test_the_dev_overlay_makes_the_logins_that_its_urls_name() -> None:
-    passwords = named("dev", "Secret", "postgres")["stringData"]
-    urls = named("dev", "Secret", "facerec-database")["stringData"]
+    passwords = decoded(named("dev", "Secret", "postgres"))
+    urls = decoded(named("dev", "Secret", "facerec-database"))
     for name, login in (("migrate", "facerec_migrate"), ("serve", "facerec_matcher")):
         password = passwords[f"{name}-password"]
         assert urls[f"{name}-url"] == f"postgresql://{login}:{password}@postgres:5432/facerec"

@@ -103,9 +103,12 @@ OVERLOADED = FacerecError(
 
 @contextlib.asynccontextmanager
 async def serving(
-    encoder: FlakyEncoder | None = None, matcher: PagedMatcher | None = None, address: str = "127.0.0.1:0"
+    encoder: FlakyEncoder | None = None,
+    matcher: PagedMatcher | None = None,
+    address: str = "127.0.0.1:0",
+    **options: Any,
 ) -> AsyncIterator[Server]:
-    """A server with both services SERVING."""
+    """A server with both services SERVING; `options` are those of ServerOptions."""
     encoder, matcher = encoder or FlakyEncoder(), matcher or PagedMatcher(OVERLOADED)
     encoding = grpc.unary_unary_rpc_method_handler(
         encoder.encode, encoder_v1.EncodeRequest.FromString, encoder_v1.EncodeResponse.SerializeToString
@@ -132,7 +135,7 @@ async def serving(
         _service(ENCODER_SERVICE, {"Encode": encoding, "EncodeStream": streaming}, large={"Encode"}),
         _service(MATCHER_SERVICE, {"Enroll": enrolling, "ListPersons": listing, "ImportFaces": importing}),
     ]
-    server = Server(ServerOptions(address), services)
+    server = Server(ServerOptions(address, **options), services)
     await server.start()
     for service in services:
         await server.set_serving(service.full_name, True)
