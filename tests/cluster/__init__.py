@@ -1,0 +1,1 @@
+"""The overlays on a real cluster: `make check-cluster KUBECONFIG=FILE`."""
