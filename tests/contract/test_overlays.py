@@ -1,6 +1,7 @@
 """What the Kubernetes overlays promise: roll-outs without failed calls, and a database that fits."""
 
 import math
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -208,3 +209,20 @@ def test_what_uses_the_database_may_connect_to_it_and_every_pod_may_ask_dns(over
         sources = inside["ingress"][0]["from"]
         assert set(sources[0]["podSelector"]["matchExpressions"][0]["values"]) == users
         assert sources[1]["podSelector"] == way["egress"][0]["to"][0]["podSelector"] == inside["podSelector"]
+
+
+def test_the_overlay_that_the_readme_shows_renders_with_its_images_and_its_setting(tmp_path: Path) -> None:
+    shutil.copytree(DEPLOY, tmp_path / "facerec" / "deploy", ignore=shutil.ignore_patterns("secrets"))
+    shown = re.findall(r"```yaml\n(.*?)```", (DEPLOY / "README.md").read_text(), re.DOTALL)
+    (tmp_path / "kustomization.yaml").write_text("".join(shown).replace("sha256:...", "sha256:" + "0" * 64))
+    text = subprocess.run(["kubectl", "kustomize", str(tmp_path)], check=True, capture_output=True).stdout
+    resources = list(yaml.safe_load_all(text))
+    (matcher,) = [
+        each for each in resources if (each["kind"], each["metadata"]["name"]) == ("Deployment", "matcher")
+    ]
+    (container,) = matcher["spec"]["template"]["spec"]["containers"]
+    assert container["image"] == "registry.example/team/facerec-matcher@sha256:" + "0" * 64
+    (source,) = container["envFrom"]
+    (settings,) = [each for each in resources if each["metadata"]["name"] == source["configMapRef"]["name"]]
+    assert settings["data"]["MATCHER_LOG_CALLS"] == "all"
+    assert settings["data"]["MATCHER_DRAIN_SECONDS"] == "5"
