@@ -174,7 +174,7 @@ def test_the_database_has_connections_for_every_replica_during_a_roll_out(overla
     matcher = named(overlay, "Deployment", "matcher")["spec"]
     replicas = named(overlay, "HorizontalPodAutoscaler", "matcher")["spec"]["maxReplicas"]
     surge = matcher["strategy"]["rollingUpdate"]["maxSurge"]
-    # A replica is told to end at the earliest minReadySeconds after the one before.
+    # A replica begins to end at the earliest minReadySeconds after the one before.
     ending = math.ceil(
         matcher["template"]["spec"]["terminationGracePeriodSeconds"] / matcher["minReadySeconds"]
     )

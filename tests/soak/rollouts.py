@@ -143,7 +143,7 @@ class RealTime:
         await asyncio.sleep(self._times.min_ready)
 
     async def until_stopped(self, fleet: Fleet, old: Replica, new: Replica) -> None:
-        """`preStop`; DNS names a replica that much after it was told to end."""
+        """`preStop`; DNS names a replica that much after it began to end."""
         asyncio.get_running_loop().call_later(DNS_AGE_SECONDS, fleet.dns.addresses.remove, old.host)
         await asyncio.sleep(self._times.pre_stop)
 

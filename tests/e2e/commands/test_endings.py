@@ -50,7 +50,7 @@ def test_a_signal_during_the_imports_ends_a_command_without_a_traceback(
 
 def test_an_encoder_that_loads_its_models_ends_at_once(tmp_path: Path) -> None:
     resnet = files.read(files.find(None, large_landmarks=False).resnet)
-    os.mkfifo(cache.entry_path(tmp_path, resnet))  # whoever reads it waits for a writer
+    os.mkfifo(cache.entry_path(tmp_path, resnet))  # a process that reads it waits for a writer
     process = EncoderProcess(cache=tmp_path)
     try:
         with cache.entry_path(tmp_path, resnet).open("wb"):  # it is being read, without an end

@@ -37,7 +37,7 @@ def test_a_read_only_cache_is_in_order_once_it_has_both_networks() -> None:
     paths = files.find(None, large_landmarks=False)
     with tempfile.TemporaryDirectory(prefix="facerec-test-") as name:
         folder = Path(name)
-        settings = EncoderSettings(model_cache_dir=folder)
+        settings = EncoderSettings.model_validate({"model_cache_dir": folder})
         cache.fetch(folder, files.read(paths.resnet), lambda _: b"converted")
         with unwritable(folder):
             assert examine_cache(settings, paths).state == "warn", "the detector would be converted each time"
