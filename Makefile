@@ -54,12 +54,12 @@ $(VENV)/deploy/.done: $(VENV)/.build requirements/deploy.lock
 	$(VENV)/deploy/bin/python -m pip --disable-pip-version-check -q install --require-hashes --no-deps -r requirements/deploy.lock
 	@touch $@
 
-check-deploy: $(VENV)/deploy/.done ## Render, validate and scan the Kubernetes overlays and the images' recipes; needs kubectl.
+check-deploy: $(VENV)/deploy/.done ## Render, validate and scan the Kubernetes overlays and the images' recipes.
 	@scripts/check_deploy.sh
 
 check-cluster: $(VENV)/.dev ## Apply every overlay to the cluster of KUBECONFIG=FILE, call it, roll it under load; OVERLAYS=dev; ENCODER_IMAGE, MATCHER_IMAGE.
 	@test -n "$(KUBECONFIG)" || { echo "name the cluster: make check-cluster KUBECONFIG=FILE" >&2; exit 2; }
-	@command -v kubectl >/dev/null || { echo "kubectl is needed" >&2; exit 1; }
+	@command -v kubectl >/dev/null || { echo "kubectl is needed, of a version near the cluster's" >&2; exit 1; }
 	@$(BIN)/python -m tests.cluster --kubeconfig "$(KUBECONFIG)" $(if $(ENCODER_IMAGE),--facerec-encoder $(ENCODER_IMAGE)) $(if $(GPU_IMAGE),--facerec-encoder-gpu $(GPU_IMAGE)) $(if $(MATCHER_IMAGE),--facerec-matcher $(MATCHER_IMAGE)) $(OVERLAYS)
 
 alert-rules: ## Write the prod overlay's PrometheusRule from deploy/monitoring/rules.yaml.

@@ -3,7 +3,6 @@
 set -eu
 cd "$(dirname "$0")/.."
 PATH="$PWD/.venv/deploy/bin:$PATH"
-command -v kubectl >/dev/null || { echo "kubectl is needed to render the overlays" >&2; exit 1; }
 rendered=$(mktemp -d)
 trap 'rm -rf "$rendered"' EXIT
 for overlay in deploy/kubernetes/overlays/*/; do

@@ -3,13 +3,11 @@
 import base64
 import hashlib
 import secrets
-import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from tests.fixtures import kustomize
 from tests.fixtures.process import ROOT
 
 OVERLAYS = ROOT / "deploy" / "kubernetes" / "overlays"
@@ -25,8 +23,7 @@ Object = dict[str, Any]
 
 def rendered(overlay: str, images: Mapping[str, str]) -> list[Object]:
     """An overlay's objects; `images` has the reference to use for each image's name."""
-    command = ["kubectl", "kustomize", str(OVERLAYS / overlay)]
-    objects = list(yaml.safe_load_all(subprocess.run(command, check=True, capture_output=True).stdout))
+    objects = kustomize.render(OVERLAYS / overlay)
     for container in (each for pod in map(pod_spec, objects) if pod for each in pod["containers"]):
         container["image"] = images.get(container["image"].partition(":")[0], container["image"])
     return objects

@@ -4,7 +4,6 @@ import functools
 import importlib.util
 import json
 import re
-import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,8 @@ import pytest
 import yaml
 
 from matcher_service.postgres.connections.verification import why_unverified
+from tests.fixtures import kustomize
+from tests.fixtures.kustomize import KUBECTL
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
@@ -22,7 +23,7 @@ PRODUCTION = sorted({*OVERLAYS} - {"dev"})
 OPERATORS = {"postgresql.cnpg.io", "keda.sh", "monitoring.coreos.com", "cert-manager.io"}
 KUBERNETES = "1.34"
 
-needs_kubectl = pytest.mark.skipif(shutil.which("kubectl") is None, reason="kubectl is not on this machine")
+needs_kubectl = pytest.mark.skipif(KUBECTL is None, reason="kubectl is not on this machine")
 
 
 def known_settings(service: str) -> set[str]:
@@ -38,9 +39,7 @@ def known_settings(service: str) -> set[str]:
 @functools.cache
 def rendered(overlay: str) -> list[dict[str, Any]]:
     """What an overlay deploys."""
-    folder = DEPLOY / "kubernetes" / "overlays" / overlay
-    text = subprocess.run(["kubectl", "kustomize", str(folder)], check=True, capture_output=True).stdout
-    return list(yaml.safe_load_all(text))
+    return kustomize.render(DEPLOY / "kubernetes" / "overlays" / overlay)
 
 
 @needs_kubectl

@@ -3,7 +3,6 @@
 import math
 import re
 import shutil
-import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,7 @@ from tests.contract.test_deploy import (
     rendered,
     settings_of,
 )
+from tests.fixtures import kustomize
 from tests.soak.rollouts import DNS_AGE_SECONDS, Times
 
 SERVICES = ("encoder", "matcher")
@@ -75,9 +75,8 @@ def test_a_changed_setting_rolls_the_pods_that_have_it(overlay: str, tmp_path: P
     for service in SERVICES:
         with (tree / "kubernetes" / "base" / f"{service}.env").open("a") as file:
             file.write(f"{service.upper()}_LOG_CALLS=all\n")
-    command = ["kubectl", "kustomize", str(tree / "kubernetes" / "overlays" / overlay)]
-    text = subprocess.run(command, check=True, capture_output=True).stdout
-    changed = {(each["kind"], each["metadata"]["name"]): each for each in yaml.safe_load_all(text)}
+    objects = kustomize.render(tree / "kubernetes" / "overlays" / overlay)
+    changed = {(each["kind"], each["metadata"]["name"]): each for each in objects}
     for service in SERVICES:
         before = named(overlay, "Deployment", service)["spec"]["template"]
         assert changed["Deployment", service]["spec"]["template"] != before
@@ -215,8 +214,7 @@ def test_the_overlay_that_the_readme_shows_renders_with_its_images_and_its_setti
     shutil.copytree(DEPLOY, tmp_path / "facerec" / "deploy", ignore=shutil.ignore_patterns("secrets"))
     shown = re.findall(r"```yaml\n(.*?)```", (DEPLOY / "README.md").read_text(), re.DOTALL)
     (tmp_path / "kustomization.yaml").write_text("".join(shown).replace("sha256:...", "sha256:" + "0" * 64))
-    text = subprocess.run(["kubectl", "kustomize", str(tmp_path)], check=True, capture_output=True).stdout
-    resources = list(yaml.safe_load_all(text))
+    resources = kustomize.render(tmp_path)
     (matcher,) = [
         each for each in resources if (each["kind"], each["metadata"]["name"]) == ("Deployment", "matcher")
     ]
