@@ -16,6 +16,7 @@ POLL_SECONDS = 1.0
 MIN_CALLS = 100
 """Fewer calls during a roll-out would prove nothing."""
 
+_SERVICES = "app.kubernetes.io/name in (encoder,matcher)"
 _DEPLOYMENTS = ("deployment/encoder", "deployment/matcher")
 
 
@@ -78,6 +79,7 @@ def _run(kubectl: Kubectl, overlay: str, objects: Sequence[made.Object], name: s
     print(f"{overlay}: {len(objects)} objects run; enrolled, verified and identified", flush=True)
     run("rollout", "restart", *_DEPLOYMENTS)
     _wait_for_roll_out(run, MINUTES_TO_ROLL)
+    _wait_for_ends(run, MINUTES_TO_ROLL)
     run("exec", made.CALLER, "--", "touch", made.STOP)
     load = _outcome(run, "load", 2)
     print(f"{overlay}: rolled; {len(load['failed'])} of {load['calls']} calls failed", flush=True)
@@ -92,6 +94,17 @@ def in_namespace(objects: Sequence[made.Object], name: str) -> list[made.Object]
 def _wait_for_roll_out(run: Any, minutes: int) -> None:
     for deployment in _DEPLOYMENTS:
         run("rollout", "status", deployment, f"--timeout={minutes}m", minutes=minutes)
+
+
+def _wait_for_ends(run: Any, minutes: int) -> None:
+    """Wait until no replaced pod is left: a roll-out's status does not count those that still drain."""
+    ends = time.monotonic() + 60 * minutes
+    while run(
+        "get", "pods", "-l", _SERVICES, "-o", "jsonpath={.items[*].metadata.deletionTimestamp}"
+    ).strip():
+        if time.monotonic() > ends:
+            raise KubectlFailed(f"pods still end after {minutes} minutes")
+        time.sleep(POLL_SECONDS)
 
 
 def _outcome(run: Any, part: str, minutes: float) -> Any:

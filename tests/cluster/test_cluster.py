@@ -165,7 +165,7 @@ def test_a_run_succeeds_if_the_main_job_does_and_no_call_fails_and_is_always_cle
     tmp_path: Path, sample_photos: Path, walked: object, failed: list[object], problem: str | None
 ) -> None:
     logs = [json.dumps({"walked": walked}), json.dumps({"load": {"calls": 500, "failed": failed}})]
-    answers = {"api-versions": "\n".join(CORE), "get pod": "Succeeded", "logs": "\n".join(logs)}
+    answers = {"api-versions": "\n".join(CORE), "get pod ": "Succeeded", "logs": "\n".join(logs)}
     cluster = StandIn(tmp_path, answers)
     if problem is None:
         cluster.check("dev", sample_photos)
@@ -173,7 +173,8 @@ def test_a_run_succeeds_if_the_main_job_does_and_no_call_fails_and_is_always_cle
         restarted = "-n facerec-dev rollout restart deployment/encoder deployment/matcher"
         stopped = "-n facerec-dev exec facerec-check-caller -- touch /tmp/stop"
         assert "job/matcher-migrate" in steps[0]
-        assert steps.index(restarted) < steps.index(stopped)
+        (ended,) = [number for number, each in enumerate(steps) if "deletionTimestamp" in each]
+        assert steps.index(restarted) < ended < steps.index(stopped)
     else:
         with pytest.raises(AssertionError, match=problem):
             cluster.check("dev", sample_photos)
