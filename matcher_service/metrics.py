@@ -37,10 +37,13 @@ REFUSED = Counter(
 )
 READS = Counter(
     "facerec_matcher_reads",
-    "Searches, calibrations, reviews and exports by the server that was read: primary or standby.",
-    ("role",),
+    "Searches, calibrations, reviews and exports by the server that was read (primary or standby), and by "
+    "consistency: fresh, or bounded where the request allows staleness.",
+    ("role", "consistency"),
 )
-PRIMARY_READS, STANDBY_READS = READS.labels("primary"), READS.labels("standby")
+for _role in ("primary", "standby"):
+    for _consistency in ("fresh", "bounded"):
+        READS.labels(_role, _consistency)  # shown as 0 before the first one
 FALLBACKS = Counter(
     "facerec_matcher_read_fallbacks",
     "Reads that a standby did not answer, so that another server had to, by the reason.",
@@ -50,6 +53,12 @@ STANDBY_USABLE = Gauge("facerec_matcher_standby_usable", "1 while a standby is r
 STANDBY_LAG = Gauge(
     "facerec_matcher_standby_lag_bytes",
     "Bytes of the primary's log that a standby had not replayed when it was last checked.",
+    ("server",),
+)
+STANDBY_STALENESS = Gauge(
+    "facerec_matcher_standby_staleness_seconds",
+    "How old at most an answer of a standby was when it was last checked; infinite beyond "
+    "max_staleness_seconds.",
     ("server",),
 )
 INDEXES = Gauge("facerec_matcher_indexes", "Collections searched by an index.")

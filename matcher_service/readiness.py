@@ -20,7 +20,8 @@ class Readiness:
     """Checks the database every `interval_seconds` and announces whether it can be used.
 
     A check takes no permit and no connection from calls, so a matcher whose connections are all in use stays
-    ready. `checked` is set after the first check, whatever its result.
+    ready. So does one that can read from a standby while nobody reaches the primary: it answers reads with
+    enough `max_staleness` and refuses all else. `checked` is set after the first check, whatever its result.
     """
 
     def __init__(
@@ -29,7 +30,7 @@ class Readiness:
         self._database = database
         self._announce = announce
         self._interval_seconds = interval_seconds
-        self._problem: str | None = None
+        self._logged: tuple[str, bool] | None = None
         self._summary_due = 0.0
         self._task: asyncio.Task[None] | None = None
         self.checked = asyncio.Event()
@@ -46,24 +47,27 @@ class Readiness:
 
     async def _run(self) -> None:
         while True:
-            problem = await self._find_problem()
+            problem, reads = await self._find_problem()
             metrics.DATABASE_READY.set(not problem)
-            await self._announce(not problem)
-            self._log(problem)
+            await self._announce(not problem or reads)
+            self._log(problem, reads=reads)
             self.checked.set()
             if not problem and time.monotonic() >= self._summary_due:
                 await self._read_maintenance()
                 self._summary_due = time.monotonic() + SUMMARY_SECONDS
             await asyncio.sleep(self._interval_seconds)
 
-    async def _find_problem(self) -> str:
-        """Return why the database cannot be used, or "" if it can."""
+    async def _find_problem(self) -> tuple[str, bool]:
+        """Return why the database cannot be used, or "" if it can; and whether standbys can be read from
+        although the primary is lost.
+        """
         try:
-            return await self._database.check()
+            return await self._database.check(), False
         except MatcherError as error:
-            return f"{error.message} ({why_failed(error.__cause__ or error)})"
+            reads = await self._database.can_read_without_primary()
+            return f"{error.message} ({why_failed(error.__cause__ or error)})", reads
         except Exception as error:  # the next check may succeed
-            return f"the schema could not be read ({type(error).__name__})"
+            return f"the schema could not be read ({type(error).__name__})", False
 
     async def _read_maintenance(self) -> None:
         """Read the state of maintenance for the metrics; a failure does not affect readiness."""
@@ -72,11 +76,11 @@ class Readiness:
         except Exception as error:
             log.warning("maintenance_summary_read_failed", why=type(error).__name__)
 
-    def _log(self, problem: str) -> None:
+    def _log(self, problem: str, *, reads: bool) -> None:
         """Log a change, once."""
-        if problem != self._problem:
-            self._problem = problem
+        if (problem, reads) != self._logged:
+            self._logged = problem, reads
             if problem:
-                log.warning("database_check_failed", why=problem)
+                log.warning("database_check_failed", why=problem, serving_stale_reads=reads)
             else:
                 log.info("database_ready")

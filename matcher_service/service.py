@@ -76,6 +76,7 @@ class MatcherService:
             person_exporter=PersonExporter(self._database),
             importer=Importer(self._database, max_faces_per_person=max_faces),
             exporter=Exporter(self._database, export_seconds=settings.export_timeout_seconds),
+            max_staleness_seconds=settings.max_staleness_seconds,
         )
         collections = CollectionServicer(
             CollectionRepository(self._database),
@@ -83,6 +84,7 @@ class MatcherService:
             RecallMeter(self._database, search, scanner),
             Reviewer(self._database),
             AuditReader(self._database),
+            max_staleness_seconds=settings.max_staleness_seconds,
         )
         self.server = Server(
             settings.server_options(),

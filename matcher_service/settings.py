@@ -41,6 +41,10 @@ class MatcherSettings(ServingSettings):
     """Maximum wait of a read for a standby to replay what is committed, in seconds; then another standby is
     asked, or the primary."""
 
+    max_staleness_seconds: float = pydantic.Field(300.0, ge=0, le=3600)
+    """The most staleness that a request may allow, in seconds: for so long a person who was erased may be
+    found by such requests, and they go on while the primary is lost; 0 refuses them."""
+
     encoder_address: str = "127.0.0.1:50051"
     """HOST:PORT of the encoder, called for requests with an image."""
 
@@ -122,7 +126,8 @@ class MatcherSettings(ServingSettings):
     """Maximum wait of a statement for a lock, in seconds."""
 
     schema_check_seconds: float = pydantic.Field(1.0, ge=0.05, le=60)
-    """How often the schema's version is checked, and each standby, in seconds."""
+    """How often the schema's version is checked, the primary's position is asked for, and each standby is
+    checked, in seconds."""
 
     wait_seconds: float = pydantic.Field(0.0, ge=0)
     """How long `migrate` waits for a database that cannot be migrated yet, in seconds; inf for ever. In short
@@ -221,6 +226,7 @@ class MatcherSettings(ServingSettings):
             read_urls_file=self.file_of("read_database_urls"),
             replay_wait_seconds=self.replay_wait_seconds,
             standby_check_seconds=self.schema_check_seconds,
+            max_staleness_seconds=self.max_staleness_seconds,
         )
 
 

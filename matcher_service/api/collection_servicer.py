@@ -32,12 +32,15 @@ class CollectionServicer(matcher_pb2_grpc.CollectionServiceServicer):
         meter: RecallMeter,
         reviewer: Reviewer,
         audit: AuditReader,
+        *,
+        max_staleness_seconds: float,
     ) -> None:
         self._collections = repository
         self._calibrator = calibrator
         self._meter = meter
         self._reviewer = reviewer
         self._audit = audit
+        self._max_staleness_seconds = max_staleness_seconds
 
     async def CreateCollection(
         self, request: pb.CreateCollectionRequest, context: Context
@@ -98,7 +101,9 @@ class CollectionServicer(matcher_pb2_grpc.CollectionServiceServicer):
         """Measure a collection's error rates."""
         rights.check_may_see_scores("collection_id")
         found = await self._calibrator.calibrate(
-            ids.collection_id(request.collection_id), calibrations.target(request)
+            ids.collection_id(request.collection_id),
+            calibrations.target(request),
+            max_staleness=self._max_staleness(request),
         )
         return calibrations.calibration_message(found)
 
@@ -119,7 +124,9 @@ class CollectionServicer(matcher_pb2_grpc.CollectionServiceServicer):
         rights.check_may_see_scores("collection_id")
         samples = request.samples or DEFAULT_SAMPLES
         found = await self._meter.measure(
-            ids.collection_id(request.collection_id), ids.count(samples, "samples", MIN_SAMPLES, MAX_SAMPLES)
+            ids.collection_id(request.collection_id),
+            ids.count(samples, "samples", MIN_SAMPLES, MAX_SAMPLES),
+            max_staleness=self._max_staleness(request),
         )
         return reviews.recall_message(found)
 
@@ -142,6 +149,7 @@ class CollectionServicer(matcher_pb2_grpc.CollectionServiceServicer):
             ids.page_size(request.page_size),
             request.page_token,
             scores=call.may_see_scores(),
+            max_staleness=self._max_staleness(request),
         )
         return reviews.page_message(page)
 
@@ -173,6 +181,14 @@ class CollectionServicer(matcher_pb2_grpc.CollectionServiceServicer):
         return audit_pb.ListAuditEventsResponse(
             events=[audit_messages.event_message(event) for event in events], next_page_token=token
         )
+
+    def _max_staleness(
+        self,
+        request: calibration_pb.CalibrateRequest
+        | review_pb.MeasureRecallRequest
+        | review_pb.ListDuplicatesRequest,
+    ) -> float | None:
+        return requests.max_staleness(request.consistency, self._max_staleness_seconds)
 
 
 def _check_may_set_thresholds(settings: pb.CollectionSettings) -> None:

@@ -18,8 +18,9 @@ MAX_CANDIDATES = 100
 class DecisionServicer(matcher_pb2_grpc.MatcherServiceServicer):
     """The methods that decide about faces."""
 
-    def __init__(self, matcher: Matcher) -> None:
+    def __init__(self, matcher: Matcher, *, max_staleness_seconds: float) -> None:
         self._matcher = matcher
+        self._max_staleness_seconds = max_staleness_seconds
 
     async def Verify(self, request: pb.VerifyRequest, context: Context) -> pb.VerifyResponse:
         """Decide whether a face is the claimed person's."""
@@ -61,6 +62,7 @@ class DecisionServicer(matcher_pb2_grpc.MatcherServiceServicer):
             exact_only=request.exact_only,
             min_face_pixels=ids.count(request.min_face_pixels, "min_face_pixels", 0, MAX_FACE_PIXELS),
             scores=call.may_see_scores(),
+            max_staleness=requests.max_staleness(request.consistency, self._max_staleness_seconds),
         )
         faces = [answers.identified_message(each) for each in found]
         # All probes share a threshold and a collection; the last answer's figures are the newest.

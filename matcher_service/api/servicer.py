@@ -23,7 +23,8 @@ class MatcherServicer(DecisionServicer, PersonServicer, TransferServicer):
         person_exporter: PersonExporter,
         importer: Importer,
         exporter: Exporter,
+        max_staleness_seconds: float,
     ) -> None:
-        DecisionServicer.__init__(self, matcher)
+        DecisionServicer.__init__(self, matcher, max_staleness_seconds=max_staleness_seconds)
         PersonServicer.__init__(self, enroller, persons, person_exporter)
-        TransferServicer.__init__(self, importer, exporter)
+        TransferServicer.__init__(self, importer, exporter, max_staleness_seconds=max_staleness_seconds)

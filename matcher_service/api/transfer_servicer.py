@@ -8,7 +8,7 @@ from facerec.matcher.v1 import transfer_pb2 as transfer_pb
 from facerec.serving.auth.errors import NotPermitted
 from facerec.serving.middleware import call
 from facerec.serving.middleware.chain import Context
-from matcher_service.api.converters import transfer
+from matcher_service.api.converters import requests, transfer
 from matcher_service.domain import ids
 from matcher_service.transfer.chunks import Chunk, Header, Progress, Refused
 from matcher_service.transfer.exporter import Exporter
@@ -18,7 +18,8 @@ from matcher_service.transfer.importer import Importer
 class TransferServicer(matcher_pb2_grpc.MatcherServiceServicer):
     """The methods that import and export faces."""
 
-    def __init__(self, importer: Importer, exporter: Exporter) -> None:
+    def __init__(self, importer: Importer, exporter: Exporter, *, max_staleness_seconds: float) -> None:
+        self._max_staleness_seconds = max_staleness_seconds
         self._importer = importer
         self._exporter = exporter
 
@@ -59,7 +60,11 @@ class TransferServicer(matcher_pb2_grpc.MatcherServiceServicer):
         async def write(space: str, chunk: Chunk) -> None:
             await context.write(await asyncio.to_thread(transfer.export_message, space, chunk))
 
-        await self._exporter.export(ids.collection_id(request.collection_id), write)
+        await self._exporter.export(
+            ids.collection_id(request.collection_id),
+            write,
+            max_staleness=requests.max_staleness(request.consistency, self._max_staleness_seconds),
+        )
 
 
 def _check_may_ignore_policy(header: Header) -> None:

@@ -1,6 +1,7 @@
 """Audit events of decisions, written in batches so that a decision does not wait for the disk.
 
-A process that is killed loses the events of at most the last second. A regular stop writes them.
+A process that is killed loses the events of at most the last second. A regular stop writes them. Without the
+database they wait in memory, and each is logged: a process that ends meanwhile loses none without a trace.
 """
 
 import asyncio
@@ -15,25 +16,43 @@ from matcher_service import metrics
 from matcher_service.audit.changes import Action
 from matcher_service.domain.errors import CollectionNotFound, MatcherError, StoreUnavailable
 from matcher_service.postgres.database import Database
-from matcher_service.postgres.driver_errors import retried_on_schema_change
+from matcher_service.postgres.driver_errors import RETRY_UNAVAILABLE_SECONDS, retried_on_schema_change
 
 WRITE_SECONDS = 0.5
 BATCH = 2000
 MAX_WAITING = 200_000  # about 50 MB; when there are more, the oldest are dropped
+MAX_WAITING_BOUNDED = MAX_WAITING // 2  # then reads that need no primary are refused
 DROPPED_AT_ONCE = 100  # or half of a collection's: finding the longest queue costs time
 
 log = structlog.get_logger(__name__)
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@dataclasses.dataclass(slots=True)
 class Decision:
-    """One decision in a collection; `person_id` is the person concerned, or None."""
+    """One decision in a collection; `person_id` is the person concerned, or None. `reported` is whether it
+    was logged, as it could not be written.
+    """
 
     time: datetime.datetime
     action: Action
     caller: str
     person_id: str | None
     match: bool
+    reported: bool = False
+
+    @property
+    def outcome(self) -> str:
+        """As the audit has it."""
+        return "match" if self.match else "no_match"
+
+    def to_log(self) -> dict[str, str]:
+        """What a log may have: all but the person."""
+        return {
+            "time": self.time.isoformat(),
+            "action": self.action.value,
+            "caller": self.caller,
+            "outcome": self.outcome,
+        }
 
 
 class DecisionLog:
@@ -51,6 +70,16 @@ class DecisionLog:
         self._stuck: set[str] = set()  # collections that the second writer retries
         self._writers: list[asyncio.Task[None]] = []
         self._dropping = False
+
+    def check_room(self) -> None:
+        """Raises StoreUnavailable if so many events wait that a further one might be dropped: for decisions
+        that are made without the database that their events go to.
+        """
+        if self._waiting > MAX_WAITING_BOUNDED:
+            raise StoreUnavailable(
+                "too many audit events wait for the database; retry later",
+                retry_after_seconds=RETRY_UNAVAILABLE_SECONDS,
+            )
 
     def add(self, collection_id: str, action: Action, person_id: str | None, *, match: bool) -> None:
         """Queue a decision's event."""
@@ -107,7 +136,16 @@ class DecisionLog:
                 self._stuck.add(collection_id)
                 self._queues[collection_id] = self._queues.pop(collection_id)  # retried after all others
                 if isinstance(error, StoreUnavailable):
+                    self._report_waiting()
                     return  # others most likely fail, too
+
+    def _report_waiting(self) -> None:
+        """Log what waits for the database, each event once and without the person."""
+        for collection_id, queue in self._queues.items():
+            for each in queue:
+                if not each.reported:
+                    each.reported = True
+                    log.warning("decision_not_written", collection=collection_id, **each.to_log())
 
     async def _write_queue(self, collection_id: str) -> None:
         """Write a collection's queue; what cannot be written stays queued, in order."""
@@ -138,6 +176,6 @@ class DecisionLog:
                 actions=[each.action.value for each in decisions],
                 callers=[each.caller for each in decisions],
                 person_ids=[each.person_id for each in decisions],
-                outcomes=["match" if each.match else "no_match" for each in decisions],
+                outcomes=[each.outcome for each in decisions],
             )
         metrics.DECISIONS_WRITTEN.inc(len(decisions))

@@ -77,13 +77,16 @@ class Calibrator:
         self._database = database
 
     @retried_on_schema_change
-    async def calibrate(self, collection_id: str, target: Target) -> Calibration:
-        """Measure the collection's error rates and store the calibration. Changes nothing else.
+    async def calibrate(
+        self, collection_id: str, target: Target, *, max_staleness: float | None = None
+    ) -> Calibration:
+        """Measure the collection's error rates and store the calibration. Changes nothing else. What is
+        measured may be `max_staleness` seconds old, as in `Database.review_session`.
 
         Raises CollectionNotFound, StoreUnavailable, Overloaded, and CalibrationUnsupported with the number of
         pairs that it requires.
         """
-        async with self._database.review_session(collection_id) as session:
+        async with self._database.review_session(collection_id, max_staleness=max_staleness) as session:
             row = await session.required_row("get_collection")
             faces = row["estimated_faces"]
             drawn, vectors = await _draw(session, target.persons)

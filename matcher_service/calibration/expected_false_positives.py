@@ -31,16 +31,22 @@ class CalibrationCache:
         self._curves: collections.OrderedDict[uuid.UUID, Curve | None] = collections.OrderedDict()
 
     async def expected_false_positives(
-        self, collection_id: str, calibration_id: uuid.UUID | None, *, threshold: float, faces: int
+        self,
+        collection_id: str,
+        calibration_id: uuid.UUID | None,
+        *,
+        threshold: float,
+        faces: int,
+        max_staleness: float | None = None,
     ) -> ExpectedFalsePositives | None:
         """The FMR at the next larger measured threshold, times the collection's `faces`; None if
-        uncalibrated.
+        uncalibrated. `max_staleness` is as in `Database.index_session`.
 
         Raises StoreUnavailable, Overloaded.
         """
         if calibration_id is None:
             return None
-        curve = await self._curve(collection_id, calibration_id)
+        curve = await self._curve(collection_id, calibration_id, max_staleness)
         if curve is None:
             return None
         index = max(0, math.ceil(threshold / BIN - 1e-9) - 1)
@@ -49,11 +55,16 @@ class CalibrationCache:
         return ExpectedFalsePositives(curve.far[index] * faces, curve.far_high[index] * faces)
 
     @retried_on_schema_change
-    async def _curve(self, collection_id: str, calibration_id: uuid.UUID) -> Curve | None:
+    async def _curve(
+        self, collection_id: str, calibration_id: uuid.UUID, max_staleness: float | None
+    ) -> Curve | None:
         if calibration_id not in self._curves:
-            async with self._database.search_session(collection_id) as session:
+            lent = self._database.index_session(collection_id, max_staleness=max_staleness)
+            async with lent as session:
                 text = await session.value("get_evidence", calibration_id=calibration_id)
-            evidence = json.loads(text) if text else {}
+            if text is None:  # the collection is gone, or this is a standby behind the one that named it
+                return None
+            evidence = json.loads(text)
             has_curve = "far" in evidence  # older calibrations have no curve
             self._curves[calibration_id] = Curve(evidence["far"], evidence["far_high"]) if has_curve else None
             while len(self._curves) > CACHED_CALIBRATIONS:

@@ -51,10 +51,19 @@ class Reviewer:
         self._database = database
 
     @retried_on_schema_change
-    async def list(self, listed: PairList, page_size: int, page_token: str, *, scores: bool = True) -> Page:
+    async def list(
+        self,
+        listed: PairList,
+        page_size: int,
+        page_token: str,
+        *,
+        scores: bool = True,
+        max_staleness: float | None = None,
+    ) -> Page:
         """List pairs from the token on, until the page is full or PAGE_SECONDS are over.
 
         With `scores` the pairs of the page are sorted nearest first, without them by enrollment.
+        `max_staleness` is as in `Database.review_session`.
 
         Raises CollectionNotFound, StoreUnavailable, Overloaded, OptionInvalid for a token of another list.
         """
@@ -62,7 +71,7 @@ class Reviewer:
         ends = time.monotonic() + min(PAGE_SECONDS, call.remaining_seconds(2 * PAGE_SECONDS) / 2)
         found: list[Pair] = []
         async with (
-            self._database.review_session(listed.collection_id) as session,
+            self._database.review_session(listed.collection_id, max_staleness=max_staleness) as session,
             session.transaction(),
         ):
             settings = await session.required_row("begin_review", max_distance=listed.max_distance)

@@ -12,7 +12,7 @@ the bytes, and the faces of those whom they leave; beyond it, where they leave t
 
 import uuid
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -37,8 +37,23 @@ WHOLE = frozenset({"first_row", "end_row"})  # parameters of a step, which a sca
 _NO_VECTOR = np.zeros(DIMENSIONS, np.float32)
 
 
+class Scanned(NamedTuple):
+    """What the searches of a scan have in common; `max_staleness` as in Query."""
+
+    collection_id: str
+    max_staleness: float | None
+
+    @classmethod
+    def by(cls, query: Query) -> "Scanned":
+        """That of a query."""
+        return cls(query.collection_id, query.max_staleness)
+
+
 class ExactScanner:
-    """Runs exact scans in their own pool, up to MAX_PROBES of a collection together."""
+    """Runs exact scans in their own pool, up to MAX_PROBES of a collection together.
+
+    Searches that allow different staleness share none: one that allows less could fail by the primary's loss.
+    """
 
     def __init__(self, database: Database, *, wait_seconds: float, scans: int) -> None:
         """`wait_seconds` is how long a scan waits to begin, `scans` how many run at once."""
@@ -47,22 +62,24 @@ class ExactScanner:
             self._scan, max_batch=MAX_PROBES, max_running=scans, wait_seconds=wait_seconds, kind="scan"
         )
 
-    def check_capacity(self, collection_id: str) -> None:
+    def check_capacity(self, query: Query) -> None:
         """Raises Overloaded where a scan would be refused at once."""
-        self._batcher.check_capacity(collection_id)
+        self._batcher.check_capacity(Scanned.by(query))
 
     async def scan(self, query: Query) -> QueryResult:
         """Compare every face.
 
         Raises CollectionNotFound, StoreUnavailable, and Overloaded where too many are asked for.
         """
-        return await self._batcher.submit(query.collection_id, query)
+        return await self._batcher.submit(Scanned.by(query), query)
 
     @retried_on_schema_change
     async def _scan(
-        self, collection_id: str, queries: Sequence[Query], callers: frozenset[str]
+        self, scanned: Scanned, queries: Sequence[Query], callers: frozenset[str]
     ) -> list[QueryResult]:
-        async with self._database.scan_session(collection_id, callers=callers) as session:
+        collection_id, max_staleness = scanned
+        lent = self._database.scan_session(collection_id, max_staleness=max_staleness, callers=callers)
+        async with lent as session:
             short_requests = self._database.short_requests
             # One snapshot for all statements: a person who is merged meanwhile is found all the same.
             async with session.transaction("repeatable_read", readonly=True):

@@ -103,6 +103,7 @@ class Matcher:
         exact_only: bool = False,
         min_face_pixels: int = 0,
         scores: bool = True,
+        max_staleness: float | None = None,
     ) -> tuple[list[Identification], float, str]:
         """Find the persons whose faces are within the threshold; also returns the threshold and the space.
 
@@ -111,14 +112,26 @@ class Matcher:
 
         There is one answer per probe, or with `all_faces` one per face of each photo. Several are searched at
         once (SEARCHES_IN_FLIGHT), so that those that need an exact scan share it.
-        Raises FaceNotFound, ModelMismatch, RateLimited for more faces than the caller's rate has left.
+        What is found has all that was committed `max_staleness` seconds before the search, None for 0.
+        Raises FaceNotFound, ModelMismatch, RateLimited for more faces than the caller's rate has left, and
+        StoreUnavailable with `max_staleness` if its audit event would find no room.
         """
+        if max_staleness is not None:
+            self._decisions.check_room()
         resolved = await self._resolve(probes, all_faces, min_face_pixels)
         found_in = collections.Counter(index for index, _ in resolved)
         call.charge(sum(max(1, found_in[index]) for index in range(len(probes))))
 
         async def search(index: int, face: ResolvedProbe) -> Identification:
-            query = Query(collection_id, face.face, max_distance, max_candidates, exact_only, scores=scores)
+            query = Query(
+                collection_id,
+                face.face,
+                max_distance,
+                max_candidates,
+                exact_only,
+                scores=scores,
+                max_staleness=max_staleness,
+            )
             return await self._identify(query, probes[index], face, index)
 
         searches = (search(index, face) for index, face in resolved)
@@ -128,7 +141,7 @@ class Matcher:
             self._decisions.add(collection_id, Action.IDENTIFY, first, match=first is not None)
         if answers:
             return answers, answers[0].threshold, answers[0].space
-        threshold, space = await self._repository.search_defaults(collection_id)
+        threshold, space = await self._repository.search_defaults(collection_id, max_staleness)
         return [], threshold if max_distance is None else max_distance, space
 
     async def _identify(
@@ -153,6 +166,7 @@ class Matcher:
                 found.calibration_id,
                 threshold=found.threshold,
                 faces=found.collection_faces,
+                max_staleness=query.max_staleness,
             ),
         )
 

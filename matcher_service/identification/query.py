@@ -21,7 +21,8 @@ class Query:
     """A face to search for. `max_distance` None means the collection's identify threshold.
 
     Without `scores` the caller may learn of a distance only whether it is within the threshold: candidates
-    are ordered by their ids, and the work done does not depend on their distances.
+    are ordered by their ids, and the work done does not depend on their distances. `max_staleness` is as in
+    `Database.index_session`.
     """
 
     collection_id: str
@@ -30,6 +31,7 @@ class Query:
     max_candidates: int
     exact_only: bool = False
     scores: bool = True
+    max_staleness: float | None = None
 
     @property
     def space(self) -> str | None:

@@ -57,14 +57,17 @@ class RecallMeter:
         self._scanner = scanner
 
     @retried_on_schema_change
-    async def measure(self, collection_id: str, samples: int) -> Recall:
+    async def measure(
+        self, collection_id: str, samples: int, *, max_staleness: float | None = None
+    ) -> Recall:
         """Compare up to `samples` searches, fewer if the caller's time is up or there are few people.
 
-        Half of the samples are made of faces far from their person's centers. Raises CollectionNotFound,
+        Half of the samples are made of faces far from their person's centers. `max_staleness` is as in
+        `Database.index_session`. Raises CollectionNotFound,
         StoreUnavailable, Overloaded.
         """
         ends = time.monotonic() + TIME_SHARE * call.remaining_seconds(LONGEST_SECONDS)
-        async with self._database.scan_session(collection_id) as session:
+        async with self._database.scan_session(collection_id, max_staleness=max_staleness) as session:
             row = await session.required_row("get_collection")
             if row["exact_only"] or row["lists_read"] is None:
                 return Recall(indexed=False)
@@ -74,7 +77,12 @@ class RecallMeter:
             ]
         pairs = itertools.zip_longest(*(each.vectors for each in drawn))
         samples_left = iter(
-            Sample(Query(collection_id, Encoding(vector, row["space"], ""), None, 1), far=bool(far))
+            Sample(
+                Query(
+                    collection_id, Encoding(vector, row["space"], ""), None, 1, max_staleness=max_staleness
+                ),
+                far=bool(far),
+            )
             for pair in pairs
             for far, vector in enumerate(pair)
             if vector is not None

@@ -99,9 +99,9 @@ class DecisionRepository:
         ]
 
     @retried_on_schema_change
-    async def search_defaults(self, collection_id: str) -> tuple[float, str]:
-        """Read a collection's identify threshold and space."""
-        async with self._database.session(collection_id) as session:
+    async def search_defaults(self, collection_id: str, max_staleness: float | None) -> tuple[float, str]:
+        """Read a collection's identify threshold and space. `max_staleness` as in `index_session`."""
+        async with self._database.index_session(collection_id, max_staleness=max_staleness) as session:
             row = await session.required_row("search_defaults")
         return row["identify_threshold"], row["space"]
 

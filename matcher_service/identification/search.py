@@ -74,7 +74,7 @@ class Search:
         if not first.accepted and first.search == "index":
             # Most probes that get here are of unenrolled people and need a scan: if that would be refused,
             # the query is not worth its cost.
-            self._scanner.check_capacity(query.collection_id)
+            self._scanner.check_capacity(query)
             first = await self._query(query)
         return first
 
@@ -110,7 +110,8 @@ class Search:
         self, query: Query, *, lists_share: float = 1.0, acceptance_share: float = 1.0
     ) -> QueryResult:
         """Query the index with shares of its lists and acceptance threshold, or scan a small collection."""
-        async with self._database.index_session(query.collection_id) as session:
+        lent = self._database.index_session(query.collection_id, max_staleness=query.max_staleness)
+        async with lent as session:
             rows = await session.required_rows(
                 "identify",
                 **face_values(query.face),

@@ -8,8 +8,8 @@ ran, and what was being read when it was about to begin, so a lone request waits
 import asyncio
 import contextvars
 import time
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Generic
+from collections.abc import Awaitable, Callable, Hashable, Sequence
+from typing import Generic, TypeVar
 
 import structlog
 
@@ -31,13 +31,16 @@ from matcher_service.postgres.batch import (
 
 log = structlog.get_logger(__name__)
 
+Key = TypeVar("Key", bound=Hashable)
 
-class Batcher(Generic[Item, Result]):
-    """Runs the requests of each collection in batches that callers fill in turn, on one event loop.
 
-    `run(collection_id, items, callers)` runs up to `max_batch` items together, outside of any call, and
+class Batcher(Generic[Key, Item, Result]):
+    """Runs the requests of each key in batches that callers fill in turn, on one event loop. The key is their
+    collection, and what else the requests of a batch must have in common.
+
+    `run(key, items, callers)` runs up to `max_batch` items together, outside of any call, and
     returns a result for each, in their order; `callers` are the keys to be admitted by (`Database.session`).
-    Up to `max_running` batches of a collection run at once. If one with several requests fails, except by an
+    Up to `max_running` batches of a key run at once. If one with several requests fails, except by an
     overload, each is run by itself, in its own call and without `callers`: no request fails by another one.
 
     A request waits `wait_seconds` at most, and half of what its caller's deadline leaves; it is refused at
@@ -46,7 +49,7 @@ class Batcher(Generic[Item, Result]):
 
     def __init__(
         self,
-        run: Callable[[str, Sequence[Item], frozenset[str]], Awaitable[Sequence[Result]]],
+        run: Callable[[Key, Sequence[Item], frozenset[str]], Awaitable[Sequence[Result]]],
         *,
         max_batch: int,
         max_running: int = 1,
@@ -59,18 +62,18 @@ class Batcher(Generic[Item, Result]):
         self._wait_seconds = wait_seconds
         self._kind: Kind = kind
         self._queued = metrics.WAITING.labels(kind)
-        self._queues: dict[str, Queue[Item, Result]] = {}
+        self._queues: dict[Key, Queue[Item, Result]] = {}
         self._quiet_passes = PASSES_PER_REQUEST
 
-    async def submit(self, collection_id: str, item: Item) -> Result:
+    async def submit(self, key: Key, item: Item) -> Result:
         """Run an item, by itself or with others. Raises what `run` raises, and Overloaded."""
-        request = self._enqueue(collection_id, item)
+        request = self._enqueue(key, item)
         submitted = time.perf_counter()
         try:
             with spans.part_span("postgres"):
                 result = await request.future
         except BatchFailed:
-            (result,) = await self._run(collection_id, [item], frozenset())
+            (result,) = await self._run(key, [item], frozenset())
             return result
         except asyncio.CancelledError:
             self._end_wait(request)
@@ -81,21 +84,21 @@ class Batcher(Generic[Item, Result]):
         metrics.DATABASE_SECONDS.observe(time.perf_counter() - request.began)
         return result
 
-    def check_capacity(self, collection_id: str) -> None:
+    def check_capacity(self, key: Key) -> None:
         """Raises Overloaded where a request would be refused at once."""
-        if queue := self._queues.get(collection_id):
+        if queue := self._queues.get(key):
             self._allowed_seconds(queue, call.share_key())
 
-    def _enqueue(self, collection_id: str, item: Item) -> Request[Item, Result]:
+    def _enqueue(self, key: Key, item: Item) -> Request[Item, Result]:
         loop = asyncio.get_running_loop()
         request: Request[Item, Result] = Request(item)
-        queue = self._queues.get(collection_id) or Queue()
+        queue = self._queues.get(key) or Queue()
         allowed_seconds = self._allowed_seconds(queue, request.caller)
-        self._queues[collection_id] = queue
+        self._queues[key] = queue
         request.timer = loop.call_later(allowed_seconds, self._refuse, request, allowed_seconds)
         queue.waiting.put(request.caller, request)
         self._queued.inc()
-        self._go_on(collection_id, queue)
+        self._go_on(key, queue)
         return request
 
     def _allowed_seconds(self, queue: Queue[Item, Result], caller: str) -> float:
@@ -119,10 +122,10 @@ class Batcher(Generic[Item, Result]):
             request.timer = None
             self._queued.dec()
 
-    def _begin(self, collection_id: str, queue: Queue[Item, Result]) -> None:
+    def _begin(self, key: Key, queue: Queue[Item, Result]) -> None:
         """Begin a batch of what waits, once no more requests come with each pass of the event loop."""
         if len(queue.waiting) < self._max_batch and queue.hold(self._quiet_passes):
-            asyncio.get_running_loop().call_soon(self._begin, collection_id, queue)
+            asyncio.get_running_loop().call_soon(self._begin, key, queue)
             return
         queue.release()
         if requests := self._take(queue):
@@ -130,31 +133,31 @@ class Batcher(Generic[Item, Result]):
             self._quiet_passes = min(PASSES_PER_REQUEST * len(requests), MAX_PASSES)
             batch = Batch(requests)
             # It is the work of several calls: the present one's context, with its trace, is not for it.
-            running = self._run_batch(collection_id, batch)
+            running = self._run_batch(key, batch)
             batch.task = asyncio.create_task(running, context=contextvars.Context())
-            batch.task.add_done_callback(lambda _: self._end(collection_id, queue, batch))
-        self._go_on(collection_id, queue)
+            batch.task.add_done_callback(lambda _: self._end(key, queue, batch))
+        self._go_on(key, queue)
 
-    def _end(self, collection_id: str, queue: Queue[Item, Result], batch: Batch[Item, Result]) -> None:
+    def _end(self, key: Key, queue: Queue[Item, Result], batch: Batch[Item, Result]) -> None:
         """A batch has ended, or was cancelled: begin the next."""
         batch.fail(BatchFailed())
         queue.running -= 1
         queue.batch_seconds += SMOOTHING * (batch.seconds - queue.batch_seconds)
-        self._go_on(collection_id, queue)
+        self._go_on(key, queue)
 
-    def _go_on(self, collection_id: str, queue: Queue[Item, Result]) -> None:
+    def _go_on(self, key: Key, queue: Queue[Item, Result]) -> None:
         """Begin a batch if requests wait and one more may run; forget a queue without either."""
         if queue.held_since is not None:
             return
         if not queue.waiting:
-            self._forget(collection_id, queue)
+            self._forget(key, queue)
         elif queue.running < self._max_running:
             queue.hold(self._quiet_passes)
-            asyncio.get_running_loop().call_soon(self._begin, collection_id, queue)
+            asyncio.get_running_loop().call_soon(self._begin, key, queue)
 
-    def _forget(self, collection_id: str, queue: Queue[Item, Result]) -> None:
+    def _forget(self, key: Key, queue: Queue[Item, Result]) -> None:
         if not queue.running:
-            self._queues.pop(collection_id, None)
+            self._queues.pop(key, None)
 
     def _take(self, queue: Queue[Item, Result]) -> list[Request[Item, Result]]:
         requests: list[Request[Item, Result]] = []
@@ -165,12 +168,12 @@ class Batcher(Generic[Item, Result]):
                 requests.append(request)
         return requests
 
-    async def _run_batch(self, collection_id: str, batch: Batch[Item, Result]) -> None:
+    async def _run_batch(self, key: Key, batch: Batch[Item, Result]) -> None:
         # The most patient caller's deadline; the others are cancelled by their own calls.
         call.begin(()).ends_at = batch.ends_at
         try:
             items = [request.item for request in batch.requests]
-            batch.answer(await self._run(collection_id, items, batch.callers))
+            batch.answer(await self._run(key, items, batch.callers))
         except Exception as error:
             # An overload is no request's fault, and to run each again would add to it.
             if len(batch.requests) == 1 or isinstance(error, Overloaded):

@@ -47,7 +47,8 @@ class Database:
     that they take no connection from a call that needs a millisecond; and so has bulk work. A semaphore with
     as many permits guards each pool, so that callers share it fairly and never wait inside the pool. `check`
     has a separate connection, so that its result does not depend on the load. Searches, scans, reviews and
-    exports go to a standby that has all that is committed, if there is one (ReadRouter).
+    exports go to a standby that has all that is committed, if there is one (ReadRouter); with `max_staleness`
+    to one that has all that was committed so many seconds before, also while the primary is lost.
     """
 
     def __init__(self, options: DatabaseOptions) -> None:
@@ -86,6 +87,12 @@ class Database:
                     "not done"
                 )
         return self._refusal
+
+    async def can_read_without_primary(self) -> bool:
+        """Whether, after `check` found no database, a standby answers reads with enough `max_staleness`, and
+        no standby is connected to the primary: then others most likely reach it no more than this process.
+        """
+        return not self._refusal and await self._reads.can_read_without_primary()
 
     async def maintenance_summary(self) -> tuple[dict[str, Any], list[dict[str, Any]]]:
         """Read the open work of maintenance, and a row for each of its steps, on the connection of `check`.
@@ -140,34 +147,36 @@ class Database:
             async with self._session(self._pools.calls, self._permits.calls, collection_id) as session:
                 yield session
 
-    def index_session(self, collection_id: str) -> contextlib.AbstractAsyncContextManager[Session]:
-        """As `search_session`, for a search by index: on a standby if one is fit.
+    def index_session(
+        self, collection_id: str, *, max_staleness: float | None = None
+    ) -> contextlib.AbstractAsyncContextManager[Session]:
+        """As `search_session`, for a search by index: on a standby if one is fit. Only reads, and sees all
+        that was committed `max_staleness` seconds before; None is 0.
 
         Raises as `session`, and ReadInterrupted, after which the statements may be run again.
         """
-        return self._read("index", self.search_session(collection_id), collection_id)
+        on_primary = self.search_session(collection_id)
+        return self._read("index", on_primary, collection_id, max_staleness=max_staleness)
 
     def scan_session(
-        self, collection_id: str, *, callers: Collection[str] = ()
+        self, collection_id: str, *, max_staleness: float | None = None, callers: Collection[str] = ()
     ) -> contextlib.AbstractAsyncContextManager[Session]:
         """A session for an exact scan, as many on each server as its pool has connections; `callers` as in
-        `session`. Only reads. Raises as `index_session`.
+        `session`, the rest as in `index_session`.
         """
         on_primary = self._session(self._pools.scans, self._permits.scans, collection_id, callers=callers)
-        return self._read("scan", on_primary, collection_id, callers=callers)
+        return self._read("scan", on_primary, collection_id, max_staleness=max_staleness, callers=callers)
 
     @contextlib.asynccontextmanager
-    async def review_session(self, collection_id: str) -> AsyncIterator[Session]:
+    async def review_session(
+        self, collection_id: str, *, max_staleness: float | None = None
+    ) -> AsyncIterator[Session]:
         """A session of the scan pool for Calibrate or ListDuplicates: several seconds of short statements.
-        Leaves at least one connection to scans, if there are two. Only reads.
-
-        Raises as `index_session`.
+        Leaves at least one connection to scans, if there are two. As `index_session`.
         """
         on_primary = self._session(self._pools.scans, self._permits.scans, collection_id, long=True)
-        async with (
-            self._permits.reviews.permit(),
-            self._read("scan", on_primary, collection_id, long=True) as session,
-        ):
+        read = self._read("scan", on_primary, collection_id, max_staleness=max_staleness, long=True)
+        async with self._permits.reviews.permit(), read as session:
             yield session
 
     def transfer_session(
@@ -179,15 +188,15 @@ class Database:
         return self._session(self._pools.transfers, self._permits.transfers, collection_id, long=long)
 
     @contextlib.asynccontextmanager
-    async def export_session(self, collection_id: str) -> AsyncIterator[Session]:
+    async def export_session(
+        self, collection_id: str, *, max_staleness: float | None = None
+    ) -> AsyncIterator[Session]:
         """A session for bulk reads that is held while the caller reads. Leaves a connection to imports if
-        there are two, and one to other callers' exports if there are three. Raises as `index_session`.
+        there are two, and one to other callers' exports if there are three. As `index_session`.
         """
         on_primary = self.transfer_session(collection_id, long=True)
-        async with (
-            self._permits.exports.permit(),
-            self._read("export", on_primary, collection_id, long=True) as session,
-        ):
+        read = self._read("export", on_primary, collection_id, max_staleness=max_staleness, long=True)
+        async with self._permits.exports.permit(), read as session:
             yield session
 
     @contextlib.asynccontextmanager
@@ -197,6 +206,7 @@ class Database:
         on_primary: contextlib.AbstractAsyncContextManager[Session],
         collection_id: str,
         *,
+        max_staleness: float | None,
         callers: Collection[str] = (),
         long: bool = False,
     ) -> AsyncIterator[Session]:
@@ -205,7 +215,8 @@ class Database:
             raise StoreUnavailable(self._refusal, retry_after_seconds=RETRY_UNAVAILABLE_SECONDS)
         requested = time.perf_counter()
         with translated():
-            async with self._reads.connection(kind, callers=callers, long=long) as found:
+            read = self._reads.connection(kind, max_staleness=max_staleness, callers=callers, long=long)
+            async with read as found:
                 if found is None:
                     async with on_primary as session:
                         yield session

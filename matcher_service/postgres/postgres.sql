@@ -88,9 +88,11 @@ SELECT set_config('synchronous_commit', 'local', true), pg_logical_emit_message(
 
 -- name: replay_position
 -- On a standby: up to where it has replayed the log, and which database it is a copy of. The timeline is the last one that
--- it has replayed for certain, by its control file, which a restart point updates. lsn is null on a primary.
+-- it has replayed for certain, by its control file, which a restart point updates. lsn is null on a primary. streaming:
+-- whether it is connected to the server that it follows; the view has a row then, whose columns other roles may not see.
 SELECT pg_is_in_recovery() AS in_recovery,
        pg_last_wal_replay_lsn() AS lsn,
+       EXISTS (SELECT FROM pg_stat_wal_receiver) AS streaming,
        greatest(c.timeline_id, r.min_recovery_end_timeline) AS timeline,
        s.system_identifier AS system,
        current_database() AS database

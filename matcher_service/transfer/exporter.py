@@ -49,9 +49,9 @@ class Exporter:
         self._database = database
         self._export_seconds = export_seconds
 
-    async def export(self, collection_id: str, write: Write) -> None:
-        """Write every face that has not expired, ordered by person and age. Raises CollectionNotFound,
-        StoreUnavailable, Overloaded.
+    async def export(self, collection_id: str, write: Write, *, max_staleness: float | None = None) -> None:
+        """Write every face that has not expired, ordered by person and age. `max_staleness` is as in
+        `Database.export_session`. Raises CollectionNotFound, StoreUnavailable, Overloaded.
 
         The snapshot keeps vacuum from removing rows deleted meanwhile, so an export lasts `export_seconds` at
         most, however slowly the caller reads, and ends when the caller reads nothing for STALLED_SECONDS.
@@ -59,13 +59,15 @@ class Exporter:
         late = "read it faster, or raise export_timeout_seconds"
         message = f"the export took longer than {self._export_seconds:g} s: {late}"
         async with limit(self._export_seconds, message):
-            await self._export(collection_id, write, _Progress())
+            await self._export(collection_id, write, _Progress(), max_staleness)
 
     @retried_on_schema_change
-    async def _export(self, collection_id: str, write: Write, progress: "_Progress") -> None:
+    async def _export(
+        self, collection_id: str, write: Write, progress: "_Progress", max_staleness: float | None
+    ) -> None:
         """Export from one snapshot, or until a part of it is written from another one on another server."""
         try:
-            await self._export_snapshot(collection_id, write, progress)
+            await self._export_snapshot(collection_id, write, progress, max_staleness)
         except (ReadInterrupted, SchemaChanged) as error:
             if not progress.written:
                 raise
@@ -74,9 +76,11 @@ class Exporter:
                 retry_after_seconds=error.retry_after_seconds,
             ) from error
 
-    async def _export_snapshot(self, collection_id: str, write: Write, progress: "_Progress") -> None:
+    async def _export_snapshot(
+        self, collection_id: str, write: Write, progress: "_Progress", max_staleness: float | None
+    ) -> None:
         async with (
-            self._database.export_session(collection_id) as session,
+            self._database.export_session(collection_id, max_staleness=max_staleness) as session,
             session.transaction("repeatable_read", readonly=True),
         ):
             collection = await session.required_row("begin_export")

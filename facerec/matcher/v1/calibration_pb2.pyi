@@ -4,6 +4,7 @@ isort:skip_file
 """
 
 from collections import abc as _abc
+from facerec.matcher.v1 import consistency_pb2 as _consistency_pb2
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
@@ -141,6 +142,7 @@ class CalibrateRequest(_message.Message):
     TARGET_FAR_FIELD_NUMBER: _builtins.int
     TARGET_FALSE_HITS_FIELD_NUMBER: _builtins.int
     MAX_PERSONS_FIELD_NUMBER: _builtins.int
+    CONSISTENCY_FIELD_NUMBER: _builtins.int
     collection_id: _builtins.str
     """collection_id names the collection. Default: `default`."""
     target_far: _builtins.float
@@ -156,6 +158,13 @@ class CalibrateRequest(_message.Message):
     duration of a call grows with its square: set a deadline of minutes for
     50000. Unit: persons. Range: 20 to 50000. Default: 0, which means 1000.
     """
+    @_builtins.property
+    def consistency(self) -> _consistency_pb2.ReadConsistency:
+        """consistency says how old what the call sees may be. The primary must be
+        reachable all the same, to store the calibration. Default: it sees
+        everything acknowledged before it began.
+        """
+
     def __init__(
         self,
         *,
@@ -163,10 +172,11 @@ class CalibrateRequest(_message.Message):
         target_far: _builtins.float | None = ...,
         target_false_hits: _builtins.float | None = ...,
         max_persons: _builtins.int = ...,
+        consistency: _consistency_pb2.ReadConsistency | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_target_false_hits", b"_target_false_hits", "_target_far", b"_target_far", "target_false_hits", b"target_false_hits", "target_far", b"target_far"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_target_false_hits", b"_target_false_hits", "_target_far", b"_target_far", "consistency", b"consistency", "target_false_hits", b"target_false_hits", "target_far", b"target_far"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_target_false_hits", b"_target_false_hits", "_target_far", b"_target_far", "collection_id", b"collection_id", "max_persons", b"max_persons", "target_false_hits", b"target_false_hits", "target_far", b"target_far"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_target_false_hits", b"_target_false_hits", "_target_far", b"_target_far", "collection_id", b"collection_id", "consistency", b"consistency", "max_persons", b"max_persons", "target_false_hits", b"target_false_hits", "target_far", b"target_far"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__target_false_hits: _TypeAlias = _typing.Literal["target_false_hits"]  # noqa: Y015
     _WhichOneofArgType__target_false_hits: _TypeAlias = _typing.Literal["_target_false_hits", b"_target_false_hits"]  # noqa: Y015

@@ -6,6 +6,7 @@ isort:skip_file
 from collections import abc as _abc
 from facerec.encoder.v1 import encoder_pb2 as _encoder_pb2
 from facerec.matcher.v1 import audit_pb2 as _audit_pb2
+from facerec.matcher.v1 import consistency_pb2 as _consistency_pb2
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import field_mask_pb2 as _field_mask_pb2
@@ -486,6 +487,7 @@ class IdentifyRequest(_message.Message):
     ALL_FACES_FIELD_NUMBER: _builtins.int
     EXACT_ONLY_FIELD_NUMBER: _builtins.int
     MIN_FACE_PIXELS_FIELD_NUMBER: _builtins.int
+    CONSISTENCY_FIELD_NUMBER: _builtins.int
     collection_id: _builtins.str
     """collection_id names the collection. Default: `default`."""
     max_candidates: _builtins.int
@@ -518,6 +520,12 @@ class IdentifyRequest(_message.Message):
     def probes(self) -> _containers.RepeatedCompositeFieldContainer[Global___Probe]:
         """probes are the faces. Range: 1 to 16 probes."""
 
+    @_builtins.property
+    def consistency(self) -> _consistency_pb2.ReadConsistency:
+        """consistency says how old what the call sees may be. Default: it sees
+        everything acknowledged before it began.
+        """
+
     def __init__(
         self,
         *,
@@ -528,10 +536,11 @@ class IdentifyRequest(_message.Message):
         all_faces: _builtins.bool = ...,
         exact_only: _builtins.bool = ...,
         min_face_pixels: _builtins.int = ...,
+        consistency: _consistency_pb2.ReadConsistency | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_max_candidates", b"_max_candidates", "_max_distance", b"_max_distance", "max_candidates", b"max_candidates", "max_distance", b"max_distance"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_max_candidates", b"_max_candidates", "_max_distance", b"_max_distance", "consistency", b"consistency", "max_candidates", b"max_candidates", "max_distance", b"max_distance"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_max_candidates", b"_max_candidates", "_max_distance", b"_max_distance", "all_faces", b"all_faces", "collection_id", b"collection_id", "exact_only", b"exact_only", "max_candidates", b"max_candidates", "max_distance", b"max_distance", "min_face_pixels", b"min_face_pixels", "probes", b"probes"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_max_candidates", b"_max_candidates", "_max_distance", b"_max_distance", "all_faces", b"all_faces", "collection_id", b"collection_id", "consistency", b"consistency", "exact_only", b"exact_only", "max_candidates", b"max_candidates", "max_distance", b"max_distance", "min_face_pixels", b"min_face_pixels", "probes", b"probes"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__max_candidates: _TypeAlias = _typing.Literal["max_candidates"]  # noqa: Y015
     _WhichOneofArgType__max_candidates: _TypeAlias = _typing.Literal["_max_candidates", b"_max_candidates"]  # noqa: Y015

@@ -4,6 +4,7 @@ isort:skip_file
 """
 
 from collections import abc as _abc
+from facerec.matcher.v1 import consistency_pb2 as _consistency_pb2
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
@@ -60,21 +61,29 @@ class MeasureRecallRequest(_message.Message):
 
     COLLECTION_ID_FIELD_NUMBER: _builtins.int
     SAMPLES_FIELD_NUMBER: _builtins.int
+    CONSISTENCY_FIELD_NUMBER: _builtins.int
     collection_id: _builtins.str
     """collection_id names the collection. Default: `default`."""
     samples: _builtins.int
     """samples is the maximum number of searches to compare. Unit: searches.
     Range: 20 to 1000. Default: 0, which means 200.
     """
+    @_builtins.property
+    def consistency(self) -> _consistency_pb2.ReadConsistency:
+        """consistency says how old what the call sees may be. Default: it sees
+        everything acknowledged before it began.
+        """
+
     def __init__(
         self,
         *,
         collection_id: _builtins.str = ...,
         samples: _builtins.int = ...,
+        consistency: _consistency_pb2.ReadConsistency | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["consistency", b"consistency"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["collection_id", b"collection_id", "samples", b"samples"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["collection_id", b"collection_id", "consistency", b"consistency", "samples", b"samples"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -155,6 +164,7 @@ class ListDuplicatesRequest(_message.Message):
     INCLUDE_DISMISSED_FIELD_NUMBER: _builtins.int
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    CONSISTENCY_FIELD_NUMBER: _builtins.int
     collection_id: _builtins.str
     """collection_id names the collection. Default: `default`."""
     max_distance: _builtins.float
@@ -173,6 +183,12 @@ class ListDuplicatesRequest(_message.Message):
     collection_id, max_distance and include_dismissed. Default: empty, the first
     page.
     """
+    @_builtins.property
+    def consistency(self) -> _consistency_pb2.ReadConsistency:
+        """consistency says how old what the call sees may be; each page may have its
+        own. Default: it sees everything acknowledged before it began.
+        """
+
     def __init__(
         self,
         *,
@@ -181,10 +197,11 @@ class ListDuplicatesRequest(_message.Message):
         include_dismissed: _builtins.bool = ...,
         page_size: _builtins.int = ...,
         page_token: _builtins.str = ...,
+        consistency: _consistency_pb2.ReadConsistency | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_max_distance", b"_max_distance", "max_distance", b"max_distance"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_max_distance", b"_max_distance", "consistency", b"consistency", "max_distance", b"max_distance"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_max_distance", b"_max_distance", "collection_id", b"collection_id", "include_dismissed", b"include_dismissed", "max_distance", b"max_distance", "page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_max_distance", b"_max_distance", "collection_id", b"collection_id", "consistency", b"consistency", "include_dismissed", b"include_dismissed", "max_distance", b"max_distance", "page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__max_distance: _TypeAlias = _typing.Literal["max_distance"]  # noqa: Y015
     _WhichOneofArgType__max_distance: _TypeAlias = _typing.Literal["_max_distance", b"_max_distance"]  # noqa: Y015

@@ -7,6 +7,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from facerec.contract import DEFAULT_SPACE, DIMENSIONS
 from facerec.encoder.v1 import encoder_pb2
+from facerec.matcher.v1 import consistency_pb2
 from facerec.matcher.v1 import matcher_pb2 as pb
 from matcher_service import caller_rights as rights
 from matcher_service.domain import ids
@@ -94,6 +95,25 @@ def future_time(message: Timestamp, field: str) -> datetime.datetime:
     if time <= datetime.datetime.now(datetime.UTC) or time.year == datetime.MAXYEAR:
         raise OptionInvalid(f"{field} must be in the future, and before the year 9999", field=field)
     return time
+
+
+def max_staleness(message: consistency_pb2.ReadConsistency, most_seconds: float) -> float | None:
+    """Read how many seconds old what is read may be; None if it may not be old. Raises OptionInvalid."""
+    if not message.HasField("max_staleness"):
+        return None
+    field = "consistency.max_staleness"
+    if not most_seconds:
+        raise OptionInvalid(
+            f"this matcher answers no stale reads (max_staleness_seconds is 0): leave {field} unset",
+            field=field,
+        )
+    seconds = message.max_staleness.seconds + message.max_staleness.nanos / 1e9
+    if not 0 < seconds <= most_seconds:
+        raise OptionInvalid(
+            f"{field} must be more than 0 and at most {most_seconds:g} seconds; this is {seconds:g}",
+            field=field,
+        )
+    return seconds
 
 
 def item(message: pb.EnrollItem, field: str) -> Item:

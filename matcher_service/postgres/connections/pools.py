@@ -63,6 +63,7 @@ class DatabaseOptions:
     read_urls_file: Path | None = None
     replay_wait_seconds: float = 0.05
     standby_check_seconds: float = 1.0
+    max_staleness_seconds: float = 0.0
 
     def limits(self) -> Limits:
         """What a pooler's sessions should have, which serve all kinds of work."""

@@ -42,21 +42,30 @@ class Position:
         lsn = end_of_record(row["insert_lsn"], row["block_bytes"], row["segment_bytes"])
         return cls(row["system"], row["database"], row["timeline"], lsn, lsn <= row["flush_lsn"])
 
+    def comparable(self, other: "Position") -> bool:
+        """Whether both are of one database and timeline."""
+        return (self.system, self.database, self.timeline) == (other.system, other.database, other.timeline)
+
 
 @dataclasses.dataclass(frozen=True)
 class Replay:
-    """What a standby has replayed; `lsn` is None on a primary that never was a standby."""
+    """What a standby has replayed; `lsn` is None on a primary that never was a standby.
+
+    `streaming` is whether it is connected to the server that it follows.
+    """
 
     in_recovery: bool
     system: int
     database: str
     timeline: int
     lsn: int | None
+    streaming: bool = False
 
     @classmethod
     def of(cls, row: Row) -> "Replay":
         """Read a row of `replay_position`."""
-        return cls(row["in_recovery"], row["system"], row["database"], row["timeline"], row["lsn"])
+        server = row["in_recovery"], row["system"], row["database"], row["timeline"]
+        return cls(*server, row["lsn"], row["streaming"])
 
 
 def end_of_record(insert_lsn: int, block_bytes: int, segment_bytes: int) -> int:

@@ -1,4 +1,4 @@
-"""The primary's commit position, read by one statement for all calls that wait for it."""
+"""The primary's commit position, read by one statement for all calls that wait for it, and remembered."""
 
 import asyncio
 import contextvars
@@ -8,6 +8,7 @@ import asyncpg
 
 from matcher_service.postgres.connections.check_connection import CheckConnection
 from matcher_service.postgres.session import Connection
+from matcher_service.postgres.standbys.history import PositionHistory
 from matcher_service.postgres.standbys.positions import Position
 from matcher_service.postgres.statements import load
 
@@ -16,10 +17,14 @@ class ReadIndex:
     """Learns the primary's commit position, on a connection of its own.
 
     A call joins only a statement that begins after it: what was committed before the call is covered.
+    `history` has what was learned in the last `max_age_seconds`.
     """
 
-    def __init__(self, connect: Callable[[], Awaitable[asyncpg.Connection]]) -> None:
+    def __init__(
+        self, connect: Callable[[], Awaitable[asyncpg.Connection]], *, max_age_seconds: float = 0.0
+    ) -> None:
         self._connection = CheckConnection(connect)
+        self.history = PositionHistory(max_age_seconds)
         self._next: asyncio.Future[Position] | None = None
         self._task: asyncio.Task[None] | None = None
 
@@ -52,7 +57,7 @@ class ReadIndex:
             while (waiting := self._next) is not None:
                 self._next = None  # who comes from here on waits for the next statement
                 try:
-                    waiting.set_result(await self._connection.run(read_position))
+                    waiting.set_result(await self._ask())
                 except Exception as error:
                     waiting.set_exception(error)
                 except BaseException:
@@ -60,6 +65,12 @@ class ReadIndex:
                     raise
         finally:
             self._task = None
+
+    async def _ask(self) -> Position:
+        asked = self.history.now()
+        position = await self._connection.run(read_position)
+        self.history.add(asked, position)
+        return position
 
 
 async def read_position(connection: Connection) -> Position:

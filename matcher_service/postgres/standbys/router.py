@@ -1,4 +1,4 @@
-"""Chooses the server that answers a read: a standby that has all that is committed, or else the primary."""
+"""Chooses the server that answers a read: a standby that has all that it must see, or else the primary."""
 
 import asyncio
 import contextlib
@@ -14,7 +14,7 @@ from matcher_service.domain.errors import ReadInterrupted
 from matcher_service.postgres.connections.pools import DatabaseOptions
 from matcher_service.postgres.driver_errors import LOST_ERRORS
 from matcher_service.postgres.session import Connection
-from matcher_service.postgres.standbys.positions import Unfit
+from matcher_service.postgres.standbys.positions import Position, Unfit
 from matcher_service.postgres.standbys.read_index import ReadIndex
 from matcher_service.postgres.standbys.standby import ReadKind, Standby, StandbyUnfit
 from matcher_service.postgres.standbys.urls import ReadUrls
@@ -28,7 +28,9 @@ _failed: Final[contextvars.ContextVar[frozenset[str]]] = contextvars.ContextVar(
 class ReadRouter:
     """Lends a standby's connection for a read, and checks the standbys every `standby_check_seconds`.
 
-    A read is as fresh as on the primary: it has all that was committed before it began.
+    A read sees all that was committed before it began, as on the primary; one with `max_staleness` all that
+    was committed so many seconds before. The primary's position is asked for as often as standbys are
+    checked, so that a recent one is known if the primary is lost while nobody reads.
     """
 
     def __init__(
@@ -37,8 +39,9 @@ class ReadRouter:
         """`connect` opens a connection to the primary. Raises UrlInvalid."""
         self._options = options
         self._urls = ReadUrls(options.read_urls, options.read_urls_file)
-        self._index = ReadIndex(connect)
-        self._checking: asyncio.Task[None] | None = None
+        self._index = ReadIndex(connect, max_age_seconds=options.max_staleness_seconds)
+        self._tasks: list[asyncio.Task[None]] = []
+        self._check_lock = asyncio.Lock()
         self.standbys = [
             Standby(number, url, options) for number, url in enumerate(self._urls.texts, start=1)
         ]
@@ -47,8 +50,11 @@ class ReadRouter:
 
     def start(self) -> None:
         """Start checking the standbys, unless that was started."""
-        if self._checking is None and (self.standbys or self._options.read_urls_file):
-            self._checking = asyncio.create_task(self._run(), context=contextvars.Context())
+        if not self._tasks and (self.standbys or self._options.read_urls_file):
+            self._tasks = [
+                asyncio.create_task(each, context=contextvars.Context())
+                for each in (self._run(), self._learn())
+            ]
 
     def renew(self) -> None:
         """Ask another connection for the primary's position: the primary may be another one."""
@@ -56,43 +62,63 @@ class ReadRouter:
 
     async def close(self) -> None:
         """Close every connection; those in use have some seconds to finish."""
-        if self._checking is not None:
-            self._checking.cancel()
-            await asyncio.gather(self._checking, return_exceptions=True)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._index.close()
         await asyncio.gather(*(standby.close() for standby in self.standbys))
 
     @contextlib.asynccontextmanager
     async def connection(
-        self, kind: ReadKind, *, callers: Collection[str] = (), long: bool = False
+        self,
+        kind: ReadKind,
+        *,
+        max_staleness: float | None = None,
+        callers: Collection[str] = (),
+        long: bool = False,
     ) -> AsyncIterator[tuple[Standby, Connection] | None]:
         """A standby and its connection, or None where the primary is to answer.
 
         Raises Overloaded, what the driver raises for the primary, and ReadInterrupted while it is used.
         """
         found = None
+        consistency = "fresh" if max_staleness is None else "bounded"
         try:
             async with contextlib.AsyncExitStack() as stack:
-                found = await self._find(stack, kind, callers, long)
-                (metrics.STANDBY_READS if found else metrics.PRIMARY_READS).inc()
+                found = await self._find(stack, kind, max_staleness, callers, long)
+                metrics.READS.labels("standby" if found else "primary", consistency).inc()
                 yield found
         except ReadInterrupted:
             if found:
                 _failed.set(_failed.get() | {found[0].url})
             raise
 
+    async def can_read_without_primary(self) -> bool:
+        """Whether a standby could answer reads with the most staleness allowed, while none is connected to
+        the primary: if one is, only this process is cut off, and others answer all calls.
+        """
+        await self._check_by_memory()
+        most, age = self._options.max_staleness_seconds, self._index.history.staleness_seconds
+        usable = [each for each in self.standbys if each.usable(bounded=True)]
+        return any(age(each.replayed) <= most for each in usable) and not any(
+            each.streaming for each in usable
+        )
+
     async def _find(
-        self, stack: contextlib.AsyncExitStack, kind: ReadKind, callers: Collection[str], long: bool
+        self,
+        stack: contextlib.AsyncExitStack,
+        kind: ReadKind,
+        max_staleness: float | None,
+        callers: Collection[str],
+        long: bool,
     ) -> tuple[Standby, Connection] | None:
-        """The first standby that is fit, those with the fewest reads in flight first."""
-        usable = [each for each in self.standbys if each.unfit is None and each.url not in _failed.get()]
-        if not usable:
+        """The first standby that is fit: those that do not lag first, and with the fewest reads in flight."""
+        bounded = max_staleness is not None
+        usable = [each for each in self.standbys if each.usable(bounded=bounded)]
+        usable = [each for each in usable if each.url not in _failed.get()]
+        if not usable or (position := await self._required(max_staleness)) is None:
             return None
-        try:
-            position = await self._index.position()
-        except LOST_ERRORS:  # a connection to the primary may still be had, or is refused with a reason
-            return None
-        for standby in sorted(usable, key=lambda each: each.in_flight):
+        for standby in sorted(usable, key=lambda each: (each.unfit is not None, each.in_flight)):
             lent = standby.connection(kind, position, callers=callers, long=long)
             try:
                 connection = await stack.enter_async_context(lent)
@@ -102,6 +128,16 @@ class ReadRouter:
             else:
                 return standby, connection
         return None
+
+    async def _required(self, max_staleness: float | None) -> Position | None:
+        """What a read that begins now must have; None if nobody knows, as the primary does not answer."""
+        history = self._index.history
+        if max_staleness is not None and (position := history.within(max_staleness)) is not None:
+            return position
+        try:
+            return await self._index.position()
+        except LOST_ERRORS:  # a connection to the primary may still be had, or is refused with a reason
+            return None
 
     async def _run(self) -> None:
         failed = ""
@@ -114,11 +150,31 @@ class ReadRouter:
                     log.warning("standbys_not_checked", why=failed)
             await asyncio.sleep(self._options.standby_check_seconds)
 
+    async def _learn(self) -> None:
+        """Keep a recent position in memory, however long a check of the standbys takes."""
+        while True:
+            with contextlib.suppress(*LOST_ERRORS):  # `_run` reports it
+                await self._index.position()
+            await asyncio.sleep(self._options.standby_check_seconds)
+
     async def _check(self) -> None:
         if self._urls.refresh():
             await self._replace()
-        position = await self._index.position()
-        await asyncio.gather(*(standby.check(position) for standby in self.standbys))
+        try:
+            await self._check_standbys(await self._index.position())
+        except LOST_ERRORS:
+            await self._check_by_memory()
+            raise
+
+    async def _check_by_memory(self) -> None:
+        """Check without the primary: a standby that was lost is to be used again all the same."""
+        if (position := self._index.history.newest) is not None:
+            await self._check_standbys(position)
+
+    async def _check_standbys(self, position: Position) -> None:
+        async with self._check_lock:  # a standby has one connection for checks
+            history = self._index.history
+            await asyncio.gather(*(standby.check(position, history) for standby in self.standbys))
 
     async def _replace(self) -> None:
         """Use the standbys of other URLs, and go on with those that are among them too."""

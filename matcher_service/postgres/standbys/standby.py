@@ -17,6 +17,7 @@ from matcher_service.postgres.connections.check_connection import CheckConnectio
 from matcher_service.postgres.connections.pools import DatabaseOptions, Pools
 from matcher_service.postgres.driver_errors import CONFLICT_ERRORS, LOST_ERRORS
 from matcher_service.postgres.session import Connection
+from matcher_service.postgres.standbys.history import PositionHistory
 from matcher_service.postgres.standbys.positions import Position, Replay, Unfit, why_unfit
 from matcher_service.postgres.statements import load
 
@@ -43,7 +44,9 @@ class Standby:
     """Lends connections that have replayed a position of the primary's log.
 
     `unfit` is why nothing is read from it, None if it is read from: a failure of a read sets it, and a
-    `check` that succeeds clears it. `in_flight` counts the reads on it, waiting ones included.
+    `check` that succeeds clears it. `in_flight` counts the reads on it, waiting ones included. `replayed`, in
+    bytes of the log, and `streaming`, whether it is connected to the server that it follows, are as of when
+    it was last asked.
     """
 
     def __init__(self, number: int, url: str, options: DatabaseOptions) -> None:
@@ -52,6 +55,8 @@ class Standby:
         self.url = url
         self.unfit: Unfit | None = Unfit.UNAVAILABLE
         self.in_flight = 0
+        self.streaming = False
+        self.replayed = 0
         own = dataclasses.replace(
             options, url=url, url_file=None, pool_min_size=0, pool_max_size=options.search_pool_size
         )
@@ -71,10 +76,15 @@ class Standby:
             ),
         }
         self._lag = metrics.STANDBY_LAG.labels(str(number))
+        self._staleness = metrics.STANDBY_STALENESS.labels(str(number))
         self._usable = metrics.STANDBY_USABLE.labels(str(number))
         self._usable.set(0)
 
-    async def check(self, position: Position) -> None:
+    def usable(self, *, bounded: bool) -> bool:
+        """Whether it may be read from; one that lags may for a read whose staleness is bounded."""
+        return self.unfit is None or (bounded and self.unfit is Unfit.LAGGING)
+
+    async def check(self, position: Position, history: PositionHistory) -> None:
         """Find out whether it can be read from; it is read from until a read or a check fails."""
         try:
             async with asyncio.timeout(ACQUIRE_SECONDS):
@@ -89,6 +99,8 @@ class Standby:
             self.exclude(Unfit.UNAVAILABLE, type(error).__name__)
         else:
             await self._include()
+        self._lag.set(max(0, position.lsn - self.replayed))
+        self._staleness.set(history.staleness_seconds(self.replayed))
 
     async def _include(self) -> None:
         if self.unfit in (Unfit.UNRESPONSIVE, Unfit.UNAVAILABLE):
@@ -112,7 +124,7 @@ class Standby:
         """Close every connection; those in use have some seconds to finish."""
         self._checking.close()
         await self.pools.close()
-        for gauge in (metrics.STANDBY_LAG, metrics.STANDBY_USABLE):
+        for gauge in (metrics.STANDBY_LAG, metrics.STANDBY_STALENESS, metrics.STANDBY_USABLE):
             with contextlib.suppress(KeyError):
                 gauge.remove(str(self.number))
 
@@ -120,7 +132,7 @@ class Standby:
     async def connection(
         self, kind: ReadKind, position: Position, *, callers: Collection[str] = (), long: bool = False
     ) -> AsyncIterator[Connection]:
-        """A connection whose next snapshot has all that is committed at `position`.
+        """A connection whose next snapshot has all up to `position`.
 
         Raises StandbyUnfit before it lends one, Overloaded, and ReadInterrupted while it is used.
         """
@@ -168,7 +180,7 @@ class Standby:
         while True:
             async with asyncio.timeout(self._wait_seconds + ANSWER_SECONDS):
                 replay = await read_replay(connection)
-            self._lag.set(max(0, position.lsn - (replay.lsn or 0)))
+            self.replayed, self.streaming = replay.lsn or 0, replay.streaming
             reason = why_unfit(position, replay)
             if reason is None:
                 return

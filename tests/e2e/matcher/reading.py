@@ -5,7 +5,9 @@ from typing import Any
 
 from prometheus_client import REGISTRY
 
+from facerec.matcher.v1 import consistency_pb2
 from facerec.matcher.v1 import matcher_pb2 as pb
+from matcher_service.postgres.standbys.history import PositionHistory
 from matcher_service.postgres.standbys.standby import Standby
 from tests.e2e.matcher.requests import encoding, enroll, vectors
 from tests.fixtures.matcher import RunningMatcher, StartMatcher
@@ -28,14 +30,20 @@ def standbys(matcher: RunningMatcher) -> list[Standby]:
     return matcher.service._database._reads.standbys
 
 
+def history(matcher: RunningMatcher) -> PositionHistory:
+    """The primary's positions that a matcher in this process remembers."""
+    return matcher.service._database._reads._index.history
+
+
 def usable(number: int) -> bool:
     """Whether a standby is read from."""
     return REGISTRY.get_sample_value("facerec_matcher_standby_usable", {"server": str(number)}) == 1
 
 
-def reads(role: str) -> float:
-    """The reads so far by servers of a role."""
-    return REGISTRY.get_sample_value("facerec_matcher_reads_total", {"role": role}) or 0
+def reads(role: str, *consistencies: str) -> float:
+    """The reads so far by servers of a role, of these consistencies, or of all."""
+    labels = ({"role": role, "consistency": each} for each in consistencies or ("fresh", "bounded"))
+    return sum(REGISTRY.get_sample_value("facerec_matcher_reads_total", each) or 0 for each in labels)
 
 
 def fallbacks(reason: str) -> float:
@@ -51,9 +59,18 @@ async def enroll_next(matcher: RunningMatcher) -> tuple[str, pb.Probe]:
     return f"p{number}", probe
 
 
-async def identify(matcher: RunningMatcher, probe: pb.Probe) -> list[str]:
+def stale(seconds: float) -> consistency_pb2.ReadConsistency:
+    """A consistency that allows so much staleness."""
+    allowed = consistency_pb2.ReadConsistency()
+    allowed.max_staleness.FromNanoseconds(round(1e9 * seconds))
+    return allowed
+
+
+async def identify(
+    matcher: RunningMatcher, probe: pb.Probe, consistency: consistency_pb2.ReadConsistency | None = None
+) -> list[str]:
     """The candidates' ids."""
-    found = await matcher.stub.Identify(pb.IdentifyRequest(probes=[probe]))
+    found = await matcher.stub.Identify(pb.IdentifyRequest(probes=[probe], consistency=consistency))
     return [each.person_id for each in found.faces[0].candidates]
 
 

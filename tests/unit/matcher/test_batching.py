@@ -48,12 +48,12 @@ class Doubling:
             self.gate.release()
 
 
-def batcher_of(run: Doubling, *, max_batch: int = 4, wait_seconds: float = 30) -> Batcher[int, int]:
+def batcher_of(run: Doubling, *, max_batch: int = 4, wait_seconds: float = 30) -> Batcher[str, int, int]:
     return Batcher(run, max_batch=max_batch, wait_seconds=wait_seconds, kind="call")
 
 
 async def submitted(
-    batcher: Batcher[int, int],
+    batcher: Batcher[str, int, int],
     *items: int,
     caller: str = "ann",
     collection_id: str = COLLECTION,
