@@ -1,10 +1,12 @@
-"""Converts times between the contract's messages and `datetime`."""
+"""Converts times between the contract's messages, and `datetime` and seconds."""
 
 import datetime
+import math
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from facerec.errors import FacerecError, Reason
+from facerec.matcher import v1
 
 
 def utc(timestamp: Timestamp) -> datetime.datetime:
@@ -30,3 +32,21 @@ def timestamp(time: datetime.datetime | None, field: str) -> Timestamp | None:
     message = Timestamp()
     message.FromDatetime(time)
     return message
+
+
+def read_consistency(max_staleness_seconds: float | None) -> v1.ReadConsistency | None:
+    """The consistency of a read that may be so old. Raises FacerecError OPTION_INVALID for no number."""
+    if max_staleness_seconds is None:
+        return None
+    try:
+        if not math.isfinite(max_staleness_seconds):
+            raise ValueError
+        consistency = v1.ReadConsistency()
+        consistency.max_staleness.FromNanoseconds(round(1e9 * max_staleness_seconds))
+    except (TypeError, ValueError, OverflowError):
+        raise FacerecError(
+            f"max_staleness_seconds is {max_staleness_seconds!r}: give a number of seconds",
+            reason=Reason.OPTION_INVALID,
+            field="consistency.max_staleness",
+        ) from None
+    return consistency

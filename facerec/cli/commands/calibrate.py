@@ -11,7 +11,14 @@ import typer
 
 from facerec.cli.terminal import output
 from facerec.cli.terminal.errors import Problem
-from facerec.cli.terminal.options import MATCHER_ADDRESS, Collection, Json, Matcher, collection_client
+from facerec.cli.terminal.options import (
+    MATCHER_ADDRESS,
+    Collection,
+    Json,
+    Matcher,
+    MaxStaleness,
+    collection_client,
+)
 from facerec.cli.terminal.tables import format_number
 from facerec.contract import DEFAULT_COLLECTION_ID
 from facerec.errors import FacerecError, Reason
@@ -49,6 +56,7 @@ def calibrate(
         ),
     ] = None,
     apply: Annotated[bool, typer.Option("--apply", help="Set the collection's thresholds to these.")] = False,
+    max_staleness: MaxStaleness = None,
     collection: Collection = DEFAULT_COLLECTION_ID,
     address: Matcher = MATCHER_ADDRESS,
     json: Json = False,
@@ -65,6 +73,7 @@ def calibrate(
                 target_far=target_far,
                 target_false_hits=target_false_hits,
                 max_persons=max_persons,
+                max_staleness_seconds=max_staleness,
                 collection_id=collection,
             )
         applied = client.apply_calibration(found.calibration_id, collection_id=collection) if apply else None

@@ -15,6 +15,7 @@ from facerec.cli.terminal.options import (
     LargestFace,
     Matcher,
     MaxDistance,
+    MaxStaleness,
     matcher_client,
 )
 from facerec.cli.terminal.tables import format_number
@@ -77,6 +78,7 @@ def identify(
             min=0, max=65535, help="Find faces with a shorter side down to this many pixels; slower."
         ),
     ] = 0,
+    max_staleness: MaxStaleness = None,
     collection: Collection = DEFAULT_COLLECTION_ID,
     address: Matcher = MATCHER_ADDRESS,
     json: Json = False,
@@ -97,6 +99,7 @@ def identify(
             all_faces=True,
             max_distance=max_distance,
             min_face_pixels=min_face_pixels,
+            max_staleness_seconds=max_staleness,
             collection_id=collection,
         )
     if annotate:

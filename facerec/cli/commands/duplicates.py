@@ -7,7 +7,14 @@ import typer
 
 from facerec.cli.terminal import output
 from facerec.cli.terminal.errors import Problem
-from facerec.cli.terminal.options import MATCHER_ADDRESS, Collection, Json, Matcher, collection_client
+from facerec.cli.terminal.options import (
+    MATCHER_ADDRESS,
+    Collection,
+    Json,
+    Matcher,
+    MaxStaleness,
+    collection_client,
+)
 from facerec.contract import DEFAULT_COLLECTION_ID
 
 TIMEOUT_SECONDS = 60
@@ -32,6 +39,7 @@ def duplicates(
     restore: Annotated[
         tuple[str, str] | None, typer.Option(metavar="PERSON PERSON", help="Undo a dismissal.")
     ] = None,
+    max_staleness: MaxStaleness = None,
     collection: Collection = DEFAULT_COLLECTION_ID,
     address: Matcher = MATCHER_ADDRESS,
     json: Json = False,
@@ -61,6 +69,7 @@ def duplicates(
             max_distance=max_distance,
             include_dismissed=everything,
             page_size=min(limit, MAX_PAGE),
+            max_staleness_seconds=max_staleness,
             collection_id=collection,
         )
         found = list(itertools.islice(listing, limit))

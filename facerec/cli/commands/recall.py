@@ -5,7 +5,14 @@ from typing import Annotated
 import typer
 
 from facerec.cli.terminal import output
-from facerec.cli.terminal.options import MATCHER_ADDRESS, Collection, Json, Matcher, collection_client
+from facerec.cli.terminal.options import (
+    MATCHER_ADDRESS,
+    Collection,
+    Json,
+    Matcher,
+    MaxStaleness,
+    collection_client,
+)
 from facerec.contract import DEFAULT_COLLECTION_ID
 
 TIMEOUT_SECONDS = 600
@@ -15,6 +22,7 @@ def measure_recall(
     samples: Annotated[
         int, typer.Option(min=0, max=1000, help="Searches to compare, 20 or more; 0 is 200.")
     ] = 0,
+    max_staleness: MaxStaleness = None,
     collection: Collection = DEFAULT_COLLECTION_ID,
     address: Matcher = MATCHER_ADDRESS,
     json: Json = False,
@@ -22,7 +30,7 @@ def measure_recall(
     """Measure the recall of the index against exact searches."""
     with collection_client(address, collection_id=collection) as client:
         found = client.with_options(timeout_seconds=TIMEOUT_SECONDS).measure_recall(
-            samples=samples, collection_id=collection
+            samples=samples, max_staleness_seconds=max_staleness, collection_id=collection
         )
     if json:
         output.as_json(output.fields(found))

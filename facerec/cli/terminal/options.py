@@ -46,6 +46,15 @@ MaxDistance = Annotated[
         "--max-distance", min=0, max=4, help="The largest distance that matches.  [default: the collection's]"
     ),
 ]
+MaxStaleness = Annotated[
+    float | None,
+    typer.Option(
+        "--max-staleness",
+        min=0,
+        metavar="SECONDS",
+        help="How old what the matcher reads may be; above 0.  [default: not at all]",
+    ),
+]
 LargestFace = Annotated[
     bool,
     typer.Option("--largest-face", help="Use the largest face of a photo that shows several."),

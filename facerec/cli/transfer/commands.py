@@ -18,7 +18,14 @@ from rich.progress import (
 from facerec.cli.commands.enroll import enroll
 from facerec.cli.terminal import output
 from facerec.cli.terminal.errors import Problem, service_problems
-from facerec.cli.terminal.options import MATCHER_ADDRESS, Collection, Json, Matcher, matcher_client
+from facerec.cli.terminal.options import (
+    MATCHER_ADDRESS,
+    Collection,
+    Json,
+    Matcher,
+    MaxStaleness,
+    matcher_client,
+)
 from facerec.cli.transfer.jobs import Job, Reader, ReadProgress
 from facerec.cli.transfer.refusals import Refusals
 from facerec.cli.transfer.sending import Sender
@@ -174,6 +181,7 @@ async def _import(job: Job, address: str, refusals: Refusals) -> "tuple[ImportRe
 def export(
     target: Annotated[Path, typer.Argument(metavar="OUT", help="The file to write: OUT.npz or OUT.jsonl.")],
     force: Annotated[bool, typer.Option("--force", help="Replace OUT if it exists.")] = False,
+    max_staleness: MaxStaleness = None,
     collection: Collection = DEFAULT_COLLECTION_ID,
     address: Matcher = MATCHER_ADDRESS,
     json: Json = False,
@@ -188,7 +196,8 @@ def export(
     check_absent(target, force=force)
     with matcher_client(address, collection_id=collection) as client:
         try:
-            faces = writer(target, client.export_faces(collection_id=collection))
+            exported = client.export_faces(max_staleness_seconds=max_staleness, collection_id=collection)
+            faces = writer(target, exported)
         except OSError as error:
             raise Problem(f"{target}: {(error.strerror or 'cannot be written').lower()}", "FILE") from error
     if json:

@@ -2,6 +2,7 @@
 
 from facerec.client.results.calibrations import AppliedCalibration, Calibration
 from facerec.client.rpc import Call
+from facerec.client.times import read_consistency
 from facerec.matcher import v1
 
 
@@ -10,6 +11,7 @@ def calibrate(
     target_far: float | None = None,
     target_false_hits: float | None = None,
     max_persons: int = 0,
+    max_staleness_seconds: float | None = None,
     collection_id: str = "",
 ) -> Call[Calibration]:
     """Measure a collection's error rates on its own persons, and find thresholds for two targets.
@@ -23,6 +25,9 @@ def calibrate(
             in `identify` (expected false positives), 1e-4 to 10. None is 0.01.
         max_persons: How many persons' faces are compared at most, 20 to 50,000. The time grows with its
             square: for 50,000 set a deadline of minutes by `with_options`. 0 is 1,000.
+        max_staleness_seconds: How old what the call sees may be, more than 0 and at most what the matcher
+            allows, 300 by default: it may miss changes acknowledged less than so many seconds before it
+            began. It needs the database's primary all the same. None: it misses nothing.
         collection_id: The collection; "" is `default`.
 
     Returns:
@@ -47,6 +52,7 @@ def calibrate(
         target_far=target_far,
         target_false_hits=target_false_hits,
         max_persons=max_persons,
+        consistency=read_consistency(max_staleness_seconds),
     )
     return Call("Calibrate", request, Calibration.from_message)
 

@@ -3,6 +3,7 @@
 from facerec.client.probes import Probe, probe_message
 from facerec.client.results.decisions import Comparison, Identification, Verification
 from facerec.client.rpc import Call
+from facerec.client.times import read_consistency
 from facerec.matcher import v1
 
 
@@ -63,6 +64,7 @@ def identify(
     exact_only: bool = False,
     use_largest_face: bool = False,
     min_face_pixels: int = 0,
+    max_staleness_seconds: float | None = None,
     collection_id: str = "",
 ) -> Call[Identification]:
     """Find who faces belong to: the persons with a face within the threshold, nearest first.
@@ -82,6 +84,9 @@ def identify(
         min_face_pixels: With `all_faces` the smallest shorter side of a face, in pixels of the upright image,
             0 to 65535; smaller values cost more. 0 finds faces larger than about a ninth of the longer side,
             and smaller ones where there are none.
+        max_staleness_seconds: How old what the call sees may be, more than 0 and at most what the matcher
+            allows, 300 by default: it may miss changes acknowledged less than so many seconds before it
+            began, and is answered also while the database's primary is lost. None: it misses nothing.
         collection_id: The collection; "" is `default`.
 
     Returns:
@@ -111,6 +116,7 @@ def identify(
         all_faces=all_faces,
         exact_only=exact_only,
         min_face_pixels=min_face_pixels,
+        consistency=read_consistency(max_staleness_seconds),
     )
     return Call("Identify", request, Identification.from_message)
 

@@ -6,7 +6,7 @@ from facerec.client.failures import option_invalid
 from facerec.client.results.audit import AuditEvent
 from facerec.client.results.reviews import DuplicatePair, Recall
 from facerec.client.rpc import Call, PagedCall
-from facerec.client.times import timestamp
+from facerec.client.times import read_consistency, timestamp
 from facerec.matcher import v1
 
 _AUDIT_KINDS = {
@@ -16,13 +16,18 @@ _AUDIT_KINDS = {
 }
 
 
-def measure_recall(*, samples: int = 0, collection_id: str = "") -> Call[Recall]:
+def measure_recall(
+    *, samples: int = 0, max_staleness_seconds: float | None = None, collection_id: str = ""
+) -> Call[Recall]:
     """Measure the recall of a collection's index: search for its own persons by the index and exactly.
 
     It needs a key with `scores`. Fewer searches are compared where the call's deadline is near.
 
     Args:
         samples: How many searches at most are compared, 20 to 1,000. 0 is 200.
+        max_staleness_seconds: How old what the call sees may be, more than 0 and at most what the matcher
+            allows, 300 by default: it may miss changes acknowledged less than so many seconds before it
+            began, and is answered also while the database's primary is lost. None: it misses nothing.
         collection_id: The collection; "" is `default`.
 
     Returns:
@@ -35,7 +40,9 @@ def measure_recall(*, samples: int = 0, collection_id: str = "") -> Call[Recall]
         >>> collections.measure_recall(samples=20).indexed
         False
     """
-    request = v1.MeasureRecallRequest(collection_id=collection_id, samples=samples)
+    request = v1.MeasureRecallRequest(
+        collection_id=collection_id, samples=samples, consistency=read_consistency(max_staleness_seconds)
+    )
     return Call("MeasureRecall", request, Recall.from_message)
 
 
@@ -44,6 +51,7 @@ def list_duplicates(
     max_distance: float | None = None,
     include_dismissed: bool = False,
     page_size: int = 0,
+    max_staleness_seconds: float | None = None,
     collection_id: str = "",
 ) -> PagedCall[DuplicatePair]:
     """Iterate over pairs of persons whose faces are near enough to be one person's.
@@ -57,6 +65,9 @@ def list_duplicates(
             collection's `duplicate_threshold`.
         include_dismissed: Whether pairs that were dismissed are listed, too. Default: False.
         page_size: How many pairs one call fetches at most, 1 to 1000. 0 is 100.
+        max_staleness_seconds: How old what the call sees may be, more than 0 and at most what the matcher
+            allows, 300 by default: it may miss changes acknowledged less than so many seconds before it
+            began, and is answered also while the database's primary is lost. None: it misses nothing.
         collection_id: The collection; "" is `default`.
 
     Returns:
@@ -78,6 +89,7 @@ def list_duplicates(
         max_distance=max_distance,
         include_dismissed=include_dismissed,
         page_size=page_size,
+        consistency=read_consistency(max_staleness_seconds),
     )
     return PagedCall("ListDuplicates", request, "pairs", DuplicatePair.from_message)
 

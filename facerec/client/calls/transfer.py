@@ -2,6 +2,7 @@
 
 from facerec.client.results.transfer import FaceBatch, ImportReport
 from facerec.client.rpc import Call
+from facerec.client.times import read_consistency
 from facerec.matcher import v1
 
 
@@ -26,7 +27,7 @@ def get_import(import_id: str, *, collection_id: str = "") -> Call[ImportReport]
     return Call("GetImport", request, ImportReport.from_message)
 
 
-def export_faces(*, collection_id: str = "") -> Call[FaceBatch]:
+def export_faces(*, max_staleness_seconds: float | None = None, collection_id: str = "") -> Call[FaceBatch]:
     """Iterate over all faces of a collection with their vectors, ordered by person.
 
     They are read from one snapshot, over one call without a deadline, which needs a key of the role `admin`.
@@ -34,6 +35,9 @@ def export_faces(*, collection_id: str = "") -> Call[FaceBatch]:
     for asyncio, closes it where a loop is left early. The server ends an export that is read too slowly.
 
     Args:
+        max_staleness_seconds: How old what the call sees may be, more than 0 and at most what the matcher
+            allows, 300 by default: it may miss changes acknowledged less than so many seconds before it
+            began. It needs the database's primary all the same. None: it misses nothing.
         collection_id: The collection; "" is `default`.
 
     Returns:
@@ -48,7 +52,9 @@ def export_faces(*, collection_id: str = "") -> Call[FaceBatch]:
         ...         print(batch.encodings.shape, batch.person_ids, batch.space)
         (2, 128) ('ann', 'bob') dlib-resnet-v1/small/150x0.25
     """
-    request = v1.ExportFacesRequest(collection_id=collection_id)
+    request = v1.ExportFacesRequest(
+        collection_id=collection_id, consistency=read_consistency(max_staleness_seconds)
+    )
     return Call("ExportFaces", request, FaceBatch.from_message)
 
 

@@ -11,7 +11,7 @@ from matcher_service.postgres.standbys.history import PositionHistory
 from matcher_service.postgres.standbys.standby import Standby
 from tests.e2e.matcher.requests import encoding, enroll, vectors
 from tests.fixtures.matcher import RunningMatcher, StartMatcher
-from tests.fixtures.standbys import Replication
+from tests.fixtures.standbys import Replication, fetch
 from tests.fixtures.waiting import until
 
 FACES = vectors(1000, seed=18)
@@ -78,3 +78,15 @@ async def is_found_at_once(matcher: RunningMatcher) -> bool:
     """Whether a person who was just enrolled is identified by the next call."""
     person_id, probe = await enroll_next(matcher)
     return await identify(matcher, probe) == [person_id]
+
+
+async def learned(matcher: RunningMatcher, servers: Replication) -> None:
+    """Wait until the matcher remembers a position up to which all that is committed now is included, and the
+    standby has replayed that.
+    """
+    inserted = await fetch(servers.primary, "SELECT pg_current_wal_insert_lsn()")
+    remembered = history(matcher)
+    await until(lambda: remembered.newest is not None and remembered.newest.lsn + 64 >= inserted)
+    newest = remembered.newest
+    assert newest is not None
+    await until(lambda: standbys(matcher)[0].replayed >= newest.lsn)

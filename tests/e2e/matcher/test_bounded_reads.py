@@ -23,10 +23,10 @@ from tests.e2e.matcher.reading import (
     enroll_next,
     history,
     identify,
+    learned,
     reading,
     reads,
     stale,
-    standbys,
     usable,
 )
 from tests.e2e.matcher.requests import encoding, refused, vectors
@@ -54,18 +54,6 @@ def let_pass(matcher: RunningMatcher, seconds: float, monkeypatch: pytest.Monkey
     remembered = history(matcher)
     now = remembered.now
     monkeypatch.setattr(remembered, "now", lambda: now() + seconds)
-
-
-async def learned(matcher: RunningMatcher, servers: Replication) -> None:
-    """Wait until the matcher remembers a position up to which all that is committed now is included, and the
-    standby has replayed that.
-    """
-    inserted = await fetch(servers.primary, "SELECT pg_current_wal_insert_lsn()")
-    remembered = history(matcher)
-    await until(lambda: remembered.newest is not None and remembered.newest.lsn + 64 >= inserted)
-    newest = remembered.newest
-    assert newest is not None
-    await until(lambda: standbys(matcher)[0].replayed >= newest.lsn)
 
 
 @contextlib.asynccontextmanager
@@ -148,7 +136,8 @@ async def test_a_search_that_allows_staleness_goes_on_without_the_primary_and_a_
         fresh = pb.IdentifyRequest(probes=[probe], exact_only=exact)
         bounded = pb.IdentifyRequest(probes=[probe], exact_only=exact, consistency=stale(BOUND))
         calls = [matcher.stub.Identify(each) for each in (fresh, bounded, fresh, bounded)]
-        refusal, found, again, also = await asyncio.gather(*calls, return_exceptions=True)
+        answers: list[Any] = await asyncio.gather(*calls, return_exceptions=True)
+        refusal, found, again, also = answers
         assert [each.faces[0].candidates[0].person_id for each in (found, also)] == [person_id] * 2
         for error in (refusal, again):
             with refused(Reason.STORE_UNAVAILABLE):

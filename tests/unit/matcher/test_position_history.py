@@ -25,7 +25,7 @@ class Clock(PositionHistory):
 
     def lsn_within(self, seconds: float) -> int | None:
         position = self.within(seconds)
-        return position and position.lsn
+        return None if position is None else position.lsn
 
 
 @pytest.fixture
