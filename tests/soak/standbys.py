@@ -2,7 +2,7 @@
 
 `python -m tests.soak.standbys [--rounds 5] [--seconds 10]`. A round has a primary with two standbys, of which
 one confirms each commit, and two matchers. Callers enroll people at one matcher, and search for each at the
-other one as soon as it is acknowledged.
+other one as soon as it is acknowledged. Others read with a bound on staleness (bounded.py).
 """
 
 import argparse
@@ -34,6 +34,7 @@ from tests.e2e.matcher.requests import encoding, enroll
 from tests.fixtures.process import ServiceProcess
 from tests.fixtures.standbys import Replication, fetch, kill, replicated, send
 from tests.fixtures.waiting import LIMIT_SECONDS, until
+from tests.soak.bounded import BoundedReads
 
 WORKERS = 4
 TRANSIENT = {"STORE_UNAVAILABLE", "OVERLOADED", "DEADLINE_EXCEEDED"}
@@ -72,6 +73,7 @@ class Outcome:
     seen: dict[str, Seen]
     lost: int
     doubled: int
+    bounded: BoundedReads
 
     @property
     def passed(self) -> bool:
@@ -80,19 +82,21 @@ class Outcome:
         wrong = {reason for each in self.seen.values() for reason in each.failures} - TRANSIENT
         fired = all(self.seen[fault].had_effect for fault in EXPECTED)
         called = all(each.enrolled and each.searches for each in self.seen.values())
-        return fired and called and not (self.lost or self.doubled or stale or wrong)
+        kept = self.bounded.passed and not (self.lost or self.doubled or stale)
+        return fired and called and kept and not wrong
 
 
 class Load:
     """Callers of two matchers; `seen` is what they see now."""
 
-    def __init__(self, addresses: list[str], seed: int) -> None:
+    def __init__(self, addresses: list[str], seed: int, bound_seconds: float) -> None:
         self._addresses = addresses
         self._random = np.random.default_rng(seed)
         self._numbers = itertools.count()
         self.enough = threading.Event()
         self.acknowledged: list[str] = []
         self.seen = Seen()
+        self.bounded = BoundedReads(bound_seconds, self.enough)
 
     async def run(self) -> None:
         """Call until it is enough."""
@@ -103,7 +107,10 @@ class Load:
                 )
                 for address in self._addresses
             ]
-            await asyncio.gather(*(self._work(stubs, worker) for worker in range(WORKERS)))
+            await asyncio.gather(
+                *(self._work(stubs, worker) for worker in range(WORKERS)),
+                self.bounded.run(stubs, self._answer, self._random),
+            )
 
     async def _work(self, stubs: list[Any], worker: int) -> None:
         while not self.enough.is_set():
@@ -250,7 +257,7 @@ def attempt(*, seconds: float, seed: int = 1, module: str = "matcher_service") -
         for matcher in matchers:
             cleanup.callback(matcher.stop)
             matcher.event("standby_usable")
-        load = Load([matcher.address for matcher in matchers], seed)
+        load = Load([matcher.address for matcher in matchers], seed, bound_seconds=seconds / 2)
         with ThreadPoolExecutor(1) as pool:
             work = pool.submit(asyncio.run, load.run())
             one = Round(servers, matchers, load, seconds)
@@ -264,7 +271,7 @@ def attempt(*, seconds: float, seed: int = 1, module: str = "matcher_service") -
             line for matcher in matchers for line in tuple(matcher.lines) if "internal_error" in line
         ):
             seen["none"].failures[line] += 1
-        return Outcome(seen, lost, doubled)
+        return Outcome(seen, lost, doubled, load.bounded)
 
 
 def fallbacks(matchers: list[ServiceProcess]) -> collections.Counter[str]:
@@ -328,7 +335,13 @@ def main() -> int:
                 f"| {number} | {fault} | {seen.enrolled} | {seen.searches} | {seen.stale} | "
                 f"{_counts(seen.fallbacks)} | {_counts(seen.failures)} | {seen.longest_seconds:.2f} s |"
             )
-        print(f"round {number}: {outcome.lost} lost, {outcome.doubled} doubled", flush=True)
+        bounded = outcome.bounded
+        print(
+            f"round {number}: {outcome.lost} lost, {outcome.doubled} doubled; of {bounded.reads} reads with "
+            f"a bound of {bounded.seconds:g} s {bounded.missing} missed somebody and {bounded.erased} found "
+            f"somebody erased, {bounded.refused} were refused",
+            flush=True,
+        )
         passed = passed and outcome.passed
     return int(not passed)
 
