@@ -1,6 +1,6 @@
 """Reads that allow staleness, checked against what was acknowledged before each of them.
 
-People are enrolled and erased, one after another. A read must find whoever was enrolled longer ago than its
+People are enrolled and erased, one after another. A read must find everybody who was enrolled longer ago than its
 bound, and nobody who was erased longer ago than that; of later changes it may see any.
 """
 

@@ -97,20 +97,20 @@ def future_time(message: Timestamp, field: str) -> datetime.datetime:
     return time
 
 
-def max_staleness(message: consistency_pb2.ReadConsistency, most_seconds: float) -> float | None:
+def max_staleness(message: consistency_pb2.ReadConsistency, max_seconds: float) -> float | None:
     """Read how many seconds old what is read may be; None if it may not be old. Raises OptionInvalid."""
     if not message.HasField("max_staleness"):
         return None
     field = "consistency.max_staleness"
-    if not most_seconds:
+    if not max_seconds:
         raise OptionInvalid(
             f"this matcher answers no stale reads (max_staleness_seconds is 0): leave {field} unset",
             field=field,
         )
     seconds = message.max_staleness.seconds + message.max_staleness.nanos / 1e9
-    if not 0 < seconds <= most_seconds:
+    if not 0 < seconds <= max_seconds:
         raise OptionInvalid(
-            f"{field} must be more than 0 and at most {most_seconds:g} seconds; this is {seconds:g}",
+            f"{field} must be more than 0 and at most {max_seconds:g} seconds; this is {seconds:g}",
             field=field,
         )
     return seconds

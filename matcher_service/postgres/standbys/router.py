@@ -41,7 +41,6 @@ class ReadRouter:
         self._urls = ReadUrls(options.read_urls, options.read_urls_file)
         self._index = ReadIndex(connect, max_age_seconds=options.max_staleness_seconds)
         self._tasks: list[asyncio.Task[None]] = []
-        self._check_lock = asyncio.Lock()
         self.standbys = [
             Standby(number, url, options) for number, url in enumerate(self._urls.texts, start=1)
         ]
@@ -172,9 +171,8 @@ class ReadRouter:
             await self._check_standbys(position)
 
     async def _check_standbys(self, position: Position) -> None:
-        async with self._check_lock:  # a standby has one connection for checks
-            history = self._index.history
-            await asyncio.gather(*(standby.check(position, history) for standby in self.standbys))
+        history = self._index.history
+        await asyncio.gather(*(standby.check(position, history) for standby in self.standbys))
 
     async def _replace(self) -> None:
         """Use the standbys of other URLs, and go on with those that are among them too."""

@@ -63,6 +63,7 @@ class Standby:
         self.pools = Pools(own, standby=number)
         self._wait_seconds = options.replay_wait_seconds
         self._checking = CheckConnection(lambda: self.pools.connect(ACQUIRE_SECONDS))
+        self._check_lock = asyncio.Lock()  # of that connection
         self._reading: set[Connection] = set()
         self._semaphores: dict[ReadKind, FairSemaphore] = {
             "index": FairSemaphore(
@@ -86,6 +87,12 @@ class Standby:
 
     async def check(self, position: Position, history: PositionHistory) -> None:
         """Find out whether it can be read from; it is read from until a read or a check fails."""
+        async with self._check_lock:
+            await self._check(position)
+        self._lag.set(max(0, position.lsn - self.replayed))
+        self._staleness.set(history.staleness_seconds(self.replayed))
+
+    async def _check(self, position: Position) -> None:
         try:
             async with asyncio.timeout(ACQUIRE_SECONDS):
                 await self.pools.open()
@@ -99,8 +106,6 @@ class Standby:
             self.exclude(Unfit.UNAVAILABLE, type(error).__name__)
         else:
             await self._include()
-        self._lag.set(max(0, position.lsn - self.replayed))
-        self._staleness.set(history.staleness_seconds(self.replayed))
 
     async def _include(self) -> None:
         if self.unfit in (Unfit.UNRESPONSIVE, Unfit.UNAVAILABLE):
