@@ -1,7 +1,7 @@
 """Reads that allow staleness, checked against what was acknowledged before each of them.
 
-People are enrolled and erased, one after another. A read must find everybody who was enrolled longer ago than its
-bound, and nobody who was erased longer ago than that; of later changes it may see any.
+People are enrolled and erased, one after another. A read must find everybody who was enrolled longer ago than
+its bound, and nobody who was erased longer ago than that; of later changes it may see any.
 """
 
 import asyncio

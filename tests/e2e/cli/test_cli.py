@@ -115,6 +115,22 @@ def test_a_picture_without_a_known_person_exits_1(terminal: Terminal, album: Pat
     assert (nobody.code, nobody.out.count("nobody")) == (1, 2)
 
 
+def test_commands_pass_the_staleness_that_they_allow_to_the_matcher(
+    terminal: Terminal, group: Path, tmp_path: Path
+) -> None:
+    """It allows 300 s."""
+    for command in (
+        ("identify", group),
+        ("calibrate",),
+        ("measure-recall",),
+        ("duplicates",),
+        ("export", tmp_path / "out.npz"),
+    ):
+        refused = terminal.run(*command, "--max-staleness", "301")
+        assert (refused.code, "consistency.max_staleness must be" in refused.err) == (2, True), command
+    assert terminal.run("duplicates", "--max-staleness", "300").code == 0
+
+
 def test_two_photos_are_compared(terminal: Terminal, sample_photos: Path) -> None:
     same = terminal.run("compare", sample_photos / "obama.jpg", sample_photos / "obama2.jpg", "--json")
     assert (same.code, same.json["match"]) == (0, True)

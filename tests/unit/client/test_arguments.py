@@ -100,6 +100,15 @@ def test_each_method_names_the_path_of_the_invalid_probe() -> None:
             assert caught.value.field == f"{field}.encoding.space"
 
 
+@pytest.mark.parametrize("seconds", [float("nan"), float("inf"), 1e300, "60"])
+def test_a_staleness_that_is_no_number_of_seconds_is_refused(seconds: Any) -> None:
+    with MatcherClient(NOBODY) as client, pytest.raises(FacerecError) as caught:
+        client.identify(b"image", max_staleness_seconds=seconds)
+    refusal = caught.value
+    assert (refusal.reason, refusal.field) == (Reason.OPTION_INVALID, "consistency.max_staleness")
+    assert repr(seconds) in refusal.message
+
+
 async def test_bytes_in_any_form_are_an_image_and_a_path_is_refused() -> None:
     async with serving() as server, AsyncEncoderClient(server.address) as client:
         for image in (b"image", bytearray(b"image"), memoryview(b"image")):
