@@ -27,6 +27,7 @@ from tests.e2e.matcher.reading import (
     reading,
     reads,
     stale,
+    standbys,
     usable,
 )
 from tests.e2e.matcher.requests import encoding, refused, vectors
@@ -46,7 +47,10 @@ def servers() -> Iterator[Replication]:
 
 @pytest.fixture
 async def matcher(start_matcher: StartMatcher, servers: Replication) -> RunningMatcher:
-    return await reading(start_matcher, servers)
+    """A matcher whose URL lists all servers, as it does where a standby may be promoted."""
+    started = await start_matcher(servers.url, read_database_urls=servers.read_urls)
+    await until(lambda: usable(1))
+    return started
 
 
 def let_pass(matcher: RunningMatcher, seconds: float, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -125,6 +129,21 @@ async def test_a_bound_that_is_shorter_than_the_newest_position_is_old_is_answer
     for _ in range(5):
         person_id, probe = await enroll_next(matcher)
         assert await identify(matcher, probe, stale(1e-6)) == [person_id]
+
+
+async def test_the_primary_is_asked_for_its_position_while_a_check_waits_for_a_standby(
+    start_matcher: StartMatcher, servers: Replication
+) -> None:
+    matcher = await reading(start_matcher, servers, replay_wait_seconds=10)
+    [standby], remembered = standbys(matcher), history(matcher)
+    async with paused(servers):
+        written = await fetch(servers.primary, "SELECT pg_logical_emit_message(true, 'test', '')")
+        await until(lambda: remembered.newest is not None and remembered.newest.lsn >= written)
+        asked = remembered._times[-1]
+        await until(lambda: remembered._times[-1] > asked)
+        again = remembered._times[-1]
+        await until(lambda: remembered._times[-1] > again)
+        assert standby.unfit is None
 
 
 async def test_a_search_that_allows_staleness_goes_on_without_the_primary_and_a_fresh_one_does_not(
