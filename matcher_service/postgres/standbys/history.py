@@ -1,6 +1,7 @@
 """Positions of the primary that a matcher remembers, and when it asked for each."""
 
 import bisect
+import math
 import time
 from typing import Final
 
@@ -54,4 +55,4 @@ class PositionHistory:
     def staleness_seconds(self, lsn: int) -> float:
         """How old at most an answer is that has all up to `lsn`, in bytes; infinite if that is not known."""
         replayed = bisect.bisect_right(self._positions, lsn, key=lambda position: position.lsn)
-        return self.now() - self._times[replayed - 1] if replayed else float("inf")
+        return self.now() - self._times[replayed - 1] if replayed else math.inf

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import contextvars
+import math
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from typing import Final
 
@@ -97,11 +98,10 @@ class ReadRouter:
         the primary: if one is, only this process is cut off, and others answer all calls.
         """
         await self._check_by_memory()
-        most, age = self._options.max_staleness_seconds, self._index.history.staleness_seconds
         usable = [each for each in self.standbys if each.usable(bounded=True)]
-        return any(age(each.replayed) <= most for each in usable) and not any(
-            each.streaming for each in usable
-        )
+        ages = [self._index.history.staleness_seconds(each.replayed) for each in usable]
+        connected = any(each.streaming for each in usable)
+        return not connected and min(ages, default=math.inf) <= self._options.max_staleness_seconds
 
     async def _find(
         self,
@@ -152,7 +152,7 @@ class ReadRouter:
     async def _learn(self) -> None:
         """Keep a recent position in memory, however long a check of the standbys takes."""
         while True:
-            with contextlib.suppress(*LOST_ERRORS):  # `_run` reports it
+            with contextlib.suppress(Exception):  # `_run` reports it
                 await self._index.position()
             await asyncio.sleep(self._options.standby_check_seconds)
 
