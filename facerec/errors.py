@@ -14,7 +14,8 @@ from collections.abc import Mapping
 class Reason(enum.StrEnum):
     """Why a call failed: a reason of a service, or one of the client itself.
 
-    A service sends it in a `google.rpc.ErrorInfo` of the domain `facerec`.
+    A service sends it in a `google.rpc.ErrorInfo` of the domain `facerec.internal`; facerec.v1.ErrorReason
+    of the contract lists them.
     docs/errors.md says what each means, and whether to retry.
     """
 
@@ -36,6 +37,7 @@ class Reason(enum.StrEnum):
     CALIBRATION_UNSUPPORTED = "CALIBRATION_UNSUPPORTED"
     REQUEST_ID_REUSED = "REQUEST_ID_REUSED"
     COLLECTION_EXISTS = "COLLECTION_EXISTS"
+    COLLECTION_NOT_EMPTY = "COLLECTION_NOT_EMPTY"
     FACE_DUPLICATE = "FACE_DUPLICATE"
     PERSON_FULL = "PERSON_FULL"
     OVERLOADED = "OVERLOADED"

@@ -86,7 +86,9 @@ class CollectionServicer(matcher_pb2_grpc.CollectionServiceServicer):
         self, request: pb.DeleteCollectionRequest, context: Context
     ) -> pb.DeleteCollectionResponse:
         """Erase a collection."""
-        erasure = await self._collections.delete(_required_collection_id(request.collection_id))
+        erasure = await self._collections.delete(
+            _required_collection_id(request.collection_id), force=request.force
+        )
         message = pb.DeleteCollectionResponse(
             collections_deleted=erasure.collections,
             persons_deleted=erasure.persons,

@@ -15,6 +15,10 @@ SELECT facerec.create_collection(:collection_id, :space) AS created;
 SELECT d.collections, d.persons, d.faces, clock_timestamp() AS delete_time
 FROM facerec.delete_collection(:collection_id) d;
 
+-- name: has_persons
+-- Whether anybody is in the collection. Any page of the partition.
+SELECT EXISTS (SELECT FROM facerec.:"person" p WHERE p.collection_id = :collection_id) AS has_persons;
+
 -- name: get_collection
 -- lists_read is how many lists of its index a query reads, null without one in use. Primary keys of collection and
 -- index_build; the table's size and pg_class.reltuples for the estimate.

@@ -7,7 +7,7 @@ from facerec.serving.middleware import call
 from matcher_service.audit.changes import Action, Change, append_event
 from matcher_service.domain import page_tokens
 from matcher_service.domain.collection import Collection, CollectionErasure, CollectionSettings, SearchIndex
-from matcher_service.domain.errors import CollectionExists, CollectionNotFound
+from matcher_service.domain.errors import CollectionExists, CollectionNotEmpty, CollectionNotFound
 from matcher_service.domain.proportion import Proportion
 from matcher_service.postgres.database import Database, Row, Session
 from matcher_service.postgres.driver_errors import retried_on_schema_change
@@ -15,6 +15,7 @@ from matcher_service.postgres.driver_errors import retried_on_schema_change
 NO_RETENTION = datetime.timedelta(0)
 CONVERTED = ("retention", "refused_qualities")
 DELETION_SECONDS = 3600.0  # at most, within the caller's deadline: the erased rows are counted
+NOT_EMPTY = "the collection has people: set force to erase them with it"
 COUNTED_FACES = 10_000  # counting these takes milliseconds; Postgres's estimate may be several times off
 
 
@@ -82,12 +83,16 @@ class CollectionRepository:
         return new
 
     @retried_on_schema_change
-    async def delete(self, collection_id: str) -> CollectionErasure:
-        """Erase a collection and everybody in it; all counts are 0 if there is none.
+    async def delete(self, collection_id: str, *, force: bool) -> CollectionErasure:
+        """Erase a collection, with `force` and everybody in it; all counts are 0 if there is none.
+
+        Raises CollectionNotEmpty without `force` where it has people.
 
         Uses a connection for bulk work; it may run until the caller's deadline, beyond the limit of other
         statements.
         """
+        if not force:
+            await self._check_empty(collection_id)
         async with (
             self._database.transfer_session(collection_id, long=True) as session,
             session.transaction(),
@@ -96,10 +101,21 @@ class CollectionRepository:
             limit = f"{seconds * 1000:.0f}ms"
             await session.execute("limit_statements", time_limit=limit)
             row = await session.required_row("delete_collection", timeout_seconds=seconds + 1)
+            if row["persons"] and not force:  # enrolled since they were looked for
+                raise CollectionNotEmpty(NOT_EMPTY, field="force")
             if row["collections"]:
                 change = Change(Action.DELETE_COLLECTION, None, row["persons"], row["faces"])
                 await append_event(session, change)
         return CollectionErasure(row["collections"], row["persons"], row["faces"], row["delete_time"])
+
+    async def _check_empty(self, collection_id: str) -> None:
+        """Refuse before the erasure locks anything and counts everybody."""
+        try:
+            found = await self._database.row("has_persons", collection_id)
+        except CollectionNotFound:
+            return
+        if found and found["has_persons"]:
+            raise CollectionNotEmpty(NOT_EMPTY, field="force")
 
 
 def _values(settings: CollectionSettings) -> dict[str, object]:

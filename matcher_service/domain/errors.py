@@ -16,6 +16,7 @@ MatcherError
 +-- CalibrationUnsupported  too few persons for the error rate asked for
 +-- RequestIdReused       a request id used again with other content
 +-- CollectionExists
+    +-- CollectionNotEmpty    a collection with people, to be erased without force
 +-- FaceDuplicate         a duplicate of another person's face, which the collection refuses
 +-- FaceQuality           a face whose quality is too low to enroll
 +-- PersonFull            more faces than a person may have
@@ -133,6 +134,12 @@ class CollectionExists(MatcherError):
     """A collection with that id exists."""
 
     reason = Reason.COLLECTION_EXISTS
+
+
+class CollectionNotEmpty(MatcherError):
+    """A collection that has people is to be erased without `force`."""
+
+    reason = Reason.COLLECTION_NOT_EMPTY
 
 
 class FaceDuplicate(MatcherError):

@@ -122,12 +122,8 @@ def number(value: float, field: str, least: float, most: float) -> float:
 
 
 def page_size(value: int) -> int:
-    """Rows of a page, 100 for 0. Raises OptionInvalid."""
-    if value > MAX_PAGE_SIZE:
-        raise OptionInvalid(
-            f"page_size must be 0 to {MAX_PAGE_SIZE}; 0 means {DEFAULT_PAGE_SIZE}", field="page_size"
-        )
-    return value or DEFAULT_PAGE_SIZE
+    """Rows of a page: DEFAULT_PAGE_SIZE for 0, and at most MAX_PAGE_SIZE (AIP-158)."""
+    return min(value or DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE)
 
 
 def count(value: int, field: str, least: int, most: int) -> int:

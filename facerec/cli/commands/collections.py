@@ -94,7 +94,7 @@ def delete(collection: Id, yes: Yes = False, address: Matcher = MATCHER_ADDRESS,
     """
     confirm(f"Erase the collection {collection} and everybody in it?", yes)
     with collection_client(address, collection_id=collection) as client:
-        receipt = client.delete_collection(collection)
+        receipt = client.delete_collection(collection, force=True)
     if json:
         output.as_json(output.fields(receipt, collection_id=collection))
     elif receipt.collections_deleted:

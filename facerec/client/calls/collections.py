@@ -103,23 +103,25 @@ def update_collection(settings: CollectionSettings, *, collection_id: str = "") 
     return Call("UpdateCollection", request, lambda response: Collection.from_message(response.collection))
 
 
-def delete_collection(collection_id: str) -> Call[CollectionErasure]:
-    """Erase a collection and everybody in it. It needs a key of the role `admin`.
+def delete_collection(collection_id: str, *, force: bool = False) -> Call[CollectionErasure]:
+    """Erase a collection, with `force` and everybody in it. It needs a key of the role `admin`.
 
     The collection `default` remains, empty and with the default settings.
 
     Args:
         collection_id: The collection; "" is refused, so that nothing is erased by default.
+        force: Erase the people in it too. False refuses a collection that has any.
 
     Returns:
         The receipt. Where there is no collection of that id, its counts are 0: that is no error.
 
     Raises:
-        FacerecError: ID_INVALID, OVERLOADED (also while an export reads the collection).
+        FacerecError: ID_INVALID, COLLECTION_NOT_EMPTY (without `force`), OVERLOADED (also while an export
+            reads the collection).
 
     Example:
-        >>> collections.delete_collection("visitors").collections_deleted
+        >>> collections.delete_collection("visitors", force=True).collections_deleted
         0
     """
-    request = v1.DeleteCollectionRequest(collection_id=collection_id)
+    request = v1.DeleteCollectionRequest(collection_id=collection_id, force=force)
     return Call("DeleteCollection", request, CollectionErasure.from_message)

@@ -30,7 +30,8 @@ class EncoderServiceStub:
     `face_recognition` package.
 
     Every RPC is free of side effects and safe to retry. Errors carry a
-    google.rpc.ErrorInfo of domain `facerec` whose reason is one of
+    google.rpc.ErrorInfo of domain `facerec.internal`, whose reason is a value of
+    facerec.v1.ErrorReason: one of
     IMAGE_INVALID, IMAGE_TOO_LARGE, IMAGE_UNSUPPORTED and OPTION_INVALID
     (INVALID_ARGUMENT, with a google.rpc.BadRequest naming the field),
     OVERLOADED (RESOURCE_EXHAUSTED, with a google.rpc.RetryInfo) and
@@ -76,7 +77,8 @@ class EncoderServiceServicer:
     `face_recognition` package.
 
     Every RPC is free of side effects and safe to retry. Errors carry a
-    google.rpc.ErrorInfo of domain `facerec` whose reason is one of
+    google.rpc.ErrorInfo of domain `facerec.internal`, whose reason is a value of
+    facerec.v1.ErrorReason: one of
     IMAGE_INVALID, IMAGE_TOO_LARGE, IMAGE_UNSUPPORTED and OPTION_INVALID
     (INVALID_ARGUMENT, with a google.rpc.BadRequest naming the field),
     OVERLOADED (RESOURCE_EXHAUSTED, with a google.rpc.RetryInfo) and
@@ -160,7 +162,8 @@ class EncoderService:
     `face_recognition` package.
 
     Every RPC is free of side effects and safe to retry. Errors carry a
-    google.rpc.ErrorInfo of domain `facerec` whose reason is one of
+    google.rpc.ErrorInfo of domain `facerec.internal`, whose reason is a value of
+    facerec.v1.ErrorReason: one of
     IMAGE_INVALID, IMAGE_TOO_LARGE, IMAGE_UNSUPPORTED and OPTION_INVALID
     (INVALID_ARGUMENT, with a google.rpc.BadRequest naming the field),
     OVERLOADED (RESOURCE_EXHAUSTED, with a google.rpc.RetryInfo) and

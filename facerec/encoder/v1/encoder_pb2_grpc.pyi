@@ -31,7 +31,8 @@ class EncoderServiceStub:
     `face_recognition` package.
 
     Every RPC is free of side effects and safe to retry. Errors carry a
-    google.rpc.ErrorInfo of domain `facerec` whose reason is one of
+    google.rpc.ErrorInfo of domain `facerec.internal`, whose reason is a value of
+    facerec.v1.ErrorReason: one of
     IMAGE_INVALID, IMAGE_TOO_LARGE, IMAGE_UNSUPPORTED and OPTION_INVALID
     (INVALID_ARGUMENT, with a google.rpc.BadRequest naming the field),
     OVERLOADED (RESOURCE_EXHAUSTED, with a google.rpc.RetryInfo) and
@@ -73,7 +74,8 @@ class EncoderServiceAsyncStub(EncoderServiceStub):
     `face_recognition` package.
 
     Every RPC is free of side effects and safe to retry. Errors carry a
-    google.rpc.ErrorInfo of domain `facerec` whose reason is one of
+    google.rpc.ErrorInfo of domain `facerec.internal`, whose reason is a value of
+    facerec.v1.ErrorReason: one of
     IMAGE_INVALID, IMAGE_TOO_LARGE, IMAGE_UNSUPPORTED and OPTION_INVALID
     (INVALID_ARGUMENT, with a google.rpc.BadRequest naming the field),
     OVERLOADED (RESOURCE_EXHAUSTED, with a google.rpc.RetryInfo) and
@@ -111,7 +113,8 @@ class EncoderServiceServicer(metaclass=_abc_1.ABCMeta):
     `face_recognition` package.
 
     Every RPC is free of side effects and safe to retry. Errors carry a
-    google.rpc.ErrorInfo of domain `facerec` whose reason is one of
+    google.rpc.ErrorInfo of domain `facerec.internal`, whose reason is a value of
+    facerec.v1.ErrorReason: one of
     IMAGE_INVALID, IMAGE_TOO_LARGE, IMAGE_UNSUPPORTED and OPTION_INVALID
     (INVALID_ARGUMENT, with a google.rpc.BadRequest naming the field),
     OVERLOADED (RESOURCE_EXHAUSTED, with a google.rpc.RetryInfo) and

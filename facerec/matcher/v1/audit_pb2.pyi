@@ -280,7 +280,7 @@ class ListAuditEventsRequest(_message.Message):
     """kind selects a group of events. Default: all."""
     page_size: _builtins.int
     """page_size is the maximum number of events in the answer. Unit: events.
-    Range: 0 to 1000. Default: 0, which means 100.
+    Range: any; more than 1000 is taken as 1000. Default: 0, which means 100.
     """
     page_token: _builtins.str
     """page_token is the last answer's next_page_token. Default: empty, the first

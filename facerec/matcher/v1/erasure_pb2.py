@@ -25,14 +25,14 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n facerec/matcher/v1/erasure.proto\x12\x12\x66\x61\x63\x65rec.matcher.v1\x1a\x1fgoogle/protobuf/timestamp.proto\">\n\x11GetErasureRequest\x12\x15\n\rcollection_id\x18\x01 \x01(\t\x12\x12\n\nerasure_id\x18\x02 \x01(\t\"\x87\x02\n\x12GetErasureResponse\x12/\n\x05state\x18\x01 \x01(\x0e\x32 .facerec.matcher.v1.ErasureState\x12\x17\n\x0fpersons_deleted\x18\x02 \x01(\x04\x12\x15\n\rfaces_deleted\x18\x03 \x01(\x04\x12/\n\x0b\x64\x65lete_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bvacuum_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nscrub_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp*\x80\x01\n\x0c\x45rasureState\x12\x1d\n\x19\x45RASURE_STATE_UNSPECIFIED\x10\x00\x12\x19\n\x15\x45RASURE_STATE_PENDING\x10\x01\x12\x1a\n\x16\x45RASURE_STATE_VACUUMED\x10\x02\x12\x1a\n\x16\x45RASURE_STATE_SCRUBBED\x10\x03\x42\x16\n\x12\x66\x61\x63\x65rec.matcher.v1P\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n facerec/matcher/v1/erasure.proto\x12\x12\x66\x61\x63\x65rec.matcher.v1\x1a\x1fgoogle/protobuf/timestamp.proto\">\n\x11GetErasureRequest\x12\x15\n\rcollection_id\x18\x01 \x01(\t\x12\x12\n\nerasure_id\x18\x02 \x01(\t\"\x87\x02\n\x12GetErasureResponse\x12/\n\x05state\x18\x01 \x01(\x0e\x32 .facerec.matcher.v1.ErasureState\x12\x17\n\x0fpersons_deleted\x18\x02 \x01(\x04\x12\x15\n\rfaces_deleted\x18\x03 \x01(\x04\x12/\n\x0b\x64\x65lete_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0bvacuum_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nscrub_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp*\x80\x01\n\x0c\x45rasureState\x12\x1d\n\x19\x45RASURE_STATE_UNSPECIFIED\x10\x00\x12\x19\n\x15\x45RASURE_STATE_PENDING\x10\x01\x12\x1a\n\x16\x45RASURE_STATE_VACUUMED\x10\x02\x12\x1a\n\x16\x45RASURE_STATE_SCRUBBED\x10\x03\x42]\n\x12\x66\x61\x63\x65rec.matcher.v1P\x01Z0facerec.internal/go/facerec/matcher/v1;matcherv1\xaa\x02\x12\x46\x61\x63\x65rec.Matcher.V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'facerec.matcher.v1.erasure_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
-  _globals['DESCRIPTOR']._serialized_options = b'\n\022facerec.matcher.v1P\001'
+  _globals['DESCRIPTOR']._serialized_options = b'\n\022facerec.matcher.v1P\001Z0facerec.internal/go/facerec/matcher/v1;matcherv1\252\002\022Facerec.Matcher.V1'
   _globals['_ERASURESTATE']._serialized_start=420
   _globals['_ERASURESTATE']._serialized_end=548
   _globals['_GETERASUREREQUEST']._serialized_start=89

@@ -981,8 +981,8 @@ class ListPersonsRequest(_message.Message):
     collection_id: _builtins.str
     """collection_id names the collection. Default: `default`."""
     page_size: _builtins.int
-    """page_size is the maximum number of people in the answer. Range: 0 to 1000.
-    Default: 0, which means 100.
+    """page_size is the maximum number of people in the answer. Range: any; more
+    than 1000 is taken as 1000. Default: 0, which means 100.
     """
     page_token: _builtins.str
     """page_token is the last answer's next_page_token. Default: empty, the first
@@ -1334,8 +1334,8 @@ class ListFacesRequest(_message.Message):
     person_id: _builtins.str
     """person_id names the person. Range: 1 to 128 characters."""
     page_size: _builtins.int
-    """page_size is the maximum number of faces in the answer. Range: 0 to 1000.
-    Default: 0, which means 100.
+    """page_size is the maximum number of faces in the answer. Range: any; more
+    than 1000 is taken as 1000. Default: 0, which means 100.
     """
     page_token: _builtins.str
     """page_token is the last answer's next_page_token. Default: empty, the first
@@ -2054,8 +2054,8 @@ class ListCollectionsRequest(_message.Message):
     PAGE_SIZE_FIELD_NUMBER: _builtins.int
     PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     page_size: _builtins.int
-    """page_size is the maximum number of collections in the answer. Range: 0 to
-    1000. Default: 0, which means 100.
+    """page_size is the maximum number of collections in the answer. Range: any;
+    more than 1000 is taken as 1000. Default: 0, which means 100.
     """
     page_token: _builtins.str
     """page_token is the last answer's next_page_token. Default: empty, the first
@@ -2164,18 +2164,24 @@ class DeleteCollectionRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     COLLECTION_ID_FIELD_NUMBER: _builtins.int
+    FORCE_FIELD_NUMBER: _builtins.int
     collection_id: _builtins.str
     """collection_id names the collection. Must be set, so that `default` is not
     erased by mistake. Range: 1 to 63 characters.
+    """
+    force: _builtins.bool
+    """force erases the people in it too. Without it a collection that has any is
+    refused as COLLECTION_NOT_EMPTY. Default: false.
     """
     def __init__(
         self,
         *,
         collection_id: _builtins.str = ...,
+        force: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["collection_id", b"collection_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["collection_id", b"collection_id", "force", b"force"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

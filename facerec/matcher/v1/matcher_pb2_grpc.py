@@ -35,11 +35,12 @@ class MatcherServiceStub:
     face is. Distances are Euclidean, computed in SQL; a match is
     `distance <= threshold`, both doubles.
 
-    Errors carry a google.rpc.ErrorInfo of domain `facerec` whose reason is one
-    of IMAGE_INVALID, IMAGE_TOO_LARGE, IMAGE_UNSUPPORTED, ENCODING_INVALID,
+    Errors carry a google.rpc.ErrorInfo of domain `facerec.internal`, whose
+    reason is a value of facerec.v1.ErrorReason: one of IMAGE_INVALID, IMAGE_TOO_LARGE, IMAGE_UNSUPPORTED, ENCODING_INVALID,
     ID_INVALID, OPTION_INVALID (INVALID_ARGUMENT, with a google.rpc.BadRequest
     naming the field), FACE_NOT_FOUND, FACE_AMBIGUOUS, FACE_QUALITY,
-    MODEL_MISMATCH, PERSON_FULL, CALIBRATION_UNSUPPORTED (FAILED_PRECONDITION),
+    MODEL_MISMATCH, PERSON_FULL, COLLECTION_NOT_EMPTY, CALIBRATION_UNSUPPORTED
+    (FAILED_PRECONDITION),
     PERSON_NOT_FOUND, COLLECTION_NOT_FOUND, ERASURE_NOT_FOUND,
     CALIBRATION_NOT_FOUND, STORED_FACE_NOT_FOUND (NOT_FOUND), REQUEST_ID_REUSED,
     COLLECTION_EXISTS, FACE_DUPLICATE (ALREADY_EXISTS), OVERLOADED
@@ -161,11 +162,12 @@ class MatcherServiceServicer:
     face is. Distances are Euclidean, computed in SQL; a match is
     `distance <= threshold`, both doubles.
 
-    Errors carry a google.rpc.ErrorInfo of domain `facerec` whose reason is one
-    of IMAGE_INVALID, IMAGE_TOO_LARGE, IMAGE_UNSUPPORTED, ENCODING_INVALID,
+    Errors carry a google.rpc.ErrorInfo of domain `facerec.internal`, whose
+    reason is a value of facerec.v1.ErrorReason: one of IMAGE_INVALID, IMAGE_TOO_LARGE, IMAGE_UNSUPPORTED, ENCODING_INVALID,
     ID_INVALID, OPTION_INVALID (INVALID_ARGUMENT, with a google.rpc.BadRequest
     naming the field), FACE_NOT_FOUND, FACE_AMBIGUOUS, FACE_QUALITY,
-    MODEL_MISMATCH, PERSON_FULL, CALIBRATION_UNSUPPORTED (FAILED_PRECONDITION),
+    MODEL_MISMATCH, PERSON_FULL, COLLECTION_NOT_EMPTY, CALIBRATION_UNSUPPORTED
+    (FAILED_PRECONDITION),
     PERSON_NOT_FOUND, COLLECTION_NOT_FOUND, ERASURE_NOT_FOUND,
     CALIBRATION_NOT_FOUND, STORED_FACE_NOT_FOUND (NOT_FOUND), REQUEST_ID_REUSED,
     COLLECTION_EXISTS, FACE_DUPLICATE (ALREADY_EXISTS), OVERLOADED
@@ -439,11 +441,12 @@ class MatcherService:
     face is. Distances are Euclidean, computed in SQL; a match is
     `distance <= threshold`, both doubles.
 
-    Errors carry a google.rpc.ErrorInfo of domain `facerec` whose reason is one
-    of IMAGE_INVALID, IMAGE_TOO_LARGE, IMAGE_UNSUPPORTED, ENCODING_INVALID,
+    Errors carry a google.rpc.ErrorInfo of domain `facerec.internal`, whose
+    reason is a value of facerec.v1.ErrorReason: one of IMAGE_INVALID, IMAGE_TOO_LARGE, IMAGE_UNSUPPORTED, ENCODING_INVALID,
     ID_INVALID, OPTION_INVALID (INVALID_ARGUMENT, with a google.rpc.BadRequest
     naming the field), FACE_NOT_FOUND, FACE_AMBIGUOUS, FACE_QUALITY,
-    MODEL_MISMATCH, PERSON_FULL, CALIBRATION_UNSUPPORTED (FAILED_PRECONDITION),
+    MODEL_MISMATCH, PERSON_FULL, COLLECTION_NOT_EMPTY, CALIBRATION_UNSUPPORTED
+    (FAILED_PRECONDITION),
     PERSON_NOT_FOUND, COLLECTION_NOT_FOUND, ERASURE_NOT_FOUND,
     CALIBRATION_NOT_FOUND, STORED_FACE_NOT_FOUND (NOT_FOUND), REQUEST_ID_REUSED,
     COLLECTION_EXISTS, FACE_DUPLICATE (ALREADY_EXISTS), OVERLOADED
@@ -1055,7 +1058,8 @@ class CollectionServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def DeleteCollection(self, request, context):
-        """DeleteCollection erases a collection and everybody in it. Deleting a
+        """DeleteCollection erases a collection, and everybody in it with force;
+        without, one that has people is refused as COLLECTION_NOT_EMPTY. Deleting a
         collection that does not exist is OK, with counts of 0; `default` is
         emptied and gets the settings of a new one. Safe to retry.
         """

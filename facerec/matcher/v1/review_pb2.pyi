@@ -176,7 +176,7 @@ class ListDuplicatesRequest(_message.Message):
     """include_dismissed includes dismissed pairs. Default: false."""
     page_size: _builtins.int
     """page_size is the maximum number of pairs in the answer. Unit: pairs. Range:
-    0 to 1000. Default: 0, which means 100.
+    any; more than 1000 is taken as 1000. Default: 0, which means 100.
     """
     page_token: _builtins.str
     """page_token is the last answer's next_page_token, of a request with the same

@@ -15,7 +15,8 @@ from facerec.serving.middleware import call
 from facerec.serving.middleware.chain import Context, Handler, Method
 from facerec.serving.observability import logs
 
-DOMAIN = "facerec"
+# A name of the form of DNS (AIP-193), below the top-level domain that is reserved for private use.
+DOMAIN = "facerec.internal"
 
 CODES: dict[Reason, int] = {
     Reason.IMAGE_INVALID: code_pb2.INVALID_ARGUMENT,
@@ -36,6 +37,7 @@ CODES: dict[Reason, int] = {
     Reason.CALIBRATION_UNSUPPORTED: code_pb2.FAILED_PRECONDITION,
     Reason.REQUEST_ID_REUSED: code_pb2.ALREADY_EXISTS,
     Reason.COLLECTION_EXISTS: code_pb2.ALREADY_EXISTS,
+    Reason.COLLECTION_NOT_EMPTY: code_pb2.FAILED_PRECONDITION,
     Reason.FACE_DUPLICATE: code_pb2.ALREADY_EXISTS,
     Reason.PERSON_FULL: code_pb2.FAILED_PRECONDITION,
     Reason.OVERLOADED: code_pb2.RESOURCE_EXHAUSTED,

@@ -55,7 +55,7 @@ async def run(
 
 async def rates(stage: Stage, fresh: "Newcomers", rounds: int, seconds: float) -> list[Figure]:
     """Enrollments per second: with index and check, with the index, with neither, with an exact check."""
-    unindexed = pb.DeleteCollectionRequest(collection_id=UNINDEXED)
+    unindexed = pb.DeleteCollectionRequest(collection_id=UNINDEXED, force=True)
     with contextlib.suppress(grpc.aio.AioRpcError):  # there is one if a run was cut short
         await stage.calls.collections.DeleteCollection(unindexed)
     await stage.calls.collections.CreateCollection(pb.CreateCollectionRequest(collection_id=UNINDEXED))

@@ -42,7 +42,9 @@ async def run(
         await put_dataset(stage.url, dataset, collection)
         apart = Stage(stage.url, stage.calls, dataset, dataset.all(), stage.cores, stage.postgres_pid)
         rows += await _rows(apart, collection, probes, non_mated)
-        await stage.calls.collections.DeleteCollection(pb.DeleteCollectionRequest(collection_id=collection))
+        await stage.calls.collections.DeleteCollection(
+            pb.DeleteCollectionRequest(collection_id=collection, force=True)
+        )
     rows += await _rows(stage, "default", probes, non_mated)
     return Table(
         "How cost grows: p50 in ms",

@@ -244,7 +244,7 @@ async def test_a_count_is_deleted_with_the_person_and_once_all_tries_are_regaine
             assert await tries(administrator) == [("door", 4.8)]
             await matcher.stub.DeletePerson(pb.DeletePersonRequest(person_id="ben"), metadata=admin)
         case "collection":
-            gone = pb.DeleteCollectionRequest(collection_id="default")
+            gone = pb.DeleteCollectionRequest(collection_id="default", force=True)
             await matcher.collections.DeleteCollection(gone, metadata=admin)
         case "maintained":
             await _leave_rows(administrator)

@@ -119,7 +119,7 @@ class Prepared:
     def collection(self, name: str, people: Mapping[str, Path] | None = None) -> None:
         """A collection as a new one is, with these people's photos."""
         with CollectionClient(self.address) as collections, MatcherClient(self.address) as matcher:
-            collections.delete_collection(name)
+            collections.delete_collection(name, force=True)
             collections.create_collection(name)
             for person, photo in (people or {}).items():
                 matcher.enroll(person, photo.read_bytes(), collection_id=name)

@@ -41,7 +41,7 @@ async def create(matcher: RunningMatcher, collection_id: str, **fields: Any) -> 
 
 async def delete(matcher: RunningMatcher, collection_id: str) -> tuple[int, int, int]:
     """Erase a collection; returns the numbers of collections, persons and faces erased."""
-    request = pb.DeleteCollectionRequest(collection_id=collection_id)
+    request = pb.DeleteCollectionRequest(collection_id=collection_id, force=True)
     receipt = await matcher.collections.DeleteCollection(request)
     return receipt.collections_deleted, receipt.persons_deleted, receipt.faces_deleted
 

@@ -229,7 +229,7 @@ async def test_events_of_each_kind_are_deleted_after_their_retention(
     await matcher.stub.Enroll(enroll("ann", face, collection_id="lab"))
     await matcher.stub.Verify(pb.VerifyRequest(person_id="ann", probe=face, collection_id="lab"))
     await on_record(matcher, "lab", 3)
-    await matcher.collections.DeleteCollection(pb.DeleteCollectionRequest(collection_id="lab"))
+    await matcher.collections.DeleteCollection(pb.DeleteCollectionRequest(collection_id="lab", force=True))
     # The events of a collection are kept after its deletion.
     assert actions(await events(matcher, collection_id="lab")) == [
         "DELETE_COLLECTION", "VERIFY", "ENROLL", "CREATE_COLLECTION",

@@ -57,9 +57,11 @@ async def test_both_clients_manage_a_collection(matcher: RunningMatcher) -> None
     with CollectionClient(matcher.address) as blocking:
         again = await asyncio.to_thread(list, blocking.list_collections(page_size=3))
         assert again == listed
-        erased = await asyncio.to_thread(blocking.delete_collection, "staff")
+        erased = await asyncio.to_thread(blocking.delete_collection, "staff", force=True)
         assert (erased.collections_deleted, erased.persons_deleted, erased.faces_deleted) == (1, 0, 0)
-        assert (await asyncio.to_thread(blocking.delete_collection, "staff")).collections_deleted == 0
+        assert (
+            await asyncio.to_thread(blocking.delete_collection, "staff", force=True)
+        ).collections_deleted == 0
 
 
 async def test_a_duplicate_is_flagged_and_merged_and_then_refused(matcher: RunningMatcher) -> None:

@@ -77,7 +77,7 @@ def session(
     monkeypatch.chdir(documented_folder)
     with CollectionClient(addresses["127.0.0.1:50052"]) as collections:
         for collection in list(collections.list_collections()):
-            collections.delete_collection(collection.collection_id)
+            collections.delete_collection(collection.collection_id, force=True)
     running = Session(addresses)
     yield running
     running.close()
@@ -98,7 +98,7 @@ def test_the_code_of_the_clients_page_runs_and_its_import_continues(
     (importing,) = (block for block in documented if "import_faces" in block)
     matcher: MatcherClient = names["matcher"]
     with CollectionClient(matcher.address) as collections:
-        collections.delete_collection("default")  # which creates it again
+        collections.delete_collection("default", force=True)  # which creates it again
     session.run(importing.replace("len(people)", "4000"))  # as far as an import came that was interrupted
     session.run(importing)
     assert (names["done"], names["report"].faces_added) == (4000, 1000)

@@ -43,7 +43,7 @@ class CollectionsMachine(MatcherMachine):
 
     @rule(name=st.sampled_from(["default", "other", "other"]))
     def delete_collection(self, name: str) -> None:
-        request = pb.DeleteCollectionRequest(collection_id=name)
+        request = pb.DeleteCollectionRequest(collection_id=name, force=True)
         receipt = self.run(self._answer(self.collections.DeleteCollection, request))
         held = self.tenants.pop(name, None)
         if name == "default":

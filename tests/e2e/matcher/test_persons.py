@@ -144,6 +144,7 @@ async def test_people_are_listed_by_code_points_page_by_page(matcher: RunningMat
     assert listed == sorted(names)
     whole = await matcher.stub.ListPersons(pb.ListPersonsRequest(page_size=len(names)))
     assert not whole.next_page_token
+    assert await matcher.stub.ListPersons(pb.ListPersonsRequest(page_size=2**32 - 1)) == whole
     assert all(person.face_count == 1 for person in whole.persons)
 
 

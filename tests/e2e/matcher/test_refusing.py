@@ -164,4 +164,6 @@ async def test_a_collection_created_again_refuses_duplicates_too(matcher: Runnin
         await matcher.stub.Enroll(enroll("ann", face, collection_id="own"))
         with refused(Reason.FACE_DUPLICATE, "items[0].probe"):
             await matcher.stub.Enroll(enroll("bob", face, collection_id="own"))
-        await matcher.collections.DeleteCollection(pb.DeleteCollectionRequest(collection_id="own"))
+        await matcher.collections.DeleteCollection(
+            pb.DeleteCollectionRequest(collection_id="own", force=True)
+        )

@@ -41,7 +41,7 @@ async def delete(matcher: RunningMatcher, collection_id: str) -> None:
     """Delete a collection, asking again where its lock was not got in time."""
     while True:
         try:
-            await collections(matcher, pb.DeleteCollectionRequest(collection_id=collection_id))
+            await collections(matcher, pb.DeleteCollectionRequest(collection_id=collection_id, force=True))
             return
         except grpc.aio.AioRpcError as error:
             assert from_rpc_error(error, "").reason is Reason.OVERLOADED
@@ -99,7 +99,9 @@ async def test_a_deletion_may_take_longer_than_other_statements(
     await collections(patient, pb.CreateCollectionRequest(collection_id="gone"))
     async with report.transaction():
         await report.execute(f"SELECT FROM facerec.{partition_name('face', 'gone')}")
-        deletion = asyncio.create_task(collections(matcher, pb.DeleteCollectionRequest(collection_id="gone")))
+        deletion = asyncio.create_task(
+            collections(matcher, pb.DeleteCollectionRequest(collection_id="gone", force=True))
+        )
 
         async def runs_long() -> bool:
             running = "state = 'active' AND query_start < clock_timestamp() - interval '1 s'"
@@ -117,6 +119,40 @@ async def test_a_deletion_that_gets_no_lock_in_time_is_refused_and_changes_nothi
     async with report.transaction():
         await report.execute(f"SELECT FROM facerec.{partition_name('person', 'kept')}")
         with refused(Reason.OVERLOADED):
-            await collections(matcher, pb.DeleteCollectionRequest(collection_id="kept"))
+            await collections(matcher, pb.DeleteCollectionRequest(collection_id="kept", force=True))
     claim = pb.VerifyRequest(person_id="ann", probe=FACE, collection_id="kept")
     assert (await matcher.stub.Verify(claim)).match
+
+
+async def test_a_collection_with_people_is_erased_with_force_only(
+    matcher: RunningMatcher, report: asyncpg.Connection
+) -> None:
+    await collections(matcher, pb.CreateCollectionRequest(collection_id="kept"))
+    await matcher.stub.Enroll(enroll("ann", FACE, collection_id="kept"))
+    with refused(Reason.COLLECTION_NOT_EMPTY, "force"):
+        await collections(matcher, pb.DeleteCollectionRequest(collection_id="kept"))
+    await matcher.stub.DeletePerson(pb.DeletePersonRequest(collection_id="kept", person_id="ann"))
+    await collections(matcher, pb.DeleteCollectionRequest(collection_id="kept"))
+    with refused(Reason.COLLECTION_NOT_FOUND, "collection_id"):
+        await matcher.stub.GetPerson(pb.GetPersonRequest(collection_id="kept", person_id="ann"))
+
+
+async def test_somebody_enrolled_while_a_deletion_without_force_waits_is_kept(
+    matcher: RunningMatcher, report: asyncpg.Connection, database_url: str
+) -> None:
+    await collections(matcher, pb.CreateCollectionRequest(collection_id="kept"))
+    people = partition_name("person", "kept")
+    async with report.transaction():
+        await report.execute(
+            f"INSERT INTO facerec.{people} (collection_id, person_id) VALUES ('kept', 'ann')"
+        )
+        without = pb.DeleteCollectionRequest(collection_id="kept")
+        deletion = asyncio.create_task(collections(matcher, without))
+
+        async def waits() -> bool:
+            return await connections(database_url, LOCKED) > 0
+
+        await until(waits)
+    with refused(Reason.COLLECTION_NOT_EMPTY, "force"):
+        await deletion
+    assert await report.fetchval(f"SELECT count(*) FROM facerec.{people}") == 1

@@ -287,7 +287,7 @@ async def test_an_import_whose_collection_is_deleted_fails_as_not_found(
 async def test_an_import_is_deleted_with_its_collection(matcher: RunningMatcher, database_url: str) -> None:
     await matcher.collections.CreateCollection(pb.CreateCollectionRequest(collection_id="staff"))
     await send(matcher, header(collection_id="staff"), chunk(vectors(1), ["ann"]))
-    await matcher.collections.DeleteCollection(pb.DeleteCollectionRequest(collection_id="staff"))
+    await matcher.collections.DeleteCollection(pb.DeleteCollectionRequest(collection_id="staff", force=True))
     connection = await asyncpg.connect(database_url)
     try:
         assert not await connection.fetch("SELECT FROM facerec.face_import")

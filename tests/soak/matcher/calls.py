@@ -123,5 +123,5 @@ def every_rpc(collection_id: str, number: int) -> list[Any]:
         v1.MergePersonsRequest(**named, source_person_id="ben", target_person_id="ann"),
         v1.DeleteFaceRequest(**named, face_id="00000000-0000-4000-8000-000000000000"),
         v1.DeletePersonRequest(**ann),
-        v1.DeleteCollectionRequest(**named),
+        v1.DeleteCollectionRequest(**named, force=True),
     ]

@@ -197,7 +197,9 @@ class Churning:
             people = {person.person_id for person in listed.message.persons} - {"racer"}
             if not claim.message.match or people != {f"life{life}"}:
                 self.seen.wrong.append(f"{name}, life {life}: {sorted(people)}")
-            await self._until(other, v1.DeleteCollectionRequest(collection_id=name), self.seen.deleted)
+            await self._until(
+                other, v1.DeleteCollectionRequest(collection_id=name, force=True), self.seen.deleted
+            )
             gone = await one.ask(v1.GetCollectionRequest(collection_id=name))
             if gone.code.name != "NOT_FOUND":
                 self.seen.wrong.append(f"{name}, life {life}: {gone.code.name} after its end")
