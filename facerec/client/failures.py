@@ -12,7 +12,7 @@ from facerec.tls_errors import tls_errors
 
 M = TypeVar("M", bound=Message)
 
-_DOMAIN = "facerec"
+_DOMAIN = "facerec.internal"
 
 # Reasons for statuses without a known one, which come from gRPC or from a service newer than this client.
 _REASONS = {

@@ -84,7 +84,7 @@ def collection_requests() -> dict[str, message.Message]:
         "GetCollection": pb.GetCollectionRequest(collection_id=name),
         "ListCollections": pb.ListCollectionsRequest(),
         "UpdateCollection": pb.UpdateCollectionRequest(collection_id=name, settings=settings),
-        "DeleteCollection": pb.DeleteCollectionRequest(collection_id=name),
+        "DeleteCollection": pb.DeleteCollectionRequest(collection_id=name, force=True),
         "Calibrate": pb.CalibrateRequest(collection_id=name),
         "ApplyCalibration": pb.ApplyCalibrationRequest(collection_id=name, calibration_id=str(uuid.uuid4())),
         "MeasureRecall": pb.MeasureRecallRequest(collection_id=name),

@@ -1,0 +1,3 @@
+"""facerec.v1: what both services of the contract share."""
+
+from facerec.v1.error_reason_pb2 import *  # noqa: F403
