@@ -130,7 +130,7 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     PERMISSION_DENIED.
     """
     INTERNAL: _ErrorReason.ValueType  # 30
-    """INTERNAL is an unforeseen error; the message has an id that the server's
+    """INTERNAL is an unexpected error; the message has an id that the server's
     log has too. INTERNAL.
     """
 
@@ -250,7 +250,7 @@ NOT_PERMITTED: ErrorReason.ValueType  # 29
 PERMISSION_DENIED.
 """
 INTERNAL: ErrorReason.ValueType  # 30
-"""INTERNAL is an unforeseen error; the message has an id that the server's
+"""INTERNAL is an unexpected error; the message has an id that the server's
 log has too. INTERNAL.
 """
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015
