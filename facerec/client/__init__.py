@@ -49,7 +49,7 @@ from facerec.client.results.faces import (
 )
 from facerec.client.results.models import Limits, Model
 from facerec.client.results.person_exports import ExportedFace, PersonExport
-from facerec.client.results.persons import Erasure, Merge, Person, StoredFace
+from facerec.client.results.persons import Erasure, Merge, Move, Person, StoredFace
 from facerec.client.results.reviews import DuplicatePair, Proportion, Recall
 from facerec.client.results.transfer import FaceBatch, ImportReport, RefusedRow
 from facerec.client.security import Security
@@ -90,6 +90,7 @@ __all__ = [
     "MatcherClient",
     "Merge",
     "Model",
+    "Move",
     "NewFace",
     "OperatingPoint",
     "Person",

@@ -55,11 +55,15 @@ class MatcherClient(Client):
     compare = unary(decisions.compare)
 
     get_person = unary(persons.get_person)
+    get_persons = unary(persons.get_persons)
     list_persons = paged(persons.list_persons)
     update_person = unary(persons.update_person)
+    rename_person = unary(persons.rename_person)
+    move_faces = unary(persons.move_faces)
     merge_persons = unary(persons.merge_persons)
     export_person = collected(persons.export_person)
     delete_person = unary(persons.delete_person)
+    delete_persons = unary(persons.delete_persons)
     get_erasure = unary(persons.get_erasure)
 
     list_faces = paged(faces.list_faces)
@@ -175,11 +179,15 @@ class AsyncMatcherClient(AsyncClient):
     compare = async_unary(decisions.compare)
 
     get_person = async_unary(persons.get_person)
+    get_persons = async_unary(persons.get_persons)
     list_persons = async_paged(persons.list_persons)
     update_person = async_unary(persons.update_person)
+    rename_person = async_unary(persons.rename_person)
+    move_faces = async_unary(persons.move_faces)
     merge_persons = async_unary(persons.merge_persons)
     export_person = async_collected(persons.export_person)
     delete_person = async_unary(persons.delete_person)
+    delete_persons = async_unary(persons.delete_persons)
     get_erasure = async_unary(persons.get_erasure)
 
     list_faces = async_paged(faces.list_faces)

@@ -129,6 +129,10 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """NOT_PERMITTED is a call or a field that the key's permissions do not cover.
     PERMISSION_DENIED.
     """
+    PERSON_EXISTS: _ErrorReason.ValueType  # 31
+    """PERSON_EXISTS is the new id of RenamePerson that somebody has.
+    ALREADY_EXISTS.
+    """
     INTERNAL: _ErrorReason.ValueType  # 30
     """INTERNAL is an unexpected error; the message has an id that the server's
     log has too. INTERNAL.
@@ -248,6 +252,10 @@ KEY_UNKNOWN: ErrorReason.ValueType  # 28
 NOT_PERMITTED: ErrorReason.ValueType  # 29
 """NOT_PERMITTED is a call or a field that the key's permissions do not cover.
 PERMISSION_DENIED.
+"""
+PERSON_EXISTS: ErrorReason.ValueType  # 31
+"""PERSON_EXISTS is the new id of RenamePerson that somebody has.
+ALREADY_EXISTS.
 """
 INTERNAL: ErrorReason.ValueType  # 30
 """INTERNAL is an unexpected error; the message has an id that the server's

@@ -1,6 +1,7 @@
 """The servicer of the methods on people and their faces."""
 
 import asyncio
+from collections.abc import Sequence
 
 from facerec.matcher.v1 import erasure_pb2 as erasure_pb
 from facerec.matcher.v1 import matcher_pb2 as pb
@@ -16,6 +17,8 @@ from matcher_service.persons.persons import PersonService
 from matcher_service.transfer.exporter import STALLED_SECONDS, limit
 
 MAX_ITEMS = 64
+MAX_MOVED = 1000  # faces of one call
+MAX_BATCH = 100  # persons of one call
 
 
 class PersonServicer(matcher_pb2_grpc.MatcherServiceServicer):
@@ -50,6 +53,15 @@ class PersonServicer(matcher_pb2_grpc.MatcherServiceServicer):
         )
         return pb.GetPersonResponse(person=answers.person_message(person))
 
+    async def BatchGetPersons(
+        self, request: pb.BatchGetPersonsRequest, context: Context
+    ) -> pb.BatchGetPersonsResponse:
+        """Read several people."""
+        persons = await self._persons.get_persons(
+            ids.collection_id(request.collection_id), _person_ids(request.person_ids)
+        )
+        return pb.BatchGetPersonsResponse(persons=map(answers.person_message, persons))
+
     async def ListPersons(self, request: pb.ListPersonsRequest, context: Context) -> pb.ListPersonsResponse:
         """Read a page of people."""
         persons, token = await self._persons.list_persons(
@@ -77,6 +89,33 @@ class PersonServicer(matcher_pb2_grpc.MatcherServiceServicer):
         )
         return pb.UpdatePersonResponse(person=answers.person_message(person))
 
+    async def RenamePerson(
+        self, request: pb.RenamePersonRequest, context: Context
+    ) -> pb.RenamePersonResponse:
+        """Give a person another id."""
+        old = ids.person_id(request.person_id)
+        new = ids.person_id(request.new_person_id, "new_person_id")
+        if old == new:
+            raise OptionInvalid("new_person_id is the person's id already", field="new_person_id")
+        person = await self._persons.rename_person(ids.collection_id(request.collection_id), old, new)
+        return pb.RenamePersonResponse(person=answers.person_message(person))
+
+    async def MoveFaces(self, request: pb.MoveFacesRequest, context: Context) -> pb.MoveFacesResponse:
+        """Move faces to a person."""
+        ids.count(len(request.face_ids), "face_ids", 1, MAX_MOVED)
+        faces = [ids.parse_uuid(face, f"face_ids[{index}]") for index, face in enumerate(request.face_ids)]
+        moved = await self._persons.move_faces(
+            ids.collection_id(request.collection_id),
+            faces,
+            ids.person_id(request.target_person_id, "target_person_id"),
+        )
+        return pb.MoveFacesResponse(
+            person=answers.person_message(moved.person),
+            person_created=moved.person_created,
+            faces_moved=moved.faces_moved,
+            copies_deleted=moved.copies_deleted,
+        )
+
     async def MergePersons(
         self, request: pb.MergePersonsRequest, context: Context
     ) -> pb.MergePersonsResponse:
@@ -90,7 +129,9 @@ class PersonServicer(matcher_pb2_grpc.MatcherServiceServicer):
             )
         merged = await self._persons.merge_persons(ids.collection_id(request.collection_id), source, target)
         return pb.MergePersonsResponse(
-            person=answers.person_message(merged.person), faces_moved=merged.faces_moved
+            person=answers.person_message(merged.person),
+            faces_moved=len(merged.moved_face_ids),
+            moved_face_ids=map(str, merged.moved_face_ids),
         )
 
     async def ExportPerson(  # type: ignore[override]  # the stubs only type generators
@@ -111,16 +152,19 @@ class PersonServicer(matcher_pb2_grpc.MatcherServiceServicer):
         self, request: pb.DeletePersonRequest, context: Context
     ) -> pb.DeletePersonResponse:
         """Erase a person."""
-        erasure = await self._persons.delete_person(
-            ids.collection_id(request.collection_id), ids.person_id(request.person_id)
+        erasure = await self._persons.delete_persons(
+            ids.collection_id(request.collection_id), [ids.person_id(request.person_id)]
         )
-        message = pb.DeletePersonResponse(
-            persons_deleted=erasure.persons,
-            faces_deleted=erasure.faces,
-            erasure_id=str(erasure.erasure_id or ""),
+        return answers.receipt(pb.DeletePersonResponse(), erasure)
+
+    async def BatchDeletePersons(
+        self, request: pb.BatchDeletePersonsRequest, context: Context
+    ) -> pb.BatchDeletePersonsResponse:
+        """Erase several people."""
+        erasure = await self._persons.delete_persons(
+            ids.collection_id(request.collection_id), _person_ids(request.person_ids)
         )
-        message.delete_time.FromDatetime(erasure.delete_time)
-        return message
+        return answers.receipt(pb.BatchDeletePersonsResponse(), erasure)
 
     async def ListFaces(self, request: pb.ListFacesRequest, context: Context) -> pb.ListFacesResponse:
         """Read a page of a person's faces."""
@@ -166,3 +210,9 @@ class PersonServicer(matcher_pb2_grpc.MatcherServiceServicer):
             ids.collection_id(request.collection_id), ids.parse_uuid(request.erasure_id, "erasure_id")
         )
         return answers.erasure_message(erasure)
+
+
+def _person_ids(person_ids: Sequence[str]) -> list[str]:
+    """The persons of a batch. Raises OptionInvalid, IdInvalid."""
+    ids.count(len(person_ids), "person_ids", 1, MAX_BATCH)
+    return [ids.person_id(person, f"person_ids[{index}]") for index, person in enumerate(person_ids)]

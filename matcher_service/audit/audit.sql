@@ -9,7 +9,7 @@ VALUES (:collection_id, :action, :caller, :person_tag, :persons, :faces, :detail
 -- An array for each field of the decisions; :person_ids may have nulls. A person erased since gets no tag. Primary key of
 -- person.
 INSERT INTO facerec.audit (collection_id, event_time, action, caller, person_tag, persons, faces, outcome)
-SELECT :collection_id, i.event_time, i.action, i.caller, facerec.audit_tag(p.audit_key, p.person_id),
+SELECT :collection_id, i.event_time, i.action, i.caller, coalesce(p.kept_tag, facerec.audit_tag(p.audit_key, p.person_id)),
        CASE WHEN i.person_id IS NULL THEN 0 ELSE 1 END, 1, i.outcome
 FROM unnest(:event_times::timestamptz[], :actions::text[], :callers::text[], :person_ids::text[], :outcomes::text[]) WITH ORDINALITY
     AS i(event_time, action, caller, person_id, outcome, ordinal)
@@ -18,7 +18,7 @@ ORDER BY i.ordinal;
 
 -- name: get_person_tag
 -- Primary key of person.
-SELECT facerec.audit_tag(p.audit_key, p.person_id) AS person_tag
+SELECT coalesce(p.kept_tag, facerec.audit_tag(p.audit_key, p.person_id)) AS person_tag
 FROM facerec.:"person" p
 WHERE p.collection_id = :collection_id AND p.person_id = :person_id;
 

@@ -16,6 +16,7 @@ MatcherError
 +-- CalibrationUnsupported  too few persons for the error rate asked for
 +-- RequestIdReused       a request id used again with other content
 +-- CollectionExists
+    +-- PersonExists
     +-- CollectionNotEmpty    a collection with people, to be erased without force
 +-- FaceDuplicate         a duplicate of another person's face, which the collection refuses
 +-- FaceQuality           a face whose quality is too low to enroll
@@ -134,6 +135,12 @@ class CollectionExists(MatcherError):
     """A collection with that id exists."""
 
     reason = Reason.COLLECTION_EXISTS
+
+
+class PersonExists(MatcherError):
+    """A person of that id exists."""
+
+    reason = Reason.PERSON_EXISTS
 
 
 class CollectionNotEmpty(MatcherError):

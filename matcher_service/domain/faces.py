@@ -147,10 +147,23 @@ class EnrolledFace:
 
 @dataclasses.dataclass(frozen=True)
 class Merge:
-    """The target person after a merge, and the number of faces moved to it."""
+    """The target person after a merge, and the faces moved to it."""
 
     person: Person
+    moved_face_ids: list[uuid.UUID]
+
+
+@dataclasses.dataclass(frozen=True)
+class Move:
+    """The person after faces were moved to them, and whether they were added for it.
+
+    `faces_moved` counts the faces that came, `copies_deleted` those that were kept once instead.
+    """
+
+    person: Person
+    person_created: bool
     faces_moved: int
+    copies_deleted: int
 
 
 @dataclasses.dataclass(frozen=True)

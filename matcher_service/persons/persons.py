@@ -4,8 +4,11 @@ import uuid
 
 from matcher_service.domain import page_tokens
 from matcher_service.domain.errors import ErasureNotFound, PersonNotFound, StoredFaceNotFound
-from matcher_service.domain.faces import Erasure, Face, FaceChange, Merge, Person
+from matcher_service.domain.faces import Erasure, Face, FaceChange, Merge, Move, Person
+from matcher_service.persons.moving import move_faces, rename_person
 from matcher_service.persons.repository import PersonRepository
+
+NOT_FOUND = "the collection has no person with this id"
 
 
 class PersonService:
@@ -17,6 +20,14 @@ class PersonService:
     async def get_person(self, collection_id: str, person_id: str) -> Person:
         """Read one person. Raises PersonNotFound."""
         return _found(await self._repository.get_person(collection_id, person_id))
+
+    async def get_persons(self, collection_id: str, person_ids: list[str]) -> list[Person]:
+        """Read several persons, in the order of their ids in the request. Raises PersonNotFound."""
+        found = await self._repository.get_persons(collection_id, person_ids)
+        for index, person_id in enumerate(person_ids):
+            if person_id not in found:
+                raise PersonNotFound(NOT_FOUND, field=f"person_ids[{index}]")
+        return [found[person_id] for person_id in person_ids]
 
     async def list_persons(
         self, collection_id: str, prefix: str, page_size: int, page_token: str
@@ -43,12 +54,20 @@ class PersonService:
         merged = await self._repository.merge_persons(collection_id, source_id, target_id)
         if isinstance(merged, str):
             field = "source_person_id" if merged == source_id else "target_person_id"
-            raise PersonNotFound("the collection has no person with this id", field=field)
+            raise PersonNotFound(NOT_FOUND, field=field)
         return merged
 
-    async def delete_person(self, collection_id: str, person_id: str) -> Erasure:
-        """Erase a person and all their faces; the counts are 0 if there is no such person."""
-        return await self._repository.delete_person(collection_id, person_id)
+    async def rename_person(self, collection_id: str, person_id: str, new_person_id: str) -> Person:
+        """Give a person another id. Raises PersonNotFound, PersonExists."""
+        return _found(await rename_person(self._repository, collection_id, person_id, new_person_id))
+
+    async def move_faces(self, collection_id: str, face_ids: list[uuid.UUID], target_id: str) -> Move:
+        """Move faces to a person, who is added if new. Raises StoredFaceNotFound, PersonFull."""
+        return await move_faces(self._repository, collection_id, face_ids, target_id)
+
+    async def delete_persons(self, collection_id: str, person_ids: list[str]) -> Erasure:
+        """Erase persons and all their faces; those who do not exist count as 0."""
+        return await self._repository.delete_persons(collection_id, person_ids)
 
     async def list_faces(
         self, collection_id: str, person_id: str, page_size: int, page_token: str
@@ -60,7 +79,7 @@ class PersonService:
         after = page_tokens.read_face(page_token, collection_id, person_id)
         faces = await self._repository.list_faces(collection_id, person_id, after, page_size + 1)
         if faces is None:
-            raise PersonNotFound("the collection has no person with this id", field="person_id")
+            raise PersonNotFound(NOT_FOUND, field="person_id")
         more = len(faces) > page_size
         faces = faces[:page_size]
         return faces, page_tokens.face_token(collection_id, faces[-1]) if more else ""
@@ -95,5 +114,5 @@ def _found_face(face: Face | None) -> Face:
 
 def _found(person: Person | None) -> Person:
     if person is None:
-        raise PersonNotFound("the collection has no person with this id", field="person_id")
+        raise PersonNotFound(NOT_FOUND, field="person_id")
     return person

@@ -113,7 +113,7 @@ WITH deleted AS (
     SET update_time = clock_timestamp(),
         centroid = (SELECT recomputed.centroid FROM recomputed WHERE recomputed.person_key = p.person_key)
     WHERE p.collection_id = :collection_id AND p.person_key = ANY (ARRAY(SELECT deleted.person_key FROM deleted))
-    RETURNING p.person_key, facerec.audit_tag(p.audit_key, p.person_id) AS person_tag
+    RETURNING p.person_key, coalesce(p.kept_tag, facerec.audit_tag(p.audit_key, p.person_id)) AS person_tag
 ), receipt AS (
     INSERT INTO facerec.erasure (collection_id, persons, faces)
     SELECT :collection_id, 0, (SELECT count(*) FROM deleted)
@@ -223,7 +223,7 @@ SELECT item.content_id,
        stored.create_time AS face_time,
        stored.expire_time,
        p.person_key,
-       facerec.audit_tag(p.audit_key, p.person_id) AS person_tag,
+       coalesce(p.kept_tag, facerec.audit_tag(p.audit_key, p.person_id)) AS person_tag,
        coalesce((SELECT display_name FROM changed), p.display_name) AS display_name,
        p.display_name <> :display_name::text AS renamed,
        p.create_time,
@@ -334,7 +334,7 @@ ORDER BY p.person_id;
 -- As get_person, with the person's key and tag. Primary keys of collection and person, face (person_key,
 -- content_id).
 SELECT p.person_id, p.display_name, p.create_time, p.update_time, p.person_key, c.space,
-       facerec.audit_tag(p.audit_key, p.person_id) AS person_tag,
+       coalesce(p.kept_tag, facerec.audit_tag(p.audit_key, p.person_id)) AS person_tag,
        (SELECT count(*) FROM facerec.:"face" f WHERE f.collection_id = :collection_id AND f.person_key = p.person_key
           AND f.expire_time > now()) AS faces
 FROM facerec.collection c
@@ -361,7 +361,7 @@ WITH changed AS (
         update_time = CASE WHEN p.display_name = :display_name THEN p.update_time ELSE clock_timestamp() END
     WHERE p.collection_id = :collection_id AND p.person_id = :person_id
     RETURNING p.person_id, p.display_name, p.create_time, p.update_time, p.person_key,
-              facerec.audit_tag(p.audit_key, p.person_id) AS person_tag
+              coalesce(p.kept_tag, facerec.audit_tag(p.audit_key, p.person_id)) AS person_tag
 )
 SELECT changed.*,
        (SELECT count(*) FROM facerec.:"face" f
@@ -371,12 +371,14 @@ FROM facerec.collection c
 LEFT JOIN changed ON true
 WHERE c.collection_id = :collection_id;
 
--- name: lock_person
--- Locks the person, if any, until the transaction ends. Primary keys.
+-- name: lock_persons
+-- Locks those of the persons who exist, in the order of their ids by code points, until the transaction ends. A row for
+-- each, or one of nulls. Primary keys.
 WITH locked AS MATERIALIZED (
-    SELECT p.person_key, facerec.audit_tag(p.audit_key, p.person_id) AS person_tag
+    SELECT p.person_id, p.person_key, coalesce(p.kept_tag, facerec.audit_tag(p.audit_key, p.person_id)) AS person_tag
     FROM facerec.:"person" p
-    WHERE p.collection_id = :collection_id AND p.person_id = :person_id
+    WHERE p.collection_id = :collection_id AND p.person_id = ANY (:person_ids::text[])
+    ORDER BY p.person_id
     FOR UPDATE
 )
 SELECT locked.person_key, locked.person_tag
@@ -384,21 +386,26 @@ FROM facerec.collection c
 LEFT JOIN locked ON true
 WHERE c.collection_id = :collection_id;
 
--- name: delete_person
--- :person_key is of a locked person. Person (person_key), face (person_key, content_id).
+-- name: delete_persons
+-- :person_keys are of locked persons. Returns the time, the receipt's id or null, and of each person the number of faces.
+-- Person (person_key), face (person_key, content_id).
 WITH person AS (
-    DELETE FROM facerec.:"person" WHERE collection_id = :collection_id AND person_key = :person_key RETURNING 1
+    DELETE FROM facerec.:"person" WHERE collection_id = :collection_id AND person_key = ANY (:person_keys::bigint[]) RETURNING 1
 ), face AS (
-    DELETE FROM facerec.:"face" WHERE collection_id = :collection_id AND person_key = :person_key RETURNING 1
+    DELETE FROM facerec.:"face" WHERE collection_id = :collection_id AND person_key = ANY (:person_keys::bigint[]) RETURNING person_key
 ), tries AS (
-    DELETE FROM facerec.failed_try WHERE collection_id = :collection_id AND person_key = :person_key
+    DELETE FROM facerec.failed_try WHERE collection_id = :collection_id AND person_key = ANY (:person_keys::bigint[])
 ), receipt AS (
     INSERT INTO facerec.erasure (collection_id, persons, faces)
     SELECT :collection_id, (SELECT count(*) FROM person), (SELECT count(*) FROM face)
     WHERE EXISTS (SELECT FROM person)
     RETURNING erasure_id, delete_time
 )
-SELECT (SELECT count(*) FROM person) AS persons, (SELECT count(*) FROM face) AS faces,
+SELECT ARRAY(
+           SELECT (SELECT count(*) FROM face WHERE face.person_key = k.person_key)
+           FROM unnest(:person_keys::bigint[]) WITH ORDINALITY AS k(person_key, ordinal)
+           ORDER BY k.ordinal
+       ) AS faces,
        coalesce((SELECT delete_time FROM receipt), clock_timestamp()) AS delete_time,
        (SELECT erasure_id FROM receipt) AS erasure_id;
 
@@ -450,7 +457,7 @@ RETURNING person_id;
 -- for the lock, face_found is true and person_key null; run again, it locks the new person. Face (face_id), person
 -- (person_key).
 WITH locked AS MATERIALIZED (
-    SELECT p.person_key, facerec.audit_tag(p.audit_key, p.person_id) AS person_tag
+    SELECT p.person_key, coalesce(p.kept_tag, facerec.audit_tag(p.audit_key, p.person_id)) AS person_tag
     FROM facerec.:"face" f JOIN facerec.:"person" p ON p.person_key = f.person_key
     WHERE f.collection_id = :collection_id AND f.face_id = :face_id AND p.collection_id = :collection_id
     FOR UPDATE OF p
@@ -505,7 +512,7 @@ WHERE c.collection_id = :collection_id;
 -- Locks both persons, always in the order of their ids by code points, until the transaction ends. One row if the
 -- collection exists. Primary keys of collection and person.
 WITH locked AS MATERIALIZED (
-    SELECT p.person_id, p.person_key, facerec.audit_tag(p.audit_key, p.person_id) AS person_tag
+    SELECT p.person_id, p.person_key, coalesce(p.kept_tag, facerec.audit_tag(p.audit_key, p.person_id)) AS person_tag
     FROM facerec.:"person" p
     WHERE p.collection_id = :collection_id AND p.person_id IN (:source_id, :target_id)
     ORDER BY p.person_id
@@ -537,7 +544,7 @@ WITH in_both AS MATERIALIZED (
     SET person_key = :target_key, is_center = f.content_id = ANY (recomputed.centers)
     FROM recomputed
     WHERE f.collection_id = :collection_id AND f.person_key = :source_key AND f.face_id NOT IN (SELECT face_id FROM in_both)
-    RETURNING 1
+    RETURNING f.face_id
 ), marked AS (
     UPDATE facerec.:"face" f
     SET is_center = NOT f.is_center
@@ -565,7 +572,7 @@ WITH in_both AS MATERIALIZED (
     RETURNING p.person_id, p.display_name, p.create_time, p.update_time
 )
 SELECT changed.*,
-       (SELECT count(*) FROM moved) AS moved,
+       ARRAY(SELECT face_id FROM moved ORDER BY face_id) AS moved,
        (SELECT count(*) FROM moved) + (
            SELECT count(*) FROM facerec.:"face" f
            WHERE f.collection_id = :collection_id AND f.person_key = :target_key AND f.expire_time > now()

@@ -48,15 +48,24 @@ class PersonRepository:
         return person_of(row)
 
     @retried_on_schema_change
-    async def delete_person(self, collection_id: str, person_id: str) -> Erasure:
-        """Erase a person and their faces. Locks the person first, so that no face is added meanwhile."""
+    async def get_persons(self, collection_id: str, person_ids: list[str]) -> dict[str, Person]:
+        """Read those of several persons who exist, by id."""
+        async with self.database.session(collection_id) as session:
+            rows = await session.required_rows("get_persons", person_ids=person_ids)
+        return {person.person_id: person for row in rows if (person := person_of(row))}
+
+    @retried_on_schema_change
+    async def delete_persons(self, collection_id: str, person_ids: list[str]) -> Erasure:
+        """Erase persons and their faces. Locks the persons first, so that no face is added meanwhile."""
         async with self.database.transaction(collection_id) as session:
-            locked = await session.required_row("lock_person", person_id=person_id)
-            row = await session.required_row("delete_person", person_key=locked["person_key"])
-            if row["persons"]:
-                change = Change(Action.DELETE_PERSON, locked["person_tag"], persons=1, faces=row["faces"])
+            rows = await session.required_rows("lock_persons", person_ids=person_ids)
+            locked = [row for row in rows if row["person_key"] is not None]
+            keys = [row["person_key"] for row in locked]
+            erased = await session.required_row("delete_persons", person_keys=keys)
+            for row, faces in zip(locked, erased["faces"], strict=True):
+                change = Change(Action.DELETE_PERSON, row["person_tag"], persons=1, faces=faces)
                 await append_event(session, change)
-        return Erasure(row["persons"], row["faces"], row["delete_time"], row["erasure_id"])
+        return Erasure(len(locked), sum(erased["faces"]), erased["delete_time"], erased["erasure_id"])
 
     @retried_on_schema_change
     async def merge_persons(self, collection_id: str, source_id: str, target_id: str) -> Merge | str:
@@ -83,7 +92,7 @@ class PersonRepository:
             # target's.
             await session.execute("outdate_duplicate_searches")
             details = {"source_person_tag": locked["source_tag"].hex()}
-            change = Change(Action.MERGE_PERSONS, locked["target_tag"], 2, row["moved"], details)
+            change = Change(Action.MERGE_PERSONS, locked["target_tag"], 2, len(row["moved"]), details)
             await append_event(session, change)
         person = person_of(row)
         assert person is not None

@@ -550,6 +550,7 @@ CREATE TABLE facerec.person (
     person_id text CONSTRAINT person_person_id_not_null1 NOT NULL COLLATE pg_catalog."C",
     display_name text DEFAULT ''::text CONSTRAINT person_display_name_not_null1 NOT NULL,
     audit_key uuid DEFAULT gen_random_uuid() NOT NULL,
+    kept_tag bytea,
     CONSTRAINT person_in_partition CHECK (false) NO INHERIT
 );
 ALTER TABLE ONLY facerec.person ALTER COLUMN centroid SET STATISTICS 0;
@@ -559,6 +560,7 @@ ALTER TABLE ONLY facerec.person ALTER COLUMN update_time SET STATISTICS 0;
 ALTER TABLE ONLY facerec.person ALTER COLUMN person_id SET STATISTICS 0;
 ALTER TABLE ONLY facerec.person ALTER COLUMN display_name SET STATISTICS 0;
 ALTER TABLE ONLY facerec.person ALTER COLUMN audit_key SET STATISTICS 0;
+ALTER TABLE ONLY facerec.person ALTER COLUMN kept_tag SET STATISTICS 0;
 
 CREATE TABLE facerec.recent_enrollment (
     collection_id text NOT NULL COLLATE pg_catalog."C",

@@ -30,6 +30,7 @@ FILES: Final = {
         "postgres/postgres.sql",
         "identification/identification.sql",
         "persons/persons.sql",
+        "persons/moves.sql",
         "collections/collections.sql",
         "transfer/transfer.sql",
         "calibration/calibration.sql",

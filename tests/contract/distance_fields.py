@@ -38,7 +38,11 @@ UpdatePersonResponse: person
 ExportPersonResponse: person faces events
 ExportedFace: face
 AuditEvent: event_id event_time action caller person_tag persons faces details
-MergePersonsResponse: person faces_moved
+MergePersonsResponse: person faces_moved moved_face_ids
+BatchGetPersonsResponse: persons
+RenamePersonResponse: person
+MoveFacesResponse: person person_created faces_moved copies_deleted
+BatchDeletePersonsResponse: persons_deleted faces_deleted delete_time erasure_id
 DeletePersonResponse: persons_deleted faces_deleted delete_time erasure_id
 ListFacesResponse: faces next_page_token
 GetFaceResponse: face

@@ -14,6 +14,7 @@ SCANS = {
     "review_exactly": {"face"},
     # All sketches, or the 80 rows of their rotation; of some tables the first row.
     "scan_sketches": {"sketch"},
+    "has_persons": {"person"},
     "begin_scan": {"rotation", "sketch"},
     "get_sketch_policy": {"rotation", "sketch"},
     "read_axes": {"rotation"},

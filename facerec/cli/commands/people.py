@@ -88,10 +88,7 @@ def rename(
     address: Matcher = MATCHER_ADDRESS,
     json: Json = False,
 ) -> None:
-    """Change a person's display name; the id stays.
-
-    To change an id, enroll the person again, or use `merge`.
-    """
+    """Change a person's display name; the id stays (`change-id`)."""
     with matcher_client(address, person_id=person, collection_id=collection) as client:
         renamed = client.update_person(person, display_name=name, collection_id=collection)
     if json:
@@ -99,6 +96,43 @@ def rename(
     else:
         named = f"is now named {renamed.display_name}" if renamed.display_name else "has no name now"
         output.line(f"{renamed.person_id} {named}")
+
+
+@people.command()
+def change_id(
+    person: Person,
+    new_id: Annotated[str, typer.Argument(metavar="NEW", help="The new id, which nobody has.")],
+    collection: Collection = DEFAULT_COLLECTION_ID,
+    address: Matcher = MATCHER_ADDRESS,
+    json: Json = False,
+) -> None:
+    """Give a person another id; faces and audit events stay theirs."""
+    with matcher_client(address, person_id=person, new_person_id=new_id, collection_id=collection) as client:
+        renamed = client.rename_person(person, new_id, collection_id=collection)
+    if json:
+        output.as_json({"old_person_id": person, "person": renamed})
+    else:
+        output.line(f"{person} is now {renamed.person_id}")
+
+
+@people.command()
+def move(
+    faces: Annotated[list[str], typer.Argument(metavar="FACE...", help="The faces' ids.")],
+    target: Annotated[str, typer.Option("--to", metavar="PERSON", help="The person whose they are.")],
+    collection: Collection = DEFAULT_COLLECTION_ID,
+    address: Matcher = MATCHER_ADDRESS,
+    json: Json = False,
+) -> None:
+    """Move faces to another person, who is added when new."""
+    with matcher_client(address, target_person_id=target, collection_id=collection) as client:
+        moved = client.move_faces(faces, target, collection_id=collection)
+    if json:
+        output.as_json(output.fields(moved))
+        return
+    copies = f", {moved.copies_deleted} of which {target} had already" if moved.copies_deleted else ""
+    total = moved.faces_moved + moved.copies_deleted
+    held = moved.person.face_count
+    output.line(f"moved {output.counted(total, 'face')}{copies}; {target} now has {held}")
 
 
 @people.command()

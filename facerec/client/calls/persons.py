@@ -1,7 +1,9 @@
 """Calls that read, change, merge, export and erase persons."""
 
+from collections.abc import Sequence
+
 from facerec.client.results.person_exports import PersonExport
-from facerec.client.results.persons import Erasure, Merge, Person
+from facerec.client.results.persons import Erasure, Merge, Move, Person
 from facerec.client.rpc import Call, PagedCall
 from facerec.matcher import v1
 
@@ -25,6 +27,30 @@ def get_person(person_id: str, *, collection_id: str = "") -> Call[Person]:
     """
     request = v1.GetPersonRequest(collection_id=collection_id, person_id=person_id)
     return Call("GetPerson", request, lambda response: Person.from_message(response.person))
+
+
+def get_persons(person_ids: Sequence[str], *, collection_id: str = "") -> Call[tuple[Person, ...]]:
+    """Read several persons at once.
+
+    Args:
+        person_ids: 1 to 100 persons.
+        collection_id: The collection; "" is `default`.
+
+    Returns:
+        The persons, in the order of `person_ids`.
+
+    Raises:
+        FacerecError: PERSON_NOT_FOUND (`field` names the first that does not exist: `person_ids[1]`),
+            ID_INVALID, OPTION_INVALID, COLLECTION_NOT_FOUND.
+
+    Example:
+        >>> [person.face_count for person in matcher.get_persons(["ann"])]
+        [1]
+    """
+    request = v1.BatchGetPersonsRequest(collection_id=collection_id, person_ids=person_ids)
+    return Call(
+        "BatchGetPersons", request, lambda response: tuple(map(Person.from_message, response.persons))
+    )
 
 
 def list_persons(*, prefix: str = "", page_size: int = 0, collection_id: str = "") -> PagedCall[Person]:
@@ -73,6 +99,59 @@ def update_person(person_id: str, *, display_name: str, collection_id: str = "")
         collection_id=collection_id, person_id=person_id, display_name=display_name
     )
     return Call("UpdatePerson", request, lambda response: Person.from_message(response.person))
+
+
+def rename_person(person_id: str, new_person_id: str, *, collection_id: str = "") -> Call[Person]:
+    """Give a person another id. Their faces, audit events and failed tries stay theirs.
+
+    It is not retried: after a lost answer, PERSON_NOT_FOUND means that it was carried out.
+
+    Args:
+        person_id: The person, 1 to 128 characters.
+        new_person_id: The new id, 1 to 128 characters, which nobody has.
+        collection_id: The collection; "" is `default`.
+
+    Returns:
+        The person under the new id.
+
+    Raises:
+        FacerecError: PERSON_NOT_FOUND, PERSON_EXISTS (somebody has the new id), OPTION_INVALID (both ids are
+            equal), ID_INVALID, COLLECTION_NOT_FOUND.
+
+    Example:
+        >>> matcher.rename_person("ann", "ann@example.com").person_id
+        'ann@example.com'
+    """
+    request = v1.RenamePersonRequest(
+        collection_id=collection_id, person_id=person_id, new_person_id=new_person_id
+    )
+    return Call("RenamePerson", request, lambda response: Person.from_message(response.person))
+
+
+def move_faces(face_ids: Sequence[str], target_person_id: str, *, collection_id: str = "") -> Call[Move]:
+    """Move faces to the person whose they are: all of them, or none.
+
+    Args:
+        face_ids: 1 to 1000 faces of one person or several, as UUIDs in their 36-character form.
+        target_person_id: The person to give them to, 1 to 128 characters, who is added when new.
+        collection_id: The collection; "" is `default`.
+
+    Returns:
+        The target after the move, and what was done. Persons who have no face left stay, without faces.
+
+    Raises:
+        FacerecError: STORED_FACE_NOT_FOUND (`field` names the first: `face_ids[1]`), PERSON_FULL, ID_INVALID,
+            OPTION_INVALID, COLLECTION_NOT_FOUND.
+
+    Example:
+        >>> wrong = [face.face_id for face in matcher.list_faces("ann") if face.external_ref == "badge/7"]
+        >>> matcher.move_faces(wrong, "bob").faces_moved
+        1
+    """
+    request = v1.MoveFacesRequest(
+        collection_id=collection_id, face_ids=face_ids, target_person_id=target_person_id
+    )
+    return Call("MoveFaces", request, Move.from_message)
 
 
 def merge_persons(source_person_id: str, target_person_id: str, *, collection_id: str = "") -> Call[Merge]:
@@ -124,6 +203,27 @@ def delete_person(person_id: str, *, collection_id: str = "") -> Call[Erasure]:
     """
     request = v1.DeletePersonRequest(collection_id=collection_id, person_id=person_id)
     return Call("DeletePerson", request, Erasure.from_message)
+
+
+def delete_persons(person_ids: Sequence[str], *, collection_id: str = "") -> Call[Erasure]:
+    """Erase several persons and every face of theirs: all of them, or none.
+
+    Args:
+        person_ids: 1 to 100 persons.
+        collection_id: The collection; "" is `default`.
+
+    Returns:
+        The receipt of all of them. Persons who do not exist count as 0: that is not an error.
+
+    Raises:
+        FacerecError: ID_INVALID, OPTION_INVALID, COLLECTION_NOT_FOUND.
+
+    Example:
+        >>> matcher.delete_persons(["ann", "bob"]).persons_deleted
+        2
+    """
+    request = v1.BatchDeletePersonsRequest(collection_id=collection_id, person_ids=person_ids)
+    return Call("BatchDeletePersons", request, Erasure.from_message)
 
 
 def get_erasure(erasure_id: str, *, collection_id: str = "") -> Call[Erasure]:

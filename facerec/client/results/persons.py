@@ -81,23 +81,54 @@ class Merge:
     Attributes:
         person: The target after the merge.
         faces_moved: How many faces were moved to the target. Faces that both had are kept once.
+        moved_face_ids: The ids of the faces that were moved, UUIDs in their 36-character form: `move_faces`
+            with them takes the merge back.
     """
 
     person: Person
     faces_moved: int
+    moved_face_ids: tuple[str, ...] = ()
 
     @classmethod
     def from_message(cls, message: v1.MergePersonsResponse) -> Self:
         """Read the contract's message."""
-        return cls(Person.from_message(message.person), message.faces_moved)
+        return cls(Person.from_message(message.person), message.faces_moved, tuple(message.moved_face_ids))
+
+
+@dataclasses.dataclass(frozen=True)
+class Move:
+    """The answer of `move_faces`.
+
+    Attributes:
+        person: The target after the move.
+        person_created: Whether the call added the target.
+        faces_moved: How many faces were moved.
+        copies_deleted: How many faces were erased instead, because the target has, or gets, the same photo or
+            encoding.
+    """
+
+    person: Person
+    person_created: bool
+    faces_moved: int
+    copies_deleted: int
+
+    @classmethod
+    def from_message(cls, message: v1.MoveFacesResponse) -> Self:
+        """Read the contract's message."""
+        return cls(
+            Person.from_message(message.person),
+            message.person_created,
+            message.faces_moved,
+            message.copies_deleted,
+        )
 
 
 @dataclasses.dataclass(frozen=True)
 class Erasure:
-    """The receipt of `delete_person` or `delete_face`, or its progress (`get_erasure`).
+    """The receipt of `delete_person`, `delete_persons` or `delete_face`, or its progress (`get_erasure`).
 
     Attributes:
-        persons_deleted: How many persons were erased: 1, or 0 where there was nobody or a face was erased.
+        persons_deleted: How many persons were erased: 0 where there was nobody or a face was erased.
         faces_deleted: How many faces were erased; 0 where there was nothing to erase.
         delete_time: When the erasure was committed.
         erasure_id: The id for `get_erasure`, a UUID; "" where nothing was erased.

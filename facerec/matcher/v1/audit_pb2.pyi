@@ -64,6 +64,12 @@ class _AuditActionEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_AuditActi
     """AUDIT_ACTION_UPDATE_FACE changed a face's external_ref or expire_time."""
     AUDIT_ACTION_EXPORT_PERSON: _AuditAction.ValueType  # 17
     """AUDIT_ACTION_EXPORT_PERSON started an export of all data of a person."""
+    AUDIT_ACTION_MOVE_FACES: _AuditAction.ValueType  # 18
+    """AUDIT_ACTION_MOVE_FACES moved faces from one person to another; one event
+    for each person concerned.
+    """
+    AUDIT_ACTION_RENAME_PERSON: _AuditAction.ValueType  # 19
+    """AUDIT_ACTION_RENAME_PERSON gave a person another id."""
 
 class AuditAction(_AuditAction, metaclass=_AuditActionEnumTypeWrapper):
     """AuditAction is the action that an audit event records."""
@@ -106,6 +112,12 @@ AUDIT_ACTION_UPDATE_FACE: AuditAction.ValueType  # 16
 """AUDIT_ACTION_UPDATE_FACE changed a face's external_ref or expire_time."""
 AUDIT_ACTION_EXPORT_PERSON: AuditAction.ValueType  # 17
 """AUDIT_ACTION_EXPORT_PERSON started an export of all data of a person."""
+AUDIT_ACTION_MOVE_FACES: AuditAction.ValueType  # 18
+"""AUDIT_ACTION_MOVE_FACES moved faces from one person to another; one event
+for each person concerned.
+"""
+AUDIT_ACTION_RENAME_PERSON: AuditAction.ValueType  # 19
+"""AUDIT_ACTION_RENAME_PERSON gave a person another id."""
 Global___AuditAction: _TypeAlias = AuditAction  # noqa: Y015
 
 class _AuditKind:

@@ -969,6 +969,58 @@ class GetPersonResponse(_message.Message):
 Global___GetPersonResponse: _TypeAlias = GetPersonResponse  # noqa: Y015
 
 @_typing.final
+class BatchGetPersonsRequest(_message.Message):
+    """BatchGetPersonsRequest names several persons."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    COLLECTION_ID_FIELD_NUMBER: _builtins.int
+    PERSON_IDS_FIELD_NUMBER: _builtins.int
+    collection_id: _builtins.str
+    """collection_id names the collection. Default: `default`."""
+    @_builtins.property
+    def person_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """person_ids name the persons. Range: 1 to 100 persons."""
+
+    def __init__(
+        self,
+        *,
+        collection_id: _builtins.str = ...,
+        person_ids: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["collection_id", b"collection_id", "person_ids", b"person_ids"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BatchGetPersonsRequest: _TypeAlias = BatchGetPersonsRequest  # noqa: Y015
+
+@_typing.final
+class BatchGetPersonsResponse(_message.Message):
+    """BatchGetPersonsResponse holds the persons."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PERSONS_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def persons(self) -> _containers.RepeatedCompositeFieldContainer[Global___Person]:
+        """persons are in the order of person_ids."""
+
+    def __init__(
+        self,
+        *,
+        persons: _abc.Iterable[Global___Person] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["persons", b"persons"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BatchGetPersonsResponse: _TypeAlias = BatchGetPersonsResponse  # noqa: Y015
+
+@_typing.final
 class ListPersonsRequest(_message.Message):
     """ListPersonsRequest asks for a page of people."""
 
@@ -1194,6 +1246,135 @@ class ExportPersonResponse(_message.Message):
 Global___ExportPersonResponse: _TypeAlias = ExportPersonResponse  # noqa: Y015
 
 @_typing.final
+class RenamePersonRequest(_message.Message):
+    """RenamePersonRequest gives a person another id."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    COLLECTION_ID_FIELD_NUMBER: _builtins.int
+    PERSON_ID_FIELD_NUMBER: _builtins.int
+    NEW_PERSON_ID_FIELD_NUMBER: _builtins.int
+    collection_id: _builtins.str
+    """collection_id names the collection. Default: `default`."""
+    person_id: _builtins.str
+    """person_id names the person. Range: 1 to 128 characters."""
+    new_person_id: _builtins.str
+    """new_person_id is the person's new id. One that somebody has is refused as
+    PERSON_EXISTS; must differ from person_id. Range: 1 to 128 characters.
+    """
+    def __init__(
+        self,
+        *,
+        collection_id: _builtins.str = ...,
+        person_id: _builtins.str = ...,
+        new_person_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["collection_id", b"collection_id", "new_person_id", b"new_person_id", "person_id", b"person_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RenamePersonRequest: _TypeAlias = RenamePersonRequest  # noqa: Y015
+
+@_typing.final
+class RenamePersonResponse(_message.Message):
+    """RenamePersonResponse holds the person under the new id."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PERSON_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def person(self) -> Global___Person:
+        """person is the person after the change."""
+
+    def __init__(
+        self,
+        *,
+        person: Global___Person | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["person", b"person"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["person", b"person"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RenamePersonResponse: _TypeAlias = RenamePersonResponse  # noqa: Y015
+
+@_typing.final
+class MoveFacesRequest(_message.Message):
+    """MoveFacesRequest names faces and who they are of."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    COLLECTION_ID_FIELD_NUMBER: _builtins.int
+    FACE_IDS_FIELD_NUMBER: _builtins.int
+    TARGET_PERSON_ID_FIELD_NUMBER: _builtins.int
+    collection_id: _builtins.str
+    """collection_id names the collection. Default: `default`."""
+    target_person_id: _builtins.str
+    """target_person_id is the person to give them to. Range: 1 to 128 characters."""
+    @_builtins.property
+    def face_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """face_ids name the faces, of one person or several. Faces that the
+        target has already stay. One that does not exist is refused as
+        STORED_FACE_NOT_FOUND. Range: 1 to 1000 faces.
+        """
+
+    def __init__(
+        self,
+        *,
+        collection_id: _builtins.str = ...,
+        face_ids: _abc.Iterable[_builtins.str] | None = ...,
+        target_person_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["collection_id", b"collection_id", "face_ids", b"face_ids", "target_person_id", b"target_person_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MoveFacesRequest: _TypeAlias = MoveFacesRequest  # noqa: Y015
+
+@_typing.final
+class MoveFacesResponse(_message.Message):
+    """MoveFacesResponse holds the person that the faces were moved to."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PERSON_FIELD_NUMBER: _builtins.int
+    PERSON_CREATED_FIELD_NUMBER: _builtins.int
+    FACES_MOVED_FIELD_NUMBER: _builtins.int
+    COPIES_DELETED_FIELD_NUMBER: _builtins.int
+    person_created: _builtins.bool
+    """person_created says that this call added the target."""
+    faces_moved: _builtins.int
+    """faces_moved counts the faces that were moved."""
+    copies_deleted: _builtins.int
+    """copies_deleted counts the faces that were erased instead, because the target
+    has, or gets, the same photo or encoding.
+    """
+    @_builtins.property
+    def person(self) -> Global___Person:
+        """person is the target after the move."""
+
+    def __init__(
+        self,
+        *,
+        person: Global___Person | None = ...,
+        person_created: _builtins.bool = ...,
+        faces_moved: _builtins.int = ...,
+        copies_deleted: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["person", b"person"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["copies_deleted", b"copies_deleted", "faces_moved", b"faces_moved", "person", b"person", "person_created", b"person_created"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___MoveFacesResponse: _TypeAlias = MoveFacesResponse  # noqa: Y015
+
+@_typing.final
 class MergePersonsRequest(_message.Message):
     """MergePersonsRequest names two persons to merge."""
 
@@ -1233,6 +1414,7 @@ class MergePersonsResponse(_message.Message):
 
     PERSON_FIELD_NUMBER: _builtins.int
     FACES_MOVED_FIELD_NUMBER: _builtins.int
+    MOVED_FACE_IDS_FIELD_NUMBER: _builtins.int
     faces_moved: _builtins.int
     """faces_moved counts the faces moved to the target. Photos and encodings that
     both had are kept once.
@@ -1241,15 +1423,22 @@ class MergePersonsResponse(_message.Message):
     def person(self) -> Global___Person:
         """person is the target after the merge."""
 
+    @_builtins.property
+    def moved_face_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """moved_face_ids are the ids of the faces that were moved. The persons whose
+        they were are not stored: keep them to take a merge back.
+        """
+
     def __init__(
         self,
         *,
         person: Global___Person | None = ...,
         faces_moved: _builtins.int = ...,
+        moved_face_ids: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["person", b"person"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["faces_moved", b"faces_moved", "person", b"person"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["faces_moved", b"faces_moved", "moved_face_ids", b"moved_face_ids", "person", b"person"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1318,6 +1507,72 @@ class DeletePersonResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___DeletePersonResponse: _TypeAlias = DeletePersonResponse  # noqa: Y015
+
+@_typing.final
+class BatchDeletePersonsRequest(_message.Message):
+    """BatchDeletePersonsRequest names persons to erase."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    COLLECTION_ID_FIELD_NUMBER: _builtins.int
+    PERSON_IDS_FIELD_NUMBER: _builtins.int
+    collection_id: _builtins.str
+    """collection_id names the collection. Default: `default`."""
+    @_builtins.property
+    def person_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """person_ids name the persons. Range: 1 to 100 persons."""
+
+    def __init__(
+        self,
+        *,
+        collection_id: _builtins.str = ...,
+        person_ids: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["collection_id", b"collection_id", "person_ids", b"person_ids"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BatchDeletePersonsRequest: _TypeAlias = BatchDeletePersonsRequest  # noqa: Y015
+
+@_typing.final
+class BatchDeletePersonsResponse(_message.Message):
+    """BatchDeletePersonsResponse is the receipt of an erasure."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PERSONS_DELETED_FIELD_NUMBER: _builtins.int
+    FACES_DELETED_FIELD_NUMBER: _builtins.int
+    DELETE_TIME_FIELD_NUMBER: _builtins.int
+    ERASURE_ID_FIELD_NUMBER: _builtins.int
+    persons_deleted: _builtins.int
+    """persons_deleted counts the persons erased. Unit: persons."""
+    faces_deleted: _builtins.int
+    """faces_deleted counts the faces erased with them. Unit: faces."""
+    erasure_id: _builtins.str
+    """erasure_id is the id for GetErasure, to follow the removal of all of them.
+    Empty where nothing was erased.
+    """
+    @_builtins.property
+    def delete_time(self) -> _timestamp_pb2.Timestamp:
+        """delete_time is when the erasure was committed."""
+
+    def __init__(
+        self,
+        *,
+        persons_deleted: _builtins.int = ...,
+        faces_deleted: _builtins.int = ...,
+        delete_time: _timestamp_pb2.Timestamp | None = ...,
+        erasure_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["delete_time", b"delete_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["delete_time", b"delete_time", "erasure_id", b"erasure_id", "faces_deleted", b"faces_deleted", "persons_deleted", b"persons_deleted"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___BatchDeletePersonsResponse: _TypeAlias = BatchDeletePersonsResponse  # noqa: Y015
 
 @_typing.final
 class ListFacesRequest(_message.Message):

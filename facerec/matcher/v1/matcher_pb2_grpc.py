@@ -43,7 +43,7 @@ class MatcherServiceStub:
     (FAILED_PRECONDITION),
     PERSON_NOT_FOUND, COLLECTION_NOT_FOUND, ERASURE_NOT_FOUND,
     CALIBRATION_NOT_FOUND, STORED_FACE_NOT_FOUND (NOT_FOUND), REQUEST_ID_REUSED,
-    COLLECTION_EXISTS, FACE_DUPLICATE (ALREADY_EXISTS), OVERLOADED
+    PERSON_EXISTS, COLLECTION_EXISTS, FACE_DUPLICATE (ALREADY_EXISTS), OVERLOADED
     (RESOURCE_EXHAUSTED, with a google.rpc.RetryInfo), ENCODER_UNAVAILABLE and
     STORE_UNAVAILABLE (UNAVAILABLE).
 
@@ -90,6 +90,11 @@ class MatcherServiceStub:
                 request_serializer=facerec_dot_matcher_dot_v1_dot_matcher__pb2.GetPersonRequest.SerializeToString,
                 response_deserializer=facerec_dot_matcher_dot_v1_dot_matcher__pb2.GetPersonResponse.FromString,
                 _registered_method=True)
+        self.BatchGetPersons = channel.unary_unary(
+                '/facerec.matcher.v1.MatcherService/BatchGetPersons',
+                request_serializer=facerec_dot_matcher_dot_v1_dot_matcher__pb2.BatchGetPersonsRequest.SerializeToString,
+                response_deserializer=facerec_dot_matcher_dot_v1_dot_matcher__pb2.BatchGetPersonsResponse.FromString,
+                _registered_method=True)
         self.ListPersons = channel.unary_unary(
                 '/facerec.matcher.v1.MatcherService/ListPersons',
                 request_serializer=facerec_dot_matcher_dot_v1_dot_matcher__pb2.ListPersonsRequest.SerializeToString,
@@ -99,6 +104,16 @@ class MatcherServiceStub:
                 '/facerec.matcher.v1.MatcherService/UpdatePerson',
                 request_serializer=facerec_dot_matcher_dot_v1_dot_matcher__pb2.UpdatePersonRequest.SerializeToString,
                 response_deserializer=facerec_dot_matcher_dot_v1_dot_matcher__pb2.UpdatePersonResponse.FromString,
+                _registered_method=True)
+        self.RenamePerson = channel.unary_unary(
+                '/facerec.matcher.v1.MatcherService/RenamePerson',
+                request_serializer=facerec_dot_matcher_dot_v1_dot_matcher__pb2.RenamePersonRequest.SerializeToString,
+                response_deserializer=facerec_dot_matcher_dot_v1_dot_matcher__pb2.RenamePersonResponse.FromString,
+                _registered_method=True)
+        self.MoveFaces = channel.unary_unary(
+                '/facerec.matcher.v1.MatcherService/MoveFaces',
+                request_serializer=facerec_dot_matcher_dot_v1_dot_matcher__pb2.MoveFacesRequest.SerializeToString,
+                response_deserializer=facerec_dot_matcher_dot_v1_dot_matcher__pb2.MoveFacesResponse.FromString,
                 _registered_method=True)
         self.MergePersons = channel.unary_unary(
                 '/facerec.matcher.v1.MatcherService/MergePersons',
@@ -114,6 +129,11 @@ class MatcherServiceStub:
                 '/facerec.matcher.v1.MatcherService/DeletePerson',
                 request_serializer=facerec_dot_matcher_dot_v1_dot_matcher__pb2.DeletePersonRequest.SerializeToString,
                 response_deserializer=facerec_dot_matcher_dot_v1_dot_matcher__pb2.DeletePersonResponse.FromString,
+                _registered_method=True)
+        self.BatchDeletePersons = channel.unary_unary(
+                '/facerec.matcher.v1.MatcherService/BatchDeletePersons',
+                request_serializer=facerec_dot_matcher_dot_v1_dot_matcher__pb2.BatchDeletePersonsRequest.SerializeToString,
+                response_deserializer=facerec_dot_matcher_dot_v1_dot_matcher__pb2.BatchDeletePersonsResponse.FromString,
                 _registered_method=True)
         self.ListFaces = channel.unary_unary(
                 '/facerec.matcher.v1.MatcherService/ListFaces',
@@ -170,7 +190,7 @@ class MatcherServiceServicer:
     (FAILED_PRECONDITION),
     PERSON_NOT_FOUND, COLLECTION_NOT_FOUND, ERASURE_NOT_FOUND,
     CALIBRATION_NOT_FOUND, STORED_FACE_NOT_FOUND (NOT_FOUND), REQUEST_ID_REUSED,
-    COLLECTION_EXISTS, FACE_DUPLICATE (ALREADY_EXISTS), OVERLOADED
+    PERSON_EXISTS, COLLECTION_EXISTS, FACE_DUPLICATE (ALREADY_EXISTS), OVERLOADED
     (RESOURCE_EXHAUSTED, with a google.rpc.RetryInfo), ENCODER_UNAVAILABLE and
     STORE_UNAVAILABLE (UNAVAILABLE).
 
@@ -228,6 +248,14 @@ class MatcherServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def BatchGetPersons(self, request, context):
+        """BatchGetPersons returns several persons: all of them, or PERSON_NOT_FOUND
+        naming the first that does not exist. Safe to retry.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListPersons(self, request, context):
         """ListPersons pages through the collection's people, ordered by person_id.
         Safe to retry.
@@ -243,11 +271,30 @@ class MatcherServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def RenamePerson(self, request, context):
+        """RenamePerson gives a person another id. Their faces, audit events and
+        failed tries stay theirs. A second call answers PERSON_NOT_FOUND.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def MoveFaces(self, request, context):
+        """MoveFaces moves faces to the person whose they are, who is added when new:
+        all of them or none. Persons who have no face left stay, without faces.
+        Safe to retry.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def MergePersons(self, request, context):
         """MergePersons moves all faces of one person to another and erases the first,
         for a human enrolled under two ids. A second call answers PERSON_NOT_FOUND,
         naming source_person_id. Where the target would have more faces than a
-        person may have, the answer is PERSON_FULL.
+        person may have, the answer is PERSON_FULL. MoveFaces with the answer's
+        moved_face_ids takes a merge back, but for the source's display_name, audit
+        events and times, which are erased.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -267,6 +314,14 @@ class MatcherServiceServicer:
     def DeletePerson(self, request, context):
         """DeletePerson erases a person and every face of theirs. Deleting a person
         that does not exist is OK, with counts of 0. Safe to retry.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def BatchDeletePersons(self, request, context):
+        """BatchDeletePersons erases several persons with every face of theirs: all of
+        them or none. Persons who do not exist are counted as 0. Safe to retry.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -363,6 +418,11 @@ def add_MatcherServiceServicer_to_server(servicer, server):
                     request_deserializer=facerec_dot_matcher_dot_v1_dot_matcher__pb2.GetPersonRequest.FromString,
                     response_serializer=facerec_dot_matcher_dot_v1_dot_matcher__pb2.GetPersonResponse.SerializeToString,
             ),
+            'BatchGetPersons': grpc.unary_unary_rpc_method_handler(
+                    servicer.BatchGetPersons,
+                    request_deserializer=facerec_dot_matcher_dot_v1_dot_matcher__pb2.BatchGetPersonsRequest.FromString,
+                    response_serializer=facerec_dot_matcher_dot_v1_dot_matcher__pb2.BatchGetPersonsResponse.SerializeToString,
+            ),
             'ListPersons': grpc.unary_unary_rpc_method_handler(
                     servicer.ListPersons,
                     request_deserializer=facerec_dot_matcher_dot_v1_dot_matcher__pb2.ListPersonsRequest.FromString,
@@ -372,6 +432,16 @@ def add_MatcherServiceServicer_to_server(servicer, server):
                     servicer.UpdatePerson,
                     request_deserializer=facerec_dot_matcher_dot_v1_dot_matcher__pb2.UpdatePersonRequest.FromString,
                     response_serializer=facerec_dot_matcher_dot_v1_dot_matcher__pb2.UpdatePersonResponse.SerializeToString,
+            ),
+            'RenamePerson': grpc.unary_unary_rpc_method_handler(
+                    servicer.RenamePerson,
+                    request_deserializer=facerec_dot_matcher_dot_v1_dot_matcher__pb2.RenamePersonRequest.FromString,
+                    response_serializer=facerec_dot_matcher_dot_v1_dot_matcher__pb2.RenamePersonResponse.SerializeToString,
+            ),
+            'MoveFaces': grpc.unary_unary_rpc_method_handler(
+                    servicer.MoveFaces,
+                    request_deserializer=facerec_dot_matcher_dot_v1_dot_matcher__pb2.MoveFacesRequest.FromString,
+                    response_serializer=facerec_dot_matcher_dot_v1_dot_matcher__pb2.MoveFacesResponse.SerializeToString,
             ),
             'MergePersons': grpc.unary_unary_rpc_method_handler(
                     servicer.MergePersons,
@@ -387,6 +457,11 @@ def add_MatcherServiceServicer_to_server(servicer, server):
                     servicer.DeletePerson,
                     request_deserializer=facerec_dot_matcher_dot_v1_dot_matcher__pb2.DeletePersonRequest.FromString,
                     response_serializer=facerec_dot_matcher_dot_v1_dot_matcher__pb2.DeletePersonResponse.SerializeToString,
+            ),
+            'BatchDeletePersons': grpc.unary_unary_rpc_method_handler(
+                    servicer.BatchDeletePersons,
+                    request_deserializer=facerec_dot_matcher_dot_v1_dot_matcher__pb2.BatchDeletePersonsRequest.FromString,
+                    response_serializer=facerec_dot_matcher_dot_v1_dot_matcher__pb2.BatchDeletePersonsResponse.SerializeToString,
             ),
             'ListFaces': grpc.unary_unary_rpc_method_handler(
                     servicer.ListFaces,
@@ -449,7 +524,7 @@ class MatcherService:
     (FAILED_PRECONDITION),
     PERSON_NOT_FOUND, COLLECTION_NOT_FOUND, ERASURE_NOT_FOUND,
     CALIBRATION_NOT_FOUND, STORED_FACE_NOT_FOUND (NOT_FOUND), REQUEST_ID_REUSED,
-    COLLECTION_EXISTS, FACE_DUPLICATE (ALREADY_EXISTS), OVERLOADED
+    PERSON_EXISTS, COLLECTION_EXISTS, FACE_DUPLICATE (ALREADY_EXISTS), OVERLOADED
     (RESOURCE_EXHAUSTED, with a google.rpc.RetryInfo), ENCODER_UNAVAILABLE and
     STORE_UNAVAILABLE (UNAVAILABLE).
 
@@ -601,6 +676,33 @@ class MatcherService:
             _registered_method=True)
 
     @staticmethod
+    def BatchGetPersons(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/facerec.matcher.v1.MatcherService/BatchGetPersons',
+            facerec_dot_matcher_dot_v1_dot_matcher__pb2.BatchGetPersonsRequest.SerializeToString,
+            facerec_dot_matcher_dot_v1_dot_matcher__pb2.BatchGetPersonsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
     def ListPersons(request,
             target,
             options=(),
@@ -644,6 +746,60 @@ class MatcherService:
             '/facerec.matcher.v1.MatcherService/UpdatePerson',
             facerec_dot_matcher_dot_v1_dot_matcher__pb2.UpdatePersonRequest.SerializeToString,
             facerec_dot_matcher_dot_v1_dot_matcher__pb2.UpdatePersonResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RenamePerson(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/facerec.matcher.v1.MatcherService/RenamePerson',
+            facerec_dot_matcher_dot_v1_dot_matcher__pb2.RenamePersonRequest.SerializeToString,
+            facerec_dot_matcher_dot_v1_dot_matcher__pb2.RenamePersonResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def MoveFaces(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/facerec.matcher.v1.MatcherService/MoveFaces',
+            facerec_dot_matcher_dot_v1_dot_matcher__pb2.MoveFacesRequest.SerializeToString,
+            facerec_dot_matcher_dot_v1_dot_matcher__pb2.MoveFacesResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -725,6 +881,33 @@ class MatcherService:
             '/facerec.matcher.v1.MatcherService/DeletePerson',
             facerec_dot_matcher_dot_v1_dot_matcher__pb2.DeletePersonRequest.SerializeToString,
             facerec_dot_matcher_dot_v1_dot_matcher__pb2.DeletePersonResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def BatchDeletePersons(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/facerec.matcher.v1.MatcherService/BatchDeletePersons',
+            facerec_dot_matcher_dot_v1_dot_matcher__pb2.BatchDeletePersonsRequest.SerializeToString,
+            facerec_dot_matcher_dot_v1_dot_matcher__pb2.BatchDeletePersonsResponse.FromString,
             options,
             channel_credentials,
             insecure,

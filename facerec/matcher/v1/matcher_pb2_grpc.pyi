@@ -44,7 +44,7 @@ class MatcherServiceStub:
     (FAILED_PRECONDITION),
     PERSON_NOT_FOUND, COLLECTION_NOT_FOUND, ERASURE_NOT_FOUND,
     CALIBRATION_NOT_FOUND, STORED_FACE_NOT_FOUND (NOT_FOUND), REQUEST_ID_REUSED,
-    COLLECTION_EXISTS, FACE_DUPLICATE (ALREADY_EXISTS), OVERLOADED
+    PERSON_EXISTS, COLLECTION_EXISTS, FACE_DUPLICATE (ALREADY_EXISTS), OVERLOADED
     (RESOURCE_EXHAUSTED, with a google.rpc.RetryInfo), ENCODER_UNAVAILABLE and
     STORE_UNAVAILABLE (UNAVAILABLE).
 
@@ -84,17 +84,32 @@ class MatcherServiceStub:
     """Compare measures the distance of two faces. Safe to retry."""
     GetPerson: _grpc.UnaryUnaryMultiCallable[_matcher_pb2.GetPersonRequest, _matcher_pb2.GetPersonResponse]
     """GetPerson returns one person. Safe to retry."""
+    BatchGetPersons: _grpc.UnaryUnaryMultiCallable[_matcher_pb2.BatchGetPersonsRequest, _matcher_pb2.BatchGetPersonsResponse]
+    """BatchGetPersons returns several persons: all of them, or PERSON_NOT_FOUND
+    naming the first that does not exist. Safe to retry.
+    """
     ListPersons: _grpc.UnaryUnaryMultiCallable[_matcher_pb2.ListPersonsRequest, _matcher_pb2.ListPersonsResponse]
     """ListPersons pages through the collection's people, ordered by person_id.
     Safe to retry.
     """
     UpdatePerson: _grpc.UnaryUnaryMultiCallable[_matcher_pb2.UpdatePersonRequest, _matcher_pb2.UpdatePersonResponse]
     """UpdatePerson changes a person's display_name. Safe to retry."""
+    RenamePerson: _grpc.UnaryUnaryMultiCallable[_matcher_pb2.RenamePersonRequest, _matcher_pb2.RenamePersonResponse]
+    """RenamePerson gives a person another id. Their faces, audit events and
+    failed tries stay theirs. A second call answers PERSON_NOT_FOUND.
+    """
+    MoveFaces: _grpc.UnaryUnaryMultiCallable[_matcher_pb2.MoveFacesRequest, _matcher_pb2.MoveFacesResponse]
+    """MoveFaces moves faces to the person whose they are, who is added when new:
+    all of them or none. Persons who have no face left stay, without faces.
+    Safe to retry.
+    """
     MergePersons: _grpc.UnaryUnaryMultiCallable[_matcher_pb2.MergePersonsRequest, _matcher_pb2.MergePersonsResponse]
     """MergePersons moves all faces of one person to another and erases the first,
     for a human enrolled under two ids. A second call answers PERSON_NOT_FOUND,
     naming source_person_id. Where the target would have more faces than a
-    person may have, the answer is PERSON_FULL.
+    person may have, the answer is PERSON_FULL. MoveFaces with the answer's
+    moved_face_ids takes a merge back, but for the source's display_name, audit
+    events and times, which are erased.
     """
     ExportPerson: _grpc.UnaryStreamMultiCallable[_matcher_pb2.ExportPersonRequest, _matcher_pb2.ExportPersonResponse]
     """ExportPerson reads all data stored of one person, to answer a data
@@ -106,6 +121,10 @@ class MatcherServiceStub:
     DeletePerson: _grpc.UnaryUnaryMultiCallable[_matcher_pb2.DeletePersonRequest, _matcher_pb2.DeletePersonResponse]
     """DeletePerson erases a person and every face of theirs. Deleting a person
     that does not exist is OK, with counts of 0. Safe to retry.
+    """
+    BatchDeletePersons: _grpc.UnaryUnaryMultiCallable[_matcher_pb2.BatchDeletePersonsRequest, _matcher_pb2.BatchDeletePersonsResponse]
+    """BatchDeletePersons erases several persons with every face of theirs: all of
+    them or none. Persons who do not exist are counted as 0. Safe to retry.
     """
     ListFaces: _grpc.UnaryUnaryMultiCallable[_matcher_pb2.ListFacesRequest, _matcher_pb2.ListFacesResponse]
     """ListFaces pages through one person's faces, oldest first. Safe to retry."""
@@ -149,7 +168,7 @@ class MatcherServiceAsyncStub(MatcherServiceStub):
     (FAILED_PRECONDITION),
     PERSON_NOT_FOUND, COLLECTION_NOT_FOUND, ERASURE_NOT_FOUND,
     CALIBRATION_NOT_FOUND, STORED_FACE_NOT_FOUND (NOT_FOUND), REQUEST_ID_REUSED,
-    COLLECTION_EXISTS, FACE_DUPLICATE (ALREADY_EXISTS), OVERLOADED
+    PERSON_EXISTS, COLLECTION_EXISTS, FACE_DUPLICATE (ALREADY_EXISTS), OVERLOADED
     (RESOURCE_EXHAUSTED, with a google.rpc.RetryInfo), ENCODER_UNAVAILABLE and
     STORE_UNAVAILABLE (UNAVAILABLE).
 
@@ -186,17 +205,32 @@ class MatcherServiceAsyncStub(MatcherServiceStub):
     """Compare measures the distance of two faces. Safe to retry."""
     GetPerson: _aio.UnaryUnaryMultiCallable[_matcher_pb2.GetPersonRequest, _matcher_pb2.GetPersonResponse]  # type: ignore[assignment]
     """GetPerson returns one person. Safe to retry."""
+    BatchGetPersons: _aio.UnaryUnaryMultiCallable[_matcher_pb2.BatchGetPersonsRequest, _matcher_pb2.BatchGetPersonsResponse]  # type: ignore[assignment]
+    """BatchGetPersons returns several persons: all of them, or PERSON_NOT_FOUND
+    naming the first that does not exist. Safe to retry.
+    """
     ListPersons: _aio.UnaryUnaryMultiCallable[_matcher_pb2.ListPersonsRequest, _matcher_pb2.ListPersonsResponse]  # type: ignore[assignment]
     """ListPersons pages through the collection's people, ordered by person_id.
     Safe to retry.
     """
     UpdatePerson: _aio.UnaryUnaryMultiCallable[_matcher_pb2.UpdatePersonRequest, _matcher_pb2.UpdatePersonResponse]  # type: ignore[assignment]
     """UpdatePerson changes a person's display_name. Safe to retry."""
+    RenamePerson: _aio.UnaryUnaryMultiCallable[_matcher_pb2.RenamePersonRequest, _matcher_pb2.RenamePersonResponse]  # type: ignore[assignment]
+    """RenamePerson gives a person another id. Their faces, audit events and
+    failed tries stay theirs. A second call answers PERSON_NOT_FOUND.
+    """
+    MoveFaces: _aio.UnaryUnaryMultiCallable[_matcher_pb2.MoveFacesRequest, _matcher_pb2.MoveFacesResponse]  # type: ignore[assignment]
+    """MoveFaces moves faces to the person whose they are, who is added when new:
+    all of them or none. Persons who have no face left stay, without faces.
+    Safe to retry.
+    """
     MergePersons: _aio.UnaryUnaryMultiCallable[_matcher_pb2.MergePersonsRequest, _matcher_pb2.MergePersonsResponse]  # type: ignore[assignment]
     """MergePersons moves all faces of one person to another and erases the first,
     for a human enrolled under two ids. A second call answers PERSON_NOT_FOUND,
     naming source_person_id. Where the target would have more faces than a
-    person may have, the answer is PERSON_FULL.
+    person may have, the answer is PERSON_FULL. MoveFaces with the answer's
+    moved_face_ids takes a merge back, but for the source's display_name, audit
+    events and times, which are erased.
     """
     ExportPerson: _aio.UnaryStreamMultiCallable[_matcher_pb2.ExportPersonRequest, _matcher_pb2.ExportPersonResponse]  # type: ignore[assignment]
     """ExportPerson reads all data stored of one person, to answer a data
@@ -208,6 +242,10 @@ class MatcherServiceAsyncStub(MatcherServiceStub):
     DeletePerson: _aio.UnaryUnaryMultiCallable[_matcher_pb2.DeletePersonRequest, _matcher_pb2.DeletePersonResponse]  # type: ignore[assignment]
     """DeletePerson erases a person and every face of theirs. Deleting a person
     that does not exist is OK, with counts of 0. Safe to retry.
+    """
+    BatchDeletePersons: _aio.UnaryUnaryMultiCallable[_matcher_pb2.BatchDeletePersonsRequest, _matcher_pb2.BatchDeletePersonsResponse]  # type: ignore[assignment]
+    """BatchDeletePersons erases several persons with every face of theirs: all of
+    them or none. Persons who do not exist are counted as 0. Safe to retry.
     """
     ListFaces: _aio.UnaryUnaryMultiCallable[_matcher_pb2.ListFacesRequest, _matcher_pb2.ListFacesResponse]  # type: ignore[assignment]
     """ListFaces pages through one person's faces, oldest first. Safe to retry."""
@@ -250,7 +288,7 @@ class MatcherServiceServicer(metaclass=_abc_1.ABCMeta):
     (FAILED_PRECONDITION),
     PERSON_NOT_FOUND, COLLECTION_NOT_FOUND, ERASURE_NOT_FOUND,
     CALIBRATION_NOT_FOUND, STORED_FACE_NOT_FOUND (NOT_FOUND), REQUEST_ID_REUSED,
-    COLLECTION_EXISTS, FACE_DUPLICATE (ALREADY_EXISTS), OVERLOADED
+    PERSON_EXISTS, COLLECTION_EXISTS, FACE_DUPLICATE (ALREADY_EXISTS), OVERLOADED
     (RESOURCE_EXHAUSTED, with a google.rpc.RetryInfo), ENCODER_UNAVAILABLE and
     STORE_UNAVAILABLE (UNAVAILABLE).
 
@@ -317,6 +355,16 @@ class MatcherServiceServicer(metaclass=_abc_1.ABCMeta):
         """GetPerson returns one person. Safe to retry."""
 
     @_abc_1.abstractmethod
+    def BatchGetPersons(
+        self,
+        request: _matcher_pb2.BatchGetPersonsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_matcher_pb2.BatchGetPersonsResponse, _abc.Awaitable[_matcher_pb2.BatchGetPersonsResponse]]:
+        """BatchGetPersons returns several persons: all of them, or PERSON_NOT_FOUND
+        naming the first that does not exist. Safe to retry.
+        """
+
+    @_abc_1.abstractmethod
     def ListPersons(
         self,
         request: _matcher_pb2.ListPersonsRequest,
@@ -335,6 +383,27 @@ class MatcherServiceServicer(metaclass=_abc_1.ABCMeta):
         """UpdatePerson changes a person's display_name. Safe to retry."""
 
     @_abc_1.abstractmethod
+    def RenamePerson(
+        self,
+        request: _matcher_pb2.RenamePersonRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_matcher_pb2.RenamePersonResponse, _abc.Awaitable[_matcher_pb2.RenamePersonResponse]]:
+        """RenamePerson gives a person another id. Their faces, audit events and
+        failed tries stay theirs. A second call answers PERSON_NOT_FOUND.
+        """
+
+    @_abc_1.abstractmethod
+    def MoveFaces(
+        self,
+        request: _matcher_pb2.MoveFacesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_matcher_pb2.MoveFacesResponse, _abc.Awaitable[_matcher_pb2.MoveFacesResponse]]:
+        """MoveFaces moves faces to the person whose they are, who is added when new:
+        all of them or none. Persons who have no face left stay, without faces.
+        Safe to retry.
+        """
+
+    @_abc_1.abstractmethod
     def MergePersons(
         self,
         request: _matcher_pb2.MergePersonsRequest,
@@ -343,7 +412,9 @@ class MatcherServiceServicer(metaclass=_abc_1.ABCMeta):
         """MergePersons moves all faces of one person to another and erases the first,
         for a human enrolled under two ids. A second call answers PERSON_NOT_FOUND,
         naming source_person_id. Where the target would have more faces than a
-        person may have, the answer is PERSON_FULL.
+        person may have, the answer is PERSON_FULL. MoveFaces with the answer's
+        moved_face_ids takes a merge back, but for the source's display_name, audit
+        events and times, which are erased.
         """
 
     @_abc_1.abstractmethod
@@ -367,6 +438,16 @@ class MatcherServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_matcher_pb2.DeletePersonResponse, _abc.Awaitable[_matcher_pb2.DeletePersonResponse]]:
         """DeletePerson erases a person and every face of theirs. Deleting a person
         that does not exist is OK, with counts of 0. Safe to retry.
+        """
+
+    @_abc_1.abstractmethod
+    def BatchDeletePersons(
+        self,
+        request: _matcher_pb2.BatchDeletePersonsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_matcher_pb2.BatchDeletePersonsResponse, _abc.Awaitable[_matcher_pb2.BatchDeletePersonsResponse]]:
+        """BatchDeletePersons erases several persons with every face of theirs: all of
+        them or none. Persons who do not exist are counted as 0. Safe to retry.
         """
 
     @_abc_1.abstractmethod

@@ -23,6 +23,7 @@ from matcher_service.domain.faces import (
 
 T = TypeVar("T")
 U = TypeVar("U")
+Receipt = TypeVar("Receipt", pb.DeletePersonResponse, pb.BatchDeletePersonsResponse)
 MODES = {
     SearchMode.EXACT: pb.SEARCH_MODE_EXACT,
     SearchMode.INDEX: pb.SEARCH_MODE_INDEX,
@@ -104,6 +105,15 @@ def identified_message(answer: Identification) -> pb.IdentifiedFace:
         quality=quality_message(answer.quality),
         matched_persons=answer.matched_persons,
     )
+
+
+def receipt(message: Receipt, erasure: Erasure) -> Receipt:
+    """Write the receipt of an erasure of persons into a new message."""
+    message.persons_deleted = erasure.persons
+    message.faces_deleted = erasure.faces
+    message.erasure_id = str(erasure.erasure_id or "")
+    message.delete_time.FromDatetime(erasure.delete_time)
+    return message
 
 
 def erasure_message(erasure: Erasure) -> erasure_pb2.GetErasureResponse:

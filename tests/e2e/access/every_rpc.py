@@ -23,6 +23,8 @@ IDS = {
     "erasure_id",
     "calibration_id",
     "nearest_face_id",
+    "moved_face_ids",
+    "target_person_tag",
     "face_id_a",
     "face_id_b",
     "next_page_token",
@@ -177,9 +179,15 @@ class Recorder:
         await self.ask("MergePersons", merge)
         listed = await self._as_admin("ListFaces", pb.ListFacesRequest(person_id=second))
         face_id = listed.faces[0].face_id
+        move = pb.MoveFacesRequest(face_ids=[face_id], target_person_id=second)
+        await self.ask("MoveFaces", move)
+        await self.ask("BatchGetPersons", pb.BatchGetPersonsRequest(person_ids=[second]))
+        rename = pb.RenamePersonRequest(person_id=first, new_person_id=second)
+        await self.ask("RenamePerson", rename)
         await self.ask("GetFace", pb.GetFaceRequest(face_id=face_id))
         await self.ask("UpdateFace", pb.UpdateFaceRequest(face_id=face_id, external_ref="renamed"))
         await self.ask("DeleteFace", pb.DeleteFaceRequest(face_id=str(uuid.UUID(int=1))))
+        await self.ask("BatchDeletePersons", pb.BatchDeletePersonsRequest(person_ids=[first]))
         erased = await self.ask("DeletePerson", pb.DeletePersonRequest(person_id=second))
         erasure_id = erased.erasure_id if erased else str(uuid.UUID(int=1))
         await self.ask("GetErasure", v1.GetErasureRequest(erasure_id=erasure_id))

@@ -17,10 +17,11 @@ DRAWN = "its faces were drawn without expired ones in the same measurement"
 
 REASONS = {
     "delete_expired": ERASES,
-    "delete_person": ERASES,
+    "delete_persons": ERASES,
     "lock_person_of_face": ERASES,
     "delete_face": ERASES,
     "merge_persons": ERASES,
+    "move_faces": ERASES,
     "delete_excess": ERASES,
     "lock_expired_persons": ERASES,
     "lock_persons_past_retention": ERASES,
