@@ -180,10 +180,10 @@ class Enroller:
                 "this request id was used for another enrollment: send a new one", field="request_id"
             )
         person = await self._repository.get_person(request.collection_id, request.person_id)
-        if person is None or not replay.person_exists:
+        if person is None or replay.renamed or not replay.person_exists:
             raise PersonNotFound(
-                "the person enrolled with this request id was erased or merged since, and repeating the "
-                "request does not restore them: send a new request id to enroll them again",
+                "the person enrolled with this request id was erased, merged or renamed since, and repeating "
+                "the request does not restore them: send a new request id to enroll them again",
                 field="request_id",
             )
         faces = [

@@ -66,7 +66,13 @@ async def preview(
         columns = ("face_ids", "already_enrolled", "fingerprints", "external_refs", "face_times")
         rows = zip(*(row[name] for name in columns), map(expire_time_of, row["expire_times"]), strict=True)
         faces = [ReplayedFace(*values) for values in rows]
-        replay = Replay(bool(row["same_content"]), row["person_exists"], row["person_created"], faces)
+        replay = Replay(
+            bool(row["same_content"]),
+            row["person_exists"],
+            bool(row["renamed"]),
+            row["person_created"],
+            faces,
+        )
     policy = Policy(
         row["duplicate_policy"],
         row["duplicate_threshold"],

@@ -23,11 +23,13 @@ class ReplayedFace:
 class Replay:
     """The earlier answer to a request id; `person_exists` is False if its person was erased.
 
-    `same_content` is whether both requests have the same content; False for an erased person.
+    `same_content` is whether both requests have the same content; False for an erased person. `renamed` is
+    whether the person has another id than this request's.
     """
 
     same_content: bool
     person_exists: bool
+    renamed: bool
     person_created: bool
     faces: list[ReplayedFace]
 

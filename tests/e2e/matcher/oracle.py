@@ -48,6 +48,18 @@ class Tenant:
         """How many faces there are."""
         return sum(map(len, self.people.values()))
 
+    def named(self, life: int) -> str | None:
+        """Who has that life, by the name they have now."""
+        return next((person for person, of in self.lives.items() if of == life), None)
+
+    def move(self, giver: str, target: str, face_ids: list[str]) -> None:
+        """Give faces to somebody; of copies the target's own stay."""
+        held = self.people[giver]
+        for face, face_id in list(held.items()):
+            if face_id in face_ids:
+                del held[face]
+                self.people[target].setdefault(face, face_id)
+
     def merge(self, source: str, target: str) -> int:
         """Give the source's faces to the target; how many the target did not have."""
         given = self.people.pop(source)

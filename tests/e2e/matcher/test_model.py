@@ -57,12 +57,13 @@ class CollectionsMachine(MatcherMachine):
         tenant = self.tenants.get(name)
         if tenant and request_id in tenant.requests:
             before, content, life, answered = tenant.requests[request_id]
-            if (
-                tenant.lives.get(before) != life
-            ):  # whose request it was, and with what content, is no longer known
+            now = tenant.named(life)
+            if now is None:  # whose request it was, and with what content, is no longer known
                 self._refused(name, "Enroll", request, Reason.PERSON_NOT_FOUND, "request_id")
             elif (before, content) != (person, tuple(chosen)):
                 self._refused(name, "Enroll", request, Reason.REQUEST_ID_REUSED, "request_id")
+            elif now != before:
+                self._refused(name, "Enroll", request, Reason.PERSON_NOT_FOUND, "request_id")
             else:
                 answer = self._call(name, "Enroll", request)
                 assert [face.face.face_id for face in answer.faces] == answered
@@ -103,6 +104,36 @@ class CollectionsMachine(MatcherMachine):
         if answer := self._call(name, "MergePersons", request):
             assert answer.faces_moved == tenant.merge(gone, kept)
             assert answer.person.face_count == len(tenant.people[kept])
+
+    @rule(name=tenants, giver=people, taker=people, chosen=st.lists(faces, min_size=1, max_size=3))
+    def move_faces(self, name: str, giver: str, taker: str, chosen: list[int]) -> None:
+        tenant = self.tenants.get(name, Tenant())
+        given = {face: tenant.people.get(giver, {}).get(face) for face in chosen}
+        face_ids = [face_id for face_id in given.values() if face_id is not None]
+        if not face_ids:
+            return
+        answer = self._call(name, "MoveFaces", pb.MoveFacesRequest(face_ids=face_ids, target_person_id=taker))
+        assert answer.person_created is (taker not in tenant.people)
+        if answer.person_created:
+            tenant.people[taker], tenant.lives[taker] = {}, next(self.births)
+        new = [face for face in given if given[face] and face not in tenant.people[taker]]
+        assert answer.faces_moved == len(new)
+        assert answer.copies_deleted == (0 if giver == taker else len(face_ids) - len(new))
+        tenant.move(giver, taker, face_ids)
+        assert answer.person.face_count == len(tenant.people[taker])
+
+    @rule(name=tenants, person=people, new=people)
+    def rename(self, name: str, person: str, new: str) -> None:
+        request = pb.RenamePersonRequest(person_id=person, new_person_id=new)
+        tenant = self.tenants.get(name)
+        if person == new:
+            self._refused(name, "RenamePerson", request, Reason.OPTION_INVALID, "new_person_id")
+        elif tenant and new in tenant.people:
+            self._refused(name, "RenamePerson", request, Reason.PERSON_EXISTS, "new_person_id")
+        elif tenant and person not in tenant.people:
+            self._refused(name, "RenamePerson", request, Reason.PERSON_NOT_FOUND, "person_id")
+        elif self._call(name, "RenamePerson", request) and tenant:
+            tenant.people[new], tenant.lives[new] = tenant.people.pop(person), tenant.lives.pop(person)
 
     @rule(name=tenants, person=people)
     def delete_person(self, name: str, person: str) -> None:

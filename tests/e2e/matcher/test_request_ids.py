@@ -68,7 +68,7 @@ async def test_a_replay_does_not_bring_an_erased_person_back(
     request = enroll("ann", encoding(FIRST), request_id="r1")
     await matcher.stub.Enroll(request)
     await matcher.stub.DeletePerson(pb.DeletePersonRequest(person_id="ann"))
-    with refused(Reason.PERSON_NOT_FOUND, "request_id", message="erased or merged since"):
+    with refused(Reason.PERSON_NOT_FOUND, "request_id", message="erased, merged or renamed since"):
         await matcher.stub.Enroll(request)
     # Their key is gone, so nobody can tell whether another content is meant.
     for name, face in (("ann", SECOND), ("ben", FIRST)):
@@ -76,7 +76,7 @@ async def test_a_replay_does_not_bring_an_erased_person_back(
             await matcher.stub.Enroll(enroll(name, encoding(face), request_id="r1"))
     assert await stored_faces(database_url) == 0
     await matcher.stub.Enroll(enroll("ann", encoding(FIRST), request_id="r2"))
-    with refused(Reason.PERSON_NOT_FOUND, "request_id", message="erased or merged since"):
+    with refused(Reason.PERSON_NOT_FOUND, "request_id", message="erased, merged or renamed since"):
         await matcher.stub.Enroll(request)
 
 
