@@ -25,14 +25,14 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$facerec/matcher/v1/consistency.proto\x12\x12\x66\x61\x63\x65rec.matcher.v1\x1a\x1egoogle/protobuf/duration.proto\"C\n\x0fReadConsistency\x12\x30\n\rmax_staleness\x18\x01 \x01(\x0b\x32\x19.google.protobuf.DurationB\x16\n\x12\x66\x61\x63\x65rec.matcher.v1P\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$facerec/matcher/v1/consistency.proto\x12\x12\x66\x61\x63\x65rec.matcher.v1\x1a\x1egoogle/protobuf/duration.proto\"C\n\x0fReadConsistency\x12\x30\n\rmax_staleness\x18\x01 \x01(\x0b\x32\x19.google.protobuf.DurationB]\n\x12\x66\x61\x63\x65rec.matcher.v1P\x01Z0facerec.internal/go/facerec/matcher/v1;matcherv1\xaa\x02\x12\x46\x61\x63\x65rec.Matcher.V1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'facerec.matcher.v1.consistency_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
-  _globals['DESCRIPTOR']._serialized_options = b'\n\022facerec.matcher.v1P\001'
+  _globals['DESCRIPTOR']._serialized_options = b'\n\022facerec.matcher.v1P\001Z0facerec.internal/go/facerec/matcher/v1;matcherv1\252\002\022Facerec.Matcher.V1'
   _globals['_READCONSISTENCY']._serialized_start=92
   _globals['_READCONSISTENCY']._serialized_end=159
 # @@protoc_insertion_point(module_scope)
