@@ -7,7 +7,7 @@ TEST_WORKERS ?= 4
 # Most modules of the packages are never imported: Python compiles the others when they are.
 INSTALL := $(PIP) install --no-compile --require-hashes --no-deps --no-build-isolation
 
-.PHONY: help install up demo test bench-matcher bench-large soak-matcher bench-encoder soak-encoder bench-import bench-reading soak-import soak-sketches soak-erasing soak-service soak-hostile bench-calibration bench-looks lint alert-rules check-alerts check-bounds check-deploy stubs schema settings-docs lock soak-standbys soak-rollouts check-cluster check-pgbouncer clean
+.PHONY: help install up demo test bench-matcher bench-large soak-matcher bench-encoder soak-encoder bench-import bench-reading soak-import soak-sketches soak-erasing soak-service soak-hostile bench-calibration bench-looks lint alert-rules check-alerts check-bounds check-deploy stubs schema settings-docs lock soak-standbys soak-rollouts check-cluster check-pgbouncer check-gpu-libraries gpu-check clean
 
 help: ## Show the targets.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -61,6 +61,15 @@ check-cluster: $(VENV)/.dev ## Apply every overlay to the cluster of KUBECONFIG=
 	@test -n "$(KUBECONFIG)" || { echo "name the cluster: make check-cluster KUBECONFIG=FILE" >&2; exit 2; }
 	@command -v kubectl >/dev/null || { echo "kubectl is needed, of a version near the cluster's" >&2; exit 1; }
 	@$(BIN)/python -m tests.cluster --kubeconfig "$(KUBECONFIG)" $(if $(ENCODER_IMAGE),--facerec-encoder $(ENCODER_IMAGE)) $(if $(GPU_IMAGE),--facerec-encoder-gpu $(GPU_IMAGE)) $(if $(MATCHER_IMAGE),--facerec-matcher $(MATCHER_IMAGE)) $(OVERLAYS)
+
+$(VENV)/gpu/.done: $(VENV)/.build requirements/gpu.lock
+	$(PYTHON) -m venv $(VENV)/gpu
+	$(VENV)/gpu/bin/python -m pip --disable-pip-version-check -q install --no-compile --require-hashes --no-deps -r requirements/build.lock
+	$(VENV)/gpu/bin/python -m pip --disable-pip-version-check -q install --no-compile --require-hashes --no-deps --no-build-isolation -r requirements/gpu.lock
+	@touch $@
+
+check-gpu-libraries: $(VENV)/.dev $(VENV)/gpu/.done ## Install the extra gpu apart (2.3 GB) and check that it lacks no library of NVIDIA but the driver's; needs no GPU.
+	@GPU_PYTHON=$(abspath $(VENV)/gpu/bin/python) $(BIN)/python -m pytest -q -n 0 -m gpu tests/unit/encoder
 
 alert-rules: ## Write the prod overlay's PrometheusRule from deploy/monitoring/rules.yaml.
 	@scripts/alert_rules.sh > deploy/kubernetes/overlays/own-postgres/alerts.yaml

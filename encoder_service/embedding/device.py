@@ -11,6 +11,7 @@ import numpy.typing as npt
 import structlog
 
 from encoder_service.domain.errors import DeviceMissing
+from encoder_service.embedding import cuda
 from encoder_service.embedding.runtime import onnxruntime
 
 CPU: Final = "CPUExecutionProvider"
@@ -63,10 +64,14 @@ class Device:
 
     def open(self, model: bytes) -> "Session":
         """Load an ONNX model. Raises DeviceMissing where the GPU can't load it."""
+        if self.on_gpu and (missing := cuda.load_libraries()):
+            raise DeviceMissing(f"ONNX Runtime's CUDA provider can't be used: {missing}")
         session = onnxruntime.InferenceSession(model, self._options(), providers=self._providers())
         session.disable_fallback()
         if session.get_providers()[0] != self.name:  # ONNX Runtime silently falls back to the CPU
-            raise DeviceMissing("ONNX Runtime could not load its CUDA provider: is there a GPU and a driver?")
+            raise DeviceMissing(
+                "ONNX Runtime could not load its CUDA provider: is there a GPU that it supports?"
+            )
         return Session(session)
 
     def _options(self) -> onnxruntime.SessionOptions:
