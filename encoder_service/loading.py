@@ -75,6 +75,7 @@ def build(settings: EncoderSettings, watchdog: Watchdog) -> Encoder:
         max_batch=max_batch,
         capacity=max_batch * settings.max_images,
         name="network",
+        threads=used.tuning.in_flight,
     )
     score = metrics.measured("detection", watchdog.watched("detection_batch", cnn.score))
     # On a CPU a large picture takes seconds, so small ones have a queue of their own. A GPU runs both in one.
@@ -84,6 +85,7 @@ def build(settings: EncoderSettings, watchdog: Watchdog) -> Encoder:
             max_batch=cnn.max_batch,
             capacity=max(2 * settings.threads, cnn.max_batch),
             name="detector",
+            threads=used.tuning.in_flight,
         )
         for _ in range(1 if used.on_gpu else 2)
     ]

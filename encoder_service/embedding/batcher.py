@@ -19,14 +19,21 @@ Result = TypeVar("Result")
 
 
 class Batcher(Generic[Item, Result]):
-    """Runs items in batches of at most `max_batch` on its own thread; at most `capacity` items wait.
+    """Runs items in batches of at most `max_batch` on its own threads; at most `capacity` items wait.
 
     `run` gets the items of a batch and returns as many results in the same order. When it raises, each item
-    of the batch is run again alone, so that only the bad one fails.
+    of the batch is run again alone, so that only the bad one fails. With more than one of `threads` as many
+    batches run at once.
     """
 
     def __init__(
-        self, run: Callable[[Sequence[Item]], Sequence[Result]], *, max_batch: int, capacity: int, name: str
+        self,
+        run: Callable[[Sequence[Item]], Sequence[Result]],
+        *,
+        max_batch: int,
+        capacity: int,
+        name: str,
+        threads: int = 1,
     ) -> None:
         if not 1 <= max_batch <= capacity:
             raise ValueError(f"max_batch {max_batch} must lie between 1 and the capacity {capacity}")
@@ -37,8 +44,9 @@ class Batcher(Generic[Item, Result]):
         self._changed = threading.Condition()
         self._closed = False
         self._batch_seconds = 0.0
-        self._thread = threading.Thread(target=self._work, name=name, daemon=True)
-        self._thread.start()
+        self._threads = [threading.Thread(target=self._work, name=name, daemon=True) for _ in range(threads)]
+        for thread in self._threads:
+            thread.start()
 
     @property
     def max_batch(self) -> int:
@@ -79,9 +87,11 @@ class Batcher(Generic[Item, Result]):
         """
         with self._changed:
             self._closed = True
-            self._changed.notify()
-        self._thread.join(wait_seconds)
-        return not self._thread.is_alive()
+            self._changed.notify_all()
+        deadline = None if wait_seconds is None else time.monotonic() + wait_seconds
+        for thread in self._threads:
+            thread.join(None if deadline is None else max(0.0, deadline - time.monotonic()))
+        return not any(thread.is_alive() for thread in self._threads)
 
     def _work(self) -> None:
         while batch := self._next_batch():
@@ -102,6 +112,8 @@ class Batcher(Generic[Item, Result]):
                     item, future = self._waiting.take()
                     if future.set_running_or_notify_cancel():
                         batch.append((item, future))
+            if self._waiting:
+                self._changed.notify()  # for another thread, if one is idle
         return batch
 
     def _answer(self, batch: list[tuple[Item, Future[Result]]]) -> None:

@@ -1,24 +1,24 @@
 """The device that runs the networks: ONNX Runtime on the CPU or on a GPU."""
 
+import contextlib
 import dataclasses
 import enum
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Final, NoReturn
 
-import numpy as np
-import numpy.typing as npt
 import structlog
 
 from encoder_service.domain.errors import DeviceMissing
 from encoder_service.embedding import cuda
 from encoder_service.embedding.runtime import onnxruntime
+from encoder_service.embedding.session import HostBuffer, Session
 
 CPU: Final = "CPUExecutionProvider"
 CUDA: Final = "CUDAExecutionProvider"
 FAILED_STATUS: Final = 70  # EX_SOFTWARE of sysexits.h
 
-_OUT_OF_MEMORY: Final = ("allocate memory", "out of memory", "bad_alloc", "bfcarena")
+_OUT_OF_MEMORY: Final = ("allocate memory", "out of memory", "bad_alloc", "bfcarena", "memoryallocation")
 _LOST: Final = ("cuda", "cudnn", "cublas")
 
 log = structlog.get_logger("encoder_service")
@@ -41,6 +41,25 @@ class Precision(enum.StrEnum):
 
 
 @dataclasses.dataclass(frozen=True)
+class Tuning:
+    """How a GPU runs a network. No setting: measurements choose the defaults (`scripts/gpu_check`).
+
+    `in_flight` batches are under way at once, so that one is copied while another is computed.
+    `prefer_nhwc` keeps channels last in memory. `max_workspace` lets cuDNN choose convolutions that take
+    more memory. `cuda_graph` launches all kernels of a run together; such runs may not overlap.
+    """
+
+    in_flight: int = 2
+    prefer_nhwc: bool = False
+    max_workspace: bool = True
+    cuda_graph: bool = False
+
+    def __post_init__(self) -> None:
+        if self.cuda_graph and self.in_flight > 1:
+            raise ValueError("runs with CUDA graphs may not overlap; in_flight must be 1")
+
+
+@dataclasses.dataclass(frozen=True)
 class Device:
     """Where networks run and in which shapes.
 
@@ -56,6 +75,7 @@ class Device:
     batch_sizes: tuple[int, ...] = ()
     image_sizes: tuple[tuple[int, int], ...] = ()
     fallback_reason: str = ""
+    tuning: Tuning = Tuning(in_flight=1)
 
     @property
     def on_gpu(self) -> bool:
@@ -72,7 +92,13 @@ class Device:
             raise DeviceMissing(
                 "ONNX Runtime could not load its CUDA provider: is there a GPU that it supports?"
             )
-        return Session(session)
+        return Session(
+            session,
+            buffer=cuda.CudaBuffer if self.on_gpu else HostBuffer,
+            in_flight=self.tuning.in_flight,
+            guard=ending_on_failure,
+            graphs=self.tuning.cuda_graph,
+        )
 
     def _options(self) -> onnxruntime.SessionOptions:
         options = onnxruntime.SessionOptions()
@@ -90,27 +116,11 @@ class Device:
             "gpu_mem_limit": self.memory_bytes,
             "arena_extend_strategy": "kSameAsRequested",
             "cudnn_conv_algo_search": "EXHAUSTIVE",
+            "cudnn_conv_use_max_workspace": int(self.tuning.max_workspace),
+            "prefer_nhwc": int(self.tuning.prefer_nhwc),
+            "enable_cuda_graph": int(self.tuning.cuda_graph),
         }
         return [(CUDA, settings)]
-
-
-class Session:
-    """A loaded network. Threads may share it; it runs without the GIL."""
-
-    def __init__(self, session: onnxruntime.InferenceSession) -> None:
-        self._session = session
-        self.inputs: Final = tuple(each.name for each in session.get_inputs())
-
-    def run(self, feeds: Mapping[str, npt.NDArray[Any]]) -> npt.NDArray[np.float32]:
-        """Run the network and return its one output. Ends the process where its device failed."""
-        try:
-            (output,) = self._session.run(None, dict(feeds))
-        except Exception as error:
-            if kind := failure_kind(error):
-                end_process(kind)
-            raise
-        result: npt.NDArray[np.float32] = output
-        return result
 
 
 def choose(
@@ -122,7 +132,7 @@ def choose(
     if provider is not Provider.CPU:
         if CUDA in onnxruntime.get_available_providers():
             sizes = tuple(batch_sizes), tuple(image_sizes)
-            return Device(CUDA, threads, tf32, memory_bytes, *sizes)
+            return Device(CUDA, threads, tf32, memory_bytes, *sizes, tuning=Tuning())
         fallback_reason = "the installed ONNX Runtime has no CUDA provider; install the extra `gpu`"
         if provider is Provider.CUDA:
             raise DeviceMissing(fallback_reason)
@@ -148,6 +158,17 @@ def failure_kind(error: BaseException) -> str:
     if isinstance(error, MemoryError) or any(word in text for word in _OUT_OF_MEMORY):
         return "out_of_memory"
     return "device_lost" if any(word in text for word in _LOST) else ""
+
+
+@contextlib.contextmanager
+def ending_on_failure() -> Iterator[None]:
+    """End the process where the block fails because its device did; other errors pass."""
+    try:
+        yield
+    except Exception as error:
+        if kind := failure_kind(error):
+            end_process(kind)
+        raise
 
 
 def end_process(failure: str) -> NoReturn:

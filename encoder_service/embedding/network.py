@@ -1,6 +1,6 @@
 """dlib's ResNet in ONNX Runtime: face chips in, encodings out."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -11,37 +11,59 @@ from encoder_service.embedding.device import Device, Precision
 from encoder_service.embedding.dlib_weights import cache, files, resnet
 
 CHIP_PIXELS: Final = 150
+ENCODING_VALUES: Final = 128
+
+_MAX_BATCH: Final = 32
+_INPUT: Final = "chips"  # as in dlib_weights/graph.py, which imports onnx
+_OUTPUT: Final = "encodings"
 
 Chips = npt.NDArray[np.uint8]
 Encodings = npt.NDArray[np.float32]
 
 
 class EmbeddingNetwork:
-    """dlib's embedding network, loaded. Threads may share it; it runs without the GIL."""
+    """dlib's embedding network, loaded. Threads may share it; it runs without the GIL.
+
+    It runs in the batch sizes of the device, or in any size up to 32 where the device fixes none.
+    """
 
     def __init__(self, model: bytes, device: Device) -> None:
-        self._session = device.open(model)
-        self._batch_sizes = device.batch_sizes
+        self._fixed_sizes = device.batch_sizes
+        self._sizes = sorted(device.batch_sizes or range(1, _MAX_BATCH + 1))
+        self._session = device.open(model).bind(_shapes(self._sizes[-1]))
 
     def warm_up(self) -> None:
         """Run every fixed batch size."""
-        for size in self._batch_sizes:
-            self.embed(np.zeros((size, CHIP_PIXELS, CHIP_PIXELS, 3), dtype=np.uint8))
+        for size in self._fixed_sizes:
+            self._session.warm_up(_shapes(size))
 
-    def embed(self, chips: Chips) -> Encodings:
-        """Encode face chips, uint8 RGB (n, 150, 150, 3), as float32 (n, 128); n >= 1.
+    def embed(self, chips: Sequence[Chips] | Chips) -> Encodings:
+        """Encode face chips, each uint8 RGB (150, 150, 3), as float32 (n, 128); n >= 1.
 
-        Where batch sizes are fixed, the batch is padded to the next size.
+        More than the largest batch are run in several; a batch is padded to the next size.
         """
-        count = len(chips)
-        size = next((size for size in self._batch_sizes if size >= count), count)
-        if size > count:
-            chips = np.concatenate([chips, np.zeros((size - count, *chips.shape[1:]), dtype=np.uint8)])
-        return self._session.run({self._session.inputs[0]: chips})[:count]
+        largest = self._sizes[-1]
+        batches = [chips[begin : begin + largest] for begin in range(0, len(chips), largest)]
+        return np.concatenate([self._run(batch) for batch in batches])
 
     def embed_all(self, chips: Sequence[Chips]) -> Sequence[Encodings]:
         """Encode single chips (150, 150, 3) as one batch; each result is (128,)."""
-        return list(self.embed(np.stack(chips)))
+        return list(self.embed(chips))
+
+    def _run(self, chips: Sequence[Chips] | Chips) -> Encodings:
+        count = len(chips)
+        size = next(size for size in self._sizes if size >= count)
+
+        def fill(inputs: Mapping[str, Chips]) -> None:
+            np.stack(
+                list(chips), out=inputs[_INPUT][:count]
+            )  # what follows is of an earlier batch, and not read
+
+        return self._session.run(_shapes(size), fill)[:count]
+
+
+def _shapes(size: int) -> dict[str, tuple[int, ...]]:
+    return {_INPUT: (size, CHIP_PIXELS, CHIP_PIXELS, 3), _OUTPUT: (size, ENCODING_VALUES)}
 
 
 def load(

@@ -141,6 +141,19 @@ def test_a_single_face_is_in_the_next_batch_however_many_faces_others_have() -> 
     batcher.close()
 
 
+def test_as_many_batches_run_at_once_as_there_are_threads() -> None:
+    both_run = threading.Barrier(2)
+
+    def run(items: Sequence[int]) -> Sequence[int]:
+        both_run.wait(LIMIT_SECONDS)
+        return items
+
+    batcher = Batcher(run, max_batch=2, capacity=10, name="test", threads=2)
+    futures = batcher.submit([1, 2, 3, 4])
+    assert [future.result(LIMIT_SECONDS) for future in futures] == [1, 2, 3, 4]
+    assert batcher.close(LIMIT_SECONDS)
+
+
 def test_a_closed_batcher_refuses_new_items() -> None:
     run = Doubling()
     run.gate.set()

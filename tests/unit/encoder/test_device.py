@@ -7,7 +7,7 @@ import pytest
 
 from encoder_service.domain.errors import DeviceMissing
 from encoder_service.embedding import device
-from encoder_service.embedding.device import CPU, CUDA, FAILED_STATUS, Device, Provider
+from encoder_service.embedding.device import CPU, CUDA, FAILED_STATUS, Device, Provider, Tuning
 from encoder_service.embedding.runtime import onnxruntime
 from encoder_service.settings import EncoderSettings
 from facerec.serving.server.errors import SettingsInvalid
@@ -58,6 +58,11 @@ def test_a_missing_gpu_is_reported_only_with_the_gpu_runtime(
     assert device.is_fallback(asked, runs) is fell_back
 
 
+def test_batches_with_cuda_graphs_never_overlap() -> None:
+    with pytest.raises(ValueError, match="in_flight"):
+        Tuning(in_flight=2, cuda_graph=True)
+
+
 def test_tf32_is_refused_without_a_gpu() -> None:
     with pytest.raises(SettingsInvalid, match="tf32"):
         load(EncoderSettings, ["--precision", "tf32"], prog="encoder")
@@ -70,6 +75,8 @@ def test_tf32_is_refused_without_a_gpu() -> None:
         ("Failed to allocate memory for requested buffer of size 9", "out_of_memory"),
         ("CUDA failure 719: unspecified launch failure", "device_lost"),
         ("CUDNN_STATUS_EXECUTION_FAILED", "device_lost"),
+        ("CUDA failure 2 in cudaMalloc: cudaErrorMemoryAllocation", "out_of_memory"),
+        ("CUDA failure 700 in cudaMemcpy: cudaErrorIllegalAddress", "device_lost"),
         ("Got invalid dimensions for input: chips", ""),
     ],
 )
@@ -84,7 +91,8 @@ from encoder_service.embedding import network as embedding
 from encoder_service.embedding.device import CPU, Device
 from encoder_service.embedding.dlib_weights import files
 from pathlib import Path
-network = embedding.load(files.read(files.find().resnet), Device(CPU, 1), cache_folder=Path(".cache/models"))
+device = Device(CPU, 1, batch_sizes=(1, 512))
+network = embedding.load(files.read(files.find().resnet), device, cache_folder=Path(".cache/models"))
 network.embed(np.zeros((1, 150, 150, 3), np.uint8))
 chips = np.zeros((512, 150, 150, 3), np.uint8)
 used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()

@@ -11,8 +11,9 @@ from PIL import Image
 from encoder_service.domain.errors import ModelDrift
 from encoder_service.embedding import golden
 from encoder_service.embedding import network as embedding
-from encoder_service.embedding.device import CPU, Device, Precision
-from encoder_service.embedding.dlib_weights import files, graph, resnet
+from encoder_service.embedding.batcher import Batcher
+from encoder_service.embedding.device import CPU, Device, Precision, Tuning
+from encoder_service.embedding.dlib_weights import cache, files, graph, resnet
 from encoder_service.embedding.network import EmbeddingNetwork
 
 WEIGHTS = files.find().resnet
@@ -91,6 +92,22 @@ def test_a_batch_padded_to_a_fixed_size_has_the_same_vectors(
     vectors = fixed.embed(chips)
     assert vectors.shape == (count, 128)
     assert np.abs(vectors - network.embed(chips)).max() <= 1e-6
+
+
+def test_batches_in_flight_in_bound_memory_have_the_vectors_of_a_plain_run_to_the_last_bit(
+    model_cache: Path,
+) -> None:
+    model = cache.fetch(model_cache, files.read(WEIGHTS), embedding.convert)
+    device = Device(CPU, 1, batch_sizes=(1, 2, 4), tuning=Tuning(in_flight=2))
+    bound = EmbeddingNetwork(model, device)
+    bound.warm_up()
+    chips = np.random.default_rng(3).integers(0, 256, (22, 150, 150, 3), dtype=np.uint8)
+    batcher = Batcher(bound.embed_all, max_batch=4, capacity=len(chips), name="test", threads=2)
+    futures = [future for chip in chips for future in batcher.submit([chip])]
+    vectors = np.stack([future.result() for future in futures])
+    batcher.close()
+    assert np.array_equal(vectors, device.open(model).run({"chips": chips}))
+    assert np.array_equal(vectors, bound.embed(chips))  # in several batches, the last one padded
 
 
 def test_half_precision_drifts_no_further_than_documented(

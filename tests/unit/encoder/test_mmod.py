@@ -18,7 +18,7 @@ from encoder_service.detection.mmod.network import DetectionNetwork
 from encoder_service.detection.mmod.pyramid import Pyramid
 from encoder_service.domain.faces import Detection
 from encoder_service.embedding.batcher import Batcher
-from encoder_service.embedding.device import CPU, Device
+from encoder_service.embedding.device import CPU, Device, Tuning
 from encoder_service.embedding.dlib_weights import files
 
 WEIGHTS = files.find().mmod
@@ -96,7 +96,7 @@ def test_fixed_shapes_and_batches_change_no_score(cnn: DetectionNetwork, photos:
     fixed = DetectionNetwork(
         network.convert(WEIGHTS.read_bytes()),
         details,
-        Device(CPU, 1, image_sizes=((300, 300), (420, 250)), batch_sizes=(2, 4)),
+        Device(CPU, 1, image_sizes=((300, 300), (420, 250)), batch_sizes=(2, 4), tuning=Tuning(in_flight=2)),
     )
     fixed.warm_up()
     built = [pyramid.build(photo, details.average, upsample=0) for photo in photos.values()]
@@ -104,6 +104,10 @@ def test_fixed_shapes_and_batches_change_no_score(cnn: DetectionNetwork, photos:
         assert own.shape == filled.shape
         assert np.abs(own - filled).max() <= 1e-5
         assert np.array_equal(own, cnn.score([one])[0])
+    with ThreadPoolExecutor(3) as threads:
+        at_once = list(threads.map(lambda one: fixed.score([one])[0], built))
+    for filled, again in zip(fixed.score(built), at_once, strict=True):
+        assert np.array_equal(filled, again)
 
 
 def test_threads_share_a_detector_whose_runs_are_batched(
