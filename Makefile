@@ -71,6 +71,9 @@ $(VENV)/gpu/.done: $(VENV)/.build requirements/gpu.lock
 check-gpu-libraries: $(VENV)/.dev $(VENV)/gpu/.done ## Install the extra gpu apart (2.3 GB) and check that it lacks no library of NVIDIA but the driver's; needs no GPU.
 	@GPU_PYTHON=$(abspath $(VENV)/gpu/bin/python) $(BIN)/python -m pytest -q -n 0 -m gpu tests/unit/encoder
 
+gpu-check: $(VENV)/gpu/.done ## Measure and break the encoder on this machine's GPU; ARGS="--provider cpu" for a rehearsal without one.
+	@PYTHON=$(VENV)/gpu/bin/python scripts/gpu_check $(ARGS)
+
 alert-rules: ## Write the prod overlay's PrometheusRule from deploy/monitoring/rules.yaml.
 	@scripts/alert_rules.sh > deploy/kubernetes/overlays/own-postgres/alerts.yaml
 

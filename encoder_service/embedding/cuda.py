@@ -71,9 +71,14 @@ class CudaBuffer:
         _call("cudaMemcpy", *addresses, ctypes.c_size_t(size), ctypes.c_int(direction))
 
 
+def runtime_name() -> str:
+    """The file name of CUDA's runtime library, of the version that ONNX Runtime was built for."""
+    return f"libcudart.so.{onnxruntime.cuda_version.partition('.')[0]}"
+
+
 @functools.cache
 def _runtime() -> ctypes.CDLL:
-    library = ctypes.CDLL(f"libcudart.so.{onnxruntime.cuda_version.partition('.')[0]}")
+    library = ctypes.CDLL(runtime_name())
     library.cudaGetErrorName.restype = ctypes.c_char_p
     return library
 

@@ -1,0 +1,1 @@
+"""The encoder on a GPU, measured and broken by one command: `scripts/gpu_check`."""
