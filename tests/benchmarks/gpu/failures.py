@@ -54,29 +54,24 @@ def out_of_memory(given: Effort) -> Row:
 
 def broken_memory() -> Row:
     """A process that serves as the service does loses the memory of its networks on the device."""
-    command = [sys.executable, "-m", __spec__.name, "break"]
+    command = [sys.executable, "-m", __spec__.name, "break", "cuda"]
     ended = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
     before, _, after = (ended.stdout + ended.stderr).partition("encoded before\n")
     failure = "device_lost" if "device_lost" in after else (before + after)[-200:]
     return _row("CUDA error", ended.returncode, failure, expected="device_lost")
 
 
-def encode_on_broken_memory() -> None:
+async def encode_on_broken_memory(provider: str) -> None:
     """Encode a picture, free what the networks have on the device, and encode again."""
-    flags = ["--provider", "cuda", "--model-cache-dir", str(engine.MODELS)]
-    settings = load(EncoderSettings, flags, prog="gpu_check")
-    encoder = loading.build(settings, Watchdog(0))
-    image = pictures.camera_photo()
-
-    async def encode() -> None:
-        await encoder.encode(image, EncodeOptions(detector=encoder.defaults.detector))
-
-    asyncio.run(encode())
+    flags = ["--provider", provider, "--model-cache-dir", str(engine.MODELS)]
+    encoder = loading.build(load(EncoderSettings, flags, prog="gpu_check"), Watchdog(0))
+    options = EncodeOptions(detector=encoder.defaults.detector)
+    await encoder.encode(pictures.camera_photo(), options)
     print("encoded before", flush=True)
-    runtime = ctypes.CDLL(cuda.runtime_name())
     for each in [found for found in gc.get_objects() if isinstance(found, cuda.CudaBuffer)]:
-        runtime.cudaFree(ctypes.c_void_p(each.address))
-    asyncio.run(encode())
+        ctypes.CDLL(cuda.runtime_name()).cudaFree(ctypes.c_void_p(each.address))
+    await encoder.encode(pictures.camera_photo(), options)
+    print("encoded after", flush=True)
 
 
 def run(given: Effort) -> Iterator[Row]:
@@ -105,7 +100,7 @@ def _row(what: str, status: int, failure: str, *, expected: str) -> Row:
 
 if __name__ == "__main__":
     if sys.argv[1] == "break":
-        encode_on_broken_memory()
+        asyncio.run(encode_on_broken_memory(sys.argv[2]))
     else:
         for row in run(effort.chosen(sys.argv[1])):
             row.report()
