@@ -98,10 +98,10 @@ def _cached() -> set[Path]:
     return {Path(path).parent for path in re.findall(r"=> (\S+)", listed)}
 
 
-def missing_packages(lock: Path, *, weights: Path | None, gpu: bool) -> list[str]:
-    """The packages of a lock that Python does not find; NVIDIA's may come from elsewhere."""
+def missing_packages(lock: Path, python_path: Sequence[str], *, weights: Path | None, gpu: bool) -> list[str]:
+    """The packages of a lock that are not on Python's path; NVIDIA's may come from elsewhere."""
     pinned = re.findall(r"^([\w.-]+)==([^ \\]+)(?: ; ([^\\\n]+))?", lock.read_text(), re.MULTILINE)
-    found = {_normal(each.name) for each in metadata.distributions()}
+    found = {_normal(each.name) for each in metadata.distributions(path=list(python_path))}
     left_out = {"onnxruntime-gpu"} if not gpu else set()
     return [
         f"{name} {version}"
@@ -116,7 +116,7 @@ def missing_packages(lock: Path, *, weights: Path | None, gpu: bool) -> list[str
 
 def missing(python_path: Sequence[str], *, weights: Path | None, gpu: bool, photos: Path) -> list[str]:
     """Everything that the check needs and does not find, named."""
-    lacking = missing_packages(ROOT / "requirements" / "gpu.lock", weights=weights, gpu=gpu)
+    lacking = missing_packages(ROOT / "requirements" / "gpu.lock", python_path, weights=weights, gpu=gpu)
     if weights and not (weights / "mmod_human_face_detector.dat").is_file():
         lacking.append(f"dlib's .dat files in {weights}")
     if not (photos / "obama.jpg").is_file():
@@ -127,9 +127,9 @@ def missing(python_path: Sequence[str], *, weights: Path | None, gpu: bool, phot
     return lacking
 
 
-def environment(site: Path | None, weights: Path | None, *, gpu: bool) -> dict[str, str]:
+def environment(site: Path, weights: Path | None, *, gpu: bool) -> dict[str, str]:
     """The environment in which the parts of the check run."""
-    added = [str(ROOT), *([str(site)] if site else [])]
+    added = [str(ROOT), str(site)]
     path = os.pathsep.join([*added, *filter(None, [os.environ.get("PYTHONPATH", "")])])
     changed = {"PYTHONPATH": path, "GRPC_VERBOSITY": "ERROR"}
     if weights:
@@ -141,5 +141,5 @@ def environment(site: Path | None, weights: Path | None, *, gpu: bool) -> dict[s
     return dict(os.environ) | changed
 
 
-def _normal(name: str) -> str:
-    return re.sub(r"[-_.]+", "-", name).lower()
+def _normal(name: str | None) -> str:
+    return re.sub(r"[-_.]+", "-", name or "").lower()

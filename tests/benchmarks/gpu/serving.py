@@ -1,5 +1,6 @@
 """Pictures a second over gRPC, from the service as operators run it."""
 
+import os
 import subprocess
 import sys
 import tempfile
@@ -72,18 +73,26 @@ def start(given: Effort, *flags: str) -> ServiceProcess:
     return ServiceProcess("encoder_service", *cache, "--provider", given.provider, *flags)
 
 
-def run(given: Effort) -> Iterator[Row]:
-    """One service, pictures of two sizes, and its end."""
+def serving_rows(given: Effort, threads: int) -> Iterator[Row]:
+    """A service with so many threads for images, pictures of two sizes, and its end."""
     begin = time.monotonic()
-    server = start(given)
+    server = start(given, "--threads", str(threads))
     try:
         server.event("serving")
-        yield Row("service", "seconds until it serves", f"{time.monotonic() - begin:.0f}")
+        took = time.monotonic() - begin
+        yield Row("service", f"{threads} threads, seconds until it serves", f"{took:.0f}")
         for name, image in (("640 x 480", pictures.camera_photo()), ("4000 x 3000", pictures.phone_photo())):
             yield served(given, server.address, name, image)
     finally:
         code = server.stop()
     yield Row("service", "exit status after SIGTERM", str(code), "ok" if code == 0 else "FAILED")
+
+
+def run(given: Effort) -> Iterator[Row]:
+    """As many threads as cores; on a GPU twice as many too, as a thread waits while its picture is scored."""
+    cores = len(os.sched_getaffinity(0))
+    for threads in (cores, 2 * cores) if given.on_gpu else (cores,):
+        yield from serving_rows(given, threads)
 
 
 if __name__ == "__main__":
