@@ -128,7 +128,8 @@ class EncoderSettings(QualitySettings):
     """Arithmetic of the encoding network: float32, tf32 (GPU) or fp16. All but float32 change the vectors."""
 
     gpu_memory_bytes: int = pydantic.Field(4 * 1024**3, ge=2**28)
-    """Most GPU memory that a network's arena takes, in bytes; there are two networks."""
+    """Most GPU memory that a network's arena takes, in bytes; there are three: for faces, and the CNN's for
+    pictures of fixed and of other sizes."""
 
     @pydantic.model_validator(mode="after")
     def _check_sizes(self) -> "EncoderSettings":

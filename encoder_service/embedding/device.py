@@ -63,9 +63,9 @@ class Tuning:
 class Device:
     """Where networks run and in which shapes.
 
-    With `batch_sizes` and `image_sizes` (width, height), networks run in these shapes only, as a GPU tunes
-    itself for each. `memory_bytes` limits a network's arena on a GPU. `fallback_reason` says why it is the
-    CPU where a GPU was preferred; "" otherwise.
+    With `batch_sizes` and `image_sizes` (width, height), networks run in these shapes where they hold what is
+    given, as a GPU tunes itself for each. `memory_bytes` limits each arena on a GPU. `fallback_reason` says
+    why it is the CPU where a GPU was preferred; "" otherwise.
     """
 
     name: str
@@ -82,11 +82,16 @@ class Device:
         """Whether it is a GPU."""
         return self.name == CUDA
 
-    def open(self, model: bytes) -> "Session":
-        """Load an ONNX model. Raises DeviceMissing where the GPU can't load it."""
+    def open(self, model: bytes, *, fixed_shapes: bool) -> Session:
+        """Load an ONNX model. With `fixed_shapes` a GPU takes long for the first run in each.
+
+        Raises DeviceMissing where the GPU can't load it.
+        """
         if self.on_gpu and (missing := cuda.load_libraries()):
             raise DeviceMissing(f"ONNX Runtime's CUDA provider can't be used: {missing}")
-        session = onnxruntime.InferenceSession(model, self._options(), providers=self._providers())
+        session = onnxruntime.InferenceSession(
+            model, self._options(), providers=self._providers(fixed_shapes)
+        )
         session.disable_fallback()
         if session.get_providers()[0] != self.name:  # ONNX Runtime silently falls back to the CPU
             raise DeviceMissing(
@@ -108,17 +113,18 @@ class Device:
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         return options
 
-    def _providers(self) -> list[Any]:
+    def _providers(self, fixed_shapes: bool) -> list[Any]:
         if not self.on_gpu:
             return [CPU]
         settings = {
             "use_tf32": int(self.tf32),
             "gpu_mem_limit": self.memory_bytes,
             "arena_extend_strategy": "kSameAsRequested",
-            "cudnn_conv_algo_search": "EXHAUSTIVE",
+            # The one times every algorithm of cuDNN for each new shape, the other asks it which will be fast.
+            "cudnn_conv_algo_search": "EXHAUSTIVE" if fixed_shapes else "HEURISTIC",
             "cudnn_conv_use_max_workspace": int(self.tuning.max_workspace),
             "prefer_nhwc": int(self.tuning.prefer_nhwc),
-            "enable_cuda_graph": int(self.tuning.cuda_graph),
+            "enable_cuda_graph": int(self.tuning.cuda_graph and fixed_shapes),
         }
         return [(CUDA, settings)]
 

@@ -30,7 +30,7 @@ class EmbeddingNetwork:
     def __init__(self, model: bytes, device: Device) -> None:
         self._fixed_sizes = device.batch_sizes
         self._sizes = sorted(device.batch_sizes or range(1, _MAX_BATCH + 1))
-        self._session = device.open(model).bind(_shapes(self._sizes[-1]))
+        self._session = device.open(model, fixed_shapes=True).bind(_shapes(self._sizes[-1]))
 
     def warm_up(self) -> None:
         """Run every fixed batch size."""

@@ -40,12 +40,12 @@ class DetectionNetwork:
         self.details: Final = details
         # On a CPU a batch takes as long as its canvases one by one, and their memory together.
         self.max_batch: Final = _MAX_BATCH if device.on_gpu else 1
-        self._session = device.open(model)
+        self._session = device.open(model, fixed_shapes=False)
         layouts = (tiling.lay_out(*size) for size in device.image_sizes)
         shapes = sorted(((each.height, each.width) for each in layouts), key=_area)
         self._sizes = {shape: _batch_sizes(shape, device.batch_sizes) for shape in shapes}
         if self._sizes:
-            self._bound = self._session.bind(self._largest())
+            self._bound = device.open(model, fixed_shapes=True).bind(self._largest())
 
     def warm_up(self) -> None:
         """Run every fixed shape in every batch size."""

@@ -120,7 +120,7 @@ def missing(python_path: Sequence[str], *, weights: Path | None, gpu: bool, phot
     if weights and not (weights / "mmod_human_face_detector.dat").is_file():
         lacking.append(f"dlib's .dat files in {weights}")
     if not (photos / "obama.jpg").is_file():
-        lacking.append(f"the sample photos in {photos}")
+        lacking.append(f"the sample photos in {photos}, which make demo downloads")
     if gpu:
         folders = library_folders(python_path)
         lacking += [f"{name} of NVIDIA" for name in LIBRARIES if name not in folders]

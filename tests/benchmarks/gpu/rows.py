@@ -28,6 +28,7 @@ class Row:
         return dataclasses.replace(self, verdict=verdict, note=f"goal {goal:,.0f}")
 
 
-def not_run(part: str, what: str, error: Exception) -> Row:
-    """The row of what a device can't do, which no promise says that it can."""
-    return Row(part, what, "not run", "missed", f"{type(error).__name__}: {error}"[:200])
+def not_run(part: str, what: str, error: Exception, *, promised: bool) -> Row:
+    """The row of what a device could not do."""
+    reason = f"{type(error).__name__}: {error}"[:200]
+    return Row(part, what, "not run", "FAILED" if promised else "missed", reason)
