@@ -131,13 +131,17 @@ class _Slot:
         self._bound: dict[tuple[tuple[int, ...], ...], _Binding] = {}
 
     def run(self, shapes: Shapes, fill: Callable[[Mapping[str, Array]], None]) -> Scalars:
-        key = tuple(shapes[name] for name in self._buffers)
-        if key not in self._bound:
-            self._bound[key] = _Binding(self._session, self._buffers, shapes, graph=len(self._bound) + 1)
-        bound = self._bound[key]
+        with self._session.guard():
+            bound = self._binding(shapes)
         fill(bound.inputs)
         with self._session.guard():
             return bound.run()
+
+    def _binding(self, shapes: Shapes) -> "_Binding":
+        key = tuple(shapes[name] for name in self._buffers)
+        if key not in self._bound:
+            self._bound[key] = _Binding(self._session, self._buffers, shapes, graph=len(self._bound) + 1)
+        return self._bound[key]
 
     def _type(self, name: str) -> Any:
         return self._session.inputs.get(name, np.float32)
