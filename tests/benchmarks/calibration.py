@@ -14,7 +14,6 @@ import sys
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import chi2
 
 from matcher_service.calibration import error_rates
 from matcher_service.calibration.error_rates import BIN, BINS, Impostors, Sample
@@ -40,6 +39,8 @@ class Coverage:
 
 def truth(threshold: float) -> tuple[float, float]:
     """FMR and FNMR at a threshold, from the distributions of the distances."""
+    from scipy.stats import chi2  # every worker that collects tests would import it
+
     pairs = [(a, b) for a in PHOTO_SCALES for b in PHOTO_SCALES]
     scales = [2 * PERSON_SCALE**2 + a**2 + b**2 for a, b in pairs]
     far = np.mean([chi2.cdf(threshold**2 / scale, DIMENSIONS) for scale in scales])

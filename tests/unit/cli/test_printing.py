@@ -7,7 +7,6 @@ import re
 import unicodedata
 from pathlib import Path
 
-import matplotlib
 import numpy as np
 import pytest
 import structlog
@@ -126,6 +125,8 @@ def test_a_label_shows_the_id_if_the_font_lacks_letters_of_the_name(name: str, t
 
 
 def test_a_given_font_draws_the_letters_it_has(tmp_path: Path) -> None:
+    import matplotlib  # every worker that collects tests would import it
+
     font = Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf"
     path = tmp_path / "out.png"
     drawn = annotated("Иван", path, person_id="p-17", font=font)

@@ -43,6 +43,15 @@ def _lying(good: Mapping[str, bytes]) -> bytes:
     return lying.replace(struct.pack("<I", len(zeros)), struct.pack("<I", len(good["encodings"])))
 
 
+def _members(count: int) -> bytes:
+    """An archive of that many empty members."""
+    with io.BytesIO() as out:
+        with zipfile.ZipFile(out, "w") as archive:
+            for number in range(count):
+                archive.writestr(str(number), b"")
+        return out.getvalue()
+
+
 def npzs() -> dict[str, Data]:
     """Archives of arrays."""
     name = npy((1,), "<U1", b"a\0\0\0")
@@ -51,10 +60,6 @@ def npzs() -> dict[str, Data]:
     encrypted = bytearray(stored)
     for sign, flags in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
         encrypted[encrypted.find(sign) + flags] |= 1
-    many = io.BytesIO()
-    with zipfile.ZipFile(many, "w") as archive:
-        for number in range(40_000):
-            archive.writestr(str(number), b"")
     with io.BytesIO() as out:
         np.savez(out, encodings=np.array([[None] * 128]), person_ids=np.array(["a"]))
         objects = out.getvalue()
@@ -81,7 +86,7 @@ def npzs() -> dict[str, Data]:
         "a checksum that is wrong": stored.replace(name, name[:-4] + b"b\0\0\0"),
         "encrypted": bytes(encrypted),
         "compressed by lzma": npz(good, zipfile.ZIP_LZMA),
-        "40,000 members": many.getvalue(),
+        "40,000 members": lambda: _members(40_000),
         "an array that is no archive": npy((1, 128), data=bytes(512)),
         "an end without an archive": b"PK\x05\x06" + b"\xff" * 18,
     }
