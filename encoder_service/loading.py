@@ -124,7 +124,9 @@ def _detectors(
         return cancellation.wait_for(scores)
 
     return {
-        DetectorName.HOG: HogDetector(max_pixels=settings.max_hog_pixels),
+        DetectorName.HOG: HogDetector(
+            max_pixels=settings.max_hog_pixels, cache_folder=settings.model_cache_dir
+        ),
         DetectorName.CNN: CnnDetector(cnn.details, score, max_pixels=settings.max_cnn_pixels, weight=weight),
     }
 

@@ -1,6 +1,6 @@
-"""A cache of converted networks on disk, keyed by the hash of the weights.
+"""A cache on disk of converted networks, keyed by the hash of the weights, and of dlib's unpacked detector.
 
-An entry is the SHA-256 of an ONNX file, 32 bytes, followed by the file. It is written to a temporary file and
+An entry is the SHA-256 of a file, 32 bytes, followed by the file. It is written to a temporary file and
 renamed, so that a reader sees a complete entry or none, and processes may race.
 """
 
@@ -40,23 +40,30 @@ def entry_path(folder: Path, weights: Weights, variant: str = "") -> Path:
 def fetch(folder: Path, weights: Weights, convert: Callable[[bytes], bytes], *, variant: str = "") -> bytes:
     """Return the ONNX file of these weights, from the cache or converted and then cached.
 
-    `variant` distinguishes the forms that weights can be converted to. A folder that can't be written, or in
-    which other users could replace root's networks, is not used: the networks are converted at each start,
-    and a warning is logged. Raises what `convert` raises.
+    `variant` distinguishes the forms that weights can be converted to. Raises what `convert` raises.
     """
+    return fetch_entry(entry_path(folder, weights, variant), lambda: convert(weights.data))
+
+
+def fetch_entry(path: Path, make: Callable[[], bytes]) -> bytes:
+    """Return the file of the entry at `path`, from the cache or made and then cached.
+
+    A folder that can't be written, or in which other users could replace root's files, is not used: the file
+    is made at each start, and a warning is logged. Raises what `make` raises.
+    """
+    folder = path.parent
     if reason := ownership.why_unsafe(folder):
         log.warning("model_cache_refused", folder=str(folder), error=reason)
-        return convert(weights.data)
-    path = entry_path(folder, weights, variant)
+        return make()
     cached = _read(path)
     if cached is not None:
         return cached
-    model = convert(weights.data)
+    made = make()
     try:
-        _write(path, model)
+        _write(path, made)
     except OSError as error:
         log.warning("model_cache_write_failed", folder=str(folder), error=error.strerror)
-    return model
+    return made
 
 
 def holds(folder: Path, weights: Weights, variant: str = "") -> bool:

@@ -60,7 +60,7 @@ def build(*, threads: int = 1, search_sizes: SearchSizes | None = None) -> Engin
     paths, device = files.find(), Device(CPU, threads)
     cnn = network.load(files.read(paths.mmod), device, cache_folder=MODELS)
     detector = CnnDetector(cnn.details, lambda built: cnn.score([built])[0], max_pixels=10**9)
-    hog = HogDetector(max_pixels=10**9)
+    hog = HogDetector(max_pixels=10**9, cache_folder=MODELS)
     scanner = Scanner(
         limits=ImageLimits(),
         detectors={DetectorName.HOG: hog, DetectorName.CNN: detector},

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from encoder_service.detection.detector import HogDetector
 from encoder_service.domain import scaling
 from encoder_service.domain.faces import BoundingBox
+from tests.benchmarks.encoder.engine import MODELS
 
 SIDES = st.integers(20, 9000)
 UPSAMPLE = st.integers(0, 2)
@@ -15,8 +16,7 @@ UPSAMPLE = st.integers(0, 2)
 
 @pytest.fixture(scope="module")
 def detector() -> HogDetector:
-    """One takes dlib half a second to make."""
-    return HogDetector(max_pixels=10**9)
+    return HogDetector(max_pixels=10**9, cache_folder=MODELS)
 
 
 @given(SIDES, SIDES, UPSAMPLE, st.integers(80, 2000))

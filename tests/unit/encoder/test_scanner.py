@@ -15,7 +15,7 @@ from encoder_service.domain.errors import ImageTooLarge, OptionInvalid
 from encoder_service.domain.faces import BoundingBox, Detection, DetectorName, EncodeOptions
 from encoder_service.pipeline.scanner import Scanner, SearchSizes
 from tests.benchmarks.encoder import accuracy, engine, pictures
-from tests.benchmarks.encoder.engine import DEFAULT, Engine
+from tests.benchmarks.encoder.engine import DEFAULT, MODELS, Engine
 
 SLOW = ("4000 pixels", "half size", "JPEG of quality 30", "turned by 10", "darkened")
 
@@ -126,7 +126,7 @@ def test_given_boxes_are_cut_from_pixels_dense_enough(built: Engine) -> None:
 def test_a_detector_gets_no_more_pixels_than_its_bound(
     built: Engine, options: EncodeOptions, field: str
 ) -> None:
-    detectors = {DetectorName.HOG: HogDetector(max_pixels=200_000)}
+    detectors = {DetectorName.HOG: HogDetector(max_pixels=200_000, cache_folder=MODELS)}
     bounded = Scanner.__new__(Scanner)
     bounded.__dict__.update(built.scanner.__dict__ | {"_detectors": detectors})
     bounded._search_sizes = SearchSizes(320, 480)
@@ -141,7 +141,7 @@ def test_a_picture_too_narrow_to_be_searched_is_refused_for_its_shape_and_no_opt
     with io.BytesIO() as out:
         Image.new("L", (2, 65_000)).save(out, "PNG")
         narrow = out.getvalue()
-    detectors = {DetectorName.HOG: HogDetector(max_pixels=10_000)}
+    detectors = {DetectorName.HOG: HogDetector(max_pixels=10_000, cache_folder=MODELS)}
     bounded = Scanner.__new__(Scanner)
     bounded.__dict__.update(built.scanner.__dict__ | {"_detectors": detectors})
     with pytest.raises(ImageTooLarge, match="crop it") as caught:
