@@ -9,6 +9,7 @@ from pydantic.fields import FieldInfo
 
 from encoder_service.settings import EncoderSettings
 from facerec.serving.server.settings import ServingSettings
+from facerec.serving.server.settings_help import describe
 from matcher_service.settings import MatcherSettings
 
 HEAD = """# Settings
@@ -31,6 +32,7 @@ def page() -> str:
 def section(title: str, module: str, settings: type[ServingSettings]) -> str:
     """One service's table."""
     prefix = settings.model_config.get("env_prefix", "")
+    describe(settings)
     rows = "".join(row(prefix, name, field) for name, field in settings.model_fields.items())
     return f"""
 ## {title}

@@ -29,7 +29,6 @@ class ServingSettings(BaseSettings):
     model_config = SettingsConfigDict(
         frozen=True,
         extra="forbid",
-        use_attribute_docstrings=True,
         cli_kebab_case=True,
         cli_avoid_json=True,
         cli_implicit_flags=True,
