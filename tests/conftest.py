@@ -11,6 +11,9 @@ import coverage
 import pytest
 import structlog
 
+from tests.fixtures import forked
+from tests.fixtures.process import ServiceProcess
+
 if "PYTEST_XDIST_WORKER" in os.environ:
     # Of what a test starts no lines are counted: a command takes longer to be counted than to run.
     os.environ.pop("COVERAGE_PROCESS_START", None)
@@ -18,6 +21,9 @@ if "PYTEST_XDIST_WORKER" in os.environ:
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # So a shell starts what runs in the background, and commands that are interrupted in a test inherit it.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# Measurements outside of pytest run a service as operators do.
+ServiceProcess.start_by_default = staticmethod(forked.start)
 
 pytest_plugins = [
     "tests.fixtures.encoder",
