@@ -70,7 +70,7 @@ def run(faces: int) -> None:
     blocks = list(Dataset(faces // 2, photos=2, even=True).blocks())
     count = sum(len(block.people) for block in blocks)
     rows = []
-    with Stack.open() as stack, MatcherClient(stack.addresses[0]) as client:
+    with Stack.open(replicas=1) as stack, MatcherClient(stack.addresses[0]) as client:
         server = psutil.Process(stack.replicas[0]._server.process.pid)
         client.import_faces(iter([]), space=SPACE, import_id="warm")
         memory = [server.memory_info().rss]

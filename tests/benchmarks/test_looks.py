@@ -1,9 +1,12 @@
 """How often an index misses people with photos of two looks: a short form of the benchmark."""
 
+import asyncio
+from collections.abc import Callable
+
 import pytest
 
 from tests.benchmarks import looks
-from tests.fixtures.matcher import RunningMatcher
+from tests.fixtures.matcher import StartMatcher
 
 
 @pytest.fixture(scope="module")
@@ -11,11 +14,20 @@ def population() -> looks.Population:
     return looks.populate(3000, 50)
 
 
+@pytest.fixture(scope="module")
+def loaded_url(
+    make_database: Callable[[str], str], template_database: str, population: looks.Population
+) -> str:
+    """The URL of a database with the population and its index, which no test changes."""
+    url = make_database(template_database)
+    asyncio.run(looks.load(url, population))
+    return url
+
+
 async def test_no_index_result_misses_a_nearer_face(
-    matcher: RunningMatcher, database_url: str, population: looks.Population
+    start_matcher: StartMatcher, loaded_url: str, population: looks.Population
 ) -> None:
-    await looks.load(database_url, population)
-    outcomes = await looks.ask(matcher, population)
+    outcomes = await looks.ask(await start_matcher(loaded_url), population)
     assert [each.photos for each in outcomes] == list(looks.PHOTOS)
     # At most 0.002 of them may: of 1,000, more than 6 in one case of 200.
     assert sum(each.hidden for each in outcomes) <= 6
@@ -23,10 +35,9 @@ async def test_no_index_result_misses_a_nearer_face(
 
 
 async def test_maintain_measures_the_recall_that_numpy_finds(
-    database_url: str, population: looks.Population
+    loaded_url: str, population: looks.Population
 ) -> None:
-    await looks.load(database_url, population)
-    for each in await looks.measure(database_url, population, probes=1000):
+    for each in await looks.measure(loaded_url, population, probes=1000):
         low, high = each.measured.interval
         other_low, other_high = each.true.interval
         assert low <= other_high

@@ -8,14 +8,13 @@ import grpc.aio
 
 from facerec.local.postgres import EmbeddedPostgres
 from facerec.matcher.v1 import matcher_pb2_grpc
-from matcher_service.postgres import migrations
+from tests.fixtures.clusters import open_migrated
 from tests.fixtures.matcher import RunningMatcher, matcher_service
 
 
 async def start(folder: Path, **options: Any) -> tuple[EmbeddedPostgres, RunningMatcher, grpc.aio.Channel]:
     """Start both, migrated, the data in a folder of `folder`; `options` are the matcher's."""
-    opened = await asyncio.to_thread(lambda: EmbeddedPostgres.open(folder / "data"))
-    await migrations.migrate(opened.url())
+    opened = await asyncio.to_thread(open_migrated, folder / "data")
     service = matcher_service(opened.url(), **options)
     await service.start()
     await service.checked.wait()

@@ -22,10 +22,10 @@ from facerec.errors import FacerecError
 from facerec.local.postgres import EmbeddedPostgres
 from facerec.matcher.v1 import matcher_pb2 as pb
 from matcher_service import metrics, readiness
-from matcher_service.postgres import migrations
 from matcher_service.service import COLLECTIONS, MATCHER
 from tests.e2e.matcher.requests import SPACE, encoding, enroll, vectors
 from tests.e2e.matcher.transfers import LOCKED, connections
+from tests.fixtures.clusters import open_migrated
 from tests.fixtures.matcher import RunningMatcher, StartMatcher
 from tests.fixtures.waiting import LIMIT_SECONDS, until
 from tests.soak.service.proxy import FaultProxy, Mode
@@ -76,8 +76,7 @@ def own_postgres() -> Iterator[EmbeddedPostgres]:
     """A migrated Postgres that the test may kill or freeze."""
     with tempfile.TemporaryDirectory(prefix="facerec-test-", ignore_cleanup_errors=True) as folder:
         Path(folder).chmod(0o755)
-        with EmbeddedPostgres.open(Path(folder) / "data") as server:
-            asyncio.run(migrations.migrate(server.url()))
+        with open_migrated(Path(folder) / "data") as server:
             yield server
 
 

@@ -12,10 +12,9 @@ from pathlib import Path
 
 from facerec.client import AsyncMatcherClient, Security
 from facerec.errors import FacerecError, Reason
-from facerec.local.postgres import EmbeddedPostgres
-from matcher_service.postgres import migrations
 from tests.benchmarks.encoder import engine, pictures
 from tests.e2e.access.conftest import entry
+from tests.fixtures.clusters import open_migrated
 from tests.fixtures.encoder import EncoderProcess
 from tests.fixtures.matcher import MatcherProcess
 from tests.fixtures.waiting import wait_until
@@ -63,9 +62,7 @@ def _pair() -> Iterator[Pair]:
                 )
             )
         )
-        postgres = EmbeddedPostgres.open(folder / "data")
-        stack.callback(postgres.stop)
-        asyncio.run(migrations.migrate(postgres.url()))
+        postgres = stack.enter_context(open_migrated(folder / "data"))
         locked = ("--keys-file", str(keys))
         admin = ("--admin-address", "127.0.0.1:0")
         encoder = EncoderProcess("--threads", "1", *admin, *locked, cache=engine.MODELS)

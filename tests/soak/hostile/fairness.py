@@ -100,7 +100,7 @@ def _tenants(scan_apart_above_faces: int) -> Iterator[dict[str, Tenant]]:
         keys = Path(folder) / "keys.toml"
         keys.write_text(_entry("admin", '["admin"]') + "".join(_entry(name, ROLES) for name in TENANTS))
         flags = ("--keys-file", str(keys), "--scan-apart-above-faces", str(scan_apart_above_faces))
-        address = stack.enter_context(Stack.open(*flags)).addresses[0]
+        address = stack.enter_context(Stack.open(*flags, replicas=1)).addresses[0]
         with CollectionClient(address, security=Security(api_key="admin")) as admin:
             for name in TENANTS:
                 admin.create_collection(name)

@@ -22,9 +22,8 @@ import psutil
 
 from facerec.client import Encoding, MatcherClient, Security
 from facerec.encoder import v1 as encoder
-from facerec.local.postgres import EmbeddedPostgres
 from facerec.matcher import v1
-from matcher_service.postgres import migrations
+from tests.fixtures.clusters import open_migrated
 from tests.fixtures.matcher import MatcherProcess
 from tests.soak.hostile.report import CheckResult
 from tests.soak.hostile.senders import SENDERS, SERVICE, Sender, varint
@@ -201,8 +200,7 @@ def _matcher() -> Iterator[MatcherProcess]:
     keys = folder / "keys.toml"
     keys.write_text("\n".join(_entry(name, roles) for name, roles in KEYS.items()))
     try:
-        with EmbeddedPostgres.open(folder / "data") as postgres:
-            asyncio.run(migrations.migrate(postgres.url()))
+        with open_migrated(folder / "data") as postgres:
             process = MatcherProcess(postgres.url(), "--keys-file", str(keys), "--pool-min-size", "1", *FLAGS)
             try:
                 process.event("database_ready")

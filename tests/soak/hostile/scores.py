@@ -16,13 +16,12 @@ import grpc.aio
 import numpy as np
 
 import facerec.matcher.v1 as pb
-from facerec.local.postgres import EmbeddedPostgres
 from matcher_service.maintenance import runner
 from matcher_service.maintenance.runner import MaintenanceOptions
-from matcher_service.postgres import migrations
 from tests.benchmarks.vectors import Dataset
 from tests.e2e.access.conftest import entry
 from tests.fixtures import dataset
+from tests.fixtures.clusters import open_migrated
 from tests.fixtures.matcher import MatcherProcess
 from tests.fixtures.vector_encoder import picture, vector_encoder
 from tests.soak.hostile.attacker import Attacker
@@ -180,7 +179,6 @@ async def _attack(database_url: str, folder: Path, *, short: bool) -> list[Check
 @asynccontextmanager
 async def _running(database_url: str, folder: Path, people: int) -> AsyncIterator[Attacker]:
     """A matcher over an indexed collection of so many people, two faces each."""
-    await migrations.migrate(database_url)
     faces = Dataset(people, 2.0, even=True, seed=3).all()
     connection = await asyncpg.connect(database_url)
     await dataset.load(connection, faces)
@@ -208,7 +206,7 @@ def attack(*, short: bool) -> list[CheckResult]:
     folder = Path(tempfile.mkdtemp(prefix="facerec-soak-"))
     folder.chmod(0o755)  # under root Postgres runs as another user, which must enter it
     try:
-        with EmbeddedPostgres.open(folder / "data") as server:
+        with open_migrated(folder / "data") as server:
             return asyncio.run(_attack(server.url(), folder, short=short))
     finally:
         shutil.rmtree(folder, ignore_errors=True)

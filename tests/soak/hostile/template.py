@@ -1,6 +1,5 @@
 """A stored vector, by someone who has one that matches and is answered yes and no."""
 
-import asyncio
 import contextlib
 import functools
 import hashlib
@@ -16,12 +15,11 @@ import grpc
 import numpy as np
 
 from facerec.encoder.v1 import encoder_pb2
-from facerec.local.postgres import EmbeddedPostgres
 from facerec.matcher.v1 import matcher_pb2 as pb
 from facerec.matcher.v1 import matcher_pb2_grpc
 from facerec.serving.auth.permissions import TRIES_WITH_ENCODINGS
 from matcher_service.identification.failed_tries import MATCH_TRIES
-from matcher_service.postgres import migrations
+from tests.fixtures.clusters import open_migrated
 from tests.fixtures.dataset import SPACE
 from tests.fixtures.matcher import MatcherProcess
 from tests.soak.hostile.recovery import (
@@ -176,8 +174,7 @@ def _matchers(count: int, tries: int) -> Iterator[list[Any]]:
     keys.write_text("\n".join(_entry(name, more.format(tries=tries)) for name, more in KEYS.items()))
     try:
         with contextlib.ExitStack() as stack:
-            url = stack.enter_context(EmbeddedPostgres.open(folder / "data")).url()
-            asyncio.run(migrations.migrate(url))
+            url = stack.enter_context(open_migrated(folder / "data")).url()
             flags = ("--keys-file", str(keys), "--pool-min-size", "1", "--pool-max-size", "4")
             stubs = []
             for _ in range(count):

@@ -8,10 +8,10 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from facerec.cli.local.temporary import temporary_stack
 from facerec.client import CollectionClient, CollectionSettings, Encoding, MatcherClient, NewFace
 from facerec.printable import printable
 from tests.soak.hostile.report import CheckResult
+from tests.soak.matcher.stack import Stack
 
 SPACE = "dlib-resnet-v1/small/150x0.25"
 NAMES = (
@@ -31,7 +31,8 @@ TIMEOUT_SECONDS = 60
 def attack(*, short: bool) -> list[CheckResult]:
     """Store the names, run each command that shows them on a terminal, and look at what it is sent."""
     names, ids = (NAMES[:3], IDS[:1]) if short else (NAMES, IDS)
-    with temporary_stack() as (_, address):
+    with Stack.open(replicas=1) as stack:
+        (address,) = stack.addresses
         for person in ids:
             for number, name in enumerate(names):
                 _store(address, f"{person}{number}", name)

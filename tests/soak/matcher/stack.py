@@ -1,6 +1,5 @@
-"""Two matchers over one Postgres whose commits reach the disk; each of the three may be killed."""
+"""Matchers over one Postgres whose commits reach the disk; each of them may be killed."""
 
-import asyncio
 import contextlib
 import shutil
 import signal
@@ -12,8 +11,7 @@ from pathlib import Path
 import asyncpg
 import psutil
 
-from facerec.local.postgres import EmbeddedPostgres
-from matcher_service.postgres import migrations
+from tests.fixtures.clusters import open_migrated
 from tests.fixtures.process import ServiceProcess
 
 MATCHER = "matcher_service"
@@ -63,13 +61,12 @@ class Replica:
 class Stack:
     """What is soaked. Open, kill and start it from the main thread: Postgres ends with its parent."""
 
-    def __init__(self, folder: Path, module: str, flags: tuple[str, ...]) -> None:
-        self.postgres = EmbeddedPostgres.open(folder / "data")
+    def __init__(self, folder: Path, module: str, flags: tuple[str, ...], replicas: int) -> None:
+        self.postgres = open_migrated(folder / "data")
         self.replicas: list[Replica] = []
         try:
             self.database_url = self.postgres.url()
-            asyncio.run(migrations.migrate(self.database_url))
-            for _ in range(2):
+            for _ in range(replicas):
                 self.replicas.append(Replica(module, self.database_url, *flags))
         except BaseException:
             self.stop()
@@ -77,12 +74,12 @@ class Stack:
 
     @classmethod
     @contextlib.contextmanager
-    def open(cls, *flags: str, module: str = MATCHER) -> Iterator["Stack"]:
+    def open(cls, *flags: str, module: str = MATCHER, replicas: int = 2) -> Iterator["Stack"]:
         """A stack in a folder of its own, which goes with it."""
         folder = Path(tempfile.mkdtemp(prefix="facerec-soak-"))
         folder.chmod(0o755)  # under root Postgres runs as another user, which must enter it
         try:
-            stack = cls(folder, module, flags)
+            stack = cls(folder, module, flags, replicas)
             try:
                 yield stack
             finally:

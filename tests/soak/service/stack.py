@@ -13,8 +13,7 @@ from typing import Any, TypeVar
 
 import psutil
 
-from facerec.local.postgres import EmbeddedPostgres
-from matcher_service.postgres import migrations
+from tests.fixtures.clusters import open_migrated
 from tests.fixtures.process import ROOT, ServiceProcess
 from tests.soak.service.proxy import FaultProxy
 
@@ -83,9 +82,8 @@ class Stack:
     def __init__(self, folder: Path, matcher: tuple[str, ...], encoder: tuple[str, ...]) -> None:
         self.folder = folder
         self.loop = Loop()
-        self.postgres = EmbeddedPostgres.open(folder / "data")
+        self.postgres = open_migrated(folder / "data")
         self.database_url = self.postgres.url()
-        asyncio.run(migrations.migrate(self.database_url))
         self.encoders = [Replica("encoder_service", "serving", *ENCODER, *encoder) for _ in range(2)]
         self.to_database, self.to_encoder = self.loop.run(self._proxies())
         database = f"postgresql://postgres@127.0.0.1:{self.ports[0]}{self._database_name()}"

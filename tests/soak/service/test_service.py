@@ -32,7 +32,7 @@ def patient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_no_call_fails_while_a_replica_is_replaced(stack: Stack, photo: Path) -> None:
-    found = rolling.roll(stack, photo, times=1, calm_seconds=0.3, pause_seconds=0.05, until_called=True)
+    found = rolling.roll(stack, photo, times=1, calm_seconds=0.3, pause_seconds=0.15, until_called=True)
     assert found.replaced == 4
     assert found.passed, found
     assert found.enrolled > 5

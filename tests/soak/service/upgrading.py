@@ -5,7 +5,6 @@ The newer release is this one and a migration more, of the kind that serves both
 
 import dataclasses
 import io
-import json
 import os
 import shutil
 import subprocess
@@ -176,9 +175,8 @@ def _checked_out(commit: str, folder: Path) -> Path:
 
 
 def _migrate(release: Path, database_url: str) -> int:
-    """Migrate by a release, and return the schema that it needs."""
-    command = [sys.executable, "-m", "matcher_service"]
+    """Migrate by a release, and return the schema that it needs, which the command prints last."""
+    command = [sys.executable, "-m", "matcher_service", "migrate"]
     environment = os.environ | {"MATCHER_DATABASE_URL": database_url}
-    subprocess.run([*command, "migrate"], cwd=release, env=environment, check=True, capture_output=True)
-    ran = subprocess.run([*command, "version", "--json"], cwd=release, check=True, capture_output=True)
-    return int(json.loads(ran.stdout)["schema"])
+    ran = subprocess.run(command, cwd=release, env=environment, check=True, capture_output=True)
+    return int(ran.stdout.split()[-1])
