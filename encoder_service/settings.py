@@ -74,7 +74,8 @@ class EncoderSettings(QualitySettings):
     """HOST:PORT to listen on; port 0 lets the system choose."""
 
     model_cache_dir: Path = pydantic.Field(default_factory=cache.default_folder)
-    """Folder for the converted networks; by default under the user's cache home."""
+    """Folder for the converted networks and dlib's unpacked detector; by default under the user's cache
+    home."""
 
     weights_dir: Path | None = None
     """Folder with dlib's .dat files; by default that of the installed face_recognition_models."""

@@ -6,7 +6,9 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import grpc.aio
+import numpy as np
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
@@ -19,9 +21,11 @@ from facerec.serving.auth import files
 from facerec.serving.auth.errors import KeyUnknown
 from facerec.serving.auth.key_store import KeyStore
 from facerec.serving.observability.metrics import CALLS
+from tests.benchmarks.vectors import Faces
 from tests.e2e.access.conftest import bearer, entry, known
 from tests.e2e.matcher.requests import encoding, enroll, refused, vectors
 from tests.e2e.matcher.transfers import chunk, header, send
+from tests.fixtures import dataset
 from tests.fixtures.http2 import RawConnection
 from tests.fixtures.matcher import RunningMatcher, StartMatcher
 from tests.fixtures.waiting import until
@@ -29,6 +33,7 @@ from tests.fixtures.waiting import until
 WriteKeys = Callable[..., Path]
 VERIFY = "/facerec.matcher.v1.MatcherService/Verify"
 ADMIN = entry("admin", "a", ["admin"])
+FACES = 40_000  # more than a connection takes in of an export unread
 
 
 @pytest.fixture(autouse=True)
@@ -97,17 +102,25 @@ async def test_a_stream_ends_when_its_caller_loses_the_role(
         await matcher.stub.ImportFaces(header_alone(), metadata=bearer("b"))
 
 
+@pytest.fixture(scope="module")
+def exported_url(make_database: Callable[[str], str], template_database: str) -> str:
+    """The URL of a database with FACES faces, which no test changes."""
+    url = make_database(template_database)
+    asyncio.run(_fill(url))
+    return url
+
+
+async def _fill(url: str) -> None:
+    connection = await asyncpg.connect(url)
+    await dataset.load(connection, Faces(np.arange(FACES), vectors(FACES)))
+    await connection.close()
+
+
 async def test_an_export_ends_when_its_callers_key_is_removed(
-    start_matcher: StartMatcher, database_url: str, keys_file: WriteKeys
+    start_matcher: StartMatcher, exported_url: str, keys_file: WriteKeys
 ) -> None:
-    faces = vectors(40_000)  # more than the connection takes in unread
     exporter = entry("exporter", "b", ["admin"])
-    matcher = await start_matcher(database_url, keys_file=keys_file(ADMIN, exporter))
-    parts = [
-        chunk(faces[first : first + 10_000], [f"p{index}" for index in range(first, first + 10_000)])
-        for first in range(0, len(faces), 10_000)
-    ]
-    await send(matcher, header(), *parts, metadata=bearer("a"))
+    matcher = await start_matcher(exported_url, keys_file=keys_file(ADMIN, exporter))
     ended = CALLS.of_method("unary_stream", "facerec.matcher.v1.MatcherService", "ExportFaces").codes
     before = ended.get("UNAUTHENTICATED", 0)
     call = matcher.stub.ExportFaces(transfer_pb2.ExportFacesRequest(), metadata=bearer("b"))
@@ -118,7 +131,7 @@ async def test_an_export_ends_when_its_callers_key_is_removed(
     with refused(Reason.KEY_UNKNOWN):
         while (part := await call.read()) is not grpc.aio.EOF:
             read += len(part.chunk.person_ids)
-    assert read < len(faces)
+    assert read < FACES
 
 
 @pytest.mark.parametrize("sends", ["nothing", "chunks"])
@@ -145,13 +158,9 @@ async def test_an_import_ends_when_its_caller_loses_the_collection(
 
 
 async def test_an_export_ends_when_its_caller_loses_the_collection(
-    start_matcher: StartMatcher, database_url: str, keys_file: WriteKeys
+    start_matcher: StartMatcher, exported_url: str, keys_file: WriteKeys
 ) -> None:
-    names = [f"p{index}" for index in range(10_000)]
-    matcher = await start_matcher(database_url, keys_file=keys_file(ADMIN, entry("exporter", "b", ["admin"])))
-    for first in range(4):  # more than the connection takes in unread
-        rows = chunk(vectors(len(names), seed=first), names)
-        await send(matcher, header(f"i{first}"), rows, metadata=bearer("a"))
+    matcher = await start_matcher(exported_url, keys_file=keys_file(ADMIN, entry("exporter", "b", ["admin"])))
     call = matcher.stub.ExportFaces(transfer_pb2.ExportFacesRequest(), metadata=bearer("b"))
     assert await call.read()
     keys_file(ADMIN, entry("exporter", "b", ["admin"], 'collections = ["other"]'))
@@ -160,7 +169,7 @@ async def test_an_export_ends_when_its_caller_loses_the_collection(
         while (part := await call.read()) is not grpc.aio.EOF:
             read += len(part.chunk.person_ids)
             await asyncio.sleep(0.1)
-    assert read < 4 * len(names)
+    assert read < FACES
 
 
 async def test_a_lowered_rate_applies_to_a_running_stream(

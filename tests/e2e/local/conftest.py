@@ -20,11 +20,12 @@ PASSABLE = tempfile.gettempdir() if sys.platform == "linux" else "/tmp"  # all u
 
 @dataclass(frozen=True)
 class Runner:
-    """How to run the project's Python: the user, its home, and the interpreter."""
+    """How to run the project's Python: the user, its home, the interpreter, and variables of its own."""
 
     python: str
     home: Path
     options: dict[str, Any] = field(default_factory=dict)
+    variables: dict[str, str] = field(default_factory=dict)
 
     def env(self) -> dict[str, str]:
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("XDG_", "PYTHON"))}
@@ -33,6 +34,7 @@ class Runner:
             "HOME": str(self.home),
             "PYTHONPATH": os.pathsep.join(paths),
             "PYTHONDONTWRITEBYTECODE": "1",
+            **self.variables,
         }
 
     def start(self, *argv: str, **options: Any) -> "subprocess.Popen[str]":
@@ -56,8 +58,9 @@ def data_dir() -> Iterator[Path]:
 
 
 @pytest.fixture
-def myself(data_dir: Path) -> Runner:
-    return Runner(sys.executable, data_dir.parent)
+def myself(data_dir: Path, model_cache: Path) -> Runner:
+    """The user that runs the tests, with the tests' converted networks; `ordinary_user` converts its own."""
+    return Runner(sys.executable, data_dir.parent, variables={"ENCODER_MODEL_CACHE_DIR": str(model_cache)})
 
 
 @pytest.fixture
