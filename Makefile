@@ -4,8 +4,9 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check -q
 TEST_WORKERS ?= 4
-# Most modules of the packages are never imported: Python compiles the others when they are.
-INSTALL := $(PIP) install --no-compile --require-hashes --no-deps --no-build-isolation
+# Wheels alone, so that no package's own code runs to install it. Most of their modules are never imported: Python
+# compiles the others when they are.
+INSTALL := $(PIP) install --no-compile --require-hashes --no-deps --only-binary :all:
 
 .PHONY: help install up demo test bench-matcher bench-large soak-matcher bench-encoder soak-encoder bench-import bench-reading soak-import soak-sketches soak-erasing soak-service soak-hostile bench-calibration bench-looks lint alert-rules check-alerts check-bounds check-deploy stubs schema settings-docs lock soak-standbys soak-rollouts check-cluster check-pgbouncer check-gpu-libraries gpu-check coverage clean
 

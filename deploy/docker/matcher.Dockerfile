@@ -4,8 +4,8 @@ FROM python:3.12-slim-bookworm AS build
 WORKDIR /src
 RUN python -m venv /opt/facerec
 COPY requirements/build.lock requirements/matcher.lock requirements/
-RUN /opt/facerec/bin/pip install --no-cache-dir --require-hashes --no-deps -r requirements/build.lock \
- && /opt/facerec/bin/pip install --no-cache-dir --require-hashes --no-deps --no-build-isolation -r requirements/matcher.lock
+RUN /opt/facerec/bin/pip install --no-cache-dir --require-hashes --no-deps --only-binary :all: \
+    -r requirements/build.lock -r requirements/matcher.lock
 COPY pyproject.toml README.md LICENSE ./
 COPY facerec facerec
 COPY encoder_service encoder_service

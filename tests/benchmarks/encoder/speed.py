@@ -3,7 +3,6 @@
 import functools
 import io
 import os
-import warnings
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
@@ -31,10 +30,8 @@ def pin_to_one_core() -> None:
 
 
 def face_recognition() -> Any:
-    """The package, which imports pkg_resources with a warning."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        import face_recognition as package
+    """The package whose vectors are the reference."""
+    import face_recognition as package
     from PIL import ImageFile
 
     ImageFile.LOAD_TRUNCATED_IMAGES = False  # its import sets it for the whole process
