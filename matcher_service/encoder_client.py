@@ -25,6 +25,7 @@ from matcher_service.domain.errors import (
 )
 from matcher_service.domain.faces import BoundingBox, EncodedFace, Encoding
 
+ENCODE = "facerec.encoder.v1.EncoderService/Encode"
 RETRY_SECONDS = 1.0
 log = structlog.get_logger(__name__)
 IMAGE_REASONS = (Reason.IMAGE_INVALID, Reason.IMAGE_TOO_LARGE, Reason.IMAGE_UNSUPPORTED)
@@ -48,6 +49,7 @@ class EncoderClient:
             max_images, wait_seconds=timeout_seconds / 2, kind="encoder", share=three_quarters_of(max_images)
         )
         self._timeout_seconds = timeout_seconds
+        self._address = address
         self._files = WatchedFiles(
             security.files,
             lambda: AsyncEncoderClient(address, security=security),
@@ -103,7 +105,7 @@ class EncoderClient:
         began = time.monotonic()
         try:
             self._reload_certificates()
-            with spans.part_span("encoder"):
+            with spans.client_span(ENCODE, self._address):
                 answer = await self._files.value.with_options(
                     timeout_seconds=left_seconds,
                     request_id=call.request_id(),

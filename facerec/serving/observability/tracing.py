@@ -24,6 +24,6 @@ def trace_calls(method: Method, handler: Handler) -> Handler:
                 code = code_of(error, context)
                 raise
             finally:
-                span.set_attribute("rpc.grpc.status", code)
+                spans.end(span, code, failed=code in spans.SERVER_ERRORS)
 
     return handle

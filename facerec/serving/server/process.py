@@ -18,13 +18,12 @@ def begin(service: str, release: str, settings: ServingSettings, **banner: objec
     """Set up logs, the metric of the release, and traces if they are enabled; log the start.
 
     `service` is `encoder` or `matcher`, `banner` has further fields of that log line. Raises StartError if
-    traces need packages that are not installed.
+    traces cannot be sent.
     """
     logs.configure(settings.log_level, settings.log_format)
     structlog.get_logger(f"{service}_service").info("starting", release=release, **banner)
     BUILD.labels(service, release).set(1)
-    if settings.trace_endpoint:
-        spans.configure(service, release, settings.trace_endpoint)
+    spans.configure(service, release, settings.trace_endpoint)
 
 
 def log_listening(service: str, server: Server) -> None:

@@ -99,8 +99,9 @@ class ServingSettings(BaseSettings):
     seconds; 0 for no limit."""
 
     trace_endpoint: str | None = None
-    """HOST:PORT of an OpenTelemetry collector (OTLP over gRPC, in plain text) that spans are sent to; no
-    spans are recorded if it is not set. Needs the packages of the extra `tracing`."""
+    """OpenTelemetry collector that spans are sent to by OTLP over gRPC: HOST:PORT in plain text, or a URL of
+    http or https. By default that of OTEL_EXPORTER_OTLP_ENDPOINT; without either no spans are recorded. Needs
+    the packages of the extra `tracing`."""
 
     lag_report_seconds: float = pydantic.Field(60.0, gt=0, le=86400)
     """How often the event loop's lag is logged, in seconds."""

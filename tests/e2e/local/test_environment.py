@@ -96,7 +96,7 @@ def test_the_stack_serves_with_every_other_setting_of_the_environment(
     assert up.stderr_lines == ["stopping\n"]
 
 
-def test_the_demos_stack_uses_no_database_keys_or_certificates_of_the_environment(
+def test_the_demos_stack_uses_no_database_keys_certificates_or_collector_of_the_environment(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     for variable, _ in every_setting():
@@ -104,6 +104,8 @@ def test_the_demos_stack_uses_no_database_keys_or_certificates_of_the_environmen
             monkeypatch.setenv(variable, "somewhere")
     monkeypatch.setenv("FACEREC_DATABASE_URL", "postgresql://nobody@127.0.0.1:1/nowhere")
     monkeypatch.setenv("FACEREC_API_KEY", "k")
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "https://127.0.0.1:1")
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_CERTIFICATE", "/nowhere/ca.pem")
     with temporary_stack() as (_, address), MatcherClient(address) as matcher:
         matcher.enroll("ann", ANN)
         assert matcher.verify("ann", ANN).match
