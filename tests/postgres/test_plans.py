@@ -21,7 +21,7 @@ SCANS = {
     "fill_sketches": {"rotation"},
     "delete_rotation": {"rotation"},
     "delete_sketches": {"sketch"},
-    "count_wrong_sketches": {"face", "sketch"},
+    "count_wrong_sketches": {"face", "sketch", "rotation"},
     "lock_persons_past_retention": {"face"},
     "count_centers": {"face"},
     "list_persons_to_mark": {"face", "person"},
