@@ -51,7 +51,7 @@ def with_settings(environment: Mapping[str, str], settings: Mapping[str, str]) -
 
 
 def without_settings(environment: Mapping[str, str]) -> dict[str, str]:
-    """The environment without settings of the stack or of traces, except those of the machine: for the demo."""
+    """The environment without settings of stack and traces, except those of the machine: for the demo."""
     kept = {name for setting in OF_THE_MACHINE for name in _variables(setting)}
     prefixes = ("ENCODER_", "MATCHER_", "FACEREC_", "OTEL_")
     return {
