@@ -21,7 +21,7 @@ _LEFT_OUT = re.compile(r"^(--.*|\\(un)?restrict .*|SET .*|SELECT pg_catalog\.set
 
 def dump(url: str) -> str:
     """The schema `facerec` of a database as pg_dump writes it, without what differs from run to run."""
-    program = binaries.package() / "pginstall18" / "bin" / "pg_dump"
+    program = binaries.package() / binaries.INSTALL / "bin" / "pg_dump"
     default = partition_name("*", "default")  # each collection has such tables
     chosen = ("--schema-only", "--no-owner", "--schema=facerec", f"--exclude-table=facerec.{default}")
     text = subprocess.run(

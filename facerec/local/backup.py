@@ -106,7 +106,7 @@ def _run(
     program: str, *arguments: str, stdin: IO[bytes] | None = None, stdout: IO[bytes] | None = None
 ) -> bytes:
     """Run a program of PostgreSQL, which ends when this process does; returns its stdout."""
-    path = binaries.package() / f"pginstall{binaries.MAJOR_VERSION}" / "bin" / program
+    path = binaries.package() / binaries.INSTALL / "bin" / program
     done = subprocess.run(
         guarded([str(path), *arguments]),
         env=postgres.environment(),

