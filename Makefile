@@ -8,7 +8,7 @@ TEST_WORKERS ?= 4
 # compiles the others when they are.
 INSTALL := $(PIP) install --no-compile --require-hashes --no-deps --only-binary :all:
 
-.PHONY: help install up demo test bench-matcher bench-large soak-matcher bench-encoder soak-encoder bench-import bench-reading soak-import soak-sketches soak-erasing soak-service soak-hostile bench-calibration bench-looks lint alert-rules check-alerts check-bounds check-deploy stubs schema settings-docs lock soak-standbys soak-rollouts check-cluster check-pgbouncer check-gpu-libraries gpu-check coverage clean
+.PHONY: help install up demo test bench-matcher bench-large soak-matcher bench-encoder soak-encoder bench-import bench-reading soak-import soak-sketches soak-erasing soak-service soak-hostile bench-calibration bench-looks lint alert-rules check-alerts check-bounds check-deploy stubs schema settings-docs lock soak-standbys soak-rollouts check-cluster check-pgbouncer check-gpu-libraries gpu-check coverage test-postgres clean
 
 help: ## Show the targets.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -43,6 +43,9 @@ test: $(VENV)/.dev ## Run the tests, on real servers and a real Postgres.
 
 coverage: $(VENV)/.dev ## Run the tests and print the line coverage, as make test does from Python 3.12 on.
 	@COVERAGE=1 TEST_WORKERS=$(TEST_WORKERS) scripts/test.sh
+
+test-postgres: $(VENV)/.dev ## Run the tests of the matcher over another PostgreSQL with pgvector; POSTGRES=FOLDER of its programs.
+	@scripts/test_postgres.sh "$(POSTGRES)"
 
 soak-matcher: $(VENV)/.dev ## Kill matchers and Postgres under load; count what is lost, doubled or waits.
 	@GRPC_VERBOSITY=ERROR $(BIN)/python -m tests.soak.matcher
