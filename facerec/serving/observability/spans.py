@@ -11,8 +11,6 @@ import contextlib
 from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
-import grpc
-
 from facerec.serving.observability import trace_export
 
 PARENT: Final = "traceparent"  # header of the W3C Trace Context
@@ -117,8 +115,8 @@ def _code_of(error: BaseException) -> str:
     """The name of the status code with which a call of the client ended."""
     if isinstance(error, asyncio.CancelledError):
         return "CANCELLED"
-    cause = error.__cause__
-    return cause.code().name if isinstance(cause, grpc.RpcError) else "UNKNOWN"
+    code = getattr(error.__cause__, "code", None)  # of a grpc.RpcError, which is not imported here
+    return str(code().name) if callable(code) else "UNKNOWN"
 
 
 @contextlib.contextmanager
