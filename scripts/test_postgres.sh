@@ -18,5 +18,5 @@ run initdb -D data -U postgres --auth=trust --encoding=UTF8 --locale=C > "$folde
 run pg_ctl -s -w -D data -l log start -o "-c listen_addresses= -c unix_socket_directories=$folder \
     -c fsync=off -c synchronous_commit=off -c full_page_writes=off"
 [ $# -gt 0 ] || set -- tests/postgres tests/e2e/matcher
-TEST_DATABASE_URL="postgresql://postgres@/postgres?host=$folder" \
+TEST_DATABASE_URL="postgresql://postgres@/postgres?host=$folder" TEST_PROGRAMS="$programs" \
     .venv/bin/python -m pytest -n "${TEST_WORKERS:-4}" --dist loadfile "$@"
