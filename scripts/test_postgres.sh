@@ -15,8 +15,8 @@ fi
 run() { (cd "$folder" && $user "$programs/$@"); }
 trap 'run pg_ctl -s -D data -m immediate stop; rm -rf "$folder"' EXIT
 run initdb -D data -U postgres --auth=trust --encoding=UTF8 --locale=C > "$folder/initdb.log"
-run pg_ctl -s -w -D data -l log start -o "-c listen_addresses= -c unix_socket_directories=$folder \
+run pg_ctl -s -w -D data -l log start -o "-p 5432 -c listen_addresses= -c unix_socket_directories=$folder \
     -c fsync=off -c synchronous_commit=off -c full_page_writes=off"
 [ $# -gt 0 ] || set -- tests/postgres tests/e2e/matcher
-TEST_DATABASE_URL="postgresql://postgres@/postgres?host=$folder" TEST_PROGRAMS="$programs" \
+TEST_DATABASE_URL="postgresql://postgres@/postgres?host=$folder&port=5432&sslmode=disable" TEST_PROGRAMS="$programs" \
     .venv/bin/python -m pytest -n "${TEST_WORKERS:-4}" --dist loadfile "$@"
