@@ -14,6 +14,8 @@ if [ "$(id -u)" = 0 ]; then # PostgreSQL refuses to run as root
 fi
 run() { (cd "$folder" && $user "$programs/$@"); }
 trap 'run pg_ctl -s -D data -m immediate stop; rm -rf "$folder"' EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
 run initdb -D data -U postgres --auth=trust --encoding=UTF8 --locale=C > "$folder/initdb.log"
 run pg_ctl -s -w -D data -l log start -o "-p 5432 -c listen_addresses= -c unix_socket_directories=$folder \
     -c fsync=off -c synchronous_commit=off -c full_page_writes=off"
