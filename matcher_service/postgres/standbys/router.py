@@ -1,6 +1,7 @@
 """Chooses the server that answers a read: a standby that has all that it must see, or else the primary."""
 
 import asyncio
+import collections
 import contextlib
 import contextvars
 import math
@@ -17,6 +18,7 @@ from matcher_service.postgres.driver_errors import LOST_ERRORS
 from matcher_service.postgres.session import Connection
 from matcher_service.postgres.standbys.positions import Position, Unfit
 from matcher_service.postgres.standbys.read_index import ReadIndex
+from matcher_service.postgres.standbys.rechecks import Rechecks
 from matcher_service.postgres.standbys.standby import ReadKind, Standby, StandbyUnfit
 from matcher_service.postgres.standbys.urls import ReadUrls
 
@@ -42,6 +44,7 @@ class ReadRouter:
         self._urls = ReadUrls(options.read_urls, options.read_urls_file)
         self._index = ReadIndex(connect, max_age_seconds=options.max_staleness_seconds)
         self._tasks: list[asyncio.Task[None]] = []
+        self._rechecks = Rechecks(self._recheck, longest_seconds=options.standby_check_seconds)
         self.standbys = [
             Standby(number, url, options) for number, url in enumerate(self._urls.texts, start=1)
         ]
@@ -65,6 +68,7 @@ class ReadRouter:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._rechecks.end(self.standbys)
         await self._index.close()
         await asyncio.gather(*(standby.close() for standby in self.standbys))
 
@@ -111,21 +115,27 @@ class ReadRouter:
         callers: Collection[str],
         long: bool,
     ) -> tuple[Standby, Connection] | None:
-        """The first standby that is fit: those that do not lag first, and with the fewest reads in flight."""
+        """The first standby that is fit: those that do not lag first, and with the fewest reads in flight.
+
+        One that has all of it already comes before any that would have to be waited for.
+        """
         bounded = max_staleness is not None
         usable = [each for each in self.standbys if each.usable(bounded=bounded)]
         usable = [each for each in usable if each.url not in _failed.get()]
         if not usable or (position := await self._required(max_staleness)) is None:
             return None
-        for standby in sorted(usable, key=lambda each: (each.unfit is not None, each.in_flight)):
-            lent = standby.connection(kind, position, callers=callers, long=long)
+        ranked = sorted(usable, key=lambda each: (each.unfit is not None, each.in_flight))
+        queue = collections.deque((each, len(ranked) == 1) for each in ranked)
+        while queue:
+            standby, waits = queue.popleft()
+            lent = standby.connection(kind, position, waits=waits, callers=callers, long=long)
             try:
-                connection = await stack.enter_async_context(lent)
+                return standby, await stack.enter_async_context(lent)
             except StandbyUnfit as unfit:
-                metrics.FALLBACKS.labels(unfit.reason).inc()
-                standby.exclude(unfit.reason)
-            else:
-                return standby, connection
+                if unfit.reason is Unfit.LAGGING and not waits:
+                    queue.append((standby, True))
+                else:
+                    self._exclude(standby, unfit.reason)
         return None
 
     async def _required(self, max_staleness: float | None) -> Position | None:
@@ -137,6 +147,12 @@ class ReadRouter:
             return await self._index.position()
         except LOST_ERRORS:  # a connection to the primary may still be had, or is refused with a reason
             return None
+
+    def _exclude(self, standby: Standby, reason: Unfit) -> None:
+        metrics.FALLBACKS.labels(reason).inc()
+        standby.exclude(reason)
+        if reason is Unfit.LAGGING:
+            self._rechecks.begin(standby)
 
     async def _run(self) -> None:
         failed = ""
@@ -174,6 +190,9 @@ class ReadRouter:
         history = self._index.history
         await asyncio.gather(*(standby.check(position, history) for standby in self.standbys))
 
+    async def _recheck(self, standby: Standby) -> None:
+        await standby.check(await self._index.position(), self._index.history)
+
     async def _replace(self) -> None:
         """Use the standbys of other URLs, and go on with those that are among them too."""
         kept = {standby.url: standby for standby in self.standbys}
@@ -185,4 +204,5 @@ class ReadRouter:
                 standby = Standby(number, url, self._options)
             standbys.append(standby)
         self.standbys = standbys
+        await self._rechecks.end(kept.values())
         await asyncio.gather(*(standby.close() for standby in kept.values()))

@@ -97,7 +97,9 @@ class Standby:
             async with asyncio.timeout(ACQUIRE_SECONDS):
                 await self.pools.open()
             async with asyncio.timeout(ACQUIRE_SECONDS + self._wait_seconds):
-                await self._checking.run_once(lambda connection: self._check_replay(connection, position))
+                await self._checking.run_once(
+                    lambda connection: self._check_replay(connection, position, self._wait_seconds)
+                )
         except StandbyUnfit as unfit:
             self.exclude(unfit.reason)
         except TimeoutError:
@@ -135,9 +137,16 @@ class Standby:
 
     @contextlib.asynccontextmanager
     async def connection(
-        self, kind: ReadKind, position: Position, *, callers: Collection[str] = (), long: bool = False
+        self,
+        kind: ReadKind,
+        position: Position,
+        *,
+        waits: bool = True,
+        callers: Collection[str] = (),
+        long: bool = False,
     ) -> AsyncIterator[Connection]:
-        """A connection whose next snapshot has all up to `position`.
+        """A connection whose next snapshot has all up to `position`; `waits` is whether to wait a moment until
+        the standby has it.
 
         Raises StandbyUnfit before it lends one, Overloaded, and ReadInterrupted while it is used.
         """
@@ -147,7 +156,7 @@ class Standby:
             acquired = time.perf_counter()
             try:
                 async with self._acquired(kind) as connection:
-                    await self._confirm(connection, position)
+                    await self._confirm(connection, position, self._wait_seconds if waits else 0.0)
                     with self._interruptible(connection):
                         yield connection
             finally:
@@ -170,20 +179,20 @@ class Standby:
         finally:
             await pool.release(connection, timeout=RELEASE_SECONDS)
 
-    async def _confirm(self, connection: Connection, position: Position) -> None:
+    async def _confirm(self, connection: Connection, position: Position, wait_seconds: float) -> None:
         """Check the connection's server. Its own statement: the snapshot of the read is taken after it."""
         try:
-            await self._check_replay(connection, position)
+            await self._check_replay(connection, position, wait_seconds)
         except LOST_ERRORS as error:
             _close(connection)
             raise StandbyUnfit(_reason(error)) from error
 
-    async def _check_replay(self, connection: Connection, position: Position) -> None:
-        """Wait a moment until all is replayed. Raises StandbyUnfit, TimeoutError, what the driver raises."""
-        ends = time.monotonic() + self._wait_seconds
+    async def _check_replay(self, connection: Connection, position: Position, wait_seconds: float) -> None:
+        """Wait so long until all is replayed. Raises StandbyUnfit, TimeoutError, what the driver raises."""
+        ends = time.monotonic() + wait_seconds
         pause, longest = _POLL_SECONDS
         while True:
-            async with asyncio.timeout(self._wait_seconds + ANSWER_SECONDS):
+            async with asyncio.timeout(wait_seconds + ANSWER_SECONDS):
                 replay = await read_replay(connection)
             self.replayed, self.streaming = replay.lsn or 0, replay.streaming
             reason = why_unfit(position, replay)

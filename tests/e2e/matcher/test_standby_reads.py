@@ -40,7 +40,7 @@ async def test_a_standby_finds_everybody_who_was_enrolled_before_the_call(matche
 async def test_a_standby_that_does_not_replay_is_not_read_from(
     start_matcher: StartMatcher, servers: Replication
 ) -> None:
-    matcher = await reading(start_matcher, servers)
+    matcher = await reading(start_matcher, servers, schema_check_seconds=60)  # so that the read notices first
     await fetch(servers.standbys[0], "SELECT pg_wal_replay_pause()")
     try:
         lagging = fallbacks("lagging")

@@ -11,7 +11,7 @@ from facerec.matcher.v1 import matcher_pb2 as pb
 from matcher_service.audit.changes import Change, append_event
 from matcher_service.diagnostics.doctor import examine
 from matcher_service.domain.errors import ReadInterrupted, StoreUnavailable
-from matcher_service.postgres.database import Database, Session
+from matcher_service.postgres.database import Database, DatabaseOptions, Session
 from matcher_service.postgres.driver_errors import retried_on_schema_change
 from matcher_service.postgres.standbys import standby as standby_module
 from matcher_service.postgres.standbys.positions import Position, Replay, Unfit
@@ -32,7 +32,7 @@ from tests.e2e.matcher.reading import (
 )
 from tests.fixtures.matcher import RunningMatcher, StartMatcher
 from tests.fixtures.standbys import Replication, fetch, kill, replicated, send
-from tests.fixtures.waiting import until
+from tests.fixtures.waiting import LIMIT_SECONDS, until
 
 LONG = "SELECT pg_sleep(25)"  # less than a statement may take, and more than any test waits
 
@@ -153,11 +153,16 @@ async def test_a_read_that_begins_while_a_standby_hangs_goes_on_elsewhere(
         await go_on(servers)
 
 
+@pytest.fixture(scope="module")
+def two_standbys() -> Iterator[Replication]:
+    with replicated(2) as replication:
+        yield replication
+
+
 async def test_the_standby_with_the_fewest_reads_in_flight_is_read_from(
-    start_matcher: StartMatcher, own_servers: Replication
+    start_matcher: StartMatcher, two_standbys: Replication
 ) -> None:
-    own_servers.add()
-    matcher = await reading(start_matcher, own_servers)
+    matcher = await reading(start_matcher, two_standbys)
     database: Database = matcher.service._database
 
     def in_flight() -> list[int]:
@@ -170,6 +175,42 @@ async def test_the_standby_with_the_fewest_reads_in_flight_is_read_from(
             async with database.scan_session("default"):
                 assert in_flight() == [2, 2]
     assert in_flight() == [0, 0]
+
+
+async def test_one_that_has_it_is_read_from_and_one_that_lags_not_waited_for(
+    start_matcher: StartMatcher, two_standbys: Replication
+) -> None:
+    settings = {"replay_wait_seconds": 10, "schema_check_seconds": 60}
+    matcher = await reading(start_matcher, two_standbys, **settings)
+    await fetch(two_standbys.standbys[0], "SELECT pg_wal_replay_pause()")
+    try:
+        before = reads("standby"), reads("primary"), fallbacks("lagging")
+        assert [await is_found_at_once(matcher) for _ in range(3)] == [True] * 3
+        assert (reads("standby"), reads("primary"), fallbacks("lagging")) == (before[0] + 6, *before[1:])
+    finally:
+        await fetch(two_standbys.standbys[0], "SELECT pg_wal_replay_resume()")
+
+
+async def test_one_that_lagged_for_a_moment_is_read_from_again_before_all_are_checked_next(
+    servers: Replication,
+) -> None:
+    options = DatabaseOptions(
+        servers.primary.url(), read_urls=servers.read_urls, standby_check_seconds=10 * LIMIT_SECONDS
+    )
+    database = Database(options)
+    await database.check()
+    try:
+        await until(lambda: usable(1))
+        await fetch(servers.standbys[0], "SELECT pg_wal_replay_pause()")
+        await fetch(servers.primary, "SELECT pg_logical_emit_message(true, 'test', 'not replayed')")
+        async with database.index_session("default") as session:
+            assert session.on_primary
+        assert not usable(1)
+        await fetch(servers.standbys[0], "SELECT pg_wal_replay_resume()")
+        await until(lambda: usable(1))
+    finally:
+        await fetch(servers.standbys[0], "SELECT pg_wal_replay_resume()")
+        await database.close()
 
 
 async def test_standbys_are_added_and_removed_by_a_file_while_the_matcher_runs(

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import enum
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 
 CHUNK_BYTES = 64 * 1024
 DELAY_SECONDS = 0.2
@@ -22,7 +23,7 @@ class Mode(enum.Enum):
 
 
 class FaultProxy:
-    """Listens on 127.0.0.1 and connects each caller with what `connect` opens. Runs on one event loop."""
+    """Connects each caller with what `connect` opens. Runs on one event loop."""
 
     def __init__(self, connect: Callable[[], Awaitable[Opened]]) -> None:
         self._connect = connect
@@ -32,8 +33,13 @@ class FaultProxy:
         self._server: asyncio.Server | None = None
         self.touched = 0  # connections and chunks that a fault has reached: proof that it fired
 
+    async def listen(self, socket: Path) -> None:
+        """Listen on a Unix socket that every user may connect to."""
+        self._server = await asyncio.start_unix_server(self._serve, socket)
+        socket.chmod(0o777)
+
     async def start(self) -> int:
-        """Listen; returns the port."""
+        """Listen on 127.0.0.1; returns the port."""
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
         port: int = self._server.sockets[0].getsockname()[1]
         return port

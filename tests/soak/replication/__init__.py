@@ -1,0 +1,1 @@
+"""Standbys that lag, fail and are promoted under load: `python -m tests.soak.replication`."""
