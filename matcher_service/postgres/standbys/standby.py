@@ -124,7 +124,8 @@ class Standby:
         self.unfit = reason
         self._usable.set(0)
         if reason is Unfit.UNRESPONSIVE:
-            for connection in tuple(self._reading):
+            closed, self._reading = self._reading, set()
+            for connection in closed:
                 _close(connection)
 
     async def close(self) -> None:
@@ -151,10 +152,13 @@ class Standby:
         Raises StandbyUnfit before it lends one, Overloaded, and ReadInterrupted while it is used.
         """
         self.in_flight += 1
+        unfit = self.unfit
         try:
             permit = await self._semaphores[kind].acquire(callers)
             acquired = time.perf_counter()
             try:
+                if self.unfit not in (None, unfit):  # another read found that out while this one waited
+                    raise StandbyUnfit(self.unfit)
                 async with self._acquired(kind) as connection:
                     await self._confirm(connection, position, self._wait_seconds if waits else 0.0)
                     with self._interruptible(connection):
@@ -212,10 +216,11 @@ class Standby:
             yield
         except (MatcherError, asyncpg.QueryCanceledError):
             raise  # the latter is the statement's timeout, as on the primary
-        except (*CONFLICT_ERRORS, *LOST_ERRORS) as error:
-            reason = _reason(error)
-            if self.unfit is Unfit.UNRESPONSIVE:  # `exclude` has closed the connection
-                reason = Unfit.UNRESPONSIVE
+        except Exception as error:
+            closed = connection not in self._reading  # by `exclude`: the driver may fail in any way then
+            if not closed and not isinstance(error, (*CONFLICT_ERRORS, *LOST_ERRORS)):
+                raise
+            reason = Unfit.UNRESPONSIVE if closed else _reason(error)
             metrics.FALLBACKS.labels(reason).inc()
             if reason is not Unfit.CONFLICT:
                 _close(connection)

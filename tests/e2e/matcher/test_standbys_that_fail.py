@@ -135,6 +135,22 @@ async def test_a_read_goes_on_elsewhere_and_the_standby_comes_back(
     assert reads("standby") > answered
 
 
+async def test_a_read_whose_connection_is_closed_goes_on_whatever_the_driver_raises_then(
+    matcher: RunningMatcher,
+) -> None:
+    """asyncpg's is an AttributeError if the connection goes between two steps of a statement."""
+    database: Database = matcher.service._database
+    with pytest.raises(ReadInterrupted):
+        async with database.scan_session("default") as session:
+            assert not session.on_primary
+            standbys(matcher)[0].exclude(Unfit.UNRESPONSIVE)
+            raise AttributeError
+    await until(lambda: usable(1))
+    with pytest.raises(AttributeError):
+        async with database.scan_session("default"):
+            raise AttributeError
+
+
 async def test_a_read_that_begins_while_a_standby_hangs_goes_on_elsewhere(
     start_matcher: StartMatcher, servers: Replication
 ) -> None:
@@ -149,6 +165,21 @@ async def test_a_read_that_begins_while_a_standby_hangs_goes_on_elsewhere(
         assert not usable(1)
         assert await identify(matcher, probe) == [person_id]
         assert fallbacks("unresponsive") == before + 1
+    finally:
+        await go_on(servers)
+
+
+async def test_reads_that_wait_for_a_connection_of_a_standby_that_hangs_wait_for_nothing_else_of_it(
+    start_matcher: StartMatcher, servers: Replication
+) -> None:
+    """One after another they would find out that it hangs, until the last ones had waited too long."""
+    settings = {"search_pool_size": 1, "pool_wait_seconds": 5, "schema_check_seconds": 60}
+    matcher = await reading(start_matcher, servers, **settings)
+    person_id, probe = await enroll_next(matcher)
+    await hang(servers)
+    try:
+        found = await asyncio.gather(*(identify(matcher, probe) for _ in range(40)))
+        assert found == [[person_id]] * 40
     finally:
         await go_on(servers)
 
