@@ -6,18 +6,7 @@ from contextlib import ExitStack
 import pytest
 
 from tests.fixtures.postgres import PostgresServer
-from tests.pooling.pgbouncer import PgBouncer, program
-
-LOGIN = "facerec_pooled"
-SETTINGS = {
-    "role": "facerec_serve",
-    "search_path": "public",
-    "jit": "off",
-    "default_transaction_isolation": "'read committed'",  # the server's default, too
-    "max_parallel_workers_per_gather": "0",
-    "lock_timeout": "'3s'",
-    "statement_timeout": "'30s'",
-}
+from tests.pooling.pgbouncer import LOGIN, SETTINGS, PgBouncer, program
 
 StartPooler = Callable[..., PgBouncer]
 

@@ -19,6 +19,17 @@ from tests.fixtures.waiting import LIMIT_SECONDS, wait_until
 PORT: Final = "6432"  # only part of the socket's name; nothing listens on TCP
 FOLLOWS_STATEMENTS: Final = (1, 21)  # the first version that prepares statements where a transaction runs
 
+LOGIN: Final = "facerec_pooled"
+SETTINGS: Final = {  # of the login's role: what a pooler ignores
+    "role": "facerec_serve",
+    "search_path": "public",
+    "jit": "off",
+    "default_transaction_isolation": "'read committed'",  # the server's default, too
+    "max_parallel_workers_per_gather": "0",
+    "lock_timeout": "'3s'",
+    "statement_timeout": "'30s'",
+}
+
 
 def program() -> str | None:
     """The PgBouncer to run: PGBOUNCER, or the one on the path, where Debian has it in /usr/sbin."""

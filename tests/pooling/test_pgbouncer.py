@@ -25,8 +25,8 @@ from tests.fixtures import dataset
 from tests.fixtures.matcher import RunningMatcher, StartMatcher
 from tests.fixtures.postgres import PostgresServer
 from tests.fixtures.waiting import until
-from tests.pooling.conftest import LOGIN, SETTINGS, StartPooler
-from tests.pooling.pgbouncer import FOLLOWS_STATEMENTS, program, version
+from tests.pooling.conftest import StartPooler
+from tests.pooling.pgbouncer import FOLLOWS_STATEMENTS, LOGIN, SETTINGS, program, version
 
 pytestmark = pytest.mark.pgbouncer
 

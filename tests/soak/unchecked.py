@@ -1,4 +1,4 @@
-"""A planted fault that the soak of standbys must detect: `python -m tests.soak.unchecked serve`.
+"""A planted fault that the soak of replication must detect: `python -m tests.soak.unchecked serve`.
 
 A matcher that reads from any standby, whatever it has replayed.
 """

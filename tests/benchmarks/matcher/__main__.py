@@ -6,7 +6,18 @@ import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-from tests.benchmarks.matcher import changes, decisions, flood, growth, identify, locked, shared, verify
+from tests.benchmarks.matcher import (
+    changes,
+    decisions,
+    flood,
+    growth,
+    identify,
+    locked,
+    pooled,
+    shared,
+    standbys,
+    verify,
+)
 from tests.benchmarks.matcher.stage import Stage, million
 from tests.benchmarks.matcher.tables import Table
 from tests.benchmarks.vectors import Dataset
@@ -20,6 +31,8 @@ PARTS: dict[str, Callable[[Stage], Awaitable[Table]]] = {
     "growth": growth.run,
     "locked": locked.run,
     "shared": shared.run,
+    "standbys": standbys.run,
+    "pooled": pooled.run,
 }
 PHOTOS = 2
 

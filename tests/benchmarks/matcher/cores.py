@@ -54,9 +54,10 @@ def pin(pid: int, cores: frozenset[int]) -> None:
 
 
 def cpu_seconds(pid: int) -> float:
-    """The CPU time that a process and its children have used so far."""
+    """The CPU time that a process and its children have used so far, those that have ended too."""
     process = psutil.Process(pid)
-    total = 0.0
+    ended = process.cpu_times()
+    total = ended.children_user + ended.children_system
     for each in [process, *process.children(recursive=True)]:
         with contextlib.suppress(FileNotFoundError, ProcessLookupError):
             nanoseconds = Path(f"/proc/{each.pid}/schedstat").read_text().split()[0]

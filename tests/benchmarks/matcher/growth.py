@@ -40,7 +40,7 @@ async def run(
         dataset = Dataset(size // each, photos=each, even=True, seed=2)
         collection = f"bench-{size}-{each}"
         await put_dataset(stage.url, dataset, collection)
-        apart = Stage(stage.url, stage.calls, dataset, dataset.all(), stage.cores, stage.postgres_pid)
+        apart = Stage(stage.url, stage.calls, dataset, dataset.all(), stage.cores, stage.server)
         rows += await _rows(apart, collection, probes, non_mated)
         await stage.calls.collections.DeleteCollection(
             pb.DeleteCollectionRequest(collection_id=collection, force=True)

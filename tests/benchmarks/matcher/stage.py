@@ -39,14 +39,23 @@ MATCHER = ("--scan-workers", "0", "--scan-pool-size", "1", "--search-pool-size",
 
 @dataclass(frozen=True)
 class Stage:
-    """The environment of a part of the benchmark; `postgres_pid` is None if Postgres is not pinned."""
+    """The environment of a part of the benchmark.
+
+    `server` is Postgres, with its data in `folder`; None if it is another program's, which is not pinned.
+    """
 
     url: str
     calls: Calls
     dataset: Dataset
     faces: Faces
     cores: Cores
-    postgres_pid: int | None = None
+    server: EmbeddedPostgres | None = None
+    folder: Path | None = None
+
+    @property
+    def postgres_pid(self) -> int | None:
+        """Its process, if it is pinned."""
+        return self.server.child.pid if self.server is not None else None
 
     @contextlib.contextmanager
     def both_cores(self) -> Iterator[None]:
@@ -84,7 +93,7 @@ async def million(
         stack.enter_context(cores.on(apart.rest))
         with running_matcher(url, apart, *MATCHER) as address:
             async with grpc.aio.insecure_channel(address) as channel:
-                yield Stage(url, Calls(channel), dataset, faces, apart, server.child.pid)
+                yield Stage(url, Calls(channel), dataset, faces, apart, server, folder)
 
 
 async def _configure(folder: Path, settings: Mapping[str, str]) -> None:

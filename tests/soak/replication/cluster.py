@@ -93,6 +93,15 @@ class Cluster(Replication):
         self.links.append(Link(self._loop, upstream or self.primary))
         return super().add(self.links[-1].server)
 
+    @contextlib.contextmanager
+    def in_front(self, server: EmbeddedPostgres) -> Iterator[Link]:
+        """One more link, to a server of it."""
+        link = Link(self._loop, server)
+        try:
+            yield link
+        finally:
+            link.close()
+
     def lose_primary(self) -> None:
         """End the primary and its network at once, as the loss of its machine does."""
         kill(self.primary)

@@ -39,12 +39,12 @@ class Outcome:
     seconds: list[float] = dataclasses.field(default_factory=list)
     rejoined: int = 0
     failures: collections.Counter[str] = dataclasses.field(default_factory=collections.Counter)
-    unexpected: list[str] = dataclasses.field(default_factory=list)
+    internal_errors: list[str] = dataclasses.field(default_factory=list)
 
     @property
     def passed(self) -> bool:
         """Whether nothing was stored twice, and every lost primary came back as a standby."""
-        return self.rejoined == len(self.lost) > 0 and not (self.doubled or self.unexpected)
+        return self.rejoined == len(self.lost) > 0 and not (self.doubled or self.internal_errors)
 
     def summary(self) -> str:
         """The figures, in a line."""
@@ -53,7 +53,7 @@ class Outcome:
             f"{len(self.lost)} failovers, {self.rejoined} primaries back by pg_rewind; {self.enrolled} "
             f"enrolled, {sum(self.lost)} of them lost by {sum(map(bool, self.lost))} failovers, "
             f"{self.doubled} doubled; writes go on after {median:.2f} s (median), {most:.2f} s (most); "
-            f"failed: {dict(self.failures)}; unexpected: {self.unexpected}"
+            f"failed: {dict(self.failures)}; internal_errors: {self.internal_errors}"
         )
 
 
@@ -135,7 +135,7 @@ def run(
             enrolling.caller.enough.set()
         work.result()
     outcome.enrolled = sum(map(len, enrolling.writes))
-    outcome.failures, outcome.unexpected = enrolling.caller.failures, running.unexpected()
+    outcome.failures, outcome.internal_errors = enrolling.caller.failures, running.internal_errors()
     outcome.doubled = asyncio.run(_doubled(servers.primary))
     return outcome
 

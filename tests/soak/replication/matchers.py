@@ -4,6 +4,7 @@ import asyncio
 import collections
 import contextlib
 import dataclasses
+import json
 import threading
 import urllib.request
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -50,6 +51,11 @@ class Matchers:
         """The reads so far that a standby did not answer, by reason."""
         return self._total("facerec_matcher_read_fallbacks_total", "reason")
 
+    def excluded(self) -> collections.Counter[str]:
+        """How often matchers stopped reading from a standby so far, by reason."""
+        lines = [line for process in self.processes for line in tuple(process.lines)]
+        return collections.Counter(json.loads(line)["why"] for line in lines if "standby_excluded" in line)
+
     def read_from(self, number: int) -> bool:
         """Whether every matcher reads from a standby, by its number."""
         name, labels = "facerec_matcher_standby_usable", {"server": str(number)}
@@ -58,8 +64,8 @@ class Matchers:
             for samples in map(_samples, self.processes)
         )
 
-    def unexpected(self) -> list[str]:
-        """The lines of the logs that tell of an internal error."""
+    def internal_errors(self) -> list[str]:
+        """The lines of the logs that tell of one."""
         return [
             line for process in self.processes for line in tuple(process.lines) if "internal_error" in line
         ]
@@ -95,14 +101,14 @@ def matchers(database_url: str, read_urls: str, *, module: str = "matcher_servic
 
 @dataclasses.dataclass
 class Caller:
-    """Makes calls, again while their answers are transient failures, until it is `enough`."""
+    """Makes calls, again while they fail, until it is `enough`; `failures` has the reasons."""
 
     enough: threading.Event = dataclasses.field(default_factory=threading.Event)
     calls: int = 0
     failures: collections.Counter[str] = dataclasses.field(default_factory=collections.Counter)
 
     async def answer(self, call: Callable[..., Awaitable[Any]], request: Any, missing: Any = None) -> Any:
-        """The answer; `missing` if there is no such person. Raises Enough, and what is not transient."""
+        """The answer; `missing` if there is no such person. Raises Enough."""
         while not self.enough.is_set():
             self.calls += 1
             try:
@@ -111,8 +117,6 @@ class Caller:
                 reason = from_rpc_error(error, "the matcher").reason
                 if reason is Reason.PERSON_NOT_FOUND and missing is not None:
                     return missing
-                if reason not in TRANSIENT:
-                    raise
                 self.failures[str(reason)] += 1
                 await asyncio.sleep(PAUSE_SECONDS)
         raise Enough
