@@ -8,7 +8,7 @@ TEST_WORKERS ?= 4
 # compiles the others when they are.
 INSTALL := $(PIP) install --no-compile --require-hashes --no-deps --only-binary :all:
 
-.PHONY: help install up demo test bench-matcher bench-large soak-matcher bench-encoder soak-encoder bench-import bench-reading soak-import soak-sketches soak-erasing soak-service soak-hostile bench-calibration bench-looks lint alert-rules check-alerts check-bounds check-deploy stubs schema settings-docs lock soak-standbys soak-rollouts check-cluster check-pgbouncer check-gpu-libraries gpu-check coverage test-postgres clean
+.PHONY: help install up demo test bench-matcher bench-large soak-matcher bench-encoder soak-encoder bench-import bench-reading soak-import soak-sketches soak-erasing soak-service soak-hostile bench-calibration bench-looks lint alert-rules check-alerts check-bounds check-deploy stubs schema settings-docs lock soak-standbys soak-rollouts check-cluster check-pgbouncer check-gpu-libraries gpu-check coverage test-postgres soak-replication clean
 
 help: ## Show the targets.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -139,6 +139,9 @@ soak-standbys: $(VENV)/.dev ## Break standbys under load and fail over, ROUNDS=5
 
 soak-rollouts: $(VENV)/.dev ## Roll one, two and three replicas behind DNS answers 30 s old, as on Kubernetes: six minutes.
 	@GRPC_VERBOSITY=NONE $(BIN)/python -m tests.soak.rollouts
+
+soak-replication: $(VENV)/.dev ## Search for 21,000 changes at once, fail over 60 times, break a standby in 8 ways; PARTS="freshness failovers faults".
+	@GRPC_VERBOSITY=NONE $(BIN)/python -m tests.soak.replication $(if $(ROUNDS),--rounds $(ROUNDS)) $(PARTS)
 
 soak-hostile: $(VENV)/.dev ## Attack a running pair on loopback; a figure each, and whether the promise held.
 	@GRPC_VERBOSITY=NONE $(BIN)/python -m tests.soak.hostile $(PARTS)

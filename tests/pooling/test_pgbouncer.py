@@ -15,14 +15,18 @@ from matcher_service.maintenance import runner, sketches
 from matcher_service.maintenance.runner import MaintenanceOptions
 from matcher_service.postgres import migrations
 from matcher_service.settings import MatcherSettings
-from tests.benchmarks.vectors import Faces
+from tests.benchmarks.matcher import pooled
+from tests.benchmarks.matcher.calls import Calls
+from tests.benchmarks.matcher.cores import Cores
+from tests.benchmarks.matcher.stage import Stage
+from tests.benchmarks.vectors import Dataset, Faces
 from tests.e2e.matcher.catalog import delete
 from tests.e2e.matcher.requests import encoding, enroll, refused, vectors
 from tests.e2e.matcher.test_index import CONFIRMED, INDEX, identify, nearest
 from tests.e2e.matcher.test_sketches import PEOPLE
 from tests.e2e.matcher.transfers import chunk, export, exported, header, people, send
 from tests.fixtures import dataset
-from tests.fixtures.matcher import RunningMatcher, StartMatcher
+from tests.fixtures.matcher import NOWHERE, RunningMatcher, StartMatcher
 from tests.fixtures.postgres import PostgresServer
 from tests.fixtures.waiting import until
 from tests.pooling.conftest import StartPooler
@@ -228,3 +232,19 @@ async def test_migrate_and_maintain_refuse_a_pooler_of_transactions(
     for work in (migrations.migrate(url), runner.run_once(MaintenanceOptions(url=url))):
         with pytest.raises(StartError, match="give them the server's own address"):
             await work
+
+
+async def test_the_rates_through_it_are_measured_beside_that_without(
+    administrator: asyncpg.Connection, database_url: str
+) -> None:
+    """The short form of the benchmark's part."""
+    if program() is None:
+        pytest.skip("pgbouncer is not on this machine")
+    few = Dataset(100, even=True)
+    await dataset.load(administrator, few.all())
+    async with grpc.aio.insecure_channel(NOWHERE) as unused:
+        stage = Stage(database_url, Calls(unused), few, few.all(), Cores.free())
+        table = await pooled.run(stage, rounds=1, seconds=0.2)
+    assert [row[0] for row in table.rows][:2] == [pooled.DIRECT, "session pooling"]
+    assert all(float(row[1]) > 0 for row in table.rows)
+    assert len(table.rows) + len(table.notes) == 1 + len(pooled.MODES)

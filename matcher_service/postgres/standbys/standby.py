@@ -24,7 +24,7 @@ from matcher_service.postgres.statements import load
 ReadKind: TypeAlias = Literal["index", "scan", "export"]
 """The kind of a read, each with connections of its own: milliseconds, a scan or review, a whole export."""
 
-ANSWER_SECONDS: Final = 0.25  # a healthy server says in a millisecond what it has replayed
+ANSWER_SECONDS: Final = 0.5  # a healthy server says in a millisecond what it has replayed, if it is idle
 ACQUIRE_SECONDS: Final = 1.0  # for a connection, which may have to be opened
 RELEASE_SECONDS: Final = 1.0
 _POLL_SECONDS: Final = 0.001, 0.01  # between two questions for what is replayed: the first, and the longest

@@ -22,6 +22,7 @@ from tests.pooling.pgbouncer import (
 
 IN_FLIGHT = 64
 REQUESTS = 2000
+PATIENT = ("--pool-wait-seconds", "30")  # so that a busy machine refuses none
 DIRECT = "without PgBouncer"
 MODES: dict[str, dict[str, object]] = {
     "session pooling": {"pool_mode": "session", "default_pool_size": 40},
@@ -41,9 +42,10 @@ async def run(stage: Stage, *, rounds: int = 7, seconds: float = 3.0) -> Table:
     modes = dict(list(MODES.items())[: 1 if version() < FOLLOWS_STATEMENTS else 2])
     async with contextlib.AsyncExitStack() as stack:
         await stack.enter_async_context(_login(stage.url))
-        called = {DIRECT: stage.calls}
+        called = {DIRECT: await stack.enter_async_context(_served(stage, stage.url))}
         for mode, settings in modes.items():
-            called[mode] = await stack.enter_async_context(_through(stage, settings))
+            url = stack.enter_context(_pooler(stage, settings))
+            called[mode] = await stack.enter_async_context(_served(stage, url))
         rates, times = await _measure(stage, called, rounds, seconds)
     rows = [
         (
@@ -99,15 +101,16 @@ async def _login(url: str) -> AsyncIterator[None]:
 
 
 @contextlib.asynccontextmanager
-async def _through(stage: Stage, settings: dict[str, object]) -> AsyncIterator[Calls]:
-    """A matcher behind a PgBouncer, which shares the core of Postgres."""
-    with _pooler(stage, settings) as url, running_matcher(url, stage.cores) as address:
+async def _served(stage: Stage, url: str) -> AsyncIterator[Calls]:
+    """A matcher of its own over a URL."""
+    with running_matcher(url, stage.cores, *PATIENT) as address:
         async with grpc.aio.insecure_channel(address) as channel:
             yield Calls(channel)
 
 
 @contextlib.contextmanager
 def _pooler(stage: Stage, settings: dict[str, object]) -> Iterator[str]:
+    """The URL of the database through a PgBouncer, which shares the core of Postgres."""
     with cores.on(stage.cores.rest):
         pooler = PgBouncer(stage.url, LOGIN, "postgres", **settings)
     with pooler:

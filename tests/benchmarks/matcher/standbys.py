@@ -1,7 +1,9 @@
 """What searches cost the primary's CPU, without standbys and with one that answers them."""
 
+import asyncio
 import contextlib
 import tempfile
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +23,7 @@ from tests.benchmarks.vectors import Dataset
 from tests.fixtures.matcher import MatcherProcess
 
 GOAL_PERCENT = 2.0
+IDLE_SECONDS = 3.0  # before each block: what servers use without a search is not a search's
 SCAN_DISTANCE = 0.41  # of the exact scans: the default threshold of a collection is near it
 Search = Callable[[Calls, int], Awaitable[pb.IdentifiedFace]]
 
@@ -115,13 +118,27 @@ async def compare(servers: Servers, dataset: Dataset, *, blocks: int, searches: 
 
 async def _measure(servers: Servers, cost: Cost, to: Calls, search: Search, numbers: range) -> None:
     """Search one by one, so that each asks the primary for its position by itself."""
+    idle = await _used(servers, asyncio.sleep(IDLE_SECONDS))
+    start = time.perf_counter()
+
+    async def searches() -> None:
+        for number in numbers:
+            await search(to, number)
+
+    used = await _used(servers, searches())
+    share = (time.perf_counter() - start) / IDLE_SECONDS
+    primary, standby = (
+        1000 * (busy - share * quiet) / len(numbers) for busy, quiet in zip(used, idle, strict=True)
+    )
+    cost.primary.append(primary)
+    cost.standby.append(standby)
+
+
+async def _used(servers: Servers, work: Awaitable[None]) -> list[float]:
+    """The CPU seconds of each server during some work."""
     before = servers.cpu_seconds()
-    for number in numbers:
-        await search(to, number)
-    after = servers.cpu_seconds()
-    each = [1000 * (end - begin) / len(numbers) for begin, end in zip(before, after, strict=True)]
-    cost.primary.append(each[0])
-    cost.standby.append(each[1])
+    await work
+    return [end - begin for begin, end in zip(before, servers.cpu_seconds(), strict=True)]
 
 
 def _rows(kind: str, alone: Cost, aided: Cost) -> list[tuple[str, ...]]:

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from typing import Any, TypeAlias
 
 import asyncpg
+import grpc.aio
 import numpy as np
 import pytest
 
@@ -15,6 +16,8 @@ from facerec.matcher.v1 import matcher_pb2 as pb
 from facerec.matcher.v1.consistency_pb2 import ReadConsistency
 from matcher_service.maintenance import runner
 from matcher_service.maintenance.runner import MaintenanceOptions
+from tests.benchmarks.matcher.calls import Calls
+from tests.benchmarks.matcher.standbys import Servers, compare
 from tests.benchmarks.vectors import Dataset
 from tests.e2e.matcher.reading import learned, reading, reads, stale
 from tests.e2e.matcher.requests import encoding, refused
@@ -124,3 +127,20 @@ async def test_without_the_primary_methods_that_store_nothing_go_on_and_others_a
     finally:
         servers.primary.start()
     assert expected[identify][1] > 0
+
+
+async def test_the_cost_of_searches_is_measured_by_server(
+    start_matcher: StartMatcher, servers: Replication
+) -> None:
+    """The short form of the benchmark's part."""
+    alone = await start_matcher(servers.primary.url())
+    aided = await reading(start_matcher, servers, replay_wait_seconds=10)
+    async with (
+        grpc.aio.insecure_channel(alone.address) as to_alone,
+        grpc.aio.insecure_channel(aided.address) as to_aided,
+    ):
+        measured = Servers(servers.primary, servers.standbys[0], Calls(to_alone), Calls(to_aided))
+        table = await compare(measured, PEOPLE, blocks=1, searches=20, scans=5)
+    of_the_standby = [float(row[2]) for row in table.rows]
+    assert of_the_standby[1] > of_the_standby[0]
+    assert of_the_standby[3] > of_the_standby[2]

@@ -41,13 +41,13 @@ def fail_over(given: argparse.Namespace) -> bool:
 
 def break_standby(given: argparse.Namespace) -> bool:
     """The faults of a standby, one by one."""
+    seen = {}
     with faults.stage() as (servers, front, running):
-        seen = dict(faults.run(servers, front, running, seconds=given.seconds))
-    print(
-        Table(
-            "Faults of one of two standbys", COLUMNS, [each.row(name) for name, each in seen.items()]
-        ).text()
-    )
+        for name, each in faults.run(servers, front, running, seconds=given.seconds):
+            print(*each.row(name), sep=" | ", flush=True)
+            seen[name] = each
+    rows = [each.row(name) for name, each in seen.items()]
+    print(Table("Faults of one of two standbys", COLUMNS, rows).text())
     return all(each.passed for each in seen.values())
 
 

@@ -33,7 +33,9 @@ class Link:
         self.socket_folder = Path(tempfile.mkdtemp(prefix="facerec-test-"))
         self.socket_folder.chmod(0o755)
         self._proxy = FaultProxy(self._connect)
-        loop.run(self._proxy.listen(self.socket_folder / f".s.PGSQL.{PORT}"))
+        socket = self.socket_folder / f".s.PGSQL.{PORT}"
+        loop.run(self._proxy.listen(socket))
+        socket.chmod(0o777)  # under root Postgres runs as another user
 
     @property
     def url(self) -> str:

@@ -34,9 +34,8 @@ class FaultProxy:
         self.touched = 0  # connections and chunks that a fault has reached: proof that it fired
 
     async def listen(self, socket: Path) -> None:
-        """Listen on a Unix socket that every user may connect to."""
+        """Listen on a Unix socket."""
         self._server = await asyncio.start_unix_server(self._serve, socket)
-        socket.chmod(0o777)
 
     async def start(self) -> int:
         """Listen on 127.0.0.1; returns the port."""
