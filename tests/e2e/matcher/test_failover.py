@@ -4,7 +4,7 @@ import asyncio
 import functools
 import json
 import signal
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 
 import grpc.aio
 import pytest
@@ -13,6 +13,7 @@ from facerec.client.failures import from_rpc_error
 from facerec.errors import Reason
 from facerec.local.postgres import EmbeddedPostgres
 from facerec.matcher.v1 import matcher_pb2 as pb
+from facerec.matcher.v1 import transfer_pb2
 from matcher_service.maintenance import runner
 from matcher_service.maintenance.runner import MaintenanceOptions
 from matcher_service.postgres import migrations
@@ -22,6 +23,7 @@ from matcher_service.postgres.database import Database
 from matcher_service.postgres.statements import partition_name
 from tests.e2e.matcher.reading import enroll_next, identify, is_found_at_once, reading
 from tests.e2e.matcher.requests import encoding, enroll, refused, vectors
+from tests.e2e.matcher.transfers import chunk, header, people, send_each
 from tests.fixtures.matcher import RunningMatcher, StartMatcher
 from tests.fixtures.standbys import Replication, fetch, kill, replicated, send
 from tests.fixtures.waiting import LIMIT_SECONDS, until
@@ -118,6 +120,40 @@ async def test_enrollments_go_on_over_a_failover_and_none_is_lost_or_doubled(
     assert [each for each in enrolling.acknowledged if each not in faces] == []
     assert {each: count for each, count in faces.items() if count != 1} == {}
     assert await is_found_at_once(matcher)
+
+
+async def test_an_import_goes_on_over_a_failover_and_no_row_is_lost_or_doubled(
+    servers: Replication, start_matcher: StartMatcher
+) -> None:
+    matcher = await start_matcher(servers.url)
+    names, faces, rows = people(300), FACES[:300], 100  # of a chunk
+    asked = transfer_pb2.GetImportRequest(import_id="first")
+
+    async def next_row() -> int:
+        return int((await matcher.stub.GetImport(asked)).next_row)
+
+    async def first_is_in() -> bool:
+        return await next_row() == rows
+
+    async def chunks(first_row: int) -> AsyncIterator[transfer_pb2.ImportFacesRequest]:
+        yield header(first_row=first_row)
+        for row in range(first_row, len(names), rows):
+            yield chunk(faces[row : row + rows], names[row : row + rows])
+            if row == 0:
+                await until(first_is_in)
+                kill(servers.primary)
+                servers.standbys[0].promote()
+
+    async def finished() -> bool:
+        """Import what is not in; the stream may go on by itself, or be refused while there is no primary."""
+        try:
+            return bool((await send_each(matcher, chunks(await next_row()))).next_row == len(names))
+        except grpc.aio.AioRpcError as error:
+            assert from_rpc_error(error, "the matcher").reason in TRANSIENT
+            return False
+
+    await until(finished)
+    assert await faces_of(servers.standbys[0]) == dict.fromkeys(names[::2], 2)
 
 
 async def test_without_a_primary_no_standby_answers_as_nobody_knows_what_it_lacks(

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import functools
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -11,7 +12,7 @@ from typing import cast
 from facerec.local import account, binaries
 from facerec.local.postgres import PORT, EmbeddedPostgres, url
 from facerec.local.standby import EmbeddedStandby
-from tests.fixtures.standbys import Replication, fetch, kill, replicated
+from tests.fixtures.standbys import Replication, fetch, kill, replicated_by
 from tests.soak.service.proxy import FaultProxy, Mode, Opened
 from tests.soak.service.stack import Loop
 
@@ -157,7 +158,7 @@ def cluster() -> Iterator[Cluster]:
     """A migrated primary with two standbys; all of it goes with the block."""
     loop = Loop()
     try:
-        with replicated(2, lambda folder: Cluster(loop, folder)) as servers:
+        with replicated_by(functools.partial(Cluster, loop), 2) as servers:
             yield servers
     finally:
         loop.stop()
