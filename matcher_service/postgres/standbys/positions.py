@@ -81,10 +81,10 @@ def end_of_record(insert_lsn: int, block_bytes: int, segment_bytes: int) -> int:
 
 def why_unfit(position: Position, replay: Replay) -> Unfit | None:
     """Why a standby may lack something that is committed at `position`; None if it has all of it."""
-    if not replay.in_recovery:
-        return Unfit.PROMOTED
     if (replay.system, replay.database) != (position.system, position.database):
         return Unfit.OTHER_DATABASE
+    if not replay.in_recovery:
+        return Unfit.PROMOTED
     # Without this a standby of a primary that failed could pass for one of its successor: it may have
     # replayed more of the old timeline than the promoted standby had.
     if replay.timeline != position.timeline:

@@ -29,6 +29,7 @@ from tests.soak.service.proxy import Mode
 BROKEN = 1  # the number of the standby that is broken, by which matchers know it
 DISK_MIB = 512
 POLL_SECONDS = 0.02
+FILE_SECONDS = 0.5  # between two files of the log, which the standby gets as a whole
 
 Break = Callable[[], contextlib.AbstractContextManager[None]]
 
@@ -176,6 +177,7 @@ class Faults:
     def _fill(self) -> None:
         """Have the primary begin another file of its log, which finds no room at the standby."""
         asyncio.run(fetch(self._servers.primary, "SELECT pg_switch_wal()"))
+        time.sleep(FILE_SECONDS)
 
     @contextlib.contextmanager
     def _impatient(self) -> Iterator[None]:

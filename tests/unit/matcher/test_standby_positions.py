@@ -37,6 +37,7 @@ def test_the_last_record_ends_before_the_header_of_a_page_without_a_record(inser
         (Replay(True, 7, "other", 2, 2000), Unfit.OTHER_DATABASE),
         (Replay(True, 8, "facerec", 2, 2000), Unfit.OTHER_DATABASE),
         (Replay(False, 7, "facerec", 2, 2000), Unfit.PROMOTED),
+        (Replay(False, 8, "facerec", 2, 2000), Unfit.OTHER_DATABASE),
     ],
 )
 def test_a_standby_is_fit_if_it_is_of_this_primary_and_has_replayed_the_position(
