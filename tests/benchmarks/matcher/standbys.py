@@ -89,7 +89,15 @@ async def serving(
         yield Servers(primary, standby, *called)
 
 
-async def compare(servers: Servers, dataset: Dataset, *, blocks: int, searches: int, scans: int) -> Table:
+async def compare(
+    servers: Servers,
+    dataset: Dataset,
+    *,
+    blocks: int,
+    searches: int,
+    scans: int,
+    idle_seconds: float = IDLE_SECONDS,
+) -> Table:
     """The costs of both kinds of search, and how the primary's compare."""
     rows = []
     enrolled = dataset.genuine(blocks * searches, draw=11).encodings
@@ -107,7 +115,9 @@ async def compare(servers: Servers, dataset: Dataset, *, blocks: int, searches: 
         alone, aided = Cost(), Cost()
         for block in range(blocks):
             for to, cost in ((servers.alone, alone), (servers.aided, aided)):
-                await _measure(servers, cost, to, search, range(block * count, (block + 1) * count))
+                idle = await _used(servers, asyncio.sleep(idle_seconds))
+                quiet = [seconds / idle_seconds for seconds in idle]
+                await _measure(servers, cost, quiet, to, search, range(block * count, (block + 1) * count))
         rows += _rows(kind, alone, aided)
     return Table(
         f"CPU of a search, {dataset.people * round(dataset.photos):,} faces, medians of {blocks} blocks",
@@ -116,19 +126,23 @@ async def compare(servers: Servers, dataset: Dataset, *, blocks: int, searches: 
     )
 
 
-async def _measure(servers: Servers, cost: Cost, to: Calls, search: Search, numbers: range) -> None:
-    """Search one by one, so that each asks the primary for its position by itself."""
-    idle = await _used(servers, asyncio.sleep(IDLE_SECONDS))
-    start = time.perf_counter()
+async def _measure(
+    servers: Servers, cost: Cost, quiet: list[float], to: Calls, search: Search, numbers: range
+) -> None:
+    """Search one by one, so that each asks the primary for its position by itself.
+
+    `quiet` is what each server uses by itself, in CPU seconds a second.
+    """
 
     async def searches() -> None:
         for number in numbers:
             await search(to, number)
 
+    start = time.perf_counter()
     used = await _used(servers, searches())
-    share = (time.perf_counter() - start) / IDLE_SECONDS
+    seconds = time.perf_counter() - start
     primary, standby = (
-        1000 * (busy - share * quiet) / len(numbers) for busy, quiet in zip(used, idle, strict=True)
+        1000 * (busy - idle * seconds) / len(numbers) for busy, idle in zip(used, quiet, strict=True)
     )
     cost.primary.append(primary)
     cost.standby.append(standby)

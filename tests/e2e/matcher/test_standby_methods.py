@@ -140,7 +140,7 @@ async def test_the_cost_of_searches_is_measured_by_server(
         grpc.aio.insecure_channel(aided.address) as to_aided,
     ):
         measured = Servers(servers.primary, servers.standbys[0], Calls(to_alone), Calls(to_aided))
-        table = await compare(measured, PEOPLE, blocks=1, searches=20, scans=5)
+        table = await compare(measured, PEOPLE, blocks=1, searches=20, scans=5, idle_seconds=0.1)
     of_the_standby = [float(row[2]) for row in table.rows]
     assert of_the_standby[1] > of_the_standby[0]
     assert of_the_standby[3] > of_the_standby[2]
