@@ -117,7 +117,8 @@ async def compare(
             for to, cost in ((servers.alone, alone), (servers.aided, aided)):
                 idle = await _used(servers, asyncio.sleep(idle_seconds))
                 quiet = [seconds / idle_seconds for seconds in idle]
-                await _measure(servers, cost, quiet, to, search, range(block * count, (block + 1) * count))
+                numbers = range(block * count, (block + 1) * count)
+                await _measure(servers, cost, to, search, numbers, quiet=quiet)
         rows += _rows(kind, alone, aided)
     return Table(
         f"CPU of a search, {dataset.people * round(dataset.photos):,} faces, medians of {blocks} blocks",
@@ -127,7 +128,7 @@ async def compare(
 
 
 async def _measure(
-    servers: Servers, cost: Cost, quiet: list[float], to: Calls, search: Search, numbers: range
+    servers: Servers, cost: Cost, to: Calls, search: Search, numbers: range, *, quiet: list[float]
 ) -> None:
     """Search one by one, so that each asks the primary for its position by itself.
 
