@@ -146,8 +146,8 @@ class Standby:
         callers: Collection[str] = (),
         long: bool = False,
     ) -> AsyncIterator[Connection]:
-        """A connection whose next snapshot has all up to `position`; `waits` is whether to wait a moment until
-        the standby has it.
+        """A connection whose next snapshot has all up to `position`. With `waits` it waits a moment until the
+        standby has that.
 
         Raises StandbyUnfit before it lends one, Overloaded, and ReadInterrupted while it is used.
         """

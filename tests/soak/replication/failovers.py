@@ -70,7 +70,7 @@ class Enrolling:
 
     def __init__(self, addresses: list[str], prefix: str, seed: int) -> None:
         self._addresses = addresses
-        self._prefix = prefix
+        self.prefix = prefix
         self._faces = Faces(seed)
         self._numbers = itertools.count()
         self.caller = Caller()
@@ -92,7 +92,7 @@ class Enrolling:
 
         with contextlib.suppress(Enough):
             while True:
-                person_id = f"{self._prefix}{next(self._numbers)}"
+                person_id = f"{self.prefix}{next(self._numbers)}"
                 request = enroll(person_id, self._faces.next(), request_id=f"of {person_id}")
                 await self.caller.answer(attempt, request)
                 writes.append(Write(person_id, begun, time.monotonic()))
@@ -136,7 +136,7 @@ def run(
         work.result()
     outcome.enrolled = sum(map(len, enrolling.writes))
     outcome.failures, outcome.internal_errors = enrolling.caller.failures, running.internal_errors()
-    outcome.doubled = asyncio.run(_doubled(servers.primary))
+    outcome.doubled = asyncio.run(_doubled(servers.primary, enrolling.prefix))
     return outcome
 
 
@@ -172,13 +172,14 @@ async def _persons(server: EmbeddedPostgres) -> set[str]:
     return set(await fetch(server, f"SELECT array_agg(person_id) FROM facerec.{table}") or ())
 
 
-async def _doubled(server: EmbeddedPostgres) -> int:
-    """How many people have another number of faces than one."""
+async def _doubled(server: EmbeddedPostgres, prefix: str) -> int:
+    """How many of the people whose ids begin so have another number of faces than one."""
     person, face = (partition_name(each, "default") for each in ("person", "face"))
     counted: int = await fetch(
         server,
         f"SELECT count(*) FROM (SELECT FROM facerec.{person} p LEFT JOIN facerec.{face} f USING (person_key)"
-        " GROUP BY p.person_key HAVING count(f.face_id) <> 1) AS each",
+        " WHERE starts_with(p.person_id, $1) GROUP BY p.person_key HAVING count(f.face_id) <> 1) AS each",
+        prefix,
     )
     return counted
 
