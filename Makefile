@@ -22,6 +22,7 @@ $(VENV)/.build: requirements/build.lock
 
 $(VENV)/.runtime: $(VENV)/.build requirements/runtime.lock pyproject.toml
 	@echo "installing packages (about a minute the first time) ..."
+	@$(PIP) uninstall -y face_recognition_models 2>/dev/null # the models of an older checkout, in the way of the wheel's
 	$(INSTALL) -r requirements/runtime.lock
 	$(PIP) install --no-deps --no-build-isolation --no-index -e .
 	@touch $@

@@ -124,16 +124,17 @@ async def migrate_when_ready(url: DatabaseUrl, *, wait_seconds: float) -> list[s
     What is waited for goes to stderr, once for each reason. Raises as `migrate` does.
     """
     ends = time.monotonic() + wait_seconds
-    reason = ""
+    shown = ""
     while True:
         try:
             return await migrate(url.text)
         except DatabaseNotReady as error:
             if time.monotonic() >= ends:
                 raise
-            if str(error) != reason:
-                print(printable(f"waiting: {error}"), file=sys.stderr, flush=True)
-            reason = str(error)
+            line = printable(f"waiting: {error}")
+            if line != shown:
+                print(line, file=sys.stderr, flush=True)
+            shown = line
         await asyncio.sleep(WAIT_POLL_SECONDS)
         url.refresh()
 

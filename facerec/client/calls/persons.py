@@ -144,8 +144,8 @@ def move_faces(face_ids: Sequence[str], target_person_id: str, *, collection_id:
             OPTION_INVALID, COLLECTION_NOT_FOUND.
 
     Example:
-        >>> wrong = [face.face_id for face in matcher.list_faces("ann") if face.external_ref == "badge/7"]
-        >>> matcher.move_faces(wrong, "bob").faces_moved
+        >>> [face] = matcher.list_faces("ann")
+        >>> matcher.move_faces([face.face_id], "bob").faces_moved
         1
     """
     request = v1.MoveFacesRequest(

@@ -148,9 +148,11 @@ class Erasure:
     scrub_time: datetime.datetime | None = None
 
     @classmethod
-    def from_message(cls, message: v1.DeletePersonResponse | v1.DeleteFaceResponse) -> Self:
-        """Read either receipt of the contract."""
-        persons = message.persons_deleted if isinstance(message, v1.DeletePersonResponse) else 0
+    def from_message(
+        cls, message: v1.DeletePersonResponse | v1.BatchDeletePersonsResponse | v1.DeleteFaceResponse
+    ) -> Self:
+        """Read any receipt of the contract."""
+        persons = 0 if isinstance(message, v1.DeleteFaceResponse) else message.persons_deleted
         state = "pending" if message.erasure_id else ""
         return cls(persons, message.faces_deleted, utc(message.delete_time), message.erasure_id, state)
 

@@ -32,8 +32,9 @@ from tests.e2e.matcher.reading import (
     standbys,
     usable,
 )
+from tests.fixtures.clusters import open_another
 from tests.fixtures.matcher import RunningMatcher, StartMatcher
-from tests.fixtures.standbys import Replication, fetch, kill, replicated, send
+from tests.fixtures.standbys import Replication, fetch, kill, replicated, replicated_by, send
 from tests.fixtures.waiting import LIMIT_SECONDS, until
 
 LONG = "SELECT pg_sleep(25)"  # less than a statement may take, and more than any test waits
@@ -343,10 +344,17 @@ async def test_one_that_was_promoted_is_not_read_from(
     assert promoted.unfit is Unfit.PROMOTED
 
 
+@pytest.fixture
+def other_system() -> Iterator[Replication]:
+    """Servers whose system is not that of the copied ones."""
+    with replicated_by(lambda folder: Replication(folder, open_another), 1) as replication:
+        yield replication
+
+
 async def test_a_standby_of_another_system_is_not_read_from(
-    start_matcher: StartMatcher, servers: Replication, own_servers: Replication
+    start_matcher: StartMatcher, servers: Replication, other_system: Replication
 ) -> None:
-    matcher = await start_matcher(servers.primary.url(), read_database_urls=own_servers.read_urls)
+    matcher = await start_matcher(servers.primary.url(), read_database_urls=other_system.read_urls)
     await until(lambda: standbys(matcher)[0].unfit is Unfit.OTHER_DATABASE)
     assert await is_found_at_once(matcher)
 

@@ -8,7 +8,7 @@ from tests.soak.replication import failovers, faults, freshness
 from tests.soak.replication.cluster import Cluster, Link
 from tests.soak.replication.matchers import Matchers, matchers
 
-# The one mounts a disk, which only root can; the others copy a whole database. `make soak-replication` has them.
+# One mounts a disk, as only root can; the others copy a whole database. `make soak-replication` has them.
 LEFT_OUT = ("disk full", "promoted", "another system")
 Stage = tuple[Cluster, Link, Matchers]
 

@@ -84,7 +84,7 @@ async def test_an_error_names_its_reason_and_the_field_at_fault(channel: grpc.ai
     error = await failure(pb.EncoderServiceStub(channel).Encode(pb.EncodeRequest()))
     assert error.code() == grpc.StatusCode.INVALID_ARGUMENT
     info = detail(error, error_details_pb2.ErrorInfo)
-    assert (info.reason, info.domain) == ("IMAGE_INVALID", "facerec")
+    assert (info.reason, info.domain) == ("IMAGE_INVALID", "facerec.internal")
     assert detail(error, error_details_pb2.BadRequest).field_violations[0].field == "image"
 
 
