@@ -16,7 +16,7 @@ from facerec.local.folder import DataFolder
 from facerec.local.postgres import EmbeddedPostgres
 from facerec.local.service import MISUSE_STATUS, CommandService, describe, stop_together
 from facerec.local.standby import EmbeddedStandby, copy_folder, remove_copies
-from facerec.local.supervisor import Supervisor
+from facerec.local.supervisor import IDLE_TICK_SECONDS, Supervisor
 from facerec.local.termination import Terminated, Termination
 from facerec.serving.server.address import Address
 
@@ -102,7 +102,7 @@ class Stack:
         self._supervise(self._command("matcher", "maintain", settings))
         ready(self._encoder_address, self._matcher_address)
         while True:
-            self._supervisor.tick()
+            self._supervisor.tick(IDLE_TICK_SECONDS)
 
     def _prepare_database(self) -> tuple[str, str]:
         """Migrate the database to the newest schema; returns the URLs for maintaining and for serving."""

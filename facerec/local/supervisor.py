@@ -7,7 +7,8 @@ from collections.abc import Callable
 from facerec.local.errors import ServiceFailed
 from facerec.local.service import MISUSE_STATUS, Service, describe
 
-TICK_SECONDS = 0.05
+TICK_SECONDS = 0.05  # while the stack starts
+IDLE_TICK_SECONDS = 0.5
 RESTART_SECONDS = 1.0
 MAX_EXITS = 5  # as many within the window are a crash loop
 WINDOW_SECONDS = 60.0
@@ -27,14 +28,14 @@ class Supervisor:
         self._services.append(service)
         self._exits[service.name] = deque(maxlen=MAX_EXITS)
 
-    def tick(self) -> None:
-        """Check each service once, then sleep `TICK_SECONDS`.
+    def tick(self, seconds: float = TICK_SECONDS) -> None:
+        """Check each service once, then sleep for `seconds`.
 
         Raises ServiceFailed for a crash loop, and for a service whose settings do not let it start.
         """
         for service in self._services:
             self._check(service)
-        time.sleep(TICK_SECONDS)
+        time.sleep(seconds)
 
     def _check(self, service: Service) -> None:
         name = service.name

@@ -9,7 +9,9 @@ import structlog
 
 from facerec.serving.observability.metrics import LOOP_LAG_SECONDS
 
-_INTERVAL_SECONDS: Final = 0.01
+# A hundred measurements a second would be most of what an idle service does: 1.5 % of a core. Ten sample the
+# lags that callers meet: 600 in each line of the log by default, 3,000 in the 5 minutes of the alert.
+_INTERVAL_SECONDS: Final = 0.1
 
 log = structlog.get_logger(__name__)
 

@@ -12,15 +12,15 @@ async def test_a_blocked_loop_shows_lag_and_an_idle_one_does_not() -> None:
     meter = LagMeter(report_seconds=60)
     measuring = asyncio.create_task(meter.run())
     with capture_logs() as logs:
-        await asyncio.sleep(0.3)
+        await asyncio.sleep(1)
         meter.report()
         time.sleep(0.5)  # noqa: ASYNC251 - holding the loop is the point
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(0.15)
         meter.report()
     measuring.cancel()
     idle, held = logs
-    assert idle["samples"] > 10
-    assert held["max_ms"] > 450
+    assert idle["samples"] >= 3
+    assert held["max_ms"] > 350  # a timer was due in the first 100 ms of the block, and waited for its end
     assert idle["p50_ms"] < held["max_ms"] / 2
 
 
