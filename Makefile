@@ -8,7 +8,7 @@ TEST_WORKERS ?= 4
 # compiles the others when they are.
 INSTALL := $(PIP) install --no-compile --require-hashes --no-deps --only-binary :all:
 
-.PHONY: help install up demo test bench-matcher bench-large soak-matcher bench-encoder soak-encoder bench-import bench-reading soak-import soak-sketches soak-erasing soak-service soak-hostile bench-calibration bench-looks lint alert-rules check-alerts check-bounds check-deploy stubs schema settings-docs lock soak-standbys soak-rollouts check-cluster check-pgbouncer check-gpu-libraries gpu-check coverage test-postgres soak-replication clean
+.PHONY: help install up demo test bench-matcher bench-large soak-matcher bench-encoder soak-encoder bench-import bench-reading soak-import soak-sketches soak-erasing soak-service soak-hostile bench-calibration bench-looks lint alert-rules check-alerts check-bounds check-deploy stubs schema settings-docs lock soak-standbys soak-rollouts check-cluster check-pgbouncer check-gpu-libraries gpu-check coverage test-postgres soak-replication check-images clean
 
 help: ## Show the targets.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -81,6 +81,9 @@ check-gpu-libraries: $(VENV)/.dev $(VENV)/gpu/.done ## Install the extra gpu apa
 
 gpu-check: $(VENV)/gpu/.done ## Measure and break the encoder on this machine's GPU; ARGS="--provider cpu" for a rehearsal without one.
 	@PYTHON=$(VENV)/gpu/bin/python scripts/gpu_check $(ARGS)
+
+check-images: $(VENV)/.dev ## Build the images twice, run deploy/compose.yaml and check both; skipped without a Docker engine; GPU=1 for the GPU's too.
+	@GPU=$(GPU) scripts/check_images.sh
 
 alert-rules: ## Write the prod overlay's PrometheusRule from deploy/monitoring/rules.yaml.
 	@scripts/alert_rules.sh > deploy/kubernetes/overlays/own-postgres/alerts.yaml

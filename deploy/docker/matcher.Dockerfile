@@ -1,28 +1,49 @@
-# The matcher service and its migrations. Build from the repository's root:
+# The matcher service and its migrations. Build from the repository's root with BuildKit:
 #   docker build -f deploy/docker/matcher.Dockerfile -t facerec-matcher .
-FROM python:3.12-slim-bookworm AS build
+# A base by digest or from a mirror, and an index of your own: deploy/README.md.
+ARG BASE=python:3.12-slim-bookworm
+
+FROM $BASE AS build
 WORKDIR /src
+ENV PIP_CONFIG_FILE=/run/secrets/pip.conf
 RUN python -m venv /opt/facerec
 COPY requirements/build.lock requirements/matcher.lock requirements/
-RUN /opt/facerec/bin/pip install --no-cache-dir --require-hashes --no-deps --only-binary :all: \
+RUN --mount=type=secret,id=pip.conf --mount=type=secret,id=ca.crt \
+    /opt/facerec/bin/pip install --no-cache-dir --no-compile --require-hashes --no-deps --only-binary :all: \
     -r requirements/build.lock -r requirements/matcher.lock
 COPY pyproject.toml README.md LICENSE ./
 COPY facerec facerec
 COPY encoder_service encoder_service
 COPY matcher_service matcher_service
-RUN /opt/facerec/bin/pip install --no-cache-dir --no-deps --no-build-isolation --no-index .
+RUN /opt/facerec/bin/pip install --no-cache-dir --no-compile --no-deps --no-build-isolation --no-index .
+COPY deploy/docker/strip.sh ./
+RUN sh strip.sh /opt/facerec
 
-FROM python:3.12-slim-bookworm
-RUN useradd --uid 10001 --no-create-home --shell /usr/sbin/nologin facerec
+FROM $BASE
+# Here too, as Python compiles its own library at each start otherwise. Nothing in the image runs as root.
+RUN --mount=type=bind,source=deploy/docker/strip.sh,target=/tmp/strip.sh sh /tmp/strip.sh /usr/local \
+ && echo facerec:x:10001: >> /etc/group \
+ && echo facerec:x:10001:10001::/nonexistent:/usr/sbin/nologin >> /etc/passwd \
+ && find / -xdev -type f -perm /6000 -exec chmod a-s {} +
 COPY --from=build /opt/facerec /opt/facerec
+COPY facerec/serving/readiness_probe.py /opt/facerec/
 ENV PATH=/opt/facerec/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     MATCHER_ADDRESS=0.0.0.0:50052 \
-    MATCHER_HEALTH_ADDRESS=127.0.0.1:50062
+    MATCHER_ADMIN_ADDRESS=127.0.0.1:9052
 USER 10001:10001
 EXPOSE 50052
-# On a separate port in plain text, whether or not the service uses TLS.
-HEALTHCHECK --interval=10s --start-period=60s CMD ["python", "-m", "facerec.serving.health_check", "127.0.0.1:50062"]
+# In plain text on a port of its own, whether or not the service uses TLS.
+HEALTHCHECK --interval=10s --start-period=60s \
+    CMD ["python", "-I", "-S", "/opt/facerec/readiness_probe.py", "127.0.0.1:9052"]
 # To listen beyond loopback, run the image with MATCHER_INSECURE=true.
 ENTRYPOINT ["python", "-m", "matcher_service"]
 CMD ["serve"]
+ARG BASE
+ARG REVISION=
+LABEL org.opencontainers.image.title="facerec-matcher" \
+      org.opencontainers.image.description="Verifies and identifies faces over gRPC, in Postgres" \
+      org.opencontainers.image.version="0.1.0" \
+      org.opencontainers.image.revision="$REVISION" \
+      org.opencontainers.image.licenses="MIT" \
+      org.opencontainers.image.base.name="$BASE"

@@ -1,9 +1,5 @@
-"""`python -m facerec.serving.health_check HOST:PORT [SERVICE]`: checks whether a service is SERVING.
+"""Asks over gRPC whether a service is SERVING."""
 
-For the HEALTHCHECK of a container. Exit code 0 if it is, 1 if it is not or does not answer in time.
-"""
-
-import sys
 from typing import Any
 
 import grpc
@@ -29,7 +25,3 @@ def is_serving(address: str, service: str = "", *, wait_seconds: float = WAIT_SE
         except grpc.RpcError:
             return False
     return bool(answer.status == health_pb2.HealthCheckResponse.SERVING)
-
-
-if __name__ == "__main__":
-    sys.exit(0 if is_serving(*sys.argv[1:3]) else 1)

@@ -1,6 +1,8 @@
 """The admin port of two services that do real work: metrics, liveness, readiness."""
 
 import re
+import subprocess
+import sys
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -10,6 +12,7 @@ import pytest
 
 from facerec.client import EncoderClient, MatcherClient
 from facerec.errors import FacerecError
+from facerec.serving import readiness_probe
 from facerec.serving.server.admin import Admin
 from facerec.serving.server.errors import InsecureAddress
 from tests.fixtures.encoder import EncoderProcess
@@ -99,6 +102,24 @@ def test_calls_are_counted_by_method_and_code_also_refused_ones(
     assert counted(of_encoder, "facerec_loop_lag_seconds_count") > 0
     assert counted(of_encoder, "facerec_encoder_provider_fallback") in (0, 1)
     assert counted(of_encoder, "facerec_encoder_model_info", space="dlib-resnet-v1/small/150x0.25") == 1
+
+
+def probe(address: str) -> int:
+    """The exit code of the images' HEALTHCHECK, run as they run it."""
+    command = [sys.executable, "-I", "-S", readiness_probe.__file__, address]
+    return subprocess.run(command, timeout=LIMIT_SECONDS, check=False).returncode
+
+
+def test_a_containers_probe_tells_serving_from_not_and_from_nobody(
+    encoder: EncoderProcess, make_database: Callable[[str], str]
+) -> None:
+    assert probe(admin(encoder)) == 0
+    assert probe("127.0.0.1:1") == 1
+    unmigrated = MatcherProcess(make_database("template0"), *ADMIN)
+    try:
+        assert probe(admin(unmigrated)) == 1
+    finally:
+        unmigrated.stop()
 
 
 def test_a_broken_image_is_counted_by_its_code(encoder: EncoderProcess) -> None:

@@ -256,20 +256,3 @@ def test_an_image_that_holds_its_thread_too_long_ends_the_encoder(model_cache: P
     assert server.process.wait(LIMIT_SECONDS) == 70
     assert server.event("stuck_work_detected")["work"] == "image"
     server.kill()
-
-
-def probed(address: str) -> int:
-    command = [sys.executable, "-m", "facerec.serving.health_check", address]
-    return subprocess.run(command, timeout=LIMIT_SECONDS, check=False).returncode
-
-
-def test_a_containers_probe_tells_serving_from_not_and_from_nobody(
-    encoder_address: str, make_database: Callable[[str], str]
-) -> None:
-    assert probed(encoder_address) == 0
-    assert probed(NOWHERE) == 1
-    unmigrated = MatcherProcess(make_database("template0"))
-    try:
-        assert probed(unmigrated.address) == 1
-    finally:
-        unmigrated.stop()
