@@ -1,6 +1,7 @@
 # The encoder service on a CPU. Build from the repository's root with BuildKit:
 #   docker build -f deploy/docker/encoder.Dockerfile -t facerec-encoder .
 # A base by digest or from a mirror, and an index of your own: deploy/README.md.
+# checkov:skip=CKV_DOCKER_7: the tag is in the argument
 ARG BASE=python:3.12-slim-bookworm
 
 FROM $BASE AS build

@@ -1,6 +1,7 @@
 # The matcher service and its migrations. Build from the repository's root with BuildKit:
 #   docker build -f deploy/docker/matcher.Dockerfile -t facerec-matcher .
 # A base by digest or from a mirror, and an index of your own: deploy/README.md.
+# checkov:skip=CKV_DOCKER_7: the tag is in the argument
 ARG BASE=python:3.12-slim-bookworm
 
 FROM $BASE AS build

@@ -1,9 +1,12 @@
 """What an image holds, and what not."""
 
+import os
 import re
 import tomllib
 from collections.abc import Mapping
 from tarfile import REGTYPE
+
+import pytest
 
 from tests.images import docker
 from tests.images.docker import BASE, MARK, ROOT, File
@@ -19,8 +22,21 @@ COMPILER = re.compile(r"bin/([\w-]+-)?(gcc|g\+\+|cc|c\+\+|clang|ld|as|make|f2py|
 TEST = re.compile(r"^(opt/facerec|usr/local)/.*/tests?/")
 MODULE = re.compile(r"^(opt/facerec|usr/local)/lib/.*\.py$")
 COMPILED = re.compile(r"__pycache__/(.*)\.cpython-\d+\.pyc$")
+# Loads what ONNX Runtime would on a GPU, and prints what is missing.
+CUDA = """
+import ctypes, pathlib
+from encoder_service.embedding.runtime import onnxruntime
+onnxruntime.preload_dlls()
+shared, cuda = (f'libonnxruntime_providers_{name}.so' for name in ('shared', 'cuda'))
+folder = pathlib.Path(onnxruntime.__file__).parent / 'capi'
+ctypes.CDLL(folder / shared, mode=ctypes.RTLD_GLOBAL)
+try:
+    ctypes.CDLL(folder / cuda)
+except OSError as error:
+    print(error)
+"""
 UNCHECKED = 0b01  # in a compiled module's second word: identified by its source's hash, which is not compared
-SECRET = re.compile(r"(?i)passw|token|api_?key|index-url|://[^/ ]+@")
+SECRET = re.compile(r"(?i)password|token|api_?key|index-url|://[^/ ]+@")
 
 
 def named(image: str) -> str:
@@ -78,6 +94,13 @@ def test_no_secret_of_the_build_is_in_an_image(image: str) -> None:
     assert MARK not in history + str(docker.inspect(image))
     search = f"grep --recursive --files-with-matches --exclude-dir=proc --exclude-dir=sys {MARK} / || true"
     assert not docker.docker("run", "--rm", "--user=0", "--entrypoint=sh", image, "-c", search)
+
+
+@pytest.mark.skipif(not os.environ.get("GPU"), reason="GPU=1 builds it")
+def test_the_image_for_gpus_lacks_nothing_but_the_driver_of_the_machine() -> None:
+    docker.build("encoder-gpu", "facerec-encoder-gpu:checked")
+    missing = docker.docker("run", "--rm", "--entrypoint=python", "facerec-encoder-gpu:checked", "-c", CUDA)
+    assert missing.splitlines()[-1].startswith("libcuda.so.1: cannot open shared object file")
 
 
 def test_an_image_is_no_larger_than_it_was(image: str, files: Mapping[str, File]) -> None:
