@@ -32,7 +32,7 @@ unpack_compose() {
     [ -x "$plugin" ] && return
     apt=$folder/apt
     mkdir -p "$apt/lists/partial" "$apt/cache/archives/partial" "$(dirname "$plugin")"
-    echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $mirror trixie main" > "$apt/sources.list"
+    echo "deb $mirror trixie main" > "$apt/sources.list"
     printf 'Dir::Etc::SourceList "%s";\nDir::Etc::SourceParts "-";\nDir::State::Lists "%s";\nDir::Cache "%s";\n' \
         "$apt/sources.list" "$apt/lists" "$apt/cache" > "$apt/apt.conf"
     (cd "$apt" && export APT_CONFIG="$apt/apt.conf" && apt-get update -q && apt-get download -q docker-compose)

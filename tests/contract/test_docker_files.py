@@ -1,4 +1,4 @@
-"""What can be told of the images and of compose without an engine; `make check-images` runs them."""
+"""What the files of the images and of compose promise without an engine; `make check-images` runs them."""
 
 import json
 import re
