@@ -10,7 +10,6 @@
 set -eu
 cd "$(dirname "$0")/.."
 folder=${DOCKER_FOLDER:-/var/tmp/facerec-docker}
-prefix=${PYTHON_PREFIX:-$(python3.12 -c 'import sys; print(sys.base_prefix)')}
 [ "$(id -u)" = 0 ] || { echo "$0 needs root" >&2; exit 1; }
 [ $# -gt 0 ] || { echo "usage: $0 COMMAND..." >&2; exit 2; }
 mkdir -p "$folder/bin"
@@ -44,6 +43,7 @@ unpack_compose() {
 # As in the official image: no tests, no compiled modules, pip and nothing else beside the standard library.
 make_python() {
     [ -e "$folder/python.tar" ] && return
+    prefix=${PYTHON_PREFIX:-$(python3.12 -c 'import sys; print(sys.base_prefix)')}
     root=$folder/python
     rm -rf "$root"
     debootstrap --variant=minbase --include="$LIBRARIES" bookworm "$root" "$mirror" > "$folder/debootstrap.log"
@@ -109,8 +109,9 @@ END
 }
 
 stop() {
-    kill "$engine" 2> /dev/null && wait "$engine" || true
-    kill "$router" 2> /dev/null && wait "$router" || true
+    for process in $engine $router; do
+        { kill "$process" && wait "$process"; } 2> /dev/null || true
+    done
     ip netns delete "$space"
 }
 
